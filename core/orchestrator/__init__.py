@@ -1,0 +1,55 @@
+"""Breaks a project into tasks, routes each to the best model for the money, and keeps every decision in a log.
+
+The names of the Python API are loaded on first use, so that ``import orchestrator`` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator.models import Budget, Model, ProjectState, ProjectStatus, Task, TaskResult, TaskStatus, TaskType
+    from orchestrator.orchestrator import DiskCache, Orchestrator, StateManager
+    from orchestrator.policy import EnforcementMode, Policy, PolicyHierarchy, PolicySet
+
+_HOMES = {
+    "Budget": "models",
+    "DiskCache": "orchestrator",
+    "EnforcementMode": "policy",
+    "Model": "models",
+    "Orchestrator": "orchestrator",
+    "Policy": "policy",
+    "PolicyHierarchy": "policy",
+    "PolicySet": "policy",
+    "ProjectState": "models",
+    "ProjectStatus": "models",
+    "StateManager": "orchestrator",
+    "Task": "models",
+    "TaskResult": "models",
+    "TaskStatus": "models",
+    "TaskType": "models",
+}
+
+__all__ = [
+    "Budget",
+    "DiskCache",
+    "EnforcementMode",
+    "Model",
+    "Orchestrator",
+    "Policy",
+    "PolicyHierarchy",
+    "PolicySet",
+    "ProjectState",
+    "ProjectStatus",
+    "StateManager",
+    "Task",
+    "TaskResult",
+    "TaskStatus",
+    "TaskType",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"orchestrator.{home}"), name)

@@ -1,0 +1,193 @@
+"""Every error the program raises on purpose.
+
+OrchestrateError                  shown as one line; the command exits with its ``exit_code``
+├─ UsageError                     2  a flag, an argument, or a state that does not allow the command
+├─ SpecError                      2  a spec, models file or policy file that cannot be used
+├─ PluginError                    2
+│  ├─ PluginNotFoundError
+│  ├─ PluginConflictError
+│  └─ PluginLoadError
+├─ NoProviderError                3  nothing to run with: no key, no server, no script
+├─ LogError                       3
+│  ├─ ConcurrencyError            3  the stream moved under the writer
+│  ├─ DamagedLogError             6  the hash chain does not hold
+│  ├─ UnknownEventError           6  written by a newer program
+│  └─ RunLockedError              2  another process owns the run
+├─ OutputError                    2  the output folder cannot be used
+└─ ProviderError                  classified failure of one vendor call; never reaches the user as such
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import ClassVar
+
+
+class OrchestrateError(Exception):
+    """The root: its message is a line for the user, its code what the command exits with."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class UsageError(OrchestrateError):
+    """The command cannot be carried out as asked."""
+
+    exit_code = 2
+
+
+class SpecError(OrchestrateError):
+    """A file of the user cannot be read as what it should be.
+
+    Attributes:
+        problems: every problem found, each one line that starts with ``FILE:LINE:`` where a line is known.
+    """
+
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class PluginError(OrchestrateError):
+    """A plugin cannot be used.
+
+    Attributes:
+        kind: the kind asked for, such as ``provider``.
+        name: the entry-point name asked for.
+    """
+
+    exit_code = 2
+
+    def __init__(self, kind: str, name: str, message: str) -> None:
+        self.kind = kind
+        self.name = name
+        super().__init__(message)
+
+
+class PluginNotFoundError(PluginError):
+    """No installed distribution offers this name."""
+
+
+class PluginConflictError(PluginError):
+    """Two installed distributions offer this name; say ``distribution:name`` to choose."""
+
+
+class PluginLoadError(PluginError):
+    """The plugin was found and failed to import, to register or to build its object."""
+
+
+class NoProviderError(OrchestrateError):
+    """No provider is usable: there is no key, no address and no script."""
+
+    exit_code = 3
+
+
+class LogError(OrchestrateError):
+    """The event log cannot be read or written."""
+
+    exit_code = 3
+
+
+class ConcurrencyError(LogError):
+    """Another writer appended to the stream first.
+
+    Attributes:
+        stream: the stream's name.
+        expected: the version the writer believed to be the last.
+        actual: the version that was.
+    """
+
+    def __init__(self, stream: str, expected: int, actual: int) -> None:
+        self.stream = stream
+        self.expected = expected
+        self.actual = actual
+        super().__init__(f"{stream} is at version {actual}, not at {expected}: another writer was first")
+
+
+class DamagedLogError(LogError):
+    """The hash chain of a stream, or a blob, does not hold.
+
+    Attributes:
+        position: the first bad event (for a missing one, the position after which it is missing).
+    """
+
+    exit_code = 6
+
+    def __init__(self, position: int, message: str) -> None:
+        self.position = position
+        super().__init__(message)
+
+
+class UnknownEventError(LogError):
+    """An event of a type or schema this program does not know; a newer program wrote it."""
+
+    exit_code = 6
+
+
+class RunLockedError(LogError):
+    """Another process owns the run."""
+
+    exit_code = 2
+
+
+class OutputError(OrchestrateError):
+    """The output folder cannot be used."""
+
+    exit_code = 2
+
+
+class ErrorKind(StrEnum):
+    """What went wrong with a call, as far as any decision depends on it."""
+
+    CONNECTION = "connection"  # never connected, or the connection broke
+    TIMEOUT = "timeout"
+    RATE_LIMIT = "rate_limit"
+    OVERLOADED = "overloaded"
+    SERVER = "server"
+    AUTHENTICATION = "authentication"
+    QUOTA = "quota"
+    UNKNOWN_MODEL = "unknown_model"
+    BAD_REQUEST = "bad_request"
+    CONTEXT_LENGTH = "context_length"
+    CONTENT_FILTER = "content_filter"
+    BAD_ANSWER = "bad_answer"  # not parseable, or no answer in it
+    UNSENT = "unsent"  # refused here, before a byte left
+    PLUGIN = "plugin"  # the provider raised something else, or returned rubbish
+    CANCELLED = "cancelled"  # ended by us
+
+
+class Billed(StrEnum):
+    """Whether the vendor charges for a failed call, as far as can be known."""
+
+    NO = "no"
+    YES = "yes"
+    UNKNOWN = "unknown"
+
+
+class ProviderError(OrchestrateError):
+    """One call failed, and the provider says how.
+
+    Attributes:
+        kind: the class of the failure.
+        retryable: whether the same call may succeed a little later.
+        retry_after: seconds the vendor asks to wait, or None.
+        billed: ``NO`` only with proof that nothing was charged.
+        status: the HTTP status, where there was one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: ErrorKind,
+        retryable: bool = False,
+        retry_after: float | None = None,
+        billed: Billed = Billed.UNKNOWN,
+        status: int | None = None,
+    ) -> None:
+        self.kind = kind
+        self.retryable = retryable
+        self.retry_after = retry_after
+        self.billed = billed
+        self.status = status
+        super().__init__(message)

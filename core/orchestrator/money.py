@@ -1,0 +1,189 @@
+"""Money as exact integers, and what tokens cost.
+
+An amount is a whole number of nano-dollars (10⁻⁹ USD). A price is an amount per million tokens, so a price of
+up to nine decimals is exact, and so is the sum over a call's lanes, which is rounded up once.
+"""
+
+import math
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from functools import total_ordering
+from typing import ClassVar
+
+from attrs import field, frozen
+
+NANO = 1_000_000_000
+_MILLION = 1_000_000
+_LARGEST = 2**62  # what a signed 64-bit column holds, with room for a sum
+
+
+@total_ordering
+@frozen(repr=False, order=False)
+class Usd:
+    """An exact amount of US dollars. ``nano`` is the number of nano-dollars and may be negative."""
+
+    nano: int = 0
+
+    ZERO: ClassVar["Usd"]
+
+    @classmethod
+    def parse(cls, value: "str | int | float | Decimal | Usd") -> "Usd":
+        """The exact amount written in ``value``; a float means the shortest decimal that prints like it.
+
+        Raises:
+            ValueError: not a finite number, more than nine decimals, or beyond what a column can hold.
+        """
+        if isinstance(value, Usd):
+            return value
+        if isinstance(value, bool):
+            raise ValueError(f"{value!r} is not an amount of money")
+        try:
+            exact = Decimal(repr(value) if isinstance(value, float) else value)
+        except (InvalidOperation, TypeError) as error:
+            raise ValueError(f"{value!r} is not an amount of money") from error
+        if not exact.is_finite():
+            raise ValueError(f"{value!r} is not a finite amount of money")
+        if exact.adjusted() > 9:
+            raise ValueError(f"{value!r} is larger than any amount this program handles")
+        nano = Fraction(exact) * NANO
+        if nano.denominator != 1:
+            raise ValueError(f"{value!r} has more than nine decimals")
+        return cls(nano.numerator)
+
+    @classmethod
+    def rounded(cls, value: float) -> "Usd":
+        """The nearest amount to a float; for the edge of the Python API only.
+
+        Raises:
+            ValueError: not finite, or too large.
+        """
+        if not math.isfinite(value) or abs(value) * NANO > _LARGEST:
+            raise ValueError(f"{value!r} is not an amount of money")
+        return cls(round(value * NANO))
+
+    def __add__(self, other: "Usd") -> "Usd":
+        return Usd(self.nano + other.nano)
+
+    def __sub__(self, other: "Usd") -> "Usd":
+        return Usd(self.nano - other.nano)
+
+    def __neg__(self) -> "Usd":
+        return Usd(-self.nano)
+
+    def __lt__(self, other: "Usd") -> bool:
+        return self.nano < other.nano
+
+    def __bool__(self) -> bool:
+        return self.nano != 0
+
+    def __float__(self) -> float:
+        return self.nano / NANO
+
+    def __str__(self) -> str:
+        """The exact decimal with nine places, such as ``0.001234567``."""
+        sign = "-" if self.nano < 0 else ""
+        whole, rest = divmod(abs(self.nano), NANO)
+        return f"{sign}{whole}.{rest:09d}"
+
+    def __repr__(self) -> str:
+        return f"Usd({str(self)!r})"
+
+    def part(self, numerator: int, denominator: int) -> "Usd":
+        """This amount × numerator / denominator, rounded down."""
+        return Usd(self.nano * numerator // denominator)
+
+
+Usd.ZERO = Usd(0)
+
+
+@frozen
+class Usage:
+    """Tokens of one call, each counted in exactly one lane.
+
+    A provider whose vendor counts cached tokens inside the input, or reasoning inside the output, subtracts
+    them before it fills this in.
+    """
+
+    input: int = 0
+    cached_input: int = 0
+    cache_write: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+    @property
+    def input_tokens(self) -> int:
+        """All that was read: fresh, cached and written to the cache."""
+        return self.input + self.cached_input + self.cache_write
+
+    @property
+    def output_tokens(self) -> int:
+        """All that was generated, thinking included."""
+        return self.output + self.reasoning
+
+    @property
+    def is_sane(self) -> bool:
+        """Every lane a non-negative integer, and below a billion tokens."""
+        lanes = (self.input, self.cached_input, self.cache_write, self.output, self.reasoning)
+        return all(type(lane) is int and 0 <= lane < NANO for lane in lanes)
+
+
+@frozen
+class Price:
+    """US dollars per million tokens, by lane. A lane left out costs what ``input`` or ``output`` costs."""
+
+    input: Usd
+    output: Usd
+    cached_input: Usd = field()
+    cache_write: Usd = field()
+    reasoning: Usd = field()
+
+    @cached_input.default
+    def _cached(self) -> Usd:
+        return self.input
+
+    @cache_write.default
+    def _written(self) -> Usd:
+        return self.input
+
+    @reasoning.default
+    def _thought(self) -> Usd:
+        return self.output
+
+    def __attrs_post_init__(self) -> None:
+        if any(
+            lane.nano < 0 for lane in (self.input, self.output, self.cached_input, self.cache_write, self.reasoning)
+        ):
+            raise ValueError("a price cannot be negative")
+
+    @property
+    def blended(self) -> Usd:
+        """(3 × input + output) / 4, per million tokens."""
+        return Usd((3 * self.input.nano + self.output.nano) // 4)
+
+    def cost(self, usage: Usage) -> Usd:
+        """What this usage costs: lanes summed exactly, rounded up once to a nano-dollar."""
+        total = (
+            usage.input * self.input.nano
+            + usage.cached_input * self.cached_input.nano
+            + usage.cache_write * self.cache_write.nano
+            + usage.output * self.output.nano
+            + usage.reasoning * self.reasoning.nano
+        )
+        return Usd(-(-total // _MILLION))
+
+    def bound(self, input_tokens: int, output_tokens: int) -> Usd:
+        """The most a call of at most this many tokens can cost: every token in its dearest lane."""
+        dearest_in = max(self.input.nano, self.cached_input.nano, self.cache_write.nano)
+        dearest_out = max(self.output.nano, self.reasoning.nano)
+        total = input_tokens * dearest_in + output_tokens * dearest_out
+        return Usd(-(-total // _MILLION))
+
+    def affordable_output(self, input_tokens: int, amount: Usd) -> int:
+        """The largest number of output tokens whose bound, with this input, is within ``amount``; may be negative."""
+        dearest_out = max(self.output.nano, self.reasoning.nano)
+        left = amount.nano * _MILLION - input_tokens * max(
+            self.input.nano, self.cached_input.nano, self.cache_write.nano
+        )
+        if dearest_out == 0:
+            return _MILLION if left >= 0 else -1
+        return left // dearest_out

@@ -1,0 +1,114 @@
+"""What a run was asked to keep to: every number a decision depends on, frozen into the run's first event."""
+
+from enum import StrEnum
+from typing import Final
+
+from attrs import Factory, frozen
+
+from orchestrator.models import (
+    MAX_ITERATIONS,
+    MAX_TOKENS,
+    PHASE_SHARES,
+    ROLE_MAX_TOKENS,
+    ROUTING_TABLE,
+    THRESHOLDS,
+    Phase,
+    Role,
+    TaskType,
+)
+from orchestrator.money import NANO, Usd
+from orchestrator.policy import Policy
+
+SECOND: Final = 1_000_000
+"""Microseconds; all times and durations in events are whole microseconds."""
+
+PHASE_PERCENTS: Final = (80, 100, 200)
+"""The parts of a phase's share, in percent, at which a warning is recorded."""
+
+
+class CrossVendor(StrEnum):
+    """How much a reviewer must be of another vendor than the author."""
+
+    REQUIRE = "require"
+    PREFER = "prefer"
+    OFF = "off"
+
+
+class OnDisagree(StrEnum):
+    """Which score counts when evaluations differ by more than ``max_delta``."""
+
+    MIN = "min"
+    MEAN = "mean"
+    MAX = "max"
+
+
+class MissingTool(StrEnum):
+    """What a validator whose tool is absent means for the gate."""
+
+    SKIP = "skip"
+    FAIL = "fail"
+
+
+@frozen
+class Evaluation:
+    """How an output is scored."""
+
+    runs: int = 2
+    max_delta: float = 0.05
+    on_disagree: OnDisagree = OnDisagree.MIN
+
+
+@frozen
+class Limits:
+    """Bounds on asking again."""
+
+    tries: int = 3
+    """Attempts a vendor ends, per model and logical call."""
+    attempts: int = 12
+    """Attempts a vendor ends, per logical call."""
+    breaker_failures: int = 3
+    """Consecutive failures that open a model's breaker."""
+    breaker_open: int = 60 * SECOND
+    """How long it stays open before one probe, in microseconds."""
+    call_timeout: int = 600 * SECOND
+    """The most one attempt may take, in microseconds."""
+
+
+@frozen
+class RunSettings:
+    """The rules of one run."""
+
+    cap: Usd = Usd(8 * NANO)
+    time_limit: int = 5400 * SECOND
+    """Active time, in microseconds."""
+    concurrency: int = 3
+    """Calls in flight, and tasks started and unfinished, at most."""
+    thresholds: dict[TaskType, float] = Factory(lambda: dict(THRESHOLDS))
+    iterations: dict[TaskType, int] = Factory(lambda: dict(MAX_ITERATIONS))
+    max_tokens: dict[TaskType, int] = Factory(lambda: dict(MAX_TOKENS))
+    role_max_tokens: dict[Role, int] = Factory(lambda: dict(ROLE_MAX_TOKENS))
+    routing: dict[TaskType, tuple[str, ...]] = Factory(lambda: dict(ROUTING_TABLE))
+    backend_named: bool = False
+    """Whether a spec, flag or argument named the backend: then it ranks all candidates, measured or not."""
+    phase_shares: dict[Phase, float] = Factory(lambda: dict(PHASE_SHARES))
+    evaluation: Evaluation = Evaluation()
+    plateau: float = 0.02
+    """Two consecutive gated scores nearer than this end the iteration."""
+    cross_vendor: CrossVendor = CrossVendor.PREFER
+    missing_tool: MissingTool = MissingTool.SKIP
+    limits: Limits = Limits()
+    policies: tuple[Policy, ...] = ()
+    accounts: tuple[str, ...] = ()
+    """Names of the accounts above the run whose caps bind it too."""
+    allow_unbounded: bool = False
+    """Whether a model whose output nothing bounds may be called, held at its limit."""
+    simulated: bool = False
+    """Whether the providers only pretend; their spend is simulated."""
+
+    def output_limit(self, role: Role, kind: TaskType | None) -> int:
+        """The ``max_tokens`` of a role, for a task of this type where it matters."""
+        fixed = self.role_max_tokens.get(role)
+        if fixed is not None:
+            return fixed
+        assert kind is not None
+        return self.max_tokens[kind]

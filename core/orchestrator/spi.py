@@ -1,0 +1,333 @@
+"""The contract with plugin authors: hook specifications, and the types that cross the border.
+
+A plugin is a module named by an entry point. It implements one hook with ``hookimpl`` and returns one object::
+
+    from orchestrator.spi import Candidate, Check, Verdict, hookimpl
+
+    def shouting(candidate: Candidate, check: ValidatorContext) -> Finding:
+        return Finding.passed() if candidate.text.isupper() else Finding.failed("say it louder")
+
+    @hookimpl
+    def orchestrator_validator():
+        return shouting
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import pluggy
+from attrs import frozen
+
+from orchestrator.errors import Billed, ErrorKind, ProviderError, SpecError
+from orchestrator.models import Finish, ModelInfo, Role, TaskType, Verdict
+from orchestrator.money import Price, Usage, Usd
+from orchestrator.policy import EnforcementMode, Policy, PolicyHierarchy, PolicySet
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = [
+    "Backend",
+    "Billed",
+    "Body",
+    "CallContext",
+    "CallRef",
+    "Candidate",
+    "EnforcementMode",
+    "ErrorKind",
+    "Finding",
+    "Finish",
+    "Loader",
+    "Message",
+    "ModelInfo",
+    "ModelTelemetry",
+    "Policy",
+    "PolicyHierarchy",
+    "PolicySet",
+    "Price",
+    "Provider",
+    "ProviderConfig",
+    "ProviderError",
+    "Ranked",
+    "Reply",
+    "Request",
+    "Role",
+    "RoutingCandidate",
+    "SpecError",
+    "TaskType",
+    "Usage",
+    "Usd",
+    "Validator",
+    "ValidatorContext",
+    "Verdict",
+    "hookimpl",
+    "hookspec",
+]
+
+hookspec = pluggy.HookspecMarker("orchestrator")
+hookimpl = pluggy.HookimplMarker("orchestrator")
+
+
+# ── providers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@frozen
+class Message:
+    """One message of a conversation; ``author`` is ``system``, ``user`` or ``assistant``."""
+
+    author: str
+    text: str
+
+
+@frozen
+class CallRef:
+    """Which call of the run this is. A scripted provider answers by it; others may ignore it."""
+
+    node: str
+    """A task's id, or ``plan``."""
+    role: Role
+    turn: int
+    """The task's iteration, from 1."""
+    sample: int
+    """The number of an evaluation, from 1."""
+    try_: int
+    """1 + the attempts of this logical call that a vendor has ended."""
+
+
+@frozen
+class Request:
+    """One question to one model."""
+
+    model: ModelInfo
+    messages: tuple[Message, ...]
+    max_tokens: int
+    temperature: float
+    call: CallRef
+    json_schema: Mapping[str, Any] | None = None
+    """The JSON Schema the answer should meet, where one is wanted."""
+
+
+@frozen
+class Body:
+    """What will be sent: the bytes the hold is computed from, and nothing else that the vendor could bill."""
+
+    content: bytes
+    request: Request
+
+
+@frozen
+class Reply:
+    """What came back. ``usage`` is None where the vendor did not say."""
+
+    text: str
+    usage: Usage | None
+    finish: Finish = Finish.STOP
+    request_id: str | None = None
+    """The vendor's id of the call, for its support."""
+
+
+@frozen
+class CallContext:
+    """What a provider is lent for one call."""
+
+    http: "httpx.AsyncClient"
+    """The one client of the program. It follows no redirect and bounds what it reads."""
+    timeout: float
+    """Seconds after which the call is cancelled; a deadline for everything the provider does."""
+    sleep: Callable[[float], Awaitable[None]]
+    """The program's clock; virtual in the simulator."""
+    idempotency_key: str
+    """Equal for equal (logical call, model, body); for vendors that accept such a header."""
+    on_text: Callable[[str], None] = lambda text: None
+    """Live display of partial text; never recorded."""
+
+
+@frozen
+class ProviderConfig:
+    """What the user set for a provider.
+
+    ``secret`` returns a key's value from the environment and makes sure that it never reaches the log;
+    ``variable`` returns any other variable. Both are None where it is unset or empty.
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    """The mapping under the provider's name in a spec."""
+    models: tuple[ModelInfo, ...]
+    """The models a spec or a models file declares for this provider."""
+    secret: Callable[[str], str | None]
+    variable: Callable[[str], str | None]
+    folder: str = "."
+    """The folder against which relative paths in ``options`` are resolved: the spec's."""
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """Speaks to one vendor. It never retries, never logs and never counts money."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether it only pretends to call anybody."""
+
+    def models(self) -> Sequence[ModelInfo]:
+        """What it sells, with the prices that hold now."""
+
+    def encode(self, request: Request) -> Body:
+        """The request's bytes. Pure: equal requests give equal bytes, and no byte is added when sending."""
+
+    async def call(self, body: Body, ctx: CallContext) -> Reply:
+        """Send it once.
+
+        Raises:
+            ProviderError: the call failed; classified, see its attributes.
+        """
+
+
+# ── validators ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@frozen
+class Candidate:
+    """An output that a validator judges."""
+
+    task: str
+    type: TaskType
+    text: str
+    """The model's answer as it came, fences included."""
+    content: str
+    """The answer without the code fence around it: what would be written to a file."""
+    schema: Mapping[str, Any] | None = None
+    """The task's JSON Schema, where it has one."""
+
+
+@frozen
+class ValidatorContext:
+    """What a validator is lent for one check."""
+
+    timeout: float = 30.0
+    """Seconds after which its verdict no longer counts."""
+
+
+@frozen
+class Finding:
+    """A verdict and the details for people and for the next revision (a few lines; longer is cut)."""
+
+    verdict: Verdict
+    details: str = ""
+
+    @classmethod
+    def passed(cls, details: str = "") -> "Finding":
+        """Nothing to object to."""
+        return cls(Verdict.PASSED, details)
+
+    @classmethod
+    def failed(cls, details: str) -> "Finding":
+        """The output must not pass; say why."""
+        return cls(Verdict.FAILED, details)
+
+    @classmethod
+    def skipped(cls, details: str) -> "Finding":
+        """The tool is absent."""
+        return cls(Verdict.SKIPPED, details)
+
+
+Validator = Callable[[Candidate, ValidatorContext], Finding]
+"""Judges an output. Called in a thread; it may block. What it raises makes the verdict *unknown*."""
+
+
+# ── backends ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@frozen
+class ModelTelemetry:
+    """What is measured of a model for one type of task. Averages are exponential (α = 0.1); None: never measured."""
+
+    calls: int = 0
+    quality: float | None = None
+    """Mean score, 0 to 1."""
+    trust: float = 1.0
+    """0 to 1; falls with every failure, rises slowly with every success."""
+    cost: float | None = None
+    """US dollars per call."""
+    latency_ms: float | None = None
+    latency_p95_ms: float | None = None
+    """Nearest rank over the last 50 calls of the model."""
+    success_rate: float | None = None
+    """Over the last ten calls of the model."""
+
+
+@frozen
+class RoutingCandidate:
+    """A model that may be asked."""
+
+    model: str
+    provider: str
+    vendor: str
+    price: Price
+    place: int
+    """Its place in the routing row, from 0."""
+
+
+@frozen
+class Ranked:
+    """A candidate's place in a ranking, best first, with the score that put it there."""
+
+    model: str
+    score: float
+    reason: str = ""
+    """A code such as ``dominated``; no free text."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Orders candidates. A pure function of its arguments: no clock, no randomness, no memory."""
+
+    def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+        """Every candidate once, best first. ``telemetry`` has an entry for every candidate's model."""
+
+
+# ── policy loaders ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@runtime_checkable
+class Loader(Protocol):
+    """Turns the text of a policy file into plain data."""
+
+    suffixes: tuple[str, ...]
+    """The file name endings it reads, such as ``.yaml``."""
+
+    def load(self, text: str, source: str) -> tuple[Mapping[str, Any], Mapping[tuple[str | int, ...], int]]:
+        """The file's mapping, and the line (from 1) of each path in it as far as known.
+
+        Raises:
+            SpecError: it cannot be read; each problem starts with ``source:LINE:``.
+        """
+
+
+# ── hooks: one per kind; each returns the one object ───────────────────────────────────────────────────────────
+
+
+@hookspec(firstresult=True)
+def orchestrator_provider(config: ProviderConfig) -> Provider | None:
+    """Build the provider for one run. Called once per session, when the run may use it.
+
+    Raise ``SpecError`` for options that make no sense. Return None where the environment has no key for it.
+    """
+
+
+@hookspec(firstresult=True)
+def orchestrator_validator() -> Validator:  # type: ignore[empty-body]
+    """Return the validator. Called once per session, when a task names it."""
+
+
+@hookspec(firstresult=True)
+def orchestrator_backend(parameters: Mapping[str, Any]) -> Backend:  # type: ignore[empty-body]
+    """Build the backend from the parameters of a spec. Called once per session, and by ``replay --verify``.
+
+    Raise ``SpecError`` for parameters that make no sense.
+    """
+
+
+@hookspec(firstresult=True)
+def orchestrator_policy_loader() -> Loader:  # type: ignore[empty-body]
+    """Return the loader. Called when a file with one of its suffixes is read."""
