@@ -19,7 +19,12 @@ OrchestrateError                  shown as one line; the command exits with its 
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from orchestrator.money import Usage
+
+from orchestrator.money import Usage
 
 
 class OrchestrateError(Exception):
@@ -173,6 +178,7 @@ class ProviderError(OrchestrateError):
         retry_after: seconds the vendor asks to wait, or None.
         billed: ``NO`` only with proof that nothing was charged.
         status: the HTTP status, where there was one.
+        usage: what the vendor says it counted, where it says so (then the call is settled by it).
     """
 
     def __init__(
@@ -184,10 +190,12 @@ class ProviderError(OrchestrateError):
         retry_after: float | None = None,
         billed: Billed = Billed.UNKNOWN,
         status: int | None = None,
+        usage: Usage | None = None,
     ) -> None:
         self.kind = kind
         self.retryable = retryable
         self.retry_after = retry_after
         self.billed = billed
         self.status = status
+        self.usage = usage
         super().__init__(message)

@@ -70,7 +70,8 @@ class Candidate:
     model: str
     score: float | None = None
     lost: str | None = None
-    """``policy:NAME``, ``no_price``, ``unbounded``, ``off``, ``breaker``, ``tried``, ``budget``, ``context``, ``vendor``, ``ranked``."""
+    """``policy:NAME``, ``no_price``, ``unbounded``, ``off``, ``breaker``, ``tried``, ``budget``, ``context``,
+    ``vendor``, ``ranked``."""
 
 
 @frozen
@@ -413,7 +414,7 @@ class StepSkipped(Decision):
     role: Role
     turn: int
     reason: str
-    """``no_reviewer``, ``failed``, ``budget``, ``time``, ``gate``."""
+    """``no_model``, ``failed``, ``budget``, ``time``."""
 
 
 @frozen
@@ -489,7 +490,8 @@ class TaskFinished(Decision):
     task: str
     status: TaskStatus
     reason: str | None
-    """Why not completed: ``below_threshold``, ``gate``, ``unscored``, ``budget``, ``time``, ``no_model``, ``failed``, ``dependency``."""
+    """Why not completed: ``below_threshold``, ``gate``, ``unscored``, ``budget``, ``time``, ``no_model``, ``failed``,
+    ``dependency``."""
     score: float | None
     gate: bool
     model: str | None

@@ -1,1 +1,79 @@
-"""."""
+"""The memory: an append-only log of events in one SQLite file, hash-chained, with the texts stored apart.
+
+Names are loaded on first use; reading a log needs no more than reading takes.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator.log.chain import GENESIS, Finding, verify
+    from orchestrator.log.codec import Codec, decode, encode
+    from orchestrator.log.heads import Head, append_head, read_heads
+    from orchestrator.log.locks import FileLocks, Handle, Locks, MemoryLocks, TransactionLock, no_lock
+    from orchestrator.log.redaction import Redactor
+    from orchestrator.log.schema import create
+    from orchestrator.log.store import DATABASE, Committed, EventLog, configure
+    from orchestrator.log.texts import Texts
+    from orchestrator.log.transaction import Last, Recorded
+
+_HOMES = {
+    "DATABASE": "store",
+    "GENESIS": "chain",
+    "Codec": "codec",
+    "Committed": "store",
+    "EventLog": "store",
+    "FileLocks": "locks",
+    "Finding": "chain",
+    "Handle": "locks",
+    "Head": "heads",
+    "Last": "transaction",
+    "Locks": "locks",
+    "MemoryLocks": "locks",
+    "Recorded": "transaction",
+    "Redactor": "redaction",
+    "Texts": "texts",
+    "TransactionLock": "locks",
+    "append_head": "heads",
+    "configure": "store",
+    "create": "schema",
+    "decode": "codec",
+    "encode": "codec",
+    "no_lock": "locks",
+    "read_heads": "heads",
+    "verify": "chain",
+}
+
+__all__ = [
+    "DATABASE",
+    "GENESIS",
+    "Codec",
+    "Committed",
+    "EventLog",
+    "FileLocks",
+    "Finding",
+    "Handle",
+    "Head",
+    "Last",
+    "Locks",
+    "MemoryLocks",
+    "Recorded",
+    "Redactor",
+    "Texts",
+    "TransactionLock",
+    "append_head",
+    "configure",
+    "create",
+    "decode",
+    "encode",
+    "no_lock",
+    "read_heads",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"orchestrator.log.{home}"), name)

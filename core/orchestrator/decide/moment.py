@@ -1,0 +1,49 @@
+"""What one round of deciding works with."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from attrs import Factory, define, frozen
+
+from orchestrator.spi import ModelTelemetry, Ranked, RoutingCandidate
+from orchestrator.state.run import RunState
+
+Rank = Callable[[Sequence[RoutingCandidate], Mapping[str, ModelTelemetry]], Sequence[Ranked]]
+"""The guard around the session's backend. Raises BackendError when the backend fails."""
+
+
+class BackendError(Exception):
+    """The backend gave no usable ranking.
+
+    Attributes:
+        problem: ``raised``, ``timeout`` or ``not_a_permutation``.
+    """
+
+    def __init__(self, problem: str, message: str) -> None:
+        self.problem = problem
+        super().__init__(message)
+
+
+@frozen
+class Wait:
+    """Nothing to decide before an outcome arrives or the time comes (microseconds UTC; None: no time will help)."""
+
+    until: int | None = None
+
+
+@define
+class Moment:
+    """The state, the time, and what this round has found out so far."""
+
+    state: RunState
+    now: int
+    rank: Rank | None
+    """None where the session has no backend."""
+    time_up: bool
+    wakes: list[int] = Factory(list)
+    """Times at which something may become possible."""
+    money_waits: bool = False
+    """A call waits for the run's cap: nobody behind it starts."""
+
+    def wake_at(self, time: int) -> None:
+        """Note that there may be something to decide at a time."""
+        self.wakes.append(time)

@@ -1,0 +1,153 @@
+"""How tasks and runs end, and what can reopen them."""
+
+from orchestrator.decide.moment import Moment
+from orchestrator.events import (
+    PLAN,
+    Decision,
+    Evaluated,
+    OutputChosen,
+    RunFinished,
+    TaskFinished,
+)
+from orchestrator.models import ProjectStatus, Role, TaskStatus
+from orchestrator.state.calls import Answer
+from orchestrator.state.run import RunState
+from orchestrator.state.tasks import TaskState
+
+
+def conclude(m: Moment, task: TaskState, cause: str | None) -> Decision | None:
+    """End a task with its best output. ``cause`` is why it stopped: ``budget``, ``time``, ``failed`` …, or None."""
+    best = best_turn(task)
+    if best is None:
+        return _finished(m, task, TaskStatus.FAILED, cause or "failed", 0)
+    answer = output_of(task, best)
+    assert answer is not None
+    chosen = task.output
+    if chosen is None or chosen.call != answer.version:
+        assert m.state.session is not None
+        return OutputChosen(task.name, best, answer.version, answer.digest, task.number, m.state.session.files)
+    if chosen.file and task.written is None:
+        return None
+    evaluated = task.evaluated.get(best)
+    if evaluated is not None and is_good_enough(m.state, task, evaluated):
+        return _finished(m, task, TaskStatus.COMPLETED, None, best)
+    return _finished(m, task, TaskStatus.DEGRADED, cause or _shortfall(evaluated), best)
+
+
+def block(m: Moment, task: TaskState) -> Decision:
+    """End a task because a dependency has no output."""
+    return _finished(m, task, TaskStatus.FAILED, "dependency", 0, task.failed_dependencies[0])
+
+
+def output_of(task: TaskState, turn: int) -> Answer | None:
+    """A turn's output: its revision, else its draft."""
+    for role in (Role.REVISER, Role.GENERATOR):
+        call = task.call(role, turn)
+        if call is not None and call.answers and call.answers[-1].reading.problem is None:
+            return call.answers[-1]
+    return None
+
+
+def best_turn(task: TaskState) -> int | None:
+    """The turn with the best output: gate passed, then score, then later. None where there is no output."""
+    turns = [turn for turn in range(1, task.turn + 1) if output_of(task, turn) is not None]
+    return max(turns, key=lambda turn: _rank(task, turn), default=None)
+
+
+def _rank(task: TaskState, turn: int) -> tuple[bool, float, int]:
+    evaluated = task.evaluated.get(turn)
+    if evaluated is None:
+        return (False, -1.0, turn)
+    return (evaluated.gate, -1.0 if evaluated.score is None else evaluated.score, turn)
+
+
+def is_good_enough(state: RunState, task: TaskState, evaluated: Evaluated) -> bool:
+    """The gate passed and the score reaches the threshold of the task's type."""
+    threshold = state.settings.thresholds[task.planned.type]
+    return evaluated.gate and evaluated.score is not None and evaluated.score >= threshold
+
+
+def _shortfall(evaluated: Evaluated | None) -> str:
+    if evaluated is None or (evaluated.gate and evaluated.score is None):
+        return "unscored"
+    return "below_threshold" if evaluated.gate else "gate"
+
+
+def _finished(
+    m: Moment, task: TaskState, status: TaskStatus, reason: str | None, turn: int, blocked_by: str | None = None
+) -> TaskFinished:
+    evaluated = task.evaluated.get(turn)
+    author = output_of(task, turn)
+    return TaskFinished(
+        task=task.name,
+        status=status,
+        reason=reason,
+        score=None if evaluated is None else evaluated.score,
+        gate=evaluated is not None and evaluated.gate,
+        model=author.model if author else None,
+        reviewer=_reviewer(task, turn),
+        iterations=task.turn,
+        fallbacks=task.fallbacks,
+        cost=task.spend.total,
+        blocked_by=blocked_by,
+    )
+
+
+def _reviewer(task: TaskState, turn: int) -> str | None:
+    call = task.call(Role.CRITIC, turn)
+    return call.answers[-1].model if call is not None and call.answers else None
+
+
+def finish_run(m: Moment, status: ProjectStatus, reason: str | None) -> Decision | None:
+    """End the run, once nothing is in flight any more."""
+    if m.state.pending:
+        return None
+    return RunFinished(status, reason, m.state.spend.settled, m.state.spend.kept)
+
+
+def next_ending(m: Moment) -> Decision | None:
+    """End a run whose tasks have all ended."""
+    state = m.state
+    ends = [(task.finished, task.finished_version) for task in state.tasks.values()]
+    finished = [end for end, _ in ends if end is not None]
+    reasons = {end.reason for end, version in ends if end is not None and version > state.raised}
+    if "time" in reasons:
+        return finish_run(m, ProjectStatus.TIMEOUT, "time")
+    if "budget" in reasons:
+        return finish_run(m, ProjectStatus.BUDGET_EXHAUSTED, "budget")
+    if all(end.status is TaskStatus.FAILED for end in finished):
+        return finish_run(m, ProjectStatus.SYSTEM_FAILURE, "no_output")
+    if all(end.status is TaskStatus.COMPLETED for end in finished):
+        return finish_run(m, ProjectStatus.SUCCESS, None)
+    return finish_run(m, ProjectStatus.PARTIAL_SUCCESS, None)
+
+
+_CAUSES = {
+    "budget": ("budget",),
+    "time": ("time",),
+    "model": ("no_model", "failed"),
+}
+
+
+def reopened_by(state: RunState, remedy: str) -> tuple[str, ...]:
+    """The tasks that removing a cause of a halt reopens: those that failed for it, and those they blocked.
+
+    ``remedy`` is ``budget``, ``time`` or ``model``. ``plan`` stands for the plan itself.
+    """
+    if state.finished is None or state.finished.status.is_closed:
+        return ()
+    if not state.planned:
+        return (PLAN,)
+    failed = [
+        name
+        for name in state.execution_order
+        if (end := state.tasks[name].finished) is not None
+        and end.status is TaskStatus.FAILED
+        and end.reason in _CAUSES[remedy]
+    ]
+    reopened = set(failed)
+    for name in state.execution_order:
+        end = state.tasks[name].finished
+        if end is not None and end.reason == "dependency" and reopened & set(state.tasks[name].planned.dependencies):
+            reopened.add(name)
+    return tuple(name for name in state.execution_order if name in reopened)

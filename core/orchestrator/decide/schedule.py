@@ -1,0 +1,59 @@
+"""The order of things: what is decided first when several decisions are possible."""
+
+from typing import Final
+
+from orchestrator.decide.moment import Moment, Rank, Wait
+from orchestrator.decide.outcome import block, conclude, next_ending
+from orchestrator.decide.planning import next_planning
+from orchestrator.decide.retry import next_health
+from orchestrator.decide.review import next_review
+from orchestrator.decide.spending import next_warning
+from orchestrator.events import Decision, TaskStarted
+from orchestrator.state.run import RunState
+from orchestrator.state.tasks import TaskState
+
+RULES: Final = 1
+"""The number of the rules. Whoever changes an answer of ``decide`` raises it."""
+
+
+def decide(state: RunState, now: int, rank: Rank | None) -> Decision | Wait:
+    """The next decision, or until when there is none.
+
+    Args:
+        state: what the history amounts to.
+        now: microseconds UTC; the ``at`` of the step.
+        rank: the guard around the session's backend, or None.
+
+    Raises:
+        BackendError: the backend failed; append BackendFailed and decide again.
+    """
+    if not state.is_open or state.finished is not None:
+        return Wait()
+    left = state.time_limit - state.active(now)
+    m = Moment(state, now, rank, time_up=left <= 0)
+    if left > 0:
+        m.wake_at(now + left)
+    return _next(m) or Wait(min(m.wakes, default=None))
+
+
+def _next(m: Moment) -> Decision | None:
+    return next_health(m) or next_warning(m) or (_next_of_tasks(m) if m.state.planned else next_planning(m))
+
+
+def _next_of_tasks(m: Moment) -> Decision | None:
+    state = m.state
+    if state.blocked:
+        return block(m, _task_at(state, state.blocked[0]))
+    for order in state.running:
+        decision = next_review(m, _task_at(state, order))
+        if decision is not None:
+            return decision
+    if m.time_up and state.ready:
+        return conclude(m, _task_at(state, state.ready[0]), "time")
+    if state.ready and len(state.running) < state.settings.concurrency:
+        return TaskStarted(state.execution_order[state.ready[0]])
+    return next_ending(m) if state.unfinished == 0 else None
+
+
+def _task_at(state: RunState, order: int) -> TaskState:
+    return state.tasks[state.execution_order[order]]

@@ -1,0 +1,127 @@
+"""From a spec to the providers, models, slots and backend of one session."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+from orchestrator.engine.environment import Environment
+from orchestrator.errors import NoProviderError, PluginError, SpecError
+from orchestrator.events import PluginUsed
+from orchestrator.models import SLOT_ALIASES, ModelInfo
+from orchestrator.spi import Backend, Provider, ProviderConfig
+
+if TYPE_CHECKING:
+    from orchestrator.plugins import Catalogue
+    from orchestrator.spec import Spec
+
+
+@frozen
+class Connected:
+    """Everything a session can call."""
+
+    providers: Mapping[str, Provider]
+    models: tuple[ModelInfo, ...]
+    slots: dict[str, str]
+    backend: Backend
+    plugins: tuple[PluginUsed, ...]
+    simulated: bool
+    validators: tuple[str, ...]
+
+
+def connect(catalogue: "Catalogue", spec: "Spec", environment: Environment) -> Connected:
+    """Load what the spec names, or every provider the environment has a key for.
+
+    Raises:
+        NoProviderError: nothing is usable; the message lists the variables.
+        SpecError: options, or a mix of simulated and real providers.
+        PluginError: a plugin cannot be used.
+    """
+    providers = dict(_providers(catalogue, spec, environment))
+    _check_mix(providers)
+    models = _models(providers, spec.models)
+    if not models:
+        raise NoProviderError(_advice(providers, environment))
+    name = spec.routing.backend or "greedy"
+    parameters = dict(spec.routing.parameters)
+    validators = tuple(
+        entry.name
+        for entry in catalogue.entries()
+        if entry.kind == "validator" and entry.status in ("available", "loaded")
+    )
+    plugins = (
+        *(catalogue.used("provider", provider) for provider in providers),
+        catalogue.used("backend", name, parameters),
+        *(catalogue.used("validator", validator) for validator in validators),
+    )
+    return Connected(
+        providers=providers,
+        models=models,
+        slots=_slots(models),
+        backend=catalogue.backend(name, parameters),
+        plugins=plugins,
+        simulated=any(provider.simulated for provider in providers.values()),
+        validators=validators,
+    )
+
+
+def _providers(catalogue: "Catalogue", spec: "Spec", environment: Environment) -> Iterable[tuple[str, Provider]]:
+    named = spec.providers or None
+    for name in catalogue.names("provider") if named is None else named:
+        declared = tuple(model for model in spec.models if model.provider == name)
+        options = {} if named is None else named[name]
+        config = ProviderConfig(name, options, declared, environment.secret, environment.variable, spec.folder)
+        try:
+            provider = catalogue.provider(name, config)
+        except PluginError:
+            if named is not None:
+                raise
+            continue  # a stranger's broken plugin does not stop a run that did not ask for it
+        if provider is not None and named is None and provider.simulated:
+            continue  # pretending is never a default
+        if provider is not None:
+            yield name, provider
+        elif named is not None:
+            raise NoProviderError(
+                f"provider {name!r} has neither key nor address; set one of {', '.join(environment.asked)}"
+            )
+
+
+def _check_mix(providers: Mapping[str, Provider]) -> None:
+    kinds = {provider.simulated for provider in providers.values()}
+    if len(kinds) > 1:
+        raise SpecError(["providers: simulated and real providers cannot be mixed in one run; name one kind only"])
+
+
+def _models(providers: Mapping[str, Provider], declared: Sequence[ModelInfo]) -> tuple[ModelInfo, ...]:
+    """Every model of every provider, those a spec declares first; an id sold twice is qualified by its provider."""
+    first = {(model.provider, model.id) for model in declared}
+    offered = [model for provider in providers.values() for model in provider.models()]
+    offered.sort(key=lambda model: (model.provider, model.id) not in first)
+    found: dict[str, ModelInfo] = {}
+    for model in offered:
+        if model.id not in found:
+            found[model.id] = model
+        elif found[model.id].provider != model.provider:
+            qualified = f"{model.provider}/{model.id}"
+            found[qualified] = evolve(model, id=qualified, wire_name=model.sent_name)
+    return tuple(found.values())
+
+
+def _slots(models: Sequence[ModelInfo]) -> dict[str, str]:
+    slots: dict[str, str] = {}
+    for model in models:
+        for slot in model.slots:
+            slots.setdefault(SLOT_ALIASES.get(slot, slot), model.id)
+    return slots
+
+
+def _advice(providers: Mapping[str, Provider], environment: Environment) -> str:
+    if providers:
+        names = ", ".join(providers)
+        return f"{names}: no model is known; declare models with prices in the spec (models:) or with --models FILE"
+    variables = ", ".join(environment.asked) or "none of the installed providers asks for one"
+    return (
+        f"no provider can be used: set a key or address ({variables}), "
+        "or try it without one: providers: {scripted: {answers: FILE}}"
+    )

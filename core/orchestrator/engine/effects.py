@@ -1,0 +1,316 @@
+"""The effects: what a decision calls for, performed, and brought back as one outcome each."""
+
+import asyncio
+import errno
+import json
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from attrs import define
+
+from orchestrator import events as e
+from orchestrator.engine.outputs import file_name, render
+from orchestrator.engine.ports import Ports
+from orchestrator.engine.prompts import build_prompt, cut
+from orchestrator.engine.reading import content_of, read_answer
+from orchestrator.errors import Billed, ErrorKind, ProviderError
+from orchestrator.models import Finish, ModelInfo, Verdict
+from orchestrator.money import Usage, Usd
+from orchestrator.spi import (
+    Body,
+    CallContext,
+    CallRef,
+    Candidate,
+    Finding,
+    Message,
+    Provider,
+    Reply,
+    Request,
+    Validator,
+    ValidatorContext,
+)
+from orchestrator.state.run import RunState
+
+if TYPE_CHECKING:
+    import httpx
+
+_CHECK_SECONDS: Final = 30.0
+_LONGEST_DETAILS: Final = 16_000
+_NO_OUTAGE: Final = frozenset(
+    {
+        ErrorKind.RATE_LIMIT,
+        ErrorKind.CONTENT_FILTER,
+        ErrorKind.BAD_REQUEST,
+        ErrorKind.CONTEXT_LENGTH,
+        ErrorKind.QUOTA,
+        ErrorKind.AUTHENTICATION,
+        ErrorKind.UNKNOWN_MODEL,
+        ErrorKind.UNSENT,
+        ErrorKind.CANCELLED,
+    }
+)
+
+
+class TextStore(Protocol):
+    """The texts of the run."""
+
+    def put(self, text: str, shapes: bool = False) -> str:
+        """Stage a text for the next append, and return its digest."""
+
+    def get(self, digest: str) -> str:
+        """The text of a digest."""
+
+
+class Writer(Protocol):
+    """Where files go."""
+
+    def write(self, name: str, content: str) -> int:
+        """Write a file whole or not at all; returns its size in bytes."""
+
+
+@define
+class Effects:
+    """Performs what decisions open. Reads the state, never changes it."""
+
+    run: str
+    state: RunState
+    texts: TextStore
+    ports: Ports
+    providers: Mapping[str, Provider]
+    validators: Sequence[str]
+    validator: Callable[[str], Validator]
+    """The validator of a name; raises what loading it raises."""
+    writer: Writer | None
+    http: "httpx.AsyncClient"
+    on_text: Callable[[str, str], None] = lambda node, text: None
+
+    async def perform(self, version: int, opened: e.Event) -> e.Outcome:
+        """Perform one effect and return its outcome."""
+        match opened:
+            case e.ModelSelected():
+                return self._prepare(version, opened)
+            case e.CallStarted():
+                return await self._call(version, opened)
+            case e.CheckStarted():
+                return await self._check(version, opened)
+            case e.OutputChosen():
+                return await self._write(version, opened)
+            case _:
+                raise TypeError(f"{type(opened).__name__} opens no effect")
+
+    # ── prepare ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _prepare(self, version: int, selected: e.ModelSelected) -> e.CallPrepared:
+        prompt = build_prompt(self.state, selected, self.texts.get, self.validators)
+        stored = self.texts.put(
+            json.dumps(
+                {
+                    "messages": [[message.author, message.text] for message in prompt.messages],
+                    "temperature": prompt.temperature,
+                    "schema": prompt.json_schema,
+                },
+                ensure_ascii=False,
+            )
+        )
+        model = self.state.models[selected.model]
+        where = CallRef(selected.node, selected.role, selected.turn, selected.sample, 1)
+        try:
+            body = self._encode(model, stored, selected.max_tokens, where)
+        except Exception:
+            return e.CallPrepared(version, stored, 0, "not_encoded")
+        return e.CallPrepared(version, stored, len(body.content))
+
+    def _encode(self, model: ModelInfo, prompt: str, max_tokens: int, where: CallRef) -> Body:
+        """The body of a stored prompt. The prompt is read back, so that a resumed call sends what was held for."""
+        parts = json.loads(self.texts.get(prompt))
+        messages = tuple(Message(author, text) for author, text in parts["messages"])
+        request = Request(model, messages, max_tokens, parts["temperature"], where, parts["schema"])
+        return self.providers[model.provider].encode(request)
+
+    # ── call ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _call(self, version: int, started: e.CallStarted) -> e.Outcome:
+        began = self.ports.monotonic()
+        try:
+            reply = await self._reply(started)
+            return self._succeeded(version, started, reply, self._since(began))
+        except ProviderError as error:
+            return self._failed(version, started, error, self._since(began))
+
+    def _since(self, began: float) -> int:
+        return max(0, round((self.ports.monotonic() - began) * 1_000_000))
+
+    async def _reply(self, started: e.CallStarted) -> Reply:
+        """The provider's reply.
+
+        Raises:
+            ProviderError: whatever went wrong, classified.
+        """
+        model = self.state.models[started.model]
+        where = CallRef(started.node, started.role, started.turn, started.sample, started.try_)
+        body = self._body(model, started, where)
+        seconds = started.timeout / 1_000_000
+        logical = f"{self.run}/{started.node}/{started.role.value}/{started.turn}/{started.sample}"
+        context = CallContext(
+            http=self.http,
+            timeout=seconds,
+            sleep=self.ports.sleep,
+            idempotency_key=_key(logical, started.model, body.content),
+            on_text=lambda text: self.on_text(started.node, text),
+        )
+        try:
+            async with asyncio.timeout(seconds):
+                reply: object = await self.providers[started.provider].call(body, context)
+        except (ProviderError, asyncio.CancelledError):
+            raise
+        except TimeoutError as error:
+            text = f"no answer within {seconds:g} s"
+            raise ProviderError(text, kind=ErrorKind.TIMEOUT, retryable=True) from error
+        except Exception as error:
+            text = f"the provider raised {type(error).__name__}: {error}"
+            raise ProviderError(text, kind=ErrorKind.PLUGIN, retryable=True) from error
+        if not isinstance(reply, Reply) or not isinstance(reply.text, str):
+            raise ProviderError(f"the provider returned {type(reply).__name__}, not a Reply", kind=ErrorKind.PLUGIN)
+        return reply
+
+    def _body(self, model: ModelInfo, started: e.CallStarted, where: CallRef) -> Body:
+        prepared = self._prepared(started)
+        try:
+            body = self._encode(model, prepared, started.max_tokens, where)
+        except Exception as error:
+            text = f"the provider could not shape the request: {type(error).__name__}: {error}"
+            raise ProviderError(text, kind=ErrorKind.UNSENT, billed=Billed.NO) from error
+        if len(body.content) > started.body_bytes:
+            text = f"the request has {len(body.content)} bytes, {started.body_bytes} are held; it was not sent"
+            raise ProviderError(text, kind=ErrorKind.UNSENT, billed=Billed.NO)
+        return body
+
+    def _prepared(self, started: e.CallStarted) -> str:
+        node = self.state.node(started.node)
+        call = node.call(started.role, started.turn, started.sample)
+        assert call is not None
+        assert call.prepared is not None
+        return call.prepared.prompt
+
+    def _succeeded(self, version: int, started: e.CallStarted, reply: Reply, latency: int) -> e.CallSucceeded:
+        usage = _believable(reply)
+        settled, kept = self._settle(started, usage)
+        # The stored text is what is read, so that reading it again gives the same.
+        digest = self.texts.put(reply.text)
+        text = self.texts.get(digest)
+        return e.CallSucceeded(
+            call=version,
+            answer=digest,
+            answer_bytes=len(text.encode()),
+            finish=reply.finish if isinstance(reply.finish, Finish) else Finish.OTHER,
+            reading=read_answer(started.role, text, self.validators, self.texts.put),
+            usage=usage,
+            settled=settled,
+            kept=kept,
+            latency=latency,
+            request_id=self.texts.put(str(reply.request_id), shapes=True) if reply.request_id else None,
+        )
+
+    def _settle(self, started: e.CallStarted, usage: Usage | None) -> tuple[Usd, Usd]:
+        """(settled, kept): the exact cost, or the hold where nobody knows."""
+        price = self.state.models[started.model].price
+        if usage is None or price is None:
+            return Usd.ZERO, started.hold
+        return price.cost(usage), Usd.ZERO
+
+    def _failed(self, version: int, started: e.CallStarted, error: ProviderError, latency: int) -> e.CallFailed:
+        usage = error.usage if error.usage is not None and error.usage.is_sane else None
+        settled, kept = (Usd.ZERO, Usd.ZERO) if error.billed is Billed.NO else self._settle(started, usage)
+        return e.CallFailed(
+            call=version,
+            kind=error.kind,
+            retryable=error.retryable,
+            outage=error.kind not in _NO_OUTAGE,
+            by_vendor=error.kind is not ErrorKind.CANCELLED,
+            settled=settled,
+            kept=kept,
+            retry_after=_microseconds(error.retry_after),
+            status=error.status,
+            error=self.texts.put(cut(str(error), _LONGEST_DETAILS), shapes=True),
+            latency=latency,
+        )
+
+    # ── check ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _check(self, version: int, started: e.CheckStarted) -> e.Validated:
+        began = self.ports.monotonic()
+        finding = await self._finding(started)
+        details = self.texts.put(cut(finding.details, _LONGEST_DETAILS)) if finding.details else None
+        return e.Validated(version, finding.verdict, details, self._since(began))
+
+    async def _finding(self, started: e.CheckStarted) -> Finding:
+        task = self.state.tasks[started.task]
+        answer = next(a for call in task.calls.values() for a in call.answers if a.version == started.call)
+        text = self.texts.get(answer.digest)
+        schema = json.loads(self.texts.get(task.planned.schema)) if task.planned.schema else None
+        candidate = Candidate(task.name, task.planned.type, text, content_of(text), schema)
+        try:
+            judge = self.validator(started.validator)
+            async with asyncio.timeout(_CHECK_SECONDS):
+                finding: Any = await self.ports.offload_foreign(
+                    lambda: judge(candidate, ValidatorContext(_CHECK_SECONDS))
+                )
+        except TimeoutError:
+            return Finding(Verdict.UNKNOWN, f"{started.validator} took longer than {_CHECK_SECONDS:g} s")
+        except Exception as error:
+            return Finding(Verdict.UNKNOWN, f"{started.validator} raised {type(error).__name__}: {error}")
+        if not isinstance(finding, Finding) or not isinstance(finding.verdict, Verdict):
+            return Finding(Verdict.UNKNOWN, f"{started.validator} returned {type(finding).__name__}, not a Finding")
+        return Finding(finding.verdict, str(finding.details))
+
+    # ── file ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _write(self, version: int, chosen: e.OutputChosen) -> e.FileWritten:
+        kind = self.state.tasks[chosen.task].planned.type
+        suffix, content = render(kind, self.texts.get(chosen.answer))
+        name, writer = file_name(chosen.number, kind, suffix), self.writer
+        if writer is None:
+            return e.FileWritten(version, 0, "no_folder")
+        try:
+            size = await self.ports.offload(lambda: writer.write(name, content))
+        except OSError as error:
+            return e.FileWritten(version, 0, errno.errorcode.get(error.errno or 0, "OSError"))
+        return e.FileWritten(version, size, None)
+
+
+def cancelled(version: int, started: e.CallStarted) -> e.CallFailed:
+    """The outcome of a call that was ended here: what was billed is unknown, so its hold is kept."""
+    return e.CallFailed(
+        call=version,
+        kind=ErrorKind.CANCELLED,
+        retryable=True,
+        outage=False,
+        by_vendor=False,
+        settled=Usd.ZERO,
+        kept=started.hold,
+        retry_after=None,
+        status=None,
+        error=None,
+        latency=0,
+    )
+
+
+def _believable(reply: Reply) -> Usage | None:
+    """The usage, or None where it is missing or absurd: no tokens for a text, or no input at all."""
+    usage = reply.usage
+    if not isinstance(usage, Usage) or not usage.is_sane or usage.input_tokens == 0:
+        return None
+    return None if reply.text and usage.output_tokens == 0 else usage
+
+
+def _microseconds(seconds: float | None) -> int | None:
+    """A wait a vendor asked for, where it is a sensible number; bounded, the decision bounds it further."""
+    if seconds is None or not 0 <= seconds < 10_000_000:
+        return None
+    return round(seconds * 1_000_000)
+
+
+def _key(logical: str, model: str, body: bytes) -> str:
+    """SHA-256 of (logical call, model, body digest)."""
+    return sha256(f"{logical}\x1f{model}\x1f{sha256(body).hexdigest()}".encode()).hexdigest()

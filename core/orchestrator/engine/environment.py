@@ -1,0 +1,76 @@
+"""What the user's environment holds: keys, addresses, the data folder."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from attrs import Factory, define
+
+_LINE: Final = re.compile(r"(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*)")
+_KEY_NAME: Final = re.compile(r"[A-Z0-9_]*(?:_API_KEY|_KEY|_TOKEN)")
+
+
+def data_folder(given: Path | None, variables: Mapping[str, str]) -> Path:
+    """``--home``, else ``$ORCHESTRATE_HOME``, else the platform's user data folder."""
+    if given is not None:
+        return given
+    if variables.get("ORCHESTRATE_HOME"):
+        return Path(variables["ORCHESTRATE_HOME"])
+    from platformdirs import user_data_path
+
+    return user_data_path("orchestrate", appauthor=False)
+
+
+def read_dotenv(folder: Path) -> dict[str, str]:
+    """The key variables of ``.env`` in a folder; nothing else in it counts, base URLs least of all."""
+    try:
+        text = (folder / ".env").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    found = {}
+    for line in text.splitlines():
+        match = _LINE.fullmatch(line.strip())
+        if match is not None and _KEY_NAME.fullmatch(match[1]):
+            found[match[1]] = _unquoted(match[2].strip())
+    return found
+
+
+def _unquoted(value: str) -> str:
+    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+        return value[1:-1]
+    return value.split(" #", 1)[0].rstrip()
+
+
+@define
+class Environment:
+    """The variables a run may see. Every key that is looked up is made known to the redaction."""
+
+    variables: Mapping[str, str]
+    dotenv: Mapping[str, str]
+    on_secret: Callable[[str], None]
+    asked: list[str] = Factory(list)
+    """The names of the variables that were looked for, in order."""
+
+    @classmethod
+    def of_process(cls, on_secret: Callable[[str], None]) -> "Environment":
+        """The process's variables, and the ``.env`` of the working folder."""
+        return cls(dict(os.environ), read_dotenv(Path.cwd()), on_secret)
+
+    def secret(self, name: str) -> str | None:
+        """A key: from the environment, else from ``.env``."""
+        self._note(name)
+        value = self.variables.get(name) or self.dotenv.get(name) or None
+        if value is not None:
+            self.on_secret(value)
+        return value
+
+    def variable(self, name: str) -> str | None:
+        """Any other variable, from the environment only."""
+        self._note(name)
+        return self.variables.get(name) or None
+
+    def _note(self, name: str) -> None:
+        if name not in self.asked:
+            self.asked.append(name)

@@ -1,0 +1,221 @@
+"""The loop of one session.
+
+A step appends what has arrived, decides until there is nothing to decide, and starts the effects of what it made
+durable. The loop holds nothing that a decision depends on.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final, Protocol
+
+from attrs import Factory, define, field
+
+from orchestrator import events as e
+from orchestrator.decide import BackendError, Rank, Wait, decide
+from orchestrator.engine.effects import Effects, cancelled
+from orchestrator.engine.ports import Ports
+from orchestrator.errors import LogError
+from orchestrator.state.fold import evolve
+from orchestrator.state.run import RunState
+
+_MOST_DECISIONS: Final = 100_000
+
+Observer = Callable[[int, int, e.Event], None]
+"""Called with (version, at, event) after the commit, once per event."""
+
+
+class Committed(Protocol):
+    """What an append wrote."""
+
+    @property
+    def events(self) -> Sequence[e.Event]:
+        """The events as written."""
+
+
+class Log(Protocol):
+    """The run's stream, as far as the loop needs it."""
+
+    async def append(self, expected: int, at: int, events: Sequence[e.Event]) -> Committed:
+        """Write events and staged texts in one transaction."""
+
+
+@define
+class Loop:
+    """One session of one run.
+
+    ``interrupt`` may be called from a signal handler; everything else happens in ``run``.
+    """
+
+    state: RunState
+    log: Log
+    effects: Effects
+    ports: Ports
+    rank: Rank | None = None
+    observers: Sequence[Observer] = ()
+    _queue: "asyncio.Queue[e.Outcome]" = field(factory=asyncio.Queue, init=False)
+    _performing: dict[int, "asyncio.Task[None]"] = field(default=Factory(dict), init=False)
+    _stop: str | None = field(default=None, init=False)
+    _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _broken: Exception | None = field(default=None, init=False)
+
+    def interrupt(self, cause: str) -> None:
+        """Ask the session to end; the calls in flight are ended, and the run can be resumed."""
+        self._stop = cause
+        self._wake.set()
+
+    async def run(self, opening: Sequence[e.Outcome]) -> None:
+        """Append the opening outcomes, and go on until the session is closed.
+
+        Raises:
+            LogError: an append was refused or failed; nothing more is appended.
+            Exception: what ``decide`` raised, after SessionFailed.
+        """
+        arrived: Sequence[e.Outcome] = opening
+        try:
+            while True:
+                until = await self._step(arrived)
+                if not self.state.is_open:
+                    return
+                self._start_effects()
+                arrived = await self._next_outcomes(until)
+                if self._broken is not None:
+                    await self._step([*arrived, self._session_failed(self._broken)])
+                    raise self._broken
+                if self._stop is not None:
+                    await self._end_session(arrived)
+                    return
+        except asyncio.CancelledError:
+            with suppress(LogError):  # a log that cannot be written any more must not hide the cancellation
+                await self._end_session([])
+            raise
+        finally:
+            await self._cancel_effects()
+
+    # ── the step ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _step(self, arrived: Sequence[e.Outcome]) -> int | None:
+        """One transaction: outcomes, then decisions until there is none. Returns when to look again."""
+        state = self.state
+        expected, now = state.version, max(self.ports.clock(), state.at + 1)
+        events: list[e.Event] = []
+        for outcome in arrived:
+            if self._is_wanted(outcome):
+                evolve(state, now, outcome)
+                events.append(outcome)
+        held: e.CallStarted | None = None
+        until: int | None = None
+        failure: Exception | None = None
+        while True:
+            try:
+                decision = decide(state, now, self.rank)
+                if len(events) > _MOST_DECISIONS:
+                    raise RuntimeError("decide goes in circles")
+            except BackendError as error:
+                event: e.Event = self._backend_failed(error)
+            except Exception as error:
+                failure = error
+                event = self._session_failed(error)
+            else:
+                if isinstance(decision, Wait):
+                    until = decision.until
+                    break
+                if isinstance(decision, e.CallStarted) and state.settings.accounts:
+                    held = decision
+                    break
+                event = decision
+            evolve(state, now, event)
+            events.append(event)
+            if failure is not None:
+                break
+        if held is not None:
+            until = now
+        await self._append(expected, now, events, held)
+        if failure is not None:
+            raise failure
+        return until
+
+    async def _append(self, expected: int, now: int, events: list[e.Event], held: e.CallStarted | None) -> None:
+        """Make the step durable. A hold that accounts must agree to is folded as the log wrote it."""
+        everything = events if held is None else [*events, held]
+        if not everything:
+            return
+        committed = await self.log.append(expected, now, everything)
+        if held is not None:
+            evolve(self.state, now, committed.events[-1])
+        for version, event in enumerate(committed.events, expected + 1):
+            for observer in self.observers:
+                with suppress(Exception):
+                    observer(version, now, event)
+
+    def _is_wanted(self, outcome: e.Outcome) -> bool:
+        """Whether the effect an outcome ends is still open; an outcome of no effect always is wanted."""
+        match outcome:
+            case e.CallPrepared(selected=version):
+                return version in self.state.pending
+            case e.CallSucceeded(call=version) | e.CallFailed(call=version):
+                return version in self.state.pending
+            case e.Validated(check=version) | e.FileWritten(chosen=version):
+                return version in self.state.pending
+            case _:
+                return True
+
+    def _session_failed(self, error: Exception) -> e.SessionFailed:
+        return e.SessionFailed(self.effects.texts.put(f"{type(error).__name__}: {error}", shapes=True))
+
+    def _backend_failed(self, error: BackendError) -> e.BackendFailed:
+        assert self.state.session is not None
+        name = next((p.name for p in self.state.session.plugins if p.kind == "backend"), "backend")
+        return e.BackendFailed(name, error.problem, self.effects.texts.put(str(error), shapes=True))
+
+    # ── effects ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _start_effects(self) -> None:
+        """Start every open effect that is not being performed, or performed with its outcome still in the queue."""
+        for version in self._performing.keys() - self.state.pending.keys():
+            del self._performing[version]
+        for version, opened in self.state.pending.items():
+            if version not in self._performing:
+                self._performing[version] = asyncio.create_task(self._perform(version, opened))
+
+    async def _perform(self, version: int, opened: e.Event) -> None:
+        try:
+            self._queue.put_nowait(await self.effects.perform(version, opened))
+        except Exception as error:
+            self._broken = error
+        finally:
+            self._wake.set()
+
+    async def _next_outcomes(self, until: int | None) -> list[e.Outcome]:
+        """Wait for outcomes, for the time to look again, or for an interruption; returns all that has arrived."""
+        if self._queue.empty() and self._stop is None and self._broken is None:
+            self._wake.clear()
+            seconds = None if until is None else max(0.0, (until - self.ports.clock()) / 1_000_000)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._wake.wait()
+        return self._drain()
+
+    def _drain(self) -> list[e.Outcome]:
+        arrived = []
+        while not self._queue.empty():
+            arrived.append(self._queue.get_nowait())
+        return arrived
+
+    async def _end_session(self, arrived: Sequence[e.Outcome]) -> None:
+        """Record what has arrived, end the calls in flight, and close the session."""
+        await self._cancel_effects()
+        outcomes = [outcome for outcome in [*arrived, *self._drain()] if self._is_wanted(outcome)]
+        ended = {outcome.call for outcome in outcomes if isinstance(outcome, (e.CallSucceeded, e.CallFailed))}
+        outcomes.extend(
+            cancelled(version, opened)
+            for version, opened in self.state.pending.items()
+            if isinstance(opened, e.CallStarted) and version not in ended
+        )
+        await self._step([*outcomes, e.RunInterrupted(self._stop or "cancelled")])
+
+    async def _cancel_effects(self) -> None:
+        tasks = list(self._performing.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

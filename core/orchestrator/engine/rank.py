@@ -1,0 +1,63 @@
+"""The guard around a session's backend: copies in, one second, a permutation out."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from orchestrator.decide import BackendError, Rank
+from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate
+
+SECONDS: Final = 1.0
+
+Runner = Callable[[Callable[[], Any], float], Any]
+"""Runs a function and returns its result within so many seconds, else raises TimeoutError."""
+
+
+def guard(backend: Backend, run: Runner) -> Rank:
+    """A ranking that can only succeed or raise BackendError."""
+
+    def rank(candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+        offered, measured = tuple(candidates), dict(telemetry)
+        try:
+            ranking = run(lambda: tuple(backend.rank(offered, measured)), SECONDS)
+        except TimeoutError as error:
+            raise BackendError("timeout", f"the backend took longer than {SECONDS:g} s") from error
+        except Exception as error:
+            raise BackendError("raised", f"{type(error).__name__}: {error}") from error
+        if not _is_permutation(ranking, candidates):
+            raise BackendError("not_a_permutation", "the backend did not return every candidate exactly once")
+        return ranking  # type: ignore[no-any-return]
+
+    return rank
+
+
+def _is_permutation(ranking: tuple[Any, ...], candidates: Sequence[RoutingCandidate]) -> bool:
+    if not all(isinstance(each, Ranked) and isinstance(each.score, (int, float)) for each in ranking):
+        return False
+    return sorted(each.model for each in ranking) == sorted(each.model for each in candidates)
+
+
+def run_in_thread(function: Callable[[], Any], seconds: float) -> Any:
+    """Run it in a thread that nobody waits for once the time is over."""
+    result: list[Any] = []
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            result.append(function())
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=work, daemon=True, name="orchestrate-backend")
+    thread.start()
+    thread.join(seconds)
+    if failure:
+        raise RuntimeError(f"{type(failure[0]).__name__}: {failure[0]}") from failure[0]
+    if not result:
+        raise TimeoutError
+    return result[0]
+
+
+def run_here(function: Callable[[], Any], seconds: float) -> Any:
+    """Run it here and now, unbounded: for the simulator."""
+    return function()

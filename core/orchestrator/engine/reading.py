@@ -1,0 +1,176 @@
+"""Reading of answers: pure functions from a text to what a decision may see of it.
+
+They tolerate what models do (fences, prose around the JSON, trailing commas, a wrapping object) and refuse rather
+than guess: a score out of range, two different scores, a task without a prompt are no reading.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from orchestrator.events import Reading
+from orchestrator.models import PlannedTask, Role, TaskType
+
+Keep = Callable[[str], str]
+"""Stores a text and returns its digest."""
+
+_FENCE: Final = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+_TRAILING_COMMA: Final = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[\]}])')
+_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_LONGEST_JSON: Final = 1_000_000
+
+
+def read_answer(role: Role, text: str, validators: Sequence[str], keep: Keep) -> Reading:
+    """What a decision may know of an answer."""
+    if role is Role.EVALUATOR:
+        return read_score(text)
+    if role is Role.DECOMPOSER:
+        return read_plan(text, validators, keep)
+    return Reading(problem=None if text.strip() else "empty")
+
+
+def read_score(text: str) -> Reading:
+    """A JSON object with a ``score`` from 0 to 1."""
+    found = [value for value in _documents(text) if isinstance(value, dict) and "score" in value]
+    if not found:
+        return Reading(problem="no_score")
+    scores = {repr(value["score"]) for value in found}
+    score = found[0]["score"]
+    if len(scores) > 1:
+        return Reading(problem="ambiguous_score")
+    if isinstance(score, bool) or not isinstance(score, (int, float)) or not math.isfinite(score):
+        return Reading(problem="no_score")
+    if not 0 <= score <= 1:
+        return Reading(problem="score_out_of_range")
+    return Reading(score=float(score))
+
+
+def reasons_in(text: str) -> str:
+    """The reasons of an evaluation, for the next draft; empty where there are none."""
+    for value in _documents(text):
+        if isinstance(value, dict) and isinstance(value.get("reasons"), str):
+            return str(value["reasons"])
+    return ""
+
+
+def read_plan(text: str, validators: Sequence[str], keep: Keep) -> Reading:
+    """A JSON list of tasks, or an object that holds one.
+
+    Tasks are named ``task_001`` … in their order, whatever the model called them; dependencies follow.
+    """
+    items = _task_list(text)
+    if items is None:
+        return Reading(problem="no_json")
+    if not items or not all(isinstance(item, dict) for item in items):
+        return Reading(problem="no_tasks")
+    given = [str(item.get("id", number)) for number, item in enumerate(items, 1)]
+    if len(set(given)) < len(given):
+        return Reading(problem="duplicate")
+    names = {name: f"task_{number:03d}" for number, name in enumerate(given, 1)}
+    tasks, dropped = [], set()
+    for name, item in zip(given, items, strict=True):
+        kind, prompt = _type_of(item.get("type")), item.get("prompt", item.get("description"))
+        if kind is None or not isinstance(prompt, str) or not prompt.strip():
+            return Reading(problem="bad_task")
+        wanted = [str(each) for each in _listed(item.get("hard_validators"))]
+        dropped |= {each if _IDENTIFIER.fullmatch(each) else "unnamed" for each in wanted if each not in validators}
+        title = item.get("title")
+        tasks.append(
+            PlannedTask(
+                id=names[name],
+                type=kind,
+                prompt=keep(prompt),
+                prompt_bytes=len(prompt.encode(errors="replace")),
+                title=keep(title) if isinstance(title, str) and title.strip() else None,
+                dependencies=_unique(names.get(str(each), "unknown") for each in _listed(item.get("dependencies"))),
+                validators=_unique(each for each in wanted if each in validators),
+                schema=keep(json.dumps(item["schema"])) if isinstance(item.get("schema"), dict) else None,
+            )
+        )
+    return Reading(plan=tuple(tasks), dropped_validators=tuple(sorted(dropped)))
+
+
+def content_of(text: str) -> str:
+    """An answer without the code fence around it: the longest fenced block, or the text where there is none."""
+    blocks = [match.group(2) for match in _FENCE.finditer(text)]
+    return max(blocks, key=len) if blocks else text
+
+
+def _type_of(value: Any) -> TaskType | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        return TaskType(value.strip().lower().replace("-", "_").replace(" ", "_"))
+    except ValueError:
+        return None
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _unique(names: Iterator[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _task_list(text: str) -> list[Any] | None:
+    """The longest list of tasks in the text."""
+    lists = []
+    for value in _documents(text):
+        if isinstance(value, list):
+            lists.append(value)
+        elif isinstance(value, dict):
+            inner = value.get("tasks", value.get("plan"))
+            if isinstance(inner, list):
+                lists.append(inner)
+    return max(lists, key=len, default=None)
+
+
+def _documents(text: str) -> Iterator[Any]:
+    """The JSON documents in a text: the whole of it, or each fenced block, or what stands in braces or brackets."""
+    if len(text) > _LONGEST_JSON:
+        return
+    for whole in (text, *(match.group(2) for match in _FENCE.finditer(text))):
+        value = _parsed(whole)
+        if value is not None:
+            yield value
+            return
+    yield from _embedded(_without_trailing_commas(text))
+
+
+def _embedded(text: str) -> Iterator[Any]:
+    decoder = json.JSONDecoder(parse_constant=_refuse)
+    position = 0
+    while (start := _next_opening(text, position)) >= 0:
+        try:
+            value, position = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            position = start + 1
+            continue
+        yield value
+
+
+def _next_opening(text: str, position: int) -> int:
+    found = [place for place in (text.find("{", position), text.find("[", position)) if place >= 0]
+    return min(found, default=-1)
+
+
+def _parsed(text: str) -> Any:
+    for attempt in (text, _without_trailing_commas(text)):
+        try:
+            value = json.loads(attempt.strip(), parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, (dict, list)):
+            return value
+    return None
+
+
+def _without_trailing_commas(text: str) -> str:
+    return _TRAILING_COMMA.sub(lambda match: match.group(1) or "", text)
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")

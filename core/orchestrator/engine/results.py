@@ -1,0 +1,110 @@
+"""What a run amounts to, with its texts: for the output folder and the Python API."""
+
+from collections.abc import Callable
+from typing import Any
+
+from orchestrator.engine.outputs import file_name, render
+from orchestrator.models import Budget, Model, ProjectState, Task, TaskResult, TaskStatus
+from orchestrator.state.run import RunState
+from orchestrator.state.tasks import TaskState
+
+Get = Callable[[str], str]
+"""The text of a digest."""
+
+
+def project_state(state: RunState, run: str, head: str, get: Get, budget: Budget | None = None) -> ProjectState:
+    """The run as the Python API shows it; ``budget`` is filled in where one is given."""
+    budget = Budget(float(state.cap), state.time_limit / 1_000_000) if budget is None else budget
+    phases = {phase.value: spend.total for phase, spend in state.phases.items()}
+    budget.record(state.spend.total, phases, state.active(state.at) / 1_000_000)
+    return ProjectState(
+        project_id=run,
+        status=None if state.finished is None else state.finished.status,
+        results={
+            name: _result(state.tasks[name], get)
+            for name in state.execution_order
+            if state.tasks[name].finished is not None
+        },
+        budget=budget,
+        tasks={name: _task(state.tasks[name], get) for name in state.execution_order},
+        execution_order=list(state.execution_order),
+        api_health={
+            model: not (model in state.records and (state.records[model].opened or state.records[model].exceeded))
+            for model in state.models
+        },
+        head=head,
+    )
+
+
+def _task(task: TaskState, get: Get) -> Task:
+    planned = task.planned
+    return Task(
+        id=planned.id,
+        type=planned.type,
+        prompt=get(planned.prompt),
+        title=get(planned.title) if planned.title else "",
+        dependencies=planned.dependencies,
+        hard_validators=planned.validators,
+    )
+
+
+def _result(task: TaskState, get: Get) -> TaskResult:
+    end = task.finished
+    assert end is not None
+    return TaskResult(
+        task_id=task.name,
+        output=get(task.output.answer) if task.output is not None else "",
+        score=end.score or 0.0,
+        status=end.status,
+        model_used=Model(end.model or ""),
+        reviewer_model=Model(end.reviewer) if end.reviewer else None,
+        iterations=end.iterations,
+        cost_usd=float(task.spend.total),
+        deterministic_check_passed=end.gate,
+        degraded_fallback_count=end.fallbacks,
+        reason=end.reason or "",
+    )
+
+
+def summary(state: RunState, run: str, head: str, get: Get) -> dict[str, Any]:
+    """What ``summary.json`` holds: all scores, costs (exact decimals) and outputs."""
+    return {
+        "run_id": run,
+        "status": "open" if state.finished is None else state.finished.status.value,
+        "simulated": state.settings.simulated,
+        "head": head,
+        "cap_usd": str(state.cap),
+        "settled_usd": str(state.spend.settled),
+        "held_usd": str(state.held),
+        "spent_usd": str(state.spend.total),
+        "active_seconds": round(state.active(state.at) / 1_000_000, 3),
+        "execution_order": list(state.execution_order),
+        "plan_cost_usd": str(state.plan.spend.total),
+        "tasks": [_row(state.tasks[name], get) for name in state.execution_order],
+    }
+
+
+def _row(task: TaskState, get: Get) -> dict[str, Any]:
+    end, planned = task.finished, task.planned
+    text = get(task.output.answer) if task.output is not None else None
+    return {
+        "id": task.name,
+        "type": planned.type.value,
+        "title": get(planned.title) if planned.title else None,
+        "status": (end.status if end is not None else TaskStatus.RUNNING if task.started else TaskStatus.PENDING).value,
+        "reason": end.reason if end is not None else None,
+        "score": end.score if end is not None else None,
+        "gate_passed": end.gate if end is not None else False,
+        "iterations": task.turn,
+        "model": end.model if end is not None else None,
+        "reviewer_model": end.reviewer if end is not None else None,
+        "fallbacks": task.fallbacks,
+        "cost_usd": str(task.spend.total),
+        "file": file_of(task, text) if text is not None else None,
+        "output": text,
+    }
+
+
+def file_of(task: TaskState, text: str) -> str:
+    """The name of the file a task's output is written to."""
+    return file_name(task.number, task.planned.type, render(task.planned.type, text)[0])

@@ -1,0 +1,140 @@
+"""One session: a process that has taken a run, from SessionOpened to its end."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from attrs import define
+
+from orchestrator import events as e
+from orchestrator.decide import RULES, Rank
+from orchestrator.decide.outcome import reopened_by
+from orchestrator.engine.connect import Connected
+from orchestrator.engine.effects import Effects, Writer
+from orchestrator.engine.loop import Loop, Observer
+from orchestrator.engine.ports import Ports
+from orchestrator.models import ProjectStatus
+from orchestrator.money import Usd
+from orchestrator.spi import Validator
+from orchestrator.state.fold import evolve
+from orchestrator.state.run import RunState
+
+if TYPE_CHECKING:
+    import httpx
+
+    from orchestrator.log import Committed, EventLog, Texts
+
+VERSION: Final = "0.1.0"
+
+
+@define
+class RunLog:
+    """The stream of one run: appends events together with the texts they refer to."""
+
+    log: "EventLog"
+    run: str
+    texts: "Texts"
+    accounts: tuple[str, ...] = ()
+    simulated: bool = False
+    head: str = ""
+    """The hash of the last event appended here."""
+
+    async def append(self, expected: int, at: int, events: Sequence[e.Event]) -> "Committed":
+        """Write events and staged texts in one transaction; see ``EventLog.append``."""
+        committed = await self.log.append(
+            self.run,
+            expected,
+            at,
+            events,
+            self.texts.take(),
+            salt=self.texts.salt if expected == 0 else None,
+            accounts=self.accounts,
+            simulated=self.simulated,
+        )
+        self.head = committed.hash
+        return committed
+
+
+@define
+class Session:
+    """Everything one session works with."""
+
+    stream: RunLog
+    state: RunState
+    connected: Connected
+    ports: Ports
+    rank: Rank | None
+    validator: Callable[[str], Validator]
+    writer: Writer | None
+    http: "httpx.AsyncClient"
+    observers: Sequence[Observer] = ()
+    on_text: Callable[[str, str], None] = lambda node, text: None
+
+    def loop(self) -> Loop:
+        """The loop that will run it."""
+        effects = Effects(
+            run=self.stream.run,
+            state=self.state,
+            texts=self.stream.texts,
+            ports=self.ports,
+            providers=self.connected.providers,
+            validators=self.connected.validators,
+            validator=self.validator,
+            writer=self.writer,
+            http=self.http,
+            on_text=self.on_text,
+        )
+        return Loop(self.state, self.stream, effects, self.ports, self.rank, self.observers)
+
+    def opening(self, caps: Mapping[str, Usd] | None = None) -> e.SessionOpened:
+        """The event that takes the run: ends what a dead session left, reopens what lacked a model."""
+        state = self.state
+        return e.SessionOpened(
+            number=1 if state.session is None else state.session.number + 1,
+            rules=RULES,
+            program=VERSION,
+            plugins=self.connected.plugins,
+            models=self.connected.models,
+            slots=self.connected.slots,
+            files=self.writer is not None,
+            caps=dict(caps or {}),
+            ended=left_open(state),
+            reopened=reopened_by(state, "model") if _is(state, ProjectStatus.SYSTEM_FAILURE) else (),
+        )
+
+
+def left_open(state: RunState) -> tuple[e.EndedAttempt, ...]:
+    """The attempts without an end; who takes the run keeps their holds."""
+    return tuple(
+        e.EndedAttempt(version, opened.hold)
+        for version, opened in state.pending.items()
+        if isinstance(opened, e.CallStarted)
+    )
+
+
+def _is(state: RunState, status: ProjectStatus) -> bool:
+    return state.finished is not None and state.finished.status is status
+
+
+async def append_remedies(stream: RunLog, state: RunState, ports: Ports, remedies: Sequence[e.Outcome]) -> None:
+    """Append what a command brings in before a session opens; first SessionLost, where a dead one is still open."""
+    events: list[e.Outcome] = list(remedies)
+    if state.is_open and state.session is not None:
+        events.insert(0, e.SessionLost(state.session.number, left_open(state)))
+    if not events:
+        return
+    expected, now = state.version, max(ports.clock(), state.at + 1)
+    await stream.append(expected, now, events)
+    for event in events:
+        evolve(state, now, event)
+
+
+def raised_budget(state: RunState, extra: Usd) -> e.BudgetRaised:
+    """The run's cap, higher by ``extra``, and the tasks that can go on."""
+    reopened = reopened_by(state, "budget") if _is(state, ProjectStatus.BUDGET_EXHAUSTED) else ()
+    return e.BudgetRaised(state.cap + extra, reopened)
+
+
+def raised_time(state: RunState, extra: int) -> e.TimeRaised:
+    """The run's time limit, longer by ``extra`` microseconds, and the tasks that can go on."""
+    reopened = reopened_by(state, "time") if _is(state, ProjectStatus.TIMEOUT) else ()
+    return e.TimeRaised(state.time_limit + extra, reopened)

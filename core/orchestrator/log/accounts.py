@@ -1,0 +1,176 @@
+"""The accounts above runs: holds and settlements written in the transaction of the run's own events.
+
+Every account event carries the totals after it, so that the last event of an account's stream is its state.
+On every prefix: settled + held ≤ cap + excess.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from attrs import evolve
+
+from orchestrator.errors import LogError, UsageError
+from orchestrator.events import (
+    AccountEntry,
+    AccountEvent,
+    AccountOpened,
+    AccountRefused,
+    CallFailed,
+    CallStarted,
+    CallSucceeded,
+    CapSet,
+    Event,
+    Held,
+    Kept,
+    Released,
+    SessionLost,
+    SessionOpened,
+    Settled,
+    Totals,
+)
+from orchestrator.log.locks import Locks
+from orchestrator.log.transaction import Transaction
+from orchestrator.money import Usd
+
+Movement = tuple[str, AccountEvent]
+"""A stream and what to append to it."""
+
+PREFIX: Final = "account/"
+SIMULATED: Final = "sim/"
+
+
+def stream_of(name: str, simulated: bool = False) -> str:
+    """The stream of an account; simulated providers have a second set of accounts."""
+    return f"{SIMULATED if simulated else ''}{PREFIX}{name}"
+
+
+def totals_of(transaction: Transaction, name: str, simulated: bool = False) -> tuple[int, Totals]:
+    """The version and the totals an account's stream ends with.
+
+    Raises:
+        UsageError: there is no such account.
+    """
+    found = transaction.last_event(stream_of(name, simulated))
+    if found is None:
+        raise UsageError(f"there is no account {name!r}: open it first")
+    version, event = found
+    totals = getattr(event, "totals", None)
+    if not isinstance(totals, Totals):
+        raise LogError(f"the stream of the account {name!r} ends with something else than an account event")
+    return version, totals
+
+
+def open_account(transaction: Transaction, name: str, cap: Usd, at: int, simulated: bool = False) -> Totals:
+    """Open an account.
+
+    Raises:
+        UsageError: there is one of this name, or the cap is negative.
+    """
+    stream = stream_of(name, simulated)
+    if not name or cap < Usd.ZERO:
+        raise UsageError("an account needs a name and a cap of at least 0")
+    if transaction.last(stream) is not None:
+        raise UsageError(f"there is an account {name!r} already: set its cap instead")
+    totals = Totals(cap=cap)
+    transaction.write_next(stream, at, AccountOpened(totals))
+    return totals
+
+
+def set_cap(transaction: Transaction, name: str, cap: Usd, at: int, simulated: bool = False) -> Totals:
+    """Give an account another cap.
+
+    Raises:
+        UsageError: there is no such account, or the cap is below what is settled and held.
+    """
+    _, totals = totals_of(transaction, name, simulated)
+    used = totals.settled + totals.held
+    if cap < used:
+        raise UsageError(f"the account {name!r} has ${used} settled and held: its cap cannot be ${cap}")
+    totals = evolve(totals, cap=cap)
+    transaction.write_next(stream_of(name, simulated), at, CapSet(totals))
+    return totals
+
+
+class Accounts:
+    """The account side of one run's append."""
+
+    def __init__(self, transaction: Transaction, locks: Locks, run: str) -> None:
+        self._transaction = transaction
+        self._locks = locks
+        self._run = run
+
+    def reserve(
+        self, version: int, started: CallStarted, names: Sequence[str], simulated: bool
+    ) -> tuple[CallStarted | AccountRefused, list[Movement]]:
+        """What is to be written for a CallStarted at this version: itself with its accounts, or the refusal.
+
+        Raises:
+            UsageError: an account does not exist.
+        """
+        entries: list[AccountEntry] = []
+        movements: list[Movement] = []
+        for name in names:
+            tail, totals = totals_of(self._transaction, name, simulated)
+            stream = stream_of(name, simulated)
+            if totals.free < started.hold:
+                live = self._in_flight_live(stream)
+                return AccountRefused(started, name, started.hold, totals.free, live), []
+            after = _checked(evolve(totals, held=totals.held + started.hold))
+            entries.append(AccountEntry(name, after.settled + after.held, tail + 1))
+            movements.append((stream, Held(self._run, version, started.hold, after)))
+        return evolve(started, accounts=tuple(entries)), movements
+
+    def record(self, at: int, movements: Sequence[Movement]) -> None:
+        """Append the holds of a CallStarted to their accounts."""
+        for stream, event in movements:
+            assert isinstance(event, Held)
+            self._transaction.write_next(stream, at, event)
+            self._transaction.connection.execute(
+                "INSERT INTO open_holds(run, call, account, nano) VALUES (?, ?, ?, ?)",
+                (event.run, event.call, stream, event.amount.nano),
+            )
+
+    def follow(self, at: int, event: Event) -> None:
+        """Append to the accounts what an event of the run means for the holds it ends."""
+        if isinstance(event, CallSucceeded | CallFailed):
+            billed = isinstance(event, CallSucceeded) or bool(event.settled)
+            self._end(at, event.call, event.settled if billed else None, event.kept)
+        elif isinstance(event, SessionOpened | SessionLost):
+            for attempt in event.ended:
+                self._end(at, attempt.call, None, attempt.amount)
+
+    def _end(self, at: int, call: int, settled: Usd | None, kept: Usd) -> None:
+        query = "SELECT account, nano FROM open_holds WHERE run = ? AND call = ? ORDER BY account"
+        rows = self._transaction.connection.execute(query, (self._run, call)).fetchall()
+        for stream, nano in rows:
+            self._transaction.write_next(stream, at, self._ending(stream, call, Usd(nano), settled, kept))
+        if rows:
+            self._transaction.connection.execute("DELETE FROM open_holds WHERE run = ? AND call = ?", (self._run, call))
+
+    def _ending(self, stream: str, call: int, hold: Usd, settled: Usd | None, kept: Usd) -> AccountEvent:
+        found = self._transaction.last_event(stream)
+        assert found is not None
+        totals: Totals = found[1].totals  # type: ignore[attr-defined]
+        if kept:
+            assert kept == hold, "what is kept is the hold"
+            assert not settled, "an attempt is settled or kept"
+            return Kept(self._run, call, hold, _checked(evolve(totals, kept=totals.kept + hold)))
+        held = totals.held - hold
+        if settled is None:
+            return Released(self._run, call, hold, _checked(evolve(totals, held=held)))
+        beyond = max(Usd.ZERO, settled - hold)
+        after = evolve(totals, held=held, settled=totals.settled + settled, excess=totals.excess + beyond)
+        return Settled(self._run, call, hold, settled, _checked(after))
+
+    def _in_flight_live(self, stream: str) -> Usd:
+        """Held by calls in flight in runs whose lock is held; the run that asks is one."""
+        query = "SELECT run, sum(nano) FROM open_holds WHERE account = ? GROUP BY run"
+        rows = self._transaction.connection.execute(query, (stream,)).fetchall()
+        return Usd(sum(nano for run, nano in rows if run == self._run or self._locks.is_held(run)))
+
+
+def _checked(totals: Totals) -> Totals:
+    """The law of money, in production too: a log that breaks it must not be written."""
+    assert totals.settled + totals.held <= totals.cap + totals.excess, "an account would be overdrawn"
+    assert Usd.ZERO <= totals.kept <= totals.held, "an account would hold less than it keeps"
+    return totals

@@ -1,0 +1,231 @@
+"""The hash chain: every event carries the hash of the one before it in its stream, over the bytes as stored.
+
+A chain shows any change, removal, swap or insertion inside it. It cannot show a cut tail, nor a forger who computes
+it anew, unless a head is kept elsewhere.
+"""
+
+import hashlib
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, Protocol
+
+from attrs import define, evolve, field, frozen
+
+from orchestrator.errors import DamagedLogError
+from orchestrator.log.texts import unpack
+
+_DOMAIN: Final = b"multi-llm-orchestrator event 1\n"
+
+GENESIS: Final = hashlib.sha256(b"multi-llm-orchestrator genesis 1\n").hexdigest()
+"""What stands before the first event of every stream."""
+
+_TYPES: Final = "text integer text integer integer text text"
+_COLUMNS: Final = (
+    "position, CAST(stream AS BLOB), version, CAST(type AS BLOB), schema, at, CAST(data AS BLOB), CAST(hash AS BLOB),"
+    " typeof(stream) || ' ' || typeof(version) || ' ' || typeof(type) || ' ' || typeof(schema) || ' ' || typeof(at)"
+    " || ' ' || typeof(data) || ' ' || typeof(hash)"
+)
+_DIGEST: Final = re.compile(rb'"([0-9a-f]{64})"')
+_WITHOUT_TEXTS: Final = frozenset({b"session.opened"})  # has parameters of plugins, which may look like digests
+
+
+class Queryable(Protocol):
+    """What can be asked in SQL: a ``sqlite3.Connection``, or a wrapper of one."""
+
+    def execute(self, sql: str, parameters: Any = ..., /) -> sqlite3.Cursor:
+        """Run one statement."""
+
+
+@frozen
+class Finding:
+    """Something wrong with a log.
+
+    Attributes:
+        position: the bad event; for a missing one the position after which it is missing; for a bad text the first
+            event that refers to it; 0 where no event can be named.
+        stream: the stream it is in, empty where that cannot be said.
+        message: what is wrong, on one line.
+    """
+
+    position: int
+    stream: str
+    message: str
+
+
+@frozen
+class _Row:
+    position: int
+    stream: bytes
+    version: int
+    type: bytes
+    schema: int
+    at: int
+    data: bytes
+    hash: bytes
+    types: str
+
+    def linked(self, previous: bytes) -> bytes:
+        return _link(previous, self.stream, self.version, self.type, self.schema, self.at, self.data)
+
+    @property
+    def name(self) -> str:
+        return self.stream.decode(errors="replace")
+
+
+@define
+class _Stream:
+    """How far a stream is verified."""
+
+    version: int = 0
+    hash: bytes = GENESIS.encode()
+    position: int = 0
+    broken: bool = False
+    refers: dict[bytes, int] = field(factory=dict)
+    """Digest to the position of the first event that refers to it."""
+
+
+def _link(previous: bytes, stream: bytes, version: int, kind: bytes, schema: int, at: int, data: bytes) -> bytes:
+    digest = hashlib.sha256(_DOMAIN)
+    for part in (previous, stream, b"%d" % version, kind, b"%d" % schema, b"%d" % at, data):
+        digest.update(b"%d:" % len(part))
+        digest.update(part)
+    return digest.hexdigest().encode()
+
+
+def link(previous: str, stream: str, version: int, kind: str, schema: int, at: int, data: str) -> str:
+    """The hash of an event, as 64 hexadecimal digits: over the hash before it and every column but the position."""
+    return _link(previous.encode(), stream.encode(), version, kind.encode(), schema, at, data.encode()).decode()
+
+
+def verify(connection: Queryable, stream: str | None = None, head: str | None = None) -> list[Finding]:
+    """Everything wrong with one stream, or with all: at most one break of the chain and one bad text each.
+
+    Args:
+        connection: the log; it is only read.
+        stream: the stream to look at; None for all of them.
+        head: a hash that must be that of some event looked at, so that the log goes on from there.
+
+    Returns:
+        The findings by position; none means that everything holds.
+    """
+    streams: dict[bytes, _Stream] = {}
+    findings: dict[int, Finding] = {}
+    last, seen = 0, head is None
+    try:
+        for row in _rows(connection, stream):
+            state = streams.setdefault(row.stream, _Stream())
+            last = row.position
+            if state.broken:
+                continue
+            finding = _advance(connection, state, row)
+            if finding is not None:
+                findings.setdefault(finding.position, finding)
+            elif head is not None and row.hash == head.encode():
+                seen = True
+        for name, state in streams.items():
+            for finding in _texts(connection, name, state):
+                findings.setdefault(finding.position, finding)
+        if stream is None and not findings:
+            for problem in _integrity(connection):
+                findings[0] = Finding(0, "", f"the database file: {problem}")
+    except sqlite3.DatabaseError as error:
+        findings.setdefault(last, Finding(last, stream or "", f"the database file is damaged after it: {error}"))
+    if not seen:
+        message = f"no event has the head {head}: events after it are missing, or the head is of another log"
+        findings.setdefault(last, Finding(last, stream or "", message))
+    return [findings[position] for position in sorted(findings)]
+
+
+def _rows(connection: Queryable, stream: str | None) -> Iterator[_Row]:
+    where, values = ("", ()) if stream is None else ("WHERE stream = ?", (stream,))
+    for row in connection.execute(f"SELECT {_COLUMNS} FROM events {where} ORDER BY position", values):
+        yield _Row(row[0], row[1] or b"", *row[2:])
+
+
+def _advance(connection: Queryable, state: _Stream, row: _Row) -> Finding | None:
+    """Take the next event of a stream, or say what is wrong with it."""
+    if row.types == _TYPES and row.version == state.version + 1 and row.linked(state.hash) == row.hash:
+        state.version, state.hash, state.position = row.version, row.hash, row.position
+        if row.type not in _WITHOUT_TEXTS:
+            for digest in _DIGEST.findall(row.data):
+                state.refers.setdefault(digest, row.position)
+        return None
+    state.broken = True
+    position, message = _diagnose(connection, state, row)
+    return Finding(position, row.name, message)
+
+
+def _diagnose(connection: Queryable, state: _Stream, row: _Row) -> tuple[int, str]:
+    expected = state.version + 1
+    if row.types != _TYPES:
+        return row.position, "a column of this event has another type than was written"
+    if row.version == expected:
+        return row.position, "this event, or its hash, was changed"
+    if evolve(row, version=expected).linked(state.hash) == row.hash:
+        return row.position, f"this event's version was changed; it was {expected}"
+    if row.version < expected:
+        return row.position, f"this event stands where version {expected} of its stream should be"
+    moved = _moved(connection, row, expected)
+    if moved is not None:
+        return moved, "this event does not stand in the order of its stream"
+    if any(evolve(row, stream=name).linked(digest) == row.hash for name, digest in _before(connection, row)):
+        return row.position, "this event was moved here from another stream"
+    for other in _between(connection, state.position, row.position):
+        if evolve(other, stream=row.stream, version=expected).linked(state.hash) == other.hash:
+            return other.position, f"this event was moved here from the stream {row.name}"
+    return state.position, f"version {expected} is missing after this event"
+
+
+def _moved(connection: Queryable, row: _Row, expected: int) -> int | None:
+    """The misplaced event, where the expected one stands later: itself if it alone was moved, else the one found."""
+    later = connection.execute(
+        "SELECT position, version FROM events WHERE stream = ? AND position >= ? ORDER BY position",
+        (row.name, row.position),
+    )
+    passed: list[int] = []
+    for position, version in later:
+        if version == expected:
+            alone = len(passed) > 1 and passed == list(range(row.version, row.version + len(passed)))
+            return int(position) if alone else row.position
+        passed.append(version)
+    return None
+
+
+def _before(connection: Queryable, row: _Row) -> Iterator[tuple[bytes, bytes]]:
+    """Name and hash of the events of other streams that this one may once have followed."""
+    query = (
+        "SELECT CAST(stream AS BLOB), CAST(hash AS BLOB) FROM events"
+        " WHERE version = ? AND typeof(stream) = 'text' AND typeof(hash) = 'text' AND position < ?"
+    )
+    yield from connection.execute(query, (row.version - 1, row.position))
+
+
+def _between(connection: Queryable, after: int, before: int) -> Iterator[_Row]:
+    query = f"SELECT {_COLUMNS} FROM events WHERE position > ? AND position < ? ORDER BY position"
+    for row in connection.execute(query, (after, before)):
+        if row[-1] == _TYPES:
+            yield _Row(*row)
+
+
+def _texts(connection: Queryable, name: bytes, state: _Stream) -> Iterable[Finding]:
+    """The first event of a stream that refers to a text which is missing or not what its digest says."""
+    run = name.decode(errors="replace")
+    salt = next(connection.execute("SELECT salt FROM salts WHERE run = ?", (run,)), (None,))[0]
+    for digest, position in state.refers.items():
+        text = digest.decode()
+        if not isinstance(salt, bytes):
+            return [Finding(position, run, "the salt of the run's texts is missing")]
+        row = next(connection.execute("SELECT data FROM blobs WHERE run = ? AND digest = ?", (run, text)), None)
+        if row is None:
+            return [Finding(position, run, f"the text {text[:12]} it refers to is missing")]
+        try:
+            unpack(salt, text, row[0])
+        except DamagedLogError as error:
+            return [Finding(position, run, str(error))]
+    return []
+
+
+def _integrity(connection: Queryable) -> list[str]:
+    found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(1)")]
+    return [] if found == ["ok"] else found

@@ -1,0 +1,180 @@
+"""Who may write: one process per run, and one write transaction at a time over all processes.
+
+The locks are the kernel's (flock): they end with the process, however it dies, and are not inherited by programs it
+starts. What the files contain only serves the message.
+"""
+
+import errno
+import fcntl
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, Protocol
+
+from orchestrator.errors import LogError, RunLockedError, UsageError
+
+_PROBES: Final = 5
+_PROBE_PAUSE: Final = 0.02
+_PATIENCE: Final = 60.0
+_BUSY: Final = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+
+
+class Handle(Protocol):
+    """The lock of a run, held."""
+
+    def release(self) -> None:
+        """Give it back; a second time does nothing."""
+
+
+class Locks(Protocol):
+    """The locks of runs."""
+
+    def acquire(self, run: str) -> Handle:
+        """Take the lock of a run.
+
+        Raises:
+            RunLockedError: somebody has it; the message says who.
+        """
+
+    def is_held(self, run: str) -> bool:
+        """Whether anybody has the lock of a run, this process included."""
+
+
+class _FileHandle:
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    def release(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+class FileLocks:
+    """Locks as files ``locks/RUN`` in the data folder."""
+
+    def __init__(self, folder: Path, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._folder = folder / "locks"
+        self._sleep = sleep
+
+    def _path(self, run: str) -> Path:
+        if not run or run.startswith(".") or "/" in run or "\0" in run:
+            raise UsageError(f"{run!r} cannot be the id of a run; use letters, digits, '-' and '_'")
+        return self._folder / run
+
+    def acquire(self, run: str) -> Handle:
+        """Take the lock of a run; see ``Locks``."""
+        path = self._path(run)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise LogError(f"{path}: {error.strerror}; choose another data folder with --home") from error
+        for probe in range(_PROBES):
+            # A look by is_held lasts an instant; an owner lasts.
+            if _try_lock(descriptor, fcntl.LOCK_EX):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)
+                return _FileHandle(descriptor)
+            if probe < _PROBES - 1:
+                self._sleep(_PROBE_PAUSE)
+        owner = os.pread(descriptor, 300, 0).decode(errors="replace").split()
+        os.close(descriptor)
+        who = f"process {owner[0]} on {owner[1]}" if len(owner) == 2 else "another process"
+        raise RunLockedError(f"{run} is being run by {who}; wait for it to end, or stop it")
+
+    def is_held(self, run: str) -> bool:
+        """Whether anybody has the lock of a run, this process included."""
+        try:
+            descriptor = os.open(self._path(run), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            return not _try_lock(descriptor, fcntl.LOCK_SH)
+        finally:
+            os.close(descriptor)
+
+
+def _try_lock(descriptor: int, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _BUSY:
+            return False
+        raise
+    return True
+
+
+class MemoryLocks:
+    """Locks without files, for one process: the simulator's, and that of tests."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, object] = {}
+
+    def acquire(self, run: str) -> Handle:
+        """Take the lock of a run; see ``Locks``."""
+        if run in self._held:
+            raise RunLockedError(f"{run} is being run already; wait for it to end, or stop it")
+        return _MemoryHandle(self._held, run)
+
+    def is_held(self, run: str) -> bool:
+        """Whether anybody has the lock of a run."""
+        return run in self._held
+
+    def clear(self) -> None:
+        """Free every lock, as the kernel does when a process dies."""
+        self._held.clear()
+
+
+class _MemoryHandle:
+    def __init__(self, held: dict[str, object], run: str) -> None:
+        self._held = held
+        self._run = run
+        held[run] = self
+
+    def release(self) -> None:
+        if self._held.get(self._run) is self:
+            del self._held[self._run]
+
+
+class TransactionLock:
+    """The lock of a file that every write transaction and checkpoint of every process holds.
+
+    SQLite before 3.51.3 can corrupt a write-ahead log that two connections reset at once.
+    """
+
+    def __init__(self, path: Path, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._path = path
+        self._sleep = sleep
+        self._threads = threading.Lock()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Hold it. Raises ``TimeoutError`` when it cannot be had within a minute."""
+        with self._threads:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                self._wait(descriptor)
+                yield
+            finally:
+                with suppress(OSError):
+                    os.close(descriptor)
+
+    def _wait(self, descriptor: int) -> None:
+        pause, waited = 0.0002, 0.0
+        while not _try_lock(descriptor, fcntl.LOCK_EX):
+            if waited > _PATIENCE:
+                raise TimeoutError(errno.ETIMEDOUT, f"another process holds {self._path.name} for a minute")
+            self._sleep(pause)
+            waited += pause
+            pause = min(pause * 2, 0.01)
+
+
+@contextmanager
+def no_lock() -> Iterator[None]:
+    """A transaction lock for a log that only one thread of one process knows."""
+    yield

@@ -1,0 +1,87 @@
+"""The tables of the database. Built once per data folder; never on the way of an append."""
+
+import sqlite3
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.errors import LogError
+from orchestrator.log.views import VIEWS
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+VERSION: Final = 1
+"""The layout's number, kept in ``PRAGMA user_version``."""
+
+_TRIGGERS: Final = """
+CREATE TRIGGER events_are_never_changed BEFORE UPDATE ON events
+BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+CREATE TRIGGER events_are_never_deleted BEFORE DELETE ON events
+BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+"""
+
+
+def is_current(connection: sqlite3.Connection) -> bool:
+    """Whether the database has this program's layout; False for an empty one.
+
+    Raises:
+        LogError: a newer program laid it out.
+    """
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise LogError(
+            f"the event log has layout {version}, this program knows {VERSION}; "
+            "use the newer program, or another data folder with --home"
+        )
+    return version == VERSION
+
+
+def _tables(database: "Database") -> None:
+    database.create_table(
+        "events",
+        {
+            "position": int,
+            "stream": str,
+            "version": int,
+            "type": str,
+            "schema": int,
+            "at": int,
+            "data": str,
+            "hash": str,
+        },
+        pk="position",
+        not_null={"stream", "version", "type", "schema", "at", "data", "hash"},
+    )
+    database.table("events").create_index(["stream", "version"], unique=True)
+    database.create_table("blobs", {"run": str, "digest": str, "data": bytes}, pk=("run", "digest"), not_null={"data"})
+    database.create_table("salts", {"run": str, "salt": bytes}, pk="run", not_null={"salt"})
+    database.create_table("cache", {"key": str, "run": str, "call": int}, pk="key", not_null={"run", "call"})
+    database.create_table(
+        "open_holds",
+        {"run": str, "call": int, "account": str, "nano": int},
+        pk=("run", "call", "account"),
+        not_null={"nano"},
+    )
+    database.table("open_holds").create_index(["account"])
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Lay out an empty database; one that is laid out is left as it is."""
+    if is_current(connection):
+        return
+    from sqlite_utils import Database  # costs a tenth of a second, and is needed once per data folder
+
+    database = Database(connection, execute_plugins=False)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if not is_current(connection):
+            _tables(database)
+            for statement in _TRIGGERS.split("END;")[:-1]:
+                connection.execute(statement + "END")
+            for name, query in VIEWS.items():
+                database.create_view(name, query.strip())
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,116 @@
+"""The texts of a run: stored apart from the events, named by a salted digest, so that they can be deleted."""
+
+import hashlib
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from orchestrator.errors import DamagedLogError
+from orchestrator.log.redaction import Redactor
+
+SALT_BYTES: Final = 32
+
+_REMEMBERED: Final = 64
+
+
+class TextSource(Protocol):
+    """Where the stored texts are: an event log."""
+
+    def salt(self, run: str) -> bytes | None:
+        """The salt of a run, or None where the run has none."""
+
+    def blob(self, run: str, digest: str) -> bytes | None:
+        """The compressed text a run stored under a digest, or None."""
+
+
+def digest_of(salt: bytes, text: bytes) -> str:
+    """The name of a text: SHA-256 of the run's salt and the UTF-8 bytes, as 64 hexadecimal digits."""
+    return hashlib.sha256(salt + text).hexdigest()
+
+
+def clean(text: str) -> str:
+    """The text as UTF-8 can hold it: surrogates that make a pair are joined, lone ones become U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+class Texts:
+    """The texts of one run. New ones are staged until an append takes them.
+
+    Args:
+        source: the log that has the stored ones.
+        run: the run's id.
+        random: gives that many random bytes; asked once, for a run that has no salt yet.
+        redactor: takes keys out before a text gets its digest.
+
+    Attributes:
+        salt: the run's salt; an append that creates the run stores it.
+    """
+
+    def __init__(self, source: TextSource, run: str, random: Callable[[int], bytes], redactor: Redactor) -> None:
+        self._source = source
+        self._run = run
+        self._redactor = redactor
+        self._staged: dict[str, str] = {}
+        self._recent: OrderedDict[str, str] = OrderedDict()
+        self.salt: bytes = source.salt(run) or random(SALT_BYTES)
+
+    def put(self, text: str, shapes: bool = False) -> str:
+        """Stage a text and return its digest. ``shapes``: it comes from a stranger (errors, URLs, headers)."""
+        text = clean(text)
+        text = self._redactor.shapes(text) if shapes else self._redactor.values(text)
+        digest = digest_of(self.salt, text.encode())
+        self._staged[digest] = text
+        self._remember(digest, text)
+        return digest
+
+    def take(self) -> dict[str, str]:
+        """The staged texts by digest; they are the caller's to append."""
+        staged, self._staged = self._staged, {}
+        return staged
+
+    def get(self, digest: str) -> str:
+        """The text of a digest.
+
+        Raises:
+            KeyError: the run has no such text.
+            DamagedLogError: what is stored is not what the digest says.
+        """
+        text = self._staged.get(digest, self._recent.get(digest))
+        if text is None:
+            packed = self._source.blob(self._run, digest)
+            if packed is None:
+                raise KeyError(digest)
+            text = unpack(self.salt, digest, packed).decode()
+        self._remember(digest, text)
+        return text
+
+    def _remember(self, digest: str, text: str) -> None:
+        self._recent[digest] = text
+        self._recent.move_to_end(digest)
+        if len(self._recent) > _REMEMBERED:
+            self._recent.popitem(last=False)
+
+
+def pack(text: str) -> bytes:
+    """The stored form of a text."""
+    return zlib.compress(text.encode(), 6)
+
+
+def unpack(salt: bytes, digest: str, packed: bytes) -> bytes:
+    """The UTF-8 bytes of a stored text.
+
+    Raises:
+        DamagedLogError: it does not unpack, or is not what the digest says.
+    """
+    try:
+        text = zlib.decompress(packed)
+    except (zlib.error, TypeError) as error:
+        raise DamagedLogError(0, f"the text {digest[:12]} is damaged: {error}") from error
+    if digest_of(salt, text) != digest:
+        raise DamagedLogError(0, f"the text {digest[:12]} is not what its digest says")
+    return text

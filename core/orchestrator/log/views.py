@@ -1,0 +1,139 @@
+"""The views people ask in SQL: the events as tables. Amounts are nano-dollars, times ISO 8601 in UTC."""
+
+from typing import Final
+
+from orchestrator.models import PHASE_OF
+
+_TIME: Final = "strftime('%Y-%m-%dT%H:%M:%S', {0} / 1000000, 'unixepoch') || printf('.%06dZ', {0} % 1000000)"
+
+
+def _time(column: str) -> str:
+    return _TIME.format(column)
+
+
+_ENDS: Final = """
+ends(run_id, call, outcome, settled, kept, input_tokens, output_tokens, latency) AS (
+    SELECT stream, CAST(json_extract(data, '$.call') AS INTEGER), iif(type = 'call.succeeded', 'answered', 'failed'),
+        json_extract(data, '$.settled'), json_extract(data, '$.kept'),
+        json_extract(data, '$.usage.input') + json_extract(data, '$.usage.cached_input')
+            + json_extract(data, '$.usage.cache_write'),
+        json_extract(data, '$.usage.output') + json_extract(data, '$.usage.reasoning'),
+        json_extract(data, '$.latency')
+    FROM events WHERE type IN ('call.succeeded', 'call.failed')
+    UNION ALL
+    SELECT stream, CAST(json_extract(ended.value, '$.call') AS INTEGER), 'lost', 0,
+        json_extract(ended.value, '$.amount'), NULL, NULL, NULL
+    FROM events, json_each(events.data, '$.ended') AS ended WHERE events.type IN ('session.opened', 'session.lost')
+)
+"""
+
+_ATTEMPTS: Final = f"""
+{_ENDS},
+attempts AS (
+    SELECT s.stream AS run_id, s.version, s.position, s.at,
+        json_extract(s.data, '$.node') AS task_id, json_extract(s.data, '$.role') AS role,
+        json_extract(s.data, '$.provider') AS provider, json_extract(s.data, '$.model') AS model,
+        printf('%s/%s/%d/%d/%d', json_extract(s.data, '$.node'), json_extract(s.data, '$.role'),
+            json_extract(s.data, '$.turn'), json_extract(s.data, '$.sample'),
+            json_extract(s.data, '$.attempt')) AS call_id,
+        coalesce(ends.outcome, 'in_flight') AS outcome, ends.input_tokens, ends.output_tokens, ends.latency,
+        iif(ends.outcome IS NULL, json_extract(s.data, '$.hold'), ends.kept) AS held,
+        coalesce(ends.settled, 0) AS settled, coalesce(ends.kept, 0) AS kept
+    FROM events AS s LEFT JOIN ends ON ends.run_id = s.stream AND ends.call = s.version
+    WHERE s.type = 'call.started'
+)
+"""
+
+_PHASES: Final = " ".join(f"WHEN '{role.value}' THEN '{phase.value}'" for role, phase in PHASE_OF.items())
+
+VIEWS: Final = {
+    "calls": f"""
+WITH {_ATTEMPTS}
+SELECT run_id, call_id, task_id, role, provider, model, outcome, input_tokens, output_tokens, held AS held_nano,
+    settled AS settled_nano, {_time("at")} AS started_at, latency / 1000.0 AS latency_ms, position
+FROM attempts ORDER BY position
+""",
+    "spend": f"""
+WITH {_ATTEMPTS}
+SELECT run_id, task_id, role, CASE role {_PHASES} END AS phase, provider, model, count(*) AS calls,
+    sum(settled) AS settled_nano, sum(held) AS held_nano, sum(kept) AS kept_nano
+FROM attempts GROUP BY run_id, task_id, role, provider, model ORDER BY min(position)
+""",
+    "runs": f"""
+WITH {_ATTEMPTS},
+money AS (
+    SELECT run_id, sum(settled) AS settled, sum(held) AS held, sum(kept) AS kept FROM attempts GROUP BY run_id
+),
+marks AS (
+    SELECT stream, count(*) AS events, max(version) AS last,
+        max(version) FILTER (WHERE type = 'run.finished') AS finished,
+        max(version) FILTER (WHERE type IN ('session.opened', 'budget.raised', 'time.raised')) AS opened,
+        max(version) FILTER (WHERE type = 'budget.raised') AS raised,
+        max(version) FILTER (WHERE type = 'plan.made') AS planned
+    FROM events GROUP BY stream
+),
+ended AS (
+    SELECT m.stream, json_extract(f.data, '$.status') AS status, f.at FROM marks AS m JOIN events AS f
+    ON f.stream = m.stream AND f.version = m.finished
+    WHERE m.finished > coalesce(m.opened, 0) OR json_extract(f.data, '$.status') IN ('SUCCESS', 'PARTIAL_SUCCESS')
+)
+SELECT r.stream AS run_id, coalesce(ended.status, 'open') AS status,
+    json_extract(r.data, '$.project') AS project_digest,
+    {_time("r.at")} AS started_at, {_time("ended.at")} AS finished_at,
+    coalesce(json_extract(b.data, '$.cap'), json_extract(r.data, '$.settings.cap')) AS cap_nano,
+    coalesce(money.settled, 0) AS settled_nano, coalesce(money.held, 0) AS held_nano,
+    coalesce(money.kept, 0) AS kept_nano,
+    coalesce(json_array_length(p.data, '$.tasks'), 0) AS tasks, m.events, h.hash AS head
+FROM events AS r
+JOIN marks AS m ON m.stream = r.stream
+JOIN events AS h ON h.stream = m.stream AND h.version = m.last
+LEFT JOIN events AS b ON b.stream = m.stream AND b.version = m.raised
+LEFT JOIN events AS p ON p.stream = m.stream AND p.version = m.planned
+LEFT JOIN ended ON ended.stream = r.stream
+LEFT JOIN money ON money.run_id = r.stream
+WHERE r.version = 1 AND r.type = 'run.started' ORDER BY r.position
+""",
+    "tasks": f"""
+WITH {_ATTEMPTS},
+money AS (
+    SELECT run_id, task_id, sum(settled + kept) AS cost FROM attempts GROUP BY run_id, task_id
+),
+marks(run_id, task_id, version, mark) AS (
+    SELECT stream, json_extract(data, '$.task'), version, iif(type = 'task.started', 'running', 'finished')
+    FROM events WHERE type IN ('task.started', 'task.finished')
+    UNION ALL
+    SELECT stream, again.value, version, 'pending' FROM events, json_each(events.data, '$.reopened') AS again
+    WHERE events.type IN ('session.opened', 'budget.raised', 'time.raised')
+),
+stands AS (SELECT run_id, task_id, max(version) AS version, mark FROM marks GROUP BY run_id, task_id),
+turns AS (
+    SELECT stream AS run_id, json_extract(data, '$.task') AS task_id, max(json_extract(data, '$.turn')) AS turns
+    FROM events WHERE type = 'turn.evaluated' GROUP BY 1, 2
+)
+SELECT p.stream AS run_id, json_extract(task.value, '$.id') AS task_id, json_extract(task.value, '$.type') AS type,
+    coalesce(json_extract(f.data, '$.status'), stands.mark, 'pending') AS status,
+    json_extract(f.data, '$.score') AS score, json_extract(f.data, '$.model') AS model,
+    json_extract(f.data, '$.reviewer') AS reviewer_model,
+    coalesce(json_extract(f.data, '$.iterations'), turns.turns, 0) AS iterations, coalesce(money.cost, 0) AS cost_nano
+FROM events AS p JOIN json_each(p.data, '$.tasks') AS task
+LEFT JOIN stands ON stands.run_id = p.stream AND stands.task_id = json_extract(task.value, '$.id')
+LEFT JOIN events AS f ON f.stream = stands.run_id AND f.version = stands.version AND stands.mark = 'finished'
+LEFT JOIN turns ON turns.run_id = p.stream AND turns.task_id = json_extract(task.value, '$.id')
+LEFT JOIN money ON money.run_id = p.stream AND money.task_id = json_extract(task.value, '$.id')
+WHERE p.type = 'plan.made' ORDER BY p.position, task.key
+""",
+    "decisions": """
+SELECT stream AS run_id, position, json_extract(data, '$.node') AS task_id, json_extract(data, '$.role') AS role,
+    json_extract(data, '$.model') AS chosen,
+    json_extract(data, '$.candidates') AS candidates
+FROM events WHERE type = 'model.selected' ORDER BY position
+""",
+    "checks": """
+SELECT v.stream AS run_id, json_extract(s.data, '$.task') AS task_id, json_extract(s.data, '$.turn') AS turn,
+    json_extract(s.data, '$.validator') AS validator,
+    json_extract(v.data, '$.verdict') AS verdict, v.position
+FROM events AS v JOIN events AS s ON s.stream = v.stream AND s.version = json_extract(v.data, '$.check')
+WHERE v.type = 'check.validated' ORDER BY v.position
+""",
+}
+"""The views, by name."""

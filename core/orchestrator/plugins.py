@@ -1,0 +1,412 @@
+"""The porter: lists the installed plugins without importing any, and loads those a run names, one by one.
+
+A plugin that cannot be imported, or that misbehaves while it builds its object, is shown as broken with the reason
+and takes nothing else down. What the listing knows comes from the metadata of the installed distributions alone.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import StrEnum
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+
+import pluggy
+from attrs import define, frozen
+
+from orchestrator import contract, spi
+from orchestrator.contract import ContractError
+from orchestrator.errors import (
+    PluginConflictError,
+    PluginError,
+    PluginLoadError,
+    PluginNotFoundError,
+    SpecError,
+)
+from orchestrator.events import PluginUsed
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+DISTRIBUTION: Final = "multi-llm-orchestrator"
+"""The distribution whose plugins are the built-in ones."""
+
+GROUPS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "provider": "orchestrator.providers",
+        "validator": "orchestrator.validators",
+        "backend": "orchestrator.backends",
+        "policy_loader": "orchestrator.policy_loaders",
+    }
+)
+"""Every kind of plugin, and the entry-point group it is found in."""
+
+_DISABLE: Final = "ORCHESTRATE_DISABLE_PLUGINS"
+_NO_AUTOLOAD: Final = "ORCHESTRATE_NO_AUTOLOAD"
+_RAISE: Final = "ORCHESTRATE_RAISE"
+_LONGEST_CAUSE: Final = 500
+
+_Made = TypeVar("_Made")
+
+
+class PluginStatus(StrEnum):
+    """How a plugin stands in this process."""
+
+    AVAILABLE = "available"
+    """Installed, and not imported yet."""
+    LOADED = "loaded"
+    CONFLICT = "conflict"
+    """Another distribution offers the same name; usable as ``distribution:name``."""
+    BLOCKED = "blocked"
+    """Switched off by the environment."""
+    BROKEN = "broken"
+    """It could not be imported, registered or asked for its object."""
+
+
+@frozen
+class PluginEntry:
+    """One line of the listing."""
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+    module: str
+    status: PluginStatus
+    reason: str = ""
+    """Why it is in conflict, blocked or broken; one line."""
+
+
+@define(eq=False)
+class _Plugin:
+    point: "EntryPoint"
+    kind: str
+    name: str
+    distribution: str
+    version: str
+    blocked: str = ""
+    rivals: tuple[str, ...] = ()
+    problem: str = ""
+    module: ModuleType | None = None
+
+    @property
+    def address(self) -> str:
+        return f"{self.distribution}:{self.name}"
+
+    @property
+    def label(self) -> str:
+        where = f"{self.distribution} {self.version}".strip()
+        return f"{self.kind} {self.name!r} of {where} (module {self.point.value})"
+
+    def entry(self) -> PluginEntry:
+        status, reason = PluginStatus.AVAILABLE, ""
+        if self.blocked:
+            status, reason = PluginStatus.BLOCKED, self.blocked
+        elif self.problem:
+            status, reason = PluginStatus.BROKEN, self.problem
+        elif self.rivals:
+            reason = f"also offered by {', '.join(self.rivals)}; say {self.address} to choose this one"
+            status = PluginStatus.CONFLICT
+        elif self.module is not None:
+            status = PluginStatus.LOADED
+        return PluginEntry(
+            self.kind, self.name, self.distribution, self.version, self.point.value, status=status, reason=reason
+        )
+
+
+class Catalogue:
+    """The installed plugins, and those of them that this process has loaded.
+
+    Args:
+        points: entry points of any groups, earlier ones first; those of other programs are passed over.
+        environ: the environment that switches plugins off (``ORCHESTRATE_DISABLE_PLUGINS``, a comma-separated list
+            of names or ``distribution:name``; ``ORCHESTRATE_NO_AUTOLOAD=1`` leaves only the built-in ones) and lets
+            errors of plugins through unchanged (``ORCHESTRATE_RAISE=1``).
+    """
+
+    def __init__(self, points: "Iterable[EntryPoint]", environ: Mapping[str, str]) -> None:
+        self._raise = environ.get(_RAISE, "") not in ("", "0")
+        self._manager = pluggy.PluginManager("orchestrator")
+        self._manager.add_hookspecs(spi)
+        found = {(plugin.kind, plugin.name, plugin.distribution): plugin for plugin in _described(reversed([*points]))}
+        kinds = tuple(GROUPS)
+        self._plugins = sorted(
+            found.values(),
+            key=lambda p: (kinds.index(p.kind), p.name, p.distribution != DISTRIBUTION, p.distribution),
+        )
+        _block(self._plugins, environ)
+        for plugin in self._plugins:
+            plugin.rivals = tuple(
+                other.distribution for other in self._named(plugin.kind, plugin.name) if other is not plugin
+            )
+
+    @classmethod
+    def discover(cls, environ: Mapping[str, str] | None = None) -> "Catalogue":
+        """Read the metadata of every installed distribution once; import no plugin.
+
+        Args:
+            environ: see the class; the process's environment where None.
+        """
+        from importlib.metadata import entry_points
+
+        everything = entry_points()
+        points = [point for group in GROUPS.values() for point in everything.select(group=group)]
+        return cls(points, os.environ if environ is None else environ)
+
+    # ── the listing ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def entries(self) -> tuple[PluginEntry, ...]:
+        """Every plugin, blocked and broken ones too, ordered by kind and name, the built-in one of a name first."""
+        return tuple(plugin.entry() for plugin in self._plugins)
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """The names of a kind that may be asked for, in alphabetical order."""
+        return tuple(dict.fromkeys(plugin.name for plugin in self._of(kind) if not plugin.blocked))
+
+    def find(self, kind: str, name: str) -> PluginEntry:
+        """Look a plugin up by its name, or by ``distribution:name``; nothing is imported.
+
+        Raises:
+            PluginNotFoundError: nobody offers it, or the environment blocks it.
+            PluginConflictError: two distributions offer it.
+        """
+        return self._find(kind, name).entry()
+
+    def used(self, kind: str, name: str, parameters: Mapping[str, Any] | None = None) -> PluginUsed:
+        """Describe a plugin as a session records it.
+
+        Raises:
+            PluginNotFoundError: nobody offers it, or the environment blocks it.
+            PluginConflictError: two distributions offer it.
+        """
+        plugin = self._find(kind, name)
+        return PluginUsed(kind, plugin.name, plugin.distribution, plugin.version, dict(parameters or {}))
+
+    def probe_all(self) -> tuple[PluginEntry, ...]:
+        """Import every plugin that is not blocked, so that broken ones show, and list them all."""
+        for plugin in self._plugins:
+            if not plugin.blocked:
+                try:
+                    self._load(plugin)
+                except PluginLoadError:
+                    continue  # its entry says so
+        return self.entries()
+
+    # ── loading ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def load(self, kind: str, name: str) -> PluginEntry:
+        """Import and register one plugin; a second time it does nothing.
+
+        Raises:
+            PluginNotFoundError: nobody offers it, or the environment blocks it.
+            PluginConflictError: two distributions offer it.
+            PluginLoadError: it cannot be imported or does not fit its hook; the cause is chained.
+        """
+        plugin = self._find(kind, name)
+        self._load(plugin)
+        return plugin.entry()
+
+    def provider(self, name: str, config: spi.ProviderConfig) -> spi.Provider | None:
+        """Build a provider, or None where the environment has no key for it.
+
+        Raises:
+            PluginError: as ``load``; also where its hook raises anything but ``SpecError``, or returns no provider.
+            SpecError: its options make no sense.
+        """
+        return self._make("provider", name, contract.provider, config=config)
+
+    def validator(self, name: str) -> spi.Validator:
+        """Build a validator.
+
+        Raises:
+            PluginError: as ``load``; also where its hook raises, or returns no validator.
+        """
+        return self._make("validator", name, contract.validator)
+
+    def backend(self, name: str, parameters: Mapping[str, Any]) -> spi.Backend:
+        """Build a backend from a spec's parameters.
+
+        Raises:
+            PluginError: as ``load``; also where its hook raises anything but ``SpecError``, or returns no backend.
+            SpecError: the parameters make no sense.
+        """
+        return self._make("backend", name, contract.backend, parameters=dict(parameters))
+
+    def policy_loader(self, name: str) -> spi.Loader:
+        """Build a policy loader.
+
+        Raises:
+            PluginError: as ``load``; also where its hook raises, or returns no loader.
+        """
+        return self._make("policy_loader", name, contract.policy_loader)
+
+    def loader_for_suffix(self, suffix: str) -> spi.Loader:
+        """Find the policy loader for a file name ending such as ``.yaml``, whatever its case.
+
+        A loader named like the suffix is asked first, then the built-in ones, then the others; one that is broken,
+        or in conflict and not named like the suffix, is passed over.
+
+        Raises:
+            PluginNotFoundError: no working loader reads such files.
+            PluginError: the loader named like the suffix cannot be used.
+        """
+        wanted = suffix.lower()
+        known: list[str] = []
+        first = wanted.removeprefix(".")
+        usable = (plugin for plugin in self._of("policy_loader") if not plugin.blocked)
+        for plugin in sorted(usable, key=lambda each: (each.name != first, each.distribution != DISTRIBUTION)):
+            try:
+                loader = self.policy_loader(plugin.name)
+            except PluginError:
+                if plugin.name == first:
+                    raise
+                continue  # nobody asked for this one
+            if wanted in loader.suffixes:
+                return loader
+            known.extend(loader.suffixes)
+        readable = f"readable: {', '.join(sorted(set(known)))}" if known else "no policy loader is usable"
+        raise PluginNotFoundError(
+            "policy_loader", suffix, f"no policy loader reads {suffix or 'nameless'!r} files; {readable}"
+        )
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _of(self, kind: str) -> Iterator[_Plugin]:
+        if kind not in GROUPS:
+            raise ValueError(f"{kind!r} is no kind of plugin; there are {', '.join(GROUPS)}")
+        return (plugin for plugin in self._plugins if plugin.kind == kind)
+
+    def _named(self, kind: str, name: str) -> list[_Plugin]:
+        return [plugin for plugin in self._of(kind) if plugin.name == name and not plugin.blocked]
+
+    def _find(self, kind: str, name: str) -> _Plugin:
+        distribution, colon, short = name.rpartition(":")
+        matches = self._named(kind, name)
+        if colon and not matches:
+            matches = [p for p in self._named(kind, short) if p.distribution == _normalised(distribution)]
+        if len(matches) > 1:
+            choices = " or ".join(plugin.address for plugin in matches)
+            switch = f"set {_DISABLE}={matches[-1].address} to switch one off"
+            raise PluginConflictError(
+                kind, name, f"several distributions offer the {kind} {name!r}: say {choices}, or {switch}"
+            )
+        if not matches:
+            raise PluginNotFoundError(kind, name, self._why_missing(kind, name))
+        return matches[0]
+
+    def _why_missing(self, kind: str, name: str) -> str:
+        for plugin in self._of(kind):
+            if plugin.blocked and name in (plugin.name, plugin.address):
+                return f"the {plugin.label} is switched off: {plugin.blocked}"
+        from difflib import get_close_matches
+
+        names = self.names(kind)
+        close = get_close_matches(name.rpartition(":")[2], names, n=1)
+        if close:
+            return f"no {kind} {name!r} is installed; did you mean {close[0]!r}?"
+        return f"no {kind} {name!r} is installed; there are: {', '.join(names) or 'none'}"
+
+    def _load(self, plugin: _Plugin) -> ModuleType:
+        if plugin.module is None:
+            try:
+                module = plugin.point.load()
+                if not isinstance(module, ModuleType):
+                    raise ContractError("an entry point must name a module, not something in it")
+                if not self._manager.is_registered(module):  # one module may serve several kinds
+                    self._register(plugin, module)
+                self._check_kind(plugin, module)
+            except (Exception, SystemExit) as error:
+                self._broken(plugin, "cannot be loaded", error)
+            plugin.module = module
+            plugin.problem = ""
+        return plugin.module
+
+    def _register(self, plugin: _Plugin, module: ModuleType) -> None:
+        qualified = f"{plugin.kind}:{plugin.address if plugin.rivals else plugin.name}"
+        try:
+            self._manager.register(module, qualified)
+            self._check_hooks(module)
+        except Exception:
+            if self._manager.is_registered(module):  # before pluggy 1.7 a refused plugin stays half registered
+                self._manager.unregister(module)
+            raise
+
+    def _check_hooks(self, module: ModuleType) -> None:
+        callers = self._manager.get_hookcallers(module) or []
+        try:
+            self._manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            unknown = ", ".join(caller.name for caller in callers if not caller.has_spec())
+            hooks = ", ".join(f"orchestrator_{kind}" for kind in GROUPS)
+            raise ContractError(f"there is no hook {unknown}; the hooks are {hooks}") from error
+        for caller in callers:
+            for implementation in caller.get_hookimpls():
+                if implementation.plugin is module and contract.is_async(implementation.function):
+                    raise ContractError(f"its {caller.name} is async; hooks are plain functions")
+
+    def _check_kind(self, plugin: _Plugin, module: ModuleType) -> None:
+        hook = f"orchestrator_{plugin.kind}"
+        if all(caller.name != hook for caller in self._manager.get_hookcallers(module) or ()):
+            raise ContractError(f"it has no function {hook} marked with hookimpl")
+
+    def _make(self, kind: str, name: str, check: Callable[[object], _Made], **arguments: object) -> _Made:
+        plugin = self._find(kind, name)
+        module = self._load(plugin)
+        strangers = [other for _, other in self._manager.list_name_plugin() if other is not module]
+        try:
+            hook = self._manager.subset_hook_caller(f"orchestrator_{kind}", strangers)
+            made = check(hook(**arguments))
+        except SpecError:
+            raise
+        except (Exception, SystemExit) as error:
+            self._broken(plugin, f"failed to build its {kind}", error)
+        plugin.problem = ""
+        return made
+
+    def _broken(self, plugin: _Plugin, what: str, error: BaseException) -> NoReturn:
+        cause = _said(error)
+        plugin.problem = f"{what}: {cause}"
+        if self._raise and not isinstance(error, ContractError):
+            raise error
+        way_on = f"repair or uninstall {plugin.distribution}, or set {_DISABLE}={plugin.address}"
+        raise PluginLoadError(plugin.kind, plugin.name, f"the {plugin.label} {what}: {cause}; {way_on}") from error
+
+
+# ── what the metadata says ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _described(points: "Iterable[EntryPoint]") -> Iterator[_Plugin]:
+    kinds = {group: kind for kind, group in GROUPS.items()}
+    for point in points:
+        if point.group in kinds:
+            # a stranger's metadata may lack either
+            distribution = (point.dist.metadata["Name"] if point.dist else None) or "unknown"
+            version = (point.dist.metadata["Version"] if point.dist else None) or ""
+            yield _Plugin(point, kinds[point.group], point.name, _normalised(distribution), version)
+
+
+def _block(plugins: Iterable[_Plugin], environ: Mapping[str, str]) -> None:
+    disabled = {word.strip() for word in environ.get(_DISABLE, "").split(",")}
+    only_built_in = environ.get(_NO_AUTOLOAD, "") not in ("", "0")
+    for plugin in plugins:
+        if plugin.name in disabled or plugin.address in disabled:
+            plugin.blocked = f"named in {_DISABLE}"
+        elif only_built_in and plugin.distribution != DISTRIBUTION:
+            plugin.blocked = f"{_NO_AUTOLOAD} leaves only the built-in plugins"
+
+
+def _normalised(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, ContractError):
+        return str(error)
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # a stranger's exception may fail even here
+        text = ""
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({text})"
+    name = type(error).__name__
+    return f"{name}: {text}"[:_LONGEST_CAUSE] if text else name

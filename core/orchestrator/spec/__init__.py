@@ -1,0 +1,38 @@
+"""The spec file: what a user wants of one run, read strictly, with every problem at its line.
+
+Reading order: ``kinds`` (values), ``containers`` (lists, mappings, records), ``vocabulary`` and ``plan`` (policies,
+models, tasks), ``classes`` (the file as a whole), ``reading`` (files and arguments), ``canonical`` (comparing).
+"""
+
+from orchestrator.spec.canonical import differences
+from orchestrator.spec.classes import (
+    BreakerSpec,
+    LimitsSpec,
+    ReviewSpec,
+    RoutingSpec,
+    Spec,
+    ValidatorsSpec,
+)
+from orchestrator.spec.plan import TaskSpec
+from orchestrator.spec.reading import apply_sets, parse_policies, parse_spec, read_models, read_spec, spec_from
+from orchestrator.spec.schema import json_schema
+from orchestrator.spec.skeleton import SKELETON
+
+__all__ = [
+    "SKELETON",
+    "BreakerSpec",
+    "LimitsSpec",
+    "ReviewSpec",
+    "RoutingSpec",
+    "Spec",
+    "TaskSpec",
+    "ValidatorsSpec",
+    "apply_sets",
+    "differences",
+    "json_schema",
+    "parse_policies",
+    "parse_spec",
+    "read_models",
+    "read_spec",
+    "spec_from",
+]

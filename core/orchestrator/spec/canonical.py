@@ -1,0 +1,86 @@
+"""Canonical JSON of a spec, and what differs between two of them."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+_ABSENT = object()
+
+
+def canonical_json(value: Any) -> str:
+    """Plain data as JSON with sorted keys and exact numbers; equal data gives equal text."""
+    match value:
+        case Mapping():
+            return "{" + ",".join(f"{_text(key)}:{canonical_json(value[key])}" for key in sorted(value)) + "}"
+        case list() | tuple():
+            return "[" + ",".join(canonical_json(item) for item in value) + "]"
+        case str():
+            return _text(value)
+        case Decimal():
+            digits = f"{value:f}"
+            return digits.rstrip("0").rstrip(".") if "." in digits else digits
+        case float() if not math.isfinite(value):
+            raise ValueError(f"{value} has no place in JSON")
+    return json.dumps(value)
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def differences(before: str, after: str) -> list[str]:
+    """One line for each key whose value differs between two canonical texts; none exactly where they are equal."""
+    if before == after:
+        return []
+    lines = list(_compare("", _load(before), _load(after)))
+    return lines or ["the same keys with the same values, written differently"]
+
+
+def _load(text: str) -> Any:
+    return json.loads(text, parse_float=Decimal)
+
+
+def _compare(where: str, before: Any, after: Any) -> Iterator[str]:
+    if isinstance(before, list) and isinstance(after, list):
+        named = _by_name(before), _by_name(after)
+        if named[0] is not None and named[1] is not None:
+            yield from _compare(where, *named)
+            common = [name for name in named[0] if name in named[1]]
+            if common != [name for name in named[1] if name in named[0]]:
+                yield f"{where}: in another order"
+            return
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in dict.fromkeys((*before, *after)):
+            yield from _compare(
+                f"{where}.{name}" if where else name, before.get(name, _ABSENT), after.get(name, _ABSENT)
+            )
+    elif type(before) is not type(after) or before != after:
+        start = _first_difference(before, after) if isinstance(before, str) and isinstance(after, str) else 0
+        yield f"{where or 'the spec'}: {_shown(before, start)} → {_shown(after, start)}"
+
+
+def _by_name(items: list[Any]) -> dict[str, Any] | None:
+    """Items by their ids or names, where all have one and no two the same."""
+    named: dict[str, Any] = {}
+    for item in items:
+        name = (item.get("id") or item.get("name")) if isinstance(item, dict) else None
+        if not isinstance(name, str) or name in named:
+            return None
+        named[name] = item
+    return named
+
+
+def _first_difference(before: str, after: str) -> int:
+    return next((at for at, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), len(before))
+
+
+def _shown(value: Any, start: int) -> str:
+    """A value in at most about 60 characters; of a long text those where the difference begins."""
+    if value is _ABSENT:
+        return "(not given)"
+    if isinstance(value, str) and start > 40:
+        value = f"…{value[start - 20 :]}"
+    text = canonical_json(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -1,0 +1,227 @@
+"""The spec file as classes: what each key is, its range and its default. Reader and JSON Schema are made from them."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from orchestrator.models import (
+    MAX_ITERATIONS,
+    MAX_TOKENS,
+    PHASE_SHARES,
+    ROLE_MAX_TOKENS,
+    ROUTING_TABLE,
+    THRESHOLDS,
+    ModelInfo,
+    Phase,
+    Role,
+    TaskType,
+)
+from orchestrator.money import NANO, Usd
+from orchestrator.policy import Policy
+from orchestrator.settings import SECOND, CrossVendor, Evaluation, Limits, MissingTool, RunSettings
+from orchestrator.spec.canonical import canonical_json
+from orchestrator.spec.containers import FreeMapping, ListOf, MapOf, Record, key
+from orchestrator.spec.kinds import NAME, PATH, Choice, Flag, Money, Place, Real, Text, Whole
+from orchestrator.spec.plan import IDENTIFIER, PLAN, TaskSpec
+from orchestrator.spec.vocabulary import EVALUATION, MODELS, POLICIES
+
+_TYPES: Final = {kind.value: kind for kind in TaskType}
+_PHASES: Final = {phase.value: phase for phase in Phase}
+_TYPES_AND_ROLES: Final[dict[str, TaskType | Role]] = {**_TYPES, **{role.value: role for role in Role}}
+
+
+def _check_shares(shares: dict[Any, float], at: Place) -> None:
+    if sum(shares.values()) > 1 + 1e-9:
+        at.report(f"the shares add up to {sum(shares.values()):g}, more than 1")
+
+
+@frozen(kw_only=True)
+class RoutingSpec:
+    """Who is asked, in which order."""
+
+    backend: str | None = field(default=None, metadata=key(NAME, "The backend that ranks all candidates."))
+    parameters: Mapping[str, Any] = field(
+        factory=dict, metadata=key(FreeMapping(), "What the backend is built with; it knows what they mean.")
+    )
+    table: dict[TaskType, tuple[str, ...]] = field(
+        factory=dict,
+        metadata=key(
+            MapOf(ListOf(NAME, least=1, unique=True, most=200), _TYPES), "Models or slots by task type, first to last."
+        ),
+    )
+
+
+@frozen(kw_only=True)
+class ReviewSpec:
+    """Who criticises."""
+
+    cross_vendor: CrossVendor = field(
+        default=CrossVendor.PREFER,
+        metadata=key(Choice(CrossVendor), "How much the critic must be of another vendor than the author."),
+    )
+
+
+@frozen(kw_only=True)
+class ValidatorsSpec:
+    """How outputs are checked."""
+
+    missing_tool: MissingTool = field(
+        default=MissingTool.SKIP, metadata=key(Choice(MissingTool), "What a check means whose tool is not installed.")
+    )
+
+
+@frozen(kw_only=True)
+class BreakerSpec:
+    """When a failing model is left alone."""
+
+    failures: int = field(default=3, metadata=key(Whole(1, 1000), "Consecutive failures that open the breaker."))
+    seconds: float = field(
+        default=60.0, metadata=key(Real(0, 86_400, above=True), "How long it stays open before a probe.")
+    )
+
+
+BREAKER: Final = Record(BreakerSpec)
+
+
+@frozen(kw_only=True)
+class LimitsSpec:
+    """Bounds on asking again and on answers."""
+
+    tries: int = field(default=3, metadata=key(Whole(1, 100), "Attempts per model and logical call."))
+    attempts: int = field(default=12, metadata=key(Whole(1, 1000), "Attempts per logical call."))
+    breaker: BreakerSpec = field(default=BreakerSpec(), metadata=key(BREAKER, "When a failing model is left alone."))
+    iterations: dict[TaskType, int] = field(
+        factory=dict, metadata=key(MapOf(Whole(1, 100), _TYPES), "Turns a task of a type may take.")
+    )
+    max_tokens: dict[TaskType | Role, int] = field(
+        factory=dict,
+        metadata=key(MapOf(Whole(1, 10_000_000), _TYPES_AND_ROLES), "The output limit of a task type or a role."),
+    )
+
+
+ROUTING: Final = Record(RoutingSpec)
+REVIEW: Final = Record(ReviewSpec)
+VALIDATORS: Final = Record(ValidatorsSpec, later=frozenset({"sandbox"}))
+LIMITS: Final = Record(LimitsSpec, later=frozenset({"requests_per_minute", "tokens_per_minute"}))
+_SPEC_LATER: Final = frozenset({"team", "job_id", "exporters", "enhance", "verify_cmd", "task_paths", "cache"})
+
+
+@frozen(kw_only=True)
+class Spec:
+    """What a user wants of one run: the content of a spec file."""
+
+    project: str = field(metadata=key(Text(), "What to build."))
+    criteria: str = field(metadata=key(Text(), "When it is good."))
+    budget_usd: Usd = field(default=Usd(8 * NANO), metadata=key(Money(), "The most the run may spend, in US dollars."))
+    time_seconds: float = field(
+        default=5400.0, metadata=key(Real(0, 1e8, above=True), "The most active time the run may take.")
+    )
+    concurrency: int = field(default=3, metadata=key(Whole(1, 1000), "Calls in flight at once, at most."))
+    verbose: bool = field(default=False, metadata=key(Flag(), "Whether to print debug lines."))
+    project_id: str | None = field(
+        default=None, metadata=key(IDENTIFIER, "The run's name; left out: a new one each time.", blank=True)
+    )
+    output_dir: str | None = field(
+        default=None, metadata=key(PATH, "Where the results are written, from the working folder.", blank=True)
+    )
+    quality_targets: dict[TaskType, float] = field(
+        factory=dict, metadata=key(MapOf(Real(0, 1), _TYPES), "The score at which a task of a type is good enough.")
+    )
+    policies: tuple[Policy, ...] = field(default=(), metadata=key(POLICIES, "Rules about who may be asked."))
+    policy_files: tuple[str, ...] = field(
+        default=(),
+        metadata=key(ListOf(PATH, unique=True, most=100), "Files with more policies, from the spec's folder."),
+    )
+    tasks: tuple[TaskSpec, ...] = field(
+        default=(), metadata=key(PLAN, "A given plan; left out: the project is broken into tasks.")
+    )
+    routing: RoutingSpec = field(default=RoutingSpec(), metadata=key(ROUTING, "Who is asked first."))
+    providers: dict[str, dict[str, Any]] = field(
+        factory=dict,
+        metadata=key(
+            MapOf(FreeMapping(empty=True), least=1), "Providers and their options; left out: every one with a key."
+        ),
+    )
+    models: tuple[ModelInfo, ...] = field(default=(), metadata=key(MODELS, "Models to add, or facts to override."))
+    review: ReviewSpec = field(default=ReviewSpec(), metadata=key(REVIEW, "Who criticises."))
+    evaluate: Evaluation = field(default=Evaluation(), metadata=key(EVALUATION, "How an output is scored."))
+    plateau: float = field(
+        default=0.02, metadata=key(Real(0, 1), "Two consecutive scores nearer than this end the iteration.")
+    )
+    validators: ValidatorsSpec = field(
+        default=ValidatorsSpec(),
+        metadata=key(VALIDATORS, "How outputs are checked."),
+    )
+    phase_budgets: dict[Phase, float] = field(
+        factory=dict,
+        metadata=key(
+            MapOf(Real(0, 1), _PHASES, check=_check_shares), "The part of the budget a phase uses before a warning."
+        ),
+    )
+    limits: LimitsSpec = field(default=LimitsSpec(), metadata=key(LIMITS, "Bounds on asking again."))
+    allow_unbounded: bool = field(
+        default=False, metadata=key(Flag(), "Whether a model may be asked whose output nothing bounds.")
+    )
+    folder: str = field(default=".", eq=False)
+    """The folder the file was read from, against which paths in it are resolved; no key of the file."""
+
+    def settings(self, simulated: bool, policies: tuple[Policy, ...] = ()) -> RunSettings:
+        """The run's rules. ``policies`` are those of policy files and flags; the spec's own follow them."""
+        limits, tokens = self.limits, self.limits.max_tokens
+        return RunSettings(
+            cap=self.budget_usd,
+            time_limit=_microseconds(self.time_seconds),
+            concurrency=self.concurrency,
+            thresholds={**THRESHOLDS, **self.quality_targets},
+            iterations={**MAX_ITERATIONS, **limits.iterations},
+            max_tokens={**MAX_TOKENS, **{kind: n for kind, n in tokens.items() if isinstance(kind, TaskType)}},
+            role_max_tokens={**ROLE_MAX_TOKENS, **{role: n for role, n in tokens.items() if isinstance(role, Role)}},
+            routing={**ROUTING_TABLE, **self.routing.table},
+            backend_named=self.routing.backend is not None,
+            phase_shares=_shares(self.phase_budgets),
+            evaluation=self.evaluate,
+            plateau=self.plateau,
+            cross_vendor=self.review.cross_vendor,
+            missing_tool=self.validators.missing_tool,
+            limits=Limits(
+                tries=limits.tries,
+                attempts=limits.attempts,
+                breaker_failures=limits.breaker.failures,
+                breaker_open=_microseconds(limits.breaker.seconds),
+            ),
+            policies=(*policies, *self.policies),
+            allow_unbounded=self.allow_unbounded,
+            simulated=simulated,
+        )
+
+    def canonical(self) -> str:
+        """The spec as canonical JSON: equal text means the same spec. What equals its default is left out."""
+        return canonical_json(SPEC.dump(self))
+
+
+def _microseconds(seconds: float) -> int:
+    return max(1, round(seconds * SECOND))
+
+
+def _shares(given: Mapping[Phase, float]) -> dict[Phase, float]:
+    """All phases' shares: those given, and what they leave, divided among the others as the defaults are."""
+    others = sum(share for phase, share in PHASE_SHARES.items() if phase not in given)
+    rest = max(0.0, 1 - sum(given.values())) if given else others
+    return {
+        phase: given[phase] if phase in given else (share * rest / others if given else share)
+        for phase, share in PHASE_SHARES.items()
+    }
+
+
+SPEC: Final = Record(Spec, later=_SPEC_LATER)
+
+
+@frozen
+class ModelsFile:
+    """The content of a ``--models`` file."""
+
+    models: tuple[ModelInfo, ...] = field(metadata=key(MODELS, "Models to add, or facts to override."))
+
+
+MODELS_FILE: Final = Record(ModelsFile)

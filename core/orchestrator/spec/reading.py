@@ -1,0 +1,151 @@
+"""From a file, a document or Python's arguments to a spec."""
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import evolve
+
+from orchestrator.documents import Address, LineOf, read_document, read_value
+from orchestrator.errors import SpecError, UsageError
+from orchestrator.models import ModelInfo
+from orchestrator.money import Usd
+from orchestrator.policy import Policy
+from orchestrator.spec.classes import BREAKER, LIMITS, MODELS_FILE, REVIEW, ROUTING, SPEC, VALIDATORS, ModelsFile, Spec
+from orchestrator.spec.containers import Record
+from orchestrator.spec.kinds import Kind, Money, Place, Refused
+from orchestrator.spec.plan import TASK
+from orchestrator.spec.vocabulary import EVALUATION, MODEL, POLICIES, POLICY, PRICE
+
+
+def read_spec(path: Path, sets: Sequence[str] = ()) -> Spec:
+    """The spec in a YAML or JSON file, after ``sets`` (see ``apply_sets``) changed it.
+
+    Raises:
+        SpecError: it cannot be used; all problems together.
+        UsageError: one of ``sets`` cannot be applied.
+    """
+    document = read_document(path)
+    spec = parse_spec(apply_sets(document.value, sets), document.source, document.line_of)
+    return evolve(spec, folder=str(path.parent))
+
+
+def parse_spec(value: Any, source: str, line_of: LineOf | None = None) -> Spec:
+    """The spec that plain data means; without ``line_of`` problems start with the source alone.
+
+    Raises:
+        SpecError: it cannot be used; all problems together.
+    """
+    spec: Spec = _parse(SPEC, value, Place(source, line_of))
+    return evolve(spec, models=_from(spec.models, "spec"))
+
+
+def spec_from(project: str, criteria: str, **fields: Any) -> Spec:
+    """The spec that keys of the file, given as arguments, mean; amounts, enums, paths and the house's classes are fine.
+
+    Raises:
+        SpecError: as for a file, the source being ``arguments``.
+    """
+    given = {name: _plain(item) for name, item in fields.items()}
+    return parse_spec({"project": project, "criteria": criteria, **given}, "arguments")
+
+
+def read_models(path: Path) -> tuple[ModelInfo, ...]:
+    """The models in a YAML or JSON file of the form ``models: [...]``.
+
+    Raises:
+        SpecError: it cannot be used; all problems together.
+    """
+    document = read_document(path)
+    file: ModelsFile = _parse(MODELS_FILE, document.value, Place(document.source, document.line_of))
+    return _from(file.models, "models file")
+
+
+def _from(models: tuple[ModelInfo, ...], source: str) -> tuple[ModelInfo, ...]:
+    return tuple([evolve(model, source=source) for model in models])
+
+
+def parse_policies(value: Any, source: str, line_of: LineOf | None = None, path: Address = ()) -> tuple[Policy, ...]:
+    """The policies that a list means; ``path`` is the list's address in the document.
+
+    Raises:
+        SpecError: it cannot be used, or asks for what nothing enforces yet; all problems together.
+    """
+    place = Place(source, line_of, path)
+    try:
+        return POLICIES.read(value, place)
+    except Refused:
+        raise place.error() from None
+
+
+def apply_sets(value: Any, sets: Sequence[str]) -> Any:
+    """A copy of a document's data in which each ``a.b=VALUE`` is set, in order.
+
+    A step is a key, or a number where a list stands; missing mappings are made. The value is a YAML scalar, a quoted
+    text, a ``[list]`` or a ``{mapping}``.
+
+    Raises:
+        UsageError: it is not of this form, or leads through something that is no mapping and no list.
+    """
+    for text in sets:
+        address, equals, written = text.partition("=")
+        steps = address.strip().split(".")
+        if not equals or not all(steps):
+            raise UsageError(f"--set {text}: write it as KEY.KEY=VALUE")
+        try:
+            item = read_value(written, "--set")
+        except SpecError as error:
+            raise UsageError(f"--set {address}: {error.problems[0].partition(': ')[2]}") from error
+        value = _with({} if value is None else value, steps, item, f"--set {address}")
+    return value
+
+
+def _with(value: Any, steps: Sequence[str], item: Any, flag: str) -> Any:
+    """``value`` with ``item`` at ``steps``; what is not on the way is shared, not copied."""
+    if not steps:
+        return item
+    step, rest = steps[0], steps[1:]
+    if isinstance(value, Mapping):
+        below = value.get(step)
+        return {**value, step: _with({} if below is None else below, rest, item, flag)}
+    if not isinstance(value, list):
+        raise UsageError(f"{flag}: {step!r} would stand in something that is neither a mapping nor a list")
+    if not step.isdecimal() or len(step) > 6 or int(step) >= len(value):
+        raise UsageError(f"{flag}: {step!r} is no place in a list of {len(value)}; the first is 0")
+    place = int(step)
+    return [*value[:place], _with(value[place], rest, item, flag), *value[place + 1 :]]
+
+
+def _parse(record: Record[Any], value: Any, place: Place) -> Any:
+    try:
+        if value is None:
+            raise place.refuse("the document is empty")
+        return record.read(value, place)
+    except Refused:
+        raise place.error() from None
+
+
+_RECORDS: Final[tuple[Record[Any], ...]] = (
+    *(TASK, POLICY, MODEL, PRICE, EVALUATION),
+    *(ROUTING, REVIEW, VALIDATORS, BREAKER, LIMITS),
+)
+_OBJECTS: Final[dict[type, Kind[Any]]] = {Usd: Money(), **{record.cls: record for record in _RECORDS}}
+
+
+def _plain(value: Any) -> Any:
+    """What a document would hold in the place of a Python object."""
+    kind = _OBJECTS.get(type(value))
+    if kind is not None:
+        return kind.dump(value)
+    match value:
+        case Enum():
+            return value.value
+        case PathLike():
+            return fspath(value)
+        case Mapping():
+            return {_plain(name): _plain(item) for name, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,95 @@
+"""How documents spell the house's own values: policies, models, prices, evaluation."""
+
+from typing import Any, Final
+
+from orchestrator.models import ModelInfo
+from orchestrator.money import Price
+from orchestrator.policy import EnforcementMode, Policy
+from orchestrator.settings import Evaluation, OnDisagree
+from orchestrator.spec.containers import Key, ListOf, Record
+from orchestrator.spec.kinds import NAME, Choice, Flag, Money, Place, Real, Whole
+
+NAMES: Final = ListOf(NAME)
+"""A list of names."""
+
+_TOKENS: Final = Whole(1, 100_000_000)
+_LANE: Final = Money()
+
+POLICY: Final = Record(
+    Policy,
+    {
+        "name": Key(NAME, "What the policy is called in reports."),
+        "allowed_providers": Key(NAMES, "Only these providers or vendors may be asked."),
+        "blocked_providers": Key(NAMES, "These providers or vendors are not asked."),
+        "allowed_models": Key(NAMES, "Only these models or slots may be asked."),
+        "blocked_models": Key(NAMES, "These models or slots are not asked."),
+        "allowed_regions": Key(NAMES, "Only models declared for one of these regions may be asked."),
+        "allow_training_on_output": Key(Flag(), "false: only models declared not to train on data may be asked."),
+        "max_latency_ms": Key(Real(0, 1e9, above=True), "The most the p95 latency measured in the run may be."),
+        "enforcement_mode": Key(
+            Choice(EnforcementMode, frozenset({EnforcementMode.SOFT, EnforcementMode.MONITOR})),
+            "hard: a model that violates the policy is not asked.",
+        ),
+    },
+    later=frozenset({"max_cost_per_task_usd", "rate_limit", "pii_allowed"}),
+)
+"""One policy. Fields and modes of the specification that nothing enforces yet are refused by name."""
+
+POLICIES: Final = ListOf(POLICY, most=1000)
+
+PRICE: Final = Record(
+    Price,
+    {
+        "input": Key(_LANE, "US dollars per million fresh input tokens."),
+        "output": Key(_LANE, "US dollars per million output tokens."),
+        "cached_input": Key(_LANE, "Input read from the vendor's cache; left out: as input.", required=False),
+        "cache_write": Key(_LANE, "Input written to the vendor's cache; left out: as input.", required=False),
+        "reasoning": Key(_LANE, "Thinking tokens; left out: as output.", required=False),
+    },
+)
+
+
+def _model(id: str, provider: str, vendor: str | None = None, **facts: Any) -> ModelInfo:  # noqa: A002 - the document's key
+    return ModelInfo(id=id, provider=provider, vendor=vendor or provider, **facts)
+
+
+MODEL: Final = Record(
+    ModelInfo,
+    {
+        "id": Key(NAME, "The name a run, a policy and the log use."),
+        "provider": Key(NAME, "The provider plugin that speaks to it."),
+        "price": Key(PRICE, "US dollars per million tokens; a model without a price is not asked."),
+        "context": Key(_TOKENS, "The context window in tokens."),
+        "max_output": Key(_TOKENS, "The most tokens one answer can have."),
+        "hidden_tokens": Key(Whole(0, 1_000_000), "Tokens the vendor may add to the input."),
+        "thinking_in_limit": Key(Flag(), "Whether thinking counts inside the max_tokens that is sent."),
+        "tier": Key(NAME, "The vendor's size class."),
+        "slots": Key(NAMES, "The names of the routing table that this model fills."),
+        "trains_on_data": Key(Flag(), "Whether the vendor trains on what it is sent."),
+        "regions": Key(NAMES, "Where it runs."),
+        "abilities": Key(NAMES, "What else it can do."),
+        "vendor": Key(NAME, "The company; left out: the provider's name.", required=False),
+        "wire_name": Key(NAME, "The name sent to the vendor, where it is another one."),
+    },
+    make=_model,
+)
+
+
+def _distinct(models: dict[int, ModelInfo], raw: list[Any], at: Place) -> None:
+    seen: set[str] = set()
+    for place, model in models.items():
+        if model.id in seen:
+            at.below(place).below("id").report(f"a model {model.id!r} stands above already")
+        seen.add(model.id)
+
+
+MODELS: Final = ListOf(MODEL, most=1000, check=_distinct)
+
+EVALUATION: Final = Record(
+    Evaluation,
+    {
+        "runs": Key(Whole(1, 20), "How many evaluations score an output."),
+        "max_delta": Key(Real(0, 1), "Scores within this of each other are averaged."),
+        "on_disagree": Key(Choice(OnDisagree), "Which score counts otherwise."),
+    },
+)

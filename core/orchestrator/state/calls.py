@@ -1,0 +1,133 @@
+"""One logical call: whom was asked, how often, and what came of it."""
+
+from typing import NamedTuple
+
+from attrs import Factory, define, frozen
+
+from orchestrator.errors import ErrorKind
+from orchestrator.events import AccountRefused, CallPrepared, Candidate, Reading
+from orchestrator.models import Finish, Role
+from orchestrator.money import Usd
+
+
+class CallKey(NamedTuple):
+    """The identity of a logical call within its run."""
+
+    node: str
+    role: Role
+    turn: int
+    sample: int
+
+
+@frozen
+class Selection:
+    """A model was selected for the call."""
+
+    version: int
+    model: str
+    max_tokens: int
+    reason: str
+    waiver: str | None
+
+
+@frozen
+class Answer:
+    """A model answered."""
+
+    version: int
+    """Of the CallStarted: the answer's identity."""
+    model: str
+    digest: str
+    size: int
+    """Bytes."""
+    finish: Finish
+    reading: Reading
+
+
+@frozen
+class Failure:
+    """How the latest attempt of the current selection failed."""
+
+    at: int
+    kind: ErrorKind
+    retryable: bool
+    retry_after: int | None
+
+
+@frozen
+class Refusal:
+    """An account had no room."""
+
+    at: int
+    event: AccountRefused
+
+
+@define
+class LogicalCall:
+    """All that has happened to one logical call.
+
+    ``since`` and ``ended_before`` mark where a reopening began: selections and ended attempts before it no longer
+    count in any limit, but attempt and try numbers go on.
+    """
+
+    key: CallKey
+    selections: list[Selection] = Factory(list)
+    candidates: dict[str, Candidate] = Factory(dict)
+    """What is known of every candidate, by model; emptied when the call is answered."""
+    prepared: CallPrepared | None = None
+    """Of the latest selection."""
+    in_flight: int | None = None
+    """Version of the CallStarted that has no end yet."""
+    attempts: int = 0
+    ended: int = 0
+    """Attempts a vendor has ended."""
+    tries: dict[str, int] = Factory(dict)
+    """The same by model."""
+    smallest: int | None = None
+    """The smallest ``max_tokens`` asked for of the current selection."""
+    failure: Failure | None = None
+    """Of the current selection's latest attempt."""
+    answers: list[Answer] = Factory(list)
+    refusals: list[Refusal] = Factory(list)
+    """By accounts, of the current selection."""
+    refused: bool = False
+    since: int = 0
+    ended_before: int = 0
+
+    @property
+    def current(self) -> Selection | None:
+        """The selection in force."""
+        return self.selections[-1] if len(self.selections) > self.since else None
+
+    @property
+    def visited(self) -> list[Selection]:
+        """The selections that still count."""
+        return self.selections[self.since :]
+
+    def reopen(self) -> None:
+        """Forget what limits: the call may be tried again from the start."""
+        self.since = len(self.selections)
+        self.ended_before = self.ended
+        self.tries.clear()
+        self.candidates.clear()
+        self.refusals.clear()
+        self.failure = None
+        self.refused = False
+
+
+@define
+class Spend:
+    """Money of one node, phase or run: exact, settled and kept apart."""
+
+    settled: Usd = Usd.ZERO
+    kept: Usd = Usd.ZERO
+
+    @property
+    def total(self) -> Usd:
+        """Settled + kept."""
+        return self.settled + self.kept
+
+    def add(self, settled: Usd, kept: Usd) -> None:
+        """Count an attempt's end."""
+        self.settled += settled
+        self.kept += kept

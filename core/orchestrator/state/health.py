@@ -1,0 +1,90 @@
+"""What a run has seen of each model: health for the breaker, measurements for the backends."""
+
+from collections import deque
+
+from attrs import Factory, define
+
+from orchestrator.errors import ErrorKind
+from orchestrator.models import TaskType
+
+ALPHA = 0.1
+_WINDOW = 50
+_RECENT = 10
+
+
+@define
+class Measured:
+    """Exponential averages for one type of task."""
+
+    calls: int = 0
+    quality: float | None = None
+    cost: float | None = None
+    """US dollars per call."""
+    latency_ms: float | None = None
+    trust: float = 1.0
+
+    def observe_quality(self, score: float) -> None:
+        """Fold in a score from 0 to 1."""
+        self.quality = _ema(self.quality, score)
+
+    def observe_answer(self, cost: float, latency_ms: float) -> None:
+        """Fold in an answered call."""
+        self.calls += 1
+        self.trust = min(1.0, self.trust * 1.001)
+        self.latency_ms = _ema(self.latency_ms, latency_ms)
+        if cost > 0:
+            self.cost = _ema(self.cost, cost)
+
+    def observe_outage(self) -> None:
+        """Fold in a failure of the model."""
+        self.calls += 1
+        self.trust *= 0.95
+
+
+@define
+class ModelRecord:
+    """Everything seen of one model in this run."""
+
+    failures: int = 0
+    """Outages in a row since the breaker last moved."""
+    opened: bool = False
+    until: int | None = None
+    """When the open breaker lets a probe through; None: not in this session."""
+    probe: int | None = None
+    """Version of the CallStarted that probes."""
+    probe_ended: bool | None = None
+    """How the latest probe ended: True for an answer of any kind, False for an outage."""
+    kinds: set[ErrorKind] = Factory(set)
+    """The kinds of failure seen in this session."""
+    exceeded: bool = False
+    calls: int = 0
+    latencies: deque[int] = Factory(lambda: deque(maxlen=_WINDOW))
+    """Milliseconds of the last 50 answers, in arrival order."""
+    recent: deque[bool] = Factory(lambda: deque(maxlen=_RECENT))
+    """Whether the last ten calls were answered."""
+    by_type: dict[TaskType | None, Measured] = Factory(dict)
+    """None stands for planning."""
+
+    def measured(self, kind: TaskType | None) -> Measured:
+        """The averages for a type, begun if need be."""
+        found = self.by_type.get(kind)
+        if found is None:
+            found = self.by_type[kind] = Measured()
+        return found
+
+    @property
+    def p95_ms(self) -> float | None:
+        """Nearest rank over the last 50 latencies, on a sorted copy."""
+        if not self.latencies:
+            return None
+        ordered = sorted(self.latencies)
+        return float(ordered[-(-95 * len(ordered) // 100) - 1])
+
+    @property
+    def success_rate(self) -> float | None:
+        """Over the last ten calls."""
+        return sum(self.recent) / len(self.recent) if self.recent else None
+
+
+def _ema(average: float | None, sample: float) -> float:
+    return sample if average is None else average + ALPHA * (sample - average)

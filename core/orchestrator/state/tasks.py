@@ -1,0 +1,76 @@
+"""One task, and the node that makes the plan."""
+
+from attrs import Factory, define, frozen
+
+from orchestrator.events import Evaluated, FileWritten, OutputChosen, PlanRefused, TaskFinished
+from orchestrator.models import PlannedTask, Role, Verdict
+from orchestrator.state.calls import CallKey, LogicalCall, Spend
+
+
+@define
+class Node:
+    """Anything that calls are made for."""
+
+    name: str
+    calls: dict[CallKey, LogicalCall] = Factory(dict)
+    spend: Spend = Factory(Spend)
+
+    def call(self, role: Role, turn: int, sample: int = 1) -> LogicalCall | None:
+        """The logical call of this role, turn and sample, if it has begun."""
+        return self.calls.get(CallKey(self.name, role, turn, sample))
+
+    def reopen(self) -> None:
+        """Let every call be tried again."""
+        for call in self.calls.values():
+            call.reopen()
+
+
+@define
+class PlanNode(Node):
+    """The node whose calls make the plan."""
+
+    refused: list[PlanRefused] = Factory(list)
+    refused_before: int = 0
+    """Refusals before the latest reopening."""
+
+    def reopen(self) -> None:
+        """Let the plan be asked for again."""
+        super().reopen()
+        self.refused_before = len(self.refused)
+
+
+@frozen
+class Check:
+    """A validator's verdict on a turn's output, or None while it is at work."""
+
+    version: int
+    call: int
+    verdict: Verdict | None = None
+    details: str | None = None
+
+
+@define
+class TaskState(Node):
+    """All that has happened to one task."""
+
+    planned: PlannedTask = None  # type: ignore[assignment]  # attrs wants a default after those of Node
+    number: int = 0
+    """Its place in the plan, from 1."""
+    order: int = 0
+    """Its place in the execution order, from 0."""
+    waiting: int = 0
+    """Dependencies that have not ended."""
+    failed_dependencies: list[str] = Factory(list)
+    started: int | None = None
+    turn: int = 0
+    """The latest turn any call was selected for."""
+    checks: dict[int, dict[str, Check]] = Factory(dict)
+    """By turn and validator."""
+    evaluated: dict[int, Evaluated] = Factory(dict)
+    skipped: dict[tuple[Role, int], str] = Factory(dict)
+    """Reasons, by role and turn."""
+    fallbacks: int = 0
+    output: OutputChosen | None = None
+    written: FileWritten | None = None
+    finished: TaskFinished | None = None
+    finished_version: int = 0

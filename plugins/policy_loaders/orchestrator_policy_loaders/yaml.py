@@ -1,0 +1,27 @@
+"""The policy loader for YAML files."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.documents import Address, load_yaml
+from orchestrator.errors import SpecError
+from orchestrator.spi import Loader, hookimpl
+
+
+class YamlLoader:
+    """Reads policy files in YAML, within the bounds of ``orchestrator.documents``."""
+
+    suffixes: tuple[str, ...] = (".yaml", ".yml")
+
+    def load(self, text: str, source: str) -> tuple[Mapping[str, Any], Mapping[Address, int]]:
+        """See ``Loader``."""
+        document = load_yaml(text, source)
+        if not isinstance(document.value, Mapping):
+            raise SpecError([f"{source}:1: a policy file is a mapping with the keys global, team and job"])
+        return document.value, document.lines()
+
+
+@hookimpl
+def orchestrator_policy_loader() -> Loader:
+    """Return the loader."""
+    return YamlLoader()

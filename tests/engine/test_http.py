@@ -1,0 +1,185 @@
+import asyncio
+import gzip
+import subprocess
+import sys
+import tracemalloc
+import zlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.engine.http import is_loopback, make_client
+from orchestrator.errors import UsageError
+from tests.servers.openai_server import Fault, OpenAIServer
+
+COMPRESS: Mapping[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "identity": bytes,
+}
+
+
+class Pieces(httpx.AsyncByteStream):
+    """A body that arrives in given pieces."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            yield piece
+
+
+def fetched(*pieces: bytes, encoding: str | None = None, max_body: int = 1_000_000) -> bytes:
+    """A body as the client hands it on."""
+    headers = {} if encoding is None else {"content-encoding": encoding}
+
+    async def fetch() -> bytes:
+        answer = httpx.MockTransport(lambda request: httpx.Response(200, headers=headers, stream=Pieces(*pieces)))
+        async with make_client(transport=answer, max_body=max_body) as client:
+            return (await client.get("http://vendor.example/")).content
+
+    return asyncio.run(fetch())
+
+
+@given(st.binary(max_size=300_000), st.sampled_from(["gzip", "deflate", "identity"]), st.integers(1, 70_000))
+def test_a_body_is_handed_on_decoded(content: bytes, encoding: str, size: int) -> None:
+    """In whatever pieces it arrives, the decoded body is complete."""
+    raw = COMPRESS[encoding](content)
+    pieces = [raw[at : at + size] for at in range(0, len(raw), size)]
+
+    assert fetched(*pieces, encoding=encoding) == content
+
+
+def test_a_body_of_the_limit_passes_and_one_byte_more_does_not() -> None:
+    """The bound is on decoded bytes, and exact."""
+    assert len(fetched(b"x" * 1000, max_body=1000)) == 1000
+    assert len(fetched(gzip.compress(bytes(1000)), encoding="gzip", max_body=1000)) == 1000
+    with pytest.raises(httpx.DecodingError, match="1000 bytes"):
+        fetched(b"x" * 1001, max_body=1000)
+    with pytest.raises(httpx.DecodingError, match="1000 bytes"):
+        fetched(gzip.compress(bytes(1001)), encoding="gzip", max_body=1000)
+
+
+def test_a_bomb_costs_little_memory() -> None:
+    """256 MB of zeros, compressed to 250 kB, are refused long before they are in memory."""
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    bomb = b"".join(squeeze.compress(bytes(1 << 20)) for _ in range(256)) + squeeze.flush()
+    tracemalloc.start()
+    try:
+        with pytest.raises(httpx.DecodingError):
+            fetched(bomb, encoding="gzip", max_body=4_000_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 16_000_000
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "x"])
+def test_an_encoding_nobody_asked_for_is_refused(encoding: str) -> None:
+    """The client asks for no encoding and takes only those it can bound."""
+    with pytest.raises(httpx.DecodingError, match="not asked for"):
+        fetched(b"x", encoding=encoding)
+
+
+def test_damaged_compression_is_refused() -> None:
+    """What claims to be gzip and is not raises the client's own error."""
+    with pytest.raises(httpx.DecodingError, match="damaged"):
+        fetched(b"x" * 100, encoding="gzip")
+
+
+def test_data_after_the_end_of_a_compressed_body_counts() -> None:
+    """An endless tail behind a short compressed body is refused too."""
+    with pytest.raises(httpx.DecodingError, match="longer"):
+        fetched(gzip.compress(b"short"), *[b"x" * 1000] * 10, encoding="gzip", max_body=5000)
+
+
+def test_the_client_asks_for_no_encoding_follows_nothing_and_keeps_no_cookie() -> None:
+    """Over real sockets: identity is asked for, a redirect is handed back, and a cookie is not sent again."""
+    headers = {"location": "/elsewhere", "set-cookie": "a=b; Path=/"}
+
+    async def twice(url: str) -> list[int]:
+        async with make_client() as client:
+            return [(await client.post(url, content=b'{"a": 1}')).status_code for _ in range(2)]
+
+    with OpenAIServer(lambda request: Fault(307, headers=headers)) as server:
+        statuses = asyncio.run(twice(f"{server.base_url}/chat/completions"))
+        ledger = server.ledger
+
+    assert statuses == [307, 307]
+    assert [each.headers["accept-encoding"] for each in ledger] == ["identity", "identity"]
+    assert all("cookie" not in each.headers for each in ledger)
+
+
+def test_the_environment_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proxy variables are not obeyed."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+    async def post(url: str) -> int:
+        async with make_client() as client:
+            return (await client.post(url, content=b'{"a": 1}')).status_code
+
+    with OpenAIServer(lambda request: "x") as server:
+        assert asyncio.run(post(f"{server.base_url}/chat/completions")) == 200
+
+
+def test_a_proxy_serves_every_host_but_this_machine() -> None:
+    """A given proxy gets what goes elsewhere; what goes to this machine never passes it."""
+
+    async def get(url: str, proxy: str) -> int:
+        async with make_client(proxy=proxy) as client:
+            return (await client.post(url, content=b'{"a": 1}')).status_code
+
+    with OpenAIServer(lambda request: "x") as server, OpenAIServer(lambda request: "x") as proxy:
+        address = proxy.base_url.removesuffix("/v1")
+        direct = asyncio.run(get(f"{server.base_url}/chat/completions", address))
+        through = asyncio.run(get("http://vendor.invalid/v1/chat/completions", address))
+
+        assert (direct, len(server.ledger), len(proxy.ledger)) == (200, 1, 0)
+        assert through == 404
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("localhost", True),
+        ("LOCALHOST.", True),
+        ("api.localhost", True),
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("localhost.example", False),
+        ("128.0.0.1", False),
+        ("example.org", False),
+        ("", False),
+    ],
+)
+def test_which_hosts_are_this_machine(host: str, here: bool) -> None:
+    """Names and addresses of loopback are recognised, lookalikes are not."""
+    assert is_loopback(host) is here
+
+
+def test_settings_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
+    """A proxy or a certificate file that makes no sense is an error of usage that names it."""
+    junk = tmp_path / "ca.pem"
+    junk.write_text("no certificate")
+    with pytest.raises(UsageError, match="proxy"):
+        make_client(proxy="nonsense://x")
+    with pytest.raises(UsageError, match=r"ca\.pem"):
+        make_client(ca_bundle=str(junk))
+    with pytest.raises(UsageError, match=r"missing\.pem"):
+        make_client(ca_bundle=str(tmp_path / "missing.pem"))
+
+
+def test_importing_the_module_does_not_import_httpx() -> None:
+    """A command that calls nobody does not pay for the client's import."""
+    script = "import sys, orchestrator.engine.http; sys.exit('httpx' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
