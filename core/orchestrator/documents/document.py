@@ -84,14 +84,15 @@ class Node:
 
 
 def text_node(line: int, text: str, source: str) -> Node:
-    """A text, proved to be encodable.
+    """A text, proved to be encodable; escaped surrogate pairs, as JSON writes them, become the character they mean.
 
     Raises:
         SpecError: it holds half of a surrogate pair.
     """
     try:
-        text.encode()
-    except UnicodeEncodeError as error:
+        if not text.isascii():
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError as error:
         raise refusal(source, line, "the text holds an escape that is no Unicode character") from error
     return Node(line, text, characters=len(text))
 

@@ -204,8 +204,8 @@ def _before(connection: Queryable, row: _Row) -> Iterator[tuple[bytes, bytes]]:
 def _between(connection: Queryable, after: int, before: int) -> Iterator[_Row]:
     query = f"SELECT {_COLUMNS} FROM events WHERE position > ? AND position < ? ORDER BY position"
     for row in connection.execute(query, (after, before)):
-        if row[-1] == _TYPES:
-            yield _Row(*row)
+        if row[-1].partition(" ")[2] == _TYPES.partition(" ")[2]:  # the stream may be anything
+            yield _Row(row[0], row[1] or b"", *row[2:])
 
 
 def _texts(connection: Queryable, name: bytes, state: _Stream) -> Iterable[Finding]:
