@@ -112,6 +112,11 @@ def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
     assert read_document(path).value == {"a": 1}
 
 
+def test_escaped_surrogate_pairs_are_one_character() -> None:
+    """JSON's way of writing an emoji means the same in YAML, in keys too."""
+    assert load_yaml('{"\\ud83d\\ude00": "\\ud83d\\ude00"}', "f").value == {"😀": "😀"}
+
+
 def test_the_empty_document_is_nothing() -> None:
     """A file of comments holds None."""
     assert load_yaml("# nothing\n", "f").value is None

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.http import is_loopback, make_client
+from orchestrator.engine.http import make_client
+from orchestrator.engine.transport import is_loopback
 from orchestrator.errors import UsageError
 from tests.servers.openai_server import Fault, OpenAIServer
 

@@ -153,8 +153,7 @@ class _Composer:
             raise self.wrong("merge keys (<<) are not accepted; write the keys out")
         if event.anchor is not None:
             raise self.wrong("a key cannot have an anchor")
-        text_node(self.line, event.value, self.source)
-        return str(event.value)
+        return str(text_node(self.line, event.value, self.source).value)
 
     def list(self, node: Node, depth: int) -> None:
         items: list[Node] = []

@@ -113,11 +113,13 @@ class Effects:
                 ensure_ascii=False,
             )
         )
-        model = self.state.models[selected.model]
+        model = self.state.models.get(selected.model)
+        if model is None:  # selected in an earlier session, which had it
+            return e.CallPrepared(version, stored, 0, "no_model")
         where = CallRef(selected.node, selected.role, selected.turn, selected.sample, 1)
         try:
             body = self._encode(model, stored, selected.max_tokens, where)
-        except Exception:
+        except (Exception, SystemExit):
             return e.CallPrepared(version, stored, 0, "not_encoded")
         return e.CallPrepared(version, stored, len(body.content))
 
@@ -162,12 +164,14 @@ class Effects:
         try:
             async with asyncio.timeout(seconds):
                 reply: object = await self.providers[started.provider].call(body, context)
-        except (ProviderError, asyncio.CancelledError):
+        except ProviderError:
             raise
         except TimeoutError as error:
             text = f"no answer within {seconds:g} s"
             raise ProviderError(text, kind=ErrorKind.TIMEOUT, retryable=True) from error
-        except Exception as error:
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
             text = f"the provider raised {type(error).__name__}: {error}"
             raise ProviderError(text, kind=ErrorKind.PLUGIN, retryable=True) from error
         if not isinstance(reply, Reply) or not isinstance(reply.text, str):
@@ -178,7 +182,7 @@ class Effects:
         prepared = self._prepared(started)
         try:
             body = self._encode(model, prepared, started.max_tokens, where)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             text = f"the provider could not shape the request: {type(error).__name__}: {error}"
             raise ProviderError(text, kind=ErrorKind.UNSENT, billed=Billed.NO) from error
         if len(body.content) > started.body_bytes:
@@ -294,6 +298,12 @@ def cancelled(version: int, started: e.CallStarted) -> e.CallFailed:
         error=None,
         latency=0,
     )
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody asked this task to end; a provider may also raise a cancellation of its own making."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _believable(reply: Reply) -> Usage | None:

@@ -1,6 +1,5 @@
 """The one HTTP client of the program: every byte to or from a vendor passes through here."""
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.errors import UsageError
@@ -16,17 +15,6 @@ CONNECT_SECONDS: Final = 10.0
 
 # Shorter than any server's usual idle limit (5 s): a call lost on a socket the server is closing keeps its hold.
 _KEEPALIVE_SECONDS: Final = 3.0
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine, so that no proxy may see it."""
-    name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def make_client(

@@ -25,7 +25,7 @@ class Ports:
     """Clock, sleep, randomness and threads."""
 
     clock: Callable[[], int]
-    """Microseconds UTC; may jump."""
+    """Microseconds UTC."""
     monotonic: Callable[[], float]
     """Seconds; never jumps back."""
     sleep: Callable[[float], Awaitable[None]]
@@ -37,14 +37,15 @@ class Ports:
 
 
 def real_ports() -> Ports:
-    """The machine itself."""
+    """The machine itself. The clock is read once; from there on only monotonic time moves it, so it cannot jump."""
+    began = time.time_ns() - time.monotonic_ns()
     pool = ThreadPoolExecutor(1, thread_name_prefix="orchestrate")
 
     async def offload(function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, function)
 
     return Ports(
-        clock=lambda: time.time_ns() // 1000,
+        clock=lambda: (began + time.monotonic_ns()) // 1000,
         monotonic=time.monotonic,
         sleep=asyncio.sleep,
         random_bytes=os.urandom,

@@ -2,14 +2,24 @@
 
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
+from ipaddress import ip_address
 from typing import Final
 
 import httpx
 
-from orchestrator.engine.http import is_loopback
-
 _CHUNK: Final = 64 * 1024
 _WINDOW_BITS: Final = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine, so that no proxy may see it."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 class BoundedTransport(httpx.AsyncBaseTransport):
