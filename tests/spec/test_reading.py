@@ -152,8 +152,8 @@ def test_the_skeleton_is_a_valid_spec() -> None:
 def test_all_problems_come_out_together_in_the_order_of_their_lines() -> None:
     """One reading finds everything that is wrong."""
     assert problems("budget_usd: -1\nproject: 5\ncritera: x\nverbose: yes\n") == [
-        "f:1: budget_usd: -1 is not between 0 and 1e+09",
         "f:1: the key 'criteria' is required",
+        "f:1: budget_usd: -1 is not between 0 and 1e+09",
         "f:2: project: expected a text, found the number 5; put it in quotes",
         "f:3: critera: unknown key; did you mean 'criteria'?",
         "f:4: verbose: expected true or false, found the text 'yes'",

@@ -34,7 +34,7 @@ def test_a_set_changes_the_spec_of_a_file() -> None:
     """A value from a flag is read like one in the file, and refused like one."""
     assert read_spec(FILES / "simple.yaml", ["budget_usd=0.25"]).budget_usd == Usd.parse("0.25")
     assert read_spec(FILES / "simple.yaml", ["project_id='7'"]).project_id == "7"
-    with pytest.raises(SpecError, match=r"simple\.yaml:1: limits\.tries: 0 is not between"):
+    with pytest.raises(SpecError, match=r"simple\.yaml:4: limits\.tries: 0 is not between"):
         read_spec(FILES / "simple.yaml", ["limits.tries=0"])
 
 

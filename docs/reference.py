@@ -1,0 +1,91 @@
+"""Writes the event reference from the event classes: ``python docs/reference.py > docs/events.md``.
+
+A test compares the page with what this prints, so that the page says what the classes say.
+"""
+
+import ast
+import inspect
+import sys
+from collections.abc import Iterator
+
+from attrs import fields, has
+
+from orchestrator import events, models, money, settings
+from orchestrator.log.codec import SCHEMAS
+
+_KINDS = {
+    events.Outcome: ("Outcomes", "Brought in from outside: by a person, a vendor, a validator, the disk."),
+    events.Decision: ("Decisions", "Computed by `decide`; `orchestrate replay RUN --verify` computes each again."),
+    events.AccountEvent: ("Account events", "In the streams of accounts, in the transaction of the run's own event."),
+}
+_VALUES = (
+    events.PluginUsed,
+    events.EndedAttempt,
+    events.Candidate,
+    events.AccountEntry,
+    events.Reading,
+    events.Totals,
+    models.PlannedTask,
+    models.ModelInfo,
+    money.Price,
+    money.Usage,
+    settings.RunSettings,
+)
+_INTRODUCTION = """# Events
+
+Every event the program writes, in the order in which a run tells them. This page is generated from the classes in
+`core/orchestrator/events.py`.
+
+A row of the table `events` is `position, stream, version, type, schema, at, data, hash`: `stream` is the run's id or an
+account's name, `version` counts within the stream from 1, `at` is microseconds UTC, `data` is the JSON of the fields
+below. Amounts are whole nano-dollars; a *digest* names a text in `blobs`.
+"""
+
+
+def _documented(cls: type) -> dict[str, tuple[str, str]]:
+    """The annotation and the docstring of each field, as the source has them."""
+    tree = ast.parse(inspect.getsource(cls)).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    found: dict[str, tuple[str, str]] = {}
+    latest = ""
+    for node in tree.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            latest = node.target.id
+            found[latest] = (ast.unparse(node.annotation), "")
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and latest:
+            found[latest] = (found[latest][0], " ".join(str(node.value.value).split()))
+    return found
+
+
+def _table(cls: type) -> Iterator[str]:
+    documented = _documented(cls)
+    if not documented:
+        return
+    yield "| field | type | |"
+    yield "|---|---|---|"
+    for attribute in fields(cls):  # type: ignore[arg-type]
+        annotation, text = documented[attribute.name]
+        yield f"| `{attribute.name}` | `{annotation.replace('|', chr(92) + '|')}` | {text.replace('|', chr(92) + '|')} |"
+    yield ""
+
+
+def reference() -> str:
+    """The page."""
+    lines = [_INTRODUCTION]
+    for kind, (heading, about) in _KINDS.items():
+        lines += [f"## {heading}", "", about, ""]
+        for name, cls in events.TYPES.items():
+            if issubclass(cls, kind):
+                schema = SCHEMAS.get(name, 1)
+                lines += [f"### `{name}`", "", f"`{cls.__name__}`, schema {schema}. {inspect.getdoc(cls)}", ""]
+                lines += _table(cls)
+    lines += ["## Values inside events", ""]
+    for value in _VALUES:
+        assert has(value)
+        lines += [f"### {value.__name__}", "", inspect.getdoc(value) or "", ""]
+        lines += _table(value)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())
