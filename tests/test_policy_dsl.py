@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from orchestrator_policy_loaders import json as json_loader
-from orchestrator_policy_loaders import yaml as yaml_loader
 
 from orchestrator.documents import Address
 from orchestrator.errors import PluginNotFoundError, SpecError
@@ -15,6 +13,8 @@ from orchestrator.policy import Policy, PolicyHierarchy
 from orchestrator.policy_dsl import PolicyFileError, load_policy_file, parse_hierarchy
 from orchestrator.spi import Loader
 from orchestrator.testing.specs import DATA
+from orchestrator_policy_loaders import json as json_loader
+from orchestrator_policy_loaders import yaml as yaml_loader
 
 LEVELS = """\
 global:
@@ -156,6 +156,24 @@ def test_a_loader_of_ones_own_needs_no_lines(tmp_path: Path) -> None:
     with pytest.raises(PolicyFileError) as caught:
         load_policy_file(path, lambda suffix: Fixed())
     assert caught.value.problems == (f"{path}:7: org[1]: the key 'name' is required",)
+
+
+def test_a_loader_that_breaks_is_a_problem_of_the_file(tmp_path: Path) -> None:
+    """What a stranger's loader raises or returns never gets further than one line."""
+
+    class Broken:
+        suffixes: tuple[str, ...] = (".ini",)
+
+        def load(self, text: str, source: str) -> tuple[Mapping[str, Any], Mapping[Address, int]]:
+            if text == "raise":
+                raise ZeroDivisionError("by\nnothing")
+            return None  # type: ignore[return-value]
+
+    path = tmp_path / "p.ini"
+    for text, words in (("raise", "ZeroDivisionError: by nothing"), ("", "TypeError")):
+        path.write_text(text)
+        with pytest.raises(PolicyFileError, match=f"the policy loader Broken failed: {words}"):
+            load_policy_file(path, lambda suffix: Broken())
 
 
 @given(DATA)

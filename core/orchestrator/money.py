@@ -14,6 +14,7 @@ from attrs import field, frozen
 
 NANO = 1_000_000_000
 _MILLION = 1_000_000
+_LOWEST_EXPONENT = -60  # what is written with more places would build gigantic integers
 _LARGEST = 2**62  # what a signed 64-bit column holds, with room for a sum
 
 
@@ -45,8 +46,9 @@ class Usd:
             raise ValueError(f"{value!r} is not a finite amount of money")
         if exact.adjusted() > 9:
             raise ValueError(f"{value!r} is larger than any amount this program handles")
-        nano = Fraction(exact) * NANO
-        if nano.denominator != 1:
+        exponent = exact.as_tuple().exponent
+        nano = Fraction(exact) * NANO if isinstance(exponent, int) and exponent >= _LOWEST_EXPONENT else None
+        if nano is None or nano.denominator != 1:
             raise ValueError(f"{value!r} has more than nine decimals")
         return cls(nano.numerator)
 

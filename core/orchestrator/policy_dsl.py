@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.documents import LineOf, read_text
+from orchestrator.documents import Address, LineOf, read_text
 from orchestrator.errors import OrchestrateError, SpecError
 from orchestrator.policy import Policy, PolicyHierarchy
 from orchestrator.spec.kinds import NAME, Place, Refused, described, suggestion
@@ -48,10 +48,22 @@ def load_policy_file(path: Path | str, loader_for: Callable[[str], Loader] | Non
         reason = " ".join(str(error).split()) or f"nothing reads {path.suffix!r} files"
         raise PolicyFileError([f"{source}:1: {reason}; write policies in a .yaml, .yml or .json file"]) from error
     try:
-        value, lines = loader.load(read_text(path), source)
+        value, lines = _loaded(loader, read_text(path), source)
         return parse_hierarchy(value, source, lines.get)
     except SpecError as error:
         raise PolicyFileError(error.problems) from error
+
+
+def _loaded(loader: Loader, text: str, source: str) -> tuple[Any, Mapping[Address, int]]:
+    """What a plugin makes of a text; whatever it does wrong is a problem of the file."""
+    try:
+        value, lines = loader.load(text, source)
+        return value, dict(lines)
+    except SpecError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+        raise SpecError([f"{source}:1: the policy loader {type(loader).__name__} failed: {reason}"]) from error
 
 
 def parse_hierarchy(value: Any, source: str, line_of: LineOf | None = None) -> PolicyHierarchy:

@@ -10,6 +10,7 @@ from orchestrator.documents import load_yaml
 from orchestrator.errors import SpecError
 from orchestrator.spec import json_schema, parse_spec
 from orchestrator.testing.specs import DATA, spec_documents
+from tests.spec.test_reading import WRONG, with_keys
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -46,6 +47,22 @@ def test_files_that_can_be_read_meet_the_schema(name: str) -> None:
 def test_valid_documents_meet_the_schema(document: dict[str, Any]) -> None:
     """Whatever the reader accepts, the schema does."""
     assert valid(document)
+
+
+BEYOND_A_SCHEMA = {
+    "budget_usd: .nan",
+    "budget_usd: 0.0000000001",
+    "providers: {a: {b: .nan}}",
+    "providers: {a: {b: 99999999999999999999}}",
+    "models: [{id: a, provider: b}, {id: a, provider: c}]",
+    "phase_budgets: {generation: 0.9, evaluation: 0.2}",
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_wrong_files_fail_the_schema_too(line: str) -> None:
+    """An editor marks what the reader refuses, but for sums, comparisons and numbers that JSON does not have."""
+    assert valid(load_yaml(with_keys(line), "f").value) == (line in BEYOND_A_SCHEMA)
 
 
 @given(spec_documents(), st.data())

@@ -110,7 +110,9 @@ def next_ending(m: Moment) -> Decision | None:
     state = m.state
     ends = [(task.finished, task.finished_version) for task in state.tasks.values()]
     finished = [end for end, _ in ends if end is not None]
-    reasons = {end.reason for end, version in ends if end is not None and version > state.raised}
+    reasons = {
+        end.reason for end, version in ends if end is not None and version > state.raised.get(end.reason or "", 0)
+    }
     if "time" in reasons:
         return finish_run(m, ProjectStatus.TIMEOUT, "time")
     if "budget" in reasons:
@@ -134,10 +136,11 @@ def reopened_by(state: RunState, remedy: str) -> tuple[str, ...]:
 
     ``remedy`` is ``budget``, ``time`` or ``model``. ``plan`` stands for the plan itself.
     """
-    if state.finished is None or state.finished.status.is_closed:
+    if state.finished is not None and state.finished.status.is_closed:
         return ()
     if not state.planned:
-        return (PLAN,)
+        stuck = state.finished is not None or any(call.refused for call in state.plan.calls.values())
+        return (PLAN,) if stuck else ()
     failed = [
         name
         for name in state.execution_order

@@ -130,11 +130,9 @@ async def append_remedies(stream: RunLog, state: RunState, ports: Ports, remedie
 
 def raised_budget(state: RunState, extra: Usd) -> e.BudgetRaised:
     """The run's cap, higher by ``extra``, and the tasks that can go on."""
-    reopened = reopened_by(state, "budget") if _is(state, ProjectStatus.BUDGET_EXHAUSTED) else ()
-    return e.BudgetRaised(state.cap + extra, reopened)
+    return e.BudgetRaised(state.cap + extra, reopened_by(state, "budget"))
 
 
 def raised_time(state: RunState, extra: int) -> e.TimeRaised:
     """The run's time limit, longer by ``extra`` microseconds, and the tasks that can go on."""
-    reopened = reopened_by(state, "time") if _is(state, ProjectStatus.TIMEOUT) else ()
-    return e.TimeRaised(state.time_limit + extra, reopened)
+    return e.TimeRaised(state.time_limit + extra, reopened_by(state, "time"))

@@ -16,7 +16,7 @@ IDENTIFIER: Final = Text(
 )
 """An id of a task or a run; it may become part of a file's name."""
 
-RESERVED: Final = frozenset({"plan"})
+RESERVED: Final = frozenset({"plan", "enhance", "advise", "verify"})
 """Names of nodes that are no tasks."""
 
 MAX_TASKS: Final = 10_000
@@ -49,7 +49,7 @@ def _check_plan(tasks: dict[int, TaskSpec], raw: list[Any], at: Place) -> None:
     for place, task in tasks.items():
         here = at.below(place)
         if task.id in RESERVED:
-            here.below("id").report(f"{task.id!r} is reserved for the decomposition; choose another id")
+            here.below("id").report(f"{task.id!r} is reserved for a node of the program; choose another id")
         if task.id in places:
             here.below("id").report(f"the id {task.id!r} stands above already")
         places.setdefault(task.id, place)

@@ -92,17 +92,17 @@ def _end_lost(state: RunState, ended: Iterable[e.EndedAttempt]) -> None:
 
 def _budget_raised(state: RunState, at: int, event: e.BudgetRaised) -> None:
     state.cap = event.cap
-    _raise(state, event.reopened)
+    _raise(state, "budget", event.reopened)
 
 
 def _time_raised(state: RunState, at: int, event: e.TimeRaised) -> None:
     state.time_limit = event.time_limit
-    _raise(state, event.reopened)
+    _raise(state, "time", event.reopened)
 
 
-def _raise(state: RunState, reopened: Iterable[str]) -> None:
+def _raise(state: RunState, what: str, reopened: Iterable[str]) -> None:
     state.finished = None
-    state.raised = state.version
+    state.raised[what] = state.version
     _reopen(state, reopened)
 
 
@@ -213,7 +213,9 @@ def _model_selected(state: RunState, at: int, event: e.ModelSelected) -> None:
 def _call_prepared(state: RunState, at: int, event: e.CallPrepared) -> None:
     opened = state.pending.pop(event.selected)
     assert isinstance(opened, e.ModelSelected)
-    _call_of(state, opened).prepared = event
+    call = _call_of(state, opened)
+    if call.selections[-1].version == event.selected:
+        call.prepared = event
 
 
 def _call_started(state: RunState, at: int, event: e.CallStarted) -> None:

@@ -79,8 +79,8 @@ class RunState:
     """By model id."""
 
     finished: RunFinished | None = None
-    raised: int = 0
-    """Version of the latest event that removed the cause of a halt."""
+    raised: dict[str, int] = Factory(dict)
+    """Version of the latest event that raised the ``budget`` or the ``time``."""
 
     @property
     def settings(self) -> RunSettings:

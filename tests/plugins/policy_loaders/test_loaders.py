@@ -1,9 +1,9 @@
 import pytest
-from orchestrator_policy_loaders import json as json_loader
-from orchestrator_policy_loaders import yaml as yaml_loader
 
 from orchestrator.errors import SpecError
 from orchestrator.spi import Loader
+from orchestrator_policy_loaders import json as json_loader
+from orchestrator_policy_loaders import yaml as yaml_loader
 
 YAML = yaml_loader.orchestrator_policy_loader()
 JSON = json_loader.orchestrator_policy_loader()
