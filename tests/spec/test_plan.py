@@ -26,7 +26,7 @@ def test_ids_are_distinct() -> None:
 
 def test_the_decomposition_keeps_its_name() -> None:
     """No task is called ``plan``."""
-    assert problems("id: plan") == ["f:4: tasks[0].id: 'plan' is reserved for the decomposition; choose another id"]
+    assert problems("id: plan") == ["f:4: tasks[0].id: 'plan' is reserved for a node of the program; choose another id"]
 
 
 @pytest.mark.parametrize("name", ["-a", "a/b", "'a b'", "''", "ä", f"{'a' * 65}", '"a\\n"'])

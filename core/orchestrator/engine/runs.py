@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from attrs import Factory, define, evolve, frozen
 
 from orchestrator import events as e
+from orchestrator.documents import load_json
 from orchestrator.engine.connect import Connected, connect
 from orchestrator.engine.environment import Environment
 from orchestrator.engine.loop import Loop, Observer
@@ -124,7 +125,7 @@ class Workspace:
     async def _again(self, spec: Spec, run: str, output: Path | None, force: bool, watchers: Watchers) -> Outcome:
         """The same id once more: the same spec goes on, another one is refused."""
         given = self._stored(run)
-        changes = differences(json.dumps(given["spec"]), spec.canonical())
+        changes = differences(given["spec"], spec.canonical())
         if changes:
             raise UsageError(
                 f"run {run} exists with another spec:\n  "
@@ -141,7 +142,7 @@ class Workspace:
 
     def _started(self, spec: Spec, texts: Texts, output: Path | None, simulated: bool) -> e.RunStarted:
         stored = {
-            "spec": json.loads(spec.canonical()),
+            "spec": spec.canonical(),
             "folder": str(Path(spec.folder).absolute()),
             "output": None if output is None else str(output.absolute()),
         }
@@ -184,7 +185,8 @@ class Workspace:
             remedies = _remedies(run, state, add_budget, add_time)
             if _is_over(state) and not remedies:
                 return self._nothing_to_do(run, state, folder, force)
-            spec = evolve(parse_spec(stored["spec"], f"the spec of {run}"), folder=stored["folder"])
+            source = f"the spec of {run}"
+            spec = evolve(parse_spec(load_json(stored["spec"], source).value, source), folder=stored["folder"])
             connected = connect(self.catalogue, spec, self.environment)
             if connected.simulated != state.settings.simulated:
                 raise UsageError(
