@@ -1,0 +1,55 @@
+"""Hostile spec, models and policy files given to the real command: one clear line, exit 2, before any call."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fire.harness import Command, environment, spec_file
+from tests.servers.openai_server import OpenAIServer
+from tests.spec.test_reading import HOSTILE
+
+_MOST_KILOBYTES = 400 * 1024
+_DEADLINE = 10.0
+
+
+def _arguments(kind: str, bad: Path, folder: Path) -> list[str]:
+    if kind == "spec":
+        return ["run", str(bad)]
+    return ["run", str(spec_file(folder)), f"--{kind}", str(bad)]
+
+
+@pytest.mark.parametrize("kind", ["spec", "models", "policy"])
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_file_is_refused_in_clear_lines(kind: str, case: str, tmp_path: Path) -> None:
+    """Exit 2 within ten seconds and 400 MB, every line names file and line, nobody is called, nothing is recorded."""
+    bad = tmp_path / "bad.yaml"
+    HOSTILE[case](bad)
+    with OpenAIServer() as server:
+        command = Command(tmp_path, server)
+        ended = command.run(*_arguments(kind, bad, tmp_path), timeout=_DEADLINE)
+        assert ended.code == 2, ended.stderr
+        assert server.ledger == ()
+    said = ended.stderr
+    assert "Traceback" not in said
+    lines = [line for line in said.splitlines() if line.strip()]
+    assert lines
+    assert any(line.removeprefix("orchestrate: ").startswith(f"{bad}:") for line in lines), said
+    assert command.history() == []
+
+
+@pytest.mark.parametrize("case", ["alias bomb", "10 MB", "device", "deeply nested"])
+def test_refusing_takes_little_memory(case: str, tmp_path: Path) -> None:
+    """The largest memory of the whole process stays below 400 MB."""
+    bad = tmp_path / "bad.yaml"
+    HOSTILE[case](bad)
+    process = os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-m", "orchestrator", "run", str(bad), "--home", str(tmp_path / "home")],
+        environment(None),
+        file_actions=[(os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0)],
+    )
+    _, status, usage = os.wait4(process, 0)
+    assert os.waitstatus_to_exitcode(status) == 2
+    assert usage.ru_maxrss < _MOST_KILOBYTES
