@@ -28,6 +28,7 @@ _VALUES = (
     models.PlannedTask,
     models.ModelInfo,
     money.Price,
+    money.Rate,
     money.Usage,
     settings.RunSettings,
 )
@@ -58,12 +59,17 @@ def _documented(cls: type) -> dict[str, tuple[str, str]]:
 
 
 def _table(cls: type) -> Iterator[str]:
-    documented = _documented(cls)
+    documented = {
+        name: found
+        for ancestor in reversed(cls.__mro__)
+        if has(ancestor)
+        for name, found in _documented(ancestor).items()
+    }
     if not documented:
         return
     yield "| field | type | |"
     yield "|---|---|---|"
-    for attribute in fields(cls):  # type: ignore[arg-type]
+    for attribute in fields(cls):
         annotation, text = documented[attribute.name]
         yield f"| `{attribute.name}` | `{annotation.replace('|', chr(92) + '|')}` | {text.replace('|', chr(92) + '|')} |"
     yield ""

@@ -58,12 +58,9 @@ def list_candidates(m: Moment, question: Question, visited: Mapping[str, str]) -
     return Listing(tuple(ranked), backend, waivers)
 
 
-def first_possible(m: Moment, question: Question) -> ModelInfo | None:
-    """The model that would be asked now, were there no breakers."""
-    for candidate in list_candidates(m, question, {}).candidates:
-        if candidate.lost in (None, "breaker"):
-            return m.state.models[candidate.model]
-    return None
+def possible(m: Moment, question: Question) -> list[ModelInfo]:
+    """The models that may be asked, were there no breakers; in no particular order."""
+    return [model for model in m.state.models.values() if _reason_against(m, question, model, 0) is None]
 
 
 def _row_order(state: RunState, question: Question) -> list[ModelInfo]:
@@ -115,6 +112,12 @@ def _reason_against(m: Moment, question: Question, model: ModelInfo, distance: i
     if question.role is Role.CRITIC and distance and state.settings.cross_vendor is CrossVendor.REQUIRE:
         return "vendor"
     return None
+
+
+def is_excluded(m: Moment, question: Question, model: ModelInfo) -> bool:
+    """Whether a model that was selected earlier may not be asked now: another session can know other facts of it."""
+    author = m.state.models.get(question.author) if question.author else None
+    return _reason_against(m, question, model, _distance(model, author)) is not None
 
 
 def _behind(m: Moment, model: ModelInfo) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from orchestrator.decide.moment import Moment
-from orchestrator.decide.routing import Question, first_possible
+from orchestrator.decide.routing import Question, possible
 from orchestrator.events import BudgetWarned, Decision
 from orchestrator.models import ModelInfo, Phase, Role
 from orchestrator.money import Usd
@@ -44,7 +44,7 @@ def find_room(m: Moment, question: Question, model: ModelInfo, call: LogicalCall
     full = selection.max_tokens if call.smallest is None else call.smallest
     floor = min(full, max(-(-selection.max_tokens // 4), _LEAST_TOKENS))
     hold = _hold(model, prepared.body_bytes)
-    reserve = _reserve(m, question, model)
+    reserve = _reserve(m, question)
 
     def need(size: int) -> Usd:
         return hold(size) + reserve(size)
@@ -79,22 +79,24 @@ def _hold(model: ModelInfo, body_bytes: int) -> Callable[[int], Usd]:
     return hold
 
 
-def _reserve(m: Moment, question: Question, author: ModelInfo) -> Callable[[int], Usd]:
-    """What scoring the output once may cost, as a function of the output's ``max_tokens``.
+def _reserve(m: Moment, question: Question) -> Callable[[int], Usd]:
+    """What scoring the output once costs at least, as a function of the output's ``max_tokens``.
 
-    A draft, its critique and its revision must leave that much, so that they are dropped before the score is.
+    A draft, its critique and its revision must leave that much, so that they are dropped before the score is. It is
+    the cheapest judge's estimate: a dearer one gives way to it when its turn comes.
     """
     if question.role not in (Role.GENERATOR, Role.CRITIC, Role.REVISER):
         return lambda max_tokens: Usd.ZERO
-    written_by = author.id if question.author is None else question.author
-    judge = first_possible(m, Question(Role.EVALUATOR, question.type, written_by))
-    if judge is None:
+    judges = possible(m, Question(Role.EVALUATOR, question.type))
+    if not judges:
         return lambda max_tokens: Usd.ZERO
-    hold_of_judge, limit = (
-        judge,
-        min(m.state.settings.output_limit(Role.EVALUATOR, question.type), judge.max_output or 2**31),
-    )
-    return lambda max_tokens: _hold(hold_of_judge, 4 * max_tokens + 4096)(limit)
+    limit = m.state.settings.output_limit(Role.EVALUATOR, question.type)
+
+    def reserve(max_tokens: int) -> Usd:
+        longest = 4 * max_tokens + 4096
+        return min(_hold(judge, longest)(min(limit, judge.max_output or limit)) for judge in judges)
+
+    return reserve
 
 
 def _largest(low: int, high: int, fits: Callable[[int], bool]) -> int:
@@ -116,7 +118,7 @@ def _after_refusal(
     shrunk = len(same) < len(call.refusals)
     may_free = last.event.free + last.event.in_flight_live >= last.event.need
     if may_free and not shrunk and last.at - same[0].at < _LONGEST_PATIENCE:
-        again = last.at + (_FIRST_PAUSE << min(len(same) - 1, 7))
+        again = min(last.at + (_FIRST_PAUSE << len(same) - 1), same[0].at + _LONGEST_PATIENCE)
         if m.now < again:
             m.wake_at(again)
             return None
@@ -140,10 +142,13 @@ def next_warning(m: Moment) -> Decision | None:
     """A phase that has passed a part of its share for the first time."""
     state = m.state
     for phase, spend in state.phases.items():
+        spent = spend.total
+        if not spent:
+            continue
         share = _share(m, phase)
         for percent in PHASE_PERCENTS:
-            if (phase, percent) not in state.warned and spend.total.nano * 100 >= share.nano * percent and spend.total:
-                return BudgetWarned(phase, percent, spend.total, share)
+            if spent.nano * 100 >= share.nano * percent and (phase, percent) not in state.warned:
+                return BudgetWarned(phase, percent, spent, share)
     return None
 
 
