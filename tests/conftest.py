@@ -1,8 +1,13 @@
-"""What every test shares: the Hypothesis profiles, chosen by ``HYPOTHESIS_PROFILE``."""
+"""What tests share: the Hypothesis profiles, chosen by ``HYPOTHESIS_PROFILE``, and strangers' plugins."""
 
 import os
+import shutil
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.plugins.conftest import DISTS, build_wheels, install_wheels
 
 # the machine may be slow or shared; no test asserts on speed, so neither does Hypothesis
 _SLOW = (HealthCheck.too_slow,)
@@ -12,3 +17,14 @@ settings.register_profile(
     "ci", max_examples=200, deadline=None, derandomize=False, print_blob=True, suppress_health_check=_SLOW
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "dev")
+
+
+@pytest.fixture(scope="session")
+def third_party_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for ``PYTHONPATH`` with the distributions orchestrator-shout, -broken and -quitter installed."""
+    work = tmp_path_factory.mktemp("third_party")
+    sources = shutil.copytree(DISTS, work / "sources", ignore=shutil.ignore_patterns("__pycache__"))
+    wheels = build_wheels(work / "wheels", *sorted(sources.iterdir()))
+    assert len(wheels) == 3
+    install_wheels(work / "site", *wheels)
+    return work / "site"

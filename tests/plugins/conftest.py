@@ -1,13 +1,10 @@
 """A folder of strangers' distributions, built and installed by pip without a network."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-
-import pytest
 
 DISTS = Path(__file__).parent / "dists"
 
@@ -39,14 +36,3 @@ def install_wheels(target: Path, *wheels: Path) -> None:
     offline = ("--no-deps", "--no-index", "--no-cache-dir", "--quiet")
     done = run_python("-m", "pip", "install", *offline, "--target", str(target), *map(str, wheels))
     assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture(scope="session")
-def third_party_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for ``PYTHONPATH`` with the distributions orchestrator-shout, -broken and -quitter installed."""
-    work = tmp_path_factory.mktemp("third_party")
-    sources = shutil.copytree(DISTS, work / "sources", ignore=shutil.ignore_patterns("__pycache__"))
-    wheels = build_wheels(work / "wheels", *sorted(sources.iterdir()))
-    assert len(wheels) == 3
-    install_wheels(work / "site", *wheels)
-    return work / "site"

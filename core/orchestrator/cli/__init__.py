@@ -1,1 +1,95 @@
-"""."""
+"""The roof: the commands. Each parses its arguments, calls a room below and prints.
+
+Results go to stdout, progress, warnings and errors to stderr. Nothing but click is imported until a command needs it.
+"""
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+import click
+
+from orchestrator.cli.output import OutputClosedError, notice
+from orchestrator.cli.root import root
+
+INTERRUPTED: Final = 130
+"""The exit code after Ctrl-C."""
+
+_OUTPUT_CLOSED: Final = 141
+_USAGE: Final = 2
+_SYSTEM: Final = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command line (the process's own where None) and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character shows another
+    sys.exit(_finish(_invoke(arguments)))
+
+
+def _invoke(arguments: Sequence[str] | None) -> int:
+    """The exit code of a command line. What is no error of the program's own making keeps its traceback."""
+    try:
+        code = root.main(None if arguments is None else [*arguments], "orchestrate", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.ClickException as error:
+        notice(f"orchestrate: {_advised(error)}")
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        notice("orchestrate: interrupted")
+        return INTERRUPTED
+    except OutputClosedError as error:
+        _discard_output()
+        if not error.reason:
+            return _OUTPUT_CLOSED
+        notice(f"orchestrate: {error.reason}")
+        return _SYSTEM
+    except Exception as error:
+        from orchestrator.errors import OrchestrateError
+
+        if not isinstance(error, OrchestrateError):
+            raise
+        for line in _lines(error):
+            notice(f"orchestrate: {line}")
+        return error.exit_code
+
+
+def _lines(error: Exception) -> Sequence[str]:
+    """The lines of an error: every problem of a file, or one message."""
+    problems = getattr(error, "problems", ())
+    return problems or (str(error) or type(error).__name__,)
+
+
+def _advised(error: click.ClickException) -> str:
+    """Click's message on one line, with the way to the help where it is about usage."""
+    message = " ".join(error.format_message().split())
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None:
+        return message
+    return f"{message.rstrip('.')} (see: {context.command_path} --help)"
+
+
+def _finish(code: int) -> int:
+    """Flush what is buffered; a reader who has gone is no error."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+    except OSError as error:
+        notice(f"orchestrate: stdout: {error.strerror}")
+        _discard_output()
+        return code or _SYSTEM
+    return code
+
+
+def _discard_output() -> None:
+    """Let the interpreter's own flush at its end find something to write to."""
+    with suppress(OSError, ValueError):
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(descriptor, sys.stdout.fileno())
+        os.close(descriptor)

@@ -11,7 +11,10 @@ from orchestrator.errors import Billed, ErrorKind, ProviderError
 from orchestrator.models import Finish
 from orchestrator.money import Usage
 from orchestrator.spi import Reply
-from orchestrator_providers.openai_answers import read_answer, read_usage, retry_after
+from orchestrator_providers.access import Access
+from orchestrator_providers.openai_answers import read_usage
+from orchestrator_providers.openai_compatible import OpenAICompatible
+from orchestrator_providers.waiting import retry_after
 
 CHAT: Mapping[str, Any] = {
     "id": "chatcmpl-1",
@@ -26,6 +29,11 @@ CHAT: Mapping[str, Any] = {
         "completion_tokens_details": {"reasoning_tokens": 4},
     },
 }
+
+
+def read_answer(status: int, headers: Mapping[str, str], content: bytes, key: str | None = None) -> Reply:
+    """The reply in one HTTP answer of a server of OpenAI's format."""
+    return OpenAICompatible(Access("http://127.0.0.1:1/v1", key), ()).read_answer(status, headers, content)
 
 
 def chat(choice: Mapping[str, Any] | None = None, **fields: Any) -> bytes:

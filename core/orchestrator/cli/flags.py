@@ -1,0 +1,65 @@
+"""The specification's flags on the bare command: ``--project``, ``--file``, ``--resume``, ``--list-projects``."""
+
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+DEFAULT_CRITERIA: Final = "the result does what the description asks"
+"""What is asked of a result where nobody said."""
+
+
+def carry_out(
+    *,
+    project: str | None,
+    criteria: str | None,
+    file: Path | None,
+    resume: str | None,
+    list_projects: bool,
+    output_dir: Path | None,
+    verbose: bool,
+    new_project: bool,
+    no_enhance: bool,
+    **flags: Any,
+) -> int:
+    """Do what the flags ask for, and give the exit code."""
+    wanted = {"--project": project, "--file": file, "--resume": resume, "--list-projects": list_projects or None}
+    given = [name for name, value in wanted.items() if value is not None]
+    if len(given) != 1:
+        found = f"{' and '.join(given)} exclude each other" if given else "nothing to do"
+        raise click.UsageError(f"{found}; give one of {', '.join(wanted)}")
+    if criteria is not None and project is None:
+        raise click.UsageError("--criteria belongs to --project")
+    if list_projects:
+        from orchestrator.cli.runs import print_runs
+
+        return print_runs(as_json=False)
+
+    from orchestrator.cli.run import resume_run, run_spec, spec_keys
+
+    if resume is not None:
+        if any(value is not None for value in flags.values()):
+            raise click.UsageError(
+                "a run keeps its limits; raise them with: orchestrate resume ID --add-budget, --add-time"
+            )
+        return resume_run(resume, output=output_dir, verbose=verbose)
+
+    from orchestrator.cli.given import spec_of_file, with_flags
+    from orchestrator.spec import spec_from
+
+    keys = spec_keys(**flags)
+    if file is not None:
+        spec = spec_of_file(file, (), keys, None)
+    else:
+        assert project is not None
+        spec = with_flags(spec_from(project, criteria or ask_for_criteria()), keys)
+    return run_spec(spec, output=output_dir, new_project=new_project, verbose=verbose)
+
+
+def ask_for_criteria() -> str:
+    """On a terminal the user is asked; elsewhere, and on an empty answer, the default holds."""
+    if sys.stdin is None or not sys.stdin.isatty() or sys.stderr is None or not sys.stderr.isatty():
+        return DEFAULT_CRITERIA
+    answer: str = click.prompt("When is the result good?", default=DEFAULT_CRITERIA, err=True)
+    return answer

@@ -1,0 +1,112 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from orchestrator.log import EventLog
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_HOME: Final = "orchestrate.home"
+
+
+class Amount(click.ParamType[Any]):
+    """A positive amount of US dollars, exact to nine decimals."""
+
+    name = "usd"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it, or fail with a usage error."""
+        from orchestrator.money import Usd
+
+        try:
+            amount = Usd.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if amount <= Usd.ZERO:
+            self.fail(f"{value} is not more than nothing", param, ctx)
+        return amount
+
+
+AMOUNT: Final = Amount()
+SECONDS: Final = click.FloatRange(0, 1e8, min_open=True)
+CONCURRENCY: Final = click.IntRange(1, 1000)
+FILE: Final = click.Path(path_type=Path)
+
+
+def _remember_home(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None:
+        context.meta[_HOME] = value
+    return value
+
+
+def home_option(command: F) -> F:
+    """Add ``--home``; the innermost one given counts."""
+    return click.option(
+        "--home",
+        type=FILE,
+        expose_value=False,
+        is_eager=True,
+        callback=_remember_home,
+        help="The data folder. [default: $ORCHESTRATE_HOME, else the platform's]",
+    )(command)
+
+
+def given_home() -> Path | None:
+    """The data folder of the command line, or None."""
+    home: Path | None = click.get_current_context().meta.get(_HOME)
+    return home
+
+
+def home() -> Path:
+    """The data folder."""
+    import os
+
+    from orchestrator.engine.environment import data_folder
+
+    return data_folder(given_home(), os.environ)
+
+
+def command(words: str) -> str:
+    """A command for the user to type, on this data folder."""
+    import shlex
+
+    folder = given_home()
+    return f"orchestrate {words}" if folder is None else f"orchestrate {words} --home {shlex.quote(str(folder))}"
+
+
+def open_log() -> "EventLog":
+    """The log of the data folder, for reading; closed with the command.
+
+    Raises:
+        LogError: there is none, or it cannot be read.
+    """
+    from orchestrator.log import EventLog
+
+    log = EventLog.open_to_read(home())
+    click.get_current_context().call_on_close(log.close)
+    return log
+
+
+def existing_run(log: "EventLog", run: str) -> str:
+    """The id of a run that is in the log.
+
+    Raises:
+        UsageError: it is not.
+    """
+    from orchestrator.errors import UsageError
+
+    if log.last(run) is None:
+        raise UsageError(f"there is no run {run!r} in {home()}; see: {command('runs list')}")
+    return run
+
+
+json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+output_option: Final = click.option(
+    "--output-dir", "-o", "output_dir", type=FILE, help="Write the results into this folder."
+)
+force_option: Final = click.option("--force", is_flag=True, help="Write into a folder that holds something else.")

@@ -1,0 +1,107 @@
+"""How anything reaches a terminal: results to stdout, the rest to stderr, control characters nowhere."""
+
+import json
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from orchestrator.money import Usd
+
+_CONTROL: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+"""C0 (but tab and line feed), C1, what turns the direction of writing, lone surrogates."""
+
+_CENT: Final = 10_000_000  # nano-dollars
+
+
+class OutputClosedError(Exception):
+    """Stdout takes nothing more: whoever read it has gone, or the disk is full.
+
+    Attributes:
+        reason: what to tell the user; empty where the reader has simply gone.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        self.reason = "" if isinstance(error, BrokenPipeError) else f"stdout: {error.strerror}"
+        super().__init__(self.reason)
+
+
+def clean(text: str) -> str:
+    """The text without characters that could command a terminal; line breaks and tabs stay."""
+    return _CONTROL.sub("\ufffd", text)
+
+
+def line(text: str, width: int | None = None) -> str:
+    """The text on one line, cut to ``width`` characters where one is given."""
+    text = clean(" ".join(text.split()))
+    return text if width is None or len(text) <= width else f"{text[: max(0, width - 1)]}…"
+
+
+def result(text: str) -> None:
+    """Write lines to stdout.
+
+    Raises:
+        OutputClosedError: stdout takes nothing more.
+    """
+    try:
+        click.echo(clean(text))
+    except OSError as error:
+        raise OutputClosedError(error) from error
+
+
+def result_json(value: Any, *, pretty: bool = True) -> None:
+    """Write a value to stdout as JSON: over several lines, or on one."""
+    # JSON escapes every control character; what remains are letters
+    result(json.dumps(value, indent=2 if pretty else None, ensure_ascii=not pretty))
+
+
+def notice(text: str) -> None:
+    """Write lines to stderr, as far as there is one."""
+    with suppress(OSError, ValueError):
+        click.echo(clean(text), err=True)
+
+
+def money(amount: "Usd", places: int | None = None) -> str:
+    """An amount with as many digits as it needs to be told from nothing: ``$1.00``, ``$0.0231``, ``$0.000602``."""
+    size = abs(amount.nano)
+    places = decimals(amount) if places is None else places
+    scale = 10 ** (9 - places)
+    whole, rest = divmod((size + scale // 2) // scale, 10**places)
+    sign = "-" if amount.nano < 0 else ""
+    return f"{sign}${whole}.{rest:0{places}d}"
+
+
+def decimals(amount: "Usd") -> int:
+    """How many decimals an amount is shown with."""
+    size = abs(amount.nano)
+    if size % _CENT == 0 or size >= 10**10:
+        return 2
+    if size >= _CENT:
+        return 4
+    return 6 if size >= 10**4 else 9
+
+
+def moment(at: int) -> str:
+    """Microseconds as ISO 8601 in UTC, with microseconds."""
+    from datetime import UTC, datetime, timedelta
+
+    when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)
+    return f"{when:%Y-%m-%dT%H:%M:%S}.{when.microsecond:06d}Z"
+
+
+def seconds(microseconds: int) -> str:
+    """A duration for people: ``0.8 s``, ``12 s``, ``5 min``, ``1 h 30 min``."""
+    if microseconds < 10_000_000:
+        return f"{microseconds / 1_000_000:.1f} s"
+    whole = microseconds // 1_000_000
+    if whole < 120:
+        return f"{whole} s"
+    hours, minutes = divmod(whole // 60, 60)
+    if not hours:
+        rest = whole % 60
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"

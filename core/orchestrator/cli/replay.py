@@ -1,0 +1,130 @@
+"""``orchestrate replay``: rebuild a run from its log, and check that its decisions follow from it."""
+
+from collections.abc import Iterable, Sequence
+
+import click
+
+from orchestrator.cli.options import existing_run, home, home_option, json_option, open_log
+from orchestrator.cli.output import result, result_json
+from orchestrator.cli.runs import shown_status
+from orchestrator.cli.tables import print_run
+from orchestrator.decide import Rank
+from orchestrator.engine.rank import guard, run_in_thread
+from orchestrator.errors import OrchestrateError, UsageError
+from orchestrator.events import SessionOpened
+from orchestrator.log import read_heads
+from orchestrator.log.transaction import Recorded
+from orchestrator.plugins import Catalogue
+from orchestrator.replay import RankOf, Verification, no_backend
+from orchestrator.replay import verify as verify_history
+from orchestrator.state.fold import fold
+
+_FAILED = 6
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--verify", is_flag=True, help="Compute every decision again and compare.")
+@click.option("--strict", is_flag=True, help="With --verify: fail, too, where a decision cannot be computed again.")
+@click.option("--to", "to", type=click.IntRange(1), metavar="POSITION", help="Stop after this event.")
+@json_option
+@home_option
+def replay(run_id: str, verify: bool, strict: bool, to: int | None, as_json: bool) -> int:
+    """Rebuild a run from its log, as it was after an event. Nothing is called, nothing is paid."""
+    if strict and not verify:
+        raise click.UsageError("--strict belongs to --verify")
+    log = open_log()
+    existing_run(log, run_id)
+    heads = [kept.head for kept in read_heads(home()) if kept.run == run_id]
+    log.check(run_id, heads[-1] if heads else None)
+    records = _until(log.read(run_id), to)
+    if not records:
+        raise UsageError(f"run {run_id} begins after position {to}")
+    if verify:
+        whole = records if to is None else whole_steps(records, next(iter(log.read(run_id, records[-1].version)), None))
+        found = verify_history(((each.at, each.event) for each in whole), rank_of(Catalogue.discover()))
+        return _report(found, whole, strict, as_json)
+    state = fold((each.at, each.event) for each in records)
+    status = "open" if state.finished is None else state.finished.status.value
+    if status == "open":
+        status = shown_status(log, run_id, status) if to is None else "open"
+    if as_json:
+        import os
+
+        from orchestrator.engine.results import summary
+        from orchestrator.log import Texts
+
+        texts = Texts(log, run_id, os.urandom, log.redactor)
+        result_json({**summary(state, run_id, records[-1].hash, texts.get), "status": status})
+    else:
+        print_run(state, run_id, records[-1].hash, status)
+    return 0
+
+
+def _until(records: Iterable[Recorded], to: int | None) -> list[Recorded]:
+    found = []
+    for record in records:
+        if to is not None and record.position > to:
+            break
+        found.append(record)
+    return found
+
+
+def whole_steps(records: Sequence[Recorded], following: Recorded | None) -> Sequence[Recorded]:
+    """The records without a step that goes on after them: at the end of a step alone decide waits."""
+    if following is None or following.at != records[-1].at:
+        return records
+    return [record for record in records if record.at != following.at]
+
+
+def rank_of(catalogue: Catalogue) -> RankOf:
+    """The ranking of each session's backend, where the very same one is installed; no provider is loaded."""
+    made: dict[str, Rank | None] = {}
+
+    def rank(session: SessionOpened) -> Rank | None:
+        for recorded in session.plugins:
+            if recorded.kind == "backend":
+                key = repr(recorded)
+                if key not in made:
+                    made[key] = _backend(catalogue, recorded.name, recorded.parameters, recorded)
+                return made[key] or no_backend(session)
+        return no_backend(session)
+
+    return rank
+
+
+def _backend(catalogue: Catalogue, name: str, parameters: dict[str, object], recorded: object) -> Rank | None:
+    """The guarded ranking of a backend, or None where it is absent or another one."""
+    try:
+        if catalogue.used("backend", name, parameters) != recorded:
+            return None
+        return guard(catalogue.backend(name, parameters), run_in_thread)
+    except OrchestrateError:
+        return None
+
+
+def _report(found: Verification, records: Sequence[Recorded], strict: bool, as_json: bool) -> int:
+    positions = {record.version: record.position for record in records}
+    failed = bool(found.differences) or (strict and bool(found.not_recomputable))
+    if as_json:
+        result_json(
+            {
+                "ok": not failed,
+                "decisions": found.decisions,
+                "differences": [str(each) for each in found.differences],
+                "under_other_rules": [str(each) for each in found.foreign],
+                "not_recomputable": list(found.not_recomputable),
+            }
+        )
+        return _FAILED if failed else 0
+    for each in found.differences:
+        result(f"position {positions.get(each.version, '?')}, {each}")
+    for each in found.foreign:
+        result(f"under other rules: position {positions.get(each.version, '?')}, {each}")
+    for version in found.not_recomputable:
+        result(f"not recomputable: position {positions.get(version, '?')}, its backend is absent or of another version")
+    if failed:
+        result(f"failed: {len(found.differences)} of {found.decisions} decisions differ from what the rules answer")
+    else:
+        result(f"ok: {found.decisions} decisions computed again, all as recorded")
+    return _FAILED if failed else 0

@@ -1,0 +1,151 @@
+"""``orchestrate run`` and ``orchestrate resume``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli.options import (
+    AMOUNT,
+    CONCURRENCY,
+    FILE,
+    SECONDS,
+    force_option,
+    home_option,
+    json_option,
+    output_option,
+)
+
+if TYPE_CHECKING:
+    from orchestrator.engine.runs import Outcome, Watchers, Workspace
+    from orchestrator.spec import Spec
+
+
+@click.command()
+@click.argument("spec_file", metavar="SPEC", type=FILE)
+@output_option
+@click.option("--project-id", help="The run's id; running it again resumes it.")
+@click.option("--budget", type=AMOUNT, help="The most to spend, in US dollars.")
+@click.option("--time", type=SECONDS, help="Seconds of active time it may take.")
+@click.option("--concurrency", type=CONCURRENCY, help="Calls at once.")
+@click.option("--models", type=FILE, metavar="FILE", help="Models to add, or facts to override.")
+@click.option(
+    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a key of the spec, such as evaluate.runs=1."
+)
+@click.option("--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies.")
+@click.option("--new-project", is_flag=True, help="Start anew where the id exists.")
+@force_option
+@click.option("--verbose", "-v", is_flag=True, help="Print every event.")
+@json_option
+@home_option
+def run(
+    spec_file: Path,
+    output_dir: Path | None,
+    models: Path | None,
+    sets: tuple[str, ...],
+    policies: tuple[Path, ...],
+    new_project: bool,
+    force: bool,
+    verbose: bool,
+    as_json: bool,
+    **flags: Any,
+) -> int:
+    """Run a spec file, or go on with the run of its project_id.
+
+    Exit codes: 0 success, 1 finished but not good enough, 2 usage or spec, 3 system failure, 4 budget exhausted,
+    5 time is up, 130 interrupted.
+    """
+    from orchestrator.cli.given import spec_of_file
+
+    spec = spec_of_file(spec_file, sets, spec_keys(**flags), models)
+    return run_spec(
+        spec,
+        output=output_dir,
+        policies=policies,
+        force=force,
+        new_project=new_project,
+        verbose=verbose,
+        as_json=as_json,
+    )
+
+
+def spec_keys(budget: Any, time: float | None, **others: Any) -> dict[str, Any]:
+    """The spec's keys that flags stand for."""
+    return {"budget_usd": budget, "time_seconds": time, **others}
+
+
+def run_spec(
+    spec: "Spec",
+    *,
+    output: Path | None,
+    policies: tuple[Path, ...] = (),
+    force: bool = False,
+    new_project: bool = False,
+    verbose: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Run a spec in front of the user, and give the exit code."""
+    from orchestrator.cli.given import with_policies
+    from orchestrator.cli.playing import play
+
+    folder = output or (Path(spec.output_dir) if spec.output_dir else None)
+
+    async def begin(workspace: "Workspace", watchers: "Watchers") -> "Outcome":
+        bound = with_policies(spec, policies, workspace.catalogue)
+        return await workspace.start(bound, output=folder, force=force, new_project=new_project, watchers=watchers)
+
+    return play(begin, as_json=as_json, verbose=verbose or spec.verbose)
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@output_option
+@force_option
+@click.option("--add-budget", type=AMOUNT, help="US dollars to add to the ceiling.")
+@click.option("--add-time", type=SECONDS, help="Seconds to add to the time limit.")
+@click.option("--verbose", "-v", is_flag=True, help="Print every event.")
+@json_option
+@home_option
+def resume(
+    run_id: str,
+    output_dir: Path | None,
+    force: bool,
+    add_budget: Any,
+    add_time: float | None,
+    verbose: bool,
+    as_json: bool,
+) -> int:
+    """Go on with a run: after a crash, an interruption, or with more money or time.
+
+    A run that has ended for good is not touched; what is missing of its files is written.
+    """
+    return resume_run(
+        run_id,
+        output=output_dir,
+        force=force,
+        add_budget=add_budget,
+        add_time=add_time,
+        verbose=verbose,
+        as_json=as_json,
+    )
+
+
+def resume_run(
+    run_id: str,
+    *,
+    output: Path | None = None,
+    force: bool = False,
+    add_budget: Any = None,
+    add_time: float | None = None,
+    verbose: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Go on with a run in front of the user, and give the exit code."""
+    from orchestrator.cli.playing import play
+
+    async def begin(workspace: "Workspace", watchers: "Watchers") -> "Outcome":
+        return await workspace.resume(
+            run_id, output=output, force=force, add_budget=add_budget, add_time=add_time, watchers=watchers
+        )
+
+    return play(begin, as_json=as_json, verbose=verbose)

@@ -1,0 +1,168 @@
+"""``orchestrate runs``: list, show and export runs."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import frozen
+
+from orchestrator.cli.options import (
+    FILE,
+    existing_run,
+    force_option,
+    home,
+    home_option,
+    json_option,
+    open_log,
+)
+from orchestrator.cli.output import line, money, notice, result_json
+from orchestrator.cli.tables import print_run, print_table
+from orchestrator.errors import DamagedLogError
+from orchestrator.log import DATABASE, EventLog, Texts
+from orchestrator.money import Usd
+from orchestrator.state.fold import fold
+
+if TYPE_CHECKING:
+    from orchestrator.state.run import RunState
+
+_TITLE_WIDTH = 60
+_COLUMNS = "run_id, status, project_digest, started_at, finished_at, cap_nano, settled_nano, held_nano, tasks, head"
+
+
+@click.group()
+@home_option
+def runs() -> None:
+    """List, show and export runs."""
+
+
+@frozen
+class Loaded:
+    """A run read from the log."""
+
+    state: "RunState"
+    texts: Texts
+    head: str
+    status: str
+
+
+def load(log: EventLog, run: str) -> Loaded:
+    """The state, texts, head and status of a run.
+
+    Raises:
+        UsageError: there is no such run.
+    """
+    existing_run(log, run)
+    records = list(log.read(run))
+    state = fold((record.at, record.event) for record in records)
+    texts = Texts(log, run, os.urandom, log.redactor)
+    finished = state.finished.status.value if state.finished is not None else "open"
+    return Loaded(state, texts, records[-1].hash, shown_status(log, run, finished))
+
+
+def shown_status(log: EventLog, run: str, status: str) -> str:
+    """The status of a run; an unfinished one is ``running`` while a process has it, else ``interrupted``."""
+    if status != "open":
+        return status
+    return "running" if log.locks.is_held(run) else "interrupted"
+
+
+def title_of(texts: Texts, digest: str) -> str:
+    """The first line of a project's description, cut."""
+    try:
+        lines = texts.get(digest).strip().splitlines()
+    except KeyError:
+        return "(deleted)"
+    except DamagedLogError:
+        return "(damaged)"
+    return line(lines[0], _TITLE_WIDTH) if lines else ""
+
+
+@runs.command("list")
+@json_option
+@home_option
+def list_(as_json: bool) -> int:
+    """List every run, newest last."""
+    return print_runs(as_json=as_json)
+
+
+def print_runs(*, as_json: bool) -> int:
+    """Write the list of runs."""
+    found = _rows(open_log()) if (home() / DATABASE).exists() else []
+    if as_json:
+        result_json(found)
+    elif not found:
+        notice(f"there are no runs in {home()}")
+    else:
+        print_table(
+            ("run", "status", "spend", "tasks", "started", "title"),
+            [
+                (
+                    run["run_id"],
+                    run["status"],
+                    money(Usd.parse(run["settled_usd"]) + Usd.parse(run["held_usd"])),
+                    str(run["tasks"]),
+                    run["started_at"][:19].replace("T", " "),
+                    run["title"],
+                )
+                for run in found
+            ],
+            right=("spend", "tasks"),
+        )
+    return 0
+
+
+def _rows(log: EventLog) -> list[dict[str, Any]]:
+    rows = []
+    for run, status, digest, started, finished, cap, settled, held, tasks, head in log.query(
+        f"SELECT {_COLUMNS} FROM runs"
+    ):
+        rows.append(
+            {
+                "run_id": run,
+                "title": title_of(Texts(log, run, os.urandom, log.redactor), digest),
+                "status": shown_status(log, run, status),
+                "started_at": started,
+                "finished_at": finished,
+                "cap_usd": str(Usd(cap)),
+                "settled_usd": str(Usd(settled)),
+                "held_usd": str(Usd(held)),
+                "tasks": tasks,
+                "head": head,
+            }
+        )
+    return rows
+
+
+@runs.command()
+@click.argument("run_id", metavar="RUN")
+@json_option
+@home_option
+def show(run_id: str, as_json: bool) -> int:
+    """Show what a run amounts to: its tasks, status, spend and head."""
+    run = load(open_log(), run_id)
+    if as_json:
+        from orchestrator.engine.results import summary
+
+        result_json({**summary(run.state, run_id, run.head, run.texts.get), "status": run.status})
+    else:
+        print_run(run.state, run_id, run.head, run.status)
+    return 0
+
+
+@runs.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--output-dir", "-o", type=FILE, required=True, help="The folder to write into.")
+@force_option
+@home_option
+def export(run_id: str, output_dir: Path, force: bool) -> int:
+    """Write a run's results into a folder; what is there already stays."""
+    from orchestrator.engine.outputs import OutputFolder
+    from orchestrator.engine.runs import export as write
+
+    run = load(open_log(), run_id)
+    warnings = write(run.state, run_id, run.head, run.texts, OutputFolder(output_dir, run_id, force))
+    for warning in warnings:
+        notice(f"! {warning}")
+    notice(f"{run_id}: written to {output_dir}")
+    return 3 if warnings else 0

@@ -1,0 +1,280 @@
+"""What a run tells while it goes on: committed events become lines for people.
+
+The story folds the events itself, so that what is shown is what is in the log, and nothing else.
+"""
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Final
+
+from attrs import Factory, define, frozen
+
+from orchestrator import events as e
+from orchestrator.cli.describing import describe, stored_name
+from orchestrator.cli.output import line, money, seconds
+from orchestrator.decide.compliance import violated
+from orchestrator.decide.routing import slots_of
+from orchestrator.models import ModelInfo, Role, TaskStatus, Verdict
+from orchestrator.state.fold import evolve
+from orchestrator.state.run import RunState
+
+DOING: Final = {
+    Role.DECOMPOSER: "planning",
+    Role.GENERATOR: "drafting",
+    Role.CRITIC: "reviewing",
+    Role.REVISER: "revising",
+    Role.EVALUATOR: "scoring",
+}
+"""What a role's call does, as people say it."""
+
+REASONS: Final = {
+    "below_threshold": "below its threshold",
+    "gate": "a check did not pass",
+    "unscored": "not scored",
+    "budget": "no money left",
+    "time": "no time left",
+    "no_model": "no model left to ask",
+    "failed": "no answer",
+    "dependency": "a dependency failed",
+    "no_plan": "no plan could be made",
+    "no_output": "no task has an output",
+}
+"""The codes of why a task or a run fell short, in words."""
+
+_SELECTED: Final = {
+    "fallback": "takes over",
+    "breaker": "takes over while another one rests",
+    "budget": "is tried next, to spend less",
+    "context": "takes over, having room for the prompt",
+}
+_SKIPPED: Final = {Role.CRITIC: "review", Role.REVISER: "revision", Role.EVALUATOR: "scoring"}
+_ERROR_WIDTH: Final = 160
+
+
+class Tone(Enum):
+    """What a line is for."""
+
+    PLAIN = "plain"
+    STARTED = "started"
+    GOOD = "good"
+    FAIR = "fair"
+    BAD = "bad"
+    WARNING = "warning"
+    DETAIL = "detail"
+
+
+@frozen
+class Note:
+    """One line for people."""
+
+    text: str
+    tone: Tone = Tone.PLAIN
+
+
+@define
+class Story:
+    """Follows one run.
+
+    Args:
+        text_of: the text of a digest.
+        verbose: whether every event becomes a line, too.
+    """
+
+    text_of: Callable[[str], str]
+    verbose: bool = False
+    state: RunState = Factory(RunState)
+    doing: dict[str, str] = Factory(dict)
+    """What is being done for each node now."""
+    asked: dict[str, str] = Factory(dict)
+    """The model asked last for each node."""
+    _opened: dict[int, e.Event] = Factory(dict)
+    _introduced: bool = False
+    _lost: tuple[e.EndedAttempt, ...] = ()
+    """What a dead session left, as recorded after its death."""
+
+    def recall(self, history: Iterable[tuple[int, e.Event]]) -> None:
+        """Fold what happened before, without a word."""
+        for at, event in history:
+            evolve(self.state, at, event)
+            if isinstance(event, e.SessionLost):
+                self._lost = event.ended
+            elif isinstance(event, e.SessionOpened):
+                self._lost = ()
+
+    def take(self, at: int, event: e.Event) -> list[Note]:
+        """Fold one committed event, and say what is to be said of it."""
+        evolve(self.state, at, event)
+        if isinstance(event, e.ModelSelected | e.CallStarted | e.CheckStarted | e.OutputChosen):
+            self._opened[self.state.version] = event
+        self._keep_up(event)
+        notes = list(self._notes(event))
+        if self.verbose:
+            at_seconds = self.state.active(at) / 1_000_000
+            text = f"{self.state.version:>5} {at_seconds:8.3f} {stored_name(event):<16} {describe(event)}"
+            notes.insert(0, Note(text, Tone.DETAIL))
+        return notes
+
+    def title(self, task: str) -> str:
+        """A task's title, or an empty text."""
+        digest = self.state.tasks[task].planned.title
+        return line(self.text_of(digest)) if digest else ""
+
+    def _keep_up(self, event: e.Event) -> None:
+        match event:
+            case e.ModelSelected(node=node, role=role, turn=turn, model=model):
+                self.doing[node] = DOING[role] + (f" again ({turn})" if turn > 1 else "")
+                self.asked[node] = model
+            case e.CallFailed(call=version):
+                call = self._opened.get(version)
+                if isinstance(call, e.CallStarted):
+                    self.doing[call.node] = "waiting to ask again"
+            case e.CallStarted(node=node, role=role, turn=turn):
+                self.doing[node] = DOING[role] + (f" again ({turn})" if turn > 1 else "")
+            case e.CheckStarted(task=node, validator=validator):
+                self.doing[node] = f"checking {validator}"
+            case e.OutputChosen(task=node):
+                self.doing[node] = "saving"
+
+    # ── the lines ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _notes(self, event: e.Event) -> Iterable[Note]:
+        match event:
+            case e.SessionOpened():
+                yield from self._session(event)
+            case e.PlanMade():
+                yield from self._plan(event)
+            case e.PlanRefused(problem=problem, tasks=tasks):
+                at_fault = f" ({', '.join(tasks)})" if tasks else ""
+                yield Note(f"the plan of turn {event.turn} is refused: {problem}{at_fault}", Tone.WARNING)
+            case e.TaskStarted(task=task):
+                kind, title = self.state.tasks[task].planned.type.value, self.title(task)
+                yield Note(f"{task} started: {kind}" + (f", {title}" if title else ""), Tone.STARTED)
+            case e.TaskFinished():
+                yield finished(event)
+            case e.ModelSelected(selection=number) if number > 1:
+                how = _SELECTED.get(event.reason, "is asked")
+                yield Note(f"{event.node} {DOING[event.role]}: {event.model} {how}", Tone.WARNING)
+            case e.CallFailed():
+                yield from self._failed(event)
+            case e.RunInterrupted(cause=cause):
+                yield Note(f"interrupted by {cause}", Tone.WARNING)
+            case _:
+                yield from _money_notes(event)
+                yield from self._check_notes(event)
+
+    def _session(self, event: e.SessionOpened) -> Iterable[Note]:
+        if self.state.settings.simulated:
+            names = [plugin.name for plugin in event.plugins if plugin.kind == "provider"]
+            scripted = "scripted" in names
+            what = "the answers are scripted" if scripted else f"provider {', '.join(names)} only pretends"
+            yield Note(f"{what}: no model is called, and the spend is simulated", Tone.WARNING)
+        for attempt in (*self._lost, *event.ended):
+            yield Note(
+                f"a call was in flight when the last session died; its worst case of {money(attempt.amount)} stays"
+                " counted",
+                Tone.WARNING,
+            )
+        if event.reopened:
+            yield Note(f"tried again: {', '.join(event.reopened)}")
+        if self.state.planned:
+            yield from self._introduction()
+        elif self.state.start is not None and self.state.start.given_plan is None:
+            yield Note("planning …")
+
+    def _plan(self, event: e.PlanMade) -> Iterable[Note]:
+        given = "given" if event.call is None else "made"
+        tasks = "1 task" if len(event.tasks) == 1 else f"{len(event.tasks)} tasks"
+        yield Note(f"plan {given}: {tasks}, {', '.join(event.execution_order)}")
+        for name in event.dropped_validators:
+            yield Note(f"the plan names a validator {name!r} that is not installed; it is left out", Tone.WARNING)
+        yield from self._introduction()
+
+    def _introduction(self) -> Iterable[Note]:
+        """Once per process: what may be spent, and on whom."""
+        if self._introduced or self.state.session is None:
+            return
+        self._introduced = True
+        settings, spent = self.state.settings, self.state.spend.total
+        already = f", {money(spent)} of it spent" if spent else ""
+        yield Note(
+            f"ceiling {money(self.state.cap)}{already}; time limit {seconds(self.state.time_limit)};"
+            f" at most {settings.concurrency} calls at once"
+        )
+        for model in self.state.models.values():
+            yield self._introduced_model(model)
+
+    def _introduced_model(self, model: ModelInfo) -> Note:
+        """What a model is used for, or why it is not."""
+        slots = slots_of(self.state, model.id)
+        policy = violated(self.state.settings.policies, model, slots, None)
+        if policy is not None:
+            return Note(f"model {model.id} is not asked: policy {policy!r} rules it out", Tone.WARNING)
+        if model.price is None:
+            return Note(
+                f"model {model.id} is not asked: its price is not known; declare it with --models", Tone.WARNING
+            )
+        return Note(f"model {model.id}" + (f" for {', '.join(slots)}" if slots else ""))
+
+    def _failed(self, event: e.CallFailed) -> Iterable[Note]:
+        call = self._opened.pop(event.call, None)
+        if not isinstance(call, e.CallStarted) or not event.by_vendor:
+            return
+        status = f" (HTTP {event.status})" if event.status else ""
+        text = f": {line(self.text_of(event.error), _ERROR_WIDTH)}" if event.error else ""
+        kept = f"; {money(event.kept)} stays counted" if event.kept else ""
+        yield Note(
+            f"{call.node} {DOING[call.role]}: {call.model} failed, {event.kind.value}{status}{text}{kept}", Tone.WARNING
+        )
+
+    def _check_notes(self, event: e.Event) -> Iterable[Note]:
+        match event:
+            case e.Validated(verdict=verdict) if verdict is not Verdict.PASSED:
+                check = self._opened.pop(event.check, None)
+                details = f": {line(self.text_of(event.details), _ERROR_WIDTH)}" if event.details else ""
+                if isinstance(check, e.CheckStarted):
+                    words = {Verdict.SKIPPED: "was skipped", Verdict.UNKNOWN: "could not run"}
+                    how = words.get(verdict, "failed")
+                    yield Note(f"{check.task}: check {check.validator} {how}{details}", Tone.WARNING)
+            case e.FileWritten(problem=problem) if problem is not None and problem != "no_folder":
+                chosen = self._opened.pop(event.chosen, None)
+                if isinstance(chosen, e.OutputChosen):
+                    yield Note(f"{chosen.task}: its file could not be written ({problem})", Tone.WARNING)
+            case e.StepSkipped(task=task, role=role, reason=reason):
+                why = REASONS.get(reason, reason)
+                yield Note(f"{task}: {_SKIPPED.get(role, role.value)} left out, {why}", Tone.WARNING)
+            case e.BreakerOpened(model=model, reason=reason, until=until):
+                how_long = "for this session" if until is None else "for a while"
+                yield Note(f"{model} is not asked {how_long} ({reason})", Tone.WARNING)
+            case e.BreakerClosed(model=model):
+                yield Note(f"{model} answers again")
+            case e.BackendFailed(backend=backend, problem=problem):
+                yield Note(f"the backend {backend} failed ({problem}); the table's order holds", Tone.WARNING)
+
+
+def finished(event: e.TaskFinished) -> Note:
+    """The line of a task's end."""
+    why = f" ({REASONS.get(event.reason, event.reason)})" if event.reason else ""
+    score = "" if event.score is None else f", score {event.score:.3f}"
+    model = f", {event.model}" if event.model else ""
+    tone = {TaskStatus.COMPLETED: Tone.GOOD, TaskStatus.DEGRADED: Tone.FAIR}.get(event.status, Tone.BAD)
+    return Note(f"{event.task} {event.status.value}{why}{score}{model}, {money(event.cost)}", tone)
+
+
+def _money_notes(event: e.Event) -> Iterable[Note]:
+    match event:
+        case e.BudgetWarned(phase=phase, percent=percent):
+            text = f"{phase.value} has used {percent} % of its share ({money(event.spent)} of {money(event.share)})"
+            yield Note(text, Tone.WARNING)
+        case e.SpendRefused(node=node, role=role):
+            need, free = money(event.need), money(event.free)
+            yield Note(f"{node} {DOING[role]}: no money; it may cost {need}, {free} is free", Tone.WARNING)
+        case e.SpendExceeded(model=model):
+            billed, held = money(event.settled), money(event.hold)
+            yield Note(f"{model} billed {billed} where at most {held} was possible; it is asked no more", Tone.WARNING)
+        case e.AccountRefused(account=account):
+            need, free = money(event.need), money(event.free)
+            yield Note(f"account {account} has {free} left, {need} is needed", Tone.WARNING)
+        case e.BudgetRaised(cap=cap):
+            yield Note(f"the ceiling is {money(cap)} now")
+        case e.TimeRaised(time_limit=limit):
+            yield Note(f"the time limit is {seconds(limit)} now")

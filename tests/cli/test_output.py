@@ -1,0 +1,52 @@
+from orchestrator.cli.output import clean, line, moment, money, seconds
+from orchestrator.money import Usd
+
+
+def test_nothing_of_a_stranger_commands_the_terminal() -> None:
+    """Escape sequences, C1 controls, carriage returns and marks that turn the writing around are replaced."""
+    hostile = "a\x1b[31mb\x9b2Jc\rd\x07e\u202ef\u2066g\x00h\u2028i\ud800j"
+    shown = clean(hostile)
+    assert [each for each in shown if not each.isprintable() and each != "\ufffd"] == []
+    assert "".join(each for each in shown if each != "\ufffd") == "a[31mb2Jcdefghij"
+
+
+def test_lines_and_tabs_stay() -> None:
+    """Line breaks, tabs and letters of any script are left alone."""
+    assert clean("één\tδύο\n三 ✓") == "één\tδύο\n三 ✓"
+
+
+def test_a_line_is_one_line() -> None:
+    """White space becomes single spaces, and what is too long is cut with an ellipsis."""
+    assert line(" a\n\tb  c ") == "a b c"
+    assert line("abcdef", 4) == "abc…"
+    assert line("abcd", 4) == "abcd"
+
+
+def test_amounts_have_sensible_digits() -> None:
+    """Whole cents have two decimals; smaller amounts have as many as tell them from nothing."""
+    shown = {
+        text: money(Usd.parse(text)) for text in ("0", "8", "1.5", "12.3456", "0.0246485", "0.0006016", "0.000000007")
+    }
+    assert shown == {
+        "0": "$0.00",
+        "8": "$8.00",
+        "1.5": "$1.50",
+        "12.3456": "$12.35",
+        "0.0246485": "$0.0246",
+        "0.0006016": "$0.000602",
+        "0.000000007": "$0.000000007",
+    }
+    assert money(Usd.parse("-0.5")) == "-$0.50"
+    assert money(Usd.parse("0.9999999")) == "$1.0000"
+
+
+def test_durations_are_for_people() -> None:
+    """Short durations have a decimal, long ones minutes and hours."""
+    shown = [seconds(value * 1_000_000) for value in (0, 12, 120, 300, 330, 3600, 5400)]
+    assert shown == ["0.0 s", "12 s", "2 min", "5 min", "5 min 30 s", "1 h", "1 h 30 min"]
+    assert seconds(840_000) == "0.8 s"
+
+
+def test_moments_are_exact() -> None:
+    """Microseconds are shown to the microsecond."""
+    assert moment(1_795_363_488_000_007) == "2026-11-22T16:04:48.000007Z"

@@ -1,0 +1,54 @@
+"""A stranger's distribution, installed by pip, takes part in a run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.cli.command import orchestrate, rows, scripted_spec
+
+SHOUTED = [{"id": "loud", "type": "creative_writing", "prompt": "Shout.", "hard_validators": ["shout"]}]
+
+
+def plugins_of(home: Path) -> dict[str, Any]:
+    """The plugins of the only session, by kind and name."""
+    ((data,),) = rows(home, "SELECT data FROM events WHERE type = 'session.opened'")
+    return {f"{each['kind']}:{each['name']}": each for each in json.loads(data)["plugins"]}
+
+
+def test_a_strangers_validator_is_the_gate_of_a_task(tmp_path: Path, third_party_site: Path) -> None:
+    """The validator fails a quiet draft, which is repaired; broken plugins beside it harm nothing."""
+    home = tmp_path / "home"
+    quiet = {"role": "reviser", "turn": 1, "text": "quiet"}
+    loud = {"role": "reviser", "turn": 2, "text": "LOUD"}
+    spec = scripted_spec(tmp_path, tasks=SHOUTED, answers=[quiet, loud], project_id="shouting")
+    environ = {"PYTHONPATH": str(third_party_site)}
+    done = orchestrate(home, "run", str(spec), environ=environ)
+    assert done.code == 0, done.err
+    assert "check shout failed: say it in capital letters" in done.err
+    assert rows(home, "SELECT turn, verdict FROM checks") == [(1, "failed"), (2, "passed")]
+    used = plugins_of(home)["validator:shout"]
+    assert (used["distribution"], used["version"]) == ("orchestrator-shout", "1.2.3")
+    assert orchestrate(home, "replay", "shouting", "--verify", "--strict").code == 0  # without the stranger
+
+
+def test_a_strangers_provider_answers_a_run(tmp_path: Path, third_party_site: Path) -> None:
+    """A run on a stranger's simulated provider ends, and says that the spend is simulated."""
+    home = tmp_path / "home"
+    tasks = [{"id": "echo", "type": "creative_writing", "prompt": "Shout.", "hard_validators": ["shout"]}]
+    spec = scripted_spec(tmp_path, providers={"echo_upper": {}}, tasks=tasks, project_id="echo")
+    done = orchestrate(home, "run", str(spec), environ={"PYTHONPATH": str(third_party_site)})
+    assert done.code == 1, done.err  # nothing that only echoes can score
+    assert "provider echo_upper only pretends: no model is called, and the spend is simulated" in done.err
+    assert rows(home, "SELECT DISTINCT verdict FROM checks") == [("passed",)]
+    assert plugins_of(home)["provider:echo_upper"]["distribution"] == "orchestrator-shout"
+
+
+def test_a_task_that_names_a_broken_validator_is_degraded(tmp_path: Path, third_party_site: Path) -> None:
+    """A validator that exits on import could not run: the gate is not passed, the output stands, the run ends."""
+    home = tmp_path / "home"
+    tasks = [{**SHOUTED[0], "hard_validators": ["quitter"]}]
+    spec = scripted_spec(tmp_path, tasks=tasks)
+    done = orchestrate(home, "run", str(spec), environ={"PYTHONPATH": str(third_party_site)})
+    assert done.code == 1, done.err
+    assert "check quitter could not run" in done.err
+    assert rows(home, "SELECT status FROM tasks") == [("degraded",)]
