@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import threading
@@ -142,3 +143,20 @@ def test_a_transaction_lock_that_is_never_free_is_an_error(tmp_path: Path) -> No
         pytest.fail("two were inside")
 
     assert 60 < sum(slept) < 61
+
+
+def test_a_lock_is_had_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk the file cannot say who has the run; the lock holds all the same."""
+
+    def full(*arguments: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    locks = FileLocks(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        handle = locks.acquire("run")
+
+    with pytest.raises(RunLockedError, match="another process"):
+        FileLocks(tmp_path).acquire("run")
+    handle.release()
+    locks.acquire("run").release()

@@ -1,6 +1,5 @@
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -381,62 +380,7 @@ def test_wait_hints(headers: Mapping[str, str], seconds: float | None) -> None:
     assert retry_after(headers) == seconds
 
 
-# ── recordings and mutations ───────────────────────────────────────────────────────────────────────────────────
-
-RECORDINGS = Path(__file__).parents[4] / "shared" / "wire"
-
-
-def recorded(vendor: str) -> list[Path]:
-    """The recorded exchanges with ``/chat/completions`` of one vendor."""
-    found = sorted((RECORDINGS / vendor).glob("*.json"))
-    return [path for path in found if json.loads(path.read_text())["request"]["url"].endswith("/chat/completions")]
-
-
-@pytest.mark.parametrize("path", [*recorded("compat"), *recorded("openai")] or [None], ids=lambda path: str(path)[-40:])
-def test_recorded_exchanges_are_read(path: Path | None) -> None:
-    """Every recorded answer is read to its text and usage, every recorded refusal to its kind."""
-    if path is None:
-        pytest.skip("no recordings beside the checkout; the tests above hold bodies of every kind")
-    response = json.loads(path.read_text())["response"]
-    body = json.dumps(response["json"]) if "json" in response else response.get("sse", response.get("text", ""))
-    if response["status"] != 200:
-        check_refusal(path.stem, failure(response["status"], str(body).encode()))
-    elif "json" not in response:
-        assert failure(200, str(body).encode()).kind is ErrorKind.BAD_ANSWER
-    elif response["json"]["choices"][0]["message"].get("refusal"):
-        assert failure(200, str(body).encode()).kind is ErrorKind.CONTENT_FILTER
-    else:
-        check_reply(response["json"], read_answer(200, response["headers"], str(body).encode()))
-
-
-def check_refusal(case: str, error: ProviderError) -> None:
-    """A recorded refusal is of the kind that its file name says."""
-    kinds = {
-        "err-400": ErrorKind.BAD_REQUEST,
-        "err-401": ErrorKind.AUTHENTICATION,
-        "err-403": ErrorKind.AUTHENTICATION,
-        "err-404": ErrorKind.UNKNOWN_MODEL,
-        "err-429-quota": ErrorKind.QUOTA,
-        "err-429-rate": ErrorKind.RATE_LIMIT,
-        "err-500": ErrorKind.SERVER,
-        "err-503": ErrorKind.OVERLOADED,
-        "err-context": ErrorKind.CONTEXT_LENGTH,
-    }
-    assert error.kind is next(kind for prefix, kind in kinds.items() if case.startswith(prefix))
-    assert error.billed is Billed.NO
-
-
-def check_reply(answer: Mapping[str, Any], reply: Reply) -> None:
-    """A recorded answer has its text, and lanes that add up to the vendor's own sums."""
-    finish = answer["choices"][0]["finish_reason"]
-
-    assert reply.text == (answer["choices"][0]["message"]["content"] or "")
-    assert reply.finish.value == (finish if finish in ("stop", "length") else "other")
-    assert reply.usage is not None
-    assert reply.usage.input_tokens == answer["usage"]["prompt_tokens"]
-    assert reply.usage.output_tokens == answer["usage"]["completion_tokens"]
-    details = answer["usage"].get("prompt_tokens_details") or {}
-    assert reply.usage.cached_input == details.get("cached_tokens", 0)
+# ── mutations ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def outcome(status: int, body: bytes, headers: Mapping[str, str]) -> Reply | ProviderError:

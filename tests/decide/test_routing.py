@@ -1,0 +1,274 @@
+"""Whom decide asks, and why not the others."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator import events as e
+from orchestrator.decide.compliance import violated
+from orchestrator.decide.moment import Moment
+from orchestrator.decide.routing import Question, list_candidates
+from orchestrator.errors import ErrorKind
+from orchestrator.models import ModelInfo, ProjectStatus, Role, TaskType
+from orchestrator.money import Price, Usd
+from orchestrator.policy import Policy
+from orchestrator.settings import CrossVendor, RunSettings
+from orchestrator.spi import ModelTelemetry, Ranked, RoutingCandidate
+from orchestrator.state.health import ModelRecord
+from orchestrator.testing.simulator import sound_rank
+from orchestrator.testing.stage import Stage, model, task
+from orchestrator.testing.strategies import catalogues, models, policies
+
+KIND = TaskType.SUMMARIZATION
+DEAR = Price(Usd.parse(5), Usd.parse(20))
+
+
+def stage(catalogue: Sequence[ModelInfo], row: tuple[str, ...] = (), **settings: object) -> Stage:
+    """A run of one task whose type has this row."""
+    rules = RunSettings(routing={KIND: row, TaskType.EVALUATION: row}, **settings)  # type: ignore[arg-type]
+    made = Stage(rules, catalogue, [task("t", KIND)])
+    made.slots = {slot: each.id for each in catalogue for slot in each.slots}
+    return made
+
+
+def reasons(selected: e.ModelSelected) -> dict[str, str | None]:
+    """Why each candidate lost."""
+    return {candidate.model: candidate.lost for candidate in selected.candidates}
+
+
+def test_the_row_comes_first_then_the_others_by_price() -> None:
+    """A slot or a model id in the row, in its order; then everybody else, cheapest first."""
+    catalogue = (model("dear", price=DEAR), model("cheap"), model("filler", price=DEAR, slots=("glm-4",)))
+    made = stage(catalogue, ("glm-4", "nobody"))
+    made.begin()
+    assert [candidate.model for candidate in made.last(e.ModelSelected).candidates] == ["filler", "cheap", "dear"]
+    assert made.last(e.ModelSelected).model == "filler"
+
+
+def test_the_specifications_older_names_stand_for_their_slots() -> None:
+    """A dated id in the row is an alias of a slot."""
+    made = stage((model("a"), model("b", price=DEAR, slots=("claude-opus",))), ("claude-3-5-opus-20241022",))
+    made.begin()
+    assert made.last(e.ModelSelected).model == "b"
+
+
+def test_planning_takes_the_cheapest() -> None:
+    """The decomposer is the cheapest model that may be asked."""
+    made = Stage(RunSettings(), (model("dear", price=DEAR), model("cheap")))
+    made.begin()
+    assert (made.last(e.ModelSelected).node, made.last(e.ModelSelected).model) == ("plan", "cheap")
+
+
+def test_every_loser_is_told_with_its_reason() -> None:
+    """No price, nothing that bounds the output, a policy by its name, or ranked behind the winner."""
+    catalogue = (
+        model("wins"),
+        model("unpriced", price=None),
+        model("unbounded", thinking_in_limit=False),
+        model("trains", trains_on_data=True),
+        model("behind", price=DEAR, trains_on_data=False),
+    )
+    policy = Policy("private", blocked_models=("trains",))
+    made = stage(catalogue, ("wins",), policies=(policy,))
+    made.begin()
+    assert reasons(made.last(e.ModelSelected)) == {
+        "wins": None,
+        "unpriced": "no_price",
+        "unbounded": "unbounded",
+        "trains": "policy:private",
+        "behind": "ranked",
+    }
+
+
+def test_an_unbounded_model_is_asked_where_the_spec_allows_it() -> None:
+    """``allow_unbounded`` lets it in."""
+    made = stage((model("a", thinking_in_limit=False),), allow_unbounded=True)
+    made.begin()
+    assert made.last(e.ModelSelected).model == "a"
+
+
+def test_with_nobody_to_ask_the_run_ends_for_want_of_a_model() -> None:
+    """A task whose candidates are all excluded fails with no_model, and the run is a SYSTEM_FAILURE."""
+    made = stage((model("a", price=None),))
+    made.begin()
+    assert made.last(e.TaskFinished).reason == "no_model"
+    assert made.last(e.RunFinished).status is ProjectStatus.SYSTEM_FAILURE
+
+
+AUTHOR = model("author", "north", tier="large")
+
+
+@pytest.mark.parametrize(
+    ("others", "reviewer", "waiver"),
+    [
+        ((model("x", "south", price=DEAR), model("y", "north", tier="small")), "x", None),
+        ((model("y", "north", tier="large"), model("z", "north", price=DEAR, tier="small")), "z", "same_vendor"),
+        ((model("y", "north", tier="large"),), "y", "same_tier"),
+        ((), "author", "same_model"),
+    ],
+)
+@pytest.mark.parametrize("role", [Role.CRITIC, Role.EVALUATOR])
+def test_a_reviewer_is_of_another_vendor_or_the_waiver_is_recorded(
+    others: tuple[ModelInfo, ...], reviewer: str, waiver: str | None, role: Role
+) -> None:
+    """Another vendor; else another tier; else another model; else the author itself."""
+    made = stage((AUTHOR, *others), ("author",))
+    made.begin()
+    made.play()
+    selected = next(event for event in made.all(e.ModelSelected) if event.role is role)
+    assert (selected.model, selected.waiver) == (reviewer, waiver)
+
+
+def test_cross_vendor_off_takes_the_row_for_critics_and_still_another_vendor_for_evaluators() -> None:
+    """The setting speaks of reviewers; an evaluator of another vendor comes first all the same."""
+    made = stage((AUTHOR, model("x", "south", price=DEAR)), ("author",), cross_vendor=CrossVendor.OFF)
+    made.begin()
+    made.play()
+    chosen = {event.role: event.model for event in made.all(e.ModelSelected)}
+    assert (chosen[Role.CRITIC], chosen[Role.EVALUATOR]) == ("author", "x")
+
+
+def test_cross_vendor_require_skips_the_critique_where_there_is_no_other_vendor() -> None:
+    """Nobody of the author's vendor reviews; the step is left out, and the loser's reason is ``vendor``."""
+    made = stage((AUTHOR, model("y", "north")), ("author",), cross_vendor=CrossVendor.REQUIRE)
+    made.begin()
+    made.play()
+    assert [(step.role, step.reason) for step in made.all(e.StepSkipped)] == [(Role.CRITIC, "no_model")]
+
+
+def test_the_reviser_is_the_author() -> None:
+    """Who wrote the draft revises it, whatever the row says."""
+    made = stage((model("first"), AUTHOR), ("first", "author"))
+    made.begin()
+    made.play(
+        lambda started: ErrorKind.BAD_REQUEST if (started.role, started.model) == (Role.GENERATOR, "first") else {}
+    )
+    revised = next(event for event in made.all(e.ModelSelected) if event.role is Role.REVISER)
+    assert revised.model == "author"
+
+
+def test_a_named_backend_ranks_all() -> None:
+    """The backend's order replaces the row's, its scores are recorded, and so is its name."""
+
+    def last_first(candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+        return [Ranked(candidate.model, float(candidate.place)) for candidate in reversed(candidates)]
+
+    made = stage((model("a"), model("b"), model("c")), ("a", "b"), backend_named=True)
+    made.rank = last_first
+    made.begin()
+    selected = made.last(e.ModelSelected)
+    assert (selected.model, selected.backend) == ("c", "test")
+    assert [(candidate.model, candidate.score) for candidate in selected.candidates] == [("c", 2), ("b", 1), ("a", 0)]
+
+
+def test_an_unmeasured_model_keeps_its_place_before_an_unnamed_backend() -> None:
+    """With fewer than ten calls nothing is reordered."""
+    made = stage((model("dear", price=DEAR), model("cheap")), ("dear",))
+    made.rank = sound_rank()
+    made.begin()
+    assert (made.last(e.ModelSelected).model, made.last(e.ModelSelected).backend) == ("dear", "row")
+
+
+def test_measured_models_are_ordered_among_the_places_they_hold() -> None:
+    """Ten calls of a model and type let the backend move it, and only among the measured."""
+    made = stage((model("dear", price=DEAR), model("new"), model("cheap")), ("dear", "new", "cheap"))
+    made.rank = sound_rank()
+    made.begin()
+    for name in ("dear", "cheap"):
+        made.state.record(name).measured(KIND).calls = 10
+    moment = Moment(made.state, made.now, made.rank, time_up=False)
+    listed = list_candidates(moment, Question(Role.GENERATOR, KIND), {})
+    assert [candidate.model for candidate in listed.candidates] == ["cheap", "new", "dear"]
+
+
+def test_latency_is_judged_from_ten_calls_on() -> None:
+    """The measured p95 counts, not nine calls however slow."""
+    policy, record = Policy("quick", max_latency_ms=100.0), ModelRecord()
+    for _ in range(9):
+        record.latencies.append(5_000)
+    assert violated((policy,), model("a"), (), record) is None
+    record.latencies.append(5_000)
+    assert violated((policy,), model("a"), (), record) == "quick"
+    assert violated((policy,), model("a"), (), None) is None
+
+
+def test_a_model_that_turns_out_too_slow_is_asked_no_more() -> None:
+    """From the tenth call on the policy on latency moves the run to another model, even in the middle of a call."""
+    made = Stage(
+        RunSettings(policies=(Policy("quick", max_latency_ms=100.0),), concurrency=1, routing={}),
+        (model("slow", "north"), model("fast", "south", price=DEAR)),
+        [task(f"t{number}") for number in range(12)],
+    )
+    made.begin()
+    made.play(lambda started: {"latency": 2_000_000 if started.model == "slow" else 1_000})
+    asked = [started.model for started in made.all(e.CallStarted)]
+    assert asked.count("slow") == 10
+    assert asked[-1] == "fast"
+
+
+def test_a_session_with_other_facts_moves_the_call_on() -> None:
+    """A model selected in an earlier session that now has no price, or is gone, is not asked."""
+    for later in ((model("b", price=DEAR),), (model("a", price=None), model("b", price=DEAR))):
+        made = stage((model("a"), model("b", price=DEAR)), ("a",))
+        made.begin()
+        version, _ = made.open(e.ModelSelected)[0]
+        made.step(e.SessionFailed("0" * 64))
+        made.models = later
+        made.step(made.opening())
+        made.step(e.CallPrepared(version, "0" * 64, 100, None))
+        assert (made.last(e.ModelSelected).model, made.last(e.ModelSelected).reason) == ("b", "fallback")
+
+
+@given(catalogues(), st.lists(policies(), max_size=2), st.permutations([f"model-{n}" for n in range(5)]))
+def test_candidates_are_every_model_once_in_row_order(
+    catalogue: tuple[ModelInfo, ...], rules: list[Policy], row: list[str]
+) -> None:
+    """No candidate is lost or doubled, the row's order holds, and no winner is forbidden."""
+    made = stage(catalogue, tuple(row), policies=tuple(rules))
+    made.begin()
+    moment = Moment(made.state, made.now, None, time_up=False)
+    listed = [candidate.model for candidate in list_candidates(moment, Question(Role.GENERATOR, KIND), {}).candidates]
+    assert listed == [name for name in row if name in {each.id for each in catalogue}]
+    for selected in made.all(e.ModelSelected):
+        chosen = next(each for each in catalogue if each.id == selected.model)
+        slots = [slot for slot, name in made.slots.items() if name == chosen.id]
+        assert chosen.price is not None
+        assert violated(rules, chosen, slots, None) is None
+
+
+@given(models(), st.lists(policies(), max_size=3), policies(), st.integers(0, 50))
+def test_a_further_policy_never_lets_a_model_in(info: ModelInfo, rules: list[Policy], more: Policy, calls: int) -> None:
+    """What some policies forbid stays forbidden whatever policy is added, wherever."""
+    record = ModelRecord()
+    record.latencies.extend([1000] * calls)
+    if violated(rules, info, info.slots, record) is not None:
+        assert violated([*rules, more], info, info.slots, record) is not None
+        assert violated([more, *rules], info, info.slots, record) is not None
+
+
+@pytest.mark.parametrize(
+    ("policy", "facts", "allowed"),
+    [
+        (Policy("p", allowed_providers=("North",)), {}, True),
+        (Policy("p", allowed_providers=("south",)), {}, False),
+        (Policy("p", allowed_providers=()), {}, False),
+        (Policy("p", blocked_providers=("SIMULATED",)), {}, False),
+        (Policy("p", allowed_models=("glm-4",)), {"slots": ("glm-4",)}, True),
+        (Policy("p", allowed_models=("glm-4",)), {}, False),
+        (Policy("p", blocked_models=("claude-3-5-opus-20241022",)), {"slots": ("claude-opus",)}, False),
+        (Policy("p", blocked_models=("wire",)), {"wire_name": "wire"}, False),
+        (Policy("p", allowed_regions=("eu",)), {"regions": ("eu",)}, True),
+        (Policy("p", allowed_regions=("eu",)), {"regions": ("eu", "us")}, False),
+        (Policy("p", allowed_regions=("eu",)), {}, False),
+        (Policy("p", allow_training_on_output=False), {"trains_on_data": False}, True),
+        (Policy("p", allow_training_on_output=False), {"trains_on_data": True}, False),
+        (Policy("p", allow_training_on_output=False), {}, False),
+        (Policy("p", allow_training_on_output=True), {"trains_on_data": True}, True),
+    ],
+)
+def test_what_a_policy_forbids(policy: Policy, facts: dict[str, object], allowed: bool) -> None:
+    """Names match plugin, vendor, model or slot; a fact nobody declared satisfies no restriction."""
+    info = model("m", "north", **facts)
+    assert (violated((policy,), info, info.slots, None) is None) is allowed

@@ -1,0 +1,143 @@
+"""The checks themselves: each planted breach is found."""
+
+from collections.abc import Callable
+
+import pytest
+from attrs import evolve as changed
+
+from orchestrator import events as e
+from orchestrator.errors import ErrorKind
+from orchestrator.models import Role
+from orchestrator.money import Usd
+from orchestrator.testing.laws import Laws, broken_laws
+from orchestrator.testing.ledgers import broken_accounts, broken_books
+from orchestrator.testing.simulator import History, Scenario, simulate
+from tests.simulation.plays import steady
+
+_ONE = Usd(1)
+
+
+@pytest.fixture(scope="module")
+def history() -> History:
+    """A sound history."""
+    found = simulate(steady(4, given=True, faulty=False)).histories["run-1"]
+    assert broken_laws(found) == []
+    return found
+
+
+def _with(history: History, kind: type[e.Event], change: Callable[[e.Event], e.Event], skip: int = 0) -> History:
+    index = [i for i, (_, event) in enumerate(history) if type(event) is kind][skip]
+    return [*history[:index], (history[index][0], change(history[index][1])), *history[index + 1 :]]
+
+
+_PLANTED = {
+    "hold": (e.CallStarted, lambda v: changed(v, hold=v.hold + _ONE), "the hold is not the bound"),
+    "attempt": (e.CallStarted, lambda v: changed(v, attempt=2), "attempt 2 follows 0"),
+    "try": (e.CallStarted, lambda v: changed(v, try_=2), "try 2 after 0 ends"),
+    "body": (e.CallStarted, lambda v: changed(v, body_bytes=v.body_bytes - 1), "not the one prepared"),
+    "probe": (e.CallStarted, lambda v: changed(v, probe=True), "no breaker is open"),
+    "timeout": (e.CallStarted, lambda v: changed(v, timeout=0), "a time-out is out of bounds"),
+    "larger": (e.CallStarted, lambda v: changed(v, max_tokens=v.max_tokens + 1), "asked larger"),
+    "floor": (e.CallStarted, lambda v: changed(v, max_tokens=1), "shrunk below the floor"),
+    "settled": (e.CallSucceeded, lambda v: changed(v, settled=v.settled + _ONE), "not the cost of the usage"),
+    "both": (e.CallSucceeded, lambda v: changed(v, kept=_ONE), "what is kept is not the hold"),
+    "selection": (e.ModelSelected, lambda v: changed(v, selection=3), "a selection's number"),
+    "candidates": (e.ModelSelected, lambda v: changed(v, candidates=()), "the candidates are"),
+    "order": (e.PlanMade, lambda v: changed(v, execution_order=v.execution_order[::-1]), "ordered before"),
+    "cost": (e.TaskFinished, lambda v: changed(v, cost=v.cost + _ONE), "the cost of"),
+    "sum": (e.RunFinished, lambda v: changed(v, settled=v.settled + _ONE), "RunFinished tells other sums"),
+    "number": (e.SessionOpened, lambda v: changed(v, number=2), "a session's number"),
+    "role": (e.CheckStarted, lambda v: changed(v, validator="other"), "a check the plan does not have"),
+    "turn": (e.Evaluated, lambda v: changed(v, turn=99), "too many turns"),
+    "score": (e.Evaluated, lambda v: changed(v, score=2.0, samples=(0.1,)), "outside its samples"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(_PLANTED))
+def test_a_planted_breach_is_found(history: History, name: str) -> None:
+    """One changed field of one event breaks the law that speaks of it."""
+    kind, change, problem = _PLANTED[name]
+    laws = Laws()
+    tampered = _with(history, kind, change)
+    for at, event in tampered:
+        laws.take(at, event)
+        if laws.problems:
+            break
+    assert any(problem in line for line in laws.problems), laws.problems
+
+
+def _take_all(history: History) -> list[str]:
+    laws = Laws()
+    for at, event in history:
+        laws.take(at, event)
+    return laws.problems
+
+
+def test_events_after_the_end_are_found(history: History) -> None:
+    """A closed run stays closed."""
+    opened = next(event for _, event in history if isinstance(event, e.SessionOpened))
+    problems = _take_all([*history, (history[-1][0] + 1, changed(opened, number=2))])
+    assert any("SessionOpened after RunFinished" in line for line in problems) is _is_closed(history)
+
+
+def _is_closed(history: History) -> bool:
+    last = history[-1][1]
+    assert isinstance(last, e.RunFinished)
+    return last.status.is_closed
+
+
+def test_asking_again_for_an_answer_on_disk_is_found(history: History) -> None:
+    """A second CallStarted behind an answer breaks the law."""
+    index = next(i for i, (_, event) in enumerate(history) if isinstance(event, e.CallSucceeded))
+    at, succeeded = history[index]
+    assert isinstance(succeeded, e.CallSucceeded)
+    started = history[succeeded.call - 1][1]
+    assert isinstance(started, e.CallStarted)
+    again = changed(started, attempt=2, try_=2)
+    problems = _take_all([*history[: index + 1], (at, again)])
+    assert any("the answer is on disk already" in line for line in problems)
+
+
+def test_a_model_that_is_off_is_not_asked(history: History) -> None:
+    """After an authentication error the model is asked no more in the session."""
+    index = next(i for i, (_, event) in enumerate(history) if isinstance(event, e.CallSucceeded))
+    at, succeeded = history[index]
+    assert isinstance(succeeded, e.CallSucceeded)
+    kind, zero = ErrorKind.AUTHENTICATION, Usd.ZERO
+    failed = e.CallFailed(succeeded.call, kind, False, False, True, zero, zero, None, 401, None, 1)
+    started = history[succeeded.call - 1][1]
+    assert isinstance(started, e.CallStarted)
+    later = (at + 3600 * 10**6, changed(started, attempt=2, try_=2))
+    problems = _take_all([*history[:index], (at, failed), later])
+    assert any("is off for the session" in line for line in problems)
+
+
+def test_a_left_out_evaluation_is_found(history: History) -> None:
+    """Only critiques and revisions may be skipped."""
+    laws = Laws()
+    for at, event in history[:-1]:
+        laws.take(at, event)
+    laws.take(laws.at, e.StepSkipped("t1", Role.EVALUATOR, 1, "budget"))
+    assert any("is left out" in line for line in laws.problems)
+
+
+def test_an_unfinished_history_is_found(history: History) -> None:
+    """A history must end in RunFinished."""
+    assert any("the run has no end" in line for line in broken_laws(history[:-1]))
+
+
+def test_tampered_accounts_and_books_are_found() -> None:
+    """A changed total, a missing movement, a bill nobody logged: all are told."""
+    seed = next(s for s in range(100) if len(simulate(Scenario.draw(s)).accounts.get("org", [])) > 10)
+    report = simulate(Scenario.draw(seed))
+    assert broken_accounts(report.accounts, report.histories) == []
+    history = report.accounts["org"]
+    for index in range(2, len(history)):
+        assert broken_accounts({"org": [*history[:index], *history[index + 1 :]]}, report.histories)
+    books = report.world.vendor.books
+    assert broken_books(books, report.histories) == []
+    assert broken_books([*books, changed(books[0], run="nobody")], report.histories)
+    assert broken_books([*books, books[0]], report.histories)
+    answered = next(i for i, bill in enumerate(books) if bill.answers and bill.fault is None)
+    dearer = changed(books[answered], billed=books[answered].billed + _ONE, sent=10**9)
+    assert len(broken_books([*books[:answered], dearer, *books[answered + 1 :]], report.histories)) >= 2

@@ -1,0 +1,47 @@
+"""Runs one job on one rung as whoever starts it, and prints what came of it as JSON. Its argument says what."""
+
+import json
+import sys
+import time
+
+from orchestrator.engine.sandbox.job import Job
+from orchestrator.engine.sandbox.ladder import Ladder
+from orchestrator.engine.sandbox.process import run_job
+from orchestrator.engine.sandbox.rungs import Bwrap, Containment, Landlock, Plain
+from orchestrator.errors import SandboxError
+
+
+def main() -> None:
+    """Do what the argument says."""
+    asked = json.loads(sys.argv[1])
+    if asked == "survey":
+        found = {survey.rung.value: [survey.holds, survey.detail] for survey in Ladder().surveys()}
+        print(json.dumps(found))
+        return
+    containment: Containment | None = {"bwrap": Bwrap.find, "landlock": Landlock, "none": Plain}[asked["rung"]]()
+    assert containment is not None
+    argv = (sys.executable, "-I", "hostile.py", *asked["arguments"])
+    job = Job(argv, {"hostile.py": asked["source"].encode()}, tuple(asked["take"]), asked["seconds"], asked["loopback"])
+    began = time.monotonic()
+    try:
+        ran = run_job(containment, job)
+    except SandboxError as error:
+        print(json.dumps({"error": str(error)}))
+        return
+    taken = {name: content.decode("latin-1") for name, content in ran.files.items()}
+    print(
+        json.dumps(
+            {
+                "code": ran.code,
+                "output": ran.output,
+                "files": taken,
+                "ended": ran.ended,
+                "seconds": time.monotonic() - began,
+                "error": "",
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

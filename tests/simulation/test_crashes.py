@@ -1,0 +1,93 @@
+"""Killing the process: at every append of a run, and at every type of event."""
+
+import sys
+from functools import cache
+
+import pytest
+from attrs import evolve
+
+from orchestrator.events import TYPES, SessionLost, SessionOpened
+from orchestrator.testing.outcomes import same_outcome
+from orchestrator.testing.simulator import WHERE, CrashPoint, Report, Scenario, simulate
+from tests.simulation.plays import played, steady
+
+_heavy = pytest.mark.heavy
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize(
+    ("given", "faulty"),
+    [
+        pytest.param(True, False, id="given"),
+        pytest.param(False, True, id="decomposed-faulty"),
+        pytest.param(True, True, id="given-faulty", marks=_heavy),
+        pytest.param(False, False, id="decomposed", marks=_heavy),
+    ],
+)
+def test_a_run_killed_at_any_append_comes_to_the_same_end(given: bool, faulty: bool, where: str) -> None:
+    """Whatever append kills it, the resumed run ends like the one that was never killed, and asks nothing twice."""
+    scenario = steady(4, given=given, faulty=faulty)
+    whole = played(scenario)
+    expected, appends = whole.outcome("run-1"), whole.world.connection.appends
+    assert len(expected.tasks) == 5
+    assert any(task.checks for task in expected.tasks.values()) is given
+    assert appends > 30
+    lost_ever = 0
+    for append in range(1, appends + 1):
+        report = played(evolve(scenario, crashes=(CrashPoint(append, where),)))
+        assert report.crashes == 1
+        assert same_outcome(expected, report.outcome("run-1")) == [], f"killed {where} append {append}"
+        assert report.world.files == whole.world.files
+        lost_ever += _asks_only_the_lost_again(whole, report)
+        report.world.close()
+    assert lost_ever > 0 or where == "before"
+
+
+def _asks_only_the_lost_again(whole: Report, killed: Report) -> int:
+    """The vendor saw as many requests more as calls were in flight at the kill, at most; returns those."""
+    history = killed.histories["run-1"]
+    ended = [event.ended for _, event in history if isinstance(event, SessionOpened | SessionLost)]
+    lost = sum(map(len, ended))
+    assert killed.outcome("run-1").lost == lost
+    assert lost <= killed.world.scenario.settings.concurrency
+    more = len(killed.world.vendor.books) - len(whole.world.vendor.books)
+    assert 0 <= more <= lost
+    return lost
+
+
+_CHOICE = 2
+
+
+@cache
+def _seeds_with() -> dict[str, list[int]]:
+    """For every type of event a few seeds whose worlds write one."""
+    found: dict[str, list[int]] = {name: [] for name in TYPES}
+    for seed in range(2_000):
+        world = simulate(Scenario.draw(seed)).world
+        for (name,) in world.connection.inner.execute("SELECT DISTINCT type FROM events"):
+            found[name].append(seed)
+        world.close()
+        if all(len(seeds) >= _CHOICE for seeds in found.values()):
+            break
+    return {name: seeds[:_CHOICE] for name, seeds in found.items()}
+
+
+def test_a_crash_hits_every_type_of_event_before_inside_and_after() -> None:
+    """For every event the program writes there is a world that dies at it, in each of the three ways, and recovers."""
+    seeds = _seeds_with()
+    hits = {(name, where): _aim(seeds[name], name, where) for name in TYPES for where in WHERE}
+    for (name, where), seed in hits.items():
+        sys.stdout.write(f"{name} {where}: {'never' if seed is None else f'seed {seed}'}\n")
+    assert [pair for pair, seed in hits.items() if seed is None] == []
+
+
+def _aim(seeds: list[int], name: str, where: str) -> int | None:
+    """The seed whose world died as aimed at; another of its crashes may come in the way."""
+    for seed in seeds:
+        scenario = Scenario.draw(seed)
+        report = played(evolve(scenario, crashes=(*scenario.crashes, CrashPoint(1, where, name))))
+        hit = report.world.connection.hits[name, where]
+        report.world.close()
+        if hit:
+            return seed
+    return None

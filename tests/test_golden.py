@@ -1,0 +1,86 @@
+"""Old logs mean for ever what they meant when they were written."""
+
+import json
+from pathlib import Path
+
+import pytest
+from attrs import evolve as changed
+
+from orchestrator import events as e
+from orchestrator.decide import RULES
+from orchestrator.log import chain
+from orchestrator.replay import verify
+from orchestrator.testing.fingerprint import fingerprint
+from orchestrator.testing.simulator import sound_rank
+from tests import golden
+
+PATHS = sorted(golden.FOLDER.glob("*.jsonl"))
+
+
+def test_there_are_golden_logs_of_the_rules_in_force() -> None:
+    """Whoever raises the rules number adds logs under it; old ones stay."""
+    numbers = [golden.read(path).pins["rules"] for path in PATHS]
+    assert numbers.count(RULES) >= 3
+    assert set(numbers) == set(range(1, RULES + 1))
+
+
+def test_together_they_hold_every_event_of_a_run() -> None:
+    """Each class that a run's stream can hold occurs in one of them, rare ones too."""
+    held = {row["type"] for path in PATHS for row in golden.read(path).rows}
+    wanted = {name for name, cls in e.TYPES.items() if not issubclass(cls, e.AccountEvent)}
+    assert wanted - held == set()
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_golden_log_folds_to_what_it_always_did(path: Path) -> None:
+    """The digest of the folded state and of the decisions are the pinned ones."""
+    log = golden.read(path)
+    found = golden.pins_of(log.history(), log.pins["fields"])
+    assert found["state"] == log.pins["state"], "evolve folds an old log to another state"
+    assert found["decisions"] == log.pins["decisions"], "the file was changed, or the codec reads it differently"
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_golden_log_is_recomputed_decision_by_decision(path: Path) -> None:
+    """Under the rules of the log decide answers what it recorded; if it does not, RULES must be raised."""
+    log = golden.read(path)
+    found = verify(log.history(), lambda session: sound_rank())
+    assert [str(difference) for difference in found.differences] == [], "an answer changed: raise RULES in decide"
+    assert found.decisions >= 3
+    if log.pins["rules"] == RULES:
+        assert found.foreign == ()
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_golden_log_is_unbroken(path: Path) -> None:
+    """The stored rows are linked by the hashes they were stored with."""
+    previous = chain.GENESIS
+    for row in golden.read(path).rows:
+        previous = chain.link(
+            previous, row["stream"], row["version"], row["type"], row["schema"], row["at"], row["data"]
+        )
+        assert previous == row["hash"], f"version {row['version']}"
+
+
+def test_a_drifting_fold_would_be_noticed() -> None:
+    """Another state has another digest; a field gained later does not change it."""
+    log = golden.read(PATHS[0])
+    digest, fields = fingerprint({"a": {3, 1, 2}, "b": log.history()[0][1]})
+    assert digest == fingerprint({"b": log.history()[0][1], "a": {2, 3, 1}})[0]
+    event = log.history()[0][1]
+    assert isinstance(event, e.RunStarted)
+    assert fingerprint(changed(event, seed=event.seed + 1))[0] != fingerprint(event)[0]
+    without = {"RunStarted": [name for name in fields["RunStarted"] if name != "seed"]}
+    assert fingerprint(changed(event, seed=event.seed + 1), without)[0] == fingerprint(event, without)[0]
+
+
+def test_a_golden_log_is_never_written_over() -> None:
+    """Adding one of a name that exists is refused."""
+    first = PATHS[0]
+    name = first.stem.removeprefix(f"rules-{golden.read(first).pins['rules']}-")
+    before = first.read_text()
+    if golden.read(first).pins["rules"] == RULES:
+        with pytest.raises(FileExistsError):
+            golden.add(name, 0)
+    assert first.read_text() == before
+    assert json.loads(before.splitlines()[0])["state"]
