@@ -71,7 +71,8 @@ def _table(cls: type) -> Iterator[str]:
     yield "|---|---|---|"
     for attribute in fields(cls):
         annotation, text = documented[attribute.name]
-        yield f"| `{attribute.name}` | `{annotation.replace('|', chr(92) + '|')}` | {text.replace('|', chr(92) + '|')} |"
+        kind, about = annotation.replace("|", "\\|"), text.replace("|", "\\|")
+        yield f"| `{attribute.name}` | `{kind}` | {about} |"
     yield ""
 
 

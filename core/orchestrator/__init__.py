@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from orchestrator.models import Budget, Model, ProjectState, ProjectStatus, Task, TaskResult, TaskStatus, TaskType
     from orchestrator.orchestrator import DiskCache, Orchestrator, StateManager
-    from orchestrator.policy import EnforcementMode, Policy, PolicyHierarchy, PolicySet
+    from orchestrator.policy import EnforcementMode, JobSpec, ModelProfile, Policy, PolicyHierarchy, PolicySet
 
 _HOMES = {
     "Budget": "models",
     "DiskCache": "orchestrator",
     "EnforcementMode": "policy",
+    "JobSpec": "policy",
     "Model": "models",
+    "ModelProfile": "policy",
     "Orchestrator": "orchestrator",
     "Policy": "policy",
     "PolicyHierarchy": "policy",
@@ -33,7 +35,9 @@ __all__ = [
     "Budget",
     "DiskCache",
     "EnforcementMode",
+    "JobSpec",
     "Model",
+    "ModelProfile",
     "Orchestrator",
     "Policy",
     "PolicyHierarchy",

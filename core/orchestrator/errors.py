@@ -141,6 +141,10 @@ class OutputError(OrchestrateError):
     exit_code = 2
 
 
+class SandboxError(OrchestrateError):
+    """A command could not be run contained; nothing is known about what it would have done."""
+
+
 class ErrorKind(StrEnum):
     """What went wrong with a call, as far as any decision depends on it."""
 

@@ -438,6 +438,8 @@ class Validated(Outcome):
     details: str | None
     """Digest of what it said."""
     latency: int
+    sandbox: str | None = None
+    """The way in which what it ran was contained: ``bwrap``, ``landlock``, ``none``; None where it ran nothing."""
 
 
 @frozen

@@ -4,11 +4,14 @@ import time
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from attrs import Factory, define, field, frozen
 
 from orchestrator.money import Price, Usd
+
+if TYPE_CHECKING:
+    from orchestrator.policy import ModelProfile
 
 
 class TaskType(StrEnum):
@@ -157,6 +160,55 @@ ROUTING_TABLE: Final[Mapping[TaskType, tuple[str, ...]]] = MappingProxyType(
 )
 """Which slots are asked for which type of task, in order (the specification's table "Model Routing")."""
 
+COST_TABLE: Final[Mapping[Model, Mapping[str, float]]] = MappingProxyType(
+    {
+        Model(slot): MappingProxyType({"input": read, "output": written})
+        for slot, read, written in (
+            ("deepseek-chat", 0.27, 1.10),
+            ("moonshot-v1", 0.14, 0.56),
+            ("gemini-2.5-flash", 0.15, 0.60),
+            ("gpt-4o-mini", 0.15, 0.60),
+            ("claude-haiku", 0.80, 4.00),
+            ("deepseek-reasoner", 0.55, 2.19),
+            ("gemini-2.5-pro", 1.25, 10.00),
+            ("gpt-4o", 2.50, 10.00),
+            ("claude-sonnet", 3.00, 15.00),
+            ("claude-opus", 15.00, 75.00),
+            ("minimax-3", 0.50, 1.50),
+            ("glm-4", 1.00, 3.50),
+        )
+    }
+)
+"""US dollars per million tokens by slot, as the specification lists them: for forecasts. Runs use real prices."""
+
+_SLOT_VENDORS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "deepseek": "deepseek",
+        "moonshot": "kimi",
+        "gemini": "google",
+        "gpt": "openai",
+        "claude": "anthropic",
+        "minimax": "minimax",
+        "glm": "zhipu",
+    }
+)
+
+
+def build_default_profiles() -> "dict[Model, ModelProfile]":
+    """A profile for every slot of the specification, at its prices; nothing is loaded and nothing was measured."""
+    from orchestrator.policy import ModelProfile  # policy stands beside this module and uses it
+
+    return {
+        model: ModelProfile(
+            model=model,
+            provider=_SLOT_VENDORS[model.partition("-")[0]],
+            cost_per_1m_input=prices["input"],
+            cost_per_1m_output=prices["output"],
+        )
+        for model, prices in COST_TABLE.items()
+    }
+
+
 MAX_TOKENS: Final[Mapping[TaskType, int]] = MappingProxyType(
     {
         TaskType.CODE_GEN: 8192,
@@ -276,6 +328,10 @@ class PlannedTask:
     validators: tuple[str, ...] = ()
     schema: str | None = None
     """Digest of a JSON Schema for the ``json_schema`` validator."""
+    tests: str | None = None
+    """Digest of the tests that the ``pytest`` validator runs against the output."""
+    path: str | None = None
+    """Digest of the file's name that the user wants; a folder's where it ends in ``/``."""
 
 
 @define

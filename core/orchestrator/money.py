@@ -15,6 +15,8 @@ from attrs import field, frozen
 NANO = 1_000_000_000
 _MILLION = 1_000_000
 _LOWEST_EXPONENT = -60  # what is written with more places would build gigantic integers
+_MINUTE = 60_000_000  # in microseconds
+_MINUTES_A_DAY = 24 * 60
 _LARGEST = 2**62  # what a signed 64-bit column holds, with room for a sum
 
 
@@ -130,7 +132,7 @@ class Usage:
 
 
 @frozen
-class Price:
+class Lanes:
     """US dollars per million tokens, by lane. A lane left out costs what ``input`` or ``output`` costs."""
 
     input: Usd
@@ -158,34 +160,95 @@ class Price:
             raise ValueError("a price cannot be negative")
 
     @property
-    def blended(self) -> Usd:
-        """(3 × input + output) / 4, per million tokens."""
-        return Usd((3 * self.input.nano + self.output.nano) // 4)
+    def dearest_input(self) -> int:
+        """Nano-dollars per million tokens of the dearest lane a token read can count in."""
+        return max(self.input.nano, self.cached_input.nano, self.cache_write.nano)
 
-    def cost(self, usage: Usage) -> Usd:
-        """What this usage costs: lanes summed exactly, rounded up once to a nano-dollar."""
-        total = (
+    @property
+    def dearest_output(self) -> int:
+        """Nano-dollars per million tokens of the dearest lane a generated token can count in."""
+        return max(self.output.nano, self.reasoning.nano)
+
+    def total(self, usage: Usage) -> int:
+        """What this usage costs, in millionths of a nano-dollar: an exact sum over the lanes."""
+        return (
             usage.input * self.input.nano
             + usage.cached_input * self.cached_input.nano
             + usage.cache_write * self.cache_write.nano
             + usage.output * self.output.nano
             + usage.reasoning * self.reasoning.nano
         )
+
+
+@frozen
+class Rate(Lanes):
+    """Lanes that hold in place of the usual ones while all of the conditions are met."""
+
+    over: int = 0
+    """More tokens were read than this; then every token of the call is charged so."""
+    since: int | None = None
+    """From this moment on, in microseconds UTC."""
+    hours: tuple[int, ...] = ()
+    """(start, end) in minutes of the UTC day, the end excluded; a start after the end spans midnight."""
+
+    def holds(self, input_tokens: int, at: int | None) -> bool:
+        """Whether a call that read this many tokens and ended ``at`` is charged so; None: whether it can be."""
+        if self.over and input_tokens <= self.over:
+            return False
+        if at is None:
+            return True
+        if self.since is not None and at < self.since:
+            return False
+        if not self.hours:
+            return True
+        start, end = self.hours
+        minute = at // _MINUTE % _MINUTES_A_DAY
+        return start <= minute < end if start <= end else minute >= start or minute < end
+
+
+@frozen
+class Price(Lanes):
+    """What a model's tokens cost. Of its rates that hold for a call, the last one counts."""
+
+    rates: tuple[Rate, ...] = ()
+
+    @property
+    def blended(self) -> Usd:
+        """(3 × input + output) / 4, per million tokens, of the usual lanes."""
+        return Usd((3 * self.input.nano + self.output.nano) // 4)
+
+    def cost(self, usage: Usage, at: int | None = None) -> Usd:
+        """What this usage costs: lanes summed exactly, rounded up once to a nano-dollar.
+
+        Args:
+            usage: the tokens by lane.
+            at: when the call ended, in microseconds UTC; None: the dearest moment.
+        """
+        holding = [rate for rate in self.rates if rate.holds(usage.input_tokens, at)]
+        if at is None:
+            total = max(lanes.total(usage) for lanes in (self, *holding))
+        else:
+            total = (holding[-1] if holding else self).total(usage)
         return Usd(-(-total // _MILLION))
 
     def bound(self, input_tokens: int, output_tokens: int) -> Usd:
-        """The most a call of at most this many tokens can cost: every token in its dearest lane."""
-        dearest_in = max(self.input.nano, self.cached_input.nano, self.cache_write.nano)
-        dearest_out = max(self.output.nano, self.reasoning.nano)
-        total = input_tokens * dearest_in + output_tokens * dearest_out
+        """The most a call of at most this many tokens can cost: every token in its dearest lane, tier and hour."""
+        total = max(
+            input_tokens * lanes.dearest_input + output_tokens * lanes.dearest_output
+            for lanes in self._possible(input_tokens)
+        )
         return Usd(-(-total // _MILLION))
 
     def affordable_output(self, input_tokens: int, amount: Usd) -> int:
         """The largest number of output tokens whose bound, with this input, is within ``amount``; may be negative."""
-        dearest_out = max(self.output.nano, self.reasoning.nano)
-        left = amount.nano * _MILLION - input_tokens * max(
-            self.input.nano, self.cached_input.nano, self.cache_write.nano
-        )
-        if dearest_out == 0:
-            return _MILLION if left >= 0 else -1
-        return left // dearest_out
+        return min(_affordable(lanes, input_tokens, amount) for lanes in self._possible(input_tokens))
+
+    def _possible(self, input_tokens: int) -> tuple[Lanes, ...]:
+        return (self, *(rate for rate in self.rates if rate.holds(input_tokens, None)))
+
+
+def _affordable(lanes: Lanes, input_tokens: int, amount: Usd) -> int:
+    left = amount.nano * _MILLION - input_tokens * lanes.dearest_input
+    if lanes.dearest_output == 0:
+        return _MILLION if left >= 0 else -1
+    return left // lanes.dearest_output

@@ -1,17 +1,32 @@
 """The front door for Python: ``Orchestrator(budget=…).run_project(…)``."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from orchestrator.engine.environment import data_folder
 from orchestrator.engine.results import project_state
 from orchestrator.engine.runs import Watchers, Workspace
+from orchestrator.errors import SpecError
 from orchestrator.models import Budget, ProjectState
+from orchestrator.optimization import PluginBackend
+from orchestrator.policy import JobSpec
+from orchestrator.policy_dsl import with_policies
 from orchestrator.spec import Spec, spec_from
+from orchestrator.spi import Backend
+
+if TYPE_CHECKING:
+    from orchestrator.cost import BudgetHierarchy, CostPredictor
+    from orchestrator.engine.loop import Loop
+    from orchestrator.engine.session import Session
+    from orchestrator.events import Event
+    from orchestrator.hooks import EventType, Hook, Hooked, HookRegistry
+
+_LONGEST_NAME = 200  # of any name in a spec
 
 
 def _path(value: str | os.PathLike[str] | None) -> Path | None:
@@ -41,6 +56,8 @@ class Orchestrator:
         state_manager: names the data folder.
         max_concurrency: calls in flight at once.
         output_dir: where the results are written; None: nowhere, they are in the returned state.
+        budget_hierarchy: caps over all runs of the data folder; None: those that stand there already.
+        cost_predictor: learns from every call what it cost.
         fields: further keys of the spec file, such as ``providers``, ``models``, ``tasks`` or ``policies``.
     """
 
@@ -52,6 +69,8 @@ class Orchestrator:
         max_concurrency: int = 3,
         *,
         output_dir: str | os.PathLike[str] | None = None,
+        budget_hierarchy: "BudgetHierarchy | None" = None,
+        cost_predictor: "CostPredictor | None" = None,
         **fields: Any,
     ) -> None:
         self.budget = Budget() if budget is None else budget
@@ -60,6 +79,40 @@ class Orchestrator:
         self.max_concurrency = max_concurrency
         self._output = _path(output_dir)
         self._fields: Mapping[str, Any] = fields
+        self.budget_hierarchy = budget_hierarchy
+        self.cost_predictor = cost_predictor
+        self._backend: Backend | None = None
+        self._hooks: HookRegistry | None = None
+
+    def add_hook(self, event_type: "EventType", callback: "Hook") -> None:
+        """Have a function called whenever something happens in a run of this orchestrator; see ``orchestrator.hooks``.
+
+        It is called with keyword arguments, after what it hears of is durable, once, from a thread of its own. What
+        it raises is logged; if it hangs, the run goes on without it.
+
+        Raises:
+            ValueError: there is no such event type.
+        """
+        from orchestrator.hooks import HookRegistry
+
+        if self._hooks is None:
+            self._hooks = HookRegistry()
+        self._hooks.add(event_type, callback)
+
+    def set_optimization_backend(self, backend: Backend) -> None:
+        """Let a backend rank all candidates in the runs that start or go on from now on.
+
+        Those of ``orchestrator.optimization`` stand for plugins and are recorded as such. Any other object is recorded
+        by its qualified name: its decisions cannot be computed again, and its runs go on only where it is set, too.
+
+        Raises:
+            SpecError: it is no object with a method ``rank``.
+        """
+        if isinstance(backend, type):
+            raise SpecError([f"set_optimization_backend: pass an object, {backend.__name__}(…), not the class"])
+        if not callable(getattr(backend, "rank", None)):
+            raise SpecError([f"set_optimization_backend: a {type(backend).__name__} has no method `rank`"])
+        self._backend = backend
 
     async def run_project(self, project_description: str, success_criteria: str, project_id: str = "") -> ProjectState:
         """Run a project to its end, or go on with the one of this id.
@@ -67,26 +120,98 @@ class Orchestrator:
         Raises:
             SpecError: an argument makes no sense.
             NoProviderError: there is neither key nor address nor script.
+            ValueError: the budget exceeds what an account of the ``budget_hierarchy`` has left.
             OrchestrateError: see ``orchestrator.errors``.
         """
-        spec = self._spec(project_description, success_criteria, project_id)
+        given = {"project_id": project_id} if project_id else {}
+        return await self._run(self._spec(project_description, success_criteria, self.budget, given), self.budget)
+
+    async def run_job(self, job: JobSpec) -> ProjectState:
+        """Run a job within its own budget and those of its team, its job id and the organisation.
+
+        Raises:
+            ValueError: the job's budget exceeds what an account has left; nothing is recorded of the run then.
+            OrchestrateError: as for ``run_project``.
+        """
+        budget = self.budget if job.budget is None else job.budget
+        named = {"project_id": job.project_id, "team": job.team, "job_id": job.job_id}
+        given: dict[str, Any] = {name: value for name, value in named.items() if value}
+        if job.quality_targets:
+            given["quality_targets"] = {**self._fields.get("quality_targets", {}), **job.quality_targets}
+        if job.policies.policies:
+            given["policies"] = (*self._fields.get("policies", ()), *job.policies.policies)
+        return await self._run(self._spec(job.project_description, job.success_criteria, budget, given), budget)
+
+    async def _run(self, spec: Spec, budget: Budget) -> ProjectState:
+        hierarchy = self.budget_hierarchy
+        caps = None if hierarchy is None else hierarchy.caps_for(spec.team or "", spec.job_id or "")
         workspace = Workspace.open(data_folder(self.state_manager.path, os.environ))
+        watch = _Watch(workspace, self._hooks, self.cost_predictor)
+        watchers = Watchers(observers=[watch.observe], on_session=watch.begin)
         try:
-            outcome = await workspace.start(spec, output=self._output, watchers=Watchers())
-            return project_state(outcome.state, outcome.run, outcome.head, outcome.texts.get, self.budget)
+            workspace.backend = None if isinstance(self._backend, PluginBackend) else self._backend
+            bound = with_policies(spec, loader_for=workspace.catalogue.loader_for_suffix)
+            outcome = await workspace.start(bound, output=self._output, watchers=watchers, caps=caps)
+            return project_state(outcome.state, outcome.run, outcome.head, outcome.texts.get, budget)
         finally:
+            await watch.end()
             workspace.close()
 
-    def _spec(self, project: str, criteria: str, project_id: str) -> Spec:
-        return spec_from(
-            project,
-            criteria,
-            budget_usd=self.budget.max_usd,
-            time_seconds=self.budget.max_time_seconds,
-            concurrency=self.max_concurrency,
-            **({"project_id": project_id} if project_id else {}),
-            **self._fields,
-        )
+    def _spec(self, project: str, criteria: str, budget: Budget, given: Mapping[str, Any]) -> Spec:
+        fields = {
+            "budget_usd": budget.max_usd,
+            "time_seconds": budget.max_time_seconds,
+            "concurrency": self.max_concurrency,
+        }
+        spec = spec_from(project, criteria, **{**self._fields, **fields, **given})
+        return spec if self._backend is None else with_backend(spec, self._backend)
+
+
+def with_backend(spec: Spec, backend: Backend) -> Spec:
+    """The spec with a backend named: a plugin with its parameters, anything else by its qualified name."""
+    if isinstance(backend, PluginBackend):
+        name, parameters = backend.name, backend.parameters
+    else:
+        name, parameters = f"{type(backend).__module__}.{type(backend).__qualname__}"[:_LONGEST_NAME], {}
+    return evolve(spec, routing=evolve(spec.routing, backend=name, parameters=parameters))
+
+
+class _Watch:
+    """Brings a run's committed events to the hooks and to the predictor of its orchestrator."""
+
+    def __init__(self, workspace: Workspace, hooks: "HookRegistry | None", predictor: "CostPredictor | None") -> None:
+        self._workspace = workspace
+        self._hooks = hooks
+        self._predictor = predictor
+        self._hooked: Hooked | None = None
+        self._observers: list[Callable[[int, int, Event], None]] = []
+
+    def begin(self, session: "Session", loop: "Loop") -> None:
+        """Take the session before its first step: what the run's history says is known, and told to nobody."""
+        if self._hooks is None and self._predictor is None:
+            return
+        history = [(record.version, record.event) for record in self._workspace.log.read(session.stream.run)]
+        if self._hooks is not None:
+            from orchestrator.hooks import Hooked
+
+            self._hooked = Hooked(self._hooks, session.stream.texts.get, history)
+            self._hooked.start()
+            self._observers.append(self._hooked.observe)
+        if self._predictor is not None:
+            from orchestrator.cost import CostRecorder
+
+            self._observers.append(CostRecorder(self._predictor, history).observe)
+
+    def observe(self, version: int, at: int, event: "Event") -> None:
+        """Pass a committed event on; one observer's error is not another's."""
+        for observer in self._observers:
+            with suppress(Exception):
+                observer(version, at, event)
+
+    async def end(self) -> None:
+        """Let the hooks finish."""
+        if self._hooked is not None:
+            await self._hooked.finish()
 
 
 __all__: Sequence[str] = ["DiskCache", "Orchestrator", "StateManager"]

@@ -1,9 +1,11 @@
-"""Policies: who may be asked. Plain values; ``decide`` applies them, ``policy_dsl`` reads them from files."""
+"""Policies: who may be asked, and what a job is. Plain values; ``decide`` applies them, ``policy_dsl`` reads files."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
-from attrs import Factory, field, frozen
+from attrs import Factory, define, field, frozen
+
+from orchestrator.models import Budget, Model, TaskType
 
 
 class EnforcementMode(StrEnum):
@@ -83,3 +85,47 @@ class PolicyHierarchy:
             job=joined(self.job, other.job),
             node=joined(self.node, other.node),
         )
+
+
+@define
+class ModelProfile:
+    """What a forecast assumes of a model: prices per million tokens, and telemetry that begins with priors."""
+
+    model: Model
+    provider: str
+    cost_per_1m_input: float
+    """US dollars per million tokens read."""
+    cost_per_1m_output: float
+    """US dollars per million tokens written."""
+    quality_score: float = 0.8
+    trust_factor: float = 1.0
+    latency_avg_ms: float = 2000.0
+    latency_p95_ms: float = 5000.0
+    success_rate: float = 1.0
+    cost_avg_usd: float = 0.0
+    """0.0 where nothing was measured."""
+    calls_total: int = 0
+    validator_failures_total: int = 0
+
+
+def _set(value: "PolicySet | Iterable[Policy]") -> PolicySet:
+    return value if isinstance(value, PolicySet) else PolicySet(tuple(value))
+
+
+@frozen(kw_only=True)
+class JobSpec:
+    """One job for ``Orchestrator.run_job``: a project, its budget, and who pays for it."""
+
+    project_description: str
+    success_criteria: str
+    budget: Budget | None = None
+    """None: that of the orchestrator."""
+    team: str = ""
+    """Whose budget and policies bind the job."""
+    job_id: str = ""
+    """Its name in budgets and policies; several runs may belong to one job."""
+    project_id: str = ""
+    """The run's id; empty: a new one each time."""
+    policies: PolicySet = field(default=PolicySet(), converter=_set)
+    quality_targets: Mapping[TaskType, float] = Factory(dict)
+    """The score at which a task of a type is good enough."""

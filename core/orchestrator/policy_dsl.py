@@ -1,6 +1,6 @@
-"""Policies in files: one file holds those of the organisation, of teams and of jobs.
+"""Policies in files, and what contradicts itself in them.
 
-::
+One file holds the policies of the organisation, of teams and of jobs::
 
     global:                       # or: org
       - {name: gdpr, allow_training_on_output: false}
@@ -10,32 +10,81 @@
       job_001: [{name: fast, max_latency_ms: 5000}]
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from attrs import evolve, frozen
 
 from orchestrator.documents import Address, LineOf, read_text
 from orchestrator.errors import OrchestrateError, SpecError
-from orchestrator.policy import Policy, PolicyHierarchy
+from orchestrator.models import SLOT_ALIASES
+from orchestrator.policy import Policy, PolicyHierarchy, PolicySet
+from orchestrator.spec import Spec
 from orchestrator.spec.kinds import NAME, Place, Refused, described, suggestion
 from orchestrator.spec.reading import parse_policies
 from orchestrator.spec.vocabulary import POLICIES
 from orchestrator.spi import Loader
 
-__all__ = ["PolicyFileError", "load_policy_file", "parse_hierarchy", "parse_policies"]
+__all__ = [
+    "AnalysisReport",
+    "PolicyAnalyzer",
+    "PolicyFile",
+    "PolicyFileError",
+    "load_policy_file",
+    "parse_hierarchy",
+    "parse_policies",
+    "read_policy_file",
+    "with_policies",
+]
 
 _LEVELS = ("global", "org", "team", "job")
+
+LoaderFor = Callable[[str], Loader]
+"""Gives the loader for a file name's ending such as ``.yaml``."""
 
 
 class PolicyFileError(SpecError, ValueError):
     """A policy file cannot be used; a ValueError too, as the specification has it."""
 
 
-def load_policy_file(path: Path | str, loader_for: Callable[[str], Loader] | None = None) -> PolicyHierarchy:
+@frozen
+class PolicyFile:
+    """The policies of one file, and where each stands."""
+
+    source: str
+    hierarchy: PolicyHierarchy
+    lines: Mapping[Address, int]
+
+    def place(self, *address: str | int) -> str:
+        """``FILE:LINE`` of an address such as ``("team", "eng", 0)``, ``FILE`` where the line is not known."""
+        line = self.lines.get(address)
+        return self.source if line is None else f"{self.source}:{line}"
+
+    def places(self, level: str, name: str = "") -> tuple[str, ...]:
+        """Where the policies of a level (``org``, ``team``, ``job``) stand, in the order the hierarchy has them."""
+        if level != "org":
+            count = len(getattr(self.hierarchy, level).get(name, ()))
+            return tuple(self.place(level, name, number) for number in range(count))
+        under = {key: sum(1 for at in self.lines if len(at) == 2 and at[0] == key) for key in ("global", "org")}
+        found = [self.place(key, number) for key, count in under.items() for number in range(count)]
+        return tuple(found) if len(found) == len(self.hierarchy.org) else (self.source,) * len(self.hierarchy.org)
+
+
+def load_policy_file(path: Path | str, loader_for: LoaderFor | None = None) -> PolicyHierarchy:
     """The policies in a file.
 
-    ``loader_for`` gives the loader for a file name's ending such as ``.yaml``; without it the installed policy loader
-    plugins are asked.
+    Without ``loader_for`` the installed policy loader plugins are asked.
+
+    Raises:
+        PolicyFileError: nobody reads such files, or the content cannot be used; all problems together.
+    """
+    return read_policy_file(path, loader_for).hierarchy
+
+
+def read_policy_file(path: Path | str, loader_for: LoaderFor | None = None) -> PolicyFile:
+    """The policies in a file with their lines; see ``load_policy_file``.
 
     Raises:
         PolicyFileError: nobody reads such files, or the content cannot be used; all problems together.
@@ -49,7 +98,7 @@ def load_policy_file(path: Path | str, loader_for: Callable[[str], Loader] | Non
         raise PolicyFileError([f"{source}:1: {reason}; write policies in a .yaml, .yml or .json file"]) from error
     try:
         value, lines = _loaded(loader, read_text(path), source)
-        return parse_hierarchy(value, source, lines.get)
+        return PolicyFile(source, parse_hierarchy(value, source, lines.get), lines)
     except SpecError as error:
         raise PolicyFileError(error.problems) from error
 
@@ -119,3 +168,115 @@ def _groups(value: Any, place: Place) -> dict[str, tuple[Policy, ...]]:
         except Refused:
             continue
     return groups
+
+
+# ── binding files to a run ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def with_policies(spec: Spec, files: Iterable[Path] = (), loader_for: LoaderFor | None = None) -> Spec:
+    """The spec with the policies that bind it from files and from its ``policy_files``, before its own.
+
+    They are those of the organisation, of the spec's team and of its job. A team's or a job's binds nobody who names
+    neither: then the file is refused, because its author expects it to bind.
+
+    Raises:
+        SpecError: a file cannot be used, or has levels to which the spec does not say where it belongs.
+    """
+    policies: list[Policy] = []
+    for path in (*files, *(Path(spec.folder) / name for name in spec.policy_files)):
+        hierarchy = load_policy_file(path, loader_for)
+        _refuse_unbound(path, hierarchy, spec)
+        policies.extend(hierarchy.policies_for(team=spec.team or "", job_id=spec.job_id or "").policies)
+    return evolve(spec, policies=(*policies, *spec.policies), policy_files=())
+
+
+def _refuse_unbound(path: Path, hierarchy: PolicyHierarchy, spec: Spec) -> None:
+    levels = (
+        ("team", hierarchy.team, spec.team, "team: NAME"),
+        ("job", hierarchy.job, spec.job_id, "job_id: NAME"),
+    )
+    unbound = [(level, key) for level, policies, name, key in levels if policies and not name]
+    if unbound:
+        names = " and ".join(f"{level}:" for level, _ in unbound)
+        keys = " and ".join(key for _, key in unbound)
+        raise SpecError([f"{path}: the spec does not say which policies under {names} bind it; give it {keys}"])
+
+
+# ── contradictions ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@frozen
+class AnalysisReport:
+    """What is wrong with a set of policies: lines for people, with ``FILE:LINE`` in front where it is known."""
+
+    errors: tuple[str, ...] = ()
+    """A policy contradicts itself: it allows nobody."""
+    warnings: tuple[str, ...] = ()
+    """Two policies leave nobody together."""
+    info: tuple[str, ...] = ()
+    """What no policy restricts."""
+
+    def is_clean(self) -> bool:
+        """Whether there are neither errors nor warnings."""
+        return not self.errors and not self.warnings
+
+
+_LISTS: Final = ("allowed_providers", "allowed_models", "allowed_regions")
+_PAIRS: Final = (("allowed_providers", "blocked_providers", "provider"), ("allowed_models", "blocked_models", "model"))
+_WANTED: Final = (
+    ("max_cost_per_task_usd", "no policy caps the cost of a task (max_cost_per_task_usd)"),
+    ("max_latency_ms", "no policy bounds latency (max_latency_ms)"),
+)
+
+
+class PolicyAnalyzer:
+    """Finds contradictions in policies before anything runs."""
+
+    @staticmethod
+    def analyze(policies: PolicySet | Iterable[Policy], places: Sequence[str] = ()) -> AnalysisReport:
+        """What is wrong with policies that bind together.
+
+        Args:
+            policies: all that bind one run.
+            places: where each of them stands, such as ``policies.yaml:4``, in the same order; may be left out.
+        """
+        found = policies.policies if isinstance(policies, PolicySet) else tuple(policies)
+        starts = [f"{place}: " for place in places] if places else [""] * len(found)
+        located = list(zip(starts, found, strict=True))
+        return AnalysisReport(
+            errors=tuple(start + text for start, policy in located for text in _contradictions(policy)),
+            warnings=tuple(
+                start + text for (_, one), (start, other) in combinations(located, 2) for text in _disjoint(one, other)
+            ),
+            info=tuple(text for name, text in _WANTED if all(getattr(policy, name, None) is None for policy in found)),
+        )
+
+
+def _contradictions(policy: Policy) -> Iterable[str]:
+    for name in _LISTS:
+        if getattr(policy, name) == ():
+            yield f"policy {policy.name!r}: {name} is empty: it allows nobody; leave it out, or name some"
+    for allowed, blocked, what in _PAIRS:
+        both = sorted(_names(policy, allowed) & _names(policy, blocked))
+        if both:
+            yield f"policy {policy.name!r}: {what} {_listed(both)} is both allowed and blocked"
+
+
+def _disjoint(one: Policy, other: Policy) -> Iterable[str]:
+    for name in _LISTS:
+        ours, theirs = _names(one, name), _names(other, name)
+        if ours and theirs and not ours & theirs:
+            yield (
+                f"policies {one.name!r} and {other.name!r}: their {name} have nothing in common: "
+                f"{_listed(sorted(ours))} against {_listed(sorted(theirs))}"
+            )
+
+
+def _names(policy: Policy, name: str) -> set[str]:
+    """The names in a list, as they are compared: providers without case, models by their slot."""
+    values = getattr(policy, name) or ()
+    return {value.lower() if "providers" in name else SLOT_ALIASES.get(value, value) for value in values}
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))

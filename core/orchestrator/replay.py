@@ -72,8 +72,10 @@ def verify(history: Iterable[tuple[int, e.Event]], rank_of: RankOf) -> Verificat
     """Compute every decision of a run's history (pairs of at and event, from the beginning) again."""
     check = _Check(rank_of)
     for at, event in history:
-        check.take(at, event)
-    check.end_step()
+        if not check.take(at, event):
+            break
+    else:
+        check.end_step()
     return Verification(check.decisions, tuple(check.differences), tuple(check.foreign), tuple(check.not_recomputable))
 
 
@@ -88,17 +90,22 @@ class _Check:
         self.not_recomputable: list[int] = []
         self._last: e.Event | None = None
 
-    def take(self, at: int, event: e.Event) -> None:
-        """Fold one event; a decision is computed first."""
+    def take(self, at: int, event: e.Event) -> bool:
+        """Fold one event; a decision is computed first. Returns False where it does not fit what stands before it."""
         if at != self.state.at:
             self.end_step()
         recorded = _as_decided(event)
         if recorded is not None:
             self._compare(at, recorded)
-        evolve(self.state, at, event)
+        try:
+            evolve(self.state, at, event)
+        except Exception as error:  # a history that was tampered with: nothing after this can be judged
+            self._report(Difference(self.state.version, type(event).__name__, f"nothing it could follow ({error})"))
+            return False
         if isinstance(event, e.SessionOpened):
             self.rank = self.rank_of(event)
         self._last = event
+        return True
 
     def end_step(self) -> None:
         """At the end of a step decide waits, unless an account was asked: then the next step follows."""

@@ -49,6 +49,15 @@ class MissingTool(StrEnum):
     FAIL = "fail"
 
 
+class SandboxChoice(StrEnum):
+    """How checks that run code are contained: the best way that holds on the machine, or one by name."""
+
+    AUTO = "auto"
+    BWRAP = "bwrap"
+    LANDLOCK = "landlock"
+    NONE = "none"
+
+
 @frozen
 class Evaluation:
     """How an output is scored."""

@@ -12,15 +12,19 @@ A plugin is a module named by an entry point. It implements one hook with ``hook
         return shouting
 """
 
+import os
+import shutil
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pluggy
-from attrs import frozen
+from attrs import Factory, frozen
 
-from orchestrator.errors import Billed, ErrorKind, ProviderError, SpecError
+from orchestrator.errors import Billed, ErrorKind, ProviderError, SandboxError, SpecError
 from orchestrator.models import Finish, ModelInfo, Role, TaskType, Verdict
-from orchestrator.money import Price, Usage, Usd
+from orchestrator.money import Price, Rate, Usage, Usd
 from orchestrator.policy import EnforcementMode, Policy, PolicyHierarchy, PolicySet
 
 if TYPE_CHECKING:
@@ -48,11 +52,15 @@ __all__ = [
     "Provider",
     "ProviderConfig",
     "ProviderError",
+    "Ran",
     "Ranked",
+    "Rate",
     "Reply",
     "Request",
     "Role",
     "RoutingCandidate",
+    "Run",
+    "SandboxError",
     "SpecError",
     "TaskType",
     "Usage",
@@ -60,6 +68,7 @@ __all__ = [
     "Validator",
     "ValidatorContext",
     "Verdict",
+    "find_tool",
     "hookimpl",
     "hookspec",
 ]
@@ -198,6 +207,66 @@ class Candidate:
     """The answer without the code fence around it: what would be written to a file."""
     schema: Mapping[str, Any] | None = None
     """The task's JSON Schema, where it has one."""
+    files: Mapping[str, str] = Factory(dict)
+    """The files the answer amounts to, by relative name: one or, where the answer names them, several."""
+    tests: str | None = None
+    """The tests the plan has for the task, as the text of a Python module for pytest."""
+
+
+@frozen
+class Ran:
+    """How a command in the sandbox ended. All of it may have been made up by the code that ran."""
+
+    code: int | None
+    """Its exit status, a signal as a negative number; None where it was ended from outside."""
+    output: str
+    """The first 64 KiB of what it wrote to its standard output and error."""
+    files: Mapping[str, bytes] = Factory(dict)
+    """Those of the wanted files that are there as regular files."""
+    ended: str = ""
+    """Why it was ended from outside: ``time``, ``disk`` or ``stopped``."""
+    seconds: float = 0.0
+
+
+class Run(Protocol):
+    """Runs a command in the sandbox: no network, no key, no file of the user's, nothing that outlives it."""
+
+    def __call__(
+        self,
+        argv: Sequence[str],
+        files: Mapping[str, bytes],
+        *,
+        take: Sequence[str] = (),
+        seconds: float | None = None,
+        executes: bool = True,
+    ) -> Ran:
+        """Run ``argv`` (an absolute path first) in an empty folder that holds ``files``; blocks.
+
+        ``take`` are names of files wanted afterwards, ``seconds`` its deadline (at most the check's). ``executes``
+        False says that the command only reads what a model wrote: then it may run where there is no sandbox.
+
+        Raises:
+            SandboxError: there is no sandbox to run it in. Let it through: the verdict is then *unknown*.
+        """
+
+
+def _no_sandbox(
+    argv: Sequence[str],
+    files: Mapping[str, bytes],
+    *,
+    take: Sequence[str] = (),
+    seconds: float | None = None,
+    executes: bool = True,
+) -> Ran:
+    raise SandboxError("this check was started without a sandbox")
+
+
+def find_tool(name: str) -> str | None:
+    """The absolute path of an installed program: beside the running interpreter, else on ``PATH``."""
+    beside = Path(sys.executable).parent / name
+    if beside.is_file() and os.access(beside, os.X_OK):
+        return str(beside)
+    return shutil.which(name)
 
 
 @frozen
@@ -206,6 +275,12 @@ class ValidatorContext:
 
     timeout: float = 30.0
     """Seconds after which its verdict no longer counts."""
+    run: Run = _no_sandbox
+    """Runs a command in the sandbox."""
+    settings: Mapping[str, Any] = Factory(dict)
+    """What the spec says under ``validators.settings`` and the validator's name."""
+    tool: Callable[[str], str | None] = find_tool
+    """The absolute path of an installed program, or None."""
 
 
 @frozen
@@ -229,6 +304,11 @@ class Finding:
     def skipped(cls, details: str) -> "Finding":
         """The tool is absent."""
         return cls(Verdict.SKIPPED, details)
+
+    @classmethod
+    def unknown(cls, details: str) -> "Finding":
+        """The check could not be made; neither a pass nor a failure."""
+        return cls(Verdict.UNKNOWN, details)
 
 
 Validator = Callable[[Candidate, ValidatorContext], Finding]

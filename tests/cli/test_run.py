@@ -349,13 +349,13 @@ def test_a_hard_policy_keeps_a_model_from_ever_being_called(tmp_path: Path, how:
 
 
 def test_policies_that_bind_nobody_are_refused(tmp_path: Path) -> None:
-    """A policy file with a team's policies is refused in one line, as nothing binds a run to a team."""
+    """A policy file with a team's policies is refused in one line where the spec names no team."""
     rules = tmp_path / "rules.yaml"
     rules.write_text(json.dumps({"team": {"eng": [{"name": "a", "blocked_models": ["north"]}]}}))
     done = orchestrate(tmp_path / "home", "run", str(scripted_spec(tmp_path)), "--policy", str(rules))
     assert done.code == 2
     (line,) = done.err.splitlines()
-    assert line.startswith(f"orchestrate: {rules}: nothing binds policies under team:")
+    assert line.startswith(f"orchestrate: {rules}: the spec does not say which policies under team:")
 
 
 # ── the specification's flags ──────────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,6 @@
 """A hostile program that tries many things at once, and tells which it could do."""
 
-SOURCE = '''
+SOURCE = """
 import ctypes, json, os, resource, socket, sys
 folder, tcp, udp, abstract, parent = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
 libc = ctypes.CDLL(None, use_errno=True)
@@ -123,14 +123,15 @@ def raise_limits():
     return True
 
 def find_the_report():
-    found = False
+    mine = {os.readlink(f"/proc/self/fd/{number}") for number in range(3)}
+    found = set()
     for pid in os.listdir("/proc"):
         if pid.isdecimal() and int(pid) != os.getpid():
             try:
-                found |= bool(os.listdir(f"/proc/{pid}/fd"))
+                found |= {os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")}
             except OSError:
                 pass
-    return found
+    return any(target.startswith("pipe:") for target in found - mine)
 
 could = {}
 for name, attempt in list(globals().items()):
@@ -140,7 +141,7 @@ for name, attempt in list(globals().items()):
         except Exception:
             could[name] = False
 print(json.dumps(could))
-'''
+"""
 
 NOWHERE = frozenset({"own_environment", "raise_limits", "become_root"})
 """What no rung lets through."""

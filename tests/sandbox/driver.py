@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Callable
 
 from orchestrator.engine.sandbox.job import Job
 from orchestrator.engine.sandbox.ladder import Ladder
@@ -16,9 +17,10 @@ def main() -> None:
     asked = json.loads(sys.argv[1])
     if asked == "survey":
         found = {survey.rung.value: [survey.holds, survey.detail] for survey in Ladder().surveys()}
-        print(json.dumps(found))
+        sys.stdout.write(json.dumps(found))
         return
-    containment: Containment | None = {"bwrap": Bwrap.find, "landlock": Landlock, "none": Plain}[asked["rung"]]()
+    makers: dict[str, Callable[[], Containment | None]] = {"bwrap": Bwrap.find, "landlock": Landlock, "none": Plain}
+    containment = makers[asked["rung"]]()
     assert containment is not None
     argv = (sys.executable, "-I", "hostile.py", *asked["arguments"])
     job = Job(argv, {"hostile.py": asked["source"].encode()}, tuple(asked["take"]), asked["seconds"], asked["loopback"])
@@ -26,10 +28,10 @@ def main() -> None:
     try:
         ran = run_job(containment, job)
     except SandboxError as error:
-        print(json.dumps({"error": str(error)}))
+        sys.stdout.write(json.dumps({"error": str(error)}))
         return
     taken = {name: content.decode("latin-1") for name, content in ran.files.items()}
-    print(
+    sys.stdout.write(
         json.dumps(
             {
                 "code": ran.code,

@@ -59,14 +59,14 @@ def _environment() -> dict[str, str]:
     }
 
 
-def drive(user: str, asked: Any) -> Any:
+def drive(user: str, asked: Any, temporary: str = "/tmp") -> Any:
     """Start the driver as the user, and return what it says."""
     as_user: dict[str, Any] = {}
     if user == "user" and os.geteuid() == 0:
         as_user = {"user": STRANGER, "group": STRANGER, "extra_groups": []}
     done = subprocess.run(
         [interpreter(user), str(ROOT / "tests" / "sandbox" / "driver.py"), json.dumps(asked)],
-        env=_environment(),
+        env={**_environment(), "TMPDIR": temporary},
         cwd="/",
         capture_output=True,
         check=False,
@@ -100,8 +100,9 @@ def attack(
     seconds: float = 10.0,
     take: tuple[str, ...] = (),
     loopback: bool = False,
+    temporary: str = "/tmp",
 ) -> Any:
-    """Run a hostile source on a rung as a user."""
+    """Run a hostile source on a rung as a user; ``temporary`` is where the job's folder lies."""
     require(user, rung)
     asked = {"rung": rung, "source": source, "arguments": arguments, "seconds": seconds, "take": take}
-    return drive(user, {**asked, "loopback": loopback})
+    return drive(user, {**asked, "loopback": loopback}, temporary)

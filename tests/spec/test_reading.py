@@ -212,7 +212,9 @@ WRONG = {
     "review: {cross_vendor: false}": "expected require, prefer or off, found false",
     "evaluate: {runs: 0}": "0 is not between",
     "evaluate: {on_disagree: median}": "found the text 'median'",
-    "validators: {sandbox: none}": "not supported yet",
+    "validators: {sandbox: docker}": "expected auto, bwrap, landlock or none",
+    "task_paths: {1: ../x.py}": "does not climb",
+    "task_paths: {1: .git/config}": "does not climb",
     "validators: {missing_tool: ignore}": "expected skip or fail",
     "phase_budgets: {generation: 0.9, evaluation: 0.2}": "the shares add up to 1.1, more than 1",
     "phase_budgets: {review: 0.2}": "unknown key",
@@ -226,7 +228,7 @@ WRONG = {
     "policy_files: policies.yaml": "expected a list, found the text 'policies.yaml'",
     "allow_unbounded: 1": "expected true or false",
     **dict.fromkeys(
-        [f"{key}: x" for key in ("team", "job_id", "exporters", "enhance", "verify_cmd", "cache")],
+        [f"{key}: x" for key in ("exporters", "enhance", "verify_cmd", "cache")],
         "not supported yet: nothing would enforce it; take it out",
     ),
 }

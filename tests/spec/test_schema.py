@@ -29,7 +29,7 @@ def test_the_schema_is_a_schema() -> None:
     assert json.loads(json.dumps(schema)) == schema
     assert schema["required"] == ["project", "criteria"]
     assert schema["additionalProperties"] is False
-    assert "team" not in schema["properties"]
+    assert "exporters" not in schema["properties"]
 
 
 def test_every_key_says_what_it_is() -> None:

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from orchestrator.errors import SpecError
-from orchestrator.policy import Policy, PolicyHierarchy
 from orchestrator.spec import Spec, parse_spec, read_models, read_spec
 
 if TYPE_CHECKING:
@@ -53,28 +51,25 @@ def with_models(spec: Spec, path: Path | None) -> Spec:
     return evolve(spec, models=(*found, *kept))
 
 
-def with_policies(spec: Spec, flags: Sequence[Path], catalogue: "Catalogue") -> Spec:
-    """The spec with the policies of ``--policy`` files and of its ``policy_files`` before its own.
+def with_backend(spec: Spec, name: str | None) -> Spec:
+    """The spec with another backend; the parameters stay where it is the spec's own.
 
     Raises:
-        SpecError: a file cannot be used, or has policies that nothing binds yet.
+        SpecError: it is no name.
     """
-    from orchestrator.policy_dsl import load_policy_file
-
-    files = [*flags, *(Path(spec.folder) / name for name in spec.policy_files)]
-    policies: list[Policy] = []
-    for path in files:
-        hierarchy = load_policy_file(path, catalogue.loader_for_suffix)
-        _refuse_unbound(path, hierarchy)
-        policies.extend(hierarchy.org)
-    return evolve(spec, policies=(*policies, *spec.policies), policy_files=())
+    if name is None:
+        return spec
+    checked = parse_spec({"project": "-", "criteria": "-", "routing": {"backend": name}}, "--backend").routing.backend
+    parameters = spec.routing.parameters if checked == spec.routing.backend else {}
+    return evolve(spec, routing=evolve(spec.routing, backend=checked, parameters=parameters))
 
 
-def _refuse_unbound(path: Path, hierarchy: PolicyHierarchy) -> None:
-    levels = {"team": hierarchy.team, "job": hierarchy.job, "node": hierarchy.node}
-    unbound = [name for name, policies in levels.items() if policies]
-    if unbound:
-        names = " and ".join(f"{name}:" for name in unbound)
-        raise SpecError(
-            [f"{path}: nothing binds policies under {names} to a run yet; write those that hold under global:"]
-        )
+def with_policies(spec: Spec, flags: Sequence[Path], catalogue: "Catalogue") -> Spec:
+    """The spec with the policies that bind it from ``--policy`` files and its ``policy_files`` before its own.
+
+    Raises:
+        SpecError: a file cannot be used, or has levels to which the spec does not say where it belongs.
+    """
+    from orchestrator.policy_dsl import with_policies as bound
+
+    return bound(spec, flags, catalogue.loader_for_suffix)

@@ -109,4 +109,5 @@ json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print
 output_option: Final = click.option(
     "--output-dir", "-o", "output_dir", type=FILE, help="Write the results into this folder."
 )
+backend_option: Final = click.option("--backend", metavar="NAME", help="The backend that ranks the models.")
 force_option: Final = click.option("--force", is_flag=True, help="Write into a folder that holds something else.")

@@ -11,12 +11,18 @@ from orchestrator.cli.options import AMOUNT, CONCURRENCY, FILE, SECONDS, home_op
 _COMMANDS: Final = {
     "run": ("run", "Run a spec file."),
     "resume": ("run", "Go on with a run."),
+    "plan": ("plan", "Show who would be asked for each task, and spend nothing."),
     "runs": ("runs", "List, show and export runs."),
+    "explain": ("explain", "Why this model? Every choice of a run, from its log."),
+    "costs": ("costs", "What was spent on whom and on what."),
     "replay": ("replay", "Rebuild a run from its log; check every decision."),
     "log": ("log", "Read the event log."),
     "audit": ("audit", "Verify that the log was not changed."),
+    "budget": ("budget", "Cap what runs may spend together."),
+    "policy": ("policy", "Check policy files, and show what binds."),
     "spec": ("spec", "Check, describe and begin spec files."),
     "plugins": ("plugins", "List the installed plugins."),
+    "doctor": ("doctor", "Show which sandboxes hold here, and which tools are there."),
 }
 """Command to the module that has it, and its line in the help."""
 

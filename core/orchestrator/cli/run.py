@@ -10,6 +10,7 @@ from orchestrator.cli.options import (
     CONCURRENCY,
     FILE,
     SECONDS,
+    backend_option,
     force_option,
     home_option,
     json_option,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a key of the spec, such as evaluate.runs=1."
 )
 @click.option("--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies.")
+@backend_option
 @click.option("--new-project", is_flag=True, help="Start anew where the id exists.")
 @force_option
 @click.option("--verbose", "-v", is_flag=True, help="Print every event.")
@@ -44,6 +46,7 @@ def run(
     models: Path | None,
     sets: tuple[str, ...],
     policies: tuple[Path, ...],
+    backend: str | None,
     new_project: bool,
     force: bool,
     verbose: bool,
@@ -55,9 +58,9 @@ def run(
     Exit codes: 0 success, 1 finished but not good enough, 2 usage or spec, 3 system failure, 4 budget exhausted,
     5 time is up, 130 interrupted.
     """
-    from orchestrator.cli.given import spec_of_file
+    from orchestrator.cli.given import spec_of_file, with_backend
 
-    spec = spec_of_file(spec_file, sets, spec_keys(**flags), models)
+    spec = with_backend(spec_of_file(spec_file, sets, spec_keys(**flags), models), backend)
     return run_spec(
         spec,
         output=output_dir,

@@ -4,7 +4,7 @@ from attrs import frozen
 
 from orchestrator.decide.moment import Moment
 from orchestrator.decide.retry import is_behind, is_spent, needs_probe, ready_at, wake_for_breaker
-from orchestrator.decide.routing import Listing, Question, list_candidates
+from orchestrator.decide.routing import Listing, Question, is_excluded, list_candidates
 from orchestrator.decide.spending import NoRoom, find_room
 from orchestrator.events import CallStarted, Candidate, Decision, ModelSelected, SpendRefused
 from orchestrator.models import Role
@@ -16,21 +16,14 @@ _BYTES_PER_TOKEN = 3
 
 
 @frozen
-class Answered:
-    """There is an answer that can be used."""
-
-    answer: Answer
-
-
-@frozen
 class GaveUp:
     """There will be none: ``no_model``, ``failed``, ``budget`` or ``time``."""
 
     reason: str
 
 
-Progress = Decision | Answered | GaveUp | None
-"""A decision to make, an end, or None: wait."""
+Progress = Decision | Answer | GaveUp | None
+"""A decision to make, the answer that can be used, an end without one, or None: wait."""
 
 
 def ask(m: Moment, key: CallKey, question: Question) -> Progress:
@@ -39,17 +32,15 @@ def ask(m: Moment, key: CallKey, question: Question) -> Progress:
     call = state.call(key)
     if call is None:
         return GaveUp("time") if m.time_up else _select(m, question, LogicalCall(key), "first", None)
-    answer = _usable(call)
+    answer = usable(call)
     if answer is not None:
-        return Answered(answer)
-    if call.in_flight is not None:
+        return answer
+    if call.in_flight is not None or (call.current is not None and call.prepared is None):
         return None
     if call.refused:
         return GaveUp("budget")
     if m.time_up:
         return GaveUp("time")
-    if call.current is not None and call.prepared is None:
-        return None
     if call.ended - call.ended_before >= state.settings.limits.attempts:
         return GaveUp("failed")
     if call.current is None:
@@ -57,7 +48,16 @@ def ask(m: Moment, key: CallKey, question: Question) -> Progress:
     return _go_on(m, question, call, call.current)
 
 
-def _usable(call: LogicalCall) -> Answer | None:
+def is_at_work(m: Moment, call: LogicalCall) -> bool:
+    """The call is prepared or performed right now, and nothing but its outcome can change what it needs."""
+    if call.in_flight is not None:
+        return True
+    if call.prepared is not None or m.time_up or call.refused or call.answers:
+        return False
+    return call.current is not None
+
+
+def usable(call: LogicalCall) -> Answer | None:
     """The answer that ends the call. A plan or a score that cannot be read is one too; an empty text is none."""
     if not call.answers:
         return None
@@ -75,7 +75,7 @@ def _go_on(m: Moment, question: Question, call: LogicalCall, current: Selection)
     if prepared.problem is not None:
         return _select(m, question, call, "fallback", None)
     model = state.models.get(current.model)
-    if model is None:
+    if model is None or is_excluded(m, question, model):
         return _select(m, question, call, "fallback", None)
     window = model.context
     if window is not None and prepared.body_bytes // _BYTES_PER_TOKEN + current.max_tokens > window:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 
-from orchestrator.decide.asking import Answered, GaveUp, ask
+from orchestrator.decide.asking import GaveUp, ask
 from orchestrator.decide.moment import Moment
 from orchestrator.decide.outcome import finish_run
 from orchestrator.decide.routing import Question
@@ -27,8 +27,8 @@ def next_planning(m: Moment) -> Decision | None:
         return finish_run(m, ProjectStatus.SYSTEM_FAILURE, "no_plan")
     key = CallKey(PLAN, Role.DECOMPOSER, refused + 1, 1)
     progress = ask(m, key, Question(Role.DECOMPOSER, None))
-    if isinstance(progress, Answered):
-        return _judge(progress.answer, refused + 1)
+    if isinstance(progress, Answer):
+        return _judge(progress, refused + 1)
     if isinstance(progress, GaveUp):
         return finish_run(m, *_END[progress.reason])
     return progress

@@ -21,7 +21,7 @@ def next_health(m: Moment) -> Decision | None:
         return SpendExceeded(excess.call, excess.model, excess.hold, excess.settled)
     limits = state.settings.limits
     for model, record in state.records.items():
-        fatal = next((kind for kind in _FATAL if kind in record.kinds), None)
+        fatal = next((kind for kind in _FATAL if kind in record.kinds), None) if record.kinds else None
         if fatal is not None:
             if not (record.opened and record.until is None):
                 return BreakerOpened(model, fatal.value, None)

@@ -1,6 +1,8 @@
 """The review loop of one task: generate, critique, revise, validate, evaluate; and again."""
 
-from orchestrator.decide.asking import Answered, GaveUp, ask
+from fractions import Fraction
+
+from orchestrator.decide.asking import GaveUp, Progress, ask, is_at_work, usable
 from orchestrator.decide.moment import Moment
 from orchestrator.decide.outcome import best_turn, conclude, is_good_enough, output_of
 from orchestrator.decide.routing import Question
@@ -13,6 +15,8 @@ from orchestrator.state.tasks import Check, TaskState
 
 def next_review(m: Moment, task: TaskState) -> Decision | None:
     """What a started task needs next; None: wait."""
+    if _is_at_work(m, task):
+        return None
     turn = max(task.turn, 1)
     if turn in task.evaluated:
         if _is_over(m, task, turn):
@@ -21,33 +25,45 @@ def next_review(m: Moment, task: TaskState) -> Decision | None:
     return _next_step(m, task, turn)
 
 
+def _is_at_work(m: Moment, task: TaskState) -> bool:
+    """The draft, its critique or its revision is being prepared or written: a short cut to waiting for it."""
+    call = next(reversed(task.calls.values()), None)
+    return call is not None and call.key.role is not Role.EVALUATOR and not task.skipped and is_at_work(m, call)
+
+
 def _next_step(m: Moment, task: TaskState, turn: int) -> Decision | None:
     best = best_turn(task) if turn > 1 else None
     author = output_of(task, best) if best is not None else None
     draft = _step(m, task, Role.GENERATOR, turn, None)
     if isinstance(draft, GaveUp):
         return conclude(m, task, draft.reason if author is None or draft.reason in ("budget", "time") else None)
-    if not isinstance(draft, Answered):
+    if not isinstance(draft, Answer):
         return draft
-    critique = _review_step(m, task, Role.CRITIC, turn, draft.answer.model)
-    if not isinstance(critique, Answered) and (Role.CRITIC, turn) not in task.skipped:
+    critique = _review_step(m, task, Role.CRITIC, turn, draft.model)
+    if not isinstance(critique, Answer) and (Role.CRITIC, turn) not in task.skipped:
         return critique
-    if isinstance(critique, Answered):
-        revision = _review_step(m, task, Role.REVISER, turn, draft.answer.model)
-        if not isinstance(revision, Answered) and (Role.REVISER, turn) not in task.skipped:
+    if isinstance(critique, Answer):
+        revision = _review_step(m, task, Role.REVISER, turn, draft.model)
+        if not isinstance(revision, Answer) and (Role.REVISER, turn) not in task.skipped:
             return revision
     output = output_of(task, turn)
     assert output is not None
     return _judge(m, task, turn, output)
 
 
-def _step(
-    m: Moment, task: TaskState, role: Role, turn: int, author: str | None, sample: int = 1
-) -> Decision | Answered | GaveUp | None:
+def _step(m: Moment, task: TaskState, role: Role, turn: int, author: str | None, sample: int = 1) -> Progress:
+    """What a call of the task needs next: ``ask``, with short cuts for a call that has been asked."""
+    call = task.call(role, turn, sample)
+    if call is not None:
+        if is_at_work(m, call):
+            return None
+        answer = usable(call)
+        if answer is not None:
+            return answer
     return ask(m, CallKey(task.name, role, turn, sample), Question(role, task.planned.type, author))
 
 
-def _review_step(m: Moment, task: TaskState, role: Role, turn: int, author: str) -> Decision | Answered | None:
+def _review_step(m: Moment, task: TaskState, role: Role, turn: int, author: str) -> Decision | Answer | None:
     """A critique or revision; where there will be none, the step is skipped and the draft stands."""
     if (role, turn) in task.skipped:
         return None
@@ -90,8 +106,8 @@ def _evaluate(m: Moment, task: TaskState, turn: int, output: Answer, gate: bool)
     sample = 1
     while sample <= runs or (sample == runs + 1 and unreadable and not scores and not waiting):
         progress = _step(m, task, Role.EVALUATOR, turn, output.model, sample)
-        if isinstance(progress, Answered):
-            score = progress.answer.reading.score
+        if isinstance(progress, Answer):
+            score = progress.reading.score
             if score is None:
                 unreadable = True
             else:
@@ -115,7 +131,7 @@ def _score(m: Moment, scores: list[float]) -> float | None:
     rules = m.state.settings.evaluation
     if not scores:
         return None
-    mean = sum(scores) / len(scores)
+    mean = float(sum(map(Fraction, scores)) / len(scores))  # exact, so that equal scores have that mean
     if max(scores) - min(scores) <= rules.max_delta or rules.on_disagree is OnDisagree.MEAN:
         return mean
     return min(scores) if rules.on_disagree is OnDisagree.MIN else max(scores)

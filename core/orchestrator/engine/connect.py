@@ -29,8 +29,12 @@ class Connected:
     validators: tuple[str, ...]
 
 
-def connect(catalogue: "Catalogue", spec: "Spec", environment: Environment) -> Connected:
+def connect(
+    catalogue: "Catalogue", spec: "Spec", environment: Environment, backend: Backend | None = None
+) -> Connected:
     """Load what the spec names, or every provider the environment has a key for.
+
+    ``backend`` is an object that is no plugin; it is recorded under the name the spec has for it.
 
     Raises:
         NoProviderError: nothing is usable; the message lists the variables.
@@ -40,6 +44,7 @@ def connect(catalogue: "Catalogue", spec: "Spec", environment: Environment) -> C
     providers = dict(_providers(catalogue, spec, environment))
     _check_mix(providers)
     models = _models(providers, spec.models)
+    _refuse_retired(providers, spec, models)
     if not models:
         raise NoProviderError(_advice(providers, environment))
     name = spec.routing.backend or "greedy"
@@ -51,14 +56,14 @@ def connect(catalogue: "Catalogue", spec: "Spec", environment: Environment) -> C
     )
     plugins = (
         *(catalogue.used("provider", provider) for provider in providers),
-        catalogue.used("backend", name, parameters),
+        catalogue.used("backend", name, parameters) if backend is None else PluginUsed("backend", name, "", ""),
         *(catalogue.used("validator", validator) for validator in validators),
     )
     return Connected(
         providers=providers,
         models=models,
         slots=_slots(models),
-        backend=catalogue.backend(name, parameters),
+        backend=catalogue.backend(name, parameters) if backend is None else backend,
         plugins=plugins,
         simulated=any(provider.simulated for provider in providers.values()),
         validators=validators,
@@ -106,6 +111,39 @@ def _models(providers: Mapping[str, Provider], declared: Sequence[ModelInfo]) ->
             qualified = f"{model.provider}/{model.id}"
             found[qualified] = evolve(model, id=qualified, wire_name=model.sent_name)
     return tuple(found.values())
+
+
+def _refuse_retired(providers: Mapping[str, Provider], spec: "Spec", models: Sequence[ModelInfo]) -> None:
+    """Say what to use instead of a name that its vendor no longer serves, where the spec relies on it.
+
+    A provider may list such names, and the model to use instead, in an attribute ``retired``. A retired name that the
+    user declares with a price of its own is the user's: another server may still serve it.
+    """
+    retired: dict[str, str] = {}
+    for provider in providers.values():
+        retired.update(getattr(provider, "retired", {}))
+    bare = {model.id for model in spec.models if model.price is None}
+    known = {
+        *(model.id for model in models if model.id not in bare),
+        *(slot for model in models for slot in model.slots),
+        *SLOT_ALIASES,
+    }
+    named = [
+        *((f"routing.table.{kind.value}", name) for kind, row in spec.routing.table.items() for name in row),
+        *(
+            (f"policies: {each.name}.allowed_models", name)
+            for each in spec.policies
+            for name in each.allowed_models or ()
+        ),
+        *(("models", model.id) for model in spec.models),
+    ]
+    problems = [
+        f"{where}: {name} is no longer served; use {retired[name]}"
+        for where, name in named
+        if name in retired and name not in known
+    ]
+    if problems:
+        raise SpecError(problems)
 
 
 def _slots(models: Sequence[ModelInfo]) -> dict[str, str]:

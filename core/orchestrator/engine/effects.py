@@ -5,17 +5,18 @@ import errno
 import json
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from attrs import define
+from attrs import Factory, define
 
 from orchestrator import events as e
-from orchestrator.engine.outputs import file_name, render
+from orchestrator.engine.checks import Checks
+from orchestrator.engine.outputs import output_files
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.prompts import build_prompt, cut
 from orchestrator.engine.reading import content_of, read_answer
 from orchestrator.errors import Billed, ErrorKind, ProviderError
-from orchestrator.models import Finish, ModelInfo, Verdict
+from orchestrator.models import Finish, ModelInfo
 from orchestrator.money import Usage, Usd
 from orchestrator.spi import (
     Body,
@@ -28,14 +29,13 @@ from orchestrator.spi import (
     Reply,
     Request,
     Validator,
-    ValidatorContext,
 )
 from orchestrator.state.run import RunState
+from orchestrator.state.tasks import TaskState
 
 if TYPE_CHECKING:
     import httpx
 
-_CHECK_SECONDS: Final = 30.0
 _LONGEST_DETAILS: Final = 16_000
 _NO_OUTAGE: Final = frozenset(
     {
@@ -84,6 +84,9 @@ class Effects:
     writer: Writer | None
     http: "httpx.AsyncClient"
     on_text: Callable[[str, str], None] = lambda node, text: None
+    checks: Checks = Factory(Checks)
+    task_paths: Mapping[str, str] = Factory(dict)
+    """Where the user wants the files of a plan's tasks."""
 
     async def perform(self, version: int, opened: e.Event) -> e.Outcome:
         """Perform one effect and return its outcome."""
@@ -208,7 +211,7 @@ class Effects:
             answer=digest,
             answer_bytes=len(text.encode()),
             finish=reply.finish if isinstance(reply.finish, Finish) else Finish.OTHER,
-            reading=read_answer(started.role, text, self.validators, self.texts.put),
+            reading=read_answer(started.role, text, self.validators, self.texts.put, self.task_paths),
             usage=usage,
             settled=settled,
             kept=kept,
@@ -221,7 +224,7 @@ class Effects:
         price = self.state.models[started.model].price
         if usage is None or price is None:
             return Usd.ZERO, started.hold
-        return price.cost(usage), Usd.ZERO
+        return price.cost(usage, self.ports.clock()), Usd.ZERO
 
     def _failed(self, version: int, started: e.CallStarted, error: ProviderError, latency: int) -> e.CallFailed:
         usage = error.usage if error.usage is not None and error.usage.is_sane else None
@@ -244,40 +247,40 @@ class Effects:
 
     async def _check(self, version: int, started: e.CheckStarted) -> e.Validated:
         began = self.ports.monotonic()
-        finding = await self._finding(started)
+        finding, sandbox = await self._finding(started)
         details = self.texts.put(cut(finding.details, _LONGEST_DETAILS)) if finding.details else None
-        return e.Validated(version, finding.verdict, details, self._since(began))
+        return e.Validated(version, finding.verdict, details, self._since(began), sandbox)
 
-    async def _finding(self, started: e.CheckStarted) -> Finding:
+    async def _finding(self, started: e.CheckStarted) -> tuple[Finding, str | None]:
+        """What the validator found, and the sandbox's rung where it ran anything."""
         task = self.state.tasks[started.task]
         answer = next(a for call in task.calls.values() for a in call.answers if a.version == started.call)
-        text = self.texts.get(answer.digest)
-        schema = json.loads(self.texts.get(task.planned.schema)) if task.planned.schema else None
-        candidate = Candidate(task.name, task.planned.type, text, content_of(text), schema)
-        try:
-            judge = self.validator(started.validator)
-            async with asyncio.timeout(_CHECK_SECONDS):
-                finding: Any = await self.ports.offload_foreign(
-                    lambda: judge(candidate, ValidatorContext(_CHECK_SECONDS))
-                )
-        except TimeoutError:
-            return Finding(Verdict.UNKNOWN, f"{started.validator} took longer than {_CHECK_SECONDS:g} s")
-        except Exception as error:
-            return Finding(Verdict.UNKNOWN, f"{started.validator} raised {type(error).__name__}: {error}")
-        if not isinstance(finding, Finding) or not isinstance(finding.verdict, Verdict):
-            return Finding(Verdict.UNKNOWN, f"{started.validator} returned {type(finding).__name__}, not a Finding")
-        return Finding(finding.verdict, str(finding.details))
+        candidate = self._candidate(task, self.texts.get(answer.digest))
+        return await self.checks.judge(started.validator, self.validator, candidate, self.ports.offload_foreign)
+
+    def _candidate(self, task: TaskState, text: str) -> Candidate:
+        planned = task.planned
+        path = self.texts.get(planned.path) if planned.path else None
+        return Candidate(
+            task=task.name,
+            type=planned.type,
+            text=text,
+            content=content_of(text, planned.type),
+            schema=json.loads(self.texts.get(planned.schema)) if planned.schema else None,
+            files=output_files(task.number, planned.type, text, path),
+            tests=self.texts.get(planned.tests) if planned.tests else None,
+        )
 
     # ── file ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _write(self, version: int, chosen: e.OutputChosen) -> e.FileWritten:
-        kind = self.state.tasks[chosen.task].planned.type
-        suffix, content = render(kind, self.texts.get(chosen.answer))
-        name, writer = file_name(chosen.number, kind, suffix), self.writer
+        planned, writer = self.state.tasks[chosen.task].planned, self.writer
+        path = self.texts.get(planned.path) if planned.path else None
+        files = output_files(chosen.number, planned.type, self.texts.get(chosen.answer), path)
         if writer is None:
             return e.FileWritten(version, 0, "no_folder")
         try:
-            size = await self.ports.offload(lambda: writer.write(name, content))
+            size = await self.ports.offload(lambda: sum(writer.write(name, text) for name, text in files.items()))
         except OSError as error:
             return e.FileWritten(version, 0, errno.errorcode.get(error.errno or 0, "OSError"))
         return e.FileWritten(version, size, None)

@@ -61,19 +61,20 @@ def _network(concurrency: int, proxy: str | None, ca_bundle: str | None) -> "htt
 
     import httpx
 
+    from orchestrator.engine.transport import PoolTransport
+
     try:
-        verify = True if ca_bundle is None else ssl.create_default_context(cafile=ca_bundle)
+        context = (
+            httpx.create_ssl_context(trust_env=False)
+            if ca_bundle is None
+            else ssl.create_default_context(cafile=ca_bundle)
+        )
     except OSError as error:
         raise UsageError(f"the certificate file {ca_bundle} cannot be used ({error}); name a PEM file") from error
-    limits = httpx.Limits(
-        # Twice the calls in flight, so that a connection still closing delays nobody.
-        max_connections=2 * concurrency,
-        max_keepalive_connections=concurrency,
-        keepalive_expiry=_KEEPALIVE_SECONDS,
-    )
     try:
-        return httpx.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits, proxy=proxy, retries=0)
-    except (ValueError, ImportError, httpx.InvalidURL) as error:
+        # Twice the calls in flight, so that a connection still closing delays nobody.
+        return PoolTransport(context, 2 * concurrency, concurrency, _KEEPALIVE_SECONDS, proxy)
+    except (ValueError, ImportError, RuntimeError, httpx.InvalidURL) as error:
         raise UsageError(f"the proxy {proxy!r} cannot be used ({error}); give it as http://HOST:PORT") from error
 
 

@@ -1,29 +1,38 @@
-"""The output folder: one file per task, a summary and a table. A projection of the log, and no more."""
+"""The output folder: the files of each task, a summary and a table. A projection of the log, and no more."""
 
 import errno
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from orchestrator.engine.reading import content_of
+from orchestrator.engine.confinement import UnsafeNameError, checked_name, folder_of
+from orchestrator.engine.fences import blocks, chosen_block, named_files, suffix_of
 from orchestrator.errors import OutputError
 from orchestrator.models import TaskType
 
 _MARKER: Final = ".orchestrate-run"
+_OURS: Final = frozenset({_MARKER, "summary.json", "readme.md"})
+LARGEST_FILE: Final = 16 * 1024 * 1024
+"""Bytes of one file; more is not written."""
+MOST_FILES: Final = 200
+"""Files of one answer; what goes beyond is not written."""
 
 
 def render(kind: TaskType, text: str) -> tuple[str, str]:
-    """The file name's ending and the content for an output: bare code, pretty JSON where it is JSON, else prose."""
+    """The ending and the content of an output's one file: bare code, pretty JSON where it is JSON, else prose."""
     if kind is TaskType.CODE_GEN:
-        return ".py", _ended(content_of(text))
+        block = chosen_block(blocks(text), kind)
+        return suffix_of(block), _ended(text if block is None else block.content)
     if kind is TaskType.DATA_EXTRACTION:
+        block = chosen_block(blocks(text), kind)
         try:
-            value = json.loads(content_of(text))
+            value = json.loads(text if block is None else block.content)
+            return ".json", json.dumps(value, indent=2, ensure_ascii=False) + "\n"
         except (ValueError, RecursionError):
             return ".md", _ended(text)
-        return ".json", json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     return ".md", _ended(text)
 
 
@@ -34,6 +43,34 @@ def _ended(text: str) -> str:
 def file_name(number: int, kind: TaskType, suffix: str) -> str:
     """Such as ``task_001_code_generation.py``."""
     return f"task_{number:03d}_{kind.value}{suffix}"
+
+
+def output_files(number: int, kind: TaskType, text: str, path: str | None = None) -> dict[str, str]:
+    """The files of a task's output by their names, the main one first.
+
+    One file as a rule. Code that names several files becomes a folder of them. ``path`` is where the user wants it:
+    a file's name, or a folder's where it ends in ``/`` or the answer has several files.
+    """
+    suffix, content = render(kind, text)
+    several = named_files(text) if kind is TaskType.CODE_GEN else {}
+    wanted = None if path is None else _allowed(path.rstrip("/"))
+    if several:
+        folder = wanted or file_name(number, kind, "")
+        inside = {name: _ended(body) for name, body in list(several.items())[:MOST_FILES]}
+        return {f"{folder}/{name}": body for name, body in inside.items() if _allowed(f"{folder}/{name}")}
+    name = file_name(number, kind, suffix)
+    if wanted is not None:
+        assert path is not None
+        name = f"{wanted}/{name}" if path.endswith("/") else wanted
+    return {name: content}
+
+
+def _allowed(name: str) -> str | None:
+    """The name, or None where it must not be used or is the folder's own."""
+    try:
+        return None if name.casefold() in _OURS else checked_name(name)
+    except UnsafeNameError:
+        return None
 
 
 class OutputFolder:
@@ -60,22 +97,32 @@ class OutputFolder:
     def write(self, name: str, content: str) -> int:
         """Write a file so that it is there whole or not at all; returns its size in bytes.
 
+        The name may have folders, which are made; no link on the way is followed, one at its end is replaced.
+
         Raises:
-            OSError: it cannot be written.
+            OSError: it cannot be written, or is too large (EFBIG).
+            UnsafeNameError: the name leads out of the folder, or would elsewhere.
         """
         data = content.encode(errors="replace")
-        target, temporary = self.path / name, self.path / f".{name}.part"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-        _sync_folder(self.path)
+        if len(data) > LARGEST_FILE:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        with folder_of(self.path, name, create=True) as (folder, last):
+            temporary = f".{last[:100]}.part"
+            with suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=folder)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(temporary, flags, 0o644, dir_fd=folder)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.rename(temporary, last, src_dir_fd=folder, dst_dir_fd=folder)
+            except OSError:
+                with suppress(OSError):
+                    os.unlink(temporary, dir_fd=folder)
+                raise
+            _sync_folder(folder)
         return len(data)
 
     def is_missing(self, name: str) -> bool:
@@ -83,15 +130,12 @@ class OutputFolder:
         return not (self.path / name).is_file()
 
 
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _sync_folder(descriptor: int) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
-    finally:
-        os.close(descriptor)
 
 
 def summary_text(summary: Mapping[str, Any]) -> str:

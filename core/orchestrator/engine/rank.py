@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from queue import SimpleQueue
 from typing import Any, Final
 
 from orchestrator.decide import BackendError, Rank
@@ -37,25 +38,49 @@ def _is_permutation(ranking: tuple[Any, ...], candidates: Sequence[RoutingCandid
     return sorted(each.model for each in ranking) == sorted(each.model for each in candidates)
 
 
+class _Watched(threading.local):
+    """The thread that runs functions for the thread that asks; None: not begun, or left behind."""
+
+    work: "SimpleQueue[Callable[[], None]] | None" = None
+
+
+_WATCHED: Final = _Watched()
+
+
 def run_in_thread(function: Callable[[], Any], seconds: float) -> Any:
-    """Run it in a thread that nobody waits for once the time is over."""
+    """Run it in a thread that nobody waits for once the time is over.
+
+    The thread is kept for the next function; one that hangs is left behind, and a new one is begun.
+    """
     result: list[Any] = []
     failure: list[BaseException] = []
+    running = threading.Lock()
+    running.acquire()
 
     def work() -> None:
         try:
             result.append(function())
         except BaseException as error:
             failure.append(error)
+        finally:
+            running.release()
 
-    thread = threading.Thread(target=work, daemon=True, name="orchestrate-backend")
-    thread.start()
-    thread.join(seconds)
+    queue = _WATCHED.work
+    if queue is None:
+        queue = _WATCHED.work = SimpleQueue()
+        threading.Thread(target=_serve, args=(queue,), daemon=True, name="orchestrate-backend").start()
+    queue.put(work)
+    if not running.acquire(timeout=seconds):
+        _WATCHED.work = None
+        raise TimeoutError
     if failure:
         raise RuntimeError(f"{type(failure[0]).__name__}: {failure[0]}") from failure[0]
-    if not result:
-        raise TimeoutError
     return result[0]
+
+
+def _serve(queue: "SimpleQueue[Callable[[], None]]") -> None:
+    while True:
+        queue.get()()
 
 
 def run_here(function: Callable[[], Any], seconds: float) -> Any:

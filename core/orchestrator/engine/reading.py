@@ -7,27 +7,32 @@ than guess: a score out of range, two different scores, a task without a prompt 
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
+from orchestrator.engine.fences import blocks, content_of
 from orchestrator.events import Reading
 from orchestrator.models import PlannedTask, Role, TaskType
+
+__all__ = ["content_of", "read_answer", "read_plan", "read_score", "reasons_in"]
 
 Keep = Callable[[str], str]
 """Stores a text and returns its digest."""
 
-_FENCE: Final = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _TRAILING_COMMA: Final = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[\]}])')
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _LONGEST_JSON: Final = 1_000_000
 
 
-def read_answer(role: Role, text: str, validators: Sequence[str], keep: Keep) -> Reading:
-    """What a decision may know of an answer."""
+def read_answer(
+    role: Role, text: str, validators: Sequence[str], keep: Keep, paths: Mapping[str, str] = MappingProxyType({})
+) -> Reading:
+    """What a decision may know of an answer. ``paths`` is where the user wants the files of a plan's tasks."""
     if role is Role.EVALUATOR:
         return read_score(text)
     if role is Role.DECOMPOSER:
-        return read_plan(text, validators, keep)
+        return read_plan(text, validators, keep, paths)
     return Reading(problem=None if text.strip() else "empty")
 
 
@@ -55,10 +60,13 @@ def reasons_in(text: str) -> str:
     return ""
 
 
-def read_plan(text: str, validators: Sequence[str], keep: Keep) -> Reading:
+def read_plan(
+    text: str, validators: Sequence[str], keep: Keep, paths: Mapping[str, str] = MappingProxyType({})
+) -> Reading:
     """A JSON list of tasks, or an object that holds one.
 
-    Tasks are named ``task_001`` … in their order, whatever the model called them; dependencies follow.
+    Tasks are named ``task_001`` … in their order, whatever the model called them; dependencies follow. ``paths`` are
+    by a task's number from 1, or by its id, the model's or ours.
     """
     items = _task_list(text)
     if items is None:
@@ -70,7 +78,7 @@ def read_plan(text: str, validators: Sequence[str], keep: Keep) -> Reading:
         return Reading(problem="duplicate")
     names = {name: f"task_{number:03d}" for number, name in enumerate(given, 1)}
     tasks, dropped = [], set()
-    for name, item in zip(given, items, strict=True):
+    for number, (name, item) in enumerate(zip(given, items, strict=True), 1):
         kind, prompt = _type_of(item.get("type")), item.get("prompt", item.get("description"))
         if kind is None or not isinstance(prompt, str) or not prompt.strip():
             return Reading(problem="bad_task")
@@ -87,15 +95,15 @@ def read_plan(text: str, validators: Sequence[str], keep: Keep) -> Reading:
                 dependencies=_unique(names.get(str(each), "unknown") for each in _listed(item.get("dependencies"))),
                 validators=_unique(each for each in wanted if each in validators),
                 schema=keep(json.dumps(item["schema"])) if isinstance(item.get("schema"), dict) else None,
+                tests=keep(item["tests"]) if isinstance(item.get("tests"), str) and item["tests"].strip() else None,
+                path=_kept(paths.get(str(number)) or paths.get(names[name]) or paths.get(name), keep),
             )
         )
     return Reading(plan=tuple(tasks), dropped_validators=tuple(sorted(dropped)))
 
 
-def content_of(text: str) -> str:
-    """An answer without the code fence around it: the longest fenced block, or the text where there is none."""
-    blocks = [match.group(2) for match in _FENCE.finditer(text)]
-    return max(blocks, key=len) if blocks else text
+def _kept(text: str | None, keep: Keep) -> str | None:
+    return None if text is None else keep(text)
 
 
 def _type_of(value: Any) -> TaskType | None:
@@ -132,7 +140,7 @@ def _documents(text: str) -> Iterator[Any]:
     """The JSON documents in a text: the whole of it, or each fenced block, or what stands in braces or brackets."""
     if len(text) > _LONGEST_JSON:
         return
-    for whole in (text, *(match.group(2) for match in _FENCE.finditer(text))):
+    for whole in (text, *(block.content for block in blocks(text))):
         value = _parsed(whole)
         if value is not None:
             yield value

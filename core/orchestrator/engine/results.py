@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator.engine.outputs import file_name, render
+from orchestrator.engine.outputs import output_files
 from orchestrator.models import Budget, Model, ProjectState, Task, TaskResult, TaskStatus
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
@@ -100,11 +100,15 @@ def _row(task: TaskState, get: Get) -> dict[str, Any]:
         "reviewer_model": end.reviewer if end is not None else None,
         "fallbacks": task.fallbacks,
         "cost_usd": str(task.spend.total),
-        "file": file_of(task, text) if text is not None else None,
+        "file": next(iter(files_of(task, get)), None),
+        "files": list(files_of(task, get)),
         "output": text,
     }
 
 
-def file_of(task: TaskState, text: str) -> str:
-    """The name of the file a task's output is written to."""
-    return file_name(task.number, task.planned.type, render(task.planned.type, text)[0])
+def files_of(task: TaskState, get: Get) -> dict[str, str]:
+    """The files a task's output is written to, by name, the main one first; empty where it has no output."""
+    if task.output is None:
+        return {}
+    path = get(task.planned.path) if task.planned.path else None
+    return output_files(task.number, task.planned.type, get(task.output.answer), path)

@@ -1,6 +1,7 @@
 """Starting, resuming and exporting runs on a data folder: what the front doors and the commands share."""
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -9,22 +10,25 @@ from attrs import Factory, define, evolve, frozen
 
 from orchestrator import events as e
 from orchestrator.documents import load_json
+from orchestrator.engine import accounts
+from orchestrator.engine.checks import Checks, ladder_for
 from orchestrator.engine.connect import Connected, connect
 from orchestrator.engine.environment import Environment
 from orchestrator.engine.loop import Loop, Observer
-from orchestrator.engine.outputs import OutputFolder, readme_text, render, summary_text
+from orchestrator.engine.outputs import OutputFolder, readme_text, summary_text
 from orchestrator.engine.ports import Ports, real_ports
 from orchestrator.engine.rank import guard, run_in_thread
-from orchestrator.engine.results import file_of, summary
+from orchestrator.engine.results import files_of, summary
 from orchestrator.engine.session import RunLog, Session, append_remedies, raised_budget, raised_time
-from orchestrator.errors import SpecError, UsageError
-from orchestrator.log import EventLog, Redactor, Texts, append_head
+from orchestrator.errors import LogError, SpecError, UsageError
+from orchestrator.log import EventLog, Redactor, Texts, append_head, read_heads
+from orchestrator.log.accounts import stream_of
 from orchestrator.models import PlannedTask, ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.plugins import Catalogue
 from orchestrator.settings import SECOND
-from orchestrator.spec import Spec, differences, parse_spec
-from orchestrator.spi import Validator
+from orchestrator.spec import Spec, TaskSpec, differences, parse_spec
+from orchestrator.spi import Backend, Validator
 from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState
 
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
     import httpx
 
 _SEED_BYTES: Final = 7
+_DESCRIPTORS: Final = 12
+"""The database with its WAL, the locks, the event loop, and a few connections."""
 
 
 @define
@@ -70,6 +76,8 @@ class Workspace:
     catalogue: Catalogue
     environment: Environment
     ports: Ports
+    backend: Backend | None = None
+    """Ranks in place of the backend of the specs, which have its qualified name."""
 
     @classmethod
     def open(cls, folder: Path) -> "Workspace":
@@ -78,6 +86,7 @@ class Workspace:
         Raises:
             LogError: it cannot be used.
         """
+        _check_descriptors()
         redactor = Redactor()
         ports = real_ports()
         log = EventLog.open(folder, redactor=redactor, offload=ports.offload)
@@ -97,10 +106,15 @@ class Workspace:
         force: bool = False,
         new_project: bool = False,
         watchers: Watchers | None = None,
+        caps: Mapping[str, Usd] | None = None,
     ) -> Outcome:
         """Run a spec: a new run, or the one of its ``project_id`` where there is one.
 
+        The accounts of the organisation, of the spec's team and of its job bind the run where they exist. ``caps``
+        opens accounts, or gives them these caps, before that; then a new run's budget must fit into each of them.
+
         Raises:
+            CapExceededError: an account has used more than its new cap, or has less left than the run's budget.
             UsageError: there is a run of this id with another spec; the message says what differs and the ways on.
             OrchestrateError: whatever keeps the run from starting; nothing is recorded then.
         """
@@ -112,18 +126,21 @@ class Workspace:
             run = self._next_id(run)
         lock = self.log.locks.acquire(run)
         try:
-            connected = connect(self.catalogue, spec, self.environment)
+            connected = connect(self.catalogue, spec, self.environment, self.backend)
             _check_validators(spec, connected)
             writer = OutputFolder(output, run, force) if output is not None else None
             state = RunState()
             session = self._session(run, spec, state, connected, writer, watchers)
-            started = self._started(spec, session.stream.texts, output, connected.simulated)
+            names = await self._accounts(spec, connected.simulated, caps)
+            session.stream.accounts = names
+            started = self._started(spec, session.stream.texts, output, connected.simulated, names)
             return await self._play(session, [started], watchers, "")
         finally:
             lock.release()
 
     async def _again(self, spec: Spec, run: str, output: Path | None, force: bool, watchers: Watchers) -> Outcome:
         """The same id once more: the same spec goes on, another one is refused."""
+        self._check(run)
         given = self._stored(run)
         changes = differences(given["spec"], spec.canonical())
         if changes:
@@ -140,7 +157,18 @@ class Workspace:
             number += 1
         return f"{run}-{number}"
 
-    def _started(self, spec: Spec, texts: Texts, output: Path | None, simulated: bool) -> e.RunStarted:
+    async def _accounts(self, spec: Spec, simulated: bool, caps: Mapping[str, Usd] | None) -> tuple[str, ...]:
+        """The accounts that bind a new run."""
+        if caps is not None:
+            await accounts.open_accounts(self.log, caps, self.ports.clock(), simulated)
+        names = accounts.existing(self.log, accounts.names_for(spec.team, spec.job_id), simulated)
+        if caps is not None:
+            accounts.check_caps(self.log, names, simulated, spec.budget_usd)
+        return names
+
+    def _started(
+        self, spec: Spec, texts: Texts, output: Path | None, simulated: bool, names: tuple[str, ...]
+    ) -> e.RunStarted:
         stored = {
             "spec": spec.canonical(),
             "folder": str(Path(spec.folder).absolute()),
@@ -148,11 +176,15 @@ class Workspace:
         }
         return e.RunStarted(
             seed=int.from_bytes(self.ports.random_bytes(_SEED_BYTES)),
-            settings=spec.settings(simulated),
+            settings=evolve(spec.settings(simulated), accounts=names),
             spec=texts.put(json.dumps(stored, ensure_ascii=False, sort_keys=True)),
             project=texts.put(spec.project),
             criteria=texts.put(spec.criteria),
-            given_plan=tuple(_planned(task, texts) for task in spec.tasks) if spec.tasks else None,
+            given_plan=tuple(
+                _planned(task, texts, spec.task_paths.get(task.id) or spec.task_paths.get(str(number)))
+                for number, task in enumerate(spec.tasks, 1)
+            )
+            or None,
         )
 
     # ── resuming ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -179,7 +211,7 @@ class Workspace:
             raise UsageError(f"there is no run {run!r} in {self.folder}; see: orchestrate runs list")
         lock = self.log.locks.acquire(run)
         try:
-            self.log.check(run)
+            self._check(run)
             state, stored = self.load(run), self._stored(run)
             folder = output or (Path(stored["output"]) if stored["output"] else None)
             remedies = _remedies(run, state, add_budget, add_time)
@@ -187,7 +219,7 @@ class Workspace:
                 return self._nothing_to_do(run, state, folder, force)
             source = f"the spec of {run}"
             spec = evolve(parse_spec(load_json(stored["spec"], source).value, source), folder=stored["folder"])
-            connected = connect(self.catalogue, spec, self.environment)
+            connected = connect(self.catalogue, spec, self.environment, self.backend)
             if connected.simulated != state.settings.simulated:
                 raise UsageError(
                     f"run {run} was {'' if state.settings.simulated else 'not '}simulated; it cannot change"
@@ -198,6 +230,11 @@ class Workspace:
             return await self._play(session, [], watchers, f"resuming {run}")
         finally:
             lock.release()
+
+    def _check(self, run: str) -> None:
+        """Make sure that a run's history is whole, as far as the heads kept beside the log can tell."""
+        heads = [head.head for head in read_heads(self.folder) if head.run == run]
+        self.log.check(run, heads[-1] if heads else None)
 
     def load(self, run: str, upto: int | None = None) -> RunState:
         """The state a run's history amounts to, up to a version."""
@@ -241,8 +278,13 @@ class Workspace:
         writer: OutputFolder | None,
         watchers: Watchers,
     ) -> Session:
+        async def end_dead_runs(refused: e.AccountRefused) -> None:
+            stream = stream_of(refused.account, connected.simulated)
+            await accounts.end_dead_runs(self.log, self.ports.clock, stream)
+
+        names = state.settings.accounts if state.start is not None else ()
         return Session(
-            stream=RunLog(self.log, run, self.texts(run), simulated=connected.simulated),
+            stream=RunLog(self.log, run, self.texts(run), names, connected.simulated, end_dead_runs),
             state=state,
             connected=connected,
             ports=self.ports,
@@ -252,6 +294,8 @@ class Workspace:
             http=_client(spec, connected),
             observers=watchers.observers,
             on_text=watchers.on_text,
+            checks=Checks(ladder_for(spec.validators.sandbox), spec.validators.settings),
+            task_paths=spec.task_paths,
         )
 
     async def _play(self, session: Session, opening: Sequence[e.Outcome], watchers: Watchers, notice: str) -> Outcome:
@@ -259,18 +303,40 @@ class Workspace:
         loop = session.loop()
         watchers.on_session(session, loop)
         try:
-            await loop.run([*opening, session.opening()])
+            caps = accounts.caps_of(self.log, session.stream.accounts, session.stream.simulated)
+            await loop.run([*opening, session.opening(caps)])
         finally:
             if session.http is not None:
                 await session.http.aclose()
         stream, writer = session.stream, session.writer
         warnings: tuple[str, ...] = ()
         if session.state.finished is not None:
-            append_head(self.folder, stream.run, stream.head, session.state.version)
+            try:
+                append_head(self.folder, stream.run, stream.head, session.state.version)
+            except LogError as error:  # the run has ended all the same
+                warnings = (str(error),)
             if isinstance(writer, OutputFolder):
-                warnings = export(session.state, stream.run, stream.head, stream.texts, writer)
+                warnings += export(session.state, stream.run, stream.head, stream.texts, writer)
         folder = writer.path if isinstance(writer, OutputFolder) else None
         return Outcome(stream.run, session.state, stream.head, stream.texts, True, folder, notice, warnings)
+
+
+def _check_descriptors() -> None:
+    """Refuse to begin where a session could not even open what it always needs.
+
+    Raises:
+        LogError: too few files may be open at once.
+    """
+    opened: list[int] = []
+    try:
+        for _ in range(_DESCRIPTORS):
+            opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        text = f"a run needs {_DESCRIPTORS} open files: {error.strerror}; raise the limit: ulimit -n 256"
+        raise LogError(text) from error
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
 
 
 def _remembering(make: Callable[[str], Validator]) -> Callable[[str], Validator]:
@@ -295,13 +361,18 @@ def _client(spec: Spec, connected: Connected) -> "httpx.AsyncClient":
 
 def _check_validators(spec: Spec, connected: Connected) -> None:
     """A given plan may only name validators that are installed."""
-    unknown = sorted({name for task in spec.tasks for name in task.hard_validators} - set(connected.validators))
-    if unknown:
-        known = ", ".join(connected.validators)
-        raise SpecError([f"tasks: no validator is called {', '.join(map(repr, unknown))}; installed are {known}"])
+    named = {
+        "tasks": {name for task in spec.tasks for name in task.hard_validators},
+        "validators.settings": set(spec.validators.settings),
+    }
+    for where, names in named.items():
+        unknown = sorted(names - set(connected.validators))
+        if unknown:
+            known = ", ".join(connected.validators)
+            raise SpecError([f"{where}: no validator is called {', '.join(map(repr, unknown))}; installed are {known}"])
 
 
-def _planned(task: Any, texts: Texts) -> PlannedTask:
+def _planned(task: TaskSpec, texts: Texts, path: str | None) -> PlannedTask:
     return PlannedTask(
         id=task.id,
         type=task.type,
@@ -311,6 +382,8 @@ def _planned(task: Any, texts: Texts) -> PlannedTask:
         dependencies=task.dependencies,
         validators=task.hard_validators,
         schema=texts.put(json.dumps(_plain(task.schema))) if task.schema is not None else None,
+        tests=texts.put(task.tests) if task.tests else None,
+        path=texts.put(path) if path else None,
     )
 
 
@@ -340,12 +413,9 @@ def export(state: RunState, run: str, head: str, texts: Texts, folder: OutputFol
     result = summary(state, run, head, texts.get)
     files: dict[str, str] = {"summary.json": summary_text(result), "README.md": readme_text(result)}
     for name in state.execution_order:
-        task = state.tasks[name]
-        if task.output is not None:
-            text = texts.get(task.output.answer)
-            target = file_of(task, text)
+        for target, content in files_of(state.tasks[name], texts.get).items():
             if folder.is_missing(target):
-                files[target] = render(task.planned.type, text)[1]
+                files[target] = content
     for target, content in files.items():
         try:
             folder.write(target, content)

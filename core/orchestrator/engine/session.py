@@ -1,13 +1,14 @@
 """One session: a process that has taken a run, from SessionOpened to its end."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from attrs import define
+from attrs import Factory, define
 
 from orchestrator import events as e
 from orchestrator.decide import RULES, Rank
 from orchestrator.decide.outcome import reopened_by
+from orchestrator.engine.checks import Checks
 from orchestrator.engine.connect import Connected
 from orchestrator.engine.effects import Effects, Writer
 from orchestrator.engine.loop import Loop, Observer
@@ -35,6 +36,8 @@ class RunLog:
     texts: "Texts"
     accounts: tuple[str, ...] = ()
     simulated: bool = False
+    on_refused: Callable[[e.AccountRefused], Awaitable[None]] | None = None
+    """Called when an account had no room, before the loop goes on."""
     head: str = ""
     """The hash of the last event appended here."""
 
@@ -51,6 +54,9 @@ class RunLog:
             simulated=self.simulated,
         )
         self.head = committed.hash
+        last = committed.events[-1]
+        if self.on_refused is not None and isinstance(last, e.AccountRefused):
+            await self.on_refused(last)
         return committed
 
 
@@ -68,6 +74,8 @@ class Session:
     http: "httpx.AsyncClient"
     observers: Sequence[Observer] = ()
     on_text: Callable[[str, str], None] = lambda node, text: None
+    checks: Checks = Factory(Checks)
+    task_paths: Mapping[str, str] = Factory(dict)
 
     def loop(self) -> Loop:
         """The loop that will run it."""
@@ -82,6 +90,8 @@ class Session:
             writer=self.writer,
             http=self.http,
             on_text=self.on_text,
+            checks=self.checks,
+            task_paths=self.task_paths,
         )
         return Loop(self.state, self.stream, effects, self.ports, self.rank, self.observers)
 

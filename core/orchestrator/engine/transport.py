@@ -1,10 +1,13 @@
 """A transport that bounds what an answer may cost in memory. Imports httpx; import it late."""
 
+import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Final
 
+import httpcore2
 import httpx
 
 _CHUNK: Final = 64 * 1024
@@ -20,6 +23,93 @@ def is_loopback(host: str) -> bool:
         return ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+class PoolTransport(httpx.AsyncBaseTransport):
+    """Carries requests over the connection pool of ``httpcore2``; whatever it raises is an error of httpx.
+
+    httpx's own pool spends most of a call's CPU on looking through all connections once many calls are in flight.
+    """
+
+    def __init__(
+        self, context: ssl.SSLContext, connections: int, keepalive: int, keepalive_seconds: float, proxy: str | None
+    ) -> None:
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=connections,
+            max_keepalive_connections=keepalive,
+            keepalive_expiry=keepalive_seconds,
+            retries=0,
+            proxy=None if proxy is None else _proxy(proxy, context),
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request; the body of the answer is still to be read."""
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        with _errors_of_httpx():
+            response = await self._pool.handle_async_request(
+                httpcore2.Request(
+                    method=request.method,
+                    url=httpcore2.URL(
+                        scheme=request.url.raw_scheme,
+                        host=request.url.raw_host,
+                        port=request.url.port,
+                        target=request.url.raw_path,
+                    ),
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions=dict(request.extensions),
+                )
+            )
+        return httpx.Response(
+            response.status, headers=response.headers, stream=_PoolStream(response), extensions=response.extensions
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._pool.aclose()
+
+
+class _PoolStream(httpx.AsyncByteStream):
+    def __init__(self, response: httpcore2.Response) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _errors_of_httpx():
+            async for piece in self._response.aiter_stream():
+                yield piece
+
+    async def aclose(self) -> None:
+        with _errors_of_httpx():
+            await self._response.aclose()
+
+
+def _proxy(url: str, context: ssl.SSLContext) -> httpcore2.Proxy:
+    given = httpx.Proxy(url)
+    return httpcore2.Proxy(
+        url=str(given.url),
+        auth=given.raw_auth,
+        ssl_context=context if given.url.scheme == "https" else None,
+    )
+
+
+@contextmanager
+def _errors_of_httpx() -> Iterator[None]:
+    """Raise errors of the pool as the errors of httpx of the same name."""
+    try:
+        yield
+    except (httpcore2.ConnectionNotAvailable, *_RAISED) as error:
+        name = next((each.__name__ for each in type(error).__mro__ if hasattr(httpx, each.__name__)), "NetworkError")
+        raise getattr(httpx, name)(str(error)) from error
+
+
+_RAISED: Final = (
+    httpcore2.TimeoutException,
+    httpcore2.NetworkError,
+    httpcore2.ProtocolError,
+    httpcore2.ProxyError,
+    httpcore2.UnsupportedProtocol,
+)
 
 
 class BoundedTransport(httpx.AsyncBaseTransport):

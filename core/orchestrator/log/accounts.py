@@ -91,6 +91,16 @@ def set_cap(transaction: Transaction, name: str, cap: Usd, at: int, simulated: b
     return totals
 
 
+def raise_cap(transaction: Transaction, name: str, extra: Usd, at: int, simulated: bool = False) -> Totals:
+    """Give an account a cap that is higher by ``extra``.
+
+    Raises:
+        UsageError: there is no such account, or ``extra`` is negative beyond what is free.
+    """
+    _, totals = totals_of(transaction, name, simulated)
+    return set_cap(transaction, name, totals.cap + extra, at, simulated)
+
+
 class Accounts:
     """The account side of one run's append."""
 
@@ -98,6 +108,7 @@ class Accounts:
         self._transaction = transaction
         self._locks = locks
         self._run = run
+        self._has_holds: bool | None = None  # None: not looked up yet
 
     def reserve(
         self, version: int, started: CallStarted, names: Sequence[str], simulated: bool
@@ -122,6 +133,8 @@ class Accounts:
 
     def record(self, at: int, movements: Sequence[Movement]) -> None:
         """Append the holds of a CallStarted to their accounts."""
+        if movements:
+            self._has_holds = True
         for stream, event in movements:
             assert isinstance(event, Held)
             self._transaction.write_next(stream, at, event)
@@ -140,6 +153,11 @@ class Accounts:
                 self._end(at, attempt.call, None, attempt.amount)
 
     def _end(self, at: int, call: int, settled: Usd | None, kept: Usd) -> None:
+        if self._has_holds is None:
+            found = self._transaction.connection.execute("SELECT 1 FROM open_holds WHERE run = ? LIMIT 1", (self._run,))
+            self._has_holds = found.fetchone() is not None
+        if not self._has_holds:
+            return
         query = "SELECT account, nano FROM open_holds WHERE run = ? AND call = ? ORDER BY account"
         rows = self._transaction.connection.execute(query, (self._run, call)).fetchall()
         for stream, nano in rows:

@@ -16,6 +16,8 @@ from orchestrator.errors import DamagedLogError
 from orchestrator.log.texts import unpack
 
 _DOMAIN: Final = b"multi-llm-orchestrator event 1\n"
+_LINKED: Final = _DOMAIN + b"%d:%b" * 7
+"""What is hashed: seven columns, each after its length."""
 
 GENESIS: Final = hashlib.sha256(b"multi-llm-orchestrator genesis 1\n").hexdigest()
 """What stands before the first event of every stream."""
@@ -26,8 +28,14 @@ _COLUMNS: Final = (
     " typeof(stream) || ' ' || typeof(version) || ' ' || typeof(type) || ' ' || typeof(schema) || ' ' || typeof(at)"
     " || ' ' || typeof(data) || ' ' || typeof(hash)"
 )
+_OF_STREAM: Final = "WHERE position IN (SELECT position FROM events WHERE stream = ?)"
+_TEXT: Final = "SELECT CAST(data AS BLOB), typeof(data) FROM blobs WHERE run = ? AND digest = ?"
 _DIGEST: Final = re.compile(rb'"([0-9a-f]{64})"')
 _WITHOUT_TEXTS: Final = frozenset({b"session.opened"})  # has parameters of plugins, which may look like digests
+
+
+UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What ``sqlite3`` raises where a file is damaged; the second where its message quotes damaged bytes."""
 
 
 class Queryable(Protocol):
@@ -86,16 +94,19 @@ class _Stream:
 
 
 def _link(previous: bytes, stream: bytes, version: int, kind: bytes, schema: int, at: int, data: bytes) -> bytes:
-    digest = hashlib.sha256(_DOMAIN)
-    for part in (previous, stream, b"%d" % version, kind, b"%d" % schema, b"%d" % at, data):
-        digest.update(b"%d:" % len(part))
-        digest.update(part)
-    return digest.hexdigest().encode()
+    v, s, a = b"%d" % version, b"%d" % schema, b"%d" % at
+    columns = (len(previous), previous, len(stream), stream, len(v), v, len(kind), kind, len(s), s, len(a), a)
+    return hashlib.sha256(_LINKED % (*columns, len(data), data)).hexdigest().encode()
 
 
 def link(previous: str, stream: str, version: int, kind: str, schema: int, at: int, data: str) -> str:
     """The hash of an event, as 64 hexadecimal digits: over the hash before it and every column but the position."""
     return _link(previous.encode(), stream.encode(), version, kind.encode(), schema, at, data.encode()).decode()
+
+
+def referred(kind: bytes, data: bytes) -> list[bytes]:
+    """The digests of the texts that an event of a stored type refers to, in the order of its data."""
+    return [] if kind in _WITHOUT_TEXTS else _DIGEST.findall(data)
 
 
 def verify(connection: Queryable, stream: str | None = None, head: str | None = None) -> list[Finding]:
@@ -123,13 +134,16 @@ def verify(connection: Queryable, stream: str | None = None, head: str | None = 
                 findings.setdefault(finding.position, finding)
             elif head is not None and row.hash == head.encode():
                 seen = True
+        if stream is not None and not findings:
+            for finding in _strayed(connection, stream, streams.get(stream.encode(), _Stream())):
+                findings[finding.position] = finding
         for name, state in streams.items():
             for finding in _texts(connection, name, state):
                 findings.setdefault(finding.position, finding)
         if stream is None and not findings:
             for problem in _integrity(connection):
                 findings[0] = Finding(0, "", f"the database file: {problem}")
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         findings.setdefault(last, Finding(last, stream or "", f"the database file is damaged after it: {error}"))
     if not seen:
         message = f"no event has the head {head}: events after it are missing, or the head is of another log"
@@ -138,8 +152,9 @@ def verify(connection: Queryable, stream: str | None = None, head: str | None = 
 
 
 def _rows(connection: Queryable, stream: str | None) -> Iterator[_Row]:
-    where, values = ("", ()) if stream is None else ("WHERE stream = ?", (stream,))
-    for row in connection.execute(f"SELECT {_COLUMNS} FROM events {where} ORDER BY position", values):
+    # With an index at hand SQLite takes columns from it that may differ from those of a damaged row.
+    which, values = ("", ()) if stream is None else (_OF_STREAM, (stream,))
+    for row in connection.execute(f"SELECT {_COLUMNS} FROM events NOT INDEXED {which} ORDER BY position", values):
         yield _Row(row[0], row[1] or b"", *row[2:])
 
 
@@ -147,9 +162,8 @@ def _advance(connection: Queryable, state: _Stream, row: _Row) -> Finding | None
     """Take the next event of a stream, or say what is wrong with it."""
     if row.types == _TYPES and row.version == state.version + 1 and row.linked(state.hash) == row.hash:
         state.version, state.hash, state.position = row.version, row.hash, row.position
-        if row.type not in _WITHOUT_TEXTS:
-            for digest in _DIGEST.findall(row.data):
-                state.refers.setdefault(digest, row.position)
+        for digest in referred(row.type, row.data):
+            state.refers.setdefault(digest, row.position)
         return None
     state.broken = True
     position, message = _diagnose(connection, state, row)
@@ -208,22 +222,42 @@ def _between(connection: Queryable, after: int, before: int) -> Iterator[_Row]:
             yield _Row(row[0], row[1] or b"", *row[2:])
 
 
+def _strayed(connection: Queryable, stream: str, state: _Stream) -> Iterator[Finding]:
+    """The event that should follow the last one of a stream, and is now in another."""
+    query = f"SELECT {_COLUMNS} FROM events WHERE position > ? AND version = ? ORDER BY position"
+    for row in connection.execute(query, (state.position, state.version + 1)):
+        other = _Row(row[0], stream.encode(), *row[2:])
+        if row[1] != other.stream and other.types == _TYPES and other.linked(state.hash) == other.hash:
+            yield Finding(other.position, stream, f"this event was moved here from the stream {stream}")
+
+
 def _texts(connection: Queryable, name: bytes, state: _Stream) -> Iterable[Finding]:
     """The first event of a stream that refers to a text which is missing or not what its digest says."""
     run = name.decode(errors="replace")
-    salt = next(connection.execute("SELECT salt FROM salts WHERE run = ?", (run,)), (None,))[0]
+    salt = _blob(connection, "SELECT CAST(salt AS BLOB), typeof(salt) FROM salts WHERE run = ?", (run,))
     for digest, position in state.refers.items():
         text = digest.decode()
         if not isinstance(salt, bytes):
-            return [Finding(position, run, "the salt of the run's texts is missing")]
-        row = next(connection.execute("SELECT data FROM blobs WHERE run = ? AND digest = ?", (run, text)), None)
-        if row is None:
-            return [Finding(position, run, f"the text {text[:12]} it refers to is missing")]
+            return [Finding(position, run, f"the salt of the run's texts {salt}")]
+        data = _blob(connection, _TEXT, (run, text))
+        if not isinstance(data, bytes):
+            return [Finding(position, run, f"the text {text[:12]} it refers to {data}")]
         try:
-            unpack(salt, text, row[0])
+            unpack(salt, text, data)
         except DamagedLogError as error:
             return [Finding(position, run, str(error))]
     return []
+
+
+def _blob(connection: Queryable, query: str, values: tuple[str, ...]) -> bytes | str:
+    """The bytes that a query finds, or what is wrong with them."""
+    try:
+        row = connection.execute(query, values).fetchone()
+    except UNREADABLE as error:
+        return f"cannot be read: {error}"
+    if row is None:
+        return "is missing"
+    return bytes(row[0]) if row[1] == "blob" else "is not stored as it was written"
 
 
 def _integrity(connection: Queryable) -> list[str]:

@@ -11,11 +11,14 @@ from functools import cache, partial
 from types import MappingProxyType
 from typing import Any, Final, get_args, get_origin
 
+import attrs
 import orjson
 from cattrs import Converter
+from cattrs.gen import make_dict_structure_fn
 
 from orchestrator.errors import LogError, UnknownEventError
 from orchestrator.events import TYPES, Event
+from orchestrator.log.readers import compiled
 from orchestrator.money import Usd
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
@@ -86,7 +89,7 @@ def _tuple(converter: Converter, kind: Any) -> Callable[[Any, Any], Any]:
     def structure(value: Any, _: Any) -> Any:
         if type(value) is not list:
             raise TypeError(f"{value!r} is not a list")
-        return tuple([hook(each, item) for each in value])
+        return tuple([hook(each, item) for each in value]) if value else ()
 
     return structure
 
@@ -103,6 +106,14 @@ def _dict(converter: Converter, kind: Any) -> Callable[[Any, Any], Any]:
     return structure
 
 
+def _whole(converter: Converter, kind: type[Any]) -> Callable[[Any, Any], Any]:
+    """The compiled reader of a class; what is not whole goes to the hook that cattrs makes."""
+    otherwise = make_dict_structure_fn(
+        kind, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=False
+    )
+    return compiled(kind, converter.get_structure_hook, otherwise)
+
+
 def make_converter() -> Converter:
     """A converter for events: strict primitives, amounts as integers, unknown keys forbidden."""
     converter = Converter(detailed_validation=False, forbid_extra_keys=True)
@@ -116,6 +127,7 @@ def make_converter() -> Converter:
     converter.register_unstructure_hook_func(_is_enum, operator.attrgetter("value"))
     converter.register_structure_hook_factory(partial(_is, tuple), lambda kind: _tuple(converter, kind))
     converter.register_structure_hook_factory(partial(_is, dict), lambda kind: _dict(converter, kind))
+    converter.register_structure_hook_factory(attrs.has, lambda kind: _whole(converter, kind))
     return converter
 
 
@@ -139,7 +151,7 @@ class Codec:
         self._upcasters = upcasters
         self._names = {kind: name for name, kind in types.items()}
         self._converter = make_converter()
-        self._readers: dict[str, Callable[[Any, Any], Any]] = {}
+        self._readers: dict[tuple[str, int], Callable[[Any], Any]] = {}
         self._writers: dict[type[Event], Callable[[Any], Any]] = {}
 
     def encode(self, event: Event) -> tuple[str, int, str]:
@@ -168,22 +180,27 @@ class Codec:
             UnknownEventError: the type or the schema is not known here.
             LogError: the data is not what the type and schema say.
         """
-        kind = self._types.get(name)
-        if kind is None:
-            raise UnknownEventError(f"events of type {name!r} are not known to this program; use a newer one")
-        reader = self._readers.get(name)
+        reader = self._readers.get((name, schema))
         if reader is None:
-            reader = self._readers[name] = self._converter.get_structure_hook(kind)
+            reader = self._reader(name, schema)
         try:
-            values = orjson.loads(data)
-            if schema != self._schemas.get(name, 1):
-                values = self._lift(name, schema, values)
-            event: Event = reader(values, kind)
+            event: Event = reader(orjson.loads(data))
         except LogError:
             raise
         except Exception as error:
             raise LogError(f"{name} cannot be read: {type(error).__name__}: {error}") from error
         return event
+
+    def _reader(self, name: str, schema: int) -> Callable[[Any], Any]:
+        """What builds an event of a type out of its data; that of today's schema is kept."""
+        kind = self._types.get(name)
+        if kind is None:
+            raise UnknownEventError(f"events of type {name!r} are not known to this program; use a newer one")
+        build = self._converter.get_structure_hook(kind)
+        if schema != self._schemas.get(name, 1):
+            return lambda values: build(self._lift(name, schema, values), kind)
+        reader = self._readers[name, schema] = lambda values: build(values, kind)
+        return reader
 
     def _lift(self, name: str, schema: int, values: dict[str, Any]) -> dict[str, Any]:
         latest = self._schemas.get(name, 1)

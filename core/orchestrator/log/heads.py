@@ -1,5 +1,6 @@
 """Heads kept outside the database: a chain proves something only once its head is elsewhere."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Final
@@ -31,9 +32,13 @@ def append_head(folder: Path, run: str, head: str, version: int) -> None:
     line = orjson.dumps({"run": run, "version": version, "head": head}) + b"\n"
     path = folder / FILE
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.write(descriptor, line)
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                line = b"\n" + line  # a full disk or a crash cut the last one
+            if os.write(descriptor, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -42,12 +47,20 @@ def append_head(folder: Path, run: str, head: str, version: int) -> None:
 
 
 def read_heads(folder: Path) -> list[Head]:
-    """Every head kept in the data folder, oldest first; a line that a crash cut is left out."""
+    """Every head kept in the data folder, oldest first; a line that a crash cut is left out.
+
+    Raises:
+        LogError: the file cannot be read.
+    """
     path = folder / FILE
-    if not path.exists():
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        raise LogError(f"{path}: {error.strerror}; make it readable, or move it away") from error
     heads = []
-    for line in path.read_bytes().splitlines():
+    for line in lines:
         try:
             heads.append(Head(**orjson.loads(line)))
         except (ValueError, TypeError):

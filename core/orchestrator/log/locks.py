@@ -77,8 +77,9 @@ class FileLocks:
         for probe in range(_PROBES):
             # A look by is_held lasts an instant; an owner lasts.
             if _try_lock(descriptor, fcntl.LOCK_EX):
-                os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)
+                with suppress(OSError):  # a full disk, say: who has it only serves the message
+                    os.ftruncate(descriptor, 0)
+                    os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)
                 return _FileHandle(descriptor)
             if probe < _PROBES - 1:
                 self._sleep(_PROBE_PAUSE)

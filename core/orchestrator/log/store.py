@@ -129,7 +129,7 @@ class EventLog:
                 raise
         except OSError as error:
             raise LogError(f"{folder}: {error.strerror}; choose another data folder with --home") from error
-        except sqlite3.Error as error:
+        except chain.UNREADABLE as error:
             raise LogError(f"{path}: {explained(error)}") from error
         except LogError as error:
             raise LogError(f"{path}: {error}") from error
@@ -154,7 +154,7 @@ class EventLog:
             raise LogError(f"there is no event log in {folder}: run something first, or name its folder with --home")
         try:
             connection = _connect_to_read(path)
-        except sqlite3.Error as error:
+        except chain.UNREADABLE as error:
             raise LogError(f"{path}: {explained(error)}") from error
         except LogError as error:
             raise LogError(f"{path}: {error}") from error
@@ -175,7 +175,8 @@ class EventLog:
         if self._commits is None:
             self._connection.close()
             return
-        with self._transaction_lock(), self._guard:
+        # Without the lock the WAL may not be folded in: whoever opens the file next will do it.
+        with suppress(OSError), self._transaction_lock(), self._guard:
             self._connection.close()
 
     # ── appending ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -236,6 +237,15 @@ class EventLog:
         """
         return await self._submit(lambda: accounting.set_cap(self._transaction, name, cap, at, simulated))
 
+    async def raise_cap(self, name: str, extra: Usd, *, at: int, simulated: bool = False) -> Totals:
+        """Give an account a cap that is higher by ``extra``, whoever else changes it at the same time.
+
+        Raises:
+            UsageError: there is no such account.
+            LogError: the log cannot be written.
+        """
+        return await self._submit(lambda: accounting.raise_cap(self._transaction, name, extra, at, simulated))
+
     async def _submit(self, work: Callable[[], T]) -> T:
         if self._commits is None:
             raise LogError("the event log was opened for reading only")
@@ -286,7 +296,8 @@ class EventLog:
         names = [_NAMES[kind] for kind in types or ()]
         while True:
             rows = self._page(f"{where} ORDER BY version", [*values, after, 2**62 if upto is None else upto, *names])
-            yield from (Recorded(*row) for row in rows)
+            for row in rows:
+                yield Recorded(*row)
             if len(rows) < _PAGE:
                 return
             after = rows[-1][2]
@@ -341,13 +352,13 @@ class EventLog:
         with self._read_guard:
             return chain.verify(self._reader, stream, head)
 
-    def check(self, stream: str) -> None:
-        """Make sure that a stream is whole; one that is not is never appended to.
+    def check(self, stream: str, head: str | None = None) -> None:
+        """Make sure that a stream is whole and, where a head is known, has it; else it is never appended to.
 
         Raises:
             DamagedLogError: it is not; names the first bad event.
         """
-        findings = self.verify(stream)
+        findings = self.verify(stream, head)
         if findings:
             first = findings[0]
             error = DamagedLogError(first.position, f"{stream} is damaged at event {first.position}: {first.message}")
@@ -361,7 +372,7 @@ class EventLog:
         try:
             with self._read_guard:
                 return self._reader.execute(sql, parameters).fetchall()
-        except sqlite3.Error as error:
+        except chain.UNREADABLE as error:
             raise LogError(f"the event log cannot be read: {explained(error)}") from error
 
 
@@ -396,6 +407,10 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
             error = failure
             with suppress(sqlite3.Error):
                 connection.close()
+            wal = path.with_name(path.name + "-wal")
+            if wal.exists() and wal.stat().st_size:
+                text = f"its latest events are in {wal.name}, which cannot be read in this folder: make it writable"
+                raise LogError(f"{text}, or copy it") from failure
         except BaseException:
             connection.close()
             raise

@@ -12,6 +12,7 @@ from orchestrator.log.redaction import Redactor
 SALT_BYTES: Final = 32
 
 _REMEMBERED: Final = 64
+_CRC_BYTES: Final = 4
 
 
 class TextSource(Protocol):
@@ -97,20 +98,28 @@ class Texts:
 
 
 def pack(text: str) -> bytes:
-    """The stored form of a text."""
-    return zlib.compress(text.encode(), 6)
+    """The stored form of a text: zlib, and its CRC-32, since a few bits of such a stream mean nothing to a reader."""
+    squeezed = zlib.compress(text.encode(), 6)
+    return squeezed + _crc(squeezed)
 
 
 def unpack(salt: bytes, digest: str, packed: bytes) -> bytes:
     """The UTF-8 bytes of a stored text.
 
     Raises:
-        DamagedLogError: it does not unpack, or is not what the digest says.
+        DamagedLogError: it is not stored as it was written, or is not what the digest says.
     """
+    inflate = zlib.decompressobj()
     try:
-        text = zlib.decompress(packed)
+        text = inflate.decompress(packed)
     except (zlib.error, TypeError) as error:
         raise DamagedLogError(0, f"the text {digest[:12]} is damaged: {error}") from error
+    if not inflate.eof or inflate.unused_data != _crc(packed[:-_CRC_BYTES]):
+        raise DamagedLogError(0, f"the text {digest[:12]} is damaged: its check sum is another")
     if digest_of(salt, text) != digest:
         raise DamagedLogError(0, f"the text {digest[:12]} is not what its digest says")
     return text
+
+
+def _crc(squeezed: bytes) -> bytes:
+    return zlib.crc32(squeezed).to_bytes(_CRC_BYTES)

@@ -1,7 +1,6 @@
 """What an append does inside its transaction: rows, chained, with plain prepared statements."""
 
 import sqlite3
-from functools import cached_property
 from typing import Final, NamedTuple
 
 from attrs import frozen
@@ -53,7 +52,7 @@ class Recorded:
     """Its fields as compact JSON, as stored."""
     hash: str
 
-    @cached_property
+    @property
     def event(self) -> Event:
         """The event itself, decoded when it is first asked for.
 
@@ -61,12 +60,16 @@ class Recorded:
             UnknownEventError: a newer program wrote it.
             LogError: the data is not what its type says.
         """
+        event: Event | None = self.__dict__.get("decoded")
+        if event is not None:
+            return event
         try:
-            return CODEC.decode(self.type, self.schema, self.data)
+            event = self.__dict__["decoded"] = CODEC.decode(self.type, self.schema, self.data)
         except UnknownEventError as error:
             raise UnknownEventError(f"event {self.position}: {error}") from error
         except LogError as error:
             raise LogError(f"event {self.position}: {error}") from error
+        return event
 
 
 class Transaction:
@@ -134,6 +137,8 @@ class Transaction:
 def explained(error: BaseException) -> str:
     """Why the database cannot be used, and what to do, on one line."""
     text = str(error)
+    if isinstance(error, UnicodeDecodeError):
+        return "the file is damaged: restore it, or choose another folder with --home"
     if isinstance(error, sqlite3.Error):
         if "full" in text:
             return "the disk is full: free some space, then resume"

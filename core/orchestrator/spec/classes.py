@@ -19,11 +19,11 @@ from orchestrator.models import (
 )
 from orchestrator.money import NANO, Usd
 from orchestrator.policy import Policy
-from orchestrator.settings import SECOND, CrossVendor, Evaluation, Limits, MissingTool, RunSettings
+from orchestrator.settings import SECOND, CrossVendor, Evaluation, Limits, MissingTool, RunSettings, SandboxChoice
 from orchestrator.spec.canonical import canonical_json
 from orchestrator.spec.containers import FreeMapping, ListOf, MapOf, Record, key
 from orchestrator.spec.kinds import NAME, PATH, Choice, Flag, Money, Place, Real, Text, Whole
-from orchestrator.spec.plan import IDENTIFIER, PLAN, TaskSpec
+from orchestrator.spec.plan import IDENTIFIER, PLAN, TASK_PATHS, TaskSpec
 from orchestrator.spec.vocabulary import EVALUATION, MODELS, POLICIES
 
 _TYPES: Final = {kind.value: kind for kind in TaskType}
@@ -69,6 +69,14 @@ class ValidatorsSpec:
     missing_tool: MissingTool = field(
         default=MissingTool.SKIP, metadata=key(Choice(MissingTool), "What a check means whose tool is not installed.")
     )
+    sandbox: SandboxChoice = field(
+        default=SandboxChoice.AUTO,
+        metadata=key(Choice(SandboxChoice), "How checks that run code are contained; none only by this word."),
+    )
+    settings: dict[str, dict[str, Any]] = field(
+        factory=dict,
+        metadata=key(MapOf(FreeMapping(), least=1), "Settings by validator; each knows what its own mean."),
+    )
 
 
 @frozen(kw_only=True)
@@ -102,9 +110,9 @@ class LimitsSpec:
 
 ROUTING: Final = Record(RoutingSpec)
 REVIEW: Final = Record(ReviewSpec)
-VALIDATORS: Final = Record(ValidatorsSpec, later=frozenset({"sandbox"}))
+VALIDATORS: Final = Record(ValidatorsSpec)
 LIMITS: Final = Record(LimitsSpec, later=frozenset({"requests_per_minute", "tokens_per_minute"}))
-_SPEC_LATER: Final = frozenset({"team", "job_id", "exporters", "enhance", "verify_cmd", "task_paths", "cache"})
+_SPEC_LATER: Final = frozenset({"exporters", "enhance", "verify_cmd", "cache"})
 
 
 @frozen(kw_only=True)
@@ -122,6 +130,12 @@ class Spec:
     project_id: str | None = field(
         default=None, metadata=key(IDENTIFIER, "The run's name; left out: a new one each time.", blank=True)
     )
+    team: str | None = field(
+        default=None, metadata=key(NAME, "The team that pays; its budget and its policies bind the run.", blank=True)
+    )
+    job_id: str | None = field(
+        default=None, metadata=key(NAME, "The job it belongs to; its budget and its policies bind the run.", blank=True)
+    )
     output_dir: str | None = field(
         default=None, metadata=key(PATH, "Where the results are written, from the working folder.", blank=True)
     )
@@ -135,6 +149,10 @@ class Spec:
     )
     tasks: tuple[TaskSpec, ...] = field(
         default=(), metadata=key(PLAN, "A given plan; left out: the project is broken into tasks.")
+    )
+    task_paths: dict[str, str] = field(
+        factory=dict,
+        metadata=key(TASK_PATHS, "Where a task's output goes in the output folder, by its number from 1 or its id."),
     )
     routing: RoutingSpec = field(default=RoutingSpec(), metadata=key(ROUTING, "Who is asked first."))
     providers: dict[str, dict[str, Any]] = field(

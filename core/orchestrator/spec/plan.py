@@ -7,7 +7,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from orchestrator.models import TaskType
-from orchestrator.spec.containers import FreeMapping, ListOf, Record, key
+from orchestrator.spec.containers import FreeMapping, ListOf, MapOf, Record, key
 from orchestrator.spec.kinds import NAME, Choice, Place, Text
 
 IDENTIFIER: Final = Text(
@@ -20,6 +20,16 @@ RESERVED: Final = frozenset({"plan", "enhance", "advise", "verify"})
 """Names of nodes that are no tasks."""
 
 MAX_TASKS: Final = 10_000
+
+TASK_PATHS: Final[MapOf[str, str]] = MapOf(
+    Text(
+        r"(?!.*(^|/)(\.|\.\.|\.git|~[^/]*)?(/|$).)[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*/?",
+        "a path inside the output folder has parts of letters, digits, '_', '.' and '-', and does not climb",
+        1000,
+    ),
+    least=1,
+)
+"""File names, or folders ending in ``/``, by a task's number or id."""
 
 
 @frozen(kw_only=True)
@@ -40,6 +50,9 @@ class TaskSpec:
     )
     schema: Mapping[str, Any] | None = field(
         default=None, metadata=key(FreeMapping(), "The JSON Schema its output must meet.")
+    )
+    tests: str | None = field(
+        default=None, metadata=key(Text(), "Tests for pytest, as a Python module that imports the output.")
     )
 
 

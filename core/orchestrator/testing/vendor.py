@@ -49,15 +49,19 @@ ODDITIES: Final = (
 
 @frozen
 class Bill:
-    """One request as the vendor's own books have it."""
+    """One request as the vendor's own books have it, written when it arrives."""
 
+    run: str
     call: CallRef
     model: str
     sent: int
     """Bytes."""
     max_tokens: int
     billed: Usd
-    answered: bool
+    answers: bool
+    """Whether an answer will be sent, should anybody still wait for it."""
+    fault: str | None
+    """What went wrong at the vendor's, if anything."""
 
 
 @define
@@ -85,62 +89,50 @@ class SimulatedVendor:
     books: list[Bill] = Factory(list)
     fired: Counter[str] = Factory(Counter)
 
-    @property
-    def simulated(self) -> bool:
-        """Always."""
-        return True
-
-    def models(self) -> Sequence[ModelInfo]:
-        """What it sells."""
-        return self.catalogue
-
     def encode(self, request: Request) -> Body:
         """JSON of everything that is asked."""
-        if self._fault(request.call, request.model.id, "not_encoded"):
+        if self._cannot_encode(request.call, request.model.id):
             raise ValueError("this request cannot be encoded")
         messages = [[message.author, message.text] for message in request.messages]
-        content = json.dumps([request.model.id, messages, request.max_tokens]).encode()
+        content = json.dumps([request.model.id, messages, f"{request.max_tokens:7}"]).encode()
         return Body(content, request)
 
-    async def call(self, body: Body, ctx: CallContext) -> Reply:
-        """Answer, or do what the fault of this try says."""
-        request = body.request
-        where, model = request.call, request.model
+    async def call(self, run: str, body: Body, ctx: CallContext) -> Reply:
+        """Answer, or do what the fault of this try says. What is billed is billed as soon as the request arrives."""
+        where, model = body.request.call, body.request.model
         draw = self._draw(where, model.id, "answer")
-        await ctx.sleep(draw.uniform(0.001, self.slowest))
+        latency = draw.uniform(0.001, self.slowest)
         fault = self._drawn(where, model.id)
         if fault is not None:
             self.fired[fault] += 1
+        text = "" if fault == "empty" else self._text(where, fault, draw)
+        usage = self._usage(body, text, draw, fault)
+        free = fault in FAULTS or fault == "long_retry_after"
+        billed = Usd.ZERO if free or model.price is None else model.price.cost(usage)
+        answers = not free and fault not in ("hang", "raise", "rubbish", "settled_error")
+        sent, most = len(body.content), body.request.max_tokens
+        self.books.append(Bill(run, where, model.id, sent, most, billed, answers, fault))
+        await ctx.sleep(latency)
         if fault in FAULTS:
-            self._book(body, Usd.ZERO, answered=False)
             wait = draw.choice([None, None, 0.5, 3.0])
             raise ProviderError(f"simulated {fault}", retry_after=wait, **FAULTS[fault])
-        return await self._odd(fault, body, ctx, draw)
+        return await self._odd(fault, text, usage, ctx)
 
-    async def _odd(self, fault: str | None, body: Body, ctx: CallContext, draw: Random) -> Reply:
-        request = body.request
-        text = "" if fault == "empty" else self._text(request.call, fault, draw)
-        usage: Usage | None = self._usage(body, text, draw)
-        if fault == "hang":
-            self._book(body, self._cost(request.model, usage), answered=False)
-            await ctx.sleep(10_000_000.0)
-        if fault == "raise":
-            self._book(body, self._cost(request.model, usage), answered=False)
-            raise RuntimeError("a simulated bug of the provider")
-        if fault == "rubbish":
-            self._book(body, self._cost(request.model, usage), answered=False)
-            return "not a Reply"  # type: ignore[return-value]
-        if fault == "long_retry_after":
-            self._book(body, Usd.ZERO, answered=False)
-            raise ProviderError("simulated", retry_after=4000.0, **FAULTS["rate_limit"])
-        if fault == "settled_error":
-            self._book(body, self._cost(request.model, usage), answered=False)
-            raise ProviderError("simulated", kind=ErrorKind.BAD_ANSWER, retryable=True, billed=Billed.YES, usage=usage)
-        if fault == "over_bound":
-            usage = Usage(input=len(body.content) + request.model.hidden_tokens, output=request.max_tokens * 2)
-        self._book(body, self._cost(request.model, usage), answered=True)
-        odd_usage = {"no_usage": None, "zero_usage": Usage(), "absurd_usage": Usage(input=-5, output=10)}
-        return Reply(text, odd_usage.get(fault or "", usage), Finish.STOP, f"req-{len(self.books)}")
+    async def _odd(self, fault: str | None, text: str, usage: Usage, ctx: CallContext) -> Reply:
+        match fault:
+            case "hang":
+                await ctx.sleep(10_000_000.0)
+            case "raise":
+                raise RuntimeError("a simulated bug of the provider")
+            case "rubbish":
+                return "not a Reply"  # type: ignore[return-value]
+            case "long_retry_after":
+                raise ProviderError("simulated", retry_after=4000.0, **FAULTS["rate_limit"])
+            case "settled_error":
+                kind, billed = ErrorKind.BAD_ANSWER, Billed.YES
+                raise ProviderError("simulated", kind=kind, retryable=True, billed=billed, usage=usage)
+        told = {"no_usage": None, "zero_usage": Usage(), "absurd_usage": Usage(input=-5, output=10)}
+        return Reply(text, told.get(fault or "", usage), Finish.STOP, f"req-{len(self.books)}")
 
     # ── what is drawn ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -150,6 +142,8 @@ class SimulatedVendor:
 
     def _drawn(self, where: CallRef, model: str) -> str | None:
         draw = self._draw(where, model, "fault")
+        if "cyclic_plan" in self.faults and where.role is Role.DECOMPOSER and draw.random() < 0.9:
+            return "cyclic_plan"  # there are few plans in a run: at the rate of the others it would hardly ever happen
         if not self.faults or draw.random() >= self.rate:
             return None
         fault = draw.choice(list(self.faults))
@@ -157,10 +151,10 @@ class SimulatedVendor:
             return None
         return None if fault == "not_encoded" else fault
 
-    def _fault(self, where: CallRef, model: str, fault: str) -> bool:
-        draw = Random(f"{self.seed}/{fault}/{where.node}/{where.role}/{where.turn}/{where.sample}/{model}")
-        happens = fault in self.faults and draw.random() < self.rate / 4
-        self.fired[fault] += happens
+    def _cannot_encode(self, where: CallRef, model: str) -> bool:
+        draw = Random(f"{self.seed}/not_encoded/{where.node}/{where.role}/{where.turn}/{where.sample}/{model}")
+        happens = "not_encoded" in self.faults and draw.random() < self.rate / 4
+        self.fired["not_encoded"] += happens
         return happens
 
     def _text(self, where: CallRef, fault: str | None, draw: Random) -> str:
@@ -170,25 +164,48 @@ class SimulatedVendor:
             return json.dumps({"tasks": plan(self.tasks, draw, cyclic=fault == "cyclic_plan")})
         if where.role is Role.EVALUATOR:
             stable = Random(f"{self.seed}/score/{where.node}/{where.turn}")
-            return json.dumps({"score": round(stable.uniform(0.5, 1.0), 3), "reasons": "simulated"})
+            worst = Random(f"{self.seed}/quality").choice([0.5, 0.7, 0.88])
+            return json.dumps({"score": round(stable.uniform(worst, 1.0), 3), "reasons": "simulated"})
         name = f"{where.node} {where.role.value} {where.turn} {where.sample} {where.try_}"
         return f"{name}: {'x' * draw.randint(1, 60)}"
 
-    def _usage(self, body: Body, text: str, draw: Random) -> Usage:
-        """Real tokens: never more than a byte each, never more output than was asked for."""
-        most_in = len(body.content) + body.request.model.hidden_tokens
+    def _usage(self, body: Body, text: str, draw: Random, fault: str | None) -> Usage:
+        """Real tokens: never more than a byte each, never more output than was asked for or the model can give."""
+        model, limit = body.request.model, body.request.max_tokens
+        most_in = len(body.content) + model.hidden_tokens
+        if fault == "over_bound":
+            return Usage(input=most_in, output=(model.output_bound(limit) or limit) * 2)
         read = draw.randint(max(1, most_in // 8), most_in)
         cached = draw.randint(0, read - 1) if draw.random() < 0.3 else 0
-        wrote = min(body.request.max_tokens, max(1, len(text)))
-        thought = draw.randint(0, body.request.max_tokens - wrote) if draw.random() < 0.3 else 0
+        wrote = min(limit, max(1, len(text)))
+        most_out = limit if model.thinking_in_limit else max(limit, model.max_output or limit)
+        thought = draw.randint(0, most_out - wrote) if draw.random() < 0.3 else 0
         return Usage(input=read - cached, cached_input=cached, output=wrote, reasoning=thought)
 
-    def _cost(self, model: ModelInfo, usage: Usage | None) -> Usd:
-        return Usd.ZERO if usage is None or model.price is None else model.price.cost(usage)
 
-    def _book(self, body: Body, billed: Usd, *, answered: bool) -> None:
-        request = body.request
-        self.books.append(Bill(request.call, request.model.id, len(body.content), request.max_tokens, billed, answered))
+@frozen
+class VendorOfRun:
+    """The vendor as one run sees it: a provider. The vendor's books name the run."""
+
+    vendor: SimulatedVendor
+    run: str
+
+    @property
+    def simulated(self) -> bool:
+        """Always."""
+        return True
+
+    def models(self) -> Sequence[ModelInfo]:
+        """What the vendor sells."""
+        return self.vendor.catalogue
+
+    def encode(self, request: Request) -> Body:
+        """The request's bytes."""
+        return self.vendor.encode(request)
+
+    async def call(self, body: Body, ctx: CallContext) -> Reply:
+        """Send it once."""
+        return await self.vendor.call(self.run, body, ctx)
 
 
 def plan(tasks: int, draw: Random, *, cyclic: bool = False, validators: Sequence[str] = ()) -> list[dict[str, Any]]:

@@ -161,7 +161,7 @@ class _Reader:
         return None if value is None else self.typed(value, kinds, (*path, key), wanted, None)
 
     def price(self, value: Any, path: Address) -> Price | None:
-        lanes: dict[str, Usd] = {}
+        lanes: dict[str, Any] = {}
         for lane, amount in self.mapping(value, path, _LANES).items():
             try:
                 lanes[lane] = Usd.parse(amount)

@@ -1,21 +1,39 @@
-"""The validator ``length``: between 10 and 50,000 characters, the white space around them left out."""
+"""The validator ``length``: between 10 and 50,000 characters, the white space around them left out.
 
-from typing import Final
+Settings: ``shortest`` and ``longest``, whole numbers of characters.
+"""
 
-from orchestrator.spi import Candidate, Finding, Validator, ValidatorContext, hookimpl
+from collections.abc import Mapping
+from typing import Any, Final
+
+from orchestrator.spi import Candidate, Finding, TaskType, Validator, ValidatorContext, hookimpl
 
 SHORTEST: Final = 10
 LONGEST: Final = 50_000
+_FILES: Final = frozenset({TaskType.CODE_GEN, TaskType.DATA_EXTRACTION})
 
 
 def length(candidate: Candidate, check: ValidatorContext) -> Finding:
-    """Judge the number of characters of the content."""
-    count = len(candidate.content.strip())
-    if count < SHORTEST:
-        return Finding.failed(f"the output has {count} characters, at least {SHORTEST} are needed")
-    if count > LONGEST:
-        return Finding.failed(f"the output has {count} characters, at most {LONGEST} are allowed")
+    """Judge the number of characters: of the code or data where the output is that, else of the whole answer."""
+    problem = _problem(check.settings)
+    if problem:
+        return Finding.unknown(f"validators.settings.length: {problem}")
+    shortest, longest = check.settings.get("shortest", SHORTEST), check.settings.get("longest", LONGEST)
+    text = candidate.content if candidate.type in _FILES else candidate.text
+    count = len(text.strip())
+    if count < shortest:
+        return Finding.failed(f"the output has {count} characters, at least {shortest} are needed")
+    if count > longest:
+        return Finding.failed(f"the output has {count} characters, at most {longest} are allowed")
     return Finding.passed()
+
+
+def _problem(settings: Mapping[str, Any]) -> str:
+    unknown = sorted(set(settings) - {"shortest", "longest"})
+    if unknown:
+        return f"unknown {', '.join(map(repr, unknown))}; known are 'shortest' and 'longest'"
+    wrong = [name for name, value in settings.items() if isinstance(value, bool) or not isinstance(value, int)]
+    return f"{', '.join(wrong)} must be a whole number" if wrong else ""
 
 
 @hookimpl

@@ -6,22 +6,30 @@ import warnings
 from typing import Final
 
 from orchestrator.spi import Candidate, Finding, Validator, ValidatorContext, hookimpl
+from orchestrator_validators.sources import python_files
 
 # Warning filters belong to the whole process, and validators run in threads.
 _FILTERS: Final = threading.Lock()
 
 
 def python_syntax(candidate: Candidate, check: ValidatorContext) -> Finding:
-    """Compile the content; a fragment that is indented as a whole is compiled without its margin."""
-    source = candidate.content
-    if not source.strip():
+    """Compile every Python file; one that is indented as a whole is compiled without its margin."""
+    sources = python_files(candidate)
+    if not any(source.strip() for source in sources.values()):
         return Finding.failed("there is no code in the output")
+    found = {name: problem for name, source in sources.items() if (problem := _problem_of(source))}
+    if not found:
+        return Finding.passed()
+    if len(sources) == 1:
+        return Finding.failed(next(iter(found.values())))
+    return Finding.failed("\n".join(f"{name}: {problem}" for name, problem in found.items()))
+
+
+def _problem_of(source: str) -> str:
     problem = _problem(source)
     if isinstance(problem, IndentationError) and _problem(textwrap.dedent(source)) is None:
         problem = None
-    if problem is None:
-        return Finding.passed()
-    return Finding.failed(_details(problem, source))
+    return "" if problem is None else _details(problem, source)
 
 
 def _problem(source: str) -> Exception | None:

@@ -75,6 +75,53 @@ def test_a_recording_is_read_to_what_it_amounts_to(name: str) -> None:
     assert found == expected
 
 
+LISTED: Final = {
+    "anthropic/models": ("claude-opus-4-7", 9),
+    "compat/models": ("/REDACTED_PATH/Qwen3-1.7B-Q4_K_M.gguf", 1),
+    "deepseek/models": ("deepseek-v4-flash", 2),
+    "openai/models": ("gpt-4o-mini", 110),
+}
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_recorded_list_of_models_is_read(name: str) -> None:
+    """The names that a vendor serves, from its own list."""
+    path = RECORDINGS / f"{name}.json"
+    if not path.exists():
+        pytest.skip("no recordings beside the checkout")
+    response = json.loads(path.read_text())["response"]
+    names = reader(path.parent.name).read_list(response["status"], response["headers"], body_of(response))
+    known, count = LISTED[name]
+
+    assert known in names
+    assert len(names) == len(response["json"]["data"]) == len(set(names))
+    assert len(names) >= count
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        (b'{"data": [{"id": "a"}, {"id": 7}, "b", {}]}', ("a",)),
+        (b'{"models": [{"name": "models/g-1"}]}', ("g-1",)),
+        (b'{"data": []}', ()),
+    ],
+)
+def test_a_list_of_models_in_every_form(body: bytes, names: tuple[str, ...]) -> None:
+    """OpenAI's, Anthropic's and Google's lists; what is no name is passed over."""
+    assert reader("google").read_list(200, {}, body) == names
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"data": 7}', b"<html>"])
+def test_what_is_no_list_of_models_is_a_bad_answer(body: bytes) -> None:
+    """Nothing else is raised, and a refused list is a refusal."""
+    with pytest.raises(ProviderError) as caught:
+        reader("openai").read_list(200, {}, body)
+    assert caught.value.kind is ErrorKind.BAD_ANSWER
+    with pytest.raises(ProviderError) as caught:
+        reader("openai").read_list(401, {}, b'{"error": {"code": "invalid_api_key"}}')
+    assert caught.value.kind is ErrorKind.AUTHENTICATION
+
+
 def own_cases() -> list[Any]:
     """The project's own exchanges."""
     return [

@@ -93,7 +93,12 @@ def every_request(vendor: Vendor) -> list[Request]:
 def variants(name: str) -> list[Vendor]:
     """A vendor's provider with the options that change what is sent."""
     vendor, _, api = name.partition("/")
-    given = [{}, {"stream": True}, {"stream": False}, *([] if vendor == "minimax" else [{"effort": "high"}])]
+    given: list[dict[str, Any]] = [
+        {},
+        {"stream": True},
+        {"stream": False},
+        *([] if vendor == "minimax" else [{"effort": "high"}]),
+    ]
     return [built(vendor, options={**each, **({"api": api} if api else {})}) for each in given]
 
 

@@ -34,3 +34,12 @@ def test_characters_count_not_bytes() -> None:
     """A character of several bytes is one."""
     assert judge("é" * 9).verdict is Verdict.FAILED
     assert judge("é" * 10).verdict is Verdict.PASSED
+
+
+def test_the_bounds_are_settings() -> None:
+    """A spec can set them; what is no bound makes the verdict unknown."""
+    given = Candidate("t", TaskType.SUMMARIZATION, "x" * 20, "x" * 20)
+    assert length(given, ValidatorContext(settings={"longest": 15})).verdict is Verdict.FAILED
+    assert length(given, ValidatorContext(settings={"shortest": 20})).verdict is Verdict.PASSED
+    for settings in ({"longer": 3}, {"longest": "many"}, {"shortest": True}):
+        assert length(given, ValidatorContext(settings=settings)).verdict is Verdict.UNKNOWN

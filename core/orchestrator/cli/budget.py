@@ -1,0 +1,157 @@
+"""``orchestrate budget``: the caps over many runs, and what is left of them."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from orchestrator.cli.options import AMOUNT, command, home, home_option, json_option, open_log
+from orchestrator.cli.output import line, money, notice, result_json
+from orchestrator.cli.tables import print_table
+from orchestrator.errors import UsageError
+from orchestrator.log import DATABASE, EventLog
+
+if TYPE_CHECKING:
+    from orchestrator.events import Totals
+
+_SIMULATED: Final = "sim/"
+_NAME: Final = click.argument("name", metavar="NAME")
+_USD: Final = click.argument("amount", metavar="USD", type=AMOUNT)
+
+
+@click.group()
+@home_option
+def budget() -> None:
+    """Cap what runs may spend together: org, team/NAME, job/NAME; sim/... for simulated providers.
+
+    The account org binds every run of the data folder; team/NAME and job/NAME bind the runs whose spec says so.
+    """
+
+
+@budget.command()
+@json_option
+@home_option
+def show(as_json: bool) -> int:
+    """Show every account: its cap, what is spent, in flight and kept, and what is left.
+
+    What calls of dead runs hold is turned into kept money: nobody knows what they cost.
+    """
+    from orchestrator.engine.accounts import account_names
+
+    if not (home() / DATABASE).exists():
+        found = []
+    else:
+        _end_dead_runs()
+        log = open_log()
+        found = [(name, simulated, log.account(name, simulated)) for name, simulated in account_names(log)]
+    if as_json:
+        result_json([_as_json(name, simulated, totals) for name, simulated, totals in found])
+    elif not found:
+        notice(f"nothing caps the runs in {home()}; open an account with: {command('budget set org USD')}")
+    else:
+        heads = ("account", "cap", "spent", "in flight", "kept", "left")
+        print_table(heads, [_row(*account) for account in found], right=heads[1:])
+    return 0
+
+
+def _row(name: str, simulated: bool, totals: "Totals") -> tuple[str, ...]:
+    amounts = (totals.cap, totals.settled, totals.held - totals.kept, totals.kept, totals.free)
+    return _shown(name, simulated), *(money(amount) for amount in amounts)
+
+
+def _as_json(name: str, simulated: bool, totals: "Totals") -> dict[str, Any]:
+    return {
+        "account": _shown(name, simulated),
+        "cap_usd": str(totals.cap),
+        "settled_usd": str(totals.settled),
+        "in_flight_usd": str(totals.held - totals.kept),
+        "kept_usd": str(totals.kept),
+        "excess_usd": str(totals.excess),
+        "free_usd": str(totals.free),
+    }
+
+
+def _shown(name: str, simulated: bool) -> str:
+    return f"{_SIMULATED if simulated else ''}{name}"
+
+
+def _end_dead_runs() -> None:
+    """Keep what dead runs hold; only where there are any is the log opened for writing."""
+    from orchestrator.engine.accounts import end_dead_runs, holding_runs
+
+    reading = EventLog.open_to_read(home())
+    try:
+        dead = [run for run in holding_runs(reading) if not reading.locks.is_held(run)]
+    finally:
+        reading.close()
+    if dead:
+        for run in _on_log(lambda log: end_dead_runs(log, _now)):
+            notice(f"{run} died with calls in flight; what they held is kept: {command(f'resume {run}')}")
+
+
+@budget.command("set")
+@_NAME
+@_USD
+@home_option
+def set_(name: str, amount: Any) -> int:
+    """Open an account with a cap, or give it another one."""
+    account, simulated = _account(name)
+
+    async def work(log: EventLog) -> "Totals":
+        from orchestrator.engine.accounts import existing
+
+        if existing(log, [account], simulated):
+            return await log.set_cap(account, amount, at=_now(), simulated=simulated)
+        return await log.open_account(account, amount, at=_now(), simulated=simulated)
+
+    _say(name, _on_log(work))
+    return 0
+
+
+@budget.command("raise")
+@_NAME
+@_USD
+@home_option
+def raise_(name: str, amount: Any) -> int:
+    """Raise the cap of an account by an amount."""
+    account, simulated = _account(name)
+    _say(name, _on_log(lambda log: log.raise_cap(account, amount, at=_now(), simulated=simulated)))
+    return 0
+
+
+def _say(name: str, totals: "Totals") -> None:
+    notice(f"{line(name)}: a cap of {money(totals.cap)}, {money(totals.free)} of it left")
+
+
+def _account(name: str) -> tuple[str, bool]:
+    """An account's name without ``sim/``, and whether it had it.
+
+    Raises:
+        UsageError: it is neither the organisation's, nor a team's or a job's.
+    """
+    account = name.removeprefix(_SIMULATED)
+    level, slash, rest = account.partition("/")
+    if account != "org" and not (level in ("team", "job") and slash and rest.isprintable() and rest.strip()):
+        raise UsageError(
+            f"{line(name)!r} is no account: write org, team/NAME or job/NAME, with sim/ for simulated runs"
+        )
+    return account, account != name
+
+
+def _on_log(work: "Callable[[EventLog], Awaitable[Any]]") -> Any:
+    """Do something with the log of the data folder, open for writing."""
+
+    async def done() -> Any:
+        log = EventLog.open(home())
+        try:
+            return await work(log)
+        finally:
+            log.close()
+
+    return asyncio.run(done())
+
+
+def _now() -> int:
+    return time.time_ns() // 1000

@@ -1,0 +1,164 @@
+"""``orchestrate costs``: what was spent on whom and on what, over the view ``spend``."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import click
+from attrs import define
+
+from orchestrator.cli.options import existing_run, home, home_option, json_option, open_log
+from orchestrator.cli.output import decimals, money, notice, result, result_json
+from orchestrator.cli.tables import print_table
+from orchestrator.log import EventLog
+from orchestrator.money import Usd
+
+_COLUMNS: Final = {
+    "model": "s.model",
+    "phase": "s.phase",
+    "task": "s.task_id",
+    "provider": "s.provider",
+    "run": "s.run_id",
+    "team": """(SELECT substr(value, 6) FROM json_each(r.data, '$.settings.accounts') WHERE value LIKE 'team/%')""",
+}
+"""What spend can be summed by, as the view ``spend`` (s) and the first event of its run (r) have it."""
+
+_SUMS: Final = """
+SELECT s.run_id, {key}, sum(s.calls), sum(s.settled_nano), sum(s.held_nano), sum(s.kept_nano)
+FROM spend AS s JOIN events AS r ON r.stream = s.run_id AND r.version = 1
+WHERE {where} GROUP BY s.run_id, 2 ORDER BY min(r.position)
+"""
+_SIMULATED: Final = "json_extract(r.data, '$.settings.simulated')"
+_NO_TEAM: Final = "(no team)"
+
+
+@define
+class Sum:
+    """What was spent under one name."""
+
+    name: str
+    calls: int = 0
+    settled: Usd = Usd.ZERO
+    held: Usd = Usd.ZERO
+    """In flight + kept."""
+    kept: Usd = Usd.ZERO
+
+    @property
+    def total(self) -> Usd:
+        """Settled + held."""
+        return self.settled + self.held
+
+    def add(self, calls: int, settled: Usd, held: Usd, kept: Usd) -> None:
+        """Count some calls."""
+        self.calls += calls
+        self.settled += settled
+        self.held += held
+        self.kept += kept
+
+
+@click.command()
+@click.argument("run_id", metavar="[RUN]", required=False)
+@click.option("--all", "everything", is_flag=True, help="Sum over all runs; simulated ones are left out.")
+@click.option("--simulated", is_flag=True, help="With --all: the simulated runs instead.")
+@click.option(
+    "--by", type=click.Choice(list(_COLUMNS)), default="model", show_default=True, help="What to sum the spend by."
+)
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with exact amounts.")
+@json_option
+@home_option
+def costs(run_id: str | None, everything: bool, simulated: bool, by: str, as_csv: bool, as_json: bool) -> int:
+    """Show what a run, or all runs, spent, dearest first.
+
+    "held" is money that may still be billed: of calls in flight, and of calls whose end nobody knows (kept).
+    """
+    if (run_id is None) != everything:
+        raise click.UsageError("name one RUN, or say --all")
+    if simulated and not everything:
+        raise click.UsageError("--simulated belongs to --all")
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json exclude each other")
+    log = open_log()
+    values: list[str | int]
+    if run_id is not None:
+        where, values = "s.run_id = ?", [existing_run(log, run_id)]
+        pretended = any(flag for (flag,) in _first(log, _SIMULATED, run_id))
+    else:
+        where, values = f"{_SIMULATED} = ?", [int(simulated)]
+        pretended = simulated
+        _mention_others(log, simulated)
+    sums = _sums(log.query(_SUMS.format(key=_COLUMNS[by], where=where), values), by, everything)
+    if as_json:
+        result_json([_plain(each, by) for each in sums])
+    elif as_csv:
+        _print_csv([_plain(each, by) for each in sums], by)
+    elif not sums:
+        notice(f"nothing was spent in {run_id or home()}")
+    else:
+        _print(sums, by)
+        if pretended:
+            notice("simulated: nobody was paid")
+    return 0
+
+
+def _first(log: EventLog, what: str, run: str) -> Iterable[Sequence[Any]]:
+    return log.query(f"SELECT {what} FROM events AS r WHERE r.stream = ? AND r.version = 1", [run])
+
+
+def _mention_others(log: EventLog, simulated: bool) -> None:
+    """Say how many runs are left out."""
+    rows = log.query(
+        f"SELECT count(*) FROM events AS r WHERE r.version = 1 AND r.type = 'run.started' AND {_SIMULATED} = ?",
+        [int(not simulated)],
+    )
+    count = rows[0][0]
+    if count:
+        kind, way = ("real", "") if simulated else ("simulated", "; see them with --simulated")
+        notice(f"{count} {kind} run{'' if count == 1 else 's'} left out{way}")
+
+
+def _sums(rows: Iterable[Sequence[Any]], by: str, everything: bool) -> list[Sum]:
+    """One sum per name, dearest first; a task's name is that of its run, too, where runs are mixed."""
+    found: dict[str, Sum] = {}
+    for run, key, calls, settled, held, kept in rows:
+        name = _NO_TEAM if key is None else f"{run}/{key}" if by == "task" and everything else key
+        found.setdefault(name, Sum(name)).add(calls, Usd(settled or 0), Usd(held or 0), Usd(kept or 0))
+    return sorted(found.values(), key=lambda each: (-each.total.nano, each.name))
+
+
+def _print(sums: list[Sum], by: str) -> None:
+    total = Sum("total")
+    for each in sums:
+        total.add(each.calls, each.settled, each.held, each.kept)
+    places = max(decimals(each.total) for each in sums)
+    rows = [_row(each, total.total, places) for each in [*sums, total]]
+    print_table((by, "calls", "settled", "held", "total", "share"), rows, right=_RIGHT)
+
+
+_RIGHT: Final = ("calls", "settled", "held", "total", "share")
+
+
+def _row(each: Sum, total: Usd, places: int) -> tuple[str, ...]:
+    share = f"{100 * each.total.nano / total.nano:.1f} %" if total else "–"
+    amounts = (money(amount, places) for amount in (each.settled, each.held, each.total))
+    return each.name, str(each.calls), *amounts, share
+
+
+def _plain(each: Sum, by: str) -> dict[str, Any]:
+    return {
+        by: each.name,
+        "calls": each.calls,
+        "settled_usd": str(each.settled),
+        "held_usd": str(each.held),
+        "kept_usd": str(each.kept),
+        "total_usd": str(each.total),
+    }
+
+
+def _print_csv(rows: list[dict[str, Any]], by: str) -> None:
+    text = io.StringIO()
+    names = [by, "calls", "settled_usd", "held_usd", "kept_usd", "total_usd"]
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    result(text.getvalue().rstrip("\n"))

@@ -1,0 +1,324 @@
+"""``orchestrate explain``: why this model?"""
+
+from typing import Final
+
+import click
+from attrs import fields
+
+from orchestrator import explanation
+from orchestrator.cli.options import existing_run, home, home_option, json_option, open_log
+from orchestrator.cli.output import line, moment, money, notice, result, result_json, seconds
+from orchestrator.cli.replay import rank_of
+from orchestrator.cli.story import DOING
+from orchestrator.cli.tables import print_table
+from orchestrator.errors import UsageError
+from orchestrator.events import PLAN
+from orchestrator.explanation import AttemptSeen, Choice, Considered, Explained, Fallen, Refusal, about
+from orchestrator.log import read_heads
+from orchestrator.models import Role
+from orchestrator.money import Price
+from orchestrator.plugins import Catalogue
+from orchestrator.policy import Policy
+from orchestrator.spi import ModelTelemetry
+
+REMOVED: Final = {
+    "no_price": "its price is not known",
+    "unbounded": "nothing bounds its output, and allow_unbounded is off",
+    "off": "switched off for the session",
+    "breaker": "resting behind its breaker",
+    "tried": "already asked for this call, without a usable answer",
+    "budget": "the most it could cost did not fit the money left",
+    "context": "prompt and answer do not fit its context window",
+    "vendor": "of the author's vendor, and review.cross_vendor is require",
+    "ranked": "ranked lower",
+}
+"""What removed a candidate, in words."""
+
+_REASONS: Final = {
+    "first": "first choice",
+    "fallback": "the one before gave no usable answer",
+    "breaker": "the one before is resting behind its breaker",
+    "budget": "the one before could cost more than the money left",
+    "context": "the prompt did not fit the one before",
+}
+"""Why a selection was made, in words."""
+
+_WAIVERS: Final = {
+    "same_vendor": "waived: it is of the author's vendor (another tier); no other vendor's could be asked",
+    "same_tier": "waived: it is of the author's vendor and tier; nothing further away could be asked",
+    "same_model": "waived: it is the author itself; nobody else could be asked",
+}
+_BACKEND: Final = {"dominated": "another one beats it in quality, trust and cost at once"}
+"""What a backend says of a candidate, in words."""
+
+_RESTRICTIONS: Final = tuple(field.name for field in fields(Policy) if field.name not in ("name", "enforcement_mode"))
+_NONE: Final = "–"
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.argument("task", metavar="[TASK]", required=False)
+@json_option
+@home_option
+def explain(run_id: str, task: str | None, as_json: bool) -> int:
+    """Show every choice of a model: who was considered, what removed whom, and what was known at that moment.
+
+    TASK is the id of a task, or "plan". Everything is read from the log; nothing is called, nothing is paid.
+    """
+    log = open_log()
+    existing_run(log, run_id)
+    heads = [kept.head for kept in read_heads(home()) if kept.run == run_id]
+    log.check(run_id, heads[-1] if heads else None)
+    told = explanation.explain(
+        ((record.at, record.event) for record in log.read(run_id)), rank_of(Catalogue.discover())
+    )
+    if task is not None:
+        _check_task(log.query("SELECT task_id FROM tasks WHERE run_id = ?", [run_id]), run_id, task)
+    found = about(told, task)
+    if as_json:
+        result_json([_plain(each) for each in found])
+    elif not found:
+        notice(f"no model was chosen yet in {run_id}")
+    else:
+        for number, each in enumerate(found):
+            if number:
+                result("")
+            _print(each)
+    return 0
+
+
+def _check_task(rows: list[tuple[str]], run: str, task: str) -> None:
+    names = [PLAN, *(name for (name,) in rows)]
+    if task not in names:
+        from difflib import get_close_matches
+
+        close = get_close_matches(task, names, 1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names)}"
+        raise UsageError(f"run {run} has no task {task!r}; {hint}")
+
+
+# ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _print(each: Explained) -> None:
+    match each:
+        case Choice():
+            _print_choice(each)
+        case Refusal():
+            result(f"{_where(each)}: {_refused(each)}")
+        case Fallen():
+            result(
+                f"version {each.version}, {moment(each.at)}: the backend {each.backend} failed ({each.problem});"
+                " the table's order holds for the rest of the session"
+            )
+
+
+def _where(each: Choice | Refusal) -> str:
+    what = f"{each.node}, {DOING[each.role]}"
+    turn = f" in turn {each.turn}" if each.turn > 1 else ""
+    sample = f", sample {each.sample}" if each.sample > 1 else ""
+    return f"version {each.version}, {moment(each.at)}: {what}{turn}{sample}"
+
+
+def _refused(each: Refusal) -> str:
+    limit = "the run's ceiling" if each.limit == "run" else f"the account {each.limit}"
+    end = "refused" if each.final else "not now"
+    return f"{end}: a call needs {money(each.need)} at worst, {limit} has {money(each.free)} free"
+
+
+def _print_choice(choice: Choice) -> None:
+    kind = f" ({choice.type.value})" if choice.type is not None else ""
+    result(f"{_where(choice)}{kind}: {choice.model}")
+    result(f"  {_REASONS.get(choice.reason, choice.reason)}; {_ordered_by(choice)}{_preferred(choice)}")
+    if choice.waiver is not None:
+        result(f"  {_WAIVERS.get(choice.waiver, choice.waiver)}")
+    print_table(
+        ("", "model", "vendor", "price in/out", "calls", "quality", "trust", "cost", "latency", "score", "why"),
+        [_row(choice, candidate) for candidate in choice.considered],
+        right=("calls", "quality", "trust", "cost", "latency", "score"),
+    )
+    for attempt in choice.attempts:
+        result(f"  {_attempt(attempt)}")
+
+
+def _ordered_by(choice: Choice) -> str:
+    backend = choice.backend
+    if backend is None:
+        return "ordered by price" if choice.type is None else "ordered by the routing table, then by price"
+    given = ", ".join(f"{name}={value}" for name, value in backend.parameters.items())
+    origin = f" {backend.version} of {backend.distribution}" if backend.distribution else ", an object of the caller's"
+    return f"ordered by {backend.name}{origin}" + (f" with {given}" if given else "")
+
+
+def _preferred(choice: Choice) -> str:
+    """What comes before that order, for those who work on what another model wrote."""
+    if choice.author is None:
+        return ""
+    if choice.role is Role.REVISER:
+        return f"; the author {choice.author} first"
+    return f"; models that are not of the vendor of the author {choice.author} first"
+
+
+def _row(choice: Choice, candidate: Considered) -> tuple[str, ...]:
+    seen = candidate.telemetry
+    return (
+        "*" if candidate.model == choice.model else "",
+        candidate.model,
+        candidate.vendor or _NONE,
+        _priced(candidate.price),
+        str(seen.calls),
+        _number(seen.quality, ".3f"),
+        _number(seen.trust if seen.calls else None, ".3f"),
+        _number(seen.cost, ".6f", "$"),
+        _NONE if seen.latency_ms is None else _duration(round(seen.latency_ms * 1000)),
+        _number(candidate.score, ".6g"),
+        why(choice, candidate),
+    )
+
+
+def _number(value: float | None, form: str, sign: str = "") -> str:
+    return _NONE if value is None else f"{sign}{value:{form}}"
+
+
+def _priced(price: Price | None) -> str:
+    return _NONE if price is None else f"{money(price.input)}/{money(price.output)}"
+
+
+def why(choice: Choice, candidate: Considered) -> str:
+    """What removed a candidate, or that it was chosen, in words."""
+    lost = candidate.lost
+    if lost is None:
+        return "chosen" if candidate.model == choice.model else ""
+    if lost.startswith("policy:"):
+        return forbidden(lost.removeprefix("policy:"), candidate.policy)
+    words = REMOVED.get(lost, lost)
+    if candidate.trouble:
+        words += f" ({', '.join(candidate.trouble)})"
+    if lost == "ranked" and _is_of_author(choice, candidate):
+        words += ", being of the author's vendor"
+    if candidate.until is not None:
+        words += f" until {moment(candidate.until)}"
+    said = _BACKEND.get(candidate.reason, candidate.reason)
+    return f"{words}: {said}" if said else words
+
+
+def _is_of_author(choice: Choice, candidate: Considered) -> bool:
+    """Whether a reviewer stands back because the author is of its vendor, and the chosen one is not."""
+    if choice.role not in (Role.CRITIC, Role.EVALUATOR) or choice.waiver is not None:
+        return False
+    vendors = {each.model: each.vendor for each in choice.considered}
+    return candidate.vendor == vendors.get(choice.author or "") != vendors[choice.model]
+
+
+def forbidden(name: str, policy: Policy | None) -> str:
+    """A policy that rules a model out, with what it restricts."""
+    if policy is None:
+        return f"policy {name!r} rules it out"
+    restrictions = []
+    for field in _RESTRICTIONS:
+        value = getattr(policy, field)
+        if value is not None:
+            shown = ", ".join(value) or "nobody" if isinstance(value, tuple) else str(value).lower()
+            restrictions.append(f"{field}: {shown}")
+    return f"policy {name!r} rules it out ({'; '.join(restrictions)})"
+
+
+def _attempt(seen: AttemptSeen) -> str:
+    """How a call went and what became of its hold."""
+    text = f"attempt {seen.attempt}: held {money(seen.hold)} for at most {seen.max_tokens} tokens; "
+    match seen.end:
+        case "in flight":
+            return text + "no end is recorded"
+        case "settled":
+            text += f"cost {money(seen.cost)}"
+        case "kept":
+            text += f"{money(seen.cost)} stays counted, nobody knows what was billed"
+        case _:
+            text += "released, nothing was billed"
+    if seen.usage is not None:
+        text += f", {seen.usage.input_tokens} tokens read and {seen.usage.output_tokens} written"
+    if seen.error is not None:
+        text += f", {seen.error.value}"
+    return text + ("" if seen.latency is None else f", {_duration(seen.latency)}")
+
+
+def _duration(microseconds: int) -> str:
+    return seconds(microseconds) if microseconds >= 1_000_000 else f"{microseconds / 1000:.0f} ms"
+
+
+# ── for programs ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _plain(each: Explained) -> dict[str, object]:
+    head: dict[str, object] = {"version": each.version, "at": moment(each.at)}
+    if isinstance(each, Fallen):
+        return {"kind": "backend_failed", **head, "backend": each.backend, "problem": each.problem}
+    head |= {"task": each.node, "role": each.role.value, "turn": each.turn, "sample": each.sample}
+    if isinstance(each, Refusal):
+        return {
+            "kind": "refusal",
+            **head,
+            "need_usd": str(each.need),
+            "free_usd": str(each.free),
+            "limit": each.limit,
+            "final": each.final,
+        }
+    backend = each.backend
+    return {
+        "kind": "choice",
+        **head,
+        "type": each.type,
+        "selection": each.selection,
+        "reason": each.reason,
+        "model": each.model,
+        "waiver": each.waiver,
+        "author": each.author,
+        "backend": backend
+        and {
+            "name": backend.name,
+            "distribution": backend.distribution,
+            "version": backend.version,
+            "parameters": {name: _jsonable(value) for name, value in backend.parameters.items()},
+        },
+        "candidates": [_plain_candidate(each, candidate) for candidate in each.considered],
+        "attempts": [_plain_attempt(attempt) for attempt in each.attempts],
+    }
+
+
+def _jsonable(value: object) -> object:
+    return value if isinstance(value, str | int | float | bool | list | dict | None) else str(value)
+
+
+def _plain_candidate(choice: Choice, candidate: Considered) -> dict[str, object]:
+    price = candidate.price
+    return {
+        "model": candidate.model,
+        "vendor": candidate.vendor,
+        "slots": list(candidate.slots),
+        "price_usd_per_million": price and {"input": str(price.input), "output": str(price.output)},
+        "telemetry": _plain_telemetry(candidate.telemetry),
+        "score": candidate.score,
+        "lost": candidate.lost,
+        "backend_reason": candidate.reason or None,
+        "why": line(why(choice, candidate)),
+    }
+
+
+def _plain_telemetry(seen: ModelTelemetry) -> dict[str, object]:
+    return {field.name: getattr(seen, field.name) for field in fields(ModelTelemetry)}
+
+
+def _plain_attempt(seen: AttemptSeen) -> dict[str, object]:
+    return {
+        "version": seen.version,
+        "attempt": seen.attempt,
+        "max_tokens": seen.max_tokens,
+        "body_bytes": seen.body_bytes,
+        "hold_usd": str(seen.hold),
+        "end": seen.end,
+        "cost_usd": str(seen.cost),
+        "input_tokens": seen.usage and seen.usage.input_tokens,
+        "output_tokens": seen.usage and seen.usage.output_tokens,
+        "error": seen.error,
+        "latency_ms": None if seen.latency is None else seen.latency / 1000,
+    }

@@ -1,0 +1,198 @@
+"""``orchestrate plan``: who would be asked for what, before a cent is spent."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from orchestrator.cli.explain import REMOVED, forbidden
+from orchestrator.cli.options import AMOUNT, FILE, backend_option, json_option
+from orchestrator.cli.output import money, notice, result, result_json, seconds
+from orchestrator.cli.story import DOING
+from orchestrator.cli.tables import print_table
+from orchestrator.engine.routes import Option, Outlook, Route, TaskRoute
+from orchestrator.models import Role
+from orchestrator.policy import Policy
+
+_NONE: Final = "–"
+_NOBODY: Final = "nobody"
+_OF_TASKS: Final = ("level", "task", "after")
+_OF_TYPES: Final = ("type", "drafted by", "reviewed by", "scored by", "a turn at worst")
+
+
+@click.command()
+@click.argument("spec_file", metavar="SPEC", type=FILE)
+@click.option("--budget", type=AMOUNT, help="The most to spend, in US dollars.")
+@click.option("--models", type=FILE, metavar="FILE", help="Models to add, or facts to override.")
+@click.option(
+    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a key of the spec, such as evaluate.runs=1."
+)
+@click.option("--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies.")
+@backend_option
+@json_option
+def plan(
+    spec_file: Path,
+    budget: Any,
+    models: Path | None,
+    sets: tuple[str, ...],
+    policies: tuple[Path, ...],
+    backend: str | None,
+    as_json: bool,
+) -> int:
+    """Show a spec's tasks, who would be asked for each, who would not and why, and what a call may cost at worst.
+
+    Nobody is asked and nothing is spent or recorded. A spec without tasks is broken into some only by a run.
+    """
+    from orchestrator.cli.given import spec_of_file, with_backend, with_policies
+    from orchestrator.engine.connect import connect
+    from orchestrator.engine.environment import Environment
+    from orchestrator.engine.routes import outlook
+    from orchestrator.plugins import Catalogue
+
+    catalogue = Catalogue.discover()
+    spec = with_backend(spec_of_file(spec_file, sets, {"budget_usd": budget}, models), backend)
+    spec = with_policies(spec, policies, catalogue)
+    found = outlook(spec, connect(catalogue, spec, Environment.of_process(lambda secret: None)))
+    if as_json:
+        result_json(_plain(found))
+    else:
+        _print(found)
+    return 0
+
+
+# ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _print(found: Outlook) -> None:
+    policies = found.settings.policies
+    if found.planning is not None:
+        result("the spec has no tasks: only asking a model would tell them, and orchestrate run does it")
+        _print_routes("plan", [found.planning], policies)
+        result("")
+    skipped = 0 if found.planning is None else len(_OF_TASKS)
+    print_table(
+        (*_OF_TASKS, *_OF_TYPES)[skipped:],
+        [_row(task)[skipped:] for task in found.tasks],
+        right=("level", "a turn at worst"),
+    )
+    for task in found.tasks if found.planning is None else ():
+        result("")
+        _print_routes(task.task, task.routes, policies)
+    result("")
+    result(f"ceiling {money(found.settings.cap)}; time limit {seconds(found.settings.time_limit)}")
+    for warning in _warnings(found):
+        notice(f"! {warning}")
+    notice("worst cases: inputs are estimated, a run holds the exact bound; nobody was asked, nothing was spent")
+
+
+def _row(task: TaskRoute) -> tuple[str, ...]:
+    by = {route.role: route.first.model if route.first else _NOBODY for route in task.routes}
+    worst = task.turn_hold
+    return (
+        str(task.level),
+        task.task,
+        ", ".join(task.dependencies) or _NONE,
+        task.type.value,
+        *(by[role] for role in (Role.GENERATOR, Role.CRITIC, Role.EVALUATOR)),
+        _NONE if worst is None else money(worst),
+    )
+
+
+def _print_routes(name: str, routes: tuple[Route, ...] | list[Route], policies: tuple[Policy, ...]) -> None:
+    result(name)
+    width = max(len(_doing(route)) for route in routes)
+    for route in routes:
+        first = route.first
+        what = f"  {_doing(route):<{width}}  "
+        if first is None:
+            result(f"{what}{_NOBODY} can be asked")
+        else:
+            hold = "" if first.hold is None else f", at worst {money(first.hold)}{' each' if route.times > 1 else ''}"
+            order = "" if route.backend == "row" else f", ranked by {route.backend}"
+            waived = f" (waived: {first.waiver})" if first.waiver else ""
+            result(f"{what}{first.model}{waived}{hold}{order}")
+        then = ", ".join(_with_hold(option) for option in route.options if option.lost == "ranked")
+        if then:
+            result(f"  {'':<{width}}  then {then}")
+        for option in route.options:
+            if option.lost not in (None, "ranked"):
+                result(f"  {'':<{width}}  not {option.model}: {_why(option, policies)}")
+
+
+def _doing(route: Route) -> str:
+    return DOING[route.role] + (f" × {route.times}" if route.times > 1 else "")
+
+
+def _with_hold(option: Option) -> str:
+    return option.model if option.hold is None else f"{option.model} ({money(option.hold)})"
+
+
+def _why(option: Option, policies: tuple[Policy, ...]) -> str:
+    lost = option.lost or ""
+    if lost.startswith("policy:"):
+        name = lost.removeprefix("policy:")
+        return forbidden(name, next((policy for policy in policies if policy.name == name), None))
+    return REMOVED.get(lost, lost)
+
+
+def _warnings(found: Outlook) -> list[str]:
+    """What the run could not do as it stands."""
+    warnings = []
+    for task in found.tasks:
+        draft = task.routes[0].first
+        if draft is None:
+            warnings.append(f"{task.task}: nobody can be asked for a draft")
+        elif draft.hold is not None and draft.hold > found.settings.cap:
+            warnings.append(
+                f"{task.task}: a draft by {draft.model} may cost {money(draft.hold)}, more than the ceiling; it would"
+                " be asked for less, or another model"
+            )
+    return warnings
+
+
+# ── for programs ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _plain(found: Outlook) -> dict[str, Any]:
+    policies = found.settings.policies
+    tasks = [
+        {
+            "task": task.task,
+            "type": task.type.value,
+            "level": task.level,
+            "dependencies": list(task.dependencies),
+            "turn_hold_usd": None if task.turn_hold is None else str(task.turn_hold),
+            "routes": [_plain_route(route, policies) for route in task.routes],
+        }
+        for task in found.tasks
+    ]
+    given = found.planning is None
+    return {
+        "given": given,
+        "planning": None if found.planning is None else _plain_route(found.planning, policies),
+        "tasks" if given else "types": tasks,
+        "cap_usd": str(found.settings.cap),
+        "warnings": _warnings(found),
+    }
+
+
+def _plain_route(route: Route, policies: tuple[Policy, ...]) -> dict[str, Any]:
+    return {
+        "role": route.role.value,
+        "times": route.times,
+        "max_tokens": route.max_tokens,
+        "backend": route.backend,
+        "model": route.first.model if route.first else None,
+        "options": [
+            {
+                "model": option.model,
+                "vendor": option.vendor,
+                "hold_usd": None if option.hold is None else str(option.hold),
+                "score": option.score,
+                "lost": option.lost,
+                "why": None if option.lost is None else _why(option, policies),
+                "waiver": option.waiver,
+            }
+            for option in route.options
+        ],
+    }

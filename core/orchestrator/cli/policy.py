@@ -1,0 +1,140 @@
+"""``orchestrate policy``: check policy files, and show what binds a run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli.options import FILE, home_option, json_option
+from orchestrator.cli.output import clean, notice, result, result_json
+from orchestrator.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from orchestrator.policy import Policy
+    from orchestrator.policy_dsl import PolicyFile
+
+_INVALID = 2
+_FILES = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
+
+
+@click.group()
+@home_option
+def policy() -> None:
+    """Check policy files, and show what binds a run."""
+
+
+@policy.command()
+@_FILES
+@json_option
+@home_option
+def check(files: tuple[Path, ...], as_json: bool) -> int:
+    """Check policy files together: what cannot be read, contradicts itself, or leaves nobody.
+
+    Exits with 2 where there are errors; warnings and information do not count.
+    """
+    read, problems = _read(files)
+    errors, warnings, info = ([*problems], [], []) if problems else _analysed(read)
+    if as_json:
+        report = {"errors": errors, "warnings": warnings, "info": info}
+        result_json({"ok": not errors, **{kind: [clean(text) for text in texts] for kind, texts in report.items()}})
+    else:
+        for kind, texts in (("error", errors), ("warning", warnings), ("info", info)):
+            for text in texts:
+                notice(f"{text} [{kind}]")
+        if not errors and not warnings:
+            result(f"{', '.join(str(path) for path in files)}: ok")
+    return _INVALID if errors else 0
+
+
+def _read(files: Sequence[Path]) -> tuple[list["PolicyFile"], list[str]]:
+    """The files, and what cannot be read in them."""
+    from orchestrator.plugins import Catalogue
+    from orchestrator.policy_dsl import PolicyFileError, read_policy_file
+
+    loader_for = Catalogue.discover().loader_for_suffix
+    read: list[PolicyFile] = []
+    problems: list[str] = []
+    for path in files:
+        try:
+            read.append(read_policy_file(path, loader_for))
+        except PolicyFileError as error:
+            problems.extend(error.problems)
+    return read, problems
+
+
+def _analysed(files: Sequence["PolicyFile"]) -> tuple[list[str], list[str], list[str]]:
+    """The findings of every set that can bind a run together: all, and all with each team and job; each once."""
+    from orchestrator.policy_dsl import PolicyAnalyzer
+
+    teams = sorted({name for file in files for name in file.hierarchy.team})
+    jobs = sorted({name for file in files for name in file.hierarchy.job})
+    groups = [("", ""), *((team, "") for team in teams), *(("", job) for job in jobs)]
+    reports = []
+    for team, job in groups:
+        binding = _binding(files, team, job)
+        reports.append(PolicyAnalyzer.analyze([each for _, _, each in binding], [place for _, place, _ in binding]))
+    everything = [found for team in (*teams, "") for found in _binding(files, team, "")]
+    everything += [found for job in jobs for found in _binding(files, "", job)]
+    info = PolicyAnalyzer.analyze([each for _, _, each in everything]).info
+    errors = dict.fromkeys(text for report in reports for text in report.errors)
+    warnings = dict.fromkeys(text for report in reports for text in report.warnings)
+    return [*errors], [*warnings], [*info]
+
+
+def _binding(files: Sequence["PolicyFile"], team: str, job: str) -> list[tuple[str, str, "Policy"]]:
+    """The policies that bind a run of a team and a job: level, place and policy, in the order they are applied."""
+    found: list[tuple[str, str, Policy]] = []
+    for file in files:
+        hierarchy = file.hierarchy
+        levels = (("org", "", hierarchy.org), ("team", team, hierarchy.team.get(team, ())))
+        for level, name, policies in (*levels, ("job", job, hierarchy.job.get(job, ()))):
+            places = file.places(level, name)
+            found += [(f"{level} {name}".rstrip(), *pair) for pair in zip(places, policies, strict=True)]
+    return found
+
+
+@policy.command()
+@_FILES
+@click.option("--team", default="", help="The team of the run.")
+@click.option("--job", default="", help="The job of the run.")
+@json_option
+@home_option
+def explain(files: tuple[Path, ...], team: str, job: str, as_json: bool) -> int:
+    """Show which policies bind a run, where each stands, and what each asks for."""
+    from orchestrator.errors import SpecError
+
+    read, problems = _read(files)
+    if problems:
+        raise SpecError(problems)
+    found = _binding(read, team, job)
+    if as_json:
+        result_json([{"level": level, "place": place, **_fields(each)} for level, place, each in found])
+    elif not found:
+        notice("no policy binds such a run")
+    else:
+        heads = ("policy", "level", "mode", "asks for", "stands at")
+        print_table(
+            heads,
+            [(each.name, level, each.enforcement_mode.value, _asked(each), place) for level, place, each in found],
+        )
+    return 0
+
+
+def _fields(policy: "Policy") -> dict[str, Any]:
+    from orchestrator.spec.vocabulary import POLICY
+
+    dumped: dict[str, Any] = POLICY.dump(policy)
+    return dumped
+
+
+def _asked(policy: "Policy") -> str:
+    """What a policy restricts, as ``field=value``."""
+    fields = {name: value for name, value in _fields(policy).items() if name not in ("name", "enforcement_mode")}
+    return " ".join(f"{name}={_value(value)}" for name, value in fields.items()) or "nothing"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value)) or "nobody"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,90 @@
+"""Performing a check: the validator in a thread, lent the sandbox and bounded in time."""
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import Factory, define, frozen
+
+from orchestrator.engine.ports import Offload
+from orchestrator.errors import SandboxError
+from orchestrator.models import Verdict
+from orchestrator.settings import SandboxChoice
+from orchestrator.spi import Candidate, Finding, Ran, Validator, ValidatorContext
+
+if TYPE_CHECKING:
+    from orchestrator.engine.sandbox import Ladder
+
+CHECK_SECONDS: Final = 30.0
+_GRACE_SECONDS: Final = 15.0
+"""What starting and ending a sandbox may take beyond the check's own time, on a busy machine."""
+
+
+@cache
+def ladder_for(choice: SandboxChoice) -> "Ladder":
+    """The one ladder of the process for a choice, so that each rung is probed once."""
+    from orchestrator.engine.sandbox import Ladder
+
+    return Ladder(choice)
+
+
+@frozen
+class Checks:
+    """What validators are lent."""
+
+    ladder: "Ladder | None" = None
+    settings: Mapping[str, Mapping[str, Any]] = Factory(dict)
+    seconds: float = CHECK_SECONDS
+
+    async def judge(
+        self, name: str, load: Callable[[str], Validator], candidate: Candidate, offload: Offload
+    ) -> tuple[Finding, str | None]:
+        """The finding, and the rung where the validator ran anything. Nothing a validator does makes this raise."""
+        lent = _Lent(self.ladder, self.seconds)
+        try:
+            judge = load(name)
+            async with asyncio.timeout(self.seconds + _GRACE_SECONDS):
+                found: Any = await offload(lambda: judge(candidate, self._context(name, lent)))
+        except TimeoutError:
+            return Finding.unknown(f"{name} took longer than {self.seconds:g} s"), lent.rung
+        except SandboxError as error:
+            return Finding.unknown(f"{name} was not run: {error}"), lent.rung
+        except Exception as error:
+            return Finding.unknown(f"{name} raised {type(error).__name__}: {error}"), lent.rung
+        if not isinstance(found, Finding) or not isinstance(found.verdict, Verdict):
+            return Finding.unknown(f"{name} returned {type(found).__name__}, not a Finding"), lent.rung
+        return Finding(found.verdict, str(found.details)), lent.rung
+
+    def _context(self, name: str, lent: "_Lent") -> ValidatorContext:
+        return ValidatorContext(timeout=self.seconds, run=lent.run, settings=self.settings.get(name, {}))
+
+
+@define
+class _Lent:
+    """The sandbox as one validator sees it; remembers which rung it used."""
+
+    ladder: "Ladder | None"
+    most: float
+    rung: str | None = None
+
+    def run(
+        self,
+        argv: Sequence[str],
+        files: Mapping[str, bytes],
+        *,
+        take: Sequence[str] = (),
+        seconds: float | None = None,
+        executes: bool = True,
+    ) -> Ran:
+        """See ``orchestrator.spi.Run``."""
+        from orchestrator.engine.sandbox import Job
+
+        if self.ladder is None:
+            raise SandboxError("this run has no sandbox")
+        wanted = self.most if seconds is None or not math.isfinite(seconds) else min(self.most, max(0.1, seconds))
+        job = Job(tuple(argv), dict(files), tuple(take), wanted)
+        rung, ran = self.ladder.run(job, executes)
+        self.rung = rung.value
+        return ran

@@ -1,0 +1,203 @@
+"""Whom a run would ask, before it begins: the routes of a given plan, by the very rules of ``decide``."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from attrs import frozen
+
+from orchestrator import events as e
+from orchestrator.decide import RULES, BackendError
+from orchestrator.decide.moment import Moment
+from orchestrator.decide.planning import execution_order
+from orchestrator.decide.routing import Question, backend_name, list_candidates
+from orchestrator.engine.connect import Connected
+from orchestrator.engine.rank import guard, run_in_thread
+from orchestrator.engine.session import VERSION
+from orchestrator.errors import PluginError
+from orchestrator.models import ModelInfo, PlannedTask, Role, TaskType
+from orchestrator.money import Price, Usd
+from orchestrator.settings import RunSettings
+from orchestrator.spec import Spec, TaskSpec
+from orchestrator.state.fold import fold
+
+_BYTES_PER_TOKEN: Final = 4
+_AROUND: Final = 4096  # bytes of instructions and of the vendor's format
+_PLAN_ROLES: Final = (Role.GENERATOR, Role.CRITIC, Role.REVISER, Role.EVALUATOR)
+
+
+@frozen
+class Option:
+    """A model that was considered for a call."""
+
+    model: str
+    vendor: str
+    price: Price | None
+    hold: Usd | None
+    """The most one call is estimated to cost; None where nothing bounds it or it has no price."""
+    score: float | None
+    lost: str | None
+    """The code of what removes it; ``ranked`` for one that comes after the first."""
+    waiver: str | None
+
+
+@frozen
+class Route:
+    """One call of a task's turn: who would be asked, in order, and who would not."""
+
+    role: Role
+    times: int
+    """How often it is made in a turn."""
+    max_tokens: int
+    backend: str
+    """What orders the options: ``row``, or the backend's name."""
+    options: tuple[Option, ...]
+
+    @property
+    def first(self) -> Option | None:
+        """Who is asked first."""
+        return next((option for option in self.options if option.lost is None), None)
+
+
+@frozen
+class TaskRoute:
+    """The routes of one task."""
+
+    task: str
+    type: TaskType
+    level: int
+    """1 for a task without dependencies, else one more than the highest of its dependencies."""
+    dependencies: tuple[str, ...]
+    routes: tuple[Route, ...]
+
+    @property
+    def turn_hold(self) -> Usd | None:
+        """The most one turn is estimated to cost, were its calls in flight together; None where a call has none."""
+        total = Usd.ZERO
+        for route in self.routes:
+            first = route.first
+            if first is None or first.hold is None:
+                return None
+            total += Usd(first.hold.nano * route.times)
+        return total
+
+
+@frozen
+class Outlook:
+    """What is known of a run before it begins."""
+
+    settings: RunSettings
+    planning: Route | None
+    """Who would break the project into tasks; None for a given plan."""
+    tasks: tuple[TaskRoute, ...]
+    """In execution order; without a given plan one for each type of task, as if it stood alone."""
+
+
+def outlook(spec: Spec, connected: Connected) -> Outlook:
+    """The routes of a spec's plan, or of every type of task where a model is to make the plan.
+
+    Inputs are estimated: 4 bytes for each token that may be written before them, and 4 KiB for what stands around.
+
+    Raises:
+        PluginError: the backend gave no usable ranking.
+    """
+    settings = spec.settings(connected.simulated)
+    tasks = spec.tasks or [TaskSpec(id=kind.value, type=kind, prompt="-") for kind in TaskType]
+    planned = tuple([_planned(task) for task in tasks])
+    order = execution_order(planned)
+    look = _Look(spec, connected, settings, planned)
+    levels: dict[str, int] = {}
+    by_id = {task.id: task for task in planned}
+    for name in order:
+        levels[name] = 1 + max((levels[dependency] for dependency in by_id[name].dependencies), default=0)
+    return Outlook(
+        settings=settings,
+        planning=None if spec.tasks else look.planning(),
+        tasks=tuple(look.task(by_id[name], levels[name]) for name in order),
+    )
+
+
+def _planned(task: TaskSpec) -> PlannedTask:
+    return PlannedTask(task.id, task.type, "", len(task.prompt.encode()), dependencies=task.dependencies)
+
+
+class _Look:
+    def __init__(self, spec: Spec, connected: Connected, settings: RunSettings, tasks: tuple[PlannedTask, ...]) -> None:
+        opened = e.SessionOpened(
+            number=1,
+            rules=RULES,
+            program=VERSION,
+            plugins=connected.plugins,
+            models=connected.models,
+            slots=connected.slots,
+            files=False,
+            caps={},
+        )
+        history: Sequence[tuple[int, e.Event]] = [
+            (1, e.RunStarted(seed=0, settings=settings, spec="", project="", criteria="", given_plan=tasks)),
+            (2, opened),
+            (3, e.PlanMade(tasks, execution_order(tasks), None)),
+        ]
+        self.settings = settings
+        self.state = fold(history)
+        self.moment = Moment(self.state, 4, guard(connected.backend, run_in_thread), time_up=False)
+        self.types = {task.id: task.type for task in tasks}
+        self.around = len(spec.project.encode()) + len(spec.criteria.encode()) + _AROUND
+
+    def planning(self) -> Route:
+        """Who makes the plan."""
+        return self._route(Question(Role.DECOMPOSER, None), 1, self.around)
+
+    def task(self, task: PlannedTask, level: int) -> TaskRoute:
+        """The routes of a task's first turn, each author the first choice."""
+        limit = self.settings.output_limit
+        draft = _BYTES_PER_TOKEN * limit(Role.GENERATOR, task.type)
+        critique = _BYTES_PER_TOKEN * limit(Role.CRITIC, task.type)
+        needed = (limit(Role.GENERATOR, self.types[name]) for name in task.dependencies)
+        given = self.around + task.prompt_bytes + _BYTES_PER_TOKEN * sum(needed)
+        sizes = {
+            Role.GENERATOR: given,
+            Role.CRITIC: given + draft,
+            Role.REVISER: given + draft + critique,
+            Role.EVALUATOR: given + draft,
+        }
+        routes: list[Route] = []
+        author: str | None = None
+        for role in _PLAN_ROLES:
+            times = self.settings.evaluation.runs if role is Role.EVALUATOR else 1
+            routes.append(self._route(Question(role, task.type, author), times, sizes[role]))
+            first = routes[0].first
+            author = None if first is None else first.model
+        return TaskRoute(task.id, task.type, level, task.dependencies, tuple(routes))
+
+    def _route(self, question: Question, times: int, size: int) -> Route:
+        try:
+            listing = list_candidates(self.moment, question, {})
+        except BackendError as error:
+            name = backend_name(self.state)
+            text = f"the backend {name} failed: {error}; in a run the routing table's order would hold from here on"
+            raise PluginError("backend", name, text) from error
+        limit = self.settings.output_limit(question.role, question.type)
+        chosen = next((candidate.model for candidate in listing.candidates if candidate.lost is None), None)
+        options = []
+        for candidate in listing.candidates:
+            model = self.state.models[candidate.model]
+            options.append(
+                Option(
+                    model=model.id,
+                    vendor=model.vendor,
+                    price=model.price,
+                    hold=_hold(model, min(limit, model.max_output or limit), size),
+                    score=candidate.score,
+                    lost="ranked" if candidate.lost is None and model.id != chosen else candidate.lost,
+                    waiver=listing.waivers.get(model.id),
+                )
+            )
+        return Route(question.role, times, limit, listing.backend, tuple(options))
+
+
+def _hold(model: ModelInfo, max_tokens: int, size: int) -> Usd | None:
+    """The most a call can cost whose input has so many bytes."""
+    if model.price is None:
+        return None
+    bound = model.output_bound(max_tokens)
+    return model.price.bound(size + model.hidden_tokens, max_tokens if bound is None else bound)

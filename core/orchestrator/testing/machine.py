@@ -1,0 +1,271 @@
+"""The simulated machine: what outlives a process, and one process on it, which dies as a whole."""
+
+import asyncio
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any, Final, cast
+
+from attrs import Factory, define, field
+
+from orchestrator import events as e
+from orchestrator.decide import Rank
+from orchestrator.engine.connect import Connected
+from orchestrator.engine.ports import Ports, in_place
+from orchestrator.engine.rank import guard, run_here
+from orchestrator.engine.reading import content_of
+from orchestrator.engine.session import RunLog, Session
+from orchestrator.log import EventLog, MemoryLocks, Texts
+from orchestrator.log.redaction import Redactor
+from orchestrator.log.schema import create
+from orchestrator.models import Verdict
+from orchestrator.settings import SECOND
+from orchestrator.spi import Candidate, Finding, ModelTelemetry, Ranked, RoutingCandidate, ValidatorContext
+from orchestrator.state.run import RunState
+from orchestrator.testing.scenario import CrashPoint, Scenario
+from orchestrator.testing.vendor import SimulatedVendor, VendorOfRun
+
+EPOCH: Final = 1_800_000_000 * SECOND
+"""The machine's clock when virtual time is 0."""
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+class PlantedError(Exception):
+    """A bug planted into deciding."""
+
+
+@define
+class CrashingConnection:
+    """A connection that kills the process at chosen transactions, and counts what it killed.
+
+    A dead process can do nothing any more: until ``revive``, every statement raises Crash again.
+    """
+
+    inner: sqlite3.Connection
+    points: list[CrashPoint] = Factory(list)
+    hits: Counter[tuple[str, str]] = Factory(Counter)
+    """(event type, where) of the events that killed transactions wrote."""
+    appends: int = 0
+    crashed: bool = False
+    _types: list[str] = Factory(list)
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Like the connection's own; a transaction may end in a Crash."""
+        if self.crashed:
+            raise Crash
+        if sql.startswith("BEGIN"):
+            self.appends += 1
+            self._types.clear()
+        elif sql.startswith("COMMIT"):
+            return self._commit(sql)
+        result = self.inner.execute(sql, parameters)
+        if sql.startswith("INSERT INTO events"):
+            self._types.append(str(parameters[2]))
+            if self._due("inside"):
+                self._die("inside")
+        return result
+
+    def executemany(self, sql: str, parameters: Any) -> sqlite3.Cursor:
+        """Like the connection's own."""
+        if self.crashed:
+            raise Crash
+        return self.inner.executemany(sql, parameters)
+
+    def revive(self) -> None:
+        """Let the next process begin."""
+        self.crashed = False
+
+    def close(self) -> None:
+        """Close the database."""
+        self.inner.close()
+
+    def _commit(self, sql: str) -> sqlite3.Cursor:
+        if self._due("before"):
+            self._die("before")  # nothing of the transaction has been seen by anybody: as if it had not begun
+        result = self.inner.execute(sql)
+        if self._due("after"):
+            self._die("after")
+        return result
+
+    def _due(self, where: str) -> bool:
+        return any(
+            point.where == where
+            and (point.append == self.appends if point.type is None else self._is_aimed_at(point, point.type))
+            for point in self.points
+        )
+
+    def _is_aimed_at(self, point: CrashPoint, name: str) -> bool:
+        return point.append <= self.appends and name in self._types
+
+    def _die(self, where: str) -> None:
+        self.points = [point for point in self.points if not self._is_spent(point)]
+        self.hits.update((name, where) for name in self._types)
+        if self.inner.in_transaction:
+            self.inner.execute("ROLLBACK")  # what SQLite does with it when the file is opened again
+        self.crashed = True
+        raise Crash
+
+    def _is_spent(self, point: CrashPoint) -> bool:
+        if point.type is None:
+            return point.append <= self.appends
+        return self._is_aimed_at(point, point.type)
+
+
+@define
+class World:
+    """What outlives a process: the database, the vendor, the locks, time."""
+
+    scenario: Scenario
+    vendor: SimulatedVendor = field(init=False)
+    connection: CrashingConnection = field(init=False)
+    locks: MemoryLocks = Factory(MemoryLocks)
+    now: float = 0.0
+    """Virtual seconds."""
+    draw: Random = field(init=False)
+    raised: Counter[str] = Factory(Counter)
+    """How often each run was given what it lacked."""
+    files: dict[str, dict[str, str]] = Factory(dict)
+    """By run: the content of each file."""
+
+    def __attrs_post_init__(self) -> None:
+        scenario = self.scenario
+        self.draw = Random(f"world/{scenario.seed}")
+        self.vendor = SimulatedVendor(
+            scenario.seed,
+            scenario.models,
+            scenario.faults,
+            scenario.fault_rate,
+            by_model=scenario.by_model,
+            tasks=scenario.tasks,
+            slowest=scenario.slowest,
+        )
+        inner = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        create(inner)
+        self.connection = CrashingConnection(inner, points=list(scenario.crashes))
+
+    def process(self) -> "Process":
+        """A new process on this world."""
+        return Process(self, EventLog(self.connection, offload=in_place, locks=self.locks, redactor=Redactor()))
+
+    def log(self) -> EventLog:
+        """The log, for reading; no crash is in its way."""
+        return EventLog(self.connection.inner, offload=in_place, locks=self.locks)
+
+    def history(self, stream: str) -> list[tuple[int, e.Event]]:
+        """A stream's history so far: pairs of at and event."""
+        return [(record.at, record.event) for record in self.log().read(stream)]
+
+    def texts(self, run: str) -> Texts:
+        """The texts of a run, for reading."""
+        return Texts(self.log(), run, self.draw.randbytes, Redactor())
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.connection.close()
+
+
+@define
+class Files:
+    """A folder that only pretends, and sometimes is full: drawn by name, so that it is full again after a crash."""
+
+    world: World
+    run: str
+
+    def write(self, name: str, content: str) -> int:
+        """Keep a file, or fail as a full disk does."""
+        scenario = self.world.scenario
+        if Random(f"disk/{scenario.seed}/{self.run}/{name}").random() < scenario.files_fail:
+            raise OSError(28, "No space left on device")
+        self.world.files.setdefault(self.run, {})[name] = content
+        return len(content)
+
+
+@define
+class Process:
+    """One process: it may take several runs, and dies as a whole."""
+
+    world: World
+    log: EventLog
+
+    def ports(self) -> Ports:
+        """The simulated machine."""
+        loop = asyncio.get_running_loop()
+        return Ports(
+            clock=lambda: EPOCH + round(loop.time() * SECOND),
+            monotonic=loop.time,
+            sleep=asyncio.sleep,
+            random_bytes=self.world.draw.randbytes,
+            offload=in_place,
+            offload_foreign=in_place,
+        )
+
+    def session(self, run: str, state: RunState, observers: Sequence[Any] = ()) -> Session:
+        """A session of a run."""
+        scenario = self.world.scenario
+        texts = Texts(self.log, run, self.world.draw.randbytes, self.log.redactor)
+        models = scenario.models_of(1 if state.session is None else state.session.number + 1)
+        connected = Connected(
+            providers={"simulated": VendorOfRun(self.world.vendor, run)},
+            models=models,
+            slots={slot: model.id for model in models for slot in model.slots},
+            backend=CheapestFirst(),
+            plugins=(e.PluginUsed("backend", "cheapest_first", "simulator", "1"),),
+            simulated=True,
+            validators=("never_empty",),
+        )
+        return Session(
+            stream=RunLog(self.log, run, texts, scenario.settings.accounts, simulated=True),
+            state=state,
+            connected=connected,
+            ports=self.ports(),
+            rank=self.rank(),
+            validator=lambda name: self.validator,
+            writer=Files(self.world, run),
+            http=cast("Any", None),  # the simulated vendor opens no connection
+            observers=observers,
+        )
+
+    def rank(self) -> Rank:
+        """The guard around the backend, with planted failures."""
+        sound, draw, scenario = sound_rank(), self.world.draw, self.world.scenario
+        broken = guard(Forgetful(), run_here)
+
+        def rank(candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+            if draw.random() < scenario.decide_fails:
+                raise PlantedError("a bug")
+            return (broken if draw.random() < scenario.backend_fails else sound)(candidates, telemetry)
+
+        return rank
+
+    def validator(self, candidate: Candidate, context: ValidatorContext) -> Finding:
+        """Fails some drafts, cannot judge others, and passes the rest: by the text alone."""
+        draw = Random(f"check/{self.world.scenario.seed}/{content_of(candidate.text)}")
+        if draw.random() < self.world.scenario.check_faults:
+            return Finding(draw.choice([Verdict.FAILED, Verdict.UNKNOWN, Verdict.SKIPPED]), "simulated")
+        return Finding.passed()
+
+
+class CheapestFirst:
+    """A backend: by blended price."""
+
+    def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+        """Cheapest first; among equals the earlier place."""
+        ordered = sorted(candidates, key=lambda candidate: (candidate.price.blended, candidate.place))
+        return [Ranked(candidate.model, -float(candidate.price.blended)) for candidate in ordered]
+
+
+class Forgetful:
+    """A backend that loses candidates."""
+
+    def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+        """Nothing."""
+        return []
+
+
+def sound_rank() -> Rank:
+    """The guarded ranking of every simulated session, without planted failures; what a verification uses."""
+    return guard(CheapestFirst(), run_here)

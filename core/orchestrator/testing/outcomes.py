@@ -1,0 +1,212 @@
+"""What two runs must have in common to be the same run, told twice.
+
+A run that was killed and resumed may differ from one that was not in its times, its sessions, and one kept hold plus
+one repeated request per call that was in flight; in nothing else. Texts are compared by the SHA-256 of what they say,
+so that runs of different data folders, whose digests are salted differently, can be compared too.
+"""
+
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import Any
+
+from attrs import Factory, fields, frozen
+
+from orchestrator.engine.outputs import file_name, render
+from orchestrator.models import ProjectStatus, Role, TaskStatus, TaskType, Verdict
+from orchestrator.money import Usd
+from orchestrator.state.run import RunState
+from orchestrator.state.tasks import Node, TaskState
+
+Get = Callable[[str], str]
+"""The text of a digest."""
+
+
+@frozen
+class AnswerOutcome:
+    """The last answer to one logical call."""
+
+    model: str
+    text: str
+    """SHA-256 of what it says."""
+    score: float | None
+    problem: str | None
+
+
+@frozen
+class NodeOutcome:
+    """What was asked for one node, and what it cost."""
+
+    settled: Usd
+    ended: int
+    """Attempts that a vendor ended."""
+    lost: int
+    """Attempts that ended with their session, or were cancelled; each keeps one hold and is made once more."""
+    kept: Usd
+    answers: Mapping[tuple[Role, int, int], AnswerOutcome] = Factory(dict)
+    """By role, turn and sample."""
+
+
+@frozen
+class TaskOutcome:
+    """What became of one task."""
+
+    type: TaskType
+    prompt: str
+    """SHA-256 of the prompt."""
+    dependencies: tuple[str, ...]
+    validators: tuple[str, ...]
+    status: TaskStatus | None
+    """None while it is unfinished."""
+    reason: str | None
+    blocked_by: str | None
+    score: float | None
+    gate: bool
+    model: str | None
+    reviewer: str | None
+    iterations: int
+    fallbacks: int
+    output: str | None
+    """SHA-256 of the best output."""
+    file: str | None
+    """The name of its file, where it was written."""
+    file_content: str | None
+    """SHA-256 of what was to be written there."""
+    file_problem: str | None
+    scores: tuple[tuple[int, bool, float | None], ...]
+    """(turn, gate, score) of every scored turn."""
+    checks: tuple[tuple[int, str, Verdict | None], ...]
+    """(turn, validator, verdict)."""
+    skipped: tuple[tuple[Role, int, str], ...]
+    """(role, turn, reason) of every step left out."""
+    node: NodeOutcome
+
+
+@frozen
+class Outcome:
+    """What a run amounts to, without its times and sessions."""
+
+    status: ProjectStatus | None
+    """None while it is open."""
+    reason: str | None
+    cap: Usd
+    execution_order: tuple[str, ...]
+    plan: NodeOutcome
+    tasks: Mapping[str, TaskOutcome]
+
+    @property
+    def lost(self) -> int:
+        """Attempts that ended with their session, in the whole run."""
+        return self.plan.lost + sum(task.node.lost for task in self.tasks.values())
+
+
+def outcome_of(state: RunState, get: Get) -> Outcome:
+    """The outcome of a run from its state and its texts."""
+    finished = state.finished
+    return Outcome(
+        status=None if finished is None else finished.status,
+        reason=None if finished is None else finished.reason,
+        cap=state.cap,
+        execution_order=state.execution_order,
+        plan=_node(state.plan, get),
+        tasks={name: _task(state.tasks[name], get) for name in state.execution_order},
+    )
+
+
+def _sha(text: str) -> str:
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def _node(node: Node, get: Get) -> NodeOutcome:
+    calls = node.calls.values()
+    return NodeOutcome(
+        settled=node.spend.settled,
+        ended=sum(call.ended for call in calls),
+        lost=sum(call.attempts - call.ended for call in calls),
+        kept=node.spend.kept,
+        answers={
+            (call.key.role, call.key.turn, call.key.sample): AnswerOutcome(
+                last.model, _sha(get(last.digest)), last.reading.score, last.reading.problem
+            )
+            for call in calls
+            if call.answers
+            for last in [call.answers[-1]]
+        },
+    )
+
+
+def _task(task: TaskState, get: Get) -> TaskOutcome:
+    end, planned = task.finished, task.planned
+    text = None if task.output is None else get(task.output.answer)
+    rendered = None if text is None or task.written is None else render(planned.type, text)
+    return TaskOutcome(
+        type=planned.type,
+        prompt=_sha(get(planned.prompt)),
+        dependencies=planned.dependencies,
+        validators=planned.validators,
+        status=None if end is None else end.status,
+        reason=None if end is None else end.reason,
+        blocked_by=None if end is None else end.blocked_by,
+        score=None if end is None else end.score,
+        gate=end is not None and end.gate,
+        model=None if end is None else end.model,
+        reviewer=None if end is None else end.reviewer,
+        iterations=task.turn,
+        fallbacks=task.fallbacks,
+        output=None if text is None else _sha(text),
+        file=None if rendered is None else file_name(task.number, planned.type, rendered[0]),
+        file_content=None if rendered is None else _sha(rendered[1]),
+        file_problem=None if task.written is None else task.written.problem,
+        scores=tuple((turn, scored.gate, scored.score) for turn, scored in sorted(task.evaluated.items())),
+        checks=tuple(
+            (turn, name, check.verdict)
+            for turn, checks in sorted(task.checks.items())
+            for name, check in sorted(checks.items())
+        ),
+        skipped=tuple((role, turn, reason) for (role, turn), reason in sorted(task.skipped.items())),
+        node=_node(task, get),
+    )
+
+
+def same_outcome(a: Outcome, b: Outcome) -> list[str]:
+    """Every difference between two outcomes, one line each; empty where they are the same.
+
+    Attempts lost with a session may differ, and with them the kept money; no other difference is allowed.
+    """
+    found = _different("run", a, b, ("tasks", "plan"))
+    found += _different_nodes("plan", a.plan, b.plan)
+    for name in sorted(a.tasks.keys() | b.tasks.keys()):
+        one, other = a.tasks.get(name), b.tasks.get(name)
+        if one is None or other is None:
+            found.append(f"{name}: only in the {'first' if other is None else 'second'}")
+            continue
+        found += _different(name, one, other, ("node",))
+        found += _different_nodes(name, one.node, other.node)
+    return found
+
+
+def _different(what: str, a: Any, b: Any, ignored: tuple[str, ...]) -> list[str]:
+    return [
+        f"{what}: {name} is {getattr(a, name)!r} and {getattr(b, name)!r}"
+        for name in (field.name for field in fields(type(a)))
+        if name not in ignored and getattr(a, name) != getattr(b, name)
+    ]
+
+
+def _different_nodes(what: str, a: NodeOutcome, b: NodeOutcome) -> list[str]:
+    found = _different(what, a, b, ("lost", "kept", "answers"))
+    for key in sorted(a.answers.keys() | b.answers.keys()):
+        one, other = a.answers.get(key), b.answers.get(key)
+        if one != other:
+            role, turn, sample = key
+            found.append(f"{what}: the answer of {role.value} {turn}/{sample} is {one!r} and {other!r}")
+    return found + _unexplained(what, a, b)
+
+
+def _unexplained(what: str, a: NodeOutcome, b: NodeOutcome) -> list[str]:
+    """Kept money that no lost attempt explains."""
+    fewer, more = sorted((a, b), key=lambda node: node.lost)
+    if fewer.lost == more.lost == 0 and a.kept != b.kept:
+        return [f"{what}: kept is {a.kept} and {b.kept}, and no attempt was lost"]
+    if fewer.lost == 0 and more.lost and more.kept < fewer.kept:
+        return [f"{what}: {more.lost} attempts were lost, and yet less is kept: {more.kept} instead of {fewer.kept}"]
+    return []

@@ -1,0 +1,170 @@
+"""Hypothesis strategies for what decisions depend on: plans, catalogues, policies, budgets, and whole worlds."""
+
+from typing import Final
+
+from attrs import evolve
+from hypothesis import strategies as st
+
+from orchestrator.models import SLOTS, ModelInfo, PlannedTask, Role, TaskType
+from orchestrator.money import Price, Usage, Usd
+from orchestrator.policy import Policy
+from orchestrator.settings import SECOND, CrossVendor, Evaluation, Limits, MissingTool, OnDisagree, RunSettings
+from orchestrator.spi import ModelTelemetry
+from orchestrator.testing.scenario import WHERE, CrashPoint, Scenario
+from orchestrator.testing.vendor import FAULTS, ODDITIES
+
+Strategy = st.SearchStrategy
+
+VENDORS: Final = ("north", "south", "east")
+REGIONS: Final = ("eu", "us", "asia")
+
+LANES: Final[Strategy[Usd]] = st.sampled_from([0, 1, 100_000_000, 2_500_000_000]).map(Usd) | st.integers(
+    0, 100_000_000_000
+).map(Usd)
+"""Prices per million tokens: from nothing to a hundred dollars."""
+
+TOKENS: Final[Strategy[int]] = st.integers(0, 2_000_000)
+
+
+def prices() -> Strategy[Price]:
+    """Prices with all lanes drawn, or with the two that must be there."""
+    return st.builds(Price, LANES, LANES) | st.builds(Price, LANES, LANES, LANES, LANES, LANES)
+
+
+def usages() -> Strategy[Usage]:
+    """Sane usage."""
+    return st.builds(Usage, TOKENS, TOKENS, TOKENS, TOKENS, TOKENS)
+
+
+def policies() -> Strategy[Policy]:
+    """Policies over the names that ``catalogues`` uses."""
+    models = st.lists(st.sampled_from([*(f"model-{n}" for n in range(5)), *SLOTS]), max_size=3)
+    companies = st.lists(st.sampled_from([*VENDORS, "SIMULATED"]), max_size=3)
+    return st.builds(
+        Policy,
+        name=st.sampled_from(["one", "two", "three"]),
+        allowed_providers=st.none() | companies,
+        blocked_providers=st.none() | companies,
+        allowed_models=st.none() | models,
+        blocked_models=st.none() | models,
+        allowed_regions=st.none() | st.lists(st.sampled_from(REGIONS), max_size=3),
+        allow_training_on_output=st.sampled_from([None, None, True, False]),
+        max_latency_ms=st.none() | st.floats(1, 60_000),
+    )
+
+
+def models(number: int = 0) -> Strategy[ModelInfo]:
+    """One model, ``model-NUMBER``."""
+    return st.builds(
+        ModelInfo,
+        id=st.just(f"model-{number}"),
+        provider=st.just("simulated"),
+        vendor=st.sampled_from(VENDORS),
+        price=st.none() | prices(),
+        context=st.sampled_from([None, 4096, 128_000]),
+        max_output=st.sampled_from([None, 512, 8192]),
+        hidden_tokens=st.sampled_from([0, 512]),
+        thinking_in_limit=st.booleans(),
+        tier=st.sampled_from([None, "small", "large"]),
+        regions=st.lists(st.sampled_from(REGIONS), unique=True, max_size=2).map(tuple),
+        trains_on_data=st.sampled_from([None, True, False]),
+        slots=st.lists(st.sampled_from(SLOTS), unique=True, max_size=4).map(tuple),
+    )
+
+
+def catalogues(least: int = 1, most: int = 5) -> Strategy[tuple[ModelInfo, ...]]:
+    """Some models with different ids."""
+    return st.integers(least, most).flatmap(lambda count: st.tuples(*(models(number) for number in range(count))))
+
+
+def telemetry() -> Strategy[ModelTelemetry]:
+    """What may have been measured of a model."""
+    share = st.none() | st.floats(0, 1)
+    positive = st.none() | st.floats(0, 1e6)
+    return st.builds(
+        ModelTelemetry,
+        calls=st.integers(0, 100),
+        quality=share,
+        trust=st.floats(0, 1),
+        cost=positive,
+        latency_ms=positive,
+        latency_p95_ms=positive,
+        success_rate=share,
+    )
+
+
+@st.composite
+def plans(draw: st.DrawFn, most: int = 8, validators: tuple[str, ...] = ()) -> tuple[PlannedTask, ...]:
+    """Plans without cycles, in an order that need not be that of their dependencies."""
+    count = draw(st.integers(1, most))
+    tasks = []
+    for number in range(count):
+        before = [f"t{other}" for other in range(number)]
+        tasks.append(
+            PlannedTask(
+                id=f"t{number}",
+                type=draw(st.sampled_from(list(TaskType))),
+                prompt=f"{number:064x}",
+                prompt_bytes=draw(st.integers(1, 5_000)),
+                dependencies=tuple(draw(st.lists(st.sampled_from(before), unique=True, max_size=3)) if before else ()),
+                validators=tuple(name for name in validators if draw(st.booleans())),
+            )
+        )
+    return tuple(draw(st.permutations(tasks)))
+
+
+def budgets() -> Strategy[Usd]:
+    """Caps from nothing to ample."""
+    return st.sampled_from([0, 10**7, 10**8, 10**9, 10**12]).map(Usd) | st.integers(0, 10**11).map(Usd)
+
+
+def settings_of_runs(accounts: tuple[str, ...] = ()) -> Strategy[RunSettings]:
+    """The rules of a run."""
+    return st.builds(
+        RunSettings,
+        cap=budgets(),
+        time_limit=st.sampled_from([5400, 600, 60]).map(lambda seconds: seconds * SECOND),
+        concurrency=st.integers(1, 5),
+        iterations=st.integers(1, 3).map(lambda count: dict.fromkeys(TaskType, count)),
+        role_max_tokens=st.sampled_from([64, 1024]).map(
+            lambda limit: {Role.DECOMPOSER: 8192, Role.CRITIC: 2048, Role.EVALUATOR: limit}
+        ),
+        backend_named=st.booleans(),
+        evaluation=st.builds(Evaluation, runs=st.integers(1, 3), on_disagree=st.sampled_from(list(OnDisagree))),
+        cross_vendor=st.sampled_from(list(CrossVendor)),
+        missing_tool=st.sampled_from(list(MissingTool)),
+        limits=st.builds(
+            Limits, tries=st.integers(1, 3), attempts=st.integers(1, 12), breaker_failures=st.integers(1, 3)
+        ),
+        policies=st.lists(policies(), max_size=1).map(tuple),
+        accounts=st.just(accounts),
+        allow_unbounded=st.booleans(),
+        simulated=st.just(True),
+    )
+
+
+def crash_points() -> Strategy[CrashPoint]:
+    """Anywhere in the first hundred appends."""
+    return st.builds(CrashPoint, st.integers(1, 100), st.sampled_from(WHERE))
+
+
+@st.composite
+def scenarios(draw: st.DrawFn) -> Scenario:
+    """Whole worlds: the seed's, with what most decides a run drawn anew, so that a failure shrinks."""
+    drawn = Scenario.draw(draw(st.integers(0, 2**32 - 1)))
+    return evolve(
+        drawn,
+        tasks=draw(st.integers(3, 8)),
+        given=draw(st.booleans()),
+        settings=evolve(
+            drawn.settings,
+            cap=draw(st.integers(10**6, 10**11).map(Usd)),
+            concurrency=draw(st.integers(1, 8)),
+            backend_named=draw(st.booleans()),
+        ),
+        faults=tuple(draw(st.lists(st.sampled_from([*FAULTS, *ODDITIES]), unique=True, max_size=4))),
+        fault_rate=draw(st.sampled_from([0.0, 0.1, 0.4, 0.9])),
+        crashes=tuple(draw(st.lists(crash_points(), max_size=4))),
+        decide_fails=0.0,
+        raises=draw(st.integers(0, 2)),
+    )

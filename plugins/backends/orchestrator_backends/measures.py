@@ -1,0 +1,67 @@
+"""What the backends compare: quality, trust, cost and latency of a candidate, measured or assumed.
+
+What was never measured is assumed: a quality of 0.8, full trust, the cost of 2,000 tokens at the model's blended price,
+and a latency of ten seconds. So is what is no finite number. These run once per candidate and choice, so they make no
+objects.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from orchestrator.spi import ModelTelemetry, RoutingCandidate, SpecError
+
+ASSUMED_QUALITY: Final = 0.8
+ASSUMED_TRUST: Final = 1.0
+ASSUMED_TOKENS: Final = 2_000
+ASSUMED_LATENCY_MS: Final = 10_000.0
+LEAST_COST: Final = 1e-6
+"""US dollars; what a call costs at least, so that a free model has a finite score."""
+LEAST_LATENCY_MS: Final = 1.0
+UNMEASURED: Final = ModelTelemetry()
+
+
+def quality_of(measured: ModelTelemetry) -> float:
+    """The mean score, 0 to 1."""
+    quality = measured.quality
+    return ASSUMED_QUALITY if quality is None else _share(quality, ASSUMED_QUALITY)
+
+
+def trust_of(measured: ModelTelemetry) -> float:
+    """The trust, 0 to 1."""
+    return _share(measured.trust, ASSUMED_TRUST)
+
+
+def cost_of(candidate: RoutingCandidate, measured: ModelTelemetry) -> float:
+    """US dollars per call, above 0."""
+    cost = measured.cost
+    if cost is None or not -math.inf < cost < math.inf:
+        cost = float(candidate.price.blended.part(ASSUMED_TOKENS, 1_000_000))
+    return cost if cost > LEAST_COST else LEAST_COST
+
+
+def latency_of(measured: ModelTelemetry) -> float:
+    """Milliseconds per call, above 0."""
+    latency = measured.latency_ms
+    if latency is None or not -math.inf < latency < math.inf:
+        return ASSUMED_LATENCY_MS
+    return latency if latency > LEAST_LATENCY_MS else LEAST_LATENCY_MS
+
+
+def _share(value: float, assumed: float) -> float:
+    if 0.0 <= value <= 1.0:
+        return value
+    if not math.isfinite(value):
+        return assumed
+    return 0.0 if value < 0.0 else 1.0
+
+
+def refuse_parameters(backend: str, parameters: Mapping[str, Any]) -> None:
+    """Make sure that a backend which takes no parameters got none.
+
+    Raises:
+        SpecError: it got some.
+    """
+    if parameters:
+        names = ", ".join(sorted(map(str, parameters)))
+        raise SpecError([f"routing: the backend {backend} takes no parameters, remove {names}"])

@@ -1,0 +1,295 @@
+"""The provider ``anthropic``: Anthropic's messages.
+
+Needs ``ANTHROPIC_API_KEY``; ``ANTHROPIC_BASE_URL`` names another address. Options: ``base_url``, ``api_key_env``,
+``stream``, ``idle_seconds``, ``effort``.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from orchestrator.spi import (
+    Billed,
+    ErrorKind,
+    Finish,
+    Provider,
+    ProviderConfig,
+    ProviderError,
+    Reply,
+    Request,
+    Usage,
+    hookimpl,
+)
+from orchestrator_providers.access import CALLING, REACHING, Access, check_options, find_access, read_manner
+from orchestrator_providers.catalogue import Catalogue, Listed
+from orchestrator_providers.faults import Cause, bad_answer, classify, refused_answer
+from orchestrator_providers.live_answer import Gathering
+from orchestrator_providers.openai_answers import count, details
+from orchestrator_providers.openai_family import is_closed
+from orchestrator_providers.vendor import Vendor
+from orchestrator_providers.wording import clean, message_of, one_line, words_of
+
+_VERSION: Final = "2023-06-01"
+_TODAY: Final = ("json_schema", "reasoning", "effort", "no_temperature")
+
+CATALOGUE: Final = Catalogue(
+    vendor="anthropic",
+    checked="2026-11-22",
+    price_list="anthropic",
+    trains_on_data=False,
+    models=(
+        Listed("claude-opus-5-5", ("claude-opus",), "premium", _TODAY),
+        Listed("claude-sonnet-5-5", ("claude-sonnet",), "standard", _TODAY),
+        Listed("claude-haiku-5-5", ("claude-haiku",), "economy", _TODAY),
+        Listed("claude-fable-5-2", (), "premium", _TODAY),
+        Listed("claude-opus-5", (), "premium", _TODAY),
+        Listed("claude-sonnet-5", (), "standard", _TODAY),
+        Listed("claude-opus-4-8", (), "premium", _TODAY),
+        Listed("claude-sonnet-4-6", (), "standard", ("json_schema", "effort"), max_output=128_000),
+        Listed("claude-haiku-4-5", (), "economy", ("json_schema",), max_output=64_000),
+        Listed(
+            "claude-sonnet-4-5",
+            tier="standard",
+            abilities=("json_schema",),
+            max_output=64_000,
+            until="2026-11-30",
+            instead="claude-sonnet-5-5",
+        ),
+    ),
+    retired={
+        **dict.fromkeys(
+            (
+                "claude-3-5-sonnet",
+                "claude-3-5-sonnet-20240620",
+                "claude-3-5-sonnet-20241022",
+                "claude-3-7-sonnet",
+                "claude-3-7-sonnet-20250219",
+                "claude-3-sonnet-20240229",
+                "claude-sonnet-4-0",
+                "claude-sonnet-4-20250514",
+            ),
+            "claude-sonnet-5-5",
+        ),
+        **dict.fromkeys(
+            ("claude-3-5-haiku", "claude-3-5-haiku-20241022", "claude-3-haiku", "claude-3-haiku-20240307"),
+            "claude-haiku-5-5",
+        ),
+        **dict.fromkeys(
+            (
+                "claude-3-opus",
+                "claude-3-opus-20240229",
+                "claude-3-5-opus",
+                "claude-3-5-opus-20241022",
+                "claude-opus-4-0",
+                "claude-opus-4-20250514",
+            ),
+            "claude-opus-5-5",
+        ),
+    },
+)
+
+_KINDS: Final[Mapping[str, Cause]] = {
+    "rate_limit_error": Cause(ErrorKind.RATE_LIMIT, True, Billed.NO),
+    "overloaded_error": Cause(ErrorKind.OVERLOADED, True, Billed.NO),
+    "api_error": Cause(ErrorKind.SERVER, True),
+    "timeout_error": Cause(ErrorKind.TIMEOUT, True),
+    "authentication_error": Cause(ErrorKind.AUTHENTICATION),
+    "permission_error": Cause(ErrorKind.AUTHENTICATION),
+    "billing_error": Cause(ErrorKind.QUOTA),
+    "not_found_error": Cause(ErrorKind.UNKNOWN_MODEL),
+    "request_too_large": Cause(ErrorKind.CONTEXT_LENGTH),
+}
+_FINISH: Final = {
+    "end_turn": Finish.STOP,
+    "stop_sequence": Finish.STOP,
+    "max_tokens": Finish.LENGTH,
+    "model_context_window_exceeded": Finish.LENGTH,
+}
+
+
+class Anthropic(Vendor):
+    """Speaks ``/messages``."""
+
+    request_ids = ("request-id", "x-request-id")
+
+    # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def url(self, request: Request) -> str:
+        """Where a request goes."""
+        return f"{self.access.base_url}/messages"
+
+    def headers(self) -> dict[str, str]:
+        """The key, and the version of the format."""
+        return {"anthropic-version": _VERSION, **({} if self.key is None else {"x-api-key": self.key})}
+
+    def fields(self, request: Request) -> dict[str, Any]:
+        """The body of a request; system prompts stand apart from the conversation."""
+        abilities, effort = request.model.abilities, self.effort(request.model, usual=None)
+        system = [each.text for each in request.messages if each.author == "system"]
+        fields: dict[str, Any] = {
+            "model": request.model.sent_name,
+            "max_tokens": request.max_tokens,
+            "messages": [
+                {"role": each.author, "content": clean(each.text)}
+                for each in request.messages
+                if each.author != "system"
+            ],
+        }
+        if system:
+            fields["system"] = clean("\n\n".join(system))
+        if "no_temperature" not in abilities:
+            fields["temperature"] = min(max(request.temperature, 0.0), 1.0)
+        if self.streams(request.model):
+            fields["stream"] = True
+        output: dict[str, Any] = {} if effort is None else {"effort": effort}
+        schema = request.json_schema
+        # A schema with open objects is refused; the prompt says what is wanted all the same.
+        if schema is not None and "json_schema" in abilities and is_closed(schema):
+            output["format"] = {"type": "json_schema", "schema": schema}
+        if output:
+            fields["output_config"] = output
+        return fields
+
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def cause(self, status: int, error: Any, headers: Mapping[str, str]) -> Cause:
+        """Why it refused: by the error's type, and by its words where that says too little."""
+        words = words_of(error)
+        if "credit balance is too low" in words:
+            return Cause(ErrorKind.QUOTA)
+        if status == 429 and "extra usage is required" in words:
+            return Cause(ErrorKind.QUOTA, billed=Billed.NO)
+        kind = error.get("type") if isinstance(error, dict) else None
+        return (_KINDS.get(kind) if isinstance(kind, str) else None) or classify(status, words)
+
+    def gathering(self) -> Gathering:
+        """An empty stream."""
+        return _MessageGathering(self)
+
+    def reply(self, answer: Any, headers: Mapping[str, str]) -> Reply:
+        """The reply in a parsed message."""
+        if not isinstance(answer, dict):
+            raise bad_answer("the answer is not a JSON object")
+        if answer.get("type") == "error" or answer.get("error"):
+            raise self.error_inside(answer.get("error"), headers)
+        content = answer.get("content")
+        if not isinstance(content, list):
+            raise bad_answer("there is no content in the answer", read_usage(answer.get("usage"), ""))
+        blocks = [block for block in content if isinstance(block, dict) and block.get("type") == "text"]
+        text = clean("".join(block["text"] for block in blocks if isinstance(block.get("text"), str)))
+        usage = read_usage(answer.get("usage"), text)
+        reason = answer.get("stop_reason")
+        if reason == "refusal":
+            stopped = answer.get("stop_details")
+            why = stopped.get("explanation") if isinstance(stopped, dict) else None
+            raise refused_answer(why or reason, usage, self.key)
+        finish = _FINISH.get(reason, Finish.OTHER) if isinstance(reason, str) else Finish.OTHER
+        return Reply(text, usage, finish, self.request_id(headers, answer.get("id")))
+
+    def error_inside(self, error: Any, headers: Mapping[str, str]) -> ProviderError:
+        """An error that came with a status of success: tokens may have been made before it."""
+        cause = self.cause(500, error, headers)
+        return ProviderError(
+            f"an error inside an answer: {one_line(message_of(error), self.key)}",
+            kind=cause.kind,
+            retryable=cause.retryable,
+        )
+
+
+def read_usage(usage: Any, text: str) -> Usage | None:
+    """The tokens of a message in disjoint lanes: its input contains no cached tokens, its output all thinking."""
+    if not isinstance(usage, dict):
+        return None
+    try:
+        output = count(usage.get("output_tokens"))
+        thought = count(details(usage, "output_tokens_details").get("thinking_tokens"))
+        found = Usage(
+            input=count(usage.get("input_tokens")),
+            cached_input=count(usage.get("cache_read_input_tokens")),
+            cache_write=count(usage.get("cache_creation_input_tokens")),
+            output=output - thought,
+            reasoning=thought,
+        )
+    except ValueError:
+        return None
+    absurd = not found.is_sane or found.input_tokens == 0 or (text and output == 0)
+    return None if absurd else found
+
+
+class _MessageGathering:
+    """What the events of a message stream amount to. Usage comes at the start and, cumulative, at the end."""
+
+    def __init__(self, vendor: Anthropic) -> None:
+        self._vendor = vendor
+        self._message: dict[str, Any] = {}
+        self._usage: dict[str, Any] = {}
+        self._text: list[str] = []
+        self._end: dict[str, Any] = {}
+        self._stopped = False
+
+    def add(self, event: Any) -> str:
+        """Take one event in; returns the visible text in it."""
+        if event is None:
+            return ""
+        if not isinstance(event, dict):
+            raise bad_answer("an event of the stream is not a JSON object")
+        match event.get("type"):
+            case "error":
+                raise self._vendor.error_inside(event.get("error"), {})
+            case "message_start":
+                self._message = _object(event, "message")
+                self._usage.update(_object(self._message, "usage"))
+            case "content_block_start":
+                return self._said(_object(event, "content_block"), "text")
+            case "content_block_delta":
+                return self._said(_object(event, "delta"), "text_delta")
+            case "message_delta":
+                self._end.update(_said_only(_object(event, "delta")))
+                self._usage.update(_said_only(_object(event, "usage")))
+            case "message_stop":
+                self._stopped = True
+        return ""
+
+    def _said(self, block: dict[str, Any], kind: str) -> str:
+        text = block.get("text")
+        if block.get("type") != kind or not isinstance(text, str):
+            return ""
+        self._text.append(text)
+        return clean(text)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the reason for the stop has come."""
+        return bool(self._end.get("stop_reason")) or (self._stopped and bool(self._message))
+
+    def answer(self) -> Any:
+        """The message as it would have come in one piece."""
+        content = [{"type": "text", "text": "".join(self._text)}]
+        return {"id": self._message.get("id"), "content": content, "usage": self._usage, **self._end}
+
+
+def _object(parent: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = parent.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _said_only(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+@hookimpl
+def orchestrator_provider(config: ProviderConfig) -> Provider | None:
+    """Build the provider, or None where there is no key."""
+    check_options(config, (*REACHING, *CALLING))
+    access = find_access(
+        config,
+        keys=("ANTHROPIC_API_KEY",),
+        addresses=("ANTHROPIC_BASE_URL",),
+        default="https://api.anthropic.com/v1",
+    )
+    if access is None:
+        return None
+    # Other programs read the same variable and want it without the version.
+    base_url = access.base_url if access.base_url.endswith("/v1") else f"{access.base_url}/v1"
+    made = Anthropic(Access(base_url, access.key), CATALOGUE.today(config), read_manner(config))
+    made.retired = CATALOGUE.retired_now()
+    return made

@@ -1,0 +1,232 @@
+"""Models as data: what a vendor lists, put together with published prices, the date, and what the user declares.
+
+Prices come from ``genai-prices``, which is read offline and only when a provider is built; a model it does not know has
+the price that the vendor's own list gives, or none, and is then refused by the program.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from attrs import evolve, fields, frozen
+
+from orchestrator.spi import ModelInfo, Price, ProviderConfig, Rate, SpecError, Usd
+
+_HORIZON: Final = timedelta(days=7)
+"""A price that begins later than this is not looked at: no session lasts so long."""
+
+Clock = Callable[[], datetime]
+
+
+@frozen
+class Listed:
+    """One model of a vendor's list. Dates are ISO 8601 and exclusive."""
+
+    id: str
+    slots: tuple[str, ...] = ()
+    """The specification's names it fills, in competition with the models listed before it."""
+    tier: str = "standard"
+    abilities: tuple[str, ...] = ()
+    context: int | None = None
+    max_output: int | None = None
+    wire_name: str | None = None
+    until: str | None = None
+    """The day it is shut down."""
+    instead: str | None = None
+    """The model to use after that day."""
+
+
+@frozen
+class Catalogue:
+    """A vendor's list, and where its facts come from."""
+
+    vendor: str
+    checked: str
+    """The day the list was compared with the vendor's documentation."""
+    models: tuple[Listed, ...]
+    retired: Mapping[str, str]
+    """Names the vendor no longer serves, and the model to use instead."""
+    price_list: str
+    """The vendor's name in ``genai-prices``."""
+    regions: tuple[str, ...] = ()
+    trains_on_data: bool | None = None
+
+    def today(self, config: ProviderConfig, clock: Clock = lambda: datetime.now(UTC)) -> tuple[ModelInfo, ...]:
+        """The models that are served now, as the user's declarations override and add to them."""
+        now = clock()
+        taken: set[str] = set()
+        known: dict[str, ModelInfo] = {}
+        for listed in self.models:
+            if listed.until is None or now.date().isoformat() < listed.until:
+                slots = tuple(slot for slot in listed.slots if slot not in taken)
+                taken.update(slots)
+                known[listed.id] = self._info(config.name, listed, slots, now)
+        for declared in config.models:
+            found = known.pop(declared.id, None)
+            known[declared.id] = self._declared(declared, now) if found is None else overridden(found, declared)
+        return tuple(known.values())
+
+    def retired_now(self, clock: Clock = lambda: datetime.now(UTC)) -> dict[str, str]:
+        """Every name that is no longer served, and the model to use instead."""
+        day = clock().date().isoformat()
+        gone = {each.id: each.instead for each in self.models if each.until is not None and each.until <= day}
+        return {**self.retired, **{name: instead for name, instead in gone.items() if instead is not None}}
+
+    def _info(self, provider: str, listed: Listed, slots: tuple[str, ...], now: datetime) -> ModelInfo:
+        price, context, source = published(self.price_list, listed.wire_name or listed.id, now)
+        return ModelInfo(
+            id=listed.id,
+            provider=provider,
+            vendor=self.vendor,
+            price=price,
+            context=listed.context or context,
+            max_output=listed.max_output,
+            tier=listed.tier,
+            regions=self.regions,
+            trains_on_data=self.trains_on_data,
+            abilities=listed.abilities,
+            slots=slots,
+            wire_name=listed.wire_name,
+            source=f"{self.vendor} list of {self.checked}; {source}",
+        )
+
+    def _declared(self, declared: ModelInfo, now: datetime) -> ModelInfo:
+        """A model of the user that the list lacks: its price, where the user gives none, from the price list."""
+        if declared.price is not None:
+            return declared
+        price, context, source = published(self.price_list, declared.sent_name, now)
+        return evolve(
+            declared,
+            price=price,
+            context=declared.context or context,
+            source=f"{declared.source}; {source}".strip("; "),
+        )
+
+    def named(
+        self, config: ProviderConfig, name: str, slot: str, models: Iterable[ModelInfo], source: str
+    ) -> tuple[ModelInfo, ...]:
+        """The models with ``name`` in a slot, alone; one that the list lacks is added with its published price.
+
+        Raises:
+            SpecError: the name is retired.
+        """
+        gone = self.retired_now()
+        if name in gone:
+            raise SpecError([f"{source}: {name} is no longer served; use {gone[name]}"])
+        found = {each.id: evolve(each, slots=tuple(s for s in each.slots if s != slot)) for each in models}
+        if name not in found:
+            found[name] = self._declared(ModelInfo(name, config.name, self.vendor), datetime.now(UTC))
+        found[name] = evolve(found[name], slots=(*found[name].slots, slot))
+        return tuple(found.values())
+
+
+def in_region(models: Iterable[ModelInfo], region: str) -> tuple[ModelInfo, ...]:
+    """The models of a vendor's host: those in China are in the region ``cn``, where nobody declared another."""
+    if region != "china":
+        return tuple(models)
+    return tuple(evolve(each, regions=each.regions or ("cn",)) for each in models)
+
+
+def overridden(known: ModelInfo, declared: ModelInfo) -> ModelInfo:
+    """The known facts of a model with those that were declared in their place."""
+    given = {
+        each.name: getattr(declared, each.name)
+        for each in fields(ModelInfo)
+        if getattr(declared, each.name) != each.default
+    }
+    return evolve(known, **given)
+
+
+# ── published prices ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def published(vendor: str, model: str, now: datetime) -> tuple[Price | None, int | None, str]:
+    """A model's price and context window in ``genai-prices``, and where they stand; None for what it lacks."""
+    import genai_prices
+    from genai_prices.data import providers
+
+    source = f"genai-prices {genai_prices.__version__}"
+    found = next((each for each in providers if each.id == vendor), None)
+    entry = None if found is None else found.find_model(model)
+    if entry is None:
+        return None, None, f"{source} has no price"
+    return price_of(entry.prices, now), entry.context_window, f"price: {source}, {now.date().isoformat()}"
+
+
+def price_of(prices: Any, now: datetime) -> Price | None:
+    """The price that holds now, with its rates by hour, by size, and those that begin within a week."""
+    base: Any = None
+    rates: list[Rate] = []
+    for given, when in _conditions(prices):
+        since = when.get("since")
+        if since is not None and since > now + _HORIZON:
+            continue
+        if not when.get("hours") and (since is None or since <= now):
+            base, rates = given, []
+        else:
+            rates.append(_rate(given, 0, since, when.get("hours", ())))
+        starts = sorted(
+            {tier.start for lane in _LANES if (value := getattr(given, lane, None)) for tier in _tiers(value)}
+        )
+        rates += [
+            _rate(given, start, None if since is None or since <= now else since, when.get("hours", ()))
+            for start in starts
+        ]
+    if base is None or getattr(base, "input_mtok", None) is None or getattr(base, "output_mtok", None) is None:
+        return None
+    usual = _rate(base, 0, None, ())
+    return Price(usual.input, usual.output, usual.cached_input, usual.cache_write, usual.reasoning, tuple(rates))
+
+
+_LANES: Final = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")
+
+
+def _conditions(prices: Any) -> Sequence[tuple[Any, dict[str, Any]]]:
+    """Each set of prices with what it depends on, in the order in which later ones count before earlier ones."""
+    if not isinstance(prices, list):
+        return [(prices, {})]
+    found = []
+    for each in prices:
+        constraint, when = each.constraint, dict[str, Any]()
+        if hasattr(constraint, "start_date"):
+            when["since"] = datetime.combine(constraint.start_date, datetime.min.time(), UTC)
+        elif hasattr(constraint, "start_time"):
+            when["hours"] = (_minute(constraint.start_time), _minute(constraint.end_time))
+        found.append((each.prices, when))
+    return found
+
+
+def _minute(time: Any) -> int:
+    at = datetime.combine(datetime(2000, 1, 2), time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+    return at.hour * 60 + at.minute
+
+
+def _tiers(value: Any) -> Sequence[Any]:
+    return getattr(value, "tiers", ())
+
+
+def _rate(prices: Any, over: int, since: datetime | None, hours: tuple[int, ...]) -> Rate:
+    def lane(name: str, otherwise: Usd) -> Usd:
+        value = getattr(prices, name, None)
+        return otherwise if value is None else Usd.parse(_amount(value, over))
+
+    read, output = lane("input_mtok", Usd.ZERO), lane("output_mtok", Usd.ZERO)
+    return Rate(
+        input=read,
+        output=output,
+        cached_input=lane("cache_read_mtok", read),
+        cache_write=lane("cache_write_mtok", read),
+        reasoning=output,
+        over=over,
+        since=None if since is None else round(since.timestamp()) * 1_000_000,
+        hours=hours,
+    )
+
+
+def _amount(value: Any, over: int) -> Decimal:
+    """The price in the tier that holds for more than ``over`` tokens."""
+    if isinstance(value, Decimal):
+        return value
+    reached = [tier.price for tier in sorted(value.tiers, key=lambda tier: tier.start) if tier.start <= over and over]
+    return Decimal(reached[-1] if reached else value.base)

@@ -1,0 +1,275 @@
+"""The provider ``google``: the Gemini API.
+
+Needs ``GEMINI_API_KEY`` or ``GOOGLE_API_KEY``; ``GOOGLE_BASE_URL`` or ``GEMINI_BASE_URL`` names another address.
+Options: ``base_url``, ``api_key_env``, ``stream``, ``idle_seconds``, ``effort``.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+from orchestrator.spi import (
+    Billed,
+    ErrorKind,
+    Finish,
+    Provider,
+    ProviderConfig,
+    ProviderError,
+    Reply,
+    Request,
+    Usage,
+    hookimpl,
+)
+from orchestrator_providers.access import CALLING, REACHING, Access, check_options, find_access, read_manner
+from orchestrator_providers.catalogue import Catalogue, Listed
+from orchestrator_providers.faults import Cause, bad_answer, billed_of_usage, classify, refused_answer
+from orchestrator_providers.live_answer import Gathering
+from orchestrator_providers.openai_answers import count, lanes
+from orchestrator_providers.vendor import Vendor
+from orchestrator_providers.waiting import duration
+from orchestrator_providers.wording import clean, message_of, one_line, words_of
+
+_LEVELS: Final = ("json_schema", "reasoning", "effort")
+
+CATALOGUE: Final = Catalogue(
+    vendor="google",
+    checked="2026-11-22",
+    price_list="google",
+    models=(
+        Listed(
+            "gemini-2.5-pro",
+            ("gemini-2.5-pro",),
+            "premium",
+            ("json_schema", "reasoning"),
+            1_048_576,
+            65_536,
+            until="2026-12-01",
+            instead="gemini-3.8-flash",
+        ),
+        Listed(
+            "gemini-2.5-flash",
+            ("gemini-2.5-flash",),
+            "economy",
+            ("json_schema", "thinking_budget"),
+            1_048_576,
+            65_536,
+            until="2026-12-01",
+            instead="gemini-3.5-flash-lite",
+        ),
+        Listed("gemini-3.8-flash", ("gemini-2.5-pro",), "standard", _LEVELS),
+        Listed("gemini-3.5-flash", (), "standard", _LEVELS),
+        Listed("gemini-3.5-flash-lite", ("gemini-2.5-flash",), "economy", _LEVELS),
+        Listed("gemini-3.1-pro-preview", (), "premium", _LEVELS, 1_048_576, 65_536),
+    ),
+    retired={
+        **dict.fromkeys(("gemini-pro", "gemini-1.5-pro", "gemini-2.0-pro", "gemini-3-pro-preview"), "gemini-3.8-flash"),
+        **dict.fromkeys(
+            ("gemini-1.5-flash", "gemini-1.5-flash-8b", "gemini-2.0-flash", "gemini-2.0-flash-lite"),
+            "gemini-3.5-flash-lite",
+        ),
+    },
+)
+
+_FINISH: Final = {"STOP": Finish.STOP, "MAX_TOKENS": Finish.LENGTH}
+_BLOCKED: Final = ("SAFETY", "RECITATION", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "LANGUAGE", "IMAGE_SAFETY")
+_A_DAY: Final = re.compile(r"per_?day", re.IGNORECASE)
+
+
+class Google(Vendor):
+    """Speaks ``:generateContent``."""
+
+    # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def url(self, request: Request) -> str:
+        """Where a request goes: the model and whether to stream stand in the path."""
+        method = "streamGenerateContent?alt=sse" if self.streams(request.model) else "generateContent"
+        return f"{self.access.base_url}/models/{quote(request.model.sent_name, safe='')}:{method}"
+
+    def list_url(self) -> str:
+        """Where the vendor lists what it serves, on one page."""
+        return f"{self.access.base_url}/models?pageSize=1000"
+
+    def headers(self) -> dict[str, str]:
+        """The key, in a header; the vendor would take it in the URL too, where it would be logged."""
+        return {} if self.key is None else {"x-goog-api-key": self.key}
+
+    def fields(self, request: Request) -> dict[str, Any]:
+        """The body of a request; system prompts stand apart from the conversation."""
+        abilities, effort = request.model.abilities, self.effort(request.model)
+        settings: dict[str, Any] = {"maxOutputTokens": request.max_tokens}
+        if "no_temperature" not in abilities:
+            settings["temperature"] = min(max(request.temperature, 0.0), 2.0)
+        if effort is not None:
+            settings["thinkingConfig"] = {"thinkingLevel": effort}
+        elif "thinking_budget" in abilities:
+            settings["thinkingConfig"] = {"thinkingBudget": 0}
+        if request.json_schema is not None and "json_schema" in abilities:
+            settings["responseMimeType"] = "application/json"
+            settings["responseJsonSchema"] = request.json_schema
+        fields: dict[str, Any] = {
+            "contents": [
+                {"role": "model" if each.author == "assistant" else "user", "parts": [{"text": clean(each.text)}]}
+                for each in request.messages
+                if each.author != "system"
+            ],
+            "generationConfig": settings,
+        }
+        system = [{"text": clean(each.text)} for each in request.messages if each.author == "system"]
+        return {**fields, "systemInstruction": {"parts": system}} if system else fields
+
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def cause(self, status: int, error: Any, headers: Mapping[str, str]) -> Cause:
+        """Why it refused; the reason for a bad key, and how long to wait, stand in the error's details."""
+        details = error.get("details") if isinstance(error, dict) else None
+        found = [each for each in details if isinstance(each, dict)] if isinstance(details, list) else []
+        if any(str(each.get("reason", "")).startswith("API_KEY_") for each in found):
+            return Cause(ErrorKind.AUTHENTICATION)
+        if status == 429:
+            wait = next((w for each in found if (w := _delay(each.get("retryDelay"))) is not None), None)
+            if any(_A_DAY.search(identity) for identity in _quotas(found)):
+                return Cause(ErrorKind.QUOTA, wait=wait)
+            return Cause(ErrorKind.RATE_LIMIT, True, wait=wait)
+        return classify(status, words_of(error))
+
+    def gathering(self) -> Gathering:
+        """An empty stream."""
+        return _ContentGathering(self)
+
+    def reply(self, answer: Any, headers: Mapping[str, str]) -> Reply:
+        """The reply in a parsed answer."""
+        if not isinstance(answer, dict):
+            raise bad_answer("the answer is not a JSON object")
+        if answer.get("error"):
+            raise self.error_inside(answer["error"], read_usage(answer.get("usageMetadata"), ""), headers)
+        candidate = first_candidate(answer)
+        parts = parts_of(candidate)
+        text = clean("".join(visible(part) for part in parts))
+        usage = read_usage(answer.get("usageMetadata"), text)
+        feedback = answer.get("promptFeedback")
+        blocked = feedback.get("blockReason") if isinstance(feedback, dict) else None
+        reason = candidate.get("finishReason")
+        if blocked or (isinstance(reason, str) and reason in _BLOCKED):
+            raise refused_answer(blocked or reason, usage, self.key)
+        if not candidate:
+            raise bad_answer("there is no candidate in the answer", usage)
+        called = any("functionCall" in part for part in parts)
+        finish = _FINISH.get(reason, Finish.OTHER) if isinstance(reason, str) and not called else Finish.OTHER
+        if not text and not called and finish is not Finish.LENGTH:
+            raise bad_answer(f"there is no text in the answer ({one_line(str(reason), self.key)})", usage)
+        return Reply(text, usage, finish, self.request_id(headers, answer.get("responseId")))
+
+    def error_inside(self, error: Any, usage: Usage | None, headers: Mapping[str, str]) -> ProviderError:
+        """An error that came with a status of success, possibly billed."""
+        code = error.get("code") if isinstance(error, dict) else None
+        cause = self.cause(code if type(code) is int and 400 <= code < 600 else 500, error, headers)
+        return ProviderError(
+            f"an error inside an answer: {one_line(message_of(error), self.key)}",
+            kind=cause.kind,
+            retryable=cause.retryable,
+            retry_after=cause.wait,
+            billed=Billed.UNKNOWN if usage is None else billed_of_usage(usage),
+            usage=usage,
+        )
+
+
+def _delay(value: Any) -> float | None:
+    return duration(value) if isinstance(value, str) else None
+
+
+def _quotas(details: Sequence[Mapping[str, Any]]) -> list[str]:
+    violations = [each["violations"] for each in details if isinstance(each.get("violations"), list)]
+    return [str(one.get("quotaId", "")) for each in violations for one in each if isinstance(one, dict)]
+
+
+def first_candidate(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The candidate that counts: the first, or an empty one."""
+    candidates = answer.get("candidates")
+    found = candidates[0] if isinstance(candidates, list) and candidates else None
+    return found if isinstance(found, dict) else {}
+
+
+def parts_of(candidate: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The parts of a candidate's content."""
+    content = candidate.get("content")
+    parts = content.get("parts") if isinstance(content, dict) else None
+    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+
+
+def visible(part: Mapping[str, Any]) -> str:
+    """The text of a part that is no thought."""
+    text = part.get("text")
+    return text if isinstance(text, str) and not part.get("thought") else ""
+
+
+def read_usage(usage: Any, text: str) -> Usage | None:
+    """The tokens of an answer in disjoint lanes: its input contains the cached ones, its output no thinking."""
+    if not isinstance(usage, dict):
+        return None
+    try:
+        read = count(usage.get("promptTokenCount")) + count(usage.get("toolUsePromptTokenCount"))
+        said, thought = count(usage.get("candidatesTokenCount")), count(usage.get("thoughtsTokenCount"))
+        if usage.get("totalTokenCount") is not None and count(usage["totalTokenCount"]) != read + said + thought:
+            return None
+        cached = count(usage.get("cachedContentTokenCount"))
+        return lanes(read=read, cached=cached, written=0, output=said + thought, reasoning=thought, text=text)
+    except ValueError:
+        return None
+
+
+class _ContentGathering:
+    """What the events of a stream amount to: each is a whole answer, its text a further piece, its usage cumulative."""
+
+    def __init__(self, vendor: Google) -> None:
+        self._vendor = vendor
+        self._parts: list[Mapping[str, Any]] = []
+        self._latest: dict[str, Any] = {}
+        self._reason: Any = None
+
+    def add(self, event: Any) -> str:
+        """Take one event in; returns the visible text in it."""
+        if event is None:
+            return ""
+        if not isinstance(event, dict):
+            raise bad_answer("an event of the stream is not a JSON object")
+        if event.get("error"):
+            raise self._vendor.error_inside(event["error"], None, {})
+        self._latest.update({name: value for name, value in event.items() if value is not None})
+        candidate = first_candidate(event)
+        self._reason = candidate.get("finishReason") or self._reason
+        parts = parts_of(candidate)
+        self._parts.extend(parts)
+        return clean("".join(visible(part) for part in parts))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a finish reason has come, or the prompt was blocked."""
+        feedback = self._latest.get("promptFeedback")
+        return self._reason is not None or (isinstance(feedback, dict) and bool(feedback.get("blockReason")))
+
+    def answer(self) -> Any:
+        """The answer as it would have come in one piece."""
+        whole = {name: value for name, value in self._latest.items() if name != "candidates"}
+        if self._reason is None:
+            return whole
+        return {**whole, "candidates": [{"content": {"parts": self._parts}, "finishReason": self._reason}]}
+
+
+@hookimpl
+def orchestrator_provider(config: ProviderConfig) -> Provider | None:
+    """Build the provider, or None where there is no key."""
+    check_options(config, (*REACHING, *CALLING))
+    access = find_access(
+        config,
+        keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+        addresses=("GOOGLE_BASE_URL", "GEMINI_BASE_URL"),
+        default="https://generativelanguage.googleapis.com/v1beta",
+    )
+    if access is None:
+        return None
+    versioned = re.search(r"/v1(?:alpha|beta)?$", access.base_url)
+    base_url = access.base_url if versioned else f"{access.base_url}/v1beta"
+    made = Google(Access(base_url, access.key), CATALOGUE.today(config), read_manner(config))
+    made.retired = CATALOGUE.retired_now()
+    return made

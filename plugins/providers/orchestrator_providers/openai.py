@@ -1,0 +1,116 @@
+"""The provider ``openai``: OpenAI's chat completions, or its responses.
+
+Needs ``OPENAI_API_KEY``; ``OPENAI_BASE_URL`` names another address. Options: ``base_url``, ``api_key_env``, ``stream``,
+``idle_seconds``, ``effort``, and ``api: chat`` (the default) or ``api: responses``.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from orchestrator.spi import Provider, ProviderConfig, Reply, Request, SpecError, hookimpl
+from orchestrator_providers.access import CALLING, REACHING, check_options, find_access, read_manner
+from orchestrator_providers.catalogue import Catalogue, Listed
+from orchestrator_providers.live_answer import Gathering
+from orchestrator_providers.openai_family import OpenAIFamily, is_closed
+from orchestrator_providers.openai_responses import ResponseGathering, read_response
+from orchestrator_providers.wording import clean
+
+_JSON: Final = ("json_schema", "json_object")
+_REASONS: Final = (*_JSON, "reasoning", "effort", "no_temperature")
+
+CATALOGUE: Final = Catalogue(
+    vendor="openai",
+    checked="2026-11-22",
+    price_list="openai",
+    trains_on_data=False,
+    models=(
+        Listed("gpt-4o", ("gpt-4o",), "standard", _JSON, 128_000, 16_384, until="2027-01-14", instead="gpt-6-luna"),
+        Listed(
+            "gpt-4o-mini", ("gpt-4o-mini",), "economy", _JSON, 128_000, 16_384, until="2027-01-14", instead="gpt-6-luna"
+        ),
+        Listed("gpt-6.1-sol", ("gpt-4o",), "standard", _REASONS),
+        Listed("gpt-6.1-terra", (), "standard", _REASONS),
+        Listed("gpt-6-luna", ("gpt-4o-mini",), "economy", _REASONS),
+        Listed("gpt-6-sol", (), "standard", _REASONS),
+        Listed("gpt-6-astra", (), "premium", _REASONS),
+        Listed("gpt-4.1", (), "standard", _JSON, max_output=32_768, until="2027-01-14", instead="gpt-6-luna"),
+        Listed("gpt-4.1-mini", (), "economy", _JSON, max_output=32_768, until="2027-01-14", instead="gpt-6-luna"),
+        Listed("gpt-5", (), "standard", _REASONS, max_output=128_000, until="2026-12-11", instead="gpt-6.1-sol"),
+        Listed("gpt-5-mini", (), "economy", _REASONS, max_output=128_000, until="2026-12-11", instead="gpt-6-luna"),
+        Listed("gpt-5-nano", (), "economy", _REASONS, max_output=128_000, until="2026-12-11", instead="gpt-6-luna"),
+        Listed("o3", (), "premium", _REASONS, max_output=100_000, until="2026-12-11", instead="gpt-6.1-sol"),
+    ),
+    retired={
+        **dict.fromkeys(("gpt-3.5-turbo", "gpt-4.1-nano", "o3-mini", "o4-mini", "o1-mini"), "gpt-6-luna"),
+        **dict.fromkeys(("gpt-4", "gpt-4-turbo", "gpt-4-32k", "o1", "o1-preview"), "gpt-6.1-sol"),
+    },
+)
+
+
+class OpenAI(OpenAIFamily):
+    """Speaks to OpenAI's chat completions."""
+
+    limit_field = "max_completion_tokens"
+    # Its reasoning models say nothing while they think.
+    idle_seconds = 300.0
+
+
+class OpenAIResponses(OpenAI):
+    """Speaks to OpenAI's responses."""
+
+    def url(self, request: Request) -> str:
+        """Where a request goes."""
+        return f"{self.access.base_url}/responses"
+
+    def fields(self, request: Request) -> dict[str, Any]:
+        """The body of a request; nothing of it is stored at the vendor's."""
+        abilities, effort = request.model.abilities, self.effort(request.model)
+        system = [each.text for each in request.messages if each.author == "system"]
+        fields: dict[str, Any] = {
+            "model": request.model.sent_name,
+            "input": [
+                {"role": each.author, "content": clean(each.text)}
+                for each in request.messages
+                if each.author != "system"
+            ],
+            "max_output_tokens": request.max_tokens,
+            "store": False,
+        }
+        if system:
+            fields["instructions"] = clean("\n\n".join(system))
+        if "no_temperature" not in abilities:
+            fields["temperature"] = request.temperature
+        if effort is not None:
+            fields["reasoning"] = {"effort": effort}
+        if self.streams(request.model):
+            fields["stream"] = True
+        schema = request.json_schema
+        if schema is not None and "json_schema" in abilities:
+            form = {"type": "json_schema", "name": "answer", "schema": schema, "strict": is_closed(schema)}
+            fields["text"] = {"format": form}
+        return fields
+
+    def gathering(self) -> Gathering:
+        """An empty stream."""
+        return ResponseGathering(self)
+
+    def reply(self, answer: Any, headers: Mapping[str, str]) -> Reply:
+        """The reply in a parsed answer."""
+        return read_response(self, answer, headers)
+
+
+@hookimpl
+def orchestrator_provider(config: ProviderConfig) -> Provider | None:
+    """Build the provider, or None where there is no key."""
+    check_options(config, (*REACHING, *CALLING, "api"))
+    api = config.options.get("api", "chat")
+    if api not in ("chat", "responses"):
+        raise SpecError([f"providers.{config.name}.api: say chat or responses"])
+    access = find_access(
+        config, keys=("OPENAI_API_KEY",), addresses=("OPENAI_BASE_URL",), default="https://api.openai.com/v1"
+    )
+    if access is None:
+        return None
+    made = (OpenAI if api == "chat" else OpenAIResponses)(access, CATALOGUE.today(config), read_manner(config))
+    made.retired = CATALOGUE.retired_now()
+    return made

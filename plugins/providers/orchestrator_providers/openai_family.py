@@ -1,0 +1,191 @@
+"""What the vendors of OpenAI's chat format share: one shape of request, of answer and of stream.
+
+Where they differ (the name of the limit, rules for the temperature, thinking, JSON, error codes), the vendor's own
+file says so.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+from orchestrator.spi import ErrorKind, Finish, ProviderError, Reply, Request, Usage
+from orchestrator_providers.faults import bad_answer, billed_of_usage, refused_answer
+from orchestrator_providers.live_answer import Gathering
+from orchestrator_providers.openai_answers import (
+    BROKEN_OFF,
+    FILTERED,
+    ChatGathering,
+    first_choice,
+    read_usage,
+    text_of,
+)
+from orchestrator_providers.vendor import Vendor
+from orchestrator_providers.waiting import retry_after
+from orchestrator_providers.wording import clean, message_of, one_line
+
+_FINISH: Final = {
+    "stop": Finish.STOP,
+    "length": Finish.LENGTH,
+    "max_tokens": Finish.LENGTH,
+    "model_context_window_exceeded": Finish.LENGTH,
+}
+
+
+class OpenAIFamily(Vendor):
+    """Speaks ``/chat/completions``."""
+
+    request_ids = (
+        "x-request-id",
+        "request-id",
+        "msh-request-id",
+        "x-ds-trace-id",
+        "minimax-request-id",
+        "trace-id",
+        "x-log-id",
+    )
+    limit_field: ClassVar[str] = "max_tokens"
+    """The name of the output limit in a request."""
+    temperatures: ClassVar[tuple[float, float]] = (0.0, 2.0)
+    """The lowest and the highest temperature the vendor takes."""
+
+    # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def url(self, request: Request) -> str:
+        """Where a request goes."""
+        return f"{self.access.base_url}/chat/completions"
+
+    def headers(self) -> dict[str, str]:
+        """The key as a bearer."""
+        return {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
+
+    def fields(self, request: Request) -> dict[str, Any]:
+        """The body of a request."""
+        abilities = request.model.abilities
+        fields: dict[str, Any] = {
+            "model": request.model.sent_name,
+            "messages": [{"role": each.author, "content": clean(each.text)} for each in request.messages],
+            self.limit_field: request.max_tokens,
+        }
+        if "no_temperature" not in abilities:
+            low, high = self.temperatures
+            fields["temperature"] = min(max(request.temperature, low), high)
+        if self.streams(request.model):
+            fields["stream"] = True
+            fields["stream_options"] = {"include_usage": True}
+        form = self.response_format(request)
+        if form is not None:
+            fields["response_format"] = form
+        return {**fields, **self.thinking(request)}
+
+    def response_format(self, request: Request) -> dict[str, Any] | None:
+        """How JSON is asked for: by schema where the model takes one, else as JSON alone, else not at all."""
+        schema, abilities = request.json_schema, request.model.abilities
+        if schema is None:
+            return None
+        if "json_schema" in abilities:
+            wanted = {"name": "answer", "schema": schema, **({"strict": True} if is_closed(schema) else {})}
+            return {"type": "json_schema", "json_schema": wanted}
+        return {"type": "json_object"} if "json_object" in abilities else None
+
+    def thinking(self, request: Request) -> dict[str, Any]:
+        """The fields that say how much the model should think."""
+        effort = self.effort(request.model)
+        return {} if effort is None else {"reasoning_effort": effort}
+
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def gathering(self) -> Gathering:
+        """An empty stream."""
+        return _Checked(self)
+
+    def reply(self, answer: Any, headers: Mapping[str, str]) -> Reply:
+        """The reply in a parsed answer."""
+        if not isinstance(answer, dict):
+            raise bad_answer("the answer is not a JSON object")
+        self.check(answer, read_usage(answer.get("usage"), text=""), headers)
+        choice = first_choice(answer)
+        message = choice.get("message")
+        if not isinstance(message, dict):
+            usage = read_usage(answer.get("usage"), text="")
+            raise bad_answer("there is no choice with a message in the answer", usage)
+        text = text_of(message.get("content"))
+        usage = read_usage(answer.get("usage"), text=text or "")
+        if text is None:
+            raise bad_answer("the content of the answer is neither text nor a list of parts", usage)
+        self._check_choice(choice, text, message.get("refusal"), usage, headers)
+        reason = choice.get("finish_reason")
+        finish = _FINISH.get(reason, Finish.OTHER) if isinstance(reason, str) else Finish.OTHER
+        return Reply(text, usage, finish, self.request_id(headers, answer.get("id")))
+
+    def _check_choice(
+        self, choice: Mapping[str, Any], text: str, refusal: Any, usage: Usage | None, headers: Mapping[str, str]
+    ) -> None:
+        if choice.get("error"):
+            raise self._error_inside(choice["error"], usage, headers)
+        reason = choice.get("finish_reason")
+        if reason in BROKEN_OFF:
+            raise ProviderError(
+                f"the server broke off: {reason}",
+                kind=ErrorKind.SERVER,
+                retryable=True,
+                billed=billed_of_usage(usage),
+                usage=usage,
+            )
+        if reason in FILTERED or (refusal and not text):
+            raise refused_answer(refusal or reason, usage, self.key)
+
+    def check(self, answer: Mapping[str, Any], usage: Usage | None, headers: Mapping[str, str]) -> None:
+        """Raise the error that an answer or a chunk with a status of success may hold."""
+        if answer.get("error"):
+            raise self._error_inside(answer["error"], usage, headers)
+
+    def _error_inside(self, error: Any, usage: Usage | None, headers: Mapping[str, str]) -> ProviderError:
+        """An error that came with a status of success: of the class its code says, and possibly billed."""
+        code = error.get("code") if isinstance(error, dict) else None
+        cause = self.cause(code if type(code) is int and 400 <= code < 600 else 500, error, headers)
+        wait = retry_after(headers)
+        return ProviderError(
+            f"an error inside an answer: {one_line(message_of(error), self.key)}",
+            kind=cause.kind,
+            retryable=cause.retryable,
+            retry_after=cause.wait if wait is None else wait,
+            billed=billed_of_usage(usage),
+            usage=usage,
+        )
+
+
+class _Checked(ChatGathering):
+    """A chat stream whose chunks may hold an error."""
+
+    def __init__(self, family: OpenAIFamily) -> None:
+        super().__init__()
+        self._family = family
+
+    def add(self, event: Any) -> str:
+        """Take one chunk in; an error in it ends the stream, and nobody knows what was billed."""
+        if isinstance(event, dict):
+            self._family.check(event, None, {})
+        return super().add(event)
+
+
+def is_closed(schema: Any) -> bool:
+    """Whether every object in a JSON Schema allows its own properties only and requires all of them."""
+    if isinstance(schema, list | tuple):
+        return all(is_closed(each) for each in schema)
+    if not isinstance(schema, Mapping):
+        return True
+    kind = schema.get("type")
+    if kind == "object" or "properties" in schema:
+        properties = schema.get("properties", {})
+        if schema.get("additionalProperties") is not False or set(schema.get("required", ())) != set(properties):
+            return False
+    return all(is_closed(each) for each in schema.values())
+
+
+_BRACKETED: Final = re.compile(r"\((\d{4})\)\s*$")
+
+
+def number_at_the_end(message: Any) -> int | None:
+    """The four digits in brackets with which some vendors end a message."""
+    match = _BRACKETED.search(message) if isinstance(message, str) else None
+    return None if match is None else int(match[1])

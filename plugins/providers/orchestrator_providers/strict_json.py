@@ -1,0 +1,38 @@
+"""JSON as vendors should write it: what is ambiguous or no number is refused, not guessed."""
+
+import json
+import math
+from typing import Any, Final
+
+NO_JSON: Final = (ValueError, RecursionError, MemoryError)
+"""What parsing raises for a body that is no such JSON."""
+
+
+def parse_strict(content: bytes) -> Any:
+    """Parse UTF-8 JSON, refusing duplicate keys, NaN and infinities.
+
+    Raises:
+        ValueError: not such JSON.
+        RecursionError: nested too deeply.
+    """
+    return json.loads(
+        content.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite
+    )
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return value
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError("a number is too large")
+    return value

@@ -1,0 +1,268 @@
+"""One call to one vendor: what every vendor shares, whatever its format.
+
+A vendor's class says how a request is shaped and how an answer, an error and a stream are read. This module sends the
+bytes, once, watches a stream for silence, and sees to it that every end of a call is a ``Reply`` or a classified
+``ProviderError``.
+"""
+
+import asyncio
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from orchestrator.spi import Body, CallContext, ErrorKind, ModelInfo, ProviderError, Reply, Request
+from orchestrator_providers.access import Access, Manner
+from orchestrator_providers.faults import Cause, bad_answer, billed_of_status, classify, transport_error
+from orchestrator_providers.live_answer import Gathering, LiveAnswer, inline_thinking
+from orchestrator_providers.strict_json import NO_JSON, parse_strict
+from orchestrator_providers.waiting import rate_reset, retry_after
+from orchestrator_providers.wording import clean, excerpt, message_of, one_line, words_of
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class Vendor(ABC):
+    """Speaks to one company's API at one base URL."""
+
+    simulated: ClassVar[bool] = False
+    idle_seconds: ClassVar[float] = 120.0
+    """How long a stream may be silent once it has begun, unless a spec says otherwise."""
+    request_ids: ClassVar[tuple[str, ...]] = ("x-request-id", "request-id")
+    """The headers that may hold the vendor's id of a call, the best first."""
+    retired: Mapping[str, str] = {}
+    """Names the vendor no longer serves, and the model to use instead."""
+
+    def __init__(self, access: Access, models: Sequence[ModelInfo], manner: Manner = Manner()) -> None:  # noqa: B008
+        self.access = access
+        self.manner = manner
+        self._models = tuple(models)
+
+    @property
+    def key(self) -> str | None:
+        """The key that is sent."""
+        return self.access.key
+
+    def models(self) -> Sequence[ModelInfo]:
+        """What it sells today, as the user overrides and adds to it."""
+        return self._models
+
+    # ── the vendor's format ──────────────────────────────────────────────────────────────────────────────────────
+
+    @abstractmethod
+    def url(self, request: Request) -> str:
+        """Where a request goes."""
+
+    @abstractmethod
+    def headers(self) -> dict[str, str]:
+        """The headers of the vendor, its key among them."""
+
+    @abstractmethod
+    def fields(self, request: Request) -> dict[str, Any]:
+        """The body of a request, before it is written as JSON."""
+
+    @abstractmethod
+    def reply(self, answer: Any, headers: Mapping[str, str]) -> Reply:
+        """The reply in a parsed answer.
+
+        Raises:
+            ProviderError: there is none in it.
+        """
+
+    @abstractmethod
+    def gathering(self) -> Gathering:
+        """An empty stream."""
+
+    def cause(self, status: int, error: Any, headers: Mapping[str, str]) -> Cause:
+        """Why the vendor refused; ``error`` is the error object of its answer, or None."""
+        return classify(status, words_of(error))
+
+    # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def streams(self, model: ModelInfo) -> bool:
+        """Whether answers of this model are streamed: where a long silence would be normal, unless a spec says."""
+        return "reasoning" in model.abilities if self.manner.stream is None else self.manner.stream
+
+    def effort(self, model: ModelInfo, usual: str | None = "low") -> str | None:
+        """How much the model should think: what the spec says, else ``usual``; None where it takes no such setting."""
+        return (self.manner.effort or usual) if "effort" in model.abilities else None
+
+    def encode(self, request: Request) -> Body:
+        """The request as compact JSON with sorted keys."""
+        text = json.dumps(
+            self.fields(request),
+            ensure_ascii=False,
+            allow_nan=False,
+            sort_keys=True,
+            separators=(",", ":"),
+            default=_plain,
+        )
+        return Body(clean(text).encode(), request)
+
+    async def call(self, body: Body, ctx: CallContext) -> Reply:
+        """Send the bytes once and read the answer.
+
+        Raises:
+            ProviderError: the call failed.
+        """
+        import httpx
+
+        live = LiveAnswer(self, ctx.on_text, inline_thinking(body.request.model))
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "*/*",
+            "Idempotency-Key": ctx.idempotency_key,
+            **self.headers(),
+        }
+        try:
+            async with ctx.http.stream("POST", self.url(body.request), content=body.content, headers=headers) as answer:
+                if not _is_stream(answer.status_code, answer.headers, self.streams(body.request.model)):
+                    content = await _read(answer)
+                    return self.read_answer(answer.status_code, answer.headers, content, body.request.model)
+                return await self._follow(answer, live)
+        except ProviderError:
+            raise
+        except httpx.HTTPError as error:
+            raise transport_error(error, self.key) from error
+        except Exception as error:
+            details = one_line(f"{type(error).__name__}: {error}", self.key)
+            raise ProviderError(details[:500], kind=ErrorKind.PLUGIN) from error
+
+    # ── the list of models ───────────────────────────────────────────────────────────────────────────────────────
+
+    def list_url(self) -> str:
+        """Where the vendor lists what it serves."""
+        return f"{self.access.base_url}/models"
+
+    async def served(self, http: "httpx.AsyncClient") -> tuple[str, ...]:
+        """The names the vendor says it serves: a check of address and key that costs nothing.
+
+        Raises:
+            ProviderError: it does not say.
+        """
+        import httpx
+
+        try:
+            async with http.stream("GET", self.list_url(), headers=self.headers()) as answer:
+                return self.read_list(answer.status_code, answer.headers, await _read(answer))
+        except httpx.HTTPError as error:
+            raise transport_error(error, self.key) from error
+
+    def read_list(self, status: int, headers: Mapping[str, str], content: bytes) -> tuple[str, ...]:
+        """The names in the vendor's list of models.
+
+        Raises:
+            ProviderError: it is none.
+        """
+        if not 200 <= status < 300:
+            raise self._refusal(status, headers, content)
+        try:
+            answer = parse_strict(content)
+        except NO_JSON:
+            raise bad_answer(f"the list of models is not valid JSON: {excerpt(content, self.key)}") from None
+        found = answer.get("data", answer.get("models")) if isinstance(answer, dict) else None
+        if not isinstance(found, list):
+            raise bad_answer("there is no list of models in the answer")
+        names = [each.get("id") or each.get("name") for each in found if isinstance(each, dict)]
+        return tuple(clean(name.removeprefix("models/")) for name in names if isinstance(name, str))
+
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _follow(self, answer: "httpx.Response", live: "LiveAnswer") -> Reply:
+        """Read a stream to its end, noticing when it falls silent."""
+        import httpx
+
+        idle = self.manner.idle_seconds or self.idle_seconds
+        pieces = aiter(answer.aiter_bytes())
+        patience: float | None = None  # until the first piece, the deadline of the call alone counts
+        try:
+            while True:
+                async with asyncio.timeout(patience):
+                    piece = await anext(pieces, None)
+                if piece is None:
+                    break
+                live.feed(piece, answer.status_code)
+                patience = idle
+        except TimeoutError:
+            raise ProviderError(
+                f"the stream was silent for {idle:g} s", kind=ErrorKind.TIMEOUT, retryable=True, status=200
+            ) from None
+        except httpx.HTTPError:
+            if not live.is_complete:
+                raise
+        return live.finish(answer.status_code, answer.headers)
+
+    def read_answer(
+        self, status: int, headers: Mapping[str, str], content: bytes, model: ModelInfo | None = None
+    ) -> Reply:
+        """The reply in a whole HTTP answer, in one piece or as a stream.
+
+        Raises:
+            ProviderError: the status or the body says that there is none.
+        """
+        if not 200 <= status < 300:
+            raise self._refusal(status, headers, content)
+        live = LiveAnswer(self, lambda text: None, inline_thinking(model))
+        live.feed(content, status)
+        return live.finish(status, headers)
+
+    def _refusal(self, status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
+        if status < 400:
+            target = one_line(headers.get("location", "elsewhere"), self.key)
+            return ProviderError(
+                f"HTTP {status}: the server redirects to {target}; redirects are not followed, correct the base URL",
+                kind=ErrorKind.BAD_REQUEST,
+                status=status,
+            )
+        try:
+            answer = parse_strict(content)
+        except NO_JSON:
+            answer = None
+        answer = answer[0] if isinstance(answer, list) and answer else answer
+        error = answer.get("error", answer) if isinstance(answer, dict) else None
+        cause = self.cause(status, error, headers)
+        wait = retry_after(headers)
+        if wait is None:
+            wait = cause.wait if cause.wait is not None or status != 429 else rate_reset(headers)
+        explained = one_line(message_of(error), self.key) if error else excerpt(content, self.key)
+        return ProviderError(
+            f"HTTP {status}: {explained}",
+            kind=cause.kind,
+            retryable=cause.retryable,
+            retry_after=wait,
+            billed=billed_of_status(status) if cause.billed is None else cause.billed,
+            status=status,
+        )
+
+    def request_id(self, headers: Mapping[str, str], in_body: Any) -> str | None:
+        """The vendor's id of the call."""
+        for found in (*(headers.get(name) for name in self.request_ids), in_body):
+            if isinstance(found, str) and found:
+                return one_line(found[:200], self.key)
+        return None
+
+
+def _is_stream(status: int, headers: Mapping[str, str], asked: bool) -> bool:
+    if not 200 <= status < 300:
+        return False
+    kind = headers.get("content-type", "").lower()
+    return "event-stream" in kind or (asked and "json" not in kind)
+
+
+async def _read(response: "httpx.Response") -> bytes:
+    import httpx
+
+    try:
+        return await response.aread()
+    except httpx.HTTPError:
+        # The status of a refusal says enough; what was to explain it is lost.
+        if response.status_code < 400:
+            raise
+        return b""
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,52 @@
+"""Words of strangers made safe to show: without the key, on one line, of bounded length."""
+
+import base64
+import json
+import re
+from typing import Any, Final
+from urllib.parse import quote
+
+EXCERPT: Final = 2_000
+"""Bytes of a stranger's text that are shown at most."""
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """The text with every lone surrogate, which no encoding can carry, replaced."""
+    return _SURROGATE.sub("\ufffd", text)
+
+
+def one_line(text: str, key: str | None) -> str:
+    """At most two kilobytes of a stranger's text, without the key in any usual form, line breaks and surrogates."""
+    if key:
+        for form in _forms(key):
+            text = text.replace(form, "[key]")
+    flat = " ".join(clean(text[: 2 * EXCERPT]).split())
+    return flat.encode()[:EXCERPT].decode(errors="ignore")
+
+
+def _forms(key: str) -> tuple[str, ...]:
+    encoded = base64.b64encode(key.encode()).decode()
+    return (key, encoded, encoded.rstrip("="), quote(key, safe=""), json.dumps(key)[1:-1], key.encode().hex())
+
+
+def excerpt(content: bytes, key: str | None) -> str:
+    """The beginning of a body, for an error message."""
+    return one_line(content[: 8 * EXCERPT].decode(errors="replace"), key) or "an empty body"
+
+
+def words_of(error: Any) -> str:
+    """What an error object says, in lower case, to look for known words in."""
+    if not isinstance(error, dict):
+        return str(error)[:EXCERPT].lower() if isinstance(error, str) else ""
+    found = (error.get(name) for name in ("code", "type", "status", "message"))
+    return " ".join(str(each)[:EXCERPT] for each in found if isinstance(each, str | int)).lower()
+
+
+def message_of(error: Any) -> str:
+    """What an error object says to people."""
+    if isinstance(error, dict):
+        message = error.get("message")
+        return message if isinstance(message, str) else json.dumps(error, ensure_ascii=False)
+    return str(error)

@@ -1,0 +1,72 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import orchestrate, rows, scripted_spec
+
+
+def test_accounts_are_opened_set_raised_and_shown(tmp_path: Path) -> None:
+    """What is set and raised is shown exactly, real accounts before simulated ones."""
+    home = tmp_path / "home"
+    assert orchestrate(home, "budget", "show").err.startswith("nothing caps the runs in")
+    for name, amount in (("sim/org", "2"), ("org", "100"), ("team/eng", "30.5"), ("team/eng", "20"), ("job/a b", "1")):
+        assert orchestrate(home, "budget", "set", name, amount).code == 0
+    raised = orchestrate(home, "budget", "raise", "team/eng", "0.000000001")
+    assert raised.err == "team/eng: a cap of $20.00, $20.00 of it left\n"
+    shown = orchestrate(home, "budget", "show", "--json").json
+    assert {each["account"]: each["cap_usd"] for each in shown} == {
+        "org": "100.000000000",
+        "team/eng": "20.000000001",
+        "job/a b": "1.000000000",
+        "sim/org": "2.000000000",
+    }
+    assert [each["account"] for each in shown][-1] == "sim/org"
+    lines = orchestrate(home, "budget", "show").lines
+    assert lines[0].split() == ["account", "cap", "spent", "in", "flight", "kept", "left"]
+    assert len(lines) == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("set", "enigneering", "1"), "'enigneering' is no account: write org, team/NAME or job/NAME"),
+        (("set", "team/", "1"), "is no account"),
+        (("set", "sim/sim/org", "1"), "is no account"),
+        (("set", "org", "0"), "not more than nothing"),
+        (("set", "org", "1e-12"), "more than nine decimals"),
+        (("raise", "org", "1"), "there is no account 'org'"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_exits_with_2(
+    arguments: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    """Wrong names and amounts, and accounts that do not exist."""
+    ended = orchestrate(tmp_path, "budget", *arguments)
+    assert ended.code == 2
+    (line,) = ended.err.splitlines()
+    assert said in line
+
+
+def test_a_spec_names_its_team_and_its_job(tmp_path: Path) -> None:
+    """Its run draws on the accounts that exist, and ends where the tightest of them does; raising that helps."""
+    home = tmp_path / "home"
+    for name, amount in (("sim/org", "1"), ("sim/team/eng", "0.000001"), ("team/eng", "5")):
+        orchestrate(home, "budget", "set", name, amount)
+    spec = scripted_spec(tmp_path, project_id="r", team="eng", job_id="nightly")
+    ended = orchestrate(home, "run", str(spec))
+    assert ended.code == 4, ended.err
+    assert "account team/eng has" in ended.err
+    ((settings,),) = rows(home, "SELECT json_extract(data, '$.settings.accounts') FROM events WHERE type='run.started'")
+    assert json.loads(settings) == ["org", "team/eng"]
+    ((caps,),) = rows(home, "SELECT json_extract(data, '$.caps') FROM events WHERE type = 'session.opened'")
+    assert json.loads(caps) == {"org": 10**9, "team/eng": 1000}
+    assert orchestrate(home, "budget", "raise", "sim/team/eng", "1").code == 0
+    again = orchestrate(home, "resume", "r", "--add-budget", "0.000001")
+    assert again.code == 0, again.err
+    accounts = {each["account"]: each for each in orchestrate(home, "budget", "show", "--json").json}
+    assert accounts["sim/org"]["settled_usd"] == accounts["sim/team/eng"]["settled_usd"] != "0.000000000"
+    assert accounts["team/eng"]["settled_usd"] == "0.000000000"
+    below = orchestrate(home, "budget", "set", "sim/org", "0.000001")
+    assert below.code == 2
+    assert "settled and held: its cap cannot be" in below.err

@@ -1,0 +1,92 @@
+import json
+from pathlib import Path
+
+from tests.cli.command import count, orchestrate, rows, scripted_spec
+
+RULES = """\
+global:
+  - name: gdpr
+    allow_training_on_output: false
+  - name: both
+    allowed_providers: [OpenAI, google]
+    blocked_providers: [openai]
+team:
+  eng:
+    - {name: nowhere, allowed_regions: []}
+    - {name: only_deepseek, allowed_providers: [deepseek]}
+"""
+SOUND = """\
+org:
+  - {name: open, allowed_models: [north, south], max_latency_ms: 5000}
+team:
+  eng: [{name: not_north, blocked_models: [north]}]
+  ops: [{name: not_south, blocked_models: [south]}]
+job:
+  nightly: [{name: quick, max_latency_ms: 2000}]
+"""
+
+
+def test_contradictions_are_shown_with_their_lines(tmp_path: Path) -> None:
+    """Errors exit with 2; a warning names both policies; what nothing restricts is information."""
+    path = tmp_path / "rules.yaml"
+    path.write_text(RULES)
+    ended = orchestrate(tmp_path, "policy", "check", str(path))
+    assert ended.code == 2
+    lines = [line.removeprefix(str(path)) for line in ended.err.splitlines()]
+    assert lines[0] == ":4: policy 'both': provider 'openai' is both allowed and blocked [error]"
+    assert lines[1].startswith(":9: policy 'nowhere': allowed_regions is empty: it allows nobody")
+    assert lines[2].startswith(":10: policies 'both' and 'only_deepseek': their allowed_providers have nothing")
+    assert lines[2].endswith("[warning]")
+    assert lines[3] == "no policy caps the cost of a task (max_cost_per_task_usd) [info]"
+    assert lines[4] == "no policy bounds latency (max_latency_ms) [info]"
+    report = orchestrate(tmp_path, "policy", "check", str(path), "--json").json
+    assert (report["ok"], len(report["errors"]), len(report["warnings"]), len(report["info"])) == (False, 2, 1, 2)
+
+
+def test_sound_files_are_ok_and_unreadable_ones_are_not(tmp_path: Path) -> None:
+    """Several files are checked together; what a file gets wrong is said with its line."""
+    sound, other, broken = (tmp_path / name for name in ("sound.yaml", "other.json", "broken.yaml"))
+    sound.write_text(SOUND)
+    other.write_text(json.dumps({"team": {"eng": [{"name": "third", "allowed_models": ["west"]}]}}))
+    broken.write_text("global:\n  - {name: a, alowed_models: [x]}\n")
+    fine = orchestrate(tmp_path, "policy", "check", str(sound))
+    assert (fine.code, fine.out) == (0, f"{sound}: ok\n")
+    together = orchestrate(tmp_path, "policy", "check", str(sound), str(other))
+    assert together.code == 0
+    assert "policies 'open' and 'third': their allowed_models have nothing in common" in together.err
+    wrong = orchestrate(tmp_path, "policy", "check", str(broken), str(tmp_path / "absent.yaml"))
+    assert wrong.code == 2
+    assert f"{broken}:2: global[0].alowed_models" in wrong.err
+    assert "absent.yaml" in wrong.err
+
+
+def test_explain_shows_what_binds_a_run_and_where_it_stands(tmp_path: Path) -> None:
+    """The organisation's, then the team's, then the job's, each with its line."""
+    path = tmp_path / "rules.yaml"
+    path.write_text(SOUND)
+    shown = orchestrate(tmp_path, "policy", "explain", str(path), "--team", "eng", "--job", "nightly", "--json")
+    assert [(each["level"], each["name"], each["place"]) for each in shown.json] == [
+        ("org", "open", f"{path}:2"),
+        ("team eng", "not_north", f"{path}:4"),
+        ("job nightly", "quick", f"{path}:7"),
+    ]
+    table = orchestrate(tmp_path, "policy", "explain", str(path), "--team", "ops").lines
+    assert table[0].split() == ["policy", "level", "mode", "asks", "for", "stands", "at"]
+    assert table[1].split() == ["open", "org", "hard", "allowed_models=north,south", "max_latency_ms=5000", f"{path}:2"]
+    assert table[2].split() == ["not_south", "team", "ops", "hard", "blocked_models=south", f"{path}:5"]
+    assert len(table) == 3
+
+
+def test_the_policies_of_a_team_bind_its_runs_and_no_others(tmp_path: Path) -> None:
+    """Models that the team's policies block are not called; those that other teams' policies block are."""
+    (tmp_path / "rules.yaml").write_text(SOUND)
+    called = {}
+    for team in ("eng", "ops"):
+        spec = scripted_spec(
+            tmp_path, project_id=team, team=team, job_id="nightly", policy_files=["rules.yaml"], name=f"{team}.json"
+        )
+        orchestrate(tmp_path / "home", "run", str(spec))
+        sql = "SELECT DISTINCT json_extract(data, '$.model') FROM events WHERE stream = ? AND type = 'call.started'"
+        called[team] = rows(tmp_path / "home", sql, team)
+    assert called == {"eng": [("south",)], "ops": [("north",)]}
+    assert count(tmp_path / "home", "run.started") == 2
