@@ -24,12 +24,15 @@ UNMEASURED: Final = ModelTelemetry()
 def quality_of(measured: ModelTelemetry) -> float:
     """The mean score, 0 to 1."""
     quality = measured.quality
-    return ASSUMED_QUALITY if quality is None else _share(quality, ASSUMED_QUALITY)
+    if quality is None:
+        return ASSUMED_QUALITY
+    return quality if 0.0 <= quality <= 1.0 else _share(quality, ASSUMED_QUALITY)
 
 
 def trust_of(measured: ModelTelemetry) -> float:
     """The trust, 0 to 1."""
-    return _share(measured.trust, ASSUMED_TRUST)
+    trust = measured.trust
+    return trust if 0.0 <= trust <= 1.0 else _share(trust, ASSUMED_TRUST)
 
 
 def cost_of(candidate: RoutingCandidate, measured: ModelTelemetry) -> float:
@@ -49,8 +52,6 @@ def latency_of(measured: ModelTelemetry) -> float:
 
 
 def _share(value: float, assumed: float) -> float:
-    if 0.0 <= value <= 1.0:
-        return value
     if not math.isfinite(value):
         return assumed
     return 0.0 if value < 0.0 else 1.0

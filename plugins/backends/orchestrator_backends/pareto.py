@@ -7,9 +7,9 @@ everything comes before one that is best in one thing and poor in the others. Th
 less 1: below zero means dominated.
 """
 
-import math
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from math import sqrt
 from typing import Any, Final
 
 from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate, hookimpl
@@ -19,6 +19,8 @@ DOMINATED: Final = "dominated"
 """The reason of a candidate that another one beats."""
 
 _Vector = tuple[float, float, float]
+_Keyed = tuple[float, _Vector, int, str]
+"""What is missing of the ideal, what was compared, place, model."""
 
 
 class ParetoBackend:
@@ -29,19 +31,21 @@ class ParetoBackend:
         vectors = [_vector(each, telemetry.get(each.model, UNMEASURED)) for each in candidates]
         if not vectors:
             return []
-        front = _front(set(vectors))
-        quality = min(vector[0] for vector in vectors) or -1.0
-        trust = min(vector[1] for vector in vectors) or -1.0
-        cost = min(vector[2] for vector in vectors)
-        keyed = []
+        front = _front(vectors)
+        lowest = [min(column) for column in zip(*vectors, strict=True)]
+        quality, trust, cost = lowest[0] or -1.0, lowest[1] or -1.0, lowest[2]
+        leading: list[_Keyed] = []
+        dominated: list[_Keyed] = []
         for each, vector in zip(candidates, vectors, strict=True):
-            poorer, doubtful, dearer = 1 - vector[0] / quality, 1 - vector[1] / trust, 1 - cost / vector[2]
-            score = 1 - math.sqrt((poorer * poorer + doubtful * doubtful + dearer * dearer) / 3)
-            keyed.append((vector not in front, -score, vector, each.place, each.model))
-        keyed.sort()
+            worth, belief, price = vector
+            poorer, doubtful, dearer = 1 - worth / quality, 1 - belief / trust, 1 - cost / price
+            missing = sqrt((poorer * poorer + doubtful * doubtful + dearer * dearer) / 3)
+            (leading if vector in front else dominated).append((missing, vector, each.place, each.model))
+        leading.sort()
+        dominated.sort()
         return [
-            Ranked(model, -score - 1, DOMINATED) if dominated else Ranked(model, -score)
-            for dominated, score, _, _, model in keyed
+            *(Ranked(model, 1 - missing) for missing, _, _, model in leading),
+            *(Ranked(model, -missing, DOMINATED) for missing, _, _, model in dominated),
         ]
 
 
@@ -51,21 +55,21 @@ def _vector(candidate: RoutingCandidate, measured: ModelTelemetry) -> _Vector:
 
 
 def _front(vectors: Iterable[_Vector]) -> set[_Vector]:
-    """Those of different vectors that no other one beats: at most as large everywhere, and smaller somewhere.
+    """Those that no other one beats: at most as large everywhere, and smaller somewhere.
 
-    In ascending order only an earlier vector can beat a later one. ``seconds`` and ``thirds`` hold the steps of those
-    seen so far: the higher the second number, the lower the third.
+    In ascending order only an earlier vector can beat a later one; an equal one has been decided on before. ``seconds``
+    and ``thirds`` hold the steps of those seen so far: the higher the second number, the lower the third.
     """
     front: set[_Vector] = set()
     seconds: list[float] = []
     thirds: list[float] = []
     for vector in sorted(vectors):
         _, second, third = vector
-        place = bisect_left(seconds, second)
-        equal = place < len(seconds) and seconds[place] == second
-        below = place if equal else place - 1
-        if below >= 0 and thirds[below] <= third:
+        place = bisect_right(seconds, second)
+        if place and thirds[place - 1] <= third:
             continue
+        if place and seconds[place - 1] == second:
+            place -= 1
         end = place
         while end < len(thirds) and thirds[end] >= third:
             end += 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,20 @@ OWN: Final = Path(__file__).parents[2] / "data" / "wire"
 EVENT_STREAM: Final = "content-type: text/event-stream\r\n"
 
 
+def whole_request(connection: socket.socket) -> bytes:
+    """All bytes of one request: a socket closed with some unread would reset the connection."""
+    found = b""
+    while b"\r\n\r\n" not in found:
+        found += connection.recv(1 << 16)
+    head, _, body = found.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: (\d+)", head)
+    missing = (int(length[1]) if length else 0) - len(body)
+    while missing > 0:
+        piece = connection.recv(missing)
+        found, missing = found + piece, missing - len(piece)
+    return found
+
+
 @contextmanager
 def speaking(
     *pieces: bytes | float, head: str = EVENT_STREAM, status: str = "200 OK"
@@ -40,7 +55,7 @@ def speaking(
     def serve() -> None:
         connection, _ = listener.accept()
         with connection, suppress(OSError):
-            asked.append(connection.recv(1 << 20))
+            asked.append(whole_request(connection))
             connection.sendall(f"HTTP/1.1 {status}\r\n{head}connection: close\r\n\r\n".encode())
             for piece in pieces:
                 if isinstance(piece, float):
