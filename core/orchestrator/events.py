@@ -348,7 +348,7 @@ class SpendRefused(Decision):
     turn: int
     sample: int
     need: Usd
-    """The smallest hold that was tried."""
+    """What the smallest size of the last candidate would have held."""
     free: Usd
     limit: str
     """``run``, or the account that refused."""

@@ -31,7 +31,7 @@ def conclude(m: Moment, task: TaskState, cause: str | None) -> Decision | None:
     evaluated = task.evaluated.get(best)
     if evaluated is not None and is_good_enough(m.state, task, evaluated):
         return _finished(m, task, TaskStatus.COMPLETED, None, best)
-    return _finished(m, task, TaskStatus.DEGRADED, cause or _shortfall(evaluated), best)
+    return _finished(m, task, TaskStatus.DEGRADED, cause or _shortfall(task, evaluated), best)
 
 
 def block(m: Moment, task: TaskState) -> Decision:
@@ -67,10 +67,13 @@ def is_good_enough(state: RunState, task: TaskState, evaluated: Evaluated) -> bo
     return evaluated.gate and evaluated.score is not None and evaluated.score >= threshold
 
 
-def _shortfall(evaluated: Evaluated | None) -> str:
-    if evaluated is None or (evaluated.gate and evaluated.score is None):
-        return "unscored"
-    return "below_threshold" if evaluated.gate else "gate"
+def _shortfall(task: TaskState, evaluated: Evaluated | None) -> str:
+    if evaluated is not None and not evaluated.gate:
+        return "gate"
+    if evaluated is not None and evaluated.score is not None:
+        return "below_threshold"
+    judged = (call for key, call in task.calls.items() if key.role is Role.EVALUATOR)
+    return "budget" if any(call.refused for call in judged) else "unscored"
 
 
 def _finished(
