@@ -40,8 +40,10 @@ def test_dependencies_exist_and_are_named_once() -> None:
     """An unknown one is shown at its task; one that could not be read is not unknown."""
     assert problems("id: a, dependencies: [b, zz]", "id: b, extra: 1", "id: c, dependencies: [a, a]") == [
         "f:4: tasks[0].dependencies[1]: no task has the id 'zz'",
-        "f:5: tasks[1].extra: unknown key; "
-        "known are id, type, prompt, title, dependencies, hard_validators, schema, tests",
+        (
+            "f:5: tasks[1].extra: unknown key; "
+            "known are id, type, prompt, title, dependencies, hard_validators, schema, tests"
+        ),
         "f:6: tasks[2].dependencies[1]: it stands in the list twice",
     ]
 

@@ -28,7 +28,7 @@ from orchestrator.spec import (
 from orchestrator.testing.specs import DATA, spec_documents
 
 FILES = Path(__file__).parent / "files"
-SHARED = Path("/work/shared/specs")
+SHARED = Path(__file__).parents[3] / "shared" / "specs"
 
 
 def problems(text: str) -> list[str]:
