@@ -7,9 +7,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.models import Budget, Model, ProjectState, ProjectStatus, Task, TaskResult, TaskStatus, TaskType
+    from orchestrator.models import (
+        Budget,
+        Model,
+        ModelProfile,
+        ProjectState,
+        ProjectStatus,
+        Task,
+        TaskResult,
+        TaskStatus,
+        TaskType,
+    )
     from orchestrator.orchestrator import DiskCache, Orchestrator, StateManager
-    from orchestrator.policy import EnforcementMode, JobSpec, ModelProfile, Policy, PolicyHierarchy, PolicySet
+    from orchestrator.policy import EnforcementMode, JobSpec, Policy, PolicyHierarchy, PolicySet
 
 _HOMES = {
     "Budget": "models",
@@ -17,7 +27,7 @@ _HOMES = {
     "EnforcementMode": "policy",
     "JobSpec": "policy",
     "Model": "models",
-    "ModelProfile": "policy",
+    "ModelProfile": "models",
     "Orchestrator": "orchestrator",
     "Policy": "policy",
     "PolicyHierarchy": "policy",

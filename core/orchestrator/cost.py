@@ -15,13 +15,13 @@ from orchestrator.models import (
     SLOT_ALIASES,
     Budget,
     Model,
+    ModelProfile,
     Phase,
     Role,
     Task,
     TaskType,
 )
 from orchestrator.money import Usd
-from orchestrator.policy import ModelProfile
 
 __all__ = ["BudgetHierarchy", "CostForecaster", "CostPredictor", "CostRecorder", "ForecastReport", "RiskLevel"]
 

@@ -4,14 +4,11 @@ import time
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final
 
 from attrs import Factory, define, field, frozen
 
 from orchestrator.money import Price, Usd
-
-if TYPE_CHECKING:
-    from orchestrator.policy import ModelProfile
 
 
 class TaskType(StrEnum):
@@ -194,10 +191,29 @@ _SLOT_VENDORS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def build_default_profiles() -> "dict[Model, ModelProfile]":
-    """A profile for every slot of the specification, at its prices; nothing is loaded and nothing was measured."""
-    from orchestrator.policy import ModelProfile  # policy stands beside this module and uses it
+@define
+class ModelProfile:
+    """What a forecast assumes of a model: prices per million tokens, and telemetry that begins with priors."""
 
+    model: Model
+    provider: str
+    cost_per_1m_input: float
+    """US dollars per million tokens read."""
+    cost_per_1m_output: float
+    """US dollars per million tokens written."""
+    quality_score: float = 0.8
+    trust_factor: float = 1.0
+    latency_avg_ms: float = 2000.0
+    latency_p95_ms: float = 5000.0
+    success_rate: float = 1.0
+    cost_avg_usd: float = 0.0
+    """0.0 where nothing was measured."""
+    calls_total: int = 0
+    validator_failures_total: int = 0
+
+
+def build_default_profiles() -> dict[Model, ModelProfile]:
+    """A profile for every slot of the specification, at its prices; nothing is loaded and nothing was measured."""
     return {
         model: ModelProfile(
             model=model,

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, field, frozen
 
-from orchestrator.models import Budget, Model, TaskType
+from orchestrator.models import Budget, ModelProfile, TaskType
+
+__all__ = ["EnforcementMode", "JobSpec", "ModelProfile", "Policy", "PolicyHierarchy", "PolicySet"]
 
 
 class EnforcementMode(StrEnum):
@@ -85,27 +87,6 @@ class PolicyHierarchy:
             job=joined(self.job, other.job),
             node=joined(self.node, other.node),
         )
-
-
-@define
-class ModelProfile:
-    """What a forecast assumes of a model: prices per million tokens, and telemetry that begins with priors."""
-
-    model: Model
-    provider: str
-    cost_per_1m_input: float
-    """US dollars per million tokens read."""
-    cost_per_1m_output: float
-    """US dollars per million tokens written."""
-    quality_score: float = 0.8
-    trust_factor: float = 1.0
-    latency_avg_ms: float = 2000.0
-    latency_p95_ms: float = 5000.0
-    success_rate: float = 1.0
-    cost_avg_usd: float = 0.0
-    """0.0 where nothing was measured."""
-    calls_total: int = 0
-    validator_failures_total: int = 0
 
 
 def _set(value: "PolicySet | Iterable[Policy]") -> PolicySet:
