@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from tests.plugins.conftest import DISTS, build_wheels, install_wheels
 # No test may spend the money of whoever runs it, nor depend on what their environment happens to hold.
 for _name in [name for name in os.environ if name.endswith(("_API_KEY", "_BASE_URL")) or name == "KIMI_MODEL"]:
     del os.environ[_name]
+
+# A command started under nohup leaves a hang-up ignored; those the tests start shall notice one.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # the machine may be slow or shared; no test asserts on speed, so neither does Hypothesis
 _SLOW = (HealthCheck.too_slow,)

@@ -163,6 +163,14 @@ def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
         OutputFolder(tmp_path, "other")
 
 
+def test_a_folder_that_a_killed_start_left_half_marked_is_taken(tmp_path: Path) -> None:
+    """A process that died while it wrote the mark leaves its unfinished file; the folder is as good as empty."""
+    (tmp_path / "..orchestrate-run.part").write_text("ru")
+    OutputFolder(tmp_path, "run")
+    with pytest.raises(OutputError, match="belongs to run run"):
+        OutputFolder(tmp_path, "another")
+
+
 def test_reading_takes_regular_files_only(tmp_path: Path) -> None:
     """Links, folders, pipes and what is too large are as if they were not there."""
     (tmp_path / "plain").write_bytes(b"12345")

@@ -86,7 +86,7 @@ class OutputFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             owner = marker.read_text().strip() if marker.is_file() else None
-            if owner != run and not force and any(path.iterdir()):
+            if owner != run and not force and any(each.name != _part(_MARKER) for each in path.iterdir()):
                 whose = f"belongs to run {owner}" if owner else "is not empty"
                 raise OutputError(f"{path} {whose}; choose another folder with -o, or overwrite with --force")
             if owner != run:
@@ -107,7 +107,7 @@ class OutputFolder:
         if len(data) > LARGEST_FILE:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         with folder_of(self.path, name, create=True) as (folder, last):
-            temporary = f".{last[:100]}.part"
+            temporary = _part(last)
             with suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=folder)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -128,6 +128,11 @@ class OutputFolder:
     def is_missing(self, name: str) -> bool:
         """Whether a file is not there."""
         return not (self.path / name).is_file()
+
+
+def _part(name: str) -> str:
+    """What a file is called while it is written; a process that dies leaves it."""
+    return f".{name[:100]}.part"
 
 
 def _sync_folder(descriptor: int) -> None:
