@@ -1,4 +1,4 @@
-"""Spends from the accounts ``org`` and ``team`` until there is no room: ``spender.py FOLDER RUN``."""
+"""Spends from the accounts ``org`` and ``team`` until there is no room: ``spender.py FOLDER RUN OTHER``."""
 
 import asyncio
 import sys
@@ -10,10 +10,15 @@ from orchestrator.models import Finish, Role
 from orchestrator.money import Usd
 
 
-async def spend(folder: Path, run: str) -> None:
-    """Calls with a hold of 10 that cost 3, several in flight, until one is refused with none in flight."""
+async def spend(folder: Path, run: str, other: str) -> None:
+    """Calls with a hold of 10 that cost 3, several in flight, until one is refused with none in flight.
+
+    Begins when the other run is there too, so that both spend.
+    """
     log = EventLog.open(folder)
     handle = log.locks.acquire(run)
+    while not log.locks.is_held(other) and log.last(other) is None:
+        await asyncio.sleep(0.005)
     version, in_flight = 0, list[int]()
     started = CallStarted(1, "t", Role.GENERATOR, 1, 1, 1, 1, "p", "m", 9, 9, Usd(10), 9)
     while True:
@@ -35,4 +40,4 @@ async def spend(folder: Path, run: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(spend(Path(sys.argv[1]), sys.argv[2]))
+    asyncio.run(spend(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))

@@ -349,7 +349,8 @@ def test_two_processes_cannot_overdraw_an_account(tmp_path: Path) -> None:
     asyncio.run(opened(log, org=1000, team=700))
     log.close()
 
-    processes = [subprocess.Popen([sys.executable, str(SPENDER), str(tmp_path), f"run-{n}"]) for n in range(2)]
+    pairs = [("run-0", "run-1"), ("run-1", "run-0")]
+    processes = [subprocess.Popen([sys.executable, str(SPENDER), str(tmp_path), *pair]) for pair in pairs]
     assert [process.wait(60) for process in processes] == [0, 0]
 
     log = EventLog.open_to_read(tmp_path)
