@@ -14,8 +14,10 @@ from tests.plugins.conftest import DISTS, build_wheels, install_wheels
 for _name in [name for name in os.environ if name.endswith(("_API_KEY", "_BASE_URL")) or name == "KIMI_MODEL"]:
     del os.environ[_name]
 
-# A command started under nohup leaves a hang-up ignored; those the tests start shall notice one.
+# What started the tests may have left signals ignored (nohup, a shell's background); commands shall notice them.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # the machine may be slow or shared; no test asserts on speed, so neither does Hypothesis
 _SLOW = (HealthCheck.too_slow,)

@@ -35,7 +35,7 @@ def _runs(home: Path, folder: Path, lane: int, killed: list[str]) -> None:
         )
         process = start(home, "run", str(spec))
         if draw.random() < 0.5:
-            timer = threading.Timer(draw.uniform(0.4, 2.0), process.kill)
+            timer = threading.Timer(draw.uniform(0.2, 1.2), process.kill)
             timer.start()
             finish(process)
             timer.cancel()
@@ -93,5 +93,5 @@ def test_many_killed_runs_of_two_processes_never_exceed_the_cap(tmp_path: Path) 
         assert account.held == account.kept
         assert account.settled == sum((state.spend.settled for state in states), Usd.ZERO)
         assert account.kept == sum((state.spend.kept for state in states), Usd.ZERO)
-    assert len(killed) > RUNS // 4
+    assert len(killed) >= 10, "too few runs were killed to show anything"
     assert {"session.lost", "account.refused", "account.kept", "run.finished"} <= types

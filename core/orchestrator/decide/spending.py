@@ -41,8 +41,10 @@ def find_room(m: Moment, question: Question, model: ModelInfo, call: LogicalCall
     selection, prepared = call.current, call.prepared
     assert selection is not None
     assert prepared is not None
-    full = selection.max_tokens if call.smallest is None else call.smallest
-    floor = min(full, max(-(-selection.max_tokens // 4), _LEAST_TOKENS))
+    # A later session may know a lower limit of the model than the selection did.
+    whole = min(selection.max_tokens, model.max_output or selection.max_tokens)
+    full = whole if call.smallest is None else min(whole, call.smallest)
+    floor = min(full, max(-(-whole // 4), _LEAST_TOKENS))
     hold = _hold(model, prepared.body_bytes)
     reserve = _reserve(m, question)
 

@@ -366,6 +366,9 @@ class Laws:
 
     def _sizes(self, event: e.CallStarted, call: _Call, selection: e.ModelSelected) -> None:
         model, full = self.models.get(event.model), selection.max_tokens
+        if model is not None and model.max_output is not None:
+            full = min(full, model.max_output)
+            self._require(event.max_tokens <= model.max_output, f"asked for more than {model.id} can write")
         self._require(
             event.max_tokens <= (full if call.smallest is None else call.smallest), "asked larger than before"
         )
