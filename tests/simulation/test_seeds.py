@@ -89,6 +89,12 @@ def test_no_law_breaks_in_ten_thousand_worlds(start: int) -> None:
     _play(range(start, start + _CHUNK))
 
 
+@pytest.mark.parametrize("seed", [2390, 3574, 4005, 5583, 6816, 8584])
+def test_a_model_whose_limit_fell_between_sessions_is_held_for_what_it_is_asked(seed: int) -> None:
+    """Worlds in which a later session knows a lower output limit: once the hold was bounded by it, and the call not."""
+    played(Scenario.draw(seed)).world.close()
+
+
 @pytest.mark.parametrize("seed", [1, 8, 21, 77, 140, 901])
 def test_equal_seeds_give_equal_logs(seed: int) -> None:
     """Two plays of a seed write the same bytes: rows, texts, bills and files."""
