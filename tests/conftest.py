@@ -23,8 +23,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 _SLOW = (HealthCheck.too_slow,)
 
 settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=_SLOW)
+# the same examples each time, so that a change is judged by what it changed; "dev" looks for new ones at every run
 settings.register_profile(
-    "ci", max_examples=200, deadline=None, derandomize=False, print_blob=True, suppress_health_check=_SLOW
+    "ci", max_examples=200, deadline=None, derandomize=True, print_blob=True, suppress_health_check=_SLOW
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "dev")
 

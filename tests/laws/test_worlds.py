@@ -40,7 +40,8 @@ def test_the_live_state_is_the_fold_of_every_prefix(scenario: Scenario) -> None:
     """At the end of every step the state of the session equals the fold of what is on disk."""
     shadow = Shadow()
     report = simulate(scenario, shadow)
-    assert shadow.compared
+    # where nothing can be asked the run ends in its first step: killed just after it, there is nothing to compare
+    assert shadow.compared or scenario.crashes or scenario.decide_fails
     report.world.close()
 
 
