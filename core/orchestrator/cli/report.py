@@ -1,0 +1,86 @@
+"""``orchestrate report``: a run as one page."""
+
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+import click
+
+from orchestrator.cli.options import FILE, existing_run, force_option, home, home_option, open_log
+from orchestrator.cli.output import notice
+from orchestrator.errors import OutputError
+
+_MARK: Final = b'content="multi-llm-orchestrator report"'
+_MOST_TO_VERIFY: Final = 20_000
+"""Events beyond which decisions are computed again only when asked."""
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.option(
+    "--output",
+    "-o",
+    type=FILE,
+    default=Path("report.html"),
+    show_default=True,
+    metavar="FILE",
+    help="Where to write it.",
+)
+@click.option(
+    "--verify/--no-verify",
+    default=None,
+    help="Compute every decision again, and show the result. [default: up to 20,000 events]",
+)
+@force_option
+@home_option
+def report(run_id: str, output: Path, verify: bool | None, force: bool) -> int:
+    """Write a run as one HTML page that needs no network: spend, graph, timeline, drafts, decisions, events."""
+    from orchestrator.cli.replay import rank_of, whole_steps
+    from orchestrator.cli.runs import shown_status
+    from orchestrator.log import Texts, read_heads
+    from orchestrator.plugins import Catalogue
+    from orchestrator.replay import verify as verify_history
+    from orchestrator.report import Facts, render
+    from orchestrator.state.fold import fold
+
+    _check_target(output, force)
+    log = open_log()
+    existing_run(log, run_id)
+    records = list(log.read(run_id))
+    state = fold((each.at, each.event) for each in records)
+    heads = [kept.head for kept in read_heads(home()) if kept.run == run_id]
+    damage = [f"event {each.position}: {each.message}" for each in log.verify(run_id, heads[-1] if heads else None)]
+    verified = None
+    if verify or (verify is None and len(records) <= _MOST_TO_VERIFY):
+        history = ((each.at, each.event) for each in whole_steps(records, None))
+        verified = verify_history(history, rank_of(Catalogue.discover()))
+    status = shown_status(log, run_id, "open" if state.finished is None else state.finished.status.value)
+    texts = Texts(log, run_id, os.urandom, log.redactor)
+    page = render(records, texts.get, Facts(run_id, status, damage, verified, time.time_ns() // 1000))
+    _write(output, page)
+    notice(f"{run_id}: written to {output}")
+    return 0
+
+
+def _check_target(path: Path, force: bool) -> None:
+    """Refuse to write over a file that is not a report."""
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; name a file: -o {path / 'report.html'}")
+    if path.exists() and not force:
+        with path.open("rb") as file:
+            if _MARK not in file.read(4096):
+                raise OutputError(f"{path} exists and is not a report; write over it with --force, or name another -o")
+
+
+def _write(path: Path, page: str) -> None:
+    """Write the page whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        try:
+            temporary.write_text(page, encoding="utf-8")
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror}; name another place with -o") from error

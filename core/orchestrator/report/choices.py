@@ -1,0 +1,70 @@
+"""Every choice of a model as plain values for the page: who was considered, who lost why, what came of it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from orchestrator.explanation import Choice, Considered, Explained, Fallen, Refusal
+
+
+def choices_of(told: Iterable[Explained]) -> list[dict[str, Any]]:
+    """The choices, refusals and failures of a run, in order; ``node`` says whom each concerns."""
+    return [_plain(each) for each in told]
+
+
+def _plain(each: Explained) -> dict[str, Any]:
+    match each:
+        case Choice():
+            return {
+                "kind": "choice",
+                "version": each.version,
+                "node": each.node,
+                "what": f"{each.role.value}, turn {each.turn}" + (f", sample {each.sample}" if each.sample > 1 else ""),
+                "model": each.model,
+                "reason": each.reason,
+                "waiver": each.waiver,
+                "backend": None if each.backend is None else f"{each.backend.name} {each.backend.version}".strip(),
+                "candidates": [_candidate(candidate) for candidate in each.considered],
+                "attempts": [
+                    {
+                        "attempt": attempt.attempt,
+                        "hold": str(attempt.hold),
+                        "cost": str(attempt.cost),
+                        "end": attempt.end,
+                        "error": None if attempt.error is None else attempt.error.value,
+                    }
+                    for attempt in each.attempts
+                ],
+            }
+        case Refusal():
+            return {
+                "kind": "refusal",
+                "version": each.version,
+                "node": each.node,
+                "what": f"{each.role.value}, turn {each.turn}",
+                "need": str(each.need),
+                "free": str(each.free),
+                "limit": each.limit,
+                "final": each.final,
+            }
+        case Fallen():
+            return {
+                "kind": "fallen",
+                "version": each.version,
+                "node": None,
+                "what": f"backend {each.backend}",
+                "problem": each.problem,
+            }
+
+
+def _candidate(candidate: Considered) -> dict[str, Any]:
+    price = candidate.price
+    return {
+        "model": candidate.model,
+        "vendor": candidate.vendor,
+        "score": candidate.score,
+        "lost": candidate.lost,
+        "reason": candidate.reason or None,
+        "price": None if price is None else f"{price.input} / {price.output}",
+        "calls": candidate.telemetry.calls,
+        "quality": candidate.telemetry.quality,
+    }

@@ -1,0 +1,153 @@
+"use strict";
+// Everything a model wrote is set as the text of an element; nothing is ever parsed as markup.
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const PAGE = 200;
+
+  const element = (tag, text, name) => {
+    const made = document.createElement(tag);
+    if (text !== undefined && text !== null) made.textContent = text;
+    if (name) made.className = name;
+    return made;
+  };
+  const add = (parent, ...children) => {
+    for (const child of children) if (child) parent.append(child);
+    return parent;
+  };
+  const folded = (title, ...children) => add(element("details"), element("summary", title), ...children);
+  const block = (text) => element("pre", text);
+
+  const table = (heads, rows) => {
+    const head = add(element("tr"), ...heads.map((each) => element("th", each)));
+    const body = element("tbody");
+    for (const row of rows) add(body, add(element("tr"), ...row.map((each) => element("td", each ?? "–"))));
+    return add(element("div", null, "scroll"), add(element("table"), add(element("thead"), head), body));
+  };
+
+  const diff = (lines) => {
+    const shown = element("pre");
+    for (const line of lines) {
+      const kind = line.startsWith("+") ? "plus" : line.startsWith("-") ? "minus" : line.startsWith("@") ? "at" : "";
+      add(shown, element("span", `${line}\n`, kind));
+    }
+    return shown;
+  };
+
+  const choice = (each) => {
+    if (each.kind === "refusal") {
+      const final = each.final ? "given up" : "asked again later";
+      return element("p", `${each.version}: ${each.what}: needs ${each.need}, free ${each.free} (${each.limit}); ${final}`);
+    }
+    if (each.kind === "fallen") return element("p", `${each.version}: ${each.what} failed: ${each.problem}`);
+    const title = `${each.version}: ${each.what} → ${each.model} (${each.reason}${each.backend ? `, ${each.backend}` : ""})`;
+    const rows = each.candidates.map((one) => [
+      one.model, one.vendor, one.lost ?? "chosen", one.reason, one.score?.toFixed(4), one.price, String(one.calls), one.quality?.toFixed(3),
+    ]);
+    const heads = ["model", "vendor", "outcome", "why", "score", "price in / out", "calls", "quality"];
+    const attempts = each.attempts.map((one) => [String(one.attempt), one.hold, one.cost, one.end, one.error]);
+    return folded(
+      title,
+      each.waiver ? element("p", `waiver: ${each.waiver}`) : null,
+      table(heads, rows),
+      attempts.length ? table(["attempt", "held", "cost", "end", "error"], attempts) : null,
+    );
+  };
+
+  const turn = (each) => {
+    const score = each.score === null ? "not scored" : `score ${each.score.toFixed(3)}`;
+    const title = `Turn ${each.turn}: ${score}${each.gate === false ? ", gate not passed" : ""}${each.chosen ? ", chosen" : ""}`;
+    const box = add(element("div"), element("h3", title));
+    for (const step of each.steps) {
+      add(box, folded(`${step.label} by ${step.model}`, block(step.text)));
+      if (step.changes) add(box, folded(`what the ${step.label} changed`, step.changes.length ? diff(step.changes) : element("p", "nothing")));
+    }
+    for (const [role, why] of Object.entries(each.skipped)) add(box, element("p", `${role} left out: ${why}`));
+    for (const check of each.checks) {
+      add(box, folded(`check ${check.validator}: ${check.verdict}`, block(check.details ?? "it said nothing")));
+    }
+    for (const judge of each.scores) {
+      add(box, folded(`scored by ${judge.model}: ${judge.score === null ? "unreadable" : judge.score.toFixed(3)}`, block(judge.reasons)));
+    }
+    return box;
+  };
+
+  const choices = new Map();
+  for (const each of data.choices) {
+    if (!choices.has(each.node)) choices.set(each.node, []);
+    choices.get(each.node).push(each);
+  }
+
+  const fill = (box) => {
+    if (box.dataset.filled) return;
+    box.dataset.filled = "yes";
+    const task = data.tasks[box.dataset.node];
+    if (task) {
+      add(box, task.title ? element("p", task.title) : null, folded("what was asked for", block(task.prompt)));
+      for (const each of task.turns) add(box, turn(each));
+    }
+    const decided = choices.get(box.dataset.node) ?? [];
+    add(box, element("h3", "Decisions"), ...(decided.length ? decided.map(choice) : [element("p", "none")]));
+  };
+  const boxes = [...document.querySelectorAll("details[data-node]")];
+  for (const box of boxes) box.addEventListener("toggle", () => { if (box.open) fill(box); });
+  const reveal = () => {
+    const target = location.hash.startsWith("#work-") ? document.getElementById(location.hash.slice(1)) : null;
+    if (target) { target.open = true; fill(target); target.scrollIntoView(); }
+  };
+
+  // ── the table of events ───────────────────────────────────────────────────────────────────────────────────────
+  const query = document.getElementById("query");
+  const kind = document.getElementById("type");
+  const body = document.querySelector("#table tbody");
+  const found = document.getElementById("found");
+  const earlier = document.getElementById("earlier");
+  const later = document.getElementById("later");
+  for (const name of [...new Set(data.events.map((each) => each[2]))].sort()) {
+    const option = element("option", name);
+    option.value = name;
+    add(kind, option);
+  }
+  let matches = data.events;
+  let first = 0;
+  const show = () => {
+    body.replaceChildren();
+    for (const [position, seconds, type, fields] of matches.slice(first, first + PAGE)) {
+      const row = element("tr");
+      add(row, element("td", position, "number"), element("td", seconds.toFixed(3), "number"), element("td", type), element("td", fields));
+      add(body, row);
+    }
+    const last = Math.min(first + PAGE, matches.length);
+    found.textContent = matches.length ? `${first + 1} to ${last} of ${matches.length} events` : "no event matches";
+    earlier.disabled = first === 0;
+    later.disabled = last >= matches.length;
+  };
+  const search = () => {
+    const words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
+    matches = data.events.filter(([position, , type, fields]) => {
+      if (kind.value && type !== kind.value) return false;
+      const text = `${position} ${type} ${fields}`.toLowerCase();
+      return words.every((word) => text.includes(word));
+    });
+    first = 0;
+    show();
+  };
+  query.addEventListener("input", search);
+  kind.addEventListener("change", search);
+  document.getElementById("find").addEventListener("submit", (event) => event.preventDefault());
+  earlier.addEventListener("click", () => { first = Math.max(0, first - PAGE); show(); });
+  later.addEventListener("click", () => { first += PAGE; show(); });
+
+  // A link can carry a search: report.html#find=call.failed
+  const follow = () => {
+    if (location.hash.startsWith("#find=")) {
+      query.value = decodeURIComponent(location.hash.slice(6));
+      search();
+      document.getElementById("events").scrollIntoView();
+    } else {
+      reveal();
+    }
+  };
+  show();
+  follow();
+  addEventListener("hashchange", follow);
+})();

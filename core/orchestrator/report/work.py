@@ -1,0 +1,127 @@
+"""What was written for each task: drafts, critiques, revisions, checks, scores, and what changed from turn to turn."""
+
+from collections.abc import Callable, Iterator
+from difflib import unified_diff
+from typing import Any, Final
+
+from attrs import define
+
+from orchestrator.decide.outcome import output_of
+from orchestrator.engine.reading import reasons_in
+from orchestrator.errors import DamagedLogError
+from orchestrator.models import Role
+from orchestrator.state.run import RunState
+from orchestrator.state.tasks import TaskState
+
+_LONGEST_TEXT: Final = 200_000
+_LONGEST_DIFF: Final = 4_000  # lines of both sides; beyond, comparing takes too long
+_MOST_TEXT: Final = 24_000_000
+
+
+@define
+class Texts:
+    """The texts of a run, as many as one page can carry.
+
+    Args:
+        get: the text of a digest; raises KeyError where it was deleted.
+    """
+
+    get: Callable[[str], str]
+    left: int = _MOST_TEXT
+    left_out: int = 0
+    """How many texts did not fit."""
+
+    def read(self, digest: str | None) -> str | None:
+        """A text, cut where it is very long; None where there is none."""
+        if digest is None:
+            return None
+        try:
+            text = self.get(digest)
+        except KeyError:
+            return "(this text was deleted)"
+        except DamagedLogError:
+            return "(this text is damaged)"
+        if self.left < len(text):
+            self.left_out += 1
+            return "(left out: the page has enough; orchestrate runs export writes every output)"
+        if len(text) > _LONGEST_TEXT:
+            text = f"{text[:_LONGEST_TEXT]}\n(cut: {len(text)} characters in all)"
+        self.left -= len(text)
+        return text
+
+
+def work_of(state: RunState, texts: Texts) -> dict[str, Any]:
+    """By task: its prompt and its turns, as plain values for the page."""
+    return {
+        name: {
+            "title": texts.read(state.tasks[name].planned.title),
+            "prompt": texts.read(state.tasks[name].planned.prompt),
+            "turns": list(_turns(state.tasks[name], texts)),
+        }
+        for name in state.execution_order
+    }
+
+
+def _turns(task: TaskState, texts: Texts) -> Iterator[dict[str, Any]]:
+    before: str | None = None
+    for turn in range(1, task.turn + 1):
+        draft = _answer(task, Role.GENERATOR, turn, texts)
+        critique = _answer(task, Role.CRITIC, turn, texts)
+        revision = _answer(task, Role.REVISER, turn, texts)
+        steps = [
+            {"label": label, "model": step[0], "text": step[1], "changes": changes}
+            for label, step, changes in (
+                ("draft", draft, _changes(before, draft)),
+                ("critique", critique, None),
+                ("revision", revision, _changes(draft[1] if draft else None, revision)),
+            )
+            if step is not None
+        ]
+        evaluated = task.evaluated.get(turn)
+        output = output_of(task, turn)
+        yield {
+            "turn": turn,
+            "steps": steps,
+            "skipped": {role.value: why for (role, at), why in task.skipped.items() if at == turn},
+            "checks": [
+                {
+                    "validator": name,
+                    "verdict": "at work" if check.verdict is None else check.verdict.value,
+                    "details": texts.read(check.details),
+                }
+                for name, check in task.checks.get(turn, {}).items()
+            ],
+            "scores": list(_scores(task, turn, texts)),
+            "score": None if evaluated is None else evaluated.score,
+            "gate": None if evaluated is None else evaluated.gate,
+            "chosen": task.output is not None and output is not None and task.output.call == output.version,
+        }
+        latest = revision or draft
+        before = latest[1] if latest is not None else before
+
+
+def _answer(task: TaskState, role: Role, turn: int, texts: Texts) -> tuple[str, str] | None:
+    """(model, text) of the latest answer of a role."""
+    call = task.call(role, turn)
+    if call is None or not call.answers:
+        return None
+    answer = call.answers[-1]
+    return answer.model, texts.read(answer.digest) or ""
+
+
+def _scores(task: TaskState, turn: int, texts: Texts) -> Iterator[dict[str, Any]]:
+    for key, call in task.calls.items():
+        if key.role is Role.EVALUATOR and key.turn == turn and call.answers:
+            answer = call.answers[-1]
+            text = texts.read(answer.digest) or ""
+            yield {"model": answer.model, "score": answer.reading.score, "reasons": reasons_in(text) or text}
+
+
+def _changes(before: str | None, after: tuple[str, str] | None) -> list[str] | None:
+    """The lines of a unified diff without its head; None where there is nothing to compare."""
+    if before is None or after is None:
+        return None
+    old, new = before.splitlines(), after[1].splitlines()
+    if len(old) + len(new) > _LONGEST_DIFF:
+        return None
+    return list(unified_diff(old, new, lineterm="", n=2))[2:]

@@ -1,0 +1,218 @@
+"""``orchestrate report``: a page that stands alone, and shows what a model wrote as text."""
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any, ClassVar, Final
+from urllib.parse import quote
+
+import pytest
+
+from tests.cli.command import QUICKSTART, orchestrate, scripted_spec
+
+_BROWSER: Final = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None
+)
+HOSTILE: Final = (
+    "```python\nx = 1\n```\n</script><script>document.title='owned'</script>"
+    "<img src=http://127.0.0.1:9/leak onerror=\"document.title='owned'\"><style>*{display:none}</style>"
+)
+
+
+class Page(HTMLParser):
+    """The elements of a page, and the text of the ones that matter."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element."""
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        """Note a text."""
+        self.text += data
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        """The attributes of every element of a kind."""
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def data_of(text: str) -> Any:
+    """The data inside a page."""
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    assert found is not None
+    return json.loads(found[1])
+
+
+@pytest.fixture(scope="module")
+def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the quickstart's run, and its report beside it."""
+    home = tmp_path_factory.mktemp("report")
+    assert orchestrate(home, "run", str(QUICKSTART), "--project-id", "quick").code == 0
+    ended = orchestrate(home, "report", "quick", "-o", "report.html")
+    assert (ended.code, ended.out) == (0, "")
+    assert "quick: written to report.html" in ended.err
+    return home
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of a run whose model tries to get out of the page."""
+    home = tmp_path_factory.mktemp("hostile")
+    task = {"id": "only", "type": "code_generation", "prompt": HOSTILE}
+    answers = [{"role": role, "text": HOSTILE} for role in ("generator", "critic", "reviser")]
+    spec = scripted_spec(home / "spec", answers=answers, tasks=[task], project=HOSTILE)
+    assert orchestrate(home, "run", str(spec), "--project-id", "bad").code in (0, 1)
+    assert orchestrate(home, "report", "bad").code == 0
+    return home
+
+
+def test_the_page_shows_the_run_and_needs_nothing_else(quickstart: Path) -> None:
+    """Figures, pictures, every task, every decision's candidates, drafts and events; no address of anything outside."""
+    text = (quickstart / "report.html").read_text()
+    page, data = Page(text), data_of(text)
+    run = orchestrate(quickstart, "runs", "show", "quick", "--json").json
+    assert run["status"] in page.text
+    assert run["head"] in page.text
+    assert "computed again, all as recorded" in page.text
+    assert f"unbroken over {len(data['events'])} events" in page.text
+    assert {box["data-node"] for box in page.of("details")} == {"plan", *run["execution_order"]}
+    svgs = [attributes.get("class") for attributes in page.of("svg")]
+    assert {"bar", "graph", "timeline"} <= set(svgs)
+    assert set(data["tasks"]) == set(run["execution_order"])
+    repaired = [turn for task in data["tasks"].values() for turn in task["turns"] if turn["turn"] == 2]
+    assert repaired, "the quickstart's failing draft has a second turn"
+    assert any(
+        check["verdict"] == "failed" for task in data["tasks"].values() for t in task["turns"] for check in t["checks"]
+    )
+    assert any(step["changes"] for turn in repaired for step in turn["steps"])
+    choices = [each for each in data["choices"] if each["kind"] == "choice"]
+    assert all(each["candidates"] for each in choices)
+    assert [
+        attributes for tag, attributes in page.tags if "src" in attributes or tag in ("link", "iframe", "base")
+    ] == []
+    assert all((attributes.get("href") or "#").startswith("#") for attributes in page.of("a"))
+    assert not any("style" in attributes or any(n.startswith("on") for n in attributes) for _, attributes in page.tags)
+
+
+def test_what_a_model_wrote_is_text(hostile: Path) -> None:
+    """A script, an image and a style in an answer make no element of the page; they stand in its data."""
+    text = (hostile / "report.html").read_text()
+    page, data = Page(text), data_of(text)
+    assert len(page.of("script")) == 2
+    assert len(page.of("style")) == 1
+    assert page.of("img") == []
+    assert data["tasks"]["only"]["turns"][0]["steps"][0]["text"] == HOSTILE
+    assert text.count("</script>") == 2
+    assert "owned" in page.text
+
+
+def test_the_policy_names_this_style_and_this_script(hostile: Path) -> None:
+    """Nothing else may be loaded or run."""
+    from base64 import b64encode
+    from hashlib import sha256
+
+    text = (hostile / "report.html").read_text()
+    policy = next(a["content"] for a in Page(text).of("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    for element in ("style", "script"):
+        found = re.search(rf"<{element}>(.*?)</{element}>", text, re.DOTALL)
+        assert found is not None
+        digest = b64encode(sha256(found[1].encode()).digest()).decode()
+        assert f"{element}-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+
+
+def test_another_file_is_not_written_over(quickstart: Path, tmp_path: Path) -> None:
+    """A report replaces a report; anything else needs --force; a folder, a missing run and a bad place are one line."""
+    target = tmp_path / "notes.html"
+    target.write_text("mine")
+    refused = orchestrate(quickstart, "report", "quick", "-o", str(target))
+    assert (refused.code, target.read_text()) == (2, "mine")
+    assert "--force" in refused.err
+    assert orchestrate(quickstart, "report", "quick", "-o", str(target), "--force").code == 0
+    assert orchestrate(quickstart, "report", "quick", "-o", str(target)).code == 0
+    for arguments in (["quick", "-o", str(tmp_path)], ["quick", "-o", str(tmp_path / "no" / "where.html")], ["nobody"]):
+        ended = orchestrate(quickstart, "report", *arguments)
+        assert (ended.code, len(ended.err.splitlines())) == (2, 1), ended.err
+
+
+class _Nothing(BaseHTTPRequestHandler):
+    """A proxy that answers nobody, and remembers who asked."""
+
+    asked: ClassVar[list[str]] = []
+
+    def handle(self) -> None:
+        """Note the first line of whatever is sent."""
+        self.asked.append(self.rfile.readline(1000).decode(errors="replace"))
+
+
+def dom(path: Path, profile: Path, fragment: str = "") -> tuple[str, list[str]]:
+    """The page as a headless browser has it after its scripts ran, and the requests it sent."""
+    assert _BROWSER is not None
+    _Nothing.asked.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Nothing) as proxy:
+        Thread(target=proxy.serve_forever, daemon=True).start()
+        try:
+            ended = subprocess.run(
+                [
+                    _BROWSER,
+                    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+                    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+                    f"--user-data-dir={profile}",
+                    f"--proxy-server=127.0.0.1:{proxy.server_port}",
+                    "--proxy-bypass-list=<-loopback>",
+                    "--virtual-time-budget=5000",
+                    "--dump-dom",
+                    f"file://{quote(str(path))}{fragment}",
+                ],
+                capture_output=True,
+                timeout=120,
+                text=True,
+                check=True,
+            )
+        finally:
+            proxy.shutdown()
+    return ended.stdout, list(_Nothing.asked)
+
+
+needs_browser = pytest.mark.skipif(_BROWSER is None, reason="there is no Chromium to open the page with")
+
+
+@needs_browser
+def test_in_a_browser_search_and_details_work(quickstart: Path, tmp_path: Path) -> None:
+    """A link with a search shows the matching events alone; a link to a task opens its drafts and decisions."""
+    page = quickstart / "report.html"
+    found, asked = dom(page, tmp_path / "one", "#find=check.validated%20failed")
+    rows = re.findall(r"<tr><td class=\"number\">\d+</td>.*?</tr>", found, re.DOTALL)
+    wanted = [
+        each for each in data_of(page.read_text())["events"] if each[2] == "check.validated" and "failed" in each[3]
+    ]
+    assert wanted
+    assert len(rows) == len(wanted)
+    assert all("check.validated" in row for row in rows)
+    opened, _ = dom(page, tmp_path / "two", "#work-1")
+    box = opened[opened.index('id="work-1"') :]
+    assert "what was asked for" in box
+    assert "draft by " in box
+    assert "price in / out" in box
+    assert [request for request in asked if "127.0.0.1" in request] == []
+
+
+@needs_browser
+def test_in_a_browser_no_planted_script_runs_and_nothing_is_fetched(hostile: Path, tmp_path: Path) -> None:
+    """The hostile answers are shown; the title is the program's; nobody is asked for an image."""
+    found, asked = dom(hostile / "report.html", tmp_path / "profile", "#work-1")
+    assert "<title>bad: " in found
+    assert "&lt;script&gt;document.title='owned'&lt;/script&gt;" in found
+    assert [request for request in asked if "leak" in request] == []
