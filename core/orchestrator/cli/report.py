@@ -57,7 +57,7 @@ def report(run_id: str, output: Path, verify: bool | None, force: bool) -> int:
         verified = verify_history(history, rank_of(Catalogue.discover()))
     status = shown_status(log, run_id, "open" if state.finished is None else state.finished.status.value)
     texts = Texts(log, run_id, os.urandom, log.redactor)
-    page = render(records, texts.get, Facts(run_id, status, damage, verified, time.time_ns() // 1000))
+    page = render(records, state, texts.get, Facts(run_id, status, damage, verified, time.time_ns() // 1000))
     _write(output, page)
     notice(f"{run_id}: written to {output}")
     return 0

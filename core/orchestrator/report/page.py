@@ -1,7 +1,6 @@
 """The page: one HTML document with style, script and data inside, and a policy that lets in nothing else."""
 
 import base64
-import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -9,6 +8,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Any, Final
 
+import orjson
 from attrs import frozen
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
@@ -22,7 +22,6 @@ from orchestrator.report import graph
 from orchestrator.report.calls import Attempt, Timeline, timeline_of
 from orchestrator.report.choices import choices_of
 from orchestrator.report.work import Texts, work_of
-from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState
 
 _MOST_ROWS: Final = 400
@@ -54,10 +53,10 @@ class Facts:
     made_at: int
 
 
-def render(records: Sequence[Recorded], get: Callable[[str], str], facts: Facts) -> str:
-    """The page of a run, from its stored events (at least one) and its texts (``get``: the text of a digest)."""
+def render(records: Sequence[Recorded], state: RunState, get: Callable[[str], str], facts: Facts) -> str:
+    """The page of a run: from its stored events (at least one), what they fold to, and the text of each digest."""
     history = [(record.at, record.event) for record in records]
-    state, line = fold(history), timeline_of(history)
+    line = timeline_of(history)
     texts = Texts(get)
     assert state.start is not None
     shown: dict[str, Any] = {
@@ -97,7 +96,7 @@ def render(records: Sequence[Recorded], get: Callable[[str], str], facts: Facts)
 
 def _inert(data: Any) -> str:
     """JSON that an HTML parser takes for nothing else, wherever it stands."""
-    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
+    text = orjson.dumps(data).decode()
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
