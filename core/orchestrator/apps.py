@@ -1,0 +1,125 @@
+"""``AppBuilder``: from a sentence to an application that was put together, tested and started.
+
+A build is a run like any other: an architecture is decided on, the plan names the files, every task goes through the
+review loop, and at the end the verification of the result puts the application together and tries it in the sandbox.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import evolve, frozen
+
+from orchestrator.engine.applications import AUTO, Application, Assembly, Step, read_assembly
+from orchestrator.engine.environment import data_folder
+from orchestrator.engine.results import project_state
+from orchestrator.engine.runs import Outcome, Watchers, Workspace
+from orchestrator.models import ArchitectureProfile, Budget, ProjectState, ProjectStatus
+from orchestrator.orchestrator import StateManager
+from orchestrator.plugins import Catalogue
+from orchestrator.policy_dsl import with_policies
+from orchestrator.spec import Spec, spec_from
+from orchestrator.state.run import RunState
+
+__all__ = ["AppBuilder", "AppResult", "Assembly", "Step"]
+
+_NOTHING: Final = Assembly("generic")
+
+
+@frozen
+class AppResult:
+    """What a build came to.
+
+    Attributes:
+        success: whether the run ended in SUCCESS: every task is good enough, and the application stood its trial.
+        profile: the architecture that was decided on.
+        assembly: the files, what they need, and the steps of the trial; see ``Assembly``.
+        state: the run.
+    """
+
+    success: bool
+    profile: ArchitectureProfile
+    assembly: Assembly
+    state: ProjectState
+
+
+class AppBuilder:
+    """Builds applications.
+
+    Args:
+        budget: the ceiling of each build in dollars and seconds.
+        state_manager: names the data folder.
+        fields: further keys of the spec file, such as ``providers``, ``models`` or ``policies``.
+    """
+
+    def __init__(self, budget: Budget | None = None, state_manager: StateManager | None = None, **fields: Any) -> None:
+        self.budget = Budget() if budget is None else budget
+        self.state_manager = state_manager or StateManager()
+        self._fields = fields
+
+    async def build(
+        self,
+        description: str,
+        criteria: str,
+        output_dir: str | os.PathLike[str],
+        app_type: str | None = None,
+        force: bool = False,
+    ) -> AppResult:
+        """Build an application into a folder.
+
+        Args:
+            description: what it is to do.
+            criteria: when it is good.
+            output_dir: a folder that is new, empty, or of this very run, unless ``force`` is given.
+            app_type: the name of a scaffold, such as ``fastapi``; None: the architecture advisor decides.
+            force: write into a folder that holds something else.
+
+        Raises:
+            SpecError: an argument makes no sense.
+            OutputError: the folder holds something else.
+            NoProviderError: there is neither key nor address nor script.
+            OrchestrateError: see ``orchestrator.errors``.
+        """
+        spec = app_spec(description, criteria, app_type, self.budget, **self._fields)
+        workspace = Workspace.open(data_folder(self.state_manager.path, os.environ))
+        try:
+            spec = with_policies(spec, loader_for=workspace.catalogue.loader_for_suffix)
+            outcome = await workspace.start(spec, output=Path(output_dir), force=force, watchers=Watchers())
+            return result_of(outcome, app_type, self.budget)
+        finally:
+            workspace.close()
+
+
+def app_spec(description: str, criteria: str, app_type: str | None, budget: Budget, **fields: Any) -> Spec:
+    """The spec of a build.
+
+    Raises:
+        SpecError: an argument makes no sense.
+    """
+    given = {"budget_usd": budget.max_usd, "time_seconds": budget.max_time_seconds, "app": app_type or AUTO}
+    return spec_from(description, criteria, **{**given, **fields})
+
+
+def result_of(outcome: Outcome, app_type: str | None, budget: Budget | None = None) -> AppResult:
+    """What the run of a build came to."""
+    state, get = outcome.state, outcome.texts.get
+    application = Application(app_type or AUTO, Catalogue.discover().scaffold)
+    finished = state.finished
+    return AppResult(
+        success=finished is not None and finished.status is ProjectStatus.SUCCESS,
+        profile=application.profile(state, get),
+        assembly=assembly_of(state, get),
+        state=project_state(state, outcome.run, outcome.head, get, budget),
+    )
+
+
+def assembly_of(state: RunState, get: Callable[[str], str]) -> Assembly:
+    """The assembly as the run's log has it; an empty one where it did not come to that."""
+    verified = state.verified
+    if verified is None or verified.details is None:
+        return _NOTHING
+    try:
+        return read_assembly(get(verified.details))
+    except (KeyError, ValueError):
+        return evolve(_NOTHING, problems=(f"the application was not put together: {verified.problem or 'unknown'}",))

@@ -1,0 +1,100 @@
+"""``orchestrate build``: an application from a sentence."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli.options import (
+    AMOUNT,
+    FILE,
+    SECONDS,
+    force_option,
+    home_option,
+    json_option,
+    log_format_option,
+    quiet_option,
+    verbose_option,
+)
+
+if TYPE_CHECKING:
+    from orchestrator.engine.runs import Outcome, Watchers, Workspace
+
+
+@click.command()
+@click.argument("description")
+@click.option("--output-dir", "-o", type=FILE, required=True, help="The folder of the application.")
+@click.option("--criteria", "-c", default="", help="When it is good. [default: it does what the description asks]")
+@click.option("--type", "app_type", metavar="TYPE", help="Its type, such as fastapi. [default: as the advisor decides]")
+@click.option("--spec", "spec_file", type=FILE, metavar="FILE", help="A spec with further keys, such as providers.")
+@click.option("--project-id", help="The run's id; building again resumes it.")
+@click.option("--budget", "-b", type=AMOUNT, help="The most to spend, in US dollars. [default: 8.0]")
+@click.option("--time", "-t", type=SECONDS, help="Seconds of active time it may take. [default: 5400]")
+@force_option
+@verbose_option
+@quiet_option
+@log_format_option
+@json_option
+@home_option
+def build(
+    description: str,
+    output_dir: Path,
+    criteria: str,
+    app_type: str | None,
+    spec_file: Path | None,
+    project_id: str | None,
+    budget: Any,
+    time: float | None,
+    force: bool,
+    verbose: bool,
+    quiet: bool,
+    log_format: str | None,
+    as_json: bool,
+) -> int:
+    """Build an application: decide on its architecture, write it, put it together, test it, start it.
+
+    Exit codes are those of run: 1 where the application was written and did not stand its trial.
+    """
+    from orchestrator.apps import assembly_of
+    from orchestrator.cli.flags import DEFAULT_CRITERIA
+    from orchestrator.cli.given import with_policies
+    from orchestrator.cli.output import line, result
+    from orchestrator.cli.playing import play
+    from orchestrator.engine.applications import AUTO
+    from orchestrator.models import Verdict
+
+    given = {
+        "project": description,
+        "criteria": criteria or DEFAULT_CRITERIA,
+        "app": app_type or AUTO,
+        "project_id": project_id,
+        "budget_usd": budget,
+        "time_seconds": time,
+    }
+    spec = _spec(spec_file, {key: value for key, value in given.items() if value is not None})
+    played: list[Outcome] = []
+
+    async def begin(workspace: "Workspace", watchers: "Watchers") -> "Outcome":
+        bound = with_policies(spec, (), workspace.catalogue)
+        played.append(await workspace.start(bound, output=output_dir, force=force, watchers=watchers))
+        return played[0]
+
+    code = play(begin, as_json=as_json, verbose=verbose, quiet=quiet, log_format=log_format)
+    if played and not as_json:
+        assembly = assembly_of(played[0].state, played[0].texts.get)
+        for step in assembly.steps:
+            why = "" if step.verdict is Verdict.PASSED else ": " + (step.details.strip().splitlines() or ["?"])[-1]
+            result(line(f"{step.name} {step.verdict.value}{why}", 200))
+        for problem in assembly.problems:
+            result(line(f"problem: {problem}"))
+    return code
+
+
+def _spec(path: Path | None, given: dict[str, Any]) -> Any:
+    """A spec of the command line's keys, over those of a file."""
+    from orchestrator.cli.given import spec_of_file, with_flags
+    from orchestrator.spec import spec_from
+
+    if path is None:
+        return with_flags(spec_from(given["project"], given["criteria"], app=given["app"]), given)
+    return spec_of_file(path, (), given, None)

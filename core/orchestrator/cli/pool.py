@@ -1,0 +1,200 @@
+"""``orchestrate pool``: runs side by side, and which of them did best."""
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from orchestrator.cli.options import AMOUNT, FILE, force_option, home, home_option, json_option
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.engine.loop import Loop
+    from orchestrator.engine.runs import Outcome, Workspace
+    from orchestrator.engine.session import Session
+    from orchestrator.models import ProjectState
+    from orchestrator.spec import Spec
+
+_SYSTEM: Final = 3
+_INTERRUPTED: Final = 130
+
+
+@click.command()
+@click.argument("spec_files", metavar="SPEC...", nargs=-1, required=True, type=FILE)
+@click.option(
+    "--backend", "backends", multiple=True, metavar="NAME", help="Run the one spec with each of these backends."
+)
+@click.option("--output-dir", "-o", type=FILE, help="Write each agent's results into a folder of its own in this one.")
+@click.option("--budget", type=AMOUNT, help="The most each may spend, in US dollars.")
+@click.option("--cache", is_flag=True, help="Let the agents reuse answers of earlier runs, and of each other.")
+@force_option
+@json_option
+@home_option
+def pool(
+    spec_files: tuple[Path, ...],
+    backends: tuple[str, ...],
+    output_dir: Path | None,
+    budget: Any,
+    cache: bool,
+    force: bool,
+    as_json: bool,
+) -> int:
+    """Run several specs, or one spec with several backends, side by side; show the winner and why.
+
+    The winner has the highest mean score, then the lower cost. The exit code is that of the winner's run.
+    """
+    from orchestrator.errors import UsageError
+
+    if backends and len(spec_files) > 1:
+        raise UsageError("--backend compares backends on one spec; give one SPEC, or leave --backend out")
+    if len(spec_files) + len(backends) < 2:
+        raise UsageError("a pool needs two or more: give several SPECs, or several --backend")
+    specs = _agents(spec_files, backends, {"budget_usd": budget, "cache": cache})
+    states, problems = asyncio.run(_run(specs, output_dir, force))
+    return _report(states, problems, as_json)
+
+
+def _agents(files: tuple[Path, ...], backends: tuple[str, ...], flags: dict[str, Any]) -> "dict[str, Spec]":
+    """The spec of each agent, by its name; a run's id is ``NAME-agent``, where the spec gives one."""
+    from attrs import evolve
+
+    from orchestrator.cli.given import spec_of_file, with_backend
+    from orchestrator.errors import UsageError
+
+    if backends:
+        spec = spec_of_file(files[0], (), flags, None)
+        named = {backend: with_backend(spec, backend) for backend in dict.fromkeys(backends)}
+    else:
+        named = {}
+        for path in files:
+            if path.stem in named:
+                raise UsageError(f"two specs are called {path.stem}; agents are named for their files")
+            named[path.stem] = spec_of_file(path, (), flags, None)
+    return {
+        name: evolve(spec, project_id=f"{spec.project_id}-{name}") if spec.project_id else spec
+        for name, spec in named.items()
+    }
+
+
+async def _run(
+    specs: "Mapping[str, Spec]", output: Path | None, force: bool
+) -> "tuple[dict[str, ProjectState], dict[str, BaseException]]":
+    """Run every agent to its end; one that fails stops nobody."""
+    from orchestrator.engine.results import project_state
+    from orchestrator.engine.runs import Workspace
+
+    workspace = Workspace.open(home())
+    loops: list[Loop] = []
+    running = asyncio.get_running_loop()
+
+    def stop(name: str) -> None:
+        for loop in loops:
+            loop.interrupt(name)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        running.add_signal_handler(number, stop, number.name)
+    try:
+        ended = await asyncio.gather(
+            *(
+                _one(workspace, spec, None if output is None else output / name, force, loops)
+                for name, spec in specs.items()
+            ),
+            return_exceptions=True,
+        )
+    finally:
+        workspace.close()
+    states, problems = {}, {}
+    for name, outcome in zip(specs, ended, strict=True):
+        if isinstance(outcome, BaseException):
+            problems[name] = outcome
+        else:
+            states[name] = project_state(outcome.state, outcome.run, outcome.head, outcome.texts.get)
+    return states, problems
+
+
+async def _one(
+    workspace: "Workspace", spec: "Spec", output: Path | None, force: bool, loops: "list[Loop]"
+) -> "Outcome":
+    from orchestrator.cli.given import with_policies
+    from orchestrator.cli.output import notice
+    from orchestrator.engine.runs import Watchers
+
+    def begin(session: "Session", loop: "Loop") -> None:
+        loops.append(loop)
+        notice(f"{session.stream.run}: started")
+
+    bound = with_policies(spec, (), workspace.catalogue)
+    outcome = await workspace.start(bound, output=output, force=force, watchers=Watchers(on_session=begin))
+    finished = outcome.state.finished
+    notice(f"{outcome.run}: {'interrupted' if finished is None else finished.status.value}")
+    return outcome
+
+
+def _report(states: "Mapping[str, ProjectState]", problems: "Mapping[str, BaseException]", as_json: bool) -> int:
+    """Show the agents side by side, the best first; what was raised comes last."""
+    from orchestrator.agents import best_of, mean_score
+    from orchestrator.cli.output import result, result_json
+    from orchestrator.cli.playing import EXIT_CODES
+    from orchestrator.cli.tables import print_table
+    from orchestrator.errors import OrchestrateError
+
+    strange = [error for error in problems.values() if not isinstance(error, OrchestrateError)]
+    if strange:
+        raise strange[0]
+    best = best_of(states)
+    order = sorted(states, key=lambda name: (name != best, -mean_score(states[name]), states[name].budget.spent_usd))
+    rows = [_row(name, states[name]) for name in order]
+    why = _why(rows)
+    if as_json:
+        failed = {name: str(error) for name, error in problems.items()}
+        result_json({"winner": best, "why": why, "agents": rows, "failed": failed})
+    else:
+        print_table(
+            ("agent", "run", "status", "score", "cost", "seconds"),
+            [
+                *(_cells(row) for row in rows),
+                *((name, "–", f"failed ({error})", "–", "–", "–") for name, error in problems.items()),
+            ],
+            right=("score", "cost", "seconds"),
+        )
+        result("")
+        result(f"winner: {best} ({why})" if best else "there is no winner: no agent's run began")
+    if best is None:
+        return _SYSTEM
+    status = states[best].status
+    return _INTERRUPTED if status is None else EXIT_CODES[status]
+
+
+def _row(name: str, state: "ProjectState") -> dict[str, Any]:
+    from orchestrator.agents import mean_score
+
+    return {
+        "agent": name,
+        "run_id": state.project_id,
+        "status": "interrupted" if state.status is None else state.status.value,
+        "score": round(mean_score(state), 4),
+        "cost_usd": state.budget.spent_usd,
+        "seconds": round(state.budget.elapsed_seconds, 3),
+    }
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    figures = (f"{row['score']:.3f}", f"${row['cost_usd']:.6f}", f"{row['seconds']:.1f}")
+    return (row["agent"], row["run_id"], row["status"], *figures)
+
+
+def _why(rows: list[dict[str, Any]]) -> str:
+    """What decided between the first and the second."""
+    if not rows:
+        return ""
+    if len(rows) == 1:
+        return "the only one that ran"
+    first, second = rows[0], rows[1]
+    if first["score"] != second["score"]:
+        return f"mean score {first['score']:.3f}, the next has {second['score']:.3f}"
+    if first["cost_usd"] != second["cost_usd"]:
+        return f"the same score for ${first['cost_usd']:.6f} rather than ${second['cost_usd']:.6f}"
+    return "the same score and cost; it was named first"

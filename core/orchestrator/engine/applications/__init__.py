@@ -1,0 +1,10 @@
+"""Applications: the outputs of a run and a scaffold put together, looked through, tested and started in the sandbox.
+
+Read ``application`` first: it is what a session knows of the application it builds. ``assembly`` puts the files
+together, ``imports`` and ``manifests`` find out what they need, ``trial`` runs them.
+"""
+
+from orchestrator.engine.applications.application import AUTO, Application
+from orchestrator.engine.applications.assembly import AppVerifier, Assembly, Step, read_assembly
+
+__all__ = ["AUTO", "AppVerifier", "Application", "Assembly", "Step", "read_assembly"]

@@ -1,0 +1,59 @@
+"""What is being built: the type that was asked for or advised, its scaffold, its name."""
+
+import re
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from attrs import evolve, frozen
+
+from orchestrator.engine.advising import profile_of
+from orchestrator.models import ArchitectureProfile
+from orchestrator.spi import App, Scaffold, Skeleton
+from orchestrator.state.run import RunState
+
+AUTO: Final = "auto"
+"""The application type that leaves the choice to the architecture advisor."""
+
+_WORDS: Final = 3
+_LONGEST_NAME: Final = 30
+_OTHERS: Final = frozenset({"test", "tests", "app", "src", "django", "fastapi", "flask", "pytest", "uvicorn"})
+_LITTLE: Final = frozenset(
+    {"a", "an", "and", "build", "create", "for", "in", "of", "that", "the", "to", "with", "write"}
+)
+
+
+@frozen
+class Application:
+    """The application of one run.
+
+    Attributes:
+        wanted: an application type, or ``auto``.
+        scaffold: the scaffold of a type; raises what loading it raises.
+    """
+
+    wanted: str
+    scaffold: Callable[[str], Scaffold]
+
+    def profile(self, state: RunState, get: Callable[[str], str]) -> ArchitectureProfile:
+        """What was decided on, or the defaults; the type that was asked for wins."""
+        profile = profile_of(state, get) or ArchitectureProfile()
+        return profile if self.wanted == AUTO else evolve(profile, app_type=self.wanted)
+
+    def described(self, state: RunState, get: Callable[[str], str]) -> tuple[App, Skeleton]:
+        """The application and the fixed part of it, as things stand.
+
+        Raises:
+            PluginError: its scaffold cannot be used.
+        """
+        description = get(state.project)
+        title = next((line.strip() for line in description.splitlines() if line.strip()), "An application")
+        app = App(name_of(description), title, self.profile(state, get))
+        return app, self.scaffold(app.profile.app_type).skeleton(app)
+
+
+def name_of(description: str) -> str:
+    """A package name made of the first words of a description: an identifier that shadows no well-known module."""
+    words = [word for word in re.findall(r"[a-z][a-z0-9]*", description.lower()) if word not in _LITTLE]
+    name = "_".join(words[:_WORDS])[:_LONGEST_NAME].strip("_") or "application"
+    return f"{name}_app" if name in sys.stdlib_module_names or name in _OTHERS else name

@@ -1,0 +1,154 @@
+"""The assembly of an application: its scaffold under the outputs of the tasks, what it needs, and a trial."""
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+import cattrs
+from attrs import asdict, frozen
+
+from orchestrator.engine.applications.imports import python_imports, script_imports
+from orchestrator.engine.applications.manifests import Manifest, python_manifest, script_manifest
+from orchestrator.engine.applications.trial import Step, run_tests, start
+from orchestrator.engine.confinement import UnsafeNameError, checked_name
+from orchestrator.engine.outputs import OutputFolder
+from orchestrator.engine.sandbox import Ladder
+from orchestrator.engine.verification import FolderVerifier, TooLargeError, Verified, copied
+from orchestrator.models import Verdict
+from orchestrator.spi import App, Skeleton
+
+_LONGEST_START: Final = 60.0
+_INSTALLED: Final = "node_modules/"
+_MOST_BYTES: Final = 200 * 1024 * 1024
+_MOST_FILES: Final = 15_000
+"""Of an application with its packages beside it: what a sandbox takes."""
+
+
+@frozen
+class Assembly:
+    """What became of an application.
+
+    Attributes:
+        app_type: whose scaffold it was.
+        files_written: every file of it, by its path in the output folder.
+        dependencies: what it needs from the registry of its language.
+        problems: one line per file that cannot work; empty: none was found.
+        steps: what was tried, in order.
+    """
+
+    app_type: str
+    files_written: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """Failed where there are problems or a step failed, unknown where one did not come to its end, else passed."""
+        verdicts = {step.verdict for step in self.steps}
+        if self.problems or Verdict.FAILED in verdicts:
+            return Verdict.FAILED
+        return Verdict.UNKNOWN if Verdict.UNKNOWN in verdicts else Verdict.PASSED
+
+    def text(self) -> str:
+        """The assembly as JSON; ``read_assembly`` reads it."""
+        return json.dumps(asdict(self), ensure_ascii=False, indent=1)
+
+
+def read_assembly(text: str) -> Assembly:
+    """Read what ``Assembly.text`` wrote.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    try:
+        return cattrs.structure(json.loads(text), Assembly)
+    except Exception as error:
+        raise ValueError(f"this is no assembly: {error}") from error
+
+
+@frozen
+class AppVerifier:
+    """Puts an application together in its output folder, and tries it on a copy.
+
+    Attributes:
+        folder: where it is written.
+        ladder: how what is run is contained.
+        describe: the application and its fixed part, as they stand when it is called.
+    """
+
+    folder: OutputFolder
+    ladder: Ladder
+    describe: Callable[[], tuple[App, Skeleton]]
+
+    def __call__(self, command: str, outputs: Mapping[str, str], seconds: float) -> Verified:
+        """Write what is missing, look it through, run its tests, start it, and run ``command`` where there is one."""
+        app, skeleton = self.describe()
+        files = {**_allowed(skeleton.files), **outputs}
+        manifest, modules, problems = _needs(files, app, skeleton)
+        files.update(manifest.files)
+        written, failures = self._write(files, {*manifest.files} & {*outputs})
+        steps: list[Step] = []
+        try:
+            present = copied(self.folder.path, most_bytes=_MOST_BYTES, most_files=_MOST_FILES)
+        except (OSError, TooLargeError) as error:
+            steps.append(Step("start", Verdict.SKIPPED, str(error)))
+        else:
+            own = {path: content for path, content in present.items() if not path.startswith(_INSTALLED)}
+            steps.append(run_tests(own, modules, self.ladder, seconds / 2))
+            steps.extend(
+                start(launch, present, modules, self.ladder, min(seconds / 2, _LONGEST_START))
+                for launch in skeleton.launches
+            )
+        if command:
+            steps.append(self._commanded(command, files, seconds))
+        assembly = Assembly(
+            app.profile.app_type,
+            written,
+            manifest.dependencies,
+            (*problems, *manifest.problems, *failures),
+            tuple(steps),
+        )
+        sandbox = next((step.sandbox for step in steps if step.sandbox is not None), None)
+        return Verified(assembly.verdict, None, None, assembly.text(), sandbox)
+
+    def _write(self, files: Mapping[str, str], again: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Write the files that are missing, and ``again`` those that were added to: (written, failures)."""
+        failures = []
+        for name, content in files.items():
+            if name in again or self.folder.is_missing(name):
+                try:
+                    self.folder.write(name, content)
+                except OSError as error:
+                    failures.append(f"{name}: it cannot be written: {error.strerror}")
+        return tuple(name for name in files if not self.folder.is_missing(name)), tuple(failures)
+
+    def _commanded(self, command: str, outputs: Mapping[str, str], seconds: float) -> Step:
+        """The user's own command."""
+        found = FolderVerifier(self.folder, self.ladder)(command, outputs, seconds)
+        return Step("verify_cmd", found.verdict, found.problem or found.output, found.sandbox)
+
+
+def _allowed(files: Mapping[str, str]) -> dict[str, str]:
+    """The files of a scaffold whose names may be written; a stranger may have made it."""
+    found = {}
+    for name, content in files.items():
+        with suppress(UnsafeNameError):
+            found[checked_name(name)] = content
+    return found
+
+
+def _needs(files: Mapping[str, str], app: App, skeleton: Skeleton) -> tuple[Manifest, tuple[str, ...], tuple[str, ...]]:
+    """The manifest, the foreign Python modules, and what was found wrong."""
+    python, scripts = python_imports(files), script_imports(files)
+    problems = (*python.problems, *scripts.problems)
+    if any(path.endswith(".py") for path in files):
+        return (
+            python_manifest(files, app.name, app.title, skeleton.dependencies, python.packages),
+            python.packages,
+            problems,
+        )
+    if skeleton.dependencies or "package.json" in files or scripts.packages:
+        return script_manifest(files, app.name, app.title, skeleton.dependencies, scripts.packages), (), problems
+    return Manifest({}, ()), (), problems

@@ -1,0 +1,1 @@
+"""The built-in scaffolds: what an application of each type begins with."""

@@ -1,0 +1,126 @@
+"""``AppBuilder`` and ``orchestrate build``: applications from scripted answers are put together, tested, started."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator import AppBuilder, ProjectStatus, StateManager
+from orchestrator.apps import AppResult
+from orchestrator.errors import OutputError, SpecError
+from orchestrator.models import Verdict
+from tests.apps.scripts import GREETER, GREETER_DESCRIPTION, NOTES, NOTES_DESCRIPTION, fields
+from tests.cli.command import Ended, count, orchestrate, start, wait_until
+
+
+def built(folder: Path, advised: str, outputs: Mapping[str, str], description: str, **more: Any) -> AppResult:
+    """Build an application into ``folder/out``; the advisor names its type."""
+    builder = AppBuilder(None, StateManager(folder / "home"), **fields(folder / "script", advised, outputs))
+    return asyncio.run(builder.build(description, "it works", folder / "out", **more))
+
+
+def steps(result: AppResult) -> dict[str, Verdict]:
+    """The verdicts of the trial."""
+    return {step.name: step.verdict for step in result.assembly.steps}
+
+
+def test_a_fastapi_application_is_tested_started_and_asked(tmp_path: Path) -> None:
+    """Its own tests and the scaffold's pass, uvicorn serves it on a private network, and what it needs is named."""
+    result = built(tmp_path, "fastapi", NOTES, NOTES_DESCRIPTION)
+    assert result.success
+    assert (result.profile.app_type, result.profile.structural_pattern) == ("fastapi", "layered")
+    assert steps(result) == {"tests": Verdict.PASSED, "start": Verdict.PASSED}
+    assert '["/openapi.json", 200]' in result.assembly.steps[1].details
+    assert result.assembly.steps[1].sandbox == "bwrap"
+    assert set(result.assembly.files_written) >= {*NOTES, "pyproject.toml", "notes_service/__init__.py"}
+    assert {"fastapi", "uvicorn"} <= set(result.assembly.dependencies)
+    for name in result.assembly.files_written:
+        assert (tmp_path / "out" / name).is_file(), name
+
+
+def test_a_command_is_built_from_the_command_line(tmp_path: Path) -> None:
+    """``orchestrate build`` prints the architecture and the steps; the built command runs; the log proves it."""
+    spec = tmp_path / "more.json"
+    keys = fields(tmp_path / "script", "cli", GREETER)
+    spec.write_text(json.dumps({"project": "-", "criteria": "-", **keys}))
+    more = ("--spec", str(spec), "--project-id", "greet")
+    ended = orchestrate(tmp_path, "build", GREETER_DESCRIPTION, "-o", "app", *more)
+    assert ended.code == 0, ended.err
+    assert "start passed" in ended.lines
+    assert "Layered" in ended.err
+    assert "Hello" in (tmp_path / "app" / "greeter" / "cli.py").read_text()
+    run = orchestrate(tmp_path, "runs", "show", "greet", "--json").json
+    log = orchestrate(tmp_path, "log", "show", "greet", "--json")
+    types = [json.loads(line)["type"] for line in log.lines]
+    assert types.count("verification.started") == types.count("result.verified") == 1
+    assert run["status"] == "SUCCESS"
+    verified = orchestrate(tmp_path, "replay", "greet", "--verify")
+    assert (verified.code, "all as recorded" in verified.out) == (0, True), verified.out
+
+
+def test_an_application_that_does_not_start_is_no_success(tmp_path: Path) -> None:
+    """The run is closed as partial, the step says why, and what was written stays."""
+    broken = {"greeter/cli.py": "```python\nraise RuntimeError('no greeting today')\n```"}
+    result = built(tmp_path, "cli", broken, GREETER_DESCRIPTION)
+    assert not result.success
+    assert result.state.status is ProjectStatus.PARTIAL_SUCCESS
+    assert steps(result)["start"] is Verdict.FAILED
+    assert "no greeting today" in "".join(step.details for step in result.assembly.steps)
+    assert (tmp_path / "out" / "greeter" / "cli.py").exists()
+
+
+def test_a_file_that_imports_what_is_not_there_is_named(tmp_path: Path) -> None:
+    """A local module that no task wrote is a problem of the assembly."""
+    outputs = {"greeter/cli.py": "```python\nfrom greeter.words import HELLO\n\n\ndef main(a=None):\n    return 0\n```"}
+    result = built(tmp_path, "cli", outputs, GREETER_DESCRIPTION)
+    assert result.assembly.problems == ("greeter/cli.py: imports greeter.words, which no file defines",)
+    assert not result.success
+
+
+def test_a_type_that_cannot_be_tried_here_says_so(tmp_path: Path) -> None:
+    """A React application without its packages is written, with package.json, and its build is skipped and said."""
+    app = "```tsx\nimport { useState } from 'react';\nexport default function App() { return useState(1)[0]; }\n```"
+    result = built(tmp_path, "cli", {"src/App.tsx": app}, "A counter", app_type="react")
+    assert result.profile.app_type == "react", "the type that was asked for wins over the advisor's"
+    assert steps(result) == {"tests": Verdict.SKIPPED, "start": Verdict.SKIPPED}
+    assert "node_modules" in result.assembly.steps[1].details
+    manifest = json.loads((tmp_path / "out" / "package.json").read_text())
+    assert set(manifest["dependencies"]) == {"react", "react-dom"}
+    assert manifest["scripts"]["build"] == "vite build"
+    assert "useState" in (tmp_path / "out" / "src" / "App.tsx").read_text()
+
+
+def test_a_folder_with_something_else_is_not_written_into(tmp_path: Path) -> None:
+    """Without force nothing is asked and nothing changes; an unknown type is one clear line."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    with pytest.raises(OutputError, match="force"):
+        built(tmp_path, "cli", GREETER, GREETER_DESCRIPTION)
+    with pytest.raises(SpecError, match="no scaffold is called 'cobol'"):
+        built(tmp_path, "cli", GREETER, GREETER_DESCRIPTION, app_type="cobol", force=True)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+    assert built(tmp_path, "cli", GREETER, GREETER_DESCRIPTION, force=True).success
+    assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("moment", ["architecture.decided", "file.written", "verification.started"])
+def test_a_build_that_is_killed_goes_on_where_it_was(tmp_path: Path, moment: str) -> None:
+    """``kill -9`` in the input stage, between files and in the trial; ``resume`` ends it like an undisturbed one."""
+    spec = tmp_path / "more.json"
+    keys = fields(tmp_path / "script", "cli", GREETER)
+    answers = Path(keys["providers"]["scripted"]["answers"])
+    answers.write_text(json.dumps({**json.loads(answers.read_text()), "delay_ms": 150}))
+    spec.write_text(json.dumps({"project": "-", "criteria": "-", **keys}))
+    more = ("--spec", str(spec), "--project-id", "greet")
+    process = start(tmp_path, "build", GREETER_DESCRIPTION, "-o", "app", *more)
+    wait_until(lambda: count(tmp_path, moment), process)
+    process.kill()
+    process.communicate()
+    ended: Ended = orchestrate(tmp_path, "resume", "greet")
+    assert ended.code == 0, ended.err
+    assert orchestrate(tmp_path, "replay", "greet", "--verify").code == 0
+    assert (tmp_path / "app" / "greeter" / "cli.py").exists()
+    assert count(tmp_path, "architecture.decided") == 1

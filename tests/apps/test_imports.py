@@ -1,0 +1,89 @@
+"""What an application imports, and where that is written down."""
+
+import json
+import tomllib
+
+import pytest
+
+from orchestrator.engine.applications.application import name_of
+from orchestrator.engine.applications.imports import python_imports, script_imports
+from orchestrator.engine.applications.manifests import distribution_of, python_manifest, script_manifest
+
+
+def test_python_imports_are_the_packages_own_a_foreign_one_or_a_problem() -> None:
+    """Local modules in every spelling, the standard library, guarded imports, and what is missing."""
+    files = {
+        "shop/__init__.py": "",
+        "shop/models.py": "from __future__ import annotations\nimport os.path, yaml\nfrom . import prices\n",
+        "shop/prices.py": "from .models import Item\nfrom ..other import x\nimport shop.models\n",
+        "shop/api/routes.py": "from ..models import Item\nfrom ...shop import models\nfrom shop.missing import y\n",
+        "src/tool/__init__.py": "from tool import main\nimport tool.main\n",
+        "src/tool/main.py": "try:\n    import ujson as json\nexcept ImportError:\n    import json\nimport requests\n",
+        "bad.py": "def (:\n",
+    }
+    found = python_imports(files)
+    assert found.packages == ("requests", "yaml")
+    assert [problem.partition(":")[0] for problem in found.problems] == ["shop/api/routes.py", "bad.py"]
+    assert "imports shop.missing, which no file defines" in found.problems[0]
+
+
+def test_script_imports_are_files_packages_or_a_problem() -> None:
+    """Relative files with or without ending, scoped packages, Node's own modules, and what is missing."""
+    files = {
+        "src/App.tsx": (
+            "import React, { useState } from 'react';\nimport './App.css';\nimport { a } from \"./lib\";\n"
+            "import type { T } from '@scope/pkg/types';\nexport { b } from './gone';\nconst fs = require('node:fs');\n"
+            "import path from 'path';\nconst lazy = () => import('chart.js/auto');\n"
+        ),
+        "src/App.css": "",
+        "src/lib/index.ts": "import '../App';\n",
+    }
+    found = script_imports(files)
+    assert found.packages == ("@scope/pkg", "chart.js", "react")
+    assert found.problems == ("src/App.tsx: imports ./gone, which no file is",)
+
+
+def test_pyproject_names_what_is_imported() -> None:
+    """Modules become distributions; what only tests need is an extra; a command gets its script."""
+    files = {"greeter/__init__.py": "", "greeter/cli.py": "", "tests/test_cli.py": ""}
+    made = python_manifest(files, "greeter", 'Says "hello"', ("httpx",), ("yaml", "jwt"))
+    project = tomllib.loads(made.files["pyproject.toml"])
+    assert project["project"]["dependencies"] == ["PyJWT", "PyYAML"]
+    assert project["project"]["optional-dependencies"]["test"] == ["httpx", "pytest"]
+    assert project["project"]["scripts"] == {"greeter": "greeter.cli:main"}
+    assert project["project"]["description"] == 'Says "hello"'
+    assert project["tool"]["setuptools"]["packages"] == ["greeter"]
+    assert distribution_of("unheard_of", {}) == "unheard_of"
+
+
+def test_a_manifest_of_a_tasks_own_stays_and_is_checked() -> None:
+    """What it lacks is named; package.json is completed and keeps what it says."""
+    given = {"pyproject.toml": '[project]\nname = "x"\ndependencies = ["py_yaml>=6", "PyYAML"]\n'}
+    made = python_manifest(given, "x", "x", (), ("yaml", "requests"))
+    assert made.files == {}
+    assert made.problems == ("pyproject.toml: requests is imported, and not among the dependencies",)
+    assert python_manifest({"pyproject.toml": "= ="}, "x", "x", (), ()).problems[0].startswith("pyproject.toml: it can")
+    package = script_manifest(
+        {"package.json": '{"name": "mine", "dependencies": {"react": "18"}}'}, "x", "x", ("react",), ("zod",)
+    )
+    manifest = json.loads(package.files["package.json"])
+    assert (manifest["name"], manifest["dependencies"]) == ("mine", {"react": "18", "zod": "*"})
+    assert script_manifest({"package.json": "["}, "x", "x", (), ()).problems[0].startswith("package.json: it cannot")
+    assert script_manifest({"package.json": "[]"}, "x", "x", (), ()).problems == ("package.json: it is not a manifest",)
+
+
+@pytest.mark.parametrize(
+    ("description", "name"),
+    [
+        ("Build a FastAPI REST API with JWT", "fastapi_rest_api"),
+        ("Notes", "notes"),
+        ("Create the json", "json_app"),
+        ("Ein Rechner für Öl", "ein_rechner_f"),
+        ("…", "application"),
+        ("9 lives of a cat", "lives_cat"),
+    ],
+)
+def test_a_package_is_named_for_its_description(description: str, name: str) -> None:
+    """An identifier of the first words that matter, which shadows no module that is known."""
+    assert name_of(description) == name
+    assert name.isidentifier()
