@@ -2,7 +2,7 @@
 
 from orchestrator import events as e
 from orchestrator.money import Usd
-from orchestrator.report.calls import timeline_of
+from orchestrator.report.calls import Chronicler
 from orchestrator.testing.scenario import Scenario
 from orchestrator.testing.simulator import simulate
 
@@ -13,7 +13,10 @@ def test_every_attempt_is_on_the_axis_with_what_it_cost() -> None:
     for seed in range(12):
         report = simulate(Scenario.draw(seed))
         for run, history in report.histories.items():
-            line = timeline_of(history)
+            chronicler = Chronicler()
+            for at, event in history:
+                chronicler.take(at, event)
+            line = chronicler.line
             started = [event for _, event in history if isinstance(event, e.CallStarted)]
             assert len(line.attempts) == len(started)
             spent = sum((attempt.cost for attempt in line.attempts), Usd.ZERO)

@@ -42,22 +42,20 @@ def report(run_id: str, output: Path, verify: bool | None, force: bool) -> int:
     from orchestrator.plugins import Catalogue
     from orchestrator.replay import verify as verify_history
     from orchestrator.report import Facts, render
-    from orchestrator.state.fold import fold
 
     _check_target(output, force)
     log = open_log()
     existing_run(log, run_id)
-    records = list(log.read(run_id))
-    state = fold((each.at, each.event) for each in records)
     heads = [kept.head for kept in read_heads(home()) if kept.run == run_id]
     damage = [f"event {each.position}: {each.message}" for each in log.verify(run_id, heads[-1] if heads else None)]
-    verified = None
-    if verify or (verify is None and len(records) <= _MOST_TO_VERIFY):
+    last, verified = log.last(run_id), None
+    if verify or (verify is None and last is not None and last.version <= _MOST_TO_VERIFY):
+        records = list(log.read(run_id))
         history = ((each.at, each.event) for each in whole_steps(records, None))
         verified = verify_history(history, rank_of(Catalogue.discover()))
-    status = shown_status(log, run_id, "open" if state.finished is None else state.finished.status.value)
     texts = Texts(log, run_id, os.urandom, log.redactor)
-    page = render(records, state, texts.get, Facts(run_id, status, damage, verified, time.time_ns() // 1000))
+    facts = Facts(run_id, shown_status(log, run_id, "open"), damage, verified, time.time_ns() // 1000)
+    page = render(log.read(run_id), texts.get, facts)
     _write(output, page)
     notice(f"{run_id}: written to {output}")
     return 0

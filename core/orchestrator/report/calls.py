@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define
 
 from orchestrator import events as e
 from orchestrator.models import PHASE_OF, Phase, Role
@@ -70,12 +70,6 @@ class Timeline:
         return 0.0
 
 
-@frozen
-class _Ready:
-    at: int
-    event: e.ModelSelected
-
-
 _ENDS: Final = {
     e.RunFinished: "finished",
     e.RunInterrupted: "interrupted",
@@ -84,58 +78,82 @@ _ENDS: Final = {
 }
 
 
-def timeline_of(history: Iterable[tuple[int, e.Event]]) -> Timeline:
-    """Read the timeline out of a history of (at, event)."""
-    line = Timeline()
-    selections: dict[int, _Ready] = {}
-    open_attempts: dict[int, Attempt] = {}
-    again: dict[int, int] = {}
-    at = 0
-    for version, (now, event) in enumerate(history, 1):
+@define
+class Chronicler:
+    """Reads the timeline out of a history, one event after the other. Of a fork it tells the fork's own part."""
+
+    line: Timeline = Factory(Timeline)
+    _version: int = 0
+    _at: int = 0
+    _selected: dict[int, int] = Factory(dict)
+    """When a model was selected, or asked last, by the version of its ModelSelected."""
+    _open: dict[int, Attempt] = Factory(dict)
+    _ended: dict[int, Attempt] = Factory(dict)
+
+    def take(self, at: int, event: e.Event) -> None:
+        """Look at one event."""
+        self._version += 1
         match event:
+            case e.RunForked():
+                self.line = Timeline()
+                self._open.clear()
             case e.SessionOpened():
-                _end_lost(line, open_attempts, event.ended, at)
-                line.sessions.append(Session(event.number, now, now, event.program, "open"))
-            case e.ModelSelected():
-                selections[version] = _Ready(now, event)
-            case e.CallStarted():
-                ready = again.get(event.selected, selections[event.selected].at)
-                attempt = Attempt(version, event.node, event.role, event.turn, event.sample, event.model, ready, now)
-                line.attempts.append(attempt)
-                open_attempts[version] = attempt
-                again[event.selected] = now
-            case e.CallSucceeded():
-                attempt = open_attempts.pop(event.call)
-                _end(line, attempt, now, event.settled, event.kept, answered=True)
-            case e.CallFailed():
-                attempt = open_attempts.pop(event.call)
-                attempt.error = event.kind.value
-                _end(line, attempt, now, event.settled, event.kept, answered=False)
+                self._lose(event.ended)
+                self.line.sessions.append(Session(event.number, at, at, event.program, "open"))
             case e.SessionLost():
-                _end_lost(line, open_attempts, event.ended, at)
-        if line.sessions and line.sessions[-1].end == "open":
-            if not isinstance(event, e.SessionLost):
-                line.sessions[-1].ended_at = max(line.sessions[-1].ended_at, now)
-            line.sessions[-1].end = _ENDS.get(type(event), "open")
-        at = now
-    return line
+                self._lose(event.ended)
+            case e.ModelSelected():
+                self._selected[self._version] = at
+            case e.CallStarted():
+                self._start(at, event)
+            case e.CallSucceeded():
+                self._end(self._open.pop(event.call), at, event.settled, event.kept, answered=True)
+            case e.CallFailed():
+                attempt = self._open.pop(event.call)
+                attempt.error = event.kind.value
+                self._end(attempt, at, event.settled, event.kept, answered=False)
+            case e.SpendReconciled():
+                self._reconcile(event)
+        self._follow_session(at, event)
+        self._at = at
 
+    def _start(self, at: int, event: e.CallStarted) -> None:
+        key = (event.node, event.role, event.turn, event.sample)
+        attempt = Attempt(self._version, *key, event.model, self._selected[event.selected], at)
+        self.line.attempts.append(attempt)
+        self._open[self._version] = attempt
+        self._selected[event.selected] = at
 
-def _end(line: Timeline, attempt: Attempt, at: int, settled: Usd, kept: Usd, *, answered: bool) -> None:
-    attempt.ended_at = at
-    attempt.cost = settled + kept
-    attempt.end = "kept" if kept else "settled" if settled or answered else "released"
-    line.spend_by_model[attempt.model] = line.spend_by_model.get(attempt.model, Usd.ZERO) + attempt.cost
-    phase = PHASE_OF[attempt.role]
-    line.spend_by_phase[phase] = line.spend_by_phase.get(phase, Usd.ZERO) + attempt.cost
+    def _end(self, attempt: Attempt, at: int, settled: Usd, kept: Usd, *, answered: bool) -> None:
+        attempt.ended_at = at
+        attempt.end = "kept" if kept else "settled" if settled or answered else "released"
+        self._ended[attempt.version] = attempt
+        self._spend(attempt, settled + kept)
 
+    def _reconcile(self, event: e.SpendReconciled) -> None:
+        """What a call has cost after all."""
+        attempt = self._ended[event.call]
+        attempt.end = "settled" if event.settled else "released"
+        self._spend(attempt, event.settled - event.kept)
 
-def _end_lost(line: Timeline, attempts: dict[int, Attempt], ended: Iterable[e.EndedAttempt], at: int) -> None:
-    """The attempts that a dead session left: known to be at work until its last event."""
-    for lost in ended:
-        attempt = attempts.pop(lost.call)
-        attempt.error = "session lost"
-        _end(line, attempt, at, Usd.ZERO, lost.amount, answered=False)
-    for session in line.sessions:
-        if session.end == "open":
-            session.end = "lost"
+    def _spend(self, attempt: Attempt, amount: Usd) -> None:
+        attempt.cost += amount
+        line, phase = self.line, PHASE_OF[attempt.role]
+        line.spend_by_model[attempt.model] = line.spend_by_model.get(attempt.model, Usd.ZERO) + amount
+        line.spend_by_phase[phase] = line.spend_by_phase.get(phase, Usd.ZERO) + amount
+
+    def _lose(self, ended: Iterable[e.EndedAttempt]) -> None:
+        """The attempts that a dead session left: known to be at work until its last event."""
+        for lost in ended:
+            attempt = self._open.pop(lost.call)
+            attempt.error = "session lost"
+            self._end(attempt, self._at, Usd.ZERO, lost.amount, answered=False)
+        for session in self.line.sessions:
+            if session.end == "open":
+                session.end = "lost"
+
+    def _follow_session(self, at: int, event: e.Event) -> None:
+        latest = self.line.sessions[-1] if self.line.sessions else None
+        if latest is not None and latest.end == "open":
+            latest.ended_at = max(latest.ended_at, at)
+            latest.end = _ENDS.get(type(event), "open")

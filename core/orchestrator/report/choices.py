@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 from typing import Any
 
-from orchestrator.explanation import Choice, Considered, Explained, Fallen, Refusal
+from orchestrator.explanation import Choice, Considered, Explained, Fallen, Judged, Refusal, Unasked
 
 
 def choices_of(told: Iterable[Explained]) -> list[dict[str, Any]]:
     """The choices, refusals and failures of a run, in order; ``node`` says whom each concerns."""
-    return [_plain(each) for each in told]
+    return [_plain(each) for each in told if isinstance(each, Choice | Refusal | Fallen)]
 
 
-def _plain(each: Explained) -> dict[str, Any]:
+def _plain(each: Choice | Refusal | Fallen) -> dict[str, Any]:
     match each:
         case Choice():
             return {
@@ -23,6 +23,7 @@ def _plain(each: Explained) -> dict[str, Any]:
                 "reason": each.reason,
                 "waiver": each.waiver,
                 "backend": None if each.backend is None else f"{each.backend.name} {each.backend.version}".strip(),
+                "reused": each.reused is not None,
                 "candidates": [_candidate(candidate) for candidate in each.considered],
                 "attempts": [
                     {
@@ -46,6 +47,23 @@ def _plain(each: Explained) -> dict[str, Any]:
                 "limit": each.limit,
                 "final": each.final,
             }
+        case Unasked():
+            return {
+                "kind": "unasked",
+                "version": each.version,
+                "node": each.node,
+                "what": each.role.value,
+                "candidates": [_candidate(candidate) for candidate in each.considered],
+            }
+        case Judged():
+            return {
+                "kind": "judged",
+                "version": each.version,
+                "node": each.node,
+                "what": "the result as a whole",
+                "verdict": each.event.verdict.value,
+                "problem": each.event.problem,
+            }
         case Fallen():
             return {
                 "kind": "fallen",
@@ -63,7 +81,8 @@ def _candidate(candidate: Considered) -> dict[str, Any]:
         "vendor": candidate.vendor,
         "score": candidate.score,
         "lost": candidate.lost,
-        "reason": candidate.reason or None,
+        "reason": "; ".join(filter(None, (candidate.reason, *(f"violates {p.name}" for p in candidate.violates))))
+        or None,
         "price": None if price is None else f"{price.input} / {price.output}",
         "calls": candidate.telemetry.calls,
         "quality": candidate.telemetry.quality,

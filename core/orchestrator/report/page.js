@@ -39,6 +39,13 @@
       return element("p", `${each.version}: ${each.what}: needs ${each.need}, free ${each.free} (${each.limit}); ${final}`);
     }
     if (each.kind === "fallen") return element("p", `${each.version}: ${each.what} failed: ${each.problem}`);
+    if (each.kind === "judged") {
+      return element("p", `${each.version}: ${each.what}: ${each.verdict}${each.problem ? ` (${each.problem})` : ""}`);
+    }
+    if (each.kind === "unasked") {
+      const rows = each.candidates.map((one) => [one.model, one.vendor, one.lost, one.reason]);
+      return folded(`${each.version}: ${each.what}: nobody was left to ask`, table(["model", "vendor", "outcome", "why"], rows));
+    }
     const title = `${each.version}: ${each.what} → ${each.model} (${each.reason}${each.backend ? `, ${each.backend}` : ""})`;
     const rows = each.candidates.map((one) => [
       one.model, one.vendor, one.lost ?? "chosen", one.reason, one.score?.toFixed(4), one.price, String(one.calls), one.quality?.toFixed(3),
@@ -47,6 +54,7 @@
     const attempts = each.attempts.map((one) => [String(one.attempt), one.hold, one.cost, one.end, one.error]);
     return folded(
       title,
+      each.reused ? element("p", "an answer of an earlier run was reused: nothing was asked") : null,
       each.waiver ? element("p", `waiver: ${each.waiver}`) : null,
       table(heads, rows),
       attempts.length ? table(["attempt", "held", "cost", "end", "error"], attempts) : null,

@@ -13,13 +13,14 @@ from attrs import frozen
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from orchestrator.explanation import explain
+from orchestrator.events import ADVISE, ENHANCE, PLAN, VERIFY
+from orchestrator.explanation import Explainer, Fallen
 from orchestrator.log.transaction import Recorded
 from orchestrator.models import TaskStatus
 from orchestrator.money import Usd
 from orchestrator.replay import Verification
 from orchestrator.report import graph
-from orchestrator.report.calls import Attempt, Timeline, timeline_of
+from orchestrator.report.calls import Attempt, Chronicler, Timeline
 from orchestrator.report.choices import choices_of
 from orchestrator.report.work import Texts, work_of
 from orchestrator.state.run import RunState
@@ -31,6 +32,7 @@ _AXIS: Final = 24
 _LONGEST_DATA: Final = 4_000
 """Characters of one event's fields in the table."""
 _TICKS: Final = 6
+_BEFORE: Final = {ENHANCE: "the suggestions", ADVISE: "the architecture", PLAN: "the plan", VERIFY: "the verification"}
 _MARKS: Final = {"completed": "✓", "degraded": "≈", "failed": "✗", "running": "…", "pending": "·"}
 
 
@@ -40,33 +42,41 @@ class Facts:
 
     Attributes:
         run: its id.
-        status: as ``runs list`` shows it.
+        unfinished: what the run is called where it has not ended: ``running`` or ``interrupted``.
         damage: what the check of the chain found, one line each; empty: unbroken.
         verified: what computing every decision anew showed; None: it was not done.
         made_at: microseconds UTC.
     """
 
     run: str
-    status: str
+    unfinished: str
     damage: Sequence[str]
     verified: Verification | None
     made_at: int
 
 
-def render(records: Sequence[Recorded], state: RunState, get: Callable[[str], str], facts: Facts) -> str:
-    """The page of a run: from its stored events (at least one), what they fold to, and the text of each digest."""
-    history = [(record.at, record.event) for record in records]
-    line = timeline_of(history)
+def render(records: Iterable[Recorded], get: Callable[[str], str], facts: Facts) -> str:
+    """The page of a run: from its stored events (at least one, read once) and the text of each digest."""
+    explainer, chronicler = Explainer(), Chronicler()
+    events, first, head = [], None, ""
+    for record in records:
+        first, head = record.at if first is None else first, record.hash
+        explainer.take(record.at, record.event)
+        chronicler.take(record.at, record.event)
+        events.append(_event_row(record, first))
+    state, line = explainer.state, chronicler.line
     texts = Texts(get)
-    assert state.start is not None
+    decided = {each.node for each in explainer.told if not isinstance(each, Fallen)}
     shown: dict[str, Any] = {
         "facts": facts,
+        "status": facts.unfinished if state.finished is None else state.finished.status.value,
+        "before": {name: title for name, title in _BEFORE.items() if name in decided},
         "made_at": _when(facts.made_at),
-        "title": (texts.read(state.start.project) or "").strip() or facts.run,
-        "criteria": texts.read(state.start.criteria) or "",
+        "title": (texts.read(state.project) or "").strip() or facts.run,
+        "criteria": texts.read(state.criteria) or "",
         "state": state,
-        "head": records[-1].hash,
-        "events": len(records),
+        "head": head,
+        "events": len(events),
         "bar": _bar(state),
         "tasks": [_row(state, name) for name in state.execution_order],
         "graph": _graph(state),
@@ -79,8 +89,8 @@ def render(records: Sequence[Recorded], state: RunState, get: Callable[[str], st
     }
     data = {
         "tasks": work_of(state, texts),
-        "choices": choices_of(explain(history)),
-        "events": list(_event_rows(records)),
+        "choices": choices_of(explainer.told),
+        "events": events,
     }
     style, script = _resource("page.css"), _resource("page.js")
     page: str = _template().render(
@@ -242,8 +252,7 @@ def _attempt(line: Timeline, attempt: Attempt, row: int, now: int) -> dict[str, 
 
 def _charts(state: RunState, line: Timeline) -> list[dict[str, Any]]:
     by_task = {name: task.spend.total for name, task in state.tasks.items()}
-    if state.plan.spend.total:
-        by_task["plan"] = state.plan.spend.total
+    by_task |= {name: node.spend.total for name, node in state.before_tasks.items() if node.spend.total}
     return [
         _chart("by model", line.spend_by_model.items()),
         _chart("by phase", ((phase.value, amount) for phase, amount in line.spend_by_phase.items())),
@@ -275,10 +284,7 @@ def _session(session: Any) -> dict[str, Any]:
     }
 
 
-def _event_rows(records: Iterable[Recorded]) -> Iterable[list[Any]]:
-    """(position, seconds since the first event, type, fields) of every event."""
-    first: int | None = None
-    for record in records:
-        first = record.at if first is None else first
-        data = record.data if len(record.data) <= _LONGEST_DATA else f"{record.data[:_LONGEST_DATA]}…"
-        yield [record.position, round((record.at - first) / 1_000_000, 3), record.type, data]
+def _event_row(record: Recorded, first: int) -> list[Any]:
+    """(position, seconds since the first event, type, fields) of an event."""
+    data = record.data if len(record.data) <= _LONGEST_DATA else f"{record.data[:_LONGEST_DATA]}…"
+    return [record.position, round((record.at - first) / 1_000_000, 3), record.type, data]
