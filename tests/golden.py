@@ -1,6 +1,7 @@
 """Golden logs: stored rows of simulated runs, and the pins that hold them to what they meant when they were written.
 
-``python -m tests.golden NAME SEED`` adds one; it never writes over a file. See tests/data/golden/README.md.
+``python -m tests.golden NAME SEED`` adds one of a simulated run, without a seed one of a fork of the quickstart. No file is
+ever written over. See tests/data/golden/README.md.
 """
 
 import json
@@ -8,16 +9,19 @@ import sys
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from attrs import frozen
 
 from orchestrator import events as e
 from orchestrator.decide import RULES
+from orchestrator.log import EventLog
 from orchestrator.log.codec import CODEC
 from orchestrator.state.fold import fold
 from orchestrator.testing.fingerprint import fingerprint
 from orchestrator.testing.simulator import History, Scenario, simulate
+from tests.cli.command import QUICKSTART, orchestrate
 
 FOLDER = Path(__file__).parent / "data" / "golden"
 _COLUMNS = ("stream", "version", "type", "schema", "at", "data", "hash")
@@ -42,33 +46,62 @@ def read(path: Path) -> Golden:
     return Golden(path.stem, json.loads(first), [json.loads(line) for line in rest])
 
 
-def pins_of(history: History, known: dict[str, list[str]] | None = None) -> dict[str, Any]:
-    """What a history means today: the digest of the state it folds to, and of its decisions."""
-    state, fields = fingerprint(fold(history), known)
-    return {"state": state, "decisions": decisions_of(event for _, event in history), "fields": fields}
+def pins_of(log: "Golden", known: dict[str, list[str]] | None = None) -> dict[str, Any]:
+    """What a log means today: the digest of the state it folds to, and of its decisions as they are stored."""
+    state, fields = fingerprint(fold(log.history()), known)
+    return {"state": state, "decisions": decisions_of(log.rows), "fields": fields}
 
 
-def decisions_of(events: Iterable[e.Event]) -> str:
-    """The digest of the decisions among events, as they are stored."""
-    stored = [CODEC.encode(event) for event in events if isinstance(event, e.Decision)]
-    return sha256("\n".join(" ".join(map(str, each)) for each in stored).encode()).hexdigest()
+def decisions_of(rows: Iterable[dict[str, Any]]) -> str:
+    """The digest of the decisions among stored rows."""
+    stored = [row for row in rows if issubclass(e.TYPES[row["type"]], e.Decision)]
+    lines = [" ".join(str(row[column]) for column in ("type", "schema", "data")) for row in stored]
+    return sha256("\n".join(lines).encode()).hexdigest()
 
 
 def add(name: str, seed: int) -> Path:
-    """Write a new golden log under the rules in force.
+    """Write a new golden log of a simulated run under the rules in force.
 
     Raises:
         FileExistsError: there is one of this name; golden logs are never rewritten.
     """
-    path = FOLDER / f"rules-{RULES}-{name}.jsonl"
     report = simulate(Scenario.draw(seed))
-    rows = report.world.log().query(f"SELECT {', '.join(_COLUMNS)} FROM events WHERE stream = 'run-1' ORDER BY version")
-    pins = {"rules": RULES, "seed": seed, **pins_of(report.histories["run-1"])}
-    lines = [pins, *(dict(zip(_COLUMNS, row, strict=True)) for row in rows)]
+    return _written(name, report.world.log(), "run-1", seed=seed)
+
+
+def add_forked(name: str) -> Path:
+    """Write a new golden log of a run that was forked, gone on with, and deleted, through the front door.
+
+    Raises:
+        FileExistsError: there is one of this name; golden logs are never rewritten.
+    """
+    with TemporaryDirectory() as folder:
+        home = Path(folder)
+        for words in (
+            ["run", str(QUICKSTART), "--project-id", "parent"],
+            ["fork", "parent", "--at", "v60", "--set", "budget_usd=2", "--project-id", "fork"],
+            ["resume", "fork"],
+            ["runs", "delete", "fork", "--yes"],
+        ):
+            ended = orchestrate(home, *words)
+            assert ended.code == 0, ended.err
+        log = EventLog.open_to_read(home)
+        try:
+            return _written(name, log, "fork")
+        finally:
+            log.close()
+
+
+def _written(name: str, log: EventLog, run: str, **more: Any) -> Path:
+    """The rows of a run's history in a new file, under their pins."""
+    found = Golden(name, {}, [{column: getattr(row, column) for column in _COLUMNS} for row in log.read(run)])
+    path = FOLDER / f"rules-{RULES}-{name}.jsonl"
     with path.open("x") as file:
-        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        for line in ({"rules": RULES, **more, **pins_of(found)}, *found.rows):
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
     return path
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{add(sys.argv[1], int(sys.argv[2]))}\n")
+    made = add(sys.argv[1], int(sys.argv[2])) if len(sys.argv) > 2 else add_forked(sys.argv[1])
+    sys.stdout.write(f"{made}\n")

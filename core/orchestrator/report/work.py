@@ -103,16 +103,16 @@ def _turns(task: TaskState, texts: Texts) -> Iterator[dict[str, Any]]:
 def _answer(task: TaskState, role: Role, turn: int, texts: Texts) -> tuple[str, str] | None:
     """(model, text) of the latest answer of a role."""
     call = task.call(role, turn)
-    if call is None or not call.answers:
+    answer = None if call is None else call.answer
+    if answer is None:
         return None
-    answer = call.answers[-1]
     return answer.model, texts.read(answer.digest) or ""
 
 
 def _scores(task: TaskState, turn: int, texts: Texts) -> Iterator[dict[str, Any]]:
     for key, call in task.calls.items():
-        if key.role is Role.EVALUATOR and key.turn == turn and call.answers:
-            answer = call.answers[-1]
+        answer = call.answer if key.role is Role.EVALUATOR and key.turn == turn else None
+        if answer is not None:
             text = texts.read(answer.digest) or ""
             yield {"model": answer.model, "score": answer.reading.score, "reasons": reasons_in(text) or text}
 
