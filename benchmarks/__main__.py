@@ -20,10 +20,13 @@ _BENCHMARKS: Final = {
     "replay": ("replay", "run"),
     "graph": ("graph", "run"),
     "routing": ("routing", "run"),
+    "calls": ("calls", "run"),
     "help": ("command", "run"),
     "grow": ("scale", "grow"),
     "memory": ("scale", "memory"),
     "start": ("scale", "start"),
+    "sandbox": ("sandbox", "run"),
+    "audit": ("audit", "verify"),
 }
 _VERSIONS: Final = (
     "attrs",
@@ -60,9 +63,10 @@ def _rows(names: Sequence[str], rounds: int) -> Iterator[Row]:
 
 def _line(row: Row) -> str:
     sign, verdict = ("≤" if row.most else "≥"), ("met" if row.met else "**missed**")
+    target = "–" if row.target is None else f"{sign} {row.target:g}"
     ratio = f"{row.ratio:.2f} ({row.spread[0]:.2f}–{row.spread[1]:.2f})"
     what = f"{row.what} ({row.note})" if row.note else row.what
-    return f"| {what} | {row.ours} | {row.peer} | {ratio} | {sign} {row.target:g} | {verdict} |"
+    return f"| {what} | {row.ours} | {row.peer} | {ratio} | {target} | {'' if row.target is None else verdict} |"
 
 
 def _machine() -> str:

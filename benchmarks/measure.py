@@ -26,7 +26,7 @@ class Row:
         peer: what the other takes.
         ratio: the measured ratio, as the target has it.
         spread: the lowest and the highest ratio of a single round.
-        target: the ratio asked for.
+        target: the ratio asked for; None: nobody asks for one.
         most: whether the target is an upper bound; else a lower one.
         note: what one has to know to read it.
     """
@@ -36,13 +36,15 @@ class Row:
     peer: str
     ratio: float
     spread: tuple[float, float]
-    target: float
+    target: float | None
     most: bool
     note: str = ""
 
     @property
     def met(self) -> bool:
         """Whether the target is reached."""
+        if self.target is None:
+            return True
         return self.ratio <= self.target if self.most else self.ratio >= self.target
 
 
@@ -53,7 +55,7 @@ class Turns:
     ours: tuple[float, ...]
     peer: tuple[float, ...]
 
-    def row(self, what: str, unit: Callable[[float], str], target: float, *, most: bool, note: str = "") -> Row:
+    def row(self, what: str, unit: Callable[[float], str], target: float | None, *, most: bool, note: str = "") -> Row:
         """The line of the results. ``most``: ours / peer in time; else peer / ours, which is ours / peer in speed."""
         pairs = [(a / b) if most else (b / a) for a, b in zip(self.ours, self.peer, strict=True)]
         ours, peer = median(self.ours), median(self.peer)

@@ -15,14 +15,14 @@ from typing import Any, Final
 from benchmarks.measure import Row, cpu, milliseconds, take_turns
 from orchestrator.decide import RULES, Rank, decide
 from orchestrator.decide.routing import telemetry_of
-from orchestrator.engine.rank import guard, run_in_thread
-from orchestrator.events import Event, ModelSelected, PlanMade, RunStarted, SessionOpened, TaskStarted
+from orchestrator.engine.rank import guard, runner_of
+from orchestrator.events import Event, ForecastMade, ModelSelected, PlanMade, RunStarted, SessionOpened, TaskStarted
 from orchestrator.models import ModelInfo, PlannedTask, TaskType
 from orchestrator.money import Price, Usd
 from orchestrator.plugins import Catalogue
 from orchestrator.settings import RunSettings
 from orchestrator.spi import RoutingCandidate
-from orchestrator.state.fold import fold
+from orchestrator.state.fold import evolve, fold
 from orchestrator.state.run import RunState
 
 CANDIDATES: Final = 1_000
@@ -56,6 +56,9 @@ def state_of(backend: str) -> RunState:
         (2, TaskStarted("only")),
     ]
     state = fold(history)
+    forecast = decide(state, 3, None)
+    assert isinstance(forecast, ForecastMade)
+    evolve(state, 3, forecast)
     for number, model in enumerate(state.models):
         measured = state.record(model).measured(TaskType.CODE_GEN)
         measured.observe_answer(0.001 + number * 31 % CANDIDATES / 1e5, 200.0 + number * 17 % CANDIDATES)
@@ -81,10 +84,14 @@ def _ranking(state: RunState, rank: Rank) -> float:
 
 
 def _decision(state: RunState, rank: Rank) -> float:
-    """CPU seconds per decision: policies, health, prices, the ranking, and the event with every candidate in it."""
+    """CPU seconds per decision: policies, health, prices, the ranking, and the event with every candidate in it.
+
+    As in a run, a model has answered since the choice before.
+    """
 
     def choose() -> None:
         for now in range(_CHOICES):
+            state.record(f"model-{now}").measured(TaskType.CODE_GEN).observe_answer(0.002, 300.0)
             chosen = decide(state, 3 + now, rank)
             assert isinstance(chosen, ModelSelected)
             assert len(chosen.candidates) == CANDIDATES
@@ -129,7 +136,9 @@ def run(rounds: int) -> Iterator[Row]:
         return
     router, prompts = _router(), count()
     for backend in _BACKENDS:
-        state, rank = state_of(backend), guard(Catalogue.discover().backend(backend, {}), run_in_thread)
+        state = state_of(backend)
+        assert state.session is not None
+        rank = guard(Catalogue.discover().backend(backend, {}), runner_of(state.session.plugins))
         for measure, what in ((_ranking, "ranking"), (_decision, "deciding among")):
             turns = take_turns(partial(measure, state, rank), partial(_litellm, router, prompts), rounds)
             text = f"{what} {CANDIDATES:,} candidates by {backend}, beside LiteLLM's Router (least-busy)"

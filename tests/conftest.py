@@ -39,3 +39,13 @@ def third_party_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert len(wheels) == 3
     install_wheels(work / "site", *wheels)
     return work / "site"
+
+
+@pytest.fixture(scope="session")
+def troubled_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for ``PYTHONPATH`` with orchestrator-troubled installed: exporters, most of which do not behave."""
+    work = tmp_path_factory.mktemp("troubled")
+    source = DISTS.parent / "exporters" / "dists" / "orchestrator-troubled"
+    copy = shutil.copytree(source, work / "source", ignore=shutil.ignore_patterns("__pycache__"))
+    install_wheels(work / "site", *build_wheels(work / "wheels", copy))
+    return work / "site"

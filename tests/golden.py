@@ -1,7 +1,7 @@
 """Golden logs: stored rows of simulated runs, and the pins that hold them to what they meant when they were written.
 
-``python -m tests.golden NAME SEED`` adds one of a simulated run, without a seed one of a fork of the quickstart. No file is
-ever written over. See tests/data/golden/README.md.
+``python -m tests.golden NAME SEED`` adds one of a simulated run, and without a seed one of a fork of the quickstart. It
+writes over no file. See tests/data/golden/README.md.
 """
 
 import json

@@ -3,9 +3,8 @@ import pytest
 from orchestrator import events as e
 from orchestrator.explanation import Choice, Fallen, Refusal, about, explain
 from orchestrator.money import Usd
-from orchestrator.replay import no_backend
 from orchestrator.state.fold import fold
-from orchestrator.testing.simulator import Scenario, simulate, sound_rank
+from orchestrator.testing.simulator import Scenario, simulate
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -13,7 +12,7 @@ def test_any_history_is_explained_to_the_last_cent(seed: int) -> None:
     """Crashes, faults, raises and refusals included: every choice is told, and the attempts cost what the run spent."""
     for history in simulate(Scenario.draw(seed)).histories.values():
         state = fold(history)
-        told = explain(history, lambda session: sound_rank())
+        told = explain(history)
         selected = [event for _, event in history if isinstance(event, e.ModelSelected)]
         choices = [each for each in told if isinstance(each, Choice)]
         assert [(each.node, each.role, each.model) for each in choices] == [
@@ -42,12 +41,6 @@ def test_every_model_of_the_session_stands_in_every_choice(seed: int) -> None:
                 choice = choices[version]
                 assert known <= {each.model for each in choice.considered}
                 assert [each.model for each in choice.considered if each.lost is None] == [choice.model]
-
-
-def test_without_a_backend_only_its_reasons_are_missing() -> None:
-    """The log has everything else."""
-    (history, *_) = simulate(Scenario.draw(3)).histories.values()
-    assert explain(history) == explain(history, no_backend)
 
 
 def test_one_task_can_be_asked_about() -> None:

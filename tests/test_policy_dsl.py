@@ -9,7 +9,8 @@ from hypothesis import given
 
 from orchestrator.documents import Address
 from orchestrator.errors import PluginNotFoundError, SpecError
-from orchestrator.policy import Policy, PolicyHierarchy
+from orchestrator.money import Usd
+from orchestrator.policy import EnforcementMode, Policy, PolicyHierarchy, RateLimit
 from orchestrator.policy_dsl import PolicyFileError, load_policy_file, parse_hierarchy
 from orchestrator.spi import Loader
 from orchestrator.testing.specs import DATA
@@ -29,6 +30,10 @@ job:
   job_001:
     - name: fast
       max_latency_ms: 5000.0
+      max_cost_per_task_usd: 0.50
+node:
+  parse:
+    - {name: slow, rate_limit: {calls_per_minute: 6, cost_usd_per_hour: 0.1, tokens_per_day: 9}, enforcement_mode: soft}
 """
 
 
@@ -50,18 +55,21 @@ def problems(path: Path, text: str) -> list[str]:
 
 
 def test_the_levels_of_a_file_become_a_hierarchy(tmp_path: Path) -> None:
-    """Policies of all, of teams and of jobs; who asks gets those that bind it."""
+    """Policies of all, of teams, of jobs and of nodes, every field; who asks gets those that bind it."""
     path = tmp_path / "policies.yml"
     path.write_text(LEVELS)
     hierarchy = load_policy_file(path, loader_for)
     assert hierarchy.org == (Policy("gdpr", allow_training_on_output=False),)
     assert hierarchy.team["eng"] == (Policy("eu_only", allowed_regions=("eu", "global")),)
     assert set(hierarchy.team) == {"eng", "2024"}
-    assert [p.name for p in hierarchy.policies_for(team="eng", job_id="job_001").policies] == [
-        "gdpr",
-        "eu_only",
-        "fast",
-    ]
+    fast = Policy("fast", max_latency_ms=5000.0, max_cost_per_task_usd=0.5)
+    slow = Policy("slow", rate_limit=RateLimit(6, Usd.parse("0.1"), 9), enforcement_mode=EnforcementMode.SOFT)
+    assert hierarchy.policies_for(team="eng", job_id="job_001", node="parse").policies == (
+        *hierarchy.org,
+        *hierarchy.team["eng"],
+        fast,
+        slow,
+    )
 
 
 @pytest.mark.parametrize("suffix", [".yaml", ".YAML", ".yml", ".json"])
@@ -88,16 +96,16 @@ def test_another_suffix_is_a_value_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("- name: a\n", [":1: a policy file is a mapping with the keys global, team and job"]),
-        ("", [":1: a policy file is a mapping with the keys global, team and job"]),
+        ("- name: a\n", [":1: a policy file is a mapping with the keys global, team, job and node"]),
+        ("", [":1: a policy file is a mapping with the keys global, team, job and node"]),
         ("globl: []\n", [":1: globl: unknown key; did you mean 'global'?"]),
-        ("team: []\nnode: {a: []}\n", [
+        ("team: []\nnode: {a: {}}\n", [
             ":1: team: expected a mapping of names to lists of policies, found a list",
-            ":2: node: policies of single nodes are not enforced yet; take them out",
+            ":2: node.a: expected a list, found a mapping",
         ]),
-        ("org:\n- {name: a, enforcement_mode: soft}\njob:\n  x:\n  - {name: b, rate_limit: {calls_per_minute: 1}}\n", [
-            ":2: org[0].enforcement_mode: 'soft' is not enforced yet; use hard",
-            ":5: job.x[0].rate_limit: not supported yet: nothing would enforce it; take it out",
+        ("org:\n- {name: a, enforcement_mode: mild}\nnode:\n  x:\n  - {name: b, pii_allowed: true}\n", [
+            ":2: org[0].enforcement_mode: expected hard, soft or monitor, found the text 'mild'",
+            ":5: node.x[0].pii_allowed: not supported yet: nothing would enforce it; take it out",
         ]),
         ("team:\n  a: {name: b}\n", [":2: team.a: expected a list, found a mapping"]),
         ("team:\n  '': []\n", [":2: team.: the text is empty"]),
@@ -179,7 +187,7 @@ def test_a_loader_that_breaks_is_a_problem_of_the_file(tmp_path: Path) -> None:
 @given(DATA)
 def test_any_data_is_a_hierarchy_or_a_spec_error(data: Any) -> None:
     """Whatever a loader returns, nothing but a SpecError comes out."""
-    for value in (data, {"org": data}, {"team": data}, {"job": {"a": data}}, {"global": [data]}):
+    for value in (data, {"org": data}, {"team": data}, {"node": {"a": data}}, {"global": [data]}):
         result: PolicyHierarchy | None = None
         try:
             result = parse_hierarchy(value, "f")

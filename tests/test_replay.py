@@ -63,6 +63,8 @@ def other(value: Any) -> Any:
         return 1
     if isinstance(value, tuple):
         return value[1:] if value else (1,)
+    if isinstance(value, dict):
+        return dict(list(value.items())[1:])
     assert has(type(value)), f"cannot change {value!r}"
     first = fields(type(value))[0].name
     return changed(value, **{first: other(getattr(value, first))})

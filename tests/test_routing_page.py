@@ -38,7 +38,7 @@ def test_the_page_shows_what_the_commands_print(tmp_path: Path) -> None:
     """Each command of the page, run in the example's folder in order, prints the lines below it, in that order."""
     folder = shutil.copytree(ROOT / "examples" / "routing", tmp_path / "example")
     commands = _commands()
-    assert len(commands) == 5
+    assert len(commands) == 9
     for words, shown in commands:
         ended = orchestrate(tmp_path / "home", *words.split(), cwd=folder)
         assert ended.code == 0, ended.err

@@ -13,6 +13,7 @@ import orchestrator
 from orchestrator import Model, Orchestrator, ProjectState, ProjectStatus, StateManager, Task, TaskType
 from orchestrator.cost import CostPredictor, RiskLevel
 from orchestrator.policy import JobSpec, Policy
+from orchestrator.policy_dsl import load_policy_file
 from tests.scripted import fields
 
 SPECIFICATION: Final = Path(__file__).parent.parent.parent / "shared" / "seed" / "README.md"
@@ -35,6 +36,13 @@ def _example(name: str) -> str:
     blocks = re.findall(r"^```python\n(.*?)^```$", SPECIFICATION.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     (found,) = (block for block in blocks if MARKS[name] in block)
     return str(found).partition("# Audit log")[0]
+
+
+def _written(mark: str) -> str:
+    """The YAML example that begins so."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", SPECIFICATION.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    (found,) = (block for block in blocks if mark in block)
+    return str(found)
 
 
 def _ran(name: str, **prelude: Any) -> Mapping[str, Any]:
@@ -80,14 +88,16 @@ def test_policy_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     levels: dict[str, Any] = {
         "global": [{"name": "gdpr", "allow_training_on_output": False, "enforcement_mode": "hard"}],
         "team": {"eng": [{"name": "eu_only", "allowed_regions": ["eu", "global"]}]},
-        "job": {"job_001": [{"name": "cost_cap", "max_latency_ms": 5000.0}]},
+        "job": {"job_001": [{"name": "cost_cap", "max_cost_per_task_usd": 0.50, "max_latency_ms": 5000.0}]},
     }
     monkeypatch.chdir(tmp_path)
-    for name in ("policies.yaml", "policies.json"):
-        (tmp_path / name).write_text(json.dumps(levels))
+    (tmp_path / "policies.yaml").write_text(_written("# policies.yaml"))
+    (tmp_path / "policies.json").write_text(json.dumps(levels))
     names = _ran("policy files")
     assert names["report"].is_clean()
-    assert names["hierarchy"].job["job_001"] == (Policy("cost_cap", max_latency_ms=5000.0),)
+    cap = Policy("cost_cap", max_cost_per_task_usd=0.50, max_latency_ms=5000.0)
+    assert names["hierarchy"].job["job_001"] == (cap,)
+    assert names["hierarchy"] == load_policy_file("policies.yaml")
     levels["team"]["eng"].append({"name": "nowhere", "allowed_regions": []})
     (tmp_path / "policies.json").write_text(json.dumps(levels))
     _ran("policy files")

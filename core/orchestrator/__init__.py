@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from orchestrator.agents import AgentPool
+    from orchestrator.apps import AppBuilder
     from orchestrator.models import (
         Budget,
         Model,
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from orchestrator.policy import EnforcementMode, JobSpec, Policy, PolicyHierarchy, PolicySet
 
 _HOMES = {
+    "AgentPool": "agents",
+    "AppBuilder": "apps",
     "Budget": "models",
     "DiskCache": "orchestrator",
     "EnforcementMode": "policy",
@@ -42,6 +46,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "AgentPool",
+    "AppBuilder",
     "Budget",
     "DiskCache",
     "EnforcementMode",

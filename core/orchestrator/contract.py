@@ -4,15 +4,87 @@ Types say this to whoever checks them; a plugin may come from somebody who does 
 hook returned and hands it back under its type, or raises ``ContractError`` with a line that says what to change.
 """
 
+import ast
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import cast
+from typing import Final, cast
 
 from orchestrator import spi
 
 
+INTERFACE_NAME: Final = "orchestrator_interface"
+"""The name in a plugin's module that holds the range of interface versions it is made for."""
+
+_CLAUSE: Final = re.compile(r"(>=|<=|==|!=|>|<)\s*(\d{1,6})(?:\.(\d{1,6}))?")
+
+
 class ContractError(TypeError):
     """Something of a plugin is not what the contract asks for."""
+
+
+class InterfaceError(ContractError):
+    """A plugin is made for another version of the plugin interface."""
+
+
+def check_interface(declared: object, version: tuple[int, int] = spi.INTERFACE) -> None:
+    """Refuse a range of interface versions that leaves a version out; None is no range, and allows every one.
+
+    Raises:
+        InterfaceError: it does.
+        ContractError: it is no range.
+    """
+    if declared is None:
+        return
+    if not _includes(declared, version):
+        here = ".".join(map(str, version))
+        raise InterfaceError(f"it is made for version {declared} of the plugin interface; this program has {here}")
+
+
+def _includes(declared: object, version: tuple[int, int]) -> bool:
+    if not isinstance(declared, str):
+        raise ContractError(f"{INTERFACE_NAME} must be text such as \">=1,<2\", not {type(declared).__name__}")
+    return all([_holds(clause.strip(), version, declared) for clause in declared.split(",")])
+
+
+def _holds(clause: str, version: tuple[int, int], declared: str) -> bool:
+    match = _CLAUSE.fullmatch(clause)
+    if match is None:
+        raise ContractError(f"{INTERFACE_NAME} = {declared!r} is no range; write it as \">=1,<2\"")
+    sign, major, minor = match.groups()
+    bound = (int(major),) if minor is None else (int(major), int(minor))
+    ours = version[: len(bound)]
+    match sign:
+        case ">=":
+            return ours >= bound
+        case "<=":
+            return ours <= bound
+        case ">":
+            return ours > bound
+        case "<":
+            return ours < bound
+        case "==":
+            return ours == bound
+    return ours != bound
+
+
+def declared_interface(source: str) -> object:
+    """The range that the source of a module declares, read without running it; None: it declares none that can be read.
+
+    Read like this, it is known also of a module that cannot be imported because it is made for another version.
+    """
+    if INTERFACE_NAME not in source:
+        return None
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        if any(isinstance(each, ast.Name) and each.id == INTERFACE_NAME for each in targets):
+            value = node.value  # type: ignore[attr-defined]
+            return value.value if isinstance(value, ast.Constant) else None
+    return None
 
 
 def provider(made: object) -> spi.Provider | None:
@@ -53,6 +125,26 @@ def policy_loader(made: object) -> spi.Loader:
     if not proper or not suffixes:
         raise ContractError(f"`suffixes` must be a tuple of endings such as ('.yaml',), not {suffixes!r}")
     return cast(spi.Loader, made)
+
+
+def exporter(made: object) -> spi.Exporter:
+    """Check an exporter; only ``export`` is required."""
+    methods = {"export": 1, "observe": 1, "close": 0}
+    if made is not None:
+        methods = {name: count for name, count in methods.items() if name == "export" or hasattr(made, name)}
+    _check_methods(made, methods)
+    for method in methods:
+        if is_async(getattr(made, method)):
+            raise ContractError(f"`{method}` is async; it is a plain method")
+    return cast(spi.Exporter, made)
+
+
+def scaffold(made: object) -> spi.Scaffold:
+    """Check a scaffold."""
+    _check_methods(made, {"skeleton": 1})
+    if is_async(cast(spi.Scaffold, made).skeleton):
+        raise ContractError("`skeleton` is async; it is a plain method")
+    return cast(spi.Scaffold, made)
 
 
 def _check_methods(made: object, methods: Mapping[str, int]) -> None:

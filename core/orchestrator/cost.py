@@ -1,12 +1,12 @@
 """Money before and above single runs: caps over many runs, prediction of what calls cost, forecasts."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from enum import StrEnum
 from typing import Final
 
 from attrs import field, frozen
 
 from orchestrator import events as e
+from orchestrator.decide.forecast import CALLS_PER_TURN, EVALUATION_PERCENT, TYPICAL_INPUT
 from orchestrator.models import (
     COST_TABLE,
     MAX_ITERATIONS,
@@ -17,6 +17,7 @@ from orchestrator.models import (
     Model,
     ModelProfile,
     Phase,
+    RiskLevel,
     Role,
     Task,
     TaskType,
@@ -25,12 +26,10 @@ from orchestrator.money import Usd
 
 __all__ = ["BudgetHierarchy", "CostForecaster", "CostPredictor", "CostRecorder", "ForecastReport", "RiskLevel"]
 
-_TYPICAL_INPUT: Final = 1500  # tokens of a prompt with its task, criteria and the outputs it builds on
-_EVALUATION_SHARE: Final = 0.15
+_EVALUATION_SHARE: Final = EVALUATION_PERCENT / 100
 _MEDIUM: Final = 0.5
 _HIGH: Final = 0.8
 _MILLION: Final = 1_000_000
-_CALLS_PER_TURN: Final = 4  # a draft, its critique, the revision, an evaluation
 _MEASURED_ROLES: Final = (Role.GENERATOR, Role.CRITIC, Role.REVISER)
 
 
@@ -137,7 +136,7 @@ def _slot(model: str) -> str:
 
 def _estimate(read: float, written: float, task_type: TaskType) -> float:
     """A typical call: a prompt, and half of the longest answer; prices are per million tokens."""
-    return (_TYPICAL_INPUT * read + MAX_TOKENS[task_type] / 2 * written) / _MILLION
+    return (TYPICAL_INPUT * read + MAX_TOKENS[task_type] / 2 * written) / _MILLION
 
 
 class CostRecorder:
@@ -185,14 +184,6 @@ class CostRecorder:
 # ── forecast ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class RiskLevel(StrEnum):
-    """How near a forecast comes to the budget: below 50 %, below 80 %, or beyond."""
-
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-
-
 @frozen
 class ForecastReport:
     """What a plan is expected to cost."""
@@ -229,7 +220,7 @@ class CostForecaster:
             profile = _routed(task.type, profiles)
             turns = MAX_ITERATIONS[task.type]
             generation += turns * _per_call(profile, task.type, predictor)
-            seconds += turns * _CALLS_PER_TURN * profile.latency_avg_ms / 1000
+            seconds += turns * CALLS_PER_TURN * profile.latency_avg_ms / 1000
         evaluation = _EVALUATION_SHARE * 2 * generation
         phases = {
             Phase.GENERATION.value: generation,

@@ -141,6 +141,12 @@ class OutputError(OrchestrateError):
     exit_code = 2
 
 
+class ChannelClosedError(OrchestrateError):
+    """The run that a channel belongs to has ended."""
+
+    exit_code = 2
+
+
 class SandboxError(OrchestrateError):
     """A command could not be run contained; nothing is known about what it would have done."""
 

@@ -12,12 +12,33 @@ from typing import Any, Final
 from attrs import Factory, frozen
 
 from orchestrator.errors import ErrorKind
-from orchestrator.models import Finish, ModelInfo, Phase, PlannedTask, ProjectStatus, Role, TaskStatus, Verdict
+from orchestrator.models import (
+    ArchitectureProfile,
+    Finish,
+    ModelInfo,
+    Phase,
+    PlannedTask,
+    ProjectStatus,
+    RiskLevel,
+    Role,
+    Suggestion,
+    TaskStatus,
+    TaskType,
+    Verdict,
+)
 from orchestrator.money import Usage, Usd
 from orchestrator.settings import RunSettings
 
 PLAN: Final = "plan"
 """The node whose calls make the plan."""
+
+ENHANCE: Final = "enhance"
+"""The node whose calls suggest improvements of the project's description and criteria."""
+
+ADVISE: Final = "advise"
+"""The node whose calls advise on the architecture."""
+VERIFY: Final = "verify"
+"""The node that judges the result as a whole."""
 
 
 @frozen
@@ -64,6 +85,28 @@ class EndedAttempt:
 
 
 @frozen
+class Prior:
+    """What earlier runs of the data folder measured of a model for one type of task, as far as it is trusted.
+
+    Averages are exponential; None: never measured.
+    """
+
+    model: str
+    type: TaskType | None
+    """None stands for planning."""
+    calls: int
+    quality: float | None
+    cost: float | None
+    """US dollars per call."""
+    latency_ms: float | None
+    trust: float
+    latency_p95_ms: float | None = None
+    """Nearest rank over the last 50 answers of the model, of any type."""
+    success_rate: float | None = None
+    """Over the last ten calls of the model, of any type."""
+
+
+@frozen(slots=False)  # made in half the time, and every choice makes one per model
 class Candidate:
     """A model that was considered: its score where it was ranked, the code of the reason where it lost."""
 
@@ -72,6 +115,10 @@ class Candidate:
     lost: str | None = None
     """``policy:NAME``, ``no_price``, ``unbounded``, ``off``, ``breaker``, ``tried``, ``budget``, ``context``,
     ``vendor``, ``ranked``."""
+    violates: tuple[str, ...] = ()
+    """The SOFT and MONITOR policies it violates, by name."""
+    reason: str | None = None
+    """The backend's, as a code such as ``dominated``."""
 
 
 @frozen
@@ -89,8 +136,9 @@ class AccountEntry:
 class Reading:
     """What a pure reader made of an answer.
 
-    Exactly one of the fields is meaningful: ``score`` for an evaluation, ``plan`` for a decomposition, neither for
-    prose; ``problem`` is the code why nothing usable was found (``empty``, ``no_json``, ``no_score``, ``no_tasks`` …).
+    Exactly one of the fields is meaningful: ``score`` for an evaluation, ``plan`` for a decomposition, ``suggestions``
+    for the enhancer, ``profile`` for the advisor, none for prose; ``problem`` is the code why nothing usable was found
+    (``empty``, ``no_json``, ``no_score``, ``no_tasks`` …).
     """
 
     score: float | None = None
@@ -98,6 +146,24 @@ class Reading:
     dropped_validators: tuple[str, ...] = ()
     """Names in the plan that no installed validator has."""
     problem: str | None = None
+    suggestions: tuple[Suggestion, ...] = ()
+    profile: ArchitectureProfile | None = None
+    """Its texts are digests here."""
+
+
+@frozen
+class Reused:
+    """An answer of the response cache, copied into this run: nobody was asked, nothing was paid."""
+
+    run: str
+    """The run that it was paid in."""
+    call: int
+    """Version, there, of the CallStarted it answered."""
+    answer: str
+    """Digest of the copy."""
+    answer_bytes: int
+    finish: Finish
+    reading: Reading
 
 
 # ── the run and its sessions ───────────────────────────────────────────────────────────────────────────────────
@@ -118,6 +184,8 @@ class RunStarted(Outcome):
     """Digest of the success criteria."""
     given_plan: tuple[PlannedTask, ...] | None = None
     """The tasks of the spec, where it brings its own plan."""
+    words: int = 0
+    """Of the project's description."""
 
 
 @frozen
@@ -141,6 +209,8 @@ class SessionOpened(Outcome):
     ended: tuple[EndedAttempt, ...] = ()
     reopened: tuple[str, ...] = ()
     """Tasks that had failed for want of a model and are tried again (``plan`` for the plan)."""
+    priors: tuple[Prior, ...] = ()
+    """What earlier runs measured; in a run's first session only, which later ones go on from."""
 
 
 @frozen
@@ -184,6 +254,107 @@ class TimeRaised(Outcome):
     reopened: tuple[str, ...] = ()
 
 
+@frozen
+class RunForked(Outcome):
+    """A run begins with the past of another: the first event of its own stream, one version after what it shares.
+
+    Money, time and open calls stay the parent's: the fork counts only its own.
+    """
+
+    parent: str
+    """The run whose history is shared."""
+    version: int
+    """Of the last event shared, the end of a step; the fork's own events are numbered from here on."""
+    hash: str
+    """Of that event: it proves the past."""
+    inherited_settled: Usd
+    """What the shared past had settled, in all of its ancestors; no part of the fork's spend."""
+    inherited_kept: Usd
+    settings: RunSettings
+    """The rules from here on."""
+    spec: str
+    """Digest of the specification the fork follows, in canonical JSON."""
+    project: str
+    """Digest of the project's description, as the parent has it."""
+    reopened: tuple[str, ...] = ()
+    """Tasks that had failed for money, time or want of a model, and those they blocked (``plan`` for the plan)."""
+
+
+@frozen
+class ContentDeleted(Outcome):
+    """The texts of the run are gone, and the salt of their digests; chain, money and decisions remain."""
+
+    texts: int
+    """How many were deleted."""
+    size: int
+    """Bytes they took, as stored."""
+
+
+# ── before the plan ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@frozen
+class QuestionAsked(Decision):
+    """A person is asked whether to take a suggestion. Opens the effect *question*; waiting for it takes no time."""
+
+    node: str
+    """Whose suggestion it is: ``enhance``."""
+    call: int
+    """Version of the call that suggested it."""
+    number: int
+    """Of the suggestion, from 1."""
+
+
+@frozen
+class QuestionAnswered(Outcome):
+    """What came of a question. Unanswered means no."""
+
+    question: int
+    """Version of the QuestionAsked."""
+    accepted: bool
+    how: str
+    """``person``; ``flag``: the command line had answered before; ``stopped``: the person wants no more questions;
+    ``nobody``: there is no terminal."""
+    rest: bool
+    """Whether the questions that would follow are answered with no, too."""
+    project: str | None = None
+    """Digest of the description with everything taken so far; None where this answer changes nothing."""
+    criteria: str | None = None
+    """Digest of the criteria, likewise."""
+    words: int | None = None
+    """Of that description."""
+
+
+@frozen
+class SpecEnhanced(Decision):
+    """The description and the criteria stand as every later prompt shows them."""
+
+    call: int | None
+    """Version of the call whose suggestions were offered; None where there was no answer."""
+    taken: tuple[int, ...]
+    """Numbers of the suggestions, from 1."""
+    refused: tuple[int, ...]
+    project: str
+    """Digest of the description."""
+    criteria: str
+    problem: str | None = None
+    """Why nothing was offered: the reading's problem, ``budget``, ``time``, ``no_model`` or ``failed``."""
+
+
+@frozen
+class ArchitectureDecided(Decision):
+    """How the project is to be built; the decomposer is told."""
+
+    call: int | None
+    """Version of the call that advised it; None where there was no answer."""
+    model: str | None
+    """Who advised it; None for the defaults."""
+    profile: ArchitectureProfile
+    """Its texts are digests here."""
+    problem: str | None = None
+    """Why it is the defaults: as in SpecEnhanced."""
+
+
 # ── planning ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -211,6 +382,25 @@ class PlanRefused(Decision):
 
 
 @frozen
+class ForecastMade(Decision):
+    """What the plan is expected to cost, before its first task starts; a typical run, no bound."""
+
+    expected: Usd
+    """Beyond what is spent already."""
+    phases: dict[Phase, Usd]
+    """Its parts."""
+    duration: int
+    """Microseconds, with the run's concurrency."""
+    risk: RiskLevel
+    """Of ``spent + expected`` against the cap."""
+    spent: Usd
+    """Settled + kept so far: planning."""
+    cap: Usd
+    models: dict[TaskType, str]
+    """Who is expected to write the drafts of each type in the plan; a type is missing where nobody can."""
+
+
+@frozen
 class TaskStarted(Decision):
     """The task's dependencies have ended, and it gets one of the places."""
 
@@ -232,7 +422,8 @@ class ModelSelected(Decision):
     """From 1 within the logical call."""
     model: str
     reason: str
-    """``first``, ``fallback``, ``breaker``, ``budget``, ``context``."""
+    """``first``, ``fallback``, ``breaker``, ``budget``, ``context``, or ``policy:NAME`` whose cap on the task's cost
+    had no room for the one before."""
     max_tokens: int
     """The limit at full size: the role's, within the model's."""
     candidates: tuple[Candidate, ...]
@@ -241,6 +432,8 @@ class ModelSelected(Decision):
     """What ordered them: ``row``, or the backend's name."""
     waiver: str | None = None
     """For a reviewer of the author's vendor: ``same_vendor``, ``same_tier`` or ``same_model``."""
+    most_tokens: int = 0
+    """The largest limit it may be asked at, should an answer be cut off; 0: none beyond ``max_tokens``."""
 
 
 @frozen
@@ -252,8 +445,15 @@ class CallPrepared(Outcome):
     prompt: str
     """Digest of the prompt."""
     body_bytes: int
+    """Of the body at the largest limit that may be sent; no body that is sent is longer."""
     problem: str | None = None
     """Code of the error that kept the provider from shaping the body."""
+    cache: str = "off"
+    """``off``, ``miss`` or ``hit``."""
+    reused: Reused | None = None
+    """With a hit: the answer. Its identity is the version of the ModelSelected, and no call follows."""
+    cut: tuple[str, ...] = ()
+    """The dependencies whose results were too long for the prompt: the middle of each is left out."""
 
 
 @frozen
@@ -281,6 +481,8 @@ class CallStarted(Decision):
     """Whether it tests a model behind an open breaker."""
     accounts: tuple[AccountEntry, ...] = ()
     """Filled in by append."""
+    violates: tuple[str, ...] = ()
+    """The SOFT and MONITOR policies whose cap on the task's cost, or whose rate, it goes beyond, by name."""
 
 
 @frozen
@@ -355,6 +557,18 @@ class SpendRefused(Decision):
 
 
 @frozen
+class SpendReconciled(Outcome):
+    """Somebody found out what a call has cost of which nobody knew: its kept money is settled. No session is open."""
+
+    call: int
+    """Version of its CallStarted."""
+    kept: Usd
+    """What was kept for it: its hold."""
+    settled: Usd
+    """What it cost, exact; beyond what was kept it is an excess."""
+
+
+@frozen
 class SpendExceeded(Decision):
     """A vendor billed beyond a hold; the model is asked no more."""
 
@@ -414,7 +628,9 @@ class StepSkipped(Decision):
     role: Role
     turn: int
     reason: str
-    """``no_model``, ``failed``, ``budget``, ``time``."""
+    """``no_model``, ``failed``, ``budget``, ``policy``, ``time``."""
+    removed: tuple[Candidate, ...] = ()
+    """With ``no_model``: every model, with the code of what removed it."""
 
 
 @frozen
@@ -425,7 +641,7 @@ class CheckStarted(Decision):
     turn: int
     validator: str
     call: int
-    """Version of the CallStarted whose answer is judged."""
+    """Version of the CallStarted whose answer is judged (of the ModelSelected where it is reused)."""
 
 
 @frozen
@@ -492,8 +708,8 @@ class TaskFinished(Decision):
     task: str
     status: TaskStatus
     reason: str | None
-    """Why not completed: ``below_threshold``, ``gate``, ``unscored``, ``budget``, ``time``, ``no_model``, ``failed``,
-    ``dependency``."""
+    """Why not completed: ``below_threshold``, ``gate``, ``unscored``, ``budget``, ``policy``, ``time``, ``no_model``,
+    ``failed``, ``dependency``."""
     score: float | None
     gate: bool
     model: str | None
@@ -505,6 +721,58 @@ class TaskFinished(Decision):
     cost: Usd
     """Settled + kept on this task so far."""
     blocked_by: str | None = None
+    removed: tuple[Candidate, ...] = ()
+    """With ``no_model``: every model, with the code of what removed it."""
+
+
+@frozen
+class VerificationStarted(Decision):
+    """Every task has ended, and the user's command judges the result as a whole. Opens the effect *verify*."""
+
+    timeout: int
+    """Microseconds after which the engine ends it."""
+
+
+@frozen
+class ResultVerified(Outcome):
+    """What the user's command said of the result as a whole. Only ``passed`` is a pass."""
+
+    verification: int
+    """Version of the VerificationStarted."""
+    verdict: Verdict
+    """``passed``, ``failed`` or ``unknown``."""
+    command: str | None
+    """Digest of the command; None where it is not known any more."""
+    code: int | None
+    """Its exit status; a signal as a negative number, None where it did not come to its end."""
+    problem: str | None
+    """Why nothing is known: ``no_folder``, ``no_sandbox``, ``no_command``, ``too_large``, ``unreadable``, ``time``,
+    ``disk``, ``stopped``, ``raised``."""
+    details: str | None
+    """Digest of what it wrote, cut."""
+    latency: int
+    sandbox: str | None = None
+    """The way in which it was contained: ``bwrap``, ``landlock``, ``none``; None where nothing was run."""
+
+
+# ── channels ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@frozen
+class ChannelPut(Outcome):
+    """A message was put into a channel of the run."""
+
+    channel: str
+    message: str
+    """Digest of the message as JSON. It is numbered within its channel, from 1."""
+
+
+@frozen
+class ChannelTaken(Outcome):
+    """A message was taken out of a channel."""
+
+    channel: str
+    number: int
 
 
 @frozen
@@ -513,9 +781,11 @@ class RunFinished(Decision):
 
     status: ProjectStatus
     reason: str | None
-    """``no_plan``, ``no_model``, ``no_output``, ``budget``, ``time``."""
+    """``no_plan``, ``no_model``, ``no_output``, ``budget``, ``policy``, ``time``, ``verification``."""
     settled: Usd
     kept: Usd
+    removed: tuple[Candidate, ...] = ()
+    """With ``no_model``: every model, with the code of what removed it."""
 
 
 # ── accounts ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -574,6 +844,17 @@ class Settled(AccountEvent):
 
 
 @frozen
+class Reconciled(AccountEvent):
+    """Kept money became spend: somebody found out what was billed."""
+
+    run: str
+    call: int
+    kept: Usd
+    amount: Usd
+    totals: Totals
+
+
+@frozen
 class Released(AccountEvent):
     """A hold was given back: nothing was billed."""
 
@@ -601,8 +882,15 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "run.interrupted": RunInterrupted,
     "budget.raised": BudgetRaised,
     "time.raised": TimeRaised,
+    "run.forked": RunForked,
+    "content.deleted": ContentDeleted,
+    "question.asked": QuestionAsked,
+    "question.answered": QuestionAnswered,
+    "spec.enhanced": SpecEnhanced,
+    "architecture.decided": ArchitectureDecided,
     "plan.made": PlanMade,
     "plan.refused": PlanRefused,
+    "forecast.made": ForecastMade,
     "task.started": TaskStarted,
     "model.selected": ModelSelected,
     "call.prepared": CallPrepared,
@@ -612,6 +900,7 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "call.failed": CallFailed,
     "spend.refused": SpendRefused,
     "spend.exceeded": SpendExceeded,
+    "spend.reconciled": SpendReconciled,
     "breaker.opened": BreakerOpened,
     "breaker.closed": BreakerClosed,
     "backend.failed": BackendFailed,
@@ -623,6 +912,10 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "output.chosen": OutputChosen,
     "file.written": FileWritten,
     "task.finished": TaskFinished,
+    "verification.started": VerificationStarted,
+    "result.verified": ResultVerified,
+    "channel.put": ChannelPut,
+    "channel.taken": ChannelTaken,
     "run.finished": RunFinished,
     "account.opened": AccountOpened,
     "account.cap_set": CapSet,
@@ -630,5 +923,6 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "account.settled": Settled,
     "account.released": Released,
     "account.kept": Kept,
+    "account.reconciled": Reconciled,
 }
 """The stored name of every event class. A name is never reused and never changes."""

@@ -11,21 +11,19 @@ from typing import Final
 from attrs import Factory, define, frozen
 
 from orchestrator import events as e
-from orchestrator.decide import BackendError, Rank, decide
+from orchestrator.decide.compliance import OF_POLICY, binding
 from orchestrator.decide.outcome import output_of
 from orchestrator.decide.routing import slots_of, telemetry_of
 from orchestrator.errors import ErrorKind
-from orchestrator.models import Role, TaskType
+from orchestrator.models import Finish, Role, TaskType
 from orchestrator.money import Price, Usage, Usd
 from orchestrator.policy import Policy
-from orchestrator.replay import RankOf, UnavailableBackendError
 from orchestrator.spi import ModelTelemetry
 from orchestrator.state.calls import CallKey
 from orchestrator.state.fold import evolve
 from orchestrator.state.run import RunState
 
 _ROW: Final = "row"
-_POLICY: Final = "policy:"
 
 
 @frozen
@@ -43,9 +41,11 @@ class Considered:
     lost: str | None
     """The code of what removed it; None for the model that was chosen."""
     reason: str = ""
-    """What the backend says of it, such as ``dominated``; computed again where the very same backend is installed."""
+    """What the backend said of it, such as ``dominated``."""
     policy: Policy | None = None
     """The policy that removed it."""
+    violates: tuple[Policy, ...] = ()
+    """The SOFT and MONITOR policies it violated."""
     until: int | None = None
     """When its open breaker lets a probe through, in microseconds UTC."""
     trouble: tuple[str, ...] = ()
@@ -69,6 +69,10 @@ class AttemptSeen:
     error: ErrorKind | None = None
     latency: int | None = None
     """Microseconds."""
+    cut_off: bool = False
+    """Whether the answer ended at its limit."""
+    violates: tuple[str, ...] = ()
+    """The SOFT and MONITOR policies whose cap on the task's cost, or whose rate, it went beyond."""
 
 
 @define
@@ -92,6 +96,8 @@ class Choice:
     """What ordered the candidates; None: the table's order and the price."""
     considered: tuple[Considered, ...]
     attempts: list[AttemptSeen] = Factory(list)
+    reused: e.Reused | None = None
+    """The answer of an earlier run that spared the call."""
 
 
 @frozen
@@ -107,9 +113,20 @@ class Refusal:
     need: Usd
     free: Usd
     limit: str
-    """``run``, or the account."""
+    """``run``, the account, or ``policy:NAME``, a cap on the task's cost."""
     final: bool
     """Whether the call was given up."""
+
+
+@frozen
+class Unasked:
+    """Nobody was left to ask."""
+
+    version: int
+    at: int
+    node: str
+    role: Role
+    considered: tuple[Considered, ...]
 
 
 @frozen
@@ -122,18 +139,25 @@ class Fallen:
     problem: str
 
 
-Explained = Choice | Refusal | Fallen
+@frozen
+class Judged:
+    """The result as a whole was verified."""
+
+    version: int
+    at: int
+    event: e.ResultVerified
+    node: str = e.VERIFY
 
 
-def explain(history: Iterable[tuple[int, e.Event]], rank_of: RankOf | None = None) -> list[Explained]:
-    """Every choice, refusal and failure of the backend in a run's history (pairs of at and event), in order.
+Explained = Choice | Refusal | Unasked | Fallen | Judged
 
-    ``rank_of`` gives the backends whose reasons are computed again, as for ``replay.verify``.
-    """
-    reader = _Reader(rank_of)
+
+def explain(history: Iterable[tuple[int, e.Event]]) -> list[Explained]:
+    """Every choice, refusal and failure of the backend in a run's history (pairs of at and event), in order."""
+    explainer = Explainer()
     for at, event in history:
-        reader.take(at, event)
-    return reader.told
+        explainer.take(at, event)
+    return explainer.told
 
 
 def about(told: Iterable[Explained], node: str | None) -> list[Explained]:
@@ -141,12 +165,17 @@ def about(told: Iterable[Explained], node: str | None) -> list[Explained]:
     return [each for each in told if node is None or isinstance(each, Fallen) or each.node == node]
 
 
-class _Reader:
-    def __init__(self, rank_of: RankOf | None) -> None:
+class Explainer:
+    """Reads a history once: folds it, and tells what there is to explain.
+
+    Attributes:
+        state: what the events taken so far fold to.
+        told: what they explain, in order.
+    """
+
+    def __init__(self) -> None:
         self.state = RunState()
         self.told: list[Explained] = []
-        self._rank_of = rank_of
-        self._rank: Rank | None = None
         self._choices: dict[int, Choice] = {}
         self._attempts: dict[int, AttemptSeen] = {}
 
@@ -162,20 +191,32 @@ class _Reader:
             case e.SessionOpened(ended=ended) | e.SessionLost(ended=ended):
                 for lost in ended:
                     self._end(lost.call, Usd.ZERO, lost.amount)
-                if isinstance(event, e.SessionOpened) and self._rank_of is not None:
-                    self._rank = self._rank_of(event)
+            case e.CallPrepared(selected=selected, reused=reused) if reused is not None:
+                self._choices[selected].reused = reused
             case e.CallStarted():
-                seen = AttemptSeen(version, event.attempt, event.max_tokens, event.body_bytes, event.hold)
+                sizes = (event.max_tokens, event.body_bytes, event.hold)
+                seen = AttemptSeen(version, event.attempt, *sizes, violates=event.violates)
                 self._attempts[version] = seen
                 self._choices[event.selected].attempts.append(seen)
             case e.CallSucceeded() | e.CallFailed():
                 self._ended(event)
+            case e.SpendReconciled(call=call, settled=settled):
+                seen = self._attempts[call]
+                seen.cost, seen.end = settled, "settled" if settled else "released"
             case e.SpendRefused():
                 key = (event.node, event.role, event.turn, event.sample)
                 self.told.append(Refusal(version, at, *key, event.need, event.free, event.limit, final=True))
             case e.AccountRefused(call=call):
                 key = (call.node, call.role, call.turn, call.sample)
                 self.told.append(Refusal(version, at, *key, event.need, event.free, event.account, final=False))
+            case e.TaskFinished(task=node, removed=removed) if removed:
+                self.told.append(self._unasked(at, node, Role.GENERATOR, removed))
+            case e.StepSkipped(task=node, role=role, removed=removed) if removed:
+                self.told.append(self._unasked(at, node, role, removed))
+            case e.RunFinished(removed=removed) if removed:
+                self.told.append(self._unasked(at, e.PLAN, Role.DECOMPOSER, removed))
+            case e.ResultVerified():
+                self.told.append(Judged(version, at, event))
             case e.BackendFailed():
                 self.told.append(Fallen(version, at, event.backend, event.problem))
 
@@ -185,6 +226,7 @@ class _Reader:
         seen.latency = event.latency
         if isinstance(event, e.CallSucceeded):
             seen.usage = event.usage
+            seen.cut_off = event.finish is Finish.LENGTH
             seen.end = "kept" if event.kept else "settled"  # a free call that answered is settled at nothing
         else:
             seen.error = event.kind
@@ -204,7 +246,6 @@ class _Reader:
         listed = {candidate.model: candidate for candidate in event.candidates}
         known = call.candidates.values() if call is not None else ()
         rest = (candidate for candidate in known if candidate.model not in listed)
-        reasons = self._reasons(at) if event.backend != _ROW else {}
         backend = next((used for used in state.session.plugins if used.kind == "backend"), None)
         return Choice(
             version=state.version + 1,
@@ -221,44 +262,31 @@ class _Reader:
             author=self._author(event),
             backend=backend if event.backend != _ROW else None,
             considered=tuple(
-                self._considered(candidate, measured, reasons.get(candidate.model, ""))
-                for candidate in chain(listed.values(), rest)
+                self._considered(candidate, measured, event.node) for candidate in chain(listed.values(), rest)
             ),
         )
 
+    def _unasked(self, at: int, node: str, role: Role, removed: Iterable[e.Candidate]) -> Unasked:
+        kind = self.state.type_of(node)
+        considered = tuple(self._considered(candidate, kind, node) for candidate in removed)
+        return Unasked(self.state.version, at, node, role, considered)
+
     def _author(self, event: e.ModelSelected) -> str | None:
-        if event.node == e.PLAN or event.role is Role.GENERATOR:
+        if event.node not in self.state.tasks or event.role is Role.GENERATOR:
             return None
         task = self.state.tasks[event.node]
         if event.role is Role.EVALUATOR:
             output = output_of(task, event.turn)
             return None if output is None else output.model
         draft = task.call(Role.GENERATOR, event.turn)
-        return None if draft is None or not draft.answers else draft.answers[-1].model
+        return None if draft is None or draft.answer is None else draft.answer.model
 
-    def _reasons(self, at: int) -> dict[str, str]:
-        """What the session's backend says of each candidate it ranks now; nothing where it is not here."""
-        rank, reasons = self._rank, dict[str, str]()
-        if rank is None:
-            return reasons
-
-        def listening(*shown: object) -> object:
-            ranking = rank(*shown)  # type: ignore[arg-type]
-            reasons.clear()  # the last ranking before the decision is the choice's
-            reasons.update((ranked.model, ranked.reason) for ranked in ranking)
-            return ranking
-
-        try:
-            decide(self.state, at, listening)  # type: ignore[arg-type]
-        except (UnavailableBackendError, BackendError):
-            return {}
-        return reasons
-
-    def _considered(self, candidate: e.Candidate, kind: TaskType | None, reason: str) -> Considered:
+    def _considered(self, candidate: e.Candidate, kind: TaskType | None, node: str) -> Considered:
         state = self.state
         model, record = state.models.get(candidate.model), state.records.get(candidate.model)
         lost = candidate.lost
-        name = lost.removeprefix(_POLICY) if lost is not None and lost.startswith(_POLICY) else None
+        name = lost.removeprefix(OF_POLICY) if lost is not None and lost.startswith(OF_POLICY) else None
+        policies = {policy.name: policy for policy in reversed(binding(state.settings, node))}
         trouble: tuple[str, ...] = ()
         if record is not None and lost == "off":
             trouble = (*sorted(kind.value for kind in record.kinds), *(["exceeded"] if record.exceeded else []))
@@ -270,8 +298,9 @@ class _Reader:
             telemetry=ModelTelemetry() if kind is None else telemetry_of(record, kind),
             score=candidate.score,
             lost=lost,
-            reason=reason,
-            policy=next((policy for policy in state.settings.policies if policy.name == name), None),
+            reason=candidate.reason or "",
+            policy=policies.get(name) if name is not None else None,
+            violates=tuple([policies[each] for each in candidate.violates if each in policies]),
             until=record.until if record is not None and lost == "breaker" else None,
             trouble=trouble,
         )

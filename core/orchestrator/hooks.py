@@ -130,7 +130,7 @@ class Hooked:
         match event:
             case e.CheckStarted():
                 self._checks[version] = event
-            case e.CallStarted():
+            case e.CallStarted() | e.ModelSelected():  # an answer is named after its call, a reused one after its choice
                 self._models[version] = event.model
             case e.OutputChosen():
                 self._outputs[event.task] = event.answer

@@ -31,6 +31,8 @@ class Role(StrEnum):
     CRITIC = "critic"
     REVISER = "reviser"
     EVALUATOR = "evaluator"
+    ENHANCER = "enhancer"
+    ADVISOR = "advisor"
 
 
 class Phase(StrEnum):
@@ -75,6 +77,14 @@ class Verdict(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     UNKNOWN = "unknown"
+
+
+class RiskLevel(StrEnum):
+    """How near a forecast comes to the budget: below 50 %, below 80 %, or beyond."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
 
 
 class Finish(StrEnum):
@@ -191,6 +201,15 @@ _SLOT_VENDORS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
+INPUT_ROW: Final = ("moonshot-v1", "claude-opus", "gpt-4o")
+"""Whom the enhancer and the advisor ask after the first, who is chosen by the length of the description."""
+
+INPUT_FIRST: Final = ("deepseek-chat", "deepseek-reasoner")
+"""The first of the enhancer and the advisor: for a short description, and for one of more than ``SHORT_WORDS``."""
+
+SHORT_WORDS: Final = 50
+
+
 @define
 class ModelProfile:
     """What a forecast assumes of a model: prices per million tokens, and telemetry that begins with priors."""
@@ -239,7 +258,7 @@ MAX_TOKENS: Final[Mapping[TaskType, int]] = MappingProxyType(
 """The output limit, in tokens, of a draft or revision of each type."""
 
 ROLE_MAX_TOKENS: Final[Mapping[Role, int]] = MappingProxyType(
-    {Role.DECOMPOSER: 8192, Role.CRITIC: 2048, Role.EVALUATOR: 1024}
+    {Role.DECOMPOSER: 8192, Role.CRITIC: 2048, Role.EVALUATOR: 1024, Role.ENHANCER: 4096, Role.ADVISOR: 4096}
 )
 """The output limit, in tokens, of the roles whose answer does not depend on the task's type."""
 
@@ -282,6 +301,8 @@ PHASE_OF: Final[Mapping[Role, Phase]] = MappingProxyType(
         Role.REVISER: Phase.GENERATION,
         Role.CRITIC: Phase.CROSS_REVIEW,
         Role.EVALUATOR: Phase.EVALUATION,
+        Role.ENHANCER: Phase.DECOMPOSITION,
+        Role.ADVISOR: Phase.DECOMPOSITION,
     }
 )
 """The phase a role's spend counts in."""
@@ -348,6 +369,89 @@ class PlannedTask:
     """Digest of the tests that the ``pytest`` validator runs against the output."""
     path: str | None = None
     """Digest of the file's name that the user wants; a folder's where it ends in ``/``."""
+
+
+class SuggestionKind(StrEnum):
+    """What a suggestion of the enhancer is about."""
+
+    COMPLETENESS = "completeness"
+    CRITERIA = "criteria"
+    RISK = "risk"
+
+
+@frozen
+class Suggestion:
+    """One improvement of the project's description or criteria. Its texts are blobs: here stand their digests."""
+
+    kind: SuggestionKind
+    title: str
+    """Digest of the title, eight words at most."""
+    description: str | None = None
+    """Digest of the sentence to add to the description."""
+    criteria: str | None = None
+    """Digest of the condition to add to the criteria."""
+
+
+class StructuralPattern(StrEnum):
+    """How the code of an application is divided."""
+
+    LAYERED = "layered"
+    HEXAGONAL = "hexagonal"
+    CQRS = "CQRS"
+    EVENT_DRIVEN = "event-driven"
+    MVC = "MVC"
+    SCRIPT = "script"
+
+
+class Topology(StrEnum):
+    """Into what an application is deployed."""
+
+    MONOLITH = "monolith"
+    MICROSERVICES = "microservices"
+    SERVERLESS = "serverless"
+    BFF = "BFF"
+    LIBRARY = "library"
+
+
+class ApiParadigm(StrEnum):
+    """How others talk to an application."""
+
+    REST = "REST"
+    GRAPHQL = "GraphQL"
+    GRPC = "gRPC"
+    CLI = "CLI"
+    NONE = "none"
+
+
+class DataParadigm(StrEnum):
+    """How an application keeps what it knows."""
+
+    RELATIONAL = "relational"
+    DOCUMENT = "document"
+    TIME_SERIES = "time-series"
+    KEY_VALUE = "key-value"
+    NONE = "none"
+
+
+APP_TYPES: Final = ("fastapi", "flask", "django", "cli", "library", "html", "react", "nextjs", "generic")
+"""The kinds of application the advisor tells apart; the last is any other."""
+
+
+@frozen
+class ArchitectureProfile:
+    """What an application is to be built like. The defaults stand where nobody could say."""
+
+    app_type: str = "generic"
+    """One of ``APP_TYPES``."""
+    structural_pattern: StructuralPattern = StructuralPattern.LAYERED
+    topology: Topology = Topology.MONOLITH
+    api: ApiParadigm = ApiParadigm.NONE
+    data: DataParadigm = DataParadigm.NONE
+    storage: str = ""
+    """What keeps the data, such as ``PostgreSQL``; empty: nothing. In events the digest, as in the next three."""
+    caching: str = ""
+    queuing: str = ""
+    rationale: str = ""
 
 
 @define

@@ -1,18 +1,19 @@
 """The front door for Python: ``Orchestrator(budget=…).run_project(…)``."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
+from orchestrator.channels import ChannelHub
 from orchestrator.engine.environment import data_folder
 from orchestrator.engine.results import project_state
 from orchestrator.engine.runs import Watchers, Workspace
-from orchestrator.errors import SpecError
-from orchestrator.models import Budget, ProjectState
+from orchestrator.errors import SpecError, UsageError
+from orchestrator.models import Budget, Model, ModelProfile, ProjectState
 from orchestrator.optimization import PluginBackend
 from orchestrator.policy import JobSpec
 from orchestrator.policy_dsl import with_policies
@@ -20,11 +21,14 @@ from orchestrator.spec import Spec, spec_from
 from orchestrator.spi import Backend
 
 if TYPE_CHECKING:
+    from orchestrator.channels import TaskChannel
     from orchestrator.cost import BudgetHierarchy, CostPredictor
     from orchestrator.engine.loop import Loop
     from orchestrator.engine.session import Session
     from orchestrator.events import Event
     from orchestrator.hooks import EventType, Hook, Hooked, HookRegistry
+    from orchestrator.log import EventLog
+    from orchestrator.metrics import MetricsExporter
 
 _LONGEST_NAME = 200  # of any name in a spec
 
@@ -42,9 +46,21 @@ class StateManager:
 
 @frozen
 class DiskCache:
-    """Accepted where the specification has it. Answers are not reused between runs yet, whatever it says."""
+    """Has answers of earlier runs reused, those of simulated runs too; the answers are in the data folder it names."""
 
     path: Path | None = field(default=None, converter=_path)
+
+
+def _named(cache: DiskCache | None, manager: StateManager | None) -> StateManager:
+    """The data folder that either names.
+
+    Raises:
+        SpecError: they name different ones: events and answers are kept together.
+    """
+    manager, path = manager or StateManager(), None if cache is None else cache.path
+    if path is not None and manager.path not in (None, path):
+        raise SpecError([f"DiskCache({str(path)!r}) and StateManager({str(manager.path)!r}): name one data folder"])
+    return manager if path is None else StateManager(path)
 
 
 class Orchestrator:
@@ -52,8 +68,8 @@ class Orchestrator:
 
     Args:
         budget: the ceiling of each run in dollars and seconds; what the latest run used is filled in.
-        cache: see ``DiskCache``.
-        state_manager: names the data folder.
+        cache: a ``DiskCache`` switches reusing answers on, False off; None: on with real providers only.
+        state_manager: names the data folder; None: the one of ``cache``.
         max_concurrency: calls in flight at once.
         output_dir: where the results are written; None: nowhere, they are in the returned state.
         budget_hierarchy: caps over all runs of the data folder; None: those that stand there already.
@@ -64,7 +80,7 @@ class Orchestrator:
     def __init__(
         self,
         budget: Budget | None = None,
-        cache: DiskCache | None = None,
+        cache: DiskCache | bool | None = None,
         state_manager: StateManager | None = None,
         max_concurrency: int = 3,
         *,
@@ -74,8 +90,9 @@ class Orchestrator:
         **fields: Any,
     ) -> None:
         self.budget = Budget() if budget is None else budget
-        self.cache = DiskCache() if cache is None else cache
-        self.state_manager = StateManager() if state_manager is None else state_manager
+        self.cache = DiskCache() if cache is True else cache or None
+        self._reuses = None if cache is None else cache is not False
+        self.state_manager = _named(self.cache, state_manager)
         self.max_concurrency = max_concurrency
         self._output = _path(output_dir)
         self._fields: Mapping[str, Any] = fields
@@ -83,6 +100,21 @@ class Orchestrator:
         self.cost_predictor = cost_predictor
         self._backend: Backend | None = None
         self._hooks: HookRegistry | None = None
+        self._exporter: MetricsExporter | None = None
+        self._played: dict[str, None] = {}
+        self._channels = ChannelHub()
+
+    def get_channel(self, name: str) -> "TaskChannel":
+        """The channel of this name in the current run, by which hooks and other parts of a program pass messages on.
+
+        Every message and every taking is in the run's log. Before a run, messages wait for it; once it has finished,
+        ``put`` and ``get`` raise ChannelClosedError, and ``peek_all`` shows what was left. While several runs of one
+        orchestrator go on, channels are those of the run that began first.
+
+        Raises:
+            ValueError: it is no name.
+        """
+        return self._channels.channel(name)
 
     def add_hook(self, event_type: "EventType", callback: "Hook") -> None:
         """Have a function called whenever something happens in a run of this orchestrator; see ``orchestrator.hooks``.
@@ -114,6 +146,54 @@ class Orchestrator:
             raise SpecError([f"set_optimization_backend: a {type(backend).__name__} has no method `rank`"])
         self._backend = backend
 
+    def set_metrics_exporter(self, exporter: "MetricsExporter") -> None:
+        """Say where ``export_metrics`` exports to. (Exporters that work while a run goes on: the key ``exporters``.)
+
+        Raises:
+            SpecError: it is no object with a method ``export``.
+        """
+        if isinstance(exporter, type):
+            raise SpecError([f"set_metrics_exporter: pass an object, {exporter.__name__}(…), not the class"])
+        if not callable(getattr(exporter, "export", None)):
+            raise SpecError([f"set_metrics_exporter: a {type(exporter).__name__} has no method `export`"])
+        self._exporter = exporter
+
+    def export_metrics(self) -> None:
+        """Export what was measured in the runs this orchestrator has taken part in, as the log has them now.
+
+        Raises:
+            UsageError: no exporter was set.
+            Exception: whatever the exporter raises.
+        """
+        from orchestrator.metrics import Metrics, measure
+
+        if self._exporter is None:
+            raise UsageError("export_metrics: no exporter is set; call set_metrics_exporter(ConsoleExporter()) first")
+        with self._reading() as log:
+            self._exporter.export(Metrics(0) if log is None else measure(log, self._played))
+
+    def profiles(self) -> dict[Model, ModelProfile]:
+        """What was measured of each model in the runs this orchestrator has taken part in, with its latest price."""
+        from orchestrator.metrics import profiles
+
+        with self._reading() as log:
+            return {} if log is None else profiles(log, self._played)
+
+    @contextmanager
+    def _reading(self) -> "Iterator[EventLog | None]":
+        """The log of the data folder; None where this orchestrator has played nothing."""
+        from orchestrator.log import DATABASE, EventLog
+
+        folder = data_folder(self.state_manager.path, os.environ)
+        if not self._played or not (folder / DATABASE).exists():
+            yield None
+            return
+        log = EventLog.open_to_read(folder)
+        try:
+            yield log
+        finally:
+            log.close()
+
     async def run_project(self, project_description: str, success_criteria: str, project_id: str = "") -> ProjectState:
         """Run a project to its end, or go on with the one of this id.
 
@@ -126,8 +206,10 @@ class Orchestrator:
         given = {"project_id": project_id} if project_id else {}
         return await self._run(self._spec(project_description, success_criteria, self.budget, given), self.budget)
 
-    async def run_job(self, job: JobSpec) -> ProjectState:
+    async def run_job(self, job: JobSpec, *, reuse: bool | None = None) -> ProjectState:
         """Run a job within its own budget and those of its team, its job id and the organisation.
+
+        ``reuse`` says whether answers of earlier runs are reused; None: as the orchestrator was made.
 
         Raises:
             ValueError: the job's budget exceeds what an account has left; nothing is recorded of the run then.
@@ -138,6 +220,8 @@ class Orchestrator:
         given: dict[str, Any] = {name: value for name, value in named.items() if value}
         if job.quality_targets:
             given["quality_targets"] = {**self._fields.get("quality_targets", {}), **job.quality_targets}
+        if reuse is not None:
+            given["cache"] = reuse
         if job.policies.policies:
             given["policies"] = (*self._fields.get("policies", ()), *job.policies.policies)
         return await self._run(self._spec(job.project_description, job.success_criteria, budget, given), budget)
@@ -147,13 +231,24 @@ class Orchestrator:
         caps = None if hierarchy is None else hierarchy.caps_for(spec.team or "", spec.job_id or "")
         workspace = Workspace.open(data_folder(self.state_manager.path, os.environ))
         watch = _Watch(workspace, self._hooks, self.cost_predictor)
-        watchers = Watchers(observers=[watch.observe], on_session=watch.begin)
+
+        channels = self._channels if self._channels.expect() else ChannelHub()
+
+        def begin(session: "Session", loop: "Loop") -> None:
+            self._played[session.stream.run] = None
+            channels.begin(session, loop)
+            watch.begin(session, loop)
+
+        watchers = Watchers(observers=[channels.observe, watch.observe], on_session=begin)
         try:
             workspace.backend = None if isinstance(self._backend, PluginBackend) else self._backend
             bound = with_policies(spec, loader_for=workspace.catalogue.loader_for_suffix)
             outcome = await workspace.start(bound, output=self._output, watchers=watchers, caps=caps)
+            self._played[outcome.run] = None
+            channels.end(outcome.state, outcome.texts.get)
             return project_state(outcome.state, outcome.run, outcome.head, outcome.texts.get, budget)
         finally:
+            channels.end()
             await watch.end()
             workspace.close()
 
@@ -162,6 +257,7 @@ class Orchestrator:
             "budget_usd": budget.max_usd,
             "time_seconds": budget.max_time_seconds,
             "concurrency": self.max_concurrency,
+            **({} if self._reuses is None else {"cache": self._reuses}),
         }
         spec = spec_from(project, criteria, **{**self._fields, **fields, **given})
         return spec if self._backend is None else with_backend(spec, self._backend)

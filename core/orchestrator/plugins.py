@@ -4,8 +4,10 @@ A plugin that cannot be imported, or that misbehaves while it builds its object,
 and takes nothing else down. What the listing knows comes from the metadata of the installed distributions alone.
 """
 
+import logging
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from types import MappingProxyType, ModuleType
@@ -37,6 +39,8 @@ GROUPS: Final[Mapping[str, str]] = MappingProxyType(
         "validator": "orchestrator.validators",
         "backend": "orchestrator.backends",
         "policy_loader": "orchestrator.policy_loaders",
+        "exporter": "orchestrator.exporters",
+        "scaffold": "orchestrator.scaffolds",
     }
 )
 """Every kind of plugin, and the entry-point group it is found in."""
@@ -45,6 +49,7 @@ _DISABLE: Final = "ORCHESTRATE_DISABLE_PLUGINS"
 _NO_AUTOLOAD: Final = "ORCHESTRATE_NO_AUTOLOAD"
 _RAISE: Final = "ORCHESTRATE_RAISE"
 _LONGEST_CAUSE: Final = 500
+_LOGGER: Final = logging.getLogger("orchestrator.plugins")
 
 _Made = TypeVar("_Made")
 
@@ -75,6 +80,14 @@ class PluginEntry:
     status: PluginStatus
     reason: str = ""
     """Why it is in conflict, blocked or broken; one line."""
+    interface: str = ""
+    """The range of interface versions that its module declares; empty: none."""
+    compatible: bool = True
+    """Whether that range includes the program's."""
+    hooks: tuple[str, ...] = ()
+    """The hooks its module implements, once it is loaded."""
+    notes: tuple[str, ...] = ()
+    """What its author should change before it breaks, such as a deprecated hook."""
 
 
 @define(eq=False)
@@ -88,6 +101,11 @@ class _Plugin:
     rivals: tuple[str, ...] = ()
     problem: str = ""
     module: ModuleType | None = None
+    hooks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    declared: object = None
+    """The range of interface versions in its source; read once."""
+    looked: bool = False
 
     @property
     def address(self) -> str:
@@ -98,8 +116,20 @@ class _Plugin:
         where = f"{self.distribution} {self.version}".strip()
         return f"{self.kind} {self.name!r} of {where} (module {self.point.value})"
 
+    def check_interface(self) -> None:
+        """Refuse what is made for another version of the interface, before any of its code runs."""
+        if not self.looked:
+            self.declared, self.looked = contract.declared_interface(_source_of(self.point)), True
+        contract.check_interface(self.declared)
+
     def entry(self) -> PluginEntry:
         status, reason = PluginStatus.AVAILABLE, ""
+        compatible = True
+        try:
+            self.check_interface()
+        except ContractError as error:
+            compatible = False
+            status, reason = PluginStatus.BROKEN, str(error)
         if self.blocked:
             status, reason = PluginStatus.BLOCKED, self.blocked
         elif self.problem:
@@ -110,7 +140,17 @@ class _Plugin:
         elif self.module is not None:
             status = PluginStatus.LOADED
         return PluginEntry(
-            self.kind, self.name, self.distribution, self.version, self.point.value, status=status, reason=reason
+            self.kind,
+            self.name,
+            self.distribution,
+            self.version,
+            self.point.value,
+            status=status,
+            reason=reason,
+            interface="" if self.declared is None else str(self.declared),
+            compatible=compatible,
+            hooks=self.hooks,
+            notes=self.notes,
         )
 
 
@@ -122,12 +162,15 @@ class Catalogue:
         environ: the environment that switches plugins off (``ORCHESTRATE_DISABLE_PLUGINS``, a comma-separated list
             of names or ``distribution:name``; ``ORCHESTRATE_NO_AUTOLOAD=1`` leaves only the built-in ones) and lets
             errors of plugins through unchanged (``ORCHESTRATE_RAISE=1``).
+        specifications: what has the hook specifications; another one is for tests.
     """
 
-    def __init__(self, points: "Iterable[EntryPoint]", environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, points: "Iterable[EntryPoint]", environ: Mapping[str, str], specifications: object = spi
+    ) -> None:
         self._raise = environ.get(_RAISE, "") not in ("", "0")
         self._manager = pluggy.PluginManager("orchestrator")
-        self._manager.add_hookspecs(spi)
+        self._manager.add_hookspecs(specifications)
         found = {(plugin.kind, plugin.name, plugin.distribution): plugin for plugin in _described(reversed([*points]))}
         kinds = tuple(GROUPS)
         self._plugins = sorted(
@@ -192,6 +235,29 @@ class Catalogue:
                     continue  # its entry says so
         return self.entries()
 
+    def shadows(self, entry: PluginEntry) -> tuple[PluginEntry, ...]:
+        """The other plugins of the same kind and name: each hides the other until one is named with its distribution."""
+        return tuple(
+            plugin.entry()
+            for plugin in self._plugins
+            if (plugin.kind, plugin.name) == (entry.kind, entry.name) and plugin.distribution != entry.distribution
+        )
+
+    def require_sound(self) -> None:
+        """Import every plugin that is not switched off, and refuse to go on where one could not be used as it stands.
+
+        Raises:
+            PluginLoadError: one is broken, or made for another version of the interface.
+            PluginConflictError: two distributions offer one name.
+        """
+        for entry in self.probe_all():
+            what = f"the {entry.kind} {entry.name!r} of {entry.distribution} {entry.version}".rstrip()
+            way_on = f"leave it out with --disable {entry.distribution}:{entry.name}"
+            if entry.status is PluginStatus.BROKEN:
+                raise PluginLoadError(entry.kind, entry.name, f"strict plugins: {what}: {entry.reason}; {way_on}")
+            if entry.status is PluginStatus.CONFLICT:
+                raise PluginConflictError(entry.kind, entry.name, f"strict plugins: {what} is {entry.reason}; {way_on}")
+
     # ── loading ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def load(self, kind: str, name: str) -> PluginEntry:
@@ -205,6 +271,14 @@ class Catalogue:
         plugin = self._find(kind, name)
         self._load(plugin)
         return plugin.entry()
+
+    def module(self, kind: str, name: str) -> ModuleType:
+        """The module of a plugin, imported and registered.
+
+        Raises:
+            PluginError: as ``load``.
+        """
+        return self._load(self._find(kind, name))
 
     def provider(self, name: str, config: spi.ProviderConfig) -> spi.Provider | None:
         """Build a provider, or None where the environment has no key for it.
@@ -239,6 +313,23 @@ class Catalogue:
             PluginError: as ``load``; also where its hook raises, or returns no loader.
         """
         return self._make("policy_loader", name, contract.policy_loader)
+
+    def exporter(self, name: str, config: spi.ExporterConfig) -> spi.Exporter:
+        """Build an exporter.
+
+        Raises:
+            PluginError: as ``load``; also where its hook raises anything but ``SpecError``, or returns no exporter.
+            SpecError: its options make no sense.
+        """
+        return self._make("exporter", name, contract.exporter, config=config)
+
+    def scaffold(self, name: str) -> spi.Scaffold:
+        """Build a scaffold.
+
+        Raises:
+            PluginError: as ``load``; also where its hook raises, or returns no scaffold.
+        """
+        return self._make("scaffold", name, contract.scaffold)
 
     def loader_for_suffix(self, suffix: str) -> spi.Loader:
         """Find the policy loader for a file name ending such as ``.yaml``, whatever its case.
@@ -309,22 +400,28 @@ class Catalogue:
     def _load(self, plugin: _Plugin) -> ModuleType:
         if plugin.module is None:
             try:
+                plugin.check_interface()
                 module = plugin.point.load()
                 if not isinstance(module, ModuleType):
                     raise ContractError("an entry point must name a module, not something in it")
                 if not self._manager.is_registered(module):  # one module may serve several kinds
                     self._register(plugin, module)
+                contract.check_interface(getattr(module, contract.INTERFACE_NAME, None))
                 self._check_kind(plugin, module)
+                self._note_hooks(plugin, module)
             except (Exception, SystemExit) as error:
                 self._broken(plugin, "cannot be loaded", error)
             plugin.module = module
             plugin.problem = ""
+            _LOGGER.debug("loaded the %s", plugin.label)
         return plugin.module
 
     def _register(self, plugin: _Plugin, module: ModuleType) -> None:
         qualified = f"{plugin.kind}:{plugin.address if plugin.rivals else plugin.name}"
         try:
-            self._manager.register(module, qualified)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", spi.DeprecatedHook)  # said below, in the program's own words
+                self._manager.register(module, qualified)
             self._check_hooks(module)
         except Exception:
             if self._manager.is_registered(module):  # before pluggy 1.7 a refused plugin stays half registered
@@ -345,16 +442,32 @@ class Catalogue:
                     raise ContractError(f"its {caller.name} is async; hooks are plain functions")
 
     def _check_kind(self, plugin: _Plugin, module: ModuleType) -> None:
-        hook = f"orchestrator_{plugin.kind}"
-        if all(caller.name != hook for caller in self._manager.get_hookcallers(module) or ()):
-            raise ContractError(f"it has no function {hook} marked with hookimpl")
+        if self._hook_of(plugin.kind, module) is None:
+            raise ContractError(f"it has no function orchestrator_{plugin.kind} marked with hookimpl")
+
+    def _hook_of(self, kind: str, module: ModuleType) -> str | None:
+        """The name of the hook through which a module serves a kind: the kind's own, else a deprecated one of it."""
+        wanted = f"orchestrator_{kind}"
+        callers = self._manager.get_hookcallers(module) or ()
+        if any(caller.name == wanted for caller in callers):
+            return wanted
+        return next((each.name for each in map(_deprecation, callers) if each and each.replacement == wanted), None)
+
+    def _note_hooks(self, plugin: _Plugin, module: ModuleType) -> None:
+        callers = self._manager.get_hookcallers(module) or ()
+        plugin.hooks = tuple(sorted(caller.name for caller in callers))
+        plugin.notes = tuple(str(each) for each in map(_deprecation, callers) if each)
+        for note in plugin.notes:
+            _LOGGER.warning("the %s: %s", plugin.label, note)
 
     def _make(self, kind: str, name: str, check: Callable[[object], _Made], **arguments: object) -> _Made:
         plugin = self._find(kind, name)
         module = self._load(plugin)
         strangers = [other for _, other in self._manager.list_name_plugin() if other is not module]
         try:
-            hook = self._manager.subset_hook_caller(f"orchestrator_{kind}", strangers)
+            served = self._hook_of(kind, module)
+            assert served is not None
+            hook = self._manager.subset_hook_caller(served, strangers)
             made = check(hook(**arguments))
         except SpecError:
             raise
@@ -366,10 +479,39 @@ class Catalogue:
     def _broken(self, plugin: _Plugin, what: str, error: BaseException) -> NoReturn:
         cause = _said(error)
         plugin.problem = f"{what}: {cause}"
+        _LOGGER.info("the %s %s: %s", plugin.label, what, cause)
         if self._raise and not isinstance(error, ContractError):
             raise error
         way_on = f"repair or uninstall {plugin.distribution}, or set {_DISABLE}={plugin.address}"
         raise PluginLoadError(plugin.kind, plugin.name, f"the {plugin.label} {what}: {cause}; {way_on}") from error
+
+
+def _deprecation(caller: "pluggy.HookCaller") -> spi.DeprecatedHook | None:
+    """What is to be said to whoever implements a hook."""
+    warning = caller.spec.warn_on_impl if caller.spec is not None else None
+    return warning if isinstance(warning, spi.DeprecatedHook) else None
+
+
+def _source_of(point: "EntryPoint") -> str:
+    """The source of the module that an entry point names, found without importing anything; empty: not found."""
+    from importlib.machinery import PathFinder, SourceFileLoader
+
+    path: list[str] | None = None
+    names = point.value.partition(":")[0].strip().split(".")
+    for depth in range(1, len(names) + 1):
+        try:
+            found = PathFinder.find_spec(".".join(names[:depth]), path)
+        except Exception:  # a stranger's folder or finder may do anything
+            return ""
+        if found is None:
+            return ""
+        path = None if found.submodule_search_locations is None else [*found.submodule_search_locations]
+    if found is None or not isinstance(found.loader, SourceFileLoader):
+        return ""
+    try:
+        return found.loader.get_source(found.name) or ""
+    except (ImportError, OSError, SyntaxError, ValueError):
+        return ""
 
 
 # ── what the metadata says ─────────────────────────────────────────────────────────────────────────────────────────

@@ -1,13 +1,15 @@
 """Policies: who may be asked, and what a job is. Plain values; ``decide`` applies them, ``policy_dsl`` reads files."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from enum import StrEnum
 
-from attrs import Factory, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from orchestrator.models import Budget, ModelProfile, TaskType
+from orchestrator.money import Usd
 
-__all__ = ["EnforcementMode", "JobSpec", "ModelProfile", "Policy", "PolicyHierarchy", "PolicySet"]
+__all__ = ["EnforcementMode", "JobSpec", "ModelProfile", "Policy", "PolicyHierarchy", "PolicySet", "RateLimit"]
 
 
 class EnforcementMode(StrEnum):
@@ -20,6 +22,11 @@ class EnforcementMode(StrEnum):
     MONITOR = "monitor"
     """It is recorded."""
 
+    @property
+    def strictness(self) -> int:
+        """0 for the mildest."""
+        return (EnforcementMode.MONITOR, EnforcementMode.SOFT, EnforcementMode.HARD).index(self)
+
 
 def _policies(value: Iterable["Policy"]) -> "tuple[Policy, ...]":
     return tuple(value)
@@ -27,6 +34,23 @@ def _policies(value: Iterable["Policy"]) -> "tuple[Policy, ...]":
 
 def _names(value: Sequence[str] | None) -> tuple[str, ...] | None:
     return None if value is None else tuple(value)
+
+
+def _amount(value: str | float | Decimal | Usd | None) -> Usd | None:
+    return None if value is None else Usd.parse(value)
+
+
+def _mode(value: str) -> EnforcementMode:
+    return EnforcementMode(value)
+
+
+@frozen
+class RateLimit:
+    """How often and how much may be asked; None leaves a field unlimited."""
+
+    calls_per_minute: int | None = None
+    cost_usd_per_hour: Usd | None = field(default=None, converter=_amount)
+    tokens_per_day: int | None = None
 
 
 @frozen
@@ -44,9 +68,13 @@ class Policy:
     blocked_models: tuple[str, ...] | None = field(default=None, converter=_names)
     allowed_regions: tuple[str, ...] | None = field(default=None, converter=_names)
     allow_training_on_output: bool | None = None
+    max_cost_per_task_usd: Usd | None = field(default=None, converter=_amount)
+    """What the calls of one task may cost together, at worst."""
     max_latency_ms: float | None = None
     """The p95 latency measured in the run, judged from ten calls on."""
-    enforcement_mode: EnforcementMode = EnforcementMode.HARD
+    rate_limit: RateLimit | None = None
+    """HARD: calls beyond it wait."""
+    enforcement_mode: EnforcementMode = field(default=EnforcementMode.HARD, converter=_mode)
 
 
 @frozen
@@ -87,6 +115,39 @@ class PolicyHierarchy:
             job=joined(self.job, other.job),
             node=joined(self.node, other.node),
         )
+
+
+def with_strictest_modes(
+    policies: Sequence[Policy], node_policies: Mapping[str, Sequence[Policy]]
+) -> tuple[tuple[Policy, ...], dict[str, tuple[Policy, ...]]]:
+    """The policies of a run and of its nodes, each in the strictest mode in which one of its name is in force.
+
+    A policy of a node that is stricter than the run's of the same name brings the run's along, for that node.
+    """
+    modes = _strictest(policies)
+    nodes: dict[str, tuple[Policy, ...]] = {}
+    for node, own in node_policies.items():
+        here = _strictest((*policies, *own))
+        raised = [policy for policy in policies if here[policy.name] is not modes[policy.name]]
+        nodes[node] = tuple([_in_mode(policy, here) for policy in (*raised, *own)])
+    return tuple([_in_mode(policy, modes) for policy in policies]), nodes
+
+
+def strictest_mode(policies: Iterable[Policy]) -> EnforcementMode:
+    """The strictest of their modes."""
+    return max((policy.enforcement_mode for policy in policies), key=lambda mode: mode.strictness)
+
+
+def _strictest(policies: Iterable[Policy]) -> dict[str, EnforcementMode]:
+    named: dict[str, list[Policy]] = {}
+    for policy in policies:
+        named.setdefault(policy.name, []).append(policy)
+    return {name: strictest_mode(found) for name, found in named.items()}
+
+
+def _in_mode(policy: Policy, modes: Mapping[str, EnforcementMode]) -> Policy:
+    mode = modes[policy.name]
+    return policy if policy.enforcement_mode is mode else evolve(policy, enforcement_mode=mode)
 
 
 def _set(value: "PolicySet | Iterable[Policy]") -> PolicySet:

@@ -1,13 +1,15 @@
 """Policies in files, and what contradicts itself in them.
 
-One file holds the policies of the organisation, of teams and of jobs::
+One file holds the policies of the organisation, of teams, of jobs and of nodes (a task by its id, or ``plan``)::
 
     global:                       # or: org
       - {name: gdpr, allow_training_on_output: false}
     team:
       eng: [{name: eu_only, allowed_regions: [eu, global]}]
     job:
-      job_001: [{name: fast, max_latency_ms: 5000}]
+      job_001: [{name: cost_cap, max_cost_per_task_usd: 0.50, max_latency_ms: 5000}]
+    node:
+      parse: [{name: cheap, allowed_models: [deepseek-chat], enforcement_mode: soft}]
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,10 +22,11 @@ from attrs import evolve, frozen
 from orchestrator.documents import Address, LineOf, read_text
 from orchestrator.errors import OrchestrateError, SpecError
 from orchestrator.models import SLOT_ALIASES
-from orchestrator.policy import Policy, PolicyHierarchy, PolicySet
+from orchestrator.money import Usd
+from orchestrator.policy import Policy, PolicyHierarchy, PolicySet, strictest_mode
 from orchestrator.spec import Spec
 from orchestrator.spec.kinds import NAME, Place, Refused, described, suggestion
-from orchestrator.spec.reading import parse_policies
+from orchestrator.spec.reading import parse_policies, refuse_unknown_node
 from orchestrator.spec.vocabulary import POLICIES
 from orchestrator.spi import Loader
 
@@ -39,7 +42,7 @@ __all__ = [
     "with_policies",
 ]
 
-_LEVELS = ("global", "org", "team", "job")
+_LEVELS = ("global", "org", "team", "job", "node")
 
 LoaderFor = Callable[[str], Loader]
 """Gives the loader for a file name's ending such as ``.yaml``."""
@@ -63,7 +66,7 @@ class PolicyFile:
         return self.source if line is None else f"{self.source}:{line}"
 
     def places(self, level: str, name: str = "") -> tuple[str, ...]:
-        """Where the policies of a level (``org``, ``team``, ``job``) stand, in the order the hierarchy has them."""
+        """Where the policies of a level (``org``, ``team``, ``job``, ``node``) stand, in the hierarchy's order."""
         if level != "org":
             count = len(getattr(self.hierarchy, level).get(name, ()))
             return tuple(self.place(level, name, number) for number in range(count))
@@ -123,19 +126,17 @@ def parse_hierarchy(value: Any, source: str, line_of: LineOf | None = None) -> P
     """
     place = Place(source, line_of)
     if not isinstance(value, Mapping):
-        place.report(f"expected a mapping with the keys global, team and job, found {described(value)}")
+        place.report(f"expected a mapping with the keys global, team, job and node, found {described(value)}")
         raise place.error()
     for name in value:
-        if name == "node":
-            place.below("node").report("policies of single nodes are not enforced yet; take them out")
-        elif name not in _LEVELS:
+        if name not in _LEVELS:
             near = suggestion(name, dict.fromkeys(_LEVELS))
-            place.below(str(name)).report(f"unknown key{near or '; known are global (or org), team and job'}")
+            place.below(str(name)).report(f"unknown key{near or '; known are global (or org), team, job and node'}")
     everybody = (*_policies(value, "global", place), *_policies(value, "org", place))
-    team, job = (_groups(value.get(level), place.below(level)) for level in ("team", "job"))
+    team, job, node = (_groups(value.get(level), place.below(level)) for level in ("team", "job", "node"))
     if place.problems:
         raise place.error()
-    return PolicyHierarchy(org=everybody, team=team, job=job)
+    return PolicyHierarchy(org=everybody, team=team, job=job, node=node)
 
 
 def _installed(suffix: str) -> Loader:
@@ -155,7 +156,7 @@ def _policies(value: Mapping[Any, Any], name: str, place: Place) -> tuple[Policy
 
 
 def _groups(value: Any, place: Place) -> dict[str, tuple[Policy, ...]]:
-    """The policies of each team or job; problems are recorded, not raised."""
+    """The policies of each team, job or node; problems are recorded, not raised."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -176,18 +177,32 @@ def _groups(value: Any, place: Place) -> dict[str, tuple[Policy, ...]]:
 def with_policies(spec: Spec, files: Iterable[Path] = (), loader_for: LoaderFor | None = None) -> Spec:
     """The spec with the policies that bind it from files and from its ``policy_files``, before its own.
 
-    They are those of the organisation, of the spec's team and of its job. A team's or a job's binds nobody who names
-    neither: then the file is refused, because its author expects it to bind.
+    They are those of the organisation, of the spec's team and of its job, and those of single nodes. A team's or a
+    job's binds nobody who names neither, and a node's nobody whose plan lacks it: then the file is refused, because
+    its author expects it to bind.
 
     Raises:
         SpecError: a file cannot be used, or has levels to which the spec does not say where it belongs.
     """
     policies: list[Policy] = []
+    nodes = PolicyHierarchy()
     for path in (*files, *(Path(spec.folder) / name for name in spec.policy_files)):
-        hierarchy = load_policy_file(path, loader_for)
+        file = read_policy_file(path, loader_for)
+        hierarchy = file.hierarchy
         _refuse_unbound(path, hierarchy, spec)
+        _refuse_unknown_nodes(file, spec)
         policies.extend(hierarchy.policies_for(team=spec.team or "", job_id=spec.job_id or "").policies)
-    return evolve(spec, policies=(*policies, *spec.policies), policy_files=())
+        nodes = nodes.merged(PolicyHierarchy(node=hierarchy.node))
+    bound = nodes.merged(PolicyHierarchy(node=spec.node_policies)).node
+    return evolve(spec, policies=(*policies, *spec.policies), node_policies=bound, policy_files=())
+
+
+def _refuse_unknown_nodes(file: PolicyFile, spec: Spec) -> None:
+    place = Place(file.source, file.lines.get)
+    for node in file.hierarchy.node:
+        refuse_unknown_node(spec, node, place.below("node").below(node))
+    if place.problems:
+        raise place.error()
 
 
 def _refuse_unbound(path: Path, hierarchy: PolicyHierarchy, spec: Spec) -> None:
@@ -210,11 +225,18 @@ class AnalysisReport:
     """What is wrong with a set of policies: lines for people, with ``FILE:LINE`` in front where it is known."""
 
     errors: tuple[str, ...] = ()
-    """A policy contradicts itself: it allows nobody."""
+    """A policy contradicts itself: nobody keeps it."""
     warnings: tuple[str, ...] = ()
-    """Two policies leave nobody together."""
-    info: tuple[str, ...] = ()
+    """Nobody keeps two policies together."""
+    unrestricted: tuple[str, ...] = ()
     """What no policy restricts."""
+    raised: tuple[str, ...] = ()
+    """Policies that one of the same name makes stricter than they say."""
+
+    @property
+    def info(self) -> tuple[str, ...]:
+        """What is worth knowing, and neither an error nor a warning."""
+        return (*self.unrestricted, *self.raised)
 
     def is_clean(self) -> bool:
         """Whether there are neither errors nor warnings."""
@@ -248,7 +270,10 @@ class PolicyAnalyzer:
             warnings=tuple(
                 start + text for (_, one), (start, other) in combinations(located, 2) for text in _disjoint(one, other)
             ),
-            info=tuple(text for name, text in _WANTED if all(getattr(policy, name, None) is None for policy in found)),
+            unrestricted=tuple(
+                text for name, text in _WANTED if all(getattr(policy, name) is None for policy in found)
+            ),
+            raised=tuple(start + text for start, policy in located if (text := _raised(policy, found))),
         )
 
 
@@ -256,10 +281,22 @@ def _contradictions(policy: Policy) -> Iterable[str]:
     for name in _LISTS:
         if getattr(policy, name) == ():
             yield f"policy {policy.name!r}: {name} is empty: it allows nobody; leave it out, or name some"
+    if policy.max_cost_per_task_usd == Usd.ZERO:
+        yield f"policy {policy.name!r}: max_cost_per_task_usd is 0: no model that costs anything fits; name an amount"
+    if policy.rate_limit is not None and policy.rate_limit.cost_usd_per_hour == Usd.ZERO:
+        yield f"policy {policy.name!r}: cost_usd_per_hour is 0: no model that costs anything fits; name an amount"
     for allowed, blocked, what in _PAIRS:
         both = sorted(_names(policy, allowed) & _names(policy, blocked))
         if both:
             yield f"policy {policy.name!r}: {what} {_listed(both)} is both allowed and blocked"
+
+
+def _raised(policy: Policy, found: Sequence[Policy]) -> str:
+    """That a policy of the same name makes it stricter than it says, or nothing."""
+    mode = strictest_mode(each for each in found if each.name == policy.name)
+    if mode is policy.enforcement_mode:
+        return ""
+    return f"policy {policy.name!r} is {policy.enforcement_mode} here, but {mode} where it stands again: {mode} holds"
 
 
 def _disjoint(one: Policy, other: Policy) -> Iterable[str]:

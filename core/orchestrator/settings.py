@@ -22,6 +22,9 @@ from orchestrator.policy import Policy
 SECOND: Final = 1_000_000
 """Microseconds; all times and durations in events are whole microseconds."""
 
+EVERY: Final = "*"
+"""In limits by provider: every provider that is not named."""
+
 PHASE_PERCENTS: Final = (80, 100, 200)
 """The parts of a phase's share, in percent, at which a warning is recorded."""
 
@@ -81,6 +84,14 @@ class Limits:
     """How long it stays open before one probe, in microseconds."""
     call_timeout: int = 600 * SECOND
     """The most one attempt may take, in microseconds."""
+    call_total: int = 3600 * SECOND
+    """The most all attempts at one logical call may take together, pauses aside, in microseconds."""
+    verify_timeout: int = 600 * SECOND
+    """The most the verification of the result may take, in microseconds."""
+    requests_per_minute: dict[str, int] = Factory(dict)
+    """Calls that may start in any 60 s, by provider; under ``*`` for every provider that is not named."""
+    tokens_per_minute: dict[str, int] = Factory(dict)
+    """The same for tokens, input and output together."""
 
 
 @frozen
@@ -107,12 +118,24 @@ class RunSettings:
     missing_tool: MissingTool = MissingTool.SKIP
     limits: Limits = Limits()
     policies: tuple[Policy, ...] = ()
+    node_policies: dict[str, tuple[Policy, ...]] = Factory(dict)
+    """Those that bind one node only, by its name."""
     accounts: tuple[str, ...] = ()
     """Names of the accounts above the run whose caps bind it too."""
     allow_unbounded: bool = False
     """Whether a model whose output nothing bounds may be called, held at its limit."""
     simulated: bool = False
     """Whether the providers only pretend; their spend is simulated."""
+    verify: bool = False
+    """Whether a command of the user's judges the result as a whole."""
+    cache: bool = False
+    """Whether answers of earlier runs of the data folder are reused."""
+    enhance: bool = False
+    """Whether a model suggests improvements of the description and the criteria, and a person takes or refuses them."""
+    enhance_cap: Usd = Usd(NANO // 10)
+    """The most that these suggestions may cost."""
+    advise: bool = False
+    """Whether a model advises on the architecture before the plan is made."""
 
     def output_limit(self, role: Role, kind: TaskType | None) -> int:
         """The ``max_tokens`` of a role, for a task of this type where it matters."""

@@ -17,13 +17,13 @@ import shutil
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict, Unpack, runtime_checkable
 
 import pluggy
 from attrs import Factory, frozen
 
 from orchestrator.errors import Billed, ErrorKind, ProviderError, SandboxError, SpecError
-from orchestrator.models import Finish, ModelInfo, Role, TaskType, Verdict
+from orchestrator.models import ArchitectureProfile, Finish, ModelInfo, Role, TaskType, Verdict
 from orchestrator.money import Price, Rate, Usage, Usd
 from orchestrator.policy import EnforcementMode, Policy, PolicyHierarchy, PolicySet
 
@@ -31,19 +31,29 @@ if TYPE_CHECKING:
     import httpx
 
 __all__ = [
+    "INTERFACE",
+    "App",
+    "ArchitectureProfile",
+    "Ask",
     "Backend",
     "Billed",
     "Body",
     "CallContext",
     "CallRef",
     "Candidate",
+    "DeprecatedHook",
     "EnforcementMode",
     "ErrorKind",
+    "Exporter",
+    "ExporterConfig",
     "Finding",
     "Finish",
+    "Launch",
     "Loader",
     "Message",
+    "Metrics",
     "ModelInfo",
+    "ModelMetrics",
     "ModelTelemetry",
     "Policy",
     "PolicyHierarchy",
@@ -60,7 +70,12 @@ __all__ = [
     "Role",
     "RoutingCandidate",
     "Run",
+    "RunEvent",
+    "RunMetrics",
+    "RunOptions",
     "SandboxError",
+    "Scaffold",
+    "Skeleton",
     "SpecError",
     "TaskType",
     "Usage",
@@ -71,10 +86,32 @@ __all__ = [
     "find_tool",
     "hookimpl",
     "hookspec",
+    "to_stdout",
 ]
 
 hookspec = pluggy.HookspecMarker("orchestrator")
 hookimpl = pluggy.HookimplMarker("orchestrator")
+
+INTERFACE: Final = (1, 0)
+"""The version of this contract: the first number grows with changes that a plugin must follow, the second with others.
+
+A plugin's module may say for which versions it is made: ``orchestrator_interface = ">=1,<2"``.
+"""
+
+
+class DeprecatedHook(DeprecationWarning):
+    """A hook that still works and will not for ever; the ``warn_on_impl`` of its specification.
+
+    Attributes:
+        replacement: the hook that takes its place, called with the same arguments.
+        removed_in: the version of the interface that no longer has it.
+    """
+
+    def __init__(self, name: str, replacement: str, removed_in: str) -> None:
+        self.name = name
+        self.replacement = replacement
+        self.removed_in = removed_in
+        super().__init__(f"the hook {name} goes away with interface {removed_in}; write {replacement} in its place")
 
 
 # ── providers ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -172,7 +209,10 @@ class ProviderConfig:
 
 @runtime_checkable
 class Provider(Protocol):
-    """Speaks to one vendor. It never retries, never logs and never counts money."""
+    """Speaks to one vendor. It never retries, never logs and never counts money.
+
+    It may have an attribute ``base_url``: then answers that one address gave are not reused for another.
+    """
 
     @property
     def simulated(self) -> bool:
@@ -228,36 +268,29 @@ class Ran:
     seconds: float = 0.0
 
 
+class RunOptions(TypedDict, total=False):
+    """How a command is run in the sandbox; all of it may be left out."""
+
+    take: Sequence[str]
+    """Names of files wanted afterwards."""
+    seconds: float | None
+    """Its deadline, at most the check's; None: the check's."""
+    executes: bool
+    """False says that it only reads what a model wrote: then it may run where there is no sandbox."""
+
+
 class Run(Protocol):
     """Runs a command in the sandbox: no network, no key, no file of the user's, nothing that outlives it."""
 
-    def __call__(
-        self,
-        argv: Sequence[str],
-        files: Mapping[str, bytes],
-        *,
-        take: Sequence[str] = (),
-        seconds: float | None = None,
-        executes: bool = True,
-    ) -> Ran:
+    def __call__(self, argv: Sequence[str], files: Mapping[str, bytes], **options: Unpack[RunOptions]) -> Ran:
         """Run ``argv`` (an absolute path first) in an empty folder that holds ``files``; blocks.
-
-        ``take`` are names of files wanted afterwards, ``seconds`` its deadline (at most the check's). ``executes``
-        False says that the command only reads what a model wrote: then it may run where there is no sandbox.
 
         Raises:
             SandboxError: there is no sandbox to run it in. Let it through: the verdict is then *unknown*.
         """
 
 
-def _no_sandbox(
-    argv: Sequence[str],
-    files: Mapping[str, bytes],
-    *,
-    take: Sequence[str] = (),
-    seconds: float | None = None,
-    executes: bool = True,
-) -> Ran:
+def _no_sandbox(argv: Sequence[str], files: Mapping[str, bytes], **options: Unpack[RunOptions]) -> Ran:
     raise SandboxError("this check was started without a sandbox")
 
 
@@ -384,6 +417,202 @@ class Loader(Protocol):
         """
 
 
+# ── exporters ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@frozen
+class RunEvent:
+    """A committed event of a run. No text is in it, only digests."""
+
+    run: str
+    version: int
+    """Its place in the run's history, from 1."""
+    at: int
+    """Microseconds UTC."""
+    type: str
+    """The stored name, such as ``call.started``; ``docs/events.md`` has them all."""
+    data: Mapping[str, Any]
+    """Its fields as plain data: amounts in nano-dollars, durations in microseconds."""
+
+
+@frozen
+class ModelMetrics:
+    """What was measured of one model, under the names of the specification. None: never measured."""
+
+    model: str
+    provider: str
+    vendor: str
+    calls_total: int = 0
+    """Calls the vendor has ended, with or without an answer; an answer out of the cache is none."""
+    success_rate: float | None = None
+    """Part of the last ten calls that were answered, 0 to 1."""
+    latency_avg_ms: float | None = None
+    """Exponential average (α = 0.1) over answered calls."""
+    latency_p95_ms: float | None = None
+    """Nearest rank over the last 50 answered calls."""
+    quality_score: float | None = None
+    """Exponential average of the scores of what it wrote, 0 to 1."""
+    trust_factor: float = 1.0
+    """0 to 1; falls with every outage, rises slowly with every answer."""
+    cost_avg_usd: float | None = None
+    """Exponential average over calls that cost something."""
+    validator_failures_total: int = 0
+    """Checks that failed on what it wrote."""
+    failures_total: int = 0
+    """Calls that ended without an answer."""
+    input_tokens_total: int = 0
+    output_tokens_total: int = 0
+    cost_usd_total: Usd = Usd.ZERO
+    """Settled and kept."""
+
+
+@frozen
+class RunMetrics:
+    """What one run amounts to. A fork counts only its own calls and money."""
+
+    run: str
+    status: str
+    """``open``, ``interrupted``, or how it has ended, such as ``SUCCESS``."""
+    simulated: bool
+    started_at: int
+    """Microseconds UTC."""
+    active_seconds: float
+    sessions_total: int
+    tasks: Mapping[str, int]
+    """How many tasks stand how, for every status such as ``pending`` or ``completed``."""
+    calls_total: int
+    """Attempts that have ended, however they did."""
+    calls_failed_total: int
+    calls_in_flight: int
+    answers_reused_total: int
+    """Answers that came out of the cache."""
+    input_tokens_total: int
+    output_tokens_total: int
+    cap_usd: Usd
+    settled_usd: Usd
+    kept_usd: Usd
+    """Counted at its worst case, because nobody knows what was billed."""
+    in_flight_usd: Usd
+    """Held for calls in flight."""
+    budget_warnings_total: int
+
+
+@frozen
+class Metrics:
+    """Metrics of one run or of several."""
+
+    at: int
+    """Of the latest event counted; microseconds UTC, 0 where there is none."""
+    runs: tuple[RunMetrics, ...] = ()
+    models: tuple[ModelMetrics, ...] = ()
+    """Over all of these runs, in alphabetical order."""
+    run: str | None = None
+    """The run, where these are the metrics of one that is told apart from others."""
+
+
+def to_stdout(text: str) -> None:
+    """Write lines to standard output."""
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+
+
+@frozen
+class ExporterConfig:
+    """What the user set for an exporter.
+
+    ``secret`` returns a key's value from the environment and makes sure that it never reaches the log;
+    ``variable`` returns any other variable. Both are None where it is unset or empty.
+    """
+
+    name: str
+    options: Mapping[str, Any] = Factory(dict)
+    """The mapping under the exporter's name in a spec, without what the program itself reads of it."""
+    secret: Callable[[str], str | None] = lambda name: None
+    variable: Callable[[str], str | None] = lambda name: None
+    write: Callable[[str], None] = to_stdout
+    """Shows text to the user: where an exporter writes that was given no file."""
+
+
+class Exporter(Protocol):
+    """Brings metrics to where they are looked at. Only ``export`` is required; inherit the rest.
+
+    All its methods are called in one thread of its own, after what they tell of is durable. One that raises is warned
+    of; one that does not come back is given up. Neither harms the run.
+    """
+
+    def export(self, metrics: Metrics) -> None:
+        """Publish the metrics as they stand now, in the place of those before."""
+
+    def observe(self, event: RunEvent) -> None:
+        """Take in a committed event of this session: each once, never again when the run is resumed."""
+        return  # so that whoever takes none need not say so
+
+    def close(self) -> None:
+        """The session is over, and the last export was made: send what is left and let go of everything."""
+        return
+
+
+# ── scaffolds ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@frozen
+class App:
+    """What an application is to be."""
+
+    name: str
+    """A Python identifier in lower case, for packages and folders."""
+    title: str
+    """One line of its description."""
+    profile: ArchitectureProfile
+
+
+@frozen
+class Ask:
+    """A request to a started application, and the statuses that show that it works."""
+
+    path: str = "/"
+    below: int = 500
+
+
+@frozen
+class Launch:
+    """How an application is started in the sandbox, and how it shows that it works.
+
+    A server listens on ``port`` of 127.0.0.1 and is asked; a program without a port must end with status 0.
+    """
+
+    argv: tuple[str, ...]
+    """``python`` in the first place stands for the interpreter that runs the check."""
+    port: int | None = None
+    asks: tuple[Ask, ...] = (Ask(),)
+    modules: tuple[str, ...] = ()
+    """Python modules that must be importable; where one is not, the application is not started, and that is said."""
+    tools: tuple[str, ...] = ()
+    """Programs that must be there."""
+    folders: tuple[str, ...] = ()
+    """Folders of the application that must be there, such as ``node_modules``."""
+
+
+@frozen
+class Skeleton:
+    """The fixed part of an application. What a task writes under one of its names takes its place."""
+
+    files: Mapping[str, str]
+    """Content by path within the application's folder."""
+    guidance: str
+    """For who plans the tasks: which files are wanted, and how they fit together."""
+    dependencies: tuple[str, ...] = ()
+    """Distributions of the language's registry that the skeleton itself needs."""
+    launches: tuple[Launch, ...] = ()
+    """What is tried at the end, in order."""
+
+
+class Scaffold(Protocol):
+    """Begins applications of one type."""
+
+    def skeleton(self, app: App) -> Skeleton:
+        """The fixed part of an application; equal arguments give equal skeletons."""
+
+
 # ── hooks: one per kind; each returns the one object ───────────────────────────────────────────────────────────
 
 
@@ -411,3 +640,16 @@ def orchestrator_backend(parameters: Mapping[str, Any]) -> Backend:  # type: ign
 @hookspec(firstresult=True)
 def orchestrator_policy_loader() -> Loader:  # type: ignore[empty-body]
     """Return the loader. Called when a file with one of its suffixes is read."""
+
+
+@hookspec(firstresult=True)
+def orchestrator_exporter(config: ExporterConfig) -> Exporter:  # type: ignore[empty-body]
+    """Build the exporter. Called once per session of a run whose spec names it, and by ``orchestrate metrics``.
+
+    Raise ``SpecError`` for options that make no sense. Open files, ports and connections later, in ``export``.
+    """
+
+
+@hookspec(firstresult=True)
+def orchestrator_scaffold() -> Scaffold:  # type: ignore[empty-body]
+    """Return the scaffold of the application type that the entry point is named for."""

@@ -385,3 +385,31 @@ def test_an_account_that_gets_room_lets_the_call_start_at_full_size() -> None:
     made.full_accounts = lambda call: None
     made.wait()
     assert (made.last(e.CallStarted).max_tokens, made.last(e.CallStarted).attempt) == (1024, 1)
+
+
+# ── one deadline for all attempts ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_all_attempts_at_a_call_share_one_time() -> None:
+    """What earlier attempts took is taken from the next one's time-out; when nothing is left the call is given up."""
+    limits = Limits(breaker_failures=99, call_timeout=600 * SECOND, call_total=1000 * SECOND)
+    made = stage(*(model(f"m{number}") for number in range(4)), limits=limits)
+    for took in (600, 390, 9):
+        made.fail(kind=ErrorKind.TIMEOUT, latency=took * SECOND)
+        made.wait()
+    assert [each.timeout // SECOND for each in made.all(e.CallStarted)] == [600, 400, 30]
+    made = stage(*(model(f"m{number}") for number in range(4)), limits=limits)
+    made.fail(kind=ErrorKind.TIMEOUT, latency=600 * SECOND)
+    made.wait()
+    made.fail(kind=ErrorKind.TIMEOUT, latency=400 * SECOND)
+    assert made.last(e.TaskFinished).reason == "failed"
+    assert len(made.all(e.CallStarted)) == 2
+
+
+def test_pauses_take_nothing_from_the_time_of_a_call() -> None:
+    """Only what attempts took counts: a call that waits for its turn loses nothing."""
+    made = stage(limits=Limits(breaker_failures=99, call_total=1000 * SECOND))
+    made.now += 2000 * SECOND
+    made.fail(latency=SECOND)
+    made.wait()
+    assert made.last(e.CallStarted).timeout == 600 * SECOND

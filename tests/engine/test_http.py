@@ -122,12 +122,12 @@ def test_the_environment_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
 
-    async def post(url: str) -> int:
+    async def call(server: OpenAIServer) -> int:
         async with make_client() as client:
-            return (await client.post(url, content=b'{"a": 1}')).status_code
+            return await post(client, server)
 
     with OpenAIServer(lambda request: "x") as server:
-        assert asyncio.run(post(f"{server.base_url}/chat/completions")) == 200
+        assert asyncio.run(call(server)) == 200
 
 
 def test_a_proxy_serves_every_host_but_this_machine() -> None:
@@ -144,6 +144,93 @@ def test_a_proxy_serves_every_host_but_this_machine() -> None:
 
         assert (direct, len(server.ledger), len(proxy.ledger)) == (200, 1, 0)
         assert through == 404
+
+
+# ── connections ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def post(client: httpx.AsyncClient, server: OpenAIServer, seconds: float = 10.0) -> int:
+    """One call; its status."""
+    async with asyncio.timeout(seconds):
+        return (await client.post(f"{server.base_url}/chat/completions", content=b'{"a": 1}')).status_code
+
+
+def test_a_connection_serves_one_call_after_the_other() -> None:
+    """Twenty calls in turn need one connection; ten at once need ten, and ten more the same ones again."""
+
+    async def calls(server: OpenAIServer) -> tuple[int, int, int]:
+        async with make_client(concurrency=10) as client:
+            for _ in range(20):
+                assert await post(client, server) == 200
+            in_turn = server.connections
+            await asyncio.gather(*(post(client, server) for _ in range(10)))
+            at_once = server.connections
+            await asyncio.gather(*(post(client, server) for _ in range(10)))
+            return in_turn, at_once, server.connections
+
+    with OpenAIServer(lambda request: Fault(200, b"{}", stall=0.05)) as server:
+        in_turn, at_once, again = asyncio.run(calls(server))
+
+    assert in_turn == 1
+    assert at_once == again == 10
+
+
+def test_no_more_connections_stay_open_than_calls_may_be_in_flight() -> None:
+    """After ten calls at once with a concurrency of three, seven connections are closed."""
+
+    async def calls(server: OpenAIServer) -> int:
+        async with make_client(concurrency=3) as client:
+            await asyncio.gather(*(post(client, server) for _ in range(10)))
+            before = server.connections
+            await asyncio.gather(*(post(client, server) for _ in range(10)))
+            return server.connections - before
+
+    with OpenAIServer(lambda request: Fault(200, b"{}", stall=0.05)) as server:
+        assert asyncio.run(calls(server)) == 7
+
+
+@pytest.mark.parametrize("closed", [Fault(200, b"{}", cut=2), Fault(200, b"{}", {"connection": "close"}, cut=2)])
+def test_a_connection_that_the_server_has_closed_is_not_used_again(closed: Fault) -> None:
+    """Said or unsaid, the end of a connection costs the next call nothing."""
+
+    async def calls(server: OpenAIServer) -> list[int]:
+        async with make_client() as client:
+            found = []
+            for _ in range(5):
+                found.append(await post(client, server))
+                await asyncio.sleep(0.05)
+            return found
+
+    with OpenAIServer(lambda request: closed) as server:
+        assert asyncio.run(calls(server)) == [200] * 5
+        assert server.connections == 5
+
+
+@pytest.mark.parametrize("stalled", [Fault(stall=30.0), Fault(200, b"{", pieces=(30.0,))])
+def test_a_cancelled_call_leaves_nothing_behind(stalled: Fault) -> None:
+    """Before its answer and within it: the connection is closed, and the next call gets another one."""
+    answers = iter([stalled])
+
+    async def calls(server: OpenAIServer) -> int:
+        async with make_client(concurrency=1) as client:
+            with pytest.raises(TimeoutError):
+                await post(client, server, seconds=0.2)
+            return await post(client, server)
+
+    with OpenAIServer(lambda request: next(answers, "x")) as server:
+        assert asyncio.run(calls(server)) == 200
+        assert server.connections == 2
+
+
+def test_other_schemes_are_refused() -> None:
+    """Only HTTP and HTTPS are spoken."""
+
+    async def get() -> None:
+        async with make_client() as client:
+            await client.get("gopher://127.0.0.1/")
+
+    with pytest.raises(httpx.UnsupportedProtocol):
+        asyncio.run(get())
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from attrs import evolve as changed
 
 from orchestrator import events as e
 from orchestrator.errors import ErrorKind
-from orchestrator.models import Role
+from orchestrator.models import Finish, Role
 from orchestrator.money import Usd
+from orchestrator.policy import Policy, RateLimit
 from orchestrator.testing.laws import Laws, broken_laws
 from orchestrator.testing.ledgers import broken_accounts, broken_books
 from orchestrator.testing.simulator import History, Scenario, simulate
@@ -30,7 +31,26 @@ def _with(history: History, kind: type[e.Event], change: Callable[[e.Event], e.E
     return [*history[:index], (history[index][0], change(history[index][1])), *history[index + 1 :]]
 
 
+def _limited(**limits: object) -> Callable[[e.RunStarted], e.RunStarted]:
+    """A history as it is, of a run that is said to have other limits."""
+    return lambda v: changed(v, settings=changed(v.settings, limits=changed(v.settings.limits, **limits)))  # type: ignore[arg-type]
+
+
+def _rated(**limit: object) -> Callable[[e.RunStarted], e.RunStarted]:
+    """The same with a rate limit of a policy."""
+    policy = Policy("pace", rate_limit=RateLimit(**limit))  # type: ignore[arg-type]
+    return lambda v: changed(v, settings=changed(v.settings, policies=(policy,)))
+
+
 _PLANTED = {
+    "requests": (e.RunStarted, _limited(requests_per_minute={"*": 1}), "more requests start in a minute"),
+    "tokens": (e.RunStarted, _limited(tokens_per_minute={"*": 1}), "more tokens start in a minute"),
+    "calls a minute": (e.RunStarted, _rated(calls_per_minute=1), "a policy's calls per minute"),
+    "cost an hour": (e.RunStarted, _rated(cost_usd_per_hour=_ONE), "a policy's cost per hour"),
+    "tokens a day": (e.RunStarted, _rated(tokens_per_day=1), "a policy's tokens per day"),
+    "total": (e.RunStarted, _limited(call_total=1), "an attempt may take longer than is left"),
+    "hit": (e.CallPrepared, lambda v: changed(v, cache="hit"), "a hit without an answer"),
+    "cache": (e.CallPrepared, lambda v: changed(v, cache="miss"), "the cache is used although it is off"),
     "hold": (e.CallStarted, lambda v: changed(v, hold=v.hold + _ONE), "the hold is not the bound"),
     "attempt": (e.CallStarted, lambda v: changed(v, attempt=2), "attempt 2 follows 0"),
     "try": (e.CallStarted, lambda v: changed(v, try_=2), "try 2 after 0 ends"),
@@ -96,6 +116,33 @@ def test_asking_again_for_an_answer_on_disk_is_found(history: History) -> None:
     again = changed(started, attempt=2, try_=2)
     problems = _take_all([*history[: index + 1], (at, again)])
     assert any("the answer is on disk already" in line for line in problems)
+
+
+@pytest.mark.parametrize(
+    ("times", "problem"),
+    [(1, "is asked for again, no larger"), (3, "asked larger than before"), (0.5, "no larger")],
+    ids=str,
+)
+def test_more_room_is_more_and_within_twice(times: float, problem: str) -> None:
+    """An answer that was cut off is asked for again at more than its limit, and at twice of it at most."""
+    found = simulate(changed(steady(4, given=True, faulty=False), cut_rate=1.0)).histories["run-1"]
+    cut = {
+        found[event.call - 1][1].selected: found[event.call - 1][1]  # type: ignore[attr-defined]
+        for _, event in found
+        if isinstance(event, e.CallSucceeded) and event.finish is Finish.LENGTH
+    }
+    again = next(
+        index
+        for index, (_, event) in enumerate(found)
+        if isinstance(event, e.CallStarted) and event.attempt == 2 and event.selected in cut
+    )
+    at, started = found[again]
+    assert isinstance(started, e.CallStarted)
+    first = next(v for _, v in found if isinstance(v, e.CallStarted) and v.selected == started.selected)
+    laws = Laws()
+    for each in [*found[:again], (at, changed(started, max_tokens=round(first.max_tokens * times)))]:
+        laws.take(*each)
+    assert any(problem in line for line in laws.problems), laws.problems
 
 
 def test_a_model_that_is_off_is_not_asked(history: History) -> None:

@@ -3,6 +3,7 @@
 SOURCE = """
 import ctypes, json, os, resource, socket, sys
 folder, tcp, udp, abstract, parent = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
+program = int(sys.argv[6])
 libc = ctypes.CDLL(None, use_errno=True)
 SECRET = "sk-" + "secret"
 
@@ -30,6 +31,54 @@ def foreign_environment():
         except OSError:
             pass
     return found
+
+def programs_environment():
+    return SECRET.encode() in open(f"/proc/{program}/environ", "rb").read()
+
+def environment_of_those_above():
+    pid, found = os.getpid(), False
+    while pid > 1:
+        try:
+            found |= SECRET.encode() in open(f"/proc/{pid}/environ", "rb").read()
+        except OSError:
+            pass
+        pid = int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1])
+    return found
+
+def programs_memory():
+    return len(open(f"/proc/{program}/mem", "rb", 0).read(0)) == 0
+
+def programs_limits():
+    resource.prlimit(program, resource.RLIMIT_NOFILE, (8, 8))
+    return True
+
+def programs_priority():
+    os.setpriority(os.PRIO_PROCESS, program, 19)
+    return True
+
+def programs_processors():
+    os.sched_setaffinity(program, {next(iter(os.sched_getaffinity(0)))})
+    return True
+
+def signal_program():
+    os.kill(program, 0)
+    return True
+
+def make_mine_readable():
+    os.chmod(folder + "/mine", 0o644)
+    return os.stat(folder + "/mine").st_mode & 0o777 == 0o644
+
+def touch_mine():
+    os.utime(folder + "/mine", (1, 1))
+    return os.stat(folder + "/mine").st_mtime == 1
+
+def truncate_mine():
+    os.truncate(folder + "/mine", 0)
+    return os.stat(folder + "/mine").st_size == 0
+
+def tag_mine():
+    os.setxattr(folder + "/mine", "user.tag", b"x")
+    return True
 
 def tcp_connect():
     socket.create_connection(("127.0.0.1", tcp), 2).close()
@@ -143,7 +192,17 @@ for name, attempt in list(globals().items()):
 print(json.dumps(could))
 """
 
-NOWHERE = frozenset({"own_environment", "raise_limits", "become_root"})
+NOWHERE = frozenset(
+    {
+        "own_environment",
+        "foreign_environment",
+        "programs_environment",
+        "environment_of_those_above",
+        "programs_memory",
+        "raise_limits",
+        "become_root",
+    }
+)
 """What no rung lets through."""
 
 CONTAINED = NOWHERE | {
@@ -151,7 +210,14 @@ CONTAINED = NOWHERE | {
     "read_system_file",
     "read_home",
     "write_outside",
-    "foreign_environment",
+    "programs_limits",
+    "programs_priority",
+    "programs_processors",
+    "signal_program",
+    "make_mine_readable",
+    "touch_mine",
+    "truncate_mine",
+    "tag_mine",
     "tcp_connect",
     "tcp_listen",
     "udp_send",

@@ -1,6 +1,10 @@
-"""Runs one job on one rung as whoever starts it, and prints what came of it as JSON. Its argument says what."""
+"""Runs one job on one rung as whoever starts it, and prints what came of it as JSON. Its argument says what.
+
+Among the job's arguments PROGRAM stands for the process id of this program.
+"""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -22,7 +26,8 @@ def main() -> None:
     makers: dict[str, Callable[[], Containment | None]] = {"bwrap": Bwrap.find, "landlock": Landlock, "none": Plain}
     containment = makers[asked["rung"]]()
     assert containment is not None
-    argv = (sys.executable, "-I", "hostile.py", *asked["arguments"])
+    arguments = [str(os.getpid()) if each == "PROGRAM" else each for each in asked["arguments"]]
+    argv = (sys.executable, "-I", "hostile.py", *arguments)
     job = Job(argv, {"hostile.py": asked["source"].encode()}, tuple(asked["take"]), asked["seconds"], asked["loopback"])
     began = time.monotonic()
     try:

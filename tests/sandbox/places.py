@@ -92,6 +92,20 @@ def require(user: str, rung: str) -> None:
         pytest.skip(f"{rung} as {user}: {detail}")
 
 
+def with_argument(marker: str) -> list[str]:
+    """The processes ``sleep MARKER`` that are there."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if words[:2] == [b"sleep", marker.encode()]:
+                found.append(entry.name)
+    return found
+
+
 def attack(
     user: str,
     rung: str,

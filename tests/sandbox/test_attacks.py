@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox import attempts
-from tests.sandbox.places import RUNGS, USERS, attack, require
+from tests.sandbox.places import RUNGS, STRANGER, USERS, attack, require, with_argument
 
 CLAIMS = {"bwrap": attempts.CONTAINED, "landlock": attempts.CONTAINED, "none": attempts.NOWHERE}
 PLACES = [pytest.param(user, rung, id=f"{rung}-{user}") for rung in RUNGS for user in USERS]
@@ -37,6 +37,9 @@ def _could(user: str, rung: str) -> dict[str, bool]:
     folder = Path(tempfile.mkdtemp(prefix="outside-"))
     folder.chmod(0o777)
     (folder / "secret").write_text("treasure")
+    (folder / "mine").write_text("of the user who runs the program")
+    if user == "user" and os.geteuid() == 0:
+        os.chown(folder / "mine", STRANGER, STRANGER)
     abstract = f"orchestrate-test-{os.getpid()}"
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     named, datagram = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -52,7 +55,8 @@ def _could(user: str, rung: str) -> dict[str, bool]:
             path.chmod(0o666)
         ports = (str(tcp.getsockname()[1]), str(udp.getsockname()[1]))
         try:
-            ran = attack(user, rung, attempts.SOURCE, str(folder), *ports, abstract, str(os.getppid()), seconds=20.0)
+            where = (str(folder), *ports, abstract, str(os.getppid()), "PROGRAM")
+            ran = attack(user, rung, attempts.SOURCE, *where, seconds=20.0)
         finally:
             shutil.rmtree(folder)
         assert ran["error"] == "", ran
@@ -214,21 +218,8 @@ def test_a_daemon_does_not_outlive_its_job(user: str, rung: str) -> None:
 
 def _running(marker: str) -> list[str]:
     until = time.monotonic() + 2
-    while (found := _with_argument(marker)) and time.monotonic() < until:
+    while (found := with_argument(marker)) and time.monotonic() < until:
         time.sleep(0.05)
-    return found
-
-
-def _with_argument(marker: str) -> list[str]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if words[:2] == [b"sleep", marker.encode()]:
-                found.append(entry.name)
     return found
 
 
@@ -272,6 +263,38 @@ def test_folders_that_resist_are_removed(user: str, rung: str, outside: Path) ->
     """Closed and endlessly deep folders are gone after the job."""
     assert attack(user, rung, STUCK, temporary=str(outside))["code"] == 0
     assert [path.name for path in outside.iterdir()] == ["secret"]
+
+
+ORDINARY = """
+import os, resource, shutil, socket, subprocess, sys, tempfile, threading
+os.makedirs("a/b")
+with open("a/b/file", "w") as file:
+    file.write("text")
+shutil.copy("a/b/file", "copied")
+shutil.copy2("a/b/file", "copied2")
+shutil.copytree("a", "c")
+shutil.move("c/b/file", "moved")
+os.truncate("moved", 2)
+with tempfile.TemporaryDirectory() as folder, open(folder + "/x", "w") as file:
+    file.truncate(10)
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+one, two = socket.socketpair()
+one.send(b"hello")
+thread = threading.Thread(target=two.recv, args=(10,))
+thread.start()
+thread.join()
+child = subprocess.Popen([sys.executable, "-I", "-c", "import time; time.sleep(60)"])
+child.terminate()
+child.wait()
+print(subprocess.run([sys.executable, "-I", "-c", "print(1 + 1)"], capture_output=True, check=True).stdout)
+"""
+
+
+@pytest.mark.parametrize(("user", "rung"), PLACES)
+def test_ordinary_work_goes_on(user: str, rung: str) -> None:
+    """Files are copied and moved, processes, threads and pairs of sockets come and go."""
+    ran = attack(user, rung, ORDINARY)
+    assert (ran["code"], ran["output"]) == (0, "b'2\\n'\n")
 
 
 KILLER = """

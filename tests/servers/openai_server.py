@@ -1,44 +1,17 @@
 """A small vendor on this machine: real sockets, OpenAI's chat format, and a ledger of what it bills."""
 
 import json
-import socket
-import threading
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
-from attrs import Factory, frozen
+from attrs import frozen
 
 from orchestrator.money import Price, Usage, Usd
+from tests.servers.local import Fault as Fault
+from tests.servers.local import LocalServer, Received
 
 BYTES_PER_TOKEN: Final = 4
 DEFAULT_PRICE: Final = Price(Usd.parse("0.25"), Usd.parse("1.25"))
-
-
-@frozen
-class Fault:
-    """An answer that is none. Without ``status``, ``body`` is sent in place of the usual JSON with status 200.
-
-    Attributes:
-        status: the HTTP status.
-        body: what is sent; an object as JSON.
-        headers: further headers.
-        stall: seconds before anything is sent; the server's end wakes it.
-        cut: close the connection after so many bytes of the body; -1 before the status line.
-        raw: bytes sent in place of any HTTP.
-        billed: whether the vendor charges all the same, as if it had answered ``worked``.
-        worked: the text whose tokens are charged.
-    """
-
-    status: int = 200
-    body: str | bytes | Mapping[str, Any] = b""
-    headers: Mapping[str, str] = Factory(dict)
-    stall: float = 0.0
-    cut: int | None = None
-    raw: bytes | None = None
-    billed: bool = False
-    worked: str = "lost"
 
 
 @frozen
@@ -95,7 +68,7 @@ def text_of(request: Mapping[str, Any], author: str) -> str:
     return "\n".join(str(each.get("content", "")) for each in found if each.get("role") == author)
 
 
-class OpenAIServer:
+class OpenAIServer(LocalServer):
     """Serves ``/v1/chat/completions`` on 127.0.0.1 while its ``with`` block lasts.
 
     Tokens are counted as four bytes each, input by the bytes of the body. Prices are by model name.
@@ -112,37 +85,16 @@ class OpenAIServer:
             from tests.servers.roles import play
 
             answer = play
+        super().__init__()
         self.answer = answer
         self._prices = dict(prices or {})
         self._price = price
         self._ledger: list[Served] = []
-        self._lock = threading.Lock()
-        self._open: set[socket.socket] = set()
-        self._closing = threading.Event()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._closing.set()
-        self._http.shutdown()
-        with self._lock:
-            for connection in self._open:
-                try:
-                    connection.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    continue
-        self._http.server_close()
-        self._thread.join()
 
     @property
     def base_url(self) -> str:
         """What belongs into ``base_url``."""
-        return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+        return f"{self.address}/v1"
 
     @property
     def ledger(self) -> tuple[Served, ...]:
@@ -154,6 +106,13 @@ class OpenAIServer:
     def billed(self) -> Usd:
         """The sum of all that was charged."""
         return sum((each.billed for each in self.ledger), Usd.ZERO)
+
+    def respond(self, received: Received) -> Fault:
+        """What to send for a request."""
+        if (received.method, received.path) != ("POST", "/v1/chat/completions"):
+            return Fault(404, {"error": {"message": f"no such path: {received.path}", "type": "not_found"}})
+        sent, _ = self.serve(received.body, received.headers)
+        return sent
 
     def serve(self, body: bytes, headers: Mapping[str, str]) -> tuple[Fault, Served]:
         """Decide on one request, enter it into the ledger, and say what to send."""
@@ -183,20 +142,6 @@ class OpenAIServer:
         except Exception as error:
             return Fault(500, {"error": {"message": f"the test's answer function raised {error!r}", "type": "bug"}})
 
-    def wait(self, seconds: float) -> None:
-        """Sleep, but no longer than the server lives."""
-        self._closing.wait(seconds)
-
-    def opened(self, connection: socket.socket) -> None:
-        """Remember a connection, to be cut when the server ends."""
-        with self._lock:
-            self._open.add(connection)
-
-    def closed(self, connection: socket.socket) -> None:
-        """Forget a connection."""
-        with self._lock:
-            self._open.discard(connection)
-
 
 def _tokens(content: bytes) -> int:
     return -(-len(content) // BYTES_PER_TOKEN)
@@ -220,56 +165,3 @@ def _completion(request: Mapping[str, Any], text: str, usage: Usage, cut: bool) 
             "total_tokens": usage.input + usage.output,
         },
     }
-
-
-def _handler(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def setup(self) -> None:
-            server.opened(self.request)
-            super().setup()
-
-        def finish(self) -> None:
-            server.closed(self.request)
-            try:
-                super().finish()
-            except OSError:
-                return
-
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except OSError:
-                self.close_connection = True
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-            return
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            if self.path != "/v1/chat/completions":
-                self._send(Fault(404, {"error": {"message": f"no such path: {self.path}", "type": "not_found"}}))
-                return
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            sent, _ = server.serve(body, headers)
-            self._send(sent)
-
-        def _send(self, fault: Fault) -> None:
-            if fault.stall:
-                server.wait(fault.stall)
-            if fault.raw is not None or fault.cut == -1:
-                self.wfile.write(fault.raw or b"")
-                self.close_connection = True
-                return
-            body = fault.body if isinstance(fault.body, str | bytes) else json.dumps(fault.body)
-            content = body.encode() if isinstance(body, str) else body
-            given = {"content-type": "application/json", "content-length": str(len(content)), **fault.headers}
-            head = "".join(f"{name}: {value}\r\n" for name, value in given.items())
-            status = f"HTTP/1.1 {fault.status} {self.responses.get(fault.status, ('Fault',))[0]}\r\n"
-            self.wfile.write((status + head + "\r\n").encode("latin-1") + content[: fault.cut])
-            if fault.cut is not None:
-                self.close_connection = True
-
-    return Handler

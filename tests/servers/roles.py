@@ -56,6 +56,44 @@ PLAN: Final[Mapping[str, Any]] = {
 """The plan of every project: five tasks of five types, two of them independent."""
 
 
+SUGGESTIONS: Final[Mapping[str, Any]] = {
+    "suggestions": [
+        {
+            "type": "completeness",
+            "title": "Name what is stored",
+            "patch_description": "Every entry has an id and a title.",
+            "patch_criteria": "",
+        },
+        {
+            "type": "criteria",
+            "title": "Measure the tests",
+            "patch_description": "",
+            "patch_criteria": "the tests cover every branch",
+        },
+        {
+            "type": "risk",
+            "title": "Say what happens without a disk",
+            "patch_description": "A full disk is reported.",
+            "patch_criteria": "a test fills the disk",
+        },
+    ]
+}
+"""What the enhancer suggests for every project: one of each type."""
+
+ADVICE: Final[Mapping[str, Any]] = {
+    "app_type": "fastapi",
+    "structural_pattern": "layered",
+    "topology": "monolith",
+    "api_paradigm": "REST",
+    "data_paradigm": "relational",
+    "storage": "SQLite",
+    "caching": "none",
+    "queuing": "none",
+    "rationale": "One team and one service: routes, services and a repository keep it easy to change.",
+}
+"""What the advisor chooses for every project."""
+
+
 def play(request: Mapping[str, Any]) -> str:
     """Answer in the role the system prompt names; equal prompts get equal answers."""
     asked = text_of(request, "user")
@@ -64,6 +102,10 @@ def play(request: Mapping[str, Any]) -> str:
             return json.dumps(PLAN, indent=1)
         case "evaluator":
             return json.dumps({"score": 0.93, "reasons": "It does what the task asks; the edge cases are named."})
+        case "enhancer":
+            return json.dumps(SUGGESTIONS)
+        case "advisor":
+            return json.dumps(ADVICE)
         case "critic":
             return "The output meets the task. One suggestion: state what happens with empty input."
     return draft(task_type(request), hashlib.sha256(asked.encode()).hexdigest()[:8])

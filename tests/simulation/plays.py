@@ -43,7 +43,12 @@ def steady(seed: int, *, given: bool, faulty: bool) -> Scenario:
     plain = Scenario(
         seed=seed,
         runs=1,
-        settings=RunSettings(concurrency=1 if faulty else 3, simulated=True, limits=Limits(breaker_failures=1_000_000)),
+        settings=RunSettings(
+            concurrency=1 if faulty else 3,
+            simulated=True,
+            limits=Limits(breaker_failures=1_000_000),
+            verify=True,
+        ),
         models=models,
         tasks=5,
         given=given,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from attrs import evolve, fields
 
-from orchestrator.models import ProjectStatus, Role, TaskStatus, TaskType, Verdict
+from orchestrator.models import ArchitectureProfile, ProjectStatus, Role, TaskStatus, TaskType, Verdict
 from orchestrator.money import Usd
 from orchestrator.testing.outcomes import NodeOutcome, Outcome, TaskOutcome, same_outcome
 from tests.simulation.plays import played, steady
@@ -20,7 +20,12 @@ def outcome() -> Outcome:
 _RUN: dict[str, Any] = {
     "status": ProjectStatus.TIMEOUT,
     "reason": "time",
+    "verified": Verdict.UNKNOWN,
     "cap": Usd(1),
+    "project": "00",
+    "criteria": "00",
+    "enhanced": ((1,), (2,), None),
+    "architecture": ArchitectureProfile(),
     "execution_order": ("other",),
 }
 _TASK: dict[str, Any] = {
@@ -50,7 +55,7 @@ _NODE: dict[str, Any] = {"settled": Usd(1), "ended": 99, "kept": Usd(1), "answer
 
 def test_every_field_has_a_planted_difference() -> None:
     """A field that is added to an outcome has to be planted here too; only lost attempts explain themselves."""
-    assert _RUN.keys() == {field.name for field in fields(Outcome)} - {"plan", "tasks"}
+    assert _RUN.keys() == {field.name for field in fields(Outcome)} - {"enhance", "advise", "plan", "tasks"}
     assert _TASK.keys() == {field.name for field in fields(TaskOutcome)} - {"node"}
     assert _NODE.keys() == {field.name for field in fields(NodeOutcome)} - {"lost"}
 
@@ -79,13 +84,13 @@ def test_a_difference_of_a_task_is_seen(outcome: Outcome, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(_NODE))
-@pytest.mark.parametrize("node", ["plan", "t1"])
+@pytest.mark.parametrize("node", ["enhance", "advise", "plan", "t1"])
 def test_a_difference_of_what_was_asked_is_seen(outcome: Outcome, node: str, name: str) -> None:
     """Another settled amount, another number of tries, kept money that no lost call explains, a missing answer."""
-    if node == "plan":
+    if node != "t1":
         if name == "answers":
             return  # the plan was given: nobody was asked for it
-        other = evolve(outcome, plan=evolve(outcome.plan, **{name: _NODE[name]}))
+        other = evolve(outcome, **{node: evolve(getattr(outcome, node), **{name: _NODE[name]})})
     else:
         task = outcome.tasks[node]
         changed = evolve(task, node=evolve(task.node, **{name: _NODE[name]}))

@@ -11,7 +11,7 @@ from hypothesis import given
 from orchestrator.documents import load_yaml
 from orchestrator.errors import SpecError
 from orchestrator.models import ModelInfo, TaskType
-from orchestrator.money import Price, Usd
+from orchestrator.money import Price, Rate, Usd
 from orchestrator.policy import Policy
 from orchestrator.settings import CrossVendor, Evaluation, OnDisagree
 from orchestrator.spec import (
@@ -88,13 +88,24 @@ def test_every_key_reaches_its_place() -> None:
     assert spec.tasks[2].dependencies == ("stats", "facts")
     assert spec.routing.parameters == {"w_cost": 0.5}
     assert spec.providers["other"] == {}
+    assert spec.exporters == {"console": {}, "json": {"path": "metrics.json", "every_seconds": 2}}
     assert spec.providers["openai_compatible"]["api_key_env"] == "MY_KEY"
     assert spec.evaluate == Evaluation(runs=3, max_delta=0.1, on_disagree=OnDisagree.MEAN)
     assert spec.models[0] == ModelInfo(
         id="my-model",
         provider="openai_compatible",
         vendor="Acme",
-        price=Price(Usd.parse("0.1"), Usd.parse("0.4"), Usd.parse("0.05"), Usd.parse("0.2"), Usd.parse("0.41")),
+        price=Price(
+            Usd.parse("0.1"),
+            Usd.parse("0.4"),
+            Usd.parse("0.05"),
+            Usd.parse("0.2"),
+            Usd.parse("0.41"),
+            rates=(
+                Rate(Usd.parse("0.05"), Usd.parse("0.2"), hours=(16 * 60 + 30, 30)),
+                Rate(Usd(10**9), Usd(2 * 10**9), Usd(5 * 10**8), over=200_000, since=1_798_761_600_000_000),
+            ),
+        ),
         context=32768,
         max_output=4096,
         hidden_tokens=100,
@@ -186,10 +197,13 @@ WRONG = {
     "policies: [{allow_training_on_output: false}]": "the key 'name' is required",
     "policies: [{name: a, allowed_regions: eu}]": "expected a list, found the text 'eu'",
     "policies: [{name: a, allowed_models: [1]}]": "expected a text, found the number 1",
-    "policies: [{name: a, enforcement_mode: soft}]": "'soft' is not enforced yet; use hard",
-    "policies: [{name: a, enforcement_mode: monitor}]": "'monitor' is not enforced yet; use hard",
-    "policies: [{name: a, max_cost_per_task_usd: 1}]": "not supported yet",
-    "policies: [{name: a, rate_limit: {}}]": "not supported yet",
+    "policies: [{name: a, enforcement_mode: sof}]": "expected hard, soft or monitor, found the text 'sof'; did you mean",
+    "policies: [{name: a, max_cost_per_task_usd: -1}]": "-1 is not between 0 and",
+    "policies: [{name: a, rate_limit: 3}]": "expected a mapping, found the number 3",
+    "policies: [{name: a, rate_limit: {calls_per_minute: 0}}]": "0 is not between 1 and",
+    "policies: [{name: a, rate_limit: {calls_per_hour: 1}}]": "unknown key; did you mean",
+    "node_policies: [{name: a}]": "expected a mapping, found a list",
+    "node_policies: {plan: {name: a}}": "expected a list, found a mapping",
     "policies: [{name: a, pii_allowed: true}]": "not supported yet",
     "policies: [{name: a, max_latency_ms: 0}]": "0 is not above 0",
     "policies: [{name: a, alowed_models: []}]": "did you mean 'allowed_models'?",
@@ -200,6 +214,21 @@ WRONG = {
     "providers: {a: {b: 99999999999999999999}}": "does not fit 64 bits",
     "models: [{id: a, provider: b, price: {input: 1}}]": "the key 'output' is required",
     "models: [{id: a, provider: b, price: {input: -1, output: 1}}]": "-1 is not between",
+    **{
+        f"models: [{{id: a, provider: b, price: {{input: 1, output: 2, rates: [{{{rate}}}]}}}}]": message
+        for rate, message in {
+            "input: 1, output: 2": "a rate needs a condition: over, since or hours",
+            "output: 2, over: 3": "the key 'input' is required",
+            "input: 1, output: 2, over: 0": "0 is not between 1",
+            "input: 1, output: 2, hours: 9-17": "times of the UTC day such as",
+            'input: 1, output: 2, hours: "24:00-01:00"': "times of the UTC day such as",
+            'input: 1, output: 2, hours: "01:00-01:00"': "the times are equal",
+            "input: 1, output: 2, since: 2027-13-01": "2027-13-01 is no date of the calendar",
+            "input: 1, output: 2, since: 1969-12-31": "1969-12-31 is before 1970",
+            "input: 1, output: 2, since: 9999-12-31T23:59-23:59": "no date of the calendar",
+            "input: 1, output: 2, since: soon": "expected a date such as",
+        }.items()
+    },
     "models: [{id: a, provider: b}, {id: a, provider: c}]": "stands above already",
     "models: [{id: a}]": "the key 'provider' is required",
     "models: [{id: a, provider: b, trains_on_data: no}]": "expected true or false",
@@ -218,8 +247,13 @@ WRONG = {
     "validators: {missing_tool: ignore}": "expected skip or fail",
     "phase_budgets: {generation: 0.9, evaluation: 0.2}": "the shares add up to 1.1, more than 1",
     "phase_budgets: {review: 0.2}": "unknown key",
-    "limits: {requests_per_minute: {a: 1}}": "not supported yet",
-    "limits: {tokens_per_minute: {a: 1}}": "not supported yet",
+    "limits: {requests_per_minute: {a: 0}}": "0 is not between",
+    "limits: {requests_per_minute: [60]}": "expected a whole number, or a mapping from providers to such numbers",
+    "limits: {requests_per_minute: {}}": "the mapping is empty",
+    "limits: {tokens_per_minute: true}": "expected a whole number, or a mapping from providers to such numbers",
+    "cache: x": "expected true or false",
+    "enhance: 1": "expected true or false",
+    "advise: [x]": "expected true or false",
     "limits: {tries: 0}": "0 is not between",
     "limits: {breaker: {failures: true}}": "expected a whole number, found true",
     "limits: {breaker: {seconds: 0}}": "0 is not above 0",
@@ -227,10 +261,11 @@ WRONG = {
     "limits: {max_tokens: {critc: 1}}": "did you mean 'critic'?",
     "policy_files: policies.yaml": "expected a list, found the text 'policies.yaml'",
     "allow_unbounded: 1": "expected true or false",
-    **dict.fromkeys(
-        [f"{key}: x" for key in ("exporters", "enhance", "verify_cmd", "cache")],
-        "not supported yet: nothing would enforce it; take it out",
-    ),
+    "exporters: x": "expected a mapping, found the text 'x'",
+    "exporters: {json: 1}": "expected a mapping, found the number 1",
+    "exporters: {json: {every_seconds: -1}}": "-1 is not between 0 and 86400",
+    "verify_cmd: [make, check]": "expected a text, found a list",
+    "enhance: x": "expected true or false, found the text 'x'",
 }
 
 

@@ -29,7 +29,6 @@ def test_the_schema_is_a_schema() -> None:
     assert json.loads(json.dumps(schema)) == schema
     assert schema["required"] == ["project", "criteria"]
     assert schema["additionalProperties"] is False
-    assert "exporters" not in schema["properties"]
 
 
 def test_every_key_says_what_it_is() -> None:
@@ -55,6 +54,15 @@ BEYOND_A_SCHEMA = {
     "providers: {a: {b: .nan}}",
     "providers: {a: {b: 99999999999999999999}}",
     "models: [{id: a, provider: b}, {id: a, provider: c}]",
+    *(
+        f"models: [{{id: a, provider: b, price: {{input: 1, output: 2, rates: [{{input: 1, output: 2, {when}}}]}}}}]"
+        for when in (
+            'hours: "01:00-01:00"',
+            "since: 2027-13-01",
+            "since: 1969-12-31",
+            "since: 9999-12-31T23:59-23:59",
+        )
+    ),
     "phase_budgets: {generation: 0.9, evaluation: 0.2}",
 }
 

@@ -23,8 +23,9 @@ FILES = Path(__file__).parent / "files"
 
 
 def test_a_spec_without_rules_keeps_the_default_rules() -> None:
-    """What nobody set is as the settings have it."""
-    assert spec_from("p", "c").settings(simulated=False) == RunSettings()
+    """What nobody set is as the settings have it; answers are reused between real runs, not between simulated ones."""
+    assert spec_from("p", "c").settings(simulated=False) == RunSettings(cache=True)
+    assert spec_from("p", "c").settings(simulated=True) == RunSettings(simulated=True)
 
 
 def test_every_rule_reaches_the_settings() -> None:
@@ -41,9 +42,18 @@ def test_every_rule_reaches_the_settings() -> None:
     assert settings.backend_named
     assert settings.evaluation == Evaluation(3, 0.1, OnDisagree.MEAN)
     assert settings.plateau == 0.01
+    assert settings.verify
     assert settings.cross_vendor is CrossVendor.OFF
     assert settings.missing_tool is MissingTool.FAIL
-    assert settings.limits == Limits(tries=2, attempts=5, breaker_failures=4, breaker_open=SECOND // 2)
+    assert settings.limits == Limits(
+        tries=2,
+        attempts=5,
+        breaker_failures=4,
+        breaker_open=SECOND // 2,
+        requests_per_minute={"*": 60, "other": 500},
+        tokens_per_minute={"*": 100_000},
+    )
+    assert settings.cache
     assert [policy.name for policy in settings.policies] == ["first", "walls"]
     assert settings.allow_unbounded
     assert settings.simulated

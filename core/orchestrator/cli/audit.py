@@ -1,92 +1,190 @@
-"""``orchestrate audit``: was the log changed?"""
+"""``orchestrate audit``: what does the log prove?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from orchestrator.cli.options import home, home_option, json_option, open_log
-from orchestrator.cli.output import line, result, result_json
+from orchestrator.cli.options import FILE, existing_run, home, home_option, json_option, open_log
+from orchestrator.cli.output import clean, line, notice, result, result_json
 from orchestrator.errors import UsageError
-from orchestrator.log import EventLog, Finding, read_heads
+from orchestrator.log import read_heads
 
-_FAILED = 6
+if TYPE_CHECKING:
+    from orchestrator.audits.checks import Report
+
+_FAILED: Final = 6
 
 
 @click.group()
 @home_option
 def audit() -> None:
-    """Verify that the log was not changed."""
+    """Prove what happened: verify runs, bundle them for others, list what policies did."""
 
 
 @audit.command()
-@click.argument("run_id", metavar="[RUN]", required=False)
+@click.argument("what", metavar="[RUN|BUNDLE]", required=False)
+@click.option("--all", "everything", is_flag=True, help="Every run and account; so it is without RUN.")
 @click.option("--head", help="A hash that must be in the log, such as one printed at the end of a run.")
+@click.option("--strict", is_flag=True, help="Fail, too, where something cannot be checked.")
+@click.option("--key", type=FILE, metavar="PUBKEY", help="The public key a bundle must be signed with.")
+@click.option("--junit", type=FILE, metavar="FILE", help="Write the checks as JUnit XML, for CI.")
 @json_option
 @home_option
-def verify(run_id: str | None, head: str | None, as_json: bool) -> int:
-    """Verify the hash chain, the texts, and the heads kept in heads.jsonl; exit 6 where anything is wrong.
+def verify(
+    what: str | None,
+    everything: bool,
+    head: str | None,
+    strict: bool,
+    key: Path | None,
+    junit: Path | None,
+    as_json: bool,
+) -> int:
+    """Verify every invariant of the log, of one run, or of a bundle; exit 6 where anything is wrong.
 
     A chain alone cannot show that its end was cut off, or that all of it was computed anew: keep the head of a run
     elsewhere, and give it with --head.
     """
+    if what is not None and everything:
+        raise click.UsageError("give a RUN, or --all")
+    report = _audited(what, head, key)
+    if junit is not None:
+        from orchestrator.audits.junit import write
+
+        write(report, junit)
+    if as_json:
+        result_json(_plain(report, strict))
+    else:
+        _print(report, strict)
+    return 0 if report.passes(strict=strict) else _FAILED
+
+
+def _audited(what: str | None, head: str | None, key: Path | None) -> "Report":
+    if what is not None and Path(what).is_file():
+        from orchestrator.audits.signing import read_public
+        from orchestrator.audits.unbundling import verify as verified
+
+        return verified(Path(what), key=None if key is None else read_public(key), head=head)
+    if key is not None:
+        raise click.UsageError("--key belongs to a bundle")
+    from orchestrator.audits.logs import audit as audited
+
     log = open_log()
-    kept = [kept.run for kept in read_heads(home())]
-    if run_id is not None and log.last(run_id) is None and run_id not in kept:
-        raise UsageError(f"there is no run {run_id!r} in {home()}; see: orchestrate runs list")
-    findings = log.verify(run_id, head)
-    known = {finding.stream for finding in findings}
-    findings += [finding for finding in _against_heads(log, run_id) if finding.stream not in known]
-    findings.sort(key=lambda finding: finding.position)
-    streams = _heads(log, run_id)
+    heads = read_heads(home())
+    if what is not None and log.last(what) is None and what not in {kept.run for kept in heads}:
+        raise UsageError(f"there is no run or bundle {what!r}; see: orchestrate runs list, for {home()}")
+    return audited(log, what, head=head, heads=heads)
+
+
+def _print(report: "Report", strict: bool) -> None:
+    bad = report.first_bad_event
+    if bad is not None:
+        result(f"first bad event: {bad}")
+    problems = sorted(
+        (problem.position, check.subject, check.name, problem.message)
+        for check in report.failed
+        for problem in check.problems
+    )
+    for position, subject, name, message in problems:
+        result(line(f"{position}: {subject + ': ' if subject else ''}{name}: {message}"))
+    wrong = {check.subject for check in report.failed}
+    for name, (events, found) in report.heads.items():
+        if name not in wrong and "" not in wrong:
+            result(f"ok: {line(name)}, {events} events, head {found}")
+    if not report.heads and not problems:
+        result("ok: the log is empty")
+    for check in report.skipped:
+        notice(line(f"not checked: {check.subject + ', ' if check.subject else ''}{check.name}: {check.reason}"))
+    if strict and report.skipped and not problems:
+        result(f"failed: {len(report.skipped)} checks could not be made")
+    names = dict.fromkeys(check.name for check in report.checks if check not in report.skipped)
+    if not problems and names:
+        notice(f"checked: {', '.join(names)}")
+
+
+def _plain(report: "Report", strict: bool) -> dict[str, object]:
+    from orchestrator.audits.checks import CHECKS
+
+    return {
+        "ok": report.passes(strict=strict),
+        "first_bad_event": report.first_bad_event,
+        "findings": [
+            {"position": problem.position, "run": check.subject, "check": check.name, "message": problem.message}
+            for check in report.failed
+            for problem in check.problems
+        ],
+        "checks": [
+            {
+                "run": check.subject,
+                "check": check.name,
+                "what": CHECKS[check.name],
+                "result": check.result.value,
+                "problems": len(check.problems),
+                "reason": check.reason or None,
+            }
+            for check in report.checks
+        ],
+        "heads": {name: head for name, (_, head) in report.heads.items()},
+    }
+
+
+@audit.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--output", "-o", type=FILE, required=True, metavar="FILE", help="The new file.")
+@click.option("--sign", type=FILE, metavar="KEYFILE", help="Sign it with this private key.")
+@click.option("--without-texts", is_flag=True, help="Leave out prompts, answers and all other texts.")
+@json_option
+@home_option
+def export(run_id: str, output: Path, sign: Path | None, without_texts: bool, as_json: bool) -> int:
+    """Write a run into one file that audit verify checks anywhere, without the database.
+
+    It holds the events, the texts, the versions of the plugins and the head. The same run gives the same file.
+    """
+    from orchestrator.audits.bundles import make
+    from orchestrator.audits.signing import read_private
+
+    key = None if sign is None else read_private(sign)
+    log = open_log()
+    made = make(log, existing_run(log, run_id), output, texts=not without_texts, key=key)
     if as_json:
         result_json(
             {
-                "ok": not findings,
-                "first_bad_event": findings[0].position if findings else None,
-                "findings": [
-                    {"position": each.position, "run": each.stream, "message": each.message} for each in findings
-                ],
-                "heads": {name: found for name, _, found in streams},
+                "run_id": made.run,
+                "path": str(output),
+                "events": made.events,
+                "texts": made.texts,
+                "head": made.head,
+                "bytes": made.size,
+                "signed_by": made.key,
             }
         )
-    elif findings:
-        result(f"first bad event: {findings[0].position}")
-        for finding in findings:
-            result(line(f"{finding.position}: {finding.stream + ': ' if finding.stream else ''}{finding.message}"))
-    else:
-        for name, events, found in streams:
-            result(f"ok: {line(name)}, {events} events, head {found}")
-        if not streams:
-            result("ok: the log is empty")
-    return _FAILED if findings else 0
+        return 0
+    signed = f", signed by {made.key}" if made.key is not None else ""
+    result(line(f"{output}: {made.events} events and {made.texts} texts of {made.run}, head {made.head}{signed}"))
+    return 0
 
 
-def _heads(log: EventLog, run: str | None) -> list[tuple[str, int, str]]:
-    """Name, number of events and head of the streams looked at."""
-    names = [run] if run is not None else log.streams()
-    lasts = ((name, log.last(name)) for name in names)
-    return [(name, last.version, str(last.hash)) for name, last in lasts if last is not None]
+@audit.command()
+@click.argument("file", metavar="FILE", type=FILE)
+def keygen(file: Path) -> int:
+    """Make a key to sign bundles with: the private one in FILE, the public one in FILE.pub."""
+    from orchestrator.audits.signing import make_key
+
+    beside, name = make_key(file)
+    result(line(f"{beside}: {name}"))
+    notice(f"keep {clean(str(file))} secret; give {clean(str(beside))} to those who check")
+    return 0
 
 
-def _against_heads(log: EventLog, run: str | None) -> list[Finding]:
-    """What contradicts the heads that were written down beside the database: at most one finding per run."""
-    found: dict[str, Finding] = {}
-    for kept in read_heads(home()):
-        if kept.run in found or (run is not None and kept.run != run):
-            continue
-        rows = log.query(
-            "SELECT version, position, hash FROM events WHERE stream = ? AND version <= ?"
-            " ORDER BY version DESC LIMIT 1",
-            [kept.run, kept.version],
-        )
-        version, position, digest = rows[0] if rows else (0, 0, "")
-        if version < kept.version:
-            message = (
-                f"heads.jsonl has a head of version {kept.version}; the events after version {version} are missing"
-            )
-        elif digest != kept.head:
-            message = (
-                f"heads.jsonl has another head for version {kept.version}: this event, or one before it, was changed"
-            )
-        else:
-            continue
-        found[kept.run] = Finding(int(position), kept.run, message)
-    return list(found.values())
+@audit.command()
+@click.argument("run_id", metavar="[RUN]", required=False)
+@home_option
+def records(run_id: str | None) -> int:
+    """Print what policies did as JSON lines: a record for every model considered; of the newest run without RUN."""
+    import orjson
+
+    from orchestrator.audit import AuditLog
+
+    for record in AuditLog(run_id, home=home()):
+        result(orjson.dumps(record.plain()).decode())
+    return 0

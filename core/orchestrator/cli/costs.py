@@ -10,6 +10,7 @@ from attrs import define
 
 from orchestrator.cli.options import existing_run, home, home_option, json_option, open_log
 from orchestrator.cli.output import decimals, money, notice, result, result_json
+from orchestrator.cli.reconcile import reconcile
 from orchestrator.cli.tables import print_table
 from orchestrator.log import EventLog
 from orchestrator.money import Usd
@@ -26,7 +27,7 @@ _COLUMNS: Final = {
 
 _SUMS: Final = """
 SELECT s.run_id, {key}, sum(s.calls), sum(s.settled_nano), sum(s.held_nano), sum(s.kept_nano)
-FROM spend AS s JOIN events AS r ON r.stream = s.run_id AND r.version = 1
+FROM spend AS s JOIN events AS r ON r.stream = s.run_id AND r.type IN ('run.started', 'run.forked')
 WHERE {where} GROUP BY s.run_id, 2 ORDER BY min(r.position)
 """
 _SIMULATED: Final = "json_extract(r.data, '$.settings.simulated')"
@@ -57,7 +58,25 @@ class Sum:
         self.kept += kept
 
 
-@click.command()
+class _Costs(click.Group):
+    """A group whose command ``show`` need not be named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take what is no command, nor the wish for help, for the arguments of ``show``."""
+        if args[:1] not in (["show"], ["reconcile"], ["--help"], ["-h"]):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Costs, subcommand_metavar="[show] [RUN] [OPTIONS] | reconcile [RUN [CALL]] [OPTIONS]")
+def costs() -> None:
+    """Show what runs spent, and settle what nobody knew the cost of."""
+
+
+costs.add_command(reconcile)
+
+
+@costs.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
 @click.option("--all", "everything", is_flag=True, help="Sum over all runs; simulated ones are left out.")
 @click.option("--simulated", is_flag=True, help="With --all: the simulated runs instead.")
@@ -67,7 +86,7 @@ class Sum:
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with exact amounts.")
 @json_option
 @home_option
-def costs(run_id: str | None, everything: bool, simulated: bool, by: str, as_csv: bool, as_json: bool) -> int:
+def show(run_id: str | None, everything: bool, simulated: bool, by: str, as_csv: bool, as_json: bool) -> int:
     """Show what a run, or all runs, spent, dearest first.
 
     "held" is money that may still be billed: of calls in flight, and of calls whose end nobody knows (kept).
@@ -102,13 +121,14 @@ def costs(run_id: str | None, everything: bool, simulated: bool, by: str, as_csv
 
 
 def _first(log: EventLog, what: str, run: str) -> Iterable[Sequence[Any]]:
-    return log.query(f"SELECT {what} FROM events AS r WHERE r.stream = ? AND r.version = 1", [run])
+    first = "r.stream = ? AND r.type IN ('run.started', 'run.forked')"
+    return log.query(f"SELECT {what} FROM events AS r WHERE {first}", [run])
 
 
 def _mention_others(log: EventLog, simulated: bool) -> None:
     """Say how many runs are left out."""
     rows = log.query(
-        f"SELECT count(*) FROM events AS r WHERE r.version = 1 AND r.type = 'run.started' AND {_SIMULATED} = ?",
+        f"SELECT count(*) FROM events AS r WHERE r.type IN ('run.started', 'run.forked') AND {_SIMULATED} = ?",
         [int(not simulated)],
     )
     count = rows[0][0]

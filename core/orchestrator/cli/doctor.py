@@ -1,33 +1,226 @@
 """``orchestrate doctor``: what of this machine the program can use."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
 import click
+from attrs import frozen
 
-from orchestrator.cli.options import home_option, json_option
-from orchestrator.cli.output import line, result_json
-from orchestrator.cli.tables import print_table
+from orchestrator.cli.options import home, home_option, json_option
+from orchestrator.cli.output import line, notice, result, result_json
+from orchestrator.cli.tables import print_facts, print_table
 
-_TOOLS = ("pytest", "ruff", "pdflatex", "bwrap")
+if TYPE_CHECKING:
+    from orchestrator.engine.environment import Environment, Network
+    from orchestrator.engine.survey import Live, Shelf, Surveyed
+    from orchestrator.plugins import Catalogue
+
+_TOOLS: Final = ("pytest", "ruff", "pdflatex", "bwrap")
+_IGNORED: Final = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "SSL_CERT_FILE")
+_NONE: Final = "–"
+_SYSTEM: Final = 3
 
 
 @click.command()
+@click.option("--live", is_flag=True, help="Ask every vendor with a key which models it serves; that costs nothing.")
 @json_option
 @home_option
-def doctor(as_json: bool) -> int:
-    """Show which sandboxes hold, as each proves by a probe, and which tools are there."""
+def doctor(live: bool, as_json: bool) -> int:
+    """Show what can be used here: providers, network, data folder, sandboxes, tools, plugins.
+
+    A key's value is never shown, only the variable that holds it. The exit code is 3 where something that a run
+    would rely on does not work: the data folder, or with --live a provider that has a key.
+    """
+    from orchestrator.engine.environment import Environment
     from orchestrator.engine.sandbox import Ladder
+    from orchestrator.log import Redactor
+    from orchestrator.plugins import Catalogue
     from orchestrator.spi import find_tool
 
-    ladder = Ladder()
-    surveys, rung = ladder.surveys(), ladder.rung()
-    tools = {name: find_tool(name) for name in _TOOLS}
+    redactor = Redactor()
+    catalogue, environment = Catalogue.discover(), Environment.of_process(redactor.add)
+    network, folder, ladder = environment.network(), _folder(home()), Ladder()
+    vendors = _vendors(catalogue, environment, network, live)
+    rung = ladder.rung()
+    found: dict[str, Any] = {
+        "providers": [_provider(each, vendors) for each in vendors.found],
+        "local_servers": [
+            {"server": kind, "base_url": address, "models": list(names)}
+            for kind, (address, names) in vendors.local.items()
+        ],
+        "network": {
+            "proxy": network.shown_proxy,
+            "ca_bundle": network.ca_bundle,
+            "ignored": [name for name in _IGNORED if environment.variables.get(name)],
+        },
+        "data_folder": folder,
+        "in_force": rung.value if rung else None,
+        "sandboxes": [
+            {"sandbox": each.rung.value, "holds": each.holds, "detail": each.detail} for each in ladder.surveys()
+        ],
+        "tools": {name: find_tool(name) for name in _TOOLS},
+        "plugins": [
+            {"kind": each.kind, "name": each.name, "distribution": each.distribution, "problem": each.reason}
+            for each in catalogue.probe_all()
+            if each.reason
+        ],
+    }
+    found = _without_secrets(found, redactor.shapes)
     if as_json:
-        found = [{"sandbox": each.rung.value, "holds": each.holds, "detail": each.detail} for each in surveys]
-        result_json({"in_force": rung.value if rung else None, "sandboxes": found, "tools": tools})
-        return 0
-    rows = [(each.rung.value, _word(each.rung == rung, each.holds), line(each.detail, 300)) for each in surveys]
+        result_json(found)
+    else:
+        _print(found, live)
+    failed = any(each["live"] and each["live"]["problem"] for each in found["providers"])
+    return _SYSTEM if failed or folder["problem"] else 0
+
+
+# ── looking ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@frozen
+class _Vendors:
+    found: "tuple[Surveyed, ...]"
+    shelf: "Shelf"
+    live: "dict[str, Live]"
+    local: dict[str, tuple[str, tuple[str, ...]]]
+
+
+def _vendors(catalogue: "Catalogue", environment: "Environment", network: "Network", live: bool) -> _Vendors:
+    import asyncio
+
+    from orchestrator.engine.http import make_client
+    from orchestrator.engine.survey import check_live, find_local, shelf, survey
+
+    found = survey(catalogue, environment)
+
+    async def ask() -> _Vendors:
+        async with make_client(concurrency=16, proxy=network.proxy, ca_bundle=network.ca_bundle) as http:
+            answers = await check_live(found, http) if live else {}
+            return _Vendors(found, shelf(found), answers, await find_local(catalogue, http))
+
+    return asyncio.run(ask())
+
+
+def _provider(each: "Surveyed", vendors: _Vendors) -> dict[str, Any]:
+    offered = [model for model in vendors.shelf.models if model.provider == each.name]
+    return {
+        "provider": each.name,
+        "state": each.standing.value,
+        "key": each.key,
+        "keys": list(each.keys),
+        "variables": list(each.addresses),
+        "base_url": each.base_url,
+        "models": len(offered),
+        "problem": line(each.problem) or None,
+        "live": _answer(vendors.live.get(each.name), {model.sent_name for model in offered}),
+    }
+
+
+def _answer(live: "Live | None", offered: set[str]) -> dict[str, Any] | None:
+    if live is None:
+        return None
+    served = set(live.served or ())
+    return {
+        "problem": line(live.problem, 500) or None,
+        "models": None if live.served is None else len(served),
+        "not_served": sorted(offered - served) if served else [],
+        "milliseconds": round(live.seconds * 1000),
+    }
+
+
+def _folder(path: Path) -> dict[str, Any]:
+    import os
+    import sqlite3
+
+    problem = None
+    above = next((each for each in (path, *path.absolute().parents) if each.exists()), path)
+    if not above.is_dir():
+        problem = f"{above} is no folder; choose another with --home"
+    elif not os.access(above, os.W_OK | os.X_OK):
+        problem = f"nothing can be written into {above}; choose another with --home"
+    database = path / "events.db"
+    return {
+        "path": str(path.absolute()),
+        "exists": path.is_dir(),
+        "log_bytes": database.stat().st_size if problem is None and database.is_file() else None,
+        "sqlite": sqlite3.sqlite_version,
+        "problem": problem,
+    }
+
+
+def _without_secrets(value: Any, redact: Any) -> Any:
+    """The value with every text in it free of keys, whatever a stranger wrote into it."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {name: _without_secrets(each, redact) for name, each in value.items()}
+    return [_without_secrets(each, redact) for each in value] if isinstance(value, list) else value
+
+
+# ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _print(found: dict[str, Any], live: bool) -> None:
+    heads = ("provider", "state", "key", "address", "models", *(("live",) if live else ()))
+    print_table(heads, [_row(each, live) for each in found["providers"]], right=("models",))
+    if not any(each["state"] == "ready" for each in found["providers"]):
+        notice("no provider can be used: set one of the variables above, or try it without: orchestrate spec init")
+    for each in found["local_servers"]:
+        models = ", ".join(each["models"][:3]) or "no model"
+        notice(f"a server answers where {each['server']} usually does ({models}); to use it:")
+        notice(f"  export OPENAI_COMPATIBLE_BASE_URL={each['base_url']}")
+    result("")
+    print_facts(_facts(found))
+    result("")
+    rows = [
+        (each["sandbox"], _word(each["sandbox"] == found["in_force"], each["holds"]), line(each["detail"], 300))
+        for each in found["sandboxes"]
+    ]
     print_table(("sandbox", "state", "probe"), rows)
-    print_table(("tool", "where"), [(name, where or "not installed") for name, where in tools.items()])
-    return 0
+    print_table(("tool", "where"), [(name, where or "not installed") for name, where in found["tools"].items()])
+    if found["plugins"]:
+        result("")
+        heads = ("kind", "plugin", "distribution", "problem")
+        plugins = [(each["kind"], each["name"], each["distribution"], each["problem"]) for each in found["plugins"]]
+        print_table(heads, plugins)
+
+
+def _row(each: dict[str, Any], live: bool) -> tuple[str, ...]:
+    state = f"broken: {line(each['problem'], 120)}" if each["state"] == "broken" else each["state"]
+    key = each["key"] or _advice(each)
+    cells = (each["provider"], state, key or _NONE, each["base_url"] or _NONE, str(each["models"]))
+    return (*cells, _spoken(each["live"])) if live else cells
+
+
+def _advice(each: dict[str, Any]) -> str:
+    """What to set for a provider that lacks it."""
+    if each["state"] != "unset":
+        return ""
+    keys = each["keys"] or each["variables"]
+    return f"set {keys[0]}" if keys else "only where a spec names it"
+
+
+def _spoken(answer: dict[str, Any] | None) -> str:
+    if answer is None:
+        return _NONE
+    if answer["problem"]:
+        return line(answer["problem"], 160)
+    text = f"lists {answer['models']} models ({answer['milliseconds']} ms)"
+    missing = answer["not_served"]
+    return f"{text}, but not {', '.join(missing[:5])}" if missing else text
+
+
+def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
+    network, folder = found["network"], found["data_folder"]
+    size = "" if folder["log_bytes"] is None else f", a log of {folder['log_bytes']:,} bytes"
+    state = folder["problem"] or ("is there" + size if folder["exists"] else "will be made by the first run")
+    ignored = f" (not read: {', '.join(network['ignored'])}; set ORCHESTRATE_PROXY or ORCHESTRATE_CA_BUNDLE)"
+    return [
+        ("proxy", (network["proxy"] or "none") + (ignored if network["ignored"] else "")),
+        ("certificates", network["ca_bundle"] or "the built-in authorities"),
+        ("data folder", f"{folder['path']}: {state}"),
+        ("SQLite", folder["sqlite"]),
+    ]
 
 
 def _word(in_force: bool, holds: bool) -> str:

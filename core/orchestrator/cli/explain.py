@@ -8,17 +8,16 @@ from attrs import fields
 from orchestrator import explanation
 from orchestrator.cli.options import existing_run, home, home_option, json_option, open_log
 from orchestrator.cli.output import line, moment, money, notice, result, result_json, seconds
-from orchestrator.cli.replay import rank_of
-from orchestrator.cli.story import DOING
+from orchestrator.cli.story import DOING, verification
 from orchestrator.cli.tables import print_table
+from orchestrator.decide.compliance import OF_POLICY
 from orchestrator.errors import UsageError
-from orchestrator.events import PLAN
-from orchestrator.explanation import AttemptSeen, Choice, Considered, Explained, Fallen, Refusal, about
+from orchestrator.events import ADVISE, ENHANCE, PLAN, VERIFY
+from orchestrator.explanation import AttemptSeen, Choice, Considered, Explained, Fallen, Judged, Refusal, Unasked, about
 from orchestrator.log import read_heads
-from orchestrator.models import Role
-from orchestrator.money import Price
-from orchestrator.plugins import Catalogue
-from orchestrator.policy import Policy
+from orchestrator.models import Role, Verdict
+from orchestrator.money import Price, Usd
+from orchestrator.policy import EnforcementMode, Policy, RateLimit
 from orchestrator.spi import ModelTelemetry
 
 REMOVED: Final = {
@@ -44,9 +43,9 @@ _REASONS: Final = {
 """Why a selection was made, in words."""
 
 _WAIVERS: Final = {
-    "same_vendor": "waived: it is of the author's vendor (another tier); no other vendor's could be asked",
-    "same_tier": "waived: it is of the author's vendor and tier; nothing further away could be asked",
-    "same_model": "waived: it is the author itself; nobody else could be asked",
+    "same_vendor": "waived: it is of the author's vendor (another tier); nobody of another vendor stood before it",
+    "same_tier": "waived: it is of the author's vendor and tier; nothing further away stood before it",
+    "same_model": "waived: it is the author itself; nobody else stood before it",
 }
 _BACKEND: Final = {"dominated": "another one beats it in quality, trust and cost at once"}
 """What a backend says of a candidate, in words."""
@@ -63,15 +62,13 @@ _NONE: Final = "–"
 def explain(run_id: str, task: str | None, as_json: bool) -> int:
     """Show every choice of a model: who was considered, what removed whom, and what was known at that moment.
 
-    TASK is the id of a task, or "plan". Everything is read from the log; nothing is called, nothing is paid.
+    TASK is the id of a task, "plan", "enhance" or "advise". Everything is read from the log; nothing is called, nothing is paid.
     """
     log = open_log()
     existing_run(log, run_id)
     heads = [kept.head for kept in read_heads(home()) if kept.run == run_id]
     log.check(run_id, heads[-1] if heads else None)
-    told = explanation.explain(
-        ((record.at, record.event) for record in log.read(run_id)), rank_of(Catalogue.discover())
-    )
+    told = explanation.explain((record.at, record.event) for record in log.read(run_id))
     if task is not None:
         _check_task(log.query("SELECT task_id FROM tasks WHERE run_id = ?", [run_id]), run_id, task)
     found = about(told, task)
@@ -88,7 +85,7 @@ def explain(run_id: str, task: str | None, as_json: bool) -> int:
 
 
 def _check_task(rows: list[tuple[str]], run: str, task: str) -> None:
-    names = [PLAN, *(name for (name,) in rows)]
+    names = [ENHANCE, ADVISE, PLAN, *(name for (name,) in rows), VERIFY]
     if task not in names:
         from difflib import get_close_matches
 
@@ -106,6 +103,14 @@ def _print(each: Explained) -> None:
             _print_choice(each)
         case Refusal():
             result(f"{_where(each)}: {_refused(each)}")
+        case Unasked():
+            result(f"version {each.version}, {moment(each.at)}: {each.node}, {DOING[each.role]}: nobody could be asked")
+            rows = [(seen.model, seen.vendor or _NONE, _priced(seen.price), removal(seen)) for seen in each.considered]
+            print_table(("  model", "vendor", "price in/out", "why"), [(f"  {row[0]}", *row[1:]) for row in rows])
+        case Judged():
+            result(f"version {each.version}, {moment(each.at)}: verification {verification(each.event)}")
+            if each.event.verdict is not Verdict.PASSED:
+                result("  the run is closed as PARTIAL_SUCCESS, whatever its tasks are worth")
         case Fallen():
             result(
                 f"version {each.version}, {moment(each.at)}: the backend {each.backend} failed ({each.problem});"
@@ -122,6 +127,8 @@ def _where(each: Choice | Refusal) -> str:
 
 def _refused(each: Refusal) -> str:
     limit = "the run's ceiling" if each.limit == "run" else f"the account {each.limit}"
+    if each.limit.startswith(OF_POLICY):
+        limit = f"the task's cap of policy {each.limit.removeprefix(OF_POLICY)!r}"
     end = "refused" if each.final else "not now"
     return f"{end}: a call needs {money(each.need)} at worst, {limit} has {money(each.free)} free"
 
@@ -129,7 +136,7 @@ def _refused(each: Refusal) -> str:
 def _print_choice(choice: Choice) -> None:
     kind = f" ({choice.type.value})" if choice.type is not None else ""
     result(f"{_where(choice)}{kind}: {choice.model}")
-    result(f"  {_REASONS.get(choice.reason, choice.reason)}; {_ordered_by(choice)}{_preferred(choice)}")
+    result(f"  {_reason(choice)}; {_ordered_by(choice)}{_preferred(choice)}")
     if choice.waiver is not None:
         result(f"  {_WAIVERS.get(choice.waiver, choice.waiver)}")
     print_table(
@@ -139,6 +146,18 @@ def _print_choice(choice: Choice) -> None:
     )
     for attempt in choice.attempts:
         result(f"  {_attempt(attempt)}")
+    if choice.reused is not None:
+        found = choice.reused
+        result(
+            f"  answered from the cache, nothing was asked or paid: {found.answer_bytes} bytes of version"
+            f" {found.call} of {found.run}"
+        )
+
+
+def _reason(choice: Choice) -> str:
+    if choice.reason.startswith(OF_POLICY):
+        return f"the one before did not fit the task's cap of policy {choice.reason.removeprefix(OF_POLICY)!r}"
+    return _REASONS.get(choice.reason, choice.reason)
 
 
 def _ordered_by(choice: Choice) -> str:
@@ -185,21 +204,34 @@ def _priced(price: Price | None) -> str:
 
 
 def why(choice: Choice, candidate: Considered) -> str:
-    """What removed a candidate, or that it was chosen, in words."""
-    lost = candidate.lost
-    if lost is None:
-        return "chosen" if candidate.model == choice.model else ""
-    if lost.startswith("policy:"):
-        return forbidden(lost.removeprefix("policy:"), candidate.policy)
+    """What removed a candidate, or that it was chosen, in words; and the milder policies it violates."""
+    if candidate.lost is None:
+        words = "chosen" if candidate.model == choice.model else ""
+    elif candidate.lost == "ranked":
+        words = REMOVED["ranked"]
+        if _is_of_author(choice, candidate):
+            words += ", being of the author's vendor"
+        said = _BACKEND.get(candidate.reason, candidate.reason)
+        words += f": {said}" if said else ""
+    else:
+        words = removal(candidate)
+    return "; ".join(each for each in (words, *(_violated(policy) for policy in candidate.violates)) if each)
+
+
+def removal(candidate: Considered) -> str:
+    """What removed a candidate, in words."""
+    lost = candidate.lost or ""
+    if lost.startswith(OF_POLICY):
+        return forbidden(lost.removeprefix(OF_POLICY), candidate.policy)
     words = REMOVED.get(lost, lost)
     if candidate.trouble:
         words += f" ({', '.join(candidate.trouble)})"
-    if lost == "ranked" and _is_of_author(choice, candidate):
-        words += ", being of the author's vendor"
-    if candidate.until is not None:
-        words += f" until {moment(candidate.until)}"
-    said = _BACKEND.get(candidate.reason, candidate.reason)
-    return f"{words}: {said}" if said else words
+    return words if candidate.until is None else f"{words} until {moment(candidate.until)}"
+
+
+def _violated(policy: Policy) -> str:
+    means = "so it stands behind" if policy.enforcement_mode is EnforcementMode.SOFT else "which is noted only"
+    return f"violates policy {policy.name!r} ({restricted(policy)}), {means}"
 
 
 def _is_of_author(choice: Choice, candidate: Considered) -> bool:
@@ -214,13 +246,29 @@ def forbidden(name: str, policy: Policy | None) -> str:
     """A policy that rules a model out, with what it restricts."""
     if policy is None:
         return f"policy {name!r} rules it out"
+    return f"policy {name!r} rules it out ({restricted(policy)})"
+
+
+def restricted(policy: Policy) -> str:
+    """What a policy restricts, field by field."""
     restrictions = []
-    for field in _RESTRICTIONS:
-        value = getattr(policy, field)
+    for name in _RESTRICTIONS:
+        value = getattr(policy, name)
         if value is not None:
-            shown = ", ".join(value) or "nobody" if isinstance(value, tuple) else str(value).lower()
-            restrictions.append(f"{field}: {shown}")
-    return f"policy {name!r} rules it out ({'; '.join(restrictions)})"
+            restrictions.append(f"{name}: {_shown(value)}")
+    return "; ".join(restrictions)
+
+
+def _shown(value: object) -> str:
+    match value:
+        case tuple():
+            return ", ".join(value) or "nobody"
+        case Usd():
+            return money(value)
+        case RateLimit():
+            given = {field.name: getattr(value, field.name) for field in fields(RateLimit)}
+            return ", ".join(f"{name} {_shown(each)}" for name, each in given.items() if each is not None)
+    return str(value).lower()
 
 
 def _attempt(seen: AttemptSeen) -> str:
@@ -237,6 +285,10 @@ def _attempt(seen: AttemptSeen) -> str:
             text += "released, nothing was billed"
     if seen.usage is not None:
         text += f", {seen.usage.input_tokens} tokens read and {seen.usage.output_tokens} written"
+    if seen.violates:
+        text += f", beyond what policy {', '.join(map(repr, seen.violates))} allows"
+    if seen.cut_off:
+        text += ", cut off at its limit"
     if seen.error is not None:
         text += f", {seen.error.value}"
     return text + ("" if seen.latency is None else f", {_duration(seen.latency)}")
@@ -253,7 +305,15 @@ def _plain(each: Explained) -> dict[str, object]:
     head: dict[str, object] = {"version": each.version, "at": moment(each.at)}
     if isinstance(each, Fallen):
         return {"kind": "backend_failed", **head, "backend": each.backend, "problem": each.problem}
-    head |= {"task": each.node, "role": each.role.value, "turn": each.turn, "sample": each.sample}
+    if isinstance(each, Judged):
+        event = each.event
+        facts = {"exit_code": event.code, "problem": event.problem, "sandbox": event.sandbox}
+        return {"kind": "verification", **head, "verdict": event.verdict.value, **facts}
+    head |= {"task": each.node, "role": each.role.value}
+    if isinstance(each, Unasked):
+        removed = [{"model": seen.model, "lost": seen.lost, "why": line(removal(seen))} for seen in each.considered]
+        return {"kind": "nobody", **head, "candidates": removed}
+    head |= {"turn": each.turn, "sample": each.sample}
     if isinstance(each, Refusal):
         return {
             "kind": "refusal",
@@ -282,6 +342,7 @@ def _plain(each: Explained) -> dict[str, object]:
         },
         "candidates": [_plain_candidate(each, candidate) for candidate in each.considered],
         "attempts": [_plain_attempt(attempt) for attempt in each.attempts],
+        "reused": each.reused and {"run": each.reused.run, "version": each.reused.call},
     }
 
 
@@ -300,6 +361,7 @@ def _plain_candidate(choice: Choice, candidate: Considered) -> dict[str, object]
         "score": candidate.score,
         "lost": candidate.lost,
         "backend_reason": candidate.reason or None,
+        "violates": [policy.name for policy in candidate.violates],
         "why": line(why(choice, candidate)),
     }
 
@@ -313,6 +375,8 @@ def _plain_attempt(seen: AttemptSeen) -> dict[str, object]:
         "version": seen.version,
         "attempt": seen.attempt,
         "max_tokens": seen.max_tokens,
+        "cut_off": seen.cut_off,
+        "violates": list(seen.violates),
         "body_bytes": seen.body_bytes,
         "hold_usd": str(seen.hold),
         "end": seen.end,

@@ -1,10 +1,11 @@
 """The specification's flags on the bare command: ``--project``, ``--file``, ``--resume``, ``--list-projects``."""
 
-import sys
 from pathlib import Path
 from typing import Any, Final
 
 import click
+
+from orchestrator.cli.output import on_terminal
 
 DEFAULT_CRITERIA: Final = "the result does what the description asks"
 """What is asked of a result where nobody said."""
@@ -20,7 +21,7 @@ def carry_out(
     output_dir: Path | None,
     verbose: bool,
     new_project: bool,
-    no_enhance: bool,
+    yes: bool,
     **flags: Any,
 ) -> int:
     """Do what the flags ask for, and give the exit code."""
@@ -43,7 +44,7 @@ def carry_out(
             raise click.UsageError(
                 "a run keeps its limits; raise them with: orchestrate resume ID --add-budget, --add-time"
             )
-        return resume_run(resume, output=output_dir, verbose=verbose)
+        return resume_run(resume, output=output_dir, verbose=verbose, yes=yes)
 
     from orchestrator.cli.given import spec_of_file, with_flags
     from orchestrator.spec import spec_from
@@ -54,12 +55,18 @@ def carry_out(
     else:
         assert project is not None
         spec = with_flags(spec_from(project, criteria or ask_for_criteria()), keys)
-    return run_spec(spec, output=output_dir, new_project=new_project, verbose=verbose)
+    if spec.project_id is None and not new_project and on_terminal():
+        from orchestrator.cli.resuming import found_run
+
+        similar = found_run(spec)
+        if similar is not None:
+            return resume_run(similar, output=output_dir, verbose=verbose, yes=yes)
+    return run_spec(spec, output=output_dir, new_project=new_project, verbose=verbose, yes=yes, input_stage=True)
 
 
 def ask_for_criteria() -> str:
     """On a terminal the user is asked; elsewhere, and on an empty answer, the default holds."""
-    if sys.stdin is None or not sys.stdin.isatty() or sys.stderr is None or not sys.stderr.isatty():
+    if not on_terminal():
         return DEFAULT_CRITERIA
     answer: str = click.prompt("When is the result good?", default=DEFAULT_CRITERIA, err=True)
     return answer

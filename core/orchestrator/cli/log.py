@@ -4,7 +4,7 @@ import shlex
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -14,13 +14,16 @@ from orchestrator.cli.output import line, moment, notice, result, result_json
 from orchestrator.log import DATABASE, EventLog
 from orchestrator.log.transaction import Recorded
 
+if TYPE_CHECKING:
+    from orchestrator.log.retention import Collected
+
 _PAUSE: Final = 0.2
 
 
 @click.group()
 @home_option
 def log() -> None:
-    """Read the event log."""
+    """Read the event log, and keep it small."""
 
 
 @log.command()
@@ -58,12 +61,141 @@ def tail(run_id: str | None, lines: int, follow: bool, as_json: bool) -> int:
 
 @log.command()
 @click.argument("run_id", metavar="RUN")
+@click.option(
+    "--as-script", type=FILE, metavar="FILE", help="Write the run's answers and a spec that plays them again instead."
+)
 @home_option
-def export(run_id: str) -> int:
-    """Print a run's events as stored, as JSON lines with their hashes."""
+def export(run_id: str, as_script: Path | None) -> int:
+    """Print a run's events as stored, as JSON lines with their hashes.
+
+    With --as-script FILE (.json) the run becomes answers for the provider scripted, and a spec beside them
+    (.spec.json) that plays it again: with no network, key or money, and no output folder.
+    """
     store = open_log()
-    for record in store.read(existing_run(store, run_id)):
+    existing_run(store, run_id)
+    if as_script is not None:
+        return _script(store, run_id, as_script)
+    for record in store.read(run_id):
         result(_json(record, stored=True))
+    return 0
+
+
+def _script(store: EventLog, run: str, path: Path) -> int:
+    import json
+    import os
+
+    from orchestrator.engine.reproduction import reproduce
+    from orchestrator.engine.runs import stored_of
+    from orchestrator.errors import LogError, UsageError
+    from orchestrator.log import Texts
+
+    spec = path.with_name(f"{path.stem}.spec.json")
+    texts = Texts(store, run, os.urandom, store.redactor)
+    try:
+        made = reproduce(store, run, stored_of(store, run, texts), texts, path.name)
+    except KeyError:
+        raise UsageError(f"a text of {run} is missing: without its content it cannot be played again") from None
+    for target, content in ((path, made.answers), (spec, made.spec)):
+        try:
+            with target.open("x", encoding="utf-8") as file:
+                json.dump(content, file, ensure_ascii=False, indent=1)
+        except FileExistsError:
+            raise UsageError(f"{target} exists: choose a new file") from None
+        except OSError as error:
+            raise LogError(f"{target}: {error.strerror}; choose another place") from error
+    for each in made.lossy:
+        notice(f"! {each}")
+    result(line(f"{path}: {len(made.answers['answers'])} answers of {run}"))
+    notice(f"play it with: orchestrate run {shlex.quote(str(spec))}")
+    return 0
+
+
+@log.command()
+@json_option
+@home_option
+def stats(as_json: bool) -> int:
+    """Show what the log takes: events, texts and bytes, by run."""
+    from orchestrator.cli.tables import print_table
+
+    found = open_log().stats(home() / DATABASE)
+    if as_json:
+        result_json(
+            {
+                "file_bytes": found.file,
+                "wal_bytes": found.wal,
+                "free_bytes": found.free,
+                "runs": [
+                    {
+                        "run_id": each.run,
+                        "events": each.events,
+                        "event_bytes": each.event_bytes,
+                        "texts": each.texts,
+                        "text_bytes": each.text_bytes,
+                        "cached_answers": each.cached,
+                        "content_deleted": each.deleted,
+                        "large": each.is_large,
+                    }
+                    for each in found.runs
+                ],
+            }
+        )
+        return 0
+    heads = ("run", "events", "bytes", "texts", "text bytes", "cached", "")
+    notes = [("large" if each.is_large else "") + ("content deleted" if each.deleted else "") for each in found.runs]
+    print_table(
+        heads,
+        [
+            (
+                each.run,
+                f"{each.events:,}",
+                f"{each.event_bytes:,}",
+                f"{each.texts:,}",
+                f"{each.text_bytes:,}",
+                f"{each.cached:,}",
+                note,
+            )
+            for each, note in zip(found.runs, notes, strict=True)
+        ],
+        right=heads[1:6],
+    )
+    result("")
+    result(f"database {found.file:,} bytes, {found.free:,} of them unused; WAL {found.wal:,} bytes")
+    return 0
+
+
+@log.command()
+@json_option
+@home_option
+def gc(as_json: bool) -> int:
+    """Delete texts that no event refers to, and give unused space back; live runs are left alone."""
+    import asyncio
+
+    open_log()  # there must be one
+    store = EventLog.open(home())
+
+    async def collected() -> "Collected":
+        return await store.collect()
+
+    try:
+        found = asyncio.run(collected())
+    finally:
+        store.close()
+    if as_json:
+        result_json(
+            {
+                "texts": found.texts,
+                "text_bytes": found.size,
+                "cached_answers": found.cached,
+                "live": list(found.skipped),
+                "bytes_before": found.before,
+                "bytes_after": found.after,
+            }
+        )
+        return 0
+    result(f"{found.texts} texts ({found.size:,} bytes) and {found.cached} cached answers deleted")
+    result(f"database {found.before:,} → {found.after:,} bytes")
+    if found.skipped:
+        notice(f"left alone, being live: {line(', '.join(found.skipped))}; the file gets smaller when none is")
     return 0
 
 

@@ -110,4 +110,16 @@ output_option: Final = click.option(
     "--output-dir", "-o", "output_dir", type=FILE, help="Write the results into this folder."
 )
 backend_option: Final = click.option("--backend", metavar="NAME", help="The backend that ranks the models.")
+enhance_option: Final = click.option(
+    "--enhance/--no-enhance", default=None, help="Whether a model suggests improvements first; you take or refuse them."
+)
+advise_option: Final = click.option(
+    "--advise/--no-advise", default=None, help="Whether a model chooses an architecture before the plan."
+)
+yes_option: Final = click.option("--yes", "-y", is_flag=True, help="Take every suggestion unasked.")
 force_option: Final = click.option("--force", is_flag=True, help="Write into a folder that holds something else.")
+verbose_option: Final = click.option("--verbose", "-v", is_flag=True, help="Log every event to stderr.")
+quiet_option: Final = click.option("--quiet", "-q", is_flag=True, help="Nothing but warnings on stderr.")
+log_format_option: Final = click.option(
+    "--log-format", type=click.Choice(["text", "json"]), help="json: stderr is a log of JSON lines."
+)

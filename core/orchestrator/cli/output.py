@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +29,11 @@ class OutputClosedError(Exception):
     def __init__(self, error: OSError) -> None:
         self.reason = "" if isinstance(error, BrokenPipeError) else f"stdout: {error.strerror}"
         super().__init__(self.reason)
+
+
+def on_terminal() -> bool:
+    """Whether a person can be asked: both what they type and what they are shown is a terminal's."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
 def clean(text: str) -> str:

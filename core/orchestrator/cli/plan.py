@@ -1,18 +1,22 @@
 """``orchestrate plan``: who would be asked for what, before a cent is spent."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from orchestrator.cli.explain import REMOVED, forbidden
-from orchestrator.cli.options import AMOUNT, FILE, backend_option, json_option
+from orchestrator.cli.forecast import plain_forecast, plain_plays, print_plays
+from orchestrator.cli.options import AMOUNT, FILE, backend_option, home, home_option, json_option, open_log
 from orchestrator.cli.output import money, notice, result, result_json, seconds
-from orchestrator.cli.story import DOING
+from orchestrator.cli.story import DOING, told_forecast
 from orchestrator.cli.tables import print_table
 from orchestrator.engine.routes import Option, Outlook, Route, TaskRoute
 from orchestrator.models import Role
 from orchestrator.policy import Policy
+
+if TYPE_CHECKING:
+    from orchestrator.events import Prior
 
 _NONE: Final = "–"
 _NOBODY: Final = "nobody"
@@ -29,7 +33,10 @@ _OF_TYPES: Final = ("type", "drafted by", "reviewed by", "scored by", "a turn at
 )
 @click.option("--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies.")
 @backend_option
+@click.option("--simulate", "plays", type=click.IntRange(1, 100_000), metavar="N", help="Play the plan N times.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the plays: equal seeds, equal results.")
 @json_option
+@home_option
 def plan(
     spec_file: Path,
     budget: Any,
@@ -37,27 +44,47 @@ def plan(
     sets: tuple[str, ...],
     policies: tuple[Path, ...],
     backend: str | None,
+    plays: int | None,
+    seed: int,
     as_json: bool,
 ) -> int:
     """Show a spec's tasks, who would be asked for each, who would not and why, and what a call may cost at worst.
 
-    Nobody is asked and nothing is spent or recorded. A spec without tasks is broken into some only by a run.
+    Nobody is asked and nothing is spent or recorded. A spec without tasks is broken into some only by a run. With
+    --simulate the plan is played by the rules of a run on outcomes drawn from what earlier runs of the data folder
+    measured, and how the plays ended is shown.
     """
     from orchestrator.cli.given import spec_of_file, with_backend, with_policies
     from orchestrator.engine.connect import connect
     from orchestrator.engine.environment import Environment
-    from orchestrator.engine.routes import outlook
+    from orchestrator.engine.routes import outlook, rehearse
     from orchestrator.plugins import Catalogue
 
     catalogue = Catalogue.discover()
     spec = with_backend(spec_of_file(spec_file, sets, {"budget_usd": budget}, models), backend)
     spec = with_policies(spec, policies, catalogue)
-    found = outlook(spec, connect(catalogue, spec, Environment.of_process(lambda secret: None)))
+    connected = connect(catalogue, spec, Environment.of_process(lambda secret: None))
+    told = _told(connected.simulated)
+    found = outlook(spec, connected, told)
+    played = None if plays is None else rehearse(spec, connected, told, plays, seed)
     if as_json:
-        result_json(_plain(found))
+        result_json({**_plain(found), "simulated": None if played is None else plain_plays(played)})
     else:
         _print(found)
+        if played is not None:
+            result("")
+            print_plays(played)
     return 0
+
+
+def _told(simulated: bool) -> "tuple[Prior, ...]":
+    """What earlier runs of the data folder measured; nothing where there is no log."""
+    from orchestrator.log import DATABASE
+    from orchestrator.telemetry import measured, priors
+
+    if not (home() / DATABASE).exists():
+        return ()
+    return priors(measured(open_log(), home(), keep=False).of(simulated))
 
 
 # ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -79,6 +106,8 @@ def _print(found: Outlook) -> None:
         result("")
         _print_routes(task.task, task.routes, policies)
     result("")
+    if found.forecast is not None:
+        result(told_forecast(found.forecast))
     result(f"ceiling {money(found.settings.cap)}; time limit {seconds(found.settings.time_limit)}")
     for warning in _warnings(found):
         notice(f"! {warning}")
@@ -172,6 +201,7 @@ def _plain(found: Outlook) -> dict[str, Any]:
         "planning": None if found.planning is None else _plain_route(found.planning, policies),
         "tasks" if given else "types": tasks,
         "cap_usd": str(found.settings.cap),
+        "forecast": None if found.forecast is None else plain_forecast(found.forecast),
         "warnings": _warnings(found),
     }
 

@@ -1,6 +1,7 @@
 """One session of a run in front of a user: signals, progress, the stream of events, the table, the exit code."""
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -11,14 +12,18 @@ from attrs import define
 
 from orchestrator import events as e
 from orchestrator.cli import INTERRUPTED
+from orchestrator.cli.asking import Terminal, asker_for
 from orchestrator.cli.options import command, home
 from orchestrator.cli.output import OutputClosedError, moment, notice, result, result_json
-from orchestrator.cli.progress import Progress, progress_for
+from orchestrator.cli.progress import Lines, Progress, progress_for
 from orchestrator.cli.story import Story
 from orchestrator.cli.tables import print_run
+from orchestrator.diagnostics import Diagnostics, LogFormat
 from orchestrator.engine.loop import Loop
+from orchestrator.engine.questions import Agreeing
 from orchestrator.engine.runs import Outcome, Watchers, Workspace
 from orchestrator.engine.session import Session
+from orchestrator.errors import UsageError
 from orchestrator.log import Codec, Redactor
 from orchestrator.models import ProjectStatus
 
@@ -31,6 +36,9 @@ EXIT_CODES: Final = {
 }
 """What the command exits with, by how the run ended."""
 
+LOG_FORMAT: Final = "ORCHESTRATE_LOG_FORMAT"
+"""The variable that says how log lines look where no flag does."""
+
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ENOUGH: Final = 2
 """Signals that do not keep the report of a session from being written."""
@@ -39,21 +47,61 @@ Begin = Callable[[Workspace, Watchers], Awaitable[Outcome]]
 """Starts or resumes a run on a workspace."""
 
 
-def play(begin: Begin, *, as_json: bool, verbose: bool = False) -> int:
-    """Run one session on the data folder, show it, and give the exit code."""
+def play(
+    begin: Begin,
+    *,
+    as_json: bool,
+    verbose: bool = False,
+    quiet: bool = False,
+    log_format: str | None = None,
+    yes: bool = False,
+) -> int:
+    """Run one session on the data folder, show it, and give the exit code.
+
+    Args:
+        begin: starts or resumes the run.
+        as_json: stdout is the stream of events.
+        verbose: every event is a log line on stderr.
+        quiet: nothing but warnings on stderr.
+        log_format: ``json``: stderr is a log of JSON lines and nothing else; None: as the environment says.
+        yes: every suggestion is taken, and nobody is asked.
+    """
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose exclude each other")
+    structured = _form(log_format) is LogFormat.JSON
     workspace = Workspace.open(home())
-    progress = progress_for(quiet=as_json)
-    watch = _Watch(workspace, progress, as_json, verbose)
-    watchers = Watchers(observers=[watch.observe], on_session=watch.begin)
+    progress: Progress = Lines(quiet=True) if structured else progress_for(quiet=as_json or quiet)
+    level = logging.DEBUG if verbose else logging.WARNING if quiet or not structured else logging.INFO
+    diagnostics = Diagnostics(
+        notice if structured else progress.log,
+        workspace.log.redactor.shapes,
+        form=LogFormat.JSON if structured else LogFormat.TEXT,
+        level=level,
+        events=structured or verbose,
+    )
+
+    def tell(text: str, level: int = logging.INFO) -> None:
+        if structured:
+            diagnostics.log(level, text)
+        elif level >= logging.WARNING:
+            notice(f"! {text}")
+        elif not quiet:
+            notice(text)
+
+    asker = asker_for(progress, yes=yes, silent=as_json or quiet or structured)
+    watch = _Watch(workspace, progress, diagnostics, tell, structured, asker)
+    write = tell if structured else progress.log
+    watchers = Watchers(observers=[watch.observe], on_session=watch.begin, write=write, asker=asker)
     if as_json:
         watchers.observers.append(_Stream(workspace.log.redactor).observe)
+    with diagnostics:
+        try:
+            outcome = asyncio.run(_begun(begin, workspace, watchers))
+        finally:
+            progress.end()
+            workspace.close()
     try:
-        outcome = asyncio.run(_begun(begin, workspace, watchers))
-    finally:
-        progress.end()
-        workspace.close()
-    try:
-        _report(outcome, as_json)
+        _report(outcome, as_json, tell)
     except OutputClosedError as error:  # the run is over, and its exit code is what counts
         if error.reason:
             notice(f"orchestrate: {error.reason}")
@@ -62,6 +110,14 @@ def play(begin: Begin, *, as_json: bool, verbose: bool = False) -> int:
     if outcome.state.finished is None:
         return INTERRUPTED
     return EXIT_CODES[outcome.state.finished.status]
+
+
+def _form(given: str | None) -> LogFormat:
+    word = given or os.environ.get(LOG_FORMAT) or LogFormat.TEXT.value
+    try:
+        return LogFormat(word)
+    except ValueError:
+        raise UsageError(f"{LOG_FORMAT}={word}: a log format is {' or '.join(LogFormat)}") from None
 
 
 async def _begun(begin: Begin, workspace: Workspace, watchers: Watchers) -> Outcome:
@@ -74,8 +130,11 @@ class _Watch:
 
     workspace: Workspace
     progress: Progress
-    as_json: bool
-    verbose: bool
+    diagnostics: Diagnostics
+    tell: Callable[[str], None]
+    structured: bool
+    """Whether stderr is a log of JSON lines."""
+    asker: Terminal | Agreeing | None
     _story: Story | None = None
     _signals: int = 0
     _run: str = ""
@@ -83,17 +142,22 @@ class _Watch:
     def begin(self, session: Session, loop: Loop) -> None:
         """Take the session before its first step."""
         self._run = session.stream.run
-        story = Story(session.stream.texts.get, verbose=self.verbose and not self.as_json)
-        story.recall((record.at, record.event) for record in self.workspace.log.read(self._run))
+        self.diagnostics.begin(self._run)
+        story = Story(session.stream.texts.get)
+        for record in self.workspace.log.read(self._run):
+            self.diagnostics.recall(record.version, record.event)
+            story.recall([(record.at, record.event)])
         self._story = story
         self._handle_signals(loop)
         if session.state.version:
-            notice(f"resuming {self._run}")
-        self.progress.begin(story)
+            self.tell(f"resuming {self._run}")
+        if not self.structured:
+            self.progress.begin(story)
 
     def observe(self, version: int, at: int, event: e.Event) -> None:
         """Show a committed event."""
         self.progress.observe(version, at, event)
+        self.diagnostics.observe(version, at, event)
 
     def _handle_signals(self, loop: Loop) -> None:
         """Take the signals for good: asyncio would give them back as soon as its loop ends, before the report."""
@@ -112,9 +176,12 @@ class _Watch:
                 signal.signal(number, handle)
 
     def _on_signal(self, loop: Loop, name: str) -> None:
+        if name == signal.SIGINT.name and isinstance(self.asker, Terminal) and self.asker.stop():
+            return  # an answer: no more questions
         self._signals += 1
         if self._signals == 1:
-            self.progress.say("stopping: what is in flight is recorded (once more to exit at once)")
+            stopping = "stopping: what is in flight is recorded (once more to exit at once)"
+            self.tell(stopping) if self.structured else self.progress.say(stopping)
             loop.interrupt(name)
             return
         with suppress(Exception):
@@ -136,14 +203,14 @@ class _Stream:
         result(f"{head}{self._redactor.data(data)}}}")
 
 
-def _report(outcome: Outcome, as_json: bool) -> None:
+def _report(outcome: Outcome, as_json: bool, tell: Callable[..., None]) -> None:
     """Say how the run stands: to a person or to a program."""
     state, finished = outcome.state, outcome.state.finished
     status = finished.status.value if finished is not None else "interrupted"
     for warning in outcome.warnings:
-        notice(f"! {warning}")
+        tell(warning, logging.WARNING)
     if not outcome.played and outcome.notice:
-        notice(outcome.notice)
+        tell(outcome.notice)
     if as_json:
         result_json(
             {
@@ -161,10 +228,10 @@ def _report(outcome: Outcome, as_json: bool) -> None:
         print_run(state, outcome.run, outcome.head, status, outcome.folder)
     advice = advice_for(outcome.run, finished.status if finished is not None else None)
     if advice and outcome.played:
-        notice(advice)
+        tell(advice)
     has_output = any(task.output is not None for task in state.tasks.values())
     if finished is not None and has_output and outcome.folder is None and outcome.played and not as_json:
-        notice(f"the results are in the log; write them to files with: {command(f'runs export {outcome.run} -o DIR')}")
+        tell(f"the results are in the log; write them to files with: {command(f'runs export {outcome.run} -o DIR')}")
 
 
 def advice_for(run: str, status: ProjectStatus | None) -> str:

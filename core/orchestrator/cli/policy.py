@@ -1,6 +1,7 @@
 """``orchestrate policy``: check policy files, and show what binds a run."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,26 +70,30 @@ def _analysed(files: Sequence["PolicyFile"]) -> tuple[list[str], list[str], list
 
     teams = sorted({name for file in files for name in file.hierarchy.team})
     jobs = sorted({name for file in files for name in file.hierarchy.job})
-    groups = [("", ""), *((team, "") for team in teams), *(("", job) for job in jobs)]
+    nodes = sorted({name for file in files for name in file.hierarchy.node})
+    groups = [("", "", ""), *((team, "", "") for team in teams), *(("", job, "") for job in jobs)]
+    groups += [("", "", node) for node in nodes]
     reports = []
-    for team, job in groups:
-        binding = _binding(files, team, job)
+    wanting: list[set[str]] = []
+    for team, job, node in groups:
+        binding = _binding(files, team, job, node)
         reports.append(PolicyAnalyzer.analyze([each for _, _, each in binding], [place for _, place, _ in binding]))
-    everything = [found for team in (*teams, "") for found in _binding(files, team, "")]
-    everything += [found for job in jobs for found in _binding(files, "", job)]
-    info = PolicyAnalyzer.analyze([each for _, _, each in everything]).info
+        wanting.append(set(reports[-1].unrestricted))
+    missing = [text for text in reports[0].unrestricted if all(text in each for each in wanting)]
+    info = dict.fromkeys((*missing, *(text for report in reports for text in report.raised)))
     errors = dict.fromkeys(text for report in reports for text in report.errors)
     warnings = dict.fromkeys(text for report in reports for text in report.warnings)
     return [*errors], [*warnings], [*info]
 
 
-def _binding(files: Sequence["PolicyFile"], team: str, job: str) -> list[tuple[str, str, "Policy"]]:
-    """The policies that bind a run of a team and a job: level, place and policy, in the order they are applied."""
+def _binding(files: Sequence["PolicyFile"], team: str, job: str, node: str = "") -> list[tuple[str, str, "Policy"]]:
+    """The policies that bind a node of a job of a team: level, place and policy, in the order they are applied."""
     found: list[tuple[str, str, Policy]] = []
     for file in files:
         hierarchy = file.hierarchy
         levels = (("org", "", hierarchy.org), ("team", team, hierarchy.team.get(team, ())))
-        for level, name, policies in (*levels, ("job", job, hierarchy.job.get(job, ()))):
+        below = (("job", job, hierarchy.job.get(job, ())), ("node", node, hierarchy.node.get(node, ())))
+        for level, name, policies in (*levels, *below):
             places = file.places(level, name)
             found += [(f"{level} {name}".rstrip(), *pair) for pair in zip(places, policies, strict=True)]
     return found
@@ -98,16 +103,17 @@ def _binding(files: Sequence["PolicyFile"], team: str, job: str) -> list[tuple[s
 @_FILES
 @click.option("--team", default="", help="The team of the run.")
 @click.option("--job", default="", help="The job of the run.")
+@click.option("--node", default="", help="A task of the run by its id, or plan.")
 @json_option
 @home_option
-def explain(files: tuple[Path, ...], team: str, job: str, as_json: bool) -> int:
-    """Show which policies bind a run, where each stands, and what each asks for."""
+def explain(files: tuple[Path, ...], team: str, job: str, node: str, as_json: bool) -> int:
+    """Show which policies bind a run or one of its tasks, where each stands, and what each asks for."""
     from orchestrator.errors import SpecError
 
     read, problems = _read(files)
     if problems:
         raise SpecError(problems)
-    found = _binding(read, team, job)
+    found = _binding(read, team, job, node)
     if as_json:
         result_json([{"level": level, "place": place, **_fields(each)} for level, place, each in found])
     elif not found:
@@ -131,10 +137,13 @@ def _fields(policy: "Policy") -> dict[str, Any]:
 def _asked(policy: "Policy") -> str:
     """What a policy restricts, as ``field=value``."""
     fields = {name: value for name, value in _fields(policy).items() if name not in ("name", "enforcement_mode")}
-    return " ".join(f"{name}={_value(value)}" for name, value in fields.items()) or "nothing"
+    limits = fields.pop("rate_limit", None) or {}
+    return " ".join(f"{name}={_value(value)}" for name, value in (*fields.items(), *limits.items())) or "nothing"
 
 
 def _value(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(map(str, value)) or "nobody"
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
     return str(value).lower() if isinstance(value, bool) else str(value)

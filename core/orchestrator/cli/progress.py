@@ -46,6 +46,15 @@ class Progress(Protocol):
     def say(self, text: str) -> None:
         """Show a line of the command itself."""
 
+    def log(self, text: str) -> None:
+        """Show lines as they are; from any thread."""
+
+    def pause(self) -> None:
+        """Leave the terminal to a question."""
+
+    def go_on(self) -> None:
+        """Take it back."""
+
     def end(self) -> None:
         """Leave the terminal as it was; a second time does nothing."""
 
@@ -87,6 +96,16 @@ class Lines:
     def say(self, text: str) -> None:
         """Print a line."""
         notice(text)
+
+    def log(self, text: str) -> None:
+        """Print lines."""
+        notice(text)
+
+    def pause(self) -> None:
+        """Nothing moves anyway."""
+
+    def go_on(self) -> None:
+        """Nothing was stopped."""
 
     def end(self) -> None:
         """Nothing is left to do."""
@@ -134,6 +153,18 @@ class Live:
         """Print a line above the table."""
         self._print(Note(text, Tone.WARNING))
 
+    def log(self, text: str) -> None:
+        """Show lines above the table."""
+        self._print(Note(text, Tone.DETAIL))
+
+    def pause(self) -> None:
+        """Stop drawing for a while."""
+        self._live.stop()
+
+    def go_on(self) -> None:
+        """Draw again."""
+        self._live.start()
+
     def end(self) -> None:
         """Stop drawing and give the terminal back."""
         self._live.stop()
@@ -155,9 +186,14 @@ class Live:
             if self._story is None:
                 return Text("")
             if not self._story.state.planned:
-                asked = self._story.asked.get(e.PLAN, "")
-                return Columns([self._spinner, Text(f"planning with {asked}" if asked else "planning")])
+                return Columns([self._spinner, Text(self._before_tasks(self._story))])
             return Group(self._table(self._story), Text(self._footer(self._story), style="bold"))
+
+    def _before_tasks(self, story: Story) -> str:
+        """What is being done before there are tasks, and by whom."""
+        node = next((name for name in (e.PLAN, e.ADVISE, e.ENHANCE) if name in story.doing), e.PLAN)
+        asked = story.asked.get(node, "")
+        return story.doing.get(node, "planning") + (f" with {asked}" if asked else "")
 
     def _table(self, story: Story) -> "Table":
         from rich.table import Table
@@ -215,4 +251,5 @@ class Live:
         return (
             f"{ended} of {len(state.tasks)} tasks · {money(state.spend.total)}{held} of {money(state.cap)}{simulated}"
             f" · {seconds(state.active(max(state.at, time.time_ns() // 1000)))}"
+            + (" · verifying" if state.verification is not None and state.verified is None else "")
         )

@@ -6,12 +6,12 @@ import click
 
 from orchestrator.cli.options import existing_run, home, home_option, json_option, open_log
 from orchestrator.cli.output import result, result_json
-from orchestrator.cli.runs import shown_status
+from orchestrator.cli.runs import Loaded, shown_status
 from orchestrator.cli.tables import print_run
 from orchestrator.decide import Rank
-from orchestrator.engine.rank import guard, run_in_thread
+from orchestrator.engine.rank import guard, runner_of
 from orchestrator.errors import OrchestrateError, UsageError
-from orchestrator.events import SessionOpened
+from orchestrator.events import PluginUsed, SessionOpened
 from orchestrator.log import read_heads
 from orchestrator.log.transaction import Recorded
 from orchestrator.plugins import Catalogue
@@ -54,8 +54,8 @@ def replay(run_id: str, verify: bool, strict: bool, to: int | None, as_json: boo
         from orchestrator.engine.results import summary
         from orchestrator.log import Texts
 
-        texts = Texts(log, run_id, os.urandom, log.redactor)
-        result_json({**summary(state, run_id, records[-1].hash, texts.get), "status": status})
+        loaded = Loaded(state, Texts(log, run_id, os.urandom, log.redactor), records[-1].hash, status)
+        result_json({**summary(state, run_id, loaded.head, loaded.get), "status": status})
     else:
         print_run(state, run_id, records[-1].hash, status)
     return 0
@@ -86,19 +86,20 @@ def rank_of(catalogue: Catalogue) -> RankOf:
             if recorded.kind == "backend":
                 key = repr(recorded)
                 if key not in made:
-                    made[key] = _backend(catalogue, recorded.name, recorded.parameters, recorded)
+                    made[key] = _backend(catalogue, recorded)
                 return made[key] or no_backend(session)
         return no_backend(session)
 
     return rank
 
 
-def _backend(catalogue: Catalogue, name: str, parameters: dict[str, object], recorded: object) -> Rank | None:
+def _backend(catalogue: Catalogue, recorded: PluginUsed) -> Rank | None:
     """The guarded ranking of a backend, or None where it is absent or another one."""
+    name, parameters = recorded.name, recorded.parameters
     try:
         if catalogue.used("backend", name, parameters) != recorded:
             return None
-        return guard(catalogue.backend(name, parameters), run_in_thread)
+        return guard(catalogue.backend(name, parameters), runner_of([recorded]))
     except OrchestrateError:
         return None
 

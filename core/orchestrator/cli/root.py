@@ -6,23 +6,41 @@ from typing import Any, Final
 
 import click
 
-from orchestrator.cli.options import AMOUNT, CONCURRENCY, FILE, SECONDS, home_option
+from orchestrator.cli.options import (
+    AMOUNT,
+    CONCURRENCY,
+    FILE,
+    SECONDS,
+    advise_option,
+    enhance_option,
+    home_option,
+    yes_option,
+)
 
 _COMMANDS: Final = {
     "run": ("run", "Run a spec file."),
     "resume": ("run", "Go on with a run."),
+    "build": ("build", "Build an application from a sentence."),
+    "pool": ("pool", "Run several specs, or one with several backends, side by side."),
     "plan": ("plan", "Show who would be asked for each task, and spend nothing."),
     "runs": ("runs", "List, show and export runs."),
     "explain": ("explain", "Why this model? Every choice of a run, from its log."),
+    "watch": ("watch", "Watch a run go on, whoever runs it."),
     "costs": ("costs", "What was spent on whom and on what."),
+    "report": ("report", "Write a run as one page: spend, graph, timeline, drafts."),
+    "metrics": ("metrics", "What was measured of models and runs, for people and for tools."),
+    "whatif": ("whatif", "What other rules would have done with a run."),
     "replay": ("replay", "Rebuild a run from its log; check every decision."),
-    "log": ("log", "Read the event log."),
-    "audit": ("audit", "Verify that the log was not changed."),
+    "fork": ("fork", "Go on from an earlier point of a run, under other settings."),
+    "log": ("log", "Read the event log, and keep it small."),
+    "audit": ("audit", "Prove what happened: verify and bundle runs."),
     "budget": ("budget", "Cap what runs may spend together."),
+    "cache": ("cache", "What the response cache holds, and emptying it."),
     "policy": ("policy", "Check policy files, and show what binds."),
     "spec": ("spec", "Check, describe and begin spec files."),
+    "models": ("models", "List models, with prices, slots and facts."),
     "plugins": ("plugins", "List the installed plugins."),
-    "doctor": ("doctor", "Show which sandboxes hold here, and which tools are there."),
+    "doctor": ("doctor", "Show what this machine has: keys, addresses, sandboxes, tools."),
 }
 """Command to the module that has it, and its line in the help."""
 
@@ -71,8 +89,10 @@ def _flags(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--concurrency", type=CONCURRENCY, help="Calls at once. [default: 3]"),
             click.option("--output-dir", "-o", type=FILE, help="Write the results into this folder."),
             click.option("--verbose", "-v", is_flag=True, help="Print every event."),
-            click.option("--new-project", is_flag=True, help="Start anew where the id exists."),
-            click.option("--no-enhance", is_flag=True, help="Take the project as it is described."),
+            click.option("--new-project", "-N", is_flag=True, help="Start anew; look for no run to go on with."),
+            enhance_option,
+            advise_option,
+            yes_option,
         )
     ):
         function = option(function)

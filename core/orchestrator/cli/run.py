@@ -10,11 +10,17 @@ from orchestrator.cli.options import (
     CONCURRENCY,
     FILE,
     SECONDS,
+    advise_option,
     backend_option,
+    enhance_option,
     force_option,
     home_option,
     json_option,
+    log_format_option,
     output_option,
+    quiet_option,
+    verbose_option,
+    yes_option,
 )
 
 if TYPE_CHECKING:
@@ -35,9 +41,15 @@ if TYPE_CHECKING:
 )
 @click.option("--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies.")
 @backend_option
-@click.option("--new-project", is_flag=True, help="Start anew where the id exists.")
+@enhance_option
+@advise_option
+@yes_option
+@click.option("--new-project", "-N", is_flag=True, help="Start anew where the id exists.")
+@click.option("--no-cache", is_flag=True, help="Ask anew what an earlier run has an answer to.")
 @force_option
-@click.option("--verbose", "-v", is_flag=True, help="Print every event.")
+@verbose_option
+@quiet_option
+@log_format_option
 @json_option
 @home_option
 def run(
@@ -47,9 +59,13 @@ def run(
     sets: tuple[str, ...],
     policies: tuple[Path, ...],
     backend: str | None,
+    yes: bool,
     new_project: bool,
+    no_cache: bool,
     force: bool,
     verbose: bool,
+    quiet: bool,
+    log_format: str | None,
     as_json: bool,
     **flags: Any,
 ) -> int:
@@ -60,6 +76,8 @@ def run(
     """
     from orchestrator.cli.given import spec_of_file, with_backend
 
+    if no_cache:
+        flags["cache"] = False
     spec = with_backend(spec_of_file(spec_file, sets, spec_keys(**flags), models), backend)
     return run_spec(
         spec,
@@ -68,7 +86,10 @@ def run(
         force=force,
         new_project=new_project,
         verbose=verbose,
+        quiet=quiet,
+        log_format=log_format,
         as_json=as_json,
+        yes=yes,
     )
 
 
@@ -85,9 +106,16 @@ def run_spec(
     force: bool = False,
     new_project: bool = False,
     verbose: bool = False,
+    quiet: bool = False,
+    log_format: str | None = None,
     as_json: bool = False,
+    yes: bool = False,
+    input_stage: bool = False,
 ) -> int:
-    """Run a spec in front of the user, and give the exit code."""
+    """Run a spec in front of the user, and give the exit code.
+
+    ``input_stage``: what comes before the plan is wanted, unless the spec says otherwise.
+    """
     from orchestrator.cli.given import with_policies
     from orchestrator.cli.playing import play
 
@@ -95,9 +123,12 @@ def run_spec(
 
     async def begin(workspace: "Workspace", watchers: "Watchers") -> "Outcome":
         bound = with_policies(spec, policies, workspace.catalogue)
-        return await workspace.start(bound, output=folder, force=force, new_project=new_project, watchers=watchers)
+        return await workspace.start(
+            bound, output=folder, force=force, new_project=new_project, watchers=watchers, input_stage=input_stage
+        )
 
-    return play(begin, as_json=as_json, verbose=verbose or spec.verbose)
+    loud = verbose or (spec.verbose and not quiet)
+    return play(begin, as_json=as_json, verbose=loud, quiet=quiet, log_format=log_format, yes=yes)
 
 
 @click.command()
@@ -106,7 +137,10 @@ def run_spec(
 @force_option
 @click.option("--add-budget", type=AMOUNT, help="US dollars to add to the ceiling.")
 @click.option("--add-time", type=SECONDS, help="Seconds to add to the time limit.")
-@click.option("--verbose", "-v", is_flag=True, help="Print every event.")
+@yes_option
+@verbose_option
+@quiet_option
+@log_format_option
 @json_option
 @home_option
 def resume(
@@ -115,7 +149,10 @@ def resume(
     force: bool,
     add_budget: Any,
     add_time: float | None,
+    yes: bool,
     verbose: bool,
+    quiet: bool,
+    log_format: str | None,
     as_json: bool,
 ) -> int:
     """Go on with a run: after a crash, an interruption, or with more money or time.
@@ -129,7 +166,10 @@ def resume(
         add_budget=add_budget,
         add_time=add_time,
         verbose=verbose,
+        quiet=quiet,
+        log_format=log_format,
         as_json=as_json,
+        yes=yes,
     )
 
 
@@ -141,7 +181,10 @@ def resume_run(
     add_budget: Any = None,
     add_time: float | None = None,
     verbose: bool = False,
+    quiet: bool = False,
+    log_format: str | None = None,
     as_json: bool = False,
+    yes: bool = False,
 ) -> int:
     """Go on with a run in front of the user, and give the exit code."""
     from orchestrator.cli.playing import play
@@ -151,4 +194,4 @@ def resume_run(
             run_id, output=output, force=force, add_budget=add_budget, add_time=add_time, watchers=watchers
         )
 
-    return play(begin, as_json=as_json, verbose=verbose)
+    return play(begin, as_json=as_json, verbose=verbose, quiet=quiet, log_format=log_format, yes=yes)

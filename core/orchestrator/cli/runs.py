@@ -16,15 +16,18 @@ from orchestrator.cli.options import (
     json_option,
     open_log,
 )
-from orchestrator.cli.output import line, money, notice, result_json
+from orchestrator.cli.output import line, money, notice, result, result_json
 from orchestrator.cli.tables import print_run, print_table
-from orchestrator.errors import DamagedLogError
+from orchestrator.errors import DamagedLogError, UsageError
 from orchestrator.log import DATABASE, EventLog, Texts
 from orchestrator.money import Usd
 from orchestrator.state.fold import fold
 
 if TYPE_CHECKING:
     from orchestrator.state.run import RunState
+
+DELETED = "(deleted)"
+"""What stands in the place of a deleted text."""
 
 _TITLE_WIDTH = 60
 _COLUMNS = "run_id, status, project_digest, started_at, finished_at, cap_nano, settled_nano, held_nano, tasks, head"
@@ -33,7 +36,7 @@ _COLUMNS = "run_id, status, project_digest, started_at, finished_at, cap_nano, s
 @click.group()
 @home_option
 def runs() -> None:
-    """List, show and export runs."""
+    """List, show, compare and export runs; delete the content of one."""
 
 
 @frozen
@@ -44,6 +47,15 @@ class Loaded:
     texts: Texts
     head: str
     status: str
+
+    def get(self, digest: str) -> str:
+        """The text of a digest, or a note where the run's content is deleted."""
+        try:
+            return self.texts.get(digest)
+        except KeyError:
+            if self.state.content_deleted:
+                return DELETED
+            raise
 
 
 def load(log: EventLog, run: str) -> Loaded:
@@ -72,7 +84,7 @@ def title_of(texts: Texts, digest: str) -> str:
     try:
         lines = texts.get(digest).strip().splitlines()
     except KeyError:
-        return "(deleted)"
+        return DELETED
     except DamagedLogError:
         return "(damaged)"
     return line(lines[0], _TITLE_WIDTH) if lines else ""
@@ -144,7 +156,7 @@ def show(run_id: str, as_json: bool) -> int:
     if as_json:
         from orchestrator.engine.results import summary
 
-        result_json({**summary(run.state, run_id, run.head, run.texts.get), "status": run.status})
+        result_json({**summary(run.state, run_id, run.head, run.get), "status": run.status})
     else:
         print_run(run.state, run_id, run.head, run.status)
     return 0
@@ -161,8 +173,79 @@ def export(run_id: str, output_dir: Path, force: bool) -> int:
     from orchestrator.engine.runs import export as write
 
     run = load(open_log(), run_id)
+    if run.state.content_deleted:
+        raise UsageError(f"the content of {run_id} was deleted: there is nothing to write")
     warnings = write(run.state, run_id, run.head, run.texts, OutputFolder(output_dir, run_id, force))
     for warning in warnings:
         notice(f"! {warning}")
     notice(f"{run_id}: written to {output_dir}")
     return 3 if warnings else 0
+
+
+@runs.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@home_option
+def delete(run_id: str, yes: bool, as_json: bool) -> int:
+    """Delete the content of a run: prompts, answers, spec, all its texts, for good.
+
+    Its events, money and decisions stay, and audit verify still proves them. Files it wrote are not touched.
+    """
+    import asyncio
+    import sys
+
+    from orchestrator.engine.retention import Deleted, delete_content
+    from orchestrator.engine.runs import Workspace
+
+    existing_run(open_log(), run_id)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError(f"deleting the content of {run_id} cannot be undone: say --yes")
+        click.confirm(f"Delete every text of {line(run_id)}, for good?", abort=True, err=True)
+    workspace = Workspace.open(home())
+
+    async def deleted() -> Deleted:
+        return await delete_content(workspace, run_id)
+
+    try:
+        found = asyncio.run(deleted())
+    finally:
+        workspace.close()
+    if as_json:
+        result_json(
+            {
+                "run_id": found.run,
+                "texts": found.texts,
+                "bytes": found.size,
+                "overwritten": found.overwritten,
+                "forks": list(found.forks),
+            }
+        )
+        return 0
+    result(line(f"{found.run}: {found.texts} texts deleted ({found.size:,} bytes)"))
+    if found.forks:
+        notice(f"its forks keep the texts they share: {line(', '.join(found.forks))}")
+    if not found.overwritten:
+        notice("somebody is reading the log: what was deleted may be in its WAL until orchestrate log gc")
+    return 0
+
+
+@runs.command()
+@click.argument("one", metavar="A")
+@click.argument("other", metavar="B")
+@json_option
+@home_option
+def diff(one: str, other: str, as_json: bool) -> int:
+    """Show what differs between two runs: spec, settings, decisions, results, spend."""
+    from orchestrator.audits.comparison import compare
+    from orchestrator.cli import comparing
+
+    log = open_log()
+    texts = tuple(Texts(log, existing_run(log, run), os.urandom, log.redactor) for run in (one, other))
+    found = compare(log, one, other, (texts[0], texts[1]))
+    if as_json:
+        result_json(comparing.plain(found))
+    else:
+        comparing.show(found)
+    return 0

@@ -12,9 +12,10 @@ from attrs import Factory, define, frozen
 from orchestrator import events as e
 from orchestrator.cli.describing import describe, stored_name
 from orchestrator.cli.output import line, money, seconds
-from orchestrator.decide.compliance import violated
+from orchestrator.decide.compliance import OF_POLICY, violated
 from orchestrator.decide.routing import slots_of
-from orchestrator.models import ModelInfo, Role, TaskStatus, Verdict
+from orchestrator.engine.advising import shown, with_texts
+from orchestrator.models import Finish, ModelInfo, RiskLevel, Role, TaskStatus, Verdict
 from orchestrator.state.fold import evolve
 from orchestrator.state.run import RunState
 
@@ -24,6 +25,8 @@ DOING: Final = {
     Role.CRITIC: "reviewing",
     Role.REVISER: "revising",
     Role.EVALUATOR: "scoring",
+    Role.ENHANCER: "looking for improvements",
+    Role.ADVISOR: "choosing an architecture",
 }
 """What a role's call does, as people say it."""
 
@@ -34,18 +37,50 @@ REASONS: Final = {
     "budget": "no money left",
     "time": "no time left",
     "no_model": "no model left to ask",
+    "policy": "beyond a policy's cap on its cost",
     "failed": "no answer",
     "dependency": "a dependency failed",
     "no_plan": "no plan could be made",
     "no_output": "no task has an output",
+    "verification": "its verification did not pass",
 }
 """The codes of why a task or a run fell short, in words."""
+
+UNVERIFIED: Final = {
+    "no_folder": "there is no output folder; name one with -o",
+    "no_sandbox": "no sandbox holds on this machine; see: orchestrate doctor",
+    "no_command": "the command is not known any more",
+    "too_large": "the output folder holds too much",
+    "unreadable": "the output folder cannot be read",
+    "time": "it took too long",
+    "disk": "it wrote too much",
+    "stopped": "it was ended from outside",
+    "raised": "the verification itself failed",
+}
+"""The codes of why a verification says nothing, in words."""
+
+UNADVISED: Final = {
+    "no_json": "the answer could not be read",
+    "no_suggestions": "the answer held none that could be used",
+    "no_profile": "the answer held none that could be used",
+    "budget": "there is no money for it",
+    "time": "there is no time for it",
+    "no_model": "no model can be asked",
+    "failed": "no model answered",
+}
+"""The codes of why the enhancer or the advisor had nothing to say, in words."""
 
 _SELECTED: Final = {
     "fallback": "takes over",
     "breaker": "takes over while another one rests",
     "budget": "is tried next, to spend less",
     "context": "takes over, having room for the prompt",
+}
+_OUT: Final = {
+    "no_price": "no price is known; declare it with --models",
+    "unbounded": "nothing bounds the output, and allow_unbounded is off",
+    "off": "switched off for this session",
+    "vendor": "of the author's vendor, and review.cross_vendor is require",
 }
 _SKIPPED: Final = {Role.CRITIC: "review", Role.REVISER: "revision", Role.EVALUATOR: "scoring"}
 _ERROR_WIDTH: Final = 160
@@ -88,6 +123,8 @@ class Story:
     asked: dict[str, str] = Factory(dict)
     """The model asked last for each node."""
     _opened: dict[int, e.Event] = Factory(dict)
+    _cuts: set[tuple[str, str]] = Factory(set)
+    """(task, dependency) whose shortened result has been told."""
     _introduced: bool = False
     _lost: tuple[e.EndedAttempt, ...] = ()
     """What a dead session left, as recorded after its death."""
@@ -141,6 +178,10 @@ class Story:
         match event:
             case e.SessionOpened():
                 yield from self._session(event)
+            case e.SpecEnhanced():
+                yield self._enhanced(event)
+            case e.ArchitectureDecided():
+                yield from self._architecture(event)
             case e.PlanMade():
                 yield from self._plan(event)
             case e.PlanRefused(problem=problem, tasks=tasks):
@@ -151,13 +192,29 @@ class Story:
                 yield Note(f"{task} started: {kind}" + (f", {title}" if title else ""), Tone.STARTED)
             case e.TaskFinished():
                 yield finished(event)
+                yield from _removed(event.task, event.removed)
+            case e.RunFinished(removed=removed):
+                yield from _removed(e.PLAN, removed)
             case e.ModelSelected(selection=number) if number > 1:
-                how = _SELECTED.get(event.reason, "is asked")
+                reason = "budget" if event.reason.startswith(OF_POLICY) else event.reason
+                how = _SELECTED.get(reason, "is asked")
                 yield Note(f"{event.node} {DOING[event.role]}: {event.model} {how}", Tone.WARNING)
             case e.CallFailed():
                 yield from self._failed(event)
+            case e.CallSucceeded(finish=Finish.LENGTH):
+                call = self._opened.pop(event.call, None)
+                if isinstance(call, e.CallStarted):
+                    limit = f"its answer at the limit of {call.max_tokens} tokens"
+                    yield Note(f"{call.node} {DOING[call.role]}: {call.model} stopped {limit}", Tone.WARNING)
             case e.RunInterrupted(cause=cause):
                 yield Note(f"interrupted by {cause}", Tone.WARNING)
+            case e.VerificationStarted():
+                yield Note("verifying the result …", Tone.STARTED)
+            case e.ResultVerified():
+                yield self._verified(event)
+            case e.CallPrepared():
+                yield from self._cut(event)
+                yield from self._reused(event)
             case _:
                 yield from _money_notes(event)
                 yield from self._check_notes(event)
@@ -174,12 +231,28 @@ class Story:
                 " counted",
                 Tone.WARNING,
             )
+        if self.state.settings.verify and not event.files:
+            yield Note("the result cannot be verified without an output folder; name one with -o DIR", Tone.WARNING)
         if event.reopened:
             yield Note(f"tried again: {', '.join(event.reopened)}")
         if self.state.planned:
             yield from self._introduction()
         elif self.state.start is not None and self.state.start.given_plan is None:
             yield Note("planning …")
+
+    def _enhanced(self, event: e.SpecEnhanced) -> Note:
+        if event.problem is not None:
+            why = UNADVISED.get(event.problem, event.problem)
+            return Note(f"no improvement is suggested: {why}; the description stays as it is", Tone.WARNING)
+        offered = len(event.taken) + len(event.refused)
+        return Note(f"suggestions: {len(event.taken)} of {offered} taken")
+
+    def _architecture(self, event: e.ArchitectureDecided) -> Iterable[Note]:
+        if event.problem is not None:
+            why = UNADVISED.get(event.problem, event.problem)
+            yield Note(f"nobody advises on the architecture: {why}; the defaults hold", Tone.WARNING)
+        for text in shown(with_texts(event.profile, self.text_of), event.model or "defaults"):
+            yield Note(text, Tone.DETAIL)
 
     def _plan(self, event: e.PlanMade) -> Iterable[Note]:
         given = "given" if event.call is None else "made"
@@ -226,6 +299,27 @@ class Story:
             f"{call.node} {DOING[call.role]}: {call.model} failed, {event.kind.value}{status}{text}{kept}", Tone.WARNING
         )
 
+    def _verified(self, event: e.ResultVerified) -> Note:
+        details = f": {line(self.text_of(event.details), _ERROR_WIDTH)}" if event.details else ""
+        if event.verdict is Verdict.PASSED:
+            return Note(f"verification {verification(event)}", Tone.GOOD)
+        return Note(f"verification {verification(event)}{details}", Tone.WARNING)
+
+    def _cut(self, event: e.CallPrepared) -> Iterable[Note]:
+        """Once per task and dependency."""
+        selected = self._opened.get(event.selected)
+        if not isinstance(selected, e.ModelSelected):
+            return
+        for name in event.cut:
+            if (selected.node, name) not in self._cuts:
+                self._cuts.add((selected.node, name))
+                yield Note(f"{selected.node}: the result of {name} is too long; its middle is left out", Tone.WARNING)
+
+    def _reused(self, event: e.CallPrepared) -> Iterable[Note]:
+        chosen, reused = self._opened.get(event.selected), event.reused
+        if reused is not None and isinstance(chosen, e.ModelSelected):
+            yield Note(f"{chosen.node} {DOING[chosen.role]}: the answer of {chosen.model} in {reused.run} is reused")
+
     def _check_notes(self, event: e.Event) -> Iterable[Note]:
         match event:
             case e.Validated(verdict=verdict) if verdict is not Verdict.PASSED:
@@ -242,6 +336,7 @@ class Story:
             case e.StepSkipped(task=task, role=role, reason=reason):
                 why = REASONS.get(reason, reason)
                 yield Note(f"{task}: {_SKIPPED.get(role, role.value)} left out, {why}", Tone.WARNING)
+                yield from _removed(task, event.removed)
             case e.BreakerOpened(model=model, reason=reason, until=until):
                 how_long = "for this session" if until is None else "for a while"
                 yield Note(f"{model} is not asked {how_long} ({reason})", Tone.WARNING)
@@ -249,6 +344,17 @@ class Story:
                 yield Note(f"{model} answers again")
             case e.BackendFailed(backend=backend, problem=problem):
                 yield Note(f"the backend {backend} failed ({problem}); the table's order holds", Tone.WARNING)
+
+
+def _removed(node: str, removed: Iterable[e.Candidate]) -> Iterable[Note]:
+    """Who removed whom, where nobody was left to ask: one line per reason."""
+    by_reason: dict[str, list[str]] = {}
+    for candidate in removed:
+        by_reason.setdefault(candidate.lost or "", []).append(candidate.model)
+    for lost, models in by_reason.items():
+        name = lost.removeprefix(OF_POLICY)
+        why = f"policy {name!r} rules it out" if lost.startswith(OF_POLICY) else _OUT.get(lost, lost)
+        yield Note(f"{node}: {', '.join(models)} cannot be asked: {why}", Tone.WARNING)
 
 
 def finished(event: e.TaskFinished) -> Note:
@@ -260,11 +366,35 @@ def finished(event: e.TaskFinished) -> Note:
     return Note(f"{event.task} {event.status.value}{why}{score}{model}, {money(event.cost)}", tone)
 
 
+def verification(event: e.ResultVerified) -> str:
+    """What came of a verification, in a few words."""
+    if event.problem:
+        return f"{event.verdict.value} ({UNVERIFIED.get(event.problem, event.problem)})"
+    how = "" if event.code is None else f" (exit status {event.code})"
+    return f"{event.verdict.value}{how} in {seconds(event.latency)}, sandbox {event.sandbox}"
+
+
+def told_forecast(event: e.ForecastMade) -> str:
+    """A forecast on one line."""
+    models = ", ".join(dict.fromkeys(event.models.values()))
+    by = f"; drafts by {models}" if models else ""
+    risk = f"{event.risk.value} risk for the ceiling"
+    return f"forecast {money(event.expected)} and {seconds(event.duration)}, {risk}{by}"
+
+
 def _money_notes(event: e.Event) -> Iterable[Note]:
     match event:
+        case e.ForecastMade(risk=risk):
+            yield Note(told_forecast(event), Tone.WARNING if risk is RiskLevel.HIGH else Tone.PLAIN)
+        case e.SpendReconciled(call=call):
+            yield Note(f"call {call} cost {money(event.settled)}; {money(event.kept)} was kept for it")
         case e.BudgetWarned(phase=phase, percent=percent):
             text = f"{phase.value} has used {percent} % of its share ({money(event.spent)} of {money(event.share)})"
             yield Note(text, Tone.WARNING)
+        case e.SpendRefused(node=node, role=role, limit=limit) if limit.startswith(OF_POLICY):
+            need, free, name = money(event.need), money(event.free), limit.removeprefix(OF_POLICY)
+            text = f"it may cost {need}, policy {name!r} leaves the task {free}"
+            yield Note(f"{node} {DOING[role]}: not asked; {text}", Tone.WARNING)
         case e.SpendRefused(node=node, role=role):
             need, free = money(event.need), money(event.free)
             yield Note(f"{node} {DOING[role]}: no money; it may cost {need}, {free} is free", Tone.WARNING)

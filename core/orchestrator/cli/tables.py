@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.cli.output import OutputClosedError, decimals, line, money, result, seconds
-from orchestrator.cli.story import REASONS
+from orchestrator.cli.story import REASONS, verification
 from orchestrator.models import TaskStatus
 from orchestrator.state.run import RunState
 
@@ -130,6 +130,11 @@ def _facts(state: RunState, run: str, head: str, status: str, files: Path | None
     ]
     if state.plan.spend.total:
         facts.insert(3, ("planning", money(state.plan.spend.total)))
+    before = state.enhance.spend.total + state.advise.spend.total
+    if before:
+        facts.insert(3, ("input stage", money(before)))
+    if state.verified is not None:
+        facts.insert(2, ("verification", verification(state.verified)))
     if files is not None:
         facts.append(("files", str(files)))
     return facts

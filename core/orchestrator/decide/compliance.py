@@ -1,22 +1,58 @@
-"""Whether the policies in force allow a model."""
+"""What the policies in force mean for a model: HARD removes it, SOFT costs it rank, MONITOR notes it."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from orchestrator.models import SLOT_ALIASES, ModelInfo
-from orchestrator.policy import Policy
+from orchestrator.money import Usd
+from orchestrator.policy import EnforcementMode, Policy
+from orchestrator.settings import RunSettings
 from orchestrator.state.health import ModelRecord
 
-_MEASURED = 10
+MEASURED: Final = 10
+"""From so many calls on a model is measured: its latency is judged, and a backend that nobody named ranks it."""
+
+OF_POLICY: Final = "policy:"
+"""Begins every code that names a policy."""
+
+
+def binding(settings: RunSettings, node: str) -> tuple[Policy, ...]:
+    """The policies that bind the calls of a node: the run's, then its own."""
+    return (*settings.policies, *settings.node_policies.get(node, ()))
 
 
 def violated(
     policies: Iterable[Policy], model: ModelInfo, slots: Iterable[str], record: ModelRecord | None
 ) -> str | None:
-    """The name of the first policy that removes the model, or None.
+    """The name of the first HARD policy that removes the model, or None.
 
     ``slots`` are those the model fills in this session. Its latency is judged by the p95 measured in this run, from
     ten calls on.
     """
+    broken = (policy for policy in policies if policy.enforcement_mode is EnforcementMode.HARD)
+    return next((policy.name for policy in _broken(broken, model, slots, record)), None)
+
+
+def violations(
+    policies: Iterable[Policy], model: ModelInfo, slots: Iterable[str], record: ModelRecord | None
+) -> tuple[tuple[str, ...], bool]:
+    """The SOFT and MONITOR policies the model violates, each name once, and whether a SOFT one is among them."""
+    mild = [policy for policy in policies if policy.enforcement_mode is not EnforcementMode.HARD]
+    broken = list(_broken(mild, model, slots, record)) if mild else []
+    soft = any(policy.enforcement_mode is EnforcementMode.SOFT for policy in broken)
+    return tuple(dict.fromkeys(policy.name for policy in broken)), soft
+
+
+def caps_of(settings: RunSettings, node: str, *, is_task: bool) -> tuple[tuple[Policy, Usd], ...]:
+    """The policies that cap the cost of a node, with their caps. Those of the run cap tasks, nothing else."""
+    policies = binding(settings, node) if is_task else settings.node_policies.get(node, ())
+    capped = ((policy, policy.max_cost_per_task_usd) for policy in policies)
+    return tuple([(policy, cap) for policy, cap in capped if cap is not None])
+
+
+def _broken(
+    policies: Iterable[Policy], model: ModelInfo, slots: Iterable[str], record: ModelRecord | None
+) -> Iterable[Policy]:
     names = {model.id, model.sent_name, *slots}
     companies = {model.provider.lower(), model.vendor.lower()}
     for policy in policies:
@@ -29,8 +65,7 @@ def violated(
             or (policy.allow_training_on_output is False and model.trains_on_data is not False)
             or _too_slow(policy.max_latency_ms, record)
         ):
-            return policy.name
-    return None
+            yield policy
 
 
 def _plain(name: str, lower: bool) -> str:
@@ -52,7 +87,7 @@ def _outside_regions(allowed: tuple[str, ...] | None, regions: tuple[str, ...]) 
 
 
 def _too_slow(limit: float | None, record: ModelRecord | None) -> bool:
-    if limit is None or record is None or len(record.latencies) < _MEASURED:
+    if limit is None or record is None or len(record.latencies) < MEASURED:
         return False
     p95 = record.p95_ms
     return p95 is not None and p95 > limit

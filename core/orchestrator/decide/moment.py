@@ -1,9 +1,11 @@
 """What one round of deciding works with."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from attrs import Factory, define, frozen
 
+from orchestrator.settings import SECOND
 from orchestrator.spi import ModelTelemetry, Ranked, RoutingCandidate
 from orchestrator.state.run import RunState
 
@@ -21,6 +23,10 @@ class BackendError(Exception):
     def __init__(self, problem: str, message: str) -> None:
         self.problem = problem
         super().__init__(message)
+
+
+GRACE: Final = 30 * SECOND
+"""What an effect that is at work when the time is up may still take, in microseconds."""
 
 
 @frozen
@@ -43,6 +49,8 @@ class Moment:
     """Times at which something may become possible."""
     money_waits: bool = False
     """A call waits for the run's cap: nobody behind it starts."""
+    paced: set[tuple[str, str]] = Factory(set)
+    """The windows of time that a call waits for: nobody behind it who needs the same one starts."""
 
     def wake_at(self, time: int) -> None:
         """Note that there may be something to decide at a time."""

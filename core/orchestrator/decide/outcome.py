@@ -1,25 +1,31 @@
 """How tasks and runs end, and what can reopen them."""
 
-from orchestrator.decide.moment import Moment
+from orchestrator.decide.moment import GRACE, Moment
+from orchestrator.decide.spending import refusal_of
 from orchestrator.events import (
     PLAN,
+    Candidate,
     Decision,
     Evaluated,
     OutputChosen,
     RunFinished,
     TaskFinished,
+    VerificationStarted,
 )
-from orchestrator.models import ProjectStatus, Role, TaskStatus
+from orchestrator.models import ProjectStatus, Role, TaskStatus, Verdict
 from orchestrator.state.calls import Answer
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
 
 
-def conclude(m: Moment, task: TaskState, cause: str | None) -> Decision | None:
-    """End a task with its best output. ``cause`` is why it stopped: ``budget``, ``time``, ``failed`` …, or None."""
+def conclude(m: Moment, task: TaskState, cause: str | None, removed: tuple[Candidate, ...] = ()) -> Decision | None:
+    """End a task with its best output. ``cause`` is why it stopped: ``budget``, ``time``, ``failed`` …, or None.
+
+    ``removed`` are the models, where none was left to ask.
+    """
     best = best_turn(task)
     if best is None:
-        return _finished(m, task, TaskStatus.FAILED, cause or "failed", 0)
+        return _finished(m, task, TaskStatus.FAILED, cause or "failed", 0, removed=removed)
     answer = output_of(task, best)
     assert answer is not None
     chosen = task.output
@@ -43,8 +49,9 @@ def output_of(task: TaskState, turn: int) -> Answer | None:
     """A turn's output: its revision, else its draft."""
     for role in (Role.REVISER, Role.GENERATOR):
         call = task.call(role, turn)
-        if call is not None and call.answers and call.answers[-1].reading.problem is None:
-            return call.answers[-1]
+        answer = None if call is None else call.answer
+        if answer is not None and answer.reading.problem is None:
+            return answer
     return None
 
 
@@ -73,11 +80,18 @@ def _shortfall(task: TaskState, evaluated: Evaluated | None) -> str:
     if evaluated is not None and evaluated.score is not None:
         return "below_threshold"
     judged = (call for key, call in task.calls.items() if key.role is Role.EVALUATOR)
-    return "budget" if any(call.refused for call in judged) else "unscored"
+    refused = {refusal_of(call) for call in judged if call.refused}
+    return "budget" if "budget" in refused else "policy" if refused else "unscored"
 
 
 def _finished(
-    m: Moment, task: TaskState, status: TaskStatus, reason: str | None, turn: int, blocked_by: str | None = None
+    m: Moment,
+    task: TaskState,
+    status: TaskStatus,
+    reason: str | None,
+    turn: int,
+    blocked_by: str | None = None,
+    removed: tuple[Candidate, ...] = (),
 ) -> TaskFinished:
     evaluated = task.evaluated.get(turn)
     author = output_of(task, turn)
@@ -93,19 +107,23 @@ def _finished(
         fallbacks=task.fallbacks,
         cost=task.spend.total,
         blocked_by=blocked_by,
+        removed=removed,
     )
 
 
 def _reviewer(task: TaskState, turn: int) -> str | None:
     call = task.call(Role.CRITIC, turn)
-    return call.answers[-1].model if call is not None and call.answers else None
+    answer = None if call is None else call.answer
+    return None if answer is None else answer.model
 
 
-def finish_run(m: Moment, status: ProjectStatus, reason: str | None) -> Decision | None:
-    """End the run, once nothing is in flight any more."""
+def finish_run(
+    m: Moment, status: ProjectStatus, reason: str | None, removed: tuple[Candidate, ...] = ()
+) -> Decision | None:
+    """End the run, once nothing is in flight any more. ``removed`` are the models, where none was left to plan."""
     if m.state.pending:
         return None
-    return RunFinished(status, reason, m.state.spend.settled, m.state.spend.kept)
+    return RunFinished(status, reason, m.state.spend.settled, m.state.spend.kept, removed)
 
 
 def next_ending(m: Moment) -> Decision | None:
@@ -121,10 +139,26 @@ def next_ending(m: Moment) -> Decision | None:
     if "budget" in reasons:
         return finish_run(m, ProjectStatus.BUDGET_EXHAUSTED, "budget")
     if all(end.status is TaskStatus.FAILED for end in finished):
-        return finish_run(m, ProjectStatus.SYSTEM_FAILURE, "no_output")
+        capped = all(end.reason in ("policy", "dependency") for end in finished)
+        return finish_run(m, ProjectStatus.SYSTEM_FAILURE, "policy" if capped else "no_output")
+    if state.settings.verify and state.verified is None:
+        return _verify(m)
+    if state.verified is not None and state.verified.verdict is not Verdict.PASSED:
+        return finish_run(m, ProjectStatus.PARTIAL_SUCCESS, "verification")
     if all(end.status is TaskStatus.COMPLETED for end in finished):
         return finish_run(m, ProjectStatus.SUCCESS, None)
     return finish_run(m, ProjectStatus.PARTIAL_SUCCESS, None)
+
+
+def _verify(m: Moment) -> Decision | None:
+    """Have the whole result judged, once; with no time left the run halts, and more time lets it go on."""
+    state = m.state
+    if state.pending:
+        return None
+    if m.time_up:
+        return finish_run(m, ProjectStatus.TIMEOUT, "time")
+    left = state.time_limit - state.active(m.now) + GRACE
+    return VerificationStarted(min(state.settings.limits.verify_timeout, left))
 
 
 _CAUSES = {

@@ -30,12 +30,13 @@ def next_planning(m: Moment) -> Decision | None:
     if isinstance(progress, Answer):
         return _judge(progress, refused + 1)
     if isinstance(progress, GaveUp):
-        return finish_run(m, *_END[progress.reason])
+        return finish_run(m, *_END[progress.reason], progress.removed)
     return progress
 
 
 _END = {
     "budget": (ProjectStatus.BUDGET_EXHAUSTED, "budget"),
+    "policy": (ProjectStatus.SYSTEM_FAILURE, "policy"),
     "time": (ProjectStatus.TIMEOUT, "time"),
     "no_model": (ProjectStatus.SYSTEM_FAILURE, "no_model"),
     "failed": (ProjectStatus.SYSTEM_FAILURE, "no_plan"),

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from orchestrator.decide.asking import GaveUp, Progress, ask, is_at_work, usable
+from orchestrator.decide.asking import GaveUp, Progress, ask, is_at_work, is_cut_off, usable
 from orchestrator.decide.moment import Moment
 from orchestrator.decide.outcome import best_turn, conclude, is_good_enough, output_of
 from orchestrator.decide.routing import Question
@@ -26,24 +26,40 @@ def next_review(m: Moment, task: TaskState) -> Decision | None:
 
 
 def _is_at_work(m: Moment, task: TaskState) -> bool:
-    """The draft, its critique or its revision is being prepared or written: a short cut to waiting for it."""
-    call = next(reversed(task.calls.values()), None)
-    return call is not None and call.key.role is not Role.EVALUATOR and not task.skipped and is_at_work(m, call)
+    """What the task needs next is being prepared or performed: a short cut to waiting for it."""
+    calls = reversed(task.calls.values())
+    call = next(calls, None)
+    if call is None or task.skipped:
+        return False
+    if call.key.role is not Role.EVALUATOR:
+        return is_at_work(m, call)
+    turn, samples, waiting = call.key.turn, 0, False
+    while call is not None and call.key.role is Role.EVALUATOR and call.key.turn == turn:
+        samples += 1
+        if not call.answers or is_cut_off(call):
+            if not is_at_work(m, call):
+                return False
+            waiting = True
+        call = next(calls, None)
+    return waiting and samples >= m.state.settings.evaluation.runs
 
 
 def _next_step(m: Moment, task: TaskState, turn: int) -> Decision | None:
     best = best_turn(task) if turn > 1 else None
     author = output_of(task, best) if best is not None else None
-    draft = _step(m, task, Role.GENERATOR, turn, None)
+    reviewed = task.call(Role.CRITIC, turn) is not None or (Role.CRITIC, turn) in task.skipped
+    draft = _step(m, task, Role.GENERATOR, turn, None, stands=reviewed)
     if isinstance(draft, GaveUp):
-        return conclude(m, task, draft.reason if author is None or draft.reason in ("budget", "time") else None)
+        stopped = author is None or draft.reason in ("budget", "policy", "time")
+        return conclude(m, task, draft.reason if stopped else None, draft.removed)
     if not isinstance(draft, Answer):
         return draft
     critique = _review_step(m, task, Role.CRITIC, turn, draft.model)
     if not isinstance(critique, Answer) and (Role.CRITIC, turn) not in task.skipped:
         return critique
     if isinstance(critique, Answer):
-        revision = _review_step(m, task, Role.REVISER, turn, draft.model)
+        judged = turn in task.checks or task.call(Role.EVALUATOR, turn) is not None
+        revision = _review_step(m, task, Role.REVISER, turn, draft.model, stands=judged)
         if not isinstance(revision, Answer) and (Role.REVISER, turn) not in task.skipped:
             return revision
     output = output_of(task, turn)
@@ -51,25 +67,32 @@ def _next_step(m: Moment, task: TaskState, turn: int) -> Decision | None:
     return _judge(m, task, turn, output)
 
 
-def _step(m: Moment, task: TaskState, role: Role, turn: int, author: str | None, sample: int = 1) -> Progress:
-    """What a call of the task needs next: ``ask``, with short cuts for a call that has been asked."""
+def _step(
+    m: Moment, task: TaskState, role: Role, turn: int, author: str | None, sample: int = 1, *, stands: bool = False
+) -> Progress:
+    """What a call of the task needs next: ``ask``, with short cuts for a call that has been asked.
+
+    ``stands``: others work with its answer already, so that it is not asked again, were it cut off.
+    """
     call = task.call(role, turn, sample)
     if call is not None:
         if is_at_work(m, call):
             return None
         answer = usable(call)
-        if answer is not None:
+        if answer is not None and (stands or not is_cut_off(call)):
             return answer
     return ask(m, CallKey(task.name, role, turn, sample), Question(role, task.planned.type, author))
 
 
-def _review_step(m: Moment, task: TaskState, role: Role, turn: int, author: str) -> Decision | Answer | None:
+def _review_step(
+    m: Moment, task: TaskState, role: Role, turn: int, author: str, *, stands: bool = False
+) -> Decision | Answer | None:
     """A critique or revision; where there will be none, the step is skipped and the draft stands."""
     if (role, turn) in task.skipped:
         return None
-    progress = _step(m, task, role, turn, author)
+    progress = _step(m, task, role, turn, author, stands=stands)
     if isinstance(progress, GaveUp):
-        return StepSkipped(task.name, role, turn, progress.reason)
+        return StepSkipped(task.name, role, turn, progress.reason, progress.removed)
     return progress
 
 

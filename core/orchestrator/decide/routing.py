@@ -1,22 +1,26 @@
 """Whom to ask: the row of the task's type, then everybody else, less those who may not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Final
 
-from attrs import evolve as changed
-from attrs import frozen
+from attrs import define, frozen
 
-from orchestrator.decide.compliance import violated
+from orchestrator.decide.compliance import MEASURED, OF_POLICY, violated, violations
 from orchestrator.decide.moment import Moment
 from orchestrator.decide.retry import is_behind, is_off
+from orchestrator.decide.roster import Roster, Row, Verdicts, is_reviewing, roster_of
 from orchestrator.events import Candidate
-from orchestrator.models import SLOT_ALIASES, ModelInfo, Role, TaskType
+from orchestrator.models import ModelInfo, Role, TaskType
 from orchestrator.settings import CrossVendor
-from orchestrator.spi import ModelTelemetry, RoutingCandidate
+from orchestrator.spi import ModelTelemetry, Ranked, RoutingCandidate
 from orchestrator.state.health import ModelRecord
 from orchestrator.state.run import RunState
 
-_MEASURED = 10
 _WAIVERS = (None, "same_vendor", "same_tier", "same_model")
+_LONGEST_CODE = 40
+_UNSEEN: Final = ModelTelemetry()
+_NOBODY: Final[Mapping[str, int]] = {}
 
 
 @frozen
@@ -28,100 +32,202 @@ class Question:
     """The task's type; None for the plan."""
     author: str | None = None
     """The model whose output is reviewed, scored or revised."""
+    node: str = ""
+    """Whose call it is; only policies of single nodes ask."""
+    first: tuple[str, ...] = ()
+    """Where there is no type: models or slots to ask before all others, which follow by price."""
 
 
-@frozen
+@define
 class Listing:
     """The candidates for a question, best first, and what ordered them."""
 
-    candidates: tuple[Candidate, ...]
-    """Losers carry the code of their reason; a model behind an open breaker carries ``breaker``."""
+    order: Sequence[str]
+    """The models."""
+    lost: Mapping[str, str]
+    """By model, the code of the reason of those that are out; one behind an open breaker has ``breaker``."""
+    violates: Mapping[str, tuple[str, ...]]
+    """By model, the SOFT and MONITOR policies it violates."""
     backend: str
-    waivers: Mapping[str, str]
-    """By model: what using it as a reviewer waives."""
+    ranked: Mapping[str, Ranked]
+    """What the backend said of those it ranked, by model."""
+    near: Mapping[str, int]
+    """By model, how near a reviewer is to the author."""
+    told: dict[str, Candidate]
+    """The latest values recorded, which are used again."""
+
+    @property
+    def chosen(self) -> str | None:
+        """The first that may be asked."""
+        lost = self.lost
+        return next((name for name in self.order if name not in lost), None)
+
+    @property
+    def resting(self) -> list[str]:
+        """Those that nothing but an open breaker keeps out."""
+        return [name for name in self.order if self.lost.get(name) == "breaker"]
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """All of them as they are recorded, the code of those that are out with them."""
+        return tuple(self._told(None, None))
+
+    @property
+    def waivers(self) -> Mapping[str, str]:
+        """By model: what using it as a reviewer waives."""
+        return {name: waiver for name in self.near if (waiver := self.waiver(name))}
+
+    def waiver(self, name: str) -> str | None:
+        """What using a model as a reviewer waives, or None."""
+        return _WAIVERS[self.near.get(name, 0)]
+
+    def shown(self, chosen: str, known: Mapping[str, Candidate]) -> tuple[Candidate, ...]:
+        """Those of which something is not as it is known; who is merely not chosen is ``ranked``."""
+        told = self._told(chosen, "ranked")
+        return tuple([each for each in told if known.get(each.model) != each] if known else told)
+
+    def _told(self, chosen: str | None, otherwise: str | None) -> list[Candidate]:
+        """Each model as it is recorded, with ``otherwise`` for who is neither out nor chosen.
+
+        The value it was last told with is used again, where nothing is different: a choice may be among thousands.
+        """
+        lost, ranked, violates, told = self.lost, self.ranked, self.violates, self.told
+        found = []
+        for name in self.order:
+            code = lost.get(name) or (None if name == chosen else otherwise)
+            broken = violates.get(name, ()) if violates else ()
+            score = reason = None
+            said = ranked.get(name)
+            if said is not None:
+                score = said.score + 0.0
+                reason = _code(said.reason) if said.reason else None
+            last = told.get(name)
+            if (
+                last is None
+                or last.score != score
+                or last.lost != code
+                or last.reason != reason
+                or last.violates != broken
+            ):
+                last = told[name] = Candidate(name, score, code, broken, reason)
+            found.append(last)
+        return found
 
 
 def list_candidates(m: Moment, question: Question, visited: Mapping[str, str]) -> Listing:
     """Every model of the session, in the order in which it would be asked. ``visited`` maps models to reasons."""
     state = m.state
-    order = _row_order(state, question)
-    author = state.models.get(question.author) if question.author else None
-    classes = {model.id: _distance(model, author) for model in order}
-    candidates = [_judge(m, question, model, classes[model.id], visited) for model in order]
-    ranked, backend = _ranked(m, question, candidates, order)
-    if question.role in (Role.CRITIC, Role.EVALUATOR) and _cross_vendor(state, question) is not CrossVendor.OFF:
-        ranked = sorted(ranked, key=lambda candidate: classes[candidate.model])
+    roster = roster_of(state)
+    verdicts = roster.verdicts(question.node)
+    kind = _kind(question)
+    row = roster.row(kind, question.first)
+    near = roster.distances(question.author)
+    lost = _lost(m, question, verdicts, near, visited)
+    violates, behind = _violates(state, roster, verdicts)
+    order, backend, ranked = _ranked(m, row, kind, lost)
+    if is_reviewing(question.role) and near and _cross_vendor(state, question) is not CrossVendor.OFF:
+        order = sorted(order, key=lambda name: near.get(name, 0))
     if question.role is Role.REVISER:
-        ranked = sorted(ranked, key=lambda candidate: candidate.model != question.author)
-    reviewing = question.role in (Role.CRITIC, Role.EVALUATOR)
-    waivers = {name: waiver for name, kind in classes.items() if reviewing and (waiver := _WAIVERS[kind])}
-    return Listing(tuple(ranked), backend, waivers)
+        order = sorted(order, key=lambda name: name != question.author)
+    if behind:
+        order = sorted(order, key=lambda name: name in behind)
+    near = near if is_reviewing(question.role) else _NOBODY
+    return Listing(order, lost, violates, backend, ranked, near, roster.told.setdefault(kind, {}))
 
 
-def possible(m: Moment, question: Question) -> list[ModelInfo]:
-    """The models that may be asked, were there no breakers; in no particular order."""
-    return [model for model in m.state.models.values() if _reason_against(m, question, model, 0) is None]
-
-
-def _row_order(state: RunState, question: Question) -> list[ModelInfo]:
-    models = state.models
-    by_price = sorted(models.values(), key=_blended)
+def _kind(question: Question) -> TaskType | None:
     if question.type is None:
-        return by_price
-    kind = TaskType.EVALUATION if question.role is Role.EVALUATOR else question.type
-    row = (models.get(resolve(state, name) or "") for name in state.settings.routing.get(kind, ()))
-    return list({model.id: model for model in (*row, *by_price) if model is not None}.values())
+        return None
+    return TaskType.EVALUATION if question.role is Role.EVALUATOR else question.type
 
 
 def resolve(state: RunState, name: str) -> str | None:
     """The model a name of a spec stands for in this session: a model id, a slot, or an older name of a slot."""
-    if name in state.models:
-        return name
-    assert state.session is not None
-    return state.session.slots.get(SLOT_ALIASES.get(name, name))
+    return roster_of(state).resolve(name)
 
 
-def slots_of(state: RunState, model: str) -> list[str]:
+def slots_of(state: RunState, model: str) -> Sequence[str]:
     """The slots a model fills in this session."""
-    assert state.session is not None
-    return [slot for slot, filled_by in state.session.slots.items() if filled_by == model]
+    return roster_of(state).slots.get(model, ())
 
 
-def _blended(model: ModelInfo) -> tuple[bool, int, str]:
-    return (model.price is None, model.price.blended.nano if model.price else 0, model.id)
+def removed_now(state: RunState, node: str) -> dict[str, str]:
+    """By model, why it may not be asked now though the session's facts would allow it: ``policy:NAME`` or ``off``."""
+    roster = roster_of(state)
+    verdicts = roster.verdicts(node)
+    removed: dict[str, str] = {}
+    for name, record in state.records.items():
+        if name not in roster.models:
+            continue
+        if verdicts.timed and len(record.latencies) >= MEASURED and _may_have_price(verdicts, name):
+            policy = violated(verdicts.policies, roster.models[name], roster.slots.get(name, ()), record)
+            if policy is not None:
+                removed[name] = OF_POLICY + policy
+                continue
+        if (record.exceeded or record.opened) and name not in verdicts.lost and is_off(record):
+            removed[name] = "off"
+    return removed
 
 
-def _judge(m: Moment, question: Question, model: ModelInfo, distance: int, visited: Mapping[str, str]) -> Candidate:
-    return Candidate(
-        model.id, lost=_reason_against(m, question, model, distance) or visited.get(model.id) or _behind(m, model)
-    )
+def _may_have_price(verdicts: Verdicts, name: str) -> bool:
+    """Policies are looked at after price and bound."""
+    lost = verdicts.lost.get(name)
+    return lost is None or lost.startswith(OF_POLICY)
 
 
-def _reason_against(m: Moment, question: Question, model: ModelInfo, distance: int) -> str | None:
-    state = m.state
-    record = state.records.get(model.id)
-    if model.price is None:
-        return "no_price"
-    if model.output_bound(1) is None and not state.settings.allow_unbounded:
-        return "unbounded"
-    policy = violated(state.settings.policies, model, slots_of(state, model.id), record)
-    if policy is not None:
-        return f"policy:{policy}"
-    if is_off(record):
-        return "off"
-    if question.role is Role.CRITIC and distance and state.settings.cross_vendor is CrossVendor.REQUIRE:
-        return "vendor"
-    return None
+def _lost(
+    m: Moment, question: Question, verdicts: Verdicts, near: Mapping[str, int], visited: Mapping[str, str]
+) -> Mapping[str, str]:
+    """By model, the first reason that stands against it: the session's facts, policies, health, what was tried."""
+    records = m.state.records
+    lost = {**verdicts.lost, **removed_now(m.state, question.node)} if records else dict(verdicts.lost)
+    if near and _requires_another_vendor(m.state, question):
+        for name in near:
+            lost.setdefault(name, "vendor")
+    for name, code in visited.items():
+        lost.setdefault(name, code)
+    for name, record in records.items():
+        if record.opened and is_behind(record, m.now):
+            lost.setdefault(name, "breaker")
+    return lost
+
+
+def _requires_another_vendor(state: RunState, question: Question) -> bool:
+    return question.role is Role.CRITIC and state.settings.cross_vendor is CrossVendor.REQUIRE
+
+
+def _violates(
+    state: RunState, roster: Roster, verdicts: Verdicts
+) -> tuple[Mapping[str, tuple[str, ...]], Iterable[str]]:
+    """The SOFT and MONITOR policies each model violates, and who stands behind for a SOFT one."""
+    if not verdicts.timed:
+        return verdicts.violates, verdicts.behind
+    violates, behind = dict(verdicts.violates), set(verdicts.behind)
+    for name, record in state.records.items():
+        if name not in roster.models or len(record.latencies) < MEASURED:
+            continue
+        broken, soft = violations(verdicts.policies, roster.models[name], roster.slots.get(name, ()), record)
+        if broken:
+            violates[name] = broken
+        if soft:
+            behind.add(name)
+    return violates, behind
 
 
 def is_excluded(m: Moment, question: Question, model: ModelInfo) -> bool:
     """Whether a model that was selected earlier may not be asked now: another session can know other facts of it."""
-    author = m.state.models.get(question.author) if question.author else None
-    return _reason_against(m, question, model, _distance(model, author)) is not None
-
-
-def _behind(m: Moment, model: ModelInfo) -> str | None:
-    return "breaker" if is_behind(m.state.records.get(model.id), m.now) else None
+    state = m.state
+    roster = roster_of(state)
+    verdicts = roster.verdicts(question.node)
+    if model.id in verdicts.lost:
+        return True
+    record = state.records.get(model.id)
+    if record is not None:
+        if is_off(record):
+            return True
+        if verdicts.timed and violated(verdicts.policies, model, roster.slots.get(model.id, ()), record) is not None:
+            return True
+    return _requires_another_vendor(state, question) and model.id in roster.distances(question.author)
 
 
 def _cross_vendor(state: RunState, question: Question) -> CrossVendor:
@@ -129,44 +235,63 @@ def _cross_vendor(state: RunState, question: Question) -> CrossVendor:
     return state.settings.cross_vendor if question.role is Role.CRITIC else CrossVendor.PREFER
 
 
-def _distance(model: ModelInfo, author: ModelInfo | None) -> int:
-    """0: another vendor; 1: another tier; 2: another model; 3: the author itself."""
-    if author is None or model.vendor != author.vendor:
-        return 0
-    if model.id == author.id:
-        return 3
-    return 1 if model.tier != author.tier else 2
+_Ranking = tuple[Sequence[str], str, Mapping[str, Ranked]]
 
 
-def _ranked(
-    m: Moment, question: Question, candidates: Sequence[Candidate], order: Sequence[ModelInfo]
-) -> tuple[list[Candidate], str]:
+def _ranked(m: Moment, row: Row, kind: TaskType | None, lost: Mapping[str, str]) -> _Ranking:
     """The backend's order: of all, where it was named; else of the measured among the places they hold."""
     state = m.state
-    result = list(candidates)
-    if m.rank is None or state.backend_failed or question.type is None:
-        return result, "row"
-    kind = TaskType.EVALUATION if question.role is Role.EVALUATOR else question.type
-    telemetry = {model.id: telemetry_of(state.records.get(model.id), kind) for model in order}
+    if m.rank is None or state.backend_failed or kind is None:
+        return row.models, "row", {}
     named = state.settings.backend_named
-    places = [
-        place
-        for place, candidate in enumerate(candidates)
-        if candidate.lost is None and (named or telemetry[candidate.model].calls >= _MEASURED)
-    ]
+    places: Sequence[int]
+    if named:
+        places = [place for place, name in enumerate(row.models) if name not in lost] if lost else row.places
+    else:
+        measured = _measured(state, kind)
+        if len(measured) < 2:
+            return row.models, "row", {}
+        places = [place for place, name in enumerate(row.models) if name in measured and name not in lost]
     if len(places) < 2 and not (named and places):
-        return result, "row"
-    offered = [_offer(order[place], place) for place in places]
-    ranking = m.rank(offered, {offer.model: telemetry[offer.model] for offer in offered})
-    by_model = {candidates[place].model: candidates[place] for place in places}
-    for place, ranked in zip(places, ranking, strict=True):
-        result[place] = changed(by_model[ranked.model], score=ranked.score)
-    return result, backend_name(state)
+        return row.models, "row", {}
+    offers = row.offers
+    offered = offers if places is row.places else [offers[place] for place in places]
+    telemetry = _telemetry_of_all(state, kind, offered)
+    ranked = {each.model: each for each in m.rank(offered, telemetry)}
+    order = list(ranked)
+    if len(places) < len(row.models):
+        moved, order = order, list(row.models)
+        for place, name in zip(places, moved, strict=True):
+            order[place] = name
+    return order, backend_name(state), ranked
 
 
-def _offer(model: ModelInfo, place: int) -> RoutingCandidate:
-    assert model.price is not None, "a model without a price is no candidate"
-    return RoutingCandidate(model.id, model.provider, model.vendor, model.price, place)
+def _telemetry_of_all(
+    state: RunState, kind: TaskType, offered: Sequence[RoutingCandidate]
+) -> dict[str, ModelTelemetry]:
+    """What the backend is shown of each."""
+    records, telemetry = state.records, {}
+    for offer in offered:
+        name = offer.model
+        record = records.get(name)
+        telemetry[name] = (record.shown.get(kind) if record else None) or telemetry_of(record, kind)
+    return telemetry
+
+
+def _measured(state: RunState, kind: TaskType) -> set[str]:
+    """The models with ten calls or more for a type of task."""
+    return {
+        name
+        for name, record in state.records.items()
+        if (seen := record.by_type.get(kind)) is not None and seen.calls >= MEASURED
+    }
+
+
+@lru_cache(256)
+def _code(reason: str) -> str | None:
+    """A backend's reason, where it is a code: events hold no free text."""
+    is_code = len(reason) <= _LONGEST_CODE and reason.isascii() and reason.replace("-", "_").isidentifier()
+    return reason if is_code else None
 
 
 def backend_name(state: RunState) -> str:
@@ -178,9 +303,16 @@ def backend_name(state: RunState) -> str:
 def telemetry_of(record: ModelRecord | None, kind: TaskType) -> ModelTelemetry:
     """What a backend is shown of a model."""
     if record is None:
-        return ModelTelemetry()
+        return _UNSEEN
+    shown = record.shown.get(kind)
+    if not isinstance(shown, ModelTelemetry):
+        shown = record.shown[kind] = _telemetry(record, kind)
+    return shown
+
+
+def _telemetry(record: ModelRecord, kind: TaskType) -> ModelTelemetry:
     measured = record.by_type.get(kind)
-    p95, success = record.p95_ms, record.success_rate
+    p95, success = record.shown_p95_ms, record.shown_success_rate
     if measured is None:
         return ModelTelemetry(latency_p95_ms=p95, success_rate=success)
     return ModelTelemetry(

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from orchestrator.decide.forecast import next_forecast
+from orchestrator.decide.input_stage import next_advice, next_enhancement, wants_advice, wants_enhancement
 from orchestrator.decide.moment import Moment, Rank, Wait
 from orchestrator.decide.outcome import block, conclude, next_ending
 from orchestrator.decide.planning import next_planning
@@ -12,7 +14,7 @@ from orchestrator.events import Decision, TaskStarted
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
 
-RULES: Final = 1
+RULES: Final = 2
 """The number of the rules. Whoever changes an answer of ``decide`` raises it."""
 
 
@@ -37,11 +39,20 @@ def decide(state: RunState, now: int, rank: Rank | None) -> Decision | Wait:
 
 
 def _next(m: Moment) -> Decision | None:
-    return next_health(m) or next_warning(m) or (_next_of_tasks(m) if m.state.planned else next_planning(m))
+    return next_health(m) or next_warning(m) or (_next_of_tasks(m) if m.state.planned else _next_before_tasks(m))
+
+
+def _next_before_tasks(m: Moment) -> Decision | None:
+    """Auto-resume has come before the run; the enhancer, the advisor and the decomposer follow each other."""
+    if wants_enhancement(m.state):
+        return next_enhancement(m)
+    return next_advice(m) if wants_advice(m.state) else next_planning(m)
 
 
 def _next_of_tasks(m: Moment) -> Decision | None:
     state = m.state
+    if state.forecast is None:
+        return next_forecast(m)
     if state.blocked:
         return block(m, _task_at(state, state.blocked[0]))
     for order in state.running:

@@ -4,15 +4,21 @@ from collections.abc import Callable
 
 from attrs import frozen
 
+from orchestrator.decide.compliance import OF_POLICY, caps_of
 from orchestrator.decide.moment import Moment
-from orchestrator.decide.routing import Question, possible
-from orchestrator.events import BudgetWarned, Decision
+from orchestrator.decide.roster import roster_of
+from orchestrator.decide.routing import Question, removed_now
+from orchestrator.events import ENHANCE, BudgetWarned, CallStarted, Decision
 from orchestrator.models import ModelInfo, Phase, Role
 from orchestrator.money import Usd
+from orchestrator.policy import EnforcementMode
 from orchestrator.settings import PHASE_PERCENTS, SECOND
 from orchestrator.state.calls import LogicalCall, Refusal
 
+BYTES_PER_TOKEN = 3
+"""The estimate by which a prompt is said to fit a context window; no bound."""
 _LEAST_TOKENS = 256
+_UNLIMITED = 1 << 62
 _FIRST_PAUSE = SECOND // 2
 _LONGEST_PATIENCE = 60 * SECOND
 
@@ -23,6 +29,8 @@ class Room:
 
     max_tokens: int
     hold: Usd
+    violates: tuple[str, ...] = ()
+    """The SOFT and MONITOR policies whose cap it goes beyond."""
 
 
 @frozen
@@ -32,7 +40,13 @@ class NoRoom:
     need: Usd
     free: Usd
     limit: str
-    """``run``, or the account that refused."""
+    """``run``, ``enhance`` for what suggestions may cost, the account that refused, or ``policy:NAME``."""
+
+
+def refusal_of(call: LogicalCall) -> str:
+    """What a refused call lacked: ``policy`` where caps on the task's cost alone refused it, else ``budget``."""
+    only = call.refused_by.startswith(OF_POLICY) and all(each.reason != "budget" for each in call.visited)
+    return "policy" if only else "budget"
 
 
 def find_room(m: Moment, question: Question, model: ModelInfo, call: LogicalCall) -> Room | NoRoom | None:
@@ -41,32 +55,100 @@ def find_room(m: Moment, question: Question, model: ModelInfo, call: LogicalCall
     selection, prepared = call.current, call.prepared
     assert selection is not None
     assert prepared is not None
-    # A later session may know a lower limit of the model than the selection did.
-    whole = min(selection.max_tokens, model.max_output or selection.max_tokens)
-    full = whole if call.smallest is None else min(whole, call.smallest)
-    floor = min(full, max(-(-whole // 4), _LEAST_TOKENS))
+    sizes = find_sizes(model, call)
+    assert sizes is not None, "an answer that was cut off is asked again only where there is more room"
+    floor, full = sizes
     hold = _hold(model, prepared.body_bytes)
     reserve = _reserve(m, question)
 
     def need(size: int) -> Usd:
         return hold(size) + reserve(size)
 
-    free, in_flight = state.free, state.in_flight_held
+    caps = _caps(m, call.key.node)
+    for cap in caps:
+        if cap.binds:
+            fitting = _fit(need, floor, full, cap)
+            if not isinstance(fitting, int):
+                return fitting
+            full = fitting
+    size = _fit(need, floor, full, _Cap("run", state.free, state.in_flight_held))
+    if not isinstance(size, int):
+        m.money_waits = size is None or m.money_waits
+        return size
+    room = _after_refusal(m, call, size, floor, hold) if call.refusals else Room(size, hold(size))
+    beyond = tuple([cap.policy for cap in caps if isinstance(room, Room) and room.hold > cap.free and not cap.binds])
+    return Room(room.max_tokens, room.hold, beyond) if beyond and isinstance(room, Room) else room
+
+
+@frozen
+class _Cap:
+    """What a limit leaves for a call."""
+
+    limit: str
+    free: Usd
+    in_flight: Usd
+    """What calls in flight under the same limit may give back."""
+    binds: bool = True
+
+    @property
+    def policy(self) -> str:
+        """The name of the policy whose limit it is."""
+        return self.limit.removeprefix(OF_POLICY)
+
+
+def _caps(m: Moment, name: str) -> tuple[_Cap, ...]:
+    """What the policies' caps on the cost of a node leave."""
+    capped = caps_of(m.state.settings, name, is_task=name in m.state.tasks)
+    if not capped and name != ENHANCE:
+        return ()
+    opened = (each for each in m.state.pending.values() if isinstance(each, CallStarted) and each.node == name)
+    in_flight = Usd(sum(call.hold.nano for call in opened))
+    spent = m.state.node(name).spend.total + in_flight
+    found = [
+        _Cap(OF_POLICY + policy.name, cap - spent, in_flight, policy.enforcement_mode is EnforcementMode.HARD)
+        for policy, cap in capped
+    ]
+    if name == ENHANCE:
+        found.append(_Cap(ENHANCE, m.state.settings.enhance_cap - spent, in_flight))
+    return tuple(found)
+
+
+def _fit(need: Callable[[int], Usd], floor: int, full: int, cap: _Cap) -> int | NoRoom | None:
+    """The largest size from ``floor`` to ``full`` that has room; None: wait for calls in flight."""
+    free, most = cap.free, cap.free + cap.in_flight
     if need(full) <= free:
-        size = full
-    elif need(full) <= free + in_flight:
-        m.money_waits = True
+        return full
+    if need(full) <= most:
         return None
-    elif need(floor) <= free:
-        size = _largest(floor, full, lambda tokens: need(tokens) <= free)
-    elif need(floor) <= free + in_flight:
-        m.money_waits = True
-        return None
-    else:
-        return NoRoom(need(floor), free, "run")
-    if call.refusals:
-        return _after_refusal(m, call, size, floor, hold)
-    return Room(size, hold(size))
+    if need(floor) <= free:
+        return _largest(floor, full, lambda tokens: need(tokens) <= free)
+    return None if need(floor) <= most else NoRoom(need(floor), free, cap.limit)
+
+
+def find_sizes(model: ModelInfo, call: LogicalCall) -> tuple[int, int] | None:
+    """The smallest and the largest ``max_tokens`` at which the current selection may be asked (again).
+
+    An answer that was cut off is asked again at up to twice its limit, by a quarter more at the least. None: it was
+    asked at the most the model can write or its context window holds, or it was shrunk for money: a shrunk answer is
+    never asked again larger.
+    """
+    selection, prepared = call.current, call.prepared
+    assert selection is not None
+    assert prepared is not None
+    # A later session may know a lower limit of the model than the selection did.
+    most = min(max(selection.most_tokens, selection.max_tokens), model.max_output or _UNLIMITED)
+    whole = min(selection.max_tokens, most)
+    floor = max(-(-whole // 4), _LEAST_TOKENS)
+    for cut in call.cut:
+        if cut < whole:
+            return None
+        whole, floor = min(2 * cut, most), cut + -(-cut // 4)
+        if model.context is not None:
+            whole = min(whole, model.context - prepared.body_bytes // BYTES_PER_TOKEN)
+        if whole < floor:
+            return None
+    full = whole if call.smallest is None else min(whole, call.smallest)
+    return min(full, floor), full
 
 
 def _hold(model: ModelInfo, body_bytes: int) -> Callable[[int], Usd]:
@@ -89,10 +171,11 @@ def _reserve(m: Moment, question: Question) -> Callable[[int], Usd]:
     """
     if question.role not in (Role.GENERATOR, Role.CRITIC, Role.REVISER):
         return lambda max_tokens: Usd.ZERO
-    judges = possible(m, Question(Role.EVALUATOR, question.type))
+    limit = m.state.settings.output_limit(Role.EVALUATOR, question.type)
+    removed = frozenset(removed_now(m.state, question.node))
+    judges = roster_of(m.state).cheapest_judges(question.node, limit, removed)
     if not judges:
         return lambda max_tokens: Usd.ZERO
-    limit = m.state.settings.output_limit(Role.EVALUATOR, question.type)
 
     def reserve(max_tokens: int) -> Usd:
         longest = 4 * max_tokens + 4096

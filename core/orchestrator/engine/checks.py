@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from attrs import Factory, define, frozen
 
@@ -12,13 +12,13 @@ from orchestrator.engine.ports import Offload
 from orchestrator.errors import SandboxError
 from orchestrator.models import Verdict
 from orchestrator.settings import SandboxChoice
-from orchestrator.spi import Candidate, Finding, Ran, Validator, ValidatorContext
+from orchestrator.spi import Candidate, Finding, Ran, RunOptions, Validator, ValidatorContext
 
 if TYPE_CHECKING:
     from orchestrator.engine.sandbox import Ladder
 
 CHECK_SECONDS: Final = 30.0
-_GRACE_SECONDS: Final = 15.0
+GRACE_SECONDS: Final = 15.0
 """What starting and ending a sandbox may take beyond the check's own time, on a busy machine."""
 
 
@@ -45,7 +45,7 @@ class Checks:
         lent = _Lent(self.ladder, self.seconds)
         try:
             judge = load(name)
-            async with asyncio.timeout(self.seconds + _GRACE_SECONDS):
+            async with asyncio.timeout(self.seconds + GRACE_SECONDS):
                 found: Any = await offload(lambda: judge(candidate, self._context(name, lent)))
         except TimeoutError:
             return Finding.unknown(f"{name} took longer than {self.seconds:g} s"), lent.rung
@@ -69,22 +69,15 @@ class _Lent:
     most: float
     rung: str | None = None
 
-    def run(
-        self,
-        argv: Sequence[str],
-        files: Mapping[str, bytes],
-        *,
-        take: Sequence[str] = (),
-        seconds: float | None = None,
-        executes: bool = True,
-    ) -> Ran:
+    def run(self, argv: Sequence[str], files: Mapping[str, bytes], **options: Unpack[RunOptions]) -> Ran:
         """See ``orchestrator.spi.Run``."""
         from orchestrator.engine.sandbox import Job
 
         if self.ladder is None:
             raise SandboxError("this run has no sandbox")
+        seconds = options.get("seconds")
         wanted = self.most if seconds is None or not math.isfinite(seconds) else min(self.most, max(0.1, seconds))
-        job = Job(tuple(argv), dict(files), tuple(take), wanted)
-        rung, ran = self.ladder.run(job, executes)
+        job = Job(tuple(argv), dict(files), tuple(options.get("take", ())), wanted)
+        rung, ran = self.ladder.run(job, options.get("executes", True))
         self.rung = rung.value
         return ran

@@ -43,7 +43,7 @@ def connect(
     """
     providers = dict(_providers(catalogue, spec, environment))
     _check_mix(providers)
-    models = _models(providers, spec.models)
+    models = offered(providers, spec.models)
     _refuse_retired(providers, spec, models)
     if not models:
         raise NoProviderError(_advice(providers, environment))
@@ -62,7 +62,7 @@ def connect(
     return Connected(
         providers=providers,
         models=models,
-        slots=_slots(models),
+        slots=slots_of(models),
         backend=catalogue.backend(name, parameters) if backend is None else backend,
         plugins=plugins,
         simulated=any(provider.simulated for provider in providers.values()),
@@ -98,7 +98,7 @@ def _check_mix(providers: Mapping[str, Provider]) -> None:
         raise SpecError(["providers: simulated and real providers cannot be mixed in one run; name one kind only"])
 
 
-def _models(providers: Mapping[str, Provider], declared: Sequence[ModelInfo]) -> tuple[ModelInfo, ...]:
+def offered(providers: Mapping[str, Provider], declared: Sequence[ModelInfo]) -> tuple[ModelInfo, ...]:
     """Every model of every provider, those a spec declares first; an id sold twice is qualified by its provider."""
     first = {(model.provider, model.id) for model in declared}
     offered = [model for provider in providers.values() for model in provider.models()]
@@ -113,15 +113,18 @@ def _models(providers: Mapping[str, Provider], declared: Sequence[ModelInfo]) ->
     return tuple(found.values())
 
 
+def retired_names(providers: Mapping[str, Provider]) -> dict[str, str]:
+    """The names that vendors no longer serve, and the model to use instead of each."""
+    return {name: instead for each in providers.values() for name, instead in getattr(each, "retired", {}).items()}
+
+
 def _refuse_retired(providers: Mapping[str, Provider], spec: "Spec", models: Sequence[ModelInfo]) -> None:
     """Say what to use instead of a name that its vendor no longer serves, where the spec relies on it.
 
     A provider may list such names, and the model to use instead, in an attribute ``retired``. A retired name that the
     user declares with a price of its own is the user's: another server may still serve it.
     """
-    retired: dict[str, str] = {}
-    for provider in providers.values():
-        retired.update(getattr(provider, "retired", {}))
+    retired = retired_names(providers)
     bare = {model.id for model in spec.models if model.price is None}
     known = {
         *(model.id for model in models if model.id not in bare),
@@ -146,7 +149,8 @@ def _refuse_retired(providers: Mapping[str, Provider], spec: "Spec", models: Seq
         raise SpecError(problems)
 
 
-def _slots(models: Sequence[ModelInfo]) -> dict[str, str]:
+def slots_of(models: Sequence[ModelInfo]) -> dict[str, str]:
+    """The model that fills each slot: the first that declares it."""
     slots: dict[str, str] = {}
     for model in models:
         for slot in model.slots:

@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Final, Protocol
 from attrs import Factory, define
 
 from orchestrator import events as e
+from orchestrator.engine.applications import Application
 from orchestrator.engine.checks import Checks
 from orchestrator.engine.outputs import output_files
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.prompts import build_prompt, cut
+from orchestrator.engine.questions import Asker, answered
 from orchestrator.engine.reading import content_of, read_answer
+from orchestrator.engine.results import files_of
+from orchestrator.engine.reuse import ResponseCache
+from orchestrator.engine.verification import Verifier, verified
 from orchestrator.errors import Billed, ErrorKind, ProviderError
-from orchestrator.models import Finish, ModelInfo
+from orchestrator.models import Finish, ModelInfo, Role
 from orchestrator.money import Usage, Usd
 from orchestrator.spi import (
     Body,
@@ -30,13 +35,17 @@ from orchestrator.spi import (
     Request,
     Validator,
 )
+from orchestrator.state.calls import CallKey, LogicalCall
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
 
 if TYPE_CHECKING:
     import httpx
 
+    from orchestrator.log.cache import Entries, Found
+
 _LONGEST_DETAILS: Final = 16_000
+_LONGEST_ASSEMBLY: Final = 1_000_000
 _NO_OUTAGE: Final = frozenset(
     {
         ErrorKind.RATE_LIMIT,
@@ -87,6 +96,14 @@ class Effects:
     checks: Checks = Factory(Checks)
     task_paths: Mapping[str, str] = Factory(dict)
     """Where the user wants the files of a plan's tasks."""
+    verify_cmd: str | None = None
+    """The command that judges the result as a whole."""
+    verifier: Verifier | None = None
+    """None where there is no output folder."""
+    application: Application | None = None
+    cache: ResponseCache | None = None
+    asker: Asker | None = None
+    """Who asks a person; None where nobody can be asked."""
 
     async def perform(self, version: int, opened: e.Event) -> e.Outcome:
         """Perform one effect and return its outcome."""
@@ -99,13 +116,17 @@ class Effects:
                 return await self._check(version, opened)
             case e.OutputChosen():
                 return await self._write(version, opened)
+            case e.VerificationStarted():
+                return await self._verify(version, opened)
+            case e.QuestionAsked():
+                return await answered(self.state, version, opened, self.asker, self.texts)
             case _:
                 raise TypeError(f"{type(opened).__name__} opens no effect")
 
     # ── prepare ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _prepare(self, version: int, selected: e.ModelSelected) -> e.CallPrepared:
-        prompt = build_prompt(self.state, selected, self.texts.get, self.validators)
+        prompt = build_prompt(self.state, selected, self.texts.get, self.validators, self.application)
         stored = self.texts.put(
             json.dumps(
                 {
@@ -119,12 +140,49 @@ class Effects:
         model = self.state.models.get(selected.model)
         if model is None:  # selected in an earlier session, which had it
             return e.CallPrepared(version, stored, 0, "no_model")
-        where = CallRef(selected.node, selected.role, selected.turn, selected.sample, 1)
+        key = CallKey(selected.node, selected.role, selected.turn, selected.sample)
         try:
-            body = self._encode(model, stored, selected.max_tokens, where)
+            body = self._encode(model, stored, max(selected.max_tokens, selected.most_tokens), CallRef(*key, 1))
         except (Exception, SystemExit):
             return e.CallPrepared(version, stored, 0, "not_encoded")
-        return e.CallPrepared(version, stored, len(body.content))
+        if self.cache is None or not self.state.settings.cache:
+            return e.CallPrepared(version, stored, len(body.content), cut=prompt.cut)
+        found = self.cache.find(version, self.cache.key(model, self._address(model), key, body.content))
+        reused = None if found is None else self._reused(selected.role, *found)
+        cache = "hit" if reused else "miss"
+        return e.CallPrepared(version, stored, len(body.content), cache=cache, reused=reused, cut=prompt.cut)
+
+    def _address(self, model: ModelInfo) -> str:
+        """Where a model is asked: two servers may have models of one name."""
+        return str(getattr(self.providers[model.provider], "base_url", ""))
+
+    def _reused(self, role: Role, found: "Found", text: str) -> e.Reused | None:
+        """Another run's answer as this one's, read again: another set of validators may be installed."""
+        digest = self.texts.put(text)
+        text = self.texts.get(digest)
+        reading = read_answer(role, text, self.validators, self.texts.put, self.task_paths)
+        if reading.problem is not None:
+            return None
+        return e.Reused(found.run, found.call, digest, len(text.encode()), found.answer.finish, reading)
+
+    def reusable(self, events: Sequence[e.Event]) -> "Entries | None":
+        """What events that are about to be appended make reusable for other runs."""
+        if self.cache is None or self.state.start is None or not self.state.settings.cache:
+            return None
+        return self.cache.entries(self.state, events, self._key_of)
+
+    def _key_of(self, call: LogicalCall) -> str | None:
+        """The cache key of a call that was prepared in an earlier session."""
+        selection, prepared = call.selections[-1], call.prepared
+        model = self.state.models.get(selection.model)
+        if self.cache is None or model is None or prepared is None:
+            return None
+        most = max(selection.max_tokens, selection.most_tokens)
+        try:
+            body = self._encode(model, prepared.prompt, most, CallRef(*call.key, 1))
+        except (Exception, SystemExit):
+            return None
+        return self.cache.key(model, self._address(model), call.key, body.content)
 
     def _encode(self, model: ModelInfo, prompt: str, max_tokens: int, where: CallRef) -> Body:
         """The body of a stored prompt. The prompt is read back, so that a resumed call sends what was held for."""
@@ -284,6 +342,28 @@ class Effects:
         except OSError as error:
             return e.FileWritten(version, 0, errno.errorcode.get(error.errno or 0, "OSError"))
         return e.FileWritten(version, size, None)
+
+    # ── verification ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _verify(self, version: int, started: e.VerificationStarted) -> e.ResultVerified:
+        began, command = self.ports.monotonic(), self.verify_cmd
+        longest = _LONGEST_DETAILS
+        if self.application is not None:
+            command, longest = command or "", _LONGEST_ASSEMBLY  # it is judged by its own trial as well
+        tasks = [self.state.tasks[name] for name in self.state.execution_order]
+        outputs = {name: text for task in tasks for name, text in files_of(task, self.texts.get).items()}
+        seconds = started.timeout / 1_000_000
+        found = await verified(self.verifier, command, outputs, seconds, self.ports.offload_foreign)
+        return e.ResultVerified(
+            verification=version,
+            verdict=found.verdict,
+            command=self.texts.put(command) if command else None,
+            code=found.code,
+            problem=found.problem,
+            details=self.texts.put(cut(found.output, longest)) if found.output else None,
+            latency=self._since(began),
+            sandbox=found.sandbox,
+        )
 
 
 def cancelled(version: int, started: e.CallStarted) -> e.CallFailed:

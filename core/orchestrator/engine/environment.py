@@ -5,11 +5,36 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
-from attrs import Factory, define
+from attrs import Factory, define, frozen
 
 _LINE: Final = re.compile(r"(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*)")
 _KEY_NAME: Final = re.compile(r"[A-Z0-9_]*(?:_API_KEY|_KEY|_TOKEN)")
+
+PROXY: Final = "ORCHESTRATE_PROXY"
+"""The variable that names the proxy; those other programs obey, such as ``HTTPS_PROXY``, are not read."""
+
+CA_BUNDLE: Final = "ORCHESTRATE_CA_BUNDLE"
+"""The variable that names a PEM file with the certificate authorities to trust in place of the built-in ones."""
+
+
+@frozen
+class Network:
+    """How hosts other than this machine are reached."""
+
+    proxy: str | None = None
+    """The URL of a proxy; it may hold a password."""
+    ca_bundle: str | None = None
+    """A PEM file."""
+
+    @property
+    def shown_proxy(self) -> str | None:
+        """The proxy without user name and password."""
+        if self.proxy is None:
+            return None
+        scheme, _, rest = self.proxy.rpartition("://")
+        return f"{scheme or 'http'}://{rest.rpartition('@')[2]}"
 
 
 def data_folder(given: Path | None, variables: Mapping[str, str]) -> Path:
@@ -71,6 +96,20 @@ class Environment:
         self._note(name)
         return self.variables.get(name) or None
 
+    def network(self) -> Network:
+        """The proxy and the certificate authorities, from the environment only."""
+        proxy = self.variables.get(PROXY) or None
+        if proxy is not None:
+            self.on_secret(_password(proxy))
+        return Network(proxy, self.variables.get(CA_BUNDLE) or None)
+
     def _note(self, name: str) -> None:
         if name not in self.asked:
             self.asked.append(name)
+
+
+def _password(url: str) -> str:
+    try:
+        return unquote(urlsplit(url).password or "")
+    except ValueError:
+        return ""

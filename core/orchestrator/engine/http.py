@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.engine.environment import Network
 from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def make_client(
     """A client that follows no redirect, retries nothing, keeps no cookie and reads no environment variable.
 
     Args:
-        concurrency: calls in flight at most; connections are bounded by it.
+        concurrency: calls in flight at most; so many idle connections stay open.
         proxy: the URL of a proxy for every host but this machine.
         ca_bundle: a PEM file with the certificate authorities to trust, in place of the built-in ones.
         max_body: decoded bytes of one body beyond which reading it raises ``httpx.DecodingError``.
@@ -72,10 +73,10 @@ def _network(concurrency: int, proxy: str | None, ca_bundle: str | None) -> "htt
     except OSError as error:
         raise UsageError(f"the certificate file {ca_bundle} cannot be used ({error}); name a PEM file") from error
     try:
-        # Twice the calls in flight, so that a connection still closing delays nobody.
-        return PoolTransport(context, 2 * concurrency, concurrency, _KEEPALIVE_SECONDS, proxy)
+        return PoolTransport(context, concurrency, _KEEPALIVE_SECONDS, proxy)
     except (ValueError, ImportError, RuntimeError, httpx.InvalidURL) as error:
-        raise UsageError(f"the proxy {proxy!r} cannot be used ({error}); give it as http://HOST:PORT") from error
+        shown = Network(proxy).shown_proxy
+        raise UsageError(f"the proxy {shown!r} cannot be used ({error}); give it as http://HOST:PORT") from error
 
 
 def _refuse_cookies(client: "httpx.AsyncClient") -> None:

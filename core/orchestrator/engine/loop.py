@@ -64,6 +64,14 @@ class Loop:
         self._stop = cause
         self._wake.set()
 
+    def bring(self, outcome: e.Outcome) -> None:
+        """Bring in something from outside, such as a message; from the thread of the event loop.
+
+        It may come too late to be recorded: whoever must know observes.
+        """
+        self._queue.put_nowait(outcome)
+        self._wake.set()
+
     async def run(self, opening: Sequence[e.Outcome]) -> None:
         """Append the opening outcomes, and go on until the session is closed.
 
@@ -155,7 +163,9 @@ class Loop:
                 return version in self.state.pending
             case e.CallSucceeded(call=version) | e.CallFailed(call=version):
                 return version in self.state.pending
-            case e.Validated(check=version) | e.FileWritten(chosen=version):
+            case e.QuestionAnswered(question=version):
+                return version in self.state.pending
+            case e.Validated(check=version) | e.FileWritten(chosen=version) | e.ResultVerified(verification=version):
                 return version in self.state.pending
             case _:
                 return True

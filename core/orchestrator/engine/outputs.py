@@ -130,6 +130,12 @@ class OutputFolder:
         return not (self.path / name).is_file()
 
 
+def is_own_mark(name: str) -> bool:
+    """Whether a name in the folder is the mark of its run, or a file that a dead process left unfinished."""
+    last = name.rpartition("/")[2]
+    return name == _MARKER or (last.startswith(".") and last.endswith(".part"))
+
+
 def _part(name: str) -> str:
     """What a file is called while it is written; a process that dies leaves it."""
     return f".{name[:100]}.part"
@@ -157,6 +163,7 @@ def readme_text(summary: Mapping[str, Any]) -> str:
         + (" (simulated: no provider was called)" if summary["simulated"] else "")
         + f". Head of the log: `{summary['head']}`.",
         "",
+        *_verification_lines(summary["verification"]),
         "| task | type | file | status | score | iterations | model | reviewer | cost |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
@@ -175,3 +182,12 @@ def readme_text(summary: Mapping[str, Any]) -> str:
         )
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _verification_lines(verification: Mapping[str, Any] | None) -> list[str]:
+    if verification is None:
+        return []
+    code, problem, sandbox = (verification[name] for name in ("exit_code", "problem", "sandbox"))
+    how = [f"exit status {code}"] if code is not None else [problem] if problem else []
+    how += [f"sandbox {sandbox}"] if sandbox else []
+    return [f"Verification of the whole: {verification['verdict']}" + (f" ({', '.join(how)})." if how else "."), ""]

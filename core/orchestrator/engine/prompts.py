@@ -8,12 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from orchestrator import events as e
 from orchestrator.decide.outcome import best_turn, output_of
+from orchestrator.engine import advising, enhancing
+from orchestrator.engine.applications.application import Application
 from orchestrator.engine.reading import reasons_in
-from orchestrator.events import PLAN, ModelSelected
-from orchestrator.models import Role, TaskType, Verdict
+from orchestrator.events import ModelSelected, TaskFinished
+from orchestrator.models import Role, TaskStatus, TaskType, Verdict
 from orchestrator.spi import Message
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
@@ -23,6 +26,24 @@ Get = Callable[[str], str]
 
 _LONGEST_DEPENDENCY: Final = 40_000
 _LONGEST_DETAILS: Final = 4_000
+
+_TESTS_RULE: Final = (
+    "tests is, for a Python code_generation task with the validator pytest, a complete test module for pytest, written "
+    "from what the prompt promises: it imports the result by the module name that the prompt demands and needs nothing "
+    "but the standard library and pytest. Else tests is an empty text."
+)
+_NO_TESTS_RULE: Final = "tests is an empty text."
+
+_SHORTFALLS: Final[Mapping[str, str]] = {
+    "below_threshold": "its score is below what was asked for",
+    "gate": "a check did not pass",
+    "unscored": "nobody could score it",
+    "budget": "the money ran out before it was good enough",
+    "time": "the time ran out before it was good enough",
+    "no_model": "no model was left to improve it",
+    "failed": "a model that should have improved it gave no answer",
+}
+"""Why a dependency is degraded, as its dependants are told."""
 
 PLAN_SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
@@ -34,7 +55,7 @@ PLAN_SCHEMA: Final[Mapping[str, Any]] = {
             "items": {
                 "type": "object",
                 "additionalProperties": False,
-                "required": ["id", "type", "title", "prompt", "dependencies", "hard_validators"],
+                "required": ["id", "type", "title", "prompt", "dependencies", "hard_validators", "tests"],
                 "properties": {
                     "id": {"type": "string"},
                     "type": {"type": "string", "enum": [kind.value for kind in TaskType]},
@@ -42,12 +63,34 @@ PLAN_SCHEMA: Final[Mapping[str, Any]] = {
                     "prompt": {"type": "string"},
                     "dependencies": {"type": "array", "items": {"type": "string"}},
                     "hard_validators": {"type": "array", "items": {"type": "string"}},
+                    "tests": {"type": "string"},
                 },
             },
         }
     },
 }
 """What a decomposition should look like."""
+
+_APP_RULE: Final = (
+    "The results are put together as one application, laid out as APPLICATION says. Each task has a further key path: "
+    "the file of the application its result is, as a relative path, or an empty text where it is none, as of a review. "
+    "No two tasks write one file; tests of the application are files of their own."
+)
+
+
+def _with_path(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema of a plan whose tasks say which file they write."""
+    item = schema["properties"]["tasks"]["items"]
+    wider = {
+        **item,
+        "required": [*item["required"], "path"],
+        "properties": {**item["properties"], "path": {"type": "string"}},
+    }
+    return {**schema, "properties": {"tasks": {"type": "array", "items": wider}}}
+
+
+APP_PLAN_SCHEMA: Final = _with_path(PLAN_SCHEMA)
+"""What the decomposition of an application should look like."""
 
 SCORE_SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
@@ -65,24 +108,38 @@ class Prompt:
     messages: tuple[Message, ...]
     temperature: float
     json_schema: Mapping[str, Any] | None = None
+    cut: tuple[str, ...] = ()
+    """The dependencies whose results were too long to stand in it whole."""
 
 
-def build_prompt(state: RunState, selected: ModelSelected, get: Get, validators: Sequence[str]) -> Prompt:
+def build_prompt(
+    state: RunState,
+    selected: ModelSelected,
+    get: Get,
+    validators: Sequence[str],
+    application: Application | None = None,
+) -> Prompt:
     """The prompt of a call. Equal state, texts and validators give an equal prompt."""
-    if selected.node == PLAN:
-        return _for_decomposer(state, get, validators)
+    match selected.node:
+        case e.PLAN:
+            return _for_decomposer(state, get, validators, application)
+        case e.ENHANCE:
+            return _prompt(Role.ENHANCER, enhancing.RULES, _project(state, get), 0.4, enhancing.SCHEMA)
+        case e.ADVISE:
+            return _prompt(Role.ADVISOR, advising.RULES, _project(state, get), 0.2, advising.SCHEMA)
     task = state.tasks[selected.node]
     match selected.role:
         case Role.GENERATOR:
-            return _for_generator(state, task, selected.turn, get)
+            prompt = _for_generator(state, task, selected.turn, get)
         case Role.CRITIC:
-            return _for_critic(state, task, selected.turn, get)
+            prompt = _for_critic(state, task, selected.turn, get)
         case Role.REVISER:
-            return _for_reviser(state, task, selected.turn, get)
+            prompt = _for_reviser(state, task, selected.turn, get)
         case Role.EVALUATOR:
             return _for_evaluator(state, task, selected.turn, get)
         case other:
             raise ValueError(f"no prompt for {other}")
+    return evolve(prompt, cut=_shortened(state, task, get))
 
 
 def _prompt(role: Role, rules: str, parts: Sequence[str], temperature: float, schema: Any = None) -> Prompt:
@@ -107,10 +164,9 @@ def cut(text: str, longest: int) -> str:
 
 
 def _project(state: RunState, get: Get) -> list[str]:
-    assert state.start is not None
     return [
-        quoted("PROJECT", cut(get(state.start.project), _LONGEST_DEPENDENCY)),
-        quoted("SUCCESS CRITERIA", cut(get(state.start.criteria), _LONGEST_DEPENDENCY)),
+        quoted("PROJECT", cut(get(state.project), _LONGEST_DEPENDENCY)),
+        quoted("SUCCESS CRITERIA", cut(get(state.criteria), _LONGEST_DEPENDENCY)),
     ]
 
 
@@ -123,32 +179,67 @@ def _task(state: RunState, task: TaskState, get: Get) -> list[str]:
 
 def _dependencies(state: RunState, task: TaskState, get: Get) -> list[str]:
     parts = []
-    label = "SOURCE TO REVIEW" if task.planned.type is TaskType.CODE_REVIEW else "RESULT OF"
     for name in task.planned.dependencies:
-        output = state.tasks[name].output
-        if output is not None:
-            parts.append(quoted(f"{label} {name}", cut(get(output.answer), _LONGEST_DEPENDENCY)))
+        dependency = state.tasks[name]
+        if dependency.output is None:
+            continue
+        is_source = (task.planned.type, dependency.planned.type) == (TaskType.CODE_REVIEW, TaskType.CODE_GEN)
+        label = "SOURCE TO REVIEW" if is_source else "RESULT OF"
+        if dependency.finished is not None and dependency.finished.status is TaskStatus.DEGRADED:
+            parts.append(_warning(dependency, dependency.finished))
+        parts.append(quoted(f"{label} {name}", cut(get(dependency.output.answer), _LONGEST_DEPENDENCY)))
     return parts
 
 
-def _for_decomposer(state: RunState, get: Get, validators: Sequence[str]) -> Prompt:
+def _warning(dependency: TaskState, end: TaskFinished) -> str:
+    """That a dependency's result is not what it should be, and why."""
+    why = _SHORTFALLS.get(end.reason or "", end.reason or "")
+    if end.reason == "gate" and dependency.output is not None:
+        checks = dependency.checks.get(dependency.output.turn, {})
+        missed = [name for name, check in checks.items() if check.verdict is not Verdict.PASSED]
+        why += f": {', '.join(missed)}" if missed else ""
+    score = "" if end.score is None else f", score {end.score:.2f}"
+    return (
+        f"The result of {dependency.name} that follows is degraded ({why}{score}). "
+        "Parts of it may be wrong or missing: do not take it for granted."
+    )
+
+
+def _shortened(state: RunState, task: TaskState, get: Get) -> tuple[str, ...]:
+    """The dependencies whose results are longer than a prompt takes."""
+    outputs = ((name, state.tasks[name].output) for name in task.planned.dependencies)
+    return tuple(name for name, out in outputs if out is not None and len(get(out.answer)) > _LONGEST_DEPENDENCY)
+
+
+def _for_decomposer(state: RunState, get: Get, validators: Sequence[str], application: Application | None) -> Prompt:
     rules = (
         "You break a project into 5 to 15 atomic tasks, each small enough for one answer of one model.\n"
-        'Answer with JSON only: {"tasks": [{"id", "type", "title", "prompt", "dependencies", "hard_validators"}]}.\n'
+        'Answer with JSON only: {"tasks": [{"id", "type", "title", "prompt", "dependencies", "hard_validators", '
+        '"tests"}]}.\n'
         f"type is one of: {', '.join(kind.value for kind in TaskType)}.\n"
         "prompt says all that is needed to do the task; "
         "dependencies are ids of tasks whose results it needs, without cycles.\n"
         f"hard_validators are checks a result must pass, from: {', '.join(validators) or 'none'}; "
         "python_syntax only for Python code, json_schema only for JSON.\n"
+        f"{_TESTS_RULE if 'pytest' in validators else _NO_TESTS_RULE}\n"
         "A review comes after the code it reviews; the last task is an evaluation of the whole."
     )
     parts = _project(state, get)
+    profile = advising.profile_of(state, get)
+    if profile is not None:
+        parts.append(quoted("ARCHITECTURE", advising.told(profile)))
+        rules += "\nThe tasks follow the architecture that was decided on; each prompt says what of it matters there."
+    schema = PLAN_SCHEMA
+    if application is not None:
+        parts.append(quoted("APPLICATION", application.described(state, get)[1].guidance))
+        rules += f"\n{_APP_RULE}"
+        schema = APP_PLAN_SCHEMA
     refused = state.plan.refused[state.plan.refused_before :]
     if refused:
         parts.append(
             f"Your previous plan could not be used: {refused[-1].problem} {' '.join(refused[-1].tasks)}".strip()
         )
-    return _prompt(Role.DECOMPOSER, rules, parts, 0.2, PLAN_SCHEMA)
+    return _prompt(Role.DECOMPOSER, rules, parts, 0.2, schema)
 
 
 def _for_generator(state: RunState, task: TaskState, turn: int, get: Get) -> Prompt:
@@ -175,8 +266,9 @@ def _findings(task: TaskState, turn: int, get: Get) -> list[str]:
             details = cut(get(check.details), _LONGEST_DETAILS) if check.details else ""
             parts.append(quoted(f"CHECK {validator} {check.verdict.value}", details))
     for key, call in task.calls.items():
-        if key.role is Role.EVALUATOR and key.turn == turn and call.answers:
-            reasons = reasons_in(get(call.answers[-1].digest))
+        answer = call.answer if key.role is Role.EVALUATOR and key.turn == turn else None
+        if answer is not None:
+            reasons = reasons_in(get(answer.digest))
             if reasons:
                 parts.append(quoted("EVALUATION", cut(reasons, _LONGEST_DETAILS)))
     return parts
@@ -185,7 +277,8 @@ def _findings(task: TaskState, turn: int, get: Get) -> list[str]:
 def _draft(task: TaskState, turn: int, get: Get) -> str:
     call = task.call(Role.GENERATOR, turn)
     assert call is not None
-    return quoted("DRAFT", get(call.answers[-1].digest))
+    assert call.answer is not None
+    return quoted("DRAFT", get(call.answer.digest))
 
 
 def _for_critic(state: RunState, task: TaskState, turn: int, get: Get) -> Prompt:
@@ -201,11 +294,12 @@ def _for_reviser(state: RunState, task: TaskState, turn: int, get: Get) -> Promp
     rules = "You revise a draft in the light of a critique. Answer with the whole revised result and nothing else."
     critique = task.call(Role.CRITIC, turn)
     assert critique is not None
+    assert critique.answer is not None
     parts = [
         *_task(state, task, get),
         *_dependencies(state, task, get),
         _draft(task, turn, get),
-        quoted("CRITIQUE", get(critique.answers[-1].digest)),
+        quoted("CRITIQUE", get(critique.answer.digest)),
     ]
     return _prompt(Role.REVISER, rules, parts, 0.3)
 

@@ -1,14 +1,18 @@
 """The guard around a session's backend: copies in, one second, a permutation out."""
 
+import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from queue import SimpleQueue
 from typing import Any, Final
 
 from orchestrator.decide import BackendError, Rank
+from orchestrator.events import PluginUsed
 from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate
 
 SECONDS: Final = 1.0
+_MOST: Final = sys.float_info.max
+_HOUSE: Final = "multi-llm-orchestrator"
 
 Runner = Callable[[Callable[[], Any], float], Any]
 """Runs a function and returns its result within so many seconds, else raises TimeoutError."""
@@ -21,21 +25,35 @@ def guard(backend: Backend, run: Runner) -> Rank:
         offered, measured = tuple(candidates), dict(telemetry)
         try:
             ranking = run(lambda: tuple(backend.rank(offered, measured)), SECONDS)
+            sound = _is_permutation(ranking, offered)
         except TimeoutError as error:
             raise BackendError("timeout", f"the backend took longer than {SECONDS:g} s") from error
         except Exception as error:
             raise BackendError("raised", f"{type(error).__name__}: {error}") from error
-        if not _is_permutation(ranking, candidates):
-            raise BackendError("not_a_permutation", "the backend did not return every candidate exactly once")
+        if not sound:
+            raise BackendError("not_a_permutation", "the backend did not return every candidate once, with a number")
         return ranking  # type: ignore[no-any-return]
 
     return rank
 
 
 def _is_permutation(ranking: tuple[Any, ...], candidates: Sequence[RoutingCandidate]) -> bool:
-    if not all(isinstance(each, Ranked) and isinstance(each.score, (int, float)) for each in ranking):
+    left = {each.model for each in candidates}
+    if len(ranking) != len(left):
         return False
-    return sorted(each.model for each in ranking) == sorted(each.model for each in candidates)
+    for each in ranking:
+        if not isinstance(each, Ranked) or not isinstance(each.score, (int, float)) or each.model not in left:
+            return False
+        if not -_MOST <= each.score <= _MOST:  # nor is what is no number
+            return False
+        left.remove(each.model)
+    return True
+
+
+def runner_of(session: Iterable[PluginUsed]) -> Runner:
+    """How the backend among a session's plugins is run: the house's own, which end, here; anybody else's in a thread."""
+    own = any(plugin.kind == "backend" and plugin.distribution == _HOUSE for plugin in session)
+    return run_here if own else run_in_thread
 
 
 class _Watched(threading.local):

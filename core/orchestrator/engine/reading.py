@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
+from orchestrator.engine.advising import read_profile
+from orchestrator.engine.enhancing import read_suggestions
 from orchestrator.engine.fences import blocks, content_of
 from orchestrator.events import Reading
 from orchestrator.models import PlannedTask, Role, TaskType
@@ -22,6 +24,7 @@ Keep = Callable[[str], str]
 
 _TRAILING_COMMA: Final = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[\]}])')
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_LONGEST_PATH: Final = 200
 _LONGEST_JSON: Final = 1_000_000
 
 
@@ -33,6 +36,10 @@ def read_answer(
         return read_score(text)
     if role is Role.DECOMPOSER:
         return read_plan(text, validators, keep, paths)
+    if role is Role.ENHANCER:
+        return read_suggestions(_documents(text), keep)
+    if role is Role.ADVISOR:
+        return read_profile(_documents(text), keep)
     return Reading(problem=None if text.strip() else "empty")
 
 
@@ -96,10 +103,16 @@ def read_plan(
                 validators=_unique(each for each in wanted if each in validators),
                 schema=keep(json.dumps(item["schema"])) if isinstance(item.get("schema"), dict) else None,
                 tests=keep(item["tests"]) if isinstance(item.get("tests"), str) and item["tests"].strip() else None,
-                path=_kept(paths.get(str(number)) or paths.get(names[name]) or paths.get(name), keep),
+                path=_kept(paths.get(str(number)) or paths.get(names[name]) or paths.get(name) or _path(item), keep),
             )
         )
     return Reading(plan=tuple(tasks), dropped_validators=tuple(sorted(dropped)))
+
+
+def _path(item: Mapping[str, Any]) -> str | None:
+    """Where the model wants a task's file; names are confined when files are written."""
+    path = item.get("path")
+    return path.strip() if isinstance(path, str) and 0 < len(path.strip()) <= _LONGEST_PATH else None
 
 
 def _kept(text: str | None, keep: Keep) -> str | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestrator.engine.outputs import output_files
+from orchestrator.events import ResultVerified
 from orchestrator.models import Budget, Model, ProjectState, Task, TaskResult, TaskStatus
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
@@ -79,8 +80,25 @@ def summary(state: RunState, run: str, head: str, get: Get) -> dict[str, Any]:
         "spent_usd": str(state.spend.total),
         "active_seconds": round(state.active(state.at) / 1_000_000, 3),
         "execution_order": list(state.execution_order),
+        "input_stage_cost_usd": str(state.enhance.spend.total + state.advise.spend.total),
         "plan_cost_usd": str(state.plan.spend.total),
+        "reason": None if state.finished is None else state.finished.reason,
+        "verification": _verification(state.verified, get),
         "tasks": [_row(state.tasks[name], get) for name in state.execution_order],
+    }
+
+
+def _verification(verified: ResultVerified | None, get: Get) -> dict[str, Any] | None:
+    if verified is None:
+        return None
+    return {
+        "verdict": verified.verdict.value,
+        "exit_code": verified.code,
+        "problem": verified.problem,
+        "sandbox": verified.sandbox,
+        "seconds": round(verified.latency / 1_000_000, 3),
+        "command": get(verified.command) if verified.command else None,
+        "output": get(verified.details) if verified.details else "",
     }
 
 

@@ -7,15 +7,17 @@ from attrs import frozen
 
 from orchestrator import events as e
 from orchestrator.decide import RULES, BackendError
+from orchestrator.decide.forecast import next_forecast
 from orchestrator.decide.moment import Moment
 from orchestrator.decide.planning import execution_order
 from orchestrator.decide.routing import Question, backend_name, list_candidates
 from orchestrator.engine.connect import Connected
 from orchestrator.engine.rank import guard, run_in_thread
 from orchestrator.engine.session import VERSION
-from orchestrator.errors import PluginError
+from orchestrator.errors import PluginError, SpecError
 from orchestrator.models import ModelInfo, PlannedTask, Role, TaskType
 from orchestrator.money import Price, Usd
+from orchestrator.rehearsal.drawn import Simulated, simulate
 from orchestrator.settings import RunSettings
 from orchestrator.spec import Spec, TaskSpec
 from orchestrator.state.fold import fold
@@ -88,13 +90,16 @@ class Outlook:
     settings: RunSettings
     planning: Route | None
     """Who would break the project into tasks; None for a given plan."""
+    forecast: e.ForecastMade | None
+    """What a given plan is expected to cost."""
     tasks: tuple[TaskRoute, ...]
     """In execution order; without a given plan one for each type of task, as if it stood alone."""
 
 
-def outlook(spec: Spec, connected: Connected) -> Outlook:
+def outlook(spec: Spec, connected: Connected, priors: Sequence[e.Prior] = ()) -> Outlook:
     """The routes of a spec's plan, or of every type of task where a model is to make the plan.
 
+    ``priors`` are what earlier runs measured.
     Inputs are estimated: 4 bytes for each token that may be written before them, and 4 KiB for what stands around.
 
     Raises:
@@ -104,7 +109,7 @@ def outlook(spec: Spec, connected: Connected) -> Outlook:
     tasks = spec.tasks or [TaskSpec(id=kind.value, type=kind, prompt="-") for kind in TaskType]
     planned = tuple([_planned(task) for task in tasks])
     order = execution_order(planned)
-    look = _Look(spec, connected, settings, planned)
+    look = _Look(spec, connected, settings, planned, priors)
     levels: dict[str, int] = {}
     by_id = {task.id: task for task in planned}
     for name in order:
@@ -112,6 +117,7 @@ def outlook(spec: Spec, connected: Connected) -> Outlook:
     return Outlook(
         settings=settings,
         planning=None if spec.tasks else look.planning(),
+        forecast=look.forecast() if spec.tasks else None,
         tasks=tuple(look.task(by_id[name], levels[name]) for name in order),
     )
 
@@ -120,20 +126,52 @@ def _planned(task: TaskSpec) -> PlannedTask:
     return PlannedTask(task.id, task.type, "", len(task.prompt.encode()), dependencies=task.dependencies)
 
 
-class _Look:
-    def __init__(self, spec: Spec, connected: Connected, settings: RunSettings, tasks: tuple[PlannedTask, ...]) -> None:
-        opened = e.SessionOpened(
-            number=1,
-            rules=RULES,
-            program=VERSION,
-            plugins=connected.plugins,
-            models=connected.models,
-            slots=connected.slots,
-            files=False,
-            caps={},
+def rehearse(spec: Spec, connected: Connected, priors: Sequence[e.Prior], plays: int, seed: int) -> Simulated:
+    """Play a spec's plan so many times on outcomes drawn from what earlier runs measured; see ``rehearsal.drawn``.
+
+    Raises:
+        SpecError: the spec has no tasks.
+    """
+    if not spec.tasks:
+        raise SpecError(
+            ["tasks: the spec has none, and what a model would make of it nobody can rehearse: give a plan"]
         )
+    settings = spec.settings(connected.simulated)
+    opening = _opening(connected, settings, tuple([_planned(task) for task in spec.tasks]), priors)
+    return simulate(*opening, guard(connected.backend, run_in_thread), plays, seed)
+
+
+def _opening(
+    connected: Connected, settings: RunSettings, tasks: tuple[PlannedTask, ...], priors: Sequence[e.Prior]
+) -> tuple[e.RunStarted, e.SessionOpened]:
+    """The events a run with a given plan would begin with."""
+    known = {model.id for model in connected.models}
+    opened = e.SessionOpened(
+        number=1,
+        rules=RULES,
+        program=VERSION,
+        plugins=connected.plugins,
+        models=connected.models,
+        slots=connected.slots,
+        files=False,
+        caps={},
+        priors=tuple([prior for prior in priors if prior.model in known]),
+    )
+    return e.RunStarted(seed=0, settings=settings, spec="", project="", criteria="", given_plan=tasks), opened
+
+
+class _Look:
+    def __init__(
+        self,
+        spec: Spec,
+        connected: Connected,
+        settings: RunSettings,
+        tasks: tuple[PlannedTask, ...],
+        priors: Sequence[e.Prior],
+    ) -> None:
+        started, opened = _opening(connected, settings, tasks, priors)
         history: Sequence[tuple[int, e.Event]] = [
-            (1, e.RunStarted(seed=0, settings=settings, spec="", project="", criteria="", given_plan=tasks)),
+            (1, started),
             (2, opened),
             (3, e.PlanMade(tasks, execution_order(tasks), None)),
         ]
@@ -142,6 +180,22 @@ class _Look:
         self.moment = Moment(self.state, 4, guard(connected.backend, run_in_thread), time_up=False)
         self.types = {task.id: task.type for task in tasks}
         self.around = len(spec.project.encode()) + len(spec.criteria.encode()) + _AROUND
+
+    def forecast(self) -> e.ForecastMade:
+        """What a run would record as its forecast.
+
+        Raises:
+            PluginError: the backend gave no usable ranking.
+        """
+        try:
+            return next_forecast(self.moment)
+        except BackendError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: BackendError) -> PluginError:
+        name = backend_name(self.state)
+        text = f"the backend {name} failed: {error}; in a run the routing table's order would hold from here on"
+        return PluginError("backend", name, text)
 
     def planning(self) -> Route:
         """Who makes the plan."""
@@ -173,9 +227,7 @@ class _Look:
         try:
             listing = list_candidates(self.moment, question, {})
         except BackendError as error:
-            name = backend_name(self.state)
-            text = f"the backend {name} failed: {error}; in a run the routing table's order would hold from here on"
-            raise PluginError("backend", name, text) from error
+            raise self._failed(error) from error
         limit = self.settings.output_limit(question.role, question.type)
         chosen = next((candidate.model for candidate in listing.candidates if candidate.lost is None), None)
         options = []

@@ -4,33 +4,41 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from attrs import Factory, define, evolve, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from orchestrator import events as e
 from orchestrator.documents import load_json
 from orchestrator.engine import accounts
+from orchestrator.engine.applications import AUTO, Application, AppVerifier
 from orchestrator.engine.checks import Checks, ladder_for
 from orchestrator.engine.connect import Connected, connect
+from orchestrator.engine.enhancing import count_words
 from orchestrator.engine.environment import Environment
+from orchestrator.engine.exporting import Exporting
 from orchestrator.engine.loop import Loop, Observer
 from orchestrator.engine.outputs import OutputFolder, readme_text, summary_text
 from orchestrator.engine.ports import Ports, real_ports
-from orchestrator.engine.rank import guard, run_in_thread
+from orchestrator.engine.questions import Asker
+from orchestrator.engine.rank import guard, runner_of
 from orchestrator.engine.results import files_of, summary
 from orchestrator.engine.session import RunLog, Session, append_remedies, raised_budget, raised_time
+from orchestrator.engine.sandbox import Ladder
+from orchestrator.engine.verification import FolderVerifier, Verifier
 from orchestrator.errors import LogError, SpecError, UsageError
 from orchestrator.log import EventLog, Redactor, Texts, append_head, read_heads
 from orchestrator.log.accounts import stream_of
+from orchestrator.log.retention import Growth
 from orchestrator.models import PlannedTask, ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.plugins import Catalogue
-from orchestrator.settings import SECOND
+from orchestrator.settings import EVERY, SECOND
 from orchestrator.spec import Spec, TaskSpec, differences, parse_spec
-from orchestrator.spi import Backend, Validator
+from orchestrator.spi import Backend, Validator, to_stdout
 from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState
+from orchestrator.telemetry import measured, priors
 
 if TYPE_CHECKING:
     import httpx
@@ -38,6 +46,9 @@ if TYPE_CHECKING:
 _SEED_BYTES: Final = 7
 _DESCRIPTORS: Final = 12
 """The database with its WAL, the locks, the event loop, and a few connections."""
+
+
+Made = TypeVar("Made")
 
 
 @define
@@ -49,6 +60,10 @@ class Watchers:
     """Called once before the first step: to show what is used, and to install signal handlers."""
     on_text: Callable[[str, str], None] = lambda node, text: None
     """Live text of a node's call; shown, never recorded."""
+    asker: Asker | None = None
+    """Who asks a person; None where nobody can be asked."""
+    write: Callable[[str], None] = to_stdout
+    """Shows what an exporter without a file has to say; called in its thread."""
 
 
 @frozen
@@ -56,9 +71,9 @@ class Outcome:
     """How a call of ``start`` or ``resume`` left the run."""
 
     run: str
-    state: RunState
+    state: RunState = field(repr=False)  # asyncio shows what a task returned, and a state can be long
     head: str
-    texts: Texts
+    texts: Texts = field(repr=False)
     played: bool
     """Whether a session was opened; False: there was nothing left to do."""
     folder: Path | None
@@ -107,8 +122,12 @@ class Workspace:
         new_project: bool = False,
         watchers: Watchers | None = None,
         caps: Mapping[str, Usd] | None = None,
+        input_stage: bool = False,
     ) -> Outcome:
         """Run a spec: a new run, or the one of its ``project_id`` where there is one.
+
+        Where the spec does not say whether it is to be enhanced and advised on, ``input_stage`` does, unless it brings
+        its own plan. Nothing is enhanced where nobody can be asked.
 
         The accounts of the organisation, of the spec's team and of its job bind the run where they exist. ``caps``
         opens accounts, or gives them these caps, before that; then a new run's budget must fit into each of them.
@@ -128,20 +147,23 @@ class Workspace:
         try:
             connected = connect(self.catalogue, spec, self.environment, self.backend)
             _check_validators(spec, connected)
+            _check_limits(spec, self.catalogue)
+            _check_app(spec, self.catalogue)
             writer = OutputFolder(output, run, force) if output is not None else None
             state = RunState()
             session = self._session(run, spec, state, connected, writer, watchers)
             names = await self._accounts(spec, connected.simulated, caps)
             session.stream.accounts = names
-            started = self._started(spec, session.stream.texts, output, connected.simulated, names)
-            return await self._play(session, [started], watchers, "")
+            stage = stage_of(spec, by_default=input_stage, can_ask=watchers.asker is not None)
+            started = self._started(spec, session.stream.texts, output, connected.simulated, names, stage)
+            return await self._play(session, spec, [started], watchers, "")
         finally:
             lock.release()
 
     async def _again(self, spec: Spec, run: str, output: Path | None, force: bool, watchers: Watchers) -> Outcome:
         """The same id once more: the same spec goes on, another one is refused."""
-        self._check(run)
-        given = self._stored(run)
+        self.check(run)
+        given = self.stored(run)
         changes = differences(given["spec"], spec.canonical())
         if changes:
             raise UsageError(
@@ -167,7 +189,13 @@ class Workspace:
         return names
 
     def _started(
-        self, spec: Spec, texts: Texts, output: Path | None, simulated: bool, names: tuple[str, ...]
+        self,
+        spec: Spec,
+        texts: Texts,
+        output: Path | None,
+        simulated: bool,
+        names: tuple[str, ...],
+        stage: "Stage",
     ) -> e.RunStarted:
         stored = {
             "spec": spec.canonical(),
@@ -176,7 +204,7 @@ class Workspace:
         }
         return e.RunStarted(
             seed=int.from_bytes(self.ports.random_bytes(_SEED_BYTES)),
-            settings=evolve(spec.settings(simulated), accounts=names),
+            settings=evolve(spec.settings(simulated), accounts=names, enhance=stage.enhance, advise=stage.advise),
             spec=texts.put(json.dumps(stored, ensure_ascii=False, sort_keys=True)),
             project=texts.put(spec.project),
             criteria=texts.put(spec.criteria),
@@ -185,6 +213,7 @@ class Workspace:
                 for number, task in enumerate(spec.tasks, 1)
             )
             or None,
+            words=count_words(spec.project),
         )
 
     # ── resuming ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -211,8 +240,8 @@ class Workspace:
             raise UsageError(f"there is no run {run!r} in {self.folder}; see: orchestrate runs list")
         lock = self.log.locks.acquire(run)
         try:
-            self._check(run)
-            state, stored = self.load(run), self._stored(run)
+            self.check(run)
+            state, stored = self.load(run), self.stored(run)
             folder = output or (Path(stored["output"]) if stored["output"] else None)
             remedies = _remedies(run, state, add_budget, add_time)
             if _is_over(state) and not remedies:
@@ -227,12 +256,16 @@ class Workspace:
             writer = OutputFolder(folder, run, force) if folder is not None else None
             session = self._session(run, spec, state, connected, writer, watchers)
             await append_remedies(session.stream, state, self.ports, remedies)
-            return await self._play(session, [], watchers, f"resuming {run}")
+            return await self._play(session, spec, [], watchers, f"resuming {run}")
         finally:
             lock.release()
 
-    def _check(self, run: str) -> None:
-        """Make sure that a run's history is whole, as far as the heads kept beside the log can tell."""
+    def check(self, run: str) -> None:
+        """Make sure that a run's history is whole, as far as the heads kept beside the log can tell.
+
+        Raises:
+            DamagedLogError: it is not.
+        """
         heads = [head.head for head in read_heads(self.folder) if head.run == run]
         self.log.check(run, heads[-1] if heads else None)
 
@@ -244,10 +277,13 @@ class Workspace:
         """The texts of a run."""
         return Texts(self.log, run, self.ports.random_bytes, self.log.redactor)
 
-    def _stored(self, run: str) -> dict[str, Any]:
-        first = next(iter(self.log.read(run, upto=1))).event
-        assert isinstance(first, e.RunStarted)
-        return cast("dict[str, Any]", json.loads(self.texts(run).get(first.spec)))
+    def stored(self, run: str) -> dict[str, Any]:
+        """The ``spec`` a run follows, in canonical JSON, the ``folder`` it was read from, and the ``output`` folder.
+
+        Raises:
+            UsageError: the content of the run was deleted.
+        """
+        return stored_of(self.log, run, self.texts(run))
 
     def _nothing_to_do(self, run: str, state: RunState, folder: Path | None, force: bool) -> Outcome:
         """A run that has ended: write what is missing of its outputs, and say how it could go on."""
@@ -283,31 +319,70 @@ class Workspace:
             await accounts.end_dead_runs(self.log, self.ports.clock, stream)
 
         names = state.settings.accounts if state.start is not None else ()
+        ladder = ladder_for(spec.validators.sandbox)
+        texts = self.texts(run)
+        application = None if spec.app is None else Application(spec.app, _remembering(self.catalogue.scaffold))
         return Session(
-            stream=RunLog(self.log, run, self.texts(run), names, connected.simulated, end_dead_runs),
+            stream=RunLog(self.log, run, texts, names, connected.simulated, end_dead_runs),
             state=state,
             connected=connected,
             ports=self.ports,
-            rank=guard(connected.backend, run_in_thread),
+            rank=guard(connected.backend, runner_of(connected.plugins)),
             validator=_remembering(self.catalogue.validator),
             writer=writer,
-            http=_client(spec, connected),
-            observers=watchers.observers,
+            http=_client(spec, connected, self.environment),
+            observers=[*watchers.observers, Growth(run)],
             on_text=watchers.on_text,
-            checks=Checks(ladder_for(spec.validators.sandbox), spec.validators.settings),
+            checks=Checks(ladder, spec.validators.settings),
             task_paths=spec.task_paths,
+            verify_cmd=spec.verify_cmd,
+            verifier=self._verifier(spec, state, writer, ladder, application, texts),
+            application=application,
+            asker=watchers.asker,
         )
 
-    async def _play(self, session: Session, opening: Sequence[e.Outcome], watchers: Watchers, notice: str) -> Outcome:
+    def _verifier(
+        self,
+        spec: Spec,
+        state: RunState,
+        writer: OutputFolder | None,
+        ladder: Ladder,
+        application: Application | None,
+        texts: Texts,
+    ) -> Verifier | None:
+        """What judges the result as a whole; there is nothing to judge without an output folder."""
+        if writer is None or application is None:
+            return None if writer is None else FolderVerifier(writer, ladder)
+        return AppVerifier(writer, ladder, lambda: application.described(state, texts.get))
+
+    async def _exporting(self, session: Session, spec: Spec, watchers: Watchers, strict: bool) -> Exporting | None:
+        """Open the spec's exporters; what a resumed run lacks of them is no reason not to go on."""
+        if not spec.exporters:
+            return None
+        exporting = Exporting(session.stream.run)
+        exporting.recall(self.log.read(session.stream.run))
+        redactor = self.log.redactor
+        await exporting.open(self.catalogue, spec.exporters, self.environment, redactor, watchers.write, strict=strict)
+        session.observers = [*session.observers, exporting.observe]
+        return exporting
+
+    async def _play(
+        self, session: Session, spec: Spec, opening: Sequence[e.Outcome], watchers: Watchers, notice: str
+    ) -> Outcome:
         """Run one session to its end, and write what follows from it."""
-        loop = session.loop()
-        watchers.on_session(session, loop)
+        exporting: Exporting | None = None
         try:
+            exporting = await self._exporting(session, spec, watchers, strict=bool(opening))
+            loop = session.loop()
+            watchers.on_session(session, loop)
             caps = accounts.caps_of(self.log, session.stream.accounts, session.stream.simulated)
-            await loop.run([*opening, session.opening(caps)])
+            known = measured(self.log, self.folder).of(session.stream.simulated) if opening else {}
+            await loop.run([*opening, session.opening(caps, priors(known))])
         finally:
             if session.http is not None:
                 await session.http.aclose()
+            if exporting is not None:
+                await exporting.finish()
         stream, writer = session.stream, session.writer
         warnings: tuple[str, ...] = ()
         if session.state.finished is not None:
@@ -319,6 +394,36 @@ class Workspace:
                 warnings += export(session.state, stream.run, stream.head, stream.texts, writer)
         folder = writer.path if isinstance(writer, OutputFolder) else None
         return Outcome(stream.run, session.state, stream.head, stream.texts, True, folder, notice, warnings)
+
+
+def stored_of(log: EventLog, run: str, texts: Texts) -> dict[str, Any]:
+    """What ``Workspace.stored`` gives, out of a log that is only read."""
+    first = next(iter(log.read_own(run))).event
+    assert isinstance(first, e.RunStarted | e.RunForked)
+    try:
+        return cast("dict[str, Any]", json.loads(texts.get(first.spec)))
+    except KeyError:
+        raise UsageError(f"the content of {run} was deleted: it can be read, and not gone on with") from None
+
+
+@frozen
+class Stage:
+    """What comes before the plan."""
+
+    enhance: bool
+    advise: bool
+
+
+def stage_of(spec: Spec, *, by_default: bool, can_ask: bool) -> Stage:
+    """What the spec wants before the plan; where it does not say, ``by_default``, unless it brings its own plan.
+
+    An application is always advised on.
+    """
+    wanted, advised = (each and not spec.tasks for each in (by_default, by_default or spec.app is not None))
+    return Stage(
+        enhance=can_ask and (wanted if spec.enhance is None else spec.enhance),
+        advise=advised if spec.advise is None else spec.advise,
+    )
 
 
 def _check_descriptors() -> None:
@@ -339,24 +444,25 @@ def _check_descriptors() -> None:
             os.close(descriptor)
 
 
-def _remembering(make: Callable[[str], Validator]) -> Callable[[str], Validator]:
-    """Validators by name, each made once per session."""
-    made: dict[str, Validator] = {}
+def _remembering(make: Callable[[str], Made]) -> Callable[[str], Made]:
+    """What is made of a name, each once per session."""
+    made: dict[str, Made] = {}
 
-    def validator(name: str) -> Validator:
+    def remembered(name: str) -> Made:
         if name not in made:
             made[name] = make(name)
         return made[name]
 
-    return validator
+    return remembered
 
 
-def _client(spec: Spec, connected: Connected) -> "httpx.AsyncClient":
+def _client(spec: Spec, connected: Connected, environment: Environment) -> "httpx.AsyncClient":
     if connected.simulated:
         return cast("httpx.AsyncClient", None)  # a provider that only pretends opens no connection
     from orchestrator.engine.http import make_client
 
-    return make_client(concurrency=spec.concurrency)
+    network = environment.network()
+    return make_client(concurrency=spec.concurrency, proxy=network.proxy, ca_bundle=network.ca_bundle)
 
 
 def _check_validators(spec: Spec, connected: Connected) -> None:
@@ -370,6 +476,23 @@ def _check_validators(spec: Spec, connected: Connected) -> None:
         if unknown:
             known = ", ".join(connected.validators)
             raise SpecError([f"{where}: no validator is called {', '.join(map(repr, unknown))}; installed are {known}"])
+
+
+def _check_app(spec: Spec, catalogue: Catalogue) -> None:
+    """An application is built by a scaffold that is installed; one without a folder cannot be put together."""
+    known = (AUTO, *catalogue.names("scaffold"))
+    if spec.app is not None and spec.app not in known:
+        raise SpecError([f"app: no scaffold is called {spec.app!r}; there are {', '.join(known)}"])
+
+
+def _check_limits(spec: Spec, catalogue: Catalogue) -> None:
+    """Limits per provider may only name providers that are installed: a mistyped one would limit nobody."""
+    installed = catalogue.names("provider")
+    for where in ("requests_per_minute", "tokens_per_minute"):
+        unknown = sorted(getattr(spec.limits, where).keys() - {EVERY, *installed})
+        if unknown:
+            known, names = ", ".join(installed), ", ".join(map(repr, unknown))
+            raise SpecError([f"limits.{where}: no provider is called {names}; installed are {known}"])
 
 
 def _planned(task: TaskSpec, texts: Texts, path: str | None) -> PlannedTask:

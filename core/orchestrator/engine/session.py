@@ -8,11 +8,15 @@ from attrs import Factory, define
 from orchestrator import events as e
 from orchestrator.decide import RULES, Rank
 from orchestrator.decide.outcome import reopened_by
+from orchestrator.engine.applications import Application
 from orchestrator.engine.checks import Checks
 from orchestrator.engine.connect import Connected
 from orchestrator.engine.effects import Effects, Writer
 from orchestrator.engine.loop import Loop, Observer
 from orchestrator.engine.ports import Ports
+from orchestrator.engine.questions import Asker
+from orchestrator.engine.reuse import ResponseCache
+from orchestrator.engine.verification import Verifier
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.spi import Validator
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     import httpx
 
     from orchestrator.log import Committed, EventLog, Texts
+    from orchestrator.log.cache import Entries
 
 VERSION: Final = "0.1.0"
 
@@ -38,6 +43,8 @@ class RunLog:
     simulated: bool = False
     on_refused: Callable[[e.AccountRefused], Awaitable[None]] | None = None
     """Called when an account had no room, before the loop goes on."""
+    reusable: "Callable[[Sequence[e.Event]], Entries | None]" = lambda events: None
+    """What events leave to the response cache."""
     head: str = ""
     """The hash of the last event appended here."""
 
@@ -52,6 +59,7 @@ class RunLog:
             salt=self.texts.salt if expected == 0 else None,
             accounts=self.accounts,
             simulated=self.simulated,
+            reusable=self.reusable(events),
         )
         self.head = committed.hash
         last = committed.events[-1]
@@ -76,6 +84,11 @@ class Session:
     on_text: Callable[[str, str], None] = lambda node, text: None
     checks: Checks = Factory(Checks)
     task_paths: Mapping[str, str] = Factory(dict)
+    verify_cmd: str | None = None
+    verifier: Verifier | None = None
+    application: Application | None = None
+    """What is built, where the run builds one."""
+    asker: Asker | None = None
 
     def loop(self) -> Loop:
         """The loop that will run it."""
@@ -92,12 +105,22 @@ class Session:
             on_text=self.on_text,
             checks=self.checks,
             task_paths=self.task_paths,
+            verify_cmd=self.verify_cmd,
+            verifier=self.verifier,
+            application=self.application,
+            asker=self.asker,
+            cache=ResponseCache(self.stream.log, self.ports.random_bytes, self.stream.simulated),
         )
+        self.stream.reusable = effects.reusable
         return Loop(self.state, self.stream, effects, self.ports, self.rank, self.observers)
 
-    def opening(self, caps: Mapping[str, Usd] | None = None) -> e.SessionOpened:
-        """The event that takes the run: ends what a dead session left, reopens what lacked a model."""
+    def opening(self, caps: Mapping[str, Usd] | None = None, priors: Sequence[e.Prior] = ()) -> e.SessionOpened:
+        """The event that takes the run: ends what a dead session left, reopens what lacked a model.
+
+        ``priors`` are what earlier runs measured; a run has them from its first session on.
+        """
         state = self.state
+        known = {model.id for model in self.connected.models}
         return e.SessionOpened(
             number=1 if state.session is None else state.session.number + 1,
             rules=RULES,
@@ -109,6 +132,7 @@ class Session:
             caps=dict(caps or {}),
             ended=left_open(state),
             reopened=reopened_by(state, "model") if _is(state, ProjectStatus.SYSTEM_FAILURE) else (),
+            priors=tuple(prior for prior in priors if prior.model in known) if state.session is None else (),
         )
 
 

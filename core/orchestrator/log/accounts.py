@@ -22,10 +22,12 @@ from orchestrator.events import (
     Event,
     Held,
     Kept,
+    Reconciled,
     Released,
     SessionLost,
     SessionOpened,
     Settled,
+    SpendReconciled,
     Totals,
 )
 from orchestrator.log.locks import Locks
@@ -143,14 +145,37 @@ class Accounts:
                 (event.run, event.call, stream, event.amount.nano),
             )
 
-    def follow(self, at: int, event: Event) -> None:
-        """Append to the accounts what an event of the run means for the holds it ends."""
+    def follow(self, at: int, event: Event, simulated: bool = False) -> None:
+        """Append to the accounts what an event of the run means for the holds it ends, or for money they keep."""
         if isinstance(event, CallSucceeded | CallFailed):
             billed = isinstance(event, CallSucceeded) or bool(event.settled)
             self._end(at, event.call, event.settled if billed else None, event.kept)
         elif isinstance(event, SessionOpened | SessionLost):
             for attempt in event.ended:
                 self._end(at, attempt.call, None, attempt.amount)
+        elif isinstance(event, SpendReconciled):
+            self._reconcile(at, event, simulated)
+
+    def _reconcile(self, at: int, event: SpendReconciled, simulated: bool) -> None:
+        """Turn kept money into spend in every account that the call's CallStarted names.
+
+        Raises:
+            UsageError: the call is none of the run's own.
+        """
+        started = self._transaction.event(self._run, event.call)
+        if not isinstance(started, CallStarted) or started.hold != event.kept:
+            raise UsageError(f"{self._run} has no call {event.call} for which ${event.kept} is kept")
+        for entry in started.accounts:
+            _, totals = totals_of(self._transaction, entry.name, simulated)
+            after = evolve(
+                totals,
+                held=totals.held - event.kept,
+                kept=totals.kept - event.kept,
+                settled=totals.settled + event.settled,
+                excess=totals.excess + max(Usd.ZERO, event.settled - event.kept),
+            )
+            movement = Reconciled(self._run, event.call, event.kept, event.settled, _checked(after))
+            self._transaction.write_next(stream_of(entry.name, simulated), at, movement)
 
     def _end(self, at: int, call: int, settled: Usd | None, kept: Usd) -> None:
         if self._has_holds is None:

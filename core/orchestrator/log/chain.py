@@ -5,6 +5,7 @@ it anew, unless a head is kept elsewhere.
 """
 
 import hashlib
+import json
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -30,8 +31,11 @@ _COLUMNS: Final = (
 )
 _OF_STREAM: Final = "WHERE position IN (SELECT position FROM events WHERE stream = ?)"
 _TEXT: Final = "SELECT CAST(data AS BLOB), typeof(data) FROM blobs WHERE run = ? AND digest = ?"
+_MISSING: Final = "is missing"
 _DIGEST: Final = re.compile(rb'"([0-9a-f]{64})"')
 _WITHOUT_TEXTS: Final = frozenset({b"session.opened"})  # has parameters of plugins, which may look like digests
+_FORKED: Final = b"run.forked"
+_HASH: Final = re.compile(rb'"hash":"[0-9a-f]{64}"')
 
 
 UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)
@@ -54,11 +58,13 @@ class Finding:
             event that refers to it; 0 where no event can be named.
         stream: the stream it is in, empty where that cannot be said.
         message: what is wrong, on one line.
+        check: the check that found it: ``chain``, ``texts`` or ``heads``.
     """
 
     position: int
     stream: str
     message: str
+    check: str = "chain"
 
 
 @frozen
@@ -89,6 +95,12 @@ class _Stream:
     hash: bytes = GENESIS.encode()
     position: int = 0
     broken: bool = False
+    deleted: bool = False
+    """Whether the run's texts were deleted, and an event says so."""
+    parent: str | None = None
+    """The run whose past a fork shares."""
+    shared: int = 0
+    """How many versions of it."""
     refers: dict[bytes, int] = field(factory=dict)
     """Digest to the position of the first event that refers to it."""
 
@@ -106,16 +118,21 @@ def link(previous: str, stream: str, version: int, kind: str, schema: int, at: i
 
 def referred(kind: bytes, data: bytes) -> list[bytes]:
     """The digests of the texts that an event of a stored type refers to, in the order of its data."""
-    return [] if kind in _WITHOUT_TEXTS else _DIGEST.findall(data)
+    if kind in _WITHOUT_TEXTS:
+        return []
+    return _DIGEST.findall(_HASH.sub(b"", data) if kind == _FORKED else data)
 
 
-def verify(connection: Queryable, stream: str | None = None, head: str | None = None) -> list[Finding]:
+def verify(
+    connection: Queryable, stream: str | None = None, head: str | None = None, *, texts: bool = True
+) -> list[Finding]:
     """Everything wrong with one stream, or with all: at most one break of the chain and one bad text each.
 
     Args:
         connection: the log; it is only read.
         stream: the stream to look at; None for all of them.
         head: a hash that must be that of some event looked at, so that the log goes on from there.
+        texts: whether the texts are looked at; without, only the events count.
 
     Returns:
         The findings by position; none means that everything holds.
@@ -137,7 +154,7 @@ def verify(connection: Queryable, stream: str | None = None, head: str | None = 
         if stream is not None and not findings:
             for finding in _strayed(connection, stream, streams.get(stream.encode(), _Stream())):
                 findings[finding.position] = finding
-        for name, state in streams.items():
+        for name, state in streams.items() if texts else ():
             for finding in _texts(connection, name, state):
                 findings.setdefault(finding.position, finding)
         if stream is None and not findings:
@@ -147,7 +164,7 @@ def verify(connection: Queryable, stream: str | None = None, head: str | None = 
         findings.setdefault(last, Finding(last, stream or "", f"the database file is damaged after it: {error}"))
     if not seen:
         message = f"no event has the head {head}: events after it are missing, or the head is of another log"
-        findings.setdefault(last, Finding(last, stream or "", message))
+        findings.setdefault(last, Finding(last, stream or "", message, "heads"))
     return [findings[position] for position in sorted(findings)]
 
 
@@ -160,14 +177,43 @@ def _rows(connection: Queryable, stream: str | None) -> Iterator[_Row]:
 
 def _advance(connection: Queryable, state: _Stream, row: _Row) -> Finding | None:
     """Take the next event of a stream, or say what is wrong with it."""
+    if not state.position and row.type == _FORKED:
+        _take_origin(state, row)
     if row.types == _TYPES and row.version == state.version + 1 and row.linked(state.hash) == row.hash:
         state.version, state.hash, state.position = row.version, row.hash, row.position
         for digest in referred(row.type, row.data):
             state.refers.setdefault(digest, row.position)
+        state.deleted = state.deleted or row.type == b"content.deleted"
+        if row.type == _FORKED and state.parent is not None and row.version == state.shared + 1:
+            return _against_parent(connection, state, row)
         return None
     state.broken = True
     position, message = _diagnose(connection, state, row)
     return Finding(position, row.name, message)
+
+
+def _take_origin(state: _Stream, row: _Row) -> None:
+    """A fork's stream begins after what it shares with its parent."""
+    try:
+        fields = json.loads(row.data)
+        parent, version = fields["parent"], fields["version"]
+    except (ValueError, TypeError, KeyError):
+        return
+    if isinstance(parent, str) and isinstance(version, int) and version > 0:
+        state.parent, state.shared, state.version = parent, version, version
+
+
+def _against_parent(connection: Queryable, state: _Stream, row: _Row) -> Finding | None:
+    """The event of the parent that a fork names must be there, with the hash it names."""
+    query = "SELECT CAST(hash AS BLOB), position FROM events WHERE stream = ? AND version = ?"
+    found = connection.execute(query, (state.parent, state.shared)).fetchone()
+    named = json.loads(row.data).get("hash")
+    what = f"the event {state.shared} of {state.parent}, whose past it shares,"
+    if found is None:
+        return Finding(row.position, row.name, f"{what} is missing")
+    if not isinstance(named, str) or found[0] != named.encode():
+        return Finding(row.position, row.name, f"{what} has another hash than it names: the past was changed")
+    return None
 
 
 def _diagnose(connection: Queryable, state: _Stream, row: _Row) -> tuple[int, str]:
@@ -176,8 +222,12 @@ def _diagnose(connection: Queryable, state: _Stream, row: _Row) -> tuple[int, st
         return row.position, "a column of this event has another type than was written"
     if row.version == expected:
         return row.position, "this event, or its hash, was changed"
+    if not state.position and evolve(row, type=_FORKED).linked(state.hash) == row.hash:
+        return row.position, "this event's type was changed; it was run.forked"
     if evolve(row, version=expected).linked(state.hash) == row.hash:
         return row.position, f"this event's version was changed; it was {expected}"
+    if not state.position and row.type == _FORKED:
+        return row.position, "this event, or its hash, was changed"
     if row.version < expected:
         return row.position, f"this event stands where version {expected} of its stream should be"
     moved = _moved(connection, row, expected)
@@ -186,7 +236,8 @@ def _diagnose(connection: Queryable, state: _Stream, row: _Row) -> tuple[int, st
     if any(evolve(row, stream=name).linked(digest) == row.hash for name, digest in _before(connection, row)):
         return row.position, "this event was moved here from another stream"
     for other in _between(connection, state.position, row.position):
-        if evolve(other, stream=row.stream, version=expected).linked(state.hash) == other.hash:
+        first = other.version if not state.position and other.type == _FORKED else expected
+        if evolve(other, stream=row.stream, version=first).linked(state.hash) == other.hash:
             return other.position, f"this event was moved here from the stream {row.name}"
     return state.position, f"version {expected} is missing after this event"
 
@@ -233,20 +284,50 @@ def _strayed(connection: Queryable, stream: str, state: _Stream) -> Iterator[Fin
 
 def _texts(connection: Queryable, name: bytes, state: _Stream) -> Iterable[Finding]:
     """The first event of a stream that refers to a text which is missing or not what its digest says."""
+    if state.deleted:
+        return []
     run = name.decode(errors="replace")
+    heirs = [run, *_ancestors(connection, state)]
     salt = _blob(connection, "SELECT CAST(salt AS BLOB), typeof(salt) FROM salts WHERE run = ?", (run,))
     for digest, position in state.refers.items():
         text = digest.decode()
         if not isinstance(salt, bytes):
-            return [Finding(position, run, f"the salt of the run's texts {salt}")]
+            return [Finding(position, run, f"the salt of the run's texts {salt}", "texts")]
         data = _blob(connection, _TEXT, (run, text))
+        for ancestor in heirs[1:]:
+            if data == _MISSING:
+                data = _blob(connection, _TEXT, (ancestor, text))
         if not isinstance(data, bytes):
-            return [Finding(position, run, f"the text {text[:12]} it refers to {data}")]
+            return [Finding(position, run, f"the text {text[:12]} it refers to {data}", "texts")]
         try:
             unpack(salt, text, data)
         except DamagedLogError as error:
-            return [Finding(position, run, str(error))]
+            return [Finding(position, run, str(error), "texts")]
     return []
+
+
+def _ancestors(connection: Queryable, state: _Stream) -> list[str]:
+    """The runs in which a fork's texts are looked for, too; what they have deleted must be among its own."""
+    found: list[str] = []
+    parent, shared, position = state.parent, state.shared, min(state.refers.values(), default=0)
+    while parent is not None and parent not in found:
+        found.append(parent)
+        above = _Stream()
+        rows = connection.execute(
+            f"SELECT {_COLUMNS} FROM events WHERE stream = ? AND version <= ? ORDER BY version", (parent, shared)
+        )
+        first = next((_Row(row[0], row[1] or b"", *row[2:]) for row in rows), None)
+        if connection.execute("SELECT 1 FROM salts WHERE run = ?", (parent,)).fetchone() is None:
+            for row in rows:
+                for digest in referred(row[3], row[6]):
+                    state.refers.setdefault(digest, position)
+            if first is not None:
+                for digest in referred(first.type, first.data):
+                    state.refers.setdefault(digest, position)
+        if first is not None and first.type == _FORKED:
+            _take_origin(above, first)
+        parent, shared = above.parent, min(shared, above.shared)
+    return found
 
 
 def _blob(connection: Queryable, query: str, values: tuple[str, ...]) -> bytes | str:
@@ -256,7 +337,7 @@ def _blob(connection: Queryable, query: str, values: tuple[str, ...]) -> bytes |
     except UNREADABLE as error:
         return f"cannot be read: {error}"
     if row is None:
-        return "is missing"
+        return _MISSING
     return bytes(row[0]) if row[1] == "blob" else "is not stored as it was written"
 
 

@@ -17,8 +17,11 @@ from typing import Final, Protocol
 
 from orchestrator.errors import LogError, RunLockedError, UsageError
 
-_PROBES: Final = 5
 _PROBE_PAUSE: Final = 0.02
+_PROBE_PATIENCE: Final = 0.05
+"""Seconds of pauses after the first: five tries in all."""
+_PAUSE: Final = 0.0002
+_LONGEST_PAUSE: Final = 0.01
 _PATIENCE: Final = 60.0
 _BUSY: Final = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
@@ -74,15 +77,12 @@ class FileLocks:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise LogError(f"{path}: {error.strerror}; choose another data folder with --home") from error
-        for probe in range(_PROBES):
-            # A look by is_held lasts an instant; an owner lasts.
-            if _try_lock(descriptor, fcntl.LOCK_EX):
-                with suppress(OSError):  # a full disk, say: who has it only serves the message
-                    os.ftruncate(descriptor, 0)
-                    os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)
-                return _FileHandle(descriptor)
-            if probe < _PROBES - 1:
-                self._sleep(_PROBE_PAUSE)
+        # A look by is_held lasts an instant; an owner lasts.
+        if _lock(descriptor, self._sleep, pause=_PROBE_PAUSE, longest=_PROBE_PAUSE, patience=_PROBE_PATIENCE):
+            with suppress(OSError):  # a full disk, say: who has it only serves the message
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)
+            return _FileHandle(descriptor)
         owner = os.pread(descriptor, 300, 0).decode(errors="replace").split()
         os.close(descriptor)
         who = f"process {owner[0]} on {owner[1]}" if len(owner) == 2 else "another process"
@@ -108,6 +108,23 @@ def _try_lock(descriptor: int, how: int) -> bool:
             return False
         raise
     return True
+
+
+def _lock(descriptor: int, sleep: Callable[[float], None], *, pause: float, longest: float, patience: float) -> bool:
+    """Try to lock until it works or more than ``patience`` seconds were slept, each pause twice as long as the last."""
+    if _try_lock(descriptor, fcntl.LOCK_EX):
+        return True
+    import tenacity  # only where somebody else has it
+
+    again = tenacity.Retrying(
+        sleep=sleep,
+        wait=tenacity.wait_exponential(multiplier=pause, max=longest),
+        stop=lambda state: state.idle_for > patience,
+        retry=tenacity.retry_if_result(lambda had: not had),
+        retry_error_callback=lambda state: False,
+    )
+    sleep(pause)
+    return bool(again(_try_lock, descriptor, fcntl.LOCK_EX))
 
 
 class MemoryLocks:
@@ -166,13 +183,8 @@ class TransactionLock:
                     os.close(descriptor)
 
     def _wait(self, descriptor: int) -> None:
-        pause, waited = 0.0002, 0.0
-        while not _try_lock(descriptor, fcntl.LOCK_EX):
-            if waited > _PATIENCE:
-                raise TimeoutError(errno.ETIMEDOUT, f"another process holds {self._path.name} for a minute")
-            self._sleep(pause)
-            waited += pause
-            pause = min(pause * 2, 0.01)
+        if not _lock(descriptor, self._sleep, pause=_PAUSE, longest=_LONGEST_PAUSE, patience=_PATIENCE):
+            raise TimeoutError(errno.ETIMEDOUT, f"another process holds {self._path.name} for a minute")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from attrs import Factory, define, frozen
 
 from orchestrator.errors import DamagedLogError, LogError, RunLockedError, UsageError
 from orchestrator.events import TYPES, RunStarted
-from orchestrator.log import chain, schema
+from orchestrator.log import chain, lineage, schema
 from orchestrator.log.heads import read_heads
 from orchestrator.log.locks import FileLocks, TransactionLock
 from orchestrator.log.store import DATABASE, configure
@@ -148,6 +148,7 @@ def recover(source: Path, run: str, target: Path) -> Recovered:
         with TemporaryDirectory(prefix=".recover-", dir=path.parent) as scratch:
             copy = _copied(database, Path(scratch))
             with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+                _refuse_fork(connection, run)
                 salvage = _salvaged(connection, run)
                 findings = chain.verify(connection, run)
         kept = _cut(salvage)
@@ -161,6 +162,16 @@ def recover(source: Path, run: str, target: Path) -> Recovered:
     except chain.UNREADABLE as error:
         raise LogError(f"{path}: {explained(error)}") from error
     return _report(path, salvage, kept, len(texts), findings, head)
+
+
+def _refuse_fork(connection: sqlite3.Connection, run: str) -> None:
+    """A fork's own events mean nothing without those it shares."""
+    try:
+        found = lineage.origin(connection, run)
+    except chain.UNREADABLE:
+        return
+    if found is not None:
+        raise UsageError(f"{run} is a fork: recover {found.parent}, whose past it shares, and fork that again")
 
 
 def _copied(database: Path, scratch: Path) -> Path:

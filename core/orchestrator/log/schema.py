@@ -64,9 +64,28 @@ def _tables(database: "Database") -> None:
     database.table("open_holds").create_index(["account"])
 
 
+def _renew_views(connection: sqlite3.Connection) -> None:
+    """Replace the views that an older program made otherwise: they hold nothing."""
+    found = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'view'"))
+    old = [name for name, query in VIEWS.items() if query.strip() not in found.get(name, "")]
+    if not old:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for name in old:
+            connection.execute(f"DROP VIEW IF EXISTS {name}")
+            connection.execute(f"CREATE VIEW {name} AS {VIEWS[name].strip()}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
 def create(connection: sqlite3.Connection) -> None:
-    """Lay out an empty database; one that is laid out is left as it is."""
+    """Lay out an empty database; of one that is laid out only the views are brought up to this program's."""
     if is_current(connection):
+        _renew_views(connection)
         return
     from sqlite_utils import Database  # costs a tenth of a second, and is needed once per data folder
 

@@ -4,17 +4,19 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import quote
 
 from attrs import frozen
 
-from orchestrator.errors import ConcurrencyError, DamagedLogError, LogError
-from orchestrator.events import TYPES, AccountRefused, CallStarted, Event, Totals
+from orchestrator.errors import ConcurrencyError, DamagedLogError, LogError, RunLockedError
+from orchestrator.events import TYPES, AccountRefused, CallStarted, ContentDeleted, Event, RunForked, Totals
 from orchestrator.log import accounts as accounting
-from orchestrator.log import chain, schema
+from orchestrator.log import cache as caching
+from orchestrator.log import chain, lineage, retention, schema
 from orchestrator.log.commits import GroupCommit, Offload, TransactionLockFactory
 from orchestrator.log.locks import FileLocks, Locks, TransactionLock, no_lock
 from orchestrator.log.redaction import Redactor
@@ -68,6 +70,7 @@ class _Request:
     salt: bytes | None
     accounts: tuple[str, ...]
     simulated: bool
+    reusable: caching.Entries | None = None
 
 
 class EventLog:
@@ -102,6 +105,7 @@ class EventLog:
         self._transaction = Transaction(connection, self.redactor)
         self._commits: GroupCommit | None = GroupCommit(connection, self._guard, transaction_lock, offload)
         self._damaged: dict[str, DamagedLogError] = {}
+        self._segments: dict[str, list[lineage.Segment]] = {}
 
     # ── opening ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -192,6 +196,7 @@ class EventLog:
         salt: bytes | None = None,
         accounts: Sequence[str] = (),
         simulated: bool = False,
+        reusable: caching.Entries | None = None,
     ) -> Committed:
         """Write events to the end of a stream, durably, in one transaction.
 
@@ -204,6 +209,7 @@ class EventLog:
             salt: the run's salt, stored where the run has none.
             accounts: names of the accounts a CallStarted must find room in.
             simulated: whether the accounts are those of simulated providers.
+            reusable: answers that these events make reusable, for the response cache.
 
         Raises:
             ConcurrencyError: the stream is not at the expected version; nothing is written.
@@ -216,7 +222,7 @@ class EventLog:
         if stream in self._damaged:
             raise self._damaged[stream]
         encoded = tuple(self._transaction.encode(each) for each in events)
-        request = _Request(stream, expected, at, encoded, texts or {}, salt, tuple(accounts), simulated)
+        request = _Request(stream, expected, at, encoded, texts or {}, salt, tuple(accounts), simulated, reusable)
         return await self._submit(lambda: self._append(request))
 
     async def open_account(self, name: str, cap: Usd, *, at: int, simulated: bool = False) -> Totals:
@@ -246,6 +252,61 @@ class EventLog:
         """
         return await self._submit(lambda: accounting.raise_cap(self._transaction, name, extra, at, simulated))
 
+    async def clear_cache(self) -> int:
+        """Forget every answer of the response cache, real and simulated; returns how many there were.
+
+        Raises:
+            LogError: the log cannot be written.
+        """
+        return await self._submit(lambda: caching.clear(self._transaction.connection))
+
+    async def delete_content(self, run: str, expected: int, at: int) -> tuple[ContentDeleted, bool]:
+        """Delete a run's texts, salt and cached answers, durably; see ``retention.delete_content``.
+
+        Returns:
+            The event that was appended, and whether the deleted bytes are gone from the WAL, too.
+        """
+        event = await self._submit(lambda: retention.delete_content(self._transaction, run, expected, at))
+        return event, await asyncio.to_thread(self._shrink, False)
+
+    async def collect(self, vacuum: bool = True) -> retention.Collected:
+        """Delete texts that nothing refers to and cached answers of deleted runs, and give unused space back.
+
+        Live runs are left alone, and as long as there are any the file is not made smaller.
+        """
+        before = await asyncio.to_thread(self._bytes)
+        texts = size = 0
+        skipped = []
+        for (run,) in self.query("SELECT DISTINCT run FROM blobs ORDER BY run"):
+            try:
+                lock = self.locks.acquire(run)
+            except RunLockedError:
+                skipped.append(str(run))
+                continue
+            try:
+                found = await self._submit(partial(retention.collect, self._connection, run))
+            finally:
+                lock.release()
+            texts, size = texts + found[0], size + found[1]
+        cached = await self._submit(lambda: retention.collect_cache(self._connection))
+        await asyncio.to_thread(self._shrink, vacuum and not skipped)
+        after = await asyncio.to_thread(self._bytes)
+        return retention.Collected(texts, size, cached, tuple(skipped), before, after)
+
+    def _shrink(self, vacuum: bool) -> bool:
+        with self._transaction_lock(), self._guard:
+            return retention.shrink(self._connection, vacuum=vacuum)
+
+    def _bytes(self) -> int:
+        """Of the database; of its WAL only what will become part of it."""
+        [(pages,)], [(size,)] = self.query("PRAGMA page_count"), self.query("PRAGMA page_size")
+        return int(pages) * int(size)
+
+    def stats(self, database: Path) -> retention.Stats:
+        """What the log takes, on disk and by run."""
+        with self._read_guard:
+            return retention.stats(self._reader, database)
+
     async def _submit(self, work: Callable[[], T]) -> T:
         if self._commits is None:
             raise LogError("the event log was opened for reading only")
@@ -255,7 +316,8 @@ class EventLog:
         """The part inside the transaction."""
         transaction, stream = self._transaction, request.stream
         last = transaction.last(stream)
-        actual = last.version if last else 0
+        first = request.encoded[0].event
+        actual = last.version if last else first.version if isinstance(first, RunForked) else 0
         if actual != request.expected:
             raise ConcurrencyError(stream, request.expected, actual)
         transaction.store_texts(stream, [(key, pack(text)) for key, text in request.texts.items()], request.salt)
@@ -265,7 +327,7 @@ class EventLog:
         for encoded in request.encoded:
             movements: list[accounting.Movement] = []
             if request.accounts and isinstance(encoded.event, CallStarted):
-                version = last.version + 1 if last else 1
+                version = last.version + 1 if last else 1  # a fork's first event is no call
                 event, movements = book.reserve(version, encoded.event, request.accounts, request.simulated)
                 encoded = transaction.encode(event)
             record = transaction.write(stream, last, request.at, encoded)
@@ -273,7 +335,9 @@ class EventLog:
             records.append(record)
             written.append(encoded.event)
             book.record(request.at, movements)
-            book.follow(request.at, encoded.event)
+            book.follow(request.at, encoded.event, request.simulated)
+        if request.reusable is not None:
+            caching.keep(transaction.connection, stream, request.reusable)
         assert not any(isinstance(each, AccountRefused) for each in written[:-1])
         return Committed(tuple(written), record.version, record.position, record.hash, tuple(records))
 
@@ -282,7 +346,9 @@ class EventLog:
     def read(
         self, stream: str, after: int = 0, upto: int | None = None, types: Sequence[type[Event]] | None = None
     ) -> Iterator[Recorded]:
-        """The events of a stream in order, decoded when asked for.
+        """The history of a run (or of any stream) in order, decoded when asked for.
+
+        Of a fork it begins with what it shares with its ancestors, under their names; its versions have no gap.
 
         Args:
             stream: its name.
@@ -290,6 +356,14 @@ class EventLog:
             upto: the last version to read; None for all.
             types: only events of these classes; the others are not even fetched.
         """
+        for segment in self.segments(stream):
+            limits = [limit for limit in (upto, segment.upto) if limit is not None]
+            yield from self.read_own(segment.stream, after, min(limits) if limits else None, types)
+
+    def read_own(
+        self, stream: str, after: int = 0, upto: int | None = None, types: Sequence[type[Event]] | None = None
+    ) -> Iterator[Recorded]:
+        """The events of a stream itself, as ``read`` gives them; without what a fork shares."""
         where, values = "stream = ? AND version > ? AND version <= ?", [stream]
         if types is not None:
             where += f" AND type IN ({', '.join('?' * len(types))})"
@@ -301,6 +375,24 @@ class EventLog:
             if len(rows) < _PAGE:
                 return
             after = rows[-1][2]
+
+    def segments(self, stream: str) -> list[lineage.Segment]:
+        """The parts of a run's history, oldest first: one, and for a fork one more for each ancestor."""
+        found = self._segments.get(stream)
+        if found is None:
+            try:
+                with self._read_guard:
+                    found = lineage.segments(self._reader, stream)
+            except chain.UNREADABLE as error:
+                raise LogError(f"the event log cannot be read: {explained(error)}") from error
+            if len(found) > 1 or self.last(stream) is not None:  # what a run shares never changes
+                self._segments[stream] = found
+        return found
+
+    def forks(self, run: str) -> list[str]:
+        """The runs that share the past of a run directly, oldest first."""
+        with self._read_guard:
+            return lineage.descendants(self._reader, run)
 
     def tail(self, after: int = 0, stream: str | None = None) -> Iterator[Recorded]:
         """Every event after a position, of one stream or of all, as far as there are any; for following a log."""
@@ -314,7 +406,10 @@ class EventLog:
 
     def streams(self, prefix: str = "") -> list[str]:
         """The names of the streams that begin with ``prefix``, oldest first."""
-        query = "SELECT stream FROM events WHERE version = 1 AND substr(stream, 1, ?) = ? ORDER BY position"
+        query = (
+            "SELECT stream FROM events WHERE (version = 1 OR type = 'run.forked') AND substr(stream, 1, ?) = ?"
+            " ORDER BY position"
+        )
         return [str(row[0]) for row in self._fetch(query, [len(prefix), prefix])]
 
     def last(self, stream: str) -> Last | None:
@@ -339,18 +434,47 @@ class EventLog:
         return bytes(rows[0][0]) if rows else None
 
     def blob(self, run: str, digest: str) -> bytes | None:
-        """The compressed text that a run stored under a digest, or None."""
-        rows = self._fetch("SELECT data FROM blobs WHERE run = ? AND digest = ?", [run, digest])
-        return bytes(rows[0][0]) if rows else None
+        """The compressed text that a run, or an ancestor of a fork, stored under a digest; or None."""
+        for segment in reversed(self.segments(run)):
+            rows = self._fetch("SELECT data FROM blobs WHERE run = ? AND digest = ?", [segment.stream, digest])
+            if rows:
+                return bytes(rows[0][0])
+        return None
+
+    def cache_secret(self) -> bytes | None:
+        """What the keys of the response cache are made with, or None before there is an answer in it."""
+        return self._reading(caching.secret_of)
+
+    def cached(self, key: str) -> caching.Found | None:
+        """The answer that the response cache has under a key, or None."""
+        return self._reading(lambda connection: caching.find(connection, key))
+
+    def cache_stats(self) -> list[caching.Stats]:
+        """What the response cache holds and has saved: of real providers, then of simulated ones."""
+        return self._reading(caching.stats)
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of a query over the tables and views."""
         return self._fetch(sql, parameters)
 
-    def verify(self, stream: str | None = None, head: str | None = None) -> list[chain.Finding]:
-        """Everything wrong with one stream or with all; see ``chain.verify``."""
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read the log as it stands at one moment, whatever is appended meanwhile; not where it is written, too."""
+        if self._reader is self._connection and self._commits is not None:
+            yield
+            return
         with self._read_guard:
-            return chain.verify(self._reader, stream, head)
+            self._reader.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with self._read_guard:
+                self._reader.execute("COMMIT")
+
+    def verify(self, stream: str | None = None, head: str | None = None, *, texts: bool = True) -> list[chain.Finding]:
+        """Everything wrong with one stream, what a fork shares included, or with all; see ``chain.verify``."""
+        with self._read_guard:
+            return lineage.verify(self._reader, stream, head, texts=texts)
 
     def check(self, stream: str, head: str | None = None) -> None:
         """Make sure that a stream is whole and, where a head is known, has it; else it is never appended to.
@@ -369,9 +493,12 @@ class EventLog:
         return self._fetch(f"SELECT {COLUMNS} FROM events WHERE {where} LIMIT {_PAGE}", parameters)
 
     def _fetch(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        return self._reading(lambda connection: connection.execute(sql, parameters).fetchall())
+
+    def _reading(self, work: Callable[[chain.Queryable], T]) -> T:
         try:
             with self._read_guard:
-                return self._reader.execute(sql, parameters).fetchall()
+                return work(self._reader)
         except chain.UNREADABLE as error:
             raise LogError(f"the event log cannot be read: {explained(error)}") from error
 

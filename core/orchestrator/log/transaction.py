@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from attrs import frozen
 
 from orchestrator.errors import LogError, UnknownEventError
-from orchestrator.events import Event
+from orchestrator.events import Event, RunForked
 from orchestrator.log import chain
 from orchestrator.log.codec import CODEC, Codec
 from orchestrator.log.redaction import Redactor
@@ -110,9 +110,18 @@ class Transaction:
         ).fetchone()
         return None if row is None else (row[2], Recorded(*row).event)
 
+    def event(self, stream: str, version: int) -> Event | None:
+        """One event of a stream, or None where it has none of that version."""
+        row = self.connection.execute(
+            f"SELECT {COLUMNS} FROM events WHERE stream = ? AND version = ?", (stream, version)
+        ).fetchone()
+        return None if row is None else Recorded(*row).event
+
     def write(self, stream: str, last: Last | None, at: int, encoded: Encoded) -> Recorded:
         """Insert an event after the last one of its stream."""
-        version, previous = (1, chain.GENESIS) if last is None else (last.version + 1, last.hash)
+        version, previous = (
+            (_shared(encoded.event) + 1, chain.GENESIS) if last is None else (last.version + 1, last.hash)
+        )
         name, schema, data, _ = encoded
         digest = chain.link(previous, stream, version, name, schema, at, data)
         row = (stream, version, name, schema, at, data, digest)
@@ -132,6 +141,11 @@ class Transaction:
             self.connection.execute(
                 "INSERT OR IGNORE INTO blobs(run, digest, data) VALUES (?, ?, ?)", (run, digest, data)
             )
+
+
+def _shared(event: Event) -> int:
+    """How many versions stand before the first event of a stream: those a fork shares with its parent."""
+    return event.version if isinstance(event, RunForked) else 0
 
 
 def explained(error: BaseException) -> str:

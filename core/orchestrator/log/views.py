@@ -24,6 +24,10 @@ ends(run_id, call, outcome, settled, kept, input_tokens, output_tokens, latency)
     SELECT stream, CAST(json_extract(ended.value, '$.call') AS INTEGER), 'lost', 0,
         json_extract(ended.value, '$.amount'), NULL, NULL, NULL
     FROM events, json_each(events.data, '$.ended') AS ended WHERE events.type IN ('session.opened', 'session.lost')
+),
+reconciled(run_id, call, settled) AS (
+    SELECT stream, CAST(json_extract(data, '$.call') AS INTEGER), json_extract(data, '$.settled')
+    FROM events WHERE type = 'spend.reconciled'
 )
 """
 
@@ -37,10 +41,22 @@ attempts AS (
             json_extract(s.data, '$.turn'), json_extract(s.data, '$.sample'),
             json_extract(s.data, '$.attempt')) AS call_id,
         coalesce(ends.outcome, 'in_flight') AS outcome, ends.input_tokens, ends.output_tokens, ends.latency,
-        iif(ends.outcome IS NULL, json_extract(s.data, '$.hold'), ends.kept) AS held,
-        coalesce(ends.settled, 0) AS settled, coalesce(ends.kept, 0) AS kept
+        iif(ends.outcome IS NULL, json_extract(s.data, '$.hold'), iif(r.call IS NULL, ends.kept, 0)) AS held,
+        coalesce(r.settled, ends.settled, 0) AS settled, iif(r.call IS NULL, coalesce(ends.kept, 0), 0) AS kept
     FROM events AS s LEFT JOIN ends ON ends.run_id = s.stream AND ends.call = s.version
+    LEFT JOIN reconciled AS r ON r.run_id = s.stream AND r.call = s.version
     WHERE s.type = 'call.started'
+)
+"""
+
+_LINEAGE: Final = """
+forks(stream, parent, upto) AS (
+    SELECT stream, json_extract(data, '$.parent'), json_extract(data, '$.version') FROM events WHERE type = 'run.forked'
+),
+lineage(run_id, stream, upto, born) AS (
+    SELECT stream, stream, 9223372036854775807, position FROM events WHERE type IN ('run.started', 'run.forked')
+    UNION ALL
+    SELECT l.run_id, f.parent, min(l.upto, f.upto), l.born FROM lineage AS l JOIN forks AS f ON f.stream = l.stream
 )
 """
 
@@ -60,7 +76,12 @@ SELECT run_id, task_id, role, CASE role {_PHASES} END AS phase, provider, model,
 FROM attempts GROUP BY run_id, task_id, role, provider, model ORDER BY min(position)
 """,
     "runs": f"""
-WITH {_ATTEMPTS},
+WITH RECURSIVE {_ATTEMPTS.strip()},
+{_LINEAGE.strip()},
+plans AS (
+    SELECT l.run_id, json_array_length(p.data, '$.tasks') AS tasks
+    FROM events AS p JOIN lineage AS l ON p.stream = l.stream AND p.version <= l.upto WHERE p.type = 'plan.made'
+),
 money AS (
     SELECT run_id, sum(settled) AS settled, sum(held) AS held, sum(kept) AS kept FROM attempts GROUP BY run_id
 ),
@@ -68,8 +89,7 @@ marks AS (
     SELECT stream, count(*) AS events, max(version) AS last,
         max(version) FILTER (WHERE type = 'run.finished') AS finished,
         max(version) FILTER (WHERE type IN ('session.opened', 'budget.raised', 'time.raised')) AS opened,
-        max(version) FILTER (WHERE type = 'budget.raised') AS raised,
-        max(version) FILTER (WHERE type = 'plan.made') AS planned
+        max(version) FILTER (WHERE type = 'budget.raised') AS raised
     FROM events GROUP BY stream
 ),
 ended AS (
@@ -83,44 +103,50 @@ SELECT r.stream AS run_id, coalesce(ended.status, 'open') AS status,
     coalesce(json_extract(b.data, '$.cap'), json_extract(r.data, '$.settings.cap')) AS cap_nano,
     coalesce(money.settled, 0) AS settled_nano, coalesce(money.held, 0) AS held_nano,
     coalesce(money.kept, 0) AS kept_nano,
-    coalesce(json_array_length(p.data, '$.tasks'), 0) AS tasks, m.events, h.hash AS head
+    coalesce(plans.tasks, 0) AS tasks, m.events, h.hash AS head
 FROM events AS r
 JOIN marks AS m ON m.stream = r.stream
 JOIN events AS h ON h.stream = m.stream AND h.version = m.last
 LEFT JOIN events AS b ON b.stream = m.stream AND b.version = m.raised
-LEFT JOIN events AS p ON p.stream = m.stream AND p.version = m.planned
+LEFT JOIN plans ON plans.run_id = r.stream
 LEFT JOIN ended ON ended.stream = r.stream
 LEFT JOIN money ON money.run_id = r.stream
-WHERE r.version = 1 AND r.type = 'run.started' ORDER BY r.position
+WHERE r.type IN ('run.started', 'run.forked') ORDER BY r.position
 """,
     "tasks": f"""
-WITH {_ATTEMPTS},
+WITH RECURSIVE {_ATTEMPTS.strip()},
+{_LINEAGE.strip()},
 money AS (
     SELECT run_id, task_id, sum(settled + kept) AS cost FROM attempts GROUP BY run_id, task_id
 ),
-marks(run_id, task_id, version, mark) AS (
-    SELECT stream, json_extract(data, '$.task'), version, iif(type = 'task.started', 'running', 'finished')
-    FROM events WHERE type IN ('task.started', 'task.finished')
+marks(run_id, task_id, version, mark, stream) AS (
+    SELECT l.run_id, json_extract(data, '$.task'), version, iif(type = 'task.started', 'running', 'finished'), l.stream
+    FROM events JOIN lineage AS l ON events.stream = l.stream AND version <= l.upto
+    WHERE type IN ('task.started', 'task.finished')
     UNION ALL
-    SELECT stream, again.value, version, 'pending' FROM events, json_each(events.data, '$.reopened') AS again
-    WHERE events.type IN ('session.opened', 'budget.raised', 'time.raised')
+    SELECT l.run_id, again.value, version, 'pending', l.stream
+    FROM events JOIN lineage AS l ON events.stream = l.stream AND version <= l.upto,
+        json_each(events.data, '$.reopened') AS again
+    WHERE events.type IN ('session.opened', 'budget.raised', 'time.raised', 'run.forked')
 ),
-stands AS (SELECT run_id, task_id, max(version) AS version, mark FROM marks GROUP BY run_id, task_id),
+stands AS (SELECT run_id, task_id, max(version) AS version, mark, stream FROM marks GROUP BY run_id, task_id),
 turns AS (
-    SELECT stream AS run_id, json_extract(data, '$.task') AS task_id, max(json_extract(data, '$.turn')) AS turns
-    FROM events WHERE type = 'turn.evaluated' GROUP BY 1, 2
+    SELECT l.run_id, json_extract(data, '$.task') AS task_id, max(json_extract(data, '$.turn')) AS turns
+    FROM events JOIN lineage AS l ON events.stream = l.stream AND version <= l.upto
+    WHERE type = 'turn.evaluated' GROUP BY 1, 2
 )
-SELECT p.stream AS run_id, json_extract(task.value, '$.id') AS task_id, json_extract(task.value, '$.type') AS type,
+SELECT l.run_id, json_extract(task.value, '$.id') AS task_id, json_extract(task.value, '$.type') AS type,
     coalesce(json_extract(f.data, '$.status'), stands.mark, 'pending') AS status,
     json_extract(f.data, '$.score') AS score, json_extract(f.data, '$.model') AS model,
     json_extract(f.data, '$.reviewer') AS reviewer_model,
     coalesce(json_extract(f.data, '$.iterations'), turns.turns, 0) AS iterations, coalesce(money.cost, 0) AS cost_nano
-FROM events AS p JOIN json_each(p.data, '$.tasks') AS task
-LEFT JOIN stands ON stands.run_id = p.stream AND stands.task_id = json_extract(task.value, '$.id')
-LEFT JOIN events AS f ON f.stream = stands.run_id AND f.version = stands.version AND stands.mark = 'finished'
-LEFT JOIN turns ON turns.run_id = p.stream AND turns.task_id = json_extract(task.value, '$.id')
-LEFT JOIN money ON money.run_id = p.stream AND money.task_id = json_extract(task.value, '$.id')
-WHERE p.type = 'plan.made' ORDER BY p.position, task.key
+FROM events AS p JOIN lineage AS l ON p.stream = l.stream AND p.version <= l.upto
+JOIN json_each(p.data, '$.tasks') AS task
+LEFT JOIN stands ON stands.run_id = l.run_id AND stands.task_id = json_extract(task.value, '$.id')
+LEFT JOIN events AS f ON f.stream = stands.stream AND f.version = stands.version AND stands.mark = 'finished'
+LEFT JOIN turns ON turns.run_id = l.run_id AND turns.task_id = json_extract(task.value, '$.id')
+LEFT JOIN money ON money.run_id = l.run_id AND money.task_id = json_extract(task.value, '$.id')
+WHERE p.type = 'plan.made' ORDER BY l.born, p.position, task.key
 """,
     "decisions": """
 SELECT stream AS run_id, position, json_extract(data, '$.node') AS task_id, json_extract(data, '$.role') AS role,

@@ -18,13 +18,14 @@ from orchestrator.models import (
     TaskType,
 )
 from orchestrator.money import NANO, Usd
-from orchestrator.policy import Policy
+from orchestrator.policy import Policy, with_strictest_modes
 from orchestrator.settings import SECOND, CrossVendor, Evaluation, Limits, MissingTool, RunSettings, SandboxChoice
 from orchestrator.spec.canonical import canonical_json
 from orchestrator.spec.containers import FreeMapping, ListOf, MapOf, Record, key
 from orchestrator.spec.kinds import NAME, PATH, Choice, Flag, Money, Place, Real, Text, Whole
+from orchestrator.spec.pace import PerProvider
 from orchestrator.spec.plan import IDENTIFIER, PLAN, TASK_PATHS, TaskSpec
-from orchestrator.spec.vocabulary import EVALUATION, MODELS, POLICIES
+from orchestrator.spec.vocabulary import EVALUATION, MODELS, NODE_POLICIES, POLICIES
 
 _TYPES: Final = {kind.value: kind for kind in TaskType}
 _PHASES: Final = {phase.value: phase for phase in Phase}
@@ -34,6 +35,24 @@ _TYPES_AND_ROLES: Final[dict[str, TaskType | Role]] = {**_TYPES, **{role.value: 
 def _check_shares(shares: dict[Any, float], at: Place) -> None:
     if sum(shares.values()) > 1 + 1e-9:
         at.report(f"the shares add up to {sum(shares.values()):g}, more than 1")
+
+
+_EVERY: Final = Real(0, 86_400)
+
+
+class _ExporterOptions(FreeMapping):
+    """What an exporter is built with; how often it exports is the program's to know."""
+
+    def read(self, value: Any, at: Place) -> dict[str, Any]:
+        """See ``Kind``."""
+        options = super().read(value, at)
+        if "every_seconds" in options:
+            options["every_seconds"] = _EVERY.read(options["every_seconds"], at.below("every_seconds"))
+        return options
+
+    def schema(self) -> dict[str, Any]:
+        """See ``Kind``."""
+        return {**super().schema(), "properties": {"every_seconds": _EVERY.schema()}}
 
 
 @frozen(kw_only=True)
@@ -106,13 +125,22 @@ class LimitsSpec:
         factory=dict,
         metadata=key(MapOf(Whole(1, 10_000_000), _TYPES_AND_ROLES), "The output limit of a task type or a role."),
     )
+    requests_per_minute: dict[str, int] = field(
+        factory=dict,
+        metadata=key(PerProvider(1_000_000), "Calls that may start in a minute: of every provider, or by provider."),
+    )
+    tokens_per_minute: dict[str, int] = field(
+        factory=dict,
+        metadata=key(
+            PerProvider(1_000_000_000), "Tokens read and written in a minute: of every provider, or by provider."
+        ),
+    )
 
 
 ROUTING: Final = Record(RoutingSpec)
 REVIEW: Final = Record(ReviewSpec)
 VALIDATORS: Final = Record(ValidatorsSpec)
-LIMITS: Final = Record(LimitsSpec, later=frozenset({"requests_per_minute", "tokens_per_minute"}))
-_SPEC_LATER: Final = frozenset({"exporters", "enhance", "verify_cmd", "cache"})
+LIMITS: Final = Record(LimitsSpec)
 
 
 @frozen(kw_only=True)
@@ -143,6 +171,9 @@ class Spec:
         factory=dict, metadata=key(MapOf(Real(0, 1), _TYPES), "The score at which a task of a type is good enough.")
     )
     policies: tuple[Policy, ...] = field(default=(), metadata=key(POLICIES, "Rules about who may be asked."))
+    node_policies: dict[str, tuple[Policy, ...]] = field(
+        factory=dict, metadata=key(NODE_POLICIES, "Rules that bind one task only, by its id; plan binds the planning.")
+    )
     policy_files: tuple[str, ...] = field(
         default=(),
         metadata=key(ListOf(PATH, unique=True, most=100), "Files with more policies, from the spec's folder."),
@@ -154,11 +185,27 @@ class Spec:
         factory=dict,
         metadata=key(TASK_PATHS, "Where a task's output goes in the output folder, by its number from 1 or its id."),
     )
+    verify_cmd: str | None = field(
+        default=None,
+        metadata=key(
+            Text(longest=10_000),
+            "A shell command that judges the whole result, in a sandbox on a copy of the output folder; it must end "
+            "with status 0.",
+            blank=True,
+        ),
+    )
     routing: RoutingSpec = field(default=RoutingSpec(), metadata=key(ROUTING, "Who is asked first."))
     providers: dict[str, dict[str, Any]] = field(
         factory=dict,
         metadata=key(
             MapOf(FreeMapping(empty=True), least=1), "Providers and their options; left out: every one with a key."
+        ),
+    )
+    exporters: dict[str, dict[str, Any]] = field(
+        factory=dict,
+        metadata=key(
+            MapOf(_ExporterOptions(empty=True)),
+            "Metrics exporters and their options; every_seconds: how often, 0 only at the end, left out: as tasks end.",
         ),
     )
     models: tuple[ModelInfo, ...] = field(default=(), metadata=key(MODELS, "Models to add, or facts to override."))
@@ -181,12 +228,38 @@ class Spec:
     allow_unbounded: bool = field(
         default=False, metadata=key(Flag(), "Whether a model may be asked whose output nothing bounds.")
     )
+    cache: bool | None = field(
+        default=None,
+        metadata=key(
+            Flag(),
+            "Whether answers of earlier runs are reused; left out: with real providers, not with simulated ones.",
+        ),
+    )
+    enhance: bool | None = field(
+        default=None,
+        metadata=key(
+            Flag(),
+            "Whether a model suggests improvements of the description; nothing is suggested where nobody can be asked.",
+        ),
+    )
+    advise: bool | None = field(
+        default=None, metadata=key(Flag(), "Whether a model advises on the architecture before the plan is made.")
+    )
+    app: str | None = field(
+        default=None,
+        metadata=key(
+            Text(longest=100),
+            "The type of application to build, such as fastapi, or auto: it gets a scaffold, and is put together, "
+            "tested and started at the end.",
+        ),
+    )
     folder: str = field(default=".", eq=False)
     """The folder the file was read from, against which paths in it are resolved; no key of the file."""
 
     def settings(self, simulated: bool, policies: tuple[Policy, ...] = ()) -> RunSettings:
         """The run's rules. ``policies`` are those of policy files and flags; the spec's own follow them."""
         limits, tokens = self.limits, self.limits.max_tokens
+        bound, node_policies = with_strictest_modes((*policies, *self.policies), self.node_policies)
         return RunSettings(
             cap=self.budget_usd,
             time_limit=_microseconds(self.time_seconds),
@@ -207,10 +280,16 @@ class Spec:
                 attempts=limits.attempts,
                 breaker_failures=limits.breaker.failures,
                 breaker_open=_microseconds(limits.breaker.seconds),
+                requests_per_minute=dict(limits.requests_per_minute),
+                tokens_per_minute=dict(limits.tokens_per_minute),
             ),
-            policies=(*policies, *self.policies),
+            policies=bound,
+            node_policies=node_policies,
             allow_unbounded=self.allow_unbounded,
             simulated=simulated,
+            cache=not simulated if self.cache is None else self.cache,
+            verify=self.verify_cmd is not None or self.app is not None,
+            advise=self.advise is True,
         )
 
     def canonical(self) -> str:
@@ -232,7 +311,7 @@ def _shares(given: Mapping[Phase, float]) -> dict[Phase, float]:
     }
 
 
-SPEC: Final = Record(Spec, later=_SPEC_LATER)
+SPEC: Final = Record(Spec)
 
 
 @frozen

@@ -10,14 +10,15 @@ from attrs import evolve
 
 from orchestrator.documents import Address, LineOf, read_document, read_value
 from orchestrator.errors import SpecError, UsageError
+from orchestrator.events import ADVISE, ENHANCE, PLAN
 from orchestrator.models import ModelInfo
 from orchestrator.money import Usd
 from orchestrator.policy import Policy
 from orchestrator.spec.classes import BREAKER, LIMITS, MODELS_FILE, REVIEW, ROUTING, SPEC, VALIDATORS, ModelsFile, Spec
 from orchestrator.spec.containers import Record
-from orchestrator.spec.kinds import Kind, Money, Place, Refused
+from orchestrator.spec.kinds import Kind, Money, Place, Refused, suggestion
 from orchestrator.spec.plan import TASK
-from orchestrator.spec.vocabulary import EVALUATION, MODEL, POLICIES, POLICY, PRICE
+from orchestrator.spec.vocabulary import EVALUATION, MODEL, POLICIES, POLICY, PRICE, RATE, RATE_LIMIT
 
 
 def read_spec(path: Path, sets: Sequence[str] = ()) -> Spec:
@@ -38,8 +39,21 @@ def parse_spec(value: Any, source: str, line_of: LineOf | None = None) -> Spec:
     Raises:
         SpecError: it cannot be used; all problems together.
     """
-    spec: Spec = _parse(SPEC, value, Place(source, line_of))
+    place = Place(source, line_of)
+    spec: Spec = _parse(SPEC, value, place)
+    for node in spec.node_policies:
+        refuse_unknown_node(spec, node, place.below("node_policies").below(node))
+    if place.problems:
+        raise place.error()
     return evolve(spec, models=_from(spec.models, "spec"))
+
+
+def refuse_unknown_node(spec: Spec, node: str, place: Place) -> None:
+    """Record a problem where policies are meant for a task that the spec's own plan does not have."""
+    known = {**dict.fromkeys((PLAN, ENHANCE, ADVISE)), **{task.id: None for task in spec.tasks}}
+    if spec.tasks and node not in known:
+        near = suggestion(node, known)
+        place.report(f"the plan has no task {node!r}" + (near or f"; there are {', '.join(known)}"))
 
 
 def spec_from(project: str, criteria: str, **fields: Any) -> Spec:
@@ -128,7 +142,7 @@ def _parse(record: Record[Any], value: Any, place: Place) -> Any:
 
 
 _RECORDS: Final[tuple[Record[Any], ...]] = (
-    *(TASK, POLICY, MODEL, PRICE, EVALUATION),
+    *(TASK, POLICY, RATE_LIMIT, MODEL, PRICE, RATE, EVALUATION),
     *(ROUTING, REVIEW, VALIDATORS, BREAKER, LIMITS),
 )
 _OBJECTS: Final[dict[type, Kind[Any]]] = {Usd: Money(), **{record.cls: record for record in _RECORDS}}

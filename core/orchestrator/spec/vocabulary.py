@@ -3,17 +3,28 @@
 from typing import Any, Final
 
 from orchestrator.models import ModelInfo
-from orchestrator.money import Price
-from orchestrator.policy import EnforcementMode, Policy
+from orchestrator.money import Price, Rate
+from orchestrator.policy import EnforcementMode, Policy, RateLimit
 from orchestrator.settings import Evaluation, OnDisagree
-from orchestrator.spec.containers import Key, ListOf, Record
+from orchestrator.spec.containers import Key, ListOf, MapOf, Record
 from orchestrator.spec.kinds import NAME, Choice, Flag, Money, Place, Real, Whole
+from orchestrator.spec.times import Hours, Moment
 
 NAMES: Final = ListOf(NAME)
 """A list of names."""
 
 _TOKENS: Final = Whole(1, 100_000_000)
 _LANE: Final = Money()
+
+RATE_LIMIT: Final = Record(
+    RateLimit,
+    {
+        "calls_per_minute": Key(Whole(1, 1_000_000), "Calls that may start within a minute."),
+        "cost_usd_per_hour": Key(Money(), "US dollars that calls starting within an hour may cost, at worst."),
+        "tokens_per_day": Key(Whole(1, 10**12), "Tokens that calls starting within a day may read and write."),
+    },
+)
+"""How often and how much may be asked under a policy."""
 
 POLICY: Final = Record(
     Policy,
@@ -25,26 +36,67 @@ POLICY: Final = Record(
         "blocked_models": Key(NAMES, "These models or slots are not asked."),
         "allowed_regions": Key(NAMES, "Only models declared for one of these regions may be asked."),
         "allow_training_on_output": Key(Flag(), "false: only models declared not to train on data may be asked."),
+        "max_cost_per_task_usd": Key(Money(), "The most the calls of one task may cost together, in US dollars."),
         "max_latency_ms": Key(Real(0, 1e9, above=True), "The most the p95 latency measured in the run may be."),
+        "rate_limit": Key(RATE_LIMIT, "How often and how much may be asked; what is beyond it waits."),
         "enforcement_mode": Key(
-            Choice(EnforcementMode, frozenset({EnforcementMode.SOFT, EnforcementMode.MONITOR})),
-            "hard: a model that violates the policy is not asked.",
+            Choice(EnforcementMode),
+            "What a violation means. hard: not asked; soft: asked after all others; monitor: written down.",
         ),
     },
-    later=frozenset({"max_cost_per_task_usd", "rate_limit", "pii_allowed"}),
+    later=frozenset({"pii_allowed"}),
 )
-"""One policy. Fields and modes of the specification that nothing enforces yet are refused by name."""
+"""One policy. A field that nothing enforces yet is refused by name."""
 
 POLICIES: Final = ListOf(POLICY, most=1000)
+
+NODE_POLICIES: Final[MapOf[str, tuple[Policy, ...]]] = MapOf(POLICIES)
+"""Policies by the node they bind."""
+
+_LANES: Final = {
+    "input": Key(_LANE, "US dollars per million fresh input tokens."),
+    "output": Key(_LANE, "US dollars per million output tokens."),
+    "cached_input": Key(_LANE, "Input read from the vendor's cache; left out: as input.", required=False),
+    "cache_write": Key(_LANE, "Input written to the vendor's cache; left out: as input.", required=False),
+    "reasoning": Key(_LANE, "Thinking tokens; left out: as output.", required=False),
+}
+
+
+def _rate(over: int = 0, since: int | None = None, hours: tuple[int, ...] = (), **lanes: Any) -> Rate:
+    if not (over or since is not None or hours):
+        raise ValueError("a rate needs a condition: over, since or hours; without one it is the price itself")
+    return Rate(over=over, since=since, hours=hours, **lanes)
+
+
+class _RateRecord(Record[Rate]):
+    """A rate: its schema also says that there is a condition."""
+
+    def schema(self) -> dict[str, Any]:
+        """See ``Kind``."""
+        given = {"over": "integer", "since": "string", "hours": "string"}
+        some = [{"required": [name], "properties": {name: {"type": kind}}} for name, kind in given.items()]
+        return super().schema() | {"anyOf": some}
+
+
+RATE: Final = _RateRecord(
+    Rate,
+    {
+        **_LANES,
+        "over": Key(_TOKENS, "Holds where more tokens than this were read; then for the whole call.", required=False),
+        "since": Key(Moment(), "Holds from this date (UTC) or moment on.", required=False),
+        "hours": Key(Hours(), 'Holds between these times of the UTC day, such as "16:30-00:30".', required=False),
+    },
+    make=_rate,
+)
+"""Lanes that hold in place of a price's usual ones while all of its conditions are met."""
 
 PRICE: Final = Record(
     Price,
     {
-        "input": Key(_LANE, "US dollars per million fresh input tokens."),
-        "output": Key(_LANE, "US dollars per million output tokens."),
-        "cached_input": Key(_LANE, "Input read from the vendor's cache; left out: as input.", required=False),
-        "cache_write": Key(_LANE, "Input written to the vendor's cache; left out: as input.", required=False),
-        "reasoning": Key(_LANE, "Thinking tokens; left out: as output.", required=False),
+        **_LANES,
+        "rates": Key(
+            ListOf(RATE, most=100), "What it costs instead at times or above sizes; the last that holds counts."
+        ),
     },
 )
 

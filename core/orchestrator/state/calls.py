@@ -28,6 +28,8 @@ class Selection:
     max_tokens: int
     reason: str
     waiver: str | None
+    most_tokens: int = 0
+    """The largest limit it may be asked at; 0: ``max_tokens``."""
 
 
 @frozen
@@ -35,13 +37,15 @@ class Answer:
     """A model answered."""
 
     version: int
-    """Of the CallStarted: the answer's identity."""
+    """Of the CallStarted, or of the ModelSelected where it is reused: the answer's identity."""
     model: str
     digest: str
     size: int
     """Bytes."""
     finish: Finish
     reading: Reading
+    reused: bool = False
+    """Whether it is another run's, out of the cache."""
 
 
 @frozen
@@ -81,16 +85,22 @@ class LogicalCall:
     attempts: int = 0
     ended: int = 0
     """Attempts a vendor has ended."""
+    took: int = 0
+    """Microseconds that these have taken."""
     tries: dict[str, int] = Factory(dict)
     """The same by model."""
     smallest: int | None = None
-    """The smallest ``max_tokens`` asked for of the current selection."""
+    """The smallest ``max_tokens`` asked for of the current selection, since its latest answer that was cut off."""
+    cut: list[int] = Factory(list)
+    """The ``max_tokens`` at which answers of the current selection were cut off, in their order."""
     failure: Failure | None = None
     """Of the current selection's latest attempt."""
     answers: list[Answer] = Factory(list)
     refusals: list[Refusal] = Factory(list)
     """By accounts, of the current selection."""
     refused: bool = False
+    refused_by: str = ""
+    """The limit that refused: ``run``, an account, or ``policy:NAME``."""
     since: int = 0
     ended_before: int = 0
 
@@ -98,6 +108,12 @@ class LogicalCall:
     def current(self) -> Selection | None:
         """The selection in force."""
         return self.selections[-1] if len(self.selections) > self.since else None
+
+    @property
+    def answer(self) -> Answer | None:
+        """The answer that counts: the latest that can be read, else the latest; None before there is one."""
+        readable = (answer for answer in reversed(self.answers) if answer.reading.problem is None)
+        return next(readable, self.answers[-1] if self.answers else None)
 
     @property
     def visited(self) -> list[Selection]:
@@ -111,8 +127,11 @@ class LogicalCall:
         self.tries.clear()
         self.candidates.clear()
         self.refusals.clear()
+        self.cut.clear()
+        self.took = 0
         self.failure = None
         self.refused = False
+        self.refused_by = ""
 
 
 @define

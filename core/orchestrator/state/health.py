@@ -1,11 +1,13 @@
 """What a run has seen of each model: health for the breaker, measurements for the backends."""
 
 from collections import deque
+from typing import Any
 
-from attrs import Factory, define
+from attrs import Factory, define, field
 
 from orchestrator.errors import ErrorKind
 from orchestrator.models import TaskType
+from orchestrator.money import Usd
 
 ALPHA = 0.1
 _WINDOW = 50
@@ -22,6 +24,8 @@ class Measured:
     """US dollars per call."""
     latency_ms: float | None = None
     trust: float = 1.0
+    validator_failures: int = 0
+    """Counted over all runs only: no decision depends on it."""
 
     def observe_quality(self, score: float) -> None:
         """Fold in a score from 0 to 1."""
@@ -39,6 +43,19 @@ class Measured:
         """Fold in a failure of the model."""
         self.calls += 1
         self.trust *= 0.95
+
+
+@define
+class Start:
+    """An attempt, as far as it counts for how often and how much a vendor may be asked."""
+
+    at: int
+    node: str
+    provider: str
+    tokens: int
+    """Input and output: the most there could be, and what there was once that is known."""
+    cost: Usd
+    """Its hold, and what it cost once that is known; kept money included."""
 
 
 @define
@@ -64,6 +81,8 @@ class ModelRecord:
     """Whether the last ten calls were answered."""
     by_type: dict[TaskType | None, Measured] = Factory(dict)
     """None stands for planning."""
+    shown: dict[TaskType | None, Any] = field(factory=dict, eq=False, repr=False)
+    """What ``decide`` derived from it, until it changes; no part of the state."""
 
     def measured(self, kind: TaskType | None) -> Measured:
         """The averages for a type, begun if need be."""
@@ -71,6 +90,22 @@ class ModelRecord:
         if found is None:
             found = self.by_type[kind] = Measured()
         return found
+
+    prior_p95_ms: float | None = None
+    """Of earlier runs."""
+    prior_success_rate: float | None = None
+
+    @property
+    def shown_p95_ms(self) -> float | None:
+        """The p95 of this run from ten answers on; before, that of earlier runs where there is one."""
+        few = len(self.latencies) < _RECENT
+        return self.prior_p95_ms if few and self.prior_p95_ms is not None else self.p95_ms
+
+    @property
+    def shown_success_rate(self) -> float | None:
+        """The success rate of this run from ten calls on; before, that of earlier runs where there is one."""
+        few = len(self.recent) < _RECENT
+        return self.prior_success_rate if few and self.prior_success_rate is not None else self.success_rate
 
     @property
     def p95_ms(self) -> float | None:

@@ -1,11 +1,17 @@
 """The state of a run."""
 
-from attrs import Factory, define
+from attrs import Factory, define, field
 
 from orchestrator.events import (
+    ADVISE,
+    ENHANCE,
     PLAN,
+    CallStarted,
     Event,
+    ForecastMade,
+    ResultVerified,
     RunFinished,
+    RunForked,
     RunStarted,
     SessionOpened,
 )
@@ -13,7 +19,9 @@ from orchestrator.models import ModelInfo, Phase, TaskType
 from orchestrator.money import Usd
 from orchestrator.settings import RunSettings
 from orchestrator.state.calls import CallKey, LogicalCall, Spend
-from orchestrator.state.health import ModelRecord
+from orchestrator.state.channels import Channel
+from orchestrator.state.health import ModelRecord, Start
+from orchestrator.state.inputs import AdviseNode, EnhanceNode
 from orchestrator.state.tasks import Node, PlanNode, TaskState
 
 
@@ -35,6 +43,11 @@ class RunState:
     at: int = 0
     """Of the last event; microseconds UTC."""
     start: RunStarted | None = None
+    """In a fork with the settings and the spec of the fork."""
+    forked: RunForked | None = None
+    """The latest, where the run shares the past of another."""
+    content_deleted: bool = False
+    """Whether its texts are gone."""
     started_at: int = 0
     cap: Usd = Usd.ZERO
     time_limit: int = 0
@@ -51,8 +64,11 @@ class RunState:
     """The models of the session, by id."""
     backend_failed: bool = False
 
+    enhance: EnhanceNode = Factory(lambda: EnhanceNode(ENHANCE))
+    advise: AdviseNode = Factory(lambda: AdviseNode(ADVISE))
     plan: PlanNode = Factory(lambda: PlanNode(PLAN))
     planned: bool = False
+    forecast: ForecastMade | None = None
     tasks: dict[str, TaskState] = Factory(dict)
     execution_order: tuple[str, ...] = ()
     dependants: dict[str, list[str]] = Factory(dict)
@@ -73,14 +89,27 @@ class RunState:
     excess: Usd = Usd.ZERO
     phases: dict[Phase, Spend] = Factory(dict)
     warned: set[tuple[Phase, int]] = Factory(set)
+    kept: dict[int, CallStarted] = Factory(dict)
+    """The ended calls of which nobody knows what they cost: their CallStarted, by its version."""
     exceeded: list[Excess] = Factory(list)
     """Excesses not yet recorded by a decision."""
     records: dict[str, ModelRecord] = Factory(dict)
     """By model id."""
+    starts: dict[int, Start] = Factory(dict)
+    """The attempts of the last day by version, oldest first."""
+
+    verification: int | None = None
+    """Version of the VerificationStarted."""
+    verified: ResultVerified | None = None
+    channels: dict[str, Channel] = Factory(dict)
+    """By name."""
 
     finished: RunFinished | None = None
     raised: dict[str, int] = Factory(dict)
     """Version of the latest event that raised the ``budget`` or the ``time``."""
+
+    roster: object = field(default=None, eq=False, repr=False)
+    """What ``decide`` derived from the session and the settings, to look it up; no part of the state."""
 
     @property
     def settings(self) -> RunSettings:
@@ -99,24 +128,53 @@ class RunState:
         return self.cap - self.spend.settled - self.held
 
     def active(self, now: int) -> int:
-        """Active time up to ``now``, in microseconds."""
-        return self.active_before + (now - self.session_at if self.is_open else 0)
+        """Active time up to ``now``, in microseconds. While a person is asked it stands still."""
+        if not self.is_open:
+            return self.active_before
+        asked_at = self.enhance.asked_at
+        return self.active_before + (now if asked_at is None else asked_at) - self.session_at
 
     def node(self, name: str) -> Node:
-        """The plan's node or a task."""
-        return self.plan if name == PLAN else self.tasks[name]
+        """A task, or one of the nodes before the tasks."""
+        task = self.tasks.get(name)
+        return self.before_tasks[name] if task is None else task
+
+    @property
+    def before_tasks(self) -> dict[str, Node]:
+        """The nodes whose calls come before the tasks, by name."""
+        return {ENHANCE: self.enhance, ADVISE: self.advise, PLAN: self.plan}
+
+    @property
+    def project(self) -> str:
+        """Digest of the project's description, as every prompt shows it now."""
+        assert self.start is not None
+        return self.enhance.project or self.start.project
+
+    @property
+    def criteria(self) -> str:
+        """Digest of the success criteria, as every prompt shows them now."""
+        assert self.start is not None
+        return self.enhance.criteria or self.start.criteria
+
+    @property
+    def words(self) -> int:
+        """How many words the description has now."""
+        assert self.start is not None
+        return self.start.words if self.enhance.words is None else self.enhance.words
 
     def call(self, key: CallKey) -> LogicalCall | None:
         """A logical call, if it has begun."""
         return self.node(key.node).calls.get(key)
 
     def type_of(self, node: str) -> TaskType | None:
-        """A task's type; None for the plan."""
-        return None if node == PLAN else self.tasks[node].planned.type
+        """A task's type; None for what comes before the tasks."""
+        task = self.tasks.get(node)
+        return None if task is None else task.planned.type
 
     def record(self, model: str) -> ModelRecord:
-        """What was seen of a model, begun if need be."""
+        """What was seen of a model, begun if need be; to change it."""
         found = self.records.get(model)
         if found is None:
             found = self.records[model] = ModelRecord()
+        found.shown.clear()
         return found

@@ -1,4 +1,68 @@
-"""For authors of plugins and rules: strategies, a simulated vendor, and a deterministic simulator of whole runs.
+"""For authors of plugins and rules: contract suites, strategies, a simulated vendor, and a simulator of whole runs.
 
-Needs the extra ``testing``.
+Needs the extra ``testing``. The names below are loaded on first use, so that a runner of tests which finds this package
+installed pays nothing for it.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator.testing.accounts import AccountMachine
+    from orchestrator.testing.contracts import (
+        BackendContract,
+        ExporterContract,
+        LoaderContract,
+        PluginContract,
+        ProviderContract,
+        Recording,
+        ScaffoldContract,
+        ValidatorContract,
+        load_recordings,
+    )
+    from orchestrator.testing.routing import RoutingRules
+    from orchestrator.testing.scenario import Scenario
+    from orchestrator.testing.simulator import simulate
+    from orchestrator.testing.vendor import SimulatedVendor
+
+_CONTRACTS = "contracts"
+_HOMES = {
+    "AccountMachine": "accounts",
+    "BackendContract": _CONTRACTS,
+    "ExporterContract": _CONTRACTS,
+    "LoaderContract": _CONTRACTS,
+    "PluginContract": _CONTRACTS,
+    "ProviderContract": _CONTRACTS,
+    "Recording": _CONTRACTS,
+    "RoutingRules": "routing",
+    "ScaffoldContract": _CONTRACTS,
+    "Scenario": "scenario",
+    "SimulatedVendor": "vendor",
+    "ValidatorContract": _CONTRACTS,
+    "load_recordings": _CONTRACTS,
+    "simulate": "simulator",
+}
+
+__all__ = [
+    "AccountMachine",
+    "BackendContract",
+    "ExporterContract",
+    "LoaderContract",
+    "PluginContract",
+    "ProviderContract",
+    "Recording",
+    "RoutingRules",
+    "ScaffoldContract",
+    "Scenario",
+    "SimulatedVendor",
+    "ValidatorContract",
+    "load_recordings",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"orchestrator.testing.{home}"), name)

@@ -41,7 +41,7 @@ def _plain(value: Any, known: Mapping[str, Sequence[str]], used: Known) -> Any:
         return value
     if attrs.has(type(value)):
         name = type(value).__name__
-        taken = list(known.get(name) or [field.name for field in attrs.fields(type(value))])
+        taken = list(known.get(name) or [field.name for field in attrs.fields(type(value)) if field.eq])
         used[name] = taken
         return [name, [[field, _plain(getattr(value, field), known, used)] for field in taken]]
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""The laws of money between books: accounts against runs, and the vendor's own books against the log."""
+"""The vendor's own books against the log; accounts against runs: see ``orchestrator.audits.accounts``."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,85 +7,15 @@ from typing import Final
 from attrs import Factory, define
 
 from orchestrator import events as e
+from orchestrator.audits.accounts import History, broken_accounts
 from orchestrator.errors import ErrorKind
 from orchestrator.models import Role
 from orchestrator.money import Usd
 from orchestrator.testing.vendor import Bill
 
-History = Sequence[tuple[int, e.Event]]
+__all__ = ["History", "broken_accounts", "broken_books"]
 
 _ODD_USAGE: Final = ("no_usage", "zero_usage", "absurd_usage")
-
-
-def broken_accounts(accounts: Mapping[str, History], histories: Mapping[str, History]) -> list[str]:
-    """Every law of money that account streams break, by themselves and against the runs below them."""
-    problems: list[str] = []
-    for name, history in accounts.items():
-        problems += [f"{name}: {problem}" for problem in _stream(history)]
-        problems += [f"{name}: {problem}" for problem in _against_runs(name, history, histories)]
-    return problems
-
-
-def _stream(history: History) -> Iterable[str]:
-    """The totals after each event follow from those before it, and are never beyond the cap."""
-    before = e.Totals()
-    holds: dict[tuple[str, int], Usd] = {}
-    for version, (_, event) in enumerate(history, 1):
-        totals: e.Totals = event.totals  # type: ignore[attr-defined]
-        if totals.settled + totals.held > totals.cap + totals.excess:
-            yield f"version {version}: settled + held is beyond cap + excess"
-        if not Usd.ZERO <= totals.kept <= totals.held:
-            yield f"version {version}: kept is not within held"
-        if totals != _after(before, event, holds):
-            yield f"version {version}: {type(event).__name__} does not lead to its totals"
-        before = totals
-
-
-def _after(before: e.Totals, event: e.Event, holds: dict[tuple[str, int], Usd]) -> e.Totals | None:
-    cap, settled, held, kept, excess = before.cap, before.settled, before.held, before.kept, before.excess
-    if isinstance(event, e.AccountOpened | e.CapSet):
-        return e.Totals(event.totals.cap, settled, held, kept, excess)
-    if isinstance(event, e.Held):
-        holds[event.run, event.call] = event.amount
-        return e.Totals(cap, settled, held + event.amount, kept, excess)
-    assert isinstance(event, e.Settled | e.Released | e.Kept)
-    if holds.pop((event.run, event.call), None) != event.hold:
-        return None
-    if isinstance(event, e.Kept):
-        return e.Totals(cap, settled, held, kept + event.hold, excess)
-    if isinstance(event, e.Released):
-        return e.Totals(cap, settled, held - event.hold, kept, excess)
-    beyond = max(Usd.ZERO, event.amount - event.hold)
-    return e.Totals(cap, settled + event.amount, held - event.hold, kept, excess + beyond)
-
-
-def _against_runs(name: str, history: History, histories: Mapping[str, History]) -> Iterable[str]:
-    """The account counts what its runs count, and every hold stands where its CallStarted says."""
-    if not history:
-        return
-    last: e.Totals = history[-1][1].totals  # type: ignore[attr-defined]
-    settled = kept = Usd.ZERO
-    for run, events in histories.items():
-        for version, (_, event) in enumerate(events, 1):
-            if isinstance(event, e.CallSucceeded | e.CallFailed):
-                settled, kept = settled + event.settled, kept + event.kept
-            elif isinstance(event, e.SessionOpened | e.SessionLost):
-                kept += Usd(sum(attempt.amount.nano for attempt in event.ended))
-            elif isinstance(event, e.CallStarted):
-                yield from _entry(name, history, run, version, event)
-    if (settled, kept) != (last.settled, last.kept):
-        yield f"settled and kept are {last.settled} and {last.kept}, of the runs {settled} and {kept}"
-    if last.held != kept:
-        yield f"{last.held} is held after the end of all runs, and {kept} is kept"
-
-
-def _entry(name: str, history: History, run: str, version: int, event: e.CallStarted) -> Iterable[str]:
-    entry = next((entry for entry in event.accounts if entry.name == name), None)
-    held = history[entry.version - 1][1] if entry is not None else None
-    if not isinstance(held, e.Held) or (held.run, held.call, held.amount) != (run, version, event.hold):
-        yield f"{run}, version {version}: the CallStarted and its Held do not agree"
-    elif entry is not None and entry.balance != held.totals.settled + held.totals.held:
-        yield f"{run}, version {version}: the balance is not the account's"
 
 
 # ── the vendor ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -136,6 +66,8 @@ def _tries(histories: Mapping[str, History]) -> dict[_Try, _Attempts]:
             elif isinstance(event, e.SessionOpened | e.SessionLost):
                 for attempt in event.ended:
                     opened[attempt.call].spent += attempt.amount
+            elif isinstance(event, e.SpendReconciled):
+                opened[event.call].spent += event.settled - event.kept
     return tries
 
 

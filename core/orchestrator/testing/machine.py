@@ -13,15 +13,18 @@ from orchestrator import events as e
 from orchestrator.decide import Rank
 from orchestrator.engine.connect import Connected
 from orchestrator.engine.ports import Ports, in_place
+from orchestrator.engine.questions import Offer, Reply
 from orchestrator.engine.rank import guard, run_here
 from orchestrator.engine.reading import content_of
 from orchestrator.engine.session import RunLog, Session
+from orchestrator.engine.verification import Verified
 from orchestrator.log import EventLog, MemoryLocks, Texts
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.schema import create
 from orchestrator.models import Verdict
+from orchestrator.money import Usd
 from orchestrator.settings import SECOND
-from orchestrator.spi import Candidate, Finding, ModelTelemetry, Ranked, RoutingCandidate, ValidatorContext
+from orchestrator.spi import CallRef, Candidate, Finding, ModelTelemetry, Ranked, RoutingCandidate, ValidatorContext
 from orchestrator.state.run import RunState
 from orchestrator.testing.scenario import CrashPoint, Scenario
 from orchestrator.testing.vendor import SimulatedVendor, VendorOfRun
@@ -142,6 +145,9 @@ class World:
             by_model=scenario.by_model,
             tasks=scenario.tasks,
             slowest=scenario.slowest,
+            cut_rate=scenario.cut_rate,
+            calls_per_minute=scenario.calls_per_minute,
+            epoch=EPOCH,
         )
         inner = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         create(inner)
@@ -163,9 +169,37 @@ class World:
         """The texts of a run, for reading."""
         return Texts(self.log(), run, self.draw.randbytes, Redactor())
 
+    def found_out(self, run: str, state: RunState) -> list[e.SpendReconciled]:
+        """What somebody finds out about calls of which nobody knew what they cost: what the vendor's books say.
+
+        Where several attempts share a try the books cannot tell them apart; then the worst case is taken for true.
+        """
+        found: list[e.SpendReconciled] = []
+        tries = Counter(_try_of(event) for _, event in self.history(run) if isinstance(event, e.CallStarted))
+        for version, started in state.kept.items():
+            if Random(f"reconcile/{self.scenario.seed}/{run}/{version}").random() >= self.scenario.reconciles:
+                continue
+            bills = [
+                bill.billed
+                for bill in self.vendor.books
+                if bill.run == run and (bill.call.node, *_of_ref(bill.call)) == _try_of(started)
+            ]
+            alone = tries[_try_of(started)] == 1
+            cost = sum((bill.nano for bill in bills), 0) if alone else started.hold.nano
+            found.append(e.SpendReconciled(version, started.hold, Usd(cost)))
+        return found
+
     def close(self) -> None:
         """Let go of the database."""
         self.connection.close()
+
+
+def _try_of(started: e.CallStarted) -> tuple[object, ...]:
+    return (started.node, started.role, started.turn, started.sample, started.try_)
+
+
+def _of_ref(call: CallRef) -> tuple[object, ...]:
+    return (call.role, call.turn, call.sample, call.try_)
 
 
 @define
@@ -182,6 +216,22 @@ class Files:
             raise OSError(28, "No space left on device")
         self.world.files.setdefault(self.run, {})[name] = content
         return len(content)
+
+
+@define
+class Person:
+    """Somebody who is asked: what they say and how long they take is drawn by the question, whoever asks it again."""
+
+    world: World
+    run: str
+
+    async def ask(self, offer: Offer) -> Reply:
+        """An answer, after minutes."""
+        draw = Random(f"person/{self.world.scenario.seed}/{self.run}/{offer.number}")
+        await asyncio.sleep(draw.uniform(0.1, 4000))
+        if draw.random() < 0.1:
+            return Reply(False, "stopped", rest=True)
+        return Reply(draw.random() < 0.5)
 
 
 @define
@@ -227,6 +277,9 @@ class Process:
             writer=Files(self.world, run),
             http=cast("Any", None),  # the simulated vendor opens no connection
             observers=observers,
+            verify_cmd="make check" if scenario.settings.verify else None,
+            verifier=lambda command, outputs, seconds: self.verified(run),
+            asker=Person(self.world, run) if scenario.person else None,
         )
 
     def rank(self) -> Rank:
@@ -240,6 +293,14 @@ class Process:
             return (broken if draw.random() < scenario.backend_fails else sound)(candidates, telemetry)
 
         return rank
+
+    def verified(self, run: str) -> Verified:
+        """What the verification of a run says: by its name alone."""
+        scenario = self.world.scenario
+        draw = Random(f"verify/{scenario.seed}/{run}")
+        if draw.random() < scenario.verify_passes:
+            return Verified(Verdict.PASSED, 0, None, "fine", "none")
+        return draw.choice([Verified(Verdict.FAILED, 2, None, "no", "none"), Verified(Verdict.UNKNOWN, problem="time")])
 
     def validator(self, candidate: Candidate, context: ValidatorContext) -> Finding:
         """Fails some drafts, cannot judge others, and passes the rest: by the text alone."""

@@ -11,8 +11,9 @@ from typing import Any
 
 from attrs import Factory, fields, frozen
 
+from orchestrator.engine.advising import profile_of
 from orchestrator.engine.outputs import file_name, render
-from orchestrator.models import ProjectStatus, Role, TaskStatus, TaskType, Verdict
+from orchestrator.models import ArchitectureProfile, ProjectStatus, Role, TaskStatus, TaskType, Verdict
 from orchestrator.money import Usd
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import Node, TaskState
@@ -88,15 +89,27 @@ class Outcome:
     status: ProjectStatus | None
     """None while it is open."""
     reason: str | None
+    verified: Verdict | None
+    """Of the whole result; None where it was not verified."""
     cap: Usd
+    project: str
+    """SHA-256 of the description, as the prompts had it last."""
+    criteria: str
+    enhanced: tuple[tuple[int, ...], tuple[int, ...], str | None] | None
+    """The suggestions taken, those refused, and why there were none."""
+    architecture: ArchitectureProfile | None
+    """With its texts."""
     execution_order: tuple[str, ...]
+    enhance: NodeOutcome
+    advise: NodeOutcome
     plan: NodeOutcome
     tasks: Mapping[str, TaskOutcome]
 
     @property
     def lost(self) -> int:
         """Attempts that ended with their session, in the whole run."""
-        return self.plan.lost + sum(task.node.lost for task in self.tasks.values())
+        nodes = (self.enhance, self.advise, self.plan, *(task.node for task in self.tasks.values()))
+        return sum(node.lost for node in nodes)
 
 
 def outcome_of(state: RunState, get: Get) -> Outcome:
@@ -105,8 +118,15 @@ def outcome_of(state: RunState, get: Get) -> Outcome:
     return Outcome(
         status=None if finished is None else finished.status,
         reason=None if finished is None else finished.reason,
+        verified=None if state.verified is None else state.verified.verdict,
         cap=state.cap,
+        project=_sha(get(state.project)),
+        criteria=_sha(get(state.criteria)),
+        enhanced=None if (end := state.enhance.ended) is None else (end.taken, end.refused, end.problem),
+        architecture=profile_of(state, get),
         execution_order=state.execution_order,
+        enhance=_node(state.enhance, get),
+        advise=_node(state.advise, get),
         plan=_node(state.plan, get),
         tasks={name: _task(state.tasks[name], get) for name in state.execution_order},
     )
@@ -128,8 +148,7 @@ def _node(node: Node, get: Get) -> NodeOutcome:
                 last.model, _sha(get(last.digest)), last.reading.score, last.reading.problem
             )
             for call in calls
-            if call.answers
-            for last in [call.answers[-1]]
+            if (last := call.answer) is not None
         },
     )
 
@@ -172,8 +191,9 @@ def same_outcome(a: Outcome, b: Outcome) -> list[str]:
 
     Attempts lost with a session may differ, and with them the kept money; no other difference is allowed.
     """
-    found = _different("run", a, b, ("tasks", "plan"))
-    found += _different_nodes("plan", a.plan, b.plan)
+    found = _different("run", a, b, ("tasks", "enhance", "advise", "plan"))
+    for name in ("enhance", "advise", "plan"):
+        found += _different_nodes(name, getattr(a, name), getattr(b, name))
     for name in sorted(a.tasks.keys() | b.tasks.keys()):
         one, other = a.tasks.get(name), b.tasks.get(name)
         if one is None or other is None:

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from attrs import Factory, evolve, frozen
 
-from orchestrator.models import SLOTS, ModelInfo
-from orchestrator.money import Price, Usd
-from orchestrator.policy import Policy
+from orchestrator.events import Prior
+from orchestrator.models import SLOTS, ModelInfo, TaskType
+from orchestrator.money import Price, Rate, Usd
+from orchestrator.policy import EnforcementMode, Policy, RateLimit
 from orchestrator.settings import SECOND, CrossVendor, Evaluation, Limits, MissingTool, OnDisagree, RunSettings
 from orchestrator.testing.vendor import FAULTS, ODDITIES
 
@@ -57,6 +58,24 @@ class Scenario:
     check_faults: float = 0.0
     models_change: bool = False
     """Whether later sessions find other models: one gone, one without a price, one that moved to another region."""
+    verify_passes: float = 1.0
+    """How likely the verification of a result passes, where the settings want one."""
+    messages: tuple[float, ...] = ()
+    """Seconds after which somebody puts a message into a channel, in every session; after as long again, one is
+    taken."""
+    reconciles: float = 0.0
+    """How likely somebody finds out what a call has cost of which nobody knew, before the next session opens."""
+    priors: tuple[Prior, ...] = ()
+    """What earlier runs are said to have measured."""
+    cut_rate: float = 0.0
+    """How many answers are long, so that their limit can cut them off."""
+    alike: bool = False
+    """Whether all runs are of one project and one plan."""
+    one_by_one: bool = False
+    """Whether a run begins when the one before has ended."""
+
+    person: bool = False
+    """Whether somebody can be asked."""
 
     @classmethod
     def draw(cls, seed: int) -> "Scenario":
@@ -65,7 +84,7 @@ class Scenario:
         accounts = ("org", "team/eng") if draw.random() < 0.3 else ()
         kinds = draw.sample([*FAULTS, *ODDITIES], draw.randint(0, 6)) if draw.random() < 0.8 else []
         settings = _settings(draw, accounts)
-        return cls(
+        drawn = cls(
             seed=seed,
             runs=draw.choice([1, 2, 3]) if accounts else 1,
             settings=settings,
@@ -89,6 +108,26 @@ class Scenario:
             check_faults=draw.choice([0.0, 0.1]),
             models_change=draw.random() < 0.2,
         )
+        # what came later is drawn last, so that the worlds of known seeds stay as they are
+        drawn = evolve(drawn, models=tuple(_with_rates(model, draw) for model in drawn.models))
+        apart = Random(f"reconciles/{seed}")
+        drawn = evolve(
+            drawn, reconciles=apart.choice([0.0, 0.5, 1.0]), priors=_priors(apart) if apart.random() < 0.5 else ()
+        )
+        drawn = evolve(
+            drawn,
+            settings=evolve(drawn.settings, verify=draw.random() < 0.3),
+            verify_passes=draw.choice([1.0, 0.5]),
+            messages=tuple(draw.uniform(0, 60) for _ in range(draw.choice([0, 0, 0, 2, 5]))),
+        )
+        drawn = _paced(_reusing(drawn, Random(f"reuse/{seed}")), Random(f"pace/{seed}"))
+        drawn = _with_input_stage(drawn, Random(f"input/{seed}"))
+        return _governed(drawn, Random(f"governance/{seed}"))
+
+    @property
+    def calls_per_minute(self) -> int | None:
+        """How often the vendor lets a run ask: as often as the run's own limit says."""
+        return next(iter(self.settings.limits.requests_per_minute.values()), None)
 
     def draw_of(self, purpose: str) -> Random:
         """A random source of its own for a purpose."""
@@ -112,6 +151,98 @@ class Scenario:
         at = draw.randrange(len(models))
         models[at] = evolve(models[at], **draw.choice(changes))
         return tuple(models)
+
+
+def _reusing(scenario: Scenario, draw: Random) -> Scenario:
+    """The world with long answers, or with two runs of one project that share a cache."""
+    settings = scenario.settings
+    if draw.random() < 0.2:
+        scenario = evolve(scenario, cut_rate=draw.choice([0.1, 0.5]))
+    if draw.random() < 0.06 and not settings.accounts:
+        alike = evolve(scenario, runs=2, alike=True, one_by_one=draw.random() < 0.8)
+        return evolve(alike, settings=evolve(settings, cache=True))
+    return scenario
+
+
+def _paced(scenario: Scenario, draw: Random) -> Scenario:
+    """The world, in one of five cases with limits on how often and how much may be asked, and the time for it."""
+    settings = scenario.settings
+    if draw.random() < 0.12:
+        requests, tokens = draw.choice([5, 20, 60]), draw.choice([{}, {"*": 20_000}, {"simulated": 200_000}])
+        name = draw.choice(["simulated", "*"])
+        limits = evolve(settings.limits, requests_per_minute={name: requests}, tokens_per_minute=tokens)
+        settings = evolve(settings, limits=limits, time_limit=100 * settings.time_limit)
+    if draw.random() < 0.08:
+        limit = RateLimit(
+            calls_per_minute=draw.choice([None, 6, 30]),
+            cost_usd_per_hour=draw.choice([None, settings.cap.part(1, 4)]),
+            tokens_per_day=draw.choice([None, 10_000_000]),
+        )
+        mode = draw.choice([EnforcementMode.HARD, EnforcementMode.HARD, EnforcementMode.SOFT])
+        policy = Policy("pace", rate_limit=limit, enforcement_mode=mode)
+        everywhere = draw.random() < 0.5
+        settings = evolve(
+            settings,
+            time_limit=100 * settings.time_limit,
+            policies=(*settings.policies, policy) if everywhere else settings.policies,
+            node_policies={} if everywhere else {f"t{number}": (policy,) for number in (1, 2)},
+        )
+    return evolve(scenario, settings=settings)
+
+
+def _with_input_stage(scenario: Scenario, draw: Random) -> Scenario:
+    """The world, in one of four cases with suggestions or advice before the plan."""
+    if draw.random() >= 0.25:
+        return scenario
+    cap = draw.choice([Usd.parse("0.1"), Usd.parse("0.1"), Usd.parse("0.0005")])
+    enhance, advise = draw.random() < 0.8, draw.random() < 0.6
+    settings = evolve(scenario.settings, enhance=enhance, enhance_cap=cap, advise=advise)
+    return evolve(scenario, settings=settings, person=draw.random() < 0.9)
+
+
+def _governed(scenario: Scenario, draw: Random) -> Scenario:
+    """The world, in one of four cases with milder policies, caps on the cost of a task, or policies of single tasks."""
+    if draw.random() >= 0.25:
+        return scenario
+    settings = scenario.settings
+    policies = [evolve(policy, enforcement_mode=draw.choice(list(EnforcementMode))) for policy in settings.policies]
+    cap = Usd(round(10 ** draw.uniform(5.0, 8.5)))
+    for kind in draw.sample(["cap", "mild", "node"], draw.randint(1, 3)):
+        match kind:
+            case "cap":
+                mode = draw.choice([EnforcementMode.HARD, *EnforcementMode])
+                policies.append(Policy("cheap", max_cost_per_task_usd=cap, enforcement_mode=mode))
+            case "mild":
+                mode = draw.choice([EnforcementMode.SOFT, EnforcementMode.SOFT, EnforcementMode.MONITOR])
+                policies.append(Policy("rather_not", blocked_models=("model-0", "model-2"), enforcement_mode=mode))
+            case "node":
+                own = (
+                    Policy(
+                        "not_here", blocked_providers=("north",), enforcement_mode=draw.choice(list(EnforcementMode))
+                    ),
+                    Policy("cheap_here", max_cost_per_task_usd=cap.part(draw.choice([1, 3]), 2)),
+                )
+                nodes = {**settings.node_policies, **{f"t{n}": own[: draw.randint(1, 2)] for n in (1, 3)}}
+                settings = evolve(settings, node_policies=nodes)
+    return evolve(scenario, settings=evolve(settings, policies=tuple(policies)))
+
+
+def _priors(draw: Random) -> tuple[Prior, ...]:
+    return tuple(
+        Prior(
+            model=f"model-{number}",
+            type=kind,
+            calls=draw.choice([10, 30, 200]),
+            quality=draw.choice([None, draw.random()]),
+            cost=draw.choice([None, draw.uniform(0, 0.01)]),
+            latency_ms=draw.uniform(1, 5000),
+            trust=draw.uniform(0.2, 1),
+            latency_p95_ms=draw.choice([None, 7000.0]),
+            success_rate=draw.choice([None, 0.9]),
+        )
+        for number in range(5)
+        for kind in draw.sample([None, *TaskType], 3)
+    )
 
 
 def ample(scenario: Scenario) -> Scenario:
@@ -146,6 +277,21 @@ def _settings(draw: Random, accounts: tuple[str, ...]) -> RunSettings:
         policies=tuple(draw.sample(policies, draw.choice([0, 0, 0, 0, 1, 2]))),
         allow_unbounded=draw.random() < 0.3,
     )
+
+
+def _with_rates(model: ModelInfo, draw: Random) -> ModelInfo:
+    """The model, in one of five cases with a price that depends on the size, the date and the hour of a call."""
+    price = model.price
+    if price is None or draw.random() >= 0.2:
+        return model
+    double, half = Usd(2 * price.output.nano), Usd(price.input.nano // 2)
+    minute = draw.randrange(24 * 60)
+    rates = (
+        Rate(half, price.output, hours=(minute, (minute + draw.choice([1, 30, 700])) % (24 * 60))),
+        Rate(price.input, double, reasoning=double, since=draw.choice([1_800_000_060, 1_800_003_600]) * SECOND),
+        Rate(double, double, over=draw.choice([600, 2_000])),
+    )
+    return evolve(model, price=evolve(price, rates=tuple(draw.sample(rates, draw.randint(1, 3)))))
 
 
 def draw_models(draw: Random) -> tuple[ModelInfo, ...]:

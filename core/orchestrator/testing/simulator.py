@@ -13,6 +13,7 @@ from typing import Any, Final
 from attrs import define, frozen
 
 from orchestrator import events as e
+from orchestrator.engine.loop import Loop
 from orchestrator.engine.session import Session, append_remedies, raised_budget, raised_time
 from orchestrator.models import PlannedTask, ProjectStatus, TaskType
 from orchestrator.money import Usd
@@ -87,6 +88,8 @@ class _Player:
             if process.log.last(f"sim/account/{name}") is None:
                 await process.log.open_account(name, cap, at=process.ports().clock(), simulated=True)
                 await process.log.set_cap(name, cap + Usd(1), at=process.ports().clock(), simulated=True)
+        if scenario.one_by_one:
+            return all([await self.play(run) for run in runs])
         async with asyncio.TaskGroup() as group:
             playing = [group.create_task(self.play(run)) for run in runs]
         return all(each.result() for each in playing)
@@ -102,6 +105,9 @@ class _Player:
         session = process.session(run, state, observers)
         if self.observer is not None:
             observers.append(self._observe(run, session))
+        found_out = world.found_out(run, state) if scenario.reconciles and state.kept else []
+        if found_out:
+            await append_remedies(session.stream, state, session.ports, found_out)
         if state.finished is not None and not self._is_tried_again(run, state):
             lock.release()
             return True
@@ -115,8 +121,11 @@ class _Player:
         if self.number <= len(scenario.interrupt_after):
             after = scenario.interrupt_after[self.number - 1]
             asyncio.get_running_loop().call_later(after, loop.interrupt, "SIGINT")
+        for after in scenario.messages:
+            asyncio.get_running_loop().call_later(after, _put, loop, session)
+            asyncio.get_running_loop().call_later(2 * after, _take, loop, session)
         with suppress(PlantedError):
-            await loop.run([*opening, session.opening(scenario.account_caps)])
+            await loop.run([*opening, session.opening(scenario.account_caps, scenario.priors)])
         lock.release()
         return False
 
@@ -176,6 +185,21 @@ def simulate(scenario: Scenario, observer: Observer | None = None) -> Report:
     return Report(world, histories, accounts, sessions, crashes, states)
 
 
+def _put(loop: Loop, session: Session) -> None:
+    """Put a message into one of two channels."""
+    if session.state.is_open:
+        channel = "odd" if session.state.version % 2 else "even"
+        loop.bring(e.ChannelPut(channel, session.stream.texts.put(f'{{"at": {session.state.at}}}')))
+
+
+def _take(loop: Loop, session: Session) -> None:
+    """Take the newest message out of the channel that has the most of them."""
+    waiting = [(len(channel.waiting), name) for name, channel in session.state.channels.items() if channel.waiting]
+    if session.state.is_open and waiting:
+        name = max(waiting)[1]
+        loop.bring(e.ChannelTaken(name, max(session.state.channels[name].waiting)))
+
+
 def _remedies(state: RunState) -> list[e.Outcome]:
     """What takes the cause of a halt away: money, time; a want of models is tried again as it is."""
     if state.finished is None:
@@ -193,7 +217,7 @@ def _started(session: Session, scenario: Scenario, run: str) -> e.RunStarted:
     put = session.stream.texts.put
     given = None
     if scenario.given:
-        draw = Random(f"plan/{scenario.seed}/{run}")
+        draw = Random(f"plan/{scenario.seed}/{'run-1' if scenario.alike else run}")
         given = tuple(
             PlannedTask(
                 id=item["id"],
@@ -209,7 +233,8 @@ def _started(session: Session, scenario: Scenario, run: str) -> e.RunStarted:
         seed=scenario.seed,
         settings=scenario.settings,
         spec=put("{}"),
-        project=put(f"A simulated project for {run}."),
+        project=put("A simulated project." if scenario.alike else f"A simulated project for {run}."),
         criteria=put("It ends."),
         given_plan=given,
+        words=scenario.seed % 100,
     )

@@ -1,10 +1,12 @@
 """Hypothesis strategies for spec files: valid documents, the specs they mean, and any data at all."""
 
+from datetime import date, datetime
 from typing import Any, Final
 
 from hypothesis import strategies as st
 
 from orchestrator.models import Phase, Role, TaskType
+from orchestrator.policy import EnforcementMode
 from orchestrator.settings import CrossVendor, MissingTool, OnDisagree
 from orchestrator.spec import Spec, parse_spec
 
@@ -56,8 +58,17 @@ def policies() -> Strategy[dict[str, Any]]:
             "blocked_models": names,
             "allowed_regions": names,
             "allow_training_on_output": st.booleans(),
+            "max_cost_per_task_usd": _AMOUNTS,
             "max_latency_ms": st.integers(1, 60_000) | st.floats(1, 60_000),
-            "enforcement_mode": st.just("hard"),
+            "rate_limit": st.fixed_dictionaries(
+                {},
+                optional={
+                    "calls_per_minute": st.integers(1, 100),
+                    "cost_usd_per_hour": _AMOUNTS,
+                    "tokens_per_day": st.integers(1, 10**9),
+                },
+            ),
+            "enforcement_mode": st.sampled_from([mode.value for mode in EnforcementMode]),
         },
     )
 
@@ -84,7 +95,25 @@ def plans(draw: st.DrawFn, most: int = 6) -> list[dict[str, Any]]:
 def models() -> Strategy[list[dict[str, Any]]]:
     """Model entries with distinct ids, as a spec or a models file writes them."""
     lanes = ("cached_input", "cache_write", "reasoning")
-    price = st.fixed_dictionaries({"input": _AMOUNTS, "output": _AMOUNTS}, optional=dict.fromkeys(lanes, _AMOUNTS))
+    must = {"input": _AMOUNTS, "output": _AMOUNTS}
+    times = st.times().map(lambda time: f"{time:%H:%M}")
+    when: dict[str, Strategy[Any]] = {
+        "over": st.integers(1, 10**6),
+        "since": st.dates(date(1970, 1, 1)).map(str) | st.datetimes(datetime(1970, 1, 1)).map(datetime.isoformat),
+        "hours": st.tuples(times, times).filter(lambda pair: pair[0] != pair[1]).map("-".join),
+    }
+    rate = st.sampled_from(sorted(when)).flatmap(
+        lambda name: st.fixed_dictionaries(
+            {**must, name: when[name]},
+            optional={
+                **dict.fromkeys(lanes, _AMOUNTS),
+                **{other: kind for other, kind in when.items() if other != name},
+            },
+        )
+    )
+    price = st.fixed_dictionaries(
+        must, optional={**dict.fromkeys(lanes, _AMOUNTS), "rates": st.lists(rate, max_size=2)}
+    )
     names = st.lists(NAMES, max_size=2)
     entry = st.fixed_dictionaries(
         {"id": NAMES, "provider": NAMES},
@@ -106,6 +135,11 @@ def models() -> Strategy[list[dict[str, Any]]]:
     return st.lists(entry, max_size=3, unique_by=lambda model: str(model["id"]))
 
 
+def _paces() -> Strategy[Any]:
+    """A limit per minute: of every provider, or by provider."""
+    return st.integers(1, 1000) | st.dictionaries(NAMES | st.just("*"), st.integers(1, 1000), min_size=1, max_size=3)
+
+
 def spec_documents() -> Strategy[dict[str, Any]]:
     """The data of a valid spec file, every key now and then."""
     by_type = st.dictionaries
@@ -120,6 +154,8 @@ def spec_documents() -> Strategy[dict[str, Any]]:
             ),
             "iterations": by_type(_TYPES, st.integers(1, 9), max_size=3),
             "max_tokens": by_type(roles, st.integers(1, 10_000), max_size=3),
+            "requests_per_minute": _paces(),
+            "tokens_per_minute": _paces(),
         },
     )
     routing = st.fixed_dictionaries(
@@ -152,6 +188,7 @@ def spec_documents() -> Strategy[dict[str, Any]]:
             "output_dir": NAMES,
             "quality_targets": by_type(_TYPES, _SHARES, max_size=3),
             "policies": st.lists(policies(), max_size=2),
+            "node_policies": st.fixed_dictionaries({}, optional={"plan": st.lists(policies(), max_size=2)}),
             "policy_files": st.lists(NAMES, max_size=2, unique=True),
             "tasks": plans(),
             "routing": routing,
@@ -160,10 +197,14 @@ def spec_documents() -> Strategy[dict[str, Any]]:
             "review": st.fixed_dictionaries({}, optional={"cross_vendor": cross_vendor}),
             "evaluate": evaluate,
             "plateau": _SHARES,
+            "verify_cmd": TEXTS,
             "validators": st.fixed_dictionaries({}, optional={"missing_tool": missing_tool}),
             "phase_budgets": st.dictionaries(phases, st.floats(0, 0.2), max_size=3),
             "limits": limits,
             "allow_unbounded": st.booleans(),
+            "cache": st.booleans(),
+            "enhance": st.booleans(),
+            "advise": st.booleans(),
         },
     )
 

@@ -1,16 +1,20 @@
 """Hypothesis strategies for what decisions depend on: plans, catalogues, policies, budgets, and whole worlds."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from attrs import evolve
 from hypothesis import strategies as st
 
+from orchestrator.errors import ErrorKind
+from orchestrator.events import CallStarted, Event, ModelSelected
 from orchestrator.models import SLOTS, ModelInfo, PlannedTask, Role, TaskType
-from orchestrator.money import Price, Usage, Usd
-from orchestrator.policy import Policy
+from orchestrator.money import Price, Rate, Usage, Usd
+from orchestrator.policy import EnforcementMode, Policy
 from orchestrator.settings import SECOND, CrossVendor, Evaluation, Limits, MissingTool, OnDisagree, RunSettings
-from orchestrator.spi import ModelTelemetry
+from orchestrator.spi import ModelTelemetry, RoutingCandidate
 from orchestrator.testing.scenario import WHERE, CrashPoint, Scenario
+from orchestrator.testing.stage import Stage
 from orchestrator.testing.vendor import FAULTS, ODDITIES
 
 Strategy = st.SearchStrategy
@@ -26,9 +30,22 @@ LANES: Final[Strategy[Usd]] = st.sampled_from([0, 1, 100_000_000, 2_500_000_000]
 TOKENS: Final[Strategy[int]] = st.integers(0, 2_000_000)
 
 
+_NO_COSTS: Final[Strategy[Usd | None]] = st.none()
+
+
+def rates() -> Strategy[Rate]:
+    """Rates above a size, from a moment on, at hours of the day, or under several of these conditions."""
+    moments = st.none() | st.integers(0, 4 * 10**15)
+    hours = st.just(()) | st.tuples(st.integers(0, 1439), st.integers(0, 1439))
+    sizes = st.sampled_from([0, 0, 1, 200_000])
+    return st.builds(Rate, LANES, LANES, LANES, LANES, LANES, over=sizes, since=moments, hours=hours)
+
+
 def prices() -> Strategy[Price]:
-    """Prices with all lanes drawn, or with the two that must be there."""
-    return st.builds(Price, LANES, LANES) | st.builds(Price, LANES, LANES, LANES, LANES, LANES)
+    """Prices with the two lanes that must be there, with all of them, and with rates."""
+    lanes = (LANES, LANES, LANES, LANES, LANES)
+    some = st.lists(rates(), min_size=1, max_size=3).map(tuple)
+    return st.builds(Price, LANES, LANES) | st.builds(Price, *lanes) | st.builds(Price, *lanes, rates=some)
 
 
 def usages() -> Strategy[Usage]:
@@ -36,8 +53,10 @@ def usages() -> Strategy[Usage]:
     return st.builds(Usage, TOKENS, TOKENS, TOKENS, TOKENS, TOKENS)
 
 
-def policies() -> Strategy[Policy]:
-    """Policies over the names that ``catalogues`` uses."""
+def policies(
+    modes: Sequence[EnforcementMode] = (EnforcementMode.HARD,), costs: Strategy[Usd | None] = _NO_COSTS
+) -> Strategy[Policy]:
+    """Policies over the names that ``catalogues`` uses, in some modes; ``costs`` are caps on the cost of a task."""
     models = st.lists(st.sampled_from([*(f"model-{n}" for n in range(5)), *SLOTS]), max_size=3)
     companies = st.lists(st.sampled_from([*VENDORS, "SIMULATED"]), max_size=3)
     return st.builds(
@@ -50,6 +69,8 @@ def policies() -> Strategy[Policy]:
         allowed_regions=st.none() | st.lists(st.sampled_from(REGIONS), max_size=3),
         allow_training_on_output=st.sampled_from([None, None, True, False]),
         max_latency_ms=st.none() | st.floats(1, 60_000),
+        enforcement_mode=st.sampled_from(list(modes)),
+        max_cost_per_task_usd=st.none() | costs,
     )
 
 
@@ -136,7 +157,7 @@ def settings_of_runs(accounts: tuple[str, ...] = ()) -> Strategy[RunSettings]:
         limits=st.builds(
             Limits, tries=st.integers(1, 3), attempts=st.integers(1, 12), breaker_failures=st.integers(1, 3)
         ),
-        policies=st.lists(policies(), max_size=1).map(tuple),
+        policies=st.lists(policies(list(EnforcementMode), budgets()), max_size=1).map(tuple),
         accounts=st.just(accounts),
         allow_unbounded=st.booleans(),
         simulated=st.just(True),
@@ -168,3 +189,65 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         decide_fails=0.0,
         raises=draw(st.integers(0, 2)),
     )
+
+
+def routing_candidates(most: int = 6) -> Strategy[tuple[RoutingCandidate, ...]]:
+    """Candidates of a routing row with different models, each in its own place."""
+    one = st.tuples(st.sampled_from(["simulated", "other"]), st.sampled_from(VENDORS), prices())
+    return st.lists(one, max_size=most).map(
+        lambda drawn: tuple(
+            RoutingCandidate(f"model-{place}", provider, vendor, price, place)
+            for place, (provider, vendor, price) in enumerate(drawn)
+        )
+    )
+
+
+def odd_telemetry() -> Strategy[ModelTelemetry]:
+    """Telemetry with numbers that no measurement gives: negative, endless, and not a number."""
+    number = st.none() | st.floats() | st.sampled_from([0.0, -0.0, 5e-324, 1.7e308])
+    return st.builds(
+        ModelTelemetry,
+        calls=st.integers(0, 2**62),
+        quality=number,
+        trust=st.floats(),
+        cost=number,
+        latency_ms=number,
+        latency_p95_ms=number,
+        success_rate=number,
+    )
+
+
+@st.composite
+def fields_of_candidates(
+    draw: st.DrawFn, *, odd: bool = False
+) -> tuple[tuple[RoutingCandidate, ...], dict[str, ModelTelemetry]]:
+    """What a backend is asked: candidates, and the telemetry of each; ``odd``: of any numbers."""
+    candidates = draw(routing_candidates())
+    measured = telemetry() | odd_telemetry() if odd else telemetry()
+    return candidates, {each.model: draw(measured) for each in candidates}
+
+
+@st.composite
+def histories(draw: st.DrawFn, steps: int = 30) -> tuple[tuple[int, Event], ...]:
+    """Histories of runs as the real rules write them, as pairs of at and event; most are not at their end.
+
+    Up to ``steps`` times a call is prepared, answered or failed, or time passes.
+    """
+    stage = Stage(draw(settings_of_runs()), draw(catalogues()), draw(plans(4)), None)
+    stage.begin()
+    for _ in range(draw(st.integers(0, steps))):
+        ready = [name for name, able in (("prepare", ModelSelected), ("call", CallStarted)) if stage.open(able)]
+        if stage.waits_until is not None and stage.state.finished is None:
+            ready.append("wait")
+        if not ready:
+            break
+        match draw(st.sampled_from(ready)):
+            case "prepare":
+                stage.prepare(draw(st.integers(1, 20_000)))
+            case "wait":
+                stage.wait()
+            case _ if draw(st.integers(0, 3)):
+                stage.answer(score=draw(st.none() | st.floats(0, 1)))
+            case _:
+                stage.fail(kind=ErrorKind.SERVER, retryable=True, outage=True)
+    return tuple(stage.history)

@@ -1,7 +1,8 @@
 """A vendor that only pretends: answers, latencies, faults and bills drawn from a seed and the logical call's try."""
 
+import asyncio
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from random import Random
 from typing import Any, Final
@@ -9,8 +10,18 @@ from typing import Any, Final
 from attrs import Factory, define, frozen
 
 from orchestrator.errors import Billed, ErrorKind, ProviderError
-from orchestrator.models import Finish, ModelInfo, Role, TaskType
+from orchestrator.models import (
+    APP_TYPES,
+    Finish,
+    ModelInfo,
+    Role,
+    StructuralPattern,
+    SuggestionKind,
+    TaskType,
+    Topology,
+)
 from orchestrator.money import Usage, Usd
+from orchestrator.settings import SECOND
 from orchestrator.spi import Body, CallContext, CallRef, Reply, Request
 
 FAULTS: Final[dict[str, dict[str, Any]]] = {
@@ -86,8 +97,16 @@ class SimulatedVendor:
     """How many tasks it plans."""
     slowest: float = 20.0
     """Seconds."""
+    epoch: int = 0
+    """The clock, in microseconds UTC, when the loop's time is 0: prices may depend on it."""
+    cut_rate: float = 0.0
+    """How many of its answers are long: below what one needs it is cut off at the call's limit."""
+    calls_per_minute: int | None = None
+    """How often a run may ask it; beyond, it answers 429."""
     books: list[Bill] = Factory(list)
     fired: Counter[str] = Factory(Counter)
+    _arrivals: dict[str, deque[float]] = Factory(dict)
+    """By run, the virtual seconds of the requests of the last minute."""
 
     def encode(self, request: Request) -> Body:
         """JSON of everything that is asked."""
@@ -103,22 +122,32 @@ class SimulatedVendor:
         draw = self._draw(where, model.id, "answer")
         latency = draw.uniform(0.001, self.slowest)
         fault = self._drawn(where, model.id)
+        if self._is_too_often(run):
+            fault = "too_often"
         if fault is not None:
             self.fired[fault] += 1
         text = "" if fault == "empty" else self._text(where, fault, draw)
         usage = self._usage(body, text, draw, fault)
-        free = fault in FAULTS or fault == "long_retry_after"
-        billed = Usd.ZERO if free or model.price is None else model.price.cost(usage)
+        finish = Finish.STOP
+        if fault is None and body.request.max_tokens < self._needed(where):
+            self.fired["cut"] += 1
+            text, finish = text[: len(text) // draw.choice([1, 2, 2, 1000])], Finish.LENGTH
+            usage = Usage(input=usage.input_tokens, output=body.request.max_tokens)
+        free = fault in FAULTS or fault in ("long_retry_after", "too_often")
+        answered = self.epoch + round((asyncio.get_running_loop().time() + latency) * SECOND)
+        billed = Usd.ZERO if free or model.price is None else model.price.cost(usage, answered)
         answers = not free and fault not in ("hang", "raise", "rubbish", "settled_error")
         sent, most = len(body.content), body.request.max_tokens
         self.books.append(Bill(run, where, model.id, sent, most, billed, answers, fault))
         await ctx.sleep(latency)
+        if fault == "too_often":
+            raise ProviderError("simulated", **FAULTS["rate_limit"])
         if fault in FAULTS:
             wait = draw.choice([None, None, 0.5, 3.0])
             raise ProviderError(f"simulated {fault}", retry_after=wait, **FAULTS[fault])
-        return await self._odd(fault, text, usage, ctx)
+        return await self._odd(fault, text, usage, ctx, finish)
 
-    async def _odd(self, fault: str | None, text: str, usage: Usage, ctx: CallContext) -> Reply:
+    async def _odd(self, fault: str | None, text: str, usage: Usage, ctx: CallContext, finish: Finish) -> Reply:
         match fault:
             case "hang":
                 await ctx.sleep(10_000_000.0)
@@ -132,13 +161,28 @@ class SimulatedVendor:
                 kind, billed = ErrorKind.BAD_ANSWER, Billed.YES
                 raise ProviderError("simulated", kind=kind, retryable=True, billed=billed, usage=usage)
         told = {"no_usage": None, "zero_usage": Usage(), "absurd_usage": Usage(input=-5, output=10)}
-        return Reply(text, told.get(fault or "", usage), Finish.STOP, f"req-{len(self.books)}")
+        return Reply(text, told.get(fault or "", usage), finish, f"req-{len(self.books)}")
 
     # ── what is drawn ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _draw(self, where: CallRef, model: str, purpose: str) -> Random:
         who = model if self.by_model else ""
         return Random(f"{self.seed}/{purpose}/{where.node}/{where.role}/{where.turn}/{where.sample}/{where.try_}/{who}")
+
+    def _needed(self, where: CallRef) -> int:
+        """The tokens that the whole of an answer takes, whatever is asked of it and how often."""
+        draw = Random(f"{self.seed}/long/{where.node}/{where.role}/{where.turn}/{where.sample}")
+        return round(10 ** draw.uniform(2.5, 4.5)) if draw.random() < self.cut_rate else 0
+
+    def _is_too_often(self, run: str) -> bool:
+        """Whether a run asks more often than the vendor lets it; a request counts whatever becomes of it."""
+        if self.calls_per_minute is None:
+            return False
+        now, arrivals = asyncio.get_running_loop().time(), self._arrivals.setdefault(run, deque())
+        while arrivals and arrivals[0] < now - 59.9:  # its clock and the caller's differ a little
+            arrivals.popleft()
+        arrivals.append(now)
+        return len(arrivals) > self.calls_per_minute
 
     def _drawn(self, where: CallRef, model: str) -> str | None:
         draw = self._draw(where, model, "fault")
@@ -162,6 +206,10 @@ class SimulatedVendor:
             return "I would rather not say."
         if where.role is Role.DECOMPOSER:
             return json.dumps({"tasks": plan(self.tasks, draw, cyclic=fault == "cyclic_plan")})
+        if where.role is Role.ENHANCER:
+            return json.dumps({"suggestions": [_suggestion(number, draw) for number in range(draw.randint(0, 9))]})
+        if where.role is Role.ADVISOR:
+            return json.dumps(_advice(draw))
         if where.role is Role.EVALUATOR:
             stable = Random(f"{self.seed}/score/{where.node}/{where.turn}")
             worst = Random(f"{self.seed}/quality").choice([0.5, 0.7, 0.88])
@@ -181,6 +229,21 @@ class SimulatedVendor:
         most_out = limit if model.thinking_in_limit else max(limit, model.max_output or limit)
         thought = draw.randint(0, most_out - wrote) if draw.random() < 0.3 else 0
         return Usage(input=read - cached, cached_input=cached, output=wrote, reasoning=thought)
+
+
+def _suggestion(number: int, draw: Random) -> dict[str, Any]:
+    kind = draw.choice([kind.value for kind in SuggestionKind])
+    patches = draw.choice([("Say more.", ""), ("", "more is said"), ("Say it.", "it is said")])
+    return {"type": kind, "title": f"Number {number}", "patch_description": patches[0], "patch_criteria": patches[1]}
+
+
+def _advice(draw: Random) -> dict[str, Any]:
+    return {
+        "app_type": draw.choice([*APP_TYPES, "unheard_of"]),
+        "structural_pattern": draw.choice([*StructuralPattern, "unheard of"]),
+        "topology": draw.choice(list(Topology)),
+        "rationale": "simulated",
+    }
 
 
 @frozen

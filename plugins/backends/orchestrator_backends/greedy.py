@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate, hookimpl
-from orchestrator_backends.measures import UNMEASURED, cost_of, quality_of, refuse_parameters, trust_of
+from orchestrator_backends.measures import measures_of, refuse_parameters
 
 
 class GreedyBackend:
@@ -12,11 +12,10 @@ class GreedyBackend:
 
     def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
         """Every candidate once, best first."""
-        keyed = []
-        for each in candidates:
-            measured = telemetry.get(each.model, UNMEASURED)
-            score = quality_of(measured) * trust_of(measured) / cost_of(each, measured)
-            keyed.append((-score, each.place, each.model))
+        keyed = [
+            (-(quality * trust / cost), each.place, each.model)
+            for each, quality, trust, cost in zip(candidates, *measures_of(candidates, telemetry), strict=True)
+        ]
         keyed.sort()
         return [Ranked(model, -score) for score, _, model in keyed]
 

@@ -1,12 +1,11 @@
 """What the backends compare: quality, trust, cost and latency of a candidate, measured or assumed.
 
 What was never measured is assumed: a quality of 0.8, full trust, the cost of 2,000 tokens at the model's blended price,
-and a latency of ten seconds. So is what is no finite number. These run once per candidate and choice, so they make no
-objects.
+and a latency of ten seconds. So is what is no finite number.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from orchestrator.spi import ModelTelemetry, RoutingCandidate, SpecError
@@ -19,6 +18,31 @@ LEAST_COST: Final = 1e-6
 """US dollars; what a call costs at least, so that a free model has a finite score."""
 LEAST_LATENCY_MS: Final = 1.0
 UNMEASURED: Final = ModelTelemetry()
+
+
+def measures_of(
+    candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]
+) -> tuple[list[float], list[float], list[float]]:
+    """The qualities, the trusts and the costs of the candidates, in their order.
+
+    It runs once per choice over all of them, so that what is measured and sound is taken without a further call.
+    """
+    qualities: list[float] = []
+    trusts: list[float] = []
+    costs: list[float] = []
+    for each in candidates:
+        measured = telemetry.get(each.model, UNMEASURED)
+        quality, trust, cost = measured.quality, measured.trust, measured.cost
+        if quality is None or not 0.0 <= quality <= 1.0:
+            quality = quality_of(measured)
+        if not 0.0 <= trust <= 1.0:
+            trust = trust_of(measured)
+        if cost is None or not LEAST_COST <= cost < math.inf:
+            cost = cost_of(each, measured)
+        qualities.append(quality)
+        trusts.append(trust)
+        costs.append(cost)
+    return qualities, trusts, costs
 
 
 def quality_of(measured: ModelTelemetry) -> float:

@@ -8,19 +8,18 @@ less 1: below zero means dominated.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any, Final
 
 from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate, hookimpl
-from orchestrator_backends.measures import UNMEASURED, cost_of, quality_of, refuse_parameters, trust_of
+from orchestrator_backends.measures import measures_of, refuse_parameters
 
 DOMINATED: Final = "dominated"
 """The reason of a candidate that another one beats."""
 
 _Vector = tuple[float, float, float]
-_Keyed = tuple[float, _Vector, int, str]
-"""What is missing of the ideal, what was compared, place, model."""
+"""Quality, trust and cost, less being better in every place."""
 
 
 class ParetoBackend:
@@ -28,45 +27,56 @@ class ParetoBackend:
 
     def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
         """Every candidate once, best first; the dominated have the reason ``dominated``."""
-        vectors = [_vector(each, telemetry.get(each.model, UNMEASURED)) for each in candidates]
-        if not vectors:
+        if not candidates:
             return []
-        front = _front(vectors)
-        lowest = [min(column) for column in zip(*vectors, strict=True)]
-        quality, trust, cost = lowest[0] or -1.0, lowest[1] or -1.0, lowest[2]
-        leading: list[_Keyed] = []
-        dominated: list[_Keyed] = []
-        for each, vector in zip(candidates, vectors, strict=True):
-            worth, belief, price = vector
-            poorer, doubtful, dearer = 1 - worth / quality, 1 - belief / trust, 1 - cost / price
-            missing = sqrt((poorer * poorer + doubtful * doubtful + dearer * dearer) / 3)
-            (leading if vector in front else dominated).append((missing, vector, each.place, each.model))
+        qualities, trusts, costs = measures_of(candidates, telemetry)
+        vectors = [(-worth, -belief, price) for worth, belief, price in zip(qualities, trusts, costs, strict=True)]
+        beaten = _beaten(vectors)
+        quality, trust, cost = max(qualities) or 1.0, max(trusts) or 1.0, min(costs)
+        missing = [
+            sqrt(
+                (
+                    (poorer := 1 - worth / quality) * poorer
+                    + (doubtful := 1 - belief / trust) * doubtful
+                    + (dearer := 1 - cost / price) * dearer
+                )
+                / 3
+            )
+            for worth, belief, price in zip(qualities, trusts, costs, strict=True)
+        ]
+        keyed = [
+            (lost, vector, each.place, each.model)
+            for lost, vector, each in zip(missing, vectors, candidates, strict=True)
+        ]
+        leading = [key for key, is_beaten in zip(keyed, beaten, strict=True) if not is_beaten]
+        dominated = [key for key, is_beaten in zip(keyed, beaten, strict=True) if is_beaten]
         leading.sort()
         dominated.sort()
         return [
-            *(Ranked(model, 1 - missing) for missing, _, _, model in leading),
-            *(Ranked(model, -missing, DOMINATED) for missing, _, _, model in dominated),
+            *[Ranked(model, 1 - lost) for lost, _, _, model in leading],
+            *[Ranked(model, -lost, DOMINATED) for lost, _, _, model in dominated],
         ]
 
 
-def _vector(candidate: RoutingCandidate, measured: ModelTelemetry) -> _Vector:
-    """What is compared, less being better in every place."""
-    return -quality_of(measured), -trust_of(measured), cost_of(candidate, measured)
+def _beaten(vectors: Sequence[_Vector]) -> list[bool]:
+    """For each whether another one beats it: is at most as large everywhere, and smaller somewhere.
 
-
-def _front(vectors: Iterable[_Vector]) -> set[_Vector]:
-    """Those that no other one beats: at most as large everywhere, and smaller somewhere.
-
-    In ascending order only an earlier vector can beat a later one; an equal one has been decided on before. ``seconds``
-    and ``thirds`` hold the steps of those seen so far: the higher the second number, the lower the third.
+    In ascending order only an earlier vector can beat a later one; an equal one shares the fate of the one before.
+    ``seconds`` and ``thirds`` hold the steps of those seen so far: the higher the second number, the lower the third.
     """
-    front: set[_Vector] = set()
+    beaten = [False] * len(vectors)
     seconds: list[float] = []
     thirds: list[float] = []
-    for vector in sorted(vectors):
-        _, second, third = vector
+    before = -1
+    for index in sorted(range(len(vectors)), key=vectors.__getitem__):
+        _, second, third = vectors[index]
+        if before >= 0 and vectors[before] == vectors[index]:
+            beaten[index] = beaten[before]
+            continue
+        before = index
         place = bisect_right(seconds, second)
         if place and thirds[place - 1] <= third:
+            beaten[index] = True
             continue
         if place and seconds[place - 1] == second:
             place -= 1
@@ -74,8 +84,7 @@ def _front(vectors: Iterable[_Vector]) -> set[_Vector]:
         while end < len(thirds) and thirds[end] >= third:
             end += 1
         seconds[place:end], thirds[place:end] = [second], [third]
-        front.add(vector)
-    return front
+    return beaten
 
 
 @hookimpl

@@ -13,7 +13,7 @@ from typing import Any, Final
 from attrs import fields, frozen
 
 from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate, SpecError, hookimpl
-from orchestrator_backends.measures import UNMEASURED, cost_of, latency_of, quality_of, trust_of
+from orchestrator_backends.measures import UNMEASURED, latency_of, measures_of
 
 
 @frozen(kw_only=True)
@@ -27,17 +27,21 @@ class WeightedSumBackend:
 
     def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
         """Every candidate once, best first."""
-        measured = [telemetry.get(each.model, UNMEASURED) for each in candidates]
-        costs = [cost_of(each, seen) for each, seen in zip(candidates, measured, strict=True)]
-        latencies = [latency_of(seen) for seen in measured]
+        qualities, trusts, costs = measures_of(candidates, telemetry)
+        latencies = [latency_of(telemetry.get(each.model, UNMEASURED)) for each in candidates] if self.w_latency else ()
         total = self.w_quality + self.w_trust + self.w_cost + self.w_latency
         quality, trust = self.w_quality / total, self.w_trust / total
         cost = self.w_cost / total * min(costs, default=0.0)
         latency = self.w_latency / total * min(latencies, default=0.0)
-        keyed = []
-        for each, seen, dollars, milliseconds in zip(candidates, measured, costs, latencies, strict=True):
-            score = quality * quality_of(seen) + trust * trust_of(seen) + cost / dollars + latency / milliseconds
-            keyed.append((-score, each.place, each.model))
+        keyed = [
+            (-(quality * good + trust * trusted + cost / dollars), each.place, each.model)
+            for each, good, trusted, dollars in zip(candidates, qualities, trusts, costs, strict=True)
+        ]
+        if self.w_latency:
+            keyed = [
+                (score - latency / milliseconds, place, model)
+                for (score, place, model), milliseconds in zip(keyed, latencies, strict=True)
+            ]
         keyed.sort()
         return [Ranked(model, -score) for score, _, model in keyed]
 

@@ -17,7 +17,7 @@ class JsonLoader:
         """See ``Loader``."""
         document = load_json(text, source)
         if not isinstance(document.value, Mapping):
-            raise SpecError([f"{source}:1: a policy file is a mapping with the keys global, team and job"])
+            raise SpecError([f"{source}:1: a policy file is a mapping with the keys global, team, job and node"])
         return document.value, document.lines()
 
 

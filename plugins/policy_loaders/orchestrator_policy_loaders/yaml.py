@@ -17,7 +17,7 @@ class YamlLoader:
         """See ``Loader``."""
         document = load_yaml(text, source)
         if not isinstance(document.value, Mapping):
-            raise SpecError([f"{source}:1: a policy file is a mapping with the keys global, team and job"])
+            raise SpecError([f"{source}:1: a policy file is a mapping with the keys global, team, job and node"])
         return document.value, document.lines()
 
 

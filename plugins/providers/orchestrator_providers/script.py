@@ -6,7 +6,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from orchestrator.documents import Address, Document, load_yaml
-from orchestrator.spi import Billed, CallRef, ErrorKind, ModelInfo, Price, Role, SpecError, Usage, Usd
+from orchestrator.spi import Billed, CallRef, ErrorKind, Finish, ModelInfo, Price, Role, SpecError, Usage, Usd
 
 DEFAULT_DELAY_MS: Final = 30
 
@@ -48,6 +48,8 @@ class Answer:
     usage: Usage | None
     counted: bool
     """Whether tokens are counted from bytes; else ``usage`` is what the vendor says."""
+    finish: Finish | None = None
+    """How the text ends, which is then given whole; None: as the call's limit has it."""
 
 
 @frozen
@@ -177,7 +179,7 @@ class _Reader:
 
     def answer(self, value: Any, path: Address, delay_ms: float) -> Answer | None:
         failing = ("message", "retry_after", "retryable", "billed", "status")
-        fields = self.mapping(value, path, (*_MATCHERS, "text", "error", "delay_ms", "usage", *failing))
+        fields = self.mapping(value, path, (*_MATCHERS, "text", "error", "delay_ms", "usage", "finish", *failing))
         if ("text" in fields) == ("error" in fields):
             self.problem(path, "an answer needs either text or error")
             return None
@@ -192,6 +194,7 @@ class _Reader:
             delay=self.number(fields.get("delay_ms", delay_ms), (*path, "delay_ms"), 0) / 1000,
             usage=None if usage in (..., None, "none") else self.usage(usage, (*path, "usage")),
             counted=usage is ...,
+            finish=self.member(Finish, fields["finish"], (*path, "finish"), None) if "finish" in fields else None,
         )
 
     def keys(self, fields: Mapping[str, Any], path: Address) -> Mapping[str, str | int]:

@@ -23,7 +23,7 @@ A decomposed plan's tasks are named ``task_001``, ``task_002`` … in the plan's
 
 Beside ``text`` an answer may have ``delay_ms`` and ``usage``: ``none``, or tokens by lane such as
 ``{input: 100, output: 20}``; left out, four bytes are a token. A text longer than the call's limit is cut and ends
-with the finish ``length``. ``error`` is a kind such as ``overloaded``, ``rate_limit``, ``server`` or ``timeout``, with
+with the finish ``length``, unless the answer has a ``finish`` of its own (``stop``, ``length``). ``error`` is a kind such as ``overloaded``, ``rate_limit``, ``server`` or ``timeout``, with
 ``message``, ``status``, ``retry_after`` (seconds), ``retryable`` and ``billed`` (``no``, ``yes`` or ``unknown``) where
 its usual ones do not fit.
 """
@@ -98,13 +98,13 @@ class Scripted:
         await ctx.sleep(answer.delay)
         if answer.failure is not None:
             raise _error(answer.failure)
-        limit = BYTES_PER_TOKEN * body.request.max_tokens
         sent = answer.text.encode()
+        limit = BYTES_PER_TOKEN * body.request.max_tokens if answer.finish is None else len(sent)
         text = sent[:limit].decode(errors="ignore")
         counted = Usage(input=_tokens(body.content), output=_tokens(text.encode()))
         usage = counted if answer.counted else answer.usage
         ctx.on_text(text)
-        return Reply(text, usage, Finish.LENGTH if len(sent) > limit else Finish.STOP)
+        return Reply(text, usage, answer.finish or (Finish.LENGTH if len(sent) > limit else Finish.STOP))
 
 
 def _tokens(content: bytes) -> int:

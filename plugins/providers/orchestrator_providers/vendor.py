@@ -44,6 +44,11 @@ class Vendor(ABC):
         """The key that is sent."""
         return self.access.key
 
+    @property
+    def base_url(self) -> str:
+        """Where it is reached."""
+        return self.access.base_url
+
     def models(self) -> Sequence[ModelInfo]:
         """What it sells today, as the user overrides and adds to it."""
         return self._models

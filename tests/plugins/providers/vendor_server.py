@@ -2,18 +2,16 @@
 
 import json
 import re
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Final, Self
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 from attrs import frozen
 
 from orchestrator.models import ModelInfo
 from orchestrator.money import Usage, Usd
 from tests.plugins.providers.vendors import VENDORS
+from tests.servers.local import Fault, LocalServer, Received
 from tests.servers.roles import play
 
 BYTES_PER_TOKEN: Final = 4
@@ -42,35 +40,39 @@ class Billed:
     """Names in lower case."""
 
 
-class VendorServer:
+Wrong = Callable[[Asked, Fault], Fault]
+"""From a request and the right answer to what is sent in its place; the right answer itself: nothing is wrong.
+
+Called once per request, under a lock, so that it may count.
+"""
+
+
+class VendorServer(LocalServer):
     """Serves one vendor's format on 127.0.0.1 while its ``with`` block lasts.
 
     Tokens are four bytes each. A third of every prompt was in the cache, and a quarter of every answer is thinking;
-    where the vendor says so, it says it where that vendor does.
+    where the vendor says so, it says it where that vendor does. ``wrong`` puts faults in the place of answers; whether
+    those are billed, they say.
     """
 
-    def __init__(self, vendor: str, models: Mapping[str, ModelInfo]) -> None:
+    def __init__(self, vendor: str, models: Mapping[str, ModelInfo], wrong: Wrong | None = None) -> None:
+        super().__init__()
         self.vendor = vendor
+        self.wrong = wrong
         self._models = {model.sent_name: model for model in models.values()}
         self.ledger: list[Billed] = []
-        self._lock = threading.Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
+        self.requests = 0
+        """How many calls arrived, billed or not."""
+        self.hidden: set[str] = set()
+        """Names left out of the list of models."""
+        self.list_headers: list[Mapping[str, str]] = []
+        """The headers of every request for the list of models."""
+        self._refusal: Fault | None = None
 
     @property
     def base_url(self) -> str:
         """What belongs into the vendor's variable."""
-        return f"http://127.0.0.1:{self._http.server_address[1]}/{'v1beta' if self.vendor == 'google' else 'v1'}"
+        return f"{self.address}/{'v1beta' if self.vendor == 'google' else 'v1'}"
 
     @property
     def billed(self) -> Usd:
@@ -78,12 +80,39 @@ class VendorServer:
         with self._lock:
             return sum((each.cost for each in self.ledger), Usd.ZERO)
 
-    def serve(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str, bytes]:
-        """Answer one request: status, content type, body."""
-        asked = _understood(self.vendor, path, json.loads(body))
+    def refuse_list(self, status: int, body: Mapping[str, Any]) -> None:
+        """Refuse the list of models from now on."""
+        self._refusal = Fault(status, body)
+
+    def respond(self, received: Received) -> Fault:
+        """What to send for a request."""
+        if received.method == "GET":
+            return self._list(received)
+        asked = _understood(self.vendor, received.path, json.loads(received.body))
         model = None if asked is None else self._models.get(asked.model)
-        if asked is None or model is None or model.price is None or VENDORS[self.vendor].header not in headers:
-            return 404, "application/json", b'{"error": {"message": "not found"}}'
+        if asked is None or model is None or model.price is None or VENDORS[self.vendor].header not in received.headers:
+            return Fault(404, {"error": {"message": "not found"}})
+        answer, usage = self._answer(asked, received.body)
+        with self._lock:
+            self.requests += 1
+            sent = answer if self.wrong is None else self.wrong(asked, answer)
+            if sent is answer or sent.billed:
+                cost = model.price.cost(usage, time.time_ns() // 1000)
+                self.ledger.append(Billed(asked.model, usage, cost, dict(received.headers)))
+        return sent
+
+    def _list(self, received: Received) -> Fault:
+        with self._lock:
+            self.list_headers.append(received.headers)
+        if self._refusal is not None or not received.path.partition("?")[0].endswith("/models"):
+            return self._refusal or Fault(404, {"error": {"message": "not found"}})
+        names = [name for name in self._models if name not in self.hidden]
+        if self.vendor == "google":
+            return Fault(200, {"models": [{"name": f"models/{name}"} for name in names]})
+        return Fault(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in names]})
+
+    def _answer(self, asked: Asked, body: bytes) -> tuple[Fault, Usage]:
+        """What the vendor says when nothing is wrong, and what that is billed by."""
         whole = play(asked.request)
         read = -(-len(body) // BYTES_PER_TOKEN)
         thought = asked.limit // 8
@@ -91,16 +120,14 @@ class VendorServer:
         said = -(-len(text.encode()) // BYTES_PER_TOKEN)
         written = read // 5 if self.vendor in ("anthropic", "openai") else 0
         usage = Usage(read - read // 3 - written, read // 3, written, said, min(thought, 1 + said // 3))
-        cost = model.price.cost(usage, time.time_ns() // 1000)
-        with self._lock:
-            self.ledger.append(Billed(asked.model, usage, cost, dict(headers)))
         parts = _parts(self.vendor, text, text != whole, usage, asked.stream)
         if not asked.stream:
-            return 200, "application/json", json.dumps(next(parts)).encode()
+            return Fault(200, next(parts)), usage
         end = "\r\n" if self.vendor == "google" else "\n"
         events = "".join(f"data: {json.dumps(part)}{end}{end}" for part in parts)
         marked = "" if self.vendor in ("google", "anthropic") else "data: [DONE]\n\n"
-        return 200, "text/event-stream", f": queued{end}{end}{events}{marked}".encode()
+        content = f": queued{end}{end}{events}{marked}"
+        return Fault(200, content, {"content-type": "text/event-stream"}), usage
 
 
 def _understood(vendor: str, path: str, body: Mapping[str, Any]) -> Asked | None:
@@ -218,30 +245,3 @@ def _family(vendor: str, text: str, cut: bool, usage: Usage, stream: bool) -> It
         case _:
             yield {"id": "c", "choices": [last]}
             yield {"id": "c", "choices": [], "usage": counted}
-
-
-def _handler(server: VendorServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except OSError:
-                self.close_connection = True
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-            return
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            status, kind, content = server.serve(self.path, headers, body)
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-    return Handler

@@ -45,14 +45,38 @@ def landlock_abi() -> int:
     return max(0, int(_libc.syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), 1)))
 
 
+def landlock_rules(abi: int) -> tuple[int, bytes]:
+    """(the rights over files that a version of Landlock knows, the attributes of a ruleset that handles all it knows).
+
+    The second version knows moving between folders, the third truncating, the fourth TCP, the fifth the ioctl calls of
+    devices, the sixth abstract sockets and signals. What a version does not know, ``beyond_landlock`` names.
+    """
+    rights = 0x1FFF | (0x2000 if abi >= 2 else 0) | (0x4000 if abi >= 3 else 0) | (0x8000 if abi >= 5 else 0)
+    return rights, struct.pack("QQQ", rights, 0x3, 0x3)[: 8 if abi < 4 else 16 if abi < 6 else 24]
+
+
+def beyond_landlock(abi: int, same_user: bool) -> list[str]:
+    """The groups of system calls that the filter has to stop, for this version of Landlock does not.
+
+    ``same_user`` is whether the user's own files and processes are within reach, but for what stops the job.
+    """
+    groups = ["others"]
+    if abi < 3:
+        groups.append("truncate")
+    if same_user:
+        groups.append("owned")
+        if abi < 6:
+            groups.append("signals")
+    return groups
+
+
 def _restrict_files(read: list[str], write: list[str]) -> None:
     """Allow reading and running below ``read``, everything below ``write``, and nothing else."""
     abi = landlock_abi()
     if not abi:
         raise OSError(errno.ENOSYS, "the kernel has no Landlock")
-    rights = 0x1FFF | (0x2000 if abi >= 2 else 0) | (0x4000 if abi >= 3 else 0) | (0x8000 if abi >= 5 else 0)
+    rights, attributes = landlock_rules(abi)
     of_files = rights & 0xC007
-    attributes = struct.pack("QQQ", rights, 0x3, 0x3)[: 8 if abi < 4 else 16 if abi < 6 else 24]
     ruleset = _checked(_libc.syscall(_LANDLOCK_CREATE, attributes, ctypes.c_size_t(len(attributes)), 0), "Landlock")
     for paths, granted in ((read, 0x000D), (write, rights)):
         for path in paths:
@@ -124,14 +148,56 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "semget": (64, 190),
     "mq_open": (240, 180),
 }
-_SIGNALS = {
-    "kill": (62, 129),
-    "tkill": (200, 130),
-    "tgkill": (234, 131),
-    "rt_sigqueueinfo": (129, 138),
-    "rt_tgsigqueueinfo": (297, 240),
-    "pidfd_send_signal": (424, 424),
+_GROUPS: dict[str, dict[str, tuple[int | None, int | None]]] = {
+    "signals": {
+        "kill": (62, 129),
+        "tkill": (200, 130),
+        "tgkill": (234, 131),
+        "rt_sigqueueinfo": (129, 138),
+        "rt_tgsigqueueinfo": (297, 240),
+        "pidfd_send_signal": (424, 424),
+    },
+    "truncate": {"truncate": (76, 45)},
+    "others": {
+        "setpriority": (141, 140),
+        "ioprio_set": (251, 30),
+        "setxattr": (188, 5),
+        "lsetxattr": (189, 6),
+        "fsetxattr": (190, 7),
+        "removexattr": (197, 14),
+        "lremovexattr": (198, 15),
+        "fremovexattr": (199, 16),
+        "setxattrat": (463, 463),
+        "removexattrat": (466, 466),
+        "file_setattr": (469, 469),
+    },
 }
+"""What is refused besides, by group."""
+_PRETENDED: dict[str, dict[str, tuple[int | None, int | None]]] = {
+    "owned": {
+        "chmod": (90, None),
+        "fchmod": (91, 52),
+        "fchmodat": (268, 53),
+        "fchmodat2": (452, 452),
+        "chown": (92, None),
+        "fchown": (93, 55),
+        "lchown": (94, None),
+        "fchownat": (260, 54),
+        "utime": (132, None),
+        "utimes": (235, None),
+        "futimesat": (261, None),
+        "utimensat": (280, 88),
+    },
+}
+"""What does nothing and says it did: no Landlock stops it, and copying a file ends in it."""
+_OF_ONESELF: dict[str, tuple[int, int]] = {
+    "prlimit64": (302, 261),
+    "sched_setaffinity": (203, 122),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "sched_setattr": (314, 274),
+}
+"""What the group ``others`` allows for process 0 only, which is the caller."""
 _CLONE, _CLONE3, _SOCKET, _SOCKETPAIR, _IOCTL = (56, 220), (435, 435), (41, 198), (53, 199), (16, 29)
 _NEW_NAMESPACES = 0x7E020080
 _TIOCSTI = 0x5412
@@ -140,10 +206,10 @@ _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 
 
-def seccomp_filter(machine: str, loopback: bool, signals: bool) -> bytes:
+def seccomp_filter(machine: str, loopback: bool, groups: list[str]) -> bytes:
     """The filter program: what nobody needs is refused, and sockets are, but for a private loopback.
 
-    ``signals`` says whether the job may send signals: not where they would reach the user's other processes.
+    ``groups`` are what is stopped besides; see ``beyond_landlock``.
 
     Raises:
         OSError: the machine's architecture is not known.
@@ -155,10 +221,12 @@ def seccomp_filter(machine: str, loopback: bool, signals: bool) -> bytes:
     if machine == "x86_64":
         high = [(_AT_LEAST, 0, 1, 0x40000000), _refuse(errno.EPERM)]  # the calls of the x32 variant
     program = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, audit), (_RETURN, 0, 0, _KILL), number, *high]
-    refused = {**_REFUSED, **({} if signals else _SIGNALS)}
-    for numbers in refused.values():
-        if numbers[column] is not None:
-            program += [(_EQUAL, 0, 1, numbers[column] or 0), _refuse(errno.EPERM)]
+    for refused in (_REFUSED, *(_GROUPS.get(group, {}) for group in groups)):
+        program += _answered(refused, column, errno.EPERM)
+    for group in groups:
+        program += _answered(_PRETENDED.get(group, {}), column, 0)
+    for numbers in _OF_ONESELF.values() if "others" in groups else ():
+        program += _only_if(numbers[column], [_argument(0), (_EQUAL, 1, 0, 0), _refuse(errno.EPERM)])
     program += [(_EQUAL, 0, 1, _CLONE3[column]), _refuse(errno.ENOSYS)]
     program += _only_if(_CLONE[column], [_argument(0), (_ANY_BIT, 0, 1, _NEW_NAMESPACES), _refuse(errno.EPERM)])
     program += _only_if(_IOCTL[column], [_argument(1), (_EQUAL, 0, 1, _TIOCSTI), _refuse(errno.EPERM)])
@@ -172,6 +240,14 @@ def seccomp_filter(machine: str, loopback: bool, signals: bool) -> bytes:
 
 def _refuse(number: int) -> tuple[int, int, int, int]:
     return (_RETURN, 0, 0, _ERRNO | number)
+
+
+def _answered(
+    calls: dict[str, tuple[int | None, int | None]], column: int, number: int
+) -> list[tuple[int, int, int, int]]:
+    """Calls that are not made, and answered with an error, or with success where it is 0."""
+    known = [numbers[column] for numbers in calls.values()]
+    return [step for each in known if each is not None for step in ((_EQUAL, 0, 1, each), _refuse(number))]
 
 
 def _argument(index: int) -> tuple[int, int, int, int]:
@@ -226,10 +302,9 @@ def _confine(config: dict[str, Any]) -> None:
     if config["landlock"] is not None:
         _restrict_files(config["landlock"]["read"], config["landlock"]["write"])
     if config["seccomp"] is not None:
-        signals = config["seccomp"]["signals"]
-        if signals == "scoped":  # Landlock keeps them inside from its sixth version on
-            signals = landlock_abi() >= 6 or config["user"] is not None
-        _filter_calls(seccomp_filter(platform.machine(), config["seccomp"]["loopback"], signals))
+        shared = config["seccomp"]["shared"]
+        groups = beyond_landlock(landlock_abi(), config["user"] is None) if shared else []
+        _filter_calls(seccomp_filter(platform.machine(), config["seccomp"]["loopback"], groups))
 
 
 def _start(config: dict[str, Any]) -> tuple[int, str]:

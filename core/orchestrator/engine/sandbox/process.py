@@ -1,5 +1,6 @@
 """One job, start to end: folders made and removed, output read and bounded, the deadline kept, results taken out."""
 
+import atexit
 import json
 import os
 import selectors
@@ -10,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +26,7 @@ from orchestrator.spi import Ran
 _START_SECONDS: Final = 10.0
 """What starting and ending the sandbox may take on top of the job's own time."""
 _LOOK_SECONDS: Final = 0.25
+_PR_SET_DUMPABLE: Final = 4
 
 
 def run_job(containment: Containment, job: Job) -> Ran:
@@ -39,9 +42,25 @@ def run_job(containment: Containment, job: Job) -> Ran:
     return Ran(ran.code, ran.output, taken, ran.ended, ran.seconds)
 
 
+_LIVE: Final[dict[Path, "subprocess.Popen[bytes] | None"]] = {}
+"""The folder of every job that goes on, and its process."""
+
+
+@atexit.register
+def _leave_nothing() -> None:
+    """End the jobs that nobody waits for any more, for the program ends, and remove their folders."""
+    for top, process in list(_LIVE.items()):
+        if process is not None:
+            with suppress(OSError, subprocess.SubprocessError):
+                process.terminate()
+                process.wait(_START_SECONDS)
+        _remove(top)
+
+
 @contextmanager
 def _folders() -> Iterator[Folders]:
     top = Path(tempfile.mkdtemp(prefix="orchestrate-"))
+    _LIVE[top] = None
     try:
         folders = Folders(top / "work", top / "scratch")
         for folder in (folders.work, folders.scratch):
@@ -52,6 +71,7 @@ def _folders() -> Iterator[Folders]:
         yield folders
     finally:
         _remove(top)
+        _LIVE.pop(top, None)
 
 
 def _remove(top: Path) -> None:
@@ -79,7 +99,17 @@ def _copy_in(work: Path, files: Any) -> None:
                 os.fchown(folder, NOBODY, NOBODY)
 
 
+@cache
+def _hide() -> None:
+    """Keep this process's environment and memory from others of its user, as the job may be one; core dumps go too."""
+    if sys.platform == "linux" and not is_root():
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def _run(containment: Containment, job: Job, folders: Folders) -> Ran:
+    _hide()
     report, told = os.pipe()
     try:
         config = {**containment.config(job, folders), "report": told}
@@ -100,6 +130,7 @@ def _run(containment: Containment, job: Job, folders: Folders) -> Ran:
             raise SandboxError(f"{containment.rung.value} could not be started: {error.strerror}") from error
         finally:
             os.close(told)
+        _LIVE[folders.work.parent] = process
         watch = _Watch(process, report, folders)
         try:
             watch.until(time.monotonic() + job.seconds + _START_SECONDS)

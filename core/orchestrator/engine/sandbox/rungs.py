@@ -108,7 +108,7 @@ class Landlock:
         return {
             **Plain().config(job, folders),
             "landlock": {"read": read, "write": [str(folders.work), str(folders.scratch), *_DEVICES]},
-            "seccomp": {"loopback": False, "signals": "scoped"},
+            "seccomp": {"loopback": False, "shared": True},
         }
 
 
@@ -178,4 +178,4 @@ class Bwrap:
     def config(self, job: Job, folders: Folders) -> dict[str, Any]:
         """See ``Containment``."""
         base = _base(job, _INSIDE, "/tmp", private=not is_root())
-        return {**base, "parent": 0, "seccomp": {"loopback": job.loopback, "signals": True}}
+        return {**base, "parent": 0, "seccomp": {"loopback": job.loopback, "shared": False}}

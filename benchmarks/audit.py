@@ -1,0 +1,81 @@
+"""Auditing a run of 100,000 events: chain, texts and every law, and the bundle an auditor gets."""
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from time import process_time
+from typing import Any, Final
+
+from benchmarks.history import make_run
+from benchmarks.measure import ROUNDS, Row, child
+from benchmarks.scale import _peak
+
+EVENTS: Final = 100_000
+LIMIT: Final = 10.0
+"""Seconds it may take."""
+
+_MEMORY: Final = 1.5
+"""How much more memory an event of a long run may take than one of a run a tenth as long."""
+
+
+def main(what: str, home: str, run: str) -> None:
+    """Audit a run, or bundle it and audit the bundle; prints CPU seconds and the peak of memory as JSON."""
+    from orchestrator.audits.bundles import make
+    from orchestrator.audits.logs import audit
+    from orchestrator.audits.unbundling import verify
+    from orchestrator.log import EventLog
+
+    log = EventLog.open_to_read(Path(home))
+    path = Path(home) / "bundle.tar"
+    if what == "bundle" and not path.exists():
+        make(log, run, path)
+    began = process_time()
+    report = audit(log) if what == "log" else verify(path)
+    seconds = process_time() - began
+    assert report.passes(strict=True), report.failed or report.skipped
+    events = sum(count for count, _ in report.heads.values())
+    print(json.dumps({"seconds": seconds, "memory": _peak(), "events": events}))
+
+
+def _in_child(what: str, home: Path, run: str) -> dict[str, Any]:
+    ended = child([sys.executable, "-m", __name__, what, str(home), run], Path(__file__).parents[1])
+    found: dict[str, Any] = json.loads(ended.output)
+    return found
+
+
+def verify(rounds: int = ROUNDS, events: int = EVENTS) -> Iterator[Row]:
+    """Measure what an audit takes beside its limit, and its memory beside that of a tenth."""
+    with tempfile.TemporaryDirectory() as scratch:
+        homes = {count: Path(scratch) / str(count) for count in (events // 10, events)}
+        runs = {count: make_run(home, count) for count, home in homes.items()}
+        peaks: dict[int, float] = {}
+        for what, name in (("log", "the log"), ("bundle", "a bundle")):
+            found = [_in_child(what, homes[events], runs[events]) for _ in range(rounds + 1)][1:]
+            seconds = [each["seconds"] for each in found]
+            ratios = [each / LIMIT for each in seconds]
+            memory = max(each["memory"] for each in found)
+            if what == "log":
+                peaks[events] = memory
+            note = f"{found[0]['events']:,} events; at most {memory / 2**20:.0f} MiB"
+            yield Row(
+                f"audit verify of {name}, beside the {LIMIT:g} s it may take",
+                f"{median(seconds):.1f} s",
+                f"{LIMIT:g} s",
+                median(ratios),
+                (min(ratios), max(ratios)),
+                1.0,
+                True,
+                note,
+            )
+        peaks[events // 10] = _in_child("log", homes[events // 10], runs[events // 10])["memory"]
+        small, large = peaks[events // 10] / (events // 10), peaks[events] / events
+        what = f"memory of audit verify per event, {events:,} beside {events // 10:,}"
+        ratio = large / small
+        yield Row(what, f"{large:,.0f} B", f"{small:,.0f} B", ratio, (ratio, ratio), _MEMORY, True, "measured once")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,192 @@
+"""Laws of accounts: their totals follow from their events, and agree with the runs that draw on them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from attrs import Factory, define
+
+from orchestrator import events as e
+from orchestrator.log.accounts import stream_of
+from orchestrator.money import Usd
+
+History = Sequence[tuple[int, e.Event]]
+
+_Call = tuple[str, int]
+"""A run, and the version of a CallStarted."""
+
+
+@define
+class _Side:
+    """What the runs say of one account."""
+
+    settled: Usd = Usd.ZERO
+    kept: Usd = Usd.ZERO
+    in_flight: Usd = Usd.ZERO
+    entries: dict[_Call, tuple[Usd, e.AccountEntry]] = Factory(dict)
+    """The hold of every call, and where it stands in the account."""
+
+
+@define
+class Drawn:
+    """What runs have drawn on accounts, by the accounts' streams."""
+
+    sides: dict[str, _Side] = Factory(dict)
+    missing: list[tuple[str, int, str]] = Factory(list)
+    """Run, version and account of every call that is in none of its entries."""
+    _open: dict[_Call, tuple[Usd, tuple[str, ...]]] = Factory(dict)
+    _names: dict[str, tuple[str, ...]] = Factory(dict)
+    _simulated: dict[str, bool] = Factory(dict)
+
+    def take(self, run: str, version: int, event: e.Event) -> None:
+        """Count an event of the run's own stream."""
+        match event:
+            case e.RunStarted(settings=settings) | e.RunForked(settings=settings):
+                self._names[run] = tuple(stream_of(name, settings.simulated) for name in settings.accounts)
+                self._simulated[run] = settings.simulated
+            case e.CallStarted():
+                self._started(run, version, event)
+            case e.CallSucceeded() | e.CallFailed():
+                self._ended((run, event.call), event.settled, event.kept)
+            case e.SessionOpened() | e.SessionLost():
+                for attempt in event.ended:
+                    self._ended((run, attempt.call), Usd.ZERO, attempt.amount)
+            case e.SpendReconciled():
+                _, names = self._open.pop((run, event.call), (Usd.ZERO, ()))
+                for name in names:
+                    side = self.sides[name]
+                    side.settled, side.kept = side.settled + event.settled, side.kept - event.kept
+
+    def _started(self, run: str, version: int, event: e.CallStarted) -> None:
+        simulated = self._simulated.get(run, False)
+        entries = {stream_of(entry.name, simulated): entry for entry in event.accounts}
+        names = tuple(entries)
+        wanted = self._names.get(run, ())
+        self.missing.extend((run, version, name) for name in wanted if name not in names)
+        for name, entry in entries.items():
+            side = self.sides.setdefault(name, _Side())
+            side.entries[run, version] = (event.hold, entry)
+            side.in_flight += event.hold
+        if names:
+            self._open[run, version] = (event.hold, names)
+
+    def _ended(self, call: _Call, settled: Usd, kept: Usd) -> None:
+        hold, names = self._open.get(call, (Usd.ZERO, ()))
+        for name in names:
+            side = self.sides[name]
+            side.settled, side.kept = side.settled + settled, side.kept + kept
+            side.in_flight -= hold
+        if not kept:
+            self._open.pop(call, None)
+
+
+@define
+class AccountLaws:
+    """Takes the events of one account and tells every law they break.
+
+    Args:
+        drawn: what the runs say of it, where they were looked at.
+        runs: the runs that were; None: all there are.
+    """
+
+    drawn: _Side | None = None
+    runs: frozenset[str] | None = None
+    version: int = 0
+    totals: e.Totals = e.Totals()
+    _holds: dict[_Call, Usd] = Factory(dict)
+    _kept: dict[_Call, Usd] = Factory(dict)
+
+    def take(self, event: e.Event) -> Iterable[str]:
+        """Check the next event; yields what is wrong with it."""
+        self.version += 1
+        totals = getattr(event, "totals", None)
+        if not isinstance(totals, e.Totals):
+            yield f"{type(event).__name__} is no event of an account"
+            return
+        if totals.settled + totals.held > totals.cap + totals.excess:
+            yield "settled + held is beyond cap + excess"
+        if not Usd.ZERO <= totals.kept <= totals.held:
+            yield "kept is not within held"
+        if totals != self._after(event, totals):
+            yield f"{type(event).__name__} does not lead to its totals"
+        if isinstance(event, e.Held):
+            yield from self._entry(event, totals)
+        self.totals = totals
+
+    def _after(self, event: e.Event, totals: e.Totals) -> e.Totals | None:
+        """The totals that must follow; None where the event ends something that is not there."""
+        was = self.totals
+        cap, settled, held, kept, excess = was.cap, was.settled, was.held, was.kept, was.excess
+        match event:
+            case e.AccountOpened() | e.CapSet():
+                return e.Totals(totals.cap, settled, held, kept, excess)
+            case e.Held():
+                self._holds[event.run, event.call] = event.amount
+                return e.Totals(cap, settled, held + event.amount, kept, excess)
+            case e.Reconciled():
+                if self._kept.pop((event.run, event.call), None) != event.kept:
+                    return None
+                beyond = max(Usd.ZERO, event.amount - event.kept)
+                return e.Totals(cap, settled + event.amount, held - event.kept, kept - event.kept, excess + beyond)
+            case e.Settled() | e.Released() | e.Kept():
+                if self._holds.pop((event.run, event.call), None) != event.hold:
+                    return None
+        match event:
+            case e.Kept():
+                self._kept[event.run, event.call] = event.hold
+                return e.Totals(cap, settled, held, kept + event.hold, excess)
+            case e.Released():
+                return e.Totals(cap, settled, held - event.hold, kept, excess)
+            case e.Settled():
+                beyond = max(Usd.ZERO, event.amount - event.hold)
+                return e.Totals(cap, settled + event.amount, held - event.hold, kept, excess + beyond)
+        return None
+
+    def _entry(self, event: e.Held, totals: e.Totals) -> Iterable[str]:
+        """The run's CallStarted says the same of the hold."""
+        if self.drawn is None or (self.runs is not None and event.run not in self.runs):
+            return
+        found = self.drawn.entries.pop((event.run, event.call), None)
+        balance = totals.settled + totals.held
+        if found is None or (found[0], found[1].version) != (event.amount, self.version):
+            yield f"{event.run}, version {event.call}: the CallStarted and its Held do not agree"
+        elif found[1].balance != balance:
+            yield f"{event.run}, version {event.call}: the balance is not the account's"
+
+    def finish(self) -> Iterable[str]:
+        """Check the end against the runs; yields what is wrong with it."""
+        if self.drawn is None:
+            return
+        for run, call in self.drawn.entries:
+            yield f"{run}, version {call}: the CallStarted and its Held do not agree"
+        if self.runs is not None:
+            return
+        drawn, totals = self.drawn, self.totals
+        if (drawn.settled, drawn.kept) != (totals.settled, totals.kept):
+            yield (
+                f"settled and kept are {totals.settled} and {totals.kept}, of the runs {drawn.settled} and {drawn.kept}"
+            )
+        if totals.held != drawn.kept + drawn.in_flight:
+            yield f"{totals.held} is held, of the runs {drawn.kept + drawn.in_flight}"
+
+
+def side_of(drawn: Drawn, stream: str) -> _Side:
+    """What the runs say of an account; nothing where none names it."""
+    return drawn.sides.get(stream, _Side())
+
+
+def broken_accounts(accounts: Mapping[str, History], histories: Mapping[str, History]) -> list[str]:
+    """Every law that accounts (histories by name) break, by themselves and against the runs, none of which is a fork.
+
+    The runs are all simulated, or none is.
+    """
+    drawn = Drawn()
+    for run, history in histories.items():
+        for version, (_, event) in enumerate(history, 1):
+            drawn.take(run, version, event)
+    problems = [f"{name}: {run}, version {version}: held nowhere" for run, version, name in drawn.missing]
+    for name, history in accounts.items():
+        laws = AccountLaws(drawn.sides.get(stream_of(name, True)) or side_of(drawn, stream_of(name)))
+        for _, event in history:
+            problems += [f"{name}: version {laws.version}: {problem}" for problem in laws.take(event)]
+        if history:
+            problems += [f"{name}: {problem}" for problem in laws.finish()]
+    return problems

@@ -1,0 +1,250 @@
+"""The books an audit keeps of one run: its own, so that it trusts neither the fold nor ``decide``."""
+
+from collections import Counter
+from typing import Final
+
+from attrs import Factory, define, frozen
+
+from orchestrator import events as e
+from orchestrator.decide import RULES
+from orchestrator.models import PHASE_OF, ModelInfo, Phase, PlannedTask, Role, Verdict
+from orchestrator.money import Usd
+from orchestrator.state.calls import CallKey
+from orchestrator.state.run import RunState
+
+OF_A_HISTORY: Final = (
+    "sessions",
+    "intents",
+    "holds",
+    "spend",
+    "policies",
+    "reviewers",
+    "gates",
+    "statuses",
+    "limits",
+)
+"""The names of the checks that are made over a run's events."""
+
+_OF_THE_RULES: Final = frozenset({"limits"})
+"""Checks of what other rules may do otherwise."""
+
+_MOST: Final = 1000
+
+
+@define
+class Call:
+    """One logical call, as an audit sees it."""
+
+    attempts: int = 0
+    ended: int = 0
+    ended_before: int = 0
+    took: int = 0
+    """Microseconds, of the attempts that a vendor ended since the latest reopening."""
+    tries: Counter[str] = Factory(Counter)
+    selected: list[str] = Factory(list)
+    """Models since the latest reopening."""
+    selections: int = 0
+    selection: e.ModelSelected | None = None
+    prepared: e.CallPrepared | None = None
+    in_flight: bool = False
+    answered: bool = False
+    refused: bool = False
+    ready: int = 0
+    """Not to be asked again before."""
+    smallest: int | None = None
+    refusals: list[tuple[int, e.AccountRefused]] = Factory(list)
+    cut: list[int] = Factory(list)
+    """The limits at which answers of the selection were cut off."""
+    full: int = 0
+    """The most its latest attempt could have been asked for."""
+    shrunk: bool = False
+    """Whether its latest answer was cut off at less than that."""
+    cut_off: bool = False
+    """Whether its latest answer was cut off, and not read as a plan or a score."""
+
+    def reopen(self) -> None:
+        """Begin anew; what was answered stays answered."""
+        self.ended_before = self.ended
+        self.took = 0
+        self.tries.clear()
+        self.selected.clear()
+        self.selection = None
+        self.refused = False
+        self.ready = 0
+        self.cut_off = False
+
+
+@define
+class Breaker:
+    """An open breaker."""
+
+    until: int | None
+    """None: for the rest of the session."""
+    probe: int | None = None
+    """Version of the CallStarted."""
+
+
+@frozen
+class Start:
+    """An attempt, as far as pacing is concerned."""
+
+    at: int
+    node: str
+    provider: str
+    tokens: int
+
+
+@define
+class Breach:
+    """A law that was broken at a version of the history."""
+
+    check: str
+    version: int
+    message: str
+
+
+@define
+class Books:
+    """What was taken of a run's history so far, and every breach found."""
+
+    breaches: list[Breach] = Factory(list)
+    version: int = 0
+    at: int = 0
+    state: RunState = Factory(RunState)
+    """The fold of what was taken; used for measurements only."""
+    foreign: bool = False
+    """Whether a session was under other rules, so that what depends on them was not judged."""
+
+    cap: Usd = Usd.ZERO
+    settled: Usd = Usd.ZERO
+    kept: Usd = Usd.ZERO
+    excess: Usd = Usd.ZERO
+    in_flight: Usd = Usd.ZERO
+    inherited: tuple[Usd, Usd] = (Usd.ZERO, Usd.ZERO)
+    """Settled and kept, by the runs whose past it shares."""
+    by_node: dict[str, Usd] = Factory(dict)
+    by_phase: dict[Phase, Usd] = Factory(dict)
+    by_call: dict[CallKey, Usd] = Factory(dict)
+
+    kept_calls: dict[int, e.CallStarted] = Factory(dict)
+    """The ended attempts of which nobody knows what they cost, by version."""
+    calls: dict[CallKey, Call] = Factory(dict)
+    open_effects: dict[int, e.Event] = Factory(dict)
+    models: dict[str, ModelInfo] = Factory(dict)
+    authors: dict[tuple[str, int, Role], str] = Factory(dict)
+    """Who wrote the usable draft or revision of a turn."""
+    verdicts: dict[tuple[str, int, str], tuple[int, Verdict]] = Factory(dict)
+    """By task, turn and validator: the call whose answer was judged, and the verdict."""
+    starts: dict[int, Start] = Factory(dict)
+    """The attempts of the last day, by version."""
+    costs: dict[int, Usd] = Factory(dict)
+    """What each attempt that has ended cost, kept money included."""
+    breakers: dict[str, Breaker] = Factory(dict)
+    dead_models: set[str] = Factory(set)
+    """Not to be asked in this session."""
+    exceeded: set[str] = Factory(set)
+    session: e.SessionOpened | None = None
+    is_open: bool = False
+    planned: dict[str, PlannedTask] = Factory(dict)
+    forecast: bool = False
+    started: set[str] = Factory(set)
+    ended: dict[str, e.TaskFinished] = Factory(dict)
+    scored: dict[tuple[str, int], e.Evaluated] = Factory(dict)
+    skipped: set[tuple[str, Role, int]] = Factory(set)
+    chosen: dict[str, e.OutputChosen] = Factory(dict)
+    finished: e.RunFinished | None = None
+
+    @property
+    def problems(self) -> list[str]:
+        """Every breach, one line each."""
+        return [f"version {breach.version}: {breach.message}" for breach in self.breaches]
+
+    def require(self, check: str, holds: bool, message: str) -> None:
+        """Note a breach where something does not hold."""
+        if holds or len(self.breaches) >= _MOST:
+            return
+        if check in _OF_THE_RULES and self.session is not None and self.session.rules != RULES:
+            self.foreign = True
+            return
+        self.breaches.append(Breach(check, self.version, message))
+
+    @property
+    def calls_in_flight(self) -> list[e.CallStarted]:
+        """The attempts without an end."""
+        return [effect for effect in self.open_effects.values() if isinstance(effect, e.CallStarted)]
+
+    @property
+    def held(self) -> Usd:
+        """In flight + kept."""
+        return self.in_flight + self.kept
+
+    def balance(self) -> None:
+        """The law of money after every event; the fold counts the same."""
+        state = self.state
+        self.require(
+            "holds", self.settled + self.held <= self.cap + self.excess, "settled + held is beyond cap + excess"
+        )
+        counted = (state.spend.settled, state.held, state.excess)
+        self.require("spend", counted == (self.settled, self.held, self.excess), "the fold counts other money")
+
+    def add_up(self) -> None:
+        """Tasks, phases and calls add up to what the run spent."""
+        spent = self.settled + self.kept
+        for name, parts in (("nodes", self.by_node), ("phases", self.by_phase), ("calls", self.by_call)):
+            total = Usd(sum(amount.nano for amount in parts.values()))
+            self.require("spend", total == spent, f"the {name} sum to {total}, the run spent {spent}")
+        state = self.state
+        folded = sum(node.spend.total.nano for node in (*state.before_tasks.values(), *state.tasks.values()))
+        self.require("spend", folded == spent.nano, f"the fold's tasks sum to {Usd(folded)}, the run spent {spent}")
+
+    def end(self, version: int, settled: Usd, kept: Usd) -> tuple[e.CallStarted, Call] | None:
+        """Close an attempt; None where none of this version is open."""
+        started = self.open_effects.pop(version, None)
+        if not isinstance(started, e.CallStarted):
+            self.require("intents", False, f"an end of call {version}, which is not open")
+            return None
+        self.require("holds", not kept or kept == started.hold, "what is kept is not the hold")
+        self.require("holds", not (kept and settled), "an attempt is both settled and kept")
+        self.in_flight -= started.hold
+        self.costs[version] = settled + kept
+        self.excess += max(Usd.ZERO, settled - started.hold)
+        if kept:
+            self.kept_calls[version] = started
+        self.enter(started, settled, kept)
+        return started, self.let_go(version, started)
+
+    def enter(self, started: e.CallStarted, settled: Usd, kept: Usd) -> None:
+        """Count money of a call everywhere it counts."""
+        key, phase, spent = key_of(started), PHASE_OF[started.role], settled + kept
+        self.settled += settled
+        self.kept += kept
+        self.by_node[started.node] = self.by_node.get(started.node, Usd.ZERO) + spent
+        self.by_phase[phase] = self.by_phase.get(phase, Usd.ZERO) + spent
+        self.by_call[key] = self.by_call.get(key, Usd.ZERO) + spent
+
+    def let_go(self, version: int, started: e.CallStarted) -> Call:
+        """An attempt is no longer in flight; its probe, if it was one, has ended."""
+        call = self.calls[key_of(started)]
+        call.in_flight = False
+        breaker = self.breakers.get(started.model)
+        if breaker is not None and breaker.probe == version:
+            breaker.probe = None
+        return call
+
+    def forget_verification(self) -> None:
+        """The result will be another."""
+
+    def reopen(self, names: tuple[str, ...]) -> None:
+        """Tasks that had failed, or the plan, are tried again."""
+        for name in names:
+            end = self.ended.pop(name, None)
+            failed = name == e.PLAN or (end is not None and end.status.value == "failed")
+            self.require("statuses", failed, f"{name} reopened")
+            for key, call in self.calls.items():
+                if key.node == name:
+                    call.reopen()
+
+
+def key_of(event: e.ModelSelected | e.CallStarted | e.SpendRefused) -> CallKey:
+    """The logical call an event is about."""
+    return CallKey(event.node, event.role, event.turn, event.sample)

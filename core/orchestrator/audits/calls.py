@@ -1,0 +1,268 @@
+"""Laws of calls: who may be asked, when, how large, at what price, and how an attempt may end."""
+
+from typing import Final
+
+from attrs import define
+
+from orchestrator import events as e
+from orchestrator.audits.books import Breaker, Call, key_of
+from orchestrator.audits.governance import Governance
+from orchestrator.audits.pacing import Pacing
+from orchestrator.audits.sizes import Sizes
+from orchestrator.decide.compliance import binding, violated
+from orchestrator.errors import ErrorKind
+from orchestrator.models import Finish, Role
+from orchestrator.money import Usd
+from orchestrator.settings import SECOND, CrossVendor
+from orchestrator.state.calls import CallKey
+
+_FATAL: Final = (ErrorKind.AUTHENTICATION, ErrorKind.QUOTA, ErrorKind.UNKNOWN_MODEL)
+_LONGEST_WAIT: Final = 60 * SECOND
+_GRACE: Final = 30 * SECOND
+_REVIEWING: Final = (Role.CRITIC, Role.EVALUATOR)
+_STRUCTURED: Final = (Role.DECOMPOSER, Role.EVALUATOR)
+
+
+@define
+class Calls(Sizes, Pacing, Governance):
+    """Selections, attempts and their ends."""
+
+    def model_selected(self, event: e.ModelSelected) -> None:
+        """A model that may be asked, for the first time since a reopening; every candidate is told once."""
+        call = self.calls.setdefault(key_of(event), Call())
+        self._may_be_wanted(event, call)
+        self._may_be_asked(event.model, event.node)
+        self._may_review(event)
+        self.tells_violations(event)
+        self.require("limits", event.model not in call.selected, f"{event.model} is selected twice")
+        self.require("intents", event.selection == call.selections + 1, "a selection's number is wrong")
+        if not call.selected:
+            told = [candidate.model for candidate in event.candidates]
+            self.require("intents", sorted(told) == sorted(self.models), f"the candidates are {told}")
+        winner = next((c for c in event.candidates if c.model == event.model), None)
+        self.require("policies", winner is None or winner.lost is None, "the winner has a reason to lose")
+        call.selections += 1
+        call.selected.append(event.model)
+        call.selection, call.prepared, call.smallest, call.ready = event, None, None, 0
+        call.refusals.clear()
+        call.cut.clear()
+        call.shrunk = call.cut_off = False
+        self.open_effects[self.version] = event
+
+    def _may_review(self, event: e.ModelSelected) -> None:
+        """A reviewer of the author's vendor only with the waiver, and a critic not at all where that is required."""
+        if event.role not in _REVIEWING:
+            return
+        revised = self.authors.get((event.node, event.turn, Role.REVISER)) if event.role is Role.EVALUATOR else None
+        author = self.models.get(revised or self.authors.get((event.node, event.turn, Role.GENERATOR), ""))
+        reviewer = self.models.get(event.model)
+        if author is None or reviewer is None:
+            return
+        same = author.vendor == reviewer.vendor
+        self.require("reviewers", not same or event.waiver is not None, f"{event.model} reviews its own vendor's work")
+        self.require("reviewers", same or event.waiver is None, f"{event.model} has a waiver and needs none")
+        strict = event.role is Role.CRITIC and self.state.settings.cross_vendor is CrossVendor.REQUIRE
+        self.require("reviewers", not (same and strict), f"{event.model} reviews, and another vendor is required")
+
+    def call_prepared(self, event: e.CallPrepared) -> None:
+        """It ends an open prepare."""
+        selected = self.open_effects.pop(event.selected, None)
+        self.require("intents", isinstance(selected, e.ModelSelected), "CallPrepared ends no open prepare")
+        if not isinstance(selected, e.ModelSelected):
+            return
+        call = self.calls[key_of(selected)]
+        call.prepared = event
+        hit = event.reused is not None
+        self.require("intents", hit is (event.cache == "hit"), "a hit without an answer, or the reverse")
+        used = event.cache == "off" or self.state.settings.cache
+        self.require("intents", used, "the cache is used although it is off")
+        if event.reused is not None:
+            useful = not call.answered and event.reused.reading.problem is None
+            self.require("intents", useful, "a needless or useless hit")
+            self._answered(selected, selected.model, call)
+
+    def call_started(self, event: e.CallStarted) -> None:
+        """Everything that must be true before a byte leaves."""
+        call = self.calls.setdefault(key_of(event), Call())
+        self._may_start(event, call)
+        call.attempts += 1
+        call.in_flight = True
+        call.smallest = event.max_tokens
+        breaker = self.breakers.get(event.model)
+        if breaker is not None:
+            breaker.probe = self.version
+        self.open_effects[self.version] = event
+        self.keeps_the_caps(event)
+        self.in_flight += event.hold
+        self.pace(event)
+        if call.cut_off:
+            stands = self._works_with(event)
+            self.require("intents", not stands, "an answer that others work with is asked for again")
+        places = self.state.settings.concurrency
+        self.require("limits", len(self.calls_in_flight) <= places, "more calls in flight than may be")
+        if event.role in (Role.GENERATOR, Role.CRITIC, Role.REVISER):
+            self.leaves_an_evaluation(event)
+
+    def account_refused(self, event: e.AccountRefused) -> None:
+        """The call could have started; the account really lacks room; the ladder is climbed step by step."""
+        call = self.calls.setdefault(key_of(event.call), Call())
+        self._may_start(event.call, call)
+        needed = event.need == event.call.hold and event.need > event.free
+        self.require("accounts", needed, "an account refused without need")
+        call.smallest = event.call.max_tokens
+        call.refusals.append((self.at, event))
+
+    def _may_start(self, event: e.CallStarted, call: Call) -> None:
+        limits = self.state.settings.limits
+        self._may_be_wanted(event, call)
+        self._may_be_asked(event.model, event.node)
+        selection, prepared = call.selection, call.prepared
+        chosen = selection is not None and selection.model == event.model
+        self.require("intents", chosen, "another model was selected")
+        self.require("intents", prepared is not None and prepared.problem is None, "nothing was prepared")
+        if prepared is not None and selection is not None:
+            same = event.body_bytes == prepared.body_bytes
+            self.require("holds", same, "the body held for is not the one prepared")
+            self.require("intents", event.selected == prepared.selected, "the prepare is of another selection")
+            self.sizes(event, call, selection)
+        self.require("intents", event.attempt == call.attempts + 1, f"attempt {event.attempt} follows {call.attempts}")
+        self.require("intents", event.try_ == call.ended + 1, f"try {event.try_} after {call.ended} ends")
+        self.require("limits", call.tries[event.model] < limits.tries, f"{event.model} is tried too often")
+        self.require("limits", call.ended - call.ended_before < limits.attempts, "the call is tried too often")
+        self.require("limits", self.at >= call.ready, "asked again too soon")
+        self.require("limits", 0 < event.timeout <= limits.call_timeout, "a time-out is out of bounds")
+        self.require("limits", call.took < limits.call_total, "a call is asked again after its deadline")
+        rest = max(_GRACE, limits.call_total - call.took)
+        self.require("limits", event.timeout <= rest, "an attempt may take longer than is left of its call's time")
+        self.require("limits", self.state.active(self.at) < self.state.time_limit, "a call starts after the deadline")
+        breaker = self.breakers.get(event.model)
+        probing = event.probe is (breaker is not None)
+        self.require("limits", probing, "a probe, and no breaker is open, or the reverse")
+        if breaker is not None:
+            may = breaker.until is not None and self.at >= breaker.until
+            self.require("limits", may, "asked behind an open breaker")
+            self.require("limits", breaker.probe is None, "a second probe")
+        self.ladder(event, call)
+
+    def _works_with(self, event: e.CallStarted) -> bool:
+        """Whether somebody reviews, checks or scores what a draft or a revision says."""
+        reviews = CallKey(event.node, Role.CRITIC, event.turn, 1)
+        judged = CallKey(event.node, Role.EVALUATOR, event.turn, 1) in self.calls
+        if event.role is Role.GENERATOR:
+            return judged or reviews in self.calls or (event.node, Role.CRITIC, event.turn) in self.skipped
+        return event.role is Role.REVISER and judged
+
+    def _may_be_wanted(self, event: e.ModelSelected | e.CallStarted, call: Call) -> None:
+        self.require("intents", not call.in_flight, "the logical call is in flight already")
+        again = isinstance(event, e.CallStarted) and call.cut_off
+        self.require("intents", not call.answered or again, "the answer is on disk already")
+        self.require("limits", not call.refused, "the call was refused its money")
+        if event.node in (e.PLAN, e.ENHANCE, e.ADVISE):
+            self.require("intents", not self.planned, f"a call for {event.node} although there is a plan")
+        else:
+            self.require("intents", event.node in self.started, f"a call for {event.node}, which is not started")
+
+    def _may_be_asked(self, name: str, node: str) -> None:
+        model = self.models.get(name)
+        if model is None:
+            self.require("policies", False, f"{name} is not a model of the session")
+            return
+        assert self.session is not None
+        slots = [slot for slot, filled_by in self.session.slots.items() if filled_by == name]
+        policy = violated(binding(self.state.settings, node), model, slots, self.state.records.get(name))
+        self.require("policies", policy is None, f"{name} is asked although policy {policy} forbids it")
+        self.require("holds", model.price is not None, f"{name} has no price")
+        bounded = model.output_bound(1) is not None or self.state.settings.allow_unbounded
+        self.require("holds", bounded, f"nothing bounds the output of {name}")
+        self.require("limits", name not in self.dead_models, f"{name} is off for the session")
+        self.require("limits", name not in self.exceeded, f"{name} billed beyond a hold")
+
+    # ── ends ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def call_succeeded(self, event: e.CallSucceeded) -> None:
+        """It ends an open attempt; an answer that can be used ends the logical call."""
+        found = self.end(event.call, event.settled, event.kept)
+        if found is None:
+            return
+        started, call = found
+        model = self.models.get(started.model)
+        price = model.price if model is not None else None
+        cost = price.cost(event.usage, self.at) if price and event.usage else Usd.ZERO
+        self.require("holds", event.settled == cost, "settled is not the cost of the usage")
+        known = event.usage is not None or event.kept == started.hold
+        self.require("holds", known, "an unknown cost is not kept")
+        call.ended += 1
+        call.took += event.latency
+        call.tries[started.model] += 1
+        call.ready = 0
+        structured, readable = started.role in _STRUCTURED, event.reading.problem is None
+        if structured or readable:
+            self._answered(started, started.model, call)
+        cut = event.finish is Finish.LENGTH
+        call.cut_off = cut and started.role is not Role.CRITIC and not (structured and readable)
+        if cut:
+            call.cut.append(started.max_tokens)
+            call.shrunk = started.max_tokens < call.full
+            call.smallest = None
+            call.refusals.clear()
+        self.used(event)
+
+    def _answered(self, event: e.ModelSelected | e.CallStarted, model: str, call: Call) -> None:
+        call.answered = True
+        self.authors[event.node, event.turn, event.role] = model
+
+    def call_failed(self, event: e.CallFailed) -> None:
+        """It ends an open attempt; a vendor's end counts as a try and sets the time of the next."""
+        found = self.end(event.call, event.settled, event.kept)
+        if found is None or not event.by_vendor:
+            return
+        started, call = found
+        call.ended += 1
+        call.took += event.latency
+        call.tries[started.model] += 1
+        pause = min(SECOND << min(call.ended - 1, 6), _LONGEST_WAIT) // 2
+        call.ready = self.at + max(pause, min(event.retry_after or 0, _LONGEST_WAIT))
+        if event.kind in _FATAL:
+            self.dead_models.add(started.model)
+
+    def spend_refused(self, event: e.SpendRefused) -> None:
+        """Once per call and raise, and only where there really is no room."""
+        call = self.calls.setdefault(key_of(event), Call())
+        self.require("limits", not call.refused, "SpendRefused twice")
+        idle = not call.in_flight and not call.answered
+        self.require("intents", idle, "SpendRefused for a call in flight or answered")
+        self.require("holds", event.need > event.free, "SpendRefused although there is room")
+        if event.limit == "run":
+            rest = self.cap - self.settled - self.held
+            self.require("holds", event.free == rest, "SpendRefused tells another rest")
+        call.refused = True
+
+    def spend_exceeded(self, event: e.SpendExceeded) -> None:
+        """A vendor did bill beyond its hold."""
+        self.require("holds", event.settled > event.hold, "SpendExceeded without an excess")
+        self.exceeded.add(event.model)
+
+    def spend_reconciled(self, event: e.SpendReconciled) -> None:
+        """Kept money becomes spend, once, while nobody has the run."""
+        self.require("sessions", not self.is_open, "SpendReconciled in an open session")
+        started = self.kept_calls.pop(event.call, None)
+        self.require("intents", started is not None, f"nothing is kept for call {event.call}")
+        if started is None:
+            return
+        self.require("holds", event.kept == started.hold, "what was kept is not the hold")
+        self.excess += max(Usd.ZERO, event.settled - started.hold)
+        self.enter(started, event.settled, -event.kept)
+
+    # ── breakers ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def breaker_opened(self, event: e.BreakerOpened) -> None:
+        """From here on only a probe may pass."""
+        future = event.until is None or event.until > self.at
+        self.require("limits", future, "a breaker opens into the past")
+        self.breakers[event.model] = Breaker(event.until)
+
+    def breaker_closed(self, event: e.BreakerClosed) -> None:
+        """An open one closes, after its probe."""
+        breaker = self.breakers.pop(event.model, None)
+        probed = breaker is not None and breaker.probe is None
+        self.require("limits", probed, "a breaker closes that was not probed")

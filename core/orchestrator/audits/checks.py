@@ -1,0 +1,97 @@
+"""The checks of an audit by name, and what each found."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from attrs import Factory, define, frozen
+
+CHECKS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "chain": "every event, in its place, is as it was written",
+        "texts": "every text is the one its event refers to",
+        "heads": "the heads kept elsewhere are in the log",
+        "bundle": "the bundle is as it was made, and holds all it names",
+        "signature": "the bundle was signed with the key",
+        "sessions": "sessions follow one another, nothing is decided outside of one, a closed run stays closed",
+        "intents": "nothing was done that no decision before it called for, and every end has its beginning",
+        "holds": "every call held the most it could cost, within the ceiling, and ended settled, released or kept",
+        "spend": "the sums over calls, tasks, phases and the run agree",
+        "policies": "no call went to a model that a policy forbids",
+        "reviewers": "every reviewer is of another vendor than the author, or the waiver is recorded",
+        "gates": "no output passed its gate unless every check of it did",
+        "statuses": "the status of tasks and run follows from their outputs, gates and scores",
+        "limits": "tries, pauses, breakers, sizes, places and deadlines were kept",
+        "accounts": "the totals of accounts follow from their events and agree with their runs",
+    }
+)
+"""The name of every check, and what it makes sure of."""
+
+
+class Result(StrEnum):
+    """What a check found. ``skipped``: it could not be made, and why."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@frozen
+class Problem:
+    """A breach: where, and what."""
+
+    position: int
+    """In the log; for a missing event the position after which it is missing; 0 where none can be named."""
+    message: str
+
+
+@frozen
+class Check:
+    """One check of one stream."""
+
+    name: str
+    subject: str
+    """The run or the stream; empty for the log as a whole."""
+    result: Result
+    problems: tuple[Problem, ...] = ()
+    reason: str = ""
+    """Why it was skipped."""
+
+
+@define
+class Report:
+    """Everything an audit found."""
+
+    checks: list[Check] = Factory(list)
+    heads: dict[str, tuple[int, str]] = Factory(dict)
+    """By stream looked at: how many events its history has, and the hash of the last."""
+
+    def add(self, subject: str, found: Mapping[str, Sequence[Problem]]) -> None:
+        """Note what several checks found of one subject."""
+        for name, problems in found.items():
+            result = Result.FAILED if problems else Result.PASSED
+            self.checks.append(Check(name, subject, result, tuple(problems)))
+
+    def skip(self, subject: str, names: Iterable[str], reason: str) -> None:
+        """Note that checks could not be made."""
+        self.checks.extend(Check(name, subject, Result.SKIPPED, reason=reason) for name in names)
+
+    @property
+    def failed(self) -> list[Check]:
+        """The checks that found a breach."""
+        return [check for check in self.checks if check.result is Result.FAILED]
+
+    @property
+    def skipped(self) -> list[Check]:
+        """The checks that could not be made."""
+        return [check for check in self.checks if check.result is Result.SKIPPED]
+
+    @property
+    def first_bad_event(self) -> int | None:
+        """The lowest position at which anything is wrong; None where nothing is."""
+        return min((problem.position for check in self.failed for problem in check.problems), default=None)
+
+    def passes(self, *, strict: bool = False) -> bool:
+        """Whether nothing is wrong and, if strict, everything could be checked."""
+        return not self.failed and not (strict and self.skipped)

@@ -1,0 +1,183 @@
+"""Auditing a log: the chain, the texts, the heads, and every law, run by run and account by account."""
+
+from collections.abc import Iterable, Sequence
+
+from orchestrator.audits.accounts import AccountLaws, Drawn, side_of
+from orchestrator.audits.books import OF_A_HISTORY
+from orchestrator.audits.checks import Problem, Report
+from orchestrator.audits.laws import Laws
+from orchestrator.errors import LogError
+from orchestrator.events import RunForked, RunStarted
+from orchestrator.log import EventLog, Finding, Head
+from orchestrator.log.accounts import PREFIX, SIMULATED, stream_of
+from orchestrator.log.transaction import Recorded
+
+_OF_THE_LOG = ("chain", "texts", "heads")
+
+
+def audit(
+    log: EventLog,
+    run: str | None = None,
+    *,
+    head: str | None = None,
+    heads: Sequence[Head] = (),
+    texts: bool = True,
+    accounts: bool = True,
+) -> Report:
+    """Check everything that must hold of a log, or of one run with its ancestors and its accounts.
+
+    Args:
+        log: it is only read, as it stands at one moment.
+        run: the run; None: all there is.
+        head: a hash that must be that of some event looked at.
+        heads: what was written down of runs elsewhere, oldest first.
+        texts: whether the log has the texts; without them their check is skipped.
+        accounts: whether it has the accounts.
+    """
+    report = Report()
+    with log.snapshot():
+        _log(log, run, head, heads, texts, report)
+        broken = {check.subject for check in report.failed if check.name == "chain"}
+        names = [run] if run is not None else [name for name in log.streams() if not is_account(name)]
+        drawn, seen = Drawn(), set[str]()
+        for name in names:
+            if log.last(name) is None:
+                continue
+            hurt = broken & {name, "", *(segment.stream for segment in log.segments(name))}
+            if hurt:
+                report.skip(name, OF_A_HISTORY, "the chain is broken")
+                continue
+            seen |= _run(log, name, drawn, report, texts)
+        if accounts:
+            _accounts(log, run, drawn, seen, broken, report)
+        elif seen:
+            report.skip(run or "", ["accounts"], f"there are no accounts here: {', '.join(sorted(seen))}")
+    return report
+
+
+def is_account(stream: str) -> bool:
+    """Whether a stream is that of an account."""
+    return stream.startswith((PREFIX, SIMULATED + PREFIX))
+
+
+# ── the log ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _log(log: EventLog, run: str | None, head: str | None, heads: Sequence[Head], texts: bool, report: Report) -> None:
+    """Chain, texts and heads of every stream looked at, the first finding of each kind."""
+    found = log.verify(run, head, texts=texts)
+    hurt = {finding.stream for finding in found}
+    found += [finding for finding in against_heads(log, run, heads) if finding.stream not in hurt]
+    names = [run] if run is not None else log.streams()
+    lasts = {name: last for name in names if (last := log.last(name)) is not None}
+    report.heads = {name: (last.version, last.hash) for name, last in lasts.items()}
+    subjects = dict.fromkeys((*lasts, *(finding.stream for finding in found)))
+    for subject in subjects:
+        for kind in _OF_THE_LOG:
+            problems = [
+                Problem(each.position, each.message) for each in found if (each.stream, each.check) == (subject, kind)
+            ]
+            if kind == "texts" and not problems and (not texts or is_account(subject)):
+                if not is_account(subject):
+                    report.skip(subject, ["texts"], "there are no texts here")
+                continue
+            if kind == "heads" and not problems and head is None and not any(each.run == subject for each in heads):
+                continue
+            report.add(subject, {kind: problems})
+
+
+def against_heads(log: EventLog, run: str | None, heads: Sequence[Head]) -> list[Finding]:
+    """What contradicts the heads that were written down: at most one finding per run."""
+    found: dict[str, Finding] = {}
+    for kept in heads:
+        if kept.run in found or (run is not None and kept.run != run):
+            continue
+        rows = log.query(
+            "SELECT version, position, hash FROM events WHERE stream = ? AND version <= ?"
+            " ORDER BY version DESC LIMIT 1",
+            [kept.run, kept.version],
+        )
+        version, position, digest = rows[0] if rows else (0, 0, "")
+        if version < kept.version:
+            message = (
+                f"heads.jsonl has a head of version {kept.version}; the events after version {version} are missing"
+            )
+        elif digest != kept.head:
+            message = (
+                f"heads.jsonl has another head for version {kept.version}: this event, or one before it, was changed"
+            )
+        else:
+            continue
+        found[kept.run] = Finding(int(position), kept.run, message, "heads")
+    return list(found.values())
+
+
+# ── runs ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _run(log: EventLog, run: str, drawn: Drawn, report: Report, texts: bool) -> set[str]:
+    """Every law over a run's history; returns the streams of its accounts."""
+    laws = Laws()
+    problems: dict[str, list[Problem]] = {name: [] for name in OF_A_HISTORY}
+    accounts: set[str] = set()
+    record: Recorded | None = None
+    try:
+        for record in log.read(run):
+            event = record.event
+            laws.take(record.at, event)
+            if record.stream == run:
+                drawn.take(run, record.version, event)
+                if isinstance(event, RunStarted | RunForked):
+                    accounts |= {stream_of(name, event.settings.simulated) for name in event.settings.accounts}
+            _collect(laws, record, run, problems)
+    except (LogError, ValueError, LookupError, AssertionError) as error:
+        position = 0 if record is None else record.position
+        problems["intents"].append(Problem(position, f"it follows from nothing that stands before it: {error}"))
+    else:
+        if laws.finished is not None:
+            laws.finish()
+        else:
+            laws.add_up()
+        if record is not None:
+            _collect(laws, record, run, problems)
+    report.add(run, {name: found for name, found in problems.items() if name != "limits" or found or not laws.foreign})
+    if laws.foreign and not problems["limits"]:
+        report.skip(run, ["limits"], "a session was under other rules than this program's")
+    if laws.state.content_deleted and texts:
+        report.checks = [each for each in report.checks if (each.subject, each.name) != (run, "texts")]
+        report.skip(run, ["texts"], "they were deleted")
+    return accounts
+
+
+def _collect(laws: Laws, record: Recorded, run: str, problems: dict[str, list[Problem]]) -> None:
+    """Take the breaches that the latest event showed; those in what a fork shares are its parent's."""
+    for breach in laws.breaches:
+        if record.stream == run:
+            problems[breach.check].append(Problem(record.position, breach.message))
+    laws.breaches.clear()
+
+
+# ── accounts ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _accounts(
+    log: EventLog, run: str | None, drawn: Drawn, seen: Iterable[str], broken: set[str], report: Report
+) -> None:
+    """Every account there is, or those of one run."""
+    streams = sorted(seen) if run is not None else [name for name in log.streams() if is_account(name)]
+    missing = {name for _, _, name in drawn.missing}
+    for stream in streams:
+        if broken & {stream, ""}:
+            report.skip(stream, ["accounts"], "the chain is broken")
+            continue
+        laws = AccountLaws(side_of(drawn, stream), None if run is None else frozenset([run]))
+        problems: list[Problem] = []
+        position = 0
+        for record in log.read_own(stream):
+            position = record.position
+            problems += [Problem(position, problem) for problem in laws.take(record.event)]
+        problems += [Problem(position, problem) for problem in laws.finish()]
+        if stream in missing:
+            calls = ", ".join(f"{owner} {version}" for owner, version, account in drawn.missing if account == stream)
+            problems.append(Problem(position, f"calls that are held nowhere: {calls}"))
+        report.add(stream, {"accounts": problems})

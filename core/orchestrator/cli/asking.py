@@ -1,0 +1,87 @@
+"""Questions on a terminal: asked on stderr, answered on stdin, without a thread that nobody could stop."""
+
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+from attrs import define
+
+from orchestrator.cli.output import line, notice, on_terminal
+from orchestrator.engine.questions import Agreeing, Asker, Offer, Reply
+
+if TYPE_CHECKING:
+    from orchestrator.cli.progress import Progress
+
+_YES: Final = ("", "y", "yes")
+_NO: Final = ("n", "no")
+_LONGEST_LINE: Final = 4096
+_STOPPED: Final = Reply(False, "stopped", rest=True)
+
+
+def asker_for(progress: "Progress", *, yes: bool, silent: bool) -> "Terminal | Agreeing | None":
+    """Who asks: nobody where everything is agreed to, or where there is no terminal."""
+    if yes:
+        return Agreeing()
+    return Terminal(progress) if on_terminal() and not silent else None
+
+
+@define
+class Terminal(Asker):
+    """Asks the person at the terminal; the progress rests meanwhile."""
+
+    progress: "Progress"
+    _line: "asyncio.Future[str | None] | None" = None
+
+    async def ask(self, offer: Offer) -> Reply:
+        """Yes, no, or no more questions (Ctrl-C, Ctrl-D)."""
+        self.progress.pause()
+        try:
+            notice(f"\nsuggestion {offer.number} of {offer.of} ({offer.kind.value}): {line(offer.title)}")
+            for mark, text in (("description", offer.description), ("criteria", offer.criteria)):
+                if text:
+                    notice(f"  add to the {mark}: {line(text)}")
+            return await self._answer()
+        finally:
+            self.progress.go_on()
+
+    async def _answer(self) -> Reply:
+        while True:
+            sys.stderr.write("Take it? [Y/n] ")
+            sys.stderr.flush()
+            typed = await self._typed()
+            if typed is None:
+                notice("\nno more questions; the other suggestions are refused")
+                return _STOPPED
+            word = typed.strip().lower()
+            if word in _YES or word in _NO:
+                return Reply(word in _YES)
+
+    async def _typed(self) -> str | None:
+        """A line from the terminal; None where the person stops."""
+        loop = asyncio.get_running_loop()
+        descriptor = sys.stdin.fileno()
+        self._line = waiting = loop.create_future()
+
+        def read() -> None:
+            try:
+                found = os.read(descriptor, _LONGEST_LINE)
+            except OSError:  # the terminal has gone
+                found = b""
+            if not waiting.done():
+                waiting.set_result(found.decode(errors="replace") if found else None)
+
+        loop.add_reader(descriptor, read)
+        try:
+            typed: str | None = await waiting
+            return typed
+        finally:
+            loop.remove_reader(descriptor)
+            self._line = None
+
+    def stop(self) -> bool:
+        """Take Ctrl-C as an answer; False where nothing is being asked."""
+        if self._line is None or self._line.done():
+            return False
+        self._line.set_result(None)
+        return True

@@ -1,0 +1,85 @@
+"""``orchestrate cache``: the answers that later runs may reuse."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli.options import home, home_option, json_option, open_log
+from orchestrator.cli.output import moment, money, notice, result_json
+from orchestrator.cli.tables import print_table
+from orchestrator.log import DATABASE, EventLog
+from orchestrator.money import Usd
+
+if TYPE_CHECKING:
+    from orchestrator.log.cache import Stats
+
+
+@click.group()
+@home_option
+def cache() -> None:
+    """Show and empty the response cache of the data folder.
+
+    An answer is reused where the same is asked of the same model: it costs nothing and is no call. Runs of simulated
+    providers have a set of their own, and use it only where their spec says cache: true.
+    """
+
+
+@cache.command()
+@json_option
+@home_option
+def stats(as_json: bool) -> int:
+    """Show how many answers can be reused, and what reusing them has saved."""
+    found = open_log().cache_stats() if (home() / DATABASE).exists() else []
+    if as_json:
+        result_json([_as_json(each) for each in found])
+    elif not any(each.answers or each.hits for each in found):
+        notice(f"the response cache of {home()} is empty")
+    else:
+        heads = ("set", "answers", "of runs", "bytes", "oldest", "newest", "hits", "saved")
+        print_table(heads, [_row(each) for each in found if each.answers or each.hits], right=heads[1:])
+    return 0
+
+
+def _row(each: "Stats") -> tuple[str, ...]:
+    numbers = (each.answers, each.runs, each.size)
+    times = ("–" if at is None else moment(at) for at in (each.oldest, each.newest))
+    return _name(each), *map(str, numbers), *times, str(each.hits), money(Usd(each.saved_nano))
+
+
+def _as_json(each: "Stats") -> dict[str, Any]:
+    return {
+        "set": _name(each),
+        "answers": each.answers,
+        "runs": each.runs,
+        "bytes": each.size,
+        "oldest": None if each.oldest is None else moment(each.oldest),
+        "newest": None if each.newest is None else moment(each.newest),
+        "hits": each.hits,
+        "saved_usd": str(Usd(each.saved_nano)),
+    }
+
+
+def _name(each: "Stats") -> str:
+    return "simulated" if each.simulated else "real"
+
+
+@cache.command()
+@json_option
+@home_option
+def clear(as_json: bool) -> int:
+    """Forget every answer, so that everything is asked anew; the logs of the runs keep theirs."""
+
+    async def cleared() -> int:
+        log = EventLog.open(home())
+        try:
+            return await log.clear_cache()
+        finally:
+            log.close()
+
+    count = asyncio.run(cleared()) if (home() / DATABASE).exists() else 0
+    if as_json:
+        result_json({"forgotten": count})
+    else:
+        notice(f"{count} answer{'' if count == 1 else 's'} forgotten in {home()}")
+    return 0

@@ -1,0 +1,237 @@
+"""``orchestrate models``: what can be bought, for how much, and where the prices come from."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from orchestrator.cli.options import FILE, home_option, json_option
+from orchestrator.cli.output import money, notice, result, result_json
+from orchestrator.cli.tables import print_facts, print_table
+
+if TYPE_CHECKING:
+    from orchestrator.engine.survey import Shelf
+    from orchestrator.models import ModelInfo
+    from orchestrator.money import Lanes, Price, Rate
+
+_NONE: Final = "–"
+_LANES: Final = ("input", "cached_input", "cache_write", "output", "reasoning")
+
+spec_option: Final = click.option(
+    "--file", "-f", "spec_file", type=FILE, metavar="SPEC", help="A spec: its providers, with its options and models."
+)
+models_option: Final = click.option("--models", type=FILE, metavar="FILE", help="Models to add, or facts to override.")
+
+
+@click.group()
+@home_option
+def models() -> None:
+    """List the models of every provider, with prices, slots and facts."""
+
+
+@models.command("list")
+@click.option("--available", is_flag=True, help="Only those that can be asked now: with a key and a known price.")
+@spec_option
+@models_option
+@json_option
+@home_option
+def list_(available: bool, spec_file: Path | None, models: Path | None, as_json: bool) -> int:
+    """List the models, with US dollars per million tokens.
+
+    A slot is a name of the routing table; the model that fills it stands beside it. A star marks a price that also
+    depends on the time or on the size of a call: models show NAME tells how.
+    """
+    shelf = _shelf(spec_file, models)
+    listed = [model for model in shelf.models if model.id in shelf.available or not available]
+    if as_json:
+        result_json([plain(model, shelf) for model in listed])
+    elif listed:
+        _print(listed, shelf)
+    if not listed and not as_json:
+        notice("no model can be asked now; orchestrate doctor shows which keys are looked for")
+    return 0
+
+
+@models.command()
+@click.argument("name")
+@spec_option
+@models_option
+@json_option
+@home_option
+def show(name: str, spec_file: Path | None, models: Path | None, as_json: bool) -> int:
+    """Show everything that is known of a model, by its name, by a slot it fills, or by an older name of that slot."""
+    from orchestrator.errors import UsageError
+
+    shelf = _shelf(spec_file, models)
+    found = shelf.find(name)
+    if found is None and name in shelf.retired:
+        raise UsageError(f"{name} is no longer served; use {shelf.retired[name]}")
+    if found is None:
+        raise UsageError(f"no model or slot is called {name!r}{_near(name, shelf)}; see: orchestrate models list")
+    if as_json:
+        result_json(plain(found, shelf))
+    else:
+        print_facts(_facts(found, shelf))
+    return 0
+
+
+def _shelf(spec_file: Path | None, models: Path | None) -> "Shelf":
+    from attrs import evolve
+
+    from orchestrator.cli.given import with_models
+    from orchestrator.engine.environment import Environment
+    from orchestrator.engine.survey import shelf, survey
+    from orchestrator.errors import SpecError
+    from orchestrator.plugins import Catalogue
+    from orchestrator.spec import read_spec, spec_from
+
+    spec = spec_from("-", "-") if spec_file is None else read_spec(spec_file)
+    spec = evolve(spec, folder=spec.folder if spec_file is not None else os.curdir)
+    spec = with_models(spec, models)
+    found = survey(Catalogue.discover(), Environment.of_process(lambda secret: None), spec)
+    broken = [each for each in found if each.provider is None and each.problem]
+    if broken and spec.providers:
+        raise SpecError([each.problem for each in broken])
+    for each in broken:
+        notice(f"{each.name}: {each.problem}")
+    return shelf(found, spec.models)
+
+
+def _near(name: str, shelf: "Shelf") -> str:
+    from difflib import get_close_matches
+
+    names = [*(model.id for model in shelf.models), *shelf.slots]
+    close = get_close_matches(name, names, 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+# ── for programs ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def plain(model: "ModelInfo", shelf: "Shelf") -> dict[str, Any]:
+    """Everything known of a model, as JSON; prices are US dollars per million tokens, exact, as text."""
+    return {
+        "id": model.id,
+        "provider": model.provider,
+        "vendor": model.vendor,
+        "available": model.id in shelf.available,
+        "slots": list(_slots(model, shelf)),
+        "aliases": _aliases(model, shelf),
+        "replaces": sorted(name for name, instead in shelf.retired.items() if instead == model.id),
+        "sent_name": model.sent_name,
+        "tier": model.tier,
+        "context": model.context,
+        "max_output": model.max_output,
+        "hidden_tokens": model.hidden_tokens,
+        "thinking_in_limit": model.thinking_in_limit,
+        "abilities": list(model.abilities),
+        "regions": list(model.regions),
+        "trains_on_data": model.trains_on_data,
+        "price_usd": None if model.price is None else _price(model.price),
+        "source": model.source,
+    }
+
+
+def _price(price: "Price") -> dict[str, Any]:
+    return {**_lanes(price), "rates": [{**_lanes(rate), **_conditions(rate)} for rate in price.rates]}
+
+
+def _lanes(lanes: "Lanes") -> dict[str, str]:
+    return {lane: str(getattr(lanes, lane)) for lane in _LANES}
+
+
+def _conditions(rate: "Rate") -> dict[str, Any]:
+    from orchestrator.spec.times import Hours, Moment
+
+    found: dict[str, Any] = {}
+    if rate.over:
+        found["over"] = rate.over
+    if rate.since is not None:
+        found["since"] = Moment().dump(rate.since)
+    if rate.hours:
+        found["hours"] = Hours().dump(rate.hours)
+    return found
+
+
+def _slots(model: "ModelInfo", shelf: "Shelf") -> tuple[str, ...]:
+    return tuple(slot for slot, filled_by in shelf.slots.items() if filled_by == model.id)
+
+
+def _aliases(model: "ModelInfo", shelf: "Shelf") -> list[str]:
+    from orchestrator.models import SLOT_ALIASES
+
+    slots = _slots(model, shelf)
+    ids = {each.id for each in shelf.models}
+    return [alias for alias, slot in SLOT_ALIASES.items() if slot in slots and alias not in ids]
+
+
+# ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _print(listed: "list[ModelInfo]", shelf: "Shelf") -> None:
+    heads = ("model", "provider", "slots", "input", "cached", "output", "context", "limit", "can be asked")
+    print_table(heads, [_row(model, shelf) for model in listed], right=heads[3:8])
+    sources = sorted({_source_of_price(model) for model in listed if model.price is not None})
+    result("")
+    for source in sources:
+        result(source)
+
+
+def _source_of_price(model: "ModelInfo") -> str:
+    """Where a price comes from, without what differs from vendor to vendor."""
+    return model.source.rpartition("; ")[2] if "price:" in model.source else f"price: {model.source or 'not said'}"
+
+
+def _row(model: "ModelInfo", shelf: "Shelf") -> tuple[str, ...]:
+    price = model.price
+    lanes = (_NONE,) * 3
+    if price is not None:
+        star = "*" if price.rates else ""
+        lanes = (money(price.input) + star, money(price.cached_input) + star, money(price.output) + star)
+    able = "yes" if model.id in shelf.available else "no price" if price is None else "no key"
+    slots = ", ".join(_slots(model, shelf)) or _NONE
+    return model.id, model.provider, slots, *lanes, _count(model.context), _count(model.max_output), able
+
+
+def _count(tokens: int | None) -> str:
+    return _NONE if tokens is None else f"{tokens:,}"
+
+
+def _facts(model: "ModelInfo", shelf: "Shelf") -> list[tuple[str, str]]:
+    facts = plain(model, shelf)
+    unknown = "nobody says"
+    price = [("price", "none is known, so it is not asked; declare one in models: of a spec")]
+    if model.price is not None:
+        price = [("price per million", _spelled(model.price))]
+        price += [(f"  {_when(rate)}", _spelled(rate)) for rate in model.price.rates]
+    output = "inside" if model.thinking_in_limit else "outside"
+    return [
+        ("model", model.id + ("" if model.sent_name == model.id else f", sent as {model.sent_name}")),
+        ("provider", model.provider),
+        ("vendor", model.vendor),
+        ("can be asked", "yes" if facts["available"] else "no"),
+        ("slots", ", ".join(facts["slots"]) or "none"),
+        ("aliases", ", ".join(facts["aliases"]) or "none"),
+        ("stands in for", ", ".join(facts["replaces"]) or "no retired name"),
+        *price,
+        ("context window", _count(model.context) if model.context else unknown),
+        ("output limit", _count(model.max_output) if model.max_output else unknown),
+        ("hidden tokens", f"{model.hidden_tokens}, held for beside each prompt"),
+        ("thinking", f"counts {output} the limit that is sent"),
+        ("tier", model.tier or unknown),
+        ("abilities", ", ".join(model.abilities) or "none"),
+        ("regions", ", ".join(model.regions) or unknown),
+        ("trains on data", unknown if model.trains_on_data is None else "yes" if model.trains_on_data else "no"),
+        ("source", model.source or unknown),
+    ]
+
+
+def _spelled(lanes: "Lanes") -> str:
+    return ", ".join(f"{lane.replace('_', ' ')} {money(getattr(lanes, lane))}" for lane in _LANES)
+
+
+def _when(rate: "Rate") -> str:
+    given = _conditions(rate)
+    words = {"over": "over {} tokens", "since": "since {}", "hours": "at {} UTC"}
+    return ", ".join(words[name].format(value) for name, value in given.items())

@@ -1,0 +1,224 @@
+"""``orchestrate watch``: a run as it goes on, whoever runs it, read from its log."""
+
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from orchestrator import events as e
+from orchestrator.cli import INTERRUPTED
+from orchestrator.cli.options import existing_run, home_option, open_log
+from orchestrator.cli.output import money, notice, seconds
+from orchestrator.cli.playing import EXIT_CODES, advice_for
+from orchestrator.cli.progress import Lines, Live, Progress
+from orchestrator.cli.story import Story
+from orchestrator.cli.tables import STYLES, print_run
+from orchestrator.errors import DamagedLogError
+from orchestrator.log import EventLog, Texts
+from orchestrator.money import Usd
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.text import Text
+    from rich.tree import Tree
+
+_PAUSE: Final = 0.25
+"""Seconds between two looks at the log."""
+_WINDOW: Final = 60_000_000
+"""Microseconds over which the rate is taken."""
+_DEEPEST: Final = 5
+"""Levels of the tree; a task further down stands at the last of them."""
+_BAR: Final = 20
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--verbose", "-v", is_flag=True, help="Print every event.")
+@home_option
+def watch(run_id: str, verbose: bool) -> int:
+    """Watch a run go on, also one that another process has; nothing is changed by it.
+
+    It ends with the run, and with the exit code that the run has; 130 where nobody runs it and it can be resumed.
+    """
+    log = open_log()
+    existing_run(log, run_id)
+    story, pace, position = Story(_reader(log, run_id), verbose=verbose), Pace(), 0
+    held = log.locks.is_held(run_id)
+    for record in log.read(run_id):
+        story.recall([(record.at, record.event)])
+        pace.take(record.version, record.at, record.event)
+        position = record.position
+    if story.state.is_open and held:
+        _follow(log, run_id, story, pace, position)
+    state = story.state
+    status = None if state.finished is None else state.finished.status
+    last = log.last(run_id)
+    assert last is not None
+    print_run(state, run_id, last.hash, "interrupted" if status is None else status.value)
+    advice = advice_for(run_id, status)
+    if advice:
+        notice(advice)
+    return INTERRUPTED if status is None else EXIT_CODES[status]
+
+
+def _reader(log: EventLog, run: str) -> Callable[[str], str]:
+    texts = Texts(log, run, os.urandom, log.redactor)
+
+    def text_of(digest: str) -> str:
+        try:
+            return texts.get(digest)
+        except (KeyError, DamagedLogError):
+            return ""  # deleted, or damaged: watching goes on without it
+
+    return text_of
+
+
+def _follow(log: EventLog, run: str, story: Story, pace: "Pace", position: int) -> None:
+    """Show events as they are committed, until the session is over or its process is gone."""
+    progress = _progress(run, pace)
+    if isinstance(progress, Lines):
+        spent, cap = money(story.state.spend.total), money(story.state.cap)
+        notice(f"watching {run}: {_tasks(story)}, {spent} of {cap}; {pace.shown(story.state.in_flight)}")
+    progress.begin(story)
+    try:
+        while story.state.is_open:
+            held = log.locks.is_held(run)  # asked first: what it wrote before it went is read below
+            for record in log.tail(position, run):
+                position = record.position
+                pace.take(record.version, record.at, record.event)
+                progress.observe(record.version, record.at, record.event)
+            if not held:
+                return
+            time.sleep(_PAUSE)
+    finally:
+        progress.end()
+
+
+def _progress(run: str, pace: "Pace") -> Progress:
+    """What fits stderr."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return Lines(quiet=False)
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    return Lines(quiet=False) if console.is_dumb_terminal else TreeView(console, run, pace)
+
+
+def _tasks(story: Story) -> str:
+    ended = sum(task.finished is not None for task in story.state.tasks.values())
+    return f"{ended} of {len(story.state.tasks)} tasks" if story.state.planned else "planning"
+
+
+class Pace:
+    """How fast a run goes: its calls in flight, and what ended within the last minute."""
+
+    def __init__(self) -> None:
+        self._ended: deque[tuple[int, Usd]] = deque()
+        self.flying: dict[int, tuple[int, e.CallStarted]] = {}
+        """When each call in flight was started, by version; microseconds UTC."""
+
+    def take(self, version: int, at: int, event: e.Event) -> None:
+        """Take in an event."""
+        match event:
+            case e.CallStarted():
+                self.flying[version] = at, event
+            case e.CallSucceeded() | e.CallFailed():
+                self.flying.pop(event.call, None)
+                self._ended.append((at, event.settled + event.kept))
+            case e.SessionOpened(ended=ended) | e.SessionLost(ended=ended):
+                for attempt in ended:
+                    self.flying.pop(attempt.call, None)
+            case e.RunForked():
+                self.flying.clear()
+                self._ended.clear()
+        while self._ended and self._ended[0][0] < at - _WINDOW:
+            self._ended.popleft()
+
+    def shown(self, in_flight: int) -> str:
+        """Calls and money a minute, and the calls in flight."""
+        now = time.time_ns() // 1000
+        recent = [cost for at, cost in self._ended.copy() if at >= now - _WINDOW]
+        calls = "1 call" if in_flight == 1 else f"{in_flight} calls"
+        return f"{len(recent)} calls/min, {money(sum(recent, Usd.ZERO))}/min; {calls} in flight"
+
+    def longest(self, task: str) -> int | None:
+        """Since when a task's oldest call in flight is under way."""
+        return min((at for at, call in self.flying.copy().values() if call.node == task), default=None)
+
+
+class TreeView(Live):
+    """The tasks as a tree, each below the last task it waits for, with the spend against the ceiling."""
+
+    def __init__(self, console: "Console", run: str, pace: Pace) -> None:
+        super().__init__(console)
+        self._run = run
+        self._pace = pace
+
+    def _render(self) -> "RenderableType":
+        from rich.console import Group
+        from rich.text import Text
+
+        with self._lock:
+            story = self._story
+            if story is None:
+                return Text("")
+            state = story.state
+            part = min(1.0, float(state.spend.total + state.in_flight_held) / max(float(state.cap), 1e-9))
+            full = round(part * _BAR)
+            bar = Text("█" * full + "░" * (_BAR - full), style="yellow" if part >= 0.8 else "green")
+            footer = Text(f" {self._footer(story)}", style="bold")
+            pace = Text(self._pace.shown(state.in_flight), style="dim")
+            return Group(self._tree(story), Text.assemble(bar, footer, no_wrap=True, overflow="ellipsis"), pace)
+
+    def _tree(self, story: Story) -> "Tree":
+        from rich.text import Text
+        from rich.tree import Tree
+
+        root = Tree(Text(self._run, style="bold"), guide_style="dim")
+        if not story.state.planned:
+            asked = story.asked.get(e.PLAN, "")
+            root.add(Text.assemble(self._mark(), f" planning with {asked}" if asked else " planning"))
+        branches: dict[str, tuple[Tree, int]] = {}
+        for name in self._shown(story) if story.state.planned else []:
+            waited = [each for each in story.state.tasks[name].planned.dependencies if each in branches]
+            above = max(waited, key=list(branches).index) if waited else None
+            parent, depth = branches[above] if above is not None else (root, 0)
+            branch = parent.add(self._label(story, name))
+            branches[name] = (branch, depth + 1) if depth + 1 < _DEEPEST else (parent, depth)
+        return root
+
+    def _label(self, story: Story, name: str) -> "Text":
+        """Mark, name, status, model, score, spend and title of a task."""
+        from rich.text import Text
+
+        task = story.state.tasks[name]
+        end, style = task.finished, "dim"
+        mark, status, model = Text("·", style="dim"), "waiting", ""
+        if end is not None:
+            style, status, model = STYLES[end.status.value], end.status.value, end.model or ""
+            mark = Text({"green": "✓", "yellow": "~"}.get(style, "✗"), style=style)
+        elif task.started:
+            mark, style, model = self._mark(), "cyan", story.asked.get(name, "")
+            since = self._pace.longest(name)
+            waited = "" if since is None else f" {seconds(max(0, time.time_ns() // 1000 - since))}"
+            status = story.doing.get(name, "starting") + waited
+        score = "" if end is None or end.score is None else f" {end.score:.3f}"
+        spent = f" {money(task.spend.total)}" if task.started else ""
+        parts: list[str | Text] = [
+            mark,
+            f" {name} ",
+            Text(f"{status}{score}", style=style),
+            f" {model}" if model else "",
+            spent,
+        ]
+        return Text.assemble(*parts, Text(f" {story.title(name)}", style="dim"), no_wrap=True, overflow="ellipsis")
+
+    def _mark(self) -> "Text":
+        from rich.text import Text
+
+        drawn = self._spinner.render(self._console.get_time())
+        return drawn if isinstance(drawn, Text) else Text("·")

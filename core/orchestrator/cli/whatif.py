@@ -1,0 +1,232 @@
+"""``orchestrate whatif``: what other rules would have done with a run that has been."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from orchestrator.cli.explain import REMOVED
+from orchestrator.cli.options import AMOUNT, FILE, backend_option, existing_run, home_option, json_option, open_log
+from orchestrator.cli.output import money, notice, result, result_json
+from orchestrator.cli.story import DOING
+from orchestrator.cli.tables import print_table
+from orchestrator.errors import SpecError, UsageError
+
+if TYPE_CHECKING:
+    from orchestrator.decide import Rank
+    from orchestrator.events import PluginUsed, RunStarted, SessionOpened
+    from orchestrator.money import Price
+    from orchestrator.plugins import Catalogue
+    from orchestrator.policy import Policy
+    from orchestrator.rehearsal.whatif import Flip, Side, Whatif
+    from orchestrator.state.calls import CallKey
+
+_NONE: Final = "–"
+_WHY: Final = {"not_asked": "not asked any more", "no_money": "no money", "ranked": "another comes first", "": "new"}
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies.")
+@backend_option
+@click.option("--prices", type=FILE, metavar="FILE", help="A models file whose prices count in place of the run's.")
+@click.option("--budget", type=AMOUNT, help="Another ceiling, in US dollars.")
+@json_option
+@home_option
+def whatif(
+    run_id: str,
+    policies: tuple[Path, ...],
+    backend: str | None,
+    prices: Path | None,
+    budget: Any,
+    as_json: bool,
+) -> int:
+    """Decide a recorded run again under other rules, without any call.
+
+    What is asked as before costs exactly what its recorded tokens cost under the prices given. Where another model
+    would be asked nobody knows the quality: the recorded answer stands for its answer. Nothing is recorded.
+    """
+    from orchestrator.cli.replay import rank_of
+    from orchestrator.events import RunStarted, SessionOpened
+    from orchestrator.plugins import Catalogue
+    from orchestrator.rehearsal.whatif import Rules
+    from orchestrator.rehearsal.whatif import whatif as decide_again
+
+    log = open_log()
+    existing_run(log, run_id)
+    log.check(run_id)
+    history = [(record.at, record.event) for record in log.read(run_id)]
+    sessions = [event for _, event in history if isinstance(event, SessionOpened)]
+    started = history[0][1]
+    if not sessions or not isinstance(started, RunStarted):
+        raise UsageError(f"nothing was decided in {run_id} yet")
+    catalogue = Catalogue.discover()
+    own, is_here = _own_rank(rank_of(catalogue)(sessions[-1]))
+    named, rank = (None, own) if backend is None else _backend(catalogue, backend)
+    rules = Rules(
+        policies=_policies(policies, started, catalogue),
+        prices={} if prices is None else _prices(prices, sessions[-1]),
+        cap=budget,
+        backend=named,
+    )
+    found = decide_again(history, rules, rank, own)
+    if as_json:
+        result_json(_plain(found))
+    else:
+        _print(found)
+    if not is_here:
+        notice("! the run's backend is not installed as it was: the routing table's order stands for it")
+    if not found.faithful:
+        notice("! the run cannot be told again exactly: it was resumed, raised, or waited for accounts of many runs")
+    return 0
+
+
+def _own_rank(rank: "Rank | None") -> "tuple[Rank | None, bool]":
+    """The ranking of the run's backend, and whether it is here."""
+    from orchestrator.replay import UnavailableBackendError
+
+    if rank is None:
+        return None, True
+    try:
+        rank((), {})
+    except UnavailableBackendError:
+        return None, False
+    except Exception:
+        return rank, True  # what it makes of nothing does not matter
+    return rank, True
+
+
+def _backend(catalogue: "Catalogue", name: str) -> "tuple[PluginUsed, Rank]":
+    from orchestrator.engine.rank import guard, run_in_thread
+
+    return catalogue.used("backend", name), guard(catalogue.backend(name, {}), run_in_thread)
+
+
+def _policies(files: tuple[Path, ...], started: "RunStarted", catalogue: "Catalogue") -> "tuple[Policy, ...]":
+    """The policies of the files, as they bind a run of this team and job."""
+    if not files:
+        return ()
+    from orchestrator.cli.given import with_policies
+    from orchestrator.spec import parse_spec
+
+    fields: dict[str, str] = {"project": "-", "criteria": "-"}
+    for account in started.settings.accounts:
+        level, _, name = account.partition("/")
+        if level in ("team", "job"):
+            fields["team" if level == "team" else "job_id"] = name
+    return tuple(with_policies(parse_spec(fields, "whatif"), files, catalogue).settings(False).policies)
+
+
+def _prices(path: Path, session: "SessionOpened") -> "dict[str, Price]":
+    """The prices of a models file, for models of the run.
+
+    Raises:
+        SpecError: it cannot be used, or has no price of any of them.
+    """
+    from orchestrator.spec import read_models
+
+    known = {model.id for model in session.models}
+    found = {model.id: model.price for model in read_models(path) if model.price is not None}
+    if not known & found.keys():
+        raise SpecError([f"{path}: it has no price of any model of the run: {', '.join(sorted(known))}"])
+    return {model: price for model, price in found.items() if model in known}
+
+
+# ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _print(found: "Whatif") -> None:
+    sides = (("as it was", found.was), ("then", found.now))
+    print_table(
+        ("", "status", "calls", "refused", "spend", "exact part"),
+        [
+            (name, _status(side), str(side.calls), str(len(side.refused)), money(side.spend), money(side.exact))
+            for name, side in sides
+        ],
+        right=("calls", "refused", "spend", "exact part"),
+    )
+    result("")
+    result(
+        f"difference {_signed(found.difference.nano)}, {_signed(found.repriced.nano)} of it by unchanged calls (exact)"
+    )
+    if found.flips:
+        result("")
+        print_table(("call", "was", "then", "why", "quality"), [_row(flip) for flip in found.flips])
+    for title, refused in _refusals(found):
+        result("")
+        result(title)
+        for each in refused:
+            result(f"  {_name(each)}")
+    notice("nobody was asked, nothing was recorded")
+
+
+def _signed(nano: int) -> str:
+    from orchestrator.money import Usd
+
+    return ("+" if nano > 0 else "") + money(Usd(nano))
+
+
+def _status(side: "Side") -> str:
+    return "waits" if side.status is None else side.status.value
+
+
+def _name(key: "CallKey") -> str:
+    sample = f", sample {key.sample}" if key.sample > 1 else ""
+    return f"{key.node} {DOING[key.role]}, turn {key.turn}{sample}"
+
+
+def _row(flip: "Flip") -> tuple[str, ...]:
+    quality = _NONE if flip.now is None else "unknown"
+    return _name(flip.key), flip.was or _NONE, flip.now or _NONE, _why(flip.why), quality
+
+
+def _why(code: str) -> str:
+    if code.startswith("policy:"):
+        return f"policy {code.removeprefix('policy:')!r} forbids it"
+    return _WHY.get(code) or REMOVED.get(code, code)
+
+
+def _refusals(found: "Whatif") -> "list[tuple[str, list[CallKey]]]":
+    """Calls that only one of the two has no money for."""
+    was, now = ({each.key for each in side.refused} for side in (found.was, found.now))
+    both = (("no money then:", sorted(now - was)), ("no money as it was, enough then:", sorted(was - now)))
+    return [(title, keys) for title, keys in both if keys]
+
+
+# ── for programs ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _plain(found: "Whatif") -> dict[str, Any]:
+    return {
+        "faithful": found.faithful,
+        "was": _plain_side(found.was),
+        "then": _plain_side(found.now),
+        "difference_usd": str(found.difference),
+        "repriced_usd": str(found.repriced),
+        "flips": [
+            {
+                **_plain_key(flip.key),
+                "was": flip.was,
+                "then": flip.now,
+                "why": flip.why,
+                "quality": None if flip.now is None else "unknown",
+            }
+            for flip in found.flips
+        ],
+    }
+
+
+def _plain_side(side: "Side") -> dict[str, Any]:
+    return {
+        "status": None if side.status is None else side.status.value,
+        "spend_usd": str(side.spend),
+        "exact_usd": str(side.exact),
+        "calls": side.calls,
+        "refused": [
+            {**_plain_key(each.key), "need_usd": str(each.need), "free_usd": str(each.free)} for each in side.refused
+        ],
+    }
+
+
+def _plain_key(key: "CallKey") -> dict[str, Any]:
+    return {"task": key.node, "role": key.role.value, "turn": key.turn, "sample": key.sample}

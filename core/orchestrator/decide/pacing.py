@@ -1,0 +1,136 @@
+"""How often and how much a vendor may be asked: the run's own limits per provider, and the rate limits of policies.
+
+A limit is a window of time and the most that may start in it. What does not fit waits until enough has left the window;
+what would not fit into an empty one goes alone. Whoever waits for a window is passed by nobody who needs the same one.
+"""
+
+from collections.abc import Callable, Iterator
+
+from attrs import frozen
+
+from orchestrator.decide.moment import Moment
+from orchestrator.models import ModelInfo
+from orchestrator.money import Usd
+from orchestrator.policy import EnforcementMode, Policy
+from orchestrator.settings import EVERY, SECOND
+from orchestrator.state.health import Start
+
+_MINUTE = 60 * SECOND
+_HOUR = 60 * _MINUTE
+_DAY = 24 * _HOUR
+
+
+@frozen
+class _Window:
+    """The most that may start within a time: of one provider, of one node, or of all."""
+
+    name: tuple[str, str]
+    length: int
+    most: int
+    need: int
+    """Of the call that is about to start."""
+    amount: Callable[[Start], int]
+    provider: str | None = None
+    node: str | None = None
+
+    def counts(self, start: Start) -> bool:
+        """Whether an attempt falls under it."""
+        return self.provider in (None, start.provider) and self.node in (None, start.node)
+
+    def opens(self, starts: Iterator[Start], now: int) -> int:
+        """When the call may start: ``now``, or when enough of what has started (newest first) has left the window."""
+        taken = self.need
+        for start in starts:
+            if start.at <= now - self.length:
+                break
+            if self.counts(start):
+                taken += self.amount(start)
+                if taken > self.most:
+                    return start.at + self.length
+        return now
+
+
+def may_start(m: Moment, node: str, model: ModelInfo, tokens: int, hold: Usd) -> bool:
+    """Whether nothing but money stands against a call now; where something does, note when to look again.
+
+    ``tokens`` is the most the call can read and write.
+    """
+    starts = m.state.starts
+    allowed = True
+    for window in _windows(m, node, model, tokens, hold):
+        if window.name in m.paced:
+            allowed = False
+            continue
+        opens = window.opens(reversed(starts.values()), m.now)
+        if opens > m.now:
+            m.wake_at(opens)
+            m.paced.add(window.name)
+            allowed = False
+    return allowed
+
+
+def _windows(m: Moment, node: str, model: ModelInfo, tokens: int, hold: Usd) -> Iterator[_Window]:
+    settings = m.state.settings
+    limits, provider = settings.limits, model.provider
+    requests = limits.requests_per_minute.get(provider, limits.requests_per_minute.get(EVERY))
+    if requests is not None:
+        yield _Window(("requests", provider), _MINUTE, requests, 1, _one, provider)
+    most = limits.tokens_per_minute.get(provider, limits.tokens_per_minute.get(EVERY))
+    if most is not None:
+        yield _Window(("tokens", provider), _MINUTE, most, tokens, _tokens, provider)
+    for policy, where in _paced(m, node):
+        if policy.enforcement_mode is EnforcementMode.HARD:
+            yield from _of_policy(policy, where or "", where, tokens, hold)
+
+
+def exceeded(m: Moment, node: str, tokens: int, hold: Usd) -> tuple[str, ...]:
+    """The SOFT and MONITOR policies whose rate a call that starts now goes beyond; they make nobody wait."""
+    starts = m.state.starts
+    mild = ((p, where) for p, where in _paced(m, node) if p.enforcement_mode is not EnforcementMode.HARD)
+    return tuple(
+        [
+            policy.name
+            for policy, where in mild
+            if any(
+                window.opens(reversed(starts.values()), m.now) > m.now
+                for window in _of_policy(policy, where or "", where, tokens, hold)
+            )
+        ]
+    )
+
+
+def _paced(m: Moment, node: str) -> Iterator[tuple[Policy, str | None]]:
+    """The policies with a rate that bind a node: those of the run, then its own with its name."""
+    settings = m.state.settings
+    for policy in settings.policies:
+        if policy.rate_limit is not None:
+            yield policy, None
+    for policy in settings.node_policies.get(node, ()):
+        if policy.rate_limit is not None:
+            yield policy, node
+
+
+def _of_policy(policy: Policy, where: str, node: str | None, tokens: int, hold: Usd) -> Iterator[_Window]:
+    """The windows of a policy."""
+    limit = policy.rate_limit
+    if limit is None:
+        return
+    name = f"{where}/{policy.name}"
+    if limit.calls_per_minute is not None:
+        yield _Window(("calls", name), _MINUTE, limit.calls_per_minute, 1, _one, node=node)
+    if limit.cost_usd_per_hour is not None:
+        yield _Window(("cost", name), _HOUR, limit.cost_usd_per_hour.nano, hold.nano, _cost, node=node)
+    if limit.tokens_per_day is not None:
+        yield _Window(("day", name), _DAY, limit.tokens_per_day, tokens, _tokens, node=node)
+
+
+def _one(start: Start) -> int:
+    return 1
+
+
+def _tokens(start: Start) -> int:
+    return start.tokens
+
+
+def _cost(start: Start) -> int:
+    return start.cost.nano

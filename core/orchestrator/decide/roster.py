@@ -1,0 +1,219 @@
+"""What a session settles for routing once and for all: the rows, who may never be asked, and who is near whom.
+
+A roster is built when a session's first question is asked, from the session and the run's settings alone, and looked up
+by every later one. It changes no answer: what can change within a session (health, latency, money) is not in it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from attrs import Factory, define, frozen
+
+from orchestrator.decide.compliance import OF_POLICY, binding, violated, violations
+from orchestrator.events import Candidate, RunStarted, SessionOpened
+from orchestrator.models import SLOT_ALIASES, ModelInfo, Role, TaskType
+from orchestrator.money import Price, Usd
+from orchestrator.policy import Policy
+from orchestrator.settings import RunSettings
+from orchestrator.spi import RoutingCandidate
+from orchestrator.state.run import RunState
+
+_KNOWN: Final = 64
+"""For so many nodes with policies of their own the verdicts are remembered."""
+
+
+@frozen
+class Row:
+    """The models in the order in which a type of task asks them, and what a backend is offered of each."""
+
+    models: tuple[str, ...]
+    offers: tuple[RoutingCandidate, ...]
+    """At the price of nothing for a model without a price, which is never offered."""
+    places: range
+
+
+@frozen
+class Verdicts:
+    """What the facts of the session mean for its models under the policies that bind a node."""
+
+    policies: tuple[Policy, ...]
+    lost: Mapping[str, str]
+    """By model, the code of what removes it for the whole session."""
+    violates: Mapping[str, tuple[str, ...]]
+    """By model, the SOFT and MONITOR policies it violates, where it violates any."""
+    behind: frozenset[str]
+    """The models that violate a SOFT policy."""
+    timed: bool
+    """Whether a policy judges latency, so that the verdicts are not the whole truth."""
+
+
+@define
+class Roster:
+    """The facts of one session under one run's settings."""
+
+    session: SessionOpened
+    start: RunStarted
+    models: Mapping[str, ModelInfo]
+    slots: Mapping[str, tuple[str, ...]]
+    """By model, the slots it fills; a model that fills none is not in it."""
+    told: dict[TaskType | None, dict[str, Candidate]] = Factory(dict)
+    """By type of task and model, the value it was last recorded with."""
+    _rows: dict[tuple[TaskType | None, tuple[str, ...]], Row] = Factory(dict)
+    _verdicts: dict[str, Verdicts] = Factory(dict)
+    _distances: dict[str, Mapping[str, int]] = Factory(dict)
+    _judges: dict[tuple[str, int, frozenset[str]], tuple[ModelInfo, ...]] = Factory(dict)
+
+    @property
+    def settings(self) -> RunSettings:
+        """The rules of the run."""
+        return self.start.settings
+
+    def resolve(self, name: str) -> str | None:
+        """The model a name of a spec stands for: a model id, a slot, or an older name of a slot."""
+        return name if name in self.models else self.session.slots.get(SLOT_ALIASES.get(name, name))
+
+    def row(self, kind: TaskType | None, first: tuple[str, ...] = ()) -> Row:
+        """The row of a type, then all others by price; with None those named ``first``, then all by price."""
+        found = self._rows.get((kind, first))
+        if found is None:
+            found = self._rows[kind, first] = self._row(kind, first)
+        return found
+
+    def _row(self, kind: TaskType | None, first: tuple[str, ...]) -> Row:
+        by_price = [model.id for model in sorted(self.models.values(), key=_blended)]
+        row = [self.resolve(name) or "" for name in (first if kind is None else self.settings.routing.get(kind, ()))]
+        order = tuple(dict.fromkeys((*(name for name in row if name in self.models), *by_price)))
+        offers = tuple([_offer(self.models[name], place) for place, name in enumerate(order)])
+        return Row(order, offers, range(len(order)))
+
+    def verdicts(self, node: str) -> Verdicts:
+        """What the policies of a node, and the facts, say of every model."""
+        name = node if node in self.settings.node_policies else ""
+        found = self._verdicts.get(name)
+        if found is None:
+            if len(self._verdicts) >= _KNOWN:
+                self._verdicts.clear()
+            found = self._verdicts[name] = self._judged(binding(self.settings, name))
+        return found
+
+    def _judged(self, policies: tuple[Policy, ...]) -> Verdicts:
+        lost: dict[str, str] = {}
+        violates: dict[str, tuple[str, ...]] = {}
+        behind: set[str] = set()
+        for name, model in self.models.items():
+            slots = self.slots.get(name, ())
+            removed = self._removed(policies, model, slots)
+            if removed is not None:
+                lost[name] = removed
+            mild, soft = violations(policies, model, slots, None)
+            if mild:
+                violates[name] = mild
+            if soft:
+                behind.add(name)
+        timed = any(policy.max_latency_ms is not None for policy in policies)
+        return Verdicts(policies, lost, violates, frozenset(behind), timed)
+
+    def _removed(self, policies: tuple[Policy, ...], model: ModelInfo, slots: Iterable[str]) -> str | None:
+        if model.price is None:
+            return "no_price"
+        if model.output_bound(1) is None and not self.settings.allow_unbounded:
+            return "unbounded"
+        policy = violated(policies, model, slots, None)
+        return None if policy is None else OF_POLICY + policy
+
+    def distances(self, author: str | None) -> Mapping[str, int]:
+        """By model, how near it is to the author. 0: another vendor; 1: another tier; 2: another model; 3: itself.
+
+        Those of another vendor are left out, and so is everybody where there is no author.
+        """
+        if author is None or author not in self.models:
+            return _NOBODY
+        found = self._distances.get(author)
+        if found is None:
+            by = self.models[author]
+            near = ((name, _distance(model, by)) for name, model in self.models.items())
+            found = self._distances[author] = {name: distance for name, distance in near if distance}
+        return found
+
+    def cheapest_judges(self, node: str, max_tokens: int, removed: frozenset[str]) -> tuple[ModelInfo, ...]:
+        """The models that may score a node's output, without those that are never cheaper than another one.
+
+        ``removed`` are those that may not be asked now, beside those that may not in the whole session.
+        """
+        key = (node if node in self.settings.node_policies else "", max_tokens, removed)
+        found = self._judges.get(key)
+        if found is None:
+            if len(self._judges) >= _KNOWN:
+                self._judges.clear()
+            lost = self.verdicts(node).lost
+            able = [model for name, model in self.models.items() if name not in lost and name not in removed]
+            found = self._judges[key] = _never_dearer(able, max_tokens)
+        return found
+
+
+_NOBODY: Final[Mapping[str, int]] = {}
+_FREE: Final = Price(Usd.ZERO, Usd.ZERO)
+
+
+def roster_of(state: RunState) -> Roster:
+    """The roster of the session that is open; the state keeps it until a session or the settings are others."""
+    roster = state.roster
+    if isinstance(roster, Roster) and roster.session is state.session and roster.start is state.start:
+        return roster
+    session, start = state.session, state.start
+    assert session is not None
+    assert start is not None
+    slots: dict[str, tuple[str, ...]] = {}
+    for slot, model in session.slots.items():
+        slots[model] = (*slots.get(model, ()), slot)
+    state.roster = roster = Roster(session, start, dict(state.models), slots)
+    return roster
+
+
+def _blended(model: ModelInfo) -> tuple[bool, int, str]:
+    return (model.price is None, model.price.blended.nano if model.price else 0, model.id)
+
+
+def _offer(model: ModelInfo, place: int) -> RoutingCandidate:
+    return RoutingCandidate(model.id, model.provider, model.vendor, model.price or _FREE, place)
+
+
+def _distance(model: ModelInfo, author: ModelInfo) -> int:
+    if model.vendor != author.vendor:
+        return 0
+    if model.id == author.id:
+        return 3
+    return 1 if model.tier != author.tier else 2
+
+
+def _never_dearer(models: Iterable[ModelInfo], limit: int) -> tuple[ModelInfo, ...]:
+    """The models of which one is the cheapest for a long input and at most ``limit`` tokens, whatever its length.
+
+    A bound grows with the input along a straight line; where two lines begin in the same order in which they rise, the
+    lower one stays so. Prices with rates bend, and are all kept.
+    """
+    bent: list[ModelInfo] = []
+    lines: list[tuple[int, int, int, ModelInfo]] = []
+    for place, model in enumerate(models):
+        price = model.price
+        assert price is not None, "a model without a price judges nothing"
+        if price.rates:
+            bent.append(model)
+            continue
+        least = min(limit, model.max_output or limit)
+        bound = model.output_bound(least)
+        written = (least if bound is None else bound) * price.dearest_output
+        lines.append((price.dearest_input, model.hidden_tokens * price.dearest_input + written, place, model))
+    lines.sort(key=lambda line: line[:3])
+    kept: list[ModelInfo] = []
+    lowest: int | None = None
+    for _, begins, _, model in lines:
+        if lowest is None or begins < lowest:
+            kept.append(model)
+            lowest = begins
+    return (*kept, *bent)
+
+
+def is_reviewing(role: Role) -> bool:
+    """Whether the role judges what another model wrote."""
+    return role is Role.CRITIC or role is Role.EVALUATOR

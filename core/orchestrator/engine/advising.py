@@ -1,0 +1,161 @@
+"""The architecture advisor: what it is told, what is read of its answer, and how its advice is shown."""
+
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Final, TypeVar
+
+from attrs import evolve
+
+from orchestrator.events import Reading
+from orchestrator.models import (
+    APP_TYPES,
+    ApiParadigm,
+    ArchitectureProfile,
+    DataParadigm,
+    StructuralPattern,
+    Topology,
+)
+from orchestrator.state.run import RunState
+
+Get = Callable[[str], str]
+Word = TypeVar("Word", bound=StrEnum)
+
+_LONGEST: Final = {"storage": 100, "caching": 100, "queuing": 100, "rationale": 1_000}
+_TEXTS: Final = tuple(_LONGEST)
+_WIDTH: Final = 78
+_INDENT: Final = "    "
+
+
+def _words(kind: type[StrEnum]) -> str:
+    return ", ".join(word.value for word in kind)
+
+
+RULES: Final = (
+    "You decide on the architecture of a project before it is broken into tasks. Choose the simplest one that does "
+    "what is asked.\n"
+    f"app_type is one of: {', '.join(APP_TYPES)}.\n"
+    f"structural_pattern is one of: {_words(StructuralPattern)}.\n"
+    f"topology is one of: {_words(Topology)}.\n"
+    f"api_paradigm is one of: {_words(ApiParadigm)}.\n"
+    f"data_paradigm is one of: {_words(DataParadigm)}.\n"
+    "storage, caching and queuing name a technology in a few words, or none; rationale says why in two or three "
+    "sentences.\n"
+    'Answer with JSON only: {"app_type", "structural_pattern", "topology", "api_paradigm", "data_paradigm", '
+    '"storage", "caching", "queuing", "rationale"}.'
+)
+
+_CHOICES: Final[Mapping[str, Sequence[str]]] = {
+    "app_type": APP_TYPES,
+    "structural_pattern": [word.value for word in StructuralPattern],
+    "topology": [word.value for word in Topology],
+    "api_paradigm": [word.value for word in ApiParadigm],
+    "data_paradigm": [word.value for word in DataParadigm],
+}
+
+SCHEMA: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": [*_CHOICES, *_TEXTS],
+    "properties": {
+        **{name: {"type": "string", "enum": list(words)} for name, words in _CHOICES.items()},
+        **{name: {"type": "string"} for name in _TEXTS},
+    },
+}
+"""What the advice should look like."""
+
+
+def read_profile(documents: Iterable[Any], keep: Callable[[str], str]) -> Reading:
+    """The advice in the JSON documents of an answer.
+
+    Pattern and topology must be among the known words; what else is missing or unknown is as the defaults are.
+    """
+    found = [value for value in documents if isinstance(value, dict) and "structural_pattern" in value]
+    if not found:
+        return Reading(problem="no_json")
+    item = found[0]
+    pattern = _word(StructuralPattern, item.get("structural_pattern"))
+    topology = _word(Topology, item.get("topology"))
+    if pattern is None or topology is None:
+        return Reading(problem="no_profile")
+    app_type = str(item.get("app_type", "")).strip().lower()
+    texts = {name: _text(item.get(name), longest) for name, longest in _LONGEST.items()}
+    return Reading(
+        profile=ArchitectureProfile(
+            app_type=app_type if app_type in APP_TYPES else APP_TYPES[-1],
+            structural_pattern=pattern,
+            topology=topology,
+            api=_word(ApiParadigm, item.get("api_paradigm")) or ApiParadigm.NONE,
+            data=_word(DataParadigm, item.get("data_paradigm")) or DataParadigm.NONE,
+            **{name: keep(text) if text else "" for name, text in texts.items()},
+        )
+    )
+
+
+def _word(kind: type[Word], value: Any) -> Word | None:
+    given = str(value).strip().lower().replace("_", "-").replace(" ", "-")
+    return next((word for word in kind if word.value.lower() == given), None)
+
+
+def _text(value: Any, longest: int) -> str:
+    text = " ".join(value.split()) if isinstance(value, str) else ""
+    return "" if text.lower() in ("none", "n/a", "-") else text[:longest]
+
+
+def profile_of(state: RunState, get: Get) -> ArchitectureProfile | None:
+    """What was decided for a run, with its texts; None where nobody was asked, or not yet."""
+    decided = state.advise.decided
+    return None if decided is None else with_texts(decided.profile, get)
+
+
+def with_texts(profile: ArchitectureProfile, get: Get) -> ArchitectureProfile:
+    """The profile of an event with texts in the place of digests."""
+
+    def text(digest: str) -> str:
+        return get(digest) if digest else ""
+
+    return evolve(
+        profile,
+        storage=text(profile.storage),
+        caching=text(profile.caching),
+        queuing=text(profile.queuing),
+        rationale=text(profile.rationale),
+    )
+
+
+def shown(profile: ArchitectureProfile, model: str) -> list[str]:
+    """The block that tells a person what was decided and why; ``model`` is who decided it."""
+    parts = {
+        "Pattern": _title(profile.structural_pattern),
+        "Topology": _title(profile.topology),
+        "API": _title(profile.api),
+        "Storage": _title(profile.data),
+    }
+    more = {"App": profile.app_type, "Data in": profile.storage, "Cache": profile.caching, "Queue": profile.queuing}
+    return [
+        f"\U0001f5e0 Architecture Decision ({model}):",
+        _INDENT + "  │  ".join(f"{name}: {word}" for name, word in parts.items()),
+        _INDENT + "  │  ".join(f"{name}: {word}" for name, word in more.items() if word),
+        *textwrap.wrap(profile.rationale, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT),
+        "─" * _WIDTH,
+    ]
+
+
+def _title(word: StrEnum) -> str:
+    return word.value.capitalize() if word.value.islower() else word.value
+
+
+def told(profile: ArchitectureProfile) -> str:
+    """What the decomposer is told: one line for each choice."""
+    lines = {
+        "application type": profile.app_type,
+        "structural pattern": profile.structural_pattern.value,
+        "topology": profile.topology.value,
+        "API": profile.api.value,
+        "data": profile.data.value,
+        "storage": profile.storage,
+        "caching": profile.caching,
+        "queuing": profile.queuing,
+        "why": profile.rationale,
+    }
+    return "\n".join(f"{name}: {value}" for name, value in lines.items() if value)

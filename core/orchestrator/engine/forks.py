@@ -1,0 +1,198 @@
+"""Forks: a new run that shares the past of another up to the end of a step, and goes on under settings of its own."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve, fields, frozen
+
+from orchestrator import events as e
+from orchestrator.decide.outcome import reopened_by
+from orchestrator.documents import load_json
+from orchestrator.errors import UsageError
+from orchestrator.log import EventLog
+from orchestrator.log.transaction import Recorded
+from orchestrator.models import ProjectStatus
+from orchestrator.money import Usd
+from orchestrator.settings import RunSettings
+from orchestrator.spec import Spec, apply_sets, parse_spec
+from orchestrator.state.run import RunState
+
+if TYPE_CHECKING:
+    from orchestrator.engine.runs import Workspace
+
+_OF_THE_PAST: Final = ("project", "criteria", "tasks", "task_paths", "team", "job_id", "project_id", "output_dir")
+"""Keys of the spec that a fork cannot change: what is shared was done by them."""
+
+Bind = Callable[[Spec], Spec]
+"""Puts the policies of a spec's policy files into it."""
+
+
+@frozen
+class Cut:
+    """Where a fork leaves its parent."""
+
+    parent: str
+    """The run in whose stream the event stands: an ancestor, where the cut lies in what a fork shares."""
+    version: int
+    position: int
+    hash: str
+    at: int
+    moved: bool
+    """Whether the place asked for was inside a step, and the end of the step before it was taken."""
+
+
+@frozen
+class Forked:
+    """A new run, not yet played."""
+
+    run: str
+    cut: Cut
+    changes: tuple[str, ...]
+    """What its settings have otherwise than its parent's, a line each."""
+
+
+def cut_of(log: EventLog, run: str, position: int | None = None, version: int | None = None) -> Cut:
+    """The end of a step at a position of the log or a version of a run's history, else the nearest before it.
+
+    With neither it is the end of the history.
+
+    Raises:
+        UsageError: no step of the run ends there or before.
+    """
+    last: Recorded | None = None
+    kept: Recorded | None = None  # the end of the last whole step
+    beyond = False
+    for record in log.read(run, upto=None if version is None else version + 1):
+        beyond = (version is not None and record.version > version) or (
+            position is not None and record.position > position
+        )
+        if last is not None and record.at != last.at:
+            kept = last
+        if beyond:
+            break
+        last = record
+    if not beyond:
+        kept = last
+    if kept is None or last is None:
+        raise UsageError(f"no step of {run} ends there; see the positions with: orchestrate log show {run}")
+    return Cut(kept.stream, kept.version, kept.position, kept.hash, kept.at, moved=kept is not last)
+
+
+async def fork(
+    workspace: "Workspace",
+    run: str,
+    cut: Cut,
+    sets: Sequence[str] = (),
+    *,
+    name: str | None = None,
+    bind: Bind = lambda spec: spec,
+) -> Forked:
+    """Make a run that shares the history of ``run`` up to ``cut``; ``resume`` goes on with it.
+
+    Args:
+        workspace: the data folder.
+        run: the run whose past is shared.
+        cut: see ``cut_of``.
+        sets: changes to the spec's keys, as ``--set`` has them.
+        name: the id of the new run; None: one made from the parent's.
+        bind: applied to the changed spec.
+
+    Raises:
+        UsageError: a key cannot be changed, the id is taken, or the parent's texts are deleted.
+        DamagedLogError: the parent's history is damaged.
+    """
+    log, texts = workspace.log, workspace.texts(cut.parent)
+    workspace.check(run)
+    state = workspace.load(cut.parent, cut.version)
+    start = state.start
+    assert start is not None
+    name = _name(log, run, name)
+    stored = workspace.stored(cut.parent)
+    old = evolve(parse_spec(load_json(stored["spec"], run).value, run), folder=stored["folder"])
+    new = _changed(old, sets, bind)
+    settings = _settings(state, old, new)
+    kept = {"spec": new.canonical(), "folder": stored["folder"], "output": None}
+    before = state.forked
+    forked = e.RunForked(
+        parent=cut.parent,
+        version=cut.version,
+        hash=cut.hash,
+        inherited_settled=state.spend.settled + (before.inherited_settled if before is not None else Usd.ZERO),
+        inherited_kept=state.spend.kept + (before.inherited_kept if before is not None else Usd.ZERO),
+        settings=settings,
+        spec=texts.put(json.dumps(kept, ensure_ascii=False, sort_keys=True)),
+        project=start.project,
+        reopened=_reopened(state),
+    )
+    lock = log.locks.acquire(name)
+    try:
+        now = max(workspace.ports.clock(), state.at + 1)
+        await log.append(name, cut.version, now, [forked], texts.take(), salt=texts.salt)
+    finally:
+        lock.release()
+    return Forked(name, cut, tuple(settings_changed(state.settings, settings)))
+
+
+def _name(log: EventLog, run: str, name: str | None) -> str:
+    if name is not None:
+        read_name = {"project": "-", "criteria": "-", "project_id": name}  # as a spec file would have it
+        name = str(parse_spec(read_name, "--project-id").project_id)
+        if log.last(name) is not None:
+            raise UsageError(f"there is a run {name!r} already: choose another --project-id")
+        return name
+    base = found = f"{run}-fork"
+    number = 1
+    while log.last(found) is not None:
+        number += 1
+        found = f"{base}-{number}"
+    return found
+
+
+def _changed(old: Spec, sets: Sequence[str], bind: Bind) -> Spec:
+    """The spec with keys set; keys that the past was made by stay."""
+    if not sets:
+        return old
+    value = apply_sets(json.loads(old.canonical()), sets)
+    new = bind(evolve(parse_spec(value, "--set"), folder=old.folder))
+    for key in _OF_THE_PAST:
+        if getattr(new, key) != getattr(old, key):
+            raise UsageError(f"--set {key}: a fork shares what was done by it; start a new run to change it")
+    return new
+
+
+def _settings(state: RunState, old: Spec, new: Spec) -> RunSettings:
+    """The parent's settings as they stand, with what the changed spec says otherwise."""
+    simulated = state.settings.simulated
+    was, becomes = old.settings(simulated), new.settings(simulated)
+    standing = evolve(state.settings, cap=state.cap, time_limit=state.time_limit)
+    changes = {
+        each.name: getattr(becomes, each.name)
+        for each in fields(RunSettings)
+        if getattr(was, each.name) != getattr(becomes, each.name)
+    }
+    return evolve(standing, **changes)
+
+
+def settings_changed(before: RunSettings, after: RunSettings) -> Iterator[str]:
+    """The settings that differ, a line each, by name and, in a table of settings, by key."""
+    for each in fields(RunSettings):
+        yield from _unlike(each.name, getattr(before, each.name), getattr(after, each.name))
+
+
+def _unlike(where: str, before: object, after: object) -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in dict.fromkeys((*before, *after)):
+            yield from _unlike(f"{where}.{key}", before.get(key), after.get(key))
+    elif before != after:
+        yield f"{where}: {before} → {after}"
+
+
+def _reopened(state: RunState) -> tuple[str, ...]:
+    """The tasks that had failed for money or time, which the fork has of its own, or for want of a model."""
+    remedies = ["budget", "time"]
+    if state.finished is not None and state.finished.status is ProjectStatus.SYSTEM_FAILURE:
+        remedies.append("model")
+    found = {name for remedy in remedies for name in reopened_by(state, remedy)}
+    order = (e.PLAN, *state.execution_order)
+    return tuple(name for name in order if name in found)

@@ -1,0 +1,98 @@
+"""Questions to a person: what is asked, who asks it, and what an answer changes."""
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from attrs import frozen
+
+from orchestrator import events as e
+from orchestrator.engine.enhancing import count_words, joined_criteria, joined_description
+from orchestrator.models import Suggestion, SuggestionKind
+from orchestrator.state.run import RunState
+
+
+@frozen
+class Offer:
+    """A suggestion, as a person is shown it."""
+
+    number: int
+    """From 1."""
+    of: int
+    """How many there are."""
+    kind: SuggestionKind
+    title: str
+    description: str
+    """The sentence to add to the description, or an empty text."""
+    criteria: str
+    """The condition to add to the criteria, or an empty text."""
+
+
+@frozen
+class Reply:
+    """What became of a question."""
+
+    accepted: bool
+    how: str = "person"
+    """As in ``QuestionAnswered``."""
+    rest: bool = False
+    """Whether the questions that would follow are answered with no."""
+
+
+NOBODY: Final = Reply(False, "nobody", rest=True)
+"""Unanswered means no."""
+
+
+class Asker(Protocol):
+    """Asks a person; may take as long as the person does, and may be cancelled."""
+
+    async def ask(self, offer: Offer) -> Reply:
+        """Whether to take a suggestion."""
+
+
+class Agreeing:
+    """Takes every suggestion: the person said so beforehand."""
+
+    async def ask(self, offer: Offer) -> Reply:
+        """Yes."""
+        return Reply(True, "flag")
+
+
+class TextStore(Protocol):
+    """The texts of the run."""
+
+    def put(self, text: str, shapes: bool = False) -> str:
+        """Stage a text for the next append, and return its digest."""
+
+    def get(self, digest: str) -> str:
+        """The text of a digest."""
+
+
+async def answered(
+    state: RunState, version: int, asked: e.QuestionAsked, asker: Asker | None, texts: TextStore
+) -> e.QuestionAnswered:
+    """The outcome of a question; with a yes the patched texts are staged."""
+    offered = suggestions_of(state)
+    suggestion = offered[asked.number - 1]
+    reply = NOBODY
+    if asker is not None:
+        reply = await asker.ask(_offer(asked.number, len(offered), suggestion, texts.get))
+    if not reply.accepted:
+        return e.QuestionAnswered(version, False, reply.how, reply.rest)
+    project = criteria = words = None
+    if suggestion.description is not None:
+        text = joined_description(texts.get(state.project), texts.get(suggestion.description))
+        project, words = texts.put(text), count_words(text)
+    if suggestion.criteria is not None:
+        criteria = texts.put(joined_criteria(texts.get(state.criteria), texts.get(suggestion.criteria)))
+    return e.QuestionAnswered(version, True, reply.how, reply.rest, project, criteria, words)
+
+
+def suggestions_of(state: RunState) -> tuple[Suggestion, ...]:
+    """What the enhancer suggested, in its order."""
+    found = (call.answer for call in state.enhance.calls.values())
+    return next((answer.reading.suggestions for answer in found if answer is not None), ())
+
+
+def _offer(number: int, of: int, suggestion: Suggestion, get: Callable[[str], str]) -> Offer:
+    texts = [get(digest) if digest else "" for digest in (suggestion.description, suggestion.criteria)]
+    return Offer(number, of, suggestion.kind, get(suggestion.title), *texts)

@@ -1,0 +1,224 @@
+"""What the installed providers are worth here: who has a key, where they are reached, what they sell, who answers."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import Factory, define, frozen
+
+from orchestrator.engine.connect import offered, retired_names, slots_of
+from orchestrator.engine.environment import Environment
+from orchestrator.errors import OrchestrateError, ProviderError
+from orchestrator.models import SLOT_ALIASES, ModelInfo
+from orchestrator.spi import Provider, ProviderConfig
+
+if TYPE_CHECKING:
+    import httpx
+
+    from orchestrator.plugins import Catalogue
+    from orchestrator.spec import Spec
+
+PATIENCE: Final = 10.0
+"""Seconds a vendor may take to list what it serves."""
+
+LOCAL_PATIENCE: Final = 0.5
+"""Seconds a server on this machine may take."""
+
+LOCAL_SERVERS: Final[Mapping[str, str]] = {
+    "llama.cpp": "http://127.0.0.1:8080/v1",
+    "Ollama": "http://127.0.0.1:11434/v1",
+    "vLLM": "http://127.0.0.1:8000/v1",
+    "LM Studio": "http://127.0.0.1:1234/v1",
+}
+"""Where servers that speak OpenAI's format usually listen."""
+
+_NO_KEY: Final = "a key that is never sent"
+
+
+class Standing(StrEnum):
+    """Whether a provider can be used here."""
+
+    READY = "ready"
+    UNSET = "unset"
+    """It has neither key nor address."""
+    SIMULATED = "simulated"
+    """It only pretends, and is used only by specs that name it."""
+    BROKEN = "broken"
+
+
+_USABLE: Final = (Standing.READY, Standing.SIMULATED)
+
+
+@frozen
+class Surveyed:
+    """One provider."""
+
+    name: str
+    standing: Standing
+    provider: Provider | None = None
+    """Where it has no key, one that can say what it sells and cannot call anybody."""
+    key: str | None = None
+    """The variable the key is found in."""
+    keys: tuple[str, ...] = ()
+    """The variables that may hold a key, or were asked for one."""
+    addresses: tuple[str, ...] = ()
+    """The other variables it looks at."""
+    problem: str = ""
+
+    @property
+    def base_url(self) -> str | None:
+        """Where it is reached, as far as it says."""
+        found = getattr(self.provider, "base_url", None)
+        return found if isinstance(found, str) else None
+
+
+@frozen
+class Shelf:
+    """Everything that could be bought."""
+
+    models: tuple[ModelInfo, ...]
+    available: frozenset[str]
+    """The ids of those whose provider is ready and whose price is known."""
+    slots: Mapping[str, str]
+    """The model that fills each slot, as a run would have it: among the available ones first."""
+    retired: Mapping[str, str]
+    """Names no longer served, and the model to use instead."""
+
+    def find(self, name: str) -> ModelInfo | None:
+        """The model of an id, a vendor's name, a slot or an alias of a slot."""
+        known = {model.sent_name: model for model in reversed(self.models)}
+        known |= {model.id: model for model in self.models}
+        filled_by = self.slots.get(SLOT_ALIASES.get(name, name))
+        return known.get(name) or (None if filled_by is None else known.get(filled_by))
+
+
+@define
+class _Asked:
+    """Notes which variables a provider looks at, and which of them holds its key."""
+
+    environment: Environment
+    keys: dict[str, bool] = Factory(dict)
+    others: dict[str, None] = Factory(dict)
+
+    def secret(self, name: str) -> str | None:
+        value = self.environment.secret(name)
+        self.keys[name] = bool(value and value.strip())
+        return value
+
+    def variable(self, name: str) -> str | None:
+        self.others[name] = None
+        return self.environment.variable(name)
+
+
+def survey(catalogue: "Catalogue", environment: Environment, spec: "Spec | None" = None) -> tuple[Surveyed, ...]:
+    """Every installed provider, or those a spec names, each built if it can be. Nobody is called."""
+    named = {} if spec is None else spec.providers
+    declared = () if spec is None else spec.models
+    found = []
+    for name in named or catalogue.names("provider"):
+        own = tuple(model for model in declared if model.provider == name)
+        found.append(
+            _surveyed(catalogue, environment, name, named.get(name, {}), own, "." if spec is None else spec.folder)
+        )
+    return tuple(found)
+
+
+def _surveyed(
+    catalogue: "Catalogue",
+    environment: Environment,
+    name: str,
+    options: Mapping[str, Any],
+    declared: tuple[ModelInfo, ...],
+    folder: str,
+) -> Surveyed:
+    asked = _Asked(environment)
+    try:
+        provider = catalogue.provider(
+            name, ProviderConfig(name, options, declared, asked.secret, asked.variable, folder)
+        )
+        standing = Standing.READY
+        if provider is None:
+            standing = Standing.UNSET
+            pretended = ProviderConfig(name, options, declared, lambda variable: _NO_KEY, environment.variable, folder)
+            provider = catalogue.provider(name, pretended)
+        elif provider.simulated:
+            standing = Standing.SIMULATED
+    except OrchestrateError as error:
+        return Surveyed(name, Standing.BROKEN, None, None, tuple(asked.keys), tuple(asked.others), str(error))
+    key = next((variable for variable, found in asked.keys.items() if found), None)
+    return Surveyed(
+        name, standing, provider, key if standing is Standing.READY else None, tuple(asked.keys), tuple(asked.others)
+    )
+
+
+def shelf(found: Sequence[Surveyed], declared: Sequence[ModelInfo] = ()) -> Shelf:
+    """The models of the surveyed providers, those that can be asked now first."""
+    usable_first = sorted(found, key=lambda each: each.standing not in _USABLE)
+    providers = {each.name: each.provider for each in usable_first if each.provider is not None}
+    models = offered(providers, declared)
+    ready = {each.name for each in found if each.standing in _USABLE}
+    available = [model for model in models if model.provider in ready]
+    slots = {**slots_of(models), **slots_of(available)}
+    priced = frozenset(model.id for model in available if model.price is not None)
+    return Shelf(models, priced, slots, retired_names(providers))
+
+
+# ── live ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@frozen
+class Live:
+    """What a provider said when it was asked for its list of models, which costs nothing."""
+
+    served: tuple[str, ...] | None
+    """The names; None where it did not say."""
+    seconds: float
+    problem: str = ""
+
+
+async def check_live(found: Sequence[Surveyed], http: "httpx.AsyncClient") -> dict[str, Live]:
+    """Ask every ready provider that can say it what it serves, all at once."""
+    asked = [each for each in found if each.standing is Standing.READY and hasattr(each.provider, "served")]
+    answers = await asyncio.gather(*(_live(each.provider, http, PATIENCE) for each in asked))
+    return {each.name: answer for each, answer in zip(asked, answers, strict=True)}
+
+
+async def _live(provider: Any, http: "httpx.AsyncClient", patience: float) -> Live:
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(patience):
+            names = tuple(map(str, await provider.served(http)))
+    except TimeoutError:
+        return Live(None, time.monotonic() - began, f"no answer within {patience:g} s")
+    except Exception as error:  # a stranger's plugin may raise anything
+        shown = str(error) if isinstance(error, ProviderError) else f"{type(error).__name__}: {error}"
+        return Live(None, time.monotonic() - began, shown)
+    return Live(names, time.monotonic() - began)
+
+
+async def find_local(catalogue: "Catalogue", http: "httpx.AsyncClient") -> dict[str, tuple[str, tuple[str, ...]]]:
+    """The servers at the usual addresses of this machine that list models: by kind, the base URL and the names.
+
+    No key is sent.
+    """
+    try:
+        asked = dict(_local_providers(catalogue))
+    except OrchestrateError:
+        return {}
+    answers = await asyncio.gather(*(_live(provider, http, LOCAL_PATIENCE) for provider in asked.values()))
+    return {
+        kind: (LOCAL_SERVERS[kind], live.served)
+        for kind, live in zip(asked, answers, strict=True)
+        if live.served is not None
+    }
+
+
+def _local_providers(catalogue: "Catalogue") -> Iterator[tuple[str, Provider]]:
+    for kind, address in LOCAL_SERVERS.items():
+        options = {"base_url": address}
+        config = ProviderConfig("openai_compatible", options, (), lambda variable: None, lambda variable: None)
+        provider = catalogue.provider("openai_compatible", config)
+        if provider is not None and hasattr(provider, "served"):
+            yield kind, provider

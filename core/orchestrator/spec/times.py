@@ -1,0 +1,63 @@
+"""Times as a document writes them: a moment, and a part of the day."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+from attrs import frozen
+
+from orchestrator.spec.kinds import Kind, Place, described
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MOMENT: Final = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?"
+_TIME: Final = r"([01]\d|2[0-3]):[0-5]\d"
+
+
+@frozen
+class Moment(Kind[int]):
+    """A date or a moment in ISO 8601, in UTC where it names no zone, as microseconds."""
+
+    def read(self, value: Any, at: Place) -> int:
+        """See ``Kind``."""
+        text = value.isoformat() if isinstance(value, date | datetime) else value
+        if not isinstance(text, str) or not re.fullmatch(_MOMENT, text):
+            raise at.refuse(f"expected a date such as 2027-01-31 or 2027-01-31T16:00Z, found {described(value)}")
+        try:
+            moment = datetime.fromisoformat(text)
+            moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+            found = (moment.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
+        except (ValueError, OverflowError):
+            raise at.refuse(f"{text} is no date of the calendar") from None
+        if found < 0:
+            raise at.refuse(f"{text} is before 1970")
+        return found
+
+    def dump(self, value: int) -> str:
+        """ISO 8601 in UTC."""
+        return (_EPOCH + timedelta(microseconds=value)).isoformat().replace("+00:00", "Z")
+
+    def schema(self) -> dict[str, Any]:
+        """See ``Kind``."""
+        return {"type": "string", "pattern": f"^{_MOMENT}$"}
+
+
+@frozen
+class Hours(Kind[tuple[int, ...]]):
+    """A part of every UTC day, as (start, end) in minutes; the end is excluded and may lie after midnight."""
+
+    def read(self, value: Any, at: Place) -> tuple[int, ...]:
+        """See ``Kind``."""
+        if not isinstance(value, str) or not re.fullmatch(f"{_TIME}-{_TIME}", value):
+            raise at.refuse(f'expected times of the UTC day such as "16:30-00:30", found {described(value)}')
+        start, end = (int(time[:2]) * 60 + int(time[3:]) for time in value.split("-"))
+        if start == end:
+            raise at.refuse("the times are equal; leave hours out where a rate holds all day")
+        return start, end
+
+    def dump(self, value: tuple[int, ...]) -> str:
+        """The two times."""
+        return "-".join(f"{minute // 60:02}:{minute % 60:02}" for minute in value)
+
+    def schema(self) -> dict[str, Any]:
+        """See ``Kind``."""
+        return {"type": "string", "pattern": f"^{_TIME}-{_TIME}$"}

@@ -1,0 +1,29 @@
+"""What stands before the plan: suggestions and the answers to them, and advice on the architecture."""
+
+from attrs import Factory, define
+
+from orchestrator.events import ArchitectureDecided, QuestionAnswered, SpecEnhanced
+from orchestrator.state.tasks import Node
+
+
+@define
+class EnhanceNode(Node):
+    """The node whose calls suggest improvements."""
+
+    answers: dict[int, QuestionAnswered] = Factory(dict)
+    """By the number of the suggestion, in the order of the answers."""
+    asked_at: int | None = None
+    """Since when a person has been asked something; microseconds UTC, None while nobody is."""
+    project: str | None = None
+    """Digest of the description with everything taken so far; None while it is as it was given."""
+    criteria: str | None = None
+    words: int | None = None
+    """Of that description."""
+    ended: SpecEnhanced | None = None
+
+
+@define
+class AdviseNode(Node):
+    """The node whose calls advise on the architecture."""
+
+    decided: ArchitectureDecided | None = None

@@ -1,0 +1,52 @@
+"""The warm start: how far a new run trusts what earlier runs have measured."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from orchestrator.events import Prior
+from orchestrator.models import TaskType
+from orchestrator.state.health import Measured, ModelRecord
+
+COLD: Final = 10
+"""Fewer calls of a model for a type of task are ignored."""
+FULL: Final = 50
+"""From so many on the measurements are taken as they are; between, they count for 40 %, and what is usual for 60 %."""
+
+_TRUSTED: Final = 0.4
+_QUALITY: Final = 0.8
+_LATENCY_MS: Final = 2000.0
+_P95_MS: Final = 5000.0
+
+
+def priors(records: Mapping[str, ModelRecord]) -> tuple[Prior, ...]:
+    """What a new run is told, ordered by model and type. What was never measured stays unknown.
+
+    A cost is taken as it is: there is no usual one.
+    """
+    return tuple(
+        _prior(model, kind, seen, record)
+        for model, record in sorted(records.items())
+        for kind, seen in sorted(record.by_type.items(), key=lambda each: each[0] or "")
+        if seen.calls >= COLD
+    )
+
+
+def _prior(model: str, kind: TaskType | None, seen: Measured, record: ModelRecord) -> Prior:
+    def blended(value: float | None, usual: float) -> float | None:
+        if value is None or seen.calls >= FULL:
+            return value
+        return _TRUSTED * value + (1 - _TRUSTED) * usual
+
+    trust = blended(seen.trust, 1.0)
+    assert trust is not None
+    return Prior(
+        model=model,
+        type=kind,
+        calls=seen.calls,
+        quality=blended(seen.quality, _QUALITY),
+        cost=seen.cost,
+        latency_ms=blended(seen.latency_ms, _LATENCY_MS),
+        trust=trust,
+        latency_p95_ms=blended(record.p95_ms, _P95_MS),
+        success_rate=blended(record.success_rate, 1.0),
+    )

@@ -1,0 +1,247 @@
+"""The projection: every call, score and failed check of every run, folded into one record per model.
+
+Its snapshot is a file beside the log: position, hash of the event there, and the figures. It is disposable: where it is
+missing, damaged, of another program or of another log, the projection begins anew.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from tempfile import mkstemp
+from typing import Any, Final
+
+import orjson
+from attrs import Factory, define, field
+
+from orchestrator import events as e
+from orchestrator.errors import LogError
+from orchestrator.log import EventLog
+from orchestrator.log.transaction import COLUMNS, Recorded
+from orchestrator.models import Role, TaskType, Verdict
+from orchestrator.state.health import Measured, ModelRecord
+
+SNAPSHOT: Final = "telemetry.json"
+"""The file's name in the data folder."""
+
+_FORMAT: Final = 1
+_PAGE: Final = 2000
+_WORTH_KEEPING: Final = 200
+"""Events read since the snapshot after which a new one is written."""
+_MOST_CALLS: Final = 20_000
+_TYPES: Final = ("call.started", "call.succeeded", "call.failed", "turn.evaluated", "check.validated")
+_ROWS: Final = (
+    f"SELECT {COLUMNS} FROM events WHERE position > ? AND type IN ({', '.join('?' * len(_TYPES))})"
+    f" ORDER BY position LIMIT {_PAGE}"
+)
+
+Records = dict[str, ModelRecord]
+"""By model id. Of a record only what is measured counts: averages, latencies and the latest calls."""
+
+
+@define
+class Telemetry:
+    """What was measured, of real models and of those that only pretend."""
+
+    real: Records = Factory(dict)
+    simulated: Records = Factory(dict)
+    position: int = 0
+    """Of the last event that is counted, in the whole log."""
+
+    def of(self, simulated: bool) -> Mapping[str, ModelRecord]:
+        """One of the two sets."""
+        return self.simulated if simulated else self.real
+
+
+def measured(log: EventLog, folder: Path, *, keep: bool = True) -> Telemetry:
+    """What all runs of a data folder have measured until now.
+
+    With ``keep`` the snapshot is brought up to date, as far as the folder can be written.
+
+    Raises:
+        LogError: the log cannot be read.
+    """
+    telemetry = _read_snapshot(log, folder / SNAPSHOT)
+    reader = _Reader(log, telemetry)
+    count = 0
+    for record in reader.rows():
+        with suppress(LogError):  # a newer program's event, or a damaged one: the others count all the same
+            reader.take(record)
+        telemetry.position = record.position
+        count += 1
+    if keep and count >= _WORTH_KEEPING:
+        _write_snapshot(log, folder / SNAPSHOT, telemetry)
+    return telemetry
+
+
+@define
+class _Run:
+    """What a call's measurements depend on in its run."""
+
+    simulated: bool
+    types: Mapping[str, TaskType]
+
+
+@define
+class _Reader:
+    log: EventLog
+    telemetry: Telemetry
+    _runs: dict[str, _Run] = field(factory=dict, init=False)
+    _calls: dict[tuple[str, int], e.CallStarted] = field(factory=dict, init=False)
+
+    def rows(self) -> Iterator[Recorded]:
+        """The events that measure something, after the position reached."""
+        after = self.telemetry.position
+        while True:
+            rows = self.log.query(_ROWS, [after, *_TYPES])
+            yield from (Recorded(*row) for row in rows)
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1][0]
+
+    def take(self, record: Recorded) -> None:
+        """Count one event."""
+        event, run = record.event, record.stream
+        match event:
+            case e.CallStarted():
+                if len(self._calls) >= _MOST_CALLS:
+                    self._calls.clear()
+                self._calls[run, record.version] = event
+            case e.CallSucceeded():
+                self._succeeded(run, event)
+            case e.CallFailed(by_vendor=True):
+                self._failed(run, event)
+            case e.Evaluated(score=score, call=call) if score is not None:
+                author = self._started(run, call)
+                if author is not None:  # an answer of the cache measures nothing
+                    self._record(run, author.model).measured(self._type(run, event.task)).observe_quality(score)
+            case e.Validated(verdict=Verdict.FAILED):
+                check = self._event(run, event.check)
+                judged = self._started(run, check.call) if isinstance(check, e.CheckStarted) else None
+                if judged is not None:
+                    self._record(run, judged.model).measured(self._type(run, judged.node)).validator_failures += 1
+
+    def _succeeded(self, run: str, event: e.CallSucceeded) -> None:
+        started = self._started(run, event.call)
+        if started is None:
+            return
+        record = self._record(run, started.model)
+        record.calls += 1
+        record.recent.append(True)
+        record.latencies.append(event.latency // 1000)
+        record.measured(self._type_of(run, started)).observe_answer(float(event.settled), event.latency / 1000)
+
+    def _failed(self, run: str, event: e.CallFailed) -> None:
+        started = self._started(run, event.call)
+        if started is None:
+            return
+        record = self._record(run, started.model)
+        record.calls += 1
+        record.recent.append(False)
+        if event.outage:
+            record.measured(self._type_of(run, started)).observe_outage()
+
+    def _type_of(self, run: str, started: e.CallStarted) -> TaskType | None:
+        return TaskType.EVALUATION if started.role is Role.EVALUATOR else self._type(run, started.node)
+
+    def _type(self, run: str, node: str) -> TaskType | None:
+        return self._run(run).types.get(node)
+
+    def _record(self, run: str, model: str) -> ModelRecord:
+        records = self.telemetry.simulated if self._run(run).simulated else self.telemetry.real
+        found = records.get(model)
+        if found is None:
+            found = records[model] = ModelRecord()
+        return found
+
+    def _run(self, run: str) -> _Run:
+        found = self._runs.get(run)
+        if found is None or not found.types:
+            simulated, types = False, dict[str, TaskType]()
+            for record in self.log.read(run, types=[e.RunStarted, e.RunForked, e.PlanMade]):
+                event = record.event
+                if isinstance(event, e.RunStarted | e.RunForked):
+                    simulated = event.settings.simulated
+                elif isinstance(event, e.PlanMade):
+                    types.update((task.id, task.type) for task in event.tasks)
+            found = self._runs[run] = _Run(simulated, types)
+        return found
+
+    def _started(self, run: str, version: int) -> e.CallStarted | None:
+        """A call; one from before the snapshot is looked up."""
+        found = self._calls.get((run, version)) or self._event(run, version)
+        return found if isinstance(found, e.CallStarted) else None
+
+    def _event(self, run: str, version: int) -> e.Event | None:
+        return next((record.event for record in self.log.read(run, version - 1, version)), None)
+
+
+# ── the snapshot ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read_snapshot(log: EventLog, path: Path) -> Telemetry:
+    """The snapshot, or an empty projection where it cannot be used."""
+    try:
+        stored = orjson.loads(path.read_bytes())
+        position = stored["position"]
+        rows = log.query("SELECT hash FROM events WHERE position = ?", [position])
+        if stored["format"] != _FORMAT or [(stored["hash"],)] != rows:
+            return Telemetry()
+        return Telemetry(_read_records(stored["real"]), _read_records(stored["simulated"]), position)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return Telemetry()
+
+
+def _read_records(stored: Mapping[str, Any]) -> Records:
+    records: Records = {}
+    for model, fields in stored.items():
+        record = records[model] = ModelRecord(calls=int(fields["calls"]))
+        record.latencies.extend(int(each) for each in fields["latencies"])
+        record.recent.extend(bool(each) for each in fields["recent"])
+        for kind, seen in fields["types"].items():
+            record.by_type[TaskType(kind) if kind else None] = Measured(**seen)
+    return records
+
+
+def _write_snapshot(log: EventLog, path: Path, telemetry: Telemetry) -> None:
+    """Put the snapshot in the place of the old one, whole; what cannot be written is left for the next time."""
+    ((digest,),) = log.query("SELECT hash FROM events WHERE position = ?", [telemetry.position])
+    data = orjson.dumps(
+        {
+            "format": _FORMAT,
+            "position": telemetry.position,
+            "hash": digest,
+            "real": _plain_records(telemetry.real),
+            "simulated": _plain_records(telemetry.simulated),
+        }
+    )
+    with suppress(OSError):
+        descriptor, name = mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+            Path(name).replace(path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+
+
+def _plain_records(records: Records) -> dict[str, Any]:
+    return {
+        model: {
+            "calls": record.calls,
+            "latencies": list(record.latencies),
+            "recent": list(record.recent),
+            "types": {
+                "" if kind is None else kind.value: {
+                    "calls": seen.calls,
+                    "quality": seen.quality,
+                    "cost": seen.cost,
+                    "latency_ms": seen.latency_ms,
+                    "trust": seen.trust,
+                    "validator_failures": seen.validator_failures,
+                }
+                for kind, seen in record.by_type.items()
+            },
+        }
+        for model, record in records.items()
+    }

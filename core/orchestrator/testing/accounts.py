@@ -1,0 +1,216 @@
+"""The accounts above runs as a Hypothesis state machine: any movements, in any order, by several runs at once.
+
+::
+
+    from orchestrator.testing.accounts import AccountMachine
+
+    TestAccounts = AccountMachine.TestCase
+
+Each run draws on the organisation and, some of them, on a team and a job. After every step: settled + held ≤ cap +
+excess in each account; every account counts what its runs count; nobody holds anything that is neither in flight nor
+kept; and who could pay was not refused. A subclass may give another log by overriding ``make_log``.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from typing import Any, Final
+
+from attrs import Factory, define
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from orchestrator import events as e
+from orchestrator.errors import ErrorKind, UsageError
+from orchestrator.log import EventLog
+from orchestrator.models import Finish, Role
+from orchestrator.money import Usd
+from orchestrator.testing.ledgers import broken_accounts
+from orchestrator.testing.memory import memory_log
+
+RUNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "run-0": ("org", "team/red", "job/nightly"),
+    "run-1": ("org", "team/red"),
+    "run-2": ("org", "team/blue", "job/nightly"),
+    "run-3": ("org",),
+}
+"""Each run of the machine, with its accounts."""
+
+NAMES: Final = ("org", "team/red", "team/blue", "job/nightly")
+
+_AMOUNTS: Final = st.integers(0, 60)
+_CHOICES: Final = st.integers(0, 1000)
+_AT: Final = 1
+
+
+@define
+class _Books:
+    """What the machine knows of a run."""
+
+    version: int = 0
+    in_flight: dict[int, Usd] = Factory(dict)
+    """Holds by version of the CallStarted."""
+    kept: dict[int, Usd] = Factory(dict)
+    events: list[tuple[int, e.Event]] = Factory(list)
+
+
+class AccountMachine(RuleBasedStateMachine):
+    """Runs that take holds, end them, die, and accounts whose caps move."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log = self.make_log()
+        self.books = {run: _Books() for run in RUNS}
+
+    def make_log(self) -> EventLog:
+        """An empty log for one example."""
+        return memory_log()
+
+    @initialize(caps=st.lists(st.integers(0, 250), min_size=len(NAMES), max_size=len(NAMES)))
+    def open(self, caps: list[int]) -> None:
+        """Open every account."""
+        for name, cap in zip(NAMES, caps, strict=True):
+            self._do(self.log.open_account(name, Usd(cap), at=_AT))
+
+    # ── what may happen ──────────────────────────────────────────────────────────────────────────────────────────
+
+    @rule(run=st.sampled_from(list(RUNS)), amount=_AMOUNTS)
+    def hold(self, run: str, amount: int) -> None:
+        """A run wants to start a call. It is refused only for want of room, and what is free it gets."""
+        free = self._free(run)
+        refused = self._do(self._start(run, amount))
+        assert (refused is None) == (Usd(amount) <= free), "refused although there is room, or the reverse"
+        if refused is not None:
+            assert self.log.account(refused.account).free == refused.free
+            assert self._do(self._start(run, max(0, free.nano))) is None or free < Usd.ZERO, "what is free is refused"
+
+    @rule(wants=st.dictionaries(st.sampled_from(list(RUNS)), _AMOUNTS, min_size=2))
+    def hold_together(self, wants: dict[str, int]) -> None:
+        """Several runs want to start calls at the same moment."""
+
+        async def together() -> list[e.AccountRefused | None]:
+            return await asyncio.gather(*(self._start(run, amount) for run, amount in wants.items()))
+
+        refused = self._do(together())
+        if all(refused):
+            assert all(Usd(amount) > self._free(run) for run, amount in wants.items()), "nobody got what one could have"
+
+    @precondition(lambda self: self._runs("in_flight"))
+    @rule(how=st.sampled_from(["settle", "settle", "beyond", "release", "keep"]), amount=_AMOUNTS, choice=_CHOICES)
+    def end(self, how: str, amount: int, choice: int) -> None:
+        """A call ends in one of the ways there are."""
+        run, call, held = self._choose("in_flight", choice)
+        zero, nano = Usd.ZERO, held.nano
+        settled = {"settle": amount % (nano + 1), "beyond": nano + amount}.get(how, 0)
+        event: e.Event
+        if how in ("settle", "beyond"):
+            reading = e.Reading()
+            event = e.CallSucceeded(call, "answer", 1, Finish.STOP, reading, None, Usd(settled), zero, 9)
+        else:
+            kept = held if how == "keep" else zero
+            event = e.CallFailed(call, ErrorKind.SERVER, True, True, True, zero, kept, None, None, None, 9)
+        self._do(self._append(run, event))
+        del self.books[run].in_flight[call]
+        if how == "keep" and held:
+            self.books[run].kept[call] = held
+
+    @rule(run=st.sampled_from(list(RUNS)))
+    def crash(self, run: str) -> None:
+        """A process dies; whoever finds out ends what it left."""
+        books = self.books[run]
+        ended = tuple(e.EndedAttempt(call, held) for call, held in books.in_flight.items())
+        self._do(self._append(run, e.SessionLost(1, ended)))
+        books.kept.update((call, held) for call, held in books.in_flight.items() if held)
+        books.in_flight.clear()
+
+    @precondition(lambda self: self._runs("kept"))
+    @rule(amount=st.integers(0, 120), choice=_CHOICES)
+    def reconcile(self, amount: int, choice: int) -> None:
+        """Somebody finds out what a call has cost."""
+        run, call, kept = self._choose("kept", choice)
+        self._do(self._append(run, e.SpendReconciled(call, kept, Usd(amount))))
+        del self.books[run].kept[call]
+
+    @rule(name=st.sampled_from(NAMES), cap=st.integers(0, 400))
+    def set_cap(self, name: str, cap: int) -> None:
+        """A cap moves, never below what is settled and held."""
+        totals = self.log.account(name)
+        used = totals.settled + totals.held
+        try:
+            self._do(self.log.set_cap(name, Usd(cap), at=_AT))
+        except UsageError:
+            assert Usd(cap) < used
+        else:
+            assert Usd(cap) >= used
+
+    @rule(name=st.sampled_from(NAMES), extra=_AMOUNTS)
+    def raise_cap(self, name: str, extra: int) -> None:
+        """A cap is raised; where a vendor billed far beyond it, by at least what is missing."""
+        totals = self.log.account(name)
+        if totals.free + Usd(extra) >= Usd.ZERO:
+            self._do(self.log.raise_cap(name, Usd(extra), at=_AT))
+
+    # ── what must hold ───────────────────────────────────────────────────────────────────────────────────────────
+
+    @invariant()
+    def no_law_is_broken(self) -> None:
+        """Never beyond a cap, never a hold too many, and every level counts the same."""
+        if self.log.last("account/org") is None:
+            return
+        flying = dict.fromkeys(NAMES, Usd.ZERO)
+        kept = dict(flying)
+        for run, names in RUNS.items():
+            for name in names:
+                flying[name] += Usd(sum(held.nano for held in self.books[run].in_flight.values()))
+                kept[name] += Usd(sum(held.nano for held in self.books[run].kept.values()))
+        for name in NAMES:
+            totals = self.log.account(name)
+            assert totals.settled + totals.held <= totals.cap + totals.excess, f"{name} is beyond its cap"
+            assert (totals.held - totals.kept, totals.kept) == (flying[name], kept[name]), f"{name} holds other money"
+            rows = self.log.query(
+                "SELECT coalesce(sum(nano), 0) FROM open_holds WHERE account = ?", [f"account/{name}"]
+            )
+            assert rows == [(flying[name].nano,)], f"the open holds of {name} are {rows}"
+
+    def teardown(self) -> None:
+        """Once every process is dead, each stream leads to its totals, agrees with its runs, and the log is whole."""
+        for run in self._runs("in_flight"):
+            self.crash(run)
+        accounts = {name: [(each.at, each.event) for each in self.log.read(f"account/{name}")] for name in NAMES}
+        assert broken_accounts(accounts, {run: books.events for run, books in self.books.items()}) == []
+        assert self.log.verify() == []
+
+    # ── how it is done ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run(work)
+
+    async def _start(self, run: str, amount: int) -> e.AccountRefused | None:
+        held = Usd(amount)
+        started = e.CallStarted(1, "task", Role.GENERATOR, 1, 1, 1, 1, "p", "m", 9, 9, held, 9)
+        written = await self._append(run, started)
+        if isinstance(written, e.AccountRefused):
+            return written
+        self.books[run].in_flight[self.books[run].version] = held
+        return None
+
+    async def _append(self, run: str, event: e.Event) -> e.Event:
+        books = self.books[run]
+        accounts = RUNS[run] if isinstance(event, e.CallStarted) else ()
+        done = await self.log.append(run, books.version, _AT, [event], accounts=accounts)
+        books.version += 1
+        books.events.append((_AT, done.events[0]))
+        return done.events[0]
+
+    def _free(self, run: str) -> Usd:
+        return min(self.log.account(name).free for name in RUNS[run])
+
+    def _runs(self, what: str) -> list[str]:
+        return [run for run, books in self.books.items() if getattr(books, what)]
+
+    def _choose(self, what: str, choice: int) -> tuple[str, int, Usd]:
+        found = [(run, call, held) for run in self._runs(what) for call, held in getattr(self.books[run], what).items()]
+        return found[choice % len(found)]
+
+
+AccountMachine.TestCase.settings = profile(stateful_step_count=40, deadline=None)

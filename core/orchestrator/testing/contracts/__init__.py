@@ -1,0 +1,45 @@
+"""Contract suites, one per kind of plugin: inherit, name the module, done."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from orchestrator.testing.contracts.backends import BackendContract
+from orchestrator.testing.contracts.base import PluginContract, Result, play, tests_of
+from orchestrator.testing.contracts.exporters import ExporterContract
+from orchestrator.testing.contracts.loaders import LoaderContract
+from orchestrator.testing.contracts.providers import ProviderContract
+from orchestrator.testing.contracts.scaffolds import ScaffoldContract
+from orchestrator.testing.contracts.validators import ValidatorContract
+from orchestrator.testing.contracts.wire import Recording, load_recordings
+
+SUITES: Final[Mapping[str, type[PluginContract]]] = MappingProxyType(
+    {
+        suite.kind: suite
+        for suite in (
+            ProviderContract,
+            ValidatorContract,
+            BackendContract,
+            LoaderContract,
+            ExporterContract,
+            ScaffoldContract,
+        )
+    }
+)
+"""Every kind of plugin, and its suite."""
+
+__all__ = [
+    "SUITES",
+    "BackendContract",
+    "ExporterContract",
+    "LoaderContract",
+    "PluginContract",
+    "ProviderContract",
+    "Recording",
+    "Result",
+    "ScaffoldContract",
+    "ValidatorContract",
+    "load_recordings",
+    "play",
+    "tests_of",
+]

@@ -1,0 +1,202 @@
+"""What all contract suites share: how a plugin is built, what is watched meanwhile, and how a suite is played."""
+
+import contextlib
+import io
+import logging
+import os
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar, Final
+from unittest import SkipTest
+
+from attrs import define, field, frozen
+
+from orchestrator import contract, spi
+
+CANARY: Final = "sk-canary-3b9d51f0c7aa"
+"""The key that suites lend; it may be seen in a request's header and nowhere else."""
+
+PATIENCE: Final = 20.0
+"""Seconds after which a suite says that something hangs; nothing good takes as long on a slow machine."""
+
+
+class PluginContract:
+    """What holds for every plugin. Inherit from the suite of its kind, and name the module in ``plugin``.
+
+    A method whose name begins with ``test_`` is a test. None needs a fixture, so any runner of tests will do.
+    """
+
+    kind: ClassVar[str]
+    """The kind of plugin that is tested, such as ``validator``."""
+    plugin: ClassVar[ModuleType | None] = None
+    """The module that the entry point names; not needed where ``make`` is overridden."""
+    options: ClassVar[Mapping[str, Any]] = {}
+    """What a spec says for it; parameters of a backend."""
+
+    def build(self, **arguments: object) -> Any:
+        """Ask the plugin's hook for its object, and check its shape, as a run does."""
+        if self.plugin is None:
+            raise SkipTest("no plugin: name its module in `plugin`, or override `make`")
+        hook = getattr(self.plugin, f"orchestrator_{self.kind}")
+        check: Callable[[object], Any] = getattr(contract, self.kind)
+        return check(hook(**arguments))
+
+    def test_the_module_has_the_hook_of_its_kind(self) -> None:
+        """The module has one function of the hook's name, marked with ``hookimpl`` and not async."""
+        module = self._module()
+        hook = getattr(module, f"orchestrator_{self.kind}", None)
+        assert callable(hook), f"{module.__name__} has no function orchestrator_{self.kind}"
+        assert hasattr(hook, "orchestrator_impl"), f"orchestrator_{self.kind} is not marked with hookimpl"
+        assert not contract.is_async(hook), f"orchestrator_{self.kind} is async; hooks are plain functions"
+
+    def test_it_is_made_for_this_interface(self) -> None:
+        """The range of interface versions that the module declares includes this one."""
+        contract.check_interface(getattr(self._module(), contract.INTERFACE_NAME, None))
+
+    def _module(self) -> ModuleType:
+        if self.plugin is None:
+            raise SkipTest("only an object was given, no module")
+        return self.plugin
+
+
+# ── watching ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@define
+class Seen:
+    """What was printed and logged while something ran."""
+
+    printed: str = ""
+    logged: str = ""
+    left: tuple[str, ...] = ()
+    """Files that were left in the working folder."""
+
+
+class _Records(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.NOTSET)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the text."""
+        with contextlib.suppress(Exception):
+            self.lines.append(f"{record.name}: {record.getMessage()} {record.exc_info or ''}")
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[Seen]:
+    """Watch what is printed and logged, in an empty working folder of its own."""
+    seen, records, printed = Seen(), _Records(), io.StringIO()
+    root = logging.getLogger()
+    level, before = root.level, Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="contract-") as folder:
+        root.addHandler(records)
+        root.setLevel(logging.DEBUG)
+        os.chdir(folder)
+        try:
+            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+                yield seen
+        finally:
+            os.chdir(before)
+            root.setLevel(level)
+            root.removeHandler(records)
+            seen.printed, seen.logged = printed.getvalue(), "\n".join(records.lines)
+            seen.left = tuple(sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*")))
+
+
+@contextlib.contextmanager
+def unchanged(**values: Any) -> Iterator[None]:
+    """Fail where one of the values is another one afterwards."""
+    before = deepcopy(values)
+    yield
+    for name, value in values.items():
+        assert value == before[name], f"it changed its argument `{name}`"
+
+
+@contextlib.contextmanager
+def no_sleep(why: str) -> Iterator[None]:
+    """Fail where ``time.sleep`` is called in this thread."""
+    real, here, called = time.sleep, threading.get_ident(), []
+
+    def sleep(seconds: float) -> None:
+        if threading.get_ident() == here:
+            called.append(seconds)
+        else:
+            real(seconds)
+
+    time.sleep = sleep
+    try:
+        yield
+    finally:
+        time.sleep = real
+    assert not called, why
+
+
+def in_time(function: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """What a function returns or raises, within so many seconds; else it hangs, and the test fails."""
+    ended: list[tuple[Any, BaseException | None]] = []
+
+    def work() -> None:
+        try:
+            ended.append((function(), None))
+        except BaseException as error:
+            ended.append((None, error))
+
+    thread = threading.Thread(target=work, daemon=True, name="contract")
+    thread.start()
+    thread.join(seconds)
+    assert ended, f"it has not come back within {seconds:g} s"
+    result, error = ended[0]
+    if isinstance(error, SystemExit):
+        raise AssertionError(f"it called sys.exit({error.code!r})")
+    if error is not None:
+        raise error
+    return result
+
+
+# ── playing ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@frozen
+class Result:
+    """How one test of a suite ended."""
+
+    test: str
+    passed: bool
+    skipped: str = ""
+    """Why it was left out; then it has not passed."""
+    problem: str = ""
+    """What is wrong, on one line."""
+    error: BaseException | None = field(default=None, eq=False, repr=False)
+
+
+def tests_of(suite: type[PluginContract]) -> tuple[str, ...]:
+    """The names of a suite's tests, in alphabetical order."""
+    return tuple(sorted(name for name in dir(suite) if name.startswith("test_") and callable(getattr(suite, name))))
+
+
+def play(suite: type[PluginContract]) -> tuple[Result, ...]:
+    """Play every test of a suite once, without a runner of tests; nothing that a plugin raises ends this."""
+    return tuple(_played(suite, name) for name in tests_of(suite))
+
+
+def _played(suite: type[PluginContract], name: str) -> Result:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            getattr(suite(), name)()
+    except SkipTest as skip:
+        return Result(name, False, skipped=str(skip) or "left out")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        said = lines[0] if lines else type(error).__name__
+        return Result(name, False, problem=said if isinstance(error, AssertionError) else f"{type(error).__name__}: {said}", error=error)
+    return Result(name, True)

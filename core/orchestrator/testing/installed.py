@@ -1,0 +1,81 @@
+"""The contract suites of what is installed: one class per plugin, built through its entry point as a run builds it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import ModuleType
+from typing import Any
+from unittest import SkipTest
+
+from orchestrator import contract
+from orchestrator.errors import PluginError, SpecError
+from orchestrator.plugins import Catalogue, PluginEntry, PluginStatus
+from orchestrator.testing.contracts import SUITES, PluginContract
+
+CONTRACT_NAME = "orchestrator_contract"
+"""The name in a plugin's module that holds what its suite needs, such as ``{"options": {...}}``."""
+
+Given = Mapping[str, Mapping[str, Any]]
+"""Attributes of the suites, by ``kind:name``."""
+
+
+def suites_of(
+    catalogue: Catalogue, distribution: str | None = None, given: Given | None = None
+) -> dict[str, type[PluginContract]]:
+    """A suite for every plugin of a distribution, or of all, that is not switched off, by the name of its class.
+
+    What a module holds in ``orchestrator_contract``, and then what is ``given``, becomes attributes of its suite. A
+    plugin that cannot be imported gets a suite that says so.
+    """
+    made = (_suite(catalogue, entry, given or {}) for entry in _wanted(catalogue.entries(), distribution))
+    return {suite.__name__: suite for suite in made if suite is not None}
+
+
+def _wanted(entries: Iterable[PluginEntry], distribution: str | None) -> Iterator[PluginEntry]:
+    for entry in entries:
+        if entry.status is not PluginStatus.BLOCKED and distribution in (None, entry.distribution):
+            yield entry
+
+
+def _suite(catalogue: Catalogue, entry: PluginEntry, given: Given) -> type[PluginContract] | None:
+    base = SUITES.get(entry.kind)
+    if base is None:
+        return None
+    address = f"{entry.distribution}:{entry.name}"
+    try:
+        module: ModuleType | None = catalogue.module(entry.kind, address)
+    except PluginError as error:
+        return type(_named(entry), (base,), {"build": _failing(error), "plugin": None, "__doc__": str(error)})
+    own = getattr(module, CONTRACT_NAME, {})
+    attributes = {"plugin": module, **own, **given.get(f"{entry.kind}:{entry.name}", {})}
+    if entry.kind == "provider":
+        attributes.setdefault("name", entry.name)
+    return type(_named(entry), (base,), {**attributes, "build": _build(entry.kind), "__doc__": f"The {entry.kind} {address}."})
+
+
+def _build(kind: str) -> Any:
+    def build(self: PluginContract, **arguments: object) -> Any:
+        """Ask the hook; options that are needed and that nobody gave leave the test out."""
+        assert self.plugin is not None
+        hook = getattr(self.plugin, f"orchestrator_{kind}", None)
+        assert hook is not None, f"{self.plugin.__name__} has no function orchestrator_{kind}"
+        try:
+            return getattr(contract, kind)(hook(**arguments))
+        except SpecError as error:
+            asked = arguments.get("parameters", getattr(arguments.get("config"), "options", {}))
+            if dict(asked) != dict(self.options):
+                raise
+            raise SkipTest(f"it needs options: {error}; put them into {CONTRACT_NAME} in its module") from error
+
+    return build
+
+
+def _failing(error: PluginError) -> Any:
+    def build(self: PluginContract, **arguments: object) -> Any:
+        """Say why there is nothing to build."""
+        raise AssertionError(str(error))
+
+    return build
+
+
+def _named(entry: PluginEntry) -> str:
+    words = f"{entry.kind}_{entry.name}"
+    return "Test_" + "".join(letter if letter.isalnum() else "_" for letter in words)

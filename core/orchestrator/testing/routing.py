@@ -1,0 +1,234 @@
+"""The rules of routing as a Hypothesis state machine: the real ``decide`` with any backend, against what must hold.
+
+A backend of one's own is put under the rules like this::
+
+    class MyRules(RoutingRules):
+        backend = MyBackend()
+
+    TestMyRules = MyRules.TestCase
+"""
+
+from collections.abc import Sequence
+from copy import copy
+from typing import ClassVar, Final
+
+from attrs import evolve
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from orchestrator import events as e
+from orchestrator.decide.compliance import binding, violated, violations
+from orchestrator.decide.moment import Moment, Rank
+from orchestrator.decide.retry import is_off
+from orchestrator.decide.routing import Listing, Question, list_candidates, slots_of, telemetry_of
+from orchestrator.engine.rank import guard, run_here
+from orchestrator.errors import ErrorKind
+from orchestrator.models import ModelInfo, PlannedTask, Role, TaskType
+from orchestrator.money import Usd
+from orchestrator.policy import EnforcementMode, Policy
+from orchestrator.settings import RunSettings
+from orchestrator.spi import Backend, ModelTelemetry
+from orchestrator.testing.stage import Stage, task
+from orchestrator.testing.strategies import budgets, catalogues, policies, settings_of_runs
+
+_TASKS: Final = ("t0", "t1", "t2")
+_ANY_POLICY: Final = policies(list(EnforcementMode), budgets())
+_ROLES: Final = (Role.GENERATOR, Role.CRITIC, Role.REVISER, Role.EVALUATOR)
+
+
+def stage_of(
+    settings: RunSettings,
+    models: Sequence[ModelInfo],
+    plan: Sequence[PlannedTask],
+    rank: Rank | None,
+    priors: Sequence[e.Prior] = (),
+) -> Stage:
+    """A run that has begun, whose slots are filled by the first model that offers each."""
+    stage = Stage(settings, models, plan, rank)
+    for model in models:
+        for slot in model.slots:
+            stage.slots.setdefault(slot, model.id)
+    started = e.RunStarted(1, settings, "0" * 64, "0" * 64, "0" * 64, tuple(plan))
+    stage.step(started, evolve(stage.opening(), priors=tuple(priors)))
+    return stage
+
+
+@st.composite
+def measurements(draw: st.DrawFn, models: Sequence[ModelInfo], kind: TaskType) -> tuple[e.Prior, ...]:
+    """What earlier runs measured of some of the models for a type of task."""
+    shares, costs = st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.sampled_from([0.0, 0.001, 0.002, 1.0])
+    return tuple(
+        [
+            e.Prior(model.id, kind, draw(st.sampled_from([9, 10, 50])), draw(shares), draw(costs), 10.0, draw(shares))
+            for model in models
+            if draw(st.integers(0, 3))
+        ]
+    )
+
+
+def listed(stage: Stage, question: Question, *further: Policy) -> Listing:
+    """Whom a run would ask now, were further policies in force."""
+    state = copy(stage.state)
+    assert state.start is not None
+    settings = evolve(state.settings, policies=(*state.settings.policies, *further))
+    state.start = evolve(state.start, settings=settings)
+    return list_candidates(Moment(state, stage.now, stage.rank, time_up=False), question, {})
+
+
+def allowed(listing: Listing) -> list[str]:
+    """The models that may be asked, in their order."""
+    return [name for name in listing.order if name not in listing.lost]
+
+
+def place_of_first_call(stage: Stage, size: int) -> float:
+    """Where the model called first stands among the candidates of the first draft; infinity where nobody is called.
+
+    The run has just begun, with one task; its bodies have ``size`` bytes.
+    """
+    stage.prepare(size)
+    drafts = [event for event in stage.all(e.ModelSelected) if (event.role, event.turn) == (Role.GENERATOR, 1)]
+    called = next((event.model for event in stage.all(e.CallStarted)), None)
+    if called is None:
+        return float("inf")
+    return [candidate.model for candidate in drafts[0].candidates].index(called)
+
+
+def dominates(one: ModelTelemetry, other: ModelTelemetry) -> bool:
+    """Whether one measured model beats another in quality, trust and cost at once: nowhere worse, somewhere better."""
+    values = [(seen.quality, seen.cost) for seen in (one, other)]
+    if any(value is None for pair in values for value in pair):
+        return False
+    ours = (one.quality or 0.0, one.trust, -max(one.cost or 0.0, 1e-6))
+    theirs = (other.quality or 0.0, other.trust, -max(other.cost or 0.0, 1e-6))
+    return ours != theirs and all(a >= b for a, b in zip(ours, theirs, strict=True))
+
+
+class RoutingRules(RuleBasedStateMachine):
+    """A run of three tasks that is answered, fails, waits, and is asked what it would do under other rules."""
+
+    backend: ClassVar[Backend | None] = None
+    """What ranks the candidates; None: the row's order."""
+    refuses_dominated: ClassVar[bool] = False
+    """Whether the backend never puts a dominated model first."""
+
+    stage: Stage
+    seen: int
+
+    @initialize(
+        models=catalogues(2), settings=settings_of_runs(), own=st.lists(_ANY_POLICY, max_size=1), kind=st.data()
+    )
+    def begin(
+        self, models: tuple[ModelInfo, ...], settings: RunSettings, own: list[Policy], kind: st.DataObject
+    ) -> None:
+        """Open a run; one of its tasks may have policies of its own."""
+        self.kind = kind.draw(st.sampled_from(list(TaskType)))
+        self.rank = None if self.backend is None else guard(self.backend, run_here)
+        self.settings = evolve(settings, node_policies={"t1": tuple(own)})
+        self.priors = kind.draw(measurements(models, self.kind))
+        tasks = [task(name, self.kind) for name in _TASKS]
+        self.stage = stage_of(self.settings, models, tasks, self.rank, self.priors)
+        self.seen = 0
+
+    # ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    @precondition(lambda self: self.stage.open(e.ModelSelected))
+    @rule(size=st.integers(1, 20_000))
+    def prepare(self, size: int) -> None:
+        """Shape every body that is wanted."""
+        self.stage.prepare(size)
+
+    @precondition(lambda self: self.stage.open(e.CallStarted))
+    @rule(score=st.none() | st.floats(0, 1), latency=st.integers(0, 10**8))
+    def answer(self, score: float | None, latency: int) -> None:
+        """Answer the oldest call."""
+        self.stage.answer(score=score, latency=latency)
+
+    @precondition(lambda self: self.stage.open(e.CallStarted))
+    @rule(kind=st.sampled_from([ErrorKind.SERVER, ErrorKind.BAD_REQUEST, ErrorKind.AUTHENTICATION]))
+    def fail(self, kind: ErrorKind) -> None:
+        """Fail the oldest call."""
+        self.stage.fail(kind=kind, retryable=kind is ErrorKind.SERVER, outage=kind is ErrorKind.SERVER)
+
+    @precondition(lambda self: self.stage.waits_until is not None and self.stage.state.finished is None)
+    @rule()
+    def wait(self) -> None:
+        """Let time pass."""
+        self.stage.wait()
+
+    # ── what would happen ────────────────────────────────────────────────────────────────────────────────────────
+
+    @rule(policy=_ANY_POLICY, data=st.data())
+    def restrict(self, policy: Policy, data: st.DataObject) -> None:
+        """A further policy lets nobody in; one that is not HARD keeps nobody out, and MONITOR moves nobody."""
+        question = self._question(data)
+        before, after = listed(self.stage, question), listed(self.stage, question, policy)
+        assert set(allowed(after)) <= set(allowed(before)), "a policy let somebody in"
+        if policy.enforcement_mode is EnforcementMode.HARD:
+            return
+        assert set(allowed(after)) == set(allowed(before)), "a mild policy kept somebody out"
+        if policy.enforcement_mode is EnforcementMode.MONITOR:
+            assert allowed(after) == allowed(before), "a monitored policy moved somebody"
+
+    @rule(cap=budgets(), more=budgets(), size=st.integers(1, 20_000))
+    def enrich(self, cap: Usd, more: Usd, size: int) -> None:
+        """More budget never gives a choice that stands further back."""
+        places = []
+        for total in (cap, cap + more):
+            rules = evolve(self.settings, cap=total)
+            begun = stage_of(rules, self.stage.models, [task("t0", self.kind)], self.rank, self.priors)
+            places.append(place_of_first_call(begun, size))
+        assert places[1] <= places[0], f"with {more} more the call went from place {places[0]} to {places[1]}"
+
+    @rule(data=st.data())
+    def look(self, data: st.DataObject) -> None:
+        """Everybody is listed once; who violates a SOFT policy stands behind."""
+        question = self._question(data)
+        listing = listed(self.stage, question)
+        assert sorted(listing.order) == sorted(model.id for model in self.stage.models)
+        soft = [self._violates_soft(name, question.node) for name in allowed(listing)]
+        assert soft == sorted(soft), "who violates a SOFT policy stands before one who does not"
+
+    @precondition(lambda self: self.refuses_dominated and self.settings.backend_named)
+    @rule(node=st.sampled_from(_TASKS))
+    def draft(self, node: str) -> None:
+        """For a draft nobody dominated comes first, be it among those that violate a SOFT policy."""
+        names = allowed(listed(self.stage, Question(Role.GENERATOR, self.kind, node=node)))
+        names = [name for name in names if self._violates_soft(name, node) is self._violates_soft(names[0], node)]
+        if self.stage.state.backend_failed or not names:
+            return
+        records = self.stage.state.records
+        shown = [telemetry_of(records.get(name), self.kind) for name in names]
+        assert not any(dominates(other, shown[0]) for other in shown[1:]), f"{names[0]} is dominated"
+
+    # ── what always holds ────────────────────────────────────────────────────────────────────────────────────────
+
+    @invariant()
+    def nobody_forbidden(self) -> None:
+        """No model was selected that a policy, its price, its bound or its health forbids."""
+        stage = getattr(self, "stage", None)
+        if stage is None:
+            return
+        for event in [event for _, event in stage.history[self.seen :]]:
+            if isinstance(event, e.ModelSelected):
+                self._may_be_asked(event)
+        self.seen = len(stage.history)
+
+    def _may_be_asked(self, event: e.ModelSelected) -> None:
+        state = self.stage.state
+        model, record = state.models[event.model], state.records.get(event.model)
+        policy = violated(binding(state.settings, event.node), model, slots_of(state, model.id), record)
+        assert policy is None, f"{event.model} is asked although {policy} forbids it"
+        assert model.price is not None
+        assert model.output_bound(1) is not None or state.settings.allow_unbounded
+        assert not is_off(record)
+
+    def _violates_soft(self, name: str, node: str) -> bool:
+        state = self.stage.state
+        policies_ = binding(state.settings, node)
+        return violations(policies_, state.models[name], slots_of(state, name), state.records.get(name))[1]
+
+    def _question(self, data: st.DataObject) -> Question:
+        names = [model.id for model in self.stage.models]
+        role = data.draw(st.sampled_from(_ROLES), label="role")
+        author = None if role is Role.GENERATOR else data.draw(st.sampled_from(names), label="author")
+        return Question(role, self.kind, author, data.draw(st.sampled_from(_TASKS), label="node"))

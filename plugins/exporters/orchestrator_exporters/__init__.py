@@ -1,0 +1,1 @@
+"""The built-in metrics exporters; each is found by its entry point, like anybody's."""

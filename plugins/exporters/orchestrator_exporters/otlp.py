@@ -1,0 +1,131 @@
+"""Sending traces and metrics to a collector with the OpenTelemetry SDK; nothing of the SDK is set up globally."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Final
+
+import requests
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricExportResult
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from orchestrator.spi import Exporter, Metrics, RunEvent, Usd
+from orchestrator_exporters.spans import Spans
+
+_SECONDS: Final = 3.0
+"""How long one request may take, tries included."""
+_MODEL: Final = {
+    "calls_total": "{call}",
+    "success_rate": "1",
+    "latency_avg_ms": "ms",
+    "latency_p95_ms": "ms",
+    "quality_score": "1",
+    "trust_factor": "1",
+    "cost_avg_usd": "USD",
+    "validator_failures_total": "{failure}",
+    "failures_total": "{call}",
+    "input_tokens_total": "{token}",
+    "output_tokens_total": "{token}",
+    "cost_usd_total": "USD",
+}
+_RUN: Final = {
+    "active_seconds": "s",
+    "sessions_total": "{session}",
+    "calls_total": "{call}",
+    "calls_failed_total": "{call}",
+    "calls_in_flight": "{call}",
+    "answers_reused_total": "{answer}",
+    "input_tokens_total": "{token}",
+    "output_tokens_total": "{token}",
+    "cap_usd": "USD",
+    "settled_usd": "USD",
+    "kept_usd": "USD",
+    "in_flight_usd": "USD",
+    "budget_warnings_total": "{warning}",
+}
+_Callback = Callable[[CallbackOptions], Iterable[Observation]]
+
+
+class OpenTelemetryExporter(Exporter):
+    """Follows a run as spans, and sends what has ended, with the metrics, at every export.
+
+    Args:
+        endpoint: the collector's base URL; None: as the environment says.
+        resource: attributes of everything sent.
+    """
+
+    def __init__(self, endpoint: str | None, resource: Mapping[str, str]) -> None:
+        # The SDK tells what goes wrong in log lines of its own; here it is raised.
+        logging.getLogger("opentelemetry").addHandler(logging.NullHandler())
+        traces, metrics, session = None, None, requests.Session()
+        if endpoint is not None:
+            session.trust_env = False  # no password out of a .netrc goes where a spec says
+            traces, metrics = (f"{endpoint.rstrip('/')}/v1/{signal}" for signal in ("traces", "metrics"))
+        self._to_traces = OTLPSpanExporter(traces, timeout=_SECONDS, session=session)
+        self._to_metrics = OTLPMetricExporter(metrics, timeout=_SECONDS, session=session)
+        self._latest = Metrics(0)
+        self._reader = InMemoryMetricReader()
+        about = Resource.create(dict(resource))
+        provider = MeterProvider([self._reader], about, shutdown_on_exit=False)
+        meter = provider.get_meter("multi-llm-orchestrator")
+        for name, unit in _MODEL.items():
+            make = meter.create_observable_counter if name.endswith("_total") else meter.create_observable_gauge
+            make(f"orchestrator.{name}", [partial(self._of_models, name)], unit)
+        for name, unit in _RUN.items():
+            make = meter.create_observable_counter if name.endswith("_total") else meter.create_observable_gauge
+            make(f"orchestrator.run.{name}", [partial(self._of_runs, name)], unit)
+        meter.create_observable_gauge("orchestrator.run.tasks", [self._tasks], "{task}")
+        self._spans = Spans(about, meter)
+
+    def observe(self, event: RunEvent) -> None:
+        """Follow the run."""
+        self._spans.take(event)
+
+    def export(self, metrics: Metrics) -> None:
+        """Send the spans that have ended, and every metric.
+
+        Raises:
+            ConnectionError: the collector did not take them; the spans are sent again with the next ones.
+        """
+        self._latest = metrics
+        spans = self._spans.ended()
+        if spans and self._to_traces.export(spans) is not SpanExportResult.SUCCESS:
+            self._spans.keep(spans)
+            raise ConnectionError("the collector did not take the traces")
+        found = self._reader.get_metrics_data()
+        if found is not None and self._to_metrics.export(found) is not MetricExportResult.SUCCESS:
+            raise ConnectionError("the collector did not take the metrics")
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._to_traces.shutdown()  # type: ignore[no-untyped-call]
+        self._to_metrics.shutdown()
+
+    # ── what the SDK asks for ────────────────────────────────────────────────────────────────────────────────────
+
+    def _of_models(self, name: str, options: CallbackOptions) -> Iterable[Observation]:
+        for each in self._latest.models:
+            value = _number(getattr(each, name))
+            if value is not None:
+                about = {"gen_ai.request.model": each.model, "gen_ai.provider.name": each.provider}
+                yield Observation(value, {**about, "orchestrator.vendor": each.vendor})
+
+    def _of_runs(self, name: str, options: CallbackOptions) -> Iterable[Observation]:
+        for each in self._latest.runs:
+            value = _number(getattr(each, name))
+            if value is not None:
+                yield Observation(value, {"orchestrator.run": each.run})
+
+    def _tasks(self, options: CallbackOptions) -> Iterable[Observation]:
+        for each in self._latest.runs:
+            for status, count in each.tasks.items():
+                yield Observation(count, {"orchestrator.run": each.run, "orchestrator.task.status": status})
+
+
+def _number(value: float | Usd | None) -> float | None:
+    return float(value) if isinstance(value, Usd) else value

@@ -1,0 +1,251 @@
+"""A bundle proves a run without its database, and shows every change of itself."""
+
+import hashlib
+import io
+import json
+import random
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from orchestrator.audits import bundles, signing
+from orchestrator.audits.checks import Report
+from orchestrator.audits.unbundling import verify
+from orchestrator.errors import DamagedLogError, LogError, UsageError
+from orchestrator.log import EventLog
+from tests.audits.logs import doing, failures, finished_run, forked
+from tests.log.project import RUN, unguarded
+
+FLIPS = 200
+EDITS = 200
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a finished run and a fork of it."""
+    home = finished_run(tmp_path_factory.mktemp("bundled"))
+    forked(home, 60)
+    return home
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A private key, with its public one beside it."""
+    pytest.importorskip("cryptography")
+    path = tmp_path_factory.mktemp("keys") / "key"
+    signing.make_key(path)
+    return path
+
+
+def bundle(home: Path, path: Path, run: str = RUN, key: Path | None = None, *, texts: bool = True) -> bundles.Bundled:
+    """Write a run's bundle."""
+    log = EventLog.open_to_read(home)
+    try:
+        return bundles.make(log, run, path, texts=texts, key=None if key is None else signing.read_private(key))
+    finally:
+        log.close()
+
+
+def checked(content: bytes, folder: Path, key: Path | None = None, head: str | None = None) -> Report:
+    """What verifying these bytes finds."""
+    path = folder / "bundle.tar"
+    path.write_bytes(content)
+    return verify(path, key=None if key is None else signing.read_public(key), head=head)
+
+
+@pytest.mark.parametrize("run", [RUN, f"{RUN}-fork"])
+def test_a_bundle_passes_everything_without_the_database(home: Path, tmp_path: Path, run: str) -> None:
+    """Chain, texts and laws are checked of the run, and of what a fork shares; its head is the log's."""
+    made = bundle(home, tmp_path / "run.tar", run)
+    report = verify(tmp_path / "run.tar", head=made.head)
+    assert failures(report) == set()
+    assert report.skipped == []
+    assert {"bundle", "chain", "texts", "policies", "heads"} <= {check.name for check in report.checks}
+    assert report.heads[run][1] == made.head
+    assert made.events == report.heads[run][0]
+    assert made.texts > 20
+
+
+def test_the_same_run_gives_the_same_bytes(home: Path, tmp_path: Path) -> None:
+    """Nothing of the moment or the machine is in a bundle; any tar shows what is in it."""
+    for name in ("one.tar", "other.tar"):
+        bundle(home, tmp_path / name)
+    assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "other.tar").read_bytes()
+    with tarfile.open(tmp_path / "one.tar") as opened:
+        assert opened.getnames() == ["manifest.json", "events.jsonl", "texts.jsonl", "SHA256SUMS"]
+        manifest = json.load(opened.extractfile("manifest.json"))  # type: ignore[arg-type]
+    assert {used["kind"] for used in manifest["sessions"][0]["plugins"]} >= {"provider", "backend", "validator"}
+    with pytest.raises(UsageError, match="exists"):
+        bundle(home, tmp_path / "one.tar")
+    with pytest.raises(LogError, match="choose another place"):
+        bundle(home, tmp_path / "absent" / "one.tar")
+
+
+def test_without_texts_the_events_alone_are_proved(home: Path, tmp_path: Path) -> None:
+    """No text and no salt is in it, and that the texts are not checked is said."""
+    bundle(home, tmp_path / "run.tar", texts=False)
+    content = (tmp_path / "run.tar").read_bytes()
+    assert b"answer = 42" not in content
+    log = EventLog.open_to_read(home)
+    salt = log.salt(RUN)
+    log.close()
+    assert salt is not None
+    assert salt.hex().encode() not in content
+    report = verify(tmp_path / "run.tar")
+    assert failures(report) == set()
+    assert [check.name for check in report.skipped] == ["texts"]
+
+
+def test_every_flipped_bit_is_found(home: Path, tmp_path: Path, keys: Path) -> None:
+    """Two hundred single bits anywhere in a signed bundle, padding and envelope included, without the key."""
+    bundle(home, tmp_path / "run.tar", key=keys)
+    content = (tmp_path / "run.tar").read_bytes()
+    draw = random.Random(8)
+    places = [
+        *range(0, len(content), len(content) // (FLIPS // 2)),
+        *(draw.randrange(len(content)) for _ in range(FLIPS)),
+    ]
+    for place in places[:FLIPS]:
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << draw.randrange(8)
+        assert not checked(bytes(flipped), tmp_path).passes(), place
+    for end in (0, 511, len(content) // 2, len(content) - 512, len(content) - 1):
+        assert not checked(content[:end], tmp_path).passes(), end
+    assert not checked(content + b"\0", tmp_path).passes()
+
+
+def test_every_edit_by_one_who_writes_the_sums_anew_is_found(home: Path, tmp_path: Path) -> None:
+    """Two hundred edits of events and texts, in every column, under new sums and a new manifest: the chain tells."""
+    bundle(home, tmp_path / "run.tar")
+    content = (tmp_path / "run.tar").read_bytes()
+    draw = random.Random(9)
+    columns = ("stream", "version", "type", "schema", "at", "data", "hash")
+    for number in range(EDITS):
+        members = unpacked(content)
+        name = "texts.jsonl" if number % 5 == 4 else "events.jsonl"
+        lines = members[name].splitlines()
+        at = draw.randrange(len(lines))
+        row = json.loads(lines[at])
+        column = columns[number % len(columns)] if name == "events.jsonl" else ("digest", "text")[number // 5 % 2]
+        row[column] = row[column] + 1 if isinstance(row[column], int) else f"{row[column]} "
+        lines[at] = json.dumps(row).encode()
+        members[name] = b"\n".join(lines) + b"\n"
+        report = checked(packed(members), tmp_path)
+        assert not report.passes(), (number, column)
+
+
+def test_cut_tails_are_found_by_the_head(home: Path, tmp_path: Path) -> None:
+    """A bundle whose end was cut off and whose manifest was written anew is whole, and lacks the head."""
+    made = bundle(home, tmp_path / "run.tar")
+    members = unpacked((tmp_path / "run.tar").read_bytes())
+    members["events.jsonl"] = b"".join(members["events.jsonl"].splitlines(keepends=True)[:60])
+    content = packed(members)
+    assert failures(checked(content, tmp_path)) == set()
+    assert failures(checked(content, tmp_path, head=made.head)) == {(RUN, "heads")}
+
+
+def test_a_signature_names_the_one_who_made_the_bundle(home: Path, tmp_path: Path, keys: Path) -> None:
+    """It passes with the key, fails with another, with none and on a forged bundle."""
+    made = bundle(home, tmp_path / "run.tar", key=keys)
+    content = (tmp_path / "run.tar").read_bytes()
+    public = keys.with_name("key.pub")
+    report = checked(content, tmp_path, public)
+    assert failures(report) == set()
+    assert "signature" in {check.name for check in report.checks}
+    unchecked = checked(content, tmp_path)
+    assert [check.name for check in unchecked.skipped] == ["signature"]
+    assert made.key is not None
+    assert made.key in unchecked.skipped[0].reason
+    assert unchecked.passes()
+    assert not unchecked.passes(strict=True)
+
+    other, _ = signing.make_key(tmp_path / "other")
+    assert failures(checked(content, tmp_path, other)) == {(RUN, "signature")}
+    members = unpacked(content)
+    members["texts.jsonl"] = b"".join(members["texts.jsonl"].splitlines(keepends=True)[:-1])
+    assert (RUN, "signature") in failures(checked(packed(members), tmp_path, public))
+    del members["signature.json"]
+    assert (RUN, "signature") in failures(checked(packed(members), tmp_path, public))
+
+
+def test_keys_that_cannot_be_used_are_refused(tmp_path: Path, keys: Path) -> None:
+    """A key is never written over, and a file that holds none is named."""
+    with pytest.raises(UsageError, match="File exists"):
+        signing.make_key(keys)
+    assert keys.stat().st_mode & 0o077 == 0
+    (tmp_path / "noise").write_text("no key")
+    for read in (signing.read_private, signing.read_public):
+        with pytest.raises(UsageError, match="in PEM"):
+            read(tmp_path / "noise")
+        with pytest.raises(UsageError, match="No such file"):
+            read(tmp_path / "absent")
+
+
+def test_what_is_no_bundle_is_said_to_be_none(tmp_path: Path) -> None:
+    """Another file, another tar and an empty one fail with one line each; a folder is a usage error."""
+    other = io.BytesIO()
+    with tarfile.open(fileobj=other, mode="w") as target:
+        target.addfile(tarfile.TarInfo("../escape"))
+    for content in (b"", b"not a tar at all" * 100, other.getvalue()):
+        report = checked(content, tmp_path)
+        assert failures(report) == {("", "bundle")}
+    with pytest.raises(UsageError):
+        verify(tmp_path)
+    assert not (tmp_path.parent / "escape").exists()
+
+
+def test_a_damaged_run_is_not_bundled(home: Path, tmp_path: Path) -> None:
+    """What is not whole in the log is no proof of anything."""
+    copy = shutil.copytree(home, tmp_path / "home")
+    connection = unguarded(copy)
+    connection.execute("UPDATE events SET at = at + 1 WHERE version = 30")
+    connection.close()
+    with pytest.raises(DamagedLogError):
+        bundle(copy, tmp_path / "run.tar")
+    assert not (tmp_path / "run.tar").exists()
+
+
+def test_the_bundle_of_a_run_whose_content_is_deleted(home: Path, tmp_path: Path) -> None:
+    """Its events are proved, its texts are said to be deleted, and a fork still has those it shares."""
+    from orchestrator.engine.retention import delete_content
+
+    copy = shutil.copytree(home, tmp_path / "home")
+    doing(copy, lambda w: delete_content(w, RUN))
+    bundle(copy, tmp_path / "run.tar")
+    report = verify(tmp_path / "run.tar")
+    assert failures(report) == set()
+    assert [(check.name, check.reason) for check in report.skipped] == [("texts", "they were deleted")]
+    made = bundle(copy, tmp_path / "fork.tar", f"{RUN}-fork")
+    report = verify(tmp_path / "fork.tar")
+    assert failures(report) == set()
+    assert made.texts > 10
+
+
+def unpacked(content: bytes) -> dict[str, bytes]:
+    """The members of a bundle."""
+    with tarfile.open(fileobj=io.BytesIO(content)) as opened:
+        return {each.name: opened.extractfile(each).read() for each in opened.getmembers()}  # type: ignore[union-attr]
+
+
+def packed(members: dict[str, bytes]) -> bytes:
+    """A bundle of these members, with a manifest and sums that fit them: what a forger without a key can make."""
+    manifest = json.loads(members["manifest.json"])
+    streams: dict[str, dict[str, object]] = {}
+    for line in members["events.jsonl"].splitlines():
+        row = json.loads(line)
+        about = streams.setdefault(row["stream"], {"stream": row["stream"], "from": row["version"]})
+        about |= {"to": row["version"], "head": row["hash"]}
+    manifest["streams"] = list(streams.values())
+    manifest["head"] = streams[manifest["run"]]["head"]
+    for name in ("events", "texts"):
+        content = members[f"{name}.jsonl"]
+        manifest[name] = {"lines": content.count(b"\n"), "sha256": hashlib.sha256(content).hexdigest()}
+    members = {**members, "manifest.json": json.dumps(manifest).encode()}
+    sums = {name: hashlib.sha256(members[name]).hexdigest() for name in members if name != "SHA256SUMS"}
+    members["SHA256SUMS"] = "".join(f"{digest}  {name}\n" for name, digest in sums.items()).encode()
+    target = io.BytesIO()
+    for name, content in members.items():
+        bundles._put(target, name, content)
+    return target.getvalue() + bytes(1024)

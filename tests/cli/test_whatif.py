@@ -1,0 +1,148 @@
+"""``orchestrate whatif``, the forecast of ``run`` and ``plan``, and ``plan --simulate``, through the front door."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator.money import Usd
+from tests.cli.command import MODELS, orchestrate, rows, scripted_spec
+from tests.cli.conftest import Finished
+
+
+def _events(home: Path) -> int:
+    return int(rows(home, "SELECT count(*) FROM events")[0][0])
+
+
+def _models(folder: Path, *prices: tuple[str, float, float]) -> Path:
+    path = folder / "models.json"
+    models = [
+        {"id": name, "provider": "scripted", "vendor": "x", "price": {"input": read, "output": written}}
+        for name, read, written in prices
+    ]
+    path.write_text(json.dumps({"models": models}))
+    return path
+
+
+def test_other_prices_reprice_every_call_from_its_tokens(finished: Finished, tmp_path: Path) -> None:
+    """The new spend is the recorded tokens at the new prices, nobody flips, and the log stays as it was."""
+    before = _events(finished.home)
+    prices = _models(tmp_path, ("north", 3.0, 5.0), ("south", 5.0, 20.0))
+    found = orchestrate(finished.home, "whatif", "done", "--prices", str(prices), "--json").json
+    tokens = rows(finished.home, "SELECT model, input_tokens, output_tokens FROM calls WHERE run_id = 'done'")
+    price = {"north": (3000, 5000), "south": (5000, 20000)}
+    nano = sum(price[model][0] * read + price[model][1] * written for model, read, written in tokens)
+    assert (found["flips"], found["faithful"]) == ([], True)
+    assert found["then"]["spend_usd"] == found["then"]["exact_usd"] == str(Usd(nano))
+    assert found["repriced_usd"] == found["difference_usd"]
+    assert _events(finished.home) == before
+
+
+def test_a_policy_flips_the_draft_to_a_model_of_unknown_quality(finished: Finished, tmp_path: Path) -> None:
+    """Both are told by name, with the policy that forbids the first."""
+    rule = tmp_path / "rules.yaml"
+    rule.write_text("global:\n  - {name: no_north, blocked_models: [north]}\n")
+    shown = orchestrate(finished.home, "whatif", "done", "--policy", str(rule))
+    assert shown.code == 0
+    draft = next(line for line in shown.lines if line.startswith("only drafting, turn 1"))
+    assert draft.split("  ")[0] == "only drafting, turn 1"
+    for word in ("north", "south", "policy 'no_north' forbids it", "unknown"):
+        assert word in draft
+    assert "nobody was asked, nothing was recorded" in shown.err
+
+
+def test_a_small_budget_refuses(finished: Finished) -> None:
+    """The refused calls are listed, and the status is what the run would have ended with."""
+    found = orchestrate(finished.home, "whatif", "done", "--budget", "0.0001", "--json").json
+    assert found["then"]["status"] == "BUDGET_EXHAUSTED"
+    assert [(each["task"], each["role"]) for each in found["then"]["refused"]] == [("only", "generator")]
+    shown = orchestrate(finished.home, "whatif", "done", "--budget", "0.0001")
+    assert "no money then:" in shown.lines
+    assert "  only drafting, turn 1" in shown.lines
+
+
+def test_another_backend_ranks_all(finished: Finished) -> None:
+    """A backend by name ranks every candidate; the run itself was faithful to the table."""
+    found = orchestrate(finished.home, "whatif", "done", "--backend", "pareto", "--json").json
+    assert found["faithful"]
+    assert found["was"]["calls"] == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("nobody",), "there is no run 'nobody'"),
+        (("done", "--backend", "none"), "no backend 'none' is installed"),
+        (("done", "--prices", "missing.yaml"), "missing.yaml"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(finished: Finished, words: tuple[str, ...], problem: str) -> None:
+    """What cannot be used is told, and nothing is printed to stdout."""
+    ended = orchestrate(finished.home, "whatif", *words)
+    assert (ended.code, ended.out, len(ended.err.splitlines())) == (2, "", 1)
+    assert problem in ended.err
+
+
+def test_prices_of_other_models_are_refused(finished: Finished, tmp_path: Path) -> None:
+    """A file that names no model of the run would change nothing."""
+    ended = orchestrate(finished.home, "whatif", "done", "--prices", str(_models(tmp_path, ("west", 1.0, 1.0))))
+    assert ended.code == 2
+    assert "no price of any model of the run: north, south" in ended.err
+
+
+# ── forecasts ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_run_records_its_forecast_before_the_first_task(finished: Finished) -> None:
+    """The decision stands after the plan, tells what ``run`` printed, and is recomputed by ``replay --verify``."""
+    kinds = [kind for (kind,) in rows(finished.home, "SELECT type FROM events WHERE stream = 'done' ORDER BY version")]
+    assert kinds[kinds.index("plan.made") + 1 :][:2] == ["forecast.made", "task.started"]
+    ((data,),) = rows(finished.home, "SELECT data FROM events WHERE type = 'forecast.made'")
+    event = json.loads(data)
+    call = (1500 * 300_000_000 + 4096 * 500_000_000) // 1_000_000
+    drafts = 3 * call
+    assert event["phases"] == {
+        "generation": drafts,
+        "cross_review": drafts,
+        "evaluation": 2 * drafts * 15 // 100,
+    }
+    assert event["expected"] == sum(event["phases"].values())
+    assert (event["risk"], event["models"], event["duration"]) == ("low", {"code_generation": "north"}, 24_000_000)
+    (line,) = [line for line in finished.ended.err.splitlines() if line.startswith("forecast ")]
+    assert line == "forecast $0.0172 and 24 s, low risk for the ceiling; drafts by north"
+    assert orchestrate(finished.home, "replay", "done", "--verify", "--strict").code == 0
+
+
+@pytest.mark.parametrize(("budget", "risk"), [("0.05", "low"), ("0.03", "medium"), ("0.02", "high"), ("0.001", "high")])
+def test_plan_tells_the_forecast_and_the_risk(tmp_path: Path, budget: str, risk: str) -> None:
+    """Below half of the ceiling low, below four fifths medium, beyond high; nothing is recorded."""
+    spec = scripted_spec(tmp_path)
+    found = orchestrate(tmp_path / "home", "plan", str(spec), "--budget", budget, "--json").json
+    assert (found["forecast"]["risk"], found["forecast"]["models"]) == (risk, {"code_generation": "north"})
+    assert found["forecast"]["expected_usd"].startswith("0.017")
+    assert not (tmp_path / "home" / "events.db").exists()
+
+
+def test_a_plan_is_played_many_times_before_a_cent_is_spent(tmp_path: Path) -> None:
+    """Equal seeds give equal distributions; the median lies within the budget; nothing is recorded."""
+    spec = scripted_spec(tmp_path)
+    words = ("plan", str(spec), "--simulate", "50", "--seed", "7", "--json")
+    one, other = (orchestrate(tmp_path / "home", *words).json["simulated"] for _ in range(2))
+    assert one == other
+    assert (one["plays"], one["measured"], sum(one["statuses"].values())) == (50, False, 50)
+    assert 0 < float(one["cost_usd"]["p5"]) <= float(one["cost_usd"]["p50"]) <= float(one["cost_usd"]["p95"]) <= 8
+    shown = orchestrate(tmp_path / "home", "plan", str(spec), "--simulate", "5")
+    assert any(line.startswith("cost ") for line in shown.lines)
+    assert "5 plays on outcomes drawn from what is usual" in shown.err
+    assert not (tmp_path / "home" / "events.db").exists()
+
+
+def test_a_spec_without_tasks_cannot_be_played(tmp_path: Path) -> None:
+    """Nobody knows the plan: one line, exit 2."""
+    spec = tmp_path / "spec.json"
+    (tmp_path / "answers.json").write_text(json.dumps({"models": MODELS, "answers": []}))
+    spec.write_text(
+        json.dumps({"project": "x", "criteria": "y", "providers": {"scripted": {"answers": "answers.json"}}})
+    )
+    ended = orchestrate(tmp_path / "home", "plan", str(spec), "--simulate", "5")
+    assert (ended.code, "give a plan" in ended.err) == (2, True)

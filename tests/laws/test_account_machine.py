@@ -1,0 +1,38 @@
+"""The public state machine of accounts, as a user of ``orchestrator.testing`` would run it."""
+
+import pytest
+from hypothesis import settings as profile
+
+from orchestrator import events as e
+from orchestrator.log import accounts
+from orchestrator.money import Usd
+from orchestrator.testing.accounts import AccountMachine
+
+TestAccounts = AccountMachine.TestCase
+TestAccounts.settings = profile(stateful_step_count=30, max_examples=40, deadline=None)
+
+
+def test_a_hold_that_is_forgotten_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A book that lets one account go unasked breaks a law of the machine."""
+    original = accounts.Accounts.reserve
+
+    def careless(
+        self: accounts.Accounts, version: int, started: e.CallStarted, names: tuple[str, ...], simulated: bool
+    ) -> object:
+        return original(self, version, started, names[:1], simulated)
+
+    monkeypatch.setattr(accounts.Accounts, "reserve", careless)
+    machine = AccountMachine()
+    machine.open([5, 0, 9, 9])
+    with pytest.raises(AssertionError, match="refused although there is room, or the reverse"):
+        machine.hold("run-0", 1)
+
+
+def test_who_could_pay_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A book that is too careful breaks liveness."""
+    monkeypatch.setattr(e.Totals, "free", property(lambda totals: totals.cap - totals.settled - totals.held - Usd(1)))
+    machine = AccountMachine()
+    machine.open([10, 10, 10, 10])
+    monkeypatch.setattr(machine, "_free", lambda run: Usd(10))
+    with pytest.raises(AssertionError, match="refused although there is room"):
+        machine.hold("run-3", 10)

@@ -1,0 +1,205 @@
+"""What all runs have measured: from the whole log, from a snapshot, and what a run is told of it."""
+
+import asyncio
+from pathlib import Path
+
+import orjson
+import pytest
+from attrs import evolve
+
+from orchestrator import events as e
+from orchestrator.decide.routing import telemetry_of
+from orchestrator.log import EventLog
+from orchestrator.models import TaskType
+from orchestrator.replay import verify
+from orchestrator.state.fold import fold
+from orchestrator.state.health import Measured, ModelRecord
+from orchestrator.telemetry import SNAPSHOT, Telemetry, measured, priors
+from orchestrator.testing.simulator import Scenario, simulate, sound_rank
+from tests.cli.command import orchestrate, rows, scripted_spec
+from tests.scripted import fields, job
+from tests.scripted import orchestrator as scripted
+
+
+def _log(home: Path) -> EventLog:
+    return EventLog.open_to_read(home)
+
+
+def _with_figures(found: dict[str, dict[TaskType | None, Measured]]) -> dict[str, dict[TaskType | None, Measured]]:
+    """Without averages that were only looked at."""
+    kept = {
+        m: {k: each for k, each in seen.items() if each.calls or each.quality is not None} for m, seen in found.items()
+    }
+    return {model: seen for model, seen in kept.items() if seen}
+
+
+@pytest.mark.parametrize("seed", [2, 11, 23, 35])
+def test_of_one_run_it_measures_what_the_run_measures(tmp_path: Path, seed: int) -> None:
+    """The projection of a log with one run has the averages of that run's state, whatever went wrong in it."""
+    drawn = Scenario.draw(seed)
+    alone = evolve(drawn.settings, accounts=())
+    report = simulate(evolve(drawn, runs=1, tasks=4, settings=alone, account_caps={}, priors=()))
+    log = report.world.log()
+    found = measured(log, tmp_path, keep=False)
+    state = report.states["run-1"]
+    assert found.real == {}
+    counted: dict[str, dict[TaskType | None, Measured]] = {}
+    for model, record in found.simulated.items():
+        counted[model] = dict(record.by_type)
+        for seen in record.by_type.values():
+            seen.validator_failures = 0
+        assert (record.calls, record.latencies, record.recent) == (
+            state.records[model].calls,
+            state.records[model].latencies,
+            state.records[model].recent,
+        )
+    assert _with_figures(counted) == _with_figures({m: dict(r.by_type) for m, r in state.records.items()})
+    report.world.close()
+
+
+def test_a_snapshot_is_gone_on_from_and_a_bad_one_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a snapshot only what came later is read; damaged, of another log or gone, everything is read again."""
+    monkeypatch.setattr("orchestrator.telemetry.projection._WORTH_KEEPING", 1)
+    home = tmp_path / "home"
+    for name in ("one", "two"):
+        spec = scripted_spec(tmp_path, project_id=name)
+        assert orchestrate(home, "run", str(spec)).code == 0
+    log = _log(home)
+    whole = measured(log, home, keep=False)
+    assert not (home / SNAPSHOT).exists()
+    assert measured(log, home) == whole
+    stored = orjson.loads((home / SNAPSHOT).read_bytes())
+    assert stored["position"] == whole.position
+    assert orchestrate(home, "run", str(scripted_spec(tmp_path, project_id="three"))).code == 0
+
+    read: list[str] = []
+    original = EventLog.query
+
+    def query(self: EventLog, sql: str, parameters: object = ()) -> object:
+        found = original(self, sql, parameters)  # type: ignore[arg-type]
+        read.extend(str(row[1]) for row in found if "type IN" in sql)
+        return found
+
+    monkeypatch.setattr(EventLog, "query", query)
+    later = measured(log, home, keep=False)
+    assert set(read) == {"three"}
+    (home / SNAPSHOT).unlink()
+    assert measured(log, home, keep=False) == later
+    for damage in (b"", b"{", b"[]", orjson.dumps({**stored, "hash": "0" * 64}), orjson.dumps({**stored, "format": 0})):
+        (home / SNAPSHOT).write_bytes(damage)
+        assert measured(log, home, keep=False) == later
+    log.close()
+
+
+def test_simulated_runs_are_measured_apart(tmp_path: Path) -> None:
+    """What pretended models were measured at is never told to a real run."""
+    home = tmp_path / "home"
+    assert orchestrate(home, "run", str(scripted_spec(tmp_path, project_id="one"))).code == 0
+    log = _log(home)
+    found = measured(log, home)
+    assert (sorted(found.simulated), found.real) == (["north", "south"], {})
+    assert found.of(simulated=False) == {}
+    assert found.simulated["north"].by_type[TaskType.CODE_GEN].quality == 0.95
+    log.close()
+
+
+def test_failed_checks_are_counted_for_the_author(tmp_path: Path) -> None:
+    """A validator that fails an output counts against its model and type."""
+    home = tmp_path / "home"
+    broken = [
+        {"role": "generator", "text": "```python\nx = \n```"},
+        {"role": "reviser", "text": "```python\nx = \n```"},
+    ]
+    assert orchestrate(home, "run", str(scripted_spec(tmp_path, answers=broken))).code == 1
+    log = _log(home)
+    seen = [record.by_type[TaskType.CODE_GEN] for record in measured(log, home).simulated.values()]
+    ((failed,),) = log.query("SELECT count(*) FROM checks WHERE verdict = 'failed'")
+    assert sum(each.validator_failures for each in seen) == failed > 0
+    log.close()
+
+
+def _record(calls: int, **more: float) -> ModelRecord:
+    record = ModelRecord(calls=calls, by_type={TaskType.CODE_GEN: Measured(calls, **more)})  # type: ignore[arg-type]
+    record.latencies.append(9000)
+    record.recent.append(False)
+    return record
+
+
+@pytest.mark.parametrize(
+    ("calls", "quality", "latency", "trust", "p95", "success"),
+    [
+        (10, 0.4 * 0.5 + 0.6 * 0.8, 0.4 * 100 + 0.6 * 2000, 0.4 * 0.7 + 0.6, 0.4 * 9000 + 0.6 * 5000, 0.6),
+        (49, 0.4 * 0.5 + 0.6 * 0.8, 0.4 * 100 + 0.6 * 2000, 0.4 * 0.7 + 0.6, 0.4 * 9000 + 0.6 * 5000, 0.6),
+        (50, 0.5, 100.0, 0.7, 9000.0, 0.0),
+    ],
+)
+def test_the_warm_start(calls: int, quality: float, latency: float, trust: float, p95: float, success: float) -> None:
+    """Ten calls are blended 40/60 with what is usual, fifty count in full; the cost is taken as it is."""
+    (prior,) = priors({"m": _record(calls, quality=0.5, cost=0.25, latency_ms=100.0, trust=0.7)})
+    assert (prior.model, prior.type, prior.calls, prior.cost) == ("m", TaskType.CODE_GEN, calls, 0.25)
+    assert (prior.quality, prior.latency_ms, prior.trust) == pytest.approx((quality, latency, trust))
+    assert (prior.latency_p95_ms, prior.success_rate) == pytest.approx((p95, success))
+
+
+def test_few_calls_are_no_prior_and_what_was_never_measured_stays_unknown() -> None:
+    """Nine calls are ignored; a quality nobody scored is not made up."""
+    assert priors({"m": _record(9)}) == ()
+    (prior,) = priors({"m": _record(10)})
+    assert (prior.quality, prior.cost, prior.latency_ms) == (None, None, None)
+
+
+def test_a_run_is_told_once_and_decides_by_it(tmp_path: Path) -> None:
+    """The prior stands in the first SessionOpened; the run goes on from it, and every decision is recomputable."""
+    home = tmp_path / "home"
+    _twelve_runs(tmp_path)
+    spec = scripted_spec(tmp_path, project_id="told")
+
+    assert orchestrate(home, "run", str(spec)).code == 0
+
+    log = _log(home)
+    history = [(record.at, record.event) for record in log.read("told")]
+    (opened,) = [event for _, event in history if isinstance(event, e.SessionOpened)]
+    told = {(prior.model, prior.type): prior for prior in opened.priors}
+    north = told["north", TaskType.CODE_GEN]
+    assert north.calls >= 12
+    begun = fold([each for each in history if isinstance(each[1], e.RunStarted | e.SessionOpened)])
+    shown = telemetry_of(begun.records["north"], TaskType.CODE_GEN)
+    assert (shown.calls, shown.quality, shown.latency_p95_ms) == (north.calls, north.quality, north.latency_p95_ms)
+    after = fold(history).records["north"].by_type[TaskType.CODE_GEN]
+    assert after.calls > north.calls
+    drafted = [event for _, event in history if isinstance(event, e.ModelSelected) and event.role.value == "generator"]
+    assert [event.backend for event in drafted] == ["greedy"], "measured candidates are ordered by the backend"
+    assert orchestrate(home, "replay", "told", "--verify", "--strict").code == 0
+    first = [event for _, event in ((r.at, r.event) for r in log.read("run-0")) if isinstance(event, e.SessionOpened)]
+    assert first[0].priors == ()
+    log.close()
+
+
+def _twelve_runs(folder: Path) -> None:
+    """Twelve runs with drafts by both models: every other one has them change places in the table."""
+    for number in range(12):
+        row = ["south", "north"] if number % 2 else ["north", "south"]
+        front = scripted(folder, **fields(folder, routing={"table": {"code_generation": row}}, evaluate={"runs": 1}))
+        asyncio.run(front.run_job(job(project_id=f"run-{number}")))
+    counts = rows(folder / "home", "SELECT model, count(*) FROM calls GROUP BY model")
+    assert all(count >= 12 for _, count in counts)
+
+
+def test_priors_of_a_simulated_world_are_verified_too() -> None:
+    """A world told of earlier measurements is recomputed from its own stream alone."""
+    seed = next(seed for seed in range(50) if len(Scenario.draw(seed).priors) and not Scenario.draw(seed).crashes)
+    report = simulate(Scenario.draw(seed))
+    history = report.histories["run-1"]
+    sessions = [event for _, event in history if isinstance(event, e.SessionOpened)]
+    assert sessions[0].priors
+    assert all(not session.priors for session in sessions[1:])
+    assert verify(history, lambda session: sound_rank()).differences == ()
+    report.world.close()
+
+
+def test_an_empty_log_measures_nothing(tmp_path: Path) -> None:
+    """No run, no record, no snapshot."""
+    log = EventLog.open(tmp_path)
+    assert measured(log, tmp_path) == Telemetry()
+    assert not (tmp_path / SNAPSHOT).exists()
+    log.close()
