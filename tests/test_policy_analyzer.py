@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import Policy, PolicySet
+from orchestrator import EnforcementMode, Policy, PolicySet
 from orchestrator.errors import SpecError
+from orchestrator.money import Usd
+from orchestrator.policy import RateLimit
 from orchestrator.policy_dsl import PolicyAnalyzer, with_policies
 from orchestrator.spec import spec_from
 from tests.scripted import fields, orchestrator, run
@@ -52,6 +54,16 @@ def test_what_no_policy_restricts_is_information_and_does_not_count() -> None:
     assert report.is_clean()
     assert len(report.info) == 2
     assert len(PolicyAnalyzer.analyze([Policy("a"), Policy("b", max_latency_ms=1.0)]).info) == 1
+
+
+def test_a_cap_of_nothing_is_an_error_and_a_stricter_namesake_is_told() -> None:
+    """No model that costs anything fits into nothing; where one name has two modes, the milder place is named."""
+    nothing = Policy("free", max_cost_per_task_usd=0, rate_limit=RateLimit(cost_usd_per_hour=Usd.ZERO))
+    assert [line.split(":")[0] for line in PolicyAnalyzer.analyze([nothing], ["f:1"]).errors] == ["f", "f"]
+    mild = Policy("p", enforcement_mode=EnforcementMode.SOFT)
+    report = PolicyAnalyzer.analyze([mild, Policy("p"), Policy("q")], ["f:1", "f:2", "f:3"])
+    assert report.raised == ("f:1: policy 'p' is soft here, but hard where it stands again: hard holds",)
+    assert report.is_clean()
 
 
 def test_the_levels_of_a_file_bind_a_spec_that_names_them(tmp_path: Path) -> None:

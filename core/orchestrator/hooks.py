@@ -130,7 +130,7 @@ class Hooked:
         match event:
             case e.CheckStarted():
                 self._checks[version] = event
-            case e.CallStarted() | e.ModelSelected():  # an answer is named after its call, a reused one after its choice
+            case e.CallStarted() | e.ModelSelected():  # an answer has its call's version, a reused one its choice's
                 self._models[version] = event.model
             case e.OutputChosen():
                 self._outputs[event.task] = event.answer

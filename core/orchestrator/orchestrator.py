@@ -147,7 +147,7 @@ class Orchestrator:
         self._backend = backend
 
     def set_metrics_exporter(self, exporter: "MetricsExporter") -> None:
-        """Say where ``export_metrics`` exports to. (Exporters that work while a run goes on: the key ``exporters``.)
+        """Say where ``export_metrics`` exports to; exporters that work while a run goes on are a key of the spec.
 
         Raises:
             SpecError: it is no object with a method ``export``.

@@ -9,7 +9,7 @@ from orchestrator.models import TaskType
 from orchestrator.plugins import DISTRIBUTION, Catalogue
 from orchestrator.spi import Candidate
 from orchestrator.testing import PluginContract, load_recordings
-from orchestrator.testing.contracts import tests_of
+from orchestrator.testing.contracts import names_of_tests
 from orchestrator.testing.installed import suites_of
 
 ROOT: Final = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def cases() -> list[Any]:
     return [
         pytest.param(suite, test, id=f"{name}-{test}", marks=[pytest.mark.heavy] if name in SLOW else [])
         for name, suite in SUITES.items()
-        for test in tests_of(suite)
+        for test in names_of_tests(suite)
     ]
 
 

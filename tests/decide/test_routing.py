@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator import events as e
-from orchestrator.decide.compliance import violated
+from orchestrator.decide.compliance import violated, violations
 from orchestrator.decide.moment import Moment
+from orchestrator.decide.roster import roster_of
 from orchestrator.decide.routing import Question, list_candidates
 from orchestrator.errors import ErrorKind
 from orchestrator.models import ModelInfo, ProjectStatus, Role, TaskType
 from orchestrator.money import Price, Usd
-from orchestrator.policy import Policy
+from orchestrator.policy import EnforcementMode, Policy, with_strictest_modes
 from orchestrator.settings import CrossVendor, RunSettings
 from orchestrator.spi import ModelTelemetry, Ranked, RoutingCandidate
 from orchestrator.state.health import ModelRecord
@@ -272,3 +273,63 @@ def test_what_a_policy_forbids(policy: Policy, facts: dict[str, object], allowed
     """Names match plugin, vendor, model or slot; a fact nobody declared satisfies no restriction."""
     info = model("m", "north", **facts)
     assert (violated((policy,), info, info.slots, None) is None) is allowed
+
+
+@given(catalogues(1, 5), st.integers(1, 300_000), st.integers(1, 20_000), st.booleans())
+def test_the_cheapest_judge_is_never_left_out(
+    catalogue: tuple[ModelInfo, ...], size: int, limit: int, unbounded: bool
+) -> None:
+    """Whatever the length of what is judged: those kept contain one that costs no more than any that may be asked."""
+    made = stage(catalogue, allow_unbounded=unbounded)
+    made.begin()
+    roster = roster_of(made.state)
+
+    def bound(judge: ModelInfo) -> Usd:
+        least = min(limit, judge.max_output or limit)
+        assert judge.price is not None
+        written = judge.output_bound(least)
+        return judge.price.bound(size + judge.hidden_tokens, least if written is None else written)
+
+    able = [each for each in catalogue if each.id not in roster.verdicts("").lost]
+    kept = roster.cheapest_judges("", limit, frozenset())
+    assert min(map(bound, kept), default=None) == min(map(bound, able), default=None)
+
+
+def test_only_a_hard_policy_removes_and_the_milder_ones_are_named() -> None:
+    """SOFT and MONITOR are told apart by whether the model stands behind."""
+    rules = [
+        Policy("hard", blocked_models=("b",)),
+        Policy("soft", blocked_models=("a",), enforcement_mode=EnforcementMode.SOFT),
+        Policy("watch", blocked_models=("a", "b"), enforcement_mode=EnforcementMode.MONITOR),
+    ]
+    assert violated(rules, model("a"), (), None) is None
+    assert violated(rules, model("b"), (), None) == "hard"
+    assert violations(rules, model("a"), (), None) == (("soft", "watch"), True)
+    assert violations(rules, model("b"), (), None) == (("watch",), False)
+    assert violations(rules, model("c"), (), None) == ((), False)
+
+
+def test_a_reviser_that_violates_a_soft_policy_stands_behind() -> None:
+    """The policy comes before the wish that the author revises; with nobody else it is asked all the same."""
+    soft = Policy("not_a", blocked_models=("author",), enforcement_mode=EnforcementMode.SOFT)
+    for others, reviser in (((model("x", "south", price=DEAR),), "x"), ((), "author")):
+        made = stage((AUTHOR, *others), ("author",), node_policies={"t": (soft,)})
+        made.begin()
+        made.play()
+        revised = [event.model for event in made.all(e.ModelSelected) if event.role is Role.REVISER]
+        assert revised[0] == reviser
+
+
+def test_the_strictest_mode_of_a_name_holds_on_every_level() -> None:
+    """Among the policies of the run for all, and with those of a node for that node."""
+    mild = Policy("p", blocked_models=("a",), enforcement_mode=EnforcementMode.MONITOR)
+    soft = Policy("p", blocked_models=("b",), enforcement_mode=EnforcementMode.SOFT)
+    hard = Policy("p", blocked_models=("c",))
+    run, nodes = with_strictest_modes([mild, soft], {"t": [hard], "u": [mild]})
+    assert [policy.enforcement_mode for policy in run] == [EnforcementMode.SOFT] * 2
+    assert [(policy.blocked_models, policy.enforcement_mode.value) for policy in nodes["t"]] == [
+        (("a",), "hard"),
+        (("b",), "hard"),
+        (("c",), "hard"),
+    ]
+    assert [policy.enforcement_mode for policy in nodes["u"]] == [EnforcementMode.SOFT]

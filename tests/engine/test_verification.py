@@ -111,17 +111,13 @@ def test_links_and_what_is_no_output_are_not_copied(folder: OutputFolder, tmp_pa
     assert copied(folder.path) == {"a.txt": b"one\n", "sub/b.txt": b"two\n"}
 
 
-def test_a_folder_that_is_too_large_is_not_copied(folder: OutputFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_too_large_is_not_copied(folder: OutputFolder) -> None:
     """Too many files or bytes: nothing is verified, and the reason is said."""
-    monkeypatch.setattr(verification, "MOST_FILES", 1)
     with pytest.raises(TooLargeError, match="1 files"):
-        copied(folder.path)
-    monkeypatch.setattr(verification, "MOST_FILES", 10)
-    monkeypatch.setattr(verification, "MOST_BYTES", 7)
+        copied(folder.path, most_files=1)
     with pytest.raises(TooLargeError):
-        copied(folder.path)
-    monkeypatch.setattr(verification, "MOST_BYTES", 8)
-    assert len(copied(folder.path)) == 2
+        copied(folder.path, most_bytes=7)
+    assert len(copied(folder.path, most_files=2, most_bytes=8)) == 2
 
 
 def test_whatever_goes_wrong_is_unknown() -> None:

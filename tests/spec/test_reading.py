@@ -197,7 +197,7 @@ WRONG = {
     "policies: [{allow_training_on_output: false}]": "the key 'name' is required",
     "policies: [{name: a, allowed_regions: eu}]": "expected a list, found the text 'eu'",
     "policies: [{name: a, allowed_models: [1]}]": "expected a text, found the number 1",
-    "policies: [{name: a, enforcement_mode: sof}]": "expected hard, soft or monitor, found the text 'sof'; did you mean",
+    "policies: [{name: a, enforcement_mode: sof}]": "expected hard, soft or monitor, found the text 'sof'; did you",
     "policies: [{name: a, max_cost_per_task_usd: -1}]": "-1 is not between 0 and",
     "policies: [{name: a, rate_limit: 3}]": "expected a mapping, found the number 3",
     "policies: [{name: a, rate_limit: {calls_per_minute: 0}}]": "0 is not between 1 and",

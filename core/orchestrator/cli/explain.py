@@ -62,7 +62,8 @@ _NONE: Final = "–"
 def explain(run_id: str, task: str | None, as_json: bool) -> int:
     """Show every choice of a model: who was considered, what removed whom, and what was known at that moment.
 
-    TASK is the id of a task, "plan", "enhance" or "advise". Everything is read from the log; nothing is called, nothing is paid.
+    TASK is the id of a task, "plan", "enhance" or "advise". Everything is read from the log; nothing is called, nothing
+    is paid.
     """
     log = open_log()
     existing_run(log, run_id)

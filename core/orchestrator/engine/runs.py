@@ -23,8 +23,8 @@ from orchestrator.engine.ports import Ports, real_ports
 from orchestrator.engine.questions import Asker
 from orchestrator.engine.rank import guard, runner_of
 from orchestrator.engine.results import files_of, summary
-from orchestrator.engine.session import RunLog, Session, append_remedies, raised_budget, raised_time
 from orchestrator.engine.sandbox import Ladder
+from orchestrator.engine.session import RunLog, Session, append_remedies, raised_budget, raised_time
 from orchestrator.engine.verification import FolderVerifier, Verifier
 from orchestrator.errors import LogError, SpecError, UsageError
 from orchestrator.log import EventLog, Redactor, Texts, append_head, read_heads
@@ -35,7 +35,7 @@ from orchestrator.money import Usd
 from orchestrator.plugins import Catalogue
 from orchestrator.settings import EVERY, SECOND
 from orchestrator.spec import Spec, TaskSpec, differences, parse_spec
-from orchestrator.spi import Backend, Validator, to_stdout
+from orchestrator.spi import Backend, to_stdout
 from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState
 from orchestrator.telemetry import measured, priors

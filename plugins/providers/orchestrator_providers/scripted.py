@@ -23,9 +23,9 @@ A decomposed plan's tasks are named ``task_001``, ``task_002`` … in the plan's
 
 Beside ``text`` an answer may have ``delay_ms`` and ``usage``: ``none``, or tokens by lane such as
 ``{input: 100, output: 20}``; left out, four bytes are a token. A text longer than the call's limit is cut and ends
-with the finish ``length``, unless the answer has a ``finish`` of its own (``stop``, ``length``). ``error`` is a kind such as ``overloaded``, ``rate_limit``, ``server`` or ``timeout``, with
-``message``, ``status``, ``retry_after`` (seconds), ``retryable`` and ``billed`` (``no``, ``yes`` or ``unknown``) where
-its usual ones do not fit.
+with the finish ``length``, unless the answer has a ``finish`` of its own (``stop``, ``length``). ``error`` is a kind
+such as ``overloaded``, ``rate_limit``, ``server`` or ``timeout``, with ``message``, ``status``, ``retry_after``
+(seconds), ``retryable`` and ``billed`` (``no``, ``yes`` or ``unknown``) where its usual ones do not fit.
 """
 
 import json

@@ -18,10 +18,40 @@ _FROM: Final = re.compile(
 _SCRIPTS: Final = (".js", ".jsx", ".mjs", ".ts", ".tsx")
 _ENDINGS: Final = ("", *_SCRIPTS, ".css", ".json", ".svg", "/index.js", "/index.jsx", "/index.ts", "/index.tsx")
 _NODE: Final = frozenset(
-    """
-    assert buffer child_process cluster console crypto dgram dns events fs http http2 https module net os path
-    perf_hooks process querystring readline stream string_decoder timers tls tty url util v8 vm worker_threads zlib
-    """.split()
+    {
+        "assert",
+        "buffer",
+        "child_process",
+        "cluster",
+        "console",
+        "crypto",
+        "dgram",
+        "dns",
+        "events",
+        "fs",
+        "http",
+        "http2",
+        "https",
+        "module",
+        "net",
+        "os",
+        "path",
+        "perf_hooks",
+        "process",
+        "querystring",
+        "readline",
+        "stream",
+        "string_decoder",
+        "timers",
+        "tls",
+        "tty",
+        "url",
+        "util",
+        "v8",
+        "vm",
+        "worker_threads",
+        "zlib",
+    }
 )
 """Modules that come with Node.js."""
 

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from orchestrator.testing.contracts.backends import BackendContract
-from orchestrator.testing.contracts.base import PluginContract, Result, play, tests_of
+from orchestrator.testing.contracts.base import PluginContract, Result, play, names_of_tests
 from orchestrator.testing.contracts.exporters import ExporterContract
 from orchestrator.testing.contracts.loaders import LoaderContract
 from orchestrator.testing.contracts.providers import ProviderContract
@@ -41,5 +41,5 @@ __all__ = [
     "ValidatorContract",
     "load_recordings",
     "play",
-    "tests_of",
+    "names_of_tests",
 ]

@@ -19,14 +19,14 @@ from orchestrator.testing.contracts.base import PluginContract, in_time, unchang
 from orchestrator.testing.routing import RoutingRules
 from orchestrator.testing.strategies import fields_of_candidates
 
-EXAMPLES: Final = 60
+EXAMPLES: Final = 30
 """How many drawn fields each property is tried on."""
 
 _CALM: Final = settings(
     max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
 _RUNS: Final = settings(
-    max_examples=12,
+    max_examples=8,
     stateful_step_count=20,
     deadline=None,
     database=None,

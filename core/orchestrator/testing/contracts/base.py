@@ -176,14 +176,14 @@ class Result:
     error: BaseException | None = field(default=None, eq=False, repr=False)
 
 
-def tests_of(suite: type[PluginContract]) -> tuple[str, ...]:
+def names_of_tests(suite: type[PluginContract]) -> tuple[str, ...]:
     """The names of a suite's tests, in alphabetical order."""
     return tuple(sorted(name for name in dir(suite) if name.startswith("test_") and callable(getattr(suite, name))))
 
 
 def play(suite: type[PluginContract]) -> tuple[Result, ...]:
     """Play every test of a suite once, without a runner of tests; nothing that a plugin raises ends this."""
-    return tuple(_played(suite, name) for name in tests_of(suite))
+    return tuple(_played(suite, name) for name in names_of_tests(suite))
 
 
 def _played(suite: type[PluginContract], name: str) -> Result:

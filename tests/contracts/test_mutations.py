@@ -1,0 +1,53 @@
+"""Each contract suite fails for each bug of a list, and passes for a sound plugin."""
+
+from unittest import SkipTest
+
+import pytest
+
+import orchestrator.testing.contracts.base as base
+import orchestrator.testing.contracts.providers as providers
+from orchestrator.testing import PluginContract
+from orchestrator.testing.contracts import SUITES, names_of_tests, play
+from tests.contracts.planted import BUGS, SOUND, Bug
+
+OF_MODULES = {
+    "test_the_module_has_the_hook_of_its_kind",
+    "test_it_is_made_for_this_interface",
+    "test_options_that_make_no_sense_are_refused",
+    "test_parameters_that_make_no_sense_are_refused",
+    "test_a_simulated_provider_answers",
+}
+"""Tests that need a module or a simulated provider; see the tests of the entry points and of the modules."""
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_a_planted_bug_is_noticed(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test that is named for the bug fails, and says why on one line."""
+    monkeypatch.setattr(providers, "PATIENCE", 1.0)
+    with pytest.raises((AssertionError, Exception)) as failed:  # noqa: PT011 - a plugin's own error will do
+        getattr(bug.suite(), bug.noticed_by)()
+    assert not isinstance(failed.value, SkipTest), failed.value
+    assert str(failed.value)
+
+
+@pytest.mark.parametrize("suite", SOUND, ids=lambda suite: suite.kind)
+def test_a_sound_plugin_passes(suite: type[PluginContract]) -> None:
+    """Nothing is noticed where there is nothing."""
+    results = play(suite)
+    assert [result for result in results if result.problem] == []
+    assert {result.test for result in results if result.skipped} <= OF_MODULES
+
+
+def test_every_test_of_every_suite_notices_something() -> None:
+    """There is no test that no planted bug makes fail, but for those of modules, which have tests of their own."""
+    noticing = {(bug.suite.kind, bug.noticed_by) for bug in BUGS}
+    idle = {(kind, test) for kind, suite in SUITES.items() for test in names_of_tests(suite)} - noticing
+    assert {test for _, test in idle} <= OF_MODULES
+
+
+def test_what_hangs_is_noticed() -> None:
+    """A function that does not come back fails the test instead of holding it up."""
+    import threading
+
+    with pytest.raises(AssertionError, match="not come back"):
+        base.in_time(threading.Event().wait, 0.05)
