@@ -1,4 +1,4 @@
-"""Auditing a run of 100,000 events: chain, texts and every law, and the bundle an auditor gets."""
+"""Auditing a run of 100,000 events: chain, texts and every law, the bundle an auditor gets, and the report."""
 
 import json
 import sys
@@ -22,7 +22,9 @@ _MEMORY: Final = 1.5
 
 
 def main(what: str, home: str, run: str) -> None:
-    """Audit a run, or bundle it and audit the bundle; prints CPU seconds and the peak of memory as JSON."""
+    """Audit a run, or bundle it and audit the bundle, or write its report; prints CPU seconds and peak memory as JSON."""
+    if what == "report":
+        return _write_report(home, run)
     from orchestrator.audits.bundles import make
     from orchestrator.audits.logs import audit
     from orchestrator.audits.unbundling import verify
@@ -40,6 +42,18 @@ def main(what: str, home: str, run: str) -> None:
     print(json.dumps({"seconds": seconds, "memory": _peak(), "events": events}))
 
 
+def _write_report(home: str, run: str) -> None:
+    from orchestrator.cli.root import root
+    from orchestrator.log import EventLog
+
+    began = process_time()
+    root.main(["report", run, "-o", str(Path(home) / "report.html"), "--home", home], standalone_mode=False)
+    seconds = process_time() - began
+    last = EventLog.open_to_read(Path(home)).last(run)
+    assert last is not None
+    print(json.dumps({"seconds": seconds, "memory": _peak(), "events": last.version}))
+
+
 def _in_child(what: str, home: Path, run: str) -> dict[str, Any]:
     ended = child([sys.executable, "-m", __name__, what, str(home), run], Path(__file__).parents[1])
     found: dict[str, Any] = json.loads(ended.output)
@@ -47,12 +61,13 @@ def _in_child(what: str, home: Path, run: str) -> dict[str, Any]:
 
 
 def verify(rounds: int = ROUNDS, events: int = EVENTS) -> Iterator[Row]:
-    """Measure what an audit takes beside its limit, and its memory beside that of a tenth."""
+    """Measure what an audit and a report take beside their limit, and an audit's memory beside that of a tenth."""
     with tempfile.TemporaryDirectory() as scratch:
         homes = {count: Path(scratch) / str(count) for count in (events // 10, events)}
         runs = {count: make_run(home, count) for count, home in homes.items()}
         peaks: dict[int, float] = {}
-        for what, name in (("log", "the log"), ("bundle", "a bundle")):
+        named = {"log": "audit verify of the log", "bundle": "audit verify of a bundle", "report": "report"}
+        for what, name in named.items():
             found = [_in_child(what, homes[events], runs[events]) for _ in range(rounds + 1)][1:]
             seconds = [each["seconds"] for each in found]
             ratios = [each / LIMIT for each in seconds]
@@ -61,7 +76,7 @@ def verify(rounds: int = ROUNDS, events: int = EVENTS) -> Iterator[Row]:
                 peaks[events] = memory
             note = f"{found[0]['events']:,} events; at most {memory / 2**20:.0f} MiB"
             yield Row(
-                f"audit verify of {name}, beside the {LIMIT:g} s it may take",
+                f"{name}, beside the {LIMIT:g} s it may take",
                 f"{median(seconds):.1f} s",
                 f"{LIMIT:g} s",
                 median(ratios),

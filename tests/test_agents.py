@@ -1,6 +1,7 @@
 """``AgentPool``: agents side by side, the best of them, and what they measured together."""
 
 import asyncio
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator import AgentPool, Budget, Model, ModelProfile, ProjectState, ProjectStatus
 from orchestrator.agents import best_of, mean_score, merge_profiles
-from tests.cli.command import orchestrate, rows, scripted_spec
+from tests.cli.command import QUICKSTART, count, orchestrate, rows, scripted_spec, signalled, start, wait_until
 from tests.scripted import fields, job, orchestrator
 
 
@@ -136,6 +137,33 @@ def test_the_command_compares_specs_as_json(tmp_path: Path) -> None:
 def test_a_pool_of_one_is_none(tmp_path: Path) -> None:
     """One clear line says what is missing."""
     spec = str(scripted_spec(tmp_path / "spec"))
-    for arguments in ([spec], [spec, spec, "--backend", "greedy"], [spec, spec]):
+    greedy = ["--backend", "greedy"]
+    for arguments in ([spec], [spec, spec, *greedy], [spec, spec], [spec, *greedy], [spec, *greedy, *greedy]):
         ended = orchestrate(tmp_path, "pool", *arguments)
         assert (ended.code, len(ended.err.splitlines())) == (2, 1), ended.err
+
+
+def test_a_pool_without_a_folder_shows_runs_with_long_histories(tmp_path: Path) -> None:
+    """What the table needs is read before the log is closed, also where nothing was written into a folder."""
+    ended = orchestrate(tmp_path, "pool", str(QUICKSTART), "--backend", "pareto", "--backend", "greedy", "--json")
+    assert ended.code == 0, ended.err
+    assert [row["status"] for row in ended.json["agents"]] == ["SUCCESS", "SUCCESS"]
+
+
+def test_a_pool_in_which_nothing_can_begin_exits_as_a_run_would(tmp_path: Path) -> None:
+    """Backends that nobody installed are bad usage, not a failed system."""
+    spec = str(scripted_spec(tmp_path / "spec"))
+    ended = orchestrate(tmp_path, "pool", spec, "--backend", "nobody", "--backend", "noone")
+    assert (ended.code, ended.lines[-1]) == (2, "there is no winner: no agent's run began")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_every_agent_and_all_can_be_resumed(tmp_path: Path, number: signal.Signals) -> None:
+    """Whether or not an agent's session had begun, its run is closed as interrupted; the exit code says so."""
+    for name in ("one", "two"):
+        scripted_spec(tmp_path, delay_ms=20_000, name=f"{name}.json", project_id=name)
+    process = start(tmp_path, "pool", str(tmp_path / "one.json"), str(tmp_path / "two.json"))
+    wait_until(lambda: count(tmp_path, "session.opened"), process)
+    ended = signalled(process, number)
+    assert ended.code == 130, ended.err
+    assert count(tmp_path, "session.opened") == count(tmp_path, "run.interrupted") == 2

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.spec import read_models, read_spec
+from tests.cli import in_process
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -85,17 +86,15 @@ def test_the_first_line_does_what_it_says(tmp_path: Path) -> None:
         subprocess.run([str(tool), "query", database, f"select * from {view}"], capture_output=True, check=True)
 
 
-def test_every_command_of_the_table_exists(tmp_path: Path) -> None:
+def test_every_command_of_the_table_exists(capsys: pytest.CaptureFixture[str]) -> None:
     """Each command of the README's table answers to --help, and nothing in `orchestrate --help` is left out of it."""
     table = README.partition("## Commands")[2].partition("Exit codes")[0]
     named = {command for cell in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for command in _commands(cell)}
     assert named
     for command in sorted(named):
-        ended = _orchestrate(tmp_path, *command.split(), "--help")
-        assert ended.returncode == 0, command
-    listed = re.findall(
-        r"^  ([a-z]+) ", _orchestrate(tmp_path, "--help").stdout.partition("Commands:")[2], re.MULTILINE
-    )
+        assert in_process.command(capsys, *command.split(), "--help").code == 0, command
+    shown = in_process.command(capsys, "--help").out.partition("Commands:")[2]
+    listed = re.findall(r"^  ([a-z]+) ", shown, re.MULTILINE)
     assert set(listed) == {command.split()[0] for command in named}
 
 

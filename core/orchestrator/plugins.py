@@ -45,7 +45,8 @@ GROUPS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Every kind of plugin, and the entry-point group it is found in."""
 
-_DISABLE: Final = "ORCHESTRATE_DISABLE_PLUGINS"
+DISABLE: Final = "ORCHESTRATE_DISABLE_PLUGINS"
+STRICT: Final = "ORCHESTRATE_STRICT_PLUGINS"
 _NO_AUTOLOAD: Final = "ORCHESTRATE_NO_AUTOLOAD"
 _RAISE: Final = "ORCHESTRATE_RAISE"
 _LONGEST_CAUSE: Final = 500
@@ -188,13 +189,21 @@ class Catalogue:
         """Read the metadata of every installed distribution once; import no plugin.
 
         Args:
-            environ: see the class; the process's environment where None.
+            environ: see the class; the process's environment where None. With ``ORCHESTRATE_STRICT_PLUGINS=1`` every
+                plugin is imported, and one that cannot be used is an error.
+
+        Raises:
+            PluginError: plugins are strict, and one is broken, in conflict or made for another interface.
         """
         from importlib.metadata import entry_points
 
         everything = entry_points()
         points = [point for group in GROUPS.values() for point in everything.select(group=group)]
-        return cls(points, os.environ if environ is None else environ)
+        environ = os.environ if environ is None else environ
+        catalogue = cls(points, environ)
+        if environ.get(STRICT, "") not in ("", "0"):
+            catalogue.require_sound()
+        return catalogue
 
     # ── the listing ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -377,7 +386,7 @@ class Catalogue:
             matches = [p for p in self._named(kind, short) if p.distribution == _normalised(distribution)]
         if len(matches) > 1:
             choices = " or ".join(plugin.address for plugin in matches)
-            switch = f"set {_DISABLE}={matches[-1].address} to switch one off"
+            switch = f"set {DISABLE}={matches[-1].address} to switch one off"
             raise PluginConflictError(
                 kind, name, f"several distributions offer the {kind} {name!r}: say {choices}, or {switch}"
             )
@@ -482,7 +491,7 @@ class Catalogue:
         _LOGGER.info("the %s %s: %s", plugin.label, what, cause)
         if self._raise and not isinstance(error, ContractError):
             raise error
-        way_on = f"repair or uninstall {plugin.distribution}, or set {_DISABLE}={plugin.address}"
+        way_on = f"repair or uninstall {plugin.distribution}, or set {DISABLE}={plugin.address}"
         raise PluginLoadError(plugin.kind, plugin.name, f"the {plugin.label} {what}: {cause}; {way_on}") from error
 
 
@@ -528,11 +537,11 @@ def _described(points: "Iterable[EntryPoint]") -> Iterator[_Plugin]:
 
 
 def _block(plugins: Iterable[_Plugin], environ: Mapping[str, str]) -> None:
-    disabled = {word.strip() for word in environ.get(_DISABLE, "").split(",")}
+    disabled = {word.strip() for word in environ.get(DISABLE, "").split(",")}
     only_built_in = environ.get(_NO_AUTOLOAD, "") not in ("", "0")
     for plugin in plugins:
         if plugin.name in disabled or plugin.address in disabled:
-            plugin.blocked = f"named in {_DISABLE}"
+            plugin.blocked = f"named in {DISABLE}"
         elif only_built_in and plugin.distribution != DISTRIBUTION:
             plugin.blocked = f"{_NO_AUTOLOAD} leaves only the built-in plugins"
 

@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator import AppBuilder, ProjectStatus, StateManager
 from orchestrator.apps import AppResult
+from orchestrator.engine.sandbox import Ladder, Rung
 from orchestrator.errors import OutputError, SpecError
 from orchestrator.models import Verdict
 from tests.apps.scripts import GREETER, GREETER_DESCRIPTION, NOTES, NOTES_DESCRIPTION, fields
@@ -27,8 +28,17 @@ def steps(result: AppResult) -> dict[str, Verdict]:
     return {step.name: step.verdict for step in result.assembly.steps}
 
 
+def files_in(folder: Path) -> dict[str, str]:
+    """The files of a folder, but those that are of the run itself."""
+    own = {".orchestrate-run", "README.md", "summary.json"}
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name not in own]
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in paths}
+
+
 def test_a_fastapi_application_is_tested_started_and_asked(tmp_path: Path) -> None:
     """Its own tests and the scaffold's pass, uvicorn serves it on a private network, and what it needs is named."""
+    if Ladder().rung() is not Rung.BWRAP:
+        pytest.skip("a private network needs bubblewrap, which does not work here")
     result = built(tmp_path, "fastapi", NOTES, NOTES_DESCRIPTION)
     assert result.success
     assert (result.profile.app_type, result.profile.structural_pattern) == ("fastapi", "layered")
@@ -59,6 +69,11 @@ def test_a_command_is_built_from_the_command_line(tmp_path: Path) -> None:
     assert run["status"] == "SUCCESS"
     verified = orchestrate(tmp_path, "replay", "greet", "--verify")
     assert (verified.code, "all as recorded" in verified.out) == (0, True), verified.out
+    assert orchestrate(tmp_path, "runs", "export", "greet", "-o", "again").code == 0
+    assert orchestrate(tmp_path, "resume", "greet", "-o", "anew").code == 0
+    whole = files_in(tmp_path / "app")
+    assert whole == files_in(tmp_path / "again") == files_in(tmp_path / "anew")
+    assert "pyproject.toml" in whole
 
 
 def test_an_application_that_does_not_start_is_no_success(tmp_path: Path) -> None:
@@ -70,6 +85,36 @@ def test_an_application_that_does_not_start_is_no_success(tmp_path: Path) -> Non
     assert steps(result)["start"] is Verdict.FAILED
     assert "no greeting today" in "".join(step.details for step in result.assembly.steps)
     assert (tmp_path / "out" / "greeter" / "cli.py").exists()
+
+
+def test_tests_that_end_before_any_passed_prove_nothing(tmp_path: Path) -> None:
+    """A conftest that ends the process with status 0 is no pass: the step is unknown and the run no success."""
+    lying = {
+        **GREETER,
+        "conftest.py": "```python\nimport os\n\nos._exit(0)\n```",
+        "tests/test_truth.py": "```python\ndef test_truth():\n    assert False\n```",
+    }
+    result = built(tmp_path, "cli", lying, GREETER_DESCRIPTION)
+    assert not result.success
+    assert steps(result)["tests"] is Verdict.UNKNOWN
+    assert "named no test that passed" in result.assembly.steps[0].details
+
+
+def test_answers_that_no_parser_takes_are_problems_not_a_crash(tmp_path: Path) -> None:
+    """Files nested too deeply, and names that climb or that a tool would run, end as one line or a harmless name."""
+    hostile = {
+        "greeter/cli.py": "```python\n" + "-" * 100_000 + "1\n```",
+        "pyproject.toml": "```toml\na = " + "[" * 50_000 + "\n```",
+        "../outside.py": "```python\nx = 1\n```",
+        ".git/hooks/pre-commit": "```python\nx = 1\n```",
+    }
+    result = built(tmp_path, "cli", hostile, GREETER_DESCRIPTION)
+    assert result.state.status is ProjectStatus.PARTIAL_SUCCESS
+    named = [problem.partition(":")[0] for problem in result.assembly.problems]
+    assert named == ["greeter/cli.py", "pyproject.toml"]
+    assert not (tmp_path / "outside.py").exists()
+    assert not (tmp_path / "out" / ".git").exists()
+    assert {"task_003_code_generation.py", "task_004_code_generation.py"} <= set(result.assembly.files_written)
 
 
 def test_a_file_that_imports_what_is_not_there_is_named(tmp_path: Path) -> None:

@@ -87,3 +87,36 @@ def test_a_package_is_named_for_its_description(description: str, name: str) -> 
     """An identifier of the first words that matter, which shadows no module that is known."""
     assert name_of(description) == name
     assert name.isidentifier()
+
+
+def test_the_manifest_names_packages_inside_packages() -> None:
+    """What is installed is whole: inner packages are packages too, and a ``src`` folder is where they lie."""
+    files = dict.fromkeys(("shop/__init__.py", "shop/api/__init__.py", "tests/__init__.py"), "")
+    made = tomllib.loads(python_manifest(files, "shop", "A shop", (), ()).files["pyproject.toml"])
+    assert made["tool"]["setuptools"] == {"packages": ["shop", "shop.api"]}
+    files = dict.fromkeys(("src/shop/__init__.py", "src/shop/api/__init__.py", "src/main.py"), "")
+    made = tomllib.loads(python_manifest(files, "shop", "A shop", (), ()).files["pyproject.toml"])
+    assert made["tool"]["setuptools"] == {"packages": ["shop", "shop.api"], "package-dir": {"": "src"}}
+
+
+@pytest.mark.parametrize("source", ["-" * 100_000 + "1", "not " * 50_000 + "1", "(" * 5_000, "f" + "()" * 100_000])
+def test_code_nested_beyond_the_parser_is_a_problem(source: str) -> None:
+    """Whatever the parser gives up with, it is one line about that file."""
+    found = python_imports({"deep.py": source, "fine.py": "import requests\n"})
+    assert found.packages == ("requests",)
+    assert [problem.partition(":")[0] for problem in found.problems] == ["deep.py"]
+
+
+def test_manifests_nested_beyond_the_parser_are_a_problem() -> None:
+    """A manifest of a task's own that nobody can read is named, in both languages."""
+    deep = "[" * 100_000
+    (problem,) = python_manifest({"pyproject.toml": f"a = {deep}"}, "n", "t", (), ()).problems
+    assert problem.startswith("pyproject.toml: it cannot be read")
+    (problem,) = script_manifest({"package.json": f'{{"a": {deep}'}, "n", "t", (), ()).problems
+    assert problem.startswith("package.json: it cannot be read")
+
+
+def test_words_that_begin_an_import_over_and_over_are_read_once() -> None:
+    """The time is linear in the size: what took a minute per hundred kilobytes would never end here."""
+    content = "import " * 150_000 + "x from 'late';\nimport y from 'later';\n"
+    assert script_imports({"a.js": content}).packages == ("late", "later")

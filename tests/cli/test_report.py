@@ -3,7 +3,9 @@
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
+from contextlib import closing
 from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -145,6 +147,28 @@ def test_another_file_is_not_written_over(quickstart: Path, tmp_path: Path) -> N
     for arguments in (["quick", "-o", str(tmp_path)], ["quick", "-o", str(tmp_path / "no" / "where.html")], ["nobody"]):
         ended = orchestrate(quickstart, "report", *arguments)
         assert (ended.code, len(ended.err.splitlines())) == (2, 1), ended.err
+
+
+def test_a_fork_a_damaged_log_and_deleted_texts_are_shown_and_said(own_copy: Path) -> None:
+    """The page of a fork names its parent, that of a damaged run the event, that of a deleted one what is gone."""
+    target = own_copy / "page.html"
+    beyond = orchestrate(own_copy, "fork", "done", "--at", "v9999", "--project-id", "later")
+    assert (beyond.code, "done has no event there" in beyond.err) == (0, True)
+    assert orchestrate(own_copy, "report", "later", "-o", str(target)).code == 0
+    forked = " ".join(Page(target.read_text()).text.split())
+    assert "forked fromdone version " in forked
+    assert any(line.startswith("fork of ") for line in orchestrate(own_copy, "runs", "show", "later").lines)
+    assert orchestrate(own_copy, "runs", "delete", "done", "--yes").code == 0
+    assert orchestrate(own_copy, "report", "done", "-o", str(target)).code == 0
+    assert "(this text was deleted)" in Page(target.read_text()).text
+    with closing(sqlite3.connect(own_copy / "events.db")) as database:
+        database.execute("DROP TRIGGER events_are_never_changed")
+        database.execute("UPDATE events SET at = at + 1 WHERE position = 9")
+        database.commit()
+    damaged = orchestrate(own_copy, "report", "done", "-o", str(target))
+    assert damaged.code == 0
+    assert "! done is damaged" in damaged.err
+    assert "event 9: " in Page(target.read_text()).text
 
 
 class _Nothing(BaseHTTPRequestHandler):

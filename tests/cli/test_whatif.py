@@ -68,6 +68,16 @@ def test_another_backend_ranks_all(finished: Finished) -> None:
     assert found["was"]["calls"] == 5
 
 
+def test_what_was_recorded_stands_above_a_play_that_is_not_it(own_copy: Path) -> None:
+    """A fork's play begins at its parent's first event: its own spend is shown apart from the play's."""
+    assert orchestrate(own_copy, "fork", "done", "--at", "20", "--project-id", "later").code == 0
+    shown = orchestrate(own_copy, "whatif", "later")
+    assert [line.split("  ")[0] for line in shown.lines[1:4]] == ["as it was", "played again", "then"]
+    assert (shown.lines[1].split()[3], "$0.00" in shown.lines[1]) == ("open", True)
+    assert "compare 'played again' with 'then'" in shown.err
+    assert orchestrate(own_copy, "whatif", "later", "--json").json["recorded"]["status"] == "open"
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [

@@ -173,6 +173,8 @@ class Backend:
 class SoundBackend(BackendContract):
     """The suite of the sound backend."""
 
+    shrinks: ClassVar[bool] = False
+
     def make(self) -> Backend:
         """The sound one."""
         return Backend()
@@ -215,9 +217,12 @@ def _shuffled(candidates: Candidates, telemetry: Telemetry) -> Sequence[Ranked]:
     return ranking
 
 
+_BEGAN: Final = time.time()
+
+
 def _by_clock(candidates: Candidates, telemetry: Telemetry) -> Sequence[Ranked]:
     ranking = _placed(candidates)
-    return ranking if time.time() < 2.0e9 - 2.2e8 + 1.5e7 or not ranking else [*ranking[1:], ranking[0]]
+    return ranking if time.time() < _BEGAN + 1e7 or not ranking else [*ranking[1:], ranking[0]]
 
 
 def _sleeping(candidates: Candidates, telemetry: Telemetry) -> Sequence[Ranked]:
@@ -667,9 +672,6 @@ async def _swallowing(self: Gateway, body: Body, ctx: CallContext) -> Reply:
 async def _leaking(self: Gateway, body: Body, ctx: CallContext) -> Reply:
     asyncio.get_running_loop().create_task(asyncio.sleep(30))
     return await Gateway.call(self, body, ctx)
-
-
-_LOCK: Final[dict[int, asyncio.Lock]] = {}
 
 
 async def _one_by_one(self: Gateway, body: Body, ctx: CallContext) -> Reply:

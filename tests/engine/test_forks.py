@@ -351,6 +351,22 @@ def test_a_fork_survives_the_deletion_of_its_parents_content(home: Path) -> None
     in_workspace(home, lambda w: w.resume("five-fork"))
 
 
+def test_deleted_content_does_not_come_back_with_the_parents(home: Path) -> None:
+    """A fork whose content is gone inherits nothing; what a fork of that fork needs goes to the one that lives."""
+    forked(home, 60)
+    in_workspace(home, lambda w: w.resume("five-fork"))
+    forked(home, 100, run="five-fork", name="deep")
+    doing(home, lambda w: delete_content(w, "five-fork"))
+    doing(home, lambda w: delete_content(w, RUN))
+    assert query(home, "SELECT DISTINCT run FROM blobs") == [("deep",)]
+    outcome = in_workspace(home, lambda w: w.resume("deep"))
+    assert outcome.state.finished is not None
+    assert outcome.state.finished.status is ProjectStatus.SUCCESS
+    assert failures(audited(home)) == set()
+    doing(home, lambda w: delete_content(w, "deep"))
+    assert query(home, "SELECT count(*) FROM blobs") == [(0,)]
+
+
 def test_a_fork_is_recovered_by_its_parent(home: Path, tmp_path: Path) -> None:
     """Its own events mean nothing without those it shares: the way on is named."""
     from orchestrator.log.recover import recover

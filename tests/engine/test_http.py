@@ -157,18 +157,21 @@ async def post(client: httpx.AsyncClient, server: OpenAIServer, seconds: float =
 
 def test_a_connection_serves_one_call_after_the_other() -> None:
     """Twenty calls in turn need one connection; ten at once need ten, and ten more the same ones again."""
+    stall = 0.0
 
     async def calls(server: OpenAIServer) -> tuple[int, int, int]:
+        nonlocal stall
         async with make_client(concurrency=10) as client:
             for _ in range(20):
                 assert await post(client, server) == 200
             in_turn = server.connections
+            stall = 0.5  # so that even a slow machine has all of them open at once
             await asyncio.gather(*(post(client, server) for _ in range(10)))
             at_once = server.connections
             await asyncio.gather(*(post(client, server) for _ in range(10)))
             return in_turn, at_once, server.connections
 
-    with OpenAIServer(lambda request: Fault(200, b"{}", stall=0.05)) as server:
+    with OpenAIServer(lambda request: Fault(200, b"{}", stall=stall)) as server:
         in_turn, at_once, again = asyncio.run(calls(server))
 
     assert in_turn == 1
@@ -185,7 +188,7 @@ def test_no_more_connections_stay_open_than_calls_may_be_in_flight() -> None:
             await asyncio.gather(*(post(client, server) for _ in range(10)))
             return server.connections - before
 
-    with OpenAIServer(lambda request: Fault(200, b"{}", stall=0.05)) as server:
+    with OpenAIServer(lambda request: Fault(200, b"{}", stall=0.5)) as server:
         assert asyncio.run(calls(server)) == 7
 
 
@@ -198,7 +201,7 @@ def test_a_connection_that_the_server_has_closed_is_not_used_again(closed: Fault
             found = []
             for _ in range(5):
                 found.append(await post(client, server))
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.2)  # the end has to arrive here
             return found
 
     with OpenAIServer(lambda request: closed) as server:
@@ -214,7 +217,7 @@ def test_a_cancelled_call_leaves_nothing_behind(stalled: Fault) -> None:
     async def calls(server: OpenAIServer) -> int:
         async with make_client(concurrency=1) as client:
             with pytest.raises(TimeoutError):
-                await post(client, server, seconds=0.2)
+                await post(client, server, seconds=1.0)
             return await post(client, server)
 
     with OpenAIServer(lambda request: next(answers, "x")) as server:

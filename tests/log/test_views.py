@@ -257,8 +257,8 @@ def test_decisions_and_checks() -> None:
     candidates = decision.pop("candidates")
     assert decision == {"run_id": "run-1", "position": 8, "task_id": "t1", "role": "generator", "chosen": "m1"}
     assert orjson.loads(candidates) == [
-        {"model": "m1", "score": 0.5, "lost": None},
-        {"model": "m2", "score": None, "lost": "no_price"},
+        {"model": "m1", "score": 0.5, "lost": None, "violates": [], "reason": None},
+        {"model": "m2", "score": None, "lost": "no_price", "violates": [], "reason": None},
     ]
     checks = rows(log, "checks")
     assert list(checks[0]) == ["run_id", "task_id", "turn", "validator", "verdict", "position"]

@@ -19,7 +19,7 @@ _heavy = pytest.mark.heavy
     ("given", "faulty"),
     [
         pytest.param(True, False, id="given"),
-        pytest.param(False, True, id="decomposed-faulty"),
+        pytest.param(False, True, id="decomposed-faulty", marks=_heavy),
         pytest.param(True, True, id="given-faulty", marks=_heavy),
         pytest.param(False, False, id="decomposed", marks=_heavy),
     ],
@@ -85,6 +85,7 @@ def _seeds_with() -> dict[str, list[int]]:
     return {name: seeds[:_CHOICE] for name, seeds in found.items()}
 
 
+@pytest.mark.heavy
 def test_a_crash_hits_every_type_of_event_before_inside_and_after() -> None:
     """For every event the program writes there is a world that dies at it, in each of the three ways, and recovers."""
     seeds = _seeds_with()

@@ -92,6 +92,8 @@ def fork(
         return 0
     if cut.moved:
         notice(f"that is inside a step: the fork begins at the end of the one before, at event {cut.position}")
+    elif (position or 0) > cut.position or (version or 0) > cut.version:
+        notice(f"{cut.parent} has no event there: the fork begins at the last before it, event {cut.position}")
     result(line(f"{made.run}: shares {cut.parent} up to version {cut.version} (event {cut.position})"))
     for change in made.changes:
         result(f"  {line(change, 160)}")

@@ -105,6 +105,50 @@ def existing_run(log: "EventLog", run: str) -> str:
     return run
 
 
+def _in_environment(name: str, value: str) -> None:
+    """Set a variable until the command has ended."""
+    import os
+
+    before = os.environ.get(name)
+    os.environ[name] = value
+
+    def restore() -> None:
+        if before is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = before
+
+    click.get_current_context().call_on_close(restore)
+
+
+def _disable(context: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> None:
+    if names:
+        import os
+
+        already = os.environ.get("ORCHESTRATE_DISABLE_PLUGINS", "")
+        _in_environment("ORCHESTRATE_DISABLE_PLUGINS", ",".join(filter(None, [already, *names])))
+
+
+def _be_strict(context: click.Context, parameter: click.Parameter, strict: bool) -> None:
+    if strict:
+        _in_environment("ORCHESTRATE_STRICT_PLUGINS", "1")
+
+
+disable_option: Final = click.option(
+    "--disable",
+    multiple=True,
+    metavar="PLUGIN",
+    expose_value=False,
+    callback=_disable,
+    help="Do without a plugin: its name, or DISTRIBUTION:NAME.",
+)
+strict_plugins_option: Final = click.option(
+    "--strict-plugins",
+    is_flag=True,
+    expose_value=False,
+    callback=_be_strict,
+    help="Refuse to go on where an installed plugin is broken.",
+)
 json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 output_option: Final = click.option(
     "--output-dir", "-o", "output_dir", type=FILE, help="Write the results into this folder."

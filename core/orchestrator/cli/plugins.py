@@ -1,47 +1,189 @@
-"""``orchestrate plugins``: what is installed."""
+"""``orchestrate plugins``: what is installed, whether it keeps its contract, and how a new one begins."""
+
+import keyword
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from orchestrator.cli.options import home_option, json_option
-from orchestrator.cli.output import line, result_json
+from orchestrator.cli.options import FILE, disable_option, home_option, json_option, strict_plugins_option
+from orchestrator.cli.output import line, notice, result, result_json
 from orchestrator.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from orchestrator.plugins import Catalogue, PluginEntry
+
+_KINDS: Final = ("provider", "validator", "backend", "policy_loader", "exporter", "scaffold")
 
 
 @click.group()
 @home_option
 def plugins() -> None:
-    """List the installed plugins."""
+    """List, check and begin plugins."""
 
 
 @plugins.command("list")
 @json_option
+@disable_option
+@strict_plugins_option
 @home_option
 def list_(as_json: bool) -> int:
     """List every plugin; each is imported, so that a broken one shows with its reason."""
-    from orchestrator.plugins import Catalogue
-
-    found = Catalogue.discover().probe_all()
+    catalogue = _catalogue()
+    found = catalogue.probe_all()
     if as_json:
-        result_json(
+        result_json([_plain(each) for each in found])
+    else:
+        print_table(
+            ("kind", "name", "distribution", "version", "interface", "status", "reason"),
             [
-                {
-                    "kind": each.kind,
-                    "name": each.name,
-                    "distribution": each.distribution,
-                    "version": each.version,
-                    "module": each.module,
-                    "status": each.status.value,
-                    "reason": each.reason,
-                }
+                (
+                    each.kind,
+                    each.name,
+                    each.distribution,
+                    each.version,
+                    each.interface,
+                    each.status.value,
+                    line("; ".join(filter(None, [each.reason, *each.notes])), 200),
+                )
                 for each in found
-            ]
+            ],
         )
-        return 0
-    print_table(
-        ("kind", "name", "distribution", "version", "status", "reason"),
-        [
-            (each.kind, each.name, each.distribution, each.version, each.status.value, line(each.reason, 200))
-            for each in found
-        ],
-    )
+    _insist(catalogue)
     return 0
+
+
+@plugins.command()
+@click.argument("name")
+@json_option
+@disable_option
+@strict_plugins_option
+@home_option
+def info(name: str, as_json: bool) -> int:
+    """Show one plugin: hooks, versions, and what stands in its way. NAME may be DISTRIBUTION:NAME."""
+    from orchestrator.errors import UsageError
+    from orchestrator.spi import INTERFACE
+
+    catalogue = _catalogue()
+    found = [each for each in catalogue.probe_all() if name in (each.name, f"{each.distribution}:{each.name}")]
+    if not found:
+        raise UsageError(f"no plugin is called {name!r}; see: orchestrate plugins list")
+    if as_json:
+        result_json([_plain(each) for each in found])
+        return 0
+    here = ".".join(map(str, INTERFACE))
+    for each in found:
+        hidden = ", ".join(f"{other.distribution} {other.version}".strip() for other in catalogue.shadows(each))
+        wanted = f"{each.interface} (this program has {here})" if each.interface else f"none declared (here: {here})"
+        rows = (
+            ("kind", each.kind),
+            ("name", each.name),
+            ("distribution", f"{each.distribution} {each.version}".strip()),
+            ("module", each.module),
+            ("hooks", ", ".join(each.hooks)),
+            ("interface", wanted if each.compatible else f"{wanted}: not compatible"),
+            ("shadowed by", hidden),
+            ("status", each.status.value),
+            ("reason", each.reason),
+            *(("note", note) for note in each.notes),
+        )
+        for what, text in rows:
+            if text:
+                result(f"{what:13} {line(text, 400)}")
+    _insist(catalogue)
+    return 0
+
+
+@plugins.command()
+@click.argument("distribution", required=False)
+@json_option
+@disable_option
+@home_option
+def check(distribution: str | None, as_json: bool) -> int:
+    """Try whether installed plugins keep the contract of their kind; all of them, or those of one DISTRIBUTION.
+
+    Exit codes: 0 they do, 1 one does not, 2 nothing to check.
+    """
+    from importlib import import_module
+
+    from orchestrator.errors import UsageError
+
+    try:
+        installed: Any = import_module("orchestrator.testing.installed")  # beside the house: not an import of it
+        contracts: Any = import_module("orchestrator.testing.contracts")
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        text = f"checking plugins needs {missing}: pip install 'multi-llm-orchestrator[testing]'"
+        raise UsageError(text) from error
+    wanted = None if distribution is None else distribution.replace("_", "-").lower()
+    suites = installed.suites_of(_catalogue(), wanted)
+    if not suites:
+        raise UsageError(f"{distribution or 'nothing'} offers no plugin; see: orchestrate plugins list")
+    report, bad = [], 0
+    for name, suite in suites.items():
+        title = name.removeprefix("Test_")
+        results = contracts.play(suite)
+        wrong = [each for each in results if each.problem]
+        bad += bool(wrong)
+        left_out = sum(1 for each in results if each.skipped)
+        report.append({"plugin": title, "passed": sum(each.passed for each in results), "left_out": left_out})
+        report[-1]["problems"] = [{"test": each.test, "problem": each.problem} for each in wrong]
+        if not as_json:
+            result(f"{title}: {report[-1]['passed']} passed, {left_out} left out, {len(wrong)} failed")
+            for each in wrong:
+                result(f"  {each.test}: {line(each.problem, 400)}")
+    if as_json:
+        result_json(report)
+    return 1 if bad else 0
+
+
+@plugins.command()
+@click.argument("kind", type=click.Choice(_KINDS))
+@click.argument("name")
+@click.option("--output-dir", "-o", "folder", type=FILE, help="Where to write it. [default: orchestrator-NAME]")
+def new(kind: str, name: str, folder: Path | None) -> int:
+    """Write a complete distribution with one plugin that works: change it from there.
+
+    NAME is the word a spec will use: letters, digits and underscores.
+    """
+    from orchestrator.cli.templates import distribution_files
+    from orchestrator.errors import OutputError, UsageError
+    from orchestrator.plugins import GROUPS
+
+    name = name.replace("-", "_")
+    if not name.isascii() or not name.isidentifier() or name != name.lower() or keyword.iskeyword(name):
+        raise UsageError(f"{name!r} is no name for a plugin: use lower-case letters, digits and underscores")
+    folder = folder or Path(f"orchestrator-{name.replace('_', '-')}")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError(f"{folder} is not empty; choose another folder with -o")
+    try:
+        for path, text in distribution_files(kind, name, GROUPS[kind]).items():
+            file = folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+            result(str(file))
+    except OSError as error:
+        raise OutputError(f"{folder}: {error.strerror}") from error
+    notice(f"next: cd {folder}; pip install '.[test]'; pytest")
+    return 0
+
+
+def _catalogue() -> "Catalogue":
+    """What is installed; broken plugins are shown before anybody insists on sound ones."""
+    from orchestrator.plugins import STRICT, Catalogue
+
+    return Catalogue.discover({name: value for name, value in os.environ.items() if name != STRICT})
+
+
+def _insist(catalogue: "Catalogue") -> None:
+    from orchestrator.plugins import STRICT
+
+    if os.environ.get(STRICT, "") not in ("", "0"):
+        catalogue.require_sound()
+
+
+def _plain(each: "PluginEntry") -> dict[str, Any]:
+    from attrs import asdict
+
+    return {**asdict(each), "status": each.status.value}

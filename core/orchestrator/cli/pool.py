@@ -1,6 +1,7 @@
 """``orchestrate pool``: runs side by side, and which of them did best."""
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -50,8 +51,10 @@ def pool(
 
     if backends and len(spec_files) > 1:
         raise UsageError("--backend compares backends on one spec; give one SPEC, or leave --backend out")
-    if len(spec_files) + len(backends) < 2:
+    if len(backends or spec_files) < 2:
         raise UsageError("a pool needs two or more: give several SPECs, or several --backend")
+    if len(set(backends)) < len(backends):
+        raise UsageError("a backend is named twice; agents are named for their backends")
     specs = _agents(spec_files, backends, {"budget_usd": budget, "cache": cache})
     states, problems = asyncio.run(_run(specs, output_dir, force))
     return _report(states, problems, as_json)
@@ -66,7 +69,7 @@ def _agents(files: tuple[Path, ...], backends: tuple[str, ...], flags: dict[str,
 
     if backends:
         spec = spec_of_file(files[0], (), flags, None)
-        named = {backend: with_backend(spec, backend) for backend in dict.fromkeys(backends)}
+        named = {backend: with_backend(spec, backend) for backend in backends}
     else:
         named = {}
         for path in files:
@@ -79,6 +82,32 @@ def _agents(files: tuple[Path, ...], backends: tuple[str, ...], flags: dict[str,
     }
 
 
+class _Sessions:
+    """The sessions of a pool, which a signal ends together: those that began, and those that begin after it."""
+
+    def __init__(self) -> None:
+        self._loops: list[Loop] = []
+        self._cause: str | None = None
+
+    def add(self, loop: "Loop") -> None:
+        """Take a session before its first step."""
+        self._loops.append(loop)
+        if self._cause is not None:
+            loop.interrupt(self._cause)
+
+    def stop(self, cause: str) -> None:
+        """End every session; at the second signal, the process."""
+        from orchestrator.cli.output import notice
+
+        if self._cause is not None:
+            notice("stopped at once; go on with: orchestrate resume, for each of the runs above")
+            os._exit(_INTERRUPTED)
+        notice("stopping: what is in flight is recorded (once more to exit at once)")
+        self._cause = cause
+        for loop in self._loops:
+            loop.interrupt(cause)
+
+
 async def _run(
     specs: "Mapping[str, Spec]", output: Path | None, force: bool
 ) -> "tuple[dict[str, ProjectState], dict[str, BaseException]]":
@@ -87,43 +116,39 @@ async def _run(
     from orchestrator.engine.runs import Workspace
 
     workspace = Workspace.open(home())
-    loops: list[Loop] = []
+    sessions = _Sessions()
     running = asyncio.get_running_loop()
-
-    def stop(name: str) -> None:
-        for loop in loops:
-            loop.interrupt(name)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        running.add_signal_handler(number, stop, number.name)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # under nohup a hangup is to be ignored
+            running.add_signal_handler(number, sessions.stop, number.name)
+    states, problems = {}, {}
     try:
         ended = await asyncio.gather(
             *(
-                _one(workspace, spec, None if output is None else output / name, force, loops)
+                _one(workspace, spec, None if output is None else output / name, force, sessions)
                 for name, spec in specs.items()
             ),
             return_exceptions=True,
         )
+        for name, outcome in zip(specs, ended, strict=True):
+            if isinstance(outcome, BaseException):
+                problems[name] = outcome
+            else:
+                states[name] = project_state(outcome.state, outcome.run, outcome.head, outcome.texts.get)
     finally:
         workspace.close()
-    states, problems = {}, {}
-    for name, outcome in zip(specs, ended, strict=True):
-        if isinstance(outcome, BaseException):
-            problems[name] = outcome
-        else:
-            states[name] = project_state(outcome.state, outcome.run, outcome.head, outcome.texts.get)
     return states, problems
 
 
 async def _one(
-    workspace: "Workspace", spec: "Spec", output: Path | None, force: bool, loops: "list[Loop]"
+    workspace: "Workspace", spec: "Spec", output: Path | None, force: bool, sessions: "_Sessions"
 ) -> "Outcome":
     from orchestrator.cli.given import with_policies
     from orchestrator.cli.output import notice
     from orchestrator.engine.runs import Watchers
 
     def begin(session: "Session", loop: "Loop") -> None:
-        loops.append(loop)
+        sessions.add(loop)
         notice(f"{session.stream.run}: started")
 
     bound = with_policies(spec, (), workspace.catalogue)
@@ -163,7 +188,8 @@ def _report(states: "Mapping[str, ProjectState]", problems: "Mapping[str, BaseEx
         result("")
         result(f"winner: {best} ({why})" if best else "there is no winner: no agent's run began")
     if best is None:
-        return _SYSTEM
+        codes = {error.exit_code for error in problems.values() if isinstance(error, OrchestrateError)}
+        return codes.pop() if len(codes) == 1 else _SYSTEM
     status = states[best].status
     return _INTERRUPTED if status is None else EXIT_CODES[status]
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from orchestrator.cli.options import FILE, existing_run, force_option, home, home_option, open_log
+from orchestrator.cli.options import FILE, command, existing_run, home, home_option, open_log
 from orchestrator.cli.output import notice
 from orchestrator.errors import OutputError
 
@@ -32,7 +32,7 @@ _MOST_TO_VERIFY: Final = 20_000
     default=None,
     help="Compute every decision again, and show the result. [default: up to 20,000 events]",
 )
-@force_option
+@click.option("--force", is_flag=True, help="Write over a file that is no report.")
 @home_option
 def report(run_id: str, output: Path, verify: bool | None, force: bool) -> int:
     """Write a run as one HTML page that needs no network: spend, graph, timeline, drafts, decisions, events."""
@@ -58,6 +58,8 @@ def report(run_id: str, output: Path, verify: bool | None, force: bool) -> int:
     page = render(log.read(run_id), texts.get, facts)
     _write(output, page)
     notice(f"{run_id}: written to {output}")
+    if damage:
+        notice(f"! {run_id} is damaged, and the page says so: {damage[0]}; see: {command(f'audit verify {run_id}')}")
     return 0
 
 

@@ -39,7 +39,7 @@ _COMMANDS: Final = {
     "policy": ("policy", "Check policy files, and show what binds."),
     "spec": ("spec", "Check, describe and begin spec files."),
     "models": ("models", "List models, with prices, slots and facts."),
-    "plugins": ("plugins", "List the installed plugins."),
+    "plugins": ("plugins", "List, check and begin plugins."),
     "doctor": ("doctor", "Show what this machine has: keys, addresses, sandboxes, tools."),
 }
 """Command to the module that has it, and its line in the help."""

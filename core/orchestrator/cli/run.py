@@ -12,6 +12,7 @@ from orchestrator.cli.options import (
     SECONDS,
     advise_option,
     backend_option,
+    disable_option,
     enhance_option,
     force_option,
     home_option,
@@ -19,6 +20,7 @@ from orchestrator.cli.options import (
     log_format_option,
     output_option,
     quiet_option,
+    strict_plugins_option,
     verbose_option,
     yes_option,
 )
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 @click.option("--new-project", "-N", is_flag=True, help="Start anew where the id exists.")
 @click.option("--no-cache", is_flag=True, help="Ask anew what an earlier run has an answer to.")
 @force_option
+@disable_option
+@strict_plugins_option
 @verbose_option
 @quiet_option
 @log_format_option
@@ -138,6 +142,8 @@ def run_spec(
 @click.option("--add-budget", type=AMOUNT, help="US dollars to add to the ceiling.")
 @click.option("--add-time", type=SECONDS, help="Seconds to add to the time limit.")
 @yes_option
+@disable_option
+@strict_plugins_option
 @verbose_option
 @quiet_option
 @log_format_option

@@ -170,12 +170,16 @@ def show(run_id: str, as_json: bool) -> int:
 def export(run_id: str, output_dir: Path, force: bool) -> int:
     """Write a run's results into a folder; what is there already stays."""
     from orchestrator.engine.outputs import OutputFolder
+    from orchestrator.engine.runs import application_of, stored_of
     from orchestrator.engine.runs import export as write
+    from orchestrator.plugins import Catalogue
 
-    run = load(open_log(), run_id)
+    log = open_log()
+    run = load(log, run_id)
     if run.state.content_deleted:
         raise UsageError(f"the content of {run_id} was deleted: there is nothing to write")
-    warnings = write(run.state, run_id, run.head, run.texts, OutputFolder(output_dir, run_id, force))
+    application = application_of(stored_of(log, run_id, run.texts)["spec"], Catalogue.discover())
+    warnings = write(run.state, run_id, run.head, run.texts, OutputFolder(output_dir, run_id, force), application)
     for warning in warnings:
         notice(f"! {warning}")
     notice(f"{run_id}: written to {output_dir}")

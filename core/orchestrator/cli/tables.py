@@ -135,6 +135,11 @@ def _facts(state: RunState, run: str, head: str, status: str, files: Path | None
         facts.insert(3, ("input stage", money(before)))
     if state.verified is not None:
         facts.insert(2, ("verification", verification(state.verified)))
+    if state.forked is not None:
+        spent = money(state.forked.inherited_settled + state.forked.inherited_kept)
+        facts.insert(
+            1, ("fork of", f"{state.forked.parent}, from version {state.forked.version} on; {spent} spent there")
+        )
     if files is not None:
         facts.append(("files", str(files)))
     return facts

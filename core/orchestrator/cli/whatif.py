@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from orchestrator.policy import Policy
     from orchestrator.rehearsal.whatif import Flip, Side, Whatif
     from orchestrator.state.calls import CallKey
+    from orchestrator.state.run import RunState
 
 _NONE: Final = "–"
+_UNFAITHFUL: Final = (
+    "! under its own rules the play is not what was recorded: the run was interrupted, resumed, forked, raised or "
+    "reconciled, or bound by accounts; compare 'played again' with 'then'"
+)
 _WHY: Final = {"not_asked": "not asked any more", "no_money": "no money", "ranked": "another comes first", "": "new"}
 
 
@@ -51,6 +56,7 @@ def whatif(
     from orchestrator.plugins import Catalogue
     from orchestrator.rehearsal.whatif import Rules
     from orchestrator.rehearsal.whatif import whatif as decide_again
+    from orchestrator.state.fold import fold
 
     log = open_log()
     existing_run(log, run_id)
@@ -70,14 +76,15 @@ def whatif(
         backend=named,
     )
     found = decide_again(history, rules, rank, own)
+    recorded = fold(history)
     if as_json:
-        result_json(_plain(found))
+        result_json(_plain(found, recorded))
     else:
-        _print(found)
+        _print(found, recorded)
     if not is_here:
         notice("! the run's backend is not installed as it was: the routing table's order stands for it")
     if not found.faithful:
-        notice("! the run cannot be told again exactly: it was resumed, raised, or waited for accounts of many runs")
+        notice(_UNFAITHFUL)
     return 0
 
 
@@ -135,14 +142,17 @@ def _prices(path: Path, session: "SessionOpened") -> "dict[str, Price]":
 # ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _print(found: "Whatif") -> None:
-    sides = (("as it was", found.was), ("then", found.now))
+def _print(found: "Whatif", recorded: "RunState") -> None:
+    sides = (("as it was" if found.faithful else "played again", found.was), ("then", found.now))
+    rows = [
+        (name, _status(side), str(side.calls), str(len(side.refused)), money(side.spend), money(side.exact))
+        for name, side in sides
+    ]
+    if not found.faithful:
+        rows.insert(0, ("as it was", _recorded_status(recorded), _NONE, _NONE, money(recorded.spend.total), _NONE))
     print_table(
         ("", "status", "calls", "refused", "spend", "exact part"),
-        [
-            (name, _status(side), str(side.calls), str(len(side.refused)), money(side.spend), money(side.exact))
-            for name, side in sides
-        ],
+        rows,
         right=("calls", "refused", "spend", "exact part"),
     )
     result("")
@@ -168,6 +178,10 @@ def _signed(nano: int) -> str:
 
 def _status(side: "Side") -> str:
     return "waits" if side.status is None else side.status.value
+
+
+def _recorded_status(recorded: "RunState") -> str:
+    return "open" if recorded.finished is None else recorded.finished.status.value
 
 
 def _name(key: "CallKey") -> str:
@@ -196,9 +210,10 @@ def _refusals(found: "Whatif") -> "list[tuple[str, list[CallKey]]]":
 # ── for programs ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _plain(found: "Whatif") -> dict[str, Any]:
+def _plain(found: "Whatif", recorded: "RunState") -> dict[str, Any]:
     return {
         "faithful": found.faithful,
+        "recorded": {"status": _recorded_status(recorded), "spend_usd": str(recorded.spend.total)},
         "was": _plain_side(found.was),
         "then": _plain_side(found.now),
         "difference_usd": str(found.difference),

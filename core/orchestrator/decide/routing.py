@@ -124,7 +124,7 @@ def list_candidates(m: Moment, question: Question, visited: Mapping[str, str]) -
     near = roster.distances(question.author)
     lost = _lost(m, question, verdicts, near, visited)
     violates, behind = _violates(state, roster, verdicts)
-    order, backend, ranked = _ranked(m, row, kind, lost)
+    order, backend, ranked = _ranked(m, row, kind, _out(lost, visited))
     if is_reviewing(question.role) and near and _cross_vendor(state, question) is not CrossVendor.OFF:
         order = sorted(order, key=lambda name: near.get(name, 0))
     if question.role is Role.REVISER:
@@ -192,6 +192,13 @@ def _lost(
     return lost
 
 
+def _out(lost: Mapping[str, str], visited: Mapping[str, str]) -> Mapping[str, str]:
+    """Those that hold no place in the order. Who was only visited keeps its own, so that nobody else's changes."""
+    if not visited:
+        return lost
+    return {name: code for name, code in lost.items() if visited.get(name) != code}
+
+
 def _requires_another_vendor(state: RunState, question: Question) -> bool:
     return question.role is Role.CRITIC and state.settings.cross_vendor is CrossVendor.REQUIRE
 
@@ -238,7 +245,7 @@ def _cross_vendor(state: RunState, question: Question) -> CrossVendor:
 _Ranking = tuple[Sequence[str], str, Mapping[str, Ranked]]
 
 
-def _ranked(m: Moment, row: Row, kind: TaskType | None, lost: Mapping[str, str]) -> _Ranking:
+def _ranked(m: Moment, row: Row, kind: TaskType | None, out: Mapping[str, str]) -> _Ranking:
     """The backend's order: of all, where it was named; else of the measured among the places they hold."""
     state = m.state
     if m.rank is None or state.backend_failed or kind is None:
@@ -246,12 +253,12 @@ def _ranked(m: Moment, row: Row, kind: TaskType | None, lost: Mapping[str, str])
     named = state.settings.backend_named
     places: Sequence[int]
     if named:
-        places = [place for place, name in enumerate(row.models) if name not in lost] if lost else row.places
+        places = [place for place, name in enumerate(row.models) if name not in out] if out else row.places
     else:
         measured = _measured(state, kind)
         if len(measured) < 2:
             return row.models, "row", {}
-        places = [place for place, name in enumerate(row.models) if name in measured and name not in lost]
+        places = [place for place, name in enumerate(row.models) if name in measured and name not in out]
     if len(places) < 2 and not (named and places):
         return row.models, "row", {}
     offers = row.offers

@@ -1,6 +1,7 @@
 """The ladder of money: full size, wait, shrink, another model, refused."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from attrs import frozen
 
@@ -9,7 +10,7 @@ from orchestrator.decide.moment import Moment
 from orchestrator.decide.roster import roster_of
 from orchestrator.decide.routing import Question, removed_now
 from orchestrator.events import ENHANCE, BudgetWarned, CallStarted, Decision
-from orchestrator.models import ModelInfo, Phase, Role
+from orchestrator.models import ModelInfo, Role
 from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode
 from orchestrator.settings import PHASE_PERCENTS, SECOND
@@ -226,17 +227,19 @@ def _trailing_same(refusals: list[Refusal]) -> list[Refusal]:
 def next_warning(m: Moment) -> Decision | None:
     """A phase that has passed a part of its share for the first time."""
     state = m.state
+    cap, shares = state.cap.nano, state.settings.phase_shares
     for phase, spend in state.phases.items():
-        spent = spend.total
-        if not spent:
+        spent = spend.settled.nano + spend.kept.nano
+        share = _share(cap, shares.get(phase, 0.0))
+        if not spent or spent * 100 < share.nano * PHASE_PERCENTS[0]:
             continue
-        share = _share(m, phase)
         for percent in PHASE_PERCENTS:
-            if spent.nano * 100 >= share.nano * percent and (phase, percent) not in state.warned:
-                return BudgetWarned(phase, percent, spent, share)
+            if spent * 100 >= share.nano * percent and (phase, percent) not in state.warned:
+                return BudgetWarned(phase, percent, Usd(spent), share)
     return None
 
 
-def _share(m: Moment, phase: Phase) -> Usd:
-    parts = m.state.settings.phase_shares.get(phase, 0.0)
-    return m.state.cap.part(round(parts * 1_000_000), 1_000_000)
+@lru_cache(maxsize=64)
+def _share(cap: int, parts: float) -> Usd:
+    """A phase's share of the cap. Remembered, because every decision asks for all of them."""
+    return Usd(cap).part(round(parts * 1_000_000), 1_000_000)

@@ -39,22 +39,28 @@ class Checks:
     seconds: float = CHECK_SECONDS
 
     async def judge(
-        self, name: str, load: Callable[[str], Validator], candidate: Candidate, offload: Offload
+        self, name: str, load: Callable[[str], Validator], candidate: Candidate, offload: Offload, label: str = ""
     ) -> tuple[Finding, str | None]:
-        """The finding, and the rung where the validator ran anything. Nothing a validator does makes this raise."""
+        """The finding, and the rung where the validator ran anything. Nothing a validator does makes this raise.
+
+        ``label`` is who is to blame: the validator with its distribution and version, else its name.
+        """
+        label = label or name
         lent = _Lent(self.ladder, self.seconds)
         try:
             judge = load(name)
             async with asyncio.timeout(self.seconds + GRACE_SECONDS):
                 found: Any = await offload(lambda: judge(candidate, self._context(name, lent)))
         except TimeoutError:
-            return Finding.unknown(f"{name} took longer than {self.seconds:g} s"), lent.rung
+            return Finding.unknown(f"{label} took longer than {self.seconds:g} s"), lent.rung
         except SandboxError as error:
             return Finding.unknown(f"{name} was not run: {error}"), lent.rung
-        except Exception as error:
-            return Finding.unknown(f"{name} raised {type(error).__name__}: {error}"), lent.rung
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # a stranger may raise anything
+            return Finding.unknown(f"{label} raised {type(error).__name__}: {error}"), lent.rung
         if not isinstance(found, Finding) or not isinstance(found.verdict, Verdict):
-            return Finding.unknown(f"{name} returned {type(found).__name__}, not a Finding"), lent.rung
+            return Finding.unknown(f"{label} returned {type(found).__name__}, not a Finding"), lent.rung
         return Finding(found.verdict, str(found.details)), lent.rung
 
     def _context(self, name: str, lent: "_Lent") -> ValidatorContext:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol
 
+import orjson
 from attrs import Factory, define
 
 from orchestrator import events as e
 from orchestrator.engine.applications import Application
 from orchestrator.engine.checks import Checks
+from orchestrator.engine.containment import EscapedError, contained
 from orchestrator.engine.outputs import output_files
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.prompts import build_prompt, cut
@@ -109,7 +111,7 @@ class Effects:
         """Perform one effect and return its outcome."""
         match opened:
             case e.ModelSelected():
-                return self._prepare(version, opened)
+                return self.prepare(version, opened)
             case e.CallStarted():
                 return await self._call(version, opened)
             case e.CheckStarted():
@@ -125,7 +127,8 @@ class Effects:
 
     # ── prepare ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _prepare(self, version: int, selected: e.ModelSelected) -> e.CallPrepared:
+    def prepare(self, version: int, selected: e.ModelSelected) -> e.CallPrepared:
+        """Build the prompt, shape the body and look into the cache; waits for nothing."""
         prompt = build_prompt(self.state, selected, self.texts.get, self.validators, self.application)
         stored = self.texts.put(
             json.dumps(
@@ -186,7 +189,7 @@ class Effects:
 
     def _encode(self, model: ModelInfo, prompt: str, max_tokens: int, where: CallRef) -> Body:
         """The body of a stored prompt. The prompt is read back, so that a resumed call sends what was held for."""
-        parts = json.loads(self.texts.get(prompt))
+        parts = orjson.loads(self.texts.get(prompt))
         messages = tuple(Message(author, text) for author, text in parts["messages"])
         request = Request(model, messages, max_tokens, parts["temperature"], where, parts["schema"])
         return self.providers[model.provider].encode(request)
@@ -222,22 +225,33 @@ class Effects:
             idempotency_key=_key(logical, started.model, body.content),
             on_text=lambda text: self.on_text(started.node, text),
         )
+        provider = self.providers[started.provider]
         try:
-            async with asyncio.timeout(seconds):
-                reply: object = await self.providers[started.provider].call(body, context)
-        except ProviderError:
-            raise
+            reply: object = await contained(lambda: provider.call(body, context), seconds)
+        except ProviderError as error:
+            if isinstance(error.kind, ErrorKind) and isinstance(error.billed, Billed):
+                raise
+            text = f"{self._label('provider', started.provider)} raised an error of no known kind: {error}"
+            raise ProviderError(text, kind=ErrorKind.PLUGIN, retryable=True) from error
         except TimeoutError as error:
             text = f"no answer within {seconds:g} s"
             raise ProviderError(text, kind=ErrorKind.TIMEOUT, retryable=True) from error
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
-                raise
-            text = f"the provider raised {type(error).__name__}: {error}"
+        except Exception as error:
+            said = str(error) if isinstance(error, EscapedError) else f"{type(error).__name__}: {error}"
+            text = f"{self._label('provider', started.provider)} raised {said}"
             raise ProviderError(text, kind=ErrorKind.PLUGIN, retryable=True) from error
         if not isinstance(reply, Reply) or not isinstance(reply.text, str):
-            raise ProviderError(f"the provider returned {type(reply).__name__}, not a Reply", kind=ErrorKind.PLUGIN)
+            text = f"{self._label('provider', started.provider)} returned {type(reply).__name__}, not a Reply"
+            raise ProviderError(text, kind=ErrorKind.PLUGIN)
         return reply
+
+    def _label(self, kind: str, name: str) -> str:
+        """A plugin with its distribution and version, as the session has them."""
+        used = self.state.session.plugins if self.state.session is not None else ()
+        for each in used:
+            if (each.kind, each.name) == (kind, name) and each.distribution:
+                return f"the {kind} {name!r} of {each.distribution} {each.version}".rstrip()
+        return f"the {kind} {name!r}"
 
     def _body(self, model: ModelInfo, started: e.CallStarted, where: CallRef) -> Body:
         prepared = self._prepared(started)
@@ -314,7 +328,9 @@ class Effects:
         task = self.state.tasks[started.task]
         answer = next(a for call in task.calls.values() for a in call.answers if a.version == started.call)
         candidate = self._candidate(task, self.texts.get(answer.digest))
-        return await self.checks.judge(started.validator, self.validator, candidate, self.ports.offload_foreign)
+        label = self._label("validator", started.validator)
+        offload = self.ports.offload_foreign
+        return await self.checks.judge(started.validator, self.validator, candidate, offload, label)
 
     def _candidate(self, task: TaskState, text: str) -> Candidate:
         planned = task.planned
@@ -381,12 +397,6 @@ def cancelled(version: int, started: e.CallStarted) -> e.CallFailed:
         error=None,
         latency=0,
     )
-
-
-def _is_cancelled() -> bool:
-    """Whether somebody asked this task to end; a provider may also raise a cancellation of its own making."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _believable(reply: Reply) -> Usage | None:

@@ -121,7 +121,9 @@ def _without_collisions(files: dict[str, str]) -> dict[str, str]:
     """The files without those whose name is a folder of another, or the same but for the case of letters."""
     folders = {str(parent).casefold() for name in files for parent in PurePosixPath(name).parents}
     kept: dict[str, str] = {}
+    taken: set[str] = set()
     for name, content in files.items():
-        if name.casefold() not in folders and name.casefold() not in {each.casefold() for each in kept}:
+        if name.casefold() not in folders and name.casefold() not in taken:
+            taken.add(name.casefold())
             kept[name] = content
     return kept

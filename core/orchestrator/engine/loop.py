@@ -185,8 +185,17 @@ class Loop:
         for version in self._performing.keys() - self.state.pending.keys():
             del self._performing[version]
         for version, opened in self.state.pending.items():
-            if version not in self._performing:
+            if isinstance(opened, e.ModelSelected):
+                self._prepare(version, opened)
+            elif version not in self._performing:
                 self._performing[version] = asyncio.create_task(self._perform(version, opened))
+
+    def _prepare(self, version: int, selected: e.ModelSelected) -> None:
+        """Prepare a call here and now: it waits for nothing, and the next step closes it, so that it needs no task."""
+        try:
+            self._queue.put_nowait(self.effects.prepare(version, selected))
+        except Exception as error:
+            self._broken = error
 
     async def _perform(self, version: int, opened: e.Event) -> None:
         try:
@@ -200,10 +209,15 @@ class Loop:
         """Wait for outcomes, for the time to look again, or for an interruption; returns all that has arrived."""
         if self._queue.empty() and self._stop is None and self._broken is None:
             self._wake.clear()
-            seconds = None if until is None else max(0.0, (until - self.ports.clock()) / 1_000_000)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._wake.wait()
+            timer: asyncio.TimerHandle | None = None
+            if until is not None:
+                seconds = max(0.0, (until - self.ports.clock()) / 1_000_000)
+                timer = asyncio.get_running_loop().call_later(seconds, self._wake.set)
+            try:
+                await self._wake.wait()
+            finally:
+                if timer is not None:
+                    timer.cancel()
         return self._drain()
 
     def _drain(self) -> list[e.Outcome]:

@@ -231,7 +231,7 @@ def _for_decomposer(state: RunState, get: Get, validators: Sequence[str], applic
         rules += "\nThe tasks follow the architecture that was decided on; each prompt says what of it matters there."
     schema = PLAN_SCHEMA
     if application is not None:
-        parts.append(quoted("APPLICATION", application.described(state, get)[1].guidance))
+        parts.append(quoted("APPLICATION", application.guidance(state, get)))
         rules += f"\n{_APP_RULE}"
         schema = APP_PLAN_SCHEMA
     refused = state.plan.refused[state.plan.refused_before :]

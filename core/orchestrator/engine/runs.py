@@ -11,7 +11,7 @@ from attrs import Factory, define, evolve, field, frozen
 from orchestrator import events as e
 from orchestrator.documents import load_json
 from orchestrator.engine import accounts
-from orchestrator.engine.applications import AUTO, Application, AppVerifier
+from orchestrator.engine.applications import AUTO, Application, AppVerifier, assembled
 from orchestrator.engine.checks import Checks, ladder_for
 from orchestrator.engine.connect import Connected, connect
 from orchestrator.engine.enhancing import count_words
@@ -290,7 +290,10 @@ class Workspace:
         assert state.finished is not None
         status, texts = state.finished.status, self.texts(run)
         head = self._head(run)
-        warnings = export(state, run, head, texts, OutputFolder(folder, run, force)) if folder is not None else ()
+        warnings: tuple[str, ...] = ()
+        if folder is not None:
+            application = application_of(self.stored(run)["spec"], self.catalogue)
+            warnings = export(state, run, head, texts, OutputFolder(folder, run, force), application)
         notice = f"run {run} has ended with {status.value}; nothing is left to do"
         if status is ProjectStatus.BUDGET_EXHAUSTED:
             notice = f"run {run} needs more money: orchestrate resume {run} --add-budget USD"
@@ -530,15 +533,34 @@ def _remedies(run: str, state: RunState, add_budget: Usd | None, add_time: float
     return remedies
 
 
-def export(state: RunState, run: str, head: str, texts: Texts, folder: OutputFolder) -> tuple[str, ...]:
-    """Write a run's outputs, summary and table; returns a warning per file that could not be written."""
+def application_of(spec: str, catalogue: Catalogue) -> Application | None:
+    """The application that a spec, in canonical JSON, builds; None where it builds none."""
+    wanted = json.loads(spec).get("app")
+    return None if wanted is None else Application(str(wanted), _remembering(catalogue.scaffold))
+
+
+def export(
+    state: RunState, run: str, head: str, texts: Texts, folder: OutputFolder, application: Application | None = None
+) -> tuple[str, ...]:
+    """Write a run's outputs, summary and table; returns a warning per file that could not be written.
+
+    With an ``application`` that was put together, what its scaffold and its manifest bring is written, too.
+    """
     warnings = []
     result = summary(state, run, head, texts.get)
     files: dict[str, str] = {"summary.json": summary_text(result), "README.md": readme_text(result)}
+    outputs: dict[str, str] = {}
     for name in state.execution_order:
-        for target, content in files_of(state.tasks[name], texts.get).items():
-            if folder.is_missing(target):
-                files[target] = content
+        outputs.update(files_of(state.tasks[name], texts.get))
+    if application is not None and state.verified is not None:
+        try:
+            outputs = assembled(outputs, *application.described(state, texts.get))
+        except Exception as error:
+            cause = " ".join(f"{type(error).__name__}: {error}".split())
+            warnings.append(f"what the scaffold brings cannot be written: {cause}")
+    for target, content in outputs.items():
+        if target not in files and folder.is_missing(target):
+            files[target] = content
     for target, content in files.items():
         try:
             folder.write(target, content)

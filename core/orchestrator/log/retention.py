@@ -22,6 +22,7 @@ _EVENTS: Final = (
     " FROM events GROUP BY stream ORDER BY min(position)"
 )
 _TEXTS: Final = "SELECT run, count(*), sum(length(data) + length(digest) + length(run)) FROM blobs GROUP BY run"
+_SALT: Final = "SELECT 1 FROM salts WHERE run = ?"
 _ROWS: Final = "SELECT CAST(type AS BLOB), CAST(data AS BLOB) FROM events WHERE stream = ? AND version <= ?"
 
 
@@ -113,9 +114,9 @@ def delete_content(transaction: Transaction, run: str, expected: int, at: int) -
     last = transaction.last(run)
     if last is None or last.version != expected:
         raise UsageError(f"{run} has gone on meanwhile; try again")
-    if connection.execute("SELECT 1 FROM salts WHERE run = ?", (run,)).fetchone() is None:
+    if connection.execute(_SALT, (run,)).fetchone() is None:
         raise UsageError(f"the content of {run} is deleted already")
-    for fork in lineage.descendants(connection, run):
+    for fork in _heirs(connection, run):
         for digest in needed(connection, fork):
             connection.execute(
                 "INSERT OR IGNORE INTO blobs(run, digest, data)"
@@ -131,6 +132,21 @@ def delete_content(transaction: Transaction, run: str, expected: int, at: int) -
     event = ContentDeleted(found[0], found[1] or 0)
     transaction.write(run, last, max(at, last.at + 1), transaction.encode(event))
     return event
+
+
+def _heirs(connection: chain.Queryable, run: str) -> list[str]:
+    """The forks that go on needing a run's texts; where a fork's own content is deleted, those of that fork."""
+    found, seen, left = [], {run}, lineage.descendants(connection, run)
+    while left:
+        fork = left.pop()
+        if fork in seen:
+            continue
+        seen.add(fork)
+        if connection.execute(_SALT, (fork,)).fetchone() is not None:
+            found.append(fork)
+        else:
+            left += lineage.descendants(connection, fork)
+    return found
 
 
 def needed(connection: chain.Queryable, run: str) -> Iterator[str]:

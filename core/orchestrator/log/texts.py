@@ -13,6 +13,8 @@ SALT_BYTES: Final = 32
 
 _REMEMBERED: Final = 64
 _CRC_BYTES: Final = 4
+_SMALLEST_WINDOW: Final = 10
+"""In bits, as zlib counts; the largest is 15."""
 
 
 class TextSource(Protocol):
@@ -99,7 +101,11 @@ class Texts:
 
 def pack(text: str) -> bytes:
     """The stored form of a text: zlib, and its CRC-32, since a few bits of such a stream mean nothing to a reader."""
-    squeezed = zlib.compress(text.encode(), 6)
+    content = text.encode()
+    # A window no larger than the text, and memory to match: clearing the usual 256 KiB takes longer than squeezing.
+    window = min(max(len(content).bit_length(), _SMALLEST_WINDOW), zlib.MAX_WBITS)
+    squeeze = zlib.compressobj(6, zlib.DEFLATED, window, min(window - 6, zlib.DEF_MEM_LEVEL))
+    squeezed = squeeze.compress(content) + squeeze.flush()
     return squeezed + _crc(squeezed)
 
 

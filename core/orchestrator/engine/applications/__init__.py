@@ -5,6 +5,7 @@ together, ``imports`` and ``manifests`` find out what they need, ``trial`` runs 
 """
 
 from orchestrator.engine.applications.application import AUTO, Application
-from orchestrator.engine.applications.assembly import AppVerifier, Assembly, Step, read_assembly
+from orchestrator.engine.applications.assembly import AppVerifier, Assembly, assembled, read_assembly
+from orchestrator.engine.applications.trial import Step
 
-__all__ = ["AUTO", "AppVerifier", "Application", "Assembly", "Step", "read_assembly"]
+__all__ = ["AUTO", "AppVerifier", "Application", "Assembly", "Step", "assembled", "read_assembly"]

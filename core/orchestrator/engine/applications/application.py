@@ -1,13 +1,16 @@
 """What is being built: the type that was asked for or advised, its scaffold, its name."""
 
+import logging
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from attrs import evolve, frozen
 
+from orchestrator.contract import ContractError
 from orchestrator.engine.advising import profile_of
+from orchestrator.engine.rank import run_in_thread
 from orchestrator.models import ArchitectureProfile
 from orchestrator.spi import App, Scaffold, Skeleton
 from orchestrator.state.run import RunState
@@ -15,6 +18,10 @@ from orchestrator.state.run import RunState
 AUTO: Final = "auto"
 """The application type that leaves the choice to the architecture advisor."""
 
+SECONDS: Final = 10.0
+"""How long a scaffold may take for a skeleton."""
+
+_LOGGER: Final = logging.getLogger("orchestrator.applications")
 _WORDS: Final = 3
 _LONGEST_NAME: Final = 30
 _OTHERS: Final = frozenset({"test", "tests", "app", "src", "django", "fastapi", "flask", "pytest", "uvicorn"})
@@ -45,11 +52,26 @@ class Application:
 
         Raises:
             PluginError: its scaffold cannot be used.
+            TimeoutError: its scaffold takes too long.
+            Exception: what its scaffold raised; ContractError where it gave something else.
         """
         description = get(state.project)
         title = next((line.strip() for line in description.splitlines() if line.strip()), "An application")
+        title = "".join(each if each.isprintable() else " " for each in title)  # it is put into code
         app = App(name_of(description), title, self.profile(state, get))
-        return app, self.scaffold(app.profile.app_type).skeleton(app)
+        scaffold = self.scaffold(app.profile.app_type)
+        made = run_in_thread(lambda: scaffold.skeleton(app), SECONDS)
+        if not isinstance(made, Skeleton) or not isinstance(made.guidance, str) or not isinstance(made.files, Mapping):
+            raise ContractError(f"the scaffold {app.profile.app_type!r} gave no Skeleton, but {type(made).__name__}")
+        return app, made
+
+    def guidance(self, state: RunState, get: Callable[[str], str]) -> str:
+        """What the scaffold tells whoever plans; nothing where it cannot be used: then the assembly says why."""
+        try:
+            return self.described(state, get)[1].guidance
+        except Exception as error:
+            _LOGGER.warning("the plan is made without the scaffold's guidance: %s: %s", type(error).__name__, error)
+            return ""
 
 
 def name_of(description: str) -> str:

@@ -85,9 +85,7 @@ class AppVerifier:
     def __call__(self, command: str, outputs: Mapping[str, str], seconds: float) -> Verified:
         """Write what is missing, look it through, run its tests, start it, and run ``command`` where there is one."""
         app, skeleton = self.describe()
-        files = {**_allowed(skeleton.files), **outputs}
-        manifest, modules, problems = _needs(files, app, skeleton)
-        files.update(manifest.files)
+        files, manifest, modules, problems = _assembled(outputs, app, skeleton)
         written, failures = self._write(files, {*manifest.files} & {*outputs})
         steps: list[Step] = []
         try:
@@ -128,6 +126,20 @@ class AppVerifier:
         """The user's own command."""
         found = FolderVerifier(self.folder, self.ladder)(command, outputs, seconds)
         return Step("verify_cmd", found.verdict, found.problem or found.output, found.sandbox)
+
+
+def assembled(outputs: Mapping[str, str], app: App, skeleton: Skeleton) -> dict[str, str]:
+    """Every file of an application, from the outputs of its tasks, its scaffold and its manifest."""
+    return _assembled(outputs, app, skeleton)[0]
+
+
+def _assembled(
+    outputs: Mapping[str, str], app: App, skeleton: Skeleton
+) -> tuple[dict[str, str], Manifest, tuple[str, ...], tuple[str, ...]]:
+    """The files, the manifest among them, the foreign Python modules, and what was found wrong."""
+    files = {**_allowed(skeleton.files), **outputs}
+    manifest, modules, problems = _needs(files, app, skeleton)
+    return {**files, **manifest.files}, manifest, modules, problems
 
 
 def _allowed(files: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Final
 from attrs import frozen
 
 _FROM: Final = re.compile(
-    r"""(?:^|[;\s])(?:import|export)\b[^'"`;]*?from\s*["']([^"'\n]+)["']"""
+    r"""(?:^|[;\s])(?:import|export)\b(?:(?!\b(?:import|export)\s)[^'"`;])*?from\s*["']([^"'\n]+)["']"""
     r"""|(?:^|[;\s])import\s*["']([^"'\n]+)["']"""
     r"""|\b(?:require|import)\(\s*["']([^"'\n]+)["']\s*\)""",
     re.MULTILINE,
@@ -80,8 +80,8 @@ def python_imports(files: Mapping[str, str]) -> Imports:
             continue
         try:
             tree = ast.parse(content)
-        except (SyntaxError, ValueError, RecursionError) as error:
-            problems.append(f"{path}: not Python: {' '.join(str(error).split())}")
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last: nested too deeply
+            problems.append(f"{path}: not Python: {' '.join(str(error).split()) or 'it is nested too deeply'}")
             continue
         guarded = _guarded(tree)
         for node in ast.walk(tree):

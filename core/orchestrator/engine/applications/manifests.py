@@ -92,7 +92,7 @@ def python_manifest(
     runtime = [each for each in dependencies if each not in tests]
     if any(_is_test(path) for path in files):
         tests = sorted({*tests, "pytest"})
-    packages = sorted({path.partition("/")[0] for path in files if path.endswith("/__init__.py")} - {"tests"})
+    packages, root = _packages(files)
     dashed = name.replace("_", "-")
     lines = [
         "[build-system]",
@@ -111,7 +111,18 @@ def python_manifest(
     if f"{name}/cli.py" in files:
         lines += ["", "[project.scripts]", f'{dashed} = "{name}.cli:main"']
     lines += ["", "[tool.setuptools]", f"packages = {_listed(packages)}"]
+    if root:
+        lines.append(f'package-dir = {{"" = {_quoted(root)}}}')
     return Manifest({"pyproject.toml": "\n".join(lines) + "\n"}, dependencies)
+
+
+def _packages(files: Iterable[str]) -> tuple[list[str], str]:
+    """The packages with all that are inside them, tests aside, by their dotted names; and the folder they lie in."""
+    folders = {path.removesuffix("/__init__.py") for path in files if path.endswith("/__init__.py")}
+    folders = {each for each in folders if each.partition("/")[0] != "tests"}
+    inside = {each.removeprefix("src/") for each in folders if each.startswith("src/")}
+    is_rooted = bool(inside) and folders <= {"src", *(f"src/{each}" for each in inside)}
+    return sorted(each.replace("/", ".") for each in (inside if is_rooted else folders)), "src" if is_rooted else ""
 
 
 def _is_test(path: str) -> bool:
@@ -138,7 +149,7 @@ def _lacking(given: str, wanted: Mapping[str, str]) -> Iterable[str]:
         for extra in project.get("optional-dependencies", {}).values():
             named += extra
         known = {_normal(str(each)) for each in named}
-    except (tomllib.TOMLDecodeError, AttributeError, TypeError) as error:
+    except (tomllib.TOMLDecodeError, AttributeError, TypeError, RecursionError) as error:
         yield f"pyproject.toml: it cannot be read: {' '.join(str(error).split())}"
         return
     for normal, name in wanted.items():
@@ -161,7 +172,7 @@ def script_manifest(
     wanted = tuple(sorted({*needed, *packages}))
     try:
         given: Any = json.loads(files.get("package.json", "{}"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return Manifest({}, wanted, (f"package.json: it cannot be read: {error}",))
     if not isinstance(given, dict) or not all(isinstance(given.get(key, {}), dict) for key in _SECTIONS):
         return Manifest({}, wanted, ("package.json: it is not a manifest",))

@@ -1,6 +1,7 @@
 """The tests of an application, and the application itself, run in the sandbox."""
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from importlib.resources import files as resources
 from importlib.util import find_spec
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from orchestrator.engine.sandbox import Job, Ladder
 from orchestrator.engine.sandbox.job import MIB
@@ -22,6 +23,8 @@ _MEMORY: Final = 16 * 1024 * MIB
 _TAIL: Final = 4_000
 _NO_TESTS: Final = 5
 """What pytest ends with where it found none."""
+_PASSED: Final = re.compile(r"^(?:.*, )?[1-9]\d* passed\b.* in [0-9.]+s", re.MULTILINE)
+"""What pytest says at its end where a test passed."""
 
 
 @frozen
@@ -59,7 +62,11 @@ def run_tests(files: Mapping[str, bytes], modules: tuple[str, ...], ladder: Ladd
         "-o",
         "pythonpath=. src",
     )
-    return _judged("tests", argv, files, ladder, seconds, nothing=_NO_TESTS)
+    step = _judged("tests", argv, files, ladder, seconds, nothing=_NO_TESTS)
+    if step.verdict is Verdict.PASSED and not _PASSED.search(step.details):
+        why = f"pytest ended with status 0 and named no test that passed\n{step.details}"
+        return evolve(step, verdict=Verdict.UNKNOWN, details=why.strip())
+    return step
 
 
 def start(launch: Launch, files: Mapping[str, bytes], modules: tuple[str, ...], ladder: Ladder, seconds: float) -> Step:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, ClassVar, Final
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -22,17 +22,18 @@ from orchestrator.testing.strategies import fields_of_candidates
 EXAMPLES: Final = 30
 """How many drawn fields each property is tried on."""
 
-_CALM: Final = settings(
-    max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True
-)
 _RUNS: Final = settings(
     max_examples=8,
     stateful_step_count=20,
+    phases=(Phase.generate,),
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
     derandomize=True,
 )
+
+_PATIENCE: Final = 300.0
+"""Seconds for all examples of a property, and for finding the smallest that fails."""
 
 Field = tuple[Sequence[RoutingCandidate], Mapping[str, ModelTelemetry]]
 """Candidates, and what was measured of each."""
@@ -47,6 +48,9 @@ class BackendContract(PluginContract):
     kind = "backend"
     refuses_dominated: ClassVar[bool] = False
     """Whether it promises never to put a candidate first that another beats in quality, trust and cost."""
+
+    shrinks: ClassVar[bool] = True
+    """Whether the smallest failing example is looked for, which takes a while."""
 
     def make(self) -> Backend:
         """The backend."""
@@ -66,7 +70,7 @@ class BackendContract(PluginContract):
         """Any candidates with any telemetry: each stands once, with a finite number, best first."""
         backend = self.make()
 
-        @_CALM
+        @self._calm()
         @given(fields_of_candidates(odd=True))
         def holds(field: Field) -> None:
             ranking = self._ranked(backend, field)
@@ -75,7 +79,7 @@ class BackendContract(PluginContract):
             )
             assert all(math.isfinite(each.score) for each in ranking), "a score is no finite number"
 
-        holds()
+        in_time(holds, _PATIENCE)
 
     def test_nobody_is_ranked_where_there_is_nobody(self) -> None:
         """No candidates, no ranking, no error."""
@@ -85,7 +89,7 @@ class BackendContract(PluginContract):
         """Asked twice, asked in between about others, asked of an object built anew: the same ranking."""
         backend = self.make()
 
-        @_CALM
+        @self._calm()
         @given(fields_of_candidates(), fields_of_candidates(), st.integers(0, 2**32))
         def holds(field: Field, other: Field, seed: int) -> None:
             state = random.getstate()
@@ -98,13 +102,13 @@ class BackendContract(PluginContract):
             finally:
                 random.setstate(state)
 
-        holds()
+        in_time(holds, _PATIENCE)
 
     def test_the_order_of_the_arguments_is_no_argument(self) -> None:
         """Candidates and telemetry in another order give the same ranking; a candidate's place is in it."""
         backend = self.make()
 
-        @_CALM
+        @self._calm()
         @given(fields_of_candidates(), st.randoms(use_true_random=False))
         def holds(field: Field, draw: random.Random) -> None:
             candidates, telemetry = field
@@ -116,20 +120,20 @@ class BackendContract(PluginContract):
                 "candidates in another order are ranked otherwise: break ties by `place`"
             )
 
-        holds()
+        in_time(holds, _PATIENCE)
 
     def test_its_arguments_stay_as_they_are(self) -> None:
         """Neither the candidates nor the telemetry are changed."""
         backend = self.make()
 
-        @_CALM
+        @self._calm()
         @given(fields_of_candidates())
         def holds(field: Field) -> None:
             candidates, telemetry = list(field[0]), dict(field[1])
             with unchanged(candidates=candidates, telemetry=telemetry):
                 tuple(backend.rank(candidates, telemetry))
 
-        holds()
+        in_time(holds, _PATIENCE)
 
     def test_no_clock_has_a_say(self) -> None:
         """The same ranking a year later."""
@@ -165,14 +169,25 @@ class BackendContract(PluginContract):
 
     def test_under_the_rules_nobody_forbidden_is_asked(self) -> None:
         """In runs that are answered, fail and are restricted, the real rules with this backend keep every policy."""
-        rules = type(
-            "Rules", (RoutingRules,), {"backend": _Checked(self.make()), "refuses_dominated": self.refuses_dominated}
+        checked = _Checked(self.make())
+        rules = type("Rules", (RoutingRules,), {"backend": checked, "refuses_dominated": self.refuses_dominated})
+        in_time(lambda: run_state_machine_as_test(rules, settings=_RUNS), _PATIENCE)
+        assert not checked.problem, checked.problem
+
+    def _calm(self) -> settings:
+        return settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            report_multiple_bugs=False,
+            phases=(Phase.generate, Phase.shrink) if self.shrinks else (Phase.generate,),
+            suppress_health_check=list(HealthCheck),
         )
-        run_state_machine_as_test(rules, settings=_RUNS)
 
     def _ranked(self, backend: Backend, field: Field) -> tuple[Ranked, ...]:
         candidates, telemetry = field
-        ranking: Any = in_time(lambda: backend.rank(tuple(candidates), dict(telemetry)))
+        ranking: Any = backend.rank(tuple(candidates), dict(telemetry))
         ranking = tuple(ranking)
         assert all(isinstance(each, Ranked) for each in ranking), "what it ranks is no Ranked"
         assert all(isinstance(each.score, int | float) for each in ranking), "a score is no number"
@@ -180,17 +195,22 @@ class BackendContract(PluginContract):
 
 
 class _Checked:
-    """The backend, whose every failure is an error: a run would go on without it, and hide it."""
+    """The backend, whose failures are remembered: a run would go on without it, and hide them."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self.problem = ""
 
     def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
         """What the backend says, looked at."""
-        ranking = tuple(self._backend.rank(candidates, telemetry))
+        try:
+            ranking = tuple(self._backend.rank(candidates, telemetry))
+        except Exception as error:
+            self.problem = f"in a run it raised {type(error).__name__}: {error}"
+            raise
         named = sorted(each.model for each in ranking)
         if named != sorted(each.model for each in candidates):
-            raise AssertionError(f"in a run it returned {named}, which are not the candidates once each")
+            self.problem = f"in a run it returned {named}, which are not the candidates once each"
         return ranking
 
 

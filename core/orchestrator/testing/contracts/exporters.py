@@ -172,8 +172,10 @@ class ExporterContract(PluginContract):
     def test_it_prints_nothing_by_itself(self) -> None:
         """What is for the user goes through ``config.write``, and no key is in it."""
         sink = Sink()
-        with watched() as seen, self._opened(sink) as exporter:
+        with watched() as seen:
+            exporter = self.make(sink)
             self._export(exporter, some_metrics())
+            getattr(exporter, "close", int)()
         assert not seen.printed, f"it printed {seen.printed[:80]!r}; use config.write"
         assert CANARY not in seen.printed + seen.logged + "".join(sink.texts), "the key is in what it shows or logs"
 

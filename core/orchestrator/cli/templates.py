@@ -1,0 +1,564 @@
+"""The files of a new plugin's distribution. ``__NAME__`` stands for its name, ``__CLASS__`` for that of its class."""
+
+from collections.abc import Mapping
+from typing import Final
+
+_PROJECT: Final = '''[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "__DIST__"
+version = "0.1.0"
+description = "The __KIND__ __NAME__ for multi-llm-orchestrator."
+readme = "README.md"
+requires-python = ">=3.11"
+dependencies = ["multi-llm-orchestrator"]
+
+[project.optional-dependencies]
+test = ["multi-llm-orchestrator[testing]"]
+
+[project.entry-points."__GROUP__"]
+__NAME__ = "__MODULE__"
+
+[tool.hatch.build.targets.wheel]
+only-include = ["__MODULE__.py"]
+
+[tool.pytest.ini_options]
+testpaths = ["tests"]
+filterwarnings = ["error"]
+'''
+
+_README: Final = '''# __DIST__
+
+The __KIND__ `__NAME__` for multi-llm-orchestrator.
+
+    pip install .
+    orchestrate plugins info __NAME__
+
+In a spec:
+
+    __USE__
+
+Its tests are the contract of its kind, and whatever you add to them:
+
+    pip install ".[test]"
+    pytest
+'''
+
+_CI: Final = '''name: tests
+on: [push, pull_request]
+jobs:
+  tests:
+    runs-on: ubuntu-latest
+    strategy:
+      matrix:
+        python: ["3.11", "3.12", "3.13"]
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with:
+          python-version: ${{ matrix.python }}
+      - run: pip install ".[test]"
+      - run: pytest
+      - run: orchestrate plugins check __DIST__
+'''
+
+_PROVIDER: Final = '''"""The provider __NAME__: a gateway that is asked with one JSON document per call.
+
+Options in a spec: ``base_url``. The key comes from the variable __UPPER___API_KEY.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.spi import (
+    Billed,
+    Body,
+    CallContext,
+    ErrorKind,
+    Finish,
+    ModelInfo,
+    Provider,
+    ProviderConfig,
+    ProviderError,
+    Reply,
+    Request,
+    SpecError,
+    Usage,
+    hookimpl,
+)
+
+if TYPE_CHECKING:
+    import httpx
+
+orchestrator_interface = ">=1,<2"
+
+KINDS: Mapping[int, ErrorKind] = {
+    401: ErrorKind.AUTHENTICATION,
+    403: ErrorKind.AUTHENTICATION,
+    404: ErrorKind.UNKNOWN_MODEL,
+    429: ErrorKind.RATE_LIMIT,
+    503: ErrorKind.OVERLOADED,
+    504: ErrorKind.TIMEOUT,
+}
+
+
+class __CLASS__:
+    """Speaks to the gateway. It sends each request once; trying again is the program's."""
+
+    simulated = False
+
+    def __init__(self, base_url: str, key: str, models: Sequence[ModelInfo]) -> None:
+        self.base_url = base_url
+        self._key = key
+        self._models = tuple(models)
+
+    def models(self) -> Sequence[ModelInfo]:
+        """What the spec declares for it."""
+        return self._models
+
+    def encode(self, request: Request) -> Body:
+        """The bytes that are sent; the most a call can cost is computed from them and from ``max_tokens``."""
+        fields = {
+            "model": request.model.sent_name,
+            "max_tokens": request.max_tokens,
+            "temperature": request.temperature,
+            "messages": [{"role": each.author, "content": each.text} for each in request.messages],
+        }
+        return Body(json.dumps(fields, sort_keys=True).encode(), request)
+
+    async def call(self, body: Body, ctx: CallContext) -> Reply:
+        """Send the bytes, and read the answer or classify the failure."""
+        import httpx
+
+        headers = {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
+        try:
+            response = await ctx.http.post(
+                f"{self.base_url}/chat", content=body.content, headers=headers, timeout=ctx.timeout
+            )
+        except httpx.ConnectError as error:  # the only failure that proves that nothing was billed
+            raise ProviderError("no connection", kind=ErrorKind.CONNECTION, retryable=True, billed=Billed.NO) from error
+        except httpx.TimeoutException as error:
+            raise ProviderError("no answer in time", kind=ErrorKind.TIMEOUT, retryable=True) from error
+        except httpx.HTTPError as error:
+            raise ProviderError("the connection broke", kind=ErrorKind.CONNECTION, retryable=True) from error
+        if response.status_code != 200:
+            raise refusal(response)
+        return read(response.content)
+
+
+def refusal(response: "httpx.Response") -> ProviderError:
+    """What a status that is no success means for trying again and for money."""
+    status, wait = response.status_code, response.headers.get("retry-after", "")
+    gave_up = status < 400 or status in (408, 499, 504) or 520 <= status <= 529
+    return ProviderError(
+        f"the gateway answered {status}",
+        kind=KINDS.get(status, ErrorKind.SERVER if status >= 500 else ErrorKind.BAD_REQUEST),
+        retryable=status == 429 or status >= 500,
+        retry_after=float(wait) if wait.isdecimal() and len(wait) < 6 else None,
+        billed=Billed.UNKNOWN if gave_up else Billed.NO,
+        status=status,
+    )
+
+
+def read(content: bytes) -> Reply:
+    """The reply in a body; tokens that came from a cache are not counted twice."""
+    try:
+        answer: Any = json.loads(content)
+        counts = answer["usage"]
+        usage = Usage(
+            input=counts["input"] - counts.get("cached", 0),
+            cached_input=counts.get("cached", 0),
+            output=counts["output"],
+        )
+        finish = Finish.LENGTH if answer.get("stopped") == "length" else Finish.STOP
+        return Reply(str(answer["text"]), usage, finish)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ProviderError("the body is no answer", kind=ErrorKind.BAD_ANSWER, retryable=True) from error
+
+
+@hookimpl
+def orchestrator_provider(config: ProviderConfig) -> Provider | None:
+    """Build the provider, or None where it has no key or address."""
+    unknown = sorted(set(config.options) - {"base_url"})
+    if unknown:
+        raise SpecError([f"providers.{config.name}: unknown option {name!r}; it takes base_url" for name in unknown])
+    base_url = config.options.get("base_url") or config.variable("__UPPER___BASE_URL")
+    key = config.secret("__UPPER___API_KEY")
+    if not base_url or not key:
+        return None
+    return __CLASS__(str(base_url).rstrip("/"), key, config.models)
+'''
+
+_PROVIDER_TEST: Final = '''"""The provider keeps the contract; its answers are read as they are meant."""
+
+from orchestrator.errors import Billed, ErrorKind
+from orchestrator.models import Finish
+from orchestrator.money import Usage
+from orchestrator.testing import ProviderContract, Recording
+
+import __MODULE__
+
+GOOD = b'{"text": "hello", "usage": {"input": 9, "cached": 4, "output": 2}}'
+SECOND = b'{"text": "good day", "stopped": "length", "usage": {"input": 7, "output": 3}}'
+
+
+class Test__CLASS__(ProviderContract):
+    """Everything a provider has to do; record answers of your gateway in the place of these."""
+
+    plugin = __MODULE__
+    name = "__NAME__"
+    recordings = (
+        Recording("hello", 200, {}, GOOD, "hello", usage=Usage(input=5, cached_input=4, output=2)),
+        Recording("cut", 200, {}, SECOND, "good day", Finish.LENGTH, Usage(input=7, output=3)),
+        Recording("no key", 401, {}, b"{}", error=ErrorKind.AUTHENTICATION, retryable=False, billed=Billed.NO),
+    )
+'''
+
+_VALIDATOR: Final = '''"""The validator __NAME__: an answer has at most so many words.
+
+Settings: ``words``, a whole number; 100 unless a spec says otherwise.
+"""
+
+from orchestrator.spi import Candidate, Finding, Validator, ValidatorContext, hookimpl
+
+orchestrator_interface = ">=1,<2"
+
+
+def __NAME__(candidate: Candidate, context: ValidatorContext) -> Finding:
+    """Count the words. What ``failed`` says goes to the model that revises."""
+    most = context.settings.get("words", 100)
+    if not isinstance(most, int):
+        return Finding.unknown(f"validators.settings.__NAME__.words: {most!r} is no whole number")
+    words = len(candidate.content.split())
+    return Finding.passed() if words <= most else Finding.failed(f"{words} words; use at most {most}")
+
+
+@hookimpl
+def orchestrator_validator() -> Validator:
+    """Return the validator."""
+    return __NAME__
+'''
+
+_VALIDATOR_TEST: Final = '''"""The validator keeps the contract, and tells good from bad."""
+
+from orchestrator.models import TaskType
+from orchestrator.spi import Candidate
+from orchestrator.testing import ValidatorContract
+
+import __MODULE__
+
+
+def output(text: str) -> Candidate:
+    """An output of a task."""
+    return Candidate("t", TaskType.SUMMARIZATION, text, text)
+
+
+class Test__CLASS__(ValidatorContract):
+    """Everything a validator has to do."""
+
+    plugin = __MODULE__
+    passing = (output("short"), output("word " * 100))
+    failing = (output("word " * 101),)
+
+
+def test_it_is_the_gate_of_a_run(orchestrate_run) -> None:
+    """In a run it is asked, and its verdict is recorded."""
+    tasks = [{"id": "only", "type": "summarization", "prompt": "Sum up.", "hard_validators": ["__NAME__"]}]
+    played = orchestrate_run(tasks=tasks)
+    assert played.task().gate
+'''
+
+_BACKEND: Final = '''"""The backend __NAME__: the best quality for the money, of models that are reliable enough.
+
+Parameters: ``least_success``, the part of calls that must have been answered; 0.5 unless a spec says otherwise.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate, SpecError, hookimpl
+
+orchestrator_interface = ">=1,<2"
+
+
+class __CLASS__:
+    """A pure function of what was measured; candidates that are equal keep the row's order."""
+
+    def __init__(self, least_success: float) -> None:
+        self._least = least_success
+
+    def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+        """Every candidate once, best first."""
+        scores = {each.model: self._score(telemetry[each.model]) for each in candidates}
+        row = sorted(candidates, key=lambda each: (-scores[each.model], each.place))
+        return [Ranked(each.model, scores[each.model]) for each in row]
+
+    def _score(self, seen: ModelTelemetry) -> float:
+        """Quality per cost, both as far as they are measured; unreliable models come last."""
+        success = number(seen.success_rate, 1.0)
+        score = number(seen.quality, 0.5) / (1.0 + max(0.0, number(seen.cost, 0.01)))
+        return score if success >= self._least else score - 1e6
+
+
+def number(value: float | None, otherwise: float) -> float:
+    """A measured value, bounded; what was never measured or is no number counts as something usual."""
+    if value is None or not math.isfinite(value):
+        return otherwise
+    return min(max(value, -1e6), 1e6)
+
+
+@hookimpl
+def orchestrator_backend(parameters: Mapping[str, Any]) -> Backend:
+    """Build the backend from a spec's parameters."""
+    least = parameters.get("least_success", 0.5)
+    if set(parameters) - {"least_success"} or not isinstance(least, int | float) or not 0 <= least <= 1:
+        raise SpecError(["routing.parameters: __NAME__ takes least_success, a number from 0 to 1"])
+    return __CLASS__(float(least))
+'''
+
+_BACKEND_TEST: Final = '''"""The backend keeps the contract, alone and under the rules of a run."""
+
+from orchestrator.testing import BackendContract
+
+import __MODULE__
+
+
+class Test__CLASS__(BackendContract):
+    """Everything a backend has to do."""
+
+    plugin = __MODULE__
+    options = {"least_success": 0.5}
+
+
+def test_it_ranks_in_a_run(orchestrate_run) -> None:
+    """A run that names it goes through, and never has to do without it."""
+    played = orchestrate_run(routing={"backend": "__NAME__"})
+    assert played.state.backend_failed is False
+    assert played.status == "SUCCESS"
+'''
+
+_LOADER: Final = '''"""The policy loader __NAME__: policies as TOML, in files that end in ``.__NAME__``."""
+
+import tomllib
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.spi import Loader, SpecError, hookimpl
+
+orchestrator_interface = ">=1,<2"
+
+
+class __CLASS__:
+    """Reads TOML; the lines of single values are not known."""
+
+    suffixes: tuple[str, ...] = (".__NAME__",)
+
+    def load(self, text: str, source: str) -> tuple[Mapping[str, Any], Mapping[tuple[str | int, ...], int]]:
+        """The mapping in the file, or an error that names a line."""
+        try:
+            return tomllib.loads(text), {}
+        except tomllib.TOMLDecodeError as error:
+            words = str(error)
+            _, _, rest = words.partition("(at line ")
+            line = rest.partition(",")[0]
+            place = line if line.isdecimal() else str(text.count("\\n") + 1)
+            raise SpecError([f"{source}:{place}: {words}"]) from error
+        except RecursionError as error:
+            raise SpecError([f"{source}:1: it is nested too deeply"]) from error
+
+
+@hookimpl
+def orchestrator_policy_loader() -> Loader:
+    """Return the loader."""
+    return __CLASS__()
+'''
+
+_LOADER_TEST: Final = '''"""The loader keeps the contract, and reads what is meant."""
+
+from orchestrator.testing import LoaderContract
+
+import __MODULE__
+
+POLICIES = """
+[[global]]
+name = "eu"
+allowed_regions = ["eu"]
+"""
+
+
+class Test__CLASS__(LoaderContract):
+    """Everything a policy loader has to do."""
+
+    plugin = __MODULE__
+    samples = ((POLICIES, {"global": [{"name": "eu", "allowed_regions": ["eu"]}]}),)
+
+
+def test_its_policies_bind_a_run(orchestrate_run, tmp_path) -> None:
+    """A run whose policies are in such a file finds no model that they allow."""
+    file = tmp_path / "policies.__NAME__"
+    file.write_text(POLICIES)
+    from orchestrator.plugins import Catalogue
+
+    loaded, _ = Catalogue.discover().loader_for_suffix(file.suffix).load(file.read_text(), file.name)
+    played = orchestrate_run(policies=loaded["global"])
+    assert played.status == "SYSTEM_FAILURE"
+'''
+
+_EXPORTER: Final = '''"""The exporter __NAME__: one line of JSON per export, shown or appended to a file.
+
+Options in a spec: ``path``, the file; without it the lines are shown.
+"""
+
+import json
+from pathlib import Path
+
+from orchestrator.spi import Exporter, ExporterConfig, Metrics, SpecError, hookimpl
+
+orchestrator_interface = ">=1,<2"
+
+
+class __CLASS__(Exporter):
+    """Inherits what it does not need: it observes no events and has nothing to close."""
+
+    def __init__(self, config: ExporterConfig, path: Path | None) -> None:
+        self._write = config.write
+        self._path = path
+
+    def export(self, metrics: Metrics) -> None:
+        """Publish one line."""
+        spent = {each.run: float(each.settled_usd) for each in metrics.runs}
+        line = json.dumps({"at": metrics.at, "spent_usd": spent}, ensure_ascii=False)
+        if self._path is None:
+            self._write(line)
+        else:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(line + "\\n")
+
+
+@hookimpl
+def orchestrator_exporter(config: ExporterConfig) -> Exporter:
+    """Build the exporter; files are opened later, in ``export``."""
+    path = config.options.get("path")
+    if set(config.options) - {"path"} or not (path is None or isinstance(path, str)):
+        raise SpecError([f"exporters.{config.name}: it takes path, a file name"])
+    return __CLASS__(config, None if path is None else Path(path))
+'''
+
+_EXPORTER_TEST: Final = '''"""The exporter keeps the contract, and exports a run."""
+
+import json
+
+from orchestrator.testing import ExporterContract
+
+import __MODULE__
+
+
+class Test__CLASS__(ExporterContract):
+    """Everything an exporter has to do."""
+
+    plugin = __MODULE__
+
+
+def test_it_exports_a_run(orchestrate_run, tmp_path) -> None:
+    """A run that names it leaves what was spent."""
+    file = tmp_path / "lines"
+    played = orchestrate_run(exporters={"__NAME__": {"path": str(file)}})
+    last = json.loads(file.read_text().splitlines()[-1])
+    assert last["spent_usd"][played.run] > 0
+'''
+
+_SCAFFOLD: Final = '''"""The scaffold __NAME__: a folder of notes with a table of contents."""
+
+from orchestrator.spi import App, Scaffold, Skeleton, hookimpl
+
+orchestrator_interface = ">=1,<2"
+
+
+class __CLASS__:
+    """Begins applications; equal applications begin equally."""
+
+    def skeleton(self, app: App) -> Skeleton:
+        """The fixed files. What a task writes under one of their names takes its place."""
+        title = " ".join(app.title.split())
+        return Skeleton(
+            files={
+                "index.md": f"# {title}\\n\\nEverything else is in `notes/`.\\n",
+                "build.py": f"TITLE = {title!r}\\nprint(TITLE.encode('ascii', 'replace').decode())\\n",
+            },
+            guidance="Write each note as `notes/NAME.md`, with a heading of its own; `index.md` is there already.",
+        )
+
+
+@hookimpl
+def orchestrator_scaffold() -> Scaffold:
+    """Return the scaffold."""
+    return __CLASS__()
+'''
+
+_SCAFFOLD_TEST: Final = '''"""The scaffold keeps the contract, and begins an application."""
+
+from orchestrator.testing import ScaffoldContract
+
+import __MODULE__
+
+
+class Test__CLASS__(ScaffoldContract):
+    """Everything a scaffold has to do."""
+
+    plugin = __MODULE__
+
+
+def test_it_begins_an_application(orchestrate_run) -> None:
+    """A run that builds such an application leaves the fixed files."""
+    played = orchestrate_run(app="__NAME__")
+    assert (played.output / "index.md").is_file()
+'''
+
+MODULES: Final[Mapping[str, tuple[str, str, str]]] = {
+    "provider": (_PROVIDER, _PROVIDER_TEST, "providers: {__NAME__: {base_url: \"https://gateway.example/v1\"}}"),
+    "validator": (_VALIDATOR, _VALIDATOR_TEST, "hard_validators: [__NAME__]"),
+    "backend": (_BACKEND, _BACKEND_TEST, "routing: {backend: __NAME__}"),
+    "policy_loader": (_LOADER, _LOADER_TEST, "policy_files: [policies.__NAME__]"),
+    "exporter": (_EXPORTER, _EXPORTER_TEST, "exporters: {__NAME__: {}}"),
+    "scaffold": (_SCAFFOLD, _SCAFFOLD_TEST, "app: __NAME__"),
+}
+"""By kind: the module, its test, and how a spec names it."""
+
+
+def distribution_files(kind: str, name: str, group: str) -> dict[str, str]:
+    """The files of a new distribution, by their paths.
+
+    Args:
+        kind: one of ``MODULES``.
+        name: a Python identifier in lower case.
+        group: the entry-point group of the kind.
+    """
+    module, test, use = MODULES[kind]
+    words = {
+        "__USE__": use,
+        "__DIST__": "orchestrator-" + name.replace("_", "-"),
+        "__MODULE__": f"orchestrator_{name}",
+        "__CLASS__": "".join(part.capitalize() for part in name.split("_")),
+        "__GROUP__": group,
+        "__KIND__": kind.replace("_", " "),
+        "__UPPER__": name.upper(),
+        "__NAME__": name,
+    }
+    files = {
+        "pyproject.toml": _PROJECT,
+        "README.md": _README,
+        f"orchestrator_{name}.py": module,
+        "tests/test_contract.py": test,
+        ".github/workflows/tests.yml": _CI,
+    }
+    return {path: _filled(text, words) for path, text in files.items()}
+
+
+def _filled(text: str, words: Mapping[str, str]) -> str:
+    for word, meaning in words.items():
+        text = text.replace(word, meaning)
+    return text

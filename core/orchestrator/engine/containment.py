@@ -1,0 +1,58 @@
+"""Awaiting what a stranger's coroutine does: for so long, whatever it raises, and also where it will not be cancelled."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+GRACE: Final = 5.0
+"""Seconds a stranger's coroutine may take to end once it is cancelled; then nobody waits for it any more."""
+
+
+class EscapedError(Exception):
+    """A stranger raised what would end more than itself, such as SystemExit."""
+
+
+async def contained(call: Callable[[], Awaitable[Any]], seconds: float, grace: float = GRACE) -> Any:
+    """What a stranger's call returns, or raises as an ``Exception``, within so many seconds.
+
+    It runs in a task of its own, so that one that swallows its cancellation is left behind and holds nobody up. What
+    blocks the event loop itself cannot be ended from here.
+
+    Raises:
+        TimeoutError: the time is over.
+        CancelledError: somebody cancelled whoever waits here.
+        EscapedError: it raised something that is no ``Exception``, or a cancellation of its own making.
+        Exception: what it raised.
+    """
+    task = asyncio.create_task(_run(call))
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+    except asyncio.CancelledError:
+        await _end(task, grace)
+        raise
+    if not done:
+        await _end(task, grace)
+        raise TimeoutError
+    if task.cancelled():
+        raise EscapedError("CancelledError: it cancelled itself")
+    result, error = task.result()
+    if error is None:
+        return result
+    if isinstance(error, Exception):
+        raise error
+    raise EscapedError(f"{type(error).__name__}: {error}") from error
+
+
+async def _run(call: Callable[[], Awaitable[Any]]) -> tuple[Any, BaseException | None]:
+    """The result or what was raised: a task that raises SystemExit would take the event loop with it."""
+    try:
+        return await call(), None
+    except (asyncio.CancelledError, GeneratorExit):
+        raise
+    except BaseException as error:
+        return None, error
+
+
+async def _end(task: "asyncio.Task[Any]", grace: float) -> None:
+    task.cancel()
+    await asyncio.wait({task}, timeout=grace)

@@ -1,0 +1,50 @@
+"""The plugin for pytest: fixtures for whole runs, pretended vendors and logs. Loading it imports nothing of the house.
+
+It is found by its entry point; a fixture costs only who asks for it. ``-p no:orchestrator`` leaves it out.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orchestrator.log import EventLog
+    from orchestrator.testing.played import Played
+    from orchestrator.testing.vendor import SimulatedVendor
+
+
+@pytest.fixture
+def orchestrate_run(tmp_path: "Path") -> "Callable[..., Played]":
+    """Play a spec to its end with scripted answers: ``orchestrate_run(tasks=[...], answers=[...])``.
+
+    Every other keyword is a key of the spec. Plugins that are installed take part as in any run. No network is used.
+    """
+    from orchestrator.testing.played import play_spec
+
+    count = iter(range(1_000_000))
+
+    def play(**keys: object) -> "Played":
+        return play_spec(tmp_path / f"orchestrate-{next(count)}", **keys)
+
+    return play
+
+
+@pytest.fixture
+def simulated_vendor() -> "Callable[..., SimulatedVendor]":
+    """Make a vendor that only pretends, keeps books and fails as told: ``simulated_vendor(faults=["server"], rate=0.5)``."""
+    from orchestrator.testing.played import simulated
+
+    return simulated
+
+
+@pytest.fixture
+def event_log() -> "Iterator[EventLog]":
+    """An empty log in memory."""
+    from orchestrator.testing.memory import memory_log
+
+    log = memory_log()
+    yield log
+    log.close()

@@ -1,0 +1,214 @@
+"""A plugin that misbehaves costs its own task or export, is named with its version, and harms neither run nor log."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from orchestrator import events as e
+from orchestrator.engine import checks, containment, exporting, rank
+from orchestrator.engine.applications import application
+from orchestrator.errors import OrchestrateError
+from orchestrator.log import EventLog
+from orchestrator.models import ProjectStatus, TaskStatus, Verdict
+from orchestrator.plugins import GROUPS, Catalogue
+from tests.plugins.bad import DISTRIBUTION, HOOKS, NAMES, VERSION, entry_points, modules
+from tests.plugins.installed import installed
+
+TWO: Final = [
+    {"id": "victim", "type": "code_generation", "prompt": "Write x."},
+    {"id": "other", "type": "code_generation", "prompt": "Write y."},
+]
+
+
+@pytest.fixture(scope="module")
+def bad_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the path with every bad plugin."""
+    site = tmp_path_factory.mktemp("bad")
+    installed(site, DISTRIBUTION, VERSION, entry_points(dict(GROUPS)), modules())
+    return site
+
+
+@pytest.fixture(autouse=True)
+def impatient(bad_site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The bad plugins are installed, and every deadline is short."""
+    monkeypatch.syspath_prepend(bad_site)
+    contained = containment.contained
+    monkeypatch.setattr(containment.contained, "__defaults__", (0.05,))
+    monkeypatch.setattr(
+        "orchestrator.engine.effects.contained", lambda call, seconds: contained(call, min(seconds, 0.15))
+    )
+    real = checks.Checks
+    monkeypatch.setattr("orchestrator.engine.runs.Checks", lambda ladder, settings: real(ladder, settings, seconds=0.1))
+    monkeypatch.setattr(checks, "GRACE_SECONDS", 0.1)
+    limits = exporting.Limits(0.2, 0.3, 1000, 0.0)
+    monkeypatch.setattr(exporting, "Limits", lambda: limits)
+    monkeypatch.setattr(application, "SECONDS", 0.2)
+    monkeypatch.setattr(rank, "SECONDS", 0.3)
+    yield
+
+
+def sound(played: Any) -> None:
+    """The run came to its end, its log is whole, and its spend is accounted for."""
+    assert played.status is not None
+    assert not played.all(e.SessionFailed)
+    log = EventLog.open_to_read(played.home)
+    try:
+        assert log.verify() == []
+    finally:
+        log.close()
+
+
+def texts_of(played: Any) -> str:
+    """Every text the run has stored."""
+    log = EventLog.open_to_read(played.home)
+    try:
+        return " ".join(bytes(row[0]).decode(errors="replace") for row in log.query("SELECT content FROM blobs"))
+    finally:
+        log.close()
+
+
+def named(text: str) -> bool:
+    """Whether a text says whose plugin it was."""
+    return f"{DISTRIBUTION} {VERSION}" in text
+
+
+def used(played: Any) -> list[tuple[str, str]]:
+    """The bad plugins that the session recorded, with their version."""
+    return [(p.name, p.version) for s in played.all(e.SessionOpened) for p in s.plugins if p.distribution == DISTRIBUTION]
+
+
+@pytest.mark.parametrize("name", NAMES["provider"])
+def test_a_bad_provider_costs_the_task_it_is_asked_for(name: str, orchestrate_run: Callable[..., Any]) -> None:
+    """The other task is completed, and the failed calls are events with a class of their own."""
+    limits = {"tries": 1, "attempts": 2}
+    played = orchestrate_run(providers={f"bad_{name}": {}}, tasks=TWO, limits=limits, concurrency=2, cache=False)
+    sound(played)
+    assert played.task("other").status is TaskStatus.COMPLETED
+    assert (f"bad_{name}", VERSION) in used(played)
+    failed = [each for each in played.all(e.CallFailed)]
+    unshaped = [each for each in played.all(e.CallPrepared) if each.problem]
+    if name not in ("returns_odd_usage", "returns_no_text_at_all"):
+        assert failed or unshaped
+        assert played.task("victim").status is TaskStatus.FAILED
+    if any(each.kind == "plugin" for each in failed):
+        assert named(texts_of(played))
+
+
+@pytest.mark.parametrize("name", NAMES["validator"])
+def test_a_bad_validator_costs_the_gate_of_its_task(name: str, orchestrate_run: Callable[..., Any]) -> None:
+    """Its verdict is unknown, the output stands, and the task beside it is completed."""
+    tasks = [{**TWO[0], "hard_validators": [f"bad_{name}"]}, TWO[1]]
+    played = orchestrate_run(tasks=tasks)
+    sound(played)
+    assert {each.verdict for each in played.all(e.Validated)} == {Verdict.UNKNOWN}
+    assert played.task("victim").status is TaskStatus.DEGRADED
+    assert played.task("other").status is TaskStatus.COMPLETED
+    assert (f"bad_{name}", VERSION) in used(played)
+    if name in ("raises", "quits", "hangs", "returns_none", "raises_a_base_exception"):
+        assert named(texts_of(played))
+
+
+@pytest.mark.parametrize("name", NAMES["backend"])
+def test_a_bad_backend_costs_the_ranking(name: str, orchestrate_run: Callable[..., Any]) -> None:
+    """The row's order counts from then on, and the failure is an event with what was wrong."""
+    played = orchestrate_run(routing={"backend": f"bad_{name}"})
+    sound(played)
+    assert played.status is ProjectStatus.SUCCESS
+    (failed,) = played.all(e.BackendFailed)
+    assert failed.name == f"bad_{name}"
+    assert (f"bad_{name}", VERSION) in used(played)
+
+
+@pytest.mark.parametrize("name", NAMES["exporter"])
+def test_a_bad_exporter_costs_its_exports(
+    name: str, orchestrate_run: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The run succeeds, and a warning names the exporter with its version."""
+    with caplog.at_level(logging.WARNING):
+        played = orchestrate_run(exporters={f"bad_{name}": {}})
+    sound(played)
+    assert played.status is ProjectStatus.SUCCESS
+    assert named(caplog.text)
+
+
+@pytest.mark.parametrize("name", NAMES["scaffold"])
+def test_a_bad_scaffold_costs_its_application(name: str, orchestrate_run: Callable[..., Any], tmp_path: Path) -> None:
+    """The tasks are carried out, and nothing is written outside the output folder."""
+    plan = '{"tasks": [{"id": "a", "type": "code_generation", "prompt": "Write x.", "path": "x.py"}]}'
+    answers = [{"role": "decomposer", "text": plan}]
+    played = orchestrate_run(app=f"bad_{name}", tasks=[], answers=answers, advise=False)
+    sound(played)
+    assert [each.status for each in played.all(e.TaskFinished)] == [TaskStatus.COMPLETED]
+    assert not list(tmp_path.rglob("climbed.txt"))
+
+
+@pytest.mark.parametrize("name", NAMES["policy_loader"])
+def test_a_bad_policy_loader_keeps_a_run_from_starting_with_one_line(name: str, tmp_path: Path) -> None:
+    """Policies that cannot be read are no reason to go on without them: an error for the user, and no traceback."""
+    from orchestrator.cli.given import with_policies
+    from orchestrator.spec import parse_spec
+
+    file = tmp_path / f"policies.{name}"
+    file.write_text("x")
+    spec = parse_spec({"project": "x", "criteria": "y"}, "spec")
+    with pytest.raises(OrchestrateError) as refused:
+        with_policies(spec, (file,), Catalogue.discover({}))
+    assert str(refused.value)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("kind", GROUPS)
+def test_a_bad_hook_breaks_its_plugin_only(kind: str, hook: str) -> None:
+    """Whatever the hook does in the place of building its object, the error names distribution and version."""
+    from orchestrator.errors import PluginLoadError
+    from orchestrator.spi import ExporterConfig, ProviderConfig
+
+    catalogue = Catalogue.discover({})
+    config = ProviderConfig("x", {}, (), lambda name: None, lambda name: None)
+    make = {
+        "provider": lambda name: catalogue.provider(name, config),
+        "backend": lambda name: catalogue.backend(name, {}),
+        "exporter": lambda name: catalogue.exporter(name, ExporterConfig("x")),
+    }.get(kind) or getattr(catalogue, kind)
+    with pytest.raises(PluginLoadError) as refused:
+        make(f"bad_hook_{hook}")
+    assert named(str(refused.value))
+    assert "\n" not in str(refused.value)
+
+
+def test_there_are_twelve_of_each() -> None:
+    """As was promised."""
+    assert all(len(names) >= 12 for names in NAMES.values())
+
+
+# ── containment ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_call_that_will_not_be_cancelled_is_left_behind() -> None:
+    """Whoever waits for it is not held up; neither by its time nor by a cancellation from outside."""
+    let_go = threading.Event()
+
+    async def stubborn() -> None:
+        while not let_go.is_set():
+            try:
+                await asyncio.sleep(0.01)
+            except asyncio.CancelledError:
+                continue
+
+    async def both() -> None:
+        with pytest.raises(TimeoutError):
+            await containment.contained(stubborn, 0.05, 0.05)
+        waiting = asyncio.ensure_future(containment.contained(stubborn, 60, 0.05))
+        await asyncio.sleep(0.02)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        let_go.set()
+        await asyncio.sleep(0.05)
+
+    asyncio.run(both())
