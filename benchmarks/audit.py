@@ -22,9 +22,10 @@ _MEMORY: Final = 1.5
 
 
 def main(what: str, home: str, run: str) -> None:
-    """Audit a run, or bundle it and audit the bundle, or write its report; prints CPU seconds and peak memory as JSON."""
+    """Audit a run, bundle it and audit the bundle, or write its report; prints CPU seconds and peak memory as JSON."""
     if what == "report":
-        return _write_report(home, run)
+        _write_report(home, run)
+        return
     from orchestrator.audits.bundles import make
     from orchestrator.audits.logs import audit
     from orchestrator.audits.unbundling import verify

@@ -8,7 +8,7 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from orchestrator import spi
 
@@ -125,6 +125,18 @@ def policy_loader(made: object) -> spi.Loader:
     if not proper or not suffixes:
         raise ContractError(f"`suffixes` must be a tuple of endings such as ('.yaml',), not {suffixes!r}")
     return cast(spi.Loader, made)
+
+
+def loaded(made: object) -> tuple[Mapping[str, Any], Mapping[tuple[str | int, ...], int]]:
+    """Check what a policy loader read: a mapping, and the lines of paths in it; lines that are none are left out."""
+    if not isinstance(made, tuple) or len(made) != 2 or not all(isinstance(each, Mapping) for each in made):
+        raise ContractError(f"`load` must return (mapping, lines), not {_shown(made)}")
+    data, lines = made
+    wrong = sorted({type(key).__name__ for key in data if not isinstance(key, str)})
+    if wrong:
+        raise ContractError(f"`load` returned keys that are no text but {', '.join(wrong)}")
+    sound = {path: line for path, line in lines.items() if isinstance(path, tuple) and isinstance(line, int)}
+    return data, sound
 
 
 def exporter(made: object) -> spi.Exporter:

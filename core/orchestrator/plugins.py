@@ -155,6 +155,29 @@ class _Plugin:
         )
 
 
+@define(eq=False)
+class _GuardedLoader:
+    """A policy loader that can only give a mapping, or raise what the user is shown as a line."""
+
+    suffixes: tuple[str, ...]
+    loader: spi.Loader
+    plugin: _Plugin
+    lets_through: bool
+
+    def load(self, text: str, source: str) -> tuple[Mapping[str, Any], Mapping[tuple[str | int, ...], int]]:
+        """See ``Loader``; PluginLoadError where it raises something else or returns something else."""
+        try:
+            loaded = contract.loaded(self.loader.load(text, source))
+        except (SpecError, KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
+            if self.lets_through and not isinstance(error, ContractError):
+                raise
+            said = f"{source}: the {self.plugin.label} failed: {_said(error)}"
+            raise PluginLoadError(self.plugin.kind, self.plugin.name, said) from error
+        return loaded
+
+
 class Catalogue:
     """The installed plugins, and those of them that this process has loaded.
 
@@ -321,7 +344,8 @@ class Catalogue:
         Raises:
             PluginError: as ``load``; also where its hook raises, or returns no loader.
         """
-        return self._make("policy_loader", name, contract.policy_loader)
+        loader = self._make("policy_loader", name, contract.policy_loader)
+        return _GuardedLoader(loader.suffixes, loader, self._find("policy_loader", name), self._raise)
 
     def exporter(self, name: str, config: spi.ExporterConfig) -> spi.Exporter:
         """Build an exporter.
@@ -418,7 +442,9 @@ class Catalogue:
                 contract.check_interface(getattr(module, contract.INTERFACE_NAME, None))
                 self._check_kind(plugin, module)
                 self._note_hooks(plugin, module)
-            except (Exception, SystemExit) as error:
+            except (KeyboardInterrupt, GeneratorExit):
+                raise
+            except BaseException as error:  # a stranger's module may raise anything
                 self._broken(plugin, "cannot be loaded", error)
             plugin.module = module
             plugin.problem = ""
@@ -480,7 +506,9 @@ class Catalogue:
             made = check(hook(**arguments))
         except SpecError:
             raise
-        except (Exception, SystemExit) as error:
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
             self._broken(plugin, f"failed to build its {kind}", error)
         plugin.problem = ""
         return made

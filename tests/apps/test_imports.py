@@ -120,3 +120,8 @@ def test_words_that_begin_an_import_over_and_over_are_read_once() -> None:
     """The time is linear in the size: what took a minute per hundred kilobytes would never end here."""
     content = "import " * 150_000 + "x from 'late';\nimport y from 'later';\n"
     assert script_imports({"a.js": content}).packages == ("late", "later")
+
+
+def test_what_the_parser_warns_of_is_no_problem() -> None:
+    """An odd escape sequence in generated code is neither an error nor a line on the terminal."""
+    assert python_imports({"a.py": "import requests\nx = '\\d'\n"}).packages == ("requests",)

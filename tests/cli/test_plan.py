@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +141,22 @@ def test_a_run_takes_a_backend_from_the_command_line(tmp_path: Path, spec: Path)
     backends = rows(home, "SELECT DISTINCT json_extract(data, '$.backend') FROM events WHERE type = 'model.selected'")
     assert backends == [("pareto",)]
     assert orchestrate(home, "replay", "planned", "--verify", "--strict").code == 0
+
+
+def test_a_model_may_be_asked_for_the_plan_alone(tmp_path: Path) -> None:
+    """``--decompose`` pays for the plan and stops; the routes are of its tasks; ``resume`` goes on from there."""
+    home = tmp_path / "home"
+    plan = [{"id": "a", "type": "summarization", "prompt": "Say x."}, {"id": "b", "type": "evaluation", "prompt": "?"}]
+    answers = [{"role": "decomposer", "text": json.dumps({"tasks": plan})}]
+    whole = json.loads(scripted_spec(tmp_path, answers=answers, project_id="later").read_text())
+    spec = tmp_path / "open.json"
+    spec.write_text(json.dumps({key: value for key, value in whole.items() if key != "tasks"}))
+    shown = orchestrate(home, "plan", str(spec), "--decompose")
+    assert shown.code == 0, shown.err
+    assert [line.split()[:2] for line in shown.lines[1:3]] == [["1", "task_001"], ["1", "task_002"]]
+    assert "go on with: orchestrate resume later" in shown.err
+    asked = "SELECT role, count(*) FROM calls GROUP BY role"
+    assert rows(home, asked) == [("decomposer", 1)]
+    assert orchestrate(home, "resume", "later").code == 0
+    assert dict(rows(home, asked))["decomposer"] == 1
+    assert orchestrate(home, "replay", "later", "--verify").code == 0

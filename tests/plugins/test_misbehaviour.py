@@ -13,7 +13,7 @@ from orchestrator import events as e
 from orchestrator.engine import checks, containment, exporting, rank
 from orchestrator.engine.applications import application
 from orchestrator.errors import OrchestrateError
-from orchestrator.log import EventLog
+from orchestrator.log import EventLog, Redactor, Texts
 from orchestrator.models import ProjectStatus, TaskStatus, Verdict
 from orchestrator.plugins import GROUPS, Catalogue
 from tests.plugins.bad import DISTRIBUTION, HOOKS, NAMES, VERSION, entry_points, modules
@@ -65,9 +65,11 @@ def sound(played: Any) -> None:
 
 def texts_of(played: Any) -> str:
     """Every text the run has stored."""
+    digests = {getattr(event, field, None) for event in played.events for field in ("error", "details")}
     log = EventLog.open_to_read(played.home)
     try:
-        return " ".join(bytes(row[0]).decode(errors="replace") for row in log.query("SELECT content FROM blobs"))
+        texts = Texts(log, played.run, bytes, Redactor())
+        return " ".join(texts.get(digest) for digest in digests if digest)
     finally:
         log.close()
 
@@ -120,7 +122,7 @@ def test_a_bad_backend_costs_the_ranking(name: str, orchestrate_run: Callable[..
     sound(played)
     assert played.status is ProjectStatus.SUCCESS
     (failed,) = played.all(e.BackendFailed)
-    assert failed.name == f"bad_{name}"
+    assert failed.backend == f"bad_{name}"
     assert (f"bad_{name}", VERSION) in used(played)
 
 
@@ -141,7 +143,7 @@ def test_a_bad_scaffold_costs_its_application(name: str, orchestrate_run: Callab
     """The tasks are carried out, and nothing is written outside the output folder."""
     plan = '{"tasks": [{"id": "a", "type": "code_generation", "prompt": "Write x.", "path": "x.py"}]}'
     answers = [{"role": "decomposer", "text": plan}]
-    played = orchestrate_run(app=f"bad_{name}", tasks=[], answers=answers, advise=False)
+    played = orchestrate_run(app=f"bad_{name}", tasks=None, answers=answers, advise=False)
     sound(played)
     assert [each.status for each in played.all(e.TaskFinished)] == [TaskStatus.COMPLETED]
     assert not list(tmp_path.rglob("climbed.txt"))

@@ -7,7 +7,7 @@ import click
 
 from orchestrator.cli.explain import REMOVED, forbidden
 from orchestrator.cli.forecast import plain_forecast, plain_plays, print_plays
-from orchestrator.cli.options import AMOUNT, FILE, backend_option, home, home_option, json_option, open_log
+from orchestrator.cli.options import AMOUNT, FILE, backend_option, command, home, home_option, json_option, open_log
 from orchestrator.cli.output import money, notice, result, result_json, seconds
 from orchestrator.cli.story import DOING, told_forecast
 from orchestrator.cli.tables import print_table
@@ -17,6 +17,7 @@ from orchestrator.policy import Policy
 
 if TYPE_CHECKING:
     from orchestrator.events import Prior
+    from orchestrator.spec import Spec
 
 _NONE: Final = "–"
 _NOBODY: Final = "nobody"
@@ -34,6 +35,9 @@ _OF_TYPES: Final = ("type", "drafted by", "reviewed by", "scored by", "a turn at
 @click.option("--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies.")
 @backend_option
 @click.option("--simulate", "plays", type=click.IntRange(1, 100_000), metavar="N", help="Play the plan N times.")
+@click.option(
+    "--decompose", is_flag=True, help="Have a model make the plan first; that costs money, and resume goes on."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the plays: equal seeds, equal results.")
 @json_option
 @home_option
@@ -45,14 +49,15 @@ def plan(
     policies: tuple[Path, ...],
     backend: str | None,
     plays: int | None,
+    decompose: bool,
     seed: int,
     as_json: bool,
 ) -> int:
     """Show a spec's tasks, who would be asked for each, who would not and why, and what a call may cost at worst.
 
-    Nobody is asked and nothing is spent or recorded. A spec without tasks is broken into some only by a run. With
-    --simulate the plan is played by the rules of a run on outcomes drawn from what earlier runs of the data folder
-    measured, and how the plays ended is shown.
+    Nobody is asked and nothing is spent or recorded. A spec without tasks is broken into some only by a run, or by
+    --decompose, which is the beginning of one. With --simulate the plan is played by the rules of a run on outcomes
+    drawn from what earlier runs of the data folder measured, and how the plays ended is shown.
     """
     from orchestrator.cli.given import spec_of_file, with_backend, with_policies
     from orchestrator.engine.connect import connect
@@ -64,17 +69,62 @@ def plan(
     spec = with_backend(spec_of_file(spec_file, sets, {"budget_usd": budget}, models), backend)
     spec = with_policies(spec, policies, catalogue)
     connected = connect(catalogue, spec, Environment.of_process(lambda secret: None))
+    run = None
+    if decompose and not spec.tasks:
+        spec, run = _decomposed(spec)
     told = _told(connected.simulated)
     found = outlook(spec, connected, told)
     played = None if plays is None else rehearse(spec, connected, told, plays, seed)
     if as_json:
-        result_json({**_plain(found), "simulated": None if played is None else plain_plays(played)})
+        simulated = None if played is None else plain_plays(played)
+        result_json({**_plain(found), "simulated": simulated, "run_id": run})
     else:
-        _print(found)
+        _print(found, run)
         if played is not None:
             result("")
             print_plays(played)
     return 0
+
+
+def _decomposed(spec: "Spec") -> "tuple[Spec, str]":
+    """The spec with the plan that a model makes of it, and the id of the run that was begun for it.
+
+    Raises:
+        UsageError: the run of the spec's id is past its plan.
+        OrchestrateError: there is no plan; the message says why.
+    """
+    import asyncio
+
+    from attrs import evolve
+
+    from orchestrator.engine.loop import Loop
+    from orchestrator.engine.runs import Watchers, Workspace
+    from orchestrator.errors import OrchestrateError
+    from orchestrator.events import Event, PlanMade
+    from orchestrator.spec import TaskSpec
+
+    loops: list[Loop] = []
+
+    def observe(version: int, at: int, event: Event) -> None:
+        if isinstance(event, PlanMade):
+            loops[0].interrupt("planned")
+
+    workspace = Workspace.open(home())
+    try:
+        watchers = Watchers(observers=[observe], on_session=lambda session, loop: loops.append(loop))
+        outcome = asyncio.run(workspace.start(spec, watchers=watchers))
+        state, get = outcome.state, outcome.texts.get
+        if not state.planned:
+            why = "it was interrupted" if state.finished is None else state.finished.status.value
+            raise OrchestrateError(f"there is no plan: {why}; see: {command(f'explain {outcome.run}')}")
+        tasks = tuple(
+            TaskSpec(id=name, type=planned.type, prompt=get(planned.prompt), dependencies=planned.dependencies)
+            for name in state.execution_order
+            for planned in (state.tasks[name].planned,)
+        )
+        return evolve(spec, tasks=tasks), outcome.run
+    finally:
+        workspace.close()
 
 
 def _told(simulated: bool) -> "tuple[Prior, ...]":
@@ -90,7 +140,7 @@ def _told(simulated: bool) -> "tuple[Prior, ...]":
 # ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _print(found: Outlook) -> None:
+def _print(found: Outlook, run: str | None) -> None:
     policies = found.settings.policies
     if found.planning is not None:
         result("the spec has no tasks: only asking a model would tell them, and orchestrate run does it")
@@ -111,7 +161,11 @@ def _print(found: Outlook) -> None:
     result(f"ceiling {money(found.settings.cap)}; time limit {seconds(found.settings.time_limit)}")
     for warning in _warnings(found):
         notice(f"! {warning}")
-    notice("worst cases: inputs are estimated, a run holds the exact bound; nobody was asked, nothing was spent")
+    estimated = "worst cases: inputs are estimated, a run holds the exact bound"
+    if run is None:
+        notice(f"{estimated}; nobody was asked, nothing was spent")
+    else:
+        notice(f"{estimated}; the plan was made by run {run}, go on with: {command(f'resume {run}')}")
 
 
 def _row(task: TaskRoute) -> tuple[str, ...]:

@@ -192,7 +192,10 @@ class Effects:
         parts = orjson.loads(self.texts.get(prompt))
         messages = tuple(Message(author, text) for author, text in parts["messages"])
         request = Request(model, messages, max_tokens, parts["temperature"], where, parts["schema"])
-        return self.providers[model.provider].encode(request)
+        body: object = self.providers[model.provider].encode(request)
+        if not isinstance(body, Body) or not isinstance(body.content, bytes):
+            raise TypeError(f"encode returned {type(body).__name__}, not a Body of bytes")
+        return body
 
     # ── call ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -61,7 +61,7 @@ def play_spec(folder: Path, answers: Sequence[Mapping[str, Any]] = (), **keys: A
     Args:
         folder: an empty folder for the data, the answers and the output.
         answers: what models say beside the usual answers; see the provider ``scripted``.
-        keys: of the spec.
+        keys: of the spec; None leaves a usual one out.
 
     Raises:
         OrchestrateError: whatever keeps the run from starting.
@@ -71,7 +71,8 @@ def play_spec(folder: Path, answers: Sequence[Mapping[str, Any]] = (), **keys: A
     script.write_text(json.dumps({"models": MODELS, "answers": [*ANSWERS, *answers]}), encoding="utf-8")
     usual = {"project": "Write x.", "criteria": "x is there", "tasks": list(TASKS)}
     scripted = {"providers": {"scripted": {"answers": str(script)}}}
-    spec = parse_spec({**usual, **scripted, **keys}, "the test's spec")
+    given = {key: value for key, value in {**usual, **scripted, **keys}.items() if value is not None}
+    spec = parse_spec(given, "the test's spec")
     workspace = Workspace.open(folder / "home")
     try:
         done = asyncio.run(workspace.start(spec, output=folder / "output"))

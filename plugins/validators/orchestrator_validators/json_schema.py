@@ -6,15 +6,21 @@ Strict: no duplicate keys, no NaN or Infinity. A schema is read by its own ``$sc
 
 import json
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.resources import files as resources
+from importlib.util import find_spec
 from typing import Any, Final
 
 from orchestrator.spi import Candidate, Finding, Validator, ValidatorContext, Verdict, hookimpl
+from orchestrator_validators.schema_check import check
 
-_SHOWN: Final = 5
+_SECONDS: Final = 15.0
+_PATTERNS: Final = frozenset({"pattern", "patternProperties"})
+_REFERENCES: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 
 
-def json_schema(candidate: Candidate, check: ValidatorContext) -> Finding:
+def json_schema(candidate: Candidate, context: ValidatorContext) -> Finding:
     """Parse the content and check it against the schema."""
     try:
         value = json.loads(
@@ -24,38 +30,49 @@ def json_schema(candidate: Candidate, check: ValidatorContext) -> Finding:
         return Finding.failed("the JSON is nested too deeply")
     except ValueError as error:
         return Finding.failed(f"not valid JSON: {error}")
-    return Finding.passed() if candidate.schema is None else _check(value, dict(candidate.schema))
+    return Finding.passed() if candidate.schema is None else _check(value, dict(candidate.schema), context)
 
 
-def _check(value: Any, schema: Mapping[str, Any]) -> Finding:
-    try:
-        import jsonschema  # type: ignore[import-untyped]
-        import jsonschema_specifications  # type: ignore[import-untyped]
-        import referencing.exceptions
-    except ImportError:
+def _check(value: Any, schema: Mapping[str, Any], context: ValidatorContext) -> Finding:
+    if find_spec("jsonschema") is None:
         return Finding.skipped(
             "the schema was not checked: jsonschema is not installed (pip install 'multi-llm-orchestrator[schema]')"
         )
+    if _may_take_for_ever(schema):
+        return _contained(value, schema, context)
+    verdict, details = check(value, schema)
+    return Finding(Verdict(verdict), details)
+
+
+def _contained(value: Any, schema: Mapping[str, Any], context: ValidatorContext) -> Finding:
+    """In a process of its own, which can be ended: a pattern that takes for ever holds up all threads."""
+    files = {
+        "schema_check.py": resources("orchestrator_validators").joinpath("schema_check.py").read_bytes(),
+        "schema.json": json.dumps(schema).encode(),
+        "value.json": json.dumps(value).encode(),
+    }
+    seconds = min(_SECONDS, context.timeout)
+    ran = context.run((sys.executable, "-I", "schema_check.py"), files, seconds=seconds, executes=False)
+    if ran.ended:
+        return Finding.unknown(f"the check against the schema was ended ({ran.ended}) after {seconds:g} s")
     try:
-        kind: Any = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
-        kind.check_schema(schema)
-        # A registry of the published drafts only: what is not in it is not fetched.
-        errors = sorted(
-            kind(schema, registry=jsonschema_specifications.REGISTRY).iter_errors(value),
-            key=lambda error: [str(step) for step in error.absolute_path],
-        )
-    except jsonschema.SchemaError as error:
-        return Finding(Verdict.UNKNOWN, f"the task's schema is not a JSON Schema: {error.message[:300]}")
-    except referencing.exceptions.Unresolvable as error:
-        return Finding(Verdict.UNKNOWN, f"the task's schema refers to {error.ref!r}, which is not fetched")
-    except RecursionError:
-        return Finding(Verdict.UNKNOWN, "the task's schema refers to itself without end")
-    if not errors:
-        return Finding.passed()
-    lines = [f"{error.json_path}: {error.message[:300]}" for error in errors[:_SHOWN]]
-    if len(errors) > _SHOWN:
-        lines.append(f"and {len(errors) - _SHOWN} more")
-    return Finding.failed("\n".join(lines))
+        verdict, details = json.loads(ran.output)
+        return Finding(Verdict(verdict), details)
+    except ValueError:
+        return Finding.unknown(f"the check against the schema ended with status {ran.code}\n{ran.output[-1000:]}")
+
+
+def _may_take_for_ever(schema: Mapping[str, Any]) -> bool:
+    """Whether a pattern is in it, or two references, through which the work can double at each level of a value."""
+    keys = list(_keys(schema))
+    return not _PATTERNS.isdisjoint(keys) or sum(key in _REFERENCES for key in keys) > 1
+
+
+def _keys(schema: Any) -> Iterator[str]:
+    if isinstance(schema, Mapping):
+        yield from schema
+    for each in schema.values() if isinstance(schema, Mapping) else schema if isinstance(schema, list) else ():
+        yield from _keys(each)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

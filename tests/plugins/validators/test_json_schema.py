@@ -3,12 +3,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.models import TaskType, Verdict
 from orchestrator.spi import Candidate, Finding, ValidatorContext
 from orchestrator_validators.json_schema import json_schema
+from tests.plugins.validators import contained
 
 PERSON: Mapping[str, Any] = {
     "type": "object",
@@ -92,3 +94,32 @@ def test_without_jsonschema_the_check_is_skipped(monkeypatch: pytest.MonkeyPatch
 def test_any_text_gets_a_verdict(content: str) -> None:
     """No text makes the validator raise."""
     assert judge(content, PERSON).verdict in (Verdict.PASSED, Verdict.FAILED)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("aaa", 30.0), ("a" * 40 + "!", 2.0)])
+def test_a_pattern_is_tried_where_it_can_be_ended(text: str, seconds: float) -> None:
+    """A model's pattern that takes for ever costs its own process: the verdict is unknown, and the run goes on."""
+    schema = {"type": "object", "properties": {"x": {"type": "string", "pattern": "^(a+)+$"}}}
+    content = f'{{"x": "{text}"}}'
+
+    def hurried(candidate: Candidate, context: ValidatorContext) -> Finding:
+        return json_schema(candidate, evolve(context, timeout=seconds))
+
+    finding = contained.judge(hurried, Candidate("t", TaskType.DATA_EXTRACTION, content, content, schema))
+    if text == "aaa":
+        assert finding.verdict is Verdict.PASSED, finding.details
+    else:
+        assert finding.verdict is Verdict.UNKNOWN
+        assert "was ended (time)" in finding.details
+
+
+def test_references_that_double_the_work_at_each_level_are_ended() -> None:
+    """A schema that refers to itself twice is exponential in the depth of the value."""
+    twice = {"type": "array", "items": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}}
+    content = "[" * 60 + "]" * 60
+
+    def hurried(candidate: Candidate, context: ValidatorContext) -> Finding:
+        return json_schema(candidate, evolve(context, timeout=2.0))
+
+    finding = contained.judge(hurried, Candidate("t", TaskType.DATA_EXTRACTION, content, content, twice))
+    assert (finding.verdict, "was ended (time)" in finding.details) == (Verdict.UNKNOWN, True)

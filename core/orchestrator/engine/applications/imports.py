@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Final
@@ -79,7 +80,9 @@ def python_imports(files: Mapping[str, str]) -> Imports:
         if not path.endswith(".py"):
             continue
         try:
-            tree = ast.parse(content)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # such as of an escape sequence: it is no matter of the terminal's
+                tree = ast.parse(content)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last: nested too deeply
             problems.append(f"{path}: not Python: {' '.join(str(error).split()) or 'it is nested too deeply'}")
             continue

@@ -1,0 +1,57 @@
+"""Print docs/hooks.md: the hooks as their specifications say. Run: python docs/hooks_reference.py > docs/hooks.md."""
+
+import inspect
+import sys
+
+from orchestrator import spi
+from orchestrator.plugins import GROUPS
+
+
+def _section(kind: str, group: str) -> str:
+    hook = getattr(spi, f"orchestrator_{kind}")
+    returned = inspect.get_annotations(hook, eval_str=False).get("return", "")
+    name = getattr(returned, "__name__", str(returned)).replace("orchestrator.spi.", "")
+    deprecated = hook.orchestrator_spec["warn_on_impl"]
+    lines = [f"## `{kind}`", "", f"Entry-point group `{group}`.", "", "```text"]
+    shown = inspect.signature(hook).replace(return_annotation=inspect.Signature.empty)
+    lines += [f"orchestrator_{kind}{_plain(str(shown))} -> {_plain(name)}", "```", "", inspect.cleandoc(hook.__doc__ or "")]
+    if deprecated is not None:
+        lines += ["", f"Deprecated: {deprecated}"]
+    protocol = getattr(spi, _PROTOCOLS.get(kind, ""), None)
+    if protocol is not None:
+        lines += ["", inspect.cleandoc(protocol.__doc__ or ""), ""]
+        for member, value in vars(protocol).items():
+            function = value.fget if isinstance(value, property) else value
+            if member.startswith("_") or not inspect.isfunction(function):
+                continue
+            signature = "" if isinstance(value, property) else _plain(str(inspect.signature(function)))
+            said = " ".join(inspect.cleandoc(function.__doc__ or "").split())
+            lines.append(f"* `{member}{signature}`: {said}")
+    return "\n".join(lines)
+
+
+_PROTOCOLS = {
+    "provider": "Provider",
+    "backend": "Backend",
+    "policy_loader": "Loader",
+    "exporter": "Exporter",
+    "scaffold": "Scaffold",
+}
+
+
+def _plain(text: str) -> str:
+    return text.replace("orchestrator.spi.", "").replace("collections.abc.", "").replace("typing.", "").replace("'", "")
+
+
+def page() -> str:
+    """The whole page."""
+    version = ".".join(map(str, spi.INTERFACE))
+    head = (
+        "# Hooks\n\nWritten by `docs/hooks_reference.py` from the hook specifications in `orchestrator.spi`. "
+        f"The interface has version {version}; [compatibility](plugin-guide.md#compatibility) says what that promises.\n"
+    )
+    return "\n\n".join([head.rstrip(), *(_section(kind, group) for kind, group in GROUPS.items())]) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

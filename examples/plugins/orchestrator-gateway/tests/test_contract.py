@@ -1,0 +1,23 @@
+"""The provider keeps the contract; its answers are read as they are meant."""
+
+from orchestrator.errors import Billed, ErrorKind
+from orchestrator.models import Finish
+from orchestrator.money import Usage
+from orchestrator.testing import ProviderContract, Recording
+
+import orchestrator_gateway
+
+GOOD = b'{"text": "hello", "usage": {"input": 9, "cached": 4, "output": 2}}'
+SECOND = b'{"text": "good day", "stopped": "length", "usage": {"input": 7, "output": 3}}'
+
+
+class TestGateway(ProviderContract):
+    """Everything a provider has to do; record answers of your gateway in the place of these."""
+
+    plugin = orchestrator_gateway
+    name = "gateway"
+    recordings = (
+        Recording("hello", 200, {}, GOOD, "hello", usage=Usage(input=5, cached_input=4, output=2)),
+        Recording("cut", 200, {}, SECOND, "good day", Finish.LENGTH, Usage(input=7, output=3)),
+        Recording("no key", 401, {}, b"{}", error=ErrorKind.AUTHENTICATION, retryable=False, billed=Billed.NO),
+    )

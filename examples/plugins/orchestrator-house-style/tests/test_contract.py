@@ -1,0 +1,29 @@
+"""The validator keeps the contract, and tells good from bad."""
+
+from orchestrator.models import TaskType
+from orchestrator.spi import Candidate
+from orchestrator.testing import ValidatorContract
+
+import orchestrator_house_style
+
+
+def module(text: str) -> Candidate:
+    """A module as the output of a task."""
+    return Candidate("t", TaskType.CODE_GEN, text, text, files={"main.py": text})
+
+
+class TestHouseStyle(ValidatorContract):
+    """Everything a validator has to do."""
+
+    plugin = orchestrator_house_style
+    passing = (module('"""A module."""\n\nx = 1\n'),)
+    failing = (module("x = 1\n"),)
+
+
+def test_it_is_the_gate_of_a_run(orchestrate_run) -> None:
+    """The first draft has no docstring and fails; the second is repaired."""
+    tasks = [{"id": "only", "type": "code_generation", "prompt": "Write x.", "hard_validators": ["house_style"]}]
+    good = {"role": "reviser", "turn": 2, "text": '```python\n"""A module."""\n\nx = 1\n```'}
+    played = orchestrate_run(tasks=tasks, answers=[good])
+    assert played.task().gate
+    assert played.task().iterations == 2

@@ -1,0 +1,96 @@
+"""The guide, the cookbook and the reference say what is true; their code is the code that is tested."""
+
+import re
+import subprocess
+import sys
+import types
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from orchestrator import testing
+from orchestrator.cli.templates import distribution_files
+from orchestrator.plugins import GROUPS
+from orchestrator.testing import specs, strategies
+from orchestrator.testing.contracts import SUITES, play
+from tests.plugins.installed import install_source
+from tests.plugins.conftest import run_python
+
+ROOT: Final = Path(__file__).parents[2]
+DOCS: Final = ROOT / "docs"
+EXAMPLES: Final = ROOT / "examples" / "plugins"
+
+
+def blocks(page: str) -> list[str]:
+    """The Python blocks of a page."""
+    return re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_the_hook_reference_is_what_the_specifications_say() -> None:
+    """The page docs/hooks.md equals what the specifications generate."""
+    generator = str(DOCS / "hooks_reference.py")
+    generated = subprocess.run([sys.executable, generator], capture_output=True, text=True, check=True).stdout
+    assert (DOCS / "hooks.md").read_text() == generated
+    assert all(f"orchestrator_{kind}" in generated for kind in GROUPS)
+
+
+def test_the_guides_code_is_what_plugins_new_writes() -> None:
+    """One tutorial per kind; test_new.py runs what they show."""
+    text = (DOCS / "plugin-guide.md").read_text()
+    named = re.findall(r"`orchestrate plugins new (\w+) (\w+)` writes", text)
+    assert [kind for kind, _ in named] == list(GROUPS)
+    expected = []
+    for kind, name in named:
+        files = distribution_files(kind, name, GROUPS[kind])
+        expected += [files[f"orchestrator_{name}.py"], files["tests/test_contract.py"]]
+    assert blocks("plugin-guide.md") == expected
+
+
+def test_the_guide_names_every_suite_fixture_and_strategy() -> None:
+    """Nothing public is left out, and nothing is named that is not there."""
+    text = (DOCS / "plugin-guide.md").read_text()
+    assert [suite.__name__ for suite in SUITES.values() if f"`{suite.__name__}`" not in text] == []
+    named = re.search(r"`orchestrator.testing.strategies` has (.*?);\n`orchestrator.testing.specs` has (.*?)\.", text, re.DOTALL)
+    assert named is not None
+    for module, names in ((strategies, named[1]), (specs, named[2])):
+        assert all(callable(getattr(module, name)) for name in re.findall(r"`(\w+)`", names))
+    assert all(getattr(testing, name) for name in testing.__all__)
+
+
+@pytest.mark.parametrize("kind", GROUPS)
+def test_a_tutorials_plugin_keeps_the_contract(kind: str) -> None:
+    """The block is run as it stands."""
+    place = list(GROUPS).index(kind) * 2
+    assert _problems(kind, blocks("plugin-guide.md")[place]) == []
+
+
+def test_the_cookbooks_code_is_that_of_the_examples_and_keeps_the_contract() -> None:
+    """Two recipes are whole distributions; the third is run as it stands."""
+    gateway, style, seasoned = blocks("plugin-cookbook.md")
+    assert gateway == (EXAMPLES / "orchestrator-gateway" / "orchestrator_gateway.py").read_text()
+    assert style == (EXAMPLES / "orchestrator-house-style" / "orchestrator_house_style.py").read_text()
+    assert _problems("backend", seasoned) == []
+
+
+def _problems(kind: str, source: str) -> list[str]:
+    module = types.ModuleType("block")
+    sys.modules["block"] = module
+    try:
+        exec(compile(source, "block", "exec"), module.__dict__)
+        given: dict[str, Any] = {"plugin": module, "shrinks": False}
+        return [f"{each.test}: {each.problem}" for each in play(type("Block", (SUITES[kind],), given)) if each.problem]
+    finally:
+        del sys.modules["block"]
+
+
+def test_the_examples_pass_their_tests(tmp_path: Path) -> None:
+    """Installed as they are; test_new.py does it from wheels."""
+    folders = sorted(path for path in EXAMPLES.iterdir() if path.is_dir())
+    assert len(folders) == 2
+    for folder in folders:
+        install_source(tmp_path / "site", folder)
+    tests = [str(folder / "tests") for folder in folders]
+    quiet = ("-q", "-p", "no:cacheprovider", "--import-mode=importlib", "--rootdir", str(tmp_path))
+    done = run_python("-m", "pytest", *quiet, *tests, environ={"PYTHONPATH": str(tmp_path / "site")})
+    assert done.returncode == 0, done.stdout[-3000:]
