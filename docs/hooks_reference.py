@@ -10,11 +10,16 @@ from orchestrator.plugins import GROUPS
 def _section(kind: str, group: str) -> str:
     hook = getattr(spi, f"orchestrator_{kind}")
     returned = inspect.get_annotations(hook, eval_str=False).get("return", "")
-    name = getattr(returned, "__name__", str(returned)).replace("orchestrator.spi.", "")
+    name = "Validator" if returned is spi.Validator else getattr(returned, "__name__", str(returned))
     deprecated = hook.orchestrator_spec["warn_on_impl"]
     lines = [f"## `{kind}`", "", f"Entry-point group `{group}`.", "", "```text"]
     shown = inspect.signature(hook).replace(return_annotation=inspect.Signature.empty)
-    lines += [f"orchestrator_{kind}{_plain(str(shown))} -> {_plain(name)}", "```", "", inspect.cleandoc(hook.__doc__ or "")]
+    lines += [
+        f"orchestrator_{kind}{_plain(str(shown))} -> {_plain(name)}",
+        "```",
+        "",
+        inspect.cleandoc(hook.__doc__ or ""),
+    ]
     if deprecated is not None:
         lines += ["", f"Deprecated: {deprecated}"]
     protocol = getattr(spi, _PROTOCOLS.get(kind, ""), None)
@@ -40,7 +45,13 @@ _PROTOCOLS = {
 
 
 def _plain(text: str) -> str:
-    return text.replace("orchestrator.spi.", "").replace("collections.abc.", "").replace("typing.", "").replace("'", "")
+    return (
+        text.replace("orchestrator.spi.", "")
+        .replace("orchestrator.models.", "")
+        .replace("collections.abc.", "")
+        .replace("typing.", "")
+        .replace("'", "")
+    )
 
 
 def page() -> str:
@@ -48,7 +59,8 @@ def page() -> str:
     version = ".".join(map(str, spi.INTERFACE))
     head = (
         "# Hooks\n\nWritten by `docs/hooks_reference.py` from the hook specifications in `orchestrator.spi`. "
-        f"The interface has version {version}; [compatibility](plugin-guide.md#compatibility) says what that promises.\n"
+        f"The interface has version {version}; "
+        "[compatibility](plugin-guide.md#compatibility) says what that promises.\n"
     )
     return "\n\n".join([head.rstrip(), *(_section(kind, group) for kind, group in GROUPS.items())]) + "\n"
 

@@ -12,7 +12,6 @@ from typing import Any, Final, cast
 
 from orchestrator import spi
 
-
 INTERFACE_NAME: Final = "orchestrator_interface"
 """The name in a plugin's module that holds the range of interface versions it is made for."""
 
@@ -43,14 +42,14 @@ def check_interface(declared: object, version: tuple[int, int] = spi.INTERFACE) 
 
 def _includes(declared: object, version: tuple[int, int]) -> bool:
     if not isinstance(declared, str):
-        raise ContractError(f"{INTERFACE_NAME} must be text such as \">=1,<2\", not {type(declared).__name__}")
-    return all([_holds(clause.strip(), version, declared) for clause in declared.split(",")])
+        raise ContractError(f'{INTERFACE_NAME} must be text such as ">=1,<2", not {type(declared).__name__}')
+    return False not in [_holds(clause.strip(), version, declared) for clause in declared.split(",")]
 
 
 def _holds(clause: str, version: tuple[int, int], declared: str) -> bool:
     match = _CLAUSE.fullmatch(clause)
     if match is None:
-        raise ContractError(f"{INTERFACE_NAME} = {declared!r} is no range; write it as \">=1,<2\"")
+        raise ContractError(f'{INTERFACE_NAME} = {declared!r} is no range; write it as ">=1,<2"')
     sign, major, minor = match.groups()
     bound = (int(major),) if minor is None else (int(major), int(minor))
     ours = version[: len(bound)]
@@ -80,7 +79,9 @@ def declared_interface(source: str) -> object:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
         if any(isinstance(each, ast.Name) and each.id == INTERFACE_NAME for each in targets):
             value = node.value  # type: ignore[attr-defined]
             return value.value if isinstance(value, ast.Constant) else None

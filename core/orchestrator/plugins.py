@@ -190,7 +190,7 @@ class Catalogue:
     """
 
     def __init__(
-        self, points: "Iterable[EntryPoint]", environ: Mapping[str, str], specifications: object = spi
+        self, points: "Iterable[EntryPoint]", environ: Mapping[str, str], specifications: ModuleType = spi
     ) -> None:
         self._raise = environ.get(_RAISE, "") not in ("", "0")
         self._manager = pluggy.PluginManager("orchestrator")
@@ -268,7 +268,7 @@ class Catalogue:
         return self.entries()
 
     def shadows(self, entry: PluginEntry) -> tuple[PluginEntry, ...]:
-        """The other plugins of the same kind and name: each hides the other until one is named with its distribution."""
+        """The other plugins of the kind and name: each hides the other until one is named with its distribution."""
         return tuple(
             plugin.entry()
             for plugin in self._plugins

@@ -113,6 +113,10 @@ def _with_tool(candidate: Candidate, context: ValidatorContext, **options: Any) 
     return Finding.passed()
 
 
+def _odd(value: Any) -> Any:
+    return value
+
+
 def _mutating(candidate: Candidate, context: ValidatorContext) -> Finding:
     candidate.files.clear()  # type: ignore[attr-defined]
     return Finding.passed()
@@ -135,12 +139,12 @@ def _quitting(candidate: Candidate, context: ValidatorContext) -> Finding:
 _COUNT: Final = itertools.count()
 _HOSTILE: Final = "test_hostile_outputs_get_a_verdict"
 VALIDATORS: Final[Mapping[str, tuple[Callable[..., Any], str]]] = {
-    "raises on odd text": (lambda c, x: Finding.passed() if c.content.encode() else Finding.passed(), _HOSTILE),
+    "raises on odd text": (lambda c, x: Finding.passed(str(c.content.encode())[:0]), _HOSTILE),
     "recurses into nesting": (lambda c, x: Finding.passed(str(json.loads(c.content or "1"))[:0]), _HOSTILE),
     "returns a bool": (lambda c, x: True, _HOSTILE),
     "returns None": (lambda c, x: None, _HOSTILE),
-    "verdict is text": (lambda c, x: Finding("fine", ""), _HOSTILE),
-    "details are a list": (lambda c, x: Finding(Verdict.FAILED, ["wrong"]), _HOSTILE),
+    "verdict is text": (lambda c, x: Finding(_odd("fine"), ""), _HOSTILE),
+    "details are a list": (lambda c, x: Finding(Verdict.FAILED, _odd(["wrong"])), _HOSTILE),
     "fails without a word": (lambda c, x: Finding.failed(" "), _HOSTILE),
     "calls sys.exit": (_quitting, _HOSTILE),
     "draws": (lambda c, x: Finding.failed(str(random.random())), "test_equal_outputs_get_equal_verdicts"),
@@ -243,10 +247,20 @@ BACKENDS: Final[Mapping[str, tuple[Callable[[], object], str]]] = {
     "names one twice": (_backend(lambda c, t: [*_placed(c), *_placed(c)[:1]]), _PLACES),
     "invents a model": (_backend(lambda c, t: [*_placed(c), Ranked("better", 1.0)]), _PLACES),
     "scores with NaN": (_backend(lambda c, t: [evolve(each, score=float("nan")) for each in _placed(c)]), _PLACES),
-    "raises on the unmeasured": (_backend(lambda c, t: [*_placed(c), t[""]] if not c else [r for r in _placed(c) if t[r.model].quality > -1 or True]), _PLACES),  # type: ignore[operator]
+    "raises on the unmeasured": (
+        _backend(
+            lambda c, t: (
+                [*_placed(c), t[""]] if not c else [r for r in _placed(c) if _odd(t[r.model].quality) > -1 or True]
+            )
+        ),
+        _PLACES,
+    ),
     "returns names": (_backend(lambda c, t: [each.model for each in c]), _PLACES),
     "raises on nobody": (_backend(lambda c, t: [c[0], *_placed(c)][1:]), "test_nobody_is_ranked_where_there_is_nobody"),
-    "invents one for nobody": (_backend(lambda c, t: _placed(c) or [Ranked("m", 1)]), "test_nobody_is_ranked_where_there_is_nobody"),
+    "invents one for nobody": (
+        _backend(lambda c, t: _placed(c) or [Ranked("m", 1)]),
+        "test_nobody_is_ranked_where_there_is_nobody",
+    ),
     "shuffles": (_backend(_shuffled), _EQUAL),
     "remembers": (_remembering, _EQUAL),
     "keeps the order it is given": (
@@ -258,7 +272,10 @@ BACKENDS: Final[Mapping[str, tuple[Callable[[], object], str]]] = {
     "looks at the clock": (_backend(_by_clock), "test_no_clock_has_a_say"),
     "is slow with many": (_backend(_sleeping), "test_it_comes_back_in_time"),
     "prints": (_backend(_printing_backend), "test_it_touches_nothing"),
-    "leaves some out in a run": (_backend(lambda c, t: _placed(c)[:1]), "test_under_the_rules_nobody_forbidden_is_asked"),
+    "leaves some out in a run": (
+        _backend(lambda c, t: _placed(c)[:1]),
+        "test_under_the_rules_nobody_forbidden_is_asked",
+    ),
 }
 
 # ── policy loaders ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -271,7 +288,8 @@ class Loader:
 
     def load(self, text: str, source: str) -> tuple[Mapping[str, Any], Mapping[tuple[str | int, ...], int]]:
         """One mapping of texts."""
-        data, lines = {}, {}
+        data: dict[str, Any] = {}
+        lines: dict[tuple[str | int, ...], int] = {}
         for number, line in enumerate(text.split("\n"), 1):
             name, equals, value = line.partition("=")
             if equals:

@@ -36,8 +36,12 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
     },
     "validator:ruff": {"passing": [candidate(CODE, "x = 1\n")], "failing": [candidate(CODE, "x = y\n")]},
     "backend:pareto": {"refuses_dominated": True},
-    "policy_loader:json": {"samples": [(POLICIES, {"global": [{"name": "eu", "allowed_regions": ["eu"]}], "team": {}})]},
-    "policy_loader:yaml": {"samples": [("global:\n  - name: eu\nteam: {}\n", {"global": [{"name": "eu"}], "team": {}})]},
+    "policy_loader:json": {
+        "samples": [(POLICIES, {"global": [{"name": "eu", "allowed_regions": ["eu"]}], "team": {}})]
+    },
+    "policy_loader:yaml": {
+        "samples": [("global:\n  - name: eu\nteam: {}\n", {"global": [{"name": "eu"}], "team": {}})]
+    },
 }
 SUITES: Final = suites_of(Catalogue.discover({"ORCHESTRATE_NO_AUTOLOAD": "1"}), DISTRIBUTION, GIVEN)
 SLOW: Final = ("Test_exporter_opentelemetry",)

@@ -35,7 +35,9 @@ def test_loading_it_imports_nothing_heavy() -> None:
 
 def test_a_run_is_played(orchestrate_run: Callable[..., Any]) -> None:
     """A spec with scripted answers runs to its end, and its events can be looked at."""
-    played = orchestrate_run(tasks=[{"id": "a", "type": "code_generation", "prompt": "x", "hard_validators": ["python_syntax"]}])
+    played = orchestrate_run(
+        tasks=[{"id": "a", "type": "code_generation", "prompt": "x", "hard_validators": ["python_syntax"]}]
+    )
     assert played.status is ProjectStatus.SUCCESS
     assert played.task("a").status is TaskStatus.COMPLETED
     assert [check.validator for check in played.all(e.CheckStarted)] == ["python_syntax"]

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Bad plugins: for every hook at least twelve ways to misbehave, each in a module of one distribution."""
 
 from typing import Final

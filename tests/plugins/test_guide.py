@@ -14,8 +14,8 @@ from orchestrator.cli.templates import distribution_files
 from orchestrator.plugins import GROUPS
 from orchestrator.testing import specs, strategies
 from orchestrator.testing.contracts import SUITES, play
-from tests.plugins.installed import install_source
 from tests.plugins.conftest import run_python
+from tests.plugins.installed import install_source
 
 ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = ROOT / "docs"
@@ -38,7 +38,7 @@ def test_the_hook_reference_is_what_the_specifications_say() -> None:
 def test_the_guides_code_is_what_plugins_new_writes() -> None:
     """One tutorial per kind; test_new.py runs what they show."""
     text = (DOCS / "plugin-guide.md").read_text()
-    named = re.findall(r"`orchestrate plugins new (\w+) (\w+)` writes", text)
+    named = re.findall(r"`orchestrate plugins new ([a-z_]+) (\w+)` writes", text)
     assert [kind for kind, _ in named] == list(GROUPS)
     expected = []
     for kind, name in named:
@@ -51,7 +51,9 @@ def test_the_guide_names_every_suite_fixture_and_strategy() -> None:
     """Nothing public is left out, and nothing is named that is not there."""
     text = (DOCS / "plugin-guide.md").read_text()
     assert [suite.__name__ for suite in SUITES.values() if f"`{suite.__name__}`" not in text] == []
-    named = re.search(r"`orchestrator.testing.strategies` has (.*?);\n`orchestrator.testing.specs` has (.*?)\.", text, re.DOTALL)
+    named = re.search(
+        r"`orchestrator.testing.strategies` has (.*?);\n`orchestrator.testing.specs` has (.*?)\.", text, re.DOTALL
+    )
     assert named is not None
     for module, names in ((strategies, named[1]), (specs, named[2])):
         assert all(callable(getattr(module, name)) for name in re.findall(r"`(\w+)`", names))

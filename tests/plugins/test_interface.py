@@ -146,9 +146,16 @@ def test_the_listing_and_the_details_show_what_stands_in_the_way(tmp_path: Path)
     environ, home = {"PYTHONPATH": str(site)}, tmp_path / "home"
     later = orchestrate(home, "plugins", "info", "later", environ=environ)
     assert "interface     >=2,<3 (this program has 1.0): not compatible" in later.lines
-    assert "reason        cannot be loaded: it is made for version >=2,<3 of the plugin interface; this program has 1.0" in later.lines
+    assert (
+        "reason        cannot be loaded: it is made for version >=2,<3 of the plugin interface; this program has 1.0"
+        in later.lines
+    )
     (one, two) = orchestrate(home, "plugins", "info", "same", "--json", environ=environ).json
-    assert (one["distribution"], two["interface"], two["hooks"]) == ("orchestrator-one", ">=1,<2", ["orchestrator_validator"])
+    assert (one["distribution"], two["interface"], two["hooks"]) == (
+        "orchestrator-one",
+        ">=1,<2",
+        ["orchestrator_validator"],
+    )
     same = orchestrate(home, "plugins", "info", "orchestrator-two:same", environ=environ)
     assert "shadowed by   orchestrator-one 1.5" in same.lines
     assert "hooks         orchestrator_validator" in same.lines

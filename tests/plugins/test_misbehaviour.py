@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,7 +34,7 @@ def bad_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def impatient(bad_site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def impatient(bad_site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bad plugins are installed, and every deadline is short."""
     monkeypatch.syspath_prepend(bad_site)
     contained = containment.contained
@@ -49,7 +49,6 @@ def impatient(bad_site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     monkeypatch.setattr(exporting, "Limits", lambda: limits)
     monkeypatch.setattr(application, "SECONDS", 0.2)
     monkeypatch.setattr(rank, "SECONDS", 0.3)
-    yield
 
 
 def sound(played: Any) -> None:
@@ -81,7 +80,9 @@ def named(text: str) -> bool:
 
 def used(played: Any) -> list[tuple[str, str]]:
     """The bad plugins that the session recorded, with their version."""
-    return [(p.name, p.version) for s in played.all(e.SessionOpened) for p in s.plugins if p.distribution == DISTRIBUTION]
+    return [
+        (p.name, p.version) for s in played.all(e.SessionOpened) for p in s.plugins if p.distribution == DISTRIBUTION
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES["provider"])
@@ -92,7 +93,7 @@ def test_a_bad_provider_costs_the_task_it_is_asked_for(name: str, orchestrate_ru
     sound(played)
     assert played.task("other").status is TaskStatus.COMPLETED
     assert (f"bad_{name}", VERSION) in used(played)
-    failed = [each for each in played.all(e.CallFailed)]
+    failed = played.all(e.CallFailed)
     unshaped = [each for each in played.all(e.CallPrepared) if each.problem]
     if name not in ("returns_odd_usage", "returns_no_text_at_all"):
         assert failed or unshaped

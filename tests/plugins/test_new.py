@@ -63,7 +63,12 @@ def test_installed_plugins_are_checked(tmp_path: Path, capsys: pytest.CaptureFix
 
     module.write_text(module.read_text().replace('"index.md"', '"../index.md"'))
     install_source(tmp_path / "bad", folder)
-    done = orchestrate(tmp_path / "home", "plugins", "check", environ={"PYTHONPATH": str(tmp_path / "bad"), "ORCHESTRATE_DISABLE_PLUGINS": ",".join(_built_in())})
+    done = orchestrate(
+        tmp_path / "home",
+        "plugins",
+        "check",
+        environ={"PYTHONPATH": str(tmp_path / "bad"), "ORCHESTRATE_DISABLE_PLUGINS": ",".join(_built_in())},
+    )
     assert done.code == 1, done.err
     assert "6 passed, 0 left out, 1 failed" in done.out
     assert "test_its_files_stay_in_their_folder: the file name '../index.md' cannot be used" in done.out

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-_PROJECT: Final = '''[build-system]
+_PROJECT: Final = """[build-system]
 requires = ["hatchling"]
 build-backend = "hatchling.build"
 
@@ -27,9 +27,9 @@ only-include = ["__MODULE__.py"]
 [tool.pytest.ini_options]
 testpaths = ["tests"]
 filterwarnings = ["error"]
-'''
+"""
 
-_README: Final = '''# __DIST__
+_README: Final = """# __DIST__
 
 The __KIND__ `__NAME__` for multi-llm-orchestrator.
 
@@ -44,9 +44,9 @@ Its tests are the contract of its kind, and whatever you add to them:
 
     pip install ".[test]"
     pytest
-'''
+"""
 
-_CI: Final = '''name: tests
+_CI: Final = """name: tests
 on: [push, pull_request]
 jobs:
   tests:
@@ -62,7 +62,7 @@ jobs:
       - run: pip install ".[test]"
       - run: pytest
       - run: orchestrate plugins check __DIST__
-'''
+"""
 
 _PROVIDER: Final = '''"""The provider __NAME__: a gateway that is asked with one JSON document per call.
 
@@ -519,7 +519,7 @@ def test_it_begins_an_application(orchestrate_run) -> None:
 '''
 
 MODULES: Final[Mapping[str, tuple[str, str, str]]] = {
-    "provider": (_PROVIDER, _PROVIDER_TEST, "providers: {__NAME__: {base_url: \"https://gateway.example/v1\"}}"),
+    "provider": (_PROVIDER, _PROVIDER_TEST, 'providers: {__NAME__: {base_url: "https://gateway.example/v1"}}'),
     "validator": (_VALIDATOR, _VALIDATOR_TEST, "hard_validators: [__NAME__]"),
     "backend": (_BACKEND, _BACKEND_TEST, "routing: {backend: __NAME__}"),
     "policy_loader": (_LOADER, _LOADER_TEST, "policy_files: [policies.__NAME__]"),

@@ -1,4 +1,4 @@
-"""Awaiting what a stranger's coroutine does: for so long, whatever it raises, and also where it will not be cancelled."""
+"""Awaiting a stranger's coroutine: for so long, whatever it raises, and also where it will not be cancelled."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,6 +1,5 @@
 """The effects: what a decision calls for, performed, and brought back as one outcome each."""
 
-import asyncio
 import errno
 import json
 from collections.abc import Callable, Mapping, Sequence

@@ -48,7 +48,9 @@ def _suite(catalogue: Catalogue, entry: PluginEntry, given: Given) -> type[Plugi
     attributes = {"plugin": module, **own, **given.get(f"{entry.kind}:{entry.name}", {})}
     if entry.kind == "provider":
         attributes.setdefault("name", entry.name)
-    return type(_named(entry), (base,), {**attributes, "build": _build(entry.kind), "__doc__": f"The {entry.kind} {address}."})
+    return type(
+        _named(entry), (base,), {**attributes, "build": _build(entry.kind), "__doc__": f"The {entry.kind} {address}."}
+    )
 
 
 def _build(kind: str) -> Any:
@@ -60,7 +62,7 @@ def _build(kind: str) -> Any:
         try:
             return getattr(contract, kind)(hook(**arguments))
         except SpecError as error:
-            asked = arguments.get("parameters", getattr(arguments.get("config"), "options", {}))
+            asked: Any = arguments.get("parameters", getattr(arguments.get("config"), "options", {}))
             if dict(asked) != dict(self.options):
                 raise
             raise SkipTest(f"it needs options: {error}; put them into {CONTRACT_NAME} in its module") from error

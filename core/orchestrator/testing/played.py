@@ -80,7 +80,9 @@ def play_spec(folder: Path, answers: Sequence[Mapping[str, Any]] = (), **keys: A
     finally:
         workspace.close()
     ended = done.state.finished
-    return Played(done.run, None if ended is None else ended.status, history, done.state, folder / "output", folder / "home")
+    return Played(
+        done.run, None if ended is None else ended.status, history, done.state, folder / "output", folder / "home"
+    )
 
 
 def simulated(

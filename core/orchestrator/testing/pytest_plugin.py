@@ -4,7 +4,7 @@ It is found by its entry point; a fixture costs only who asks for it. ``-p no:or
 """
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,7 +26,7 @@ def orchestrate_run(tmp_path: "Path") -> "Callable[..., Played]":
 
     count = iter(range(1_000_000))
 
-    def play(**keys: object) -> "Played":
+    def play(**keys: Any) -> "Played":
         return play_spec(tmp_path / f"orchestrate-{next(count)}", **keys)
 
     return play
@@ -34,7 +34,7 @@ def orchestrate_run(tmp_path: "Path") -> "Callable[..., Played]":
 
 @pytest.fixture
 def simulated_vendor() -> "Callable[..., SimulatedVendor]":
-    """Make a vendor that only pretends, keeps books and fails as told: ``simulated_vendor(faults=["server"], rate=0.5)``."""
+    """Make a vendor that pretends, keeps books and fails as told: ``simulated_vendor(faults=["server"], rate=1)``."""
     from orchestrator.testing.played import simulated
 
     return simulated

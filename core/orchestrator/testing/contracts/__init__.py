@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from orchestrator.testing.contracts.backends import BackendContract
-from orchestrator.testing.contracts.base import PluginContract, Result, play, names_of_tests
+from orchestrator.testing.contracts.base import PluginContract, Result, names_of_tests, play
 from orchestrator.testing.contracts.exporters import ExporterContract
 from orchestrator.testing.contracts.loaders import LoaderContract
 from orchestrator.testing.contracts.providers import ProviderContract
@@ -40,6 +40,6 @@ __all__ = [
     "ScaffoldContract",
     "ValidatorContract",
     "load_recordings",
-    "play",
     "names_of_tests",
+    "play",
 ]

@@ -17,7 +17,7 @@ from unittest import SkipTest
 
 from attrs import define, field, frozen
 
-from orchestrator import contract, spi
+from orchestrator import contract
 
 CANARY: Final = "sk-canary-3b9d51f0c7aa"
 """The key that suites lend; it may be seen in a request's header and nowhere else."""
@@ -124,7 +124,7 @@ def no_sleep(why: str) -> Iterator[None]:
     """Fail where ``time.sleep`` is called in this thread."""
     real, here, called = time.sleep, threading.get_ident(), []
 
-    def sleep(seconds: float) -> None:
+    def sleep(seconds: Any) -> None:
         if threading.get_ident() == here:
             called.append(seconds)
         else:
@@ -198,5 +198,10 @@ def _played(suite: type[PluginContract], name: str) -> Result:
     except BaseException as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         said = lines[0] if lines else type(error).__name__
-        return Result(name, False, problem=said if isinstance(error, AssertionError) else f"{type(error).__name__}: {said}", error=error)
+        return Result(
+            name,
+            False,
+            problem=said if isinstance(error, AssertionError) else f"{type(error).__name__}: {said}",
+            error=error,
+        )
     return Result(name, True)

@@ -190,7 +190,9 @@ class ExporterContract(PluginContract):
             for _ in range(2):
                 if close is not None:
                     self._tolerated(close, "close")
-        left = [each.name for each in threading.enumerate() if each not in before and each.is_alive() and not each.daemon]
+        left = [
+            each.name for each in threading.enumerate() if each not in before and each.is_alive() and not each.daemon
+        ]
         left = [name for name in left if name != "contract"]
         assert not left, f"after `close` a thread is left that keeps the program alive: {', '.join(left)}"
 
@@ -230,7 +232,9 @@ class ExporterContract(PluginContract):
 def some_events() -> tuple[RunEvent, ...]:
     """The events of a small run, as an exporter gets them: some calls fail, a check is made, a file is written."""
     tasks = [task("t0", TaskType.CODE_GEN, validators=("python_syntax",)), task("t1", TaskType.SUMMARIZATION, "t0")]
-    stage = Stage(RunSettings(cap=Usd.parse("8"), simulated=True), [model("m1"), model("m2", "south")], tasks, files=True)
+    stage = Stage(
+        RunSettings(cap=Usd.parse("8"), simulated=True), [model("m1"), model("m2", "south")], tasks, files=True
+    )
     stage.begin()
     failures = [ErrorKind.SERVER]
     stage.play(lambda started: failures.pop() if failures else {})

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 from unittest import SkipTest
@@ -20,7 +21,11 @@ HOSTILE: Final[Mapping[str, str]] = {
     "deep brackets": "[" * 20_000,
     "deep mapping": '{"a":' * 20_000 + "1" + "}" * 20_000,
     "a duplicate key": '{"global": 1, "global": 2}',
-    "a bomb of aliases": "a: &a [x,x]\n" + "".join(f"b{n}: &b{n} [*{'a' if n == 0 else f'b{n - 1}'}," * 1 + f"*{'a' if n == 0 else f'b{n - 1}'}]\n" for n in range(40)),
+    "a bomb of aliases": "a: &a [x,x]\n"
+    + "".join(
+        f"b{n}: &b{n} [*{'a' if n == 0 else f'b{n - 1}'}," * 1 + f"*{'a' if n == 0 else f'b{n - 1}'}]\n"
+        for n in range(40)
+    ),
     "half of it": '{"global": {"policies": [',
     "not a number": '{"global": NaN}',
     "a long line": '{"global": "' + "x" * 200_000 + '"}',
@@ -63,7 +68,7 @@ class LoaderContract(PluginContract):
         loader = self.make()
         for what, text in self._texts():
             try:
-                data, _ = in_time(lambda text=text: loader.load(text, "file.x"))
+                data, _ = in_time(partial(loader.load, text, "file.x"))
             except SpecError as error:
                 for problem in error.problems:
                     head, _, rest = problem.removeprefix("file.x:").partition(":")
@@ -73,7 +78,9 @@ class LoaderContract(PluginContract):
             except AssertionError as error:
                 raise AssertionError(f"{what}: {error}") from error
             except Exception as error:
-                raise AssertionError(f"{what}: it raised {type(error).__name__}, not SpecError: {error}"[:300]) from error
+                raise AssertionError(
+                    f"{what}: it raised {type(error).__name__}, not SpecError: {error}"[:300]
+                ) from error
             assert isinstance(data, Mapping), f"{what}: it returned {type(data).__name__}, not a mapping"
             assert _is_plain(data), f"{what}: the data holds objects that are no plain data"
 
@@ -86,7 +93,9 @@ class LoaderContract(PluginContract):
             if isinstance(first, dict):
                 first["changed"] = True
             assert repr(self._read(loader, text)) == copy, f"{what}: read again, it is something else"
-            assert repr(self._read(self.make(), text)) == copy, f"{what}: read by an object built anew, it is something else"
+            assert repr(self._read(self.make(), text)) == copy, (
+                f"{what}: read by an object built anew, it is something else"
+            )
 
     def test_a_text_runs_nothing(self) -> None:
         """No text makes the reader run, open or print anything."""
@@ -112,7 +121,8 @@ class LoaderContract(PluginContract):
         assert suffixes, "it reads no files: `suffixes` is empty"
         assert isinstance(suffixes, tuple), "`suffixes` is a tuple"
         for each in suffixes:
-            assert each.startswith(".") and each == each.lower(), f"{each!r} is no ending such as '.yaml'"
+            assert each.startswith("."), f"{each!r} is no ending such as '.yaml'"
+            assert each == each.lower(), f"{each!r} is not in lower case"
 
     def _texts(self) -> Iterator[tuple[str, str]]:
         yield from HOSTILE.items()

@@ -56,7 +56,7 @@ class ProviderContract(PluginContract):
     """A provider turns one request into one reply or one classified error, and does nothing else.
 
     Name the module in ``plugin``, what a spec says in ``options`` and variables of the environment in ``environment``.
-    ``recordings`` are answers of the vendor with what they amount to; without any, what needs a good answer is left out.
+    ``recordings`` are answers of the vendor with what they amount to; without any, what needs one is left out.
     """
 
     kind = "provider"
@@ -162,7 +162,7 @@ class ProviderContract(PluginContract):
     def test_refusals_are_classified(self) -> None:
         """Every status is a ProviderError of a fitting kind that says whether to try again and whether it cost."""
         for status, kinds in REFUSALS.items():
-            error = self._error(Wire(lambda sent, status=status: (status, _JSON, b'{"error": {"message": "no"}}')), str(status))
+            error = self._error(Wire(_always((status, _JSON, b'{"error": {"message": "no"}}'))), str(status))
             assert error.kind in kinds, f"status {status} is {error.kind}; one of {', '.join(sorted(kinds))} fits"
             again = error.kind in _AGAIN
             assert error.retryable is again, f"status {status} ({error.kind}) must have retryable={again}"
@@ -178,14 +178,14 @@ class ProviderContract(PluginContract):
         error = self._error(Wire(lambda sent: (429, headers, b"{}")), "429 with Retry-After")
         assert error.retry_after == 7.0, f"Retry-After: 7 became {error.retry_after}"
         for odd in ("soon", "-5", "nan", "1e99", ""):
-            error = self._error(Wire(lambda sent, odd=odd: (429, {**_JSON, "retry-after": odd}, b"{}")), odd)
+            error = self._error(Wire(_always((429, {**_JSON, "retry-after": odd}, b"{}"))), odd)
             wait = error.retry_after
             assert wait is None or 0 <= wait < 10**7, f"Retry-After: {odd} became {wait}"
 
     def test_rubbish_is_a_bad_answer(self) -> None:
         """A body that is no answer is a ProviderError that does not claim that nothing was billed."""
         for what, answer in RUBBISH.items():
-            error = self._error(Wire(lambda sent, answer=answer: answer), what)
+            error = self._error(Wire(_always(answer)), what)
             assert error.billed is not Billed.NO, f"{what}: the vendor may have billed it; billed must not be NO"
 
     def test_redirects_are_not_followed(self) -> None:
@@ -206,7 +206,7 @@ class ProviderContract(PluginContract):
         )
         for raised, kinds, free in broken:
             what = type(raised).__name__
-            error = self._error(Wire(lambda sent, raised=raised: raised), what)
+            error = self._error(Wire(_always(raised)), what)
             assert error.kind in kinds, f"{what} is {error.kind}; one of {', '.join(sorted(kinds))} fits"
             assert error.retryable, f"{what}: the same call may succeed later, say retryable=True"
             assert free or error.billed is not Billed.NO, f"{what}: the bytes had left; billed must not be NO"
@@ -220,7 +220,7 @@ class ProviderContract(PluginContract):
         ]
         self._needs_http()
         for answer in answers:
-            wire = Wire(lambda sent, answer=answer: answer)
+            wire = Wire(_always(answer))
             slept: list[float] = []
             with no_sleep("it waits and blocks the event loop; waiting is the program's, not a provider's"):
                 self._outcome(wire, slept=slept)
@@ -237,7 +237,7 @@ class ProviderContract(PluginContract):
         answers: list[Answer] = [(401, _JSON, echo), (500, _JSON, echo), (200, _JSON, echo)]
         answers += [(each.status, each.headers, each.body) for each in self.recordings]
         for answer in answers:
-            wire = Wire(lambda sent, answer=answer: answer)
+            wire = Wire(_always(answer))
             with watched() as seen:
                 found = self._outcome(wire)
             assert not seen.printed, f"it printed {seen.printed[:80]!r}"
@@ -399,6 +399,11 @@ class ProviderContract(PluginContract):
                 raise
 
         return asyncio.run(bounded())
+
+
+def _always(found: Answer | Exception) -> Callable[[Sent], Answer | Exception]:
+    """Answers every request alike."""
+    return lambda sent: found
 
 
 def _chain(error: object) -> Iterator[BaseException]:

@@ -13,7 +13,7 @@ from orchestrator.testing.contracts.base import PluginContract, in_time, watched
 APPS: Final = (
     App("tide_tables", "Show the tides", ArchitectureProfile()),
     App("a", "x", ArchitectureProfile()),
-    App("quoted", "It's \"quoted\", with a \\ and a `$name` and {braces} and %s", ArchitectureProfile()),
+    App("quoted", 'It\'s "quoted", with a \\ and a `$name` and {braces} and %s', ArchitectureProfile()),
     App("hostile", '"""\nimport os\nos.abort()\n"""', ArchitectureProfile()),
     App("unicode", "Gezeiten für Ærø — 潮汐 👋 \u202e", ArchitectureProfile()),
     App("long_name_of_thirty_characters", "x" * 500, ArchitectureProfile()),
@@ -72,7 +72,9 @@ class ScaffoldContract(PluginContract):
                 try:
                     if name.endswith(".py"):
                         tree = ast.parse(content, name)
-                        called = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "abort"]
+                        called = [
+                            node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "abort"
+                        ]
                         assert not called, f"{name}: a line of the title has become code"
                     elif name.endswith(".json"):
                         json.loads(content)
@@ -86,10 +88,12 @@ class ScaffoldContract(PluginContract):
             assert isinstance(skeleton.guidance, str), "the guidance is no text"
             assert skeleton.guidance.strip(), "there is no guidance: who plans the tasks would know nothing"
             for each in skeleton.dependencies:
-                assert isinstance(each, str) and each.strip() == each and each, f"{each!r} is no distribution"
+                assert isinstance(each, str), f"{each!r} is no distribution"
+                assert each.strip() == each != "", f"{each!r} is no distribution"
             for launch in skeleton.launches:
                 assert isinstance(launch, Launch), f"{launch!r} is no Launch"
-                assert launch.argv and all(isinstance(word, str) for word in launch.argv), "a launch without a command"
+                assert launch.argv, "a launch without a command"
+                assert all(isinstance(word, str) for word in launch.argv), "a launch of what are no words"
                 assert launch.port is None or 1024 <= launch.port <= 65535, f"port {launch.port} cannot be listened on"
 
     def test_it_touches_nothing(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from typing import Any, ClassVar, Final
 from unittest import SkipTest
 
@@ -87,7 +88,7 @@ class ValidatorContract(PluginContract):
         judge = self.make()
         for wanted, candidates in ((Verdict.PASSED, self.passing), (Verdict.FAILED, self.failing)):
             for candidate in candidates:
-                found = in_time(lambda candidate=candidate: judge(candidate, self._real()), 120.0)
+                found = in_time(partial(judge, candidate, self._real()), 120.0)
                 if found.verdict in (Verdict.SKIPPED, Verdict.UNKNOWN):
                     raise SkipTest(f"it cannot judge on this machine: {found.details}")
                 assert found.verdict is wanted, f"{wanted} was expected, not {found.verdict}: {found.details}"
@@ -188,7 +189,9 @@ class ValidatorContract(PluginContract):
         kind = TaskType.CODE_GEN
         names = {"../outside.py": "x", "/etc/passwd": "x", "a/b/c.py": "x = 1", "-rf": "x", "": "x", "con\n.py": "x"}
         found["odd file names"] = Candidate("t", kind, "x", "x", files=names)
-        found["a schema that is none"] = Candidate("t", kind, "{}", "{}", schema={"type": 7, "$ref": "http://[", "x": []})
+        found["a schema that is none"] = Candidate(
+            "t", kind, "{}", "{}", schema={"type": 7, "$ref": "http://[", "x": []}
+        )
         return {**found, **{f"passing {n}": each for n, each in enumerate(self.passing)}}
 
     def _judged(self, what: str, judge: Validator, candidate: Candidate, context: ValidatorContext) -> Finding:

@@ -40,7 +40,7 @@ class Recording:
 def load_recordings(path: Path) -> tuple[Recording, ...]:
     """The recordings of a JSON file.
 
-    It holds a list of ``{"case", "status", "headers", "body", "expect"}``. The body is text or JSON. What is expected is
+    It holds a list of ``{"case", "status", "headers", "body", "expect"}``. The body is text or JSON. Expected is
     ``{"text", "finish", "lanes"}``, the lanes being tokens of input, cached input, cache write, output and reasoning,
     or ``{"kind", "retryable", "billed", "wait", "lanes"}``.
     """

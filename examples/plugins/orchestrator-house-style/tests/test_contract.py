@@ -1,10 +1,13 @@
 """The validator keeps the contract, and tells good from bad."""
 
-from orchestrator.models import TaskType
-from orchestrator.spi import Candidate
-from orchestrator.testing import ValidatorContract
+from typing import Any
 
 import orchestrator_house_style
+import pytest
+
+from orchestrator.models import TaskType
+from orchestrator.spi import Candidate, find_tool
+from orchestrator.testing import ValidatorContract
 
 
 def module(text: str) -> Candidate:
@@ -20,7 +23,8 @@ class TestHouseStyle(ValidatorContract):
     failing = (module("x = 1\n"),)
 
 
-def test_it_is_the_gate_of_a_run(orchestrate_run) -> None:
+@pytest.mark.skipif(find_tool("ruff") is None, reason="ruff is not installed")
+def test_it_is_the_gate_of_a_run(orchestrate_run: Any) -> None:
     """The first draft has no docstring and fails; the second is repaired."""
     tasks = [{"id": "only", "type": "code_generation", "prompt": "Write x.", "hard_validators": ["house_style"]}]
     good = {"role": "reviser", "turn": 2, "text": '```python\n"""A module."""\n\nx = 1\n```'}
