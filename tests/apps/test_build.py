@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from orchestrator.errors import OutputError, SpecError
 from orchestrator.models import Verdict
 from tests.apps.scripts import GREETER, GREETER_DESCRIPTION, NOTES, NOTES_DESCRIPTION, fields
 from tests.cli.command import Ended, count, orchestrate, start, wait_until
+
+_NODE_MODULES = os.environ.get("ORCHESTRATE_TEST_NODE_MODULES")
 
 
 def built(folder: Path, advised: str, outputs: Mapping[str, str], description: str, **more: Any) -> AppResult:
@@ -136,6 +140,22 @@ def test_a_type_that_cannot_be_tried_here_says_so(tmp_path: Path) -> None:
     assert set(manifest["dependencies"]) == {"react", "react-dom"}
     assert manifest["scripts"]["build"] == "vite build"
     assert "useState" in (tmp_path / "out" / "src" / "App.tsx").read_text()
+
+
+@pytest.mark.skipif(
+    _NODE_MODULES is None or shutil.which("node") is None,
+    reason="ORCHESTRATE_TEST_NODE_MODULES names no folder with react, react-dom and vite, or node is absent",
+)
+def test_a_react_application_is_built_where_its_packages_are(tmp_path: Path) -> None:
+    """With ``node_modules`` in the folder, Vite builds the component inside the sandbox, on a copy."""
+    assert _NODE_MODULES is not None
+    shutil.copytree(_NODE_MODULES, tmp_path / "out" / "node_modules", symlinks=True)
+    app = "```tsx\nimport { useState } from 'react';\nexport default function App() { return useState(1)[0]; }\n```"
+    result = built(tmp_path, "react", {"src/App.tsx": app}, "A counter", force=True)
+    assert result.success, result.assembly
+    assert steps(result)["start"] is Verdict.PASSED
+    assert "modules transformed" in result.assembly.steps[1].details
+    assert not (tmp_path / "out" / "dist").exists(), "the trial was on a copy"
 
 
 def test_a_folder_with_something_else_is_not_written_into(tmp_path: Path) -> None:

@@ -44,8 +44,8 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
     },
 }
 SUITES: Final = suites_of(Catalogue.discover({"ORCHESTRATE_NO_AUTOLOAD": "1"}), DISTRIBUTION, GIVEN)
-SLOW: Final = ("Test_exporter_opentelemetry",)
-"""It tries for seconds to reach a collector that is not there."""
+SLOW: Final = ("Test_exporter_opentelemetry", "Test_backend_pareto", "Test_backend_weighted_sum")
+"""One tries for seconds to reach a collector that is not there; of the backends one is enough for every day."""
 
 
 def cases() -> list[Any]:

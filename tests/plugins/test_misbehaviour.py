@@ -25,6 +25,11 @@ TWO: Final = [
 ]
 
 
+def some(kind: str) -> list[Any]:
+    """The bad plugins of a kind; those behind the first four are for the long line of tests."""
+    return [pytest.param(n, marks=[pytest.mark.heavy] if place > 3 else []) for place, n in enumerate(NAMES[kind])]
+
+
 @pytest.fixture(scope="module")
 def bad_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for the path with every bad plugin."""
@@ -85,7 +90,7 @@ def used(played: Any) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.parametrize("name", NAMES["provider"])
+@pytest.mark.parametrize("name", some("provider"))
 def test_a_bad_provider_costs_the_task_it_is_asked_for(name: str, orchestrate_run: Callable[..., Any]) -> None:
     """The other task is completed, and the failed calls are events with a class of their own."""
     limits = {"tries": 1, "attempts": 2}
@@ -102,7 +107,7 @@ def test_a_bad_provider_costs_the_task_it_is_asked_for(name: str, orchestrate_ru
         assert named(texts_of(played))
 
 
-@pytest.mark.parametrize("name", NAMES["validator"])
+@pytest.mark.parametrize("name", some("validator"))
 def test_a_bad_validator_costs_the_gate_of_its_task(name: str, orchestrate_run: Callable[..., Any]) -> None:
     """Its verdict is unknown, the output stands, and the task beside it is completed."""
     tasks = [{**TWO[0], "hard_validators": [f"bad_{name}"]}, TWO[1]]
@@ -116,7 +121,7 @@ def test_a_bad_validator_costs_the_gate_of_its_task(name: str, orchestrate_run: 
         assert named(texts_of(played))
 
 
-@pytest.mark.parametrize("name", NAMES["backend"])
+@pytest.mark.parametrize("name", some("backend"))
 def test_a_bad_backend_costs_the_ranking(name: str, orchestrate_run: Callable[..., Any]) -> None:
     """The row's order counts from then on, and the failure is an event with what was wrong."""
     played = orchestrate_run(routing={"backend": f"bad_{name}"})
@@ -127,7 +132,7 @@ def test_a_bad_backend_costs_the_ranking(name: str, orchestrate_run: Callable[..
     assert (f"bad_{name}", VERSION) in used(played)
 
 
-@pytest.mark.parametrize("name", NAMES["exporter"])
+@pytest.mark.parametrize("name", some("exporter"))
 def test_a_bad_exporter_costs_its_exports(
     name: str, orchestrate_run: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -139,7 +144,7 @@ def test_a_bad_exporter_costs_its_exports(
     assert named(caplog.text)
 
 
-@pytest.mark.parametrize("name", NAMES["scaffold"])
+@pytest.mark.parametrize("name", some("scaffold"))
 def test_a_bad_scaffold_costs_its_application(name: str, orchestrate_run: Callable[..., Any], tmp_path: Path) -> None:
     """The tasks are carried out, and nothing is written outside the output folder."""
     plan = '{"tasks": [{"id": "a", "type": "code_generation", "prompt": "Write x.", "path": "x.py"}]}'
@@ -150,7 +155,7 @@ def test_a_bad_scaffold_costs_its_application(name: str, orchestrate_run: Callab
     assert not list(tmp_path.rglob("climbed.txt"))
 
 
-@pytest.mark.parametrize("name", NAMES["policy_loader"])
+@pytest.mark.parametrize("name", some("policy_loader"))
 def test_a_bad_policy_loader_keeps_a_run_from_starting_with_one_line(name: str, tmp_path: Path) -> None:
     """Policies that cannot be read are no reason to go on without them: an error for the user, and no traceback."""
     from orchestrator.cli.given import with_policies

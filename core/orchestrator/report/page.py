@@ -31,6 +31,9 @@ _LANE: Final = 16
 _AXIS: Final = 24
 _LONGEST_DATA: Final = 4_000
 """Characters of one event's fields in the table."""
+_MANY: Final = 20_000
+"""Events from which on the fields of each are cut shorter."""
+_SHORT_DATA: Final = 300
 _TICKS: Final = 6
 _BEFORE: Final = {ENHANCE: "the suggestions", ADVISE: "the architecture", PLAN: "the plan", VERIFY: "the verification"}
 _MARKS: Final = {"completed": "✓", "degraded": "≈", "failed": "✗", "running": "…", "pending": "·"}
@@ -63,7 +66,7 @@ def render(records: Iterable[Recorded], get: Callable[[str], str], facts: Facts)
         first, head = record.at if first is None else first, record.hash
         explainer.take(record.at, record.event)
         chronicler.take(record.at, record.event)
-        events.append(_event_row(record, first))
+        events.append(_event_row(record, first, _LONGEST_DATA if len(events) < _MANY else _SHORT_DATA))
     state, line = explainer.state, chronicler.line
     texts = Texts(get)
     decided = {each.node for each in explainer.told if not isinstance(each, Fallen)}
@@ -284,7 +287,7 @@ def _session(session: Any) -> dict[str, Any]:
     }
 
 
-def _event_row(record: Recorded, first: int) -> list[Any]:
+def _event_row(record: Recorded, first: int, longest: int) -> list[Any]:
     """(position, seconds since the first event, type, fields) of an event."""
-    data = record.data if len(record.data) <= _LONGEST_DATA else f"{record.data[:_LONGEST_DATA]}…"
+    data = record.data if len(record.data) <= longest else f"{record.data[:longest]}…"
     return [record.position, round((record.at - first) / 1_000_000, 3), record.type, data]

@@ -104,7 +104,7 @@ def _judged(
 ) -> Step:
     """Run a command; its exit status decides. Without a sandbox that allows it, it is not run."""
     try:
-        rung, ran = ladder.run(Job(argv, files, seconds=seconds, loopback=loopback, memory=_MEMORY))
+        rung, ran = ladder.run(Job(argv, files, seconds=seconds, loopback=loopback, programs=True, memory=_MEMORY))
     except SandboxError as error:
         return Step(name, Verdict.SKIPPED, str(error))
     output = ran.output[-_TAIL:].strip()

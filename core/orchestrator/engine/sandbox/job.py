@@ -42,6 +42,8 @@ class Job:
     seconds: float = 30.0
     loopback: bool = False
     """Whether it may use a private loopback network: for starting an app. Only bubblewrap can give it."""
+    programs: bool = False
+    """Whether compiled programs among the files may be run, as those of installed packages must be."""
     memory: int = 1024 * MIB
     """Address space per process, in bytes."""
     file_size: int = 64 * MIB

@@ -27,6 +27,7 @@ _START_SECONDS: Final = 10.0
 """What starting and ending the sandbox may take on top of the job's own time."""
 _LOOK_SECONDS: Final = 0.25
 _PR_SET_DUMPABLE: Final = 4
+_PROGRAM: Final = b"\x7fELF"
 
 
 def run_job(containment: Containment, job: Job) -> Ran:
@@ -36,7 +37,7 @@ def run_job(containment: Containment, job: Job) -> Ran:
         SandboxError: the sandbox could not be made, or did not answer for itself.
     """
     with _folders() as folders:
-        _copy_in(folders.work, job.files)
+        _copy_in(folders.work, job)
         ran = _run(containment, job, folders)
         taken = {name: content for name in job.take if (content := read_file(folders.work, name, TAKEN)) is not None}
     return Ran(ran.code, ran.output, taken, ran.ended, ran.seconds)
@@ -87,10 +88,11 @@ def _remove(top: Path) -> None:
         shutil.rmtree(top, ignore_errors=True)
 
 
-def _copy_in(work: Path, files: Any) -> None:
-    for name, content in files.items():
+def _copy_in(work: Path, job: Job) -> None:
+    for name, content in job.files.items():
+        mode = 0o755 if job.programs and content.startswith(_PROGRAM) else 0o644
         with folder_of(work, name, create=True) as (folder, last):
-            descriptor = os.open(last, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=folder)
+            descriptor = os.open(last, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode, dir_fd=folder)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 if is_root():
