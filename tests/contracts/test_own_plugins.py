@@ -44,8 +44,13 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
     },
 }
 SUITES: Final = suites_of(Catalogue.discover({"ORCHESTRATE_NO_AUTOLOAD": "1"}), DISTRIBUTION, GIVEN)
-SLOW: Final = ("Test_exporter_opentelemetry", "Test_backend_pareto", "Test_backend_weighted_sum")
-"""One tries for seconds to reach a collector that is not there; of the backends one is enough for every day."""
+SLOW: Final = (
+    "Test_exporter_opentelemetry",  # tries for seconds to reach a collector that is not there
+    "Test_policy_loader_yaml",
+    *(f"Test_backend_{name}" for name in ("pareto", "weighted_sum")),
+    *(f"Test_provider_{name}" for name in ("google", "kimi", "deepseek", "minimax", "zhipu")),
+)
+"""For the long line of tests; of each kind some are for every day."""
 
 
 def cases() -> list[Any]:

@@ -26,8 +26,8 @@ TWO: Final = [
 
 
 def some(kind: str) -> list[Any]:
-    """The bad plugins of a kind; those behind the first four are for the long line of tests."""
-    return [pytest.param(n, marks=[pytest.mark.heavy] if place > 3 else []) for place, n in enumerate(NAMES[kind])]
+    """The bad plugins of a kind; those behind the first three are for the long line of tests."""
+    return [pytest.param(n, marks=[pytest.mark.heavy] if place > 2 else []) for place, n in enumerate(NAMES[kind])]
 
 
 @pytest.fixture(scope="module")
