@@ -340,5 +340,5 @@ def test_plugins_are_listed(tmp_path: Path, third_party_site: Path) -> None:
     assert shown["quitter"]["status"] == shown["broken"]["status"] == "broken"
     listed = orchestrate(tmp_path, "plugins", "list", environ=environ)
     assert listed.code == 0
-    assert listed.lines[0].split() == ["kind", "name", "distribution", "version", "status", "reason"]
+    assert listed.lines[0].split() == ["kind", "name", "distribution", "version", "interface", "status", "reason"]
     assert any("quitter" in line and "this machine does not please me" in line for line in listed.lines)

@@ -51,7 +51,7 @@ def _is_permutation(ranking: tuple[Any, ...], candidates: Sequence[RoutingCandid
 
 
 def runner_of(session: Iterable[PluginUsed]) -> Runner:
-    """How the backend among a session's plugins is run: the house's own, which end, here; anybody else's in a thread."""
+    """How the backend among a session's plugins is run: the house's own here, for they end; others in a thread."""
     own = any(plugin.kind == "backend" and plugin.distribution == _HOUSE for plugin in session)
     return run_here if own else run_in_thread
 

@@ -61,7 +61,8 @@ class Facts:
 def render(records: Iterable[Recorded], get: Callable[[str], str], facts: Facts) -> str:
     """The page of a run: from its stored events (at least one, read once) and the text of each digest."""
     explainer, chronicler = Explainer(), Chronicler()
-    events, first, head = [], None, ""
+    events: list[list[Any]] = []
+    first, head = None, ""
     for record in records:
         first, head = record.at if first is None else first, record.hash
         explainer.take(record.at, record.event)
