@@ -140,8 +140,15 @@ def test_the_moments_really_come(tmp_path: Path) -> None:
             process = command.start(*_arguments(folder), **environ)
             trap.process = process
             if moment == "random":
-                threading.Timer(0.8, kill, [process]).start()
+                threading.Thread(target=_kill_between_calls, args=(server, process)).start()
             assert finish(process).code == -9, moment
+
+
+def _kill_between_calls(server: OpenAIServer, process: "subprocess.Popen[str]") -> None:
+    """Kill a command at no moment of its own, once it has been answered twice."""
+    while process.poll() is None and len(server.ledger) < 2:
+        time.sleep(0.005)
+    kill(process)
 
 
 def test_statuses_of_the_baseline(tmp_path: Path) -> None:

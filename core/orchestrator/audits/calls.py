@@ -252,6 +252,7 @@ class Calls(Sizes, Pacing, Governance):
         self.require("holds", event.kept == started.hold, "what was kept is not the hold")
         self.excess += max(Usd.ZERO, event.settled - started.hold)
         self.enter(started, event.settled, -event.kept)
+        self.costs[event.call] = event.settled
 
     # ── breakers ─────────────────────────────────────────────────────────────────────────────────────────────────
 
