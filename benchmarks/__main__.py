@@ -1,6 +1,6 @@
 """Runs the benchmarks and writes ``results.md``: ``python -m benchmarks [--rounds N] [NAME…]``.
 
-They need the extras ``bench`` and ``bench-routing``. Named ones are only printed; all of them together are written down.
+They need the extras ``bench`` and ``bench-routing``. Named ones are printed; all of them together are written down.
 """
 
 import argparse
@@ -45,8 +45,8 @@ _INTRODUCTION: Final = """\
 
 CPU time (user and system, all threads) beside peers, turn by turn (A B A B …); the median of {rounds} rounds or more
 after one that does not count; in brackets the lowest and highest ratio of a single round. Ratios are what counts; the
-figures beside them are this machine's. Written by `python -m benchmarks`, which needs the extras `bench` and `bench-routing`. Why the missed
-ones are missed: `docs/decisions/0007-what-the-log-costs.md`.
+figures beside them are this machine's. Written by `python -m benchmarks`, which needs the
+extras `bench` and `bench-routing`. Why the missed ones are missed: `docs/decisions/0007-what-the-log-costs.md`.
 
 {machine}
 

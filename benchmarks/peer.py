@@ -67,6 +67,9 @@ def _maker(kind: Any) -> Callable[[Any], Any] | None:
         return kind
     if get_origin(kind) is tuple:
         return tuple
+    if get_origin(kind) is dict:
+        key = _maker(get_args(kind)[0])
+        return None if key is None else lambda found: {key(name): value for name, value in found.items()}
     return next((make for each in get_args(kind) if (make := _maker(each)) is not None), None)
 
 
