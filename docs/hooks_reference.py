@@ -1,6 +1,7 @@
 """Print docs/hooks.md: the hooks as their specifications say. Run: python docs/hooks_reference.py > docs/hooks.md."""
 
 import inspect
+import re
 import sys
 
 from orchestrator import spi
@@ -45,13 +46,8 @@ _PROTOCOLS = {
 
 
 def _plain(text: str) -> str:
-    return (
-        text.replace("orchestrator.spi.", "")
-        .replace("orchestrator.models.", "")
-        .replace("collections.abc.", "")
-        .replace("typing.", "")
-        .replace("'", "")
-    )
+    """The text without the modules its names come from."""
+    return re.sub(r"\b(orchestrator(\.[a-z_]+)+|collections\.abc|typing)\.|'", "", text)
 
 
 def page() -> str:

@@ -43,13 +43,21 @@ _CALLS: Final = {
     "cancels_itself": "raise asyncio.CancelledError",
     "cancels_its_task": "asyncio.current_task().cancel(); await asyncio.sleep(1)",
     "hangs": "await asyncio.Event().wait()",
-    "hangs_for_good": """
+    "blocks": "time.sleep(0.4); raise ValueError('late')",
+    "blocks_for_good": "time.sleep(600)",
+    "never_ends": """
         while True:
             try: await asyncio.sleep(1)
-            except asyncio.CancelledError:
-                if self.__dict__.setdefault('n', 0): raise  # the loop itself waits for ever at its end where it never ends
-                self.n = 1""",
-    "blocks": "time.sleep(0.4); raise ValueError('late')",
+            except asyncio.CancelledError: pass""",
+    "spins": """
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until: pass
+        raise ValueError('late')""",
+    "leaks_a_quitting_task": """
+        async def later(): sys.exit(3)
+        asyncio.ensure_future(later()); await asyncio.sleep(5)""",
+    "changes_its_model": "object.__setattr__(body.request.model, 'price', Price(Usd(1), Usd(1))); return None",
+    "stops": "raise StopIteration('odd')",
     "returns_none": "return None",
     "returns_rubbish": "return Reply(7, 'x', 'y')",
     "returns_odd_usage": "return Reply('x', Usage(input=-5, output=10**30), 'y', request_id=object())",
@@ -66,6 +74,7 @@ _CALLS: Final = {
 _SHAPES: Final = {
     "encode_raises": "def encode(self, request):\n        if BAD(self, request): raise ValueError('no')\n        return P.encode(self, request)",
     "encode_returns_rubbish": "def encode(self, request):\n        return 7 if BAD(self, request) else P.encode(self, request)",
+    "encode_hangs": "def encode(self, request):\n        if BAD(self, request): threading.Event().wait()\n        return P.encode(self, request)",
     "encode_quits": "def encode(self, request):\n        if BAD(self, request): sys.exit(1)\n        return P.encode(self, request)",
 }
 
@@ -212,6 +221,7 @@ _HOOKS: Final = {
     "quits": "sys.exit(3)",
     "returns_rubbish": "return 7",
     "returns_a_class": "return dict",
+    "hangs": "threading.Event().wait()",
 }
 """What any hook may do in the place of building its object."""
 

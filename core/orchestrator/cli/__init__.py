@@ -6,6 +6,7 @@ Results go to stdout, progress, warnings and errors to stderr. Nothing but click
 import io
 import os
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
@@ -21,6 +22,8 @@ INTERRUPTED: Final = 130
 _OUTPUT_CLOSED: Final = 141
 _USAGE: Final = 2
 _SYSTEM: Final = 3
+_THREADS_SECONDS: Final = 2.0
+"""How long threads may take to end once everything else has."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -28,7 +31,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows another
-    sys.exit(_finish(_invoke(arguments)))
+    code = _finish(_invoke(arguments))
+    if arguments is None:
+        _leave_threads(code)
+    sys.exit(code)
+
+
+def _leave_threads(code: int) -> None:
+    """End the process at once where the interpreter would wait for ever: a plugin's thread is still running."""
+    threading = sys.modules.get("threading")
+    if threading is None:
+        return
+    until = time.monotonic() + _THREADS_SECONDS
+    for thread in threading.enumerate():
+        if thread.daemon or thread is threading.main_thread() or thread.name.startswith("orchestrate"):
+            continue
+        thread.join(max(0.0, until - time.monotonic()))
+        if thread.is_alive():
+            notice(f"orchestrate: the thread {thread.name!r}, which a plugin began, is left behind")
+            os._exit(code)
 
 
 def _invoke(arguments: Sequence[str] | None) -> int:

@@ -1,6 +1,6 @@
 """How the difference of two runs is shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from orchestrator.audits.comparison import Comparison, TaskPair
@@ -12,8 +12,8 @@ from orchestrator.state.tasks import TaskState
 _NONE: Final = "–"
 
 
-def show(found: Comparison) -> None:
-    """Write it as tables."""
+def show(found: Comparison, marks: Mapping[str, str]) -> None:
+    """Write it as tables; ``marks`` stand beside the status and spend of runs that cannot be trusted."""
     _section("spec", found.spec)
     _section("settings", found.settings)
     if found.decisions:
@@ -27,7 +27,8 @@ def show(found: Comparison) -> None:
     if found.common:
         result(f"shared: {found.common} versions of history")
     for run, state in zip((found.one, found.other), found.states, strict=True):
-        result(line(f"{run}: {_status(state)}, spend {money(state.spend.total)} of at most {money(state.cap)}"))
+        spent = f"spend {money(state.spend.total)} of at most {money(state.cap)}"
+        result(line(f"{run}: {_status(state)}, {spent}" + (f" ({marks[run]})" if run in marks else "")))
     if not (found.spec or found.settings or found.decisions):
         result("nothing differs in spec, settings and decisions")
 

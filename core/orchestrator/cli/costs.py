@@ -8,12 +8,17 @@ from typing import Any, Final
 import click
 from attrs import define
 
-from orchestrator.cli.options import existing_run, home, home_option, json_option, open_log
+from orchestrator.cli.damage import FAILED, Reader, trust_in
+from orchestrator.cli.options import existing_run, home, home_option, json_option, open_log, open_log_if_any
 from orchestrator.cli.output import decimals, money, notice, result, result_json
 from orchestrator.cli.reconcile import reconcile
+from orchestrator.cli.spending import spent
 from orchestrator.cli.tables import print_table
+from orchestrator.errors import LogError
+from orchestrator.events import RunForked, RunStarted
 from orchestrator.log import EventLog
 from orchestrator.money import Usd
+from orchestrator.settings import RunSettings
 
 _COLUMNS: Final = {
     "model": "s.model",
@@ -97,16 +102,10 @@ def show(run_id: str | None, everything: bool, simulated: bool, by: str, as_csv:
         raise click.UsageError("--simulated belongs to --all")
     if as_csv and as_json:
         raise click.UsageError("--csv and --json exclude each other")
-    log = open_log()
-    values: list[str | int]
     if run_id is not None:
-        where, values = "s.run_id = ?", [existing_run(log, run_id)]
-        pretended = any(flag for (flag,) in _first(log, _SIMULATED, run_id))
+        sums, pretended, mark = _of_run(open_log(), run_id, by)
     else:
-        where, values = f"{_SIMULATED} = ?", [int(simulated)]
-        pretended = simulated
-        _mention_others(log, simulated)
-    sums = _sums(log.query(_SUMS.format(key=_COLUMNS[by], where=where), values), by, everything)
+        sums, pretended, mark = _of_all(open_log_if_any(), simulated, by), simulated, ""
     if as_json:
         result_json([_plain(each, by) for each in sums])
     elif as_csv:
@@ -114,15 +113,45 @@ def show(run_id: str | None, everything: bool, simulated: bool, by: str, as_csv:
     elif not sums:
         notice(f"nothing was spent in {run_id or home()}")
     else:
-        _print(sums, by)
+        _print(sums, by, mark)
         if pretended:
             notice("simulated: nobody was paid")
-    return 0
+    return FAILED if mark else 0
 
 
-def _first(log: EventLog, what: str, run: str) -> Iterable[Sequence[Any]]:
-    first = "r.stream = ? AND r.type IN ('run.started', 'run.forked')"
-    return log.query(f"SELECT {what} FROM events AS r WHERE {first}", [run])
+def _of_run(log: Reader, run: str, by: str) -> tuple[list[Sum], bool, str]:
+    """The sums of a run, whether nobody was paid, and what stands beside the total of a damaged one."""
+    trust = trust_in(log, existing_run(log, run))
+
+    def read() -> tuple[list[Sum], bool]:
+        settings = _settings(log, run)
+        try:
+            rows: Iterable[Sequence[Any]] = log.query(_SUMS.format(key=_COLUMNS[by], where="s.run_id = ?"), [run])
+        except LogError:  # what is damaged may be another run
+            rows = spent(log, run, settings, by)
+        return _sums(rows, by, False), settings.simulated
+
+    sums, pretended = trust.read(read)
+    return sums, pretended, trust.mark
+
+
+def _settings(log: Reader, run: str) -> RunSettings:
+    """The settings of a run, from its first event.
+
+    Raises:
+        LookupError: that is missing.
+    """
+    for record in log.read(run, types=(RunStarted, RunForked)):
+        if record.stream == run and isinstance(record.event, RunStarted | RunForked):
+            return record.event.settings
+    raise LookupError(run)
+
+
+def _of_all(log: EventLog | None, simulated: bool, by: str) -> list[Sum]:
+    if log is None:
+        return []
+    _mention_others(log, simulated)
+    return _sums(log.query(_SUMS.format(key=_COLUMNS[by], where=f"{_SIMULATED} = ?"), [int(simulated)]), by, True)
 
 
 def _mention_others(log: EventLog, simulated: bool) -> None:
@@ -146,8 +175,8 @@ def _sums(rows: Iterable[Sequence[Any]], by: str, everything: bool) -> list[Sum]
     return sorted(found.values(), key=lambda each: (-each.total.nano, each.name))
 
 
-def _print(sums: list[Sum], by: str) -> None:
-    total = Sum("total")
+def _print(sums: list[Sum], by: str, mark: str) -> None:
+    total = Sum(f"total ({mark})" if mark else "total")
     for each in sums:
         total.add(each.calls, each.settled, each.held, each.kept)
     places = max(decimals(each.total) for each in sums)

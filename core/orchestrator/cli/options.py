@@ -1,5 +1,7 @@
 """Options that several commands share."""
 
+import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -7,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from orchestrator.cli.damage import Reader
     from orchestrator.log import EventLog
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -15,9 +18,12 @@ _HOME: Final = "orchestrate.home"
 
 
 class Amount(click.ParamType[Any]):
-    """A positive amount of US dollars, exact to nine decimals."""
+    """A positive amount of US dollars, exact to nine decimals; with ``or_nothing`` 0 is one, too."""
 
     name = "usd"
+
+    def __init__(self, *, or_nothing: bool = False) -> None:
+        self._or_nothing = or_nothing
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read it, or fail with a usage error."""
@@ -27,13 +33,47 @@ class Amount(click.ParamType[Any]):
             amount = Usd.parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
-        if amount <= Usd.ZERO:
+        if amount < Usd.ZERO:
+            self.fail(f"an amount may not be negative: {value}", param, ctx)
+        if not amount and not self._or_nothing:
             self.fail(f"{value} is not more than nothing", param, ctx)
         return amount
 
 
+class Seconds(click.ParamType[float]):
+    """A positive number of seconds."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it, or fail with a usage error."""
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = math.nan
+        if seconds < 0:
+            self.fail(f"a time may not be negative: {value}", param, ctx)
+        if not 0 < seconds <= _LONGEST:
+            self.fail(f"{value!r} is no number of seconds above 0 and at most {_LONGEST:.0f}", param, ctx)
+        return seconds
+
+
+class WithAmounts(click.Command):
+    """A command whose arguments are amounts: ``-1`` is a negative one, and no option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse negative amounts by what they are."""
+        for each in args:
+            if _NEGATIVE.fullmatch(each):
+                raise click.UsageError(f"an amount may not be negative: {each}", ctx)
+        return super().parse_args(ctx, args)
+
+
+_LONGEST: Final = 1e8
+_NEGATIVE: Final = re.compile(r"-(\d[\d_]*\.?\d*|\.\d+)([eE][+-]?\d+)?|-inf(inity)?", re.IGNORECASE)
+
 AMOUNT: Final = Amount()
-SECONDS: Final = click.FloatRange(0, 1e8, min_open=True)
+SECONDS: Final = Seconds()
 CONCURRENCY: Final = click.IntRange(1, 1000)
 FILE: Final = click.Path(path_type=Path)
 
@@ -79,28 +119,61 @@ def command(words: str) -> str:
     return f"orchestrate {words}" if folder is None else f"orchestrate {words} --home {shlex.quote(str(folder))}"
 
 
-def open_log() -> "EventLog":
+def has_log() -> bool:
+    """Whether the data folder has an event log; one that does not exist yet has none.
+
+    Raises:
+        UsageError: the data folder is no folder, or must not be looked into.
+    """
+    from orchestrator.errors import UsageError
+    from orchestrator.log import DATABASE
+
+    folder = home()
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder} is no folder; name another data folder with --home")
+        return (folder / DATABASE).exists()
+    except OSError as error:
+        raise UsageError(f"{folder}: {error.strerror}; name another data folder with --home") from error
+
+
+def open_log() -> "Reader":
     """The log of the data folder, for reading; closed with the command.
 
     Raises:
-        LogError: there is none, or it cannot be read.
+        UsageError: there is none.
+        LogError: it cannot be read.
     """
-    from orchestrator.log import EventLog
+    from orchestrator.cli.damage import Reader
+    from orchestrator.errors import UsageError
 
-    log = EventLog.open_to_read(home())
+    if not has_log():
+        raise UsageError(f"there is no run in {home()}: run something first, or name its folder with --home")
+    log = Reader.open_to_read(home())
+    assert isinstance(log, Reader)
     click.get_current_context().call_on_close(log.close)
     return log
+
+
+def open_log_if_any() -> "Reader | None":
+    """The same for commands that list what there is; None where there is no log."""
+    return open_log() if has_log() else None
 
 
 def existing_run(log: "EventLog", run: str) -> str:
     """The id of a run that is in the log.
 
     Raises:
-        UsageError: it is not.
+        UsageError: there never was one.
+        DamagedLogError: there was one, and all of it is gone.
     """
-    from orchestrator.errors import UsageError
+    from orchestrator.errors import DamagedLogError, UsageError
+    from orchestrator.log import read_heads
 
     if log.last(run) is None:
+        if any(kept.run == run for kept in read_heads(home())):
+            text = f"every event of {run} is missing, and heads.jsonl has a head of it"
+            raise DamagedLogError(0, f"{text}; see: {command(f'audit verify {run}')}")
         raise UsageError(f"there is no run {run!r} in {home()}; see: {command('runs list')}")
     return run
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from orchestrator.cli.stdout import stdout
+
 if TYPE_CHECKING:
     from orchestrator.money import Usd
 
@@ -53,8 +55,11 @@ def result(text: str) -> None:
     Raises:
         OutputClosedError: stdout takes nothing more.
     """
+    stream = stdout()
+    if stream is None:
+        return
     try:
-        click.echo(clean(text))
+        click.echo(clean(text), file=stream)
     except OSError as error:
         raise OutputClosedError(error) from error
 

@@ -152,7 +152,9 @@ async def _one(
         notice(f"{session.stream.run}: started")
 
     bound = with_policies(spec, (), workspace.catalogue)
-    outcome = await workspace.start(bound, output=output, force=force, watchers=Watchers(on_session=begin))
+    outcome = await workspace.start(
+        bound, output=output, force=force, watchers=Watchers(on_session=begin, write=notice)
+    )
     finished = outcome.state.finished
     notice(f"{outcome.run}: {'interrupted' if finished is None else finished.status.value}")
     return outcome

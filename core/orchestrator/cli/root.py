@@ -16,6 +16,7 @@ from orchestrator.cli.options import (
     home_option,
     yes_option,
 )
+from orchestrator.cli.stdout import keep_stdout, keeping_stdout
 
 _COMMANDS: Final = {
     "run": ("run", "Run a spec file."),
@@ -58,7 +59,7 @@ class LazyGroup(click.Group):
             return None
         found = getattr(import_module(f"orchestrator.cli.{_COMMANDS[cmd_name][0]}"), cmd_name)
         assert isinstance(found, click.Command)
-        return found
+        return keep_stdout(found)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
@@ -126,7 +127,8 @@ def root(context: click.Context, /, **flags: Any) -> int | None:
         return 2
     from orchestrator.cli.flags import carry_out
 
-    return carry_out(**flags)
+    code: int | None = keeping_stdout(carry_out)(**flags)
+    return code
 
 
 __all__ = ["LazyGroup", "root"]

@@ -7,23 +7,27 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import frozen
 
+from orchestrator.cli.damage import ReadableTexts, Reader, Trust, is_readable, trust_in
 from orchestrator.cli.options import (
     FILE,
+    command,
     existing_run,
     force_option,
     home,
     home_option,
     json_option,
     open_log,
+    open_log_if_any,
 )
 from orchestrator.cli.output import line, money, notice, result, result_json
 from orchestrator.cli.tables import print_run, print_table
-from orchestrator.errors import DamagedLogError, UsageError
-from orchestrator.log import DATABASE, EventLog, Texts
+from orchestrator.errors import DamagedLogError, LogError, UsageError
+from orchestrator.log import EventLog, Texts
 from orchestrator.money import Usd
 from orchestrator.state.fold import fold
 
 if TYPE_CHECKING:
+    from orchestrator.engine.outputs import OutputFolder
     from orchestrator.state.run import RunState
 
 DELETED = "(deleted)"
@@ -47,6 +51,7 @@ class Loaded:
     texts: Texts
     head: str
     status: str
+    trust: Trust
 
     def get(self, digest: str) -> str:
         """The text of a digest, or a note where the run's content is deleted."""
@@ -58,18 +63,28 @@ class Loaded:
             raise
 
 
-def load(log: EventLog, run: str) -> Loaded:
-    """The state, texts, head and status of a run.
+def load(log: Reader, run: str) -> Loaded:
+    """The state, texts, head and status of a run; of a damaged one what can be read, after a warning.
 
     Raises:
         UsageError: there is no such run.
+        DamagedLogError: nothing of it can be read.
     """
-    existing_run(log, run)
-    records = list(log.read(run))
-    state = fold((record.at, record.event) for record in records)
-    texts = Texts(log, run, os.urandom, log.redactor)
+    trust = trust_in(log, existing_run(log, run))
+
+    def read() -> tuple["RunState", str]:
+        records = list(log.read(run))
+        return fold((record.at, record.event) for record in records), records[-1].hash
+
+    state, head = trust.read(read)
+    texts = texts_of(log, run, trust)
     finished = state.finished.status.value if state.finished is not None else "open"
-    return Loaded(state, texts, records[-1].hash, shown_status(log, run, finished))
+    return Loaded(state, texts, head, shown_status(log, run, finished), trust)
+
+
+def texts_of(log: EventLog, run: str, trust: Trust) -> Texts:
+    """The texts of a run; of a damaged one with notes in the place of those that cannot be read."""
+    return (ReadableTexts if trust.damage else Texts)(log, run, os.urandom, log.redactor)
 
 
 def shown_status(log: EventLog, run: str, status: str) -> str:
@@ -100,11 +115,12 @@ def list_(as_json: bool) -> int:
 
 def print_runs(*, as_json: bool) -> int:
     """Write the list of runs."""
-    found = _rows(open_log()) if (home() / DATABASE).exists() else []
+    log = open_log_if_any()
+    found = [] if log is None else _rows(log)
     if as_json:
         result_json(found)
     elif not found:
-        notice(f"there are no runs in {home()}")
+        notice(f"there are no runs in {home()}; begin with: {command('run SPEC')}")
     else:
         print_table(
             ("run", "status", "spend", "tasks", "started", "title"),
@@ -126,9 +142,11 @@ def print_runs(*, as_json: bool) -> int:
 
 def _rows(log: EventLog) -> list[dict[str, Any]]:
     rows = []
-    for run, status, digest, started, finished, cap, settled, held, tasks, head in log.query(
-        f"SELECT {_COLUMNS} FROM runs"
-    ):
+    try:
+        found = log.query(f"SELECT {_COLUMNS} FROM runs")
+    except LogError as error:
+        raise LogError(f"{error}; what is damaged is named by: {command('audit verify')}") from error
+    for run, status, digest, started, finished, cap, settled, held, tasks, head in found:
         rows.append(
             {
                 "run_id": run,
@@ -156,10 +174,11 @@ def show(run_id: str, as_json: bool) -> int:
     if as_json:
         from orchestrator.engine.results import summary
 
-        result_json({**summary(run.state, run_id, run.head, run.get), "status": run.status})
+        found = {**summary(run.state, run_id, run.head, run.get), "status": run.status}
+        result_json(found | run.trust.plain())
     else:
-        print_run(run.state, run_id, run.head, run.status)
-    return 0
+        print_run(run.state, run_id, run.head, run.status, mark=run.trust.mark)
+    return run.trust.code
 
 
 @runs.command()
@@ -178,12 +197,40 @@ def export(run_id: str, output_dir: Path, force: bool) -> int:
     run = load(log, run_id)
     if run.state.content_deleted:
         raise UsageError(f"the content of {run_id} was deleted: there is nothing to write")
-    application = application_of(stored_of(log, run_id, run.texts)["spec"], Catalogue.discover())
-    warnings = write(run.state, run_id, run.head, run.texts, OutputFolder(output_dir, run_id, force), application)
+    folder = OutputFolder(output_dir, run_id, force)
+    lost = _without_lost_outputs(run)
+    application = None
+    if not run.trust.damage:
+        application = application_of(stored_of(log, run_id, run.texts)["spec"], Catalogue.discover())
+    warnings = [*lost, *write(run.state, run_id, run.head, run.texts, folder, application)]
+    if run.trust.damage:
+        _mark_as_damaged(folder, run, run_id)
     for warning in warnings:
         notice(f"! {warning}")
     notice(f"{run_id}: written to {output_dir}")
-    return 3 if warnings else 0
+    return run.trust.code or (3 if warnings else 0)
+
+
+def _without_lost_outputs(run: Loaded) -> list[str]:
+    """Take outputs whose text is damaged or gone out of a damaged run; a line for each."""
+    lost = []
+    for name in run.state.execution_order if run.trust.damage else ():
+        task = run.state.tasks[name]
+        needed = [task.output.answer if task.output else None, task.planned.path]
+        if any(digest and not is_readable(run.texts, digest) for digest in needed):
+            task.output = None
+            lost.append(f"the output of {name} is damaged or missing, and is not written")
+    return lost
+
+
+def _mark_as_damaged(folder: "OutputFolder", run: Loaded, run_id: str) -> None:
+    """Let what stands beside the files of a damaged run say so."""
+    from orchestrator.engine.outputs import readme_text, summary_text
+    from orchestrator.engine.results import summary
+
+    found = summary(run.state, run_id, run.head, run.get)
+    folder.write("summary.json", summary_text(found | run.trust.plain()))
+    folder.write("README.md", f"**The log of this run is damaged: {run.trust.mark}.**\n\n{readme_text(found)}")
 
 
 @runs.command()
@@ -246,10 +293,11 @@ def diff(one: str, other: str, as_json: bool) -> int:
     from orchestrator.cli import comparing
 
     log = open_log()
-    texts = tuple(Texts(log, existing_run(log, run), os.urandom, log.redactor) for run in (one, other))
-    found = compare(log, one, other, (texts[0], texts[1]))
+    trust = trust_in(log, *(existing_run(log, run) for run in (one, other)))
+    texts = tuple(Texts(log, run, os.urandom, log.redactor) for run in (one, other))
+    found = trust.read(lambda: compare(log, one, other, (texts[0], texts[1])))
     if as_json:
-        result_json(comparing.plain(found))
+        result_json(comparing.plain(found) | trust.plain())
     else:
-        comparing.show(found)
-    return 0
+        comparing.show(found, {each.run: trust.mark for each in trust.damage})
+    return trust.code

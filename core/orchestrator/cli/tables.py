@@ -1,11 +1,11 @@
 """Tables on stdout: drawn on a terminal, aligned columns elsewhere."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from orchestrator.cli.output import OutputClosedError, decimals, line, money, result, seconds
+from orchestrator.cli.stdout import stdout
 from orchestrator.cli.story import REASONS, verification
 from orchestrator.models import TaskStatus
 from orchestrator.state.run import RunState
@@ -33,7 +33,8 @@ _NONE: Final = "–"
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
     """Write a table; the columns named in ``right`` are aligned to the right."""
     cells = [[line(cell) for cell in row] for row in rows]
-    if sys.stdout is not None and sys.stdout.isatty():
+    stream = stdout()
+    if stream is not None and stream.isatty():
         _draw(heads, cells, right)
         return
     widths = [max(len(row[at]) for row in [heads, *cells]) for at in range(len(heads))]
@@ -57,7 +58,7 @@ def _draw(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[s
     for row in rows:
         table.add_row(*(Text(cell, style=STYLES.get(cell.partition(" ")[0], "")) for cell in row))
     try:
-        Console(highlight=False).print(table)
+        Console(file=stdout(), highlight=False).print(table)
     except OSError as error:
         raise OutputClosedError(error) from error
 
@@ -65,12 +66,13 @@ def _draw(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[s
 def print_facts(facts: Sequence[tuple[str, str]]) -> None:
     """Write names and values, one pair a line."""
     width = max(len(name) for name, _ in facts)
-    if sys.stdout is not None and sys.stdout.isatty():
+    stream = stdout()
+    if stream is not None and stream.isatty():
         import click
 
         for name, value in facts:
             result_line = click.style(f"{name:<{width}}", dim=True) + "  " + _styled(line(value))
-            click.echo(result_line)
+            click.echo(result_line, file=stream)
         return
     for name, value in facts:
         result(f"{name:<{width}}  {line(value)}")
@@ -84,8 +86,11 @@ def _styled(value: str) -> str:
     return click.style(value, fg=colour, bold=style.startswith("bold ")) if colour else value
 
 
-def print_run(state: RunState, run: str, head: str, status: str, files: Path | None = None) -> None:
-    """Write what a run amounts to: a row per task, then status, spend, time and head."""
+def print_run(state: RunState, run: str, head: str, status: str, files: Path | None = None, *, mark: str = "") -> None:
+    """Write what a run amounts to: a row per task, then status, spend, time and head.
+
+    ``mark`` stands beside status and spend where they cannot be trusted.
+    """
     if state.tasks:
         places = max(decimals(task.spend.total) for task in state.tasks.values())
         print_table(
@@ -94,7 +99,9 @@ def print_run(state: RunState, run: str, head: str, status: str, files: Path | N
             right=("score", "iterations", "cost"),
         )
         result("")
-    print_facts(_facts(state, run, head, status, files))
+    beside = f" ({mark})" if mark else ""
+    marked = ("status", "spend", "planning", "input stage") if mark else ()
+    print_facts([(name, value + beside * (name in marked)) for name, value in _facts(state, run, head, status, files)])
 
 
 def _row(state: RunState, name: str, places: int) -> tuple[str, ...]:

@@ -104,7 +104,8 @@ def _own_rank(rank: "Rank | None") -> "tuple[Rank | None, bool]":
 
 
 def _backend(catalogue: "Catalogue", name: str) -> "tuple[PluginUsed, Rank]":
-    from orchestrator.engine.rank import guard, run_in_thread
+    from orchestrator.deadlines import run_in_thread
+    from orchestrator.engine.rank import guard
 
     return catalogue.used("backend", name), guard(catalogue.backend(name, {}), run_in_thread)
 

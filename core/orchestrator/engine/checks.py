@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
@@ -48,9 +49,8 @@ class Checks:
         label = label or name
         lent = _Lent(self.ladder, self.seconds)
         try:
-            judge = load(name)
             async with asyncio.timeout(self.seconds + GRACE_SECONDS):
-                found: Any = await offload(lambda: judge(candidate, self._context(name, lent)))
+                found: Any = await offload(lambda: load(name)(candidate, self._context(name, lent)))
         except TimeoutError:
             return Finding.unknown(f"{label} took longer than {self.seconds:g} s"), lent.rung
         except SandboxError as error:
@@ -64,7 +64,7 @@ class Checks:
         return Finding(found.verdict, str(found.details)), lent.rung
 
     def _context(self, name: str, lent: "_Lent") -> ValidatorContext:
-        return ValidatorContext(timeout=self.seconds, run=lent.run, settings=self.settings.get(name, {}))
+        return ValidatorContext(timeout=self.seconds, run=lent.run, settings=deepcopy(self.settings.get(name, {})))
 
 
 @define

@@ -1,17 +1,22 @@
 """From a spec to the providers, models, slots and backend of one session."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
 from orchestrator.engine.environment import Environment
+from orchestrator.engine.strangers import Housed
 from orchestrator.errors import NoProviderError, PluginError, SpecError
 from orchestrator.events import PluginUsed
 from orchestrator.models import SLOT_ALIASES, ModelInfo
+from orchestrator.plugins import DISTRIBUTION
 from orchestrator.spi import Backend, Provider, ProviderConfig
 
 if TYPE_CHECKING:
+    import httpx
+
     from orchestrator.plugins import Catalogue
     from orchestrator.spec import Spec
 
@@ -27,6 +32,12 @@ class Connected:
     plugins: tuple[PluginUsed, ...]
     simulated: bool
     validators: tuple[str, ...]
+
+    async def close(self) -> None:
+        """End what providers of strangers keep open."""
+        for provider in self.providers.values():
+            if isinstance(provider, Housed):
+                await provider.aclose()
 
 
 def connect(
@@ -78,6 +89,9 @@ def _providers(catalogue: "Catalogue", spec: "Spec", environment: Environment) -
         config = ProviderConfig(name, options, declared, environment.secret, environment.variable, spec.folder)
         try:
             provider = catalogue.provider(name, config)
+            used = catalogue.used("provider", name)
+            if provider is not None and used.distribution != DISTRIBUTION:
+                provider = Housed(provider, used, partial(client_of, spec, environment))
         except PluginError:
             if named is not None:
                 raise
@@ -90,6 +104,18 @@ def _providers(catalogue: "Catalogue", spec: "Spec", environment: Environment) -
             raise NoProviderError(
                 f"provider {name!r} has neither key nor address; set one of {', '.join(environment.asked)}"
             )
+
+
+def client_of(spec: "Spec", environment: Environment) -> "httpx.AsyncClient":
+    """An HTTP client for the calls of a run; each event loop needs one of its own.
+
+    Raises:
+        UsageError: the proxy or the file of certificate authorities of the environment cannot be used.
+    """
+    from orchestrator.engine.http import make_client
+
+    network = environment.network()
+    return make_client(concurrency=spec.concurrency, proxy=network.proxy, ca_bundle=network.ca_bundle)
 
 
 def _check_mix(providers: Mapping[str, Provider]) -> None:

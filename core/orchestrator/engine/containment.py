@@ -4,19 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from orchestrator.deadlines import EscapedError
+
 GRACE: Final = 5.0
 """Seconds a stranger's coroutine may take to end once it is cancelled; then nobody waits for it any more."""
-
-
-class EscapedError(Exception):
-    """A stranger raised what would end more than itself, such as SystemExit."""
 
 
 async def contained(call: Callable[[], Awaitable[Any]], seconds: float, grace: float = GRACE) -> Any:
     """What a stranger's call returns, or raises as an ``Exception``, within so many seconds.
 
     It runs in a task of its own, so that one that swallows its cancellation is left behind and holds nobody up. What
-    blocks the event loop itself cannot be ended from here.
+    would block the event loop itself has to live in a room of its own.
 
     Raises:
         TimeoutError: the time is over.
@@ -40,7 +38,7 @@ async def contained(call: Callable[[], Awaitable[Any]], seconds: float, grace: f
         return result
     if isinstance(error, Exception):
         raise error
-    raise EscapedError(f"{type(error).__name__}: {error}") from error
+    raise EscapedError.of(error) from error
 
 
 async def _run(call: Callable[[], Awaitable[Any]]) -> tuple[Any, BaseException | None]:

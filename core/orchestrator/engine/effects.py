@@ -4,15 +4,16 @@ import errno
 import json
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import orjson
 from attrs import Factory, define
 
 from orchestrator import events as e
+from orchestrator.deadlines import EscapedError
 from orchestrator.engine.applications import Application
 from orchestrator.engine.checks import Checks
-from orchestrator.engine.containment import EscapedError, contained
+from orchestrator.engine.containment import contained
 from orchestrator.engine.outputs import output_files
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.prompts import build_prompt, cut
@@ -92,7 +93,8 @@ class Effects:
     validator: Callable[[str], Validator]
     """The validator of a name; raises what loading it raises."""
     writer: Writer | None
-    http: "httpx.AsyncClient"
+    http: "httpx.AsyncClient | None"
+    """None where every provider only pretends."""
     on_text: Callable[[str, str], None] = lambda node, text: None
     checks: Checks = Factory(Checks)
     task_paths: Mapping[str, str] = Factory(dict)
@@ -221,7 +223,7 @@ class Effects:
         seconds = started.timeout / 1_000_000
         logical = f"{self.run}/{started.node}/{started.role.value}/{started.turn}/{started.sample}"
         context = CallContext(
-            http=self.http,
+            http=cast("httpx.AsyncClient", self.http),  # nobody who only pretends looks at it
             timeout=seconds,
             sleep=self.ports.sleep,
             idempotency_key=_key(logical, started.model, body.content),
@@ -233,34 +235,32 @@ class Effects:
         except ProviderError as error:
             if isinstance(error.kind, ErrorKind) and isinstance(error.billed, Billed):
                 raise
-            text = f"{self._label('provider', started.provider)} raised an error of no known kind: {error}"
+            text = f"{self.label('provider', started.provider)} raised an error of no known kind: {error}"
             raise ProviderError(text, kind=ErrorKind.PLUGIN, retryable=True) from error
         except TimeoutError as error:
             text = f"no answer within {seconds:g} s"
             raise ProviderError(text, kind=ErrorKind.TIMEOUT, retryable=True) from error
         except Exception as error:
             said = str(error) if isinstance(error, EscapedError) else f"{type(error).__name__}: {error}"
-            text = f"{self._label('provider', started.provider)} raised {said}"
+            text = f"{self.label('provider', started.provider)} raised {said}"
             raise ProviderError(text, kind=ErrorKind.PLUGIN, retryable=True) from error
         if not isinstance(reply, Reply) or not isinstance(reply.text, str):
-            text = f"{self._label('provider', started.provider)} returned {type(reply).__name__}, not a Reply"
+            text = f"{self.label('provider', started.provider)} returned {type(reply).__name__}, not a Reply"
             raise ProviderError(text, kind=ErrorKind.PLUGIN)
         return reply
 
-    def _label(self, kind: str, name: str) -> str:
-        """A plugin with its distribution and version, as the session has them."""
+    def label(self, kind: str, name: str) -> str:
+        """Whose plugin it is, with its distribution and version, as the session has them."""
         used = self.state.session.plugins if self.state.session is not None else ()
-        for each in used:
-            if (each.kind, each.name) == (kind, name) and each.distribution:
-                return f"the {kind} {name!r} of {each.distribution} {each.version}".rstrip()
-        return f"the {kind} {name!r}"
+        return next((each.label for each in used if (each.kind, each.name) == (kind, name)), f"the {kind} {name!r}")
 
     def _body(self, model: ModelInfo, started: e.CallStarted, where: CallRef) -> Body:
         prepared = self._prepared(started)
         try:
             body = self._encode(model, prepared, started.max_tokens, where)
         except (Exception, SystemExit) as error:
-            text = f"the provider could not shape the request: {type(error).__name__}: {error}"
+            said = f"{type(error).__name__}: {error}"
+            text = f"{self.label('provider', started.provider)} could not shape the request: {said}"
             raise ProviderError(text, kind=ErrorKind.UNSENT, billed=Billed.NO) from error
         if len(body.content) > started.body_bytes:
             text = f"the request has {len(body.content)} bytes, {started.body_bytes} are held; it was not sent"
@@ -330,7 +330,7 @@ class Effects:
         task = self.state.tasks[started.task]
         answer = next(a for call in task.calls.values() for a in call.answers if a.version == started.call)
         candidate = self._candidate(task, self.texts.get(answer.digest))
-        label = self._label("validator", started.validator)
+        label = self.label("validator", started.validator)
         offload = self.ports.offload_foreign
         return await self.checks.judge(started.validator, self.validator, candidate, offload, label)
 

@@ -176,7 +176,8 @@ class Loop:
     def _backend_failed(self, error: BackendError) -> e.BackendFailed:
         assert self.state.session is not None
         name = next((p.name for p in self.state.session.plugins if p.kind == "backend"), "backend")
-        return e.BackendFailed(name, error.problem, self.effects.texts.put(str(error), shapes=True))
+        said = f"{self.effects.label('backend', name)}: {error}"
+        return e.BackendFailed(name, error.problem, self.effects.texts.put(said, shapes=True))
 
     # ── effects ──────────────────────────────────────────────────────────────────────────────────────────────────
 

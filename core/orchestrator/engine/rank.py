@@ -1,11 +1,10 @@
 """The guard around a session's backend: copies in, one second, a permutation out."""
 
 import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from queue import SimpleQueue
 from typing import Any, Final
 
+from orchestrator.deadlines import OutOfTimeError, run_in_thread
 from orchestrator.decide import BackendError, Rank
 from orchestrator.events import PluginUsed
 from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate
@@ -15,7 +14,7 @@ _MOST: Final = sys.float_info.max
 _HOUSE: Final = "multi-llm-orchestrator"
 
 Runner = Callable[[Callable[[], Any], float], Any]
-"""Runs a function and returns its result within so many seconds, else raises TimeoutError."""
+"""Runs a function and returns its result within so many seconds, else raises OutOfTimeError."""
 
 
 def guard(backend: Backend, run: Runner) -> Rank:
@@ -26,7 +25,7 @@ def guard(backend: Backend, run: Runner) -> Rank:
         try:
             ranking = run(lambda: tuple(backend.rank(offered, measured)), SECONDS)
             sound = _is_permutation(ranking, offered)
-        except TimeoutError as error:
+        except OutOfTimeError as error:
             raise BackendError("timeout", f"the backend took longer than {SECONDS:g} s") from error
         except Exception as error:
             raise BackendError("raised", f"{type(error).__name__}: {error}") from error
@@ -54,51 +53,6 @@ def runner_of(session: Iterable[PluginUsed]) -> Runner:
     """How the backend among a session's plugins is run: the house's own here, for they end; others in a thread."""
     own = any(plugin.kind == "backend" and plugin.distribution == _HOUSE for plugin in session)
     return run_here if own else run_in_thread
-
-
-class _Watched(threading.local):
-    """The thread that runs functions for the thread that asks; None: not begun, or left behind."""
-
-    work: "SimpleQueue[Callable[[], None]] | None" = None
-
-
-_WATCHED: Final = _Watched()
-
-
-def run_in_thread(function: Callable[[], Any], seconds: float) -> Any:
-    """Run it in a thread that nobody waits for once the time is over.
-
-    The thread is kept for the next function; one that hangs is left behind, and a new one is begun.
-    """
-    result: list[Any] = []
-    failure: list[BaseException] = []
-    running = threading.Lock()
-    running.acquire()
-
-    def work() -> None:
-        try:
-            result.append(function())
-        except BaseException as error:
-            failure.append(error)
-        finally:
-            running.release()
-
-    queue = _WATCHED.work
-    if queue is None:
-        queue = _WATCHED.work = SimpleQueue()
-        threading.Thread(target=_serve, args=(queue,), daemon=True, name="orchestrate-backend").start()
-    queue.put(work)
-    if not running.acquire(timeout=seconds):
-        _WATCHED.work = None
-        raise TimeoutError
-    if failure:
-        raise RuntimeError(f"{type(failure[0]).__name__}: {failure[0]}") from failure[0]
-    return result[0]
-
-
-def _serve(queue: "SimpleQueue[Callable[[], None]]") -> None:
-    while True:
-        queue.get()()
 
 
 def run_here(function: Callable[[], Any], seconds: float) -> Any:

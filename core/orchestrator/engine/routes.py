@@ -6,13 +6,14 @@ from typing import Final
 from attrs import frozen
 
 from orchestrator import events as e
+from orchestrator.deadlines import run_in_thread
 from orchestrator.decide import RULES, BackendError
 from orchestrator.decide.forecast import next_forecast
 from orchestrator.decide.moment import Moment
 from orchestrator.decide.planning import execution_order
 from orchestrator.decide.routing import Question, backend_name, list_candidates
 from orchestrator.engine.connect import Connected
-from orchestrator.engine.rank import guard, run_in_thread
+from orchestrator.engine.rank import guard
 from orchestrator.engine.session import VERSION
 from orchestrator.errors import PluginError, SpecError
 from orchestrator.models import ModelInfo, PlannedTask, Role, TaskType
@@ -73,10 +74,15 @@ class TaskRoute:
 
     @property
     def turn_hold(self) -> Usd | None:
-        """The most one turn is estimated to cost, were its calls in flight together; None where a call has none."""
+        """The most one turn is estimated to cost, were its calls in flight together; None where nobody can draft.
+
+        A critique or a score that nobody can give is left out, as a run leaves it out; None too where a call has none.
+        """
         total = Usd.ZERO
         for route in self.routes:
             first = route.first
+            if first is None and route.role is not Role.GENERATOR:
+                continue
             if first is None or first.hold is None:
                 return None
             total += Usd(first.hold.nano * route.times)
@@ -176,6 +182,7 @@ class _Look:
             (3, e.PlanMade(tasks, execution_order(tasks), None)),
         ]
         self.settings = settings
+        self.is_given = bool(spec.tasks)
         self.state = fold(history)
         self.moment = Moment(self.state, 4, guard(connected.backend, run_in_thread), time_up=False)
         self.types = {task.id: task.type for task in tasks}
@@ -199,10 +206,10 @@ class _Look:
 
     def planning(self) -> Route:
         """Who makes the plan."""
-        return self._route(Question(Role.DECOMPOSER, None), 1, self.around)
+        return self._route(Question(Role.DECOMPOSER, None, node=e.PLAN), 1, self.around)
 
     def task(self, task: PlannedTask, level: int) -> TaskRoute:
-        """The routes of a task's first turn, each author the first choice."""
+        """The routes of a task's first turn, each author the first choice; without a critique nothing is revised."""
         limit = self.settings.output_limit
         draft = _BYTES_PER_TOKEN * limit(Role.GENERATOR, task.type)
         critique = _BYTES_PER_TOKEN * limit(Role.CRITIC, task.type)
@@ -214,11 +221,14 @@ class _Look:
             Role.REVISER: given + draft + critique,
             Role.EVALUATOR: given + draft,
         }
+        node = task.id if self.is_given else ""
         routes: list[Route] = []
         author: str | None = None
         for role in _PLAN_ROLES:
+            if role is Role.REVISER and routes[-1].first is None:
+                continue
             times = self.settings.evaluation.runs if role is Role.EVALUATOR else 1
-            routes.append(self._route(Question(role, task.type, author), times, sizes[role]))
+            routes.append(self._route(Question(role, task.type, author, node), times, sizes[role]))
             first = routes[0].first
             author = None if first is None else first.model
         return TaskRoute(task.id, task.type, level, task.dependencies, tuple(routes))

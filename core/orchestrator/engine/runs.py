@@ -13,7 +13,7 @@ from orchestrator.documents import load_json
 from orchestrator.engine import accounts
 from orchestrator.engine.applications import AUTO, Application, AppVerifier, assembled
 from orchestrator.engine.checks import Checks, ladder_for
-from orchestrator.engine.connect import Connected, connect
+from orchestrator.engine.connect import Connected, client_of, connect
 from orchestrator.engine.enhancing import count_words
 from orchestrator.engine.environment import Environment
 from orchestrator.engine.exporting import Exporting
@@ -41,7 +41,7 @@ from orchestrator.state.run import RunState
 from orchestrator.telemetry import measured, priors
 
 if TYPE_CHECKING:
-    import httpx
+    pass
 
 _SEED_BYTES: Final = 7
 _DESCRIPTORS: Final = 12
@@ -333,7 +333,7 @@ class Workspace:
             rank=guard(connected.backend, runner_of(connected.plugins)),
             validator=_remembering(self.catalogue.validator),
             writer=writer,
-            http=_client(spec, connected, self.environment),
+            http=None if connected.simulated else client_of(spec, self.environment),
             observers=[*watchers.observers, Growth(run)],
             on_text=watchers.on_text,
             checks=Checks(ladder, spec.validators.settings),
@@ -382,6 +382,7 @@ class Workspace:
             known = measured(self.log, self.folder).of(session.stream.simulated) if opening else {}
             await loop.run([*opening, session.opening(caps, priors(known))])
         finally:
+            await session.connected.close()
             if session.http is not None:
                 await session.http.aclose()
             if exporting is not None:
@@ -457,15 +458,6 @@ def _remembering(make: Callable[[str], Made]) -> Callable[[str], Made]:
         return made[name]
 
     return remembered
-
-
-def _client(spec: Spec, connected: Connected, environment: Environment) -> "httpx.AsyncClient":
-    if connected.simulated:
-        return cast("httpx.AsyncClient", None)  # a provider that only pretends opens no connection
-    from orchestrator.engine.http import make_client
-
-    network = environment.network()
-    return make_client(concurrency=spec.concurrency, proxy=network.proxy, ca_bundle=network.ca_bundle)
 
 
 def _check_validators(spec: Spec, connected: Connected) -> None:

@@ -79,7 +79,8 @@ class Session:
     rank: Rank | None
     validator: Callable[[str], Validator]
     writer: Writer | None
-    http: "httpx.AsyncClient"
+    http: "httpx.AsyncClient | None"
+    """None where every provider only pretends."""
     observers: Sequence[Observer] = ()
     on_text: Callable[[str, str], None] = lambda node, text: None
     checks: Checks = Factory(Checks)

@@ -9,8 +9,8 @@ from typing import Final
 from attrs import evolve, frozen
 
 from orchestrator.contract import ContractError
+from orchestrator.deadlines import run_in_thread
 from orchestrator.engine.advising import profile_of
-from orchestrator.engine.rank import run_in_thread
 from orchestrator.models import ArchitectureProfile
 from orchestrator.spi import App, Scaffold, Skeleton
 from orchestrator.state.run import RunState

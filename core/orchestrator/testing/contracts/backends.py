@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
+from orchestrator.deadlines import run_in_thread
 from orchestrator.decide import BackendError
-from orchestrator.engine.rank import guard, run_in_thread
+from orchestrator.engine.rank import guard
 from orchestrator.errors import SpecError
 from orchestrator.money import Price, Usd
 from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate

@@ -1,0 +1,185 @@
+"""Reading a damaged run: one line on stderr says so, what is shown is marked, and the command exits with 6."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from attrs import define, frozen
+
+from orchestrator.cli.options import command, home
+from orchestrator.cli.output import clean, notice
+from orchestrator.errors import DamagedLogError, LogError
+from orchestrator.log import EventLog, Finding, Texts, read_heads
+from orchestrator.log.lineage import Segment
+
+T = TypeVar("T")
+
+FAILED: Final = 6
+"""What a command exits with where a verification failed."""
+
+UNREADABLE: Final = (LogError, ValueError, LookupError, AssertionError, TypeError, AttributeError)
+"""What reading a history raises that is not as it was written."""
+
+_BEFORE: Final = "SELECT max(version) FROM events WHERE stream = ? AND position < ?"
+
+
+class Reader(EventLog):
+    """The log as the commands read it: of a damaged run only the intact part, where it is cut."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._cuts: dict[str, Segment] = {}
+
+    def cut(self, run: str, stream: str, position: int) -> None:
+        """Let the history of a run end before a bad event of a stream: its own, or that of an ancestor."""
+        last = self.query(_BEFORE, [stream, position])[0][0]
+        self._cuts[run] = Segment(stream, last or 0)
+
+    def segments(self, stream: str) -> list[Segment]:
+        """The parts of a run's history, up to where it is cut."""
+        found, cut = super().segments(stream), self._cuts.get(stream)
+        for place, each in enumerate(found):
+            if cut is not None and each.stream == cut.stream:
+                return [*found[:place], cut]
+        return found if cut is None else []
+
+
+@frozen
+class Damage:
+    """A run that is not as it was written."""
+
+    run: str
+    findings: Sequence[Finding]
+    """What is wrong, by position; at least one."""
+
+    @property
+    def finding(self) -> Finding:
+        """The first thing that is wrong."""
+        return self.findings[0]
+
+    @property
+    def end(self) -> Finding:
+        """Where the intact part ends: a bad text leaves the events whole."""
+        return next((each for each in self.findings if each.check != "texts"), self.finding)
+
+    @property
+    def place(self) -> str:
+        """The first bad event, as people name it."""
+        return f"event {self.finding.position}"
+
+    def warning(self, shown: str) -> str:
+        """The line about it."""
+        what = f"{self.run} is damaged at {self.place} ({self.finding.message})"
+        return f"! {what}: {shown}; see: {command(f'audit verify {self.run}')}"
+
+    def plain(self) -> dict[str, Any]:
+        """It as JSON has it."""
+        return {"run_id": self.run, "event": self.finding.position, "message": clean(self.finding.message)}
+
+
+@define
+class Trust:
+    """How far the runs that a command shows can be trusted."""
+
+    log: Reader
+    damage: Sequence[Damage]
+    is_cut: bool = False
+    """Whether only what stands before the damage can be read."""
+    _warned: bool = False
+
+    @property
+    def code(self) -> int:
+        """What the command exits with, if nothing else is wrong."""
+        return FAILED if self.damage else 0
+
+    @property
+    def mark(self) -> str:
+        """What stands beside every sum of money and status; empty where all is well."""
+        if not self.damage:
+            return ""
+        return f"only before event {self.damage[0].end.position}, damaged" if self.is_cut else "damaged, unverified"
+
+    def plain(self) -> dict[str, Any]:
+        """What JSON has beside what is shown; nothing where all is well."""
+        if not self.damage:
+            return {}
+        return {"damaged": [{**each.plain(), "shown": "part" if self.is_cut else "all"} for each in self.damage]}
+
+    def read(self, work: Callable[[], T]) -> T:
+        """What ``work`` reads of the runs; where that fails, what it reads of their intact parts. Says which.
+
+        Raises:
+            DamagedLogError: not even that can be read.
+        """
+        if not self.damage:
+            return work()
+        try:
+            found = work()
+        except UNREADABLE:
+            found = self._of_intact_parts(work)
+        self.warn()
+        return found
+
+    def _of_intact_parts(self, work: Callable[[], T]) -> T:
+        self.is_cut = True
+        for each in self.damage:
+            self.log.cut(each.run, each.end.stream, each.end.position)
+        try:
+            return work()
+        except UNREADABLE:
+            first = self.damage[0]
+            text = f"{first.run} is damaged at {first.place} ({first.finding.message}), and nothing before it can be shown"
+            raise DamagedLogError(
+                first.finding.position, f"{text}; see: {command(f'audit verify {first.run}')}"
+            ) from None
+
+    def warn(self) -> None:
+        """Say on stderr, once, what is damaged and what is shown all the same."""
+        if self._warned:
+            return
+        self._warned = True
+        shown = "only what stands before it is shown" if self.is_cut else "nothing shown of it can be trusted"
+        for each in self.damage:
+            notice(each.warning(shown))
+
+
+def trust_in(log: Reader, *runs: str) -> Trust:
+    """Verify the chain and the texts of runs before they are shown."""
+    heads = {kept.run: kept.head for kept in read_heads(home()) if kept.run in runs}
+    found = []
+    for run in dict.fromkeys(runs):
+        try:
+            problems = log.verify(run, heads.get(run))
+        except LogError as error:
+            problems = [Finding(0, run, str(error))]
+        if problems:
+            found.append(Damage(run, problems))
+    return Trust(log, found)
+
+
+def is_readable(texts: Texts, digest: str) -> bool:
+    """Whether a text is there, and is what was written."""
+    try:
+        Texts.get(texts, digest)
+    except (KeyError, DamagedLogError):
+        return False
+    return True
+
+
+class ReadableTexts(Texts):
+    """The texts of a damaged run, with a note in the place of those that cannot be read."""
+
+    def get(self, digest: str) -> str:
+        """The text of a digest, or a note."""
+        try:
+            return super().get(digest)
+        except KeyError:
+            return MISSING
+        except DamagedLogError:
+            return DAMAGED
+
+
+DAMAGED: Final = "(damaged)"
+"""What stands in the place of a text that is not what was written."""
+
+MISSING: Final = "(missing)"
+"""What stands in the place of a text that is gone though nobody deleted it."""

@@ -1,0 +1,179 @@
+"""A room: a thread with an event loop of its own, where a stranger's calls hold up nobody but each other."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import define, field
+
+from orchestrator.deadlines import EscapedError
+
+if TYPE_CHECKING:
+    import httpx
+
+END_SECONDS: Final = 3.0
+"""How long a cancelled call, and a room at the end of a session, may take to end."""
+
+_LOGGER: Final = logging.getLogger("orchestrator.plugins")
+
+_Work = Callable[["httpx.AsyncClient | None"], Awaitable[Any]]
+
+
+class Room:
+    """One thread, its event loop, and the HTTP client of that loop.
+
+    Args:
+        label: whose room it is, for messages.
+        client: makes the HTTP client, when the first call comes; None where calls have none.
+    """
+
+    def __init__(self, label: str, client: "Callable[[], httpx.AsyncClient] | None") -> None:
+        self._label = label
+        self._make_client = client
+        self._client: httpx.AsyncClient | None = None
+        self._visits: set[Visit] = set()
+        self._is_closed = False
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(self._note)
+        self._leaving = asyncio.Event()
+        self._thread = threading.Thread(target=self._live, daemon=True, name="orchestrate-provider")
+        self._thread.start()
+
+    # ── in the run's thread ──────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls may still come in."""
+        return not self._is_closed and self._thread.is_alive()
+
+    def enter(self, work: _Work) -> "Visit":
+        """Send a call over; it begins when the loop there comes to it."""
+        asking = asyncio.get_running_loop()
+        visit = Visit(self, work, asking, asking.create_future(), asking.create_future(), asking.create_future())
+        self.tell(self._begin, visit)
+        return visit
+
+    def tell(self, function: Callable[..., object], *arguments: object) -> None:
+        """Have something done over there."""
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def close(self) -> None:
+        """Let nobody else in; whoever is inside may stay to the end of the call."""
+        self._is_closed = True
+        self.tell(self._leave_when_empty)
+
+    async def end(self) -> bool:
+        """Cancel whatever is left inside, and wait for the thread; whether it has ended in time."""
+        self._is_closed = True
+        self.tell(self._leaving.set)
+        await asyncio.to_thread(self._thread.join, END_SECONDS)
+        return not self._thread.is_alive()
+
+    # ── in the room's own thread ─────────────────────────────────────────────────────────────────────────────────
+
+    def _live(self) -> None:
+        why = "its thread has ended"
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._until_left())
+        except BaseException as error:  # something it left behind has called sys.exit
+            why = f"its thread was ended by {type(error).__name__}"
+            _LOGGER.warning("%s has ended its own thread: %s", self._label, type(error).__name__)
+        for visit in tuple(self._visits):
+            visit.deliver(visit.answer, EscapedError(why))
+
+    async def _until_left(self) -> None:
+        await self._leaving.wait()
+        if self._client is not None:
+            await self._client.aclose()
+
+    def _leave_when_empty(self) -> None:
+        if self._is_closed and not self._visits:
+            self._leaving.set()
+
+    def _begin(self, visit: "Visit") -> None:
+        self._visits.add(visit)
+        visit.task = self._loop.create_task(self._perform(visit))
+        visit.task.add_done_callback(lambda task: self._over(visit))
+
+    async def _perform(self, visit: "Visit") -> None:
+        if not visit.take():
+            return
+        visit.deliver(visit.begun, None)
+        result: object = None
+        try:
+            if self._client is None and self._make_client is not None:
+                self._client = self._make_client()
+            result = await visit.work(self._client)
+        except asyncio.CancelledError:
+            result = EscapedError("CancelledError: it cancelled itself")  # else nobody listens any more
+        except StopIteration as error:
+            result = EscapedError.of(error)  # a future takes none
+        except Exception as error:
+            result = error
+        except BaseException as error:
+            result = EscapedError.of(error)
+        visit.deliver(visit.answer, result)
+
+    def _over(self, visit: "Visit") -> None:
+        self._visits.discard(visit)
+        visit.deliver(visit.over, None)
+        self._leave_when_empty()
+
+    def _note(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Something the stranger left in the loop has failed."""
+        error = context.get("exception")
+        what = context.get("message", "") if error is None else type(error).__name__
+        _LOGGER.warning("%s has left something behind that failed: %s", self._label, what)
+
+
+@define(eq=False)
+class Visit:
+    """One call in a room. Its futures belong to the loop that asks."""
+
+    room: Room
+    work: _Work
+    asking: asyncio.AbstractEventLoop
+    begun: "asyncio.Future[None]"
+    answer: "asyncio.Future[Any]"
+    over: "asyncio.Future[None]"
+    """Nothing of it runs any more."""
+    task: "asyncio.Task[None] | None" = None
+    _is_taken: bool = False
+    _lock: threading.Lock = field(factory=threading.Lock)
+
+    def take(self) -> bool:
+        """Whether this is the first to take the call: the room to begin it, or the asker to withdraw it."""
+        with self._lock:
+            first, self._is_taken = not self._is_taken, True
+        return first
+
+    async def cancelled(self) -> bool:
+        """Cancel the call; whether its room has heard of it in time. A call that will not end stays where it is."""
+        heard: asyncio.Future[None] = self.asking.create_future()
+        self.room.tell(self._cancel, heard)
+        await asyncio.wait({self.over}, timeout=END_SECONDS)
+        return heard.done()
+
+    def _cancel(self, heard: "asyncio.Future[None]") -> None:
+        if self.task is not None:
+            self.task.cancel()
+        self.deliver(heard, None)
+
+    def deliver(self, future: "asyncio.Future[Any]", result: object) -> None:
+        """Bring a result, or an exception, to whoever asked."""
+
+        def set_it() -> None:
+            if future.done():
+                return
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+        with suppress(RuntimeError):  # the run has ended
+            self.asking.call_soon_threadsafe(set_it)

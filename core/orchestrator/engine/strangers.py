@@ -1,0 +1,144 @@
+"""Providers of strangers, kept apart: what they sell is read once, and their calls go over to a room of their own.
+
+A call that blocks its room is left behind there with all it holds, and those that have not begun move to a new one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from attrs import evolve
+
+from orchestrator.deadlines import run_in_thread
+from orchestrator.engine.rooms import Room, Visit
+from orchestrator.errors import PluginLoadError
+from orchestrator.events import PluginUsed
+from orchestrator.models import ModelInfo
+from orchestrator.spi import Body, CallContext, Provider, Reply, Request
+
+if TYPE_CHECKING:
+    import httpx
+
+MODELS_SECONDS: Final = 30.0
+"""How long a provider may take to say what it sells."""
+
+ENCODE_SECONDS: Final = 1.0
+"""How long it may take to shape a request; the run waits for that."""
+
+BEGIN_SECONDS: Final = 2.0
+"""How long a call may wait for the provider's room before it gets another one."""
+
+_LOGGER: Final = logging.getLogger("orchestrator.plugins")
+
+_Work = Callable[["httpx.AsyncClient | None"], Awaitable[Reply]]
+
+
+class Housed:
+    """A stranger's provider, as the engine sees it: what it sells is read once, and nothing it does blocks the run.
+
+    Args:
+        provider: the object its hook returned.
+        used: the plugin it is of.
+        client: makes the HTTP client for one event loop; one that only pretends has none.
+
+    Raises:
+        PluginLoadError: it cannot say what it sells.
+    """
+
+    def __init__(self, provider: Provider, used: PluginUsed, client: "Callable[[], httpx.AsyncClient]") -> None:
+        self._label = label = used.label
+        self._provider = provider
+        self._room: Room | None = None
+        try:
+            self._read(provider)
+        except Exception as error:
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            raise PluginLoadError("provider", used.name, f"{label} cannot say what it sells: {said}") from error
+        self._client = None if self.simulated else client
+
+    def _read(self, provider: Provider) -> None:
+        def read() -> tuple[Any, ...]:
+            retired = getattr(provider, "retired", {})
+            return tuple(provider.models()), str(getattr(provider, "base_url", "")), dict(retired), provider.simulated
+
+        models, self.base_url, self.retired, self.simulated = run_in_thread(read, MODELS_SECONDS)
+        for model in models:
+            if not isinstance(model, ModelInfo):
+                raise TypeError(f"models() gave {type(model).__name__}, not ModelInfo")
+        self._models = deepcopy(models)
+
+    def models(self) -> Sequence[ModelInfo]:
+        """What it sold when it was built."""
+        return tuple(self._models)
+
+    def encode(self, request: Request) -> Body:
+        """The request's bytes, as its provider shapes them.
+
+        Raises:
+            OutOfTimeError: it has not come back in time.
+            Exception: what it raised.
+        """
+        copied = deepcopy(request)
+        body = run_in_thread(lambda: self._provider.encode(copied), ENCODE_SECONDS)
+        return evolve(body, request=copied) if isinstance(body, Body) else body
+
+    async def call(self, body: Body, ctx: CallContext) -> Reply:
+        """Send it once, over there.
+
+        Raises:
+            EscapedError: the provider raised what would end more than the call.
+            Exception: what it raised.
+        """
+        loop = asyncio.get_running_loop()
+        given = deepcopy(body)
+
+        def show(text: str) -> None:
+            with suppress(RuntimeError):  # the run has ended
+                loop.call_soon_threadsafe(ctx.on_text, str(text))
+
+        def work(http: "httpx.AsyncClient | None") -> Awaitable[Reply]:
+            return self._provider.call(given, evolve(ctx, http=cast("httpx.AsyncClient", http), on_text=show))
+
+        visit = await self._begun(work)
+        try:
+            return await visit.answer  # type: ignore[no-any-return]
+        except asyncio.CancelledError:
+            await self._end(visit)
+            raise
+
+    async def _begun(self, work: _Work) -> "Visit":
+        """A call that has begun; where another call blocks the thread, in a new one."""
+        while True:
+            if self._room is None or not self._room.is_open:
+                self._room = Room(self._label, self._client)
+            visit = self._room.enter(work)
+            try:
+                await asyncio.wait({visit.begun}, timeout=BEGIN_SECONDS)
+            except asyncio.CancelledError:
+                if not visit.take():
+                    await self._end(visit)
+                raise
+            if visit.begun.done() or not visit.take():
+                return visit
+            self._leave(visit.room)
+
+    async def _end(self, visit: "Visit") -> None:
+        visit.answer.cancel()  # nobody waits for it any more
+        if not await visit.cancelled():
+            self._leave(visit.room)
+
+    def _leave(self, room: "Room") -> None:
+        """Let nobody else into a thread that does not answer."""
+        if room is self._room:
+            self._room = None
+        if room.is_open:
+            room.close()
+            _LOGGER.warning("%s has blocked its thread; its next calls get another one", self._label)
+
+    async def aclose(self) -> None:
+        """End the thread. What does not end in time stays behind, and keeps nobody from leaving."""
+        if self._room is not None and not await self._room.end():
+            _LOGGER.warning("%s has not come to an end; its thread is left behind", self._label)

@@ -1,0 +1,37 @@
+"""What every event is one of, and the names of the nodes that are no task."""
+
+from typing import Final
+
+from attrs import frozen
+
+PLAN: Final = "plan"
+"""The node whose calls make the plan."""
+
+ENHANCE: Final = "enhance"
+"""The node whose calls suggest improvements of the project's description and criteria."""
+
+ADVISE: Final = "advise"
+"""The node whose calls advise on the architecture."""
+
+VERIFY: Final = "verify"
+"""The node that judges the result as a whole."""
+
+
+@frozen
+class Event:
+    """Something that happened in one stream."""
+
+
+@frozen
+class Decision(Event):
+    """Computed by ``decide``; ``replay --verify`` computes it again."""
+
+
+@frozen
+class Outcome(Event):
+    """Brought in from outside."""
+
+
+@frozen
+class AccountEvent(Event):
+    """A movement of an account, with the totals after it."""

@@ -1,0 +1,111 @@
+"""Before the first task: suggestions and the questions about them, the architecture, the plan, the forecast."""
+
+from attrs import frozen
+
+from orchestrator.events.kinds import Decision, Outcome
+from orchestrator.models import ArchitectureProfile, Phase, PlannedTask, RiskLevel, TaskType
+from orchestrator.money import Usd
+
+
+@frozen
+class QuestionAsked(Decision):
+    """A person is asked whether to take a suggestion. Opens the effect *question*; waiting for it takes no time."""
+
+    node: str
+    """Whose suggestion it is: ``enhance``."""
+    call: int
+    """Version of the call that suggested it."""
+    number: int
+    """Of the suggestion, from 1."""
+
+
+@frozen
+class QuestionAnswered(Outcome):
+    """What came of a question. Unanswered means no."""
+
+    question: int
+    """Version of the QuestionAsked."""
+    accepted: bool
+    how: str
+    """``person``; ``flag``: the command line had answered before; ``stopped``: the person wants no more questions;
+    ``nobody``: there is no terminal."""
+    rest: bool
+    """Whether the questions that would follow are answered with no, too."""
+    project: str | None = None
+    """Digest of the description with everything taken so far; None where this answer changes nothing."""
+    criteria: str | None = None
+    """Digest of the criteria, likewise."""
+    words: int | None = None
+    """Of that description."""
+
+
+@frozen
+class SpecEnhanced(Decision):
+    """The description and the criteria stand as every later prompt shows them."""
+
+    call: int | None
+    """Version of the call whose suggestions were offered; None where there was no answer."""
+    taken: tuple[int, ...]
+    """Numbers of the suggestions, from 1."""
+    refused: tuple[int, ...]
+    project: str
+    """Digest of the description."""
+    criteria: str
+    problem: str | None = None
+    """Why nothing was offered: the reading's problem, ``budget``, ``time``, ``no_model`` or ``failed``."""
+
+
+@frozen
+class ArchitectureDecided(Decision):
+    """How the project is to be built; the decomposer is told."""
+
+    call: int | None
+    """Version of the call that advised it; None where there was no answer."""
+    model: str | None
+    """Who advised it; None for the defaults."""
+    profile: ArchitectureProfile
+    """Its texts are digests here."""
+    problem: str | None = None
+    """Why it is the defaults: as in SpecEnhanced."""
+
+
+@frozen
+class PlanMade(Decision):
+    """The tasks stand."""
+
+    tasks: tuple[PlannedTask, ...]
+    execution_order: tuple[str, ...]
+    call: int | None
+    """Version of the call whose answer it was read from; None for a given plan."""
+    dropped_validators: tuple[str, ...] = ()
+
+
+@frozen
+class PlanRefused(Decision):
+    """An answer of the decomposer is not a plan."""
+
+    call: int
+    turn: int
+    problem: str
+    """``cycle``, ``unknown_dependency``, ``duplicate``, ``too_many``, or the reading's problem."""
+    tasks: tuple[str, ...] = ()
+    """The tasks at fault."""
+
+
+@frozen
+class ForecastMade(Decision):
+    """What the plan is expected to cost, before its first task starts; a typical run, no bound."""
+
+    expected: Usd
+    """Beyond what is spent already."""
+    phases: dict[Phase, Usd]
+    """Its parts."""
+    duration: int
+    """Microseconds, with the run's concurrency."""
+    risk: RiskLevel
+    """Of ``spent + expected`` against the cap."""
+    spent: Usd
+    """Settled + kept so far: planning."""
+    cap: Usd
+    models: dict[TaskType, str]
+    """Who is expected to write the drafts of each type in the plan; a type is missing where nobody can."""

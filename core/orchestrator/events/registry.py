@@ -1,0 +1,60 @@
+"""The stored name of every event; a new event gets its name here. Its schema number, once changed, is the codec's."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from orchestrator.events import accounts, calls, channels, planning, routing, runs, spending, tasks
+from orchestrator.events.kinds import Event
+
+TYPES: Final[Mapping[str, type[Event]]] = {
+    "run.started": runs.RunStarted,
+    "session.opened": runs.SessionOpened,
+    "session.failed": runs.SessionFailed,
+    "session.lost": runs.SessionLost,
+    "run.interrupted": runs.RunInterrupted,
+    "budget.raised": runs.BudgetRaised,
+    "time.raised": runs.TimeRaised,
+    "run.forked": runs.RunForked,
+    "content.deleted": runs.ContentDeleted,
+    "question.asked": planning.QuestionAsked,
+    "question.answered": planning.QuestionAnswered,
+    "spec.enhanced": planning.SpecEnhanced,
+    "architecture.decided": planning.ArchitectureDecided,
+    "plan.made": planning.PlanMade,
+    "plan.refused": planning.PlanRefused,
+    "forecast.made": planning.ForecastMade,
+    "task.started": tasks.TaskStarted,
+    "model.selected": routing.ModelSelected,
+    "call.prepared": calls.CallPrepared,
+    "call.started": calls.CallStarted,
+    "account.refused": calls.AccountRefused,
+    "call.succeeded": calls.CallSucceeded,
+    "call.failed": calls.CallFailed,
+    "spend.refused": spending.SpendRefused,
+    "spend.exceeded": spending.SpendExceeded,
+    "spend.reconciled": spending.SpendReconciled,
+    "breaker.opened": routing.BreakerOpened,
+    "breaker.closed": routing.BreakerClosed,
+    "backend.failed": routing.BackendFailed,
+    "budget.warned": spending.BudgetWarned,
+    "step.skipped": tasks.StepSkipped,
+    "check.started": tasks.CheckStarted,
+    "check.validated": tasks.Validated,
+    "turn.evaluated": tasks.Evaluated,
+    "output.chosen": tasks.OutputChosen,
+    "file.written": tasks.FileWritten,
+    "task.finished": tasks.TaskFinished,
+    "verification.started": tasks.VerificationStarted,
+    "result.verified": tasks.ResultVerified,
+    "channel.put": channels.ChannelPut,
+    "channel.taken": channels.ChannelTaken,
+    "run.finished": runs.RunFinished,
+    "account.opened": accounts.AccountOpened,
+    "account.cap_set": accounts.CapSet,
+    "account.held": accounts.Held,
+    "account.settled": accounts.Settled,
+    "account.released": accounts.Released,
+    "account.kept": accounts.Kept,
+    "account.reconciled": accounts.Reconciled,
+}
+"""The stored name of every event class. A name is never reused and never changes."""

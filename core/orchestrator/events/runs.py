@@ -1,0 +1,193 @@
+"""A run and its sessions: its beginning, what a person or the system does to it, its end."""
+
+from typing import Any
+
+from attrs import Factory, frozen
+
+from orchestrator.events.kinds import Decision, Outcome
+from orchestrator.events.routing import Candidate
+from orchestrator.models import ModelInfo, PlannedTask, ProjectStatus, TaskType
+from orchestrator.money import Usd
+from orchestrator.settings import RunSettings
+
+
+@frozen
+class PluginUsed:
+    """A plugin of a session."""
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+    parameters: dict[str, Any] = Factory(dict)
+
+    @property
+    def label(self) -> str:
+        """Whose plugin it is, for messages: its kind and name, and its distribution with the version."""
+        named = f"the {self.kind} {self.name!r}"
+        return f"{named} of {self.distribution} {self.version}".rstrip() if self.distribution else named
+
+
+@frozen
+class EndedAttempt:
+    """An attempt that a dead session left without an end; its hold is kept."""
+
+    call: int
+    """Version of its CallStarted."""
+    amount: Usd
+
+
+@frozen
+class Prior:
+    """What earlier runs of the data folder measured of a model for one type of task, as far as it is trusted.
+
+    Averages are exponential; None: never measured.
+    """
+
+    model: str
+    type: TaskType | None
+    """None stands for planning."""
+    calls: int
+    quality: float | None
+    cost: float | None
+    """US dollars per call."""
+    latency_ms: float | None
+    trust: float
+    latency_p95_ms: float | None = None
+    """Nearest rank over the last 50 answers of the model, of any type."""
+    success_rate: float | None = None
+    """Over the last ten calls of the model, of any type."""
+
+
+@frozen
+class RunStarted(Outcome):
+    """A run exists. Everything its decisions depend on from the side of the user is here."""
+
+    seed: int
+    """Random draws are functions of it."""
+    settings: RunSettings
+    spec: str
+    """Digest of the specification as given, in canonical JSON."""
+    project: str
+    """Digest of the project's description."""
+    criteria: str
+    """Digest of the success criteria."""
+    given_plan: tuple[PlannedTask, ...] | None = None
+    """The tasks of the spec, where it brings its own plan."""
+    words: int = 0
+    """Of the project's description."""
+
+
+@frozen
+class SessionOpened(Outcome):
+    """A process has taken the run. Every attempt without an end is ended here, its hold kept."""
+
+    number: int
+    rules: int
+    """The number of the rules ``decide`` follows in this session."""
+    program: str
+    """The program's version."""
+    plugins: tuple[PluginUsed, ...]
+    models: tuple[ModelInfo, ...]
+    """The models available, with the prices that hold."""
+    slots: dict[str, str]
+    """Slot to model id."""
+    files: bool
+    """Whether outputs are written to a folder as tasks finish."""
+    caps: dict[str, Usd]
+    """The caps of the accounts above the run, when the session began."""
+    ended: tuple[EndedAttempt, ...] = ()
+    reopened: tuple[str, ...] = ()
+    """Tasks that had failed for want of a model and are tried again (``plan`` for the plan)."""
+    priors: tuple[Prior, ...] = ()
+    """What earlier runs measured; in a run's first session only, which later ones go on from."""
+
+
+@frozen
+class SessionFailed(Outcome):
+    """The session ended by an error of the program itself."""
+
+    error: str
+    """Digest of the error's text."""
+
+
+@frozen
+class SessionLost(Outcome):
+    """Another process found the run's owner dead, and ended the attempts it left."""
+
+    number: int
+    ended: tuple[EndedAttempt, ...]
+
+
+@frozen
+class RunInterrupted(Outcome):
+    """A person or the system asked to stop; the calls in flight have been ended before."""
+
+    cause: str
+    """The signal's name, or ``cancelled``."""
+
+
+@frozen
+class BudgetRaised(Outcome):
+    """The run's cap is higher from here on."""
+
+    cap: Usd
+    reopened: tuple[str, ...] = ()
+    """Tasks that had failed for money, and those they blocked (``plan`` for the plan)."""
+
+
+@frozen
+class TimeRaised(Outcome):
+    """The run may take longer from here on."""
+
+    time_limit: int
+    reopened: tuple[str, ...] = ()
+
+
+@frozen
+class RunForked(Outcome):
+    """A run begins with the past of another: the first event of its own stream, one version after what it shares.
+
+    Money, time and open calls stay the parent's: the fork counts only its own.
+    """
+
+    parent: str
+    """The run whose history is shared."""
+    version: int
+    """Of the last event shared, the end of a step; the fork's own events are numbered from here on."""
+    hash: str
+    """Of that event: it proves the past."""
+    inherited_settled: Usd
+    """What the shared past had settled, in all of its ancestors; no part of the fork's spend."""
+    inherited_kept: Usd
+    settings: RunSettings
+    """The rules from here on."""
+    spec: str
+    """Digest of the specification the fork follows, in canonical JSON."""
+    project: str
+    """Digest of the project's description, as the parent has it."""
+    reopened: tuple[str, ...] = ()
+    """Tasks that had failed for money, time or want of a model, and those they blocked (``plan`` for the plan)."""
+
+
+@frozen
+class ContentDeleted(Outcome):
+    """The texts of the run are gone, and the salt of their digests; chain, money and decisions remain."""
+
+    texts: int
+    """How many were deleted."""
+    size: int
+    """Bytes they took, as stored."""
+
+
+@frozen
+class RunFinished(Decision):
+    """The run has ended."""
+
+    status: ProjectStatus
+    reason: str | None
+    """``no_plan``, ``no_model``, ``no_output``, ``budget``, ``policy``, ``time``, ``verification``."""
+    settled: Usd
+    kept: Usd
+    removed: tuple[Candidate, ...] = ()
+    """With ``no_model``: every model, with the code of what removed it."""

@@ -1,0 +1,150 @@
+"""The way of one task, checks and scores and files included, and the verification of the result as a whole."""
+
+from attrs import frozen
+
+from orchestrator.events.kinds import Decision, Outcome
+from orchestrator.events.routing import Candidate
+from orchestrator.models import Role, TaskStatus, Verdict
+from orchestrator.money import Usd
+
+
+@frozen
+class TaskStarted(Decision):
+    """The task's dependencies have ended, and it gets one of the places."""
+
+    task: str
+
+
+@frozen
+class StepSkipped(Decision):
+    """A step of a turn is left out."""
+
+    task: str
+    role: Role
+    turn: int
+    reason: str
+    """``no_model``, ``failed``, ``budget``, ``policy``, ``time``."""
+    removed: tuple[Candidate, ...] = ()
+    """With ``no_model``: every model, with the code of what removed it."""
+
+
+@frozen
+class CheckStarted(Decision):
+    """A validator judges the turn's output. Opens the effect *check*."""
+
+    task: str
+    turn: int
+    validator: str
+    call: int
+    """Version of the CallStarted whose answer is judged (of the ModelSelected where it is reused)."""
+
+
+@frozen
+class Validated(Outcome):
+    """A validator's verdict."""
+
+    check: int
+    """Version of the CheckStarted."""
+    verdict: Verdict
+    details: str | None
+    """Digest of what it said."""
+    latency: int
+    sandbox: str | None = None
+    """The way in which what it ran was contained: ``bwrap``, ``landlock``, ``none``; None where it ran nothing."""
+
+
+@frozen
+class Evaluated(Decision):
+    """A turn's output is scored."""
+
+    task: str
+    turn: int
+    call: int
+    """Version of the CallStarted whose answer is scored."""
+    gate: bool
+    """Whether every validator passed or was skipped."""
+    samples: tuple[float, ...]
+    """The scores that could be read."""
+    score: float | None
+    """None where nothing could be scored; 0.0 where a validator failed."""
+
+
+@frozen
+class OutputChosen(Decision):
+    """The task's best output. With a file name, opens the effect *file*."""
+
+    task: str
+    turn: int
+    call: int
+    answer: str
+    """Digest of the answer."""
+    number: int
+    """The task's number in file names, from 1."""
+    file: bool
+    """Whether it is written now."""
+
+
+@frozen
+class FileWritten(Outcome):
+    """The output is in its file, or could not be written (a warning, never a failed task)."""
+
+    chosen: int
+    """Version of the OutputChosen."""
+    size: int
+    """Bytes written."""
+    problem: str | None
+    """Code, such as ``ENOSPC``."""
+
+
+@frozen
+class TaskFinished(Decision):
+    """The task has ended."""
+
+    task: str
+    status: TaskStatus
+    reason: str | None
+    """Why not completed: ``below_threshold``, ``gate``, ``unscored``, ``budget``, ``policy``, ``time``, ``no_model``,
+    ``failed``, ``dependency``."""
+    score: float | None
+    gate: bool
+    model: str | None
+    """The output's author."""
+    reviewer: str | None
+    iterations: int
+    fallbacks: int
+    """How often the author was replaced."""
+    cost: Usd
+    """Settled + kept on this task so far."""
+    blocked_by: str | None = None
+    removed: tuple[Candidate, ...] = ()
+    """With ``no_model``: every model, with the code of what removed it."""
+
+
+@frozen
+class VerificationStarted(Decision):
+    """Every task has ended, and the user's command judges the result as a whole. Opens the effect *verify*."""
+
+    timeout: int
+    """Microseconds after which the engine ends it."""
+
+
+@frozen
+class ResultVerified(Outcome):
+    """What the user's command said of the result as a whole. Only ``passed`` is a pass."""
+
+    verification: int
+    """Version of the VerificationStarted."""
+    verdict: Verdict
+    """``passed``, ``failed`` or ``unknown``."""
+    command: str | None
+    """Digest of the command; None where it is not known any more."""
+    code: int | None
+    """Its exit status; a signal as a negative number, None where it did not come to its end."""
+    problem: str | None
+    """Why nothing is known: ``no_folder``, ``no_sandbox``, ``no_command``, ``too_large``, ``unreadable``, ``time``,
+    ``disk``, ``stopped``, ``raised``."""
+    details: str | None
+    """Digest of what it wrote, cut."""
+    latency: int
+    sandbox: str | None = None
+    """The way in which it was contained: ``bwrap``, ``landlock``, ``none``; None where nothing was run."""

@@ -1,0 +1,208 @@
+"""Importing plugins, registering them, and having their hooks build what they offer.
+
+A stranger's code runs in a thread that is left behind when it does not come back. Whatever else it does, the plugin is
+broken and nothing else is.
+"""
+
+import logging
+import warnings
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any, Final, NoReturn, TypeVar
+
+import pluggy
+from attrs import define
+
+from orchestrator import contract, spi
+from orchestrator.contract import ContractError
+from orchestrator.deadlines import EscapedError, OutOfTimeError, run_in_thread
+from orchestrator.errors import PluginLoadError, SpecError
+from orchestrator.plugins.registry import DISABLE, DISTRIBUTION, GROUPS, Plugin
+
+PATIENCE: Final = 30.0
+"""Seconds a stranger's module may take to be imported, and its hook to build an object."""
+
+IN_THREADS: Final = ("exporter", "validator")
+"""The kinds that are loaded in threads that nobody waits for."""
+
+_LONGEST_CAUSE: Final = 500
+_LOGGER: Final = logging.getLogger("orchestrator.plugins")
+
+_Made = TypeVar("_Made")
+
+
+class Loader:
+    """Loads plugins into one pluggy manager.
+
+    Args:
+        specifications: what has the hook specifications.
+        lets_through: errors of plugins reach the caller unchanged.
+    """
+
+    def __init__(self, specifications: ModuleType, lets_through: bool) -> None:
+        self.lets_through = lets_through
+        self._manager = pluggy.PluginManager("orchestrator")
+        self._manager.add_hookspecs(specifications)
+
+    def module(self, plugin: Plugin) -> ModuleType:
+        """The module of a plugin, imported and registered; a second time it does nothing.
+
+        Raises:
+            PluginLoadError: it cannot be imported or does not fit its hook; the cause is chained.
+        """
+        if not plugin.lock.acquire(timeout=PATIENCE):
+            self._broken(plugin, "cannot be loaded", OutOfTimeError("it is still being loaded"))
+        try:
+            return plugin.module or self._loaded(plugin)
+        finally:
+            plugin.lock.release()
+
+    def make(self, plugin: Plugin, check: Callable[[object], _Made], **arguments: object) -> _Made:
+        """What the hook of a plugin builds, checked.
+
+        Raises:
+            PluginLoadError: as ``module``; also where the hook raises, or returns something else.
+            SpecError: the hook says that what the user set makes no sense.
+        """
+        module = self.module(plugin)
+        strangers = [other for _, other in self._manager.list_name_plugin() if other is not module]
+        try:
+            served = self._hook_of(plugin.kind, module)
+            assert served is not None
+            hook = self._manager.subset_hook_caller(served, strangers)
+            made = _patiently(plugin, lambda: check(hook(**arguments)))
+        except SpecError:
+            raise
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
+            self._broken(plugin, f"failed to build its {plugin.kind}", error)
+        plugin.problem = ""
+        return made
+
+    def _loaded(self, plugin: Plugin) -> ModuleType:
+        try:
+            plugin.check_interface()
+            module = _patiently(plugin, plugin.point.load)
+            if not isinstance(module, ModuleType):
+                raise ContractError("an entry point must name a module, not something in it")
+            if not self._manager.is_registered(module):  # one module may serve several kinds
+                self._register(plugin, module)
+            contract.check_interface(getattr(module, contract.INTERFACE_NAME, None))
+            self._check_kind(plugin, module)
+            self._note_hooks(plugin, module)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # a stranger's module may raise anything
+            self._broken(plugin, "cannot be loaded", error)
+        plugin.module = module
+        plugin.problem = ""
+        _LOGGER.debug("loaded the %s", plugin.label)
+        return module
+
+    def _register(self, plugin: Plugin, module: ModuleType) -> None:
+        qualified = f"{plugin.kind}:{plugin.address if plugin.rivals else plugin.name}"
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", spi.DeprecatedHook)  # said below, in the program's own words
+                self._manager.register(module, qualified)
+            self._check_hooks(module)
+        except Exception:
+            if self._manager.is_registered(module):  # before pluggy 1.7 a refused plugin stays half registered
+                self._manager.unregister(module)
+            raise
+
+    def _check_hooks(self, module: ModuleType) -> None:
+        callers = self._manager.get_hookcallers(module) or []
+        try:
+            self._manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            unknown = ", ".join(caller.name for caller in callers if not caller.has_spec())
+            hooks = ", ".join(f"orchestrator_{kind}" for kind in GROUPS)
+            raise ContractError(f"there is no hook {unknown}; the hooks are {hooks}") from error
+        for caller in callers:
+            for implementation in caller.get_hookimpls():
+                if implementation.plugin is module and contract.is_async(implementation.function):
+                    raise ContractError(f"its {caller.name} is async; hooks are plain functions")
+
+    def _check_kind(self, plugin: Plugin, module: ModuleType) -> None:
+        if self._hook_of(plugin.kind, module) is None:
+            raise ContractError(f"it has no function orchestrator_{plugin.kind} marked with hookimpl")
+
+    def _hook_of(self, kind: str, module: ModuleType) -> str | None:
+        """The name of the hook through which a module serves a kind: the kind's own, else a deprecated one of it."""
+        wanted = f"orchestrator_{kind}"
+        callers = self._manager.get_hookcallers(module) or ()
+        if any(caller.name == wanted for caller in callers):
+            return wanted
+        return next((each.name for each in map(_deprecation, callers) if each and each.replacement == wanted), None)
+
+    def _note_hooks(self, plugin: Plugin, module: ModuleType) -> None:
+        callers = self._manager.get_hookcallers(module) or ()
+        plugin.hooks = tuple(sorted(caller.name for caller in callers))
+        plugin.notes = tuple(str(each) for each in map(_deprecation, callers) if each)
+        for note in plugin.notes:
+            _LOGGER.warning("the %s: %s", plugin.label, note)
+
+    def _broken(self, plugin: Plugin, what: str, error: BaseException) -> NoReturn:
+        cause = _said(error)
+        plugin.problem = f"{what}: {cause}"
+        _LOGGER.info("the %s %s: %s", plugin.label, what, cause)
+        if self.lets_through and not isinstance(error, ContractError):
+            raise error
+        way_on = f"repair or uninstall {plugin.distribution}, or set {DISABLE}={plugin.address}"
+        raise PluginLoadError(plugin.kind, plugin.name, f"the {plugin.label} {what}: {cause}; {way_on}") from error
+
+
+@define(eq=False)
+class GuardedLoader:
+    """A policy loader that can only give a mapping, or raise what the user is shown as a line."""
+
+    suffixes: tuple[str, ...]
+    loader: spi.Loader
+    plugin: Plugin
+    lets_through: bool
+
+    def load(self, text: str, source: str) -> tuple[Mapping[str, Any], Mapping[tuple[str | int, ...], int]]:
+        """See ``Loader``; PluginLoadError where it raises something else or returns something else."""
+        try:
+            return _patiently(self.plugin, lambda: contract.loaded(self.loader.load(text, source)))
+        except (SpecError, KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
+            if self.lets_through and not isinstance(error, ContractError):
+                raise
+            said = f"{source}: the {self.plugin.label} failed: {_said(error)}"
+            raise PluginLoadError(self.plugin.kind, self.plugin.name, said) from error
+
+
+def _patiently(plugin: Plugin, call: Callable[[], _Made]) -> _Made:
+    """What a plugin's code gives. A stranger's is not waited for for ever, and not called again after that."""
+    if plugin.lost:
+        raise OutOfTimeError("it has not come back before")
+    if plugin.distribution == DISTRIBUTION or plugin.kind in IN_THREADS:
+        return call()
+    try:
+        return run_in_thread(call, PATIENCE)
+    except OutOfTimeError:
+        plugin.lost = True
+        raise
+
+
+def _deprecation(caller: "pluggy.HookCaller") -> spi.DeprecatedHook | None:
+    """What is to be said to whoever implements a hook."""
+    warning = caller.spec.warn_on_impl if caller.spec is not None else None
+    return warning if isinstance(warning, spi.DeprecatedHook) else None
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, ContractError | EscapedError | OutOfTimeError):
+        return str(error)
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # a stranger's exception may fail even here
+        text = ""
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({text})"
+    name = type(error).__name__
+    return f"{name}: {text}"[:_LONGEST_CAUSE] if text else name

@@ -1,0 +1,194 @@
+"""What the metadata of the installed distributions says about plugins; nothing is imported for it."""
+
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Final
+
+from attrs import Factory, define, frozen
+
+from orchestrator import contract
+from orchestrator.contract import ContractError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+DISTRIBUTION: Final = "multi-llm-orchestrator"
+"""The distribution whose plugins are the built-in ones."""
+
+GROUPS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "provider": "orchestrator.providers",
+        "validator": "orchestrator.validators",
+        "backend": "orchestrator.backends",
+        "policy_loader": "orchestrator.policy_loaders",
+        "exporter": "orchestrator.exporters",
+        "scaffold": "orchestrator.scaffolds",
+    }
+)
+"""Every kind of plugin, and the entry-point group it is found in."""
+
+DISABLE: Final = "ORCHESTRATE_DISABLE_PLUGINS"
+STRICT: Final = "ORCHESTRATE_STRICT_PLUGINS"
+NO_AUTOLOAD: Final = "ORCHESTRATE_NO_AUTOLOAD"
+RAISE: Final = "ORCHESTRATE_RAISE"
+
+
+class PluginStatus(StrEnum):
+    """How a plugin stands in this process."""
+
+    AVAILABLE = "available"
+    """Installed, and not imported yet."""
+    LOADED = "loaded"
+    CONFLICT = "conflict"
+    """Another distribution offers the same name; usable as ``distribution:name``."""
+    BLOCKED = "blocked"
+    """Switched off by the environment."""
+    BROKEN = "broken"
+    """It could not be imported, registered or asked for its object."""
+
+
+@frozen
+class PluginEntry:
+    """One line of the listing."""
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+    module: str
+    status: PluginStatus
+    reason: str = ""
+    """Why it is in conflict, blocked or broken; one line."""
+    interface: str = ""
+    """The range of interface versions that its module declares; empty: none."""
+    compatible: bool = True
+    """Whether that range includes the program's."""
+    hooks: tuple[str, ...] = ()
+    """The hooks its module implements, once it is loaded."""
+    notes: tuple[str, ...] = ()
+    """What its author should change before it breaks, such as a deprecated hook."""
+
+
+@define(eq=False)
+class Plugin:
+    """One installed plugin, and how far this process has come with it."""
+
+    point: "EntryPoint"
+    kind: str
+    name: str
+    distribution: str
+    version: str
+    blocked: str = ""
+    rivals: tuple[str, ...] = ()
+    problem: str = ""
+    module: ModuleType | None = None
+    hooks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    declared: object = None
+    """The range of interface versions in its source; read once."""
+    looked: bool = False
+    lost: bool = False
+    """Something of it has not come back: nobody calls it again."""
+    lock: threading.Lock = Factory(threading.Lock)
+    """Held while it is loaded: a check may load a plugin in a thread of its own."""
+
+    @property
+    def address(self) -> str:
+        """What tells it from another of its name."""
+        return f"{self.distribution}:{self.name}"
+
+    @property
+    def label(self) -> str:
+        """Whose plugin it is, for messages."""
+        where = f"{self.distribution} {self.version}".strip()
+        return f"{self.kind} {self.name!r} of {where} (module {self.point.value})"
+
+    def check_interface(self) -> None:
+        """Refuse what is made for another version of the interface, before any of its code runs."""
+        if not self.looked:
+            self.declared, self.looked = contract.declared_interface(_source_of(self.point)), True
+        contract.check_interface(self.declared)
+
+    def entry(self) -> PluginEntry:
+        """Its line of the listing, as things stand."""
+        status, reason = PluginStatus.AVAILABLE, ""
+        compatible = True
+        try:
+            self.check_interface()
+        except ContractError as error:
+            compatible = False
+            status, reason = PluginStatus.BROKEN, str(error)
+        if self.blocked:
+            status, reason = PluginStatus.BLOCKED, self.blocked
+        elif self.problem:
+            status, reason = PluginStatus.BROKEN, self.problem
+        elif self.rivals:
+            reason = f"also offered by {', '.join(self.rivals)}; say {self.address} to choose this one"
+            status = PluginStatus.CONFLICT
+        elif self.module is not None:
+            status = PluginStatus.LOADED
+        return PluginEntry(
+            self.kind,
+            self.name,
+            self.distribution,
+            self.version,
+            self.point.value,
+            status=status,
+            reason=reason,
+            interface="" if self.declared is None else str(self.declared),
+            compatible=compatible,
+            hooks=self.hooks,
+            notes=self.notes,
+        )
+
+
+def _source_of(point: "EntryPoint") -> str:
+    """The source of the module that an entry point names, found without importing anything; empty: not found."""
+    from importlib.machinery import PathFinder, SourceFileLoader
+
+    path: list[str] | None = None
+    names = point.value.partition(":")[0].strip().split(".")
+    for depth in range(1, len(names) + 1):
+        try:
+            found = PathFinder.find_spec(".".join(names[:depth]), path)
+        except Exception:  # a stranger's folder or finder may do anything
+            return ""
+        if found is None:
+            return ""
+        path = None if found.submodule_search_locations is None else [*found.submodule_search_locations]
+    if found is None or not isinstance(found.loader, SourceFileLoader):
+        return ""
+    try:
+        return found.loader.get_source(found.name) or ""
+    except (ImportError, OSError, SyntaxError, ValueError):
+        return ""
+
+
+def described(points: "Iterable[EntryPoint]") -> Iterator[Plugin]:
+    """The plugins among entry points."""
+    kinds = {group: kind for kind, group in GROUPS.items()}
+    for point in points:
+        if point.group in kinds:
+            # a stranger's metadata may lack either
+            distribution = (point.dist.metadata["Name"] if point.dist else None) or "unknown"
+            version = (point.dist.metadata["Version"] if point.dist else None) or ""
+            yield Plugin(point, kinds[point.group], point.name, normalised(distribution), version)
+
+
+def block(plugins: Iterable[Plugin], environ: Mapping[str, str]) -> None:
+    """Switch off what the environment names."""
+    disabled = {word.strip() for word in environ.get(DISABLE, "").split(",")}
+    only_built_in = environ.get(NO_AUTOLOAD, "") not in ("", "0")
+    for plugin in plugins:
+        if plugin.name in disabled or plugin.address in disabled:
+            plugin.blocked = f"named in {DISABLE}"
+        elif only_built_in and plugin.distribution != DISTRIBUTION:
+            plugin.blocked = f"{NO_AUTOLOAD} leaves only the built-in plugins"
+
+
+def normalised(distribution: str) -> str:
+    """The name of a distribution in the one way it is compared."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()

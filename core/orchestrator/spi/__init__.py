@@ -1,0 +1,92 @@
+"""The contract with plugin authors: hook specifications, and the types that cross the border.
+
+A plugin is a module named by an entry point. It implements one hook with ``hookimpl`` and returns one object::
+
+    from orchestrator.spi import Candidate, Finding, ValidatorContext, hookimpl
+
+    def shouting(candidate: Candidate, context: ValidatorContext) -> Finding:
+        return Finding.passed() if candidate.text.isupper() else Finding.failed("say it louder")
+
+    @hookimpl
+    def orchestrator_validator():
+        return shouting
+
+Import from here, never from the rooms behind: only what stands here is promised.
+"""
+
+from orchestrator.errors import Billed, ErrorKind, ProviderError, SandboxError, SpecError
+from orchestrator.models import ArchitectureProfile, Finish, ModelInfo, Role, TaskType, Verdict
+from orchestrator.money import Price, Rate, Usage, Usd
+from orchestrator.policy import EnforcementMode, Policy, PolicyHierarchy, PolicySet
+from orchestrator.spi.backends import Backend, ModelTelemetry, Ranked, RoutingCandidate
+from orchestrator.spi.exporters import Exporter, ExporterConfig, Metrics, ModelMetrics, RunEvent, RunMetrics, to_stdout
+from orchestrator.spi.hooks import INTERFACE, DeprecatedHook, hookimpl, hookspec
+from orchestrator.spi.hooks import orchestrator_backend as orchestrator_backend
+from orchestrator.spi.hooks import orchestrator_exporter as orchestrator_exporter
+from orchestrator.spi.hooks import orchestrator_policy_loader as orchestrator_policy_loader
+from orchestrator.spi.hooks import orchestrator_provider as orchestrator_provider
+from orchestrator.spi.hooks import orchestrator_scaffold as orchestrator_scaffold
+from orchestrator.spi.hooks import orchestrator_validator as orchestrator_validator
+from orchestrator.spi.policy_loaders import Loader
+from orchestrator.spi.providers import Body, CallContext, CallRef, Message, Provider, ProviderConfig, Reply, Request
+from orchestrator.spi.scaffolds import App, Ask, Launch, Scaffold, Skeleton
+from orchestrator.spi.validators import Candidate, Finding, Ran, Run, RunOptions, Validator, ValidatorContext, find_tool
+
+__all__ = [
+    "INTERFACE",
+    "App",
+    "ArchitectureProfile",
+    "Ask",
+    "Backend",
+    "Billed",
+    "Body",
+    "CallContext",
+    "CallRef",
+    "Candidate",
+    "DeprecatedHook",
+    "EnforcementMode",
+    "ErrorKind",
+    "Exporter",
+    "ExporterConfig",
+    "Finding",
+    "Finish",
+    "Launch",
+    "Loader",
+    "Message",
+    "Metrics",
+    "ModelInfo",
+    "ModelMetrics",
+    "ModelTelemetry",
+    "Policy",
+    "PolicyHierarchy",
+    "PolicySet",
+    "Price",
+    "Provider",
+    "ProviderConfig",
+    "ProviderError",
+    "Ran",
+    "Ranked",
+    "Rate",
+    "Reply",
+    "Request",
+    "Role",
+    "RoutingCandidate",
+    "Run",
+    "RunEvent",
+    "RunMetrics",
+    "RunOptions",
+    "SandboxError",
+    "Scaffold",
+    "Skeleton",
+    "SpecError",
+    "TaskType",
+    "Usage",
+    "Usd",
+    "Validator",
+    "ValidatorContext",
+    "Verdict",
+    "find_tool",
+    "hookimpl",
+    "hookspec",
+    "to_stdout",
+]

@@ -1,0 +1,56 @@
+"""Backends: the candidates they order, and what is measured of each."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from attrs import frozen
+
+from orchestrator.money import Price
+
+
+@frozen
+class ModelTelemetry:
+    """What is measured of a model for one type of task. Averages are exponential (α = 0.1); None: never measured."""
+
+    calls: int = 0
+    quality: float | None = None
+    """Mean score, 0 to 1."""
+    trust: float = 1.0
+    """0 to 1; falls with every failure, rises slowly with every success."""
+    cost: float | None = None
+    """US dollars per call."""
+    latency_ms: float | None = None
+    latency_p95_ms: float | None = None
+    """Nearest rank over the last 50 calls of the model."""
+    success_rate: float | None = None
+    """Over the last ten calls of the model."""
+
+
+@frozen
+class RoutingCandidate:
+    """A model that may be asked."""
+
+    model: str
+    provider: str
+    vendor: str
+    price: Price
+    place: int
+    """Its place in the routing row, from 0."""
+
+
+@frozen
+class Ranked:
+    """A candidate's place in a ranking, best first, with the score that put it there."""
+
+    model: str
+    score: float
+    reason: str = ""
+    """A code such as ``dominated``; no free text."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Orders candidates. A pure function of its arguments: no clock, no randomness, no memory."""
+
+    def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+        """Every candidate once, best first. ``telemetry`` has an entry for every candidate's model."""

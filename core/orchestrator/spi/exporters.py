@@ -1,0 +1,140 @@
+"""Exporters: the metrics and events they are given."""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from attrs import Factory, frozen
+
+from orchestrator.money import Usd
+
+
+@frozen
+class RunEvent:
+    """A committed event of a run. No text is in it, only digests."""
+
+    run: str
+    version: int
+    """Its place in the run's history, from 1."""
+    at: int
+    """Microseconds UTC."""
+    type: str
+    """The stored name, such as ``call.started``; ``docs/events.md`` has them all."""
+    data: Mapping[str, Any]
+    """Its fields as plain data: amounts in nano-dollars, durations in microseconds."""
+
+
+@frozen
+class ModelMetrics:
+    """What was measured of one model, under the names of the specification. None: never measured."""
+
+    model: str
+    provider: str
+    vendor: str
+    calls_total: int = 0
+    """Calls the vendor has ended, with or without an answer; an answer out of the cache is none."""
+    success_rate: float | None = None
+    """Part of the last ten calls that were answered, 0 to 1."""
+    latency_avg_ms: float | None = None
+    """Exponential average (α = 0.1) over answered calls."""
+    latency_p95_ms: float | None = None
+    """Nearest rank over the last 50 answered calls."""
+    quality_score: float | None = None
+    """Exponential average of the scores of what it wrote, 0 to 1."""
+    trust_factor: float = 1.0
+    """0 to 1; falls with every outage, rises slowly with every answer."""
+    cost_avg_usd: float | None = None
+    """Exponential average over calls that cost something."""
+    validator_failures_total: int = 0
+    """Checks that failed on what it wrote."""
+    failures_total: int = 0
+    """Calls that ended without an answer."""
+    input_tokens_total: int = 0
+    output_tokens_total: int = 0
+    cost_usd_total: Usd = Usd.ZERO
+    """Settled and kept."""
+
+
+@frozen
+class RunMetrics:
+    """What one run amounts to. A fork counts only its own calls and money."""
+
+    run: str
+    status: str
+    """``open``, ``interrupted``, or how it has ended, such as ``SUCCESS``."""
+    simulated: bool
+    started_at: int
+    """Microseconds UTC."""
+    active_seconds: float
+    sessions_total: int
+    tasks: Mapping[str, int]
+    """How many tasks stand how, for every status such as ``pending`` or ``completed``."""
+    calls_total: int
+    """Attempts that have ended, however they did."""
+    calls_failed_total: int
+    calls_in_flight: int
+    answers_reused_total: int
+    """Answers that came out of the cache."""
+    input_tokens_total: int
+    output_tokens_total: int
+    cap_usd: Usd
+    settled_usd: Usd
+    kept_usd: Usd
+    """Counted at its worst case, because nobody knows what was billed."""
+    in_flight_usd: Usd
+    """Held for calls in flight."""
+    budget_warnings_total: int
+
+
+@frozen
+class Metrics:
+    """Metrics of one run or of several."""
+
+    at: int
+    """Of the latest event counted; microseconds UTC, 0 where there is none."""
+    runs: tuple[RunMetrics, ...] = ()
+    models: tuple[ModelMetrics, ...] = ()
+    """Over all of these runs, in alphabetical order."""
+    run: str | None = None
+    """The run, where these are the metrics of one that is told apart from others."""
+
+
+def to_stdout(text: str) -> None:
+    """Write lines to standard output."""
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+
+
+@frozen
+class ExporterConfig:
+    """What the user set for an exporter.
+
+    ``secret`` returns a key's value from the environment and makes sure that it never reaches the log;
+    ``variable`` returns any other variable. Both are None where it is unset or empty.
+    """
+
+    name: str
+    options: Mapping[str, Any] = Factory(dict)
+    """The mapping under the exporter's name in a spec, without what the program itself reads of it."""
+    secret: Callable[[str], str | None] = lambda name: None
+    variable: Callable[[str], str | None] = lambda name: None
+    write: Callable[[str], None] = to_stdout
+    """Shows text to the user: where an exporter writes that was given no file."""
+
+
+class Exporter(Protocol):
+    """Brings metrics to where they are looked at. Only ``export`` is required; inherit the rest.
+
+    All its methods are called in one thread of its own, after what they tell of is durable. One that raises is warned
+    of; one that does not come back is given up. Neither harms the run.
+    """
+
+    def export(self, metrics: Metrics) -> None:
+        """Publish the metrics as they stand now, in the place of those before."""
+
+    def observe(self, event: RunEvent) -> None:
+        """Take in a committed event of this session: each once, never again when the run is resumed."""
+        return  # so that whoever takes none need not say so
+
+    def close(self) -> None:
+        """The session is over, and the last export was made: send what is left and let go of everything."""
+        return

@@ -1,0 +1,127 @@
+"""Providers: what is asked of a vendor, what is lent for a call, what comes back."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from attrs import frozen
+
+from orchestrator.models import Finish, ModelInfo, Role
+from orchestrator.money import Usage
+
+if TYPE_CHECKING:
+    import httpx
+
+
+@frozen
+class Message:
+    """One message of a conversation; ``author`` is ``system``, ``user`` or ``assistant``."""
+
+    author: str
+    text: str
+
+
+@frozen
+class CallRef:
+    """Which call of the run this is. A scripted provider answers by it; others may ignore it."""
+
+    node: str
+    """A task's id, or ``plan``."""
+    role: Role
+    turn: int
+    """The task's iteration, from 1."""
+    sample: int
+    """The number of an evaluation, from 1."""
+    try_: int
+    """1 + the attempts of this logical call that a vendor has ended."""
+
+
+@frozen
+class Request:
+    """One question to one model."""
+
+    model: ModelInfo
+    messages: tuple[Message, ...]
+    max_tokens: int
+    temperature: float
+    call: CallRef
+    json_schema: Mapping[str, Any] | None = None
+    """The JSON Schema the answer should meet, where one is wanted."""
+
+
+@frozen
+class Body:
+    """What will be sent: the bytes the hold is computed from, and nothing else that the vendor could bill."""
+
+    content: bytes
+    request: Request
+
+
+@frozen
+class Reply:
+    """What came back. ``usage`` is None where the vendor did not say."""
+
+    text: str
+    usage: Usage | None
+    finish: Finish = Finish.STOP
+    request_id: str | None = None
+    """The vendor's id of the call, for its support."""
+
+
+@frozen
+class CallContext:
+    """What a provider is lent for one call."""
+
+    http: "httpx.AsyncClient"
+    """The one client of the program. It follows no redirect and bounds what it reads."""
+    timeout: float
+    """Seconds after which the call is cancelled; a deadline for everything the provider does."""
+    sleep: Callable[[float], Awaitable[None]]
+    """The program's clock; virtual in the simulator."""
+    idempotency_key: str
+    """Equal for equal (logical call, model, body); for vendors that accept such a header."""
+    on_text: Callable[[str], None] = lambda text: None
+    """Live display of partial text; never recorded."""
+
+
+@frozen
+class ProviderConfig:
+    """What the user set for a provider.
+
+    ``secret`` returns a key's value from the environment and makes sure that it never reaches the log;
+    ``variable`` returns any other variable. Both are None where it is unset or empty.
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    """The mapping under the provider's name in a spec."""
+    models: tuple[ModelInfo, ...]
+    """The models a spec or a models file declares for this provider."""
+    secret: Callable[[str], str | None]
+    variable: Callable[[str], str | None]
+    folder: str = "."
+    """The folder against which relative paths in ``options`` are resolved: the spec's."""
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """Speaks to one vendor. It never retries, never logs and never counts money.
+
+    It may have an attribute ``base_url``: then answers that one address gave are not reused for another.
+    """
+
+    @property
+    def simulated(self) -> bool:
+        """Whether it only pretends to call anybody."""
+
+    def models(self) -> Sequence[ModelInfo]:
+        """What it sells, with the prices that hold now."""
+
+    def encode(self, request: Request) -> Body:
+        """The request's bytes. Pure: equal requests give equal bytes, and no byte is added when sending."""
+
+    async def call(self, body: Body, ctx: CallContext) -> Reply:
+        """Send it once.
+
+        Raises:
+            ProviderError: the call failed; classified, see its attributes.
+        """

@@ -1,0 +1,126 @@
+"""Validators: what they judge, the sandbox they are lent, their verdicts."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypedDict, Unpack
+
+from attrs import Factory, frozen
+
+from orchestrator.errors import SandboxError
+from orchestrator.models import TaskType, Verdict
+
+
+@frozen
+class Candidate:
+    """An output that a validator judges."""
+
+    task: str
+    type: TaskType
+    text: str
+    """The model's answer as it came, fences included."""
+    content: str
+    """The answer without the code fence around it: what would be written to a file."""
+    schema: Mapping[str, Any] | None = None
+    """The task's JSON Schema, where it has one."""
+    files: Mapping[str, str] = Factory(dict)
+    """The files the answer amounts to, by relative name: one or, where the answer names them, several."""
+    tests: str | None = None
+    """The tests the plan has for the task, as the text of a Python module for pytest."""
+
+
+@frozen
+class Ran:
+    """How a command in the sandbox ended. All of it may have been made up by the code that ran."""
+
+    code: int | None
+    """Its exit status, a signal as a negative number; None where it was ended from outside."""
+    output: str
+    """The first 64 KiB of what it wrote to its standard output and error."""
+    files: Mapping[str, bytes] = Factory(dict)
+    """Those of the wanted files that are there as regular files."""
+    ended: str = ""
+    """Why it was ended from outside: ``time``, ``disk`` or ``stopped``."""
+    seconds: float = 0.0
+
+
+class RunOptions(TypedDict, total=False):
+    """How a command is run in the sandbox; all of it may be left out."""
+
+    take: Sequence[str]
+    """Names of files wanted afterwards."""
+    seconds: float | None
+    """Its deadline, at most the check's; None: the check's."""
+    executes: bool
+    """False says that it only reads what a model wrote: then it may run where there is no sandbox."""
+
+
+class Run(Protocol):
+    """Runs a command in the sandbox: no network, no key, no file of the user's, nothing that outlives it."""
+
+    def __call__(self, argv: Sequence[str], files: Mapping[str, bytes], **options: Unpack[RunOptions]) -> Ran:
+        """Run ``argv`` (an absolute path first) in an empty folder that holds ``files``; blocks.
+
+        Raises:
+            SandboxError: there is no sandbox to run it in. Let it through: the verdict is then *unknown*.
+        """
+
+
+def _no_sandbox(argv: Sequence[str], files: Mapping[str, bytes], **options: Unpack[RunOptions]) -> Ran:
+    raise SandboxError("this check was started without a sandbox")
+
+
+def find_tool(name: str) -> str | None:
+    """The absolute path of an installed program: beside the running interpreter, else on ``PATH``."""
+    beside = Path(sys.executable).parent / name
+    if beside.is_file() and os.access(beside, os.X_OK):
+        return str(beside)
+    return shutil.which(name)
+
+
+@frozen
+class ValidatorContext:
+    """What a validator is lent for one check."""
+
+    timeout: float = 30.0
+    """Seconds after which its verdict no longer counts."""
+    run: Run = _no_sandbox
+    """Runs a command in the sandbox."""
+    settings: Mapping[str, Any] = Factory(dict)
+    """What the spec says under ``validators.settings`` and the validator's name."""
+    tool: Callable[[str], str | None] = find_tool
+    """The absolute path of an installed program, or None."""
+
+
+@frozen
+class Finding:
+    """A verdict and the details for people and for the next revision (a few lines; longer is cut)."""
+
+    verdict: Verdict
+    details: str = ""
+
+    @classmethod
+    def passed(cls, details: str = "") -> "Finding":
+        """Nothing to object to."""
+        return cls(Verdict.PASSED, details)
+
+    @classmethod
+    def failed(cls, details: str) -> "Finding":
+        """The output must not pass; say why."""
+        return cls(Verdict.FAILED, details)
+
+    @classmethod
+    def skipped(cls, details: str) -> "Finding":
+        """The tool is absent."""
+        return cls(Verdict.SKIPPED, details)
+
+    @classmethod
+    def unknown(cls, details: str) -> "Finding":
+        """The check could not be made; neither a pass nor a failure."""
+        return cls(Verdict.UNKNOWN, details)
+
+
+Validator = Callable[[Candidate, ValidatorContext], Finding]
+"""Judges an output. Called in a thread; it may block. What it raises makes the verdict *unknown*."""

@@ -1,0 +1,52 @@
+"""Attempts that end: their hold becomes what they cost, wherever that is counted."""
+
+from orchestrator import events as e
+from orchestrator.models import PHASE_OF
+from orchestrator.money import Usd
+from orchestrator.state.calls import CallKey, LogicalCall, Spend
+from orchestrator.state.run import Excess, RunState
+
+
+def call_of(state: RunState, event: e.ModelSelected | e.CallStarted) -> LogicalCall:
+    """The logical call that a selection or an attempt belongs to."""
+    return state.node(event.node).calls[CallKey(event.node, event.role, event.turn, event.sample)]
+
+
+def started_of(state: RunState, version: int) -> e.CallStarted:
+    """Close an effect that is an attempt, and return its beginning."""
+    started = state.pending.pop(version)
+    assert isinstance(started, e.CallStarted)
+    return started
+
+
+def count(state: RunState, version: int, started: e.CallStarted, settled: Usd, kept: Usd) -> LogicalCall:
+    """Close an attempt: its hold is replaced by what it cost."""
+    call = call_of(state, started)
+    call.in_flight = None
+    if version in state.starts:
+        state.starts[version].cost = settled + kept
+    state.in_flight -= 1
+    state.in_flight_held -= started.hold
+    state.spend.add(settled, kept)
+    state.node(started.node).spend.add(settled, kept)
+    state.phases.setdefault(PHASE_OF[started.role], Spend()).add(settled, kept)
+    if kept:
+        state.kept[version] = started
+    count_excess(state, version, started, settled)
+    return call
+
+
+def count_excess(state: RunState, version: int, started: e.CallStarted, settled: Usd) -> None:
+    """Keep that a vendor billed beyond the hold."""
+    if settled > started.hold:
+        state.excess += settled - started.hold
+        if not state.record(started.model).exceeded:
+            state.exceeded.append(Excess(version, started.model, started.hold, settled))
+
+
+def end_probe(state: RunState, version: int, started: e.CallStarted, answered: bool | None) -> None:
+    """Keep how the probe of a model went, where the attempt is its latest; None: it told nothing."""
+    record = state.record(started.model)
+    if started.probe and record.probe == version:
+        record.probe = None
+        record.probe_ended = answered

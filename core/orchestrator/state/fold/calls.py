@@ -1,0 +1,117 @@
+"""Folds the way of a call, from its body to its answer."""
+
+from typing import Final
+
+from orchestrator import events as e
+from orchestrator.models import Finish, Role, TaskType
+from orchestrator.settings import SECOND
+from orchestrator.state.calls import Answer, Failure, Refusal
+from orchestrator.state.fold.attempts import call_of, count, end_probe, started_of
+from orchestrator.state.fold.handlers import Handlers
+from orchestrator.state.health import Start
+from orchestrator.state.run import RunState
+
+_DAY = 86_400 * SECOND
+
+
+def _call_prepared(state: RunState, at: int, event: e.CallPrepared) -> None:
+    opened = state.pending.pop(event.selected)
+    assert isinstance(opened, e.ModelSelected)
+    call = call_of(state, opened)
+    if call.selections[-1].version == event.selected:
+        call.prepared = event
+    found = event.reused
+    if found is not None:
+        call.candidates.clear()
+        call.answers.append(
+            Answer(event.selected, opened.model, found.answer, found.answer_bytes, found.finish, found.reading, True)
+        )
+
+
+def _call_started(state: RunState, at: int, event: e.CallStarted) -> None:
+    call = call_of(state, event)
+    call.in_flight = state.version
+    call.attempts += 1
+    call.smallest = event.max_tokens if call.smallest is None else min(call.smallest, event.max_tokens)
+    if event.probe:
+        record = state.record(event.model)
+        record.probe = state.version
+        record.probe_ended = None
+    state.in_flight += 1
+    state.in_flight_held += event.hold
+    state.pending[state.version] = event
+    _remember_start(state, at, event)
+
+
+def _remember_start(state: RunState, at: int, event: e.CallStarted) -> None:
+    """Keep an attempt for a day. What it reads and writes is bounded by its bytes and its limit."""
+    starts, model = state.starts, state.models.get(event.model)
+    while starts and starts[oldest := next(iter(starts))].at <= at - _DAY:
+        del starts[oldest]
+    hidden = 0 if model is None else model.hidden_tokens
+    tokens = event.body_bytes + hidden + event.max_tokens
+    starts[state.version] = Start(at, event.node, event.provider, tokens, event.hold)
+
+
+def _account_refused(state: RunState, at: int, event: e.AccountRefused) -> None:
+    call = call_of(state, event.call)
+    call.smallest = event.call.max_tokens if call.smallest is None else min(call.smallest, event.call.max_tokens)
+    call.refusals.append(Refusal(at, event))
+
+
+def _call_succeeded(state: RunState, at: int, event: e.CallSucceeded) -> None:
+    started = started_of(state, event.call)
+    call = count(state, event.call, started, event.settled, event.kept)
+    call.ended += 1
+    call.took += event.latency
+    call.tries[started.model] = call.tries.get(started.model, 0) + 1
+    call.failure = None
+    call.candidates.clear()
+    call.answers.append(
+        Answer(event.call, started.model, event.answer, event.answer_bytes, event.finish, event.reading)
+    )
+    if event.finish is Finish.LENGTH:
+        call.cut.append(started.max_tokens)
+        call.smallest = None
+        call.refusals.clear()
+    start = state.starts.get(event.call)
+    if start is not None and event.usage is not None:
+        start.tokens = event.usage.input_tokens + event.usage.output_tokens
+    record = state.record(started.model)
+    record.failures = 0
+    record.calls += 1
+    record.recent.append(True)
+    record.latencies.append(event.latency // 1000)
+    record.measured(_type_of_call(state, started)).observe_answer(float(event.settled), event.latency / 1000)
+    end_probe(state, event.call, started, True)
+
+
+def _call_failed(state: RunState, at: int, event: e.CallFailed) -> None:
+    started = started_of(state, event.call)
+    call = count(state, event.call, started, event.settled, event.kept)
+    record = state.record(started.model)
+    if event.by_vendor:
+        call.ended += 1
+        call.took += event.latency
+        call.tries[started.model] = call.tries.get(started.model, 0) + 1
+        call.failure = Failure(at, event.kind, event.retryable, event.retry_after)
+        record.kinds.add(event.kind)
+        record.calls += 1
+        record.recent.append(False)
+        if event.outage:
+            record.failures += 1
+            record.measured(_type_of_call(state, started)).observe_outage()
+    end_probe(state, event.call, started, None if not event.by_vendor else not event.outage)
+
+
+def _type_of_call(state: RunState, started: e.CallStarted) -> TaskType | None:
+    return TaskType.EVALUATION if started.role is Role.EVALUATOR else state.type_of(started.node)
+
+
+HANDLERS: Final[Handlers] = {
+    e.CallPrepared: _call_prepared,
+    e.CallStarted: _call_started,
+    e.AccountRefused: _account_refused,
+    e.CallSucceeded: _call_succeeded,
+    e.CallFailed: _call_failed,
+}

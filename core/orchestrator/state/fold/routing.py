@@ -1,0 +1,60 @@
+"""Folds choices of models, and what is known against a model."""
+
+from typing import Final
+
+from orchestrator import events as e
+from orchestrator.models import Role
+from orchestrator.state.calls import CallKey, LogicalCall, Selection
+from orchestrator.state.fold.handlers import Handlers
+from orchestrator.state.run import RunState
+from orchestrator.state.tasks import TaskState
+
+
+def _model_selected(state: RunState, at: int, event: e.ModelSelected) -> None:
+    node = state.node(event.node)
+    key = CallKey(event.node, event.role, event.turn, event.sample)
+    call = node.calls.get(key)
+    if call is None:
+        call = node.calls[key] = LogicalCall(key)
+    call.selections.append(
+        Selection(state.version, event.model, event.max_tokens, event.reason, event.waiver, event.most_tokens)
+    )
+    call.candidates.update((candidate.model, candidate) for candidate in event.candidates)
+    call.prepared = None
+    call.failure = None
+    call.smallest = None
+    call.cut.clear()
+    call.refusals.clear()
+    if isinstance(node, TaskState):
+        node.turn = max(node.turn, event.turn)
+        if event.role is Role.GENERATOR and len(call.selections) > 1:
+            node.fallbacks += 1
+    state.pending[state.version] = event
+
+
+def _breaker_opened(state: RunState, at: int, event: e.BreakerOpened) -> None:
+    record = state.record(event.model)
+    record.opened = True
+    record.until = event.until
+    record.failures = 0
+    record.probe_ended = None
+
+
+def _breaker_closed(state: RunState, at: int, event: e.BreakerClosed) -> None:
+    record = state.record(event.model)
+    record.opened = False
+    record.until = None
+    record.failures = 0
+    record.probe_ended = None
+
+
+def _backend_failed(state: RunState, at: int, event: e.BackendFailed) -> None:
+    state.backend_failed = True
+
+
+HANDLERS: Final[Handlers] = {
+    e.ModelSelected: _model_selected,
+    e.BreakerOpened: _breaker_opened,
+    e.BreakerClosed: _breaker_closed,
+    e.BackendFailed: _backend_failed,
+}
