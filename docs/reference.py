@@ -21,11 +21,15 @@ _KINDS = {
 _VALUES = (
     events.PluginUsed,
     events.EndedAttempt,
+    events.Prior,
     events.Candidate,
     events.AccountEntry,
     events.Reading,
+    events.Reused,
     events.Totals,
     models.PlannedTask,
+    models.Suggestion,
+    models.ArchitectureProfile,
     models.ModelInfo,
     money.Price,
     money.Rate,
@@ -35,7 +39,7 @@ _VALUES = (
 _INTRODUCTION = """# Events
 
 Every event the program writes, in the order in which a run tells them. This page is generated from the classes in
-`core/orchestrator/events.py`.
+`core/orchestrator/events/`.
 
 A row of the table `events` is `position, stream, version, type, schema, at, data, hash`: `stream` is the run's id or an
 account's name, `version` counts within the stream from 1, `at` is microseconds UTC, `data` is the JSON of the fields

@@ -128,6 +128,10 @@ PLANTED = {
         "import orchestrator_validators",
         "Plugins of one kind know nothing of another kind",
     ),
+    "core/orchestrator/spi/backends.py": (
+        "from orchestrator.spi.exporters import Metrics",
+        "The contract's rooms for the kinds of plugins stand alone",
+    ),
     "plugins/validators/orchestrator_validators/planted.py": (
         "from orchestrator.events import Event",
         "Plugins see only the contract and the ground",

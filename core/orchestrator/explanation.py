@@ -15,6 +15,7 @@ from orchestrator.decide.compliance import OF_POLICY, binding
 from orchestrator.decide.outcome import output_of
 from orchestrator.decide.routing import slots_of, telemetry_of
 from orchestrator.errors import ErrorKind
+from orchestrator.log.accounts import called
 from orchestrator.models import Finish, Role, TaskType
 from orchestrator.money import Price, Usage, Usd
 from orchestrator.policy import Policy
@@ -24,6 +25,8 @@ from orchestrator.state.fold import evolve
 from orchestrator.state.run import RunState
 
 _ROW: Final = "row"
+_ORG: Final = "org"
+_OF_ACCOUNTS: Final = ("team/", "job/")
 
 
 @frozen
@@ -113,7 +116,7 @@ class Refusal:
     need: Usd
     free: Usd
     limit: str
-    """``run``, the account, or ``policy:NAME``, a cap on the task's cost."""
+    """``run``, the account as ``orchestrate budget`` names it, or ``policy:NAME``, a cap on the task's cost."""
     final: bool
     """Whether the call was given up."""
 
@@ -205,10 +208,12 @@ class Explainer:
                 seen.cost, seen.end = settled, "settled" if settled else "released"
             case e.SpendRefused():
                 key = (event.node, event.role, event.turn, event.sample)
-                self.told.append(Refusal(version, at, *key, event.need, event.free, event.limit, final=True))
+                limit = self._limit(event.limit)
+                self.told.append(Refusal(version, at, *key, event.need, event.free, limit, final=True))
             case e.AccountRefused(call=call):
                 key = (call.node, call.role, call.turn, call.sample)
-                self.told.append(Refusal(version, at, *key, event.need, event.free, event.account, final=False))
+                limit = self._limit(event.account)
+                self.told.append(Refusal(version, at, *key, event.need, event.free, limit, final=False))
             case e.TaskFinished(task=node, removed=removed) if removed:
                 self.told.append(self._unasked(at, node, Role.GENERATOR, removed))
             case e.StepSkipped(task=node, role=role, removed=removed) if removed:
@@ -219,6 +224,11 @@ class Explainer:
                 self.told.append(Judged(version, at, event))
             case e.BackendFailed():
                 self.told.append(Fallen(version, at, event.backend, event.problem))
+
+    def _limit(self, recorded: str) -> str:
+        """What was at its end; an account of simulated providers has another name outside the run."""
+        is_account = recorded == _ORG or recorded.startswith(_OF_ACCOUNTS)
+        return called(recorded, self.state.settings.simulated) if is_account else recorded
 
     def _ended(self, event: e.CallSucceeded | e.CallFailed) -> None:
         self._end(event.call, event.settled, event.kept)

@@ -91,17 +91,17 @@ def test_an_application_that_does_not_start_is_no_success(tmp_path: Path) -> Non
     assert (tmp_path / "out" / "greeter" / "cli.py").exists()
 
 
-def test_tests_that_end_before_any_passed_prove_nothing(tmp_path: Path) -> None:
-    """A conftest that ends the process with status 0 is no pass: the step is unknown and the run no success."""
+def test_a_forged_summary_is_no_pass(tmp_path: Path) -> None:
+    """A conftest that prints what pytest would and ends the process with status 0: the run is no success."""
     lying = {
         **GREETER,
-        "conftest.py": "```python\nimport os\n\nos._exit(0)\n```",
+        "conftest.py": "```python\nimport os\n\nprint('\\n3 passed in 0.01s', flush=True)\nos._exit(0)\n```",
         "tests/test_truth.py": "```python\ndef test_truth():\n    assert False\n```",
     }
     result = built(tmp_path, "cli", lying, GREETER_DESCRIPTION)
     assert not result.success
-    assert steps(result)["tests"] is Verdict.UNKNOWN
-    assert "named no test that passed" in result.assembly.steps[0].details
+    assert steps(result)["tests"] is Verdict.FAILED
+    assert "nothing they said counts" in result.assembly.steps[0].details
 
 
 def test_answers_that_no_parser_takes_are_problems_not_a_crash(tmp_path: Path) -> None:

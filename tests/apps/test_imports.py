@@ -72,6 +72,59 @@ def test_a_manifest_of_a_tasks_own_stays_and_is_checked() -> None:
     assert script_manifest({"package.json": "[]"}, "x", "x", (), ()).problems == ("package.json: it is not a manifest",)
 
 
+POETRY = """
+[tool.poetry]
+name = "x"
+[tool.poetry.dependencies]
+python = "^3.11"
+py-yaml = "^6"
+PyYAML = {version = "^6", extras = ["c"]}
+[tool.poetry.group.web.dependencies]
+Flask = "*"
+[tool.poetry.dev-dependencies]
+sqlalchemy = "^2"
+"""
+DYNAMIC = '[project]\nname = "x"\nversion = "1"\ndynamic = ["dependencies"]\n'
+SETUPTOOLS = '[tool.setuptools.dynamic]\ndependencies = {file = ["needs/base.txt"]}\n'
+HATCH = '[tool.hatch.metadata.hooks.requirements_txt]\nfiles = ["needs/base.txt"]\n'
+LISTS = {
+    "needs/base.txt": "# ours\n-r web.txt\nPyYAML>=6 ; python_version > '3.8'  # config\n--no-index\n-e .\n",
+    "needs/web.txt": "-r base.txt\nflask[async]==3 \\\n  --hash=sha256:00\n-e git+https://example.org/s.git#egg=SQLAlchemy\n",
+}
+USUAL = {"requirements.txt": "pyyaml\nFlask @ https://example.org/flask.whl\nsqlalchemy~=2.0\n"}
+GROUPS = '[project]\nname = "x"\ndependencies = ["pyyaml"]\noptional-dependencies = {web = ["Flask>3"]}\n'
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"pyproject.toml": POETRY},
+        {"pyproject.toml": DYNAMIC + SETUPTOOLS, **LISTS},
+        {"pyproject.toml": DYNAMIC + SETUPTOOLS.replace('["needs/base.txt"]', '"./needs/base.txt"'), **LISTS},
+        {"pyproject.toml": DYNAMIC + HATCH, **LISTS},
+        {"pyproject.toml": DYNAMIC, **USUAL},
+        {"pyproject.toml": DYNAMIC + POETRY},
+        {"pyproject.toml": "[tool.ruff]\nline-length = 100\n", **USUAL},
+        {"pyproject.toml": GROUPS + '[dependency-groups]\ndb = ["sqlalchemy", {include-group = "web"}]\n'},
+    ],
+)
+def test_a_manifest_is_read_in_its_own_dialect(files: dict[str, str]) -> None:
+    """Poetry's tables, dynamic lists for setuptools or Hatch, plain lists and groups: what is there is not lacking."""
+    made = python_manifest(files, "x", "x", (), ("yaml", "flask", "sqlalchemy", "requests"))
+    assert made.problems == ("pyproject.toml: requests is imported, and not among the dependencies",)
+    assert made.files == {}
+
+
+def test_dependencies_that_a_program_computes_are_not_judged() -> None:
+    """A dynamic list that nobody can read without building is no problem; one that is named and missing is."""
+    assert python_manifest({"pyproject.toml": DYNAMIC}, "x", "x", (), ("yaml",)).problems == ()
+    (problem,) = python_manifest({"pyproject.toml": DYNAMIC + SETUPTOOLS}, "x", "x", (), ("yaml",)).problems
+    assert problem == "pyproject.toml: its dependencies are in needs/base.txt, which no file is"
+    for wrong in ("project = 1", "[project]\ndependencies = 1", "[tool]\npoetry = []", "[project]\ndynamic = {}"):
+        (problem,) = python_manifest({"pyproject.toml": wrong}, "x", "x", (), ("yaml",)).problems
+        assert problem.startswith("pyproject.toml: it cannot be read: ")
+
+
 @pytest.mark.parametrize(
     ("description", "name"),
     [

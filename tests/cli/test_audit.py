@@ -96,7 +96,7 @@ def test_a_bundle_is_verified_where_there_is_no_log(
     path.write_bytes(content)
     assert command(capsys, "audit", "verify", str(path)).code == 6
     usage = {
-        ("audit", "verify", "absent.tar"): "no event log",
+        ("audit", "verify", "absent.tar"): "no run or bundle 'absent.tar'",
         ("audit", "verify", "--key", "x"): "belongs to a bundle",
         ("audit", "verify", "done", "--all"): "give a RUN, or --all",
     }

@@ -34,8 +34,12 @@ def test_accounts_are_opened_set_raised_and_shown(tmp_path: Path) -> None:
         (("set", "team/", "1"), "is no account"),
         (("set", "sim/sim/org", "1"), "is no account"),
         (("set", "org", "0"), "not more than nothing"),
+        (("set", "org", "-1"), "an amount may not be negative: -1"),
+        (("raise", "sim/org", "-.5"), "an amount may not be negative: -.5"),
+        (("set", "org", "1", "--sum"), "No such option '--sum'"),
         (("set", "org", "1e-12"), "more than nine decimals"),
         (("raise", "org", "1"), "there is no account 'org'"),
+        (("raise", "sim/team/a", "1"), "there is no account 'sim/team/a'"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_exits_with_2(
@@ -56,7 +60,7 @@ def test_a_spec_names_its_team_and_its_job(tmp_path: Path) -> None:
     spec = scripted_spec(tmp_path, project_id="r", team="eng", job_id="nightly")
     ended = orchestrate(home, "run", str(spec))
     assert ended.code == 4, ended.err
-    assert "account team/eng has" in ended.err
+    assert "account sim/team/eng has" in ended.err
     ((settings,),) = rows(home, "SELECT json_extract(data, '$.settings.accounts') FROM events WHERE type='run.started'")
     assert json.loads(settings) == ["org", "team/eng"]
     ((caps,),) = rows(home, "SELECT json_extract(data, '$.caps') FROM events WHERE type = 'session.opened'")

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from orchestrator.money import Usd
-from tests.cli.command import orchestrate, rows, scripted_spec
+from tests.cli.command import ANSWERS, orchestrate, rows, scripted_spec
+from tests.cli.in_process import command
 
 TASKS: list[dict[str, Any]] = [
     {"id": "review", "type": "code_review", "prompt": "Judge it.", "dependencies": ["stats", "docs"]},
@@ -55,6 +56,85 @@ def test_the_run_asks_whom_the_plan_says(tmp_path: Path, spec: Path) -> None:
         " WHERE type = 'model.selected' AND json_extract(data, '$.turn') = 1 AND json_extract(data, '$.selection') = 1",
     )
     assert {(node, role): model for node, role, model in chosen if node != "review"} == expected
+
+
+FOUR: list[dict[str, Any]] = [
+    {"id": "north", "vendor": "n", "price": {"input": 0.3, "output": 0.5}, "slots": ["deepseek-chat"]},
+    {"id": "norther", "vendor": "n", "price": {"input": 0.9, "output": 3.0}, "regions": ["eu"]},
+    {"id": "south", "vendor": "s", "price": {"input": 0.5, "output": 2.0}, "slots": ["moonshot-v1"]},
+    {"id": "west", "vendor": "w", "price": {"input": 0.1, "output": 0.2}, "trains_on_data": False, "regions": ["eu"]},
+]
+HARD_SOUTH = {"name": "no-south", "blocked_models": ["south"]}
+SOFT_NORTH = {"name": "rather-not", "blocked_models": ["north"], "enforcement_mode": "soft"}
+SPECS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "a hard policy of one task": {"node_policies": {"stats": [HARD_SOUTH]}},
+    "a soft policy of one task": {"node_policies": {"docs": [SOFT_NORTH]}},
+    "one only watched": {"node_policies": {"stats": [{**HARD_SOUTH, "enforcement_mode": "monitor"}]}},
+    "a slot of one task": {"node_policies": {"stats": [{"name": "one", "allowed_models": ["moonshot-v1"]}]}},
+    "several of several": {
+        "policies": [{"name": "eu", "allowed_regions": ["eu"], "enforcement_mode": "soft"}],
+        "node_policies": {"stats": [HARD_SOUTH], "review": [{"name": "private", "allow_training_on_output": False}]},
+    },
+    "nobody for one task": {"node_policies": {"stats": [{"name": "none", "allowed_models": []}]}},
+    "nobody else to review": {
+        "node_policies": {"stats": [{"name": "n", "allowed_providers": ["n"]}]},
+        "review": {"cross_vendor": "require"},
+    },
+    "any reviewer": {"review": {"cross_vendor": "off"}, "node_policies": {"review": [HARD_SOUTH]}},
+    "a table": {"routing": {"table": {"code_generation": ["norther"]}}, "node_policies": {"docs": [HARD_SOUTH]}},
+    "a backend": {"routing": {"backend": "weighted_sum"}, "node_policies": {"stats": [HARD_SOUTH]}},
+}
+CHOSEN = (
+    "SELECT json_extract(data, '$.node'), json_extract(data, '$.role'), json_extract(data, '$.model') FROM events"
+    " WHERE type = 'model.selected' AND json_extract(data, '$.turn') = 1 AND json_extract(data, '$.selection') = 1"
+)
+
+
+@pytest.mark.parametrize("case", SPECS)
+def test_the_first_choice_of_the_plan_is_the_first_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], case: str
+) -> None:
+    """Whatever binds a task: each role of each task is first given to whom the plan says, and to nobody else."""
+    monkeypatch.setenv("ORCHESTRATE_HOME", str(tmp_path / "home"))
+    spec = scripted_spec(tmp_path, tasks=TASKS, project_id="told", cache=False, **SPECS[case])
+    (tmp_path / "answers.json").write_text(json.dumps({"models": FOUR, "answers": ANSWERS}))
+    planned = command(capsys, "plan", str(spec), "--json").json
+    asked = {
+        (task["task"], route["role"]): route["model"]
+        for task in planned["tasks"]
+        for route in task["routes"]
+        if route["model"] is not None
+    }
+    assert command(capsys, "run", str(spec)).code in (0, 1)
+    chosen = {(node, role): model for node, role, model in rows(tmp_path / "home", CHOSEN)}
+    if case == "a backend":  # the later it is asked, the more it has learnt
+        first = ("stats", "docs")
+        asked, chosen = (
+            {key: to[key] for key in to if key[0] in first and key[1] == "generator"} for to in (asked, chosen)
+        )
+    if case == "nobody for one task":  # who depends on it is blocked
+        asked = {key: model for key, model in asked.items() if key[0] != "review"}
+    assert chosen == asked
+
+
+def test_the_policies_of_one_task_bind_its_routes_alone(tmp_path: Path) -> None:
+    """Who is out for one task is told with its policy, and another task goes on with that model."""
+    policies = {
+        "stats": [{**HARD_SOUTH, "name": "of-stats"}],
+        "plan": [{"name": "of-plan", "blocked_models": ["north"]}],
+    }
+    spec = scripted_spec(tmp_path, tasks=TASKS, node_policies=policies)
+    shown = orchestrate(tmp_path / "home", "plan", str(spec)).out
+    assert shown.count("not south: policy 'of-stats' rules it out (blocked_models: south)") == 4
+    fields = json.loads(spec.read_text())
+    del fields["tasks"]
+    fields["node_policies"]["task_009"] = fields["node_policies"].pop("stats")
+    spec.write_text(json.dumps(fields))
+    shown = orchestrate(tmp_path / "home", "plan", str(spec))
+    assert "planning  south" in shown.out
+    assert "of-stats" not in shown.out
+    assert "! the policies of task_009 bind tasks that only a plan names" in shown.err
 
 
 def test_no_call_of_the_run_holds_more_than_the_plan_says(tmp_path: Path, spec: Path) -> None:

@@ -122,7 +122,7 @@ def test_bad_usage_is_told_on_one_line(home: Path) -> None:
         (("monday", "--from", "x.csv"), "--from brings runs and calls itself"),
         (("nobody", "5", "--amount", "1"), "there is no run 'nobody'"),
         (("monday", "only/reviser/9/1/1", "--amount", "1"), "nothing is kept for a call"),
-        (("monday", "5", "--amount", "-1"), "less than nothing"),
+        (("monday", "5", "--amount", "-1"), "an amount may not be negative: -1"),
     ):
         ended = orchestrate(home, "costs", "reconcile", *words)
         assert (ended.code, problem in ended.err) == (2, True), ended.err

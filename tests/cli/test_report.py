@@ -166,7 +166,7 @@ def test_a_fork_a_damaged_log_and_deleted_texts_are_shown_and_said(own_copy: Pat
         database.execute("UPDATE events SET at = at + 1 WHERE position = 9")
         database.commit()
     damaged = orchestrate(own_copy, "report", "done", "-o", str(target))
-    assert damaged.code == 0
+    assert damaged.code == 6
     assert "! done is damaged" in damaged.err
     assert "event 9: " in Page(target.read_text()).text
 

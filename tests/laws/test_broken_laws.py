@@ -10,9 +10,11 @@ from orchestrator.errors import ErrorKind
 from orchestrator.models import Finish, Role
 from orchestrator.money import Usd
 from orchestrator.policy import Policy, RateLimit
+from orchestrator.settings import RunSettings
 from orchestrator.testing.laws import Laws, broken_laws
 from orchestrator.testing.ledgers import broken_accounts, broken_books
 from orchestrator.testing.simulator import History, Scenario, simulate
+from orchestrator.testing.stage import Stage, model, task
 from tests.simulation.plays import steady
 
 _ONE = Usd(1)
@@ -91,6 +93,35 @@ def _take_all(history: History) -> list[str]:
     for at, event in history:
         laws.take(at, event)
     return laws.problems
+
+
+_AT_RISK = {
+    "unasked": (e.QuestionAsked, None, "a task starts at a risk nobody has agreed to"),
+    "against a no": (e.QuestionAnswered, lambda v: changed(v, accepted=False), "a risk nobody has agreed to"),
+    "nobody": (e.SessionOpened, lambda v: changed(v, can_ask=False), "that nobody has to answer"),
+    "number": (e.QuestionAsked, lambda v: changed(v, number=2), "out of its order"),
+    "text": (e.QuestionAnswered, lambda v: changed(v, project="0" * 64), "a text changes with the forecast"),
+    "ceiling": (
+        e.RunStarted,
+        lambda v: changed(v, settings=changed(v.settings, cap=Usd(10**12))),
+        "that nobody has to answer",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(_AT_RISK))
+def test_a_planted_breach_of_the_question_of_risk_is_found(name: str) -> None:
+    """A question that is left out, overruled, needless, of the wrong number, or with a say in the texts."""
+    stage = Stage(RunSettings(cap=Usd(10**6)), [model("chat")], [task("only")], can_ask=True)
+    stage.begin()
+    stage.step(e.QuestionAnswered(stage.open(e.QuestionAsked)[0][0], True, "person", False))
+    assert _take_all(stage.history) == []
+    kind, change, problem = _AT_RISK[name]
+    if change is None:
+        tampered = [pair for pair in stage.history if not isinstance(pair[1], e.QuestionAsked | e.QuestionAnswered)]
+    else:
+        tampered = _with(stage.history, kind, change)
+    assert any(problem in line for line in _take_all(tampered))
 
 
 def test_events_after_the_end_are_found(history: History) -> None:

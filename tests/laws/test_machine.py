@@ -36,12 +36,18 @@ class RunMachine(RuleBasedStateMachine):
         models=catalogues(),
         plan=st.none() | plans(4, validators=("one", "two")),
         files=st.booleans(),
+        person=st.booleans(),
     )
     def begin(
-        self, settings: RunSettings, models: tuple[ModelInfo, ...], plan: tuple[PlannedTask, ...] | None, files: bool
+        self,
+        settings: RunSettings,
+        models: tuple[ModelInfo, ...],
+        plan: tuple[PlannedTask, ...] | None,
+        files: bool,
+        person: bool,
     ) -> None:
         """Start the run."""
-        self.stage = Stage(settings, models, plan, sound_rank(), files, self._refuse)
+        self.stage = Stage(settings, models, plan, sound_rank(), files, self._refuse, can_ask=person)
         self.stage.slots = {slot: model.id for model in models for slot in model.slots}
         self.stage.begin()
 
@@ -110,6 +116,21 @@ class RunMachine(RuleBasedStateMachine):
         if keeps or kind is ErrorKind.CANCELLED:
             more["kept"] = call.hold
         self.stage.fail(version, kind, retryable=retryable, outage=outage, **more)
+
+    @precondition(lambda self: self._has(e.QuestionAsked))
+    @rule(accepted=st.booleans(), extra=st.sampled_from([0, 1, 10**10]), person=st.booleans())
+    def approve(self, accepted: bool, extra: int, person: bool) -> None:
+        """Somebody says whether the tasks may start; after a no the run is resumed, perhaps with more money."""
+        stage = self.stage
+        answer = e.QuestionAnswered(stage.open(e.QuestionAsked)[0][0], accepted, "person", False)
+        if accepted:
+            stage.step(answer)
+            return
+        stage.step(answer, e.RunInterrupted(e.DECLINED))
+        if extra:
+            stage.step(e.BudgetRaised(Usd(stage.state.cap.nano + extra), reopened_by(stage.state, "budget")))
+        stage.can_ask = person
+        stage.step(stage.opening())
 
     @precondition(lambda self: self._has(e.CheckStarted))
     @rule(verdict=st.sampled_from(list(Verdict)))

@@ -3,12 +3,21 @@ from typing import Any
 
 import orjson
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import LogError, UnknownEventError
-from orchestrator.events import TYPES, CallPrepared, Evaluated, Event, RunStarted, StepSkipped, TaskStarted
+from orchestrator.events import (
+    TYPES,
+    CallPrepared,
+    Evaluated,
+    Event,
+    RunStarted,
+    SessionOpened,
+    StepSkipped,
+    TaskStarted,
+)
 from orchestrator.log.codec import Codec, decode, encode
 from orchestrator.models import Role
 from orchestrator.money import Usd
@@ -29,6 +38,16 @@ def test_every_event_survives_its_storage(cls: type[Event], data: st.DataObject)
     assert repr(decode(*stored)) == repr(event)  # enums equal their values; their repr does not
     assert encode(decode(*stored)) == stored
     assert TYPES[stored[0]] is cls
+
+
+def test_a_session_that_cannot_ask_is_stored_as_before_any_could() -> None:
+    """Who can be asked is written only where somebody can, so that older programs read all other logs."""
+    alone = SessionOpened(1, 2, "1", (), (), {}, False, {})
+    asking = evolve(alone, can_ask=True)
+
+    assert "can_ask" not in orjson.loads(encode(alone)[2])
+    assert orjson.loads(encode(asking)[2])["can_ask"] is True
+    assert [decode(*encode(event)) for event in (alone, asking)] == [alone, asking]
 
 
 def test_the_stored_form_is_compact_and_plain() -> None:

@@ -134,6 +134,7 @@ def test_a_bad_backend_costs_the_ranking(name: str, orchestrate_run: Callable[..
     assert played.status is ProjectStatus.SUCCESS
     (failed,) = played.all(e.BackendFailed)
     assert failed.backend == f"bad_{name}"
+    assert named(texts_of(played))
     assert (f"bad_{name}", VERSION) in used(played)
 
 
@@ -147,6 +148,7 @@ def test_a_bad_exporter_costs_its_exports(
     sound(played)
     assert played.status is ProjectStatus.SUCCESS
     assert named(caplog.text)
+    assert (f"bad_{name}", VERSION) in used(played)
 
 
 @pytest.mark.parametrize("name", some("scaffold"))
@@ -158,6 +160,7 @@ def test_a_bad_scaffold_costs_its_application(name: str, orchestrate_run: Callab
     sound(played)
     assert [each.status for each in played.all(e.TaskFinished)] == [TaskStatus.COMPLETED]
     assert not list(tmp_path.rglob("climbed.txt"))
+    assert (f"bad_{name}", VERSION) in used(played)
 
 
 @pytest.mark.parametrize("name", some("policy_loader"))
@@ -194,6 +197,20 @@ def test_a_bad_hook_breaks_its_plugin_only(kind: str, hook: str) -> None:
         make(f"bad_hook_{hook}")
     assert named(str(refused.value))
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", loading.IN_THREADS)
+def test_a_hook_that_hangs_in_a_thread_of_its_own_harms_no_run(
+    kind: str, orchestrate_run: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A validator's verdict is unknown, an exporter is done without."""
+    tasks = [{**TWO[0], "hard_validators": ["bad_hook_hangs"]}, TWO[1]] if kind == "validator" else TWO
+    played = orchestrate_run(tasks=tasks, exporters={"bad_hook_hangs": {}} if kind == "exporter" else {})
+    sound(played)
+    assert played.task("other").status is TaskStatus.COMPLETED
+    if kind == "validator":
+        assert {each.verdict for each in played.all(e.Validated)} == {Verdict.UNKNOWN}
+    assert named(texts_of(played) if kind == "validator" else caplog.text)
 
 
 def test_there_are_twelve_of_each() -> None:

@@ -153,3 +153,18 @@ def test_what_was_never_asked_is_invented_and_marked(report: Report) -> None:
     assert isinstance(end, e.CallSucceeded)
     assert Usd.ZERO < end.settled <= started.hold
     assert delay > 0
+
+
+def test_another_ceiling_is_played_as_if_somebody_agreed() -> None:
+    """Where a person can be asked, and said no first, a play goes through all the same: its question is what if."""
+    scenario = evolve(steady(4, given=True, faulty=False), person=True)
+    history = simulate(scenario).histories["run-1"]
+    expected = next(event.expected for _, event in history if isinstance(event, e.ForecastMade))
+    tight = expected.part(10, 9)
+    lower = _again(history, Rules(cap=tight))
+    assert not any(isinstance(event, e.QuestionAsked) for _, event in history)
+    assert lower.now.status is not None
+    asked = simulate(evolve(scenario, settings=evolve(scenario.settings, cap=tight)))
+    said = [event.accepted for _, event in asked.histories["run-1"] if isinstance(event, e.QuestionAnswered)]
+    assert said[-1]
+    assert _again(asked.histories["run-1"], Rules()).was.status is asked.states["run-1"].finished.status  # type: ignore[union-attr]

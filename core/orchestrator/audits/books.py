@@ -147,6 +147,11 @@ class Books:
     is_open: bool = False
     planned: dict[str, PlannedTask] = Factory(dict)
     forecast: bool = False
+    asked: int = 0
+    """How often somebody was asked whether the tasks may start at a high risk."""
+    agreed: bool = False
+    begun: bool = False
+    """Whether a task has ever started."""
     started: set[str] = Factory(set)
     ended: dict[str, e.TaskFinished] = Factory(dict)
     scored: dict[tuple[str, int], e.Evaluated] = Factory(dict)
@@ -177,6 +182,14 @@ class Books:
     def held(self) -> Usd:
         """In flight + kept."""
         return self.in_flight + self.kept
+
+    @property
+    def needs_consent(self) -> bool:
+        """Whether the risk is high, and nobody has agreed to it of those who can be asked, or have been."""
+        made, can_ask = self.state.forecast, self.session is not None and self.session.can_ask
+        if made is None or self.agreed or not (can_ask or self.asked):
+            return False
+        return 5 * (self.settled + self.kept + made.expected).nano >= 4 * self.cap.nano
 
     def balance(self) -> None:
         """The law of money after every event; the fold counts the same."""

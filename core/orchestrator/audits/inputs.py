@@ -16,7 +16,10 @@ class Inputs(Endings):
     advised: bool = False
 
     def question_asked(self, event: e.QuestionAsked) -> None:
-        """One after the other, of suggestions that were made, while nothing else is at work."""
+        """One after the other, of suggestions that were made or of a risk that is high, beside nothing else."""
+        if event.node == e.FORECAST:
+            self._forecast_asked_about(event)
+            return
         self.require("intents", self.state.settings.enhance, "a question nobody wanted")
         self.require("intents", not self.enhanced and not self.planned, "a question after the input stage")
         self.require("intents", not self.open_effects, "a question beside open effects")
@@ -26,14 +29,27 @@ class Inputs(Endings):
         self.require("intents", event.number <= most, "a question about a suggestion that was not made")
         self.open_effects[self.version] = event
 
+    def _forecast_asked_about(self, event: e.QuestionAsked) -> None:
+        """After the forecast and before any task, while the risk is high and nobody has agreed to it."""
+        self.require("intents", self.forecast and not self.begun, "a question about the forecast out of its place")
+        self.require("intents", not self.open_effects, "a question beside open effects")
+        self.require("intents", self.needs_consent, "a question about the forecast that nobody has to answer")
+        self.require("intents", event.number == self.asked + 1, "a question is out of its order")
+        self.asked = event.number
+        self.open_effects[self.version] = event
+
     def question_answered(self, event: e.QuestionAnswered) -> None:
-        """It ends an open question, once; only a yes changes a text."""
+        """It ends an open question, once; only a yes to a suggestion changes a text."""
         opened = self.open_effects.pop(event.question, None)
         if not isinstance(opened, e.QuestionAsked):
             self.require("intents", False, "QuestionAnswered ends no question")
             return
-        self.answers[opened.number] = event.accepted
         changes = event.project is not None or event.criteria is not None
+        if opened.node == e.FORECAST:
+            self.agreed = event.accepted
+            self.require("intents", not changes, "a text changes with the forecast")
+            return
+        self.answers[opened.number] = event.accepted
         self.require("intents", changes is event.accepted, "a text changes without a yes, or a yes changes nothing")
 
     def spec_enhanced(self, event: e.SpecEnhanced) -> None:

@@ -36,13 +36,17 @@ class Sessions(Endings):
                 self.let_go(version, opened)
         self.is_open, self.finished = False, None
         self.forget_verification()
+        self.asked, self.agreed = 0, False
         self.reopen(event.reopened)
 
     def session_opened(self, event: e.SessionOpened) -> None:
-        """Sessions are numbered; what the dead one left is ended, with its holds."""
+        """Sessions are numbered; what the dead one left is ended, with its holds, and so is a question of risk."""
         number = (self.session.number if self.session else 0) + 1
         self.require("sessions", event.number == number, "a session's number is wrong")
         self._end_lost(event.ended)
+        for version, opened in list(self.open_effects.items()):
+            if isinstance(opened, e.QuestionAsked) and opened.node == e.FORECAST:
+                del self.open_effects[version]
         self.session, self.is_open, self.finished = event, True, None
         self.models = {model.id: model for model in event.models}
         self.dead_models.clear()

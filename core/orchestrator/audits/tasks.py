@@ -38,6 +38,8 @@ class Tasks(Books):
 
     def task_started(self, event: e.TaskStarted) -> None:
         """Its dependencies have ended with an output, and there is a place."""
+        self.require("intents", self.begun or not self.needs_consent, "a task starts at a risk nobody has agreed to")
+        self.begun = True
         new = event.task not in self.started and event.task not in self.ended
         self.require("intents", new, f"{event.task} started twice")
         for name in self.planned[event.task].dependencies:

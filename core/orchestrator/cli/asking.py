@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define
 
-from orchestrator.cli.output import line, notice, on_terminal
-from orchestrator.engine.questions import Agreeing, Asker, Offer, Reply
+from orchestrator.cli.output import line, money, notice, on_terminal
+from orchestrator.engine.questions import Agreeing, Asker, Offer, Outlook, Reply
 
 if TYPE_CHECKING:
     from orchestrator.cli.progress import Progress
 
-_YES: Final = ("", "y", "yes")
+_YES: Final = ("y", "yes")
 _NO: Final = ("n", "no")
 _LONGEST_LINE: Final = 4096
 _STOPPED: Final = Reply(False, "stopped", rest=True)
@@ -41,19 +41,33 @@ class Terminal(Asker):
             for mark, text in (("description", offer.description), ("criteria", offer.criteria)):
                 if text:
                     notice(f"  add to the {mark}: {line(text)}")
-            return await self._answer()
+            stopped = "no more questions; the other suggestions are refused"
+            return await self._answer("Take it? [Y/n] ", _YES[0], stopped)
         finally:
             self.progress.go_on()
 
-    async def _answer(self) -> Reply:
+    async def approve(self, outlook: Outlook) -> Reply:
+        """Yes or no; Enter, Ctrl-C and Ctrl-D are a no."""
+        self.progress.pause()
+        try:
+            total, cap = outlook.total, outlook.cap
+            part = f"{total.nano * 100 // cap.nano} % of the" if cap else "beyond the"
+            share = f"{money(total)}, {part} ceiling of {money(cap)}"
+            notice(f"\nthe run is expected to cost {share}; the money may not suffice")
+            return await self._answer("Start the tasks? [y/N] ", _NO[0], "no answer is a no")
+        finally:
+            self.progress.go_on()
+
+    async def _answer(self, question: str, default: str, stopped: str) -> Reply:
+        """The person's word; Enter stands for the default."""
         while True:
-            sys.stderr.write("Take it? [Y/n] ")
+            sys.stderr.write(question)
             sys.stderr.flush()
             typed = await self._typed()
             if typed is None:
-                notice("\nno more questions; the other suggestions are refused")
+                notice(f"\n{stopped}")
                 return _STOPPED
-            word = typed.strip().lower()
+            word = typed.strip().lower() or default
             if word in _YES or word in _NO:
                 return Reply(word in _YES)
 

@@ -1,17 +1,27 @@
 """``orchestrate audit``: what does the log prove?"""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
-from orchestrator.cli.options import FILE, existing_run, home, home_option, json_option, open_log
+from orchestrator.audits.checks import Problem, Report
+from orchestrator.audits.logs import is_account
+from orchestrator.cli.options import (
+    FILE,
+    command,
+    existing_run,
+    has_log,
+    home,
+    home_option,
+    json_option,
+    open_log,
+    open_log_if_any,
+)
 from orchestrator.cli.output import clean, line, notice, result, result_json
 from orchestrator.errors import UsageError
-from orchestrator.log import read_heads
-
-if TYPE_CHECKING:
-    from orchestrator.audits.checks import Report
+from orchestrator.log import Head, read_heads
 
 _FAILED: Final = 6
 
@@ -59,7 +69,7 @@ def verify(
     return 0 if report.passes(strict=strict) else _FAILED
 
 
-def _audited(what: str | None, head: str | None, key: Path | None) -> "Report":
+def _audited(what: str | None, head: str | None, key: Path | None) -> Report:
     if what is not None and Path(what).is_file():
         from orchestrator.audits.signing import read_public
         from orchestrator.audits.unbundling import verify as verified
@@ -69,14 +79,34 @@ def _audited(what: str | None, head: str | None, key: Path | None) -> "Report":
         raise click.UsageError("--key belongs to a bundle")
     from orchestrator.audits.logs import audit as audited
 
-    log = open_log()
+    there = has_log()
     heads = read_heads(home())
+    if not there and (heads or head is not None):
+        return _gone(what, heads, head)
+    log = open_log_if_any()
+    if log is None:  # nothing is proved by nothing: the folder may be a wrong one
+        named = "no log to verify" if what is None else f"no run or bundle {what!r}"
+        raise UsageError(f"there is {named} in {home()}: name the folder of a log with --home")
     if what is not None and log.last(what) is None and what not in {kept.run for kept in heads}:
         raise UsageError(f"there is no run or bundle {what!r}; see: orchestrate runs list, for {home()}")
     return audited(log, what, head=head, heads=heads)
 
 
-def _print(report: "Report", strict: bool) -> None:
+def _gone(what: str | None, heads: Sequence[Head], head: str | None) -> Report:
+    """Where heads are known, and the whole log is missing."""
+    report = Report()
+    named = dict.fromkeys(kept.run for kept in heads if what in (None, kept.run))
+    if what is not None and not named:
+        raise UsageError(f"there is no run or bundle {what!r}; see: {command('runs list')}")
+    missing = f"the event log of {home()} is missing"
+    for run in named:
+        report.add(run, {"heads": [Problem(0, f"{missing}, and heads.jsonl has a head of this run")]})
+    if head is not None:
+        report.add(what or "", {"heads": [Problem(0, f"{missing}: no event has the head {head}")]})
+    return report
+
+
+def _print(report: Report, strict: bool) -> None:
     bad = report.first_bad_event
     if bad is not None:
         result(f"first bad event: {bad}")
@@ -92,7 +122,7 @@ def _print(report: "Report", strict: bool) -> None:
         if name not in wrong and "" not in wrong:
             result(f"ok: {line(name)}, {events} events, head {found}")
     if not report.heads and not problems:
-        result("ok: the log is empty")
+        result(f"ok: there are no events in {home()}")
     for check in report.skipped:
         notice(line(f"not checked: {check.subject + ', ' if check.subject else ''}{check.name}: {check.reason}"))
     if strict and report.skipped and not problems:
@@ -102,7 +132,7 @@ def _print(report: "Report", strict: bool) -> None:
         notice(f"checked: {', '.join(names)}")
 
 
-def _plain(report: "Report", strict: bool) -> dict[str, object]:
+def _plain(report: Report, strict: bool) -> dict[str, object]:
     from orchestrator.audits.checks import CHECKS
 
     return {
@@ -144,7 +174,7 @@ def export(run_id: str, output: Path, sign: Path | None, without_texts: bool, as
     from orchestrator.audits.signing import read_private
 
     key = None if sign is None else read_private(sign)
-    log = open_log()
+    log = open_log(run_id)
     made = make(log, existing_run(log, run_id), output, texts=not without_texts, key=key)
     if as_json:
         result_json(
@@ -176,6 +206,11 @@ def keygen(file: Path) -> int:
     return 0
 
 
+def _has_runs() -> bool:
+    log = open_log_if_any()
+    return log is not None and any(not is_account(name) for name in log.streams())
+
+
 @audit.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
 @home_option
@@ -185,6 +220,11 @@ def records(run_id: str | None) -> int:
 
     from orchestrator.audit import AuditLog
 
+    if run_id is None and not _has_runs():
+        notice(f"there are no runs in {home()}; begin with: {command('run SPEC')}")
+        return 0
+    if run_id is not None:
+        existing_run(open_log(run_id), run_id)
     for record in AuditLog(run_id, home=home()):
         result(orjson.dumps(record.plain()).decode())
     return 0

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from orchestrator.cli.options import AMOUNT, command, home, home_option, json_option, open_log
+from orchestrator.cli.options import AMOUNT, WithAmounts, command, has_log, home, home_option, json_option, open_log
 from orchestrator.cli.output import line, money, notice, result_json
 from orchestrator.cli.tables import print_table
 from orchestrator.errors import UsageError
-from orchestrator.log import DATABASE, EventLog
+from orchestrator.log import EventLog
+from orchestrator.log.accounts import SIMULATED, called
 
 if TYPE_CHECKING:
     from orchestrator.events import Totals
 
-_SIMULATED: Final = "sim/"
 _NAME: Final = click.argument("name", metavar="NAME")
 _USD: Final = click.argument("amount", metavar="USD", type=AMOUNT)
+_KINDS: Final = ("team", "job")
 
 
 @click.group()
@@ -40,7 +41,7 @@ def show(as_json: bool) -> int:
     """
     from orchestrator.engine.accounts import account_names
 
-    if not (home() / DATABASE).exists():
+    if not has_log():
         found = []
     else:
         _end_dead_runs()
@@ -58,12 +59,12 @@ def show(as_json: bool) -> int:
 
 def _row(name: str, simulated: bool, totals: "Totals") -> tuple[str, ...]:
     amounts = (totals.cap, totals.settled, totals.held - totals.kept, totals.kept, totals.free)
-    return _shown(name, simulated), *(money(amount) for amount in amounts)
+    return called(name, simulated), *(money(amount) for amount in amounts)
 
 
 def _as_json(name: str, simulated: bool, totals: "Totals") -> dict[str, Any]:
     return {
-        "account": _shown(name, simulated),
+        "account": called(name, simulated),
         "cap_usd": str(totals.cap),
         "settled_usd": str(totals.settled),
         "in_flight_usd": str(totals.held - totals.kept),
@@ -71,10 +72,6 @@ def _as_json(name: str, simulated: bool, totals: "Totals") -> dict[str, Any]:
         "excess_usd": str(totals.excess),
         "free_usd": str(totals.free),
     }
-
-
-def _shown(name: str, simulated: bool) -> str:
-    return f"{_SIMULATED if simulated else ''}{name}"
 
 
 def _end_dead_runs() -> None:
@@ -91,7 +88,7 @@ def _end_dead_runs() -> None:
             notice(f"{run} died with calls in flight; what they held is kept: {command(f'resume {run}')}")
 
 
-@budget.command("set")
+@budget.command("set", cls=WithAmounts)
 @_NAME
 @_USD
 @home_option
@@ -110,7 +107,7 @@ def set_(name: str, amount: Any) -> int:
     return 0
 
 
-@budget.command("raise")
+@budget.command("raise", cls=WithAmounts)
 @_NAME
 @_USD
 @home_option
@@ -131,9 +128,9 @@ def _account(name: str) -> tuple[str, bool]:
     Raises:
         UsageError: it is neither the organisation's, nor a team's or a job's.
     """
-    account = name.removeprefix(_SIMULATED)
+    account = name.removeprefix(SIMULATED)
     level, slash, rest = account.partition("/")
-    if account != "org" and not (level in ("team", "job") and slash and rest.isprintable() and rest.strip()):
+    if account != "org" and not (level in _KINDS and slash and rest.isprintable() and rest.strip()):
         raise UsageError(
             f"{line(name)!r} is no account: write org, team/NAME or job/NAME, with sim/ for simulated runs"
         )

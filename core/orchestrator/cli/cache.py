@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.options import home, home_option, json_option, open_log
+from orchestrator.cli.options import has_log, home, home_option, json_option, open_log_if_any
 from orchestrator.cli.output import moment, money, notice, result_json
 from orchestrator.cli.tables import print_table
-from orchestrator.log import DATABASE, EventLog
+from orchestrator.log import EventLog
 from orchestrator.money import Usd
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def cache() -> None:
 @home_option
 def stats(as_json: bool) -> int:
     """Show how many answers can be reused, and what reusing them has saved."""
-    found = open_log().cache_stats() if (home() / DATABASE).exists() else []
+    log = open_log_if_any()
+    found = [] if log is None else log.cache_stats()
     if as_json:
         result_json([_as_json(each) for each in found])
     elif not any(each.answers or each.hits for each in found):
@@ -77,7 +78,7 @@ def clear(as_json: bool) -> int:
         finally:
             log.close()
 
-    count = asyncio.run(cleared()) if (home() / DATABASE).exists() else 0
+    count = asyncio.run(cleared()) if has_log() else 0
     if as_json:
         result_json({"forgotten": count})
     else:

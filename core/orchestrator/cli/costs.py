@@ -103,7 +103,7 @@ def show(run_id: str | None, everything: bool, simulated: bool, by: str, as_csv:
     if as_csv and as_json:
         raise click.UsageError("--csv and --json exclude each other")
     if run_id is not None:
-        sums, pretended, mark = _of_run(open_log(), run_id, by)
+        sums, pretended, mark = _of_run(open_log(run_id), run_id, by)
     else:
         sums, pretended, mark = _of_all(open_log_if_any(), simulated, by), simulated, ""
     if as_json:

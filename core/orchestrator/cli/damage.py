@@ -34,6 +34,13 @@ class Reader(EventLog):
         last = self.query(_BEFORE, [stream, position])[0][0]
         self._cuts[run] = Segment(stream, last or 0)
 
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a query over the tables and views."""
+        try:
+            return super().query(sql, parameters)
+        except LogError as error:
+            raise LogError(f"{error}; what is damaged is named by: {command('audit verify')}") from error
+
     def segments(self, stream: str) -> list[Segment]:
         """The parts of a run's history, up to where it is cut."""
         found, cut = super().segments(stream), self._cuts.get(stream)
@@ -66,10 +73,15 @@ class Damage:
         """The first bad event, as people name it."""
         return f"event {self.finding.position}"
 
-    def warning(self, shown: str) -> str:
+    @property
+    def is_of_texts(self) -> bool:
+        """Whether every event is as it was written, and only texts are not."""
+        return all(each.check == "texts" for each in self.findings)
+
+    def told(self, shown: str) -> str:
         """The line about it."""
         what = f"{self.run} is damaged at {self.place} ({self.finding.message})"
-        return f"! {what}: {shown}; see: {command(f'audit verify {self.run}')}"
+        return f"{what}: {shown}; see: {command(f'audit verify {self.run}')}"
 
     def plain(self) -> dict[str, Any]:
         """It as JSON has it."""
@@ -96,7 +108,9 @@ class Trust:
         """What stands beside every sum of money and status; empty where all is well."""
         if not self.damage:
             return ""
-        return f"only before event {self.damage[0].end.position}, damaged" if self.is_cut else "damaged, unverified"
+        if self.is_cut:
+            return f"only before event {self.damage[0].end.position}, damaged"
+        return "texts damaged" if all(each.is_of_texts for each in self.damage) else "damaged, unverified"
 
     def plain(self) -> dict[str, Any]:
         """What JSON has beside what is shown; nothing where all is well."""
@@ -127,23 +141,24 @@ class Trust:
             return work()
         except UNREADABLE:
             first = self.damage[0]
-            text = f"{first.run} is damaged at {first.place} ({first.finding.message}), and nothing before it can be shown"
-            raise DamagedLogError(
-                first.finding.position, f"{text}; see: {command(f'audit verify {first.run}')}"
-            ) from None
+            raise DamagedLogError(first.finding.position, first.told("nothing of it can be shown")) from None
 
     def warn(self) -> None:
         """Say on stderr, once, what is damaged and what is shown all the same."""
         if self._warned:
             return
         self._warned = True
-        shown = "only what stands before it is shown" if self.is_cut else "nothing shown of it can be trusted"
         for each in self.damage:
-            notice(each.warning(shown))
+            shown = "nothing shown of it can be trusted"
+            if self.is_cut:
+                shown = "only what stands before that is shown"
+            elif each.is_of_texts:
+                shown = "its events are whole, its texts are not"
+            notice(f"! {each.told(shown)}")
 
 
 def trust_in(log: Reader, *runs: str) -> Trust:
-    """Verify the chain and the texts of runs before they are shown."""
+    """Verify the chain and the texts of runs, and their latest known heads, before they are shown."""
     heads = {kept.run: kept.head for kept in read_heads(home()) if kept.run in runs}
     found = []
     for run in dict.fromkeys(runs):

@@ -6,7 +6,8 @@ import click
 from attrs import fields
 
 from orchestrator import explanation
-from orchestrator.cli.options import existing_run, home, home_option, json_option, open_log
+from orchestrator.cli.damage import trust_in
+from orchestrator.cli.options import existing_run, home_option, json_option, open_log
 from orchestrator.cli.output import line, moment, money, notice, result, result_json, seconds
 from orchestrator.cli.story import DOING, verification
 from orchestrator.cli.tables import print_table
@@ -14,7 +15,7 @@ from orchestrator.decide.compliance import OF_POLICY
 from orchestrator.errors import UsageError
 from orchestrator.events import ADVISE, ENHANCE, PLAN, VERIFY
 from orchestrator.explanation import AttemptSeen, Choice, Considered, Explained, Fallen, Judged, Refusal, Unasked, about
-from orchestrator.log import read_heads
+from orchestrator.log import EventLog
 from orchestrator.models import Role, Verdict
 from orchestrator.money import Price, Usd
 from orchestrator.policy import EnforcementMode, Policy, RateLimit
@@ -65,13 +66,11 @@ def explain(run_id: str, task: str | None, as_json: bool) -> int:
     TASK is the id of a task, "plan", "enhance" or "advise". Everything is read from the log; nothing is called, nothing
     is paid.
     """
-    log = open_log()
-    existing_run(log, run_id)
-    heads = [kept.head for kept in read_heads(home()) if kept.run == run_id]
-    log.check(run_id, heads[-1] if heads else None)
-    told = explanation.explain((record.at, record.event) for record in log.read(run_id))
+    log = open_log(run_id)
+    trust = trust_in(log, existing_run(log, run_id))
+    told, tasks = trust.read(lambda: _told(log, run_id))
     if task is not None:
-        _check_task(log.query("SELECT task_id FROM tasks WHERE run_id = ?", [run_id]), run_id, task)
+        _check_task(tasks, run_id, task)
     found = about(told, task)
     if as_json:
         result_json([_plain(each) for each in found])
@@ -82,11 +81,24 @@ def explain(run_id: str, task: str | None, as_json: bool) -> int:
             if number:
                 result("")
             _print(each)
-    return 0
+    if trust.damage and not as_json:
+        result("")
+        result(f"{run_id}: {trust.mark}")
+    return trust.code
 
 
-def _check_task(rows: list[tuple[str]], run: str, task: str) -> None:
-    names = [ENHANCE, ADVISE, PLAN, *(name for (name,) in rows), VERIFY]
+def _told(log: EventLog, run: str) -> tuple[list[Explained], tuple[str, ...]]:
+    """What there is to explain, and the names of the tasks."""
+    explainer = explanation.Explainer()
+    for record in log.read(run):
+        explainer.take(record.at, record.event)
+    if explainer.state.start is None:
+        raise LookupError(run)
+    return explainer.told, tuple(explainer.state.tasks)
+
+
+def _check_task(tasks: tuple[str, ...], run: str, task: str) -> None:
+    names = [ENHANCE, ADVISE, PLAN, *tasks, VERIFY]
     if task not in names:
         from difflib import get_close_matches
 

@@ -2,9 +2,8 @@
 
 import click
 
-from orchestrator.cli.options import command, existing_run, home, home_option, json_option
+from orchestrator.cli.options import command, existing_run, home, home_option, json_option, open_log
 from orchestrator.cli.output import line, notice, result, result_json
-from orchestrator.errors import UsageError
 
 
 class Place(click.ParamType[tuple[int | None, int | None]]):
@@ -50,14 +49,11 @@ def fork(
     from orchestrator.engine.forks import cut_of
     from orchestrator.engine.forks import fork as forked
     from orchestrator.engine.runs import Workspace
-    from orchestrator.log import DATABASE
     from orchestrator.policy_dsl import with_policies
 
-    if not (home() / DATABASE).exists():
-        raise UsageError(f"there is no run in {home()}; see: {command('runs list')}")
+    existing_run(open_log(run_id), run_id)
     workspace = Workspace.open(home())
     try:
-        existing_run(workspace.log, run_id)
         position, version = at
         cut = cut_of(workspace.log, run_id, position, version)
 

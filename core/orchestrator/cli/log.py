@@ -3,19 +3,30 @@
 import shlex
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
+from orchestrator.cli.damage import Reader, trust_in
 from orchestrator.cli.describing import describe
-from orchestrator.cli.options import FILE, existing_run, home, home_option, json_option, open_log
+from orchestrator.cli.options import (
+    FILE,
+    command,
+    existing_run,
+    has_log,
+    home,
+    home_option,
+    json_option,
+    open_log,
+    open_log_if_any,
+)
 from orchestrator.cli.output import line, moment, notice, result, result_json
+from orchestrator.errors import LogError
 from orchestrator.log import DATABASE, EventLog
+from orchestrator.log.retention import Collected, Stats
 from orchestrator.log.transaction import Recorded
-
-if TYPE_CHECKING:
-    from orchestrator.log.retention import Collected
 
 _PAUSE: Final = 0.2
 
@@ -32,9 +43,18 @@ def log() -> None:
 @home_option
 def show(run_id: str, as_json: bool) -> int:
     """Print a run's events, one a line: position, time, type, fields."""
-    store = open_log()
-    _print(store.read(existing_run(store, run_id)), as_json, with_stream=False)
-    return 0
+    store = open_log(run_id)
+    records, code = _of_run(store, existing_run(store, run_id))
+    _print(records, as_json, with_stream=False)
+    return code
+
+
+def _of_run(store: Reader, run: str) -> tuple[Iterable[Recorded], int]:
+    """The rows of a run, and the exit code; of a damaged one those that can be read, after a warning."""
+    trust = trust_in(store, run)
+    if not trust.damage:
+        return store.read(run), 0  # one after the other
+    return trust.read(lambda: list(store.read(run))), trust.code
 
 
 @log.command()
@@ -45,15 +65,17 @@ def show(run_id: str, as_json: bool) -> int:
 @home_option
 def tail(run_id: str | None, lines: int, follow: bool, as_json: bool) -> int:
     """Print the latest events, of one run or of all."""
-    store = open_log()
-    if run_id is not None:
-        existing_run(store, run_id)
+    store = open_log(run_id) if run_id is not None else open_log_if_any()
+    if store is None:
+        return _nothing()
+    trust = trust_in(store, *(() if run_id is None else (existing_run(store, run_id),)))
+    trust.warn()
     position = _start(store, run_id, lines)
     while True:
         records = list(store.tail(position, run_id))
         _print(records, as_json, with_stream=run_id is None)
         if not follow:
-            return 0
+            return trust.code if position or records or not lines else _nothing()
         if records:
             position = records[-1].position
         time.sleep(_PAUSE)
@@ -71,26 +93,36 @@ def export(run_id: str, as_script: Path | None) -> int:
     With --as-script FILE (.json) the run becomes answers for the provider scripted, and a spec beside them
     (.spec.json) that plays it again: with no network, key or money, and no output folder.
     """
-    store = open_log()
+    store = open_log(run_id)
     existing_run(store, run_id)
     if as_script is not None:
         return _script(store, run_id, as_script)
-    for record in store.read(run_id):
+    records, code = _of_run(store, run_id)
+    for record in records:
         result(_json(record, stored=True))
+    return code
+
+
+def _nothing() -> int:
+    """Say that there is nothing to show, which is no error."""
+    notice(f"there are no events in {home()}; begin with: {command('run SPEC')}")
     return 0
 
 
-def _script(store: EventLog, run: str, path: Path) -> int:
+def _script(store: Reader, run: str, path: Path) -> int:
     import json
     import os
 
     from orchestrator.engine.reproduction import reproduce
-    from orchestrator.engine.runs import stored_of
+    from orchestrator.engine.delivering import stored_of
     from orchestrator.errors import LogError, UsageError
     from orchestrator.log import Texts
 
+    if path.is_dir() or path.suffix != ".json":
+        raise UsageError(f"{path} is no name of a file that ends in .json; choose another")
     spec = path.with_name(f"{path.stem}.spec.json")
     texts = Texts(store, run, os.urandom, store.redactor)
+    store.check(run)  # what is played again is what was recorded, or nothing
     try:
         made = reproduce(store, run, stored_of(store, run, texts), texts, path.name)
     except KeyError:
@@ -117,7 +149,10 @@ def stats(as_json: bool) -> int:
     """Show what the log takes: events, texts and bytes, by run."""
     from orchestrator.cli.tables import print_table
 
-    found = open_log().stats(home() / DATABASE)
+    store = open_log_if_any()
+    if store is None and not as_json:
+        return _nothing()
+    found = Stats((), 0, 0, 0) if store is None else store.stats(home() / DATABASE)
     if as_json:
         result_json(
             {
@@ -170,10 +205,13 @@ def gc(as_json: bool) -> int:
     """Delete texts that no event refers to, and give unused space back; live runs are left alone."""
     import asyncio
 
-    open_log()  # there must be one
+    if not has_log():
+        if as_json:
+            result_json(_collected(Collected(0, 0, 0, (), 0, 0)))
+        return 0 if as_json else _nothing()
     store = EventLog.open(home())
 
-    async def collected() -> "Collected":
+    async def collected() -> Collected:
         return await store.collect()
 
     try:
@@ -181,22 +219,24 @@ def gc(as_json: bool) -> int:
     finally:
         store.close()
     if as_json:
-        result_json(
-            {
-                "texts": found.texts,
-                "text_bytes": found.size,
-                "cached_answers": found.cached,
-                "live": list(found.skipped),
-                "bytes_before": found.before,
-                "bytes_after": found.after,
-            }
-        )
+        result_json(_collected(found))
         return 0
     result(f"{found.texts} texts ({found.size:,} bytes) and {found.cached} cached answers deleted")
     result(f"database {found.before:,} → {found.after:,} bytes")
     if found.skipped:
         notice(f"left alone, being live: {line(', '.join(found.skipped))}; the file gets smaller when none is")
     return 0
+
+
+def _collected(found: Collected) -> dict[str, object]:
+    return {
+        "texts": found.texts,
+        "text_bytes": found.size,
+        "cached_answers": found.cached,
+        "live": list(found.skipped),
+        "bytes_before": found.before,
+        "bytes_after": found.after,
+    }
 
 
 @log.command()
@@ -212,6 +252,8 @@ def recover(run_id: str, into: Path, as_json: bool) -> int:
     """
     from orchestrator.log.recover import recover as recovered
 
+    with suppress(LogError):  # the log may be too damaged to be opened
+        existing_run(open_log(run_id), run_id)
     found = recovered(home(), run_id, into)
     if as_json:
         result_json(
@@ -254,8 +296,15 @@ def _print(records: Iterable[Recorded], as_json: bool, *, with_stream: bool) -> 
             result(_json(record, stored=False))
             continue
         stream = f"{line(record.stream)}  " if with_stream else ""
-        what = f"{stream}{record.type:<16}  {describe(record.event)}".rstrip()
+        what = f"{stream}{record.type:<16}  {_described(record)}".rstrip()
         result(f"{record.position:>6}  {moment(record.at)}  {what}")
+
+
+def _described(record: Recorded) -> str:
+    try:
+        return describe(record.event)
+    except LogError as error:
+        return line(f"(cannot be read: {error})")
 
 
 def _json(record: Recorded, *, stored: bool) -> str:

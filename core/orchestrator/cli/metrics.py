@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.options import existing_run, home_option, open_log
+from orchestrator.cli.damage import UNREADABLE, trust_in
+from orchestrator.cli.options import existing_run, home, home_option, open_log, open_log_if_any
 from orchestrator.cli.output import notice, result
 from orchestrator.cli.runs import shown_status
 
@@ -39,9 +40,26 @@ def metrics(run_id: str | None, everything: bool, simulated: bool, form: str, se
     if simulated and not everything:
         raise click.UsageError("--simulated belongs to --all")
     exporter = _exporter(form, sets)
-    log = open_log()
-    runs = [existing_run(log, run_id)] if run_id is not None else _all(log, simulated)
-    return _export(form, exporter, _measured(log, runs, run_id))
+    if run_id is not None:
+        log = open_log(run_id)
+        trust = trust_in(log, existing_run(log, run_id))
+        found = trust.read(lambda: _measured(log, [run_id], run_id))
+        return _export(form, exporter, found) or trust.code
+    some = open_log_if_any()
+    if some is None:
+        from orchestrator.metrics import Metrics
+
+        notice(f"there are no runs in {home()}")
+        return _export(form, exporter, Metrics(0))
+    runs = _all(some, simulated)
+    try:
+        return _export(form, exporter, _measured(some, runs, None))
+    except UNREADABLE:  # only now it is worth the time to look which
+        trust = trust_in(some, *runs)
+        if not trust.damage:
+            raise
+        found = trust.read(lambda: _measured(some, runs, None))
+        return _export(form, exporter, found) or trust.code
 
 
 def _exporter(name: str, sets: Sequence[str]) -> "Exporter":
@@ -72,6 +90,8 @@ def _measured(log: "EventLog", runs: Sequence[str], only: str | None) -> "Metric
 
     from orchestrator.metrics import measure
 
+    if only is not None and next(iter(log.read(only)), None) is None:
+        raise LookupError(only)
     found = measure(log, runs)
     shown = [
         evolve(each, status=shown_status(log, each.run, "open")) if each.status == "running" else each

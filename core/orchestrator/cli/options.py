@@ -137,8 +137,8 @@ def has_log() -> bool:
         raise UsageError(f"{folder}: {error.strerror}; name another data folder with --home") from error
 
 
-def open_log() -> "Reader":
-    """The log of the data folder, for reading; closed with the command.
+def open_log(run: str = "") -> "Reader":
+    """The log of the data folder, for reading ``run``; closed with the command.
 
     Raises:
         UsageError: there is none.
@@ -148,7 +148,8 @@ def open_log() -> "Reader":
     from orchestrator.errors import UsageError
 
     if not has_log():
-        raise UsageError(f"there is no run in {home()}: run something first, or name its folder with --home")
+        what = f"run {run!r}" if run else "run"
+        raise UsageError(f"there is no {what} in {home()}: run something first, or name its folder with --home")
     log = Reader.open_to_read(home())
     assert isinstance(log, Reader)
     click.get_current_context().call_on_close(log.close)
@@ -233,7 +234,9 @@ enhance_option: Final = click.option(
 advise_option: Final = click.option(
     "--advise/--no-advise", default=None, help="Whether a model chooses an architecture before the plan."
 )
-yes_option: Final = click.option("--yes", "-y", is_flag=True, help="Take every suggestion unasked.")
+yes_option: Final = click.option(
+    "--yes", "-y", is_flag=True, help="Take every suggestion, and start at any risk, unasked."
+)
 force_option: Final = click.option("--force", is_flag=True, help="Write into a folder that holds something else.")
 verbose_option: Final = click.option("--verbose", "-v", is_flag=True, help="Log every event to stderr.")
 quiet_option: Final = click.option("--quiet", "-q", is_flag=True, help="Nothing but warnings on stderr.")

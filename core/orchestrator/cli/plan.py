@@ -7,10 +7,20 @@ import click
 
 from orchestrator.cli.explain import REMOVED, forbidden
 from orchestrator.cli.forecast import plain_forecast, plain_plays, print_plays
-from orchestrator.cli.options import AMOUNT, FILE, backend_option, command, home, home_option, json_option, open_log
-from orchestrator.cli.output import money, notice, result, result_json, seconds
+from orchestrator.cli.options import (
+    AMOUNT,
+    FILE,
+    backend_option,
+    command,
+    home,
+    home_option,
+    json_option,
+    open_log_if_any,
+)
+from orchestrator.cli.output import line, money, notice, result, result_json, seconds
 from orchestrator.cli.story import DOING, told_forecast
 from orchestrator.cli.tables import print_table
+from orchestrator.decide.compliance import binding
 from orchestrator.engine.routes import Option, Outlook, Route, TaskRoute
 from orchestrator.models import Role
 from orchestrator.policy import Policy
@@ -21,6 +31,7 @@ if TYPE_CHECKING:
 
 _NONE: Final = "–"
 _NOBODY: Final = "nobody"
+_NODES: Final = frozenset({"plan", "enhance", "advise"})
 _OF_TASKS: Final = ("level", "task", "after")
 _OF_TYPES: Final = ("type", "drafted by", "reviewed by", "scored by", "a turn at worst")
 
@@ -129,22 +140,25 @@ def _decomposed(spec: "Spec") -> "tuple[Spec, str]":
 
 def _told(simulated: bool) -> "tuple[Prior, ...]":
     """What earlier runs of the data folder measured; nothing where there is no log."""
-    from orchestrator.log import DATABASE
+    from orchestrator.errors import LogError
     from orchestrator.telemetry import measured, priors
 
-    if not (home() / DATABASE).exists():
+    log = open_log_if_any()
+    try:
+        return () if log is None else priors(measured(log, home(), keep=False).of(simulated))
+    except LogError as error:
+        notice(line(f"! what earlier runs measured is left out: {error}; see: {command('audit verify')}", 300))
         return ()
-    return priors(measured(open_log(), home(), keep=False).of(simulated))
 
 
 # ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _print(found: Outlook, run: str | None) -> None:
-    policies = found.settings.policies
+    settings = found.settings
     if found.planning is not None:
         result("the spec has no tasks: only asking a model would tell them, and orchestrate run does it")
-        _print_routes("plan", [found.planning], policies)
+        _print_routes("plan", [found.planning], binding(settings, "plan"))
         result("")
     skipped = 0 if found.planning is None else len(_OF_TASKS)
     print_table(
@@ -154,11 +168,11 @@ def _print(found: Outlook, run: str | None) -> None:
     )
     for task in found.tasks if found.planning is None else ():
         result("")
-        _print_routes(task.task, task.routes, policies)
+        _print_routes(task.task, task.routes, binding(settings, task.task))
     result("")
     if found.forecast is not None:
         result(told_forecast(found.forecast))
-    result(f"ceiling {money(found.settings.cap)}; time limit {seconds(found.settings.time_limit)}")
+    result(f"ceiling {money(settings.cap)}; time limit {seconds(settings.time_limit)}")
     for warning in _warnings(found):
         notice(f"! {warning}")
     estimated = "worst cases: inputs are estimated, a run holds the exact bound"
@@ -221,6 +235,10 @@ def _why(option: Option, policies: tuple[Policy, ...]) -> str:
 def _warnings(found: Outlook) -> list[str]:
     """What the run could not do as it stands."""
     warnings = []
+    if found.planning is not None and (unseen := sorted({*found.settings.node_policies} - _NODES)):
+        warnings.append(
+            f"the policies of {', '.join(unseen)} bind tasks that only a plan names; they are not looked at"
+        )
     for task in found.tasks:
         draft = task.routes[0].first
         if draft is None:
@@ -237,7 +255,7 @@ def _warnings(found: Outlook) -> list[str]:
 
 
 def _plain(found: Outlook) -> dict[str, Any]:
-    policies = found.settings.policies
+    settings, given = found.settings, found.planning is None
     tasks = [
         {
             "task": task.task,
@@ -245,16 +263,15 @@ def _plain(found: Outlook) -> dict[str, Any]:
             "level": task.level,
             "dependencies": list(task.dependencies),
             "turn_hold_usd": None if task.turn_hold is None else str(task.turn_hold),
-            "routes": [_plain_route(route, policies) for route in task.routes],
+            "routes": [_plain_route(route, binding(settings, task.task)) for route in task.routes],
         }
         for task in found.tasks
     ]
-    given = found.planning is None
     return {
         "given": given,
-        "planning": None if found.planning is None else _plain_route(found.planning, policies),
+        "planning": None if found.planning is None else _plain_route(found.planning, binding(settings, "plan")),
         "tasks" if given else "types": tasks,
-        "cap_usd": str(found.settings.cap),
+        "cap_usd": str(settings.cap),
         "forecast": None if found.forecast is None else plain_forecast(found.forecast),
         "warnings": _warnings(found),
     }

@@ -14,10 +14,11 @@ from orchestrator import events as e
 from orchestrator.cli import INTERRUPTED
 from orchestrator.cli.asking import Terminal, asker_for
 from orchestrator.cli.options import command, home
-from orchestrator.cli.output import OutputClosedError, moment, notice, result, result_json
+from orchestrator.cli.output import OutputClosedError, moment, money, notice, result, result_json
 from orchestrator.cli.progress import Lines, Progress, progress_for
 from orchestrator.cli.story import Story
 from orchestrator.cli.tables import print_run
+from orchestrator.decide.forecast import is_declined, lacking
 from orchestrator.diagnostics import Diagnostics, LogFormat
 from orchestrator.engine.loop import Loop
 from orchestrator.engine.questions import Agreeing
@@ -26,6 +27,8 @@ from orchestrator.engine.session import Session
 from orchestrator.errors import UsageError
 from orchestrator.log import Codec, Redactor
 from orchestrator.models import ProjectStatus
+from orchestrator.money import Usd
+from orchestrator.state.run import RunState
 
 EXIT_CODES: Final = {
     ProjectStatus.SUCCESS: 0,
@@ -42,6 +45,7 @@ LOG_FORMAT: Final = "ORCHESTRATE_LOG_FORMAT"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ENOUGH: Final = 2
 """Signals that do not keep the report of a session from being written."""
+_CENT: Final = 10**7
 
 Begin = Callable[[Workspace, Watchers], Awaitable[Outcome]]
 """Starts or resumes a run on a workspace."""
@@ -64,7 +68,7 @@ def play(
         verbose: every event is a log line on stderr.
         quiet: nothing but warnings on stderr.
         log_format: ``json``: stderr is a log of JSON lines and nothing else; None: as the environment says.
-        yes: every suggestion is taken, and nobody is asked.
+        yes: every suggestion is taken, the tasks start at any risk, and nobody is asked.
     """
     if quiet and verbose:
         raise UsageError("--quiet and --verbose exclude each other")
@@ -226,7 +230,7 @@ def _report(outcome: Outcome, as_json: bool, tell: Callable[..., None]) -> None:
         )
     else:
         print_run(state, outcome.run, outcome.head, status, outcome.folder)
-    advice = advice_for(outcome.run, finished.status if finished is not None else None)
+    advice = advice_for(outcome.run, state)
     if advice and outcome.played:
         tell(advice)
     has_output = any(task.output is not None for task in state.tasks.values())
@@ -234,9 +238,13 @@ def _report(outcome: Outcome, as_json: bool, tell: Callable[..., None]) -> None:
         tell(f"the results are in the log; write them to files with: {command(f'runs export {outcome.run} -o DIR')}")
 
 
-def advice_for(run: str, status: ProjectStatus | None) -> str:
+def advice_for(run: str, state: RunState) -> str:
     """How to go on with a run that has not ended for good."""
-    match status:
+    match None if state.finished is None else state.finished.status:
+        case None if is_declined(state):
+            start = f"start the tasks all the same with: {command(f'resume {run} --yes')}"
+            more = money(Usd(-(-lacking(state).nano // _CENT) * _CENT), 2).removeprefix("$")
+            return f"{start}; or raise the ceiling first: {command(f'resume {run} --add-budget {more}')}"
         case None:
             return f"go on with: {command(f'resume {run}')}"
         case ProjectStatus.BUDGET_EXHAUSTED:

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from attrs import frozen
 
-from orchestrator.cli.options import FILE, command, existing_run, home, home_option, json_option, open_log
+from orchestrator.cli.damage import Trust, trust_in
+from orchestrator.cli.options import (
+    FILE,
+    Amount,
+    command,
+    existing_run,
+    home,
+    home_option,
+    json_option,
+    open_log,
+    open_log_if_any,
+)
 from orchestrator.cli.output import line, money, notice, result_json
 from orchestrator.cli.tables import print_table
 from orchestrator.errors import SpecError, UsageError
@@ -28,23 +39,10 @@ WHERE c.held_nano > 0 AND c.outcome != 'in_flight' {where} ORDER BY c.position
 _COLUMNS: Final = ("run", "call", "amount_usd")
 
 
-class Cost(click.ParamType[Any]):
-    """An amount of US dollars, exact to nine decimals; 0 for nothing."""
-
-    name = "usd"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read it, or fail with a usage error."""
-        try:
-            return _cost(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 def _cost(value: Any) -> Usd:
     amount = Usd.parse(value)
     if amount < Usd.ZERO:
-        raise ValueError(f"{value} is less than nothing")
+        raise ValueError(f"an amount may not be negative: {value}")
     return amount
 
 
@@ -65,7 +63,9 @@ class KeptCall:
 @click.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
 @click.argument("call", metavar="[CALL]", required=False)
-@click.option("--amount", type=Cost(), help="What the vendor billed for it, in US dollars; 0 for nothing.")
+@click.option(
+    "--amount", type=Amount(or_nothing=True), help="What the vendor billed for it, in US dollars; 0 for nothing."
+)
 @click.option("--from", "source", type=FILE, metavar="FILE", help="A CSV file with the columns run, call, amount_usd.")
 @json_option
 @home_option
@@ -101,18 +101,21 @@ def reconcile(run_id: str | None, call: str | None, amount: Any, source: Path | 
     return 0
 
 
-def _kept(wanted: str | None) -> list[KeptCall]:
-    log = open_log()
-    if wanted is not None:
-        existing_run(log, wanted)
+def _kept(wanted: str | None) -> tuple[list[KeptCall], Trust | None]:
+    """The calls of one run, or of all, and whether the one can be trusted."""
+    log = open_log(wanted) if wanted is not None else open_log_if_any()
+    if log is None:
+        return [], None
+    trust = None if wanted is None else trust_in(log, existing_run(log, wanted))
     where, values = ("", []) if wanted is None else ("AND c.run_id = ?", [wanted])
-    rows = log.query(_KEPT.format(where=where), values)
-    return [KeptCall(run, version, call, model, at, Usd(held)) for run, version, call, model, at, held in rows]
+    rows = (trust or Trust(log, ())).read(lambda: log.query(_KEPT.format(where=where), values))
+    kept = [KeptCall(run, version, call, model, at, Usd(held)) for run, version, call, model, at, held in rows]
+    return kept, trust
 
 
 def _list(run: str | None, as_json: bool) -> int:
     """Show what is kept."""
-    found = _kept(run)
+    found, trust = _kept(run)
     if as_json:
         result_json(
             [
@@ -136,14 +139,14 @@ def _list(run: str | None, as_json: bool) -> int:
             right=("call", "kept"),
         )
         notice(f"settle one with: {command('costs reconcile RUN CALL --amount USD')}")
-    return 0
+    return 0 if trust is None else trust.code
 
 
 def _version(run: str, call: str) -> int:
     """The number of a call, given as that or as its name."""
     if call.isdecimal():
         return int(call)
-    for each in _kept(run):
+    for each in _kept(run)[0]:
         if each.call == call:
             return each.version
     raise UsageError(f"nothing is kept for a call {call!r} of {run}; see: {command(f'costs reconcile {run}')}")
@@ -193,6 +196,5 @@ def _reconcile(run: str, costs: "Mapping[int, Usd]") -> list[Any]:
         finally:
             log.close()
 
-    if not (home() / "events.db").exists():
-        raise UsageError(f"there is no run {run!r} in {home()}; see: {command('runs list')}")
+    existing_run(open_log(run), run)
     return asyncio.run(work())

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 
+from orchestrator.cli.damage import Trust
 from orchestrator.cli.options import existing_run, home, home_option, json_option, open_log
 from orchestrator.cli.output import result, result_json
 from orchestrator.cli.runs import Loaded, shown_status
@@ -33,7 +34,7 @@ def replay(run_id: str, verify: bool, strict: bool, to: int | None, as_json: boo
     """Rebuild a run from its log, as it was after an event. Nothing is called, nothing is paid."""
     if strict and not verify:
         raise click.UsageError("--strict belongs to --verify")
-    log = open_log()
+    log = open_log(run_id)
     existing_run(log, run_id)
     heads = [kept.head for kept in read_heads(home()) if kept.run == run_id]
     log.check(run_id, heads[-1] if heads else None)
@@ -54,7 +55,7 @@ def replay(run_id: str, verify: bool, strict: bool, to: int | None, as_json: boo
         from orchestrator.engine.results import summary
         from orchestrator.log import Texts
 
-        loaded = Loaded(state, Texts(log, run_id, os.urandom, log.redactor), records[-1].hash, status)
+        loaded = Loaded(state, Texts(log, run_id, os.urandom, log.redactor), records[-1].hash, status, Trust(log, ()))
         result_json({**summary(state, run_id, loaded.head, loaded.get), "status": status})
     else:
         print_run(state, run_id, records[-1].hash, status)

@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from orchestrator.cli.options import FILE, command, existing_run, home, home_option, open_log
+from orchestrator.cli.options import FILE, existing_run, home_option, open_log
 from orchestrator.cli.output import notice
 from orchestrator.errors import OutputError
 
@@ -36,31 +36,34 @@ _MOST_TO_VERIFY: Final = 20_000
 @home_option
 def report(run_id: str, output: Path, verify: bool | None, force: bool) -> int:
     """Write a run as one HTML page that needs no network: spend, graph, timeline, drafts, decisions, events."""
+    from orchestrator.cli.damage import trust_in
     from orchestrator.cli.replay import rank_of, whole_steps
     from orchestrator.cli.runs import shown_status
-    from orchestrator.log import Texts, read_heads
+    from orchestrator.log import Texts
     from orchestrator.plugins import Catalogue
     from orchestrator.replay import verify as verify_history
     from orchestrator.report import Facts, render
 
     _check_target(output, force)
-    log = open_log()
-    existing_run(log, run_id)
-    heads = [kept.head for kept in read_heads(home()) if kept.run == run_id]
-    damage = [f"event {each.position}: {each.message}" for each in log.verify(run_id, heads[-1] if heads else None)]
-    last, verified = log.last(run_id), None
-    if verify or (verify is None and last is not None and last.version <= _MOST_TO_VERIFY):
-        records = list(log.read(run_id))
-        history = ((each.at, each.event) for each in whole_steps(records, None))
-        verified = verify_history(history, rank_of(Catalogue.discover()))
-    texts = Texts(log, run_id, os.urandom, log.redactor)
-    facts = Facts(run_id, shown_status(log, run_id, "open"), damage, verified, time.time_ns() // 1000)
-    page = render(log.read(run_id), texts.get, facts)
-    _write(output, page)
+    log = open_log(run_id)
+    trust = trust_in(log, existing_run(log, run_id))
+
+    def rendered() -> str:
+        last, verified = log.last(run_id), None
+        if verify or (verify is None and last is not None and last.version <= _MOST_TO_VERIFY):
+            records = list(log.read(run_id))
+            history = ((each.at, each.event) for each in whole_steps(records, None))
+            verified = verify_history(history, rank_of(Catalogue.discover()))
+        texts = Texts(log, run_id, os.urandom, log.redactor)
+        damage = [f"event {each.position}: {each.message}" for one in trust.damage for each in one.findings]
+        if trust.is_cut:
+            damage.append(f"this page shows {trust.mark}")
+        facts = Facts(run_id, shown_status(log, run_id, "open"), damage, verified, time.time_ns() // 1000)
+        return render(log.read(run_id), texts.get, facts)
+
+    _write(output, trust.read(rendered))
     notice(f"{run_id}: written to {output}")
-    if damage:
-        notice(f"! {run_id} is damaged, and the page says so: {damage[0]}; see: {command(f'audit verify {run_id}')}")
-    return 0
+    return trust.code
 
 
 def _check_target(path: Path, force: bool) -> None:

@@ -21,7 +21,7 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.output import line, money, notice, result, result_json
 from orchestrator.cli.tables import print_run, print_table
-from orchestrator.errors import DamagedLogError, LogError, UsageError
+from orchestrator.errors import DamagedLogError, UsageError
 from orchestrator.log import EventLog, Texts
 from orchestrator.money import Usd
 from orchestrator.state.fold import fold
@@ -142,11 +142,9 @@ def print_runs(*, as_json: bool) -> int:
 
 def _rows(log: EventLog) -> list[dict[str, Any]]:
     rows = []
-    try:
-        found = log.query(f"SELECT {_COLUMNS} FROM runs")
-    except LogError as error:
-        raise LogError(f"{error}; what is damaged is named by: {command('audit verify')}") from error
-    for run, status, digest, started, finished, cap, settled, held, tasks, head in found:
+    for run, status, digest, started, finished, cap, settled, held, tasks, head in log.query(
+        f"SELECT {_COLUMNS} FROM runs"
+    ):
         rows.append(
             {
                 "run_id": run,
@@ -170,7 +168,7 @@ def _rows(log: EventLog) -> list[dict[str, Any]]:
 @home_option
 def show(run_id: str, as_json: bool) -> int:
     """Show what a run amounts to: its tasks, status, spend and head."""
-    run = load(open_log(), run_id)
+    run = load(open_log(run_id), run_id)
     if as_json:
         from orchestrator.engine.results import summary
 
@@ -189,11 +187,11 @@ def show(run_id: str, as_json: bool) -> int:
 def export(run_id: str, output_dir: Path, force: bool) -> int:
     """Write a run's results into a folder; what is there already stays."""
     from orchestrator.engine.outputs import OutputFolder
-    from orchestrator.engine.runs import application_of, stored_of
-    from orchestrator.engine.runs import export as write
+    from orchestrator.engine.delivering import application_of, stored_of
+    from orchestrator.engine.delivering import export as write
     from orchestrator.plugins import Catalogue
 
-    log = open_log()
+    log = open_log(run_id)
     run = load(log, run_id)
     if run.state.content_deleted:
         raise UsageError(f"the content of {run_id} was deleted: there is nothing to write")
@@ -249,7 +247,7 @@ def delete(run_id: str, yes: bool, as_json: bool) -> int:
     from orchestrator.engine.retention import Deleted, delete_content
     from orchestrator.engine.runs import Workspace
 
-    existing_run(open_log(), run_id)
+    existing_run(open_log(run_id), run_id)
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError(f"deleting the content of {run_id} cannot be undone: say --yes")
@@ -292,7 +290,7 @@ def diff(one: str, other: str, as_json: bool) -> int:
     from orchestrator.audits.comparison import compare
     from orchestrator.cli import comparing
 
-    log = open_log()
+    log = open_log(one)
     trust = trust_in(log, *(existing_run(log, run) for run in (one, other)))
     texts = tuple(Texts(log, run, os.urandom, log.redactor) for run in (one, other))
     found = trust.read(lambda: compare(log, one, other, (texts[0], texts[1])))

@@ -15,6 +15,7 @@ from orchestrator.cli.output import line, money, seconds
 from orchestrator.decide.compliance import OF_POLICY, violated
 from orchestrator.decide.routing import slots_of
 from orchestrator.engine.advising import shown, with_texts
+from orchestrator.log.accounts import called
 from orchestrator.models import Finish, ModelInfo, RiskLevel, Role, TaskStatus, Verdict
 from orchestrator.state.fold import evolve
 from orchestrator.state.run import RunState
@@ -206,6 +207,8 @@ class Story:
                 if isinstance(call, e.CallStarted):
                     limit = f"its answer at the limit of {call.max_tokens} tokens"
                     yield Note(f"{call.node} {DOING[call.role]}: {call.model} stopped {limit}", Tone.WARNING)
+            case e.RunInterrupted(cause=e.DECLINED):
+                yield Note("no task is started: nobody has agreed to the risk", Tone.WARNING)
             case e.RunInterrupted(cause=cause):
                 yield Note(f"interrupted by {cause}", Tone.WARNING)
             case e.VerificationStarted():
@@ -215,6 +218,10 @@ class Story:
             case e.CallPrepared():
                 yield from self._cut(event)
                 yield from self._reused(event)
+            case e.AccountRefused(account=account):
+                name = called(account, self.state.settings.simulated)
+                text = f"account {name} has {money(event.free)} left, {money(event.need)} is needed"
+                yield Note(text, Tone.WARNING)
             case _:
                 yield from _money_notes(event)
                 yield from self._check_notes(event)
@@ -401,9 +408,6 @@ def _money_notes(event: e.Event) -> Iterable[Note]:
         case e.SpendExceeded(model=model):
             billed, held = money(event.settled), money(event.hold)
             yield Note(f"{model} billed {billed} where at most {held} was possible; it is asked no more", Tone.WARNING)
-        case e.AccountRefused(account=account):
-            need, free = money(event.need), money(event.free)
-            yield Note(f"account {account} has {free} left, {need} is needed", Tone.WARNING)
         case e.BudgetRaised(cap=cap):
             yield Note(f"the ceiling is {money(cap)} now")
         case e.TimeRaised(time_limit=limit):

@@ -11,6 +11,7 @@ import click
 
 from orchestrator import events as e
 from orchestrator.cli import INTERRUPTED
+from orchestrator.cli.damage import trust_in
 from orchestrator.cli.options import existing_run, home_option, open_log
 from orchestrator.cli.output import money, notice, seconds
 from orchestrator.cli.playing import EXIT_CODES, advice_for
@@ -44,22 +45,33 @@ def watch(run_id: str, verbose: bool) -> int:
 
     It ends with the run, and with the exit code that the run has; 130 where nobody runs it and it can be resumed.
     """
-    log = open_log()
+    log = open_log(run_id)
     existing_run(log, run_id)
-    story, pace, position = Story(_reader(log, run_id), verbose=verbose), Pace(), 0
     held = log.locks.is_held(run_id)
-    for record in log.read(run_id):
-        story.recall([(record.at, record.event)])
-        pace.take(record.version, record.at, record.event)
-        position = record.position
+    trust = trust_in(log, *(() if held else (run_id,)))  # a run that goes on was verified when it was taken
+
+    def read() -> tuple[Story, Pace, int, str]:
+        story, pace, position, head = Story(_reader(log, run_id), verbose=verbose), Pace(), 0, ""
+        for record in log.read(run_id):
+            story.recall([(record.at, record.event)])
+            pace.take(record.version, record.at, record.event)
+            position, head = record.position, record.hash
+        if story.state.start is None:
+            raise LookupError(run_id)
+        return story, pace, position, head
+
+    story, pace, position, head = trust.read(read)
     if story.state.is_open and held:
         _follow(log, run_id, story, pace, position)
     state = story.state
     status = None if state.finished is None else state.finished.status
     last = log.last(run_id)
-    assert last is not None
-    print_run(state, run_id, last.hash, "interrupted" if status is None else status.value)
-    advice = advice_for(run_id, status)
+    if last is not None and not trust.damage:
+        head = last.hash
+    print_run(state, run_id, head, "interrupted" if status is None else status.value, mark=trust.mark)
+    if trust.damage:
+        return trust.code
+    advice = advice_for(run_id, state)
     if advice:
         notice(advice)
     return INTERRUPTED if status is None else EXIT_CODES[status]

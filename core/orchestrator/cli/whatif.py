@@ -58,7 +58,7 @@ def whatif(
     from orchestrator.rehearsal.whatif import whatif as decide_again
     from orchestrator.state.fold import fold
 
-    log = open_log()
+    log = open_log(run_id)
     existing_run(log, run_id)
     log.check(run_id)
     history = [(record.at, record.event) for record in log.read(run_id)]

@@ -1,4 +1,7 @@
-"""What a plan is expected to cost and to take: from what was measured, else from prices, in whole nano-dollars."""
+"""What a plan is expected to cost and to take: from what was measured, else from prices, in whole nano-dollars.
+
+Where that comes near the ceiling a person is asked, if one can be, whether the tasks may start all the same.
+"""
 
 from typing import Final
 
@@ -6,7 +9,7 @@ from attrs import frozen
 
 from orchestrator.decide.moment import Moment
 from orchestrator.decide.routing import Question, list_candidates
-from orchestrator.events import ForecastMade
+from orchestrator.events import FORECAST, ForecastMade, QuestionAsked
 from orchestrator.models import ModelInfo, Phase, RiskLevel, Role, TaskType
 from orchestrator.money import NANO, Usage, Usd
 from orchestrator.state.run import RunState
@@ -77,6 +80,44 @@ def risk(total: Usd, cap: Usd) -> RiskLevel:
     if cap <= Usd.ZERO or total.nano * 100 >= cap.nano * _HIGH:
         return RiskLevel.HIGH
     return RiskLevel.MEDIUM if total.nano * 100 >= cap.nano * _MEDIUM else RiskLevel.LOW
+
+
+def wants_consent(m: Moment) -> bool:
+    """Whether a person is still to say that the tasks may start: the risk is high, and nobody has agreed to it.
+
+    Where nobody can be asked that is so only if somebody has been: unanswered means no.
+    """
+    state = m.state
+    if state.begun or state.consent.is_given or state.session is None or m.time_up:
+        return False
+    return (state.session.can_ask or state.consent.asked > 0) and lacking(state) > Usd.ZERO
+
+
+def next_consent(m: Moment) -> QuestionAsked | None:
+    """The question, once per session; while it is open, and after a no, there is nothing to decide."""
+    state = m.state
+    if state.consent.asked_version > state.session_version:
+        return None
+    return QuestionAsked(FORECAST, state.forecast_version, state.consent.asked + 1)
+
+
+def is_declined(state: RunState) -> bool:
+    """Whether no task has started because somebody was asked and has not agreed to the risk, which still is high."""
+    refused = state.consent.answer is not None and not state.consent.is_given
+    return refused and not state.begun and lacking(state) > Usd.ZERO
+
+
+def expected_total(state: RunState) -> Usd:
+    """What the run is expected to have spent in the end, as its forecast had it before its first task."""
+    return state.spend.total + (Usd.ZERO if state.forecast is None else state.forecast.expected)
+
+
+def lacking(state: RunState) -> Usd:
+    """The least that must be added to the cap for the forecast's risk not to be high; nothing where it is not."""
+    total = expected_total(state)
+    if risk(total, state.cap) is not RiskLevel.HIGH:
+        return Usd.ZERO
+    return Usd(total.nano * 100 // _HIGH + 1) - state.cap
 
 
 def _typical(m: Moment, kind: TaskType) -> _Typical:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from orchestrator.decide.forecast import next_forecast
+from orchestrator.decide.forecast import next_consent, next_forecast, wants_consent
 from orchestrator.decide.input_stage import next_advice, next_enhancement, wants_advice, wants_enhancement
 from orchestrator.decide.moment import Moment, Rank, Wait
 from orchestrator.decide.outcome import block, conclude, next_ending
@@ -53,6 +53,8 @@ def _next_of_tasks(m: Moment) -> Decision | None:
     state = m.state
     if state.forecast is None:
         return next_forecast(m)
+    if not state.begun and wants_consent(m):
+        return next_consent(m)
     if state.blocked:
         return block(m, _task_at(state, state.blocked[0]))
     for order in state.running:

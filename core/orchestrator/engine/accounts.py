@@ -8,7 +8,7 @@ from orchestrator import events as e
 from orchestrator.engine.session import left_open
 from orchestrator.errors import LogError, RunLockedError, UsageError
 from orchestrator.log import EventLog
-from orchestrator.log.accounts import PREFIX, SIMULATED, stream_of
+from orchestrator.log.accounts import PREFIX, SIMULATED, called, stream_of
 from orchestrator.money import Usd
 from orchestrator.state.fold import fold
 
@@ -57,8 +57,8 @@ def check_caps(log: EventLog, names: Sequence[str], simulated: bool, cap: Usd) -
         free = log.account(name, simulated).free
         if free < cap:
             raise CapExceededError(
-                f"the run's budget of ${cap} exceeds what the account {name!r} has left (${free}): "
-                f"lower the budget, or: orchestrate budget raise {SIMULATED if simulated else ''}{name} USD"
+                f"the run's budget of ${cap} exceeds what the account {called(name, simulated)!r} has left (${free}): "
+                f"lower the budget, or: orchestrate budget raise {called(name, simulated)} USD"
             )
 
 

@@ -1,17 +1,19 @@
 """From a spec to the providers, models, slots and backend of one session."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from copy import deepcopy
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from attrs import evolve, frozen
 
+from orchestrator.engine.applications import AUTO
 from orchestrator.engine.environment import Environment
-from orchestrator.engine.strangers import Housed
+from orchestrator.engine.strangers import Housed, kept_apart
 from orchestrator.errors import NoProviderError, PluginError, SpecError
 from orchestrator.events import PluginUsed
 from orchestrator.models import SLOT_ALIASES, ModelInfo
-from orchestrator.plugins import DISTRIBUTION
 from orchestrator.spi import Backend, Provider, ProviderConfig
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from orchestrator.plugins import Catalogue
     from orchestrator.spec import Spec
+
+Made = TypeVar("Made")
 
 
 @frozen
@@ -69,6 +73,8 @@ def connect(
         *(catalogue.used("provider", provider) for provider in providers),
         catalogue.used("backend", name, parameters) if backend is None else PluginUsed("backend", name, "", ""),
         *(catalogue.used("validator", validator) for validator in validators),
+        *_installed(catalogue, "exporter", spec.exporters),
+        *_installed(catalogue, "scaffold", _scaffolds(catalogue, spec)),
     )
     return Connected(
         providers=providers,
@@ -86,12 +92,14 @@ def _providers(catalogue: "Catalogue", spec: "Spec", environment: Environment) -
     for name in catalogue.names("provider") if named is None else named:
         declared = tuple(model for model in spec.models if model.provider == name)
         options = {} if named is None else named[name]
-        config = ProviderConfig(name, options, declared, environment.secret, environment.variable, spec.folder)
+        config = ProviderConfig(
+            name, deepcopy(options), declared, environment.secret, environment.variable, spec.folder
+        )
         try:
             provider = catalogue.provider(name, config)
-            used = catalogue.used("provider", name)
-            if provider is not None and used.distribution != DISTRIBUTION:
-                provider = Housed(provider, used, partial(client_of, spec, environment))
+            if provider is not None:
+                used = catalogue.used("provider", name)
+                provider = kept_apart(provider, used, partial(client_of, spec, environment))
         except PluginError:
             if named is not None:
                 raise
@@ -104,6 +112,32 @@ def _providers(catalogue: "Catalogue", spec: "Spec", environment: Environment) -
             raise NoProviderError(
                 f"provider {name!r} has neither key nor address; set one of {', '.join(environment.asked)}"
             )
+
+
+def _scaffolds(catalogue: "Catalogue", spec: "Spec") -> Sequence[str]:
+    """The scaffolds a run may use: the one it names, or all where the architecture decides."""
+    if spec.app is None:
+        return ()
+    return catalogue.names("scaffold") if spec.app == AUTO else (spec.app,)
+
+
+def _installed(catalogue: "Catalogue", kind: str, names: Iterable[str]) -> Iterable[PluginUsed]:
+    """Those of the named plugins that are there; whoever needs one that is not says so."""
+    for name in names:
+        with suppress(PluginError):
+            yield catalogue.used(kind, name)
+
+
+def remembering(make: Callable[[str], Made]) -> Callable[[str], Made]:
+    """What is made of a name, each once."""
+    made: dict[str, Made] = {}
+
+    def remembered(name: str) -> Made:
+        if name not in made:
+            made[name] = make(name)
+        return made[name]
+
+    return remembered
 
 
 def client_of(spec: "Spec", environment: Environment) -> "httpx.AsyncClient":

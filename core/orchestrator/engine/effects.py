@@ -158,7 +158,7 @@ class Effects:
 
     def _address(self, model: ModelInfo) -> str:
         """Where a model is asked: two servers may have models of one name."""
-        return str(getattr(self.providers[model.provider], "base_url", ""))
+        return str(getattr(self.providers[model.provider], "base_url", None) or "")
 
     def _reused(self, role: Role, found: "Found", text: str) -> e.Reused | None:
         """Another run's answer as this one's, read again: another set of validators may be installed."""

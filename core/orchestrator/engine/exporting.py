@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from functools import partial
 from typing import Any, Final
 
@@ -256,7 +257,7 @@ class Exporting:
                 raise
             _LOGGER.warning("%s; the run goes on without it", error)
             return
-        own = {key: value for key, value in options.items() if key != EVERY}
+        own = deepcopy({key: value for key, value in options.items() if key != EVERY})
         config = ExporterConfig(name, own, environment.secret, environment.variable, write)
         loop = asyncio.get_running_loop()
         worker = _Worker(

@@ -15,6 +15,7 @@ from orchestrator import events as e
 from orchestrator.decide import BackendError, Rank, Wait, decide
 from orchestrator.engine.effects import Effects, cancelled
 from orchestrator.engine.ports import Ports
+from orchestrator.engine.questions import declines
 from orchestrator.errors import LogError
 from orchestrator.state.fold import evolve
 from orchestrator.state.run import RunState
@@ -90,6 +91,8 @@ class Loop:
                 if self._broken is not None:
                     await self._step([*arrived, self._session_failed(self._broken)])
                     raise self._broken
+                if self._stop is None and any(declines(self.state, outcome) for outcome in arrived):
+                    self._stop = e.DECLINED
                 if self._stop is not None:
                     await self._end_session(arrived)
                     return

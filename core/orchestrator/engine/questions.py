@@ -6,8 +6,10 @@ from typing import Final, Protocol
 from attrs import frozen
 
 from orchestrator import events as e
+from orchestrator.decide.forecast import expected_total
 from orchestrator.engine.enhancing import count_words, joined_criteria, joined_description
 from orchestrator.models import Suggestion, SuggestionKind
+from orchestrator.money import Usd
 from orchestrator.state.run import RunState
 
 
@@ -42,17 +44,35 @@ NOBODY: Final = Reply(False, "nobody", rest=True)
 """Unanswered means no."""
 
 
+@frozen
+class Outlook:
+    """A forecast whose risk is high, as a person is shown it."""
+
+    number: int
+    """How often it has been asked, from 1."""
+    total: Usd
+    """What the run is expected to have spent in the end."""
+    cap: Usd
+
+
 class Asker(Protocol):
     """Asks a person; may take as long as the person does, and may be cancelled."""
 
     async def ask(self, offer: Offer) -> Reply:
         """Whether to take a suggestion."""
 
+    async def approve(self, outlook: Outlook) -> Reply:
+        """Whether the tasks may start although the forecast's risk is high."""
+
 
 class Agreeing:
-    """Takes every suggestion: the person said so beforehand."""
+    """Agrees to everything: the person said so beforehand."""
 
     async def ask(self, offer: Offer) -> Reply:
+        """Yes."""
+        return Reply(True, "flag")
+
+    async def approve(self, outlook: Outlook) -> Reply:
         """Yes."""
         return Reply(True, "flag")
 
@@ -70,7 +90,11 @@ class TextStore(Protocol):
 async def answered(
     state: RunState, version: int, asked: e.QuestionAsked, asker: Asker | None, texts: TextStore
 ) -> e.QuestionAnswered:
-    """The outcome of a question; with a yes the patched texts are staged."""
+    """The outcome of a question; with a yes to a suggestion the patched texts are staged."""
+    if asked.node == e.FORECAST:
+        outlook = Outlook(asked.number, expected_total(state), state.cap)
+        reply = NOBODY if asker is None else await asker.approve(outlook)
+        return e.QuestionAnswered(version, reply.accepted, reply.how, reply.rest)
     offered = suggestions_of(state)
     suggestion = offered[asked.number - 1]
     reply = NOBODY
@@ -85,6 +109,14 @@ async def answered(
     if suggestion.criteria is not None:
         criteria = texts.put(joined_criteria(texts.get(state.criteria), texts.get(suggestion.criteria)))
     return e.QuestionAnswered(version, True, reply.how, reply.rest, project, criteria, words)
+
+
+def declines(state: RunState, outcome: e.Outcome) -> bool:
+    """Whether an outcome is a no to starting the tasks: then the session ends with it."""
+    if not isinstance(outcome, e.QuestionAnswered) or outcome.accepted:
+        return False
+    asked = state.pending.get(outcome.question)
+    return isinstance(asked, e.QuestionAsked) and asked.node == e.FORECAST
 
 
 def suggestions_of(state: RunState) -> tuple[Suggestion, ...]:

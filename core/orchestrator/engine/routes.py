@@ -74,9 +74,9 @@ class TaskRoute:
 
     @property
     def turn_hold(self) -> Usd | None:
-        """The most one turn is estimated to cost, were its calls in flight together; None where nobody can draft.
+        """The most one turn is estimated to cost, were its calls in flight together; None where nothing bounds it.
 
-        A critique or a score that nobody can give is left out, as a run leaves it out; None too where a call has none.
+        None too where nobody can draft. A critique or a score that nobody can give is left out, as a run does.
         """
         total = Usd.ZERO
         for route in self.routes:
@@ -229,8 +229,8 @@ class _Look:
                 continue
             times = self.settings.evaluation.runs if role is Role.EVALUATOR else 1
             routes.append(self._route(Question(role, task.type, author, node), times, sizes[role]))
-            first = routes[0].first
-            author = None if first is None else first.model
+            if role in (Role.GENERATOR, Role.REVISER) and (first := routes[-1].first) is not None:
+                author = first.model
         return TaskRoute(task.id, task.type, level, task.dependencies, tuple(routes))
 
     def _route(self, question: Question, times: int, size: int) -> Route:

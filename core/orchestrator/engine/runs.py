@@ -1,54 +1,42 @@
-"""Starting, resuming and exporting runs on a data folder: what the front doors and the commands share."""
+"""Starting and resuming runs on a data folder: what the front doors and the commands share."""
 
-import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import Any
 
 from attrs import Factory, define, evolve, field, frozen
 
 from orchestrator import events as e
 from orchestrator.documents import load_json
 from orchestrator.engine import accounts
-from orchestrator.engine.applications import AUTO, Application, AppVerifier, assembled
+from orchestrator.engine.applications import Application, AppVerifier
+from orchestrator.engine.beginning import check_descriptors, check_spec, run_started, stage_of
 from orchestrator.engine.checks import Checks, ladder_for
-from orchestrator.engine.connect import Connected, client_of, connect
-from orchestrator.engine.enhancing import count_words
+from orchestrator.engine.connect import Connected, client_of, connect, remembering
+from orchestrator.engine.delivering import application_of, export, stored_of
 from orchestrator.engine.environment import Environment
 from orchestrator.engine.exporting import Exporting
 from orchestrator.engine.loop import Loop, Observer
-from orchestrator.engine.outputs import OutputFolder, readme_text, summary_text
+from orchestrator.engine.outputs import OutputFolder
 from orchestrator.engine.ports import Ports, real_ports
 from orchestrator.engine.questions import Asker
 from orchestrator.engine.rank import guard, runner_of
-from orchestrator.engine.results import files_of, summary
 from orchestrator.engine.sandbox import Ladder
 from orchestrator.engine.session import RunLog, Session, append_remedies, raised_budget, raised_time
 from orchestrator.engine.verification import FolderVerifier, Verifier
-from orchestrator.errors import LogError, SpecError, UsageError
+from orchestrator.errors import LogError, UsageError
 from orchestrator.log import EventLog, Redactor, Texts, append_head, read_heads
 from orchestrator.log.accounts import stream_of
 from orchestrator.log.retention import Growth
-from orchestrator.models import PlannedTask, ProjectStatus
+from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.plugins import Catalogue
-from orchestrator.settings import EVERY, SECOND
-from orchestrator.spec import Spec, TaskSpec, differences, parse_spec
+from orchestrator.settings import SECOND
+from orchestrator.spec import Spec, differences, parse_spec
 from orchestrator.spi import Backend, to_stdout
 from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState
 from orchestrator.telemetry import measured, priors
-
-if TYPE_CHECKING:
-    pass
-
-_SEED_BYTES: Final = 7
-_DESCRIPTORS: Final = 12
-"""The database with its WAL, the locks, the event loop, and a few connections."""
-
-
-Made = TypeVar("Made")
 
 
 @define
@@ -101,7 +89,7 @@ class Workspace:
         Raises:
             LogError: it cannot be used.
         """
-        _check_descriptors()
+        check_descriptors()
         redactor = Redactor()
         ports = real_ports()
         log = EventLog.open(folder, redactor=redactor, offload=ports.offload)
@@ -146,16 +134,22 @@ class Workspace:
         lock = self.log.locks.acquire(run)
         try:
             connected = connect(self.catalogue, spec, self.environment, self.backend)
-            _check_validators(spec, connected)
-            _check_limits(spec, self.catalogue)
-            _check_app(spec, self.catalogue)
+            check_spec(spec, connected, self.catalogue)
             writer = OutputFolder(output, run, force) if output is not None else None
             state = RunState()
             session = self._session(run, spec, state, connected, writer, watchers)
             names = await self._accounts(spec, connected.simulated, caps)
             session.stream.accounts = names
             stage = stage_of(spec, by_default=input_stage, can_ask=watchers.asker is not None)
-            started = self._started(spec, session.stream.texts, output, connected.simulated, names, stage)
+            started = run_started(
+                spec,
+                session.stream.texts,
+                stage,
+                output=output,
+                simulated=connected.simulated,
+                accounts=names,
+                random_bytes=self.ports.random_bytes,
+            )
             return await self._play(session, spec, [started], watchers, "")
         finally:
             lock.release()
@@ -187,34 +181,6 @@ class Workspace:
         if caps is not None:
             accounts.check_caps(self.log, names, simulated, spec.budget_usd)
         return names
-
-    def _started(
-        self,
-        spec: Spec,
-        texts: Texts,
-        output: Path | None,
-        simulated: bool,
-        names: tuple[str, ...],
-        stage: "Stage",
-    ) -> e.RunStarted:
-        stored = {
-            "spec": spec.canonical(),
-            "folder": str(Path(spec.folder).absolute()),
-            "output": None if output is None else str(output.absolute()),
-        }
-        return e.RunStarted(
-            seed=int.from_bytes(self.ports.random_bytes(_SEED_BYTES)),
-            settings=evolve(spec.settings(simulated), accounts=names, enhance=stage.enhance, advise=stage.advise),
-            spec=texts.put(json.dumps(stored, ensure_ascii=False, sort_keys=True)),
-            project=texts.put(spec.project),
-            criteria=texts.put(spec.criteria),
-            given_plan=tuple(
-                _planned(task, texts, spec.task_paths.get(task.id) or spec.task_paths.get(str(number)))
-                for number, task in enumerate(spec.tasks, 1)
-            )
-            or None,
-            words=count_words(spec.project),
-        )
 
     # ── resuming ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -324,14 +290,14 @@ class Workspace:
         names = state.settings.accounts if state.start is not None else ()
         ladder = ladder_for(spec.validators.sandbox)
         texts = self.texts(run)
-        application = None if spec.app is None else Application(spec.app, _remembering(self.catalogue.scaffold))
+        application = None if spec.app is None else Application(spec.app, remembering(self.catalogue.scaffold))
         return Session(
             stream=RunLog(self.log, run, texts, names, connected.simulated, end_dead_runs),
             state=state,
             connected=connected,
             ports=self.ports,
             rank=guard(connected.backend, runner_of(connected.plugins)),
-            validator=_remembering(self.catalogue.validator),
+            validator=remembering(self.catalogue.validator),
             writer=writer,
             http=None if connected.simulated else client_of(spec, self.environment),
             observers=[*watchers.observers, Growth(run)],
@@ -400,115 +366,6 @@ class Workspace:
         return Outcome(stream.run, session.state, stream.head, stream.texts, True, folder, notice, warnings)
 
 
-def stored_of(log: EventLog, run: str, texts: Texts) -> dict[str, Any]:
-    """What ``Workspace.stored`` gives, out of a log that is only read."""
-    first = next(iter(log.read_own(run))).event
-    assert isinstance(first, e.RunStarted | e.RunForked)
-    try:
-        return cast("dict[str, Any]", json.loads(texts.get(first.spec)))
-    except KeyError:
-        raise UsageError(f"the content of {run} was deleted: it can be read, and not gone on with") from None
-
-
-@frozen
-class Stage:
-    """What comes before the plan."""
-
-    enhance: bool
-    advise: bool
-
-
-def stage_of(spec: Spec, *, by_default: bool, can_ask: bool) -> Stage:
-    """What the spec wants before the plan; where it does not say, ``by_default``, unless it brings its own plan.
-
-    An application is always advised on.
-    """
-    wanted, advised = (each and not spec.tasks for each in (by_default, by_default or spec.app is not None))
-    return Stage(
-        enhance=can_ask and (wanted if spec.enhance is None else spec.enhance),
-        advise=advised if spec.advise is None else spec.advise,
-    )
-
-
-def _check_descriptors() -> None:
-    """Refuse to begin where a session could not even open what it always needs.
-
-    Raises:
-        LogError: too few files may be open at once.
-    """
-    opened: list[int] = []
-    try:
-        for _ in range(_DESCRIPTORS):
-            opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
-    except OSError as error:
-        text = f"a run needs {_DESCRIPTORS} open files: {error.strerror}; raise the limit: ulimit -n 256"
-        raise LogError(text) from error
-    finally:
-        for descriptor in opened:
-            os.close(descriptor)
-
-
-def _remembering(make: Callable[[str], Made]) -> Callable[[str], Made]:
-    """What is made of a name, each once per session."""
-    made: dict[str, Made] = {}
-
-    def remembered(name: str) -> Made:
-        if name not in made:
-            made[name] = make(name)
-        return made[name]
-
-    return remembered
-
-
-def _check_validators(spec: Spec, connected: Connected) -> None:
-    """A given plan may only name validators that are installed."""
-    named = {
-        "tasks": {name for task in spec.tasks for name in task.hard_validators},
-        "validators.settings": set(spec.validators.settings),
-    }
-    for where, names in named.items():
-        unknown = sorted(names - set(connected.validators))
-        if unknown:
-            known = ", ".join(connected.validators)
-            raise SpecError([f"{where}: no validator is called {', '.join(map(repr, unknown))}; installed are {known}"])
-
-
-def _check_app(spec: Spec, catalogue: Catalogue) -> None:
-    """An application is built by a scaffold that is installed; one without a folder cannot be put together."""
-    known = (AUTO, *catalogue.names("scaffold"))
-    if spec.app is not None and spec.app not in known:
-        raise SpecError([f"app: no scaffold is called {spec.app!r}; there are {', '.join(known)}"])
-
-
-def _check_limits(spec: Spec, catalogue: Catalogue) -> None:
-    """Limits per provider may only name providers that are installed: a mistyped one would limit nobody."""
-    installed = catalogue.names("provider")
-    for where in ("requests_per_minute", "tokens_per_minute"):
-        unknown = sorted(getattr(spec.limits, where).keys() - {EVERY, *installed})
-        if unknown:
-            known, names = ", ".join(installed), ", ".join(map(repr, unknown))
-            raise SpecError([f"limits.{where}: no provider is called {names}; installed are {known}"])
-
-
-def _planned(task: TaskSpec, texts: Texts, path: str | None) -> PlannedTask:
-    return PlannedTask(
-        id=task.id,
-        type=task.type,
-        prompt=texts.put(task.prompt),
-        prompt_bytes=len(task.prompt.encode()),
-        title=texts.put(task.title) if task.title else None,
-        dependencies=task.dependencies,
-        validators=task.hard_validators,
-        schema=texts.put(json.dumps(_plain(task.schema))) if task.schema is not None else None,
-        tests=texts.put(task.tests) if task.tests else None,
-        path=texts.put(path) if path else None,
-    )
-
-
-def _plain(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(schema)
-
-
 def _is_over(state: RunState) -> bool:
     """The run has ended, and resuming it as it is would change nothing."""
     return state.finished is not None and state.finished.status is not ProjectStatus.SYSTEM_FAILURE
@@ -523,41 +380,3 @@ def _remedies(run: str, state: RunState, add_budget: Usd | None, add_time: float
     if add_time is not None:
         remedies.append(raised_time(state, round(add_time * SECOND)))
     return remedies
-
-
-def application_of(spec: str, catalogue: Catalogue) -> Application | None:
-    """The application that a spec, in canonical JSON, builds; None where it builds none."""
-    wanted = json.loads(spec).get("app")
-    return None if wanted is None else Application(str(wanted), _remembering(catalogue.scaffold))
-
-
-def export(
-    state: RunState, run: str, head: str, texts: Texts, folder: OutputFolder, application: Application | None = None
-) -> tuple[str, ...]:
-    """Write a run's outputs, summary and table; returns a warning per file that could not be written.
-
-    With an ``application`` that was put together, what its scaffold and its manifest bring is written, too.
-    """
-    warnings = []
-    result = summary(state, run, head, texts.get)
-    files: dict[str, str] = {"summary.json": summary_text(result), "README.md": readme_text(result)}
-    outputs: dict[str, str] = {}
-    for name in state.execution_order:
-        outputs.update(files_of(state.tasks[name], texts.get))
-    if application is not None and state.verified is not None:
-        try:
-            outputs = assembled(outputs, *application.described(state, texts.get))
-        except Exception as error:
-            cause = " ".join(f"{type(error).__name__}: {error}".split())
-            warnings.append(f"what the scaffold brings cannot be written: {cause}")
-    for target, content in outputs.items():
-        if target not in files and folder.is_missing(target):
-            files[target] = content
-    for target, content in files.items():
-        try:
-            folder.write(target, content)
-        except OSError as error:
-            warnings.append(
-                f"{folder.path / target}: {error.strerror}; write it later with: orchestrate runs export {run}"
-            )
-    return tuple(warnings)

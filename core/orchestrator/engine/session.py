@@ -134,6 +134,7 @@ class Session:
             ended=left_open(state),
             reopened=reopened_by(state, "model") if _is(state, ProjectStatus.SYSTEM_FAILURE) else (),
             priors=tuple(prior for prior in priors if prior.model in known) if state.session is None else (),
+            can_ask=self.asker is not None,
         )
 
 

@@ -17,6 +17,7 @@ from orchestrator.engine.rooms import Room, Visit
 from orchestrator.errors import PluginLoadError
 from orchestrator.events import PluginUsed
 from orchestrator.models import ModelInfo
+from orchestrator.plugins import DISTRIBUTION
 from orchestrator.spi import Body, CallContext, Provider, Reply, Request
 
 if TYPE_CHECKING:
@@ -36,19 +37,30 @@ _LOGGER: Final = logging.getLogger("orchestrator.plugins")
 _Work = Callable[["httpx.AsyncClient | None"], Awaitable[Reply]]
 
 
+def kept_apart(
+    provider: Provider, used: PluginUsed, client: "Callable[[], httpx.AsyncClient] | None" = None
+) -> Provider:
+    """The provider as the engine may hold it: one of ours as it is, for it blocks nothing; a stranger's in a house.
+
+    Raises:
+        PluginLoadError: a stranger's cannot say what it sells.
+    """
+    return provider if used.distribution == DISTRIBUTION else Housed(provider, used, client)
+
+
 class Housed:
     """A stranger's provider, as the engine sees it: what it sells is read once, and nothing it does blocks the run.
 
     Args:
         provider: the object its hook returned.
         used: the plugin it is of.
-        client: makes the HTTP client for one event loop; one that only pretends has none.
+        client: makes the HTTP client for one event loop; None: it is not called. One that only pretends gets none.
 
     Raises:
         PluginLoadError: it cannot say what it sells.
     """
 
-    def __init__(self, provider: Provider, used: PluginUsed, client: "Callable[[], httpx.AsyncClient]") -> None:
+    def __init__(self, provider: Provider, used: PluginUsed, client: "Callable[[], httpx.AsyncClient] | None") -> None:
         self._label = label = used.label
         self._provider = provider
         self._room: Room | None = None
@@ -61,10 +73,11 @@ class Housed:
 
     def _read(self, provider: Provider) -> None:
         def read() -> tuple[Any, ...]:
-            retired = getattr(provider, "retired", {})
-            return tuple(provider.models()), str(getattr(provider, "base_url", "")), dict(retired), provider.simulated
+            address, retired = getattr(provider, "base_url", None), getattr(provider, "retired", {})
+            return tuple(provider.models()), address, dict(retired), provider.simulated
 
-        models, self.base_url, self.retired, self.simulated = run_in_thread(read, MODELS_SECONDS)
+        models, address, self.retired, self.simulated = run_in_thread(read, MODELS_SECONDS)
+        self.base_url = address if isinstance(address, str) else None
         for model in models:
             if not isinstance(model, ModelInfo):
                 raise TypeError(f"models() gave {type(model).__name__}, not ModelInfo")

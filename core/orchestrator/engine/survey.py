@@ -10,6 +10,7 @@ from attrs import Factory, define, frozen
 
 from orchestrator.engine.connect import offered, retired_names, slots_of
 from orchestrator.engine.environment import Environment
+from orchestrator.engine.strangers import kept_apart
 from orchestrator.errors import OrchestrateError, ProviderError
 from orchestrator.models import SLOT_ALIASES, ModelInfo
 from orchestrator.spi import Provider, ProviderConfig
@@ -145,6 +146,7 @@ def _surveyed(
             provider = catalogue.provider(name, pretended)
         elif provider.simulated:
             standing = Standing.SIMULATED
+        provider = None if provider is None else kept_apart(provider, catalogue.used("provider", name))
     except OrchestrateError as error:
         return Surveyed(name, Standing.BROKEN, None, None, tuple(asked.keys), tuple(asked.others), str(error))
     key = next((variable for variable, found in asked.keys.items() if found), None)

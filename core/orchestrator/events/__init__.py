@@ -18,7 +18,18 @@ from orchestrator.events.calls import (
     Reused,
 )
 from orchestrator.events.channels import ChannelPut, ChannelTaken
-from orchestrator.events.kinds import ADVISE, ENHANCE, PLAN, VERIFY, AccountEvent, Decision, Event, Outcome
+from orchestrator.events.kinds import (
+    ADVISE,
+    DECLINED,
+    ENHANCE,
+    FORECAST,
+    PLAN,
+    VERIFY,
+    AccountEvent,
+    Decision,
+    Event,
+    Outcome,
+)
 from orchestrator.events.planning import (
     ArchitectureDecided,
     ForecastMade,
@@ -61,7 +72,9 @@ from orchestrator.events.tasks import (
 
 __all__ = [
     "ADVISE",
+    "DECLINED",
     "ENHANCE",
+    "FORECAST",
     "PLAN",
     "TYPES",
     "VERIFY",

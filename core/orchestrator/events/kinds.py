@@ -16,6 +16,12 @@ ADVISE: Final = "advise"
 VERIFY: Final = "verify"
 """The node that judges the result as a whole."""
 
+FORECAST: Final = "forecast"
+"""Whose question it is whether the tasks may start although the forecast's risk is high."""
+
+DECLINED: Final = "declined"
+"""Why a run was interrupted before its first task: nobody said yes to that question."""
+
 
 @frozen
 class Event:

@@ -9,19 +9,22 @@ from orchestrator.money import Usd
 
 @frozen
 class QuestionAsked(Decision):
-    """A person is asked whether to take a suggestion. Opens the effect *question*; waiting for it takes no time."""
+    """A person is asked whether to take a suggestion, or whether the tasks may start although the risk is high.
+
+    Opens the effect *question*; waiting for it takes no time.
+    """
 
     node: str
-    """Whose suggestion it is: ``enhance``."""
+    """Whose question it is: ``enhance`` or ``forecast``."""
     call: int
-    """Version of the call that suggested it."""
+    """Version of the call that suggested it, or of the ForecastMade."""
     number: int
-    """Of the suggestion, from 1."""
+    """Of the suggestion, from 1; of a forecast's question, how often it has been asked."""
 
 
 @frozen
 class QuestionAnswered(Outcome):
-    """What came of a question. Unanswered means no."""
+    """What came of a question. Unanswered means no; without a yes to the forecast the run is interrupted at once."""
 
     question: int
     """Version of the QuestionAsked."""

@@ -101,6 +101,8 @@ class SessionOpened(Outcome):
     """Tasks that had failed for want of a model and are tried again (``plan`` for the plan)."""
     priors: tuple[Prior, ...] = ()
     """What earlier runs measured; in a run's first session only, which later ones go on from."""
+    can_ask: bool = False
+    """Whether somebody can be asked if the tasks may start at a high risk; stored only where it is so."""
 
 
 @frozen
@@ -124,7 +126,7 @@ class RunInterrupted(Outcome):
     """A person or the system asked to stop; the calls in flight have been ended before."""
 
     cause: str
-    """The signal's name, or ``cancelled``."""
+    """The signal's name, ``cancelled``, or ``declined``: nobody agreed to start the tasks at a high risk."""
 
 
 @frozen

@@ -46,6 +46,11 @@ def stream_of(name: str, simulated: bool = False) -> str:
     return f"{SIMULATED if simulated else ''}{PREFIX}{name}"
 
 
+def called(name: str, simulated: bool = False) -> str:
+    """An account as people name it, at the command line and wherever it is shown: ``org``, ``sim/team/eng``."""
+    return f"{SIMULATED if simulated else ''}{name}"
+
+
 def totals_of(transaction: Transaction, name: str, simulated: bool = False) -> tuple[int, Totals]:
     """The version and the totals an account's stream ends with.
 
@@ -54,11 +59,12 @@ def totals_of(transaction: Transaction, name: str, simulated: bool = False) -> t
     """
     found = transaction.last_event(stream_of(name, simulated))
     if found is None:
-        raise UsageError(f"there is no account {name!r}: open it first")
+        raise UsageError(f"there is no account {called(name, simulated)!r}: open it first")
     version, event = found
     totals = getattr(event, "totals", None)
     if not isinstance(totals, Totals):
-        raise LogError(f"the stream of the account {name!r} ends with something else than an account event")
+        what = f"the stream of the account {called(name, simulated)!r}"
+        raise LogError(f"{what} ends with something else than an account event")
     return version, totals
 
 
@@ -72,7 +78,7 @@ def open_account(transaction: Transaction, name: str, cap: Usd, at: int, simulat
     if not name or cap < Usd.ZERO:
         raise UsageError("an account needs a name and a cap of at least 0")
     if transaction.last(stream) is not None:
-        raise UsageError(f"there is an account {name!r} already: set its cap instead")
+        raise UsageError(f"there is an account {called(name, simulated)!r} already: set its cap instead")
     totals = Totals(cap=cap)
     transaction.write_next(stream, at, AccountOpened(totals))
     return totals
@@ -87,7 +93,8 @@ def set_cap(transaction: Transaction, name: str, cap: Usd, at: int, simulated: b
     _, totals = totals_of(transaction, name, simulated)
     used = totals.settled + totals.held
     if cap < used:
-        raise UsageError(f"the account {name!r} has ${used} settled and held: its cap cannot be ${cap}")
+        whose = f"the account {called(name, simulated)!r}"
+        raise UsageError(f"{whose} has ${used} settled and held: its cap cannot be ${cap}")
     totals = evolve(totals, cap=cap)
     transaction.write_next(stream_of(name, simulated), at, CapSet(totals))
     return totals

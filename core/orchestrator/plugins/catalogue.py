@@ -6,6 +6,7 @@ and takes nothing else down. What the listing knows comes from the metadata of t
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -189,7 +190,7 @@ class Catalogue:
             PluginError: as ``load``; also where its hook raises anything but ``SpecError``, or returns no backend.
             SpecError: the parameters make no sense.
         """
-        return self._make("backend", name, contract.backend, parameters=dict(parameters))
+        return self._make("backend", name, contract.backend, parameters=deepcopy(dict(parameters)))
 
     def policy_loader(self, name: str) -> spi.Loader:
         """Build a policy loader.

@@ -134,7 +134,9 @@ class Drawn:
         return 1_000_000, e.ResultVerified(version, Verdict.PASSED, None, 0, None, None, 1_000_000)
 
     def answered(self, state: RunState, version: int, opened: e.QuestionAsked) -> tuple[int, e.QuestionAnswered]:
-        """No, to everything."""
+        """No to every suggestion; the tasks may start."""
+        if opened.node == e.FORECAST:
+            return 1, e.QuestionAnswered(version, True, "flag", False)
         return 1, e.QuestionAnswered(version, False, "nobody", True)
 
     # ── what is drawn ────────────────────────────────────────────────────────────────────────────────────────────

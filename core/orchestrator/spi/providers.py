@@ -106,6 +106,7 @@ class ProviderConfig:
 class Provider(Protocol):
     """Speaks to one vendor. It never retries, never logs and never counts money.
 
+    Its calls share one event loop, which is not the run's: it may keep what belongs to a loop, from the first call on.
     It may have an attribute ``base_url``: then answers that one address gave are not reused for another.
     """
 

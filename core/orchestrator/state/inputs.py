@@ -27,3 +27,20 @@ class AdviseNode(Node):
     """The node whose calls advise on the architecture."""
 
     decided: ArchitectureDecided | None = None
+
+
+@define
+class Consent:
+    """What a person said to the question whether the tasks may start although the forecast's risk is high."""
+
+    asked: int = 0
+    """How often it was asked."""
+    asked_version: int = 0
+    """Version of the latest question."""
+    answer: QuestionAnswered | None = None
+    """The latest."""
+
+    @property
+    def is_given(self) -> bool:
+        """Whether it was a yes."""
+        return self.answer is not None and self.answer.accepted

@@ -21,7 +21,7 @@ from orchestrator.settings import RunSettings
 from orchestrator.state.calls import CallKey, LogicalCall, Spend
 from orchestrator.state.channels import Channel
 from orchestrator.state.health import ModelRecord, Start
-from orchestrator.state.inputs import AdviseNode, EnhanceNode
+from orchestrator.state.inputs import AdviseNode, Consent, EnhanceNode
 from orchestrator.state.tasks import Node, PlanNode, TaskState
 
 
@@ -69,6 +69,10 @@ class RunState:
     plan: PlanNode = Factory(lambda: PlanNode(PLAN))
     planned: bool = False
     forecast: ForecastMade | None = None
+    forecast_version: int = 0
+    consent: Consent = Factory(Consent)
+    begun: bool = False
+    """Whether a task has ever started."""
     tasks: dict[str, TaskState] = Factory(dict)
     execution_order: tuple[str, ...] = ()
     dependants: dict[str, list[str]] = Factory(dict)

@@ -13,7 +13,7 @@ from orchestrator import events as e
 from orchestrator.decide import Rank
 from orchestrator.engine.connect import Connected
 from orchestrator.engine.ports import Ports, in_place
-from orchestrator.engine.questions import Offer, Reply
+from orchestrator.engine.questions import Offer, Outlook, Reply
 from orchestrator.engine.rank import guard, run_here
 from orchestrator.engine.reading import content_of
 from orchestrator.engine.session import RunLog, Session
@@ -232,6 +232,14 @@ class Person:
         if draw.random() < 0.1:
             return Reply(False, "stopped", rest=True)
         return Reply(draw.random() < 0.5)
+
+    async def approve(self, outlook: Outlook) -> Reply:
+        """A yes or a no, after minutes; whoever is asked again may think otherwise."""
+        draw = Random(f"approval/{self.world.scenario.seed}/{self.run}/{outlook.number}")
+        await asyncio.sleep(draw.uniform(0.1, 4000))
+        if draw.random() < 0.2:
+            return Reply(False, "stopped", rest=True)
+        return Reply(draw.random() < 0.7)
 
 
 @define

@@ -50,6 +50,8 @@ class Stage:
     state: RunState = Factory(RunState)
     history: list[tuple[int, e.Event]] = Factory(list)
     now: int = START
+    can_ask: bool = False
+    """Whether somebody can be asked if the tasks may start at a high risk."""
     waits_until: int | None = None
 
     def begin(self) -> list[e.Event]:
@@ -72,6 +74,7 @@ class Stage:
             caps={},
             ended=tuple(e.EndedAttempt(v, c.hold) for v, c in state.pending.items() if isinstance(c, e.CallStarted)),
             reopened=reopened_by(state, "model") if failed else (),
+            can_ask=self.can_ask,
         )
 
     def step(self, *outcomes: e.Event) -> list[e.Event]:

@@ -7,26 +7,15 @@ Needs ``ANTHROPIC_API_KEY``; ``ANTHROPIC_BASE_URL`` names another address. Optio
 from collections.abc import Mapping
 from typing import Any, Final
 
-from orchestrator.spi import (
-    Billed,
-    ErrorKind,
-    Finish,
-    Provider,
-    ProviderConfig,
-    ProviderError,
-    Reply,
-    Request,
-    Usage,
-    hookimpl,
-)
+from orchestrator.spi import Billed, ErrorKind, Finish, Provider, ProviderConfig, Reply, Request, Usage, hookimpl
 from orchestrator_providers.access import CALLING, REACHING, Access, check_options, find_access, read_manner
 from orchestrator_providers.catalogue import Catalogue, Listed
 from orchestrator_providers.faults import Cause, bad_answer, classify, refused_answer
 from orchestrator_providers.live_answer import Gathering
 from orchestrator_providers.openai_answers import count, details
 from orchestrator_providers.openai_family import is_closed
-from orchestrator_providers.vendor import Vendor
-from orchestrator_providers.wording import clean, message_of, one_line, words_of
+from orchestrator_providers.vendor import Vendor, conversation
+from orchestrator_providers.wording import clean, words_of
 
 _VERSION: Final = "2023-06-01"
 _TODAY: Final = ("json_schema", "reasoning", "effort", "no_temperature")
@@ -124,18 +113,14 @@ class Anthropic(Vendor):
     def fields(self, request: Request) -> dict[str, Any]:
         """The body of a request; system prompts stand apart from the conversation."""
         abilities, effort = request.model.abilities, self.effort(request.model, usual=None)
-        system = [each.text for each in request.messages if each.author == "system"]
+        system, messages = conversation(request)
         fields: dict[str, Any] = {
             "model": request.model.sent_name,
             "max_tokens": request.max_tokens,
-            "messages": [
-                {"role": each.author, "content": clean(each.text)}
-                for each in request.messages
-                if each.author != "system"
-            ],
+            "messages": messages,
         }
         if system:
-            fields["system"] = clean("\n\n".join(system))
+            fields["system"] = system
         if "no_temperature" not in abilities:
             fields["temperature"] = min(max(request.temperature, 0.0), 1.0)
         if self.streams(request.model):
@@ -165,12 +150,10 @@ class Anthropic(Vendor):
         """An empty stream."""
         return _MessageGathering(self)
 
-    def reply(self, answer: Any, headers: Mapping[str, str]) -> Reply:
+    def reply(self, answer: dict[str, Any], headers: Mapping[str, str]) -> Reply:
         """The reply in a parsed message."""
-        if not isinstance(answer, dict):
-            raise bad_answer("the answer is not a JSON object")
         if answer.get("type") == "error" or answer.get("error"):
-            raise self.error_inside(answer.get("error"), headers)
+            raise self.error_inside(answer.get("error"), None, headers)
         content = answer.get("content")
         if not isinstance(content, list):
             raise bad_answer("there is no content in the answer", read_usage(answer.get("usage"), ""))
@@ -184,15 +167,6 @@ class Anthropic(Vendor):
             raise refused_answer(why or reason, usage, self.key)
         finish = _FINISH.get(reason, Finish.OTHER) if isinstance(reason, str) else Finish.OTHER
         return Reply(text, usage, finish, self.request_id(headers, answer.get("id")))
-
-    def error_inside(self, error: Any, headers: Mapping[str, str]) -> ProviderError:
-        """An error that came with a status of success: tokens may have been made before it."""
-        cause = self.cause(500, error, headers)
-        return ProviderError(
-            f"an error inside an answer: {one_line(message_of(error), self.key)}",
-            kind=cause.kind,
-            retryable=cause.retryable,
-        )
 
 
 def read_usage(usage: Any, text: str) -> Usage | None:
@@ -226,15 +200,13 @@ class _MessageGathering:
         self._end: dict[str, Any] = {}
         self._stopped = False
 
-    def add(self, event: Any) -> str:
+    def add(self, event: dict[str, Any] | None) -> str:
         """Take one event in; returns the visible text in it."""
         if event is None:
             return ""
-        if not isinstance(event, dict):
-            raise bad_answer("an event of the stream is not a JSON object")
         match event.get("type"):
             case "error":
-                raise self._vendor.error_inside(event.get("error"), {})
+                raise self._vendor.error_inside(event.get("error"), None, {})
             case "message_start":
                 self._message = _object(event, "message")
                 self._usage.update(_object(self._message, "usage"))

@@ -9,26 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from orchestrator.spi import (
-    Billed,
-    ErrorKind,
-    Finish,
-    Provider,
-    ProviderConfig,
-    ProviderError,
-    Reply,
-    Request,
-    Usage,
-    hookimpl,
-)
+from orchestrator.spi import ErrorKind, Finish, Provider, ProviderConfig, Reply, Request, Usage, hookimpl
 from orchestrator_providers.access import CALLING, REACHING, Access, check_options, find_access, read_manner
 from orchestrator_providers.catalogue import Catalogue, Listed
-from orchestrator_providers.faults import Cause, bad_answer, billed_of_usage, classify, refused_answer
+from orchestrator_providers.faults import Cause, bad_answer, classify, refused_answer
 from orchestrator_providers.live_answer import Gathering
 from orchestrator_providers.openai_answers import count, lanes
 from orchestrator_providers.vendor import Vendor
 from orchestrator_providers.waiting import duration
-from orchestrator_providers.wording import clean, message_of, one_line, words_of
+from orchestrator_providers.wording import clean, one_line, words_of
 
 _LEVELS: Final = ("json_schema", "reasoning", "effort")
 
@@ -137,10 +126,8 @@ class Google(Vendor):
         """An empty stream."""
         return _ContentGathering(self)
 
-    def reply(self, answer: Any, headers: Mapping[str, str]) -> Reply:
+    def reply(self, answer: dict[str, Any], headers: Mapping[str, str]) -> Reply:
         """The reply in a parsed answer."""
-        if not isinstance(answer, dict):
-            raise bad_answer("the answer is not a JSON object")
         if answer.get("error"):
             raise self.error_inside(answer["error"], read_usage(answer.get("usageMetadata"), ""), headers)
         candidate = first_candidate(answer)
@@ -159,19 +146,6 @@ class Google(Vendor):
         if not text and not called and finish is not Finish.LENGTH:
             raise bad_answer(f"there is no text in the answer ({one_line(str(reason), self.key)})", usage)
         return Reply(text, usage, finish, self.request_id(headers, answer.get("responseId")))
-
-    def error_inside(self, error: Any, usage: Usage | None, headers: Mapping[str, str]) -> ProviderError:
-        """An error that came with a status of success, possibly billed."""
-        code = error.get("code") if isinstance(error, dict) else None
-        cause = self.cause(code if type(code) is int and 400 <= code < 600 else 500, error, headers)
-        return ProviderError(
-            f"an error inside an answer: {one_line(message_of(error), self.key)}",
-            kind=cause.kind,
-            retryable=cause.retryable,
-            retry_after=cause.wait,
-            billed=Billed.UNKNOWN if usage is None else billed_of_usage(usage),
-            usage=usage,
-        )
 
 
 def _delay(value: Any) -> float | None:
@@ -227,12 +201,10 @@ class _ContentGathering:
         self._latest: dict[str, Any] = {}
         self._reason: Any = None
 
-    def add(self, event: Any) -> str:
+    def add(self, event: dict[str, Any] | None) -> str:
         """Take one event in; returns the visible text in it."""
         if event is None:
             return ""
-        if not isinstance(event, dict):
-            raise bad_answer("an event of the stream is not a JSON object")
         if event.get("error"):
             raise self._vendor.error_inside(event["error"], None, {})
         self._latest.update({name: value for name, value in event.items() if value is not None})

@@ -19,8 +19,8 @@ _THOUGHT: Final = re.compile(r"\s*<think>(?:.*?</think>\s*|.*)", re.DOTALL)
 class Gathering(Protocol):
     """What the events of one stream amount to so far."""
 
-    def add(self, event: Any) -> str:
-        """Take one event's parsed data in; returns the piece of visible text in it.
+    def add(self, event: dict[str, Any] | None) -> str:
+        """Take one event in, or None for the mark at the end; returns the piece of visible text in it.
 
         Raises:
             ProviderError: it says that the call failed.
@@ -71,7 +71,10 @@ class LiveAnswer:
 
     def _take(self, data: bytes, status: int) -> None:
         try:
-            text = self._gathering.add(None if data.strip() == b"[DONE]" else parse_strict(data))
+            event = None if data.strip() == b"[DONE]" else parse_strict(data)
+            if event is not None and not isinstance(event, dict):
+                raise bad_answer("an event of the stream is not a JSON object")
+            text = self._gathering.add(event)
         except ProviderError as error:
             error.status = status
             raise
@@ -117,6 +120,8 @@ class LiveAnswer:
 
     def _reply(self, answer: Any, status: int, headers: Mapping[str, str]) -> Reply:
         try:
+            if not isinstance(answer, dict):
+                raise bad_answer("the answer is not a JSON object")
             reply = self._vendor.reply(answer, headers)
         except ProviderError as error:
             error.status = status

@@ -13,7 +13,7 @@ from orchestrator_providers.catalogue import Catalogue, Listed
 from orchestrator_providers.live_answer import Gathering
 from orchestrator_providers.openai_family import OpenAIFamily, is_closed
 from orchestrator_providers.openai_responses import ResponseGathering, read_response
-from orchestrator_providers.wording import clean
+from orchestrator_providers.vendor import conversation
 
 _JSON: Final = ("json_schema", "json_object")
 _REASONS: Final = (*_JSON, "reasoning", "effort", "no_temperature")
@@ -65,19 +65,15 @@ class OpenAIResponses(OpenAI):
     def fields(self, request: Request) -> dict[str, Any]:
         """The body of a request; nothing of it is stored at the vendor's."""
         abilities, effort = request.model.abilities, self.effort(request.model)
-        system = [each.text for each in request.messages if each.author == "system"]
+        system, messages = conversation(request)
         fields: dict[str, Any] = {
             "model": request.model.sent_name,
-            "input": [
-                {"role": each.author, "content": clean(each.text)}
-                for each in request.messages
-                if each.author != "system"
-            ],
+            "input": messages,
             "max_output_tokens": request.max_tokens,
             "store": False,
         }
         if system:
-            fields["instructions"] = clean("\n\n".join(system))
+            fields["instructions"] = system
         if "no_temperature" not in abilities:
             fields["temperature"] = request.temperature
         if effort is not None:
@@ -94,7 +90,7 @@ class OpenAIResponses(OpenAI):
         """An empty stream."""
         return ResponseGathering(self)
 
-    def reply(self, answer: Any, headers: Mapping[str, str]) -> Reply:
+    def reply(self, answer: dict[str, Any], headers: Mapping[str, str]) -> Reply:
         """The reply in a parsed answer."""
         return read_response(self, answer, headers)
 

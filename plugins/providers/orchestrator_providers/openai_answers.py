@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from orchestrator.spi import Usage
-from orchestrator_providers.faults import bad_answer
 from orchestrator_providers.wording import clean
 
 
@@ -120,13 +119,11 @@ class ChatGathering:
         self._chosen = False
         self._done = False
 
-    def add(self, event: Any) -> str:
+    def add(self, event: dict[str, Any] | None) -> str:
         """Take one chunk in, or None for the mark at the end; returns the visible text in it."""
         if event is None:
             self._done = True
             return ""
-        if not isinstance(event, dict):
-            raise bad_answer("an event of the stream is not a JSON object")
         choice = first_choice(event)
         self._chosen = self._chosen or bool(choice)
         self._usage = event.get("usage") or choice.get("usage") or self._usage

@@ -20,8 +20,7 @@ from orchestrator_providers.openai_answers import (
     text_of,
 )
 from orchestrator_providers.vendor import Vendor
-from orchestrator_providers.waiting import retry_after
-from orchestrator_providers.wording import clean, message_of, one_line
+from orchestrator_providers.wording import clean
 
 _FINISH: Final = {
     "stop": Finish.STOP,
@@ -98,10 +97,8 @@ class OpenAIFamily(Vendor):
         """An empty stream."""
         return _Checked(self)
 
-    def reply(self, answer: Any, headers: Mapping[str, str]) -> Reply:
+    def reply(self, answer: dict[str, Any], headers: Mapping[str, str]) -> Reply:
         """The reply in a parsed answer."""
-        if not isinstance(answer, dict):
-            raise bad_answer("the answer is not a JSON object")
         self.check(answer, read_usage(answer.get("usage"), text=""), headers)
         choice = first_choice(answer)
         message = choice.get("message")
@@ -121,7 +118,7 @@ class OpenAIFamily(Vendor):
         self, choice: Mapping[str, Any], text: str, refusal: Any, usage: Usage | None, headers: Mapping[str, str]
     ) -> None:
         if choice.get("error"):
-            raise self._error_inside(choice["error"], usage, headers)
+            raise self.error_inside(choice["error"], usage, headers)
         reason = choice.get("finish_reason")
         if reason in BROKEN_OFF:
             raise ProviderError(
@@ -137,21 +134,7 @@ class OpenAIFamily(Vendor):
     def check(self, answer: Mapping[str, Any], usage: Usage | None, headers: Mapping[str, str]) -> None:
         """Raise the error that an answer or a chunk with a status of success may hold."""
         if answer.get("error"):
-            raise self._error_inside(answer["error"], usage, headers)
-
-    def _error_inside(self, error: Any, usage: Usage | None, headers: Mapping[str, str]) -> ProviderError:
-        """An error that came with a status of success: of the class its code says, and possibly billed."""
-        code = error.get("code") if isinstance(error, dict) else None
-        cause = self.cause(code if type(code) is int and 400 <= code < 600 else 500, error, headers)
-        wait = retry_after(headers)
-        return ProviderError(
-            f"an error inside an answer: {one_line(message_of(error), self.key)}",
-            kind=cause.kind,
-            retryable=cause.retryable,
-            retry_after=cause.wait if wait is None else wait,
-            billed=billed_of_usage(usage),
-            usage=usage,
-        )
+            raise self.error_inside(answer["error"], usage, headers)
 
 
 class _Checked(ChatGathering):
@@ -161,9 +144,9 @@ class _Checked(ChatGathering):
         super().__init__()
         self._family = family
 
-    def add(self, event: Any) -> str:
+    def add(self, event: dict[str, Any] | None) -> str:
         """Take one chunk in; an error in it ends the stream, and nobody knows what was billed."""
-        if isinstance(event, dict):
+        if event is not None:
             self._family.check(event, None, {})
         return super().add(event)
 

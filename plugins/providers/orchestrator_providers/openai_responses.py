@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.spi import ErrorKind, Finish, ProviderError, Reply, Usage
-from orchestrator_providers.faults import bad_answer, billed_of_usage, refused_answer
+from orchestrator_providers.faults import bad_answer, refused_answer
 from orchestrator_providers.openai_answers import count, details, lanes
-from orchestrator_providers.wording import clean, message_of, one_line, words_of
+from orchestrator_providers.wording import clean, one_line, words_of
 
 if TYPE_CHECKING:
     from orchestrator_providers.vendor import Vendor
@@ -14,14 +14,12 @@ if TYPE_CHECKING:
 _ENDS: Final = ("response.completed", "response.incomplete", "response.failed")
 
 
-def read_response(vendor: "Vendor", answer: Any, headers: Mapping[str, str]) -> Reply:
+def read_response(vendor: "Vendor", answer: Mapping[str, Any], headers: Mapping[str, str]) -> Reply:
     """The reply in a parsed response.
 
     Raises:
         ProviderError: there is none in it.
     """
-    if not isinstance(answer, dict):
-        raise bad_answer("the answer is not a JSON object")
     if answer.get("error"):
         raise _failed(vendor, answer["error"], read_usage(answer.get("usage"), ""), headers)
     output = answer.get("output")
@@ -55,15 +53,7 @@ def _texts(parts: list[dict[str, Any]], kind: str, name: str) -> list[str]:
 
 
 def _failed(vendor: "Vendor", error: Any, usage: Usage | None, headers: Mapping[str, str]) -> ProviderError:
-    limited = "rate_limit" in words_of(error)
-    cause = vendor.cause(429 if limited else 500, error, headers)
-    return ProviderError(
-        f"an error inside an answer: {one_line(message_of(error), vendor.key)}",
-        kind=cause.kind,
-        retryable=cause.retryable,
-        billed=billed_of_usage(usage),
-        usage=usage,
-    )
+    return vendor.error_inside(error, usage, headers, 429 if "rate_limit" in words_of(error) else 500)
 
 
 def read_usage(usage: Any, text: str) -> Usage | None:
@@ -94,12 +84,10 @@ class ResponseGathering:
         self._vendor = vendor
         self._response: Any = None
 
-    def add(self, event: Any) -> str:
+    def add(self, event: dict[str, Any] | None) -> str:
         """Take one event in; returns the visible text in it."""
         if event is None:
             return ""
-        if not isinstance(event, dict):
-            raise bad_answer("an event of the stream is not a JSON object")
         kind = event.get("type")
         if kind == "error" or event.get("error"):
             raise _failed(self._vendor, event.get("error") or event, None, {})

@@ -11,9 +11,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from orchestrator.spi import Body, CallContext, ErrorKind, ModelInfo, ProviderError, Reply, Request
+from orchestrator.spi import Body, CallContext, ErrorKind, ModelInfo, ProviderError, Reply, Request, Usage
 from orchestrator_providers.access import Access, Manner
-from orchestrator_providers.faults import Cause, bad_answer, billed_of_status, classify, transport_error
+from orchestrator_providers.faults import (
+    Cause,
+    bad_answer,
+    billed_of_status,
+    billed_of_usage,
+    classify,
+    transport_error,
+)
 from orchestrator_providers.live_answer import Gathering, LiveAnswer, inline_thinking
 from orchestrator_providers.strict_json import NO_JSON, parse_strict
 from orchestrator_providers.waiting import rate_reset, retry_after
@@ -68,7 +75,7 @@ class Vendor(ABC):
         """The body of a request, before it is written as JSON."""
 
     @abstractmethod
-    def reply(self, answer: Any, headers: Mapping[str, str]) -> Reply:
+    def reply(self, answer: dict[str, Any], headers: Mapping[str, str]) -> Reply:
         """The reply in a parsed answer.
 
         Raises:
@@ -82,6 +89,29 @@ class Vendor(ABC):
     def cause(self, status: int, error: Any, headers: Mapping[str, str]) -> Cause:
         """Why the vendor refused; ``error`` is the error object of its answer, or None."""
         return classify(status, words_of(error))
+
+    def error_inside(
+        self, error: Any, usage: Usage | None, headers: Mapping[str, str], status: int = 500
+    ) -> ProviderError:
+        """An error that came with a status of success: of the class its code says, and possibly billed.
+
+        Args:
+            error: the error object, or whatever stands in its place.
+            usage: what the answer says was used, where it says so.
+            headers: of the answer; empty in a stream.
+            status: what to take it for where it has no code of its own.
+        """
+        code = error.get("code") if isinstance(error, dict) else None
+        cause = self.cause(code if type(code) is int and 400 <= code < 600 else status, error, headers)
+        wait = retry_after(headers)
+        return ProviderError(
+            f"an error inside an answer: {one_line(message_of(error), self.key)}",
+            kind=cause.kind,
+            retryable=cause.retryable,
+            retry_after=cause.wait if wait is None else wait,
+            billed=billed_of_usage(usage),
+            usage=usage,
+        )
 
     # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -246,6 +276,15 @@ class Vendor(ABC):
             if isinstance(found, str) and found:
                 return one_line(found[:200], self.key)
         return None
+
+
+def conversation(request: Request) -> tuple[str, list[dict[str, str]]]:
+    """The system prompts as one text, and the other messages, for formats in which these stand apart."""
+    system = "\n\n".join(each.text for each in request.messages if each.author == "system")
+    others = [
+        {"role": each.author, "content": clean(each.text)} for each in request.messages if each.author != "system"
+    ]
+    return clean(system), others
 
 
 def _is_stream(status: int, headers: Mapping[str, str], asked: bool) -> bool:

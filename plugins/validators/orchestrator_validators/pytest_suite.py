@@ -2,24 +2,18 @@
 
 The tests are those of the plan, else the test files among the output's. The code under test runs in the process that
 counts, so the exit status proves nothing: each test that the source of the tests defines must be reported as passed,
-in a report signed with a key that the code was not told. Code written against this very collector could still find
-the key; what tests say of hostile code is never stronger than that.
+in a signed report (see ``orchestrator.suites``).
 """
 
-import hashlib
-import hmac
-import json
 import re
-import secrets
-import sys
-from importlib.resources import files
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Final
 
 from attrs import frozen
 
 from orchestrator.spi import Candidate, Finding, Ran, Validator, ValidatorContext, hookimpl
-from orchestrator_validators.sources import defined_tests, imported, is_installed, is_test_file, python_files
+from orchestrator.suites import Report, SignedRun, defined_tests, is_test_file
+from orchestrator_validators.sources import imported, is_installed, python_files
 
 _SECONDS: Final = 30.0
 _TAIL: Final = 2000
@@ -47,20 +41,17 @@ def pytest_suite(candidate: Candidate, check: ValidatorContext) -> Finding:
         return Finding.failed("there is no Python code in the output")
     if candidate.tests is not None and not defined_tests(candidate.tests):
         return Finding.unknown("the task's tests hold no test function")
-    key = secrets.token_bytes(32)
-    task = {"key": key.hex(), "tests": suite.tests, "module": suite.module}
-    inside = {f"src/{name}": source.encode(errors="replace") for name, source in suite.sources.items()}
-    inside["task.json"] = json.dumps(task).encode()
-    inside["collector.py"] = files("orchestrator_validators").joinpath("collector.py").read_bytes()
+    signed = SignedRun(tuple(suite.tests), suite.module)
+    inside = signed.inside({name: source.encode(errors="replace") for name, source in suite.sources.items()})
     seconds = min(_SECONDS, check.timeout)
-    ran = check.run((sys.executable, "-I", "collector.py"), inside, take=("started", "report.json"), seconds=seconds)
+    ran = check.run(signed.argv, inside, take=signed.take, seconds=seconds)
     if ran.ended == "time":
         return Finding.unknown(f"the {_what(suite)} took longer than {seconds:g} s{_tail(ran)}")
     if ran.ended:
         return Finding.unknown(f"the {_what(suite)} was ended ({ran.ended}){_tail(ran)}")
-    if "started" not in ran.files and "report.json" not in ran.files and ran.code != 0:
+    if not signed.began(ran.files) and ran.code != 0:
         return Finding.unknown(f"the collector could not be started{_tail(ran)}")
-    return _judged(suite, _report(ran, key), ran)
+    return _judged(suite, signed.report(ran.files), ran)
 
 
 def _suite(candidate: Candidate) -> _Suite | None:
@@ -88,36 +79,28 @@ def _aliases(task: str, tests: str, there: set[str]) -> list[str]:
     return [name for name in ("solution", task, *(wanted if len(wanted) == 1 else ())) if name.isidentifier()]
 
 
-def _report(ran: Ran, key: bytes) -> dict[str, Any] | None:
-    """The collector's own report; None where there is none, or somebody else's."""
-    signature, _, body = ran.files.get("report.json", b"").partition(b"\n")
-    genuine = hmac.new(key, body, hashlib.sha256).hexdigest().encode()
-    return json.loads(body) if hmac.compare_digest(signature, genuine) else None
-
-
-def _judged(suite: _Suite, report: dict[str, Any] | None, ran: Ran) -> Finding:
+def _judged(suite: _Suite, report: Report | None, ran: Ran) -> Finding:
     if report is None:
         how = f"exit status {ran.code}" if (ran.code or 0) >= 0 else f"signal {-(ran.code or 0)}"
         return Finding.failed(f"the {_what(suite)} did not come to its end ({how}); nothing it said counts{_tail(ran)}")
-    said = "\n\n".join(report["problems"]) + (f"\n\nand {report['more']} more" if report["more"] else "")
+    said = report.said
     missing = _missing(suite, said)
     if missing is not None and suite.tests:
         return Finding.unknown(f"the tests could not be run: {missing} is not installed beside the program\n{said}")
     if missing is not None:
         return Finding.skipped(f"the import was not tried to its end: {missing} is not installed beside the program")
-    if report["internal"]:
+    if report.internal:
         return Finding.unknown(f"pytest failed inside{_tail(ran)}")
-    outcomes = [(str(name), str(outcome)) for name, outcome in report["outcomes"]]
-    passed = {_plain(name) for name, outcome in outcomes if outcome == "passed"}
-    if said or any(outcome == "failed" for _, outcome in outcomes):
+    if said or report.having("failed"):
         return Finding.failed(said or "a test failed")
-    wanted = {f"{name}::{test}" for name in suite.tests for test in defined_tests(suite.sources[name])}
-    if lost := sorted(wanted - passed):
-        return Finding.failed(f"{len(lost)} of {len(wanted)} tests were not reported as passed: {', '.join(lost[:10])}")
+    tests = {name: suite.sources[name] for name in suite.tests}
+    if lost := report.missing(tests):
+        wanted = sum(len(defined_tests(source)) for source in tests.values())
+        return Finding.failed(f"{len(lost)} of {wanted} tests were not reported as passed: {', '.join(lost[:10])}")
+    passed = [name for name, outcome in report.outcomes if outcome == "passed"]
     if not passed:
         return Finding.failed(f"no test was reported as passed{_tail(ran)}")
-    counted = sum(outcome == "passed" for _, outcome in outcomes)
-    return Finding.passed(f"{counted} tests passed" if suite.tests else f"{suite.module} can be imported; no tests")
+    return Finding.passed(f"{len(passed)} tests passed" if suite.tests else f"{suite.module} can be imported; no tests")
 
 
 def _missing(suite: _Suite, said: str) -> str | None:
@@ -126,10 +109,6 @@ def _missing(suite: _Suite, said: str) -> str | None:
     found = [name for name in _MISSING.findall(said) if name in named and not is_installed(name)]
     own = {name.partition("/")[0].removesuffix(".py") for name in suite.sources}
     return next((name for name in found if name not in own), None)
-
-
-def _plain(nodeid: str) -> str:
-    return nodeid.partition("[")[0]
 
 
 def _what(suite: _Suite) -> str:

@@ -3,11 +3,11 @@
 import ast
 import sys
 import sysconfig
-from collections.abc import Iterator
 from importlib.machinery import PathFinder
 from pathlib import PurePosixPath
 
 from orchestrator.spi import Candidate
+from orchestrator.suites import statements
 
 
 def python_files(candidate: Candidate) -> dict[str, str]:
@@ -26,42 +26,10 @@ def _below(name: str, names: object) -> str:
     return rest if rest and all(each.startswith(f"{first}/") for each in every) else name
 
 
-def is_test_file(name: str) -> bool:
-    """Whether pytest would look for tests in a file of this name."""
-    stem = PurePosixPath(name).name.removesuffix(".py")
-    return stem.startswith("test_") or stem.endswith("_test")
-
-
-def defined_tests(source: str) -> set[str]:
-    """The tests a module defines, as ``test_a`` or ``TestB::test_c``; those it marks as skipped are left out."""
-    return {name for name, node in _functions(source) if not _is_excused(node)}
-
-
-def _functions(source: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    for node in _parsed(source):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test"):
-            yield node.name, node
-        elif isinstance(node, ast.ClassDef) and _holds_tests(node):
-            for inner in node.body:
-                if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef) and inner.name.startswith("test"):
-                    yield f"{node.name}::{inner.name}", inner
-
-
-def _holds_tests(node: ast.ClassDef) -> bool:
-    if any("skip" in ast.unparse(each) for each in node.decorator_list):
-        return False
-    return node.name.startswith("Test") or any("TestCase" in ast.unparse(base) for base in node.bases)
-
-
-def _is_excused(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    marks = [ast.unparse(each) for each in node.decorator_list]
-    return any(word in mark for mark in marks for word in ("skip", "xfail", "fixture"))
-
-
 def imported(source: str) -> set[str]:
     """The top-level names that a module imports absolutely, anywhere in it."""
     names: set[str] = set()
-    for node in (inner for statement in _parsed(source) for inner in ast.walk(statement)):
+    for node in (inner for statement in statements(source) for inner in ast.walk(statement)):
         if isinstance(node, ast.Import):
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -75,10 +43,3 @@ def is_installed(name: str) -> bool:
         return True
     folders = [sysconfig.get_path(each) for each in ("purelib", "platlib", "stdlib")]
     return PathFinder.find_spec(name, folders) is not None
-
-
-def _parsed(source: str) -> list[ast.stmt]:
-    try:
-        return ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []

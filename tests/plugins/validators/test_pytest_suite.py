@@ -8,8 +8,9 @@ from orchestrator.engine.sandbox import Ladder, Rung
 from orchestrator.models import Verdict
 from orchestrator.settings import SandboxChoice
 from orchestrator.spi import Ran, ValidatorContext
+from orchestrator.suites import defined_tests
 from orchestrator_validators.pytest_suite import pytest_suite
-from orchestrator_validators.sources import defined_tests, imported, is_installed
+from orchestrator_validators.sources import imported, is_installed
 from tests.plugins.validators.contained import candidate, judge, rungs
 
 TESTS = """from calc import add

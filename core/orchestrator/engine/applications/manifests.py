@@ -1,13 +1,14 @@
 """What an application needs from others, written where its language looks for it."""
 
 import json
-import re
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import packages_distributions
 from typing import Any, Final
 
 from attrs import frozen
+
+from orchestrator.engine.applications.declared import ManifestError, declared, normal
+from orchestrator.suites import is_test_file
 
 _DISTRIBUTIONS: Final[Mapping[str, str]] = {
     "attr": "attrs",
@@ -83,14 +84,13 @@ def python_manifest(
         modules: top-level modules that the files import.
     """
     installed = packages_distributions()
-    wanted = {_normal(each): each for each in (*needed, *(distribution_of(each, installed) for each in modules))}
+    wanted = {normal(each): each for each in (*needed, *(distribution_of(each, installed) for each in modules))}
     dependencies = tuple(sorted(wanted.values(), key=str.lower))
-    given = files.get("pyproject.toml")
-    if given is not None:
-        return Manifest({}, dependencies, tuple(_lacking(given, wanted)))
-    tests = [each for each in dependencies if _normal(each) in _TESTING]
+    if "pyproject.toml" in files:
+        return Manifest({}, dependencies, tuple(_lacking(files, wanted)))
+    tests = [each for each in dependencies if normal(each) in _TESTING]
     runtime = [each for each in dependencies if each not in tests]
-    if any(_is_test(path) for path in files):
+    if any(path.endswith(".py") and is_test_file(path) for path in files):
         tests = sorted({*tests, "pytest"})
     packages, root = _packages(files)
     dashed = name.replace("_", "-")
@@ -125,15 +125,6 @@ def _packages(files: Iterable[str]) -> tuple[list[str], str]:
     return sorted(each.replace("/", ".") for each in (inside if is_rooted else folders)), "src" if is_rooted else ""
 
 
-def _is_test(path: str) -> bool:
-    name = path.rpartition("/")[2]
-    return name.startswith("test_") and name.endswith(".py")
-
-
-def _normal(distribution: str) -> str:
-    return re.sub(r"[-_.]+", "-", re.split(r"[\[<>=!~ ;]", distribution, maxsplit=1)[0]).lower()
-
-
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
@@ -142,19 +133,16 @@ def _listed(texts: Iterable[str]) -> str:
     return f"[{', '.join(_quoted(text) for text in texts)}]"
 
 
-def _lacking(given: str, wanted: Mapping[str, str]) -> Iterable[str]:
+def _lacking(files: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[str]:
     try:
-        project: Any = tomllib.loads(given).get("project", {})
-        named = [*project.get("dependencies", ())]
-        for extra in project.get("optional-dependencies", {}).values():
-            named += extra
-        known = {_normal(str(each)) for each in named}
-    except (tomllib.TOMLDecodeError, AttributeError, TypeError, RecursionError) as error:
-        yield f"pyproject.toml: it cannot be read: {' '.join(str(error).split())}"
+        given = declared(files)
+    except ManifestError as error:
+        yield f"pyproject.toml: it cannot be read: {error}"
         return
-    for normal, name in wanted.items():
-        if normal not in known and normal not in _TESTING:
-            yield f"pyproject.toml: {name} is imported, and not among the dependencies"
+    yield from given.problems
+    for name, spelled in wanted.items() if given.is_whole and not given.problems else ():
+        if name not in given.names and name not in _TESTING:
+            yield f"pyproject.toml: {spelled} is imported, and not among the dependencies"
 
 
 def script_manifest(

@@ -1,30 +1,30 @@
 """The tests of an application, and the application itself, run in the sandbox."""
 
 import json
-import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files as resources
 from importlib.util import find_spec
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from orchestrator.engine.sandbox import Job, Ladder
 from orchestrator.engine.sandbox.job import MIB
 from orchestrator.errors import SandboxError
 from orchestrator.models import Verdict
-from orchestrator.spi import Launch
+from orchestrator.spi import Launch, Ran
+from orchestrator.suites import Report, SignedRun, is_test_file
 
 _DRIVER: Final = ".orchestrate-driver.py"
 _MEMORY: Final = 16 * 1024 * MIB
 """Address space: programs such as node reserve far more than they use."""
 _TAIL: Final = 4_000
-_NO_TESTS: Final = 5
-"""What pytest ends with where it found none."""
-_PASSED: Final = re.compile(r"^(?:.*, )?[1-9]\d* passed\b.* in [0-9.]+s", re.MULTILINE)
-"""What pytest says at its end where a test passed."""
+_PYTEST: Final = ("--import-mode=importlib",)
+_ELSEWHERE: Final = frozenset({"build", "dist", "node_modules", "venv"})
+"""Folders in which nobody looks for an application's own tests; nor does pytest."""
+_NAMED: Final = 10
 
 
 @frozen
@@ -46,27 +46,50 @@ class Step:
 
 def run_tests(files: Mapping[str, bytes], modules: tuple[str, ...], ladder: Ladder, seconds: float) -> Step:
     """Run the application's own tests with pytest; ``modules`` are the foreign ones its files import."""
-    if not any(_is_test(path) for path in files):
+    tests = tuple(sorted(path for path in files if _is_test(path)))
+    if not tests:
         return Step("tests", Verdict.SKIPPED, "there are none")
     missing = _missing(("pytest", *modules))
     if missing:
         return Step("tests", Verdict.SKIPPED, f"not installed here: {', '.join(missing)}")
-    argv = (
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--import-mode=importlib",
-        "-o",
-        "pythonpath=. src",
-    )
-    step = _judged("tests", argv, files, ladder, seconds, nothing=_NO_TESTS)
-    if step.verdict is Verdict.PASSED and not _PASSED.search(step.details):
-        why = f"pytest ended with status 0 and named no test that passed\n{step.details}"
-        return evolve(step, verdict=Verdict.UNKNOWN, details=why.strip())
-    return step
+    signed = SignedRun(tests, options=_PYTEST, roots=("src",))
+    job = Job(signed.argv, signed.inside(files), signed.take, seconds, programs=True, memory=_MEMORY)
+    try:
+        rung, ran = ladder.run(job)
+    except SandboxError as error:
+        return Step("tests", Verdict.SKIPPED, str(error))
+    if ran.code is None:
+        return Step("tests", Verdict.UNKNOWN, f"{ran.ended or 'stopped'}\n{_tail(ran)}".strip(), rung.value)
+    if not signed.began(ran.files) and ran.code != 0:
+        return Step("tests", Verdict.UNKNOWN, f"{_tail(ran)}\nthe collector could not be started".strip(), rung.value)
+    sources = {path: files[path].decode(errors="replace") for path in tests}
+    return Step("tests", *_counted(signed.report(ran.files), sources, ran), rung.value)
+
+
+def _counted(report: Report | None, sources: Mapping[str, str], ran: Ran) -> tuple[Verdict, str]:
+    """What a report proves; nothing that the tests or the application printed does. Its last line says it all."""
+    if report is None:
+        return Verdict.FAILED, f"{_tail(ran)}\nthe tests did not come to their end; nothing they said counts".strip()
+    if report.internal:
+        return Verdict.UNKNOWN, f"{_tail(ran)}\npytest failed inside".strip()
+    failed = report.having("failed")
+    if report.problems or failed:
+        which = f"failed: {_names(failed)}" if failed else f"the tests cannot be loaded: {len(report.problems)} files"
+        return Verdict.FAILED, f"{report.said[-_TAIL:]}\n{which}".strip()
+    skipped = report.having("skipped")
+    lost = [name for name in report.missing(sources) if name not in skipped and name.partition("::")[0] not in skipped]
+    if lost:
+        return Verdict.FAILED, f"not reported as passed: {_names(lost)}"
+    passed = sum(outcome == "passed" for _, outcome in report.outcomes)
+    if not passed:
+        return Verdict.SKIPPED, f"all of them skip themselves: {_names(skipped)}" if skipped else "there are none"
+    return Verdict.PASSED, f"{passed} tests passed" + (f", {len(skipped)} skipped" if skipped else "")
+
+
+def _names(tests: Iterable[str]) -> str:
+    """Some tests by their names, few of many."""
+    names = sorted(tests)
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def start(launch: Launch, files: Mapping[str, bytes], modules: tuple[str, ...], ladder: Ladder, seconds: float) -> Step:
@@ -100,19 +123,19 @@ def _judged(
     seconds: float,
     *,
     loopback: bool = False,
-    nothing: int | None = None,
 ) -> Step:
     """Run a command; its exit status decides. Without a sandbox that allows it, it is not run."""
     try:
         rung, ran = ladder.run(Job(argv, files, seconds=seconds, loopback=loopback, programs=True, memory=_MEMORY))
     except SandboxError as error:
         return Step(name, Verdict.SKIPPED, str(error))
-    output = ran.output[-_TAIL:].strip()
     if ran.code is None:
-        return Step(name, Verdict.UNKNOWN, f"{ran.ended or 'stopped'}\n{output}".strip(), rung.value)
-    if nothing is not None and ran.code == nothing:
-        return Step(name, Verdict.SKIPPED, "there are none", rung.value)
-    return Step(name, Verdict.PASSED if ran.code == 0 else Verdict.FAILED, output, rung.value)
+        return Step(name, Verdict.UNKNOWN, f"{ran.ended or 'stopped'}\n{_tail(ran)}".strip(), rung.value)
+    return Step(name, Verdict.PASSED if ran.code == 0 else Verdict.FAILED, _tail(ran), rung.value)
+
+
+def _tail(ran: Ran) -> str:
+    return ran.output[-_TAIL:].strip()
 
 
 def _resolved(argv: tuple[str, ...]) -> tuple[str, ...]:
@@ -132,5 +155,9 @@ def _is_importable(module: str) -> bool:
 
 
 def _is_test(path: str) -> bool:
-    name = path.rpartition("/")[2]
-    return name.startswith("test_") and name.endswith(".py")
+    folders = path.split("/")[:-1]
+    return (
+        path.endswith(".py")
+        and is_test_file(path)
+        and not any(each in _ELSEWHERE or each.startswith(".") or each.endswith(".egg") for each in folders)
+    )

@@ -12,16 +12,22 @@ from orchestrator.state.tasks import TaskState
 def _question_asked(state: RunState, at: int, event: e.QuestionAsked) -> None:
     state.pending[state.version] = event
     state.enhance.asked_at = at
+    if event.node == e.FORECAST:
+        state.consent.asked += 1
+        state.consent.asked_version = state.version
 
 
 def _question_answered(state: RunState, at: int, event: e.QuestionAnswered) -> None:
     opened = state.pending.pop(event.question)
     assert isinstance(opened, e.QuestionAsked)
     node = state.enhance
-    node.answers[opened.number] = event
-    node.project = event.project or node.project
-    node.criteria = event.criteria or node.criteria
-    node.words = node.words if event.words is None else event.words
+    if opened.node == e.FORECAST:
+        state.consent.answer = event
+    else:
+        node.answers[opened.number] = event
+        node.project = event.project or node.project
+        node.criteria = event.criteria or node.criteria
+        node.words = node.words if event.words is None else event.words
     if node.asked_at is not None:
         state.active_before -= at - node.asked_at
         node.asked_at = None
@@ -57,6 +63,7 @@ def _plan_refused(state: RunState, at: int, event: e.PlanRefused) -> None:
 
 def _forecast_made(state: RunState, at: int, event: e.ForecastMade) -> None:
     state.forecast = event
+    state.forecast_version = state.version
 
 
 HANDLERS: Final[Handlers] = {

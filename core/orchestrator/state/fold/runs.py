@@ -12,6 +12,7 @@ from orchestrator.state.fold.attempts import call_of, count, end_probe, started_
 from orchestrator.state.fold.handlers import Handlers
 from orchestrator.state.fold.tasks import reopen
 from orchestrator.state.health import Measured
+from orchestrator.state.inputs import Consent
 from orchestrator.state.run import RunState
 
 
@@ -29,8 +30,7 @@ def _session_opened(state: RunState, at: int, event: e.SessionOpened) -> None:
     state.session_version = state.version
     state.session_at = at
     state.is_open = True
-    if any(isinstance(opened, e.QuestionAsked) for opened in state.pending.values()):
-        state.enhance.asked_at = at  # it is asked again
+    _take_up_question(state, at)
     state.models = {model.id: model for model in event.models}
     state.backend_failed = False
     state.finished = None
@@ -45,6 +45,17 @@ def _session_opened(state: RunState, at: int, event: e.SessionOpened) -> None:
         record.prior_p95_ms, record.prior_success_rate = prior.latency_p95_ms, prior.success_rate
         record.by_type[prior.type] = Measured(prior.calls, prior.quality, prior.cost, prior.latency_ms, prior.trust)
     reopen(state, event.reopened)
+
+
+def _take_up_question(state: RunState, at: int) -> None:
+    """An open question is asked again; that of the forecast has ended: whether to ask it is decided anew."""
+    for version, opened in list(state.pending.items()):
+        if not isinstance(opened, e.QuestionAsked):
+            continue
+        if opened.node == e.FORECAST:
+            del state.pending[version]
+        else:
+            state.enhance.asked_at = at
 
 
 def _session_ended(state: RunState, at: int, event: e.SessionFailed | e.RunInterrupted) -> None:
@@ -105,6 +116,7 @@ def _run_forked(state: RunState, at: int, event: e.RunForked) -> None:
         node.spend = Spend()
     state.raised = {"budget": state.version, "time": state.version}
     state.verification = state.verified = None  # its result is another
+    state.consent = Consent()  # it was to another ceiling
     reopen(state, event.reopened)
 
 

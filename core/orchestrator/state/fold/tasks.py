@@ -15,6 +15,7 @@ from orchestrator.state.tasks import Check, TaskState
 def _task_started(state: RunState, at: int, event: e.TaskStarted) -> None:
     task = state.tasks[event.task]
     task.started = state.version
+    state.begun = True
     _take(state.ready, task.order)
     insort(state.running, task.order)
 

@@ -1,0 +1,149 @@
+"""What a new run begins with: what is refused before anything is recorded, and its first event."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from attrs import evolve, frozen
+
+from orchestrator import events as e
+from orchestrator.engine.applications import AUTO
+from orchestrator.engine.connect import Connected
+from orchestrator.engine.enhancing import count_words
+from orchestrator.errors import LogError, SpecError
+from orchestrator.log import Texts
+from orchestrator.models import PlannedTask
+from orchestrator.plugins import Catalogue
+from orchestrator.settings import EVERY
+from orchestrator.spec import Spec, TaskSpec
+
+_SEED_BYTES: Final = 7
+_DESCRIPTORS: Final = 12
+"""The database with its WAL, the locks, the event loop, and a few connections."""
+
+
+def check_descriptors() -> None:
+    """Refuse to begin where a session could not even open what it always needs.
+
+    Raises:
+        LogError: too few files may be open at once.
+    """
+    opened: list[int] = []
+    try:
+        for _ in range(_DESCRIPTORS):
+            opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        text = f"a run needs {_DESCRIPTORS} open files: {error.strerror}; raise the limit: ulimit -n 256"
+        raise LogError(text) from error
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+def check_spec(spec: Spec, connected: Connected, catalogue: Catalogue) -> None:
+    """Refuse a spec that names what is not installed: a mistyped name would bind nobody.
+
+    Raises:
+        SpecError: it does.
+    """
+    _check_validators(spec, connected)
+    _check_limits(spec, catalogue)
+    _check_app(spec, catalogue)
+
+
+def _check_validators(spec: Spec, connected: Connected) -> None:
+    """A given plan may only name validators that are installed."""
+    named = {
+        "tasks": {name for task in spec.tasks for name in task.hard_validators},
+        "validators.settings": set(spec.validators.settings),
+    }
+    for where, names in named.items():
+        unknown = sorted(names - set(connected.validators))
+        if unknown:
+            known = ", ".join(connected.validators)
+            raise SpecError([f"{where}: no validator is called {', '.join(map(repr, unknown))}; installed are {known}"])
+
+
+def _check_app(spec: Spec, catalogue: Catalogue) -> None:
+    """An application is built by a scaffold that is installed; one without a folder cannot be put together."""
+    known = (AUTO, *catalogue.names("scaffold"))
+    if spec.app is not None and spec.app not in known:
+        raise SpecError([f"app: no scaffold is called {spec.app!r}; there are {', '.join(known)}"])
+
+
+def _check_limits(spec: Spec, catalogue: Catalogue) -> None:
+    """Limits per provider may only name providers that are installed: a mistyped one would limit nobody."""
+    installed = catalogue.names("provider")
+    for where in ("requests_per_minute", "tokens_per_minute"):
+        unknown = sorted(getattr(spec.limits, where).keys() - {EVERY, *installed})
+        if unknown:
+            known, names = ", ".join(installed), ", ".join(map(repr, unknown))
+            raise SpecError([f"limits.{where}: no provider is called {names}; installed are {known}"])
+
+
+@frozen
+class Stage:
+    """What comes before the plan."""
+
+    enhance: bool
+    advise: bool
+
+
+def stage_of(spec: Spec, *, by_default: bool, can_ask: bool) -> Stage:
+    """What the spec wants before the plan; where it does not say, ``by_default``, unless it brings its own plan.
+
+    An application is always advised on.
+    """
+    wanted, advised = (each and not spec.tasks for each in (by_default, by_default or spec.app is not None))
+    return Stage(
+        enhance=can_ask and (wanted if spec.enhance is None else spec.enhance),
+        advise=advised if spec.advise is None else spec.advise,
+    )
+
+
+def run_started(
+    spec: Spec,
+    texts: Texts,
+    stage: Stage,
+    *,
+    output: Path | None,
+    simulated: bool,
+    accounts: tuple[str, ...],
+    random_bytes: Callable[[int], bytes],
+) -> e.RunStarted:
+    """The first event of a run; the texts of the spec are staged for the append."""
+    stored = {
+        "spec": spec.canonical(),
+        "folder": str(Path(spec.folder).absolute()),
+        "output": None if output is None else str(output.absolute()),
+    }
+    return e.RunStarted(
+        seed=int.from_bytes(random_bytes(_SEED_BYTES)),
+        settings=evolve(spec.settings(simulated), accounts=accounts, enhance=stage.enhance, advise=stage.advise),
+        spec=texts.put(json.dumps(stored, ensure_ascii=False, sort_keys=True)),
+        project=texts.put(spec.project),
+        criteria=texts.put(spec.criteria),
+        given_plan=tuple(
+            _planned(task, texts, spec.task_paths.get(task.id) or spec.task_paths.get(str(number)))
+            for number, task in enumerate(spec.tasks, 1)
+        )
+        or None,
+        words=count_words(spec.project),
+    )
+
+
+def _planned(task: TaskSpec, texts: Texts, path: str | None) -> PlannedTask:
+    return PlannedTask(
+        id=task.id,
+        type=task.type,
+        prompt=texts.put(task.prompt),
+        prompt_bytes=len(task.prompt.encode()),
+        title=texts.put(task.title) if task.title else None,
+        dependencies=task.dependencies,
+        validators=task.hard_validators,
+        schema=texts.put(json.dumps(dict(task.schema))) if task.schema is not None else None,
+        tests=texts.put(task.tests) if task.tests else None,
+        path=texts.put(path) if path else None,
+    )

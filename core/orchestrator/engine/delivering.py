@@ -1,0 +1,62 @@
+"""Handing a run over: its outputs, its summary and its table, written out of the log's texts."""
+
+import json
+from typing import Any, cast
+
+from orchestrator import events as e
+from orchestrator.engine.applications import Application, assembled
+from orchestrator.engine.connect import remembering
+from orchestrator.engine.outputs import OutputFolder, readme_text, summary_text
+from orchestrator.engine.results import files_of, summary
+from orchestrator.errors import UsageError
+from orchestrator.log import EventLog, Texts
+from orchestrator.plugins import Catalogue
+from orchestrator.state.run import RunState
+
+
+def stored_of(log: EventLog, run: str, texts: Texts) -> dict[str, Any]:
+    """What ``Workspace.stored`` gives, out of a log that is only read."""
+    first = next(iter(log.read_own(run))).event
+    assert isinstance(first, e.RunStarted | e.RunForked)
+    try:
+        return cast("dict[str, Any]", json.loads(texts.get(first.spec)))
+    except KeyError:
+        raise UsageError(f"the content of {run} was deleted: it can be read, and not gone on with") from None
+
+
+def application_of(spec: str, catalogue: Catalogue) -> Application | None:
+    """The application that a spec, in canonical JSON, builds; None where it builds none."""
+    wanted = json.loads(spec).get("app")
+    return None if wanted is None else Application(str(wanted), remembering(catalogue.scaffold))
+
+
+def export(
+    state: RunState, run: str, head: str, texts: Texts, folder: OutputFolder, application: Application | None = None
+) -> tuple[str, ...]:
+    """Write a run's outputs, summary and table; returns a warning per file that could not be written.
+
+    With an ``application`` that was put together, what its scaffold and its manifest bring is written, too.
+    """
+    warnings = []
+    result = summary(state, run, head, texts.get)
+    files: dict[str, str] = {"summary.json": summary_text(result), "README.md": readme_text(result)}
+    outputs: dict[str, str] = {}
+    for name in state.execution_order:
+        outputs.update(files_of(state.tasks[name], texts.get))
+    if application is not None and state.verified is not None:
+        try:
+            outputs = assembled(outputs, *application.described(state, texts.get))
+        except Exception as error:
+            cause = " ".join(f"{type(error).__name__}: {error}".split())
+            warnings.append(f"what the scaffold brings cannot be written: {cause}")
+    for target, content in outputs.items():
+        if target not in files and folder.is_missing(target):
+            files[target] = content
+    for target, content in files.items():
+        try:
+            folder.write(target, content)
+        except OSError as error:
+            warnings.append(
+                f"{folder.path / target}: {error.strerror}; write it later with: orchestrate runs export {run}"
+            )
+    return tuple(warnings)

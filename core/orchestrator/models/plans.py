@@ -1,0 +1,49 @@
+"""What models are asked for before the first task: a plan, and improvements of the project."""
+
+from enum import StrEnum
+
+from attrs import frozen
+
+from orchestrator.models.vocabulary import TaskType
+
+
+@frozen
+class PlannedTask:
+    """One task of a plan. Its texts are blobs: here stand their digests and sizes."""
+
+    id: str
+    type: TaskType
+    prompt: str
+    """Digest of the prompt."""
+    prompt_bytes: int
+    title: str | None = None
+    """Digest of the title."""
+    dependencies: tuple[str, ...] = ()
+    validators: tuple[str, ...] = ()
+    schema: str | None = None
+    """Digest of a JSON Schema for the ``json_schema`` validator."""
+    tests: str | None = None
+    """Digest of the tests that the ``pytest`` validator runs against the output."""
+    path: str | None = None
+    """Digest of the file's name that the user wants; a folder's where it ends in ``/``."""
+
+
+class SuggestionKind(StrEnum):
+    """What a suggestion of the enhancer is about."""
+
+    COMPLETENESS = "completeness"
+    CRITERIA = "criteria"
+    RISK = "risk"
+
+
+@frozen
+class Suggestion:
+    """One improvement of the project's description or criteria. Its texts are blobs: here stand their digests."""
+
+    kind: SuggestionKind
+    title: str
+    """Digest of the title, eight words at most."""
+    description: str | None = None
+    """Digest of the sentence to add to the description."""
+    criteria: str | None = None
+    """Digest of the condition to add to the criteria."""

@@ -1,0 +1,101 @@
+"""A run as the Python API shows it: its budget, its tasks, what became of them."""
+
+import time
+from collections.abc import Mapping
+
+from attrs import Factory, define, field, frozen
+
+from orchestrator.models.slots import Model
+from orchestrator.models.vocabulary import ProjectStatus, TaskStatus, TaskType
+from orchestrator.money import Usd
+
+
+@define
+class Budget:
+    """The ceiling of a run in dollars and in seconds of active time, and what is used of it.
+
+    ``spent_usd`` is settled plus kept money. Elapsed time counts from construction until a run fills it in.
+    """
+
+    max_usd: float = 8.0
+    max_time_seconds: float = 5400.0
+    spent_usd: float = 0.0
+    phase_spent: dict[str, float] = Factory(dict)
+    _since: float = field(factory=time.monotonic, init=False, repr=False, eq=False)
+    _elapsed: float | None = field(default=None, init=False, repr=False, eq=False)
+
+    @property
+    def remaining_usd(self) -> float:
+        """``max_usd - spent_usd``."""
+        return self.max_usd - self.spent_usd
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """The run's active time, or the wall time since construction where no run has used this budget."""
+        return time.monotonic() - self._since if self._elapsed is None else self._elapsed
+
+    def can_afford(self, cost: float) -> bool:
+        """Whether ``cost`` dollars are left."""
+        return self.remaining_usd >= cost
+
+    def time_remaining(self) -> bool:
+        """Whether any of the time is left."""
+        return self.elapsed_seconds < self.max_time_seconds
+
+    def record(self, spent: Usd, phases: Mapping[str, Usd], elapsed: float) -> None:
+        """Fill in what a run used: dollars (settled and kept), dollars by phase, active seconds."""
+        self.spent_usd = float(spent)
+        self.phase_spent = {phase: float(amount) for phase, amount in phases.items()}
+        self._elapsed = elapsed
+
+
+@frozen
+class Task:
+    """A task of the plan with its texts, as the Python API shows it."""
+
+    id: str
+    type: TaskType
+    prompt: str
+    title: str = ""
+    dependencies: tuple[str, ...] = ()
+    hard_validators: tuple[str, ...] = ()
+
+
+@frozen
+class TaskResult:
+    """What became of one task."""
+
+    task_id: str
+    output: str
+    """The best output over all iterations; empty where there is none."""
+    score: float
+    """0.0 to 1.0; 0.0 where nothing was scored."""
+    status: TaskStatus
+    model_used: Model
+    """The model that wrote the output; empty where none did."""
+    reviewer_model: Model | None
+    iterations: int
+    cost_usd: float
+    """All that was spent on this task, kept money included."""
+    deterministic_check_passed: bool
+    degraded_fallback_count: int
+    """How often the author's model was replaced by another."""
+    reason: str = ""
+    """Why it is not completed, as a code such as ``budget`` or ``dependency``."""
+
+
+@frozen
+class ProjectState:
+    """What a run amounts to, for readers in Python."""
+
+    project_id: str
+    status: ProjectStatus | None
+    """None while the run is open."""
+    results: dict[str, TaskResult]
+    budget: Budget
+    tasks: dict[str, Task]
+    execution_order: list[str]
+    api_health: dict[str, bool]
+    """Per model: whether it could be called at the end."""
+    head: str = ""
+    """The hash of the run's last event."""

@@ -1,0 +1,87 @@
+"""The words of a run: types of task, roles, phases, and how things can stand or end."""
+
+from enum import StrEnum
+
+
+class TaskType(StrEnum):
+    """The kinds of task a project is broken into."""
+
+    CODE_GEN = "code_generation"
+    CODE_REVIEW = "code_review"
+    COMPLEX_REASONING = "complex_reasoning"
+    CREATIVE_WRITING = "creative_writing"
+    DATA_EXTRACTION = "data_extraction"
+    SUMMARIZATION = "summarization"
+    EVALUATION = "evaluation"
+
+
+class Role(StrEnum):
+    """What a call is for."""
+
+    DECOMPOSER = "decomposer"
+    GENERATOR = "generator"
+    CRITIC = "critic"
+    REVISER = "reviser"
+    EVALUATOR = "evaluator"
+    ENHANCER = "enhancer"
+    ADVISOR = "advisor"
+
+
+class Phase(StrEnum):
+    """The parts into which a budget is softly divided."""
+
+    DECOMPOSITION = "decomposition"
+    GENERATION = "generation"
+    CROSS_REVIEW = "cross_review"
+    EVALUATION = "evaluation"
+    RESERVE = "reserve"
+
+
+class TaskStatus(StrEnum):
+    """How a task stands. The last three are ends."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+
+
+class ProjectStatus(StrEnum):
+    """How a run ended. SUCCESS and PARTIAL_SUCCESS are closed, the others can go on once the cause is removed."""
+
+    SUCCESS = "SUCCESS"
+    PARTIAL_SUCCESS = "PARTIAL_SUCCESS"
+    BUDGET_EXHAUSTED = "BUDGET_EXHAUSTED"
+    TIMEOUT = "TIMEOUT"
+    SYSTEM_FAILURE = "SYSTEM_FAILURE"
+
+    @property
+    def is_closed(self) -> bool:
+        """Nothing can reopen the run."""
+        return self in (ProjectStatus.SUCCESS, ProjectStatus.PARTIAL_SUCCESS)
+
+
+class Verdict(StrEnum):
+    """What a validator found. SKIPPED passes the gate (its tool is absent); UNKNOWN does not (it could not run)."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+
+
+class RiskLevel(StrEnum):
+    """How near a forecast comes to the budget: below 50 %, below 80 %, or beyond."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class Finish(StrEnum):
+    """Why a model stopped writing."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    OTHER = "other"
