@@ -73,9 +73,7 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("words", LISTINGS)
-def test_a_listing_of_nothing_succeeds_and_says_so(
-    empty: Path, capsys: pytest.CaptureFixture[str], words: str
-) -> None:
+def test_a_listing_of_nothing_succeeds_and_says_so(empty: Path, capsys: pytest.CaptureFixture[str], words: str) -> None:
     """Exit 0 with at least a line; as JSON whatever is empty, and the folder is not made for it."""
     existed = empty.exists()
     ended = command(capsys, *words.split())
@@ -99,7 +97,9 @@ def test_a_run_that_does_not_exist_is_bad_usage(empty: Path, capsys: pytest.Capt
     assert {path.name for path in empty.parent.iterdir()} <= {"home"}
 
 
-@pytest.mark.parametrize("words", ["runs list", "runs show x", "log stats", "budget show", "audit verify", "plan x.json"])
+@pytest.mark.parametrize(
+    "words", ["runs list", "runs show x", "log stats", "budget show", "audit verify", "plan x.json"]
+)
 def test_a_data_folder_that_is_a_file_is_bad_usage(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,7 +74,7 @@ def test_an_append_is_read_back() -> None:
 
 def test_reading_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """By version, by type, across pages; an event is decoded only when it is asked for."""
-    monkeypatch.setattr("orchestrator.log.store._PAGE", 3)
+    monkeypatch.setattr("orchestrator.log.reading._PAGE", 3)
     connection = memory_database()
     log = memory_log(connection)
     mixed: list[Event] = [

@@ -8,10 +8,10 @@ import click
 
 from orchestrator.audits.checks import Problem, Report
 from orchestrator.audits.logs import is_account
+from orchestrator.cli.damage import whole_run
 from orchestrator.cli.options import (
     FILE,
     command,
-    existing_run,
     has_log,
     home,
     home_option,
@@ -175,7 +175,7 @@ def export(run_id: str, output: Path, sign: Path | None, without_texts: bool, as
 
     key = None if sign is None else read_private(sign)
     log = open_log(run_id)
-    made = make(log, existing_run(log, run_id), output, texts=not without_texts, key=key)
+    made = make(log, whole_run(log, run_id), output, texts=not without_texts, key=key)
     if as_json:
         result_json(
             {
@@ -224,7 +224,7 @@ def records(run_id: str | None) -> int:
         notice(f"there are no runs in {home()}; begin with: {command('run SPEC')}")
         return 0
     if run_id is not None:
-        existing_run(open_log(run_id), run_id)
+        whole_run(open_log(run_id), run_id)
     for record in AuditLog(run_id, home=home()):
         result(orjson.dumps(record.plain()).decode())
     return 0

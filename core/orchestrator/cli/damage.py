@@ -5,7 +5,7 @@ from typing import Any, Final, TypeVar
 
 from attrs import define, frozen
 
-from orchestrator.cli.options import command, home
+from orchestrator.cli.options import command, existing_run, home
 from orchestrator.cli.output import clean, notice
 from orchestrator.errors import DamagedLogError, LogError
 from orchestrator.log import EventLog, Finding, Texts, read_heads
@@ -169,6 +169,20 @@ def trust_in(log: Reader, *runs: str) -> Trust:
         if problems:
             found.append(Damage(run, problems))
     return Trust(log, found)
+
+
+def whole_run(log: Reader, run: str) -> str:
+    """The id of a run that is in the log, and as it was written.
+
+    Raises:
+        UsageError: there never was one.
+        DamagedLogError: it is damaged.
+    """
+    trust = trust_in(log, existing_run(log, run))
+    if trust.damage:
+        first = trust.damage[0]
+        raise DamagedLogError(first.finding.position, first.told("nothing follows from it"))
+    return run
 
 
 def is_readable(texts: Texts, digest: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from orchestrator.cli.damage import Reader, trust_in
+from orchestrator.cli.damage import Reader, trust_in, whole_run
 from orchestrator.cli.describing import describe
 from orchestrator.cli.options import (
     FILE,
@@ -94,9 +94,9 @@ def export(run_id: str, as_script: Path | None) -> int:
     (.spec.json) that plays it again: with no network, key or money, and no output folder.
     """
     store = open_log(run_id)
-    existing_run(store, run_id)
     if as_script is not None:
-        return _script(store, run_id, as_script)
+        return _script(store, whole_run(store, run_id), as_script)
+    existing_run(store, run_id)
     records, code = _of_run(store, run_id)
     for record in records:
         result(_json(record, stored=True))
@@ -113,8 +113,8 @@ def _script(store: Reader, run: str, path: Path) -> int:
     import json
     import os
 
-    from orchestrator.engine.reproduction import reproduce
     from orchestrator.engine.delivering import stored_of
+    from orchestrator.engine.reproduction import reproduce
     from orchestrator.errors import LogError, UsageError
     from orchestrator.log import Texts
 
@@ -122,7 +122,6 @@ def _script(store: Reader, run: str, path: Path) -> int:
         raise UsageError(f"{path} is no name of a file that ends in .json; choose another")
     spec = path.with_name(f"{path.stem}.spec.json")
     texts = Texts(store, run, os.urandom, store.redactor)
-    store.check(run)  # what is played again is what was recorded, or nothing
     try:
         made = reproduce(store, run, stored_of(store, run, texts), texts, path.name)
     except KeyError:

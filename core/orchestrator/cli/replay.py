@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from orchestrator.cli.damage import Trust
-from orchestrator.cli.options import existing_run, home, home_option, json_option, open_log
+from orchestrator.cli.damage import Trust, whole_run
+from orchestrator.cli.options import home_option, json_option, open_log
 from orchestrator.cli.output import result, result_json
 from orchestrator.cli.runs import Loaded, shown_status
 from orchestrator.cli.tables import print_run
@@ -13,7 +13,6 @@ from orchestrator.decide import Rank
 from orchestrator.engine.rank import guard, runner_of
 from orchestrator.errors import OrchestrateError, UsageError
 from orchestrator.events import PluginUsed, SessionOpened
-from orchestrator.log import read_heads
 from orchestrator.log.transaction import Recorded
 from orchestrator.plugins import Catalogue
 from orchestrator.replay import RankOf, Verification, no_backend
@@ -35,10 +34,7 @@ def replay(run_id: str, verify: bool, strict: bool, to: int | None, as_json: boo
     if strict and not verify:
         raise click.UsageError("--strict belongs to --verify")
     log = open_log(run_id)
-    existing_run(log, run_id)
-    heads = [kept.head for kept in read_heads(home()) if kept.run == run_id]
-    log.check(run_id, heads[-1] if heads else None)
-    records = _until(log.read(run_id), to)
+    records = _until(log.read(whole_run(log, run_id)), to)
     if not records:
         raise UsageError(f"run {run_id} begins after position {to}")
     if verify:

@@ -186,9 +186,9 @@ def show(run_id: str, as_json: bool) -> int:
 @home_option
 def export(run_id: str, output_dir: Path, force: bool) -> int:
     """Write a run's results into a folder; what is there already stays."""
-    from orchestrator.engine.outputs import OutputFolder
     from orchestrator.engine.delivering import application_of, stored_of
     from orchestrator.engine.delivering import export as write
+    from orchestrator.engine.outputs import OutputFolder
     from orchestrator.plugins import Catalogue
 
     log = open_log(run_id)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from orchestrator.cli.explain import REMOVED
-from orchestrator.cli.options import AMOUNT, FILE, backend_option, existing_run, home_option, json_option, open_log
+from orchestrator.cli.options import AMOUNT, FILE, backend_option, home_option, json_option, open_log
 from orchestrator.cli.output import money, notice, result, result_json
 from orchestrator.cli.story import DOING
 from orchestrator.cli.tables import print_table
@@ -51,6 +51,7 @@ def whatif(
     What is asked as before costs exactly what its recorded tokens cost under the prices given. Where another model
     would be asked nobody knows the quality: the recorded answer stands for its answer. Nothing is recorded.
     """
+    from orchestrator.cli.damage import whole_run
     from orchestrator.cli.replay import rank_of
     from orchestrator.events import RunStarted, SessionOpened
     from orchestrator.plugins import Catalogue
@@ -59,9 +60,7 @@ def whatif(
     from orchestrator.state.fold import fold
 
     log = open_log(run_id)
-    existing_run(log, run_id)
-    log.check(run_id)
-    history = [(record.at, record.event) for record in log.read(run_id)]
+    history = [(record.at, record.event) for record in log.read(whole_run(log, run_id))]
     sessions = [event for _, event in history if isinstance(event, SessionOpened)]
     started = history[0][1]
     if not sessions or not isinstance(started, RunStarted):

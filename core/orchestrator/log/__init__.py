@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from orchestrator.log.chain import GENESIS, Finding, verify
     from orchestrator.log.codec import Codec, decode, encode
+    from orchestrator.log.connections import DATABASE, configure
     from orchestrator.log.heads import Head, append_head, read_heads
     from orchestrator.log.locks import FileLocks, Handle, Locks, MemoryLocks, TransactionLock, no_lock
     from orchestrator.log.redaction import Redactor
     from orchestrator.log.schema import create
-    from orchestrator.log.store import DATABASE, Committed, EventLog, configure
+    from orchestrator.log.store import Committed, EventLog
     from orchestrator.log.texts import Texts
     from orchestrator.log.transaction import Last, Recorded
 
 _HOMES = {
-    "DATABASE": "store",
+    "DATABASE": "connections",
     "GENESIS": "chain",
     "Codec": "codec",
     "Committed": "store",
@@ -35,7 +36,7 @@ _HOMES = {
     "Texts": "texts",
     "TransactionLock": "locks",
     "append_head": "heads",
-    "configure": "store",
+    "configure": "connections",
     "create": "schema",
     "decode": "codec",
     "encode": "codec",

@@ -15,9 +15,9 @@ from attrs import Factory, define, frozen
 from orchestrator.errors import DamagedLogError, LogError, RunLockedError, UsageError
 from orchestrator.events import TYPES, RunStarted
 from orchestrator.log import chain, lineage, schema
+from orchestrator.log.connections import DATABASE, configure
 from orchestrator.log.heads import read_heads
 from orchestrator.log.locks import FileLocks, TransactionLock
-from orchestrator.log.store import DATABASE, configure
 from orchestrator.log.texts import unpack
 from orchestrator.log.transaction import Recorded, explained
 

@@ -1,44 +1,30 @@
 """The event log: append with an expected version, read, follow, verify. One SQLite file in WAL mode."""
 
 import asyncio
-import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
-from urllib.parse import quote
+from typing import TypeVar
 
 from attrs import frozen
 
 from orchestrator.errors import ConcurrencyError, DamagedLogError, LogError, RunLockedError
-from orchestrator.events import TYPES, AccountRefused, CallStarted, ContentDeleted, Event, RunForked, Totals
+from orchestrator.events import AccountRefused, CallStarted, ContentDeleted, Event, RunForked, Totals
 from orchestrator.log import accounts as accounting
 from orchestrator.log import cache as caching
-from orchestrator.log import chain, lineage, retention, schema
+from orchestrator.log import chain, retention, schema
 from orchestrator.log.commits import GroupCommit, Offload, TransactionLockFactory
+from orchestrator.log.connections import DATABASE, Connection, configure, connect, connect_to_read
 from orchestrator.log.locks import FileLocks, Locks, TransactionLock, no_lock
+from orchestrator.log.reading import LogReader
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.texts import pack
-from orchestrator.log.transaction import COLUMNS, Encoded, Last, Recorded, Transaction, explained
+from orchestrator.log.transaction import Encoded, Last, Recorded, Transaction, explained
 from orchestrator.money import Usd
 
 T = TypeVar("T")
-
-DATABASE: Final = "events.db"
-"""The file's name in the data folder."""
-
-_PAGE: Final = 1000
-_BUSY_MILLISECONDS: Final = 60_000
-_NAMES: Final = {kind: name for name, kind in TYPES.items()}
-
-
-class Connection(chain.Queryable, Protocol):
-    """A ``sqlite3.Connection`` in autocommit mode (``isolation_level=None``), or a wrapper of one."""
-
-    def close(self) -> None:
-        """Close the database."""
 
 
 @frozen
@@ -73,7 +59,7 @@ class _Request:
     reusable: caching.Entries | None = None
 
 
-class EventLog:
+class EventLog(LogReader):
     """The memory of the program.
 
     Args:
@@ -95,17 +81,15 @@ class EventLog:
         redactor: Redactor | None = None,
         reader: Connection | None = None,
     ) -> None:
-        self._connection = connection
-        self._reader = reader or connection
         self._guard = threading.Lock()
-        self._read_guard: AbstractContextManager[Any] = threading.Lock() if reader else self._guard
+        read_guard = threading.Lock() if reader else self._guard
+        super().__init__(reader or connection, read_guard, redactor or Redactor(), stands_still=reader is None)
+        self._connection = connection
         self._transaction_lock = transaction_lock
         self.locks = locks
-        self.redactor = redactor or Redactor()
         self._transaction = Transaction(connection, self.redactor)
         self._commits: GroupCommit | None = GroupCommit(connection, self._guard, transaction_lock, offload)
         self._damaged: dict[str, DamagedLogError] = {}
-        self._segments: dict[str, list[lineage.Segment]] = {}
 
     # ── opening ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -122,12 +106,12 @@ class EventLog:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = TransactionLock(folder / "write.lock")
-            connection = _connect(f"{_uri(path)}?mode=rwc")
+            connection = connect(path, "rwc")
             try:
                 with lock():
                     configure(connection)
                     schema.create(connection)
-                reader = _connect(f"{_uri(path)}?mode=ro")
+                reader = connect(path, "ro")
             except BaseException:
                 connection.close()
                 raise
@@ -157,13 +141,14 @@ class EventLog:
         if not path.exists():
             raise LogError(f"there is no event log in {folder}: run something first, or name its folder with --home")
         try:
-            connection = _connect_to_read(path)
+            connection = connect_to_read(path)
         except chain.UNREADABLE as error:
             raise LogError(f"{path}: {explained(error)}") from error
         except LogError as error:
             raise LogError(f"{path}: {error}") from error
         log = cls(connection, offload=asyncio.to_thread, locks=FileLocks(folder))
         log._commits = None
+        log._stands_still = False
         return log
 
     async def flush(self) -> None:
@@ -341,141 +326,6 @@ class EventLog:
         assert not any(isinstance(each, AccountRefused) for each in written[:-1])
         return Committed(tuple(written), record.version, record.position, record.hash, tuple(records))
 
-    # ── reading ────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def read(
-        self, stream: str, after: int = 0, upto: int | None = None, types: Sequence[type[Event]] | None = None
-    ) -> Iterator[Recorded]:
-        """The history of a run (or of any stream) in order, decoded when asked for.
-
-        Of a fork it begins with what it shares with its ancestors, under their names; its versions have no gap.
-
-        Args:
-            stream: its name.
-            after: the version after which to begin.
-            upto: the last version to read; None for all.
-            types: only events of these classes; the others are not even fetched.
-        """
-        for segment in self.segments(stream):
-            limits = [limit for limit in (upto, segment.upto) if limit is not None]
-            yield from self.read_own(segment.stream, after, min(limits) if limits else None, types)
-
-    def read_own(
-        self, stream: str, after: int = 0, upto: int | None = None, types: Sequence[type[Event]] | None = None
-    ) -> Iterator[Recorded]:
-        """The events of a stream itself, as ``read`` gives them; without what a fork shares."""
-        where, values = "stream = ? AND version > ? AND version <= ?", [stream]
-        if types is not None:
-            where += f" AND type IN ({', '.join('?' * len(types))})"
-        names = [_NAMES[kind] for kind in types or ()]
-        while True:
-            rows = self._page(f"{where} ORDER BY version", [*values, after, 2**62 if upto is None else upto, *names])
-            for row in rows:
-                yield Recorded(*row)
-            if len(rows) < _PAGE:
-                return
-            after = rows[-1][2]
-
-    def segments(self, stream: str) -> list[lineage.Segment]:
-        """The parts of a run's history, oldest first: one, and for a fork one more for each ancestor."""
-        found = self._segments.get(stream)
-        if found is None:
-            try:
-                with self._read_guard:
-                    found = lineage.segments(self._reader, stream)
-            except chain.UNREADABLE as error:
-                raise LogError(f"the event log cannot be read: {explained(error)}") from error
-            if len(found) > 1 or self.last(stream) is not None:  # what a run shares never changes
-                self._segments[stream] = found
-        return found
-
-    def forks(self, run: str) -> list[str]:
-        """The runs that share the past of a run directly, oldest first."""
-        with self._read_guard:
-            return lineage.descendants(self._reader, run)
-
-    def tail(self, after: int = 0, stream: str | None = None) -> Iterator[Recorded]:
-        """Every event after a position, of one stream or of all, as far as there are any; for following a log."""
-        where = "position > ? AND stream = ?" if stream is not None else "position > ?"
-        while True:
-            rows = self._page(f"{where} ORDER BY position", [after] if stream is None else [after, stream])
-            yield from (Recorded(*row) for row in rows)
-            if len(rows) < _PAGE:
-                return
-            after = rows[-1][0]
-
-    def streams(self, prefix: str = "") -> list[str]:
-        """The names of the streams that begin with ``prefix``, oldest first."""
-        query = (
-            "SELECT stream FROM events WHERE (version = 1 OR type = 'run.forked') AND substr(stream, 1, ?) = ?"
-            " ORDER BY position"
-        )
-        return [str(row[0]) for row in self._fetch(query, [len(prefix), prefix])]
-
-    def last(self, stream: str) -> Last | None:
-        """The last version of a stream, its hash and its time; None where there is no such stream."""
-        rows = self._fetch(
-            "SELECT version, hash, at FROM events WHERE stream = ? ORDER BY version DESC LIMIT 1", [stream]
-        )
-        return Last(*rows[0]) if rows else None
-
-    def account(self, name: str, simulated: bool = False) -> Totals:
-        """How an account stands.
-
-        Raises:
-            UsageError: there is no such account.
-        """
-        with self._read_guard:
-            return accounting.totals_of(Transaction(self._reader, self.redactor), name, simulated)[1]
-
-    def salt(self, run: str) -> bytes | None:
-        """The salt of a run's texts, or None where it has none."""
-        rows = self._fetch("SELECT salt FROM salts WHERE run = ?", [run])
-        return bytes(rows[0][0]) if rows else None
-
-    def blob(self, run: str, digest: str) -> bytes | None:
-        """The compressed text that a run, or an ancestor of a fork, stored under a digest; or None."""
-        for segment in reversed(self.segments(run)):
-            rows = self._fetch("SELECT data FROM blobs WHERE run = ? AND digest = ?", [segment.stream, digest])
-            if rows:
-                return bytes(rows[0][0])
-        return None
-
-    def cache_secret(self) -> bytes | None:
-        """What the keys of the response cache are made with, or None before there is an answer in it."""
-        return self._reading(caching.secret_of)
-
-    def cached(self, key: str) -> caching.Found | None:
-        """The answer that the response cache has under a key, or None."""
-        return self._reading(lambda connection: caching.find(connection, key))
-
-    def cache_stats(self) -> list[caching.Stats]:
-        """What the response cache holds and has saved: of real providers, then of simulated ones."""
-        return self._reading(caching.stats)
-
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The rows of a query over the tables and views."""
-        return self._fetch(sql, parameters)
-
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Read the log as it stands at one moment, whatever is appended meanwhile; not where it is written, too."""
-        if self._reader is self._connection and self._commits is not None:
-            yield
-            return
-        with self._read_guard:
-            self._reader.execute("BEGIN")
-        try:
-            yield
-        finally:
-            with self._read_guard:
-                self._reader.execute("COMMIT")
-
-    def verify(self, stream: str | None = None, head: str | None = None, *, texts: bool = True) -> list[chain.Finding]:
-        """Everything wrong with one stream, what a fork shares included, or with all; see ``chain.verify``."""
-        with self._read_guard:
-            return lineage.verify(self._reader, stream, head, texts=texts)
-
     def check(self, stream: str, head: str | None = None) -> None:
         """Make sure that a stream is whole and, where a head is known, has it; else it is never appended to.
 
@@ -488,58 +338,3 @@ class EventLog:
             error = DamagedLogError(first.position, f"{stream} is damaged at event {first.position}: {first.message}")
             self._damaged[stream] = error
             raise error
-
-    def _page(self, where: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-        return self._fetch(f"SELECT {COLUMNS} FROM events WHERE {where} LIMIT {_PAGE}", parameters)
-
-    def _fetch(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-        return self._reading(lambda connection: connection.execute(sql, parameters).fetchall())
-
-    def _reading(self, work: Callable[[chain.Queryable], T]) -> T:
-        try:
-            with self._read_guard:
-                return work(self._reader)
-        except chain.UNREADABLE as error:
-            raise LogError(f"the event log cannot be read: {explained(error)}") from error
-
-
-def configure(connection: chain.Queryable) -> None:
-    """Make a connection write durably: WAL, a full sync per commit, deleted content overwritten."""
-    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA secure_delete = ON")
-
-
-def _uri(path: Path) -> str:
-    return f"file:{quote(str(path.absolute()))}"
-
-
-def _connect(uri: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
-    return connection
-
-
-def _connect_to_read(path: Path) -> sqlite3.Connection:
-    """A read-only connection; in a folder that cannot be written, one that takes the file for immutable."""
-    error: sqlite3.Error | None = None
-    for mode in ("mode=ro", "mode=ro&immutable=1"):
-        connection = _connect(f"{_uri(path)}?{mode}")
-        try:
-            if schema.is_current(connection):
-                return connection
-            raise LogError("it is not an event log, or is only being made: choose another folder with --home")
-        except sqlite3.OperationalError as failure:
-            error = failure
-            with suppress(sqlite3.Error):
-                connection.close()
-            wal = path.with_name(path.name + "-wal")
-            if wal.exists() and wal.stat().st_size:
-                text = f"its latest events are in {wal.name}, which cannot be read in this folder: make it writable"
-                raise LogError(f"{text}, or copy it") from failure
-        except BaseException:
-            connection.close()
-            raise
-    assert error is not None
-    raise error

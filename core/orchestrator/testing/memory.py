@@ -4,10 +4,11 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
+from orchestrator.log.connections import Connection
 from orchestrator.log.locks import Locks, MemoryLocks
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.schema import create
-from orchestrator.log.store import Connection, EventLog
+from orchestrator.log.store import EventLog
 
 T = TypeVar("T")
 

@@ -74,7 +74,7 @@ def _counted(report: Report | None, sources: Mapping[str, str], ran: Ran) -> tup
         return Verdict.UNKNOWN, f"{_tail(ran)}\npytest failed inside".strip()
     failed = report.having("failed")
     if report.problems or failed:
-        which = f"failed: {_names(failed)}" if failed else f"the tests cannot be loaded: {len(report.problems)} files"
+        which = f"failed: {_names(failed)}" if failed else "a file of the tests cannot be loaded"
         return Verdict.FAILED, f"{report.said[-_TAIL:]}\n{which}".strip()
     skipped = report.having("skipped")
     lost = [name for name in report.missing(sources) if name not in skipped and name.partition("::")[0] not in skipped]

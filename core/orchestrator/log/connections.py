@@ -1,0 +1,62 @@
+"""Connections to the database of a log: one that writes durably, and those that only read."""
+
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Protocol
+from urllib.parse import quote
+
+from orchestrator.errors import LogError
+from orchestrator.log import chain, schema
+
+DATABASE: Final = "events.db"
+"""The file's name in the data folder."""
+
+_BUSY_MILLISECONDS: Final = 60_000
+
+
+class Connection(chain.Queryable, Protocol):
+    """A ``sqlite3.Connection`` in autocommit mode (``isolation_level=None``), or a wrapper of one."""
+
+    def close(self) -> None:
+        """Close the database."""
+
+
+def configure(connection: chain.Queryable) -> None:
+    """Make a connection write durably: WAL, a full sync per commit, deleted content overwritten."""
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON")
+
+
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection in autocommit mode; ``mode`` is that of SQLite's URIs, such as ``rwc``."""
+    uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
+    return connection
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A read-only connection; in a folder that cannot be written, one that takes the file for immutable."""
+    error: sqlite3.Error | None = None
+    for mode in ("ro", "ro&immutable=1"):
+        connection = connect(path, mode)
+        try:
+            if schema.is_current(connection):
+                return connection
+            raise LogError("it is not an event log, or is only being made: choose another folder with --home")
+        except sqlite3.OperationalError as failure:
+            error = failure
+            with suppress(sqlite3.Error):
+                connection.close()
+            wal = path.with_name(path.name + "-wal")
+            if wal.exists() and wal.stat().st_size:
+                text = f"its latest events are in {wal.name}, which cannot be read in this folder: make it writable"
+                raise LogError(f"{text}, or copy it") from failure
+        except BaseException:
+            connection.close()
+            raise
+    assert error is not None
+    raise error

@@ -1,0 +1,185 @@
+"""Reading an event log: histories, pages of everything, single rows, and whether they are whole."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final, TypeVar
+
+from orchestrator.errors import LogError
+from orchestrator.events import TYPES, Event, Totals
+from orchestrator.log import accounts as accounting
+from orchestrator.log import cache as caching
+from orchestrator.log import chain, lineage
+from orchestrator.log.connections import Connection
+from orchestrator.log.redaction import Redactor
+from orchestrator.log.transaction import COLUMNS, Last, Recorded, Transaction, explained
+
+T = TypeVar("T")
+
+_PAGE: Final = 1000
+_NAMES: Final = {kind: name for name, kind in TYPES.items()}
+
+
+class LogReader:
+    """What can be asked of a log.
+
+    Args:
+        reader: the database.
+        guard: held while it is used.
+        redactor: takes the values of keys out of every event.
+        stands_still: whether nothing can be appended while something is read.
+    """
+
+    def __init__(
+        self, reader: Connection, guard: AbstractContextManager[Any], redactor: Redactor, stands_still: bool
+    ) -> None:
+        self._reader = reader
+        self._read_guard = guard
+        self.redactor = redactor
+        self._stands_still = stands_still
+        self._segments: dict[str, list[lineage.Segment]] = {}
+
+    def read(
+        self, stream: str, after: int = 0, upto: int | None = None, types: Sequence[type[Event]] | None = None
+    ) -> Iterator[Recorded]:
+        """The history of a run (or of any stream) in order, decoded when asked for.
+
+        Of a fork it begins with what it shares with its ancestors, under their names; its versions have no gap.
+
+        Args:
+            stream: its name.
+            after: the version after which to begin.
+            upto: the last version to read; None for all.
+            types: only events of these classes; the others are not even fetched.
+        """
+        for segment in self.segments(stream):
+            limits = [limit for limit in (upto, segment.upto) if limit is not None]
+            yield from self.read_own(segment.stream, after, min(limits) if limits else None, types)
+
+    def read_own(
+        self, stream: str, after: int = 0, upto: int | None = None, types: Sequence[type[Event]] | None = None
+    ) -> Iterator[Recorded]:
+        """The events of a stream itself, as ``read`` gives them; without what a fork shares."""
+        where, values = "stream = ? AND version > ? AND version <= ?", [stream]
+        if types is not None:
+            where += f" AND type IN ({', '.join('?' * len(types))})"
+        names = [_NAMES[kind] for kind in types or ()]
+        while True:
+            rows = self._page(f"{where} ORDER BY version", [*values, after, 2**62 if upto is None else upto, *names])
+            for row in rows:
+                yield Recorded(*row)
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1][2]
+
+    def segments(self, stream: str) -> list[lineage.Segment]:
+        """The parts of a run's history, oldest first: one, and for a fork one more for each ancestor."""
+        found = self._segments.get(stream)
+        if found is None:
+            try:
+                with self._read_guard:
+                    found = lineage.segments(self._reader, stream)
+            except chain.UNREADABLE as error:
+                raise LogError(f"the event log cannot be read: {explained(error)}") from error
+            if len(found) > 1 or self.last(stream) is not None:  # what a run shares never changes
+                self._segments[stream] = found
+        return found
+
+    def forks(self, run: str) -> list[str]:
+        """The runs that share the past of a run directly, oldest first."""
+        with self._read_guard:
+            return lineage.descendants(self._reader, run)
+
+    def tail(self, after: int = 0, stream: str | None = None) -> Iterator[Recorded]:
+        """Every event after a position, of one stream or of all, as far as there are any; for following a log."""
+        where = "position > ? AND stream = ?" if stream is not None else "position > ?"
+        while True:
+            rows = self._page(f"{where} ORDER BY position", [after] if stream is None else [after, stream])
+            yield from (Recorded(*row) for row in rows)
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1][0]
+
+    def streams(self, prefix: str = "") -> list[str]:
+        """The names of the streams that begin with ``prefix``, oldest first."""
+        query = (
+            "SELECT stream FROM events WHERE (version = 1 OR type = 'run.forked') AND substr(stream, 1, ?) = ?"
+            " ORDER BY position"
+        )
+        return [str(row[0]) for row in self._fetch(query, [len(prefix), prefix])]
+
+    def last(self, stream: str) -> Last | None:
+        """The last version of a stream, its hash and its time; None where there is no such stream."""
+        rows = self._fetch(
+            "SELECT version, hash, at FROM events WHERE stream = ? ORDER BY version DESC LIMIT 1", [stream]
+        )
+        return Last(*rows[0]) if rows else None
+
+    def account(self, name: str, simulated: bool = False) -> Totals:
+        """How an account stands.
+
+        Raises:
+            UsageError: there is no such account.
+        """
+        with self._read_guard:
+            return accounting.totals_of(Transaction(self._reader, self.redactor), name, simulated)[1]
+
+    def salt(self, run: str) -> bytes | None:
+        """The salt of a run's texts, or None where it has none."""
+        rows = self._fetch("SELECT salt FROM salts WHERE run = ?", [run])
+        return bytes(rows[0][0]) if rows else None
+
+    def blob(self, run: str, digest: str) -> bytes | None:
+        """The compressed text that a run, or an ancestor of a fork, stored under a digest; or None."""
+        for segment in reversed(self.segments(run)):
+            rows = self._fetch("SELECT data FROM blobs WHERE run = ? AND digest = ?", [segment.stream, digest])
+            if rows:
+                return bytes(rows[0][0])
+        return None
+
+    def cache_secret(self) -> bytes | None:
+        """What the keys of the response cache are made with, or None before there is an answer in it."""
+        return self._reading(caching.secret_of)
+
+    def cached(self, key: str) -> caching.Found | None:
+        """The answer that the response cache has under a key, or None."""
+        return self._reading(lambda connection: caching.find(connection, key))
+
+    def cache_stats(self) -> list[caching.Stats]:
+        """What the response cache holds and has saved: of real providers, then of simulated ones."""
+        return self._reading(caching.stats)
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a query over the tables and views."""
+        return self._fetch(sql, parameters)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read the log as it stands at one moment, whatever is appended meanwhile; not where it is written, too."""
+        if self._stands_still:
+            yield
+            return
+        with self._read_guard:
+            self._reader.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with self._read_guard:
+                self._reader.execute("COMMIT")
+
+    def verify(self, stream: str | None = None, head: str | None = None, *, texts: bool = True) -> list[chain.Finding]:
+        """Everything wrong with one stream, what a fork shares included, or with all; see ``chain.verify``."""
+        with self._read_guard:
+            return lineage.verify(self._reader, stream, head, texts=texts)
+
+    def _page(self, where: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        return self._fetch(f"SELECT {COLUMNS} FROM events WHERE {where} LIMIT {_PAGE}", parameters)
+
+    def _fetch(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        return self._reading(lambda connection: connection.execute(sql, parameters).fetchall())
+
+    def _reading(self, work: Callable[[chain.Queryable], T]) -> T:
+        try:
+            with self._read_guard:
+                return work(self._reader)
+        except chain.UNREADABLE as error:
+            raise LogError(f"the event log cannot be read: {explained(error)}") from error
