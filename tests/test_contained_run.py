@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli import main
 from orchestrator.engine.checks import ladder_for
 from orchestrator.log import EventLog, Texts
 from orchestrator.settings import SandboxChoice
+from tests.cli.in_process import command
 
 DRAFT = "```python\ndef mean(values):\n    return sum(values) / (len(values) - 1)\n```"
 REPAIR = "```python\ndef mean(values):\n    return sum(values) / len(values)\n```"
@@ -51,7 +51,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("choice", [SandboxChoice.BWRAP, SandboxChoice.LANDLOCK])
 def test_pytests_message_is_in_the_log_and_the_repair_passes(
-    choice: SandboxChoice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    choice: SandboxChoice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The draft fails with the assertion, the repair passes, each check says how it was contained."""
     if ladder_for(choice).rung() is None:
@@ -59,20 +59,14 @@ def test_pytests_message_is_in_the_log_and_the_repair_passes(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "answers.yaml").write_text(json.dumps(ANSWERS))
     (tmp_path / "spec.yaml").write_text(SPEC.format(sandbox=choice.value))
-    code = _run("run", "spec.yaml", "--home", str(tmp_path / "home"), "-o", str(tmp_path / "out"))
-    assert code == 0
+    home, out = str(tmp_path / "home"), str(tmp_path / "out")
+    assert command(capsys, "run", "spec.yaml", "--home", home, "-o", out).code == 0
     assert (tmp_path / "out" / "stats" / "mean.py").read_text() == REPAIR.split("```")[1].removeprefix("python\n")
     checks = _checks(tmp_path / "home")
     assert [verdict for verdict, _, _ in checks if verdict == "failed"] == ["failed"]
     failed = next(said for verdict, said, _ in checks if verdict == "failed")
     assert "assert 3.0 == 2" in failed
     assert ("passed", "1 tests passed", choice.value) in checks
-
-
-def _run(*words: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main(list(words))
-    return int(ended.value.code or 0)
 
 
 def _checks(home: Path) -> list[tuple[str, str, str | None]]:

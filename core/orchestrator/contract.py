@@ -15,6 +15,7 @@ from orchestrator import spi
 INTERFACE_NAME: Final = "orchestrator_interface"
 """The name in a plugin's module that holds the range of interface versions it is made for."""
 
+_PLAIN: Final = re.compile(rf"""^{INTERFACE_NAME}[^=\n]*=[ \t]*(["'])([^"'\\\n]*)\1[ \t]*(?:#.*)?$""", re.MULTILINE)
 _CLAUSE: Final = re.compile(r"(>=|<=|==|!=|>|<)\s*(\d{1,6})(?:\.(\d{1,6}))?")
 
 
@@ -77,7 +78,8 @@ def declared_interface(source: str) -> object:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+        found = _PLAIN.search(source)  # written for another Python, perhaps: what it is made for is known all the same
+        return None if found is None else found[2]
     for node in tree.body:
         targets = (
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []

@@ -14,6 +14,8 @@ from orchestrator import AppBuilder, ProjectStatus, StateManager
 from orchestrator.apps import AppResult
 from orchestrator.engine.sandbox import Ladder, Rung
 from orchestrator.errors import OutputError, SpecError
+from orchestrator.log import EventLog, Texts
+from orchestrator.log.redaction import Redactor
 from orchestrator.models import Verdict
 from tests.apps.scripts import GREETER, GREETER_DESCRIPTION, NOTES, NOTES_DESCRIPTION, fields
 from tests.cli.command import Ended, count, orchestrate, start, wait_until
@@ -189,3 +191,41 @@ def test_a_build_that_is_killed_goes_on_where_it_was(tmp_path: Path, moment: str
     assert orchestrate(tmp_path, "replay", "greet", "--verify").code == 0
     assert (tmp_path / "app" / "greeter" / "cli.py").exists()
     assert count(tmp_path, "architecture.decided") == 1
+
+
+def test_what_a_spec_says_stands_where_the_command_line_says_nothing(tmp_path: Path) -> None:
+    """Its type and its criteria are used; without a description nothing is built."""
+    outputs = {"words/hello.py": "```python\ndef hello() -> str:\n    return 'hello'\n```"}
+    keys = {**fields(tmp_path / "script", "cli", outputs), "app": "library", "criteria": "it greets politely"}
+    spec = tmp_path / "more.json"
+    spec.write_text(json.dumps({"project": "-", **keys}))
+    more = ("--spec", str(spec), "--project-id", "words")
+    for empty in ("", " \n"):
+        refused = orchestrate(tmp_path, "build", empty, "-o", "app", *more)
+        assert (refused.code, refused.err) == (
+            2,
+            "orchestrate: the description is empty: say in a sentence what the application is to do\n",
+        )
+    ended = orchestrate(tmp_path, "build", "Words", "-o", "out dir ünï", *more)
+    assert ended.code == 0, ended.err
+    assert (tmp_path / "out dir ünï" / "words" / "py.typed").exists(), "as libraries have it"
+    log = EventLog.open_to_read(tmp_path)
+    try:
+        ((digest,),) = log.query("SELECT json_extract(data, '$.criteria') FROM events WHERE type = 'run.started'", ())
+        assert Texts(log, "words", bytes, Redactor()).get(digest) == "it greets politely"
+    finally:
+        log.close()
+
+
+def test_what_is_wrong_with_an_application_is_told_in_words(tmp_path: Path) -> None:
+    """The line of the verification names the steps, not the record of them; of a long sentence one line is kept."""
+    keys = fields(tmp_path / "script", "cli", {"greeter/cli.py": "```python\nraise RuntimeError('no')\n```"})
+    spec = tmp_path / "more.json"
+    spec.write_text(json.dumps({"project": "-", "criteria": "-", **keys}))
+    ended = orchestrate(
+        tmp_path, "build", "Greeter " + "of the " * 5_000, "-o", "app", "--spec", str(spec), "--project-id", "long"
+    )
+    assert ended.code == 1
+    (told,) = [each for each in ended.err.splitlines() if each.startswith("! verification failed")]
+    assert ": tests failed; start failed" in told
+    assert (tmp_path / "app" / "pyproject.toml").stat().st_size < 2_000

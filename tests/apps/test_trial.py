@@ -1,5 +1,8 @@
 """The trial of an application's own tests: what was reported counts, what was printed does not."""
 
+from importlib.util import find_spec
+from textwrap import dedent
+
 import pytest
 
 from orchestrator.engine.applications.trial import Step, run_tests
@@ -67,6 +70,25 @@ def test_a_failure_is_told_with_the_test_in_the_last_line() -> None:
     assert step.details.splitlines()[-1] == "failed: test_a.py::test_add"
     broken = tried(test_a="import nothing_of_that_name\n", test_b=RIGHT)
     assert broken.details.splitlines()[-1] == "a file of the tests cannot be loaded"
+
+
+def test_tests_that_wait_get_the_plugin_that_runs_them() -> None:
+    """A mark of anyio loads its plugin; where the plugin is not installed, the step is skipped with its name."""
+    waiting = """
+        import pytest
+
+        @pytest.fixture
+        def anyio_backend():
+            return "asyncio"
+
+        @pytest.mark.anyio
+        async def test_a():
+            assert True
+    """
+    assert tried(test_a=dedent(waiting)).details == "1 tests passed"
+    if find_spec("pytest_asyncio") is None:
+        step = tried(test_a=dedent(waiting).replace("mark.anyio", "mark.asyncio"))
+        assert (step.verdict, step.details) == (Verdict.SKIPPED, "not installed here: pytest_asyncio")
 
 
 def test_tests_that_skip_themselves_are_neither_pass_nor_failure() -> None:

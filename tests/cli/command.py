@@ -8,13 +8,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any, Final
 
 from attrs import frozen
 
 from orchestrator.log import EventLog
-from tests.cli.forked import can_fork, forking
+from tests.cli import forked
 
 ROOT: Final = Path(__file__).parents[2]
 QUICKSTART: Final = ROOT / "examples" / "quickstart" / "spec.yaml"
@@ -77,21 +76,10 @@ def orchestrate(
     home: Path, *arguments: str, cwd: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> Ended:
     """Run the command on a data folder to its end, in a process that is forked wherever that makes no difference."""
-    if not can_fork(environ or {}):
+    if not forked.can_fork(environ or {}):
         return finish(start(home, *arguments, cwd=cwd, environ=environ))
     home.mkdir(parents=True, exist_ok=True)
-    command = {
-        "arguments": [os.fspath(each) for each in arguments],
-        "folder": str((cwd or home).absolute()),
-        "environ": clean_environment(home, **(environ or {})),
-    }
-    with TemporaryFile("w+", encoding="utf-8") as out, TemporaryFile("w+", encoding="utf-8") as err:
-        code = forking(*clean_environment(ROOT).items()).run(command, out, err, PATIENCE)
-        out.seek(0)
-        err.seek(0)
-        ended = Ended(0 if code is None else code, out.read(), err.read())
-    assert code is not None, f"no end within {PATIENCE} s: {ended.out[-1000:]}{ended.err[-2000:]}"
-    return ended
+    return Ended(*forked.run(arguments, cwd or home, clean_environment(home, **(environ or {})), PATIENCE))
 
 
 def rows(home: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:

@@ -5,6 +5,7 @@ the interpreter reads when it starts (``PYTHONPATH`` and its like) needs an inte
 """
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -14,10 +15,11 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any, Final
 
 _LEFT_OUT: Final = ("orchestrator.__main__", "orchestrator.testing")
@@ -25,24 +27,40 @@ _LATE: Final = ("email.parser", "importlib.metadata", "rich.console", "sqlite_ut
 """What commands import when they need it."""
 
 _OF_THE_START: Final = ("PYTHON", "LC_", "LD_", "TZ")
+_ALL_THE_SAME: Final = ("LC_ALL", "PYTHONDONTWRITEBYTECODE")
+"""What every test says of the start, and the process that forks is told likewise."""
 _CHUNK: Final = 65_536
 
 
 def can_fork(environ: Mapping[str, str]) -> bool:
     """Whether none of these variables has to be there when the interpreter starts."""
-    return hasattr(os, "fork") and not any(name.startswith(_OF_THE_START) for name in environ)
+    special = {name for name in environ if name.startswith(_OF_THE_START)}
+    return hasattr(os, "fork") and special <= {*_ALL_THE_SAME}
 
 
-class Forking:
+def run(arguments: Sequence[str], folder: Path, environ: Mapping[str, str], seconds: float) -> tuple[int, str, str]:
+    """Run a command in a fork to its end; returns its exit code, negative for a signal, its stdout and its stderr."""
+    command = {"arguments": [*arguments], "folder": str(folder.absolute()), "environ": {**environ}}
+    with TemporaryFile("w+", encoding="utf-8") as out, TemporaryFile("w+", encoding="utf-8") as err:
+        code = _forking().run(command, out, err, seconds)
+        out.seek(0)
+        err.seek(0)
+        said, complained = out.read(), err.read()
+    assert code is not None, f"no end within {seconds} s: {said[-1000:]}{complained[-2000:]}"
+    return code, said, complained
+
+
+class _Forking:
     """The process that forks, seen from a test; it ends with the tests."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self) -> None:
+        path = {"PATH": os.environ.get("PATH", os.defpath)}
         self._channel, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, __file__, str(theirs.fileno())],
                 cwd=Path(__file__).parent,
-                env=environ,
+                env={**path, "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
@@ -50,13 +68,14 @@ class Forking:
         atexit.register(self.end)
 
     def run(self, command: Mapping[str, Any], out: IO[str], err: IO[str], seconds: float) -> int | None:
-        """Run a command to its end and return its exit code, negative for a signal; None where it takes longer."""
+        """Run a command to its end; returns its exit code, None where it takes longer."""
         self._channel.settimeout(seconds)
         try:
             socket.send_fds(self._channel, [json.dumps(command).encode() + b"\n"], [out.fileno(), err.fileno()])
             return int(self._channel.recv(_CHUNK))
         except TimeoutError:
             self.end()
+            _forking.cache_clear()
             return None
 
     def end(self) -> None:
@@ -67,10 +86,8 @@ class Forking:
             self._process.wait()
 
 
-@cache
-def forking(*environ: tuple[str, str]) -> Forking:
-    """The one process that forks with these variables."""
-    return Forking(dict(environ))
+_forking: Final = cache(_Forking)
+"""The one process that forks for these tests, begun when it is needed first."""
 
 
 def _names(package: str) -> Iterator[str]:
@@ -105,6 +122,7 @@ def _serve(channel: socket.socket) -> None:
             return
         child = os.fork()
         if not child:
+            os.close(channel.detach())
             _become(json.loads(line), *given)
         for descriptor in given:
             os.close(descriptor)
@@ -116,4 +134,6 @@ if __name__ == "__main__":
     for name in (*_names("orchestrator"), *_LATE):
         with suppress(Exception):  # the command that needs it will tell
             importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # the collector of a copy leaves alone, and so does not copy, what all share
     _serve(socket.socket(fileno=int(sys.argv[1])))

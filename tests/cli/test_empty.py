@@ -97,9 +97,18 @@ def test_a_run_that_does_not_exist_is_bad_usage(empty: Path, capsys: pytest.Capt
     assert {path.name for path in empty.parent.iterdir()} <= {"home"}
 
 
-@pytest.mark.parametrize(
-    "words", ["runs list", "runs show x", "log stats", "budget show", "audit verify", "plan x.json"]
+NO_FOLDER: Final = (
+    "runs list",
+    "runs show x",
+    "log stats",
+    "budget show",
+    "budget set org 1",
+    "audit verify",
+    "resume x",
 )
+
+
+@pytest.mark.parametrize("words", NO_FOLDER)
 def test_a_data_folder_that_is_a_file_is_bad_usage(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -125,8 +125,8 @@ def test_the_policies_of_one_task_bind_its_routes_alone(tmp_path: Path) -> None:
         "plan": [{"name": "of-plan", "blocked_models": ["north"]}],
     }
     spec = scripted_spec(tmp_path, tasks=TASKS, node_policies=policies)
-    shown = orchestrate(tmp_path / "home", "plan", str(spec)).out
-    assert shown.count("not south: policy 'of-stats' rules it out (blocked_models: south)") == 4
+    shown = orchestrate(tmp_path / "home", "plan", str(spec))
+    assert shown.out.count("not south: policy 'of-stats' rules it out (blocked_models: south)") == 4
     fields = json.loads(spec.read_text())
     del fields["tasks"]
     fields["node_policies"]["task_009"] = fields["node_policies"].pop("stats")

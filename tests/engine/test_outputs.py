@@ -234,8 +234,47 @@ def test_the_user_says_where_an_output_goes() -> None:
     assert set(output_files(1, CODE, "x", "src/calc.py")) == {"src/calc.py"}
     assert set(output_files(1, CODE, "x", "src/")) == {"src/task_001_code_generation.py"}
     assert set(output_files(2, CODE, TWO, "lib")) == {"lib/app/main.py", "lib/app/tools.py"}
+    assert set(output_files(2, CODE, TWO, "lib.old/")) == {"lib.old/app/main.py", "lib.old/app/tools.py"}
     for path in ("../x.py", "/x.py", "summary.json", "README.md", ".orchestrate-run"):
         assert set(output_files(1, CODE, "x", path)) == {"task_001_code_generation.py"}
+
+
+@pytest.mark.parametrize(
+    ("path", "named", "placed"),
+    [
+        (
+            "app/main.py",
+            ["app/main.py", "app/tools.py", "tests/test_a.py"],
+            ["app/main.py", "app/tools.py", "tests/test_a.py"],
+        ),
+        ("app/main.py", ["tools.py", "main.py"], ["app/main.py", "app/tools.py"]),
+        ("main.py", ["src/x/main.py", "src/x/tools.py", "a/b.py"], ["main.py", "tools.py", "a/b.py"]),
+        ("app/main.py", ["pkg/main.py", "pkg/in/tools.py"], ["app/main.py", "app/in/tools.py"]),
+        ("app/cli.py", ["notes.md", "run.py", "other.py"], ["app/cli.py", "app/notes.md", "app/other.py"]),
+        ("Dockerfile", ["Dockerfile", "app.py"], ["Dockerfile", "app.py"]),
+        ("x.py", ["f0.py", "f1.py"], ["x.py", "f1.py"]),
+        ("x.py", ["x.py", "README.md"], ["x.py", "task_003_code_generation/README.md"]),
+        ("x.py", ["a/x.py", "X.py"], ["x.py", "task_003_code_generation/X.py"]),
+    ],
+)
+def test_a_path_that_is_a_files_name_is_that_of_one_file(path: str, named: list[str], placed: list[str]) -> None:
+    """Of an answer with several files the one that suits it gets the path, the others lie beside it as they did."""
+    text = "".join(f"```text {name}\n{name}\n```\n" for name in named)
+    found = output_files(3, CODE, text, path)
+    assert next(iter(found)) == path, "the main one comes first"
+    assert set(found) == set(placed)
+    assert sorted(content.strip() for content in found.values()) == sorted(named), "nothing is lost"
+
+
+def test_names_that_differ_by_case_alone_are_told_apart() -> None:
+    """The first keeps its name, the other gets one that no system takes for the same; so does a folder's name."""
+    text = "".join(f"```python {name}\n{name}\n```\n" for name in ("App.py", "app.py", "lib.py", "lib.py/a.py"))
+    assert output_files(1, CODE, text, "src/") == {
+        "src/App.py": "App.py\n",
+        "src/unnamed_2.py": "app.py\n",
+        "src/unnamed_3.py": "lib.py\n",
+        "src/lib.py/a.py": "lib.py/a.py\n",
+    }
 
 
 @settings(max_examples=300)

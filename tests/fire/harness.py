@@ -19,6 +19,7 @@ from orchestrator.plugins import Catalogue
 from orchestrator.replay import verify
 from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState
+from tests.cli import forked
 from tests.servers.openai_server import OpenAIServer
 
 ROOT = Path(__file__).parent.parent.parent
@@ -84,8 +85,11 @@ class Command:
         )
 
     def run(self, *arguments: str, timeout: float = 120.0, **environ: str) -> "Ended":
-        """Start it and wait for its end."""
-        return finish(self.start(*arguments, **environ), timeout)
+        """Start it and wait for its end; see ``tests.cli.forked``."""
+        variables = environment(self.server, **{**self.extra, **environ})
+        if not forked.can_fork(variables):
+            return finish(self.start(*arguments, **environ), timeout)
+        return Ended(*forked.run([*arguments, "--home", str(self.home)], self.folder, variables, timeout))
 
     def history(self, run: str = "fire") -> list[tuple[int, e.Event]]:
         """The run's history on disk; empty where there is none."""

@@ -81,7 +81,7 @@ class Machine:
 
     def run(self, *arguments: str, limit: Callable[[], None] | None = None) -> Ended:
         """Start the command with limits and wait for its end."""
-        return finish(self.start(*arguments, limit=limit))
+        return self.command.run(*arguments) if limit is None else finish(self.start(*arguments, limit=limit))
 
     def is_finished(self, run: str = "fire") -> bool:
         """Whether the log says that the run has ended."""

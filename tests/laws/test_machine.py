@@ -1,55 +1,26 @@
 """``decide`` and ``evolve`` under outcomes that Hypothesis chooses one by one, checked after every step."""
 
-from typing import Any
+from typing import ClassVar
 
 from hypothesis import settings as profile
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import rule
 
 from orchestrator import events as e
-from orchestrator.decide.outcome import reopened_by
-from orchestrator.errors import ErrorKind
-from orchestrator.models import ModelInfo, PlannedTask, ProjectStatus, Role, Verdict
-from orchestrator.money import Usage, Usd
-from orchestrator.replay import verify
-from orchestrator.settings import SECOND, RunSettings
-from orchestrator.state.fold import fold
-from orchestrator.testing.laws import Laws
-from orchestrator.testing.simulator import sound_rank
-from orchestrator.testing.stage import Stage
-from orchestrator.testing.strategies import catalogues, plans, settings_of_runs
+from orchestrator.settings import RunSettings
+from orchestrator.testing.runs import RunMachine
+from orchestrator.testing.strategies import settings_of_runs
 
 
-class RunMachine(RuleBasedStateMachine):
-    """One run: whatever comes from outside, in whatever order, no decision breaks a law."""
+class RunUnderAccounts(RunMachine):
+    """A run, some of whose worlds have an account that refuses whatever it likes."""
 
-    stage: Stage
+    drawn_settings: ClassVar[st.SearchStrategy[RunSettings]] = settings_of_runs() | settings_of_runs(accounts=("org",))
+    full = False
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.laws = Laws()
-        self.checked = 0
-        self.full = False
-
-    @initialize(
-        settings=settings_of_runs() | settings_of_runs(accounts=("org",)),
-        models=catalogues(),
-        plan=st.none() | plans(4, validators=("one", "two")),
-        files=st.booleans(),
-        person=st.booleans(),
-    )
-    def begin(
-        self,
-        settings: RunSettings,
-        models: tuple[ModelInfo, ...],
-        plan: tuple[PlannedTask, ...] | None,
-        files: bool,
-        person: bool,
-    ) -> None:
-        """Start the run."""
-        self.stage = Stage(settings, models, plan, sound_rank(), files, self._refuse, can_ask=person)
-        self.stage.slots = {slot: model.id for model in models for slot in model.slots}
-        self.stage.begin()
+    def set_up(self) -> None:
+        """Let the account be asked."""
+        self.stage.full_accounts = self._refuse
 
     def _refuse(self, call: e.CallStarted) -> e.AccountRefused | None:
         if not self.full or not self.stage.settings.accounts or not call.hold:
@@ -57,163 +28,11 @@ class RunMachine(RuleBasedStateMachine):
         free = call.hold.part(1, 2)
         return e.AccountRefused(call, "org", call.hold, free, free)
 
-    def _is_open(self) -> bool:
-        return self.stage.state.is_open
-
-    def _has(self, kind: type[e.Event]) -> bool:
-        return self._is_open() and bool(self.stage.open(kind))
-
-    @precondition(lambda self: self._has(e.ModelSelected))
-    @rule(size=st.integers(1, 20_000), problem=st.sampled_from([None, None, None, "not_encoded"]), data=st.data())
-    def prepare(self, size: int, problem: str | None, data: st.DataObject) -> None:
-        """One of the bodies is shaped, or cannot be."""
-        version, _ = data.draw(st.sampled_from(self.stage.open(e.ModelSelected)))
-        self.stage.step(e.CallPrepared(version, "0" * 64, 0 if problem else size, problem))
-
-    @precondition(lambda self: self._has(e.CallStarted))
-    @rule(
-        score=st.sampled_from([None, 0.3, 0.79, 0.8, 0.95, 1.0]),
-        share=st.floats(0, 1),
-        problem=st.sampled_from([None, None, None, "empty"]),
-        beyond=st.sampled_from([1, 1, 1, 1, 50]),
-        tasks=plans(4),
-        data=st.data(),
-    )
-    def answer(
-        self,
-        score: float | None,
-        share: float,
-        problem: str | None,
-        beyond: int,
-        tasks: tuple[PlannedTask, ...],
-        data: st.DataObject,
-    ) -> None:
-        """A call is answered, for a price within its bound or far beyond it."""
-        version, call = data.draw(st.sampled_from(self.stage.open(e.CallStarted)))
-        usage = Usage(input=max(1, int(call.body_bytes * share)), output=max(1, int(call.max_tokens * share)) * beyond)
-        if call.role is Role.EVALUATOR:
-            self.stage.answer(version, score, usage)
-        elif call.role is Role.DECOMPOSER and problem is None:
-            self.stage.answer(version, usage=usage, reading=e.Reading(plan=tasks))
-        else:
-            self.stage.answer(version, usage=usage, reading=e.Reading(problem=problem))
-
-    @precondition(lambda self: self._has(e.CallStarted))
-    @rule(
-        kind=st.sampled_from(list(ErrorKind)),
-        retryable=st.booleans(),
-        outage=st.booleans(),
-        keeps=st.booleans(),
-        retry_after=st.sampled_from([None, 0, SECOND, 90 * SECOND]),
-        data=st.data(),
-    )
-    def fail(
-        self, kind: ErrorKind, retryable: bool, outage: bool, keeps: bool, retry_after: int | None, data: st.DataObject
-    ) -> None:
-        """A call fails in any of the ways there are."""
-        version, call = data.draw(st.sampled_from(self.stage.open(e.CallStarted)))
-        more: dict[str, Any] = {"retry_after": retry_after, "by_vendor": kind is not ErrorKind.CANCELLED}
-        if keeps or kind is ErrorKind.CANCELLED:
-            more["kept"] = call.hold
-        self.stage.fail(version, kind, retryable=retryable, outage=outage, **more)
-
-    @precondition(lambda self: self._has(e.QuestionAsked))
-    @rule(accepted=st.booleans(), extra=st.sampled_from([0, 1, 10**10]), person=st.booleans())
-    def approve(self, accepted: bool, extra: int, person: bool) -> None:
-        """Somebody says whether the tasks may start; after a no the run is resumed, perhaps with more money."""
-        stage = self.stage
-        answer = e.QuestionAnswered(stage.open(e.QuestionAsked)[0][0], accepted, "person", False)
-        if accepted:
-            stage.step(answer)
-            return
-        stage.step(answer, e.RunInterrupted(e.DECLINED))
-        if extra:
-            stage.step(e.BudgetRaised(Usd(stage.state.cap.nano + extra), reopened_by(stage.state, "budget")))
-        stage.can_ask = person
-        stage.step(stage.opening())
-
-    @precondition(lambda self: self._has(e.CheckStarted))
-    @rule(verdict=st.sampled_from(list(Verdict)))
-    def validate(self, verdict: Verdict) -> None:
-        """A validator comes to a verdict."""
-        self.stage.validate(verdict)
-
-    @precondition(lambda self: self._has(e.OutputChosen))
-    @rule(problem=st.sampled_from([None, "ENOSPC"]))
-    def write(self, problem: str | None) -> None:
-        """A file is written, or not."""
-        self.stage.step(e.FileWritten(self.stage.open(e.OutputChosen)[0][0], 1, problem))
-
-    @precondition(lambda self: self._is_open())
-    @rule(seconds=st.sampled_from([0, 1, 5, 61, 4000]))
-    def pass_time(self, seconds: int) -> None:
-        """Time passes."""
-        self.stage.now += seconds * SECOND
-        self.stage.step()
-
-    @precondition(lambda self: self._is_open() and self.stage.waits_until is not None)
-    @rule()
-    def wake(self) -> None:
-        """The time comes that decide waits for."""
-        self.stage.wait()
-
     @rule(full=st.booleans())
     def fill_accounts(self, full: bool) -> None:
         """Other runs take the accounts' money, or give it back."""
         self.full = full
 
-    @precondition(lambda self: self._is_open())
-    @rule(how=st.sampled_from(["killed", "lost", "interrupted", "failed"]), data=st.data())
-    def die(self, how: str, data: st.DataObject) -> None:
-        """The process ends, and another takes the run, perhaps with other models."""
-        stage = self.stage
-        opening = stage.opening()
-        if how == "lost":
-            stage.step(e.SessionLost(stage.state.session.number, opening.ended))  # type: ignore[union-attr]
-        elif how == "interrupted":
-            for version, call in stage.open(e.CallStarted):
-                stage.fail(version, ErrorKind.CANCELLED, outage=False, by_vendor=False, kept=call.hold)
-            stage.step(e.RunInterrupted("SIGINT")) if stage.state.is_open and not stage.state.in_flight else None
-        elif how == "failed":
-            stage.step(e.SessionFailed("0" * 64))
-        if data.draw(st.booleans()):
-            stage.models = data.draw(catalogues())
-        if stage.state.finished is None:
-            stage.step(stage.opening())
 
-    @precondition(lambda self: self.stage.state.finished is not None and not self.stage.state.finished.status.is_closed)
-    @rule(extra=st.integers(1, 10**9))
-    def reopen(self, extra: int) -> None:
-        """What halted the run is removed."""
-        stage, state = self.stage, self.stage.state
-        assert state.finished is not None
-        if state.finished.status is ProjectStatus.BUDGET_EXHAUSTED:
-            stage.step(e.BudgetRaised(Usd(state.cap.nano + extra), reopened_by(state, "budget")))
-        elif state.finished.status is ProjectStatus.TIMEOUT:
-            stage.step(e.TimeRaised(state.time_limit + extra, reopened_by(state, "time")))
-        stage.step(stage.opening())
-
-    @invariant()
-    def no_law_is_broken(self) -> None:
-        """Every event so far keeps the laws, and something can always happen."""
-        if not hasattr(self, "stage"):
-            return
-        for at, event in self.stage.history[self.checked :]:
-            self.laws.take(at, event)
-        self.checked = len(self.stage.history)
-        assert self.laws.problems == []
-        state = self.stage.state
-        if state.is_open:
-            assert state.pending or self.stage.waits_until is not None, "nothing can happen any more"
-
-    def teardown(self) -> None:
-        """The fold and the recomputation agree with what was decided."""
-        if not hasattr(self, "stage"):
-            return
-        history = self.stage.history
-        assert fold(history) == self.stage.state
-        assert verify(history, lambda session: sound_rank()).differences == ()
-
-
-RunMachine.TestCase.settings = profile(stateful_step_count=60)
-TestRunMachine = RunMachine.TestCase
+TestRunMachine = RunUnderAccounts.TestCase
+TestRunMachine.settings = profile(stateful_step_count=60)

@@ -16,20 +16,21 @@ _heavy = pytest.mark.heavy
 
 @pytest.mark.parametrize("where", WHERE)
 @pytest.mark.parametrize(
-    ("given", "faulty"),
+    ("given", "faulty", "tasks"),
     [
-        pytest.param(True, False, id="given"),
-        pytest.param(False, True, id="decomposed-faulty", marks=_heavy),
-        pytest.param(True, True, id="given-faulty", marks=_heavy),
-        pytest.param(False, False, id="decomposed", marks=_heavy),
+        pytest.param(True, False, 3, id="small"),
+        pytest.param(True, False, 5, id="given", marks=_heavy),
+        pytest.param(False, True, 5, id="decomposed-faulty", marks=_heavy),
+        pytest.param(True, True, 5, id="given-faulty", marks=_heavy),
+        pytest.param(False, False, 5, id="decomposed", marks=_heavy),
     ],
 )
-def test_a_run_killed_at_any_append_comes_to_the_same_end(given: bool, faulty: bool, where: str) -> None:
+def test_a_run_killed_at_any_append_comes_to_the_same_end(given: bool, faulty: bool, tasks: int, where: str) -> None:
     """Whatever append kills it, the resumed run ends like the one that was never killed, and asks nothing twice."""
-    scenario = steady(4, given=given, faulty=faulty)
+    scenario = evolve(steady(4, given=given, faulty=faulty), tasks=tasks)
     whole = played(scenario)
     expected, appends = whole.outcome("run-1"), whole.world.connection.appends
-    assert len(expected.tasks) == 5
+    assert len(expected.tasks) == tasks
     assert any(task.checks for task in expected.tasks.values()) is given
     assert appends > 30
     lost_ever = 0

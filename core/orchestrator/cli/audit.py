@@ -1,5 +1,6 @@
 """``orchestrate audit``: what does the log prove?"""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,7 @@ from orchestrator.errors import UsageError
 from orchestrator.log import Head, read_heads
 
 _FAILED: Final = 6
+_HEAD: Final = re.compile("[0-9a-f]{64}")
 
 
 @click.group()
@@ -70,11 +72,13 @@ def verify(
 
 
 def _audited(what: str | None, head: str | None, key: Path | None) -> Report:
-    if what is not None and Path(what).is_file():
+    if head is not None and not _HEAD.fullmatch(head):
+        raise UsageError(f"--head {line(head, 80)!r} is no head: it has 64 hexadecimal digits")
+    if what is not None and _is_file(Path(what)):
         from orchestrator.audits.signing import read_public
         from orchestrator.audits.unbundling import verify as verified
 
-        return verified(Path(what), key=None if key is None else read_public(key), head=head)
+        return verified(Path(what), key=None if key is None else read_public(_small(key)), head=head)
     if key is not None:
         raise click.UsageError("--key belongs to a bundle")
     from orchestrator.audits.logs import audit as audited
@@ -87,9 +91,30 @@ def _audited(what: str | None, head: str | None, key: Path | None) -> Report:
     if log is None:  # nothing is proved by nothing: the folder may be a wrong one
         named = "no log to verify" if what is None else f"no run or bundle {what!r}"
         raise UsageError(f"there is {named} in {home()}: name the folder of a log with --home")
+    if what is not None and is_account(what):
+        raise UsageError(f"{what!r} is an account, no run; all of them are verified with: {command('audit verify')}")
     if what is not None and log.last(what) is None and what not in {kept.run for kept in heads}:
         raise UsageError(f"there is no run or bundle {what!r}; see: orchestrate runs list, for {home()}")
     return audited(log, what, head=head, heads=heads)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for one, or a folder that must not be looked into
+        return False
+
+
+def _small(key: Path) -> Path:
+    """The file of a key, once it is sure that it has an end.
+
+    Raises:
+        SpecError: it is no small file of text, or cannot be read.
+    """
+    from orchestrator.documents import read_text
+
+    read_text(key)
+    return key
 
 
 def _gone(what: str | None, heads: Sequence[Head], head: str | None) -> Report:
@@ -173,7 +198,7 @@ def export(run_id: str, output: Path, sign: Path | None, without_texts: bool, as
     from orchestrator.audits.bundles import make
     from orchestrator.audits.signing import read_private
 
-    key = None if sign is None else read_private(sign)
+    key = None if sign is None else read_private(_small(sign))
     log = open_log(run_id)
     made = make(log, whole_run(log, run_id), output, texts=not without_texts, key=key)
     if as_json:

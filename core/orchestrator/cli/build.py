@@ -24,8 +24,15 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("description")
 @click.option("--output-dir", "-o", type=FILE, required=True, help="The folder of the application.")
-@click.option("--criteria", "-c", default="", help="When it is good. [default: it does what the description asks]")
-@click.option("--type", "app_type", metavar="TYPE", help="Its type, such as fastapi. [default: as the advisor decides]")
+@click.option(
+    "--criteria", "-c", help="When it is good. [default: the spec's, else that it does what the description asks]"
+)
+@click.option(
+    "--type",
+    "app_type",
+    metavar="TYPE",
+    help="Its type, such as fastapi. [default: the spec's, else as the advisor decides]",
+)
 @click.option("--spec", "spec_file", type=FILE, metavar="FILE", help="A spec with further keys, such as providers.")
 @click.option("--project-id", help="The run's id; building again resumes it.")
 @click.option("--budget", "-b", type=AMOUNT, help="The most to spend, in US dollars. [default: 8.0]")
@@ -39,7 +46,7 @@ if TYPE_CHECKING:
 def build(
     description: str,
     output_dir: Path,
-    criteria: str,
+    criteria: str | None,
     app_type: str | None,
     spec_file: Path | None,
     project_id: str | None,
@@ -56,17 +63,18 @@ def build(
     Exit codes are those of run: 1 where the application was written and did not stand its trial.
     """
     from orchestrator.apps import assembly_of
-    from orchestrator.cli.flags import DEFAULT_CRITERIA
     from orchestrator.cli.given import with_policies
     from orchestrator.cli.output import line, result
     from orchestrator.cli.playing import play
-    from orchestrator.engine.applications import AUTO
+    from orchestrator.errors import UsageError
     from orchestrator.models import Verdict
 
+    if not description.strip():
+        raise UsageError("the description is empty: say in a sentence what the application is to do")
     given = {
         "project": description,
-        "criteria": criteria or DEFAULT_CRITERIA,
-        "app": app_type or AUTO,
+        "criteria": criteria or None,
+        "app": app_type or None,
         "project_id": project_id,
         "budget_usd": budget,
         "time_seconds": time,
@@ -91,10 +99,15 @@ def build(
 
 
 def _spec(path: Path | None, given: dict[str, Any]) -> Any:
-    """A spec of the command line's keys, over those of a file."""
+    """A spec of the command line's keys, over those of a file, over what holds where neither says anything."""
+    from attrs import evolve
+
+    from orchestrator.cli.flags import DEFAULT_CRITERIA
     from orchestrator.cli.given import spec_of_file, with_flags
+    from orchestrator.engine.applications import AUTO
     from orchestrator.spec import spec_from
 
     if path is None:
-        return with_flags(spec_from(given["project"], given["criteria"], app=given["app"]), given)
-    return spec_of_file(path, (), given, None)
+        return with_flags(spec_from(given["project"], DEFAULT_CRITERIA, app=AUTO), given)
+    spec = spec_of_file(path, (), given, None)
+    return spec if spec.app else evolve(spec, app=AUTO)

@@ -49,9 +49,12 @@ def fork(
     from orchestrator.engine.forks import cut_of
     from orchestrator.engine.forks import fork as forked
     from orchestrator.engine.runs import Workspace
+    from orchestrator.errors import UsageError
     from orchestrator.policy_dsl import with_policies
 
     existing_run(open_log(run_id), run_id)
+    if project_id == "":
+        raise UsageError("--project-id is empty; give the new run a name, or leave it out")
     workspace = Workspace.open(home())
     try:
         position, version = at

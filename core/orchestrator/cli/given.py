@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
+from orchestrator.errors import SpecError
 from orchestrator.spec import Spec, parse_spec, read_models, read_spec
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def with_flags(spec: Spec, flags: dict[str, Any]) -> Spec:
     """
     given = {name: value for name, value in flags.items() if value is not None}
     identifier = given.get("project_id")
+    if identifier == "":
+        raise SpecError(["--project-id is empty; give the run a name, or leave it out"])
     if identifier is not None:  # read like the key of a file, so that the same names are allowed
         checked = parse_spec({"project": "-", "criteria": "-", "project_id": identifier}, "--project-id")
         given["project_id"] = checked.project_id

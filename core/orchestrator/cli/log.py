@@ -29,6 +29,7 @@ from orchestrator.log.retention import Collected, Stats
 from orchestrator.log.transaction import Recorded
 
 _PAUSE: Final = 0.2
+_LINES: Final = click.IntRange(0, 10**9)
 
 
 @click.group()
@@ -44,7 +45,7 @@ def log() -> None:
 def show(run_id: str, as_json: bool) -> int:
     """Print a run's events, one a line: position, time, type, fields."""
     store = open_log(run_id)
-    records, code = _of_run(store, existing_run(store, run_id))
+    records, code = _of_run(store, existing_run(store, run_id, or_account=True))
     _print(records, as_json, with_stream=False)
     return code
 
@@ -59,7 +60,7 @@ def _of_run(store: Reader, run: str) -> tuple[Iterable[Recorded], int]:
 
 @log.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
-@click.option("--lines", "-n", type=click.IntRange(0), default=10, show_default=True, help="How many to begin with.")
+@click.option("--lines", "-n", type=_LINES, default=10, show_default=True, help="How many to begin with.")
 @click.option("--follow", "-f", is_flag=True, help="Go on with what is appended, until interrupted.")
 @json_option
 @home_option
@@ -68,7 +69,7 @@ def tail(run_id: str | None, lines: int, follow: bool, as_json: bool) -> int:
     store = open_log(run_id) if run_id is not None else open_log_if_any()
     if store is None:
         return _nothing()
-    trust = trust_in(store, *(() if run_id is None else (existing_run(store, run_id),)))
+    trust = trust_in(store, *(() if run_id is None else (existing_run(store, run_id, or_account=True),)))
     trust.warn()
     position = _start(store, run_id, lines)
     while True:
@@ -96,7 +97,7 @@ def export(run_id: str, as_script: Path | None) -> int:
     store = open_log(run_id)
     if as_script is not None:
         return _script(store, whole_run(store, run_id), as_script)
-    existing_run(store, run_id)
+    existing_run(store, run_id, or_account=True)
     records, code = _of_run(store, run_id)
     for record in records:
         result(_json(record, stored=True))
@@ -115,11 +116,11 @@ def _script(store: Reader, run: str, path: Path) -> int:
 
     from orchestrator.engine.delivering import stored_of
     from orchestrator.engine.reproduction import reproduce
-    from orchestrator.errors import LogError, UsageError
+    from orchestrator.errors import OutputError, UsageError
     from orchestrator.log import Texts
 
-    if path.is_dir() or path.suffix != ".json":
-        raise UsageError(f"{path} is no name of a file that ends in .json; choose another")
+    if path.suffix != ".json":
+        raise UsageError(f"{path} does not end in .json; choose another name")
     spec = path.with_name(f"{path.stem}.spec.json")
     texts = Texts(store, run, os.urandom, store.redactor)
     try:
@@ -133,7 +134,7 @@ def _script(store: Reader, run: str, path: Path) -> int:
         except FileExistsError:
             raise UsageError(f"{target} exists: choose a new file") from None
         except OSError as error:
-            raise LogError(f"{target}: {error.strerror}; choose another place") from error
+            raise OutputError(f"{target}: {error.strerror}; choose another place") from error
     for each in made.lossy:
         notice(f"! {each}")
     result(line(f"{path}: {len(made.answers['answers'])} answers of {run}"))
@@ -249,11 +250,17 @@ def recover(run_id: str, into: Path, as_json: bool) -> int:
     The copy ends before the first event that was changed, is missing, cannot be read, or needs a text that is. The
     damaged log is only read.
     """
+    from orchestrator.errors import UsageError
     from orchestrator.log.recover import recover as recovered
 
     with suppress(LogError):  # the log may be too damaged to be opened
         existing_run(open_log(run_id), run_id)
-    found = recovered(home(), run_id, into)
+    try:
+        if into.exists() and not into.is_dir() and into.suffix != ".db":
+            raise UsageError(f"{into} exists, and is no folder; name a new file ending in .db, or a folder")
+        found = recovered(home(), run_id, into)
+    except OSError as error:
+        raise UsageError(f"{into}: {error.strerror}; name another place") from error
     if as_json:
         result_json(
             {

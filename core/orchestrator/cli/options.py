@@ -58,6 +58,16 @@ class Seconds(click.ParamType[float]):
         return seconds
 
 
+class Named(click.Path):
+    """A file or folder; an empty name, such as that of an unset variable, is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it, or fail with a usage error."""
+        if value == "":
+            self.fail("the name is empty; name a file or a folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class WithAmounts(click.Command):
     """A command whose arguments are amounts: ``-1`` is a negative one, and no option."""
 
@@ -75,7 +85,7 @@ _NEGATIVE: Final = re.compile(r"-(\d[\d_]*\.?\d*|\.\d+)([eE][+-]?\d+)?|-inf(init
 AMOUNT: Final = Amount()
 SECONDS: Final = Seconds()
 CONCURRENCY: Final = click.IntRange(1, 1000)
-FILE: Final = click.Path(path_type=Path)
+FILE: Final = Named(path_type=Path)
 
 
 def _remember_home(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
@@ -103,12 +113,23 @@ def given_home() -> Path | None:
 
 
 def home() -> Path:
-    """The data folder."""
+    """The data folder; it may not exist yet.
+
+    Raises:
+        UsageError: it is something else than a folder, or must not be looked into.
+    """
     import os
 
     from orchestrator.engine.environment import data_folder
+    from orchestrator.errors import UsageError
 
-    return data_folder(given_home(), os.environ)
+    folder = data_folder(given_home(), os.environ)
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder} is no folder; name another data folder with --home")
+    except OSError as error:
+        raise UsageError(f"{folder}: {error.strerror}; name another data folder with --home") from error
+    return folder
 
 
 def command(words: str) -> str:
@@ -130,8 +151,6 @@ def has_log() -> bool:
 
     folder = home()
     try:
-        if folder.exists() and not folder.is_dir():
-            raise UsageError(f"{folder} is no folder; name another data folder with --home")
         return (folder / DATABASE).exists()
     except OSError as error:
         raise UsageError(f"{folder}: {error.strerror}; name another data folder with --home") from error
@@ -161,8 +180,8 @@ def open_log_if_any() -> "Reader | None":
     return open_log() if has_log() else None
 
 
-def existing_run(log: "EventLog", run: str) -> str:
-    """The id of a run that is in the log.
+def existing_run(log: "EventLog", run: str, *, or_account: bool = False) -> str:
+    """The id of a run that is in the log; with ``or_account`` it may be the stream of an account.
 
     Raises:
         UsageError: there never was one.
@@ -170,7 +189,10 @@ def existing_run(log: "EventLog", run: str) -> str:
     """
     from orchestrator.errors import DamagedLogError, UsageError
     from orchestrator.log import read_heads
+    from orchestrator.log.accounts import PREFIX, SIMULATED
 
+    if run.startswith((PREFIX, SIMULATED + PREFIX)) and not or_account:
+        raise UsageError(f"{run!r} is an account, no run; see: {command('budget show')}")
     if log.last(run) is None:
         if any(kept.run == run for kept in read_heads(home())):
             text = f"every event of {run} is missing, and heads.jsonl has a head of it"

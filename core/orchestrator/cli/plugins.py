@@ -2,6 +2,7 @@
 
 import keyword
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,8 +13,12 @@ from orchestrator.cli.output import line, notice, result, result_json
 from orchestrator.cli.tables import print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from orchestrator.plugins import Catalogue, PluginEntry
 
+_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_LONGEST_NAME: Final = 60
 _KINDS: Final = ("provider", "validator", "backend", "policy_loader", "exporter", "scaffold")
 
 
@@ -108,6 +113,7 @@ def check(distribution: str | None, as_json: bool) -> int:
     from importlib import import_module
 
     from orchestrator.errors import UsageError
+    from orchestrator.plugins.registry import normalised
 
     try:
         installed: Any = import_module("orchestrator.testing.installed")  # beside the house: not an import of it
@@ -116,7 +122,7 @@ def check(distribution: str | None, as_json: bool) -> int:
         missing = (error.name or "").partition(".")[0]
         text = f"checking plugins needs {missing}: pip install 'multi-llm-orchestrator[testing]'"
         raise UsageError(text) from error
-    wanted = None if distribution is None else distribution.replace("_", "-").lower()
+    wanted = None if distribution is None else normalised(distribution)
     suites = installed.suites_of(_catalogue(), wanted)
     if not suites:
         raise UsageError(f"{distribution or 'nothing'} offers no plugin; see: orchestrate plugins list")
@@ -131,8 +137,9 @@ def check(distribution: str | None, as_json: bool) -> int:
         report[-1]["problems"] = [{"test": each.test, "problem": each.problem} for each in wrong]
         if not as_json:
             result(f"{title}: {report[-1]['passed']} passed, {left_out} left out, {len(wrong)} failed")
-            for each in wrong:
-                result(f"  {each.test}: {line(each.problem, 400)}")
+            for problem, tests in _by_problem(wrong).items():
+                more = f" and {len(tests) - 1} more" if len(tests) > 1 else ""
+                result(f"  {tests[0]}{more}: {line(problem, 400)}")
     if as_json:
         result_json(report)
     return 1 if bad else 0
@@ -145,28 +152,55 @@ def check(distribution: str | None, as_json: bool) -> int:
 def new(kind: str, name: str, folder: Path | None) -> int:
     """Write a complete distribution with one plugin that works: change it from there.
 
-    NAME is the word a spec will use: letters, digits and underscores.
+    NAME is the word a spec will use: lower-case letters and digits, with single underscores or dashes between them.
     """
-    from orchestrator.cli.templates import distribution_files
-    from orchestrator.errors import OutputError, UsageError
-    from orchestrator.plugins import GROUPS
+    from importlib.metadata import version
+    from shlex import quote
+
+    from orchestrator.cli.templates import distribution_files, distribution_name
+    from orchestrator.errors import OutputError
+    from orchestrator.plugins import DISTRIBUTION, GROUPS
 
     name = name.replace("-", "_")
-    if not name.isascii() or not name.isidentifier() or name != name.lower() or keyword.iskeyword(name):
-        raise UsageError(f"{name!r} is no name for a plugin: use lower-case letters, digits and underscores")
-    folder = folder or Path(f"orchestrator-{name.replace('_', '-')}")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"{folder} is not empty; choose another folder with -o")
+    _check_name(kind, name)
+    folder = folder or Path(distribution_name(name))
     try:
-        for path, text in distribution_files(kind, name, GROUPS[kind]).items():
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(f"{folder} is no folder; choose one with -o")
+        if folder.exists() and any(each.name != ".git" for each in folder.iterdir()):
+            raise OutputError(f"{folder} is not empty; choose another folder with -o")
+        for path, text in distribution_files(kind, name, GROUPS[kind], version(DISTRIBUTION)).items():
             file = folder / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
             result(str(file))
     except OSError as error:
         raise OutputError(f"{folder}: {error.strerror}") from error
-    notice(f"next: cd {folder}; pip install '.[test]'; pytest")
+    notice(f"next: cd {quote(str(folder))}; pip install -e '.[test]'; pytest")
     return 0
+
+
+def _check_name(kind: str, name: str) -> None:
+    """Refuse a name that cannot be installed, or that is taken by what everybody has installed."""
+    from orchestrator.errors import UsageError
+    from orchestrator.plugins import DISTRIBUTION
+
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name) or len(name) > _LONGEST_NAME:
+        rule = f"use lower-case letters and digits with single underscores between them, at most {_LONGEST_NAME}"
+        raise UsageError(f"{name[:80]!r} is no name for a plugin: {rule}")
+    own = [each for each in _catalogue().entries() if each.distribution == DISTRIBUTION]
+    if any((each.kind, each.name) == (kind, name) for each in own):
+        raise UsageError(f"there is a built-in {kind} {name!r}: with two of one name a spec has to say whose it means")
+    if any(each.module.partition(".")[0] == f"orchestrator_{name}" for each in own):
+        raise UsageError(f"{name!r} cannot be used: its module would replace orchestrator_{name}, which is built in")
+
+
+def _by_problem(wrong: "Iterable[Any]") -> "dict[str, list[str]]":
+    """The names of the tests that failed, by what they say: what breaks everything is said once."""
+    found: dict[str, list[str]] = {}
+    for each in wrong:
+        found.setdefault(each.problem, []).append(each.test)
+    return found
 
 
 def _catalogue() -> "Catalogue":

@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import io
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -156,25 +157,29 @@ def _read(path: Path) -> "Mapping[str, Mapping[int, Usd]]":
     """What a file says, by run and call.
 
     Raises:
-        SpecError: it cannot be read; every problem with its line.
+        SpecError: it cannot be read, or names a call for which nothing is kept; every problem with its line.
     """
+    from orchestrator.documents import read_text
+
     costs: dict[str, dict[int, Usd]] = defaultdict(dict)
     problems: list[str] = []
+    kept = {(each.run, each.version) for each in _kept(None)[0]}
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            if missing := [name for name in _COLUMNS if name not in (rows.fieldnames or ())]:
-                raise SpecError([f"{path}:1: the column {missing[0]} is missing; needed are {', '.join(_COLUMNS)}"])
-            for row in rows:
-                try:
-                    run, call = row["run"], _number(row["call"])
-                    if call in costs[run]:
-                        raise ValueError(f"call {call} of {run} is there twice")
-                    costs[run][call] = _cost(row["amount_usd"])
-                except (ValueError, TypeError) as error:
-                    problems.append(f"{path}:{rows.line_num}: {error}")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SpecError([f"{path}: {getattr(error, 'strerror', None) or error}"]) from error
+        rows = csv.DictReader(io.StringIO(read_text(path), newline=""))
+        if missing := [name for name in _COLUMNS if name not in (rows.fieldnames or ())]:
+            raise SpecError([f"{path}:1: the column {missing[0]} is missing; needed are {', '.join(_COLUMNS)}"])
+        for row in rows:
+            try:
+                run, call = row["run"], _number(row["call"])
+                if call in costs[run]:
+                    raise ValueError(f"call {call} of {run} is there twice")
+                if (run, call) not in kept:
+                    raise ValueError(f"nothing is kept for call {call} of {run}; see: {command('costs reconcile')}")
+                costs[run][call] = _cost(row["amount_usd"])
+            except (ValueError, TypeError) as error:
+                problems.append(f"{path}:{rows.line_num}: {error}")
+    except csv.Error as error:
+        raise SpecError([f"{path}: {error}"]) from error
     if problems:
         raise SpecError(problems)
     return costs

@@ -68,12 +68,18 @@ def report(run_id: str, output: Path, verify: bool | None, force: bool) -> int:
 
 def _check_target(path: Path, force: bool) -> None:
     """Refuse to write over a file that is not a report."""
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; name a file: -o {path / 'report.html'}")
-    if path.exists() and not force:
-        with path.open("rb") as file:
-            if _MARK not in file.read(4096):
-                raise OutputError(f"{path} exists and is not a report; write over it with --force, or name another -o")
+    try:
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder; name a file: -o {path / 'report.html'}")
+        if path.exists() and not path.is_file():
+            raise OutputError(f"{path} is no file that can be replaced; name another -o")
+        if path.exists() and not force:
+            with path.open("rb") as file:
+                if _MARK not in file.read(4096):
+                    text = f"{path} exists and is not a report"
+                    raise OutputError(f"{text}; write over it with --force, or name another -o")
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror}; name another place with -o") from error
 
 
 def _write(path: Path, page: str) -> None:

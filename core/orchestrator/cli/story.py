@@ -307,9 +307,9 @@ class Story:
         )
 
     def _verified(self, event: e.ResultVerified) -> Note:
-        details = f": {line(self.text_of(event.details), _ERROR_WIDTH)}" if event.details else ""
         if event.verdict is Verdict.PASSED:
             return Note(f"verification {verification(event)}", Tone.GOOD)
+        details = f": {line(_gist(self.text_of(event.details)), _ERROR_WIDTH)}" if event.details else ""
         return Note(f"verification {verification(event)}{details}", Tone.WARNING)
 
     def _cut(self, event: e.CallPrepared) -> Iterable[Note]:
@@ -378,7 +378,18 @@ def verification(event: e.ResultVerified) -> str:
     if event.problem:
         return f"{event.verdict.value} ({UNVERIFIED.get(event.problem, event.problem)})"
     how = "" if event.code is None else f" (exit status {event.code})"
-    return f"{event.verdict.value}{how} in {seconds(event.latency)}, sandbox {event.sandbox}"
+    where = "nothing was run" if event.sandbox is None else f"sandbox {event.sandbox}"
+    return f"{event.verdict.value}{how} in {seconds(event.latency)}, {where}"
+
+
+def _gist(details: str) -> str:
+    """What a verification said; of an application that was put together only what is wrong with it."""
+    from orchestrator.engine.applications import read_assembly
+
+    try:
+        return read_assembly(details).gist if details.startswith("{") else details
+    except ValueError:
+        return details
 
 
 def told_forecast(event: e.ForecastMade) -> str:

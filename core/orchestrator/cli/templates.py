@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 _PROJECT: Final = """[build-system]
-requires = ["hatchling"]
+requires = ["hatchling>=1.27"]
 build-backend = "hatchling.build"
 
 [project]
@@ -12,8 +12,11 @@ name = "__DIST__"
 version = "0.1.0"
 description = "The __KIND__ __NAME__ for multi-llm-orchestrator."
 readme = "README.md"
+license = "MIT"
+license-files = ["LICENSE"]
 requires-python = ">=3.11"
-dependencies = ["multi-llm-orchestrator"]
+keywords = ["multi-llm-orchestrator", "plugin"]
+dependencies = ["multi-llm-orchestrator>=__VERSION__"]
 
 [project.optional-dependencies]
 test = ["multi-llm-orchestrator[testing]"]
@@ -24,6 +27,9 @@ __NAME__ = "__MODULE__"
 [tool.hatch.build.targets.wheel]
 only-include = ["__MODULE__.py"]
 
+[tool.hatch.build.targets.sdist]
+include = ["/__MODULE__.py", "/tests", "/README.md", "/LICENSE"]
+
 [tool.pytest.ini_options]
 testpaths = ["tests"]
 filterwarnings = ["error"]
@@ -33,21 +39,59 @@ _README: Final = """# __DIST__
 
 The __KIND__ `__NAME__` for multi-llm-orchestrator.
 
-    pip install .
+    pip install __DIST__
     orchestrate plugins info __NAME__
 
-In a spec:
+__WORDS__
 
-    __USE__
+```yaml
+__USE__
+```
 
 Its tests are the contract of its kind, and whatever you add to them:
 
     pip install ".[test]"
     pytest
+
+It is made for the versions of the plugin interface that `orchestrator_interface` in its module names.
+"""
+
+_LICENCE: Final = """MIT License
+
+Copyright (c) the authors of __DIST__
+
+Permission is hereby granted, free of charge, to any person obtaining a copy
+of this software and associated documentation files (the "Software"), to deal
+in the Software without restriction, including without limitation the rights
+to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all
+copies or substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+SOFTWARE.
+"""
+
+_IGNORED: Final = """__pycache__/
+*.egg-info/
+.pytest_cache/
+.hypothesis/
+.venv/
+build/
+dist/
 """
 
 _CI: Final = """name: tests
 on: [push, pull_request]
+permissions:
+  contents: read
 jobs:
   tests:
     runs-on: ubuntu-latest
@@ -105,7 +149,7 @@ KINDS: Mapping[int, ErrorKind] = {
 }
 
 
-class __CLASS__:
+class __CLASS__Provider:
     """Speaks to the gateway. It sends each request once; trying again is the program's."""
 
     simulated = False
@@ -189,14 +233,12 @@ def orchestrator_provider(config: ProviderConfig) -> Provider | None:
     key = config.secret("__UPPER___API_KEY")
     if not base_url or not key:
         return None
-    return __CLASS__(str(base_url).rstrip("/"), key, config.models)
+    return __CLASS__Provider(str(base_url).rstrip("/"), key, config.models)
 '''
 
 _PROVIDER_TEST: Final = '''"""The provider keeps the contract; its answers are read as they are meant."""
 
-from orchestrator.errors import Billed, ErrorKind
-from orchestrator.models import Finish
-from orchestrator.money import Usage
+from orchestrator.spi import Billed, ErrorKind, Finish, Usage
 from orchestrator.testing import ProviderContract, Recording
 
 import __MODULE__
@@ -227,10 +269,10 @@ from orchestrator.spi import Candidate, Finding, Validator, ValidatorContext, ho
 orchestrator_interface = ">=1,<2"
 
 
-def __NAME__(candidate: Candidate, context: ValidatorContext) -> Finding:
+def check___NAME__(candidate: Candidate, context: ValidatorContext) -> Finding:
     """Count the words. What ``failed`` says goes to the model that revises."""
     most = context.settings.get("words", 100)
-    if not isinstance(most, int):
+    if not isinstance(most, int) or most < 0:
         return Finding.unknown(f"validators.settings.__NAME__.words: {most!r} is no whole number")
     words = len(candidate.content.split())
     return Finding.passed() if words <= most else Finding.failed(f"{words} words; use at most {most}")
@@ -239,14 +281,15 @@ def __NAME__(candidate: Candidate, context: ValidatorContext) -> Finding:
 @hookimpl
 def orchestrator_validator() -> Validator:
     """Return the validator."""
-    return __NAME__
+    return check___NAME__
 '''
 
 _VALIDATOR_TEST: Final = '''"""The validator keeps the contract, and tells good from bad."""
 
-from orchestrator.models import TaskType
-from orchestrator.spi import Candidate
-from orchestrator.testing import ValidatorContract
+from collections.abc import Callable
+
+from orchestrator.spi import Candidate, TaskType
+from orchestrator.testing import Played, ValidatorContract
 
 import __MODULE__
 
@@ -264,7 +307,7 @@ class Test__CLASS__(ValidatorContract):
     failing = (output("word " * 101),)
 
 
-def test_it_is_the_gate_of_a_run(orchestrate_run) -> None:
+def test_it_is_the_gate_of_a_run(orchestrate_run: Callable[..., Played]) -> None:
     """In a run it is asked, and its verdict is recorded."""
     tasks = [{"id": "only", "type": "summarization", "prompt": "Sum up.", "hard_validators": ["__NAME__"]}]
     played = orchestrate_run(tasks=tasks)
@@ -285,7 +328,7 @@ from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate, 
 orchestrator_interface = ">=1,<2"
 
 
-class __CLASS__:
+class __CLASS__Backend:
     """A pure function of what was measured; candidates that are equal keep the row's order."""
 
     def __init__(self, least_success: float) -> None:
@@ -317,12 +360,14 @@ def orchestrator_backend(parameters: Mapping[str, Any]) -> Backend:
     least = parameters.get("least_success", 0.5)
     if set(parameters) - {"least_success"} or not isinstance(least, int | float) or not 0 <= least <= 1:
         raise SpecError(["routing.parameters: __NAME__ takes least_success, a number from 0 to 1"])
-    return __CLASS__(float(least))
+    return __CLASS__Backend(float(least))
 '''
 
 _BACKEND_TEST: Final = '''"""The backend keeps the contract, alone and under the rules of a run."""
 
-from orchestrator.testing import BackendContract
+from collections.abc import Callable
+
+from orchestrator.testing import BackendContract, Played
 
 import __MODULE__
 
@@ -334,7 +379,7 @@ class Test__CLASS__(BackendContract):
     options = {"least_success": 0.5}
 
 
-def test_it_ranks_in_a_run(orchestrate_run) -> None:
+def test_it_ranks_in_a_run(orchestrate_run: Callable[..., Played]) -> None:
     """A run that names it goes through, and never has to do without it."""
     played = orchestrate_run(routing={"backend": "__NAME__"})
     assert played.state.backend_failed is False
@@ -352,7 +397,7 @@ from orchestrator.spi import Loader, SpecError, hookimpl
 orchestrator_interface = ">=1,<2"
 
 
-class __CLASS__:
+class __CLASS__Loader:
     """Reads TOML; the lines of single values are not known."""
 
     suffixes: tuple[str, ...] = (".__NAME__",)
@@ -374,12 +419,15 @@ class __CLASS__:
 @hookimpl
 def orchestrator_policy_loader() -> Loader:
     """Return the loader."""
-    return __CLASS__()
+    return __CLASS__Loader()
 '''
 
 _LOADER_TEST: Final = '''"""The loader keeps the contract, and reads what is meant."""
 
-from orchestrator.testing import LoaderContract
+from collections.abc import Callable
+from pathlib import Path
+
+from orchestrator.testing import LoaderContract, Played
 
 import __MODULE__
 
@@ -397,14 +445,11 @@ class Test__CLASS__(LoaderContract):
     samples = ((POLICIES, {"global": [{"name": "eu", "allowed_regions": ["eu"]}]}),)
 
 
-def test_its_policies_bind_a_run(orchestrate_run, tmp_path) -> None:
+def test_its_policies_bind_a_run(orchestrate_run: Callable[..., Played], tmp_path: Path) -> None:
     """A run whose policies are in such a file finds no model that they allow."""
     file = tmp_path / "policies.__NAME__"
     file.write_text(POLICIES)
-    from orchestrator.plugins import Catalogue
-
-    loaded, _ = Catalogue.discover().loader_for_suffix(file.suffix).load(file.read_text(), file.name)
-    played = orchestrate_run(policies=loaded["global"])
+    played = orchestrate_run(policy_files=[str(file)])
     assert played.status == "SYSTEM_FAILURE"
 '''
 
@@ -421,7 +466,7 @@ from orchestrator.spi import Exporter, ExporterConfig, Metrics, SpecError, hooki
 orchestrator_interface = ">=1,<2"
 
 
-class __CLASS__(Exporter):
+class __CLASS__Exporter(Exporter):
     """Inherits what it does not need: it observes no events and has nothing to close."""
 
     def __init__(self, config: ExporterConfig, path: Path | None) -> None:
@@ -445,14 +490,16 @@ def orchestrator_exporter(config: ExporterConfig) -> Exporter:
     path = config.options.get("path")
     if set(config.options) - {"path"} or not (path is None or isinstance(path, str)):
         raise SpecError([f"exporters.{config.name}: it takes path, a file name"])
-    return __CLASS__(config, None if path is None else Path(path))
+    return __CLASS__Exporter(config, None if path is None else Path(path))
 '''
 
 _EXPORTER_TEST: Final = '''"""The exporter keeps the contract, and exports a run."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 
-from orchestrator.testing import ExporterContract
+from orchestrator.testing import ExporterContract, Played
 
 import __MODULE__
 
@@ -463,7 +510,7 @@ class Test__CLASS__(ExporterContract):
     plugin = __MODULE__
 
 
-def test_it_exports_a_run(orchestrate_run, tmp_path) -> None:
+def test_it_exports_a_run(orchestrate_run: Callable[..., Played], tmp_path: Path) -> None:
     """A run that names it leaves what was spent."""
     file = tmp_path / "lines"
     played = orchestrate_run(exporters={"__NAME__": {"path": str(file)}})
@@ -478,7 +525,7 @@ from orchestrator.spi import App, Scaffold, Skeleton, hookimpl
 orchestrator_interface = ">=1,<2"
 
 
-class __CLASS__:
+class __CLASS__Scaffold:
     """Begins applications; equal applications begin equally."""
 
     def skeleton(self, app: App) -> Skeleton:
@@ -496,12 +543,14 @@ class __CLASS__:
 @hookimpl
 def orchestrator_scaffold() -> Scaffold:
     """Return the scaffold."""
-    return __CLASS__()
+    return __CLASS__Scaffold()
 '''
 
 _SCAFFOLD_TEST: Final = '''"""The scaffold keeps the contract, and begins an application."""
 
-from orchestrator.testing import ScaffoldContract
+from collections.abc import Callable
+
+from orchestrator.testing import Played, ScaffoldContract
 
 import __MODULE__
 
@@ -512,35 +561,61 @@ class Test__CLASS__(ScaffoldContract):
     plugin = __MODULE__
 
 
-def test_it_begins_an_application(orchestrate_run) -> None:
+def test_it_begins_an_application(orchestrate_run: Callable[..., Played]) -> None:
     """A run that builds such an application leaves the fixed files."""
     played = orchestrate_run(app="__NAME__")
     assert (played.output / "index.md").is_file()
 '''
 
-MODULES: Final[Mapping[str, tuple[str, str, str]]] = {
-    "provider": (_PROVIDER, _PROVIDER_TEST, 'providers: {__NAME__: {base_url: "https://gateway.example/v1"}}'),
-    "validator": (_VALIDATOR, _VALIDATOR_TEST, "hard_validators: [__NAME__]"),
-    "backend": (_BACKEND, _BACKEND_TEST, "routing: {backend: __NAME__}"),
-    "policy_loader": (_LOADER, _LOADER_TEST, "policy_files: [policies.__NAME__]"),
-    "exporter": (_EXPORTER, _EXPORTER_TEST, "exporters: {__NAME__: {}}"),
-    "scaffold": (_SCAFFOLD, _SCAFFOLD_TEST, "app: __NAME__"),
+MODULES: Final[Mapping[str, tuple[str, str]]] = {
+    "provider": (_PROVIDER, _PROVIDER_TEST),
+    "validator": (_VALIDATOR, _VALIDATOR_TEST),
+    "backend": (_BACKEND, _BACKEND_TEST),
+    "policy_loader": (_LOADER, _LOADER_TEST),
+    "exporter": (_EXPORTER, _EXPORTER_TEST),
+    "scaffold": (_SCAFFOLD, _SCAFFOLD_TEST),
 }
-"""By kind: the module, its test, and how a spec names it."""
+"""By kind: the module and its test."""
+
+_USES: Final[Mapping[str, tuple[str, str]]] = {
+    "provider": (
+        "A spec names it with its address, and declares the models it sells with their prices in US dollars per million "
+        "tokens. The\nkey is in the variable `__UPPER___API_KEY`:",
+        """providers: {__NAME__: {base_url: "https://gateway.example/v1"}}
+models:
+  - {id: large, provider: __NAME__, price: {input: 0.5, output: 2.0}}
+  - {id: small, provider: __NAME__, price: {input: 0.1, output: 0.4}}""",
+    ),
+    "validator": (
+        "A spec names it for a task, and may set the number of words:",
+        """tasks:
+  - {id: summary, type: summarization, prompt: "Sum up the minutes.", hard_validators: [__NAME__]}
+validators: {settings: {__NAME__: {words: 80}}}""",
+    ),
+    "backend": ("In a spec:", "routing: {backend: __NAME__, parameters: {least_success: 0.8}}"),
+    "policy_loader": ("In a spec, with the file beside it:", "policy_files: [policies.__NAME__]"),
+    "exporter": ("In a spec:", "exporters: {__NAME__: {path: metrics.jsonl}}"),
+    "scaffold": ("In a spec; the files are written into its folder:", "app: __NAME__\noutput_dir: out"),
+}
+"""By kind: what is said of how a spec names it, and the lines of that spec."""
 
 
-def distribution_files(kind: str, name: str, group: str) -> dict[str, str]:
+def distribution_files(kind: str, name: str, group: str, version: str = "0.1.0") -> dict[str, str]:
     """The files of a new distribution, by their paths.
 
     Args:
         kind: one of ``MODULES``.
-        name: a Python identifier in lower case.
+        name: lower-case words with an underscore between them.
         group: the entry-point group of the kind.
+        version: of the program: the oldest that the plugin asks for.
     """
-    module, test, use = MODULES[kind]
-    words = {
+    module, test = MODULES[kind]
+    words, use = _USES[kind]
+    meanings = {
+        "__WORDS__": words,
         "__USE__": use,
-        "__DIST__": "orchestrator-" + name.replace("_", "-"),
+        "__VERSION__": version,
+        "__DIST__": distribution_name(name),
         "__MODULE__": f"orchestrator_{name}",
         "__CLASS__": "".join(part.capitalize() for part in name.split("_")),
         "__GROUP__": group,
@@ -551,14 +626,21 @@ def distribution_files(kind: str, name: str, group: str) -> dict[str, str]:
     files = {
         "pyproject.toml": _PROJECT,
         "README.md": _README,
+        "LICENSE": _LICENCE,
         f"orchestrator_{name}.py": module,
         "tests/test_contract.py": test,
         ".github/workflows/tests.yml": _CI,
+        ".gitignore": _IGNORED,
     }
-    return {path: _filled(text, words) for path, text in files.items()}
+    return {path: _filled(text, meanings) for path, text in files.items()}
 
 
-def _filled(text: str, words: Mapping[str, str]) -> str:
-    for word, meaning in words.items():
+def distribution_name(name: str) -> str:
+    """What the distribution of a plugin is called."""
+    return f"orchestrator-{name.replace('_', '-')}"
+
+
+def _filled(text: str, meanings: Mapping[str, str]) -> str:
+    for word, meaning in meanings.items():
         text = text.replace(word, meaning)
     return text

@@ -7,7 +7,8 @@ from orchestrator import events as e
 from orchestrator.engine.applications import Application, assembled
 from orchestrator.engine.connect import remembering
 from orchestrator.engine.outputs import OutputFolder, readme_text, summary_text
-from orchestrator.engine.results import files_of, summary
+from orchestrator.engine.placement import Placement
+from orchestrator.engine.results import summary
 from orchestrator.errors import UsageError
 from orchestrator.log import EventLog, Texts
 from orchestrator.plugins import Catalogue
@@ -41,8 +42,9 @@ def export(
     result = summary(state, run, head, texts.get)
     files: dict[str, str] = {"summary.json": summary_text(result), "README.md": readme_text(result)}
     outputs: dict[str, str] = {}
+    placement = Placement(state, texts.get)
     for name in state.execution_order:
-        outputs.update(files_of(state.tasks[name], texts.get))
+        outputs.update(placement.files(state.tasks[name]))
     if application is not None and state.verified is not None:
         try:
             outputs = assembled(outputs, *application.described(state, texts.get))

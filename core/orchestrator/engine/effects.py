@@ -15,11 +15,11 @@ from orchestrator.engine.applications import Application
 from orchestrator.engine.checks import Checks
 from orchestrator.engine.containment import contained
 from orchestrator.engine.outputs import output_files
+from orchestrator.engine.placement import Placement
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.prompts import build_prompt, cut
 from orchestrator.engine.questions import Asker, answered
 from orchestrator.engine.reading import content_of, read_answer
-from orchestrator.engine.results import files_of
 from orchestrator.engine.reuse import ResponseCache
 from orchestrator.engine.verification import Verifier, verified
 from orchestrator.errors import Billed, ErrorKind, ProviderError
@@ -107,6 +107,7 @@ class Effects:
     cache: ResponseCache | None = None
     asker: Asker | None = None
     """Who asks a person; None where nobody can be asked."""
+    _placed: Placement | None = None
 
     async def perform(self, version: int, opened: e.Event) -> e.Outcome:
         """Perform one effect and return its outcome."""
@@ -336,23 +337,29 @@ class Effects:
 
     def _candidate(self, task: TaskState, text: str) -> Candidate:
         planned = task.planned
-        path = self.texts.get(planned.path) if planned.path else None
+        files = output_files(task.number, planned.type, text, self._placement().path(task.name))
+        if len(files) > 1:  # as they lie in the answer, where they import each other
+            files = output_files(task.number, planned.type, text)
         return Candidate(
             task=task.name,
             type=planned.type,
             text=text,
             content=content_of(text, planned.type),
             schema=json.loads(self.texts.get(planned.schema)) if planned.schema else None,
-            files=output_files(task.number, planned.type, text, path),
+            files=files,
             tests=self.texts.get(planned.tests) if planned.tests else None,
         )
 
     # ── file ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _placement(self) -> Placement:
+        """Where the files of the tasks go; what it has looked up is kept."""
+        if self._placed is None:
+            self._placed = Placement(self.state, self.texts.get)
+        return self._placed
+
     async def _write(self, version: int, chosen: e.OutputChosen) -> e.FileWritten:
-        planned, writer = self.state.tasks[chosen.task].planned, self.writer
-        path = self.texts.get(planned.path) if planned.path else None
-        files = output_files(chosen.number, planned.type, self.texts.get(chosen.answer), path)
+        files, writer = self._placement().files(self.state.tasks[chosen.task]), self.writer
         if writer is None:
             return e.FileWritten(version, 0, "no_folder")
         try:
@@ -369,7 +376,7 @@ class Effects:
         if self.application is not None:
             command, longest = command or "", _LONGEST_ASSEMBLY  # it is judged by its own trial as well
         tasks = [self.state.tasks[name] for name in self.state.execution_order]
-        outputs = {name: text for task in tasks for name, text in files_of(task, self.texts.get).items()}
+        outputs = {name: text for task in tasks for name, text in self._placement().files(task).items()}
         seconds = started.timeout / 1_000_000
         found = await verified(self.verifier, command, outputs, seconds, self.ports.offload_foreign)
         return e.ResultVerified(

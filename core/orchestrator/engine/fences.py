@@ -55,8 +55,8 @@ def blocks(text: str) -> list[Block]:
         info = match["info"].strip()
         word, _, rest = info.partition(" ")
         language, _, path = word.partition(":")
-        name = path if _is_file(path) else _named(info, rest, _line_above(text, match.start()), match["content"])
-        if name is None and _is_file(language):
+        name = path if is_file_name(path) else _named(info, rest, _line_above(text, match.start()), match["content"])
+        if name is None and is_file_name(language):
             name, language = language, PurePosixPath(language).suffix.lstrip(".")
         found.append(Block(language.lower().strip("{}."), name, match["content"]))
     return found
@@ -74,12 +74,13 @@ def _named(info: str, rest: str, above: str, content: str) -> str | None:
     first = _FIRST.fullmatch(content[: _LONGEST_LINE + 1].partition("\n")[0].strip()[:_LONGEST_LINE])
     heading = _ABOVE.fullmatch(above)
     for candidate in (given and given[1], rest.strip(), heading and heading[1], first and first[1]):
-        if candidate and _is_file(candidate):
+        if candidate and is_file_name(candidate):
             return candidate
     return None
 
 
-def _is_file(word: str) -> bool:
+def is_file_name(word: str) -> bool:
+    """Whether a word looks like a file's name: with an ending, or one of the few that go without."""
     return bool(word) and len(word) <= 300 and not re.search(r"\s", word) and bool(_FILE_LIKE.fullmatch(word))
 
 
@@ -103,27 +104,24 @@ def suffix_of(block: Block | None) -> str:
 def named_files(text: str) -> dict[str, str]:
     """The files of an answer that names at least two; else nothing.
 
-    A name said twice is the later block. A name that must not be used is replaced by ``unnamed_N``.
+    A name said twice is the later block. A name that must not be used is replaced by ``unnamed_N``; so is one that
+    differs from an earlier one by upper and lower case alone, or is a folder of another.
     """
+    named = [(number, block, _name_of(block)) for number, block in enumerate(blocks(text), 1) if block.name is not None]
+    folders = {str(parent).casefold() for _, _, name in named if name for parent in PurePosixPath(name).parents}
     files: dict[str, str] = {}
-    for number, block in enumerate(blocks(text), 1):
-        if block.name is None:
-            continue
-        name = block.name.removeprefix("./")
-        try:
-            files[checked_name(name)] = block.content
-        except UnsafeNameError:
-            files[f"unnamed_{number}{suffix_of(block)}"] = block.content
-    return _without_collisions(files) if len(files) > 1 else {}
+    spelled: dict[str, str] = {}
+    for number, block, name in named:
+        if name is None or name.casefold() in folders or spelled.setdefault(name.casefold(), name) != name:
+            name = f"unnamed_{number}{suffix_of(block)}"
+            spelled[name.casefold()] = name
+        files[name] = block.content
+    return files if len(files) > 1 else {}
 
 
-def _without_collisions(files: dict[str, str]) -> dict[str, str]:
-    """The files without those whose name is a folder of another, or the same but for the case of letters."""
-    folders = {str(parent).casefold() for name in files for parent in PurePosixPath(name).parents}
-    kept: dict[str, str] = {}
-    taken: set[str] = set()
-    for name, content in files.items():
-        if name.casefold() not in folders and name.casefold() not in taken:
-            taken.add(name.casefold())
-            kept[name] = content
-    return kept
+def _name_of(block: Block) -> str | None:
+    """The name a block may be written under."""
+    try:
+        return checked_name((block.name or "").removeprefix("./"))
+    except UnsafeNameError:
+        return None

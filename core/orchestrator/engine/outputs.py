@@ -3,13 +3,14 @@
 import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from orchestrator.engine.confinement import UnsafeNameError, checked_name, folder_of
-from orchestrator.engine.fences import blocks, chosen_block, named_files, suffix_of
+from orchestrator.engine.fences import blocks, chosen_block, is_file_name, named_files, suffix_of
 from orchestrator.errors import OutputError
 from orchestrator.models import TaskType
 
@@ -48,29 +49,67 @@ def file_name(number: int, kind: TaskType, suffix: str) -> str:
 def output_files(number: int, kind: TaskType, text: str, path: str | None = None) -> dict[str, str]:
     """The files of a task's output by their names, the main one first.
 
-    One file as a rule. Code that names several files becomes a folder of them. ``path`` is where the user wants it:
-    a file's name, or a folder's where it ends in ``/`` or the answer has several files.
+    One file as a rule. Code that names several files becomes a folder of them. ``path`` is where the user wants it: a
+    folder, where it ends in ``/`` or does not look like a file's name; else the name of the file that suits it best,
+    and the others of the answer lie beside that one as they do in the answer.
     """
     suffix, content = render(kind, text)
     several = named_files(text) if kind is TaskType.CODE_GEN else {}
-    wanted = None if path is None else _allowed(path.rstrip("/"))
+    wanted = None if path is None else wanted_name(path)
     if several:
-        folder = wanted or file_name(number, kind, "")
         inside = {name: _ended(body) for name, body in list(several.items())[:MOST_FILES]}
-        return {f"{folder}/{name}": body for name, body in inside.items() if _allowed(f"{folder}/{name}")}
+        if wanted is not None and path is not None and not is_folder(path) and is_file_name(wanted):
+            return _around(wanted, inside, file_name(number, kind, ""))
+        folder = wanted or file_name(number, kind, "")
+        return {f"{folder}/{name}": body for name, body in inside.items() if wanted_name(f"{folder}/{name}")}
     name = file_name(number, kind, suffix)
-    if wanted is not None:
-        assert path is not None
-        name = f"{wanted}/{name}" if path.endswith("/") else wanted
+    if wanted is not None and path is not None:
+        name = f"{wanted}/{name}" if is_folder(path) else wanted
     return {name: content}
 
 
-def _allowed(name: str) -> str | None:
-    """The name, or None where it must not be used or is the folder's own."""
+def is_folder(path: str) -> bool:
+    """Whether a path that a user or a plan gives is a folder's whatever the answer is."""
+    return path.endswith("/")
+
+
+def wanted_name(path: str) -> str | None:
+    """The name a path stands for, or None where it must not be used or is the folder's own."""
+    name = path.rstrip("/")
     try:
         return None if name.casefold() in _OURS else checked_name(name)
     except UnsafeNameError:
         return None
+
+
+def _around(wanted: str, files: Mapping[str, str], otherwise: str) -> dict[str, str]:
+    """The files of an answer, that one under the wanted name which suits it best, the others as they lie around it.
+
+    It suits best to have the most parts of the path in common, from the end; else the same ending; else to be first.
+    What cannot lie there, such as the folder's own ``README.md``, lies in the folder ``otherwise``.
+    """
+    goal = wanted.split("/")
+    main = max(files, key=lambda name: (_common(name.split("/"), goal), name.endswith(PurePosixPath(goal[-1]).suffix)))
+    parts = main.split("/")
+    common = max(1, _common(parts, goal))
+    left, put = parts[:-common], goal[:-common]
+    placed = {wanted: files[main]}
+    taken = {wanted.casefold()}
+    for name, content in files.items():
+        own = name.split("/")
+        target = "/".join((*put, *(own[len(left) :] if own[: len(left)] == left else own)))
+        if wanted_name(target) is None or target.casefold() in taken:
+            target = f"{otherwise}/{name}"
+        if name != main and wanted_name(target):
+            taken.add(target.casefold())
+            placed[target] = content
+    return placed
+
+
+def _common(name: Sequence[str], goal: Sequence[str]) -> int:
+    """How many parts two paths have in common, from the end."""
+    pairs = zip(reversed(name), reversed(goal), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 class OutputFolder:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator.engine.outputs import output_files
+from orchestrator.engine.placement import Placement
 from orchestrator.events import ResultVerified
 from orchestrator.models import Budget, Model, ProjectState, Task, TaskResult, TaskStatus
 from orchestrator.state.run import RunState
@@ -69,6 +69,8 @@ def _result(task: TaskState, get: Get) -> TaskResult:
 
 def summary(state: RunState, run: str, head: str, get: Get) -> dict[str, Any]:
     """What ``summary.json`` holds: all scores, costs (exact decimals) and outputs."""
+    placement = Placement(state, get)
+    tasks = [state.tasks[name] for name in state.execution_order]
     return {
         "run_id": run,
         "status": "open" if state.finished is None else state.finished.status.value,
@@ -84,7 +86,7 @@ def summary(state: RunState, run: str, head: str, get: Get) -> dict[str, Any]:
         "plan_cost_usd": str(state.plan.spend.total),
         "reason": None if state.finished is None else state.finished.reason,
         "verification": _verification(state.verified, get),
-        "tasks": [_row(state.tasks[name], get) for name in state.execution_order],
+        "tasks": [_row(task, get, list(placement.files(task))) for task in tasks],
     }
 
 
@@ -102,7 +104,7 @@ def _verification(verified: ResultVerified | None, get: Get) -> dict[str, Any] |
     }
 
 
-def _row(task: TaskState, get: Get) -> dict[str, Any]:
+def _row(task: TaskState, get: Get, files: list[str]) -> dict[str, Any]:
     end, planned = task.finished, task.planned
     text = get(task.output.answer) if task.output is not None else None
     return {
@@ -118,15 +120,7 @@ def _row(task: TaskState, get: Get) -> dict[str, Any]:
         "reviewer_model": end.reviewer if end is not None else None,
         "fallbacks": task.fallbacks,
         "cost_usd": str(task.spend.total),
-        "file": next(iter(files_of(task, get)), None),
-        "files": list(files_of(task, get)),
+        "file": next(iter(files), None),
+        "files": files,
         "output": text,
     }
-
-
-def files_of(task: TaskState, get: Get) -> dict[str, str]:
-    """The files a task's output is written to, by name, the main one first; empty where it has no output."""
-    if task.output is None:
-        return {}
-    path = get(task.planned.path) if task.planned.path else None
-    return output_files(task.number, task.planned.type, get(task.output.answer), path)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ValidatorContract,
         load_recordings,
     )
+    from orchestrator.testing.played import Played
     from orchestrator.testing.routing import RoutingRules
     from orchestrator.testing.scenario import Scenario
     from orchestrator.testing.simulator import simulate
@@ -31,6 +32,7 @@ _HOMES = {
     "BackendContract": _CONTRACTS,
     "ExporterContract": _CONTRACTS,
     "LoaderContract": _CONTRACTS,
+    "Played": "played",
     "PluginContract": _CONTRACTS,
     "ProviderContract": _CONTRACTS,
     "Recording": _CONTRACTS,
@@ -48,6 +50,7 @@ __all__ = [
     "BackendContract",
     "ExporterContract",
     "LoaderContract",
+    "Played",
     "PluginContract",
     "ProviderContract",
     "Recording",

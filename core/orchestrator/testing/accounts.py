@@ -8,12 +8,13 @@
 
 Each run draws on the organisation and, some of them, on a team and a job. After every step: settled + held ≤ cap +
 excess in each account; every account counts what its runs count; nobody holds anything that is neither in flight nor
-kept; and who could pay was not refused. A subclass may give another log by overriding ``make_log``.
+kept; and who could pay was not refused. A subclass may give another log by overriding ``make_log``. What the runs of
+this machine take is drawn; ``orchestrator.testing.budgets`` puts a run that decides for itself among them.
 """
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from attrs import Factory, define
 from hypothesis import settings as profile
@@ -40,11 +41,10 @@ NAMES: Final = ("org", "team/red", "team/blue", "job/nightly")
 
 _AMOUNTS: Final = st.integers(0, 60)
 _CHOICES: Final = st.integers(0, 1000)
-_AT: Final = 1
 
 
 @define
-class _Books:
+class Books:
     """What the machine knows of a run."""
 
     version: int = 0
@@ -57,10 +57,16 @@ class _Books:
 class AccountMachine(RuleBasedStateMachine):
     """Runs that take holds, end them, die, and accounts whose caps move."""
 
+    unit: ClassVar[int] = 1
+    """How many nano-dollars the amounts that are drawn count."""
+
     def __init__(self) -> None:
         super().__init__()
         self.log = self.make_log()
-        self.books = {run: _Books() for run in RUNS}
+        self.accounts = dict(RUNS)
+        self.books = {run: Books() for run in RUNS}
+        for run in RUNS:
+            self.log.locks.acquire(run)
 
     def make_log(self) -> EventLog:
         """An empty log for one example."""
@@ -70,16 +76,16 @@ class AccountMachine(RuleBasedStateMachine):
     def open(self, caps: list[int]) -> None:
         """Open every account."""
         for name, cap in zip(NAMES, caps, strict=True):
-            self._do(self.log.open_account(name, Usd(cap), at=_AT))
+            self._do(self.log.open_account(name, Usd(cap * self.unit), at=self.at()))
 
     # ── what may happen ──────────────────────────────────────────────────────────────────────────────────────────
 
     @rule(run=st.sampled_from(list(RUNS)), amount=_AMOUNTS)
     def hold(self, run: str, amount: int) -> None:
         """A run wants to start a call. It is refused only for want of room, and what is free it gets."""
-        free = self._free(run)
-        refused = self._do(self._start(run, amount))
-        assert (refused is None) == (Usd(amount) <= free), "refused although there is room, or the reverse"
+        free, wanted = self._free(run), amount * self.unit
+        refused = self._do(self._start(run, wanted))
+        assert (refused is None) == (Usd(wanted) <= free), "refused although there is room, or the reverse"
         if refused is not None:
             assert self.log.account(refused.account).free == refused.free
             assert self._do(self._start(run, max(0, free.nano))) is None or free < Usd.ZERO, "what is free is refused"
@@ -89,11 +95,12 @@ class AccountMachine(RuleBasedStateMachine):
         """Several runs want to start calls at the same moment."""
 
         async def together() -> list[e.AccountRefused | None]:
-            return await asyncio.gather(*(self._start(run, amount) for run, amount in wants.items()))
+            return await asyncio.gather(*(self._start(run, amount * self.unit) for run, amount in wants.items()))
 
         refused = self._do(together())
         if all(refused):
-            assert all(Usd(amount) > self._free(run) for run, amount in wants.items()), "nobody got what one could have"
+            left = [Usd(amount * self.unit) <= self._free(run) for run, amount in wants.items()]
+            assert not any(left), "nobody got what one could have"
 
     @precondition(lambda self: self._runs("in_flight"))
     @rule(how=st.sampled_from(["settle", "settle", "beyond", "release", "keep"]), amount=_AMOUNTS, choice=_CHOICES)
@@ -101,7 +108,8 @@ class AccountMachine(RuleBasedStateMachine):
         """A call ends in one of the ways there are."""
         run, call, held = self._choose("in_flight", choice)
         zero, nano = Usd.ZERO, held.nano
-        settled = {"settle": amount % (nano + 1), "beyond": nano + amount}.get(how, 0)
+        drawn = amount * self.unit
+        settled = {"settle": drawn % (nano + 1), "beyond": nano + drawn}.get(how, 0)
         event: e.Event
         if how in ("settle", "beyond"):
             reading = e.Reading()
@@ -128,38 +136,38 @@ class AccountMachine(RuleBasedStateMachine):
     def reconcile(self, amount: int, choice: int) -> None:
         """Somebody finds out what a call has cost."""
         run, call, kept = self._choose("kept", choice)
-        self._do(self._append(run, e.SpendReconciled(call, kept, Usd(amount))))
+        self._do(self._append(run, e.SpendReconciled(call, kept, Usd(amount * self.unit))))
         del self.books[run].kept[call]
 
     @rule(name=st.sampled_from(NAMES), cap=st.integers(0, 400))
     def set_cap(self, name: str, cap: int) -> None:
         """A cap moves, never below what is settled and held."""
         totals = self.log.account(name)
-        used = totals.settled + totals.held
+        used, wanted = totals.settled + totals.held, Usd(cap * self.unit)
         try:
-            self._do(self.log.set_cap(name, Usd(cap), at=_AT))
+            self._do(self.log.set_cap(name, wanted, at=self.at()))
         except UsageError:
-            assert Usd(cap) < used
+            assert wanted < used
         else:
-            assert Usd(cap) >= used
+            assert wanted >= used
 
     @rule(name=st.sampled_from(NAMES), extra=_AMOUNTS)
     def raise_cap(self, name: str, extra: int) -> None:
         """A cap is raised; where a vendor billed far beyond it, by at least what is missing."""
-        totals = self.log.account(name)
-        if totals.free + Usd(extra) >= Usd.ZERO:
-            self._do(self.log.raise_cap(name, Usd(extra), at=_AT))
+        totals, more = self.log.account(name), Usd(extra * self.unit)
+        if totals.free + more >= Usd.ZERO:
+            self._do(self.log.raise_cap(name, more, at=self.at()))
 
     # ── what must hold ───────────────────────────────────────────────────────────────────────────────────────────
 
     @invariant()
-    def no_law_is_broken(self) -> None:
+    def no_law_of_accounts_is_broken(self) -> None:
         """Never beyond a cap, never a hold too many, and every level counts the same."""
         if self.log.last("account/org") is None:
             return
         flying = dict.fromkeys(NAMES, Usd.ZERO)
         kept = dict(flying)
-        for run, names in RUNS.items():
+        for run, names in self.accounts.items():
             for name in names:
                 flying[name] += Usd(sum(held.nano for held in self.books[run].in_flight.values()))
                 kept[name] += Usd(sum(held.nano for held in self.books[run].kept.values()))
@@ -182,6 +190,10 @@ class AccountMachine(RuleBasedStateMachine):
 
     # ── how it is done ───────────────────────────────────────────────────────────────────────────────────────────
 
+    def at(self) -> int:
+        """The time of what happens now, in microseconds."""
+        return 1
+
     def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run(work)
 
@@ -196,17 +208,17 @@ class AccountMachine(RuleBasedStateMachine):
 
     async def _append(self, run: str, event: e.Event) -> e.Event:
         books = self.books[run]
-        accounts = RUNS[run] if isinstance(event, e.CallStarted) else ()
-        done = await self.log.append(run, books.version, _AT, [event], accounts=accounts)
+        accounts, at = self.accounts[run] if isinstance(event, e.CallStarted) else (), self.at()
+        done = await self.log.append(run, books.version, at, [event], accounts=accounts)
         books.version += 1
-        books.events.append((_AT, done.events[0]))
+        books.events.append((at, done.events[0]))
         return done.events[0]
 
     def _free(self, run: str) -> Usd:
-        return min(self.log.account(name).free for name in RUNS[run])
+        return min(self.log.account(name).free for name in self.accounts[run])
 
     def _runs(self, what: str) -> list[str]:
-        return [run for run, books in self.books.items() if getattr(books, what)]
+        return [run for run in RUNS if getattr(self.books[run], what)]
 
     def _choose(self, what: str, choice: int) -> tuple[str, int, Usd]:
         found = [(run, call, held) for run in self._runs(what) for call, held in getattr(self.books[run], what).items()]

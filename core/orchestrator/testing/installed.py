@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 from unittest import SkipTest
 
 from orchestrator import contract
+from orchestrator.contract import ContractError
 from orchestrator.errors import PluginError, SpecError
 from orchestrator.plugins import Catalogue, PluginEntry, PluginStatus
 from orchestrator.testing.contracts import SUITES, PluginContract
@@ -23,7 +24,7 @@ def suites_of(
     """A suite for every plugin of a distribution, or of all, that is not switched off, by the name of its class.
 
     What a module holds in ``orchestrator_contract``, and then what is ``given``, becomes attributes of its suite. A
-    plugin that cannot be imported gets a suite that says so.
+    plugin that cannot be imported gets a suite of one test, which says so.
     """
     made = (_suite(catalogue, entry, given or {}) for entry in _wanted(catalogue.entries(), distribution))
     return {suite.__name__: suite for suite in made if suite is not None}
@@ -43,14 +44,29 @@ def _suite(catalogue: Catalogue, entry: PluginEntry, given: Given) -> type[Plugi
     try:
         module: ModuleType | None = catalogue.module(entry.kind, address)
     except PluginError as error:
-        return type(_named(entry), (base,), {"build": _failing(error), "plugin": None, "__doc__": str(error)})
+        return type(_named(entry), (NotLoaded,), {"kind": entry.kind, "error": error, "__doc__": str(error)})
     own = getattr(module, CONTRACT_NAME, {})
+    if not isinstance(own, Mapping) or not all(hasattr(base, name) for name in own):
+        error = ContractError(f"{CONTRACT_NAME} is a mapping of what {base.__name__} may be given, not {own!r}"[:300])
+        return type(_named(entry), (NotLoaded,), {"kind": entry.kind, "error": error, "__doc__": str(error)})
     attributes = {"plugin": module, **own, **given.get(f"{entry.kind}:{entry.name}", {})}
     if entry.kind == "provider":
         attributes.setdefault("name", entry.name)
     return type(
         _named(entry), (base,), {**attributes, "build": _build(entry.kind), "__doc__": f"The {entry.kind} {address}."}
     )
+
+
+class NotLoaded(PluginContract):
+    """What is left of the contract where there is no module to ask: one test, which says why."""
+
+    error: ClassVar[Exception]
+
+    def test_it_can_be_loaded(self) -> None:
+        """It is imported and fits its hook."""
+        raise AssertionError(str(self.error))
+
+    test_the_module_has_the_hook_of_its_kind = test_it_is_made_for_this_interface = None  # type: ignore[assignment]
 
 
 def _build(kind: str) -> Any:
@@ -66,14 +82,6 @@ def _build(kind: str) -> Any:
             if dict(asked) != dict(self.options):
                 raise
             raise SkipTest(f"it needs options: {error}; put them into {CONTRACT_NAME} in its module") from error
-
-    return build
-
-
-def _failing(error: PluginError) -> Any:
-    def build(self: PluginContract, **arguments: object) -> Any:
-        """Say why there is nothing to build."""
-        raise AssertionError(str(error))
 
     return build
 

@@ -46,6 +46,8 @@ class Stage:
     files: bool = False
     full_accounts: Callable[[e.CallStarted], e.AccountRefused | None] = lambda started: None
     """What the accounts above the run refuse."""
+    written: Callable[[int, e.Event], e.Event] = lambda at, event: event
+    """Makes an event durable, and says what has become of it, before it is folded."""
     slots: dict[str, str] = Factory(dict)
     state: RunState = Factory(RunState)
     history: list[tuple[int, e.Event]] = Factory(list)
@@ -94,15 +96,16 @@ class Stage:
                 return decided
             asked = isinstance(decision, e.CallStarted) and bool(self.settings.accounts)
             event = (self.full_accounts(decision) if isinstance(decision, e.CallStarted) else None) or decision
-            self._append(event)
-            decided.append(event)
+            decided.append(self._append(event))
             if asked:
                 self.now += 1  # a step ends at an account's hold; the next follows at once
         raise AssertionError("decide goes in circles")
 
-    def _append(self, event: e.Event) -> None:
+    def _append(self, event: e.Event) -> e.Event:
+        event = self.written(self.now, event)
         folded(self.state, self.now, event)
         self.history.append((self.now, event))
+        return event
 
     def wait(self) -> list[e.Event]:
         """Let the time pass that decide waits for."""
@@ -142,7 +145,7 @@ class Stage:
             finish=Finish.STOP,
             reading=reading,
             usage=used,
-            settled=price.cost(used),
+            settled=price.cost(used, max(self.now, self.state.at + 1)),
             kept=Usd.ZERO,
             latency=1000,
         )

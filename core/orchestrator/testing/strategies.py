@@ -95,7 +95,9 @@ def models(number: int = 0) -> Strategy[ModelInfo]:
 
 def catalogues(least: int = 1, most: int = 5) -> Strategy[tuple[ModelInfo, ...]]:
     """Some models with different ids."""
-    return st.integers(least, most).flatmap(lambda count: st.tuples(*(models(number) for number in range(count))))
+    each = [models(number) for number in range(most)]
+    sized = [st.tuples(*each[:count]) for count in range(least, most + 1)]
+    return st.integers(least, most).flatmap(lambda count: sized[count - least])
 
 
 def telemetry() -> Strategy[ModelTelemetry]:

@@ -39,7 +39,7 @@ KINDS: Mapping[int, ErrorKind] = {
 }
 
 
-class Gateway:
+class GatewayProvider:
     """Speaks to the gateway. It sends each request once; trying again is the program's."""
 
     simulated = False
@@ -123,4 +123,4 @@ def orchestrator_provider(config: ProviderConfig) -> Provider | None:
     key = config.secret("GATEWAY_API_KEY")
     if not base_url or not key:
         return None
-    return Gateway(str(base_url).rstrip("/"), key, config.models)
+    return GatewayProvider(str(base_url).rstrip("/"), key, config.models)

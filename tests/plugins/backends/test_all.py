@@ -12,6 +12,8 @@ from orchestrator.spi import ModelTelemetry
 from tests.plugins.backends.candidates import FIELDS, ODD_FIELDS, Field, candidate, field_of, order, rank
 
 NAMES = ("greedy", "pareto", "weighted_sum")
+OTHER = Catalogue.discover()
+"""Not the catalogue that ``rank`` asks."""
 
 
 def test_these_are_all() -> None:
@@ -37,7 +39,7 @@ def test_the_order_of_the_arguments_does_not_matter(name: str, field: Field) -> 
     """Equal candidates in any order, asked of any object, twice: the same ranking. The row's place is data."""
     mixed = list(field.candidates)
     random.Random(len(mixed)).shuffle(mixed)
-    backend = Catalogue.discover().backend(name, {})
+    backend = OTHER.backend(name, {})
     first = list(backend.rank(mixed, field.telemetry))
     assert first == list(rank(name, field))
     assert first == list(backend.rank(field.candidates[::-1], dict(reversed(field.telemetry.items()))))

@@ -4,7 +4,9 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Mapping
+from keyword import iskeyword
 from typing import Final
+from unicodedata import combining, normalize
 
 from attrs import evolve, frozen
 
@@ -24,6 +26,7 @@ SECONDS: Final = 10.0
 _LOGGER: Final = logging.getLogger("orchestrator.applications")
 _WORDS: Final = 3
 _LONGEST_NAME: Final = 30
+_LONGEST_TITLE: Final = 200
 _OTHERS: Final = frozenset({"test", "tests", "app", "src", "django", "fastapi", "flask", "pytest", "uvicorn"})
 _LITTLE: Final = frozenset(
     {"a", "an", "and", "build", "create", "for", "in", "of", "that", "the", "to", "with", "write"}
@@ -57,7 +60,7 @@ class Application:
         """
         description = get(state.project)
         title = next((line.strip() for line in description.splitlines() if line.strip()), "An application")
-        title = "".join(each if each.isprintable() else " " for each in title)  # it is put into code
+        title = "".join(each if each.isprintable() else " " for each in title)[:_LONGEST_TITLE]  # it is put into code
         app = App(name_of(description), title, self.profile(state, get))
         scaffold = self.scaffold(app.profile.app_type)
         made = run_in_thread(lambda: scaffold.skeleton(app), SECONDS)
@@ -76,6 +79,7 @@ class Application:
 
 def name_of(description: str) -> str:
     """A package name made of the first words of a description: an identifier that shadows no well-known module."""
-    words = [word for word in re.findall(r"[a-z][a-z0-9]*", description.lower()) if word not in _LITTLE]
+    plain = "".join(each for each in normalize("NFKD", description.casefold()) if not combining(each))
+    words = [word for word in re.findall(r"[a-z][a-z0-9]*", plain) if word not in _LITTLE]
     name = "_".join(words[:_WORDS])[:_LONGEST_NAME].strip("_") or "application"
-    return f"{name}_app" if name in sys.stdlib_module_names or name in _OTHERS else name
+    return f"{name}_app" if iskeyword(name) or name in sys.stdlib_module_names or name in _OTHERS else name

@@ -51,6 +51,12 @@ class Assembly:
             return Verdict.FAILED
         return Verdict.UNKNOWN if Verdict.UNKNOWN in verdicts else Verdict.PASSED
 
+    @property
+    def gist(self) -> str:
+        """The problems and the steps that did not pass, in a few words; empty where all is well."""
+        wrong = [f"{step.name} {step.verdict.value}" for step in self.steps if step.verdict is not Verdict.PASSED]
+        return "; ".join((*wrong, *self.problems))
+
     def text(self) -> str:
         """The assembly as JSON; ``read_assembly`` reads it."""
         return json.dumps(asdict(self), ensure_ascii=False, indent=1)
@@ -137,7 +143,9 @@ def _assembled(
     outputs: Mapping[str, str], app: App, skeleton: Skeleton
 ) -> tuple[dict[str, str], Manifest, tuple[str, ...], tuple[str, ...]]:
     """The files, the manifest among them, the foreign Python modules, and what was found wrong."""
-    files = {**_allowed(skeleton.files), **outputs}
+    written = {name.casefold() for name in outputs}
+    fixed = {name: text for name, text in _allowed(skeleton.files).items() if name.casefold() not in written}
+    files = {**fixed, **outputs}
     manifest, modules, problems = _needs(files, app, skeleton)
     return {**files, **manifest.files}, manifest, modules, problems
 

@@ -22,6 +22,8 @@ _MEMORY: Final = 16 * 1024 * MIB
 """Address space: programs such as node reserve far more than they use."""
 _TAIL: Final = 4_000
 _PYTEST: Final = ("--import-mode=importlib",)
+_PLUGINS: Final = {"mark.anyio": "anyio.pytest_plugin", "mark.asyncio": "pytest_asyncio.plugin"}
+"""Plugins of pytest by what in a test asks for them; others are not loaded, whatever is installed."""
 _ELSEWHERE: Final = frozenset({"build", "dist", "node_modules", "venv"})
 """Folders in which nobody looks for an application's own tests; nor does pytest."""
 _NAMED: Final = 10
@@ -49,10 +51,13 @@ def run_tests(files: Mapping[str, bytes], modules: tuple[str, ...], ladder: Ladd
     tests = tuple(sorted(path for path in files if _is_test(path)))
     if not tests:
         return Step("tests", Verdict.SKIPPED, "there are none")
-    missing = _missing(("pytest", *modules))
+    sources = {path: files[path].decode(errors="replace") for path in tests}
+    plugins = [plugin for mark, plugin in _PLUGINS.items() if any(mark in source for source in sources.values())]
+    missing = _missing(("pytest", *(plugin.partition(".")[0] for plugin in plugins), *modules))
     if missing:
         return Step("tests", Verdict.SKIPPED, f"not installed here: {', '.join(missing)}")
-    signed = SignedRun(tests, options=_PYTEST, roots=("src",))
+    options = (*_PYTEST, *(word for plugin in plugins for word in ("-p", plugin)))
+    signed = SignedRun(tests, options=options, roots=("src",))
     job = Job(signed.argv, signed.inside(files), signed.take, seconds, programs=True, memory=_MEMORY)
     try:
         rung, ran = ladder.run(job)
@@ -62,7 +67,6 @@ def run_tests(files: Mapping[str, bytes], modules: tuple[str, ...], ladder: Ladd
         return Step("tests", Verdict.UNKNOWN, f"{ran.ended or 'stopped'}\n{_tail(ran)}".strip(), rung.value)
     if not signed.began(ran.files) and ran.code != 0:
         return Step("tests", Verdict.UNKNOWN, f"{_tail(ran)}\nthe collector could not be started".strip(), rung.value)
-    sources = {path: files[path].decode(errors="replace") for path in tests}
     return Step("tests", *_counted(signed.report(ran.files), sources, ran), rung.value)
 
 

@@ -1,13 +1,12 @@
 """The validator keeps the contract, and tells good from bad."""
 
-from typing import Any
+from collections.abc import Callable
 
 import orchestrator_house_style
 import pytest
 
-from orchestrator.models import TaskType
-from orchestrator.spi import Candidate, find_tool
-from orchestrator.testing import ValidatorContract
+from orchestrator.spi import Candidate, TaskType, find_tool
+from orchestrator.testing import Played, ValidatorContract
 
 
 def module(text: str) -> Candidate:
@@ -24,7 +23,7 @@ class TestHouseStyle(ValidatorContract):
 
 
 @pytest.mark.skipif(find_tool("ruff") is None, reason="ruff is not installed")
-def test_it_is_the_gate_of_a_run(orchestrate_run: Any) -> None:
+def test_it_is_the_gate_of_a_run(orchestrate_run: Callable[..., Played]) -> None:
     """The first draft has no docstring and fails; the second is repaired."""
     tasks = [{"id": "only", "type": "code_generation", "prompt": "Write x.", "hard_validators": ["house_style"]}]
     good = {"role": "reviser", "turn": 2, "text": '```python\n"""A module."""\n\nx = 1\n```'}
