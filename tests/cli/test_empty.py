@@ -1,13 +1,13 @@
 """An empty data folder: listing what is not there succeeds, naming it does not."""
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from tests.cli.in_process import command
 
-LISTINGS: Final = {
+LISTINGS: Final[dict[str, Any]] = {
     "runs list": [],
     "costs --all": [],
     "costs reconcile": [],

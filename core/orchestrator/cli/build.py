@@ -15,6 +15,7 @@ from orchestrator.cli.options import (
     log_format_option,
     quiet_option,
     verbose_option,
+    yes_option,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 @click.option("--budget", "-b", type=AMOUNT, help="The most to spend, in US dollars. [default: 8.0]")
 @click.option("--time", "-t", type=SECONDS, help="Seconds of active time it may take. [default: 5400]")
 @force_option
+@yes_option
 @verbose_option
 @quiet_option
 @log_format_option
@@ -53,6 +55,7 @@ def build(
     budget: Any,
     time: float | None,
     force: bool,
+    yes: bool,
     verbose: bool,
     quiet: bool,
     log_format: str | None,
@@ -87,7 +90,7 @@ def build(
         played.append(await workspace.start(bound, output=output_dir, force=force, watchers=watchers))
         return played[0]
 
-    code = play(begin, as_json=as_json, verbose=verbose, quiet=quiet, log_format=log_format)
+    code = play(begin, as_json=as_json, verbose=verbose, quiet=quiet, log_format=log_format, yes=yes)
     if played and not as_json:
         assembly = assembly_of(played[0].state, played[0].texts.get)
         for step in assembly.steps:
