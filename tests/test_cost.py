@@ -172,7 +172,7 @@ def test_what_was_spent_counts_against_the_next_run_of_another_orchestrator(tmp_
     """The second job fits into what is left only with a smaller budget; what it may not spend is an error at once."""
     hierarchy = BudgetHierarchy(org_max_usd=1.0)
     first = run(orchestrator(tmp_path, Budget(max_usd=1.0), budget_hierarchy=hierarchy), project_id="first")
-    with pytest.raises(ValueError, match=r"budget of \$1\.0* exceeds what the account 'org' has left"):
+    with pytest.raises(ValueError, match=r"budget of \$1\.0* exceeds what the account 'sim/org' has left"):
         run(orchestrator(tmp_path, Budget(max_usd=1.0), budget_hierarchy=hierarchy), project_id="second")
     assert _log(tmp_path, "second") == []
     again = run(orchestrator(tmp_path, Budget(max_usd=0.9), budget_hierarchy=hierarchy), project_id="second")

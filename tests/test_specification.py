@@ -110,7 +110,7 @@ def test_budgets(tmp_path: Path) -> None:
     orch = _at_home(names["orch"], tmp_path)
     spec = JobSpec(project_description="Write x.", success_criteria="x is there", team="eng", job_id="job_001")
     assert asyncio.run(orch.run_job(spec)).status is ProjectStatus.SUCCESS
-    with pytest.raises(ValueError, match="'job/job_001' has left"):
+    with pytest.raises(ValueError, match="'sim/job/job_001' has left"):
         asyncio.run(orch.run_job(spec))
 
 

@@ -12,9 +12,9 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from orchestrator.engine.applications import AUTO, Application, Assembly, Step, read_assembly
-from orchestrator.engine.environment import data_folder
-from orchestrator.engine.results import project_state
+from orchestrator.engine.outputs.results import project_state
 from orchestrator.engine.runs import Outcome, Watchers, Workspace
+from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.models import ArchitectureProfile, Budget, ProjectState, ProjectStatus
 from orchestrator.orchestrator import StateManager
 from orchestrator.plugins import Catalogue

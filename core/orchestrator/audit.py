@@ -17,7 +17,7 @@ import orjson
 from attrs import asdict, frozen
 
 from orchestrator import events as e
-from orchestrator.engine.environment import data_folder
+from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.errors import LogError, UsageError
 from orchestrator.log import EventLog
 from orchestrator.log.transaction import Recorded

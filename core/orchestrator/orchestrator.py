@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, field, frozen
 
 from orchestrator.channels import ChannelHub
-from orchestrator.engine.environment import data_folder
-from orchestrator.engine.results import project_state
+from orchestrator.engine.outputs.results import project_state
 from orchestrator.engine.runs import Watchers, Workspace
+from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.models import Budget, Model, ModelProfile, ProjectState
 from orchestrator.optimization import PluginBackend

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engine import survey
+from orchestrator.engine.vendors import survey
 from tests.cli.command import orchestrate
 from tests.cli.in_process import command
 from tests.plugins.providers.vendor_server import VendorServer

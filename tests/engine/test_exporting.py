@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 
 from orchestrator import events as e
-from orchestrator.engine.environment import Environment
 from orchestrator.engine.exporting import Exporting, Limits
+from orchestrator.engine.vendors.environment import Environment
 from orchestrator.errors import PluginNotFoundError, SpecError
 from orchestrator.log import Redactor
 from orchestrator.plugins import Catalogue, PluginEntry, PluginStatus

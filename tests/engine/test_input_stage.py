@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.advising import shown, told, with_texts
-from orchestrator.engine.enhancing import count_words, joined_criteria, joined_description
-from orchestrator.engine.reading import read_answer
+from orchestrator.engine.answers.advising import shown, told, with_texts
+from orchestrator.engine.answers.enhancing import count_words, joined_criteria, joined_description
+from orchestrator.engine.answers.reading import read_answer
 from orchestrator.engine.similarity import keywords, score, shared
 from orchestrator.events import Reading
 from orchestrator.models import (

@@ -10,9 +10,9 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from orchestrator import events as e
-from orchestrator.engine import http
-from orchestrator.engine.environment import Environment
 from orchestrator.engine.runs import Workspace
+from orchestrator.engine.vendors import http
+from orchestrator.engine.vendors.environment import Environment
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND
 from orchestrator.spec import spec_from

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 from attrs import Factory, define
 
-from orchestrator.engine import outputs
+from orchestrator.engine.outputs import folder as output_folder
 from orchestrator.engine.runs import Outcome, Workspace
 from orchestrator.errors import LogError, OutputError
 from orchestrator.events import CallStarted, FileWritten, RunInterrupted
@@ -251,7 +251,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FailingOs]:
 
     def install(kind: str, numbers: Callable[[int], bool], code: int) -> FailingOs:
         faults = FailingOs(kind, numbers, code)
-        monkeypatch.setattr(outputs, "os", faults)
+        monkeypatch.setattr(output_folder, "os", faults)
         return faults
 
     return install

@@ -10,8 +10,9 @@ from typing import Any, Final
 import pytest
 
 from orchestrator import events as e
-from orchestrator.engine import checks, containment, exporting, rank, rooms, strangers
+from orchestrator.engine import checks, exporting, rank
 from orchestrator.engine.applications import application
+from orchestrator.engine.vendors import containment, rooms, strangers
 from orchestrator.errors import OrchestrateError
 from orchestrator.log import EventLog, Redactor, Texts
 from orchestrator.models import ProjectStatus, TaskStatus, Verdict

@@ -11,8 +11,8 @@ from orchestrator.cli.output import line, notice, result, result_json
 from orchestrator.cli.tables import print_facts, print_table
 
 if TYPE_CHECKING:
-    from orchestrator.engine.environment import Environment, Network
-    from orchestrator.engine.survey import Live, Shelf, Surveyed
+    from orchestrator.engine.vendors.environment import Environment, Network
+    from orchestrator.engine.vendors.survey import Live, Shelf, Surveyed
     from orchestrator.plugins import Catalogue
 
 _TOOLS: Final = ("pytest", "ruff", "pdflatex", "bwrap")
@@ -31,8 +31,8 @@ def doctor(live: bool, as_json: bool) -> int:
     A key's value is never shown, only the variable that holds it. The exit code is 3 where something that a run
     would rely on does not work: the data folder, or with --live a provider that has a key.
     """
-    from orchestrator.engine.environment import Environment
     from orchestrator.engine.sandbox import Ladder
+    from orchestrator.engine.vendors.environment import Environment
     from orchestrator.log import Redactor
     from orchestrator.plugins import Catalogue
     from orchestrator.spi import find_tool
@@ -88,8 +88,8 @@ class _Vendors:
 def _vendors(catalogue: "Catalogue", environment: "Environment", network: "Network", live: bool) -> _Vendors:
     import asyncio
 
-    from orchestrator.engine.http import make_client
-    from orchestrator.engine.survey import check_live, find_local, shelf, survey
+    from orchestrator.engine.vendors.http import make_client
+    from orchestrator.engine.vendors.survey import check_live, find_local, shelf, survey
 
     found = survey(catalogue, environment)
 

@@ -114,7 +114,7 @@ def _script(store: Reader, run: str, path: Path) -> int:
     import json
     import os
 
-    from orchestrator.engine.delivering import stored_of
+    from orchestrator.engine.outputs.delivering import stored_of
     from orchestrator.engine.reproduction import reproduce
     from orchestrator.errors import OutputError, UsageError
     from orchestrator.log import Texts

@@ -11,7 +11,7 @@ from orchestrator.cli.output import money, notice, result, result_json
 from orchestrator.cli.tables import print_facts, print_table
 
 if TYPE_CHECKING:
-    from orchestrator.engine.survey import Shelf
+    from orchestrator.engine.vendors.survey import Shelf
     from orchestrator.models import ModelInfo
     from orchestrator.money import Lanes, Price, Rate
 
@@ -80,8 +80,8 @@ def _shelf(spec_file: Path | None, models: Path | None) -> "Shelf":
     from attrs import evolve
 
     from orchestrator.cli.given import with_models
-    from orchestrator.engine.environment import Environment
-    from orchestrator.engine.survey import shelf, survey
+    from orchestrator.engine.vendors.environment import Environment
+    from orchestrator.engine.vendors.survey import shelf, survey
     from orchestrator.errors import SpecError
     from orchestrator.plugins import Catalogue
     from orchestrator.spec import read_spec, spec_from

@@ -120,7 +120,7 @@ def home() -> Path:
     """
     import os
 
-    from orchestrator.engine.environment import data_folder
+    from orchestrator.engine.vendors.environment import data_folder
     from orchestrator.errors import UsageError
 
     folder = data_folder(given_home(), os.environ)

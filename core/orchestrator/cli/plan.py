@@ -71,9 +71,9 @@ def plan(
     drawn from what earlier runs of the data folder measured, and how the plays ended is shown.
     """
     from orchestrator.cli.given import spec_of_file, with_backend, with_policies
-    from orchestrator.engine.connect import connect
-    from orchestrator.engine.environment import Environment
     from orchestrator.engine.routes import outlook, rehearse
+    from orchestrator.engine.vendors.connect import connect
+    from orchestrator.engine.vendors.environment import Environment
     from orchestrator.plugins import Catalogue
 
     catalogue = Catalogue.discover()

@@ -112,7 +112,7 @@ async def _run(
     specs: "Mapping[str, Spec]", output: Path | None, force: bool
 ) -> "tuple[dict[str, ProjectState], dict[str, BaseException]]":
     """Run every agent to its end; one that fails stops nobody."""
-    from orchestrator.engine.results import project_state
+    from orchestrator.engine.outputs.results import project_state
     from orchestrator.engine.runs import Workspace
 
     workspace = Workspace.open(home())

@@ -48,7 +48,7 @@ def replay(run_id: str, verify: bool, strict: bool, to: int | None, as_json: boo
     if as_json:
         import os
 
-        from orchestrator.engine.results import summary
+        from orchestrator.engine.outputs.results import summary
         from orchestrator.log import Texts
 
         loaded = Loaded(state, Texts(log, run_id, os.urandom, log.redactor), records[-1].hash, status, Trust(log, ()))

@@ -27,7 +27,7 @@ from orchestrator.money import Usd
 from orchestrator.state.fold import fold
 
 if TYPE_CHECKING:
-    from orchestrator.engine.outputs import OutputFolder
+    from orchestrator.engine.outputs.folder import OutputFolder
     from orchestrator.state.run import RunState
 
 DELETED = "(deleted)"
@@ -170,7 +170,7 @@ def show(run_id: str, as_json: bool) -> int:
     """Show what a run amounts to: its tasks, status, spend and head."""
     run = load(open_log(run_id), run_id)
     if as_json:
-        from orchestrator.engine.results import summary
+        from orchestrator.engine.outputs.results import summary
 
         found = {**summary(run.state, run_id, run.head, run.get), "status": run.status}
         result_json(found | run.trust.plain())
@@ -186,9 +186,9 @@ def show(run_id: str, as_json: bool) -> int:
 @home_option
 def export(run_id: str, output_dir: Path, force: bool) -> int:
     """Write a run's results into a folder; what is there already stays."""
-    from orchestrator.engine.delivering import application_of, stored_of
-    from orchestrator.engine.delivering import export as write
-    from orchestrator.engine.outputs import OutputFolder
+    from orchestrator.engine.outputs.delivering import application_of, stored_of
+    from orchestrator.engine.outputs.delivering import export as write
+    from orchestrator.engine.outputs.folder import OutputFolder
     from orchestrator.plugins import Catalogue
 
     log = open_log(run_id)
@@ -223,8 +223,8 @@ def _without_lost_outputs(run: Loaded) -> list[str]:
 
 def _mark_as_damaged(folder: "OutputFolder", run: Loaded, run_id: str) -> None:
     """Let what stands beside the files of a damaged run say so."""
-    from orchestrator.engine.outputs import readme_text, summary_text
-    from orchestrator.engine.results import summary
+    from orchestrator.engine.outputs.folder import readme_text, summary_text
+    from orchestrator.engine.outputs.results import summary
 
     found = summary(run.state, run_id, run.head, run.get)
     folder.write("summary.json", summary_text(found | run.trust.plain()))

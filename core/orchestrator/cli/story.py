@@ -14,7 +14,7 @@ from orchestrator.cli.describing import describe, stored_name
 from orchestrator.cli.output import line, money, seconds
 from orchestrator.decide.compliance import OF_POLICY, violated
 from orchestrator.decide.routing import slots_of
-from orchestrator.engine.advising import shown, with_texts
+from orchestrator.engine.answers.advising import shown, with_texts
 from orchestrator.log.accounts import called
 from orchestrator.models import Finish, ModelInfo, RiskLevel, Role, TaskStatus, Verdict
 from orchestrator.state.fold import evolve

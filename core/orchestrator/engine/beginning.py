@@ -9,9 +9,9 @@ from typing import Final
 from attrs import evolve, frozen
 
 from orchestrator import events as e
+from orchestrator.engine.answers.enhancing import count_words
 from orchestrator.engine.applications import AUTO
-from orchestrator.engine.connect import Connected
-from orchestrator.engine.enhancing import count_words
+from orchestrator.engine.vendors.connect import Connected
 from orchestrator.errors import LogError, SpecError
 from orchestrator.log import Texts
 from orchestrator.models import PlannedTask

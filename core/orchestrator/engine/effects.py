@@ -11,17 +11,17 @@ from attrs import Factory, define
 
 from orchestrator import events as e
 from orchestrator.deadlines import EscapedError
+from orchestrator.engine.answers.prompts import build_prompt, cut
+from orchestrator.engine.answers.reading import content_of, read_answer
+from orchestrator.engine.answers.reuse import ResponseCache
 from orchestrator.engine.applications import Application
 from orchestrator.engine.checks import Checks
-from orchestrator.engine.containment import contained
-from orchestrator.engine.outputs import output_files
-from orchestrator.engine.placement import Placement
+from orchestrator.engine.outputs.folder import output_files
+from orchestrator.engine.outputs.placement import Placement
+from orchestrator.engine.outputs.verification import Verifier, verified
 from orchestrator.engine.ports import Ports
-from orchestrator.engine.prompts import build_prompt, cut
 from orchestrator.engine.questions import Asker, answered
-from orchestrator.engine.reading import content_of, read_answer
-from orchestrator.engine.reuse import ResponseCache
-from orchestrator.engine.verification import Verifier, verified
+from orchestrator.engine.vendors.containment import contained
 from orchestrator.errors import Billed, ErrorKind, ProviderError
 from orchestrator.models import Finish, ModelInfo, Role
 from orchestrator.money import Usage, Usd

@@ -17,7 +17,7 @@ import orjson
 from attrs import define, evolve, field, frozen
 
 from orchestrator import events as e
-from orchestrator.engine.environment import Environment
+from orchestrator.engine.vendors.environment import Environment
 from orchestrator.errors import PluginError, SpecError
 from orchestrator.log import Recorded, Redactor, encode
 from orchestrator.plugins import Catalogue

@@ -7,7 +7,7 @@ from attrs import frozen
 
 from orchestrator import events as e
 from orchestrator.decide.forecast import expected_total
-from orchestrator.engine.enhancing import count_words, joined_criteria, joined_description
+from orchestrator.engine.answers.enhancing import count_words, joined_criteria, joined_description
 from orchestrator.models import Suggestion, SuggestionKind
 from orchestrator.money import Usd
 from orchestrator.state.run import RunState

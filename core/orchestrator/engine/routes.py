@@ -12,9 +12,9 @@ from orchestrator.decide.forecast import next_forecast
 from orchestrator.decide.moment import Moment
 from orchestrator.decide.planning import execution_order
 from orchestrator.decide.routing import Question, backend_name, list_candidates
-from orchestrator.engine.connect import Connected
 from orchestrator.engine.rank import guard
 from orchestrator.engine.session import VERSION
+from orchestrator.engine.vendors.connect import Connected
 from orchestrator.errors import PluginError, SpecError
 from orchestrator.models import ModelInfo, PlannedTask, Role, TaskType
 from orchestrator.money import Price, Usd

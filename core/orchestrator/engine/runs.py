@@ -12,18 +12,18 @@ from orchestrator.engine import accounts
 from orchestrator.engine.applications import Application, AppVerifier
 from orchestrator.engine.beginning import check_descriptors, check_spec, run_started, stage_of
 from orchestrator.engine.checks import Checks, ladder_for
-from orchestrator.engine.connect import Connected, client_of, connect, remembering
-from orchestrator.engine.delivering import application_of, export, stored_of
-from orchestrator.engine.environment import Environment
 from orchestrator.engine.exporting import Exporting
 from orchestrator.engine.loop import Loop, Observer
-from orchestrator.engine.outputs import OutputFolder
+from orchestrator.engine.outputs.delivering import application_of, export, stored_of
+from orchestrator.engine.outputs.folder import OutputFolder
+from orchestrator.engine.outputs.verification import FolderVerifier, Verifier
 from orchestrator.engine.ports import Ports, real_ports
 from orchestrator.engine.questions import Asker
 from orchestrator.engine.rank import guard, runner_of
 from orchestrator.engine.sandbox import Ladder
 from orchestrator.engine.session import RunLog, Session, append_remedies, raised_budget, raised_time
-from orchestrator.engine.verification import FolderVerifier, Verifier
+from orchestrator.engine.vendors.connect import Connected, client_of, connect, remembering
+from orchestrator.engine.vendors.environment import Environment
 from orchestrator.errors import LogError, UsageError
 from orchestrator.log import EventLog, Redactor, Texts, append_head, read_heads
 from orchestrator.log.accounts import stream_of

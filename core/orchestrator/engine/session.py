@@ -8,15 +8,15 @@ from attrs import Factory, define
 from orchestrator import events as e
 from orchestrator.decide import RULES, Rank
 from orchestrator.decide.outcome import reopened_by
+from orchestrator.engine.answers.reuse import ResponseCache
 from orchestrator.engine.applications import Application
 from orchestrator.engine.checks import Checks
-from orchestrator.engine.connect import Connected
 from orchestrator.engine.effects import Effects, Writer
 from orchestrator.engine.loop import Loop, Observer
+from orchestrator.engine.outputs.verification import Verifier
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.questions import Asker
-from orchestrator.engine.reuse import ResponseCache
-from orchestrator.engine.verification import Verifier
+from orchestrator.engine.vendors.connect import Connected
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.spi import Validator

@@ -7,7 +7,7 @@ from typing import Any, Final
 from attrs import define
 
 from orchestrator.decide.outcome import output_of
-from orchestrator.engine.reading import reasons_in
+from orchestrator.engine.answers.reading import reasons_in
 from orchestrator.errors import DamagedLogError
 from orchestrator.models import Role
 from orchestrator.state.run import RunState

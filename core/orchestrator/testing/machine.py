@@ -11,13 +11,13 @@ from attrs import Factory, define, field
 
 from orchestrator import events as e
 from orchestrator.decide import Rank
-from orchestrator.engine.connect import Connected
+from orchestrator.engine.answers.reading import content_of
+from orchestrator.engine.outputs.verification import Verified
 from orchestrator.engine.ports import Ports, in_place
 from orchestrator.engine.questions import Offer, Outlook, Reply
 from orchestrator.engine.rank import guard, run_here
-from orchestrator.engine.reading import content_of
 from orchestrator.engine.session import RunLog, Session
-from orchestrator.engine.verification import Verified
+from orchestrator.engine.vendors.connect import Connected
 from orchestrator.log import EventLog, MemoryLocks, Texts
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.schema import create

@@ -11,8 +11,8 @@ from typing import Any
 
 from attrs import Factory, fields, frozen
 
-from orchestrator.engine.advising import profile_of
-from orchestrator.engine.outputs import file_name, render
+from orchestrator.engine.answers.advising import profile_of
+from orchestrator.engine.outputs.folder import file_name, render
 from orchestrator.models import ArchitectureProfile, ProjectStatus, Role, TaskStatus, TaskType, Verdict
 from orchestrator.money import Usd
 from orchestrator.state.run import RunState

@@ -40,6 +40,8 @@ class RunMachine(RuleBasedStateMachine):
         4, validators=("one", "two")
     )
     """The plan that is given; None: it is asked for."""
+    most_sessions: ClassVar[int] = 1000
+    """How many processes may take the run, one after the other."""
 
     stage: Stage
     judged: Judged
@@ -89,6 +91,11 @@ class RunMachine(RuleBasedStateMachine):
 
     def _is_open(self) -> bool:
         return self.stage.state.is_open
+
+    @property
+    def _number(self) -> int:
+        session = self.stage.state.session
+        return 0 if session is None else session.number
 
     def _has(self, kind: type[e.Event]) -> bool:
         return self._is_open() and bool(self.stage.open(kind))
@@ -181,20 +188,24 @@ class RunMachine(RuleBasedStateMachine):
         self.stage.now += seconds * SECOND
         self.stage.step()
 
-    @precondition(lambda self: self._is_open() and self.stage.waits_until is not None)
+    @precondition(lambda self: self._is_open() and self.may_wake())
     @rule()
     def wake(self) -> None:
         """The time comes that decide waits for."""
         self.stage.wait()
 
-    @precondition(lambda self: self._is_open())
+    def may_wake(self) -> bool:
+        """Whether the time may come that decide waits for."""
+        return self.stage.waits_until is not None
+
+    @precondition(lambda self: self._is_open() and self._number < self.most_sessions)
     @rule(how=st.sampled_from(["killed", "lost", "interrupted", "failed"]), data=st.data())
     def die(self, how: str, data: st.DataObject) -> None:
         """The process ends, and another takes the run, perhaps with other models."""
         stage = self.stage
         opening = stage.opening()
         if how == "lost":
-            stage.step(e.SessionLost(stage.state.session.number, opening.ended))  # type: ignore[union-attr]
+            stage.step(e.SessionLost(self._number, opening.ended))
         elif how == "interrupted":
             for version, call in stage.open(e.CallStarted):
                 stage.fail(version, ErrorKind.CANCELLED, outage=False, by_vendor=False, kept=call.hold)
@@ -236,12 +247,18 @@ class RunMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """The fold and the recomputation agree with what was decided."""
-        if not hasattr(self, "stage"):
+        if not hasattr(self, "stage") or self.is_broken:
             return
         history = self.stage.history
         assert fold(history) == self.stage.state
         found = verify(history, lambda session: patient(self.make_backend()))
         assert found.differences == (), "computed again with a backend built anew, decisions are others"
+        super().teardown()  # type: ignore[no-untyped-call]
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether something was found already, which is to be told first."""
+        return bool(self.judged.problem or self.laws.problems)
 
 
 RunMachine.TestCase.settings = profile(stateful_step_count=60, deadline=None)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from orchestrator.engine.http import make_client
+from orchestrator.engine.vendors.http import make_client
 from orchestrator.errors import Billed, ErrorKind, ProviderError
 from orchestrator.models import ModelInfo
 from orchestrator.spi import Reply

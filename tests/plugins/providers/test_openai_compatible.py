@@ -9,7 +9,7 @@ import httpx
 import pytest
 from attrs import evolve
 
-from orchestrator.engine.http import make_client
+from orchestrator.engine.vendors.http import make_client
 from orchestrator.errors import Billed, ErrorKind, ProviderError
 from orchestrator.models import Finish
 from orchestrator.money import Usage

@@ -15,7 +15,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.http import make_client
+from orchestrator.engine.vendors.http import make_client
 from orchestrator.errors import Billed, ErrorKind, ProviderError
 from orchestrator.models import Finish
 from orchestrator.money import Usage

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engine.http import make_client
 from orchestrator.engine.runs import Outcome, Watchers, Workspace
+from orchestrator.engine.vendors.http import make_client
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.spec import spec_from

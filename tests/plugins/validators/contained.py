@@ -5,9 +5,9 @@ from functools import cache
 
 import pytest
 
+from orchestrator.engine.answers.fences import content_of
 from orchestrator.engine.checks import Checks, ladder_for
-from orchestrator.engine.fences import content_of
-from orchestrator.engine.outputs import output_files
+from orchestrator.engine.outputs.folder import output_files
 from orchestrator.engine.ports import in_daemon_thread
 from orchestrator.models import TaskType
 from orchestrator.settings import SandboxChoice

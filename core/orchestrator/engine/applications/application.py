@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from orchestrator.contract import ContractError
 from orchestrator.deadlines import run_in_thread
-from orchestrator.engine.advising import profile_of
+from orchestrator.engine.answers.advising import profile_of
 from orchestrator.models import ArchitectureProfile
 from orchestrator.spi import App, Scaffold, Skeleton
 from orchestrator.state.run import RunState

@@ -11,10 +11,10 @@ from attrs import asdict, frozen
 from orchestrator.engine.applications.imports import python_imports, script_imports
 from orchestrator.engine.applications.manifests import Manifest, python_manifest, script_manifest
 from orchestrator.engine.applications.trial import Step, run_tests, start
-from orchestrator.engine.confinement import UnsafeNameError, checked_name
-from orchestrator.engine.outputs import OutputFolder
+from orchestrator.engine.outputs.confinement import UnsafeNameError, checked_name
+from orchestrator.engine.outputs.folder import OutputFolder
+from orchestrator.engine.outputs.verification import FolderVerifier, TooLargeError, Verified, copied
 from orchestrator.engine.sandbox import Ladder
-from orchestrator.engine.verification import FolderVerifier, TooLargeError, Verified, copied
 from orchestrator.models import Verdict
 from orchestrator.spi import App, Skeleton
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from attrs import define
 
-from orchestrator.engine.confinement import folder_of, read_file
+from orchestrator.engine.outputs.confinement import folder_of, read_file
 from orchestrator.engine.sandbox.job import ENTRIES, NOBODY, OUTPUT, TAKEN, WRITTEN, Job, is_root
 from orchestrator.engine.sandbox.rungs import Containment, Folders, launcher
 from orchestrator.errors import SandboxError

@@ -5,7 +5,7 @@ import json
 from copy import deepcopy
 from typing import Any, Final
 
-from orchestrator.engine.confinement import UnsafeNameError, checked_name
+from orchestrator.engine.outputs.confinement import UnsafeNameError, checked_name
 from orchestrator.models import ArchitectureProfile
 from orchestrator.spi import App, Launch, Scaffold, Skeleton
 from orchestrator.testing.contracts.base import PluginContract, in_time, watched

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.http import make_client
-from orchestrator.engine.transport import is_loopback
+from orchestrator.engine.vendors.http import make_client
+from orchestrator.engine.vendors.transport import is_loopback
 from orchestrator.errors import UsageError
 from tests.servers.openai_server import Fault, OpenAIServer
 
@@ -271,6 +271,6 @@ def test_settings_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
 
 def test_importing_the_module_does_not_import_httpx() -> None:
     """A command that calls nobody does not pay for the client's import."""
-    script = "import sys, orchestrator.engine.http; sys.exit('httpx' in sys.modules)"
+    script = "import sys, orchestrator.engine.vendors.http; sys.exit('httpx' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
-from orchestrator.engine.confinement import UnsafeNameError, checked_name
+from orchestrator.engine.outputs.confinement import UnsafeNameError, checked_name
 from orchestrator.models import TaskType
 
 FENCE: Final = re.compile(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import Factory, define, frozen
 
-from orchestrator.engine.connect import offered, retired_names, slots_of
-from orchestrator.engine.environment import Environment
-from orchestrator.engine.strangers import kept_apart
+from orchestrator.engine.vendors.connect import offered, retired_names, slots_of
+from orchestrator.engine.vendors.environment import Environment
+from orchestrator.engine.vendors.strangers import kept_apart
 from orchestrator.errors import OrchestrateError, ProviderError
 from orchestrator.models import SLOT_ALIASES, ModelInfo
 from orchestrator.spi import Provider, ProviderConfig

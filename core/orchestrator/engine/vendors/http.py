@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.engine.environment import Network
+from orchestrator.engine.vendors.environment import Network
 from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def make_client(
     """
     import httpx
 
-    from orchestrator.engine.transport import BoundedTransport
+    from orchestrator.engine.vendors.transport import BoundedTransport
 
     client = httpx.AsyncClient(
         transport=BoundedTransport(
@@ -62,7 +62,7 @@ def _network(concurrency: int, proxy: str | None, ca_bundle: str | None) -> "htt
 
     import httpx
 
-    from orchestrator.engine.transport import PoolTransport
+    from orchestrator.engine.vendors.transport import PoolTransport
 
     try:
         context = (

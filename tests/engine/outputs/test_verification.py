@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engine import verification
 from orchestrator.engine.checks import ladder_for
-from orchestrator.engine.outputs import OutputFolder
+from orchestrator.engine.outputs import verification
+from orchestrator.engine.outputs.folder import OutputFolder
+from orchestrator.engine.outputs.verification import FolderVerifier, TooLargeError, Verified, copied, verified
 from orchestrator.engine.ports import in_place
 from orchestrator.engine.sandbox import Ladder, Rung
-from orchestrator.engine.verification import FolderVerifier, TooLargeError, Verified, copied, verified
 from orchestrator.models import Verdict
 from orchestrator.settings import SandboxChoice
 

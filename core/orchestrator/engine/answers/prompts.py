@@ -12,9 +12,9 @@ from attrs import evolve, frozen
 
 from orchestrator import events as e
 from orchestrator.decide.outcome import best_turn, output_of
-from orchestrator.engine import advising, enhancing
+from orchestrator.engine.answers import advising, enhancing
+from orchestrator.engine.answers.reading import reasons_in
 from orchestrator.engine.applications.application import Application
-from orchestrator.engine.reading import reasons_in
 from orchestrator.events import ModelSelected, TaskFinished
 from orchestrator.models import Role, TaskStatus, TaskType, Verdict
 from orchestrator.spi import Message

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from orchestrator.engine.advising import read_profile
-from orchestrator.engine.enhancing import read_suggestions
-from orchestrator.engine.fences import blocks, content_of
+from orchestrator.engine.answers.advising import read_profile
+from orchestrator.engine.answers.enhancing import read_suggestions
+from orchestrator.engine.answers.fences import blocks, content_of
 from orchestrator.events import Reading
 from orchestrator.models import PlannedTask, Role, TaskType
 

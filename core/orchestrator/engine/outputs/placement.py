@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from orchestrator.engine.outputs import file_name, is_folder, output_files, wanted_name
+from orchestrator.engine.outputs.folder import file_name, is_folder, output_files, wanted_name
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
 

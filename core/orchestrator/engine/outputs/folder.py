@@ -9,8 +9,8 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from orchestrator.engine.confinement import UnsafeNameError, checked_name, folder_of
-from orchestrator.engine.fences import blocks, chosen_block, is_file_name, named_files, suffix_of
+from orchestrator.engine.answers.fences import blocks, chosen_block, is_file_name, named_files, suffix_of
+from orchestrator.engine.outputs.confinement import UnsafeNameError, checked_name, folder_of
 from orchestrator.errors import OutputError
 from orchestrator.models import TaskType
 

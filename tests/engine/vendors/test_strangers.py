@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from orchestrator.deadlines import EscapedError, OutOfTimeError
-from orchestrator.engine import strangers
-from orchestrator.engine.http import make_client
-from orchestrator.engine.strangers import Housed, kept_apart
+from orchestrator.engine.vendors import strangers
+from orchestrator.engine.vendors.http import make_client
+from orchestrator.engine.vendors.strangers import Housed, kept_apart
 from orchestrator.errors import ErrorKind, PluginLoadError, ProviderError
 from orchestrator.events import PluginUsed
 from orchestrator.models import ModelInfo, Role

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from orchestrator import ProjectState
+from orchestrator.engine.answers.prompts import PLAN_SCHEMA, cut
 from orchestrator.engine.checks import ladder_for
-from orchestrator.engine.prompts import PLAN_SCHEMA, cut
 from orchestrator.events import CallPrepared, ModelSelected, TaskFinished
 from orchestrator.log import EventLog, Texts
 from orchestrator.models import Role, TaskStatus

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator.engine.placement import Placement
+from orchestrator.engine.outputs.placement import Placement
 from orchestrator.events import ResultVerified
 from orchestrator.models import Budget, Model, ProjectState, Task, TaskResult, TaskStatus
 from orchestrator.state.run import RunState

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.engine.fences import named_files
-from orchestrator.engine.reading import read_score
+from orchestrator.engine.answers.fences import named_files
+from orchestrator.engine.answers.reading import read_score
 
 SECONDS = 60
 """Far more than a linear reading takes anywhere, far less than a quadratic one of these sizes."""

@@ -5,10 +5,10 @@ from typing import Any, cast
 
 from orchestrator import events as e
 from orchestrator.engine.applications import Application, assembled
-from orchestrator.engine.connect import remembering
-from orchestrator.engine.outputs import OutputFolder, readme_text, summary_text
-from orchestrator.engine.placement import Placement
-from orchestrator.engine.results import summary
+from orchestrator.engine.outputs.folder import OutputFolder, readme_text, summary_text
+from orchestrator.engine.outputs.placement import Placement
+from orchestrator.engine.outputs.results import summary
+from orchestrator.engine.vendors.connect import remembering
 from orchestrator.errors import UsageError
 from orchestrator.log import EventLog, Texts
 from orchestrator.plugins import Catalogue

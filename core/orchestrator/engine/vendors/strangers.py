@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from attrs import evolve
 
 from orchestrator.deadlines import run_in_thread
-from orchestrator.engine.rooms import Room, Visit
+from orchestrator.engine.vendors.rooms import Room, Visit
 from orchestrator.errors import PluginLoadError
 from orchestrator.events import PluginUsed
 from orchestrator.models import ModelInfo

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import evolve, frozen
 
 from orchestrator.engine.applications import AUTO
-from orchestrator.engine.environment import Environment
-from orchestrator.engine.strangers import Housed, kept_apart
+from orchestrator.engine.vendors.environment import Environment
+from orchestrator.engine.vendors.strangers import Housed, kept_apart
 from orchestrator.errors import NoProviderError, PluginError, SpecError
 from orchestrator.events import PluginUsed
 from orchestrator.models import SLOT_ALIASES, ModelInfo
@@ -146,7 +146,7 @@ def client_of(spec: "Spec", environment: Environment) -> "httpx.AsyncClient":
     Raises:
         UsageError: the proxy or the file of certificate authorities of the environment cannot be used.
     """
-    from orchestrator.engine.http import make_client
+    from orchestrator.engine.vendors.http import make_client
 
     network = environment.network()
     return make_client(concurrency=spec.concurrency, proxy=network.proxy, ca_bundle=network.ca_bundle)

@@ -1,0 +1,1 @@
+"""What a run leaves: files in one folder, none outside it, and whether the whole holds."""
