@@ -186,3 +186,14 @@ def test_a_fork_of_a_damaged_past_is_damaged(
         ended = command(capsys, *words.split())
         assert ended.code == 6
         assert "later is damaged at event " in ended.err
+
+
+def test_a_plan_goes_on_without_what_cannot_be_read(
+    own_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a damaged log measured is left out of a forecast, and that is said."""
+    tamper(own_copy, DAMAGES["no UTF-8"])
+    monkeypatch.setenv("ORCHESTRATE_HOME", str(own_copy))
+    ended = command(capsys, "plan", str(scripted_spec(tmp_path)))
+    assert ended.code == 0
+    assert "! what earlier runs measured is left out" in ended.err

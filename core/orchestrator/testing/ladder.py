@@ -103,7 +103,11 @@ class Ladder(Laws):
             if self._place(other) < self._place(key) and self._waits_for_the_cap(other, at):
                 yield f"{_said(key)} starts although {_said(other)}, which is ahead of it, waits for the cap"
         wish = self._wish(key, at)
-        if wish is None or wish.call.refusals or event.max_tokens >= wish.full:
+        if wish is None or event.max_tokens >= wish.full:
+            return
+        if wish.call.refusals:
+            if event.hold < wish.call.refusals[-1][1].need and wish.need(wish.full) <= self._free and _helps(wish.call):
+                yield f"{_said(key)} is made smaller although live runs can give the account room"
             return
         if wish.need(wish.full) <= self._free + self.in_flight:
             yield f"{_said(key)} is made smaller although calls in flight can give it its full size"
@@ -124,15 +128,11 @@ class Ladder(Laws):
     def _is_out_of_reach(self, wish: _Wish) -> bool:
         if wish.need(wish.floor) > self._free + self.in_flight:
             return True
-        refusals = wish.call.refusals
-        if not refusals:
+        if not wish.call.refusals:
             return False
-        last_at, last = refusals[-1]
-        same = [at for at, refusal in refusals if refusal.need == last.need]
-        if len(same) < len(refusals):
-            return True  # it was shrunk once
-        hopeless = last.free + last.in_flight_live < last.need
-        return wish.hold(wish.floor) > last.free and (hopeless or last_at - same[0] >= _LONGEST_WAIT)
+        if _was_shrunk(wish.call):
+            return True
+        return wish.hold(wish.floor) > wish.call.refusals[-1][1].free and not _helps(wish.call)
 
     # ── what is known ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -197,6 +197,19 @@ class Ladder(Laws):
             return False
         in_time = state.active(at) < state.time_limit
         return in_time and len(self.calls_in_flight) < state.settings.concurrency
+
+
+def _was_shrunk(call: Call) -> bool:
+    """Whether accounts were asked for less than at first."""
+    return len({refusal.need for _, refusal in call.refusals}) > 1
+
+
+def _helps(call: Call) -> bool:
+    """Whether it may help to ask an account again for the same amount."""
+    last_at, last = call.refusals[-1]
+    same = [at for at, refusal in call.refusals if refusal.need == last.need]
+    can_free = last.free + last.in_flight_live >= last.need
+    return can_free and not _was_shrunk(call) and last_at - same[0] < _LONGEST_WAIT
 
 
 def _said(key: CallKey) -> str:
