@@ -11,7 +11,7 @@ from typing import Final
 from attrs import Factory, define, frozen
 
 from orchestrator import events as e
-from orchestrator.decide.compliance import OF_POLICY, binding
+from orchestrator.decide.compliance import OF_POLICY, binding, undeclared
 from orchestrator.decide.outcome import output_of
 from orchestrator.decide.routing import slots_of, telemetry_of
 from orchestrator.errors import ErrorKind
@@ -47,6 +47,8 @@ class Considered:
     """What the backend said of it, such as ``dominated``."""
     policy: Policy | None = None
     """The policy that removed it."""
+    undeclared: tuple[str, ...] = ()
+    """The facts that this policy asks for and nobody has declared, by their keys in a spec."""
     violates: tuple[Policy, ...] = ()
     """The SOFT and MONITOR policies it violated."""
     until: int | None = None
@@ -297,6 +299,7 @@ class Explainer:
         lost = candidate.lost
         name = lost.removeprefix(OF_POLICY) if lost is not None and lost.startswith(OF_POLICY) else None
         policies = {policy.name: policy for policy in reversed(binding(state.settings, node))}
+        removing = policies.get(name) if name is not None else None
         trouble: tuple[str, ...] = ()
         if record is not None and lost == "off":
             trouble = (*sorted(kind.value for kind in record.kinds), *(["exceeded"] if record.exceeded else []))
@@ -309,7 +312,8 @@ class Explainer:
             score=candidate.score,
             lost=lost,
             reason=candidate.reason or "",
-            policy=policies.get(name) if name is not None else None,
+            policy=removing,
+            undeclared=() if removing is None or model is None else undeclared(removing, model),
             violates=tuple([policies[each] for each in candidate.violates if each in policies]),
             until=record.until if record is not None and lost == "breaker" else None,
             trouble=trouble,

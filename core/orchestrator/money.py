@@ -7,7 +7,6 @@ up to nine decimals is exact, and so is the sum over a call's lanes, which is ro
 import math
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from functools import total_ordering
 from typing import ClassVar
 
 from attrs import field, frozen
@@ -20,7 +19,6 @@ _MINUTES_A_DAY = 24 * 60
 _LARGEST = 2**62  # what a signed 64-bit column holds, with room for a sum
 
 
-@total_ordering
 @frozen(repr=False, order=False)
 class Usd:
     """An exact amount of US dollars. ``nano`` is the number of nano-dollars and may be negative."""
@@ -76,6 +74,15 @@ class Usd:
 
     def __lt__(self, other: "Usd") -> bool:
         return self.nano < other.nano
+
+    def __le__(self, other: "Usd") -> bool:
+        return self.nano <= other.nano
+
+    def __gt__(self, other: "Usd") -> bool:
+        return self.nano > other.nano
+
+    def __ge__(self, other: "Usd") -> bool:
+        return self.nano >= other.nano
 
     def __bool__(self) -> bool:
         return self.nano != 0
@@ -233,10 +240,10 @@ class Price(Lanes):
 
     def bound(self, input_tokens: int, output_tokens: int) -> Usd:
         """The most a call of at most this many tokens can cost: every token in its dearest lane, tier and hour."""
-        total = max(
-            input_tokens * lanes.dearest_input + output_tokens * lanes.dearest_output
-            for lanes in self._possible(input_tokens)
-        )
+        total = input_tokens * self.dearest_input + output_tokens * self.dearest_output
+        for rate in self.rates:
+            if rate.holds(input_tokens, None):
+                total = max(total, input_tokens * rate.dearest_input + output_tokens * rate.dearest_output)
         return Usd(-(-total // _MILLION))
 
     def affordable_output(self, input_tokens: int, amount: Usd) -> int:

@@ -1,6 +1,6 @@
 """Policies: who may be asked, and what a job is. Plain values; ``decide`` applies them, ``policy_dsl`` reads files."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 
@@ -79,9 +79,15 @@ class Policy:
 
 @frozen
 class PolicySet:
-    """The policies in force for one run, outermost level first."""
+    """The policies in force for one run, outermost level first; it can be iterated."""
 
     policies: tuple[Policy, ...] = field(default=(), converter=_policies)
+
+    def __iter__(self) -> Iterator[Policy]:
+        return iter(self.policies)
+
+    def __len__(self) -> int:
+        return len(self.policies)
 
 
 def _levels(value: Mapping[str, Sequence[Policy]]) -> dict[str, tuple[Policy, ...]]:

@@ -203,6 +203,21 @@ def test_where_nobody_is_left_every_policy_is_named(tmp_path: Path) -> None:
     assert (told["kind"], [each["lost"] for each in told["candidates"]]) == ("nobody", ["policy:no-n", "policy:no-s"])
 
 
+def test_a_fact_that_nobody_declared_is_named(tmp_path: Path) -> None:
+    """Where a policy asks for a fact that is not known of a model, `run` and `explain` say which; else nothing."""
+    policies = [{"name": "eu", "allowed_regions": ["eu"], "allow_training_on_output": False}]
+    known = [{"id": "south", "provider": "scripted", "regions": ["us"], "trains_on_data": True}]
+    spec = scripted_spec(tmp_path, project_id="r", policies=policies, models=known)
+    ended = orchestrate(tmp_path / "home", "run", str(spec))
+    assert ended.code == 3
+    unknown = "; regions is not declared; trains_on_data is not declared"
+    assert f"model north is not asked: policy 'eu' rules it out{unknown}\n" in ended.err
+    assert "model south is not asked: policy 'eu' rules it out\n" in ended.err
+    rows_of = {line.split()[0]: line for line in explained(tmp_path).splitlines() if "rules it out" in line}
+    assert f"allow_training_on_output: false{unknown})" in rows_of["north"]
+    assert "declared" not in rows_of["south"]
+
+
 def test_planning_with_nobody_left_says_why(tmp_path: Path) -> None:
     """The run's end carries the reasons."""
     spec = scripted_spec(tmp_path, project_id="r", policies=[{"name": "none", "allowed_models": ["other"]}])

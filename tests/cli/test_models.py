@@ -127,3 +127,14 @@ def test_the_models_of_a_scripted_spec_can_be_asked(capsys: pytest.CaptureFixtur
         ("north", ["deepseek-chat"]),
         ("south", ["moonshot-v1"]),
     ]
+
+
+def test_what_is_said_of_a_listed_model_leaves_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A fact of a models file stands in the place of one alone: the vendor, the price and the slots stay."""
+    models = tmp_path / "models.yaml"
+    models.write_text("models: [{id: kimi-k2.6, provider: kimi, trains_on_data: false}]")
+    listed = command(capsys, "models", "show", "kimi-k2.6", "--json").json
+    said = command(capsys, "models", "show", "kimi-k2.6", "--models", str(models), "--json").json
+    changed = {key for key in listed if listed[key] != said[key]}
+    assert changed == {"trains_on_data", "source"}
+    assert said["vendor"] == "moonshot"

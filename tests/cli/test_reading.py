@@ -311,6 +311,25 @@ def test_a_specs_policy_files_are_validated_too(tmp_path: Path) -> None:
     assert "rules.yaml" in done.err
 
 
+def test_policies_that_contradict_each_other_are_told(tmp_path: Path) -> None:
+    """The file is good and says so; what leaves nobody to ask is a warning, for people and for programs."""
+    policies = [{"name": "a", "allowed_providers": ["n"]}, {"name": "b", "allowed_providers": ["s"]}]
+    own = {"only": [{"name": "c", "allowed_regions": []}]}
+    spec = scripted_spec(
+        tmp_path,
+        policies=policies,
+        node_policies=own,
+        tasks=[{"id": "only", "type": "summarization", "prompt": "Say."}],
+    )
+    done = orchestrate(tmp_path, "spec", "validate", str(spec))
+    assert (done.code, done.lines) == (0, [f"{spec}: ok"])
+    disjoint, empty = done.err.splitlines()
+    assert disjoint.startswith(f"{spec}: policies 'a' and 'b': their allowed_providers have nothing in common")
+    assert empty.startswith(f"{spec}: policy 'c': allowed_regions is empty")
+    (report,) = orchestrate(tmp_path, "spec", "validate", str(spec), "--json").json
+    assert (report["ok"], report["problems"], len(report["warnings"])) == (True, [], 2)
+
+
 def test_the_schema_is_printed(tmp_path: Path) -> None:
     """`spec schema` prints the JSON Schema that the reader's classes give."""
     schema: dict[str, Any] = orchestrate(tmp_path, "spec", "schema").json

@@ -149,6 +149,19 @@ def test_another_file_is_not_written_over(quickstart: Path, tmp_path: Path) -> N
         assert (ended.code, len(ended.err.splitlines())) == (2, 1), ended.err
 
 
+def test_who_could_not_be_asked_and_what_was_verified_are_told(tmp_path: Path) -> None:
+    """A task without a model and the verification of the result have their lines beside the choices."""
+    told = []
+    more: list[dict[str, Any]] = [{"verify_cmd": "true"}, {"policies": [{"name": "none", "allowed_models": ["other"]}]}]
+    for name, fields in zip(("verified", "lonely"), more, strict=True):
+        orchestrate(tmp_path, "run", str(scripted_spec(tmp_path / name, project_id=name, **fields)))
+        assert orchestrate(tmp_path, "report", name).code == 0
+        told += data_of((tmp_path / "report.html").read_text())["choices"]
+    assert [each["node"] for each in told if each["kind"] == "judged"] == ["verify"]
+    lost = [[one["lost"] for one in each["candidates"]] for each in told if each["kind"] == "unasked"]
+    assert lost == [["policy:none", "policy:none"]]
+
+
 def test_a_fork_a_damaged_log_and_deleted_texts_are_shown_and_said(own_copy: Path) -> None:
     """The page of a fork names its parent, that of a damaged run the event, that of a deleted one what is gone."""
     target = own_copy / "page.html"

@@ -5,17 +5,24 @@ from unittest import SkipTest
 import pytest
 
 import orchestrator.testing.contracts.base as base
+import orchestrator.testing.contracts.conduct as conduct
 import orchestrator.testing.contracts.providers as providers
 from orchestrator.testing import PluginContract
 from orchestrator.testing.contracts import SUITES, names_of_tests, play
 from tests.contracts.planted import BUGS, SOUND, Bug
+from tests.contracts.planted.conduct import PAUSE, let_go
 
 OF_MODULES = {
     "test_the_module_has_the_hook_of_its_kind",
     "test_it_is_made_for_this_interface",
+    "test_a_key_is_enough",
+    "test_odd_options_are_refused_in_words",
+    "test_odd_parameters_are_refused_in_words",
     "test_options_that_make_no_sense_are_refused",
     "test_parameters_that_make_no_sense_are_refused",
     "test_a_simulated_provider_answers",
+    "test_its_options_stay_as_they_are",
+    "test_its_parameters_stay_as_they_are",
 }
 """Tests that need a module or a simulated provider; see the tests of the entry points and of the modules."""
 
@@ -24,8 +31,11 @@ OF_MODULES = {
 def test_a_planted_bug_is_noticed(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test that is named for the bug fails, and says why on one line."""
     monkeypatch.setattr(providers, "PATIENCE", 1.0)
+    monkeypatch.setattr(conduct, "LONGEST_PAUSE", PAUSE)
+    monkeypatch.setattr(conduct, "GRACE", PAUSE)
     with pytest.raises((AssertionError, Exception)) as failed:
         getattr(bug.suite(), bug.noticed_by)()
+    let_go()
     assert not isinstance(failed.value, SkipTest), failed.value
     assert str(failed.value)
 

@@ -1,9 +1,10 @@
 """The version of the plugin interface, deprecated hooks, and what the listing says of both."""
 
+import json
 import types
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -11,6 +12,7 @@ from orchestrator import contract, spi
 from orchestrator.errors import PluginConflictError, PluginLoadError
 from orchestrator.plugins import Catalogue, PluginStatus
 from tests.cli.command import orchestrate, scripted_spec
+from tests.plugins import promise
 from tests.plugins.installed import installed
 
 VALIDATOR: Final = """
@@ -65,6 +67,7 @@ def test_what_is_no_range_is_said(declared: object) -> None:
         ("orchestrator_interface = str(1)", None),
         ("def orchestrator_interface(): ...", None),
         ("orchestrator_interface = (", None),
+        ('def x(:\norchestrator_interface: str = ">=2"  # for another Python\n', ">=2"),
         ("x = 1", None),
     ],
 )
@@ -133,6 +136,45 @@ def test_no_hook_of_today_is_deprecated() -> None:
     for name in dir(spi):
         if name.startswith("orchestrator_"):
             assert getattr(spi, name).orchestrator_spec["warn_on_impl"] is None
+
+
+# ── what is promised ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_a_plugin_for_1_0_uses_is_still_there() -> None:
+    """Nothing that the first version exports is gone, renamed, or asks for more; see the promise in the guide."""
+    assert spi.INTERFACE[0] == 1
+    assert promise.broken(json.loads(promise.FILE.read_text()), promise.described()) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        ({"A": {"value": "x"}}, {}, "A is gone"),
+        ({"A": {"fields": [["a", True]]}}, {"A": {"fields": [["b", True]]}}, "do not come first"),
+        ({"A": {"fields": [["a", False]]}}, {"A": {"fields": [["a", True]]}}, "a is required"),
+        ({"A": {"fields": [["a", True]]}}, {"A": {"fields": [["a", True], ["b", True]]}}, "b is required"),
+        ({"A": {"members": {"X": "x"}}}, {"A": {"members": {"X": "y"}}}, "the member X is not 'x'"),
+        ({"A": {"implemented": {}}}, {"A": {"implemented": {"f": []}}}, "plugins must have a method f"),
+        (
+            {"A": {"implemented": {"f": [["self", True]]}}},
+            {"A": {"implemented": {"f": [["self", True], ["x", False]]}}},
+            "the method f takes",
+        ),
+        ({"h": {"hook": [["config", True]]}}, {"h": {"hook": []}}, "it does not give config any more"),
+    ],
+)
+def test_a_broken_promise_is_noticed(before: dict[str, Any], now: dict[str, Any], said: str) -> None:
+    """Each way in which a plugin could stop working without a new first number."""
+    (found,) = promise.broken(before, now)
+    assert said in found
+
+
+def test_what_is_added_breaks_nothing() -> None:
+    """New names, new fields with defaults, new members, new parameters of hooks."""
+    before = {"A": {"fields": [["a", True]], "members": {"X": "x"}}, "h": {"hook": []}}
+    now = {"A": {"fields": [["a", True], ["b", False]], "members": {"X": "x", "Y": "y"}}, "h": {"hook": [["c", True]]}}
+    assert promise.broken(before, {**now, "B": {}}) == []
 
 
 # ── on the command line ────────────────────────────────────────────────────────────────────────────────────────

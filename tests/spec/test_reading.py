@@ -405,6 +405,18 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
 }
 
 
+def test_a_file_is_named_only_for_tasks_that_are_there() -> None:
+    """A given plan's tasks go by their ids and by their numbers; what a model will plan is not known yet."""
+    plan = "tasks: [{id: mean, type: summarization, prompt: p}]\n"
+    paths = "task_paths:\n  mean: a.md\n  1: a.md\n  2: b.md\n  maen: c.md\n"
+    assert problems(with_keys(plan + paths)) == [
+        "f:7: task_paths.2: the plan has no task '2'; there are mean, numbered from 1",
+        "f:8: task_paths.maen: the plan has no task 'maen'; did you mean 'mean'?",
+    ]
+    document = load_yaml(with_keys(paths), "f")
+    assert len(parse_spec(document.value, "f", document.line_of).task_paths) == 4
+
+
 @pytest.mark.parametrize("case", HOSTILE)
 @pytest.mark.parametrize("read", [read_spec, read_models])
 def test_hostile_files_are_refused_with_file_and_line(

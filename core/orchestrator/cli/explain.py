@@ -1,5 +1,6 @@
 """``orchestrate explain``: why this model?"""
 
+from collections.abc import Iterable
 from typing import Final
 
 import click
@@ -235,7 +236,7 @@ def removal(candidate: Considered) -> str:
     """What removed a candidate, in words."""
     lost = candidate.lost or ""
     if lost.startswith(OF_POLICY):
-        return forbidden(lost.removeprefix(OF_POLICY), candidate.policy)
+        return forbidden(lost.removeprefix(OF_POLICY), candidate.policy, candidate.undeclared)
     words = REMOVED.get(lost, lost)
     if candidate.trouble:
         words += f" ({', '.join(candidate.trouble)})"
@@ -255,11 +256,12 @@ def _is_of_author(choice: Choice, candidate: Considered) -> bool:
     return candidate.vendor == vendors.get(choice.author or "") != vendors[choice.model]
 
 
-def forbidden(name: str, policy: Policy | None) -> str:
-    """A policy that rules a model out, with what it restricts."""
+def forbidden(name: str, policy: Policy | None, unknown: Iterable[str] = ()) -> str:
+    """A policy that rules a model out, with what it restricts, and the facts that are not known of the model."""
     if policy is None:
         return f"policy {name!r} rules it out"
-    return f"policy {name!r} rules it out ({restricted(policy)})"
+    facts = "".join(f"; {fact} is not declared" for fact in unknown)
+    return f"policy {name!r} rules it out ({restricted(policy)}{facts})"
 
 
 def restricted(policy: Policy) -> str:

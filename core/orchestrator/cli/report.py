@@ -1,7 +1,9 @@
 """``orchestrate report``: a run as one page."""
 
+import gc
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -48,7 +50,7 @@ def report(run_id: str, output: Path, verify: bool | None, force: bool) -> int:
     log = open_log(run_id)
     trust = trust_in(log, existing_run(log, run_id))
 
-    def rendered() -> str:
+    def write() -> None:
         last, verified = log.last(run_id), None
         if verify or (verify is None and last is not None and last.version <= _MOST_TO_VERIFY):
             records = list(log.read(run_id))
@@ -59,9 +61,15 @@ def report(run_id: str, output: Path, verify: bool | None, force: bool) -> int:
         if trust.is_cut:
             damage.append(f"this page shows {trust.mark}")
         facts = Facts(run_id, shown_status(log, run_id, "open"), damage, verified, time.time_ns() // 1000)
-        return render(log.read(run_id), texts.get, facts)
+        _write(output, render(log.read(run_id), texts.get, facts))
 
-    _write(output, trust.read(rendered))
+    collecting = gc.isenabled()
+    gc.disable()  # what is read of a history only grows, and looking through it again and again costs a fifth
+    try:
+        trust.read(write)
+    finally:
+        if collecting:
+            gc.enable()
     notice(f"{run_id}: written to {output}")
     return trust.code
 
@@ -82,12 +90,13 @@ def _check_target(path: Path, force: bool) -> None:
         raise OutputError(f"{path}: {error.strerror}; name another place with -o") from error
 
 
-def _write(path: Path, page: str) -> None:
+def _write(path: Path, page: Iterable[bytes]) -> None:
     """Write the page whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         try:
-            temporary.write_text(page, encoding="utf-8")
+            with temporary.open("wb") as file:
+                file.writelines(page)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

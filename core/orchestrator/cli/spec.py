@@ -2,12 +2,16 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from orchestrator.cli.options import FILE, home_option, json_option
 from orchestrator.cli.output import clean, notice, result, result_json
 from orchestrator.errors import OrchestrateError, OutputError, SpecError
+
+if TYPE_CHECKING:
+    from orchestrator.spec import Spec
 
 _INVALID = 2
 
@@ -23,19 +27,31 @@ def spec() -> None:
 @json_option
 @home_option
 def validate(files: tuple[Path, ...], as_json: bool) -> int:
-    """Check spec files, and the policy files they name; every problem is shown with its line."""
-    checked = [(path, _problems(path)) for path in files]
+    """Check spec files, and the policy files they name; every problem is shown with its line.
+
+    Policies that contradict each other are shown, too, and are no problem of the file.
+    """
+    checked = [(path, *_checked(path)) for path in files]
     if as_json:
-        result_json([{"file": str(path), "ok": not found, "problems": found} for path, found in checked])
-    for path, found in checked:
+        result_json(
+            [
+                {"file": str(path), "ok": not found, "problems": found, "warnings": warnings}
+                for path, found, warnings in checked
+            ]
+        )
+    for path, found, warnings in checked:
+        if not as_json:
+            for text in warnings:
+                notice(f"{path}: {text} [warning]")
         if found:
             notice("\n".join(found))
         elif not as_json:
             result(f"{path}: ok")
-    return _INVALID if any(found for _, found in checked) else 0
+    return _INVALID if any(found for _, found, _ in checked) else 0
 
 
-def _problems(path: Path) -> list[str]:
+def _checked(path: Path) -> tuple[list[str], list[str]]:
+    """What is wrong with a spec file, and what its policies contradict."""
     from orchestrator.cli.given import with_policies
     from orchestrator.plugins import Catalogue
     from orchestrator.spec import read_spec
@@ -43,12 +59,21 @@ def _problems(path: Path) -> list[str]:
     try:
         found = read_spec(path)
         if found.policy_files:
-            with_policies(found, (), Catalogue.discover())
+            found = with_policies(found, (), Catalogue.discover())
     except SpecError as error:
-        return [clean(problem) for problem in error.problems]
+        return [clean(problem) for problem in error.problems], []
     except OrchestrateError as error:
-        return [clean(f"{path}: {error}")]
-    return []
+        return [clean(f"{path}: {error}")], []
+    return [], [clean(text) for text in _contradictions(found)]
+
+
+def _contradictions(found: "Spec") -> list[str]:
+    """What the policies contradict that bind the run, or one of its nodes; each once."""
+    from orchestrator.policy_dsl import PolicyAnalyzer
+
+    groups = [found.policies, *((*found.policies, *own) for own in found.node_policies.values())]
+    reports = [PolicyAnalyzer.analyze(group) for group in groups]
+    return list(dict.fromkeys(text for report in reports for text in (*report.errors, *report.warnings)))
 
 
 @spec.command()

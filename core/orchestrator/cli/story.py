@@ -12,11 +12,11 @@ from attrs import Factory, define, frozen
 from orchestrator import events as e
 from orchestrator.cli.describing import describe, stored_name
 from orchestrator.cli.output import line, money, seconds
-from orchestrator.decide.compliance import OF_POLICY, violated
+from orchestrator.decide.compliance import OF_POLICY, binding, undeclared, violated
 from orchestrator.decide.routing import slots_of
 from orchestrator.engine.answers.advising import shown, with_texts
 from orchestrator.log.accounts import called
-from orchestrator.models import Finish, ModelInfo, RiskLevel, Role, TaskStatus, Verdict
+from orchestrator.models import PLAN_PROBLEMS, Finish, ModelInfo, RiskLevel, Role, TaskStatus, Verdict
 from orchestrator.state.fold import evolve
 from orchestrator.state.run import RunState
 
@@ -71,10 +71,18 @@ UNADVISED: Final = {
 }
 """The codes of why the enhancer or the advisor had nothing to say, in words."""
 
+_UNREAD: Final = {
+    "empty": "it is empty",
+    "no_score": "it holds no score",
+    "ambiguous_score": "it holds different scores",
+    "score_out_of_range": "its score is not between 0 and 1",
+}
+"""The codes of why a draft, a review or a score is of no use, in words."""
+
 _SELECTED: Final = {
     "fallback": "takes over",
     "breaker": "takes over while another one rests",
-    "budget": "is tried next, to spend less",
+    "budget": "is tried next; the one before could cost more than is left",
     "context": "takes over, having room for the prompt",
 }
 _OUT: Final = {
@@ -187,26 +195,32 @@ class Story:
                 yield from self._plan(event)
             case e.PlanRefused(problem=problem, tasks=tasks):
                 at_fault = f" ({', '.join(tasks)})" if tasks else ""
-                yield Note(f"the plan of turn {event.turn} is refused: {problem}{at_fault}", Tone.WARNING)
+                why = PLAN_PROBLEMS.get(problem, problem)
+                yield Note(f"the plan of turn {event.turn} is refused: {why}{at_fault}", Tone.WARNING)
             case e.TaskStarted(task=task):
                 kind, title = self.state.tasks[task].planned.type.value, self.title(task)
                 yield Note(f"{task} started: {kind}" + (f", {title}" if title else ""), Tone.STARTED)
             case e.TaskFinished():
                 yield finished(event)
-                yield from _removed(event.task, event.removed)
+                yield from _removed(self.state, event.task, event.removed)
             case e.RunFinished(removed=removed):
-                yield from _removed(e.PLAN, removed)
+                yield from _removed(self.state, e.PLAN, removed)
             case e.ModelSelected(selection=number) if number > 1:
                 reason = "budget" if event.reason.startswith(OF_POLICY) else event.reason
                 how = _SELECTED.get(reason, "is asked")
-                yield Note(f"{event.node} {DOING[event.role]}: {event.model} {how}", Tone.WARNING)
+                yield Note(f"{_at_work(event.node, event.role)}: {event.model} {how}", Tone.WARNING)
             case e.CallFailed():
                 yield from self._failed(event)
             case e.CallSucceeded(finish=Finish.LENGTH):
                 call = self._opened.pop(event.call, None)
                 if isinstance(call, e.CallStarted):
                     limit = f"its answer at the limit of {call.max_tokens} tokens"
-                    yield Note(f"{call.node} {DOING[call.role]}: {call.model} stopped {limit}", Tone.WARNING)
+                    yield Note(f"{_at_work(call.node, call.role)}: {call.model} stopped {limit}", Tone.WARNING)
+            case e.CallSucceeded(reading=e.Reading(problem=str(problem))) if problem in _UNREAD:
+                call = self._opened.get(event.call)
+                if isinstance(call, e.CallStarted):
+                    what = f"the answer of {call.model} cannot be used, {_UNREAD[problem]}"
+                    yield Note(f"{_at_work(call.node, call.role)}: {what}", Tone.WARNING)
             case e.RunInterrupted(cause=e.DECLINED):
                 yield Note("no task is started: nobody has agreed to the risk", Tone.WARNING)
             case e.RunInterrupted(cause=cause):
@@ -288,7 +302,8 @@ class Story:
         slots = slots_of(self.state, model.id)
         policy = violated(self.state.settings.policies, model, slots, None)
         if policy is not None:
-            return Note(f"model {model.id} is not asked: policy {policy!r} rules it out", Tone.WARNING)
+            why = _forbidden(self.state, e.PLAN, policy, (model.id,))
+            return Note(f"model {model.id} is not asked: {why}", Tone.WARNING)
         if model.price is None:
             return Note(
                 f"model {model.id} is not asked: its price is not known; declare it with --models", Tone.WARNING
@@ -303,7 +318,8 @@ class Story:
         text = f": {line(self.text_of(event.error), _ERROR_WIDTH)}" if event.error else ""
         kept = f"; {money(event.kept)} stays counted" if event.kept else ""
         yield Note(
-            f"{call.node} {DOING[call.role]}: {call.model} failed, {event.kind.value}{status}{text}{kept}", Tone.WARNING
+            f"{_at_work(call.node, call.role)}: {call.model} failed, {event.kind.value}{status}{text}{kept}",
+            Tone.WARNING,
         )
 
     def _verified(self, event: e.ResultVerified) -> Note:
@@ -325,7 +341,7 @@ class Story:
     def _reused(self, event: e.CallPrepared) -> Iterable[Note]:
         chosen, reused = self._opened.get(event.selected), event.reused
         if reused is not None and isinstance(chosen, e.ModelSelected):
-            yield Note(f"{chosen.node} {DOING[chosen.role]}: the answer of {chosen.model} in {reused.run} is reused")
+            yield Note(f"{_at_work(chosen.node, chosen.role)}: the answer of {chosen.model} in {reused.run} is reused")
 
     def _check_notes(self, event: e.Event) -> Iterable[Note]:
         match event:
@@ -343,7 +359,7 @@ class Story:
             case e.StepSkipped(task=task, role=role, reason=reason):
                 why = REASONS.get(reason, reason)
                 yield Note(f"{task}: {_SKIPPED.get(role, role.value)} left out, {why}", Tone.WARNING)
-                yield from _removed(task, event.removed)
+                yield from _removed(self.state, task, event.removed)
             case e.BreakerOpened(model=model, reason=reason, until=until):
                 how_long = "for this session" if until is None else "for a while"
                 yield Note(f"{model} is not asked {how_long} ({reason})", Tone.WARNING)
@@ -353,14 +369,27 @@ class Story:
                 yield Note(f"the backend {backend} failed ({problem}); the table's order holds", Tone.WARNING)
 
 
-def _removed(node: str, removed: Iterable[e.Candidate]) -> Iterable[Note]:
+def _at_work(node: str, role: Role) -> str:
+    """What a call does, and for which task where it is one's."""
+    return DOING[role] if node in (e.PLAN, e.ENHANCE, e.ADVISE) else f"{node} {DOING[role]}"
+
+
+def _forbidden(state: RunState, node: str, name: str, models: Iterable[str]) -> str:
+    """That a policy rules models out, and which facts that it asks for nobody has declared of them."""
+    policy = next((each for each in binding(state.settings, node) if each.name == name), None)
+    known = [state.models[model] for model in models if model in state.models]
+    facts = dict.fromkeys(fact for model in known if policy is not None for fact in undeclared(policy, model))
+    return f"policy {name!r} rules it out" + "".join(f"; {fact} is not declared" for fact in facts)
+
+
+def _removed(state: RunState, node: str, removed: Iterable[e.Candidate]) -> Iterable[Note]:
     """Who removed whom, where nobody was left to ask: one line per reason."""
     by_reason: dict[str, list[str]] = {}
     for candidate in removed:
         by_reason.setdefault(candidate.lost or "", []).append(candidate.model)
     for lost, models in by_reason.items():
-        name = lost.removeprefix(OF_POLICY)
-        why = f"policy {name!r} rules it out" if lost.startswith(OF_POLICY) else _OUT.get(lost, lost)
+        is_policy = lost.startswith(OF_POLICY)
+        why = _forbidden(state, node, lost.removeprefix(OF_POLICY), models) if is_policy else _OUT.get(lost, lost)
         yield Note(f"{node}: {', '.join(models)} cannot be asked: {why}", Tone.WARNING)
 
 
@@ -412,10 +441,10 @@ def _money_notes(event: e.Event) -> Iterable[Note]:
         case e.SpendRefused(node=node, role=role, limit=limit) if limit.startswith(OF_POLICY):
             need, free, name = money(event.need), money(event.free), limit.removeprefix(OF_POLICY)
             text = f"it may cost {need}, policy {name!r} leaves the task {free}"
-            yield Note(f"{node} {DOING[role]}: not asked; {text}", Tone.WARNING)
+            yield Note(f"{_at_work(node, role)}: not asked; {text}", Tone.WARNING)
         case e.SpendRefused(node=node, role=role):
             need, free = money(event.need), money(event.free)
-            yield Note(f"{node} {DOING[role]}: no money; it may cost {need}, {free} is free", Tone.WARNING)
+            yield Note(f"{_at_work(node, role)}: no money; it may cost {need}, {free} is free", Tone.WARNING)
         case e.SpendExceeded(model=model):
             billed, held = money(event.settled), money(event.hold)
             yield Note(f"{model} billed {billed} where at most {held} was possible; it is asked no more", Tone.WARNING)

@@ -496,8 +496,9 @@ def orchestrator_exporter(config: ExporterConfig) -> Exporter:
 _EXPORTER_TEST: Final = '''"""The exporter keeps the contract, and exports a run."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, ClassVar
 
 from orchestrator.testing import ExporterContract, Played
 
@@ -508,6 +509,12 @@ class Test__CLASS__(ExporterContract):
     """Everything an exporter has to do."""
 
     plugin = __MODULE__
+
+
+class Test__CLASS__InAFile(Test__CLASS__):
+    """The same where a spec names a file."""
+
+    options: ClassVar[Mapping[str, Any]] = {"path": "lines"}
 
 
 def test_it_exports_a_run(orchestrate_run: Callable[..., Played], tmp_path: Path) -> None:

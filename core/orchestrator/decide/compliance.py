@@ -43,6 +43,15 @@ def violations(
     return tuple(dict.fromkeys(policy.name for policy in broken)), soft
 
 
+def undeclared(policy: Policy, model: ModelInfo) -> tuple[str, ...]:
+    """The facts of the model, by their keys in a spec, that the policy asks for and nobody has declared."""
+    asked = {
+        "regions": policy.allowed_regions is not None and not model.regions,
+        "trains_on_data": policy.allow_training_on_output is False and model.trains_on_data is None,
+    }
+    return tuple(name for name, unknown in asked.items() if unknown)
+
+
 def caps_of(settings: RunSettings, node: str, *, is_task: bool) -> tuple[tuple[Policy, Usd], ...]:
     """The policies that cap the cost of a node, with their caps. Those of the run cap tasks, nothing else."""
     policies = binding(settings, node) if is_task else settings.node_policies.get(node, ())

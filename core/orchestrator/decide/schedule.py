@@ -57,8 +57,9 @@ def _next_of_tasks(m: Moment) -> Decision | None:
         return next_consent(m)
     if state.blocked:
         return block(m, _task_at(state, state.blocked[0]))
+    tasks, names = state.tasks, state.execution_order
     for order in state.running:
-        decision = next_review(m, _task_at(state, order))
+        decision = next_review(m, tasks[names[order]])
         if decision is not None:
             return decision
     if m.time_up and state.ready:

@@ -230,8 +230,10 @@ def next_warning(m: Moment) -> Decision | None:
     cap, shares = state.cap.nano, state.settings.phase_shares
     for phase, spend in state.phases.items():
         spent = spend.settled.nano + spend.kept.nano
+        if not spent:
+            continue
         share = _share(cap, shares.get(phase, 0.0))
-        if not spent or spent * 100 < share.nano * PHASE_PERCENTS[0]:
+        if spent * 100 < share.nano * PHASE_PERCENTS[0]:
             continue
         for percent in PHASE_PERCENTS:
             if spent * 100 >= share.nano * percent and (phase, percent) not in state.warned:

@@ -11,6 +11,7 @@ def _time(column: str) -> str:
     return _TIME.format(column)
 
 
+# "LIMIT -1" limits nothing: it has SQLite make that table once, in place of reading all events again for each call.
 _ENDS: Final = """
 ends(run_id, call, outcome, settled, kept, input_tokens, output_tokens, latency) AS (
     SELECT stream, CAST(json_extract(data, '$.call') AS INTEGER), iif(type = 'call.succeeded', 'answered', 'failed'),
@@ -27,7 +28,7 @@ ends(run_id, call, outcome, settled, kept, input_tokens, output_tokens, latency)
 ),
 reconciled(run_id, call, settled) AS (
     SELECT stream, CAST(json_extract(data, '$.call') AS INTEGER), json_extract(data, '$.settled')
-    FROM events WHERE type = 'spend.reconciled'
+    FROM events WHERE type = 'spend.reconciled' LIMIT -1
 )
 """
 

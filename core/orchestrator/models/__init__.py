@@ -10,7 +10,7 @@ from orchestrator.models.architecture import (
 )
 from orchestrator.models.limits import MAX_ITERATIONS, MAX_TOKENS, PHASE_OF, PHASE_SHARES, ROLE_MAX_TOKENS, THRESHOLDS
 from orchestrator.models.offers import ModelInfo
-from orchestrator.models.plans import PlannedTask, Suggestion, SuggestionKind
+from orchestrator.models.plans import PLAN_PROBLEMS, PlannedTask, Suggestion, SuggestionKind
 from orchestrator.models.results import Budget, ProjectState, Task, TaskResult
 from orchestrator.models.slots import (
     COST_TABLE,
@@ -35,6 +35,7 @@ __all__ = [
     "MAX_TOKENS",
     "PHASE_OF",
     "PHASE_SHARES",
+    "PLAN_PROBLEMS",
     "ROLE_MAX_TOKENS",
     "ROUTING_TABLE",
     "SHORT_WORDS",

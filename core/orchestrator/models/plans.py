@@ -1,10 +1,26 @@
 """What models are asked for before the first task: a plan, and improvements of the project."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
 from attrs import frozen
 
 from orchestrator.models.vocabulary import TaskType
+
+PLAN_PROBLEMS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "no_json": "it holds no JSON that could be read",
+        "no_tasks": "it holds no list of tasks",
+        "bad_task": "a task has no prompt, or a type that does not exist",
+        "duplicate": "two tasks have the same id",
+        "too_many": "it has more than 50 tasks",
+        "unknown_dependency": "a dependency is not in the plan",
+        "cycle": "the dependencies form a cycle",
+    }
+)
+"""The codes of what is wrong with a plan, in words."""
 
 
 @frozen

@@ -1,17 +1,17 @@
 """Every choice of a model as plain values for the page: who was considered, who lost why, what came of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from orchestrator.explanation import Choice, Considered, Explained, Fallen, Judged, Refusal, Unasked
 
 
-def choices_of(told: Iterable[Explained]) -> list[dict[str, Any]]:
-    """The choices, refusals and failures of a run, in order; ``node`` says whom each concerns."""
-    return [_plain(each) for each in told if isinstance(each, Choice | Refusal | Fallen)]
+def choices_of(told: Iterable[Explained]) -> Iterator[dict[str, Any]]:
+    """What a run's history explains, in order; ``node`` says whom each concerns."""
+    return map(_plain, told)
 
 
-def _plain(each: Choice | Refusal | Fallen) -> dict[str, Any]:
+def _plain(each: Explained) -> dict[str, Any]:
     match each:
         case Choice():
             return {

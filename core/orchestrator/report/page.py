@@ -1,27 +1,28 @@
 """The page: one HTML document with style, script and data inside, and a policy that lets in nothing else."""
 
 import base64
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any, Final
 
-import orjson
 from attrs import frozen
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from orchestrator.events import ADVISE, ENHANCE, PLAN, VERIFY
-from orchestrator.explanation import Explainer, Fallen
+from orchestrator.explanation import Fallen
 from orchestrator.log.transaction import Recorded
 from orchestrator.models import TaskStatus
 from orchestrator.money import Usd
 from orchestrator.replay import Verification
 from orchestrator.report import graph
-from orchestrator.report.calls import Attempt, Chronicler, Timeline
+from orchestrator.report.calls import Attempt, Timeline
 from orchestrator.report.choices import choices_of
+from orchestrator.report.packing import Packed, inert
+from orchestrator.report.reading import Reading
 from orchestrator.report.work import Texts, work_of
 from orchestrator.state.run import RunState
 
@@ -29,11 +30,6 @@ _MOST_ROWS: Final = 400
 """Rows of the timeline and bars of a chart; what goes beyond is summed up."""
 _LANE: Final = 16
 _AXIS: Final = 24
-_LONGEST_DATA: Final = 4_000
-"""Characters of one event's fields in the table."""
-_MANY: Final = 20_000
-"""Events from which on the fields of each are cut shorter."""
-_SHORT_DATA: Final = 300
 _TICKS: Final = 6
 _BEFORE: Final = {ENHANCE: "the suggestions", ADVISE: "the architecture", PLAN: "the plan", VERIFY: "the verification"}
 _MARKS: Final = {"completed": "✓", "degraded": "≈", "failed": "✗", "running": "…", "pending": "·"}
@@ -58,17 +54,11 @@ class Facts:
     made_at: int
 
 
-def render(records: Iterable[Recorded], get: Callable[[str], str], facts: Facts) -> str:
-    """The page of a run: from its stored events (at least one, read once) and the text of each digest."""
-    explainer, chronicler = Explainer(), Chronicler()
-    events: list[list[Any]] = []
-    first, head = None, ""
-    for record in records:
-        first, head = record.at if first is None else first, record.hash
-        explainer.take(record.at, record.event)
-        chronicler.take(record.at, record.event)
-        events.append(_event_row(record, first, _LONGEST_DATA if len(events) < _MANY else _SHORT_DATA))
-    state, line = explainer.state, chronicler.line
+def render(records: Iterable[Recorded], get: Callable[[str], str], facts: Facts) -> Iterator[bytes]:
+    """The page of a run, part by part: from its stored events (at least one, read once) and the text of each digest."""
+    read = Reading()
+    read.all(records)
+    explainer, state, line = read.explainer, read.explainer.state, read.chronicler.line
     texts = Texts(get)
     decided = {each.node for each in explainer.told if not isinstance(each, Fallen)}
     shown: dict[str, Any] = {
@@ -79,8 +69,8 @@ def render(records: Iterable[Recorded], get: Callable[[str], str], facts: Facts)
         "title": (texts.read(state.project) or "").strip() or facts.run,
         "criteria": texts.read(state.criteria) or "",
         "state": state,
-        "head": head,
-        "events": len(events),
+        "head": read.head,
+        "events": read.count,
         "bar": _bar(state),
         "tasks": [_row(state, name) for name in state.execution_order],
         "graph": _graph(state),
@@ -91,27 +81,26 @@ def render(records: Iterable[Recorded], get: Callable[[str], str], facts: Facts)
         "seconds": _seconds(state.active(state.at)),
         "limit": _seconds(state.time_limit),
     }
-    data = {
-        "tasks": work_of(state, texts),
-        "choices": choices_of(explainer.told),
-        "events": events,
-    }
+    work = Packed()
+    for name, done in work_of(state, texts):
+        work.add(done, name)
     style, script = _resource("page.css"), _resource("page.js")
-    page: str = _template().render(
-        **shown,
-        left_out=texts.left_out,
-        style=Markup(style),
-        script=Markup(script),
-        policy=_policy(style, script),
-        data=Markup(_inert(data)),  # JSON in which nothing can end an element
-    )
-    return page
+    parts = _template().generate(**shown, left_out=texts.left_out, style=Markup(style), policy=_policy(style, script))
+    yield from (part.encode() for part in parts)
+    yield from _data(work, choices_of(explainer.told), read.events)
+    yield f"</script>\n<script>{script}</script>\n</body>\n</html>".encode()
 
 
-def _inert(data: Any) -> str:
-    """JSON that an HTML parser takes for nothing else, wherever it stands."""
-    text = orjson.dumps(data).decode()
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+def _data(work: Packed, choices: Iterable[Any], events: Packed) -> Iterator[bytes]:
+    """What the page's script shows, as one JSON document."""
+    yield b'{"tasks":{'
+    yield from work
+    yield b'},"choices":['
+    for number, choice in enumerate(choices):
+        yield b"," * (number > 0) + inert(choice)
+    yield b'],"events":['
+    yield from events
+    yield b"]}"
 
 
 def _policy(style: str, script: str) -> str:
@@ -286,9 +275,3 @@ def _session(session: Any) -> dict[str, Any]:
         "program": session.program,
         "end": session.end,
     }
-
-
-def _event_row(record: Recorded, first: int, longest: int) -> list[Any]:
-    """(position, seconds since the first event, type, fields) of an event."""
-    data = record.data if len(record.data) <= longest else f"{record.data[:longest]}…"
-    return [record.position, round((record.at - first) / 1_000_000, 3), record.type, data]

@@ -50,16 +50,18 @@ class Texts:
         return text
 
 
-def work_of(state: RunState, texts: Texts) -> dict[str, Any]:
-    """By task: its prompt and its turns, as plain values for the page."""
-    return {
-        name: {
-            "title": texts.read(state.tasks[name].planned.title),
-            "prompt": texts.read(state.tasks[name].planned.prompt),
-            "turns": list(_turns(state.tasks[name], texts)),
-        }
-        for name in state.execution_order
-    }
+def work_of(state: RunState, texts: Texts) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each task with its prompt and its turns, as plain values for the page."""
+    for name in state.execution_order:
+        task = state.tasks[name]
+        yield (
+            name,
+            {
+                "title": texts.read(task.planned.title),
+                "prompt": texts.read(task.planned.prompt),
+                "turns": list(_turns(task, texts)),
+            },
+        )
 
 
 def _turns(task: TaskState, texts: Texts) -> Iterator[dict[str, Any]]:

@@ -43,6 +43,7 @@ def parse_spec(value: Any, source: str, line_of: LineOf | None = None) -> Spec:
     spec: Spec = _parse(SPEC, value, place)
     for node in spec.node_policies:
         refuse_unknown_node(spec, node, place.below("node_policies").below(node))
+    _refuse_unknown_paths(spec, place.below("task_paths"))
     if place.problems:
         raise place.error()
     return evolve(spec, models=_from(spec.models, "spec"))
@@ -54,6 +55,16 @@ def refuse_unknown_node(spec: Spec, node: str, place: Place) -> None:
     if spec.tasks and node not in known:
         near = suggestion(node, known)
         place.report(f"the plan has no task {node!r}" + (near or f"; there are {', '.join(known)}"))
+
+
+def _refuse_unknown_paths(spec: Spec, place: Place) -> None:
+    """Record a problem where a file is named for a task that the spec's own plan does not have."""
+    known = dict.fromkeys(task.id for task in spec.tasks)
+    numbers = [str(number) for number in range(1, len(spec.tasks) + 1)]
+    for task in spec.task_paths if spec.tasks else ():
+        if task not in known and task not in numbers:
+            near = suggestion(task, known) or f"; there are {', '.join(known)}, numbered from 1"
+            place.below(task).report(f"the plan has no task {task!r}{near}")
 
 
 def spec_from(project: str, criteria: str, **fields: Any) -> Spec:

@@ -112,8 +112,10 @@ class LogicalCall:
     @property
     def answer(self) -> Answer | None:
         """The answer that counts: the latest that can be read, else the latest; None before there is one."""
-        readable = (answer for answer in reversed(self.answers) if answer.reading.problem is None)
-        return next(readable, self.answers[-1] if self.answers else None)
+        for answer in reversed(self.answers):
+            if answer.reading.problem is None:
+                return answer
+        return self.answers[-1] if self.answers else None
 
     @property
     def visited(self) -> list[Selection]:
@@ -149,4 +151,5 @@ class Spend:
     def add(self, settled: Usd, kept: Usd) -> None:
         """Count an attempt's end."""
         self.settled += settled
-        self.kept += kept
+        if kept:
+            self.kept += kept

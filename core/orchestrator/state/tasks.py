@@ -17,7 +17,8 @@ class Node:
 
     def call(self, role: Role, turn: int, sample: int = 1) -> LogicalCall | None:
         """The logical call of this role, turn and sample, if it has begun."""
-        return self.calls.get(CallKey(self.name, role, turn, sample))
+        # a plain tuple is equal to the key, and made in half the time: every decision looks up several
+        return self.calls.get((self.name, role, turn, sample))  # type: ignore[call-overload, no-any-return]
 
     def reopen(self) -> None:
         """Let every call be tried again."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.testing.accounts import AccountMachine
+    from orchestrator.testing.budgets import BudgetMachine
     from orchestrator.testing.contracts import (
         BackendContract,
         ExporterContract,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     )
     from orchestrator.testing.played import Played
     from orchestrator.testing.routing import RoutingRules
+    from orchestrator.testing.runs import RunMachine
     from orchestrator.testing.scenario import Scenario
     from orchestrator.testing.simulator import simulate
     from orchestrator.testing.vendor import SimulatedVendor
@@ -30,6 +32,7 @@ _CONTRACTS = "contracts"
 _HOMES = {
     "AccountMachine": "accounts",
     "BackendContract": _CONTRACTS,
+    "BudgetMachine": "budgets",
     "ExporterContract": _CONTRACTS,
     "LoaderContract": _CONTRACTS,
     "Played": "played",
@@ -37,6 +40,7 @@ _HOMES = {
     "ProviderContract": _CONTRACTS,
     "Recording": _CONTRACTS,
     "RoutingRules": "routing",
+    "RunMachine": "runs",
     "ScaffoldContract": _CONTRACTS,
     "Scenario": "scenario",
     "SimulatedVendor": "vendor",
@@ -48,6 +52,7 @@ _HOMES = {
 __all__ = [
     "AccountMachine",
     "BackendContract",
+    "BudgetMachine",
     "ExporterContract",
     "LoaderContract",
     "Played",
@@ -55,6 +60,7 @@ __all__ = [
     "ProviderContract",
     "Recording",
     "RoutingRules",
+    "RunMachine",
     "ScaffoldContract",
     "Scenario",
     "SimulatedVendor",

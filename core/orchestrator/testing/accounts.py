@@ -13,7 +13,9 @@ this machine take is drawn; ``orchestrator.testing.budgets`` puts a run that dec
 """
 
 import asyncio
+import atexit
 from collections.abc import Coroutine, Mapping
+from functools import cache
 from typing import Any, ClassVar, Final
 
 from attrs import Factory, define
@@ -41,6 +43,14 @@ NAMES: Final = ("org", "team/red", "team/blue", "job/nightly")
 
 _AMOUNTS: Final = st.integers(0, 60)
 _CHOICES: Final = st.integers(0, 1000)
+
+
+@cache
+def _runner() -> asyncio.Runner:
+    """One event loop for all examples: to make and to close one takes longer than most steps."""
+    runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+    atexit.register(runner.close)
+    return runner
 
 
 @define
@@ -208,7 +218,7 @@ class AccountMachine(RuleBasedStateMachine):
         return 1
 
     def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run(work)
+        return _runner().run(work)
 
     async def _start(self, run: str, amount: int) -> e.AccountRefused | None:
         held = Usd(amount)

@@ -1,4 +1,4 @@
-"""The laws of money as a Hypothesis state machine: the real ``decide`` with any backend, under accounts that others use.
+"""The laws of money as a Hypothesis state machine: the real ``decide`` with any backend, under accounts others use.
 
 A backend of one's own is put under the laws like this::
 
@@ -12,9 +12,9 @@ A backend of one's own is put under the laws like this::
 
     TestMyMachine = MyMachine.TestCase
 
-One run decides for itself; the runs of ``AccountMachine`` take and give back the money of the accounts above it. On every
-prefix of every history: a hold before each call; settled + held ≤ cap + excess, in the run and in each account; calls,
-tasks and phases add up to what was spent. Whoever waits for the cap is overtaken by nobody behind; a call is made
+One run decides for itself; the runs of ``AccountMachine`` take and give back the money of the accounts above it. On
+every prefix of every history: a hold before each call; settled + held ≤ cap + excess, in the run and in each account;
+calls, tasks and phases add up to what was spent. Whoever waits for the cap is overtaken by nobody behind; a call is made
 smaller only where waiting would not help, goes to another model only where it cannot be smaller, and is refused only
 where there is no other model. And the backend ranks what it is offered, and ranks it alike whenever it is asked.
 """
@@ -79,7 +79,11 @@ class BudgetMachine(RunMachine, AccountMachine):
     unit: ClassVar[int] = _UNIT
     most_sessions: ClassVar[int] = 3
     drawn_settings: ClassVar[st.SearchStrategy[RunSettings]] = st.builds(
-        _tight, settings_of_runs(accounts=_ABOVE), st.integers(0, 150), st.integers(1, 4), st.sampled_from([True, True, False])
+        _tight,
+        settings_of_runs(accounts=_ABOVE),
+        st.integers(0, 150),
+        st.integers(1, 4),
+        st.sampled_from([True, True, False]),
     )
     drawn_models: ClassVar[st.SearchStrategy[tuple[ModelInfo, ...]]] = st.builds(_priced, catalogues(1, 4), _PRICES)
     drawn_plans: ClassVar[st.SearchStrategy[tuple[PlannedTask, ...] | None]] = plans(5).map(_side_by_side) | plans(4)
@@ -111,7 +115,7 @@ class BudgetMachine(RunMachine, AccountMachine):
     @precondition(lambda self: self._is_open())
     @rule(size=st.sampled_from([50, 2_000]), ends=st.lists(st.sampled_from(_ENDS), min_size=1, max_size=8))
     def work(self, size: int, ends: list[str]) -> None:
-        """Bodies are shaped, the oldest calls end, and where nothing is at work the time comes that a call waits for."""
+        """Bodies are shaped, the oldest calls end, and where nothing is at work time passes."""
         stage = self.stage
         for how in ends:
             stage.prepare(size)
@@ -154,7 +158,7 @@ class BudgetMachine(RunMachine, AccountMachine):
         if self.stage.state.is_open:
             self.laws.rest(self.stage.now)
         self.laws.add_up()
-        assert self.laws.problems == []
+        assert not self.laws.problems, "; ".join(self.laws.problems[:5])
 
     def teardown(self) -> None:
         """The run ends like the others: its process is dead."""

@@ -1,13 +1,15 @@
 """A backend under watch: a run goes on without a backend that fails, and would hide it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from orchestrator.deadlines import run_in_thread
 from orchestrator.decide import Rank
 from orchestrator.engine.rank import guard
 from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate
-from orchestrator.testing.contracts.base import PATIENCE
+
+_PATIENCE: Final = 20.0
+"""Seconds; nothing good takes as long on a slow machine."""
 
 
 class Judged:
@@ -51,4 +53,4 @@ class Judged:
 
 def patient(backend: Backend) -> Rank:
     """The guard of a run, with more patience: on a slow machine nothing good is taken for something that hangs."""
-    return guard(backend, lambda function, seconds: run_in_thread(function, PATIENCE))
+    return guard(backend, lambda function, seconds: run_in_thread(function, _PATIENCE))

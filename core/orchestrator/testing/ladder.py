@@ -35,7 +35,9 @@ class _Wish:
     floor: int
     full: int
     judges: tuple[ModelInfo, ...]
-    """Those whose estimate the call must leave room for."""
+    """Those whose estimate the call may have to leave room for."""
+    can_be_scored: bool
+    """Whether one of them surely can be asked."""
     limit: int
     """What a judge may write."""
 
@@ -43,10 +45,16 @@ class _Wish:
         """The most the call can cost at this ``max_tokens``."""
         return _bound(self.model, self.body_bytes, size)
 
+    def least(self, size: int) -> Usd:
+        """The hold, and the least that has to be left beside it for an evaluation."""
+        return self.hold(size) + (min(self._estimates(size)) if self.can_be_scored else Usd.ZERO)
+
     def need(self, size: int) -> Usd:
         """The hold, and the most that may have to be left beside it for an evaluation."""
-        beside = [_bound(judge, 4 * size + 4096, min(self.limit, judge.max_output or self.limit)) for judge in self.judges]
-        return self.hold(size) + max(beside, default=Usd.ZERO)
+        return self.hold(size) + max(self._estimates(size), default=Usd.ZERO)
+
+    def _estimates(self, size: int) -> list[Usd]:
+        return [_bound(each, 4 * size + 4096, min(self.limit, each.max_output or self.limit)) for each in self.judges]
 
 
 def _bound(model: ModelInfo, body_bytes: int, max_tokens: int) -> Usd:
@@ -77,6 +85,9 @@ class Ladder(Laws):
             wish = self._wish(key, at)
             if wish is None or (call.attempts and at >= call.ready):
                 return  # whether it waits for money, and holds up those behind it, is not known here
+            if not call.attempts and not call.refusals and not self.calls_in_flight:
+                self.require("limits", False, f"{_said(key)} waits although nothing is in flight")
+                return
             fits = wish.need(wish.full) <= self._free
             if fits and not call.attempts and not call.refusals:
                 self.require("limits", False, f"{_said(key)} has room and is kept waiting")
@@ -97,7 +108,7 @@ class Ladder(Laws):
                 yield from self._left(event, at)
 
     def _asked(self, event: e.CallStarted, at: int) -> Iterator[str]:
-        """It is its turn; it is smaller only where waiting would not give it its full size, and no smaller than it must."""
+        """It has its turn, and is smaller only where waiting would not give it its full size, as little as may be."""
         key = key_of(event)
         for other in self.calls:
             if self._place(other) < self._place(key) and self._waits_for_the_cap(other, at):
@@ -115,13 +126,15 @@ class Ladder(Laws):
             yield f"{_said(key)} is made smaller than it has to be"
 
     def _left(self, event: e.ModelSelected | e.SpendRefused, at: int) -> Iterator[str]:
-        """A model is left for want of money only where it cannot be asked at its smallest; refused is who has no other."""
+        """A model is left only where it cannot be asked at its smallest; who has others is not refused."""
         key = key_of(event)
         wish = self._wish(key, at)
         if wish is not None and not self._is_out_of_reach(wish):
             yield f"{_said(key)}: {wish.model.id} is left although it can be asked, or could be after a while"
         if isinstance(event, e.SpendRefused) and wish is not None:
-            others = [name for name in self.models if name not in wish.call.selected and self._could_be_asked(name, key)]
+            others = [
+                name for name in self.models if name not in wish.call.selected and self._could_be_asked(name, key)
+            ]
             if others:
                 yield f"{_said(key)} is refused although {', '.join(others)} was not tried"
 
@@ -152,7 +165,7 @@ class Ladder(Laws):
         wish = self._wish(key, at) if fresh and key.node in self.started else None
         if wish is None:
             return False
-        return wish.hold(wish.full) > self._free and wish.need(wish.full) <= self._free + self.in_flight
+        return wish.least(wish.full) > self._free and wish.need(wish.full) <= self._free + self.in_flight
 
     def _wish(self, key: CallKey, at: int) -> _Wish | None:
         """What a prepared call wants of the run's money; None where more than that decides."""
@@ -172,8 +185,10 @@ class Ladder(Laws):
         judges: tuple[ModelInfo, ...] = ()
         if key.role in _SCORED:
             judges = tuple(each for each in self.models.values() if each.price is not None)
+        judge = CallKey(key.node, Role.EVALUATOR, 1, 1)
+        scored = any(self._could_be_asked(each.id, judge) for each in judges)
         limit = settings.role_max_tokens[Role.EVALUATOR]
-        return _Wish(key, call, model, body, min(full, max(-(-whole // 4), 256)), full, judges, limit)
+        return _Wish(key, call, model, body, min(full, max(-(-whole // 4), 256)), full, judges, scored, limit)
 
     def _could_be_asked(self, name: str, key: CallKey) -> bool:
         """Whether neither facts, policies nor health stand against a model, nor whose work it would review."""
@@ -191,8 +206,9 @@ class Ladder(Laws):
 
     def _may_start_calls(self, at: int) -> bool:
         state, limits = self.state, self.state.settings.limits
-        paced = limits.requests_per_minute or limits.tokens_per_minute
-        paced = paced or any(policy.rate_limit is not None for policy in state.settings.policies)
+        paced = bool(limits.requests_per_minute or limits.tokens_per_minute) or any(
+            policy.rate_limit is not None for policy in state.settings.policies
+        )
         if not self.is_open or self.finished is not None or paced or self.needs_consent:
             return False
         in_time = state.active(at) < state.time_limit

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Final, cast
 
@@ -24,7 +24,16 @@ from orchestrator.log.schema import create
 from orchestrator.models import Verdict
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND
-from orchestrator.spi import CallRef, Candidate, Finding, ModelTelemetry, Ranked, RoutingCandidate, ValidatorContext
+from orchestrator.spi import (
+    Backend,
+    CallRef,
+    Candidate,
+    Finding,
+    ModelTelemetry,
+    Ranked,
+    RoutingCandidate,
+    ValidatorContext,
+)
 from orchestrator.state.run import RunState
 from orchestrator.testing.scenario import CrashPoint, Scenario
 from orchestrator.testing.vendor import SimulatedVendor, VendorOfRun
@@ -123,6 +132,8 @@ class World:
     """What outlives a process: the database, the vendor, the locks, time."""
 
     scenario: Scenario
+    make_backend: Callable[[], Backend] = Factory(lambda: CheapestFirst)
+    """Builds the backend that ranks in every session."""
     vendor: SimulatedVendor = field(init=False)
     connection: CrashingConnection = field(init=False)
     locks: MemoryLocks = Factory(MemoryLocks)
@@ -270,7 +281,7 @@ class Process:
             providers={"simulated": VendorOfRun(self.world.vendor, run)},
             models=models,
             slots={slot: model.id for model in models for slot in model.slots},
-            backend=CheapestFirst(),
+            backend=self.world.make_backend(),
             plugins=(e.PluginUsed("backend", "cheapest_first", "simulator", "1"),),
             simulated=True,
             validators=("never_empty",),
@@ -292,7 +303,7 @@ class Process:
 
     def rank(self) -> Rank:
         """The guard around the backend, with planted failures."""
-        sound, draw, scenario = sound_rank(), self.world.draw, self.world.scenario
+        sound, draw, scenario = guard(self.world.make_backend(), run_here), self.world.draw, self.world.scenario
         broken = guard(Forgetful(), run_here)
 
         def rank(candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:

@@ -3,14 +3,15 @@
 A backend of one's own is put under the rules like this::
 
     class MyRules(RoutingRules):
-        backend = MyBackend()
+        def make_backend(self):
+            return MyBackend()
 
     TestMyRules = MyRules.TestCase
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
-from typing import ClassVar, Final
+from typing import ClassVar, Final, cast
 
 from attrs import evolve
 from hypothesis import strategies as st
@@ -21,13 +22,13 @@ from orchestrator.decide.compliance import binding, violated, violations
 from orchestrator.decide.moment import Moment, Rank
 from orchestrator.decide.retry import is_off
 from orchestrator.decide.routing import Listing, Question, list_candidates, slots_of, telemetry_of
-from orchestrator.engine.rank import guard, run_here
 from orchestrator.errors import ErrorKind
 from orchestrator.models import ModelInfo, PlannedTask, Role, TaskType
 from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode, Policy
 from orchestrator.settings import RunSettings
 from orchestrator.spi import Backend, ModelTelemetry
+from orchestrator.testing.judged import Judged, patient
 from orchestrator.testing.stage import Stage, task
 from orchestrator.testing.strategies import budgets, catalogues, policies, settings_of_runs
 
@@ -107,12 +108,17 @@ class RoutingRules(RuleBasedStateMachine):
     """A run of three tasks that is answered, fails, waits, and is asked what it would do under other rules."""
 
     backend: ClassVar[Backend | None] = None
-    """What ranks the candidates; None: the row's order."""
+    """What ranks the candidates, unless ``make_backend`` says otherwise; None: the row's order."""
     refuses_dominated: ClassVar[bool] = False
     """Whether the backend never puts a dominated model first."""
 
     stage: Stage
     seen: int
+    judged: Judged | None
+
+    def make_backend(self) -> Backend | None:
+        """A backend that has ranked nothing yet; asked for again and again. None: the row's order."""
+        return self.backend
 
     @initialize(
         models=catalogues(2), settings=settings_of_runs(), own=st.lists(_ANY_POLICY, max_size=1), kind=st.data()
@@ -122,7 +128,8 @@ class RoutingRules(RuleBasedStateMachine):
     ) -> None:
         """Open a run; one of its tasks may have policies of its own."""
         self.kind = kind.draw(st.sampled_from(list(TaskType)))
-        self.rank = None if self.backend is None else guard(self.backend, run_here)
+        self.judged = None if self.make_backend() is None else Judged(cast("Callable[[], Backend]", self.make_backend))
+        self.rank = None if self.judged is None else patient(self.judged)
         self.settings = evolve(settings, node_policies={"t1": tuple(own)})
         self.priors = kind.draw(measurements(models, self.kind))
         tasks = [task(name, self.kind) for name in _TASKS]
@@ -201,6 +208,12 @@ class RoutingRules(RuleBasedStateMachine):
         assert not any(dominates(other, shown[0]) for other in shown[1:]), f"{names[0]} is dominated"
 
     # ── what always holds ────────────────────────────────────────────────────────────────────────────────────────
+
+    @invariant()
+    def the_backend_is_one(self) -> None:
+        """It ranks whom it is offered, and ranks them alike whenever it is asked."""
+        judged = getattr(self, "judged", None)
+        assert judged is None or not judged.problem, judged.problem
 
     @invariant()
     def nobody_forbidden(self) -> None:

@@ -240,7 +240,7 @@ class RunMachine(RuleBasedStateMachine):
         for at, event in self.stage.history[self.checked :]:
             self.laws.take(at, event)
         self.checked = len(self.stage.history)
-        assert self.laws.problems == []
+        assert not self.laws.problems, "; ".join(self.laws.problems[:5])
         state = self.stage.state
         if state.is_open:
             assert state.pending or self.stage.waits_until is not None, "nothing can happen any more"
@@ -253,7 +253,7 @@ class RunMachine(RuleBasedStateMachine):
         assert fold(history) == self.stage.state
         found = verify(history, lambda session: patient(self.make_backend()))
         assert found.differences == (), "computed again with a backend built anew, decisions are others"
-        super().teardown()  # type: ignore[no-untyped-call]
+        super().teardown()
 
     @property
     def is_broken(self) -> bool:

@@ -18,6 +18,7 @@ from orchestrator.engine.session import Session, append_remedies, raised_budget,
 from orchestrator.models import PlannedTask, ProjectStatus, TaskType
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND
+from orchestrator.spi import Backend
 from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState
 from orchestrator.testing.machine import CheapestFirst, Crash, PlantedError, Process, World, sound_rank
@@ -149,14 +150,21 @@ class _Player:
         return observe
 
 
-def simulate(scenario: Scenario, observer: Observer | None = None) -> Report:
+def simulate(
+    scenario: Scenario, observer: Observer | None = None, make_backend: Callable[[], Backend] = CheapestFirst
+) -> Report:
     """Play a scenario to its end.
+
+    Args:
+        scenario: the world.
+        observer: is told every committed event.
+        make_backend: builds the backend that ranks in every session, under the guard of a run but without its clock.
 
     Raises:
         DeadlockError: every task waits and no timer is set.
         AssertionError: it does not end within its limits of sessions, events and virtual time, or an observer's own.
     """
-    world = World(scenario)
+    world = World(scenario, make_backend)
     runs = [f"run-{number}" for number in range(1, scenario.runs + 1)]
     failures: list[BaseException] = []
     crashes = sessions = 0

@@ -108,6 +108,10 @@ class SimulatedVendor:
     _arrivals: dict[str, deque[float]] = Factory(dict)
     """By run, the virtual seconds of the requests of the last minute."""
 
+    def for_run(self, run: str = "run") -> "VendorOfRun":
+        """The vendor as a run sees it: a provider, whose requests stand in ``books`` under the run's name."""
+        return VendorOfRun(self, run)
+
     def encode(self, request: Request) -> Body:
         """JSON of everything that is asked."""
         if self._cannot_encode(request.call, request.model.id):

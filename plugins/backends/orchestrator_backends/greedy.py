@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate, hookimpl
-from orchestrator_backends.measures import measures_of, refuse_parameters
+from orchestrator_backends.measures import measures_of, ranked, refuse_parameters
 
 
 class GreedyBackend:
@@ -17,7 +17,7 @@ class GreedyBackend:
             for each, quality, trust, cost in zip(candidates, *measures_of(candidates, telemetry), strict=True)
         ]
         keyed.sort()
-        return [Ranked(model, -score) for score, _, model in keyed]
+        return [ranked(model, -score) for score, _, model in keyed]
 
 
 @hookimpl

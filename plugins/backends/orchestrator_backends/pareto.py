@@ -13,13 +13,13 @@ from math import sqrt
 from typing import Any, Final
 
 from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate, hookimpl
-from orchestrator_backends.measures import measures_of, refuse_parameters
+from orchestrator_backends.measures import measures_of, ranked, refuse_parameters
 
 DOMINATED: Final = "dominated"
 """The reason of a candidate that another one beats."""
 
-_Vector = tuple[float, float, float]
-"""Quality, trust and cost, less being better in every place."""
+_Key = tuple[float, float, float, float, int, str]
+"""What is missing of the ideal; quality, trust and cost, less being better in every place; place and model."""
 
 
 class ParetoBackend:
@@ -30,54 +30,61 @@ class ParetoBackend:
         if not candidates:
             return []
         qualities, trusts, costs = measures_of(candidates, telemetry)
-        vectors = [(-worth, -belief, price) for worth, belief, price in zip(qualities, trusts, costs, strict=True)]
-        beaten = _beaten(vectors)
         quality, trust, cost = max(qualities) or 1.0, max(trusts) or 1.0, min(costs)
-        missing = [
-            sqrt(
-                (
-                    (poorer := 1 - worth / quality) * poorer
-                    + (doubtful := 1 - belief / trust) * doubtful
-                    + (dearer := 1 - cost / price) * dearer
-                )
-                / 3
+        keys = [
+            (
+                sqrt(
+                    (
+                        (poorer := 1 - worth / quality) * poorer
+                        + (doubtful := 1 - belief / trust) * doubtful
+                        + (dearer := 1 - cost / price) * dearer
+                    )
+                    / 3
+                ),
+                -worth,
+                -belief,
+                price,
+                each.place,
+                each.model,
             )
-            for worth, belief, price in zip(qualities, trusts, costs, strict=True)
+            for each, worth, belief, price in zip(candidates, qualities, trusts, costs, strict=True)
         ]
-        keyed = [
-            (lost, vector, each.place, each.model)
-            for lost, vector, each in zip(missing, vectors, candidates, strict=True)
-        ]
-        leading = [key for key, is_beaten in zip(keyed, beaten, strict=True) if not is_beaten]
-        dominated = [key for key, is_beaten in zip(keyed, beaten, strict=True) if is_beaten]
-        leading.sort()
-        dominated.sort()
+        keys.sort()
+        beaten = _beaten(keys)
         return [
-            *[Ranked(model, 1 - lost) for lost, _, _, model in leading],
-            *[Ranked(model, -lost, DOMINATED) for lost, _, _, model in dominated],
+            *[ranked(key[5], 1 - key[0]) for key, is_beaten in zip(keys, beaten, strict=True) if not is_beaten],
+            *[ranked(key[5], -key[0], DOMINATED) for key, is_beaten in zip(keys, beaten, strict=True) if is_beaten],
         ]
 
 
-def _beaten(vectors: Sequence[_Vector]) -> list[bool]:
-    """For each whether another one beats it: is at most as large everywhere, and smaller somewhere.
+def _beaten(keys: Sequence[_Key]) -> list[bool]:
+    """For each whether another one beats it: is at most as large in its three numbers, and smaller in one.
 
-    In ascending order only an earlier vector can beat a later one; an equal one shares the fate of the one before.
-    ``seconds`` and ``thirds`` hold the steps of those seen so far: the higher the second number, the lower the third.
+    The keys ascend, so that nobody beats the first, the nearest to the ideal. It beats most of them, and whoever one
+    of those would beat, it beats too: only what it leaves is compared. In ascending order of the three only an earlier
+    one can beat a later one; an equal one shares the fate of the one before. ``seconds`` and ``thirds`` hold the steps
+    of those seen so far: the higher the second number, the lower the third.
     """
-    beaten = [False] * len(vectors)
+    beaten = [True] * len(keys)
+    _, worth, belief, price, _, _ = keys[0]
+    left = {
+        index: (first, second, third)
+        for index, (_, first, second, third, _, _) in enumerate(keys)
+        if first < worth or second < belief or third < price or (first == worth and second == belief and third == price)
+    }
     seconds: list[float] = []
     thirds: list[float] = []
     before = -1
-    for index in sorted(range(len(vectors)), key=vectors.__getitem__):
-        _, second, third = vectors[index]
-        if before >= 0 and vectors[before] == vectors[index]:
+    for index in sorted(left, key=left.__getitem__):
+        _, second, third = left[index]
+        if before >= 0 and left[before] == left[index]:
             beaten[index] = beaten[before]
             continue
         before = index
         place = bisect_right(seconds, second)
         if place and thirds[place - 1] <= third:
-            beaten[index] = True
             continue
+        beaten[index] = False
         if place and seconds[place - 1] == second:
             place -= 1
         end = place

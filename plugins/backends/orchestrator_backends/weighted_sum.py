@@ -13,7 +13,7 @@ from typing import Any, Final
 from attrs import fields, frozen
 
 from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate, SpecError, hookimpl
-from orchestrator_backends.measures import UNMEASURED, latency_of, measures_of
+from orchestrator_backends.measures import UNMEASURED, latency_of, measures_of, ranked
 
 
 @frozen(kw_only=True)
@@ -43,7 +43,7 @@ class WeightedSumBackend:
                 for (score, place, model), milliseconds in zip(keyed, latencies, strict=True)
             ]
         keyed.sort()
-        return [Ranked(model, -score) for score, _, model in keyed]
+        return [ranked(model, -score) for score, _, model in keyed]
 
 
 _WEIGHTS: Final = tuple(field.name for field in fields(WeightedSumBackend))

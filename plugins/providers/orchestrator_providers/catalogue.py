@@ -129,13 +129,18 @@ def in_region(models: Iterable[ModelInfo], region: str) -> tuple[ModelInfo, ...]
 
 
 def overridden(known: ModelInfo, declared: ModelInfo) -> ModelInfo:
-    """The known facts of a model with those that were declared in their place."""
+    """The known facts of a model with those that were declared in their place.
+
+    A vendor that is called like the provider is what stands where none was declared.
+    """
     given = {
         each.name: getattr(declared, each.name)
         for each in fields(ModelInfo)
         if getattr(declared, each.name) != each.default
     }
-    return evolve(known, **given)
+    return evolve(
+        known, **{**given, "vendor": known.vendor if declared.vendor == declared.provider else declared.vendor}
+    )
 
 
 # ── published prices ───────────────────────────────────────────────────────────────────────────────────────────

@@ -50,6 +50,7 @@ from orchestrator.spi import (
     Usage,
     hookimpl,
 )
+from orchestrator_providers.catalogue import overridden
 from orchestrator_providers.script import Failure, Script, read_script
 
 BYTES_PER_TOKEN: Final = 4
@@ -62,7 +63,7 @@ class Scripted:
 
     def __init__(self, script: Script, models: Sequence[ModelInfo] = ()) -> None:
         declared = {each.id: each for each in models}
-        own = [declared.pop(each.id, each) for each in script.models]
+        own = [overridden(each, declared.pop(each.id)) if each.id in declared else each for each in script.models]
         self._models = (*own, *declared.values())
         self._script = script
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from tests.contracts.planted.backends import BACKENDS, SoundBackend
 from tests.contracts.planted.bug import Bug, suite_of
+from tests.contracts.planted.conduct import CONDUCT
 from tests.contracts.planted.exporters import EXPORTERS, SoundExporter
 from tests.contracts.planted.policy_loaders import LOADERS, SoundLoader
 from tests.contracts.planted.providers import PROVIDERS, SoundProvider
@@ -22,5 +23,6 @@ BUGS: Final = (
     *(Bug(f"backend: {name}", suite_of(SoundBackend, made), test) for name, (made, test) in BACKENDS.items()),
     *(Bug(f"policy_loader: {name}", suite_of(SoundLoader, made), test) for name, (made, test) in LOADERS.items()),
     *(Bug(f"exporter: {name}", suite, test) for name, (suite, test) in EXPORTERS.items()),
+    *(Bug(name, suite, test) for name, (suite, test) in CONDUCT.items()),
     *(Bug(f"scaffold: {name}", suite_of(SoundScaffold, made), test) for name, (made, test) in SCAFFOLDS.items()),
 )

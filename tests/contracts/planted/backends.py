@@ -1,8 +1,11 @@
 """Backends with one bug each; beside them a sound one."""
 
+import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from attrs import evolve
@@ -89,9 +92,39 @@ def _printing_backend(candidates: Candidates, telemetry: Telemetry) -> Sequence[
     return _placed(candidates)
 
 
+_LATER: Final = datetime.now() + timedelta(days=100)
+
+
+def _by_date(candidates: Candidates, telemetry: Telemetry) -> Sequence[Ranked]:
+    return _placed(candidates) if datetime.now() < _LATER else [Ranked(each.model, 0.0) for each in candidates][::-1]
+
+
+def _by_hash(candidates: Candidates, telemetry: Telemetry) -> Sequence[Ranked]:
+    return [Ranked(each.model, 0.0) for each in sorted(candidates, key=lambda each: hash(each.model))]
+
+
+def _by_file(candidates: Candidates, telemetry: Telemetry) -> Sequence[Ranked]:
+    Path(os.devnull).read_text()
+    return _placed(candidates)
+
+
+def _undaunted(candidates: Candidates, telemetry: Telemetry) -> Sequence[Ranked]:
+    scored = [Ranked(each.model, telemetry[each.model].cost or 0.0) for each in candidates]
+    return sorted(scored, key=lambda each: -each.score)
+
+
 _PLACES: Final = "test_every_candidate_has_one_place"
 _EQUAL: Final = "test_equal_arguments_give_equal_rankings"
 BACKENDS: Final[Mapping[str, tuple[Callable[[], object], str]]] = {
+    "lets odd numbers through": (_backend(_undaunted), _PLACES),
+    "ranks the wrong way round": (_backend(lambda c, t: _placed(c)[::-1]), _PLACES),
+    "goes by the hash": (_backend(_by_hash), "test_another_process_ranks_alike"),
+    "looks at the date": (_backend(_by_date), "test_no_clock_has_a_say"),
+    "reads a file": (_backend(_by_file), "test_it_touches_nothing"),
+    "changes the environment": (
+        _backend(lambda c, t: os.environ.setdefault("PLANTED", "1") and _placed(c)),
+        "test_it_touches_nothing",
+    ),
     "leaves the last out": (_backend(lambda c, t: _placed(c)[:-1] or _placed(c)), _PLACES),
     "names one twice": (_backend(lambda c, t: [*_placed(c), *_placed(c)[:1]]), _PLACES),
     "invents a model": (_backend(lambda c, t: [*_placed(c), Ranked("better", 1.0)]), _PLACES),

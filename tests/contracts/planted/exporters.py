@@ -92,6 +92,10 @@ def _leak(self: Any, metrics: Metrics) -> None:
     logging.getLogger("planted").info("sk-canary-3b9d51f0c7aa")
 
 
+def _filing_the_key(self: Any, metrics: Metrics) -> None:
+    Path("metrics.txt").write_text("sk-canary-3b9d51f0c7aa")
+
+
 _ANY_METRICS: Final = "test_any_metrics_can_be_exported"
 EXPORTERS: Final[Mapping[str, tuple[type[PluginContract], str]]] = {
     "divides by the runs": (_exporter(export=lambda self, m: self._write(str(1 / len(m.runs)))), _ANY_METRICS),
@@ -116,6 +120,15 @@ EXPORTERS: Final[Mapping[str, tuple[type[PluginContract], str]]] = {
     "clears metrics": (_exporter(export=_clear_tasks), "test_its_arguments_stay_as_they_are"),
     "gives up after a failure": (_exporter(export=_once_broken), "test_a_failed_export_spoils_no_later_one"),
     "repeats what is old": (_exporter(export=_growing), "test_a_failed_export_spoils_no_later_one"),
+    "writes the key into its file": (_exporter(export=_filing_the_key), "test_it_prints_nothing_by_itself"),
+    "sets up logging": (
+        _exporter(export=lambda self, m: logging.basicConfig(force=True)),
+        "test_it_prints_nothing_by_itself",
+    ),
+    "closes before it has exported": (
+        _exporter(export=lambda self, m: setattr(self, "file", 1), close=lambda self: self.file),
+        "test_closing_lets_go_of_everything",
+    ),
     "prints": (_exporter(export=lambda self, m: print("x")), "test_it_prints_nothing_by_itself"),  # noqa: T201
     "logs the key": (_exporter(export=_leak), "test_it_prints_nothing_by_itself"),
     "starts a thread at once": (_exporter(__init__=_threaded), "test_building_it_opens_nothing"),

@@ -1,8 +1,10 @@
 """Policy loaders with one bug each; beside them a sound one."""
 
 import json
+import os
 import random
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from orchestrator import spi
@@ -63,10 +65,34 @@ def _refusing(what: str) -> Callable[[str, str], Any]:
     return load
 
 
+def _early(text: str, source: str) -> Any:
+    data, lines = Loader().load(text, source)
+    return data, {path: line - 1 for path, line in lines.items() if line > 1}
+
+
+def _expanding(text: str, source: str) -> Any:
+    return Loader().load(os.path.expandvars(text), source)
+
+
+def _including(text: str, source: str) -> Any:
+    if text.startswith("include "):
+        text = Path(text.removeprefix("include ")).read_text()
+    return Loader().load(text, source)
+
+
+def _refusing_with_text(text: str, source: str) -> Any:
+    raise SpecError(f"{source}:1: no")
+
+
 _SHARED: Final[dict[str, Any]] = {}
 _ANY: Final = "test_any_text_is_read_or_refused_with_a_line"
 LOADERS: Final[Mapping[str, tuple[Callable[[], object], str]]] = {
     "raises what its parser raises": (_loader(lambda text, source: (json.loads(text), {})), _ANY),
+    "gives one text as its problems": (_loader(_refusing_with_text), _ANY),
+    "returns no lines": (_loader(lambda text, source: {}), _ANY),
+    "counts lines from 0": (_loader(_early), "test_samples_are_read"),
+    "looks variables up": (_loader(_expanding), "test_a_text_runs_nothing"),
+    "includes files": (_loader(_including), "test_a_text_runs_nothing"),
     "says no line": (_loader(_refusing("wrong")), _ANY),
     "returns a list": (_loader(lambda text, source: ([], {})), _ANY),
     "returns objects": (_loader(lambda text, source: ({"a": object()}, {})), _ANY),

@@ -43,6 +43,9 @@ _KINDS: Final = {
 }
 
 
+_UNSURE: Final = (408, 499, 504)
+
+
 class Gateway:
     """A sound provider of a small format of its own."""
 
@@ -94,7 +97,7 @@ class Gateway:
                 kind=kind,
                 retryable=status == 429 or status >= 500,
                 retry_after=float(wait) if wait.isdigit() else None,
-                billed=Billed.UNKNOWN if status == 504 or status < 400 else Billed.NO,
+                billed=Billed.UNKNOWN if status in _UNSURE or status < 400 or status >= 520 else Billed.NO,
                 status=status,
             )
         try:
@@ -239,6 +242,21 @@ def _renamed(self: Gateway) -> Sequence[ModelInfo]:
     return [evolve(each, provider="somebody") for each in self.config.models]
 
 
+def _system_dropped(self: Gateway, request: Request) -> Body:
+    body = Gateway.encode(self, evolve(request, messages=request.messages[1:]))
+    return Body(body.content, request)
+
+
+async def _key_in_client(self: Gateway, body: Body, ctx: CallContext) -> Reply:
+    ctx.http.headers["x-key"] = self.key or ""
+    return await Gateway.call(self, body, ctx)
+
+
+def _free_timeout(error: ProviderError) -> None:
+    if error.status in (408, 522):
+        error.billed = Billed.NO
+
+
 _ONCE: Final = "test_a_call_is_made_once"
 _KEY: Final = "test_the_key_travels_in_a_header_only"
 _REFUSALS: Final = "test_refusals_are_classified"
@@ -256,6 +274,17 @@ PROVIDERS: Final[Mapping[str, tuple[type[PluginContract], str]]] = {
     "lets errors of the client through": (
         _provider(send=lambda self, body, ctx: ctx.http.post(self.url, content=body.content)),
         "test_broken_connections_are_classified",
+    ),
+    "leaves the key in the client": (_provider(call=_key_in_client), _KEY),
+    "shows the key in its repr": (_provider(__repr__=lambda self: f"Gateway({self.key})"), _KEY),
+    "drops the system message": (
+        _provider(encode=_system_dropped),
+        "test_the_bytes_hold_the_prompt_and_the_limit",
+    ),
+    "says a 408 was free": (_reading(_free_timeout), _REFUSALS),
+    "sells at floats": (
+        _provider(models=lambda self: [evolve(each, price=(1.0, 2.0)) for each in self.config.models]),
+        "test_its_models_are_models",
     ),
     "raises for a status": (_provider(read=_strict), _REFUSALS),
     "calls every refusal a server error": (_reading(lambda error: setattr(error, "kind", ErrorKind.SERVER)), _REFUSALS),

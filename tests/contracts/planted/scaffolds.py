@@ -1,13 +1,16 @@
 """Scaffolds with one bug each; beside them a sound one."""
 
 import random
+import subprocess
 from collections.abc import Callable, Mapping
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from orchestrator import spi
 from orchestrator.spi import App, Skeleton
 from orchestrator.testing import ScaffoldContract
+from tests.contracts.planted.bug import odd
 
 
 def skeleton(app: App) -> Skeleton:
@@ -39,6 +42,18 @@ def _touching(app: App) -> Skeleton:
     return skeleton(app)
 
 
+_LATER: Final = date.today() + timedelta(days=100)
+
+
+def _dated(app: App) -> Skeleton:
+    return Skeleton({"year.txt": "this" if date.today() < _LATER else "next"}, "guidance")
+
+
+def _starting(app: App) -> Skeleton:
+    subprocess.run(["/bin/true"], check=False)
+    return skeleton(app)
+
+
 _CONFINED: Final = "test_its_files_stay_in_their_folder"
 _READABLE: Final = "test_its_files_can_be_read_by_their_language"
 _SAME: Final = "test_equal_applications_have_equal_skeletons"
@@ -60,5 +75,25 @@ SCAFFOLDS: Final[Mapping[str, tuple[Callable[[], object], str]]] = {
         _scaffold(lambda app: Skeleton({}, "g", launches=(spi.Launch(("x",), 80),))),
         "test_it_says_what_is_wanted",
     ),
+    "forgets the comma of the dependencies": (
+        _scaffold(lambda app: Skeleton({}, "g", dependencies=odd("flask"))),
+        "test_it_says_what_is_wanted",
+    ),
+    "a command that is one text": (
+        _scaffold(lambda app: Skeleton({}, "g", launches=(spi.Launch(odd("python a.py")),))),
+        "test_it_says_what_is_wanted",
+    ),
+    "formats the title": (_scaffold(lambda app: Skeleton({}, app.title.format(name=app.name))), _SAME),
+    "TOML that is none": (_scaffold(lambda app: Skeleton({"a.toml": f'title = "{app.title}"'}, "g")), _READABLE),
+    "a title that becomes markup": (
+        _scaffold(lambda app: Skeleton({"a.html": f"<title>{app.title}</title>"}, "g")),
+        _READABLE,
+    ),
+    "a title that becomes a line of a script": (
+        _scaffold(lambda app: Skeleton({"a.js": f"// {app.title}"}, "g")),
+        _READABLE,
+    ),
+    "looks at the date": (_scaffold(_dated), _SAME),
+    "starts a program": (_scaffold(_starting), "test_it_touches_nothing"),
     "writes files itself": (_scaffold(_touching), "test_it_touches_nothing"),
 }

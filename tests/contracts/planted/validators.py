@@ -2,8 +2,12 @@
 
 import itertools
 import json
+import logging
 import random
+import socket
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -75,7 +79,43 @@ def _quitting(candidate: Candidate, context: ValidatorContext) -> Finding:
     return Finding.passed() if candidate.content.strip() else sys.exit("nothing to judge")
 
 
+def _with_a_tool_of_its_own(candidate: Candidate, context: ValidatorContext) -> Finding:
+    return Finding.passed() if context.run(("/usr/bin/lint",), {}).code == 0 else Finding.unknown("lint was ended")
+
+
+def _passing_crashes(candidate: Candidate, context: ValidatorContext) -> Finding:
+    tool = context.tool("lint")
+    if tool is None:
+        return Finding.skipped("lint is not installed")
+    ran = context.run((tool,), {})
+    return Finding.unknown("ended") if ran.ended else Finding.failed("no") if ran.code == 1 else Finding.passed()
+
+
+def _also(deed: Callable[[], object]) -> Callable[..., Finding]:
+    def judged(candidate: Candidate, context: ValidatorContext) -> Finding:
+        deed()
+        return Finding.passed()
+
+    return judged
+
+
+def _connect() -> None:
+    with socket.socket() as asked:
+        asked.connect_ex(("127.0.0.1", 9))
+
+
+_SEEN: Final[set[str]] = set()
+
+
+def _forgiving(candidate: Candidate, context: ValidatorContext) -> Finding:
+    if candidate.content in _SEEN or "bad" not in candidate.content:
+        return Finding.passed()
+    _SEEN.add(candidate.content)
+    return Finding.failed("bad")
+
+
 _COUNT: Final = itertools.count()
+_BEHIND: Final = "test_it_leaves_nothing_behind"
 _HOSTILE: Final = "test_hostile_outputs_get_a_verdict"
 VALIDATORS: Final[Mapping[str, tuple[Callable[..., Any], str]]] = {
     "raises on odd text": (lambda c, x: Finding.passed(str(c.content.encode())[:0]), _HOSTILE),
@@ -91,6 +131,14 @@ VALIDATORS: Final[Mapping[str, tuple[Callable[..., Any], str]]] = {
     "passes what is bad": (lambda c, x: Finding.passed(), "test_good_and_bad_outputs_are_told_apart"),
     "fails what is good": (lambda c, x: Finding.failed("no"), "test_good_and_bad_outputs_are_told_apart"),
     "changes the files": (_mutating, "test_its_arguments_stay_as_they_are"),
+    "passes what it has seen": (_forgiving, "test_equal_outputs_get_equal_verdicts"),
+    "starts a program itself": (_also(lambda: subprocess.run(["/bin/true"], check=False)), _BEHIND),
+    "asks the network": (_also(_connect), _BEHIND),
+    "leaves a temporary file": (_also(tempfile.mkdtemp), _BEHIND),
+    "raises the recursion limit": (_also(lambda: sys.setrecursionlimit(sys.getrecursionlimit() + 7)), _BEHIND),
+    "sets up logging": (_also(lambda: logging.basicConfig(force=True)), _BEHIND),
+    "looks for its tool itself": (_with_a_tool_of_its_own, "test_a_missing_tool_is_said"),
+    "passes when its tool crashes": (_passing_crashes, "test_a_tool_that_was_ended_proves_nothing"),
     "prints": (_printing, "test_it_leaves_nothing_behind"),
     "writes a file": (_writing, "test_it_leaves_nothing_behind"),
     "passes without its tool": (lambda c, x: _with_tool(c, x), "test_a_missing_tool_is_said"),

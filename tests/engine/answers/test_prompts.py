@@ -81,6 +81,31 @@ def test_a_result_that_fits_is_passed_on_whole(tmp_path: Path) -> None:
     assert "degraded" not in prompt
 
 
+def test_a_plan_is_asked_for_again_with_what_was_wrong(tmp_path: Path) -> None:
+    """The model is told in words, with the tasks at fault, and so is the user; a user of drafts hears of empty ones."""
+    circle = [
+        {"id": name, "type": "summarization", "prompt": "Say.", "dependencies": [other]} for name, other in ("ab", "ba")
+    ]
+    plans: list[dict[str, Any]] = [
+        {"role": "decomposer", "text": json.dumps({"tasks": [{"type": "poem", "prompt": "Rhyme."}]})},
+        {"role": "decomposer", "turn": 2, "text": json.dumps({"tasks": [FIRST]})},
+        {"role": "generator", "try": 1, "text": " "},
+    ]
+    _played(tmp_path / "kind", [], *plans)
+    asked = _prompts(tmp_path / "kind")["plan", Role.DECOMPOSER]
+    assert asked.endswith("could not be used: a task has no prompt, or a type that does not exist.")
+    _played(tmp_path / "circle", [], {"role": "decomposer", "text": json.dumps({"tasks": circle})})
+    asked = _prompts(tmp_path / "circle")["plan", Role.DECOMPOSER]
+    assert asked.endswith("could not be used: the dependencies form a cycle (task_001, task_002).")
+    spec = scripted_spec(tmp_path / "spec", answers=plans)
+    content = json.loads(spec.read_text())
+    del content["tasks"]
+    spec.write_text(json.dumps(content))
+    ended = orchestrate(tmp_path / "home", "run", str(spec))
+    assert "plan of turn 1 is refused: a task has no prompt, or a type that does not exist\n" in ended.err
+    assert "task_001 drafting: the answer of north cannot be used, it is empty\n" in ended.err
+
+
 def test_code_under_review_is_labelled_as_such(tmp_path: Path) -> None:
     """A review gets code as the source it is about, and everything else as a result, as other tasks get all of it."""
     notes = {"id": "notes", "type": "summarization", "prompt": "Sum up."}

@@ -16,7 +16,7 @@ from orchestrator.engine.answers import advising, enhancing
 from orchestrator.engine.answers.reading import reasons_in
 from orchestrator.engine.applications.application import Application
 from orchestrator.events import ModelSelected, TaskFinished
-from orchestrator.models import Role, TaskStatus, TaskType, Verdict
+from orchestrator.models import PLAN_PROBLEMS, Role, TaskStatus, TaskType, Verdict
 from orchestrator.spi import Message
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
@@ -236,9 +236,9 @@ def _for_decomposer(state: RunState, get: Get, validators: Sequence[str], applic
         schema = APP_PLAN_SCHEMA
     refused = state.plan.refused[state.plan.refused_before :]
     if refused:
-        parts.append(
-            f"Your previous plan could not be used: {refused[-1].problem} {' '.join(refused[-1].tasks)}".strip()
-        )
+        wrong = PLAN_PROBLEMS.get(refused[-1].problem, refused[-1].problem)
+        at_fault = f" ({', '.join(refused[-1].tasks)})" if refused[-1].tasks else ""
+        parts.append(f"Your previous plan could not be used: {wrong}{at_fault}.")
     return _prompt(Role.DECOMPOSER, rules, parts, 0.2, schema)
 
 

@@ -222,7 +222,9 @@ def _advice(providers: Mapping[str, Provider], environment: Environment) -> str:
     if providers:
         names = ", ".join(providers)
         return f"{names}: no model is known; declare models with prices in the spec (models:) or with --models FILE"
-    variables = ", ".join(environment.asked) or "none of the installed providers asks for one"
+    asked = environment.asked  # an address alone is of use only where no key is asked for beside it
+    wanted = [name for name in asked if name.removesuffix("_BASE_URL") + "_API_KEY" not in asked]
+    variables = ", ".join(wanted) or "none of the installed providers asks for one"
     return (
         f"no provider can be used: set a key or address ({variables}), "
         "or try it without one: providers: {scripted: {answers: FILE}}"

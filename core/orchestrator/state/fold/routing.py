@@ -19,7 +19,7 @@ def _model_selected(state: RunState, at: int, event: e.ModelSelected) -> None:
     call.selections.append(
         Selection(state.version, event.model, event.max_tokens, event.reason, event.waiver, event.most_tokens)
     )
-    call.candidates.update((candidate.model, candidate) for candidate in event.candidates)
+    call.candidates.update([(candidate.model, candidate) for candidate in event.candidates])
     call.prepared = None
     call.failure = None
     call.smallest = None

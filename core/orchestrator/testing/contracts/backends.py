@@ -2,12 +2,15 @@
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, ClassVar, Final
 
+from attrs import evolve
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky
 from hypothesis.stateful import run_state_machine_as_test
 
 from orchestrator.deadlines import run_in_thread
@@ -17,6 +20,8 @@ from orchestrator.errors import SpecError
 from orchestrator.money import Price, Usd
 from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate
 from orchestrator.testing.contracts.base import PluginContract, in_time, unchanged, watched
+from orchestrator.testing.contracts.conduct import nothing_left
+from orchestrator.testing.contracts.world import SharedStateError, a_year_later, overheard, salted, shared_state_kept
 from orchestrator.testing.routing import RoutingRules
 from orchestrator.testing.strategies import fields_of_candidates
 
@@ -67,20 +72,27 @@ class BackendContract(PluginContract):
             return
         raise AssertionError("it takes a parameter it does not know; raise SpecError, so that a typing error shows")
 
+    def test_odd_parameters_are_refused_in_words(self) -> None:
+        """A parameter of a kind that nobody expects is a SpecError, or what is built of it works."""
+        self.refuses_odd_options(lambda options: self._ranked(self.build(parameters=options), _many(3)))
+
     def test_every_candidate_has_one_place(self) -> None:
-        """Any candidates with any telemetry: each stands once, with a finite number, best first."""
+        """Any candidates with any telemetry: each stands once, with a finite number, the highest first."""
         backend = self.make()
 
-        @self._calm()
-        @given(fields_of_candidates(odd=True))
-        def holds(field: Field) -> None:
+        def check(field: Field) -> None:
             ranking = self._ranked(backend, field)
             assert sorted(each.model for each in ranking) == sorted(each.model for each in field[0]), (
                 f"{len(field[0])} candidates came in, these came out: {[each.model for each in ranking]}"
             )
-            assert all(math.isfinite(each.score) for each in ranking), "a score is no finite number"
+            scores = [each.score for each in ranking]
+            assert all(math.isfinite(each) for each in scores), "a score is no finite number"
+            assert scores == sorted(scores, reverse=True), f"the best comes first, with the highest score: not {scores}"
 
-        in_time(holds, _PATIENCE)
+        for number in _ODD_NUMBERS:
+            check(_odd_field(number))
+        holds = self._calm()(given(fields_of_candidates(odd=True))(check))
+        self._hold(holds)
 
     def test_nobody_is_ranked_where_there_is_nobody(self) -> None:
         """No candidates, no ranking, no error."""
@@ -103,7 +115,22 @@ class BackendContract(PluginContract):
             finally:
                 random.setstate(state)
 
-        in_time(holds, _PATIENCE)
+        self._hold(holds)
+
+    def test_another_process_ranks_alike(self) -> None:
+        """Nothing hangs on hashes of texts, which are others in each process: on the order of a set, or on ``hash``."""
+        for candidates, telemetry in (_many(12), _level(12)):
+            rankings = []
+            for salt in range(4):
+                name = salted(salt)
+                field = (
+                    tuple(evolve(each, model=name(each.model)) for each in candidates),
+                    {name(model): seen for model, seen in telemetry.items()},
+                )
+                rankings.append([str(each.model) for each in self._ranked(self.make(), field)])
+            assert all(each == rankings[0] for each in rankings), (
+                "another process ranks otherwise: it depends on hash(), or on the order of a set; break ties by `place`"
+            )
 
     def test_the_order_of_the_arguments_is_no_argument(self) -> None:
         """Candidates and telemetry in another order give the same ranking; a candidate's place is in it."""
@@ -121,7 +148,7 @@ class BackendContract(PluginContract):
                 "candidates in another order are ranked otherwise: break ties by `place`"
             )
 
-        in_time(holds, _PATIENCE)
+        self._hold(holds)
 
     def test_its_arguments_stay_as_they_are(self) -> None:
         """Neither the candidates nor the telemetry are changed."""
@@ -134,23 +161,14 @@ class BackendContract(PluginContract):
             with unchanged(candidates=candidates, telemetry=telemetry):
                 tuple(backend.rank(candidates, telemetry))
 
-        in_time(holds, _PATIENCE)
+        self._hold(holds)
 
     def test_no_clock_has_a_say(self) -> None:
         """The same ranking a year later."""
-        import time
-
-        backend, real = self.make(), (time.time, time.monotonic, time.time_ns, time.perf_counter)
-        field = _many(12)
+        backend, field = self.make(), _many(12)
         first = self._ranked(backend, field)
-        try:
-            time.time = lambda: real[0]() + 3.2e7
-            time.monotonic = lambda: real[1]() + 3.2e7
-            time.time_ns = lambda: real[2]() + 32 * 10**15
-            time.perf_counter = lambda: real[3]() + 3.2e7
+        with a_year_later(self.plugin, sys.modules.get(type(backend).__module__)):
             later = self._ranked(backend, field)
-        finally:
-            time.time, time.monotonic, time.time_ns, time.perf_counter = real
         assert later == first, "a year later it ranks otherwise: it looks at a clock"
 
     def test_it_comes_back_in_time(self) -> None:
@@ -162,18 +180,33 @@ class BackendContract(PluginContract):
             raise AssertionError(f"a run would go on without it: {error}") from error
 
     def test_it_touches_nothing(self) -> None:
-        """It prints nothing and leaves no file."""
+        """It prints nothing, opens no file, asks nobody, starts nothing and changes nothing that others share."""
+        backend = self.make()
         with watched() as seen:
-            self._ranked(self.make(), _many(20))
+            self._ranked(backend, _many(20))  # what it imports only now is imported
+            with overheard() as deeds:
+                self._ranked(backend, _many(20))
+        assert not deeds.read, f"it reads {deeds.read[0]!r}; all it may know is in its arguments"
+        assert not deeds.programs, f"it starts {deeds.programs[0]!r}; all it may know is in its arguments"
+        assert not deeds.connections, f"it connects to {deeds.connections[0]!r}; all it may know is in its arguments"
         assert not seen.printed, f"it printed {seen.printed[:80]!r}"
         assert not seen.left, f"it left files: {', '.join(seen.left)}"
 
+    def test_it_leaves_nothing_running(self) -> None:
+        """No thread and no connection is left, nothing is printed past ``sys.stdout``, and signals are left alone."""
+        with nothing_left():
+            self._ranked(self.make(), _many(20))
+
+    def test_its_parameters_stay_as_they_are(self) -> None:
+        """What it is built with is not changed, by building or by ranking."""
+        self._module()
+        self.keeps_options(lambda options: self._ranked(self.build(parameters=options), _many(3)))
+
     def test_under_the_rules_nobody_forbidden_is_asked(self) -> None:
         """In runs that are answered, fail and are restricted, the real rules with this backend keep every policy."""
-        checked = _Checked(self.make())
-        rules = type("Rules", (RoutingRules,), {"backend": checked, "refuses_dominated": self.refuses_dominated})
+        own = {"make_backend": lambda rules: self.make(), "refuses_dominated": self.refuses_dominated}
+        rules = type("Rules", (RoutingRules,), own)
         in_time(lambda: run_state_machine_as_test(rules, settings=_RUNS), _PATIENCE)
-        assert not checked.problem, checked.problem
 
     def _calm(self) -> settings:
         return settings(
@@ -186,33 +219,43 @@ class BackendContract(PluginContract):
             suppress_health_check=list(HealthCheck),
         )
 
+    def _hold(self, holds: Callable[[], object]) -> None:
+        """Try a property; what is tried twice and ends in two ways is said in words."""
+        try:
+            in_time(holds, _PATIENCE)
+        except Flaky as error:
+            raise AssertionError("asked the same again, it ranks otherwise: it remembers or draws") from error
+
     def _ranked(self, backend: Backend, field: Field) -> tuple[Ranked, ...]:
         candidates, telemetry = field
-        ranking: Any = backend.rank(tuple(candidates), dict(telemetry))
-        ranking = tuple(ranking)
+        try:
+            with shared_state_kept():
+                ranking: Any = tuple(backend.rank(tuple(candidates), dict(telemetry)))
+        except SharedStateError:
+            raise
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"[:200]
+            hint = "any number in the telemetry may be None, negative, endless or NaN"
+            raise AssertionError(f"ranking {len(candidates)} candidates it raised {said}; {hint}") from error
         assert all(isinstance(each, Ranked) for each in ranking), "what it ranks is no Ranked"
         assert all(isinstance(each.score, int | float) for each in ranking), "a score is no number"
         return deepcopy(ranking)
 
 
-class _Checked:
-    """The backend, whose failures are remembered: a run would go on without it, and hide them."""
+_ODD_NUMBERS: Final = (None, 0.0, -1.0, float("nan"), float("inf"), float("-inf"), 1.7e308, 5e-324)
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-        self.problem = ""
 
-    def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
-        """What the backend says, looked at."""
-        try:
-            ranking = tuple(self._backend.rank(candidates, telemetry))
-        except Exception as error:
-            self.problem = f"in a run it raised {type(error).__name__}: {error}"
-            raise
-        named = sorted(each.model for each in ranking)
-        if named != sorted(each.model for each in candidates):
-            self.problem = f"in a run it returned {named}, which are not the candidates once each"
-        return ranking
+def _odd_field(number: Any) -> Field:
+    """One candidate of whom everything is this number, beside some of whom everything is known, or nothing."""
+    candidates, telemetry = _many(3)
+    odd = ModelTelemetry(0, number, 1.0 if number is None else number, number, number, number, number)
+    return candidates, {**telemetry, "m0": ModelTelemetry(), "m1": odd}
+
+
+def _level(count: int) -> Field:
+    """Candidates between whom nothing decides but their places."""
+    candidates, _ = _many(count)
+    return candidates, {each.model: ModelTelemetry(50, 0.5, 1.0, 0.01, 100.0, 200.0, 1.0) for each in candidates}
 
 
 def _many(count: int) -> Field:

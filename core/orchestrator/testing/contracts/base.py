@@ -18,6 +18,7 @@ from unittest import SkipTest
 from attrs import define, field, frozen
 
 from orchestrator import contract
+from orchestrator.errors import SpecError
 
 CANARY: Final = "sk-canary-3b9d51f0c7aa"
 """The key that suites lend; it may be seen in a request's header and nowhere else."""
@@ -59,6 +60,30 @@ class PluginContract:
         """The range of interface versions that the module declares includes this one."""
         contract.check_interface(getattr(self._module(), contract.INTERFACE_NAME, None))
 
+    def keeps_options(self, use: Callable[[dict[str, Any]], object]) -> None:
+        """Fail where what is built of options, and used, changes them: a spec and others have them too."""
+        given = deepcopy(dict(self.options))
+        before = deepcopy(given)
+        use(given)
+        assert given == before, "it changed its options, which a spec and others have too; copy what you change"
+
+    def odd_options(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The options with one of them of a kind that nobody expects, and what is odd."""
+        for name in self.options:
+            for odd in (None, "", "odd", -1, 0.5, float("nan"), True, [], [None], {}, {"odd": {}}):
+                yield f"{name}: {odd!r}", {**self.options, name: deepcopy(odd)}
+
+    def refuses_odd_options(self, build: Callable[[dict[str, Any]], object]) -> None:
+        """Fail where options that nobody expects are anything but taken or refused with a SpecError."""
+        for what, options in self.odd_options():
+            try:
+                build(options)
+            except SpecError:
+                continue
+            except Exception as error:
+                said = f"{type(error).__name__}: {error}"
+                raise AssertionError(f"{what} raises {said}; raise SpecError, which tells the user"[:300]) from error
+
     def _module(self) -> ModuleType:
         if self.plugin is None:
             raise SkipTest("only an object was given, no module")
@@ -75,7 +100,9 @@ class Seen:
     printed: str = ""
     logged: str = ""
     left: tuple[str, ...] = ()
-    """Files that were left in the working folder."""
+    """Files that were left in the working folder or in that for temporary files."""
+    shown: str = ""
+    """What is in those files."""
 
 
 class _Records(logging.Handler):
@@ -99,15 +126,19 @@ def watched() -> Iterator[Seen]:
         root.addHandler(records)
         root.setLevel(logging.DEBUG)
         os.chdir(folder)
+        temporary, tempfile.tempdir = tempfile.tempdir, folder
         try:
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
                 yield seen
         finally:
+            tempfile.tempdir = temporary
             os.chdir(before)
             root.setLevel(level)
             root.removeHandler(records)
             seen.printed, seen.logged = printed.getvalue(), "\n".join(records.lines)
-            seen.left = tuple(sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*")))
+            files = sorted(Path(folder).rglob("*"))
+            seen.left = tuple(str(path.relative_to(folder)) for path in files)
+            seen.shown = "\n".join(path.read_text(errors="replace") for path in files if path.is_file())
 
 
 @contextlib.contextmanager
@@ -138,6 +169,14 @@ def no_sleep(why: str) -> Iterator[None]:
     assert not called, why
 
 
+class EscapeError(AssertionError):
+    """A function hangs, or wants the program to end; a suite says so in its own words."""
+
+
+class HangError(EscapeError):
+    """A function has not come back."""
+
+
 def in_time(function: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     """What a function returns or raises, within so many seconds; else it hangs, and the test fails."""
     ended: list[tuple[Any, BaseException | None]] = []
@@ -151,10 +190,11 @@ def in_time(function: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     thread = threading.Thread(target=work, daemon=True, name="contract")
     thread.start()
     thread.join(seconds)
-    assert ended, f"it has not come back within {seconds:g} s"
+    if not ended:
+        raise HangError(f"it has not come back within {seconds:g} s")
     result, error = ended[0]
     if isinstance(error, SystemExit):
-        raise AssertionError(f"it called sys.exit({error.code!r})")
+        raise EscapeError(f"it called sys.exit({error.code!r})")
     if error is not None:
         raise error
     return result
@@ -182,8 +222,15 @@ def names_of_tests(suite: type[PluginContract]) -> tuple[str, ...]:
 
 
 def play(suite: type[PluginContract]) -> tuple[Result, ...]:
-    """Play every test of a suite once, without a runner of tests; nothing that a plugin raises ends this."""
-    return tuple(_played(suite, name) for name in names_of_tests(suite))
+    """Play every test of a suite once, without a runner of tests; nothing that a plugin raises ends this.
+
+    After a test in which something hangs, those that follow are left out: what hangs goes on in its thread.
+    """
+    results: list[Result] = []
+    for name in names_of_tests(suite):
+        hung = next((each.test for each in results if isinstance(each.error, HangError)), None)
+        results.append(_played(suite, name) if hung is None else Result(name, False, f"something hangs: see {hung}"))
+    return tuple(results)
 
 
 def _played(suite: type[PluginContract], name: str) -> Result:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from attrs import Factory, define, evolve
@@ -16,7 +17,9 @@ from orchestrator.models import TaskType
 from orchestrator.money import Usd
 from orchestrator.settings import RunSettings
 from orchestrator.spi import Exporter, ExporterConfig, Metrics, ModelMetrics, RunEvent, RunMetrics
-from orchestrator.testing.contracts.base import CANARY, PluginContract, in_time, watched
+from orchestrator.testing.contracts.base import CANARY, EscapeError, PluginContract, in_time, watched
+from orchestrator.testing.contracts.conduct import nothing_left
+from orchestrator.testing.contracts.world import overheard, shared_state_kept
 from orchestrator.testing.stage import Stage, model, task
 
 NAMES: Final = ("plain", 'quote"d', "back\\slash", "two\nlines", "ünï-čødé 👋", "{}", "", " ", "a,b", "<b>", "$(id)")
@@ -113,6 +116,10 @@ class ExporterContract(PluginContract):
             return
         raise AssertionError("it takes an option it does not know; raise SpecError, so that a typing error shows")
 
+    def test_odd_options_are_refused_in_words(self) -> None:
+        """An option of a kind that nobody expects is taken, or is a SpecError; never another error."""
+        self.refuses_odd_options(lambda options: self.build(config=self.config(options=options)))
+
     def test_building_it_opens_nothing(self) -> None:
         """It is built without a file, a thread or a word; those come with the first export."""
         before = threading.active_count()
@@ -170,18 +177,20 @@ class ExporterContract(PluginContract):
         assert not usual or sink.texts[-1] == usual[-1], "after an export that failed it writes something else"
 
     def test_it_prints_nothing_by_itself(self) -> None:
-        """What is for the user goes through ``config.write``, and no key is in it."""
+        """What is for the user goes through ``config.write``; no key is in it; what others share stays as it is."""
         sink = Sink()
-        with watched() as seen:
+        with watched() as seen, shared_state_kept(), overheard() as deeds:
             exporter = self.make(sink)
             self._export(exporter, some_metrics())
             getattr(exporter, "close", int)()
+        assert not deeds.programs, f"it starts {deeds.programs[0]!r}"
+        assert CANARY not in seen.shown, "the key is in a file that it writes"
         assert not seen.printed, f"it printed {seen.printed[:80]!r}; use config.write"
         assert CANARY not in seen.printed + seen.logged + "".join(sink.texts), "the key is in what it shows or logs"
 
     def test_closing_lets_go_of_everything(self) -> None:
         """``close`` comes back, twice, also where nothing was exported, and no thread keeps the program alive."""
-        before = set(threading.enumerate())
+        before, opened = set(threading.enumerate()), _open_files()
         for exports in (0, 1):
             exporter = self.make()
             if exports:
@@ -194,7 +203,28 @@ class ExporterContract(PluginContract):
             each.name for each in threading.enumerate() if each not in before and each.is_alive() and not each.daemon
         ]
         left = [name for name in left if name != "contract"]
+        forgotten = sorted(set(_open_files()) - set(opened))
+        assert not forgotten, f"after `close` a file is left open: {forgotten[0]}"
         assert not left, f"after `close` a thread is left that keeps the program alive: {', '.join(left)}"
+
+    def test_it_leaves_nothing_running(self) -> None:
+        """After ``close`` no thread and no connection is left, and signals, and what others share, are as they were."""
+        with nothing_left("after `close` it"), self._opened() as exporter:
+            for event in some_events()[:3]:
+                self._observe(exporter, event)
+            self._export(exporter, some_metrics())
+
+    def test_its_options_stay_as_they_are(self) -> None:
+        """What a spec says for it is not changed, by building or by exporting."""
+        self._module()
+
+        def use(options: dict[str, Any]) -> None:
+            with watched():
+                exporter = self.build(config=self.config(options=options))
+                self._export(exporter, some_metrics())
+                self._tolerated(getattr(exporter, "close", int), "close")
+
+        self.keeps_options(use)
 
     # ── how ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -222,10 +252,21 @@ class ExporterContract(PluginContract):
             in_time(call)
         except self.may_fail:
             return  # nobody listens here
-        except AssertionError as error:
-            raise AssertionError(f"{what}: {error}") from error
+        except EscapeError as error:
+            raise type(error)(f"{what}: {error}") from error
         except Exception as error:
             raise AssertionError(f"{what} raised {type(error).__name__}: {error}"[:300]) from error
+
+
+def _open_files() -> tuple[str, ...]:
+    """The regular files that the process has open, where the system says so."""
+    found = []
+    with contextlib.suppress(OSError):
+        for each in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):
+                if each.is_file():
+                    found.append(str(each.readlink()))
+    return tuple(found)
 
 
 @cache

@@ -1,15 +1,20 @@
 """The contract of policy loaders."""
 
+import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
-from unittest import SkipTest
+from unittest import SkipTest, mock
 
+from orchestrator.contract import ContractError
 from orchestrator.errors import SpecError
 from orchestrator.spi import Loader
-from orchestrator.testing.contracts.base import PluginContract, in_time, watched
+from orchestrator.testing.contracts.base import CANARY, EscapeError, PluginContract, in_time, watched
+from orchestrator.testing.contracts.conduct import nothing_left
+from orchestrator.testing.contracts.world import overheard, shared_state_kept
 
 HOSTILE: Final[Mapping[str, str]] = {
     "nothing": "",
@@ -34,6 +39,19 @@ HOSTILE: Final[Mapping[str, str]] = {
 }
 """Texts that a careless reader trips over, by what is wrong with them."""
 
+ENDS: Final = (("", ""), ("a = ", ""), ("[p]\na = ", ""), ("a: ", ""), ('a = "', '"'), ('{"a": "', '"}'))
+"""What may stand around a value, so that many formats read it."""
+
+_PROBLEM: Final = re.compile(r"file\.x: *\d+ *:.")
+_VARIABLE: Final = "CONTRACT_CANARY"
+_VARIABLES: Final = (
+    f"${_VARIABLE}",
+    f"${{{_VARIABLE}}}",
+    f"%({_VARIABLE})s",
+    f"%{_VARIABLE}%",
+    f"{{{{ {_VARIABLE} }}}}",
+)
+
 
 class LoaderContract(PluginContract):
     """A loader turns the text of a file into plain data, or says on which line it cannot.
@@ -55,27 +73,33 @@ class LoaderContract(PluginContract):
             raise SkipTest("no texts were given in `samples`")
         loader = self.make()
         for text, wanted in self.samples:
-            data, lines = loader.load(text, "sample")
+            data, lines = _loaded(loader, text, "sample")
             assert data == wanted, f"{text[:40]!r} was read as {data!r}"[:300]
             count = text.count("\n") + 1
             for path, line in lines.items():
                 assert isinstance(path, tuple), f"{path!r} is no path"
                 assert 1 <= line <= count, f"{path} is said to stand on line {line} of {count}"
                 assert _at(data, path), f"{path} has a line and is not in the data"
+            assert not _one_too_small(text, lines), "every line it names is the one before: the first line is 1, not 0"
 
     def test_any_text_is_read_or_refused_with_a_line(self) -> None:
         """A text gives a mapping of plain data or a SpecError whose problems start with ``source:LINE:``."""
         loader = self.make()
         for what, text in self._texts():
             try:
-                data, _ = in_time(partial(loader.load, text, "file.x"))
+                data, _ = in_time(partial(_loaded, loader, text, "file.x"))
             except SpecError as error:
-                for problem in error.problems:
-                    head, _, rest = problem.removeprefix("file.x:").partition(":")
-                    known = problem.startswith("file.x:") and head.strip().isdigit() and rest
-                    assert known, f"{what}: {problem!r} does not start with `source:LINE:`"[:300]
+                letters = len(error.problems) > 1 and all(len(each) == 1 for each in error.problems)
+                wrong = next((each for each in error.problems if not _PROBLEM.match(each)), None)
+                if letters:
+                    raise AssertionError("SpecError takes a list of problems; it was given one text") from error
+                if wrong is not None:
+                    said = f"{what}: {wrong!r} does not start with `source:LINE:`"
+                    raise AssertionError(said[:300]) from error
                 continue
-            except AssertionError as error:
+            except EscapeError as error:
+                raise type(error)(f"{what}: {error}") from error
+            except ContractError as error:
                 raise AssertionError(f"{what}: {error}") from error
             except Exception as error:
                 raise AssertionError(
@@ -98,7 +122,7 @@ class LoaderContract(PluginContract):
             )
 
     def test_a_text_runs_nothing(self) -> None:
-        """No text makes the reader run, open or print anything."""
+        """No text makes the reader run, open, look up or print anything."""
         with tempfile.TemporaryDirectory(prefix="contract-") as folder:
             trace = Path(folder, "trace")
             texts = (
@@ -108,12 +132,36 @@ class LoaderContract(PluginContract):
                 f"__import__('pathlib').Path({str(trace)!r}).touch()\n",
                 f"<!DOCTYPE a [<!ENTITY x SYSTEM 'file://{trace}'>]><a>&x;</a>",
             )
-            with watched() as seen:
+            secret = Path(folder, "secret")
+            secret.write_text(f"a = {CANARY}\n")
+            texts += tuple(
+                f"{start}{word}{secret}{end}" for word in ("include ", "!include ", "@") for start, end in ENDS
+            )
+            texts += tuple(f"{start}{word}{end}" for word in _VARIABLES for start, end in ENDS)
+            said = []
+            self._read(self.make(), "")  # what it imports only now is imported
+            with (
+                watched() as seen,
+                mock.patch.dict(os.environ, {_VARIABLE: CANARY}),
+                shared_state_kept(),
+                overheard() as deeds,
+            ):
                 for text in texts:
-                    self._read(self.make(), text)
+                    said.append(repr(self._read(self.make(), text)))
             assert not trace.exists(), "a text made it run code"
+            assert not deeds.programs, f"a text made it start {deeds.programs[0]!r}"
+            assert not deeds.connections, f"a text made it connect to {deeds.connections[0]!r}"
+            opened = [*deeds.read, *deeds.written]
+            assert not opened, f"a text made it open {opened[0]!r}; all it may read is the text"
+            assert not any(CANARY in each for each in said), "a text made it look up a variable of the environment"
         assert not seen.printed, f"it printed {seen.printed[:80]!r}"
         assert not seen.left, f"it left files: {', '.join(seen.left)}"
+
+    def test_it_leaves_nothing_running(self) -> None:
+        """No thread and no connection is left, nothing is printed past ``sys.stdout``, and signals are left alone."""
+        with nothing_left():
+            for text in ("", *(text for text, _ in self.samples)):
+                self._read(self.make(), text)
 
     def test_its_suffixes_are_usual(self) -> None:
         """Each file name ending begins with a point and is in lower case."""
@@ -132,13 +180,27 @@ class LoaderContract(PluginContract):
 
     def _read(self, loader: Loader, text: str) -> Any:
         try:
-            return in_time(lambda: loader.load(text, "file.x"))[0]
+            return in_time(lambda: _loaded(loader, text, "file.x"))[0]
         except SpecError as error:
             return str(error)
-        except AssertionError:
+        except EscapeError:
             raise
         except Exception as error:
             return type(error)
+
+
+def _loaded(loader: Loader, text: str, source: str) -> tuple[Mapping[str, Any], Mapping[Any, Any]]:
+    made: Any = loader.load(text, source)
+    if not isinstance(made, tuple) or len(made) != 2:
+        raise ContractError(f"`load` must return (mapping, lines), not {type(made).__name__}")
+    return made
+
+
+def _one_too_small(text: str, lines: Mapping[Any, int]) -> bool:
+    """Whether every key stands on the line after the one that is named for it, and none on that line itself."""
+    rows = ["", *text.split("\n"), ""]
+    named = [(path[-1], line) for path, line in lines.items() if path and isinstance(path[-1], str)]
+    return bool(named) and all(key not in rows[line] and key in rows[line + 1] for key, line in named)
 
 
 def _at(data: Any, path: tuple[str | int, ...]) -> bool:

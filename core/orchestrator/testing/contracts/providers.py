@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from typing import Any, ClassVar, Final
 from unittest import SkipTest
 
@@ -12,7 +13,9 @@ from orchestrator.errors import Billed, ErrorKind, ProviderError, SpecError
 from orchestrator.models import Finish, ModelInfo, Role
 from orchestrator.money import Price, Usage, Usd
 from orchestrator.spi import Body, CallContext, CallRef, Message, Provider, ProviderConfig, Reply, Request
+from orchestrator.testing.contracts import conduct
 from orchestrator.testing.contracts.base import CANARY, PATIENCE, PluginContract, no_sleep, watched
+from orchestrator.testing.contracts.conduct import blocks, longest_pause, no_task_left, nothing_left
 from orchestrator.testing.contracts.wire import Answer, Recording, Sent, Wire, successes
 
 ADDRESS: Final = "http://127.0.0.1:9/v1"
@@ -33,6 +36,12 @@ REFUSALS: Final[Mapping[int, frozenset[ErrorKind]]] = {
     504: frozenset({ErrorKind.TIMEOUT, ErrorKind.SERVER}),
 }
 """What a refusal with this status, and words that say nothing, may be."""
+
+UNUSUAL: Final = (402, 405, 408, 409, 413, 418, 422, 451, 499, 501, 507, 520, 522, 524)
+"""Statuses that no table of a provider has, and that come all the same."""
+
+GAVE_UP: Final = frozenset({408, 499, 520, 522, 524})
+"""Those with which something between gives up on a request that may have been worked on."""
 
 _AGAIN: Final = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.OVERLOADED, ErrorKind.SERVER, ErrorKind.TIMEOUT})
 """Kinds that the same call may get over."""
@@ -107,6 +116,19 @@ class ProviderContract(PluginContract):
 
     # ── what it says of itself ───────────────────────────────────────────────────────────────────────────────────
 
+    def test_a_key_is_enough(self) -> None:
+        """Where every key is set, and every address, it is built."""
+        self._module()
+        built = self.build(config=self.config()) is not None
+        assert built, (
+            "every key is set, and it returned None: ask config.secret and config.variable, not the environment; "
+            "what it needs besides stands in `options` and `environment`"
+        )
+
+    def test_odd_options_are_refused_in_words(self) -> None:
+        """An option of a kind that nobody expects is taken, or is a SpecError; never another error."""
+        self.refuses_odd_options(lambda options: self.build(config=self.config(options)))
+
     def test_options_that_make_no_sense_are_refused(self) -> None:
         """An option that it does not know is a SpecError."""
         self._module()
@@ -124,6 +146,8 @@ class ProviderContract(PluginContract):
         assert models, "it sells nothing, although a model is declared for it"
         names = [each.id for each in models]
         assert len(set(names)) == len(names), "it sells two models of one name"
+        priceless = [each.id for each in models if not isinstance(each.price, Price | None)]
+        assert not priceless, f"the price of {', '.join(priceless)} is no Price; None: nobody knows it"
         strange = sorted({each.provider for each in models} - {self.name})
         assert not strange, f"its models name the provider {', '.join(strange)}; use config.name"
         assert list(provider.models()) == list(models), "asked again, it sells others"
@@ -147,6 +171,12 @@ class ProviderContract(PluginContract):
         provider = self.make()
         short, long = (len(self._encoded(provider, self.request("x" * size)).content) for size in (10, 10_010))
         assert long - short >= 10_000, "a prompt longer by 10000 bytes has fewer bytes more: part of it is left out"
+        request = self.request()
+        for place, message in enumerate(request.messages):
+            longer = evolve(message, text=message.text + "x" * 1_000)
+            asked = evolve(request, messages=(*request.messages[:place], longer, *request.messages[place + 1 :]))
+            more = len(self._encoded(provider, asked).content) - len(self._encoded(provider, request).content)
+            assert more >= 1_000, f"the message of the author {message.author!r} is left out of the bytes"
         few, many = (self._encoded(provider, self.request(max_tokens=limit)).content for limit in (64, 128))
         assert few != many, "max_tokens is not sent: what a call can cost has no bound"
 
@@ -171,6 +201,10 @@ class ProviderContract(PluginContract):
             else:
                 assert error.billed is not Billed.YES, f"status {status} does not say that it was billed"
             assert status != 504 or error.billed is Billed.UNKNOWN, "nobody knows what a 504 cost: billed=UNKNOWN"
+        for status in UNUSUAL:
+            error = self._error(Wire(_always((status, _JSON, b'{"error": {"message": "no"}}'))), str(status))
+            known = status not in GAVE_UP or error.billed is not Billed.NO
+            assert known, f"status {status}: it may have been billed before somebody gave up; billed must not be NO"
 
     def test_retry_after_is_passed_on(self) -> None:
         """What a vendor asks in ``Retry-After`` is in the error; what makes no sense there is no wait."""
@@ -243,6 +277,9 @@ class ProviderContract(PluginContract):
             assert not seen.printed, f"it printed {seen.printed[:80]!r}"
             said = repr(found) + "".join(f"{each!r} {each}" for each in _chain(found))
             places = {"a log": seen.logged, "an error": said if isinstance(found, ProviderError) else ""}
+            lent = " ".join(repr(each) for each in wire.left_in_client)
+            assert CANARY not in lent, "the key stays in ctx.http, which others use too; give headers to the request"
+            places |= {"its repr": repr(self.make())}
             places |= {"the address": " ".join(each.url for each in wire.sent)}
             places |= {"the body": " ".join(repr(each.body) for each in wire.sent)}
             for where, text in places.items():
@@ -312,6 +349,54 @@ class ProviderContract(PluginContract):
 
         self._run(cancelled, "a cancelled call does not end")
 
+    def test_others_go_on_during_a_call(self) -> None:
+        """While a call is made, and the vendor takes its time, everything else on the event loop goes on."""
+        self._needs_http()
+        request = self.request()
+
+        async def slow() -> None:
+            await asyncio.sleep(0.05)
+
+        def pauses() -> Iterator[float]:
+            answers: list[Answer] = [(each.status, each.headers, each.body) for each in self.recordings[:2]]
+            while True:
+                wires = [Wire(_always(answer), gate=slow) for answer in (*answers, (500, _JSON, b"{}"))]
+                yield max(self._run(partial(self._paused, wire, request), "a call hangs") for wire in wires)
+
+        longest = blocks(pauses())
+        assert longest <= conduct.LONGEST_PAUSE, (
+            f"during a call nothing else happened for {longest:.1f} s: it blocks the event loop; await instead of "
+            "waiting, and give long work to asyncio.to_thread"
+        )
+
+    def test_a_call_leaves_nothing_behind(self) -> None:
+        """After a call no task, thread or connection is left, nothing is printed, and what others share is as it was."""
+        answers: list[Answer | Exception] = [(500, _JSON, b"{}"), *RUBBISH.values()]
+        answers += [(each.status, each.headers, each.body) for each in self.recordings[:2]]
+        request = self.request()
+        with nothing_left("a call"):
+            for answer in answers[:1] if self.make().simulated else answers:
+                found = self._run(partial(self._alone, Wire(_always(answer)), request), "a call hangs")
+                assert not isinstance(found, SystemExit), f"a call ends the program: sys.exit({found.code!r})"
+
+    def test_what_it_is_given_stays_as_it_is(self) -> None:
+        """Neither the request of a body, its schema included, nor the models it is built with are changed by a call."""
+        schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
+        config = self.config(deepcopy(dict(self.options)))
+        kept = deepcopy((config.options, config.models))
+        answers = [(each.status, each.headers, each.body) for each in self.recordings[:2]] or [(500, _JSON, b"{}")]
+        for given in (None, schema):
+            request = evolve(self.request(), json_schema=deepcopy(given))
+            before = deepcopy(request)
+            for answer in answers:
+                self._run(partial(self._alone, Wire(_always(answer)), request), "a call hangs")
+            assert request == before, "it changed the request, which the next attempt is made of"
+        if self.plugin is not None:
+            built = self.build(config=config)
+            if built is not None:
+                built.models()
+            assert (config.options, config.models) == kept, "it changed its options or models, which others have too"
+
     def test_a_simulated_provider_answers(self) -> None:
         """One that only pretends answers or fails like any other, and asks nobody."""
         if not self.make().simulated:
@@ -350,6 +435,24 @@ class ProviderContract(PluginContract):
 
         return CallContext(client, 30.0, sleep, "contract-key")
 
+    async def _paused(self, wire: Wire, request: Request) -> float:
+        """How long everything else stands still at most while one call is made."""
+        provider = self.make()
+        async with wire.client() as client:
+            body = self._encoded(provider, request)
+            return await longest_pause(provider.call(body, self._context(client)))
+
+    async def _alone(self, wire: Wire, request: Request) -> Any:
+        """The reply of one call, or what it raised; fails where tasks go on."""
+        provider = self.make()
+        async with wire.client() as client:
+            try:
+                return await no_task_left(provider.call(self._encoded(provider, request), self._context(client)))
+            except AssertionError:
+                raise
+            except (Exception, SystemExit) as error:
+                return error
+
     def _outcome(self, wire: Wire, slept: list[float] | None = None) -> Any:
         """The reply of one call, or what it raised."""
         request = self.request()
@@ -361,6 +464,8 @@ class ProviderContract(PluginContract):
                     return await provider.call(self._encoded(provider, request), self._context(client, slept))
                 except (Exception, SystemExit) as error:
                     return error
+                finally:
+                    wire.left_in_client = [*client.headers.items(), *client.cookies.items(), client.auth, client.params]
 
         return self._run(one, "the call does not end")
 

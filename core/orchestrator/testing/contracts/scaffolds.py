@@ -2,13 +2,17 @@
 
 import ast
 import json
+import sys
+import tomllib
 from copy import deepcopy
 from typing import Any, Final
 
 from orchestrator.engine.outputs.confinement import UnsafeNameError, checked_name
 from orchestrator.models import ArchitectureProfile
-from orchestrator.spi import App, Launch, Scaffold, Skeleton
-from orchestrator.testing.contracts.base import PluginContract, in_time, watched
+from orchestrator.spi import App, Ask, Launch, Scaffold, Skeleton
+from orchestrator.testing.contracts.base import EscapeError, PluginContract, in_time, watched
+from orchestrator.testing.contracts.conduct import nothing_left
+from orchestrator.testing.contracts.world import SharedStateError, a_year_later, overheard, shared_state_kept
 
 APPS: Final = (
     App("tide_tables", "Show the tides", ArchitectureProfile()),
@@ -21,6 +25,7 @@ APPS: Final = (
 )
 """Applications whose titles break files that do not escape."""
 
+_PROSE: Final = (".md", ".txt", ".rst")
 _MOST_BYTES: Final = 2_000_000
 
 
@@ -46,6 +51,9 @@ class ScaffoldContract(PluginContract):
                 first.files["changed"] = "x"
             assert self._skeleton(scaffold, app) == copy, f"{app.name}: asked again, the skeleton is another one"
             assert self._skeleton(self.make(), app) == copy, f"{app.name}: built anew, the skeleton is another one"
+            with a_year_later(self.plugin, sys.modules.get(type(scaffold).__module__)):
+                later = self._skeleton(scaffold, app)
+            assert later == copy, f"{app.name}: a year later the skeleton is another one: it looks at a clock"
 
     def test_its_files_stay_in_their_folder(self) -> None:
         """Every name is a relative path that may be written, and every content is text of a modest size."""
@@ -66,7 +74,7 @@ class ScaffoldContract(PluginContract):
             assert sum(len(each.encode()) for each in files.values()) <= _MOST_BYTES, "the skeleton is too large"
 
     def test_its_files_can_be_read_by_their_language(self) -> None:
-        """Python files compile and JSON files parse, whatever the application's title is."""
+        """Python, JSON and TOML files parse and no title becomes code, whatever the application's title is."""
         for app in APPS:
             for name, content in self._skeleton(self.make(), app).files.items():
                 try:
@@ -78,8 +86,15 @@ class ScaffoldContract(PluginContract):
                         assert not called, f"{name}: a line of the title has become code"
                     elif name.endswith(".json"):
                         json.loads(content)
+                    elif name.endswith(".toml"):
+                        tomllib.loads(content)
                 except (SyntaxError, ValueError) as error:
                     raise AssertionError(f"{name} of {app.title[:30]!r} cannot be read: {error}") from error
+                if not name.endswith(_PROSE):
+                    alone = any(line.strip().startswith("os.abort()") for line in content.splitlines())
+                    assert not alone, f"{name}: a line of the title has become code"
+                if name.endswith((".html", ".htm", ".xml", ".svg")):
+                    assert "<script>alert(1)" not in content, f"{name}: the title has become markup; escape it"
 
     def test_it_says_what_is_wanted(self) -> None:
         """The guidance is text that is not empty; dependencies are names; launches can be carried out."""
@@ -87,24 +102,51 @@ class ScaffoldContract(PluginContract):
             skeleton = self._skeleton(self.make(), app)
             assert isinstance(skeleton.guidance, str), "the guidance is no text"
             assert skeleton.guidance.strip(), "there is no guidance: who plans the tasks would know nothing"
+            _check_tuple("dependencies", skeleton.dependencies)
+            _check_tuple("launches", skeleton.launches)
             for each in skeleton.dependencies:
                 assert isinstance(each, str), f"{each!r} is no distribution"
                 assert each.strip() == each != "", f"{each!r} is no distribution"
             for launch in skeleton.launches:
                 assert isinstance(launch, Launch), f"{launch!r} is no Launch"
+                for what in ("argv", "asks", "modules", "tools", "folders"):
+                    _check_tuple(f"`{what}` of a launch", getattr(launch, what))
+                assert all(isinstance(ask, Ask) for ask in launch.asks), "what a launch asks is no Ask"
                 assert launch.argv, "a launch without a command"
                 assert all(isinstance(word, str) for word in launch.argv), "a launch of what are no words"
                 assert launch.port is None or 1024 <= launch.port <= 65535, f"port {launch.port} cannot be listened on"
 
     def test_it_touches_nothing(self) -> None:
-        """It writes no file itself, and prints nothing."""
+        """It writes no file itself, prints and starts nothing, and changes nothing that others share."""
         with watched() as seen:
-            for app in APPS:
-                self._skeleton(self.make(), app)
+            self._skeleton(self.make(), APPS[0])  # what it imports only now is imported
+            with overheard() as deeds:
+                for app in APPS:
+                    self._skeleton(self.make(), app)
+        assert not deeds.programs, f"it starts {deeds.programs[0]!r}"
+        assert not deeds.connections, f"it connects to {deeds.connections[0]!r}"
+        assert not deeds.written, f"it writes {deeds.written[0]!r} itself; return it in `files`"
         assert not seen.left, f"it writes files itself: {', '.join(seen.left)}"
         assert not seen.printed, f"it printed {seen.printed[:80]!r}"
 
+    def test_it_leaves_nothing_running(self) -> None:
+        """No thread and no connection is left, nothing is printed past ``sys.stdout``, and signals are left alone."""
+        with nothing_left():
+            self._skeleton(self.make(), APPS[0])
+
     def _skeleton(self, scaffold: Scaffold, app: App) -> Skeleton:
-        found: Any = in_time(lambda: scaffold.skeleton(app))
+        try:
+            with shared_state_kept():
+                found: Any = in_time(lambda: scaffold.skeleton(app))
+        except (EscapeError, SharedStateError):
+            raise
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"[:200]
+            raise AssertionError(f"for an application with the title {app.title[:40]!r} it raised {said}") from error
         assert isinstance(found, Skeleton), f"it returned {type(found).__name__}, not a Skeleton"
         return found
+
+
+def _check_tuple(what: str, value: object) -> None:
+    """A lone text in the place of a tuple of texts is a comma that was forgotten."""
+    assert isinstance(value, tuple | list), f"{what} is {type(value).__name__}, not a tuple; is a comma missing?"

@@ -1,5 +1,6 @@
 """The contract of validators."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
@@ -11,7 +12,9 @@ from attrs import Factory, define
 from orchestrator.errors import SandboxError
 from orchestrator.models import TaskType, Verdict
 from orchestrator.spi import Candidate, Finding, Ran, Validator, ValidatorContext, find_tool
-from orchestrator.testing.contracts.base import PluginContract, in_time, unchanged, watched
+from orchestrator.testing.contracts.base import EscapeError, PluginContract, in_time, unchanged, watched
+from orchestrator.testing.contracts.conduct import nothing_left
+from orchestrator.testing.contracts.world import SharedStateError, overheard, shared_state_kept
 
 HOSTILE: Final[Mapping[str, str]] = {
     "nothing": "",
@@ -46,6 +49,9 @@ class FakeRun:
     def __call__(self, argv: Sequence[str], files: Mapping[str, bytes], **options: Any) -> Ran:
         """Remember what was asked for."""
         self.asked.append((tuple(argv), dict(files), dict(options)))
+        for name, content in files.items():
+            if not isinstance(content, bytes):
+                raise TypeError(f"the content of {name!r} is {type(content).__name__}, not bytes")
         if self.ran is None:
             raise SandboxError("this check has no sandbox")
         return self.ran
@@ -60,6 +66,10 @@ _RANS: Final = (
     Ran(None, "", ended="disk"),
     Ran(None, "", ended="stopped"),
 )
+
+
+_CRASHES: Final = (Ran(-9, ""), Ran(-11, ""), Ran(127, "not found"), Ran(139, ""))
+"""A command that was killed, that crashed, or that is not there."""
 
 
 class ValidatorContract(PluginContract):
@@ -89,6 +99,7 @@ class ValidatorContract(PluginContract):
         for wanted, candidates in ((Verdict.PASSED, self.passing), (Verdict.FAILED, self.failing)):
             for candidate in candidates:
                 found = in_time(partial(judge, candidate, self._real()), 120.0)
+                assert isinstance(found, Finding), f"it returned {type(found).__name__}, not a Finding"
                 if found.verdict in (Verdict.SKIPPED, Verdict.UNKNOWN):
                     raise SkipTest(f"it cannot judge on this machine: {found.details}")
                 assert found.verdict is wanted, f"{wanted} was expected, not {found.verdict}: {found.details}"
@@ -115,12 +126,23 @@ class ValidatorContract(PluginContract):
                 self._judged(what, judge, candidate, context)
 
     def test_it_leaves_nothing_behind(self) -> None:
-        """It prints nothing, and leaves no file in the working folder."""
+        """It prints nothing, leaves no file, starts and asks nobody itself, and leaves alone what others share."""
         with watched() as seen:
-            for what, judge, candidate, context in self._trials():
-                self._judged(what, judge, candidate, context)
+            for what, judge, candidate, context in self._trials(only=True):
+                self._judged(what, judge, candidate, context)  # what it imports only now is imported
+            with overheard() as deeds:
+                for what, judge, candidate, context in self._trials():
+                    self._judged(what, judge, candidate, context)
+        assert not deeds.programs, f"it starts {deeds.programs[0]!r} itself; use context.run, which has a sandbox"
+        assert not deeds.connections, f"it connects to {deeds.connections[0]!r}; a check asks nobody"
         assert not seen.printed, f"it printed {seen.printed[:80]!r}; what it has to say belongs into its Finding"
-        assert not seen.left, f"it left files in the working folder: {', '.join(seen.left)}"
+        assert not seen.left, f"it left files: {', '.join(seen.left[:3])}"
+
+    def test_it_leaves_nothing_running(self) -> None:
+        """No thread and no connection is left, nothing is printed past ``sys.stdout``, and signals are left alone."""
+        with watched(), nothing_left():
+            for what, judge, candidate, context in self._trials(deterministic=True):
+                self._judged(what, judge, candidate, context)
 
     def test_a_missing_tool_is_said(self) -> None:
         """Where its program is not installed the verdict is skipped or unknown, never passed."""
@@ -134,15 +156,19 @@ class ValidatorContract(PluginContract):
             )
             found = self._judged(what, judge, candidate, context)
             assert not (asked and found.verdict is Verdict.PASSED), f"{what}: passed without {', '.join(asked)}"
+            run = context.run
+            assert isinstance(run, FakeRun)
+            alone = [argv[0] for argv, _, _ in run.asked if not asked and argv[0] != sys.executable]
+            assert not alone, f"it runs {alone[0]} without asking context.tool where that is"
 
     def test_a_tool_that_was_ended_proves_nothing(self) -> None:
-        """Where the sandbox is missing or ends the command, the verdict is not passed."""
-        for ran in (None, *(ran for ran in _RANS if ran.code is None)):
+        """Where the sandbox is missing or ends the command, or the command crashes, the verdict is not passed."""
+        for ran in (None, *(ran for ran in _RANS if ran.code is None), *_CRASHES):
             for what, judge, candidate, context in self._trials(ran=ran, only=True):
                 run = context.run
                 assert isinstance(run, FakeRun)
                 found = self._judged(what, judge, candidate, context)
-                why = "there is no sandbox" if ran is None else f"its command was ended ({ran.ended})"
+                why = "there is no sandbox" if ran is None else f"its command ended with {ran.ended or ran.code}"
                 assert not (run.asked and found.verdict is Verdict.PASSED), f"{what}: passed although {why}"
 
     def test_it_keeps_to_its_time(self) -> None:
@@ -192,15 +218,17 @@ class ValidatorContract(PluginContract):
         found["a schema that is none"] = Candidate(
             "t", kind, "{}", "{}", schema={"type": 7, "$ref": "http://[", "x": []}
         )
-        return {**found, **{f"passing {n}": each for n, each in enumerate(self.passing)}}
+        own = {f"passing {n}": each for n, each in enumerate(self.passing)}
+        return {**found, **own, **{f"failing {n}": each for n, each in enumerate(self.failing)}}
 
     def _judged(self, what: str, judge: Validator, candidate: Candidate, context: ValidatorContext) -> Finding:
         try:
-            found: Any = in_time(lambda: judge(candidate, context))
+            with shared_state_kept():
+                found: Any = in_time(lambda: judge(candidate, context))
         except SandboxError:
             return Finding.unknown("there is no sandbox")
-        except AssertionError as error:
-            raise AssertionError(f"{what}: {error}") from error
+        except (EscapeError, SharedStateError) as error:
+            raise type(error)(f"{what}: {error}") from error
         except Exception as error:
             raise AssertionError(f"{what}: it raised {type(error).__name__}: {error}"[:300]) from error
         assert isinstance(found, Finding), f"{what}: it returned {type(found).__name__}, not a Finding"

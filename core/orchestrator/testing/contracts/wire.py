@@ -88,6 +88,8 @@ class Wire:
     gate: Callable[[], Any] | None = None
     """Awaited before each answer."""
     sent: list[Sent] = Factory(list)
+    left_in_client: list[Any] = Factory(list)
+    """What the client that was lent holds afterwards, for every request that follows."""
 
     def client(self) -> "httpx.AsyncClient":
         """An HTTP client that speaks to nobody else. It follows no redirect."""

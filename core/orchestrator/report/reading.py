@@ -1,0 +1,46 @@
+"""One reading of a history for all that the page shows of it; no event is kept."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from attrs import Factory, define
+
+from orchestrator.explanation import Explainer
+from orchestrator.log.transaction import Recorded
+from orchestrator.report.calls import Chronicler
+from orchestrator.report.packing import Packed
+
+_LONGEST_DATA: Final = 4_000
+"""Characters of one event's fields in the table."""
+_MANY: Final = 20_000
+"""Events from which on the fields of each are cut shorter."""
+_SHORT_DATA: Final = 300
+
+
+@define
+class Reading:
+    """What one reading of a history leaves: no event of it."""
+
+    explainer: Explainer = Factory(Explainer)
+    chronicler: Chronicler = Factory(Chronicler)
+    events: Packed = Factory(Packed)
+    """The rows of the table."""
+    count: int = 0
+    head: str = ""
+
+    def all(self, records: Iterable[Recorded]) -> None:
+        """Read it, from its first event on."""
+        first = None
+        for record in records:
+            first = record.at if first is None else first
+            self.head = record.hash
+            self.explainer.take(record.at, record.event)
+            self.chronicler.take(record.at, record.event)
+            self.events.add(_event_row(record, first, _LONGEST_DATA if self.count < _MANY else _SHORT_DATA))
+            self.count += 1
+
+
+def _event_row(record: Recorded, first: int, longest: int) -> list[Any]:
+    """(position, seconds since the first event, type, fields) of an event."""
+    data = record.data if len(record.data) <= longest else f"{record.data[:longest]}…"
+    return [record.position, round((record.at - first) / 1_000_000, 3), record.type, data]
