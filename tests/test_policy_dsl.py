@@ -72,6 +72,13 @@ def test_the_levels_of_a_file_become_a_hierarchy(tmp_path: Path) -> None:
     )
 
 
+def test_what_binds_together_is_iterated() -> None:
+    """A set gives its policies from the outermost level inwards, and has as many as were given."""
+    hierarchy = PolicyHierarchy(org=[Policy("all")], team={"eng": [Policy("ours")]}, node={"parse": [Policy("one")]})
+    assert [policy.name for policy in hierarchy.policies_for(team="eng", node="parse")] == ["all", "ours", "one"]
+    assert len(hierarchy.policies_for(team="other")) == 1
+
+
 @pytest.mark.parametrize("suffix", [".yaml", ".YAML", ".yml", ".json"])
 def test_the_suffix_chooses_among_the_installed_loaders(tmp_path: Path, suffix: str) -> None:
     """Without a loader of one's own the plugins are asked."""

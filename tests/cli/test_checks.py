@@ -23,6 +23,7 @@ def test_a_tool_that_is_not_there_skips_its_check_and_that_is_shown(tmp_path: Pa
     )
     ended = orchestrate(tmp_path / "home", "run", str(strict), environ=nowhere)
     assert ended.code == 1
+    assert "paper: check latex was skipped, which counts as failed here: pdflatex" in ended.err
     assert "paper degraded (a check did not pass), score 0.000" in ended.err
 
 

@@ -63,6 +63,8 @@ def test_criteria_are_asked_for(tmp_path: Path) -> None:
         terminal.type("\r")
         assert terminal.wait() == 3
     assert "no provider can be used" in terminal.text
+    assert "OPENAI_COMPATIBLE_BASE_URL" in terminal.text
+    assert "OPENAI_BASE_URL" not in terminal.text  # of no use without a key, which is named
 
 
 def test_a_model_cannot_command_the_terminal(tmp_path: Path) -> None:

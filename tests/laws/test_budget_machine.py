@@ -243,7 +243,7 @@ def _refuse_at_once(patch: pytest.MonkeyPatch) -> None:
 
     def select(m: Any, question: Any, call: Any, reason: str, room: Any) -> Any:
         if room is not None:
-            return e.SpendRefused(*call.key, room.need, room.free, room.limit)
+            return e.SpendRefused(**call.key._asdict(), need=room.need, free=room.free, limit=room.limit)
         return original(m, question, call, reason, room)
 
     patch.setattr(asking, "_select", select)
@@ -328,7 +328,13 @@ _RULES: Final[Mapping[str, tuple[Patch, str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(_RULES))
+_LATE: Final = ("an account is asked for ever", "an account's wait blocks everybody", "one call at a time")
+"""Faults that show only after some hundred examples."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.heavy] if name in _LATE else []) for name in sorted(_RULES)]
+)
 def test_a_planted_fault_of_the_rules_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a sound backend and one rule of money broken, the machine says which law that breaks."""
     plant, problem = _RULES[name]

@@ -17,6 +17,7 @@ from orchestrator.decide.routing import slots_of
 from orchestrator.engine.answers.advising import shown, with_texts
 from orchestrator.log.accounts import called
 from orchestrator.models import PLAN_PROBLEMS, Finish, ModelInfo, RiskLevel, Role, TaskStatus, Verdict
+from orchestrator.settings import MissingTool
 from orchestrator.state.fold import evolve
 from orchestrator.state.run import RunState
 
@@ -351,6 +352,8 @@ class Story:
                 if isinstance(check, e.CheckStarted):
                     words = {Verdict.SKIPPED: "was skipped", Verdict.UNKNOWN: "could not run"}
                     how = words.get(verdict, "failed")
+                    if verdict is Verdict.SKIPPED and self.state.settings.missing_tool is MissingTool.FAIL:
+                        how = "was skipped, which counts as failed here"
                     yield Note(f"{check.task}: check {check.validator} {how}{details}", Tone.WARNING)
             case e.FileWritten(problem=problem) if problem is not None and problem != "no_folder":
                 chosen = self._opened.pop(event.chosen, None)

@@ -4,9 +4,8 @@ import asyncio
 import os
 import threading
 import time
-import weakref
 from collections.abc import Awaitable, Callable
-from queue import SimpleQueue
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 from attrs import frozen
@@ -40,82 +39,19 @@ class Ports:
 def real_ports() -> Ports:
     """The machine itself. The clock is read once; from there on only monotonic time moves it, so it cannot jump."""
     began = time.time_ns() - time.monotonic_ns()
+    pool = ThreadPoolExecutor(1, thread_name_prefix="orchestrate")
+
+    async def offload(function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(pool, function)
+
     return Ports(
         clock=lambda: (began + time.monotonic_ns()) // 1000,
         monotonic=time.monotonic,
         sleep=asyncio.sleep,
         random_bytes=os.urandom,
-        offload=OneThread(),
+        offload=offload,
         offload_foreign=in_daemon_thread,
     )
-
-
-class OneThread:
-    """A thread for short work, which it does in its order: the way there and back costs less than with an executor.
-
-    It ends with whoever holds it, or with the program, after the work it was given.
-    """
-
-    def __init__(self) -> None:
-        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._starting = threading.Lock()
-        self._started = False
-
-    async def __call__(self, function: Callable[[], T]) -> T:
-        """Run it there; it is not begun for somebody who has been cancelled."""
-        with self._starting:
-            if not self._started:
-                thread = threading.Thread(target=_serve, args=(self._queue,), daemon=True, name="orchestrate")
-                thread.start()
-                weakref.finalize(self, _end, self._queue, thread)
-                self._started = True
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-
-        def work() -> None:
-            if future.cancelled():
-                return
-            result: Any = None
-            failure: BaseException | None = None
-            try:
-                result = function()
-            except BaseException as error:  # whatever it is belongs to the caller, not to this thread
-                failure = error
-            _deliver_from_thread(loop, future, result, failure)
-
-        self._queue.put(work)
-        return await future
-
-
-def _serve(queue: "SimpleQueue[Callable[[], None] | None]") -> None:
-    while (work := queue.get()) is not None:
-        work()
-        del work  # holds nothing while it waits
-
-
-def _end(queue: "SimpleQueue[Callable[[], None] | None]", thread: threading.Thread) -> None:
-    queue.put(None)
-    if thread is not threading.current_thread():
-        thread.join()
-
-
-def _deliver_from_thread(
-    loop: asyncio.AbstractEventLoop, future: "asyncio.Future[Any]", result: Any, error: BaseException | None
-) -> None:
-    """Give a future its end, from another thread than that of its loop."""
-
-    def deliver() -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
-
-    try:
-        loop.call_soon_threadsafe(deliver)
-    except RuntimeError:
-        return  # the loop is gone; nobody waits for the answer any more
 
 
 async def in_place(function: Callable[[], T]) -> T:
@@ -128,6 +64,14 @@ async def in_daemon_thread(function: Callable[[], T]) -> T:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Any] = loop.create_future()
 
+    def deliver(result: Any, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
     def work() -> None:
         result: Any = None
         failure: BaseException | None = None
@@ -137,7 +81,10 @@ async def in_daemon_thread(function: Callable[[], T]) -> T:
             failure = RuntimeError(f"called sys.exit({error.code!r})")
         except BaseException as error:  # whatever it is belongs to the caller, not to this thread
             failure = error
-        _deliver_from_thread(loop, future, result, failure)
+        try:
+            loop.call_soon_threadsafe(deliver, result, failure)
+        except RuntimeError:
+            return  # the loop is gone; nobody waits for the answer any more
 
     threading.Thread(target=work, daemon=True, name="orchestrate-plugin").start()
     return await future  # type: ignore[no-any-return]

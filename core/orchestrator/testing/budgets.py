@@ -14,7 +14,7 @@ A backend of one's own is put under the laws like this::
 
 One run decides for itself; the runs of ``AccountMachine`` take and give back the money of the accounts above it. On
 every prefix of every history: a hold before each call; settled + held ≤ cap + excess, in the run and in each account;
-calls, tasks and phases add up to what was spent. Whoever waits for the cap is overtaken by nobody behind; a call is made
+calls, tasks and phases add up to what was spent. Nobody overtakes who waits for the cap; a call is made
 smaller only where waiting would not help, goes to another model only where it cannot be smaller, and is refused only
 where there is no other model. And the backend ranks what it is offered, and ranks it alike whenever it is asked.
 """

@@ -47,8 +47,8 @@ def _suite(catalogue: Catalogue, entry: PluginEntry, given: Given) -> type[Plugi
         return type(_named(entry), (NotLoaded,), {"kind": entry.kind, "error": error, "__doc__": str(error)})
     own = getattr(module, CONTRACT_NAME, {})
     if not isinstance(own, Mapping) or not all(hasattr(base, name) for name in own):
-        error = ContractError(f"{CONTRACT_NAME} is a mapping of what {base.__name__} may be given, not {own!r}"[:300])
-        return type(_named(entry), (NotLoaded,), {"kind": entry.kind, "error": error, "__doc__": str(error)})
+        wrong = ContractError(f"{CONTRACT_NAME} is a mapping of what {base.__name__} may be given, not {own!r}"[:300])
+        return type(_named(entry), (NotLoaded,), {"kind": entry.kind, "error": wrong, "__doc__": str(wrong)})
     attributes = {"plugin": module, **own, **given.get(f"{entry.kind}:{entry.name}", {})}
     if entry.kind == "provider":
         attributes.setdefault("name", entry.name)

@@ -69,8 +69,9 @@ class PluginContract:
 
     def odd_options(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """The options with one of them of a kind that nobody expects, and what is odd."""
+        odds: tuple[Any, ...] = (None, "", "odd", -1, 0.5, float("nan"), True, [], [None], {}, {"odd": {}})
         for name in self.options:
-            for odd in (None, "", "odd", -1, 0.5, float("nan"), True, [], [None], {}, {"odd": {}}):
+            for odd in odds:
                 yield f"{name}: {odd!r}", {**self.options, name: deepcopy(odd)}
 
     def refuses_odd_options(self, build: Callable[[dict[str, Any]], object]) -> None:

@@ -125,7 +125,7 @@ class LoaderContract(PluginContract):
         """No text makes the reader run, open, look up or print anything."""
         with tempfile.TemporaryDirectory(prefix="contract-") as folder:
             trace = Path(folder, "trace")
-            texts = (
+            texts: tuple[str, ...] = (
                 f"a: !!python/object/apply:os.system ['touch {trace}']\n",
                 f"!!python/object/apply:builtins.open ['{trace}', 'w']\n",
                 f"open({str(trace)!r}, 'w').close() or {{}}\n",
