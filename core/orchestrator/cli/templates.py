@@ -586,8 +586,8 @@ MODULES: Final[Mapping[str, tuple[str, str]]] = {
 
 _USES: Final[Mapping[str, tuple[str, str]]] = {
     "provider": (
-        """A spec names it with its address, and declares the models it sells with their prices in US dollars per million
-tokens. The key is in the variable `__UPPER___API_KEY`:""",
+        """A spec names it with its address, and declares the models it sells with their prices in US dollars per
+million tokens. The key is in the variable `__UPPER___API_KEY`:""",
         """providers: {__NAME__: {base_url: "https://gateway.example/v1"}}
 models:
   - {id: large, provider: __NAME__, price: {input: 0.5, output: 2.0}}

@@ -93,8 +93,10 @@ class Texts:
         return text
 
     def _remember(self, digest: str, text: str) -> None:
+        if digest in self._recent:
+            self._recent.move_to_end(digest)
+            return
         self._recent[digest] = text
-        self._recent.move_to_end(digest)
         if len(self._recent) > _REMEMBERED:
             self._recent.popitem(last=False)
 

@@ -101,6 +101,12 @@ SCORE_SCHEMA: Final[Mapping[str, Any]] = {
 """What an evaluation should look like."""
 
 
+_ABOUT_OTHERS: Final = frozenset(
+    {TaskType.CODE_REVIEW, TaskType.EVALUATION, TaskType.SUMMARIZATION, TaskType.DATA_EXTRACTION}
+)
+"""Types whose results are about those of other tasks: they can only be scored beside them."""
+
+
 @frozen
 class Prompt:
     """What is asked, before a vendor's format is put around it."""
@@ -136,10 +142,13 @@ def build_prompt(
         case Role.REVISER:
             prompt = _for_reviser(state, task, selected.turn, get)
         case Role.EVALUATOR:
-            return _for_evaluator(state, task, selected.turn, get)
+            prompt = _for_evaluator(state, task, selected.turn, get)
+            if task.planned.type not in _ABOUT_OTHERS:
+                return prompt
         case other:
             raise ValueError(f"no prompt for {other}")
-    return evolve(prompt, cut=_shortened(state, task, get))
+    shortened = _shortened(state, task, get)
+    return evolve(prompt, cut=shortened) if shortened else prompt
 
 
 def _prompt(role: Role, rules: str, parts: Sequence[str], temperature: float, schema: Any = None) -> Prompt:
@@ -311,5 +320,6 @@ def _for_evaluator(state: RunState, task: TaskState, turn: int, get: Get) -> Pro
     )
     output = output_of(task, turn)
     assert output is not None
-    parts = [*_task(state, task, get), quoted("RESULT", get(output.digest))]
+    about = _dependencies(state, task, get) if task.planned.type in _ABOUT_OTHERS else []
+    parts = [*_task(state, task, get), *about, quoted("RESULT", get(output.digest))]
     return _prompt(Role.EVALUATOR, rules, parts, 0.1, SCORE_SCHEMA)
