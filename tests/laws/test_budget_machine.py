@@ -91,10 +91,10 @@ class Alone(Narrow):
     """The same where the accounts have plenty and nobody else draws on them: all that binds is the run's cap."""
 
     drawn_settings = st.builds(_rules, st.integers(15, 45), st.just(4))
-    hold = hold_together = end = crash = reconcile = set_cap = raise_cap = None  # type: ignore[assignment]
+    hold = hold_together = end = crash = reconcile = set_cap = None  # type: ignore[assignment]
 
     @initialize()
-    def open(self) -> None:  # type: ignore[override]
+    def open(self) -> None:
         """Give every account plenty."""
         super().open([10**6] * len(NAMES))
 
@@ -160,7 +160,7 @@ def _favourite(candidates: Candidates, telemetry: Any) -> Sequence[Ranked]:
 
 def _shuffled(candidates: Candidates, telemetry: Any) -> Sequence[Ranked]:
     ranked = _ranked(candidates)
-    random.SystemRandom().shuffle(ranked)
+    random.shuffle(ranked)
     return ranked
 
 
@@ -341,7 +341,7 @@ _RULES: Final[Mapping[str, tuple[Patch, str]]] = {
 }
 
 
-_OF_THE_CAP: Final = ("who waits for the cap is overtaken", "one call at a time", "nobody waits")
+_OF_THE_CAP: Final = ("who waits for the cap is overtaken", "one call at a time", "scores know no cap")
 """Faults that show soonest where only the run's cap binds."""
 _LATE: Final = ("an account is asked for ever", "an account's wait blocks everybody")
 """Faults that may show only after some hundred examples."""

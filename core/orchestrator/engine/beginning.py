@@ -12,7 +12,7 @@ from orchestrator import events as e
 from orchestrator.engine.answers.enhancing import count_words
 from orchestrator.engine.applications import AUTO
 from orchestrator.engine.vendors.connect import Connected
-from orchestrator.errors import LogError, SpecError
+from orchestrator.errors import LogError, PluginError, PluginNotFoundError, SpecError
 from orchestrator.log import Texts
 from orchestrator.models import PlannedTask
 from orchestrator.plugins import Catalogue
@@ -48,12 +48,12 @@ def check_spec(spec: Spec, connected: Connected, catalogue: Catalogue) -> None:
     Raises:
         SpecError: it does.
     """
-    _check_validators(spec, connected)
+    _check_validators(spec, connected, catalogue)
     _check_limits(spec, catalogue)
     _check_app(spec, catalogue)
 
 
-def _check_validators(spec: Spec, connected: Connected) -> None:
+def _check_validators(spec: Spec, connected: Connected, catalogue: Catalogue) -> None:
     """A given plan may only name validators that are installed."""
     named = {
         "tasks": {name for task in spec.tasks for name in task.hard_validators},
@@ -62,14 +62,33 @@ def _check_validators(spec: Spec, connected: Connected) -> None:
     for where, names in named.items():
         unknown = sorted(names - set(connected.validators))
         if unknown:
+            _refuse_unusable(where, catalogue, "validator", unknown[0])
             known = ", ".join(connected.validators)
             raise SpecError([f"{where}: no validator is called {', '.join(map(repr, unknown))}; installed are {known}"])
+
+
+def _refuse_unusable(where: str, catalogue: Catalogue, kind: str, name: str) -> None:
+    """Say why what is installed cannot be used: in conflict, switched off, or made for another interface.
+
+    Raises:
+        SpecError: it is installed, and cannot be used as it is named.
+    """
+    if not any(name in (entry.name, f"{entry.distribution}:{entry.name}") for entry in catalogue.entries()):
+        return
+    try:
+        catalogue.load(kind, name)
+    except PluginNotFoundError as error:
+        if "switched off" in str(error):
+            raise SpecError([f"{where}: {error}"]) from error
+    except PluginError as error:
+        raise SpecError([f"{where}: {error}"]) from error
 
 
 def _check_app(spec: Spec, catalogue: Catalogue) -> None:
     """An application is built by a scaffold that is installed; one without a folder cannot be put together."""
     known = (AUTO, *catalogue.names("scaffold"))
     if spec.app is not None and spec.app not in known:
+        _refuse_unusable("app", catalogue, "scaffold", spec.app)
         raise SpecError([f"app: no scaffold is called {spec.app!r}; there are {', '.join(known)}"])
 
 

@@ -253,7 +253,14 @@ class Effects:
     def label(self, kind: str, name: str) -> str:
         """Whose plugin it is, with its distribution and version, as the session has them."""
         used = self.state.session.plugins if self.state.session is not None else ()
-        return next((each.label for each in used if (each.kind, each.name) == (kind, name)), f"the {kind} {name!r}")
+        return next(
+            (
+                each.label
+                for each in used
+                if each.kind == kind and name in (each.name, f"{each.distribution}:{each.name}")
+            ),
+            f"the {kind} {name!r}",
+        )
 
     def _body(self, model: ModelInfo, started: e.CallStarted, where: CallRef) -> Body:
         prepared = self._prepared(started)

@@ -154,10 +154,10 @@ class Accounts:
 
     def follow(self, at: int, event: Event, simulated: bool = False) -> None:
         """Append to the accounts what an event of the run means for the holds it ends, or for money they keep."""
-        if isinstance(event, CallSucceeded | CallFailed):
+        if isinstance(event, (CallSucceeded, CallFailed)):
             billed = isinstance(event, CallSucceeded) or bool(event.settled)
             self._end(at, event.call, event.settled if billed else None, event.kept)
-        elif isinstance(event, SessionOpened | SessionLost):
+        elif isinstance(event, (SessionOpened, SessionLost)):
             for attempt in event.ended:
                 self._end(at, attempt.call, None, attempt.amount)
         elif isinstance(event, SpendReconciled):

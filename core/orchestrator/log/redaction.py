@@ -93,9 +93,10 @@ class Redactor:
 
     def data(self, text: str) -> str:
         """JSON text whose strings are without registered values; names of fields stay."""
-        if not any(needle in text for needle in self._needles):
-            return text
-        return orjson.dumps(self._walk(orjson.loads(text))).decode()
+        for needle in self._needles:
+            if needle in text:
+                return orjson.dumps(self._walk(orjson.loads(text))).decode()
+        return text
 
     def _walk(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -83,6 +83,8 @@ class Loader:
     def _loaded(self, plugin: Plugin) -> ModuleType:
         try:
             plugin.check_interface()
+            if plugin.point.pattern.match(plugin.point.value) is None:
+                raise ContractError(f"its entry point says {plugin.point.value!r}, which names no module")
             module = _patiently(plugin, plugin.point.load)
             if not isinstance(module, ModuleType):
                 raise ContractError("an entry point must name a module, not something in it")
@@ -107,9 +109,11 @@ class Loader:
                 warnings.simplefilter("ignore", spi.DeprecatedHook)  # said below, in the program's own words
                 self._manager.register(module, qualified)
             self._check_hooks(module)
-        except Exception:
+        except Exception as error:
             if self._manager.is_registered(module):  # before pluggy 1.7 a refused plugin stays half registered
                 self._manager.unregister(module)
+            if isinstance(error, pluggy.PluginValidationError):
+                raise ContractError(str(error).strip().splitlines()[-1]) from error  # the lines before name the module
             raise
 
     def _check_hooks(self, module: ModuleType) -> None:

@@ -180,7 +180,8 @@ def described(points: "Iterable[EntryPoint]") -> Iterator[Plugin]:
 
 def block(plugins: Iterable[Plugin], environ: Mapping[str, str]) -> None:
     """Switch off what the environment names."""
-    disabled = {word.strip() for word in environ.get(DISABLE, "").split(",")}
+    words = (word.strip().rpartition(":") for word in environ.get(DISABLE, "").split(","))
+    disabled = {f"{normalised(distribution)}{colon}{name}" for distribution, colon, name in words}
     only_built_in = environ.get(NO_AUTOLOAD, "") not in ("", "0")
     for plugin in plugins:
         if plugin.name in disabled or plugin.address in disabled:

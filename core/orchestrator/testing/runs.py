@@ -181,10 +181,9 @@ class RunMachine(RuleBasedStateMachine):
         """A file is written, or not."""
         self.stage.step(e.FileWritten(self.stage.open(e.OutputChosen)[0][0], 1, problem))
 
-    @precondition(lambda self: self._is_open())
     @rule(seconds=st.sampled_from([0, 1, 5, 61, 4000]))
     def pass_time(self, seconds: int) -> None:
-        """Time passes."""
+        """Time passes, after the end of a run too."""
         self.stage.now += seconds * SECOND
         self.stage.step()
 

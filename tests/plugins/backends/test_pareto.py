@@ -28,6 +28,22 @@ def test_the_dominated_do_not_bear_on_the_choice(field: Field) -> None:
     assert list(alone) == front
 
 
+def test_many_candidates_are_parted_like_few() -> None:
+    """Among hundreds, many of them equal, the dominated are those that another one beats."""
+    measured = {
+        f"m{number}": ModelTelemetry(quality=number * 53 % 97 / 100, trust=number * 31 % 7 / 8 + 0.1, cost=0.01 + cost)
+        for number in range(300)
+        for cost in [number * 37 % 89 / 1_000]
+    }
+    field = field_of(**measured)
+    found = vectors(field)
+    dominated = {name for name in found if any(dominates(other, found[name]) for other in found.values())}
+    ranking = rank("pareto", field)
+    assert 2 < len(found) - len(dominated) < 100, "there is a front to be found"
+    assert {each.model for each in ranking if each.reason == "dominated"} == dominated
+    assert [each.score for each in ranking] == sorted((each.score for each in ranking), reverse=True)
+
+
 def test_one_that_is_fair_in_everything_comes_before_the_extremes() -> None:
     """The best and the cheapest stand behind one that is nearly as good for little more."""
     field = field_of(

@@ -64,11 +64,7 @@ def connect(
         raise NoProviderError(_advice(providers, environment))
     name = spec.routing.backend or "greedy"
     parameters = dict(spec.routing.parameters)
-    validators = tuple(
-        entry.name
-        for entry in catalogue.entries()
-        if entry.kind == "validator" and entry.status in ("available", "loaded")
-    )
+    validators = _validators(catalogue, spec)
     plugins = (
         *(catalogue.used("provider", provider) for provider in providers),
         catalogue.used("backend", name, parameters) if backend is None else PluginUsed("backend", name, "", ""),
@@ -112,6 +108,25 @@ def _providers(catalogue: "Catalogue", spec: "Spec", environment: Environment) -
             raise NoProviderError(
                 f"provider {name!r} has neither key nor address; set one of {', '.join(environment.asked)}"
             )
+
+
+def _validators(catalogue: "Catalogue", spec: "Spec") -> tuple[str, ...]:
+    """The validators a plan may name: those that are alone with their name, and those a spec tells from another."""
+    alone = [
+        entry.name
+        for entry in catalogue.entries()
+        if entry.kind == "validator" and entry.status in ("available", "loaded")
+    ]
+    addressed = {name: None for task in spec.tasks for name in task.hard_validators if ":" in name}
+    told = [name for name in addressed if _is_usable(catalogue, name)]
+    return (*alone, *told)
+
+
+def _is_usable(catalogue: "Catalogue", validator: str) -> bool:
+    try:
+        return catalogue.find("validator", validator).status != "broken"
+    except PluginError:
+        return False
 
 
 def _scaffolds(catalogue: "Catalogue", spec: "Spec") -> Sequence[str]:
