@@ -80,15 +80,10 @@ def _including(text: str, source: str) -> Any:
     return Loader().load(text, source)
 
 
-def _refusing_with_text(text: str, source: str) -> Any:
-    raise SpecError(f"{source}:1: no")
-
-
 _SHARED: Final[dict[str, Any]] = {}
 _ANY: Final = "test_any_text_is_read_or_refused_with_a_line"
 LOADERS: Final[Mapping[str, tuple[Callable[[], object], str]]] = {
     "raises what its parser raises": (_loader(lambda text, source: (json.loads(text), {})), _ANY),
-    "gives one text as its problems": (_loader(_refusing_with_text), _ANY),
     "returns no lines": (_loader(lambda text, source: {}), _ANY),
     "counts lines from 0": (_loader(_early), "test_samples_are_read"),
     "looks variables up": (_loader(_expanding), "test_a_text_runs_nothing"),

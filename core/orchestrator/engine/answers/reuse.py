@@ -96,7 +96,7 @@ def _proven(state: RunState, events: Sequence[e.Event]) -> Iterator[LogicalCall]
     shared = state.forked.version if state.forked is not None else 0
     for event in events:
         calls: list[LogicalCall] = []
-        if isinstance(event, e.PlanMade | e.SpecEnhanced | e.ArchitectureDecided):
+        if isinstance(event, (e.PlanMade, e.SpecEnhanced, e.ArchitectureDecided)):
             before = (call for node in (state.enhance, state.advise, state.plan) for call in node.calls.values())
             calls = [call for call in before if call.answers and call.answers[-1].version == event.call]
         elif isinstance(event, e.Evaluated) and event.gate:

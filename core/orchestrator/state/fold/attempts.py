@@ -3,13 +3,14 @@
 from orchestrator import events as e
 from orchestrator.models import PHASE_OF
 from orchestrator.money import Usd
-from orchestrator.state.calls import CallKey, LogicalCall, Spend
+from orchestrator.state.calls import LogicalCall, Spend
 from orchestrator.state.run import Excess, RunState
 
 
 def call_of(state: RunState, event: e.ModelSelected | e.CallStarted) -> LogicalCall:
     """The logical call that a selection or an attempt belongs to."""
-    return state.node(event.node).calls[CallKey(event.node, event.role, event.turn, event.sample)]
+    # a plain tuple is equal to the key, and made in half the time: half of all events look one up
+    return state.node(event.node).calls[event.node, event.role, event.turn, event.sample]  # type: ignore[index]
 
 
 def started_of(state: RunState, version: int) -> e.CallStarted:
@@ -29,7 +30,10 @@ def count(state: RunState, version: int, started: e.CallStarted, settled: Usd, k
     state.in_flight_held -= started.hold
     state.spend.add(settled, kept)
     state.node(started.node).spend.add(settled, kept)
-    state.phases.setdefault(PHASE_OF[started.role], Spend()).add(settled, kept)
+    phase = PHASE_OF[started.role]
+    if phase not in state.phases:
+        state.phases[phase] = Spend()
+    state.phases[phase].add(settled, kept)
     if kept:
         state.kept[version] = started
     count_excess(state, version, started, settled)

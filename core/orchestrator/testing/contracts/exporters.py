@@ -191,14 +191,15 @@ class ExporterContract(PluginContract):
     def test_closing_lets_go_of_everything(self) -> None:
         """``close`` comes back, twice, also where nothing was exported, and no thread keeps the program alive."""
         before, opened = set(threading.enumerate()), _open_files()
-        for exports in (0, 1):
-            exporter = self.make()
-            if exports:
-                self._export(exporter, some_metrics())
-            close: Callable[[], object] | None = getattr(exporter, "close", None)
-            for _ in range(2):
-                if close is not None:
-                    self._tolerated(close, "close")
+        with watched():
+            for exports in (0, 1):
+                exporter = self.make()
+                if exports:
+                    self._export(exporter, some_metrics())
+                close: Callable[[], object] | None = getattr(exporter, "close", None)
+                for _ in range(2):
+                    if close is not None:
+                        self._tolerated(close, "close")
         left = [
             each.name for each in threading.enumerate() if each not in before and each.is_alive() and not each.daemon
         ]
