@@ -97,11 +97,11 @@ class Listing:
             code = lost.get(name) or (None if name == chosen else otherwise)
             broken = violates.get(name, ()) if violates else ()
             score = reason = None
-            said = ranked.get(name)
+            said, last = ranked.get(name), told.get(name)
             if said is not None:
-                score = said.score + 0.0
-                reason = _code(said.reason) if said.reason else None
-            last = told.get(name)
+                score, reason = said.score + 0.0, said.reason or None
+                if reason is not None and (last is None or last.reason != reason):  # one that was told is a code
+                    reason = _code(reason)
             if (
                 last is None
                 or last.score != score
@@ -157,7 +157,7 @@ def removed_now(state: RunState, node: str) -> dict[str, str]:
     verdicts = roster.verdicts(node)
     removed: dict[str, str] = {}
     for name, record in state.records.items():
-        if name not in roster.models:
+        if not (verdicts.timed or record.exceeded or record.opened) or name not in roster.models:
             continue
         if verdicts.timed and len(record.latencies) >= MEASURED and _may_have_price(verdicts, name):
             policy = violated(verdicts.policies, roster.models[name], roster.slots.get(name, ()), record)

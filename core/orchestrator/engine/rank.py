@@ -11,6 +11,7 @@ from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate
 
 SECONDS: Final = 1.0
 _MOST: Final = sys.float_info.max
+_LEAST: Final = -_MOST
 _HOUSE: Final = "multi-llm-orchestrator"
 
 Runner = Callable[[Callable[[], Any], float], Any]
@@ -43,7 +44,7 @@ def _is_permutation(ranking: tuple[Any, ...], candidates: Sequence[RoutingCandid
     for each in ranking:
         if not isinstance(each, Ranked) or not isinstance(each.score, (int, float)) or each.model not in left:
             return False
-        if not -_MOST <= each.score <= _MOST:  # nor is what is no number
+        if not _LEAST <= each.score <= _MOST:  # nor is what is no number
             return False
         left.remove(each.model)
     return True
