@@ -1,9 +1,9 @@
 """The provider keeps the contract; its answers are read as they are meant."""
 
+import orchestrator_gateway
+
 from orchestrator.spi import Billed, ErrorKind, Finish, Usage
 from orchestrator.testing import ProviderContract, Recording
-
-import orchestrator_gateway
 
 GOOD = b'{"text": "hello", "usage": {"input": 9, "cached": 4, "output": 2}}'
 SECOND = b'{"text": "good day", "stopped": "length", "usage": {"input": 7, "output": 3}}'
