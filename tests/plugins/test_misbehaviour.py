@@ -97,7 +97,9 @@ def used(played: Any) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", some("provider"))
-def test_a_bad_provider_costs_the_task_it_is_asked_for(name: str, orchestrate_run: Callable[..., Any]) -> None:
+def test_a_bad_provider_costs_the_task_it_is_asked_for(
+    name: str, orchestrate_run: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
     """The other task is completed, and the failed calls are events with a class of their own."""
     limits = {"tries": 1, "attempts": 2}
     played = orchestrate_run(providers={f"bad_{name}": {}}, tasks=TWO, limits=limits, concurrency=2, cache=False)
@@ -111,6 +113,8 @@ def test_a_bad_provider_costs_the_task_it_is_asked_for(name: str, orchestrate_ru
         assert played.task("victim").status is TaskStatus.FAILED
     if any(each.kind == "plugin" for each in failed):
         assert named(texts_of(played))
+    if unshaped:
+        assert named(caplog.text)
 
 
 @pytest.mark.parametrize("name", some("validator"))

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol, cast
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from orchestrator.log.cache import Entries, Found
 
+_LOGGER: Final = logging.getLogger("orchestrator.effects")
 _LONGEST_DETAILS: Final = 16_000
 _LONGEST_ASSEMBLY: Final = 1_000_000
 _NO_OUTAGE: Final = frozenset(
@@ -148,7 +150,9 @@ class Effects:
         key = CallKey(selected.node, selected.role, selected.turn, selected.sample)
         try:
             body = self._encode(model, stored, max(selected.max_tokens, selected.most_tokens), CallRef(*key, 1))
-        except (Exception, SystemExit):
+        except (Exception, SystemExit) as error:
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            _LOGGER.warning("%s could not shape a request: %s", self.label("provider", model.provider), said)
             return e.CallPrepared(version, stored, 0, "not_encoded")
         if self.cache is None or not self.state.settings.cache:
             return e.CallPrepared(version, stored, len(body.content), cut=prompt.cut)
