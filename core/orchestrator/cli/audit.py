@@ -10,16 +10,8 @@ import click
 from orchestrator.audits.checks import Problem, Report
 from orchestrator.audits.logs import is_account
 from orchestrator.cli.damage import whole_run
-from orchestrator.cli.options import (
-    FILE,
-    command,
-    has_log,
-    home,
-    home_option,
-    json_option,
-    open_log,
-    open_log_if_any,
-)
+from orchestrator.cli.logs import open_log, open_log_if_any
+from orchestrator.cli.options import FILE, command, has_log, home, home_option, json_option
 from orchestrator.cli.output import clean, line, notice, result, result_json
 from orchestrator.errors import UsageError
 from orchestrator.log import Head, read_heads

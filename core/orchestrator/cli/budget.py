@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from orchestrator.cli.options import AMOUNT, WithAmounts, command, has_log, home, home_option, json_option, open_log
+from orchestrator.cli.logs import open_log
+from orchestrator.cli.options import AMOUNT, WithAmounts, command, has_log, home, home_option, json_option
 from orchestrator.cli.output import line, money, notice, result_json
 from orchestrator.cli.tables import print_table
 from orchestrator.errors import UsageError

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.options import has_log, home, home_option, json_option, open_log_if_any
+from orchestrator.cli.logs import open_log_if_any
+from orchestrator.cli.options import has_log, home, home_option, json_option
 from orchestrator.cli.output import moment, money, notice, result_json
 from orchestrator.cli.tables import print_table
 from orchestrator.log import EventLog

@@ -9,7 +9,8 @@ import click
 from attrs import define
 
 from orchestrator.cli.damage import FAILED, Reader, trust_in
-from orchestrator.cli.options import existing_run, home, home_option, json_option, open_log, open_log_if_any
+from orchestrator.cli.logs import open_log, open_log_if_any
+from orchestrator.cli.options import existing_run, home, home_option, json_option
 from orchestrator.cli.output import decimals, money, notice, result, result_json
 from orchestrator.cli.reconcile import reconcile
 from orchestrator.cli.spending import spent

@@ -8,7 +8,8 @@ from attrs import fields
 
 from orchestrator import explanation
 from orchestrator.cli.damage import trust_in
-from orchestrator.cli.options import existing_run, home_option, json_option, open_log
+from orchestrator.cli.logs import open_log
+from orchestrator.cli.options import existing_run, home_option, json_option
 from orchestrator.cli.output import line, moment, money, notice, result, result_json, seconds
 from orchestrator.cli.story import DOING, verification
 from orchestrator.cli.tables import print_table

@@ -2,7 +2,8 @@
 
 import click
 
-from orchestrator.cli.options import command, existing_run, home, home_option, json_option, open_log
+from orchestrator.cli.logs import open_log
+from orchestrator.cli.options import command, existing_run, home, home_option, json_option
 from orchestrator.cli.output import line, notice, result, result_json
 
 

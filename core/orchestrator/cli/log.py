@@ -11,17 +11,8 @@ import click
 
 from orchestrator.cli.damage import Reader, trust_in, whole_run
 from orchestrator.cli.describing import describe
-from orchestrator.cli.options import (
-    FILE,
-    command,
-    existing_run,
-    has_log,
-    home,
-    home_option,
-    json_option,
-    open_log,
-    open_log_if_any,
-)
+from orchestrator.cli.logs import open_log, open_log_if_any
+from orchestrator.cli.options import FILE, command, existing_run, has_log, home, home_option, json_option
 from orchestrator.cli.output import line, moment, notice, result, result_json
 from orchestrator.errors import LogError
 from orchestrator.log import DATABASE, EventLog

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.damage import UNREADABLE, trust_in
-from orchestrator.cli.options import existing_run, home, home_option, open_log, open_log_if_any
+from orchestrator.cli.logs import open_log, open_log_if_any
+from orchestrator.cli.options import existing_run, home, home_option
 from orchestrator.cli.output import notice, result
 from orchestrator.cli.runs import shown_status
 

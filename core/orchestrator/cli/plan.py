@@ -7,16 +7,8 @@ import click
 
 from orchestrator.cli.explain import REMOVED, forbidden
 from orchestrator.cli.forecast import plain_forecast, plain_plays, print_plays
-from orchestrator.cli.options import (
-    AMOUNT,
-    FILE,
-    backend_option,
-    command,
-    home,
-    home_option,
-    json_option,
-    open_log_if_any,
-)
+from orchestrator.cli.logs import open_log_if_any
+from orchestrator.cli.options import AMOUNT, FILE, backend_option, command, home, home_option, json_option
 from orchestrator.cli.output import line, money, notice, result, result_json, seconds
 from orchestrator.cli.story import DOING, told_forecast
 from orchestrator.cli.tables import print_table

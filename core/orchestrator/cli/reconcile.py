@@ -12,17 +12,8 @@ import click
 from attrs import frozen
 
 from orchestrator.cli.damage import Trust, trust_in
-from orchestrator.cli.options import (
-    FILE,
-    Amount,
-    command,
-    existing_run,
-    home,
-    home_option,
-    json_option,
-    open_log,
-    open_log_if_any,
-)
+from orchestrator.cli.logs import open_log, open_log_if_any
+from orchestrator.cli.options import FILE, Amount, command, existing_run, home, home_option, json_option
 from orchestrator.cli.output import line, money, notice, result_json
 from orchestrator.cli.tables import print_table
 from orchestrator.errors import SpecError, UsageError

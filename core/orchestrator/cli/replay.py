@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 import click
 
 from orchestrator.cli.damage import Trust, whole_run
-from orchestrator.cli.options import home_option, json_option, open_log
+from orchestrator.cli.logs import open_log
+from orchestrator.cli.options import home_option, json_option
 from orchestrator.cli.output import result, result_json
 from orchestrator.cli.runs import Loaded, shown_status
 from orchestrator.cli.tables import print_run

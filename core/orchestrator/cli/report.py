@@ -9,7 +9,8 @@ from typing import Final
 
 import click
 
-from orchestrator.cli.options import FILE, existing_run, home_option, open_log
+from orchestrator.cli.logs import open_log
+from orchestrator.cli.options import FILE, existing_run, home_option
 from orchestrator.cli.output import notice
 from orchestrator.errors import OutputError
 

@@ -8,6 +8,7 @@ import click
 from attrs import frozen
 
 from orchestrator.cli.damage import ReadableTexts, Reader, Trust, is_readable, trust_in
+from orchestrator.cli.logs import open_log, open_log_if_any
 from orchestrator.cli.options import (
     FILE,
     command,
@@ -16,8 +17,6 @@ from orchestrator.cli.options import (
     home,
     home_option,
     json_option,
-    open_log,
-    open_log_if_any,
 )
 from orchestrator.cli.output import line, money, notice, result, result_json
 from orchestrator.cli.tables import print_run, print_table

@@ -12,7 +12,8 @@ import click
 from orchestrator import events as e
 from orchestrator.cli import INTERRUPTED
 from orchestrator.cli.damage import trust_in
-from orchestrator.cli.options import existing_run, home_option, open_log
+from orchestrator.cli.logs import open_log
+from orchestrator.cli.options import existing_run, home_option
 from orchestrator.cli.output import money, notice, seconds
 from orchestrator.cli.playing import EXIT_CODES, advice_for
 from orchestrator.cli.progress import Lines, Live, Progress

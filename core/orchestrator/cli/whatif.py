@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from orchestrator.cli.explain import REMOVED
-from orchestrator.cli.options import AMOUNT, FILE, backend_option, home_option, json_option, open_log
+from orchestrator.cli.logs import open_log
+from orchestrator.cli.options import AMOUNT, FILE, backend_option, home_option, json_option
 from orchestrator.cli.output import money, notice, result, result_json
 from orchestrator.cli.story import DOING
 from orchestrator.cli.tables import print_table
