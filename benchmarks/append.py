@@ -15,7 +15,7 @@ import orjson
 from eventsourcing.application import Application
 
 from benchmarks.history import calls_of, make_run
-from benchmarks.measure import Row, cpu, rate, take_turns
+from benchmarks.measure import Row, alternate, cpu, rate
 from benchmarks.peer import History, application
 from orchestrator.engine.ports import real_ports
 from orchestrator.events import Event
@@ -115,14 +115,14 @@ def run(rounds: int) -> Iterator[Row]:
             events, count = typical[100 : 100 + size], size * batches
             what = f"append, {size} a transaction"
             ours = partial(_ours, home / "ours", events, batches)
-            turns = take_turns(ours, partial(_raw, home, events, batches), rounds)
+            pairs = alternate(ours, partial(_raw, home, events, batches), rounds)
             note = "the peer inserts finished rows"
-            yield turns.row(f"{what}, beside bare sqlite3", rate(count), 0.25, most=False, note=note)
+            yield pairs.row(f"{what}, beside bare sqlite3", rate(count), 0.25, most=False, note=note)
             for typed in (True, False):
-                turns = take_turns(ours, partial(_eventsourcing, home, events, batches, typed=typed), rounds)
-                yield turns.row(f"{what}, beside eventsourcing", rate(count), 2.0, most=False, note=VALUES[typed])
+                pairs = alternate(ours, partial(_eventsourcing, home, events, batches, typed=typed), rounds)
+                yield pairs.row(f"{what}, beside eventsourcing", rate(count), 2.0, most=False, note=VALUES[typed])
         ours = partial(_ours, home / "ours", events, batches, _WRITERS)
-        turns = take_turns(ours, partial(_eventsourcing, home, events, batches, typed=True), rounds)
+        pairs = alternate(ours, partial(_eventsourcing, home, events, batches, typed=True), rounds)
         what = f"append, one at a time by {_WRITERS} runs at once, beside eventsourcing"
         note = f"{VALUES[True]}; it writes for one after the other"
-        yield turns.row(what, rate(count), 2.0, most=False, note=note)
+        yield pairs.row(what, rate(count), 2.0, most=False, note=note)

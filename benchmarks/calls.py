@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.measure import Row, Turns, cpu, milliseconds
+from benchmarks.measure import Pairs, Row, cpu, milliseconds
 from benchmarks.tasks import at_first_step, play
 from orchestrator.models import ModelInfo
 from orchestrator.money import Price, Usd
@@ -197,8 +197,8 @@ def run(rounds: int) -> Iterator[Row]:
                 for name in peers:
                     measured[name].append(_peer(name, base_url, in_flight))
             for name in peers:
-                turns = Turns(tuple(measured["ours"][1:]), tuple(measured[name][1:]))
+                pairs = Pairs(tuple(measured["ours"][1:]), tuple(measured[name][1:]))
                 how = "one after the other" if in_flight == 1 else f"{in_flight} in flight"
                 what = f"a call through the whole program, {how}, beside {name} {version(name)}"
                 note = "ours with its decisions, hold, durable events and texts; the peer only calls"
-                yield turns.row(what, milliseconds, _TARGETS[name, in_flight], most=True, note=note)
+                yield pairs.row(what, milliseconds, _TARGETS[name, in_flight], most=True, note=note)

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from benchmarks.measure import Child, Row, child, milliseconds, take_turns
+from benchmarks.measure import Child, Row, alternate, child, milliseconds
 
 
 def run(rounds: int) -> Iterator[Row]:
@@ -19,6 +19,6 @@ def run(rounds: int) -> Iterator[Row]:
         walls[program].append(ended.wall)
         return ended.cpu
 
-    turns = take_turns(partial(ask, "orchestrate"), partial(ask, "llm"), max(rounds, 9))
+    pairs = alternate(partial(ask, "orchestrate"), partial(ask, "llm"), max(rounds, 9))
     clock = " and ".join(milliseconds(median(found)) for found in walls.values())
-    yield turns.row("orchestrate --help, beside llm --help", milliseconds, 0.2, most=True, note=f"by the clock {clock}")
+    yield pairs.row("orchestrate --help, beside llm --help", milliseconds, 0.2, most=True, note=f"by the clock {clock}")

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, TypedDict
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, StateGraph
 
-from benchmarks.measure import Row, cpu, milliseconds, take_turns
+from benchmarks.measure import Row, alternate, cpu, milliseconds
 from benchmarks.tasks import TEXTS, at_first_step, play, spec_of
 
 TASKS: Final = 200
@@ -79,6 +79,6 @@ def _ours(tasks: int, concurrency: int) -> float:
 def run(rounds: int) -> Iterator[Row]:
     """Compare per task."""
     for concurrency in (8, 3):
-        turns = take_turns(partial(_ours, TASKS, concurrency), partial(_langgraph, TASKS), rounds)
+        pairs = alternate(partial(_ours, TASKS, concurrency), partial(_langgraph, TASKS), rounds)
         what = f"a task of five calls at concurrency {concurrency}, beside LangGraph + SqliteSaver"
-        yield turns.row(what, milliseconds, 0.3, most=True, note="24 events and their texts beside 7 checkpoints")
+        yield pairs.row(what, milliseconds, 0.3, most=True, note="24 events and their texts beside 7 checkpoints")

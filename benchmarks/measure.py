@@ -26,7 +26,7 @@ class Row:
         peer: what the other takes.
         ratio: the measured ratio, as the target has it.
         spread: the lowest and the highest ratio of a single round.
-        target: the ratio asked for; None: nobody asks for one.
+        target: the ratio to reach; None: there is no target.
         most: whether the target is an upper bound; else a lower one.
         note: what one has to know to read it.
     """
@@ -49,7 +49,7 @@ class Row:
 
 
 @frozen
-class Turns:
+class Pairs:
     """CPU seconds of both sides, round by round."""
 
     ours: tuple[float, ...]
@@ -71,11 +71,11 @@ def cpu(work: Work) -> float:
     return time.process_time() - began
 
 
-def take_turns(ours: Callable[[], float], peer: Callable[[], float], rounds: int = ROUNDS) -> Turns:
+def alternate(ours: Callable[[], float], peer: Callable[[], float], rounds: int = ROUNDS) -> Pairs:
     """Measure A B A B …, after one round that does not count."""
     ours(), peer()
     measured = [(ours(), peer()) for _ in range(rounds)]
-    return Turns(tuple(a for a, _ in measured), tuple(b for _, b in measured))
+    return Pairs(tuple(a for a, _ in measured), tuple(b for _, b in measured))
 
 
 @frozen

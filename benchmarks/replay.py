@@ -12,7 +12,7 @@ from eventsourcing.application import Application
 
 from benchmarks.append import VALUES, plain
 from benchmarks.history import calls_of, make_run
-from benchmarks.measure import Row, cpu, rate, take_turns
+from benchmarks.measure import Row, alternate, cpu, rate
 from benchmarks.peer import History, application
 from orchestrator.events import TYPES, CallFailed, CallStarted, CallSucceeded, Event
 from orchestrator.log import DATABASE, EventLog
@@ -77,21 +77,21 @@ def run(rounds: int, events: int = EVENTS) -> Iterator[Row]:
         for typed in (True, False):
             app = application(home / f"peer-{typed}.db", typed=typed)
             _fill(app, list(facts) if typed else plain(facts), events)
-            turns = take_turns(
+            pairs = alternate(
                 partial(cpu, partial(_fold, log, name)), partial(cpu, partial(_notifications, app)), rounds
             )
             note = f"ours is decoded and folded, the peer's only decoded; {VALUES[typed]}"
             what = f"replay of {events:,} events, beside eventsourcing"
-            yield turns.row(what, rate(events), 6.0, most=False, note=note)
+            yield pairs.row(what, rate(events), 6.0, most=False, note=note)
             app.close()
         project = partial(cpu, partial(_project, log, name))
-        turns = take_turns(project, partial(cpu, partial(_orjson, connection, name)), rounds)
+        pairs = alternate(project, partial(cpu, partial(_orjson, connection, name)), rounds)
         what = "reading what a projection needs, beside orjson over"
         note = f"both rates count all {events:,}: the peer has to parse them to know"
-        yield turns.row(f"{what} the whole log", rate(events), 0.5, most=False, note=note)
-        turns = take_turns(project, partial(cpu, partial(_orjson, connection, name, _SPEND)), rounds)
+        yield pairs.row(f"{what} the whole log", rate(events), 0.5, most=False, note=note)
+        pairs = alternate(project, partial(cpu, partial(_orjson, connection, name, _SPEND)), rounds)
         count = sum(1 for _ in log.read(name, types=_SPEND))
         note = f"the stricter reading: {count:,} rows, selected by type on both sides"
-        yield turns.row(f"{what} the same rows", rate(count), 0.5, most=False, note=note)
+        yield pairs.row(f"{what} the same rows", rate(count), 0.5, most=False, note=note)
         connection.close()
         log.close()

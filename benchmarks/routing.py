@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from itertools import count
 from typing import Any, Final
 
-from benchmarks.measure import Row, cpu, milliseconds, take_turns
+from benchmarks.measure import Row, alternate, cpu, milliseconds
 from orchestrator.decide import RULES, Rank, decide
 from orchestrator.decide.routing import telemetry_of
 from orchestrator.engine.rank import guard, runner_of
@@ -22,7 +22,7 @@ from orchestrator.money import Price, Usd
 from orchestrator.plugins import Catalogue
 from orchestrator.settings import RunSettings
 from orchestrator.spi import RoutingCandidate
-from orchestrator.state.fold import evolve, fold
+from orchestrator.state.fold import apply, fold
 from orchestrator.state.run import RunState
 
 CANDIDATES: Final = 1_000
@@ -58,7 +58,7 @@ def state_of(backend: str) -> RunState:
     state = fold(history)
     forecast = decide(state, 3, None)
     assert isinstance(forecast, ForecastMade)
-    evolve(state, 3, forecast)
+    apply(state, 3, forecast)
     for number, model in enumerate(state.models):
         measured = state.record(model).measured(TaskType.CODE_GEN)
         measured.observe_answer(0.001 + number * 31 % CANDIDATES / 1e5, 200.0 + number * 17 % CANDIDATES)
@@ -78,7 +78,7 @@ def _ranking(state: RunState, rank: Rank) -> float:
 
     def choose() -> None:
         for _ in range(_CHOICES):
-            assert len(rank(offered, telemetry)) == CANDIDATES
+            assert len(rank(offered, telemetry, 0.5)) == CANDIDATES
 
     return cpu(choose) / _CHOICES
 
@@ -140,8 +140,8 @@ def run(rounds: int) -> Iterator[Row]:
         assert state.session is not None
         rank = guard(Catalogue.discover().backend(backend, {}), runner_of(state.session.plugins))
         for measure, what in ((_ranking, "ranking"), (_decision, "deciding among")):
-            turns = take_turns(partial(measure, state, rank), partial(_litellm, router, prompts), rounds)
+            pairs = alternate(partial(measure, state, rank), partial(_litellm, router, prompts), rounds)
             text = f"{what} {CANDIDATES:,} candidates by {backend}, beside LiteLLM's Router (least-busy)"
             peer = f"LiteLLM {version('litellm')}"
             note = f"{peer}; policies, health and money as well, and the event with every candidate and its score"
-            yield turns.row(text, milliseconds, 0.5, most=True, note=note if measure is _decision else peer)
+            yield pairs.row(text, milliseconds, 0.5, most=True, note=note if measure is _decision else peer)

@@ -1,4 +1,4 @@
-"""What containing a check costs: a bare interpreter on each rung, beside the same one as a plain child process."""
+"""What a sandbox costs: a bare interpreter on each sandbox level, beside the same one as a plain child process."""
 
 import subprocess
 import sys
@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from benchmarks.measure import Row, Turns, milliseconds, take_turns
-from orchestrator.engine.sandbox import Job, Ladder, Rung
+from benchmarks.measure import Pairs, Row, alternate, milliseconds
+from orchestrator.engine.sandbox import Job, LevelSelector, SandboxLevel
 from orchestrator.settings import SandboxChoice
 
 _ARGV = (sys.executable, "-I", "-c", "pass")
@@ -20,22 +20,22 @@ def _plain() -> float:
     return time.perf_counter() - began
 
 
-def _contained(ladder: Ladder) -> float:
+def _contained(selector: LevelSelector) -> float:
     """Seconds of a job: folders, sandbox, interpreter, end of what is left."""
     began = time.perf_counter()
-    _, ran = ladder.run(Job(_ARGV))
+    _, ran = selector.run(Job(_ARGV))
     if ran.code != 0:
         raise RuntimeError(f"the job failed: {ran.output}")
     return time.perf_counter() - began
 
 
 def run(rounds: int) -> Iterator[Row]:
-    """Compare the wall-clock time of a check's process on each rung that holds here."""
-    for rung in Rung:
-        ladder = Ladder(SandboxChoice(rung.value))
-        if ladder.rung() is None:
+    """Compare the wall-clock time of a check's process on each sandbox level that holds here."""
+    for level in SandboxLevel:
+        selector = LevelSelector(SandboxChoice(level.value))
+        if selector.level() is None:
             continue
-        contained: Callable[[], float] = partial(_contained, ladder)
-        turns: Turns = take_turns(contained, _plain, max(rounds, 15))
+        contained: Callable[[], float] = partial(_contained, selector)
+        pairs: Pairs = alternate(contained, _plain, max(rounds, 15))
         note = "wall-clock time; 25-100 ms on top are expected"
-        yield turns.row(f"a check on the rung {rung.value}", milliseconds, 10.0, most=True, note=note)
+        yield pairs.row(f"a check on the sandbox level {level.value}", milliseconds, 10.0, most=True, note=note)

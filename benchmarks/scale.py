@@ -12,7 +12,7 @@ from statistics import median
 from time import process_time
 from typing import Any, Final
 
-from benchmarks.measure import Row, child, milliseconds, take_turns
+from benchmarks.measure import Row, alternate, child, milliseconds
 from benchmarks.tasks import at_first_step, play, spec_of
 
 _SMALL, _MIDDLE, _LARGE = 100, 1_000, 10_000
@@ -47,8 +47,8 @@ def grow(rounds: int) -> Iterator[Row]:
         with tempfile.TemporaryDirectory() as scratch:
             return float(_in_child("run", scratch, tasks)["tasks"]) / tasks
 
-    turns = take_turns(partial(per_task, _LARGE), partial(per_task, _SMALL), rounds)
-    yield turns.row("a task among 10,000, beside one among 100", milliseconds, 1.5, most=True)
+    pairs = alternate(partial(per_task, _LARGE), partial(per_task, _SMALL), rounds)
+    yield pairs.row("a task among 10,000, beside one among 100", milliseconds, 1.5, most=True)
 
 
 def memory(rounds: int) -> Iterator[Row]:
@@ -94,11 +94,11 @@ def start(rounds: int) -> Iterator[Row]:
             return float(found["start"])
 
         for count, beside in ((0, "an empty folder"), (1, "a single old one")):
-            turns = take_turns(partial(begin, _OLD_RUNS), partial(begin, count), max(rounds, 9))
+            pairs = alternate(partial(begin, _OLD_RUNS), partial(begin, count), max(rounds, 9))
             processes = " and ".join(milliseconds(median(whole[each])) for each in (_OLD_RUNS, count))
             note = f"from opening the folder to the first step; the whole processes took {processes}"
             what = f"start of a run among 1,000 old ones, beside {beside}"
-            yield turns.row(what, milliseconds, 1.2, most=True, note=note)
+            yield pairs.row(what, milliseconds, 1.2, most=True, note=note)
 
 
 if __name__ == "__main__":

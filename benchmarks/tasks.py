@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.engine.loop import Loop
-from orchestrator.engine.runs import Outcome, Watchers, Workspace
+from orchestrator.engine.runs import RunEnd, Watchers, Workspace
 from orchestrator.engine.session import Session
 from orchestrator.models import ProjectStatus
 from orchestrator.spec import Spec, spec_from
@@ -45,14 +45,14 @@ def spec_of(folder: Path, tasks: int, concurrency: int = 8) -> Spec:
     )
 
 
-def play(home: Path, spec: Spec, watchers: Watchers | None = None) -> Outcome:
+def play(home: Path, spec: Spec, watchers: Watchers | None = None) -> RunEnd:
     """Run a spec on a data folder, as the Python front door does, with every law on.
 
     Raises:
         RuntimeError: the run did not succeed, so that its time means nothing.
     """
 
-    async def run() -> Outcome:
+    async def run() -> RunEnd:
         workspace = Workspace.open(home)
         try:
             return await workspace.start(spec, watchers=watchers)

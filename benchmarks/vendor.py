@@ -39,7 +39,7 @@ class Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_later(_DELAY, self.answer)
 
     def answer(self) -> None:
-        """Send the answer, unless nobody waits for it any more."""
+        """Send the answer, unless the client has gone."""
         if not self.transport.is_closing():
             self.transport.write(_ANSWER)
 

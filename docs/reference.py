@@ -7,11 +7,13 @@ import ast
 import inspect
 import sys
 from collections.abc import Iterator
+from enum import StrEnum
 
 from attrs import fields, has
 
 from orchestrator import events, models, money, settings
 from orchestrator.log.codec import SCHEMAS
+from orchestrator.models import codes
 
 _KINDS = {
     events.Outcome: ("Outcomes", "Brought in from outside: by a person, a vendor, a validator, the disk."),
@@ -22,7 +24,7 @@ _VALUES = (
     events.PluginUsed,
     events.EndedAttempt,
     events.Prior,
-    events.Candidate,
+    events.ModelCandidate,
     events.AccountEntry,
     events.Reading,
     events.Reused,
@@ -80,6 +82,30 @@ def _table(cls: type) -> Iterator[str]:
     yield ""
 
 
+def _codes() -> Iterator[str]:
+    """Every enumeration of codes, with what each member means."""
+    for name, kind in vars(codes).items():
+        if not (isinstance(kind, type) and issubclass(kind, StrEnum) and kind is not StrEnum):
+            continue
+        yield from (f"### {name}", "", inspect.getdoc(kind) or "", "", "| code | |", "|---|---|")
+        about = _meanings(kind)
+        yield from (f"| `{member.value}` | {about[member.name]} |" for member in kind)
+        yield ""
+
+
+def _meanings(kind: type[StrEnum]) -> dict[str, str]:
+    """What follows each member in the source."""
+    tree = ast.parse(inspect.getsource(kind)).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    found, latest = dict[str, str](), ""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            latest = node.targets[0].id
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and latest:
+            found[latest] = " ".join(str(node.value.value).split())
+    return found
+
+
 def reference() -> str:
     """The page."""
     lines = [_INTRODUCTION]
@@ -95,6 +121,7 @@ def reference() -> str:
         assert has(value)
         lines += [f"### {value.__name__}", "", inspect.getdoc(value) or "", ""]
         lines += _table(value)
+    lines += ["## Codes", "", "What a field with a reason, a problem or a limit may say.", "", *_codes()]
     return "\n".join(lines).rstrip() + "\n"
 
 

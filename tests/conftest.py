@@ -1,4 +1,4 @@
-"""What tests share: the Hypothesis profiles, chosen by ``HYPOTHESIS_PROFILE``, and strangers' plugins."""
+"""What tests share: the Hypothesis profiles, chosen by ``HYPOTHESIS_PROFILE``, and third-party plugins."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.plugins.conftest import DISTS, build_wheels, install_wheels
 
-# No test may spend the money of whoever runs it, nor depend on what their environment happens to hold.
+# No test may spend real money, nor depend on what the environment happens to hold.
 for _name in [name for name in os.environ if name.endswith(("_API_KEY", "_BASE_URL")) or name == "KIMI_MODEL"]:
     del os.environ[_name]
 

@@ -42,11 +42,11 @@ def test_the_best_has_the_highest_mean_score(tmp_path: Path) -> None:
     assert ids == {"same-low", "same-high"}
 
 
-def test_one_that_fails_cancels_nobody(tmp_path: Path) -> None:
+def test_one_that_fails_cancels_no_other(tmp_path: Path) -> None:
     """Its exception stands in its place; where all fail there is no best."""
     pool = pool_of(tmp_path, good=0.9)
     pool.add_agent("broke", orchestrator(tmp_path, Budget(max_usd=1e-9), **fields(tmp_path / "broke")))
-    pool.add_agent("wrong", orchestrator(tmp_path, providers={"nobody": {}}))
+    pool.add_agent("wrong", orchestrator(tmp_path, providers={"unknown": {}}))
     results = asyncio.run(pool.run_parallel({name: job() for name in ("wrong", "broke", "good")}))
     assert isinstance(results["wrong"], Exception)
     broke = results["broke"]
@@ -81,7 +81,7 @@ def test_telemetry_is_merged_over_the_agents(tmp_path: Path) -> None:
 
 
 def test_a_name_is_given_once_and_must_be_known(tmp_path: Path) -> None:
-    """A second agent of a name is refused, and so is a job for nobody, before anything runs."""
+    """A second agent of a name is refused, and so is a job without an agent, before anything runs."""
     pool = pool_of(tmp_path, one=0.9)
     with pytest.raises(ValueError, match="taken"):
         pool.add_agent("one", orchestrator(tmp_path))
@@ -121,7 +121,7 @@ def test_the_command_shows_the_agents_side_by_side(tmp_path: Path) -> None:
 
 
 def test_the_command_compares_specs_as_json(tmp_path: Path) -> None:
-    """Several specs: the better score wins; a spec that cannot run is named and stops nobody."""
+    """Several specs: the better score wins; a spec that cannot run is named and stops no other."""
     good = scripted_spec(tmp_path / "a", name="good.json")
     poor = scripted_spec(tmp_path / "b", name="poor.json", answers=[scoring(0.2)])
     lost = scripted_spec(tmp_path / "c", name="lost.json")
@@ -151,9 +151,9 @@ def test_a_pool_without_a_folder_shows_runs_with_long_histories(tmp_path: Path) 
 
 
 def test_a_pool_in_which_nothing_can_begin_exits_as_a_run_would(tmp_path: Path) -> None:
-    """Backends that nobody installed are bad usage, not a failed system."""
+    """Backends that are not installed are bad usage, not a failed system."""
     spec = str(scripted_spec(tmp_path / "spec"))
-    ended = orchestrate(tmp_path, "pool", spec, "--backend", "nobody", "--backend", "noone")
+    ended = orchestrate(tmp_path, "pool", spec, "--backend", "unknown", "--backend", "missing")
     assert (ended.code, ended.lines[-1]) == (2, "there is no winner: no agent's run began")
 
 

@@ -64,11 +64,11 @@ def test_the_walk_sees_every_form_of_import(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("room", ["decide", "state"])
-def test_rules_and_states_touch_nothing_of_the_world(room: str) -> None:
+@pytest.mark.parametrize("package", ["decide", "state"])
+def test_rules_and_states_touch_nothing_of_the_world(package: str) -> None:
     """Neither rules nor states import a clock, a random source, the system, a network or a database."""
-    assert list((CORE / room).rglob("*.py"))
-    assert offences(CORE / room, _world()) == []
+    assert list((CORE / package).rglob("*.py"))
+    assert offences(CORE / package, _world()) == []
 
 
 def test_the_core_names_no_plugin() -> None:
@@ -110,7 +110,7 @@ def _broken(report: str) -> list[str]:
     return re.findall(r"^(.+) BROKEN\b", report, re.MULTILINE)
 
 
-def test_the_house_stands_as_it_is_drawn(tree: Path) -> None:
+def test_the_layers_hold(tree: Path) -> None:
     """Every import contract of pyproject.toml is kept."""
     report = _lint(tree)
     assert _broken(report) == [], report
@@ -120,9 +120,9 @@ def test_the_house_stands_as_it_is_drawn(tree: Path) -> None:
 PLANTED = {
     "core/orchestrator/log/planted.py": (
         "import orchestrator.engine",
-        "A room of the house imports only from rooms below it",
+        "A package of the core imports only from packages below it",
     ),
-    "core/orchestrator/attic.py": ("", "A room of the house imports only from rooms below it"),
+    "core/orchestrator/attic.py": ("", "A package of the core imports only from packages below it"),
     "core/orchestrator/cli/planted.py": ("import orchestrator_validators.length", "The core imports no plugin"),
     "plugins/backends/orchestrator_backends/planted.py": (
         "import orchestrator_validators",
@@ -130,7 +130,7 @@ PLANTED = {
     ),
     "core/orchestrator/spi/backends.py": (
         "from orchestrator.spi.exporters import Metrics",
-        "The contract's rooms for the kinds of plugins stand alone",
+        "The contracts of the plugin kinds are independent",
     ),
     "plugins/validators/orchestrator_validators/planted.py": (
         "from orchestrator.events import Event",
@@ -145,7 +145,7 @@ PLANTED = {
 
 @pytest.mark.parametrize("file", PLANTED)
 def test_a_planted_offence_breaks_its_contract(tree: Path, file: str) -> None:
-    """Each contract is broken by an import that it is there to forbid, a room without a floor included."""
+    """Each contract is broken by an import that it is there to forbid, a package without a layer included."""
     line, contract = PLANTED[file]
     with (tree / file).open("a") as source:
         source.write(f"\n{line}\n")

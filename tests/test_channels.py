@@ -26,13 +26,13 @@ def _logged(home: Path, run_id: str) -> list[tuple[str, Any, Any]]:
         records = list(log.read(run_id))
         assert verify([(each.at, each.event) for each in records], no_backend).differences == ()
         texts = Texts(log, run_id, lambda size: bytes(size), log.redactor)
-        told: list[tuple[str, Any, Any]] = []
+        reported: list[tuple[str, Any, Any]] = []
         for each in records:
             if isinstance(each.event, ChannelPut):
-                told.append((each.type, each.event.channel, json.loads(texts.get(each.event.message))))
+                reported.append((each.type, each.event.channel, json.loads(texts.get(each.event.message))))
             elif isinstance(each.event, ChannelTaken):
-                told.append((each.type, each.event.channel, each.event.number))
-        return told
+                reported.append((each.type, each.event.channel, each.event.number))
+        return reported
     finally:
         log.close()
 
@@ -86,7 +86,7 @@ def test_messages_put_before_a_run_go_into_it(tmp_path: Path) -> None:
 
 
 def test_each_message_is_taken_by_one(tmp_path: Path) -> None:
-    """Several who wait get different messages; whoever waits at the end is told that there will be none."""
+    """Several takes get different messages; one that waits at the end learns that there will be none."""
     orch = orchestrator(tmp_path, **fields(tmp_path, delay_ms=30))
     channel = orch.get_channel("work")
 
@@ -141,18 +141,18 @@ def test_messages_survive_the_death_of_a_session(tmp_path: Path) -> None:
             await channel.put({"n": 3})
 
     first = orchestrator(tmp_path, **settings)
-    asyncio.run(begun(first, first.get_channel("kept")))
+    asyncio.run(begun(first, first.get_channel("unreconciled")))
     again = orchestrator(tmp_path, **settings)
     seen: list[list[dict[str, Any]]] = []
-    again.add_hook(EventType.TASK_COMPLETED, lambda **_: seen.append(again.get_channel("kept").peek_all()))
+    again.add_hook(EventType.TASK_COMPLETED, lambda **_: seen.append(again.get_channel("unreconciled").peek_all()))
     run(again, project_id="survives")
     assert seen
     assert all(each == [{"n": 2}] for each in seen)
-    assert again.get_channel("kept").peek_all() == [{"n": 2}]
+    assert again.get_channel("unreconciled").peek_all() == [{"n": 2}]
     log = EventLog.open_to_read(tmp_path / "home")
     state = fold((record.at, record.event) for record in log.read("survives"))
     log.close()
-    assert (len(state.channels["kept"].messages), list(state.channels["kept"].waiting)) == (2, [2])
+    assert (len(state.channels["unreconciled"].messages), list(state.channels["unreconciled"].waiting)) == (2, [2])
     shown = orchestrate(tmp_path / "home", "log", "show", "survives")
     assert shown.out.count("channel.put") == 2
     assert "channel.taken" in shown.out

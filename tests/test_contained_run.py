@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engine.checks import ladder_for
+from orchestrator.engine.checks import selector_for
 from orchestrator.log import EventLog, Texts
 from orchestrator.settings import SandboxChoice
 from tests.cli.in_process import command
@@ -39,8 +39,8 @@ ANSWERS = {
          "slots": ["gpt-4o"]},
     ],
     "answers": [
-        {"role": "generator", "turn": 1, "text": DRAFT},
-        {"role": "reviser", "turn": 1, "text": DRAFT},
+        {"role": "generator", "iteration": 1, "text": DRAFT},
+        {"role": "reviser", "iteration": 1, "text": DRAFT},
         {"role": "generator", "text": REPAIR},
         {"role": "reviser", "text": REPAIR},
         {"role": "critic", "text": "It is fine."},
@@ -54,7 +54,7 @@ def test_pytests_message_is_in_the_log_and_the_repair_passes(
     choice: SandboxChoice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The draft fails with the assertion, the repair passes, each check says how it was contained."""
-    if ladder_for(choice).rung() is None:
+    if selector_for(choice).level() is None:
         pytest.skip(f"{choice.value} does not hold on this machine")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "answers.yaml").write_text(json.dumps(ANSWERS))

@@ -51,8 +51,8 @@ def test_an_unknown_pair_is_estimated_from_the_table_and_an_unknown_model_refuse
     assert set(COST_TABLE) == set(SLOTS)
     assert 0 < predictor.predict(Model.KIMI_K2_5, KIND) < predictor.predict(Model.CLAUDE_OPUS, KIND)
     assert predictor.predict("claude-3-5-opus-20241022", KIND) == predictor.predict(Model.CLAUDE_OPUS, KIND)
-    with pytest.raises(ValueError, match="no price is known for 'stranger'"):
-        predictor.predict("stranger", KIND)
+    with pytest.raises(ValueError, match="no price is known for 'unknown'"):
+        predictor.predict("unknown", KIND)
     for alpha in (0.0, 1.5, -0.1):
         with pytest.raises(ValueError, match="alpha"):
             CostPredictor(alpha)
@@ -61,12 +61,12 @@ def test_an_unknown_pair_is_estimated_from_the_table_and_an_unknown_model_refuse
 def test_the_cheapest_model_is_the_one_with_the_lowest_prediction() -> None:
     """What was seen counts more than the table; who has no price is not chosen."""
     predictor = CostPredictor()
-    candidates = ["stranger", Model.CLAUDE_OPUS, Model.KIMI_K2_5]
+    candidates = ["unknown", Model.CLAUDE_OPUS, Model.KIMI_K2_5]
     assert predictor.cheapest_model(KIND, candidates) == Model.KIMI_K2_5
     predictor.record(Model.CLAUDE_OPUS, KIND, 0.0000001)
     assert predictor.cheapest_model(KIND, candidates) == Model.CLAUDE_OPUS
     with pytest.raises(ValueError, match="no candidate"):
-        predictor.cheapest_model(KIND, ["stranger"])
+        predictor.cheapest_model(KIND, ["unknown"])
 
 
 def test_a_run_teaches_its_predictor_what_its_calls_cost(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def _tasks(count: int) -> dict[str, Task]:
     return {f"t{number}": Task(f"t{number}", KIND, "Do it.") for number in range(count)}
 
 
-def test_a_forecast_is_turns_of_drafts_as_much_of_reviews_and_a_part_for_evaluations() -> None:
+def test_a_forecast_is_iterations_of_drafts_as_much_of_reviews_and_a_part_for_evaluations() -> None:
     """Every phase and the total follow from what one call costs; twice the tasks cost twice as much."""
     predictor = CostPredictor()
     predictor.record(Model.DEEPSEEK_CHAT, KIND, 0.01)

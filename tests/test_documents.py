@@ -213,7 +213,7 @@ def refused(path: Path) -> str:
 
 
 def test_only_regular_files_are_read(tmp_path: Path) -> None:
-    """Folders, pipes nobody writes to, devices and missing files are refused at once."""
+    """Folders, pipes without a writer, devices and missing files are refused at once."""
     os.mkfifo(tmp_path / "fifo")
     assert refused(tmp_path) == ":1: this is a folder; name a file"
     assert "a device or a pipe" in refused(tmp_path / "fifo")

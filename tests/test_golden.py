@@ -20,7 +20,7 @@ PATHS = sorted(golden.FOLDER.glob("*.jsonl"))
 
 
 def test_there_are_golden_logs_of_the_rules_in_force() -> None:
-    """Whoever raises the rules number adds logs under it; old ones stay."""
+    """A new rules number needs logs under it; old ones stay."""
     numbers = [golden.read(path).pins["rules"] for path in PATHS]
     assert numbers.count(RULES) >= 3
     assert set(numbers) == set(range(1, RULES + 1))

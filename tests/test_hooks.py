@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from orchestrator import Orchestrator, ProjectStatus
-from orchestrator.hooks import EventType, Hooked, HookRegistry
+from orchestrator.hooks import EventType, HookObserver, HookRegistry
 from orchestrator.log import EventLog
 from orchestrator.models import TaskResult
 from tests.scripted import fields, orchestrator, run
 
-BROKEN = {"role": "generator", "turn": 1, "text": "```python\nx = (\n```"}
-STILL_BROKEN = {"role": "reviser", "turn": 1, "text": "```python\nx = (\n```"}
+BROKEN = {"role": "generator", "iteration": 1, "text": "```python\nx = (\n```"}
+STILL_BROKEN = {"role": "reviser", "iteration": 1, "text": "```python\nx = (\n```"}
 
 Heard = list[tuple[EventType, dict[str, Any]]]
 
@@ -30,7 +30,7 @@ def _listening(orch: Orchestrator) -> Heard:
 
 
 def _failing_once(folder: Path) -> Orchestrator:
-    """A run whose first turn fails its validator, and whose generation has nearly no budget of its own."""
+    """A run whose first iteration fails its validator, and whose generation has nearly no budget of its own."""
     settings = fields(folder, BROKEN, STILL_BROKEN, phase_budgets={"generation": 0.00001})
     return orchestrator(folder, **settings)
 
@@ -92,7 +92,7 @@ def test_nothing_is_heard_again_when_a_run_goes_on(tmp_path: Path) -> None:
 def test_a_hook_that_raises_harms_neither_the_run_nor_the_other_hooks(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is logged; whoever was added after it is called all the same."""
+    """It is logged; callbacks added after it are called all the same."""
     orch = orchestrator(tmp_path)
 
     def raising(**_: Any) -> None:
@@ -122,7 +122,7 @@ def test_a_hook_that_hangs_does_not_hold_the_run_up() -> None:
     async def scene() -> bool:
         from orchestrator.events import TaskStarted
 
-        hooked = Hooked(registry, str)
+        hooked = HookObserver(registry, str)
         hooked.start()
         for version in range(100):
             hooked.observe(version, 0, TaskStarted("t"))

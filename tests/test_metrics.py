@@ -22,45 +22,45 @@ from orchestrator.state.measurement import Measurement
 from tests.golden import FOLDER, read
 from tests.scripted import fields, orchestrator, run
 
-BROKEN = {"role": "generator", "turn": 1, "text": "```python\nx = (\n```"}
-STILL_BROKEN = {"role": "reviser", "turn": 1, "text": "```python\nx = (\n```"}
+BROKEN = {"role": "generator", "iteration": 1, "text": "```python\nx = (\n```"}
+STILL_BROKEN = {"role": "reviser", "iteration": 1, "text": "```python\nx = (\n```"}
 DOWN = {"role": "critic", "model": "south", "error": "server", "message": "down"}
 
 
 def test_a_model_is_measured_by_what_it_did(tmp_path: Path) -> None:
-    """Failures lower trust and success, failed checks and scores count for the author, prices for whoever was asked."""
+    """Failures lower trust and success, failed checks and scores count for the author, prices for the model called."""
     settings = fields(tmp_path, BROKEN, STILL_BROKEN, DOWN, limits={"tries": 1}, evaluate={"runs": 1})
     orch = orchestrator(tmp_path, **settings)
-    kept: list[Metrics] = []
+    unreconciled: list[Metrics] = []
 
     class Keeping:
         def export(self, metrics: Metrics) -> None:
             """Keep them."""
-            kept.append(metrics)
+            unreconciled.append(metrics)
 
     orch.set_metrics_exporter(Keeping())
     orch.export_metrics()
     run(orch, project_id="a")
     orch.export_metrics()
-    assert kept[0] == Metrics(0)
-    (whole,) = kept[1].runs
+    assert unreconciled[0] == Metrics(0)
+    (whole,) = unreconciled[1].runs
     assert (whole.run, whole.status, whole.simulated, whole.tasks["completed"]) == ("a", "SUCCESS", True, 1)
-    north, south = kept[1].models
+    north, south = unreconciled[1].models
     assert (north.model, north.provider, north.vendor) == ("north", "scripted", "n")
     assert north.validator_failures_total == 1
     assert south.validator_failures_total == 0
-    assert north.quality_score == pytest.approx(0.9 * 0.0 + 0.1 * 0.95)  # the first turn's gate failed
+    assert north.quality_score == pytest.approx(0.9 * 0.0 + 0.1 * 0.95)  # the first iteration's gate failed
     assert south.quality_score is None
     assert south.failures_total == 2
     assert south.success_rate == pytest.approx(1 - 2 / south.calls_total)
     assert south.trust_factor < 0.95 < north.trust_factor == 1.0
-    assert north.cost_usd_total + south.cost_usd_total == whole.settled_usd + whole.kept_usd
+    assert north.cost_usd_total + south.cost_usd_total == whole.settled_usd + whole.unreconciled_usd
     run(orch, project_id="b")
     orch.export_metrics()
-    assert [each.run for each in kept[2].runs] == ["a", "b"]
-    assert kept[2].models[0].calls_total == 2 * north.calls_total
+    assert [each.run for each in unreconciled[2].runs] == ["a", "b"]
+    assert unreconciled[2].models[0].calls_total == 2 * north.calls_total
     log = EventLog.open_to_read(tmp_path / "home")
-    assert measure(log, ["a"]) == kept[1]
+    assert measure(log, ["a"]) == unreconciled[1]
     log.close()
 
 
@@ -75,7 +75,11 @@ def test_totals_are_those_of_the_state(path: Path) -> None:
         measurement.take(at, event, own=row["stream"] == run)
     state, found = fold(past), measurement.metrics()
     (whole,) = found.runs
-    assert (whole.settled_usd, whole.kept_usd, whole.cap_usd) == (state.spend.settled, state.spend.kept, state.cap)
+    assert (whole.settled_usd, whole.unreconciled_usd, whole.cap_usd) == (
+        state.spend.settled,
+        state.spend.unreconciled,
+        state.cap,
+    )
     assert sum((each.cost_usd_total for each in found.models), Usd.ZERO) == state.spend.total
     calls = {each.model: each.calls_total for each in found.models if each.calls_total}
     known = {name: record.calls for name, record in state.records.items() if record.calls}

@@ -67,18 +67,19 @@ def test_a_part_is_rounded_down(amount: Usd, numerator: int, denominator: int) -
 
 @given(prices(), usages())
 def test_a_cost_is_exact_and_rounded_up_once(price: Price, usage: Usage) -> None:
-    """The lanes are summed as fractions, only the sum is rounded; at no given time the dearest rate counts."""
+    """The token classes are summed as fractions, only the sum is rounded; at no given time the dearest rate counts."""
     names = ("input", "cached_input", "cache_write", "output", "reasoning")
     holding = (price, *(rate for rate in price.rates if usage.input_tokens > rate.over or not rate.over))
     exact = max(
-        sum(Fraction(getattr(usage, name) * getattr(lanes, name).nano, 10**6) for name in names) for lanes in holding
+        sum(Fraction(getattr(usage, name) * getattr(token_classes, name).nano, 10**6) for name in names)
+        for token_classes in holding
     )
     assert 0 <= price.cost(usage).nano - exact < 1
 
 
 @given(prices(), usages(), st.integers(0, 1000), st.integers(0, 1000))
 def test_a_bound_is_never_below_a_cost(price: Price, usage: Usage, more_in: int, more_out: int) -> None:
-    """Whatever lanes the tokens fall into, the bound of as many or more tokens covers the cost."""
+    """Whatever token classes the tokens fall into, the bound of as many or more tokens covers the cost."""
     assert price.cost(usage) <= price.bound(usage.input_tokens + more_in, usage.output_tokens + more_out)
 
 
@@ -94,7 +95,7 @@ def test_affordable_output_is_the_largest_that_fits(price: Price, tokens: int, a
         assert price.bound(tokens, most + 1) > amount
 
 
-def test_a_lane_left_out_costs_what_its_main_lane_costs() -> None:
+def test_a_token_class_left_out_costs_what_its_main_class_costs() -> None:
     """Cached and written input cost like input, reasoning like output."""
     price = Price(Usd(3), Usd(5))
     assert (price.cached_input, price.cache_write, price.reasoning) == (Usd(3), Usd(3), Usd(5))
@@ -102,7 +103,7 @@ def test_a_lane_left_out_costs_what_its_main_lane_costs() -> None:
 
 
 def test_a_negative_price_is_refused() -> None:
-    """No lane can pay the user."""
+    """No token class can pay the user."""
     with pytest.raises(ValueError, match="negative"):
         Price(Usd(-1), Usd(1))
     with pytest.raises(ValueError, match="negative"):

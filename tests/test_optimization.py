@@ -26,7 +26,9 @@ MODELS = [
 class Backwards:
     """A backend of the caller's own: the row, from its end."""
 
-    def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+    def rank(
+        self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry], draw: float
+    ) -> Sequence[Ranked]:
         """Every candidate once, the last of the row first."""
         return [Ranked(each.model, float(each.place)) for each in sorted(candidates, key=lambda each: -each.place)]
 
@@ -49,12 +51,16 @@ def _run(orchestrator: Orchestrator) -> ProjectStatus | None:
 
 
 def _drafts(home: Path) -> list[ModelSelected]:
+    return [each for each in _selections(home) if each.role.value == "generator"]
+
+
+def _selections(home: Path) -> list[ModelSelected]:
     log = EventLog.open_to_read(home)
     try:
         events = [record.event for record in log.read(RUN)]
     finally:
         log.close()
-    return [each for each in events if isinstance(each, ModelSelected) and each.role.value == "generator"]
+    return [each for each in events if isinstance(each, ModelSelected)]
 
 
 def _opened(home: Path) -> list[SessionOpened]:
@@ -181,6 +187,50 @@ def test_what_is_no_backend_is_refused_at_once(backend: object) -> None:
         Orchestrator().set_optimization_backend(backend)  # type: ignore[arg-type]
 
 
+def test_a_ranking_without_a_draw_is_refused_at_once() -> None:
+    """An object written for two arguments gets a line that says what to change."""
+    old = type("Old", (), {"rank": lambda self, candidates, telemetry: []})()
+    with pytest.raises(SpecError, match=r"Old: its `rank` takes .* must take \(candidates, telemetry, draw\)"):
+        Orchestrator().set_optimization_backend(old)
+
+
+class Explorer:
+    """A backend of the caller's own that puts the candidate first which the draw names."""
+
+    def __init__(self) -> None:
+        self.draws: list[float] = []
+
+    def rank(
+        self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry], draw: float
+    ) -> Sequence[Ranked]:
+        """Every candidate once."""
+        self.draws.append(draw)
+        row = sorted(candidates, key=lambda each: each.place)
+        row.insert(0, row.pop(int(draw * len(row))))
+        return [Ranked(each.model, -float(number)) for number, each in enumerate(row)]
+
+
+def test_the_draw_is_recorded_with_each_choice_and_decides_it(tmp_path: Path) -> None:
+    """Different calls draw differently, the log has each draw, and the row has none."""
+    orchestrator, explorer = _orchestrator(tmp_path), Explorer()
+    orchestrator.set_optimization_backend(explorer)
+    _run(orchestrator)
+    selections = [each for each in _selections(tmp_path) if each.backend != "row"]
+    assert {each.draw for each in selections} <= set(explorer.draws)
+    assert len({each.draw for each in selections}) == len(selections) > 1
+    assert all(each.draw is not None and 0 <= each.draw < 1 for each in selections)
+    for each in selections:
+        if each.role.value == "generator" and each.selection == 1:
+            assert each.draw is not None
+            assert each.model == ("core", "grand", "swift")[int(each.draw * 3)]
+
+
+def test_the_row_draws_nothing(tmp_path: Path) -> None:
+    """Where no backend ranked, no draw is recorded."""
+    assert _run(_orchestrator(tmp_path)) is ProjectStatus.SUCCESS
+    assert {(each.backend, each.draw) for each in _selections(tmp_path)} == {("row", None)}
+
+
 def test_a_stand_in_ranks_like_its_plugin() -> None:
     """Used by itself it loads the plugin and asks it; one that is not installed says so then."""
     from orchestrator.money import Price, Usd
@@ -191,9 +241,9 @@ def test_a_stand_in_ranks_like_its_plugin() -> None:
     telemetry = {name: ModelTelemetry(quality=0.5, cost=cost) for name, cost in (("a", 0.02), ("b", 0.01))}
     backends: list[Backend] = [GreedyBackend(), ParetoBackend(), WeightedSumBackend()]
     for backend in backends:
-        assert [each.model for each in backend.rank(candidates, telemetry)] == ["b", "a"]
+        assert [each.model for each in backend.rank(candidates, telemetry, 0.5)] == ["b", "a"]
     with pytest.raises(PluginNotFoundError, match="no backend 'nope' is installed"):
-        PluginBackend("nope").rank(candidates, telemetry)
+        PluginBackend("nope").rank(candidates, telemetry, 0.5)
 
 
 def test_bad_weights_are_refused_before_anything_is_recorded(tmp_path: Path) -> None:

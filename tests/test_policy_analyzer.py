@@ -30,7 +30,7 @@ def test_a_provider_both_allowed_and_blocked_is_an_error(allowed: tuple[str, ...
 
 @given(NAMES, NAMES)
 def test_two_policies_without_a_common_provider_are_a_warning(one: tuple[str, ...], other: tuple[str, ...]) -> None:
-    """Each is sound alone; together they leave nobody, and that is said once."""
+    """Each is sound alone; together they leave no model, and that is said once."""
     policies = PolicySet((Policy("a", allowed_providers=one), Policy("b", allowed_providers=other)))
     report = PolicyAnalyzer.analyze(policies)
     assert report.errors == ()
@@ -39,7 +39,7 @@ def test_two_policies_without_a_common_provider_are_a_warning(one: tuple[str, ..
 
 
 def test_an_empty_list_of_regions_is_an_error_and_models_are_compared_by_slot() -> None:
-    """Nobody is allowed by an empty list; a dated id and its slot are one model."""
+    """No model is allowed by an empty list; a dated id and its slot are one model."""
     nowhere = Policy("nowhere", allowed_regions=[])
     both = Policy("both", allowed_models=["claude-3-5-opus-20241022"], blocked_models=["claude-opus"])
     report = PolicyAnalyzer.analyze([nowhere, both], places=["f.yaml:1", "f.yaml:2"])
@@ -87,7 +87,7 @@ def test_the_levels_of_a_file_bind_a_spec_that_names_them(tmp_path: Path) -> Non
 
 
 def test_policies_of_files_and_of_jobs_bind_runs_begun_in_python(tmp_path: Path) -> None:
-    """A file named to the orchestrator and a policy of the job remove one model each; with both nobody is left."""
+    """A file named to the orchestrator and a policy of the job remove one model each; with both none is left."""
     rules = tmp_path / "rules.json"
     rules.write_text(json.dumps({"team": {"eng": [{"name": "not_north", "blocked_models": ["north"]}]}}))
     orch = orchestrator(tmp_path, **fields(tmp_path, policy_files=[str(rules)]))

@@ -88,7 +88,7 @@ def test_the_suffix_chooses_among_the_installed_loaders(tmp_path: Path, suffix: 
 
 
 def test_another_suffix_is_a_value_error(tmp_path: Path) -> None:
-    """The message says which files can be read, whoever was asked for a loader."""
+    """The message says which files can be read, whichever loader was asked for."""
 
     def none(suffix: str) -> Loader:
         raise PluginNotFoundError("policy_loader", suffix, "no policy loader reads .toml files")
@@ -174,7 +174,7 @@ def test_a_loader_of_ones_own_needs_no_lines(tmp_path: Path) -> None:
 
 
 def test_a_loader_that_breaks_is_a_problem_of_the_file(tmp_path: Path) -> None:
-    """What a stranger's loader raises or returns never gets further than one line."""
+    """What a third-party loader raises or returns never gets further than one line."""
 
     class Broken:
         suffixes: tuple[str, ...] = (".ini",)

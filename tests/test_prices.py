@@ -7,24 +7,24 @@ from hypothesis import strategies as st
 from orchestrator.money import NANO, Price, Rate, Usage, Usd
 
 HOUR = 3600 * 1_000_000
-LANE = st.integers(0, 20 * NANO).map(Usd)
+AMOUNT = st.integers(0, 20 * NANO).map(Usd)
 TOKENS = st.integers(0, 500_000)
 RATES = st.builds(
     Rate,
-    LANE,
-    LANE,
-    LANE,
-    LANE,
-    LANE,
+    AMOUNT,
+    AMOUNT,
+    AMOUNT,
+    AMOUNT,
+    AMOUNT,
     over=st.sampled_from([0, 0, 1, 1000, 200_000]),
     since=st.none() | st.integers(0, 48 * HOUR),
     hours=st.just(()) | st.tuples(st.integers(0, 1439), st.integers(0, 1439)),
 )
-PRICES = st.builds(Price, LANE, LANE, LANE, LANE, LANE, rates=st.lists(RATES, max_size=4).map(tuple))
-MOMENTS = st.none() | st.integers(0, 48 * HOUR)
+PRICES = st.builds(Price, AMOUNT, AMOUNT, AMOUNT, AMOUNT, AMOUNT, rates=st.lists(RATES, max_size=4).map(tuple))
+TIMESTAMPS = st.none() | st.integers(0, 48 * HOUR)
 
 
-@given(PRICES, TOKENS, TOKENS, TOKENS, TOKENS, TOKENS, st.integers(0, 1000), st.integers(0, 1000), MOMENTS)
+@given(PRICES, TOKENS, TOKENS, TOKENS, TOKENS, TOKENS, st.integers(0, 1000), st.integers(0, 1000), TIMESTAMPS)
 def test_no_call_within_a_bound_costs_more(
     price: Price,
     fresh: int,
@@ -36,7 +36,7 @@ def test_no_call_within_a_bound_costs_more(
     further: int,
     at: int | None,
 ) -> None:
-    """The bound covers every lane, tier and moment, for as many tokens or fewer."""
+    """The bound covers every token class, tier and moment, for as many tokens or fewer."""
     usage = Usage(fresh, cached, written, said, thought)
 
     assert price.cost(usage, at) <= price.bound(usage.input_tokens + more, usage.output_tokens + further)
@@ -48,15 +48,15 @@ def test_the_affordable_output_is_the_largest_whose_bound_fits(price: Price, rea
     most = price.affordable_output(read, amount)
     if most >= 0:
         assert price.bound(read, most) <= amount
-        dearest = max(lanes.dearest_output for lanes in (price, *price.rates))
+        dearest = max(token_classes.dearest_output for token_classes in (price, *price.rates))
         assert price.bound(read, most + 1) > amount or dearest == 0 or most == 1_000_000
     else:
         assert price.bound(read, 0) > amount
 
 
 @given(PRICES, TOKENS, TOKENS)
-def test_without_a_moment_the_dearest_counts(price: Price, read: int, said: int) -> None:
-    """Nobody says when the call was: no moment of two days costs more."""
+def test_without_a_time_the_dearest_counts(price: Price, read: int, said: int) -> None:
+    """Without a time of the call: no time of two days costs more."""
     usage = Usage(input=read, output=said)
     assert all(price.cost(usage, hour * HOUR) <= price.cost(usage) for hour in range(48))
 
@@ -115,6 +115,6 @@ def test_of_the_rates_that_hold_the_last_counts() -> None:
 
 
 def test_a_rate_is_never_negative() -> None:
-    """The lanes of a rate are checked as those of a price are."""
+    """The token classes of a rate are checked as those of a price are."""
     with pytest.raises(ValueError, match="negative"):
         Rate(Usd.parse(-1), Usd.parse(1))

@@ -22,8 +22,8 @@ def _blocks(language: str) -> list[str]:
 
 
 def _environment(home: Path) -> Mapping[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.endswith(("_API_KEY", "_BASE_URL"))}
-    return {**kept, "ORCHESTRATE_HOME": str(home), "COLUMNS": "120"}
+    unreconciled = {name: value for name, value in os.environ.items() if not name.endswith(("_API_KEY", "_BASE_URL"))}
+    return {**unreconciled, "ORCHESTRATE_HOME": str(home), "COLUMNS": "120"}
 
 
 def _orchestrate(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -71,9 +71,9 @@ def test_the_first_line_does_what_it_says(tmp_path: Path) -> None:
     ended = _orchestrate(tmp_path, *arguments[:-1], str(tmp_path / arguments[-1]))
     assert ended.returncode == 0, ended.stderr
     shown = _blocks("text")[0]
-    told = re.findall(r"^(?:task|status|spend|planning|files).*$", shown, re.MULTILINE)
-    assert len(told) == 12
-    assert [line for line in told if line.replace("results", str(tmp_path / "results")) not in ended.stdout] == []
+    reported = re.findall(r"^(?:task|status|spend|planning|files).*$", shown, re.MULTILINE)
+    assert len(reported) == 12
+    assert [line for line in reported if line.replace("results", str(tmp_path / "results")) not in ended.stdout] == []
     written = {path.name for path in (tmp_path / "results").iterdir() if not path.name.startswith(".")}
     assert {"summary.json", "README.md", "task_001_code_generation.py"} <= written
     database = str(tmp_path / "events.db")

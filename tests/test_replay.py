@@ -13,8 +13,8 @@ from attrs import fields, has
 
 from orchestrator import events as e
 from orchestrator.decide import RULES, Rank
-from orchestrator.decide.moment import BackendError
-from orchestrator.models import ProjectStatus
+from orchestrator.decide.context import BackendError
+from orchestrator.models import BackendProblem, ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.replay import Verification, no_backend, verify
 from orchestrator.spi import ModelTelemetry, Ranked, RoutingCandidate
@@ -146,7 +146,9 @@ def test_differences_under_other_rules_are_information() -> None:
 
 
 def _with_backend(raises: BaseException) -> Callable[[e.SessionOpened], Rank]:
-    def rank(candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+    def rank(
+        candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry], draw: float
+    ) -> Sequence[Ranked]:
         raise raises
 
     return lambda session: rank
@@ -172,7 +174,7 @@ def _ranked_history() -> History:
 
 def test_a_backend_that_fails_now_is_a_difference() -> None:
     """Where the recorded session's backend ranked and today's fails, that is told."""
-    found = verify(_ranked_history(), _with_backend(BackendError("raised", "no")))
+    found = verify(_ranked_history(), _with_backend(BackendError(BackendProblem.RAISED, "no")))
     assert "BackendFailed (raised)" in {difference.expected for difference in found.differences}
 
 
@@ -182,7 +184,7 @@ def test_a_difference_reads_as_one_line() -> None:
     index = next(i for i, (_, event) in enumerate(history) if isinstance(event, e.TaskStarted))
     found = check([*history[: index + 1], *history[index + 2 :]])
     assert "\n" not in str(found.differences[0])
-    assert str(found.differences[0]).startswith("version ")
+    assert str(found.differences[0]).startswith("v")
 
 
 def test_replay_loads_no_provider_and_no_network() -> None:

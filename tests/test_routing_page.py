@@ -8,17 +8,18 @@ from tests.cli.command import ROOT, orchestrate
 
 PAGE = (ROOT / "docs" / "routing.md").read_text()
 _VARYING = (
-    (re.compile(r"^(version \d+), \S+Z:"), r"\1:"),
-    (re.compile(r"^\d+ \S+Z "), ""),
+    (re.compile(r"^event \d+ \((v\d+)\)(?:, \S+Z)?:"), r"event (\1):"),
+    (re.compile(r"^\d+ v\d+ \S+Z "), ""),
     (re.compile(r"\b\d+ ms\b"), "0 ms"),
+    (re.compile(r"\bdraw=0\.\d+"), "draw=0.5"),
 )
 
 
 def _plain(line: str) -> str:
     """A line without times, positions and the width of its columns."""
     line = " ".join(line.split())
-    for pattern, kept in _VARYING:
-        line = pattern.sub(kept, line)
+    for pattern, unreconciled in _VARYING:
+        line = pattern.sub(unreconciled, line)
     return line
 
 

@@ -73,7 +73,7 @@ def test_policies() -> None:
 def test_hooks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The three callbacks print what happened in a run."""
     orch = _at_home(_ran("hooks")["orch"], tmp_path)
-    bad = {"turn": 1, "text": "```python\nx = (\n```"}
+    bad = {"iteration": 1, "text": "```python\nx = (\n```"}
     answers = [{**bad, "role": role} for role in ("generator", "reviser")]
     orch._fields = fields(tmp_path, *answers, phase_budgets={"generation": 0.00001})
     assert _project(orch).status is ProjectStatus.SUCCESS

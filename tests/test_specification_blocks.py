@@ -189,12 +189,12 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
         "orchestrator.metrics.PrometheusExporter",
         lambda path: PrometheusExporter(_made(tmp_path / path.removeprefix("/"))),
     )
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    unreconciled = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     with deepseek_server() as server:
         for name, value in reaching(server).items():
             monkeypatch.setenv(name, value)
         yield
-    for number, handler in kept.items():
+    for number, handler in unreconciled.items():
         signal.signal(number, handler)
 
 
@@ -227,7 +227,7 @@ def test_every_python_block_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("end", LINES)
 def test_a_command_line_does_what_it_says(end: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It runs to its end, with the example projects beside it, and nobody to be asked."""
+    """It runs to its end, with the example projects beside it, and no person to ask."""
     shutil.copytree(ROOT / "examples" / "projects", tmp_path / "projects")
     line, wanted = _line_of(end), LINES[end]
     for first in wanted.before:

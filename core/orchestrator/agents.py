@@ -53,7 +53,7 @@ class AgentPool:
         self.agents[name] = orchestrator
 
     async def run_parallel(self, jobs: Mapping[str, JobSpec]) -> Results:
-        """Run each agent's job; one that fails cancels nobody, its exception stands in its place.
+        """Run each agent's job; one that fails cancels no other, its exception is returned in its place.
 
         A job's ``project_id`` gets the agent's name appended, so that agents never share a run.
 

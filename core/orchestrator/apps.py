@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from orchestrator.engine.applications import AUTO, Application, Assembly, Step, read_assembly
 from orchestrator.engine.outputs.results import project_state
-from orchestrator.engine.runs import Outcome, Watchers, Workspace
+from orchestrator.engine.runs import RunEnd, Watchers, Workspace
 from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.models import ArchitectureProfile, Budget, ProjectState, ProjectStatus
 from orchestrator.orchestrator import StateManager
@@ -101,7 +101,7 @@ def app_spec(description: str, criteria: str, app_type: str | None, budget: Budg
     return spec_from(description, criteria, **{**given, **fields})
 
 
-def result_of(outcome: Outcome, app_type: str | None, budget: Budget | None = None) -> AppResult:
+def result_of(outcome: RunEnd, app_type: str | None, budget: Budget | None = None) -> AppResult:
     """What the run of a build came to."""
     state, get = outcome.state, outcome.texts.get
     application = Application(app_type or AUTO, Catalogue.discover().scaffold)

@@ -25,7 +25,6 @@ from orchestrator.policy import Policy
 
 __all__ = ["AuditLog", "AuditRecord", "records_of"]
 
-_POLICY: Final = "policy:"
 _RUNS: Final = "SELECT stream FROM events WHERE type IN ('run.started', 'run.forked') ORDER BY position DESC LIMIT 1"
 
 
@@ -120,13 +119,12 @@ def records_of(history: Iterable[Recorded]) -> Iterator[AuditRecord]:
                 yield _record(record.at, event.node, candidate, policies)
 
 
-def _record(at: int, node: str, candidate: e.Candidate, policies: tuple[Policy, ...]) -> AuditRecord:
-    lost = candidate.lost or ""
-    forbidden = (lost.removeprefix(_POLICY),) if lost.startswith(_POLICY) else ()
+def _record(at: int, node: str, candidate: e.ModelCandidate, policies: tuple[Policy, ...]) -> AuditRecord:
+    forbidden = () if candidate.policy is None else (candidate.policy,)
     violations = tuple(dict.fromkeys((*forbidden, *candidate.violates)))
     modes = [policy.enforcement_mode for policy in policies if not violations or policy.name in violations]
     return AuditRecord(
-        timestamp=_moment(at),
+        timestamp=_timestamp(at),
         task_id=node,
         model=candidate.model,
         passed=not forbidden,
@@ -137,7 +135,7 @@ def _record(at: int, node: str, candidate: e.Candidate, policies: tuple[Policy, 
     )
 
 
-def _moment(at: int) -> str:
+def _timestamp(at: int) -> str:
     from datetime import UTC, datetime, timedelta
 
     when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)

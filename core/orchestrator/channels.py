@@ -63,11 +63,11 @@ class TaskChannel:
         return _decoded(await self._hub.elsewhere(lambda: self._hub.get(self.name)))
 
     def peek_all(self) -> list[dict[str, Any]]:
-        """The messages that nobody has taken, oldest first; they stay. After the run, those that were left."""
+        """The messages not taken yet, oldest first; they stay. After the run, those that were left."""
         return [_decoded(text) for text in self._hub.waiting(self.name)]
 
     def qsize(self) -> int:
-        """How many messages nobody has taken."""
+        """How many messages are not taken yet."""
         return len(self._hub.waiting(self.name))
 
     def __repr__(self) -> str:
@@ -242,7 +242,7 @@ class ChannelHub:
         await put.done
 
     async def get(self, channel: str) -> str:
-        """Take the oldest message that nobody has asked for; wait for one."""
+        """Take the oldest message that is not promised to another; wait for one."""
         while True:
             session = self._session
             if session is None:
@@ -287,13 +287,13 @@ class ChannelHub:
             future.set_result(text)
 
     def _notify(self) -> None:
-        """Let everybody who waits look again."""
+        """Wake every waiting take."""
         getters, self._getters = self._getters, []
         for events, arrived in getters:
             try:
                 events.call_soon_threadsafe(_wake, arrived)
             except RuntimeError:
-                continue  # whoever waited there is gone
+                continue  # that take was cancelled
 
 
 def _wake(arrived: "asyncio.Future[None]") -> None:

@@ -1,6 +1,6 @@
 """What the objects of plugins must look like, checked before anything depends on them.
 
-Types say this to whoever checks them; a plugin may come from somebody who does not. Each function takes what a
+Types say this where they are checked; an author of a plugin may not check them. Each function takes what a
 hook returned and hands it back under its type, or raises ``ContractError`` with a line that says what to change.
 """
 
@@ -114,7 +114,13 @@ def validator(made: object) -> spi.Validator:
 
 def backend(made: object) -> spi.Backend:
     """Check a backend."""
-    _check_methods(made, {"rank": 2})
+    rank = None if isinstance(made, type) else getattr(made, "rank", None)
+    if _takes(rank, 2) and not _takes(rank, 3):
+        raise InterfaceError(
+            "its `rank` takes (candidates, telemetry); it must take (candidates, telemetry, draw),"
+            " where draw is a number from 0 up to 1 for backends that explore"
+        )
+    _check_methods(made, {"rank": 3})
     if is_async(cast(spi.Backend, made).rank):
         raise ContractError("`rank` is async; it is a plain method")
     return cast(spi.Backend, made)
@@ -170,6 +176,16 @@ def _check_methods(made: object, methods: Mapping[str, int]) -> None:
         if not callable(function):
             raise ContractError(f"the {type(made).__name__} it returned has no method `{method}`")
         _check_arguments(function, arguments, f"`{method}`")
+
+
+def _takes(function: object, count: int) -> bool:
+    if not callable(function):
+        return False
+    try:
+        _check_arguments(function, count, "")
+    except ContractError:
+        return False
+    return True
 
 
 def _check_arguments(function: Callable[..., object], count: int, what: str) -> None:

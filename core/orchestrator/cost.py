@@ -6,7 +6,7 @@ from typing import Final
 from attrs import field, frozen
 
 from orchestrator import events as e
-from orchestrator.decide.forecast import CALLS_PER_TURN, EVALUATION_PERCENT, TYPICAL_INPUT
+from orchestrator.decide.forecast import CALLS_PER_ITERATION, EVALUATION_PERCENT, TYPICAL_INPUT
 from orchestrator.models import (
     COST_TABLE,
     MAX_ITERATIONS,
@@ -51,7 +51,7 @@ def _caps(value: Mapping[str, float | Usd] | None) -> dict[str, Usd]:
 class BudgetHierarchy:
     """Caps of the organisation, of teams and of jobs, in US dollars, over all runs of a data folder.
 
-    The accounts they stand for live in the log: whoever opens the data folder next finds what was spent.
+    The accounts they name live in the log: the next process that opens the data folder finds what was spent.
 
     Raises:
         ValueError: an amount is negative or no amount.
@@ -208,7 +208,7 @@ class CostForecaster:
     ) -> ForecastReport:
         """The forecast for these tasks: each on the first model of its type's row that has a profile.
 
-        A task takes as many drafts as its type may have turns, as much again for reviews, and 15 % of both for
+        A task takes as many drafts as its type may have iterations, as much again for reviews, and 15 % of both for
         evaluations.
 
         Raises:
@@ -218,9 +218,9 @@ class CostForecaster:
         generation = seconds = 0.0
         for task in tasks.values() if isinstance(tasks, Mapping) else tasks:
             profile = _routed(task.type, profiles)
-            turns = MAX_ITERATIONS[task.type]
-            generation += turns * _per_call(profile, task.type, predictor)
-            seconds += turns * CALLS_PER_TURN * profile.latency_avg_ms / 1000
+            iterations = MAX_ITERATIONS[task.type]
+            generation += iterations * _per_call(profile, task.type, predictor)
+            seconds += iterations * CALLS_PER_ITERATION * profile.latency_avg_ms / 1000
         evaluation = _EVALUATION_SHARE * 2 * generation
         phases = {
             Phase.GENERATION.value: generation,

@@ -9,7 +9,7 @@ _Made = TypeVar("_Made")
 
 
 class OutOfTimeError(TimeoutError):
-    """A call has not come back in time. Its thread goes on, and nobody waits for it any more."""
+    """A call has not come back in time. Its thread goes on, and its result is ignored."""
 
 
 class EscapedError(Exception):

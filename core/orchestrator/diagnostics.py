@@ -59,7 +59,7 @@ _LEVELS: Final[Mapping[type[e.Event], int]] = {
 _NAMES: Final = {kind: name for name, kind in e.TYPES.items()}
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _DURATIONS: Final = frozenset({"duration", "latency", "timeout", "retry_after", "time_limit"})
-_IDENTITY: Final = frozenset({"node", "task", "turn", "sample", "attempt", "selected", "call", "check", "chosen"})
+_IDENTITY: Final = frozenset({"node", "task", "iteration", "sample", "attempt", "selected", "call", "check", "chosen"})
 """Fields that the bound ids say already."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -203,7 +203,7 @@ class Diagnostics:
 
 
 def _of_call(call: e.CallStarted) -> dict[str, Any]:
-    identity = f"{call.node}/{call.role.value}/{call.turn}/{call.sample}/{call.attempt}"
+    identity = f"{call.node}/{call.role.value}/{call.iteration}/{call.sample}/{call.attempt}"
     return {"task": call.node, "call": identity}
 
 
@@ -268,7 +268,7 @@ class _Handler(logging.Handler):
         self._diagnostics = diagnostics
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass a record on; what cannot be written harms nobody."""
+        """Pass a record on; a failure to write it is ignored."""
         try:
             more = {"exc_info": record.exc_info} if record.exc_info else {}
             self._diagnostics.log(record.levelno, record.getMessage(), logger=record.name, **more)

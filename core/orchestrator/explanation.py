@@ -11,26 +11,33 @@ from typing import Final
 from attrs import Factory, define, frozen
 
 from orchestrator import events as e
-from orchestrator.decide.compliance import OF_POLICY, binding, undeclared
+from orchestrator.decide.compliance import binding, undeclared
 from orchestrator.decide.outcome import output_of
 from orchestrator.decide.routing import slots_of, telemetry_of
 from orchestrator.errors import ErrorKind
 from orchestrator.log.accounts import called
-from orchestrator.models import Finish, Role, TaskType
+from orchestrator.models import (
+    BackendProblem,
+    Finish,
+    RejectionReason,
+    Role,
+    SelectionReason,
+    SpendLimit,
+    TaskType,
+    Waiver,
+)
 from orchestrator.money import Price, Usage, Usd
 from orchestrator.policy import Policy
 from orchestrator.spi import ModelTelemetry
 from orchestrator.state.calls import CallKey
-from orchestrator.state.fold import evolve
+from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
 
 _ROW: Final = "row"
-_ORG: Final = "org"
-_OF_ACCOUNTS: Final = ("team/", "job/")
 
 
 @frozen
-class Considered:
+class ConsideredModel:
     """A model at the moment of a choice."""
 
     model: str
@@ -41,14 +48,16 @@ class Considered:
     """What was measured of it in the run, for the type of task."""
     score: float | None
     """The backend's; None where none ranked it."""
-    lost: str | None
-    """The code of what removed it; None for the model that was chosen."""
+    rejection: RejectionReason | None
+    """What removed it; None for the model that was chosen."""
     reason: str = ""
     """What the backend said of it, such as ``dominated``."""
+    policy_name: str | None = None
+    """The name of the policy that removed it."""
     policy: Policy | None = None
-    """The policy that removed it."""
+    """That policy, where it is known."""
     undeclared: tuple[str, ...] = ()
-    """The facts that this policy asks for and nobody has declared, by their keys in a spec."""
+    """The facts that this policy asks for and that are not declared, by their keys in a spec."""
     violates: tuple[Policy, ...] = ()
     """The SOFT and MONITOR policies it violated."""
     until: int | None = None
@@ -67,9 +76,9 @@ class AttemptSeen:
     body_bytes: int
     hold: Usd
     end: str = "in flight"
-    """``in flight``, ``settled``, ``released``, ``kept``."""
+    """``in flight``, ``settled``, ``released``, ``unreconciled``."""
     cost: Usd = Usd.ZERO
-    """Settled + kept."""
+    """Settled + unreconciled."""
     usage: Usage | None = None
     error: ErrorKind | None = None
     latency: int | None = None
@@ -81,71 +90,74 @@ class AttemptSeen:
 
 
 @define
-class Choice:
+class ModelChoice:
     """A model was selected."""
 
     version: int
     at: int
     node: str
     role: Role
-    turn: int
+    iteration: int
     sample: int
     type: TaskType | None
     selection: int
-    reason: str
+    reason: SelectionReason
     model: str
-    waiver: str | None
+    waiver: Waiver | None
     author: str | None
     """The model whose work is reviewed, scored or revised; it bears on who comes first."""
     backend: e.PluginUsed | None
     """What ordered the candidates; None: the table's order and the price."""
-    considered: tuple[Considered, ...]
+    considered: tuple[ConsideredModel, ...]
     attempts: list[AttemptSeen] = Factory(list)
     reused: e.Reused | None = None
     """The answer of an earlier run that spared the call."""
+    policy: str | None = None
+    """With the reason ``policy``: the name of the policy."""
 
 
 @frozen
-class Refusal:
+class SpendRefusal:
     """There was no money: for a call at all, or in an account at that moment."""
 
     version: int
     at: int
     node: str
     role: Role
-    turn: int
+    iteration: int
     sample: int
     need: Usd
     free: Usd
-    limit: str
-    """``run``, the account as ``orchestrate budget`` names it, or ``policy:NAME``, a cap on the task's cost."""
+    limit: SpendLimit
+    name: str | None
+    """Of the account, as ``orchestrate budget`` names it, or of the policy."""
     final: bool
     """Whether the call was given up."""
 
 
 @frozen
-class Unasked:
-    """Nobody was left to ask."""
+class NoCandidateLeft:
+    """No model was left."""
 
     version: int
     at: int
     node: str
     role: Role
-    considered: tuple[Considered, ...]
+    considered: tuple[ConsideredModel, ...]
 
 
 @frozen
-class Fallen:
+class BackendFallback:
     """The backend failed; the table's order holds from here to the end of the session."""
 
     version: int
     at: int
     backend: str
-    problem: str
+    problem: BackendProblem
 
 
 @frozen
-class Judged:
+class VerifiedResult:
     """The result as a whole was verified."""
 
     version: int
@@ -154,7 +166,7 @@ class Judged:
     node: str = e.VERIFY
 
 
-Explained = Choice | Refusal | Unasked | Fallen | Judged
+Explained = ModelChoice | SpendRefusal | NoCandidateLeft | BackendFallback | VerifiedResult
 
 
 def explain(history: Iterable[tuple[int, e.Event]]) -> list[Explained]:
@@ -162,12 +174,12 @@ def explain(history: Iterable[tuple[int, e.Event]]) -> list[Explained]:
     explainer = Explainer()
     for at, event in history:
         explainer.take(at, event)
-    return explainer.told
+    return explainer.explained
 
 
-def about(told: Iterable[Explained], node: str | None) -> list[Explained]:
+def about(explained: Iterable[Explained], node: str | None) -> list[Explained]:
     """What concerns one task (``plan`` for the plan), or everything where it is None."""
-    return [each for each in told if node is None or isinstance(each, Fallen) or each.node == node]
+    return [each for each in explained if node is None or isinstance(each, BackendFallback) or each.node == node]
 
 
 class Explainer:
@@ -175,27 +187,27 @@ class Explainer:
 
     Attributes:
         state: what the events taken so far fold to.
-        told: what they explain, in order.
+        explained: what they explain, in order.
     """
 
     def __init__(self) -> None:
         self.state = RunState()
-        self.told: list[Explained] = []
-        self._choices: dict[int, Choice] = {}
+        self.explained: list[Explained] = []
+        self._choices: dict[int, ModelChoice] = {}
         self._attempts: dict[int, AttemptSeen] = {}
 
     def take(self, at: int, event: e.Event) -> None:
         """Look at one event before it is folded, and fold it."""
         choice = self._choice(at, event) if isinstance(event, e.ModelSelected) else None
-        evolve(self.state, at, event)
+        apply(self.state, at, event)
         version = self.state.version
         match event:
             case e.ModelSelected() if choice is not None:
                 self._choices[version] = choice
-                self.told.append(choice)
+                self.explained.append(choice)
             case e.SessionOpened(ended=ended) | e.SessionLost(ended=ended):
-                for lost in ended:
-                    self._end(lost.call, Usd.ZERO, lost.amount)
+                for rejection in ended:
+                    self._end(rejection.call, Usd.ZERO, rejection.amount)
             case e.CallPrepared(selected=selected, reused=reused) if reused is not None:
                 self._choices[selected].reused = reused
             case e.CallStarted():
@@ -209,68 +221,72 @@ class Explainer:
                 seen = self._attempts[call]
                 seen.cost, seen.end = settled, "settled" if settled else "released"
             case e.SpendRefused():
-                key = (event.node, event.role, event.turn, event.sample)
-                limit = self._limit(event.limit)
-                self.told.append(Refusal(version, at, *key, event.need, event.free, limit, final=True))
+                key = (event.node, event.role, event.iteration, event.sample)
+                name = self._account(event.name) if event.limit is SpendLimit.ACCOUNT else event.name
+                self.explained.append(
+                    SpendRefusal(version, at, *key, event.need, event.free, event.limit, name, final=True)
+                )
             case e.AccountRefused(call=call):
-                key = (call.node, call.role, call.turn, call.sample)
-                limit = self._limit(event.account)
-                self.told.append(Refusal(version, at, *key, event.need, event.free, limit, final=False))
+                key = (call.node, call.role, call.iteration, call.sample)
+                limit, name = SpendLimit.ACCOUNT, self._account(event.account)
+                self.explained.append(SpendRefusal(version, at, *key, event.need, event.free, limit, name, final=False))
             case e.TaskFinished(task=node, removed=removed) if removed:
-                self.told.append(self._unasked(at, node, Role.GENERATOR, removed))
+                self.explained.append(self._no_candidate(at, node, Role.GENERATOR, removed))
             case e.StepSkipped(task=node, role=role, removed=removed) if removed:
-                self.told.append(self._unasked(at, node, role, removed))
+                self.explained.append(self._no_candidate(at, node, role, removed))
             case e.RunFinished(removed=removed) if removed:
-                self.told.append(self._unasked(at, e.PLAN, Role.DECOMPOSER, removed))
+                self.explained.append(self._no_candidate(at, e.PLAN, Role.DECOMPOSER, removed))
             case e.ResultVerified():
-                self.told.append(Judged(version, at, event))
+                self.explained.append(VerifiedResult(version, at, event))
             case e.BackendFailed():
-                self.told.append(Fallen(version, at, event.backend, event.problem))
+                self.explained.append(BackendFallback(version, at, event.backend, event.problem))
 
-    def _limit(self, recorded: str) -> str:
-        """What was at its end; an account of simulated providers has another name outside the run."""
-        is_account = recorded == _ORG or recorded.startswith(_OF_ACCOUNTS)
-        return called(recorded, self.state.settings.simulated) if is_account else recorded
+    def _account(self, recorded: str | None) -> str | None:
+        """The name of an account outside the run, where that of simulated providers is another one."""
+        return None if recorded is None else called(recorded, self.state.settings.simulated)
 
     def _ended(self, event: e.CallSucceeded | e.CallFailed) -> None:
-        self._end(event.call, event.settled, event.kept)
+        self._end(event.call, event.settled, event.unreconciled)
         seen = self._attempts[event.call]
         seen.latency = event.latency
         if isinstance(event, e.CallSucceeded):
             seen.usage = event.usage
             seen.cut_off = event.finish is Finish.LENGTH
-            seen.end = "kept" if event.kept else "settled"  # a free call that answered is settled at nothing
+            seen.end = (
+                "unreconciled" if event.unreconciled else "settled"
+            )  # a free call that answered is settled at nothing
         else:
             seen.error = event.kind
 
-    def _end(self, version: int, settled: Usd, kept: Usd) -> None:
+    def _end(self, version: int, settled: Usd, unreconciled: Usd) -> None:
         seen = self._attempts[version]
-        seen.cost = settled + kept
-        seen.end = "kept" if kept else "settled" if settled else "released"
+        seen.cost = settled + unreconciled
+        seen.end = "unreconciled" if unreconciled else "settled" if settled else "released"
 
-    def _choice(self, at: int, event: e.ModelSelected) -> Choice:
+    def _choice(self, at: int, event: e.ModelSelected) -> ModelChoice:
         """A choice with what stood before it."""
         state = self.state
         assert state.session is not None
         kind = state.type_of(event.node)
         measured = TaskType.EVALUATION if kind is not None and event.role is Role.EVALUATOR else kind
-        call = state.call(CallKey(event.node, event.role, event.turn, event.sample))
+        call = state.call(CallKey(event.node, event.role, event.iteration, event.sample))
         listed = {candidate.model: candidate for candidate in event.candidates}
         known = call.candidates.values() if call is not None else ()
         rest = (candidate for candidate in known if candidate.model not in listed)
         backend = next((used for used in state.session.plugins if used.kind == "backend"), None)
-        return Choice(
+        return ModelChoice(
             version=state.version + 1,
             at=at,
             node=event.node,
             role=event.role,
-            turn=event.turn,
+            iteration=event.iteration,
             sample=event.sample,
             type=kind,
             selection=event.selection,
             reason=event.reason,
             model=event.model,
             waiver=event.waiver,
+            policy=event.policy,
             author=self._author(event),
             backend=backend if event.backend != _ROW else None,
             considered=tuple(
@@ -278,43 +294,43 @@ class Explainer:
             ),
         )
 
-    def _unasked(self, at: int, node: str, role: Role, removed: Iterable[e.Candidate]) -> Unasked:
+    def _no_candidate(self, at: int, node: str, role: Role, removed: Iterable[e.ModelCandidate]) -> NoCandidateLeft:
         kind = self.state.type_of(node)
         considered = tuple(self._considered(candidate, kind, node) for candidate in removed)
-        return Unasked(self.state.version, at, node, role, considered)
+        return NoCandidateLeft(self.state.version, at, node, role, considered)
 
     def _author(self, event: e.ModelSelected) -> str | None:
         if event.node not in self.state.tasks or event.role is Role.GENERATOR:
             return None
         task = self.state.tasks[event.node]
         if event.role is Role.EVALUATOR:
-            output = output_of(task, event.turn)
+            output = output_of(task, event.iteration)
             return None if output is None else output.model
-        draft = task.call(Role.GENERATOR, event.turn)
+        draft = task.call(Role.GENERATOR, event.iteration)
         return None if draft is None or draft.answer is None else draft.answer.model
 
-    def _considered(self, candidate: e.Candidate, kind: TaskType | None, node: str) -> Considered:
+    def _considered(self, candidate: e.ModelCandidate, kind: TaskType | None, node: str) -> ConsideredModel:
         state = self.state
         model, record = state.models.get(candidate.model), state.records.get(candidate.model)
-        lost = candidate.lost
-        name = lost.removeprefix(OF_POLICY) if lost is not None and lost.startswith(OF_POLICY) else None
+        rejection = candidate.rejection
         policies = {policy.name: policy for policy in reversed(binding(state.settings, node))}
-        removing = policies.get(name) if name is not None else None
+        removing = policies.get(candidate.policy) if candidate.policy is not None else None
         trouble: tuple[str, ...] = ()
-        if record is not None and lost == "off":
+        if record is not None and rejection is RejectionReason.OFF:
             trouble = (*sorted(kind.value for kind in record.kinds), *(["exceeded"] if record.exceeded else []))
-        return Considered(
+        return ConsideredModel(
             model=candidate.model,
             vendor="" if model is None else model.vendor,
             slots=() if model is None else tuple(slots_of(state, candidate.model)),
             price=None if model is None else model.price,
             telemetry=ModelTelemetry() if kind is None else telemetry_of(record, kind),
             score=candidate.score,
-            lost=lost,
+            rejection=rejection,
             reason=candidate.reason or "",
+            policy_name=candidate.policy,
             policy=removing,
             undeclared=() if removing is None or model is None else undeclared(removing, model),
             violates=tuple([policies[each] for each in candidate.violates if each in policies]),
-            until=record.until if record is not None and lost == "breaker" else None,
+            until=record.until if record is not None and rejection is RejectionReason.BREAKER else None,
             trouble=trouble,
         )

@@ -17,7 +17,7 @@ from typing import Any, Final
 from orchestrator import events as e
 from orchestrator.models import Model, TaskResult, Verdict
 
-__all__ = ["EventType", "Hook", "HookRegistry", "Hooked"]
+__all__ = ["EventType", "Hook", "HookObserver", "HookRegistry"]
 
 Hook = Callable[..., Any]
 """Called with keyword arguments; one that gives an awaitable is awaited on the run's event loop."""
@@ -63,7 +63,7 @@ class HookRegistry:
         return any(self._hooks.values())
 
     def fire(self, event_type: EventType, **arguments: Any) -> list[Awaitable[Any]]:
-        """Call everybody; what raises is logged. Returns what the asynchronous ones still have to do."""
+        """Call every callback; what raises is logged. Returns what the asynchronous ones still have to do."""
         pending: list[Awaitable[Any]] = []
         for hook in tuple(self._hooks[event_type]):
             try:
@@ -76,13 +76,13 @@ class HookRegistry:
         return pending
 
 
-class Hooked:
+class HookObserver:
     """An observer of one run that calls hooks from a thread of its own, in order, so that none can hold the run up.
 
     Args:
-        registry: whom to call.
+        registry: the callbacks.
         get: gives the text of a digest.
-        history: the run's events so far with their versions; nobody is called for them.
+        history: the run's events so far with their versions; no callback is called for them.
     """
 
     def __init__(
@@ -140,12 +140,12 @@ class Hooked:
             case e.TaskStarted():
                 return EventType.TASK_STARTED, {"task_id": event.task}
             case e.ModelSelected():
-                told = {"task_id": event.node, "role": event.role, "reason": event.reason}
-                return EventType.MODEL_SELECTED, {**told, "model": Model(event.model)}
+                payload = {"task_id": event.node, "role": event.role, "reason": event.reason}
+                return EventType.MODEL_SELECTED, {**payload, "model": Model(event.model)}
             case e.Validated(verdict=Verdict.FAILED):
                 check = self._checks[event.check]
-                told = {"task_id": check.task, "validator": check.validator}
-                return EventType.VALIDATION_FAILED, {**told, "model": Model(self._models[check.call])}
+                payload = {"task_id": check.task, "validator": check.validator}
+                return EventType.VALIDATION_FAILED, {**payload, "model": Model(self._models[check.call])}
             case e.BudgetWarned():
                 share = float(event.share)
                 ratio = float(event.spent) / share if share else event.percent / 100

@@ -1,7 +1,7 @@
 """Money as exact integers, and what tokens cost.
 
 An amount is a whole number of nano-dollars (10⁻⁹ USD). A price is an amount per million tokens, so a price of
-up to nine decimals is exact, and so is the sum over a call's lanes, which is rounded up once.
+up to nine decimals is exact, and so is the sum over a call's token classes, which is rounded up once.
 """
 
 import math
@@ -16,7 +16,7 @@ _MILLION = 1_000_000
 _LOWEST_EXPONENT = -60  # what is written with more places would build gigantic integers
 _MINUTE = 60_000_000  # in microseconds
 _MINUTES_A_DAY = 24 * 60
-_LARGEST = 2**62  # what a signed 64-bit column holds, with room for a sum
+_LARGEST = 2**62  # what a signed 64-bit column holds, with space for a sum
 
 
 @frozen(repr=False, order=False)
@@ -109,7 +109,7 @@ Usd.ZERO = Usd(0)
 
 @frozen
 class Usage:
-    """Tokens of one call, each counted in exactly one lane.
+    """Tokens of one call, each counted in exactly one token class.
 
     A provider whose vendor counts cached tokens inside the input, or reasoning inside the output, subtracts
     them before it fills this in.
@@ -133,14 +133,14 @@ class Usage:
 
     @property
     def is_sane(self) -> bool:
-        """Every lane a non-negative integer, and below a billion tokens."""
-        lanes = (self.input, self.cached_input, self.cache_write, self.output, self.reasoning)
-        return all(type(lane) is int and 0 <= lane < NANO for lane in lanes)
+        """Every token class a non-negative integer, and below a billion tokens."""
+        token_classes = (self.input, self.cached_input, self.cache_write, self.output, self.reasoning)
+        return all(type(token_class) is int and 0 <= token_class < NANO for token_class in token_classes)
 
 
 @frozen
-class Lanes:
-    """US dollars per million tokens, by lane. A lane left out costs what ``input`` or ``output`` costs."""
+class TokenClasses:
+    """US dollars per million tokens, by token class. One that is left out costs what ``input`` or ``output`` costs."""
 
     input: Usd
     output: Usd
@@ -162,22 +162,23 @@ class Lanes:
 
     def __attrs_post_init__(self) -> None:
         if any(
-            lane.nano < 0 for lane in (self.input, self.output, self.cached_input, self.cache_write, self.reasoning)
+            token_class.nano < 0
+            for token_class in (self.input, self.output, self.cached_input, self.cache_write, self.reasoning)
         ):
             raise ValueError("a price cannot be negative")
 
     @property
     def dearest_input(self) -> int:
-        """Nano-dollars per million tokens of the dearest lane a token read can count in."""
+        """Nano-dollars per million tokens of the dearest token class a token read can count in."""
         return max(self.input.nano, self.cached_input.nano, self.cache_write.nano)
 
     @property
     def dearest_output(self) -> int:
-        """Nano-dollars per million tokens of the dearest lane a generated token can count in."""
+        """Nano-dollars per million tokens of the dearest token class a generated token can count in."""
         return max(self.output.nano, self.reasoning.nano)
 
     def total(self, usage: Usage) -> int:
-        """What this usage costs, in millionths of a nano-dollar: an exact sum over the lanes."""
+        """What this usage costs, in millionths of a nano-dollar: an exact sum over the token classes."""
         return (
             usage.input * self.input.nano
             + usage.cached_input * self.cached_input.nano
@@ -188,8 +189,8 @@ class Lanes:
 
 
 @frozen
-class Rate(Lanes):
-    """Lanes that hold in place of the usual ones while all of the conditions are met."""
+class Rate(TokenClasses):
+    """Token classes that replace the usual ones while all of the conditions are met."""
 
     over: int = 0
     """More tokens were read than this; then every token of the call is charged so."""
@@ -214,32 +215,32 @@ class Rate(Lanes):
 
 
 @frozen
-class Price(Lanes):
+class Price(TokenClasses):
     """What a model's tokens cost. Of its rates that hold for a call, the last one counts."""
 
     rates: tuple[Rate, ...] = ()
 
     @property
     def blended(self) -> Usd:
-        """(3 × input + output) / 4, per million tokens, of the usual lanes."""
+        """(3 × input + output) / 4, per million tokens, of the usual token classes."""
         return Usd((3 * self.input.nano + self.output.nano) // 4)
 
     def cost(self, usage: Usage, at: int | None = None) -> Usd:
-        """What this usage costs: lanes summed exactly, rounded up once to a nano-dollar.
+        """What this usage costs: token classes summed exactly, rounded up once to a nano-dollar.
 
         Args:
-            usage: the tokens by lane.
+            usage: the tokens by token class.
             at: when the call ended, in microseconds UTC; None: the dearest moment.
         """
         holding = [rate for rate in self.rates if rate.holds(usage.input_tokens, at)]
         if at is None:
-            total = max(lanes.total(usage) for lanes in (self, *holding))
+            total = max(token_classes.total(usage) for token_classes in (self, *holding))
         else:
             total = (holding[-1] if holding else self).total(usage)
         return Usd(-(-total // _MILLION))
 
     def bound(self, input_tokens: int, output_tokens: int) -> Usd:
-        """The most a call of at most this many tokens can cost: every token in its dearest lane, tier and hour."""
+        """The most a call of at most this many tokens can cost: every token at its dearest class, tier and hour."""
         total = input_tokens * self.dearest_input + output_tokens * self.dearest_output
         for rate in self.rates:
             if rate.holds(input_tokens, None):
@@ -248,14 +249,14 @@ class Price(Lanes):
 
     def affordable_output(self, input_tokens: int, amount: Usd) -> int:
         """The largest number of output tokens whose bound, with this input, is within ``amount``; may be negative."""
-        return min(_affordable(lanes, input_tokens, amount) for lanes in self._possible(input_tokens))
+        return min(_affordable(token_classes, input_tokens, amount) for token_classes in self._possible(input_tokens))
 
-    def _possible(self, input_tokens: int) -> tuple[Lanes, ...]:
+    def _possible(self, input_tokens: int) -> tuple[TokenClasses, ...]:
         return (self, *(rate for rate in self.rates if rate.holds(input_tokens, None)))
 
 
-def _affordable(lanes: Lanes, input_tokens: int, amount: Usd) -> int:
-    left = amount.nano * _MILLION - input_tokens * lanes.dearest_input
-    if lanes.dearest_output == 0:
+def _affordable(token_classes: TokenClasses, input_tokens: int, amount: Usd) -> int:
+    left = amount.nano * _MILLION - input_tokens * token_classes.dearest_input
+    if token_classes.dearest_output == 0:
         return _MILLION if left >= 0 else -1
-    return left // lanes.dearest_output
+    return left // token_classes.dearest_output

@@ -32,8 +32,10 @@ class PluginBackend:
         self.parameters: Mapping[str, Any] = parameters
         self._loaded: OptimizationBackend | None = None
 
-    def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
-        """Every candidate once, best first, as the plugin ranks them.
+    def rank(
+        self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry], draw: float
+    ) -> Sequence[Ranked]:
+        """Every candidate once, best first, as the plugin ranks them with this draw.
 
         Raises:
             PluginError: the plugin is not installed, or cannot be loaded.
@@ -41,7 +43,7 @@ class PluginBackend:
         """
         if self._loaded is None:
             self._loaded = Catalogue.discover().backend(self.name, self.parameters)
-        return self._loaded.rank(candidates, telemetry)
+        return self._loaded.rank(candidates, telemetry, draw)
 
     def __repr__(self) -> str:
         given = "".join(f", {name}={value!r}" for name, value in self.parameters.items())
@@ -65,7 +67,7 @@ class WeightedSumBackend(PluginBackend):
 
 
 class ParetoBackend(PluginBackend):
-    """Those that nobody beats in quality, trust and cost at once first, the nearest to the ideal before the others."""
+    """First those that no other beats in quality, trust and cost at once, the nearest to the ideal at the head."""
 
     def __init__(self) -> None:
         super().__init__("pareto")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
+from orchestrator import contract
 from orchestrator.channels import ChannelHub
 from orchestrator.engine.outputs.results import project_state
 from orchestrator.engine.runs import Watchers, Workspace
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.engine.loop import Loop
     from orchestrator.engine.session import Session
     from orchestrator.events import Event
-    from orchestrator.hooks import EventType, Hook, Hooked, HookRegistry
+    from orchestrator.hooks import EventType, Hook, HookObserver, HookRegistry
     from orchestrator.log import EventLog
     from orchestrator.metrics import MetricsExporter
 
@@ -138,13 +139,16 @@ class Orchestrator:
         by its qualified name: its decisions cannot be computed again, and its runs go on only where it is set, too.
 
         Raises:
-            SpecError: it is no object with a method ``rank``.
+            SpecError: it is no object with a method ``rank(candidates, telemetry, draw)``.
         """
         if isinstance(backend, type):
             raise SpecError([f"set_optimization_backend: pass an object, {backend.__name__}(…), not the class"])
         if not callable(getattr(backend, "rank", None)):
             raise SpecError([f"set_optimization_backend: a {type(backend).__name__} has no method `rank`"])
-        self._backend = backend
+        try:
+            self._backend = contract.backend(backend)
+        except contract.ContractError as error:
+            raise SpecError([f"set_optimization_backend: {type(backend).__name__}: {error}"]) from error
 
     def set_metrics_exporter(self, exporter: "MetricsExporter") -> None:
         """Say where ``export_metrics`` exports to; exporters that work while a run goes on are a key of the spec.
@@ -279,18 +283,18 @@ class _Watch:
         self._workspace = workspace
         self._hooks = hooks
         self._predictor = predictor
-        self._hooked: Hooked | None = None
+        self._hooked: HookObserver | None = None
         self._observers: list[Callable[[int, int, Event], None]] = []
 
     def begin(self, session: "Session", loop: "Loop") -> None:
-        """Take the session before its first step: what the run's history says is known, and told to nobody."""
+        """Take the session before its first step: what the run's history says is known, and not reported again."""
         if self._hooks is None and self._predictor is None:
             return
         history = [(record.version, record.event) for record in self._workspace.log.read(session.stream.run)]
         if self._hooks is not None:
-            from orchestrator.hooks import Hooked
+            from orchestrator.hooks import HookObserver
 
-            self._hooked = Hooked(self._hooks, session.stream.texts.get, history)
+            self._hooked = HookObserver(self._hooks, session.stream.texts.get, history)
             self._hooked.start()
             self._observers.append(self._hooked.observe)
         if self._predictor is not None:

@@ -55,10 +55,10 @@ class RateLimit:
 
 @frozen
 class Policy:
-    """One rule. None leaves a field unrestricted; an empty list of allowed names allows nobody.
+    """One rule. None leaves a field unrestricted; an empty list of allowed names allows no model.
 
     Provider names match a model's plugin or its vendor; model names match a model id or a slot it fills. A fact
-    nobody declared (a region, training on data) does not satisfy a restriction.
+    that is not declared (a region, training on data) does not satisfy a restriction.
     """
 
     name: str

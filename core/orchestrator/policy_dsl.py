@@ -81,7 +81,7 @@ def load_policy_file(path: Path | str, loader_for: LoaderFor | None = None) -> P
     Without ``loader_for`` the installed policy loader plugins are asked.
 
     Raises:
-        PolicyFileError: nobody reads such files, or the content cannot be used; all problems together.
+        PolicyFileError: no loader reads such files, or the content cannot be used; all problems together.
     """
     return read_policy_file(path, loader_for).hierarchy
 
@@ -90,7 +90,7 @@ def read_policy_file(path: Path | str, loader_for: LoaderFor | None = None) -> P
     """The policies in a file with their lines; see ``load_policy_file``.
 
     Raises:
-        PolicyFileError: nobody reads such files, or the content cannot be used; all problems together.
+        PolicyFileError: no loader reads such files, or the content cannot be used; all problems together.
     """
     path = Path(path)
     source = str(path)
@@ -132,11 +132,11 @@ def parse_hierarchy(value: Any, source: str, line_of: LineOf | None = None) -> P
         if name not in _LEVELS:
             near = suggestion(name, dict.fromkeys(_LEVELS))
             place.below(str(name)).report(f"unknown key{near or '; known are global (or org), team, job and node'}")
-    everybody = (*_policies(value, "global", place), *_policies(value, "org", place))
+    whole_org = (*_policies(value, "global", place), *_policies(value, "org", place))
     team, job, node = (_groups(value.get(level), place.below(level)) for level in ("team", "job", "node"))
     if place.problems:
         raise place.error()
-    return PolicyHierarchy(org=everybody, team=team, job=job, node=node)
+    return PolicyHierarchy(org=whole_org, team=team, job=job, node=node)
 
 
 def _installed(suffix: str) -> Loader:
@@ -177,9 +177,9 @@ def _groups(value: Any, place: Place) -> dict[str, tuple[Policy, ...]]:
 def with_policies(spec: Spec, files: Iterable[Path] = (), loader_for: LoaderFor | None = None) -> Spec:
     """The spec with the policies that bind it from files and from its ``policy_files``, before its own.
 
-    They are those of the organisation, of the spec's team and of its job, and those of single nodes. A team's or a
-    job's binds nobody who names neither, and a node's nobody whose plan lacks it: then the file is refused, because
-    its author expects it to bind.
+    They are those of the organisation, of the spec's team and of its job, and those of single nodes. Policies of
+    a team or a job that the spec does not name, or of a node that its plan lacks, would bind nothing: then the file is
+    refused, because its author expects them to bind.
 
     Raises:
         SpecError: a file cannot be used, or has levels to which the spec does not say where it belongs.
@@ -225,9 +225,9 @@ class AnalysisReport:
     """What is wrong with a set of policies: lines for people, with ``FILE:LINE`` in front where it is known."""
 
     errors: tuple[str, ...] = ()
-    """A policy contradicts itself: nobody keeps it."""
+    """A policy contradicts itself: no model complies with it."""
     warnings: tuple[str, ...] = ()
-    """Nobody keeps two policies together."""
+    """No model complies with two policies together."""
     unrestricted: tuple[str, ...] = ()
     """What no policy restricts."""
     raised: tuple[str, ...] = ()
@@ -280,7 +280,7 @@ class PolicyAnalyzer:
 def _contradictions(policy: Policy) -> Iterable[str]:
     for name in _LISTS:
         if getattr(policy, name) == ():
-            yield f"policy {policy.name!r}: {name} is empty: it allows nobody; leave it out, or name some"
+            yield f"policy {policy.name!r}: {name} is empty: it allows no model; leave it out, or name some"
     if policy.max_cost_per_task_usd == Usd.ZERO:
         yield f"policy {policy.name!r}: max_cost_per_task_usd is 0: no model that costs anything fits; name an amount"
     if policy.rate_limit is not None and policy.rate_limit.cost_usd_per_hour == Usd.ZERO:

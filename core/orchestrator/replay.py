@@ -10,8 +10,8 @@ from attrs import fields, frozen
 
 from orchestrator import events as e
 from orchestrator.decide import RULES, BackendError, Rank, Wait, decide
-from orchestrator.spi import ModelTelemetry, Ranked, RoutingCandidate
-from orchestrator.state.fold import evolve
+from orchestrator.spi import Ranked, RoutingCandidate
+from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
 
 RankOf = Callable[[e.SessionOpened], Rank | None]
@@ -30,10 +30,15 @@ class Difference:
     fields: tuple[str, ...] = ()
     """The fields that differ, where the classes agree."""
 
-    def __str__(self) -> str:
+    @property
+    def what(self) -> str:
+        """The difference alone, without the event it is at."""
         if self.fields:
-            return f"version {self.version}: {self.recorded} differs in {', '.join(self.fields)}"
-        return f"version {self.version}: recorded {self.recorded or 'nothing'}, decide answers {self.expected}"
+            return f"{self.recorded} differs in {', '.join(self.fields)}"
+        return f"recorded {self.recorded or 'nothing'}, decide answers {self.expected}"
+
+    def __str__(self) -> str:
+        return f"v{self.version}: {self.what}"
 
 
 @frozen
@@ -54,18 +59,14 @@ class UnavailableBackendError(Exception):
     """The backend that ranked in this session is not here."""
 
 
-def unavailable(candidates: Sequence[RoutingCandidate], telemetry: object) -> Sequence[Ranked]:
+def unavailable(candidates: Sequence[RoutingCandidate], telemetry: object, draw: float) -> Sequence[Ranked]:
     """The ranking of a backend that is absent."""
     raise UnavailableBackendError
 
 
 def no_backend(session: e.SessionOpened) -> Rank | None:
     """Treat every session's backend as absent."""
-
-    def rank(candidates: Sequence[RoutingCandidate], telemetry: "dict[str, ModelTelemetry]") -> Sequence[Ranked]:
-        return unavailable(candidates, telemetry)
-
-    return rank  # type: ignore[return-value]
+    return unavailable
 
 
 def verify(history: Iterable[tuple[int, e.Event]], rank_of: RankOf) -> Verification:
@@ -91,14 +92,14 @@ class _Check:
         self._last: e.Event | None = None
 
     def take(self, at: int, event: e.Event) -> bool:
-        """Fold one event; a decision is computed first. Returns False where it does not fit what stands before it."""
+        """Fold one event; a decision is computed first. Returns False where it does not fit the events before it."""
         if at != self.state.at:
             self.end_step()
         recorded = _as_decided(event)
         if recorded is not None:
             self._compare(at, recorded)
         try:
-            evolve(self.state, at, event)
+            apply(self.state, at, event)
         except Exception as error:  # a history that was tampered with: nothing after this can be judged
             self._report(Difference(self.state.version, type(event).__name__, f"nothing it could follow ({error})"))
             return False
@@ -130,7 +131,7 @@ class _Check:
             )
 
     def _decide(self, at: int, version: int) -> e.Decision | Wait | None:
-        """What decide answers; None where nobody can say."""
+        """What decide answers; None where it cannot be computed."""
         try:
             return decide(self.state, at, self.rank)
         except UnavailableBackendError:

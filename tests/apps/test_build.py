@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator import AppBuilder, ProjectStatus, StateManager
 from orchestrator.apps import AppResult
-from orchestrator.engine.sandbox import Ladder, Rung
+from orchestrator.engine.sandbox import LevelSelector, SandboxLevel
 from orchestrator.errors import OutputError, SpecError
 from orchestrator.log import EventLog, Texts
 from orchestrator.log.redaction import Redactor
@@ -43,7 +43,7 @@ def files_in(folder: Path) -> dict[str, str]:
 
 def test_a_fastapi_application_is_tested_started_and_asked(tmp_path: Path) -> None:
     """Its own tests and the scaffold's pass, uvicorn serves it on a private network, and what it needs is named."""
-    if Ladder().rung() is not Rung.BWRAP:
+    if LevelSelector().level() is not SandboxLevel.BWRAP:
         pytest.skip("a private network needs bubblewrap, which does not work here")
     result = built(tmp_path, "fastapi", NOTES, NOTES_DESCRIPTION)
     assert result.success
@@ -173,8 +173,8 @@ def test_a_folder_with_something_else_is_not_written_into(tmp_path: Path) -> Non
     assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize("moment", ["architecture.decided", "file.written", "verification.started"])
-def test_a_build_that_is_killed_goes_on_where_it_was(tmp_path: Path, moment: str) -> None:
+@pytest.mark.parametrize("kind", ["architecture.decided", "file.written", "verification.started"])
+def test_a_build_that_is_killed_goes_on_where_it_was(tmp_path: Path, kind: str) -> None:
     """``kill -9`` in the input stage, between files and in the trial; ``resume`` ends it like an undisturbed one."""
     spec = tmp_path / "more.json"
     keys = fields(tmp_path / "script", "cli", GREETER)
@@ -183,7 +183,7 @@ def test_a_build_that_is_killed_goes_on_where_it_was(tmp_path: Path, moment: str
     spec.write_text(json.dumps({"project": "-", "criteria": "-", **keys}))
     more = ("--spec", str(spec), "--project-id", "greet")
     process = start(tmp_path, "build", GREETER_DESCRIPTION, "-o", "app", *more)
-    wait_until(lambda: count(tmp_path, moment), process)
+    wait_until(lambda: count(tmp_path, kind), process)
     process.kill()
     process.communicate()
     ended: Ended = orchestrate(tmp_path, "resume", "greet")
@@ -226,6 +226,6 @@ def test_what_is_wrong_with_an_application_is_told_in_words(tmp_path: Path) -> N
         tmp_path, "build", "Greeter " + "of the " * 5_000, "-o", "app", "--spec", str(spec), "--project-id", "long"
     )
     assert ended.code == 1
-    (told,) = [each for each in ended.err.splitlines() if each.startswith("! verification failed")]
-    assert ": tests failed; start failed" in told
+    (reported,) = [each for each in ended.err.splitlines() if each.startswith("! verification failed")]
+    assert ": tests failed; start failed" in reported
     assert (tmp_path / "app" / "pyproject.toml").stat().st_size < 2_000

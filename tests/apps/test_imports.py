@@ -116,7 +116,7 @@ def test_a_manifest_is_read_in_its_own_dialect(files: dict[str, str]) -> None:
 
 
 def test_dependencies_that_a_program_computes_are_not_judged() -> None:
-    """A dynamic list that nobody can read without building is no problem; one that is named and missing is."""
+    """A dynamic list that cannot be read without building is no problem; one that is named and missing is."""
     assert python_manifest({"pyproject.toml": DYNAMIC}, "x", "x", (), ("yaml",)).problems == ()
     (problem,) = python_manifest({"pyproject.toml": DYNAMIC + SETUPTOOLS}, "x", "x", (), ("yaml",)).problems
     assert problem == "pyproject.toml: its dependencies are in needs/base.txt, which no file is"
@@ -164,7 +164,7 @@ def test_code_nested_beyond_the_parser_is_a_problem(source: str) -> None:
 
 
 def test_manifests_nested_beyond_the_parser_are_a_problem() -> None:
-    """A manifest of a task's own that nobody can read is named, in both languages."""
+    """An unreadable manifest of a task's own is named, in both languages."""
     deep = "[" * 100_000
     (problem,) = python_manifest({"pyproject.toml": f"a = {deep}"}, "n", "t", (), ()).problems
     assert problem.startswith("pyproject.toml: it cannot be read")

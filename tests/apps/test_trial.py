@@ -6,7 +6,7 @@ from textwrap import dedent
 import pytest
 
 from orchestrator.engine.applications.trial import Step, run_tests
-from orchestrator.engine.sandbox import Ladder
+from orchestrator.engine.sandbox import LevelSelector
 from orchestrator.models import Verdict
 
 CALC = b"def add(a, b):\n    return a + b\n"
@@ -19,7 +19,7 @@ def tried(**files: str | bytes) -> Step:
     """The verdict on the tests of an application; ``__`` in a name is a slash."""
     named = {name.replace("__", "/") + ".py": text for name, text in files.items()}
     content = {name: text if isinstance(text, bytes) else text.encode() for name, text in named.items()}
-    step = run_tests({"calc.py": CALC, **content}, (), Ladder(), 60)
+    step = run_tests({"calc.py": CALC, **content}, (), LevelSelector(), 60)
     if step.sandbox is None and "sandbox" in step.details:
         pytest.skip(step.details)
     return step

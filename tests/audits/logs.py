@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from orchestrator import events as e
-from orchestrator.audits.checks import Report
+from orchestrator.audits.checks import AuditReport
 from orchestrator.audits.logs import audit
 from orchestrator.engine.forks import Forked, cut_of, fork
 from orchestrator.engine.runs import Workspace
@@ -47,7 +47,7 @@ def forked(home: Path, version: int, *sets: str, run: str = RUN, name: str | Non
     return doing(home, lambda w: fork(w, run, cut_of(w.log, run, version=version), sets, name=name))
 
 
-def audited(home: Path, run: str | None = None, **options: Any) -> Report:
+def audited(home: Path, run: str | None = None, **options: Any) -> AuditReport:
     """What an audit of a data folder finds."""
     log = EventLog.open_to_read(home)
     try:
@@ -56,7 +56,7 @@ def audited(home: Path, run: str | None = None, **options: Any) -> Report:
         log.close()
 
 
-def failures(report: Report) -> set[tuple[str, str]]:
+def failures(report: AuditReport) -> set[tuple[str, str]]:
     """The subject and the name of every check that failed."""
     return {(check.subject, check.name) for check in report.failed}
 

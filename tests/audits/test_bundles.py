@@ -5,17 +5,19 @@ import io
 import json
 import random
 import shutil
+import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from orchestrator.audits import bundles, signing
-from orchestrator.audits.checks import Report
+from orchestrator.audits.checks import AuditReport
 from orchestrator.audits.unbundling import verify
 from orchestrator.errors import DamagedLogError, LogError, UsageError
 from orchestrator.log import EventLog
-from tests.audits.logs import doing, failures, finished_run, forked
+from tests.audits.logs import audited, doing, failures, finished_run, forked
+from tests.cli.command import orchestrate, rows, scripted_spec
 from tests.log.project import RUN, unguarded
 
 FLIPS = 200
@@ -48,7 +50,7 @@ def bundle(home: Path, path: Path, run: str = RUN, key: Path | None = None, *, t
         log.close()
 
 
-def checked(content: bytes, folder: Path, key: Path | None = None, head: str | None = None) -> Report:
+def checked(content: bytes, folder: Path, key: Path | None = None, head: str | None = None) -> AuditReport:
     """What verifying these bytes finds."""
     path = folder / "bundle.tar"
     path.write_bytes(content)
@@ -221,6 +223,52 @@ def test_the_bundle_of_a_run_whose_content_is_deleted(home: Path, tmp_path: Path
     report = verify(tmp_path / "fork.tar")
     assert failures(report) == set()
     assert made.texts > 10
+
+
+def test_no_absolute_path_stands_in_a_bundle(tmp_path: Path) -> None:
+    """Neither the spec's folder nor the output folder: the text that names them stays at home, the rest is proved."""
+    project, home = tmp_path / "project", tmp_path / "home"
+    (project / "rules.yaml").parent.mkdir()
+    (project / "rules.yaml").write_text("global:\n- {name: cheap, max_cost_per_task_usd: 5}\n")
+    task = {
+        "id": "only",
+        "type": "code_generation",
+        "prompt": "Write x.",
+        "hard_validators": ["python_syntax", "pytest"],
+        "tests": "from only import x\n\ndef test_x():\n    assert x == 3\n",
+    }
+    scripted_spec(project, tasks=[task], policy_files=["rules.yaml"], verify_cmd="cat *.py; false", output_dir="out")
+    ended = orchestrate(home, "run", "spec.json", "--project-id", "here", cwd=project)
+    assert ended.code == 1, ended.err
+    assert orchestrate(home, "fork", "here", "--at", "20").code == 0
+    assert orchestrate(home, "resume", "here-fork", cwd=project).code in (0, 1)
+    for run in ("here", "here-fork"):
+        path = tmp_path / f"{run}.tar"
+        bundle(home, path, run)
+        content = path.read_bytes()
+        assert b"Write x." in content
+        for secret in (tmp_path, tmp_path.parent, Path.home(), Path.cwd(), Path(sys.prefix)):
+            assert str(secret).encode() not in content, (run, secret)
+        report = verify(path)
+        assert failures(report) == set()
+        assert "texts" in {check.name for check in report.checks}
+    assert rows(home, "SELECT count(*) FROM blobs WHERE digest IN (SELECT data ->> 'place' FROM events)")[0][0] >= 1
+    resumed = orchestrate(home, "resume", "here")
+    assert str(project / "out") in resumed.out + resumed.err, "the run still knows its folder"
+
+
+def test_a_place_alone_can_be_deleted(home: Path, tmp_path: Path) -> None:
+    """Without it every other law and text is proved as before; a place that was changed is found."""
+    copy = shutil.copytree(home, tmp_path / "home")
+    digest = rows(copy, "SELECT data ->> 'place' FROM events WHERE type = 'run.started'")[0][0]
+    with unguarded(copy) as connection:
+        connection.execute(
+            "UPDATE blobs SET data = (SELECT data FROM blobs WHERE digest != ?) WHERE digest = ?", (digest,) * 2
+        )
+    assert failures(audited(copy, RUN)) == {(RUN, "texts")}
+    with unguarded(copy) as connection:
+        connection.execute("DELETE FROM blobs WHERE digest = ?", (digest,))
+    assert failures(audited(copy, RUN)) == set()
 
 
 def unpacked(content: bytes) -> dict[str, bytes]:

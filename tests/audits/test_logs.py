@@ -8,9 +8,9 @@ import pytest
 from attrs import evolve as changed
 
 from orchestrator import events as e
-from orchestrator.audits.books import OF_A_HISTORY
-from orchestrator.audits.checks import CHECKS, Result
+from orchestrator.audits.checks import CHECKS, AuditResult
 from orchestrator.audits.logs import audit
+from orchestrator.audits.shadow_state import OF_A_HISTORY
 from orchestrator.log import EventLog, Head
 from orchestrator.models import ProjectStatus, Role, TaskStatus
 from orchestrator.money import Usd
@@ -52,7 +52,7 @@ def test_a_finished_run_passes_every_check(home: Path) -> None:
     report = audited(home)
     assert failures(report) == set()
     assert report.skipped == []
-    made = {check.name for check in report.checks if check.result is Result.PASSED}
+    made = {check.name for check in report.checks if check.result is AuditResult.PASSED}
     assert made == {*OF_A_HISTORY, "chain", "texts", "heads"}
     assert {check.name for check in report.checks} <= CHECKS.keys()
 
@@ -64,7 +64,7 @@ def without(history: History, kind: type[e.Event]) -> History:
 
 
 def _forbidding(started: e.RunStarted) -> e.RunStarted:
-    policy = Policy("nobody", blocked_providers=("scripted",))
+    policy = Policy("no-model", blocked_providers=("scripted",))
     return changed(started, settings=changed(started.settings, policies=(policy,)))
 
 
@@ -112,7 +112,7 @@ BREACHES: dict[str, tuple[str, Callable[[History], History]]] = {
     ),
     "another sum": ("spend", lambda h: with_one(h, e.RunFinished, lambda v: changed(v, settled=v.settled + _ONE))),
     "another cost": ("spend", lambda h: with_one(h, e.TaskFinished, lambda v: changed(v, cost=v.cost + _ONE))),
-    "a call nobody selected": ("intents", lambda h: without(h, e.ModelSelected)),
+    "a call without a selection": ("intents", lambda h: without(h, e.ModelSelected)),
     "an answer without its call": ("intents", lambda h: without(h, e.CallStarted)),
     "an end left out": ("intents", lambda h: without(h, e.CallSucceeded)),
     "another attempt": ("intents", lambda h: with_one(h, e.CallStarted, lambda v: changed(v, attempt=2))),
@@ -126,13 +126,13 @@ BREACHES: dict[str, tuple[str, Callable[[History], History]]] = {
 
 @pytest.mark.parametrize("breach", BREACHES)
 def test_a_breach_under_a_chain_of_its_own_is_found_by_its_check(history: History, breach: str) -> None:
-    """Whoever changes an event and computes the chain anew is betrayed by the invariant the change breaks."""
+    """A changed event under a chain computed anew is found by the invariant that the change breaks."""
     name, change = BREACHES[breach]
     report = audit(stored_anew((RUN, change(history))), texts=False)
     found = failures(report)
     assert (RUN, name) in found
     assert (RUN, "chain") not in found
-    assert report.first_bad_event is not None
+    assert report.first_problem is not None
 
 
 def test_the_history_it_is_planted_in_is_sound(history: History) -> None:
@@ -164,7 +164,8 @@ def test_nothing_is_judged_behind_a_broken_chain(home: Path, tmp_path: Path) -> 
     report = audited(copy)
     assert failures(report) == {(RUN, "chain")}
     assert {check.name for check in report.skipped} >= set(OF_A_HISTORY)
-    assert report.first_bad_event == 30
+    assert report.first_problem is not None
+    assert report.first_problem.position == 30
 
 
 def test_a_run_that_only_the_heads_know_is_found(home: Path) -> None:
@@ -176,7 +177,7 @@ def test_a_run_that_only_the_heads_know_is_found(home: Path) -> None:
     log.close()
     assert failures(gone) == {("gone", "heads")}
     assert failures(later) == {(RUN, "heads")}
-    assert (failures(other), other.first_bad_event) == ({(RUN, "heads")}, 7)
+    assert (failures(other), other.first_problem and other.first_problem.position) == ({(RUN, "heads")}, 7)
 
 
 @pytest.mark.parametrize("path", sorted(golden.FOLDER.glob("*.jsonl")), ids=lambda path: path.stem)
@@ -199,8 +200,8 @@ def test_accounts_and_runs_are_held_against_each_other() -> None:
     assert failures(audit(log)) == set()
     for name, history in found.accounts.items():
         for index in (2, len(history) - 1):
-            kept = {**found.accounts, name: [*history[:index], *history[index + 1 :]]}
+            unreconciled = {**found.accounts, name: [*history[:index], *history[index + 1 :]]}
             tampered = stored_anew(
-                *found.histories.items(), *((f"sim/account/{each}", events) for each, events in kept.items())
+                *found.histories.items(), *((f"sim/account/{each}", events) for each, events in unreconciled.items())
             )
             assert (f"sim/account/{name}", "accounts") in failures(audit(tampered, texts=False))

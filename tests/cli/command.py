@@ -41,8 +41,15 @@ class Ended:
 
 def clean_environment(home: Path, **more: str) -> dict[str, str]:
     """An environment without any key, address or switch of the caller's."""
-    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "SYSTEMROOT") if name in os.environ}
-    return {**kept, "LC_ALL": "C.UTF-8", "HOME": str(home), "ORCHESTRATE_HOME": str(home), "COLUMNS": "200", **more}
+    unreconciled = {name: os.environ[name] for name in ("PATH", "TMPDIR", "SYSTEMROOT") if name in os.environ}
+    return {
+        **unreconciled,
+        "LC_ALL": "C.UTF-8",
+        "HOME": str(home),
+        "ORCHESTRATE_HOME": str(home),
+        "COLUMNS": "200",
+        **more,
+    }
 
 
 def start(

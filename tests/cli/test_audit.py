@@ -35,9 +35,9 @@ def home(own_copy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_check_is_named_in_json_and_junit(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Both say of each check what it makes sure of and that it passed; text says which were made."""
-    told = command(capsys, "audit", "verify", "done", "--json", "--junit", str(tmp_path / "audit.xml"))
-    assert (told.code, told.json["ok"]) == (0, True)
-    checks = {check["check"]: check for check in told.json["checks"]}
+    reported = command(capsys, "audit", "verify", "done", "--json", "--junit", str(tmp_path / "audit.xml"))
+    assert (reported.code, reported.json["ok"]) == (0, True)
+    checks = {check["check"]: check for check in reported.json["checks"]}
     assert {
         "chain",
         "texts",
@@ -62,15 +62,15 @@ def test_every_check_is_named_in_json_and_junit(home: Path, tmp_path: Path, caps
 def test_a_failure_is_named_in_json_and_junit(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The check, the event and the problem stand in both, and the exit code is 6."""
     tamper(home, "UPDATE events SET at = at + 1 WHERE position = 7")
-    told = command(capsys, "audit", "verify", "--json", "--junit", str(tmp_path / "audit.xml"))
-    assert told.code == 6
-    assert told.json["findings"][0]["check"] == "chain"
+    reported = command(capsys, "audit", "verify", "--json", "--junit", str(tmp_path / "audit.xml"))
+    assert reported.code == 6
+    assert reported.json["findings"][0]["check"] == "chain"
     [suite] = ElementTree.parse(tmp_path / "audit.xml").getroot()
     [failure] = suite.findall("testcase/failure")
-    assert (failure.text or "").startswith("event 7: ")
+    assert (failure.text or "").startswith("event 7 (v7): ")
     assert int(suite.get("skipped", "0")) > 5
     shown = command(capsys, "audit", "verify", "--strict")
-    assert (shown.code, shown.lines[0]) == (6, "first bad event: 7")
+    assert (shown.code, shown.lines[0]) == (6, "first bad event: 7 (v7)")
     assert "not checked: done, holds: the chain is broken" in shown.err
 
 
@@ -156,7 +156,7 @@ def test_a_fork_is_made_resumed_compared_and_replayed(home: Path, capsys: pytest
         capsys, "fork", "done", "--at", "12", "--set", "quality_targets.code_generation=0.99", "--project-id", "strict"
     )
     assert made.code == 0, made.err
-    assert made.lines[0].startswith("strict: shares done up to version ")
+    assert made.lines[0].startswith("strict: shares done up to event ")
     assert "resume strict" in made.err
     assert orchestrate(home, "resume", "strict").code == 1
     listed = {row["run_id"]: row for row in command(capsys, "runs", "list", "--json").json}
@@ -242,8 +242,8 @@ def test_deleted_content_leaves_a_run_that_can_be_read(home: Path, capsys: pytes
 
 def test_stats_and_gc_say_what_the_log_takes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By run in a table and in JSON; nothing is garbage in a log that was left in order."""
-    told = command(capsys, "log", "stats", "--json").json
-    [run] = told["runs"]
+    reported = command(capsys, "log", "stats", "--json").json
+    [run] = reported["runs"]
     assert run["run_id"] == "done"
     assert run["events"] > 20
     assert "done" in command(capsys, "log", "stats").out

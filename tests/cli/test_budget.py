@@ -23,7 +23,7 @@ def test_accounts_are_opened_set_raised_and_shown(tmp_path: Path) -> None:
     }
     assert [each["account"] for each in shown][-1] == "sim/org"
     lines = orchestrate(home, "budget", "show").lines
-    assert lines[0].split() == ["account", "cap", "spent", "in", "flight", "kept", "left"]
+    assert lines[0].split() == ["account", "cap", "spent", "in", "flight", "unreconciled", "left"]
     assert len(lines) == 5
 
 

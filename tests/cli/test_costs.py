@@ -38,7 +38,7 @@ def test_the_table_has_shares_and_a_total(finished: Finished) -> None:
     assert row.endswith("100.0 %")
     assert total.split()[0] == "total"
     assert total.split()[1:] == row.split()[1:]
-    assert "simulated: nobody was paid" in shown.err
+    assert "simulated: nothing was paid" in shown.err
 
 
 def test_csv_has_exact_amounts(finished: Finished) -> None:

@@ -125,19 +125,19 @@ def test_of_what_cannot_be_read_the_intact_part_is_shown(
     ended = command(capsys, "runs", "show", "done", "--json")
     assert "only what stands before that is shown" in ended.err
     found = ended.json
-    assert (found["status"], found["damaged"][0]["event"], found["damaged"][0]["shown"]) == (
+    assert (found["status"], found["damaged"][0]["position"], found["damaged"][0]["shown"]) == (
         "interrupted",
         position,
         "part",
     )
     assert cost > 0
     assert found["settled_usd"] == "0.000000000"
-    assert f"(only before event {position}, damaged)" in command(capsys, "runs", "show", "done").out
+    assert f"(only before event {position} (v{position}), damaged)" in command(capsys, "runs", "show", "done").out
     (held,) = command(capsys, "costs", "done", "--json").json
     assert (held["settled_usd"], held["held_usd"] == found["held_usd"]) == ("0.000000000", True)
-    told = command(capsys, "log", "show", "done").out
-    assert told.count("(cannot be read: event") == 1
-    assert "run.finished" in told
+    reported = command(capsys, "log", "show", "done").out
+    assert reported.count("(cannot be read: event") == 1
+    assert "run.finished" in reported
 
 
 def test_damaged_texts_leave_the_money_readable(

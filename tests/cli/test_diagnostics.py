@@ -26,16 +26,16 @@ def lines_of(err: str) -> list[dict[str, Any]]:
 def test_a_json_log_tells_the_run_with_its_ids(tmp_path: Path) -> None:
     """With --log-format json stderr is JSON lines alone: each event of weight once, with run, task and call."""
     home = tmp_path / "home"
-    spec = scripted_spec(tmp_path, project_id="told", answers=[FAILING])
+    spec = scripted_spec(tmp_path, project_id="reported", answers=[FAILING])
     done = orchestrate(home, "run", str(spec), "--log-format", "json", "-v")
     assert done.code == 0
     lines = lines_of(done.err)
-    told = [(line["version"], line["event"]) for line in lines if "version" in line]
+    reported = [(line["version"], line["event"]) for line in lines if "version" in line]
     stored = rows(home, "SELECT version, type FROM events ORDER BY version")
-    assert [each for each in told if each[1] != "step.committed"] == stored
+    assert [each for each in reported if each[1] != "step.committed"] == stored
     steps = rows(home, "SELECT min(version) FROM events GROUP BY at ORDER BY 1")
-    assert [(version,) for version, name in told if name == "step.committed"] == steps
-    assert {line["run"] for line in lines if "version" in line} == {"told"}
+    assert [(version,) for version, name in reported if name == "step.committed"] == steps
+    assert {line["run"] for line in lines if "version" in line} == {"reported"}
     calls = rows(home, "SELECT call_id, task_id, model FROM calls ORDER BY position")
     ended = {line["call"]: line for line in lines if line["event"] in ("call.succeeded", "call.failed")}
     assert [(call, ended[call]["task"], ended[call]["model"]) for call, *_ in calls] == calls

@@ -28,7 +28,7 @@ def served(name: str) -> VendorServer:
 def test_every_provider_shows_its_key_variable_its_address_and_its_models(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a key its variable's name is shown and nothing of its value; nobody is called."""
+    """Of a key its variable's name is shown and nothing of its value; no vendor is called."""
     monkeypatch.setenv("ZAI_API_KEY", CANARY)
     monkeypatch.setenv("ZHIPU_BASE_URL", "http://127.0.0.1:9/v4")
     ended = command(capsys, "doctor", "--json")
@@ -139,7 +139,7 @@ def test_a_data_folder_that_cannot_be_used_is_a_failure(capsys: pytest.CaptureFi
 
 
 def test_a_broken_plugin_is_shown_and_takes_nothing_down(tmp_path: Path, third_party_site: Path) -> None:
-    """A stranger's plugin that cannot be imported stands there with its reason."""
+    """A third-party plugin that cannot be imported is listed with its reason."""
     ended = orchestrate(tmp_path / "home", "doctor", "--json", environ={"PYTHONPATH": str(third_party_site)})
     problems = {each["distribution"]: each["problem"] for each in ended.json["plugins"]}
 

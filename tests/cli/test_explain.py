@@ -49,28 +49,28 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Row:
     """A candidate of a choice."""
 
-    lost: str | None
+    rejection: str | None
     why: str
     score: float | None
 
 
 def candidates(choice: dict[str, Any]) -> dict[str, Row]:
     """The candidates by model."""
-    return {each["model"]: Row(each["lost"], each["why"], each["score"]) for each in choice["candidates"]}
+    return {each["model"]: Row(each["rejection"], each["why"], each["score"]) for each in choice["candidates"]}
 
 
 def choices(home: Path, *words: str) -> list[dict[str, Any]]:
     """What ``explain --json`` tells of choices."""
-    told = orchestrate(home, "explain", "many", *words, "--json").json
-    return [each for each in told if each["kind"] == "choice"]
+    reported = orchestrate(home, "explain", "many", *words, "--json").json
+    return [each for each in reported if each["kind"] == "choice"]
 
 
 def test_every_choice_of_the_log_is_explained(home: Path) -> None:
     """One choice per ModelSelected, in order, and every model of the session in each."""
-    told = choices(home)
+    reported = choices(home)
     versions = rows(home, "SELECT version FROM events WHERE type = 'model.selected' ORDER BY position")
-    assert [(each["version"],) for each in told] == versions
-    for each in told:
+    assert [(each["version"],) for each in reported] == versions
+    for each in reported:
         assert {candidate["model"] for candidate in each["candidates"]} == {
             "priceless",
             *(model["id"] for model in MANY),
@@ -85,7 +85,7 @@ def test_who_was_removed_is_told_with_the_reason(home: Path) -> None:
     assert found["priceless"].why == "its price is not known"
     assert found["barred"].score is None
     assert first["model"] == "narrow"
-    assert found["north"].lost == "ranked"
+    assert found["north"].rejection == "ranked"
     best = found["narrow"].score
     assert best is not None
     assert all(best >= row.score for row in found.values() if row.score is not None)
@@ -157,8 +157,8 @@ def test_refused_spend_is_told_with_need_and_free(tmp_path: Path) -> None:
     """Who was left for the budget, and what a call would have needed beside what was free."""
     spec = scripted_spec(tmp_path, project_id="many", budget_usd=0.0001)
     assert orchestrate(tmp_path / "home", "run", str(spec)).code == 4
-    told = orchestrate(tmp_path / "home", "explain", "many", "--json").json
-    (refusal,) = (each for each in told if each["kind"] == "refusal")
+    reported = orchestrate(tmp_path / "home", "explain", "many", "--json").json
+    (refusal,) = (each for each in reported if each["kind"] == "refusal")
     assert (refusal["task"], refusal["free_usd"], refusal["limit"]) == ("only", "0.000100000", "run")
     assert refusal["final"]
     assert float(refusal["need_usd"]) > 0.0001
@@ -208,5 +208,5 @@ def test_a_damaged_history_explains_nothing(home: Path, tmp_path: Path) -> None:
     from tests.cli.test_reading import tamper
 
     own = shutil.copytree(home, tmp_path / "home")
-    tamper(own, "UPDATE events SET data = replace(data, 'not-them', 'nobody!!') WHERE type = 'model.selected'")
+    tamper(own, "UPDATE events SET data = replace(data, 'not-them', 'no-model') WHERE type = 'model.selected'")
     assert orchestrate(own, "explain", "many").code == 6

@@ -61,21 +61,21 @@ def test_a_hard_policy_is_never_broken(tmp_path: Path) -> None:
     ran(tmp_path, policies=[{"name": "no-n", "blocked_providers": ["N"]}])
     assert asked(tmp_path) == {"south"}
     for event in selections(tmp_path):
-        assert {each["model"]: each["lost"] for each in event["candidates"]} == {"north": "policy:no-n", "south": None}
+        assert {each["model"]: each["policy"] for each in event["candidates"]} == {"north": "no-n", "south": None}
     assert "policy 'no-n' rules it out (blocked_providers: N)" in explained(tmp_path)
 
 
 def test_who_violates_a_soft_policy_is_asked_last_and_told(tmp_path: Path) -> None:
-    """For every role, also where the one that keeps it is the author's; it is asked where nobody else can be."""
+    """For every role, also where the only model that complies is the author's; called where no other model is left."""
     policy = {"name": "not-n", "blocked_models": ["north"], "enforcement_mode": "soft"}
     ran(tmp_path / "other", policies=[policy])
     assert asked(tmp_path / "other") == {"south"}
-    told = [
+    reported = [
         [(each["model"], each["violates"]) for each in event["candidates"]] for event in selections(tmp_path / "other")
     ]
-    assert {tuple(map(str, each)) for each in told} == {("('south', [])", "('north', ['not-n'])")}
+    assert {tuple(map(str, each)) for each in reported} == {("('south', [])", "('north', ['not-n'])")}
     shown = explained(tmp_path / "other")
-    assert "ranked lower; violates policy 'not-n' (blocked_models: north), so it stands behind" in shown
+    assert "ranked lower; violates policy 'not-n' (blocked_models: north), so it ranks last" in shown
     alone = [policy, {"name": "no-s", "blocked_models": ["south"]}]
     ran(tmp_path / "alone", policies=alone)
     assert asked(tmp_path / "alone") == {"north"}
@@ -97,7 +97,7 @@ def test_a_monitored_policy_changes_nothing_and_is_told(tmp_path: Path) -> None:
 def test_the_strictest_mode_of_a_name_holds(tmp_path: Path) -> None:
     """A file's HARD policy makes the spec's of the same name HARD, too."""
     rules = tmp_path / "rules.yaml"
-    rules.write_text("global: [{name: walls, blocked_models: [nobody]}]\n")
+    rules.write_text("global: [{name: walls, blocked_models: [no-such-model]}]\n")
     mild = {"name": "walls", "blocked_models": ["north"], "enforcement_mode": "monitor"}
     ran(tmp_path, 0, "--policy", str(rules), policies=[mild])
     assert asked(tmp_path) == {"south"}
@@ -106,14 +106,16 @@ def test_the_strictest_mode_of_a_name_holds(tmp_path: Path) -> None:
 
 
 def test_a_cap_on_a_tasks_cost_ends_the_task_and_not_the_budget(tmp_path: Path) -> None:
-    """Nobody is asked beyond it, whoever is tried; the task ends for the policy, and the run is not out of money."""
+    """No model is called beyond it, whichever is tried; the task ends for the policy, and the run still has money."""
     ended = ran(tmp_path, 3, policies=[{"name": "cheap", "max_cost_per_task_usd": 0.0005}], budget_usd=5)
     assert asked(tmp_path) == set()
     assert [finished(tmp_path, task)["reason"] for task in ("one", "two")] == ["policy", "policy"]
     later = [event for event in selections(tmp_path) if event["selection"] == 2]
-    assert {event["reason"] for event in later} == {"policy:cheap"}
-    refused = rows(tmp_path / "home", "SELECT data ->> 'limit' FROM events WHERE type = 'spend.refused'")
-    assert refused == [("policy:cheap",), ("policy:cheap",)]
+    assert {(event["reason"], event["policy"]) for event in later} == {("policy", "cheap")}
+    refused = rows(
+        tmp_path / "home", "SELECT data ->> 'limit', data ->> 'name' FROM events WHERE type = 'spend.refused'"
+    )
+    assert refused == [("policy", "cheap"), ("policy", "cheap")]
     assert "policy 'cheap' leaves the task" in ended.err
     assert "the task's cap of policy 'cheap' has $0.000500 free" in explained(tmp_path, "one")
     raised = orchestrate(tmp_path / "home", "resume", "r", "--add-budget", "5")
@@ -143,7 +145,7 @@ def test_a_milder_cap_is_noted_with_each_call_beyond_it(tmp_path: Path, mode: st
     assert "beyond what policy 'cheap' allows" in explained(tmp_path)
 
 
-def test_a_milder_rate_makes_nobody_wait_and_is_noted(tmp_path: Path) -> None:
+def test_a_milder_rate_makes_no_call_wait_and_is_noted(tmp_path: Path) -> None:
     """From the second call of the minute on; the run is not held up."""
     policy = {"name": "slow", "rate_limit": {"calls_per_minute": 1}, "enforcement_mode": "soft"}
     ran(tmp_path, policies=[policy], tasks=TASKS[:1])
@@ -156,7 +158,7 @@ def test_a_milder_rate_makes_nobody_wait_and_is_noted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", ["spec", "yaml", "json"])
 def test_a_policy_of_a_node_binds_that_node_alone(tmp_path: Path, given: str) -> None:
-    """From the spec and from files of both kinds; the other task asks whom it likes."""
+    """From the spec and from files of both kinds; the other task may call any model."""
     policy = {"name": "no-n", "blocked_models": ["north"]}
     if given == "spec":
         ran(tmp_path, node_policies={"two": [policy]})
@@ -187,23 +189,23 @@ def test_a_policy_of_a_node_that_is_not_there_is_refused(tmp_path: Path) -> None
     )
 
 
-def test_where_nobody_is_left_every_policy_is_named(tmp_path: Path) -> None:
-    """On the terminal, in the log and by ``explain``: who removed whom."""
+def test_where_no_model_is_left_every_policy_is_named(tmp_path: Path) -> None:
+    """On the terminal, in the log and by ``explain``: which policy removed which model."""
     policies = [{"name": "no-n", "blocked_models": ["north"]}, {"name": "no-s", "blocked_providers": ["s"]}]
     ended = ran(tmp_path, 3, policies=policies, tasks=TASKS[:1])
-    assert "one: north cannot be asked: policy 'no-n' rules it out" in ended.err
-    assert "one: south cannot be asked: policy 'no-s' rules it out" in ended.err
+    assert "one: north cannot be called: policy 'no-n' rules it out" in ended.err
+    assert "one: south cannot be called: policy 'no-s' rules it out" in ended.err
     end = finished(tmp_path, "one")
     assert end["reason"] == "no_model"
-    assert {each["model"]: each["lost"] for each in end["removed"]} == {"north": "policy:no-n", "south": "policy:no-s"}
+    assert {each["model"]: each["policy"] for each in end["removed"]} == {"north": "no-n", "south": "no-s"}
     shown = explained(tmp_path, "one")
-    assert "one, drafting: nobody could be asked" in shown
+    assert "one, drafting: no model is left" in shown
     assert "policy 'no-s' rules it out (blocked_providers: s)" in shown
-    (told,) = json.loads(explained(tmp_path, "one", "--json"))
-    assert (told["kind"], [each["lost"] for each in told["candidates"]]) == ("nobody", ["policy:no-n", "policy:no-s"])
+    (reported,) = json.loads(explained(tmp_path, "one", "--json"))
+    assert (reported["kind"], [each["policy"] for each in reported["candidates"]]) == ("no_candidate", ["no-n", "no-s"])
 
 
-def test_a_fact_that_nobody_declared_is_named(tmp_path: Path) -> None:
+def test_an_undeclared_fact_is_named(tmp_path: Path) -> None:
     """Where a policy asks for a fact that is not known of a model, `run` and `explain` say which; else nothing."""
     policies = [{"name": "eu", "allowed_regions": ["eu"], "allow_training_on_output": False}]
     known = [{"id": "south", "provider": "scripted", "regions": ["us"], "trains_on_data": True}]
@@ -211,14 +213,14 @@ def test_a_fact_that_nobody_declared_is_named(tmp_path: Path) -> None:
     ended = orchestrate(tmp_path / "home", "run", str(spec))
     assert ended.code == 3
     unknown = "; regions is not declared; trains_on_data is not declared"
-    assert f"model north is not asked: policy 'eu' rules it out{unknown}\n" in ended.err
-    assert "model south is not asked: policy 'eu' rules it out\n" in ended.err
+    assert f"model north is not used: policy 'eu' rules it out{unknown}\n" in ended.err
+    assert "model south is not used: policy 'eu' rules it out\n" in ended.err
     rows_of = {line.split()[0]: line for line in explained(tmp_path).splitlines() if "rules it out" in line}
     assert f"allow_training_on_output: false{unknown})" in rows_of["north"]
     assert "declared" not in rows_of["south"]
 
 
-def test_planning_with_nobody_left_says_why(tmp_path: Path) -> None:
+def test_planning_with_no_model_left_says_why(tmp_path: Path) -> None:
     """The run's end carries the reasons."""
     spec = scripted_spec(tmp_path, project_id="r", policies=[{"name": "none", "allowed_models": ["other"]}])
     content = json.loads(spec.read_text())
@@ -226,8 +228,8 @@ def test_planning_with_nobody_left_says_why(tmp_path: Path) -> None:
     spec.write_text(json.dumps(content))
     ended = orchestrate(tmp_path / "home", "run", str(spec))
     assert ended.code == 3
-    assert "plan: north, south cannot be asked: policy 'none' rules it out" in ended.err
-    assert "plan, planning: nobody could be asked" in explained(tmp_path)
+    assert "plan: north, south cannot be called: policy 'none' rules it out" in ended.err
+    assert "plan, planning: no model is left" in explained(tmp_path)
 
 
 def test_what_the_backend_says_of_a_candidate_is_in_the_log(tmp_path: Path) -> None:
@@ -235,8 +237,8 @@ def test_what_the_backend_says_of_a_candidate_is_in_the_log(tmp_path: Path) -> N
     ran(tmp_path, 0, "--backend", "pareto")
     reasons = {each["model"]: each["reason"] for event in selections(tmp_path)[:1] for each in event["candidates"]}
     assert reasons == {"north": None, "south": "dominated"}
-    told = orchestrate(tmp_path / "home", "explain", "r", environ={"ORCHESTRATE_DISABLE_PLUGINS": "pareto"})
-    assert "ranked lower: another one beats it in quality, trust and cost at once" in told.out
+    reported = orchestrate(tmp_path / "home", "explain", "r", environ={"ORCHESTRATE_DISABLE_PLUGINS": "pareto"})
+    assert "ranked lower: another one beats it in quality, trust and cost at once" in reported.out
 
 
 def test_policy_explain_shows_what_binds_a_node(tmp_path: Path) -> None:

@@ -84,19 +84,19 @@ def test_an_account_is_no_run(
 def test_a_file_of_costs_is_settled_whole_or_not_at_all(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where one of its lines names a call for which nothing is kept, no other is settled."""
+    """Where one of its lines names a call without unreconciled money, no other is settled."""
     unknown = {"role": "critic", "text": "Fine.", "usage": None}
     spec = scripted_spec(tmp_path, project_id="k", answers=[unknown])
     home = tmp_path / "home"
     orchestrate(home, "run", str(spec))
     monkeypatch.setenv("ORCHESTRATE_HOME", str(home))
-    (kept, *_) = command(capsys, "costs", "reconcile", "--json").json
+    (unreconciled, *_) = command(capsys, "costs", "reconcile", "--json").json
     file = tmp_path / "costs.csv"
-    file.write_text(f"run,call,amount_usd\nk,{kept['call']},0.01\nk,9999,0.01\nnobody,3,0.01\n")
+    file.write_text(f"run,call,amount_usd\nk,{unreconciled['call']},0.01\nk,9999,0.01\nunknown,3,0.01\n")
     ended = command(capsys, "costs", "reconcile", "--from", str(file))
     assert ended.code == 2
     assert [line.split(": ")[1] for line in ended.err.splitlines()] == [f"{file}:3", f"{file}:4"]
-    assert kept in command(capsys, "costs", "reconcile", "--json").json
+    assert unreconciled in command(capsys, "costs", "reconcile", "--json").json
 
 
 def test_an_account_has_the_same_name_wherever_it_is_shown(tmp_path: Path) -> None:
@@ -107,8 +107,8 @@ def test_an_account_has_the_same_name_wherever_it_is_shown(tmp_path: Path) -> No
     ended = orchestrate(home, "run", str(scripted_spec(tmp_path, project_id="r", team="eng")))
     assert ended.code == 4
     assert "account sim/team/eng has" in ended.err
-    told = orchestrate(home, "explain", "r")
-    assert "the account sim/team/eng has" in told.out
+    reported = orchestrate(home, "explain", "r")
+    assert "the account sim/team/eng has" in reported.out
     limits = {each["limit"] for each in orchestrate(home, "explain", "r", "--json").json if each["kind"] == "refusal"}
     assert "sim/team/eng" in limits
     assert limits <= {"sim/team/eng", "sim/org", "run"}

@@ -34,7 +34,7 @@ def test_the_good_part_is_copied_reported_and_gone_on_with(damaged: Path, tmp_pa
 
     assert done.code == 0, done.err
     assert done.lines[0].startswith("copied versions 1 to 19 of one and ")
-    assert "wrong at event 20: this event, or its hash, was changed" in done.lines
+    assert "wrong at event 20 (v20): this event, or its hash, was changed" in done.lines
     assert f"lost: versions 20 to {total}, after event 19" in done.lines
     assert f"orchestrate resume one --home {tmp_path / 'new'}" in done.err
     assert orchestrate(tmp_path / "new", "audit", "verify").code == 0
@@ -58,7 +58,7 @@ def test_a_program_reads_the_report_as_json(damaged: Path, tmp_path: Path) -> No
     ("arguments", "code", "text"),
     [
         (["one"], 2, "--into"),
-        (["nobody", "--into", "new"], 2, "there is no run 'nobody'"),
+        (["unknown", "--into", "new"], 2, "there is no run 'unknown'"),
         (["one", "--into", "."], 2, "choose a new file"),
     ],
 )

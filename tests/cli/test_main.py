@@ -65,7 +65,7 @@ BAD = {
     "two things to do": (["--project", "x", "--resume", "y"], 2, "exclude each other"),
     "criteria of nothing": (["--resume", "y", "--criteria", "c"], 2, "--criteria belongs to --project"),
     "new limits for an old run": (["--resume", "y", "--budget", "3"], 2, "--add-budget"),
-    "flags before a command": (["--budget", "3", "run", "x.json"], 2, "put it after it"),
+    "flags before a command": (["--budget", "3", "run", "x.json"], 2, "after the command"),
     "no provider": (["-p", "x", "-c", "y"], 3, "OPENAI_COMPATIBLE_BASE_URL"),
     "no provider, and a way out": (["-p", "x", "-c", "y"], 3, "scripted"),
 }
@@ -94,7 +94,7 @@ def test_every_problem_of_a_spec_is_a_line(tmp_path: Path) -> None:
 
 
 def test_a_run_that_cannot_start_leaves_no_trace(tmp_path: Path) -> None:
-    """A spec that asks for a plugin nobody has installed starts no run."""
+    """A spec that asks for a plugin that is not installed starts no run."""
     spec = scripted_spec(tmp_path, providers={"scriptd": {}})
     done = orchestrate(tmp_path / "home", "run", str(spec))
     assert done.code == 2
@@ -103,7 +103,7 @@ def test_a_run_that_cannot_start_leaves_no_trace(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_goes_away_is_no_error(finished: Finished) -> None:
-    """When nobody reads stdout any more a command ends quietly."""
+    """When the reader of stdout has gone a command ends quietly."""
     process = start(finished.home, "log", "show", finished.run)
     assert process.stdout is not None
     assert process.stderr is not None

@@ -39,11 +39,11 @@ def test_the_formats_agree_with_the_log(finished: Finished, tmp_path: Path) -> N
     done = orchestrate(finished.home, "metrics", "done", "--format", "json", "--set", f"path={path}")
     assert (done.code, done.out) == (0, "")
     models = json.loads(path.read_text())["models"]
-    told = {
+    reported = {
         name: (each["calls_total"], round(each["cost_usd_total"] * 1e9), each["input_tokens_total"])
         for name, each in models.items()
     }
-    assert told == stored
+    assert reported == stored
     text = orchestrate(finished.home, "metrics", "done", "--format", "prometheus").out
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     calls = {each.labels["model"]: each.value for each in samples if each.name == "orchestrator_calls_total"}
@@ -53,8 +53,8 @@ def test_the_formats_agree_with_the_log(finished: Finished, tmp_path: Path) -> N
 def test_all_runs_together(finished: Finished, tmp_path: Path) -> None:
     """--all counts models over all runs; simulated and real ones are not mixed."""
     home = shutil.copytree(finished.home, tmp_path / "home")
-    broken = {"role": "generator", "text": "```python\nx = (\n```", "turn": 1}
-    still = {"role": "reviser", "text": "```python\nx = (\n```", "turn": 1}
+    broken = {"role": "generator", "text": "```python\nx = (\n```", "iteration": 1}
+    still = {"role": "reviser", "text": "```python\nx = (\n```", "iteration": 1}
     spec = scripted_spec(tmp_path, project_id="other", answers=[broken, still])
     assert orchestrate(home, "run", str(spec)).code == 0
     together = orchestrate(home, "metrics", "--all", "--simulated", "--format", "json").json
@@ -75,7 +75,7 @@ def test_all_runs_together(finished: Finished, tmp_path: Path) -> None:
         (["done", "--format", "tabel"], 2, "no exporter 'tabel' is installed; there are: console"),
         (["done", "--set", "width=3"], 2, "exporters.console.width: unknown option"),
         (["done", "--format", "json", "--set", "path=/dev/null/x"], 3, "the exporter 'json' failed"),
-        (["nobody"], 2, "there is no run 'nobody'"),
+        (["unknown"], 2, "there is no run 'unknown'"),
         ([], 2, "name one RUN, or say --all"),
         (["done", "--all"], 2, "name one RUN, or say --all"),
     ],

@@ -17,7 +17,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_vendors_models_are_listed_without_any_key(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each with its price by lane, the source of it, and its facts; every slot is filled by one of them."""
+    """Each with its price by token class, the source of it, and its facts; every slot is filled by one of them."""
     models = command(capsys, "models", "list", "--json").json
 
     assert sorted(slot for model in models for slot in model["slots"]) == sorted(SLOTS)
@@ -39,7 +39,7 @@ def test_every_vendors_models_are_listed_without_any_key(capsys: pytest.CaptureF
 def test_available_are_those_with_a_key_and_a_price(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A key makes its vendor's models available; a model that nobody has a price for is not."""
+    """A key makes its vendor's models available; a model without a price is not."""
     monkeypatch.setenv("KIMI_API_KEY", "sk-kimi-0123456789")
     (tmp_path / "models.yaml").write_text("models: [{id: kimi-k99, provider: kimi}]")
     with_file = ("--models", str(tmp_path / "models.yaml"))

@@ -1,8 +1,8 @@
-from orchestrator.cli.output import clean, line, moment, money, seconds
+from orchestrator.cli.output import clean, line, money, seconds, timestamp
 from orchestrator.money import Usd
 
 
-def test_nothing_of_a_stranger_commands_the_terminal() -> None:
+def test_no_untrusted_text_commands_the_terminal() -> None:
     """Escape sequences, C1 controls, carriage returns and marks that turn the writing around are replaced."""
     hostile = "a\x1b[31mb\x9b2Jc\rd\x07e\u202ef\u2066g\x00h\u2028i\ud800j"
     shown = clean(hostile)
@@ -49,4 +49,4 @@ def test_durations_are_for_people() -> None:
 
 def test_moments_are_exact() -> None:
     """Microseconds are shown to the microsecond."""
-    assert moment(1_795_363_488_000_007) == "2026-11-22T16:04:48.000007Z"
+    assert timestamp(1_795_363_488_000_007) == "2026-11-22T16:04:48.000007Z"

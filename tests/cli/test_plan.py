@@ -29,7 +29,7 @@ def test_a_given_plan_is_shown_in_its_order(tmp_path: Path, spec: Path) -> None:
     assert heads.split()[:3] == ["level", "task", "after"]
     assert [line.split()[:2] for line in lines[:3]] == [["1", "stats"], ["1", "docs"], ["2", "review"]]
     assert "stats, docs" in lines[2]
-    assert "nobody was asked, nothing was spent" in shown.err
+    assert "no model was called, nothing was spent" in shown.err
 
 
 def test_nothing_is_recorded(tmp_path: Path, spec: Path) -> None:
@@ -39,7 +39,7 @@ def test_nothing_is_recorded(tmp_path: Path, spec: Path) -> None:
     assert list(home.iterdir()) == []
 
 
-def test_the_run_asks_whom_the_plan_says(tmp_path: Path, spec: Path) -> None:
+def test_the_run_calls_the_models_that_the_plan_says(tmp_path: Path, spec: Path) -> None:
     """The first draft, critique, revision and evaluation of every task are by the models of the plan."""
     home = tmp_path / "home"
     planned = orchestrate(home, "plan", str(spec), "--json").json
@@ -53,7 +53,8 @@ def test_the_run_asks_whom_the_plan_says(tmp_path: Path, spec: Path) -> None:
     chosen = rows(
         home,
         "SELECT json_extract(data, '$.node'), json_extract(data, '$.role'), json_extract(data, '$.model') FROM events"
-        " WHERE type = 'model.selected' AND json_extract(data, '$.turn') = 1 AND json_extract(data, '$.selection') = 1",
+        " WHERE type = 'model.selected'"
+        " AND json_extract(data, '$.iteration') = 1 AND json_extract(data, '$.selection') = 1",
     )
     assert {(node, role): model for node, role, model in chosen if node != "review"} == expected
 
@@ -76,8 +77,8 @@ SPECS: dict[str, dict[str, Any]] = {
         "policies": [{"name": "eu", "allowed_regions": ["eu"], "enforcement_mode": "soft"}],
         "node_policies": {"stats": [HARD_SOUTH], "review": [{"name": "private", "allow_training_on_output": False}]},
     },
-    "nobody for one task": {"node_policies": {"stats": [{"name": "none", "allowed_models": []}]}},
-    "nobody else to review": {
+    "no model for one task": {"node_policies": {"stats": [{"name": "none", "allowed_models": []}]}},
+    "no other model to review": {
         "node_policies": {"stats": [{"name": "n", "allowed_providers": ["n"]}]},
         "review": {"cross_vendor": "require"},
     },
@@ -87,7 +88,7 @@ SPECS: dict[str, dict[str, Any]] = {
 }
 CHOSEN = (
     "SELECT json_extract(data, '$.node'), json_extract(data, '$.role'), json_extract(data, '$.model') FROM events"
-    " WHERE type = 'model.selected' AND json_extract(data, '$.turn') = 1 AND json_extract(data, '$.selection') = 1"
+    " WHERE type = 'model.selected' AND json_extract(data, '$.iteration') = 1 AND json_extract(data, '$.selection') = 1"
 )
 
 
@@ -95,9 +96,9 @@ CHOSEN = (
 def test_the_first_choice_of_the_plan_is_the_first_of_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], case: str
 ) -> None:
-    """Whatever binds a task: each role of each task is first given to whom the plan says, and to nobody else."""
+    """Whatever binds a task: each role of each task first goes to the model that the plan says, and to no other."""
     monkeypatch.setenv("ORCHESTRATE_HOME", str(tmp_path / "home"))
-    spec = scripted_spec(tmp_path, tasks=TASKS, project_id="told", cache=False, **SPECS[case])
+    spec = scripted_spec(tmp_path, tasks=TASKS, project_id="reported", cache=False, **SPECS[case])
     (tmp_path / "answers.json").write_text(json.dumps({"models": FOUR, "answers": ANSWERS}))
     planned = command(capsys, "plan", str(spec), "--json").json
     asked = {
@@ -113,7 +114,7 @@ def test_the_first_choice_of_the_plan_is_the_first_of_the_run(
         asked, chosen = (
             {key: to[key] for key in to if key[0] in first and key[1] == "generator"} for to in (asked, chosen)
         )
-    if case == "nobody for one task":  # who depends on it is blocked
+    if case == "no model for one task":  # its dependants are blocked
         asked = {key: model for key, model in asked.items() if key[0] != "review"}
     assert chosen == asked
 
@@ -159,7 +160,7 @@ def test_no_call_of_the_run_holds_more_than_the_plan_says(tmp_path: Path, spec: 
 
 
 def test_who_is_out_is_told_with_the_reason(tmp_path: Path) -> None:
-    """A barred model stands below the route with the policy; alternatives stand behind the first choice."""
+    """A barred model is listed below the route with the policy; alternatives come after the first choice."""
     spec = scripted_spec(tmp_path, tasks=TASKS, policies=[{"name": "no-south", "blocked_models": ["south"]}])
     shown = orchestrate(tmp_path / "home", "plan", str(spec)).out
     assert "not south: policy 'no-south' rules it out (blocked_models: south)" in shown
@@ -187,13 +188,13 @@ def test_a_ceiling_below_a_draft_is_warned_of(tmp_path: Path, spec: Path) -> Non
     assert "! stats: a draft by north may cost" in shown.err
 
 
-def test_nobody_to_ask_is_warned_of(tmp_path: Path) -> None:
-    """A policy that leaves nobody is seen before the run."""
+def test_no_model_left_is_warned_of(tmp_path: Path) -> None:
+    """A policy that leaves no model is seen before the run."""
     spec = scripted_spec(tmp_path, tasks=TASKS, policies=[{"name": "none", "allowed_models": []}])
     shown = orchestrate(tmp_path / "home", "plan", str(spec))
     assert shown.code == 0
-    assert "! stats: nobody can be asked for a draft" in shown.err
-    assert "policy 'none' rules it out (allowed_models: nobody)" in shown.out
+    assert "! stats: no model is left for a draft" in shown.err
+    assert "policy 'none' rules it out (allowed_models: none)" in shown.out
 
 
 def test_without_tasks_only_asking_would_tell(tmp_path: Path) -> None:

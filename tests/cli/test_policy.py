@@ -34,7 +34,7 @@ def test_contradictions_are_shown_with_their_lines(tmp_path: Path) -> None:
     assert ended.code == 2
     lines = [line.removeprefix(str(path)) for line in ended.err.splitlines()]
     assert lines[0] == ":4: policy 'both': provider 'openai' is both allowed and blocked [error]"
-    assert lines[1].startswith(":9: policy 'nowhere': allowed_regions is empty: it allows nobody")
+    assert lines[1].startswith(":9: policy 'nowhere': allowed_regions is empty: it allows no model")
     assert lines[2].startswith(":10: policies 'both' and 'only_deepseek': their allowed_providers have nothing")
     assert lines[2].endswith("[warning]")
     assert lines[3] == "no policy caps the cost of a task (max_cost_per_task_usd) [info]"

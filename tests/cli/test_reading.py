@@ -98,7 +98,7 @@ def test_every_event_is_a_line(finished: Finished) -> None:
     """`log show` has a readable line per event, in order; `--json` an object per event."""
     stored = rows(finished.home, "SELECT position, type, data FROM events ORDER BY position")
     shown = [line.split() for line in orchestrate(finished.home, "log", "show", "done").lines]
-    assert [(int(words[0]), words[2]) for words in shown] == [(position, kind) for position, kind, _ in stored]
+    assert [(int(words[0]), words[3]) for words in shown] == [(position, kind) for position, kind, _ in stored]
     finish_line = " ".join(shown[-2])
     assert "task=only status=completed score=0.95 gate=True model=north reviewer=south" in finish_line
     objects = [json.loads(line) for line in orchestrate(finished.home, "log", "show", "done", "--json").lines]
@@ -118,7 +118,7 @@ def test_the_log_is_exported_as_stored(finished: Finished) -> None:
 def test_the_tail_is_the_end(finished: Finished) -> None:
     """`log tail -n 2` shows the last two events, with their run."""
     lines = orchestrate(finished.home, "log", "tail", "-n", "2").lines
-    assert [line.split()[2:4] for line in lines] == [["done", "task.finished"], ["done", "run.finished"]]
+    assert [line.split()[3:5] for line in lines] == [["done", "task.finished"], ["done", "run.finished"]]
     assert orchestrate(finished.home, "log", "tail", "done", "-n", "0").lines == []
 
 
@@ -173,9 +173,9 @@ def test_a_changed_log_is_found(own_copy: Path, case: str) -> None:
     tamper(own_copy, sql)
     done = orchestrate(own_copy, "audit", "verify", "done")
     assert done.code == 6
-    assert done.lines[0] == f"first bad event: {position}"
+    assert done.lines[0] == (f"first bad event: {position} (v{position})" if position else "first bad event: 0")
     report = orchestrate(own_copy, "audit", "verify", "--json")
-    assert (report.code, report.json["ok"], report.json["first_bad_event"]) == (6, False, position)
+    assert (report.code, report.json["ok"], report.json["first_bad_event"]["position"]) == (6, False, position)
     for arguments in (["replay", "done"], ["resume", "done"]):
         refused = orchestrate(own_copy, *arguments)
         assert refused.code == 6
@@ -192,11 +192,11 @@ def test_an_unknown_head_is_found(finished: Finished) -> None:
 def test_a_head_of_heads_jsonl_that_differs_is_found(own_copy: Path) -> None:
     """A chain that was computed anew contradicts the head written down beside the database."""
     path = own_copy / "heads.jsonl"
-    kept = json.loads(path.read_text())
-    path.write_text(json.dumps({**kept, "head": "0" * 64}) + "\n")
+    unreconciled = json.loads(path.read_text())
+    path.write_text(json.dumps({**unreconciled, "head": "0" * 64}) + "\n")
     done = orchestrate(own_copy, "audit", "verify")
     assert done.code == 6
-    assert done.lines[0] == f"first bad event: {kept['version']}"
+    assert done.lines[0] == "first bad event: {0} (v{0})".format(unreconciled["version"])
     assert "heads.jsonl" in done.lines[1]
 
 
@@ -246,8 +246,8 @@ def test_every_prefix_verifies(finished: Finished, position: int) -> None:
     log = EventLog.open_to_read(finished.home)
     records = list(log.read("done"))
     log.close()
-    kept = whole_steps(records[:position], records[position])
-    found = verify(((each.at, each.event) for each in kept), rank_of(Catalogue([], {})))
+    unreconciled = whole_steps(records[:position], records[position])
+    found = verify(((each.at, each.event) for each in unreconciled), rank_of(Catalogue([], {})))
     assert (found.differences, found.foreign) == ((), ())
 
 
@@ -259,7 +259,7 @@ def test_a_decision_that_does_not_follow_is_found(own_copy: Path) -> None:
     with connection:
         for row in connection.execute("SELECT * FROM events ORDER BY position").fetchall():
             at_position, stream, version, kind, schema, at, data, _ = row
-            if kind == "turn.evaluated":
+            if kind == "iteration.evaluated":
                 data, position = data.replace("0.95", "0.94", 1), at_position
             previous = link(previous, stream, version, kind, schema, at, data)
             connection.execute("UPDATE events SET data = ?, hash = ? WHERE position = ?", (data, previous, at_position))
@@ -267,7 +267,7 @@ def test_a_decision_that_does_not_follow_is_found(own_copy: Path) -> None:
     (own_copy / "heads.jsonl").unlink()
     done = orchestrate(own_copy, "replay", "done", "--verify")
     assert done.code == 6
-    assert done.lines[0].startswith(f"position {position}, version ")
+    assert done.lines[0].startswith(f"event {position} (v")
     assert "Evaluated differs in" in done.lines[0]
     assert done.lines[-1].startswith("failed: 1 of ")
 
@@ -280,11 +280,11 @@ def test_an_absent_backend_is_told_and_fails_only_when_strict(tmp_path: Path) ->
     assert orchestrate(home, "replay", "ranked", "--verify", "--strict").lines[-1].startswith("ok: ")
     lenient = orchestrate(home, "replay", "ranked", "--verify", environ=absent)
     assert lenient.code == 0
-    told = [line for line in lenient.lines if line.startswith("not recomputable: position ")]
-    assert len(told) >= 4
+    reported = [line for line in lenient.lines if line.startswith("not recomputable: event ")]
+    assert len(reported) >= 4
     assert orchestrate(home, "replay", "ranked", "--verify", "--strict", environ=absent).code == 6
     report = orchestrate(home, "replay", "ranked", "--verify", "--json", environ=absent).json
-    assert (report["ok"], len(report["not_recomputable"])) == (True, len(told))
+    assert (report["ok"], len(report["not_recomputable"])) == (True, len(reported))
 
 
 # ── spec and plugins ───────────────────────────────────────────────────────────────────────────────────────────
@@ -312,7 +312,7 @@ def test_a_specs_policy_files_are_validated_too(tmp_path: Path) -> None:
 
 
 def test_policies_that_contradict_each_other_are_told(tmp_path: Path) -> None:
-    """The file is good and says so; what leaves nobody to ask is a warning, for people and for programs."""
+    """The file is good and says so; what leaves no model is a warning, for people and for programs."""
     policies = [{"name": "a", "allowed_providers": ["n"]}, {"name": "b", "allowed_providers": ["s"]}]
     own = {"only": [{"name": "c", "allowed_regions": []}]}
     spec = scripted_spec(

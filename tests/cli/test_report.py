@@ -91,12 +91,17 @@ def test_the_page_shows_the_run_and_needs_nothing_else(quickstart: Path) -> None
     svgs = [attributes.get("class") for attributes in page.of("svg")]
     assert {"bar", "graph", "timeline"} <= set(svgs)
     assert set(data["tasks"]) == set(run["execution_order"])
-    repaired = [turn for task in data["tasks"].values() for turn in task["turns"] if turn["turn"] == 2]
-    assert repaired, "the quickstart's failing draft has a second turn"
+    repaired = [
+        iteration for task in data["tasks"].values() for iteration in task["iterations"] if iteration["iteration"] == 2
+    ]
+    assert repaired, "the quickstart's failing draft has a second iteration"
     assert any(
-        check["verdict"] == "failed" for task in data["tasks"].values() for t in task["turns"] for check in t["checks"]
+        check["verdict"] == "failed"
+        for task in data["tasks"].values()
+        for t in task["iterations"]
+        for check in t["checks"]
     )
-    assert any(step["changes"] for turn in repaired for step in turn["steps"])
+    assert any(step["changes"] for iteration in repaired for step in iteration["steps"])
     choices = [each for each in data["choices"] if each["kind"] == "choice"]
     assert all(each["candidates"] for each in choices)
     assert [
@@ -113,7 +118,7 @@ def test_what_a_model_wrote_is_text(hostile: Path) -> None:
     assert len(page.of("script")) == 2
     assert len(page.of("style")) == 1
     assert page.of("img") == []
-    assert data["tasks"]["only"]["turns"][0]["steps"][0]["text"] == HOSTILE
+    assert data["tasks"]["only"]["iterations"][0]["steps"][0]["text"] == HOSTILE
     assert text.count("</script>") == 2
     assert "owned" in page.text
 
@@ -144,22 +149,26 @@ def test_another_file_is_not_written_over(quickstart: Path, tmp_path: Path) -> N
     assert "--force" in refused.err
     assert orchestrate(quickstart, "report", "quick", "-o", str(target), "--force").code == 0
     assert orchestrate(quickstart, "report", "quick", "-o", str(target)).code == 0
-    for arguments in (["quick", "-o", str(tmp_path)], ["quick", "-o", str(tmp_path / "no" / "where.html")], ["nobody"]):
+    for arguments in (
+        ["quick", "-o", str(tmp_path)],
+        ["quick", "-o", str(tmp_path / "no" / "where.html")],
+        ["unknown"],
+    ):
         ended = orchestrate(quickstart, "report", *arguments)
         assert (ended.code, len(ended.err.splitlines())) == (2, 1), ended.err
 
 
 def test_who_could_not_be_asked_and_what_was_verified_are_told(tmp_path: Path) -> None:
     """A task without a model and the verification of the result have their lines beside the choices."""
-    told = []
+    reported = []
     more: list[dict[str, Any]] = [{"verify_cmd": "true"}, {"policies": [{"name": "none", "allowed_models": ["other"]}]}]
     for name, fields in zip(("verified", "lonely"), more, strict=True):
         orchestrate(tmp_path, "run", str(scripted_spec(tmp_path / name, project_id=name, **fields)))
         assert orchestrate(tmp_path, "report", name).code == 0
-        told += data_of((tmp_path / "report.html").read_text())["choices"]
-    assert [each["node"] for each in told if each["kind"] == "judged"] == ["verify"]
-    lost = [[one["lost"] for one in each["candidates"]] for each in told if each["kind"] == "unasked"]
-    assert lost == [["policy:none", "policy:none"]]
+        reported += data_of((tmp_path / "report.html").read_text())["choices"]
+    assert [each["node"] for each in reported if each["kind"] == "verification"] == ["verify"]
+    rejection = [[one["policy"] for one in each["candidates"]] for each in reported if each["kind"] == "no_candidate"]
+    assert rejection == [["none", "none"]]
 
 
 def test_a_fork_a_damaged_log_and_deleted_texts_are_shown_and_said(own_copy: Path) -> None:
@@ -169,7 +178,7 @@ def test_a_fork_a_damaged_log_and_deleted_texts_are_shown_and_said(own_copy: Pat
     assert (beyond.code, "done has no event there" in beyond.err) == (0, True)
     assert orchestrate(own_copy, "report", "later", "-o", str(target)).code == 0
     forked = " ".join(Page(target.read_text()).text.split())
-    assert "forked fromdone version " in forked
+    assert "forked fromdone v" in forked
     assert any(line.startswith("fork of ") for line in orchestrate(own_copy, "runs", "show", "later").lines)
     assert orchestrate(own_copy, "runs", "delete", "done", "--yes").code == 0
     assert orchestrate(own_copy, "report", "done", "-o", str(target)).code == 0
@@ -181,11 +190,11 @@ def test_a_fork_a_damaged_log_and_deleted_texts_are_shown_and_said(own_copy: Pat
     damaged = orchestrate(own_copy, "report", "done", "-o", str(target))
     assert damaged.code == 6
     assert "! done is damaged" in damaged.err
-    assert "event 9: " in Page(target.read_text()).text
+    assert "event 9 (v9): " in Page(target.read_text()).text
 
 
 class _Nothing(BaseHTTPRequestHandler):
-    """A proxy that answers nobody, and remembers who asked."""
+    """A proxy that answers no request, and remembers each."""
 
     asked: ClassVar[list[str]] = []
 
@@ -248,7 +257,7 @@ def test_in_a_browser_search_and_details_work(quickstart: Path, tmp_path: Path) 
 
 @needs_browser
 def test_in_a_browser_no_planted_script_runs_and_nothing_is_fetched(hostile: Path, tmp_path: Path) -> None:
-    """The hostile answers are shown; the title is the program's; nobody is asked for an image."""
+    """The hostile answers are shown; the title is the program's; no image is requested."""
     found, asked = dom(hostile / "report.html", tmp_path / "profile", "#work-1")
     assert "<title>bad: " in found
     assert "&lt;script&gt;document.title='owned'&lt;/script&gt;" in found

@@ -77,7 +77,7 @@ def test_the_stream_is_the_log(tmp_path: Path) -> None:
 
 
 def test_a_run_outlives_the_reader_of_its_stream(tmp_path: Path) -> None:
-    """When nobody reads the stream any more, the run goes on to its end, and the exit code is the run's."""
+    """When the stream's reader has gone, the run goes on to its end, and the exit code is the run's."""
     home = tmp_path / "home"
     process = start(home, "run", str(scripted_spec(tmp_path)), "--json")
     assert process.stdout is not None
@@ -315,8 +315,8 @@ def test_a_killed_run_is_interrupted_and_goes_on(tmp_path: Path) -> None:
     assert orchestrate(home, "runs", "list", "--json").json[0]["status"] == "interrupted"
     again = orchestrate(home, "run", str(spec))
     assert again.code == 0, again.err
-    lost = rows(home, "SELECT held_nano FROM calls WHERE outcome = 'lost'")
-    assert len(lost) == 1
+    rejection = rows(home, "SELECT held_nano FROM calls WHERE outcome = 'lost'")
+    assert len(rejection) == 1
     assert "a call was in flight when the last session died" in again.err
     assert "of it uncertain" in again.out
 
@@ -339,16 +339,16 @@ def test_a_hard_policy_keeps_a_model_from_ever_being_called(tmp_path: Path, how:
     done = orchestrate(home, "run", str(scripted_spec(tmp_path, **fields)), *flags)
     assert done.code == 0, done.err
     assert rows(home, "SELECT DISTINCT model FROM calls") == [("south",)]
-    lost = {
-        candidate["lost"]
+    rejection = {
+        candidate["policy"]
         for (candidates,) in rows(home, "SELECT candidates FROM decisions")
         for candidate in json.loads(candidates)
         if candidate["model"] == "north"
     }
-    assert lost == {"policy:not_north"}
+    assert rejection == {"not_north"}
 
 
-def test_policies_that_bind_nobody_are_refused(tmp_path: Path) -> None:
+def test_policies_that_bind_nothing_are_refused(tmp_path: Path) -> None:
     """A policy file with a team's policies is refused in one line where the spec names no team."""
     rules = tmp_path / "rules.yaml"
     rules.write_text(json.dumps({"team": {"eng": [{"name": "a", "blocked_models": ["north"]}]}}))
@@ -374,7 +374,7 @@ def test_a_file_runs_without_a_command(tmp_path: Path) -> None:
     assert "nothing is left to do" in orchestrate(home, "--resume", "flagged").err
 
 
-def test_criteria_have_a_default_where_nobody_can_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_criteria_have_a_default_without_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """--project without --criteria, and without a terminal, asks nothing and takes the default."""
     monkeypatch.setattr("sys.stdin", io.StringIO("never read"))
     assert ask_for_criteria() == DEFAULT_CRITERIA == "the result does what the description asks"
@@ -392,11 +392,11 @@ def test_the_example_of_a_models_file_can_be_used() -> None:
     assert all(model.price is not None for model in models)
 
 
-def test_a_policy_that_leaves_nobody_says_so(tmp_path: Path) -> None:
+def test_a_policy_that_leaves_no_model_says_so(tmp_path: Path) -> None:
     """When the policies rule out every model the run fails, and the reason is told."""
-    rule = {"name": "nobody", "allowed_models": []}
+    rule = {"name": "none", "allowed_models": []}
     done = orchestrate(tmp_path / "home", "run", str(scripted_spec(tmp_path, policies=[rule])))
     assert done.code == 3
-    assert "! model north is not asked: policy 'nobody' rules it out" in done.err
-    assert "failed (no model left to ask)" in done.out
+    assert "! model north is not used: policy 'none' rules it out" in done.err
+    assert "failed (no model is left)" in done.out
     assert count(tmp_path / "home", "call.started") == 0

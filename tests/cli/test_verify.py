@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.engine.checks import ladder_for
+from orchestrator.engine.checks import selector_for
 from orchestrator.settings import SandboxChoice
 from tests.cli.command import count, finish, orchestrate, rows, scripted_spec, start, wait_until
 from tests.sandbox.places import with_argument
@@ -18,7 +18,7 @@ OUTPUT = "task_001_code_generation.py"
 
 @pytest.fixture(autouse=True)
 def _with_sandbox() -> None:
-    if ladder_for(SandboxChoice.AUTO).rung() is None:
+    if selector_for(SandboxChoice.AUTO).level() is None:
         pytest.skip("no sandbox holds on this machine")
 
 
@@ -30,8 +30,8 @@ def _verified(home: Path, run: str = "whole") -> dict[str, Any]:
 
 def test_a_result_that_passes_is_a_success(tmp_path: Path) -> None:
     """The command sees the files of the tasks; its result is in the log, the table, the summary and the README."""
-    rung = ladder_for(SandboxChoice.AUTO).rung()
-    assert rung is not None
+    level = selector_for(SandboxChoice.AUTO).level()
+    assert level is not None
     command = f'python -c \'import runpy; assert runpy.run_path("{OUTPUT}")["x"] == 2\' && echo checked'
     spec = scripted_spec(tmp_path / "spec", project_id="whole", verify_cmd=command)
     home, out = tmp_path / "home", tmp_path / "out"
@@ -40,19 +40,19 @@ def test_a_result_that_passes_is_a_success(tmp_path: Path) -> None:
     assert "verifying the result" in ended.err
     assert any(line.startswith("verification  passed (exit status 0)") for line in ended.lines)
     data = _verified(home)
-    assert (data["verdict"], data["code"], data["problem"], data["sandbox"]) == ("passed", 0, None, rung.value)
+    assert (data["verdict"], data["code"], data["problem"], data["sandbox"]) == ("passed", 0, None, level.value)
     assert command not in json.dumps(rows(home, "SELECT data FROM events WHERE stream = 'whole'"))
     summary = json.loads((out / "summary.json").read_text())
-    told = summary["verification"]
-    assert (summary["status"], told["verdict"], told["exit_code"], told["output"]) == (
+    reported = summary["verification"]
+    assert (summary["status"], reported["verdict"], reported["exit_code"], reported["output"]) == (
         "SUCCESS",
         "passed",
         0,
         "checked\n",
     )
-    assert told["command"] == command
+    assert reported["command"] == command
     assert (
-        f"Verification of the whole: passed (exit status 0, sandbox {rung.value})." in (out / "README.md").read_text()
+        f"Verification of the whole: passed (exit status 0, sandbox {level.value})." in (out / "README.md").read_text()
     )
     assert orchestrate(home, "replay", "whole", "--verify").code == 0
     explained = orchestrate(home, "explain", "whole", "verify")
@@ -87,7 +87,7 @@ def test_without_an_output_folder_nothing_is_verified(tmp_path: Path) -> None:
 
 
 def test_a_run_killed_while_it_is_verified_is_verified_when_it_goes_on(tmp_path: Path) -> None:
-    """The verification is open after the kill, nobody is asked again, and the resumed run ends with its result."""
+    """The verification is open after the kill, no model is called again, and the resumed run ends with its result."""
     spec = scripted_spec(tmp_path / "spec", project_id="whole", verify_cmd="sleep 2; test -e " + OUTPUT)
     home, out = tmp_path / "home", tmp_path / "out"
     process = start(home, "run", str(spec), "-o", str(out))

@@ -26,16 +26,16 @@ def test_a_run_of_another_process_is_followed_to_its_end(tmp_path: Path) -> None
         terminal.wait_for(r"second waiting")
         terminal.wait_for(r"first (drafting|reviewing|revising|scoring)[^\n]* \d+\.\d s (north|south) \$0\.")
         code = terminal.wait()
-        drawn = terminal.text
+        screen = terminal.text
     lines = finish(plain)
     done = finish(process)
     assert (done.code, code, lines.code) == (0, 0, 0), lines.err
-    assert re.search(r"\n├── .? ?first [^\n]*The first\n│   └── · second waiting", drawn)
-    assert re.search(r"\n└── \S* ?apart ", drawn)
-    assert re.search(r"✓ first completed 0\.950 north \$0\.000\d+ The first", drawn)
-    assert re.search(r"░+ [0-3] of 3 tasks · \$0\.\d+ \+ \$0\.\d+ held of \$8\.00 \(simulated\) · \d", drawn)
-    assert re.search(r"\d+ calls/min, \$0\.\d+/min; 2 calls in flight", drawn)
-    assert re.search(r"first +summarization +north +south +0\.950 +1 +\$0\.000\d+ +completed", drawn)
+    assert re.search(r"\n├── .? ?first [^\n]*The first\n│   └── · second waiting", screen)
+    assert re.search(r"\n└── \S* ?apart ", screen)
+    assert re.search(r"✓ first completed 0\.950 north \$0\.000\d+ The first", screen)
+    assert re.search(r"░+ [0-3] of 3 tasks · \$0\.\d+ \+ \$0\.\d+ held of \$8\.00 \(simulated\) · \d", screen)
+    assert re.search(r"\d+ calls/min, \$0\.\d+/min; 2 calls in flight", screen)
+    assert re.search(r"first +summarization +north +south +0\.950 +1 +\$0\.000\d+ +completed", screen)
     assert re.match(r"watching seen: 0 of 3 tasks, \$0.* of \$8.00; \d+ calls/min", lines.err)
     assert "✓ second completed, score 0.950, north" in lines.err
     assert lines.out == done.out
@@ -47,7 +47,7 @@ def test_a_finished_run_is_shown_as_it_ended(finished: Finished) -> None:
     done = orchestrate(finished.home, "watch", "done")
     assert (done.code, done.err) == (0, "")
     assert done.out == orchestrate(finished.home, "runs", "show", "done").out
-    assert orchestrate(finished.home, "watch", "nobody").code == 2
+    assert orchestrate(finished.home, "watch", "unknown").code == 2
 
 
 def test_a_run_that_dies_ends_the_watching(tmp_path: Path) -> None:

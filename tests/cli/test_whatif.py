@@ -25,30 +25,30 @@ def _models(folder: Path, *prices: tuple[str, float, float]) -> Path:
 
 
 def test_other_prices_reprice_every_call_from_its_tokens(finished: Finished, tmp_path: Path) -> None:
-    """The new spend is the recorded tokens at the new prices, nobody flips, and the log stays as it was."""
+    """The new spend is the recorded tokens at the new prices, no choice changes, and the log stays as it was."""
     before = _events(finished.home)
     prices = _models(tmp_path, ("north", 3.0, 5.0), ("south", 5.0, 20.0))
     found = orchestrate(finished.home, "whatif", "done", "--prices", str(prices), "--json").json
     tokens = rows(finished.home, "SELECT model, input_tokens, output_tokens FROM calls WHERE run_id = 'done'")
     price = {"north": (3000, 5000), "south": (5000, 20000)}
     nano = sum(price[model][0] * read + price[model][1] * written for model, read, written in tokens)
-    assert (found["flips"], found["faithful"]) == ([], True)
+    assert (found["changes"], found["faithful"]) == ([], True)
     assert found["then"]["spend_usd"] == found["then"]["exact_usd"] == str(Usd(nano))
     assert found["repriced_usd"] == found["difference_usd"]
     assert _events(finished.home) == before
 
 
-def test_a_policy_flips_the_draft_to_a_model_of_unknown_quality(finished: Finished, tmp_path: Path) -> None:
+def test_a_policy_changes_the_draft_to_a_model_of_unknown_quality(finished: Finished, tmp_path: Path) -> None:
     """Both are told by name, with the policy that forbids the first."""
     rule = tmp_path / "rules.yaml"
     rule.write_text("global:\n  - {name: no_north, blocked_models: [north]}\n")
     shown = orchestrate(finished.home, "whatif", "done", "--policy", str(rule))
     assert shown.code == 0
-    draft = next(line for line in shown.lines if line.startswith("only drafting, turn 1"))
-    assert draft.split("  ")[0] == "only drafting, turn 1"
+    draft = next(line for line in shown.lines if line.startswith("only drafting, iteration 1"))
+    assert draft.split("  ")[0] == "only drafting, iteration 1"
     for word in ("north", "south", "policy 'no_north' forbids it", "unknown"):
         assert word in draft
-    assert "nobody was asked, nothing was recorded" in shown.err
+    assert "no model was called, nothing was recorded" in shown.err
 
 
 def test_a_small_budget_refuses(finished: Finished) -> None:
@@ -58,7 +58,7 @@ def test_a_small_budget_refuses(finished: Finished) -> None:
     assert [(each["task"], each["role"]) for each in found["then"]["refused"]] == [("only", "generator")]
     shown = orchestrate(finished.home, "whatif", "done", "--budget", "0.0001")
     assert "no money then:" in shown.lines
-    assert "  only drafting, turn 1" in shown.lines
+    assert "  only drafting, iteration 1" in shown.lines
 
 
 def test_another_backend_ranks_all(finished: Finished) -> None:
@@ -81,7 +81,7 @@ def test_what_was_recorded_stands_above_a_play_that_is_not_it(own_copy: Path) ->
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (("nobody",), "there is no run 'nobody'"),
+        (("unknown",), "there is no run 'unknown'"),
         (("done", "--backend", "none"), "no backend 'none' is installed"),
         (("done", "--prices", "missing.yaml"), "missing.yaml"),
     ],
@@ -148,7 +148,7 @@ def test_a_plan_is_played_many_times_before_a_cent_is_spent(tmp_path: Path) -> N
 
 
 def test_a_spec_without_tasks_cannot_be_played(tmp_path: Path) -> None:
-    """Nobody knows the plan: one line, exit 2."""
+    """The plan is unknown: one line, exit 2."""
     spec = tmp_path / "spec.json"
     (tmp_path / "answers.json").write_text(json.dumps({"models": MODELS, "answers": []}))
     spec.write_text(

@@ -64,7 +64,7 @@ def cases() -> list[Any]:
 
 @pytest.mark.parametrize(("suite", "test"), cases())
 def test_our_own_plugins_keep_the_contract(suite: type[PluginContract], test: str) -> None:
-    """The same suites that strangers inherit from, through the same door."""
+    """The same suites that third-party authors inherit from, found in the same way."""
     getattr(suite(), test)()
 
 

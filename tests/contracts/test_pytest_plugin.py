@@ -1,4 +1,4 @@
-"""The fixtures for authors, and that loading them costs nobody anything."""
+"""The fixtures for authors, and that loading them costs nothing."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ print(json.dumps(sorted(sys.modules)))
 
 
 def test_it_is_loaded_by_its_entry_point(pytestconfig: pytest.Config) -> None:
-    """Whoever installs the program beside pytest has the fixtures, and can leave them out by name."""
+    """Beside pytest the installed program offers the fixtures; they can be left out by name."""
     assert pytestconfig.pluginmanager.has_plugin("orchestrator")
 
 
@@ -60,10 +60,10 @@ def test_a_vendor_that_pretends(simulated_vendor: Callable[..., Any]) -> None:
     """It sells a model per price and has written no bill yet."""
     vendor = simulated_vendor(prices=[1.0, 2.0, 3.0], faults=["server"], rate=1.0)
     assert [each.id for each in vendor.catalogue] == ["model-0", "model-1", "model-2"]
-    assert vendor.books == []
+    assert vendor.bills == []
 
 
-def test_a_strangers_project_finds_it(tmp_path: Path) -> None:
+def test_a_third_party_project_finds_it(tmp_path: Path) -> None:
     """In another project, where warnings are errors, the fixtures are there; left out, they are not."""
     (tmp_path / "test_x.py").write_text("def test_x(event_log): assert event_log.last('x') is None\n")
     strict = ("-m", "pytest", "-q", "-W", "error", "--rootdir", str(tmp_path), str(tmp_path))

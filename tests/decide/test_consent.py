@@ -5,7 +5,7 @@ import pytest
 from orchestrator import events as e
 from orchestrator.decide.forecast import expected_total, is_declined, lacking
 from orchestrator.decide.outcome import reopened_by
-from orchestrator.models import ProjectStatus, RiskLevel
+from orchestrator.models import AnsweredBy, ProjectStatus, RiskLevel
 from orchestrator.money import Usd
 from orchestrator.replay import verify
 from orchestrator.settings import SECOND, RunSettings
@@ -26,7 +26,7 @@ def begun(percent: int = 90, can_ask: bool = True, **settings: Any) -> Stage:
     return stage
 
 
-def answer(stage: Stage, accepted: bool, how: str = "person") -> list[e.Event]:
+def answer(stage: Stage, accepted: bool, how: AnsweredBy = AnsweredBy.PERSON) -> list[e.Event]:
     """Answer the open question, as the loop records it: a no ends the session."""
     ((version, _),) = stage.open(e.QuestionAsked)
     more = () if accepted else (e.RunInterrupted(e.DECLINED),)
@@ -71,7 +71,7 @@ def test_a_high_risk_is_asked_about_before_the_first_task() -> None:
 
 
 @pytest.mark.parametrize(("percent", "can_ask"), [(79, True), (90, False)])
-def test_nobody_is_asked_where_there_is_no_need_or_nobody(percent: int, can_ask: bool) -> None:
+def test_no_question_is_asked_without_need_or_without_a_person(percent: int, can_ask: bool) -> None:
     """A lower risk is no question, and a session that cannot ask goes on as it always has."""
     stage = begun(percent, can_ask)
     assert stage.all(e.TaskStarted)
@@ -89,7 +89,7 @@ def test_a_session_that_can_ask_asks_only_before_the_first_task() -> None:
 
 
 def test_a_no_stands_until_the_next_session_asks_again() -> None:
-    """Nothing is decided after a no; whoever resumes is asked anew, with a number of its own, and may agree."""
+    """Nothing is decided after a no; the next session asks anew, with a number of its own, and a person may agree."""
     stage = begun()
     assert answer(stage, False) == []
     assert is_declined(stage.state)
@@ -102,12 +102,12 @@ def test_a_no_stands_until_the_next_session_asks_again() -> None:
 
 
 def test_after_a_no_a_session_that_cannot_ask_does_not_go_on() -> None:
-    """Unanswered means no: the question is asked of nobody, and no task starts."""
+    """Unanswered means no: no question is asked, and no task starts."""
     stage = begun()
     answer(stage, False)
     (asked,) = resumed(stage, can_ask=False)
     assert isinstance(asked, e.QuestionAsked)
-    answer(stage, False, "nobody")
+    answer(stage, False, AnsweredBy.NO_TERMINAL)
     assert not stage.all(e.TaskStarted)
     assert sound(stage)
 
@@ -153,7 +153,7 @@ def test_waiting_for_a_person_takes_no_time() -> None:
     assert sound(stage)
 
 
-def test_with_no_time_left_nobody_is_asked() -> None:
+def test_with_no_time_left_no_question_is_asked() -> None:
     """What cannot start is no question: the run ends for want of time."""
     stage = begun()
     answer(stage, False)
@@ -172,10 +172,10 @@ def test_what_was_spent_counts() -> None:
 
 
 def test_a_yes_stands_where_the_session_ends_with_it() -> None:
-    """A signal in the moment of the answer loses neither; the next session starts the tasks unasked."""
+    """A signal at the time of the answer loses neither; the next session starts the tasks without a question."""
     stage = begun()
     ((version, _),) = stage.open(e.QuestionAsked)
-    stage.step(e.QuestionAnswered(version, True, "person", False), e.RunInterrupted("SIGINT"))
+    stage.step(e.QuestionAnswered(version, True, AnsweredBy.PERSON, False), e.RunInterrupted("SIGINT"))
     resumed(stage, can_ask=False)
     assert stage.all(e.TaskStarted)
     assert sound(stage)
@@ -187,7 +187,7 @@ def test_a_fork_asks_for_itself(answered: bool) -> None:
     stage = begun()
     if answered:
         ((version, _),) = stage.open(e.QuestionAsked)
-        stage.step(e.QuestionAnswered(version, True, "person", False), e.RunInterrupted("SIGINT"))
+        stage.step(e.QuestionAnswered(version, True, AnsweredBy.PERSON, False), e.RunInterrupted("SIGINT"))
     none, digest = Usd.ZERO, "0" * 64
     stage.step(e.RunForked("parent", stage.state.version, digest, none, none, stage.settings, digest, digest))
     resumed(stage)

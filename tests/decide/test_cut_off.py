@@ -1,4 +1,4 @@
-"""Answers that were cut off at their limit are asked for again, with more room."""
+"""Answers that were cut off at their limit are asked for again, with a higher limit."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ import pytest
 
 from orchestrator import events as e
 from orchestrator.errors import ErrorKind
-from orchestrator.models import Finish, ProjectStatus, Role, TaskType
+from orchestrator.models import Finish, ProjectStatus, ReadingProblem, Role, TaskType
 from orchestrator.money import Usage, Usd
 from orchestrator.settings import Limits, RunSettings
 from orchestrator.testing.stage import CHEAP, Stage, model, task
 
 USED = Usage(input=10, output=1024)
 CUT: dict[str, Any] = {"finish": Finish.LENGTH}
-EMPTY: dict[str, Any] = {"finish": Finish.LENGTH, "reading": e.Reading(problem="empty")}
-UNREADABLE: dict[str, Any] = {"finish": Finish.LENGTH, "reading": e.Reading(problem="no_score")}
+EMPTY: dict[str, Any] = {"finish": Finish.LENGTH, "reading": e.Reading(problem=ReadingProblem.EMPTY)}
+UNREADABLE: dict[str, Any] = {"finish": Finish.LENGTH, "reading": e.Reading(problem=ReadingProblem.NO_SCORE)}
 
 
 def stage(*models: Any, **settings: Any) -> Stage:
@@ -26,8 +26,8 @@ def stage(*models: Any, **settings: Any) -> Stage:
 
 
 def sizes(made: Stage, role: Role = Role.GENERATOR) -> list[int]:
-    """The limits a role was asked at in the first turn."""
-    return [each.max_tokens for each in made.all(e.CallStarted) if (each.role, each.turn) == (role, 1)]
+    """The limits a role was asked at in the first iteration."""
+    return [each.max_tokens for each in made.all(e.CallStarted) if (each.role, each.iteration) == (role, 1)]
 
 
 def test_a_draft_is_asked_for_again_at_twice_its_limit() -> None:
@@ -43,7 +43,7 @@ def test_a_draft_is_asked_for_again_at_twice_its_limit() -> None:
 
 
 def test_the_body_is_shaped_at_the_largest_limit() -> None:
-    """What the model can write, or four times the usual limit where nobody knows: so much is held for at most."""
+    """What the model can write, or four times the usual limit where that is unknown: so much is held for at most."""
     assert stage().last(e.ModelSelected).most_tokens == 8192
     assert stage(model("a")).last(e.ModelSelected).most_tokens == 4096
     assert stage(model("a", max_output=500)).last(e.ModelSelected).most_tokens == 500
@@ -69,7 +69,7 @@ def test_room_ends_with_the_model_its_window_and_the_tries(
 ) -> None:
     """Then the answer stands as it is, and the review goes on with it."""
     made = stage(model("a", **facts), limits=limits)
-    end = made.play(lambda started: CUT if started.role is Role.GENERATOR and started.turn == 1 else {})
+    end = made.play(lambda started: CUT if started.role is Role.GENERATOR and started.iteration == 1 else {})
     assert end.status is ProjectStatus.SUCCESS
     assert sizes(made) == asked
 
@@ -87,7 +87,7 @@ def test_room_ends_with_the_model_its_window_and_the_tries(
 def test_each_role_grows_where_more_room_can_help(role: Role, how: dict[str, Any], asked: list[int]) -> None:
     """A revision and an unreadable score; a score that can be read is whole, and a critique goes without its end."""
     made = stage()
-    made.play(lambda started: how if started.role is role and started.turn == 1 else {})
+    made.play(lambda started: how if started.role is role and started.iteration == 1 else {})
     assert sorted(sizes(made, role)) == sorted(asked)
 
 
@@ -96,7 +96,7 @@ def test_a_plan_is_asked_for_again() -> None:
     made = Stage(RunSettings(), (model("a", max_output=20_000),))
     made.begin()
     made.prepare()
-    made.answer(finish=Finish.LENGTH, reading=e.Reading(problem="no_json"))
+    made.answer(finish=Finish.LENGTH, reading=e.Reading(problem=ReadingProblem.NO_JSON))
     assert [each.max_tokens for each in made.all(e.CallStarted)] == [8192, 16384]
     made.answer(reading=e.Reading(plan=(task("t"),)))
     assert made.all(e.PlanRefused) == []
@@ -104,7 +104,7 @@ def test_a_plan_is_asked_for_again() -> None:
 
 
 def test_an_answer_that_is_all_thinking_gets_more_room_then_another_model() -> None:
-    """Nothing to read at the limit: twice the room, and the next model when there is no more."""
+    """Nothing to read at the limit: twice the limit, and the next model when it cannot grow."""
     made = stage(model("a", max_output=2048), model("b", "south", price=CHEAP, max_output=2048))
     made.answer(**EMPTY)
     made.answer(**EMPTY)
@@ -126,19 +126,19 @@ def test_an_answer_shrunk_for_money_is_not_asked_for_again() -> None:
 def test_more_room_is_asked_for_as_far_as_the_money_goes() -> None:
     """At least a quarter more; below that the answer stands, and no money is refused."""
     made = stage()
-    made.state.cap = _room_for(1500)
+    made.state.cap = _money_for(1500)
     made.answer(usage=USED, **CUT)
     assert sizes(made) == [1024, 1500]
     made = stage()
-    made.state.cap = _room_for(1200)
+    made.state.cap = _money_for(1200)
     made.answer(usage=USED, **CUT)
     made.play()
     assert sizes(made) == [1024]
     assert not [each for each in made.all(e.SpendRefused) if each.role is Role.GENERATOR]
 
 
-def _room_for(tokens: int) -> Usd:
-    """A cap that leaves, beside what the first answer cost, room for one of this size and its evaluation."""
+def _money_for(tokens: int) -> Usd:
+    """A cap that leaves, beside what the first answer cost, enough for one of this size and its evaluation."""
     return CHEAP.cost(USED) + CHEAP.bound(612, tokens) + CHEAP.bound(4 * tokens + 4096 + 512, 1024)
 
 
@@ -151,7 +151,7 @@ def test_what_could_be_read_stands_when_more_room_brings_nothing() -> None:
         if worse == "fail":
             made.fail(kind=ErrorKind.CONTENT_FILTER, retryable=False, outage=False)
         else:
-            made.answer(reading=e.Reading(problem="empty"))
+            made.answer(reading=e.Reading(problem=ReadingProblem.EMPTY))
         made.play(lambda started: ErrorKind.CONTENT_FILTER if started.role is Role.REVISER else {})
         assert sizes(made) == [1024, 2048]
         assert made.last(e.OutputChosen).call == first.version
@@ -160,7 +160,7 @@ def test_what_could_be_read_stands_when_more_room_brings_nothing() -> None:
 def test_a_draft_that_others_work_with_is_asked_for_no_more() -> None:
     """Money that comes free later does not call back a draft that is being reviewed."""
     made = stage(model("a", max_output=8192), model("b", "south"))
-    made.state.cap = _room_for(1200)
+    made.state.cap = _money_for(1200)
     made.answer(usage=USED, **CUT)
     made.prepare()
     assert made.last(e.CallStarted).role is Role.CRITIC

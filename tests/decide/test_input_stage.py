@@ -6,7 +6,16 @@ from attrs import evolve
 from orchestrator import events as e
 from orchestrator.decide.input_stage import wants_advice, wants_enhancement
 from orchestrator.errors import ErrorKind
-from orchestrator.models import ArchitectureProfile, Role, StructuralPattern, Suggestion, SuggestionKind, Topology
+from orchestrator.models import (
+    AnsweredBy,
+    ArchitectureProfile,
+    ReadingProblem,
+    Role,
+    StructuralPattern,
+    Suggestion,
+    SuggestionKind,
+    Topology,
+)
 from orchestrator.money import Price, Usd
 from orchestrator.settings import SECOND, RunSettings
 from orchestrator.testing.stage import Stage, model, task
@@ -46,7 +55,7 @@ def offered(stage: Stage) -> None:
 def answer(stage: Stage, accepted: bool, rest: bool = False, **texts: Any) -> list[e.Event]:
     """Answer the open question."""
     ((version, _),) = stage.open(e.QuestionAsked)
-    return stage.step(e.QuestionAnswered(version, accepted, "person", rest, **texts))
+    return stage.step(e.QuestionAnswered(version, accepted, AnsweredBy.PERSON, rest, **texts))
 
 
 @pytest.mark.parametrize(("words", "first"), [(50, "chat"), (51, "thinker")])
@@ -103,14 +112,14 @@ def test_waiting_for_a_person_takes_no_time() -> None:
     assert stage.last(e.SpecEnhanced).problem is None
 
 
-@pytest.mark.parametrize("problem", ["no_json", "no_suggestions"])
-def test_an_answer_that_cannot_be_read_is_no_suggestion(problem: str) -> None:
-    """Nobody is asked anything, nothing is asked again, and the reason is recorded."""
+@pytest.mark.parametrize("problem", [ReadingProblem.NO_JSON, ReadingProblem.NO_SUGGESTIONS])
+def test_an_answer_that_cannot_be_read_is_no_suggestion(problem: ReadingProblem) -> None:
+    """No question is asked, none is repeated, and the reason is recorded."""
     stage = begun()
     stage.prepare()
     stage.answer(reading=e.Reading(problem=problem))
     ended = stage.last(e.SpecEnhanced)
-    assert (ended.taken, ended.refused, ended.problem) == ((), (), problem)
+    assert (ended.taken, ended.refused, ended.problem) == ((), (), problem.value)
     assert (ended.project, ended.criteria) == ("1" * 64, "2" * 64)
     assert len(stage.all(e.CallStarted)) == 1
 
@@ -132,16 +141,16 @@ def test_suggestions_cost_no_more_than_their_cap() -> None:
 
 
 def test_what_failed_is_paid_from_the_same_cap() -> None:
-    """Kept money of a lost answer counts against the cap of the suggestions."""
+    """Unreconciled money of a lost answer counts against the cap of the suggestions."""
     stage = begun(enhance_cap=Usd.parse("0.002"), advise=False)
     stage.prepare()
     hold = stage.last(e.CallStarted).hold
-    stage.fail(kind=ErrorKind.TIMEOUT, kept=hold)
+    stage.fail(kind=ErrorKind.TIMEOUT, unreconciled=hold)
     while not stage.all(e.SpecEnhanced):
         if stage.open(e.ModelSelected):
             stage.prepare()
         elif stage.open(e.CallStarted):
-            stage.fail(kind=ErrorKind.TIMEOUT, kept=stage.open(e.CallStarted)[0][1].hold)
+            stage.fail(kind=ErrorKind.TIMEOUT, unreconciled=stage.open(e.CallStarted)[0][1].hold)
         else:
             stage.wait()
     assert stage.state.enhance.spend.total <= Usd.parse("0.002")
@@ -158,25 +167,25 @@ def test_advice_is_decided_on_and_kept() -> None:
     assert stage.last(e.PlanMade)
 
 
-@pytest.mark.parametrize("how", ["unreadable", "nobody", "no answer"])
+@pytest.mark.parametrize("how", ["unreadable", "no_terminal", "no answer"])
 def test_without_advice_the_defaults_hold(how: str) -> None:
     """An answer that cannot be read, no model, or none that answers: the run goes on."""
     stage = (
         begun(enhance=False)
-        if how != "nobody"
+        if how != "no_terminal"
         else Stage(RunSettings(advise=True), [evolve(MODELS[0], price=None)], [task("only")])
     )
-    if how == "nobody":
+    if how == "no_terminal":
         stage.begin()
     while not stage.all(e.ArchitectureDecided):
         stage.prepare()
         if how == "unreadable":
-            stage.answer(reading=e.Reading(problem="no_json"))
+            stage.answer(reading=e.Reading(problem=ReadingProblem.NO_JSON))
         else:
             stage.fail(kind=ErrorKind.BAD_REQUEST, retryable=False, outage=False)
     decided = stage.last(e.ArchitectureDecided)
     assert (decided.model, decided.profile) == (None, ArchitectureProfile())
-    assert decided.problem == {"unreadable": "no_json", "nobody": "no_model", "no answer": "failed"}[how]
+    assert decided.problem == {"unreadable": "no_json", "no_terminal": "no_model", "no answer": "failed"}[how]
     assert stage.last(e.PlanMade)
 
 

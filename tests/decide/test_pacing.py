@@ -29,7 +29,7 @@ def stage(*models: Any, tasks: int = 6, concurrency: int = 6, **settings: Any) -
 
 
 def started(made: Stage) -> list[tuple[int, str]]:
-    """When whom a call was started for, in seconds after the first."""
+    """When a call of which model was started, in seconds after the first."""
     first = next(at for at, event in made.history if isinstance(event, e.CallStarted))
     return [((at - first) // SECOND, event.node) for at, event in made.history if isinstance(event, e.CallStarted)]
 
@@ -83,7 +83,7 @@ def test_tokens_count_at_their_bound_until_their_usage_is_known() -> None:
 
 
 def test_a_call_larger_than_the_limit_goes_alone() -> None:
-    """It waits for an empty minute, nobody passes it, and it starts."""
+    """It waits for an empty minute, no other passes it, and it starts."""
     made = stage(tasks=3, concurrency=3, limits=Limits(tokens_per_minute={"*": 1}))
     assert started(made) == [(0, "t0")]
     made.wait()
@@ -119,7 +119,7 @@ def test_a_hard_policy_makes_every_call_of_the_run_wait() -> None:
 
 
 @pytest.mark.parametrize("mode", [EnforcementMode.SOFT, EnforcementMode.MONITOR])
-def test_a_milder_policy_makes_nobody_wait(mode: EnforcementMode) -> None:
+def test_a_milder_policy_makes_no_call_wait(mode: EnforcementMode) -> None:
     """Recording is somebody else's; no call is put off."""
     assert len(stage(policies=(_policy(mode, calls_per_minute=1),)).all(e.CallStarted)) == 6
 

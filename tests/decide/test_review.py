@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator import events as e
 from orchestrator.errors import ErrorKind
-from orchestrator.models import ProjectStatus, Role, TaskStatus, TaskType, Verdict
+from orchestrator.models import ProjectStatus, ReadingProblem, Role, TaskStatus, TaskType, Verdict
 from orchestrator.settings import Evaluation, MissingTool, OnDisagree, RunSettings
 from orchestrator.testing.stage import Stage, model, task
 
@@ -22,24 +22,24 @@ def stage(*validators: str, kind: TaskType = WRITES, files: bool = False, **sett
     return made
 
 
-def scores(*by_turn: float | None, samples: dict[tuple[int, int], float | None] | None = None) -> Any:
-    """A responder whose evaluators give these scores, by turn; ``samples`` by (turn, sample)."""
+def scores(*by_iteration: float | None, samples: dict[tuple[int, int], float | None] | None = None) -> Any:
+    """A responder whose evaluators give these scores, by iteration; ``samples`` by (iteration, sample)."""
 
     def respond(started: e.CallStarted) -> dict[str, Any]:
         if started.role is not Role.EVALUATOR:
             return {}
-        given = (samples or {}).get((started.turn, started.sample), by_turn[started.turn - 1])
+        given = (samples or {}).get((started.iteration, started.sample), by_iteration[started.iteration - 1])
         return {"score": given}
 
     return respond
 
 
 def roles(made: Stage) -> list[str]:
-    """Whom was asked, in order."""
-    return [f"{started.role.value} {started.turn}/{started.sample}" for started in made.all(e.CallStarted)]
+    """The models called, in order."""
+    return [f"{started.role.value} {started.iteration}/{started.sample}" for started in made.all(e.CallStarted)]
 
 
-def test_a_good_task_takes_one_turn() -> None:
+def test_a_good_task_takes_one_iteration() -> None:
     """Generate, critique, revise, evaluate twice: then it is completed with the revision as its output."""
     made = stage()
     assert made.play().status is ProjectStatus.SUCCESS
@@ -52,7 +52,7 @@ def test_a_good_task_takes_one_turn() -> None:
     assert chosen.role is Role.REVISER
 
 
-def test_the_evaluations_of_a_turn_are_asked_for_side_by_side() -> None:
+def test_the_evaluations_of_an_iteration_are_asked_for_side_by_side() -> None:
     """Both samples are in flight at once."""
     made = stage()
     for _ in range(3):
@@ -63,15 +63,15 @@ def test_the_evaluations_of_a_turn_are_asked_for_side_by_side() -> None:
 
 
 def test_it_goes_on_until_the_score_is_good_enough() -> None:
-    """Turn two is asked for while the threshold is not reached, and no turn follows the one that reaches it."""
+    """Turn two is asked for while the threshold is not reached, and no iteration follows the one that reaches it."""
     made = stage(kind=CODES)
     made.play(scores(0.5, 0.9))
-    assert [turn.turn for turn in made.all(e.Evaluated)] == [1, 2]
+    assert [iteration.iteration for iteration in made.all(e.Evaluated)] == [1, 2]
     assert made.last(e.TaskFinished).score == 0.9
 
 
 def test_it_ends_at_its_iterations() -> None:
-    """A task that never is good enough is degraded after the last turn its type may take."""
+    """A task that never is good enough is degraded after the last iteration its type may take."""
     made = stage()
     assert made.play(scores(0.1, 0.5)).status is ProjectStatus.PARTIAL_SUCCESS
     end = made.last(e.TaskFinished)
@@ -88,7 +88,7 @@ def test_a_plateau_ends_it() -> None:
     assert moved.last(e.TaskFinished).iterations == 3
 
 
-def test_turns_whose_gate_failed_are_no_plateau() -> None:
+def test_iterations_whose_gate_failed_are_no_plateau() -> None:
     """0.0 after 0.0 is two failed gates, not two equal scores."""
     made = stage("check", kind=CODES)
     made.play(verdicts=[Verdict.FAILED, Verdict.FAILED, Verdict.PASSED])
@@ -97,28 +97,30 @@ def test_turns_whose_gate_failed_are_no_plateau() -> None:
 
 
 @pytest.mark.parametrize(
-    ("by_turn", "best"),
+    ("by_iteration", "best"),
     [((0.6, 0.3, 0.1), 1), ((0.3, 0.6, 0.4), 2), ((0.3, 0.6, 0.6), 3), ((0.5, None, None), 1)],
 )
-def test_the_best_output_is_that_of_the_best_score_then_the_later(by_turn: tuple[float | None, ...], best: int) -> None:
-    """Among turns whose gate passed the score decides, and among equals the later one."""
+def test_the_best_output_is_that_of_the_best_score_then_the_later(
+    by_iteration: tuple[float | None, ...], best: int
+) -> None:
+    """Among iterations whose gate passed the score decides, and among equals the later one."""
     made = stage(kind=CODES, plateau=0.0)
-    made.play(scores(*by_turn))
-    assert made.last(e.OutputChosen).turn == best
+    made.play(scores(*by_iteration))
+    assert made.last(e.OutputChosen).iteration == best
 
 
 def test_a_passed_gate_counts_more_than_a_score() -> None:
     """An output whose validator could not run loses against one that passed, whatever their scores."""
     made = stage("check", kind=CODES)
     made.play(scores(0.84, 0.1, 0.3), [Verdict.UNKNOWN, Verdict.PASSED, Verdict.UNKNOWN])
-    assert made.last(e.OutputChosen).turn == 2
+    assert made.last(e.OutputChosen).iteration == 2
 
 
 def test_a_failed_gate_makes_the_score_nothing_and_skips_the_evaluation() -> None:
     """No evaluator is asked about an output that a validator failed."""
     made = stage("check")
     made.play(verdicts=[Verdict.FAILED, Verdict.FAILED])
-    assert [(turn.gate, turn.score) for turn in made.all(e.Evaluated)] == [(False, 0.0), (False, 0.0)]
+    assert [(iteration.gate, iteration.score) for iteration in made.all(e.Evaluated)] == [(False, 0.0), (False, 0.0)]
     assert not any(started.role is Role.EVALUATOR for started in made.all(e.CallStarted))
     assert (made.last(e.TaskFinished).status, made.last(e.TaskFinished).reason) == (TaskStatus.DEGRADED, "gate")
 
@@ -159,11 +161,11 @@ def test_equal_samples_have_exactly_their_score() -> None:
         score = hundredths / 100
         made = stage(evaluation=Evaluation(runs=3))
         made.play(scores(score, score))
-        assert {turn.score for turn in made.all(e.Evaluated)} == {score}
+        assert {iteration.score for iteration in made.all(e.Evaluated)} == {score}
 
 
 def test_one_unreadable_evaluation_of_two_does_not_count() -> None:
-    """The other one is the score, and nobody is asked again."""
+    """The other one is the score, and no model is called again."""
     made = stage()
     made.play(scores(0.9, samples={(1, 2): None}))
     assert made.last(e.Evaluated).samples == (0.9,)
@@ -171,13 +173,13 @@ def test_one_unreadable_evaluation_of_two_does_not_count() -> None:
 
 
 def test_two_unreadable_evaluations_are_asked_once_more_then_unscored() -> None:
-    """A third sample is asked for; if that cannot be read either, the turn has no score."""
+    """A third sample is asked for; if that cannot be read either, the iteration has no score."""
     made = stage()
     made.play(scores(None, None, samples={(1, 3): 0.9}))
     assert made.all(e.Evaluated)[0].samples == (0.9,)
     hopeless = stage()
     hopeless.play(scores(None, None))
-    assert [turn.score for turn in hopeless.all(e.Evaluated)] == [None, None]
+    assert [iteration.score for iteration in hopeless.all(e.Evaluated)] == [None, None]
     assert max(started.sample for started in hopeless.all(e.CallStarted)) == 3
     end = hopeless.last(e.TaskFinished)
     assert (end.status, end.reason, end.score) == (TaskStatus.DEGRADED, "unscored", None)
@@ -185,11 +187,11 @@ def test_two_unreadable_evaluations_are_asked_once_more_then_unscored() -> None:
 
 @pytest.mark.parametrize("role", [Role.CRITIC, Role.REVISER])
 def test_a_lost_review_is_skipped_and_the_draft_stands(role: Role) -> None:
-    """A critique or revision that nobody gives is left out, and the turn is scored all the same."""
+    """A critique or revision that no model gives is left out, and the iteration is scored all the same."""
     made = stage()
     made.play(lambda started: ErrorKind.BAD_REQUEST if started.role is role else {})
     skipped = made.all(e.StepSkipped)
-    assert [(step.role, step.turn, step.reason) for step in skipped] == [(role, 1, "failed")]
+    assert [(step.role, step.iteration, step.reason) for step in skipped] == [(role, 1, "failed")]
     assert made.last(e.TaskFinished).status is TaskStatus.COMPLETED
     chosen = made.history[made.last(e.OutputChosen).call - 1][1]
     assert isinstance(chosen, e.CallStarted)
@@ -200,10 +202,12 @@ def test_a_lost_second_draft_leaves_the_first_output() -> None:
     """A task that has an output is degraded, not failed, when the next draft fails."""
     made = stage()
     fails = lambda started: (  # noqa: E731  # a responder in one expression
-        ErrorKind.BAD_REQUEST if started.role is Role.GENERATOR and started.turn == 2 else scores(0.5, 0.5)(started)
+        ErrorKind.BAD_REQUEST
+        if started.role is Role.GENERATOR and started.iteration == 2
+        else scores(0.5, 0.5)(started)
     )
     made.play(fails)
-    assert (made.last(e.TaskFinished).status, made.last(e.OutputChosen).turn) == (TaskStatus.DEGRADED, 1)
+    assert (made.last(e.TaskFinished).status, made.last(e.OutputChosen).iteration) == (TaskStatus.DEGRADED, 1)
 
 
 def test_a_file_is_written_before_the_task_ends() -> None:
@@ -218,6 +222,6 @@ def test_an_empty_answer_is_no_draft() -> None:
     """An answer without a text is asked for again, and counts as a try."""
     made = stage()
     made.prepare()
-    made.answer(reading=e.Reading(problem="empty"))
+    made.answer(reading=e.Reading(problem=ReadingProblem.EMPTY))
     assert made.last(e.CallStarted).try_ == 2
     assert made.last(e.CallStarted).role is Role.GENERATOR

@@ -1,4 +1,4 @@
-"""Whom decide asks, and why not the others."""
+"""Which models decide calls, and why not the others."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from orchestrator import events as e
 from orchestrator.decide.compliance import violated, violations
-from orchestrator.decide.moment import Moment
+from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.roster import roster_of
-from orchestrator.decide.routing import Question, list_candidates
+from orchestrator.decide.routing import Query, list_candidates
 from orchestrator.errors import ErrorKind
 from orchestrator.models import ModelInfo, ProjectStatus, Role, TaskType
 from orchestrator.money import Price, Usd
@@ -36,13 +36,13 @@ def stage(catalogue: Sequence[ModelInfo], row: tuple[str, ...] = (), **settings:
 
 def reasons(selected: e.ModelSelected) -> dict[str, str | None]:
     """Why each candidate lost."""
-    return {candidate.model: candidate.lost for candidate in selected.candidates}
+    return {candidate.model: candidate.rejection for candidate in selected.candidates}
 
 
 def test_the_row_comes_first_then_the_others_by_price() -> None:
     """A slot or a model id in the row, in its order; then everybody else, cheapest first."""
     catalogue = (model("dear", price=DEAR), model("cheap"), model("filler", price=DEAR, slots=("glm-4",)))
-    made = stage(catalogue, ("glm-4", "nobody"))
+    made = stage(catalogue, ("glm-4", "no-model"))
     made.begin()
     assert [candidate.model for candidate in made.last(e.ModelSelected).candidates] == ["filler", "cheap", "dear"]
     assert made.last(e.ModelSelected).model == "filler"
@@ -78,9 +78,10 @@ def test_every_loser_is_told_with_its_reason() -> None:
         "wins": None,
         "unpriced": "no_price",
         "unbounded": "unbounded",
-        "trains": "policy:private",
+        "trains": "policy",
         "behind": "ranked",
     }
+    assert {c.model: c.policy for c in made.last(e.ModelSelected).candidates if c.policy} == {"trains": "private"}
 
 
 def test_an_unbounded_model_is_asked_where_the_spec_allows_it() -> None:
@@ -90,7 +91,7 @@ def test_an_unbounded_model_is_asked_where_the_spec_allows_it() -> None:
     assert made.last(e.ModelSelected).model == "a"
 
 
-def test_with_nobody_to_ask_the_run_ends_for_want_of_a_model() -> None:
+def test_with_no_model_left_the_run_ends_for_want_of_a_model() -> None:
     """A task whose candidates are all excluded fails with no_model, and the run is a SYSTEM_FAILURE."""
     made = stage((model("a", price=None),))
     made.begin()
@@ -132,7 +133,7 @@ def test_cross_vendor_off_takes_the_row_for_critics_and_still_another_vendor_for
 
 
 def test_cross_vendor_require_skips_the_critique_where_there_is_no_other_vendor() -> None:
-    """Nobody of the author's vendor reviews; the step is left out, and the loser's reason is ``vendor``."""
+    """No model of the author's vendor reviews; the step is left out, and the rejection reason is ``vendor``."""
     made = stage((AUTHOR, model("y", "north")), ("author",), cross_vendor=CrossVendor.REQUIRE)
     made.begin()
     made.play()
@@ -153,7 +154,9 @@ def test_the_reviser_is_the_author() -> None:
 def test_a_named_backend_ranks_all() -> None:
     """The backend's order replaces the row's, its scores are recorded, and so is its name."""
 
-    def last_first(candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+    def last_first(
+        candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry], draw: float
+    ) -> Sequence[Ranked]:
         return [Ranked(candidate.model, float(candidate.place)) for candidate in reversed(candidates)]
 
     made = stage((model("a"), model("b"), model("c")), ("a", "b"), backend_named=True)
@@ -162,6 +165,34 @@ def test_a_named_backend_ranks_all() -> None:
     selected = made.last(e.ModelSelected)
     assert (selected.model, selected.backend) == ("c", "test")
     assert [(candidate.model, candidate.score) for candidate in selected.candidates] == [("c", 2), ("b", 1), ("a", 0)]
+
+
+@given(seeds=st.lists(st.integers(0, 2**63), min_size=2, max_size=2, unique=True))
+def test_a_draw_depends_on_seed_call_and_selection(seeds: list[int]) -> None:
+    """Equal seeds draw equally; another seed, call or selection draws otherwise; each draw is recorded."""
+    first, again, other = (_draws_of(seed) for seed in (seeds[0], *seeds))
+    assert first == again
+    assert len({*first, *other}) == len(first) + len(other) > 4
+    assert all(0 <= draw < 1 for draw in (*first, *other))
+
+
+def _draws_of(seed: int) -> list[float]:
+    """The draws a backend was given in a run whose first model fails; each is in the log."""
+    given_draws: list[float] = []
+
+    def by_place(
+        candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry], draw: float
+    ) -> Sequence[Ranked]:
+        given_draws.append(draw)
+        return [Ranked(each.model, -float(each.place)) for each in candidates]
+
+    made = stage((model("a"), model("b"), model("c")), ("a", "b"), backend_named=True)
+    made.rank, made.seed = by_place, seed
+    made.begin()
+    made.play(lambda started: ErrorKind.BAD_REQUEST if started.model == "a" else {})
+    recorded = [selected.draw for selected in made.all(e.ModelSelected)]
+    assert set(recorded) <= set(given_draws)
+    return [draw for draw in recorded if draw is not None]
 
 
 def test_an_unmeasured_model_keeps_its_place_before_an_unnamed_backend() -> None:
@@ -179,8 +210,8 @@ def test_measured_models_are_ordered_among_the_places_they_hold() -> None:
     made.begin()
     for name in ("dear", "cheap"):
         made.state.record(name).measured(KIND).calls = 10
-    moment = Moment(made.state, made.now, made.rank, time_up=False)
-    listed = list_candidates(moment, Question(Role.GENERATOR, KIND), {})
+    timestamp = RoutingContext(made.state, made.now, made.rank, time_up=False)
+    listed = list_candidates(timestamp, Query(Role.GENERATOR, KIND), {}, ("test",))
     assert [candidate.model for candidate in listed.candidates] == ["cheap", "new", "dear"]
 
 
@@ -229,8 +260,11 @@ def test_candidates_are_every_model_once_in_row_order(
     """No candidate is lost or doubled, the row's order holds, and no winner is forbidden."""
     made = stage(catalogue, tuple(row), policies=tuple(rules))
     made.begin()
-    moment = Moment(made.state, made.now, None, time_up=False)
-    listed = [candidate.model for candidate in list_candidates(moment, Question(Role.GENERATOR, KIND), {}).candidates]
+    timestamp = RoutingContext(made.state, made.now, None, time_up=False)
+    listed = [
+        candidate.model
+        for candidate in list_candidates(timestamp, Query(Role.GENERATOR, KIND), {}, ("test",)).candidates
+    ]
     assert listed == [name for name in row if name in {each.id for each in catalogue}]
     for selected in made.all(e.ModelSelected):
         chosen = next(each for each in catalogue if each.id == selected.model)
@@ -270,7 +304,7 @@ def test_a_further_policy_never_lets_a_model_in(info: ModelInfo, rules: list[Pol
     ],
 )
 def test_what_a_policy_forbids(policy: Policy, facts: dict[str, object], allowed: bool) -> None:
-    """Names match plugin, vendor, model or slot; a fact nobody declared satisfies no restriction."""
+    """Names match plugin, vendor, model or slot; a fact that is not declared satisfies no restriction."""
     info = model("m", "north", **facts)
     assert (violated((policy,), info, info.slots, None) is None) is allowed
 
@@ -290,13 +324,13 @@ def test_the_cheapest_judge_is_never_left_out(
         written = judge.output_bound(least)
         return judge.price.bound(size + judge.hidden_tokens, least if written is None else written)
 
-    able = [each for each in catalogue if each.id not in roster.verdicts("").lost]
-    kept = roster.cheapest_judges("", limit, frozenset())
-    assert min(map(bound, kept), default=None) == min(map(bound, able), default=None)
+    able = [each for each in catalogue if each.id not in roster.verdicts("").rejection]
+    unreconciled = roster.cheapest_judges("", limit, frozenset())
+    assert min(map(bound, unreconciled), default=None) == min(map(bound, able), default=None)
 
 
 def test_only_a_hard_policy_removes_and_the_milder_ones_are_named() -> None:
-    """SOFT and MONITOR are told apart by whether the model stands behind."""
+    """SOFT and MONITOR differ by whether the model ranks last."""
     rules = [
         Policy("hard", blocked_models=("b",)),
         Policy("soft", blocked_models=("a",), enforcement_mode=EnforcementMode.SOFT),
@@ -309,8 +343,8 @@ def test_only_a_hard_policy_removes_and_the_milder_ones_are_named() -> None:
     assert violations(rules, model("c"), (), None) == ((), False)
 
 
-def test_a_reviser_that_violates_a_soft_policy_stands_behind() -> None:
-    """The policy comes before the wish that the author revises; with nobody else it is asked all the same."""
+def test_a_reviser_that_violates_a_soft_policy_ranks_last() -> None:
+    """The policy comes before the wish that the author revises; without another it is called all the same."""
     soft = Policy("not_a", blocked_models=("author",), enforcement_mode=EnforcementMode.SOFT)
     for others, reviser in (((model("x", "south", price=DEAR),), "x"), ((), "author")):
         made = stage((AUTHOR, *others), ("author",), node_policies={"t": (soft,)})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from orchestrator import events as e
 from orchestrator.decide.planning import execution_order
 from orchestrator.errors import ErrorKind
-from orchestrator.models import PlannedTask, ProjectStatus, Role, TaskStatus
+from orchestrator.models import PlannedTask, ProjectStatus, ReadingProblem, Role, TaskStatus
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND, RunSettings
 from orchestrator.testing.stage import Stage, model, task
@@ -73,7 +73,7 @@ def test_a_failed_dependency_blocks_its_dependants_with_the_reason() -> None:
     assert {started.node for started in made.all(e.CallStarted)} == {"a", "d"}
 
 
-def test_a_degraded_dependency_blocks_nobody() -> None:
+def test_a_degraded_dependency_blocks_none() -> None:
     """An output that is not good enough is an output."""
     made = stage(task("a"), task("b", task("x").type, "a"))
     low = {Role.EVALUATOR: {"score": 0.1}}
@@ -102,11 +102,11 @@ def test_a_new_session_with_models_reopens_a_system_failure() -> None:
 
 
 def test_a_lost_plan_is_asked_for_again_by_a_new_session() -> None:
-    """No plan is a SYSTEM_FAILURE; the next session asks again, with new turns."""
+    """No plan is a SYSTEM_FAILURE; the next session asks again, with new iterations."""
     made = Stage(RunSettings(routing={}), BOTH)
     made.begin()
-    made.play(lambda started: {"reading": e.Reading(problem="no_json")})
-    assert [refused.turn for refused in made.all(e.PlanRefused)] == [1, 2]
+    made.play(lambda started: {"reading": e.Reading(problem=ReadingProblem.NO_JSON)})
+    assert [refused.iteration for refused in made.all(e.PlanRefused)] == [1, 2]
     assert (made.last(e.RunFinished).status, made.last(e.RunFinished).reason) == (
         ProjectStatus.SYSTEM_FAILURE,
         "no_plan",
@@ -123,7 +123,7 @@ def test_a_lost_plan_is_asked_for_again_by_a_new_session() -> None:
     [
         ((), "no_tasks", ()),
         ((task("a"), task("a")), "duplicate", ("a",)),
-        ((task("a", task("x").type, "nobody"),), "unknown_dependency", ("a",)),
+        ((task("a", task("x").type, "no-task"),), "unknown_dependency", ("a",)),
         ((task("a", task("x").type, "b"), task("b", task("x").type, "a"), task("c")), "cycle", ("a", "b")),
         (tuple(task(f"t{number}") for number in range(51)), "too_many", ()),
     ],
@@ -137,7 +137,7 @@ def test_a_plan_that_cannot_be_carried_out_is_refused(
     made.prepare()
     made.answer(reading=e.Reading(plan=tasks))
     refused = made.last(e.PlanRefused)
-    assert (refused.problem, refused.tasks, refused.turn) == (problem, at_fault, 1)
+    assert (refused.problem, refused.tasks, refused.iteration) == (problem, at_fault, 1)
 
 
 # ── time ───────────────────────────────────────────────────────────────────────────────────────────────────────

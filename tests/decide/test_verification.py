@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator import events as e
 from orchestrator.errors import ErrorKind
-from orchestrator.models import ProjectStatus, Role, Verdict
+from orchestrator.models import ProjectStatus, Role, Verdict, VerificationProblem
 from orchestrator.settings import SECOND, RunSettings
 from orchestrator.testing.laws import broken_laws
 from orchestrator.testing.stage import Stage, model, task
@@ -14,7 +14,7 @@ def verified(stage: Stage, verdict: Verdict) -> list[e.Event]:
     """The outcome of the open verification, and the decisions that follow."""
     version = stage.open(e.VerificationStarted)[0][0]
     code = {Verdict.PASSED: 0, Verdict.FAILED: 1}.get(verdict)
-    problem = "no_sandbox" if code is None else None
+    problem = VerificationProblem.NO_SANDBOX if code is None else None
     return stage.step(e.ResultVerified(version, verdict, "0" * 64, code, problem, None, 1000))
 
 
@@ -56,7 +56,7 @@ def test_only_a_pass_leaves_a_success(
     assert broken_laws(stage.history) == []
 
 
-def test_nothing_is_judged_that_nobody_asked_for() -> None:
+def test_nothing_is_judged_unless_asked_for() -> None:
     """Without the command the run ends in the step of its last task."""
     stage = staged(verify=False)
     assert stage.all(e.VerificationStarted) == []

@@ -9,8 +9,8 @@ from tests.cli.command import orchestrate, rows, scripted_spec
 from tests.cli.in_process import command
 from tests.e2e.terminal import Terminal
 
-ASKED = r"86 % of the ceiling of \$0\.02; the money may not suffice\n+Start the tasks\? \[y/N\] $"
-TOLD = (
+QUESTION = r"86 % of the ceiling of \$0\.02; the money may not suffice\n+Start the tasks\? \[y/N\] $"
+DECLINED = (
     "start the tasks all the same with: orchestrate resume risky --yes;"
     " or raise the ceiling first: orchestrate resume risky --add-budget 0.01"
 )
@@ -24,7 +24,7 @@ def risky(folder: Path) -> Path:
 def answered(home: Path, *arguments: str, keys: str) -> tuple[int, str]:
     """The exit code and the text of a command whose question is answered with these keys."""
     with Terminal(home, *arguments) as terminal:
-        terminal.wait_for(ASKED)
+        terminal.wait_for(QUESTION)
         terminal.type(keys)
         return terminal.wait(), terminal.text
 
@@ -37,7 +37,7 @@ def kinds(home: Path) -> list[str]:
     return [kind for (kind,) in found]
 
 
-def told(home: Path) -> list[tuple[int, str]]:
+def reported(home: Path) -> list[tuple[int, str]]:
     """Every answer, and how it was given."""
     data = "json_extract(data, '$.accepted'), json_extract(data, '$.how')"
     return rows(home, f"SELECT {data} FROM events WHERE type = 'question.answered' ORDER BY position")
@@ -57,22 +57,22 @@ def test_a_yes_starts_the_tasks(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert text.count("Start the tasks? [y/N] ") == 2
     assert "! forecast $0.0172 and 24 s, high risk for the ceiling" in text
     assert kinds(home) == ["question.asked", "question.answered", "task.started"]
-    assert told(home) == [(1, "person")]
+    assert reported(home) == [(1, "person")]
     assert verified(home, capsys)
 
 
 def test_anything_else_starts_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """After n, Enter, Ctrl-D, Ctrl-C, and where nobody can be asked, the run is told how to go on; --yes goes on."""
+    """After n, Enter, Ctrl-D, Ctrl-C, and where no person can be asked, the output says how to go on; --yes goes on."""
     home, words = tmp_path / "home", ["run", str(risky(tmp_path))]
     for keys in ("n\r", "\r", "\x04", "\x03"):
         code, text = answered(home, *words, keys=keys)
         assert code == INTERRUPTED
-        assert "no task is started: nobody has agreed to the risk" in text
-        assert text.rstrip().splitlines()[-1] == TOLD
+        assert "no task is started: the risk was not agreed to" in text
+        assert text.rstrip().splitlines()[-1] == DECLINED
         words = ["resume", "risky"]
     alone = orchestrate(home, *words)
     assert alone.code == INTERRUPTED
-    assert alone.err.rstrip().splitlines()[-1] == TOLD
+    assert alone.err.rstrip().splitlines()[-1] == DECLINED
     watched = command(capsys, "watch", "risky", "--home", str(home))
     assert watched.code == INTERRUPTED
     assert watched.err.rstrip().splitlines()[-1].startswith("start the tasks all the same with: ")
@@ -81,7 +81,14 @@ def test_anything_else_starts_nothing(tmp_path: Path, capsys: pytest.CaptureFixt
     assert verified(home, capsys)
     agreed = orchestrate(home, *words, "--yes")
     assert agreed.code == 0, agreed.err
-    assert told(home) == [(0, "person"), (0, "person"), (0, "stopped"), (0, "stopped"), (0, "nobody"), (1, "flag")]
+    assert reported(home) == [
+        (0, "person"),
+        (0, "person"),
+        (0, "stopped"),
+        (0, "stopped"),
+        (0, "no_terminal"),
+        (1, "flag"),
+    ]
     assert kinds(home)[-2:] == ["question.answered", "task.started"]
     assert verified(home, capsys)
 
@@ -90,28 +97,28 @@ def test_killed_at_the_question_it_is_asked_again(tmp_path: Path, capsys: pytest
     """After kill -9 there is no answer: the next session asks, and what raises the ceiling makes it needless."""
     home = tmp_path / "home"
     with Terminal(home, "run", str(risky(tmp_path))) as terminal:
-        terminal.wait_for(ASKED)
+        terminal.wait_for(QUESTION)
     with Terminal(home, "resume", "risky") as terminal:
-        terminal.wait_for(ASKED)
+        terminal.wait_for(QUESTION)
     assert kinds(home) == ["question.asked"] * 2
     assert orchestrate(home, "resume", "risky", "--add-budget", "0.001").code == INTERRUPTED, "still a high risk"
     raised = orchestrate(home, "resume", "risky", "--add-budget", "0.009")
     assert raised.code == 0, raised.err
-    assert told(home) == [(0, "nobody")]
+    assert reported(home) == [(0, "no_terminal")]
     assert kinds(home)[-2:] == ["budget.raised", "task.started"]
     assert verified(home, capsys)
 
 
-def test_without_a_terminal_nobody_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_no_question_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The run goes on after the warning, with the events it always had; with --yes the answer is recorded."""
     home = tmp_path / "home"
     done = orchestrate(home, "run", str(risky(tmp_path)))
     assert done.code == 0, done.err
     assert "high risk for the ceiling" in done.err
     assert kinds(home) == ["task.started"]
-    assert rows(home, "SELECT json_type(data, '$.can_ask') FROM events WHERE type = 'session.opened'") == [(None,)]
+    assert rows(home, "SELECT json_type(data, '$.can_ask') FROM events WHERE type = 'session.opened'") == [("false",)]
     other = tmp_path / "other"
     agreed = orchestrate(other, "run", str(risky(tmp_path)), "--yes")
     assert agreed.code == 0, agreed.err
-    assert told(other) == [(1, "flag")]
+    assert reported(other) == [(1, "flag")]
     assert verified(other, capsys)

@@ -61,7 +61,7 @@ def test_files_and_an_endpoint_while_the_run_goes_on_and_files_afterwards(tmp_pa
     assert "validator_failures_total" not in done.out
 
 
-def test_strangers_cannot_touch_a_run(tmp_path: Path, troubled_site: Path) -> None:
+def test_third_party_exporters_cannot_touch_a_run(tmp_path: Path, troubled_site: Path) -> None:
     """One raises, one hangs, one cannot be built: each is named with its version; the others hear all; no key shows."""
     home, notes = tmp_path / "home", tmp_path / "notes.jsonl"
     exporters = {"hanging": {}, "raising": {}, "unbuildable": {}, "notebook": {"path": str(notes)}}
@@ -77,10 +77,10 @@ def test_strangers_cannot_touch_a_run(tmp_path: Path, troubled_site: Path) -> No
     assert said.format("unbuildable") in done.err
     assert "its moon is in the wrong house" in done.err
     assert CANARY not in done.err + done.out
-    told = [json.loads(line) for line in notes.read_text().splitlines()]
-    heard = [(version, name) for each in told if "event" in each for _, version, name, _ in [each["event"]]]
+    reported = [json.loads(line) for line in notes.read_text().splitlines()]
+    heard = [(version, name) for each in reported if "event" in each for _, version, name, _ in [each["event"]]]
     assert heard == rows(home, "SELECT version, type FROM events WHERE stream = 'troubled' ORDER BY version")
-    assert told[-2:] == [{"export": [["troubled", "SUCCESS", told[-2]["export"][0][2]]]}, {"close": True}]
+    assert reported[-2:] == [{"export": [["troubled", "SUCCESS", reported[-2]["export"][0][2]]]}, {"close": True}]
     counts = "SELECT type, count(*) FROM events WHERE stream = ? GROUP BY type ORDER BY type"
     assert rows(home, counts, "troubled") == rows(home, counts, "calm")
 
@@ -98,14 +98,14 @@ def test_a_resumed_run_tells_only_what_is_new_and_counts_all(tmp_path: Path, tro
     ((before,),) = rows(home, "SELECT max(version) FROM events")
     notes.unlink()
     assert orchestrate(home, "resume", "twice", environ=environ).code == 0
-    told = [json.loads(line) for line in notes.read_text().splitlines()]
-    heard = [each["event"] for each in told if "event" in each]
+    reported = [json.loads(line) for line in notes.read_text().splitlines()]
+    heard = [each["event"] for each in reported if "event" in each]
     assert heard[0][2] == "session.opened"
     assert heard[0][1] > before
-    ((settled, kept),) = rows(home, "SELECT sum(settled_nano), sum(kept_nano) FROM spend")
+    ((settled, unreconciled),) = rows(home, "SELECT sum(settled_nano), sum(unreconciled_nano) FROM spend")
     (last,) = orchestrate(home, "metrics", "twice", "--format", "json").json["runs"].values()
-    assert (round(last["settled_usd"] * 1e9), round(last["kept_usd"] * 1e9)) == (settled, kept)
-    assert kept > 0
+    assert (round(last["settled_usd"] * 1e9), round(last["unreconciled_usd"] * 1e9)) == (settled, unreconciled)
+    assert unreconciled > 0
     assert last["sessions_total"] == 2
     other = scripted_spec(tmp_path, project_id="lost", exporters=exporters, delay_ms=300)
     process = start(home, "run", str(other), environ=environ)
@@ -117,7 +117,7 @@ def test_a_resumed_run_tells_only_what_is_new_and_counts_all(tmp_path: Path, tro
     assert "no exporter 'notebook' is installed" in done.err
 
 
-def test_an_exporter_nobody_offers_or_misspelt_options_keep_a_run_from_starting(tmp_path: Path) -> None:
+def test_an_unknown_exporter_or_misspelt_options_keep_a_run_from_starting(tmp_path: Path) -> None:
     """The user hears it before anything is recorded."""
     home = tmp_path / "home"
     unknown = orchestrate(home, "run", str(scripted_spec(tmp_path, exporters={"jason": {}})))

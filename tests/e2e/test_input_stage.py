@@ -165,7 +165,7 @@ def test_a_similar_project_is_asked_about(tmp_path: Path, vendor: VendorServer) 
 
 
 def test_the_same_project_with_other_limits_is_asked_about(tmp_path: Path, vendor: VendorServer) -> None:
-    """A run keeps its limits, so a command that gives others is told what would not hold; Enter resumes."""
+    """A run keeps its limits, so a command that gives others learns what would not hold; Enter resumes."""
     home = tmp_path / "home"
     killed(home, vendor, *PROJECT)
     with Terminal(home, *PROJECT, "--budget", "2", "--yes", environ=reaching(vendor)) as terminal:
@@ -175,7 +175,7 @@ def test_the_same_project_with_other_limits_is_asked_about(tmp_path: Path, vendo
     assert rows(home, "SELECT count(*) FROM runs") == [(1,)]
 
 
-def test_without_a_terminal_nobody_is_asked(tmp_path: Path, vendor: VendorServer) -> None:
+def test_without_a_terminal_no_question_is_asked(tmp_path: Path, vendor: VendorServer) -> None:
     """Nothing is suggested and nothing resumed; the architecture is decided on all the same, unless unwanted."""
     home = tmp_path / "home"
     killed(home, vendor, *PROJECT)
@@ -206,7 +206,7 @@ def test_yes_takes_everything(tmp_path: Path, vendor: VendorServer) -> None:
 
 
 def test_a_spec_is_enhanced_and_advised_on_where_it_says_so(tmp_path: Path) -> None:
-    """`run` does what the spec or a flag says; an answer that cannot be read costs what it costs, and is told."""
+    """`run` does what the spec or a flag says; an answer that cannot be read costs what it costs, and is reported."""
     plan = {"tasks": [{"id": "a", "type": "code_generation", "prompt": "Write x."}]}
     answers = [
         {"role": "decomposer", "text": json.dumps(plan)},
@@ -220,7 +220,7 @@ def test_a_spec_is_enhanced_and_advised_on_where_it_says_so(tmp_path: Path) -> N
     done = orchestrate(tmp_path / "home", "run", str(spec), "--enhance", "--yes")
     assert done.code == 0, done.err
     assert "! no improvement is suggested: the answer could not be read; the description stays as it is" in done.err
-    assert "! nobody advises on the architecture: the answer could not be read; the defaults hold" in done.err
+    assert "! no advice on the architecture: the answer could not be read; the defaults hold" in done.err
     assert "🗠 Architecture Decision (defaults):" in done.err
     spent = dict(
         rows(tmp_path / "home", "SELECT task_id, settled_nano FROM spend WHERE role IN ('enhancer', 'advisor')")

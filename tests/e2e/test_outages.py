@@ -14,7 +14,7 @@ from tests.e2e.test_real_http import models_file
 from tests.servers.openai_server import Fault, OpenAIServer, role_of
 from tests.servers.roles import play
 
-LOW = [{"role": "evaluator", "turn": 1, "text": '{"score": 0.4, "reasons": "thin"}'}]
+LOW = [{"role": "evaluator", "iteration": 1, "text": '{"score": 0.4, "reasons": "thin"}'}]
 
 
 def types(home: Path) -> list[str]:
@@ -23,8 +23,8 @@ def types(home: Path) -> list[str]:
 
 
 def test_an_outage_of_all_reviewers_is_told_and_criticism_goes_on(tmp_path: Path) -> None:
-    """A turn nobody can review is scored without a review, and says so; the next turn and task are reviewed again."""
-    failing = [{"role": "critic", "task": "only", "turn": 1, "error": "server", "message": "down"}]
+    """An iteration without a reviewer is scored and says so; the next iteration and the next task are reviewed."""
+    failing = [{"role": "critic", "task": "only", "iteration": 1, "error": "server", "message": "down"}]
     tasks: list[dict[str, Any]] = [
         {"id": "only", "type": "code_generation", "prompt": "Write x."},
         {"id": "next", "type": "code_generation", "prompt": "Write y.", "dependencies": ["only"]},
@@ -76,7 +76,7 @@ def test_a_model_without_access_is_switched_off_and_the_run_says_so(
 
     home, ended = _run(tmp_path, answer)
     assert ended.code in (0, 1), ended.err
-    assert f"alpha is not asked for this session ({kind})" in ended.err
+    assert f"alpha: circuit open for this session ({kind})" in ended.err
     assert rows(home, "SELECT count(*) FROM calls WHERE model = 'alpha'") == [(1,)]
     opened = rows(home, "SELECT data FROM events WHERE type = 'breaker.opened'")
     assert [json.loads(data)["reason"] for (data,) in opened] == [kind]
@@ -84,7 +84,7 @@ def test_a_model_without_access_is_switched_off_and_the_run_says_so(
 
 
 def _run(folder: Path, answer: Any, *arguments: str, **keys: Any) -> tuple[Path, Ended]:
-    """One task, decomposed by nobody, against a server that answers so."""
+    """One task, given and not decomposed, against a server that answers so."""
     home, spec = folder / "home", folder / "spec.json"
     home.mkdir()
     task = {"id": "only", "type": "summarization", "prompt": "Sum it up."}
@@ -133,7 +133,7 @@ def test_a_run_waits_for_its_limit_and_its_time_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_limit_of_an_unknown_provider_is_refused(tmp_path: Path) -> None:
-    """A mistyped name would limit nobody."""
+    """A mistyped name would limit no provider."""
     spec = scripted_spec(tmp_path, limits={"tokens_per_minute": {"scriptd": 3}})
     ended = orchestrate(tmp_path / "home", "run", str(spec))
     assert ended.code == 2

@@ -35,13 +35,16 @@ def test_a_failing_draft_is_repaired(quickstart: Quickstart) -> None:
     """A real validator fails the first turn of task_001 and passes the second, whose output is chosen."""
     checks = rows(
         quickstart.home,
-        "SELECT turn, verdict FROM checks WHERE task_id = 'task_001' AND validator = 'python_syntax' ORDER BY position",
+        "SELECT iteration, verdict FROM checks"
+        " WHERE task_id = 'task_001' AND validator = 'python_syntax' ORDER BY position",
     )
     assert checks == [(1, "failed"), (2, "passed")]
-    chosen = (
-        "SELECT json_extract(data, '$.turn') FROM events WHERE type = 'output.chosen' AND data LIKE '%\"task_001\"%'"
+    chosen = rows(
+        quickstart.home,
+        "SELECT json_extract(data, '$.iteration') FROM events"
+        " WHERE type = 'output.chosen' AND data LIKE '%\"task_001\"%'",
     )
-    assert rows(quickstart.home, chosen)[-1] == (2,)
+    assert chosen[-1] == (2,)
     ast.parse((quickstart.out / "task_001_code_generation.py").read_text())
 
 
@@ -114,8 +117,8 @@ def test_the_screen_says_what_the_log_says(quickstart: Quickstart) -> None:
 
 def test_the_money_adds_up(quickstart: Quickstart) -> None:
     """The run's spend is the sum over calls, and over tasks and the plan, to the nano-dollar."""
-    ((settled, kept),) = rows(quickstart.home, "SELECT settled_nano, kept_nano FROM runs")
-    assert kept == 0
+    ((settled, unreconciled),) = rows(quickstart.home, "SELECT settled_nano, unreconciled_nano FROM runs")
+    assert unreconciled == 0
     assert rows(quickstart.home, "SELECT sum(settled_nano) FROM calls") == [(settled,)]
     ((tasks,),) = rows(quickstart.home, "SELECT sum(cost_nano) FROM tasks")
     ((plan,),) = rows(quickstart.home, "SELECT sum(settled_nano) FROM spend WHERE task_id = 'plan'")

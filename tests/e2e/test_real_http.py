@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.log import EventLog, Redactor, Texts
 from orchestrator.state.fold import fold
-from orchestrator.testing.outcomes import Outcome, outcome_of, same_outcome
+from orchestrator.testing.outcomes import RunOutcome, outcome_of, same_outcome
 from tests.cli.command import ROOT, Ended, orchestrate, rows
 from tests.servers.openai_server import OpenAIServer
 
@@ -45,7 +45,7 @@ def run_spec(home: Path, spec: Path, server: OpenAIServer, *arguments: str, **ch
     return orchestrate(home, *given, environ={"OPENAI_COMPATIBLE_BASE_URL": server.base_url})
 
 
-def outcome(home: Path) -> Outcome:
+def outcome(home: Path) -> RunOutcome:
     """What the only run of a data folder amounts to."""
     log = EventLog.open_to_read(home)
     try:
@@ -124,7 +124,7 @@ def test_a_hard_policy_is_seen_in_the_vendors_ledger(tmp_path: Path, rule: dict[
         assert {served.model for served in server.ledger} == {"beta", "gamma"}
     assert {model for (model,) in rows(home, "SELECT model FROM calls")} == {"beta", "gamma"}
     considered = [json.loads(found) for (found,) in rows(home, "SELECT candidates FROM decisions")]
-    lost = {each["lost"] for found in considered for each in found if each["model"] == "alpha"}
+    lost = {each["rejection"] for found in considered for each in found if each["model"] == "alpha"}
     assert lost == {f"policy:{rule['name']}"}
 
 

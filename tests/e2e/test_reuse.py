@@ -57,8 +57,8 @@ def test_a_second_run_of_the_same_spec_makes_no_call(tmp_path: Path) -> None:
         assert len(server.ledger) == 2 * asked
         assert settled(home, "three") == settled(home, "one")
 
-        told = orchestrate(home, "cache", "stats", "--json").json[0]
-        assert (told["answers"], told["runs"], told["hits"]) == (asked, 1, asked)
+        reported = orchestrate(home, "cache", "stats", "--json").json[0]
+        assert (reported["answers"], reported["runs"], reported["hits"]) == (asked, 1, asked)
         assert orchestrate(home, "cache", "clear", "--json").json == {"forgotten": asked}
         assert orchestrate(home, "cache", "stats", "--json").json[0]["answers"] == 0
     for name in ("one", "two"):
@@ -74,7 +74,7 @@ def test_a_second_run_of_the_same_spec_makes_no_call(tmp_path: Path) -> None:
 
 
 def small(home: Path, server: OpenAIServer, name: str, *arguments: str) -> list[str]:
-    """Run a spec of one task of code; returns whom the server was asked for in it."""
+    """Run a spec of one task of code; returns the models that the server was asked for in it."""
     home.mkdir(exist_ok=True)
     spec = home / "spec.json"
     task = {
@@ -106,7 +106,7 @@ def test_only_what_is_equal_is_reused(tmp_path: Path) -> None:
         assert len(small(home, server, "three")) == 5
 
 
-def test_answers_of_a_turn_that_failed_its_gate_are_asked_for_again(tmp_path: Path) -> None:
+def test_answers_of_an_iteration_that_failed_its_gate_are_asked_for_again(tmp_path: Path) -> None:
     """What a validator rejected is never handed out again; what passed is."""
     broken = True
 

@@ -24,8 +24,8 @@ def test_live_progress_then_the_table(tmp_path: Path) -> None:
     assert re.search(r"task_006 +creative_writing +kestrel-prime +northwind-core +0\.920 +1 +\$0\.0118", text)
     assert re.search(r"status +SUCCESS", text)
     assert terminal.raw.count(HIDE) == terminal.raw.count(SHOW) >= 1
-    drawn = terminal.raw.rpartition(SHOW)[2]
-    assert "of 7 tasks" not in drawn
+    screen = terminal.raw.rpartition(SHOW)[2]
+    assert "of 7 tasks" not in screen
 
 
 def test_ctrl_c_tells_how_to_go_on(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A stranger's distribution, installed by pip, takes part in a run."""
+"""A third-party distribution, installed by pip, takes part in a run."""
 
 import json
 from pathlib import Path
@@ -15,24 +15,24 @@ def plugins_of(home: Path) -> dict[str, Any]:
     return {f"{each['kind']}:{each['name']}": each for each in json.loads(data)["plugins"]}
 
 
-def test_a_strangers_validator_is_the_gate_of_a_task(tmp_path: Path, third_party_site: Path) -> None:
+def test_a_third_party_validator_is_the_gate_of_a_task(tmp_path: Path, third_party_site: Path) -> None:
     """The validator fails a quiet draft, which is repaired; broken plugins beside it harm nothing."""
     home = tmp_path / "home"
-    quiet = {"role": "reviser", "turn": 1, "text": "quiet"}
-    loud = {"role": "reviser", "turn": 2, "text": "LOUD"}
+    quiet = {"role": "reviser", "iteration": 1, "text": "quiet"}
+    loud = {"role": "reviser", "iteration": 2, "text": "LOUD"}
     spec = scripted_spec(tmp_path, tasks=SHOUTED, answers=[quiet, loud], project_id="shouting")
     environ = {"PYTHONPATH": str(third_party_site)}
     done = orchestrate(home, "run", str(spec), environ=environ)
     assert done.code == 0, done.err
     assert "check shout failed: say it in capital letters" in done.err
-    assert rows(home, "SELECT turn, verdict FROM checks") == [(1, "failed"), (2, "passed")]
+    assert rows(home, "SELECT iteration, verdict FROM checks") == [(1, "failed"), (2, "passed")]
     used = plugins_of(home)["validator:shout"]
     assert (used["distribution"], used["version"]) == ("orchestrator-shout", "1.2.3")
-    assert orchestrate(home, "replay", "shouting", "--verify", "--strict").code == 0  # without the stranger
+    assert orchestrate(home, "replay", "shouting", "--verify", "--strict").code == 0  # without the third-party plugin
 
 
-def test_a_strangers_provider_answers_a_run(tmp_path: Path, third_party_site: Path) -> None:
-    """A run on a stranger's simulated provider ends, and says that the spend is simulated."""
+def test_a_third_party_provider_answers_a_run(tmp_path: Path, third_party_site: Path) -> None:
+    """A run on a third-party simulated provider ends, and says that the spend is simulated."""
     home = tmp_path / "home"
     tasks = [{"id": "echo", "type": "creative_writing", "prompt": "Shout.", "hard_validators": ["shout"]}]
     spec = scripted_spec(tmp_path, providers={"echo_upper": {}}, tasks=tasks, project_id="echo")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.engine.accounts import end_dead_runs, holding_runs
-from orchestrator.events import AccountRefused, CallStarted, Kept, SessionLost, SessionOpened
+from orchestrator.events import AccountRefused, CallStarted, SessionLost, SessionOpened, Unreconciled
 from orchestrator.log import EventLog
 from orchestrator.money import Usd
 from orchestrator.replay import verify
@@ -46,7 +46,7 @@ def _totals(home: Path) -> Any:
         log.close()
 
 
-def test_what_a_dead_run_holds_is_kept_when_the_budget_is_shown(tmp_path: Path) -> None:
+def test_what_a_dead_run_holds_is_unreconciled_when_the_budget_is_shown(tmp_path: Path) -> None:
     """SessionLost is appended for it, its holds are kept in the account, and a second look changes nothing."""
     home = _killed_in_flight(tmp_path, "dead")
     held = _totals(home).held
@@ -54,22 +54,22 @@ def test_what_a_dead_run_holds_is_kept_when_the_budget_is_shown(tmp_path: Path) 
     shown = orchestrate(home, "budget", "show", "--json")
     (account,) = shown.json
     assert account["account"] == "sim/org"
-    assert (account["in_flight_usd"], account["kept_usd"]) == (str(Usd.ZERO), str(held))
+    assert (account["in_flight_usd"], account["unreconciled_usd"]) == (str(Usd.ZERO), str(held))
     assert "dead died with calls in flight" in shown.err
     events = _events(home, "dead")
     assert isinstance(events[-1], SessionLost)
     assert sum(each.amount.nano for each in events[-1].ended) == held.nano
-    assert isinstance(_events(home, "sim/account/org")[-1], Kept)
+    assert isinstance(_events(home, "sim/account/org")[-1], Unreconciled)
     assert orchestrate(home, "budget", "show").err == ""
     assert _events(home, "dead") == events
     assert orchestrate(home, "audit", "verify").code == 0
 
 
-def test_a_dead_run_goes_on_after_its_holds_were_kept(tmp_path: Path) -> None:
-    """Resuming it ends nothing twice: what is kept once stays what it is, and every decision can be computed again."""
+def test_a_dead_run_goes_on_after_its_holds_were_unreconciled(tmp_path: Path) -> None:
+    """Resuming it ends nothing twice: unreconciled money stays, and every decision can be computed again."""
     home = _killed_in_flight(tmp_path, "dead")
     orchestrate(home, "budget", "show")
-    kept = _totals(home).kept
+    unreconciled = _totals(home).unreconciled
     answers = tmp_path / "dead" / "answers.json"
     answers.write_text(json.dumps({**json.loads(answers.read_text()), "delay_ms": 0}))
     ended = orchestrate(home, "resume", "dead")
@@ -77,12 +77,12 @@ def test_a_dead_run_goes_on_after_its_holds_were_kept(tmp_path: Path) -> None:
     events = _events(home, "dead")
     assert [each.ended for each in events if isinstance(each, SessionOpened)] == [(), ()]
     totals = _totals(home)
-    assert (totals.kept, totals.held) == (kept, kept)
+    assert (totals.unreconciled, totals.held) == (unreconciled, unreconciled)
     assert orchestrate(home, "replay", "dead", "--verify").code == 0
 
 
 def test_a_run_that_is_refused_ends_the_dead_runs_of_others(tmp_path: Path) -> None:
-    """A second process that finds no room turns the first one's holds into kept money, and ends by itself."""
+    """A second process whose holds do not fit turns the first one's into unreconciled money, and ends by itself."""
     home = _killed_in_flight(tmp_path, "dead")
     free = _totals(home).free
     assert orchestrate(home, "budget", "set", "sim/org", str(_totals(home).cap - free + Usd(1000))).code == 0

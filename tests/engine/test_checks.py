@@ -17,10 +17,10 @@ CANDIDATE = Candidate("t", TaskType.SUMMARIZATION, "text", "text")
 
 
 def _judged(validator: Callable[..., Any], seconds: float = 10.0) -> Finding:
-    finding, rung = asyncio.run(
+    finding, level = asyncio.run(
         Checks(seconds=seconds).judge("mine", lambda name: validator, CANDIDATE, in_daemon_thread)
     )
-    assert rung is None
+    assert level is None
     return finding
 
 
@@ -55,6 +55,22 @@ def test_a_validator_that_breaks_down_is_unknown(validator: Callable[..., Any], 
     finding = _judged(validator)
     assert finding.verdict is Verdict.UNKNOWN
     assert said in finding.details
+
+
+@pytest.mark.parametrize(
+    ("given", "permanent"),
+    [
+        (Finding.failed("no"), False),
+        (Finding.failed("no", permanent=True), True),
+        (Finding.unknown("no", permanent=True), True),
+        (Finding(Verdict.PASSED, "", permanent=True), False),
+        (Finding(Verdict.SKIPPED, "", permanent=True), False),
+        (Finding(Verdict.FAILED, "no", permanent="yes"), False),  # type: ignore[arg-type]
+    ],
+)
+def test_only_a_failure_and_an_unknown_can_be_permanent(given: Finding, permanent: bool) -> None:
+    """What passed or was skipped may change with the output, and what is no truth value says nothing."""
+    assert _judged(lambda candidate, context: given).permanent is permanent
 
 
 def test_a_validator_that_cannot_be_loaded_is_unknown() -> None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from orchestrator import events as e
-from orchestrator.engine.exporting import Exporting, Limits
+from orchestrator.engine.exporting import Exporting, ExportLimits, _Worker
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.errors import PluginNotFoundError, SpecError
 from orchestrator.log import Redactor
@@ -15,21 +15,21 @@ from orchestrator.plugins import Catalogue, PluginEntry, PluginStatus
 from orchestrator.spi import Exporter, ExporterConfig, Metrics, RunEvent
 from orchestrator.state.measurement import Measurement
 
-FAST = Limits(deadline=0.2, grace=0.2, queued=3, pause=0.0)
+FAST = ExportLimits(deadline=0.2, grace=0.2, queued=3, pause=0.0)
 EVENTS = [e.RunInterrupted(f"cause {number}") for number in range(20)]
 
 
 class Noting(Exporter):
-    """Notes down what it is told; may be stopped in the middle."""
+    """Notes down what it gets; may be stopped in the middle."""
 
     def __init__(self, gate: threading.Event | None = None) -> None:
         self.heard: list[str] = []
-        self.told = threading.Event()
+        self.reported = threading.Event()
         self._gate = gate
 
     def observe(self, event: RunEvent) -> None:
         """Note an event, once the gate is open."""
-        self.told.set()
+        self.reported.set()
         if self._gate is not None:
             self._gate.wait(30)
         self.heard.append(str(event.data["cause"]))
@@ -43,7 +43,7 @@ class Noting(Exporter):
         self.heard.append("close")
 
 
-class Shelf:
+class Offers:
     """A catalogue of one exporter of version 7."""
 
     def __init__(self, make: Callable[[ExporterConfig], Exporter]) -> None:
@@ -52,7 +52,7 @@ class Shelf:
     def find(self, kind: str, name: str) -> PluginEntry:
         """Know everything but ``unknown``."""
         if name == "unknown":
-            raise PluginNotFoundError(kind, name, "nobody offers it")
+            raise PluginNotFoundError(kind, name, "it is not installed")
         return PluginEntry(kind, name, "acme", "7", "acme", status=PluginStatus.AVAILABLE)
 
     def exporter(self, name: str, config: ExporterConfig) -> Exporter:
@@ -65,7 +65,7 @@ def play(
     *steps: Callable[[Exporting], object],
     name: str = "it",
     strict: bool = True,
-    limits: Limits = FAST,
+    limits: ExportLimits = FAST,
     **options: Any,
 ) -> None:
     """A session with one exporter: build it, do the steps, finish."""
@@ -73,7 +73,7 @@ def play(
     async def session() -> None:
         exporting = Exporting("r", limits)
         environment = Environment({}, {}, lambda value: None)
-        catalogue = cast(Catalogue, Shelf(make))
+        catalogue = cast(Catalogue, Offers(make))
         redactor = Redactor()
         redactor.add("the-canary-key")
         await exporting.open(catalogue, {name: options}, environment, redactor, lambda text: None, strict=strict)
@@ -102,7 +102,21 @@ def observe(events: Iterable[e.Event]) -> Callable[[Exporting], None]:
 def test_everything_is_told_in_order_and_closed_at_the_end() -> None:
     """An exporter exports at once, hears each event, exports once more and is closed."""
     exporter = Noting()
-    play(lambda config: exporter, observe(EVENTS[:2]), limits=Limits())
+    play(lambda config: exporter, observe(EVENTS[:2]), limits=ExportLimits())
+    assert exporter.heard == ["export", "cause 0", "cause 1", "export", "close"]
+
+
+def test_a_session_that_ends_at_once_exports_first_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end may be called for before the exporter's thread has begun to follow: no promised export is skipped."""
+    follow, exporter = _Worker._follow, Noting()
+
+    def late(worker: _Worker, built: Exporter) -> None:
+        while not worker._stopping:
+            threading.Event().wait(0.002)
+        follow(worker, built)
+
+    monkeypatch.setattr(_Worker, "_follow", late)
+    play(lambda config: exporter, observe(EVENTS[:2]), limits=ExportLimits())
     assert exporter.heard == ["export", "cause 0", "cause 1", "export", "close"]
 
 
@@ -128,7 +142,7 @@ def test_a_hanging_exporter_is_given_up_by_name(caplog: pytest.LogCaptureFixture
     exporter = Noting(gate)
 
     def later(exporting: Exporting) -> None:
-        exporter.told.wait(30)
+        exporter.reported.wait(30)
         threading.Event().wait(FAST.deadline * 1.5)
 
     play(lambda config: exporter, observe(EVENTS[:1]), later, observe(EVENTS[1:2]))
@@ -152,9 +166,9 @@ def test_a_slow_exporter_loses_events_not_the_run(caplog: pytest.LogCaptureFixtu
     exporter = Noting(gate)
 
     def first(exporting: Exporting) -> None:
-        exporter.told.wait(30)
+        exporter.reported.wait(30)
 
-    many = Limits(queued=3)
+    many = ExportLimits(queued=3)
     open_ = lambda exporting: gate.set()  # noqa: E731
     play(lambda config: exporter, observe(EVENTS[:1]), first, observe(EVENTS[1:]), open_, limits=many)
     causes = [each for each in exporter.heard if each.startswith("cause")]
@@ -175,7 +189,7 @@ def test_what_an_exporter_raises_is_said_once_without_its_secrets(
             raise error("no key the-canary-key")
 
     exporter = Failing()
-    play(lambda config: exporter, observe(EVENTS[:3]), limits=Limits())
+    play(lambda config: exporter, observe(EVENTS[:3]), limits=ExportLimits())
     assert exporter.heard == ["export", "export", "close"]
     assert len(caplog.messages) == 2
     name = error.__name__
@@ -210,4 +224,4 @@ def test_one_that_cannot_be_built_is_done_without(caplog: pytest.LogCaptureFixtu
     play(wrong, strict=False)
     play(broken, name="unknown", strict=False)
     assert "exporters.it.x: wrong; the run goes on without it" in caplog.messages
-    assert "nobody offers it; the run goes on without it" in caplog.messages
+    assert "it is not installed; the run goes on without it" in caplog.messages

@@ -65,7 +65,7 @@ def query(home: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
 
 
 def test_a_fork_goes_on_from_the_past_it_shares(home: Path) -> None:
-    """It asks only what stands behind the cut, counts only that, and its decisions can be computed again."""
+    """It asks only what comes after the cut, counts only that, and its decisions can be computed again."""
     made = forked(home, 60, "budget_usd=2")
     assert (made.run, made.cut.version, made.cut.moved) == ("five-fork", 60, False)
     assert made.changes == ("cap: 5.000000000 → 2.000000000",)
@@ -154,8 +154,8 @@ def test_calls_that_are_open_stay_the_parents(tmp_path: Path, version: int) -> N
         ended = state_of(killed, run)
         assert ended.finished is not None
         assert ended.finished.status is ProjectStatus.SUCCESS
-    assert state_of(killed, "five-fork").spend.kept == Usd.ZERO
-    assert state_of(killed, RUN).spend.kept == parent.in_flight_held
+    assert state_of(killed, "five-fork").spend.unreconciled == Usd.ZERO
+    assert state_of(killed, RUN).spend.unreconciled == parent.in_flight_held
     assert failures(audited(killed)) == set()
 
 
@@ -289,7 +289,8 @@ def test_damage_of_what_a_fork_shares_is_its_own(home: Path, case: str) -> None:
     report = audited(home)
     assert not report.passes()
     if case not in ("the past", "behind the cut") and position is not None:
-        assert report.first_bad_event == position
+        assert report.first_problem is not None
+        assert report.first_problem.position == position
     assert audited(home, "five-fork").passes() is not hurts
     if hurts:
         with pytest.raises((DamagedLogError, LogError, UsageError)):
@@ -332,7 +333,7 @@ def test_an_append_of_a_fork_is_all_or_nothing(home: Path) -> None:
 
 
 def test_a_fork_survives_the_deletion_of_its_parents_content(home: Path) -> None:
-    """It goes on with the texts it shares, which are its own from then on; nobody can fork the parent any more."""
+    """It goes on with the texts it shares, which are its own from then on; the parent can no longer be forked."""
     forked(home, 60)
     deleted = doing(home, lambda w: delete_content(w, RUN))
     assert deleted.forks == ("five-fork",)

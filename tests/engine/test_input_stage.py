@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.answers.advising import shown, told, with_texts
+from orchestrator.engine.answers.advising import profile_text, shown, with_texts
 from orchestrator.engine.answers.enhancing import count_words, joined_criteria, joined_description
 from orchestrator.engine.answers.reading import read_answer
 from orchestrator.engine.similarity import keywords, score, shared
@@ -145,7 +145,7 @@ def test_the_block_is_the_specification_s() -> None:
     assert more == "    App: fastapi  │  Data in: PostgreSQL"
     assert all(text.startswith("    word") and len(text) <= 78 for text in reason)
     assert rule == "─" * 78
-    assert "storage: PostgreSQL\nwhy: word" in told(profile)
+    assert "storage: PostgreSQL\nwhy: word" in profile_text(profile)
 
 
 def test_similarity_is_of_keywords() -> None:

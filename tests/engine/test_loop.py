@@ -15,12 +15,11 @@ from orchestrator.engine.loop import Loop
 from orchestrator.engine.rank import guard, run_here
 from orchestrator.engine.session import Session, append_remedies, left_open, raised_budget
 from orchestrator.errors import ConcurrencyError, ErrorKind, LogError
-from orchestrator.models import PlannedTask, TaskType, Verdict
-from orchestrator.money import Usd
-from orchestrator.spi import Ranked
+from orchestrator.models import PlannedTask, TaskType
+from orchestrator.money import Price, Usd
+from orchestrator.spi import Ranked, RoutingCandidate
 from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState
-from orchestrator.testing.laws import Laws
 from orchestrator.testing.simulator import CheapestFirst, Scenario, World
 from orchestrator.testing.virtual_time import DeadlockError, VirtualLoop
 from tests.simulation.plays import steady
@@ -60,7 +59,7 @@ def test_a_session_runs_to_the_end_of_the_run() -> None:
 
 
 def test_an_interrupted_session_ends_its_calls_and_can_be_resumed() -> None:
-    """The calls in flight are kept, RunInterrupted is last, and no effect of a call stays open."""
+    """The calls in flight are unreconciled, RunInterrupted is last, and no effect of a call stays open."""
 
     async def body(session: Session, loop: Loop, opening: Sequence[e.Outcome]) -> None:
         asyncio.get_running_loop().call_later(1.0, loop.interrupt, "SIGTERM")
@@ -70,7 +69,7 @@ def test_an_interrupted_session_ends_its_calls_and_can_be_resumed() -> None:
     assert history[-1][1] == e.RunInterrupted("SIGTERM")
     cancelled = [event for _, event in history if isinstance(event, e.CallFailed)]
     assert {event.kind for event in cancelled} == {ErrorKind.CANCELLED}
-    assert all(event.kept and not event.by_vendor for event in cancelled)
+    assert all(event.unreconciled and not event.by_vendor for event in cancelled)
     assert left_open(fold(history)) == ()
 
 
@@ -121,7 +120,7 @@ def test_an_error_of_decide_is_recorded_with_what_the_step_has_so_far() -> None:
     """SessionFailed ends the step and the session; the error reaches the caller."""
 
     async def body(session: Session, loop: Loop, opening: Sequence[e.Outcome]) -> None:
-        def broken(candidates: object, telemetry: object) -> Sequence[Ranked]:
+        def broken(candidates: object, telemetry: object, draw: float) -> Sequence[Ranked]:
             raise ZeroDivisionError("planted")
 
         loop.rank = broken
@@ -141,7 +140,7 @@ def test_an_error_of_decide_is_recorded_with_what_the_step_has_so_far() -> None:
 
 
 def test_an_observer_that_raises_harms_nothing() -> None:
-    """Observers are told after the commit, once per event; what they raise is swallowed."""
+    """Observers are called after the commit, once per event; what they raise is swallowed."""
     seen: list[int] = []
 
     def observer(version: int, at: int, event: e.Event) -> None:
@@ -153,22 +152,6 @@ def test_an_observer_that_raises_harms_nothing() -> None:
 
     history = first_session(World(scenario()), body, [observer])
     assert seen == list(range(1, len(history) + 1))
-
-
-def test_a_late_outcome_is_dropped() -> None:
-    """The outcome of an effect that is no longer pending leaves no event."""
-
-    async def body(session: Session, loop: Loop, opening: Sequence[e.Outcome]) -> None:
-        loop._queue.put_nowait(e.CallPrepared(999, "0", 1))
-        loop._queue.put_nowait(e.Validated(999, Verdict.PASSED, None, 1))
-        await loop.run(opening)
-
-    history = first_session(World(scenario()), body)
-    assert not any(isinstance(event, e.CallPrepared) and event.selected == 999 for _, event in history)
-    laws = Laws()
-    for at, event in history:
-        laws.take(at, event)
-    assert laws.problems == []
 
 
 def test_a_remedy_closes_a_dead_session_first() -> None:
@@ -185,8 +168,8 @@ def test_a_remedy_closes_a_dead_session_first() -> None:
         assert not state.is_open
         with pytest.raises(ConcurrencyError):
             await running
-        told = [event for _, event in world.history("run-1")][-2:]
-        assert told == [e.SessionLost(1, lost), e.BudgetRaised(Usd(world.scenario.settings.cap.nano + 5))]
+        reported = [event for _, event in world.history("run-1")][-2:]
+        assert reported == [e.SessionLost(1, lost), e.BudgetRaised(Usd(world.scenario.settings.cap.nano + 5))]
 
     first_session(world, body)
 
@@ -196,11 +179,21 @@ def test_a_remedy_closes_a_dead_session_first() -> None:
 
 class _Backend:
     def __init__(self, ranking: Callable[[], Any]) -> None:
-        self.rank = lambda candidates, telemetry: ranking()
+        self.rank = lambda candidates, telemetry, draw: ranking()
 
 
 def _fails() -> Any:
     raise ValueError("planted")
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), float("-inf"), None, "1.0", 10**400])
+def test_a_score_that_is_no_finite_number_is_no_ranking(score: Any) -> None:
+    """The candidate itself is right, so only the score can be what is refused."""
+    offered = [RoutingCandidate("a", "p", "v", Price(Usd(1), Usd(1)), 0)]
+    assert guard(_Backend(lambda: [Ranked("a", 0.5)]), run_here)(offered, {}, 0.5) == (Ranked("a", 0.5),)
+    with pytest.raises(BackendError) as caught:
+        guard(_Backend(lambda: [Ranked("a", score)]), run_here)(offered, {}, 0.5)
+    assert caught.value.problem == "not_a_permutation"
 
 
 @pytest.mark.parametrize(
@@ -216,13 +209,13 @@ def _fails() -> Any:
 def test_a_backend_can_only_rank_or_fail(ranking: Callable[[], Any], problem: str, runner: Any) -> None:
     """Whatever it does wrong has a code."""
     with pytest.raises(BackendError) as caught:
-        guard(_Backend(ranking), runner)([], {})
+        guard(_Backend(ranking), runner)([], {}, 0.5)
     assert caught.value.problem == problem
 
 
 def test_a_sound_backend_ranks_in_a_thread_too() -> None:
     """The runner of real sessions gives back what the backend returned."""
-    assert guard(CheapestFirst(), run_in_thread)([], {}) == ()
+    assert guard(CheapestFirst(), run_in_thread)([], {}, 0.5) == ()
 
 
 def test_a_thread_that_takes_too_long_is_left_behind() -> None:

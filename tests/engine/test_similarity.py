@@ -1,5 +1,4 @@
 import asyncio
-import json
 import os
 from pathlib import Path
 
@@ -28,7 +27,7 @@ def log(tmp_path: Path) -> EventLog:
 def add(log: EventLog, run: str, project: str, at: int, *more: Event, criteria: str = "tests pass") -> None:
     """A run that began, and what became of it."""
     texts = Texts(log, run, os.urandom, log.redactor)
-    stored = json.dumps({"spec": spec_from(project, criteria).canonical()})
+    stored = spec_from(project, criteria).canonical()
     put = texts.put
     started = RunStarted(1, RunSettings(), put(stored), put(project), put(criteria))
     asyncio.run(log.append(run, 0, at, [started, *more], texts.take(), salt=texts.salt))

@@ -17,7 +17,7 @@ from orchestrator.money import Usd
 from orchestrator.settings import SECOND
 from orchestrator.spec import spec_from
 from orchestrator.state.run import RunState
-from orchestrator.testing.outcomes import Outcome, outcome_of
+from orchestrator.testing.outcomes import RunOutcome, outcome_of
 from tests.plugins.providers.vendors import CANARY, VENDORS
 
 SPEED: Final = 60
@@ -53,7 +53,7 @@ class Played:
 
     run: str
     state: RunState
-    outcome: Outcome
+    outcome: RunOutcome
     history: tuple[e.Event, ...]
 
     @property
@@ -77,9 +77,9 @@ class Played:
         return self.state.spend.settled
 
     @property
-    def kept(self) -> Usd:
+    def unreconciled(self) -> Usd:
         """What may have been spent."""
-        return self.state.spend.kept
+        return self.state.spend.unreconciled
 
 
 def play(home: Path, vendor: str, base_url: str, options: Mapping[str, Any], **fields: Any) -> Played:
@@ -117,12 +117,12 @@ def play(home: Path, vendor: str, base_url: str, options: Mapping[str, Any], **f
         http.CONNECT_SECONDS = connect  # type: ignore[misc]
 
 
-def result_of(outcome: Outcome, *, anybody: bool = False) -> Outcome:
+def result_of(outcome: RunOutcome, *, anybody: bool = False) -> RunOutcome:
     """An outcome without what a repeated attempt adds to it; ``anybody``: and without who did the work."""
 
     def node(each: Any) -> Any:
         answers = {key: evolve(answer, model="") if anybody else answer for key, answer in each.answers.items()}
-        return evolve(each, settled=Usd.ZERO, kept=Usd.ZERO, ended=0, lost=0, answers=answers)
+        return evolve(each, settled=Usd.ZERO, unreconciled=Usd.ZERO, ended=0, lost=0, answers=answers)
 
     who: dict[str, Any] = {"model": None, "reviewer": None, "fallbacks": 0} if anybody else {}
     tasks = {name: evolve(task, node=node(task.node), **who) for name, task in outcome.tasks.items()}

@@ -18,7 +18,7 @@ Change = Callable[[Fault], Fault]
 """From the right answer, as Kimi gives it, to what is sent instead."""
 
 RELEASED: Final = "released"
-KEPT: Final = "kept"
+UNRECONCILED: Final = "unreconciled"
 SETTLED: Final = "settled"
 
 
@@ -113,9 +113,9 @@ def cut_in_half(**how: Any) -> Change:
     return lambda sent: evolve(sent, billed=True, cut=len(sent.content) // 2, **how)
 
 
-def usage(**lanes: Any) -> Change:
+def usage(**token_classes: Any) -> Change:
     """The right answer with another usage."""
-    return edited(lambda body: body["usage"].update(lanes))
+    return edited(lambda body: body["usage"].update(token_classes))
 
 
 def message(**fields: Any) -> Callable[[dict[str, Any]], object]:
@@ -178,7 +178,7 @@ def with_event(event: Mapping[str, Any]) -> Callable[[bytes], bytes]:
 
 def without_usage(content: bytes) -> bytes:
     """A stream that never says what it cost."""
-    kept = []
+    unreconciled = []
     for event in content.split(b"\n\n"):
         if event.startswith(b"data: {"):
             data = json.loads(event[6:])
@@ -186,8 +186,8 @@ def without_usage(content: bytes) -> bytes:
             for choice in data.get("choices", ()):
                 choice.pop("usage", None)
             event = b"data: " + json.dumps(data).encode()
-        kept.append(event)
-    return b"\n\n".join(kept)
+        unreconciled.append(event)
+    return b"\n\n".join(unreconciled)
 
 
 def whole(sent: Fault) -> Fault:
@@ -236,15 +236,15 @@ LIMITS: Final = (
 
 STATUSES: Final = (
     Row("503 overloaded", refused(503, {"message": "busy"}), _K.OVERLOADED),
-    Row("529 overloaded", refused(529, {"message": "busy"}), _K.OVERLOADED, KEPT),
+    Row("529 overloaded", refused(529, {"message": "busy"}), _K.OVERLOADED, UNRECONCILED),
     Row("500", refused(500, {"message": "internal"}), _K.SERVER),
     Row("500 as HTML", refused(500, _HTML), _K.SERVER),
     Row("502 as HTML", refused(502, _HTML), _K.SERVER),
-    Row("504 as HTML", refused(504, _HTML), _K.TIMEOUT, KEPT),
-    Row("520 as HTML", refused(520, _HTML), _K.SERVER, KEPT),
-    Row("522 as HTML", refused(522, _HTML), _K.TIMEOUT, KEPT),
-    Row("524 as HTML", refused(524, _HTML), _K.TIMEOUT, KEPT),
-    Row("408", refused(408, {"message": "timeout"}), _K.TIMEOUT, KEPT),
+    Row("504 as HTML", refused(504, _HTML), _K.TIMEOUT, UNRECONCILED),
+    Row("520 as HTML", refused(520, _HTML), _K.SERVER, UNRECONCILED),
+    Row("522 as HTML", refused(522, _HTML), _K.TIMEOUT, UNRECONCILED),
+    Row("524 as HTML", refused(524, _HTML), _K.TIMEOUT, UNRECONCILED),
+    Row("408", refused(408, {"message": "timeout"}), _K.TIMEOUT, UNRECONCILED),
     Row("409", refused(409, {"message": "conflict"}), _K.SERVER),
     Row("401 with the key in it", refused(401, {"message": f"no such key: {CANARY}"}), _K.AUTHENTICATION, moves=True),
     Row("403", refused(403, {"message": "forbidden"}), _K.AUTHENTICATION, moves=True),
@@ -260,7 +260,13 @@ STATUSES: Final = (
     ),
     Row("413", refused(413, {"message": "too large"}), _K.CONTEXT_LENGTH, moves=True),
     Row("400 of a filter", refused(400, {"type": "content_filter", "message": "no"}), _K.CONTENT_FILTER, moves=True),
-    Row("307 to another host", refused(307, {}, {"location": "http://127.0.0.2:9/"}), _K.BAD_REQUEST, KEPT, moves=True),
+    Row(
+        "307 to another host",
+        refused(307, {}, {"location": "http://127.0.0.2:9/"}),
+        _K.BAD_REQUEST,
+        UNRECONCILED,
+        moves=True,
+    ),
 )
 
 ANSWERS: Final = (
@@ -268,7 +274,7 @@ ANSWERS: Final = (
         "an error inside a 200",
         lambda sent: Fault(200, {"error": {"message": "busy", "code": 503}}, billed=True),
         _K.OVERLOADED,
-        KEPT,
+        UNRECONCILED,
         bills=True,
     ),
     Row("no choices", edited(lambda body: body.update(choices=[])), _K.BAD_ANSWER, SETTLED, bills=True),
@@ -276,22 +282,37 @@ ANSWERS: Final = (
     Row("no message", edited(lambda body: body["choices"][0].pop("message")), _K.BAD_ANSWER, SETTLED, bills=True),
     Row("content null", edited(message(content=None)), None, SETTLED, bills=True, mute=True),
     Row("content empty", edited(message(content="")), None, SETTLED, bills=True, mute=True),
-    Row("thinking took all the room", finished("length", content=""), None, SETTLED, bills=True),
+    Row("thinking took the whole limit", finished("length", content=""), None, SETTLED, bills=True),
     Row("a filter ended it", finished("content_filter", content="No"), _K.CONTENT_FILTER, SETTLED, True, bills=True),
-    Row("JSON cut short", rewritten(lambda content: content[: len(content) // 2]), _K.BAD_ANSWER, KEPT, bills=True),
-    Row("an empty body", rewritten(lambda content: b""), _K.BAD_ANSWER, KEPT, bills=True),
-    Row("duplicate keys", rewritten(duplicated), _K.BAD_ANSWER, KEPT, bills=True),
-    Row("NaN", rewritten(lambda content: content[:-1] + b', "x": NaN}'), _K.BAD_ANSWER, KEPT, bills=True),
-    Row("deep nesting", rewritten(nested), _K.BAD_ANSWER, KEPT, bills=True),
+    Row(
+        "JSON cut short",
+        rewritten(lambda content: content[: len(content) // 2]),
+        _K.BAD_ANSWER,
+        UNRECONCILED,
+        bills=True,
+    ),
+    Row("an empty body", rewritten(lambda content: b""), _K.BAD_ANSWER, UNRECONCILED, bills=True),
+    Row("duplicate keys", rewritten(duplicated), _K.BAD_ANSWER, UNRECONCILED, bills=True),
+    Row("NaN", rewritten(lambda content: content[:-1] + b', "x": NaN}'), _K.BAD_ANSWER, UNRECONCILED, bills=True),
+    Row("deep nesting", rewritten(nested), _K.BAD_ANSWER, UNRECONCILED, bills=True),
     Row(
         "invalid UTF-8",
         rewritten(lambda content: content.replace(b'"content": "', b'"content": "\xff\xfe', 1)),
         _K.BAD_ANSWER,
-        KEPT,
+        UNRECONCILED,
         bills=True,
     ),
-    Row("damaged compression", rewritten(bytes, content_encoding="gzip"), _K.BAD_ANSWER, KEPT, True, bills=True),
-    Row("an encoding nobody asked for", rewritten(bytes, content_encoding="br"), _K.BAD_ANSWER, KEPT, True, bills=True),
+    Row(
+        "damaged compression", rewritten(bytes, content_encoding="gzip"), _K.BAD_ANSWER, UNRECONCILED, True, bills=True
+    ),
+    Row(
+        "an encoding that was not asked for",
+        rewritten(bytes, content_encoding="br"),
+        _K.BAD_ANSWER,
+        UNRECONCILED,
+        True,
+        bills=True,
+    ),
     Row("a lone surrogate", edited(message(content='x = "\ud800"\n')), None, SETTLED, bills=True, other=True),
     Row(
         "NUL, ESC and bidi",
@@ -304,20 +325,20 @@ ANSWERS: Final = (
 )
 
 USAGES: Final = (
-    Row("usage missing", edited(lambda body: body.pop("usage")), None, KEPT, harmless=True, bills=True),
-    Row("usage null", edited(lambda body: body.update(usage=None)), None, KEPT, harmless=True, bills=True),
-    Row("usage in words", usage(prompt_tokens="7"), None, KEPT, harmless=True, bills=True),
-    Row("usage in fractions", usage(completion_tokens=1.5), None, KEPT, harmless=True, bills=True),
-    Row("usage negative", usage(prompt_tokens=-1), None, KEPT, harmless=True, bills=True),
+    Row("usage missing", edited(lambda body: body.pop("usage")), None, UNRECONCILED, harmless=True, bills=True),
+    Row("usage null", edited(lambda body: body.update(usage=None)), None, UNRECONCILED, harmless=True, bills=True),
+    Row("usage in words", usage(prompt_tokens="7"), None, UNRECONCILED, harmless=True, bills=True),
+    Row("usage in fractions", usage(completion_tokens=1.5), None, UNRECONCILED, harmless=True, bills=True),
+    Row("usage negative", usage(prompt_tokens=-1), None, UNRECONCILED, harmless=True, bills=True),
     Row(
         "usage zero",
         usage(prompt_tokens=0, completion_tokens=0, cached_tokens=0, completion_tokens_details=None),
         None,
-        KEPT,
+        UNRECONCILED,
         harmless=True,
         bills=True,
     ),
-    Row("usage beyond belief", usage(prompt_tokens=10**18), None, KEPT, harmless=True, bills=True),
+    Row("usage beyond belief", usage(prompt_tokens=10**18), None, UNRECONCILED, harmless=True, bills=True),
     Row("usage beyond the hold", edited(beyond_the_hold), None, SETTLED, moves=True, beyond=True, bills=True),
 )
 
@@ -338,36 +359,44 @@ HARMLESS: Final = (
 )
 
 CONNECTIONS: Final = (
-    Row("closed before the status line", broken(cut=-1), _K.CONNECTION, KEPT, bills=True),
-    Row("reset before the status line", broken(cut=-1, reset=True), _K.CONNECTION, KEPT, bills=True),
-    Row("closed in the body", cut_in_half(), _K.CONNECTION, KEPT, bills=True),
-    Row("reset in the body", cut_in_half(reset=True), _K.CONNECTION, KEPT, bills=True),
-    Row("a bad chunk", chunked(b"zz\r\n{}\r\n"), _K.CONNECTION, KEPT, bills=True),
-    Row("an unfinished chunk", chunked(b'40\r\n{"choices": ['), _K.CONNECTION, KEPT, bills=True),
-    Row("garbage for a status line", broken(raw=b"SMTP ready\r\n\r\n"), _K.CONNECTION, KEPT, bills=True),
+    Row("closed before the status line", broken(cut=-1), _K.CONNECTION, UNRECONCILED, bills=True),
+    Row("reset before the status line", broken(cut=-1, reset=True), _K.CONNECTION, UNRECONCILED, bills=True),
+    Row("closed in the body", cut_in_half(), _K.CONNECTION, UNRECONCILED, bills=True),
+    Row("reset in the body", cut_in_half(reset=True), _K.CONNECTION, UNRECONCILED, bills=True),
+    Row("a bad chunk", chunked(b"zz\r\n{}\r\n"), _K.CONNECTION, UNRECONCILED, bills=True),
+    Row("an unfinished chunk", chunked(b'40\r\n{"choices": ['), _K.CONNECTION, UNRECONCILED, bills=True),
+    Row("garbage for a status line", broken(raw=b"SMTP ready\r\n\r\n"), _K.CONNECTION, UNRECONCILED, bills=True),
     Row(
         "headers without end",
         broken(raw=b"HTTP/1.1 200 OK\r\n" + b"x-a: b\r\n" * 60_000),
         _K.CONNECTION,
-        KEPT,
+        UNRECONCILED,
         bills=True,
     ),
-    Row("a giant header", broken(raw=b"HTTP/1.1 200 OK\r\nx-a: " + b"b" * 2_000_000), _K.CONNECTION, KEPT, bills=True),
-    Row("silence", broken(stall=60.0), _K.TIMEOUT, KEPT, bills=True, slow=True),
+    Row(
+        "a giant header",
+        broken(raw=b"HTTP/1.1 200 OK\r\nx-a: " + b"b" * 2_000_000),
+        _K.CONNECTION,
+        UNRECONCILED,
+        bills=True,
+    ),
+    Row("silence", broken(stall=60.0), _K.TIMEOUT, UNRECONCILED, bills=True, slow=True),
 )
 
 STREAMS: Final = (
-    Row("a stream cut in half", rewritten(lambda body: body[: len(body) // 2]), _K.CONNECTION, KEPT),
-    Row("a stream reset", cut_in_half(reset=True), _K.CONNECTION, KEPT),
-    Row("a stream that falls silent", stalled, _K.TIMEOUT, KEPT),
+    Row("a stream cut in half", rewritten(lambda body: body[: len(body) // 2]), _K.CONNECTION, UNRECONCILED),
+    Row("a stream reset", cut_in_half(reset=True), _K.CONNECTION, UNRECONCILED),
+    Row("a stream that falls silent", stalled, _K.TIMEOUT, UNRECONCILED),
     Row(
         "overloaded in a stream",
         rewritten(with_event({"error": {"message": "overloaded", "code": 529}})),
         _K.OVERLOADED,
-        KEPT,
+        UNRECONCILED,
     ),
-    Row("a damaged event", rewritten(lambda body: body.replace(b"data: {", b"data: {{", 2)), _K.BAD_ANSWER, KEPT),
-    Row("a stream without usage", rewritten(without_usage), None, KEPT, harmless=True),
+    Row(
+        "a damaged event", rewritten(lambda body: body.replace(b"data: {", b"data: {{", 2)), _K.BAD_ANSWER, UNRECONCILED
+    ),
+    Row("a stream without usage", rewritten(without_usage), None, UNRECONCILED, harmless=True),
     Row("no [DONE]", rewritten(lambda body: body.replace(b"data: [DONE]\n\n", b"")), harmless=True),
     Row("lines end with CR LF", rewritten(lambda body: body.replace(b"\n", b"\r\n")), harmless=True),
     Row("lines end with CR", rewritten(lambda body: body.replace(b"\n", b"\r")), harmless=True),

@@ -191,7 +191,7 @@ def orchestrator_provider(config: ProviderConfig):
     key = config.secret("LEAKY_API_KEY")
     return None if key is None else Leaky(key)
 """
-"""A stranger's provider that puts the key into what it raises."""
+"""A third-party provider that puts the key into what it raises."""
 
 
 def test_a_plugin_that_raises_with_the_key_in_its_words_shows_nothing_of_it(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ DEFAULT: Final = {"a gzip bomb", "a text without end", "a body of empty lists"}
     "name", [pytest.param(name, marks=[] if name in DEFAULT else pytest.mark.heavy) for name in FAULTS]
 )
 def test_an_answer_without_measure_is_an_error_of_bounded_size(name: str, tmp_path: Path) -> None:
-    """No traceback, no hang, less than 400 MB; the run halts, and what may have been billed is kept."""
+    """No traceback, no hang, less than 400 MB; the run halts, and what may have been billed is unreconciled."""
     stream = name in ("comments without end", "a line without end", "a text without end")
     fields = {
         "project": "Build a small library",
@@ -86,8 +86,8 @@ def test_an_answer_without_measure_is_an_error_of_bounded_size(name: str, tmp_pa
     assert found.megabytes < MOST_MEGABYTES
     ends = rows(
         tmp_path / "home",
-        "SELECT json_extract(data, '$.kept'), json_extract(data, '$.settled') FROM events "
+        "SELECT json_extract(data, '$.unreconciled'), json_extract(data, '$.settled') FROM events "
         "WHERE type IN ('call.failed', 'call.succeeded')",
     )
     assert 0 < len(ends) == server.requests <= 2
-    assert all(kept or settled for kept, settled in ends) or name == "an error page without end"
+    assert all(unreconciled or settled for unreconciled, settled in ends) or name == "an error page without end"

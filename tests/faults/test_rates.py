@@ -57,7 +57,7 @@ def test_a_call_is_held_at_the_dearest_rate_and_settled_at_the_one_of_its_time(t
 
     assert finished is not None
     assert finished.status is ProjectStatus.SUCCESS
-    assert (finished.settled, finished.kept) == (server.billed, Usd.ZERO)
+    assert (finished.settled, finished.unreconciled) == (server.billed, Usd.ZERO)
     assert {billed.usage.input_tokens > 300 for billed in server.ledger} >= {True}
     assert {model.price for model in opened.models} == {price}
     for attempt in run.attempts:

@@ -82,9 +82,9 @@ def test_a_recorded_error_is_classified_and_passes(
     assert (failure.kind, failure.status) == (kind, fault.status)
     match billed:
         case Billed.NO:
-            assert failure.kept == failure.settled == Usd.ZERO
+            assert failure.unreconciled == failure.settled == Usd.ZERO
         case Billed.YES:
             assert failure.settled > Usd.ZERO
         case Billed.UNKNOWN:
-            assert failure.kept == run.attempts[0].hold
+            assert failure.unreconciled == run.attempts[0].hold
     assert len(run.attempts) == server.requests

@@ -12,7 +12,7 @@ from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.testing.outcomes import same_outcome
 from tests.faults.fast import Played, play, result_of
-from tests.faults.rows import KEPT, RELEASED, ROWS, SETTLED, Row
+from tests.faults.rows import RELEASED, ROWS, SETTLED, UNRECONCILED, Row
 from tests.plugins.providers.vendor_server import Asked, VendorServer, Wrong
 from tests.plugins.providers.vendors import built
 
@@ -47,7 +47,7 @@ def once() -> Callable[[Asked], bool]:
 
 
 def often() -> Callable[[Asked], bool]:
-    """The first request of every logical call, whoever is asked."""
+    """The first request of every logical call, whichever model is called."""
     seen: set[str] = set()
 
     def first(asked: Asked) -> bool:
@@ -92,18 +92,18 @@ def check_money(row: Row, run: Played, server: VendorServer) -> None:
     assert len(run.failures) + len(run.answers) == len(run.attempts)
     for failure in run.failures:
         assert (failure.kind, money_of(failure)) == (row.kind, row.money)
-    if row.kind is None and row.money == KEPT:
-        assert run.kept > Usd.ZERO
+    if row.kind is None and row.money == UNRECONCILED:
+        assert run.unreconciled > Usd.ZERO
     if row.beyond:
         check_excess(run)
         return
-    assert run.settled + run.kept >= server.billed
-    if not run.kept:
+    assert run.settled + run.unreconciled >= server.billed
+    if not run.unreconciled:
         assert run.settled == server.billed
 
 
 def check_excess(run: Played) -> None:
-    """A model that billed beyond a hold is not asked again, and nobody is once the cap is passed."""
+    """A model that billed beyond a hold is not called again, and none is once the cap is passed."""
     spent, stopped = Usd.ZERO, set[str]()
     for event in run.history:
         if isinstance(event, CallStarted):
@@ -118,7 +118,7 @@ def check_excess(run: Played) -> None:
 
 def money_of(end: Any) -> str:
     """What became of an attempt's hold."""
-    return KEPT if end.kept else SETTLED if end.settled else RELEASED
+    return UNRECONCILED if end.unreconciled else SETTLED if end.settled else RELEASED
 
 
 def params(*modes: str) -> list[Any]:

@@ -32,11 +32,11 @@ SLOTS = {
 
 def environment(server: OpenAIServer | None, **more: str) -> dict[str, str]:
     """A clean environment: no key of the person who runs the tests is in it."""
-    kept = {
+    unreconciled = {
         name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
     }
     address = {} if server is None else {"OPENAI_COMPATIBLE_BASE_URL": server.base_url}
-    return {**kept, **address, "PYTHONDONTWRITEBYTECODE": "1", **more}
+    return {**unreconciled, **address, "PYTHONDONTWRITEBYTECODE": "1", **more}
 
 
 def models_file(folder: Path, **facts: object) -> Path:
@@ -174,4 +174,4 @@ def assert_asked_once(server: OpenAIServer, history: Sequence[e.Event]) -> None:
 
 
 def _logical(event: e.CallStarted) -> tuple[Any, ...]:
-    return (event.node, event.role, event.turn, event.sample)
+    return (event.node, event.role, event.iteration, event.sample)

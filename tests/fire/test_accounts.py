@@ -12,20 +12,20 @@ from orchestrator.money import Usd
 from orchestrator.state.fold import fold
 from tests.cli.command import finish, orchestrate, scripted_spec, start
 
-LANES = 2
+WRITERS = 2
 RUNS = 110
 CAP = "0.06"
 KINDS = ("code_generation", "summarization", "code_generation")
 
 
-def _runs(home: Path, folder: Path, lane: int, killed: list[str]) -> None:
+def _runs(home: Path, folder: Path, writer: int, killed: list[str]) -> None:
     """One run after the other, each in a process of its own; every other one is killed somewhere on its way."""
-    draw = random.Random(lane)
+    draw = random.Random(writer)
     tasks = [{"id": f"t{number}", "type": kind, "prompt": "Write x."} for number, kind in enumerate(KINDS)]
     for number in range(RUNS):
-        run = f"lane-{lane}-{number}"
+        run = f"writer-{writer}-{number}"
         spec = scripted_spec(
-            folder / str(lane),
+            folder / str(writer),
             delay_ms=20,
             tasks=tasks,
             name=f"{run}.json",
@@ -48,7 +48,7 @@ def _runs(home: Path, folder: Path, lane: int, killed: list[str]) -> None:
 
 def _assert_law(log: EventLog, stream: str) -> e.Totals:
     """On every prefix of the account: the totals follow from its movements, and settled + held ≤ cap + excess."""
-    settled = held = kept = Usd.ZERO
+    settled = held = unreconciled = Usd.ZERO
     totals = e.Totals()
     for record in log.read(stream):
         match record.event:
@@ -58,10 +58,10 @@ def _assert_law(log: EventLog, stream: str) -> e.Totals:
                 settled, held = settled + amount, held - hold
             case e.Released(hold=hold):
                 held -= hold
-            case e.Kept(hold=hold):
-                kept += hold
+            case e.Unreconciled(hold=hold):
+                unreconciled += hold
         totals = getattr(record.event, "totals")  # noqa: B009 - every account event has them, their base class has not
-        assert (totals.settled, totals.held, totals.kept) == (settled, held, kept), record.version
+        assert (totals.settled, totals.held, totals.unreconciled) == (settled, held, unreconciled), record.version
         assert settled + held <= totals.cap + totals.excess, record.version
     return totals
 
@@ -73,11 +73,11 @@ def test_many_killed_runs_of_two_processes_never_exceed_the_cap(tmp_path: Path) 
     for name in ("sim/org", "sim/team/eng"):
         assert orchestrate(home, "budget", "set", name, CAP).code == 0
     killed: list[str] = []
-    lanes = [threading.Thread(target=_runs, args=(home, tmp_path, lane, killed)) for lane in range(LANES)]
-    for lane in lanes:
-        lane.start()
-    for lane in lanes:
-        lane.join()
+    writers = [threading.Thread(target=_runs, args=(home, tmp_path, writer, killed)) for writer in range(WRITERS)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
     assert orchestrate(home, "budget", "show").code == 0
     log = EventLog.open_to_read(home)
     try:
@@ -85,13 +85,13 @@ def test_many_killed_runs_of_two_processes_never_exceed_the_cap(tmp_path: Path) 
         streams = ("sim/account/org", "sim/account/team/eng")
         totals = [_assert_law(log, stream) for stream in streams]
         assert log.query("SELECT count(*) FROM open_holds") == [(0,)]
-        states = [fold((record.at, record.event) for record in log.read(run)) for run in log.streams("lane-")]
+        states = [fold((record.at, record.event) for record in log.read(run)) for run in log.streams("writer-")]
         types = {str(row[0]) for row in log.query("SELECT DISTINCT type FROM events")}
     finally:
         log.close()
     for account in totals:
-        assert account.held == account.kept
+        assert account.held == account.unreconciled
         assert account.settled == sum((state.spend.settled for state in states), Usd.ZERO)
-        assert account.kept == sum((state.spend.kept for state in states), Usd.ZERO)
+        assert account.unreconciled == sum((state.spend.unreconciled for state in states), Usd.ZERO)
     assert len(killed) >= 10, "too few runs were killed to show anything"
-    assert {"session.lost", "account.refused", "account.kept", "run.finished"} <= types
+    assert {"session.lost", "account.refused", "account.unreconciled", "run.finished"} <= types

@@ -69,7 +69,7 @@ def _assert_ceiling(history: list[tuple[int, e.Event]]) -> None:
                 held += event.hold
             case e.CallSucceeded() | e.CallFailed():
                 hold = holds.pop(event.call)
-                held += event.kept - hold
+                held += event.unreconciled - hold
                 settled += event.settled
                 excess += max(Usd.ZERO, event.settled - hold)
         assert settled + held <= cap + excess, version
@@ -105,7 +105,7 @@ def _assert_accounted(server: OpenAIServer, history: list[tuple[int, e.Event]], 
     assert len(server.ledger) <= len(started)
     succeeded = [event for _, event in history if isinstance(event, e.CallSucceeded)]
     unknown = [event for event in succeeded if event.usage is None]
-    assert all(event.kept and not event.settled for event in unknown)
+    assert all(event.unreconciled and not event.settled for event in unknown)
     if oddity in ("missing", "zero") and succeeded:
         assert unknown
 

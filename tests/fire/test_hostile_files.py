@@ -23,7 +23,7 @@ def _arguments(kind: str, bad: Path, folder: Path) -> list[str]:
 @pytest.mark.parametrize("kind", ["spec", "models", "policy"])
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_file_is_refused_in_clear_lines(kind: str, case: str, tmp_path: Path) -> None:
-    """Exit 2 within ten seconds and 400 MB, every line names file and line, nobody is called, nothing is recorded."""
+    """Exit 2 within ten seconds and 400 MB, every line names file and line, no call is made, nothing is recorded."""
     bad = tmp_path / "bad.yaml"
     HOSTILE[case](bad)
     with OpenAIServer() as server:

@@ -12,20 +12,20 @@ from typing import Any
 import pytest
 
 from orchestrator.models import ProjectStatus
-from orchestrator.testing.outcomes import Outcome, outcome_of, same_outcome
+from orchestrator.testing.outcomes import RunOutcome, outcome_of, same_outcome
 from tests.fire.harness import ROOT, Command, assert_sound, finish, kill, models_file, spec_file
 from tests.servers.openai_server import Fault, OpenAIServer
 from tests.servers.roles import play
 
 TRIALS = 60
-MOMENTS = ("received", "half", "sent", "random", "call")
+KILL_POINTS = ("received", "half", "sent", "random", "call")
 
 
 class Trap:
     """Answers like any server, and kills the command at a chosen request."""
 
-    def __init__(self, moment: str, request: int, draw: random.Random) -> None:
-        self.moment = moment
+    def __init__(self, instant: str, request: int, draw: random.Random) -> None:
+        self.instant = instant
         self.request = request
         self.draw = draw
         self.process: subprocess.Popen[str] | None = None
@@ -40,14 +40,14 @@ class Trap:
         text = play(request)
         if not mine or self.process is None:
             return text
-        if self.moment == "received":
+        if self.instant == "received":
             kill(self.process)
-        elif self.moment == "half":
+        elif self.instant == "half":
             threading.Timer(0.02, kill, [self.process]).start()
             body = json.dumps({"choices": [{"message": {"content": text}, "finish_reason": "stop"}]})
             promised = {"content-length": str(2 * len(body))}  # the other half never comes, and the line stays open
             return Fault(200, body, headers=promised, billed=True, worked=text)
-        elif self.moment == "sent":
+        elif self.instant == "sent":
             threading.Timer(self.draw.uniform(0, 0.04), kill, [self.process]).start()
         return text
 
@@ -56,14 +56,14 @@ def _arguments(folder: Path) -> list[str]:
     return ["run", str(spec_file(folder)), "--models", str(models_file(folder)), "-o", str(folder / "out")]
 
 
-def _outcome(command: Command) -> Outcome:
+def _outcome(command: Command) -> RunOutcome:
     state = assert_sound(command)
     return outcome_of(state, command.texts())
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Outcome, dict[str, str], float, int]]:
-    """The outcome, the files, the duration and the number of requests of a run that nobody kills."""
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunOutcome, dict[str, str], float, int]]:
+    """The outcome, the files, the duration and the number of requests of a run that is not killed."""
     folder = tmp_path_factory.mktemp("undisturbed")
     with OpenAIServer() as server:
         command = Command(folder, server)
@@ -80,7 +80,7 @@ def _files(folder: Path) -> dict[str, str]:
 @pytest.mark.heavy
 @pytest.mark.parametrize("trial", range(TRIALS))
 def test_a_killed_run_comes_to_the_same_end(
-    trial: int, tmp_path: Path, undisturbed: tuple[Outcome, dict[str, str], float, int]
+    trial: int, tmp_path: Path, undisturbed: tuple[RunOutcome, dict[str, str], float, int]
 ) -> None:
     """One to three kills at chosen or random moments, then a resume: same outcome, all money accounted for."""
     expected, files, duration, requests = undisturbed
@@ -89,7 +89,7 @@ def test_a_killed_run_comes_to_the_same_end(
         command = Command(tmp_path, server)
         arguments = _arguments(tmp_path)
         for _ in range(draw.randint(1, 3)):
-            _one_kill(command, arguments, MOMENTS[trial % len(MOMENTS)], draw, duration, requests)
+            _one_kill(command, arguments, KILL_POINTS[trial % len(KILL_POINTS)], draw, duration, requests)
         server.answer = play
         ended = command.run(*arguments)
         assert ended.code == 0, ended.stderr
@@ -103,17 +103,17 @@ def test_a_killed_run_comes_to_the_same_end(
 
 
 def _one_kill(
-    command: Command, arguments: list[str], moment: str, draw: random.Random, duration: float, requests: int
+    command: Command, arguments: list[str], instant: str, draw: random.Random, duration: float, requests: int
 ) -> None:
     assert command.server is not None
-    trap = Trap(moment, draw.randint(1, requests), draw)
+    trap = Trap(instant, draw.randint(1, requests), draw)
     command.server.answer = trap
     environ: dict[str, str] = {}
-    if moment == "call":
+    if instant == "call":
         environ = _kill_at(draw.randint(1, 4000))
     process = command.start(*arguments, **environ)
     trap.process = process
-    if moment == "random":
+    if instant == "random":
         threading.Timer(draw.uniform(0, duration), kill, [process]).start()
     finish(process)
 
@@ -127,21 +127,21 @@ def _kill_at(call: int) -> dict[str, str]:
 def test_the_moments_really_come(tmp_path: Path) -> None:
     """Every kind of kill kills: a trap that never springs would prove nothing."""
     draw = random.Random(0)
-    for moment in MOMENTS:
-        folder = tmp_path / moment
+    for instant in KILL_POINTS:
+        folder = tmp_path / instant
         folder.mkdir()
         with OpenAIServer() as server:
             command = Command(folder, server)
             environ = (
-                {"PYTHONPATH": str(ROOT / "tests" / "fire" / "killer"), "KILL_AT": "600"} if moment == "call" else {}
+                {"PYTHONPATH": str(ROOT / "tests" / "fire" / "killer"), "KILL_AT": "600"} if instant == "call" else {}
             )
-            trap = Trap(moment, 2, draw)
+            trap = Trap(instant, 2, draw)
             server.answer = trap
             process = command.start(*_arguments(folder), **environ)
             trap.process = process
-            if moment == "random":
+            if instant == "random":
                 threading.Thread(target=_kill_between_calls, args=(server, process)).start()
-            assert finish(process).code == -9, moment
+            assert finish(process).code == -9, instant
 
 
 def _kill_between_calls(server: OpenAIServer, process: "subprocess.Popen[str]") -> None:
@@ -152,7 +152,7 @@ def _kill_between_calls(server: OpenAIServer, process: "subprocess.Popen[str]") 
 
 
 def test_statuses_of_the_baseline(tmp_path: Path) -> None:
-    """The project of these tests ends well when nobody disturbs it."""
+    """The project of these tests ends well when it is not disturbed."""
     with OpenAIServer() as server:
         command = Command(tmp_path, server)
         ended = command.run(*_arguments(tmp_path))

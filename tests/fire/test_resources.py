@@ -1,4 +1,4 @@
-"""A machine that lacks something: room, descriptors, permissions, a reader, patience. The command from outside."""
+"""A machine that lacks something: space, descriptors, permissions, a reader, patience. The command from outside."""
 
 import os
 import re
@@ -147,7 +147,7 @@ def check_log(machine: Machine) -> None:
         assert machine.asked == 0
 
 
-# ── room ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── disk ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def small_disk(machine: Machine) -> Iterator[Callable[..., None]]:
 def test_a_full_disk_stops_the_run_and_room_lets_it_go_on(
     machine: Machine, small_disk: Callable[..., None], size: str
 ) -> None:
-    """One line, exit 3, no call after the failed write; with room again the run completes."""
+    """One line, exit 3, no call after the failed write; with space again the run completes."""
     small_disk(f"size={size}")
 
     ended = machine.run(*machine.arguments())
@@ -377,7 +377,7 @@ def test_a_read_only_output_folder_is_refused_or_costs_files_only(
     assert len(list(fresh.glob("task_*"))) == 5
 
 
-# ── nobody listens ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── no reader ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("more", [heavy([]), ["--json"], heavy(["--verbose"])], ids=["table", "json", "verbose"])
@@ -413,7 +413,9 @@ def finish_silent(process: "subprocess.Popen[str]") -> Ended:
 
 @pytest.mark.parametrize("arguments", ["log show fire", heavy("runs list"), heavy("log export fire")])
 @pytest.mark.parametrize("how", ["closed", "reader gone"])
-def test_commands_that_only_print_end_quietly_when_nobody_reads(machine: Machine, how: str, arguments: str) -> None:
+def test_commands_that_only_print_end_quietly_when_the_reader_has_gone(
+    machine: Machine, how: str, arguments: str
+) -> None:
     """As in ``orchestrate log show RUN | head -1``."""
     machine.completes()
     options: dict[str, Any] = {}

@@ -13,7 +13,7 @@ TestAccounts.settings = profile(stateful_step_count=30, max_examples=40, deadlin
 
 
 def test_a_hold_that_is_forgotten_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A book that lets one account go unasked breaks a law of the machine."""
+    """A log that leaves one account out breaks a law of the machine."""
     original = accounts.Accounts.reserve
 
     def careless(
@@ -24,15 +24,15 @@ def test_a_hold_that_is_forgotten_would_be_noticed(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(accounts.Accounts, "reserve", careless)
     machine = AccountMachine()
     machine.open([5, 0, 9, 9])
-    with pytest.raises(AssertionError, match="refused although there is room, or the reverse"):
+    with pytest.raises(AssertionError, match="refused although it fits, or the reverse"):
         machine.hold("run-0", 1)
 
 
 def test_who_could_pay_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A book that is too careful breaks liveness."""
+    """A log that is too careful breaks liveness."""
     monkeypatch.setattr(e.Totals, "free", property(lambda totals: totals.cap - totals.settled - totals.held - Usd(1)))
     machine = AccountMachine()
     machine.open([10, 10, 10, 10])
     monkeypatch.setattr(machine, "_free", lambda run: Usd(10))
-    with pytest.raises(AssertionError, match="refused although there is room"):
+    with pytest.raises(AssertionError, match="refused although it fits"):
         machine.hold("run-3", 10)

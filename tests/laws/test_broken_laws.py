@@ -7,12 +7,12 @@ from attrs import evolve as changed
 
 from orchestrator import events as e
 from orchestrator.errors import ErrorKind
-from orchestrator.models import Finish, Role
+from orchestrator.models import AnsweredBy, CacheUse, Finish, Role, SkipReason
 from orchestrator.money import Usd
 from orchestrator.policy import Policy, RateLimit
 from orchestrator.settings import RunSettings
 from orchestrator.testing.laws import Laws, broken_laws
-from orchestrator.testing.ledgers import broken_accounts, broken_books
+from orchestrator.testing.ledgers import broken_accounts, broken_bills
 from orchestrator.testing.simulator import History, Scenario, simulate
 from orchestrator.testing.stage import Stage, model, task
 from tests.simulation.plays import steady
@@ -51,8 +51,8 @@ _PLANTED = {
     "cost an hour": (e.RunStarted, _rated(cost_usd_per_hour=_ONE), "a policy's cost per hour"),
     "tokens a day": (e.RunStarted, _rated(tokens_per_day=1), "a policy's tokens per day"),
     "total": (e.RunStarted, _limited(call_total=1), "an attempt may take longer than is left"),
-    "hit": (e.CallPrepared, lambda v: changed(v, cache="hit"), "a hit without an answer"),
-    "cache": (e.CallPrepared, lambda v: changed(v, cache="miss"), "the cache is used although it is off"),
+    "hit": (e.CallPrepared, lambda v: changed(v, cache=CacheUse.HIT), "a hit without an answer"),
+    "cache": (e.CallPrepared, lambda v: changed(v, cache=CacheUse.MISS), "the cache is used although it is off"),
     "hold": (e.CallStarted, lambda v: changed(v, hold=v.hold + _ONE), "the hold is not the bound"),
     "attempt": (e.CallStarted, lambda v: changed(v, attempt=2), "attempt 2 follows 0"),
     "try": (e.CallStarted, lambda v: changed(v, try_=2), "try 2 after 0 ends"),
@@ -62,7 +62,7 @@ _PLANTED = {
     "larger": (e.CallStarted, lambda v: changed(v, max_tokens=v.max_tokens + 1), "asked larger"),
     "floor": (e.CallStarted, lambda v: changed(v, max_tokens=1), "shrunk below the floor"),
     "settled": (e.CallSucceeded, lambda v: changed(v, settled=v.settled + _ONE), "not the cost of the usage"),
-    "both": (e.CallSucceeded, lambda v: changed(v, kept=_ONE), "what is kept is not the hold"),
+    "both": (e.CallSucceeded, lambda v: changed(v, unreconciled=_ONE), "the unreconciled amount is not the hold"),
     "selection": (e.ModelSelected, lambda v: changed(v, selection=3), "a selection's number"),
     "candidates": (e.ModelSelected, lambda v: changed(v, candidates=()), "the candidates are"),
     "order": (e.PlanMade, lambda v: changed(v, execution_order=v.execution_order[::-1]), "ordered before"),
@@ -70,7 +70,7 @@ _PLANTED = {
     "sum": (e.RunFinished, lambda v: changed(v, settled=v.settled + _ONE), "RunFinished tells other sums"),
     "number": (e.SessionOpened, lambda v: changed(v, number=2), "a session's number"),
     "role": (e.CheckStarted, lambda v: changed(v, validator="other"), "a check the plan does not have"),
-    "turn": (e.Evaluated, lambda v: changed(v, turn=99), "too many turns"),
+    "iteration": (e.Evaluated, lambda v: changed(v, iteration=99), "too many iterations"),
     "score": (e.Evaluated, lambda v: changed(v, score=2.0, samples=(0.1,)), "outside its samples"),
 }
 
@@ -96,15 +96,15 @@ def _take_all(history: History) -> list[str]:
 
 
 _AT_RISK = {
-    "unasked": (e.QuestionAsked, None, "a task starts at a risk nobody has agreed to"),
-    "against a no": (e.QuestionAnswered, lambda v: changed(v, accepted=False), "a risk nobody has agreed to"),
-    "nobody": (e.SessionOpened, lambda v: changed(v, can_ask=False), "that nobody has to answer"),
+    "unasked": (e.QuestionAsked, None, "a task starts at a risk that is not agreed to"),
+    "against a no": (e.QuestionAnswered, lambda v: changed(v, accepted=False), "a risk that is not agreed to"),
+    "nothing to answer": (e.SessionOpened, lambda v: changed(v, can_ask=False), "that needs no answer"),
     "number": (e.QuestionAsked, lambda v: changed(v, number=2), "out of its order"),
     "text": (e.QuestionAnswered, lambda v: changed(v, project="0" * 64), "a text changes with the forecast"),
     "ceiling": (
         e.RunStarted,
         lambda v: changed(v, settings=changed(v.settings, cap=Usd(10**12))),
-        "that nobody has to answer",
+        "that needs no answer",
     ),
 }
 
@@ -114,7 +114,7 @@ def test_a_planted_breach_of_the_question_of_risk_is_found(name: str) -> None:
     """A question that is left out, overruled, needless, of the wrong number, or with a say in the texts."""
     stage = Stage(RunSettings(cap=Usd(10**6)), [model("chat")], [task("only")], can_ask=True)
     stage.begin()
-    stage.step(e.QuestionAnswered(stage.open(e.QuestionAsked)[0][0], True, "person", False))
+    stage.step(e.QuestionAnswered(stage.open(e.QuestionAsked)[0][0], True, AnsweredBy.PERSON, False))
     assert _take_all(stage.history) == []
     kind, change, problem = _AT_RISK[name]
     if change is None:
@@ -195,7 +195,7 @@ def test_a_left_out_evaluation_is_found(history: History) -> None:
     laws = Laws()
     for at, event in history[:-1]:
         laws.take(at, event)
-    laws.take(laws.at, e.StepSkipped("t1", Role.EVALUATOR, 1, "budget"))
+    laws.take(laws.at, e.StepSkipped("t1", Role.EVALUATOR, 1, SkipReason.BUDGET))
     assert any("is left out" in line for line in laws.problems)
 
 
@@ -204,18 +204,18 @@ def test_an_unfinished_history_is_found(history: History) -> None:
     assert any("the run has no end" in line for line in broken_laws(history[:-1]))
 
 
-def test_tampered_accounts_and_books_are_found() -> None:
-    """A changed total, a missing movement, a bill nobody logged: all are told."""
+def test_tampered_accounts_and_bills_are_found() -> None:
+    """A changed total, a missing movement, a bill without a logged call: all are reported."""
     seed = next(s for s in range(100) if len(simulate(Scenario.draw(s)).accounts.get("org", [])) > 10)
     report = simulate(Scenario.draw(seed))
     assert broken_accounts(report.accounts, report.histories) == []
     history = report.accounts["org"]
     for index in range(2, len(history)):
         assert broken_accounts({"org": [*history[:index], *history[index + 1 :]]}, report.histories)
-    books = report.world.vendor.books
-    assert broken_books(books, report.histories) == []
-    assert broken_books([*books, changed(books[0], run="nobody")], report.histories)
-    assert broken_books([*books, books[0]], report.histories)
-    answered = next(i for i, bill in enumerate(books) if bill.answers and bill.fault is None)
-    dearer = changed(books[answered], billed=books[answered].billed + _ONE, sent=10**9)
-    assert len(broken_books([*books[:answered], dearer, *books[answered + 1 :]], report.histories)) >= 2
+    bills = report.world.vendor.bills
+    assert broken_bills(bills, report.histories) == []
+    assert broken_bills([*bills, changed(bills[0], run="unknown")], report.histories)
+    assert broken_bills([*bills, bills[0]], report.histories)
+    answered = next(i for i, bill in enumerate(bills) if bill.answers and bill.fault is None)
+    dearer = changed(bills[answered], billed=bills[answered].billed + _ONE, sent=10**9)
+    assert len(broken_bills([*bills[:answered], dearer, *bills[answered + 1 :]], report.histories)) >= 2

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, run_state_machine_as_test
 
 from orchestrator import events as e
-from orchestrator.decide import asking, outcome, spending
-from orchestrator.decide.spending import NoRoom, Room
+from orchestrator.decide import calling, outcome, spending
+from orchestrator.decide.spending import Headroom, NoHeadroom
 from orchestrator.log import accounts
-from orchestrator.models import Role, TaskType
+from orchestrator.models import Role, SelectionReason, TaskType
 from orchestrator.money import Price, Usd
 from orchestrator.plugins import Catalogue
 from orchestrator.settings import SECOND, RunSettings
@@ -29,7 +29,7 @@ from tests.simulation.plays import steady
 Candidates = Sequence[RoutingCandidate]
 Rank = Callable[[Candidates, Any], Any]
 
-_find_room: Final = spending.find_room
+_find_headroom: Final = spending.find_headroom
 _SOUND: Final = settings(max_examples=10, stateful_step_count=40, deadline=None)
 _FINDING: Final = settings(
     max_examples=400,
@@ -44,9 +44,9 @@ _FINDING: Final = settings(
 
 
 class ByPlace:
-    """A sound backend of a stranger: the row from its end."""
+    """A sound third-party backend: the row from its end."""
 
-    def rank(self, candidates: Candidates, telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+    def rank(self, candidates: Candidates, telemetry: Mapping[str, ModelTelemetry], draw: float) -> Sequence[Ranked]:
         """The last first."""
         return [Ranked(each.model, float(each.place)) for each in reversed(candidates)]
 
@@ -81,16 +81,16 @@ _WORK: Final = tuple(task(f"t{place}", kind) for place, kind in enumerate(_KINDS
 class Narrow(BudgetMachine):
     """A world in which money is all that matters, so that a fault of its rules is found soon."""
 
-    drawn_settings = st.builds(_rules, st.integers(5, 50), st.sampled_from([2, 4]))
-    drawn_models = st.just(_OFFERS)
-    drawn_plans = st.just(_WORK)
+    generated_settings = st.builds(_rules, st.integers(5, 50), st.sampled_from([2, 4]))
+    generated_models = st.just(_OFFERS)
+    generated_plans = st.just(_WORK)
     most_sessions = 1
 
 
 class Alone(Narrow):
-    """The same where the accounts have plenty and nobody else draws on them: all that binds is the run's cap."""
+    """The same where the accounts have plenty and no other run uses them: all that binds is the run's cap."""
 
-    drawn_settings = st.builds(_rules, st.integers(15, 45), st.just(4))
+    generated_settings = st.builds(_rules, st.integers(15, 45), st.just(4))
     hold = hold_together = end = crash = reconcile = set_cap = None  # type: ignore[assignment]
 
     @initialize()
@@ -104,7 +104,7 @@ class Alone(Narrow):
     ["by_place", "pareto", *(pytest.param(name, marks=pytest.mark.heavy) for name in ("greedy", "weighted_sum"))],
 )
 def test_the_laws_of_money_hold_with_any_backend(name: str) -> None:
-    """Ours and a stranger's: every law and every step of the ladder, under accounts that other runs use."""
+    """Built-in and third-party backends: every law and every step of the order, under accounts that other runs use."""
     catalogue = Catalogue.discover()
     make = ByPlace if name == "by_place" else lambda: catalogue.backend(name, {})
     run_state_machine_as_test(machine(make), settings=_SOUND)
@@ -117,7 +117,7 @@ def test_the_laws_of_money_hold_in_many_worlds() -> None:
 
 
 def test_whole_runs_are_played_with_any_backend() -> None:
-    """The simulator takes one too: the stranger's first is asked, the laws hold, and equal worlds end equally."""
+    """The simulator takes one too: its first model is called, the laws hold, and equal worlds end equally."""
     world = changed(steady(4, given=True, faulty=False), settings=RunSettings(Usd.parse("9"), backend_named=True))
     history = simulate(world, make_backend=ByPlace).histories["run-1"]
     assert broken_laws(history) == []
@@ -128,11 +128,13 @@ def test_whole_runs_are_played_with_any_backend() -> None:
 
 
 def _ranking(rank: Rank) -> Callable[[], object]:
-    return lambda: type("Planted", (), {"rank": lambda self, candidates, telemetry: rank(candidates, telemetry)})()
+    return lambda: type(
+        "Planted", (), {"rank": lambda self, candidates, telemetry, draw: rank(candidates, telemetry)}
+    )()
 
 
 def _ranked(candidates: Candidates) -> list[Ranked]:
-    return list(ByPlace().rank(candidates, {}))
+    return list(ByPlace().rank(candidates, {}, 0.5))
 
 
 def _halfway(candidates: Candidates, telemetry: Any) -> Iterator[Ranked]:
@@ -147,9 +149,9 @@ def _rotating() -> object:
 
     def rank(candidates: Candidates, telemetry: Any) -> Sequence[Ranked]:
         asked.append(candidates[0].model)
-        turns = len(asked) % len(candidates)
+        iterations = len(asked) % len(candidates)
         ranked = _ranked(candidates)
-        return [*ranked[turns:], *ranked[:turns]]
+        return [*ranked[iterations:], *ranked[:iterations]]
 
     return _ranking(rank)()
 
@@ -165,7 +167,7 @@ def _shuffled(candidates: Candidates, telemetry: Any) -> Sequence[Ranked]:
 
 
 _BACKENDS: Final[Mapping[str, tuple[Callable[[], object], str]]] = {
-    "prefers whom it was not offered": (_ranking(_favourite), "which are not the candidates"),
+    "prefers what it was not offered": (_ranking(_favourite), "which are not the candidates"),
     "asks only the first": (_ranking(lambda c, t: _ranked(c)[:1]), "which are not the candidates"),
     "ranks one twice": (_ranking(lambda c, t: [*_ranked(c), *_ranked(c)]), "which are not the candidates"),
     "raises halfway": (_ranking(_halfway), "it raised KeyError"),
@@ -195,15 +197,15 @@ Patch = Callable[[pytest.MonkeyPatch], None]
 
 
 def _no_cap_for_a_score(patch: pytest.MonkeyPatch) -> None:
-    original = _find_room
+    original = _find_headroom
 
     def find(m: Any, question: Any, chosen: Any, call: Any) -> Any:
         if question.role is not Role.EVALUATOR:
             return original(m, question, chosen, call)
         size = call.current.max_tokens
-        return Room(size, spending._hold(chosen, call.prepared.body_bytes)(size))
+        return Headroom(size, spending._hold(chosen, call.prepared.body_bytes)(size))
 
-    patch.setattr(asking, "find_room", find)
+    patch.setattr(calling, "find_headroom", find)
 
 
 def _hold_half(patch: pytest.MonkeyPatch) -> None:
@@ -212,14 +214,14 @@ def _hold_half(patch: pytest.MonkeyPatch) -> None:
 
 
 def _overtake(patch: pytest.MonkeyPatch) -> None:
-    original = _find_room
+    original = _find_headroom
 
     def find(m: Any, *given: Any) -> Any:
-        room = original(m, *given)
+        headroom = original(m, *given)
         m.money_waits = False
-        return room
+        return headroom
 
-    patch.setattr(asking, "find_room", find)
+    patch.setattr(calling, "find_headroom", find)
 
 
 def _never_wait(patch: pytest.MonkeyPatch) -> None:
@@ -232,7 +234,7 @@ def _never_shrink(patch: pytest.MonkeyPatch) -> None:
 
     def fit(need: Any, floor: int, full: int, cap: Any) -> Any:
         found = original(need, full, full, cap)
-        return NoRoom(need(full), cap.free, cap.limit) if isinstance(found, int) and found < full else found
+        return NoHeadroom(need(full), cap.free, cap.limit) if isinstance(found, int) and found < full else found
 
     patch.setattr(spending, "_fit", fit)
 
@@ -252,19 +254,19 @@ def _no_floor(patch: pytest.MonkeyPatch) -> None:
 
 
 def _refuse_at_once(patch: pytest.MonkeyPatch) -> None:
-    original = asking._select
+    original = calling._select
 
-    def select(m: Any, question: Any, call: Any, reason: str, room: Any) -> Any:
-        if room is not None:
-            return e.SpendRefused(**call.key._asdict(), need=room.need, free=room.free, limit=room.limit)
-        return original(m, question, call, reason, room)
+    def select(m: Any, question: Any, call: Any, reason: SelectionReason, headroom: Any) -> Any:
+        if headroom is not None:
+            return e.SpendRefused(**call.key._asdict(), need=headroom.need, free=headroom.free, limit=headroom.limit)
+        return original(m, question, call, reason, headroom)
 
-    patch.setattr(asking, "_select", select)
+    patch.setattr(calling, "_select", select)
 
 
 def _one_by_one(patch: pytest.MonkeyPatch) -> None:
-    original = _find_room
-    patch.setattr(asking, "find_room", lambda m, *given: None if m.state.in_flight else original(m, *given))
+    original = _find_headroom
+    patch.setattr(calling, "find_headroom", lambda m, *given: None if m.state.in_flight else original(m, *given))
 
 
 def _no_pause(patch: pytest.MonkeyPatch) -> None:
@@ -291,13 +293,13 @@ def _nothing_for_a_score(patch: pytest.MonkeyPatch) -> None:
 
 
 def _hang(patch: pytest.MonkeyPatch) -> None:
-    original = _find_room
+    original = _find_headroom
 
     def find(*given: Any) -> Any:
-        room = original(*given)
-        return None if isinstance(room, NoRoom) else room
+        headroom = original(*given)
+        return None if isinstance(headroom, NoHeadroom) else headroom
 
-    patch.setattr(asking, "find_room", find)
+    patch.setattr(calling, "find_headroom", find)
 
 
 def _free_of_charge(patch: pytest.MonkeyPatch) -> None:
@@ -313,19 +315,23 @@ def _only_the_organisation(patch: pytest.MonkeyPatch) -> None:
 
 def _release_everything(patch: pytest.MonkeyPatch) -> None:
     original = accounts.Accounts._end
-    patch.setattr(accounts.Accounts, "_end", lambda self, at, call, settled, kept: original(self, at, call, None, kept))
+    patch.setattr(
+        accounts.Accounts,
+        "_end",
+        lambda self, at, call, settled, unreconciled: original(self, at, call, None, unreconciled),
+    )
 
 
 _RULES: Final[Mapping[str, tuple[Patch, str]]] = {
     "scores know no cap": (_no_cap_for_a_score, r"settled \+ held is beyond cap \+ excess"),
     "half is held": (_hold_half, "the hold is not the bound"),
     "who waits for the cap is overtaken": (_overtake, "which is ahead of it, waits for the cap"),
-    "nobody waits": (_never_wait, "although calls in flight|is left although it can be asked"),
-    "nobody is made smaller": (_never_shrink, "is left although it can be asked"),
+    "no call waits": (_never_wait, "although calls in flight|is left although it can be asked"),
+    "no call is made smaller": (_never_shrink, "is left although it can be asked"),
     "smaller than need be": (_shrink_too_far, "is made smaller than it has to be"),
     "below a quarter": (_no_floor, "shrunk below the floor"),
     "refused before others are tried": (_refuse_at_once, "is refused although .* was not tried"),
-    "one call at a time": (_one_by_one, "has room and is kept waiting"),
+    "one call at a time": (_one_by_one, "fits and is kept waiting"),
     "an account is asked without a pause": (_no_pause, "an account is asked again too soon"),
     "an account is asked for ever": (_patience(10_000), "an account is asked for longer than a minute"),
     "an account is not waited for": (_patience(0), "although live runs can give|is left although it can be asked"),
@@ -334,10 +340,10 @@ _RULES: Final[Mapping[str, tuple[Patch, str]]] = {
         "is kept waiting|waits although nothing is in flight",
     ),
     "nothing is left for the score": (_nothing_for_a_score, "no money is left for an evaluation"),
-    "who has no room waits for ever": (_hang, "waits although nothing is in flight"),
+    "a call that does not fit waits for ever": (_hang, "waits although nothing is in flight"),
     "a task costs nothing": (_free_of_charge, "the cost of .* is wrong"),
     "one account alone is asked": (_only_the_organisation, "holds other money|held nowhere"),
-    "accounts never settle": (_release_everything, "settled and kept are"),
+    "accounts never settle": (_release_everything, "settled and unreconciled are"),
 }
 
 

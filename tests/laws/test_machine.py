@@ -1,4 +1,4 @@
-"""``decide`` and ``evolve`` under outcomes that Hypothesis chooses one by one, checked after every step."""
+"""``decide`` and ``apply`` under outcomes that Hypothesis chooses one by one, checked after every step."""
 
 from typing import ClassVar
 
@@ -15,7 +15,9 @@ from orchestrator.testing.strategies import settings_of_runs
 class RunUnderAccounts(RunMachine):
     """A run, some of whose worlds have an account that refuses whatever it likes."""
 
-    drawn_settings: ClassVar[st.SearchStrategy[RunSettings]] = settings_of_runs() | settings_of_runs(accounts=("org",))
+    generated_settings: ClassVar[st.SearchStrategy[RunSettings]] = settings_of_runs() | settings_of_runs(
+        accounts=("org",)
+    )
     full = False
 
     def set_up(self) -> None:

@@ -1,4 +1,4 @@
-"""The rules of routing, with the row's order, every backend of the house, and one of a stranger's."""
+"""The rules of routing, with the row's order, every built-in backend, and a third-party one."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -21,9 +21,11 @@ _PLAYS: Final = settings(max_examples=12, stateful_step_count=10, deadline=None)
 
 
 class Backwards:
-    """A stranger's backend."""
+    """A third-party backend."""
 
-    def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+    def rank(
+        self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry], draw: float
+    ) -> Sequence[Ranked]:
         """The last first."""
         return [Ranked(each.model, float(each.place)) for each in reversed(candidates)]
 
@@ -40,13 +42,13 @@ def rules(backend_: object, *, refuses: bool = False) -> type[RoutingRules]:
 
 @pytest.mark.parametrize("name", ["row", "greedy", "weighted_sum", "pareto", "backwards"])
 def test_the_rules_of_routing_hold(name: str) -> None:
-    """Nobody forbidden is asked, no policy lets anybody in, more money is never worse, pareto refuses the dominated."""
+    """No forbidden model is called, no policy lets one in, more money is never worse, pareto refuses the dominated."""
     own = {"row": None, "backwards": Backwards()}
     backend = own[name] if name in own else Catalogue.discover().backend(name, {})
     run_state_machine_as_test(rules(backend, refuses=name == "pareto"), settings=_PLAYS)
 
 
 def test_the_rules_find_a_backend_that_prefers_the_dominated() -> None:
-    """They can fail: the stranger's backend does not refuse the dominated."""
+    """They can fail: the third-party backend does not refuse the dominated."""
     with pytest.raises(AssertionError, match="is dominated"):
         run_state_machine_as_test(rules(Backwards(), refuses=True), settings=settings(_PLAYS, **_UNSHRUNK))

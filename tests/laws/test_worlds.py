@@ -6,10 +6,10 @@ from hypothesis import given
 from orchestrator import events as e
 from orchestrator.money import Usd
 from orchestrator.replay import verify
-from orchestrator.state.fold import evolve, fold
+from orchestrator.state.fold import apply, fold
 from orchestrator.testing.laws import Laws, broken_laws
-from orchestrator.testing.ledgers import broken_accounts, broken_books
-from orchestrator.testing.simulator import History, Report, Scenario, simulate, sound_rank
+from orchestrator.testing.ledgers import broken_accounts, broken_bills
+from orchestrator.testing.simulator import History, Scenario, SimulationReport, simulate, sound_rank
 from orchestrator.testing.strategies import scenarios
 from tests.simulation.test_live_state import Shadow
 
@@ -28,11 +28,11 @@ def test_no_world_breaks_a_law(scenario: Scenario) -> None:
     report.world.close()
 
 
-def _keeps_the_laws_of_money_order_and_review(report: Report) -> None:
+def _keeps_the_laws_of_money_order_and_review(report: SimulationReport) -> None:
     """Holds, conservation, dependencies, concurrency, tries, breakers, policies: whatever the world."""
     assert [problem for history in report.histories.values() for problem in broken_laws(history)] == []
     assert broken_accounts(report.accounts, report.histories) == []
-    assert broken_books(report.world.vendor.books, report.histories) == []
+    assert broken_bills(report.world.vendor.bills, report.histories) == []
 
 
 def _is_computed_again(history: History) -> None:
@@ -58,6 +58,6 @@ def test_an_excess_needs_a_vendor_that_bills_beyond_its_bound(scenario: Scenario
         for at, event in history:
             laws.take(at, event)
             assert laws.excess == Usd.ZERO
-            state = evolve(state if state is not None else fold([]), at, event)
+            state = apply(state if state is not None else fold([]), at, event)
             assert state.spend.settled + state.held <= state.cap
     report.world.close()

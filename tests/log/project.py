@@ -9,7 +9,7 @@ from pathlib import Path
 
 from orchestrator import replay
 from orchestrator.engine.rank import guard, run_here
-from orchestrator.engine.runs import Outcome, Watchers, Workspace
+from orchestrator.engine.runs import RunEnd, Watchers, Workspace
 from orchestrator.log import EventLog
 from orchestrator.plugins import Catalogue
 from orchestrator.spec import Spec, read_spec
@@ -53,11 +53,11 @@ def spec_of(path: Path) -> Spec:
     return read_spec(path)
 
 
-def in_workspace(home: Path, work: Callable[[Workspace], Awaitable[Outcome]]) -> Outcome:
+def in_workspace(home: Path, work: Callable[[Workspace], Awaitable[RunEnd]]) -> RunEnd:
     """Do something in a data folder, and close it."""
     workspace = Workspace.open(home)
 
-    async def scene() -> Outcome:
+    async def scene() -> RunEnd:
         return await work(workspace)
 
     try:

@@ -1,4 +1,4 @@
-"""Spends from the accounts ``org`` and ``team`` until there is no room: ``spender.py FOLDER RUN OTHER``."""
+"""Spends from the accounts ``org`` and ``team`` until nothing fits: ``spender.py FOLDER RUN OTHER``."""
 
 import asyncio
 import sys

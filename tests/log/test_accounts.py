@@ -19,7 +19,6 @@ from orchestrator.events import (
     CallSucceeded,
     EndedAttempt,
     Held,
-    Kept,
     Reading,
     Released,
     SessionLost,
@@ -27,6 +26,7 @@ from orchestrator.events import (
     Settled,
     TaskStarted,
     Totals,
+    Unreconciled,
 )
 from orchestrator.log import Committed, EventLog, MemoryLocks
 from orchestrator.log.accounts import stream_of
@@ -42,14 +42,14 @@ def started(hold: int) -> CallStarted:
     return CallStarted(1, "t", Role.GENERATOR, 1, 1, 1, 1, "p", "m", 9, 9, Usd(hold), 9)
 
 
-def answered(call: int, settled: int, kept: int = 0) -> CallSucceeded:
+def answered(call: int, settled: int, unreconciled: int = 0) -> CallSucceeded:
     """An answer that cost this."""
-    return CallSucceeded(call, "a", 1, Finish.STOP, Reading(), None, Usd(settled), Usd(kept), 9)
+    return CallSucceeded(call, "a", 1, Finish.STOP, Reading(), None, Usd(settled), Usd(unreconciled), 9)
 
 
-def failed(call: int, settled: int = 0, kept: int = 0) -> CallFailed:
+def failed(call: int, settled: int = 0, unreconciled: int = 0) -> CallFailed:
     """A failure; with both amounts zero, nothing was billed."""
-    return CallFailed(call, ErrorKind.SERVER, True, True, True, Usd(settled), Usd(kept), None, None, None, 9)
+    return CallFailed(call, ErrorKind.SERVER, True, True, True, Usd(settled), Usd(unreconciled), None, None, None, 9)
 
 
 def account_events(log: EventLog, name: str) -> list[AccountEvent]:
@@ -57,9 +57,9 @@ def account_events(log: EventLog, name: str) -> list[AccountEvent]:
     return [each.event for each in log.read(stream_of(name), after=1) if isinstance(each.event, AccountEvent)]
 
 
-def totals(cap: int, settled: int = 0, held: int = 0, kept: int = 0, excess: int = 0) -> Totals:
+def totals(cap: int, settled: int = 0, held: int = 0, unreconciled: int = 0, excess: int = 0) -> Totals:
     """Totals in nano-dollars."""
-    return Totals(Usd(cap), Usd(settled), Usd(held), Usd(kept), Usd(excess))
+    return Totals(Usd(cap), Usd(settled), Usd(held), Usd(unreconciled), Usd(excess))
 
 
 async def opened(log: EventLog, **caps: int) -> None:
@@ -71,7 +71,7 @@ async def opened(log: EventLog, **caps: int) -> None:
 def check_law(log: EventLog) -> None:
     """Settled + held ≤ cap + excess after every event of every account, and the totals follow from the movements."""
     for stream in log.streams("account/"):
-        settled = held = kept = Usd.ZERO
+        settled = held = unreconciled = Usd.ZERO
         for record in log.read(stream):
             event = record.event
             now: Totals = event.totals  # type: ignore[attr-defined]
@@ -81,9 +81,9 @@ def check_law(log: EventLog) -> None:
                 settled, held = settled + event.amount, held - event.hold
             elif isinstance(event, Released):
                 held -= event.hold
-            elif isinstance(event, Kept):
-                kept += event.hold
-            assert (now.settled, now.held, now.kept) == (settled, held, kept)
+            elif isinstance(event, Unreconciled):
+                unreconciled += event.hold
+            assert (now.settled, now.held, now.unreconciled) == (settled, held, unreconciled)
             assert now.settled + now.held <= now.cap + now.excess
 
 
@@ -119,10 +119,18 @@ def test_a_hold_is_taken_in_every_account_and_settled() -> None:
     [
         (answered(1, 20), Settled("run", 1, Usd(30), Usd(20), totals(100, settled=20)), totals(100, settled=20)),
         (answered(1, 0), Settled("run", 1, Usd(30), Usd(0), totals(100)), totals(100)),
-        (answered(1, 0, 30), Kept("run", 1, Usd(30), totals(100, held=30, kept=30)), totals(100, held=30, kept=30)),
+        (
+            answered(1, 0, 30),
+            Unreconciled("run", 1, Usd(30), totals(100, held=30, unreconciled=30)),
+            totals(100, held=30, unreconciled=30),
+        ),
         (failed(1), Released("run", 1, Usd(30), totals(100)), totals(100)),
         (failed(1, settled=4), Settled("run", 1, Usd(30), Usd(4), totals(100, settled=4)), totals(100, settled=4)),
-        (failed(1, kept=30), Kept("run", 1, Usd(30), totals(100, held=30, kept=30)), totals(100, held=30, kept=30)),
+        (
+            failed(1, unreconciled=30),
+            Unreconciled("run", 1, Usd(30), totals(100, held=30, unreconciled=30)),
+            totals(100, held=30, unreconciled=30),
+        ),
         (
             answered(1, 140),
             Settled("run", 1, Usd(30), Usd(140), totals(100, settled=140, excess=110)),
@@ -130,20 +138,20 @@ def test_a_hold_is_taken_in_every_account_and_settled() -> None:
         ),
         (
             SessionLost(1, (EndedAttempt(1, Usd(30)),)),
-            Kept("run", 1, Usd(30), totals(100, held=30, kept=30)),
-            totals(100, held=30, kept=30),
+            Unreconciled("run", 1, Usd(30), totals(100, held=30, unreconciled=30)),
+            totals(100, held=30, unreconciled=30),
         ),
         (
             SessionOpened(2, 1, "1", (), (), {}, False, {}, (EndedAttempt(1, Usd(30)),)),
-            Kept("run", 1, Usd(30), totals(100, held=30, kept=30)),
-            totals(100, held=30, kept=30),
+            Unreconciled("run", 1, Usd(30), totals(100, held=30, unreconciled=30)),
+            totals(100, held=30, unreconciled=30),
         ),
     ],
 )
 def test_every_way_an_attempt_can_end(
     end: CallSucceeded | CallFailed | SessionLost | SessionOpened, event: AccountEvent, after: Totals
 ) -> None:
-    """Settled, released or kept; a bill beyond the hold is never clamped, and is counted as excess."""
+    """Settled, released or unreconciled; a bill beyond the hold is never clamped, and is counted as excess."""
     log = memory_log()
 
     async def scene() -> None:
@@ -170,7 +178,7 @@ def test_a_hold_without_room_is_refused_and_takes_nothing() -> None:
         await log.append("dead", 0, 1, [started(20)], accounts=["org", "team"])
         await log.append("live", 0, 1, [started(25)], accounts=["org", "team"])
         await log.append("run", 0, 1, [started(30)], accounts=["org", "team"])
-        await log.append("run", 1, 2, [failed(1, kept=30)])
+        await log.append("run", 1, 2, [failed(1, unreconciled=30)])
         await log.append("run", 2, 2, [started(7)], accounts=["org", "team"])
         return [
             await log.append("run", 3, 3, [TaskStarted("t"), started(19)], accounts=["org", "team"]),
@@ -184,8 +192,8 @@ def test_a_hold_without_room_is_refused_and_takes_nothing() -> None:
         AccountRefused(started(19), "team", Usd(19), Usd(18), in_flight_live=Usd(25 + 7)),
     )
     assert isinstance(fits.events[0], CallStarted)
-    assert log.account("team") == totals(100, held=100, kept=30)
-    assert log.account("org") == totals(1000, held=100, kept=30)
+    assert log.account("team") == totals(100, held=100, unreconciled=30)
+    assert log.account("org") == totals(1000, held=100, unreconciled=30)
     assert log.verify() == []
 
 
@@ -256,12 +264,12 @@ def test_caps_are_never_below_what_is_used() -> None:
         assert await log.set_cap("org", Usd(30), at=2) == totals(30, held=30)
         assert await log.set_cap("org", Usd(300), at=3) == totals(300, held=30)
         with pytest.raises(UsageError, match="no account"):
-            await log.set_cap("nobody", Usd(30), at=2)
+            await log.set_cap("unknown", Usd(30), at=2)
 
     asyncio.run(scene())
 
     with pytest.raises(UsageError, match="no account"):
-        log.account("nobody")
+        log.account("unknown")
     assert log.account("org") == totals(300, held=30)
 
 
@@ -315,7 +323,7 @@ def test_the_law_of_money_holds_on_every_prefix(steps: Sequence[Step], caps: tup
             "settle": answered(call, amount % (hold + 1)),
             "beyond": answered(call, hold + amount),
             "release": failed(call),
-            "keep": failed(call, kept=hold),
+            "keep": failed(call, unreconciled=hold),
         }[kind]
         await log.append(run, versions[run], 1, [end])
         versions[run] += 1
@@ -336,10 +344,10 @@ def test_the_law_of_money_holds_on_every_prefix(steps: Sequence[Step], caps: tup
 
     check_law(log)
     org, red, blue = (log.account(name) for name in ("org", "red", "blue"))
-    for field in ("settled", "held", "kept", "excess"):
+    for field in ("settled", "held", "unreconciled", "excess"):
         assert getattr(org, field) == getattr(red, field) + getattr(blue, field)
     rows = log.query("SELECT coalesce(sum(nano), 0) FROM open_holds WHERE account = 'account/org'")
-    assert Usd(rows[0][0]) == org.held - org.kept
+    assert Usd(rows[0][0]) == org.held - org.unreconciled
     assert log.verify() == []
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import DamagedLogError
 from orchestrator.events import CallPrepared, Evaluated, TaskStarted
-from orchestrator.log import GENESIS, Finding, Redactor, Texts, verify
+from orchestrator.log import GENESIS, LogFinding, Redactor, Texts, verify
 from orchestrator.log.chain import link
 from orchestrator.testing.memory import memory_database, memory_log
 
@@ -50,7 +50,7 @@ def sample() -> Sample:
     return Sample(connection, tuple(digests), tuple(positions))
 
 
-def first(connection: sqlite3.Connection, stream: str | None = None) -> Finding:
+def first(connection: sqlite3.Connection, stream: str | None = None) -> LogFinding:
     """The first finding; there is one."""
     findings = verify(connection, stream)
     assert findings

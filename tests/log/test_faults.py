@@ -13,7 +13,7 @@ import pytest
 from attrs import Factory, define
 
 from orchestrator.engine.outputs import folder as output_folder
-from orchestrator.engine.runs import Outcome, Workspace
+from orchestrator.engine.runs import RunEnd, Workspace
 from orchestrator.errors import LogError, OutputError
 from orchestrator.events import CallStarted, FileWritten, RunInterrupted
 from orchestrator.log import DATABASE, EventLog, FileLocks, TransactionLock, configure, create
@@ -113,7 +113,7 @@ def play(tmp_path: Path, asked: Asked, kind: str, number: int, **options: Any) -
     workspace.log = log_over(home, connection, workspace)
     asked.calls.clear()
 
-    async def session() -> Outcome | LogError:
+    async def session() -> RunEnd | LogError:
         try:
             return await workspace.start(spec)
         except LogError as error:
@@ -128,7 +128,7 @@ def play(tmp_path: Path, asked: Asked, kind: str, number: int, **options: Any) -
     assert len(asked.calls) <= len(started), "a call was made whose CallStarted is not on disk"
     healthy.close()
     if not connection.failed:
-        assert isinstance(outcome, Outcome)
+        assert isinstance(outcome, RunEnd)
         return False
     assert isinstance(outcome, LogError), "the session must not survive a failed write"
     assert re.fullmatch(r"the event log cannot be (written|read): .*resume.*", str(outcome))
@@ -317,7 +317,7 @@ def test_every_operation_on_a_file_may_fail(
     assert problems == (10 if kind == "fsync" else 5)
 
 
-def starting(spec: Spec, out: Path) -> Callable[[Workspace], Awaitable[Outcome]]:
+def starting(spec: Spec, out: Path) -> Callable[[Workspace], Awaitable[RunEnd]]:
     """Runs the spec with this output folder."""
     return lambda workspace: workspace.start(spec, output=out)
 

@@ -203,10 +203,10 @@ def test_where_nothing_can_be_proved_nothing_is_written(home: Path, tmp_path: Pa
     assert list((tmp_path / "new").iterdir()) == []
 
 
-def test_a_run_nobody_knows_is_an_error_of_the_command(home: Path, tmp_path: Path) -> None:
+def test_an_unknown_run_is_an_error_of_the_command(home: Path, tmp_path: Path) -> None:
     """No rows and no head: there is no such run. No database: there is no log."""
-    with pytest.raises(UsageError, match="no run 'nobody'"):
-        recover(home, "nobody", tmp_path / "new")
+    with pytest.raises(UsageError, match="no run 'unknown'"):
+        recover(home, "unknown", tmp_path / "new")
     with pytest.raises(LogError, match="no event log"):
         recover(tmp_path, RUN, tmp_path / "new")
 
@@ -342,7 +342,7 @@ def test_a_failed_copy_leaves_no_file(home: Path, tmp_path: Path, monkeypatch: p
 
 
 def test_the_accounts_of_a_run_are_named_and_not_copied(tmp_path: Path) -> None:
-    """Accounts belong to many runs; whoever resumes opens them anew."""
+    """Accounts belong to many runs; a resumed run opens them anew."""
 
     async def scene() -> None:
         log = EventLog.open(tmp_path / "home")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.events import TYPES, Event, PluginUsed, RunForked, SessionOpened, TaskStarted
 from orchestrator.log import Redactor, Texts
-from orchestrator.log.redaction import MARK
+from orchestrator.log.redaction import MARK, SHORTEST
 from orchestrator.testing.events import event_of
 from orchestrator.testing.memory import memory_log
 
@@ -25,18 +25,39 @@ def redactor() -> Redactor:
 
 
 @pytest.mark.parametrize("padding", ["", "a", "ab"])
-@pytest.mark.parametrize("altchars", [None, b"-_"])
-def test_base64_is_found_at_every_alignment(padding: str, altchars: bytes | None) -> None:
+@pytest.mark.parametrize("altchars", [b"+/", b"-_"])
+def test_base64_is_found_at_every_alignment(padding: str, altchars: bytes) -> None:
     """A key inside a longer encoded text is taken out wherever it begins; at most its edges stay."""
-    encoded = base64.b64encode(f"{padding}{KEY}tail".encode(), altchars).decode()
+    key = "sk-~~~???>>>~?>~?>"
+    encoded = base64.b64encode(f"{padding}{key}tail".encode(), altchars).decode()
+    assert set(altchars.decode()) <= set(encoded), "only then do the two alphabets differ"
+    made = Redactor()
+    made.add(key)
 
-    redacted = redactor().values(f"header {encoded} end")
+    redacted = made.values(f"header {encoded} end")
 
     before, after = redacted.removeprefix("header ").removesuffix(" end").split(MARK)
     assert len(before) <= 3
     assert len(after) <= 10
     assert encoded.startswith(before)
     assert encoded.endswith(after)
+
+
+@given(
+    key=st.text(min_size=SHORTEST, max_size=40).filter(lambda text: len(text.strip()) >= SHORTEST),
+    before=st.binary(max_size=9),
+    after=st.binary(max_size=9),
+    altchars=st.sampled_from([b"+/", b"-_"]),
+)
+def test_base64_of_any_key_is_found(key: str, before: bytes, after: bytes, altchars: bytes) -> None:
+    """Every character that depends on the key alone is gone, whatever stands around the key."""
+    raw, made = key.strip().encode("utf-8", "surrogatepass"), Redactor()
+    made.add(key)
+    encoded = base64.b64encode(before + raw + after, altchars).decode()
+    first, last = -(-8 * len(before) // 6), 8 * (len(before) + len(raw)) // 6
+    redacted = made.values(encoded)
+    assert MARK in redacted
+    assert encoded[first:last] not in redacted
 
 
 @pytest.mark.parametrize(
@@ -74,7 +95,7 @@ def test_short_values_are_left_alone() -> None:
         "AIzaSyA1234567890abcd is not valid",
     ],
 )
-def test_shapes_of_keys_are_taken_out_of_what_strangers_write(text: str) -> None:
+def test_shapes_of_keys_are_taken_out_of_untrusted_text(text: str) -> None:
     """Key-like shapes go from errors and URLs, and stay in content."""
     made = redactor()
     secret = next(
@@ -88,7 +109,7 @@ def test_shapes_of_keys_are_taken_out_of_what_strangers_write(text: str) -> None
     assert made.values(text) == text
 
 
-def test_a_part_of_a_value_is_taken_out_of_what_strangers_write() -> None:
+def test_a_part_of_a_value_is_taken_out_of_untrusted_text() -> None:
     """A vendor that echoes most of a key does not get it into the log."""
     text = f"bad key …{KEY[-20:]}, sorry"
 

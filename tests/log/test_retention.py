@@ -22,7 +22,7 @@ SECRETS = (b"Do part 3 of the work", b"answer = 43", b"A table with three column
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with a finished run, to be read only."""
-    return finished_run(tmp_path_factory.mktemp("kept"))
+    return finished_run(tmp_path_factory.mktemp("unreconciled"))
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_missing_texts_are_excused_by_nothing_but_the_event(home: Path) -> None:
 
 
 def test_a_live_run_and_a_damaged_one_keep_their_content(home: Path) -> None:
-    """Whoever has the run is named; what is damaged is evidence."""
+    """The process that has the run is named; what is damaged is evidence."""
     workspace_log = EventLog.open(home)
     lock = workspace_log.locks.acquire(RUN)
     with pytest.raises(RunLockedError, match="is being run"):
@@ -113,7 +113,7 @@ def test_a_live_run_and_a_damaged_one_keep_their_content(home: Path) -> None:
 
 
 def test_a_dead_session_is_ended_before(tmp_path: Path) -> None:
-    """What a killed process left in flight is kept, and then the content goes."""
+    """What a killed process left in flight is unreconciled, and then the content goes."""
     spec = spec_of(write_project(tmp_path / "project"))
 
     def snapshot(version: int, at: int, event: object) -> None:

@@ -12,7 +12,7 @@ import pytest
 from orchestrator.errors import ConcurrencyError, LogError
 from orchestrator.events import Event, StepSkipped, TaskStarted
 from orchestrator.log import Committed, EventLog, MemoryLocks, Recorded
-from orchestrator.models import Role
+from orchestrator.models import Role, SkipReason
 from orchestrator.money import Usd
 from orchestrator.testing.memory import memory_database, memory_log
 
@@ -78,7 +78,7 @@ def test_reading_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     connection = memory_database()
     log = memory_log(connection)
     mixed: list[Event] = [
-        StepSkipped(f"t{number}", Role.CRITIC, 1, "gate") if number % 2 else TaskStarted(f"t{number}")
+        StepSkipped(f"t{number}", Role.CRITIC, 1, SkipReason.FAILED) if number % 2 else TaskStarted(f"t{number}")
         for number in range(10)
     ]
     asyncio.run(log.append("a", 0, 1, mixed))
@@ -92,7 +92,7 @@ def test_reading_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     assert versions(log.read("a", types=[StepSkipped])) == [2, 4, 6, 8, 10]
     assert versions(log.read("a", after=2, types=[StepSkipped, TaskStarted], upto=5)) == [3, 4, 5]
     assert versions(log.read("a", types=[])) == []
-    assert versions(log.read("nobody")) == []
+    assert versions(log.read("unknown")) == []
     assert [each.position for each in log.tail(7)] == [8, 9, 10, 11]
     assert [each.position for each in log.tail(0, "b")] == [11]
     unknown = Recorded(1, "a", 1, "task.teleported", 1, 1, "{}", "")
@@ -162,7 +162,7 @@ def test_appends_during_a_commit_go_together_into_the_next() -> None:
 @pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "INSERT INTO events", "COMMIT", "RELEASE member"])
 @pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), OSError(5, "EIO"), ValueError("bug")])
 def test_an_error_of_the_disk_fails_the_batch_and_everything_after(statement: str, error: Exception) -> None:
-    """After such an error nobody knows what is on disk: the batch fails whole, and the process writes no more."""
+    """After such an error it is unknown what is on disk: the batch fails whole, and the process writes no more."""
     inner = memory_database()
     connection = Faulty(inner)
     log = memory_log(connection)
@@ -258,7 +258,7 @@ def test_a_cancelled_waiter_does_not_disturb_the_others() -> None:
 
 
 def test_a_loop_that_ends_during_a_commit_fails_the_waiters() -> None:
-    """When the writer itself is cancelled, nobody is left waiting, and nothing more is written."""
+    """When the writer itself is cancelled, no caller is left waiting, and nothing more is written."""
 
     async def scene() -> None:
         begun = asyncio.Event()
@@ -435,7 +435,7 @@ def test_a_killed_writer_leaves_a_whole_log(tmp_path: Path) -> None:
 
 
 def test_two_processes_may_make_the_folder_at_once(tmp_path: Path) -> None:
-    """The layout is made once, whoever comes first."""
+    """The layout is made once, whichever process comes first."""
     program = (
         "import asyncio, sys; from pathlib import Path; from orchestrator.log import EventLog;"
         "from orchestrator.events import TaskStarted\n"

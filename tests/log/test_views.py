@@ -11,11 +11,11 @@ from orchestrator.events import (
     CallPrepared,
     CallStarted,
     CallSucceeded,
-    Candidate,
     CheckStarted,
     EndedAttempt,
     Evaluated,
     Event,
+    ModelCandidate,
     ModelSelected,
     PlanMade,
     Reading,
@@ -28,7 +28,19 @@ from orchestrator.events import (
     Validated,
 )
 from orchestrator.log import EventLog
-from orchestrator.models import Finish, PlannedTask, ProjectStatus, Role, TaskStatus, TaskType, Verdict
+from orchestrator.models import (
+    Finish,
+    PlannedTask,
+    ProjectStatus,
+    RejectionReason,
+    Role,
+    RunEndReason,
+    SelectionReason,
+    TaskEndReason,
+    TaskStatus,
+    TaskType,
+    Verdict,
+)
 from orchestrator.money import Usage, Usd
 from orchestrator.settings import RunSettings
 from orchestrator.testing.memory import memory_log
@@ -39,19 +51,21 @@ START = 1_767_225_600_000_000  # 2026-01-01
 
 
 def started(node: str, role: Role, attempt: int, hold: int, model: str = "m1") -> CallStarted:
-    """A call of turn 1, sample 1."""
+    """A call of iteration 1, sample 1."""
     return CallStarted(1, node, role, 1, 1, attempt, attempt, "prov", model, 100, 10, Usd(hold), MINUTE)
 
 
 def answered(call: int, settled: int) -> CallSucceeded:
-    """An answer with usage in every lane."""
+    """An answer with usage in every token class."""
     usage = Usage(input=10, cached_input=2, cache_write=3, output=7, reasoning=1)
     return CallSucceeded(call, D, 3, Finish.STOP, Reading(), usage, Usd(settled), Usd(0), 1500)
 
 
-def failed(call: int, settled: int = 0, kept: int = 0) -> CallFailed:
+def failed(call: int, settled: int = 0, unreconciled: int = 0) -> CallFailed:
     """A failure."""
-    return CallFailed(call, ErrorKind.TIMEOUT, True, True, True, Usd(settled), Usd(kept), None, None, None, 2000)
+    return CallFailed(
+        call, ErrorKind.TIMEOUT, True, True, True, Usd(settled), Usd(unreconciled), None, None, None, 2000
+    )
 
 
 def session(number: int, **more: Any) -> SessionOpened:
@@ -65,7 +79,15 @@ PLAN = PlanMade(
     4,
 )
 SELECTED = ModelSelected(
-    "t1", Role.GENERATOR, 1, 1, 1, "m1", "first", 100, (Candidate("m1", 0.5), Candidate("m2", None, "no_price"))
+    "t1",
+    Role.GENERATOR,
+    1,
+    1,
+    1,
+    "m1",
+    SelectionReason.FIRST,
+    100,
+    (ModelCandidate("m1", 0.5), ModelCandidate("m2", None, RejectionReason.NO_PRICE)),
 )
 
 HISTORY: list[Event] = [
@@ -80,7 +102,7 @@ HISTORY: list[Event] = [
     started("t1", Role.GENERATOR, 1, 100),  # 9
     failed(9),  # released
     started("t1", Role.GENERATOR, 2, 100),  # 11
-    failed(11, kept=100),
+    failed(11, unreconciled=100),
     started("t1", Role.GENERATOR, 3, 100, model="m2"),  # 13
     answered(13, 60),
     CheckStarted("t1", 1, "length", 13),  # 15
@@ -151,12 +173,13 @@ def test_calls() -> None:
 
 
 def test_spend_groups_calls_and_adds_up_to_the_run() -> None:
-    """Sums by task, role and model; held counts what is in flight and what is kept."""
+    """Sums by task, role and model; held counts what is in flight and what is unreconciled."""
     log = filled()
     spend = rows(log, "spend")
 
     assert list(spend[0]) == [
-        "run_id", "task_id", "role", "phase", "provider", "model", "calls", "settled_nano", "held_nano", "kept_nano",
+        "run_id", "task_id", "role", "phase", "provider", "model", "calls",
+        "settled_nano", "held_nano", "unreconciled_nano",
     ]  # fmt: skip
     assert [tuple(row.values())[1:] for row in spend] == [
         ("plan", "decomposer", "decomposition", "prov", "m1", 1, 40, 0, 0),
@@ -167,7 +190,7 @@ def test_spend_groups_calls_and_adds_up_to_the_run() -> None:
         ("t1", "reviser", "generation", "prov", "m1", 1, 0, 70, 0),
     ]
     [run] = rows(log, "runs")
-    for column in ("settled_nano", "held_nano", "kept_nano"):
+    for column in ("settled_nano", "held_nano", "unreconciled_nano"):
         assert run[column] == sum(row[column] for row in spend)
 
 
@@ -187,7 +210,7 @@ def test_an_open_run() -> None:
             "cap_nano": 1000,
             "settled_nano": 100,
             "held_nano": 250,
-            "kept_nano": 180,
+            "unreconciled_nano": 180,
             "tasks": 2,
             "events": len(HISTORY),
             "head": last.hash,
@@ -197,10 +220,10 @@ def test_an_open_run() -> None:
 
 def finished(task: str, status: TaskStatus, cost: int) -> TaskFinished:
     """The end of a task."""
-    return TaskFinished(task, status, "budget", 0.25, False, "m2", "m1", 2, 1, Usd(cost))
+    return TaskFinished(task, status, TaskEndReason.BUDGET, 0.25, False, "m2", "m1", 2, 1, Usd(cost))
 
 
-HALTED = RunFinished(ProjectStatus.BUDGET_EXHAUSTED, "budget", Usd(100), Usd(180))
+HALTED = RunFinished(ProjectStatus.BUDGET_EXHAUSTED, RunEndReason.BUDGET, Usd(100), Usd(180))
 
 
 @pytest.mark.parametrize(
@@ -222,7 +245,7 @@ def test_the_status_of_a_run(more: list[Event], status: str, cap: int) -> None:
 
 
 def test_tasks() -> None:
-    """A task has the plan's facts, its last end, and the settled and kept money of its calls."""
+    """A task has the plan's facts, its last end, and the settled and unreconciled money of its calls."""
     before = rows(filled(), "tasks")
     after = rows(filled(finished("t1", TaskStatus.DEGRADED, 240), finished("t2", TaskStatus.FAILED, 0)), "tasks")
 
@@ -257,11 +280,11 @@ def test_decisions_and_checks() -> None:
     candidates = decision.pop("candidates")
     assert decision == {"run_id": "run-1", "position": 8, "task_id": "t1", "role": "generator", "chosen": "m1"}
     assert orjson.loads(candidates) == [
-        {"model": "m1", "score": 0.5, "lost": None, "violates": [], "reason": None},
-        {"model": "m2", "score": None, "lost": "no_price", "violates": [], "reason": None},
+        {"model": "m1", "score": 0.5, "rejection": None, "violates": [], "reason": None},
+        {"model": "m2", "score": None, "rejection": "no_price", "violates": [], "reason": None},
     ]
     checks = rows(log, "checks")
-    assert list(checks[0]) == ["run_id", "task_id", "turn", "validator", "verdict", "position"]
+    assert list(checks[0]) == ["run_id", "task_id", "iteration", "validator", "verdict", "position"]
     assert [tuple(row.values()) for row in checks] == [
         ("run-1", "t1", 1, "python_syntax", "failed", 17),
         ("run-1", "t1", 1, "length", "passed", 18),

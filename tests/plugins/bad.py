@@ -66,7 +66,7 @@ _CALLS: Final = {
     "prints": "print('noise'); raise ProviderError('x', kind=ErrorKind.SERVER)",
     "leaks_tasks": "[asyncio.ensure_future(asyncio.sleep(999)) for _ in range(50)]; raise ValueError('leaky')",
     "leaks_a_failing_task": """
-        async def later(): raise ValueError('nobody looks')
+        async def later(): raise ValueError('unseen')
         asyncio.ensure_future(later()); await asyncio.sleep(0.01); raise ValueError('leaky')""",
     "odd_error": "raise ProviderError('x', kind='nonsense', billed='perhaps', retry_after='soon', status='four')",
     "odd_wait": "raise ProviderError('x', kind=ErrorKind.RATE_LIMIT, retry_after=float('nan'), billed=Billed.NO)",
@@ -103,6 +103,7 @@ _VALIDATORS: Final = {
     "recurses": "return judge(candidate, context)",
     "asks_too_much": "return context.run(['/bin/true'], {'../x': b'x' * 10})",
     "changes_folder": "os.chdir('.'); raise OSError('x')",
+    "is_permanent": "return Finding.unknown('the tests cannot run', permanent=True)",
     "says_a_lot": "return Finding.unknown('x' * 10_000_000)",
 }
 
@@ -121,21 +122,21 @@ _BACKENDS: Final = {
     "blocks": "time.sleep(1.3); return []",
     "returns_none": "return None",
     "returns_rubbish": "return [7, 'x', None]",
-    "returns_nobody": "return []",
+    "returns_nothing": "return []",
     "returns_one_twice": "return [Ranked(candidates[0].model, 1.0)] * len(candidates)",
-    "returns_a_stranger": "return [Ranked('stranger', 1.0) for _ in candidates]",
+    "returns_an_unknown_model": "return [Ranked('unknown', 1.0) for _ in candidates]",
     "returns_nan": "return [Ranked(c.model, float('nan')) for c in candidates]",
     "returns_for_ever": "return (Ranked(c.model, 1.0) for c in iter(lambda: (time.sleep(0.01), candidates[0])[1], None))",
     "mutates": "telemetry.clear(); candidates.clear()",
     "prints": "print('noise'); return None",
-    "recurses": "return self.rank(candidates, telemetry)",
+    "recurses": "return self.rank(candidates, telemetry, draw)",
     "a_score_that_is_none": "return [Ranked(c.model, None) for c in candidates]",
 }
 
 
 def _backend(name: str) -> str:
     return HEAD + (
-        f"class B:\n    def rank(self, candidates, telemetry):\n        {_BACKENDS[name]}\n"
+        f"class B:\n    def rank(self, candidates, telemetry, draw):\n        {_BACKENDS[name]}\n"
         "@hookimpl\ndef orchestrator_backend(parameters): return B()\n"
     )
 

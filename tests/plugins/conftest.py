@@ -1,4 +1,4 @@
-"""A folder of strangers' distributions, built and installed by pip without a network."""
+"""A folder of third-party distributions, built and installed by pip without a network."""
 
 import os
 import subprocess

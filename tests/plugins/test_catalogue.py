@@ -100,7 +100,7 @@ def test_a_repaired_plugin_is_no_longer_broken(install: Install, tmp_path: Path)
 
 
 def test_an_unknown_name_suggests_the_nearest() -> None:
-    """A name nobody offers is an error that proposes the nearest one, or lists what there is."""
+    """A name that is not installed is an error that proposes the nearest one, or lists what there is."""
     catalogue = Catalogue.discover({})
     with pytest.raises(PluginNotFoundError, match="did you mean 'python_syntax'"):
         catalogue.find("validator", "pyton_syntax")
@@ -142,8 +142,8 @@ def test_a_conflict_is_an_error_only_when_that_name_is_asked_for(install: Instal
     assert catalogue.used("validator", "acme-one:twin") == PluginUsed("validator", "twin", "acme-one", "2.0", {})
 
 
-def test_a_stranger_does_not_replace_a_built_in_plugin(install: Install) -> None:
-    """A stranger's plugin with a built-in name makes the name ambiguous, never silently its own."""
+def test_a_third_party_plugin_does_not_replace_a_built_in_plugin(install: Install) -> None:
+    """A third-party plugin with a built-in name makes the name ambiguous, never silently its own."""
     install("acme", {"validators": {"length": "acme_length"}}, {"acme_length": VALIDATOR.format(details="mine")})
     with pytest.raises(PluginConflictError, match="multi-llm-orchestrator:length or acme:length"):
         Catalogue.discover({}).find("validator", "length")
@@ -218,10 +218,11 @@ RETURNS = {
     ("validator", "lambda candidate: None"): "cannot be called with 2 positional arguments",
     ("validator", "sleepy"): "async function; a validator is a plain one",
     ("backend", "None"): "must return an object with `rank`, not NoneType",
-    ("backend", "type('B', (), {'rank': lambda self, c, t: []})"): "not the class B",
+    ("backend", "type('B', (), {'rank': lambda self, c, t, d: []})"): "not the class B",
     ("backend", "type('B', (), {})()"): "the B it returned has no method `rank`",
-    ("backend", "type('B', (), {'rank': lambda self, c: []})()"): "`rank` cannot be called with 2",
+    ("backend", "type('B', (), {'rank': lambda self, c: []})()"): "`rank` cannot be called with 3",
     ("backend", "type('B', (), {'rank': method})()"): "`rank` is async",
+    ("backend", "type('B', (), {'rank': lambda self, c, t: []})()"): r"must take \(candidates, telemetry, draw\)",
     ("policy_loader", "type('L', (), {'suffixes': '.toml', 'load': lambda self, t, s: None})()"): "must be a tuple",
     ("policy_loader", "type('L', (), {'suffixes': ('toml',), 'load': lambda self, t, s: None})()"): "must be a tuple",
     ("policy_loader", "type('L', (), {'suffixes': (), 'load': lambda self, t, s: None})()"): "must be a tuple",
@@ -244,7 +245,7 @@ def test_an_object_of_the_wrong_shape_is_a_load_error(install: Install, kind: st
     from orchestrator.spi import hookimpl
 
     async def sleepy(candidate, context): ...
-    async def method(self, candidates, telemetry): ...
+    async def method(self, candidates, telemetry, draw): ...
 
     @hookimpl
     def orchestrator_{kind}({argument}):
@@ -270,7 +271,7 @@ from orchestrator.spi import SpecError, hookimpl
 class Backend:
     def __init__(self, parameters):
         self.parameters = parameters
-    def rank(self, candidates, telemetry):
+    def rank(self, candidates, telemetry, draw):
         return []
 
 @hookimpl
@@ -361,8 +362,8 @@ def test_a_policy_loader_is_found_by_the_ending_of_a_file(install: Install) -> N
         catalogue.loader_for_suffix(".aaa")
 
 
-def test_a_built_in_loader_goes_before_a_strangers(install: Install) -> None:
-    """Of several loaders that read an ending, the one named like it counts, then a built-in one, then a stranger's."""
+def test_a_built_in_loader_goes_before_a_third_party_one(install: Install) -> None:
+    """Of several loaders for an ending, the one named like it counts, then a built-in one, then a third-party one."""
     install(
         "multi-llm-orchestrator",
         {"policy_loaders": {"zzz": "house_zzz"}},
@@ -372,14 +373,14 @@ def test_a_built_in_loader_goes_before_a_strangers(install: Install) -> None:
         "acme",
         {"policy_loaders": {"aaa": "acme_aaa", "ini": "acme_ini"}},
         {
-            "acme_aaa": LOADER.format(suffixes=(".ini", ".cfg", ".stranger")),
+            "acme_aaa": LOADER.format(suffixes=(".ini", ".cfg", ".other")),
             "acme_ini": LOADER.format(suffixes=(".ini",)),
         },
     )
     catalogue = Catalogue.discover({})
     assert catalogue.loader_for_suffix(".ini").suffixes == (".ini",)
     assert catalogue.loader_for_suffix(".cfg").suffixes[-1] == ".house"
-    assert catalogue.loader_for_suffix(".stranger").suffixes[-1] == ".stranger"
+    assert catalogue.loader_for_suffix(".other").suffixes[-1] == ".other"
 
 
 def test_two_loaders_named_like_an_ending_are_a_conflict(install: Install) -> None:
@@ -395,7 +396,7 @@ def test_two_loaders_named_like_an_ending_are_a_conflict(install: Install) -> No
 
 
 def test_a_distribution_without_a_name_is_still_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Damaged metadata of a stranger does not stop discovery."""
+    """Damaged metadata of a third-party distribution does not stop discovery."""
     info = tmp_path / "ghost-1.dist-info"
     info.mkdir()
     (info / "entry_points.txt").write_text("[orchestrator.validators]\nghost = ghost_module\n")

@@ -181,7 +181,7 @@ def test_what_is_added_breaks_nothing() -> None:
 
 
 def test_the_listing_and_the_details_show_what_stands_in_the_way(tmp_path: Path) -> None:
-    """Hooks, versions and compatibility; who shadows whom; why one is broken."""
+    """Hooks, versions and compatibility; which shadows which; why one is broken."""
     site = site_of(tmp_path / "site", "later", source=TOMORROW)
     site_of(site, "same", distribution="orchestrator-one")
     site_of(site, "same", source=f'orchestrator_interface = ">=1,<2"\n{VALIDATOR}', distribution="orchestrator-two")
@@ -201,7 +201,7 @@ def test_the_listing_and_the_details_show_what_stands_in_the_way(tmp_path: Path)
     same = orchestrate(home, "plugins", "info", "orchestrator-two:same", environ=environ)
     assert "shadowed by   orchestrator-one 1.5" in same.lines
     assert "hooks         orchestrator_validator" in same.lines
-    assert orchestrate(home, "plugins", "info", "nobody").code == 2
+    assert orchestrate(home, "plugins", "info", "unknown").code == 2
 
 
 def test_plugins_are_switched_off_and_insisted_on(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from orchestrator import events as e
 from orchestrator.engine import checks, exporting, rank
 from orchestrator.engine.applications import application
-from orchestrator.engine.vendors import containment, rooms, strangers
+from orchestrator.engine.vendors import containment, isolated, isolation
 from orchestrator.errors import OrchestrateError
 from orchestrator.log import EventLog, Redactor, Texts
 from orchestrator.models import ProjectStatus, TaskStatus, Verdict
@@ -49,16 +49,18 @@ def impatient(bad_site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "orchestrator.engine.effects.contained", lambda call, seconds: contained(call, min(seconds, 0.15))
     )
     real = checks.Checks
-    monkeypatch.setattr("orchestrator.engine.runs.Checks", lambda ladder, settings: real(ladder, settings, seconds=0.1))
+    monkeypatch.setattr(
+        "orchestrator.engine.runs.Checks", lambda selector, settings: real(selector, settings, seconds=0.1)
+    )
     monkeypatch.setattr(checks, "GRACE_SECONDS", 0.1)
-    limits = exporting.Limits(0.2, 0.3, 1000, 0.0)
-    monkeypatch.setattr(exporting, "Limits", lambda: limits)
+    limits = exporting.ExportLimits(0.2, 0.3, 1000, 0.0)
+    monkeypatch.setattr(exporting, "ExportLimits", lambda: limits)
     monkeypatch.setattr(application, "SECONDS", 0.2)
     monkeypatch.setattr(rank, "SECONDS", 0.3)
-    monkeypatch.setattr(strangers, "BEGIN_SECONDS", 0.1)
-    monkeypatch.setattr(strangers, "ENCODE_SECONDS", 0.2)
-    monkeypatch.setattr(strangers, "MODELS_SECONDS", 0.3)
-    monkeypatch.setattr(rooms, "END_SECONDS", 0.2)
+    monkeypatch.setattr(isolated, "BEGIN_SECONDS", 0.1)
+    monkeypatch.setattr(isolated, "ENCODE_SECONDS", 0.2)
+    monkeypatch.setattr(isolated, "MODELS_SECONDS", 0.3)
+    monkeypatch.setattr(isolation, "END_SECONDS", 0.2)
     monkeypatch.setattr(loading, "PATIENCE", 0.5)
 
 
@@ -124,6 +126,7 @@ def test_a_bad_validator_costs_the_gate_of_its_task(name: str, orchestrate_run: 
     played = orchestrate_run(tasks=tasks)
     sound(played)
     assert {each.verdict for each in played.all(e.Validated)} == {Verdict.UNKNOWN}
+    assert {each.permanent for each in played.all(e.Validated)} == {name == "is_permanent"}
     assert played.task("victim").status is TaskStatus.DEGRADED
     assert played.task("other").status is TaskStatus.COMPLETED
     assert (f"bad_{name}", VERSION) in used(played)
@@ -197,7 +200,7 @@ def test_a_bad_hook_breaks_its_plugin_only(kind: str, hook: str) -> None:
         "exporter": lambda name: catalogue.exporter(name, ExporterConfig("x")),
     }.get(kind) or getattr(catalogue, kind)
     if hook == "hangs" and kind in loading.IN_THREADS:
-        return  # these are built in a thread that nobody waits for: the next test
+        return  # these are built in a thread with a deadline: the next test
     with pytest.raises(PluginLoadError) as refused:
         make(f"bad_hook_{hook}")
     assert named(str(refused.value))
@@ -227,7 +230,7 @@ def test_there_are_twelve_of_each() -> None:
 
 
 def test_a_call_that_will_not_be_cancelled_is_left_behind() -> None:
-    """Whoever waits for it is not held up; neither by its time nor by a cancellation from outside."""
+    """Its caller is not blocked; neither by its time nor by a cancellation from outside."""
     let_go = threading.Event()
 
     async def stubborn() -> None:

@@ -1,4 +1,4 @@
-"""A spec that names a plugin which is installed and cannot be used is told why, before anything is spent."""
+"""A spec that names an installed but unusable plugin is refused with the reason, before anything is spent."""
 
 from pathlib import Path
 from typing import Final
@@ -32,7 +32,7 @@ def site_of(folder: Path) -> Path:
         ("length", "", "several distributions offer the validator 'length': say multi-llm-orchestrator:length or"),
         ("later", "", "it is made for version >=2 of the plugin interface; this program has 1.0"),
         ("ruff", "ruff", "is switched off: named in ORCHESTRATE_DISABLE_PLUGINS"),
-        ("nobody", "", "no validator is called 'nobody'; installed are "),
+        ("unknown", "", "no validator is called 'unknown'; installed are "),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_its_reason(name: str, disabled: str, said: str, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_the_installed_entry_points_are_those_of_pyproject() -> None:
 
 
 def test_every_group_is_one_the_catalogue_reads() -> None:
-    """No built-in plugin stands in a group that nobody looks into."""
+    """No built-in plugin is in a group that is not searched."""
     assert set(_declared()) - {"console_scripts", "pytest11"} <= set(GROUPS.values())
 
 

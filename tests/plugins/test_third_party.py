@@ -62,8 +62,8 @@ def _output(script: str, site: Path, **environ: str) -> str:
     return done.stdout
 
 
-def test_strangers_are_listed_and_the_broken_ones_shown_with_their_reason(third_party_site: Path) -> None:
-    """Strangers' plugins are listed beside the built-in ones without being imported; probing shows which are broken."""
+def test_third_party_plugins_are_listed_and_the_broken_ones_shown_with_their_reason(third_party_site: Path) -> None:
+    """Third-party plugins are listed beside built-in ones without being imported; probing shows which are broken."""
     report: dict[str, Any] = json.loads(_output(LISTING, third_party_site))
     assert set(report["before"]) == {"available"}
     assert report["imported"] == []
@@ -71,24 +71,24 @@ def test_strangers_are_listed_and_the_broken_ones_shown_with_their_reason(third_
     assert after["orchestrator-shout:shout"] == ["validator", "1.2.3", "orchestrator_shout.shout", "loaded", ""]
     assert after["orchestrator-shout:echo_upper"][3] == "loaded"
     assert after["orchestrator-broken:broken"][:4] == ["validator", "0.0.1", "orchestrator_broken", "broken"]
-    assert "a_module_nobody_wrote" in after["orchestrator-broken:broken"][4]
+    assert "a_missing_module" in after["orchestrator-broken:broken"][4]
     assert after["orchestrator-quitter:quitter"][3] == "broken"
     assert "sys.exit(this machine does not please me)" in after["orchestrator-quitter:quitter"][4]
     assert after["multi-llm-orchestrator:python_syntax"][3] == "loaded"
 
 
-def test_a_strangers_validator_judges(third_party_site: Path) -> None:
+def test_a_third_party_validator_judges(third_party_site: Path) -> None:
     """A validator of an installed wheel judges outputs."""
     assert json.loads(_output(JUDGING, third_party_site)) == ["passed", "failed"]
 
 
-def test_a_strangers_provider_answers(third_party_site: Path) -> None:
+def test_a_third_party_provider_answers(third_party_site: Path) -> None:
     """A provider of an installed wheel is built and answers, and a session can say whose it is."""
     answer = json.loads(_output(CALLING, third_party_site))
     assert answer == ["HELLO", True, "orchestrator-shout", "1.2.3", {"a": 1}]
 
 
-def test_broken_strangers_harm_nothing(third_party_site: Path) -> None:
+def test_broken_third_party_plugins_harm_nothing(third_party_site: Path) -> None:
     """Asking for a broken plugin is an error that names it; the process goes on and the others work."""
     quitter, broken, other = _output(FAILING, third_party_site).splitlines()
     assert quitter.startswith("validator|quitter|2|SystemExit|the validator 'quitter' of orchestrator-quitter 0.0.1")
@@ -98,13 +98,13 @@ def test_broken_strangers_harm_nothing(third_party_site: Path) -> None:
 
 
 @pytest.mark.parametrize("variable", ["ORCHESTRATE_DISABLE_PLUGINS", "ORCHESTRATE_NO_AUTOLOAD"])
-def test_a_blocked_stranger_is_not_imported(third_party_site: Path, variable: str) -> None:
+def test_a_blocked_third_party_plugin_is_not_imported(third_party_site: Path, variable: str) -> None:
     """What the environment switches off is listed as blocked and never imported, not even by a probe."""
     value = {"ORCHESTRATE_DISABLE_PLUGINS": "quitter, broken,shout,orchestrator-shout:echo_upper"}.get(variable, "1")
     after = json.loads(_output(LISTING, third_party_site, **{variable: value}))["after"]
-    strangers = {key: entry[3] for key, entry in after.items() if not key.startswith("multi-llm-orchestrator:")}
-    assert set(strangers.values()) == {"blocked"}
-    assert len(strangers) == 4
+    third_party = {key: entry[3] for key, entry in after.items() if not key.startswith("multi-llm-orchestrator:")}
+    assert set(third_party.values()) == {"blocked"}
+    assert len(third_party) == 4
     assert after["multi-llm-orchestrator:length"][3] == "loaded"
 
 

@@ -8,9 +8,9 @@ from orchestrator.models import ModelInfo, ProjectStatus, Role
 from orchestrator.money import Price, Usd
 from orchestrator.policy import Policy
 from orchestrator.rehearsal.recorded import Basis, record
-from orchestrator.rehearsal.whatif import NO_MONEY, NOT_ASKED, Rules, Whatif, whatif
+from orchestrator.rehearsal.whatif import ChangeReason, Rules, Whatif, whatif
 from orchestrator.state.calls import CallKey
-from orchestrator.testing.simulator import CrashPoint, History, Report, Scenario, simulate, sound_rank
+from orchestrator.testing.simulator import CrashPoint, History, Scenario, SimulationReport, simulate, sound_rank
 from tests.simulation.plays import steady
 
 
@@ -43,26 +43,26 @@ def test_without_another_rule_nothing_is_different(seed: int) -> None:
     found = _again(report.histories["run-1"], Rules())
     state = report.states["run-1"]
     assert state.finished is not None
-    assert (found.flips, found.difference, found.repriced, found.faithful) == ((), Usd.ZERO, Usd.ZERO, True)
+    assert (found.changes, found.difference, found.repriced, found.faithful) == ((), Usd.ZERO, Usd.ZERO, True)
     assert (found.was.status, found.was.spend) == (state.finished.status, state.spend.total)
     assert found.was == found.now
     report.world.close()
 
 
 @pytest.fixture(scope="module")
-def report() -> Report:
+def report() -> SimulationReport:
     """A run of five tasks without trouble."""
     found = simulate(steady(4, given=True, faulty=False))
     found.world.close()
     return found
 
 
-def _models(report: Report) -> tuple[ModelInfo, ...]:
+def _models(report: SimulationReport) -> tuple[ModelInfo, ...]:
     return report.world.scenario.models
 
 
-def test_other_prices_cost_exactly_the_recorded_tokens(report: Report) -> None:
-    """Twice the price of every model is twice the cost of every call, and nobody else is asked."""
+def test_other_prices_cost_exactly_the_recorded_tokens(report: SimulationReport) -> None:
+    """Twice the price of every model is twice the cost of every call, and no other model is called."""
     twice = {
         each.id: Price(Usd(2 * each.price.input.nano), Usd(2 * each.price.output.nano))
         for each in _models(report)
@@ -72,7 +72,7 @@ def test_other_prices_cost_exactly_the_recorded_tokens(report: Report) -> None:
     found = _again(history, Rules(prices=twice))
     usages = [event.usage for _, event in history if isinstance(event, e.CallSucceeded)]
     called = [event.model for _, event in history if isinstance(event, e.CallStarted)]
-    assert found.flips == ()
+    assert found.changes == ()
     asked = {version: event for version, (_, event) in enumerate(history, 1) if isinstance(event, e.CallStarted)}
     expected = sum(
         twice[asked[event.call].model].cost(event.usage).nano
@@ -84,36 +84,36 @@ def test_other_prices_cost_exactly_the_recorded_tokens(report: Report) -> None:
     assert found.repriced == found.difference
 
 
-def test_a_policy_flips_what_it_forbids_and_the_quality_is_unknown(report: Report) -> None:
+def test_a_policy_changes_what_it_forbids_and_the_quality_is_unknown(report: SimulationReport) -> None:
     """Who was asked is asked no more, the reason is told, and the stand-ins are no part of what is exact."""
     history = report.histories["run-1"]
     forbidden = next(event.model for _, event in history if isinstance(event, e.CallStarted))
     found = _again(history, Rules(policies=(Policy("not_that_one", blocked_models=(forbidden,)),)))
-    drafts = [flip for flip in found.flips if flip.key.role is Role.GENERATOR]
+    drafts = [change for change in found.changes if change.key.role is Role.GENERATOR]
     assert drafts
-    assert {flip.was for flip in drafts} == {forbidden}
-    assert {flip.why for flip in drafts} == {"policy:not_that_one"}
+    assert {change.was for change in drafts} == {forbidden}
+    assert {change.policy for change in drafts} == {"not_that_one"}
     assert forbidden not in found.now.models.values()
     assert found.now.exact < found.now.spend
     assert found.was.exact == found.was.spend
 
 
-def test_a_smaller_budget_refuses_calls_and_a_larger_one_makes_them(report: Report) -> None:
+def test_a_smaller_budget_refuses_calls_and_a_larger_one_makes_them(report: SimulationReport) -> None:
     """With a tenth of the money calls are refused; the run that had so little would have made them with more."""
     history = report.histories["run-1"]
     poor = _again(history, Rules(cap=report.states["run-1"].spend.total.part(1, 3)))
     assert poor.now.status is not ProjectStatus.SUCCESS
     assert poor.now.refused
     assert poor.now.spend < poor.was.spend
-    assert {flip.why for flip in poor.flips} & {NOT_ASKED, NO_MONEY}
+    assert {change.why for change in poor.changes} & {ChangeReason.NOT_CALLED, ChangeReason.NO_MONEY}
 
     scenario = steady(4, given=True, faulty=False)
     short = simulate(evolve(scenario, settings=evolve(scenario.settings, cap=poor.now.spend)))
     rich = _again(short.histories["run-1"], Rules(cap=Usd.parse(1000)))
     assert rich.was.refused
     assert rich.now.refused == ()
-    assert any(flip.was is None for flip in rich.flips), "calls that were never made"
-    assert rich.now.exact < rich.now.spend, "nobody knows what they would have cost"
+    assert any(change.was is None for change in rich.changes), "calls that were never made"
+    assert rich.now.exact < rich.now.spend, "what they would have cost is unknown"
     short.world.close()
 
 
@@ -123,24 +123,24 @@ def test_a_crash_is_left_out_and_said_so() -> None:
     report = simulate(evolve(scenario, crashes=(CrashPoint(20, "after"), CrashPoint(40, "after"))))
     found = _again(report.histories["run-1"], Rules())
     assert report.crashes
-    assert (found.flips, found.difference) == ((), Usd.ZERO)
+    assert (found.changes, found.difference) == ((), Usd.ZERO)
     recording = record(report.histories["run-1"])
-    lost = sum(
+    rejection = sum(
         len(event.ended) for _, event in report.histories["run-1"] if isinstance(event, e.SessionOpened | e.SessionLost)
     )
-    assert sum(len(ends) for call in recording.calls.values() for ends in call.ends.values()) + lost == sum(
+    assert sum(len(ends) for call in recording.calls.values() for ends in call.ends.values()) + rejection == sum(
         isinstance(event, e.CallStarted) for _, event in report.histories["run-1"]
     )
     report.world.close()
 
 
-def test_a_run_without_a_session_cannot_be_told(report: Report) -> None:
+def test_a_run_without_a_session_cannot_be_told(report: SimulationReport) -> None:
     """Nothing was decided in it."""
     with pytest.raises(ValueError, match="nothing was decided"):
         _again(report.histories["run-1"][:1], Rules())
 
 
-def test_what_was_never_asked_is_invented_and_marked(report: Report) -> None:
+def test_what_was_never_asked_is_invented_and_marked(report: SimulationReport) -> None:
     """A call beyond the recording costs what is expected of it, within its hold."""
     recording = record(report.histories["run-1"])
     opened = recording.opened

@@ -2,7 +2,7 @@
 
 from orchestrator import events as e
 from orchestrator.money import Usd
-from orchestrator.report.calls import Chronicler
+from orchestrator.report.calls import TimelineReader
 from orchestrator.testing.scenario import Scenario
 from orchestrator.testing.simulator import simulate
 
@@ -13,7 +13,7 @@ def test_every_attempt_is_on_the_axis_with_what_it_cost() -> None:
     for seed in range(12):
         report = simulate(Scenario.draw(seed))
         for run, history in report.histories.items():
-            chronicler = Chronicler()
+            chronicler = TimelineReader()
             for at, event in history:
                 chronicler.take(at, event)
             line = chronicler.line

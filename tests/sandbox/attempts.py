@@ -203,7 +203,7 @@ NOWHERE = frozenset(
         "become_root",
     }
 )
-"""What no rung lets through."""
+"""What no sandbox level lets through."""
 
 CONTAINED = NOWHERE | {
     "read_secret",

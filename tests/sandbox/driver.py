@@ -1,4 +1,4 @@
-"""Runs one job on one rung as whoever starts it, and prints what came of it as JSON. Its argument says what.
+"""Runs one job on one sandbox level as the user that starts it, and prints its end as JSON. Its argument is the job.
 
 Among the job's arguments PROGRAM stands for the process id of this program.
 """
@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 
 from orchestrator.engine.sandbox.job import Job
-from orchestrator.engine.sandbox.ladder import Ladder
+from orchestrator.engine.sandbox.levels import Bwrap, Containment, Landlock, Plain
 from orchestrator.engine.sandbox.process import run_job
-from orchestrator.engine.sandbox.rungs import Bwrap, Containment, Landlock, Plain
+from orchestrator.engine.sandbox.selection import LevelSelector
 from orchestrator.errors import SandboxError
 
 
@@ -20,11 +20,11 @@ def main() -> None:
     """Do what the argument says."""
     asked = json.loads(sys.argv[1])
     if asked == "survey":
-        found = {survey.rung.value: [survey.holds, survey.detail] for survey in Ladder().surveys()}
+        found = {survey.level.value: [survey.holds, survey.detail] for survey in LevelSelector().surveys()}
         sys.stdout.write(json.dumps(found))
         return
     makers: dict[str, Callable[[], Containment | None]] = {"bwrap": Bwrap.find, "landlock": Landlock, "none": Plain}
-    containment = makers[asked["rung"]]()
+    containment = makers[asked["level"]]()
     assert containment is not None
     arguments = [str(os.getpid()) if each == "PROGRAM" else each for each in asked["arguments"]]
     argv = (sys.executable, "-I", "hostile.py", *arguments)

@@ -1,4 +1,4 @@
-"""Where attacks are run: each rung that this machine has, as root and as an ordinary user."""
+"""Where attacks are run: each sandbox level that this machine has, as root and as an ordinary user."""
 
 import json
 import os
@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-STRANGER = 12345
-"""An unprivileged user nobody has."""
+OTHER_UID = 12345
+"""An unprivileged user id that is not in use."""
 SECRET = "sk-secret-4711"
-RUNGS = ("bwrap", "landlock", "none")
+LEVELS = ("bwrap", "landlock", "none")
 USERS = ("root", "user")
 
 
@@ -37,8 +37,8 @@ def _works(python: str) -> bool:
             [python, "-c", "import orchestrator.engine.sandbox, sys; assert sys.version_info >= (3, 11)"],
             env=_environment(),
             cwd="/",
-            user=STRANGER,
-            group=STRANGER,
+            user=OTHER_UID,
+            group=OTHER_UID,
             extra_groups=[],
             capture_output=True,
             check=False,
@@ -63,7 +63,7 @@ def drive(user: str, asked: Any, temporary: str = "/tmp") -> Any:
     """Start the driver as the user, and return what it says."""
     as_user: dict[str, Any] = {}
     if user == "user" and os.geteuid() == 0:
-        as_user = {"user": STRANGER, "group": STRANGER, "extra_groups": []}
+        as_user = {"user": OTHER_UID, "group": OTHER_UID, "extra_groups": []}
     done = subprocess.run(
         [interpreter(user), str(ROOT / "tests" / "sandbox" / "driver.py"), json.dumps(asked)],
         env={**_environment(), "TMPDIR": temporary},
@@ -79,17 +79,17 @@ def drive(user: str, asked: Any, temporary: str = "/tmp") -> Any:
 
 @cache
 def survey(user: str) -> Any:
-    """Each rung and the outcome of its probe, for a user."""
+    """Each sandbox level and the outcome of its probe, for a user."""
     if user == "root" and os.geteuid() != 0:
         pytest.skip("not root")
     return drive(user, "survey")
 
 
-def require(user: str, rung: str) -> None:
-    """Skip, visibly, where the rung does not exist for the user."""
-    holds, detail = survey(user)[rung]
+def require(user: str, level: str) -> None:
+    """Skip, visibly, where the sandbox level does not exist for the user."""
+    holds, detail = survey(user)[level]
     if not holds:
-        pytest.skip(f"{rung} as {user}: {detail}")
+        pytest.skip(f"{level} as {user}: {detail}")
 
 
 def with_argument(marker: str) -> list[str]:
@@ -108,7 +108,7 @@ def with_argument(marker: str) -> list[str]:
 
 def attack(
     user: str,
-    rung: str,
+    level: str,
     source: str,
     *arguments: str,
     seconds: float = 10.0,
@@ -116,7 +116,7 @@ def attack(
     loopback: bool = False,
     temporary: str = "/tmp",
 ) -> Any:
-    """Run a hostile source on a rung as a user; ``temporary`` is where the job's folder lies."""
-    require(user, rung)
-    asked = {"rung": rung, "source": source, "arguments": arguments, "seconds": seconds, "take": take}
+    """Run a hostile source on a sandbox level as a user; ``temporary`` is where the job's folder lies."""
+    require(user, level)
+    asked = {"level": level, "source": source, "arguments": arguments, "seconds": seconds, "take": take}
     return drive(user, {**asked, "loopback": loopback}, temporary)

@@ -1,4 +1,4 @@
-"""What hostile code tries, on each rung that the machine has, as root and as an ordinary user."""
+"""What hostile code tries, on each sandbox level that the machine has, as root and as an ordinary user."""
 
 import json
 import os
@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox import attempts
-from tests.sandbox.places import RUNGS, STRANGER, USERS, attack, require, with_argument
+from tests.sandbox.places import LEVELS, OTHER_UID, USERS, attack, require, with_argument
 
 CLAIMS = {"bwrap": attempts.CONTAINED, "landlock": attempts.CONTAINED, "none": attempts.NOWHERE}
-PLACES = [pytest.param(user, rung, id=f"{rung}-{user}") for rung in RUNGS for user in USERS]
+PLACES = [pytest.param(user, level, id=f"{level}-{user}") for level in LEVELS for user in USERS]
 
 
 @pytest.fixture
 def outside() -> Iterator[Path]:
-    """A folder that anybody may read and write: only the rung stands before it."""
+    """A folder that anybody may read and write: only the sandbox level stands before it."""
     folder = Path(tempfile.mkdtemp(prefix="outside-"))
     folder.chmod(0o777)
     (folder / "secret").write_text("treasure")
@@ -31,15 +31,15 @@ def outside() -> Iterator[Path]:
 
 
 @cache
-def _could(user: str, rung: str) -> dict[str, bool]:
+def _could(user: str, level: str) -> dict[str, bool]:
     """What the program of many attempts could do in a place."""
-    require(user, rung)
+    require(user, level)
     folder = Path(tempfile.mkdtemp(prefix="outside-"))
     folder.chmod(0o777)
     (folder / "secret").write_text("treasure")
     (folder / "mine").write_text("of the user who runs the program")
     if user == "user" and os.geteuid() == 0:
-        os.chown(folder / "mine", STRANGER, STRANGER)
+        os.chown(folder / "mine", OTHER_UID, OTHER_UID)
     abstract = f"orchestrate-test-{os.getpid()}"
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     named, datagram = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -56,7 +56,7 @@ def _could(user: str, rung: str) -> dict[str, bool]:
         ports = (str(tcp.getsockname()[1]), str(udp.getsockname()[1]))
         try:
             where = (str(folder), *ports, abstract, str(os.getppid()), "PROGRAM")
-            ran = attack(user, rung, attempts.SOURCE, *where, seconds=20.0)
+            ran = attack(user, level, attempts.SOURCE, *where, seconds=20.0)
         finally:
             shutil.rmtree(folder)
         assert ran["error"] == "", ran
@@ -69,12 +69,12 @@ def _could(user: str, rung: str) -> dict[str, bool]:
     return could
 
 
-@pytest.mark.parametrize(("user", "rung"), PLACES)
-def test_what_a_rung_claims_to_stop_is_stopped(user: str, rung: str) -> None:
-    """No attempt that the rung claims to stop gets through."""
-    could = _could(user, rung)
-    assert CLAIMS[rung] <= set(could)
-    assert [name for name in sorted(CLAIMS[rung]) if could[name]] == []
+@pytest.mark.parametrize(("user", "level"), PLACES)
+def test_what_a_level_claims_to_stop_is_stopped(user: str, level: str) -> None:
+    """No attempt that the sandbox level claims to stop gets through."""
+    could = _could(user, level)
+    assert CLAIMS[level] <= set(could)
+    assert [name for name in sorted(CLAIMS[level]) if could[name]] == []
 
 
 def test_the_attempts_can_succeed() -> None:
@@ -101,10 +101,10 @@ print(forked)
 """
 
 
-@pytest.mark.parametrize(("user", "rung"), PLACES)
-def test_a_fork_bomb_stops_early_and_leaves_nothing(user: str, rung: str) -> None:
+@pytest.mark.parametrize(("user", "level"), PLACES)
+def test_a_fork_bomb_stops_early_and_leaves_nothing(user: str, level: str) -> None:
     """Not all of 300 processes come about, and the job ends at once all the same."""
-    ran = attack(user, rung, FORKS)
+    ran = attack(user, level, FORKS)
     assert ran["code"] == 0
     assert 0 < int(ran["output"]) < 200
 
@@ -118,10 +118,10 @@ except MemoryError:
 """
 
 
-@pytest.mark.parametrize(("user", "rung"), PLACES)
-def test_three_gibibytes_are_refused(user: str, rung: str) -> None:
+@pytest.mark.parametrize(("user", "level"), PLACES)
+def test_three_gibibytes_are_refused(user: str, level: str) -> None:
     """A process gets no more memory than its limit."""
-    assert attack(user, rung, MEMORY)["output"] == "refused\n"
+    assert attack(user, level, MEMORY)["output"] == "refused\n"
 
 
 FILE = """
@@ -136,10 +136,10 @@ print(os.stat("large").st_size >> 20)
 """
 
 
-@pytest.mark.parametrize(("user", "rung"), PLACES)
-def test_a_file_cannot_grow_beyond_its_limit(user: str, rung: str) -> None:
+@pytest.mark.parametrize(("user", "level"), PLACES)
+def test_a_file_cannot_grow_beyond_its_limit(user: str, level: str) -> None:
     """Of 300 MiB at most 64 are written, whether the signal is caught or not."""
-    ran = attack(user, rung, FILE)
+    ran = attack(user, level, FILE)
     assert ran["code"] == -25 or int(ran["output"]) <= 64  # SIGXFSZ
 
 
@@ -153,20 +153,20 @@ time.sleep(60)
 """
 
 
-@pytest.mark.parametrize(("user", "rung"), PLACES)
-def test_many_large_files_end_the_job(user: str, rung: str) -> None:
+@pytest.mark.parametrize(("user", "level"), PLACES)
+def test_many_large_files_end_the_job(user: str, level: str) -> None:
     """What is on disk is watched: a job that writes too much in all is ended long before its deadline."""
-    ran = attack(user, rung, FILES, seconds=60.0)
+    ran = attack(user, level, FILES, seconds=60.0)
     assert ran["ended"] == "disk"
 
 
 ENDLESS = "import sys\nwhile True:\n    sys.stdout.write('x' * 10_000)\n"
 
 
-@pytest.mark.parametrize(("user", "rung"), PLACES)
-def test_endless_output_is_bounded_and_ends(user: str, rung: str) -> None:
+@pytest.mark.parametrize(("user", "level"), PLACES)
+def test_endless_output_is_bounded_and_ends(user: str, level: str) -> None:
     """Of output without end 64 KiB are kept, and the deadline ends it."""
-    ran = attack(user, rung, ENDLESS, seconds=1.0)
+    ran = attack(user, level, ENDLESS, seconds=1.0)
     assert (ran["code"], ran["ended"]) == (None, "time")
     assert len(ran["output"]) < 65 * 1024
 
@@ -186,10 +186,10 @@ while True:
 """
 
 
-@pytest.mark.parametrize(("user", "rung"), PLACES)
-def test_a_program_that_ignores_signals_ends_at_its_deadline(user: str, rung: str) -> None:
+@pytest.mark.parametrize(("user", "level"), PLACES)
+def test_a_program_that_ignores_signals_ends_at_its_deadline(user: str, level: str) -> None:
     """No handler keeps a job alive."""
-    assert attack(user, rung, STUBBORN, seconds=1.0)["ended"] == "time"
+    assert attack(user, level, STUBBORN, seconds=1.0)["ended"] == "time"
 
 
 DAEMON = """
@@ -207,11 +207,11 @@ print("started")
 """
 
 
-@pytest.mark.parametrize(("user", "rung"), PLACES)
-def test_a_daemon_does_not_outlive_its_job(user: str, rung: str) -> None:
+@pytest.mark.parametrize(("user", "level"), PLACES)
+def test_a_daemon_does_not_outlive_its_job(user: str, level: str) -> None:
     """A process that leaves its session and its parent is ended with the job."""
     marker = str(900_000 + os.getpid() % 90_000)
-    ran = attack(user, rung, DAEMON, marker)
+    ran = attack(user, level, DAEMON, marker)
     assert ran["output"] == "started\n"
     assert _running(marker) == []
 
@@ -237,11 +237,11 @@ with open("plain", "w") as file:
 """
 
 
-@pytest.mark.parametrize(("user", "rung"), PLACES)
-def test_results_that_are_links_pipes_or_huge_are_not_taken(user: str, rung: str, outside: Path) -> None:
-    """Only a regular file of a sensible size comes out, and waiting for a pipe hangs nobody."""
+@pytest.mark.parametrize(("user", "level"), PLACES)
+def test_results_that_are_links_pipes_or_huge_are_not_taken(user: str, level: str, outside: Path) -> None:
+    """Only a regular file of a sensible size comes out, and a pipe blocks nothing."""
     take = ("link", "pipe", "folder", "elsewhere/secret", "large", "plain", "absent")
-    ran = attack(user, rung, REPORTS, str(outside), take=take)
+    ran = attack(user, level, REPORTS, str(outside), take=take)
     assert ran["files"] == {"plain": "mine"}
 
 
@@ -258,10 +258,10 @@ for _ in range(1200):
 """
 
 
-@pytest.mark.parametrize(("user", "rung"), PLACES)
-def test_folders_that_resist_are_removed(user: str, rung: str, outside: Path) -> None:
+@pytest.mark.parametrize(("user", "level"), PLACES)
+def test_folders_that_resist_are_removed(user: str, level: str, outside: Path) -> None:
     """Closed and endlessly deep folders are gone after the job."""
-    assert attack(user, rung, STUCK, temporary=str(outside))["code"] == 0
+    assert attack(user, level, STUCK, temporary=str(outside))["code"] == 0
     assert [path.name for path in outside.iterdir()] == ["secret"]
 
 
@@ -290,10 +290,10 @@ print(subprocess.run([sys.executable, "-I", "-c", "print(1 + 1)"], capture_outpu
 """
 
 
-@pytest.mark.parametrize(("user", "rung"), PLACES)
-def test_ordinary_work_goes_on(user: str, rung: str) -> None:
+@pytest.mark.parametrize(("user", "level"), PLACES)
+def test_ordinary_work_goes_on(user: str, level: str) -> None:
     """Files are copied and moved, processes, threads and pairs of sockets come and go."""
-    ran = attack(user, rung, ORDINARY)
+    ran = attack(user, level, ORDINARY)
     assert (ran["code"], ran["output"]) == (0, "b'2\\n'\n")
 
 
@@ -312,10 +312,10 @@ print("alive")
 """
 
 
-@pytest.mark.parametrize(("user", "rung"), [place for place in PLACES if "none" not in str(place.id)])
-def test_code_that_kills_its_watcher_harms_only_itself(user: str, rung: str) -> None:
+@pytest.mark.parametrize(("user", "level"), [place for place in PLACES if "none" not in str(place.id)])
+def test_code_that_kills_its_watcher_harms_only_itself(user: str, level: str) -> None:
     """Killing everything within reach ends the job, with a report or with an error, and nothing else."""
-    ran = attack(user, rung, KILLER)
+    ran = attack(user, level, KILLER)
     assert ran["error"] or ran["code"] is not None
 
 

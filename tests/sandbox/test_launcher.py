@@ -89,7 +89,7 @@ def test_the_filter_stops_what_its_groups_name(machine: str) -> None:
 
 @pytest.mark.parametrize("machine", _ARCHITECTURES)
 def test_limits_are_set_for_oneself_only(machine: str) -> None:
-    """A process may bound itself (0), and nobody else of its user."""
+    """A process may bound itself (0), and no other of its user."""
     assert _answer(machine, ["others"], "prlimit64", 0) == _ALLOWED
     assert _answer(machine, ["others"], "prlimit64", 4711) == _ERROR | errno.EPERM
 
@@ -102,6 +102,6 @@ def test_sockets_are_for_the_second_profile(machine: str) -> None:
 
 
 def test_an_unknown_architecture_has_no_filter() -> None:
-    """There the rung does not come about, instead of filtering the wrong calls."""
+    """There the sandbox level does not come about, instead of filtering the wrong calls."""
     with pytest.raises(OSError, match="riscv64"):
         seccomp_filter("riscv64", False, [])

@@ -1,19 +1,19 @@
-"""One seed played and judged: every law, every book, every decision computed again."""
+"""One seed played and judged: every law, every bill, every decision computed again."""
 
 from attrs import evolve
 
 from orchestrator.replay import verify
 from orchestrator.settings import Limits, RunSettings
 from orchestrator.testing.laws import broken_laws
-from orchestrator.testing.ledgers import broken_accounts, broken_books
+from orchestrator.testing.ledgers import broken_accounts, broken_bills
 from orchestrator.testing.scenario import draw_models
-from orchestrator.testing.simulator import Observer, Report, Scenario, ample, simulate, sound_rank
+from orchestrator.testing.simulator import Observer, Scenario, SimulationReport, ample, simulate, sound_rank
 
 STEADY_FAULTS = ("rate_limit", "overloaded", "server", "gateway", "cut", "content_filter", "empty", "unreadable")
 """Faults that depend on (logical call, try) only, and leave nothing behind in a session."""
 
 
-def judged(report: Report) -> list[str]:
+def judged(report: SimulationReport) -> list[str]:
     """Everything wrong with what became of a world, one line each."""
     problems = []
     for run, history in report.histories.items():
@@ -21,13 +21,13 @@ def judged(report: Report) -> list[str]:
         found = verify(history, lambda session: sound_rank())
         problems += [f"{run}: {difference}" for difference in (*found.differences, *found.foreign)]
     problems += broken_accounts(report.accounts, report.histories)
-    problems += broken_books(report.world.vendor.books, report.histories)
+    problems += broken_bills(report.world.vendor.bills, report.histories)
     problems += [f"the log: {finding.message}" for finding in report.world.log().verify()]
     holds = report.world.log().query("SELECT run, call FROM open_holds")
     return [*problems, *(f"a hold is left open: {hold}" for hold in holds)]
 
 
-def played(scenario: Scenario, observer: Observer | None = None) -> Report:
+def played(scenario: Scenario, observer: Observer | None = None) -> SimulationReport:
     """The world at its end, once nothing is wrong with it."""
     report = simulate(scenario, observer)
     problems = judged(report)

@@ -1,4 +1,4 @@
-"""Accounts over several runs: two levels, one process after another, and nobody starves."""
+"""Accounts over several runs: two levels, one process after another, and no run starves."""
 
 from attrs import evolve
 
@@ -6,7 +6,7 @@ from orchestrator import events as e
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Price, Usd
 from orchestrator.settings import RunSettings
-from orchestrator.testing.simulator import Report, Scenario
+from orchestrator.testing.simulator import Scenario, SimulationReport
 from orchestrator.testing.stage import model
 from tests.simulation.plays import played, steady
 
@@ -23,20 +23,20 @@ def _world(seed: int, org: Usd, team: Usd, runs: int = 3) -> Scenario:
     )
 
 
-def _statuses(report: Report) -> list[ProjectStatus]:
+def _statuses(report: SimulationReport) -> list[ProjectStatus]:
     return [state.finished.status for state in report.states.values() if state.finished is not None]
 
 
-def _refusals(report: Report, kind: type[e.AccountRefused] | type[e.SpendRefused]) -> list[e.Event]:
+def _refusals(report: SimulationReport, kind: type[e.AccountRefused] | type[e.SpendRefused]) -> list[e.Event]:
     return [event for history in report.histories.values() for _, event in history if isinstance(event, kind)]
 
 
-def _starts(report: Report) -> list[e.CallStarted]:
+def _starts(report: SimulationReport) -> list[e.CallStarted]:
     return [event for history in report.histories.values() for _, event in history if isinstance(event, e.CallStarted)]
 
 
-def test_ample_accounts_refuse_nobody() -> None:
-    """With room for everybody no call waits, and both levels count the same."""
+def test_ample_accounts_refuse_nothing() -> None:
+    """With enough for all no call waits, and both levels count the same."""
     report = played(_world(3, Usd.parse(1000), Usd.parse(900)))
     assert _refusals(report, e.AccountRefused) == []
     totals = {name: history[-1][1].totals for name, history in report.accounts.items()}  # type: ignore[attr-defined]
@@ -48,24 +48,24 @@ def test_ample_accounts_refuse_nobody() -> None:
 
 
 def test_the_tighter_level_binds() -> None:
-    """Whichever of the two has less room refuses, by its name."""
+    """Whichever of the two has less free refuses, by its name."""
     for org, team, name in (("1000", "0.000001", "team/eng"), ("0.000001", "1000", "org")):
         report = played(_world(3, Usd.parse(org), Usd.parse(team)))
         refused = [event for event in _refusals(report, e.SpendRefused) if isinstance(event, e.SpendRefused)]
-        assert {event.limit for event in refused} == {name}
+        assert {event.name for event in refused} == {name}
         assert set(_statuses(report)) == {ProjectStatus.BUDGET_EXHAUSTED}
 
 
 def test_runs_that_can_take_turns_all_come_to_their_end() -> None:
-    """An account with room for one large hold at a time: everybody waits, nobody is refused for good."""
+    """An account that fits one large hold at a time: every run waits, none is refused for good."""
     waited = 0
     for seed in range(8):
         quick = evolve(_world(seed, Usd.parse(1000), Usd.parse(1000)), slowest=2.0)
         free = played(quick)
         largest = max(event.hold for event in _starts(free))
         spent = sum(state.spend.total.nano for state in free.states.values())
-        room = Usd(spent + 2 * largest.nano)
-        report = played(evolve(quick, account_caps={"org": room, "team/eng": room}))
+        cap = Usd(spent + 2 * largest.nano)
+        report = played(evolve(quick, account_caps={"org": cap, "team/eng": cap}))
         assert _refusals(report, e.SpendRefused) == [], f"seed {seed}"
         assert all(status.is_closed for status in _statuses(report)), f"seed {seed}"
         waited += len(_refusals(report, e.AccountRefused))

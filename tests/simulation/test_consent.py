@@ -7,7 +7,7 @@ from attrs import evolve
 
 from orchestrator import events as e
 from orchestrator.models import ProjectStatus, RiskLevel
-from orchestrator.testing.simulator import WHERE, CrashPoint, Report, Scenario
+from orchestrator.testing.simulator import WHERE, CrashPoint, Scenario, SimulationReport
 from tests.simulation.plays import played, steady
 
 _SEEDS = range(4, 40)
@@ -22,23 +22,23 @@ def world(seed: int) -> Scenario:
 
 
 @cache
-def whole() -> Report:
+def whole() -> SimulationReport:
     """The first world in which the person says no before they say yes."""
     for seed in _SEEDS:
         report = played(world(seed))
         if len(answers(report)) > 1:
             return report
         report.world.close()
-    raise AssertionError("nobody says no")
+    raise AssertionError("no seed has a no")
 
 
-def answers(report: Report) -> list[bool]:
+def answers(report: SimulationReport) -> list[bool]:
     """What was said, in its order."""
     return [event.accepted for _, event in report.histories["run-1"] if isinstance(event, e.QuestionAnswered)]
 
 
 def test_a_no_ends_the_session_and_the_next_one_asks_again() -> None:
-    """Each no interrupts the run in its own step; with the yes the tasks start; nobody is asked after it."""
+    """Each no interrupts the run in its own step; with the yes the tasks start; no question follows."""
     history = whole().histories["run-1"]
     assert next(event.risk for _, event in history if isinstance(event, e.ForecastMade)) is RiskLevel.HIGH
     said = answers(whole())

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from orchestrator.events import TYPES, SessionLost, SessionOpened
 from orchestrator.testing.outcomes import same_outcome
-from orchestrator.testing.simulator import WHERE, CrashPoint, Report, Scenario, simulate
+from orchestrator.testing.simulator import WHERE, CrashPoint, Scenario, SimulationReport, simulate
 from tests.simulation.plays import played, steady
 
 _heavy = pytest.mark.heavy
@@ -44,14 +44,14 @@ def test_a_run_killed_at_any_append_comes_to_the_same_end(given: bool, faulty: b
     assert lost_ever > 0 or where == "before"
 
 
-def _asks_only_the_lost_again(whole: Report, killed: Report) -> int:
+def _asks_only_the_lost_again(whole: SimulationReport, killed: SimulationReport) -> int:
     """The vendor saw as many requests more as calls were in flight at the kill, at most; returns those."""
     history = killed.histories["run-1"]
     ended = [event.ended for _, event in history if isinstance(event, SessionOpened | SessionLost)]
     lost = sum(map(len, ended))
     assert killed.outcome("run-1").lost == lost
     assert lost <= killed.world.scenario.settings.concurrency
-    more = len(killed.world.vendor.books) - len(whole.world.vendor.books)
+    more = len(killed.world.vendor.bills) - len(whole.world.vendor.bills)
     assert 0 <= more <= lost
     return lost
 
@@ -62,14 +62,14 @@ def test_a_run_killed_in_its_verification_goes_on_with_it() -> None:
     killed = evolve(scenario, crashes=(CrashPoint(1, "after", "verification.started"),))
     report = played(killed)
     assert report.crashes == 1
-    told = [type(event).__name__ for _, event in report.histories["run-1"]][-4:]
-    assert told == ["VerificationStarted", "SessionOpened", "ResultVerified", "RunFinished"]
+    reported = [type(event).__name__ for _, event in report.histories["run-1"]][-4:]
+    assert reported == ["VerificationStarted", "SessionOpened", "ResultVerified", "RunFinished"]
     assert same_outcome(played(scenario).outcome("run-1"), report.outcome("run-1")) == []
 
 
 _CHOICE = 2
 OF_COMMANDS = ("run.forked", "content.deleted")
-"""What commands append to runs that nobody has; see tests/engine/test_forks.py and tests/log/test_retention.py."""
+"""What commands append to runs without a session; see tests/engine/test_forks.py and tests/log/test_retention.py."""
 
 
 @cache

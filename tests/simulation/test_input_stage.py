@@ -8,7 +8,7 @@ from attrs import evolve
 from orchestrator.events import ArchitectureDecided, PlanMade, QuestionAnswered, QuestionAsked, SpecEnhanced
 from orchestrator.models import Role
 from orchestrator.testing.outcomes import same_outcome
-from orchestrator.testing.simulator import WHERE, CrashPoint, Report, Scenario
+from orchestrator.testing.simulator import WHERE, CrashPoint, Scenario, SimulationReport
 from tests.simulation.plays import played, steady
 
 
@@ -20,12 +20,12 @@ def world() -> Scenario:
 
 
 @cache
-def whole() -> Report:
+def whole() -> SimulationReport:
     """The world without a crash."""
     return played(world())
 
 
-def appends_before_the_plan(report: Report) -> int:
+def appends_before_the_plan(report: SimulationReport) -> int:
     """The append that writes the plan; all of the input stage is before it."""
     history = report.histories["run-1"]
     end = next(at for at, event in history if isinstance(event, PlanMade))
@@ -54,7 +54,7 @@ def test_killed_in_the_input_stage_it_comes_to_the_same_end(where: str) -> None:
         history = [event for _, event in report.histories["run-1"]]
         asked = [event.number for event in history if isinstance(event, QuestionAsked)]
         assert asked == list(range(1, len(asked) + 1))
-        more = len(report.world.vendor.books) - len(whole().world.vendor.books)
+        more = len(report.world.vendor.bills) - len(whole().world.vendor.bills)
         assert 0 <= more <= 1
         report.world.close()
 

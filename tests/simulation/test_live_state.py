@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator import events as e
 from orchestrator.engine.session import Session
-from orchestrator.state.fold import evolve, fold
+from orchestrator.state.fold import apply, fold
 from orchestrator.state.run import RunState
 from orchestrator.testing.simulator import Scenario, simulate
 from tests.simulation.plays import played, steady
@@ -26,7 +26,7 @@ class Shadow:
             self.states[run] = fold((record.at, record.event) for record in before)
         stored = next(session.stream.log.read(run, after=version - 1, upto=version))
         assert (stored.version, stored.at, stored.event) == (version, at, event)
-        state = evolve(self.states[run], stored.at, stored.event)
+        state = apply(self.states[run], stored.at, stored.event)
         assert state.version == version
         if version == session.state.version:
             assert state == session.state

@@ -7,12 +7,12 @@ from attrs import evolve, fields
 
 from orchestrator.models import ArchitectureProfile, ProjectStatus, Role, TaskStatus, TaskType, Verdict
 from orchestrator.money import Usd
-from orchestrator.testing.outcomes import NodeOutcome, Outcome, TaskOutcome, same_outcome
+from orchestrator.testing.outcomes import NodeOutcome, RunOutcome, TaskOutcome, same_outcome
 from tests.simulation.plays import played, steady
 
 
 @pytest.fixture(scope="module")
-def outcome() -> Outcome:
+def outcome() -> RunOutcome:
     """What a run of five tasks with checks amounts to."""
     return played(steady(4, given=True, faulty=False)).outcome("run-1")
 
@@ -50,30 +50,30 @@ _TASK: dict[str, Any] = {
     "checks": ((1, "other", Verdict.FAILED),),
     "skipped": ((Role.CRITIC, 1, "other"),),
 }
-_NODE: dict[str, Any] = {"settled": Usd(1), "ended": 99, "kept": Usd(1), "answers": {}}
+_NODE: dict[str, Any] = {"settled": Usd(1), "ended": 99, "unreconciled": Usd(1), "answers": {}}
 
 
 def test_every_field_has_a_planted_difference() -> None:
     """A field that is added to an outcome has to be planted here too; only lost attempts explain themselves."""
-    assert _RUN.keys() == {field.name for field in fields(Outcome)} - {"enhance", "advise", "plan", "tasks"}
+    assert _RUN.keys() == {field.name for field in fields(RunOutcome)} - {"enhance", "advise", "plan", "tasks"}
     assert _TASK.keys() == {field.name for field in fields(TaskOutcome)} - {"node"}
     assert _NODE.keys() == {field.name for field in fields(NodeOutcome)} - {"lost"}
 
 
-def test_an_outcome_is_the_same_as_itself(outcome: Outcome) -> None:
+def test_an_outcome_is_the_same_as_itself(outcome: RunOutcome) -> None:
     """Nothing differs from itself."""
     assert same_outcome(outcome, outcome) == []
 
 
 @pytest.mark.parametrize("name", sorted(_RUN))
-def test_a_difference_of_the_run_is_seen(outcome: Outcome, name: str) -> None:
+def test_a_difference_of_the_run_is_seen(outcome: RunOutcome, name: str) -> None:
     """A changed field of the run is told by name."""
     other = evolve(outcome, **{name: _RUN[name]})
     assert [line.split(" ")[:2] for line in same_outcome(outcome, other)] == [["run:", name]]
 
 
 @pytest.mark.parametrize("name", sorted(_TASK))
-def test_a_difference_of_a_task_is_seen(outcome: Outcome, name: str) -> None:
+def test_a_difference_of_a_task_is_seen(outcome: RunOutcome, name: str) -> None:
     """A changed field of one task is told with the task's name."""
     task = outcome.tasks["t2"]
     planted: Any = {"status": TaskStatus.FAILED, "gate": not task.gate}.get(name, _TASK[name])
@@ -85,11 +85,11 @@ def test_a_difference_of_a_task_is_seen(outcome: Outcome, name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(_NODE))
 @pytest.mark.parametrize("node", ["enhance", "advise", "plan", "t1"])
-def test_a_difference_of_what_was_asked_is_seen(outcome: Outcome, node: str, name: str) -> None:
-    """Another settled amount, another number of tries, kept money that no lost call explains, a missing answer."""
+def test_a_difference_of_what_was_asked_is_seen(outcome: RunOutcome, node: str, name: str) -> None:
+    """Another settled amount or number of tries, unreconciled money that no lost call explains, a missing answer."""
     if node != "t1":
         if name == "answers":
-            return  # the plan was given: nobody was asked for it
+            return  # the plan was given: no model was called for it
         other = evolve(outcome, **{node: evolve(getattr(outcome, node), **{name: _NODE[name]})})
     else:
         task = outcome.tasks[node]
@@ -98,7 +98,7 @@ def test_a_difference_of_what_was_asked_is_seen(outcome: Outcome, node: str, nam
     assert same_outcome(outcome, other)
 
 
-def test_another_answer_to_one_call_is_seen(outcome: Outcome) -> None:
+def test_another_answer_to_one_call_is_seen(outcome: RunOutcome) -> None:
     """The text, the model and the score of every answer count, not only of the best output."""
     task = outcome.tasks["t1"]
     for key, answer in task.node.answers.items():
@@ -108,21 +108,21 @@ def test_another_answer_to_one_call_is_seen(outcome: Outcome) -> None:
             assert len(same_outcome(outcome, evolve(outcome, tasks=tasks))) == 1
 
 
-def test_a_missing_task_is_seen(outcome: Outcome) -> None:
+def test_a_missing_task_is_seen(outcome: RunOutcome) -> None:
     """A task that only one of the two has is told."""
     fewer = {name: task for name, task in outcome.tasks.items() if name != "t3"}
     assert same_outcome(outcome, evolve(outcome, tasks=fewer)) == ["t3: only in the first"]
     assert same_outcome(evolve(outcome, tasks=fewer), outcome) == ["t3: only in the second"]
 
 
-def test_a_lost_attempt_explains_kept_money_and_no_more(outcome: Outcome) -> None:
-    """One kept hold with one lost attempt is no difference; a settled amount beside it is."""
+def test_a_lost_attempt_explains_unreconciled_money_and_no_more(outcome: RunOutcome) -> None:
+    """One unreconciled hold with one lost attempt is no difference; a settled amount beside it is."""
     task = outcome.tasks["t1"]
 
-    def with_node(**changes: Any) -> Outcome:
+    def with_node(**changes: Any) -> RunOutcome:
         return evolve(outcome, tasks={**outcome.tasks, "t1": evolve(task, node=evolve(task.node, **changes))})
 
-    assert same_outcome(outcome, with_node(lost=1, kept=Usd(5))) == []
-    assert same_outcome(outcome, with_node(lost=1, kept=Usd(5), settled=Usd(5)))
-    kept = with_node(kept=Usd(9))
-    assert same_outcome(kept, with_node(lost=1, kept=Usd(5)))
+    assert same_outcome(outcome, with_node(lost=1, unreconciled=Usd(5))) == []
+    assert same_outcome(outcome, with_node(lost=1, unreconciled=Usd(5), settled=Usd(5)))
+    unreconciled = with_node(unreconciled=Usd(9))
+    assert same_outcome(unreconciled, with_node(lost=1, unreconciled=Usd(5)))

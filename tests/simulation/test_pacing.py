@@ -9,7 +9,7 @@ from orchestrator import events as e
 from orchestrator.errors import ErrorKind
 from orchestrator.models import ProjectStatus
 from orchestrator.settings import SECOND, Limits
-from orchestrator.testing.simulator import CrashPoint, Report, Scenario, ample, simulate
+from orchestrator.testing.simulator import CrashPoint, Scenario, SimulationReport, ample, simulate
 from tests.simulation.plays import judged, played, steady
 
 PER_MINUTE = 60
@@ -23,13 +23,13 @@ def _crowd(tasks: int, limits: Limits) -> Scenario:
     return ample(evolve(base, tasks=tasks, settings=settings, slowest=2.0, check_faults=0.0))
 
 
-def _refused(report: Report) -> int:
+def _refused(report: SimulationReport) -> int:
     """How often the vendor said 429."""
     failed = [event for _, event in report.histories["run-1"] if isinstance(event, e.CallFailed)]
     return sum(event.kind is ErrorKind.RATE_LIMIT for event in failed)
 
 
-def _starts(report: Report) -> list[int]:
+def _starts(report: SimulationReport) -> list[int]:
     return [at for at, event in report.histories["run-1"] if isinstance(event, e.CallStarted)]
 
 
@@ -78,7 +78,7 @@ def test_the_seeds_pace_cut_and_reuse() -> None:
 
 @pytest.mark.parametrize("killed_at", [None, 12, 30, 55])
 def test_a_world_of_two_runs_alike_answers_the_second_from_the_first(killed_at: int | None) -> None:
-    """The second run asks nobody and measures nobody, also where the first one was killed and its keys forgotten."""
+    """The second run calls and measures no model, also where the first one was killed and its keys forgotten."""
     base = steady(4, given=False, faulty=False)
     scenario = evolve(
         base,

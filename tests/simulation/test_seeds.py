@@ -1,4 +1,4 @@
-"""Whole runs over fixed seeds: every law, every book and every decision of each."""
+"""Whole runs over fixed seeds: every law, every bill and every decision of each."""
 
 import sys
 from collections import Counter
@@ -7,7 +7,7 @@ import pytest
 from attrs import Factory, define
 
 from orchestrator.models import ProjectStatus
-from orchestrator.testing.simulator import Report, Scenario
+from orchestrator.testing.simulator import Scenario, SimulationReport
 from orchestrator.testing.vendor import FAULTS, ODDITIES
 from tests.simulation.plays import played
 
@@ -26,7 +26,7 @@ class _Distribution:
     events: Counter[str] = Factory(Counter)
     hits: Counter[tuple[str, str]] = Factory(Counter)
 
-    def add(self, report: Report) -> None:
+    def add(self, report: SimulationReport) -> None:
         """Count one world."""
         scenario = report.world.scenario
         assert 3 <= scenario.tasks <= 30
@@ -48,8 +48,8 @@ class _Distribution:
         """Print it; ``pytest -rP`` shows it."""
         pairs = ", ".join(f"{name} {where} {count}" for (name, where), count in sorted(self.hits.items()))
         for name in ("drawn", "statuses", "faults", "events"):
-            told = ", ".join(f"{key} {count}" for key, count in sorted(getattr(self, name).items()))
-            sys.stdout.write(f"{name}: {told}\n")
+            reported = ", ".join(f"{key} {count}" for key, count in sorted(getattr(self, name).items()))
+            sys.stdout.write(f"{name}: {reported}\n")
         sys.stdout.write(f"{self.crashed} of {self.seeds} worlds crashed; in a crash: {pairs}\n")
 
     def check(self) -> None:
@@ -99,14 +99,14 @@ def test_a_model_whose_limit_fell_between_sessions_is_held_for_what_it_is_asked(
 def test_equal_seeds_give_equal_logs(seed: int) -> None:
     """Two plays of a seed write the same bytes: rows, texts, bills and files."""
 
-    def told() -> tuple[object, ...]:
+    def reported() -> tuple[object, ...]:
         report = played(Scenario.draw(seed))
         log = report.world.log()
         rows = log.query("SELECT * FROM events ORDER BY position")
         texts = log.query("SELECT * FROM blobs ORDER BY run, digest")
-        return rows, texts, report.world.vendor.books, report.world.files
+        return rows, texts, report.world.vendor.bills, report.world.files
 
-    assert told() == told()
+    assert reported() == reported()
 
 
 def test_different_seeds_give_different_logs() -> None:

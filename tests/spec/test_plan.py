@@ -61,7 +61,7 @@ def test_a_cycle_is_shown() -> None:
 
 
 def test_an_empty_plan_is_no_plan() -> None:
-    """Whoever wants the project broken into tasks leaves the key out."""
+    """Without the key the project is broken into tasks."""
     with pytest.raises(SpecError, match="tasks: the list is empty"):
         spec_from("p", "c", tasks=[])
 

@@ -325,10 +325,10 @@ def test_arguments_give_the_same_spec_as_a_file() -> None:
 
 
 def test_wrong_arguments_are_refused_without_a_line() -> None:
-    """Python's arguments have no lines, so none is made up; objects nobody knows are refused too."""
+    """Python's arguments have no lines, so none is made up; unknown objects are refused too."""
 
     class Odd(StrEnum):
-        A = "nobody"
+        A = "unknown"
 
     with pytest.raises(SpecError) as caught:
         spec_from(

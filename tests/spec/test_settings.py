@@ -23,7 +23,7 @@ FILES = Path(__file__).parent / "files"
 
 
 def test_a_spec_without_rules_keeps_the_default_rules() -> None:
-    """What nobody set is as the settings have it; answers are reused between real runs, not between simulated ones."""
+    """What is not set is as the settings have it; answers are reused between real runs, not between simulated ones."""
     assert spec_from("p", "c").settings(simulated=False) == RunSettings(cache=True)
     assert spec_from("p", "c").settings(simulated=True) == RunSettings(simulated=True)
 

@@ -8,7 +8,7 @@ from orchestrator import events as e
 from orchestrator.models import ProjectStatus, TaskType
 from orchestrator.money import Usd
 from orchestrator.settings import RunSettings
-from orchestrator.state.fold import evolve, fold
+from orchestrator.state.fold import apply, fold
 from orchestrator.state.health import Measured, ModelRecord
 from orchestrator.state.run import RunState
 from orchestrator.testing.simulator import Scenario, simulate
@@ -19,12 +19,12 @@ from orchestrator.testing.stage import Stage, model, task
 def test_an_event_of_an_account_is_none_of_a_run(event: type[e.Event]) -> None:
     """The fold of a run refuses what belongs into another stream."""
     with pytest.raises(ValueError, match="is not an event of a run"):
-        evolve(RunState(), 1, object.__new__(event))
+        apply(RunState(), 1, object.__new__(event))
 
 
 def test_an_event_that_refers_to_nothing_is_refused() -> None:
-    """An outcome of no effect, a task nobody planned: ValueError with the version."""
-    for event in (e.TaskStarted("nobody"), e.CallPrepared(7, "0", 1), e.FileWritten(7, 1, None)):
+    """An outcome of no effect, a task that is not planned: ValueError with the version."""
+    for event in (e.TaskStarted("unknown"), e.CallPrepared(7, "0", 1), e.FileWritten(7, 1, None)):
         with pytest.raises(ValueError, match="at version 1 refers to nothing"):
             fold([(1, event)])
 
@@ -34,7 +34,7 @@ def test_every_event_of_a_run_is_folded(cls: type[e.Event]) -> None:
     """A new event cannot be forgotten: each class but the accounts' has its handler."""
     problem = ""
     try:
-        evolve(RunState(), 1, object.__new__(cls))
+        apply(RunState(), 1, object.__new__(cls))
     except (ValueError, AttributeError) as error:  # an event without its fields can be folded by few
         problem = str(error)
     assert "is not an event of a run" not in problem
@@ -75,17 +75,17 @@ def test_averages_are_exponential_and_trust_falls_faster_than_it_rises() -> None
     assert measured.trust == pytest.approx(0.95095)
 
 
-def test_a_kept_call_counts_in_every_sum() -> None:
+def test_an_unreconciled_call_counts_in_every_sum() -> None:
     """Money of a call that a dead session left is in the run, its task and its phase."""
     made = Stage(RunSettings(routing={}), (model("a"),), [task("t", TaskType.SUMMARIZATION)])
     made.begin()
     made.prepare()
     hold = made.last(e.CallStarted).hold
-    assert (made.state.in_flight_held, made.state.spend.kept) == (hold, Usd.ZERO)
+    assert (made.state.in_flight_held, made.state.spend.unreconciled) == (hold, Usd.ZERO)
     made.step(made.opening())
     state = made.state
-    assert state.spend.kept == state.tasks["t"].spend.kept == hold
-    assert sum(spend.kept.nano for spend in state.phases.values()) == hold.nano
+    assert state.spend.unreconciled == state.tasks["t"].spend.unreconciled == hold
+    assert sum(spend.unreconciled.nano for spend in state.phases.values()) == hold.nano
     assert made.last(e.CallStarted).attempt == 2
     assert made.play().status is ProjectStatus.SUCCESS
-    assert made.last(e.RunFinished).kept == hold
+    assert made.last(e.RunFinished).unreconciled == hold

@@ -27,10 +27,10 @@ def _log(home: Path) -> EventLog:
 
 def _with_figures(found: dict[str, dict[TaskType | None, Measured]]) -> dict[str, dict[TaskType | None, Measured]]:
     """Without averages that were only looked at."""
-    kept = {
+    unreconciled = {
         m: {k: each for k, each in seen.items() if each.calls or each.quality is not None} for m, seen in found.items()
     }
-    return {model: seen for model, seen in kept.items() if seen}
+    return {model: seen for model, seen in unreconciled.items() if seen}
 
 
 @pytest.mark.parametrize("seed", [2, 11, 23, 35])
@@ -142,7 +142,7 @@ def test_the_warm_start(calls: int, quality: float, latency: float, trust: float
 
 
 def test_few_calls_are_no_prior_and_what_was_never_measured_stays_unknown() -> None:
-    """Nine calls are ignored; a quality nobody scored is not made up."""
+    """Nine calls are ignored; a quality without a score is not made up."""
     assert priors({"m": _record(9)}) == ()
     (prior,) = priors({"m": _record(10)})
     assert (prior.quality, prior.cost, prior.latency_ms) == (None, None, None)
@@ -152,15 +152,15 @@ def test_a_run_is_told_once_and_decides_by_it(tmp_path: Path) -> None:
     """The prior stands in the first SessionOpened; the run goes on from it, and every decision is recomputable."""
     home = tmp_path / "home"
     _twelve_runs(tmp_path)
-    spec = scripted_spec(tmp_path, project_id="told")
+    spec = scripted_spec(tmp_path, project_id="reported")
 
     assert orchestrate(home, "run", str(spec)).code == 0
 
     log = _log(home)
-    history = [(record.at, record.event) for record in log.read("told")]
+    history = [(record.at, record.event) for record in log.read("reported")]
     (opened,) = [event for _, event in history if isinstance(event, e.SessionOpened)]
-    told = {(prior.model, prior.type): prior for prior in opened.priors}
-    north = told["north", TaskType.CODE_GEN]
+    reported = {(prior.model, prior.type): prior for prior in opened.priors}
+    north = reported["north", TaskType.CODE_GEN]
     assert north.calls >= 12
     begun = fold([each for each in history if isinstance(each[1], e.RunStarted | e.SessionOpened)])
     shown = telemetry_of(begun.records["north"], TaskType.CODE_GEN)
@@ -169,7 +169,7 @@ def test_a_run_is_told_once_and_decides_by_it(tmp_path: Path) -> None:
     assert after.calls > north.calls
     drafted = [event for _, event in history if isinstance(event, e.ModelSelected) and event.role.value == "generator"]
     assert [event.backend for event in drafted] == ["greedy"], "measured candidates are ordered by the backend"
-    assert orchestrate(home, "replay", "told", "--verify", "--strict").code == 0
+    assert orchestrate(home, "replay", "reported", "--verify", "--strict").code == 0
     first = [event for _, event in ((r.at, r.event) for r in log.read("run-0")) if isinstance(event, e.SessionOpened)]
     assert first[0].priors == ()
     log.close()

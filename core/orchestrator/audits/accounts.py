@@ -19,14 +19,14 @@ class _Side:
     """What the runs say of one account."""
 
     settled: Usd = Usd.ZERO
-    kept: Usd = Usd.ZERO
+    unreconciled: Usd = Usd.ZERO
     in_flight: Usd = Usd.ZERO
     entries: dict[_Call, tuple[Usd, e.AccountEntry]] = Factory(dict)
     """The hold of every call, and where it stands in the account."""
 
 
 @define
-class Drawn:
+class AccountUse:
     """What runs have drawn on accounts, by the accounts' streams."""
 
     sides: dict[str, _Side] = Factory(dict)
@@ -45,7 +45,7 @@ class Drawn:
             case e.CallStarted():
                 self._started(run, version, event)
             case e.CallSucceeded() | e.CallFailed():
-                self._ended((run, event.call), event.settled, event.kept)
+                self._ended((run, event.call), event.settled, event.unreconciled)
             case e.SessionOpened() | e.SessionLost():
                 for attempt in event.ended:
                     self._ended((run, attempt.call), Usd.ZERO, attempt.amount)
@@ -53,7 +53,10 @@ class Drawn:
                 _, names = self._open.pop((run, event.call), (Usd.ZERO, ()))
                 for name in names:
                     side = self.sides[name]
-                    side.settled, side.kept = side.settled + event.settled, side.kept - event.kept
+                    side.settled, side.unreconciled = (
+                        side.settled + event.settled,
+                        side.unreconciled - event.unreconciled,
+                    )
 
     def _started(self, run: str, version: int, event: e.CallStarted) -> None:
         simulated = self._simulated.get(run, False)
@@ -68,13 +71,13 @@ class Drawn:
         if names:
             self._open[run, version] = (event.hold, names)
 
-    def _ended(self, call: _Call, settled: Usd, kept: Usd) -> None:
+    def _ended(self, call: _Call, settled: Usd, unreconciled: Usd) -> None:
         hold, names = self._open.get(call, (Usd.ZERO, ()))
         for name in names:
             side = self.sides[name]
-            side.settled, side.kept = side.settled + settled, side.kept + kept
+            side.settled, side.unreconciled = side.settled + settled, side.unreconciled + unreconciled
             side.in_flight -= hold
-        if not kept:
+        if not unreconciled:
             self._open.pop(call, None)
 
 
@@ -87,12 +90,12 @@ class AccountLaws:
         runs: the runs that were; None: all there are.
     """
 
-    drawn: _Side | None = None
+    used: _Side | None = None
     runs: frozenset[str] | None = None
     version: int = 0
     totals: e.Totals = e.Totals()
     _holds: dict[_Call, Usd] = Factory(dict)
-    _kept: dict[_Call, Usd] = Factory(dict)
+    _unreconciled: dict[_Call, Usd] = Factory(dict)
 
     def take(self, event: e.Event) -> Iterable[str]:
         """Check the next event; yields what is wrong with it."""
@@ -103,8 +106,8 @@ class AccountLaws:
             return
         if totals.settled + totals.held > totals.cap + totals.excess:
             yield "settled + held is beyond cap + excess"
-        if not Usd.ZERO <= totals.kept <= totals.held:
-            yield "kept is not within held"
+        if not Usd.ZERO <= totals.unreconciled <= totals.held:
+            yield "the unreconciled amount is not within the held one"
         if totals != self._after(event, totals):
             yield f"{type(event).__name__} does not lead to its totals"
         if isinstance(event, e.Held):
@@ -114,37 +117,43 @@ class AccountLaws:
     def _after(self, event: e.Event, totals: e.Totals) -> e.Totals | None:
         """The totals that must follow; None where the event ends something that is not there."""
         was = self.totals
-        cap, settled, held, kept, excess = was.cap, was.settled, was.held, was.kept, was.excess
+        cap, settled, held, unreconciled, excess = was.cap, was.settled, was.held, was.unreconciled, was.excess
         match event:
             case e.AccountOpened() | e.CapSet():
-                return e.Totals(totals.cap, settled, held, kept, excess)
+                return e.Totals(totals.cap, settled, held, unreconciled, excess)
             case e.Held():
                 self._holds[event.run, event.call] = event.amount
-                return e.Totals(cap, settled, held + event.amount, kept, excess)
+                return e.Totals(cap, settled, held + event.amount, unreconciled, excess)
             case e.Reconciled():
-                if self._kept.pop((event.run, event.call), None) != event.kept:
+                if self._unreconciled.pop((event.run, event.call), None) != event.unreconciled:
                     return None
-                beyond = max(Usd.ZERO, event.amount - event.kept)
-                return e.Totals(cap, settled + event.amount, held - event.kept, kept - event.kept, excess + beyond)
-            case e.Settled() | e.Released() | e.Kept():
+                beyond = max(Usd.ZERO, event.amount - event.unreconciled)
+                return e.Totals(
+                    cap,
+                    settled + event.amount,
+                    held - event.unreconciled,
+                    unreconciled - event.unreconciled,
+                    excess + beyond,
+                )
+            case e.Settled() | e.Released() | e.Unreconciled():
                 if self._holds.pop((event.run, event.call), None) != event.hold:
                     return None
         match event:
-            case e.Kept():
-                self._kept[event.run, event.call] = event.hold
-                return e.Totals(cap, settled, held, kept + event.hold, excess)
+            case e.Unreconciled():
+                self._unreconciled[event.run, event.call] = event.hold
+                return e.Totals(cap, settled, held, unreconciled + event.hold, excess)
             case e.Released():
-                return e.Totals(cap, settled, held - event.hold, kept, excess)
+                return e.Totals(cap, settled, held - event.hold, unreconciled, excess)
             case e.Settled():
                 beyond = max(Usd.ZERO, event.amount - event.hold)
-                return e.Totals(cap, settled + event.amount, held - event.hold, kept, excess + beyond)
+                return e.Totals(cap, settled + event.amount, held - event.hold, unreconciled, excess + beyond)
         return None
 
     def _entry(self, event: e.Held, totals: e.Totals) -> Iterable[str]:
         """The run's CallStarted says the same of the hold."""
-        if self.drawn is None or (self.runs is not None and event.run not in self.runs):
+        if self.used is None or (self.runs is not None and event.run not in self.runs):
             return
-        found = self.drawn.entries.pop((event.run, event.call), None)
+        found = self.used.entries.pop((event.run, event.call), None)
         balance = totals.settled + totals.held
         if found is None or (found[0], found[1].version) != (event.amount, self.version):
             yield f"{event.run}, version {event.call}: the CallStarted and its Held do not agree"
@@ -153,24 +162,25 @@ class AccountLaws:
 
     def finish(self) -> Iterable[str]:
         """Check the end against the runs; yields what is wrong with it."""
-        if self.drawn is None:
+        if self.used is None:
             return
-        for run, call in self.drawn.entries:
+        for run, call in self.used.entries:
             yield f"{run}, version {call}: the CallStarted and its Held do not agree"
         if self.runs is not None:
             return
-        drawn, totals = self.drawn, self.totals
-        if (drawn.settled, drawn.kept) != (totals.settled, totals.kept):
+        used, totals = self.used, self.totals
+        if (used.settled, used.unreconciled) != (totals.settled, totals.unreconciled):
             yield (
-                f"settled and kept are {totals.settled} and {totals.kept}, of the runs {drawn.settled} and {drawn.kept}"
+                f"settled and unreconciled are {totals.settled} and {totals.unreconciled},"
+                f" of the runs {used.settled} and {used.unreconciled}"
             )
-        if totals.held != drawn.kept + drawn.in_flight:
-            yield f"{totals.held} is held, of the runs {drawn.kept + drawn.in_flight}"
+        if totals.held != used.unreconciled + used.in_flight:
+            yield f"{totals.held} is held, of the runs {used.unreconciled + used.in_flight}"
 
 
-def side_of(drawn: Drawn, stream: str) -> _Side:
+def side_of(used: AccountUse, stream: str) -> _Side:
     """What the runs say of an account; nothing where none names it."""
-    return drawn.sides.get(stream, _Side())
+    return used.sides.get(stream, _Side())
 
 
 def broken_accounts(accounts: Mapping[str, History], histories: Mapping[str, History]) -> list[str]:
@@ -178,13 +188,13 @@ def broken_accounts(accounts: Mapping[str, History], histories: Mapping[str, His
 
     The runs are all simulated, or none is.
     """
-    drawn = Drawn()
+    used = AccountUse()
     for run, history in histories.items():
         for version, (_, event) in enumerate(history, 1):
-            drawn.take(run, version, event)
-    problems = [f"{name}: {run}, version {version}: held nowhere" for run, version, name in drawn.missing]
+            used.take(run, version, event)
+    problems = [f"{name}: {run}, version {version}: held nowhere" for run, version, name in used.missing]
     for name, history in accounts.items():
-        laws = AccountLaws(drawn.sides.get(stream_of(name, True)) or side_of(drawn, stream_of(name)))
+        laws = AccountLaws(used.sides.get(stream_of(name, True)) or side_of(used, stream_of(name)))
         for _, event in history:
             problems += [f"{name}: version {laws.version}: {problem}" for problem in laws.take(event)]
         if history:

@@ -5,7 +5,7 @@ A bundle is an uncompressed tar of fixed members in a fixed order, every byte of
 * ``manifest.json`` - the run, its streams with their heads, the salts of the texts, the programs and plugins of its
   sessions, and the digests of the next two;
 * ``events.jsonl`` - the stored events: those of the run and, for a fork, those it shares, oldest first;
-* ``texts.jsonl`` - the texts they refer to, unless it was made without;
+* ``texts.jsonl`` - the texts they refer to, unless it was made without; never the one with the run's folders;
 * ``signature.json`` - a DSSE envelope over the manifest, where it is signed;
 * ``SHA256SUMS`` - the digest of each member before it.
 """
@@ -120,8 +120,10 @@ def _described(log: EventLog, run: str, events: _Member, texts: _Member | None) 
         events.add({name: getattr(record, name) for name in COLUMNS})
         about = streams.setdefault(record.stream, {"stream": record.stream, "from": record.version})
         about |= {"to": record.version, "head": record.hash}
-        for digest in chain.referred(record.type.encode(), record.data.encode()):
-            refers.setdefault(digest.decode(), record.stream)
+        kind, data = record.type.encode(), record.data.encode()
+        for digest in chain.referred(kind, data):
+            if digest != chain.place(kind, data):
+                refers.setdefault(digest.decode(), record.stream)
         if record.type == "session.opened":
             sessions.append(_session(record.event))
     if texts is not None:
@@ -205,7 +207,7 @@ def _put(target: IO[bytes], name: str, content: IO[bytes] | bytes) -> str:
 
 
 def header(name: str, size: int) -> bytes:
-    """The block that stands before a member in the tar."""
+    """The block before a member in the tar."""
     info = tarfile.TarInfo(name)
     info.size = size
     return info.tobuf(tarfile.USTAR_FORMAT)

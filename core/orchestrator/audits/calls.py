@@ -5,13 +5,13 @@ from typing import Final
 from attrs import define
 
 from orchestrator import events as e
-from orchestrator.audits.books import Breaker, Call, key_of
 from orchestrator.audits.governance import Governance
 from orchestrator.audits.pacing import Pacing
+from orchestrator.audits.shadow_state import Breaker, Call, key_of
 from orchestrator.audits.sizes import Sizes
 from orchestrator.decide.compliance import binding, violated
 from orchestrator.errors import ErrorKind
-from orchestrator.models import Finish, Role
+from orchestrator.models import CacheUse, Finish, Role, SpendLimit
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND, CrossVendor
 from orchestrator.state.calls import CallKey
@@ -28,19 +28,19 @@ class Calls(Sizes, Pacing, Governance):
     """Selections, attempts and their ends."""
 
     def model_selected(self, event: e.ModelSelected) -> None:
-        """A model that may be asked, for the first time since a reopening; every candidate is told once."""
+        """A model that may be called, for the first time since a reopening; every candidate is listed once."""
         call = self.calls.setdefault(key_of(event), Call())
         self._may_be_wanted(event, call)
-        self._may_be_asked(event.model, event.node)
+        self._may_be_called(event.model, event.node)
         self._may_review(event)
         self.tells_violations(event)
         self.require("limits", event.model not in call.selected, f"{event.model} is selected twice")
         self.require("intents", event.selection == call.selections + 1, "a selection's number is wrong")
         if not call.selected:
-            told = [candidate.model for candidate in event.candidates]
-            self.require("intents", sorted(told) == sorted(self.models), f"the candidates are {told}")
+            reported = [candidate.model for candidate in event.candidates]
+            self.require("intents", sorted(reported) == sorted(self.models), f"the candidates are {reported}")
         winner = next((c for c in event.candidates if c.model == event.model), None)
-        self.require("policies", winner is None or winner.lost is None, "the winner has a reason to lose")
+        self.require("policies", winner is None or winner.rejection is None, "the winner has a reason to lose")
         call.selections += 1
         call.selected.append(event.model)
         call.selection, call.prepared, call.smallest, call.ready = event, None, None, 0
@@ -53,8 +53,10 @@ class Calls(Sizes, Pacing, Governance):
         """A reviewer of the author's vendor only with the waiver, and a critic not at all where that is required."""
         if event.role not in _REVIEWING:
             return
-        revised = self.authors.get((event.node, event.turn, Role.REVISER)) if event.role is Role.EVALUATOR else None
-        author = self.models.get(revised or self.authors.get((event.node, event.turn, Role.GENERATOR), ""))
+        revised = (
+            self.authors.get((event.node, event.iteration, Role.REVISER)) if event.role is Role.EVALUATOR else None
+        )
+        author = self.models.get(revised or self.authors.get((event.node, event.iteration, Role.GENERATOR), ""))
         reviewer = self.models.get(event.model)
         if author is None or reviewer is None:
             return
@@ -73,8 +75,8 @@ class Calls(Sizes, Pacing, Governance):
         call = self.calls[key_of(selected)]
         call.prepared = event
         hit = event.reused is not None
-        self.require("intents", hit is (event.cache == "hit"), "a hit without an answer, or the reverse")
-        used = event.cache == "off" or self.state.settings.cache
+        self.require("intents", hit is (event.cache is CacheUse.HIT), "a hit without an answer, or the reverse")
+        used = event.cache is CacheUse.OFF or self.state.settings.cache
         self.require("intents", used, "the cache is used although it is off")
         if event.reused is not None:
             useful = not call.answered and event.reused.reading.problem is None
@@ -104,7 +106,7 @@ class Calls(Sizes, Pacing, Governance):
             self.leaves_an_evaluation(event)
 
     def account_refused(self, event: e.AccountRefused) -> None:
-        """The call could have started; the account really lacks room; the ladder is climbed step by step."""
+        """The call could have started; the account has too little free; the spending order is followed step by step."""
         call = self.calls.setdefault(key_of(event.call), Call())
         self._may_start(event.call, call)
         needed = event.need == event.call.hold and event.need > event.free
@@ -115,7 +117,7 @@ class Calls(Sizes, Pacing, Governance):
     def _may_start(self, event: e.CallStarted, call: Call) -> None:
         limits = self.state.settings.limits
         self._may_be_wanted(event, call)
-        self._may_be_asked(event.model, event.node)
+        self._may_be_called(event.model, event.node)
         selection, prepared = call.selection, call.prepared
         chosen = selection is not None and selection.model == event.model
         self.require("intents", chosen, "another model was selected")
@@ -142,14 +144,14 @@ class Calls(Sizes, Pacing, Governance):
             may = breaker.until is not None and self.at >= breaker.until
             self.require("limits", may, "asked behind an open breaker")
             self.require("limits", breaker.probe is None, "a second probe")
-        self.ladder(event, call)
+        self.waits_and_shrinks(event, call)
 
     def _works_with(self, event: e.CallStarted) -> bool:
-        """Whether somebody reviews, checks or scores what a draft or a revision says."""
-        reviews = CallKey(event.node, Role.CRITIC, event.turn, 1)
-        judged = CallKey(event.node, Role.EVALUATOR, event.turn, 1) in self.calls
+        """Whether a draft or a revision is reviewed, checked or scored."""
+        reviews = CallKey(event.node, Role.CRITIC, event.iteration, 1)
+        judged = CallKey(event.node, Role.EVALUATOR, event.iteration, 1) in self.calls
         if event.role is Role.GENERATOR:
-            return judged or reviews in self.calls or (event.node, Role.CRITIC, event.turn) in self.skipped
+            return judged or reviews in self.calls or (event.node, Role.CRITIC, event.iteration) in self.skipped
         return event.role is Role.REVISER and judged
 
     def _may_be_wanted(self, event: e.ModelSelected | e.CallStarted, call: Call) -> None:
@@ -162,7 +164,7 @@ class Calls(Sizes, Pacing, Governance):
         else:
             self.require("intents", event.node in self.started, f"a call for {event.node}, which is not started")
 
-    def _may_be_asked(self, name: str, node: str) -> None:
+    def _may_be_called(self, name: str, node: str) -> None:
         model = self.models.get(name)
         if model is None:
             self.require("policies", False, f"{name} is not a model of the session")
@@ -181,7 +183,7 @@ class Calls(Sizes, Pacing, Governance):
 
     def call_succeeded(self, event: e.CallSucceeded) -> None:
         """It ends an open attempt; an answer that can be used ends the logical call."""
-        found = self.end(event.call, event.settled, event.kept)
+        found = self.end(event.call, event.settled, event.unreconciled)
         if found is None:
             return
         started, call = found
@@ -189,8 +191,8 @@ class Calls(Sizes, Pacing, Governance):
         price = model.price if model is not None else None
         cost = price.cost(event.usage, self.at) if price and event.usage else Usd.ZERO
         self.require("holds", event.settled == cost, "settled is not the cost of the usage")
-        known = event.usage is not None or event.kept == started.hold
-        self.require("holds", known, "an unknown cost is not kept")
+        known = event.usage is not None or event.unreconciled == started.hold
+        self.require("holds", known, "an unknown cost is not unreconciled")
         call.ended += 1
         call.took += event.latency
         call.tries[started.model] += 1
@@ -209,11 +211,11 @@ class Calls(Sizes, Pacing, Governance):
 
     def _answered(self, event: e.ModelSelected | e.CallStarted, model: str, call: Call) -> None:
         call.answered = True
-        self.authors[event.node, event.turn, event.role] = model
+        self.authors[event.node, event.iteration, event.role] = model
 
     def call_failed(self, event: e.CallFailed) -> None:
         """It ends an open attempt; a vendor's end counts as a try and sets the time of the next."""
-        found = self.end(event.call, event.settled, event.kept)
+        found = self.end(event.call, event.settled, event.unreconciled)
         if found is None or not event.by_vendor:
             return
         started, call = found
@@ -226,13 +228,13 @@ class Calls(Sizes, Pacing, Governance):
             self.dead_models.add(started.model)
 
     def spend_refused(self, event: e.SpendRefused) -> None:
-        """Once per call and raise, and only where there really is no room."""
+        """Once per call and raise, and only where the hold really does not fit."""
         call = self.calls.setdefault(key_of(event), Call())
         self.require("limits", not call.refused, "SpendRefused twice")
         idle = not call.in_flight and not call.answered
         self.require("intents", idle, "SpendRefused for a call in flight or answered")
-        self.require("holds", event.need > event.free, "SpendRefused although there is room")
-        if event.limit == "run":
+        self.require("holds", event.need > event.free, "SpendRefused although the hold fits")
+        if event.limit is SpendLimit.RUN:
             rest = self.cap - self.settled - self.held
             self.require("holds", event.free == rest, "SpendRefused tells another rest")
         call.refused = True
@@ -243,15 +245,15 @@ class Calls(Sizes, Pacing, Governance):
         self.exceeded.add(event.model)
 
     def spend_reconciled(self, event: e.SpendReconciled) -> None:
-        """Kept money becomes spend, once, while nobody has the run."""
+        """Unreconciled money becomes spend, once, while no session is open."""
         self.require("sessions", not self.is_open, "SpendReconciled in an open session")
-        started = self.kept_calls.pop(event.call, None)
-        self.require("intents", started is not None, f"nothing is kept for call {event.call}")
+        started = self.unreconciled_calls.pop(event.call, None)
+        self.require("intents", started is not None, f"nothing is unreconciled for call {event.call}")
         if started is None:
             return
-        self.require("holds", event.kept == started.hold, "what was kept is not the hold")
+        self.require("holds", event.unreconciled == started.hold, "the unreconciled amount is not the hold")
         self.excess += max(Usd.ZERO, event.settled - started.hold)
-        self.enter(started, event.settled, -event.kept)
+        self.enter(started, event.settled, -event.unreconciled)
         self.costs[event.call] = event.settled
 
     # ── breakers ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -7,6 +7,8 @@ from typing import Final
 
 from attrs import Factory, define, frozen
 
+from orchestrator.log.naming import event_name
+
 CHECKS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "chain": "every event, in its place, is as it was written",
@@ -16,7 +18,7 @@ CHECKS: Final[Mapping[str, str]] = MappingProxyType(
         "signature": "the bundle was signed with the key",
         "sessions": "sessions follow one another, nothing is decided outside of one, a closed run stays closed",
         "intents": "nothing was done that no decision before it called for, and every end has its beginning",
-        "holds": "every call held the most it could cost, within the ceiling, and ended settled, released or kept",
+        "holds": "every call held the most it could cost, within the cap, and ended settled, released or unreconciled",
         "spend": "the sums over calls, tasks, phases and the run agree",
         "policies": "no call went to a model that a policy forbids",
         "reviewers": "every reviewer is of another vendor than the author, or the waiver is recorded",
@@ -29,7 +31,7 @@ CHECKS: Final[Mapping[str, str]] = MappingProxyType(
 """The name of every check, and what it makes sure of."""
 
 
-class Result(StrEnum):
+class AuditResult(StrEnum):
     """What a check found. ``skipped``: it could not be made, and why."""
 
     PASSED = "passed"
@@ -44,53 +46,66 @@ class Problem:
     position: int
     """In the log; for a missing event the position after which it is missing; 0 where none can be named."""
     message: str
+    version: int | None = None
+    """Of the same event in its stream; None where none can be named."""
+
+    @property
+    def event(self) -> str:
+        """The event for people, by position and version."""
+        return event_name(self.position, self.version)
 
 
 @frozen
-class Check:
+class AuditCheck:
     """One check of one stream."""
 
     name: str
     subject: str
     """The run or the stream; empty for the log as a whole."""
-    result: Result
+    result: AuditResult
     problems: tuple[Problem, ...] = ()
     reason: str = ""
     """Why it was skipped."""
 
 
 @define
-class Report:
+class AuditReport:
     """Everything an audit found."""
 
-    checks: list[Check] = Factory(list)
+    checks: list[AuditCheck] = Factory(list)
     heads: dict[str, tuple[int, str]] = Factory(dict)
     """By stream looked at: how many events its history has, and the hash of the last."""
 
     def add(self, subject: str, found: Mapping[str, Sequence[Problem]]) -> None:
         """Note what several checks found of one subject."""
         for name, problems in found.items():
-            result = Result.FAILED if problems else Result.PASSED
-            self.checks.append(Check(name, subject, result, tuple(problems)))
+            result = AuditResult.FAILED if problems else AuditResult.PASSED
+            self.checks.append(AuditCheck(name, subject, result, tuple(problems)))
 
     def skip(self, subject: str, names: Iterable[str], reason: str) -> None:
         """Note that checks could not be made."""
-        self.checks.extend(Check(name, subject, Result.SKIPPED, reason=reason) for name in names)
+        self.checks.extend(AuditCheck(name, subject, AuditResult.SKIPPED, reason=reason) for name in names)
 
     @property
-    def failed(self) -> list[Check]:
+    def failed(self) -> list[AuditCheck]:
         """The checks that found a breach."""
-        return [check for check in self.checks if check.result is Result.FAILED]
+        return [check for check in self.checks if check.result is AuditResult.FAILED]
 
     @property
-    def skipped(self) -> list[Check]:
+    def skipped(self) -> list[AuditCheck]:
         """The checks that could not be made."""
-        return [check for check in self.checks if check.result is Result.SKIPPED]
+        return [check for check in self.checks if check.result is AuditResult.SKIPPED]
 
     @property
     def first_bad_event(self) -> int | None:
         """The lowest position at which anything is wrong; None where nothing is."""
-        return min((problem.position for check in self.failed for problem in check.problems), default=None)
+        return None if self.first_problem is None else self.first_problem.position
+
+    @property
+    def first_problem(self) -> Problem | None:
+        """The breach at the lowest position; None where nothing is wrong."""
+        problems = [problem for check in self.failed for problem in check.problems]
+        return min(problems, key=lambda problem: problem.position, default=None)
 
     def passes(self, *, strict: bool = False) -> bool:
         """Whether nothing is wrong and, if strict, everything could be checked."""

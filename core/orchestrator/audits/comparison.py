@@ -1,6 +1,5 @@
 """What differs between two runs: what they were asked, by which rules, what was decided, what came of it."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import Factory, define, frozen
@@ -11,7 +10,7 @@ from orchestrator.errors import DamagedLogError
 from orchestrator.log import EventLog, Texts
 from orchestrator.money import Usd
 from orchestrator.spec import differences
-from orchestrator.state.fold import evolve
+from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
 
@@ -21,7 +20,7 @@ class Decided:
     """One decision that differs."""
 
     what: str
-    """Such as ``t1 generator 1``: the node, the role or the event, the turn."""
+    """Such as ``t1 generator 1``: the node, the role or the event, the iteration."""
     one: str
     other: str
     """What each run decided; empty where it did not come to that."""
@@ -52,32 +51,32 @@ class Comparison:
 
     @property
     def spend(self) -> tuple[Usd, Usd]:
-        """Settled + kept, each of its own calls."""
+        """Settled + unreconciled, each of its own calls."""
         return self.states[0].spend.total, self.states[1].spend.total
 
 
 @define
-class _Told:
-    """A run, and the decisions told of it in their order."""
+class _ReportedRun:
+    """A run, and its decisions in their order."""
 
     state: RunState = Factory(RunState)
     decisions: dict[str, str] = Factory(dict)
 
     def take(self, at: int, event: e.Event) -> None:
-        for what, value in _told(event):
+        for what, value in _reported(event):
             known = self.decisions.get(what)
             self.decisions[what] = value if known is None else f"{known}, {value}"
-        evolve(self.state, at, event)
+        apply(self.state, at, event)
 
 
 def compare(log: EventLog, one: str, other: str, texts: tuple[Texts, Texts]) -> Comparison:
     """Compare two runs of a log; ``texts`` are theirs."""
     found = []
     for run in (one, other):
-        told = _Told()
+        reported = _ReportedRun()
         for record in log.read(run):
-            told.take(record.at, record.event)
-        found.append(told)
+            reported.take(record.at, record.event)
+        found.append(reported)
     first, second = found
     names = dict.fromkeys((*first.state.execution_order, *second.state.execution_order))
     return Comparison(
@@ -108,7 +107,7 @@ def _specs(one: RunState, other: RunState, texts: tuple[Texts, Texts]) -> Iterab
     for state, store in zip((one, other), texts, strict=True):
         assert state.start is not None
         try:
-            found.append(str(json.loads(store.get(state.start.spec))["spec"]))
+            found.append(store.get(state.start.spec))
         except (KeyError, DamagedLogError):
             return ["(the content of a run is deleted: the specs cannot be compared)"]
     return differences(*found)
@@ -127,23 +126,23 @@ def _decisions(one: Mapping[str, str], other: Mapping[str, str]) -> Iterator[Dec
             yield Decided(what, mine, theirs)
 
 
-def _told(event: e.Event) -> Iterator[tuple[str, str]]:
+def _reported(event: e.Event) -> Iterator[tuple[str, str]]:
     """What a decision is about, and what it says; nothing for other events and for what follows from them."""
     match event:
         case e.PlanMade():
             yield "plan", ", ".join(event.execution_order)
         case e.ModelSelected():
             sample = f" sample {event.sample}" if event.sample > 1 else ""
-            yield f"{event.node} {event.role.value} {event.turn}{sample}", event.model
+            yield f"{event.node} {event.role.value} {event.iteration}{sample}", event.model
         case e.SpendRefused():
-            yield f"{event.node} {event.role.value} {event.turn}", "no money"
+            yield f"{event.node} {event.role.value} {event.iteration}", "no money"
         case e.StepSkipped():
-            yield f"{event.task} {event.role.value} {event.turn}", f"left out ({event.reason})"
+            yield f"{event.task} {event.role.value} {event.iteration}", f"left out ({event.reason})"
         case e.Evaluated():
             score = "unscored" if event.score is None else f"{event.score:.3f}"
-            yield f"{event.task} score {event.turn}", score if event.gate else f"{score}, gate not passed"
+            yield f"{event.task} score {event.iteration}", score if event.gate else f"{score}, gate not passed"
         case e.OutputChosen():
-            yield f"{event.task} output", f"turn {event.turn}"
+            yield f"{event.task} output", f"iteration {event.iteration}"
         case e.TaskFinished():
             yield f"{event.task} end", event.status.value + (f" ({event.reason})" if event.reason else "")
         case e.RunFinished():

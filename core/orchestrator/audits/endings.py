@@ -5,12 +5,12 @@ from collections import Counter
 from attrs import Factory, define
 
 from orchestrator import events as e
-from orchestrator.audits.books import Books
+from orchestrator.audits.shadow_state import ShadowState
 from orchestrator.models import Verdict
 
 
 @define
-class Endings(Books):
+class Endings(ShadowState):
     """The verification and the messages."""
 
     verdict: Verdict | None = None
@@ -26,7 +26,7 @@ class Endings(Books):
     def verification_started(self, event: e.VerificationStarted) -> None:
         """Only where the run wants it, once, when every task has ended and some have an output, within the time."""
         settings = self.state.settings
-        self.require("intents", settings.verify, "a verification nobody asked for")
+        self.require("intents", settings.verify, "a verification that the settings do not ask for")
         self.require("intents", self.verdict is None, "a second verification")
         self.require("intents", not self.open_effects, "a verification beside open effects")
         over = self.ended.keys() == self.planned.keys()

@@ -1,4 +1,4 @@
-"""Laws of what stands before the plan: the suggestions, the questions about them, the advice."""
+"""Laws of the input stage: the suggestions, the questions about them, the advice."""
 
 from attrs import Factory, define
 
@@ -20,7 +20,7 @@ class Inputs(Endings):
         if event.node == e.FORECAST:
             self._forecast_asked_about(event)
             return
-        self.require("intents", self.state.settings.enhance, "a question nobody wanted")
+        self.require("intents", self.state.settings.enhance, "a question that the settings do not ask for")
         self.require("intents", not self.enhanced and not self.planned, "a question after the input stage")
         self.require("intents", not self.open_effects, "a question beside open effects")
         self.require("intents", event.number == len(self.answers) + 1, "a question is out of its order")
@@ -30,10 +30,10 @@ class Inputs(Endings):
         self.open_effects[self.version] = event
 
     def _forecast_asked_about(self, event: e.QuestionAsked) -> None:
-        """After the forecast and before any task, while the risk is high and nobody has agreed to it."""
+        """After the forecast and before any task, while the risk is high and not agreed to."""
         self.require("intents", self.forecast and not self.begun, "a question about the forecast out of its place")
         self.require("intents", not self.open_effects, "a question beside open effects")
-        self.require("intents", self.needs_consent, "a question about the forecast that nobody has to answer")
+        self.require("intents", self.needs_consent, "a question about the forecast that needs no answer")
         self.require("intents", event.number == self.asked + 1, "a question is out of its order")
         self.asked = event.number
         self.open_effects[self.version] = event
@@ -68,5 +68,9 @@ class Inputs(Endings):
         """Once, before the plan."""
         self.require("intents", self.state.settings.advise and not self.advised, "advised without need")
         self.require("intents", not self.planned, "advised after the plan")
-        self.require("intents", (event.model is None) is (event.problem is not None), "advice by nobody, or a problem")
+        self.require(
+            "intents",
+            (event.model is None) is (event.problem is not None),
+            "advice without a model, or a problem with one",
+        )
         self.advised = True

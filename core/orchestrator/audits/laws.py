@@ -1,6 +1,6 @@
 """The laws of one run, checked event by event over its history.
 
-``Laws`` keeps its own books: it trusts neither the fold nor ``decide``, except where a law speaks of what was measured
+``Laws`` keeps a shadow state: it trusts neither the fold nor ``decide``, except where a law speaks of what was measured
 (a policy on latency) or of active time. ``broken_laws(history)`` gives every violation, one line each.
 """
 
@@ -14,7 +14,7 @@ from orchestrator.audits.calls import Calls
 from orchestrator.audits.inputs import Inputs
 from orchestrator.audits.sessions import Sessions
 from orchestrator.audits.tasks import Tasks
-from orchestrator.state.fold import evolve
+from orchestrator.state.fold import apply
 
 _AFTER_THE_END: Final = (e.BudgetRaised, e.TimeRaised, e.SpendReconciled, e.RunForked, e.ContentDeleted)
 
@@ -27,7 +27,7 @@ class Laws(Inputs, Sessions, Tasks, Calls):
         """Check one event against everything before it, and remember it.
 
         Raises:
-            ValueError: it does not fit what stands before it; nothing after it can be judged.
+            ValueError: it does not fit the events before it; nothing after it can be judged.
         """
         self.version += 1
         self.require("sessions", at >= self.at, "time goes backwards")
@@ -41,7 +41,7 @@ class Laws(Inputs, Sessions, Tasks, Calls):
         check = _CHECKS.get(type(event))
         if check is not None:
             check(self, event)
-        evolve(self.state, at, event)
+        apply(self.state, at, event)
         self.balance()
 
     def finish(self) -> list[str]:

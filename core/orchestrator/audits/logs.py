@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
-from orchestrator.audits.accounts import AccountLaws, Drawn, side_of
-from orchestrator.audits.books import OF_A_HISTORY
-from orchestrator.audits.checks import Problem, Report
+from orchestrator.audits.accounts import AccountLaws, AccountUse, side_of
+from orchestrator.audits.checks import AuditReport, Problem
 from orchestrator.audits.laws import Laws
+from orchestrator.audits.shadow_state import OF_A_HISTORY
 from orchestrator.errors import LogError
 from orchestrator.events import RunForked, RunStarted
-from orchestrator.log import EventLog, Finding, Head
+from orchestrator.log import EventLog, Head, LogFinding
 from orchestrator.log.accounts import PREFIX, SIMULATED, stream_of
 from orchestrator.log.transaction import Recorded
 
@@ -23,7 +23,7 @@ def audit(
     heads: Sequence[Head] = (),
     texts: bool = True,
     accounts: bool = True,
-) -> Report:
+) -> AuditReport:
     """Check everything that must hold of a log, or of one run with its ancestors and its accounts.
 
     Args:
@@ -34,12 +34,12 @@ def audit(
         texts: whether the log has the texts; without them their check is skipped.
         accounts: whether it has the accounts.
     """
-    report = Report()
+    report = AuditReport()
     with log.snapshot():
         _log(log, run, head, heads, texts, report)
         broken = {check.subject for check in report.failed if check.name == "chain"}
         names = [run] if run is not None else [name for name in log.streams() if not is_account(name)]
-        drawn, seen = Drawn(), set[str]()
+        used, seen = AccountUse(), set[str]()
         for name in names:
             if log.last(name) is None:
                 continue
@@ -47,9 +47,9 @@ def audit(
             if hurt:
                 report.skip(name, OF_A_HISTORY, "the chain is broken")
                 continue
-            seen |= _run(log, name, drawn, report, texts)
+            seen |= _run(log, name, used, report, texts)
         if accounts:
-            _accounts(log, run, drawn, seen, broken, report)
+            _accounts(log, run, used, seen, broken, report)
         elif seen:
             report.skip(run or "", ["accounts"], f"there are no accounts here: {', '.join(sorted(seen))}")
     return report
@@ -63,7 +63,9 @@ def is_account(stream: str) -> bool:
 # ── the log ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _log(log: EventLog, run: str | None, head: str | None, heads: Sequence[Head], texts: bool, report: Report) -> None:
+def _log(
+    log: EventLog, run: str | None, head: str | None, heads: Sequence[Head], texts: bool, report: AuditReport
+) -> None:
     """Chain, texts and heads of every stream looked at, the first finding of each kind."""
     found = log.verify(run, head, texts=texts)
     hurt = {finding.stream for finding in found}
@@ -75,7 +77,9 @@ def _log(log: EventLog, run: str | None, head: str | None, heads: Sequence[Head]
     for subject in subjects:
         for kind in _OF_THE_LOG:
             problems = [
-                Problem(each.position, each.message) for each in found if (each.stream, each.check) == (subject, kind)
+                Problem(each.position, each.message, each.version)
+                for each in found
+                if (each.stream, each.check) == (subject, kind)
             ]
             if kind == "texts" and not problems and (not texts or is_account(subject)):
                 if not is_account(subject):
@@ -86,36 +90,32 @@ def _log(log: EventLog, run: str | None, head: str | None, heads: Sequence[Head]
             report.add(subject, {kind: problems})
 
 
-def against_heads(log: EventLog, run: str | None, heads: Sequence[Head]) -> list[Finding]:
+def against_heads(log: EventLog, run: str | None, heads: Sequence[Head]) -> list[LogFinding]:
     """What contradicts the heads that were written down: at most one finding per run."""
-    found: dict[str, Finding] = {}
-    for kept in heads:
-        if kept.run in found or (run is not None and kept.run != run):
+    found: dict[str, LogFinding] = {}
+    for head in heads:
+        if head.run in found or (run is not None and head.run != run):
             continue
         rows = log.query(
             "SELECT version, position, hash FROM events WHERE stream = ? AND version <= ?"
             " ORDER BY version DESC LIMIT 1",
-            [kept.run, kept.version],
+            [head.run, head.version],
         )
         version, position, digest = rows[0] if rows else (0, 0, "")
-        if version < kept.version:
-            message = (
-                f"heads.jsonl has a head of version {kept.version}; the events after version {version} are missing"
-            )
-        elif digest != kept.head:
-            message = (
-                f"heads.jsonl has another head for version {kept.version}: this event, or one before it, was changed"
-            )
+        if version < head.version:
+            message = f"heads.jsonl has a head of v{head.version}; the events after v{version} are missing"
+        elif digest != head.head:
+            message = f"heads.jsonl has another head for v{head.version}: this event, or one before it, was changed"
         else:
             continue
-        found[kept.run] = Finding(int(position), kept.run, message, "heads")
+        found[head.run] = LogFinding(int(position), head.run, message, "heads", int(version) or None)
     return list(found.values())
 
 
 # ── runs ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _run(log: EventLog, run: str, drawn: Drawn, report: Report, texts: bool) -> set[str]:
+def _run(log: EventLog, run: str, used: AccountUse, report: AuditReport, texts: bool) -> set[str]:
     """Every law over a run's history; returns the streams of its accounts."""
     laws = Laws()
     problems: dict[str, list[Problem]] = {name: [] for name in OF_A_HISTORY}
@@ -126,13 +126,13 @@ def _run(log: EventLog, run: str, drawn: Drawn, report: Report, texts: bool) -> 
             event = record.event
             laws.take(record.at, event)
             if record.stream == run:
-                drawn.take(run, record.version, event)
+                used.take(run, record.version, event)
                 if isinstance(event, RunStarted | RunForked):
                     accounts |= {stream_of(name, event.settings.simulated) for name in event.settings.accounts}
             _collect(laws, record, run, problems)
     except (LogError, ValueError, LookupError, AssertionError) as error:
-        position = 0 if record is None else record.position
-        problems["intents"].append(Problem(position, f"it follows from nothing that stands before it: {error}"))
+        at = (0, None) if record is None else (record.position, record.version)
+        problems["intents"].append(Problem(at[0], f"it does not follow from the events before it: {error}", at[1]))
     else:
         if laws.finished is not None:
             laws.finish()
@@ -153,7 +153,7 @@ def _collect(laws: Laws, record: Recorded, run: str, problems: dict[str, list[Pr
     """Take the breaches that the latest event showed; those in what a fork shares are its parent's."""
     for breach in laws.breaches:
         if record.stream == run:
-            problems[breach.check].append(Problem(record.position, breach.message))
+            problems[breach.check].append(Problem(record.position, breach.message, record.version))
     laws.breaches.clear()
 
 
@@ -161,23 +161,23 @@ def _collect(laws: Laws, record: Recorded, run: str, problems: dict[str, list[Pr
 
 
 def _accounts(
-    log: EventLog, run: str | None, drawn: Drawn, seen: Iterable[str], broken: set[str], report: Report
+    log: EventLog, run: str | None, used: AccountUse, seen: Iterable[str], broken: set[str], report: AuditReport
 ) -> None:
     """Every account there is, or those of one run."""
     streams = sorted(seen) if run is not None else [name for name in log.streams() if is_account(name)]
-    missing = {name for _, _, name in drawn.missing}
+    missing = {name for _, _, name in used.missing}
     for stream in streams:
         if broken & {stream, ""}:
             report.skip(stream, ["accounts"], "the chain is broken")
             continue
-        laws = AccountLaws(side_of(drawn, stream), None if run is None else frozenset([run]))
+        laws = AccountLaws(side_of(used, stream), None if run is None else frozenset([run]))
         problems: list[Problem] = []
-        position = 0
+        position, at = 0, None
         for record in log.read_own(stream):
-            position = record.position
-            problems += [Problem(position, problem) for problem in laws.take(record.event)]
-        problems += [Problem(position, problem) for problem in laws.finish()]
+            position, at = record.position, record.version
+            problems += [Problem(position, problem, at) for problem in laws.take(record.event)]
+        problems += [Problem(position, problem, at) for problem in laws.finish()]
         if stream in missing:
-            calls = ", ".join(f"{owner} {version}" for owner, version, account in drawn.missing if account == stream)
-            problems.append(Problem(position, f"calls that are held nowhere: {calls}"))
+            calls = ", ".join(f"{owner} v{version}" for owner, version, account in used.missing if account == stream)
+            problems.append(Problem(position, f"calls that are held nowhere: {calls}", at))
         report.add(stream, {"accounts": problems})

@@ -6,7 +6,7 @@ from typing import Final
 from attrs import define, evolve
 
 from orchestrator import events as e
-from orchestrator.audits.books import Books, Start
+from orchestrator.audits.shadow_state import PacedStart, ShadowState
 from orchestrator.decide.compliance import binding
 from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode, RateLimit
@@ -18,7 +18,7 @@ _DAY: Final = 86_400 * SECOND
 
 
 @define
-class Pacing(Books):
+class Pacing(ShadowState):
     """The attempts of the last day."""
 
     def pace(self, event: e.CallStarted) -> None:
@@ -42,12 +42,12 @@ class Pacing(Books):
             if policy.rate_limit is not None and policy.enforcement_mode is EnforcementMode.HARD:
                 node = None if number < of_the_run else event.node
                 self._rate(policy.rate_limit, node, event.hold, tokens)
-        self.starts[self.version] = Start(self.at, event.node, event.provider, tokens)
+        self.starts[self.version] = PacedStart(self.at, event.node, event.provider, tokens)
         while self.starts[oldest := next(iter(self.starts))].at <= self.at - _DAY:
             del self.starts[oldest]
 
     def _rate(self, limit: RateLimit, node: str | None, hold: Usd, tokens: int) -> None:
-        def within(length: int) -> list[tuple[int, Start]]:
+        def within(length: int) -> list[tuple[int, PacedStart]]:
             return [(version, start) for version, start in self._since(length) if node in (None, start.node)]
 
         if limit.calls_per_minute is not None:
@@ -69,7 +69,7 @@ class Pacing(Books):
         opened = self.open_effects.get(version)
         return opened.hold if isinstance(opened, e.CallStarted) else self.costs.get(version, Usd.ZERO)
 
-    def _since(self, length: int) -> Iterator[tuple[int, Start]]:
+    def _since(self, length: int) -> Iterator[tuple[int, PacedStart]]:
         """The attempts of the last so many microseconds, latest first."""
         for version in reversed(self.starts):
             if self.starts[version].at <= self.at - length:

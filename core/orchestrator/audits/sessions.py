@@ -6,7 +6,7 @@ from attrs import define
 
 from orchestrator import events as e
 from orchestrator.audits.endings import Endings
-from orchestrator.models import ProjectStatus, TaskStatus, Verdict
+from orchestrator.models import ProjectStatus, RunEndReason, TaskStatus, Verdict
 from orchestrator.money import Usd
 
 
@@ -22,14 +22,14 @@ class Sessions(Endings):
     def run_forked(self, event: e.RunForked) -> None:
         """It follows what it shares, tells what that spent, and begins with money, time and calls of its own."""
         self.require("sessions", self.version == event.version + 1, "RunForked does not follow what it shares")
-        settled, kept = self.inherited[0] + self.settled, self.inherited[1] + self.kept
-        inherited = (event.inherited_settled, event.inherited_kept)
-        self.require("spend", inherited == (settled, kept), "RunForked tells another spend of the past")
+        settled, unreconciled = self.inherited[0] + self.settled, self.inherited[1] + self.unreconciled
+        inherited = (event.inherited_settled, event.inherited_unreconciled)
+        self.require("spend", inherited == (settled, unreconciled), "RunForked tells another spend of the past")
         self.inherited = inherited
         self.cap = event.settings.cap
-        self.settled = self.kept = self.excess = self.in_flight = Usd.ZERO
-        for books in (self.by_node, self.by_phase, self.by_call, self.kept_calls, self.starts, self.costs):
-            books.clear()
+        self.settled = self.unreconciled = self.excess = self.in_flight = Usd.ZERO
+        for totals in (self.by_node, self.by_phase, self.by_call, self.unreconciled_calls, self.starts, self.costs):
+            totals.clear()
         for version, opened in list(self.open_effects.items()):
             if isinstance(opened, e.CallStarted):
                 del self.open_effects[version]
@@ -83,13 +83,17 @@ class Sessions(Endings):
         self.reopen(event.reopened)
 
     def content_deleted(self, event: e.ContentDeleted) -> None:
-        """Nobody has the run while its content is deleted."""
+        """No session is open while the content is deleted."""
         self.require("sessions", not self.is_open, "ContentDeleted in an open session")
 
     def run_finished(self, event: e.RunFinished) -> None:
         """Everything has ended, the sums are right, and the status follows from the tasks."""
         self.require("intents", not self.open_effects, "RunFinished with open effects")
-        self.require("spend", (event.settled, event.kept) == (self.settled, self.kept), "RunFinished tells other sums")
+        self.require(
+            "spend",
+            (event.settled, event.unreconciled) == (self.settled, self.unreconciled),
+            "RunFinished tells other sums",
+        )
         self.add_up()
         everything = self.ended.keys() == self.planned.keys()
         self.require("statuses", everything, "RunFinished before every task has ended")
@@ -102,8 +106,8 @@ class Sessions(Endings):
         completed = bool(ends) and all(end.status is TaskStatus.COMPLETED for end in ends)
         output = any(end.status is not TaskStatus.FAILED for end in ends)
         unverified = self.verdict is not None and self.verdict is not Verdict.PASSED
-        unasked = self.state.settings.verify and self.verdict is None
-        if event.status.is_closed and (unasked or unverified != (event.reason == "verification")):
+        is_unverified = self.state.settings.verify and self.verdict is None
+        if event.status.is_closed and (is_unverified or unverified != (event.reason is RunEndReason.VERIFICATION)):
             return False
         match event.status:
             case ProjectStatus.SUCCESS:
@@ -113,6 +117,11 @@ class Sessions(Endings):
             case ProjectStatus.SYSTEM_FAILURE:
                 return not output
             case ProjectStatus.BUDGET_EXHAUSTED | ProjectStatus.TIMEOUT:
-                if unasked and output and event.reason == "time":
+                if is_unverified and output and event.reason is RunEndReason.TIME:
                     return True  # there was no time left to verify
-                return not completed and (not ends or any(end.reason == event.reason for end in ends))
+                return not completed and (not ends or any(_halts(end) == event.reason for end in ends))
+
+
+def _halts(end: e.TaskFinished) -> str | None:
+    """Why a task ended, as the run that it halts says it."""
+    return None if end.reason is None else end.reason.value

@@ -145,7 +145,7 @@ def _authenticated(payload: bytes) -> bytes:
 
 
 def _library() -> tuple[Any, Any]:
-    """The modules ``ed25519`` and ``serialization``, loaded when somebody signs."""
+    """The modules ``ed25519`` and ``serialization``, loaded when a bundle is signed."""
     try:
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import ed25519

@@ -5,7 +5,7 @@ from typing import Final
 from attrs import define
 
 from orchestrator import events as e
-from orchestrator.audits.books import Books, Call
+from orchestrator.audits.shadow_state import Call, ShadowState
 from orchestrator.decide.compliance import binding, violated
 from orchestrator.decide.retry import is_off
 from orchestrator.models import Role
@@ -16,8 +16,8 @@ _LONGEST_WAIT: Final = 60 * SECOND
 
 
 @define
-class Sizes(Books):
-    """The hold of a call and the ladder it climbs when it does not fit."""
+class Sizes(ShadowState):
+    """The hold of a call, and the spending order where it does not fit."""
 
     def sizes(self, event: e.CallStarted, call: Call, selection: e.ModelSelected) -> None:
         """Asked for no more than before nor less than may be; held for the most it can cost."""
@@ -50,7 +50,7 @@ class Sizes(Books):
         )
         self.require("holds", event.hold == Usd(-(-nano // 1_000_000)), "the hold is not the bound")
 
-    def ladder(self, event: e.CallStarted, call: Call) -> None:
+    def waits_and_shrinks(self, event: e.CallStarted, call: Call) -> None:
         """After a refusal: the same amount only after a growing pause, for a minute; smaller at once, and only once."""
         if not call.refusals:
             return
@@ -67,7 +67,7 @@ class Sizes(Books):
             self.require("limits", once, "shrunk twice for an account")
 
     def leaves_an_evaluation(self, event: e.CallStarted) -> None:
-        """Beside the hold there is room for the cheapest evaluation that could be asked for."""
+        """Beside the hold the cheapest evaluation that could be called fits."""
         settings = self.state.settings
         limit = settings.role_max_tokens[Role.EVALUATOR]
         estimates = []

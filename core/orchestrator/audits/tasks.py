@@ -3,19 +3,19 @@
 from attrs import define
 
 from orchestrator import events as e
-from orchestrator.audits.books import Books
-from orchestrator.models import Role, TaskStatus, Verdict
+from orchestrator.audits.shadow_state import ShadowState
+from orchestrator.models import Role, TaskEndReason, TaskStatus, Verdict
 from orchestrator.money import Usd
 from orchestrator.settings import MissingTool
 from orchestrator.state.calls import CallKey
 
 
 @define
-class Tasks(Books):
+class Tasks(ShadowState):
     """The plan and what became of each task of it."""
 
     def plan_made(self, event: e.PlanMade) -> None:
-        """Made once; in its order every task stands behind its dependencies."""
+        """Made once; in its order every task comes after its dependencies."""
         self.require("intents", not self.planned, "a second PlanMade")
         self.planned = {task.id: task for task in event.tasks}
         same = sorted(event.execution_order) == sorted(self.planned)
@@ -33,12 +33,12 @@ class Tasks(Books):
         self.require("intents", not self.started, "a forecast after a task has started")
         parts = Usd(sum(amount.nano for amount in event.phases.values()))
         self.require("spend", parts == event.expected, "the parts of the forecast are not its sum")
-        self.require("spend", event.spent == self.settled + self.kept, "the forecast tells another spend")
+        self.require("spend", event.spent == self.settled + self.unreconciled, "the forecast tells another spend")
         self.forecast = True
 
     def task_started(self, event: e.TaskStarted) -> None:
         """Its dependencies have ended with an output, and there is a place."""
-        self.require("intents", self.begun or not self.needs_consent, "a task starts at a risk nobody has agreed to")
+        self.require("intents", self.begun or not self.needs_consent, "a task starts at a risk that is not agreed to")
         self.begun = True
         new = event.task not in self.started and event.task not in self.ended
         self.require("intents", new, f"{event.task} started twice")
@@ -66,14 +66,14 @@ class Tasks(Books):
         good = event.gate and event.score is not None and event.score >= threshold
         self.require("statuses", good is (event.status is TaskStatus.COMPLETED), f"{event.task} is {event.status}")
         self.require("statuses", (event.reason is None) is good, f"the reason of {event.task} is {event.reason}")
-        if event.reason == "dependency":
+        if event.reason is TaskEndReason.DEPENDENCY:
             blocker = self.ended.get(event.blocked_by or "")
             blocked = blocker is not None and blocker.status is TaskStatus.FAILED
             self.require("statuses", blocked, f"{event.task} is not blocked")
         if chosen is not None:
-            judged = self.scored.get((event.task, chosen.turn))
-            told = (False, None) if judged is None else (judged.gate, judged.score)
-            self.require("gates", (event.gate, event.score) == told, f"{event.task} has another gate or score")
+            judged = self.scored.get((event.task, chosen.iteration))
+            reported = (False, None) if judged is None else (judged.gate, judged.score)
+            self.require("gates", (event.gate, event.score) == reported, f"{event.task} has another gate or score")
         self.started.discard(event.task)
         self.ended[event.task] = event
 
@@ -81,13 +81,13 @@ class Tasks(Books):
 
     def step_skipped(self, event: e.StepSkipped) -> None:
         """Only a critique or a revision can be left out, once."""
-        step = (event.task, event.role, event.turn)
+        step = (event.task, event.role, event.iteration)
         self.require("intents", event.role in (Role.CRITIC, Role.REVISER), f"{event.role} is left out")
         self.require("intents", step not in self.skipped, "a step is left out twice")
         self.skipped.add(step)
 
     def check_started(self, event: e.CheckStarted) -> None:
-        """One check per turn and validator of the plan."""
+        """One check per iteration and validator of the plan."""
         of_the_plan = event.validator in self.planned[event.task].validators
         self.require("intents", of_the_plan, "a check the plan does not have")
         self.open_effects[self.version] = event
@@ -97,26 +97,27 @@ class Tasks(Books):
         opened = self.open_effects.pop(event.check, None)
         self.require("intents", isinstance(opened, e.CheckStarted), "Validated ends no check")
         if isinstance(opened, e.CheckStarted):
-            self.verdicts[opened.task, opened.turn, opened.validator] = (opened.call, event.verdict)
+            self.verdicts[opened.task, opened.iteration, opened.validator] = (opened.call, event.verdict)
 
     def evaluated(self, event: e.Evaluated) -> None:
-        """Once per turn, within the limits of iterations and samples; the gate is what the checks say."""
-        settings, turn = self.state.settings, (event.task, event.turn)
-        self.require("intents", turn not in self.scored, "a turn is scored twice")
+        """Once per iteration, within the limits of iterations and samples; the gate is what the checks say."""
+        settings, iteration = self.state.settings, (event.task, event.iteration)
+        self.require("intents", iteration not in self.scored, "an iteration is scored twice")
         most = settings.iterations[self.planned[event.task].type]
-        self.require("limits", event.turn <= most, "too many turns")
+        self.require("limits", event.iteration <= most, "too many iterations")
         self.require("limits", len(event.samples) <= settings.evaluation.runs, "too many samples")
         inside = event.score is None or not event.samples or min(event.samples) <= event.score <= max(event.samples)
         self.require("gates", inside, "the score is outside its samples")
         self._gate(event)
-        self.scored[turn] = event
+        self.scored[iteration] = event
 
     def _gate(self, event: e.Evaluated) -> None:
         good = {Verdict.PASSED}
         if self.state.settings.missing_tool is MissingTool.SKIP:
             good.add(Verdict.SKIPPED)
         found = [
-            self.verdicts.get((event.task, event.turn, validator)) for validator in self.planned[event.task].validators
+            self.verdicts.get((event.task, event.iteration, validator))
+            for validator in self.planned[event.task].validators
         ]
         passed = all(each is not None and each[0] == event.call and each[1] in good for each in found)
         self.require("gates", passed or not event.gate, f"the gate of {event.task} passed, and a check of it did not")
@@ -124,8 +125,8 @@ class Tasks(Books):
 
     def output_chosen(self, event: e.OutputChosen) -> None:
         """An answer that was given."""
-        call = self.calls.get(CallKey(event.task, Role.GENERATOR, event.turn, 1))
-        self.require("intents", call is not None and call.answered, "an output nobody wrote")
+        call = self.calls.get(CallKey(event.task, Role.GENERATOR, event.iteration, 1))
+        self.require("intents", call is not None and call.answered, "an output without an answer")
         self.chosen[event.task] = event
         if event.file:
             self.open_effects[self.version] = event

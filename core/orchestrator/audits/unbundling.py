@@ -13,7 +13,7 @@ from attrs import Factory, define
 
 from orchestrator.audits import signing
 from orchestrator.audits.bundles import BLOCK, CHUNK, COLUMNS, EVENTS, FORMAT, MANIFEST, SIGNATURE, SUMS, TEXTS, header
-from orchestrator.audits.checks import Problem, Report
+from orchestrator.audits.checks import AuditReport, Problem
 from orchestrator.audits.logs import audit
 from orchestrator.errors import DamagedLogError, LogError, OrchestrateError, UsageError
 from orchestrator.log import EventLog, MemoryLocks, schema
@@ -59,7 +59,7 @@ class _Opened:
             self.file.seek(at)
 
 
-def verify(path: Path, *, key: "Ed25519PublicKey | None" = None, head: str | None = None) -> Report:
+def verify(path: Path, *, key: "Ed25519PublicKey | None" = None, head: str | None = None) -> AuditReport:
     """Check a bundle by itself: that it is whole, that it is signed with the key, and every law over the run in it.
 
     Args:
@@ -70,7 +70,7 @@ def verify(path: Path, *, key: "Ed25519PublicKey | None" = None, head: str | Non
     Raises:
         UsageError: the file cannot be read.
     """
-    report = Report()
+    report = AuditReport()
     try:
         with path.open("rb") as file, tempfile.TemporaryDirectory(prefix="orchestrate-") as scratch:
             try:
@@ -143,7 +143,7 @@ def _manifest(opened: _Opened) -> dict[str, Any]:
     return manifest
 
 
-def _check_signature(opened: _Opened, key: "Ed25519PublicKey | None", run: str, report: Report) -> None:
+def _check_signature(opened: _Opened, key: "Ed25519PublicKey | None", run: str, report: AuditReport) -> None:
     if SIGNATURE not in opened.places:
         if key is not None:
             report.add(run, {"signature": [Problem(0, "the bundle is not signed")]})
@@ -161,7 +161,7 @@ def _check_signature(opened: _Opened, key: "Ed25519PublicKey | None", run: str, 
             report.skip(run, ["signature"], f"signed by {signer}; give that key with --key")
 
 
-def _audit(opened: _Opened, manifest: dict[str, Any], scratch: Path, head: str | None, report: Report) -> None:
+def _audit(opened: _Opened, manifest: dict[str, Any], scratch: Path, head: str | None, report: AuditReport) -> None:
     """Put everything into a database for a moment, and audit that."""
     connection = sqlite3.connect(scratch / "bundle.db", isolation_level=None)
     try:

@@ -1,4 +1,4 @@
-"""The roof: the commands. Each parses its arguments, calls a room below and prints.
+"""The commands. Each parses its arguments, calls a package below and prints.
 
 Results go to stdout, progress, warnings and errors to stderr. Nothing but click is imported until a command needs it.
 """

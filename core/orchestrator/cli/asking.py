@@ -1,4 +1,4 @@
-"""Questions on a terminal: asked on stderr, answered on stdin, without a thread that nobody could stop."""
+"""Questions on a terminal: asked on stderr, answered on stdin, without a thread that could not be stopped."""
 
 import asyncio
 import os
@@ -8,34 +8,35 @@ from typing import TYPE_CHECKING, Final
 from attrs import define
 
 from orchestrator.cli.output import line, money, notice, on_terminal
-from orchestrator.engine.questions import Agreeing, Asker, Offer, Outlook, Reply
+from orchestrator.engine.questions import Agreeing, Asker, Offer, QuestionReply, RiskForecast
+from orchestrator.models import AnsweredBy
 
 if TYPE_CHECKING:
-    from orchestrator.cli.progress import Progress
+    from orchestrator.cli.display import Display
 
 _YES: Final = ("y", "yes")
 _NO: Final = ("n", "no")
 _LONGEST_LINE: Final = 4096
-_STOPPED: Final = Reply(False, "stopped", rest=True)
+_STOPPED: Final = QuestionReply(False, AnsweredBy.STOPPED, rest=True)
 
 
-def asker_for(progress: "Progress", *, yes: bool, silent: bool) -> "Terminal | Agreeing | None":
-    """Who asks: nobody where everything is agreed to, or where there is no terminal."""
+def asker_for(display: "Display", *, yes: bool, silent: bool) -> "Terminal | Agreeing | None":
+    """Who asks; None where everything is agreed to, or where there is no terminal."""
     if yes:
         return Agreeing()
-    return Terminal(progress) if on_terminal() and not silent else None
+    return Terminal(display) if on_terminal() and not silent else None
 
 
 @define
 class Terminal(Asker):
     """Asks the person at the terminal; the progress rests meanwhile."""
 
-    progress: "Progress"
+    display: "Display"
     _line: "asyncio.Future[str | None] | None" = None
 
-    async def ask(self, offer: Offer) -> Reply:
+    async def ask(self, offer: Offer) -> QuestionReply:
         """Yes, no, or no more questions (Ctrl-C, Ctrl-D)."""
-        self.progress.pause()
+        self.display.pause()
         try:
             notice(f"\nsuggestion {offer.number} of {offer.of} ({offer.kind.value}): {line(offer.title)}")
             for mark, text in (("description", offer.description), ("criteria", offer.criteria)):
@@ -44,11 +45,11 @@ class Terminal(Asker):
             stopped = "no more questions; the other suggestions are refused"
             return await self._answer("Take it? [Y/n] ", _YES[0], stopped)
         finally:
-            self.progress.go_on()
+            self.display.go_on()
 
-    async def approve(self, outlook: Outlook) -> Reply:
+    async def approve(self, outlook: RiskForecast) -> QuestionReply:
         """Yes or no; Enter, Ctrl-C and Ctrl-D are a no."""
-        self.progress.pause()
+        self.display.pause()
         try:
             total, cap = outlook.total, outlook.cap
             part = f"{total.nano * 100 // cap.nano} % of the" if cap else "beyond the"
@@ -56,9 +57,9 @@ class Terminal(Asker):
             notice(f"\nthe run is expected to cost {share}; the money may not suffice")
             return await self._answer("Start the tasks? [y/N] ", _NO[0], "no answer is a no")
         finally:
-            self.progress.go_on()
+            self.display.go_on()
 
-    async def _answer(self, question: str, default: str, stopped: str) -> Reply:
+    async def _answer(self, question: str, default: str, stopped: str) -> QuestionReply:
         """The person's word; Enter stands for the default."""
         while True:
             sys.stderr.write(question)
@@ -69,7 +70,7 @@ class Terminal(Asker):
                 return _STOPPED
             word = typed.strip().lower() or default
             if word in _YES or word in _NO:
-                return Reply(word in _YES)
+                return QuestionReply(word in _YES)
 
     async def _typed(self) -> str | None:
         """A line from the terminal; None where the person stops."""

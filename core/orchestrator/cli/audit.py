@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from orchestrator.audits.checks import Problem, Report
+from orchestrator.audits.checks import AuditReport, Problem
 from orchestrator.audits.logs import is_account
 from orchestrator.cli.damage import whole_run
 from orchestrator.cli.logs import open_log, open_log_if_any
@@ -28,9 +28,9 @@ def audit() -> None:
 
 @audit.command()
 @click.argument("what", metavar="[RUN|BUNDLE]", required=False)
-@click.option("--all", "everything", is_flag=True, help="Every run and account; so it is without RUN.")
+@click.option("--all", "everything", is_flag=True, help="Verify every run and account. The default without RUN.")
 @click.option("--head", help="A hash that must be in the log, such as one printed at the end of a run.")
-@click.option("--strict", is_flag=True, help="Fail, too, where something cannot be checked.")
+@click.option("--strict", is_flag=True, help="Fail also where something cannot be checked.")
 @click.option("--key", type=FILE, metavar="PUBKEY", help="The public key a bundle must be signed with.")
 @click.option("--junit", type=FILE, metavar="FILE", help="Write the checks as JUnit XML, for CI.")
 @json_option
@@ -44,10 +44,10 @@ def verify(
     junit: Path | None,
     as_json: bool,
 ) -> int:
-    """Verify every invariant of the log, of one run, or of a bundle; exit 6 where anything is wrong.
+    """Verify every invariant of the log, of one run, or of a bundle. Exit code 6 where anything is wrong.
 
-    A chain alone cannot show that its end was cut off, or that all of it was computed anew: keep the head of a run
-    elsewhere, and give it with --head.
+    A chain alone cannot show that its end was cut off or that all of it was computed anew: keep a run's head elsewhere
+    and pass it with --head.
     """
     if what is not None and everything:
         raise click.UsageError("give a RUN, or --all")
@@ -63,7 +63,7 @@ def verify(
     return 0 if report.passes(strict=strict) else _FAILED
 
 
-def _audited(what: str | None, head: str | None, key: Path | None) -> Report:
+def _audited(what: str | None, head: str | None, key: Path | None) -> AuditReport:
     if head is not None and not _HEAD.fullmatch(head):
         raise UsageError(f"--head {line(head, 80)!r} is no head: it has 64 hexadecimal digits")
     if what is not None and _is_file(Path(what)):
@@ -85,7 +85,7 @@ def _audited(what: str | None, head: str | None, key: Path | None) -> Report:
         raise UsageError(f"there is {named} in {home()}: name the folder of a log with --home")
     if what is not None and is_account(what):
         raise UsageError(f"{what!r} is an account, no run; all of them are verified with: {command('audit verify')}")
-    if what is not None and log.last(what) is None and what not in {kept.run for kept in heads}:
+    if what is not None and log.last(what) is None and what not in {unreconciled.run for unreconciled in heads}:
         raise UsageError(f"there is no run or bundle {what!r}; see: orchestrate runs list, for {home()}")
     return audited(log, what, head=head, heads=heads)
 
@@ -109,10 +109,10 @@ def _small(key: Path) -> Path:
     return key
 
 
-def _gone(what: str | None, heads: Sequence[Head], head: str | None) -> Report:
+def _gone(what: str | None, heads: Sequence[Head], head: str | None) -> AuditReport:
     """Where heads are known, and the whole log is missing."""
-    report = Report()
-    named = dict.fromkeys(kept.run for kept in heads if what in (None, kept.run))
+    report = AuditReport()
+    named = dict.fromkeys(unreconciled.run for unreconciled in heads if what in (None, unreconciled.run))
     if what is not None and not named:
         raise UsageError(f"there is no run or bundle {what!r}; see: {command('runs list')}")
     missing = f"the event log of {home()} is missing"
@@ -123,17 +123,17 @@ def _gone(what: str | None, heads: Sequence[Head], head: str | None) -> Report:
     return report
 
 
-def _print(report: Report, strict: bool) -> None:
-    bad = report.first_bad_event
+def _print(report: AuditReport, strict: bool) -> None:
+    bad = report.first_problem
     if bad is not None:
-        result(f"first bad event: {bad}")
+        result(f"first bad event: {bad.event}")
     problems = sorted(
-        (problem.position, check.subject, check.name, problem.message)
+        (problem.position, check.subject, check.name, problem.message, problem.event)
         for check in report.failed
         for problem in check.problems
     )
-    for position, subject, name, message in problems:
-        result(line(f"{position}: {subject + ': ' if subject else ''}{name}: {message}"))
+    for _, subject, name, message, event in problems:
+        result(line(f"{event}: {subject + ': ' if subject else ''}{name}: {message}"))
     wrong = {check.subject for check in report.failed}
     for name, (events, found) in report.heads.items():
         if name not in wrong and "" not in wrong:
@@ -149,14 +149,21 @@ def _print(report: Report, strict: bool) -> None:
         notice(f"checked: {', '.join(names)}")
 
 
-def _plain(report: Report, strict: bool) -> dict[str, object]:
+def _plain(report: AuditReport, strict: bool) -> dict[str, object]:
     from orchestrator.audits.checks import CHECKS
 
+    bad = report.first_problem
     return {
         "ok": report.passes(strict=strict),
-        "first_bad_event": report.first_bad_event,
+        "first_bad_event": bad and {"position": bad.position, "version": bad.version},
         "findings": [
-            {"position": problem.position, "run": check.subject, "check": check.name, "message": problem.message}
+            {
+                "position": problem.position,
+                "version": problem.version,
+                "run": check.subject,
+                "check": check.name,
+                "message": problem.message,
+            }
             for check in report.failed
             for problem in check.problems
         ],
@@ -185,7 +192,7 @@ def _plain(report: Report, strict: bool) -> dict[str, object]:
 def export(run_id: str, output: Path, sign: Path | None, without_texts: bool, as_json: bool) -> int:
     """Write a run into one file that audit verify checks anywhere, without the database.
 
-    It holds the events, the texts, the versions of the plugins and the head. The same run gives the same file.
+    The file holds the events, the texts, the plugin versions and the head. The same run gives the same file.
     """
     from orchestrator.audits.bundles import make
     from orchestrator.audits.signing import read_private
@@ -232,7 +239,7 @@ def _has_runs() -> bool:
 @click.argument("run_id", metavar="[RUN]", required=False)
 @home_option
 def records(run_id: str | None) -> int:
-    """Print what policies did as JSON lines: a record for every model considered; of the newest run without RUN."""
+    """Print as JSON lines what policies did: one record for each model considered. Default: the newest run."""
     import orjson
 
     from orchestrator.audit import AuditLog

@@ -36,9 +36,9 @@ def budget() -> None:
 @json_option
 @home_option
 def show(as_json: bool) -> int:
-    """Show every account: its cap, what is spent, in flight and kept, and what is left.
+    """Show every account: cap, spent, in flight, unreconciled, left.
 
-    What calls of dead runs hold is turned into kept money: nobody knows what they cost.
+    Holds of dead runs become unreconciled first, because their cost is unknown.
     """
     from orchestrator.engine.accounts import account_names
 
@@ -53,13 +53,13 @@ def show(as_json: bool) -> int:
     elif not found:
         notice(f"nothing caps the runs in {home()}; open an account with: {command('budget set org USD')}")
     else:
-        heads = ("account", "cap", "spent", "in flight", "kept", "left")
+        heads = ("account", "cap", "spent", "in flight", "unreconciled", "left")
         print_table(heads, [_row(*account) for account in found], right=heads[1:])
     return 0
 
 
 def _row(name: str, simulated: bool, totals: "Totals") -> tuple[str, ...]:
-    amounts = (totals.cap, totals.settled, totals.held - totals.kept, totals.kept, totals.free)
+    amounts = (totals.cap, totals.settled, totals.held - totals.unreconciled, totals.unreconciled, totals.free)
     return called(name, simulated), *(money(amount) for amount in amounts)
 
 
@@ -68,8 +68,8 @@ def _as_json(name: str, simulated: bool, totals: "Totals") -> dict[str, Any]:
         "account": called(name, simulated),
         "cap_usd": str(totals.cap),
         "settled_usd": str(totals.settled),
-        "in_flight_usd": str(totals.held - totals.kept),
-        "kept_usd": str(totals.kept),
+        "in_flight_usd": str(totals.held - totals.unreconciled),
+        "unreconciled_usd": str(totals.unreconciled),
         "excess_usd": str(totals.excess),
         "free_usd": str(totals.free),
     }
@@ -86,7 +86,7 @@ def _end_dead_runs() -> None:
         reading.close()
     if dead:
         for run in _on_log(lambda log: end_dead_runs(log, _now)):
-            notice(f"{run} died with calls in flight; what they held is kept: {command(f'resume {run}')}")
+            notice(f"{run} died with calls in flight; what they held is unreconciled: {command(f'resume {run}')}")
 
 
 @budget.command("set", cls=WithAmounts)
@@ -94,7 +94,7 @@ def _end_dead_runs() -> None:
 @_USD
 @home_option
 def set_(name: str, amount: Any) -> int:
-    """Open an account with a cap, or give it another one."""
+    """Open an account with a cap, or change its cap."""
     account, simulated = _account(name)
 
     async def work(log: EventLog) -> "Totals":

@@ -19,25 +19,25 @@ from orchestrator.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from orchestrator.engine.runs import Outcome, Watchers, Workspace
+    from orchestrator.engine.runs import RunEnd, Watchers, Workspace
 
 
 @click.command()
 @click.argument("description")
 @click.option("--output-dir", "-o", type=FILE, required=True, help="The folder of the application.")
 @click.option(
-    "--criteria", "-c", help="When it is good. [default: the spec's, else that it does what the description asks]"
+    "--criteria", "-c", help="What a good result is. [default: the spec's, else: it does what the description asks]"
 )
 @click.option(
     "--type",
     "app_type",
     metavar="TYPE",
-    help="Its type, such as fastapi. [default: the spec's, else as the advisor decides]",
+    help="The application's type, such as fastapi. [default: the spec's, else the advisor's]",
 )
-@click.option("--spec", "spec_file", type=FILE, metavar="FILE", help="A spec with further keys, such as providers.")
-@click.option("--project-id", help="The run's id; building again resumes it.")
-@click.option("--budget", "-b", type=AMOUNT, help="The most to spend, in US dollars. [default: 8.0]")
-@click.option("--time", "-t", type=SECONDS, help="Seconds of active time it may take. [default: 5400]")
+@click.option("--spec", "spec_file", type=FILE, metavar="FILE", help="A spec file with more keys, such as providers.")
+@click.option("--project-id", help="The run's id. The same id again resumes the build.")
+@click.option("--budget", "-b", type=AMOUNT, help="The ceiling, in US dollars. [default: 8.0]")
+@click.option("--time", "-t", type=SECONDS, help="The time limit, in seconds of active time. [default: 5400]")
 @force_option
 @yes_option
 @verbose_option
@@ -61,14 +61,14 @@ def build(
     log_format: str | None,
     as_json: bool,
 ) -> int:
-    """Build an application: decide on its architecture, write it, put it together, test it, start it.
+    """Build an application: choose the architecture, write the files, test and start it.
 
-    Exit codes are those of run: 1 where the application was written and did not stand its trial.
+    Exit codes are those of run; 1 also where the application did not pass its trial.
     """
     from orchestrator.apps import assembly_of
     from orchestrator.cli.given import with_policies
     from orchestrator.cli.output import line, result
-    from orchestrator.cli.playing import play
+    from orchestrator.cli.run_session import run_session
     from orchestrator.errors import UsageError
     from orchestrator.models import Verdict
 
@@ -83,14 +83,14 @@ def build(
         "time_seconds": time,
     }
     spec = _spec(spec_file, {key: value for key, value in given.items() if value is not None})
-    played: list[Outcome] = []
+    played: list[RunEnd] = []
 
-    async def begin(workspace: "Workspace", watchers: "Watchers") -> "Outcome":
+    async def begin(workspace: "Workspace", watchers: "Watchers") -> "RunEnd":
         bound = with_policies(spec, (), workspace.catalogue)
         played.append(await workspace.start(bound, output=output_dir, force=force, watchers=watchers))
         return played[0]
 
-    code = play(begin, as_json=as_json, verbose=verbose, quiet=quiet, log_format=log_format, yes=yes)
+    code = run_session(begin, as_json=as_json, verbose=verbose, quiet=quiet, log_format=log_format, yes=yes)
     if played and not as_json:
         assembly = assembly_of(played[0].state, played[0].texts.get)
         for step in assembly.steps:

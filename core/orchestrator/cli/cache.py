@@ -7,13 +7,13 @@ import click
 
 from orchestrator.cli.logs import open_log_if_any
 from orchestrator.cli.options import has_log, home, home_option, json_option
-from orchestrator.cli.output import moment, money, notice, result_json
+from orchestrator.cli.output import money, notice, result_json, timestamp
 from orchestrator.cli.tables import print_table
 from orchestrator.log import EventLog
 from orchestrator.money import Usd
 
 if TYPE_CHECKING:
-    from orchestrator.log.cache import Stats
+    from orchestrator.log.cache import CacheStats
 
 
 @click.group()
@@ -30,7 +30,7 @@ def cache() -> None:
 @json_option
 @home_option
 def stats(as_json: bool) -> int:
-    """Show how many answers can be reused, and what reusing them has saved."""
+    """Show how many answers can be reused, and what reuse has saved."""
     log = open_log_if_any()
     found = [] if log is None else log.cache_stats()
     if as_json:
@@ -43,26 +43,26 @@ def stats(as_json: bool) -> int:
     return 0
 
 
-def _row(each: "Stats") -> tuple[str, ...]:
+def _row(each: "CacheStats") -> tuple[str, ...]:
     numbers = (each.answers, each.runs, each.size)
-    times = ("–" if at is None else moment(at) for at in (each.oldest, each.newest))
+    times = ("–" if at is None else timestamp(at) for at in (each.oldest, each.newest))
     return _name(each), *map(str, numbers), *times, str(each.hits), money(Usd(each.saved_nano))
 
 
-def _as_json(each: "Stats") -> dict[str, Any]:
+def _as_json(each: "CacheStats") -> dict[str, Any]:
     return {
         "set": _name(each),
         "answers": each.answers,
         "runs": each.runs,
         "bytes": each.size,
-        "oldest": None if each.oldest is None else moment(each.oldest),
-        "newest": None if each.newest is None else moment(each.newest),
+        "oldest": None if each.oldest is None else timestamp(each.oldest),
+        "newest": None if each.newest is None else timestamp(each.newest),
         "hits": each.hits,
         "saved_usd": str(Usd(each.saved_nano)),
     }
 
 
-def _name(each: "Stats") -> str:
+def _name(each: "CacheStats") -> str:
     return "simulated" if each.simulated else "real"
 
 

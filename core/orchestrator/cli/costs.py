@@ -1,4 +1,4 @@
-"""``orchestrate costs``: what was spent on whom and on what, over the view ``spend``."""
+"""``orchestrate costs``: what was spent, by model, task and role, over the view ``spend``."""
 
 import csv
 import io
@@ -32,7 +32,7 @@ _COLUMNS: Final = {
 """What spend can be summed by, as the view ``spend`` (s) and the first event of its run (r) have it."""
 
 _SUMS: Final = """
-SELECT s.run_id, {key}, sum(s.calls), sum(s.settled_nano), sum(s.held_nano), sum(s.kept_nano)
+SELECT s.run_id, {key}, sum(s.calls), sum(s.settled_nano), sum(s.held_nano), sum(s.unreconciled_nano)
 FROM spend AS s JOIN events AS r ON r.stream = s.run_id AND r.type IN ('run.started', 'run.forked')
 WHERE {where} GROUP BY s.run_id, 2 ORDER BY min(r.position)
 """
@@ -48,20 +48,20 @@ class Sum:
     calls: int = 0
     settled: Usd = Usd.ZERO
     held: Usd = Usd.ZERO
-    """In flight + kept."""
-    kept: Usd = Usd.ZERO
+    """In flight + unreconciled."""
+    unreconciled: Usd = Usd.ZERO
 
     @property
     def total(self) -> Usd:
         """Settled + held."""
         return self.settled + self.held
 
-    def add(self, calls: int, settled: Usd, held: Usd, kept: Usd) -> None:
+    def add(self, calls: int, settled: Usd, held: Usd, unreconciled: Usd) -> None:
         """Count some calls."""
         self.calls += calls
         self.settled += settled
         self.held += held
-        self.kept += kept
+        self.unreconciled += unreconciled
 
 
 class _Costs(click.Group):
@@ -76,7 +76,7 @@ class _Costs(click.Group):
 
 @click.group(cls=_Costs, subcommand_metavar="[show] [RUN] [OPTIONS] | reconcile [RUN [CALL]] [OPTIONS]")
 def costs() -> None:
-    """Show what runs spent, and settle what nobody knew the cost of."""
+    """Show what runs spent; reconcile calls whose cost is unknown."""
 
 
 costs.add_command(reconcile)
@@ -84,8 +84,8 @@ costs.add_command(reconcile)
 
 @costs.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
-@click.option("--all", "everything", is_flag=True, help="Sum over all runs; simulated ones are left out.")
-@click.option("--simulated", is_flag=True, help="With --all: the simulated runs instead.")
+@click.option("--all", "everything", is_flag=True, help="Sum over all runs, without simulated ones.")
+@click.option("--simulated", is_flag=True, help="With --all: sum over simulated runs instead.")
 @click.option(
     "--by", type=click.Choice(list(_COLUMNS)), default="model", show_default=True, help="What to sum the spend by."
 )
@@ -95,7 +95,7 @@ costs.add_command(reconcile)
 def show(run_id: str | None, everything: bool, simulated: bool, by: str, as_csv: bool, as_json: bool) -> int:
     """Show what a run, or all runs, spent, dearest first.
 
-    "held" is money that may still be billed: of calls in flight, and of calls whose end nobody knows (kept).
+    "held" is money that may still be billed: of calls in flight, and of calls whose end nobody knows (unreconciled).
     """
     if (run_id is None) != everything:
         raise click.UsageError("name one RUN, or say --all")
@@ -116,12 +116,12 @@ def show(run_id: str | None, everything: bool, simulated: bool, by: str, as_csv:
     else:
         _print(sums, by, mark)
         if pretended:
-            notice("simulated: nobody was paid")
+            notice("simulated: nothing was paid")
     return FAILED if mark else 0
 
 
 def _of_run(log: Reader, run: str, by: str) -> tuple[list[Sum], bool, str]:
-    """The sums of a run, whether nobody was paid, and what stands beside the total of a damaged one."""
+    """The sums of a run, whether it is simulated, and the mark beside the total of a damaged one."""
     trust = trust_in(log, existing_run(log, run))
 
     def read() -> tuple[list[Sum], bool]:
@@ -170,16 +170,16 @@ def _mention_others(log: EventLog, simulated: bool) -> None:
 def _sums(rows: Iterable[Sequence[Any]], by: str, everything: bool) -> list[Sum]:
     """One sum per name, dearest first; a task's name is that of its run, too, where runs are mixed."""
     found: dict[str, Sum] = {}
-    for run, key, calls, settled, held, kept in rows:
+    for run, key, calls, settled, held, unreconciled in rows:
         name = _NO_TEAM if key is None else f"{run}/{key}" if by == "task" and everything else key
-        found.setdefault(name, Sum(name)).add(calls, Usd(settled or 0), Usd(held or 0), Usd(kept or 0))
+        found.setdefault(name, Sum(name)).add(calls, Usd(settled or 0), Usd(held or 0), Usd(unreconciled or 0))
     return sorted(found.values(), key=lambda each: (-each.total.nano, each.name))
 
 
 def _print(sums: list[Sum], by: str, mark: str) -> None:
     total = Sum(f"total ({mark})" if mark else "total")
     for each in sums:
-        total.add(each.calls, each.settled, each.held, each.kept)
+        total.add(each.calls, each.settled, each.held, each.unreconciled)
     places = max(decimals(each.total) for each in sums)
     rows = [_row(each, total.total, places) for each in [*sums, total]]
     print_table((by, "calls", "settled", "held", "total", "share"), rows, right=_RIGHT)
@@ -200,14 +200,14 @@ def _plain(each: Sum, by: str) -> dict[str, Any]:
         "calls": each.calls,
         "settled_usd": str(each.settled),
         "held_usd": str(each.held),
-        "kept_usd": str(each.kept),
+        "unreconciled_usd": str(each.unreconciled),
         "total_usd": str(each.total),
     }
 
 
 def _print_csv(rows: list[dict[str, Any]], by: str) -> None:
     text = io.StringIO()
-    names = [by, "calls", "settled_usd", "held_usd", "kept_usd", "total_usd"]
+    names = [by, "calls", "settled_usd", "held_usd", "unreconciled_usd", "total_usd"]
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)

@@ -8,7 +8,7 @@ from attrs import define, frozen
 from orchestrator.cli.options import command, existing_run, home
 from orchestrator.cli.output import clean, notice
 from orchestrator.errors import DamagedLogError, LogError
-from orchestrator.log import EventLog, Finding, Texts, read_heads
+from orchestrator.log import EventLog, LogFinding, Texts, read_heads
 from orchestrator.log.lineage import Segment
 
 T = TypeVar("T")
@@ -55,37 +55,43 @@ class Damage:
     """A run that is not as it was written."""
 
     run: str
-    findings: Sequence[Finding]
+    findings: Sequence[LogFinding]
     """What is wrong, by position; at least one."""
 
     @property
-    def finding(self) -> Finding:
+    def finding(self) -> LogFinding:
         """The first thing that is wrong."""
         return self.findings[0]
 
     @property
-    def end(self) -> Finding:
+    def end(self) -> LogFinding:
         """Where the intact part ends: a bad text leaves the events whole."""
         return next((each for each in self.findings if each.check != "texts"), self.finding)
 
     @property
     def place(self) -> str:
         """The first bad event, as people name it."""
-        return f"event {self.finding.position}"
+        return f"event {self.finding.event}"
 
     @property
     def is_of_texts(self) -> bool:
         """Whether every event is as it was written, and only texts are not."""
         return all(each.check == "texts" for each in self.findings)
 
-    def told(self, shown: str) -> str:
+    def warning(self, shown: str) -> str:
         """The line about it."""
         what = f"{self.run} is damaged at {self.place} ({self.finding.message})"
         return f"{what}: {shown}; see: {command(f'audit verify {self.run}')}"
 
     def plain(self) -> dict[str, Any]:
         """It as JSON has it."""
-        return {"run_id": self.run, "event": self.finding.position, "message": clean(self.finding.message)}
+        first = self.finding
+        return {
+            "run_id": self.run,
+            "position": first.position,
+            "version": first.version,
+            "message": clean(first.message),
+        }
 
 
 @define
@@ -95,7 +101,7 @@ class Trust:
     log: Reader
     damage: Sequence[Damage]
     is_cut: bool = False
-    """Whether only what stands before the damage can be read."""
+    """Whether only the events before the damage can be read."""
     _warned: bool = False
 
     @property
@@ -109,7 +115,7 @@ class Trust:
         if not self.damage:
             return ""
         if self.is_cut:
-            return f"only before event {self.damage[0].end.position}, damaged"
+            return f"only before event {self.damage[0].end.event}, damaged"
         return "texts damaged" if all(each.is_of_texts for each in self.damage) else "damaged, unverified"
 
     def plain(self) -> dict[str, Any]:
@@ -141,7 +147,7 @@ class Trust:
             return work()
         except UNREADABLE:
             first = self.damage[0]
-            raise DamagedLogError(first.finding.position, first.told("nothing of it can be shown")) from None
+            raise DamagedLogError(first.finding.position, first.warning("nothing of it can be shown")) from None
 
     def warn(self) -> None:
         """Say on stderr, once, what is damaged and what is shown all the same."""
@@ -151,21 +157,21 @@ class Trust:
         for each in self.damage:
             shown = "nothing shown of it can be trusted"
             if self.is_cut:
-                shown = "only what stands before that is shown"
+                shown = "only the events before that are shown"
             elif each.is_of_texts:
                 shown = "its events are whole, its texts are not"
-            notice(f"! {each.told(shown)}")
+            notice(f"! {each.warning(shown)}")
 
 
 def trust_in(log: Reader, *runs: str) -> Trust:
     """Verify the chain and the texts of runs, and their latest known heads, before they are shown."""
-    heads = {kept.run: kept.head for kept in read_heads(home()) if kept.run in runs}
+    heads = {unreconciled.run: unreconciled.head for unreconciled in read_heads(home()) if unreconciled.run in runs}
     found = []
     for run in dict.fromkeys(runs):
         try:
             problems = log.verify(run, heads.get(run))
         except LogError as error:
-            problems = [Finding(0, run, str(error))]
+            problems = [LogFinding(0, run, str(error))]
         if problems:
             found.append(Damage(run, problems))
     return Trust(log, found)
@@ -181,7 +187,7 @@ def whole_run(log: Reader, run: str) -> str:
     trust = trust_in(log, existing_run(log, run))
     if trust.damage:
         first = trust.damage[0]
-        raise DamagedLogError(first.finding.position, first.told("nothing follows from it"))
+        raise DamagedLogError(first.finding.position, first.warning("nothing follows from it"))
     return run
 
 
@@ -211,4 +217,4 @@ DAMAGED: Final = "(damaged)"
 """What stands in the place of a text that is not what was written."""
 
 MISSING: Final = "(missing)"
-"""What stands in the place of a text that is gone though nobody deleted it."""
+"""Shown in place of a text that is missing though it was not deleted."""

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from attrs import fields, has
 
-from orchestrator.cli.output import line, moment, money
-from orchestrator.events import TYPES, Candidate, EndedAttempt, Event, PluginUsed
+from orchestrator.cli.output import line, money, timestamp
+from orchestrator.events import TYPES, EndedAttempt, Event, ModelCandidate, PluginUsed
 from orchestrator.models import ModelInfo, PlannedTask
 from orchestrator.money import Usage, Usd
 from orchestrator.settings import RunSettings
@@ -40,7 +40,7 @@ def _shown(name: str, value: Any) -> str:
         if name in _DURATIONS:
             return f"{value / 1_000_000:g}s"
         if name == "until":
-            return moment(value)
+            return timestamp(value)
     return _value(value)
 
 
@@ -58,9 +58,9 @@ def _value(value: Any) -> str:
             return ",".join(_value(item) for item in value)
         case Mapping():
             return ",".join(f"{_value(key)}:{_value(item)}" for key, item in value.items())
-        case Candidate():
+        case ModelCandidate():
             score = "" if value.score is None else f"({value.score:g})"
-            return f"{value.model}{score}" + (f":{value.lost}" if value.lost else "")
+            return f"{value.model}{score}" + (f":{value.rejection}" if value.rejection else "")
         case PlannedTask() | ModelInfo():
             return value.id
         case PluginUsed():

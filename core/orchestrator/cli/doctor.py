@@ -12,7 +12,7 @@ from orchestrator.cli.tables import print_facts, print_table
 
 if TYPE_CHECKING:
     from orchestrator.engine.vendors.environment import Environment, Network
-    from orchestrator.engine.vendors.survey import Live, Shelf, Surveyed
+    from orchestrator.engine.vendors.survey import ListedModels, Offers, Surveyed
     from orchestrator.plugins import Catalogue
 
 _TOOLS: Final = ("pytest", "ruff", "pdflatex", "bwrap")
@@ -22,16 +22,16 @@ _SYSTEM: Final = 3
 
 
 @click.command()
-@click.option("--live", is_flag=True, help="Ask every vendor with a key which models it serves; that costs nothing.")
+@click.option("--live", is_flag=True, help="Ask each vendor with a key for its list of models. This costs nothing.")
 @json_option
 @home_option
 def doctor(live: bool, as_json: bool) -> int:
-    """Show what can be used here: providers, network, data folder, sandboxes, tools, plugins.
+    """Check what can be used here: providers, network, data folder, sandbox, tools, plugins.
 
-    A key's value is never shown, only the variable that holds it. The exit code is 3 where something that a run
-    would rely on does not work: the data folder, or with --live a provider that has a key.
+    Keys are never shown, only the variables that hold them. Exit code 3 where something a run relies on does not work:
+    the data folder, or with --live a provider that has a key.
     """
-    from orchestrator.engine.sandbox import Ladder
+    from orchestrator.engine.sandbox import LevelSelector
     from orchestrator.engine.vendors.environment import Environment
     from orchestrator.log import Redactor
     from orchestrator.plugins import Catalogue
@@ -39,9 +39,9 @@ def doctor(live: bool, as_json: bool) -> int:
 
     redactor = Redactor()
     catalogue, environment = Catalogue.discover(), Environment.of_process(redactor.add)
-    network, folder, ladder = environment.network(), _folder(home()), Ladder()
+    network, folder, selector = environment.network(), _folder(home()), LevelSelector()
     vendors = _vendors(catalogue, environment, network, live)
-    rung = ladder.rung()
+    level = selector.level()
     found: dict[str, Any] = {
         "providers": [_provider(each, vendors) for each in vendors.found],
         "local_servers": [
@@ -54,9 +54,9 @@ def doctor(live: bool, as_json: bool) -> int:
             "ignored": [name for name in _IGNORED if environment.variables.get(name)],
         },
         "data_folder": folder,
-        "in_force": rung.value if rung else None,
+        "in_force": level.value if level else None,
         "sandboxes": [
-            {"sandbox": each.rung.value, "holds": each.holds, "detail": each.detail} for each in ladder.surveys()
+            {"sandbox": each.level.value, "holds": each.holds, "detail": each.detail} for each in selector.surveys()
         ],
         "tools": {name: find_tool(name) for name in _TOOLS},
         "plugins": [
@@ -80,8 +80,8 @@ def doctor(live: bool, as_json: bool) -> int:
 @frozen
 class _Vendors:
     found: "tuple[Surveyed, ...]"
-    shelf: "Shelf"
-    live: "dict[str, Live]"
+    offers: "Offers"
+    live: "dict[str, ListedModels]"
     local: dict[str, tuple[str, tuple[str, ...]]]
 
 
@@ -89,23 +89,23 @@ def _vendors(catalogue: "Catalogue", environment: "Environment", network: "Netwo
     import asyncio
 
     from orchestrator.engine.vendors.http import make_client
-    from orchestrator.engine.vendors.survey import check_live, find_local, shelf, survey
+    from orchestrator.engine.vendors.survey import check_live, find_local, offers_of, survey
 
     found = survey(catalogue, environment)
 
     async def ask() -> _Vendors:
         async with make_client(concurrency=16, proxy=network.proxy, ca_bundle=network.ca_bundle) as http:
             answers = await check_live(found, http) if live else {}
-            return _Vendors(found, shelf(found), answers, await find_local(catalogue, http))
+            return _Vendors(found, offers_of(found), answers, await find_local(catalogue, http))
 
     return asyncio.run(ask())
 
 
 def _provider(each: "Surveyed", vendors: _Vendors) -> dict[str, Any]:
-    offered = [model for model in vendors.shelf.models if model.provider == each.name]
+    offered = [model for model in vendors.offers.models if model.provider == each.name]
     return {
         "provider": each.name,
-        "state": each.standing.value,
+        "state": each.provider_status.value,
         "key": each.key,
         "keys": list(each.keys),
         "variables": list(each.addresses),
@@ -116,7 +116,7 @@ def _provider(each: "Surveyed", vendors: _Vendors) -> dict[str, Any]:
     }
 
 
-def _answer(live: "Live | None", offered: set[str]) -> dict[str, Any] | None:
+def _answer(live: "ListedModels | None", offered: set[str]) -> dict[str, Any] | None:
     if live is None:
         return None
     served = set(live.served or ())
@@ -149,7 +149,7 @@ def _folder(path: Path) -> dict[str, Any]:
 
 
 def _without_secrets(value: Any, redact: Any) -> Any:
-    """The value with every text in it free of keys, whatever a stranger wrote into it."""
+    """The value with every text in it free of keys, whatever a third-party plugin wrote into it."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, dict):

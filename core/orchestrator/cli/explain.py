@@ -1,6 +1,6 @@
 """``orchestrate explain``: why this model?"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import click
@@ -10,46 +10,65 @@ from orchestrator import explanation
 from orchestrator.cli.damage import trust_in
 from orchestrator.cli.logs import open_log
 from orchestrator.cli.options import existing_run, home_option, json_option
-from orchestrator.cli.output import line, moment, money, notice, result, result_json, seconds
-from orchestrator.cli.story import DOING, verification
+from orchestrator.cli.output import line, money, notice, result, result_json, seconds, timestamp
+from orchestrator.cli.progress import DOING, verification
 from orchestrator.cli.tables import print_table
-from orchestrator.decide.compliance import OF_POLICY
 from orchestrator.errors import UsageError
 from orchestrator.events import ADVISE, ENHANCE, PLAN, VERIFY
-from orchestrator.explanation import AttemptSeen, Choice, Considered, Explained, Fallen, Judged, Refusal, Unasked, about
+from orchestrator.explanation import (
+    AttemptSeen,
+    BackendFallback,
+    ConsideredModel,
+    Explained,
+    ModelChoice,
+    NoCandidateLeft,
+    SpendRefusal,
+    VerifiedResult,
+    about,
+)
 from orchestrator.log import EventLog
-from orchestrator.models import Role, Verdict
+from orchestrator.log.naming import event_name
+from orchestrator.models import RejectionReason, Role, SelectionReason, SpendLimit, Verdict, Waiver
 from orchestrator.money import Price, Usd
 from orchestrator.policy import EnforcementMode, Policy, RateLimit
 from orchestrator.spi import ModelTelemetry
 
-REMOVED: Final = {
-    "no_price": "its price is not known",
-    "unbounded": "nothing bounds its output, and allow_unbounded is off",
-    "off": "switched off for the session",
-    "breaker": "resting behind its breaker",
-    "tried": "already asked for this call, without a usable answer",
-    "budget": "the most it could cost did not fit the money left",
-    "context": "prompt and answer do not fit its context window",
-    "vendor": "of the author's vendor, and review.cross_vendor is require",
-    "ranked": "ranked lower",
+REMOVED: Final[Mapping[RejectionReason, str]] = {
+    RejectionReason.NO_PRICE: "its price is not known",
+    RejectionReason.UNBOUNDED: "nothing bounds its output, and allow_unbounded is off",
+    RejectionReason.OFF: "switched off for the session",
+    RejectionReason.BREAKER: "its circuit is open",
+    RejectionReason.TRIED: "already called for this, without a usable answer",
+    RejectionReason.BUDGET: "the most it could cost did not fit the money left",
+    RejectionReason.CONTEXT: "prompt and answer do not fit its context window",
+    RejectionReason.POLICY: "a policy rules it out",
+    RejectionReason.VENDOR: "of the author's vendor, and review.cross_vendor is require",
+    RejectionReason.RANKED: "ranked lower",
 }
 """What removed a candidate, in words."""
 
-_REASONS: Final = {
-    "first": "first choice",
-    "fallback": "the one before gave no usable answer",
-    "breaker": "the one before is resting behind its breaker",
-    "budget": "the one before could cost more than the money left",
-    "context": "the prompt did not fit the one before",
+SELECTED: Final[Mapping[SelectionReason, str]] = {
+    SelectionReason.FIRST: "first choice",
+    SelectionReason.FALLBACK: "the one before gave no usable answer",
+    SelectionReason.BREAKER: "the circuit of the one before is open",
+    SelectionReason.BUDGET: "the one before could cost more than the money left",
+    SelectionReason.CONTEXT: "the prompt did not fit the one before",
+    SelectionReason.POLICY: "the one before did not fit a policy's cap on the task's cost",
 }
 """Why a selection was made, in words."""
 
-_WAIVERS: Final = {
-    "same_vendor": "waived: it is of the author's vendor (another tier); nobody of another vendor stood before it",
-    "same_tier": "waived: it is of the author's vendor and tier; nothing further away stood before it",
-    "same_model": "waived: it is the author itself; nobody else stood before it",
+WAIVED: Final[Mapping[Waiver, str]] = {
+    Waiver.SAME_VENDOR: "waived: it is of the author's vendor (another tier); no model of another vendor is left",
+    Waiver.SAME_TIER: "waived: it is of the author's vendor and tier; no model of another vendor or tier is left",
+    Waiver.SAME_MODEL: "waived: it is the author itself; no other model is left",
 }
+LIMITS: Final[Mapping[SpendLimit, str]] = {
+    SpendLimit.RUN: "the run's ceiling",
+    SpendLimit.ENHANCE: "the ceiling of suggestions",
+    SpendLimit.ACCOUNT: "the account {name}",
+    SpendLimit.POLICY: "the task's cap of policy {name!r}",
+}
+"""Which limit the hold did not fit, in words."""
 _BACKEND: Final = {"dominated": "another one beats it in quality, trust and cost at once"}
 """What a backend says of a candidate, in words."""
 
@@ -63,40 +82,40 @@ _NONE: Final = "–"
 @json_option
 @home_option
 def explain(run_id: str, task: str | None, as_json: bool) -> int:
-    """Show every choice of a model: who was considered, what removed whom, and what was known at that moment.
+    """Show why each model was chosen: the candidates, the rejection reasons, what was known at the time.
 
-    TASK is the id of a task, "plan", "enhance" or "advise". Everything is read from the log; nothing is called, nothing
-    is paid.
+    TASK is the id of a task, "plan", "enhance" or "advise". Everything is read from the log; no model is called.
     """
     log = open_log(run_id)
     trust = trust_in(log, existing_run(log, run_id))
-    told, tasks = trust.read(lambda: _told(log, run_id))
+    explained, tasks, positions = trust.read(lambda: _explained(log, run_id))
     if task is not None:
         _check_task(tasks, run_id, task)
-    found = about(told, task)
+    found = about(explained, task)
     if as_json:
-        result_json([_plain(each) for each in found])
+        result_json([_plain(each, positions) for each in found])
     elif not found:
         notice(f"no model was chosen yet in {run_id}")
     else:
         for number, each in enumerate(found):
             if number:
                 result("")
-            _print(each)
+            _print(each, event_name(positions.get(each.version), each.version))
     if trust.damage and not as_json:
         result("")
         result(f"{run_id}: {trust.mark}")
     return trust.code
 
 
-def _told(log: EventLog, run: str) -> tuple[list[Explained], tuple[str, ...]]:
-    """What there is to explain, and the names of the tasks."""
-    explainer = explanation.Explainer()
+def _explained(log: EventLog, run: str) -> tuple[list[Explained], tuple[str, ...], Mapping[int, int]]:
+    """What there is to explain, the names of the tasks, and the position of each event by its version."""
+    explainer, positions = explanation.Explainer(), {}
     for record in log.read(run):
         explainer.take(record.at, record.event)
+        positions[record.version] = record.position
     if explainer.state.start is None:
         raise LookupError(run)
-    return explainer.told, tuple(explainer.state.tasks)
+    return explainer.explained, tuple(explainer.state.tasks), positions
 
 
 def _check_task(tasks: tuple[str, ...], run: str, task: str) -> None:
@@ -112,48 +131,46 @@ def _check_task(tasks: tuple[str, ...], run: str, task: str) -> None:
 # ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _print(each: Explained) -> None:
+def _print(each: Explained, event: str) -> None:
     match each:
-        case Choice():
-            _print_choice(each)
-        case Refusal():
-            result(f"{_where(each)}: {_refused(each)}")
-        case Unasked():
-            result(f"version {each.version}, {moment(each.at)}: {each.node}, {DOING[each.role]}: nobody could be asked")
+        case ModelChoice():
+            _print_choice(each, event)
+        case SpendRefusal():
+            result(f"{_where(each, event)}: {_refused(each)}")
+        case NoCandidateLeft():
+            result(f"event {event}, {timestamp(each.at)}: {each.node}, {DOING[each.role]}: no model is left")
             rows = [(seen.model, seen.vendor or _NONE, _priced(seen.price), removal(seen)) for seen in each.considered]
             print_table(("  model", "vendor", "price in/out", "why"), [(f"  {row[0]}", *row[1:]) for row in rows])
-        case Judged():
-            result(f"version {each.version}, {moment(each.at)}: verification {verification(each.event)}")
+        case VerifiedResult():
+            result(f"event {event}, {timestamp(each.at)}: verification {verification(each.event)}")
             if each.event.verdict is not Verdict.PASSED:
                 result("  the run is closed as PARTIAL_SUCCESS, whatever its tasks are worth")
-        case Fallen():
+        case BackendFallback():
             result(
-                f"version {each.version}, {moment(each.at)}: the backend {each.backend} failed ({each.problem});"
+                f"event {event}, {timestamp(each.at)}: the backend {each.backend} failed ({each.problem});"
                 " the table's order holds for the rest of the session"
             )
 
 
-def _where(each: Choice | Refusal) -> str:
+def _where(each: ModelChoice | SpendRefusal, event: str) -> str:
     what = f"{each.node}, {DOING[each.role]}"
-    turn = f" in turn {each.turn}" if each.turn > 1 else ""
+    iteration = f" in iteration {each.iteration}" if each.iteration > 1 else ""
     sample = f", sample {each.sample}" if each.sample > 1 else ""
-    return f"version {each.version}, {moment(each.at)}: {what}{turn}{sample}"
+    return f"event {event}, {timestamp(each.at)}: {what}{iteration}{sample}"
 
 
-def _refused(each: Refusal) -> str:
-    limit = "the run's ceiling" if each.limit == "run" else f"the account {each.limit}"
-    if each.limit.startswith(OF_POLICY):
-        limit = f"the task's cap of policy {each.limit.removeprefix(OF_POLICY)!r}"
+def _refused(each: SpendRefusal) -> str:
+    limit = LIMITS[each.limit].format(name=each.name)
     end = "refused" if each.final else "not now"
     return f"{end}: a call needs {money(each.need)} at worst, {limit} has {money(each.free)} free"
 
 
-def _print_choice(choice: Choice) -> None:
+def _print_choice(choice: ModelChoice, event: str) -> None:
     kind = f" ({choice.type.value})" if choice.type is not None else ""
-    result(f"{_where(choice)}{kind}: {choice.model}")
+    result(f"{_where(choice, event)}{kind}: {choice.model}")
     result(f"  {_reason(choice)}; {_ordered_by(choice)}{_preferred(choice)}")
     if choice.waiver is not None:
-        result(f"  {_WAIVERS.get(choice.waiver, choice.waiver)}")
+        result(f"  {WAIVED[choice.waiver]}")
     print_table(
         ("", "model", "vendor", "price in/out", "calls", "quality", "trust", "cost", "latency", "score", "why"),
         [_row(choice, candidate) for candidate in choice.considered],
@@ -164,18 +181,18 @@ def _print_choice(choice: Choice) -> None:
     if choice.reused is not None:
         found = choice.reused
         result(
-            f"  answered from the cache, nothing was asked or paid: {found.answer_bytes} bytes of version"
-            f" {found.call} of {found.run}"
+            f"  answered from the cache, no model was called and nothing was paid: {found.answer_bytes} bytes of event"
+            f" v{found.call} of {found.run}"
         )
 
 
-def _reason(choice: Choice) -> str:
-    if choice.reason.startswith(OF_POLICY):
-        return f"the one before did not fit the task's cap of policy {choice.reason.removeprefix(OF_POLICY)!r}"
-    return _REASONS.get(choice.reason, choice.reason)
+def _reason(choice: ModelChoice) -> str:
+    if choice.policy is not None:
+        return f"the one before did not fit the task's cap of policy {choice.policy!r}"
+    return SELECTED[choice.reason]
 
 
-def _ordered_by(choice: Choice) -> str:
+def _ordered_by(choice: ModelChoice) -> str:
     backend = choice.backend
     if backend is None:
         return "ordered by price" if choice.type is None else "ordered by the routing table, then by price"
@@ -184,7 +201,7 @@ def _ordered_by(choice: Choice) -> str:
     return f"ordered by {backend.name}{origin}" + (f" with {given}" if given else "")
 
 
-def _preferred(choice: Choice) -> str:
+def _preferred(choice: ModelChoice) -> str:
     """What comes before that order, for those who work on what another model wrote."""
     if choice.author is None:
         return ""
@@ -193,7 +210,7 @@ def _preferred(choice: Choice) -> str:
     return f"; models that are not of the vendor of the author {choice.author} first"
 
 
-def _row(choice: Choice, candidate: Considered) -> tuple[str, ...]:
+def _row(choice: ModelChoice, candidate: ConsideredModel) -> tuple[str, ...]:
     seen = candidate.telemetry
     return (
         "*" if candidate.model == choice.model else "",
@@ -218,12 +235,12 @@ def _priced(price: Price | None) -> str:
     return _NONE if price is None else f"{money(price.input)}/{money(price.output)}"
 
 
-def why(choice: Choice, candidate: Considered) -> str:
+def why(choice: ModelChoice, candidate: ConsideredModel) -> str:
     """What removed a candidate, or that it was chosen, in words; and the milder policies it violates."""
-    if candidate.lost is None:
+    if candidate.rejection is None:
         words = "chosen" if candidate.model == choice.model else ""
-    elif candidate.lost == "ranked":
-        words = REMOVED["ranked"]
+    elif candidate.rejection is RejectionReason.RANKED:
+        words = REMOVED[candidate.rejection]
         if _is_of_author(choice, candidate):
             words += ", being of the author's vendor"
         said = _BACKEND.get(candidate.reason, candidate.reason)
@@ -233,24 +250,23 @@ def why(choice: Choice, candidate: Considered) -> str:
     return "; ".join(each for each in (words, *(_violated(policy) for policy in candidate.violates)) if each)
 
 
-def removal(candidate: Considered) -> str:
+def removal(candidate: ConsideredModel) -> str:
     """What removed a candidate, in words."""
-    lost = candidate.lost or ""
-    if lost.startswith(OF_POLICY):
-        return forbidden(lost.removeprefix(OF_POLICY), candidate.policy, candidate.undeclared)
-    words = REMOVED.get(lost, lost)
+    if candidate.policy_name is not None:
+        return forbidden(candidate.policy_name, candidate.policy, candidate.undeclared)
+    words = "" if candidate.rejection is None else REMOVED[candidate.rejection]
     if candidate.trouble:
         words += f" ({', '.join(candidate.trouble)})"
-    return words if candidate.until is None else f"{words} until {moment(candidate.until)}"
+    return words if candidate.until is None else f"{words} until {timestamp(candidate.until)}"
 
 
 def _violated(policy: Policy) -> str:
-    means = "so it stands behind" if policy.enforcement_mode is EnforcementMode.SOFT else "which is noted only"
+    means = "so it ranks last" if policy.enforcement_mode is EnforcementMode.SOFT else "which is noted only"
     return f"violates policy {policy.name!r} ({restricted(policy)}), {means}"
 
 
-def _is_of_author(choice: Choice, candidate: Considered) -> bool:
-    """Whether a reviewer stands back because the author is of its vendor, and the chosen one is not."""
+def _is_of_author(choice: ModelChoice, candidate: ConsideredModel) -> bool:
+    """Whether a reviewer ranks lower because it is of the author's vendor, and the chosen one is not."""
     if choice.role not in (Role.CRITIC, Role.EVALUATOR) or choice.waiver is not None:
         return False
     vendors = {each.model: each.vendor for each in choice.considered}
@@ -278,7 +294,7 @@ def restricted(policy: Policy) -> str:
 def _shown(value: object) -> str:
     match value:
         case tuple():
-            return ", ".join(value) or "nobody"
+            return ", ".join(value) or "none"
         case Usd():
             return money(value)
         case RateLimit():
@@ -295,8 +311,8 @@ def _attempt(seen: AttemptSeen) -> str:
             return text + "no end is recorded"
         case "settled":
             text += f"cost {money(seen.cost)}"
-        case "kept":
-            text += f"{money(seen.cost)} stays counted, nobody knows what was billed"
+        case "unreconciled":
+            text += f"{money(seen.cost)} unreconciled: what was billed is unknown"
         case _:
             text += "released, nothing was billed"
     if seen.usage is not None:
@@ -317,26 +333,31 @@ def _duration(microseconds: int) -> str:
 # ── for programs ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _plain(each: Explained) -> dict[str, object]:
-    head: dict[str, object] = {"version": each.version, "at": moment(each.at)}
-    if isinstance(each, Fallen):
+def _plain(each: Explained, positions: Mapping[int, int]) -> dict[str, object]:
+    position = positions.get(each.version)
+    head: dict[str, object] = {"position": position, "version": each.version, "at": timestamp(each.at)}
+    if isinstance(each, BackendFallback):
         return {"kind": "backend_failed", **head, "backend": each.backend, "problem": each.problem}
-    if isinstance(each, Judged):
+    if isinstance(each, VerifiedResult):
         event = each.event
         facts = {"exit_code": event.code, "problem": event.problem, "sandbox": event.sandbox}
         return {"kind": "verification", **head, "verdict": event.verdict.value, **facts}
     head |= {"task": each.node, "role": each.role.value}
-    if isinstance(each, Unasked):
-        removed = [{"model": seen.model, "lost": seen.lost, "why": line(removal(seen))} for seen in each.considered]
-        return {"kind": "nobody", **head, "candidates": removed}
-    head |= {"turn": each.turn, "sample": each.sample}
-    if isinstance(each, Refusal):
+    if isinstance(each, NoCandidateLeft):
+        removed = [
+            {"model": seen.model, "rejection": seen.rejection, "policy": seen.policy_name, "why": line(removal(seen))}
+            for seen in each.considered
+        ]
+        return {"kind": "no_candidate", **head, "candidates": removed}
+    head |= {"iteration": each.iteration, "sample": each.sample}
+    if isinstance(each, SpendRefusal):
         return {
             "kind": "refusal",
             **head,
             "need_usd": str(each.need),
             "free_usd": str(each.free),
             "limit": each.limit,
+            "name": each.name,
             "final": each.final,
         }
     backend = each.backend
@@ -346,6 +367,7 @@ def _plain(each: Explained) -> dict[str, object]:
         "type": each.type,
         "selection": each.selection,
         "reason": each.reason,
+        "policy": each.policy,
         "model": each.model,
         "waiver": each.waiver,
         "author": each.author,
@@ -357,7 +379,9 @@ def _plain(each: Explained) -> dict[str, object]:
             "parameters": {name: _jsonable(value) for name, value in backend.parameters.items()},
         },
         "candidates": [_plain_candidate(each, candidate) for candidate in each.considered],
-        "attempts": [_plain_attempt(attempt) for attempt in each.attempts],
+        "attempts": [
+            {"position": positions.get(attempt.version), **_plain_attempt(attempt)} for attempt in each.attempts
+        ],
         "reused": each.reused and {"run": each.reused.run, "version": each.reused.call},
     }
 
@@ -366,7 +390,7 @@ def _jsonable(value: object) -> object:
     return value if isinstance(value, str | int | float | bool | list | dict | None) else str(value)
 
 
-def _plain_candidate(choice: Choice, candidate: Considered) -> dict[str, object]:
+def _plain_candidate(choice: ModelChoice, candidate: ConsideredModel) -> dict[str, object]:
     price = candidate.price
     return {
         "model": candidate.model,
@@ -375,7 +399,8 @@ def _plain_candidate(choice: Choice, candidate: Considered) -> dict[str, object]
         "price_usd_per_million": price and {"input": str(price.input), "output": str(price.output)},
         "telemetry": _plain_telemetry(candidate.telemetry),
         "score": candidate.score,
-        "lost": candidate.lost,
+        "rejection": candidate.rejection,
+        "policy": candidate.policy_name,
         "backend_reason": candidate.reason or None,
         "violates": [policy.name for policy in candidate.violates],
         "why": line(why(choice, candidate)),

@@ -8,7 +8,7 @@ import click
 from orchestrator.cli.output import on_terminal
 
 DEFAULT_CRITERIA: Final = "the result does what the description asks"
-"""What is asked of a result where nobody said."""
+"""The criteria of a result where none are given."""
 
 
 def carry_out(
@@ -56,9 +56,9 @@ def carry_out(
         assert project is not None
         spec = with_flags(spec_from(project, criteria or ask_for_criteria()), keys)
     if spec.project_id is None and not new_project and on_terminal():
-        from orchestrator.cli.resuming import found_run
+        from orchestrator.cli.auto_resume import run_to_resume
 
-        similar = found_run(spec)
+        similar = run_to_resume(spec)
         if similar is not None:
             return resume_run(similar, output=output_dir, verbose=verbose, yes=yes)
     return run_spec(spec, output=output_dir, new_project=new_project, verbose=verbose, yes=yes, input_stage=True)

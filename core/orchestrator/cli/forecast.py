@@ -7,10 +7,10 @@ from orchestrator.cli.tables import print_table
 from orchestrator.events import ForecastMade
 
 if TYPE_CHECKING:
-    from orchestrator.rehearsal.drawn import Simulated
+    from orchestrator.rehearsal.monte_carlo import Simulated
 
 _PERCENTS: Final = (5, 50, 95)
-_UNFORESEEN: Final = "waits for somebody"
+_UNFORESEEN: Final = "waits for a person"
 
 
 def plain_forecast(event: ForecastMade) -> dict[str, Any]:

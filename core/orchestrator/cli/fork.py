@@ -2,35 +2,21 @@
 
 import click
 
+from orchestrator.cli.event_ids import EVENT, EVENT_HELP, EventId
 from orchestrator.cli.logs import open_log
 from orchestrator.cli.options import command, existing_run, home, home_option, json_option
 from orchestrator.cli.output import line, notice, result, result_json
-
-
-class Place(click.ParamType[tuple[int | None, int | None]]):
-    """A position of the log, or ``v`` and a version: (position, version)."""
-
-    name = "place"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int | None, int | None]:
-        """Read it, or fail with a usage error."""
-        text = str(value)
-        digits = text.removeprefix("v")
-        if not digits.isascii() or not digits.isdigit() or len(digits) > 18 or int(digits) < 1:
-            self.fail(f"{text!r} is neither a position such as 120 nor a version such as v57", param, ctx)
-        return (None, int(digits)) if text.startswith("v") else (int(digits), None)
+from orchestrator.log.naming import event_name
 
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @click.option(
     "--at",
-    type=Place(),
+    type=EVENT,
     required=True,
-    metavar="POSITION|vVERSION",
-    help="The last event to share, as log show numbers them; the end of its step, or of the one before.",
+    metavar="EVENT",
+    help=f"The last event to share: {EVENT_HELP}. It is the end of its step, or of the step before.",
 )
 @click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a key of the spec, such as budget_usd=2."
@@ -38,12 +24,10 @@ class Place(click.ParamType[tuple[int | None, int | None]]):
 @click.option("--project-id", help="The new run's id. [default: RUN-fork]")
 @json_option
 @home_option
-def fork(
-    run_id: str, at: tuple[int | None, int | None], sets: tuple[str, ...], project_id: str | None, as_json: bool
-) -> int:
-    """Make a run that shares the past of another up to an event; resume goes on with it.
+def fork(run_id: str, at: EventId, sets: tuple[str, ...], project_id: str | None, as_json: bool) -> int:
+    """Create a run that shares the past of another run up to an event. Start it with resume.
 
-    Calls that are open there stay the parent's, and so does what was spent: the fork counts only its own.
+    Calls in flight at that event and the spend before it stay the parent's; the fork counts only its own.
     """
     import asyncio
 
@@ -58,8 +42,7 @@ def fork(
         raise UsageError("--project-id is empty; give the new run a name, or leave it out")
     workspace = Workspace.open(home())
     try:
-        position, version = at
-        cut = cut_of(workspace.log, run_id, position, version)
+        cut = cut_of(workspace.log, run_id, at.position, at.version)
 
         async def make() -> object:
             return await forked(
@@ -90,11 +73,12 @@ def fork(
             }
         )
         return 0
+    last = event_name(cut.position, cut.version)
     if cut.moved:
-        notice(f"that is inside a step: the fork begins at the end of the one before, at event {cut.position}")
-    elif (position or 0) > cut.position or (version or 0) > cut.version:
-        notice(f"{cut.parent} has no event there: the fork begins at the last before it, event {cut.position}")
-    result(line(f"{made.run}: shares {cut.parent} up to version {cut.version} (event {cut.position})"))
+        notice(f"that is inside a step: the fork begins at the end of the one before, at event {last}")
+    elif not at.reached_by(cut.position, cut.version):
+        notice(f"{cut.parent} has no event there: the fork begins at the last before it, event {last}")
+    result(line(f"{made.run}: shares {cut.parent} up to event {last}"))
     for change in made.changes:
         result(f"  {line(change, 160)}")
     notice(f"go on with it: {command(f'resume {made.run}')}")

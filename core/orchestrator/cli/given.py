@@ -50,8 +50,8 @@ def with_models(spec: Spec, path: Path | None) -> Spec:
         return spec
     found = read_models(path)
     named = {(model.provider, model.id) for model in found}
-    kept = (model for model in spec.models if (model.provider, model.id) not in named)
-    return evolve(spec, models=(*found, *kept))
+    saved = (model for model in spec.models if (model.provider, model.id) not in named)
+    return evolve(spec, models=(*found, *saved))
 
 
 def with_backend(spec: Spec, name: str | None) -> Spec:

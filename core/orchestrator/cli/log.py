@@ -13,10 +13,10 @@ from orchestrator.cli.damage import Reader, trust_in, whole_run
 from orchestrator.cli.describing import describe
 from orchestrator.cli.logs import open_log, open_log_if_any
 from orchestrator.cli.options import FILE, command, existing_run, has_log, home, home_option, json_option
-from orchestrator.cli.output import line, moment, notice, result, result_json
+from orchestrator.cli.output import line, notice, result, result_json, timestamp
 from orchestrator.errors import LogError
 from orchestrator.log import DATABASE, EventLog
-from orchestrator.log.retention import Collected, Stats
+from orchestrator.log.retention import Collected, LogStats
 from orchestrator.log.transaction import Recorded
 
 _PAUSE: Final = 0.2
@@ -34,7 +34,7 @@ def log() -> None:
 @json_option
 @home_option
 def show(run_id: str, as_json: bool) -> int:
-    """Print a run's events, one a line: position, time, type, fields."""
+    """Print a run's events, one a line: position, version, time, type, fields."""
     store = open_log(run_id)
     records, code = _of_run(store, existing_run(store, run_id, or_account=True))
     _print(records, as_json, with_stream=False)
@@ -51,8 +51,8 @@ def _of_run(store: Reader, run: str) -> tuple[Iterable[Recorded], int]:
 
 @log.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
-@click.option("--lines", "-n", type=_LINES, default=10, show_default=True, help="How many to begin with.")
-@click.option("--follow", "-f", is_flag=True, help="Go on with what is appended, until interrupted.")
+@click.option("--lines", "-n", type=_LINES, default=10, show_default=True, help="How many events to show first.")
+@click.option("--follow", "-f", is_flag=True, help="Keep showing new events until interrupted.")
 @json_option
 @home_option
 def tail(run_id: str | None, lines: int, follow: bool, as_json: bool) -> int:
@@ -76,7 +76,7 @@ def tail(run_id: str | None, lines: int, follow: bool, as_json: bool) -> int:
 @log.command()
 @click.argument("run_id", metavar="RUN")
 @click.option(
-    "--as-script", type=FILE, metavar="FILE", help="Write the run's answers and a spec that plays them again instead."
+    "--as-script", type=FILE, metavar="FILE", help="Write an answers file and a spec that replay the run offline."
 )
 @home_option
 def export(run_id: str, as_script: Path | None) -> int:
@@ -105,7 +105,7 @@ def _script(store: Reader, run: str, path: Path) -> int:
     import json
     import os
 
-    from orchestrator.engine.outputs.delivering import stored_of
+    from orchestrator.engine.outputs.delivering import spec_of
     from orchestrator.engine.reproduction import reproduce
     from orchestrator.errors import OutputError, UsageError
     from orchestrator.log import Texts
@@ -115,7 +115,7 @@ def _script(store: Reader, run: str, path: Path) -> int:
     spec = path.with_name(f"{path.stem}.spec.json")
     texts = Texts(store, run, os.urandom, store.redactor)
     try:
-        made = reproduce(store, run, stored_of(store, run, texts), texts, path.name)
+        made = reproduce(store, run, spec_of(store, run, texts), texts, path.name)
     except KeyError:
         raise UsageError(f"a text of {run} is missing: without its content it cannot be played again") from None
     for target, content in ((path, made.answers), (spec, made.spec)):
@@ -137,13 +137,13 @@ def _script(store: Reader, run: str, path: Path) -> int:
 @json_option
 @home_option
 def stats(as_json: bool) -> int:
-    """Show what the log takes: events, texts and bytes, by run."""
+    """Show the size of the log by run: events, texts, bytes."""
     from orchestrator.cli.tables import print_table
 
     store = open_log_if_any()
     if store is None and not as_json:
         return _nothing()
-    found = Stats((), 0, 0, 0) if store is None else store.stats(home() / DATABASE)
+    found = LogStats((), 0, 0, 0) if store is None else store.stats(home() / DATABASE)
     if as_json:
         result_json(
             {
@@ -193,7 +193,7 @@ def stats(as_json: bool) -> int:
 @json_option
 @home_option
 def gc(as_json: bool) -> int:
-    """Delete texts that no event refers to, and give unused space back; live runs are left alone."""
+    """Delete texts that no event refers to, and free unused space. Live runs are skipped."""
     import asyncio
 
     if not has_log():
@@ -236,9 +236,9 @@ def _collected(found: Collected) -> dict[str, object]:
 @json_option
 @home_option
 def recover(run_id: str, into: Path, as_json: bool) -> int:
-    """Copy the good part of a damaged run into a new file, and say what is lost.
+    """Copy the intact part of a damaged run into a new file, and list what is missing.
 
-    The copy ends before the first event that was changed, is missing, cannot be read, or needs a text that is. The
+    The copy ends before the first event that was changed, is missing, is unreadable, or refers to a missing text. The
     damaged log is only read.
     """
     from orchestrator.errors import UsageError
@@ -264,7 +264,10 @@ def recover(run_id: str, into: Path, as_json: bool) -> int:
                 "lost_events": found.lost_events,
                 "lost_positions": list(found.lost),
                 "lost_types": dict(found.lost_types),
-                "findings": [{"position": each.position, "message": each.message} for each in found.findings],
+                "findings": [
+                    {"position": each.position, "version": each.version, "message": each.message}
+                    for each in found.findings
+                ],
                 "bad_texts": [
                     {"digest": bad.digest, "problem": bad.problem, "versions": list(bad.versions)}
                     for bad in found.bad_texts
@@ -294,7 +297,8 @@ def _print(records: Iterable[Recorded], as_json: bool, *, with_stream: bool) -> 
             continue
         stream = f"{line(record.stream)}  " if with_stream else ""
         what = f"{stream}{record.type:<16}  {_described(record)}".rstrip()
-        result(f"{record.position:>6}  {moment(record.at)}  {what}")
+        version = f"v{record.version}"
+        result(f"{record.position:>6}  {version:>6}  {timestamp(record.at)}  {what}")
 
 
 def _described(record: Recorded) -> str:
@@ -314,7 +318,7 @@ def _json(record: Recorded, *, stored: bool) -> str:
         "version": record.version,
         "type": record.type,
         "schema": record.schema,
-        "at": record.at if stored else moment(record.at),
+        "at": record.at if stored else timestamp(record.at),
     }
     head = json.dumps(fields)[:-1]
     end = f', "hash": "{record.hash}"' if stored else ""

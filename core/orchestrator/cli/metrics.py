@@ -24,8 +24,8 @@ WHERE type = 'run.started' OR type = 'run.forked' ORDER BY position
 
 @click.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
-@click.option("--all", "everything", is_flag=True, help="Of all runs; simulated ones are left out.")
-@click.option("--simulated", is_flag=True, help="With --all: of the simulated runs instead.")
+@click.option("--all", "everything", is_flag=True, help="Over all runs, without simulated ones.")
+@click.option("--simulated", is_flag=True, help="With --all: over simulated runs instead.")
 @click.option("--format", "form", metavar="NAME", default="console", show_default=True, help="The exporter.")
 @click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="An option of the exporter, such as path=metrics.json."

@@ -11,17 +11,19 @@ from orchestrator.cli.output import money, notice, result, result_json
 from orchestrator.cli.tables import print_facts, print_table
 
 if TYPE_CHECKING:
-    from orchestrator.engine.vendors.survey import Shelf
+    from orchestrator.engine.vendors.survey import Offers
     from orchestrator.models import ModelInfo
-    from orchestrator.money import Lanes, Price, Rate
+    from orchestrator.money import Price, Rate, TokenClasses
 
 _NONE: Final = "–"
-_LANES: Final = ("input", "cached_input", "cache_write", "output", "reasoning")
+_TOKEN_CLASSES: Final = ("input", "cached_input", "cache_write", "output", "reasoning")
 
 spec_option: Final = click.option(
     "--file", "-f", "spec_file", type=FILE, metavar="SPEC", help="A spec: its providers, with its options and models."
 )
-models_option: Final = click.option("--models", type=FILE, metavar="FILE", help="Models to add, or facts to override.")
+models_option: Final = click.option(
+    "--models", type=FILE, metavar="FILE", help="A models file: models to add, facts to override."
+)
 
 
 @click.group()
@@ -31,7 +33,7 @@ def models() -> None:
 
 
 @models.command("list")
-@click.option("--available", is_flag=True, help="Only those that can be asked now: with a key and a known price.")
+@click.option("--available", is_flag=True, help="Only models that can be called now: with a key and a known price.")
 @spec_option
 @models_option
 @json_option
@@ -39,17 +41,17 @@ def models() -> None:
 def list_(available: bool, spec_file: Path | None, models: Path | None, as_json: bool) -> int:
     """List the models, with US dollars per million tokens.
 
-    A slot is a name of the routing table; the model that fills it stands beside it. A star marks a price that also
-    depends on the time or on the size of a call: models show NAME tells how.
+    A slot is a name of the routing table; the table shows the model that fills it. A star marks a price that also
+    depends on the time or the size of a call: see models show NAME.
     """
-    shelf = _shelf(spec_file, models)
-    listed = [model for model in shelf.models if model.id in shelf.available or not available]
+    offers = _offers_of(spec_file, models)
+    listed = [model for model in offers.models if model.id in offers.available or not available]
     if as_json:
-        result_json([plain(model, shelf) for model in listed])
+        result_json([plain(model, offers) for model in listed])
     elif listed:
-        _print(listed, shelf)
+        _print(listed, offers)
     if not listed and not as_json:
-        notice("no model can be asked now; orchestrate doctor shows which keys are looked for")
+        notice("no model can be called now; orchestrate doctor shows which keys are looked for")
     return 0
 
 
@@ -60,28 +62,28 @@ def list_(available: bool, spec_file: Path | None, models: Path | None, as_json:
 @json_option
 @home_option
 def show(name: str, spec_file: Path | None, models: Path | None, as_json: bool) -> int:
-    """Show everything that is known of a model, by its name, by a slot it fills, or by an older name of that slot."""
+    """Show a model's facts. NAME is a model, a slot it fills, or an older name of that slot."""
     from orchestrator.errors import UsageError
 
-    shelf = _shelf(spec_file, models)
-    found = shelf.find(name)
-    if found is None and name in shelf.retired:
-        raise UsageError(f"{name} is no longer served; use {shelf.retired[name]}")
+    offers = _offers_of(spec_file, models)
+    found = offers.find(name)
+    if found is None and name in offers.retired:
+        raise UsageError(f"{name} is no longer served; use {offers.retired[name]}")
     if found is None:
-        raise UsageError(f"no model or slot is called {name!r}{_near(name, shelf)}; see: orchestrate models list")
+        raise UsageError(f"no model or slot is called {name!r}{_near(name, offers)}; see: orchestrate models list")
     if as_json:
-        result_json(plain(found, shelf))
+        result_json(plain(found, offers))
     else:
-        print_facts(_facts(found, shelf))
+        print_facts(_facts(found, offers))
     return 0
 
 
-def _shelf(spec_file: Path | None, models: Path | None) -> "Shelf":
+def _offers_of(spec_file: Path | None, models: Path | None) -> "Offers":
     from attrs import evolve
 
     from orchestrator.cli.given import with_models
     from orchestrator.engine.vendors.environment import Environment
-    from orchestrator.engine.vendors.survey import shelf, survey
+    from orchestrator.engine.vendors.survey import offers_of, survey
     from orchestrator.errors import SpecError
     from orchestrator.plugins import Catalogue
     from orchestrator.spec import read_spec, spec_from
@@ -95,13 +97,13 @@ def _shelf(spec_file: Path | None, models: Path | None) -> "Shelf":
         raise SpecError([each.problem for each in broken])
     for each in broken:
         notice(f"{each.name}: {each.problem}")
-    return shelf(found, spec.models)
+    return offers_of(found, spec.models)
 
 
-def _near(name: str, shelf: "Shelf") -> str:
+def _near(name: str, offers: "Offers") -> str:
     from difflib import get_close_matches
 
-    names = [*(model.id for model in shelf.models), *shelf.slots]
+    names = [*(model.id for model in offers.models), *offers.slots]
     close = get_close_matches(name, names, 1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
@@ -109,16 +111,16 @@ def _near(name: str, shelf: "Shelf") -> str:
 # ── for programs ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def plain(model: "ModelInfo", shelf: "Shelf") -> dict[str, Any]:
+def plain(model: "ModelInfo", offers: "Offers") -> dict[str, Any]:
     """Everything known of a model, as JSON; prices are US dollars per million tokens, exact, as text."""
     return {
         "id": model.id,
         "provider": model.provider,
         "vendor": model.vendor,
-        "available": model.id in shelf.available,
-        "slots": list(_slots(model, shelf)),
-        "aliases": _aliases(model, shelf),
-        "replaces": sorted(name for name, instead in shelf.retired.items() if instead == model.id),
+        "available": model.id in offers.available,
+        "slots": list(_slots(model, offers)),
+        "aliases": _aliases(model, offers),
+        "replaces": sorted(name for name, instead in offers.retired.items() if instead == model.id),
         "sent_name": model.sent_name,
         "tier": model.tier,
         "context": model.context,
@@ -134,44 +136,44 @@ def plain(model: "ModelInfo", shelf: "Shelf") -> dict[str, Any]:
 
 
 def _price(price: "Price") -> dict[str, Any]:
-    return {**_lanes(price), "rates": [{**_lanes(rate), **_conditions(rate)} for rate in price.rates]}
+    return {**_token_classes(price), "rates": [{**_token_classes(rate), **_conditions(rate)} for rate in price.rates]}
 
 
-def _lanes(lanes: "Lanes") -> dict[str, str]:
-    return {lane: str(getattr(lanes, lane)) for lane in _LANES}
+def _token_classes(token_classes: "TokenClasses") -> dict[str, str]:
+    return {token_class: str(getattr(token_classes, token_class)) for token_class in _TOKEN_CLASSES}
 
 
 def _conditions(rate: "Rate") -> dict[str, Any]:
-    from orchestrator.spec.times import Hours, Moment
+    from orchestrator.spec.times import Hours, Timestamp
 
     found: dict[str, Any] = {}
     if rate.over:
         found["over"] = rate.over
     if rate.since is not None:
-        found["since"] = Moment().dump(rate.since)
+        found["since"] = Timestamp().dump(rate.since)
     if rate.hours:
         found["hours"] = Hours().dump(rate.hours)
     return found
 
 
-def _slots(model: "ModelInfo", shelf: "Shelf") -> tuple[str, ...]:
-    return tuple(slot for slot, filled_by in shelf.slots.items() if filled_by == model.id)
+def _slots(model: "ModelInfo", offers: "Offers") -> tuple[str, ...]:
+    return tuple(slot for slot, filled_by in offers.slots.items() if filled_by == model.id)
 
 
-def _aliases(model: "ModelInfo", shelf: "Shelf") -> list[str]:
+def _aliases(model: "ModelInfo", offers: "Offers") -> list[str]:
     from orchestrator.models import SLOT_ALIASES
 
-    slots = _slots(model, shelf)
-    ids = {each.id for each in shelf.models}
+    slots = _slots(model, offers)
+    ids = {each.id for each in offers.models}
     return [alias for alias, slot in SLOT_ALIASES.items() if slot in slots and alias not in ids]
 
 
 # ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _print(listed: "list[ModelInfo]", shelf: "Shelf") -> None:
-    heads = ("model", "provider", "slots", "input", "cached", "output", "context", "limit", "can be asked")
-    print_table(heads, [_row(model, shelf) for model in listed], right=heads[3:8])
+def _print(listed: "list[ModelInfo]", offers: "Offers") -> None:
+    heads = ("model", "provider", "slots", "input", "cached", "output", "context", "limit", "can be called")
+    print_table(heads, [_row(model, offers) for model in listed], right=heads[3:8])
     sources = sorted({_source_of_price(model) for model in listed if model.price is not None})
     result("")
     for source in sources:
@@ -183,25 +185,25 @@ def _source_of_price(model: "ModelInfo") -> str:
     return model.source.rpartition("; ")[2] if "price:" in model.source else f"price: {model.source or 'not said'}"
 
 
-def _row(model: "ModelInfo", shelf: "Shelf") -> tuple[str, ...]:
+def _row(model: "ModelInfo", offers: "Offers") -> tuple[str, ...]:
     price = model.price
-    lanes = (_NONE,) * 3
+    token_classes = (_NONE,) * 3
     if price is not None:
         star = "*" if price.rates else ""
-        lanes = (money(price.input) + star, money(price.cached_input) + star, money(price.output) + star)
-    able = "yes" if model.id in shelf.available else "no price" if price is None else "no key"
-    slots = ", ".join(_slots(model, shelf)) or _NONE
-    return model.id, model.provider, slots, *lanes, _count(model.context), _count(model.max_output), able
+        token_classes = (money(price.input) + star, money(price.cached_input) + star, money(price.output) + star)
+    able = "yes" if model.id in offers.available else "no price" if price is None else "no key"
+    slots = ", ".join(_slots(model, offers)) or _NONE
+    return model.id, model.provider, slots, *token_classes, _count(model.context), _count(model.max_output), able
 
 
 def _count(tokens: int | None) -> str:
     return _NONE if tokens is None else f"{tokens:,}"
 
 
-def _facts(model: "ModelInfo", shelf: "Shelf") -> list[tuple[str, str]]:
-    facts = plain(model, shelf)
-    unknown = "nobody says"
-    price = [("price", "none is known, so it is not asked; declare one in models: of a spec")]
+def _facts(model: "ModelInfo", offers: "Offers") -> list[tuple[str, str]]:
+    facts = plain(model, offers)
+    unknown = "not declared"
+    price = [("price", "none is known, so it is not called; declare one in models: of a spec")]
     if model.price is not None:
         price = [("price per million", _spelled(model.price))]
         price += [(f"  {_when(rate)}", _spelled(rate)) for rate in model.price.rates]
@@ -210,7 +212,7 @@ def _facts(model: "ModelInfo", shelf: "Shelf") -> list[tuple[str, str]]:
         ("model", model.id + ("" if model.sent_name == model.id else f", sent as {model.sent_name}")),
         ("provider", model.provider),
         ("vendor", model.vendor),
-        ("can be asked", "yes" if facts["available"] else "no"),
+        ("can be called", "yes" if facts["available"] else "no"),
         ("slots", ", ".join(facts["slots"]) or "none"),
         ("aliases", ", ".join(facts["aliases"]) or "none"),
         ("stands in for", ", ".join(facts["replaces"]) or "no retired name"),
@@ -227,8 +229,11 @@ def _facts(model: "ModelInfo", shelf: "Shelf") -> list[tuple[str, str]]:
     ]
 
 
-def _spelled(lanes: "Lanes") -> str:
-    return ", ".join(f"{lane.replace('_', ' ')} {money(getattr(lanes, lane))}" for lane in _LANES)
+def _spelled(token_classes: "TokenClasses") -> str:
+    return ", ".join(
+        f"{token_class.replace('_', ' ')} {money(getattr(token_classes, token_class))}"
+        for token_class in _TOKEN_CLASSES
+    )
 
 
 def _when(rate: "Rate") -> str:

@@ -169,7 +169,7 @@ def existing_run(log: "EventLog", run: str, *, or_account: bool = False) -> str:
     if run.startswith((PREFIX, SIMULATED + PREFIX)) and not or_account:
         raise UsageError(f"{run!r} is an account, no run; see: {command('budget show')}")
     if log.last(run) is None:
-        if any(kept.run == run for kept in read_heads(home())):
+        if any(saved.run == run for saved in read_heads(home())):
             text = f"every event of {run} is missing, and heads.jsonl has a head of it"
             raise DamagedLogError(0, f"{text}; see: {command(f'audit verify {run}')}")
         raise UsageError(f"there is no run {run!r} in {home()}; see: {command('runs list')}")
@@ -211,14 +211,14 @@ disable_option: Final = click.option(
     metavar="PLUGIN",
     expose_value=False,
     callback=_disable,
-    help="Do without a plugin: its name, or DISTRIBUTION:NAME.",
+    help="Disable a plugin: NAME or DISTRIBUTION:NAME.",
 )
 strict_plugins_option: Final = click.option(
     "--strict-plugins",
     is_flag=True,
     expose_value=False,
     callback=_be_strict,
-    help="Refuse to go on where an installed plugin is broken.",
+    help="Stop if an installed plugin is broken.",
 )
 json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 output_option: Final = click.option(
@@ -226,17 +226,17 @@ output_option: Final = click.option(
 )
 backend_option: Final = click.option("--backend", metavar="NAME", help="The backend that ranks the models.")
 enhance_option: Final = click.option(
-    "--enhance/--no-enhance", default=None, help="Whether a model suggests improvements first; you take or refuse them."
+    "--enhance/--no-enhance", default=None, help="Let a model suggest improvements first; you accept or refuse each."
 )
 advise_option: Final = click.option(
-    "--advise/--no-advise", default=None, help="Whether a model chooses an architecture before the plan."
+    "--advise/--no-advise", default=None, help="Let a model choose the architecture before planning."
 )
 yes_option: Final = click.option(
-    "--yes", "-y", is_flag=True, help="Take every suggestion, and start at any risk, unasked."
+    "--yes", "-y", is_flag=True, help="Ask no questions: accept every suggestion, start at any risk."
 )
-force_option: Final = click.option("--force", is_flag=True, help="Write into a folder that holds something else.")
+force_option: Final = click.option("--force", is_flag=True, help="Write into a folder that is not empty.")
 verbose_option: Final = click.option("--verbose", "-v", is_flag=True, help="Log every event to stderr.")
-quiet_option: Final = click.option("--quiet", "-q", is_flag=True, help="Nothing but warnings on stderr.")
+quiet_option: Final = click.option("--quiet", "-q", is_flag=True, help="Print only warnings on stderr.")
 log_format_option: Final = click.option(
-    "--log-format", type=click.Choice(["text", "json"]), help="json: stderr is a log of JSON lines."
+    "--log-format", type=click.Choice(["text", "json"]), help="json: write stderr as JSON lines."
 )

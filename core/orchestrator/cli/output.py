@@ -22,7 +22,7 @@ _CENT: Final = 10_000_000  # nano-dollars
 
 
 class OutputClosedError(Exception):
-    """Stdout takes nothing more: whoever read it has gone, or the disk is full.
+    """Stdout takes nothing more: its reader has gone, or the disk is full.
 
     Attributes:
         reason: what to tell the user; empty where the reader has simply gone.
@@ -77,7 +77,7 @@ def notice(text: str) -> None:
 
 
 def money(amount: "Usd", places: int | None = None) -> str:
-    """An amount with as many digits as it needs to be told from nothing: ``$1.00``, ``$0.0231``, ``$0.000602``."""
+    """An amount with as many digits as it needs to differ from zero: ``$1.00``, ``$0.0231``, ``$0.000602``."""
     size = abs(amount.nano)
     places = decimals(amount) if places is None else places
     scale = 10 ** (9 - places)
@@ -96,7 +96,7 @@ def decimals(amount: "Usd") -> int:
     return 6 if size >= 10**4 else 9
 
 
-def moment(at: int) -> str:
+def timestamp(at: int) -> str:
     """Microseconds as ISO 8601 in UTC, with microseconds."""
     from datetime import UTC, datetime, timedelta
 

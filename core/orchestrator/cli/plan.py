@@ -1,4 +1,4 @@
-"""``orchestrate plan``: who would be asked for what, before a cent is spent."""
+"""``orchestrate plan``: which model would be called for what, before a cent is spent."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,11 +10,11 @@ from orchestrator.cli.forecast import plain_forecast, plain_plays, print_plays
 from orchestrator.cli.logs import open_log_if_any
 from orchestrator.cli.options import AMOUNT, FILE, backend_option, command, home, home_option, json_option
 from orchestrator.cli.output import line, money, notice, result, result_json, seconds
-from orchestrator.cli.story import DOING, told_forecast
+from orchestrator.cli.progress import DOING, forecast_line
 from orchestrator.cli.tables import print_table
 from orchestrator.decide.compliance import binding
-from orchestrator.engine.routes import Option, Outlook, Route, TaskRoute
-from orchestrator.models import Role
+from orchestrator.engine.routes import Option, Route, RunOutlook, TaskRoute
+from orchestrator.models import RejectionReason, Role
 from orchestrator.policy import Policy
 
 if TYPE_CHECKING:
@@ -22,26 +22,30 @@ if TYPE_CHECKING:
     from orchestrator.spec import Spec
 
 _NONE: Final = "–"
-_NOBODY: Final = "nobody"
+_NO_MODEL: Final = "no model"
 _NODES: Final = frozenset({"plan", "enhance", "advise"})
 _OF_TASKS: Final = ("level", "task", "after")
-_OF_TYPES: Final = ("type", "drafted by", "reviewed by", "scored by", "a turn at worst")
+_OF_TYPES: Final = ("type", "drafted by", "reviewed by", "scored by", "an iteration at worst")
 
 
 @click.command()
 @click.argument("spec_file", metavar="SPEC", type=FILE)
-@click.option("--budget", type=AMOUNT, help="The most to spend, in US dollars.")
-@click.option("--models", type=FILE, metavar="FILE", help="Models to add, or facts to override.")
+@click.option("--budget", type=AMOUNT, help="The ceiling, in US dollars.")
+@click.option("--models", type=FILE, metavar="FILE", help="A models file: models to add, facts to override.")
 @click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a key of the spec, such as evaluate.runs=1."
 )
 @click.option("--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies.")
 @backend_option
-@click.option("--simulate", "plays", type=click.IntRange(1, 100_000), metavar="N", help="Play the plan N times.")
 @click.option(
-    "--decompose", is_flag=True, help="Have a model make the plan first; that costs money, and resume goes on."
+    "--simulate", "plays", type=click.IntRange(1, 100_000), metavar="N", help="Simulate the plan N times (Monte Carlo)."
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the plays: equal seeds, equal results.")
+@click.option(
+    "--decompose", is_flag=True, help="Let a model make the plan. This costs money; resume continues the run."
+)
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="Seed of the simulation. Equal seeds give equal results."
+)
 @json_option
 @home_option
 def plan(
@@ -56,11 +60,10 @@ def plan(
     seed: int,
     as_json: bool,
 ) -> int:
-    """Show a spec's tasks, who would be asked for each, who would not and why, and what a call may cost at worst.
+    """Show a spec's tasks, the models for each, and a forecast. Nothing is spent or recorded.
 
-    Nobody is asked and nothing is spent or recorded. A spec without tasks is broken into some only by a run, or by
-    --decompose, which is the beginning of one. With --simulate the plan is played by the rules of a run on outcomes
-    drawn from what earlier runs of the data folder measured, and how the plays ended is shown.
+    A spec without tasks has no plan yet: --decompose lets a model make one, as the beginning of a run. --simulate N
+    plays the plan N times (Monte Carlo) on outcomes drawn from what earlier runs measured.
     """
     from orchestrator.cli.given import spec_of_file, with_backend, with_policies
     from orchestrator.engine.routes import outlook, rehearse
@@ -75,9 +78,9 @@ def plan(
     run = None
     if decompose and not spec.tasks:
         spec, run = _decomposed(spec)
-    told = _told(connected.simulated)
-    found = outlook(spec, connected, told)
-    played = None if plays is None else rehearse(spec, connected, told, plays, seed)
+    priors = _priors(connected.simulated)
+    found = outlook(spec, connected, priors)
+    played = None if plays is None else rehearse(spec, connected, priors, plays, seed)
     if as_json:
         simulated = None if played is None else plain_plays(played)
         result_json({**_plain(found), "simulated": simulated, "run_id": run})
@@ -130,7 +133,7 @@ def _decomposed(spec: "Spec") -> "tuple[Spec, str]":
         workspace.close()
 
 
-def _told(simulated: bool) -> "tuple[Prior, ...]":
+def _priors(simulated: bool) -> "tuple[Prior, ...]":
     """What earlier runs of the data folder measured; nothing where there is no log."""
     from orchestrator.errors import LogError
     from orchestrator.telemetry import measured, priors
@@ -146,7 +149,7 @@ def _told(simulated: bool) -> "tuple[Prior, ...]":
 # ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _print(found: Outlook, run: str | None) -> None:
+def _print(found: RunOutlook, run: str | None) -> None:
     settings = found.settings
     if found.planning is not None:
         result("the spec has no tasks: only asking a model would tell them, and orchestrate run does it")
@@ -156,27 +159,27 @@ def _print(found: Outlook, run: str | None) -> None:
     print_table(
         (*_OF_TASKS, *_OF_TYPES)[skipped:],
         [_row(task)[skipped:] for task in found.tasks],
-        right=("level", "a turn at worst"),
+        right=("level", "an iteration at worst"),
     )
     for task in found.tasks if found.planning is None else ():
         result("")
         _print_routes(task.task, task.routes, binding(settings, task.task))
     result("")
     if found.forecast is not None:
-        result(told_forecast(found.forecast))
+        result(forecast_line(found.forecast))
     result(f"ceiling {money(settings.cap)}; time limit {seconds(settings.time_limit)}")
     for warning in _warnings(found):
         notice(f"! {warning}")
     estimated = "worst cases: inputs are estimated, a run holds the exact bound"
     if run is None:
-        notice(f"{estimated}; nobody was asked, nothing was spent")
+        notice(f"{estimated}; no model was called, nothing was spent")
     else:
         notice(f"{estimated}; the plan was made by run {run}, go on with: {command(f'resume {run}')}")
 
 
 def _row(task: TaskRoute) -> tuple[str, ...]:
-    by = {route.role: route.first.model if route.first else _NOBODY for route in task.routes}
-    worst = task.turn_hold
+    by = {route.role: route.first.model if route.first else _NO_MODEL for route in task.routes}
+    worst = task.iteration_hold
     return (
         str(task.level),
         task.task,
@@ -194,17 +197,17 @@ def _print_routes(name: str, routes: tuple[Route, ...] | list[Route], policies: 
         first = route.first
         what = f"  {_doing(route):<{width}}  "
         if first is None:
-            result(f"{what}{_NOBODY} can be asked")
+            result(f"{what}{_NO_MODEL} is left")
         else:
             hold = "" if first.hold is None else f", at worst {money(first.hold)}{' each' if route.times > 1 else ''}"
             order = "" if route.backend == "row" else f", ranked by {route.backend}"
             waived = f" (waived: {first.waiver})" if first.waiver else ""
             result(f"{what}{first.model}{waived}{hold}{order}")
-        then = ", ".join(_with_hold(option) for option in route.options if option.lost == "ranked")
+        then = ", ".join(_with_hold(option) for option in route.options if option.rejection is RejectionReason.RANKED)
         if then:
             result(f"  {'':<{width}}  then {then}")
         for option in route.options:
-            if option.lost not in (None, "ranked"):
+            if option.rejection not in (None, RejectionReason.RANKED):
                 result(f"  {'':<{width}}  not {option.model}: {_why(option, policies)}")
 
 
@@ -217,14 +220,12 @@ def _with_hold(option: Option) -> str:
 
 
 def _why(option: Option, policies: tuple[Policy, ...]) -> str:
-    lost = option.lost or ""
-    if lost.startswith("policy:"):
-        name = lost.removeprefix("policy:")
-        return forbidden(name, next((policy for policy in policies if policy.name == name), None))
-    return REMOVED.get(lost, lost)
+    if option.policy is not None:
+        return forbidden(option.policy, next((policy for policy in policies if policy.name == option.policy), None))
+    return "" if option.rejection is None else REMOVED[option.rejection]
 
 
-def _warnings(found: Outlook) -> list[str]:
+def _warnings(found: RunOutlook) -> list[str]:
     """What the run could not do as it stands."""
     warnings = []
     if found.planning is not None and (unseen := sorted({*found.settings.node_policies} - _NODES)):
@@ -234,7 +235,7 @@ def _warnings(found: Outlook) -> list[str]:
     for task in found.tasks:
         draft = task.routes[0].first
         if draft is None:
-            warnings.append(f"{task.task}: nobody can be asked for a draft")
+            warnings.append(f"{task.task}: no model is left for a draft")
         elif draft.hold is not None and draft.hold > found.settings.cap:
             warnings.append(
                 f"{task.task}: a draft by {draft.model} may cost {money(draft.hold)}, more than the ceiling; it would"
@@ -246,7 +247,7 @@ def _warnings(found: Outlook) -> list[str]:
 # ── for programs ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _plain(found: Outlook) -> dict[str, Any]:
+def _plain(found: RunOutlook) -> dict[str, Any]:
     settings, given = found.settings, found.planning is None
     tasks = [
         {
@@ -254,7 +255,7 @@ def _plain(found: Outlook) -> dict[str, Any]:
             "type": task.type.value,
             "level": task.level,
             "dependencies": list(task.dependencies),
-            "turn_hold_usd": None if task.turn_hold is None else str(task.turn_hold),
+            "iteration_hold_usd": None if task.iteration_hold is None else str(task.iteration_hold),
             "routes": [_plain_route(route, binding(settings, task.task)) for route in task.routes],
         }
         for task in found.tasks
@@ -282,8 +283,9 @@ def _plain_route(route: Route, policies: tuple[Policy, ...]) -> dict[str, Any]:
                 "vendor": option.vendor,
                 "hold_usd": None if option.hold is None else str(option.hold),
                 "score": option.score,
-                "lost": option.lost,
-                "why": None if option.lost is None else _why(option, policies),
+                "rejection": option.rejection,
+                "policy": option.policy,
+                "why": None if option.rejection is None else _why(option, policies),
                 "waiver": option.waiver,
             }
             for option in route.options

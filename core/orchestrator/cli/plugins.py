@@ -34,7 +34,7 @@ def plugins() -> None:
 @strict_plugins_option
 @home_option
 def list_(as_json: bool) -> int:
-    """List every plugin; each is imported, so that a broken one shows with its reason."""
+    """List every plugin. Each is imported, so that a broken one is shown with its reason."""
     catalogue = _catalogue()
     found = catalogue.probe_all()
     if as_json:
@@ -66,7 +66,7 @@ def list_(as_json: bool) -> int:
 @strict_plugins_option
 @home_option
 def info(name: str, as_json: bool) -> int:
-    """Show one plugin: hooks, versions, and what stands in its way. NAME may be DISTRIBUTION:NAME."""
+    """Show one plugin: hooks, versions, and why it cannot be used. NAME may be DISTRIBUTION:NAME."""
     from orchestrator.errors import UsageError
     from orchestrator.spi import INTERFACE
 
@@ -106,9 +106,9 @@ def info(name: str, as_json: bool) -> int:
 @disable_option
 @home_option
 def check(distribution: str | None, as_json: bool) -> int:
-    """Try whether installed plugins keep the contract of their kind; all of them, or those of one DISTRIBUTION.
+    """Check that installed plugins keep the contract of their kind: all, or those of one DISTRIBUTION.
 
-    Exit codes: 0 they do, 1 one does not, 2 nothing to check.
+    Exit codes: 0 all pass, 1 one fails, 2 nothing to check.
     """
     from importlib import import_module
 
@@ -116,7 +116,7 @@ def check(distribution: str | None, as_json: bool) -> int:
     from orchestrator.plugins.registry import normalised
 
     try:
-        installed: Any = import_module("orchestrator.testing.installed")  # beside the house: not an import of it
+        installed: Any = import_module("orchestrator.testing.installed")  # of the tests, not of the program
         contracts: Any = import_module("orchestrator.testing.contracts")
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
@@ -150,7 +150,7 @@ def check(distribution: str | None, as_json: bool) -> int:
 @click.argument("name")
 @click.option("--output-dir", "-o", "folder", type=FILE, help="Where to write it. [default: orchestrator-NAME]")
 def new(kind: str, name: str, folder: Path | None) -> int:
-    """Write a complete distribution with one plugin that works: change it from there.
+    """Write a complete distribution with one working plugin to start from.
 
     NAME is the word a spec will use: lower-case letters and digits, with single underscores or dashes between them.
     """
@@ -181,7 +181,7 @@ def new(kind: str, name: str, folder: Path | None) -> int:
 
 
 def _check_name(kind: str, name: str) -> None:
-    """Refuse a name that cannot be installed, or that is taken by what everybody has installed."""
+    """Refuse a name that cannot be installed, or that belongs to a package of the program."""
     from orchestrator.errors import UsageError
     from orchestrator.plugins import DISTRIBUTION
 
@@ -204,7 +204,7 @@ def _by_problem(wrong: "Iterable[Any]") -> "dict[str, list[str]]":
 
 
 def _catalogue() -> "Catalogue":
-    """What is installed; broken plugins are shown before anybody insists on sound ones."""
+    """What is installed; broken plugins are shown, not refused."""
     from orchestrator.plugins import STRICT, Catalogue
 
     return Catalogue.discover({name: value for name, value in os.environ.items() if name != STRICT})

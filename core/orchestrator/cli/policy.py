@@ -30,9 +30,9 @@ def policy() -> None:
 @json_option
 @home_option
 def check(files: tuple[Path, ...], as_json: bool) -> int:
-    """Check policy files together: what cannot be read, contradicts itself, or leaves nobody.
+    """Check policy files together for errors, contradictions, and rules that leave no model.
 
-    Exits with 2 where there are errors; warnings and information do not count.
+    Exit code 2 where there are errors; warnings and information do not count.
     """
     read, problems = _read(files)
     errors, warnings, info = ([*problems], [], []) if problems else _analysed(read)
@@ -107,7 +107,7 @@ def _binding(files: Sequence["PolicyFile"], team: str, job: str, node: str = "")
 @json_option
 @home_option
 def explain(files: tuple[Path, ...], team: str, job: str, node: str, as_json: bool) -> int:
-    """Show which policies bind a run or one of its tasks, where each stands, and what each asks for."""
+    """Show which policies apply to a run or to one of its tasks, where each is defined, and what each requires."""
     from orchestrator.errors import SpecError
 
     read, problems = _read(files)
@@ -143,7 +143,7 @@ def _asked(policy: "Policy") -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, list):
-        return ",".join(map(str, value)) or "nobody"
+        return ",".join(map(str, value)) or "none"
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.engine.loop import Loop
-    from orchestrator.engine.runs import Outcome, Workspace
+    from orchestrator.engine.runs import RunEnd, Workspace
     from orchestrator.engine.session import Session
     from orchestrator.models import ProjectState
     from orchestrator.spec import Spec
@@ -29,8 +29,8 @@ _INTERRUPTED: Final = 130
     "--backend", "backends", multiple=True, metavar="NAME", help="Run the one spec with each of these backends."
 )
 @click.option("--output-dir", "-o", type=FILE, help="Write each agent's results into a folder of its own in this one.")
-@click.option("--budget", type=AMOUNT, help="The most each may spend, in US dollars.")
-@click.option("--cache", is_flag=True, help="Let the agents reuse answers of earlier runs, and of each other.")
+@click.option("--budget", type=AMOUNT, help="The ceiling of each run, in US dollars.")
+@click.option("--cache", is_flag=True, help="Let the agents reuse answers of earlier runs and of each other.")
 @force_option
 @json_option
 @home_option
@@ -43,7 +43,7 @@ def pool(
     force: bool,
     as_json: bool,
 ) -> int:
-    """Run several specs, or one spec with several backends, side by side; show the winner and why.
+    """Run several specs, or one spec with several backends, side by side. Show the winner and why.
 
     The winner has the highest mean score, then the lower cost. The exit code is that of the winner's run.
     """
@@ -111,7 +111,7 @@ class _Sessions:
 async def _run(
     specs: "Mapping[str, Spec]", output: Path | None, force: bool
 ) -> "tuple[dict[str, ProjectState], dict[str, BaseException]]":
-    """Run every agent to its end; one that fails stops nobody."""
+    """Run every agent to its end; one that fails stops no other."""
     from orchestrator.engine.outputs.results import project_state
     from orchestrator.engine.runs import Workspace
 
@@ -142,7 +142,7 @@ async def _run(
 
 async def _one(
     workspace: "Workspace", spec: "Spec", output: Path | None, force: bool, sessions: "_Sessions"
-) -> "Outcome":
+) -> "RunEnd":
     from orchestrator.cli.given import with_policies
     from orchestrator.cli.output import notice
     from orchestrator.engine.runs import Watchers
@@ -164,7 +164,7 @@ def _report(states: "Mapping[str, ProjectState]", problems: "Mapping[str, BaseEx
     """Show the agents side by side, the best first; what was raised comes last."""
     from orchestrator.agents import best_of, mean_score
     from orchestrator.cli.output import result, result_json
-    from orchestrator.cli.playing import EXIT_CODES
+    from orchestrator.cli.run_session import EXIT_CODES
     from orchestrator.cli.tables import print_table
     from orchestrator.errors import OrchestrateError
 

@@ -1,255 +1,505 @@
-"""Progress on stderr: a live table on a terminal, one line per occasion elsewhere."""
+"""What a run tells while it goes on: committed events become lines for people.
 
-import sys
-import threading
-import time
-from typing import TYPE_CHECKING, Final, Protocol
+The story folds the events itself, so that what is shown is what is in the log, and nothing else.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from typing import Final
+
+from attrs import Factory, define, frozen
 
 from orchestrator import events as e
-from orchestrator.cli.output import clean, decimals, line, money, notice, seconds
-from orchestrator.cli.story import Note, Story, Tone
-from orchestrator.cli.tables import STYLES
+from orchestrator.cli.describing import describe, stored_name
+from orchestrator.cli.output import line, money, seconds
+from orchestrator.decide.compliance import binding, undeclared, violated
+from orchestrator.decide.routing import slots_of
+from orchestrator.engine.answers.advising import shown, with_texts
+from orchestrator.log.accounts import called
+from orchestrator.models import (
+    PLAN_PROBLEMS,
+    Finish,
+    InputProblem,
+    ModelInfo,
+    ReadingProblem,
+    RejectionReason,
+    RiskLevel,
+    Role,
+    RunEndReason,
+    SelectionReason,
+    SkipReason,
+    SpendLimit,
+    TaskEndReason,
+    TaskStatus,
+    Verdict,
+    VerificationProblem,
+)
+from orchestrator.settings import MissingTool
+from orchestrator.state.fold import apply
+from orchestrator.state.run import RunState
 
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.table import Table
-
-_MARKS: Final = {
-    Tone.PLAIN: "",
-    Tone.STARTED: "· ",
-    Tone.GOOD: "✓ ",
-    Tone.FAIR: "~ ",
-    Tone.BAD: "✗ ",
-    Tone.WARNING: "! ",
-    Tone.DETAIL: "",
+DOING: Final = {
+    Role.DECOMPOSER: "planning",
+    Role.GENERATOR: "drafting",
+    Role.CRITIC: "reviewing",
+    Role.REVISER: "revising",
+    Role.EVALUATOR: "scoring",
+    Role.ENHANCER: "looking for improvements",
+    Role.ADVISOR: "choosing an architecture",
 }
-_STYLES: Final = {
-    Tone.GOOD: "green",
-    Tone.FAIR: "yellow",
-    Tone.BAD: "red",
-    Tone.WARNING: "yellow",
-    Tone.DETAIL: "dim",
+"""What a role's call does, as people say it."""
+
+SHORTFALLS: Final[Mapping[TaskEndReason, str]] = {
+    TaskEndReason.BELOW_THRESHOLD: "below its threshold",
+    TaskEndReason.GATE: "a check did not pass",
+    TaskEndReason.UNSCORED: "not scored",
+    TaskEndReason.BUDGET: "no money left",
+    TaskEndReason.POLICY: "beyond a policy's cap on its cost",
+    TaskEndReason.TIME: "no time left",
+    TaskEndReason.NO_MODEL: "no model is left",
+    TaskEndReason.FAILED: "no answer",
+    TaskEndReason.DEPENDENCY: "a dependency failed",
 }
-_SPARE_ROWS: Final = 8
-_PER_SECOND: Final = 8
+"""Why a task is not completed, in words."""
+
+HALTED: Final[Mapping[RunEndReason, str]] = {
+    RunEndReason.NO_PLAN: "no plan could be made",
+    RunEndReason.NO_MODEL: "no model is left",
+    RunEndReason.NO_OUTPUT: "no task has an output",
+    RunEndReason.BUDGET: "no money left",
+    RunEndReason.POLICY: "beyond a policy's cap on its cost",
+    RunEndReason.TIME: "no time left",
+    RunEndReason.VERIFICATION: "its verification did not pass",
+}
+"""Why a run is no success, in words."""
+
+LEFT_OUT: Final[Mapping[SkipReason, str]] = {
+    SkipReason.NO_MODEL: "no model is left",
+    SkipReason.FAILED: "no answer",
+    SkipReason.BUDGET: "no money left",
+    SkipReason.POLICY: "beyond a policy's cap on its cost",
+    SkipReason.TIME: "no time left",
+}
+"""Why a step is left out, in words."""
+
+UNVERIFIED: Final[Mapping[VerificationProblem, str]] = {
+    VerificationProblem.NO_FOLDER: "there is no output folder; name one with -o",
+    VerificationProblem.NO_SANDBOX: "no sandbox holds on this machine; see: orchestrate doctor",
+    VerificationProblem.NO_COMMAND: "the command is not known any more",
+    VerificationProblem.TOO_LARGE: "the output folder holds too much",
+    VerificationProblem.UNREADABLE: "the output folder cannot be read",
+    VerificationProblem.TIME: "it took too long",
+    VerificationProblem.DISK: "it wrote too much",
+    VerificationProblem.STOPPED: "it was ended from outside",
+    VerificationProblem.RAISED: "the verification itself failed",
+}
+"""The codes of why a verification says nothing, in words."""
+
+UNADVISED: Final[Mapping[InputProblem, str]] = {
+    InputProblem.EMPTY: "the answer was empty",
+    InputProblem.NO_JSON: "the answer could not be read",
+    InputProblem.NO_SUGGESTIONS: "the answer held none that could be used",
+    InputProblem.NO_PROFILE: "the answer held none that could be used",
+    InputProblem.BUDGET: "there is no money for it",
+    InputProblem.POLICY: "it is beyond a policy's cap on its cost",
+    InputProblem.TIME: "there is no time for it",
+    InputProblem.NO_MODEL: "no model can be called",
+    InputProblem.FAILED: "no model answered",
+}
+"""The codes of why the enhancer or the advisor had nothing to say, in words."""
+
+_UNREAD: Final[Mapping[ReadingProblem, str]] = {
+    ReadingProblem.EMPTY: "it is empty",
+    ReadingProblem.NO_SCORE: "it holds no score",
+    ReadingProblem.AMBIGUOUS_SCORE: "it holds different scores",
+    ReadingProblem.SCORE_OUT_OF_RANGE: "its score is not between 0 and 1",
+}
+"""The codes of why a draft, a review or a score is of no use, in words."""
+
+FALLBACKS: Final[Mapping[SelectionReason, str]] = {
+    SelectionReason.FALLBACK: "is the fallback",
+    SelectionReason.BREAKER: "is the fallback while the circuit of another model is open",
+    SelectionReason.BUDGET: "is the fallback; the one before could cost more than is left",
+    SelectionReason.FIRST: "is called",
+    SelectionReason.POLICY: "is the fallback; the one before could cost more than a policy allows",
+    SelectionReason.CONTEXT: "is the fallback; the prompt is too long for the one before",
+}
+_OUT: Final[Mapping[RejectionReason, str]] = {
+    RejectionReason.NO_PRICE: "no price is known; declare it with --models",
+    RejectionReason.UNBOUNDED: "nothing bounds the output, and allow_unbounded is off",
+    RejectionReason.OFF: "switched off for this session",
+    RejectionReason.VENDOR: "of the author's vendor, and review.cross_vendor is require",
+}
+_SKIPPED: Final = {Role.CRITIC: "review", Role.REVISER: "revision", Role.EVALUATOR: "scoring"}
+_ERROR_WIDTH: Final = 160
 
 
-class Progress(Protocol):
-    """Shows a run while it goes on."""
+class Tone(Enum):
+    """What a line is for."""
 
-    def begin(self, story: Story) -> None:
-        """Take the run's story; it has folded what happened before."""
-
-    def observe(self, version: int, at: int, event: e.Event) -> None:
-        """Show a committed event."""
-
-    def say(self, text: str) -> None:
-        """Show a line of the command itself."""
-
-    def log(self, text: str) -> None:
-        """Show lines as they are; from any thread."""
-
-    def pause(self) -> None:
-        """Leave the terminal to a question."""
-
-    def go_on(self) -> None:
-        """Take it back."""
-
-    def end(self) -> None:
-        """Leave the terminal as it was; a second time does nothing."""
+    PLAIN = "plain"
+    STARTED = "started"
+    GOOD = "good"
+    FAIR = "fair"
+    BAD = "bad"
+    WARNING = "warning"
+    DETAIL = "detail"
 
 
-def progress_for(*, quiet: bool) -> Progress:
-    """What fits stderr. ``quiet``: only warnings, because stdout is read by a program."""
-    if quiet or sys.stderr is None or not sys.stderr.isatty():
-        return Lines(quiet=quiet)
-    from rich.console import Console
+@frozen
+class Note:
+    """One line for people."""
 
-    console = Console(stderr=True, highlight=False)
-    return Lines(quiet=False) if console.is_dumb_terminal else Live(console)
+    text: str
+    tone: Tone = Tone.PLAIN
 
 
-def _said(note: Note) -> str:
-    """A note on one line; the columns of a detail stay aligned."""
-    return clean(note.text) if note.tone is Tone.DETAIL else _MARKS[note.tone] + line(note.text)
+@define
+class Progress:
+    """Follows one run.
 
-
-class Lines:
-    """One line per occasion."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._story: Story | None = None
-
-    def begin(self, story: Story) -> None:
-        """Take the run's story."""
-        self._story = story
-
-    def observe(self, version: int, at: int, event: e.Event) -> None:
-        """Print what is to be said of an event."""
-        if self._story is None:
-            return
-        for note in self._story.take(at, event):
-            if not self._quiet or note.tone is Tone.WARNING:
-                notice(_said(note))
-
-    def say(self, text: str) -> None:
-        """Print a line."""
-        notice(text)
-
-    def log(self, text: str) -> None:
-        """Print lines."""
-        notice(text)
-
-    def pause(self) -> None:
-        """Nothing moves anyway."""
-
-    def go_on(self) -> None:
-        """Nothing was stopped."""
-
-    def end(self) -> None:
-        """Nothing is left to do."""
-
-
-class Live:
-    """A table of the tasks that keeps itself up to date, with warnings scrolling by above it.
-
-    A thread of rich draws it a few times a second; the lock keeps the state still meanwhile.
+    Args:
+        text_of: the text of a digest.
+        verbose: whether every event becomes a line, too.
     """
 
-    def __init__(self, console: "Console") -> None:
-        from rich.live import Live as RichLive
-        from rich.spinner import Spinner
+    text_of: Callable[[str], str]
+    verbose: bool = False
+    state: RunState = Factory(RunState)
+    doing: dict[str, str] = Factory(dict)
+    """What is being done for each node now."""
+    asked: dict[str, str] = Factory(dict)
+    """The model asked last for each node."""
+    _opened: dict[int, e.Event] = Factory(dict)
+    _cuts: set[tuple[str, str]] = Factory(set)
+    """(task, dependency) whose shortened result has been reported."""
+    _introduced: bool = False
+    _rejection: tuple[e.EndedAttempt, ...] = ()
+    """What a dead session left, as recorded after its death."""
 
-        self._spinner = Spinner("dots")  # one for all: a new one would begin its turn with every drawing
-        self._console = console
-        self._lock = threading.RLock()
-        self._story: Story | None = None
-        self._live = RichLive(
-            console=console,
-            get_renderable=self._render,
-            refresh_per_second=_PER_SECOND,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
+    def recall(self, history: Iterable[tuple[int, e.Event]]) -> None:
+        """Fold what happened before, without a word."""
+        for at, event in history:
+            apply(self.state, at, event)
+            if isinstance(event, e.SessionLost):
+                self._rejection = event.ended
+            elif isinstance(event, e.SessionOpened):
+                self._rejection = ()
 
-    def begin(self, story: Story) -> None:
-        """Take the run's story and begin to draw."""
-        self._story = story
-        self._live.start()
+    def take(self, at: int, event: e.Event) -> list[Note]:
+        """Fold one committed event, and say what is to be said of it."""
+        apply(self.state, at, event)
+        if isinstance(event, e.ModelSelected | e.CallStarted | e.CheckStarted | e.OutputChosen):
+            self._opened[self.state.version] = event
+        self._keep_up(event)
+        notes = list(self._notes(event))
+        if self.verbose:
+            at_seconds = self.state.active(at) / 1_000_000
+            version = f"v{self.state.version}"
+            text = f"{version:>6} {at_seconds:8.3f} {stored_name(event):<16} {describe(event)}"
+            notes.insert(0, Note(text, Tone.DETAIL))
+        return notes
 
-    def observe(self, version: int, at: int, event: e.Event) -> None:
-        """Fold an event; the next drawing shows it."""
-        if self._story is None:
-            return
-        with self._lock:
-            notes = self._story.take(at, event)
-        for note in notes:
-            if note.tone in (Tone.PLAIN, Tone.WARNING, Tone.DETAIL):
-                self._print(note)
+    def title(self, task: str) -> str:
+        """A task's title, or an empty text."""
+        digest = self.state.tasks[task].planned.title
+        return line(self.text_of(digest)) if digest else ""
 
-    def say(self, text: str) -> None:
-        """Print a line above the table."""
-        self._print(Note(text, Tone.WARNING))
+    def _keep_up(self, event: e.Event) -> None:
+        match event:
+            case e.ModelSelected(node=node, role=role, iteration=iteration, model=model):
+                self.doing[node] = DOING[role] + (f" again ({iteration})" if iteration > 1 else "")
+                self.asked[node] = model
+            case e.CallFailed(call=version):
+                call = self._opened.get(version)
+                if isinstance(call, e.CallStarted):
+                    self.doing[call.node] = "waiting to ask again"
+            case e.CallStarted(node=node, role=role, iteration=iteration):
+                self.doing[node] = DOING[role] + (f" again ({iteration})" if iteration > 1 else "")
+            case e.CheckStarted(task=node, validator=validator):
+                self.doing[node] = f"checking {validator}"
+            case e.OutputChosen(task=node):
+                self.doing[node] = "saving"
 
-    def log(self, text: str) -> None:
-        """Show lines above the table."""
-        self._print(Note(text, Tone.DETAIL))
+    # ── the lines ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def pause(self) -> None:
-        """Stop drawing for a while."""
-        self._live.stop()
+    def _notes(self, event: e.Event) -> Iterable[Note]:
+        match event:
+            case e.SessionOpened():
+                yield from self._session(event)
+            case e.SpecEnhanced():
+                yield self._enhanced(event)
+            case e.ArchitectureDecided():
+                yield from self._architecture(event)
+            case e.PlanMade():
+                yield from self._plan(event)
+            case e.PlanRefused(problem=problem, tasks=tasks):
+                at_fault = f" ({', '.join(tasks)})" if tasks else ""
+                why = PLAN_PROBLEMS[problem]
+                yield Note(f"the plan of iteration {event.iteration} is refused: {why}{at_fault}", Tone.WARNING)
+            case e.TaskStarted(task=task):
+                kind, title = self.state.tasks[task].planned.type.value, self.title(task)
+                yield Note(f"{task} started: {kind}" + (f", {title}" if title else ""), Tone.STARTED)
+            case e.TaskFinished():
+                yield finished(event)
+                yield from _removed(self.state, event.task, event.removed)
+            case e.RunFinished(removed=removed):
+                yield from _removed(self.state, e.PLAN, removed)
+            case e.ModelSelected(selection=number) if number > 1:
+                how = FALLBACKS[event.reason]
+                yield Note(f"{_at_work(event.node, event.role)}: {event.model} {how}", Tone.WARNING)
+            case e.CallFailed():
+                yield from self._failed(event)
+            case e.CallSucceeded(finish=Finish.LENGTH):
+                call = self._opened.pop(event.call, None)
+                if isinstance(call, e.CallStarted):
+                    limit = f"its answer at the limit of {call.max_tokens} tokens"
+                    yield Note(f"{_at_work(call.node, call.role)}: {call.model} stopped {limit}", Tone.WARNING)
+            case e.CallSucceeded(reading=e.Reading(problem=ReadingProblem() as problem)) if problem in _UNREAD:
+                call = self._opened.get(event.call)
+                if isinstance(call, e.CallStarted):
+                    what = f"the answer of {call.model} cannot be used, {_UNREAD[problem]}"
+                    yield Note(f"{_at_work(call.node, call.role)}: {what}", Tone.WARNING)
+            case e.RunInterrupted(cause=e.DECLINED):
+                yield Note("no task is started: the risk was not agreed to", Tone.WARNING)
+            case e.RunInterrupted(cause=cause):
+                yield Note(f"interrupted by {cause}", Tone.WARNING)
+            case e.VerificationStarted():
+                yield Note("verifying the result …", Tone.STARTED)
+            case e.ResultVerified():
+                yield self._verified(event)
+            case e.CallPrepared():
+                yield from self._cut(event)
+                yield from self._reused(event)
+            case e.AccountRefused(account=account):
+                name = called(account, self.state.settings.simulated)
+                text = f"account {name} has {money(event.free)} left, {money(event.need)} is needed"
+                yield Note(text, Tone.WARNING)
+            case _:
+                yield from _money_notes(event)
+                yield from self._check_notes(event)
 
-    def go_on(self) -> None:
-        """Draw again."""
-        self._live.start()
-
-    def end(self) -> None:
-        """Stop drawing and give the terminal back."""
-        self._live.stop()
-
-    def _print(self, note: Note) -> None:
-        from rich.text import Text
-
-        text = Text(_said(note), style=_STYLES.get(note.tone, ""))
-        self._console.print(text, soft_wrap=note.tone is Tone.DETAIL)
-
-    # ── drawing ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _render(self) -> "RenderableType":
-        from rich.columns import Columns
-        from rich.console import Group
-        from rich.text import Text
-
-        with self._lock:
-            if self._story is None:
-                return Text("")
-            if not self._story.state.planned:
-                return Columns([self._spinner, Text(self._before_tasks(self._story))])
-            return Group(self._table(self._story), Text(self._footer(self._story), style="bold"))
-
-    def _before_tasks(self, story: Story) -> str:
-        """What is being done before there are tasks, and by whom."""
-        node = next((name for name in (e.PLAN, e.ADVISE, e.ENHANCE) if name in story.doing), e.PLAN)
-        asked = story.asked.get(node, "")
-        return story.doing.get(node, "planning") + (f" with {asked}" if asked else "")
-
-    def _table(self, story: Story) -> "Table":
-        from rich.table import Table
-        from rich.text import Text
-
-        places = max(decimals(task.spend.total) for task in story.state.tasks.values())
-        table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 1))
-        for _ in range(6):
-            table.add_column(no_wrap=True, overflow="ellipsis")
-        for name in self._shown(story):
-            task = story.state.tasks[name]
-            end, title = task.finished, story.title(name)
-            model, doing, style = story.asked.get(name, ""), "", "dim"
-            mark: RenderableType = Text("·", style="dim")
-            score = "" if end is None or end.score is None else f"{end.score:.3f}"
-            if end is not None:
-                style = STYLES[end.status.value]
-                mark = Text({"green": "✓", "yellow": "~"}.get(style, "✗"), style=style)
-                model, doing = end.model or "", end.status.value
-            elif task.started:
-                mark, style, doing = self._spinner, "cyan", story.doing.get(name, "starting")
-            spent = money(task.spend.total, places) if task.started else ""
-            table.add_row(
-                mark,
-                Text(name),
-                Text(title, style="dim"),
-                Text(model),
-                Text(f"{doing} {score}".strip(), style=style),
-                Text(spent, justify="right"),
+    def _session(self, event: e.SessionOpened) -> Iterable[Note]:
+        if self.state.settings.simulated:
+            names = [plugin.name for plugin in event.plugins if plugin.kind == "provider"]
+            scripted = "scripted" in names
+            what = "the answers are scripted" if scripted else f"provider {', '.join(names)} only pretends"
+            yield Note(f"{what}: no model is called, and the spend is simulated", Tone.WARNING)
+        for attempt in (*self._rejection, *event.ended):
+            yield Note(
+                f"a call was in flight when the last session died; its worst case of {money(attempt.amount)} stays"
+                " counted",
+                Tone.WARNING,
             )
-        return table
+        if self.state.settings.verify and not event.files:
+            yield Note("the result cannot be verified without an output folder; name one with -o DIR", Tone.WARNING)
+        if event.reopened:
+            yield Note(f"tried again: {', '.join(event.reopened)}")
+        if self.state.planned:
+            yield from self._introduction()
+        elif self.state.start is not None and self.state.start.given_plan is None:
+            yield Note("planning …")
 
-    def _shown(self, story: Story) -> list[str]:
-        """The tasks there is room for: those at work, then those that wait, then those that ended last."""
-        tasks, order = story.state.tasks, story.state.execution_order
-        room = max(3, self._console.height - _SPARE_ROWS)
-        if len(order) <= room:
-            return list(order)
-        ranked = sorted(
-            order,
-            key=lambda name: (
-                tasks[name].finished is not None,
-                tasks[name].started is None,
-                -tasks[name].finished_version,
-            ),
-        )
-        chosen = set(ranked[:room])
-        return [name for name in order if name in chosen]
+    def _enhanced(self, event: e.SpecEnhanced) -> Note:
+        if event.problem is not None:
+            why = UNADVISED[event.problem]
+            return Note(f"no improvement is suggested: {why}; the description stays as it is", Tone.WARNING)
+        offered = len(event.taken) + len(event.refused)
+        return Note(f"suggestions: {len(event.taken)} of {offered} taken")
 
-    def _footer(self, story: Story) -> str:
-        state = story.state
-        ended = sum(task.finished is not None for task in state.tasks.values())
-        held = f" + {money(state.in_flight_held)} held" if state.in_flight_held else ""
-        simulated = " (simulated)" if state.settings.simulated else ""
-        return (
-            f"{ended} of {len(state.tasks)} tasks · {money(state.spend.total)}{held} of {money(state.cap)}{simulated}"
-            f" · {seconds(state.active(max(state.at, time.time_ns() // 1000)))}"
-            + (" · verifying" if state.verification is not None and state.verified is None else "")
+    def _architecture(self, event: e.ArchitectureDecided) -> Iterable[Note]:
+        if event.problem is not None:
+            why = UNADVISED[event.problem]
+            yield Note(f"no advice on the architecture: {why}; the defaults hold", Tone.WARNING)
+        for text in shown(with_texts(event.profile, self.text_of), event.model or "defaults"):
+            yield Note(text, Tone.DETAIL)
+
+    def _plan(self, event: e.PlanMade) -> Iterable[Note]:
+        given = "given" if event.call is None else "made"
+        tasks = "1 task" if len(event.tasks) == 1 else f"{len(event.tasks)} tasks"
+        yield Note(f"plan {given}: {tasks}, {', '.join(event.execution_order)}")
+        for name in event.dropped_validators:
+            yield Note(f"the plan names a validator {name!r} that is not installed; it is left out", Tone.WARNING)
+        yield from self._introduction()
+
+    def _introduction(self) -> Iterable[Note]:
+        """Once per process: what may be spent, and on which models."""
+        if self._introduced or self.state.session is None:
+            return
+        self._introduced = True
+        settings, spent = self.state.settings, self.state.spend.total
+        already = f", {money(spent)} of it spent" if spent else ""
+        yield Note(
+            f"ceiling {money(self.state.cap)}{already}; time limit {seconds(self.state.time_limit)};"
+            f" at most {settings.concurrency} calls at once"
         )
+        for model in self.state.models.values():
+            yield self._introduced_model(model)
+
+    def _introduced_model(self, model: ModelInfo) -> Note:
+        """What a model is used for, or why it is not."""
+        slots = slots_of(self.state, model.id)
+        policy = violated(self.state.settings.policies, model, slots, None)
+        if policy is not None:
+            why = _forbidden(self.state, e.PLAN, policy, (model.id,))
+            return Note(f"model {model.id} is not used: {why}", Tone.WARNING)
+        if model.price is None:
+            return Note(f"model {model.id} is not used: its price is not known; declare it with --models", Tone.WARNING)
+        return Note(f"model {model.id}" + (f" for {', '.join(slots)}" if slots else ""))
+
+    def _why_open(self, reason: str, until: int | None) -> str:
+        """How long a model's circuit is open, and why."""
+        limits = self.state.settings.limits
+        if until is None:
+            return f"circuit open for this session ({reason})"
+        why = "a failed probe" if reason == "probe" else f"{limits.breaker_failures} failures"
+        return f"circuit open for {seconds(limits.breaker_open)} after {why}"
+
+    def _failed(self, event: e.CallFailed) -> Iterable[Note]:
+        call = self._opened.pop(event.call, None)
+        if not isinstance(call, e.CallStarted) or not event.by_vendor:
+            return
+        status = f" (HTTP {event.status})" if event.status else ""
+        text = f": {line(self.text_of(event.error), _ERROR_WIDTH)}" if event.error else ""
+        unreconciled = f"; {money(event.unreconciled)} is unreconciled" if event.unreconciled else ""
+        yield Note(
+            f"{_at_work(call.node, call.role)}: {call.model} failed, {event.kind.value}{status}{text}{unreconciled}",
+            Tone.WARNING,
+        )
+
+    def _verified(self, event: e.ResultVerified) -> Note:
+        if event.verdict is Verdict.PASSED:
+            return Note(f"verification {verification(event)}", Tone.GOOD)
+        details = f": {line(_gist(self.text_of(event.details)), _ERROR_WIDTH)}" if event.details else ""
+        return Note(f"verification {verification(event)}{details}", Tone.WARNING)
+
+    def _cut(self, event: e.CallPrepared) -> Iterable[Note]:
+        """Once per task and dependency."""
+        selected = self._opened.get(event.selected)
+        if not isinstance(selected, e.ModelSelected):
+            return
+        for name in event.cut:
+            if (selected.node, name) not in self._cuts:
+                self._cuts.add((selected.node, name))
+                yield Note(f"{selected.node}: the result of {name} is too long; its middle is left out", Tone.WARNING)
+
+    def _reused(self, event: e.CallPrepared) -> Iterable[Note]:
+        chosen, reused = self._opened.get(event.selected), event.reused
+        if reused is not None and isinstance(chosen, e.ModelSelected):
+            yield Note(f"{_at_work(chosen.node, chosen.role)}: the answer of {chosen.model} in {reused.run} is reused")
+
+    def _check_notes(self, event: e.Event) -> Iterable[Note]:
+        match event:
+            case e.Validated(verdict=verdict) if verdict is not Verdict.PASSED:
+                check = self._opened.pop(event.check, None)
+                details = f": {line(self.text_of(event.details), _ERROR_WIDTH)}" if event.details else ""
+                if isinstance(check, e.CheckStarted):
+                    words = {Verdict.SKIPPED: "was skipped", Verdict.UNKNOWN: "could not run"}
+                    how = words.get(verdict, "failed")
+                    if verdict is Verdict.SKIPPED and self.state.settings.missing_tool is MissingTool.FAIL:
+                        how = "was skipped, which counts as failed here"
+                    yield Note(f"{check.task}: check {check.validator} {how}{details}", Tone.WARNING)
+            case e.FileWritten(problem=problem) if problem is not None and problem != "no_folder":
+                chosen = self._opened.pop(event.chosen, None)
+                if isinstance(chosen, e.OutputChosen):
+                    yield Note(f"{chosen.task}: its file could not be written ({problem})", Tone.WARNING)
+            case e.StepSkipped(task=task, role=role, reason=reason):
+                why = LEFT_OUT[reason]
+                yield Note(f"{task}: {_SKIPPED.get(role, role.value)} left out, {why}", Tone.WARNING)
+                yield from _removed(self.state, task, event.removed)
+            case e.BreakerOpened(model=model, reason=reason, until=until):
+                yield Note(f"{model}: {self._why_open(reason, until)}", Tone.WARNING)
+            case e.BreakerClosed(model=model):
+                yield Note(f"{model}: circuit closed; it answers again")
+            case e.BackendFailed(backend=backend, problem=problem):
+                yield Note(f"the backend {backend} failed ({problem}); the table's order holds", Tone.WARNING)
+
+
+def _at_work(node: str, role: Role) -> str:
+    """What a call does, and for which task where it is one's."""
+    return DOING[role] if node in (e.PLAN, e.ENHANCE, e.ADVISE) else f"{node} {DOING[role]}"
+
+
+def _forbidden(state: RunState, node: str, name: str, models: Iterable[str]) -> str:
+    """That a policy rules models out, and which facts it asks for that are not declared."""
+    policy = next((each for each in binding(state.settings, node) if each.name == name), None)
+    known = [state.models[model] for model in models if model in state.models]
+    facts = dict.fromkeys(fact for model in known if policy is not None for fact in undeclared(policy, model))
+    return f"policy {name!r} rules it out" + "".join(f"; {fact} is not declared" for fact in facts)
+
+
+def _removed(state: RunState, node: str, removed: Iterable[e.ModelCandidate]) -> Iterable[Note]:
+    """What removed which models, where none is left: one line per reason."""
+    by_reason: dict[tuple[RejectionReason | None, str | None], list[str]] = {}
+    for candidate in removed:
+        by_reason.setdefault((candidate.rejection, candidate.policy), []).append(candidate.model)
+    for (rejection, policy), models in by_reason.items():
+        why = (
+            ("" if rejection is None else _OUT.get(rejection, rejection.value))
+            if policy is None
+            else _forbidden(state, node, policy, models)
+        )
+        yield Note(f"{node}: {', '.join(models)} cannot be called: {why}", Tone.WARNING)
+
+
+def finished(event: e.TaskFinished) -> Note:
+    """The line of a task's end."""
+    why = f" ({SHORTFALLS[event.reason]})" if event.reason else ""
+    score = "" if event.score is None else f", score {event.score:.3f}"
+    model = f", {event.model}" if event.model else ""
+    tone = {TaskStatus.COMPLETED: Tone.GOOD, TaskStatus.DEGRADED: Tone.FAIR}.get(event.status, Tone.BAD)
+    return Note(f"{event.task} {event.status.value}{why}{score}{model}, {money(event.cost)}", tone)
+
+
+def verification(event: e.ResultVerified) -> str:
+    """What came of a verification, in a few words."""
+    if event.problem:
+        return f"{event.verdict.value} ({UNVERIFIED[event.problem]})"
+    how = "" if event.code is None else f" (exit status {event.code})"
+    where = "nothing was run" if event.sandbox is None else f"sandbox {event.sandbox}"
+    return f"{event.verdict.value}{how} in {seconds(event.latency)}, {where}"
+
+
+def _gist(details: str) -> str:
+    """What a verification said; of an application that was put together only what is wrong with it."""
+    from orchestrator.engine.applications import read_assembly
+
+    try:
+        return read_assembly(details).gist if details.startswith("{") else details
+    except ValueError:
+        return details
+
+
+def forecast_line(event: e.ForecastMade) -> str:
+    """A forecast on one line."""
+    models = ", ".join(dict.fromkeys(event.models.values()))
+    by = f"; drafts by {models}" if models else ""
+    risk = f"{event.risk.value} risk for the ceiling"
+    return f"forecast {money(event.expected)} and {seconds(event.duration)}, {risk}{by}"
+
+
+def _money_notes(event: e.Event) -> Iterable[Note]:
+    match event:
+        case e.ForecastMade(risk=risk):
+            yield Note(forecast_line(event), Tone.WARNING if risk is RiskLevel.HIGH else Tone.PLAIN)
+        case e.SpendReconciled(call=call):
+            yield Note(f"call {call} cost {money(event.settled)}; {money(event.unreconciled)} was unreconciled")
+        case e.BudgetWarned(phase=phase, percent=percent):
+            text = f"{phase.value} has used {percent} % of its share ({money(event.spent)} of {money(event.share)})"
+            yield Note(text, Tone.WARNING)
+        case e.SpendRefused(node=node, role=role, limit=SpendLimit.POLICY, name=name):
+            need, free = money(event.need), money(event.free)
+            text = f"it may cost {need}, policy {name!r} leaves the task {free}"
+            yield Note(f"{_at_work(node, role)}: not called; {text}", Tone.WARNING)
+        case e.SpendRefused(node=node, role=role):
+            need, free = money(event.need), money(event.free)
+            yield Note(f"{_at_work(node, role)}: no money; it may cost {need}, {free} is free", Tone.WARNING)
+        case e.SpendExceeded(model=model):
+            billed, held = money(event.settled), money(event.hold)
+            yield Note(
+                f"{model} billed {billed} where at most {held} was possible; it is not called again", Tone.WARNING
+            )
+        case e.BudgetRaised(cap=cap):
+            yield Note(f"the ceiling is {money(cap)} now")
+        case e.TimeRaised(time_limit=limit):
+            yield Note(f"the time limit is {seconds(limit)} now")

@@ -1,10 +1,11 @@
 """``orchestrate replay``: rebuild a run from its log, and check that its decisions follow from it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
 from orchestrator.cli.damage import Trust, whole_run
+from orchestrator.cli.event_ids import EVENT, EVENT_HELP, EventId
 from orchestrator.cli.logs import open_log
 from orchestrator.cli.options import home_option, json_option
 from orchestrator.cli.output import result, result_json
@@ -14,9 +15,10 @@ from orchestrator.decide import Rank
 from orchestrator.engine.rank import guard, runner_of
 from orchestrator.errors import OrchestrateError, UsageError
 from orchestrator.events import PluginUsed, SessionOpened
+from orchestrator.log.naming import event_name
 from orchestrator.log.transaction import Recorded
 from orchestrator.plugins import Catalogue
-from orchestrator.replay import RankOf, Verification, no_backend
+from orchestrator.replay import Difference, RankOf, Verification, no_backend
 from orchestrator.replay import verify as verify_history
 from orchestrator.state.fold import fold
 
@@ -25,19 +27,19 @@ _FAILED = 6
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
-@click.option("--verify", is_flag=True, help="Compute every decision again and compare.")
-@click.option("--strict", is_flag=True, help="With --verify: fail, too, where a decision cannot be computed again.")
-@click.option("--to", "to", type=click.IntRange(1), metavar="POSITION", help="Stop after this event.")
+@click.option("--verify", is_flag=True, help="Recompute every decision and compare.")
+@click.option("--strict", is_flag=True, help="With --verify: fail also where a decision cannot be recomputed.")
+@click.option("--to", "to", type=EVENT, metavar="EVENT", help=f"Stop after this event: {EVENT_HELP}.")
 @json_option
 @home_option
-def replay(run_id: str, verify: bool, strict: bool, to: int | None, as_json: bool) -> int:
-    """Rebuild a run from its log, as it was after an event. Nothing is called, nothing is paid."""
+def replay(run_id: str, verify: bool, strict: bool, to: EventId | None, as_json: bool) -> int:
+    """Rebuild a run from its log, up to an event if given. No model is called, nothing is paid."""
     if strict and not verify:
         raise click.UsageError("--strict belongs to --verify")
     log = open_log(run_id)
     records = _until(log.read(whole_run(log, run_id)), to)
     if not records:
-        raise UsageError(f"run {run_id} begins after position {to}")
+        raise UsageError(f"run {run_id} begins after event {to}")
     if verify:
         whole = records if to is None else whole_steps(records, next(iter(log.read(run_id, records[-1].version)), None))
         found = verify_history(((each.at, each.event) for each in whole), rank_of(Catalogue.discover()))
@@ -59,10 +61,10 @@ def replay(run_id: str, verify: bool, strict: bool, to: int | None, as_json: boo
     return 0
 
 
-def _until(records: Iterable[Recorded], to: int | None) -> list[Recorded]:
+def _until(records: Iterable[Recorded], to: EventId | None) -> list[Recorded]:
     found = []
     for record in records:
-        if to is not None and record.position > to:
+        if to is not None and to.passed_by(record.position, record.version):
             break
         found.append(record)
     return found
@@ -102,6 +104,10 @@ def _backend(catalogue: Catalogue, recorded: PluginUsed) -> Rank | None:
         return None
 
 
+def _difference(each: Difference, positions: Mapping[int, int]) -> dict[str, object]:
+    return {"position": positions.get(each.version), "version": each.version, "what": each.what}
+
+
 def _report(found: Verification, records: Sequence[Recorded], strict: bool, as_json: bool) -> int:
     positions = {record.version: record.position for record in records}
     failed = bool(found.differences) or (strict and bool(found.not_recomputable))
@@ -110,18 +116,22 @@ def _report(found: Verification, records: Sequence[Recorded], strict: bool, as_j
             {
                 "ok": not failed,
                 "decisions": found.decisions,
-                "differences": [str(each) for each in found.differences],
-                "under_other_rules": [str(each) for each in found.foreign],
-                "not_recomputable": list(found.not_recomputable),
+                "differences": [_difference(each, positions) for each in found.differences],
+                "under_other_rules": [_difference(each, positions) for each in found.foreign],
+                "not_recomputable": [
+                    {"position": positions.get(version), "version": version} for version in found.not_recomputable
+                ],
             }
         )
         return _FAILED if failed else 0
     for each in found.differences:
-        result(f"position {positions.get(each.version, '?')}, {each}")
+        result(f"event {event_name(positions.get(each.version), each.version)}: {each.what}")
     for each in found.foreign:
-        result(f"under other rules: position {positions.get(each.version, '?')}, {each}")
+        name = event_name(positions.get(each.version), each.version)
+        result(f"under other rules: event {name}: {each.what}")
     for version in found.not_recomputable:
-        result(f"not recomputable: position {positions.get(version, '?')}, its backend is absent or of another version")
+        name = event_name(positions.get(version), version)
+        result(f"not recomputable: event {name}: its backend is absent or of another version")
     if failed:
         result(f"failed: {len(found.differences)} of {found.decisions} decisions differ from what the rules answer")
     else:

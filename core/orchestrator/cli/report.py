@@ -33,12 +33,12 @@ _MOST_TO_VERIFY: Final = 20_000
 @click.option(
     "--verify/--no-verify",
     default=None,
-    help="Compute every decision again, and show the result. [default: up to 20,000 events]",
+    help="Recompute every decision and show the result. [default: up to 20,000 events]",
 )
-@click.option("--force", is_flag=True, help="Write over a file that is no report.")
+@click.option("--force", is_flag=True, help="Replace a file that is not a report.")
 @home_option
 def report(run_id: str, output: Path, verify: bool | None, force: bool) -> int:
-    """Write a run as one HTML page that needs no network: spend, graph, timeline, drafts, decisions, events."""
+    """Write a run as one HTML page: spend, graph, timeline, drafts, decisions, events. It needs no network."""
     from orchestrator.cli.damage import trust_in
     from orchestrator.cli.replay import rank_of, whole_steps
     from orchestrator.cli.runs import shown_status
@@ -58,7 +58,7 @@ def report(run_id: str, output: Path, verify: bool | None, force: bool) -> int:
             history = ((each.at, each.event) for each in whole_steps(records, None))
             verified = verify_history(history, rank_of(Catalogue.discover()))
         texts = Texts(log, run_id, os.urandom, log.redactor)
-        damage = [f"event {each.position}: {each.message}" for one in trust.damage for each in one.findings]
+        damage = [f"event {each.event}: {each.message}" for one in trust.damage for each in one.findings]
         if trust.is_cut:
             damage.append(f"this page shows {trust.mark}")
         facts = Facts(run_id, shown_status(log, run_id, "open"), damage, verified, time.time_ns() // 1000)

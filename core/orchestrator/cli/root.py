@@ -20,28 +20,28 @@ from orchestrator.cli.stdout import keep_stdout, keeping_stdout
 
 _COMMANDS: Final = {
     "run": ("run", "Run a spec file."),
-    "resume": ("run", "Go on with a run."),
+    "resume": ("run", "Resume a run."),
     "build": ("build", "Build an application from a sentence."),
-    "pool": ("pool", "Run several specs, or one with several backends, side by side."),
-    "plan": ("plan", "Show who would be asked for each task, and spend nothing."),
+    "pool": ("pool", "Run several specs or backends side by side."),
+    "plan": ("plan", "Show tasks, models and a forecast; spend nothing."),
     "runs": ("runs", "List, show and export runs."),
-    "explain": ("explain", "Why this model? Every choice of a run, from its log."),
-    "watch": ("watch", "Watch a run go on, whoever runs it."),
-    "costs": ("costs", "What was spent on whom and on what."),
-    "report": ("report", "Write a run as one page: spend, graph, timeline, drafts."),
-    "metrics": ("metrics", "What was measured of models and runs, for people and for tools."),
-    "whatif": ("whatif", "What other rules would have done with a run."),
-    "replay": ("replay", "Rebuild a run from its log; check every decision."),
-    "fork": ("fork", "Go on from an earlier point of a run, under other settings."),
-    "log": ("log", "Read the event log, and keep it small."),
-    "audit": ("audit", "Prove what happened: verify and bundle runs."),
-    "budget": ("budget", "Cap what runs may spend together."),
-    "cache": ("cache", "What the response cache holds, and emptying it."),
-    "policy": ("policy", "Check policy files, and show what binds."),
-    "spec": ("spec", "Check, describe and begin spec files."),
-    "models": ("models", "List models, with prices, slots and facts."),
-    "plugins": ("plugins", "List, check and begin plugins."),
-    "doctor": ("doctor", "Show what this machine has: keys, addresses, sandboxes, tools."),
+    "explain": ("explain", "Show why each model was chosen."),
+    "watch": ("watch", "Follow a run of this or another process."),
+    "costs": ("costs", "Show what runs spent; reconcile unknown costs."),
+    "report": ("report", "Write a run as one HTML page."),
+    "metrics": ("metrics", "Show or export what was measured of models and runs."),
+    "whatif": ("whatif", "Replay a run under other policies, prices or budgets."),
+    "replay": ("replay", "Rebuild a run from its log; verify every decision."),
+    "fork": ("fork", "Start a run from an earlier point of another run."),
+    "log": ("log", "Read, export and compact the event log."),
+    "audit": ("audit", "Verify logs; export signed bundles."),
+    "budget": ("budget", "Set and show caps over several runs."),
+    "cache": ("cache", "Show or clear the response cache."),
+    "policy": ("policy", "Check policy files; show which policies apply."),
+    "spec": ("spec", "Create, check and describe spec files."),
+    "models": ("models", "List models with prices, slots and facts."),
+    "plugins": ("plugins", "List, check and create plugins."),
+    "doctor": ("doctor", "Check this machine: keys, addresses, sandbox, tools."),
 }
 """Command to the module that has it, and its line in the help."""
 
@@ -80,17 +80,17 @@ def _flags(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             click.option("--project", "-p", help="What to build."),
-            click.option("--criteria", "-c", help="When it is good."),
+            click.option("--criteria", "-c", help="What a good result is."),
             click.option("--file", "-f", "file", type=FILE, help="A spec file instead of --project."),
-            click.option("--budget", "-b", type=AMOUNT, help="The most to spend, in USD. [default: 8.0]"),
-            click.option("--time", "-t", type=SECONDS, help="Seconds it may take. [default: 5400]"),
-            click.option("--project-id", help="The run's id; running it again resumes it."),
-            click.option("--resume", metavar="ID", help="Go on with a run."),
+            click.option("--budget", "-b", type=AMOUNT, help="The ceiling, in US dollars. [default: 8.0]"),
+            click.option("--time", "-t", type=SECONDS, help="The time limit, in seconds. [default: 5400]"),
+            click.option("--project-id", help="The run's id. The same id again resumes the run."),
+            click.option("--resume", metavar="ID", help="Resume a run."),
             click.option("--list-projects", is_flag=True, help="List the runs."),
-            click.option("--concurrency", type=CONCURRENCY, help="Calls at once. [default: 3]"),
+            click.option("--concurrency", type=CONCURRENCY, help="Simultaneous API calls. [default: 3]"),
             click.option("--output-dir", "-o", type=FILE, help="Write the results into this folder."),
             click.option("--verbose", "-v", is_flag=True, help="Print every event."),
-            click.option("--new-project", "-N", is_flag=True, help="Start anew; look for no run to go on with."),
+            click.option("--new-project", "-N", is_flag=True, help="Start a new run; do not look for one to resume."),
             enhance_option,
             advise_option,
             yes_option,
@@ -118,9 +118,7 @@ def root(context: click.Context, /, **flags: Any) -> int | None:
     if context.invoked_subcommand is not None:
         if given:
             option = "--" + given[0].replace("_", "-")
-            raise click.UsageError(
-                f"{option} stands before the command {context.invoked_subcommand!r}; put it after it"
-            )
+            raise click.UsageError(f"put {option} after the command {context.invoked_subcommand!r}")
         return None
     if not given:
         click.echo(context.get_help(), err=True)

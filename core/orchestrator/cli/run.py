@@ -26,18 +26,18 @@ from orchestrator.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from orchestrator.engine.runs import Outcome, Watchers, Workspace
+    from orchestrator.engine.runs import RunEnd, Watchers, Workspace
     from orchestrator.spec import Spec
 
 
 @click.command()
 @click.argument("spec_file", metavar="SPEC", type=FILE)
 @output_option
-@click.option("--project-id", help="The run's id; running it again resumes it.")
-@click.option("--budget", type=AMOUNT, help="The most to spend, in US dollars.")
-@click.option("--time", type=SECONDS, help="Seconds of active time it may take.")
-@click.option("--concurrency", type=CONCURRENCY, help="Calls at once.")
-@click.option("--models", type=FILE, metavar="FILE", help="Models to add, or facts to override.")
+@click.option("--project-id", help="The run's id. The same id again resumes the run.")
+@click.option("--budget", type=AMOUNT, help="The ceiling, in US dollars.")
+@click.option("--time", type=SECONDS, help="The time limit, in seconds of active time.")
+@click.option("--concurrency", type=CONCURRENCY, help="Simultaneous API calls.")
+@click.option("--models", type=FILE, metavar="FILE", help="A models file: models to add, facts to override.")
 @click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a key of the spec, such as evaluate.runs=1."
 )
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 @enhance_option
 @advise_option
 @yes_option
-@click.option("--new-project", "-N", is_flag=True, help="Start anew where the id exists.")
-@click.option("--no-cache", is_flag=True, help="Ask anew what an earlier run has an answer to.")
+@click.option("--new-project", "-N", is_flag=True, help="Start a new run even where the id exists.")
+@click.option("--no-cache", is_flag=True, help="Do not reuse answers of earlier runs.")
 @force_option
 @disable_option
 @strict_plugins_option
@@ -73,7 +73,7 @@ def run(
     as_json: bool,
     **flags: Any,
 ) -> int:
-    """Run a spec file, or go on with the run of its project_id.
+    """Run a spec file. If its project_id names an open run, resume that run.
 
     Exit codes: 0 success, 1 finished but not good enough, 2 usage or spec, 3 system failure, 4 budget exhausted,
     5 time is up, 130 interrupted.
@@ -121,18 +121,18 @@ def run_spec(
     ``input_stage``: what comes before the plan is wanted, unless the spec says otherwise.
     """
     from orchestrator.cli.given import with_policies
-    from orchestrator.cli.playing import play
+    from orchestrator.cli.run_session import run_session
 
     folder = output or (Path(spec.output_dir) if spec.output_dir else None)
 
-    async def begin(workspace: "Workspace", watchers: "Watchers") -> "Outcome":
+    async def begin(workspace: "Workspace", watchers: "Watchers") -> "RunEnd":
         bound = with_policies(spec, policies, workspace.catalogue)
         return await workspace.start(
             bound, output=folder, force=force, new_project=new_project, watchers=watchers, input_stage=input_stage
         )
 
     loud = verbose or (spec.verbose and not quiet)
-    return play(begin, as_json=as_json, verbose=loud, quiet=quiet, log_format=log_format, yes=yes)
+    return run_session(begin, as_json=as_json, verbose=loud, quiet=quiet, log_format=log_format, yes=yes)
 
 
 @click.command()
@@ -161,9 +161,9 @@ def resume(
     log_format: str | None,
     as_json: bool,
 ) -> int:
-    """Go on with a run: after a crash, an interruption, or with more money or time.
+    """Resume a run after a crash or an interruption, or with more money or time.
 
-    A run that has ended for good is not touched; what is missing of its files is written.
+    A run that is closed stays as it is; missing output files are written.
     """
     return resume_run(
         run_id,
@@ -193,11 +193,11 @@ def resume_run(
     yes: bool = False,
 ) -> int:
     """Go on with a run in front of the user, and give the exit code."""
-    from orchestrator.cli.playing import play
+    from orchestrator.cli.run_session import run_session
 
-    async def begin(workspace: "Workspace", watchers: "Watchers") -> "Outcome":
+    async def begin(workspace: "Workspace", watchers: "Watchers") -> "RunEnd":
         return await workspace.resume(
             run_id, output=output, force=force, add_budget=add_budget, add_time=add_time, watchers=watchers
         )
 
-    return play(begin, as_json=as_json, verbose=verbose, quiet=quiet, log_format=log_format, yes=yes)
+    return run_session(begin, as_json=as_json, verbose=verbose, quiet=quiet, log_format=log_format, yes=yes)

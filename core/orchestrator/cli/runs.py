@@ -166,7 +166,7 @@ def _rows(log: EventLog) -> list[dict[str, Any]]:
 @json_option
 @home_option
 def show(run_id: str, as_json: bool) -> int:
-    """Show what a run amounts to: its tasks, status, spend and head."""
+    """Show a run: tasks, status, spend and head."""
     run = load(open_log(run_id), run_id)
     if as_json:
         from orchestrator.engine.outputs.results import summary
@@ -184,8 +184,8 @@ def show(run_id: str, as_json: bool) -> int:
 @force_option
 @home_option
 def export(run_id: str, output_dir: Path, force: bool) -> int:
-    """Write a run's results into a folder; what is there already stays."""
-    from orchestrator.engine.outputs.delivering import application_of, stored_of
+    """Write a run's results into a folder. Existing files stay."""
+    from orchestrator.engine.outputs.delivering import application_of, spec_of
     from orchestrator.engine.outputs.delivering import export as write
     from orchestrator.engine.outputs.folder import OutputFolder
     from orchestrator.plugins import Catalogue
@@ -198,7 +198,7 @@ def export(run_id: str, output_dir: Path, force: bool) -> int:
     lost = _without_lost_outputs(run)
     application = None
     if not run.trust.damage:
-        application = application_of(stored_of(log, run_id, run.texts)["spec"], Catalogue.discover())
+        application = application_of(spec_of(log, run_id, run.texts), Catalogue.discover())
     warnings = [*lost, *write(run.state, run_id, run.head, run.texts, folder, application)]
     if run.trust.damage:
         _mark_as_damaged(folder, run, run_id)
@@ -232,13 +232,13 @@ def _mark_as_damaged(folder: "OutputFolder", run: Loaded, run_id: str) -> None:
 
 @runs.command()
 @click.argument("run_id", metavar="RUN")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Ask no question.")
 @json_option
 @home_option
 def delete(run_id: str, yes: bool, as_json: bool) -> int:
-    """Delete the content of a run: prompts, answers, spec, all its texts, for good.
+    """Delete the content of a run for good: prompts, answers, spec and all other texts.
 
-    Its events, money and decisions stay, and audit verify still proves them. Files it wrote are not touched.
+    Events, money and decisions stay, and audit verify still checks them. Output files are not touched.
     """
     import asyncio
     import sys
@@ -275,7 +275,7 @@ def delete(run_id: str, yes: bool, as_json: bool) -> int:
     if found.forks:
         notice(f"its forks keep the texts they share: {line(', '.join(found.forks))}")
     if not found.overwritten:
-        notice("somebody is reading the log: what was deleted may be in its WAL until orchestrate log gc")
+        notice("another process reads the log: what was deleted may be in its WAL until orchestrate log gc")
     return 0
 
 

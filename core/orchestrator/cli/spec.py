@@ -27,9 +27,9 @@ def spec() -> None:
 @json_option
 @home_option
 def validate(files: tuple[Path, ...], as_json: bool) -> int:
-    """Check spec files, and the policy files they name; every problem is shown with its line.
+    """Check spec files and the policy files they name. Every problem is shown with its line.
 
-    Policies that contradict each other are shown, too, and are no problem of the file.
+    Policies that contradict each other are shown as a warning.
     """
     checked = [(path, *_checked(path)) for path in files]
     if as_json:
@@ -91,7 +91,7 @@ def schema() -> int:
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
 @home_option
 def init(file: Path, force: bool) -> int:
-    """Write a spec file to begin with; '-' prints it."""
+    """Write a spec file to start from. '-' prints it."""
     from orchestrator.spec import SKELETON
 
     if str(file) == "-":

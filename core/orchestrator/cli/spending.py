@@ -16,7 +16,7 @@ _NAMES: Final[dict[str, Callable[[e.CallStarted], str]]] = {
 }
 
 Row = tuple[str, str | None, int, int, int, int]
-"""Run, name, calls, and settled, held and kept in nano-dollars; as the view ``spend`` has them."""
+"""Run, name, calls, and settled, held and unreconciled in nano-dollars; as the view ``spend`` has them."""
 
 
 def spent(log: EventLog, run: str, settings: RunSettings, by: str) -> Iterator[Row]:
@@ -31,13 +31,13 @@ def spent(log: EventLog, run: str, settings: RunSettings, by: str) -> Iterator[R
             case e.CallStarted() as call:
                 started[record.version] = call
             case e.CallSucceeded() | e.CallFailed() as end:
-                ends[end.call] = end.settled.nano, end.kept.nano
+                ends[end.call] = end.settled.nano, end.unreconciled.nano
             case e.SessionOpened(ended=lost) | e.SessionLost(ended=lost):
                 ends.update({attempt.call: (0, attempt.amount.nano) for attempt in lost})
             case e.SpendReconciled(call=version, settled=settled):
                 ends[version] = settled.nano, 0
     for version, call in started.items():
-        settled_nano, kept = ends.get(version, (0, 0))
-        held = kept if version in ends else call.hold.nano
+        settled_nano, unreconciled = ends.get(version, (0, 0))
+        held = unreconciled if version in ends else call.hold.nano
         name = _NAMES[by](call) if by in _NAMES else run if by == "run" else team
-        yield run, name, 1, settled_nano, held, kept
+        yield run, name, 1, settled_nano, held, unreconciled

@@ -14,13 +14,13 @@ from typing import Any, Final, TextIO
 import click
 
 _DESCRIPTOR: Final = 1
-_KEPT: Final[list[TextIO | None]] = []
+_RESULTS: Final[list[TextIO | None]] = []
 """The stream for results, while it is kept."""
 
 
 def stdout() -> TextIO | None:
     """The stream for results; None where the process has none."""
-    return _KEPT[-1] if _KEPT else sys.stdout
+    return _RESULTS[-1] if _RESULTS else sys.stdout
 
 
 def keep_stdout(command: click.Command) -> click.Command:
@@ -36,30 +36,30 @@ def keeping_stdout(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, run with stdout kept for results."""
 
     @wraps(function)
-    def kept(*arguments: Any, **options: Any) -> Any:
-        with _kept():
+    def saved(*arguments: Any, **options: Any) -> Any:
+        with _saved():
             return function(*arguments, **options)
 
-    kept.keeps_stdout = True  # type: ignore[attr-defined]
-    return kept
+    saved.keeps_stdout = True  # type: ignore[attr-defined]
+    return saved
 
 
 @contextmanager
-def _kept() -> Iterator[None]:
+def _saved() -> Iterator[None]:
     stream = sys.stdout
-    if _KEPT or stream is None or sys.stderr is None:
+    if _RESULTS or stream is None or sys.stderr is None:
         yield
         return
-    with _descriptor_kept(stream) as results, redirect_stdout(sys.stderr):
-        _KEPT.append(results)
+    with _descriptor_saved(stream) as results, redirect_stdout(sys.stderr):
+        _RESULTS.append(results)
         try:
             yield
         finally:
-            _KEPT.clear()
+            _RESULTS.clear()
 
 
 @contextmanager
-def _descriptor_kept(stream: TextIO) -> Iterator[TextIO]:
+def _descriptor_saved(stream: TextIO) -> Iterator[TextIO]:
     """The stream; where it is the process's own, one like it on another descriptor, and stderr in its place."""
     try:
         own = isinstance(stream, TextIOWrapper) and stream.fileno() == _DESCRIPTOR and sys.stderr.fileno() > _DESCRIPTOR

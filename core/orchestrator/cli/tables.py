@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.cli.output import OutputClosedError, decimals, line, money, result, seconds
+from orchestrator.cli.progress import HALTED, SHORTFALLS, verification
 from orchestrator.cli.stdout import stdout
-from orchestrator.cli.story import REASONS, verification
 from orchestrator.models import TaskStatus
 from orchestrator.state.run import RunState
 
@@ -109,8 +109,8 @@ def _row(state: RunState, name: str, places: int) -> tuple[str, ...]:
     end, spent = task.finished, money(task.spend.total, places)
     if end is None:
         status = TaskStatus.RUNNING if task.started else TaskStatus.PENDING
-        return name, task.planned.type.value, _NONE, _NONE, _NONE, str(task.turn), spent, status.value
-    why = f" ({REASONS.get(end.reason, end.reason)})" if end.reason else ""
+        return name, task.planned.type.value, _NONE, _NONE, _NONE, str(task.iteration), spent, status.value
+    why = f" ({SHORTFALLS[end.reason]})" if end.reason else ""
     return (
         name,
         task.planned.type.value,
@@ -126,8 +126,8 @@ def _row(state: RunState, name: str, places: int) -> tuple[str, ...]:
 def _facts(state: RunState, run: str, head: str, status: str, files: Path | None) -> list[tuple[str, str]]:
     simulated = ", simulated" if state.settings.simulated else ""
     reason = state.finished.reason if state.finished is not None else None
-    why = f" ({REASONS.get(reason, reason)})" if reason else ""
-    uncertain = f", {money(state.spend.kept)} of it uncertain" if state.spend.kept else ""
+    why = f" ({HALTED[reason]})" if reason else ""
+    uncertain = f", {money(state.spend.unreconciled)} of it uncertain" if state.spend.unreconciled else ""
     facts = [
         ("run", run),
         ("status", status + why),
@@ -143,10 +143,8 @@ def _facts(state: RunState, run: str, head: str, status: str, files: Path | None
     if state.verified is not None:
         facts.insert(2, ("verification", verification(state.verified)))
     if state.forked is not None:
-        spent = money(state.forked.inherited_settled + state.forked.inherited_kept)
-        facts.insert(
-            1, ("fork of", f"{state.forked.parent}, from version {state.forked.version} on; {spent} spent there")
-        )
+        spent = money(state.forked.inherited_settled + state.forked.inherited_unreconciled)
+        facts.insert(1, ("fork of", f"{state.forked.parent}, from v{state.forked.version} on; {spent} spent there"))
     if files is not None:
         facts.append(("files", str(files)))
     return facts

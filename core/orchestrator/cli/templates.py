@@ -334,7 +334,9 @@ class __CLASS__Backend:
     def __init__(self, least_success: float) -> None:
         self._least = least_success
 
-    def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+    def rank(
+        self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry], draw: float
+    ) -> Sequence[Ranked]:
         """Every candidate once, best first."""
         scores = {each.model: self._score(telemetry[each.model]) for each in candidates}
         row = sorted(candidates, key=lambda each: (-scores[each.model], each.place))

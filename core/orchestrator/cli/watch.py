@@ -1,4 +1,4 @@
-"""``orchestrate watch``: a run as it goes on, whoever runs it, read from its log."""
+"""``orchestrate watch``: a run as it goes on in any process, read from its log."""
 
 import os
 import sys
@@ -12,12 +12,12 @@ import click
 from orchestrator import events as e
 from orchestrator.cli import INTERRUPTED
 from orchestrator.cli.damage import trust_in
+from orchestrator.cli.display import Display, Lines, Live
 from orchestrator.cli.logs import open_log
 from orchestrator.cli.options import existing_run, home_option
 from orchestrator.cli.output import money, notice, seconds
-from orchestrator.cli.playing import EXIT_CODES, advice_for
-from orchestrator.cli.progress import Lines, Live, Progress
-from orchestrator.cli.story import Story
+from orchestrator.cli.progress import Progress
+from orchestrator.cli.run_session import EXIT_CODES, advice_for
 from orchestrator.cli.tables import STYLES, print_run
 from orchestrator.errors import DamagedLogError
 from orchestrator.log import EventLog, Texts
@@ -42,29 +42,29 @@ _BAR: Final = 20
 @click.option("--verbose", "-v", is_flag=True, help="Print every event.")
 @home_option
 def watch(run_id: str, verbose: bool) -> int:
-    """Watch a run go on, also one that another process has; nothing is changed by it.
+    """Follow a run of this or another process. Nothing is changed.
 
-    It ends with the run, and with the exit code that the run has; 130 where nobody runs it and it can be resumed.
+    It ends with the run and with its exit code; 130 where no process works on the run and it can be resumed.
     """
     log = open_log(run_id)
     existing_run(log, run_id)
     held = log.locks.is_held(run_id)
     trust = trust_in(log, *(() if held else (run_id,)))  # a run that goes on was verified when it was taken
 
-    def read() -> tuple[Story, Pace, int, str]:
-        story, pace, position, head = Story(_reader(log, run_id), verbose=verbose), Pace(), 0, ""
+    def read() -> tuple[Progress, Pace, int, str]:
+        progress, pace, position, head = Progress(_reader(log, run_id), verbose=verbose), Pace(), 0, ""
         for record in log.read(run_id):
-            story.recall([(record.at, record.event)])
+            progress.recall([(record.at, record.event)])
             pace.take(record.version, record.at, record.event)
             position, head = record.position, record.hash
-        if story.state.start is None:
+        if progress.state.start is None:
             raise LookupError(run_id)
-        return story, pace, position, head
+        return progress, pace, position, head
 
-    story, pace, position, head = trust.read(read)
-    if story.state.is_open and held:
-        _follow(log, run_id, story, pace, position)
-    state = story.state
+    progress, pace, position, head = trust.read(read)
+    if progress.state.is_open and held:
+        _follow(log, run_id, progress, pace, position)
+    state = progress.state
     status = None if state.finished is None else state.finished.status
     last = log.last(run_id)
     if last is not None and not trust.damage:
@@ -90,28 +90,28 @@ def _reader(log: EventLog, run: str) -> Callable[[str], str]:
     return text_of
 
 
-def _follow(log: EventLog, run: str, story: Story, pace: "Pace", position: int) -> None:
+def _follow(log: EventLog, run: str, progress: Progress, pace: "Pace", position: int) -> None:
     """Show events as they are committed, until the session is over or its process is gone."""
-    progress = _progress(run, pace)
-    if isinstance(progress, Lines):
-        spent, cap = money(story.state.spend.total), money(story.state.cap)
-        notice(f"watching {run}: {_tasks(story)}, {spent} of {cap}; {pace.shown(story.state.in_flight)}")
-    progress.begin(story)
+    display = _progress(run, pace)
+    if isinstance(display, Lines):
+        spent, cap = money(progress.state.spend.total), money(progress.state.cap)
+        notice(f"watching {run}: {_tasks(progress)}, {spent} of {cap}; {pace.shown(progress.state.in_flight)}")
+    display.begin(progress)
     try:
-        while story.state.is_open:
+        while progress.state.is_open:
             held = log.locks.is_held(run)  # asked first: what it wrote before it went is read below
             for record in log.tail(position, run):
                 position = record.position
                 pace.take(record.version, record.at, record.event)
-                progress.observe(record.version, record.at, record.event)
+                display.observe(record.version, record.at, record.event)
             if not held:
                 return
             time.sleep(_PAUSE)
     finally:
-        progress.end()
+        display.end()
 
 
-def _progress(run: str, pace: "Pace") -> Progress:
+def _progress(run: str, pace: "Pace") -> Display:
     """What fits stderr."""
     if sys.stderr is None or not sys.stderr.isatty():
         return Lines(quiet=False)
@@ -121,9 +121,9 @@ def _progress(run: str, pace: "Pace") -> Progress:
     return Lines(quiet=False) if console.is_dumb_terminal else TreeView(console, run, pace)
 
 
-def _tasks(story: Story) -> str:
-    ended = sum(task.finished is not None for task in story.state.tasks.values())
-    return f"{ended} of {len(story.state.tasks)} tasks" if story.state.planned else "planning"
+def _tasks(progress: Progress) -> str:
+    ended = sum(task.finished is not None for task in progress.state.tasks.values())
+    return f"{ended} of {len(progress.state.tasks)} tasks" if progress.state.planned else "planning"
 
 
 class Pace:
@@ -141,7 +141,7 @@ class Pace:
                 self.flying[version] = at, event
             case e.CallSucceeded() | e.CallFailed():
                 self.flying.pop(event.call, None)
-                self._ended.append((at, event.settled + event.kept))
+                self._ended.append((at, event.settled + event.unreconciled))
             case e.SessionOpened(ended=ended) | e.SessionLost(ended=ended):
                 for attempt in ended:
                     self.flying.pop(attempt.call, None)
@@ -176,49 +176,49 @@ class TreeView(Live):
         from rich.text import Text
 
         with self._lock:
-            story = self._story
-            if story is None:
+            progress = self._progress
+            if progress is None:
                 return Text("")
-            state = story.state
+            state = progress.state
             part = min(1.0, float(state.spend.total + state.in_flight_held) / max(float(state.cap), 1e-9))
             full = round(part * _BAR)
             bar = Text("█" * full + "░" * (_BAR - full), style="yellow" if part >= 0.8 else "green")
-            footer = Text(f" {self._footer(story)}", style="bold")
+            footer = Text(f" {self._footer(progress)}", style="bold")
             pace = Text(self._pace.shown(state.in_flight), style="dim")
-            return Group(self._tree(story), Text.assemble(bar, footer, no_wrap=True, overflow="ellipsis"), pace)
+            return Group(self._tree(progress), Text.assemble(bar, footer, no_wrap=True, overflow="ellipsis"), pace)
 
-    def _tree(self, story: Story) -> "Tree":
+    def _tree(self, progress: Progress) -> "Tree":
         from rich.text import Text
         from rich.tree import Tree
 
         root = Tree(Text(self._run, style="bold"), guide_style="dim")
-        if not story.state.planned:
-            asked = story.asked.get(e.PLAN, "")
+        if not progress.state.planned:
+            asked = progress.asked.get(e.PLAN, "")
             root.add(Text.assemble(self._mark(), f" planning with {asked}" if asked else " planning"))
         branches: dict[str, tuple[Tree, int]] = {}
-        for name in self._shown(story) if story.state.planned else []:
-            waited = [each for each in story.state.tasks[name].planned.dependencies if each in branches]
+        for name in self._shown(progress) if progress.state.planned else []:
+            waited = [each for each in progress.state.tasks[name].planned.dependencies if each in branches]
             above = max(waited, key=list(branches).index) if waited else None
             parent, depth = branches[above] if above is not None else (root, 0)
-            branch = parent.add(self._label(story, name))
+            branch = parent.add(self._label(progress, name))
             branches[name] = (branch, depth + 1) if depth + 1 < _DEEPEST else (parent, depth)
         return root
 
-    def _label(self, story: Story, name: str) -> "Text":
+    def _label(self, progress: Progress, name: str) -> "Text":
         """Mark, name, status, model, score, spend and title of a task."""
         from rich.text import Text
 
-        task = story.state.tasks[name]
+        task = progress.state.tasks[name]
         end, style = task.finished, "dim"
         mark, status, model = Text("·", style="dim"), "waiting", ""
         if end is not None:
             style, status, model = STYLES[end.status.value], end.status.value, end.model or ""
             mark = Text({"green": "✓", "yellow": "~"}.get(style, "✗"), style=style)
         elif task.started:
-            mark, style, model = self._mark(), "cyan", story.asked.get(name, "")
+            mark, style, model = self._mark(), "cyan", progress.asked.get(name, "")
             since = self._pace.longest(name)
             waited = "" if since is None else f" {seconds(max(0, time.time_ns() // 1000 - since))}"
-            status = story.doing.get(name, "starting") + waited
+            status = progress.doing.get(name, "starting") + waited
         score = "" if end is None or end.score is None else f" {end.score:.3f}"
         spent = f" {money(task.spend.total)}" if task.started else ""
         parts: list[str | Text] = [
@@ -228,10 +228,10 @@ class TreeView(Live):
             f" {model}" if model else "",
             spent,
         ]
-        return Text.assemble(*parts, Text(f" {story.title(name)}", style="dim"), no_wrap=True, overflow="ellipsis")
+        return Text.assemble(*parts, Text(f" {progress.title(name)}", style="dim"), no_wrap=True, overflow="ellipsis")
 
     def _mark(self) -> "Text":
         from rich.text import Text
 
-        drawn = self._spinner.render(self._console.get_time())
-        return drawn if isinstance(drawn, Text) else Text("·")
+        painted = self._spinner.render(self._console.get_time())
+        return painted if isinstance(painted, Text) else Text("·")

@@ -9,9 +9,10 @@ from orchestrator.cli.explain import REMOVED
 from orchestrator.cli.logs import open_log
 from orchestrator.cli.options import AMOUNT, FILE, backend_option, home_option, json_option
 from orchestrator.cli.output import money, notice, result, result_json
-from orchestrator.cli.story import DOING
+from orchestrator.cli.progress import DOING
 from orchestrator.cli.tables import print_table
 from orchestrator.errors import SpecError, UsageError
+from orchestrator.models import RejectionReason
 
 if TYPE_CHECKING:
     from orchestrator.decide import Rank
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.money import Price
     from orchestrator.plugins import Catalogue
     from orchestrator.policy import Policy
-    from orchestrator.rehearsal.whatif import Flip, Side, Whatif
+    from orchestrator.rehearsal.whatif import ChangedCall, Side, Whatif
     from orchestrator.state.calls import CallKey
     from orchestrator.state.run import RunState
 
@@ -28,14 +29,14 @@ _UNFAITHFUL: Final = (
     "! under its own rules the play is not what was recorded: the run was interrupted, resumed, forked, raised or "
     "reconciled, or bound by accounts; compare 'played again' with 'then'"
 )
-_WHY: Final = {"not_asked": "not asked any more", "no_money": "no money", "ranked": "another comes first", "": "new"}
+_NOT_MADE: Final = {"not_called": "not called any more", "no_money": "no money", "new": "new"}
 
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @click.option("--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies.")
 @backend_option
-@click.option("--prices", type=FILE, metavar="FILE", help="A models file whose prices count in place of the run's.")
+@click.option("--prices", type=FILE, metavar="FILE", help="A models file whose prices replace the run's.")
 @click.option("--budget", type=AMOUNT, help="Another ceiling, in US dollars.")
 @json_option
 @home_option
@@ -47,10 +48,10 @@ def whatif(
     budget: Any,
     as_json: bool,
 ) -> int:
-    """Decide a recorded run again under other rules, without any call.
+    """Replay a recorded run under other policies, prices, backends or budgets. No model is called.
 
-    What is asked as before costs exactly what its recorded tokens cost under the prices given. Where another model
-    would be asked nobody knows the quality: the recorded answer stands for its answer. Nothing is recorded.
+    A call of the same model costs what its recorded tokens cost under the prices given. For another model the quality
+    is unknown, and the recorded answer is used. Nothing is recorded.
     """
     from orchestrator.cli.damage import whole_run
     from orchestrator.cli.replay import rank_of
@@ -95,7 +96,7 @@ def _own_rank(rank: "Rank | None") -> "tuple[Rank | None, bool]":
     if rank is None:
         return None, True
     try:
-        rank((), {})
+        rank((), {}, 0.5)
     except UnavailableBackendError:
         return None, False
     except Exception:
@@ -160,15 +161,15 @@ def _print(found: "Whatif", recorded: "RunState") -> None:
     result(
         f"difference {_signed(found.difference.nano)}, {_signed(found.repriced.nano)} of it by unchanged calls (exact)"
     )
-    if found.flips:
+    if found.changes:
         result("")
-        print_table(("call", "was", "then", "why", "quality"), [_row(flip) for flip in found.flips])
+        print_table(("call", "was", "then", "why", "quality"), [_row(change) for change in found.changes])
     for title, refused in _refusals(found):
         result("")
         result(title)
         for each in refused:
             result(f"  {_name(each)}")
-    notice("nobody was asked, nothing was recorded")
+    notice("no model was called, nothing was recorded")
 
 
 def _signed(nano: int) -> str:
@@ -187,18 +188,22 @@ def _recorded_status(recorded: "RunState") -> str:
 
 def _name(key: "CallKey") -> str:
     sample = f", sample {key.sample}" if key.sample > 1 else ""
-    return f"{key.node} {DOING[key.role]}, turn {key.turn}{sample}"
+    return f"{key.node} {DOING[key.role]}, iteration {key.iteration}{sample}"
 
 
-def _row(flip: "Flip") -> tuple[str, ...]:
-    quality = _NONE if flip.now is None else "unknown"
-    return _name(flip.key), flip.was or _NONE, flip.now or _NONE, _why(flip.why), quality
+def _row(change: "ChangedCall") -> tuple[str, ...]:
+    quality = _NONE if change.now is None else "unknown"
+    return _name(change.key), change.was or _NONE, change.now or _NONE, _why(change), quality
 
 
-def _why(code: str) -> str:
-    if code.startswith("policy:"):
-        return f"policy {code.removeprefix('policy:')!r} forbids it"
-    return _WHY.get(code) or REMOVED.get(code, code)
+def _why(change: "ChangedCall") -> str:
+    from orchestrator.rehearsal.whatif import ChangeReason
+
+    if change.policy is not None:
+        return f"policy {change.policy!r} forbids it"
+    if isinstance(change.why, ChangeReason):
+        return _NOT_MADE[change.why.value]
+    return "another comes first" if change.why is RejectionReason.RANKED else REMOVED[change.why]
 
 
 def _refusals(found: "Whatif") -> "list[tuple[str, list[CallKey]]]":
@@ -219,15 +224,16 @@ def _plain(found: "Whatif", recorded: "RunState") -> dict[str, Any]:
         "then": _plain_side(found.now),
         "difference_usd": str(found.difference),
         "repriced_usd": str(found.repriced),
-        "flips": [
+        "changes": [
             {
-                **_plain_key(flip.key),
-                "was": flip.was,
-                "then": flip.now,
-                "why": flip.why,
-                "quality": None if flip.now is None else "unknown",
+                **_plain_key(change.key),
+                "was": change.was,
+                "then": change.now,
+                "why": change.why,
+                "policy": change.policy,
+                "quality": None if change.now is None else "unknown",
             }
-            for flip in found.flips
+            for change in found.changes
         ],
     }
 
@@ -245,4 +251,4 @@ def _plain_side(side: "Side") -> dict[str, Any]:
 
 
 def _plain_key(key: "CallKey") -> dict[str, Any]:
-    return {"task": key.node, "role": key.role.value, "turn": key.turn, "sample": key.sample}
+    return {"task": key.node, "role": key.role.value, "iteration": key.iteration, "sample": key.sample}

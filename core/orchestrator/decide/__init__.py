@@ -4,7 +4,7 @@
 no randomness, no text is in reach. Read ``schedule`` first, then ``review``, ``asking``, ``routing`` and ``spending``.
 """
 
-from orchestrator.decide.moment import BackendError, Rank, Wait
+from orchestrator.decide.context import BackendError, Rank, Wait
 from orchestrator.decide.schedule import RULES, decide
 
 __all__ = ["RULES", "BackendError", "Rank", "Wait", "decide"]

@@ -10,10 +10,7 @@ from orchestrator.settings import RunSettings
 from orchestrator.state.health import ModelRecord
 
 MEASURED: Final = 10
-"""From so many calls on a model is measured: its latency is judged, and a backend that nobody named ranks it."""
-
-OF_POLICY: Final = "policy:"
-"""Begins every code that names a policy."""
+"""From so many calls on a model is measured: its latency is judged, and the default backend ranks it."""
 
 
 def binding(settings: RunSettings, node: str) -> tuple[Policy, ...]:
@@ -44,7 +41,7 @@ def violations(
 
 
 def undeclared(policy: Policy, model: ModelInfo) -> tuple[str, ...]:
-    """The facts of the model, by their keys in a spec, that the policy asks for and nobody has declared."""
+    """The facts of the model, by their keys in a spec, that the policy asks for and that are not declared."""
     asked = {
         "regions": policy.allowed_regions is not None and not model.regions,
         "trains_on_data": policy.allow_training_on_output is False and model.trains_on_data is None,

@@ -7,8 +7,8 @@ from typing import Final
 
 from attrs import frozen
 
-from orchestrator.decide.moment import Moment
-from orchestrator.decide.routing import Question, list_candidates
+from orchestrator.decide.context import RoutingContext
+from orchestrator.decide.routing import Query, list_candidates
 from orchestrator.events import FORECAST, ForecastMade, QuestionAsked
 from orchestrator.models import ModelInfo, Phase, RiskLevel, Role, TaskType
 from orchestrator.money import NANO, Usage, Usd
@@ -18,7 +18,7 @@ TYPICAL_INPUT: Final = 1500
 """Tokens of a prompt with its task, criteria and the outputs it builds on."""
 EVALUATION_PERCENT: Final = 15
 """What evaluations cost, of drafts and reviews together."""
-CALLS_PER_TURN: Final = 4
+CALLS_PER_ITERATION: Final = 4
 """A draft, its critique, the revision, an evaluation."""
 TYPICAL_LATENCY: Final = 2_000_000
 """Of a call, in microseconds, where nothing was measured."""
@@ -33,12 +33,12 @@ class _Typical:
 
     model: str | None
     drafts: Usd
-    """Of all its turns."""
+    """Of all its iterations."""
     duration: int
 
 
-def next_forecast(m: Moment) -> ForecastMade:
-    """The forecast for the tasks that have not ended: as many turns as each may take.
+def next_forecast(m: RoutingContext) -> ForecastMade:
+    """The forecast for the tasks that have not ended: as many iterations as each may take.
 
     Reviews cost as much as drafts; evaluations a part of both.
 
@@ -82,10 +82,10 @@ def risk(total: Usd, cap: Usd) -> RiskLevel:
     return RiskLevel.MEDIUM if total.nano * 100 >= cap.nano * _MEDIUM else RiskLevel.LOW
 
 
-def wants_consent(m: Moment) -> bool:
-    """Whether a person is still to say that the tasks may start: the risk is high, and nobody has agreed to it.
+def wants_consent(m: RoutingContext) -> bool:
+    """Whether a person is still to say that the tasks may start: the risk is high, and not agreed to.
 
-    Where nobody can be asked that is so only if somebody has been: unanswered means no.
+    Where no person can be asked that is so only if one has been: unanswered means no.
     """
     state = m.state
     if state.begun or state.consent.is_given or state.session is None or m.time_up:
@@ -93,7 +93,7 @@ def wants_consent(m: Moment) -> bool:
     return (state.session.can_ask or state.consent.asked > 0) and lacking(state) > Usd.ZERO
 
 
-def next_consent(m: Moment) -> QuestionAsked | None:
+def next_consent(m: RoutingContext) -> QuestionAsked | None:
     """The question, once per session; while it is open, and after a no, there is nothing to decide."""
     state = m.state
     if state.consent.asked_version > state.session_version:
@@ -102,7 +102,7 @@ def next_consent(m: Moment) -> QuestionAsked | None:
 
 
 def is_declined(state: RunState) -> bool:
-    """Whether no task has started because somebody was asked and has not agreed to the risk, which still is high."""
+    """Whether no task has started because a person was asked and has not agreed to the risk, which still is high."""
     refused = state.consent.answer is not None and not state.consent.is_given
     return refused and not state.begun and lacking(state) > Usd.ZERO
 
@@ -120,14 +120,14 @@ def lacking(state: RunState) -> Usd:
     return Usd(total.nano * 100 // _HIGH + 1) - state.cap
 
 
-def _typical(m: Moment, kind: TaskType) -> _Typical:
+def _typical(m: RoutingContext, kind: TaskType) -> _Typical:
     state = m.state
-    name = list_candidates(m, Question(Role.GENERATOR, kind), {}).chosen
-    turns = state.settings.iterations[kind]
+    name = list_candidates(m, Query(Role.GENERATOR, kind), {}, ("forecast", kind)).chosen
+    iterations = state.settings.iterations[kind]
     if name is None:
         return _Typical(None, Usd.ZERO, 0)
     cost, latency = expected_call(state, state.models[name], Role.GENERATOR, kind)
-    return _Typical(name, Usd(turns * cost.nano), turns * CALLS_PER_TURN * latency)
+    return _Typical(name, Usd(iterations * cost.nano), iterations * CALLS_PER_ITERATION * latency)
 
 
 def expected_call(state: RunState, model: ModelInfo, role: Role, kind: TaskType | None) -> tuple[Usd, int]:

@@ -3,11 +3,11 @@
 Neither can fail a run: without a usable answer the description stays as it is, and the defaults are the architecture.
 """
 
-from orchestrator.decide.asking import GaveUp, ask
-from orchestrator.decide.moment import Moment
-from orchestrator.decide.routing import Question
+from orchestrator.decide.calling import NoAnswer, next_call
+from orchestrator.decide.context import RoutingContext
+from orchestrator.decide.routing import Query
 from orchestrator.events import ADVISE, ENHANCE, ArchitectureDecided, Decision, QuestionAsked, SpecEnhanced
-from orchestrator.models import INPUT_FIRST, INPUT_ROW, SHORT_WORDS, ArchitectureProfile, Role
+from orchestrator.models import INPUT_FIRST, INPUT_ROW, SHORT_WORDS, ArchitectureProfile, InputProblem, Role
 from orchestrator.state.calls import Answer, CallKey
 from orchestrator.state.run import RunState
 
@@ -22,15 +22,15 @@ def wants_advice(state: RunState) -> bool:
     return state.settings.advise and state.advise.decided is None
 
 
-def next_enhancement(m: Moment) -> Decision | None:
+def next_enhancement(m: RoutingContext) -> Decision | None:
     """One call, then one question per suggestion, then what came of them."""
-    progress = ask(m, CallKey(ENHANCE, Role.ENHANCER, 1, 1), _question(m.state, Role.ENHANCER, ENHANCE))
-    if isinstance(progress, GaveUp):
-        return _enhanced(m.state, None, progress.reason)
+    progress = next_call(m, CallKey(ENHANCE, Role.ENHANCER, 1, 1), _query(m.state, Role.ENHANCER, ENHANCE))
+    if isinstance(progress, NoAnswer):
+        return _enhanced(m.state, None, InputProblem(progress.reason))
     if not isinstance(progress, Answer):
         return progress
     if progress.reading.problem is not None:
-        return _enhanced(m.state, progress, progress.reading.problem)
+        return _enhanced(m.state, progress, InputProblem(progress.reading.problem))
     return _next_question(m.state, progress)
 
 
@@ -43,7 +43,7 @@ def _next_question(state: RunState, answer: Answer) -> Decision | None:
     return QuestionAsked(ENHANCE, answer.version, len(answers) + 1)
 
 
-def _enhanced(state: RunState, answer: Answer | None, problem: str | None) -> SpecEnhanced:
+def _enhanced(state: RunState, answer: Answer | None, problem: InputProblem | None) -> SpecEnhanced:
     offered = 0 if answer is None else len(answer.reading.suggestions)
     taken = tuple(number for number, each in state.enhance.answers.items() if each.accepted)
     return SpecEnhanced(
@@ -56,23 +56,22 @@ def _enhanced(state: RunState, answer: Answer | None, problem: str | None) -> Sp
     )
 
 
-def next_advice(m: Moment) -> Decision | None:
+def next_advice(m: RoutingContext) -> Decision | None:
     """One call, and what it advises; the defaults where it advises nothing."""
-    progress = ask(m, CallKey(ADVISE, Role.ADVISOR, 1, 1), _question(m.state, Role.ADVISOR, ADVISE))
-    if isinstance(progress, GaveUp):
-        return ArchitectureDecided(None, None, ArchitectureProfile(), progress.reason)
+    progress = next_call(m, CallKey(ADVISE, Role.ADVISOR, 1, 1), _query(m.state, Role.ADVISOR, ADVISE))
+    if isinstance(progress, NoAnswer):
+        return ArchitectureDecided(None, None, ArchitectureProfile(), InputProblem(progress.reason))
     if not isinstance(progress, Answer):
         return progress
     profile = progress.reading.profile
     if profile is None:
-        return ArchitectureDecided(
-            progress.version, None, ArchitectureProfile(), progress.reading.problem or "no_profile"
-        )
+        problem = InputProblem(progress.reading.problem or InputProblem.NO_PROFILE)
+        return ArchitectureDecided(progress.version, None, ArchitectureProfile(), problem)
     return ArchitectureDecided(progress.version, progress.model, profile)
 
 
-def _question(state: RunState, role: Role, node: str) -> Question:
+def _query(state: RunState, role: Role, node: str) -> Query:
     """A long description is for a model that thinks; the others follow in a fixed order."""
     short, long = INPUT_FIRST
     first = long if state.words > SHORT_WORDS else short
-    return Question(role, None, node=node, first=(first, *INPUT_ROW))
+    return Query(role, None, node=node, first=(first, *INPUT_ROW))

@@ -1,31 +1,33 @@
 """How tasks and runs end, and what can reopen them."""
 
-from orchestrator.decide.moment import GRACE, Moment
+from orchestrator.decide.context import GRACE, RoutingContext
 from orchestrator.decide.spending import refusal_of
 from orchestrator.events import (
     PLAN,
-    Candidate,
     Decision,
     Evaluated,
+    ModelCandidate,
     OutputChosen,
     RunFinished,
     TaskFinished,
     VerificationStarted,
 )
-from orchestrator.models import ProjectStatus, Role, TaskStatus, Verdict
+from orchestrator.models import CallEnd, ProjectStatus, Role, RunEndReason, TaskEndReason, TaskStatus, Verdict
 from orchestrator.state.calls import Answer
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
 
 
-def conclude(m: Moment, task: TaskState, cause: str | None, removed: tuple[Candidate, ...] = ()) -> Decision | None:
-    """End a task with its best output. ``cause`` is why it stopped: ``budget``, ``time``, ``failed`` …, or None.
+def conclude(
+    m: RoutingContext, task: TaskState, cause: TaskEndReason | None, removed: tuple[ModelCandidate, ...] = ()
+) -> Decision | None:
+    """End a task with its best output. ``cause`` is why it stopped, or None.
 
     ``removed`` are the models, where none was left to ask.
     """
-    best = best_turn(task)
+    best = best_iteration(task)
     if best is None:
-        return _finished(m, task, TaskStatus.FAILED, cause or "failed", 0, removed=removed)
+        return _finished(m, task, TaskStatus.FAILED, cause or TaskEndReason.FAILED, 0, removed=removed)
     answer = output_of(task, best)
     assert answer is not None
     chosen = task.output
@@ -40,32 +42,32 @@ def conclude(m: Moment, task: TaskState, cause: str | None, removed: tuple[Candi
     return _finished(m, task, TaskStatus.DEGRADED, cause or _shortfall(task, evaluated), best)
 
 
-def block(m: Moment, task: TaskState) -> Decision:
+def block(m: RoutingContext, task: TaskState) -> Decision:
     """End a task because a dependency has no output."""
-    return _finished(m, task, TaskStatus.FAILED, "dependency", 0, task.failed_dependencies[0])
+    return _finished(m, task, TaskStatus.FAILED, TaskEndReason.DEPENDENCY, 0, task.failed_dependencies[0])
 
 
-def output_of(task: TaskState, turn: int) -> Answer | None:
-    """A turn's output: its revision, else its draft."""
+def output_of(task: TaskState, iteration: int) -> Answer | None:
+    """An iteration's output: its revision, else its draft."""
     for role in (Role.REVISER, Role.GENERATOR):
-        call = task.call(role, turn)
+        call = task.call(role, iteration)
         answer = None if call is None else call.answer
         if answer is not None and answer.reading.problem is None:
             return answer
     return None
 
 
-def best_turn(task: TaskState) -> int | None:
-    """The turn with the best output: gate passed, then score, then later. None where there is no output."""
-    turns = [turn for turn in range(1, task.turn + 1) if output_of(task, turn) is not None]
-    return max(turns, key=lambda turn: _rank(task, turn), default=None)
+def best_iteration(task: TaskState) -> int | None:
+    """The iteration with the best output: gate passed, then score, then later. None where there is no output."""
+    iterations = [iteration for iteration in range(1, task.iteration + 1) if output_of(task, iteration) is not None]
+    return max(iterations, key=lambda iteration: _rank(task, iteration), default=None)
 
 
-def _rank(task: TaskState, turn: int) -> tuple[bool, float, int]:
-    evaluated = task.evaluated.get(turn)
+def _rank(task: TaskState, iteration: int) -> tuple[bool, float, int]:
+    evaluated = task.evaluated.get(iteration)
     if evaluated is None:
-        return (False, -1.0, turn)
-    return (evaluated.gate, -1.0 if evaluated.score is None else evaluated.score, turn)
+        return (False, -1.0, iteration)
+    return (evaluated.gate, -1.0 if evaluated.score is None else evaluated.score, iteration)
 
 
 def is_good_enough(state: RunState, task: TaskState, evaluated: Evaluated) -> bool:
@@ -74,27 +76,29 @@ def is_good_enough(state: RunState, task: TaskState, evaluated: Evaluated) -> bo
     return evaluated.gate and evaluated.score is not None and evaluated.score >= threshold
 
 
-def _shortfall(task: TaskState, evaluated: Evaluated | None) -> str:
+def _shortfall(task: TaskState, evaluated: Evaluated | None) -> TaskEndReason:
     if evaluated is not None and not evaluated.gate:
-        return "gate"
+        return TaskEndReason.GATE
     if evaluated is not None and evaluated.score is not None:
-        return "below_threshold"
+        return TaskEndReason.BELOW_THRESHOLD
     judged = (call for key, call in task.calls.items() if key.role is Role.EVALUATOR)
     refused = {refusal_of(call) for call in judged if call.refused}
-    return "budget" if "budget" in refused else "policy" if refused else "unscored"
+    if CallEnd.BUDGET in refused:
+        return TaskEndReason.BUDGET
+    return TaskEndReason.POLICY if refused else TaskEndReason.UNSCORED
 
 
 def _finished(
-    m: Moment,
+    m: RoutingContext,
     task: TaskState,
     status: TaskStatus,
-    reason: str | None,
-    turn: int,
+    reason: TaskEndReason | None,
+    iteration: int,
     blocked_by: str | None = None,
-    removed: tuple[Candidate, ...] = (),
+    removed: tuple[ModelCandidate, ...] = (),
 ) -> TaskFinished:
-    evaluated = task.evaluated.get(turn)
-    author = output_of(task, turn)
+    evaluated = task.evaluated.get(iteration)
+    author = output_of(task, iteration)
     return TaskFinished(
         task=task.name,
         status=status,
@@ -102,8 +106,8 @@ def _finished(
         score=None if evaluated is None else evaluated.score,
         gate=evaluated is not None and evaluated.gate,
         model=author.model if author else None,
-        reviewer=_reviewer(task, turn),
-        iterations=task.turn,
+        reviewer=_reviewer(task, iteration),
+        iterations=task.iteration,
         fallbacks=task.fallbacks,
         cost=task.spend.total,
         blocked_by=blocked_by,
@@ -111,22 +115,22 @@ def _finished(
     )
 
 
-def _reviewer(task: TaskState, turn: int) -> str | None:
-    call = task.call(Role.CRITIC, turn)
+def _reviewer(task: TaskState, iteration: int) -> str | None:
+    call = task.call(Role.CRITIC, iteration)
     answer = None if call is None else call.answer
     return None if answer is None else answer.model
 
 
 def finish_run(
-    m: Moment, status: ProjectStatus, reason: str | None, removed: tuple[Candidate, ...] = ()
+    m: RoutingContext, status: ProjectStatus, reason: RunEndReason | None, removed: tuple[ModelCandidate, ...] = ()
 ) -> Decision | None:
     """End the run, once nothing is in flight any more. ``removed`` are the models, where none was left to plan."""
     if m.state.pending:
         return None
-    return RunFinished(status, reason, m.state.spend.settled, m.state.spend.kept, removed)
+    return RunFinished(status, reason, m.state.spend.settled, m.state.spend.unreconciled, removed)
 
 
-def next_ending(m: Moment) -> Decision | None:
+def next_ending(m: RoutingContext) -> Decision | None:
     """End a run whose tasks have all ended."""
     state = m.state
     ends = [(task.finished, task.finished_version) for task in state.tasks.values()]
@@ -134,37 +138,37 @@ def next_ending(m: Moment) -> Decision | None:
     reasons = {
         end.reason for end, version in ends if end is not None and version > state.raised.get(end.reason or "", 0)
     }
-    if "time" in reasons:
-        return finish_run(m, ProjectStatus.TIMEOUT, "time")
-    if "budget" in reasons:
-        return finish_run(m, ProjectStatus.BUDGET_EXHAUSTED, "budget")
+    if TaskEndReason.TIME in reasons:
+        return finish_run(m, ProjectStatus.TIMEOUT, RunEndReason.TIME)
+    if TaskEndReason.BUDGET in reasons:
+        return finish_run(m, ProjectStatus.BUDGET_EXHAUSTED, RunEndReason.BUDGET)
     if all(end.status is TaskStatus.FAILED for end in finished):
-        capped = all(end.reason in ("policy", "dependency") for end in finished)
-        return finish_run(m, ProjectStatus.SYSTEM_FAILURE, "policy" if capped else "no_output")
+        capped = all(end.reason in (TaskEndReason.POLICY, TaskEndReason.DEPENDENCY) for end in finished)
+        return finish_run(m, ProjectStatus.SYSTEM_FAILURE, RunEndReason.POLICY if capped else RunEndReason.NO_OUTPUT)
     if state.settings.verify and state.verified is None:
         return _verify(m)
     if state.verified is not None and state.verified.verdict is not Verdict.PASSED:
-        return finish_run(m, ProjectStatus.PARTIAL_SUCCESS, "verification")
+        return finish_run(m, ProjectStatus.PARTIAL_SUCCESS, RunEndReason.VERIFICATION)
     if all(end.status is TaskStatus.COMPLETED for end in finished):
         return finish_run(m, ProjectStatus.SUCCESS, None)
     return finish_run(m, ProjectStatus.PARTIAL_SUCCESS, None)
 
 
-def _verify(m: Moment) -> Decision | None:
+def _verify(m: RoutingContext) -> Decision | None:
     """Have the whole result judged, once; with no time left the run halts, and more time lets it go on."""
     state = m.state
     if state.pending:
         return None
     if m.time_up:
-        return finish_run(m, ProjectStatus.TIMEOUT, "time")
+        return finish_run(m, ProjectStatus.TIMEOUT, RunEndReason.TIME)
     left = state.time_limit - state.active(m.now) + GRACE
     return VerificationStarted(min(state.settings.limits.verify_timeout, left))
 
 
 _CAUSES = {
-    "budget": ("budget",),
-    "time": ("time",),
-    "model": ("no_model", "failed"),
+    "budget": (TaskEndReason.BUDGET,),
+    "time": (TaskEndReason.TIME,),
+    "model": (TaskEndReason.NO_MODEL, TaskEndReason.FAILED),
 }
 
 
@@ -188,6 +192,10 @@ def reopened_by(state: RunState, remedy: str) -> tuple[str, ...]:
     reopened = set(failed)
     for name in state.execution_order:
         end = state.tasks[name].finished
-        if end is not None and end.reason == "dependency" and reopened & set(state.tasks[name].planned.dependencies):
+        if (
+            end is not None
+            and end.reason is TaskEndReason.DEPENDENCY
+            and reopened & set(state.tasks[name].planned.dependencies)
+        ):
             reopened.add(name)
     return tuple(name for name in state.execution_order if name in reopened)

@@ -1,14 +1,14 @@
 """How often and how much a vendor may be asked: the run's own limits per provider, and the rate limits of policies.
 
 A limit is a window of time and the most that may start in it. What does not fit waits until enough has left the window;
-what would not fit into an empty one goes alone. Whoever waits for a window is passed by nobody who needs the same one.
+what would not fit into an empty one goes alone. No later call that needs a window passes one that waits for it.
 """
 
 from collections.abc import Callable, Iterator
 
 from attrs import frozen
 
-from orchestrator.decide.moment import Moment
+from orchestrator.decide.context import RoutingContext
 from orchestrator.models import ModelInfo
 from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode, Policy
@@ -50,7 +50,7 @@ class _Window:
         return now
 
 
-def may_start(m: Moment, node: str, model: ModelInfo, tokens: int, hold: Usd) -> bool:
+def may_start(m: RoutingContext, node: str, model: ModelInfo, tokens: int, hold: Usd) -> bool:
     """Whether nothing but money stands against a call now; where something does, note when to look again.
 
     ``tokens`` is the most the call can read and write.
@@ -69,7 +69,7 @@ def may_start(m: Moment, node: str, model: ModelInfo, tokens: int, hold: Usd) ->
     return allowed
 
 
-def _windows(m: Moment, node: str, model: ModelInfo, tokens: int, hold: Usd) -> Iterator[_Window]:
+def _windows(m: RoutingContext, node: str, model: ModelInfo, tokens: int, hold: Usd) -> Iterator[_Window]:
     settings = m.state.settings
     limits, provider = settings.limits, model.provider
     requests = limits.requests_per_minute.get(provider, limits.requests_per_minute.get(EVERY))
@@ -83,8 +83,8 @@ def _windows(m: Moment, node: str, model: ModelInfo, tokens: int, hold: Usd) -> 
             yield from _of_policy(policy, where or "", where, tokens, hold)
 
 
-def exceeded(m: Moment, node: str, tokens: int, hold: Usd) -> tuple[str, ...]:
-    """The SOFT and MONITOR policies whose rate a call that starts now goes beyond; they make nobody wait."""
+def exceeded(m: RoutingContext, node: str, tokens: int, hold: Usd) -> tuple[str, ...]:
+    """The SOFT and MONITOR policies whose rate a call that starts now goes beyond; no call waits for them."""
     starts = m.state.starts
     mild = ((p, where) for p, where in _paced(m, node) if p.enforcement_mode is not EnforcementMode.HARD)
     return tuple(
@@ -99,7 +99,7 @@ def exceeded(m: Moment, node: str, tokens: int, hold: Usd) -> tuple[str, ...]:
     )
 
 
-def _paced(m: Moment, node: str) -> Iterator[tuple[Policy, str | None]]:
+def _paced(m: RoutingContext, node: str) -> Iterator[tuple[Policy, str | None]]:
     """The policies with a rate that bind a node: those of the run, then its own with its name."""
     settings = m.state.settings
     for policy in settings.policies:

@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 
-from orchestrator.decide.asking import GaveUp, ask
-from orchestrator.decide.moment import Moment
+from orchestrator.decide.calling import NoAnswer, next_call
+from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.outcome import finish_run
-from orchestrator.decide.routing import Question
+from orchestrator.decide.routing import Query
 from orchestrator.events import PLAN, Decision, PlanMade, PlanRefused
-from orchestrator.models import PlannedTask, ProjectStatus, Role
+from orchestrator.models import CallEnd, PlannedTask, PlanProblem, ProjectStatus, Role, RunEndReason
 from orchestrator.state.calls import Answer, CallKey
 
-_TURNS = 2
+_ITERATIONS = 2
 _MOST_TASKS = 50
 
 
-def next_planning(m: Moment) -> Decision | None:
+def next_planning(m: RoutingContext) -> Decision | None:
     """What the plan needs next: a given one is taken, else a model is asked, twice at the most."""
     state = m.state
     assert state.start is not None
@@ -23,45 +23,47 @@ def next_planning(m: Moment) -> Decision | None:
     if given is not None:
         return PlanMade(given, execution_order(given), None)
     refused = len(state.plan.refused)
-    if refused - state.plan.refused_before >= _TURNS:
-        return finish_run(m, ProjectStatus.SYSTEM_FAILURE, "no_plan")
+    if refused - state.plan.refused_before >= _ITERATIONS:
+        return finish_run(m, ProjectStatus.SYSTEM_FAILURE, RunEndReason.NO_PLAN)
     key = CallKey(PLAN, Role.DECOMPOSER, refused + 1, 1)
-    progress = ask(m, key, Question(Role.DECOMPOSER, None))
+    progress = next_call(m, key, Query(Role.DECOMPOSER, None))
     if isinstance(progress, Answer):
         return _judge(progress, refused + 1)
-    if isinstance(progress, GaveUp):
+    if isinstance(progress, NoAnswer):
         return finish_run(m, *_END[progress.reason], progress.removed)
     return progress
 
 
 _END = {
-    "budget": (ProjectStatus.BUDGET_EXHAUSTED, "budget"),
-    "policy": (ProjectStatus.SYSTEM_FAILURE, "policy"),
-    "time": (ProjectStatus.TIMEOUT, "time"),
-    "no_model": (ProjectStatus.SYSTEM_FAILURE, "no_model"),
-    "failed": (ProjectStatus.SYSTEM_FAILURE, "no_plan"),
+    CallEnd.BUDGET: (ProjectStatus.BUDGET_EXHAUSTED, RunEndReason.BUDGET),
+    CallEnd.POLICY: (ProjectStatus.SYSTEM_FAILURE, RunEndReason.POLICY),
+    CallEnd.TIME: (ProjectStatus.TIMEOUT, RunEndReason.TIME),
+    CallEnd.NO_MODEL: (ProjectStatus.SYSTEM_FAILURE, RunEndReason.NO_MODEL),
+    CallEnd.FAILED: (ProjectStatus.SYSTEM_FAILURE, RunEndReason.NO_PLAN),
 }
 
 
-def _judge(answer: Answer, turn: int) -> Decision:
+def _judge(answer: Answer, iteration: int) -> Decision:
     """Make the plan of an answer, or say what is wrong with it."""
     tasks = answer.reading.plan
     if tasks is None:
-        return PlanRefused(answer.version, turn, answer.reading.problem or "no_tasks")
+        return PlanRefused(answer.version, iteration, PlanProblem(answer.reading.problem or PlanProblem.NO_TASKS))
     if not tasks:
-        return PlanRefused(answer.version, turn, "no_tasks")
+        return PlanRefused(answer.version, iteration, PlanProblem.NO_TASKS)
     if len(tasks) > _MOST_TASKS:
-        return PlanRefused(answer.version, turn, "too_many")
+        return PlanRefused(answer.version, iteration, PlanProblem.TOO_MANY)
     names = [task.id for task in tasks]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
-        return PlanRefused(answer.version, turn, "duplicate", tuple(doubled))
+        return PlanRefused(answer.version, iteration, PlanProblem.DUPLICATE, tuple(doubled))
     lost = [task.id for task in tasks if not set(task.dependencies) <= set(names)]
     if lost:
-        return PlanRefused(answer.version, turn, "unknown_dependency", tuple(lost))
+        return PlanRefused(answer.version, iteration, PlanProblem.UNKNOWN_DEPENDENCY, tuple(lost))
     order = execution_order(tasks)
     if len(order) < len(tasks):
-        return PlanRefused(answer.version, turn, "cycle", tuple(name for name in names if name not in order))
+        return PlanRefused(
+            answer.version, iteration, PlanProblem.CYCLE, tuple(name for name in names if name not in order)
+        )
     return PlanMade(tasks, order, answer.version, answer.reading.dropped_validators)
 
 

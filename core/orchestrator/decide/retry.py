@@ -2,9 +2,10 @@
 
 from hashlib import sha256
 
-from orchestrator.decide.moment import Moment
+from orchestrator.decide.context import RoutingContext
 from orchestrator.errors import ErrorKind
 from orchestrator.events import BreakerClosed, BreakerOpened, Decision, SpendExceeded
+from orchestrator.models import BreakerReason
 from orchestrator.settings import SECOND
 from orchestrator.state.calls import CallKey, LogicalCall
 from orchestrator.state.health import ModelRecord
@@ -14,7 +15,7 @@ _LONGEST_WAIT = 60 * SECOND
 _FATAL = (ErrorKind.AUTHENTICATION, ErrorKind.QUOTA, ErrorKind.UNKNOWN_MODEL)
 
 
-def next_health(m: Moment) -> Decision | None:
+def next_health(m: RoutingContext) -> Decision | None:
     """What the latest ends of calls mean for the models: an excess, a breaker that moves."""
     state = m.state
     for excess in state.exceeded:
@@ -24,13 +25,13 @@ def next_health(m: Moment) -> Decision | None:
         fatal = next((kind for kind in _FATAL if kind in record.kinds), None) if record.kinds else None
         if fatal is not None:
             if not (record.opened and record.until is None):
-                return BreakerOpened(model, fatal.value, None)
+                return BreakerOpened(model, BreakerReason(fatal.value), None)
         elif record.opened and record.probe_ended is not None:
             if record.probe_ended:
                 return BreakerClosed(model)
-            return BreakerOpened(model, "probe", m.now + limits.breaker_open)
+            return BreakerOpened(model, BreakerReason.PROBE, m.now + limits.breaker_open)
         elif not record.opened and record.failures >= limits.breaker_failures:
-            return BreakerOpened(model, "failures", m.now + limits.breaker_open)
+            return BreakerOpened(model, BreakerReason.FAILURES, m.now + limits.breaker_open)
     return None
 
 
@@ -52,14 +53,14 @@ def needs_probe(state: RunState, model: str) -> bool:
     return record is not None and record.opened
 
 
-def wake_for_breaker(m: Moment, model: str) -> None:
+def wake_for_breaker(m: RoutingContext, model: str) -> None:
     """Look again when the breaker of a model lets a probe through."""
     record = m.state.records[model]
     if record.probe is None and record.until is not None:
         m.wake_at(record.until)
 
 
-def is_spent(m: Moment, call: LogicalCall, model: str, others_left: bool) -> bool:
+def is_spent(m: RoutingContext, call: LogicalCall, model: str, others_left: bool) -> bool:
     """The current selection cannot be asked (again) for this call."""
     limits = m.state.settings.limits
     if is_off(m.state.records.get(model)) or call.tries.get(model, 0) >= limits.tries:
@@ -85,6 +86,11 @@ def _backoff(state: RunState, key: CallKey, ended: int) -> int:
     whole = min(_LONGEST_WAIT, SECOND << min(ended - 1, 6))
     assert state.start is not None
     return whole // 2 + draw(state.start.seed, "backoff", *key, ended) % (whole // 2)
+
+
+def uniform(seed: int, purpose: str, *identity: object) -> float:
+    """A random number from 0 up to, not including, 1 that depends on its arguments only."""
+    return (draw(seed, purpose, *identity) >> 11) / (1 << 53)
 
 
 def draw(seed: int, purpose: str, *identity: object) -> int:

@@ -1,17 +1,17 @@
-"""What a session settles for routing once and for all: the rows, who may never be asked, and who is near whom.
+"""What a session settles for routing once: the rows, which models may never be called, and which are near which.
 
 A roster is built when a session's first question is asked, from the session and the run's settings alone, and looked up
 by every later one. It changes no answer: what can change within a session (health, latency, money) is not in it.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from attrs import Factory, define, frozen
 
-from orchestrator.decide.compliance import OF_POLICY, binding, violated, violations
-from orchestrator.events import Candidate, RunStarted, SessionOpened
-from orchestrator.models import SLOT_ALIASES, ModelInfo, Role, TaskType
+from orchestrator.decide.compliance import binding, violated, violations
+from orchestrator.events import ModelCandidate, RunStarted, SessionOpened
+from orchestrator.models import SLOT_ALIASES, ModelInfo, RejectionReason, Role, TaskType
 from orchestrator.money import Price, Usd
 from orchestrator.policy import Policy
 from orchestrator.settings import RunSettings
@@ -20,6 +20,14 @@ from orchestrator.state.run import RunState
 
 _KNOWN: Final = 64
 """For so many nodes with policies of their own the verdicts are remembered."""
+
+
+class Rejection(NamedTuple):
+    """Why a model is not selected."""
+
+    reason: RejectionReason
+    policy: str | None = None
+    """With ``policy``: its name."""
 
 
 @frozen
@@ -37,8 +45,8 @@ class Verdicts:
     """What the facts of the session mean for its models under the policies that bind a node."""
 
     policies: tuple[Policy, ...]
-    lost: Mapping[str, str]
-    """By model, the code of what removes it for the whole session."""
+    rejection: Mapping[str, Rejection]
+    """By model, what removes it for the whole session."""
     violates: Mapping[str, tuple[str, ...]]
     """By model, the SOFT and MONITOR policies it violates, where it violates any."""
     behind: frozenset[str]
@@ -56,7 +64,7 @@ class Roster:
     models: Mapping[str, ModelInfo]
     slots: Mapping[str, tuple[str, ...]]
     """By model, the slots it fills; a model that fills none is not in it."""
-    told: dict[TaskType | None, dict[str, Candidate]] = Factory(dict)
+    noted: dict[TaskType | None, dict[str, ModelCandidate]] = Factory(dict)
     """By type of task and model, the value it was last recorded with."""
     _rows: dict[tuple[TaskType | None, tuple[str, ...]], Row] = Factory(dict)
     _verdicts: dict[str, Verdicts] = Factory(dict)
@@ -97,37 +105,37 @@ class Roster:
         return found
 
     def _judged(self, policies: tuple[Policy, ...]) -> Verdicts:
-        lost: dict[str, str] = {}
+        rejection: dict[str, Rejection] = {}
         violates: dict[str, tuple[str, ...]] = {}
         behind: set[str] = set()
         for name, model in self.models.items():
             slots = self.slots.get(name, ())
             removed = self._removed(policies, model, slots)
             if removed is not None:
-                lost[name] = removed
+                rejection[name] = removed
             mild, soft = violations(policies, model, slots, None)
             if mild:
                 violates[name] = mild
             if soft:
                 behind.add(name)
         timed = any(policy.max_latency_ms is not None for policy in policies)
-        return Verdicts(policies, lost, violates, frozenset(behind), timed)
+        return Verdicts(policies, rejection, violates, frozenset(behind), timed)
 
-    def _removed(self, policies: tuple[Policy, ...], model: ModelInfo, slots: Iterable[str]) -> str | None:
+    def _removed(self, policies: tuple[Policy, ...], model: ModelInfo, slots: Iterable[str]) -> Rejection | None:
         if model.price is None:
-            return "no_price"
+            return Rejection(RejectionReason.NO_PRICE)
         if model.output_bound(1) is None and not self.settings.allow_unbounded:
-            return "unbounded"
+            return Rejection(RejectionReason.UNBOUNDED)
         policy = violated(policies, model, slots, None)
-        return None if policy is None else OF_POLICY + policy
+        return None if policy is None else Rejection(RejectionReason.POLICY, policy)
 
     def distances(self, author: str | None) -> Mapping[str, int]:
         """By model, how near it is to the author. 0: another vendor; 1: another tier; 2: another model; 3: itself.
 
-        Those of another vendor are left out, and so is everybody where there is no author.
+        Those of another vendor are left out, and so are all where there is no author.
         """
         if author is None or author not in self.models:
-            return _NOBODY
+            return _UNPRIVILEGED_UID
         found = self._distances.get(author)
         if found is None:
             by = self.models[author]
@@ -145,13 +153,13 @@ class Roster:
         if found is None:
             if len(self._judges) >= _KNOWN:
                 self._judges.clear()
-            lost = self.verdicts(node).lost
-            able = [model for name, model in self.models.items() if name not in lost and name not in removed]
+            rejection = self.verdicts(node).rejection
+            able = [model for name, model in self.models.items() if name not in rejection and name not in removed]
             found = self._judges[key] = _never_dearer(able, max_tokens)
         return found
 
 
-_NOBODY: Final[Mapping[str, int]] = {}
+_UNPRIVILEGED_UID: Final[Mapping[str, int]] = {}
 _FREE: Final = Price(Usd.ZERO, Usd.ZERO)
 
 
@@ -205,13 +213,13 @@ def _never_dearer(models: Iterable[ModelInfo], limit: int) -> tuple[ModelInfo, .
         written = (least if bound is None else bound) * price.dearest_output
         lines.append((price.dearest_input, model.hidden_tokens * price.dearest_input + written, place, model))
     lines.sort(key=lambda line: line[:3])
-    kept: list[ModelInfo] = []
+    undominated: list[ModelInfo] = []
     lowest: int | None = None
     for _, begins, _, model in lines:
         if lowest is None or begins < lowest:
-            kept.append(model)
+            undominated.append(model)
             lowest = begins
-    return (*kept, *bent)
+    return (*undominated, *bent)
 
 
 def is_reviewing(role: Role) -> bool:

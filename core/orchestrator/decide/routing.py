@@ -1,30 +1,34 @@
-"""Whom to ask: the row of the task's type, then everybody else, less those who may not."""
+"""Which model to call: the row of the task's type, then all others, less those that may not be called."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
-from attrs import define, frozen
+from attrs import Factory, define, frozen
 
-from orchestrator.decide.compliance import MEASURED, OF_POLICY, violated, violations
-from orchestrator.decide.moment import Moment
-from orchestrator.decide.retry import is_behind, is_off
-from orchestrator.decide.roster import Roster, Row, Verdicts, is_reviewing, roster_of
-from orchestrator.events import Candidate
-from orchestrator.models import ModelInfo, Role, TaskType
+from orchestrator.decide.compliance import MEASURED, violated, violations
+from orchestrator.decide.context import RoutingContext
+from orchestrator.decide.retry import is_behind, is_off, uniform
+from orchestrator.decide.roster import Rejection, Roster, Row, Verdicts, is_reviewing, roster_of
+from orchestrator.events import ModelCandidate
+from orchestrator.models import ModelInfo, RejectionReason, Role, TaskType, Waiver
 from orchestrator.settings import CrossVendor
 from orchestrator.spi import ModelTelemetry, Ranked, RoutingCandidate
 from orchestrator.state.health import ModelRecord
 from orchestrator.state.run import RunState
 
-_WAIVERS = (None, "same_vendor", "same_tier", "same_model")
+_WAIVERS: Final = (None, Waiver.SAME_VENDOR, Waiver.SAME_TIER, Waiver.SAME_MODEL)
+_OFF: Final = Rejection(RejectionReason.OFF)
+_VENDOR: Final = Rejection(RejectionReason.VENDOR)
+_BREAKER: Final = Rejection(RejectionReason.BREAKER)
+_RANKED: Final = Rejection(RejectionReason.RANKED)
 _LONGEST_CODE = 40
 _UNSEEN: Final = ModelTelemetry()
-_NOBODY: Final[Mapping[str, int]] = {}
+_UNPRIVILEGED_UID: Final[Mapping[str, int]] = {}
 
 
 @frozen
-class Question:
+class Query:
     """A call that is wanted, as far as routing is concerned."""
 
     role: Role
@@ -44,8 +48,8 @@ class Listing:
 
     order: Sequence[str]
     """The models."""
-    lost: Mapping[str, str]
-    """By model, the code of the reason of those that are out; one behind an open breaker has ``breaker``."""
+    rejection: Mapping[str, Rejection]
+    """By model, why those that are out are; one behind an open breaker has ``breaker``."""
     violates: Mapping[str, tuple[str, ...]]
     """By model, the SOFT and MONITOR policies it violates."""
     backend: str
@@ -53,92 +57,104 @@ class Listing:
     """What the backend said of those it ranked, by model."""
     near: Mapping[str, int]
     """By model, how near a reviewer is to the author."""
-    told: dict[str, Candidate]
+    noted: dict[str, ModelCandidate]
     """The latest values recorded, which are used again."""
+    draw: float | None = None
+    """What the backend drew with; None where none ranked."""
 
     @property
     def chosen(self) -> str | None:
         """The first that may be asked."""
-        lost = self.lost
-        return next((name for name in self.order if name not in lost), None)
+        rejection = self.rejection
+        return next((name for name in self.order if name not in rejection), None)
 
     @property
-    def resting(self) -> list[str]:
+    def open_circuits(self) -> list[str]:
         """Those that nothing but an open breaker keeps out."""
-        return [name for name in self.order if self.lost.get(name) == "breaker"]
+        return [name for name in self.order if self.rejection.get(name) == _BREAKER]
 
     @property
-    def candidates(self) -> tuple[Candidate, ...]:
+    def candidates(self) -> tuple[ModelCandidate, ...]:
         """All of them as they are recorded, the code of those that are out with them."""
-        return tuple(self._told(None, None))
+        return tuple(self._noted(None, None))
 
     @property
-    def waivers(self) -> Mapping[str, str]:
+    def waivers(self) -> Mapping[str, Waiver]:
         """By model: what using it as a reviewer waives."""
         return {name: waiver for name in self.near if (waiver := self.waiver(name))}
 
-    def waiver(self, name: str) -> str | None:
+    def waiver(self, name: str) -> Waiver | None:
         """What using a model as a reviewer waives, or None."""
         return _WAIVERS[self.near.get(name, 0)]
 
-    def shown(self, chosen: str, known: Mapping[str, Candidate]) -> tuple[Candidate, ...]:
+    def shown(self, chosen: str, known: Mapping[str, ModelCandidate]) -> tuple[ModelCandidate, ...]:
         """Those of which something is not as it is known; who is merely not chosen is ``ranked``."""
-        told = self._told(chosen, "ranked")
-        return tuple([each for each in told if known.get(each.model) != each] if known else told)
+        noted = self._noted(chosen, _RANKED)
+        return tuple([each for each in noted if known.get(each.model) != each] if known else noted)
 
-    def _told(self, chosen: str | None, otherwise: str | None) -> list[Candidate]:
+    def _noted(self, chosen: str | None, otherwise: Rejection | None) -> list[ModelCandidate]:
         """Each model as it is recorded, with ``otherwise`` for who is neither out nor chosen.
 
-        The value it was last told with is used again, where nothing is different: a choice may be among thousands.
+        The value it was last noted with is used again, where nothing is different: a choice may be among thousands.
         """
-        lost, ranked, violates, told = self.lost, self.ranked, self.violates, self.told
+        rejection, ranked, violates, noted = self.rejection, self.ranked, self.violates, self.noted
         found = []
         for name in self.order:
-            code = lost.get(name) or (None if name == chosen else otherwise)
+            out = rejection.get(name) or (None if name == chosen else otherwise)
+            code, policy = (None, None) if out is None else out
             broken = violates.get(name, ()) if violates else ()
             score = reason = None
-            said, last = ranked.get(name), told.get(name)
+            said, last = ranked.get(name), noted.get(name)
             if said is not None:
                 score, reason = said.score + 0.0, said.reason or None
-                if reason is not None and (last is None or last.reason != reason):  # one that was told is a code
+                if reason is not None and (last is None or last.reason != reason):  # one that was noted is a code
                     reason = _code(reason)
             if (
                 last is None
                 or last.score != score
-                or last.lost != code
+                or last.rejection != code
+                or last.policy != policy
                 or last.reason != reason
                 or last.violates != broken
             ):
-                last = told[name] = Candidate(name, score, code, broken, reason)
+                last = noted[name] = ModelCandidate(name, score, code, broken, reason, policy)
             found.append(last)
         return found
 
 
-def list_candidates(m: Moment, question: Question, visited: Mapping[str, str]) -> Listing:
-    """Every model of the session, in the order in which it would be asked. ``visited`` maps models to reasons."""
+def list_candidates(
+    m: RoutingContext, query: Query, visited: Mapping[str, Rejection], identity: tuple[object, ...]
+) -> Listing:
+    """Every model of the session, in the order in which it would be called.
+
+    ``visited`` maps models to reasons. ``identity`` is what the backend's draw depends on beside the run's seed: the
+    logical call and the number of the selection, or what else the list is for.
+    """
     state = m.state
     roster = roster_of(state)
-    verdicts = roster.verdicts(question.node)
-    kind = _kind(question)
-    row = roster.row(kind, question.first)
-    near = roster.distances(question.author)
-    lost = _lost(m, question, verdicts, near, visited)
+    verdicts = roster.verdicts(query.node)
+    kind = _kind(query)
+    row = roster.row(kind, query.first)
+    near = roster.distances(query.author)
+    rejection = _rejection(m, query, verdicts, near, visited)
     violates, behind = _violates(state, roster, verdicts)
-    order, backend, ranked = _ranked(m, row, kind, _out(lost, visited))
-    if is_reviewing(question.role) and near and _cross_vendor(state, question) is not CrossVendor.OFF:
+    ranking = _ranked(m, row, kind, _out(rejection, visited), identity)
+    order = ranking.order
+    if is_reviewing(query.role) and near and _cross_vendor(state, query) is not CrossVendor.OFF:
         order = sorted(order, key=lambda name: near.get(name, 0))
-    if question.role is Role.REVISER:
-        order = sorted(order, key=lambda name: name != question.author)
+    if query.role is Role.REVISER:
+        order = sorted(order, key=lambda name: name != query.author)
     if behind:
         order = sorted(order, key=lambda name: name in behind)
-    near = near if is_reviewing(question.role) else _NOBODY
-    return Listing(order, lost, violates, backend, ranked, near, roster.told.setdefault(kind, {}))
+    near = near if is_reviewing(query.role) else _UNPRIVILEGED_UID
+    noted = roster.noted.setdefault(kind, {})
+    return Listing(order, rejection, violates, ranking.backend, ranking.ranked, near, noted, ranking.draw)
 
 
-def _kind(question: Question) -> TaskType | None:
-    if question.type is None:
+def _kind(query: Query) -> TaskType | None:
+    if query.type is None:
         return None
-    return TaskType.EVALUATION if question.role is Role.EVALUATOR else question.type
+    return TaskType.EVALUATION if query.role is Role.EVALUATOR else query.type
 
 
 def resolve(state: RunState, name: str) -> str | None:
@@ -151,62 +167,62 @@ def slots_of(state: RunState, model: str) -> Sequence[str]:
     return roster_of(state).slots.get(model, ())
 
 
-def removed_now(state: RunState, node: str) -> dict[str, str]:
-    """By model, why it may not be asked now though the session's facts would allow it: ``policy:NAME`` or ``off``."""
+def removed_now(state: RunState, node: str) -> dict[str, Rejection]:
+    """By model, why it may not be asked now though the session's facts would allow it: ``policy`` or ``off``."""
     roster = roster_of(state)
     verdicts = roster.verdicts(node)
-    removed: dict[str, str] = {}
+    removed: dict[str, Rejection] = {}
     for name, record in state.records.items():
         if not (verdicts.timed or record.exceeded or record.opened) or name not in roster.models:
             continue
         if verdicts.timed and len(record.latencies) >= MEASURED and _may_have_price(verdicts, name):
             policy = violated(verdicts.policies, roster.models[name], roster.slots.get(name, ()), record)
             if policy is not None:
-                removed[name] = OF_POLICY + policy
+                removed[name] = Rejection(RejectionReason.POLICY, policy)
                 continue
-        if (record.exceeded or record.opened) and name not in verdicts.lost and is_off(record):
-            removed[name] = "off"
+        if (record.exceeded or record.opened) and name not in verdicts.rejection and is_off(record):
+            removed[name] = _OFF
     return removed
 
 
 def _may_have_price(verdicts: Verdicts, name: str) -> bool:
     """Policies are looked at after price and bound."""
-    lost = verdicts.lost.get(name)
-    return lost is None or lost.startswith(OF_POLICY)
+    rejection = verdicts.rejection.get(name)
+    return rejection is None or rejection.reason is RejectionReason.POLICY
 
 
-def _lost(
-    m: Moment, question: Question, verdicts: Verdicts, near: Mapping[str, int], visited: Mapping[str, str]
-) -> Mapping[str, str]:
+def _rejection(
+    m: RoutingContext, query: Query, verdicts: Verdicts, near: Mapping[str, int], visited: Mapping[str, Rejection]
+) -> Mapping[str, Rejection]:
     """By model, the first reason that stands against it: the session's facts, policies, health, what was tried."""
     records = m.state.records
-    lost = {**verdicts.lost, **removed_now(m.state, question.node)} if records else dict(verdicts.lost)
-    if near and _requires_another_vendor(m.state, question):
+    rejection = {**verdicts.rejection, **removed_now(m.state, query.node)} if records else dict(verdicts.rejection)
+    if near and _requires_another_vendor(m.state, query):
         for name in near:
-            lost.setdefault(name, "vendor")
+            rejection.setdefault(name, _VENDOR)
     for name, code in visited.items():
-        lost.setdefault(name, code)
+        rejection.setdefault(name, code)
     for name, record in records.items():
         if record.opened and is_behind(record, m.now):
-            lost.setdefault(name, "breaker")
-    return lost
+            rejection.setdefault(name, _BREAKER)
+    return rejection
 
 
-def _out(lost: Mapping[str, str], visited: Mapping[str, str]) -> Mapping[str, str]:
-    """Those that hold no place in the order. Who was only visited keeps its own, so that nobody else's changes."""
+def _out(rejection: Mapping[str, Rejection], visited: Mapping[str, Rejection]) -> Mapping[str, Rejection]:
+    """Those that hold no place in the order. One that was only visited keeps its own, so that no other's changes."""
     if not visited:
-        return lost
-    return {name: code for name, code in lost.items() if visited.get(name) != code}
+        return rejection
+    return {name: code for name, code in rejection.items() if visited.get(name) != code}
 
 
-def _requires_another_vendor(state: RunState, question: Question) -> bool:
-    return question.role is Role.CRITIC and state.settings.cross_vendor is CrossVendor.REQUIRE
+def _requires_another_vendor(state: RunState, query: Query) -> bool:
+    return query.role is Role.CRITIC and state.settings.cross_vendor is CrossVendor.REQUIRE
 
 
 def _violates(
     state: RunState, roster: Roster, verdicts: Verdicts
 ) -> tuple[Mapping[str, tuple[str, ...]], Iterable[str]]:
-    """The SOFT and MONITOR policies each model violates, and who stands behind for a SOFT one."""
+    """The SOFT and MONITOR policies each model violates, and which rank last for a SOFT one."""
     if not verdicts.timed:
         return verdicts.violates, verdicts.behind
     violates, behind = dict(verdicts.violates), set(verdicts.behind)
@@ -221,12 +237,12 @@ def _violates(
     return violates, behind
 
 
-def is_excluded(m: Moment, question: Question, model: ModelInfo) -> bool:
+def is_excluded(m: RoutingContext, query: Query, model: ModelInfo) -> bool:
     """Whether a model that was selected earlier may not be asked now: another session can know other facts of it."""
     state = m.state
     roster = roster_of(state)
-    verdicts = roster.verdicts(question.node)
-    if model.id in verdicts.lost:
+    verdicts = roster.verdicts(query.node)
+    if model.id in verdicts.rejection:
         return True
     record = state.records.get(model.id)
     if record is not None:
@@ -234,22 +250,31 @@ def is_excluded(m: Moment, question: Question, model: ModelInfo) -> bool:
             return True
         if verdicts.timed and violated(verdicts.policies, model, roster.slots.get(model.id, ()), record) is not None:
             return True
-    return _requires_another_vendor(state, question) and model.id in roster.distances(question.author)
+    return _requires_another_vendor(state, query) and model.id in roster.distances(query.author)
 
 
-def _cross_vendor(state: RunState, question: Question) -> CrossVendor:
+def _cross_vendor(state: RunState, query: Query) -> CrossVendor:
     """An evaluator of another vendor is always preferred; the setting speaks of reviewers."""
-    return state.settings.cross_vendor if question.role is Role.CRITIC else CrossVendor.PREFER
+    return state.settings.cross_vendor if query.role is Role.CRITIC else CrossVendor.PREFER
 
 
-_Ranking = tuple[Sequence[str], str, Mapping[str, Ranked]]
+@frozen
+class _Ranking:
+    """The models in their order, what ordered them, and what the backend said of those it ranked."""
+
+    order: Sequence[str]
+    backend: str = "row"
+    ranked: Mapping[str, Ranked] = Factory(dict)
+    draw: float | None = None
 
 
-def _ranked(m: Moment, row: Row, kind: TaskType | None, out: Mapping[str, str]) -> _Ranking:
+def _ranked(
+    m: RoutingContext, row: Row, kind: TaskType | None, out: Mapping[str, Rejection], identity: tuple[object, ...]
+) -> _Ranking:
     """The backend's order: of all, where it was named; else of the measured among the places they hold."""
     state = m.state
     if m.rank is None or state.backend_failed or kind is None:
-        return row.models, "row", {}
+        return _Ranking(row.models)
     named = state.settings.backend_named
     places: Sequence[int]
     if named:
@@ -257,20 +282,22 @@ def _ranked(m: Moment, row: Row, kind: TaskType | None, out: Mapping[str, str]) 
     else:
         measured = _measured(state, kind)
         if len(measured) < 2:
-            return row.models, "row", {}
+            return _Ranking(row.models)
         places = [place for place, name in enumerate(row.models) if name in measured and name not in out]
     if len(places) < 2 and not (named and places):
-        return row.models, "row", {}
+        return _Ranking(row.models)
     offers = row.offers
     offered = offers if places is row.places else [offers[place] for place in places]
     telemetry = _telemetry_of_all(state, kind, offered)
-    ranked = {each.model: each for each in m.rank(offered, telemetry)}
+    assert state.start is not None
+    draw = uniform(state.start.seed, "rank", *identity)
+    ranked = {each.model: each for each in m.rank(offered, telemetry, draw)}
     order = list(ranked)
     if len(places) < len(row.models):
         moved, order = order, list(row.models)
         for place, name in zip(places, moved, strict=True):
             order[place] = name
-    return order, backend_name(state), ranked
+    return _Ranking(order, backend_name(state), ranked, draw)
 
 
 def _telemetry_of_all(

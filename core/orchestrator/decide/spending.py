@@ -1,16 +1,16 @@
-"""The ladder of money: full size, wait, shrink, another model, refused."""
+"""The spending order: full size, wait, shrink, another model, refused."""
 
 from collections.abc import Callable
 from functools import lru_cache
 
 from attrs import frozen
 
-from orchestrator.decide.compliance import OF_POLICY, caps_of
-from orchestrator.decide.moment import Moment
+from orchestrator.decide.compliance import caps_of
+from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.roster import roster_of
-from orchestrator.decide.routing import Question, removed_now
+from orchestrator.decide.routing import Query, removed_now
 from orchestrator.events import ENHANCE, BudgetWarned, CallStarted, Decision
-from orchestrator.models import ModelInfo, Role
+from orchestrator.models import CallEnd, ModelInfo, Role, SelectionReason, SpendLimit
 from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode
 from orchestrator.settings import PHASE_PERCENTS, SECOND
@@ -25,7 +25,7 @@ _LONGEST_PATIENCE = 60 * SECOND
 
 
 @frozen
-class Room:
+class Headroom:
     """There is money for the call, at this size."""
 
     max_tokens: int
@@ -35,32 +35,33 @@ class Room:
 
 
 @frozen
-class NoRoom:
+class NoHeadroom:
     """There is none, at any size, of this model."""
 
     need: Usd
     free: Usd
-    limit: str
-    """``run``, ``enhance`` for what suggestions may cost, the account that refused, or ``policy:NAME``."""
+    limit: SpendLimit
+    name: str | None = None
+    """Of the account or the policy."""
 
 
-def refusal_of(call: LogicalCall) -> str:
+def refusal_of(call: LogicalCall) -> CallEnd:
     """What a refused call lacked: ``policy`` where caps on the task's cost alone refused it, else ``budget``."""
-    only = call.refused_by.startswith(OF_POLICY) and all(each.reason != "budget" for each in call.visited)
-    return "policy" if only else "budget"
+    budget = any(each.reason is SelectionReason.BUDGET for each in call.visited)
+    return CallEnd.POLICY if call.refused_by is SpendLimit.POLICY and not budget else CallEnd.BUDGET
 
 
-def find_room(m: Moment, question: Question, model: ModelInfo, call: LogicalCall) -> Room | NoRoom | None:
+def find_headroom(m: RoutingContext, query: Query, model: ModelInfo, call: LogicalCall) -> Headroom | NoHeadroom | None:
     """The size at which the selected model can be asked now; None: wait."""
     state = m.state
     selection, prepared = call.current, call.prepared
     assert selection is not None
     assert prepared is not None
     sizes = find_sizes(model, call)
-    assert sizes is not None, "an answer that was cut off is asked again only where there is more room"
+    assert sizes is not None, "an answer that was cut off is asked again only where a higher limit is possible"
     floor, full = sizes
     hold = _hold(model, prepared.body_bytes)
-    reserve = _reserve(m, question)
+    reserve = _reserve(m, query)
 
     def need(size: int) -> Usd:
         return hold(size) + reserve(size)
@@ -72,32 +73,33 @@ def find_room(m: Moment, question: Question, model: ModelInfo, call: LogicalCall
             if not isinstance(fitting, int):
                 return fitting
             full = fitting
-    size = _fit(need, floor, full, _Cap("run", state.free, state.in_flight_held))
+    size = _fit(need, floor, full, _Cap(SpendLimit.RUN, state.free, state.in_flight_held))
     if not isinstance(size, int):
         m.money_waits = size is None or m.money_waits
         return size
-    room = _after_refusal(m, call, size, floor, hold) if call.refusals else Room(size, hold(size))
-    beyond = tuple([cap.policy for cap in caps if isinstance(room, Room) and room.hold > cap.free and not cap.binds])
-    return Room(room.max_tokens, room.hold, beyond) if beyond and isinstance(room, Room) else room
+    headroom = _after_refusal(m, call, size, floor, hold) if call.refusals else Headroom(size, hold(size))
+    beyond = tuple(
+        [cap.name for cap in caps if isinstance(headroom, Headroom) and headroom.hold > cap.free and not cap.binds]
+    )
+    return (
+        Headroom(headroom.max_tokens, headroom.hold, beyond) if beyond and isinstance(headroom, Headroom) else headroom
+    )
 
 
 @frozen
 class _Cap:
     """What a limit leaves for a call."""
 
-    limit: str
+    limit: SpendLimit
     free: Usd
     in_flight: Usd
     """What calls in flight under the same limit may give back."""
     binds: bool = True
-
-    @property
-    def policy(self) -> str:
-        """The name of the policy whose limit it is."""
-        return self.limit.removeprefix(OF_POLICY)
+    name: str = ""
+    """Of the policy whose limit it is."""
 
 
-def _caps(m: Moment, name: str) -> tuple[_Cap, ...]:
+def _caps(m: RoutingContext, name: str) -> tuple[_Cap, ...]:
     """What the policies' caps on the cost of a node leave."""
     capped = caps_of(m.state.settings, name, is_task=name in m.state.tasks)
     if not capped and name != ENHANCE:
@@ -106,16 +108,16 @@ def _caps(m: Moment, name: str) -> tuple[_Cap, ...]:
     in_flight = Usd(sum(call.hold.nano for call in opened))
     spent = m.state.node(name).spend.total + in_flight
     found = [
-        _Cap(OF_POLICY + policy.name, cap - spent, in_flight, policy.enforcement_mode is EnforcementMode.HARD)
+        _Cap(SpendLimit.POLICY, cap - spent, in_flight, policy.enforcement_mode is EnforcementMode.HARD, policy.name)
         for policy, cap in capped
     ]
     if name == ENHANCE:
-        found.append(_Cap(ENHANCE, m.state.settings.enhance_cap - spent, in_flight))
+        found.append(_Cap(SpendLimit.ENHANCE, m.state.settings.enhance_cap - spent, in_flight))
     return tuple(found)
 
 
-def _fit(need: Callable[[int], Usd], floor: int, full: int, cap: _Cap) -> int | NoRoom | None:
-    """The largest size from ``floor`` to ``full`` that has room; None: wait for calls in flight."""
+def _fit(need: Callable[[int], Usd], floor: int, full: int, cap: _Cap) -> int | NoHeadroom | None:
+    """The largest size from ``floor`` to ``full`` that fits; None: wait for calls in flight."""
     free, most = cap.free, cap.free + cap.in_flight
     if need(full) <= free:
         return full
@@ -123,7 +125,7 @@ def _fit(need: Callable[[int], Usd], floor: int, full: int, cap: _Cap) -> int | 
         return None
     if need(floor) <= free:
         return _largest(floor, full, lambda tokens: need(tokens) <= free)
-    return None if need(floor) <= most else NoRoom(need(floor), free, cap.limit)
+    return None if need(floor) <= most else NoHeadroom(need(floor), free, cap.limit, cap.name or None)
 
 
 def find_sizes(model: ModelInfo, call: LogicalCall) -> tuple[int, int] | None:
@@ -164,17 +166,17 @@ def _hold(model: ModelInfo, body_bytes: int) -> Callable[[int], Usd]:
     return hold
 
 
-def _reserve(m: Moment, question: Question) -> Callable[[int], Usd]:
+def _reserve(m: RoutingContext, query: Query) -> Callable[[int], Usd]:
     """What scoring the output once costs at least, as a function of the output's ``max_tokens``.
 
     A draft, its critique and its revision must leave that much, so that they are dropped before the score is. It is
-    the cheapest judge's estimate: a dearer one gives way to it when its turn comes.
+    the cheapest judge's estimate: a dearer one gives way to it when its iteration comes.
     """
-    if question.role not in (Role.GENERATOR, Role.CRITIC, Role.REVISER):
+    if query.role not in (Role.GENERATOR, Role.CRITIC, Role.REVISER):
         return lambda max_tokens: Usd.ZERO
-    limit = m.state.settings.output_limit(Role.EVALUATOR, question.type)
-    removed = frozenset(removed_now(m.state, question.node))
-    judges = roster_of(m.state).cheapest_judges(question.node, limit, removed)
+    limit = m.state.settings.output_limit(Role.EVALUATOR, query.type)
+    removed = frozenset(removed_now(m.state, query.node))
+    judges = roster_of(m.state).cheapest_judges(query.node, limit, removed)
     if not judges:
         return lambda max_tokens: Usd.ZERO
 
@@ -194,12 +196,12 @@ def _largest(low: int, high: int, fits: Callable[[int], bool]) -> int:
 
 
 def _after_refusal(
-    m: Moment, call: LogicalCall, size: int, floor: int, hold: Callable[[int], Usd]
-) -> Room | NoRoom | None:
-    """An account had no room: wait with growing pauses, then shrink once to what it has, then give up the model."""
+    m: RoutingContext, call: LogicalCall, size: int, floor: int, hold: Callable[[int], Usd]
+) -> Headroom | NoHeadroom | None:
+    """An account has too little free: wait with growing pauses, shrink once to what it has, then give up the model."""
     last = call.refusals[-1]
     if hold(size) < last.event.need:
-        return Room(size, hold(size))
+        return Headroom(size, hold(size))
     same = _trailing_same(call.refusals)
     shrunk = len(same) < len(call.refusals)
     may_free = last.event.free + last.event.in_flight_live >= last.event.need
@@ -208,11 +210,11 @@ def _after_refusal(
         if m.now < again:
             m.wake_at(again)
             return None
-        return Room(size, hold(size))
+        return Headroom(size, hold(size))
     if not shrunk and hold(floor) <= last.event.free:
         smaller = _largest(floor, size, lambda tokens: hold(tokens) <= last.event.free)
-        return Room(smaller, hold(smaller))
-    return NoRoom(last.event.need, last.event.free, last.event.account)
+        return Headroom(smaller, hold(smaller))
+    return NoHeadroom(last.event.need, last.event.free, SpendLimit.ACCOUNT, last.event.account)
 
 
 def _trailing_same(refusals: list[Refusal]) -> list[Refusal]:
@@ -224,12 +226,12 @@ def _trailing_same(refusals: list[Refusal]) -> list[Refusal]:
     return refusals[start:]
 
 
-def next_warning(m: Moment) -> Decision | None:
+def next_warning(m: RoutingContext) -> Decision | None:
     """A phase that has passed a part of its share for the first time."""
     state = m.state
     cap, shares = state.cap.nano, state.settings.phase_shares
     for phase, spend in state.phases.items():
-        spent = spend.settled.nano + spend.kept.nano
+        spent = spend.settled.nano + spend.unreconciled.nano
         if not spent:
             continue
         share = _share(cap, shares.get(phase, 0.0))

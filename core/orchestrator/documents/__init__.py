@@ -1,4 +1,4 @@
-"""Documents of a stranger, read within bounds: YAML and JSON as plain data, with the line of everything.
+"""Untrusted documents, read within bounds: YAML and JSON as plain data, with the line of everything.
 
 Whatever the input is, reading it ends within seconds in a ``Document`` or in a ``SpecError`` whose problems start with
 ``source:LINE:``. The bounds: 1 MB of UTF-8 from a regular file, 64 levels of nesting, 100,000 values and 4,000,000

@@ -29,23 +29,23 @@ def refusal(source: str, line: int, message: str) -> SpecError:
 
 
 def shown(text: str, limit: int = 40) -> str:
-    """A stranger's text as one short quoted line."""
+    """An untrusted text as one short quoted line."""
     return repr(text if len(text) <= limit else text[: limit - 1] + "…")
 
 
 @define
-class Node:
+class DocumentNode:
     """One value and what stands below it; sizes count what aliases expand to."""
 
     line: int
-    value: "Scalar | dict[str, Node] | list[Node]" = None
+    value: "Scalar | dict[str, DocumentNode] | list[DocumentNode]" = None
     key_lines: dict[str, int] = field(factory=dict)
     values: int = 1
     characters: int = 0
     height: int = 0
     """Levels of nesting; 0 for a scalar."""
 
-    def adopt(self, child: "Node") -> str | None:
+    def adopt(self, child: "DocumentNode") -> str | None:
         """Count a child in; the answer is what is wrong with the sum, if anything is."""
         self.values += child.values
         self.characters += child.characters
@@ -56,7 +56,7 @@ class Node:
             return f"the document has more than {MAX_CHARACTERS} characters (aliases expanded); shorten it"
         return None
 
-    def child(self, step: str | int) -> "Node | None":
+    def child(self, step: str | int) -> "DocumentNode | None":
         """The value under a key or at a place in a list."""
         if isinstance(self.value, dict) and isinstance(step, str):
             return self.value.get(step)
@@ -83,7 +83,7 @@ class Node:
                 yield from node.walk(node.line, (*address, place))
 
 
-def text_node(line: int, text: str, source: str) -> Node:
+def text_node(line: int, text: str, source: str) -> DocumentNode:
     """A text, proved to be encodable; escaped surrogate pairs, as JSON writes them, become the character they mean.
 
     Raises:
@@ -94,7 +94,7 @@ def text_node(line: int, text: str, source: str) -> Node:
             text = text.encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError as error:
         raise refusal(source, line, "the text holds an escape that is no Unicode character") from error
-    return Node(line, text, characters=len(text))
+    return DocumentNode(line, text, characters=len(text))
 
 
 @frozen
@@ -106,10 +106,10 @@ class Document:
 
     value: Any
     source: str
-    root: Node
+    root: DocumentNode
 
     @classmethod
-    def of(cls, root: Node, source: str) -> "Document":
+    def of(cls, root: DocumentNode, source: str) -> "Document":
         """The document under a root."""
         return cls(root.plain(), source, root)
 

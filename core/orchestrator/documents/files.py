@@ -1,4 +1,4 @@
-"""Files of a stranger: regular ones, small ones, in UTF-8."""
+"""Untrusted files: regular ones, small ones, in UTF-8."""
 
 import codecs
 import os
@@ -11,7 +11,7 @@ from orchestrator.errors import SpecError
 
 _FLAGS: Final = (
     os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
-)  # O_NONBLOCK: opening a FIFO nobody writes to would wait for ever
+)  # O_NONBLOCK: opening a FIFO without a writer would wait for ever
 
 
 def read_document(path: Path) -> Document:

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any, Final, NoReturn
 
-from orchestrator.documents.document import MAX_DEPTH, Document, Node, refusal, shown, text_node
+from orchestrator.documents.document import MAX_DEPTH, Document, DocumentNode, refusal, shown, text_node
 from orchestrator.documents.scalars import number
 from orchestrator.errors import SpecError
 
@@ -67,13 +67,13 @@ class _Reader:
         self.position += 1
         return found
 
-    def value(self, depth: int) -> Node:
+    def value(self, depth: int) -> DocumentNode:
         opening = self.peek()
         if opening not in ("{", "["):
             return self.scalar()
         if depth > MAX_DEPTH:
             raise self.wrong(f"nested more than {MAX_DEPTH} levels deep")
-        node = Node(self.line)
+        node = DocumentNode(self.line)
         self.position += 1
         if opening == "{":
             self.mapping(node, depth)
@@ -81,8 +81,8 @@ class _Reader:
             self.list(node, depth)
         return node
 
-    def mapping(self, node: Node, depth: int) -> None:
-        entries: dict[str, Node] = {}
+    def mapping(self, node: DocumentNode, depth: int) -> None:
+        entries: dict[str, DocumentNode] = {}
         node.value = entries
         if self.peek() == "}":
             self.position += 1
@@ -104,8 +104,8 @@ class _Reader:
             self.adopt(node, child)
             separator = self.take(",}")
 
-    def list(self, node: Node, depth: int) -> None:
-        items: list[Node] = []
+    def list(self, node: DocumentNode, depth: int) -> None:
+        items: list[DocumentNode] = []
         node.value = items
         if self.peek() == "]":
             self.position += 1
@@ -117,12 +117,12 @@ class _Reader:
             self.adopt(node, child)
             separator = self.take(",]")
 
-    def adopt(self, node: Node, child: Node) -> None:
+    def adopt(self, node: DocumentNode, child: DocumentNode) -> None:
         problem = node.adopt(child)
         if problem:
             raise self.wrong(problem)
 
-    def scalar(self) -> Node:
+    def scalar(self) -> DocumentNode:
         line = self.line
         try:
             value: Any
@@ -136,4 +136,4 @@ class _Reader:
             return text_node(line, value, self.source)
         if value in (float("inf"), float("-inf")):
             raise refusal(self.source, line, "the number is larger than any this program handles")
-        return Node(line, value)
+        return DocumentNode(line, value)

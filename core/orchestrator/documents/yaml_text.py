@@ -23,7 +23,7 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.scanner import Scanner, ScannerError
 
-from orchestrator.documents.document import MAX_DEPTH, Document, Node, refusal, shown, text_node
+from orchestrator.documents.document import MAX_DEPTH, Document, DocumentNode, refusal, shown, text_node
 from orchestrator.documents.scalars import resolve
 from orchestrator.errors import SpecError
 
@@ -73,7 +73,7 @@ class _Composer:
         self.events = events
         self.source = source
         self.line = 1
-        self.anchors: dict[str, Node | None] = {}
+        self.anchors: dict[str, DocumentNode | None] = {}
 
     def next(self) -> Any:
         event = next(self.events)
@@ -83,21 +83,21 @@ class _Composer:
     def wrong(self, message: str) -> SpecError:
         return refusal(self.source, self.line, message)
 
-    def document(self) -> Node:
+    def document(self) -> DocumentNode:
         self.next()
         event = self.next()
         if isinstance(event, StreamEndEvent):
-            return Node(1)
+            return DocumentNode(1)
         root = self.node(self.next(), 1)
         self.next()
         if isinstance(self.next(), DocumentStartEvent):
             raise self.wrong("a second document starts here; keep one")
         return root
 
-    def node(self, event: Any, depth: int) -> Node:
+    def node(self, event: Any, depth: int) -> DocumentNode:
         if isinstance(event, AliasEvent):
             return self.alias(event.anchor, depth)
-        node = Node(self.line)
+        node = DocumentNode(self.line)
         anchor = event.anchor
         if anchor is not None:
             self.anchors[anchor] = None  # known, and open until the node is complete
@@ -113,7 +113,7 @@ class _Composer:
             self.anchors[anchor] = node
         return node
 
-    def alias(self, name: str, depth: int) -> Node:
+    def alias(self, name: str, depth: int) -> DocumentNode:
         if name not in self.anchors:
             raise self.wrong(f"the alias *{_one_line(name)[:40]} has no anchor before it")
         node = self.anchors[name]
@@ -123,17 +123,17 @@ class _Composer:
             raise self.wrong(f"nested more than {MAX_DEPTH} levels deep")
         return node
 
-    def scalar(self, event: Any) -> Node:
+    def scalar(self, event: Any) -> DocumentNode:
         if event.style is not None:
             return text_node(self.line, event.value, self.source)
         try:
             value = resolve(event.value)
         except ValueError as error:
             raise self.wrong(str(error)) from error
-        return text_node(self.line, value, self.source) if isinstance(value, str) else Node(self.line, value)
+        return text_node(self.line, value, self.source) if isinstance(value, str) else DocumentNode(self.line, value)
 
-    def mapping(self, node: Node, depth: int) -> None:
-        entries: dict[str, Node] = {}
+    def mapping(self, node: DocumentNode, depth: int) -> None:
+        entries: dict[str, DocumentNode] = {}
         node.value = entries
         while not isinstance(event := self.next(), MappingEndEvent):
             key = self.key(event)
@@ -155,15 +155,15 @@ class _Composer:
             raise self.wrong("a key cannot have an anchor")
         return str(text_node(self.line, event.value, self.source).value)
 
-    def list(self, node: Node, depth: int) -> None:
-        items: list[Node] = []
+    def list(self, node: DocumentNode, depth: int) -> None:
+        items: list[DocumentNode] = []
         node.value = items
         while not isinstance(event := self.next(), SequenceEndEvent):
             child = self.node(event, depth + 1)
             items.append(child)
             self.adopt(node, child)
 
-    def adopt(self, node: Node, child: Node) -> None:
+    def adopt(self, node: DocumentNode, child: DocumentNode) -> None:
         problem = node.adopt(child)
         if problem:
             raise self.wrong(problem)

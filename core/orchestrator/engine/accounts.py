@@ -77,7 +77,7 @@ def holding_runs(log: EventLog, stream: str | None = None) -> list[str]:
 
 
 async def end_dead_runs(log: EventLog, clock: Callable[[], int], stream: str | None = None) -> list[str]:
-    """Append SessionLost for every run that has holds and no process, so that its holds are kept.
+    """Append SessionLost for every run that has holds and no process, so that its holds are unreconciled.
 
     Returns:
         The runs that were ended. A run whose history is damaged stays as it is.
@@ -89,7 +89,7 @@ async def end_dead_runs(log: EventLog, clock: Callable[[], int], stream: str | N
         try:
             lock = log.locks.acquire(run)
         except RunLockedError:
-            continue  # somebody has just taken it, and ends the holds by that
+            continue  # another process has just taken it, and ends the holds by that
         try:
             if await _end(log, run, clock):
                 ended.append(run)

@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 from orchestrator import events as e
 from orchestrator.engine.answers.enhancing import count_words
 from orchestrator.engine.applications import AUTO
+from orchestrator.engine.outputs.delivering import RunPlace
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.errors import LogError, PluginError, PluginNotFoundError, SpecError
 from orchestrator.log import Texts
@@ -43,7 +44,7 @@ def check_descriptors() -> None:
 
 
 def check_spec(spec: Spec, connected: Connected, catalogue: Catalogue) -> None:
-    """Refuse a spec that names what is not installed: a mistyped name would bind nobody.
+    """Refuse a spec that names what is not installed: a mistyped name would bind nothing.
 
     Raises:
         SpecError: it does.
@@ -93,7 +94,7 @@ def _check_app(spec: Spec, catalogue: Catalogue) -> None:
 
 
 def _check_limits(spec: Spec, catalogue: Catalogue) -> None:
-    """Limits per provider may only name providers that are installed: a mistyped one would limit nobody."""
+    """Limits per provider may only name providers that are installed: a mistyped one would limit nothing."""
     installed = catalogue.names("provider")
     for where in ("requests_per_minute", "tokens_per_minute"):
         unknown = sorted(getattr(spec.limits, where).keys() - {EVERY, *installed})
@@ -103,20 +104,20 @@ def _check_limits(spec: Spec, catalogue: Catalogue) -> None:
 
 
 @frozen
-class Stage:
+class InputStage:
     """What comes before the plan."""
 
     enhance: bool
     advise: bool
 
 
-def stage_of(spec: Spec, *, by_default: bool, can_ask: bool) -> Stage:
+def stage_of(spec: Spec, *, by_default: bool, can_ask: bool) -> InputStage:
     """What the spec wants before the plan; where it does not say, ``by_default``, unless it brings its own plan.
 
     An application is always advised on.
     """
     wanted, advised = (each and not spec.tasks for each in (by_default, by_default or spec.app is not None))
-    return Stage(
+    return InputStage(
         enhance=can_ask and (wanted if spec.enhance is None else spec.enhance),
         advise=advised if spec.advise is None else spec.advise,
     )
@@ -125,7 +126,7 @@ def stage_of(spec: Spec, *, by_default: bool, can_ask: bool) -> Stage:
 def run_started(
     spec: Spec,
     texts: Texts,
-    stage: Stage,
+    stage: InputStage,
     *,
     output: Path | None,
     simulated: bool,
@@ -133,15 +134,10 @@ def run_started(
     random_bytes: Callable[[int], bytes],
 ) -> e.RunStarted:
     """The first event of a run; the texts of the spec are staged for the append."""
-    stored = {
-        "spec": spec.canonical(),
-        "folder": str(Path(spec.folder).absolute()),
-        "output": None if output is None else str(output.absolute()),
-    }
     return e.RunStarted(
         seed=int.from_bytes(random_bytes(_SEED_BYTES)),
         settings=evolve(spec.settings(simulated), accounts=accounts, enhance=stage.enhance, advise=stage.advise),
-        spec=texts.put(json.dumps(stored, ensure_ascii=False, sort_keys=True)),
+        spec=texts.put(spec.canonical()),
         project=texts.put(spec.project),
         criteria=texts.put(spec.criteria),
         given_plan=tuple(
@@ -150,6 +146,7 @@ def run_started(
         )
         or None,
         words=count_words(spec.project),
+        place=texts.put(RunPlace(Path(spec.folder), output).text()),
     )
 
 

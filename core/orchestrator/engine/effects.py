@@ -24,7 +24,7 @@ from orchestrator.engine.ports import Ports
 from orchestrator.engine.questions import Asker, answered
 from orchestrator.engine.vendors.containment import contained
 from orchestrator.errors import Billed, ErrorKind, ProviderError
-from orchestrator.models import Finish, ModelInfo, Role
+from orchestrator.models import CacheUse, Finish, ModelInfo, Role
 from orchestrator.money import Usage, Usd
 from orchestrator.spi import (
     Body,
@@ -108,7 +108,7 @@ class Effects:
     application: Application | None = None
     cache: ResponseCache | None = None
     asker: Asker | None = None
-    """Who asks a person; None where nobody can be asked."""
+    """How a person is asked; None where none can be asked."""
     _placed: Placement | None = None
 
     async def perform(self, version: int, opened: e.Event) -> e.Outcome:
@@ -147,7 +147,7 @@ class Effects:
         model = self.state.models.get(selected.model)
         if model is None:  # selected in an earlier session, which had it
             return e.CallPrepared(version, stored, 0, "no_model")
-        key = CallKey(selected.node, selected.role, selected.turn, selected.sample)
+        key = CallKey(selected.node, selected.role, selected.iteration, selected.sample)
         try:
             body = self._encode(model, stored, max(selected.max_tokens, selected.most_tokens), CallRef(*key, 1))
         except (Exception, SystemExit) as error:
@@ -158,7 +158,7 @@ class Effects:
             return e.CallPrepared(version, stored, len(body.content), cut=prompt.cut)
         found = self.cache.find(version, self.cache.key(model, self._address(model), key, body.content))
         reused = None if found is None else self._reused(selected.role, *found)
-        cache = "hit" if reused else "miss"
+        cache = CacheUse.HIT if reused else CacheUse.MISS
         return e.CallPrepared(version, stored, len(body.content), cache=cache, reused=reused, cut=prompt.cut)
 
     def _address(self, model: ModelInfo) -> str:
@@ -223,12 +223,12 @@ class Effects:
             ProviderError: whatever went wrong, classified.
         """
         model = self.state.models[started.model]
-        where = CallRef(started.node, started.role, started.turn, started.sample, started.try_)
+        where = CallRef(started.node, started.role, started.iteration, started.sample, started.try_)
         body = self._body(model, started, where)
         seconds = started.timeout / 1_000_000
-        logical = f"{self.run}/{started.node}/{started.role.value}/{started.turn}/{started.sample}"
+        logical = f"{self.run}/{started.node}/{started.role.value}/{started.iteration}/{started.sample}"
         context = CallContext(
-            http=cast("httpx.AsyncClient", self.http),  # nobody who only pretends looks at it
+            http=cast("httpx.AsyncClient", self.http),  # simulated providers do not use it
             timeout=seconds,
             sleep=self.ports.sleep,
             idempotency_key=_key(logical, started.model, body.content),
@@ -281,14 +281,14 @@ class Effects:
 
     def _prepared(self, started: e.CallStarted) -> str:
         node = self.state.node(started.node)
-        call = node.call(started.role, started.turn, started.sample)
+        call = node.call(started.role, started.iteration, started.sample)
         assert call is not None
         assert call.prepared is not None
         return call.prepared.prompt
 
     def _succeeded(self, version: int, started: e.CallStarted, reply: Reply, latency: int) -> e.CallSucceeded:
         usage = _believable(reply)
-        settled, kept = self._settle(started, usage)
+        settled, unreconciled = self._settle(started, usage)
         # The stored text is what is read, so that reading it again gives the same.
         digest = self.texts.put(reply.text)
         text = self.texts.get(digest)
@@ -300,13 +300,13 @@ class Effects:
             reading=read_answer(started.role, text, self.validators, self.texts.put, self.task_paths),
             usage=usage,
             settled=settled,
-            kept=kept,
+            unreconciled=unreconciled,
             latency=latency,
             request_id=self.texts.put(str(reply.request_id), shapes=True) if reply.request_id else None,
         )
 
     def _settle(self, started: e.CallStarted, usage: Usage | None) -> tuple[Usd, Usd]:
-        """(settled, kept): the exact cost, or the hold where nobody knows."""
+        """(settled, unreconciled): the exact cost, or the hold where it is unknown."""
         price = self.state.models[started.model].price
         if usage is None or price is None:
             return Usd.ZERO, started.hold
@@ -314,7 +314,7 @@ class Effects:
 
     def _failed(self, version: int, started: e.CallStarted, error: ProviderError, latency: int) -> e.CallFailed:
         usage = error.usage if error.usage is not None and error.usage.is_sane else None
-        settled, kept = (Usd.ZERO, Usd.ZERO) if error.billed is Billed.NO else self._settle(started, usage)
+        settled, unreconciled = (Usd.ZERO, Usd.ZERO) if error.billed is Billed.NO else self._settle(started, usage)
         return e.CallFailed(
             call=version,
             kind=error.kind,
@@ -322,7 +322,7 @@ class Effects:
             outage=error.kind not in _NO_OUTAGE,
             by_vendor=error.kind is not ErrorKind.CANCELLED,
             settled=settled,
-            kept=kept,
+            unreconciled=unreconciled,
             retry_after=_microseconds(error.retry_after),
             status=error.status,
             error=self.texts.put(cut(str(error), _LONGEST_DETAILS), shapes=True),
@@ -335,10 +335,10 @@ class Effects:
         began = self.ports.monotonic()
         finding, sandbox = await self._finding(started)
         details = self.texts.put(cut(finding.details, _LONGEST_DETAILS)) if finding.details else None
-        return e.Validated(version, finding.verdict, details, self._since(began), sandbox)
+        return e.Validated(version, finding.verdict, details, self._since(began), sandbox, finding.permanent)
 
     async def _finding(self, started: e.CheckStarted) -> tuple[Finding, str | None]:
-        """What the validator found, and the sandbox's rung where it ran anything."""
+        """What the validator found, and the sandbox's sandbox level where it ran anything."""
         task = self.state.tasks[started.task]
         answer = next(a for call in task.calls.values() for a in call.answers if a.version == started.call)
         candidate = self._candidate(task, self.texts.get(answer.digest))
@@ -403,7 +403,7 @@ class Effects:
 
 
 def cancelled(version: int, started: e.CallStarted) -> e.CallFailed:
-    """The outcome of a call that was ended here: what was billed is unknown, so its hold is kept."""
+    """The outcome of a call that was ended here: what was billed is unknown, so its hold is unreconciled."""
     return e.CallFailed(
         call=version,
         kind=ErrorKind.CANCELLED,
@@ -411,7 +411,7 @@ def cancelled(version: int, started: e.CallStarted) -> e.CallFailed:
         outage=False,
         by_vendor=False,
         settled=Usd.ZERO,
-        kept=started.hold,
+        unreconciled=started.hold,
         retry_after=None,
         status=None,
         error=None,

@@ -41,7 +41,7 @@ _Item = tuple[int, int, e.Event]
 
 
 @frozen
-class Limits:
+class ExportLimits:
     """How patient a session is with its exporters: seconds, and events in the queue."""
 
     deadline: float = _DEADLINE
@@ -62,7 +62,7 @@ class _Worker:
     run: str
     shown: Callable[[str], str]
     """Takes secrets out of what an exporter says."""
-    limits: Limits
+    limits: ExportLimits
     queue: "queue.Queue[_Item | None]"
     built: "asyncio.Future[None]"
     loop: asyncio.AbstractEventLoop
@@ -112,7 +112,7 @@ class _Worker:
             return  # it will look when it has emptied the queue
 
     def join(self, seconds: float) -> None:
-        """Wait for its end; longer than that nobody does."""
+        """Wait for its end, at most that long."""
         self._thread.join(max(0.0, seconds))
         if self._thread.is_alive():
             self.abandon(f"has not come back within {self.limits.grace:g} s of the run's end")
@@ -122,7 +122,7 @@ class _Worker:
     def _work(self) -> None:
         try:
             exporter = self._exporter = self.make()
-        except BaseException as error:  # whatever it is belongs to whoever asked
+        except BaseException as error:  # whatever it is belongs to the caller
             self._tell(error)
             return
         self._observes = getattr(type(exporter), "observe", None) not in (None, Exporter.observe)
@@ -137,7 +137,7 @@ class _Worker:
 
     def _follow(self, exporter: Exporter) -> None:
         """Pass events on and export in between, until the session ends."""
-        due: float | None = time.monotonic()  # the first export is at once, so that what cannot work shows early
+        due = self._export(exporter)  # at once, so that what cannot work shows early, however short the session is
         while not self.abandoned:
             try:
                 item = self._next(due)
@@ -151,9 +151,13 @@ class _Worker:
                 if self.every is None and due is None and isinstance(item[2], e.TaskFinished):
                     due = self._exported + self.limits.pause
             if due is not None and time.monotonic() >= due and not self._stopping:
-                self._call("export", lambda: exporter.export(self.metrics()))
-                self._exported = time.monotonic()
-                due = self._exported + self.every if self.every else None
+                due = self._export(exporter)
+
+    def _export(self, exporter: Exporter) -> float | None:
+        """Export, and say when the next export is due."""
+        self._call("export", lambda: exporter.export(self.metrics()))
+        self._exported = time.monotonic()
+        return self._exported + self.every if self.every else None
 
     def _observe(self, exporter: Exporter, item: _Item) -> None:
         version, at, event = item
@@ -190,15 +194,15 @@ class _Worker:
         try:
             self.loop.call_soon_threadsafe(deliver)
         except RuntimeError:
-            return  # nobody waits any more
+            return  # the caller has gone
 
 
 class Exporting:
     """All exporters of a session; an observer of its committed events."""
 
-    def __init__(self, run: str, limits: Limits | None = None) -> None:
+    def __init__(self, run: str, limits: ExportLimits | None = None) -> None:
         self._run = run
-        self._limits = limits or Limits()
+        self._limits = limits or ExportLimits()
         self._workers: list[_Worker] = []
         self._measurement = Measurement()
         self._measurement.begin(run)
@@ -230,7 +234,7 @@ class Exporting:
             strict: whether an unknown name and wrong options are errors; else they are warnings, too.
 
         Raises:
-            PluginNotFoundError: nobody offers one of them (also PluginConflictError).
+            PluginNotFoundError: one of them is not installed (also PluginConflictError).
             SpecError: the options of one make no sense.
         """
         try:

@@ -61,22 +61,24 @@ def cut_of(log: EventLog, run: str, position: int | None = None, version: int | 
         UsageError: no step of the run ends there or before.
     """
     last: Recorded | None = None
-    kept: Recorded | None = None  # the end of the last whole step
+    retained: Recorded | None = None  # the end of the last whole step
     beyond = False
     for record in log.read(run, upto=None if version is None else version + 1):
         beyond = (version is not None and record.version > version) or (
             position is not None and record.position > position
         )
         if last is not None and record.at != last.at:
-            kept = last
+            retained = last
         if beyond:
             break
         last = record
     if not beyond:
-        kept = last
-    if kept is None or last is None:
+        retained = last
+    if retained is None or last is None:
         raise UsageError(f"no step of {run} ends there; see the positions with: orchestrate log show {run}")
-    return Cut(kept.stream, kept.version, kept.position, kept.hash, kept.at, moved=kept is not last)
+    return Cut(
+        retained.stream, retained.version, retained.position, retained.hash, retained.at, moved=retained is not last
+    )
 
 
 async def fork(
@@ -108,22 +110,23 @@ async def fork(
     start = state.start
     assert start is not None
     name = _name(log, run, name)
-    stored = workspace.stored(cut.parent)
-    old = evolve(parse_spec(load_json(stored["spec"], run).value, run), folder=stored["folder"])
+    place = workspace.place(cut.parent)
+    old = evolve(parse_spec(load_json(workspace.spec(cut.parent), run).value, run), folder=str(place.folder))
     new = _changed(old, sets, bind)
     settings = _settings(state, old, new)
-    kept = {"spec": new.canonical(), "folder": stored["folder"], "output": None}
     before = state.forked
     forked = e.RunForked(
         parent=cut.parent,
         version=cut.version,
         hash=cut.hash,
         inherited_settled=state.spend.settled + (before.inherited_settled if before is not None else Usd.ZERO),
-        inherited_kept=state.spend.kept + (before.inherited_kept if before is not None else Usd.ZERO),
+        inherited_unreconciled=state.spend.unreconciled
+        + (before.inherited_unreconciled if before is not None else Usd.ZERO),
         settings=settings,
-        spec=texts.put(json.dumps(kept, ensure_ascii=False, sort_keys=True)),
+        spec=texts.put(new.canonical()),
         project=start.project,
         reopened=_reopened(state),
+        place=texts.put(evolve(place, output=None).text()),
     )
     lock = log.locks.acquire(name)
     try:
@@ -165,13 +168,13 @@ def _settings(state: RunState, old: Spec, new: Spec) -> RunSettings:
     """The parent's settings as they stand, with what the changed spec says otherwise."""
     simulated = state.settings.simulated
     was, becomes = old.settings(simulated), new.settings(simulated)
-    standing = evolve(state.settings, cap=state.cap, time_limit=state.time_limit)
+    provider_status = evolve(state.settings, cap=state.cap, time_limit=state.time_limit)
     changes = {
         each.name: getattr(becomes, each.name)
         for each in fields(RunSettings)
         if getattr(was, each.name) != getattr(becomes, each.name)
     }
-    return evolve(standing, **changes)
+    return evolve(provider_status, **changes)
 
 
 def settings_changed(before: RunSettings, after: RunSettings) -> Iterator[str]:

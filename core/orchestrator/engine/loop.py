@@ -17,7 +17,7 @@ from orchestrator.engine.effects import Effects, cancelled
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.questions import declines
 from orchestrator.errors import LogError
-from orchestrator.state.fold import evolve
+from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
 
 _MOST_DECISIONS: Final = 100_000
@@ -26,7 +26,7 @@ Observer = Callable[[int, int, e.Event], None]
 """Called with (version, at, event) after the commit, once per event."""
 
 
-class Committed(Protocol):
+class CommittedEvents(Protocol):
     """What an append wrote."""
 
     @property
@@ -37,7 +37,7 @@ class Committed(Protocol):
 class Log(Protocol):
     """The run's stream, as far as the loop needs it."""
 
-    async def append(self, expected: int, at: int, events: Sequence[e.Event]) -> Committed:
+    async def append(self, expected: int, at: int, events: Sequence[e.Event]) -> CommittedEvents:
         """Write events and staged texts in one transaction."""
 
 
@@ -68,7 +68,7 @@ class Loop:
     def bring(self, outcome: e.Outcome) -> None:
         """Bring in something from outside, such as a message; from the thread of the event loop.
 
-        It may come too late to be recorded: whoever must know observes.
+        It may come too late to be recorded: an observer sees whether it was.
         """
         self._queue.put_nowait(outcome)
         self._wake.set()
@@ -112,7 +112,7 @@ class Loop:
         events: list[e.Event] = []
         for outcome in arrived:
             if self._is_wanted(outcome):
-                evolve(state, now, outcome)
+                apply(state, now, outcome)
                 events.append(outcome)
         held: e.CallStarted | None = None
         until: int | None = None
@@ -135,7 +135,7 @@ class Loop:
                     held = decision
                     break
                 event = decision
-            evolve(state, now, event)
+            apply(state, now, event)
             events.append(event)
             if failure is not None:
                 break
@@ -153,7 +153,7 @@ class Loop:
             return
         committed = await self.log.append(expected, now, everything)
         if held is not None:
-            evolve(self.state, now, committed.events[-1])
+            apply(self.state, now, committed.events[-1])
         for version, event in enumerate(committed.events, expected + 1):
             for observer in self.observers:
                 with suppress(Exception):

@@ -60,7 +60,7 @@ async def in_place(function: Callable[[], T]) -> T:
 
 
 async def in_daemon_thread(function: Callable[[], T]) -> T:
-    """Run it in a thread of its own that nobody waits for at exit, should it hang."""
+    """Run it in a thread of its own that the exit does not wait for, should it hang."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Any] = loop.create_future()
 
@@ -84,7 +84,7 @@ async def in_daemon_thread(function: Callable[[], T]) -> T:
         try:
             loop.call_soon_threadsafe(deliver, result, failure)
         except RuntimeError:
-            return  # the loop is gone; nobody waits for the answer any more
+            return  # the loop has ended, and with it the caller
 
     threading.Thread(target=work, daemon=True, name="orchestrate-plugin").start()
     return await future  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ from attrs import frozen
 from orchestrator import events as e
 from orchestrator.decide.forecast import expected_total
 from orchestrator.engine.answers.enhancing import count_words, joined_criteria, joined_description
-from orchestrator.models import Suggestion, SuggestionKind
+from orchestrator.models import AnsweredBy, Suggestion, SuggestionKind
 from orchestrator.money import Usd
 from orchestrator.state.run import RunState
 
@@ -30,22 +30,22 @@ class Offer:
 
 
 @frozen
-class Reply:
+class QuestionReply:
     """What became of a question."""
 
     accepted: bool
-    how: str = "person"
+    how: AnsweredBy = AnsweredBy.PERSON
     """As in ``QuestionAnswered``."""
     rest: bool = False
     """Whether the questions that would follow are answered with no."""
 
 
-NOBODY: Final = Reply(False, "nobody", rest=True)
+NO_TERMINAL: Final = QuestionReply(False, AnsweredBy.NO_TERMINAL, rest=True)
 """Unanswered means no."""
 
 
 @frozen
-class Outlook:
+class RiskForecast:
     """A forecast whose risk is high, as a person is shown it."""
 
     number: int
@@ -58,26 +58,26 @@ class Outlook:
 class Asker(Protocol):
     """Asks a person; may take as long as the person does, and may be cancelled."""
 
-    async def ask(self, offer: Offer) -> Reply:
+    async def ask(self, offer: Offer) -> QuestionReply:
         """Whether to take a suggestion."""
 
-    async def approve(self, outlook: Outlook) -> Reply:
+    async def approve(self, outlook: RiskForecast) -> QuestionReply:
         """Whether the tasks may start although the forecast's risk is high."""
 
 
 class Agreeing:
     """Agrees to everything: the person said so beforehand."""
 
-    async def ask(self, offer: Offer) -> Reply:
+    async def ask(self, offer: Offer) -> QuestionReply:
         """Yes."""
-        return Reply(True, "flag")
+        return QuestionReply(True, AnsweredBy.FLAG)
 
-    async def approve(self, outlook: Outlook) -> Reply:
+    async def approve(self, outlook: RiskForecast) -> QuestionReply:
         """Yes."""
-        return Reply(True, "flag")
+        return QuestionReply(True, AnsweredBy.FLAG)
 
 
-class TextStore(Protocol):
+class QuestionTexts(Protocol):
     """The texts of the run."""
 
     def put(self, text: str, shapes: bool = False) -> str:
@@ -88,16 +88,16 @@ class TextStore(Protocol):
 
 
 async def answered(
-    state: RunState, version: int, asked: e.QuestionAsked, asker: Asker | None, texts: TextStore
+    state: RunState, version: int, asked: e.QuestionAsked, asker: Asker | None, texts: QuestionTexts
 ) -> e.QuestionAnswered:
     """The outcome of a question; with a yes to a suggestion the patched texts are staged."""
     if asked.node == e.FORECAST:
-        outlook = Outlook(asked.number, expected_total(state), state.cap)
-        reply = NOBODY if asker is None else await asker.approve(outlook)
+        outlook = RiskForecast(asked.number, expected_total(state), state.cap)
+        reply = NO_TERMINAL if asker is None else await asker.approve(outlook)
         return e.QuestionAnswered(version, reply.accepted, reply.how, reply.rest)
     offered = suggestions_of(state)
     suggestion = offered[asked.number - 1]
-    reply = NOBODY
+    reply = NO_TERMINAL
     if asker is not None:
         reply = await asker.ask(_offer(asked.number, len(offered), suggestion, texts.get))
     if not reply.accepted:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from orchestrator.deadlines import OutOfTimeError, run_in_thread
 from orchestrator.decide import BackendError, Rank
 from orchestrator.events import PluginUsed
+from orchestrator.models import BackendProblem
 from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate
 
 SECONDS: Final = 1.0
@@ -21,17 +22,21 @@ Runner = Callable[[Callable[[], Any], float], Any]
 def guard(backend: Backend, run: Runner) -> Rank:
     """A ranking that can only succeed or raise BackendError."""
 
-    def rank(candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+    def rank(
+        candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry], draw: float
+    ) -> Sequence[Ranked]:
         offered, measured = tuple(candidates), dict(telemetry)
         try:
-            ranking = run(lambda: tuple(backend.rank(offered, measured)), SECONDS)
+            ranking = run(lambda: tuple(backend.rank(offered, measured, draw)), SECONDS)
             sound = _is_permutation(ranking, offered)
         except OutOfTimeError as error:
-            raise BackendError("timeout", f"the backend took longer than {SECONDS:g} s") from error
+            raise BackendError(BackendProblem.TIMEOUT, f"the backend took longer than {SECONDS:g} s") from error
         except Exception as error:
-            raise BackendError("raised", f"{type(error).__name__}: {error}") from error
+            raise BackendError(BackendProblem.RAISED, f"{type(error).__name__}: {error}") from error
         if not sound:
-            raise BackendError("not_a_permutation", "the backend did not return every candidate once, with a number")
+            raise BackendError(
+                BackendProblem.NOT_A_PERMUTATION, "the backend did not return every candidate once, with a number"
+            )
         return ranking  # type: ignore[no-any-return]
 
     return rank
@@ -51,7 +56,7 @@ def _is_permutation(ranking: tuple[Any, ...], candidates: Sequence[RoutingCandid
 
 
 def runner_of(session: Iterable[PluginUsed]) -> Runner:
-    """How the backend among a session's plugins is run: the house's own here, for they end; others in a thread."""
+    """How the backend among a session's plugins is run: built-in ones here, for they end; others in a thread."""
     own = any(plugin.kind == "backend" and plugin.distribution == _HOUSE for plugin in session)
     return run_here if own else run_in_thread
 

@@ -1,4 +1,4 @@
-"""Kept money that turns out: somebody found out what calls have cost of which nobody knew."""
+"""Settling unreconciled money: what calls of unknown cost have really cost."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -9,16 +9,16 @@ from orchestrator.engine.session import left_open
 from orchestrator.errors import LogError, UsageError
 from orchestrator.log import EventLog, append_head, read_heads
 from orchestrator.money import Usd
-from orchestrator.state.fold import evolve, fold
+from orchestrator.state.fold import apply, fold
 from orchestrator.state.run import RunState
 
 
 async def reconcile(
     log: EventLog, folder: Path, run: str, costs: Mapping[int, Usd], clock: Callable[[], int]
 ) -> list[e.SpendReconciled]:
-    """Settle what is kept for calls of a run, in one transaction with the accounts above it.
+    """Settle what is unreconciled for calls of a run, in one transaction with the accounts above it.
 
-    A dead session is ended first, so that what it left in flight is kept and can be settled, too.
+    A dead session is ended first, so that what it left in flight is unreconciled and can be settled, too.
 
     Args:
         log: open for writing.
@@ -28,7 +28,7 @@ async def reconcile(
         clock: microseconds UTC.
 
     Raises:
-        UsageError: there is no such run, or nothing is kept for a call; nothing is written then.
+        UsageError: there is no such run, or nothing is unreconciled for a call; nothing is written then.
         RunLockedError: the run is going on.
         DamagedLogError: its history is damaged.
     """
@@ -36,14 +36,14 @@ async def reconcile(
         raise UsageError(f"there is no run {run!r} in {folder}; see: orchestrate runs list")
     lock = log.locks.acquire(run)
     try:
-        heads = [kept.head for kept in read_heads(folder) if kept.run == run]
+        heads = [unreconciled.head for unreconciled in read_heads(folder) if unreconciled.run == run]
         log.check(run, heads[-1] if heads else None)
         state = fold((record.at, record.event) for record in log.read(run))
         expected, now = state.version, max(clock(), state.at + 1)
         ending: list[e.Event] = []
         if state.is_open and state.session is not None:
             ending.append(e.SessionLost(state.session.number, left_open(state)))
-            evolve(state, now, ending[0])
+            apply(state, now, ending[0])
         found = [_reconciled(state, run, call, cost) for call, cost in costs.items()]
         written = await log.append(run, expected, now, [*ending, *found], simulated=state.settings.simulated)
         if state.finished is not None:
@@ -55,10 +55,10 @@ async def reconcile(
 
 
 def _reconciled(state: RunState, run: str, call: int, cost: Usd) -> e.SpendReconciled:
-    started = state.kept.get(call)
+    started = state.unreconciled.get(call)
     if started is None:
         parent = state.forked
         if parent is not None and call <= parent.version:
             raise UsageError(f"call {call} was made by {parent.parent}, of which {run} is a fork: reconcile it there")
-        raise UsageError(f"nothing is kept for call {call} of {run}; see: orchestrate costs reconcile {run}")
+        raise UsageError(f"nothing is unreconciled for call {call} of {run}; see: orchestrate costs reconcile {run}")
     return e.SpendReconciled(call, started.hold, cost)

@@ -1,7 +1,6 @@
 """A run as answers for the scripted provider, so that it can be played again without network, key or money."""
 
 import json
-from collections.abc import Mapping
 from typing import Any, Final
 
 from attrs import evolve, fields, frozen
@@ -23,18 +22,18 @@ class Reproduction:
     answers: dict[str, Any]
     """The content of the answers file."""
     spec: dict[str, Any]
-    """The content of the spec file; its answers file is to stand beside it."""
+    """The content of the spec file; its answers file belongs beside it."""
     lossy: tuple[str, ...]
     """What the script cannot repeat exactly, a line each."""
 
 
-def reproduce(log: EventLog, run: str, stored: Mapping[str, Any], texts: Texts, answers: str) -> Reproduction:
+def reproduce(log: EventLog, run: str, stored: str, texts: Texts, answers: str) -> Reproduction:
     """Turn a run into a script.
 
     Args:
         log: it has the run.
         run: the run's id.
-        stored: what ``Workspace.stored`` gives of the run.
+        stored: the spec the run follows, in canonical JSON.
         texts: the run's.
         answers: the name of the answers file.
 
@@ -66,7 +65,9 @@ def reproduce(log: EventLog, run: str, stored: Mapping[str, Any], texts: Texts, 
                 found.append(_answered(started[event.call], event, texts))
             case e.CallFailed(by_vendor=True):
                 if event.settled:
-                    lossy.append(f"version {record.version}: a failed call was settled; in the script its hold is kept")
+                    lossy.append(
+                        f"version {record.version}: a failed call was settled; in the script its hold is unreconciled"
+                    )
                 found.append(_failed(started[event.call], event, texts))
     spec = _spec(stored, list(models.values()), answers, cap)
     return Reproduction({"delay_ms": 0, "models": [], "answers": found}, spec, tuple(lossy))
@@ -76,7 +77,7 @@ def _keys(call: e.ModelSelected | e.CallStarted, try_: int) -> dict[str, Any]:
     return {
         "task": call.node,
         "role": call.role.value,
-        "turn": call.turn,
+        "iteration": call.iteration,
         "sample": call.sample,
         "try": try_,
         "model": call.model,
@@ -89,13 +90,13 @@ def _answered(started: e.CallStarted, event: e.CallSucceeded, texts: Texts) -> d
         **_keys(started, started.try_),
         "text": texts.get(event.answer),
         "finish": finish.value,
-        "usage": "none" if event.usage is None else _lanes(event.usage),
+        "usage": "none" if event.usage is None else _token_classes(event.usage),
     }
 
 
-def _lanes(usage: Usage) -> dict[str, int]:
-    lanes = {each.name: getattr(usage, each.name) for each in fields(Usage)}
-    return {name: count for name, count in lanes.items() if isinstance(count, int) and count}
+def _token_classes(usage: Usage) -> dict[str, int]:
+    token_classes = {each.name: getattr(usage, each.name) for each in fields(Usage)}
+    return {name: count for name, count in token_classes.items() if isinstance(count, int) and count}
 
 
 def _failed(started: e.CallStarted, event: e.CallFailed, texts: Texts) -> dict[str, Any]:
@@ -108,14 +109,14 @@ def _failed(started: e.CallStarted, event: e.CallFailed, texts: Texts) -> dict[s
         **_keys(started, started.try_),
         "error": event.kind.value,
         "retryable": event.retryable,
-        "billed": "unknown" if event.kept or event.settled else "no",
+        "billed": "unknown" if event.unreconciled or event.settled else "no",
         **{name: value for name, value in optional.items() if value is not None},
     }
 
 
-def _spec(stored: Mapping[str, Any], models: list[ModelInfo], answers: str, cap: Usd) -> dict[str, Any]:
+def _spec(stored: str, models: list[ModelInfo], answers: str, cap: Usd) -> dict[str, Any]:
     """The spec with the script in the place of the providers, and every model declared as the run had it."""
-    spec: Spec = parse_spec(json.loads(stored["spec"]), "the spec of the run")
+    spec: Spec = parse_spec(json.loads(stored), "the spec of the run")
     plain = evolve(
         spec,
         budget_usd=cap,

@@ -20,7 +20,7 @@ class Deleted:
     size: int
     """Bytes, as stored."""
     overwritten: bool
-    """Whether the bytes are gone from the database's files; if not, ``log gc`` takes them once nobody reads."""
+    """Whether the bytes are gone from the database's files; if not, ``log gc`` takes them once no process reads."""
     forks: tuple[str, ...]
     """The runs that share its past, and keep the texts they need."""
 
@@ -28,7 +28,7 @@ class Deleted:
 async def delete_content(workspace: "Workspace", run: str) -> Deleted:
     """Delete a run's texts, for good: its events, its money and its decisions remain, and remain verifiable.
 
-    Files in its output folder are not touched. Calls that a dead process left open are ended, their holds kept.
+    Files in its output folder are not touched. Calls that a dead process left open are ended, their hold unreconciled.
 
     Raises:
         RunLockedError: the run is live.

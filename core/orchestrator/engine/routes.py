@@ -1,4 +1,4 @@
-"""Whom a run would ask, before it begins: the routes of a given plan, by the very rules of ``decide``."""
+"""Which models a run would call, before it begins: the routes of a given plan, by the very rules of ``decide``."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -8,19 +8,20 @@ from attrs import frozen
 from orchestrator import events as e
 from orchestrator.deadlines import run_in_thread
 from orchestrator.decide import RULES, BackendError
+from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.forecast import next_forecast
-from orchestrator.decide.moment import Moment
 from orchestrator.decide.planning import execution_order
-from orchestrator.decide.routing import Question, backend_name, list_candidates
+from orchestrator.decide.routing import Query, backend_name, list_candidates
 from orchestrator.engine.rank import guard
 from orchestrator.engine.session import VERSION
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.errors import PluginError, SpecError
-from orchestrator.models import ModelInfo, PlannedTask, Role, TaskType
+from orchestrator.models import ModelInfo, PlannedTask, RejectionReason, Role, TaskType, Waiver
 from orchestrator.money import Price, Usd
-from orchestrator.rehearsal.drawn import Simulated, simulate
+from orchestrator.rehearsal.monte_carlo import Simulated, simulate
 from orchestrator.settings import RunSettings
 from orchestrator.spec import Spec, TaskSpec
+from orchestrator.state.calls import CallKey
 from orchestrator.state.fold import fold
 
 _BYTES_PER_TOKEN: Final = 4
@@ -38,18 +39,20 @@ class Option:
     hold: Usd | None
     """The most one call is estimated to cost; None where nothing bounds it or it has no price."""
     score: float | None
-    lost: str | None
-    """The code of what removes it; ``ranked`` for one that comes after the first."""
-    waiver: str | None
+    rejection: RejectionReason | None
+    """What removes it; ``ranked`` for one that comes after the first."""
+    waiver: Waiver | None
+    policy: str | None = None
+    """With ``policy``: its name."""
 
 
 @frozen
 class Route:
-    """One call of a task's turn: who would be asked, in order, and who would not."""
+    """One call of a task's iteration: the models to call, in order, and those left out."""
 
     role: Role
     times: int
-    """How often it is made in a turn."""
+    """How often it is made in an iteration."""
     max_tokens: int
     backend: str
     """What orders the options: ``row``, or the backend's name."""
@@ -58,7 +61,7 @@ class Route:
     @property
     def first(self) -> Option | None:
         """Who is asked first."""
-        return next((option for option in self.options if option.lost is None), None)
+        return next((option for option in self.options if option.rejection is None), None)
 
 
 @frozen
@@ -73,10 +76,10 @@ class TaskRoute:
     routes: tuple[Route, ...]
 
     @property
-    def turn_hold(self) -> Usd | None:
-        """The most one turn is estimated to cost, were its calls in flight together; None where nothing bounds it.
+    def iteration_hold(self) -> Usd | None:
+        """The most one iteration is estimated to cost, were its calls in flight together; None where nothing bounds it.
 
-        None too where nobody can draft. A critique or a score that nobody can give is left out, as a run does.
+        None too where no model can draft. A critique or a score that no model can give is left out, as a run does.
         """
         total = Usd.ZERO
         for route in self.routes:
@@ -90,7 +93,7 @@ class TaskRoute:
 
 
 @frozen
-class Outlook:
+class RunOutlook:
     """What is known of a run before it begins."""
 
     settings: RunSettings
@@ -102,7 +105,7 @@ class Outlook:
     """In execution order; without a given plan one for each type of task, as if it stood alone."""
 
 
-def outlook(spec: Spec, connected: Connected, priors: Sequence[e.Prior] = ()) -> Outlook:
+def outlook(spec: Spec, connected: Connected, priors: Sequence[e.Prior] = ()) -> RunOutlook:
     """The routes of a spec's plan, or of every type of task where a model is to make the plan.
 
     ``priors`` are what earlier runs measured.
@@ -120,7 +123,7 @@ def outlook(spec: Spec, connected: Connected, priors: Sequence[e.Prior] = ()) ->
     by_id = {task.id: task for task in planned}
     for name in order:
         levels[name] = 1 + max((levels[dependency] for dependency in by_id[name].dependencies), default=0)
-    return Outlook(
+    return RunOutlook(
         settings=settings,
         planning=None if spec.tasks else look.planning(),
         forecast=look.forecast() if spec.tasks else None,
@@ -133,15 +136,13 @@ def _planned(task: TaskSpec) -> PlannedTask:
 
 
 def rehearse(spec: Spec, connected: Connected, priors: Sequence[e.Prior], plays: int, seed: int) -> Simulated:
-    """Play a spec's plan so many times on outcomes drawn from what earlier runs measured; see ``rehearsal.drawn``.
+    """Play a spec's plan so many times on outcomes drawn from earlier measurements; see ``rehearsal.monte_carlo``.
 
     Raises:
         SpecError: the spec has no tasks.
     """
     if not spec.tasks:
-        raise SpecError(
-            ["tasks: the spec has none, and what a model would make of it nobody can rehearse: give a plan"]
-        )
+        raise SpecError(["tasks: the spec has none, and a model's plan cannot be rehearsed: give a plan"])
     settings = spec.settings(connected.simulated)
     opening = _opening(connected, settings, tuple([_planned(task) for task in spec.tasks]), priors)
     return simulate(*opening, guard(connected.backend, run_in_thread), plays, seed)
@@ -184,7 +185,7 @@ class _Look:
         self.settings = settings
         self.is_given = bool(spec.tasks)
         self.state = fold(history)
-        self.moment = Moment(self.state, 4, guard(connected.backend, run_in_thread), time_up=False)
+        self.timestamp = RoutingContext(self.state, 4, guard(connected.backend, run_in_thread), time_up=False)
         self.types = {task.id: task.type for task in tasks}
         self.around = len(spec.project.encode()) + len(spec.criteria.encode()) + _AROUND
 
@@ -195,7 +196,7 @@ class _Look:
             PluginError: the backend gave no usable ranking.
         """
         try:
-            return next_forecast(self.moment)
+            return next_forecast(self.timestamp)
         except BackendError as error:
             raise self._failed(error) from error
 
@@ -206,10 +207,10 @@ class _Look:
 
     def planning(self) -> Route:
         """Who makes the plan."""
-        return self._route(Question(Role.DECOMPOSER, None, node=e.PLAN), 1, self.around)
+        return self._route(Query(Role.DECOMPOSER, None, node=e.PLAN), e.PLAN, 1, self.around)
 
     def task(self, task: PlannedTask, level: int) -> TaskRoute:
-        """The routes of a task's first turn, each author the first choice; without a critique nothing is revised."""
+        """The routes of a task's first iteration, each author the first choice; no critique, no revision."""
         limit = self.settings.output_limit
         draft = _BYTES_PER_TOKEN * limit(Role.GENERATOR, task.type)
         critique = _BYTES_PER_TOKEN * limit(Role.CRITIC, task.type)
@@ -228,18 +229,19 @@ class _Look:
             if role is Role.REVISER and routes[-1].first is None:
                 continue
             times = self.settings.evaluation.runs if role is Role.EVALUATOR else 1
-            routes.append(self._route(Question(role, task.type, author, node), times, sizes[role]))
+            routes.append(self._route(Query(role, task.type, author, node), task.id, times, sizes[role]))
             if role in (Role.GENERATOR, Role.REVISER) and (first := routes[-1].first) is not None:
                 author = first.model
         return TaskRoute(task.id, task.type, level, task.dependencies, tuple(routes))
 
-    def _route(self, question: Question, times: int, size: int) -> Route:
+    def _route(self, query: Query, node: str, times: int, size: int) -> Route:
         try:
-            listing = list_candidates(self.moment, question, {})
+            identity = (*CallKey(node, query.role, 1, 1), 1)
+            listing = list_candidates(self.timestamp, query, {}, identity)
         except BackendError as error:
             raise self._failed(error) from error
-        limit = self.settings.output_limit(question.role, question.type)
-        chosen = next((candidate.model for candidate in listing.candidates if candidate.lost is None), None)
+        limit = self.settings.output_limit(query.role, query.type)
+        chosen = next((candidate.model for candidate in listing.candidates if candidate.rejection is None), None)
         options = []
         for candidate in listing.candidates:
             model = self.state.models[candidate.model]
@@ -250,11 +252,14 @@ class _Look:
                     price=model.price,
                     hold=_hold(model, min(limit, model.max_output or limit), size),
                     score=candidate.score,
-                    lost="ranked" if candidate.lost is None and model.id != chosen else candidate.lost,
+                    rejection=RejectionReason.RANKED
+                    if candidate.rejection is None and model.id != chosen
+                    else candidate.rejection,
+                    policy=candidate.policy,
                     waiver=listing.waivers.get(model.id),
                 )
             )
-        return Route(question.role, times, limit, listing.backend, tuple(options))
+        return Route(query.role, times, limit, listing.backend, tuple(options))
 
 
 def _hold(model: ModelInfo, max_tokens: int, size: int) -> Usd | None:

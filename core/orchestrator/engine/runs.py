@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from attrs import Factory, define, evolve, field, frozen
 
@@ -11,16 +10,16 @@ from orchestrator.documents import load_json
 from orchestrator.engine import accounts
 from orchestrator.engine.applications import Application, AppVerifier
 from orchestrator.engine.beginning import check_descriptors, check_spec, run_started, stage_of
-from orchestrator.engine.checks import Checks, ladder_for
+from orchestrator.engine.checks import Checks, selector_for
 from orchestrator.engine.exporting import Exporting
 from orchestrator.engine.loop import Loop, Observer
-from orchestrator.engine.outputs.delivering import application_of, export, stored_of
+from orchestrator.engine.outputs.delivering import RunPlace, application_of, export, place_of, spec_of
 from orchestrator.engine.outputs.folder import OutputFolder
 from orchestrator.engine.outputs.verification import FolderVerifier, Verifier
 from orchestrator.engine.ports import Ports, real_ports
 from orchestrator.engine.questions import Asker
 from orchestrator.engine.rank import guard, runner_of
-from orchestrator.engine.sandbox import Ladder
+from orchestrator.engine.sandbox import LevelSelector
 from orchestrator.engine.session import RunLog, Session, append_remedies, raised_budget, raised_time
 from orchestrator.engine.vendors.connect import Connected, client_of, connect, remembering
 from orchestrator.engine.vendors.environment import Environment
@@ -49,13 +48,13 @@ class Watchers:
     on_text: Callable[[str, str], None] = lambda node, text: None
     """Live text of a node's call; shown, never recorded."""
     asker: Asker | None = None
-    """Who asks a person; None where nobody can be asked."""
+    """How a person is asked; None where none can be asked."""
     write: Callable[[str], None] = to_stdout
     """Shows what an exporter without a file has to say; called in its thread."""
 
 
 @frozen
-class Outcome:
+class RunEnd:
     """How a call of ``start`` or ``resume`` left the run."""
 
     run: str
@@ -66,7 +65,7 @@ class Outcome:
     """Whether a session was opened; False: there was nothing left to do."""
     folder: Path | None
     notice: str = ""
-    """What the user should be told, such as that an existing run was resumed."""
+    """What to print for the user, such as that an existing run was resumed."""
     warnings: tuple[str, ...] = ()
 
 
@@ -111,11 +110,11 @@ class Workspace:
         watchers: Watchers | None = None,
         caps: Mapping[str, Usd] | None = None,
         input_stage: bool = False,
-    ) -> Outcome:
+    ) -> RunEnd:
         """Run a spec: a new run, or the one of its ``project_id`` where there is one.
 
         Where the spec does not say whether it is to be enhanced and advised on, ``input_stage`` does, unless it brings
-        its own plan. Nothing is enhanced where nobody can be asked.
+        its own plan. Nothing is enhanced where no person can be asked.
 
         The accounts of the organisation, of the spec's team and of its job bind the run where they exist. ``caps``
         opens accounts, or gives them these caps, before that; then a new run's budget must fit into each of them.
@@ -154,11 +153,10 @@ class Workspace:
         finally:
             lock.release()
 
-    async def _again(self, spec: Spec, run: str, output: Path | None, force: bool, watchers: Watchers) -> Outcome:
+    async def _again(self, spec: Spec, run: str, output: Path | None, force: bool, watchers: Watchers) -> RunEnd:
         """The same id once more: the same spec goes on, another one is refused."""
         self.check(run)
-        given = self.stored(run)
-        changes = differences(given["spec"], spec.canonical())
+        changes = differences(self.spec(run), spec.canonical())
         if changes:
             raise UsageError(
                 f"run {run} exists with another spec:\n  "
@@ -193,7 +191,7 @@ class Workspace:
         add_budget: Usd | None = None,
         add_time: float | None = None,
         watchers: Watchers | None = None,
-    ) -> Outcome:
+    ) -> RunEnd:
         """Go on with a run, after a crash, an interruption, or with more money or time (seconds).
 
         Raises:
@@ -207,13 +205,13 @@ class Workspace:
         lock = self.log.locks.acquire(run)
         try:
             self.check(run)
-            state, stored = self.load(run), self.stored(run)
-            folder = output or (Path(stored["output"]) if stored["output"] else None)
+            state, place = self.load(run), self.place(run)
+            folder = output or place.output
             remedies = _remedies(run, state, add_budget, add_time)
             if _is_over(state) and not remedies:
                 return self._nothing_to_do(run, state, folder, force)
             source = f"the spec of {run}"
-            spec = evolve(parse_spec(load_json(stored["spec"], source).value, source), folder=stored["folder"])
+            spec = evolve(parse_spec(load_json(self.spec(run), source).value, source), folder=str(place.folder))
             connected = connect(self.catalogue, spec, self.environment, self.backend)
             if connected.simulated != state.settings.simulated:
                 raise UsageError(
@@ -243,29 +241,37 @@ class Workspace:
         """The texts of a run."""
         return Texts(self.log, run, self.ports.random_bytes, self.log.redactor)
 
-    def stored(self, run: str) -> dict[str, Any]:
-        """The ``spec`` a run follows, in canonical JSON, the ``folder`` it was read from, and the ``output`` folder.
+    def spec(self, run: str) -> str:
+        """The spec that a run follows, in canonical JSON.
 
         Raises:
             UsageError: the content of the run was deleted.
         """
-        return stored_of(self.log, run, self.texts(run))
+        return spec_of(self.log, run, self.texts(run))
 
-    def _nothing_to_do(self, run: str, state: RunState, folder: Path | None, force: bool) -> Outcome:
+    def place(self, run: str) -> RunPlace:
+        """Where a run reads and writes.
+
+        Raises:
+            UsageError: it was deleted.
+        """
+        return place_of(self.log, run, self.texts(run))
+
+    def _nothing_to_do(self, run: str, state: RunState, folder: Path | None, force: bool) -> RunEnd:
         """A run that has ended: write what is missing of its outputs, and say how it could go on."""
         assert state.finished is not None
         status, texts = state.finished.status, self.texts(run)
         head = self._head(run)
         warnings: tuple[str, ...] = ()
         if folder is not None:
-            application = application_of(self.stored(run)["spec"], self.catalogue)
+            application = application_of(self.spec(run), self.catalogue)
             warnings = export(state, run, head, texts, OutputFolder(folder, run, force), application)
         notice = f"run {run} has ended with {status.value}; nothing is left to do"
         if status is ProjectStatus.BUDGET_EXHAUSTED:
             notice = f"run {run} needs more money: orchestrate resume {run} --add-budget USD"
         elif status is ProjectStatus.TIMEOUT:
             notice = f"run {run} needs more time: orchestrate resume {run} --add-time SECONDS"
-        return Outcome(run, state, head, texts, False, folder, notice, warnings)
+        return RunEnd(run, state, head, texts, False, folder, notice, warnings)
 
     def _head(self, run: str) -> str:
         last = self.log.last(run)
@@ -288,7 +294,7 @@ class Workspace:
             await accounts.end_dead_runs(self.log, self.ports.clock, stream)
 
         names = state.settings.accounts if state.start is not None else ()
-        ladder = ladder_for(spec.validators.sandbox)
+        selector = selector_for(spec.validators.sandbox)
         texts = self.texts(run)
         application = None if spec.app is None else Application(spec.app, remembering(self.catalogue.scaffold))
         return Session(
@@ -302,10 +308,10 @@ class Workspace:
             http=None if connected.simulated else client_of(spec, self.environment),
             observers=[*watchers.observers, Growth(run)],
             on_text=watchers.on_text,
-            checks=Checks(ladder, spec.validators.settings),
+            checks=Checks(selector, spec.validators.settings),
             task_paths=spec.task_paths,
             verify_cmd=spec.verify_cmd,
-            verifier=self._verifier(spec, state, writer, ladder, application, texts),
+            verifier=self._verifier(spec, state, writer, selector, application, texts),
             application=application,
             asker=watchers.asker,
         )
@@ -315,14 +321,14 @@ class Workspace:
         spec: Spec,
         state: RunState,
         writer: OutputFolder | None,
-        ladder: Ladder,
+        selector: LevelSelector,
         application: Application | None,
         texts: Texts,
     ) -> Verifier | None:
         """What judges the result as a whole; there is nothing to judge without an output folder."""
         if writer is None or application is None:
-            return None if writer is None else FolderVerifier(writer, ladder)
-        return AppVerifier(writer, ladder, lambda: application.described(state, texts.get))
+            return None if writer is None else FolderVerifier(writer, selector)
+        return AppVerifier(writer, selector, lambda: application.described(state, texts.get))
 
     async def _exporting(self, session: Session, spec: Spec, watchers: Watchers, strict: bool) -> Exporting | None:
         """Open the spec's exporters; what a resumed run lacks of them is no reason not to go on."""
@@ -337,7 +343,7 @@ class Workspace:
 
     async def _play(
         self, session: Session, spec: Spec, opening: Sequence[e.Outcome], watchers: Watchers, notice: str
-    ) -> Outcome:
+    ) -> RunEnd:
         """Run one session to its end, and write what follows from it."""
         exporting: Exporting | None = None
         try:
@@ -363,7 +369,7 @@ class Workspace:
             if isinstance(writer, OutputFolder):
                 warnings += export(session.state, stream.run, stream.head, stream.texts, writer)
         folder = writer.path if isinstance(writer, OutputFolder) else None
-        return Outcome(stream.run, session.state, stream.head, stream.texts, True, folder, notice, warnings)
+        return RunEnd(stream.run, session.state, stream.head, stream.texts, True, folder, notice, warnings)
 
 
 def _is_over(state: RunState) -> bool:

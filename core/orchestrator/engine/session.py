@@ -20,7 +20,7 @@ from orchestrator.engine.vendors.connect import Connected
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.spi import Validator
-from orchestrator.state.fold import evolve
+from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class RunLog:
     accounts: tuple[str, ...] = ()
     simulated: bool = False
     on_refused: Callable[[e.AccountRefused], Awaitable[None]] | None = None
-    """Called when an account had no room, before the loop goes on."""
+    """Called when an account had too little free, before the loop goes on."""
     reusable: "Callable[[Sequence[e.Event]], Entries | None]" = lambda events: None
     """What events leave to the response cache."""
     head: str = ""
@@ -161,7 +161,7 @@ async def append_remedies(stream: RunLog, state: RunState, ports: Ports, remedie
     expected, now = state.version, max(ports.clock(), state.at + 1)
     await stream.append(expected, now, events)
     for event in events:
-        evolve(state, now, event)
+        apply(state, now, event)
 
 
 def raised_budget(state: RunState, extra: Usd) -> e.BudgetRaised:

@@ -103,7 +103,7 @@ def _compared(log: "EventLog", run: str, spec: Spec, wanted: frozenset[str], now
             return None
         texts = Texts(log, run, os.urandom, log.redactor)
         project, criteria = texts.get(started.project), texts.get(started.criteria)
-        stored = json.loads(texts.get(spec_digest))["spec"]
+        stored = texts.get(spec_digest)
     except (KeyError, LogError):
         return None
     same = (project, criteria) == (spec.project, spec.criteria)

@@ -1,4 +1,4 @@
-"""The language of the log: every event, in rooms by subject; ``TYPES`` has them in the order in which a run tells them.
+"""The language of the log: every event, in modules by subject; ``TYPES`` has them in the order of a run.
 
 A *decision* says what shall happen and is computed by ``decide`` from the state; an *outcome* says what came from
 outside; an *account event* stands in the stream of an account. Texts are never here, only their digests; times and
@@ -6,7 +6,16 @@ durations are whole microseconds (``at``, UTC, is a column of its own); amounts 
 event within its stream, from 1, and the version of the decision that opened an effect is the effect's identity.
 """
 
-from orchestrator.events.accounts import AccountOpened, CapSet, Held, Kept, Reconciled, Released, Settled, Totals
+from orchestrator.events.accounts import (
+    AccountOpened,
+    CapSet,
+    Held,
+    Reconciled,
+    Released,
+    Settled,
+    Totals,
+    Unreconciled,
+)
 from orchestrator.events.calls import (
     AccountEntry,
     AccountRefused,
@@ -40,7 +49,7 @@ from orchestrator.events.planning import (
     SpecEnhanced,
 )
 from orchestrator.events.registry import TYPES
-from orchestrator.events.routing import BackendFailed, BreakerClosed, BreakerOpened, Candidate, ModelSelected
+from orchestrator.events.routing import BackendFailed, BreakerClosed, BreakerOpened, ModelCandidate, ModelSelected
 from orchestrator.events.runs import (
     BudgetRaised,
     ContentDeleted,
@@ -92,7 +101,6 @@ __all__ = [
     "CallPrepared",
     "CallStarted",
     "CallSucceeded",
-    "Candidate",
     "CapSet",
     "ChannelPut",
     "ChannelTaken",
@@ -105,7 +113,7 @@ __all__ = [
     "FileWritten",
     "ForecastMade",
     "Held",
-    "Kept",
+    "ModelCandidate",
     "ModelSelected",
     "Outcome",
     "OutputChosen",
@@ -137,6 +145,7 @@ __all__ = [
     "TaskStarted",
     "TimeRaised",
     "Totals",
+    "Unreconciled",
     "Validated",
     "VerificationStarted",
 ]

@@ -8,12 +8,12 @@ from orchestrator.money import Usd
 
 @frozen
 class Totals:
-    """How an account stands. ``held`` counts calls in flight and kept money."""
+    """How an account stands. ``held`` counts calls in flight and unreconciled money."""
 
     cap: Usd = Usd.ZERO
     settled: Usd = Usd.ZERO
     held: Usd = Usd.ZERO
-    kept: Usd = Usd.ZERO
+    unreconciled: Usd = Usd.ZERO
     excess: Usd = Usd.ZERO
 
     @property
@@ -60,11 +60,11 @@ class Settled(AccountEvent):
 
 @frozen
 class Reconciled(AccountEvent):
-    """Kept money became spend: somebody found out what was billed."""
+    """Unreconciled money became spend: what was billed is known now."""
 
     run: str
     call: int
-    kept: Usd
+    unreconciled: Usd
     amount: Usd
     totals: Totals
 
@@ -80,8 +80,8 @@ class Released(AccountEvent):
 
 
 @frozen
-class Kept(AccountEvent):
-    """A hold stays at its worst case: nobody knows what was billed."""
+class Unreconciled(AccountEvent):
+    """A hold stays at its worst case: what was billed is unknown."""
 
     run: str
     call: int

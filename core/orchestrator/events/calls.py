@@ -4,7 +4,7 @@ from attrs import frozen
 
 from orchestrator.errors import ErrorKind
 from orchestrator.events.kinds import Decision, Outcome
-from orchestrator.models import ArchitectureProfile, Finish, PlannedTask, Role, Suggestion
+from orchestrator.models import ArchitectureProfile, CacheUse, Finish, PlannedTask, ReadingProblem, Role, Suggestion
 from orchestrator.money import Usage, Usd
 
 
@@ -24,15 +24,14 @@ class Reading:
     """What a pure reader made of an answer.
 
     Exactly one of the fields is meaningful: ``score`` for an evaluation, ``plan`` for a decomposition, ``suggestions``
-    for the enhancer, ``profile`` for the advisor, none for prose; ``problem`` is the code why nothing usable was found
-    (``empty``, ``no_json``, ``no_score``, ``no_tasks`` …).
+    for the enhancer, ``profile`` for the advisor, none for prose; ``problem`` says why nothing usable was found.
     """
 
     score: float | None = None
     plan: tuple[PlannedTask, ...] | None = None
     dropped_validators: tuple[str, ...] = ()
     """Names in the plan that no installed validator has."""
-    problem: str | None = None
+    problem: ReadingProblem | None = None
     suggestions: tuple[Suggestion, ...] = ()
     profile: ArchitectureProfile | None = None
     """Its texts are digests here."""
@@ -40,7 +39,7 @@ class Reading:
 
 @frozen
 class Reused:
-    """An answer of the response cache, copied into this run: nobody was asked, nothing was paid."""
+    """An answer of the response cache, copied into this run: no model was called, nothing was paid."""
 
     run: str
     """The run that it was paid in."""
@@ -65,8 +64,7 @@ class CallPrepared(Outcome):
     """Of the body at the largest limit that may be sent; no body that is sent is longer."""
     problem: str | None = None
     """Code of the error that kept the provider from shaping the body."""
-    cache: str = "off"
-    """``off``, ``miss`` or ``hit``."""
+    cache: CacheUse = CacheUse.OFF
     reused: Reused | None = None
     """With a hit: the answer. Its identity is the version of the ModelSelected, and no call follows."""
     cut: tuple[str, ...] = ()
@@ -81,7 +79,7 @@ class CallStarted(Decision):
     """Version of the ModelSelected."""
     node: str
     role: Role
-    turn: int
+    iteration: int
     sample: int
     attempt: int
     """From 1 within the logical call; with it, the attempt's identity."""
@@ -104,7 +102,7 @@ class CallStarted(Decision):
 
 @frozen
 class AccountRefused(Outcome):
-    """Written by append in the place of a CallStarted that an account had no room for."""
+    """Written by append in place of a CallStarted whose hold did not fit an account."""
 
     call: CallStarted
     account: str
@@ -128,7 +126,7 @@ class CallSucceeded(Outcome):
     usage: Usage | None
     settled: Usd
     """What it cost."""
-    kept: Usd
+    unreconciled: Usd
     """Its hold, where usage is missing or absurd."""
     latency: int
     """Microseconds."""
@@ -148,7 +146,7 @@ class CallFailed(Outcome):
     by_vendor: bool
     """Whether the vendor ended it; an end by cancelling counts in no limit."""
     settled: Usd
-    kept: Usd
+    unreconciled: Usd
     """With both zero the hold is released: proof that nothing was billed."""
     retry_after: int | None
     """Microseconds the vendor asked to wait."""

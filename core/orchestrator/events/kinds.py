@@ -20,7 +20,7 @@ FORECAST: Final = "forecast"
 """Whose question it is whether the tasks may start although the forecast's risk is high."""
 
 DECLINED: Final = "declined"
-"""Why a run was interrupted before its first task: nobody said yes to that question."""
+"""Why a run was interrupted before its first task: that question was not answered with yes."""
 
 
 @frozen

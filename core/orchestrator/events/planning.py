@@ -3,7 +3,16 @@
 from attrs import frozen
 
 from orchestrator.events.kinds import Decision, Outcome
-from orchestrator.models import ArchitectureProfile, Phase, PlannedTask, RiskLevel, TaskType
+from orchestrator.models import (
+    AnsweredBy,
+    ArchitectureProfile,
+    InputProblem,
+    Phase,
+    PlannedTask,
+    PlanProblem,
+    RiskLevel,
+    TaskType,
+)
 from orchestrator.money import Usd
 
 
@@ -29,9 +38,7 @@ class QuestionAnswered(Outcome):
     question: int
     """Version of the QuestionAsked."""
     accepted: bool
-    how: str
-    """``person``; ``flag``: the command line had answered before; ``stopped``: the person wants no more questions;
-    ``nobody``: there is no terminal."""
+    how: AnsweredBy
     rest: bool
     """Whether the questions that would follow are answered with no, too."""
     project: str | None = None
@@ -54,13 +61,13 @@ class SpecEnhanced(Decision):
     project: str
     """Digest of the description."""
     criteria: str
-    problem: str | None = None
-    """Why nothing was offered: the reading's problem, ``budget``, ``time``, ``no_model`` or ``failed``."""
+    problem: InputProblem | None = None
+    """Why nothing was offered."""
 
 
 @frozen
 class ArchitectureDecided(Decision):
-    """How the project is to be built; the decomposer is told."""
+    """How the project is to be built; part of the decomposer's prompt."""
 
     call: int | None
     """Version of the call that advised it; None where there was no answer."""
@@ -68,8 +75,8 @@ class ArchitectureDecided(Decision):
     """Who advised it; None for the defaults."""
     profile: ArchitectureProfile
     """Its texts are digests here."""
-    problem: str | None = None
-    """Why it is the defaults: as in SpecEnhanced."""
+    problem: InputProblem | None = None
+    """Why it is the defaults."""
 
 
 @frozen
@@ -88,9 +95,8 @@ class PlanRefused(Decision):
     """An answer of the decomposer is not a plan."""
 
     call: int
-    turn: int
-    problem: str
-    """``cycle``, ``unknown_dependency``, ``duplicate``, ``too_many``, or the reading's problem."""
+    iteration: int
+    problem: PlanProblem
     tasks: tuple[str, ...] = ()
     """The tasks at fault."""
 
@@ -108,7 +114,7 @@ class ForecastMade(Decision):
     risk: RiskLevel
     """Of ``spent + expected`` against the cap."""
     spent: Usd
-    """Settled + kept so far: planning."""
+    """Settled + unreconciled so far: planning."""
     cap: Usd
     models: dict[TaskType, str]
-    """Who is expected to write the drafts of each type in the plan; a type is missing where nobody can."""
+    """Who is expected to write the drafts of each type in the plan; a type is missing where no model can."""

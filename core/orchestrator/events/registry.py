@@ -40,7 +40,7 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "step.skipped": tasks.StepSkipped,
     "check.started": tasks.CheckStarted,
     "check.validated": tasks.Validated,
-    "turn.evaluated": tasks.Evaluated,
+    "iteration.evaluated": tasks.Evaluated,
     "output.chosen": tasks.OutputChosen,
     "file.written": tasks.FileWritten,
     "task.finished": tasks.TaskFinished,
@@ -54,7 +54,7 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "account.held": accounts.Held,
     "account.settled": accounts.Settled,
     "account.released": accounts.Released,
-    "account.kept": accounts.Kept,
+    "account.unreconciled": accounts.Unreconciled,
     "account.reconciled": accounts.Reconciled,
 }
 """The stored name of every event class. A name is never reused and never changes."""

@@ -5,8 +5,8 @@ from typing import Any
 from attrs import Factory, frozen
 
 from orchestrator.events.kinds import Decision, Outcome
-from orchestrator.events.routing import Candidate
-from orchestrator.models import ModelInfo, PlannedTask, ProjectStatus, TaskType
+from orchestrator.events.routing import ModelCandidate
+from orchestrator.models import ModelInfo, PlannedTask, ProjectStatus, RunEndReason, TaskType
 from orchestrator.money import Usd
 from orchestrator.settings import RunSettings
 
@@ -30,7 +30,7 @@ class PluginUsed:
 
 @frozen
 class EndedAttempt:
-    """An attempt that a dead session left without an end; its hold is kept."""
+    """An attempt that a dead session left without an end; its hold is unreconciled."""
 
     call: int
     """Version of its CallStarted."""
@@ -76,11 +76,14 @@ class RunStarted(Outcome):
     """The tasks of the spec, where it brings its own plan."""
     words: int = 0
     """Of the project's description."""
+    place: str | None = None
+    """Digest of where the run reads and writes, in JSON: ``folder``, which paths in the spec are relative to, and
+    ``output``, the output folder or null. It names a machine: it can be deleted alone and is left out of bundles."""
 
 
 @frozen
 class SessionOpened(Outcome):
-    """A process has taken the run. Every attempt without an end is ended here, its hold kept."""
+    """A process has taken the run. Every attempt without an end is ended here, its hold unreconciled."""
 
     number: int
     rules: int
@@ -102,7 +105,7 @@ class SessionOpened(Outcome):
     priors: tuple[Prior, ...] = ()
     """What earlier runs measured; in a run's first session only, which later ones go on from."""
     can_ask: bool = False
-    """Whether somebody can be asked if the tasks may start at a high risk; stored only where it is so."""
+    """Whether a person can answer whether the tasks may start at a high risk."""
 
 
 @frozen
@@ -126,7 +129,7 @@ class RunInterrupted(Outcome):
     """A person or the system asked to stop; the calls in flight have been ended before."""
 
     cause: str
-    """The signal's name, ``cancelled``, or ``declined``: nobody agreed to start the tasks at a high risk."""
+    """The signal's name, ``cancelled``, or ``declined``: the start of the tasks at a high risk was not agreed to."""
 
 
 @frozen
@@ -161,7 +164,7 @@ class RunForked(Outcome):
     """Of that event: it proves the past."""
     inherited_settled: Usd
     """What the shared past had settled, in all of its ancestors; no part of the fork's spend."""
-    inherited_kept: Usd
+    inherited_unreconciled: Usd
     settings: RunSettings
     """The rules from here on."""
     spec: str
@@ -170,6 +173,8 @@ class RunForked(Outcome):
     """Digest of the project's description, as the parent has it."""
     reopened: tuple[str, ...] = ()
     """Tasks that had failed for money, time or want of a model, and those they blocked (``plan`` for the plan)."""
+    place: str | None = None
+    """Digest of where the fork reads and writes, as in RunStarted."""
 
 
 @frozen
@@ -187,9 +192,9 @@ class RunFinished(Decision):
     """The run has ended."""
 
     status: ProjectStatus
-    reason: str | None
-    """``no_plan``, ``no_model``, ``no_output``, ``budget``, ``policy``, ``time``, ``verification``."""
+    reason: RunEndReason | None
+    """Why it is no success, where there is one reason for it."""
     settled: Usd
-    kept: Usd
-    removed: tuple[Candidate, ...] = ()
+    unreconciled: Usd
+    removed: tuple[ModelCandidate, ...] = ()
     """With ``no_model``: every model, with the code of what removed it."""

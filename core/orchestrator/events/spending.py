@@ -3,7 +3,7 @@
 from attrs import frozen
 
 from orchestrator.events.kinds import Decision, Outcome
-from orchestrator.models import Phase, Role
+from orchestrator.models import Phase, Role, SpendLimit
 from orchestrator.money import Usd
 
 
@@ -13,30 +13,31 @@ class SpendRefused(Decision):
 
     node: str
     role: Role
-    turn: int
+    iteration: int
     sample: int
     need: Usd
     """What the smallest size of the last candidate would have held."""
     free: Usd
-    limit: str
-    """``run``, or the account that refused."""
+    limit: SpendLimit
+    name: str | None = None
+    """Of the account or the policy."""
 
 
 @frozen
 class SpendReconciled(Outcome):
-    """Somebody found out what a call has cost of which nobody knew: its kept money is settled. No session is open."""
+    """What a call of unknown cost has cost is known now: its unreconciled money is settled. No session is open."""
 
     call: int
     """Version of its CallStarted."""
-    kept: Usd
-    """What was kept for it: its hold."""
+    unreconciled: Usd
+    """The unreconciled money of the call: its hold."""
     settled: Usd
-    """What it cost, exact; beyond what was kept it is an excess."""
+    """What it cost, exact; beyond the hold it is an excess."""
 
 
 @frozen
 class SpendExceeded(Decision):
-    """A vendor billed beyond a hold; the model is asked no more."""
+    """A vendor billed beyond a hold; the model is called no more."""
 
     call: int
     model: str

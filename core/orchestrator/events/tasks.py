@@ -3,8 +3,8 @@
 from attrs import frozen
 
 from orchestrator.events.kinds import Decision, Outcome
-from orchestrator.events.routing import Candidate
-from orchestrator.models import Role, TaskStatus, Verdict
+from orchestrator.events.routing import ModelCandidate
+from orchestrator.models import Role, SkipReason, TaskEndReason, TaskStatus, Verdict, VerificationProblem
 from orchestrator.money import Usd
 
 
@@ -17,23 +17,22 @@ class TaskStarted(Decision):
 
 @frozen
 class StepSkipped(Decision):
-    """A step of a turn is left out."""
+    """A step of an iteration is left out."""
 
     task: str
     role: Role
-    turn: int
-    reason: str
-    """``no_model``, ``failed``, ``budget``, ``policy``, ``time``."""
-    removed: tuple[Candidate, ...] = ()
+    iteration: int
+    reason: SkipReason
+    removed: tuple[ModelCandidate, ...] = ()
     """With ``no_model``: every model, with the code of what removed it."""
 
 
 @frozen
 class CheckStarted(Decision):
-    """A validator judges the turn's output. Opens the effect *check*."""
+    """A validator judges the iteration's output. Opens the effect *check*."""
 
     task: str
-    turn: int
+    iteration: int
     validator: str
     call: int
     """Version of the CallStarted whose answer is judged (of the ModelSelected where it is reused)."""
@@ -51,14 +50,18 @@ class Validated(Outcome):
     latency: int
     sandbox: str | None = None
     """The way in which what it ran was contained: ``bwrap``, ``landlock``, ``none``; None where it ran nothing."""
+    permanent: bool = False
+    """With ``failed`` or ``unknown``: trying again cannot change it."""
+    vote: bool = False
+    """Whether the verdict is a vote, as of tests that a planner wrote, and no gate by itself."""
 
 
 @frozen
 class Evaluated(Decision):
-    """A turn's output is scored."""
+    """An iteration's output is scored."""
 
     task: str
-    turn: int
+    iteration: int
     call: int
     """Version of the CallStarted whose answer is scored."""
     gate: bool
@@ -74,7 +77,7 @@ class OutputChosen(Decision):
     """The task's best output. With a file name, opens the effect *file*."""
 
     task: str
-    turn: int
+    iteration: int
     call: int
     answer: str
     """Digest of the answer."""
@@ -102,9 +105,8 @@ class TaskFinished(Decision):
 
     task: str
     status: TaskStatus
-    reason: str | None
-    """Why not completed: ``below_threshold``, ``gate``, ``unscored``, ``budget``, ``policy``, ``time``, ``no_model``,
-    ``failed``, ``dependency``."""
+    reason: TaskEndReason | None
+    """Why it is not completed."""
     score: float | None
     gate: bool
     model: str | None
@@ -114,9 +116,9 @@ class TaskFinished(Decision):
     fallbacks: int
     """How often the author was replaced."""
     cost: Usd
-    """Settled + kept on this task so far."""
+    """Settled + unreconciled on this task so far."""
     blocked_by: str | None = None
-    removed: tuple[Candidate, ...] = ()
+    removed: tuple[ModelCandidate, ...] = ()
     """With ``no_model``: every model, with the code of what removed it."""
 
 
@@ -140,9 +142,8 @@ class ResultVerified(Outcome):
     """Digest of the command; None where it is not known any more."""
     code: int | None
     """Its exit status; a signal as a negative number, None where it did not come to its end."""
-    problem: str | None
-    """Why nothing is known: ``no_folder``, ``no_sandbox``, ``no_command``, ``too_large``, ``unreadable``, ``time``,
-    ``disk``, ``stopped``, ``raised``."""
+    problem: VerificationProblem | None
+    """Why nothing is known."""
     details: str | None
     """Digest of what it wrote, cut."""
     latency: int

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.log.chain import GENESIS, Finding, verify
+    from orchestrator.log.chain import GENESIS, LogFinding, verify
     from orchestrator.log.codec import Codec, decode, encode
     from orchestrator.log.connections import DATABASE, configure
     from orchestrator.log.heads import Head, append_head, read_heads
@@ -25,7 +25,7 @@ _HOMES = {
     "Committed": "store",
     "EventLog": "store",
     "FileLocks": "locks",
-    "Finding": "chain",
+    "LogFinding": "chain",
     "Handle": "locks",
     "Head": "heads",
     "Last": "transaction",
@@ -52,11 +52,11 @@ __all__ = [
     "Committed",
     "EventLog",
     "FileLocks",
-    "Finding",
     "Handle",
     "Head",
     "Last",
     "Locks",
+    "LogFinding",
     "MemoryLocks",
     "Recorded",
     "Redactor",

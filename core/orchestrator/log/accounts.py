@@ -21,7 +21,6 @@ from orchestrator.events import (
     CapSet,
     Event,
     Held,
-    Kept,
     Reconciled,
     Released,
     SessionLost,
@@ -29,6 +28,7 @@ from orchestrator.events import (
     Settled,
     SpendReconciled,
     Totals,
+    Unreconciled,
 )
 from orchestrator.log.locks import Locks
 from orchestrator.log.transaction import Transaction
@@ -156,7 +156,7 @@ class Accounts:
         """Append to the accounts what an event of the run means for the holds it ends, or for money they keep."""
         if isinstance(event, (CallSucceeded, CallFailed)):
             billed = isinstance(event, CallSucceeded) or bool(event.settled)
-            self._end(at, event.call, event.settled if billed else None, event.kept)
+            self._end(at, event.call, event.settled if billed else None, event.unreconciled)
         elif isinstance(event, (SessionOpened, SessionLost)):
             for attempt in event.ended:
                 self._end(at, attempt.call, None, attempt.amount)
@@ -164,27 +164,27 @@ class Accounts:
             self._reconcile(at, event, simulated)
 
     def _reconcile(self, at: int, event: SpendReconciled, simulated: bool) -> None:
-        """Turn kept money into spend in every account that the call's CallStarted names.
+        """Turn unreconciled money into spend in every account that the call's CallStarted names.
 
         Raises:
             UsageError: the call is none of the run's own.
         """
         started = self._transaction.event(self._run, event.call)
-        if not isinstance(started, CallStarted) or started.hold != event.kept:
-            raise UsageError(f"{self._run} has no call {event.call} for which ${event.kept} is kept")
+        if not isinstance(started, CallStarted) or started.hold != event.unreconciled:
+            raise UsageError(f"{self._run} has no call {event.call} with ${event.unreconciled} unreconciled")
         for entry in started.accounts:
             _, totals = totals_of(self._transaction, entry.name, simulated)
             after = evolve(
                 totals,
-                held=totals.held - event.kept,
-                kept=totals.kept - event.kept,
+                held=totals.held - event.unreconciled,
+                unreconciled=totals.unreconciled - event.unreconciled,
                 settled=totals.settled + event.settled,
-                excess=totals.excess + max(Usd.ZERO, event.settled - event.kept),
+                excess=totals.excess + max(Usd.ZERO, event.settled - event.unreconciled),
             )
-            movement = Reconciled(self._run, event.call, event.kept, event.settled, _checked(after))
+            movement = Reconciled(self._run, event.call, event.unreconciled, event.settled, _checked(after))
             self._transaction.write_next(stream_of(entry.name, simulated), at, movement)
 
-    def _end(self, at: int, call: int, settled: Usd | None, kept: Usd) -> None:
+    def _end(self, at: int, call: int, settled: Usd | None, unreconciled: Usd) -> None:
         if self._has_holds is None:
             found = self._transaction.connection.execute("SELECT 1 FROM open_holds WHERE run = ? LIMIT 1", (self._run,))
             self._has_holds = found.fetchone() is not None
@@ -193,18 +193,20 @@ class Accounts:
         query = "SELECT account, nano FROM open_holds WHERE run = ? AND call = ? ORDER BY account"
         rows = self._transaction.connection.execute(query, (self._run, call)).fetchall()
         for stream, nano in rows:
-            self._transaction.write_next(stream, at, self._ending(stream, call, Usd(nano), settled, kept))
+            self._transaction.write_next(stream, at, self._ending(stream, call, Usd(nano), settled, unreconciled))
         if rows:
             self._transaction.connection.execute("DELETE FROM open_holds WHERE run = ? AND call = ?", (self._run, call))
 
-    def _ending(self, stream: str, call: int, hold: Usd, settled: Usd | None, kept: Usd) -> AccountEvent:
+    def _ending(self, stream: str, call: int, hold: Usd, settled: Usd | None, unreconciled: Usd) -> AccountEvent:
         found = self._transaction.last_event(stream)
         assert found is not None
         totals: Totals = found[1].totals  # type: ignore[attr-defined]
-        if kept:
-            assert kept == hold, "what is kept is the hold"
-            assert not settled, "an attempt is settled or kept"
-            return Kept(self._run, call, hold, _checked(evolve(totals, kept=totals.kept + hold)))
+        if unreconciled:
+            assert unreconciled == hold, "the unreconciled amount is the hold"
+            assert not settled, "an attempt is settled or unreconciled"
+            return Unreconciled(
+                self._run, call, hold, _checked(evolve(totals, unreconciled=totals.unreconciled + hold))
+            )
         held = totals.held - hold
         if settled is None:
             return Released(self._run, call, hold, _checked(evolve(totals, held=held)))
@@ -222,5 +224,5 @@ class Accounts:
 def _checked(totals: Totals) -> Totals:
     """The law of money, in production too: a log that breaks it must not be written."""
     assert totals.settled + totals.held <= totals.cap + totals.excess, "an account would be overdrawn"
-    assert Usd.ZERO <= totals.kept <= totals.held, "an account would hold less than it keeps"
+    assert Usd.ZERO <= totals.unreconciled <= totals.held, "an account would hold less than it keeps"
     return totals

@@ -1,7 +1,7 @@
 """The response cache: which call of which run answers a request. Rows beside the events; losing them loses no history.
 
 A row is written in the transaction whose event makes an answer reusable. Its key is an HMAC under a random secret of
-the data folder, so that a row tells nobody what was asked. The rows of simulated runs are a set of their own.
+the data folder, so that a row does not reveal what was asked. The rows of simulated runs are a set of their own.
 """
 
 import hmac
@@ -67,7 +67,7 @@ class Found:
 
 
 @frozen
-class Stats:
+class CacheStats:
     """What the cache holds of one set, and what it has saved so far."""
 
     simulated: bool
@@ -127,7 +127,7 @@ def clear(connection: chain.Queryable) -> int:
     return connection.execute("DELETE FROM cache").rowcount
 
 
-def stats(connection: chain.Queryable) -> list[Stats]:
+def stats(connection: chain.Queryable) -> list[CacheStats]:
     """The set of real providers, then that of simulated ones."""
     held = {bool(row[0]): row[1:] for row in connection.execute(_STATS)}
     saved = {bool(row[0]): row[1:] for row in connection.execute(_HITS)}
@@ -135,11 +135,11 @@ def stats(connection: chain.Queryable) -> list[Stats]:
     for simulated in (False, True):
         answers, runs, size, oldest, newest = held.get(simulated, (0, 0, 0, None, None))
         hits, nano = saved.get(simulated, (0, 0))
-        found.append(Stats(simulated, answers, runs, size or 0, oldest, newest, hits, nano or 0))
+        found.append(CacheStats(simulated, answers, runs, size or 0, oldest, newest, hits, nano or 0))
     return found
 
 
 def request_of(*parts: str | int | bytes) -> bytes:
     """A request's canonical form: its parts, each after its length."""
-    told = [part if isinstance(part, bytes) else str(part).encode() for part in parts]
-    return b"".join(b"%d:%b" % (len(part), part) for part in told)
+    encoded = [part if isinstance(part, bytes) else str(part).encode() for part in parts]
+    return b"".join(b"%d:%b" % (len(part), part) for part in encoded)

@@ -9,11 +9,13 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from attrs import define, evolve, field, frozen
 
 from orchestrator.errors import DamagedLogError
+from orchestrator.log.naming import event_name
 from orchestrator.log.texts import unpack
 
 _DOMAIN: Final = b"multi-llm-orchestrator event 1\n"
@@ -21,7 +23,7 @@ _LINKED: Final = _DOMAIN + b"%d:%b" * 7
 """What is hashed: seven columns, each after its length."""
 
 GENESIS: Final = hashlib.sha256(b"multi-llm-orchestrator genesis 1\n").hexdigest()
-"""What stands before the first event of every stream."""
+"""The hash before the first event of every stream."""
 
 _TYPES: Final = "text integer text integer integer text text"
 _COLUMNS: Final = (
@@ -35,6 +37,7 @@ _MISSING: Final = "is missing"
 _DIGEST: Final = re.compile(rb'"([0-9a-f]{64})"')
 _WITHOUT_TEXTS: Final = frozenset({b"session.opened"})  # has parameters of plugins, which may look like digests
 _FORKED: Final = b"run.forked"
+_BEGINNINGS: Final = (b"run.started", _FORKED)
 _HASH: Final = re.compile(rb'"hash":"[0-9a-f]{64}"')
 
 
@@ -50,7 +53,7 @@ class Queryable(Protocol):
 
 
 @frozen
-class Finding:
+class LogFinding:
     """Something wrong with a log.
 
     Attributes:
@@ -59,12 +62,19 @@ class Finding:
         stream: the stream it is in, empty where that cannot be said.
         message: what is wrong, on one line.
         check: the check that found it: ``chain``, ``texts`` or ``heads``.
+        version: what the row at the position says its version is; None where none can be read.
     """
 
     position: int
     stream: str
     message: str
     check: str = "chain"
+    version: int | None = None
+
+    @property
+    def event(self) -> str:
+        """The event for people, by position and version."""
+        return event_name(self.position, self.version)
 
 
 @frozen
@@ -103,6 +113,16 @@ class _Stream:
     """How many versions of it."""
     refers: dict[bytes, int] = field(factory=dict)
     """Digest to the position of the first event that refers to it."""
+    places: set[bytes] = field(factory=set)
+    """Those of them that may be missing."""
+
+    def refer(self, row: "_Row") -> None:
+        """Take in the digests of an event's texts."""
+        for digest in referred(row.type, row.data):
+            self.refers.setdefault(digest, row.position)
+        at = place(row.type, row.data)
+        if at is not None:
+            self.places.add(at)
 
 
 def _link(previous: bytes, stream: bytes, version: int, kind: bytes, schema: int, at: int, data: bytes) -> bytes:
@@ -123,9 +143,20 @@ def referred(kind: bytes, data: bytes) -> list[bytes]:
     return _DIGEST.findall(_HASH.sub(b"", data) if kind == _FORKED else data)
 
 
+def place(kind: bytes, data: bytes) -> bytes | None:
+    """The digest of the text that says where a run reads and writes: it may be missing, as it names a machine."""
+    if kind not in _BEGINNINGS:
+        return None
+    with suppress(ValueError):
+        found = json.loads(data)
+        if isinstance(found, dict) and isinstance(found.get("place"), str):
+            return str(found["place"]).encode()
+    return None
+
+
 def verify(
     connection: Queryable, stream: str | None = None, head: str | None = None, *, texts: bool = True
-) -> list[Finding]:
+) -> list[LogFinding]:
     """Everything wrong with one stream, or with all: at most one break of the chain and one bad text each.
 
     Args:
@@ -138,7 +169,7 @@ def verify(
         The findings by position; none means that everything holds.
     """
     streams: dict[bytes, _Stream] = {}
-    findings: dict[int, Finding] = {}
+    findings: dict[int, LogFinding] = {}
     last, seen = 0, head is None
     try:
         for row in _rows(connection, stream):
@@ -159,13 +190,22 @@ def verify(
                 findings.setdefault(finding.position, finding)
         if stream is None and not findings:
             for problem in _integrity(connection):
-                findings[0] = Finding(0, "", f"the database file: {problem}")
+                findings[0] = LogFinding(0, "", f"the database file: {problem}")
     except UNREADABLE as error:
-        findings.setdefault(last, Finding(last, stream or "", f"the database file is damaged after it: {error}"))
+        findings.setdefault(last, LogFinding(last, stream or "", f"the database file is damaged after it: {error}"))
     if not seen:
         message = f"no event has the head {head}: events after it are missing, or the head is of another log"
-        findings.setdefault(last, Finding(last, stream or "", message, "heads"))
-    return [findings[position] for position in sorted(findings)]
+        findings.setdefault(last, LogFinding(last, stream or "", message, "heads"))
+    return [_located(connection, findings[position]) for position in sorted(findings)]
+
+
+def _located(connection: Queryable, finding: LogFinding) -> LogFinding:
+    """The finding with the version of its event."""
+    query = "SELECT version FROM events NOT INDEXED WHERE position = ? AND version BETWEEN 1 AND position"
+    with suppress(*UNREADABLE):
+        row = connection.execute(query, (finding.position,)).fetchone()
+        return finding if row is None else evolve(finding, version=row[0])
+    return finding
 
 
 def _rows(connection: Queryable, stream: str | None) -> Iterator[_Row]:
@@ -175,21 +215,20 @@ def _rows(connection: Queryable, stream: str | None) -> Iterator[_Row]:
         yield _Row(row[0], row[1] or b"", *row[2:])
 
 
-def _advance(connection: Queryable, state: _Stream, row: _Row) -> Finding | None:
+def _advance(connection: Queryable, state: _Stream, row: _Row) -> LogFinding | None:
     """Take the next event of a stream, or say what is wrong with it."""
     if not state.position and row.type == _FORKED:
         _take_origin(state, row)
     if row.types == _TYPES and row.version == state.version + 1 and row.linked(state.hash) == row.hash:
         state.version, state.hash, state.position = row.version, row.hash, row.position
-        for digest in referred(row.type, row.data):
-            state.refers.setdefault(digest, row.position)
+        state.refer(row)
         state.deleted = state.deleted or row.type == b"content.deleted"
         if row.type == _FORKED and state.parent is not None and row.version == state.shared + 1:
             return _against_parent(connection, state, row)
         return None
     state.broken = True
     position, message = _diagnose(connection, state, row)
-    return Finding(position, row.name, message)
+    return LogFinding(position, row.name, message)
 
 
 def _take_origin(state: _Stream, row: _Row) -> None:
@@ -203,16 +242,16 @@ def _take_origin(state: _Stream, row: _Row) -> None:
         state.parent, state.shared, state.version = parent, version, version
 
 
-def _against_parent(connection: Queryable, state: _Stream, row: _Row) -> Finding | None:
+def _against_parent(connection: Queryable, state: _Stream, row: _Row) -> LogFinding | None:
     """The event of the parent that a fork names must be there, with the hash it names."""
     query = "SELECT CAST(hash AS BLOB), position FROM events WHERE stream = ? AND version = ?"
     found = connection.execute(query, (state.parent, state.shared)).fetchone()
     named = json.loads(row.data).get("hash")
     what = f"the event {state.shared} of {state.parent}, whose past it shares,"
     if found is None:
-        return Finding(row.position, row.name, f"{what} is missing")
+        return LogFinding(row.position, row.name, f"{what} is missing")
     if not isinstance(named, str) or found[0] != named.encode():
-        return Finding(row.position, row.name, f"{what} has another hash than it names: the past was changed")
+        return LogFinding(row.position, row.name, f"{what} has another hash than it names: the past was changed")
     return None
 
 
@@ -273,16 +312,16 @@ def _between(connection: Queryable, after: int, before: int) -> Iterator[_Row]:
             yield _Row(row[0], row[1] or b"", *row[2:])
 
 
-def _strayed(connection: Queryable, stream: str, state: _Stream) -> Iterator[Finding]:
+def _strayed(connection: Queryable, stream: str, state: _Stream) -> Iterator[LogFinding]:
     """The event that should follow the last one of a stream, and is now in another."""
     query = f"SELECT {_COLUMNS} FROM events WHERE position > ? AND version = ? ORDER BY position"
     for row in connection.execute(query, (state.position, state.version + 1)):
         other = _Row(row[0], stream.encode(), *row[2:])
         if row[1] != other.stream and other.types == _TYPES and other.linked(state.hash) == other.hash:
-            yield Finding(other.position, stream, f"this event was moved here from the stream {stream}")
+            yield LogFinding(other.position, stream, f"this event was moved here from the stream {stream}")
 
 
-def _texts(connection: Queryable, name: bytes, state: _Stream) -> Iterable[Finding]:
+def _texts(connection: Queryable, name: bytes, state: _Stream) -> Iterable[LogFinding]:
     """The first event of a stream that refers to a text which is missing or not what its digest says."""
     if state.deleted:
         return []
@@ -292,17 +331,19 @@ def _texts(connection: Queryable, name: bytes, state: _Stream) -> Iterable[Findi
     for digest, position in state.refers.items():
         text = digest.decode()
         if not isinstance(salt, bytes):
-            return [Finding(position, run, f"the salt of the run's texts {salt}", "texts")]
+            return [LogFinding(position, run, f"the salt of the run's texts {salt}", "texts")]
         data = _blob(connection, _TEXT, (run, text))
         for ancestor in heirs[1:]:
             if data == _MISSING:
                 data = _blob(connection, _TEXT, (ancestor, text))
+        if data == _MISSING and digest in state.places:
+            continue
         if not isinstance(data, bytes):
-            return [Finding(position, run, f"the text {text[:12]} it refers to {data}", "texts")]
+            return [LogFinding(position, run, f"the text {text[:12]} it refers to {data}", "texts")]
         try:
             unpack(salt, text, data)
         except DamagedLogError as error:
-            return [Finding(position, run, str(error), "texts")]
+            return [LogFinding(position, run, str(error), "texts")]
     return []
 
 

@@ -14,10 +14,10 @@ from typing import Any, Final, get_args, get_origin
 import attrs
 import orjson
 from cattrs import Converter
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from cattrs.gen import make_dict_structure_fn
 
 from orchestrator.errors import LogError, UnknownEventError
-from orchestrator.events import TYPES, Event, SessionOpened
+from orchestrator.events import TYPES, Event
 from orchestrator.log.readers import compiled
 from orchestrator.money import Usd
 
@@ -128,9 +128,6 @@ def make_converter() -> Converter:
     converter.register_structure_hook_factory(partial(_is, tuple), lambda kind: _tuple(converter, kind))
     converter.register_structure_hook_factory(partial(_is, dict), lambda kind: _dict(converter, kind))
     converter.register_structure_hook_factory(attrs.has, lambda kind: _whole(converter, kind))
-    # a session that cannot ask is stored as it was before any could
-    opened = make_dict_unstructure_fn(SessionOpened, converter, can_ask=override(omit_if_default=True))
-    converter.register_unstructure_hook(SessionOpened, opened)
     return converter
 
 

@@ -15,7 +15,7 @@ from orchestrator.log.transaction import explained
 T = TypeVar("T")
 
 
-class Offload(Protocol):
+class RunBlocking(Protocol):
     """Runs a blocking function: in a thread, or in place."""
 
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
@@ -38,7 +38,7 @@ class GroupCommit:
     """Commits pieces of work in batches, each in a savepoint of its own.
 
     A piece that raises an ``OrchestrateError`` fails alone. Any other error fails the batch, and every later piece:
-    after an I/O error nobody knows what is on disk. The coroutine that writes lives only while there is work.
+    after an I/O error it is unknown what is on disk. The coroutine that writes lives only while there is work.
 
     Args:
         connection: in autocommit mode.
@@ -52,7 +52,7 @@ class GroupCommit:
         connection: Queryable,
         guard: AbstractContextManager[Any],
         transaction_lock: TransactionLockFactory,
-        offload: Offload,
+        offload: RunBlocking,
     ) -> None:
         self._connection = connection
         self._guard = guard

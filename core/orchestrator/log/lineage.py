@@ -91,7 +91,7 @@ def descendants(connection: chain.Queryable, stream: str) -> list[str]:
 
 def verify(
     connection: chain.Queryable, stream: str | None = None, head: str | None = None, *, texts: bool = True
-) -> list[chain.Finding]:
+) -> list[chain.LogFinding]:
     """Everything wrong with the history of one run, its ancestors' part included, or with the whole log.
 
     See ``chain.verify``; of an ancestor's stream only what the run shares counts.

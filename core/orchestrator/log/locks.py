@@ -40,11 +40,11 @@ class Locks(Protocol):
         """Take the lock of a run.
 
         Raises:
-            RunLockedError: somebody has it; the message says who.
+            RunLockedError: a process has it; the message says which.
         """
 
     def is_held(self, run: str) -> bool:
-        """Whether anybody has the lock of a run, this process included."""
+        """Whether any process has the lock of a run, this one included."""
 
 
 class _FileHandle:
@@ -89,7 +89,7 @@ class FileLocks:
         raise RunLockedError(f"{run} is being run by {who}; wait for it to end, or stop it")
 
     def is_held(self, run: str) -> bool:
-        """Whether anybody has the lock of a run, this process included."""
+        """Whether any process has the lock of a run, this one included."""
         try:
             descriptor = os.open(self._path(run), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -114,7 +114,7 @@ def _lock(descriptor: int, sleep: Callable[[float], None], *, pause: float, long
     """Try to lock until it works or more than ``patience`` seconds were slept, each pause twice as long as the last."""
     if _try_lock(descriptor, fcntl.LOCK_EX):
         return True
-    import tenacity  # only where somebody else has it
+    import tenacity  # only where another process has it
 
     again = tenacity.Retrying(
         sleep=sleep,
@@ -140,7 +140,7 @@ class MemoryLocks:
         return _MemoryHandle(self._held, run)
 
     def is_held(self, run: str) -> bool:
-        """Whether anybody has the lock of a run."""
+        """Whether any process has the lock of a run."""
         return run in self._held
 
     def clear(self) -> None:

@@ -30,12 +30,12 @@ class LogReader:
     """
 
     def __init__(
-        self, reader: Connection, guard: AbstractContextManager[Any], redactor: Redactor, stands_still: bool
+        self, reader: Connection, guard: AbstractContextManager[Any], redactor: Redactor, is_exclusive: bool
     ) -> None:
         self._reader = reader
         self._read_guard = guard
         self.redactor = redactor
-        self._stands_still = stands_still
+        self._is_exclusive = is_exclusive
         self._segments: dict[str, list[lineage.Segment]] = {}
 
     def read(
@@ -144,7 +144,7 @@ class LogReader:
         """The answer that the response cache has under a key, or None."""
         return self._reading(lambda connection: caching.find(connection, key))
 
-    def cache_stats(self) -> list[caching.Stats]:
+    def cache_stats(self) -> list[caching.CacheStats]:
         """What the response cache holds and has saved: of real providers, then of simulated ones."""
         return self._reading(caching.stats)
 
@@ -155,7 +155,7 @@ class LogReader:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Read the log as it stands at one moment, whatever is appended meanwhile; not where it is written, too."""
-        if self._stands_still:
+        if self._is_exclusive:
             yield
             return
         with self._read_guard:
@@ -166,7 +166,9 @@ class LogReader:
             with self._read_guard:
                 self._reader.execute("COMMIT")
 
-    def verify(self, stream: str | None = None, head: str | None = None, *, texts: bool = True) -> list[chain.Finding]:
+    def verify(
+        self, stream: str | None = None, head: str | None = None, *, texts: bool = True
+    ) -> list[chain.LogFinding]:
         """Everything wrong with one stream, what a fork shares included, or with all; see ``chain.verify``."""
         with self._read_guard:
             return lineage.verify(self._reader, stream, head, texts=texts)

@@ -21,6 +21,7 @@ from orchestrator.log.locks import FileLocks, TransactionLock
 from orchestrator.log.texts import unpack
 from orchestrator.log.transaction import Recorded, explained
 
+_MISSING: Final = "is missing"
 _SCANS: Final = ("INDEXED BY idx_events_stream_version", "NOT INDEXED")
 """Two ways to the rows: a damaged page is seldom in the way of both."""
 
@@ -60,7 +61,7 @@ class Recovered:
     """How many texts were copied."""
     last_position: int
     """Where the last of the events stands in the damaged log."""
-    findings: tuple[chain.Finding, ...]
+    findings: tuple[chain.LogFinding, ...]
     """What ``verify`` finds wrong with the run in the damaged log; the first names the first bad event."""
     known: int
     """The highest version that anything, ``heads.jsonl`` included, tells of."""
@@ -85,7 +86,7 @@ class Recovered:
     def lines(self) -> list[str]:
         """The report, a sentence a line."""
         lines = [f"copied versions 1 to {self.events} of {self.run} and {self.texts} texts into {self.path}"]
-        lines.extend(f"wrong at event {each.position}: {each.message}" for each in self.findings)
+        lines.extend(f"wrong at event {each.event}: {each.message}" for each in self.findings)
         if self.lost_events:
             lines.append(f"lost: versions {self.events + 1} to {self.known}, after event {self.last_position}")
         if self.lost:
@@ -151,17 +152,17 @@ def recover(source: Path, run: str, target: Path) -> Recovered:
                 _refuse_fork(connection, run)
                 salvage = _salvaged(connection, run)
                 findings = chain.verify(connection, run)
-        kept = _cut(salvage)
+        salvaged = _cut(salvage)
         head = _known_head(database.parent, run)
-        _refuse_nothing(salvage, kept, findings, head)
-        texts = {digest: salvage.texts[digest] for record in kept for digest in _referred(record)}
-        _write(path, run, kept, texts, salvage.salt)
+        _refuse_nothing(salvage, salvaged, findings, head)
+        texts = {digest: salvage.texts[digest] for record in salvaged for digest in _referred(record)}
+        _write(path, run, salvaged, texts, salvage.salt)
     except OSError as error:
         where = error.filename or path
         raise LogError(f"{where}: {error.strerror}; choose another place for what is recovered") from error
     except chain.UNREADABLE as error:
         raise LogError(f"{path}: {explained(error)}") from error
-    return _report(path, salvage, kept, len(texts), findings, head)
+    return _report(path, salvage, salvaged, len(texts), findings, head)
 
 
 def _refuse_fork(connection: sqlite3.Connection, run: str) -> None:
@@ -207,6 +208,9 @@ def _salvaged(connection: sqlite3.Connection, run: str) -> _Salvage:
     for record in salvage.good:
         for digest in _referred(record):
             _take_text(connection, salvage, digest, record.version)
+        at = chain.place(record.type.encode(), record.data.encode())
+        if at is not None and salvage.bad.get(at.decode(), BadText("", "", ())).problem == _MISSING:
+            del salvage.bad[at.decode()]  # it names a machine, and may be missing
     return salvage
 
 
@@ -260,7 +264,7 @@ def _take_text(connection: sqlite3.Connection, salvage: _Salvage, digest: str, v
     if known is not None or digest in salvage.texts:
         return
     row = _row(connection, "SELECT data FROM blobs {scan} WHERE run = ? AND digest = ?", (salvage.run, digest))
-    problem = "is missing" if row is None else "cannot be proved: the salt of the run is missing"
+    problem = _MISSING if row is None else "cannot be proved: the salt of the run is missing"
     if row is not None and salvage.salt is not None:
         try:
             unpack(salvage.salt, digest, row[0])
@@ -288,8 +292,10 @@ def _cut(salvage: _Salvage) -> list[Recorded]:
     return salvage.good[: end - 1]
 
 
-def _refuse_nothing(salvage: _Salvage, kept: Sequence[Recorded], findings: Sequence[chain.Finding], head: int) -> None:
-    if kept:
+def _refuse_nothing(
+    salvage: _Salvage, salvaged: Sequence[Recorded], findings: Sequence[chain.LogFinding], head: int
+) -> None:
+    if salvaged:
         return
     if not salvage.rows and not findings and not head:
         raise UsageError(f"there is no run {salvage.run!r} in this log; see: orchestrate runs list")
@@ -307,7 +313,7 @@ def _known_head(folder: Path, run: str) -> int:
 # ── writing it ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _write(path: Path, run: str, kept: Sequence[Recorded], texts: Mapping[str, bytes], salt: bytes | None) -> None:
+def _write(path: Path, run: str, salvaged: Sequence[Recorded], texts: Mapping[str, bytes], salt: bytes | None) -> None:
     """Make the new database and make sure that it is whole; a file that is not is not left behind."""
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
@@ -318,7 +324,7 @@ def _write(path: Path, run: str, kept: Sequence[Recorded], texts: Mapping[str, b
             configure(connection)
             schema.create(connection)
             connection.execute("BEGIN IMMEDIATE")
-            rows = [(run, r.version, r.type, r.schema, r.at, r.data, r.hash) for r in kept]
+            rows = [(run, r.version, r.type, r.schema, r.at, r.data, r.hash) for r in salvaged]
             connection.executemany(_INSERT, rows)
             blobs = [(run, digest, data) for digest, data in texts.items()]
             connection.executemany("INSERT INTO blobs(run, digest, data) VALUES (?, ?, ?)", blobs)
@@ -337,23 +343,23 @@ def _write(path: Path, run: str, kept: Sequence[Recorded], texts: Mapping[str, b
 def _report(
     path: Path,
     salvage: _Salvage,
-    kept: Sequence[Recorded],
+    salvaged: Sequence[Recorded],
     texts: int,
-    findings: Sequence[chain.Finding],
+    findings: Sequence[chain.LogFinding],
     head: int,
 ) -> Recovered:
-    copied = {record.position for record in kept}
+    copied = {record.position for record in salvaged}
     lost = tuple(sorted(salvage.rows.keys() - copied))
     # No version is above its position: a changed one, which may say anything, is believed up to there.
     claimed = [version for at in lost if isinstance(version := salvage.rows[at][0], int) and version <= at]
-    first = kept[0].event
+    first = salvaged[0].event
     return Recovered(
         run=salvage.run,
         path=path,
-        events=len(kept),
-        head=kept[-1].hash,
+        events=len(salvaged),
+        head=salvaged[-1].hash,
         texts=texts,
-        last_position=kept[-1].position,
+        last_position=salvaged[-1].position,
         findings=tuple(findings),
         known=max(len(salvage.good), head, *claimed),
         lost=lost,

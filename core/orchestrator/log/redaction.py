@@ -1,4 +1,4 @@
-"""What must never be stored: the values of keys everywhere, key-like shapes in what strangers wrote."""
+"""What must never be stored: the values of keys everywhere, key-like shapes in untrusted text."""
 
 import base64
 import re
@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus
 import orjson
 
 MARK: Final = "[redacted]"
-"""What stands in the place of a secret."""
+"""What replaces a secret."""
 
 SHORTEST: Final = 8
 """Characters a value must have to be registered; shorter ones would eat ordinary words."""
@@ -84,7 +84,7 @@ class Redactor:
         return text
 
     def shapes(self, text: str) -> str:
-        """The text of a stranger (an error, a URL, headers) without values, parts of them, or key-like shapes."""
+        """An untrusted text (an error, a URL, headers) without values, parts of them, or key-like shapes."""
         text = self.values(text)
         for value, block in self._blocks:
             if block in text:

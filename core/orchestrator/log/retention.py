@@ -43,12 +43,12 @@ class Size:
 
     @property
     def is_large(self) -> bool:
-        """Whether its history has grown so long that it slows whoever reads it."""
+        """Whether its history has grown so long that reading it is slow."""
         return self.events >= LARGE
 
 
 @frozen
-class Stats:
+class LogStats:
     """What a log takes."""
 
     runs: tuple[Size, ...]
@@ -87,14 +87,14 @@ def sizes(connection: chain.Queryable) -> tuple[Size, ...]:
     )
 
 
-def stats(connection: chain.Queryable, database: Path) -> Stats:
+def stats(connection: chain.Queryable, database: Path) -> LogStats:
     """What a log takes, on disk and by run."""
     pages = {
         name: int(connection.execute(f"PRAGMA {name}").fetchone()[0])
         for name in ("page_size", "page_count", "freelist_count")
     }
     wal = database.with_name(f"{database.name}-wal")
-    return Stats(
+    return LogStats(
         runs=sizes(connection),
         file=pages["page_size"] * pages["page_count"],
         wal=wal.stat().st_size if wal.exists() else 0,
@@ -159,7 +159,7 @@ def needed(connection: chain.Queryable, run: str) -> Iterator[str]:
 
 
 def collect(connection: chain.Queryable, run: str) -> tuple[int, int]:
-    """Delete the texts of a run that nothing refers to: how many, and their bytes. Nobody may have the run."""
+    """Delete the texts of a run that nothing refers to: how many, and their bytes. No session may be open."""
     wanted = set(needed(connection, run))
     count = size = 0
     for digest, length in connection.execute("SELECT digest, length(data) FROM blobs WHERE run = ?", (run,)).fetchall():

@@ -15,7 +15,7 @@ from orchestrator.events import AccountRefused, CallStarted, ContentDeleted, Eve
 from orchestrator.log import accounts as accounting
 from orchestrator.log import cache as caching
 from orchestrator.log import chain, retention, schema
-from orchestrator.log.commits import GroupCommit, Offload, TransactionLockFactory
+from orchestrator.log.commits import GroupCommit, RunBlocking, TransactionLockFactory
 from orchestrator.log.connections import DATABASE, Connection, configure, connect, connect_to_read
 from orchestrator.log.locks import FileLocks, Locks, TransactionLock, no_lock
 from orchestrator.log.reading import LogReader
@@ -75,7 +75,7 @@ class EventLog(LogReader):
         self,
         connection: Connection,
         *,
-        offload: Offload,
+        offload: RunBlocking,
         transaction_lock: TransactionLockFactory = no_lock,
         locks: Locks,
         redactor: Redactor | None = None,
@@ -83,7 +83,7 @@ class EventLog(LogReader):
     ) -> None:
         self._guard = threading.Lock()
         read_guard = threading.Lock() if reader else self._guard
-        super().__init__(reader or connection, read_guard, redactor or Redactor(), stands_still=reader is None)
+        super().__init__(reader or connection, read_guard, redactor or Redactor(), is_exclusive=reader is None)
         self._connection = connection
         self._transaction_lock = transaction_lock
         self.locks = locks
@@ -95,7 +95,7 @@ class EventLog(LogReader):
 
     @classmethod
     def open(
-        cls, folder: Path, *, redactor: Redactor | None = None, offload: Offload = asyncio.to_thread
+        cls, folder: Path, *, redactor: Redactor | None = None, offload: RunBlocking = asyncio.to_thread
     ) -> "EventLog":
         """The log of a data folder, for reading and appending; both are made where they do not exist.
 
@@ -148,7 +148,7 @@ class EventLog(LogReader):
             raise LogError(f"{path}: {error}") from error
         log = cls(connection, offload=asyncio.to_thread, locks=FileLocks(folder))
         log._commits = None
-        log._stands_still = False
+        log._is_exclusive = False
         return log
 
     async def flush(self) -> None:
@@ -164,7 +164,7 @@ class EventLog(LogReader):
         if self._commits is None:
             self._connection.close()
             return
-        # Without the lock the WAL may not be folded in: whoever opens the file next will do it.
+        # Without the lock the WAL may not be folded in: the next process that opens the file will do it.
         with suppress(OSError), self._transaction_lock(), self._guard:
             self._connection.close()
 
@@ -192,7 +192,7 @@ class EventLog(LogReader):
             events: at least one. With accounts, only the last may be a CallStarted.
             texts: texts to store for the run, by digest.
             salt: the run's salt, stored where the run has none.
-            accounts: names of the accounts a CallStarted must find room in.
+            accounts: names of the accounts that a CallStarted's hold must fit.
             simulated: whether the accounts are those of simulated providers.
             reusable: answers that these events make reusable, for the response cache.
 
@@ -229,7 +229,7 @@ class EventLog(LogReader):
         return await self._submit(lambda: accounting.set_cap(self._transaction, name, cap, at, simulated))
 
     async def raise_cap(self, name: str, extra: Usd, *, at: int, simulated: bool = False) -> Totals:
-        """Give an account a cap that is higher by ``extra``, whoever else changes it at the same time.
+        """Give an account a cap that is higher by ``extra``, whatever else changes it at the same time.
 
         Raises:
             UsageError: there is no such account.
@@ -287,7 +287,7 @@ class EventLog(LogReader):
         [(pages,)], [(size,)] = self.query("PRAGMA page_count"), self.query("PRAGMA page_size")
         return int(pages) * int(size)
 
-    def stats(self, database: Path) -> retention.Stats:
+    def stats(self, database: Path) -> retention.LogStats:
         """What the log takes, on disk and by run."""
         with self._read_guard:
             return retention.stats(self._reader, database)
@@ -306,21 +306,21 @@ class EventLog(LogReader):
         if actual != request.expected:
             raise ConcurrencyError(stream, request.expected, actual)
         transaction.store_texts(stream, [(key, pack(text)) for key, text in request.texts.items()], request.salt)
-        book = accounting.Accounts(transaction, self.locks, stream)
+        ledger = accounting.Accounts(transaction, self.locks, stream)
         records: list[Recorded] = []
         written: list[Event] = []
         for encoded in request.encoded:
             movements: list[accounting.Movement] = []
             if request.accounts and isinstance(encoded.event, CallStarted):
                 version = last.version + 1 if last else 1  # a fork's first event is no call
-                event, movements = book.reserve(version, encoded.event, request.accounts, request.simulated)
+                event, movements = ledger.reserve(version, encoded.event, request.accounts, request.simulated)
                 encoded = transaction.encode(event)
             record = transaction.write(stream, last, request.at, encoded)
             last = Last(record.version, record.hash, record.at)
             records.append(record)
             written.append(encoded.event)
-            book.record(request.at, movements)
-            book.follow(request.at, encoded.event, request.simulated)
+            ledger.record(request.at, movements)
+            ledger.follow(request.at, encoded.event, request.simulated)
         if request.reusable is not None:
             caching.keep(transaction.connection, stream, request.reusable)
         assert not any(isinstance(each, AccountRefused) for each in written[:-1])
@@ -335,6 +335,6 @@ class EventLog(LogReader):
         findings = self.verify(stream, head)
         if findings:
             first = findings[0]
-            error = DamagedLogError(first.position, f"{stream} is damaged at event {first.position}: {first.message}")
+            error = DamagedLogError(first.position, f"{stream} is damaged at event {first.event}: {first.message}")
             self._damaged[stream] = error
             raise error

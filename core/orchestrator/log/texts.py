@@ -63,7 +63,7 @@ class Texts:
         self.salt: bytes = source.salt(run) or random(SALT_BYTES)
 
     def put(self, text: str, shapes: bool = False) -> str:
-        """Stage a text and return its digest. ``shapes``: it comes from a stranger (errors, URLs, headers)."""
+        """Stage a text and return its digest. ``shapes``: it is untrusted (errors, URLs, headers)."""
         text = clean(text)
         text = self._redactor.shapes(text) if shapes else self._redactor.values(text)
         digest = digest_of(self.salt, text.encode())

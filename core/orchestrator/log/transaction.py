@@ -144,7 +144,7 @@ class Transaction:
 
 
 def _shared(event: Event) -> int:
-    """How many versions stand before the first event of a stream: those a fork shares with its parent."""
+    """How many versions come before the first event of a stream: those a fork shares with its parent."""
     return event.version if isinstance(event, RunForked) else 0
 
 

@@ -13,9 +13,9 @@ def _time(column: str) -> str:
 
 # "LIMIT -1" limits nothing: it has SQLite make that table once, in place of reading all events again for each call.
 _ENDS: Final = """
-ends(run_id, call, outcome, settled, kept, input_tokens, output_tokens, latency) AS (
+ends(run_id, call, outcome, settled, unreconciled, input_tokens, output_tokens, latency) AS (
     SELECT stream, CAST(json_extract(data, '$.call') AS INTEGER), iif(type = 'call.succeeded', 'answered', 'failed'),
-        json_extract(data, '$.settled'), json_extract(data, '$.kept'),
+        json_extract(data, '$.settled'), json_extract(data, '$.unreconciled'),
         json_extract(data, '$.usage.input') + json_extract(data, '$.usage.cached_input')
             + json_extract(data, '$.usage.cache_write'),
         json_extract(data, '$.usage.output') + json_extract(data, '$.usage.reasoning'),
@@ -39,11 +39,12 @@ attempts AS (
         json_extract(s.data, '$.node') AS task_id, json_extract(s.data, '$.role') AS role,
         json_extract(s.data, '$.provider') AS provider, json_extract(s.data, '$.model') AS model,
         printf('%s/%s/%d/%d/%d', json_extract(s.data, '$.node'), json_extract(s.data, '$.role'),
-            json_extract(s.data, '$.turn'), json_extract(s.data, '$.sample'),
+            json_extract(s.data, '$.iteration'), json_extract(s.data, '$.sample'),
             json_extract(s.data, '$.attempt')) AS call_id,
         coalesce(ends.outcome, 'in_flight') AS outcome, ends.input_tokens, ends.output_tokens, ends.latency,
-        iif(ends.outcome IS NULL, json_extract(s.data, '$.hold'), iif(r.call IS NULL, ends.kept, 0)) AS held,
-        coalesce(r.settled, ends.settled, 0) AS settled, iif(r.call IS NULL, coalesce(ends.kept, 0), 0) AS kept
+        iif(ends.outcome IS NULL, json_extract(s.data, '$.hold'), iif(r.call IS NULL, ends.unreconciled, 0)) AS held,
+        coalesce(r.settled, ends.settled, 0) AS settled,
+        iif(r.call IS NULL, coalesce(ends.unreconciled, 0), 0) AS unreconciled
     FROM events AS s LEFT JOIN ends ON ends.run_id = s.stream AND ends.call = s.version
     LEFT JOIN reconciled AS r ON r.run_id = s.stream AND r.call = s.version
     WHERE s.type = 'call.started'
@@ -73,7 +74,7 @@ FROM attempts ORDER BY position
     "spend": f"""
 WITH {_ATTEMPTS}
 SELECT run_id, task_id, role, CASE role {_PHASES} END AS phase, provider, model, count(*) AS calls,
-    sum(settled) AS settled_nano, sum(held) AS held_nano, sum(kept) AS kept_nano
+    sum(settled) AS settled_nano, sum(held) AS held_nano, sum(unreconciled) AS unreconciled_nano
 FROM attempts GROUP BY run_id, task_id, role, provider, model ORDER BY min(position)
 """,
     "runs": f"""
@@ -84,7 +85,8 @@ plans AS (
     FROM events AS p JOIN lineage AS l ON p.stream = l.stream AND p.version <= l.upto WHERE p.type = 'plan.made'
 ),
 money AS (
-    SELECT run_id, sum(settled) AS settled, sum(held) AS held, sum(kept) AS kept FROM attempts GROUP BY run_id
+    SELECT run_id, sum(settled) AS settled, sum(held) AS held, sum(unreconciled) AS unreconciled
+    FROM attempts GROUP BY run_id
 ),
 marks AS (
     SELECT stream, count(*) AS events, max(version) AS last,
@@ -103,7 +105,7 @@ SELECT r.stream AS run_id, coalesce(ended.status, 'open') AS status,
     {_time("r.at")} AS started_at, {_time("ended.at")} AS finished_at,
     coalesce(json_extract(b.data, '$.cap'), json_extract(r.data, '$.settings.cap')) AS cap_nano,
     coalesce(money.settled, 0) AS settled_nano, coalesce(money.held, 0) AS held_nano,
-    coalesce(money.kept, 0) AS kept_nano,
+    coalesce(money.unreconciled, 0) AS unreconciled_nano,
     coalesce(plans.tasks, 0) AS tasks, m.events, h.hash AS head
 FROM events AS r
 JOIN marks AS m ON m.stream = r.stream
@@ -118,7 +120,7 @@ WHERE r.type IN ('run.started', 'run.forked') ORDER BY r.position
 WITH RECURSIVE {_ATTEMPTS.strip()},
 {_LINEAGE.strip()},
 money AS (
-    SELECT run_id, task_id, sum(settled + kept) AS cost FROM attempts GROUP BY run_id, task_id
+    SELECT run_id, task_id, sum(settled + unreconciled) AS cost FROM attempts GROUP BY run_id, task_id
 ),
 marks(run_id, task_id, version, mark, stream) AS (
     SELECT l.run_id, json_extract(data, '$.task'), version, iif(type = 'task.started', 'running', 'finished'), l.stream
@@ -130,22 +132,23 @@ marks(run_id, task_id, version, mark, stream) AS (
         json_each(events.data, '$.reopened') AS again
     WHERE events.type IN ('session.opened', 'budget.raised', 'time.raised', 'run.forked')
 ),
-stands AS (SELECT run_id, task_id, max(version) AS version, mark, stream FROM marks GROUP BY run_id, task_id),
-turns AS (
-    SELECT l.run_id, json_extract(data, '$.task') AS task_id, max(json_extract(data, '$.turn')) AS turns
+latest AS (SELECT run_id, task_id, max(version) AS version, mark, stream FROM marks GROUP BY run_id, task_id),
+scored AS (
+    SELECT l.run_id, json_extract(data, '$.task') AS task_id, max(json_extract(data, '$.iteration')) AS iterations
     FROM events JOIN lineage AS l ON events.stream = l.stream AND version <= l.upto
-    WHERE type = 'turn.evaluated' GROUP BY 1, 2
+    WHERE type = 'iteration.evaluated' GROUP BY 1, 2
 )
 SELECT l.run_id, json_extract(task.value, '$.id') AS task_id, json_extract(task.value, '$.type') AS type,
-    coalesce(json_extract(f.data, '$.status'), stands.mark, 'pending') AS status,
+    coalesce(json_extract(f.data, '$.status'), latest.mark, 'pending') AS status,
     json_extract(f.data, '$.score') AS score, json_extract(f.data, '$.model') AS model,
     json_extract(f.data, '$.reviewer') AS reviewer_model,
-    coalesce(json_extract(f.data, '$.iterations'), turns.turns, 0) AS iterations, coalesce(money.cost, 0) AS cost_nano
+    coalesce(json_extract(f.data, '$.iterations'), scored.iterations, 0) AS iterations,
+    coalesce(money.cost, 0) AS cost_nano
 FROM events AS p JOIN lineage AS l ON p.stream = l.stream AND p.version <= l.upto
 JOIN json_each(p.data, '$.tasks') AS task
-LEFT JOIN stands ON stands.run_id = l.run_id AND stands.task_id = json_extract(task.value, '$.id')
-LEFT JOIN events AS f ON f.stream = stands.stream AND f.version = stands.version AND stands.mark = 'finished'
-LEFT JOIN turns ON turns.run_id = l.run_id AND turns.task_id = json_extract(task.value, '$.id')
+LEFT JOIN latest ON latest.run_id = l.run_id AND latest.task_id = json_extract(task.value, '$.id')
+LEFT JOIN events AS f ON f.stream = latest.stream AND f.version = latest.version AND latest.mark = 'finished'
+LEFT JOIN scored ON scored.run_id = l.run_id AND scored.task_id = json_extract(task.value, '$.id')
 LEFT JOIN money ON money.run_id = l.run_id AND money.task_id = json_extract(task.value, '$.id')
 WHERE p.type = 'plan.made' ORDER BY l.born, p.position, task.key
 """,
@@ -156,7 +159,7 @@ SELECT stream AS run_id, position, json_extract(data, '$.node') AS task_id, json
 FROM events WHERE type = 'model.selected' ORDER BY position
 """,
     "checks": """
-SELECT v.stream AS run_id, json_extract(s.data, '$.task') AS task_id, json_extract(s.data, '$.turn') AS turn,
+SELECT v.stream AS run_id, json_extract(s.data, '$.task') AS task_id, json_extract(s.data, '$.iteration') AS iteration,
     json_extract(s.data, '$.validator') AS validator,
     json_extract(v.data, '$.verdict') AS verdict, v.position
 FROM events AS v JOIN events AS s ON s.stream = v.stream AND s.version = json_extract(v.data, '$.check')

@@ -53,7 +53,7 @@ APP_TYPES: Final = ("fastapi", "flask", "django", "cli", "library", "html", "rea
 
 @frozen
 class ArchitectureProfile:
-    """What an application is to be built like. The defaults stand where nobody could say."""
+    """What an application is to be built like. The defaults hold where no advice was given."""
 
     app_type: str = "generic"
     """One of ``APP_TYPES``."""

@@ -1,4 +1,4 @@
-"""The tables of the specification that bound a task: tokens, scores, turns, shares of the budget."""
+"""The tables of the specification that bound a task: tokens, scores, iterations, shares of the budget."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -43,7 +43,7 @@ MAX_ITERATIONS: Final[Mapping[TaskType, int]] = MappingProxyType(
         for kind in TaskType
     }
 )
-"""How many turns a task of each type may take."""
+"""How many iterations a task of each type may take."""
 
 PHASE_SHARES: Final[Mapping[Phase, float]] = MappingProxyType(
     {

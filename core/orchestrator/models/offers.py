@@ -7,7 +7,7 @@ from orchestrator.money import Price
 
 @frozen
 class ModelInfo:
-    """What is known of one model a provider sells. A fact nobody declared is None and satisfies no restriction."""
+    """What is known of one model a provider sells. A fact that is not declared is None and satisfies no restriction."""
 
     id: str
     """The name a run, a policy and the log use; unique within a run."""

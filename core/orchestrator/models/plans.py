@@ -7,17 +7,19 @@ from typing import Final
 
 from attrs import frozen
 
+from orchestrator.models.codes import PlanProblem
 from orchestrator.models.vocabulary import TaskType
 
-PLAN_PROBLEMS: Final[Mapping[str, str]] = MappingProxyType(
+PLAN_PROBLEMS: Final[Mapping[PlanProblem, str]] = MappingProxyType(
     {
-        "no_json": "it holds no JSON that could be read",
-        "no_tasks": "it holds no list of tasks",
-        "bad_task": "a task has no prompt, or a type that does not exist",
-        "duplicate": "two tasks have the same id",
-        "too_many": "it has more than 50 tasks",
-        "unknown_dependency": "a dependency is not in the plan",
-        "cycle": "the dependencies form a cycle",
+        PlanProblem.EMPTY: "it is empty",
+        PlanProblem.NO_JSON: "it holds no JSON that could be read",
+        PlanProblem.NO_TASKS: "it holds no list of tasks",
+        PlanProblem.BAD_TASK: "a task has no prompt, or a type that does not exist",
+        PlanProblem.DUPLICATE: "two tasks have the same id",
+        PlanProblem.TOO_MANY: "it has more than 50 tasks",
+        PlanProblem.UNKNOWN_DEPENDENCY: "a dependency is not in the plan",
+        PlanProblem.CYCLE: "the dependencies form a cycle",
     }
 )
 """The codes of what is wrong with a plan, in words."""

@@ -14,7 +14,7 @@ from orchestrator.money import Usd
 class Budget:
     """The ceiling of a run in dollars and in seconds of active time, and what is used of it.
 
-    ``spent_usd`` is settled plus kept money. Elapsed time counts from construction until a run fills it in.
+    ``spent_usd`` is settled plus unreconciled money. Elapsed time counts from construction until a run fills it in.
     """
 
     max_usd: float = 8.0
@@ -43,7 +43,7 @@ class Budget:
         return self.elapsed_seconds < self.max_time_seconds
 
     def record(self, spent: Usd, phases: Mapping[str, Usd], elapsed: float) -> None:
-        """Fill in what a run used: dollars (settled and kept), dollars by phase, active seconds."""
+        """Fill in what a run used: dollars (settled and unreconciled), dollars by phase, active seconds."""
         self.spent_usd = float(spent)
         self.phase_spent = {phase: float(amount) for phase, amount in phases.items()}
         self._elapsed = elapsed
@@ -76,7 +76,7 @@ class TaskResult:
     reviewer_model: Model | None
     iterations: int
     cost_usd: float
-    """All that was spent on this task, kept money included."""
+    """All that was spent on this task, unreconciled money included."""
     deterministic_check_passed: bool
     degraded_fallback_count: int
     """How often the author's model was replaced by another."""

@@ -115,7 +115,7 @@ _SLOT_VENDORS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 INPUT_ROW: Final = ("moonshot-v1", "claude-opus", "gpt-4o")
-"""Whom the enhancer and the advisor ask after the first, who is chosen by the length of the description."""
+"""The models of the enhancer and the advisor after the first, which the length of the description chooses."""
 
 INPUT_FIRST: Final = ("deepseek-chat", "deepseek-reasoner")
 """The first of the enhancer and the advisor: for a short description, and for one of more than ``SHORT_WORDS``."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from orchestrator import contract, spi
 from orchestrator.errors import PluginConflictError, PluginError, PluginLoadError, PluginNotFoundError
 from orchestrator.events import PluginUsed
-from orchestrator.plugins.loading import GuardedLoader, Loader
+from orchestrator.plugins.loading import GuardedLoader, PluginLoader
 from orchestrator.plugins.registry import (
     DISABLE,
     DISTRIBUTION,
@@ -48,7 +48,7 @@ class Catalogue:
     def __init__(
         self, points: "Iterable[EntryPoint]", environ: Mapping[str, str], specifications: ModuleType = spi
     ) -> None:
-        self._loader = Loader(specifications, environ.get(RAISE, "") not in ("", "0"))
+        self._loader = PluginLoader(specifications, environ.get(RAISE, "") not in ("", "0"))
         found = {(plugin.kind, plugin.name, plugin.distribution): plugin for plugin in described(reversed([*points]))}
         kinds = tuple(GROUPS)
         self._plugins = sorted(
@@ -96,7 +96,7 @@ class Catalogue:
         """Look a plugin up by its name, or by ``distribution:name``; nothing is imported.
 
         Raises:
-            PluginNotFoundError: nobody offers it, or the environment blocks it.
+            PluginNotFoundError: it is not installed, or the environment blocks it.
             PluginConflictError: two distributions offer it.
         """
         return self._find(kind, name).entry()
@@ -105,7 +105,7 @@ class Catalogue:
         """Describe a plugin as a session records it.
 
         Raises:
-            PluginNotFoundError: nobody offers it, or the environment blocks it.
+            PluginNotFoundError: it is not installed, or the environment blocks it.
             PluginConflictError: two distributions offer it.
         """
         plugin = self._find(kind, name)
@@ -150,7 +150,7 @@ class Catalogue:
         """Import and register one plugin; a second time it does nothing.
 
         Raises:
-            PluginNotFoundError: nobody offers it, or the environment blocks it.
+            PluginNotFoundError: it is not installed, or the environment blocks it.
             PluginConflictError: two distributions offer it.
             PluginLoadError: it cannot be imported or does not fit its hook; the cause is chained.
         """
@@ -238,7 +238,7 @@ class Catalogue:
             except PluginError:
                 if plugin.name == first:
                     raise
-                continue  # nobody asked for this one
+                continue  # this one was not asked for
             if wanted in loader.suffixes:
                 return loader
             known.extend(loader.suffixes)

@@ -1,6 +1,6 @@
 """Importing plugins, registering them, and having their hooks build what they offer.
 
-A stranger's code runs in a thread that is left behind when it does not come back. Whatever else it does, the plugin is
+Third-party code runs in a thread that is left behind when it does not come back. Whatever else it does, the plugin is
 broken and nothing else is.
 """
 
@@ -20,10 +20,10 @@ from orchestrator.errors import PluginLoadError, SpecError
 from orchestrator.plugins.registry import DISABLE, DISTRIBUTION, GROUPS, Plugin
 
 PATIENCE: Final = 30.0
-"""Seconds a stranger's module may take to be imported, and its hook to build an object."""
+"""Seconds a third-party module may take to be imported, and its hook to build an object."""
 
 IN_THREADS: Final = ("exporter", "validator")
-"""The kinds that are loaded in threads that nobody waits for."""
+"""The kinds that are loaded in threads with a deadline of their own."""
 
 _LONGEST_CAUSE: Final = 500
 _LOGGER: Final = logging.getLogger("orchestrator.plugins")
@@ -31,7 +31,7 @@ _LOGGER: Final = logging.getLogger("orchestrator.plugins")
 _Made = TypeVar("_Made")
 
 
-class Loader:
+class PluginLoader:
     """Loads plugins into one pluggy manager.
 
     Args:
@@ -65,11 +65,11 @@ class Loader:
             SpecError: the hook says that what the user set makes no sense.
         """
         module = self.module(plugin)
-        strangers = [other for _, other in self._manager.list_name_plugin() if other is not module]
+        others = [other for _, other in self._manager.list_name_plugin() if other is not module]
         try:
             served = self._hook_of(plugin.kind, module)
             assert served is not None
-            hook = self._manager.subset_hook_caller(served, strangers)
+            hook = self._manager.subset_hook_caller(served, others)
             made = _patiently(plugin, lambda: check(hook(**arguments)))
         except SpecError:
             raise
@@ -95,7 +95,7 @@ class Loader:
             self._note_hooks(plugin, module)
         except (KeyboardInterrupt, GeneratorExit):
             raise
-        except BaseException as error:  # a stranger's module may raise anything
+        except BaseException as error:  # a third-party module may raise anything
             self._broken(plugin, "cannot be loaded", error)
         plugin.module = module
         plugin.problem = ""
@@ -181,20 +181,20 @@ class GuardedLoader:
 
 
 def _patiently(plugin: Plugin, call: Callable[[], _Made]) -> _Made:
-    """What a plugin's code gives. A stranger's is not waited for for ever, and not called again after that."""
-    if plugin.lost:
+    """What a plugin's code gives. A third-party one is given so much time, and not called again after that."""
+    if plugin.timed_out:
         raise OutOfTimeError("it has not come back before")
     if plugin.distribution == DISTRIBUTION or plugin.kind in IN_THREADS:
         return call()
     try:
         return run_in_thread(call, PATIENCE)
     except OutOfTimeError:
-        plugin.lost = True
+        plugin.timed_out = True
         raise
 
 
 def _deprecation(caller: "pluggy.HookCaller") -> spi.DeprecatedHook | None:
-    """What is to be said to whoever implements a hook."""
+    """What is to be said to the author of a hook."""
     warning = caller.spec.warn_on_impl if caller.spec is not None else None
     return warning if isinstance(warning, spi.DeprecatedHook) else None
 
@@ -204,7 +204,7 @@ def _said(error: BaseException) -> str:
         return str(error)
     try:
         text = " ".join(str(error).split())
-    except Exception:  # a stranger's exception may fail even here
+    except Exception:  # a third-party exception may fail even here
         text = ""
     if isinstance(error, SystemExit):
         return f"it called sys.exit({text})"

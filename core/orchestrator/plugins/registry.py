@@ -90,8 +90,8 @@ class Plugin:
     declared: object = None
     """The range of interface versions in its source; read once."""
     looked: bool = False
-    lost: bool = False
-    """Something of it has not come back: nobody calls it again."""
+    timed_out: bool = False
+    """Something of it has not come back in time: it is not called again."""
     lock: threading.Lock = Factory(threading.Lock)
     """Held while it is loaded: a check may load a plugin in a thread of its own."""
 
@@ -154,7 +154,7 @@ def _source_of(point: "EntryPoint") -> str:
     for depth in range(1, len(names) + 1):
         try:
             found = PathFinder.find_spec(".".join(names[:depth]), path)
-        except Exception:  # a stranger's folder or finder may do anything
+        except Exception:  # a third-party folder or finder may do anything
             return ""
         if found is None:
             return ""
@@ -172,7 +172,7 @@ def described(points: "Iterable[EntryPoint]") -> Iterator[Plugin]:
     kinds = {group: kind for kind, group in GROUPS.items()}
     for point in points:
         if point.group in kinds:
-            # a stranger's metadata may lack either
+            # third-party metadata may lack either
             distribution = (point.dist.metadata["Name"] if point.dist else None) or "unknown"
             version = (point.dist.metadata["Version"] if point.dist else None) or ""
             yield Plugin(point, kinds[point.group], point.name, normalised(distribution), version)

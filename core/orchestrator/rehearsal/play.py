@@ -1,4 +1,4 @@
-"""One run in virtual time: ``decide``, ``evolve``, and outcomes from a source instead of the world."""
+"""One run in virtual time: ``decide``, ``apply``, and outcomes from a source instead of the world."""
 
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
@@ -8,7 +8,7 @@ from attrs import Factory, define, field
 
 from orchestrator import events as e
 from orchestrator.decide import BackendError, Rank, Wait, decide
-from orchestrator.state.fold import evolve
+from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
 
 _MOST_EVENTS: Final = 200_000
@@ -101,7 +101,7 @@ class Play:
             self._perform(decision)
 
     def _take(self, event: e.Event) -> None:
-        evolve(self.state, self.now, event)
+        apply(self.state, self.now, event)
         self.watch(self.state.version, self.now, event)
 
     def _perform(self, decision: e.Decision) -> None:

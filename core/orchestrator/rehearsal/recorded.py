@@ -1,4 +1,4 @@
-"""The outcomes of a run that has been, for whoever plays it again: exact where the same is asked."""
+"""The outcomes of a recorded run, to play it again: exact where the same is asked."""
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -8,7 +8,7 @@ from attrs import Factory, define, evolve, field
 
 from orchestrator import events as e
 from orchestrator.decide.forecast import expected_call
-from orchestrator.models import Finish, ModelInfo, Role, Verdict
+from orchestrator.models import AnsweredBy, Finish, ModelInfo, Role, Verdict
 from orchestrator.money import Price, Usage, Usd
 from orchestrator.state.calls import CallKey
 from orchestrator.state.run import RunState
@@ -22,10 +22,10 @@ class Basis(StrEnum):
 
     RECORDED = "recorded"
     """The same model was asked the same: the same answer, at exactly its tokens."""
-    STAND_IN = "stand_in"
+    SUBSTITUTED = "substituted"
     """Another model was asked: its answer is unknown, and so is its quality; the recorded tokens stand for its own."""
     INVENTED = "invented"
-    """Nobody was asked that: tokens are expected, and a score is that of the latest recorded turn."""
+    """No model was asked that: tokens are expected, and a score is that of the latest recorded iteration."""
 
 
 @define
@@ -41,7 +41,7 @@ class _Recorded:
 
 
 @define
-class Recording:
+class RecordedRun:
     """A run's history, arranged by what was asked. It is also the source of outcomes for a rehearsal.
 
     ``basis`` and ``spent`` say of the rehearsal's attempts, by version, what their outcomes rest on and cost; use one
@@ -66,9 +66,9 @@ class Recording:
     """By version of the rehearsal's CallStarted: the logical call, and the model."""
     _asked: dict[tuple[CallKey, str], int] = field(factory=dict, init=False)
 
-    def again(self) -> "Recording":
+    def again(self) -> "RecordedRun":
         """The same recording for another rehearsal."""
-        return Recording(
+        return RecordedRun(
             self.started,
             self.began,
             self.opened,
@@ -108,29 +108,30 @@ class Recording:
         ends = () if found is None else found.ends.get(model.id, ())
         if number < len(ends):
             at, delay, end = ends[number]
-            return self._told(
+            return self._outcome(
                 version, Basis.RECORDED, delay, _repriced(end, version, at, model, opened, self._price(model.id))
             )
         if found is not None and found.answer is not None:
             at, delay, answer = found.answer
-            return self._told(version, Basis.STAND_IN, delay, _repriced(answer, version, at, model, opened, None))
-        return self._told(version, Basis.INVENTED, *self._invented(state, version, opened, model))
+            return self._outcome(version, Basis.SUBSTITUTED, delay, _repriced(answer, version, at, model, opened, None))
+        return self._outcome(version, Basis.INVENTED, *self._invented(state, version, opened, model))
 
     def _price(self, model: str) -> Price | None:
         return next((each.price for each in self.opened.models if each.id == model), None)
 
-    def _told(
+    def _outcome(
         self, version: int, basis: Basis, delay: int, end: e.CallSucceeded | e.CallFailed
     ) -> tuple[int, e.CallSucceeded | e.CallFailed]:
         self.basis[version] = basis
-        self.spent[version] = end.settled + end.kept
+        self.spent[version] = end.settled + end.unreconciled
         return delay, end
 
     def checked(self, state: RunState, version: int, opened: e.CheckStarted) -> tuple[int, e.Validated]:
         """The recorded verdict; a pass where there is none."""
-        delay, event = self.checks.get((opened.task, opened.turn, opened.validator), (1, None))
-        verdict = Verdict.PASSED if event is None else event.verdict
-        return delay, e.Validated(version, verdict, None if event is None else event.details, delay)
+        delay, event = self.checks.get((opened.task, opened.iteration, opened.validator), (1, None))
+        if event is None:
+            return delay, e.Validated(version, Verdict.PASSED, None, delay)
+        return delay, evolve(event, check=version, latency=delay, sandbox=None)
 
     def verified(self, state: RunState, version: int, opened: e.VerificationStarted) -> tuple[int, e.ResultVerified]:
         """The recorded verdict; a pass where there is none."""
@@ -151,10 +152,10 @@ class Recording:
     def answered(self, state: RunState, version: int, opened: e.QuestionAsked) -> tuple[int, e.QuestionAnswered]:
         """The recorded answer, no where there is none; that the tasks may start is taken for granted."""
         if opened.node == e.FORECAST:
-            return 1, e.QuestionAnswered(version, True, "flag", False)
+            return 1, e.QuestionAnswered(version, True, AnsweredBy.FLAG, False)
         found = self.answers.get((opened.node, opened.number))
         if found is None:
-            return 1, e.QuestionAnswered(version, False, "nobody", True)
+            return 1, e.QuestionAnswered(version, False, AnsweredBy.NO_TERMINAL, True)
         return found[0], evolve(found[1], question=version)
 
     def _invented(
@@ -170,16 +171,16 @@ class Recording:
         return latency, end
 
     def _latest_score(self, opened: e.CallStarted) -> float | None:
-        """The score of the task's latest recorded evaluation; a turn more changes nothing as far as anybody knows."""
+        """The score of the task's latest recorded evaluation: what one iteration more would change is unknown."""
         scores = [
-            (key.turn, found.answer[2].reading.score)
+            (key.iteration, found.answer[2].reading.score)
             for key, found in self.calls.items()
             if (key.node, key.role) == (opened.node, Role.EVALUATOR) and found.answer is not None
         ]
         return max(scores, default=(0, 0.5), key=lambda each: each[0])[1]
 
 
-def record(history: Iterable[tuple[int, e.Event]]) -> Recording:
+def record(history: Iterable[tuple[int, e.Event]]) -> RecordedRun:
     """Arrange a run's history (pairs of at and event, from the beginning).
 
     Attempts that no vendor has ended (lost with a session, or cancelled) are left out.
@@ -192,7 +193,7 @@ def record(history: Iterable[tuple[int, e.Event]]) -> Recording:
         reader.take(at, event)
     if reader.started is None or reader.opened is None:
         raise ValueError("nothing was decided in this run yet")
-    return Recording(
+    return RecordedRun(
         started=reader.started,
         began=reader.began,
         opened=reader.opened,
@@ -229,7 +230,8 @@ class _Reader:
                 self.cap, self.time_limit = settings.cap, settings.time_limit
             case e.RunForked(settings=settings):
                 assert self.started is not None
-                self.started = evolve(self.started, settings=settings, spec=event.spec, project=event.project)
+                started = evolve(self.started, settings=settings, spec=event.spec)
+                self.started = evolve(started, project=event.project, place=event.place)
                 self.cap, self.time_limit = settings.cap, settings.time_limit
             case e.SessionOpened():
                 first = self.opened
@@ -252,7 +254,7 @@ class _Reader:
         ends = self._call(started).ends.get(started.model, [])
         for number, (at, delay, end) in enumerate(ends):
             if end.call == version:
-                ends[number] = (at, delay, evolve(end, settled=settled, kept=Usd.ZERO))
+                ends[number] = (at, delay, evolve(end, settled=settled, unreconciled=Usd.ZERO))
 
     def _end(self, at: int, event: e.Event) -> None:
         match event:
@@ -272,7 +274,7 @@ class _Reader:
             case e.Validated(check=version):
                 since, check = self.effects[version]
                 assert isinstance(check, e.CheckStarted)
-                self.checks[check.task, check.turn, check.validator] = (at - since, event)
+                self.checks[check.task, check.iteration, check.validator] = (at - since, event)
             case e.ResultVerified(verification=version):
                 self.result = (at - self.effects[version][0], event)
             case e.QuestionAnswered(question=version):
@@ -285,7 +287,7 @@ class _Reader:
 
 
 def _key(event: e.ModelSelected | e.CallStarted) -> CallKey:
-    return CallKey(event.node, event.role, event.turn, event.sample)
+    return CallKey(event.node, event.role, event.iteration, event.sample)
 
 
 def _repriced(
@@ -302,10 +304,10 @@ def _repriced(
     log has no tokens of it.
     """
     if isinstance(end, e.CallFailed):
-        return evolve(end, call=version, kept=opened.hold if end.kept else Usd.ZERO)
+        return evolve(end, call=version, unreconciled=opened.hold if end.unreconciled else Usd.ZERO)
     if end.settled and end.usage is None and old is not None:
         return evolve(end, call=version)  # found out later, and not in tokens
-    if end.kept or end.usage is None or model.price is None:
-        return evolve(end, call=version, settled=Usd.ZERO, kept=opened.hold)
+    if end.unreconciled or end.usage is None or model.price is None:
+        return evolve(end, call=version, settled=Usd.ZERO, unreconciled=opened.hold)
     settled = end.settled if model.price == old else model.price.cost(end.usage, at)
-    return evolve(end, call=version, settled=settled, kept=Usd.ZERO)
+    return evolve(end, call=version, settled=settled, unreconciled=Usd.ZERO)

@@ -1,26 +1,35 @@
 """What other rules would have done with a run that has been: played twice on its recorded outcomes, and compared.
 
-Nobody is called and nothing is written. Both plays begin at the run's first event and go through without its crashes:
+No model is called and nothing is written. Both plays begin at the run's first event and go through without its crashes:
 ``Whatif.faithful`` says whether the play under the run's own rules asks exactly what the run asked.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from enum import StrEnum
 
 from attrs import Factory, define, evolve, frozen
 
 from orchestrator import events as e
 from orchestrator.decide import Rank
-from orchestrator.models import ProjectStatus
+from orchestrator.decide.roster import Rejection
+from orchestrator.models import ProjectStatus, RejectionReason
 from orchestrator.money import Price, Usd
 from orchestrator.policy import Policy
 from orchestrator.rehearsal.play import Play
-from orchestrator.rehearsal.recorded import Basis, Recording, record
+from orchestrator.rehearsal.recorded import Basis, RecordedRun, record
 from orchestrator.state.calls import CallKey
 from orchestrator.state.run import RunState
 
-NOT_ASKED: Final = "not_asked"
-NO_MONEY: Final = "no_money"
+
+class ChangeReason(StrEnum):
+    """Why a call of only one of the two plays is not made in the other."""
+
+    NOT_CALLED = "not_called"
+    """It is not wanted any more."""
+    NO_MONEY = "no_money"
+    """The hold of no candidate fitted."""
+    NEW = "new"
+    """Only the second play makes it."""
 
 
 @frozen
@@ -37,20 +46,21 @@ class Rules:
 
 
 @frozen
-class Flip:
+class ChangedCall:
     """A logical call that another model would have been asked for, or only one of the two plays asks for."""
 
     key: CallKey
     was: str | None
     """The model that answered, or was asked last; None: the call was not made."""
     now: str | None
-    why: str
-    """Why ``was`` is not asked: the code of what removed it, ``ranked`` where another came before it, ``not_asked``
-    where the call is not wanted any more, ``no_money`` where nobody could be paid. Empty for a call that is new."""
+    why: RejectionReason | ChangeReason
+    """Why ``was`` is not asked: what removed it, or why the call is not made at all."""
+    policy: str | None = None
+    """With ``policy``: its name."""
 
 
 @frozen
-class Refused:
+class RefusedCall:
     """A logical call without money."""
 
     key: CallKey
@@ -65,14 +75,14 @@ class Side:
     status: ProjectStatus | None
     """None: it waits for something that the recording cannot bring."""
     spend: Usd
-    """Settled + kept."""
+    """Settled + unreconciled."""
     exact: Usd
     """What of it rests on recorded answers of the very model."""
     calls: int
-    refused: tuple[Refused, ...]
+    refused: tuple[RefusedCall, ...]
     models: Mapping[CallKey, str]
     """By logical call that was made, the model that was asked last."""
-    lost: Mapping[CallKey, Mapping[str, str]]
+    rejection: Mapping[CallKey, Mapping[str, Rejection]]
     """By logical call, why each candidate was out."""
 
 
@@ -82,8 +92,8 @@ class Whatif:
 
     was: Side
     now: Side
-    flips: tuple[Flip, ...]
-    """In the order of the plays; nobody knows the quality of what they lead to."""
+    changes: tuple[ChangedCall, ...]
+    """In the order of the plays; the quality of what they lead to is unknown."""
     repriced: Usd
     """How much more the unchanged calls would have cost; exact."""
     faithful: bool
@@ -113,7 +123,7 @@ def whatif(history: Iterable[tuple[int, e.Event]], rules: Rules, rank: Rank | No
     return Whatif(
         was=was,
         now=now,
-        flips=tuple(_flips(was, now)),
+        changes=tuple(_changes(was, now)),
         repriced=_repriced(own, other),
         faithful=_is_faithful(recording, own),
     )
@@ -123,27 +133,31 @@ def whatif(history: Iterable[tuple[int, e.Event]], rules: Rules, rank: Rank | No
 class _Watch:
     """Notes of a play what its state does not keep."""
 
-    refused: list[Refused] = Factory(list)
+    refused: list[RefusedCall] = Factory(list)
     models: dict[CallKey, str] = Factory(dict)
-    lost: dict[CallKey, dict[str, str]] = Factory(dict)
+    rejection: dict[CallKey, dict[str, Rejection]] = Factory(dict)
     calls: int = 0
 
     def observe(self, version: int, at: int, event: e.Event) -> None:
         """Take in an event."""
         match event:
             case e.ModelSelected():
-                key = CallKey(event.node, event.role, event.turn, event.sample)
+                key = CallKey(event.node, event.role, event.iteration, event.sample)
                 self.models[key] = event.model
-                known = self.lost.setdefault(key, {})
-                known.update((each.model, each.lost) for each in event.candidates if each.lost is not None)
+                known = self.rejection.setdefault(key, {})
+                known.update(
+                    (each.model, Rejection(each.rejection, each.policy))
+                    for each in event.candidates
+                    if each.rejection is not None
+                )
             case e.CallStarted():
                 self.calls += 1
             case e.SpendRefused():
-                key = CallKey(event.node, event.role, event.turn, event.sample)
-                self.refused.append(Refused(key, event.need, event.free))
+                key = CallKey(event.node, event.role, event.iteration, event.sample)
+                self.refused.append(RefusedCall(key, event.need, event.free))
 
 
-def _play(recording: Recording, rules: Rules, rank: Rank | None) -> tuple[Side, Recording]:
+def _play(recording: RecordedRun, rules: Rules, rank: Rank | None) -> tuple[Side, RecordedRun]:
     """One play from the first event to the end."""
     settings = recording.started.settings
     settings = evolve(
@@ -171,31 +185,33 @@ def _play(recording: Recording, rules: Rules, rank: Rank | None) -> tuple[Side, 
         calls=watch.calls,
         refused=tuple(watch.refused),
         models={key: model for key, model in watch.models.items() if key not in {each.key for each in watch.refused}},
-        lost=watch.lost,
+        rejection=watch.rejection,
     )
     return side, recording
 
 
-def _flips(was: Side, now: Side) -> Iterable[Flip]:
+def _changes(was: Side, now: Side) -> Iterable[ChangedCall]:
     refused = {each.key for each in now.refused}
     for key, model in was.models.items():
         other = now.models.get(key)
         if other is None:
-            yield Flip(key, model, None, NO_MONEY if key in refused else NOT_ASKED)
+            yield ChangedCall(key, model, None, ChangeReason.NO_MONEY if key in refused else ChangeReason.NOT_CALLED)
         elif other != model:
-            yield Flip(key, model, other, now.lost.get(key, {}).get(model, "ranked"))
+            yield ChangedCall(
+                key, model, other, *now.rejection.get(key, {}).get(model, Rejection(RejectionReason.RANKED))
+            )
     for key, model in now.models.items():
         if key not in was.models:
-            yield Flip(key, None, model, "")
+            yield ChangedCall(key, None, model, ChangeReason.NEW)
 
 
-def _repriced(was: Recording, now: Recording) -> Usd:
+def _repriced(was: RecordedRun, now: RecordedRun) -> Usd:
     """The difference over the attempts that both plays take from the recording as they were."""
     before, after = _exact(was), _exact(now)
     return Usd(sum(after[key].nano - before[key].nano for key in before.keys() & after.keys()))
 
 
-def _exact(recording: Recording) -> dict[tuple[CallKey, str, int], Usd]:
+def _exact(recording: RecordedRun) -> dict[tuple[CallKey, str, int], Usd]:
     numbers: dict[tuple[CallKey, str], int] = {}
     found = {}
     for version, (key, model) in recording.keys.items():
@@ -205,7 +221,7 @@ def _exact(recording: Recording) -> dict[tuple[CallKey, str, int], Usd]:
     return found
 
 
-def _is_faithful(recording: Recording, played: Recording) -> bool:
+def _is_faithful(recording: RecordedRun, played: RecordedRun) -> bool:
     """Whether the play under the run's own rules is the run: every recorded end, and nothing else, is in it."""
     recorded = sum(len(ends) for call in recording.calls.values() for ends in call.ends.values())
     return len(played.basis) == recorded and all(basis is Basis.RECORDED for basis in played.basis.values())

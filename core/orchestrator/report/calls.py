@@ -20,7 +20,7 @@ class Attempt:
     version: int
     node: str
     role: Role
-    turn: int
+    iteration: int
     sample: int
     model: str
     selected_at: int
@@ -28,14 +28,14 @@ class Attempt:
     started_at: int
     ended_at: int | None = None
     end: str = "in flight"
-    """``settled``, ``released``, ``kept`` or ``in flight``."""
+    """``settled``, ``released``, ``unreconciled`` or ``in flight``."""
     error: str | None = None
     cost: Usd = Usd.ZERO
-    """Settled + kept."""
+    """Settled + unreconciled."""
 
 
 @define
-class Session:
+class SessionSpan:
     """A time in which a process had the run."""
 
     number: int
@@ -50,7 +50,7 @@ class Session:
 class Timeline:
     """The sessions of a run, and what was asked in them."""
 
-    sessions: list[Session] = Factory(list)
+    sessions: list[SessionSpan] = Factory(list)
     attempts: list[Attempt] = Factory(list)
     spend_by_model: dict[str, Usd] = Factory(dict)
     spend_by_phase: dict[Phase, Usd] = Factory(dict)
@@ -58,14 +58,14 @@ class Timeline:
     def place(self, at: int) -> float:
         """Where a moment lies on the axis, from 0.0 to 1.0; the pauses between sessions are drawn short."""
         whole = sum(session.ended_at - session.opened_at for session in self.sessions) or 1
-        room = 1.0 - _GAP * (len(self.sessions) - 1) if len(self.sessions) * _GAP < 0.5 else 1.0
-        gap = _GAP if room < 1.0 else 0.0
+        space = 1.0 - _GAP * (len(self.sessions) - 1) if len(self.sessions) * _GAP < 0.5 else 1.0
+        gap = _GAP if space < 1.0 else 0.0
         before = 0.0
         for session in self.sessions:
-            length = (session.ended_at - session.opened_at) / whole * room
+            length = (session.ended_at - session.opened_at) / whole * space
             if at <= session.ended_at or session is self.sessions[-1]:
                 inside = min(max(at - session.opened_at, 0), session.ended_at - session.opened_at)
-                return min(1.0, before + inside / whole * room)
+                return min(1.0, before + inside / whole * space)
             before += length + gap
         return 0.0
 
@@ -79,7 +79,7 @@ _ENDS: Final = {
 
 
 @define
-class Chronicler:
+class TimelineReader:
     """Reads the timeline out of a history, one event after the other. Of a fork it tells the fork's own part."""
 
     line: Timeline = Factory(Timeline)
@@ -99,7 +99,7 @@ class Chronicler:
                 self._open.clear()
             case e.SessionOpened():
                 self._lose(event.ended)
-                self.line.sessions.append(Session(event.number, at, at, event.program, "open"))
+                self.line.sessions.append(SessionSpan(event.number, at, at, event.program, "open"))
             case e.SessionLost():
                 self._lose(event.ended)
             case e.ModelSelected():
@@ -107,34 +107,34 @@ class Chronicler:
             case e.CallStarted():
                 self._start(at, event)
             case e.CallSucceeded():
-                self._end(self._open.pop(event.call), at, event.settled, event.kept, answered=True)
+                self._end(self._open.pop(event.call), at, event.settled, event.unreconciled, answered=True)
             case e.CallFailed():
                 attempt = self._open.pop(event.call)
                 attempt.error = event.kind.value
-                self._end(attempt, at, event.settled, event.kept, answered=False)
+                self._end(attempt, at, event.settled, event.unreconciled, answered=False)
             case e.SpendReconciled():
                 self._reconcile(event)
         self._follow_session(at, event)
         self._at = at
 
     def _start(self, at: int, event: e.CallStarted) -> None:
-        key = (event.node, event.role, event.turn, event.sample)
+        key = (event.node, event.role, event.iteration, event.sample)
         attempt = Attempt(self._version, *key, event.model, self._selected[event.selected], at)
         self.line.attempts.append(attempt)
         self._open[self._version] = attempt
         self._selected[event.selected] = at
 
-    def _end(self, attempt: Attempt, at: int, settled: Usd, kept: Usd, *, answered: bool) -> None:
+    def _end(self, attempt: Attempt, at: int, settled: Usd, unreconciled: Usd, *, answered: bool) -> None:
         attempt.ended_at = at
-        attempt.end = "kept" if kept else "settled" if settled or answered else "released"
+        attempt.end = "unreconciled" if unreconciled else "settled" if settled or answered else "released"
         self._ended[attempt.version] = attempt
-        self._spend(attempt, settled + kept)
+        self._spend(attempt, settled + unreconciled)
 
     def _reconcile(self, event: e.SpendReconciled) -> None:
         """What a call has cost after all."""
         attempt = self._ended[event.call]
         attempt.end = "settled" if event.settled else "released"
-        self._spend(attempt, event.settled - event.kept)
+        self._spend(attempt, event.settled - event.unreconciled)
 
     def _spend(self, attempt: Attempt, amount: Usd) -> None:
         attempt.cost += amount

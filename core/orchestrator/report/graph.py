@@ -31,7 +31,7 @@ class Line:
 
 @frozen
 class Picture:
-    """The boxes and lines of a graph, and how much room they take."""
+    """The boxes and lines of a graph, and how much space they take."""
 
     boxes: tuple[Box, ...]
     lines: tuple[Line, ...]

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 _FAST = 1
-_ROOM = 1 << 18
+_HEADROOM = 1 << 18
 
 
 def inert(value: Any) -> bytes:
@@ -41,6 +41,6 @@ class Packed:
         unpacker = zlib.decompressobj()
         for part in self._parts:
             while part:
-                yield unpacker.decompress(part, _ROOM)
+                yield unpacker.decompress(part, _HEADROOM)
                 part = unpacker.unconsumed_tail
         yield unpacker.flush()

@@ -36,19 +36,19 @@
   const choice = (each) => {
     if (each.kind === "refusal") {
       const final = each.final ? "given up" : "asked again later";
-      return element("p", `${each.version}: ${each.what}: needs ${each.need}, free ${each.free} (${each.limit}); ${final}`);
+      return element("p", `event ${each.event}: ${each.what}: needs ${each.need}, free ${each.free} (${each.limit}); ${final}`);
     }
-    if (each.kind === "fallen") return element("p", `${each.version}: ${each.what} failed: ${each.problem}`);
-    if (each.kind === "judged") {
-      return element("p", `${each.version}: ${each.what}: ${each.verdict}${each.problem ? ` (${each.problem})` : ""}`);
+    if (each.kind === "backend_failed") return element("p", `event ${each.event}: ${each.what} failed: ${each.problem}`);
+    if (each.kind === "verification") {
+      return element("p", `event ${each.event}: ${each.what}: ${each.verdict}${each.problem ? ` (${each.problem})` : ""}`);
     }
-    if (each.kind === "unasked") {
-      const rows = each.candidates.map((one) => [one.model, one.vendor, one.lost, one.reason]);
-      return folded(`${each.version}: ${each.what}: nobody was left to ask`, table(["model", "vendor", "outcome", "why"], rows));
+    if (each.kind === "no_candidate") {
+      const rows = each.candidates.map((one) => [one.model, one.vendor, one.rejection, one.reason]);
+      return folded(`event ${each.event}: ${each.what}: no model was left`, table(["model", "vendor", "outcome", "why"], rows));
     }
-    const title = `${each.version}: ${each.what} → ${each.model} (${each.reason}${each.backend ? `, ${each.backend}` : ""})`;
+    const title = `event ${each.event}: ${each.what} → ${each.model} (${each.reason}${each.backend ? `, ${each.backend}` : ""})`;
     const rows = each.candidates.map((one) => [
-      one.model, one.vendor, one.lost ?? "chosen", one.reason, one.score?.toFixed(4), one.price, String(one.calls), one.quality?.toFixed(3),
+      one.model, one.vendor, one.rejection ?? "chosen", one.reason, one.score?.toFixed(4), one.price, String(one.calls), one.quality?.toFixed(3),
     ]);
     const heads = ["model", "vendor", "outcome", "why", "score", "price in / out", "calls", "quality"];
     const attempts = each.attempts.map((one) => [String(one.attempt), one.hold, one.cost, one.end, one.error]);
@@ -61,9 +61,9 @@
     );
   };
 
-  const turn = (each) => {
+  const iteration = (each) => {
     const score = each.score === null ? "not scored" : `score ${each.score.toFixed(3)}`;
-    const title = `Turn ${each.turn}: ${score}${each.gate === false ? ", gate not passed" : ""}${each.chosen ? ", chosen" : ""}`;
+    const title = `Iteration ${each.iteration}: ${score}${each.gate === false ? ", gate not passed" : ""}${each.chosen ? ", chosen" : ""}`;
     const box = add(element("div"), element("h3", title));
     for (const step of each.steps) {
       add(box, folded(`${step.label} by ${step.model}`, block(step.text)));
@@ -91,7 +91,7 @@
     const task = data.tasks[box.dataset.node];
     if (task) {
       add(box, task.title ? element("p", task.title) : null, folded("what was asked for", block(task.prompt)));
-      for (const each of task.turns) add(box, turn(each));
+      for (const each of task.iterations) add(box, iteration(each));
     }
     const decided = choices.get(box.dataset.node) ?? [];
     add(box, element("h3", "Decisions"), ...(decided.length ? decided.map(choice) : [element("p", "none")]));
@@ -110,7 +110,7 @@
   const found = document.getElementById("found");
   const earlier = document.getElementById("earlier");
   const later = document.getElementById("later");
-  for (const name of [...new Set(data.events.map((each) => each[2]))].sort()) {
+  for (const name of [...new Set(data.events.map((each) => each[3]))].sort()) {
     const option = element("option", name);
     option.value = name;
     add(kind, option);
@@ -119,9 +119,9 @@
   let first = 0;
   const show = () => {
     body.replaceChildren();
-    for (const [position, seconds, type, fields] of matches.slice(first, first + PAGE)) {
+    for (const [position, version, seconds, type, fields] of matches.slice(first, first + PAGE)) {
       const row = element("tr");
-      add(row, element("td", position, "number"), element("td", seconds.toFixed(3), "number"), element("td", type), element("td", fields));
+      add(row, element("td", position, "number"), element("td", version, "number"), element("td", seconds.toFixed(3), "number"), element("td", type), element("td", fields));
       add(body, row);
     }
     const last = Math.min(first + PAGE, matches.length);
@@ -131,9 +131,9 @@
   };
   const search = () => {
     const words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
-    matches = data.events.filter(([position, , type, fields]) => {
+    matches = data.events.filter(([position, version, , type, fields]) => {
       if (kind.value && type !== kind.value) return false;
-      const text = `${position} ${type} ${fields}`.toLowerCase();
+      const text = `${position} ${version} ${type} ${fields}`.toLowerCase();
       return words.every((word) => text.includes(word));
     });
     first = 0;

@@ -13,7 +13,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from orchestrator.events import ADVISE, ENHANCE, PLAN, VERIFY
-from orchestrator.explanation import Fallen
+from orchestrator.explanation import BackendFallback
 from orchestrator.log.transaction import Recorded
 from orchestrator.models import TaskStatus
 from orchestrator.money import Usd
@@ -22,13 +22,13 @@ from orchestrator.report import graph
 from orchestrator.report.calls import Attempt, Timeline
 from orchestrator.report.choices import choices_of
 from orchestrator.report.packing import Packed, inert
-from orchestrator.report.reading import Reading
-from orchestrator.report.work import Texts, work_of
+from orchestrator.report.reading import ReportData
+from orchestrator.report.work import PageTexts, work_of
 from orchestrator.state.run import RunState
 
 _MOST_ROWS: Final = 400
 """Rows of the timeline and bars of a chart; what goes beyond is summed up."""
-_LANE: Final = 16
+_ROW_HEIGHT: Final = 16
 _AXIS: Final = 24
 _TICKS: Final = 6
 _BEFORE: Final = {ENHANCE: "the suggestions", ADVISE: "the architecture", PLAN: "the plan", VERIFY: "the verification"}
@@ -56,11 +56,11 @@ class Facts:
 
 def render(records: Iterable[Recorded], get: Callable[[str], str], facts: Facts) -> Iterator[bytes]:
     """The page of a run, part by part: from its stored events (at least one, read once) and the text of each digest."""
-    read = Reading()
+    read = ReportData()
     read.all(records)
     explainer, state, line = read.explainer, read.explainer.state, read.chronicler.line
-    texts = Texts(get)
-    decided = {each.node for each in explainer.told if not isinstance(each, Fallen)}
+    texts = PageTexts(get)
+    decided = {each.node for each in explainer.explained if not isinstance(each, BackendFallback)}
     shown: dict[str, Any] = {
         "facts": facts,
         "status": facts.unfinished if state.finished is None else state.finished.status.value,
@@ -87,7 +87,7 @@ def render(records: Iterable[Recorded], get: Callable[[str], str], facts: Facts)
     style, script = _resource("page.css"), _resource("page.js")
     parts = _template().generate(**shown, left_out=texts.left_out, style=Markup(style), policy=_policy(style, script))
     yield from (part.encode() for part in parts)
-    yield from _data(work, choices_of(explainer.told), read.events)
+    yield from _data(work, choices_of(explainer.explained, read.positions), read.events)
     yield f"</script>\n<script>{script}</script>\n</body>\n</html>".encode()
 
 
@@ -154,10 +154,10 @@ def _seconds(microseconds: int) -> str:
 
 def _bar(state: RunState) -> dict[str, Any]:
     """The spend against the ceiling, in parts of the larger of both."""
-    settled, kept, flying = state.spend.settled, state.spend.kept, state.in_flight_held
-    whole = max(state.cap.nano, (settled + kept + flying).nano, 1)
+    settled, unreconciled, flying = state.spend.settled, state.spend.unreconciled, state.in_flight_held
+    whole = max(state.cap.nano, (settled + unreconciled + flying).nano, 1)
     parts, x = [], 0.0
-    for name, amount in (("settled", settled), ("kept", kept), ("in flight", flying)):
+    for name, amount in (("settled", settled), ("unreconciled", unreconciled), ("in flight", flying)):
         width = amount.nano / whole * 1000
         parts.append({"name": name, "amount": amount, "x": round(x, 2), "width": round(width, 2)})
         x += width
@@ -176,7 +176,7 @@ def _row(state: RunState, name: str) -> dict[str, Any]:
         "model": end.model if end else None,
         "reviewer": end.reviewer if end else None,
         "score": end.score if end else None,
-        "iterations": task.turn,
+        "iterations": task.iteration,
         "cost": task.spend.total,
         "dependencies": task.planned.dependencies,
     }
@@ -200,16 +200,14 @@ def _timeline(state: RunState, line: Timeline) -> dict[str, Any]:
     """Rows by node, in which every attempt is a bar and every wait before one a line."""
     nodes = list(dict.fromkeys(attempt.node for attempt in line.attempts))
     shown = nodes[:_MOST_ROWS]
-    lanes = {name: row for row, name in enumerate(shown)}
-    bars = [
-        _attempt(line, attempt, lanes[attempt.node], state.at) for attempt in line.attempts if attempt.node in lanes
-    ]
+    rows = {name: row for row, name in enumerate(shown)}
+    bars = [_attempt(line, attempt, rows[attempt.node], state.at) for attempt in line.attempts if attempt.node in rows]
     whole = sum(session.ended_at - session.opened_at for session in line.sessions)
     return {
-        "rows": [{"name": name, "y": row * _LANE + _AXIS} for name, row in lanes.items()],
+        "rows": [{"name": name, "y": row * _ROW_HEIGHT + _AXIS} for name, row in rows.items()],
         "bars": bars,
-        "height": len(shown) * _LANE + _AXIS + 4,
-        "lane": _LANE,
+        "height": len(shown) * _ROW_HEIGHT + _AXIS + 4,
+        "row_height": _ROW_HEIGHT,
         "hidden": len(nodes) - len(shown),
         "ticks": [
             {"x": round(1000 * step / _TICKS, 1), "label": _seconds(whole * step // _TICKS)}
@@ -229,14 +227,14 @@ def _attempt(line: Timeline, attempt: Attempt, row: int, now: int) -> dict[str, 
     ready, start, end = (1000 * line.place(at) for at in (attempt.selected_at, attempt.started_at, ended))
     problem = f", {attempt.error}" if attempt.error else ""
     return {
-        "y": row * _LANE + _AXIS,
+        "y": row * _ROW_HEIGHT + _AXIS,
         "ready": round(min(ready, start), 2),
         "x": round(start, 2),
         "width": round(max(end - start, 1.5), 2),
         "role": attempt.role.value,
         "failed": attempt.error is not None,
         "text": (
-            f"{attempt.node}: {attempt.role.value}, turn {attempt.turn}, {attempt.model}; "
+            f"{attempt.node}: {attempt.role.value}, iteration {attempt.iteration}, {attempt.model}; "
             f"waited {_seconds(attempt.started_at - attempt.selected_at)}, "
             f"took {_seconds(ended - attempt.started_at)}; {_usd(attempt.cost)} {attempt.end}{problem}"
         ),

@@ -7,7 +7,7 @@ from attrs import Factory, define
 
 from orchestrator.explanation import Explainer
 from orchestrator.log.transaction import Recorded
-from orchestrator.report.calls import Chronicler
+from orchestrator.report.calls import TimelineReader
 from orchestrator.report.packing import Packed
 
 _LONGEST_DATA: Final = 4_000
@@ -18,13 +18,15 @@ _SHORT_DATA: Final = 300
 
 
 @define
-class Reading:
+class ReportData:
     """What one reading of a history leaves: no event of it."""
 
     explainer: Explainer = Factory(Explainer)
-    chronicler: Chronicler = Factory(Chronicler)
+    chronicler: TimelineReader = Factory(TimelineReader)
     events: Packed = Factory(Packed)
     """The rows of the table."""
+    positions: dict[int, int] = Factory(dict)
+    """The position of each event by its version."""
     count: int = 0
     head: str = ""
 
@@ -37,10 +39,12 @@ class Reading:
             self.explainer.take(record.at, record.event)
             self.chronicler.take(record.at, record.event)
             self.events.add(_event_row(record, first, _LONGEST_DATA if self.count < _MANY else _SHORT_DATA))
+            self.positions[record.version] = record.position
             self.count += 1
 
 
 def _event_row(record: Recorded, first: int, longest: int) -> list[Any]:
-    """(position, seconds since the first event, type, fields) of an event."""
+    """(position, version, seconds since the first event, type, fields) of an event."""
     data = record.data if len(record.data) <= longest else f"{record.data[:longest]}…"
-    return [record.position, round((record.at - first) / 1_000_000, 3), record.type, data]
+    seconds = round((record.at - first) / 1_000_000, 3)
+    return [record.position, f"v{record.version}", seconds, record.type, data]

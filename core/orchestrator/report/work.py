@@ -1,4 +1,4 @@
-"""What was written for each task: drafts, critiques, revisions, checks, scores, and what changed from turn to turn."""
+"""What was written for each task: drafts, critiques, revisions, checks, scores, and the changes between iterations."""
 
 from collections.abc import Callable, Iterator
 from difflib import unified_diff
@@ -19,7 +19,7 @@ _MOST_TEXT: Final = 24_000_000
 
 
 @define
-class Texts:
+class PageTexts:
     """The texts of a run, as many as one page can carry.
 
     Args:
@@ -50,8 +50,8 @@ class Texts:
         return text
 
 
-def work_of(state: RunState, texts: Texts) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each task with its prompt and its turns, as plain values for the page."""
+def work_of(state: RunState, texts: PageTexts) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each task with its prompt and its iterations, as plain values for the page."""
     for name in state.execution_order:
         task = state.tasks[name]
         yield (
@@ -59,17 +59,17 @@ def work_of(state: RunState, texts: Texts) -> Iterator[tuple[str, dict[str, Any]
             {
                 "title": texts.read(task.planned.title),
                 "prompt": texts.read(task.planned.prompt),
-                "turns": list(_turns(task, texts)),
+                "iterations": list(_iterations(task, texts)),
             },
         )
 
 
-def _turns(task: TaskState, texts: Texts) -> Iterator[dict[str, Any]]:
+def _iterations(task: TaskState, texts: PageTexts) -> Iterator[dict[str, Any]]:
     before: str | None = None
-    for turn in range(1, task.turn + 1):
-        draft = _answer(task, Role.GENERATOR, turn, texts)
-        critique = _answer(task, Role.CRITIC, turn, texts)
-        revision = _answer(task, Role.REVISER, turn, texts)
+    for iteration in range(1, task.iteration + 1):
+        draft = _answer(task, Role.GENERATOR, iteration, texts)
+        critique = _answer(task, Role.CRITIC, iteration, texts)
+        revision = _answer(task, Role.REVISER, iteration, texts)
         steps = [
             {"label": label, "model": step[0], "text": step[1], "changes": changes}
             for label, step, changes in (
@@ -79,21 +79,21 @@ def _turns(task: TaskState, texts: Texts) -> Iterator[dict[str, Any]]:
             )
             if step is not None
         ]
-        evaluated = task.evaluated.get(turn)
-        output = output_of(task, turn)
+        evaluated = task.evaluated.get(iteration)
+        output = output_of(task, iteration)
         yield {
-            "turn": turn,
+            "iteration": iteration,
             "steps": steps,
-            "skipped": {role.value: why for (role, at), why in task.skipped.items() if at == turn},
+            "skipped": {role.value: why for (role, at), why in task.skipped.items() if at == iteration},
             "checks": [
                 {
                     "validator": name,
                     "verdict": "at work" if check.verdict is None else check.verdict.value,
                     "details": texts.read(check.details),
                 }
-                for name, check in task.checks.get(turn, {}).items()
+                for name, check in (task.checks.get(output.version, {}) if output is not None else {}).items()
             ],
-            "scores": list(_scores(task, turn, texts)),
+            "scores": list(_scores(task, iteration, texts)),
             "score": None if evaluated is None else evaluated.score,
             "gate": None if evaluated is None else evaluated.gate,
             "chosen": task.output is not None and output is not None and task.output.call == output.version,
@@ -102,18 +102,18 @@ def _turns(task: TaskState, texts: Texts) -> Iterator[dict[str, Any]]:
         before = latest[1] if latest is not None else before
 
 
-def _answer(task: TaskState, role: Role, turn: int, texts: Texts) -> tuple[str, str] | None:
+def _answer(task: TaskState, role: Role, iteration: int, texts: PageTexts) -> tuple[str, str] | None:
     """(model, text) of the latest answer of a role."""
-    call = task.call(role, turn)
+    call = task.call(role, iteration)
     answer = None if call is None else call.answer
     if answer is None:
         return None
     return answer.model, texts.read(answer.digest) or ""
 
 
-def _scores(task: TaskState, turn: int, texts: Texts) -> Iterator[dict[str, Any]]:
+def _scores(task: TaskState, iteration: int, texts: PageTexts) -> Iterator[dict[str, Any]]:
     for key, call in task.calls.items():
-        answer = call.answer if key.role is Role.EVALUATOR and key.turn == turn else None
+        answer = call.answer if key.role is Role.EVALUATOR and key.iteration == iteration else None
         if answer is not None:
             text = texts.read(answer.digest) or ""
             yield {"model": answer.model, "score": answer.reading.score, "reasons": reasons_in(text) or text}

@@ -119,7 +119,7 @@ class LimitsSpec:
     attempts: int = field(default=12, metadata=key(Whole(1, 1000), "Attempts per logical call."))
     breaker: BreakerSpec = field(default=BreakerSpec(), metadata=key(BREAKER, "When a failing model is left alone."))
     iterations: dict[TaskType, int] = field(
-        factory=dict, metadata=key(MapOf(Whole(1, 100), _TYPES), "Turns a task of a type may take.")
+        factory=dict, metadata=key(MapOf(Whole(1, 100), _TYPES), "Iterations a task of a type may take.")
     )
     max_tokens: dict[TaskType | Role, int] = field(
         factory=dict,
@@ -239,7 +239,7 @@ class Spec:
         default=None,
         metadata=key(
             Flag(),
-            "Whether a model suggests improvements of the description; nothing is suggested where nobody can be asked.",
+            "Whether a model suggests improvements of the description; it suggests none where no person can be asked.",
         ),
     )
     advise: bool | None = field(

@@ -14,7 +14,7 @@ T = TypeVar("T")
 K = TypeVar("K", bound=str)
 
 _SUGGESTIONS: Final = 50
-"""After so many problems no more near misses are looked up: it costs time, and nobody reads them."""
+"""After so many problems no more near misses are looked up: it costs time, and they are not read."""
 
 KEY: Final = "key"
 """Where the metadata of an attrs field keeps its ``Key``."""
@@ -133,7 +133,7 @@ class MapOf(Kind[dict[K, T]]):
 
 @frozen
 class FreeMapping(Kind[dict[str, Any]]):
-    """A mapping whose inside belongs to somebody else, such as a plugin: any JSON data. ``empty`` lets null mean {}."""
+    """A mapping whose inside belongs to another party, such as a plugin: any JSON data. ``empty`` lets null mean {}."""
 
     empty: bool = False
 

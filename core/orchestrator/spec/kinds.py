@@ -1,7 +1,7 @@
 """Kinds of value a spec holds: each reads it strictly, writes it back, and says its JSON Schema.
 
 A kind reads at a ``Place``, which knows the line and collects what is wrong; it raises ``Refused`` after it has said
-why, so that whoever holds several values can go on to the next and all problems come out together.
+why, so that a container can go on to the next value and all problems come out together.
 """
 
 import math

@@ -68,7 +68,7 @@ def _refuse_unknown_paths(spec: Spec, place: Place) -> None:
 
 
 def spec_from(project: str, criteria: str, **fields: Any) -> Spec:
-    """The spec that keys of the file, given as arguments, mean; amounts, enums, paths and the house's classes are fine.
+    """The spec that keys of the file, given as arguments, mean; amounts, enums, paths and our own classes are fine.
 
     Raises:
         SpecError: as for a file, the source being ``arguments``.

@@ -9,23 +9,23 @@ from attrs import frozen
 from orchestrator.spec.kinds import Kind, Place, described
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MOMENT: Final = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?"
+_TIMESTAMP: Final = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?"
 _TIME: Final = r"([01]\d|2[0-3]):[0-5]\d"
 
 
 @frozen
-class Moment(Kind[int]):
+class Timestamp(Kind[int]):
     """A date or a moment in ISO 8601, in UTC where it names no zone, as microseconds."""
 
     def read(self, value: Any, at: Place) -> int:
         """See ``Kind``."""
         text = value.isoformat() if isinstance(value, date | datetime) else value
-        if not isinstance(text, str) or not re.fullmatch(_MOMENT, text):
+        if not isinstance(text, str) or not re.fullmatch(_TIMESTAMP, text):
             raise at.refuse(f"expected a date such as 2027-01-31 or 2027-01-31T16:00Z, found {described(value)}")
         try:
-            moment = datetime.fromisoformat(text)
-            moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-            found = (moment.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
+            instant = datetime.fromisoformat(text)
+            instant = instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+            found = (instant.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
         except (ValueError, OverflowError):
             raise at.refuse(f"{text} is no date of the calendar") from None
         if found < 0:
@@ -38,7 +38,7 @@ class Moment(Kind[int]):
 
     def schema(self) -> dict[str, Any]:
         """See ``Kind``."""
-        return {"type": "string", "pattern": f"^{_MOMENT}$"}
+        return {"type": "string", "pattern": f"^{_TIMESTAMP}$"}
 
 
 @frozen

@@ -1,4 +1,4 @@
-"""How documents spell the house's own values: policies, models, prices, evaluation."""
+"""How documents spell the program's own values: policies, models, prices, evaluation."""
 
 from typing import Any, Final
 
@@ -8,13 +8,13 @@ from orchestrator.policy import EnforcementMode, Policy, RateLimit
 from orchestrator.settings import Evaluation, OnDisagree
 from orchestrator.spec.containers import Key, ListOf, MapOf, Record
 from orchestrator.spec.kinds import NAME, Choice, Flag, Money, Place, Real, Whole
-from orchestrator.spec.times import Hours, Moment
+from orchestrator.spec.times import Hours, Timestamp
 
 NAMES: Final = ListOf(NAME)
 """A list of names."""
 
 _TOKENS: Final = Whole(1, 100_000_000)
-_LANE: Final = Money()
+_TOKEN_CLASS: Final = Money()
 
 RATE_LIMIT: Final = Record(
     RateLimit,
@@ -53,19 +53,19 @@ POLICIES: Final = ListOf(POLICY, most=1000)
 NODE_POLICIES: Final[MapOf[str, tuple[Policy, ...]]] = MapOf(POLICIES)
 """Policies by the node they bind."""
 
-_LANES: Final = {
-    "input": Key(_LANE, "US dollars per million fresh input tokens."),
-    "output": Key(_LANE, "US dollars per million output tokens."),
-    "cached_input": Key(_LANE, "Input read from the vendor's cache; left out: as input.", required=False),
-    "cache_write": Key(_LANE, "Input written to the vendor's cache; left out: as input.", required=False),
-    "reasoning": Key(_LANE, "Thinking tokens; left out: as output.", required=False),
+_TOKEN_CLASSES: Final = {
+    "input": Key(_TOKEN_CLASS, "US dollars per million fresh input tokens."),
+    "output": Key(_TOKEN_CLASS, "US dollars per million output tokens."),
+    "cached_input": Key(_TOKEN_CLASS, "Input read from the vendor's cache; left out: as input.", required=False),
+    "cache_write": Key(_TOKEN_CLASS, "Input written to the vendor's cache; left out: as input.", required=False),
+    "reasoning": Key(_TOKEN_CLASS, "Thinking tokens; left out: as output.", required=False),
 }
 
 
-def _rate(over: int = 0, since: int | None = None, hours: tuple[int, ...] = (), **lanes: Any) -> Rate:
+def _rate(over: int = 0, since: int | None = None, hours: tuple[int, ...] = (), **token_classes: Any) -> Rate:
     if not (over or since is not None or hours):
         raise ValueError("a rate needs a condition: over, since or hours; without one it is the price itself")
-    return Rate(over=over, since=since, hours=hours, **lanes)
+    return Rate(over=over, since=since, hours=hours, **token_classes)
 
 
 class _RateRecord(Record[Rate]):
@@ -81,19 +81,19 @@ class _RateRecord(Record[Rate]):
 RATE: Final = _RateRecord(
     Rate,
     {
-        **_LANES,
+        **_TOKEN_CLASSES,
         "over": Key(_TOKENS, "Holds where more tokens than this were read; then for the whole call.", required=False),
-        "since": Key(Moment(), "Holds from this date (UTC) or moment on.", required=False),
+        "since": Key(Timestamp(), "Holds from this date (UTC) or moment on.", required=False),
         "hours": Key(Hours(), 'Holds between these times of the UTC day, such as "16:30-00:30".', required=False),
     },
     make=_rate,
 )
-"""Lanes that hold in place of a price's usual ones while all of its conditions are met."""
+"""Token classes that replace a price's usual ones while all of its conditions are met."""
 
 PRICE: Final = Record(
     Price,
     {
-        **_LANES,
+        **_TOKEN_CLASSES,
         "rates": Key(
             ListOf(RATE, most=100), "What it costs instead at times or above sizes; the last that holds counts."
         ),

@@ -11,7 +11,7 @@ A plugin is a module named by an entry point. It implements one hook with ``hook
     def orchestrator_validator():
         return shouting
 
-Import from here, never from the rooms behind: only what stands here is promised.
+Import from here, never from the modules behind: only the names here are promised.
 """
 
 from orchestrator.errors import Billed, ErrorKind, ProviderError, SandboxError, SpecError

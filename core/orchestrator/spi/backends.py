@@ -50,7 +50,14 @@ class Ranked:
 
 @runtime_checkable
 class Backend(Protocol):
-    """Orders candidates. A pure function of its arguments: no clock, no randomness, no memory."""
+    """Orders candidates. A pure function of its arguments: no clock, no memory, no chance but ``draw``."""
 
-    def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
-        """Every candidate once, best first. ``telemetry`` has an entry for every candidate's model."""
+    def rank(
+        self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry], draw: float
+    ) -> Sequence[Ranked]:
+        """Every candidate once, best first.
+
+        ``telemetry`` has an entry for every candidate's model. ``draw`` is a number from 0 up to, not including, 1, for
+        a backend that explores. It depends on the run's seed, the logical call and the selection only, and is recorded
+        with the choice, so that ``replay --verify`` computes the ranking again.
+        """

@@ -52,7 +52,7 @@ class ModelMetrics:
     input_tokens_total: int = 0
     output_tokens_total: int = 0
     cost_usd_total: Usd = Usd.ZERO
-    """Settled and kept."""
+    """Settled and unreconciled."""
 
 
 @frozen
@@ -79,8 +79,8 @@ class RunMetrics:
     output_tokens_total: int
     cap_usd: Usd
     settled_usd: Usd
-    kept_usd: Usd
-    """Counted at its worst case, because nobody knows what was billed."""
+    unreconciled_usd: Usd
+    """Counted at its worst case, because what was billed is unknown."""
     in_flight_usd: Usd
     """Held for calls in flight."""
     budget_warnings_total: int
@@ -96,7 +96,7 @@ class Metrics:
     models: tuple[ModelMetrics, ...] = ()
     """Over all of these runs, in alphabetical order."""
     run: str | None = None
-    """The run, where these are the metrics of one that is told apart from others."""
+    """The run, where these are the metrics of one run."""
 
 
 def to_stdout(text: str) -> None:
@@ -133,7 +133,7 @@ class Exporter(Protocol):
 
     def observe(self, event: RunEvent) -> None:
         """Take in a committed event of this session: each once, never again when the run is resumed."""
-        return  # so that whoever takes none need not say so
+        return  # an exporter without options need not override it
 
     def close(self) -> None:
         """The session is over, and the last export was made: send what is left and let go of everything."""

@@ -27,7 +27,7 @@ class CallRef:
     node: str
     """A task's id, or ``plan``."""
     role: Role
-    turn: int
+    iteration: int
     """The task's iteration, from 1."""
     sample: int
     """The number of an evaluation, from 1."""
@@ -112,7 +112,7 @@ class Provider(Protocol):
 
     @property
     def simulated(self) -> bool:
-        """Whether it only pretends to call anybody."""
+        """Whether it only pretends to call a vendor."""
 
     def models(self) -> Sequence[ModelInfo]:
         """What it sells, with the prices that hold now."""

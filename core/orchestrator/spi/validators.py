@@ -29,6 +29,8 @@ class Candidate:
     """The files the answer amounts to, by relative name: one or, where the answer names them, several."""
     tests: str | None = None
     """The tests the plan has for the task, as the text of a Python module for pytest."""
+    dependencies: Mapping[str, str] = Factory(dict)
+    """The delivered files of all tasks it depends on, directly or through others, by relative name."""
 
 
 @frozen
@@ -100,6 +102,8 @@ class Finding:
 
     verdict: Verdict
     details: str = ""
+    permanent: bool = False
+    """With *failed* or *unknown*: trying again cannot change it, as where the given tests cannot run at all."""
 
     @classmethod
     def passed(cls, details: str = "") -> "Finding":
@@ -107,9 +111,9 @@ class Finding:
         return cls(Verdict.PASSED, details)
 
     @classmethod
-    def failed(cls, details: str) -> "Finding":
+    def failed(cls, details: str, *, permanent: bool = False) -> "Finding":
         """The output must not pass; say why."""
-        return cls(Verdict.FAILED, details)
+        return cls(Verdict.FAILED, details, permanent)
 
     @classmethod
     def skipped(cls, details: str) -> "Finding":
@@ -117,9 +121,9 @@ class Finding:
         return cls(Verdict.SKIPPED, details)
 
     @classmethod
-    def unknown(cls, details: str) -> "Finding":
+    def unknown(cls, details: str, *, permanent: bool = False) -> "Finding":
         """The check could not be made; neither a pass nor a failure."""
-        return cls(Verdict.UNKNOWN, details)
+        return cls(Verdict.UNKNOWN, details, permanent)
 
 
 Validator = Callable[[Candidate, ValidatorContext], Finding]

@@ -1,12 +1,12 @@
-"""One logical call: whom was asked, how often, and what came of it."""
+"""One logical call: which models were called, how often, and what came of it."""
 
 from typing import NamedTuple
 
 from attrs import Factory, define, frozen
 
 from orchestrator.errors import ErrorKind
-from orchestrator.events import AccountRefused, CallPrepared, Candidate, Reading
-from orchestrator.models import Finish, Role
+from orchestrator.events import AccountRefused, CallPrepared, ModelCandidate, Reading
+from orchestrator.models import Finish, Role, SelectionReason, SpendLimit, Waiver
 from orchestrator.money import Usd
 
 
@@ -15,7 +15,7 @@ class CallKey(NamedTuple):
 
     node: str
     role: Role
-    turn: int
+    iteration: int
     sample: int
 
 
@@ -26,10 +26,12 @@ class Selection:
     version: int
     model: str
     max_tokens: int
-    reason: str
-    waiver: str | None
+    reason: SelectionReason
+    waiver: Waiver | None
     most_tokens: int = 0
     """The largest limit it may be asked at; 0: ``max_tokens``."""
+    policy: str | None = None
+    """With the reason ``policy``: the name of the policy."""
 
 
 @frozen
@@ -60,7 +62,7 @@ class Failure:
 
 @frozen
 class Refusal:
-    """An account had no room."""
+    """An account had too little free."""
 
     at: int
     event: AccountRefused
@@ -76,7 +78,7 @@ class LogicalCall:
 
     key: CallKey
     selections: list[Selection] = Factory(list)
-    candidates: dict[str, Candidate] = Factory(dict)
+    candidates: dict[str, ModelCandidate] = Factory(dict)
     """What is known of every candidate, by model; emptied when the call is answered."""
     prepared: CallPrepared | None = None
     """Of the latest selection."""
@@ -99,8 +101,8 @@ class LogicalCall:
     refusals: list[Refusal] = Factory(list)
     """By accounts, of the current selection."""
     refused: bool = False
-    refused_by: str = ""
-    """The limit that refused: ``run``, an account, or ``policy:NAME``."""
+    refused_by: SpendLimit | None = None
+    """The limit that refused."""
     since: int = 0
     ended_before: int = 0
 
@@ -133,23 +135,23 @@ class LogicalCall:
         self.took = 0
         self.failure = None
         self.refused = False
-        self.refused_by = ""
+        self.refused_by = None
 
 
 @define
 class Spend:
-    """Money of one node, phase or run: exact, settled and kept apart."""
+    """Money of one node, phase or run: exact, settled and unreconciled apart."""
 
     settled: Usd = Usd.ZERO
-    kept: Usd = Usd.ZERO
+    unreconciled: Usd = Usd.ZERO
 
     @property
     def total(self) -> Usd:
-        """Settled + kept."""
-        return self.settled + self.kept
+        """Settled + unreconciled."""
+        return self.settled + self.unreconciled
 
-    def add(self, settled: Usd, kept: Usd) -> None:
+    def add(self, settled: Usd, unreconciled: Usd) -> None:
         """Count an attempt's end."""
         self.settled += settled
-        if kept:
-            self.kept += kept
+        if unreconciled:
+            self.unreconciled += unreconciled

@@ -5,7 +5,7 @@ from attrs import Factory, define
 
 @define
 class Channel:
-    """One channel of a run: everything put into it, and what of it nobody has taken yet."""
+    """One channel of a run: everything put into it, and what of it was not taken yet."""
 
     messages: list[str] = Factory(list)
     """The digests of all messages, in the order in which they were put; the first has the number 1."""

@@ -55,7 +55,7 @@ class Start:
     tokens: int
     """Input and output: the most there could be, and what there was once that is known."""
     cost: Usd
-    """Its hold, and what it cost once that is known; kept money included."""
+    """Its hold, and what it cost once that is known; unreconciled money included."""
 
 
 @define

@@ -1,4 +1,4 @@
-"""What stands before the plan: suggestions and the answers to them, and advice on the architecture."""
+"""What comes before the plan: suggestions and the answers to them, and advice on the architecture."""
 
 from attrs import Factory, define
 
@@ -13,7 +13,7 @@ class EnhanceNode(Node):
     answers: dict[int, QuestionAnswered] = Factory(dict)
     """By the number of the suggestion, in the order of the answers."""
     asked_at: int | None = None
-    """Since when a person has been asked something; microseconds UTC, None while nobody is."""
+    """Since when a person has been asked something; microseconds UTC; None while none is."""
     project: str | None = None
     """Digest of the description with everything taken so far; None while it is as it was given."""
     criteria: str | None = None

@@ -6,7 +6,7 @@ from orchestrator import events as e
 from orchestrator.models import TaskStatus, Verdict
 from orchestrator.money import Usd
 from orchestrator.spi import Metrics, ModelMetrics, RunMetrics
-from orchestrator.state.fold import evolve
+from orchestrator.state.fold import apply
 from orchestrator.state.health import ModelRecord
 from orchestrator.state.run import RunState
 
@@ -84,7 +84,7 @@ class _RunMeter:
             output_tokens_total=self.output_tokens,
             cap_usd=state.cap,
             settled_usd=state.spend.settled,
-            kept_usd=state.spend.kept,
+            unreconciled_usd=state.spend.unreconciled,
             in_flight_usd=state.in_flight_held,
             budget_warnings_total=self.warnings,
         )
@@ -114,7 +114,7 @@ class Measurement:
             self._at = max(self._at, at)
         if isinstance(event, e.CallStarted):
             run.authors[run.state.version + 1] = event.model
-        evolve(run.state, at, event)
+        apply(run.state, at, event)
 
     def metrics(self) -> Metrics:
         """How it all stands now."""
@@ -146,7 +146,7 @@ class Measurement:
             case e.BudgetWarned():
                 run.warnings += 1
             case e.SpendReconciled(call=call) if call in run.authors:
-                self._meter(run, run.authors[call]).cost += event.settled - event.kept
+                self._meter(run, run.authors[call]).cost += event.settled - event.unreconciled
 
     def _meter(self, run: _RunMeter, model: str) -> _ModelMeter:
         found = self._models.get(model)
@@ -171,7 +171,7 @@ class Measurement:
         record.recent.append(True)
         record.latencies.append(event.latency // 1000)
         record.measured(None).observe_answer(float(event.settled), event.latency / 1000)
-        meter.cost += event.settled + event.kept
+        meter.cost += event.settled + event.unreconciled
         if event.usage is not None:
             for counter in (meter, run):
                 counter.input_tokens += event.usage.input_tokens
@@ -181,7 +181,7 @@ class Measurement:
         run.calls += 1
         run.failed += 1
         meter = self._meter(run, run.authors[event.call])
-        meter.cost += event.settled + event.kept
+        meter.cost += event.settled + event.unreconciled
         if event.by_vendor:
             meter.failures += 1
             meter.record.calls += 1

@@ -37,7 +37,7 @@ class Excess:
 
 @define
 class RunState:
-    """What the history of one run amounts to. Only ``evolve`` changes it."""
+    """What the history of one run amounts to. Only ``apply`` changes it."""
 
     version: int = 0
     at: int = 0
@@ -93,8 +93,8 @@ class RunState:
     excess: Usd = Usd.ZERO
     phases: dict[Phase, Spend] = Factory(dict)
     warned: set[tuple[Phase, int]] = Factory(set)
-    kept: dict[int, CallStarted] = Factory(dict)
-    """The ended calls of which nobody knows what they cost: their CallStarted, by its version."""
+    unreconciled: dict[int, CallStarted] = Factory(dict)
+    """The ended calls of unknown cost: their CallStarted, by its version."""
     exceeded: list[Excess] = Factory(list)
     """Excesses not yet recorded by a decision."""
     records: dict[str, ModelRecord] = Factory(dict)
@@ -123,8 +123,8 @@ class RunState:
 
     @property
     def held(self) -> Usd:
-        """In flight + kept."""
-        return self.in_flight_held + self.spend.kept
+        """In flight + unreconciled."""
+        return self.in_flight_held + self.spend.unreconciled
 
     @property
     def free(self) -> Usd:

@@ -3,7 +3,7 @@
 from attrs import Factory, define, frozen
 
 from orchestrator.events import Evaluated, FileWritten, OutputChosen, PlanRefused, TaskFinished
-from orchestrator.models import PlannedTask, Role, Verdict
+from orchestrator.models import PlannedTask, Role, SkipReason, Verdict
 from orchestrator.state.calls import CallKey, LogicalCall, Spend
 
 
@@ -15,10 +15,10 @@ class Node:
     calls: dict[CallKey, LogicalCall] = Factory(dict)
     spend: Spend = Factory(Spend)
 
-    def call(self, role: Role, turn: int, sample: int = 1) -> LogicalCall | None:
-        """The logical call of this role, turn and sample, if it has begun."""
+    def call(self, role: Role, iteration: int, sample: int = 1) -> LogicalCall | None:
+        """The logical call of this role, iteration and sample, if it has begun."""
         # a plain tuple is equal to the key, and made in half the time: every decision looks up several
-        return self.calls.get((self.name, role, turn, sample))  # type: ignore[call-overload, no-any-return]
+        return self.calls.get((self.name, role, iteration, sample))  # type: ignore[call-overload, no-any-return]
 
     def reopen(self) -> None:
         """Let every call be tried again."""
@@ -42,12 +42,13 @@ class PlanNode(Node):
 
 @frozen
 class Check:
-    """A validator's verdict on a turn's output, or None while it is at work."""
+    """A validator's verdict on an answer, or None while it is at work."""
 
     version: int
-    call: int
     verdict: Verdict | None = None
     details: str | None = None
+    permanent: bool = False
+    """Whether trying again cannot change it."""
 
 
 @define
@@ -63,13 +64,13 @@ class TaskState(Node):
     """Dependencies that have not ended."""
     failed_dependencies: list[str] = Factory(list)
     started: int | None = None
-    turn: int = 0
-    """The latest turn any call was selected for."""
+    iteration: int = 0
+    """The latest iteration any call was selected for."""
     checks: dict[int, dict[str, Check]] = Factory(dict)
-    """By turn and validator."""
+    """By version of the call whose answer is judged (of the ModelSelected where it is reused), and validator."""
     evaluated: dict[int, Evaluated] = Factory(dict)
-    skipped: dict[tuple[Role, int], str] = Factory(dict)
-    """Reasons, by role and turn."""
+    skipped: dict[tuple[Role, int], SkipReason] = Factory(dict)
+    """Reasons, by role and iteration."""
     fallbacks: int = 0
     output: OutputChosen | None = None
     written: FileWritten | None = None

@@ -65,7 +65,7 @@ def _import(module: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read what to do, do it, and leave ``report.json`` with a signature that the code under test was not told."""
+    """Read what to do, do it, and leave ``report.json`` with a signature that the code under test does not know."""
     with open("task.json", "rb") as file:  # noqa: PTH123
         task = json.load(file)
     os.unlink("task.json")  # noqa: PTH108

@@ -18,7 +18,7 @@ GATE: Final = ("--noconftest",)
 
 
 @frozen
-class Report:
+class SignedReport:
     """What the collector counted.
 
     Attributes:
@@ -85,15 +85,15 @@ class SignedRun:
             "collector.py": files("orchestrator.suites").joinpath("collector.py").read_bytes(),
         }
 
-    def report(self, taken: Mapping[str, bytes]) -> Report | None:
-        """The collector's own report among what was taken out; None where there is none, or somebody else's."""
+    def report(self, taken: Mapping[str, bytes]) -> SignedReport | None:
+        """The collector's own report among what was taken out; None where there is none, or another's."""
         signature, _, body = taken.get("report.json", b"").partition(b"\n")
         genuine = hmac.new(self._key, body, hashlib.sha256).hexdigest().encode()
         if not hmac.compare_digest(signature, genuine):
             return None
         found = json.loads(body)
         outcomes = tuple([(str(name), str(outcome)) for name, outcome in found["outcomes"]])
-        return Report(outcomes, tuple(found["problems"]), found["more"], found["internal"])
+        return SignedReport(outcomes, tuple(found["problems"]), found["more"], found["internal"])
 
     def began(self, taken: Mapping[str, bytes]) -> bool:
         """Whether the collector came as far as the code under test."""

@@ -1,4 +1,4 @@
-"""What all runs of a data folder have measured of each model, and what a new run is told of it.
+"""What all runs of a data folder have measured of each model, and what a new run starts with.
 
 ``measured`` is a projection of the whole log that goes on from a snapshot; ``priors`` is how far it is trusted.
 """

@@ -19,7 +19,7 @@ _P95_MS: Final = 5000.0
 
 
 def priors(records: Mapping[str, ModelRecord]) -> tuple[Prior, ...]:
-    """What a new run is told, ordered by model and type. What was never measured stays unknown.
+    """What a new run starts with, ordered by model and type. What was never measured stays unknown.
 
     A cost is taken as it is: there is no usual one.
     """

@@ -29,7 +29,7 @@ _PAGE: Final = 2000
 _WORTH_KEEPING: Final = 200
 """Events read since the snapshot after which a new one is written."""
 _MOST_CALLS: Final = 20_000
-_TYPES: Final = ("call.started", "call.succeeded", "call.failed", "turn.evaluated", "check.validated")
+_TYPES: Final = ("call.started", "call.succeeded", "call.failed", "iteration.evaluated", "check.validated")
 _ROWS: Final = (
     f"SELECT {COLUMNS} FROM events WHERE position > ? AND type IN ({', '.join('?' * len(_TYPES))})"
     f" ORDER BY position LIMIT {_PAGE}"

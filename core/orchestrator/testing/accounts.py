@@ -7,9 +7,9 @@
     TestAccounts = AccountMachine.TestCase
 
 Each run draws on the organisation and, some of them, on a team and a job. After every step: settled + held ≤ cap +
-excess in each account; every account counts what its runs count; nobody holds anything that is neither in flight nor
-kept; and who could pay was not refused. A subclass may give another log by overriding ``make_log``. What the runs of
-this machine take is drawn; ``orchestrator.testing.budgets`` puts a run that decides for itself among them.
+excess in each account; every account counts what its runs count; nothing is held that is neither in flight nor
+unreconciled; and no hold that fits was refused. A subclass may give another log by overriding ``make_log``. What the
+runs of this machine take is drawn; ``orchestrator.testing.budgets`` puts a run that decides for itself among them.
 """
 
 import asyncio
@@ -54,13 +54,13 @@ def _runner() -> asyncio.Runner:
 
 
 @define
-class Books:
+class ReferenceRun:
     """What a machine knows of a run, from its events alone."""
 
     version: int = 0
     in_flight: dict[int, Usd] = Factory(dict)
     """Holds by version of the CallStarted."""
-    kept: dict[int, Usd] = Factory(dict)
+    unreconciled: dict[int, Usd] = Factory(dict)
     events: list[tuple[int, e.Event]] = Factory(list)
 
     def take(self, at: int, event: e.Event) -> None:
@@ -71,17 +71,17 @@ class Books:
             case e.CallStarted():
                 self.in_flight[self.version] = event.hold
             case e.CallSucceeded() | e.CallFailed():
-                self._end(event.call, event.kept)
+                self._end(event.call, event.unreconciled)
             case e.SessionOpened() | e.SessionLost():
                 for attempt in event.ended:
                     self._end(attempt.call, attempt.amount)
             case e.SpendReconciled():
-                self.kept.pop(event.call, None)
+                self.unreconciled.pop(event.call, None)
 
-    def _end(self, call: int, kept: Usd) -> None:
+    def _end(self, call: int, unreconciled: Usd) -> None:
         del self.in_flight[call]
-        if kept:
-            self.kept[call] = kept
+        if unreconciled:
+            self.unreconciled[call] = unreconciled
 
 
 class AccountMachine(RuleBasedStateMachine):
@@ -94,7 +94,7 @@ class AccountMachine(RuleBasedStateMachine):
         super().__init__()
         self.log = self.make_log()
         self.accounts = dict(RUNS)
-        self.books = {run: Books() for run in RUNS}
+        self.references = {run: ReferenceRun() for run in RUNS}
         for run in RUNS:
             self.log.locks.acquire(run)
 
@@ -112,10 +112,10 @@ class AccountMachine(RuleBasedStateMachine):
 
     @rule(run=st.sampled_from(list(RUNS)), amount=_AMOUNTS)
     def hold(self, run: str, amount: int) -> None:
-        """A run wants to start a call. It is refused only for want of room, and what is free it gets."""
+        """A run wants to start a call. It is refused only where it does not fit, and what is free it gets."""
         free, wanted = self._free(run), amount * self.unit
         refused = self._do(self._start(run, wanted))
-        assert (refused is None) == (Usd(wanted) <= free), "refused although there is room, or the reverse"
+        assert (refused is None) == (Usd(wanted) <= free), "refused although it fits, or the reverse"
         if refused is not None:
             assert self.log.account(refused.account).free == refused.free
             assert self._do(self._start(run, max(0, free.nano))) is None or free < Usd.ZERO, "what is free is refused"
@@ -130,7 +130,7 @@ class AccountMachine(RuleBasedStateMachine):
         refused = self._do(together())
         if all(refused):
             left = [Usd(amount * self.unit) <= self._free(run) for run, amount in wants.items()]
-            assert not any(left), "nobody got what one could have"
+            assert not any(left), "no run got what one could have"
 
     @precondition(lambda self: self._runs("in_flight"))
     @rule(how=st.sampled_from(["settle", "settle", "beyond", "release", "keep"]), amount=_AMOUNTS, choice=_CHOICES)
@@ -145,22 +145,22 @@ class AccountMachine(RuleBasedStateMachine):
             reading = e.Reading()
             event = e.CallSucceeded(call, "answer", 1, Finish.STOP, reading, None, Usd(settled), zero, 9)
         else:
-            kept = held if how == "keep" else zero
-            event = e.CallFailed(call, ErrorKind.SERVER, True, True, True, zero, kept, None, None, None, 9)
+            unreconciled = held if how == "keep" else zero
+            event = e.CallFailed(call, ErrorKind.SERVER, True, True, True, zero, unreconciled, None, None, None, 9)
         self._do(self._append(run, event))
 
     @rule(run=st.sampled_from(list(RUNS)))
     def crash(self, run: str) -> None:
-        """A process dies; whoever finds out ends what it left."""
-        ended = tuple(e.EndedAttempt(call, held) for call, held in self.books[run].in_flight.items())
+        """A process dies; the next one ends what it left."""
+        ended = tuple(e.EndedAttempt(call, held) for call, held in self.references[run].in_flight.items())
         self._do(self._append(run, e.SessionLost(1, ended)))
 
-    @precondition(lambda self: self._runs("kept"))
+    @precondition(lambda self: self._runs("unreconciled"))
     @rule(amount=st.integers(0, 120), choice=_CHOICES)
     def reconcile(self, amount: int, choice: int) -> None:
-        """Somebody finds out what a call has cost."""
-        run, call, kept = self._choose("kept", choice)
-        self._do(self._append(run, e.SpendReconciled(call, kept, Usd(amount * self.unit))))
+        """What a call has cost becomes known."""
+        run, call, unreconciled = self._choose("unreconciled", choice)
+        self._do(self._append(run, e.SpendReconciled(call, unreconciled, Usd(amount * self.unit))))
 
     @rule(name=st.sampled_from(NAMES), cap=st.integers(0, 400))
     def set_cap(self, name: str, cap: int) -> None:
@@ -189,15 +189,17 @@ class AccountMachine(RuleBasedStateMachine):
         if self.log.last("account/org") is None:
             return
         flying = dict.fromkeys(NAMES, Usd.ZERO)
-        kept = dict(flying)
+        unreconciled = dict(flying)
         for run, names in self.accounts.items():
             for name in names:
-                flying[name] += Usd(sum(held.nano for held in self.books[run].in_flight.values()))
-                kept[name] += Usd(sum(held.nano for held in self.books[run].kept.values()))
+                flying[name] += Usd(sum(held.nano for held in self.references[run].in_flight.values()))
+                unreconciled[name] += Usd(sum(held.nano for held in self.references[run].unreconciled.values()))
         for name in NAMES:
             totals = self.log.account(name)
             assert totals.settled + totals.held <= totals.cap + totals.excess, f"{name} is beyond its cap"
-            assert (totals.held - totals.kept, totals.kept) == (flying[name], kept[name]), f"{name} holds other money"
+            assert (totals.held - totals.unreconciled, totals.unreconciled) == (flying[name], unreconciled[name]), (
+                f"{name} holds other money"
+            )
             rows = self.log.query(
                 "SELECT coalesce(sum(nano), 0) FROM open_holds WHERE account = ?", [f"account/{name}"]
             )
@@ -208,7 +210,7 @@ class AccountMachine(RuleBasedStateMachine):
         for run in self._runs("in_flight"):
             self.crash(run)
         accounts = {name: [(each.at, each.event) for each in self.log.read(f"account/{name}")] for name in NAMES}
-        assert broken_accounts(accounts, {run: books.events for run, books in self.books.items()}) == []
+        assert broken_accounts(accounts, {run: reference.events for run, reference in self.references.items()}) == []
         assert self.log.verify(texts=False) == []
 
     # ── how it is done ───────────────────────────────────────────────────────────────────────────────────────────
@@ -227,20 +229,22 @@ class AccountMachine(RuleBasedStateMachine):
         return written if isinstance(written, e.AccountRefused) else None
 
     async def _append(self, run: str, event: e.Event) -> e.Event:
-        books = self.books[run]
+        reference = self.references[run]
         accounts, at = self.accounts[run] if isinstance(event, e.CallStarted) else (), self.at()
-        done = await self.log.append(run, books.version, at, [event], accounts=accounts)
-        books.take(at, done.events[0])
+        done = await self.log.append(run, reference.version, at, [event], accounts=accounts)
+        reference.take(at, done.events[0])
         return done.events[0]
 
     def _free(self, run: str) -> Usd:
         return min(self.log.account(name).free for name in self.accounts[run])
 
     def _runs(self, what: str) -> list[str]:
-        return [run for run in RUNS if getattr(self.books[run], what)]
+        return [run for run in RUNS if getattr(self.references[run], what)]
 
     def _choose(self, what: str, choice: int) -> tuple[str, int, Usd]:
-        found = [(run, call, held) for run in self._runs(what) for call, held in getattr(self.books[run], what).items()]
+        found = [
+            (run, call, held) for run in self._runs(what) for call, held in getattr(self.references[run], what).items()
+        ]
         return found[choice % len(found)]
 
 

@@ -14,7 +14,7 @@ A backend of one's own is put under the laws like this::
 
 One run decides for itself; the runs of ``AccountMachine`` take and give back the money of the accounts above it. On
 every prefix of every history: a hold before each call; settled + held ≤ cap + excess, in the run and in each account;
-calls, tasks and phases add up to what was spent. Nobody overtakes who waits for the cap; a call is made
+calls, tasks and phases add up to what was spent. No call overtakes one that waits for the cap; a call is made
 smaller only where waiting would not help, goes to another model only where it cannot be smaller, and is refused only
 where there is no other model. And the backend ranks what it is offered, and ranks it alike whenever it is asked.
 """
@@ -30,20 +30,20 @@ from orchestrator import events as e
 from orchestrator.models import Finish, ModelInfo, PlannedTask
 from orchestrator.money import Price, Usage, Usd
 from orchestrator.settings import SECOND, RunSettings
-from orchestrator.testing.accounts import AccountMachine, Books
-from orchestrator.testing.ladder import Ladder
+from orchestrator.testing.accounts import AccountMachine, ReferenceRun
 from orchestrator.testing.runs import RunMachine
+from orchestrator.testing.spending_order import SpendingOrder
 from orchestrator.testing.stage import START
 from orchestrator.testing.strategies import catalogues, plans, settings_of_runs
 
 RUN: Final = "decides"
 """The run that decides for itself."""
 
-_ENDS: Final = ("good", "good", "poor", "cut", "failed", "kept")
+_ENDS: Final = ("good", "good", "poor", "cut", "failed", "unreconciled")
 _ABOVE: Final = ("org", "team/red", "job/nightly")
 _UNIT: Final = 200_000
-_LANES: Final = st.sampled_from([0.05, 0.1, 0.3]).map(Usd.rounded)
-_PRICES: Final = st.lists(st.builds(Price, _LANES, _LANES), min_size=4, max_size=4)
+_TOKEN_CLASSES: Final = st.sampled_from([0.05, 0.1, 0.3]).map(Usd.rounded)
+_PRICES: Final = st.lists(st.builds(Price, _TOKEN_CLASSES, _TOKEN_CLASSES), min_size=4, max_size=4)
 
 
 def _tight(settings: RunSettings, cap: int, concurrency: int, free: bool) -> RunSettings:
@@ -78,30 +78,32 @@ class BudgetMachine(RunMachine, AccountMachine):
 
     unit: ClassVar[int] = _UNIT
     most_sessions: ClassVar[int] = 3
-    drawn_settings: ClassVar[st.SearchStrategy[RunSettings]] = st.builds(
+    generated_settings: ClassVar[st.SearchStrategy[RunSettings]] = st.builds(
         _tight,
         settings_of_runs(accounts=_ABOVE),
         st.integers(0, 150),
         st.integers(1, 4),
         st.sampled_from([True, True, False]),
     )
-    drawn_models: ClassVar[st.SearchStrategy[tuple[ModelInfo, ...]]] = st.builds(_priced, catalogues(1, 4), _PRICES)
-    drawn_plans: ClassVar[st.SearchStrategy[tuple[PlannedTask, ...] | None]] = plans(5).map(_side_by_side) | plans(4)
+    generated_models: ClassVar[st.SearchStrategy[tuple[ModelInfo, ...]]] = st.builds(_priced, catalogues(1, 4), _PRICES)
+    generated_plans: ClassVar[st.SearchStrategy[tuple[PlannedTask, ...] | None]] = plans(5).map(_side_by_side) | plans(
+        4
+    )
 
-    laws: Ladder
+    laws: SpendingOrder
 
     def __init__(self) -> None:
         super().__init__()
         self.accounts[RUN] = _ABOVE
-        self.books[RUN] = Books()
+        self.references[RUN] = ReferenceRun()
         self.log.locks.acquire(RUN)
 
-    def make_laws(self) -> Ladder:
-        """Those of the run, and those of the ladder."""
-        return Ladder()
+    def make_laws(self) -> SpendingOrder:
+        """Those of the run, and those of the spending order."""
+        return SpendingOrder()
 
     def set_up(self) -> None:
-        """Let the run append to the log, where its holds are taken from the accounts; nobody is asked."""
+        """Let the run append to the log, where its holds are taken from the accounts; no vendor is called."""
         self.stage.written = self._written
         self.stage.can_ask = False
 
@@ -131,8 +133,8 @@ class BudgetMachine(RunMachine, AccountMachine):
         match how:
             case "failed":
                 self.stage.fail(outage=False)
-            case "kept":
-                self.stage.fail(outage=False, kept=call.hold)
+            case "unreconciled":
+                self.stage.fail(outage=False, unreconciled=call.hold)
             case "cut":
                 self.stage.answer(score=0.9, usage=used, finish=Finish.LENGTH)
             case _:
@@ -143,16 +145,16 @@ class BudgetMachine(RunMachine, AccountMachine):
         until = self.stage.waits_until
         return until is not None and until - self.stage.now <= 120 * SECOND
 
-    @precondition(lambda self: not self._is_open() and self.stage.state.kept)
+    @precondition(lambda self: not self._is_open() and self.stage.state.unreconciled)
     @rule(amount=st.integers(0, 120))
     def find_out(self, amount: int) -> None:
-        """After its end somebody finds out what a call of the run has cost."""
-        call, started = next(iter(self.stage.state.kept.items()))
+        """After its end what a call of the run has cost becomes known."""
+        call, started = next(iter(self.stage.state.unreconciled.items()))
         self.stage.step(e.SpendReconciled(call, started.hold, Usd(amount * self.unit)))
 
     @invariant()
-    def everybody_gets_a_turn(self) -> None:
-        """Nobody waits who could be asked, and the sums agree."""
+    def every_run_can_go_on(self) -> None:
+        """No call waits that could start, and the sums agree."""
         if not hasattr(self, "stage") or self.checked < len(self.stage.history):
             return
         if self.stage.state.is_open:

@@ -33,8 +33,8 @@ _JSON: Final[st.SearchStrategy[Any]] = st.recursive(
 
 
 def _prices() -> st.SearchStrategy[Price]:
-    lane = st.integers(0, 10**12).map(Usd)
-    return st.builds(Price, lane, lane, lane, lane, lane)
+    token_class = st.integers(0, 10**12).map(Usd)
+    return st.builds(Price, token_class, token_class, token_class, token_class, token_class)
 
 
 _LEAVES: Final[Mapping[Any, Callable[[], st.SearchStrategy[Any]]]] = {

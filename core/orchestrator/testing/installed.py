@@ -71,7 +71,7 @@ class NotLoaded(PluginContract):
 
 def _build(kind: str) -> Any:
     def build(self: PluginContract, **arguments: object) -> Any:
-        """Ask the hook; options that are needed and that nobody gave leave the test out."""
+        """Ask the hook; options that are needed and not given leave the test out."""
         assert self.plugin is not None
         hook = getattr(self.plugin, f"orchestrator_{kind}", None)
         assert hook is not None, f"{self.plugin.__name__} has no function orchestrator_{kind}"

@@ -15,7 +15,7 @@ _PATIENCE: Final = 20.0
 class Judged:
     """The backend that ``make`` builds; the first thing it does that a backend must not do is in ``problem``.
 
-    Every question is asked a second time, of an object built anew, so that whoever remembers or draws is noticed.
+    Every question is asked twice, of an object built anew, so that a backend that remembers or draws is noticed.
     """
 
     def __init__(self, make: Callable[[], Backend]) -> None:
@@ -23,10 +23,12 @@ class Judged:
         self._backend = make()
         self.problem = ""
 
-    def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+    def rank(
+        self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry], draw: float
+    ) -> Sequence[Ranked]:
         """What the backend says, looked at."""
         offered = tuple(candidates)
-        ranking: Sequence[Any] = self._asked(self._backend, offered, telemetry)
+        ranking: Sequence[Any] = self._asked(self._backend, offered, telemetry, draw)
         strange = sorted({type(each).__name__ for each in ranking if not isinstance(each, Ranked)})
         if strange:
             self._note(f"it returned objects of {', '.join(strange)}, not of Ranked")
@@ -34,15 +36,21 @@ class Judged:
         named, known = sorted(each.model for each in ranking), sorted(each.model for each in offered)
         if named != known:
             self._note(f"it returned {named}, which are not the candidates {known} once each")
-        elif self._asked(self._make(), offered, telemetry) != ranking:
-            self._note("asked again of an object built anew, it ranks otherwise: it remembers, draws or reads a clock")
+        elif self._asked(self._make(), offered, telemetry, draw) != ranking:
+            self._note(
+                "asked again of a new object, it ranks otherwise: it remembers, reads a clock or draws for itself"
+            )
         return ranking
 
     def _asked(
-        self, backend: Backend, offered: tuple[RoutingCandidate, ...], telemetry: Mapping[str, ModelTelemetry]
+        self,
+        backend: Backend,
+        offered: tuple[RoutingCandidate, ...],
+        telemetry: Mapping[str, ModelTelemetry],
+        draw: float,
     ) -> Sequence[Any]:
         try:
-            return tuple(backend.rank(offered, dict(telemetry)))
+            return tuple(backend.rank(offered, dict(telemetry), draw))
         except BaseException as error:
             self._note(f"it raised {type(error).__name__}: {error}")
             raise

@@ -1,4 +1,4 @@
-"""The vendor's own books against the log; accounts against runs: see ``orchestrator.audits.accounts``."""
+"""The vendor's own bills against the log; accounts against runs: see ``orchestrator.audits.accounts``."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from orchestrator.models import Role
 from orchestrator.money import Usd
 from orchestrator.testing.vendor import Bill
 
-__all__ = ["History", "broken_accounts", "broken_books"]
+__all__ = ["History", "broken_accounts", "broken_bills"]
 
 _ODD_USAGE: Final = ("no_usage", "zero_usage", "absurd_usage")
 
@@ -21,7 +21,7 @@ _ODD_USAGE: Final = ("no_usage", "zero_usage", "absurd_usage")
 # ── the vendor ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 _Try = tuple[str, str, Role, int, int, int]
-"""Run, node, role, turn, sample, try."""
+"""Run, node, role, iteration, sample, try."""
 
 
 @define
@@ -33,19 +33,19 @@ class _Attempts:
     spent: Usd = Usd.ZERO
 
 
-def broken_books(books: Sequence[Bill], histories: Mapping[str, History]) -> list[str]:
-    """Every way in which the vendor's books contradict the log.
+def broken_bills(bills: Sequence[Bill], histories: Mapping[str, History]) -> list[str]:
+    """Every way in which the vendor's bills contradict the log.
 
     The vendor writes a bill when a request arrives, so that calls lost in a crash are billed too.
     """
     tries = _tries(histories)
-    bills: dict[_Try, list[Bill]] = defaultdict(list)
-    for bill in books:
+    billed: dict[_Try, list[Bill]] = defaultdict(list)
+    for bill in bills:
         call = bill.call
-        bills[bill.run, call.node, call.role, call.turn, call.sample, call.try_].append(bill)
-    problems = [f"{key}: billed, and no call is in the log" for key in bills.keys() - tries.keys()]
+        billed[bill.run, call.node, call.role, call.iteration, call.sample, call.try_].append(bill)
+    problems = [f"{key}: billed, and no call is in the log" for key in billed.keys() - tries.keys()]
     for key, attempts in tries.items():
-        problems += [f"{key}: {problem}" for problem in _one_try(attempts, bills.get(key, []))]
+        problems += [f"{key}: {problem}" for problem in _one_try(attempts, billed.get(key, []))]
     return problems
 
 
@@ -55,19 +55,19 @@ def _tries(histories: Mapping[str, History]) -> dict[_Try, _Attempts]:
         opened: dict[int, _Attempts] = {}
         for version, (_, event) in enumerate(history, 1):
             if isinstance(event, e.CallStarted):
-                each = tries[run, event.node, event.role, event.turn, event.sample, event.try_]
+                each = tries[run, event.node, event.role, event.iteration, event.sample, event.try_]
                 each.started.append(event)
                 opened[version] = each
             elif isinstance(event, e.CallSucceeded | e.CallFailed):
                 each = opened[event.call]
-                each.spent += event.settled + event.kept
+                each.spent += event.settled + event.unreconciled
                 if isinstance(event, e.CallSucceeded) or event.by_vendor:
                     each.end = event
             elif isinstance(event, e.SessionOpened | e.SessionLost):
                 for attempt in event.ended:
                     opened[attempt.call].spent += attempt.amount
             elif isinstance(event, e.SpendReconciled):
-                opened[event.call].spent += event.settled - event.kept
+                opened[event.call].spent += event.settled - event.unreconciled
     return tries
 
 
@@ -90,8 +90,8 @@ def _one_try(attempts: _Attempts, bills: Sequence[Bill]) -> Iterable[str]:
     else:
         ended = bills[-1]
         yield from _settlement(end, ended, attempts.started[-1])
-    if end is not None and end.kept:
-        ended = None  # nobody knows what it cost; beyond its bound it shows only in the vendor's books
+    if end is not None and end.unreconciled:
+        ended = None  # what it cost is unknown; beyond its bound it shows only in the vendor's bills
     billed = Usd(sum(bill.billed.nano for bill in bills if bill is ended or bill.fault != "over_bound"))
     if billed > attempts.spent:
         yield f"billed {billed}, accounted for {attempts.spent}"
@@ -104,11 +104,11 @@ def _settlement(end: e.CallSucceeded | e.CallFailed, bill: Bill, started: e.Call
             yield "an answer was recorded that the vendor never gave"
         if known and end.settled != bill.billed:
             yield f"settled {end.settled}, billed {bill.billed}"
-        if not known and end.kept != started.hold:
-            yield "an unknown cost was not kept"
+        if not known and end.unreconciled != started.hold:
+            yield "an unknown cost was not unreconciled"
     elif end.settled and end.settled != bill.billed:
         yield f"settled {end.settled}, billed {bill.billed}"
-    elif not end.settled and not end.kept and bill.billed:
+    elif not end.settled and not end.unreconciled and bill.billed:
         yield f"released, and billed {bill.billed}"
     excess = max(Usd.ZERO, end.settled - started.hold)
     if excess and bill.fault != "over_bound":

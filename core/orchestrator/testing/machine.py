@@ -14,14 +14,14 @@ from orchestrator.decide import Rank
 from orchestrator.engine.answers.reading import content_of
 from orchestrator.engine.outputs.verification import Verified
 from orchestrator.engine.ports import Ports, in_place
-from orchestrator.engine.questions import Offer, Outlook, Reply
+from orchestrator.engine.questions import Offer, QuestionReply, RiskForecast
 from orchestrator.engine.rank import guard, run_here
 from orchestrator.engine.session import RunLog, Session
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.log import EventLog, MemoryLocks, Texts
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.schema import create
-from orchestrator.models import Verdict
+from orchestrator.models import AnsweredBy, Verdict, VerificationProblem
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND
 from orchestrator.spi import (
@@ -181,18 +181,18 @@ class World:
         return Texts(self.log(), run, self.draw.randbytes, Redactor())
 
     def found_out(self, run: str, state: RunState) -> list[e.SpendReconciled]:
-        """What somebody finds out about calls of which nobody knew what they cost: what the vendor's books say.
+        """What the calls of unknown cost have cost, as the vendor's bills say.
 
-        Where several attempts share a try the books cannot tell them apart; then the worst case is taken for true.
+        Where several attempts share a try the bills cannot tell them apart; then the worst case is taken for true.
         """
         found: list[e.SpendReconciled] = []
         tries = Counter(_try_of(event) for _, event in self.history(run) if isinstance(event, e.CallStarted))
-        for version, started in state.kept.items():
+        for version, started in state.unreconciled.items():
             if Random(f"reconcile/{self.scenario.seed}/{run}/{version}").random() >= self.scenario.reconciles:
                 continue
             bills = [
                 bill.billed
-                for bill in self.vendor.books
+                for bill in self.vendor.bills
                 if bill.run == run and (bill.call.node, *_of_ref(bill.call)) == _try_of(started)
             ]
             alone = tries[_try_of(started)] == 1
@@ -206,11 +206,11 @@ class World:
 
 
 def _try_of(started: e.CallStarted) -> tuple[object, ...]:
-    return (started.node, started.role, started.turn, started.sample, started.try_)
+    return (started.node, started.role, started.iteration, started.sample, started.try_)
 
 
 def _of_ref(call: CallRef) -> tuple[object, ...]:
-    return (call.role, call.turn, call.sample, call.try_)
+    return (call.role, call.iteration, call.sample, call.try_)
 
 
 @define
@@ -231,26 +231,26 @@ class Files:
 
 @define
 class Person:
-    """Somebody who is asked: what they say and how long they take is drawn by the question, whoever asks it again."""
+    """A person who is asked: answer and time are drawn by the question, and are the same in every session."""
 
     world: World
     run: str
 
-    async def ask(self, offer: Offer) -> Reply:
+    async def ask(self, offer: Offer) -> QuestionReply:
         """An answer, after minutes."""
         draw = Random(f"person/{self.world.scenario.seed}/{self.run}/{offer.number}")
         await asyncio.sleep(draw.uniform(0.1, 4000))
         if draw.random() < 0.1:
-            return Reply(False, "stopped", rest=True)
-        return Reply(draw.random() < 0.5)
+            return QuestionReply(False, AnsweredBy.STOPPED, rest=True)
+        return QuestionReply(draw.random() < 0.5)
 
-    async def approve(self, outlook: Outlook) -> Reply:
-        """A yes or a no, after minutes; whoever is asked again may think otherwise."""
+    async def approve(self, outlook: RiskForecast) -> QuestionReply:
+        """A yes or a no, after minutes; asked again, a person may answer otherwise."""
         draw = Random(f"approval/{self.world.scenario.seed}/{self.run}/{outlook.number}")
         await asyncio.sleep(draw.uniform(0.1, 4000))
         if draw.random() < 0.2:
-            return Reply(False, "stopped", rest=True)
-        return Reply(draw.random() < 0.7)
+            return QuestionReply(False, AnsweredBy.STOPPED, rest=True)
+        return QuestionReply(draw.random() < 0.7)
 
 
 @define
@@ -303,13 +303,15 @@ class Process:
 
     def rank(self) -> Rank:
         """The guard around the backend, with planted failures."""
-        sound, draw, scenario = guard(self.world.make_backend(), run_here), self.world.draw, self.world.scenario
+        sound, chance, scenario = guard(self.world.make_backend(), run_here), self.world.draw, self.world.scenario
         broken = guard(Forgetful(), run_here)
 
-        def rank(candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
-            if draw.random() < scenario.decide_fails:
+        def rank(
+            candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry], draw: float
+        ) -> Sequence[Ranked]:
+            if chance.random() < scenario.decide_fails:
                 raise PlantedError("a bug")
-            return (broken if draw.random() < scenario.backend_fails else sound)(candidates, telemetry)
+            return (broken if chance.random() < scenario.backend_fails else sound)(candidates, telemetry, draw)
 
         return rank
 
@@ -319,20 +321,28 @@ class Process:
         draw = Random(f"verify/{scenario.seed}/{run}")
         if draw.random() < scenario.verify_passes:
             return Verified(Verdict.PASSED, 0, None, "fine", "none")
-        return draw.choice([Verified(Verdict.FAILED, 2, None, "no", "none"), Verified(Verdict.UNKNOWN, problem="time")])
+        return draw.choice(
+            [
+                Verified(Verdict.FAILED, 2, None, "no", "none"),
+                Verified(Verdict.UNKNOWN, problem=VerificationProblem.TIME),
+            ]
+        )
 
     def validator(self, candidate: Candidate, context: ValidatorContext) -> Finding:
         """Fails some drafts, cannot judge others, and passes the rest: by the text alone."""
         draw = Random(f"check/{self.world.scenario.seed}/{content_of(candidate.text)}")
         if draw.random() < self.world.scenario.check_faults:
-            return Finding(draw.choice([Verdict.FAILED, Verdict.UNKNOWN, Verdict.SKIPPED]), "simulated")
+            verdict = draw.choice([Verdict.FAILED, Verdict.UNKNOWN, Verdict.SKIPPED])
+            return Finding(verdict, "simulated", permanent=draw.random() < 0.2)
         return Finding.passed()
 
 
 class CheapestFirst:
     """A backend: by blended price."""
 
-    def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+    def rank(
+        self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry], draw: float
+    ) -> Sequence[Ranked]:
         """Cheapest first; among equals the earlier place."""
         ordered = sorted(candidates, key=lambda candidate: (candidate.price.blended, candidate.place))
         return [Ranked(candidate.model, -float(candidate.price.blended)) for candidate in ordered]
@@ -341,7 +351,9 @@ class CheapestFirst:
 class Forgetful:
     """A backend that loses candidates."""
 
-    def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+    def rank(
+        self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry], draw: float
+    ) -> Sequence[Ranked]:
         """Nothing."""
         return []
 

@@ -1,8 +1,8 @@
-"""What two runs must have in common to be the same run, told twice.
+"""What two runs must have in common to be equal.
 
-A run that was killed and resumed may differ from one that was not in its times, its sessions, and one kept hold plus
-one repeated request per call that was in flight; in nothing else. Texts are compared by the SHA-256 of what they say,
-so that runs of different data folders, whose digests are salted differently, can be compared too.
+A run that was killed and resumed may differ from one that was not in its times, its sessions, and one unreconciled hold
+plus one repeated request per call that was in flight; in nothing else. Texts are compared by their own SHA-256, so that
+runs of different data folders, whose digests are salted differently, can be compared too.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,9 +42,9 @@ class NodeOutcome:
     """Attempts that a vendor ended."""
     lost: int
     """Attempts that ended with their session, or were cancelled; each keeps one hold and is made once more."""
-    kept: Usd
+    unreconciled: Usd
     answers: Mapping[tuple[Role, int, int], AnswerOutcome] = Factory(dict)
-    """By role, turn and sample."""
+    """By role, iteration and sample."""
 
 
 @frozen
@@ -74,16 +74,16 @@ class TaskOutcome:
     """SHA-256 of what was to be written there."""
     file_problem: str | None
     scores: tuple[tuple[int, bool, float | None], ...]
-    """(turn, gate, score) of every scored turn."""
-    checks: tuple[tuple[int, str, Verdict | None], ...]
-    """(turn, validator, verdict)."""
+    """(iteration, gate, score) of every scored iteration."""
+    checks: tuple[tuple[int, Role, str, Verdict | None], ...]
+    """(iteration, role of who wrote what is judged, validator, verdict)."""
     skipped: tuple[tuple[Role, int, str], ...]
-    """(role, turn, reason) of every step left out."""
+    """(role, iteration, reason) of every step left out."""
     node: NodeOutcome
 
 
 @frozen
-class Outcome:
+class RunOutcome:
     """What a run amounts to, without its times and sessions."""
 
     status: ProjectStatus | None
@@ -112,10 +112,10 @@ class Outcome:
         return sum(node.lost for node in nodes)
 
 
-def outcome_of(state: RunState, get: Get) -> Outcome:
+def outcome_of(state: RunState, get: Get) -> RunOutcome:
     """The outcome of a run from its state and its texts."""
     finished = state.finished
-    return Outcome(
+    return RunOutcome(
         status=None if finished is None else finished.status,
         reason=None if finished is None else finished.reason,
         verified=None if state.verified is None else state.verified.verdict,
@@ -142,9 +142,9 @@ def _node(node: Node, get: Get) -> NodeOutcome:
         settled=node.spend.settled,
         ended=sum(call.ended for call in calls),
         lost=sum(call.attempts - call.ended for call in calls),
-        kept=node.spend.kept,
+        unreconciled=node.spend.unreconciled,
         answers={
-            (call.key.role, call.key.turn, call.key.sample): AnswerOutcome(
+            (call.key.role, call.key.iteration, call.key.sample): AnswerOutcome(
                 last.model, _sha(get(last.digest)), last.reading.score, last.reading.problem
             )
             for call in calls
@@ -169,27 +169,34 @@ def _task(task: TaskState, get: Get) -> TaskOutcome:
         gate=end is not None and end.gate,
         model=None if end is None else end.model,
         reviewer=None if end is None else end.reviewer,
-        iterations=task.turn,
+        iterations=task.iteration,
         fallbacks=task.fallbacks,
         output=None if text is None else _sha(text),
         file=None if rendered is None else file_name(task.number, planned.type, rendered[0]),
         file_content=None if rendered is None else _sha(rendered[1]),
         file_problem=None if task.written is None else task.written.problem,
-        scores=tuple((turn, scored.gate, scored.score) for turn, scored in sorted(task.evaluated.items())),
-        checks=tuple(
-            (turn, name, check.verdict)
-            for turn, checks in sorted(task.checks.items())
-            for name, check in sorted(checks.items())
-        ),
-        skipped=tuple((role, turn, reason) for (role, turn), reason in sorted(task.skipped.items())),
+        scores=tuple((iteration, scored.gate, scored.score) for iteration, scored in sorted(task.evaluated.items())),
+        checks=_checks(task),
+        skipped=tuple((role, iteration, reason) for (role, iteration), reason in sorted(task.skipped.items())),
         node=_node(task, get),
     )
 
 
-def same_outcome(a: Outcome, b: Outcome) -> list[str]:
+def _checks(task: TaskState) -> tuple[tuple[int, Role, str, Verdict | None], ...]:
+    """Every verdict by what was judged: versions differ between a run that crashed and one that did not."""
+    written = {answer.version: call.key for call in task.calls.values() for answer in call.answers}
+    found = [
+        (written[version].iteration, written[version].role, name, check.verdict)
+        for version, checks in task.checks.items()
+        for name, check in checks.items()
+    ]
+    return tuple(sorted(found, key=lambda check: check[:3]))
+
+
+def same_outcome(a: RunOutcome, b: RunOutcome) -> list[str]:
     """Every difference between two outcomes, one line each; empty where they are the same.
 
-    Attempts lost with a session may differ, and with them the kept money; no other difference is allowed.
+    Attempts lost with a session may differ, and with them the unreconciled money; no other difference is allowed.
     """
     found = _different("run", a, b, ("tasks", "enhance", "advise", "plan"))
     for name in ("enhance", "advise", "plan"):
@@ -213,20 +220,22 @@ def _different(what: str, a: Any, b: Any, ignored: tuple[str, ...]) -> list[str]
 
 
 def _different_nodes(what: str, a: NodeOutcome, b: NodeOutcome) -> list[str]:
-    found = _different(what, a, b, ("lost", "kept", "answers"))
+    found = _different(what, a, b, ("lost", "unreconciled", "answers"))
     for key in sorted(a.answers.keys() | b.answers.keys()):
         one, other = a.answers.get(key), b.answers.get(key)
         if one != other:
-            role, turn, sample = key
-            found.append(f"{what}: the answer of {role.value} {turn}/{sample} is {one!r} and {other!r}")
+            role, iteration, sample = key
+            found.append(f"{what}: the answer of {role.value} {iteration}/{sample} is {one!r} and {other!r}")
     return found + _unexplained(what, a, b)
 
 
 def _unexplained(what: str, a: NodeOutcome, b: NodeOutcome) -> list[str]:
-    """Kept money that no lost attempt explains."""
+    """Unreconciled money that no lost attempt explains."""
     fewer, more = sorted((a, b), key=lambda node: node.lost)
-    if fewer.lost == more.lost == 0 and a.kept != b.kept:
-        return [f"{what}: kept is {a.kept} and {b.kept}, and no attempt was lost"]
-    if fewer.lost == 0 and more.lost and more.kept < fewer.kept:
-        return [f"{what}: {more.lost} attempts were lost, and yet less is kept: {more.kept} instead of {fewer.kept}"]
+    if fewer.lost == more.lost == 0 and a.unreconciled != b.unreconciled:
+        return [f"{what}: {a.unreconciled} and {b.unreconciled} are unreconciled, and no attempt was lost"]
+    if fewer.lost == 0 and more.lost and more.unreconciled < fewer.unreconciled:
+        return [
+            f"{what}: less is unreconciled with {more.lost} lost attempts, {more.unreconciled} < {fewer.unreconciled}"
+        ]
     return []

@@ -1,4 +1,4 @@
-"""The plugin for pytest: fixtures for whole runs, pretended vendors and logs. Loading it imports nothing of the house.
+"""The plugin for pytest: fixtures for whole runs, simulated vendors and logs. Loading it imports nothing else of ours.
 
 It is found by its entry point; a fixture costs only who asks for it. ``-p no:orchestrator`` leaves it out.
 """
@@ -34,7 +34,7 @@ def orchestrate_run(tmp_path: "Path") -> "Callable[..., Played]":
 
 @pytest.fixture
 def simulated_vendor() -> "Callable[..., SimulatedVendor]":
-    """Make a vendor that pretends, keeps books and fails as told: ``simulated_vendor(faults=["server"], rate=1)``."""
+    """Make a vendor that pretends, bills and fails as wanted: ``simulated_vendor(faults=["server"], rate=1)``."""
     from orchestrator.testing.played import simulated
 
     return simulated

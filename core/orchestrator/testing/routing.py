@@ -19,9 +19,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from orchestrator import events as e
 from orchestrator.decide.compliance import binding, violated, violations
-from orchestrator.decide.moment import Moment, Rank
+from orchestrator.decide.context import Rank, RoutingContext
 from orchestrator.decide.retry import is_off
-from orchestrator.decide.routing import Listing, Question, list_candidates, slots_of, telemetry_of
+from orchestrator.decide.routing import Listing, Query, list_candidates, slots_of, telemetry_of
 from orchestrator.errors import ErrorKind
 from orchestrator.models import ModelInfo, PlannedTask, Role, TaskType
 from orchestrator.money import Usd
@@ -67,27 +67,27 @@ def measurements(draw: st.DrawFn, models: Sequence[ModelInfo], kind: TaskType) -
     )
 
 
-def listed(stage: Stage, question: Question, *further: Policy) -> Listing:
-    """Whom a run would ask now, were further policies in force."""
+def listed(stage: Stage, query: Query, *further: Policy) -> Listing:
+    """Which models a run would call now, were further policies in force."""
     state = copy(stage.state)
     assert state.start is not None
     settings = evolve(state.settings, policies=(*state.settings.policies, *further))
     state.start = evolve(state.start, settings=settings)
-    return list_candidates(Moment(state, stage.now, stage.rank, time_up=False), question, {})
+    return list_candidates(RoutingContext(state, stage.now, stage.rank, time_up=False), query, {}, ("rules",))
 
 
 def allowed(listing: Listing) -> list[str]:
     """The models that may be asked, in their order."""
-    return [name for name in listing.order if name not in listing.lost]
+    return [name for name in listing.order if name not in listing.rejection]
 
 
 def place_of_first_call(stage: Stage, size: int) -> float:
-    """Where the model called first stands among the candidates of the first draft; infinity where nobody is called.
+    """Where the model called first stands among the candidates of the first draft; infinity where none is called.
 
     The run has just begun, with one task; its bodies have ``size`` bytes.
     """
     stage.prepare(size)
-    drafts = [event for event in stage.all(e.ModelSelected) if (event.role, event.turn) == (Role.GENERATOR, 1)]
+    drafts = [event for event in stage.all(e.ModelSelected) if (event.role, event.iteration) == (Role.GENERATOR, 1)]
     called = next((event.model for event in stage.all(e.CallStarted)), None)
     if called is None:
         return float("inf")
@@ -166,15 +166,15 @@ class RoutingRules(RuleBasedStateMachine):
 
     @rule(policy=_ANY_POLICY, data=st.data())
     def restrict(self, policy: Policy, data: st.DataObject) -> None:
-        """A further policy lets nobody in; one that is not HARD keeps nobody out, and MONITOR moves nobody."""
-        question = self._question(data)
-        before, after = listed(self.stage, question), listed(self.stage, question, policy)
-        assert set(allowed(after)) <= set(allowed(before)), "a policy let somebody in"
+        """A further policy lets no model in; one that is not HARD rules none out, and MONITOR moves none."""
+        query = self._query(data)
+        before, after = listed(self.stage, query), listed(self.stage, query, policy)
+        assert set(allowed(after)) <= set(allowed(before)), "a policy let a model in"
         if policy.enforcement_mode is EnforcementMode.HARD:
             return
-        assert set(allowed(after)) == set(allowed(before)), "a mild policy kept somebody out"
+        assert set(allowed(after)) == set(allowed(before)), "a mild policy ruled a model out"
         if policy.enforcement_mode is EnforcementMode.MONITOR:
-            assert allowed(after) == allowed(before), "a monitored policy moved somebody"
+            assert allowed(after) == allowed(before), "a monitored policy moved a model"
 
     @rule(cap=budgets(), more=budgets(), size=st.integers(1, 20_000))
     def enrich(self, cap: Usd, more: Usd, size: int) -> None:
@@ -188,18 +188,18 @@ class RoutingRules(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def look(self, data: st.DataObject) -> None:
-        """Everybody is listed once; who violates a SOFT policy stands behind."""
-        question = self._question(data)
-        listing = listed(self.stage, question)
+        """Every model is listed once; those that violate a SOFT policy rank last."""
+        query = self._query(data)
+        listing = listed(self.stage, query)
         assert sorted(listing.order) == sorted(model.id for model in self.stage.models)
-        soft = [self._violates_soft(name, question.node) for name in allowed(listing)]
-        assert soft == sorted(soft), "who violates a SOFT policy stands before one who does not"
+        soft = [self._violates_soft(name, query.node) for name in allowed(listing)]
+        assert soft == sorted(soft), "a model that violates a SOFT policy ranks before one that does not"
 
     @precondition(lambda self: self.refuses_dominated and self.settings.backend_named)
     @rule(node=st.sampled_from(_TASKS))
     def draft(self, node: str) -> None:
-        """For a draft nobody dominated comes first, be it among those that violate a SOFT policy."""
-        names = allowed(listed(self.stage, Question(Role.GENERATOR, self.kind, node=node)))
+        """For a draft no dominated model comes first, be it among those that violate a SOFT policy."""
+        names = allowed(listed(self.stage, Query(Role.GENERATOR, self.kind, node=node)))
         names = [name for name in names if self._violates_soft(name, node) is self._violates_soft(names[0], node)]
         if self.stage.state.backend_failed or not names:
             return
@@ -211,22 +211,22 @@ class RoutingRules(RuleBasedStateMachine):
 
     @invariant()
     def the_backend_is_one(self) -> None:
-        """It ranks whom it is offered, and ranks them alike whenever it is asked."""
+        """It ranks the candidates it is given, and ranks them alike every time."""
         judged = getattr(self, "judged", None)
         assert judged is None or not judged.problem, judged.problem
 
     @invariant()
-    def nobody_forbidden(self) -> None:
+    def no_forbidden_model(self) -> None:
         """No model was selected that a policy, its price, its bound or its health forbids."""
         stage = getattr(self, "stage", None)
         if stage is None:
             return
         for event in [event for _, event in stage.history[self.seen :]]:
             if isinstance(event, e.ModelSelected):
-                self._may_be_asked(event)
+                self._may_be_called(event)
         self.seen = len(stage.history)
 
-    def _may_be_asked(self, event: e.ModelSelected) -> None:
+    def _may_be_called(self, event: e.ModelSelected) -> None:
         state = self.stage.state
         model, record = state.models[event.model], state.records.get(event.model)
         policy = violated(binding(state.settings, event.node), model, slots_of(state, model.id), record)
@@ -240,8 +240,8 @@ class RoutingRules(RuleBasedStateMachine):
         policies_ = binding(state.settings, node)
         return violations(policies_, state.models[name], slots_of(state, name), state.records.get(name))[1]
 
-    def _question(self, data: st.DataObject) -> Question:
+    def _query(self, data: st.DataObject) -> Query:
         names = [model.id for model in self.stage.models]
         role = data.draw(st.sampled_from(_ROLES), label="role")
         author = None if role is Role.GENERATOR else data.draw(st.sampled_from(names), label="author")
-        return Question(role, self.kind, author, data.draw(st.sampled_from(_TASKS), label="node"))
+        return Query(role, self.kind, author, data.draw(st.sampled_from(_TASKS), label="node"))

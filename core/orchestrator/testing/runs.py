@@ -1,4 +1,4 @@
-"""One run as a Hypothesis state machine: the real ``decide`` and ``evolve`` under outcomes that are chosen one by one.
+"""One run as a Hypothesis state machine: the real ``decide`` and ``apply`` under outcomes that are chosen one by one.
 
 After every step no law of money, order, review or policy is broken, and something can always happen; at the end the
 fold and the recomputation agree with what was decided. ``orchestrator.testing.budgets`` puts such a run under accounts.
@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from orchestrator import events as e
 from orchestrator.decide.outcome import reopened_by
 from orchestrator.errors import ErrorKind
-from orchestrator.models import ModelInfo, PlannedTask, ProjectStatus, Role, Verdict
+from orchestrator.models import AnsweredBy, ModelInfo, PlannedTask, ProjectStatus, ReadingProblem, Role, Verdict
 from orchestrator.money import Usage, Usd
 from orchestrator.replay import verify
 from orchestrator.settings import SECOND, RunSettings
@@ -32,11 +32,11 @@ class RunMachine(RuleBasedStateMachine):
     Override ``make_backend`` to put a backend of your own under the laws, and the strategies for other worlds.
     """
 
-    drawn_settings: ClassVar[st.SearchStrategy[RunSettings]] = settings_of_runs()
+    generated_settings: ClassVar[st.SearchStrategy[RunSettings]] = settings_of_runs()
     """The rules of the run."""
-    drawn_models: ClassVar[st.SearchStrategy[tuple[ModelInfo, ...]]] = catalogues()
+    generated_models: ClassVar[st.SearchStrategy[tuple[ModelInfo, ...]]] = catalogues()
     """The models of a session."""
-    drawn_plans: ClassVar[st.SearchStrategy[tuple[PlannedTask, ...] | None]] = st.none() | plans(
+    generated_plans: ClassVar[st.SearchStrategy[tuple[PlannedTask, ...] | None]] = st.none() | plans(
         4, validators=("one", "two")
     )
     """The plan that is given; None: it is asked for."""
@@ -66,9 +66,9 @@ class RunMachine(RuleBasedStateMachine):
     @initialize(data=st.data(), files=st.booleans(), person=st.booleans())
     def begin(self, data: st.DataObject, files: bool, person: bool) -> None:
         """Start the run."""
-        settings = data.draw(self.drawn_settings, label="settings")
-        models = data.draw(self.drawn_models, label="models")
-        self.start(settings, models, data.draw(self.drawn_plans, label="plan"), files=files, person=person)
+        settings = data.draw(self.generated_settings, label="settings")
+        models = data.draw(self.generated_models, label="models")
+        self.start(settings, models, data.draw(self.generated_plans, label="plan"), files=files, person=person)
 
     def start(
         self,
@@ -111,7 +111,7 @@ class RunMachine(RuleBasedStateMachine):
     @rule(
         score=st.sampled_from([None, 0.3, 0.79, 0.8, 0.95, 1.0]),
         share=st.floats(0, 1),
-        problem=st.sampled_from([None, None, None, "empty"]),
+        problem=st.sampled_from([None, None, None, ReadingProblem.EMPTY]),
         beyond=st.sampled_from([1, 1, 1, 1, 50]),
         tasks=plans(4),
         data=st.data(),
@@ -120,7 +120,7 @@ class RunMachine(RuleBasedStateMachine):
         self,
         score: float | None,
         share: float,
-        problem: str | None,
+        problem: ReadingProblem | None,
         beyond: int,
         tasks: tuple[PlannedTask, ...],
         data: st.DataObject,
@@ -151,15 +151,15 @@ class RunMachine(RuleBasedStateMachine):
         version, call = data.draw(st.sampled_from(self.stage.open(e.CallStarted)))
         more: dict[str, Any] = {"retry_after": retry_after, "by_vendor": kind is not ErrorKind.CANCELLED}
         if keeps or kind is ErrorKind.CANCELLED:
-            more["kept"] = call.hold
+            more["unreconciled"] = call.hold
         self.stage.fail(version, kind, retryable=retryable, outage=outage, **more)
 
     @precondition(lambda self: self._has(e.QuestionAsked))
     @rule(accepted=st.booleans(), extra=st.sampled_from([0, 1, 10**10]), person=st.booleans())
     def approve(self, accepted: bool, extra: int, person: bool) -> None:
-        """Somebody says whether the tasks may start; after a no the run is resumed, perhaps with more money."""
+        """A person says whether the tasks may start; after a no the run is resumed, perhaps with more money."""
         stage = self.stage
-        answer = e.QuestionAnswered(stage.open(e.QuestionAsked)[0][0], accepted, "person", False)
+        answer = e.QuestionAnswered(stage.open(e.QuestionAsked)[0][0], accepted, AnsweredBy.PERSON, False)
         if accepted:
             stage.step(answer)
             return
@@ -207,12 +207,12 @@ class RunMachine(RuleBasedStateMachine):
             stage.step(e.SessionLost(self._number, opening.ended))
         elif how == "interrupted":
             for version, call in stage.open(e.CallStarted):
-                stage.fail(version, ErrorKind.CANCELLED, outage=False, by_vendor=False, kept=call.hold)
+                stage.fail(version, ErrorKind.CANCELLED, outage=False, by_vendor=False, unreconciled=call.hold)
             stage.step(e.RunInterrupted("SIGINT")) if stage.state.is_open and not stage.state.in_flight else None
         elif how == "failed":
             stage.step(e.SessionFailed("0" * 64))
         if data.draw(st.booleans()):
-            stage.models = data.draw(self.drawn_models)
+            stage.models = data.draw(self.generated_models)
         if stage.state.finished is None:
             stage.step(stage.opening())
 
@@ -256,7 +256,7 @@ class RunMachine(RuleBasedStateMachine):
 
     @property
     def is_broken(self) -> bool:
-        """Whether something was found already, which is to be told first."""
+        """Whether something was found already, which is to be reported first."""
         return bool(self.judged.problem or self.laws.problems)
 
 

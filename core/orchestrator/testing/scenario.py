@@ -61,10 +61,10 @@ class Scenario:
     verify_passes: float = 1.0
     """How likely the verification of a result passes, where the settings want one."""
     messages: tuple[float, ...] = ()
-    """Seconds after which somebody puts a message into a channel, in every session; after as long again, one is
+    """Seconds after which a message is put into a channel, in every session; after as long again, one is
     taken."""
     reconciles: float = 0.0
-    """How likely somebody finds out what a call has cost of which nobody knew, before the next session opens."""
+    """How likely the unknown cost of a call becomes known before the next session opens."""
     priors: tuple[Prior, ...] = ()
     """What earlier runs are said to have measured."""
     cut_rate: float = 0.0
@@ -75,7 +75,7 @@ class Scenario:
     """Whether a run begins when the one before has ended."""
 
     person: bool = False
-    """Whether somebody can be asked."""
+    """Whether a person can be asked."""
 
     @classmethod
     def draw(cls, seed: int) -> "Scenario":

@@ -22,7 +22,7 @@ from orchestrator.spi import Backend
 from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState
 from orchestrator.testing.machine import CheapestFirst, Crash, PlantedError, Process, World, sound_rank
-from orchestrator.testing.outcomes import Outcome, outcome_of
+from orchestrator.testing.outcomes import RunOutcome, outcome_of
 from orchestrator.testing.scenario import WHERE, CrashPoint, Scenario, ample
 from orchestrator.testing.vendor import plan
 from orchestrator.testing.virtual_time import VirtualLoop
@@ -34,8 +34,8 @@ __all__ = [
     "CrashPoint",
     "History",
     "Observer",
-    "Report",
     "Scenario",
+    "SimulationReport",
     "World",
     "ample",
     "simulate",
@@ -55,7 +55,7 @@ Observer = Callable[[str, Session, int, int, e.Event], None]
 
 
 @frozen
-class Report:
+class SimulationReport:
     """What became of a world."""
 
     world: World
@@ -67,7 +67,7 @@ class Report:
     crashes: int
     states: dict[str, RunState]
 
-    def outcome(self, run: str) -> Outcome:
+    def outcome(self, run: str) -> RunOutcome:
         """The outcome of one run."""
         return outcome_of(self.states[run], self.world.texts(run).get)
 
@@ -92,8 +92,8 @@ class _Player:
         if scenario.one_by_one:
             return all([await self.play(run) for run in runs])
         async with asyncio.TaskGroup() as group:
-            playing = [group.create_task(self.play(run)) for run in runs]
-        return all(each.result() for each in playing)
+            running = [group.create_task(self.play(run)) for run in runs]
+        return all(each.result() for each in running)
 
     async def play(self, run: str) -> bool:
         """One session of one run; returns True where nothing was left to do."""
@@ -106,7 +106,7 @@ class _Player:
         session = process.session(run, state, observers)
         if self.observer is not None:
             observers.append(self._observe(run, session))
-        found_out = world.found_out(run, state) if scenario.reconciles and state.kept else []
+        found_out = world.found_out(run, state) if scenario.reconciles and state.unreconciled else []
         if found_out:
             await append_remedies(session.stream, state, session.ports, found_out)
         if state.finished is not None and not self._is_tried_again(run, state):
@@ -152,12 +152,12 @@ class _Player:
 
 def simulate(
     scenario: Scenario, observer: Observer | None = None, make_backend: Callable[[], Backend] = CheapestFirst
-) -> Report:
+) -> SimulationReport:
     """Play a scenario to its end.
 
     Args:
         scenario: the world.
-        observer: is told every committed event.
+        observer: gets every committed event.
         make_backend: builds the backend that ranks in every session, under the guard of a run but without its clock.
 
     Raises:
@@ -190,7 +190,7 @@ def simulate(
     histories = {run: world.history(run) for run in runs}
     accounts = {name: world.history(f"sim/account/{name}") for name in scenario.account_caps}
     states = {run: fold(history) for run, history in histories.items()}
-    return Report(world, histories, accounts, sessions, crashes, states)
+    return SimulationReport(world, histories, accounts, sessions, crashes, states)
 
 
 def _put(loop: Loop, session: Session) -> None:

@@ -94,7 +94,7 @@ def plans(draw: st.DrawFn, most: int = 6) -> list[dict[str, Any]]:
 
 def models() -> Strategy[list[dict[str, Any]]]:
     """Model entries with distinct ids, as a spec or a models file writes them."""
-    lanes = ("cached_input", "cache_write", "reasoning")
+    token_classes = ("cached_input", "cache_write", "reasoning")
     must = {"input": _AMOUNTS, "output": _AMOUNTS}
     times = st.times().map(lambda time: f"{time:%H:%M}")
     when: dict[str, Strategy[Any]] = {
@@ -106,13 +106,13 @@ def models() -> Strategy[list[dict[str, Any]]]:
         lambda name: st.fixed_dictionaries(
             {**must, name: when[name]},
             optional={
-                **dict.fromkeys(lanes, _AMOUNTS),
+                **dict.fromkeys(token_classes, _AMOUNTS),
                 **{other: kind for other, kind in when.items() if other != name},
             },
         )
     )
     price = st.fixed_dictionaries(
-        must, optional={**dict.fromkeys(lanes, _AMOUNTS), "rates": st.lists(rate, max_size=2)}
+        must, optional={**dict.fromkeys(token_classes, _AMOUNTS), "rates": st.lists(rate, max_size=2)}
     )
     names = st.lists(NAMES, max_size=2)
     entry = st.fixed_dictionaries(

@@ -1,4 +1,4 @@
-"""``decide`` and ``evolve`` by hand: a run without an engine, whose outcomes a test writes itself."""
+"""``decide`` and ``apply`` by hand: a run without an engine, whose outcomes a test writes itself."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
@@ -9,10 +9,10 @@ from orchestrator import events as e
 from orchestrator.decide import RULES, BackendError, Rank, Wait, decide
 from orchestrator.decide.outcome import reopened_by
 from orchestrator.errors import ErrorKind
-from orchestrator.models import Finish, ModelInfo, PlannedTask, ProjectStatus, Role, TaskType, Verdict
+from orchestrator.models import Finish, ModelInfo, PlannedTask, ProjectStatus, ReadingProblem, Role, TaskType, Verdict
 from orchestrator.money import Price, Usage, Usd
 from orchestrator.settings import SECOND, RunSettings
-from orchestrator.state.fold import evolve as folded
+from orchestrator.state.fold import apply as folded
 from orchestrator.state.run import RunState
 
 T = TypeVar("T", bound=e.Event)
@@ -53,13 +53,14 @@ class Stage:
     history: list[tuple[int, e.Event]] = Factory(list)
     now: int = START
     can_ask: bool = False
-    """Whether somebody can be asked if the tasks may start at a high risk."""
+    """Whether a person can be asked if the tasks may start at a high risk."""
+    seed: int = 1
     waits_until: int | None = None
 
     def begin(self) -> list[e.Event]:
         """The first session."""
         given = None if self.plan is None else tuple(self.plan)
-        return self.step(e.RunStarted(1, self.settings, "0" * 64, "0" * 64, "0" * 64, given), self.opening())
+        return self.step(e.RunStarted(self.seed, self.settings, "0" * 64, "0" * 64, "0" * 64, given), self.opening())
 
     def opening(self) -> e.SessionOpened:
         """The event that takes the run, as a session of the engine makes it."""
@@ -134,7 +135,7 @@ class Stage:
         version, started = self._call(version)
         reading = e.Reading(score=score)
         if started.role is Role.EVALUATOR and score is None:
-            reading = e.Reading(problem="no_score")
+            reading = e.Reading(problem=ReadingProblem.NO_SCORE)
         used = usage or Usage(input=10, output=10)
         price = self.state.models[started.model].price
         assert price is not None
@@ -146,7 +147,7 @@ class Stage:
             reading=reading,
             usage=used,
             settled=price.cost(used, max(self.now, self.state.at + 1)),
-            kept=Usd.ZERO,
+            unreconciled=Usd.ZERO,
             latency=1000,
         )
         return self.step(evolve(event, **more))

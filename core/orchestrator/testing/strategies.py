@@ -22,7 +22,7 @@ Strategy = st.SearchStrategy
 VENDORS: Final = ("north", "south", "east")
 REGIONS: Final = ("eu", "us", "asia")
 
-LANES: Final[Strategy[Usd]] = st.sampled_from([0, 1, 100_000_000, 2_500_000_000]).map(Usd) | st.integers(
+TOKEN_CLASSES: Final[Strategy[Usd]] = st.sampled_from([0, 1, 100_000_000, 2_500_000_000]).map(Usd) | st.integers(
     0, 100_000_000_000
 ).map(Usd)
 """Prices per million tokens: from nothing to a hundred dollars."""
@@ -35,17 +35,31 @@ _NO_COSTS: Final[Strategy[Usd | None]] = st.none()
 
 def rates() -> Strategy[Rate]:
     """Rates above a size, from a moment on, at hours of the day, or under several of these conditions."""
-    moments = st.none() | st.integers(0, 4 * 10**15)
+    timestamps = st.none() | st.integers(0, 4 * 10**15)
     hours = st.just(()) | st.tuples(st.integers(0, 1439), st.integers(0, 1439))
     sizes = st.sampled_from([0, 0, 1, 200_000])
-    return st.builds(Rate, LANES, LANES, LANES, LANES, LANES, over=sizes, since=moments, hours=hours)
+    return st.builds(
+        Rate,
+        TOKEN_CLASSES,
+        TOKEN_CLASSES,
+        TOKEN_CLASSES,
+        TOKEN_CLASSES,
+        TOKEN_CLASSES,
+        over=sizes,
+        since=timestamps,
+        hours=hours,
+    )
 
 
 def prices() -> Strategy[Price]:
-    """Prices with the two lanes that must be there, with all of them, and with rates."""
-    lanes = (LANES, LANES, LANES, LANES, LANES)
+    """Prices with the two token classes that must be there, with all of them, and with rates."""
+    token_classes = (TOKEN_CLASSES, TOKEN_CLASSES, TOKEN_CLASSES, TOKEN_CLASSES, TOKEN_CLASSES)
     some = st.lists(rates(), min_size=1, max_size=3).map(tuple)
-    return st.builds(Price, LANES, LANES) | st.builds(Price, *lanes) | st.builds(Price, *lanes, rates=some)
+    return (
+        st.builds(Price, TOKEN_CLASSES, TOKEN_CLASSES)
+        | st.builds(Price, *token_classes)
+        | st.builds(Price, *token_classes, rates=some)
+    )
 
 
 def usages() -> Strategy[Usage]:

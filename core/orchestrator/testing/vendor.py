@@ -38,7 +38,7 @@ FAULTS: Final[dict[str, dict[str, Any]]] = {
     "bad_request": {"kind": ErrorKind.BAD_REQUEST, "billed": Billed.NO, "status": 400},
     "bad_answer": {"kind": ErrorKind.BAD_ANSWER, "retryable": True, "billed": Billed.UNKNOWN, "status": 200},
 }
-"""The classified errors the vendor can be told to give."""
+"""The classified errors the vendor can be made to give."""
 
 ODDITIES: Final = (
     "long_retry_after",
@@ -55,12 +55,12 @@ ODDITIES: Final = (
     "cyclic_plan",
     "not_encoded",
 )
-"""What else it can be told to do wrong."""
+"""What else it can be made to do wrong."""
 
 
 @frozen
 class Bill:
-    """One request as the vendor's own books have it, written when it arrives."""
+    """One request as the vendor bills it, written when it arrives."""
 
     run: str
     call: CallRef
@@ -84,7 +84,7 @@ class SimulatedVendor:
         faults: names of FAULTS and ODDITIES that may happen.
         rate: how likely one of them is, per attempt.
         by_model: whether answers depend on the model too; without, an outcome after a crash can equal one without.
-        books: every request that reached it.
+        bills: every request that reached it.
         fired: how often each fault happened.
     """
 
@@ -103,13 +103,13 @@ class SimulatedVendor:
     """How many of its answers are long: below what one needs it is cut off at the call's limit."""
     calls_per_minute: int | None = None
     """How often a run may ask it; beyond, it answers 429."""
-    books: list[Bill] = Factory(list)
+    bills: list[Bill] = Factory(list)
     fired: Counter[str] = Factory(Counter)
     _arrivals: dict[str, deque[float]] = Factory(dict)
     """By run, the virtual seconds of the requests of the last minute."""
 
     def for_run(self, run: str = "run") -> "VendorOfRun":
-        """The vendor as a run sees it: a provider, whose requests stand in ``books`` under the run's name."""
+        """The vendor as a run sees it: a provider, whose requests are in ``bills`` under the run's name."""
         return VendorOfRun(self, run)
 
     def encode(self, request: Request) -> Body:
@@ -125,7 +125,7 @@ class SimulatedVendor:
         where, model = body.request.call, body.request.model
         draw = self._draw(where, model.id, "answer")
         latency = draw.uniform(0.001, self.slowest)
-        fault = self._drawn(where, model.id)
+        fault = self._fault_of(where, model.id)
         if self._is_too_often(run):
             fault = "too_often"
         if fault is not None:
@@ -142,7 +142,7 @@ class SimulatedVendor:
         billed = Usd.ZERO if free or model.price is None else model.price.cost(usage, answered)
         answers = not free and fault not in ("hang", "raise", "rubbish", "settled_error")
         sent, most = len(body.content), body.request.max_tokens
-        self.books.append(Bill(run, where, model.id, sent, most, billed, answers, fault))
+        self.bills.append(Bill(run, where, model.id, sent, most, billed, answers, fault))
         await ctx.sleep(latency)
         if fault == "too_often":
             raise ProviderError("simulated", **FAULTS["rate_limit"])
@@ -164,18 +164,20 @@ class SimulatedVendor:
             case "settled_error":
                 kind, billed = ErrorKind.BAD_ANSWER, Billed.YES
                 raise ProviderError("simulated", kind=kind, retryable=True, billed=billed, usage=usage)
-        told = {"no_usage": None, "zero_usage": Usage(), "absurd_usage": Usage(input=-5, output=10)}
-        return Reply(text, told.get(fault or "", usage), finish, f"req-{len(self.books)}")
+        usages = {"no_usage": None, "zero_usage": Usage(), "absurd_usage": Usage(input=-5, output=10)}
+        return Reply(text, usages.get(fault or "", usage), finish, f"req-{len(self.bills)}")
 
     # ── what is drawn ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _draw(self, where: CallRef, model: str, purpose: str) -> Random:
         who = model if self.by_model else ""
-        return Random(f"{self.seed}/{purpose}/{where.node}/{where.role}/{where.turn}/{where.sample}/{where.try_}/{who}")
+        return Random(
+            f"{self.seed}/{purpose}/{where.node}/{where.role}/{where.iteration}/{where.sample}/{where.try_}/{who}"
+        )
 
     def _needed(self, where: CallRef) -> int:
         """The tokens that the whole of an answer takes, whatever is asked of it and how often."""
-        draw = Random(f"{self.seed}/long/{where.node}/{where.role}/{where.turn}/{where.sample}")
+        draw = Random(f"{self.seed}/long/{where.node}/{where.role}/{where.iteration}/{where.sample}")
         return round(10 ** draw.uniform(2.5, 4.5)) if draw.random() < self.cut_rate else 0
 
     def _is_too_often(self, run: str) -> bool:
@@ -188,7 +190,7 @@ class SimulatedVendor:
         arrivals.append(now)
         return len(arrivals) > self.calls_per_minute
 
-    def _drawn(self, where: CallRef, model: str) -> str | None:
+    def _fault_of(self, where: CallRef, model: str) -> str | None:
         draw = self._draw(where, model, "fault")
         if "cyclic_plan" in self.faults and where.role is Role.DECOMPOSER and draw.random() < 0.9:
             return "cyclic_plan"  # there are few plans in a run: at the rate of the others it would hardly ever happen
@@ -200,7 +202,7 @@ class SimulatedVendor:
         return None if fault == "not_encoded" else fault
 
     def _cannot_encode(self, where: CallRef, model: str) -> bool:
-        draw = Random(f"{self.seed}/not_encoded/{where.node}/{where.role}/{where.turn}/{where.sample}/{model}")
+        draw = Random(f"{self.seed}/not_encoded/{where.node}/{where.role}/{where.iteration}/{where.sample}/{model}")
         happens = "not_encoded" in self.faults and draw.random() < self.rate / 4
         self.fired["not_encoded"] += happens
         return happens
@@ -215,10 +217,10 @@ class SimulatedVendor:
         if where.role is Role.ADVISOR:
             return json.dumps(_advice(draw))
         if where.role is Role.EVALUATOR:
-            stable = Random(f"{self.seed}/score/{where.node}/{where.turn}")
+            stable = Random(f"{self.seed}/score/{where.node}/{where.iteration}")
             worst = Random(f"{self.seed}/quality").choice([0.5, 0.7, 0.88])
             return json.dumps({"score": round(stable.uniform(worst, 1.0), 3), "reasons": "simulated"})
-        name = f"{where.node} {where.role.value} {where.turn} {where.sample} {where.try_}"
+        name = f"{where.node} {where.role.value} {where.iteration} {where.sample} {where.try_}"
         return f"{name}: {'x' * draw.randint(1, 60)}"
 
     def _usage(self, body: Body, text: str, draw: Random, fault: str | None) -> Usage:
@@ -252,7 +254,7 @@ def _advice(draw: Random) -> dict[str, Any]:
 
 @frozen
 class VendorOfRun:
-    """The vendor as one run sees it: a provider. The vendor's books name the run."""
+    """The vendor as one run sees it: a provider. The vendor's bills name the run."""
 
     vendor: SimulatedVendor
     run: str

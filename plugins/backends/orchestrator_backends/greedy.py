@@ -10,7 +10,9 @@ from orchestrator_backends.measures import measures_of, ranked, refuse_parameter
 class GreedyBackend:
     """Ranks by quality × trust / cost; equal scores keep the row's order."""
 
-    def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+    def rank(
+        self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry], draw: float
+    ) -> Sequence[Ranked]:
         """Every candidate once, best first."""
         keyed = [
             (-(quality * trust / cost), each.place, each.model)

@@ -1,4 +1,4 @@
-"""The backend ``pareto``: nobody comes before a candidate that beats it in quality, trust and cost at once.
+"""The backend ``pareto``: no candidate comes before one that beats it in quality, trust and cost at once.
 
 The candidates that none dominates stand first, ordered by how near each is to the ideal: the best quality, the best
 trust and the lowest cost found among all, as if one model had them. Each counts as its share of the ideal (a cost as
@@ -25,7 +25,9 @@ _Key = tuple[float, float, float, float, int, str]
 class ParetoBackend:
     """Ranks the non-dominated first, by their distance to the ideal; equal scores keep the row's order."""
 
-    def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+    def rank(
+        self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry], draw: float
+    ) -> Sequence[Ranked]:
         """Every candidate once, best first; the dominated have the reason ``dominated``."""
         if not candidates:
             return []
@@ -60,10 +62,10 @@ class ParetoBackend:
 def _beaten(keys: Sequence[_Key]) -> list[bool]:
     """For each whether another one beats it: is at most as large in its three numbers, and smaller in one.
 
-    The keys ascend, so that nobody beats the first, the nearest to the ideal. It beats most of them, and whoever one
-    of those would beat, it beats too: only what it leaves is compared. In ascending order of the three only an earlier
-    one can beat a later one; an equal one shares the fate of the one before. ``seconds`` and ``thirds`` hold the steps
-    of those seen so far: the higher the second number, the lower the third.
+    The keys ascend, so that none beats the first, the nearest to the ideal. It beats most of them, and also those that
+    one of them would beat: only what it leaves is compared. In ascending order of the three only an earlier one can
+    beat a later one; an equal one is beaten where the one before is. ``seconds`` and ``thirds`` hold the steps of
+    those seen so far: the higher the second number, the lower the third.
     """
     beaten = [True] * len(keys)
     _, worth, belief, price, _, _ = keys[0]

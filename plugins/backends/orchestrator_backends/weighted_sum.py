@@ -25,7 +25,9 @@ class WeightedSumBackend:
     w_cost: float = 0.2
     w_latency: float = 0.0
 
-    def rank(self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> Sequence[Ranked]:
+    def rank(
+        self, candidates: Sequence[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry], draw: float
+    ) -> Sequence[Ranked]:
         """Every candidate once, best first."""
         qualities, trusts, costs = measures_of(candidates, telemetry)
         latencies = [latency_of(telemetry.get(each.model, UNMEASURED)) for each in candidates] if self.w_latency else ()

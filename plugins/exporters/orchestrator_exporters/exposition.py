@@ -30,7 +30,7 @@ _RUNS: Final = {
     "output_tokens_total": "Tokens written.",
     "cap_usd": "The ceiling of the run, in US dollars.",
     "settled_usd": "Spent and known, in US dollars.",
-    "kept_usd": "Counted at its worst case, in US dollars.",
+    "unreconciled_usd": "Counted at its worst case, in US dollars.",
     "in_flight_usd": "Held for calls in flight, in US dollars.",
     "budget_warnings_total": "Warnings about a phase of the budget.",
 }

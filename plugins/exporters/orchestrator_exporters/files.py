@@ -1,4 +1,4 @@
-"""Writing a file so that whoever reads it meanwhile sees the old content or the new, never a part."""
+"""Writing a file so that a reader meanwhile sees the old content or the new, never a part."""
 
 import os
 import tempfile
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def replace(path: Path, text: str) -> None:
-    """Put a text in the place of a file, readable by everybody; its folder is made where there is none.
+    """Put a text in the place of a file, readable by all users; its folder is made where there is none.
 
     Raises:
         OSError: it cannot be written; the old content stays.

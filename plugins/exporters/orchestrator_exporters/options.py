@@ -1,4 +1,4 @@
-"""Reading the options of an exporter: one problem per option, all told together."""
+"""Reading the options of an exporter: one problem per option, all reported together."""
 
 from collections.abc import Mapping
 from typing import Any

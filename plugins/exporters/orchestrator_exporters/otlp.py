@@ -44,7 +44,7 @@ _RUN: Final = {
     "output_tokens_total": "{token}",
     "cap_usd": "USD",
     "settled_usd": "USD",
-    "kept_usd": "USD",
+    "unreconciled_usd": "USD",
     "in_flight_usd": "USD",
     "budget_warnings_total": "{warning}",
 }

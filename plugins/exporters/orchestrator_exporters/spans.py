@@ -19,7 +19,7 @@ _SESSION_ENDS: Final = ("run.finished", "run.interrupted", "session.failed")
 _DURATIONS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _TOKENS: Final = tuple(float(4**power) for power in range(14))
 _NANO: Final = 1_000_000_000
-_MOST_KEPT: Final = 10_000
+_MOST_UNRECONCILED: Final = 10_000
 """Ended spans kept while a collector takes none."""
 
 
@@ -44,7 +44,7 @@ class Spans(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Take what has ended; the SDK calls this."""
-        if len(self._ended) < _MOST_KEPT:
+        if len(self._ended) < _MOST_UNRECONCILED:
             self._ended.append(span)
 
     def ended(self) -> Sequence[ReadableSpan]:
@@ -54,7 +54,7 @@ class Spans(SpanProcessor):
 
     def keep(self, spans: Sequence[ReadableSpan]) -> None:
         """Give back what could not be sent."""
-        self._ended = [*spans, *self._ended][-_MOST_KEPT:]
+        self._ended = [*spans, *self._ended][-_MOST_UNRECONCILED:]
 
     def take(self, event: RunEvent) -> None:
         """Follow one event."""
@@ -88,7 +88,7 @@ class Spans(SpanProcessor):
 
     def _start_call(self, event: RunEvent) -> None:
         data = event.data
-        identity = f"{data['node']}/{data['role']}/{data['turn']}/{data['sample']}/{data['attempt']}"
+        identity = f"{data['node']}/{data['role']}/{data['iteration']}/{data['sample']}/{data['attempt']}"
         about = {
             **_conventional(data),
             "gen_ai.request.max_tokens": data["max_tokens"],
@@ -111,7 +111,7 @@ class Spans(SpanProcessor):
             return  # an earlier session began it
         span, started = opened
         about = _conventional(started)
-        span.set_attribute("orchestrator.cost_usd", (data["settled"] + data["kept"]) / _NANO)
+        span.set_attribute("orchestrator.cost_usd", (data["settled"] + data["unreconciled"]) / _NANO)
         if event.type == "call.failed":
             about["error.type"] = data["kind"]
             span.set_attribute("error.type", data["kind"])
@@ -127,13 +127,13 @@ class Spans(SpanProcessor):
     def _count_tokens(self, span: Span, about: Mapping[str, str], usage: Mapping[str, int]) -> None:
         if not usage:
             return
-        lanes = {
+        token_classes = {
             "input": usage["input"] + usage["cached_input"] + usage["cache_write"],
             "output": usage["output"] + usage["reasoning"],
         }
-        for lane, tokens in lanes.items():
-            span.set_attribute(f"gen_ai.usage.{lane}_tokens", tokens)
-            self._usage.record(tokens, {**about, "gen_ai.token.type": lane})
+        for token_class, tokens in token_classes.items():
+            span.set_attribute(f"gen_ai.usage.{token_class}_tokens", tokens)
+            self._usage.record(tokens, {**about, "gen_ai.token.type": token_class})
 
     def _end_task(self, event: RunEvent) -> None:
         data, span = event.data, self._node(event.data["task"], event)

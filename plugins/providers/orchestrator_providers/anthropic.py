@@ -170,7 +170,7 @@ class Anthropic(Vendor):
 
 
 def read_usage(usage: Any, text: str) -> Usage | None:
-    """The tokens of a message in disjoint lanes: its input contains no cached tokens, its output all thinking."""
+    """The tokens of a message in disjoint classes: its input contains no cached tokens, its output all thinking."""
     if not isinstance(usage, dict):
         return None
     try:

@@ -122,7 +122,7 @@ class Catalogue:
 
 
 def in_region(models: Iterable[ModelInfo], region: str) -> tuple[ModelInfo, ...]:
-    """The models of a vendor's host: those in China are in the region ``cn``, where nobody declared another."""
+    """The models of a vendor's host: those in China are in the region ``cn``, where no other is declared."""
     if region != "china":
         return tuple(models)
     return tuple(evolve(each, regions=each.regions or ("cn",)) for each in models)
@@ -172,7 +172,12 @@ def price_of(prices: Any, now: datetime) -> Price | None:
         else:
             rates.append(_rate(given, 0, since, when.get("hours", ())))
         starts = sorted(
-            {tier.start for lane in _LANES if (value := getattr(given, lane, None)) for tier in _tiers(value)}
+            {
+                tier.start
+                for token_class in _TOKEN_CLASSES
+                if (value := getattr(given, token_class, None))
+                for tier in _tiers(value)
+            }
         )
         rates += [
             _rate(given, start, None if since is None or since <= now else since, when.get("hours", ()))
@@ -184,7 +189,7 @@ def price_of(prices: Any, now: datetime) -> Price | None:
     return Price(usual.input, usual.output, usual.cached_input, usual.cache_write, usual.reasoning, tuple(rates))
 
 
-_LANES: Final = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")
+_TOKEN_CLASSES: Final = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")
 
 
 def _conditions(prices: Any) -> Sequence[tuple[Any, dict[str, Any]]]:
@@ -212,16 +217,16 @@ def _tiers(value: Any) -> Sequence[Any]:
 
 
 def _rate(prices: Any, over: int, since: datetime | None, hours: tuple[int, ...]) -> Rate:
-    def lane(name: str, otherwise: Usd) -> Usd:
+    def token_class(name: str, otherwise: Usd) -> Usd:
         value = getattr(prices, name, None)
         return otherwise if value is None else Usd.parse(_amount(value, over))
 
-    read, output = lane("input_mtok", Usd.ZERO), lane("output_mtok", Usd.ZERO)
+    read, output = token_class("input_mtok", Usd.ZERO), token_class("output_mtok", Usd.ZERO)
     return Rate(
         input=read,
         output=output,
-        cached_input=lane("cache_read_mtok", read),
-        cache_write=lane("cache_write_mtok", read),
+        cached_input=token_class("cache_read_mtok", read),
+        cache_write=token_class("cache_write_mtok", read),
         reasoning=output,
         over=over,
         since=None if since is None else round(since.timestamp()) * 1_000_000,

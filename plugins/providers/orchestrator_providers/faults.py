@@ -105,7 +105,7 @@ def refused_answer(reason: Any, usage: Usage | None, key: str | None) -> Provide
 
 
 def cut_off(message: str, status: int | None = None) -> ProviderError:
-    """The answer ended before it was complete: tokens were made, nobody says how many."""
+    """The answer ended before it was complete: tokens were made, their number is unknown."""
     return ProviderError(message, kind=ErrorKind.CONNECTION, retryable=True, status=status)
 
 

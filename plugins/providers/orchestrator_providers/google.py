@@ -14,7 +14,7 @@ from orchestrator_providers.access import CALLING, REACHING, Access, check_optio
 from orchestrator_providers.catalogue import Catalogue, Listed
 from orchestrator_providers.faults import Cause, bad_answer, classify, refused_answer
 from orchestrator_providers.live_answer import Gathering
-from orchestrator_providers.openai_answers import count, lanes
+from orchestrator_providers.openai_answers import count, token_classes
 from orchestrator_providers.vendor import Vendor
 from orchestrator_providers.waiting import duration
 from orchestrator_providers.wording import clean, one_line, words_of
@@ -178,7 +178,7 @@ def visible(part: Mapping[str, Any]) -> str:
 
 
 def read_usage(usage: Any, text: str) -> Usage | None:
-    """The tokens of an answer in disjoint lanes: its input contains the cached ones, its output no thinking."""
+    """The tokens of an answer in disjoint token classes: its input contains the cached ones, its output no thinking."""
     if not isinstance(usage, dict):
         return None
     try:
@@ -187,7 +187,7 @@ def read_usage(usage: Any, text: str) -> Usage | None:
         if usage.get("totalTokenCount") is not None and count(usage["totalTokenCount"]) != read + said + thought:
             return None
         cached = count(usage.get("cachedContentTokenCount"))
-        return lanes(read=read, cached=cached, written=0, output=said + thought, reasoning=thought, text=text)
+        return token_classes(read=read, cached=cached, written=0, output=said + thought, reasoning=thought, text=text)
     except ValueError:
         return None
 

@@ -88,7 +88,7 @@ class LiveAnswer:
             self._thinking += text
             text = _without_thoughts(self._thinking)
             if "<think>".startswith(text.strip()):
-                return  # still thinking, or nobody can tell yet
+                return  # still thinking, or not known yet
             self._is_past_thinking = True
         self._on_text(text)
 

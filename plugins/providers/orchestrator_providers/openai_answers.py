@@ -30,7 +30,7 @@ def first_choice(answer: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def read_usage(usage: Any, *, text: str) -> Usage | None:
-    """The tokens of a call in disjoint lanes; None where they are missing, inconsistent or absurd.
+    """The tokens of a call in disjoint token classes; None where they are missing, inconsistent or absurd.
 
     Cached and written tokens count inside the vendor's input. Reasoning counts inside its output, unless the
     total says otherwise.
@@ -56,11 +56,11 @@ def _usage(usage: Mapping[str, Any], text: str) -> Usage | None:
         output += reasoning
     elif total is not None and total != read + output:
         return None
-    return lanes(read=read, cached=cached, written=written, output=output, reasoning=reasoning, text=text)
+    return token_classes(read=read, cached=cached, written=written, output=output, reasoning=reasoning, text=text)
 
 
-def lanes(*, read: int, cached: int, written: int, output: int, reasoning: int, text: str) -> Usage | None:
-    """Disjoint lanes of counts that contain each other; None where they cannot be true.
+def token_classes(*, read: int, cached: int, written: int, output: int, reasoning: int, text: str) -> Usage | None:
+    """Disjoint token classes of counts that contain each other; None where they cannot be true.
 
     ``read`` contains ``cached`` and ``written``, ``output`` contains ``reasoning``.
     """

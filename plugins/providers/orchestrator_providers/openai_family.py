@@ -145,7 +145,7 @@ class _Checked(ChatGathering):
         self._family = family
 
     def add(self, event: dict[str, Any] | None) -> str:
-        """Take one chunk in; an error in it ends the stream, and nobody knows what was billed."""
+        """Take one chunk in; an error in it ends the stream, and what was billed is unknown."""
         if event is not None:
             self._family.check(event, None, {})
         return super().add(event)

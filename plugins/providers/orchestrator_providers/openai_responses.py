@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.spi import ErrorKind, Finish, ProviderError, Reply, Usage
 from orchestrator_providers.faults import bad_answer, refused_answer
-from orchestrator_providers.openai_answers import count, details, lanes
+from orchestrator_providers.openai_answers import count, details, token_classes
 from orchestrator_providers.wording import clean, one_line, words_of
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _failed(vendor: "Vendor", error: Any, usage: Usage | None, headers: Mapping[
 
 
 def read_usage(usage: Any, text: str) -> Usage | None:
-    """The tokens of a response in disjoint lanes; None where they are missing, inconsistent or absurd."""
+    """The tokens of a response in disjoint token classes; None where they are missing, inconsistent or absurd."""
     if not isinstance(usage, dict):
         return None
     try:
@@ -65,7 +65,7 @@ def read_usage(usage: Any, text: str) -> Usage | None:
         inside = details(usage, "input_tokens_details")
         if usage.get("total_tokens") is not None and count(usage["total_tokens"]) != read + output:
             return None
-        return lanes(
+        return token_classes(
             read=read,
             cached=count(inside.get("cached_tokens")),
             written=count(inside.get("cache_write_tokens")),

@@ -13,11 +13,11 @@ DEFAULT_DELAY_MS: Final = 30
 _LARGEST: Final = 10**9
 _PASSING: Final = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.OVERLOADED, ErrorKind.SERVER, ErrorKind.CONNECTION})
 _UNCERTAIN: Final = frozenset({ErrorKind.TIMEOUT, ErrorKind.BAD_ANSWER})
-_LANES: Final = ("input", "cached_input", "cache_write", "output", "reasoning")
+_TOKEN_CLASSES: Final = ("input", "cached_input", "cache_write", "output", "reasoning")
 _MATCHERS: Final[Mapping[str, tuple[type, str]]] = {
     "task": (str, "a task's id"),
     "role": (str, "a role"),
-    "turn": (int, "a whole number"),
+    "iteration": (int, "a whole number"),
     "sample": (int, "a whole number"),
     "try": (int, "a whole number"),
     "model": (str, "a model's id"),
@@ -64,7 +64,7 @@ class Script:
         asked = {
             "task": call.node,
             "role": call.role.value,
-            "turn": call.turn,
+            "iteration": call.iteration,
             "sample": call.sample,
             "try": call.try_,
             "model": model,
@@ -163,14 +163,14 @@ class _Reader:
         return None if value is None else self.typed(value, kinds, (*path, key), wanted, None)
 
     def price(self, value: Any, path: Address) -> Price | None:
-        lanes: dict[str, Any] = {}
-        for lane, amount in self.mapping(value, path, _LANES).items():
+        token_classes: dict[str, Any] = {}
+        for token_class, amount in self.mapping(value, path, _TOKEN_CLASSES).items():
             try:
-                lanes[lane] = Usd.parse(amount)
+                token_classes[token_class] = Usd.parse(amount)
             except ValueError as error:
-                self.problem((*path, lane), f"{lane}: {error}")
+                self.problem((*path, token_class), f"{token_class}: {error}")
         try:
-            return Price(**lanes)
+            return Price(**token_classes)
         except (TypeError, ValueError):
             self.problem(path, "a price needs input and output, in US dollars per million tokens, not negative")
             return None
@@ -229,11 +229,11 @@ class _Reader:
         return default
 
     def usage(self, value: Any, path: Address) -> Usage:
-        lanes = {
-            lane: self.typed(count, (int,), (*path, lane), "a whole number of tokens", 0)
-            for lane, count in self.mapping(value, path, _LANES).items()
+        token_classes = {
+            token_class: self.typed(count, (int,), (*path, token_class), "a whole number of tokens", 0)
+            for token_class, count in self.mapping(value, path, _TOKEN_CLASSES).items()
         }
-        return Usage(**lanes)
+        return Usage(**token_classes)
 
 
 def read_script(text: str, source: str, provider: str = "scripted") -> Script:

@@ -13,15 +13,15 @@ The file::
     delay_ms: 30             # how long every answer takes, unless it says otherwise
     answers:
       - {task: plan, role: decomposer, text: '{"tasks": [...]}'}
-      - {task: task_001, role: generator, turn: 1, text: "..."}
+      - {task: task_001, role: generator, iteration: 1, text: "..."}
       - {task: task_001, role: generator, model: northwind-1, error: overloaded, retry_after: 2}
       - {role: critic, text: "..."}
 
-An answer belongs to the calls that meet all of its keys among ``task``, ``role``, ``turn``, ``sample``, ``try`` and
-``model`` (a model's id). The answer with the most keys counts, the later one of equals; never the order of calls.
+An answer belongs to the calls that meet all of its keys among ``task``, ``role``, ``iteration``, ``sample``, ``try``
+and ``model`` (a model's id). The answer with the most keys counts, the later one of equals; never the order of calls.
 A decomposed plan's tasks are named ``task_001``, ``task_002`` … in the plan's order; a given plan keeps its ids.
 
-Beside ``text`` an answer may have ``delay_ms`` and ``usage``: ``none``, or tokens by lane such as
+Beside ``text`` an answer may have ``delay_ms`` and ``usage``: ``none``, or tokens by token class such as
 ``{input: 100, output: 20}``; left out, four bytes are a token. A text longer than the call's limit is cut and ends
 with the finish ``length``, unless the answer has a ``finish`` of its own (``stop``, ``length``). ``error`` is a kind
 such as ``overloaded``, ``rate_limit``, ``server`` or ``timeout``, with ``message``, ``status``, ``retry_after``
@@ -91,7 +91,7 @@ class Scripted:
         answer = self._script.find(call, model)
         if answer is None:
             raise ProviderError(
-                f"no scripted answer for task {call.node}, role {call.role.value}, turn {call.turn}, "
+                f"no scripted answer for task {call.node}, role {call.role.value}, iteration {call.iteration}, "
                 f"sample {call.sample}, try {call.try_}, model {model}: add one to answers.yaml",
                 kind=ErrorKind.BAD_REQUEST,
                 billed=Billed.NO,

@@ -260,9 +260,9 @@ class Vendor(ABC):
         wait = retry_after(headers)
         if wait is None:
             wait = cause.wait if cause.wait is not None or status != 429 else rate_reset(headers)
-        explained = one_line(message_of(error), self.key) if error else excerpt(content, self.key)
+        details = one_line(message_of(error), self.key) if error else excerpt(content, self.key)
         return ProviderError(
-            f"HTTP {status}: {explained}",
+            f"HTTP {status}: {details}",
             kind=cause.kind,
             retryable=cause.retryable,
             retry_after=wait,

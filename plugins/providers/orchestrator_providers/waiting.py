@@ -45,9 +45,11 @@ def rate_reset(headers: Mapping[str, str]) -> float | None:
             wait = _until(_instant(value), headers)
         if wait is None:
             continue
-        lane = match["openai"] or match["anthropic"]
+        token_class = match["openai"] or match["anthropic"]
         left = headers.get(
-            f"x-ratelimit-remaining-{lane}" if match["openai"] else f"anthropic-ratelimit-{lane}-remaining"
+            f"x-ratelimit-remaining-{token_class}"
+            if match["openai"]
+            else f"anthropic-ratelimit-{token_class}-remaining"
         )
         (spent if left is not None and left.strip() == "0" else others).append(wait)
     return max(spent or others, default=None)

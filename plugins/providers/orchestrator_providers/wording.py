@@ -1,4 +1,4 @@
-"""Words of strangers made safe to show: without the key, on one line, of bounded length."""
+"""Texts of vendors made safe to show: without the key, on one line, of bounded length."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 EXCERPT: Final = 2_000
-"""Bytes of a stranger's text that are shown at most."""
+"""Bytes of a vendor's text that are shown at most."""
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
@@ -18,7 +18,7 @@ def clean(text: str) -> str:
 
 
 def one_line(text: str, key: str | None) -> str:
-    """At most two kilobytes of a stranger's text, without the key in any usual form, line breaks and surrogates."""
+    """At most two kilobytes of a vendor's text, without the key in any usual form, line breaks and surrogates."""
     if key:
         for form in _forms(key):
             text = text.replace(form, "[key]")

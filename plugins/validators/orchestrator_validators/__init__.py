@@ -1,1 +1,1 @@
-"""The built-in validators; each is found by its entry point, like anybody's."""
+"""The built-in validators; each is found by its entry point, like a third-party one."""

@@ -12,7 +12,7 @@ from typing import Final
 from attrs import frozen
 
 from orchestrator.spi import Candidate, Finding, Ran, Validator, ValidatorContext, hookimpl
-from orchestrator.suites import Report, SignedRun, defined_tests, is_test_file
+from orchestrator.suites import SignedReport, SignedRun, defined_tests, is_test_file
 from orchestrator_validators.sources import imported, is_installed, python_files
 
 _SECONDS: Final = 30.0
@@ -73,13 +73,13 @@ def _suite(candidate: Candidate) -> _Suite | None:
 
 
 def _aliases(task: str, tests: str, there: set[str]) -> list[str]:
-    """Names under which tests may import the output's one module: its task's, and what they import and nobody has."""
+    """Names under which tests may import the output's one module: its task's, and imports that are not installed."""
     known = {name.partition("/")[0].removesuffix(".py") for name in there}
     wanted = [name for name in sorted(imported(tests)) if name not in known and not is_installed(name)]
     return [name for name in ("solution", task, *(wanted if len(wanted) == 1 else ())) if name.isidentifier()]
 
 
-def _judged(suite: _Suite, report: Report | None, ran: Ran) -> Finding:
+def _judged(suite: _Suite, report: SignedReport | None, ran: Ran) -> Finding:
     if report is None:
         how = f"exit status {ran.code}" if (ran.code or 0) >= 0 else f"signal {-(ran.code or 0)}"
         return Finding.failed(f"the {_what(suite)} did not come to its end ({how}); nothing it said counts{_tail(ran)}")
@@ -104,7 +104,7 @@ def _judged(suite: _Suite, report: Report | None, ran: Ran) -> Finding:
 
 
 def _missing(suite: _Suite, said: str) -> str | None:
-    """A module that the code imports and nobody has installed, where that is what went wrong."""
+    """A module that the code imports and that is not installed, where that is what went wrong."""
     named = {name for source in suite.sources.values() for name in imported(source)}
     found = [name for name in _MISSING.findall(said) if name in named and not is_installed(name)]
     own = {name.partition("/")[0].removesuffix(".py") for name in suite.sources}

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.contracts.planted.backends import BACKENDS, SoundBackend
+from tests.contracts.planted.backends import BACKENDS, SoundBackend, SoundExploringBackend
 from tests.contracts.planted.bug import Bug, suite_of
 from tests.contracts.planted.conduct import CONDUCT
 from tests.contracts.planted.exporters import EXPORTERS, SoundExporter
@@ -13,7 +13,15 @@ from tests.contracts.planted.validators import VALIDATORS, SoundValidator
 
 __all__ = ["BUGS", "SOUND", "Bug"]
 
-SOUND: Final = (SoundProvider, SoundValidator, SoundBackend, SoundLoader, SoundExporter, SoundScaffold)
+SOUND: Final = (
+    SoundProvider,
+    SoundValidator,
+    SoundBackend,
+    SoundExploringBackend,
+    SoundLoader,
+    SoundExporter,
+    SoundScaffold,
+)
 BUGS: Final = (
     *(Bug(f"provider: {name}", suite, test) for name, (suite, test) in PROVIDERS.items()),
     *(

@@ -21,7 +21,7 @@ Telemetry = Mapping[str, ModelTelemetry]
 class Backend:
     """A sound backend: the row's order."""
 
-    def rank(self, candidates: Candidates, telemetry: Telemetry) -> Sequence[Ranked]:
+    def rank(self, candidates: Candidates, telemetry: Telemetry, draw: float) -> Sequence[Ranked]:
         """By place."""
         return [Ranked(each.model, -float(each.place)) for each in sorted(candidates, key=lambda each: each.place)]
 
@@ -36,12 +36,48 @@ class SoundBackend(BackendContract):
         return Backend()
 
 
+class ExploringBackend:
+    """A sound backend that explores: one call in ten goes to a candidate that the draw names."""
+
+    def rank(self, candidates: Candidates, telemetry: Telemetry, draw: float) -> Sequence[Ranked]:
+        """By place, with the one that is tried before all others."""
+        row = sorted(candidates, key=lambda each: each.place)
+        if row and draw < 0.1:
+            row.insert(0, row.pop(int(draw * 10 * len(row))))
+        return [Ranked(each.model, -float(number)) for number, each in enumerate(row)]
+
+
+class SoundExploringBackend(BackendContract):
+    """Its suite."""
+
+    shrinks: ClassVar[bool] = False
+
+    def make(self) -> ExploringBackend:
+        """The sound one."""
+        return ExploringBackend()
+
+
+def _drawing(rank: Callable[[Candidates, float], Any]) -> Callable[[], object]:
+    return lambda: type("Planted", (), {"rank": lambda self, candidates, telemetry, draw: rank(candidates, draw)})()
+
+
+def _beyond(candidates: Candidates, draw: float) -> Sequence[Ranked]:
+    ranking = _placed(candidates)
+    return ranking if draw < 0.999 else ranking[1:]
+
+
+def _drawing_more(candidates: Candidates, draw: float) -> Sequence[Ranked]:
+    return _placed(candidates) if draw + random.random() < 0.9 else [Ranked(each.model, 0.0) for each in candidates]
+
+
 def _backend(rank: Callable[[Candidates, Telemetry], Any]) -> Callable[[], object]:
-    return lambda: type("Planted", (), {"rank": lambda self, candidates, telemetry: rank(candidates, telemetry)})()
+    return lambda: type(
+        "Planted", (), {"rank": lambda self, candidates, telemetry, draw: rank(candidates, telemetry)}
+    )()
 
 
 def _placed(candidates: Candidates) -> list[Ranked]:
-    return list(Backend().rank(candidates, {}))
+    return list(Backend().rank(candidates, {}, 0.5))
 
 
 def _clearing(candidates: Candidates, telemetry: Telemetry) -> Sequence[Ranked]:
@@ -138,10 +174,10 @@ BACKENDS: Final[Mapping[str, tuple[Callable[[], object], str]]] = {
         _PLACES,
     ),
     "returns names": (_backend(lambda c, t: [each.model for each in c]), _PLACES),
-    "raises on nobody": (_backend(lambda c, t: [c[0], *_placed(c)][1:]), "test_nobody_is_ranked_where_there_is_nobody"),
-    "invents one for nobody": (
+    "raises without candidates": (_backend(lambda c, t: [c[0], *_placed(c)][1:]), "test_no_candidates_give_no_ranking"),
+    "invents one without candidates": (
         _backend(lambda c, t: _placed(c) or [Ranked("m", 1)]),
-        "test_nobody_is_ranked_where_there_is_nobody",
+        "test_no_candidates_give_no_ranking",
     ),
     "shuffles": (_backend(_shuffled), _EQUAL),
     "remembers": (_remembering, _EQUAL),
@@ -154,8 +190,10 @@ BACKENDS: Final[Mapping[str, tuple[Callable[[], object], str]]] = {
     "looks at the clock": (_backend(_by_clock), "test_no_clock_has_a_say"),
     "is slow with many": (_backend(_sleeping), "test_it_comes_back_in_time"),
     "prints": (_backend(_printing_backend), "test_it_touches_nothing"),
+    "leaves one out at the highest draw": (_drawing(_beyond), _PLACES),
+    "draws beside the draw": (_drawing(_drawing_more), _EQUAL),
     "leaves some out in a run": (
         _backend(lambda c, t: _placed(c)[:1]),
-        "test_under_the_rules_nobody_forbidden_is_asked",
+        "test_under_the_rules_no_forbidden_model_is_called",
     ),
 }

@@ -25,13 +25,13 @@ from tests.contracts.planted.validators import SoundValidator
 PAUSE: Final = 0.02
 """Seconds that tests of these plugins take for a long pause."""
 
-_KEPT: Final[list[tuple[socket.socket, socket.socket]]] = []
+_OPENED: Final[list[tuple[socket.socket, socket.socket]]] = []
 
 
 def let_go() -> None:
     """Close the connections that planted plugins have kept."""
-    while _KEPT:
-        for each in _KEPT.pop():
+    while _OPENED:
+        for each in _OPENED.pop():
             each.close()
 
 
@@ -40,7 +40,7 @@ def _start_a_thread() -> None:
 
 
 def _keep_a_connection() -> None:
-    _KEPT.append(socket.socketpair())
+    _OPENED.append(socket.socketpair())
 
 
 def _write_to_a_descriptor() -> None:
@@ -93,9 +93,9 @@ _IN_CALLS: Final[Mapping[str, Callable[[], None]]] = {
 }
 
 
-def _provider(deed: Callable[[], None]) -> type[PluginContract]:
+def _provider(side_effect: Callable[[], None]) -> type[PluginContract]:
     async def call(self: Gateway, body: Body, ctx: CallContext) -> Reply:
-        deed()
+        side_effect()
         return await Gateway.call(self, body, ctx)
 
     return type("Planted", (SoundProvider,), {"planted": type("Planted", (Gateway,), {"call": call})})
@@ -107,28 +107,28 @@ async def _editing(self: Gateway, body: Body, ctx: CallContext) -> Reply:
     return await Gateway.call(self, body, ctx)
 
 
-def _doing(work: Callable[..., Any], deed: Callable[[], None]) -> Callable[..., Any]:
+def _doing(work: Callable[..., Any], side_effect: Callable[[], None]) -> Callable[..., Any]:
     def done(*given: Any) -> Any:
-        deed()
+        side_effect()
         return work(*given)
 
     return done
 
 
-def _of(kind: str, deed: Callable[[], None]) -> type[PluginContract]:
+def _of(kind: str, side_effect: Callable[[], None]) -> type[PluginContract]:
     """The suite of a sound plugin that does something beside its work."""
     match kind:
         case "validator":
-            return suite_of(SoundValidator, lambda: _doing(lambda candidate, context: Finding.passed(), deed))
+            return suite_of(SoundValidator, lambda: _doing(lambda candidate, context: Finding.passed(), side_effect))
         case "backend":
-            return suite_of(SoundBackend, type("Planted", (Backend,), {"rank": _doing(Backend.rank, deed)}))
+            return suite_of(SoundBackend, type("Planted", (Backend,), {"rank": _doing(Backend.rank, side_effect)}))
         case "policy_loader":
-            return suite_of(SoundLoader, type("Planted", (Loader,), {"load": _doing(Loader.load, deed)}))
+            return suite_of(SoundLoader, type("Planted", (Loader,), {"load": _doing(Loader.load, side_effect)}))
         case "exporter":
-            planted = type("Planted", (Collector,), {"export": _doing(Collector.export, deed)})
+            planted = type("Planted", (Collector,), {"export": _doing(Collector.export, side_effect)})
             return type("Planted", (SoundExporter,), {"planted": planted})
         case _:
-            build = _doing(lambda self, app: skeleton(app), deed)
+            build = _doing(lambda self, app: skeleton(app), side_effect)
             return suite_of(SoundScaffold, type("Planted", (), {"skeleton": build}))
 
 
@@ -154,14 +154,14 @@ _RUNNING: Final = "test_it_leaves_nothing_running"
 _GIVEN: Final = "test_what_it_is_given_stays_as_it_is"
 CONDUCT: Final[Mapping[str, tuple[type[PluginContract], str]]] = {
     **{
-        f"{kind}: {name}": (_of(kind, deed), _RUNNING)
+        f"{kind}: {name}": (_of(kind, side_effect), _RUNNING)
         for kind in ("validator", "backend", "policy_loader", "exporter", "scaffold")
-        for name, deed in _EVERYWHERE.items()
+        for name, side_effect in _EVERYWHERE.items()
     },
     "backend: takes a signal": (_of("backend", _take_a_signal), _RUNNING),
     **{
-        f"provider: {name} in a call": (_provider(deed), "test_a_call_leaves_nothing_behind")
-        for name, deed in _IN_CALLS.items()
+        f"provider: {name} in a call": (_provider(side_effect), "test_a_call_leaves_nothing_behind")
+        for name, side_effect in _IN_CALLS.items()
     },
     "provider: computes in a call": (_provider(_compute), "test_others_go_on_during_a_call"),
     "provider: sleeps in a call": (_provider(lambda: time.sleep(3 * PAUSE)), "test_others_go_on_during_a_call"),

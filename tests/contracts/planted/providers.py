@@ -304,7 +304,7 @@ PROVIDERS: Final[Mapping[str, tuple[type[PluginContract], str]]] = {
         _reading(lambda error: setattr(error, "retry_after", float("inf"))),
         "test_retry_after_is_passed_on",
     ),
-    "confuses the lanes": (_provider(read=_crossed), "test_recordings_are_read"),
+    "confuses the token classes": (_provider(read=_crossed), "test_recordings_are_read"),
     "shapes other bytes each time": (_provider(encode=_numbered), "test_equal_requests_have_equal_bytes"),
     "leaves max_tokens out": (_provider(encode=_unlimited), "test_the_bytes_hold_the_prompt_and_the_limit"),
     "cuts the prompt": (_provider(encode=_cut), "test_the_bytes_hold_the_prompt_and_the_limit"),

@@ -91,9 +91,9 @@ def _passing_crashes(candidate: Candidate, context: ValidatorContext) -> Finding
     return Finding.unknown("ended") if ran.ended else Finding.failed("no") if ran.code == 1 else Finding.passed()
 
 
-def _also(deed: Callable[[], object]) -> Callable[..., Finding]:
+def _also(side_effect: Callable[[], object]) -> Callable[..., Finding]:
     def judged(candidate: Candidate, context: ValidatorContext) -> Finding:
-        deed()
+        side_effect()
         return Finding.passed()
 
     return judged
@@ -124,12 +124,14 @@ VALIDATORS: Final[Mapping[str, tuple[Callable[..., Any], str]]] = {
     "returns None": (lambda c, x: None, _HOSTILE),
     "verdict is text": (lambda c, x: Finding(odd("fine"), ""), _HOSTILE),
     "details are a list": (lambda c, x: Finding(Verdict.FAILED, odd(["wrong"])), _HOSTILE),
+    "passes for good": (lambda c, x: Finding(Verdict.PASSED, "", permanent=True), _HOSTILE),
+    "permanent is text": (lambda c, x: Finding(Verdict.UNKNOWN, "no", permanent=odd("yes")), _HOSTILE),
     "fails without a word": (lambda c, x: Finding.failed(" "), _HOSTILE),
     "calls sys.exit": (_quitting, _HOSTILE),
     "draws": (lambda c, x: Finding.failed(str(random.random())), "test_equal_outputs_get_equal_verdicts"),
     "counts": (lambda c, x: Finding.failed(f"no {next(_COUNT)}"), "test_equal_outputs_get_equal_verdicts"),
-    "passes what is bad": (lambda c, x: Finding.passed(), "test_good_and_bad_outputs_are_told_apart"),
-    "fails what is good": (lambda c, x: Finding.failed("no"), "test_good_and_bad_outputs_are_told_apart"),
+    "passes what is bad": (lambda c, x: Finding.passed(), "test_good_and_bad_outputs_differ"),
+    "fails what is good": (lambda c, x: Finding.failed("no"), "test_good_and_bad_outputs_differ"),
     "changes the files": (_mutating, "test_its_arguments_stay_as_they_are"),
     "passes what it has seen": (_forgiving, "test_equal_outputs_get_equal_verdicts"),
     "starts a program itself": (_also(lambda: subprocess.run(["/bin/true"], check=False)), _BEHIND),

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engine.checks import ladder_for
+from orchestrator.engine.checks import selector_for
 from orchestrator.engine.outputs import verification
 from orchestrator.engine.outputs.folder import OutputFolder
 from orchestrator.engine.outputs.verification import FolderVerifier, TooLargeError, Verified, copied, verified
 from orchestrator.engine.ports import in_place
-from orchestrator.engine.sandbox import Ladder, Rung
+from orchestrator.engine.sandbox import LevelSelector, SandboxLevel
 from orchestrator.models import Verdict
 from orchestrator.settings import SandboxChoice
 
@@ -26,74 +26,74 @@ def folder(tmp_path: Path) -> OutputFolder:
 
 
 @pytest.fixture(params=[SandboxChoice.BWRAP, SandboxChoice.LANDLOCK])
-def ladder(request: pytest.FixtureRequest) -> Ladder:
-    """Each ladder of one rung that holds on this machine."""
-    found = ladder_for(request.param)
-    if found.rung() is None:
+def selector(request: pytest.FixtureRequest) -> LevelSelector:
+    """Each selector of one sandbox level that holds on this machine."""
+    found = selector_for(request.param)
+    if found.level() is None:
         pytest.skip(f"{request.param.value} does not hold on this machine")
     return found
 
 
-def test_the_command_sees_the_files_and_decides_by_its_status(folder: OutputFolder, ladder: Ladder) -> None:
+def test_the_command_sees_the_files_and_decides_by_its_status(folder: OutputFolder, selector: LevelSelector) -> None:
     """It is a shell's command, started in a copy of the folder."""
-    judge = FolderVerifier(folder, ladder)
+    judge = FolderVerifier(folder, selector)
     passed = judge("cat a.txt sub/b.txt && test ! -e .orchestrate-run", {}, 10.0)
-    rung = ladder.rung()
-    assert rung is not None
-    assert passed == Verified(Verdict.PASSED, 0, None, "one\ntwo\n", rung.value)
+    level = selector.level()
+    assert level is not None
+    assert passed == Verified(Verdict.PASSED, 0, None, "one\ntwo\n", level.value)
     failed = judge("echo no >&2; exit 3", {}, 10.0)
     assert (failed.verdict, failed.code, failed.output) == (Verdict.FAILED, 3, "no\n")
 
 
-def test_the_command_cannot_change_the_folder(folder: OutputFolder, ladder: Ladder) -> None:
+def test_the_command_cannot_change_the_folder(folder: OutputFolder, selector: LevelSelector) -> None:
     """It may write into its copy; what is delivered stays as it is."""
-    done = FolderVerifier(folder, ladder)("echo changed > a.txt && rm -r sub && touch new && cat a.txt", {}, 10.0)
+    done = FolderVerifier(folder, selector)("echo changed > a.txt && rm -r sub && touch new && cat a.txt", {}, 10.0)
     assert done.output == "changed\n"
     assert sorted(path.name for path in folder.path.iterdir()) == [".orchestrate-run", "a.txt", "sub"]
     assert (folder.path / "a.txt").read_text() == "one\n"
 
 
 def test_the_command_has_no_network_and_no_key(
-    folder: OutputFolder, ladder: Ladder, monkeypatch: pytest.MonkeyPatch
+    folder: OutputFolder, selector: LevelSelector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even the private loopback of an app that is started."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     listen = "import socket; socket.create_server((chr(49)+'27.0.0.1', 0))"
-    done = FolderVerifier(folder, ladder)(f'env; python -c "{listen}"', {}, 10.0)
+    done = FolderVerifier(folder, selector)(f'env; python -c "{listen}"', {}, 10.0)
     assert done.verdict is Verdict.FAILED
     assert "sk-secret" not in done.output
     assert "Error" in done.output
 
 
-def test_what_is_missing_is_written_before(folder: OutputFolder, ladder: Ladder) -> None:
+def test_what_is_missing_is_written_before(folder: OutputFolder, selector: LevelSelector) -> None:
     """Outputs of an earlier session without a folder come into it; what is there is not written again."""
     outputs = {"late.txt": "late\n", "a.txt": "another\n", "../out.txt": "x"}
     with pytest.raises(ValueError, match="climbs"):
-        FolderVerifier(folder, ladder)("true", outputs, 10.0)
+        FolderVerifier(folder, selector)("true", outputs, 10.0)
     del outputs["../out.txt"]
-    assert FolderVerifier(folder, ladder)("cat late.txt a.txt", outputs, 10.0).output == "late\none\n"
+    assert FolderVerifier(folder, selector)("cat late.txt a.txt", outputs, 10.0).output == "late\none\n"
     assert (folder.path / "late.txt").read_text() == "late\n"
 
 
-def test_a_command_without_an_end_says_nothing(folder: OutputFolder, ladder: Ladder) -> None:
+def test_a_command_without_an_end_says_nothing(folder: OutputFolder, selector: LevelSelector) -> None:
     """It is ended at its deadline, and that is no pass."""
-    done = FolderVerifier(folder, ladder)("echo begun; sleep 60", {}, 0.5)
+    done = FolderVerifier(folder, selector)("echo begun; sleep 60", {}, 0.5)
     assert (done.verdict, done.code, done.problem, done.output) == (Verdict.UNKNOWN, None, "time", "begun\n")
 
 
-def test_what_comes_out_is_bounded(folder: OutputFolder, ladder: Ladder) -> None:
+def test_what_comes_out_is_bounded(folder: OutputFolder, selector: LevelSelector) -> None:
     """Endless output neither fills the log nor keeps the command from its end."""
-    done = FolderVerifier(folder, ladder)("yes | head -c 3000000; exit 4", {}, 20.0)
+    done = FolderVerifier(folder, selector)("yes | head -c 3000000; exit 4", {}, 20.0)
     assert done.code == 4
     assert len(done.output) < 70_000
 
 
 def test_without_a_sandbox_nothing_is_run(folder: OutputFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message says what to install; it is no pass, and the command has not run."""
-    ladder = Ladder(SandboxChoice.BWRAP)
-    ladder._probed[Rung.BWRAP] = (None, "bwrap is not installed")
+    selector = LevelSelector(SandboxChoice.BWRAP)
+    selector._probed[SandboxLevel.BWRAP] = (None, "bwrap is not installed")
     marker = folder.path / "marker"
-    done = FolderVerifier(folder, ladder)(f"touch {marker}", {}, 5.0)
+    done = FolderVerifier(folder, selector)(f"touch {marker}", {}, 5.0)
     assert (done.verdict, done.problem, done.sandbox) == (Verdict.UNKNOWN, "no_sandbox", None)
     assert "install bubblewrap" in done.output
     assert not marker.exists()

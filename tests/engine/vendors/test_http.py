@@ -82,7 +82,7 @@ def test_a_bomb_costs_little_memory() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "x"])
-def test_an_encoding_nobody_asked_for_is_refused(encoding: str) -> None:
+def test_an_unrequested_encoding_is_refused(encoding: str) -> None:
     """The client asks for no encoding and takes only those it can bound."""
     with pytest.raises(httpx.DecodingError, match="not asked for"):
         fetched(b"x", encoding=encoding)
@@ -164,17 +164,17 @@ def test_a_connection_serves_one_call_after_the_other() -> None:
         async with make_client(concurrency=10) as client:
             for _ in range(20):
                 assert await post(client, server) == 200
-            in_turn = server.connections
+            one_by_one = server.connections
             stall = 0.5  # so that even a slow machine has all of them open at once
             await asyncio.gather(*(post(client, server) for _ in range(10)))
             at_once = server.connections
             await asyncio.gather(*(post(client, server) for _ in range(10)))
-            return in_turn, at_once, server.connections
+            return one_by_one, at_once, server.connections
 
     with OpenAIServer(lambda request: Fault(200, b"{}", stall=stall)) as server:
-        in_turn, at_once, again = asyncio.run(calls(server))
+        one_by_one, at_once, again = asyncio.run(calls(server))
 
-    assert in_turn == 1
+    assert one_by_one == 1
     assert at_once == again == 10
 
 
@@ -270,7 +270,7 @@ def test_settings_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
 
 
 def test_importing_the_module_does_not_import_httpx() -> None:
-    """A command that calls nobody does not pay for the client's import."""
+    """A command that calls no vendor does not pay for the client's import."""
     script = "import sys, orchestrator.engine.vendors.http; sys.exit('httpx' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -34,7 +34,7 @@ def field_of(**measured: ModelTelemetry) -> Field:
 
 def rank(name: str, field: Field, **parameters: object) -> Ranking:
     """The ranking of an installed backend."""
-    return _CATALOGUE.backend(name, parameters).rank(field.candidates, field.telemetry)
+    return _CATALOGUE.backend(name, parameters).rank(field.candidates, field.telemetry, 0.5)
 
 
 def order(ranking: Ranking) -> list[str]:

@@ -40,15 +40,15 @@ def test_the_order_of_the_arguments_does_not_matter(name: str, field: Field) -> 
     mixed = list(field.candidates)
     random.Random(len(mixed)).shuffle(mixed)
     backend = OTHER.backend(name, {})
-    first = list(backend.rank(mixed, field.telemetry))
+    first = list(backend.rank(mixed, field.telemetry, 0.5))
     assert first == list(rank(name, field))
-    assert first == list(backend.rank(field.candidates[::-1], dict(reversed(field.telemetry.items()))))
+    assert first == list(backend.rank(field.candidates[::-1], dict(reversed(field.telemetry.items())), 0.5))
 
 
 @pytest.mark.parametrize("name", NAMES)
 @given(field=FIELDS)
 def test_more_quality_never_costs_a_place(name: str, field: Field) -> None:
-    """Whoever is measured better, all else equal, stands no later than before."""
+    """A model that is measured better, all else equal, ranks no later than before."""
     if not field.candidates:
         return
     last = order(rank(name, field))[-1]
@@ -77,6 +77,6 @@ def test_what_is_no_finite_number_counts_as_never_measured(name: str, odd: float
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nobody_is_ranked_where_there_is_nobody(name: str) -> None:
+def test_no_candidates_give_no_ranking(name: str) -> None:
     """No candidates, no ranking, no error."""
     assert list(rank(name, field_of())) == []

@@ -16,7 +16,7 @@ def candidate(model: str, place: int, price: str = "1") -> RoutingCandidate:
 
 def order(candidates: list[RoutingCandidate], telemetry: Mapping[str, ModelTelemetry]) -> list[str]:
     """The models as the backend ranks them."""
-    return [each.model for each in orchestrator_backend({}).rank(candidates, telemetry)]
+    return [each.model for each in orchestrator_backend({}).rank(candidates, telemetry, 0.5)]
 
 
 def test_quality_times_trust_per_dollar_decides() -> None:
@@ -34,7 +34,7 @@ def test_quality_times_trust_per_dollar_decides() -> None:
 def test_the_score_is_the_formula() -> None:
     """The score is quality × trust / cost, in full precision."""
     ranked = orchestrator_backend({}).rank(
-        [candidate("m", 0)], {"m": ModelTelemetry(quality=0.5, trust=0.8, cost=0.004)}
+        [candidate("m", 0)], {"m": ModelTelemetry(quality=0.5, trust=0.8, cost=0.004)}, 0.5
     )
 
     assert ranked[0].score == pytest.approx(100.0)
@@ -42,7 +42,7 @@ def test_the_score_is_the_formula() -> None:
 
 def test_what_was_never_measured_is_assumed() -> None:
     """Without measurements the quality is 0.8 and the cost that of 2,000 tokens at the blended price."""
-    ranked = orchestrator_backend({}).rank([candidate("m", 0, "10")], {"m": ModelTelemetry()})
+    ranked = orchestrator_backend({}).rank([candidate("m", 0, "10")], {"m": ModelTelemetry()}, 0.5)
 
     assert ranked[0].score == pytest.approx(0.8 / 0.02)
 
@@ -56,7 +56,7 @@ def test_equal_scores_keep_the_row() -> None:
 
 def test_a_free_model_has_a_finite_score() -> None:
     """A cost of nothing is taken as a millionth of a dollar."""
-    ranked = orchestrator_backend({}).rank([candidate("m", 0, "0")], {"m": ModelTelemetry(quality=1.0)})
+    ranked = orchestrator_backend({}).rank([candidate("m", 0, "0")], {"m": ModelTelemetry(quality=1.0)}, 0.5)
 
     assert ranked[0].score == pytest.approx(1e6)
 
@@ -86,10 +86,10 @@ def test_any_telemetry_gives_a_permutation(rows: list[tuple[int, float | None, f
         f"m{place}": ModelTelemetry(quality=quality, trust=trust, cost=cost)
         for place, (_, quality, trust, cost) in enumerate(rows)
     }
-    ranked = orchestrator_backend({}).rank(candidates, telemetry)
+    ranked = orchestrator_backend({}).rank(candidates, telemetry, 0.5)
     scores = [each.score for each in ranked]
 
     assert sorted(each.model for each in ranked) == sorted(each.model for each in candidates)
     assert all(0 <= score <= 1e6 for score in scores)
     assert scores == sorted(scores, reverse=True)
-    assert list(ranked) == list(orchestrator_backend({}).rank(candidates[::-1], telemetry))
+    assert list(ranked) == list(orchestrator_backend({}).rank(candidates[::-1], telemetry, 0.5))

@@ -6,7 +6,7 @@ from tests.plugins.backends.candidates import FIELDS, Field, candidate, dominate
 
 
 @given(FIELDS)
-def test_nobody_stands_before_one_that_dominates_it(field: Field) -> None:
+def test_none_ranks_before_one_that_dominates_it(field: Field) -> None:
     """The dominated come after every candidate of the front, after their own dominators, and are called so."""
     ranking = rank("pareto", field)
     found = vectors(field)
@@ -45,7 +45,7 @@ def test_many_candidates_are_parted_like_few() -> None:
 
 
 def test_one_that_is_fair_in_everything_comes_before_the_extremes() -> None:
-    """The best and the cheapest stand behind one that is nearly as good for little more."""
+    """The best and the cheapest rank after one that is nearly as good for little more."""
     field = field_of(
         best=ModelTelemetry(quality=0.95, cost=0.10),
         cheap=ModelTelemetry(quality=0.20, cost=0.010),

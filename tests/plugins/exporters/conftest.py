@@ -25,7 +25,7 @@ def metrics() -> Metrics:
         output_tokens_total=200,
         cap_usd=Usd.parse("8"),
         settled_usd=Usd.parse("0.012345678"),
-        kept_usd=Usd.ZERO,
+        unreconciled_usd=Usd.ZERO,
         in_flight_usd=Usd.parse("0.5"),
         budget_warnings_total=1,
     )

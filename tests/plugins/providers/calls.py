@@ -20,14 +20,14 @@ def a_request(
     max_tokens: int = 100,
     node: str = "task_001",
     role: Role = Role.GENERATOR,
-    turn: int = 1,
+    iteration: int = 1,
     sample: int = 1,
     try_: int = 1,
     json_schema: Mapping[str, Any] | None = None,
 ) -> Request:
     """A request with a system prompt and a user's message."""
     messages = (Message("system", f"Role: {role.value}"), Message("user", text))
-    return Request(model, messages, max_tokens, 0.2, CallRef(node, role, turn, sample, try_), json_schema)
+    return Request(model, messages, max_tokens, 0.2, CallRef(node, role, iteration, sample, try_), json_schema)
 
 
 def a_config(

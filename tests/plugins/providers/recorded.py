@@ -1,6 +1,6 @@
 """What each recorded exchange amounts to, by ``vendor/case``: checked by hand against the recordings.
 
-Lanes are (input, cached input, cache write, output, reasoning). Long texts stand with their beginning and length.
+Token classes are (input, cached input, cache write, output, reasoning). Long texts are cut to beginning and length.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from attrs import frozen
 
 from orchestrator.spi import Billed, ErrorKind, Finish
 
-Lanes = tuple[int, int, int, int, int]
+TokenClasses = tuple[int, int, int, int, int]
 
 
 @frozen
@@ -19,7 +19,7 @@ class Said:
 
     text: str
     finish: Finish = Finish.STOP
-    lanes: Lanes | None = None
+    token_classes: TokenClasses | None = None
     length: int | None = None
     """Of the text, where only its beginning stands here."""
 
@@ -32,7 +32,7 @@ class Failed:
     retryable: bool = False
     billed: Billed = Billed.NO
     wait: float | None = None
-    lanes: Lanes | None = None
+    token_classes: TokenClasses | None = None
 
 
 OTHER_ENDPOINT: Final = Failed(ErrorKind.BAD_ANSWER, True, Billed.UNKNOWN)

@@ -82,7 +82,7 @@ def test_every_replacement_of_a_retired_name_is_served(name: str) -> None:
 
 @pytest.mark.parametrize("name", VENDORS)
 def test_what_is_known_of_training_is_only_what_is_known(name: str) -> None:
-    """Nobody is said not to train on data without a published promise."""
+    """No vendor is said not to train on data without a published promise."""
     expected = {"openai": False, "anthropic": False}.get(name)
     assert {model.trains_on_data for model in built(name).models()} == {expected}
 
@@ -130,7 +130,7 @@ def test_deepseeks_price_depends_on_the_hour() -> None:
     assert price.bound(1_000_000, 1_000_000) == dear
 
 
-def test_prices_by_lane_tier_and_hour_are_those_of_the_list_itself() -> None:
+def test_prices_by_token_class_tier_and_hour_are_those_of_the_list_itself() -> None:
     """For every listed model, at several sizes and moments, the cost is what the list's own calculation gives."""
     compared = 0
     for name, catalogue in CATALOGUES.items():
@@ -140,27 +140,27 @@ def test_prices_by_lane_tier_and_hour_are_those_of_the_list_itself() -> None:
             assert entry is not None
             assert model.price is not None
             for hour, read in ((2, 1_000), (5, 1_000), (7, 150_000), (13, 300_000), (23, 600_000)):
-                lanes: ModelPrice = entry.get_prices(datetime(2026, 11, 22, hour, tzinfo=UTC))
+                token_classes: ModelPrice = entry.get_prices(datetime(2026, 11, 22, hour, tzinfo=UTC))
                 usage = Usage(input=read - 500, cached_input=500, output=700, reasoning=300)
-                wanted = _listed_cost(lanes, usage)
+                wanted = _listed_cost(token_classes, usage)
                 assert model.price.cost(usage, at(22, hour)) == Usd(-int(-wanted // 1)), (model.id, hour, read)
                 compared += 1
     assert compared > 200
 
 
-def _listed_cost(lanes: ModelPrice, usage: Usage) -> Decimal:
+def _listed_cost(token_classes: ModelPrice, usage: Usage) -> Decimal:
     """Nano-dollars of a call, by the tables of the price list."""
 
-    def lane(name: str, otherwise: str) -> Decimal:
-        value = getattr(lanes, name, None)
-        value = getattr(lanes, otherwise) if value is None else value
+    def token_class(name: str, otherwise: str) -> Decimal:
+        value = getattr(token_classes, name, None)
+        value = getattr(token_classes, otherwise) if value is None else value
         if isinstance(value, Decimal):
             return value
         reached = [tier.price for tier in value.tiers if usage.input_tokens > tier.start]
         return Decimal(max(reached, default=value.base))
 
-    read, output = lane("input_mtok", "input_mtok"), lane("output_mtok", "output_mtok")
-    cached = lane("cache_read_mtok", "input_mtok")
+    read, output = token_class("input_mtok", "input_mtok"), token_class("output_mtok", "output_mtok")
+    cached = token_class("cache_read_mtok", "input_mtok")
     return 1000 * (usage.input * read + usage.cached_input * cached + usage.output_tokens * output)
 
 
@@ -181,5 +181,5 @@ def test_a_price_that_begins_within_a_week_is_known_and_a_later_one_is_not() -> 
 def test_what_the_list_lacks_has_no_price() -> None:
     """An unknown model or vendor is not free, and says where it was looked for."""
     assert published("openai", "gpt-99", TODAY)[0] is None
-    assert published("nobody", "gpt-4o", TODAY) == (None, None, published("nobody", "x", TODAY)[2])
-    assert "has no price" in published("nobody", "x", TODAY)[2]
+    assert published("unknown", "gpt-4o", TODAY) == (None, None, published("unknown", "x", TODAY)[2])
+    assert "has no price" in published("unknown", "x", TODAY)[2]

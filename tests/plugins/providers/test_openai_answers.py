@@ -57,7 +57,7 @@ def failure(status: int, content: bytes | Mapping[str, Any] = b"", **headers: st
 # ── answers ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_answer_becomes_a_reply_with_disjoint_lanes() -> None:
+def test_an_answer_becomes_a_reply_with_disjoint_token_classes() -> None:
     """Cached, written and reasoning tokens are subtracted from the counts that include them."""
     assert read_answer(200, {}, chat()) == Reply(
         "Hello.",
@@ -177,7 +177,7 @@ def test_an_answer_without_choices_is_billed_as_it_says() -> None:
     ],
 )
 def test_an_error_inside_a_success(inside: Any, kind: ErrorKind, retryable: bool) -> None:
-    """An error with status 200 is of the class of its code, and its hold is kept: tokens may have been made."""
+    """An error with status 200 is of the class of its code, and its hold is unreconciled: tokens may have been made."""
     error = failure(200, {"error": inside})
 
     assert (error.kind, error.retryable, error.billed) == (kind, retryable, Billed.UNKNOWN)
@@ -240,12 +240,12 @@ def test_an_answer_the_server_broke_off_is_tried_again(reason: str) -> None:
     ],
 )
 def test_usage_that_cannot_be_right_is_none(usage: Any) -> None:
-    """Missing, inconsistent and absurd counts are no usage, so that the hold is kept."""
+    """Missing, inconsistent and absurd counts are no usage, so that the hold is unreconciled."""
     assert read_usage(usage, text="Hello.") is None
 
 
 @pytest.mark.parametrize(
-    ("usage", "lanes"),
+    ("usage", "token_classes"),
     [
         ({"prompt_tokens": 9, "completion_tokens": 3}, Usage(input=9, output=3)),
         ({"prompt_tokens": 9, "completion_tokens": 3, "prompt_tokens_details": None}, Usage(input=9, output=3)),
@@ -268,9 +268,9 @@ def test_usage_that_cannot_be_right_is_none(usage: Any) -> None:
         ),
     ],
 )
-def test_usage_in_every_form(usage: Any, lanes: Usage) -> None:
+def test_usage_in_every_form(usage: Any, token_classes: Usage) -> None:
     """Cached tokens are found where vendors put them; reasoning counts outside where the total says so."""
-    assert read_usage(usage, text="Hello.") == lanes
+    assert read_usage(usage, text="Hello.") == token_classes
 
 
 def test_an_empty_answer_may_have_no_output() -> None:
@@ -406,10 +406,10 @@ def test_any_bytes_are_a_reply_or_an_error(body: bytes, status: int, headers: Ma
 
 
 @given(st.lists(st.tuples(st.integers(0, len(chat()) - 1), st.integers(0, 255)), max_size=6), st.integers(0, 600))
-def test_flipped_and_cut_bodies_are_a_reply_or_an_error(flips: list[tuple[int, int]], cut: int) -> None:
+def test_flipped_and_cut_bodies_are_a_reply_or_an_error(changes: list[tuple[int, int]], cut: int) -> None:
     """Bytes changed anywhere and a body cut anywhere never raise anything else."""
     body = bytearray(chat())
-    for place, value in flips:
+    for place, value in changes:
         body[place] = value
 
     found = outcome(200, bytes(body[:cut]) if cut < len(body) else bytes(body), {})

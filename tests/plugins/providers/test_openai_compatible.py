@@ -140,7 +140,7 @@ def test_where_a_key_travels(in_spec: bool, named: str | None, sent: str | None)
 
 
 def test_without_a_base_url_there_is_no_provider() -> None:
-    """Nobody to speak to: not available, and no error."""
+    """No server to speak to: not available, and no error."""
     assert orchestrator_provider(a_config({}, {"OPENAI_COMPATIBLE_API_KEY": "k"})) is None
 
 
@@ -184,7 +184,7 @@ def test_the_models_are_those_of_the_user() -> None:
 
 
 def test_a_refused_connection_is_released() -> None:
-    """Nobody listens: nothing can have been billed, and it may pass."""
+    """No server listens: nothing can have been billed, and it may pass."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(ProviderError) as caught:
@@ -218,7 +218,7 @@ GOOD = {"choices": [{"message": {"content": "Hello"}}], "usage": {"prompt_tokens
         (Fault(307, headers={"location": "http://127.0.0.1:1/"}), ErrorKind.BAD_REQUEST, False),
     ],
 )
-def test_a_fault_after_the_request_left_is_kept(fault: Fault, kind: ErrorKind, retryable: bool) -> None:
+def test_a_fault_after_the_request_left_is_unreconciled(fault: Fault, kind: ErrorKind, retryable: bool) -> None:
     """Cut, garbled, oversized and redirected answers are errors of their kind, and may have been billed."""
     error = failed(fault, max_body=100_000)
 

@@ -23,9 +23,9 @@ def script() -> Script:
     return read_script(read_text(FOLDER / "answers.yaml"), "answers.yaml")
 
 
-def said(task: str, role: Role, turn: int = 1, sample: int = 1, model: str = "kestrel-prime") -> str:
+def said(task: str, role: Role, iteration: int = 1, sample: int = 1, model: str = "kestrel-prime") -> str:
     """The scripted text of one call."""
-    answer = script().find(CallRef(task, role, turn, sample, 1), model)
+    answer = script().find(CallRef(task, role, iteration, sample, 1), model)
     assert answer is not None
     assert answer.failure is None
     return answer.text
@@ -43,14 +43,14 @@ def plan() -> list[Mapping[str, Any]]:
     return tasks
 
 
-def score(task: str, turn: int, sample: int) -> float:
+def score(task: str, iteration: int, sample: int) -> float:
     """A scripted evaluation."""
-    return float(json.loads(said(task, Role.EVALUATOR, turn, sample))["score"])
+    return float(json.loads(said(task, Role.EVALUATOR, iteration, sample))["score"])
 
 
-def gate(task: str, turn: int) -> Verdict:
-    """What ``python_syntax`` finds about the revision of a turn."""
-    text = said(task, Role.REVISER, turn)
+def gate(task: str, iteration: int) -> Verdict:
+    """What ``python_syntax`` finds about the revision of an iteration."""
+    text = said(task, Role.REVISER, iteration)
     return python_syntax(Candidate(task, TaskType.CODE_GEN, text, content(text)), ValidatorContext()).verdict
 
 
@@ -90,23 +90,23 @@ def test_the_models_are_of_three_vendors_and_fill_the_specifications_slots() -> 
 
 
 @pytest.mark.parametrize("task", plan(), ids=lambda task: str(task["id"]))
-def test_every_task_has_answers_for_every_role_and_turn(task: Mapping[str, Any]) -> None:
-    """Whatever turn a task needs, no call is without an answer, and both evaluations of a turn agree."""
-    for turn in range(1, MAX_ITERATIONS[TaskType(task["type"])] + 1):
+def test_every_task_has_answers_for_every_role_and_iteration(task: Mapping[str, Any]) -> None:
+    """Whatever turn a task needs, no call is without an answer, and both evaluations of an iteration agree."""
+    for iteration in range(1, MAX_ITERATIONS[TaskType(task["type"])] + 1):
         for role in (Role.GENERATOR, Role.CRITIC, Role.REVISER):
-            assert said(task["id"], role, turn).strip()
-        assert abs(score(task["id"], turn, 1) - score(task["id"], turn, 2)) <= 0.05
+            assert said(task["id"], role, iteration).strip()
+        assert abs(score(task["id"], iteration, 1) - score(task["id"], iteration, 2)) <= 0.05
 
 
 def test_the_first_reader_fails_its_gate_and_the_second_passes() -> None:
-    """The draft and the revision of turn 1 do not compile; those of turn 2 do, and reach the threshold."""
+    """The draft and the revision of iteration 1 do not compile; those of iteration 2 do, and reach the threshold."""
     assert gate("task_001", 1) is Verdict.FAILED
     assert said("task_001", Role.GENERATOR, 1) == said("task_001", Role.REVISER, 1)
     assert gate("task_001", 2) is Verdict.PASSED
     assert gate("task_002", 1) is Verdict.PASSED
 
 
-def test_one_task_needs_a_second_turn_for_its_score_and_the_others_one() -> None:
+def test_one_task_needs_a_second_iteration_for_its_score_and_the_others_one() -> None:
     """Only the reasoning task's first mean is below its threshold, by more than a plateau."""
     below = [
         task["id"]
@@ -130,11 +130,11 @@ def test_one_model_is_overloaded_for_one_task_on_every_try() -> None:
     assert said("task_006", Role.GENERATOR, model="kestrel-prime").startswith("# csv-statistics")
 
 
-def module(name: str, task: str, turn: int) -> ModuleType:
+def module(name: str, task: str, iteration: int) -> ModuleType:
     """A final piece of scripted code, loaded as a module."""
     made = ModuleType(name)
     sys.modules[name] = made
-    exec(compile(content(said(task, Role.REVISER, turn)), f"{name}.py", "exec"), made.__dict__)
+    exec(compile(content(said(task, Role.REVISER, iteration)), f"{name}.py", "exec"), made.__dict__)
     return made
 
 

@@ -14,14 +14,14 @@ from orchestrator.spi import Reply
 from orchestrator_providers.access import Access
 from orchestrator_providers.openai_compatible import OpenAICompatible
 from orchestrator_providers.vendor import Vendor
-from tests.plugins.providers.recorded import EXPECTED, Failed, Lanes, Said
+from tests.plugins.providers.recorded import EXPECTED, Failed, Said, TokenClasses
 from tests.plugins.providers.vendors import VENDORS, built
 
 RECORDINGS: Final = Path(__file__).parents[4] / "shared" / "wire"
 OWN: Final = Path(__file__).parents[2] / "data" / "wire"
 
 
-def lanes(usage: Usage | None) -> Lanes | None:
+def token_classes(usage: Usage | None) -> TokenClasses | None:
     """The usage as the tables write it."""
     if usage is None:
         return None
@@ -41,8 +41,8 @@ def outcome(vendor: Vendor, status: int, headers: Mapping[str, str], body: bytes
     try:
         reply: Reply = vendor.read_answer(status, headers, body, model)
     except ProviderError as error:
-        return Failed(error.kind, error.retryable, error.billed, error.retry_after, lanes(error.usage))
-    return Said(reply.text, reply.finish, lanes(reply.usage))
+        return Failed(error.kind, error.retryable, error.billed, error.retry_after, token_classes(error.usage))
+    return Said(reply.text, reply.finish, token_classes(reply.usage))
 
 
 def body_of(response: Mapping[str, Any]) -> bytes:
@@ -60,7 +60,7 @@ def test_every_recording_has_an_expectation() -> None:
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_recording_is_read_to_what_it_amounts_to(name: str) -> None:
-    """Text, finish reason and usage by lane of every answer; kind, retry, wait and money of every error."""
+    """Text, finish reason and usage by token class of every answer; kind, retry, wait and money of every error."""
     path = RECORDINGS / f"{name}.json"
     if not path.exists():
         pytest.skip("no recordings beside the checkout; the project's own are below")
@@ -71,7 +71,7 @@ def test_a_recording_is_read_to_what_it_amounts_to(name: str) -> None:
 
     if isinstance(found, Said) and isinstance(expected, Said) and expected.length is not None:
         assert found.text.startswith(expected.text)
-        found = Said(expected.text, found.finish, found.lanes, len(found.text))
+        found = Said(expected.text, found.finish, found.token_classes, len(found.text))
     assert found == expected
 
 
@@ -133,7 +133,7 @@ def own_cases() -> list[Any]:
 
 def as_written(expect: Mapping[str, Any]) -> Said | Failed:
     """The expectation of one of the project's own exchanges."""
-    counted = None if expect["lanes"] is None else tuple(expect["lanes"])
+    counted = None if expect["token_classes"] is None else tuple(expect["token_classes"])
     if "text" in expect:
         return Said(expect["text"], Finish(expect["finish"]), counted)
     return Failed(ErrorKind(expect["kind"]), expect["retryable"], Billed(expect["billed"]), expect["wait"], counted)

@@ -25,7 +25,7 @@ answers:
   - {role: generator, text: some draft}
   - {task: task_001, role: generator, text: first}
   - {task: task_001, role: generator, text: later of equals}
-  - {task: task_001, role: generator, turn: 2, text: second turn}
+  - {task: task_001, role: generator, iteration: 2, text: second iteration}
   - {task: task_001, role: generator, model: m-2, text: another model}
   - {task: task_001, role: evaluator, sample: 2, text: second sample}
   - {task: task_002, role: generator, try: 1, error: overloaded}
@@ -57,7 +57,7 @@ def failed(script: str, **call: Any) -> ProviderError:
         ({"node": "plan", "role": Role.DECOMPOSER}, "anything"),
         ({"node": "task_009"}, "some draft"),
         ({}, "later of equals"),
-        ({"turn": 2}, "second turn"),
+        ({"iteration": 2}, "second iteration"),
         ({"model": evolve(MODEL, id="m-2")}, "another model"),
         ({"role": Role.EVALUATOR}, "anything"),
         ({"role": Role.EVALUATOR, "sample": 2}, "second sample"),
@@ -72,7 +72,7 @@ def test_the_answer_with_the_most_keys_counts(call: Mapping[str, Any], text: str
 def test_the_order_of_calls_does_not_matter() -> None:
     """The same call gets the same reply, whatever was asked before."""
     made = Scripted(read_script(SCRIPT, "answers.yaml"))
-    requests = [a_request(turn=turn, sample=sample) for turn in (1, 2, 3) for sample in (1, 2)]
+    requests = [a_request(iteration=iteration, sample=sample) for iteration in (1, 2, 3) for sample in (1, 2)]
 
     async def answers(order: list[int]) -> dict[int, str]:
         async with httpx.AsyncClient() as http:
@@ -84,20 +84,20 @@ def test_the_order_of_calls_does_not_matter() -> None:
 
 def test_a_call_without_an_answer_says_what_to_add() -> None:
     """No match is a permanent error that names the call."""
-    error = failed("answers: [{role: critic, text: x}]", turn=2)
+    error = failed("answers: [{role: critic, text: x}]", iteration=2)
 
     assert (error.kind, error.retryable, error.billed) == (ErrorKind.BAD_REQUEST, False, Billed.NO)
-    assert "no scripted answer for task task_001, role generator, turn 2" in str(error)
+    assert "no scripted answer for task task_001, role generator, iteration 2" in str(error)
     assert "add one to answers.yaml" in str(error)
 
 
 def test_tokens_are_a_quarter_of_the_bytes() -> None:
     """Usage is counted from the bytes sent and answered, rounded up."""
     made = Scripted(read_script(SCRIPT, "answers.yaml"))
-    body = made.encode(a_request(turn=2))
-    reply = ask(SCRIPT, turn=2)
+    body = made.encode(a_request(iteration=2))
+    reply = ask(SCRIPT, iteration=2)
 
-    assert reply.usage == Usage(input=-(-len(body.content) // 4), output=3)
+    assert reply.usage == Usage(input=-(-len(body.content) // 4), output=4)
     assert reply.finish is Finish.STOP
 
 
@@ -153,14 +153,14 @@ def test_the_delay_passes_on_the_programs_clock() -> None:
         slept.append(seconds)
 
     made = Scripted(
-        read_script("delay_ms: 20\nanswers: [{text: a}, {turn: 2, text: b, delay_ms: 500}]", "answers.yaml")
+        read_script("delay_ms: 20\nanswers: [{text: a}, {iteration: 2, text: b, delay_ms: 500}]", "answers.yaml")
     )
 
     async def call() -> None:
         async with httpx.AsyncClient() as http:
             context = CallContext(http, 1.0, sleep, "k")
-            for turn in (1, 2):
-                await made.call(made.encode(a_request(turn=turn)), context)
+            for iteration in (1, 2):
+                await made.call(made.encode(a_request(iteration=iteration)), context)
 
     asyncio.run(call())
     assert slept == [0.02, 0.5]
@@ -169,9 +169,9 @@ def test_the_delay_passes_on_the_programs_clock() -> None:
 def test_the_body_depends_on_model_messages_and_limit_alone() -> None:
     """Equal questions have equal bytes, whichever call of the run they are."""
     made = Scripted(read_script(SCRIPT, "answers.yaml"))
-    first = made.encode(a_request(turn=1, try_=1)).content
+    first = made.encode(a_request(iteration=1, try_=1)).content
 
-    assert first == made.encode(a_request(turn=3, try_=2)).content
+    assert first == made.encode(a_request(iteration=3, try_=2)).content
     assert first.startswith(b'{"max_tokens":100,"messages":[{"content":"Role: generator","role":"system"}')
     assert first != made.encode(a_request(max_tokens=101)).content
 
@@ -227,8 +227,8 @@ def test_the_spec_overrides_and_adds_models() -> None:
         ("answers:\n  - {text: a, error: server}", 2, "text or error"),
         ("answers:\n  - {text: a}\n  - {text: a, tsak: b}", 3, "'tsak'"),
         ("answers:\n  - {role: painter, text: a}", 2, "painter"),
-        ("answers:\n  - {turn: one, text: a}", 2, "whole number"),
-        ("answers:\n  - {turn: true, text: a}", 2, "whole number"),
+        ("answers:\n  - {iteration: one, text: a}", 2, "whole number"),
+        ("answers:\n  - {iteration: true, text: a}", 2, "whole number"),
         ("answers:\n  - {text: 7}", 2, "text"),
         ("answers:\n  - {error: sleepy}", 2, "overloaded"),
         ("answers:\n  - {text: a, status: 500}", 2, "status"),
@@ -259,7 +259,9 @@ _YAML = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["models", "answers", "text", "error", "usage", "price", "id", "turn", "slots", "input"]),
+            st.sampled_from(
+                ["models", "answers", "text", "error", "usage", "price", "id", "iteration", "slots", "input"]
+            ),
             inner,
             max_size=4,
         )

@@ -17,7 +17,7 @@ def failure(name: str, content: bytes, kind: str = "application/json") -> Provid
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_an_error_inside_an_answer_is_classified_and_may_have_been_billed(name: str) -> None:
-    """Whoever the vendor is: the error's own class, the wait it asks for, and no claim that nothing was billed."""
+    """Whatever the vendor: the error's own class, the wait it asks for, and no claim that nothing was billed."""
     error = failure(name, OVERLOADED)
     assert (error.kind, error.retryable, error.billed) == (ErrorKind.OVERLOADED, True, Billed.UNKNOWN)
     assert (error.retry_after, error.status) == (7.0, 200)

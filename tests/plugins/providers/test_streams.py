@@ -136,7 +136,7 @@ def test_a_stream_that_is_cut_keeps_the_money(name: str) -> None:
 
 @pytest.mark.parametrize("name", VENDORS)
 def test_a_stream_that_falls_silent_is_noticed(name: str) -> None:
-    """Once it has begun, a stream may not be silent for long; the money is kept."""
+    """Once it has begun, a stream may not be silent for long; the money is unreconciled."""
     begun = own(name, "stream-cut").encode()
     with speaking(begun, 30.0) as (base_url, _), pytest.raises(ProviderError, match="silent for") as caught:
         ask(name, base_url, idle_seconds=0.1)
@@ -220,7 +220,7 @@ def test_a_refusal_where_a_stream_was_asked_for_is_a_refusal() -> None:
     ],
 )
 def test_an_event_that_is_damaged_or_an_error_ends_the_stream(event: bytes, kind: ErrorKind) -> None:
-    """What came before it is discarded, and its money kept."""
+    """What came before it is discarded, and its money unreconciled."""
     with speaking(chunk("Ni"), event, chunk("ne.", "stop")) as (base_url, _), pytest.raises(ProviderError) as caught:
         ask("deepseek", base_url)
     assert (caught.value.kind, caught.value.billed) == (kind, Billed.UNKNOWN)

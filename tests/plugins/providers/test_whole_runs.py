@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engine.runs import Outcome, Watchers, Workspace
+from orchestrator.engine.runs import RunEnd, Watchers, Workspace
 from orchestrator.engine.vendors.http import make_client
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
@@ -20,10 +20,10 @@ def served(name: str) -> VendorServer:
     return VendorServer(name, {model.id: model for model in built(name).models()})
 
 
-def run(folder: Path, project: str) -> Outcome:
+def run(folder: Path, project: str) -> RunEnd:
     """A run of a project with whatever the environment has."""
 
-    async def play() -> Outcome:
+    async def play() -> RunEnd:
         workspace = Workspace.open(folder / "home")
         try:
             spec = spec_from(project, "its tests pass", budget_usd=20.0)
@@ -49,7 +49,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("name", VENDORS)
 def test_one_call_of_every_model_is_billed_as_its_usage_says(name: str, stream: bool) -> None:
-    """Every model of every vendor, streamed and not: the usage read is the usage billed, lane by lane."""
+    """Every model of every vendor, streamed and not: the usage read is the usage billed, token class by token class."""
 
     async def call() -> None:
         with served(name) as server:
@@ -70,7 +70,7 @@ def test_one_call_of_every_model_is_billed_as_its_usage_says(name: str, stream: 
 def test_a_run_settles_to_the_nano_dollar_what_the_vendor_bills(
     name: str, tmp_path: Path, alone: pytest.MonkeyPatch
 ) -> None:
-    """With one key alone a run succeeds, nothing is kept, and the key stands in no file."""
+    """With one key alone a run succeeds, nothing is unreconciled, and the key is in no file."""
     with served(name) as server:
         alone.setenv(VENDORS[name].key, CANARY)
         alone.setenv(VENDORS[name].address, server.base_url)
@@ -80,7 +80,7 @@ def test_a_run_settles_to_the_nano_dollar_what_the_vendor_bills(
     finished = outcome.state.finished
     assert finished is not None
     assert finished.status is ProjectStatus.SUCCESS
-    assert (finished.settled, finished.kept) == (billed, Usd.ZERO)
+    assert (finished.settled, finished.unreconciled) == (billed, Usd.ZERO)
     assert billed.nano > 0
     assert {each.headers[VENDORS[name].header].removeprefix("Bearer ") for each in server.ledger} == {CANARY}
     for file in tmp_path.rglob("*"):
@@ -100,4 +100,4 @@ def test_with_two_keys_the_critic_is_of_the_other_vendor(tmp_path: Path, alone: 
     assert finished is not None
     assert first.ledger
     assert second.ledger
-    assert (finished.settled, finished.kept) == (billed, Usd.ZERO)
+    assert (finished.settled, finished.unreconciled) == (billed, Usd.ZERO)

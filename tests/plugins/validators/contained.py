@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 
 from orchestrator.engine.answers.fences import content_of
-from orchestrator.engine.checks import Checks, ladder_for
+from orchestrator.engine.checks import Checks, selector_for
 from orchestrator.engine.outputs.folder import output_files
 from orchestrator.engine.ports import in_daemon_thread
 from orchestrator.models import TaskType
@@ -15,10 +15,10 @@ from orchestrator.spi import Candidate, Finding, Validator
 
 
 @cache
-def rungs() -> tuple[SandboxChoice, ...]:
-    """The rungs that hold on this machine, best first."""
+def levels() -> tuple[SandboxChoice, ...]:
+    """The sandbox levels that hold on this machine, best first."""
     every = (SandboxChoice.BWRAP, SandboxChoice.LANDLOCK)
-    return tuple(choice for choice in every if ladder_for(choice).rung() is not None)
+    return tuple(choice for choice in every if selector_for(choice).level() is not None)
 
 
 def candidate(text: str, tests: str | None = None, kind: TaskType = TaskType.CODE_GEN) -> Candidate:
@@ -27,11 +27,13 @@ def candidate(text: str, tests: str | None = None, kind: TaskType = TaskType.COD
 
 
 def judge(validator: Validator, given: Candidate, choice: SandboxChoice | None = None) -> Finding:
-    """The finding of a check, contained by the best rung or by the one named."""
+    """The finding of a check, contained by the best sandbox level or by the one named."""
     if choice is None:
-        if not rungs():
+        if not levels():
             pytest.skip("no sandbox holds on this machine")
-        choice = rungs()[0]
-    finding, rung = asyncio.run(Checks(ladder_for(choice)).judge("x", lambda name: validator, given, in_daemon_thread))
-    assert rung in (None, choice.value)
+        choice = levels()[0]
+    finding, level = asyncio.run(
+        Checks(selector_for(choice)).judge("x", lambda name: validator, given, in_daemon_thread)
+    )
+    assert level in (None, choice.value)
     return finding

@@ -4,14 +4,14 @@ import pytest
 
 from orchestrator.engine.checks import Checks
 from orchestrator.engine.ports import in_daemon_thread
-from orchestrator.engine.sandbox import Ladder, Rung
+from orchestrator.engine.sandbox import LevelSelector, SandboxLevel
 from orchestrator.models import Verdict
 from orchestrator.settings import SandboxChoice
 from orchestrator.spi import Ran, ValidatorContext
 from orchestrator.suites import defined_tests
 from orchestrator_validators.pytest_suite import pytest_suite
 from orchestrator_validators.sources import imported, is_installed
-from tests.plugins.validators.contained import candidate, judge, rungs
+from tests.plugins.validators.contained import candidate, judge, levels
 
 TESTS = """from calc import add
 
@@ -30,8 +30,8 @@ def fenced(code: str) -> str:
 
 @pytest.mark.parametrize("choice", [SandboxChoice.BWRAP, SandboxChoice.LANDLOCK])
 def test_code_that_passes_the_tasks_tests_passes(choice: SandboxChoice) -> None:
-    """On each rung: right code passes; wrong code fails with what pytest says of it."""
-    if choice not in rungs():
+    """On each sandbox level: right code passes; wrong code fails with what pytest says of it."""
+    if choice not in levels():
         pytest.skip(f"{choice.value} does not hold on this machine")
     assert judge(pytest_suite, candidate(fenced("def add(a, b):\n    return a + b"), TESTS), choice).details == (
         "2 tests passed"
@@ -95,10 +95,12 @@ def test_an_answer_may_bring_its_own_tests() -> None:
 
 
 def test_without_a_sandbox_the_code_is_not_run() -> None:
-    """Where no rung holds the verdict is unknown, with what to install."""
-    ladder = Ladder(SandboxChoice.AUTO, dict.fromkeys((Rung.BWRAP, Rung.LANDLOCK), (None, "not here")))
+    """Where no sandbox level holds the verdict is unknown, with what to install."""
+    selector = LevelSelector(
+        SandboxChoice.AUTO, dict.fromkeys((SandboxLevel.BWRAP, SandboxLevel.LANDLOCK), (None, "not here"))
+    )
     given = candidate(fenced("x = 1"))
-    finding, used = asyncio.run(Checks(ladder).judge("pytest", lambda name: pytest_suite, given, in_daemon_thread))
+    finding, used = asyncio.run(Checks(selector).judge("pytest", lambda name: pytest_suite, given, in_daemon_thread))
     assert finding.verdict is Verdict.UNKNOWN
     assert "install bubblewrap" in finding.details
     assert used is None

@@ -1,4 +1,4 @@
-"""The architecture advisor: what it is told, what is read of its answer, and how its advice is shown."""
+"""The architecture advisor: its prompt, what is read of its answer, and how its advice is shown."""
 
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,6 +13,7 @@ from orchestrator.models import (
     ApiParadigm,
     ArchitectureProfile,
     DataParadigm,
+    ReadingProblem,
     StructuralPattern,
     Topology,
 )
@@ -72,12 +73,12 @@ def read_profile(documents: Iterable[Any], keep: Callable[[str], str]) -> Readin
     """
     found = [value for value in documents if isinstance(value, dict) and "structural_pattern" in value]
     if not found:
-        return Reading(problem="no_json")
+        return Reading(problem=ReadingProblem.NO_JSON)
     item = found[0]
     pattern = _word(StructuralPattern, item.get("structural_pattern"))
     topology = _word(Topology, item.get("topology"))
     if pattern is None or topology is None:
-        return Reading(problem="no_profile")
+        return Reading(problem=ReadingProblem.NO_PROFILE)
     app_type = str(item.get("app_type", "")).strip().lower()
     texts = {name: _text(item.get(name), longest) for name, longest in _LONGEST.items()}
     return Reading(
@@ -103,7 +104,7 @@ def _text(value: Any, longest: int) -> str:
 
 
 def profile_of(state: RunState, get: Get) -> ArchitectureProfile | None:
-    """What was decided for a run, with its texts; None where nobody was asked, or not yet."""
+    """What was decided for a run, with its texts; None where no model was called, or not yet."""
     decided = state.advise.decided
     return None if decided is None else with_texts(decided.profile, get)
 
@@ -145,8 +146,8 @@ def _title(word: StrEnum) -> str:
     return word.value.capitalize() if word.value.islower() else word.value
 
 
-def told(profile: ArchitectureProfile) -> str:
-    """What the decomposer is told: one line for each choice."""
+def profile_text(profile: ArchitectureProfile) -> str:
+    """What the decomposer's prompt says of it: one line for each choice."""
     lines = {
         "application type": profile.app_type,
         "structural pattern": profile.structural_pattern.value,

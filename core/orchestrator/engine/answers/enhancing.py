@@ -1,10 +1,10 @@
-"""The enhancer: what it is told, what is read of its answer, and how a suggestion is joined to a text."""
+"""The enhancer: its prompt, what is read of its answer, and how a suggestion is joined to a text."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from orchestrator.events import Reading
-from orchestrator.models import Suggestion, SuggestionKind
+from orchestrator.models import ReadingProblem, Suggestion, SuggestionKind
 
 MOST: Final = 7
 """Suggestions; what a model says beyond them is left out."""
@@ -55,10 +55,10 @@ def read_suggestions(documents: Iterable[Any], keep: Callable[[str], str]) -> Re
         if isinstance(inner, list):
             lists.append(inner)
     if not lists:
-        return Reading(problem="no_json")
+        return Reading(problem=ReadingProblem.NO_JSON)
     found = (_suggestion(item, keep) for item in max(lists, key=len))
     suggestions = tuple(each for each in found if each is not None)[:MOST]
-    return Reading(suggestions=suggestions) if suggestions else Reading(problem="no_suggestions")
+    return Reading(suggestions=suggestions) if suggestions else Reading(problem=ReadingProblem.NO_SUGGESTIONS)
 
 
 def _suggestion(item: Any, keep: Callable[[str], str]) -> Suggestion | None:

@@ -11,12 +11,12 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from orchestrator import events as e
-from orchestrator.decide.outcome import best_turn, output_of
+from orchestrator.decide.outcome import best_iteration, output_of
 from orchestrator.engine.answers import advising, enhancing
 from orchestrator.engine.answers.reading import reasons_in
 from orchestrator.engine.applications.application import Application
 from orchestrator.events import ModelSelected, TaskFinished
-from orchestrator.models import PLAN_PROBLEMS, Role, TaskStatus, TaskType, Verdict
+from orchestrator.models import PLAN_PROBLEMS, Role, TaskEndReason, TaskStatus, TaskType, Verdict
 from orchestrator.spi import Message
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
@@ -34,16 +34,17 @@ _TESTS_RULE: Final = (
 )
 _NO_TESTS_RULE: Final = "tests is an empty text."
 
-_SHORTFALLS: Final[Mapping[str, str]] = {
-    "below_threshold": "its score is below what was asked for",
-    "gate": "a check did not pass",
-    "unscored": "nobody could score it",
-    "budget": "the money ran out before it was good enough",
-    "time": "the time ran out before it was good enough",
-    "no_model": "no model was left to improve it",
-    "failed": "a model that should have improved it gave no answer",
+_SHORTFALLS: Final[Mapping[TaskEndReason, str]] = {
+    TaskEndReason.BELOW_THRESHOLD: "its score is below what was asked for",
+    TaskEndReason.GATE: "a check did not pass",
+    TaskEndReason.UNSCORED: "it could not be scored",
+    TaskEndReason.BUDGET: "the money ran out before it was good enough",
+    TaskEndReason.POLICY: "a policy's cap on its cost was reached before it was good enough",
+    TaskEndReason.TIME: "the time ran out before it was good enough",
+    TaskEndReason.NO_MODEL: "no model was left to improve it",
+    TaskEndReason.FAILED: "a model that should have improved it gave no answer",
 }
-"""Why a dependency is degraded, as its dependants are told."""
+"""Why a dependency is degraded, in the prompts of its dependants."""
 
 PLAN_SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
@@ -136,13 +137,13 @@ def build_prompt(
     task = state.tasks[selected.node]
     match selected.role:
         case Role.GENERATOR:
-            prompt = _for_generator(state, task, selected.turn, get)
+            prompt = _for_generator(state, task, selected.iteration, get)
         case Role.CRITIC:
-            prompt = _for_critic(state, task, selected.turn, get)
+            prompt = _for_critic(state, task, selected.iteration, get)
         case Role.REVISER:
-            prompt = _for_reviser(state, task, selected.turn, get)
+            prompt = _for_reviser(state, task, selected.iteration, get)
         case Role.EVALUATOR:
-            prompt = _for_evaluator(state, task, selected.turn, get)
+            prompt = _for_evaluator(state, task, selected.iteration, get)
             if task.planned.type not in _ABOUT_OTHERS:
                 return prompt
         case other:
@@ -202,9 +203,9 @@ def _dependencies(state: RunState, task: TaskState, get: Get) -> list[str]:
 
 def _warning(dependency: TaskState, end: TaskFinished) -> str:
     """That a dependency's result is not what it should be, and why."""
-    why = _SHORTFALLS.get(end.reason or "", end.reason or "")
-    if end.reason == "gate" and dependency.output is not None:
-        checks = dependency.checks.get(dependency.output.turn, {})
+    why = "" if end.reason is None else _SHORTFALLS[end.reason]
+    if end.reason is TaskEndReason.GATE and dependency.output is not None:
+        checks = dependency.checks.get(dependency.output.call, {})
         missed = [name for name, check in checks.items() if check.verdict is not Verdict.PASSED]
         why += f": {', '.join(missed)}" if missed else ""
     score = "" if end.score is None else f", score {end.score:.2f}"
@@ -236,7 +237,7 @@ def _for_decomposer(state: RunState, get: Get, validators: Sequence[str], applic
     parts = _project(state, get)
     profile = advising.profile_of(state, get)
     if profile is not None:
-        parts.append(quoted("ARCHITECTURE", advising.told(profile)))
+        parts.append(quoted("ARCHITECTURE", advising.profile_text(profile)))
         rules += "\nThe tasks follow the architecture that was decided on; each prompt says what of it matters there."
     schema = PLAN_SCHEMA
     if application is not None:
@@ -245,20 +246,20 @@ def _for_decomposer(state: RunState, get: Get, validators: Sequence[str], applic
         schema = APP_PLAN_SCHEMA
     refused = state.plan.refused[state.plan.refused_before :]
     if refused:
-        wrong = PLAN_PROBLEMS.get(refused[-1].problem, refused[-1].problem)
+        wrong = PLAN_PROBLEMS[refused[-1].problem]
         at_fault = f" ({', '.join(refused[-1].tasks)})" if refused[-1].tasks else ""
         parts.append(f"Your previous plan could not be used: {wrong}{at_fault}.")
     return _prompt(Role.DECOMPOSER, rules, parts, 0.2, schema)
 
 
-def _for_generator(state: RunState, task: TaskState, turn: int, get: Get) -> Prompt:
+def _for_generator(state: RunState, task: TaskState, iteration: int, get: Get) -> Prompt:
     rules = "You do one task of a project. Answer with the result itself" + (
         ", as one fenced block of complete code." if task.planned.type is TaskType.CODE_GEN else "."
     )
     if task.planned.type is TaskType.DATA_EXTRACTION:
         rules += " The result is one JSON document."
     parts = [*_task(state, task, get), *_dependencies(state, task, get)]
-    best = best_turn(task) if turn > 1 else None
+    best = best_iteration(task) if iteration > 1 else None
     answer = output_of(task, best) if best is not None else None
     if best is not None and answer is not None:
         parts.append(quoted("BEST RESULT SO FAR", cut(get(answer.digest), _LONGEST_DEPENDENCY)))
@@ -267,15 +268,17 @@ def _for_generator(state: RunState, task: TaskState, turn: int, get: Get) -> Pro
     return _prompt(Role.GENERATOR, rules, parts, 0.3)
 
 
-def _findings(task: TaskState, turn: int, get: Get) -> list[str]:
-    """What was wrong with a turn's output: failed checks, and the evaluators' reasons."""
+def _findings(task: TaskState, iteration: int, get: Get) -> list[str]:
+    """What was wrong with an iteration's output: failed checks, and the evaluators' reasons."""
     parts = []
-    for validator, check in task.checks.get(turn, {}).items():
+    output = output_of(task, iteration)
+    checks = {} if output is None else task.checks.get(output.version, {})
+    for validator, check in checks.items():
         if check.verdict in (Verdict.FAILED, Verdict.UNKNOWN):
             details = cut(get(check.details), _LONGEST_DETAILS) if check.details else ""
             parts.append(quoted(f"CHECK {validator} {check.verdict.value}", details))
     for key, call in task.calls.items():
-        answer = call.answer if key.role is Role.EVALUATOR and key.turn == turn else None
+        answer = call.answer if key.role is Role.EVALUATOR and key.iteration == iteration else None
         if answer is not None:
             reasons = reasons_in(get(answer.digest))
             if reasons:
@@ -283,42 +286,42 @@ def _findings(task: TaskState, turn: int, get: Get) -> list[str]:
     return parts
 
 
-def _draft(task: TaskState, turn: int, get: Get) -> str:
-    call = task.call(Role.GENERATOR, turn)
+def _draft(task: TaskState, iteration: int, get: Get) -> str:
+    call = task.call(Role.GENERATOR, iteration)
     assert call is not None
     assert call.answer is not None
     return quoted("DRAFT", get(call.answer.digest))
 
 
-def _for_critic(state: RunState, task: TaskState, turn: int, get: Get) -> Prompt:
+def _for_critic(state: RunState, task: TaskState, iteration: int, get: Get) -> Prompt:
     rules = (
         "You review the draft of another model. "
         "Name what is wrong, missing or risky, the most important first; be specific."
     )
-    parts = [*_task(state, task, get), *_dependencies(state, task, get), _draft(task, turn, get)]
+    parts = [*_task(state, task, get), *_dependencies(state, task, get), _draft(task, iteration, get)]
     return _prompt(Role.CRITIC, rules, parts, 0.3)
 
 
-def _for_reviser(state: RunState, task: TaskState, turn: int, get: Get) -> Prompt:
+def _for_reviser(state: RunState, task: TaskState, iteration: int, get: Get) -> Prompt:
     rules = "You revise a draft in the light of a critique. Answer with the whole revised result and nothing else."
-    critique = task.call(Role.CRITIC, turn)
+    critique = task.call(Role.CRITIC, iteration)
     assert critique is not None
     assert critique.answer is not None
     parts = [
         *_task(state, task, get),
         *_dependencies(state, task, get),
-        _draft(task, turn, get),
+        _draft(task, iteration, get),
         quoted("CRITIQUE", get(critique.answer.digest)),
     ]
     return _prompt(Role.REVISER, rules, parts, 0.3)
 
 
-def _for_evaluator(state: RunState, task: TaskState, turn: int, get: Get) -> Prompt:
+def _for_evaluator(state: RunState, task: TaskState, iteration: int, get: Get) -> Prompt:
     rules = (
         "You score how well a result does its task, from 0.0 (useless) to 1.0 (nothing to improve).\n"
         'Answer with JSON only: {"score": 0.0, "reasons": "…"}.'
     )
-    output = output_of(task, turn)
+    output = output_of(task, iteration)
     assert output is not None
     about = _dependencies(state, task, get) if task.planned.type in _ABOUT_OTHERS else []
     parts = [*_task(state, task, get), *about, quoted("RESULT", get(output.digest))]

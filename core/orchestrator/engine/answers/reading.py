@@ -15,7 +15,7 @@ from orchestrator.engine.answers.advising import read_profile
 from orchestrator.engine.answers.enhancing import read_suggestions
 from orchestrator.engine.answers.fences import blocks, content_of
 from orchestrator.events import Reading
-from orchestrator.models import PlannedTask, Role, TaskType
+from orchestrator.models import PlannedTask, ReadingProblem, Role, TaskType
 
 __all__ = ["content_of", "read_answer", "read_plan", "read_score", "reasons_in"]
 
@@ -28,7 +28,7 @@ _UNCLOSED: Final = r'"(?s:[^"\\]|\\.)*+\\?\Z'
 _TRAILING_COMMA: Final = re.compile(rf'("(?s:[^"\\]|\\.)*+")|({_UNCLOSED})|{_COMMA}')
 _OPENING: Final = re.compile(r"""\{\s*+["}]|\[\s*+["\[{\]0-9tfn-]""")
 _PER_FAILURE: Final = 50
-"""A failed attempt looks through all that stands before it as well, for the number of its line: so much faster."""
+"""A failed attempt also searches all the text before it, for the number of its line: so much faster."""
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _LONGEST_PATH: Final = 200
 _LONGEST_JSON: Final = 1_000_000
@@ -48,22 +48,22 @@ def read_answer(
         return read_suggestions(_documents(text), keep)
     if role is Role.ADVISOR:
         return read_profile(_documents(text), keep)
-    return Reading(problem=None if text.strip() else "empty")
+    return Reading(problem=None if text.strip() else ReadingProblem.EMPTY)
 
 
 def read_score(text: str) -> Reading:
     """A JSON object with a ``score`` from 0 to 1."""
     found = [value for value in _documents(text) if isinstance(value, dict) and "score" in value]
     if not found:
-        return Reading(problem="no_score")
+        return Reading(problem=ReadingProblem.NO_SCORE)
     scores = {repr(value["score"]) for value in found}
     score = found[0]["score"]
     if len(scores) > 1:
-        return Reading(problem="ambiguous_score")
+        return Reading(problem=ReadingProblem.AMBIGUOUS_SCORE)
     if isinstance(score, bool) or not isinstance(score, (int, float)) or not math.isfinite(score):
-        return Reading(problem="no_score")
+        return Reading(problem=ReadingProblem.NO_SCORE)
     if not 0 <= score <= 1:
-        return Reading(problem="score_out_of_range")
+        return Reading(problem=ReadingProblem.SCORE_OUT_OF_RANGE)
     return Reading(score=float(score))
 
 
@@ -85,18 +85,18 @@ def read_plan(
     """
     items = _task_list(text)
     if items is None:
-        return Reading(problem="no_json")
+        return Reading(problem=ReadingProblem.NO_JSON)
     if not items or not all(isinstance(item, dict) for item in items):
-        return Reading(problem="no_tasks")
+        return Reading(problem=ReadingProblem.NO_TASKS)
     given = [str(item.get("id", number)) for number, item in enumerate(items, 1)]
     if len(set(given)) < len(given):
-        return Reading(problem="duplicate")
+        return Reading(problem=ReadingProblem.DUPLICATE)
     names = {name: f"task_{number:03d}" for number, name in enumerate(given, 1)}
     tasks, dropped = [], set()
     for number, (name, item) in enumerate(zip(given, items, strict=True), 1):
         kind, prompt = _type_of(item.get("type")), item.get("prompt", item.get("description"))
         if kind is None or not isinstance(prompt, str) or not prompt.strip():
-            return Reading(problem="bad_task")
+            return Reading(problem=ReadingProblem.BAD_TASK)
         wanted = [str(each) for each in _listed(item.get("hard_validators"))]
         dropped |= {each if _IDENTIFIER.fullmatch(each) else "unnamed" for each in wanted if each not in validators}
         title = item.get("title")

@@ -1,8 +1,8 @@
 """Reusing answers: what a run finds in the response cache of its data folder, and what it leaves there.
 
 An answer becomes reusable with the event that shows that it was good for something: the plan, the suggestions or the
-architecture that were made of it, or the score of a turn whose gate it passed. It must have ended by itself and have
-been read.
+architecture that were made of it, or the score of an iteration whose gate it passed. It must have ended by itself and
+have been read.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,8 +27,8 @@ _SECRET_BYTES: Final = 32
 class ResponseCache:
     """The response cache as one session uses it. It holds nothing that a decision depends on.
 
-    Equal requests are those with equal bytes to the same model at the same address, for the same role, turn and sample:
-    two evaluations of one output, and the drafts of two turns, are asked for to differ.
+    Equal requests are those with equal bytes to the same model at the same address, for the same role, iteration and
+    sample: two evaluations of one output, and the drafts of two iterations, are meant to differ.
     """
 
     log: "EventLog"
@@ -40,10 +40,10 @@ class ResponseCache:
     """Of the requests that were not found, by the version of their ModelSelected."""
 
     def key(self, model: ModelInfo, address: str, call: CallKey, content: bytes) -> str:
-        """The key of a request: what is sent, to whom, and which of several equal questions it is."""
+        """The key of a request: what is sent, to which model, and which of several equal requests it is."""
         from orchestrator.log.cache import key_of, request_of
 
-        which = (call.role.value, call.turn, call.sample)
+        which = (call.role.value, call.iteration, call.sample)
         return key_of(self._with(), self.simulated, request_of(model.provider, address, model.id, *which, content))
 
     def find(self, selected: int, key: str) -> "tuple[Found, str] | None":
@@ -100,7 +100,7 @@ def _proven(state: RunState, events: Sequence[e.Event]) -> Iterator[LogicalCall]
             before = (call for node in (state.enhance, state.advise, state.plan) for call in node.calls.values())
             calls = [call for call in before if call.answers and call.answers[-1].version == event.call]
         elif isinstance(event, e.Evaluated) and event.gate:
-            calls = [call for key, call in state.tasks[event.task].calls.items() if key.turn == event.turn]
+            calls = [call for key, call in state.tasks[event.task].calls.items() if key.iteration == event.iteration]
         for call in calls:
             answer = call.answers[-1] if call.answers else None
             if answer is None or answer.reused or answer.version <= shared:

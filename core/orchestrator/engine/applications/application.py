@@ -69,7 +69,7 @@ class Application:
         return app, made
 
     def guidance(self, state: RunState, get: Callable[[str], str]) -> str:
-        """What the scaffold tells whoever plans; nothing where it cannot be used: then the assembly says why."""
+        """What the scaffold says for the decomposer; nothing where it cannot be used: then the assembly says why."""
         try:
             return self.described(state, get)[1].guidance
         except Exception as error:

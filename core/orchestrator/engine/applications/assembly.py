@@ -14,7 +14,7 @@ from orchestrator.engine.applications.trial import Step, run_tests, start
 from orchestrator.engine.outputs.confinement import UnsafeNameError, checked_name
 from orchestrator.engine.outputs.folder import OutputFolder
 from orchestrator.engine.outputs.verification import FolderVerifier, TooLargeError, Verified, copied
-from orchestrator.engine.sandbox import Ladder
+from orchestrator.engine.sandbox import LevelSelector
 from orchestrator.models import Verdict
 from orchestrator.spi import App, Skeleton
 
@@ -80,12 +80,12 @@ class AppVerifier:
 
     Attributes:
         folder: where it is written.
-        ladder: how what is run is contained.
+        selector: the sandbox level for what is run.
         describe: the application and its fixed part, as they stand when it is called.
     """
 
     folder: OutputFolder
-    ladder: Ladder
+    selector: LevelSelector
     describe: Callable[[], tuple[App, Skeleton]]
 
     def __call__(self, command: str, outputs: Mapping[str, str], seconds: float) -> Verified:
@@ -100,9 +100,9 @@ class AppVerifier:
             steps.append(Step("start", Verdict.SKIPPED, str(error)))
         else:
             own = {path: content for path, content in present.items() if not path.startswith(_INSTALLED)}
-            steps.append(run_tests(own, modules, self.ladder, seconds / 2))
+            steps.append(run_tests(own, modules, self.selector, seconds / 2))
             steps.extend(
-                start(launch, present, modules, self.ladder, min(seconds / 2, _LONGEST_START))
+                start(launch, present, modules, self.selector, min(seconds / 2, _LONGEST_START))
                 for launch in skeleton.launches
             )
         if command:
@@ -130,7 +130,7 @@ class AppVerifier:
 
     def _commanded(self, command: str, outputs: Mapping[str, str], seconds: float) -> Step:
         """The user's own command."""
-        found = FolderVerifier(self.folder, self.ladder)(command, outputs, seconds)
+        found = FolderVerifier(self.folder, self.selector)(command, outputs, seconds)
         return Step("verify_cmd", found.verdict, found.problem or found.output, found.sandbox)
 
 
@@ -151,7 +151,7 @@ def _assembled(
 
 
 def _allowed(files: Mapping[str, str]) -> dict[str, str]:
-    """The files of a scaffold whose names may be written; a stranger may have made it."""
+    """The files of a scaffold whose names may be written; it may be a third-party plugin."""
     found = {}
     for name, content in files.items():
         with suppress(UnsafeNameError):

@@ -42,7 +42,7 @@ def normal(requirement: str) -> str:
 def declared(files: Mapping[str, str]) -> Declared:
     """What ``pyproject.toml`` among files (content by path) declares: the standard's keys, Poetry's, and their groups.
 
-    Dynamic dependencies are read from the lists of requirements that setuptools or Hatch are told of, else from
+    Dynamic dependencies are read from the lists of requirements that setuptools or Hatch are configured with, else from
     ``requirements.txt``; so are those of a file that describes no package and only configures tools.
 
     Raises:
@@ -60,7 +60,7 @@ def declared(files: Mapping[str, str]) -> Declared:
     found = {normal(name) for name in names}
     if "dependencies" not in _texts(project.get("dynamic", [])) and (project or "poetry" in tool):
         return Declared(frozenset(found))
-    lists = [*_told_of(tool)] or ([_USUAL] if _USUAL in files else [])
+    lists = [*_reported_of(tool)] or ([_USUAL] if _USUAL in files else [])
     missing: list[str] = []
     for path in lists:
         found.update(_required(files, path, missing, set()))
@@ -82,8 +82,8 @@ def _of_poetry(poetry: Mapping[str, Any]) -> Iterator[str]:
     yield from _table(poetry, "dev-dependencies")
 
 
-def _told_of(tool: Mapping[str, Any]) -> Iterator[str]:
-    """The lists of requirements that a build backend is told of."""
+def _reported_of(tool: Mapping[str, Any]) -> Iterator[str]:
+    """The lists of requirements that a build backend is configured with."""
     dynamic = _table(_table(tool, "setuptools"), "dynamic")
     extras = _table(dynamic, "optional-dependencies").values()
     for each in (dynamic.get("dependencies"), *extras):

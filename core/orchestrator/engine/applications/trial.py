@@ -10,12 +10,12 @@ from typing import Final
 
 from attrs import frozen
 
-from orchestrator.engine.sandbox import Job, Ladder
+from orchestrator.engine.sandbox import Job, LevelSelector
 from orchestrator.engine.sandbox.job import MIB
 from orchestrator.errors import SandboxError
 from orchestrator.models import Verdict
 from orchestrator.spi import Launch, Ran
-from orchestrator.suites import Report, SignedRun, is_test_file
+from orchestrator.suites import SignedReport, SignedRun, is_test_file
 
 _DRIVER: Final = ".orchestrate-driver.py"
 _MEMORY: Final = 16 * 1024 * MIB
@@ -25,7 +25,7 @@ _PYTEST: Final = ("--import-mode=importlib",)
 _PLUGINS: Final = {"mark.anyio": "anyio.pytest_plugin", "mark.asyncio": "pytest_asyncio.plugin"}
 """Plugins of pytest by what in a test asks for them; others are not loaded, whatever is installed."""
 _ELSEWHERE: Final = frozenset({"build", "dist", "node_modules", "venv"})
-"""Folders in which nobody looks for an application's own tests; nor does pytest."""
+"""Folders that are not searched for an application's own tests, by pytest neither."""
 _NAMED: Final = 10
 
 
@@ -46,7 +46,7 @@ class Step:
     sandbox: str | None = None
 
 
-def run_tests(files: Mapping[str, bytes], modules: tuple[str, ...], ladder: Ladder, seconds: float) -> Step:
+def run_tests(files: Mapping[str, bytes], modules: tuple[str, ...], selector: LevelSelector, seconds: float) -> Step:
     """Run the application's own tests with pytest; ``modules`` are the foreign ones its files import."""
     tests = tuple(sorted(path for path in files if _is_test(path)))
     if not tests:
@@ -60,17 +60,17 @@ def run_tests(files: Mapping[str, bytes], modules: tuple[str, ...], ladder: Ladd
     signed = SignedRun(tests, options=options, roots=("src",))
     job = Job(signed.argv, signed.inside(files), signed.take, seconds, programs=True, memory=_MEMORY)
     try:
-        rung, ran = ladder.run(job)
+        level, ran = selector.run(job)
     except SandboxError as error:
         return Step("tests", Verdict.SKIPPED, str(error))
     if ran.code is None:
-        return Step("tests", Verdict.UNKNOWN, f"{ran.ended or 'stopped'}\n{_tail(ran)}".strip(), rung.value)
+        return Step("tests", Verdict.UNKNOWN, f"{ran.ended or 'stopped'}\n{_tail(ran)}".strip(), level.value)
     if not signed.began(ran.files) and ran.code != 0:
-        return Step("tests", Verdict.UNKNOWN, f"{_tail(ran)}\nthe collector could not be started".strip(), rung.value)
-    return Step("tests", *_counted(signed.report(ran.files), sources, ran), rung.value)
+        return Step("tests", Verdict.UNKNOWN, f"{_tail(ran)}\nthe collector could not be started".strip(), level.value)
+    return Step("tests", *_counted(signed.report(ran.files), sources, ran), level.value)
 
 
-def _counted(report: Report | None, sources: Mapping[str, str], ran: Ran) -> tuple[Verdict, str]:
+def _counted(report: SignedReport | None, sources: Mapping[str, str], ran: Ran) -> tuple[Verdict, str]:
     """What a report proves; nothing that the tests or the application printed does. Its last line says it all."""
     if report is None:
         return Verdict.FAILED, f"{_tail(ran)}\nthe tests did not come to their end; nothing they said counts".strip()
@@ -96,7 +96,9 @@ def _names(tests: Iterable[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
-def start(launch: Launch, files: Mapping[str, bytes], modules: tuple[str, ...], ladder: Ladder, seconds: float) -> Step:
+def start(
+    launch: Launch, files: Mapping[str, bytes], modules: tuple[str, ...], selector: LevelSelector, seconds: float
+) -> Step:
     """Start the application as its scaffold says, and ask it where it is a server."""
     missing = [
         *_missing((*launch.modules, *(modules if launch.argv[0] == "python" else ()))),
@@ -107,7 +109,7 @@ def start(launch: Launch, files: Mapping[str, bytes], modules: tuple[str, ...], 
         return Step("start", Verdict.SKIPPED, f"not here: {', '.join(missing)}")
     argv = _resolved(launch.argv)
     if launch.port is None:
-        return _judged("start", argv, files, ladder, seconds)
+        return _judged("start", argv, files, selector, seconds)
     wanted = {
         "argv": argv,
         "port": launch.port,
@@ -116,26 +118,26 @@ def start(launch: Launch, files: Mapping[str, bytes], modules: tuple[str, ...], 
     }
     driver = resources("orchestrator.engine.applications").joinpath("driver.py").read_bytes()
     command = (sys.executable, _DRIVER, json.dumps(wanted))
-    return _judged("start", command, {**files, _DRIVER: driver}, ladder, seconds, loopback=True)
+    return _judged("start", command, {**files, _DRIVER: driver}, selector, seconds, loopback=True)
 
 
 def _judged(
     name: str,
     argv: tuple[str, ...],
     files: Mapping[str, bytes],
-    ladder: Ladder,
+    selector: LevelSelector,
     seconds: float,
     *,
     loopback: bool = False,
 ) -> Step:
     """Run a command; its exit status decides. Without a sandbox that allows it, it is not run."""
     try:
-        rung, ran = ladder.run(Job(argv, files, seconds=seconds, loopback=loopback, programs=True, memory=_MEMORY))
+        level, ran = selector.run(Job(argv, files, seconds=seconds, loopback=loopback, programs=True, memory=_MEMORY))
     except SandboxError as error:
         return Step(name, Verdict.SKIPPED, str(error))
     if ran.code is None:
-        return Step(name, Verdict.UNKNOWN, f"{ran.ended or 'stopped'}\n{_tail(ran)}".strip(), rung.value)
-    return Step(name, Verdict.PASSED if ran.code == 0 else Verdict.FAILED, _tail(ran), rung.value)
+        return Step(name, Verdict.UNKNOWN, f"{ran.ended or 'stopped'}\n{_tail(ran)}".strip(), level.value)
+    return Step(name, Verdict.PASSED if ran.code == 0 else Verdict.FAILED, _tail(ran), level.value)
 
 
 def _tail(ran: Ran) -> str:

@@ -1,4 +1,4 @@
-"""Names that strangers choose, kept inside one folder: checked as text, then walked without following any link."""
+"""Untrusted names, confined to one folder: checked as text, then walked without following any link."""
 
 import os
 import re

@@ -1,7 +1,9 @@
 """Handing a run over: its outputs, its summary and its table, written out of the log's texts."""
 
 import json
-from typing import Any, cast
+from pathlib import Path
+
+from attrs import frozen
 
 from orchestrator import events as e
 from orchestrator.engine.applications import Application, assembled
@@ -15,12 +17,53 @@ from orchestrator.plugins import Catalogue
 from orchestrator.state.run import RunState
 
 
-def stored_of(log: EventLog, run: str, texts: Texts) -> dict[str, Any]:
-    """What ``Workspace.stored`` gives, out of a log that is only read."""
+@frozen
+class RunPlace:
+    """Where a run reads and writes on its machine; a text of its own, which no bundle holds."""
+
+    folder: Path
+    """What paths in the spec are relative to."""
+    output: Path | None
+    """The output folder, where the run has one."""
+
+    def text(self) -> str:
+        """Both as absolute paths, in JSON."""
+        output = None if self.output is None else str(self.output.absolute())
+        stored = {"folder": str(self.folder.absolute()), "output": output}
+        return json.dumps(stored, ensure_ascii=False, sort_keys=True)
+
+
+def spec_of(log: EventLog, run: str, texts: Texts) -> str:
+    """The spec that a run follows, in canonical JSON.
+
+    Raises:
+        UsageError: the content of the run was deleted.
+    """
+    return _text(run, texts, _first(log, run).spec)
+
+
+def place_of(log: EventLog, run: str, texts: Texts) -> RunPlace:
+    """Where a run reads and writes.
+
+    Raises:
+        UsageError: it was deleted.
+    """
+    digest = _first(log, run).place
+    if digest is None:
+        return RunPlace(Path(), None)
+    stored = json.loads(_text(run, texts, digest))
+    return RunPlace(Path(stored["folder"]), None if stored["output"] is None else Path(stored["output"]))
+
+
+def _first(log: EventLog, run: str) -> e.RunStarted | e.RunForked:
     first = next(iter(log.read_own(run))).event
     assert isinstance(first, e.RunStarted | e.RunForked)
+    return first
+
+
+def _text(run: str, texts: Texts, digest: str) -> str:
     try:
-        return cast("dict[str, Any]", json.loads(texts.get(first.spec)))
+        return texts.get(digest)
     except KeyError:
         raise UsageError(f"the content of {run} was deleted: it can be read, and not gone on with") from None
 

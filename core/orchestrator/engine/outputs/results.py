@@ -115,7 +115,7 @@ def _row(task: TaskState, get: Get, files: list[str]) -> dict[str, Any]:
         "reason": end.reason if end is not None else None,
         "score": end.score if end is not None else None,
         "gate_passed": end.gate if end is not None else False,
-        "iterations": task.turn,
+        "iterations": task.iteration,
         "model": end.model if end is not None else None,
         "reviewer_model": end.reviewer if end is not None else None,
         "fallbacks": task.fallbacks,

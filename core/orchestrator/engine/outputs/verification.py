@@ -14,10 +14,10 @@ from orchestrator.engine.outputs.confinement import UnsafeNameError, checked_nam
 from orchestrator.engine.outputs.folder import OutputFolder, is_own_mark
 from orchestrator.engine.ports import Offload
 from orchestrator.errors import SandboxError
-from orchestrator.models import Verdict
+from orchestrator.models import Verdict, VerificationProblem
 
 if TYPE_CHECKING:
-    from orchestrator.engine.sandbox import Ladder
+    from orchestrator.engine.sandbox import LevelSelector
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 """Of all the files that are copied; of more, nothing is verified."""
@@ -32,7 +32,7 @@ class Verified:
     verdict: Verdict
     code: int | None = None
     """The command's exit status."""
-    problem: str | None = None
+    problem: VerificationProblem | None = None
     """The code of why nothing is known; see ``ResultVerified``."""
     output: str = ""
     sandbox: str | None = None
@@ -47,16 +47,16 @@ async def verified(
 ) -> Verified:
     """What the user's command says of the outputs. Nothing that goes wrong makes this raise."""
     if command is None:
-        return Verified(Verdict.UNKNOWN, problem="no_command")
+        return Verified(Verdict.UNKNOWN, problem=VerificationProblem.NO_COMMAND)
     if verifier is None:
-        return Verified(Verdict.UNKNOWN, problem="no_folder")
+        return Verified(Verdict.UNKNOWN, problem=VerificationProblem.NO_FOLDER)
     try:
         async with asyncio.timeout(seconds + GRACE_SECONDS):
             return await offload(lambda: verifier(command, outputs, seconds))
     except TimeoutError:
-        return Verified(Verdict.UNKNOWN, problem="time")
+        return Verified(Verdict.UNKNOWN, problem=VerificationProblem.TIME)
     except Exception as error:
-        return Verified(Verdict.UNKNOWN, problem="raised", output=f"{type(error).__name__}: {error}")
+        return Verified(Verdict.UNKNOWN, problem=VerificationProblem.RAISED, output=f"{type(error).__name__}: {error}")
 
 
 class TooLargeError(Exception):
@@ -68,7 +68,7 @@ class FolderVerifier:
     """Verifies what lies in an output folder. The command gets a copy: whatever it does to it is thrown away."""
 
     folder: OutputFolder
-    ladder: "Ladder"
+    selector: "LevelSelector"
 
     def __call__(self, command: str, outputs: Mapping[str, str], seconds: float) -> Verified:
         """Write what is missing of the outputs, copy the folder, and run the command there."""
@@ -81,20 +81,26 @@ class FolderVerifier:
                         self.folder.write(name, content)
             files = copied(self.folder.path)
         except TooLargeError as error:
-            return _unknown("too_large", str(error))
+            return _unknown(VerificationProblem.TOO_LARGE, str(error))
         except OSError as error:
-            return _unknown("unreadable", str(error))
+            return _unknown(VerificationProblem.UNREADABLE, str(error))
         try:
-            rung, ran = self.ladder.run(Job((_SHELL, "-c", command), files, seconds=seconds))
+            level, ran = self.selector.run(Job((_SHELL, "-c", command), files, seconds=seconds))
         except SandboxError as error:
-            return _unknown("no_sandbox", str(error))
+            return _unknown(VerificationProblem.NO_SANDBOX, str(error))
         if ran.code is None:
-            return Verified(Verdict.UNKNOWN, None, ran.ended or "stopped", ran.output, rung.value)
+            return Verified(
+                Verdict.UNKNOWN,
+                None,
+                VerificationProblem(ran.ended or VerificationProblem.STOPPED),
+                ran.output,
+                level.value,
+            )
         verdict = Verdict.PASSED if ran.code == 0 else Verdict.FAILED
-        return Verified(verdict, ran.code, None, ran.output, rung.value)
+        return Verified(verdict, ran.code, None, ran.output, level.value)
 
 
-def _unknown(problem: str, why: str) -> Verified:
+def _unknown(problem: VerificationProblem, why: str) -> Verified:
     return Verified(Verdict.UNKNOWN, None, problem, why)
 
 

@@ -1,11 +1,11 @@
-"""Running what models wrote: a ladder of sandboxes, of which the best that proves itself is used.
+"""Running what models wrote in a sandbox, at the best level whose probe holds on this machine.
 
-Every rung gives a clean environment, a session of its own, limits, an unprivileged user where the program is root, a
-temporary folder, a deadline, bounded output and the end of whatever it started. What the rungs add stands in
-``docs/validators.md``.
+Every level gives a clean environment, a session of its own, limits, an unprivileged user where the program is root, a
+temporary folder, a deadline, bounded output and the end of whatever it started. ``docs/validators.md`` says what each
+level adds.
 """
 
-from orchestrator.engine.sandbox.job import Job, Rung
-from orchestrator.engine.sandbox.ladder import Ladder, Survey
+from orchestrator.engine.sandbox.job import Job, SandboxLevel
+from orchestrator.engine.sandbox.selection import LevelProbe, LevelSelector
 
-__all__ = ["Job", "Ladder", "Rung", "Survey"]
+__all__ = ["Job", "LevelProbe", "LevelSelector", "SandboxLevel"]

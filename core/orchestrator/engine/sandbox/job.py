@@ -12,7 +12,7 @@ from typing import Any, Final
 from attrs import Factory, frozen
 
 MIB: Final = 1024 * 1024
-NOBODY: Final = 65534
+UNPRIVILEGED_UID: Final = 65534
 PROCESSES: Final = 64
 OUTPUT: Final = 64 * 1024
 """Bytes of output that are kept; the rest is read and thrown away."""
@@ -24,7 +24,7 @@ ENTRIES: Final = 20_000
 """Files and folders at which a job is ended."""
 
 
-class Rung(StrEnum):
+class SandboxLevel(StrEnum):
     """The ways to contain a job, best first."""
 
     BWRAP = "bwrap"
@@ -125,7 +125,7 @@ def is_root() -> bool:
 
 
 def is_closed(path: str) -> bool:
-    """Whether a stranger to the machine cannot get to a path, for a folder above it is closed to others."""
+    """Whether other users cannot get to a path, for a folder above it is closed to them."""
     for spelling in (Path(path), Path(os.path.realpath(path))):
         for part in (spelling, *spelling.parents):
             try:
@@ -138,10 +138,10 @@ def is_closed(path: str) -> bool:
 
 
 def processes_allowed(private: bool) -> int:
-    """The limit on processes. It counts all of the user's, unless the count is private or the user is nobody."""
+    """The limit on processes. It counts all of the user's, unless the count is private or the user is ours alone."""
     if private and _kernel() >= (5, 14):
         return PROCESSES
-    return PROCESSES + _threads_of(NOBODY if is_root() else os.getuid())
+    return PROCESSES + _threads_of(UNPRIVILEGED_UID if is_root() else os.getuid())
 
 
 def _threads_of(user: int) -> int:

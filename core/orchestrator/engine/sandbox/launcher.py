@@ -207,7 +207,7 @@ _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54
 
 
 def seccomp_filter(machine: str, loopback: bool, groups: list[str]) -> bytes:
-    """The filter program: what nobody needs is refused, and sockets are, but for a private loopback.
+    """The filter program: system calls that no check needs are refused, and sockets, but for a private loopback.
 
     ``groups`` are what is stopped besides; see ``beyond_landlock``.
 
@@ -270,7 +270,7 @@ def _filter_calls(program: bytes) -> None:
 
 
 def _become(user: int, read_all: bool) -> None:
-    """Another user, without any capability, but for reading past closed folders where Landlock stands before them."""
+    """Another user, without any capability, but for reading past closed folders where Landlock guards them."""
     _prctl(_PR_SET_KEEPCAPS, int(read_all))
     for capability in range(_LAST_CAP + 1):
         if not (read_all and capability == _CAP_DAC_READ_SEARCH):
@@ -280,8 +280,8 @@ def _become(user: int, read_all: bool) -> None:
     os.setresuid(user, user, user)
     if not read_all:
         return
-    kept = 1 << _CAP_DAC_READ_SEARCH
-    header, data = struct.pack("Ii", 0x20080522, 0), struct.pack("IIIIII", kept, kept, kept, 0, 0, 0)
+    capability = 1 << _CAP_DAC_READ_SEARCH
+    header, data = struct.pack("Ii", 0x20080522, 0), struct.pack("IIIIII", capability, capability, capability, 0, 0, 0)
     _checked(_libc.capset(header, data), "capset")
     _prctl(_PR_CAP_AMBIENT, 2, _CAP_DAC_READ_SEARCH)
 
@@ -309,7 +309,7 @@ def _confine(config: dict[str, Any]) -> None:
 
 def _start(config: dict[str, Any]) -> tuple[int, str]:
     """The job's process id, and what kept it from starting."""
-    told, tell = os.pipe()
+    reported, tell = os.pipe()
     child = os.fork()
     if child == 0:
         try:
@@ -325,9 +325,9 @@ def _start(config: dict[str, Any]) -> tuple[int, str]:
             os._exit(126)
     os.close(tell)
     problem = b""
-    while chunk := os.read(told, 4096):
+    while chunk := os.read(reported, 4096):
         problem += chunk
-    os.close(told)
+    os.close(reported)
     return child, problem.decode(errors="replace")
 
 

@@ -18,8 +18,8 @@ from typing import Any, Final
 from attrs import define
 
 from orchestrator.engine.outputs.confinement import folder_of, read_file
-from orchestrator.engine.sandbox.job import ENTRIES, NOBODY, OUTPUT, TAKEN, WRITTEN, Job, is_root
-from orchestrator.engine.sandbox.rungs import Containment, Folders, launcher
+from orchestrator.engine.sandbox.job import ENTRIES, OUTPUT, TAKEN, UNPRIVILEGED_UID, WRITTEN, Job, is_root
+from orchestrator.engine.sandbox.levels import Containment, Folders, launcher
 from orchestrator.errors import SandboxError
 from orchestrator.spi import Ran
 
@@ -31,7 +31,7 @@ _PROGRAM: Final = b"\x7fELF"
 
 
 def run_job(containment: Containment, job: Job) -> Ran:
-    """Run a job on a rung. Blocks; call it in a thread.
+    """Run a job on a sandbox level. Blocks; call it in a thread.
 
     Raises:
         SandboxError: the sandbox could not be made, or did not answer for itself.
@@ -49,7 +49,7 @@ _LIVE: Final[dict[Path, "subprocess.Popen[bytes] | None"]] = {}
 
 @atexit.register
 def _leave_nothing() -> None:
-    """End the jobs that nobody waits for any more, for the program ends, and remove their folders."""
+    """End all jobs at the end of the program, and remove their folders."""
     for top, process in list(_LIVE.items()):
         if process is not None:
             with suppress(OSError, subprocess.SubprocessError):
@@ -67,7 +67,7 @@ def _folders() -> Iterator[Folders]:
         for folder in (folders.work, folders.scratch):
             folder.mkdir(mode=0o700)
             if is_root():
-                os.chown(folder, NOBODY, NOBODY)
+                os.chown(folder, UNPRIVILEGED_UID, UNPRIVILEGED_UID)
         top.chmod(0o711)
         yield folders
     finally:
@@ -96,9 +96,9 @@ def _copy_in(work: Path, job: Job) -> None:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 if is_root():
-                    os.fchown(file.fileno(), NOBODY, NOBODY)
+                    os.fchown(file.fileno(), UNPRIVILEGED_UID, UNPRIVILEGED_UID)
             if is_root():
-                os.fchown(folder, NOBODY, NOBODY)
+                os.fchown(folder, UNPRIVILEGED_UID, UNPRIVILEGED_UID)
 
 
 @cache
@@ -112,9 +112,9 @@ def _hide() -> None:
 
 def _run(containment: Containment, job: Job, folders: Folders) -> Ran:
     _hide()
-    report, told = os.pipe()
+    report, reported = os.pipe()
     try:
-        config = {**containment.config(job, folders), "report": told}
+        config = {**containment.config(job, folders), "report": reported}
         # -I: no variable and no folder of the job has a say; -S: the launcher needs no packages
         command = [sys.executable, "-I", "-S", "-c", launcher(), json.dumps(config)]
         try:
@@ -125,20 +125,20 @@ def _run(containment: Containment, job: Job, folders: Folders) -> Ran:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                pass_fds=(told,),
+                pass_fds=(reported,),
                 start_new_session=True,
             )
         except OSError as error:
-            raise SandboxError(f"{containment.rung.value} could not be started: {error.strerror}") from error
+            raise SandboxError(f"{containment.level.value} could not be started: {error.strerror}") from error
         finally:
-            os.close(told)
+            os.close(reported)
         _LIVE[folders.work.parent] = process
         watch = _Watch(process, report, folders)
         try:
             watch.until(time.monotonic() + job.seconds + _START_SECONDS)
         finally:
             watch.end()
-        return watch.result(containment.rung.value)
+        return watch.result(containment.level.value)
     finally:
         os.close(report)
 
@@ -152,12 +152,12 @@ class _Watch:
     folders: Folders
     output: bytearray = bytearray()
     cut: int = 0
-    told: bytearray = bytearray()
+    reported: bytearray = bytearray()
     ended: str = ""
 
     def until(self, deadline: float) -> None:
         """Read until both pipes are closed, the deadline has come, or too much is on disk."""
-        self.output, self.told = bytearray(), bytearray()
+        self.output, self.reported = bytearray(), bytearray()
         assert self.process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout.fileno(), selectors.EVENT_READ)
@@ -180,11 +180,11 @@ class _Watch:
     def _read(self, descriptor: int) -> bool:
         chunk = os.read(descriptor, 65536)
         if descriptor == self.report:
-            self.told += chunk[: 65536 - len(self.told)]
+            self.reported += chunk[: 65536 - len(self.reported)]
         else:
-            room = OUTPUT - len(self.output)
-            self.output += chunk[:room]
-            self.cut += max(0, len(chunk) - room)
+            space = OUTPUT - len(self.output)
+            self.output += chunk[:space]
+            self.cut += max(0, len(chunk) - space)
         return bool(chunk)
 
     def end(self) -> None:
@@ -199,7 +199,7 @@ class _Watch:
             self.process.wait()
         self.process.stdout.close()
 
-    def result(self, rung: str) -> Ran:
+    def result(self, level: str) -> Ran:
         """What came of the job.
 
         Raises:
@@ -209,16 +209,16 @@ class _Watch:
         if self.ended:
             return Ran(None, self._shown(text), {}, self.ended, 0.0)
         try:
-            told = json.loads(self.told)
+            reported = json.loads(self.reported)
         except ValueError:
             first = text.strip().splitlines()[0][:300] if text.strip() else f"exit status {self.process.returncode}"
-            raise SandboxError(f"{rung} gave no report: {first}") from None
-        if told["setup"]:
-            raise SandboxError(f"{rung} could not be set up: {told['setup']}")
-        if not told["clean"]:
-            raise SandboxError(f"{rung} could not end all processes of the check")
-        ended = "time" if told["late"] else "" if told["code"] is not None else "stopped"
-        return Ran(told["code"], self._shown(text), {}, ended, told["seconds"])
+            raise SandboxError(f"{level} gave no report: {first}") from None
+        if reported["setup"]:
+            raise SandboxError(f"{level} could not be set up: {reported['setup']}")
+        if not reported["clean"]:
+            raise SandboxError(f"{level} could not end all processes of the check")
+        ended = "time" if reported["late"] else "" if reported["code"] is not None else "stopped"
+        return Ran(reported["code"], self._shown(text), {}, ended, reported["seconds"])
 
     def _shown(self, text: str) -> str:
         return text + (f"\n… {self.cut} more bytes of output were dropped\n" if self.cut else "")

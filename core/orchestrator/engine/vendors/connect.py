@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from orchestrator.engine.applications import AUTO
 from orchestrator.engine.vendors.environment import Environment
-from orchestrator.engine.vendors.strangers import Housed, kept_apart
+from orchestrator.engine.vendors.isolated import IsolatedProvider, isolate
 from orchestrator.errors import NoProviderError, PluginError, SpecError
 from orchestrator.events import PluginUsed
 from orchestrator.models import SLOT_ALIASES, ModelInfo
@@ -38,9 +38,9 @@ class Connected:
     validators: tuple[str, ...]
 
     async def close(self) -> None:
-        """End what providers of strangers keep open."""
+        """End what third-party providers keep open."""
         for provider in self.providers.values():
-            if isinstance(provider, Housed):
+            if isinstance(provider, IsolatedProvider):
                 await provider.aclose()
 
 
@@ -95,11 +95,11 @@ def _providers(catalogue: "Catalogue", spec: "Spec", environment: Environment) -
             provider = catalogue.provider(name, config)
             if provider is not None:
                 used = catalogue.used("provider", name)
-                provider = kept_apart(provider, used, partial(client_of, spec, environment))
+                provider = isolate(provider, used, partial(client_of, spec, environment))
         except PluginError:
             if named is not None:
                 raise
-            continue  # a stranger's broken plugin does not stop a run that did not ask for it
+            continue  # a broken third-party plugin does not stop a run that did not ask for it
         if provider is not None and named is None and provider.simulated:
             continue  # pretending is never a default
         if provider is not None:
@@ -118,8 +118,8 @@ def _validators(catalogue: "Catalogue", spec: "Spec") -> tuple[str, ...]:
         if entry.kind == "validator" and entry.status in ("available", "loaded")
     ]
     addressed = {name: None for task in spec.tasks for name in task.hard_validators if ":" in name}
-    told = [name for name in addressed if _is_usable(catalogue, name)]
-    return (*alone, *told)
+    addressed_usable = [name for name in addressed if _is_usable(catalogue, name)]
+    return (*alone, *addressed_usable)
 
 
 def _is_usable(catalogue: "Catalogue", validator: str) -> bool:
@@ -137,7 +137,7 @@ def _scaffolds(catalogue: "Catalogue", spec: "Spec") -> Sequence[str]:
 
 
 def _installed(catalogue: "Catalogue", kind: str, names: Iterable[str]) -> Iterable[PluginUsed]:
-    """Those of the named plugins that are there; whoever needs one that is not says so."""
+    """Those of the named plugins that are installed; the use of a missing one reports it."""
     for name in names:
         with suppress(PluginError):
             yield catalogue.used(kind, name)

@@ -1,4 +1,4 @@
-"""Awaiting a stranger's coroutine: for so long, whatever it raises, and also where it will not be cancelled."""
+"""Awaiting a third-party coroutine: for so long, whatever it raises, and also where it will not be cancelled."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,18 +7,18 @@ from typing import Any, Final
 from orchestrator.deadlines import EscapedError
 
 GRACE: Final = 5.0
-"""Seconds a stranger's coroutine may take to end once it is cancelled; then nobody waits for it any more."""
+"""Seconds a third-party coroutine may take to end once it is cancelled; then it is left behind."""
 
 
 async def contained(call: Callable[[], Awaitable[Any]], seconds: float, grace: float = GRACE) -> Any:
-    """What a stranger's call returns, or raises as an ``Exception``, within so many seconds.
+    """What a third-party call returns, or raises as an ``Exception``, within so many seconds.
 
-    It runs in a task of its own, so that one that swallows its cancellation is left behind and holds nobody up. What
-    would block the event loop itself has to live in a room of its own.
+    It runs in a task of its own, so that one that swallows its cancellation is left behind and delays nothing. What
+    would block the event loop itself needs an isolation thread.
 
     Raises:
         TimeoutError: the time is over.
-        CancelledError: somebody cancelled whoever waits here.
+        CancelledError: the caller was cancelled.
         EscapedError: it raised something that is no ``Exception``, or a cancellation of its own making.
         Exception: what it raised.
     """

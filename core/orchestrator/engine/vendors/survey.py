@@ -10,7 +10,7 @@ from attrs import Factory, define, frozen
 
 from orchestrator.engine.vendors.connect import offered, retired_names, slots_of
 from orchestrator.engine.vendors.environment import Environment
-from orchestrator.engine.vendors.strangers import kept_apart
+from orchestrator.engine.vendors.isolated import isolate
 from orchestrator.errors import OrchestrateError, ProviderError
 from orchestrator.models import SLOT_ALIASES, ModelInfo
 from orchestrator.spi import Provider, ProviderConfig
@@ -38,7 +38,7 @@ LOCAL_SERVERS: Final[Mapping[str, str]] = {
 _NO_KEY: Final = "a key that is never sent"
 
 
-class Standing(StrEnum):
+class ProviderStatus(StrEnum):
     """Whether a provider can be used here."""
 
     READY = "ready"
@@ -49,7 +49,7 @@ class Standing(StrEnum):
     BROKEN = "broken"
 
 
-_USABLE: Final = (Standing.READY, Standing.SIMULATED)
+_USABLE: Final = (ProviderStatus.READY, ProviderStatus.SIMULATED)
 
 
 @frozen
@@ -57,9 +57,9 @@ class Surveyed:
     """One provider."""
 
     name: str
-    standing: Standing
+    provider_status: ProviderStatus
     provider: Provider | None = None
-    """Where it has no key, one that can say what it sells and cannot call anybody."""
+    """Where it has no key, one that can say what it sells and can call no vendor."""
     key: str | None = None
     """The variable the key is found in."""
     keys: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class Surveyed:
 
 
 @frozen
-class Shelf:
+class Offers:
     """Everything that could be bought."""
 
     models: tuple[ModelInfo, ...]
@@ -96,7 +96,7 @@ class Shelf:
 
 
 @define
-class _Asked:
+class _EnvironmentUse:
     """Notes which variables a provider looks at, and which of them holds its key."""
 
     environment: Environment
@@ -114,7 +114,7 @@ class _Asked:
 
 
 def survey(catalogue: "Catalogue", environment: Environment, spec: "Spec | None" = None) -> tuple[Surveyed, ...]:
-    """Every installed provider, or those a spec names, each built if it can be. Nobody is called."""
+    """Every installed provider, or those a spec names, each built if it can be. No vendor is called."""
     named = {} if spec is None else spec.providers
     declared = () if spec is None else spec.models
     found = []
@@ -134,44 +134,47 @@ def _surveyed(
     declared: tuple[ModelInfo, ...],
     folder: str,
 ) -> Surveyed:
-    asked = _Asked(environment)
+    used = _EnvironmentUse(environment)
     try:
-        provider = catalogue.provider(
-            name, ProviderConfig(name, options, declared, asked.secret, asked.variable, folder)
-        )
-        standing = Standing.READY
+        provider = catalogue.provider(name, ProviderConfig(name, options, declared, used.secret, used.variable, folder))
+        provider_status = ProviderStatus.READY
         if provider is None:
-            standing = Standing.UNSET
+            provider_status = ProviderStatus.UNSET
             pretended = ProviderConfig(name, options, declared, lambda variable: _NO_KEY, environment.variable, folder)
             provider = catalogue.provider(name, pretended)
         elif provider.simulated:
-            standing = Standing.SIMULATED
-        provider = None if provider is None else kept_apart(provider, catalogue.used("provider", name))
+            provider_status = ProviderStatus.SIMULATED
+        provider = None if provider is None else isolate(provider, catalogue.used("provider", name))
     except OrchestrateError as error:
-        return Surveyed(name, Standing.BROKEN, None, None, tuple(asked.keys), tuple(asked.others), str(error))
-    key = next((variable for variable, found in asked.keys.items() if found), None)
+        return Surveyed(name, ProviderStatus.BROKEN, None, None, tuple(used.keys), tuple(used.others), str(error))
+    key = next((variable for variable, found in used.keys.items() if found), None)
     return Surveyed(
-        name, standing, provider, key if standing is Standing.READY else None, tuple(asked.keys), tuple(asked.others)
+        name,
+        provider_status,
+        provider,
+        key if provider_status is ProviderStatus.READY else None,
+        tuple(used.keys),
+        tuple(used.others),
     )
 
 
-def shelf(found: Sequence[Surveyed], declared: Sequence[ModelInfo] = ()) -> Shelf:
+def offers_of(found: Sequence[Surveyed], declared: Sequence[ModelInfo] = ()) -> Offers:
     """The models of the surveyed providers, those that can be asked now first."""
-    usable_first = sorted(found, key=lambda each: each.standing not in _USABLE)
+    usable_first = sorted(found, key=lambda each: each.provider_status not in _USABLE)
     providers = {each.name: each.provider for each in usable_first if each.provider is not None}
     models = offered(providers, declared)
-    ready = {each.name for each in found if each.standing in _USABLE}
+    ready = {each.name for each in found if each.provider_status in _USABLE}
     available = [model for model in models if model.provider in ready]
     slots = {**slots_of(models), **slots_of(available)}
     priced = frozenset(model.id for model in available if model.price is not None)
-    return Shelf(models, priced, slots, retired_names(providers))
+    return Offers(models, priced, slots, retired_names(providers))
 
 
 # ── live ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @frozen
-class Live:
+class ListedModels:
     """What a provider said when it was asked for its list of models, which costs nothing."""
 
     served: tuple[str, ...] | None
@@ -180,24 +183,26 @@ class Live:
     problem: str = ""
 
 
-async def check_live(found: Sequence[Surveyed], http: "httpx.AsyncClient") -> dict[str, Live]:
+async def check_live(found: Sequence[Surveyed], http: "httpx.AsyncClient") -> dict[str, ListedModels]:
     """Ask every ready provider that can say it what it serves, all at once."""
-    asked = [each for each in found if each.standing is Standing.READY and hasattr(each.provider, "served")]
-    answers = await asyncio.gather(*(_live(each.provider, http, PATIENCE) for each in asked))
-    return {each.name: answer for each, answer in zip(asked, answers, strict=True)}
+    queried = [
+        each for each in found if each.provider_status is ProviderStatus.READY and hasattr(each.provider, "served")
+    ]
+    answers = await asyncio.gather(*(_live(each.provider, http, PATIENCE) for each in queried))
+    return {each.name: answer for each, answer in zip(queried, answers, strict=True)}
 
 
-async def _live(provider: Any, http: "httpx.AsyncClient", patience: float) -> Live:
+async def _live(provider: Any, http: "httpx.AsyncClient", patience: float) -> ListedModels:
     began = time.monotonic()
     try:
         async with asyncio.timeout(patience):
             names = tuple(map(str, await provider.served(http)))
     except TimeoutError:
-        return Live(None, time.monotonic() - began, f"no answer within {patience:g} s")
-    except Exception as error:  # a stranger's plugin may raise anything
+        return ListedModels(None, time.monotonic() - began, f"no answer within {patience:g} s")
+    except Exception as error:  # a third-party plugin may raise anything
         shown = str(error) if isinstance(error, ProviderError) else f"{type(error).__name__}: {error}"
-        return Live(None, time.monotonic() - began, shown)
-    return Live(names, time.monotonic() - began)
+        return ListedModels(None, time.monotonic() - began, shown)
+    return ListedModels(names, time.monotonic() - began)
 
 
 async def find_local(catalogue: "Catalogue", http: "httpx.AsyncClient") -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -206,13 +211,13 @@ async def find_local(catalogue: "Catalogue", http: "httpx.AsyncClient") -> dict[
     No key is sent.
     """
     try:
-        asked = dict(_local_providers(catalogue))
+        queried = dict(_local_providers(catalogue))
     except OrchestrateError:
         return {}
-    answers = await asyncio.gather(*(_live(provider, http, LOCAL_PATIENCE) for provider in asked.values()))
+    answers = await asyncio.gather(*(_live(provider, http, LOCAL_PATIENCE) for provider in queried.values()))
     return {
         kind: (LOCAL_SERVERS[kind], live.served)
-        for kind, live in zip(asked, answers, strict=True)
+        for kind, live in zip(queried, answers, strict=True)
         if live.served is not None
     }
 

@@ -180,7 +180,7 @@ class BoundedTransport(httpx.AsyncBaseTransport):
         """Send one request; the answer's body is decoded while it is read.
 
         Raises:
-            httpx.DecodingError: while reading: the body is too large, damaged, or in an encoding nobody asked for.
+            httpx.DecodingError: while reading: the body is too large, damaged, or in an unexpected encoding.
         """
         way = self._direct if self._proxied is None or is_loopback(request.url.host) else self._proxied
         response = await way.handle_async_request(request)

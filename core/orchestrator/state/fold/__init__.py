@@ -1,6 +1,6 @@
 """The fold: one event at a time becomes state. It knows no rule; see the package's docstring.
 
-The rooms have the subjects of the events' rooms; each ends with the table of what it folds.
+The modules have the subjects of the events' modules; each ends with the table of what it folds.
 """
 
 import gc
@@ -12,7 +12,7 @@ from orchestrator.state.fold import calls, channels, planning, routing, runs, sp
 from orchestrator.state.fold.handlers import Handlers
 from orchestrator.state.run import RunState
 
-__all__ = ["evolve", "fold"]
+__all__ = ["apply", "fold"]
 
 _HANDLERS: Final[Handlers] = {
     **runs.HANDLERS,
@@ -25,11 +25,11 @@ _HANDLERS: Final[Handlers] = {
 }
 
 
-def evolve(state: RunState, at: int, event: e.Event) -> RunState:
+def apply(state: RunState, at: int, event: e.Event) -> RunState:
     """Fold one event into the state, in place, and return it.
 
     Raises:
-        ValueError: the event does not belong into a run, or does not fit what stands before it.
+        ValueError: the event does not belong into a run, or does not fit the events before it.
     """
     handler = _HANDLERS.get(type(event))
     if handler is None:
@@ -53,7 +53,7 @@ def fold(history: Iterable[tuple[int, e.Event]], state: RunState | None = None) 
     gc.disable()
     try:
         for at, event in history:
-            evolve(state, at, event)
+            apply(state, at, event)
     finally:
         if collecting:
             gc.enable()

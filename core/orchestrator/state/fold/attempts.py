@@ -10,7 +10,7 @@ from orchestrator.state.run import Excess, RunState
 def call_of(state: RunState, event: e.ModelSelected | e.CallStarted) -> LogicalCall:
     """The logical call that a selection or an attempt belongs to."""
     # a plain tuple is equal to the key, and made in half the time: half of all events look one up
-    return state.node(event.node).calls[event.node, event.role, event.turn, event.sample]  # type: ignore[index]
+    return state.node(event.node).calls[event.node, event.role, event.iteration, event.sample]  # type: ignore[index]
 
 
 def started_of(state: RunState, version: int) -> e.CallStarted:
@@ -20,22 +20,22 @@ def started_of(state: RunState, version: int) -> e.CallStarted:
     return started
 
 
-def count(state: RunState, version: int, started: e.CallStarted, settled: Usd, kept: Usd) -> LogicalCall:
+def count(state: RunState, version: int, started: e.CallStarted, settled: Usd, unreconciled: Usd) -> LogicalCall:
     """Close an attempt: its hold is replaced by what it cost."""
     call = call_of(state, started)
     call.in_flight = None
     if version in state.starts:
-        state.starts[version].cost = settled + kept
+        state.starts[version].cost = settled + unreconciled
     state.in_flight -= 1
     state.in_flight_held -= started.hold
-    state.spend.add(settled, kept)
-    state.node(started.node).spend.add(settled, kept)
+    state.spend.add(settled, unreconciled)
+    state.node(started.node).spend.add(settled, unreconciled)
     phase = PHASE_OF[started.role]
     if phase not in state.phases:
         state.phases[phase] = Spend()
-    state.phases[phase].add(settled, kept)
-    if kept:
-        state.kept[version] = started
+    state.phases[phase].add(settled, unreconciled)
+    if unreconciled:
+        state.unreconciled[version] = started
     count_excess(state, version, started, settled)
     return call
 
@@ -49,7 +49,7 @@ def count_excess(state: RunState, version: int, started: e.CallStarted, settled:
 
 
 def end_probe(state: RunState, version: int, started: e.CallStarted, answered: bool | None) -> None:
-    """Keep how the probe of a model went, where the attempt is its latest; None: it told nothing."""
+    """Keep how the probe of a model went, where the attempt is its latest; None: it says nothing."""
     record = state.record(started.model)
     if started.probe and record.probe == version:
         record.probe = None

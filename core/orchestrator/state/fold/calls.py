@@ -61,7 +61,7 @@ def _account_refused(state: RunState, at: int, event: e.AccountRefused) -> None:
 
 def _call_succeeded(state: RunState, at: int, event: e.CallSucceeded) -> None:
     started = started_of(state, event.call)
-    call = count(state, event.call, started, event.settled, event.kept)
+    call = count(state, event.call, started, event.settled, event.unreconciled)
     call.ended += 1
     call.took += event.latency
     call.tries[started.model] = call.tries.get(started.model, 0) + 1
@@ -88,7 +88,7 @@ def _call_succeeded(state: RunState, at: int, event: e.CallSucceeded) -> None:
 
 def _call_failed(state: RunState, at: int, event: e.CallFailed) -> None:
     started = started_of(state, event.call)
-    call = count(state, event.call, started, event.settled, event.kept)
+    call = count(state, event.call, started, event.settled, event.unreconciled)
     record = state.record(started.model)
     if event.by_vendor:
         call.ended += 1

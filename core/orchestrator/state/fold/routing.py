@@ -12,12 +12,14 @@ from orchestrator.state.tasks import TaskState
 
 def _model_selected(state: RunState, at: int, event: e.ModelSelected) -> None:
     node = state.node(event.node)
-    key = CallKey(event.node, event.role, event.turn, event.sample)
+    key = CallKey(event.node, event.role, event.iteration, event.sample)
     call = node.calls.get(key)
     if call is None:
         call = node.calls[key] = LogicalCall(key)
     call.selections.append(
-        Selection(state.version, event.model, event.max_tokens, event.reason, event.waiver, event.most_tokens)
+        Selection(
+            state.version, event.model, event.max_tokens, event.reason, event.waiver, event.most_tokens, event.policy
+        )
     )
     call.candidates.update([(candidate.model, candidate) for candidate in event.candidates])
     call.prepared = None
@@ -26,7 +28,7 @@ def _model_selected(state: RunState, at: int, event: e.ModelSelected) -> None:
     call.cut.clear()
     call.refusals.clear()
     if isinstance(node, TaskState):
-        node.turn = max(node.turn, event.turn)
+        node.iteration = max(node.iteration, event.iteration)
         if event.role is Role.GENERATOR and len(call.selections) > 1:
             node.fallbacks += 1
     state.pending[state.version] = event

@@ -95,7 +95,7 @@ def _run_forked(state: RunState, at: int, event: e.RunForked) -> None:
     """What was done stays; money, time and open calls were the parent's."""
     if state.start is None or state.version != event.version + 1:
         raise ValueError(f"RunForked at version {state.version} shares {event.version} versions")
-    state.start = changed(state.start, settings=event.settings, spec=event.spec)
+    state.start = changed(state.start, settings=event.settings, spec=event.spec, place=event.place)
     state.forked = event
     state.started_at = at
     state.cap = event.settings.cap
@@ -108,7 +108,7 @@ def _run_forked(state: RunState, at: int, event: e.RunForked) -> None:
     state.in_flight, state.in_flight_held = 0, Usd.ZERO
     state.starts.clear()
     state.spend, state.excess = Spend(), Usd.ZERO
-    state.kept.clear()
+    state.unreconciled.clear()
     state.phases.clear()
     state.warned.clear()
     state.exceeded.clear()

@@ -11,17 +11,17 @@ from orchestrator.state.run import RunState
 
 
 def _spend_reconciled(state: RunState, at: int, event: e.SpendReconciled) -> None:
-    """What was kept for a call is replaced by what it cost."""
-    started = state.kept.pop(event.call)
+    """The unreconciled money of a call is replaced by what it cost."""
+    started = state.unreconciled.pop(event.call)
     for spend in (state.spend, state.node(started.node).spend, state.phases[PHASE_OF[started.role]]):
-        spend.add(event.settled, -event.kept)
+        spend.add(event.settled, -event.unreconciled)
     if event.call in state.starts:
         state.starts[event.call].cost = event.settled
     count_excess(state, event.call, started, event.settled)
 
 
 def _spend_refused(state: RunState, at: int, event: e.SpendRefused) -> None:
-    call = state.node(event.node).calls[CallKey(event.node, event.role, event.turn, event.sample)]
+    call = state.node(event.node).calls[CallKey(event.node, event.role, event.iteration, event.sample)]
     call.refused, call.refused_by = True, event.limit
 
 

@@ -74,25 +74,25 @@ def _failed(task: TaskState) -> bool:
 
 
 def _step_skipped(state: RunState, at: int, event: e.StepSkipped) -> None:
-    state.tasks[event.task].skipped[event.role, event.turn] = event.reason
+    state.tasks[event.task].skipped[event.role, event.iteration] = event.reason
 
 
 def _check_started(state: RunState, at: int, event: e.CheckStarted) -> None:
-    checks = state.tasks[event.task].checks.setdefault(event.turn, {})
-    checks[event.validator] = Check(state.version, event.call)
+    checks = state.tasks[event.task].checks.setdefault(event.call, {})
+    checks[event.validator] = Check(state.version)
     state.pending[state.version] = event
 
 
 def _validated(state: RunState, at: int, event: e.Validated) -> None:
     opened = state.pending.pop(event.check)
     assert isinstance(opened, e.CheckStarted)
-    checks = state.tasks[opened.task].checks[opened.turn]
-    checks[opened.validator] = Check(event.check, opened.call, event.verdict, event.details)
+    checks = state.tasks[opened.task].checks[opened.call]
+    checks[opened.validator] = Check(event.check, event.verdict, event.details, event.permanent)
 
 
 def _evaluated(state: RunState, at: int, event: e.Evaluated) -> None:
     task = state.tasks[event.task]
-    task.evaluated[event.turn] = event
+    task.evaluated[event.iteration] = event
     if event.score is None:
         return
     author = next(

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from orchestrator.testing.contracts.backends import BackendContract
-from orchestrator.testing.contracts.base import PluginContract, Result, names_of_tests, play
+from orchestrator.testing.contracts.base import ContractResult, PluginContract, names_of_tests, play
 from orchestrator.testing.contracts.exporters import ExporterContract
 from orchestrator.testing.contracts.loaders import LoaderContract
 from orchestrator.testing.contracts.providers import ProviderContract
@@ -31,12 +31,12 @@ SUITES: Final[Mapping[str, type[PluginContract]]] = MappingProxyType(
 __all__ = [
     "SUITES",
     "BackendContract",
+    "ContractResult",
     "ExporterContract",
     "LoaderContract",
     "PluginContract",
     "ProviderContract",
     "Recording",
-    "Result",
     "ScaffoldContract",
     "ValidatorContract",
     "load_recordings",

@@ -38,6 +38,9 @@ _RUNS: Final = settings(
     derandomize=True,
 )
 
+_DRAWS: Final = (0.0, 0.05, 0.5, math.nextafter(1.0, 0.0))
+"""The lowest and the highest draw, and two between."""
+
 _PATIENCE: Final = 300.0
 """Seconds for all examples of a property, and for finding the smallest that fails."""
 
@@ -73,7 +76,7 @@ class BackendContract(PluginContract):
         raise AssertionError("it takes a parameter it does not know; raise SpecError, so that a typing error shows")
 
     def test_odd_parameters_are_refused_in_words(self) -> None:
-        """A parameter of a kind that nobody expects is a SpecError, or what is built of it works."""
+        """A parameter of an unexpected kind is a SpecError, or what is built of it works."""
         self.refuses_odd_options(lambda options: self._ranked(self.build(parameters=options), _many(3)))
 
     def test_every_candidate_has_one_place(self) -> None:
@@ -81,37 +84,34 @@ class BackendContract(PluginContract):
         backend = self.make()
 
         def check(field: Field) -> None:
-            ranking = self._ranked(backend, field)
-            assert sorted(each.model for each in ranking) == sorted(each.model for each in field[0]), (
-                f"{len(field[0])} candidates came in, these came out: {[each.model for each in ranking]}"
-            )
-            scores = [each.score for each in ranking]
-            assert all(math.isfinite(each) for each in scores), "a score is no finite number"
-            assert scores == sorted(scores, reverse=True), f"the best comes first, with the highest score: not {scores}"
+            for draw in _DRAWS:
+                self._check_places(field, self._ranked(backend, field, draw))
 
         for number in _ODD_NUMBERS:
             check(_odd_field(number))
         holds = self._calm()(given(fields_of_candidates(odd=True))(check))
         self._hold(holds)
 
-    def test_nobody_is_ranked_where_there_is_nobody(self) -> None:
+    def test_no_candidates_give_no_ranking(self) -> None:
         """No candidates, no ranking, no error."""
-        assert list(self.make().rank((), {})) == [], "a ranking of nobody has somebody in it"
+        assert list(self.make().rank((), {}, 0.5)) == [], "a ranking of no candidates is not empty"
 
     def test_equal_arguments_give_equal_rankings(self) -> None:
         """Asked twice, asked in between about others, asked of an object built anew: the same ranking."""
         backend = self.make()
 
         @self._calm()
-        @given(fields_of_candidates(), fields_of_candidates(), st.integers(0, 2**32))
-        def holds(field: Field, other: Field, seed: int) -> None:
+        @given(fields_of_candidates(), fields_of_candidates(), st.sampled_from(_DRAWS), st.integers(0, 2**32))
+        def holds(field: Field, other: Field, draw: float, seed: int) -> None:
             state = random.getstate()
             try:
-                first = self._ranked(backend, field)
+                first = self._ranked(backend, field, draw)
                 random.seed(seed)
                 self._ranked(backend, other)
-                assert self._ranked(backend, field) == first, "asked again, it ranks otherwise: it remembers or draws"
-                assert self._ranked(self.make(), field) == first, "built anew, it ranks otherwise"
+                assert self._ranked(backend, field, draw) == first, (
+                    "asked again, it ranks otherwise: it remembers, or draws beside `draw`"
+                )
+                assert self._ranked(self.make(), field, draw) == first, "built anew, it ranks otherwise"
             finally:
                 random.setstate(state)
 
@@ -159,7 +159,7 @@ class BackendContract(PluginContract):
         def holds(field: Field) -> None:
             candidates, telemetry = list(field[0]), dict(field[1])
             with unchanged(candidates=candidates, telemetry=telemetry):
-                tuple(backend.rank(candidates, telemetry))
+                tuple(backend.rank(candidates, telemetry, 0.5))
 
         self._hold(holds)
 
@@ -175,20 +175,22 @@ class BackendContract(PluginContract):
         """Two hundred candidates are ranked within the second a run gives it."""
         candidates, telemetry = _many(200)
         try:
-            guard(self.make(), run_in_thread)(candidates, telemetry)
+            guard(self.make(), run_in_thread)(candidates, telemetry, 0.5)
         except BackendError as error:
             raise AssertionError(f"a run would go on without it: {error}") from error
 
     def test_it_touches_nothing(self) -> None:
-        """It prints nothing, opens no file, asks nobody, starts nothing and changes nothing that others share."""
+        """It prints nothing, opens no file or connection, starts nothing and changes nothing that others share."""
         backend = self.make()
         with watched() as seen:
             self._ranked(backend, _many(20))  # what it imports only now is imported
-            with overheard() as deeds:
+            with overheard() as side_effects:
                 self._ranked(backend, _many(20))
-        assert not deeds.read, f"it reads {deeds.read[0]!r}; all it may know is in its arguments"
-        assert not deeds.programs, f"it starts {deeds.programs[0]!r}; all it may know is in its arguments"
-        assert not deeds.connections, f"it connects to {deeds.connections[0]!r}; all it may know is in its arguments"
+        assert not side_effects.read, f"it reads {side_effects.read[0]!r}; all it may know is in its arguments"
+        assert not side_effects.programs, f"it starts {side_effects.programs[0]!r}; all it may know is in its arguments"
+        assert not side_effects.connections, (
+            f"it connects to {side_effects.connections[0]!r}; all it may know is in its arguments"
+        )
         assert not seen.printed, f"it printed {seen.printed[:80]!r}"
         assert not seen.left, f"it left files: {', '.join(seen.left)}"
 
@@ -202,11 +204,19 @@ class BackendContract(PluginContract):
         self._module()
         self.keeps_options(lambda options: self._ranked(self.build(parameters=options), _many(3)))
 
-    def test_under_the_rules_nobody_forbidden_is_asked(self) -> None:
+    def test_under_the_rules_no_forbidden_model_is_called(self) -> None:
         """In runs that are answered, fail and are restricted, the real rules with this backend keep every policy."""
         own = {"make_backend": lambda rules: self.make(), "refuses_dominated": self.refuses_dominated}
         rules = type("Rules", (RoutingRules,), own)
         in_time(lambda: run_state_machine_as_test(rules, settings=_RUNS), _PATIENCE)
+
+    def _check_places(self, field: Field, ranking: tuple[Ranked, ...]) -> None:
+        assert sorted(each.model for each in ranking) == sorted(each.model for each in field[0]), (
+            f"{len(field[0])} candidates came in, these came out: {[each.model for each in ranking]}"
+        )
+        scores = [each.score for each in ranking]
+        assert all(math.isfinite(each) for each in scores), "a score is no finite number"
+        assert scores == sorted(scores, reverse=True), f"the best comes first, with the highest score: not {scores}"
 
     def _calm(self) -> settings:
         return settings(
@@ -224,13 +234,14 @@ class BackendContract(PluginContract):
         try:
             in_time(holds, _PATIENCE)
         except Flaky as error:
-            raise AssertionError("asked the same again, it ranks otherwise: it remembers or draws") from error
+            said = "asked the same again, it ranks otherwise: it remembers, or draws beside `draw`"
+            raise AssertionError(said) from error
 
-    def _ranked(self, backend: Backend, field: Field) -> tuple[Ranked, ...]:
+    def _ranked(self, backend: Backend, field: Field, draw: float = 0.5) -> tuple[Ranked, ...]:
         candidates, telemetry = field
         try:
             with shared_state_kept():
-                ranking: Any = tuple(backend.rank(tuple(candidates), dict(telemetry)))
+                ranking: Any = tuple(backend.rank(tuple(candidates), dict(telemetry), draw))
         except SharedStateError:
             raise
         except Exception as error:
@@ -246,14 +257,14 @@ _ODD_NUMBERS: Final = (None, 0.0, -1.0, float("nan"), float("inf"), float("-inf"
 
 
 def _odd_field(number: Any) -> Field:
-    """One candidate of whom everything is this number, beside some of whom everything is known, or nothing."""
+    """One candidate with this number in every field, beside some of which everything is known, or nothing."""
     candidates, telemetry = _many(3)
     odd = ModelTelemetry(0, number, 1.0 if number is None else number, number, number, number, number)
     return candidates, {**telemetry, "m0": ModelTelemetry(), "m1": odd}
 
 
 def _level(count: int) -> Field:
-    """Candidates between whom nothing decides but their places."""
+    """Candidates that differ only in their places."""
     candidates, _ = _many(count)
     return candidates, {each.model: ModelTelemetry(50, 0.5, 1.0, 0.01, 100.0, 200.0, 1.0) for each in candidates}
 

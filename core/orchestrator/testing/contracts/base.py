@@ -68,14 +68,14 @@ class PluginContract:
         assert given == before, "it changed its options, which a spec and others have too; copy what you change"
 
     def odd_options(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The options with one of them of a kind that nobody expects, and what is odd."""
+        """The options with one of them of an unexpected kind, and what is odd."""
         odds: tuple[Any, ...] = (None, "", "odd", -1, 0.5, float("nan"), True, [], [None], {}, {"odd": {}})
         for name in self.options:
             for odd in odds:
                 yield f"{name}: {odd!r}", {**self.options, name: deepcopy(odd)}
 
     def refuses_odd_options(self, build: Callable[[dict[str, Any]], object]) -> None:
-        """Fail where options that nobody expects are anything but taken or refused with a SpecError."""
+        """Fail where unexpected options are anything but taken or refused with a SpecError."""
         for what, options in self.odd_options():
             try:
                 build(options)
@@ -205,7 +205,7 @@ def in_time(function: Callable[[], Any], seconds: float = PATIENCE) -> Any:
 
 
 @frozen
-class Result:
+class ContractResult:
     """How one test of a suite ended."""
 
     test: str
@@ -222,34 +222,36 @@ def names_of_tests(suite: type[PluginContract]) -> tuple[str, ...]:
     return tuple(sorted(name for name in dir(suite) if name.startswith("test_") and callable(getattr(suite, name))))
 
 
-def play(suite: type[PluginContract]) -> tuple[Result, ...]:
+def play(suite: type[PluginContract]) -> tuple[ContractResult, ...]:
     """Play every test of a suite once, without a runner of tests; nothing that a plugin raises ends this.
 
     After a test in which something hangs, those that follow are left out: what hangs goes on in its thread.
     """
-    results: list[Result] = []
+    results: list[ContractResult] = []
     for name in names_of_tests(suite):
         hung = next((each.test for each in results if isinstance(each.error, HangError)), None)
-        results.append(_played(suite, name) if hung is None else Result(name, False, f"something hangs: see {hung}"))
+        results.append(
+            _played(suite, name) if hung is None else ContractResult(name, False, f"something hangs: see {hung}")
+        )
     return tuple(results)
 
 
-def _played(suite: type[PluginContract], name: str) -> Result:
+def _played(suite: type[PluginContract], name: str) -> ContractResult:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             getattr(suite(), name)()
     except SkipTest as skip:
-        return Result(name, False, skipped=str(skip) or "left out")
+        return ContractResult(name, False, skipped=str(skip) or "left out")
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         said = lines[0] if lines else type(error).__name__
-        return Result(
+        return ContractResult(
             name,
             False,
             problem=said if isinstance(error, AssertionError) else f"{type(error).__name__}: {said}",
             error=error,
         )
-    return Result(name, True)
+    return ContractResult(name, True)

@@ -20,10 +20,10 @@ from typing import Any, Final
 from orchestrator.testing.contracts.world import shared_state_kept
 
 GRACE: Final = 3.0
-"""Seconds in which what was told to end may end."""
+"""Seconds in which what was asked to end may end."""
 
 LONGEST_PAUSE: Final = 1.0
-"""Seconds for which everybody else may stand still; nothing good takes as long, and a busy machine is asked again."""
+"""Seconds for which all others may be blocked; nothing good takes as long, and a busy machine is tried again."""
 
 _BEAT: Final = 0.01
 _TRIES: Final = 3
@@ -93,7 +93,7 @@ async def longest_pause(work: Coroutine[Any, Any, Any]) -> float:
 
 
 def blocks(pauses: Iterator[float]) -> float:
-    """The shortest of some pauses, asked for until one is short: a busy machine holds nobody up each time."""
+    """The shortest of some pauses, asked for until one is short: a busy machine blocks not every time."""
     shortest = float("inf")
     for _ in range(_TRIES):
         shortest = min(shortest, next(pauses))
@@ -156,10 +156,10 @@ def _printed_below() -> Iterator[list[str]]:
         seen = stack.enter_context(tempfile.TemporaryFile())
         for number in (1, 2):
             with contextlib.suppress(OSError):
-                kept = os.dup(number)
+                unreconciled = os.dup(number)
                 os.dup2(seen.fileno(), number)
-                stack.callback(os.close, kept)
-                stack.callback(os.dup2, kept, number)
+                stack.callback(os.close, unreconciled)
+                stack.callback(os.dup2, unreconciled, number)
         above = io.StringIO()
         try:
             with contextlib.redirect_stdout(above), contextlib.redirect_stderr(above):

@@ -53,7 +53,7 @@ def _run(name: str, place: int) -> RunMetrics:
         output_tokens_total=50,
         cap_usd=Usd.parse("8"),
         settled_usd=Usd.parse("0.123456789"),
-        kept_usd=Usd.ZERO,
+        unreconciled_usd=Usd.ZERO,
         in_flight_usd=Usd.ZERO,
         budget_warnings_total=0,
     )
@@ -90,7 +90,7 @@ class ExporterContract(PluginContract):
     environment: ClassVar[Mapping[str, str]] = {}
     """Variables that are set."""
     may_fail: ClassVar[tuple[type[Exception], ...]] = (OSError,)
-    """What an export may raise where nobody listens, as in a suite without a server."""
+    """What an export may raise where no server listens, as in a suite without one."""
 
     def make(self, sink: Sink | None = None) -> Exporter:
         """The exporter."""
@@ -117,7 +117,7 @@ class ExporterContract(PluginContract):
         raise AssertionError("it takes an option it does not know; raise SpecError, so that a typing error shows")
 
     def test_odd_options_are_refused_in_words(self) -> None:
-        """An option of a kind that nobody expects is taken, or is a SpecError; never another error."""
+        """An option of an unexpected kind is taken, or is a SpecError; never another error."""
         self.refuses_odd_options(lambda options: self.build(config=self.config(options=options)))
 
     def test_building_it_opens_nothing(self) -> None:
@@ -154,12 +154,12 @@ class ExporterContract(PluginContract):
     def test_its_arguments_stay_as_they_are(self) -> None:
         """Neither metrics nor events are changed."""
         metrics, event = some_metrics(), some_events()[-1]
-        kept = deepcopy((metrics, event))
+        unreconciled = deepcopy((metrics, event))
         with self._opened() as exporter:
             self._export(exporter, metrics)
             self._observe(exporter, event)
-        assert metrics == kept[0], "it changed the metrics, which other exporters see as well"
-        assert event == kept[1], "it changed the event, which other exporters see as well"
+        assert metrics == unreconciled[0], "it changed the metrics, which other exporters see as well"
+        assert event == unreconciled[1], "it changed the event, which other exporters see as well"
 
     def test_a_failed_export_spoils_no_later_one(self) -> None:
         """Where it cannot write once, the next export is as good as any."""
@@ -179,11 +179,11 @@ class ExporterContract(PluginContract):
     def test_it_prints_nothing_by_itself(self) -> None:
         """What is for the user goes through ``config.write``; no key is in it; what others share stays as it is."""
         sink = Sink()
-        with watched() as seen, shared_state_kept(), overheard() as deeds:
+        with watched() as seen, shared_state_kept(), overheard() as side_effects:
             exporter = self.make(sink)
             self._export(exporter, some_metrics())
             getattr(exporter, "close", int)()
-        assert not deeds.programs, f"it starts {deeds.programs[0]!r}"
+        assert not side_effects.programs, f"it starts {side_effects.programs[0]!r}"
         assert CANARY not in seen.shown, "the key is in a file that it writes"
         assert not seen.printed, f"it printed {seen.printed[:80]!r}; use config.write"
         assert CANARY not in seen.printed + seen.logged + "".join(sink.texts), "the key is in what it shows or logs"
@@ -252,7 +252,7 @@ class ExporterContract(PluginContract):
         try:
             in_time(call)
         except self.may_fail:
-            return  # nobody listens here
+            return  # no server listens here
         except EscapeError as error:
             raise type(error)(f"{what}: {error}") from error
         except Exception as error:

@@ -106,7 +106,7 @@ class LoaderContract(PluginContract):
             assert _is_plain(data), f"{what}: the data holds objects that are no plain data"
 
     def test_equal_texts_give_equal_data(self) -> None:
-        """Read twice, and by an object built anew, a text gives the same; nobody's changes to the first are seen."""
+        """Read twice, and by an object built anew, a text gives the same; changes to the first result are not seen."""
         loader = self.make()
         for what, text in self._texts():
             first = self._read(loader, text)
@@ -141,14 +141,14 @@ class LoaderContract(PluginContract):
                 watched() as seen,
                 mock.patch.dict(os.environ, {_VARIABLE: CANARY}),
                 shared_state_kept(),
-                overheard() as deeds,
+                overheard() as side_effects,
             ):
                 for text in texts:
                     said.append(repr(self._read(self.make(), text)))
             assert not trace.exists(), "a text made it run code"
-            assert not deeds.programs, f"a text made it start {deeds.programs[0]!r}"
-            assert not deeds.connections, f"a text made it connect to {deeds.connections[0]!r}"
-            opened = [*deeds.read, *deeds.written]
+            assert not side_effects.programs, f"a text made it start {side_effects.programs[0]!r}"
+            assert not side_effects.connections, f"a text made it connect to {side_effects.connections[0]!r}"
+            opened = [*side_effects.read, *side_effects.written]
             assert not opened, f"a text made it open {opened[0]!r}; all it may read is the text"
             assert not any(CANARY in each for each in said), "a text made it look up a variable of the environment"
         assert not seen.printed, f"it printed {seen.printed[:80]!r}"

@@ -40,7 +40,7 @@ REFUSALS: Final[Mapping[int, frozenset[ErrorKind]]] = {
 UNUSUAL: Final = (402, 405, 408, 409, 413, 418, 422, 451, 499, 501, 507, 520, 522, 524)
 """Statuses that no table of a provider has, and that come all the same."""
 
-GAVE_UP: Final = frozenset({408, 499, 520, 522, 524})
+NO_ANSWER: Final = frozenset({408, 499, 520, 522, 524})
 """Those with which something between gives up on a request that may have been worked on."""
 
 _AGAIN: Final = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.OVERLOADED, ErrorKind.SERVER, ErrorKind.TIMEOUT})
@@ -126,7 +126,7 @@ class ProviderContract(PluginContract):
         )
 
     def test_odd_options_are_refused_in_words(self) -> None:
-        """An option of a kind that nobody expects is taken, or is a SpecError; never another error."""
+        """An option of an unexpected kind is taken, or is a SpecError; never another error."""
         self.refuses_odd_options(lambda options: self.build(config=self.config(options)))
 
     def test_options_that_make_no_sense_are_refused(self) -> None:
@@ -147,7 +147,7 @@ class ProviderContract(PluginContract):
         names = [each.id for each in models]
         assert len(set(names)) == len(names), "it sells two models of one name"
         priceless = [each.id for each in models if not isinstance(each.price, Price | None)]
-        assert not priceless, f"the price of {', '.join(priceless)} is no Price; None: nobody knows it"
+        assert not priceless, f"the price of {', '.join(priceless)} is no Price; None: it is unknown"
         strange = sorted({each.provider for each in models} - {self.name})
         assert not strange, f"its models name the provider {', '.join(strange)}; use config.name"
         assert list(provider.models()) == list(models), "asked again, it sells others"
@@ -183,7 +183,7 @@ class ProviderContract(PluginContract):
     # ── one call ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def test_recordings_are_read(self) -> None:
-        """Every recorded answer gives its text, finish and tokens by lane, or its classified error, also in pieces."""
+        """Every recorded answer gives its text, finish and tokens by class, or its classified error, also in pieces."""
         for recording in self._recordings():
             for pieces in (0, 7):
                 found = self._outcome(self._wire(recording, pieces))
@@ -200,11 +200,11 @@ class ProviderContract(PluginContract):
                 assert error.billed is Billed.NO, f"status {status}: nothing was billed, say billed=NO"
             else:
                 assert error.billed is not Billed.YES, f"status {status} does not say that it was billed"
-            assert status != 504 or error.billed is Billed.UNKNOWN, "nobody knows what a 504 cost: billed=UNKNOWN"
+            assert status != 504 or error.billed is Billed.UNKNOWN, "what a 504 cost is unknown: billed=UNKNOWN"
         for status in UNUSUAL:
             error = self._error(Wire(_always((status, _JSON, b'{"error": {"message": "no"}}'))), str(status))
-            known = status not in GAVE_UP or error.billed is not Billed.NO
-            assert known, f"status {status}: it may have been billed before somebody gave up; billed must not be NO"
+            known = status not in NO_ANSWER or error.billed is not Billed.NO
+            assert known, f"status {status}: it may have been billed before the server gave up; billed must not be NO"
 
     def test_retry_after_is_passed_on(self) -> None:
         """What a vendor asks in ``Retry-After`` is in the error; what makes no sense there is no wait."""
@@ -383,7 +383,7 @@ class ProviderContract(PluginContract):
         """Neither the request of a body, its schema included, nor the models it is built with are changed by a call."""
         schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
         config = self.config(deepcopy(dict(self.options)))
-        kept = deepcopy((config.options, config.models))
+        unreconciled = deepcopy((config.options, config.models))
         answers = [(each.status, each.headers, each.body) for each in self.recordings[:2]] or [(500, _JSON, b"{}")]
         for given in (None, schema):
             request = evolve(self.request(), json_schema=deepcopy(given))
@@ -395,10 +395,12 @@ class ProviderContract(PluginContract):
             built = self.build(config=config)
             if built is not None:
                 built.models()
-            assert (config.options, config.models) == kept, "it changed its options or models, which others have too"
+            assert (config.options, config.models) == unreconciled, (
+                "it changed its options or models, which others have too"
+            )
 
     def test_a_simulated_provider_answers(self) -> None:
-        """One that only pretends answers or fails like any other, and asks nobody."""
+        """One that only pretends answers or fails like any other, and makes no connection."""
         if not self.make().simulated:
             raise SkipTest("it is not simulated")
         wire = Wire(lambda sent: (500, {}, b""))
@@ -491,7 +493,7 @@ class ProviderContract(PluginContract):
                 wanted, got = getattr(recording, name), getattr(found, name)
                 assert wanted is None or got == wanted, f"{where}: {name} is {got}, not {wanted}"
         usage: Usage | None = found.usage
-        assert usage == recording.usage, f"{where}: the tokens by lane are {usage}, not {recording.usage}"
+        assert usage == recording.usage, f"{where}: the tokens by token class are {usage}, not {recording.usage}"
 
     def _run(self, work: Callable[[], Coroutine[Any, Any, Any]], why: str) -> Any:
         async def bounded() -> Any:
@@ -512,7 +514,7 @@ def _always(found: Answer | Exception) -> Callable[[Sent], Answer | Exception]:
 
 
 def _chain(error: object) -> Iterator[BaseException]:
-    """An error of ours; a cause that somebody else raised is not shown to users and not looked at."""
+    """An error of ours; a cause raised by other code is not shown to users and not looked at."""
     if isinstance(error, BaseException):
         yield error
 

@@ -120,12 +120,12 @@ class ScaffoldContract(PluginContract):
         """It writes no file itself, prints and starts nothing, and changes nothing that others share."""
         with watched() as seen:
             self._skeleton(self.make(), APPS[0])  # what it imports only now is imported
-            with overheard() as deeds:
+            with overheard() as side_effects:
                 for app in APPS:
                     self._skeleton(self.make(), app)
-        assert not deeds.programs, f"it starts {deeds.programs[0]!r}"
-        assert not deeds.connections, f"it connects to {deeds.connections[0]!r}"
-        assert not deeds.written, f"it writes {deeds.written[0]!r} itself; return it in `files`"
+        assert not side_effects.programs, f"it starts {side_effects.programs[0]!r}"
+        assert not side_effects.connections, f"it connects to {side_effects.connections[0]!r}"
+        assert not side_effects.written, f"it writes {side_effects.written[0]!r} itself; return it in `files`"
         assert not seen.left, f"it writes files itself: {', '.join(seen.left)}"
         assert not seen.printed, f"it printed {seen.printed[:80]!r}"
 

@@ -40,7 +40,7 @@ HOSTILE: Final[Mapping[str, str]] = {
 
 @define
 class FakeRun:
-    """A sandbox that runs nothing and says what it was told to say."""
+    """A sandbox that runs nothing and gives a prepared result."""
 
     ran: Ran | None = None
     """None: there is no sandbox, which is an error."""
@@ -91,7 +91,7 @@ class ValidatorContract(PluginContract):
         validator: Validator = self.build()
         return validator
 
-    def test_good_and_bad_outputs_are_told_apart(self) -> None:
+    def test_good_and_bad_outputs_differ(self) -> None:
         """What must pass passes, and what must fail fails and says why; the real sandbox and tools are used."""
         if not self.passing and not self.failing:
             raise SkipTest("no outputs were given in `passing` and `failing`")
@@ -103,7 +103,7 @@ class ValidatorContract(PluginContract):
                 if found.verdict in (Verdict.SKIPPED, Verdict.UNKNOWN):
                     raise SkipTest(f"it cannot judge on this machine: {found.details}")
                 assert found.verdict is wanted, f"{wanted} was expected, not {found.verdict}: {found.details}"
-                assert wanted is Verdict.PASSED or found.details.strip(), "a failure says nothing to whoever revises"
+                assert wanted is Verdict.PASSED or found.details.strip(), "a failure says nothing to the reviser"
 
     def test_hostile_outputs_get_a_verdict(self) -> None:
         """Whatever a model wrote, and whatever a tool answers, the answer is a Finding; nothing is raised or hangs."""
@@ -126,15 +126,19 @@ class ValidatorContract(PluginContract):
                 self._judged(what, judge, candidate, context)
 
     def test_it_leaves_nothing_behind(self) -> None:
-        """It prints nothing, leaves no file, starts and asks nobody itself, and leaves alone what others share."""
+        """It prints nothing, leaves no file, starts nothing, opens no connection, changes nothing that others share."""
         with watched() as seen:
             for what, judge, candidate, context in self._trials(only=True):
                 self._judged(what, judge, candidate, context)  # what it imports only now is imported
-            with overheard() as deeds:
+            with overheard() as side_effects:
                 for what, judge, candidate, context in self._trials():
                     self._judged(what, judge, candidate, context)
-        assert not deeds.programs, f"it starts {deeds.programs[0]!r} itself; use context.run, which has a sandbox"
-        assert not deeds.connections, f"it connects to {deeds.connections[0]!r}; a check asks nobody"
+        assert not side_effects.programs, (
+            f"it starts {side_effects.programs[0]!r} itself; use context.run, which has a sandbox"
+        )
+        assert not side_effects.connections, (
+            f"it connects to {side_effects.connections[0]!r}; a check makes no connection"
+        )
         assert not seen.printed, f"it printed {seen.printed[:80]!r}; what it has to say belongs into its Finding"
         assert not seen.left, f"it left files: {', '.join(seen.left[:3])}"
 
@@ -233,16 +237,19 @@ class ValidatorContract(PluginContract):
             raise AssertionError(f"{what}: it raised {type(error).__name__}: {error}"[:300]) from error
         assert isinstance(found, Finding), f"{what}: it returned {type(found).__name__}, not a Finding"
         assert isinstance(found.verdict, Verdict), f"{what}: {found.verdict!r} is no Verdict"
+        assert isinstance(found.permanent, bool), f"{what}: permanent is {found.permanent!r}, neither True nor False"
+        lasting = found.verdict in (Verdict.FAILED, Verdict.UNKNOWN)
+        assert lasting or not found.permanent, f"{what}: {found.verdict} and permanent; only failed and unknown can be"
         assert isinstance(found.details, str), f"{what}: the details are {type(found.details).__name__}, not text"
         assert found.verdict is not Verdict.FAILED or found.details.strip(), f"{what}: a failure that says nothing"
         return found
 
     def _real(self) -> ValidatorContext:
-        from orchestrator.engine.checks import Checks, _Lent, ladder_for
+        from orchestrator.engine.checks import Checks, _Lent, selector_for
         from orchestrator.settings import SandboxChoice
 
         seconds = Checks().seconds
-        lent = _Lent(ladder_for(SandboxChoice.AUTO), seconds)
+        lent = _Lent(selector_for(SandboxChoice.AUTO), seconds)
         return ValidatorContext(seconds, lent.run, dict(self.settings), _real_tool)
 
 

@@ -15,7 +15,7 @@ from orchestrator.money import Usage
 if TYPE_CHECKING:
     import httpx
 
-LANES: Final = ("input", "cached_input", "cache_write", "output", "reasoning")
+TOKEN_CLASSES: Final = ("input", "cached_input", "cache_write", "output", "reasoning")
 
 
 @frozen
@@ -30,7 +30,7 @@ class Recording:
     """The reply's text; None: it is an error."""
     finish: Finish = Finish.STOP
     usage: Usage | None = None
-    """The tokens by lane; None: the vendor does not say."""
+    """The tokens by token class; None: the vendor does not say."""
     error: ErrorKind | None = None
     retryable: bool | None = None
     billed: Billed | None = None
@@ -41,16 +41,16 @@ def load_recordings(path: Path) -> tuple[Recording, ...]:
     """The recordings of a JSON file.
 
     It holds a list of ``{"case", "status", "headers", "body", "expect"}``. The body is text or JSON. Expected is
-    ``{"text", "finish", "lanes"}``, the lanes being tokens of input, cached input, cache write, output and reasoning,
-    or ``{"kind", "retryable", "billed", "wait", "lanes"}``.
+    ``{"text", "finish", "token_classes"}``, the token counts of input, cached input, cache write, output and reasoning,
+    or ``{"kind", "retryable", "billed", "wait", "token_classes"}``.
     """
     return tuple(_recording(case) for case in json.loads(path.read_text(encoding="utf-8")))
 
 
 def _recording(case: Mapping[str, Any]) -> Recording:
-    expect, lanes = case["expect"], case["expect"].get("lanes")
+    expect, token_classes = case["expect"], case["expect"].get("token_classes")
     body = case["body"] if isinstance(case["body"], str) else json.dumps(case["body"])
-    usage = None if lanes is None else Usage(**dict(zip(LANES, lanes, strict=True)))
+    usage = None if token_classes is None else Usage(**dict(zip(TOKEN_CLASSES, token_classes, strict=True)))
     common = (case["case"], case["status"], case["headers"], body.encode())
     if "text" in expect:
         return Recording(*common, text=expect["text"], finish=Finish(expect["finish"]), usage=usage)
@@ -92,7 +92,7 @@ class Wire:
     """What the client that was lent holds afterwards, for every request that follows."""
 
     def client(self) -> "httpx.AsyncClient":
-        """An HTTP client that speaks to nobody else. It follows no redirect."""
+        """An HTTP client that reaches no other server. It follows no redirect."""
         import httpx
 
         return httpx.AsyncClient(transport=httpx.MockTransport(self._handle), follow_redirects=False, trust_env=False)

@@ -26,11 +26,11 @@ _CODE: Final = (".py", ".pyc", ".so", ".pyd", ".pth", ".dll")
 _WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
-# ── deeds ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── side effects ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @define
-class Deeds:
+class SideEffects:
     """What was done to the world, each as an author would look for it."""
 
     programs: list[str] = Factory(list)
@@ -44,37 +44,37 @@ class Deeds:
         if event in _PROGRAMS:
             self.programs.append(str(arguments[0])[:80] if arguments else event)
         elif event in _CONNECTIONS:
-            told = [each for each in arguments[:3] if isinstance(each, str | bytes | tuple | int)]
-            self.connections.append(" ".join(map(str, told[:2])))
+            named = [each for each in arguments[:3] if isinstance(each, str | bytes | tuple | int)]
+            self.connections.append(" ".join(map(str, named[:2])))
         elif event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
             path, flags = os.fsdecode(arguments[0]), arguments[2] if isinstance(arguments[2], int) else 0
             if not path.endswith(_CODE) and "__pycache__" not in path:
                 (self.written if flags & _WRITES else self.read).append(path)
 
 
-_LISTENING: Final[list[Deeds]] = []
+_LISTENING: Final[list[SideEffects]] = []
 _HOOKED: Final = threading.Event()
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
-    for deeds in _LISTENING:
+    for side_effects in _LISTENING:
         # what other threads do, such as those of a runner of tests, is not the plugin's
-        if threading.get_ident() == deeds.thread or threading.current_thread().name == "contract":
-            deeds.note(event, arguments)
+        if threading.get_ident() == side_effects.thread or threading.current_thread().name == "contract":
+            side_effects.note(event, arguments)
 
 
 @contextlib.contextmanager
-def overheard() -> Iterator[Deeds]:
+def overheard() -> Iterator[SideEffects]:
     """Notice programs, connections and files that this thread, or one of ``in_time``, has to do with."""
     if not _HOOKED.is_set():
         _HOOKED.set()
         sys.addaudithook(_hear)  # for the rest of the process: there is no way to take one back
-    deeds = Deeds()
-    _LISTENING.append(deeds)
+    side_effects = SideEffects()
+    _LISTENING.append(side_effects)
     try:
-        yield deeds
+        yield side_effects
     finally:
-        _LISTENING.remove(deeds)
+        _LISTENING.remove(side_effects)
 
 
 # ── shared state ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -26,7 +26,7 @@ class TestHouseStyle(ValidatorContract):
 def test_it_is_the_gate_of_a_run(orchestrate_run: Callable[..., Played]) -> None:
     """The first draft has no docstring and fails; the second is repaired."""
     tasks = [{"id": "only", "type": "code_generation", "prompt": "Write x.", "hard_validators": ["house_style"]}]
-    good = {"role": "reviser", "turn": 2, "text": '```python\n"""A module."""\n\nx = 1\n```'}
+    good = {"role": "reviser", "iteration": 2, "text": '```python\n"""A module."""\n\nx = 1\n```'}
     played = orchestrate_run(tasks=tasks, answers=[good])
     assert played.task().gate
     assert played.task().iterations == 2

@@ -1,1 +1,1 @@
-"""A stranger's plugins that work."""
+"""Third-party plugins that work."""

@@ -1,4 +1,4 @@
-"""An exporter that works: it notes down everything it is told, one JSON document a line."""
+"""An exporter that works: it notes down everything it gets, one JSON document a line."""
 
 import json
 from pathlib import Path

@@ -11,7 +11,7 @@ from attrs import Factory, define, evolve, field, frozen
 from orchestrator import events as e
 from orchestrator.decide import Rank
 from orchestrator.errors import ErrorKind
-from orchestrator.models import Finish, ModelInfo, ProjectStatus, Role, TaskType, Verdict
+from orchestrator.models import AnsweredBy, Finish, ModelInfo, ProjectStatus, Role, TaskType, Verdict
 from orchestrator.money import NANO, Usage, Usd
 from orchestrator.rehearsal.play import Play
 from orchestrator.state.run import RunState
@@ -34,11 +34,11 @@ class Simulated:
     """How the plays of one plan have ended; both lists ascend."""
 
     costs: tuple[Usd, ...]
-    """Settled + kept."""
+    """Settled + unreconciled."""
     times: tuple[int, ...]
     """Active time, in microseconds."""
     statuses: Mapping[ProjectStatus | None, int]
-    """None: it waits for something nobody can foresee."""
+    """None: it waits for something that cannot be foreseen."""
     measured: bool
     """Whether anything was measured of any model; otherwise what is usual was assumed of all."""
 
@@ -73,7 +73,7 @@ def simulate(started: e.RunStarted, opened: e.SessionOpened, rank: Rank | None, 
     costs, times, statuses = [], [], Counter[ProjectStatus | None]()
     for number in range(plays):
         draw = Random(f"{seed}/{number}")
-        state = Play(Drawn(draw, known), rank).run([evolve(started, seed=draw.getrandbits(56)), opened])
+        state = Play(MonteCarlo(draw, known), rank).run([evolve(started, seed=draw.getrandbits(56)), opened])
         costs.append(state.spend.total)
         times.append(state.active(state.at))
         statuses[None if state.finished is None else state.finished.status] += 1
@@ -81,7 +81,7 @@ def simulate(started: e.RunStarted, opened: e.SessionOpened, rank: Rank | None, 
 
 
 @define
-class Drawn:
+class MonteCarlo:
     """Outcomes drawn from priors; of a model without one, what is usual."""
 
     draw: Random
@@ -89,7 +89,7 @@ class Drawn:
     _written: dict[tuple[str, Role], int] = field(factory=dict, init=False)
     """Bytes of the latest draft, revision or critique of each task."""
     _quality: dict[tuple[str, int], float] = field(default=Factory(dict), init=False)
-    """Of each turn's output."""
+    """Of each iteration's output."""
 
     def prepared(self, state: RunState, version: int, opened: e.ModelSelected) -> tuple[int, e.CallPrepared]:
         """A body with the task, what it builds on, and what is judged or revised."""
@@ -97,7 +97,7 @@ class Drawn:
         if opened.node in state.tasks:
             planned = state.tasks[opened.node].planned
             size += planned.prompt_bytes + sum(self._output(name) for name in planned.dependencies)
-            if opened.role is not Role.GENERATOR or opened.turn > 1:
+            if opened.role is not Role.GENERATOR or opened.iteration > 1:
                 size += self._output(opened.node)
             if opened.role is Role.REVISER:
                 size += self._written.get((opened.node, Role.CRITIC), 0)
@@ -136,8 +136,8 @@ class Drawn:
     def answered(self, state: RunState, version: int, opened: e.QuestionAsked) -> tuple[int, e.QuestionAnswered]:
         """No to every suggestion; the tasks may start."""
         if opened.node == e.FORECAST:
-            return 1, e.QuestionAnswered(version, True, "flag", False)
-        return 1, e.QuestionAnswered(version, False, "nobody", True)
+            return 1, e.QuestionAnswered(version, True, AnsweredBy.FLAG, False)
+        return 1, e.QuestionAnswered(version, False, AnsweredBy.NO_TERMINAL, True)
 
     # ── what is drawn ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -172,14 +172,14 @@ class Drawn:
 
     def _reading(self, state: RunState, opened: e.CallStarted, prior: e.Prior | None) -> e.Reading:
         """A score around the quality of what is judged; a draft's quality is around that of its author."""
-        turn = (opened.node, opened.turn)
+        iteration = (opened.node, opened.iteration)
         if opened.role in (Role.GENERATOR, Role.REVISER):
             usual = prior.quality if prior is not None and prior.quality is not None else _USUAL_QUALITY
-            self._quality[turn] = self.draw.gauss(usual, _SPREAD_OF_QUALITY)
+            self._quality[iteration] = self.draw.gauss(usual, _SPREAD_OF_QUALITY)
         if opened.role is not Role.EVALUATOR:
             return e.Reading()
-        score = self.draw.gauss(self._quality.get(turn, _USUAL_QUALITY), _SPREAD_OF_SCORES)
+        score = self.draw.gauss(self._quality.get(iteration, _USUAL_QUALITY), _SPREAD_OF_SCORES)
         return e.Reading(score=min(1.0, max(0.0, score)))
 
 
-__all__ = ["Drawn", "Simulated", "simulate"]
+__all__ = ["MonteCarlo", "Simulated", "simulate"]

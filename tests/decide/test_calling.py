@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orchestrator import events as e
 from orchestrator.decide.retry import draw, ready_at
 from orchestrator.errors import ErrorKind
-from orchestrator.models import ProjectStatus, Role, TaskStatus, TaskType
+from orchestrator.models import ProjectStatus, Role, SpendLimit, TaskStatus, TaskType
 from orchestrator.money import Price, Usage, Usd
 from orchestrator.settings import SECOND, Limits, RunSettings
 from orchestrator.testing.stage import CHEAP, Stage, model, task
@@ -62,22 +62,58 @@ def test_an_end_by_cancelling_counts_in_no_limit() -> None:
     """The attempt's number goes on, the try does not."""
     made = stage()
     hold = made.last(e.CallStarted).hold
-    made.fail(kind=ErrorKind.CANCELLED, outage=False, by_vendor=False, kept=hold)
+    made.fail(kind=ErrorKind.CANCELLED, outage=False, by_vendor=False, unreconciled=hold)
     assert (made.last(e.CallStarted).attempt, made.last(e.CallStarted).try_) == (2, 1)
 
 
-@given(st.integers(1, 12), st.integers(0, 2**40), st.none() | st.integers(0, 10**10))
-def test_the_pause_is_bounded(ended: int, seed: int, retry_after: int | None) -> None:
-    """At least half of the exponential pause, never more than a minute, Retry-After kept up to a minute."""
+WAITS = {1: 1, 2: 2, 3: 4, 4: 8, 5: 16, 6: 32, 7: 60, 8: 60, 9: 60, 10: 60, 11: 60, 12: 60}
+"""Seconds, by the number of attempts that have ended: what each pause is at most; it is half as long at least."""
+
+
+def paused(ended: int, seed: int, retry_after: int | None = None) -> int:
+    """The pause after so many attempts of a run with this seed, in microseconds."""
     made = stage(model("a"))
     made.state.start = changed(made.last(e.RunStarted), seed=seed)
     made.fail(retry_after=retry_after)
     call = next(iter(made.state.tasks["t0"].calls.values()))
     call.ended = ended
     assert call.failure is not None
-    pause = ready_at(made.state, call) - call.failure.at
-    assert min(SECOND << (ended - 1), 60 * SECOND) // 2 <= pause or ended > 6
-    assert min(retry_after or 0, 60 * SECOND) <= pause <= 60 * SECOND
+    return ready_at(made.state, call) - call.failure.at
+
+
+@pytest.mark.parametrize(("ended", "whole"), WAITS.items())
+@given(seed=st.integers(0, 2**63))
+def test_every_pause_is_between_the_half_and_the_whole(ended: int, whole: int, seed: int) -> None:
+    """One second, doubled with each attempt, a minute at most."""
+    assert whole * SECOND // 2 <= paused(ended, seed) < whole * SECOND
+
+
+@pytest.mark.parametrize("ended", WAITS)
+def test_every_pause_is_drawn_anew(ended: int) -> None:
+    """Runs that failed together do not come back together: the draws of forty seeds reach all quarters of the range."""
+    half = WAITS[ended] * SECOND // 2
+    quarters = {(paused(ended, seed) - half) * 4 // half for seed in range(40)}
+    assert quarters == {0, 1, 2, 3}
+
+
+@given(st.integers(1, 12), st.integers(0, 2**40), st.integers(0, 10**10))
+def test_a_vendor_may_ask_for_a_longer_pause(ended: int, seed: int, retry_after: int) -> None:
+    """Retry-After counts up to a minute, and never shortens the pause."""
+    assert paused(ended, seed, retry_after) == max(paused(ended, seed), min(retry_after, 60 * SECOND))
+
+
+def test_no_attempt_starts_before_its_pause_is_over() -> None:
+    """A microsecond before nothing is decided; at the time the attempt starts."""
+    made = stage(model("a"), limits=Limits(tries=12, breaker_failures=99, call_total=10**12))
+    for ended in range(1, 12):
+        made.fail()
+        ready = ready_at(made.state, next(iter(made.state.tasks["t0"].calls.values())))
+        assert made.waits_until == ready
+        made.now = ready - 1
+        assert made.step() == []
+        made.now = ready
+        assert [type(event) for event in made.step()] == [e.CallStarted]
+        assert made.last(e.CallStarted).attempt == ended + 1
 
 
 @given(st.integers(), st.text(max_size=5), st.integers(1, 5))
@@ -102,13 +138,13 @@ def test_a_long_retry_after_moves_on_where_somebody_else_is_left() -> None:
 
 @pytest.mark.parametrize("kind", [ErrorKind.AUTHENTICATION, ErrorKind.QUOTA, ErrorKind.UNKNOWN_MODEL])
 def test_a_model_without_access_is_off_for_the_session(kind: ErrorKind) -> None:
-    """It is switched off at once, told as ``off``, and tried again by the next session."""
+    """It is switched off at once, listed as ``off``, and tried again by the next session."""
     made = stage()
     made.fail(kind=kind, retryable=False, outage=False)
     opened = made.last(e.BreakerOpened)
     assert (opened.model, opened.reason, opened.until) == ("a", kind.value, None)
-    lost = {candidate.model: candidate.lost for candidate in made.last(e.ModelSelected).candidates}
-    assert lost["a"] == "off"
+    rejection = {candidate.model: candidate.rejection for candidate in made.last(e.ModelSelected).candidates}
+    assert rejection["a"] == "off"
     made.step(e.SessionFailed("0" * 64))
     made.step(made.opening())
     made.prepare()
@@ -122,6 +158,28 @@ def test_rate_limits_open_no_breaker() -> None:
     made = stage()
     made.play(lambda started: ErrorKind.RATE_LIMIT if started.attempt <= 3 and started.role is Role.GENERATOR else {})
     assert made.all(e.BreakerOpened) == []
+
+
+def test_an_answer_begins_the_count_of_failures_anew() -> None:
+    """Two outages, an answer, two outages: no breaker opens; a third in a row opens it."""
+    made = stage(model("a"), limits=Limits(tries=12), tasks=2, concurrency=1)
+
+    def outage() -> None:
+        made.prepare()
+        while not made.open(e.CallStarted):
+            made.wait()
+        made.fail()
+
+    outage()
+    outage()
+    while not made.open(e.CallStarted):
+        made.wait()
+    made.answer()
+    outage()
+    outage()
+    assert made.all(e.BreakerOpened) == []
+    outage()
+    assert [opened.reason for opened in made.all(e.BreakerOpened)] == ["failures"]
 
 
 def test_a_breaker_opens_probes_and_closes() -> None:
@@ -233,7 +291,7 @@ def test_a_cheaper_path_is_taken_before_money_is_refused() -> None:
     assert made.state.tasks["t"].output is not None
 
 
-def test_a_call_waits_for_money_in_flight_and_nobody_behind_it_starts() -> None:
+def test_a_call_waits_for_money_in_flight_and_no_later_one_starts() -> None:
     """The second task waits at full size; the third, which would fit, does not overtake it."""
     hold, judge = CHEAP.bound(612, 1024), _evaluation(CHEAP, 1024)
     small = task("t2", TaskType.SUMMARIZATION)
@@ -301,7 +359,7 @@ def test_money_is_refused_once_and_again_after_a_raise() -> None:
 
 
 def test_an_excess_is_recorded_and_stops_the_model() -> None:
-    """A vendor that bills beyond a hold is told once, and asked no more."""
+    """A vendor that bills beyond a hold is reported once, and called no more."""
     made = stage()
     started = made.last(e.CallStarted)
     made.answer(usage=Usage(input=10, output=started.max_tokens * 10))
@@ -340,7 +398,7 @@ def _with_account(free: Usd, in_flight: Usd, *models: Any) -> Stage:
 
 
 def test_an_account_is_asked_again_with_growing_pauses_for_a_minute() -> None:
-    """0.5, 1, 2, 4 … seconds, 60 in all; then, without room at any size, the money is refused."""
+    """0.5, 1, 2, 4 … seconds, 60 in all; then, where no size fits, the money is refused."""
     made = _with_account(Usd(1), Usd.parse(1))
     began = made.now
     while made.state.finished is None:
@@ -349,12 +407,12 @@ def test_an_account_is_asked_again_with_growing_pauses_for_a_minute() -> None:
     pauses = [round((after - before) / SECOND, 1) for before, after in pairwise(times)]
     assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 28.5]
     assert round((times[-1] - began) / SECOND) == 60
-    assert made.last(e.SpendRefused).limit == "org"
+    assert (made.last(e.SpendRefused).limit, made.last(e.SpendRefused).name) == (SpendLimit.ACCOUNT, "org")
     assert made.all(e.CallStarted) == []
 
 
 def test_money_that_cannot_become_free_is_not_waited_for() -> None:
-    """Kept money never counts: the call shrinks at once to what the account has."""
+    """Unreconciled money never counts: the call shrinks at once to what the account has."""
     free = CHEAP.bound(612, 600)
     made = _with_account(free, Usd.ZERO)
     assert len(made.all(e.AccountRefused)) == 1
@@ -407,7 +465,7 @@ def test_all_attempts_at_a_call_share_one_time() -> None:
 
 
 def test_pauses_take_nothing_from_the_time_of_a_call() -> None:
-    """Only what attempts took counts: a call that waits for its turn loses nothing."""
+    """Only what attempts took counts: a call that waits for its iteration loses nothing."""
     made = stage(limits=Limits(breaker_failures=99, call_total=1000 * SECOND))
     made.now += 2000 * SECOND
     made.fail(latency=SECOND)

@@ -1,4 +1,4 @@
-"""The rungs of the ladder: for each, the command that starts the launcher, and what the launcher is told."""
+"""The sandbox levels: for each, the command that starts the launcher, and the launcher's configuration."""
 
 import os
 import shutil
@@ -13,9 +13,9 @@ from attrs import frozen
 
 from orchestrator.engine.sandbox.job import (
     MIB,
-    NOBODY,
+    UNPRIVILEGED_UID,
     Job,
-    Rung,
+    SandboxLevel,
     detail_paths,
     environment,
     is_closed,
@@ -38,21 +38,21 @@ class Folders:
     work: Path
     """The working folder; its files go in and come out."""
     scratch: Path
-    """The home and temporary folder where the rung has no private one."""
+    """The home and temporary folder where the sandbox level has no private one."""
 
 
 class Containment(Protocol):
-    """One rung."""
+    """One sandbox level."""
 
     @property
-    def rung(self) -> Rung:
+    def level(self) -> SandboxLevel:
         """Which it is."""
 
     def prefix(self, job: Job, folders: Folders) -> list[str]:
-        """What stands before the launcher's own command."""
+        """The command before the launcher's own."""
 
     def config(self, job: Job, folders: Folders) -> dict[str, Any]:
-        """What the launcher is told, but for its report."""
+        """The launcher's configuration, but for its report."""
 
 
 @cache
@@ -68,7 +68,7 @@ def _base(job: Job, cwd: str, home: str, private: bool) -> dict[str, Any]:
         "env": environment(home),
         "limits": job.limits(processes_allowed(private)),
         "seconds": job.seconds,
-        "user": NOBODY if is_root() else None,
+        "user": UNPRIVILEGED_UID if is_root() else None,
         "read_all": False,
         "landlock": None,
         "seccomp": None,
@@ -78,9 +78,9 @@ def _base(job: Job, cwd: str, home: str, private: bool) -> dict[str, Any]:
 
 @frozen
 class Plain:
-    """Only what every rung does."""
+    """Only what every sandbox level does."""
 
-    rung: Rung = Rung.NONE
+    level: SandboxLevel = SandboxLevel.NONE
 
     def prefix(self, job: Job, folders: Folders) -> list[str]:
         """See ``Containment``."""
@@ -96,7 +96,7 @@ class Plain:
 class Landlock:
     """Rules of the kernel for files, and a filter of system calls; needs no namespaces."""
 
-    rung: Rung = Rung.LANDLOCK
+    level: SandboxLevel = SandboxLevel.LANDLOCK
 
     def prefix(self, job: Job, folders: Folders) -> list[str]:
         """See ``Containment``."""
@@ -124,7 +124,7 @@ class Bwrap:
     program: str
     options: str
     """What the program says of its options: older ones lack some."""
-    rung: Rung = Rung.BWRAP
+    level: SandboxLevel = SandboxLevel.BWRAP
 
     @classmethod
     def find(cls) -> "Bwrap | None":
@@ -145,7 +145,7 @@ class Bwrap:
     def _namespaces(self) -> list[str]:
         common = ["--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox", "--cap-drop", "ALL"]
         names = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
-        if is_root():  # in a user namespace root would stay root to the limit on processes: drop to nobody instead
+        if is_root():  # in a user namespace root would stay root to the limit on processes: drop to an unprivileged one
             rights = [word for name in ("SETUID", "SETGID", "SETPCAP", "KILL") for word in ("--cap-add", f"CAP_{name}")]
             return [*names, *common, *rights]
         closed = ["--disable-userns"] if "--disable-userns" in self.options else []

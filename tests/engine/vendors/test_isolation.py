@@ -1,4 +1,4 @@
-"""Providers of strangers: they live in rooms of their own, and nothing they do reaches further."""
+"""Third-party providers: each has an isolation thread of its own, and nothing it does reaches further."""
 
 import asyncio
 import threading
@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from orchestrator.deadlines import EscapedError, OutOfTimeError
-from orchestrator.engine.vendors import strangers
+from orchestrator.engine.vendors import isolated
 from orchestrator.engine.vendors.http import make_client
-from orchestrator.engine.vendors.strangers import Housed, kept_apart
+from orchestrator.engine.vendors.isolated import IsolatedProvider, isolate
 from orchestrator.errors import ErrorKind, PluginLoadError, ProviderError
 from orchestrator.events import PluginUsed
 from orchestrator.models import ModelInfo, Role
@@ -67,23 +67,24 @@ def calling(call: Call, *texts: str) -> Any:
     """The replies, or what was raised, of calls that are made at once."""
 
     async def made() -> Any:
-        housed = Housed(Odd(call), USED, make_client)
+        isolated_provider = IsolatedProvider(Odd(call), USED, make_client)
         try:
             return await asyncio.gather(
-                *(housed.call(Body(text.encode(), request(text)), context()) for text in texts), return_exceptions=True
+                *(isolated_provider.call(Body(text.encode(), request(text)), context()) for text in texts),
+                return_exceptions=True,
             )
         finally:
-            await housed.aclose()
+            await isolated_provider.aclose()
 
     return asyncio.run(made())
 
 
-def test_ours_are_held_as_they_are_and_a_strangers_is_housed() -> None:
+def test_built_in_providers_are_used_directly_and_third_party_ones_isolated() -> None:
     """Only a provider of another distribution goes over to another thread."""
     odd = Odd()
-    assert kept_apart(odd, PluginUsed("provider", "odd", DISTRIBUTION, "1")) is odd
-    assert isinstance(kept_apart(odd, USED), Housed)
-    assert isinstance(kept_apart(odd, USED), Provider)
+    assert isolate(odd, PluginUsed("provider", "odd", DISTRIBUTION, "1")) is odd
+    assert isinstance(isolate(odd, USED), IsolatedProvider)
+    assert isinstance(isolate(odd, USED), Provider)
 
 
 def test_a_call_that_blocks_its_thread_does_not_block_the_run(gate: threading.Event) -> None:
@@ -94,12 +95,12 @@ def test_a_call_that_blocks_its_thread_does_not_block_the_run(gate: threading.Ev
         return Reply("through", None)
 
     async def both() -> Reply:
-        housed = Housed(Odd(blocking), USED, make_client)
+        isolated_provider = IsolatedProvider(Odd(blocking), USED, make_client)
         asyncio.get_running_loop().call_later(0.05, gate.set)
         try:
-            return await housed.call(Body(b"x", request()), context())
+            return await isolated_provider.call(Body(b"x", request()), context())
         finally:
-            await housed.aclose()
+            await isolated_provider.aclose()
 
     assert asyncio.run(both()).text == "through"
 
@@ -108,7 +109,7 @@ def test_a_call_behind_one_that_blocks_moves_to_another_thread(
     gate: threading.Event, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has not begun, so that it can; the one that blocks may still come back."""
-    monkeypatch.setattr(strangers, "BEGIN_SECONDS", 0.1)
+    monkeypatch.setattr(isolated, "BEGIN_SECONDS", 0.1)
     threads = {}
 
     async def answered(body: Body, ctx: CallContext) -> Reply:
@@ -180,17 +181,17 @@ def test_a_cancelled_call_is_cancelled_over_there() -> None:
         raise AssertionError
 
     async def timed() -> None:
-        housed = Housed(Odd(waiting), USED, make_client)
+        isolated_provider = IsolatedProvider(Odd(waiting), USED, make_client)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await housed.call(Body(b"x", request()), context())
+                await isolated_provider.call(Body(b"x", request()), context())
         assert ended.is_set()
-        await housed.aclose()
+        await isolated_provider.aclose()
 
     asyncio.run(timed())
 
 
-def test_what_a_room_leaves_behind_is_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_a_thread_leaves_behind_is_named(caplog: pytest.LogCaptureFixture) -> None:
     """A task that fails after the call, and one that ends the thread itself."""
 
     async def leaking(body: Body, ctx: CallContext) -> Reply:
@@ -210,7 +211,7 @@ def test_what_a_room_leaves_behind_is_named(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_live_text_is_shown_in_the_runs_thread() -> None:
-    """Whoever shows it need not care for threads."""
+    """What shows it need not care for threads."""
     shown: list[tuple[str, int]] = []
 
     async def speaking(body: Body, ctx: CallContext) -> Reply:
@@ -219,9 +220,11 @@ def test_live_text_is_shown_in_the_runs_thread() -> None:
         return Reply("hello", None)
 
     async def heard() -> None:
-        housed = Housed(Odd(speaking), USED, make_client)
-        await housed.call(Body(b"x", request()), context(lambda text: shown.append((text, threading.get_ident()))))
-        await housed.aclose()
+        isolated_provider = IsolatedProvider(Odd(speaking), USED, make_client)
+        await isolated_provider.call(
+            Body(b"x", request()), context(lambda text: shown.append((text, threading.get_ident())))
+        )
+        await isolated_provider.aclose()
 
     asyncio.run(heard())
     assert shown == [("hel", threading.get_ident()), ("lo", threading.get_ident())]
@@ -237,17 +240,17 @@ def test_what_a_provider_changes_is_a_copy() -> None:
             return super().encode(request)
 
     asked = request()
-    housed = Housed(Changing(), USED, None)
-    body = housed.encode(asked)
+    isolated_provider = IsolatedProvider(Changing(), USED, None)
+    body = isolated_provider.encode(asked)
     assert body.content == b"x"
     assert asked == request()
     assert asked.model.price is not None
-    assert housed.models()[0] is not MODEL
+    assert isolated_provider.models()[0] is not MODEL
 
 
 def test_an_encode_that_hangs_is_given_up(gate: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run waits for it a moment and goes on."""
-    monkeypatch.setattr(strangers, "ENCODE_SECONDS", 0.1)
+    monkeypatch.setattr(isolated, "ENCODE_SECONDS", 0.1)
 
     class Hanging(Odd):
         def encode(self, request: Request) -> Body:
@@ -255,7 +258,7 @@ def test_an_encode_that_hangs_is_given_up(gate: threading.Event, monkeypatch: py
             return super().encode(request)
 
     with pytest.raises(OutOfTimeError):
-        Housed(Hanging(), USED, None).encode(request())
+        IsolatedProvider(Hanging(), USED, None).encode(request())
 
 
 @pytest.mark.parametrize("models", ["raise ValueError('empty shelf')", "return [7]", "return None", "gate.wait()"])
@@ -263,12 +266,12 @@ def test_who_cannot_say_what_it_sells_is_refused_in_one_line(
     models: str, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line names the distribution and its version."""
-    monkeypatch.setattr(strangers, "MODELS_SECONDS", 0.2)
+    monkeypatch.setattr(isolated, "MODELS_SECONDS", 0.2)
     space: dict[str, Any] = {"gate": gate}
     exec(f"def models(self):\n    {models}", space)
     mute = type("Mute", (Odd,), {"models": space["models"]})()
     with pytest.raises(
         PluginLoadError, match=r"the provider 'odd' of acme-odd 2\.1 cannot say what it sells: "
     ) as refused:
-        Housed(mute, USED, None)
+        IsolatedProvider(mute, USED, None)
     assert "\n" not in str(refused.value)

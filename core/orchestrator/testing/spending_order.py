@@ -1,4 +1,4 @@
-"""The laws of one run, and those of the ladder of money: who waits, who is made smaller, who is left, who is refused.
+"""The laws of one run, and of the spending order: which calls wait, shrink, go to another model or are refused.
 
 ``Laws`` judges what stands in a history; these judge whether it had to. They are for histories that the rules of this
 program wrote. Where what scoring will cost matters, the dearest judge stands in for the one the rules have in mind, so
@@ -11,9 +11,9 @@ from typing import Final
 from attrs import define, frozen
 
 from orchestrator import events as e
-from orchestrator.audits.books import Call, key_of
+from orchestrator.audits.shadow_state import Call, key_of
 from orchestrator.decide.compliance import binding, caps_of, violated
-from orchestrator.models import ModelInfo, Role
+from orchestrator.models import ModelInfo, Role, SelectionReason
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND, CrossVendor
 from orchestrator.state.calls import CallKey
@@ -35,7 +35,7 @@ class _Wish:
     floor: int
     full: int
     judges: tuple[ModelInfo, ...]
-    """Those whose estimate the call may have to leave room for."""
+    """Those whose estimate must fit beside the call."""
     can_be_scored: bool
     """Whether one of them surely can be asked."""
     limit: int
@@ -64,8 +64,8 @@ def _bound(model: ModelInfo, body_bytes: int, max_tokens: int) -> Usd:
 
 
 @define
-class Ladder(Laws):
-    """Takes a run's events one by one and notes every law they break, those of the ladder included."""
+class SpendingOrder(Laws):
+    """Takes a run's events one by one and notes every law they break, those of the spending order included."""
 
     def take(self, at: int, event: e.Event) -> None:
         """Check one event against everything before it, and remember it; see ``Laws.take``."""
@@ -75,7 +75,7 @@ class Ladder(Laws):
             self.require("limits", False, message)
 
     def rest(self, at: int) -> None:
-        """Nothing more is decided at this time: nobody is kept waiting who could be asked."""
+        """Nothing more is decided at this time: no call waits that could start."""
         waiting = sorted(self.calls, key=self._place)
         for key in waiting if self._may_start_calls(at) else ():
             call = self.calls[key]
@@ -90,25 +90,25 @@ class Ladder(Laws):
                 return
             fits = wish.need(wish.full) <= self._free
             if fits and not call.attempts and not call.refusals:
-                self.require("limits", False, f"{_said(key)} has room and is kept waiting")
+                self.require("limits", False, f"{_said(key)} fits and is kept waiting")
                 return
             if not (call.refusals and fits) and not call.attempts:
-                return  # it waits for the run's cap, and so does everybody behind it
+                return  # it waits for the run's cap, and so do all later calls
 
-    # ── the ladder ───────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the spending order ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _needless(self, at: int, event: e.Event) -> Iterator[str]:
-        """What the event does although it need not, or before others whose turn it is."""
+        """What the event does although it need not, or before others that come first."""
         match event:
             case e.CallStarted():
                 yield from self._asked(event, at)
             case e.AccountRefused():
                 yield from self._asked(event.call, at)
-            case e.ModelSelected(reason="budget") | e.SpendRefused():
+            case e.ModelSelected(reason=SelectionReason.BUDGET) | e.SpendRefused():
                 yield from self._left(event, at)
 
     def _asked(self, event: e.CallStarted, at: int) -> Iterator[str]:
-        """It has its turn, and is smaller only where waiting would not give it its full size, as little as may be."""
+        """It is the next in order; shrunk only where waiting would not give it its full size, as little as may be."""
         key = key_of(event)
         for other in self.calls:
             if self._place(other) < self._place(key) and self._waits_for_the_cap(other, at):
@@ -118,7 +118,7 @@ class Ladder(Laws):
             return
         if wish.call.refusals:
             if event.hold < wish.call.refusals[-1][1].need and wish.need(wish.full) <= self._free and _helps(wish.call):
-                yield f"{_said(key)} is made smaller although live runs can give the account room"
+                yield f"{_said(key)} is made smaller although live runs can free enough of the account"
             return
         if wish.need(wish.full) <= self._free + self.in_flight:
             yield f"{_said(key)} is made smaller although calls in flight can give it its full size"
@@ -133,7 +133,7 @@ class Ladder(Laws):
             yield f"{_said(key)}: {wish.model.id} is left although it can be asked, or could be after a while"
         if isinstance(event, e.SpendRefused) and wish is not None:
             others = [
-                name for name in self.models if name not in wish.call.selected and self._could_be_asked(name, key)
+                name for name in self.models if name not in wish.call.selected and self._could_be_called(name, key)
             ]
             if others:
                 yield f"{_said(key)} is refused although {', '.join(others)} was not tried"
@@ -175,7 +175,7 @@ class Ladder(Laws):
         name, settings = call.selection.model, self.state.settings
         is_task = key.node in self.planned
         capped = key.node == e.ENHANCE or caps_of(settings, key.node, is_task=is_task)
-        if call.prepared.problem is not None or capped or not self._could_be_asked(name, key):
+        if call.prepared.problem is not None or capped or not self._could_be_called(name, key):
             return None
         model, body = self.models[name], call.prepared.body_bytes
         whole = min(call.selection.max_tokens, model.max_output or call.selection.max_tokens)
@@ -186,11 +186,11 @@ class Ladder(Laws):
         if key.role in _SCORED:
             judges = tuple(each for each in self.models.values() if each.price is not None)
         judge = CallKey(key.node, Role.EVALUATOR, 1, 1)
-        scored = any(self._could_be_asked(each.id, judge) for each in judges)
+        scored = any(self._could_be_called(each.id, judge) for each in judges)
         limit = settings.role_max_tokens[Role.EVALUATOR]
         return _Wish(key, call, model, body, min(full, max(-(-whole // 4), 256)), full, judges, scored, limit)
 
-    def _could_be_asked(self, name: str, key: CallKey) -> bool:
+    def _could_be_called(self, name: str, key: CallKey) -> bool:
         """Whether neither facts, policies nor health stand against a model, nor whose work it would review."""
         model, settings = self.models.get(name), self.state.settings
         if model is None or model.price is None or self.session is None:
@@ -229,4 +229,4 @@ def _helps(call: Call) -> bool:
 
 
 def _said(key: CallKey) -> str:
-    return f"{key.node}/{key.role}/{key.turn}/{key.sample}"
+    return f"{key.node}/{key.role}/{key.iteration}/{key.sample}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _WIDTH = 60
 
 
-def found_run(spec: "Spec") -> str | None:
+def run_to_resume(spec: "Spec") -> str | None:
     """The run to go on with in the place of a new one; None to start anew.
 
     One of the same description, criteria and settings is gone on with at once, everything else is asked about.

@@ -13,16 +13,16 @@ from attrs import define
 from orchestrator import events as e
 from orchestrator.cli import INTERRUPTED
 from orchestrator.cli.asking import Terminal, asker_for
+from orchestrator.cli.display import Display, Lines, display_for
 from orchestrator.cli.options import command, home
-from orchestrator.cli.output import OutputClosedError, moment, money, notice, result, result_json
-from orchestrator.cli.progress import Lines, Progress, progress_for
-from orchestrator.cli.story import Story
+from orchestrator.cli.output import OutputClosedError, money, notice, result, result_json, timestamp
+from orchestrator.cli.progress import Progress
 from orchestrator.cli.tables import print_run
 from orchestrator.decide.forecast import is_declined, lacking
 from orchestrator.diagnostics import Diagnostics, LogFormat
 from orchestrator.engine.loop import Loop
 from orchestrator.engine.questions import Agreeing
-from orchestrator.engine.runs import Outcome, Watchers, Workspace
+from orchestrator.engine.runs import RunEnd, Watchers, Workspace
 from orchestrator.engine.session import Session
 from orchestrator.errors import UsageError
 from orchestrator.log import Codec, Redactor
@@ -47,11 +47,11 @@ _ENOUGH: Final = 2
 """Signals that do not keep the report of a session from being written."""
 _CENT: Final = 10**7
 
-Begin = Callable[[Workspace, Watchers], Awaitable[Outcome]]
+Begin = Callable[[Workspace, Watchers], Awaitable[RunEnd]]
 """Starts or resumes a run on a workspace."""
 
 
-def play(
+def run_session(
     begin: Begin,
     *,
     as_json: bool,
@@ -68,23 +68,23 @@ def play(
         verbose: every event is a log line on stderr.
         quiet: nothing but warnings on stderr.
         log_format: ``json``: stderr is a log of JSON lines and nothing else; None: as the environment says.
-        yes: every suggestion is taken, the tasks start at any risk, and nobody is asked.
+        yes: every suggestion is taken, the tasks start at any risk, and no question is asked.
     """
     if quiet and verbose:
         raise UsageError("--quiet and --verbose exclude each other")
     structured = _form(log_format) is LogFormat.JSON
     workspace = Workspace.open(home())
-    progress: Progress = Lines(quiet=True) if structured else progress_for(quiet=as_json or quiet)
+    display: Display = Lines(quiet=True) if structured else display_for(quiet=as_json or quiet)
     level = logging.DEBUG if verbose else logging.WARNING if quiet or not structured else logging.INFO
     diagnostics = Diagnostics(
-        notice if structured else progress.log,
+        notice if structured else display.log,
         workspace.log.redactor.shapes,
         form=LogFormat.JSON if structured else LogFormat.TEXT,
         level=level,
         events=structured or verbose,
     )
 
-    def tell(text: str, level: int = logging.INFO) -> None:
+    def report_line(text: str, level: int = logging.INFO) -> None:
         if structured:
             diagnostics.log(level, text)
         elif level >= logging.WARNING:
@@ -92,9 +92,9 @@ def play(
         elif not quiet:
             notice(text)
 
-    asker = asker_for(progress, yes=yes, silent=as_json or quiet or structured)
-    watch = _Watch(workspace, progress, diagnostics, tell, structured, asker)
-    write = tell if structured else progress.log
+    asker = asker_for(display, yes=yes, silent=as_json or quiet or structured)
+    watch = _Watch(workspace, display, diagnostics, report_line, structured, asker)
+    write = report_line if structured else display.log
     watchers = Watchers(observers=[watch.observe], on_session=watch.begin, write=write, asker=asker)
     if as_json:
         watchers.observers.append(_Stream(workspace.log.redactor).observe)
@@ -102,10 +102,10 @@ def play(
         try:
             outcome = asyncio.run(_begun(begin, workspace, watchers))
         finally:
-            progress.end()
+            display.end()
             workspace.close()
     try:
-        _report(outcome, as_json, tell)
+        _report(outcome, as_json, report_line)
     except OutputClosedError as error:  # the run is over, and its exit code is what counts
         if error.reason:
             notice(f"orchestrate: {error.reason}")
@@ -124,7 +124,7 @@ def _form(given: str | None) -> LogFormat:
         raise UsageError(f"{LOG_FORMAT}={word}: a log format is {' or '.join(LogFormat)}") from None
 
 
-async def _begun(begin: Begin, workspace: Workspace, watchers: Watchers) -> Outcome:
+async def _begun(begin: Begin, workspace: Workspace, watchers: Watchers) -> RunEnd:
     return await begin(workspace, watchers)
 
 
@@ -133,13 +133,13 @@ class _Watch:
     """Connects a session with the terminal."""
 
     workspace: Workspace
-    progress: Progress
+    display: Display
     diagnostics: Diagnostics
-    tell: Callable[[str], None]
+    report_line: Callable[[str], None]
     structured: bool
     """Whether stderr is a log of JSON lines."""
     asker: Terminal | Agreeing | None
-    _story: Story | None = None
+    _progress: Progress | None = None
     _signals: int = 0
     _run: str = ""
 
@@ -147,20 +147,20 @@ class _Watch:
         """Take the session before its first step."""
         self._run = session.stream.run
         self.diagnostics.begin(self._run)
-        story = Story(session.stream.texts.get)
+        progress = Progress(session.stream.texts.get)
         for record in self.workspace.log.read(self._run):
             self.diagnostics.recall(record.version, record.event)
-            story.recall([(record.at, record.event)])
-        self._story = story
+            progress.recall([(record.at, record.event)])
+        self._progress = progress
         self._handle_signals(loop)
         if session.state.version:
-            self.tell(f"resuming {self._run}")
+            self.report_line(f"resuming {self._run}")
         if not self.structured:
-            self.progress.begin(story)
+            self.display.begin(progress)
 
     def observe(self, version: int, at: int, event: e.Event) -> None:
         """Show a committed event."""
-        self.progress.observe(version, at, event)
+        self.display.observe(version, at, event)
         self.diagnostics.observe(version, at, event)
 
     def _handle_signals(self, loop: Loop) -> None:
@@ -185,11 +185,11 @@ class _Watch:
         self._signals += 1
         if self._signals == 1:
             stopping = "stopping: what is in flight is recorded (once more to exit at once)"
-            self.tell(stopping) if self.structured else self.progress.say(stopping)
+            self.report_line(stopping) if self.structured else self.display.say(stopping)
             loop.interrupt(name)
             return
         with suppress(Exception):
-            self.progress.end()
+            self.display.end()
         notice(f"stopped at once; go on with: {command(f'resume {self._run}')}")
         os._exit(INTERRUPTED)
 
@@ -203,18 +203,18 @@ class _Stream:
 
     def observe(self, version: int, at: int, event: e.Event) -> None:
         name, _, data = self._codec.encode(event)
-        head = f'{{"version":{version},"at":"{moment(at)}","type":"{name}","data":'
+        head = f'{{"version":{version},"at":"{timestamp(at)}","type":"{name}","data":'
         result(f"{head}{self._redactor.data(data)}}}")
 
 
-def _report(outcome: Outcome, as_json: bool, tell: Callable[..., None]) -> None:
+def _report(outcome: RunEnd, as_json: bool, report_line: Callable[..., None]) -> None:
     """Say how the run stands: to a person or to a program."""
     state, finished = outcome.state, outcome.state.finished
     status = finished.status.value if finished is not None else "interrupted"
     for warning in outcome.warnings:
-        tell(warning, logging.WARNING)
+        report_line(warning, logging.WARNING)
     if not outcome.played and outcome.notice:
-        tell(outcome.notice)
+        report_line(outcome.notice)
     if as_json:
         result_json(
             {
@@ -232,10 +232,12 @@ def _report(outcome: Outcome, as_json: bool, tell: Callable[..., None]) -> None:
         print_run(state, outcome.run, outcome.head, status, outcome.folder)
     advice = advice_for(outcome.run, state)
     if advice and outcome.played:
-        tell(advice)
+        report_line(advice)
     has_output = any(task.output is not None for task in state.tasks.values())
     if finished is not None and has_output and outcome.folder is None and outcome.played and not as_json:
-        tell(f"the results are in the log; write them to files with: {command(f'runs export {outcome.run} -o DIR')}")
+        report_line(
+            f"the results are in the log; write them to files with: {command(f'runs export {outcome.run} -o DIR')}"
+        )
 
 
 def advice_for(run: str, state: RunState) -> str:

@@ -1,4 +1,4 @@
-"""The ladder: which rungs exist on this machine, as each proves by a probe, and which one is used."""
+"""Which sandbox levels hold on this machine, as a probe of each shows, and which one is used."""
 
 import json
 import os
@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from attrs import Factory, define, frozen
 
-from orchestrator.engine.sandbox.job import Job, Rung
+from orchestrator.engine.sandbox.job import Job, SandboxLevel
+from orchestrator.engine.sandbox.levels import Bwrap, Containment, Landlock, Plain
 from orchestrator.engine.sandbox.process import run_job
-from orchestrator.engine.sandbox.rungs import Bwrap, Containment, Landlock, Plain
 from orchestrator.errors import SandboxError
 from orchestrator.settings import SandboxChoice
 from orchestrator.spi import Ran
@@ -51,73 +51,75 @@ print(json.dumps({
 
 
 @frozen
-class Survey:
-    """What became of the probe of one rung."""
+class LevelProbe:
+    """What became of the probe of one sandbox level."""
 
-    rung: Rung
+    level: SandboxLevel
     holds: bool
     detail: str
     """Why it cannot be used, or what it is."""
 
 
 @define
-class Ladder:
-    """Runs jobs on the best rung allowed. Each rung is probed once, at first use; safe to use from threads."""
+class LevelSelector:
+    """Runs jobs on the best sandbox level allowed. Each is probed once, at first use; safe to use from threads."""
 
     choice: SandboxChoice = SandboxChoice.AUTO
-    _probed: dict[Rung, tuple[Containment | None, str]] = Factory(dict)
+    _probed: dict[SandboxLevel, tuple[Containment | None, str]] = Factory(dict)
     _lock: threading.Lock = Factory(threading.Lock)
 
-    def rung(self) -> Rung | None:
-        """The rung in force; None where there is none."""
-        for rung in _allowed(self.choice):
-            if self._probe(rung)[0] is not None:
-                return rung
+    def level(self) -> SandboxLevel | None:
+        """The sandbox level in force; None where there is none."""
+        for level in _allowed(self.choice):
+            if self._probe(level)[0] is not None:
+                return level
         return None
 
-    def run(self, job: Job, executes: bool = True) -> tuple[Rung, Ran]:
-        """Run a job, and say on which rung. Blocks; call it in a thread.
+    def run(self, job: Job, executes: bool = True) -> tuple[SandboxLevel, Ran]:
+        """Run a job, and say on which sandbox level. Blocks; call it in a thread.
 
-        ``executes`` False is for tools that only read what a model wrote: they go on where there is no rung.
+        ``executes`` False is for tools that only read what a model wrote: they go on where there is no sandbox level.
 
         Raises:
-            SandboxError: there is no rung for it; the message says what to install.
+            SandboxError: there is no sandbox level for it; the message says what to install.
         """
-        rung = self.rung()
-        if rung is None and not executes:
-            rung = Rung.NONE
-        if rung is None:
+        level = self.level()
+        if level is None and not executes:
+            level = SandboxLevel.NONE
+        if level is None:
             why = "; ".join(f"{each.value}: {self._probe(each)[1]}" for each in _allowed(self.choice))
             raise SandboxError(f"no sandbox holds on this machine ({why}); {INSTALL}")
-        if job.loopback and rung is not Rung.BWRAP:
-            raise SandboxError(f"a private network needs bubblewrap, and {rung.value} is in force; {INSTALL}")
-        containment = self._probe(rung)[0]
+        if job.loopback and level is not SandboxLevel.BWRAP:
+            raise SandboxError(f"a private network needs bubblewrap, and {level.value} is in force; {INSTALL}")
+        containment = self._probe(level)[0]
         assert containment is not None
-        return rung, run_job(containment, job)
+        return level, run_job(containment, job)
 
-    def surveys(self) -> list[Survey]:
-        """Every rung and the outcome of its probe, best first."""
-        return [Survey(rung, *_outcome(self._probe(rung))) for rung in Rung]
+    def surveys(self) -> list[LevelProbe]:
+        """Every sandbox level and the outcome of its probe, best first."""
+        return [LevelProbe(level, *_outcome(self._probe(level))) for level in SandboxLevel]
 
-    def _probe(self, rung: Rung) -> tuple[Containment | None, str]:
+    def _probe(self, level: SandboxLevel) -> tuple[Containment | None, str]:
         with self._lock:
-            if rung not in self._probed:
-                self._probed[rung] = _probe(rung)
-            return self._probed[rung]
+            if level not in self._probed:
+                self._probed[level] = _probe(level)
+            return self._probed[level]
 
 
 def _outcome(probed: tuple[Containment | None, str]) -> tuple[bool, str]:
     return probed[0] is not None, probed[1]
 
 
-def _allowed(choice: SandboxChoice) -> tuple[Rung, ...]:
-    return (Rung.BWRAP, Rung.LANDLOCK) if choice is SandboxChoice.AUTO else (Rung(choice.value),)
+def _allowed(choice: SandboxChoice) -> tuple[SandboxLevel, ...]:
+    return (
+        (SandboxLevel.BWRAP, SandboxLevel.LANDLOCK) if choice is SandboxChoice.AUTO else (SandboxLevel(choice.value),)
+    )
 
 
-def _probe(rung: Rung) -> tuple[Containment | None, str]:
-    if rung is Rung.NONE:
+def _probe(level: SandboxLevel) -> tuple[Containment | None, str]:
+    if level is SandboxLevel.NONE:
         return Plain(), "nothing is contained but resources and time"
-    containment: Containment | None = Landlock() if rung is Rung.LANDLOCK else Bwrap.find()
+    containment: Containment | None = Landlock() if level is SandboxLevel.LANDLOCK else Bwrap.find()
     if containment is None:
         return None, "bwrap is not installed"
     try:
@@ -140,7 +142,7 @@ def _attempts(containment: Containment) -> Mapping[str, Any]:
         socket.create_server(("127.0.0.1", 0)) as sock,
     ):
         folder = Path(name)
-        folder.chmod(0o777)  # so that it is the rung that stops the probe, not the file's mode
+        folder.chmod(0o777)  # so that it is the sandbox level that stops the probe, not the file's mode
         secret = folder / "secret"
         secret.write_text("secret")
         port, pid = sock.getsockname()[1], os.getpid()

@@ -1,6 +1,6 @@
-"""Providers of strangers, kept apart: what they sell is read once, and their calls go over to a room of their own.
+"""Isolation of third-party providers: what they sell is read once, and their calls run in an isolation thread.
 
-A call that blocks its room is left behind there with all it holds, and those that have not begun move to a new one.
+A call that blocks its thread is left behind there with all it holds, and those that have not begun move to a new one.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from attrs import evolve
 
 from orchestrator.deadlines import run_in_thread
-from orchestrator.engine.vendors.rooms import Room, Visit
+from orchestrator.engine.vendors.isolation import IsolatedCall, IsolationThread
 from orchestrator.errors import PluginLoadError
 from orchestrator.events import PluginUsed
 from orchestrator.models import ModelInfo
@@ -30,26 +30,24 @@ ENCODE_SECONDS: Final = 1.0
 """How long it may take to shape a request; the run waits for that."""
 
 BEGIN_SECONDS: Final = 2.0
-"""How long a call may wait for the provider's room before it gets another one."""
+"""How long a call may wait for the provider's thread before it gets another one."""
 
 _LOGGER: Final = logging.getLogger("orchestrator.plugins")
 
 _Work = Callable[["httpx.AsyncClient | None"], Awaitable[Reply]]
 
 
-def kept_apart(
-    provider: Provider, used: PluginUsed, client: "Callable[[], httpx.AsyncClient] | None" = None
-) -> Provider:
-    """The provider as the engine may hold it: one of ours as it is, for it blocks nothing; a stranger's in a house.
+def isolate(provider: Provider, used: PluginUsed, client: "Callable[[], httpx.AsyncClient] | None" = None) -> Provider:
+    """The provider as the engine may hold it: a built-in one as it is, a third-party one isolated.
 
     Raises:
-        PluginLoadError: a stranger's cannot say what it sells.
+        PluginLoadError: a third-party one cannot say what it sells.
     """
-    return provider if used.distribution == DISTRIBUTION else Housed(provider, used, client)
+    return provider if used.distribution == DISTRIBUTION else IsolatedProvider(provider, used, client)
 
 
-class Housed:
-    """A stranger's provider, as the engine sees it: what it sells is read once, and nothing it does blocks the run.
+class IsolatedProvider:
+    """A third-party provider, as the engine sees it: what it sells is read once, and nothing it does blocks the run.
 
     Args:
         provider: the object its hook returned.
@@ -63,7 +61,7 @@ class Housed:
     def __init__(self, provider: Provider, used: PluginUsed, client: "Callable[[], httpx.AsyncClient] | None") -> None:
         self._label = label = used.label
         self._provider = provider
-        self._room: Room | None = None
+        self._isolation: IsolationThread | None = None
         try:
             self._read(provider)
         except Exception as error:
@@ -115,43 +113,43 @@ class Housed:
         def work(http: "httpx.AsyncClient | None") -> Awaitable[Reply]:
             return self._provider.call(given, evolve(ctx, http=cast("httpx.AsyncClient", http), on_text=show))
 
-        visit = await self._begun(work)
+        isolated_call = await self._begun(work)
         try:
-            return await visit.answer  # type: ignore[no-any-return]
+            return await isolated_call.answer  # type: ignore[no-any-return]
         except asyncio.CancelledError:
-            await self._end(visit)
+            await self._end(isolated_call)
             raise
 
-    async def _begun(self, work: _Work) -> "Visit":
+    async def _begun(self, work: _Work) -> "IsolatedCall":
         """A call that has begun; where another call blocks the thread, in a new one."""
         while True:
-            if self._room is None or not self._room.is_open:
-                self._room = Room(self._label, self._client)
-            visit = self._room.enter(work)
+            if self._isolation is None or not self._isolation.is_open:
+                self._isolation = IsolationThread(self._label, self._client)
+            isolated_call = self._isolation.enter(work)
             try:
-                await asyncio.wait({visit.begun}, timeout=BEGIN_SECONDS)
+                await asyncio.wait({isolated_call.begun}, timeout=BEGIN_SECONDS)
             except asyncio.CancelledError:
-                if not visit.take():
-                    await self._end(visit)
+                if not isolated_call.take():
+                    await self._end(isolated_call)
                 raise
-            if visit.begun.done() or not visit.take():
-                return visit
-            self._leave(visit.room)
+            if isolated_call.begun.done() or not isolated_call.take():
+                return isolated_call
+            self._leave(isolated_call.isolation)
 
-    async def _end(self, visit: "Visit") -> None:
-        visit.answer.cancel()  # nobody waits for it any more
-        if not await visit.cancelled():
-            self._leave(visit.room)
+    async def _end(self, isolated_call: "IsolatedCall") -> None:
+        isolated_call.answer.cancel()  # the caller has gone
+        if not await isolated_call.cancelled():
+            self._leave(isolated_call.isolation)
 
-    def _leave(self, room: "Room") -> None:
-        """Let nobody else into a thread that does not answer."""
-        if room is self._room:
-            self._room = None
-        if room.is_open:
-            room.close()
+    def _leave(self, isolation: "IsolationThread") -> None:
+        """Let no more calls into a thread that does not answer."""
+        if isolation is self._isolation:
+            self._isolation = None
+        if isolation.is_open:
+            isolation.close()
             _LOGGER.warning("%s has blocked its thread; its next calls get another one", self._label)
 
     async def aclose(self) -> None:
-        """End the thread. What does not end in time stays behind, and keeps nobody from leaving."""
-        if self._room is not None and not await self._room.end():
+        """End the thread. What does not end in time is left behind."""
+        if self._isolation is not None and not await self._isolation.end():
             _LOGGER.warning("%s has not come to an end; its thread is left behind", self._label)

@@ -1,4 +1,4 @@
-"""A room: a thread with an event loop of its own, where a stranger's calls hold up nobody but each other."""
+"""An isolation thread: it has its own event loop, so that a third-party provider's calls delay only each other."""
 
 import asyncio
 import logging
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     import httpx
 
 END_SECONDS: Final = 3.0
-"""How long a cancelled call, and a room at the end of a session, may take to end."""
+"""How long a cancelled call, and a thread at the end of a session, may take to end."""
 
 _LOGGER: Final = logging.getLogger("orchestrator.plugins")
 
 _Work = Callable[["httpx.AsyncClient | None"], Awaitable[Any]]
 
 
-class Room:
+class IsolationThread:
     """One thread, its event loop, and the HTTP client of that loop.
 
     Args:
-        label: whose room it is, for messages.
+        label: the provider, for messages.
         client: makes the HTTP client, when the first call comes; None where calls have none.
     """
 
@@ -34,7 +34,7 @@ class Room:
         self._label = label
         self._make_client = client
         self._client: httpx.AsyncClient | None = None
-        self._visits: set[Visit] = set()
+        self._calls_inside: set[IsolatedCall] = set()
         self._is_closed = False
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(self._note)
@@ -49,12 +49,14 @@ class Room:
         """Whether calls may still come in."""
         return not self._is_closed and self._thread.is_alive()
 
-    def enter(self, work: _Work) -> "Visit":
+    def enter(self, work: _Work) -> "IsolatedCall":
         """Send a call over; it begins when the loop there comes to it."""
         asking = asyncio.get_running_loop()
-        visit = Visit(self, work, asking, asking.create_future(), asking.create_future(), asking.create_future())
-        self.tell(self._begin, visit)
-        return visit
+        isolated_call = IsolatedCall(
+            self, work, asking, asking.create_future(), asking.create_future(), asking.create_future()
+        )
+        self.tell(self._begin, isolated_call)
+        return isolated_call
 
     def tell(self, function: Callable[..., object], *arguments: object) -> None:
         """Have something done over there."""
@@ -62,7 +64,7 @@ class Room:
             self._loop.call_soon_threadsafe(function, *arguments)
 
     def close(self) -> None:
-        """Let nobody else in; whoever is inside may stay to the end of the call."""
+        """Let no more calls in; those inside may go on to their end."""
         self._is_closed = True
         self.tell(self._leave_when_empty)
 
@@ -73,7 +75,7 @@ class Room:
         await asyncio.to_thread(self._thread.join, END_SECONDS)
         return not self._thread.is_alive()
 
-    # ── in the room's own thread ─────────────────────────────────────────────────────────────────────────────────
+    # ── in the isolation thread ──────────────────────────────────────────────────────────────────────────────────
 
     def _live(self) -> None:
         why = "its thread has ended"
@@ -83,8 +85,8 @@ class Room:
         except BaseException as error:  # something it left behind has called sys.exit
             why = f"its thread was ended by {type(error).__name__}"
             _LOGGER.warning("%s has ended its own thread: %s", self._label, type(error).__name__)
-        for visit in tuple(self._visits):
-            visit.deliver(visit.answer, EscapedError(why))
+        for isolated_call in tuple(self._calls_inside):
+            isolated_call.deliver(isolated_call.answer, EscapedError(why))
 
     async def _until_left(self) -> None:
         await self._leaving.wait()
@@ -92,50 +94,50 @@ class Room:
             await self._client.aclose()
 
     def _leave_when_empty(self) -> None:
-        if self._is_closed and not self._visits:
+        if self._is_closed and not self._calls_inside:
             self._leaving.set()
 
-    def _begin(self, visit: "Visit") -> None:
-        self._visits.add(visit)
-        visit.task = self._loop.create_task(self._perform(visit))
-        visit.task.add_done_callback(lambda task: self._over(visit))
+    def _begin(self, isolated_call: "IsolatedCall") -> None:
+        self._calls_inside.add(isolated_call)
+        isolated_call.task = self._loop.create_task(self._perform(isolated_call))
+        isolated_call.task.add_done_callback(lambda task: self._over(isolated_call))
 
-    async def _perform(self, visit: "Visit") -> None:
-        if not visit.take():
+    async def _perform(self, isolated_call: "IsolatedCall") -> None:
+        if not isolated_call.take():
             return
-        visit.deliver(visit.begun, None)
+        isolated_call.deliver(isolated_call.begun, None)
         result: object = None
         try:
             if self._client is None and self._make_client is not None:
                 self._client = self._make_client()
-            result = await visit.work(self._client)
+            result = await isolated_call.work(self._client)
         except asyncio.CancelledError:
-            result = EscapedError("CancelledError: it cancelled itself")  # else nobody listens any more
+            result = EscapedError("CancelledError: it cancelled itself")  # else the caller would wait for ever
         except StopIteration as error:
             result = EscapedError.of(error)  # a future takes none
         except Exception as error:
             result = error
         except BaseException as error:
             result = EscapedError.of(error)
-        visit.deliver(visit.answer, result)
+        isolated_call.deliver(isolated_call.answer, result)
 
-    def _over(self, visit: "Visit") -> None:
-        self._visits.discard(visit)
-        visit.deliver(visit.over, None)
+    def _over(self, isolated_call: "IsolatedCall") -> None:
+        self._calls_inside.discard(isolated_call)
+        isolated_call.deliver(isolated_call.over, None)
         self._leave_when_empty()
 
     def _note(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Something the stranger left in the loop has failed."""
+        """Something that the provider left in the loop has failed."""
         error = context.get("exception")
         what = context.get("message", "") if error is None else type(error).__name__
         _LOGGER.warning("%s has left something behind that failed: %s", self._label, what)
 
 
 @define(eq=False)
-class Visit:
-    """One call in a room. Its futures belong to the loop that asks."""
+class IsolatedCall:
+    """One call in an isolation thread. Its futures belong to the caller's loop."""
 
-    room: Room
+    isolation: IsolationThread
     work: _Work
     asking: asyncio.AbstractEventLoop
     begun: "asyncio.Future[None]"
@@ -147,15 +149,15 @@ class Visit:
     _lock: threading.Lock = field(factory=threading.Lock)
 
     def take(self) -> bool:
-        """Whether this is the first to take the call: the room to begin it, or the asker to withdraw it."""
+        """Whether this is the first to take the call: the thread to begin it, or the caller to withdraw it."""
         with self._lock:
             first, self._is_taken = not self._is_taken, True
         return first
 
     async def cancelled(self) -> bool:
-        """Cancel the call; whether its room has heard of it in time. A call that will not end stays where it is."""
+        """Cancel the call; whether its thread took it in in time. A call that will not end stays where it is."""
         heard: asyncio.Future[None] = self.asking.create_future()
-        self.room.tell(self._cancel, heard)
+        self.isolation.tell(self._cancel, heard)
         await asyncio.wait({self.over}, timeout=END_SECONDS)
         return heard.done()
 
@@ -165,7 +167,7 @@ class Visit:
         self.deliver(heard, None)
 
     def deliver(self, future: "asyncio.Future[Any]", result: object) -> None:
-        """Bring a result, or an exception, to whoever asked."""
+        """Bring a result, or an exception, to the caller."""
 
         def set_it() -> None:
             if future.done():

@@ -1,4 +1,4 @@
-"""The books an audit keeps of one run: its own, so that it trusts neither the fold nor ``decide``."""
+"""The shadow state an audit keeps of one run: its own, so that it trusts neither the fold nor ``decide``."""
 
 from collections import Counter
 from typing import Final
@@ -85,7 +85,7 @@ class Breaker:
 
 
 @frozen
-class Start:
+class PacedStart:
     """An attempt, as far as pacing is concerned."""
 
     at: int
@@ -104,7 +104,7 @@ class Breach:
 
 
 @define
-class Books:
+class ShadowState:
     """What was taken of a run's history so far, and every breach found."""
 
     breaches: list[Breach] = Factory(list)
@@ -117,28 +117,28 @@ class Books:
 
     cap: Usd = Usd.ZERO
     settled: Usd = Usd.ZERO
-    kept: Usd = Usd.ZERO
+    unreconciled: Usd = Usd.ZERO
     excess: Usd = Usd.ZERO
     in_flight: Usd = Usd.ZERO
     inherited: tuple[Usd, Usd] = (Usd.ZERO, Usd.ZERO)
-    """Settled and kept, by the runs whose past it shares."""
+    """Settled and unreconciled, by the runs whose past it shares."""
     by_node: dict[str, Usd] = Factory(dict)
     by_phase: dict[Phase, Usd] = Factory(dict)
     by_call: dict[CallKey, Usd] = Factory(dict)
 
-    kept_calls: dict[int, e.CallStarted] = Factory(dict)
-    """The ended attempts of which nobody knows what they cost, by version."""
+    unreconciled_calls: dict[int, e.CallStarted] = Factory(dict)
+    """The ended attempts of unknown cost, by version."""
     calls: dict[CallKey, Call] = Factory(dict)
     open_effects: dict[int, e.Event] = Factory(dict)
     models: dict[str, ModelInfo] = Factory(dict)
     authors: dict[tuple[str, int, Role], str] = Factory(dict)
-    """Who wrote the usable draft or revision of a turn."""
+    """Who wrote the usable draft or revision of an iteration."""
     verdicts: dict[tuple[str, int, str], tuple[int, Verdict]] = Factory(dict)
-    """By task, turn and validator: the call whose answer was judged, and the verdict."""
-    starts: dict[int, Start] = Factory(dict)
+    """By task, iteration and validator: the call whose answer was judged, and the verdict."""
+    starts: dict[int, PacedStart] = Factory(dict)
     """The attempts of the last day, by version."""
     costs: dict[int, Usd] = Factory(dict)
-    """What each attempt that has ended cost, kept money included."""
+    """What each attempt that has ended cost, unreconciled money included."""
     breakers: dict[str, Breaker] = Factory(dict)
     dead_models: set[str] = Factory(set)
     """Not to be asked in this session."""
@@ -148,7 +148,7 @@ class Books:
     planned: dict[str, PlannedTask] = Factory(dict)
     forecast: bool = False
     asked: int = 0
-    """How often somebody was asked whether the tasks may start at a high risk."""
+    """How often a person was asked whether the tasks may start at a high risk."""
     agreed: bool = False
     begun: bool = False
     """Whether a task has ever started."""
@@ -180,16 +180,16 @@ class Books:
 
     @property
     def held(self) -> Usd:
-        """In flight + kept."""
-        return self.in_flight + self.kept
+        """In flight + unreconciled."""
+        return self.in_flight + self.unreconciled
 
     @property
     def needs_consent(self) -> bool:
-        """Whether the risk is high, and nobody has agreed to it of those who can be asked, or have been."""
+        """Whether the risk is high, and no person who can be asked, or has been, has agreed to it."""
         made, can_ask = self.state.forecast, self.session is not None and self.session.can_ask
         if made is None or self.agreed or not (can_ask or self.asked):
             return False
-        return 5 * (self.settled + self.kept + made.expected).nano >= 4 * self.cap.nano
+        return 5 * (self.settled + self.unreconciled + made.expected).nano >= 4 * self.cap.nano
 
     def balance(self) -> None:
         """The law of money after every event; the fold counts the same."""
@@ -202,7 +202,7 @@ class Books:
 
     def add_up(self) -> None:
         """Tasks, phases and calls add up to what the run spent."""
-        spent = self.settled + self.kept
+        spent = self.settled + self.unreconciled
         for name, parts in (("nodes", self.by_node), ("phases", self.by_phase), ("calls", self.by_call)):
             total = Usd(sum(amount.nano for amount in parts.values()))
             self.require("spend", total == spent, f"the {name} sum to {total}, the run spent {spent}")
@@ -210,27 +210,29 @@ class Books:
         folded = sum(node.spend.total.nano for node in (*state.before_tasks.values(), *state.tasks.values()))
         self.require("spend", folded == spent.nano, f"the fold's tasks sum to {Usd(folded)}, the run spent {spent}")
 
-    def end(self, version: int, settled: Usd, kept: Usd) -> tuple[e.CallStarted, Call] | None:
+    def end(self, version: int, settled: Usd, unreconciled: Usd) -> tuple[e.CallStarted, Call] | None:
         """Close an attempt; None where none of this version is open."""
         started = self.open_effects.pop(version, None)
         if not isinstance(started, e.CallStarted):
             self.require("intents", False, f"an end of call {version}, which is not open")
             return None
-        self.require("holds", not kept or kept == started.hold, "what is kept is not the hold")
-        self.require("holds", not (kept and settled), "an attempt is both settled and kept")
+        self.require(
+            "holds", not unreconciled or unreconciled == started.hold, "the unreconciled amount is not the hold"
+        )
+        self.require("holds", not (unreconciled and settled), "an attempt is both settled and unreconciled")
         self.in_flight -= started.hold
-        self.costs[version] = settled + kept
+        self.costs[version] = settled + unreconciled
         self.excess += max(Usd.ZERO, settled - started.hold)
-        if kept:
-            self.kept_calls[version] = started
-        self.enter(started, settled, kept)
+        if unreconciled:
+            self.unreconciled_calls[version] = started
+        self.enter(started, settled, unreconciled)
         return started, self.let_go(version, started)
 
-    def enter(self, started: e.CallStarted, settled: Usd, kept: Usd) -> None:
+    def enter(self, started: e.CallStarted, settled: Usd, unreconciled: Usd) -> None:
         """Count money of a call everywhere it counts."""
-        key, phase, spent = key_of(started), PHASE_OF[started.role], settled + kept
+        key, phase, spent = key_of(started), PHASE_OF[started.role], settled + unreconciled
         self.settled += settled
-        self.kept += kept
+        self.unreconciled += unreconciled
         self.by_node[started.node] = self.by_node.get(started.node, Usd.ZERO) + spent
         self.by_phase[phase] = self.by_phase.get(phase, Usd.ZERO) + spent
         self.by_call[key] = self.by_call.get(key, Usd.ZERO) + spent
@@ -260,4 +262,4 @@ class Books:
 
 def key_of(event: e.ModelSelected | e.CallStarted | e.SpendRefused) -> CallKey:
     """The logical call an event is about."""
-    return CallKey(event.node, event.role, event.turn, event.sample)
+    return CallKey(event.node, event.role, event.iteration, event.sample)

@@ -7,7 +7,7 @@ from orchestrator import events as e
 from orchestrator.decide import RULES
 from orchestrator.models import ProjectStatus, TaskType
 from orchestrator.money import Usd
-from orchestrator.rehearsal.drawn import Simulated, simulate
+from orchestrator.rehearsal.monte_carlo import Simulated, simulate
 from orchestrator.settings import SECOND, RunSettings
 from orchestrator.testing.simulator import sound_rank
 from orchestrator.testing.stage import model, task
@@ -27,7 +27,7 @@ def _prior(name: str, kind: TaskType, **figures: float) -> e.Prior:
     return e.Prior(name, kind, 100, **{**usual, **figures})
 
 
-def _told(**figures: float) -> list[e.Prior]:
+def _reported(**figures: float) -> list[e.Prior]:
     return [_prior(each.id, kind, **figures) for each in MODELS for kind in (KIND, TaskType.EVALUATION)]
 
 
@@ -69,16 +69,16 @@ def test_what_was_measured_decides_how_plays_end(
     figures: dict[str, float], cap: str, time: int, end: ProjectStatus
 ) -> None:
     """Good models succeed, poor ones do not, dear ones run out of money, slow ones out of time, dead ones fail."""
-    found = _played(RunSettings(cap=Usd.parse(cap), time_limit=time * SECOND), *_told(**figures), plays=20)
+    found = _played(RunSettings(cap=Usd.parse(cap), time_limit=time * SECOND), *_reported(**figures), plays=20)
     assert found.statuses[end] >= 15, found.statuses
     assert found.measured
 
 
 def test_a_measured_cost_is_what_calls_cost() -> None:
     """Three tasks, one turn of five calls each, at half a tenth of a cent: around 7.5 tenths."""
-    found = _played(RunSettings(), *_told(quality=0.99, cost=0.0005), plays=60)
+    found = _played(RunSettings(), *_reported(quality=0.99, cost=0.0005), plays=60)
     assert Usd.parse("0.005") < found.cost(50) < Usd.parse("0.010")
-    dearer = _played(RunSettings(), *_told(quality=0.99, cost=0.001), plays=60)
+    dearer = _played(RunSettings(), *_reported(quality=0.99, cost=0.001), plays=60)
     assert dearer.cost(50) > found.cost(50)
 
 

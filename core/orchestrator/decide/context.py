@@ -5,22 +5,23 @@ from typing import Final
 
 from attrs import Factory, define, frozen
 
+from orchestrator.models import BackendProblem
 from orchestrator.settings import SECOND
 from orchestrator.spi import ModelTelemetry, Ranked, RoutingCandidate
 from orchestrator.state.run import RunState
 
-Rank = Callable[[Sequence[RoutingCandidate], Mapping[str, ModelTelemetry]], Sequence[Ranked]]
-"""The guard around the session's backend. Raises BackendError when the backend fails."""
+Rank = Callable[[Sequence[RoutingCandidate], Mapping[str, ModelTelemetry], float], Sequence[Ranked]]
+"""The guard around the session's backend; its last argument is the draw. Raises BackendError when the backend fails."""
 
 
 class BackendError(Exception):
     """The backend gave no usable ranking.
 
     Attributes:
-        problem: ``raised``, ``timeout`` or ``not_a_permutation``.
+        problem: how it failed.
     """
 
-    def __init__(self, problem: str, message: str) -> None:
+    def __init__(self, problem: BackendProblem, message: str) -> None:
         self.problem = problem
         super().__init__(message)
 
@@ -37,7 +38,7 @@ class Wait:
 
 
 @define
-class Moment:
+class RoutingContext:
     """The state, the time, and what this round has found out so far."""
 
     state: RunState
@@ -48,9 +49,9 @@ class Moment:
     wakes: list[int] = Factory(list)
     """Times at which something may become possible."""
     money_waits: bool = False
-    """A call waits for the run's cap: nobody behind it starts."""
+    """A call waits for the run's cap: no later call starts."""
     paced: set[tuple[str, str]] = Factory(set)
-    """The windows of time that a call waits for: nobody behind it who needs the same one starts."""
+    """The windows of time that a call waits for: no later call that needs the same one starts."""
 
     def wake_at(self, time: int) -> None:
         """Note that there may be something to decide at a time."""

@@ -1,0 +1,283 @@
+"""One logical call, from being wanted to an answer or to giving up."""
+
+from typing import Final
+
+from attrs import evolve as changed
+from attrs import frozen
+
+from orchestrator.decide.context import GRACE, RoutingContext
+from orchestrator.decide.pacing import exceeded, may_start
+from orchestrator.decide.retry import is_behind, is_spent, needs_probe, ready_at, wake_for_breaker
+from orchestrator.decide.roster import Rejection
+from orchestrator.decide.routing import Listing, Query, is_excluded, list_candidates
+from orchestrator.decide.spending import BYTES_PER_TOKEN, Headroom, NoHeadroom, find_headroom, find_sizes, refusal_of
+from orchestrator.events import CallStarted, Decision, ModelCandidate, ModelSelected, SpendRefused
+from orchestrator.models import CallEnd, Finish, RejectionReason, Role, SelectionReason, SpendLimit
+from orchestrator.state.calls import Answer, CallKey, LogicalCall, Selection
+from orchestrator.state.run import RunState
+
+_GROWTH = 4
+"""How many times its usual limit a model may write at most, where no ceiling of its own is declared."""
+
+
+READ = (Role.DECOMPOSER, Role.EVALUATOR, Role.ENHANCER, Role.ADVISOR)
+"""The roles whose answers are read for what they hold; an answer that cannot be read is one too."""
+
+
+@frozen
+class NoAnswer:
+    """There will be none."""
+
+    reason: CallEnd
+    removed: tuple[ModelCandidate, ...] = ()
+    """With ``no_model``: every model, with the code of what removed it."""
+
+
+CallStep = Decision | Answer | NoAnswer | None
+"""A decision to make, the answer that can be used, an end without one, or None: wait."""
+
+
+def next_call(m: RoutingContext, key: CallKey, query: Query) -> CallStep:
+    """What the call needs next."""
+    state = m.state
+    if state.settings.node_policies and not query.node:
+        query = changed(query, node=key.node)
+    call = state.call(key)
+    if call is None:
+        return NoAnswer(CallEnd.TIME) if m.time_up else _select(m, query, LogicalCall(key), SelectionReason.FIRST, None)
+    if call.in_flight is not None:
+        return None
+    answer = usable(call)
+    if answer is not None:
+        return _continue_cut_answer(m, query, call, answer) if is_cut_off(call) else answer
+    if call.current is not None and call.prepared is None:
+        return None
+    if call.refused:
+        return NoAnswer(refusal_of(call))
+    if m.time_up:
+        return NoAnswer(CallEnd.TIME)
+    if _is_exhausted(state, call):
+        return NoAnswer(CallEnd.FAILED)
+    if call.current is None:
+        return _select(m, query, call, SelectionReason.FIRST, None)
+    return _go_on(m, query, call, call.current)
+
+
+def is_at_work(m: RoutingContext, call: LogicalCall) -> bool:
+    """The call is prepared or performed right now, and nothing but its outcome can change what it needs."""
+    if call.in_flight is not None:
+        return True
+    if call.prepared is not None or m.time_up or call.refused or call.answers:
+        return False
+    return call.current is not None
+
+
+def usable(call: LogicalCall) -> Answer | None:
+    """The answer that ends the call. A plan or a score that cannot be read is one too; an empty text is none."""
+    answer = call.answer
+    if answer is None or call.key.role in READ or answer.reading.problem is None:
+        return answer
+    return None
+
+
+def is_cut_off(call: LogicalCall) -> bool:
+    """The call has an answer of the current selection that was cut off, so that a higher limit may give a better one.
+
+    A plan or a score that can be read is whole all the same, and a critique says the most important first.
+    """
+    if not call.cut or call.answers[-1].finish is not Finish.LENGTH:
+        return False
+    match call.key.role:
+        case Role.CRITIC:
+            return False
+        case Role.DECOMPOSER | Role.EVALUATOR | Role.ENHANCER | Role.ADVISOR:
+            return call.answers[-1].reading.problem is not None
+    return True
+
+
+def _go_on(m: RoutingContext, query: Query, call: LogicalCall, current: Selection) -> CallStep:
+    """The selected model again, or the next one."""
+    state = m.state
+    prepared = call.prepared
+    assert prepared is not None
+    if prepared.problem is not None:
+        return _select(m, query, call, SelectionReason.FALLBACK, None)
+    model = state.models.get(current.model)
+    if model is None or is_excluded(m, query, model):
+        return _select(m, query, call, SelectionReason.FALLBACK, None)
+    window = model.context
+    if window is not None and prepared.body_bytes // BYTES_PER_TOKEN + current.max_tokens > window:
+        return _select(m, query, call, SelectionReason.CONTEXT, None)
+    if find_sizes(model, call) is None:
+        return _select(
+            m, query, call, SelectionReason.FALLBACK, None
+        )  # all it wrote was cut off before anything could be read
+    record = state.records.get(current.model)
+    behind = is_behind(record, m.now)
+    others = _others_left(m, query, call) if behind or _waits_long(call) else False
+    if is_spent(m, call, current.model, others):
+        return _select(m, query, call, SelectionReason.FALLBACK, None)
+    if behind:
+        if others:
+            return _select(m, query, call, SelectionReason.BREAKER, None)
+        _wait_for_breakers(m, query, call)
+        return None
+    ready = ready_at(state, call)
+    if m.now < ready:
+        m.wake_at(ready)
+        return None
+    progress = _start(m, query, call, current)
+    if not isinstance(progress, NoHeadroom):
+        return progress
+    left_for = SelectionReason.POLICY if progress.limit is SpendLimit.POLICY else SelectionReason.BUDGET
+    return _select(m, query, call, left_for, progress)
+
+
+def _is_exhausted(state: RunState, call: LogicalCall) -> bool:
+    """The call has had all its attempts, or all its time."""
+    limits = state.settings.limits
+    return call.ended - call.ended_before >= limits.attempts or call.took >= limits.call_total
+
+
+def _continue_cut_answer(m: RoutingContext, query: Query, call: LogicalCall, answer: Answer) -> CallStep:
+    """The same model again with a higher limit; the answer stands where there is no higher one, no try or no money."""
+    current, prepared, state = call.current, call.prepared, m.state
+    if current is None or prepared is None or m.time_up or call.refused:
+        return answer
+    model = state.models.get(current.model)
+    if model is None or is_excluded(m, query, model) or find_sizes(model, call) is None:
+        return answer
+    if (
+        _is_exhausted(state, call)
+        or is_behind(state.records.get(model.id), m.now)
+        or is_spent(m, call, model.id, False)
+    ):
+        return answer
+    if m.now < (ready := ready_at(state, call)):
+        m.wake_at(ready)
+        return None
+    progress = _start(m, query, call, current)
+    return answer if isinstance(progress, NoHeadroom) else progress
+
+
+def _waits_long(call: LogicalCall) -> bool:
+    return call.failure is not None and call.failure.retry_after is not None
+
+
+def _start(m: RoutingContext, query: Query, call: LogicalCall, current: Selection) -> CallStarted | NoHeadroom | None:
+    """An attempt, as soon as there is a place, the money and the time for it."""
+    state = m.state
+    if state.in_flight >= state.settings.concurrency or m.money_waits:
+        return None
+    model, prepared = state.models[current.model], call.prepared
+    assert prepared is not None
+    headroom = find_headroom(m, query, model, call)
+    if not isinstance(headroom, Headroom):
+        return headroom
+    tokens = prepared.body_bytes + model.hidden_tokens + headroom.max_tokens
+    if not may_start(m, call.key.node, model, tokens, headroom.hold):
+        return None
+    beyond = exceeded(m, call.key.node, tokens, headroom.hold)
+    limits, left = state.settings.limits, state.time_limit - state.active(m.now) + GRACE
+    return CallStarted(
+        selected=current.version,
+        node=call.key.node,
+        role=call.key.role,
+        iteration=call.key.iteration,
+        sample=call.key.sample,
+        attempt=call.attempts + 1,
+        try_=call.ended + 1,
+        provider=model.provider,
+        model=model.id,
+        max_tokens=headroom.max_tokens,
+        body_bytes=prepared.body_bytes,
+        hold=headroom.hold,
+        timeout=min(limits.call_timeout, max(GRACE, limits.call_total - call.took), left),
+        probe=needs_probe(state, model.id),
+        violates=tuple(dict.fromkeys((*headroom.violates, *beyond))),
+    )
+
+
+_TRIED: Final = Rejection(RejectionReason.TRIED)
+_LEFT_FOR: Final = {
+    SelectionReason.BUDGET: RejectionReason.BUDGET,
+    SelectionReason.CONTEXT: RejectionReason.CONTEXT,
+    SelectionReason.POLICY: RejectionReason.POLICY,
+}
+"""Why a model was left that was not called: as the reason of the selection that follows says."""
+
+
+def _visited(call: LogicalCall, reason: SelectionReason | None, policy: str | None = None) -> dict[str, Rejection]:
+    """Why each model already selected for the call is not selected again; ``reason`` is for the latest."""
+    visited: dict[str, Rejection] = {}
+    selections = call.visited
+    reasons = [(following.reason, following.policy) for following in selections[1:]]
+    for selection, (left_for, name) in zip(selections, [*reasons, (reason, policy)], strict=False):
+        is_known = None if left_for is None else _LEFT_FOR.get(left_for)
+        visited[selection.model] = _TRIED if is_known is None else Rejection(is_known, name)
+    return visited
+
+
+def _listed(
+    m: RoutingContext, query: Query, call: LogicalCall, reason: SelectionReason | None, policy: str | None = None
+) -> Listing:
+    """The candidates for the call's next selection."""
+    return list_candidates(m, query, _visited(call, reason, policy), (*call.key, len(call.selections) + 1))
+
+
+def _others_left(m: RoutingContext, query: Query, call: LogicalCall) -> bool:
+    return _listed(m, query, call, None).chosen is not None
+
+
+def _wait_for_breakers(m: RoutingContext, query: Query, call: LogicalCall) -> None:
+    """Only models behind open breakers are left: look again when the earliest lets a probe through."""
+    for model in _listed(m, query, call, None).open_circuits:
+        wake_for_breaker(m, model)
+    if call.current is not None:
+        wake_for_breaker(m, call.current.model)
+
+
+def _select(
+    m: RoutingContext, query: Query, call: LogicalCall, reason: SelectionReason, headroom: NoHeadroom | None
+) -> CallStep:
+    """The next model, or the end of the call."""
+    policy = headroom.name if headroom is not None and reason is SelectionReason.POLICY else None
+    listing = _listed(m, query, call, reason, policy)
+    chosen = listing.chosen
+    if chosen is not None:
+        return _selected(m, query, call, reason, listing, chosen, policy)
+    open_circuits = listing.open_circuits
+    if open_circuits:
+        for model in open_circuits:
+            wake_for_breaker(m, model)
+        return None
+    if headroom is not None:
+        return SpendRefused(*call.key, need=headroom.need, free=headroom.free, limit=headroom.limit, name=headroom.name)
+    return NoAnswer(CallEnd.FAILED) if call.visited else NoAnswer(CallEnd.NO_MODEL, listing.candidates)
+
+
+def _selected(
+    m: RoutingContext,
+    query: Query,
+    call: LogicalCall,
+    reason: SelectionReason,
+    listing: Listing,
+    chosen: str,
+    policy: str | None,
+) -> ModelSelected:
+    model = m.state.models[chosen]
+    limit = m.state.settings.output_limit(query.role, query.type)
+    full = min(limit, model.max_output or limit)
+    return ModelSelected(
+        *call.key,
+        selection=len(call.selections) + 1,
+        model=chosen,
+        reason=reason,
+        max_tokens=full,
+        candidates=listing.shown(chosen, call.candidates),
+        backend=listing.backend,
+        waiver=listing.waiver(chosen),
+        most_tokens=max(full, model.max_output or _GROWTH * full),
+        policy=policy,
+        draw=listing.draw,
+    )

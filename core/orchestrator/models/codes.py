@@ -1,0 +1,286 @@
+"""The codes that events and states carry instead of words: why something was chosen, rejected, left out or ended.
+
+What a code means to a reader is said where it is shown; a test makes sure that no member is without words there.
+"""
+
+from enum import StrEnum
+
+
+class RejectionReason(StrEnum):
+    """Why a candidate is not the model that was selected."""
+
+    NO_PRICE = "no_price"
+    """Its price is not known."""
+    UNBOUNDED = "unbounded"
+    """Nothing bounds what it may write, and the settings do not allow that."""
+    POLICY = "policy"
+    """A policy forbids it, or the hold does not fit its cap on the task's cost."""
+    OFF = "off"
+    """It is switched off for the session."""
+    BREAKER = "breaker"
+    """Its circuit is open."""
+    VENDOR = "vendor"
+    """It is of the author's vendor, and another one is required."""
+    TRIED = "tried"
+    """It was called for the same logical call already."""
+    BUDGET = "budget"
+    """What it could cost at most did not fit."""
+    CONTEXT = "context"
+    """The prompt and the longest answer do not fit its context window."""
+    RANKED = "ranked"
+    """Another one came before it."""
+
+
+class SelectionReason(StrEnum):
+    """Why a model is selected: because it is the first, or because of what ended the selection before it."""
+
+    FIRST = "first"
+    """It comes first."""
+    FALLBACK = "fallback"
+    """The one before gave no usable answer."""
+    BREAKER = "breaker"
+    """The circuit of the one before is open."""
+    BUDGET = "budget"
+    """The one before could cost more than is left."""
+    CONTEXT = "context"
+    """The prompt did not fit the one before."""
+    POLICY = "policy"
+    """The one before did not fit a policy's cap on the task's cost."""
+
+
+class Waiver(StrEnum):
+    """How near a reviewer is to the author, where it is of the author's vendor."""
+
+    SAME_VENDOR = "same_vendor"
+    """Another tier."""
+    SAME_TIER = "same_tier"
+    """Another model of the same tier."""
+    SAME_MODEL = "same_model"
+    """The author itself."""
+
+
+class CallEnd(StrEnum):
+    """Why a logical call ended without an answer."""
+
+    NO_MODEL = "no_model"
+    """No model was left to call."""
+    FAILED = "failed"
+    """Every model that was called failed."""
+    BUDGET = "budget"
+    """The hold of no candidate fitted."""
+    POLICY = "policy"
+    """Only caps of policies on the task's cost refused it."""
+    TIME = "time"
+    """The time is up."""
+
+
+class SkipReason(StrEnum):
+    """Why a step of an iteration is left out. The first five are those of CallEnd."""
+
+    NO_MODEL = "no_model"
+    """No model was left to call."""
+    FAILED = "failed"
+    """Every model that was called failed."""
+    BUDGET = "budget"
+    """The hold of no candidate fitted."""
+    POLICY = "policy"
+    """Only caps of policies on the task's cost refused it."""
+    TIME = "time"
+    """The time is up."""
+
+
+class TaskEndReason(StrEnum):
+    """Why a task is not completed."""
+
+    BELOW_THRESHOLD = "below_threshold"
+    """Its score is below the threshold of its type."""
+    GATE = "gate"
+    """A check did not pass."""
+    UNSCORED = "unscored"
+    """No score could be read."""
+    BUDGET = "budget"
+    """The hold of no candidate fitted."""
+    POLICY = "policy"
+    """Only caps of policies on its cost refused a call."""
+    TIME = "time"
+    """The time is up."""
+    NO_MODEL = "no_model"
+    """No model was left to call."""
+    FAILED = "failed"
+    """Every model that was called failed."""
+    DEPENDENCY = "dependency"
+    """A task that it depends on has no output."""
+
+
+class RunEndReason(StrEnum):
+    """Why a run is no success."""
+
+    NO_PLAN = "no_plan"
+    """No answer was a plan."""
+    NO_MODEL = "no_model"
+    """No model was left to plan."""
+    NO_OUTPUT = "no_output"
+    """No task has an output."""
+    BUDGET = "budget"
+    """A task was refused money."""
+    POLICY = "policy"
+    """Only caps of policies on tasks' costs left them without an output."""
+    TIME = "time"
+    """The time is up."""
+    VERIFICATION = "verification"
+    """The verification of the result did not pass."""
+
+
+class BreakerReason(StrEnum):
+    """Why a model's circuit opened; the last three open it for the session."""
+
+    FAILURES = "failures"
+    """So many calls in a row failed."""
+    PROBE = "probe"
+    """The probe failed."""
+    AUTHENTICATION = "authentication"
+    """The vendor refuses the key."""
+    QUOTA = "quota"
+    """The account at the vendor is exhausted."""
+    UNKNOWN_MODEL = "unknown_model"
+    """The vendor does not know the model."""
+
+
+class ReadingProblem(StrEnum):
+    """Why an answer cannot be used."""
+
+    EMPTY = "empty"
+    """It holds no text."""
+    NO_JSON = "no_json"
+    """It holds no JSON that can be read."""
+    NO_SCORE = "no_score"
+    """It holds no score."""
+    AMBIGUOUS_SCORE = "ambiguous_score"
+    """It holds several scores that differ."""
+    SCORE_OUT_OF_RANGE = "score_out_of_range"
+    """Its score is not between 0 and 1."""
+    NO_TASKS = "no_tasks"
+    """It holds no list of tasks."""
+    BAD_TASK = "bad_task"
+    """A task has no prompt, or an unknown type."""
+    DUPLICATE = "duplicate"
+    """Two tasks of a plan have the same id."""
+    NO_SUGGESTIONS = "no_suggestions"
+    """It holds no suggestion that can be used."""
+    NO_PROFILE = "no_profile"
+    """It holds no architecture that can be used."""
+
+
+class PlanProblem(StrEnum):
+    """Why an answer of the decomposer is not the plan."""
+
+    EMPTY = "empty"
+    """It holds no text."""
+    NO_JSON = "no_json"
+    """It holds no JSON that can be read."""
+    NO_TASKS = "no_tasks"
+    """It holds no list of tasks."""
+    BAD_TASK = "bad_task"
+    """A task has no prompt, or an unknown type."""
+    DUPLICATE = "duplicate"
+    """Two tasks have the same id."""
+    TOO_MANY = "too_many"
+    """It has too many tasks."""
+    UNKNOWN_DEPENDENCY = "unknown_dependency"
+    """A dependency is not in the plan."""
+    CYCLE = "cycle"
+    """The dependencies form a cycle."""
+
+
+class InputProblem(StrEnum):
+    """Why the enhancer or the advisor had nothing to say."""
+
+    EMPTY = "empty"
+    """The answer holds no text."""
+    NO_JSON = "no_json"
+    """The answer holds no JSON that can be read."""
+    NO_SUGGESTIONS = "no_suggestions"
+    """The answer holds no suggestion that can be used."""
+    NO_PROFILE = "no_profile"
+    """The answer holds no architecture that can be used."""
+    NO_MODEL = "no_model"
+    """No model was left to call."""
+    FAILED = "failed"
+    """Every model that was called failed."""
+    BUDGET = "budget"
+    """The hold of no candidate fitted."""
+    POLICY = "policy"
+    """Only caps of policies refused the call."""
+    TIME = "time"
+    """The time is up."""
+
+
+class BackendProblem(StrEnum):
+    """How a backend failed to rank."""
+
+    RAISED = "raised"
+    """It raised an exception."""
+    TIMEOUT = "timeout"
+    """It took too long."""
+    NOT_A_PERMUTATION = "not_a_permutation"
+    """It did not return every candidate once, with a number."""
+
+
+class SpendLimit(StrEnum):
+    """Which limit the hold of a call did not fit."""
+
+    RUN = "run"
+    """The run's own cap."""
+    ENHANCE = "enhance"
+    """What suggestions may cost."""
+    ACCOUNT = "account"
+    """An account above the run, by its name."""
+    POLICY = "policy"
+    """A policy's cap on the cost of a task, by the policy's name."""
+
+
+class VerificationProblem(StrEnum):
+    """Why a verification of the result as a whole says nothing."""
+
+    NO_FOLDER = "no_folder"
+    """There is no output folder."""
+    NO_SANDBOX = "no_sandbox"
+    """No sandbox works on the machine."""
+    NO_COMMAND = "no_command"
+    """The command is not known any more."""
+    TOO_LARGE = "too_large"
+    """The output folder holds too much."""
+    UNREADABLE = "unreadable"
+    """The output folder cannot be read."""
+    TIME = "time"
+    """It took too long."""
+    DISK = "disk"
+    """It wrote too much."""
+    STOPPED = "stopped"
+    """It was ended from outside."""
+    RAISED = "raised"
+    """The verification itself failed."""
+
+
+class AnsweredBy(StrEnum):
+    """Where the answer to a question came from."""
+
+    PERSON = "person"
+    """A person at the terminal."""
+    FLAG = "flag"
+    """The command line had answered before."""
+    STOPPED = "stopped"
+    """The person wants no more questions."""
+    NO_TERMINAL = "no_terminal"
+    """There is no terminal to ask at."""
+
+
+class CacheUse(StrEnum):
+    """What the response cache had for a call."""
+
+    OFF = "off"
+    """It was not looked at."""
+    MISS = "miss"
+    """It had no answer."""
+    HIT = "hit"
+    """It had an answer."""
