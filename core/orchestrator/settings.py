@@ -113,7 +113,7 @@ class RunSettings:
     phase_shares: dict[Phase, float] = Factory(lambda: dict(PHASE_SHARES))
     evaluation: Evaluation = Evaluation()
     plateau: float = 0.02
-    """Two consecutive gated scores nearer than this end the iteration."""
+    """Two consecutive gated scores nearer than this end the iterations; scores are compared to six decimal places."""
     cross_vendor: CrossVendor = CrossVendor.PREFER
     missing_tool: MissingTool = MissingTool.SKIP
     limits: Limits = Limits()

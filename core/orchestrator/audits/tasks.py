@@ -5,6 +5,7 @@ from attrs import define
 from orchestrator import events as e
 from orchestrator.audits.shadow_state import ShadowState
 from orchestrator.models import Role, TaskEndReason, TaskStatus, Verdict
+from orchestrator.models.scores import reaches
 from orchestrator.money import Usd
 from orchestrator.settings import MissingTool
 from orchestrator.state.calls import CallKey
@@ -63,7 +64,7 @@ class Tasks(ShadowState):
         is_failed = event.status is TaskStatus.FAILED
         self.require("statuses", has_output is not is_failed, f"{event.task} is {event.status}")
         threshold = self.state.settings.thresholds[self.planned[event.task].type]
-        good = event.gate and event.score is not None and event.score >= threshold
+        good = event.gate and event.score is not None and reaches(event.score, threshold)
         self.require("statuses", good is (event.status is TaskStatus.COMPLETED), f"{event.task} is {event.status}")
         self.require("statuses", (event.reason is None) is good, f"the reason of {event.task} is {event.reason}")
         if event.reason is TaskEndReason.DEPENDENCY:

@@ -1,5 +1,8 @@
 """How tasks and runs end, and what can reopen them."""
 
+from fractions import Fraction
+from typing import Final
+
 from orchestrator.decide.context import GRACE, RoutingContext
 from orchestrator.decide.spending import refusal_of
 from orchestrator.events import (
@@ -13,9 +16,12 @@ from orchestrator.events import (
     VerificationStarted,
 )
 from orchestrator.models import CallEnd, ProjectStatus, Role, RunEndReason, TaskEndReason, TaskStatus, Verdict
+from orchestrator.models.scores import decimal_of, reaches
 from orchestrator.state.calls import Answer
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
+
+_UNSCORED: Final = Fraction(-1)
 
 
 def conclude(
@@ -63,17 +69,17 @@ def best_iteration(task: TaskState) -> int | None:
     return max(iterations, key=lambda iteration: _rank(task, iteration), default=None)
 
 
-def _rank(task: TaskState, iteration: int) -> tuple[bool, float, int]:
+def _rank(task: TaskState, iteration: int) -> tuple[bool, Fraction, int]:
     evaluated = task.evaluated.get(iteration)
     if evaluated is None:
-        return (False, -1.0, iteration)
-    return (evaluated.gate, -1.0 if evaluated.score is None else evaluated.score, iteration)
+        return (False, _UNSCORED, iteration)
+    return (evaluated.gate, _UNSCORED if evaluated.score is None else decimal_of(evaluated.score), iteration)
 
 
 def is_good_enough(state: RunState, task: TaskState, evaluated: Evaluated) -> bool:
     """The gate passed and the score reaches the threshold of the task's type."""
     threshold = state.settings.thresholds[task.planned.type]
-    return evaluated.gate and evaluated.score is not None and evaluated.score >= threshold
+    return evaluated.gate and evaluated.score is not None and reaches(evaluated.score, threshold)
 
 
 def _shortfall(task: TaskState, evaluated: Evaluated | None) -> TaskEndReason:

@@ -9,6 +9,7 @@ from orchestrator.decide.outcome import best_iteration, conclude, is_good_enough
 from orchestrator.decide.routing import Query
 from orchestrator.events import CheckStarted, Decision, Evaluated, StepSkipped
 from orchestrator.models import CallEnd, Role, SkipReason, TaskEndReason, Verdict
+from orchestrator.models.scores import is_nearer, is_within
 from orchestrator.settings import MissingTool, OnDisagree
 from orchestrator.state.calls import Answer, CallKey
 from orchestrator.state.tasks import Check, TaskState
@@ -172,7 +173,7 @@ def _score(m: RoutingContext, scores: list[float]) -> float | None:
     if not scores:
         return None
     mean = float(sum(map(Fraction, scores)) / len(scores))  # exact, so that equal scores have that mean
-    if max(scores) - min(scores) <= rules.max_delta or rules.on_disagree is OnDisagree.MEAN:
+    if is_within(max(scores), min(scores), rules.max_delta) or rules.on_disagree is OnDisagree.MEAN:
         return mean
     return min(scores) if rules.on_disagree is OnDisagree.MIN else max(scores)
 
@@ -186,4 +187,4 @@ def _is_over(m: RoutingContext, task: TaskState, iteration: int) -> bool:
     before = task.evaluated.get(iteration - 1)
     if before is None or not (before.gate and evaluated.gate) or before.score is None or evaluated.score is None:
         return False
-    return abs(evaluated.score - before.score) < settings.plateau
+    return is_nearer(evaluated.score, before.score, settings.plateau)
