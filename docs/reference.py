@@ -27,9 +27,11 @@ _VALUES = (
     events.ModelCandidate,
     events.AccountEntry,
     events.Reading,
+    events.Defect,
     events.Reused,
     events.Totals,
     models.PlannedTask,
+    models.PlanRepair,
     models.Suggestion,
     models.ArchitectureProfile,
     models.ModelInfo,
@@ -40,7 +42,7 @@ _VALUES = (
 )
 _INTRODUCTION = """# Events
 
-Every event the program writes, in the order in which a run tells them. This page is generated from the classes in
+Every event the program writes, roughly in the order of a run. This page is generated from the classes in
 `core/orchestrator/events/`.
 
 A row of the table `events` is `position, stream, version, type, schema, at, data, hash`: `stream` is the run's id or an
@@ -121,7 +123,7 @@ def reference() -> str:
         assert has(value)
         lines += [f"### {value.__name__}", "", inspect.getdoc(value) or "", ""]
         lines += _table(value)
-    lines += ["## Codes", "", "What a field with a reason, a problem or a limit may say.", "", *_codes()]
+    lines += ["## Codes", "", "The values of fields that hold a reason, a problem or a limit.", "", *_codes()]
     return "\n".join(lines).rstrip() + "\n"
 
 

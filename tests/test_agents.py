@@ -154,7 +154,7 @@ def test_a_pool_in_which_nothing_can_begin_exits_as_a_run_would(tmp_path: Path) 
     """Backends that are not installed are bad usage, not a failed system."""
     spec = str(scripted_spec(tmp_path / "spec"))
     ended = orchestrate(tmp_path, "pool", spec, "--backend", "unknown", "--backend", "missing")
-    assert (ended.code, ended.lines[-1]) == (2, "there is no winner: no agent's run began")
+    assert (ended.code, ended.lines[-1]) == (2, "there is no winner: no agent's run started")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])

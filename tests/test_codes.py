@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.cli.explain import LIMITS, REMOVED, SELECTED, WAIVED
 from orchestrator.cli.progress import FALLBACKS, HALTED, LEFT_OUT, SHORTFALLS, UNADVISED, UNVERIFIED
-from orchestrator.engine.answers.prompts import _SHORTFALLS
+from orchestrator.engine.answers.common import _SHORTFALLS
 from orchestrator.models import (
     PLAN_PROBLEMS,
     CallEnd,
@@ -53,8 +53,9 @@ def test_every_end_of_a_degraded_task_is_told_to_its_dependants() -> None:
 
 def test_ends_of_calls_are_ends_of_what_they_were_made_for() -> None:
     """A call's end has the same code as the skipped step, the ended task or the input that it leaves."""
-    for kind in (SkipReason, TaskEndReason, InputProblem):
+    for kind in (SkipReason, TaskEndReason):
         assert {kind(end) for end in CallEnd} <= set(kind)
+    assert {InputProblem(end) for end in set(CallEnd) - {CallEnd.UNREADABLE}} <= set(InputProblem)
 
 
 def test_problems_of_readings_are_problems_of_what_was_to_be_read() -> None:

@@ -65,7 +65,7 @@ def test_pytests_message_is_in_the_log_and_the_repair_passes(
     checks = _checks(tmp_path / "home")
     assert [verdict for verdict, _, _ in checks if verdict == "failed"] == ["failed"]
     failed = next(said for verdict, said, _ in checks if verdict == "failed")
-    assert "assert 3.0 == 2" in failed
+    assert "mean([1, 2, 3]) returned 3.0, expected 2" in failed
     assert ("passed", "1 tests passed", choice.value) in checks
 
 

@@ -147,7 +147,7 @@ def test_an_object_of_the_callers_is_asked_and_recorded_by_its_name(tmp_path: Pa
     assert verified.code == 0
     assert "not recomputable" in verified.out
     assert orchestrate(tmp_path, "replay", RUN, "--verify", "--strict").code == 6
-    assert f"ordered by {name}, an object of the caller's" in orchestrate(tmp_path, "explain", RUN).out
+    assert f"ordered by {name}, an object passed from Python" in orchestrate(tmp_path, "explain", RUN).out
 
 
 def test_a_run_with_an_object_goes_on_where_the_object_is(tmp_path: Path) -> None:

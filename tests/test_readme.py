@@ -22,8 +22,8 @@ def _blocks(language: str) -> list[str]:
 
 
 def _environment(home: Path) -> Mapping[str, str]:
-    unreconciled = {name: value for name, value in os.environ.items() if not name.endswith(("_API_KEY", "_BASE_URL"))}
-    return {**unreconciled, "ORCHESTRATE_HOME": str(home), "COLUMNS": "120"}
+    kept = {name: value for name, value in os.environ.items() if not name.endswith(("_API_KEY", "_BASE_URL"))}
+    return {**kept, "ORCHESTRATE_HOME": str(home), "COLUMNS": "120"}
 
 
 def _orchestrate(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -39,12 +39,17 @@ def _orchestrate(home: Path, *arguments: str) -> "subprocess.CompletedProcess[st
 
 
 def test_the_models_file_and_the_spec_can_be_used(tmp_path: Path) -> None:
-    """The two YAML blocks are a models file and a spec."""
-    models, spec = _blocks("yaml")
+    """The YAML blocks are a models file, a spec, and the keys of a spec with tests of its own."""
+    models, spec, tested = _blocks("yaml")
     (tmp_path / "models.yaml").write_text(models)
     (tmp_path / "spec.yaml").write_text(spec)
     assert [model.provider for model in read_models(tmp_path / "models.yaml")] == ["openai_compatible"]
     assert read_spec(tmp_path / "spec.yaml").policies
+    (tmp_path / "tested.yaml").write_text(f"project: p\ncriteria: c\n{tested}")
+    found = read_spec(tmp_path / "tested.yaml")
+    assert {strategy.name for strategy in found.loop.values()} == {"best_of"}
+    assert found.tasks is not None
+    assert "test_mean" in str(found.tasks[0].tests)
 
 
 def test_the_program_runs_as_written(tmp_path: Path) -> None:

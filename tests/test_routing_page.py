@@ -18,8 +18,8 @@ _VARYING = (
 def _plain(line: str) -> str:
     """A line without times, positions and the width of its columns."""
     line = " ".join(line.split())
-    for pattern, unreconciled in _VARYING:
-        line = pattern.sub(unreconciled, line)
+    for pattern, same in _VARYING:
+        line = pattern.sub(same, line)
     return line
 
 

@@ -5,17 +5,23 @@ review loop, and at the end the verification of the result puts the application 
 """
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from attrs import evolve, frozen
 
-from orchestrator.engine.applications import AUTO, Application, Assembly, Step, read_assembly
+from orchestrator import events as e
+from orchestrator.documents import expanded
+from orchestrator.engine.answers.advising import shown, with_texts
+from orchestrator.engine.applications import Application, Assembly, Step, read_assembly
+from orchestrator.engine.loop import Loop
 from orchestrator.engine.outputs.results import project_state
 from orchestrator.engine.runs import RunEnd, Watchers, Workspace
+from orchestrator.engine.session import Session
 from orchestrator.engine.vendors.environment import data_folder
-from orchestrator.models import ArchitectureProfile, Budget, ProjectState, ProjectStatus
+from orchestrator.models import AUTO, ArchitectureProfile, Budget, ProjectState, ProjectStatus
 from orchestrator.orchestrator import StateManager
 from orchestrator.plugins import Catalogue
 from orchestrator.policy_dsl import with_policies
@@ -25,6 +31,11 @@ from orchestrator.state.run import RunState
 __all__ = ["AppBuilder", "AppResult", "Assembly", "Step"]
 
 _NOTHING: Final = Assembly("generic")
+
+
+def to_stderr(text: str) -> None:
+    """Write lines to standard error, where the command shows its progress."""
+    sys.stderr.write(f"{text}\n")
 
 
 @frozen
@@ -50,12 +61,21 @@ class AppBuilder:
     Args:
         budget: the ceiling of each build in dollars and seconds.
         state_manager: names the data folder.
+        write: takes the lines that show the architecture, as soon as it is decided; by default standard error.
         fields: further keys of the spec file, such as ``providers``, ``models`` or ``policies``.
     """
 
-    def __init__(self, budget: Budget | None = None, state_manager: StateManager | None = None, **fields: Any) -> None:
+    def __init__(
+        self,
+        budget: Budget | None = None,
+        state_manager: StateManager | None = None,
+        *,
+        write: Callable[[str], None] = to_stderr,
+        **fields: Any,
+    ) -> None:
         self.budget = Budget() if budget is None else budget
         self.state_manager = state_manager or StateManager()
+        self._write = write
         self._fields = fields
 
     async def build(
@@ -85,10 +105,26 @@ class AppBuilder:
         workspace = Workspace.open(data_folder(self.state_manager.path, os.environ))
         try:
             spec = with_policies(spec, loader_for=workspace.catalogue.loader_for_suffix)
-            outcome = await workspace.start(spec, output=Path(output_dir), force=force, watchers=Watchers())
+            watchers = _watchers(self._write)
+            outcome = await workspace.start(spec, output=expanded(Path(output_dir)), force=force, watchers=watchers)
             return result_of(outcome, app_type, self.budget)
         finally:
             workspace.close()
+
+
+def _watchers(write: Callable[[str], None]) -> Watchers:
+    """Watchers that show the architecture."""
+    sessions: list[Session] = []
+
+    def on_session(session: Session, loop: Loop) -> None:
+        sessions.append(session)
+
+    def observe(version: int, at: int, event: e.Event) -> None:
+        if isinstance(event, e.ArchitectureDecided):
+            profile = with_texts(event.profile, sessions[0].stream.texts.get)
+            write("\n".join(shown(profile, event.model or "defaults")))
+
+    return Watchers([observe], on_session=on_session)
 
 
 def app_spec(description: str, criteria: str, app_type: str | None, budget: Budget, **fields: Any) -> Spec:

@@ -17,6 +17,7 @@ import orjson
 from attrs import asdict, frozen
 
 from orchestrator import events as e
+from orchestrator.documents import expanded
 from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.errors import LogError, UsageError
 from orchestrator.log import EventLog
@@ -93,7 +94,7 @@ class AuditLog:
         Raises:
             LogError: the file cannot be written; see also iterating.
         """
-        target, count = Path(path), 0
+        target, count = expanded(Path(path)), 0
         lines = [orjson.dumps(record.plain(), option=orjson.OPT_APPEND_NEWLINE) for record in self]
         try:
             with target.open("wb") as file:

@@ -6,7 +6,6 @@ from typing import Final
 from attrs import field, frozen
 
 from orchestrator import events as e
-from orchestrator.decide.forecast import CALLS_PER_ITERATION, EVALUATION_PERCENT, TYPICAL_INPUT
 from orchestrator.models import (
     COST_TABLE,
     MAX_ITERATIONS,
@@ -26,7 +25,12 @@ from orchestrator.money import Usd
 
 __all__ = ["BudgetHierarchy", "CostForecaster", "CostPredictor", "CostRecorder", "ForecastReport", "RiskLevel"]
 
-_EVALUATION_SHARE: Final = EVALUATION_PERCENT / 100
+_EVALUATION_SHARE: Final = 0.15
+"""What evaluations cost, of drafts and reviews together."""
+_CALLS_PER_ITERATION: Final = 4
+"""A draft, its critique, the revision, an evaluation."""
+_TYPICAL_INPUT: Final = 1500
+"""Tokens of a prompt with its task, criteria and the outputs it builds on."""
 _MEDIUM: Final = 0.5
 _HIGH: Final = 0.8
 _MILLION: Final = 1_000_000
@@ -136,7 +140,7 @@ def _slot(model: str) -> str:
 
 def _estimate(read: float, written: float, task_type: TaskType) -> float:
     """A typical call: a prompt, and half of the longest answer; prices are per million tokens."""
-    return (TYPICAL_INPUT * read + MAX_TOKENS[task_type] / 2 * written) / _MILLION
+    return (_TYPICAL_INPUT * read + MAX_TOKENS[task_type] / 2 * written) / _MILLION
 
 
 class CostRecorder:
@@ -220,7 +224,7 @@ class CostForecaster:
             profile = _routed(task.type, profiles)
             iterations = MAX_ITERATIONS[task.type]
             generation += iterations * _per_call(profile, task.type, predictor)
-            seconds += iterations * CALLS_PER_ITERATION * profile.latency_avg_ms / 1000
+            seconds += iterations * _CALLS_PER_ITERATION * profile.latency_avg_ms / 1000
         evaluation = _EVALUATION_SHARE * 2 * generation
         phases = {
             Phase.GENERATION.value: generation,

@@ -12,6 +12,7 @@ from attrs import Factory, define, frozen
 
 from orchestrator import events as e
 from orchestrator.decide.compliance import binding, undeclared
+from orchestrator.decide.input_stage import input_chain
 from orchestrator.decide.outcome import output_of
 from orchestrator.decide.routing import slots_of, telemetry_of
 from orchestrator.errors import ErrorKind
@@ -19,12 +20,14 @@ from orchestrator.log.accounts import called
 from orchestrator.models import (
     BackendProblem,
     Finish,
+    PlanRepair,
     RejectionReason,
     Role,
     SelectionReason,
     SpendLimit,
     TaskType,
     Waiver,
+    size_remark,
 )
 from orchestrator.money import Price, Usage, Usd
 from orchestrator.policy import Policy
@@ -114,6 +117,8 @@ class ModelChoice:
     """The answer of an earlier run that spared the call."""
     policy: str | None = None
     """With the reason ``policy``: the name of the policy."""
+    chain: tuple[str, ...] = ()
+    """Models and slots that come before all others in a fixed order, first to last: of the enhancer and the advisor."""
 
 
 @frozen
@@ -166,7 +171,28 @@ class VerifiedResult:
     node: str = e.VERIFY
 
 
-Explained = ModelChoice | SpendRefusal | NoCandidateLeft | BackendFallback | VerifiedResult
+@frozen
+class PlanRemarks:
+    """A model's plan was taken, and there is something to say of it."""
+
+    version: int
+    at: int
+    remarks: tuple[str, ...]
+    """A line each."""
+    repairs: tuple[PlanRepair, ...]
+    node: str = e.PLAN
+
+
+Explained = ModelChoice | SpendRefusal | NoCandidateLeft | BackendFallback | VerifiedResult | PlanRemarks
+
+
+def remarks_on(plan: e.PlanMade) -> tuple[str, ...]:
+    """What there is to say of a model's plan, a line each: its size, and what was left out or repaired."""
+    size = size_remark(len(plan.tasks)) if plan.call is not None else None
+    absent = (
+        f"the plan names a validator {name!r} that is not installed; it is left out" for name in plan.dropped_validators
+    )
+    return (*filter(None, [size]), *absent, *(repair.words for repair in plan.repairs))
 
 
 def explain(history: Iterable[tuple[int, e.Event]]) -> list[Explained]:
@@ -206,8 +232,8 @@ class Explainer:
                 self._choices[version] = choice
                 self.explained.append(choice)
             case e.SessionOpened(ended=ended) | e.SessionLost(ended=ended):
-                for rejection in ended:
-                    self._end(rejection.call, Usd.ZERO, rejection.amount)
+                for attempt in ended:
+                    self._end(attempt.call, Usd.ZERO, attempt.amount)
             case e.CallPrepared(selected=selected, reused=reused) if reused is not None:
                 self._choices[selected].reused = reused
             case e.CallStarted():
@@ -236,6 +262,8 @@ class Explainer:
                 self.explained.append(self._no_candidate(at, node, role, removed))
             case e.RunFinished(removed=removed) if removed:
                 self.explained.append(self._no_candidate(at, e.PLAN, Role.DECOMPOSER, removed))
+            case e.PlanMade(repairs=repairs) if remarks := remarks_on(event):
+                self.explained.append(PlanRemarks(version, at, remarks, repairs))
             case e.ResultVerified():
                 self.explained.append(VerifiedResult(version, at, event))
             case e.BackendFailed():
@@ -272,7 +300,7 @@ class Explainer:
         call = state.call(CallKey(event.node, event.role, event.iteration, event.sample))
         listed = {candidate.model: candidate for candidate in event.candidates}
         known = call.candidates.values() if call is not None else ()
-        rest = (candidate for candidate in known if candidate.model not in listed)
+        rest = (each for each in known if each.model not in listed and each.model in state.models)
         backend = next((used for used in state.session.plugins if used.kind == "backend"), None)
         return ModelChoice(
             version=state.version + 1,
@@ -292,6 +320,7 @@ class Explainer:
             considered=tuple(
                 self._considered(candidate, measured, event.node) for candidate in chain(listed.values(), rest)
             ),
+            chain=input_chain(state.words) if event.node in (e.ENHANCE, e.ADVISE) else (),
         )
 
     def _no_candidate(self, at: int, node: str, role: Role, removed: Iterable[e.ModelCandidate]) -> NoCandidateLeft:

@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 
 from orchestrator import contract
 from orchestrator.channels import ChannelHub
+from orchestrator.documents import expanded
 from orchestrator.engine.outputs.results import project_state
 from orchestrator.engine.runs import Watchers, Workspace
 from orchestrator.engine.vendors.environment import data_folder
@@ -35,7 +36,7 @@ _LONGEST_NAME = 200  # of any name in a spec
 
 
 def _path(value: str | os.PathLike[str] | None) -> Path | None:
-    return None if value is None else Path(value)
+    return None if value is None else expanded(Path(value))
 
 
 @frozen

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
-from orchestrator.documents import Address, LineOf, read_text
+from orchestrator.documents import Address, LineOf, expanded, read_text
 from orchestrator.errors import OrchestrateError, SpecError
 from orchestrator.models import SLOT_ALIASES
 from orchestrator.money import Usd
@@ -186,7 +186,7 @@ def with_policies(spec: Spec, files: Iterable[Path] = (), loader_for: LoaderFor 
     """
     policies: list[Policy] = []
     nodes = PolicyHierarchy()
-    for path in (*files, *(Path(spec.folder) / name for name in spec.policy_files)):
+    for path in (*files, *(Path(spec.folder) / expanded(name) for name in spec.policy_files)):
         file = read_policy_file(path, loader_for)
         hierarchy = file.hierarchy
         _refuse_unbound(path, hierarchy, spec)

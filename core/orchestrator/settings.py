@@ -14,6 +14,7 @@ from orchestrator.models import (
     THRESHOLDS,
     Phase,
     Role,
+    Strategy,
     TaskType,
 )
 from orchestrator.money import NANO, Usd
@@ -45,6 +46,13 @@ class OnDisagree(StrEnum):
     MAX = "max"
 
 
+class SecondJudge(StrEnum):
+    """Which model gives the second evaluation of an output."""
+
+    SAME_MODEL = "same_model"
+    OTHER_MODEL = "other_model"
+
+
 class MissingTool(StrEnum):
     """What a validator whose tool is absent means for the gate."""
 
@@ -68,6 +76,11 @@ class Evaluation:
     runs: int = 2
     max_delta: float = 0.05
     on_disagree: OnDisagree = OnDisagree.MIN
+    second: SecondJudge = SecondJudge.SAME_MODEL
+    tests_decide: bool = True
+    """Whether given tests that all pass are the score."""
+    judged_types: tuple[TaskType, ...] = ()
+    """The types whose score is a judge's all the same: those with a quality target of their own."""
 
 
 @frozen
@@ -82,8 +95,8 @@ class Limits:
     """Consecutive failures that open a model's breaker."""
     breaker_open: int = 60 * SECOND
     """How long it stays open before one probe, in microseconds."""
-    call_timeout: int = 600 * SECOND
-    """The most one attempt may take, in microseconds."""
+    call_timeout: int | None = None
+    """The most one attempt may take, in microseconds; None: as long as what is asked for takes at the model's pace."""
     call_total: int = 3600 * SECOND
     """The most all attempts at one logical call may take together, pauses aside, in microseconds."""
     verify_timeout: int = 600 * SECOND
@@ -92,6 +105,10 @@ class Limits:
     """Calls that may start in any 60 s, by provider; under ``*`` for every provider that is not named."""
     tokens_per_minute: dict[str, int] = Factory(dict)
     """The same for tokens, input and output together."""
+    max_tasks: int = 50
+    """The most tasks of a model's plan."""
+    single_task_fallback: bool = True
+    """Whether the project as it is becomes the only task where no answer is a plan; the run is no success then."""
 
 
 @frozen
@@ -111,6 +128,8 @@ class RunSettings:
     backend_named: bool = False
     """Whether a spec, flag or argument named the backend: then it ranks all candidates, measured or not."""
     phase_shares: dict[Phase, float] = Factory(lambda: dict(PHASE_SHARES))
+    loop: dict[TaskType, Strategy] = Factory(lambda: dict.fromkeys(TaskType, Strategy()))
+    """The strategy for each type."""
     evaluation: Evaluation = Evaluation()
     plateau: float = 0.02
     """Two consecutive gated scores nearer than this end the iterations; scores are compared to six decimal places."""
@@ -125,9 +144,9 @@ class RunSettings:
     allow_unbounded: bool = False
     """Whether a model whose output nothing bounds may be called, held at its limit."""
     simulated: bool = False
-    """Whether the providers only pretend; their spend is simulated."""
+    """Whether the providers, and so the spend, are simulated."""
     verify: bool = False
-    """Whether a command of the user's judges the result as a whole."""
+    """Whether a command of the user's verifies the result as a whole."""
     cache: bool = False
     """Whether answers of earlier runs of the data folder are reused."""
     enhance: bool = False
@@ -136,6 +155,10 @@ class RunSettings:
     """The most that these suggestions may cost."""
     advise: bool = False
     """Whether a model advises on the architecture before the plan is made."""
+    prompts: dict[str, str] = Factory(dict)
+    """Digests of the user's templates of prompts, by name; the program's own serve where none is given."""
+    app: str | None = None
+    """The type of application that is built, or ``auto``; None: none is built."""
 
     def output_limit(self, role: Role, kind: TaskType | None) -> int:
         """The ``max_tokens`` of a role, for a task of this type where it matters."""

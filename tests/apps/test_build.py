@@ -19,6 +19,8 @@ from orchestrator.log.redaction import Redactor
 from orchestrator.models import Verdict
 from tests.apps.scripts import GREETER, GREETER_DESCRIPTION, NOTES, NOTES_DESCRIPTION, fields
 from tests.cli.command import Ended, count, orchestrate, start, wait_until
+from tests.cli.test_damage import DAMAGES
+from tests.cli.test_reading import tamper
 
 _NODE_MODULES = os.environ.get("ORCHESTRATE_TEST_NODE_MODULES")
 
@@ -36,8 +38,8 @@ def steps(result: AppResult) -> dict[str, Verdict]:
 
 def files_in(folder: Path) -> dict[str, str]:
     """The files of a folder, but those that are of the run itself."""
-    own = {".orchestrate-run", "README.md", "summary.json"}
-    paths = [path for path in folder.rglob("*") if path.is_file() and path.name not in own]
+    paths = [path for path in folder.rglob("*") if path.is_file() and not path.is_relative_to(folder / ".orchestrate")]
+    paths.remove(folder / ".orchestrate-run")
     return {path.relative_to(folder).as_posix(): path.read_text() for path in paths}
 
 
@@ -80,6 +82,96 @@ def test_a_command_is_built_from_the_command_line(tmp_path: Path) -> None:
     whole = files_in(tmp_path / "app")
     assert whole == files_in(tmp_path / "again") == files_in(tmp_path / "anew")
     assert "pyproject.toml" in whole
+
+
+def test_the_architecture_is_shown_as_the_command_shows_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The block of the specification, on standard error or wherever it is wanted, with the type that was given."""
+    outputs = {"words/hello.py": "```python\ndef hello() -> str:\n    return 'hello'\n```"}
+    result = built(tmp_path, "cli", outputs, "Words", app_type="library")
+    assert result.success, result.assembly
+    block = capsys.readouterr().err.splitlines()
+    head, choices, app = block[:3]
+    assert head.startswith("\U0001f3d7 Architecture Decision (")
+    assert choices.startswith("    Pattern: Layered  │  Topology: Monolith")
+    assert app.startswith("    App: library")
+    assert "─" * 78 in block
+    keys = fields(tmp_path / "command", "cli", outputs)
+    (tmp_path / "more.json").write_text(json.dumps({"project": "-", "criteria": "-", **keys}))
+    more = ("--spec", str(tmp_path / "more.json"), "--type", "library", "--project-id", "words")
+    command = orchestrate(tmp_path, "build", "Words", "-o", "app", *more)
+    assert command.code == 0, command.err
+    shown = [line.strip() for line in command.err.splitlines()]
+    assert [line for line in block if line.strip() not in shown] == []
+    lines: list[str] = []
+    script = fields(tmp_path / "quiet", "cli", outputs)
+    builder = AppBuilder(None, StateManager(tmp_path / "home"), write=lines.append, **script)
+    asyncio.run(builder.build("Words", "it works", tmp_path / "other", "library"))
+    assert "\n".join(lines).splitlines() == block
+    assert capsys.readouterr().err == ""
+    explained = orchestrate(tmp_path, "explain", "words", "advise").out
+    assert "ordered by the chain deepseek-chat → deepseek-reasoner → moonshot-v1 → claude-opus → gpt-4o" in explained
+
+
+@pytest.mark.parametrize(("app_type", "given"), [("library", True), ("auto", False), (None, False)])
+def test_the_advisor_is_given_the_type(tmp_path: Path, app_type: str | None, given: bool) -> None:
+    """What was sent to it says a given type; otherwise it chooses among all."""
+    outputs = {"words/hello.py": "```python\ndef hello() -> str:\n    return 'hello'\n```"}
+    keys = {**fields(tmp_path / "script", "library", outputs), "project_id": "words"}
+    builder = AppBuilder(None, StateManager(tmp_path / "home"), **keys)
+    asyncio.run(builder.build("Words", "it works", tmp_path / "out", app_type))
+    sent = orchestrate(tmp_path / "home", "explain", "words", "advise", "--prompts").out
+    assert "app_type is one of: fastapi, " in sent
+    assert ("The type is given: app_type is library. Decide on the rest." in sent) is given
+    assert ("The type is given" in sent) is given
+
+
+@pytest.mark.parametrize(
+    ("outputs", "problem"),
+    [
+        ({"": GREETER["greeter/cli.py"]}, "the plan gives no task a file of the application"),
+        (
+            {"greeter/cli.py": "", "": GREETER["greeter/cli.py"]},
+            "the application holds none of the tasks' results",
+        ),
+    ],
+    ids=["no path", "no result"],
+)
+def test_an_application_without_results_is_no_success(tmp_path: Path, outputs: Mapping[str, str], problem: str) -> None:
+    """What the scaffold brings runs, and is not what was asked for."""
+    result = built(tmp_path, "cli", outputs, GREETER_DESCRIPTION)
+    assert not result.success
+    assert result.state.status is ProjectStatus.PARTIAL_SUCCESS
+    assert result.assembly.problems[0] == problem
+    assert steps(result)["start"] is Verdict.PASSED
+
+
+def test_the_tables_of_the_run_lie_beside_the_application(tmp_path: Path) -> None:
+    """The application has a README of its own, and links of the table lead to its files."""
+    outputs = {**GREETER, "README.md": "# Greeter\n\nSays hello."}
+    result = built(tmp_path, "cli", outputs, GREETER_DESCRIPTION)
+    assert result.success, result.assembly
+    out = tmp_path / "out"
+    assert "Says hello." in (out / "README.md").read_text()
+    assert not (out / "summary.json").exists()
+    assert {path.name for path in (out / ".orchestrate").iterdir()} == {"README.md", "summary.json"}
+    table = (out / ".orchestrate" / "README.md").read_text()
+    assert "[greeter/cli.py](../greeter/cli.py)" in table
+    assert not any(name.startswith(".orchestrate") for name in result.assembly.files_written)
+
+
+def test_a_damaged_build_is_exported_with_the_application_s_own_files(tmp_path: Path) -> None:
+    """That its log is damaged is said in the run's tables, and its ``README.md`` stays the application's."""
+    outputs = {**GREETER, "README.md": "# Greeter\n\nSays hello."}
+    keys = {**fields(tmp_path / "script", "cli", outputs), "project_id": "greeter"}
+    builder = AppBuilder(None, StateManager(tmp_path / "home"), **keys)
+    asyncio.run(builder.build(GREETER_DESCRIPTION, "it works", tmp_path / "out"))
+    tamper(tmp_path / "home", DAMAGES["money"])
+    again = tmp_path / "again"
+    assert orchestrate(tmp_path / "home", "runs", "export", "greeter", "-o", str(again)).code == 6
+    assert (again / "README.md").read_text() == (tmp_path / "out" / "README.md").read_text()
+    assert not (again / "summary.json").exists()
+    assert "is damaged" in (again / ".orchestrate" / "README.md").read_text().splitlines()[0]
+    assert json.loads((again / ".orchestrate" / "summary.json").read_text())["damaged"][0]["run_id"] == "greeter"
 
 
 def test_an_application_that_does_not_start_is_no_success(tmp_path: Path) -> None:

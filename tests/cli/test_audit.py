@@ -175,7 +175,10 @@ def test_a_fork_is_made_resumed_compared_and_replayed(home: Path, capsys: pytest
         assert done.code == 0, (words, done.err)
         assert done.out
     found = command(capsys, "runs", "diff", "done", "strict", "--json").json
-    assert found["settings"] == ["thresholds.code_generation: 0.85 → 0.99"]
+    assert found["settings"] == [
+        "thresholds.code_generation: 0.85 → 0.99",
+        "evaluation.judged_types: none → code_generation",
+    ]
     assert found["spec"] == ['quality_targets: (not given) → {"code_generation":0.99}']
     assert {"decision": "run end", "values": ["SUCCESS", "PARTIAL_SUCCESS"]} in found["decisions"]
     assert found["shared_versions"] > 5

@@ -123,7 +123,7 @@ def test_of_what_cannot_be_read_the_intact_part_is_shown(
     tamper(own_copy, DAMAGES["no JSON"])
     monkeypatch.setenv("ORCHESTRATE_HOME", str(own_copy))
     ended = command(capsys, "runs", "show", "done", "--json")
-    assert "only what stands before that is shown" in ended.err
+    assert "only the events before that are shown" in ended.err
     found = ended.json
     assert (found["status"], found["damaged"][0]["position"], found["damaged"][0]["shown"]) == (
         "interrupted",

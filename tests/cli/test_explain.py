@@ -140,8 +140,8 @@ def test_a_reviewer_of_the_authors_vendor_stands_back(home: Path) -> None:
     """The critic's choice names the author, and says of the author why it is not asked."""
     critic = next(each for each in choices(home, "one") if each["role"] == "critic")
     assert critic["author"] == "north"
-    assert candidates(critic)["north"].why == "ranked lower, being of the author's vendor"
-    assert "models that are not of the vendor of the author north first" in orchestrate(home, "explain", "many").out
+    assert candidates(critic)["north"].why == "ranked lower (same vendor as the author)"
+    assert "first the models of other vendors than the author's (north)" in orchestrate(home, "explain", "many").out
 
 
 def test_a_waiver_is_told(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_pareto_tells_who_is_dominated(tmp_path: Path) -> None:
     home = tmp_path / "home"
     assert orchestrate(home, "run", str(spec)).code == 0
     shown = orchestrate(home, "explain", "many", "only").out
-    assert "ranked lower: another one beats it in quality, trust and cost at once" in shown
+    assert "ranked lower: another model is better in quality, trust and cost at once" in shown
     absent = orchestrate(home, "explain", "many", "only", environ={"ORCHESTRATE_DISABLE_PLUGINS": "pareto"})
     assert absent.code == 0
     assert absent.out == shown
@@ -183,7 +183,7 @@ def test_pareto_tells_who_is_dominated(tmp_path: Path) -> None:
 def test_a_plain_run_says_that_the_table_decided(finished: Finished) -> None:
     """Without a named backend the table's order holds until models are measured."""
     shown = orchestrate(finished.home, "explain", "done").out
-    assert "only, drafting (code_generation): north" in shown
+    assert "only, generate (code_generation): north" in shown
     assert "first choice; ordered by the routing table, then by price" in shown
 
 

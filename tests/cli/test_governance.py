@@ -91,7 +91,7 @@ def test_a_monitored_policy_changes_nothing_and_is_told(tmp_path: Path) -> None:
     assert {event["model"] for event in watched} == {"north", "south"}
     violated = {each["model"]: each["violates"] for event in watched for each in event["candidates"]}
     assert violated == {"north": ["watch"], "south": []}
-    assert "violates policy 'watch' (allowed_models: south), which is noted only" in explained(tmp_path / "with")
+    assert "violates policy 'watch' (allowed_models: south), recorded only" in explained(tmp_path / "with")
 
 
 def test_the_strictest_mode_of_a_name_holds(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_cap_on_a_tasks_cost_ends_the_task_and_not_the_budget(tmp_path: Path) 
         tmp_path / "home", "SELECT data ->> 'limit', data ->> 'name' FROM events WHERE type = 'spend.refused'"
     )
     assert refused == [("policy", "cheap"), ("policy", "cheap")]
-    assert "policy 'cheap' leaves the task" in ended.err
+    assert "policy 'cheap' leaves" in ended.err
     assert "the task's cap of policy 'cheap' has $0.000500 free" in explained(tmp_path, "one")
     raised = orchestrate(tmp_path / "home", "resume", "r", "--add-budget", "5")
     assert raised.code == 3
@@ -199,7 +199,7 @@ def test_where_no_model_is_left_every_policy_is_named(tmp_path: Path) -> None:
     assert end["reason"] == "no_model"
     assert {each["model"]: each["policy"] for each in end["removed"]} == {"north": "no-n", "south": "no-s"}
     shown = explained(tmp_path, "one")
-    assert "one, drafting: no model is left" in shown
+    assert "one, generate: no model is left" in shown
     assert "policy 'no-s' rules it out (blocked_providers: s)" in shown
     (reported,) = json.loads(explained(tmp_path, "one", "--json"))
     assert (reported["kind"], [each["policy"] for each in reported["candidates"]]) == ("no_candidate", ["no-n", "no-s"])
@@ -238,7 +238,7 @@ def test_what_the_backend_says_of_a_candidate_is_in_the_log(tmp_path: Path) -> N
     reasons = {each["model"]: each["reason"] for event in selections(tmp_path)[:1] for each in event["candidates"]}
     assert reasons == {"north": None, "south": "dominated"}
     reported = orchestrate(tmp_path / "home", "explain", "r", environ={"ORCHESTRATE_DISABLE_PLUGINS": "pareto"})
-    assert "ranked lower: another one beats it in quality, trust and cost at once" in reported.out
+    assert "ranked lower: another model is better in quality, trust and cost at once" in reported.out
 
 
 def test_policy_explain_shows_what_binds_a_node(tmp_path: Path) -> None:

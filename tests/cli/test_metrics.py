@@ -28,7 +28,7 @@ def test_an_old_run_is_shown_as_a_table(finished: Finished) -> None:
     assert (done.code, done.err) == (0, "")
     assert done.lines[0].split() == ["model", *SPECIFIED]
     assert [line.split()[0] for line in done.lines[2:4]] == ["north", "south"]
-    assert done.lines[-1].startswith("done: SUCCESS, 1 of 1 tasks, 5 calls, $0.0004")
+    assert done.lines[-1].startswith("done: SUCCESS, 1 of 1 tasks, 5 calls, $0.0005")
 
 
 def test_the_formats_agree_with_the_log(finished: Finished, tmp_path: Path) -> None:
@@ -53,10 +53,9 @@ def test_the_formats_agree_with_the_log(finished: Finished, tmp_path: Path) -> N
 def test_all_runs_together(finished: Finished, tmp_path: Path) -> None:
     """--all counts models over all runs; simulated and real ones are not mixed."""
     home = shutil.copytree(finished.home, tmp_path / "home")
-    broken = {"role": "generator", "text": "```python\nx = (\n```", "iteration": 1}
-    still = {"role": "reviser", "text": "```python\nx = (\n```", "iteration": 1}
-    spec = scripted_spec(tmp_path, project_id="other", answers=[broken, still])
-    assert orchestrate(home, "run", str(spec)).code == 0
+    broken = {"role": "generator", "text": "```python\nx = (\n```"}
+    spec = scripted_spec(tmp_path, project_id="other", answers=[broken])
+    assert orchestrate(home, "run", str(spec)).code == 1
     together = orchestrate(home, "metrics", "--all", "--simulated", "--format", "json").json
     alone = [orchestrate(home, "metrics", run, "--format", "json").json["models"] for run in ("done", "other")]
     assert list(together["runs"]) == ["done", "other"]

@@ -120,7 +120,7 @@ def test_a_spec_and_a_models_file_change_what_is_shown(capsys: pytest.CaptureFix
 
 
 def test_the_models_of_a_scripted_spec_can_be_asked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """A provider that only pretends shows up where a spec names it."""
+    """A provider that is simulated shows up where a spec names it."""
     spec = scripted_spec(tmp_path)
     found = command(capsys, "models", "list", "--available", "-f", str(spec), "--json").json
     assert [(model["id"], model["slots"]) for model in found] == [

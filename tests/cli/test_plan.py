@@ -135,7 +135,7 @@ def test_the_policies_of_one_task_bind_its_routes_alone(tmp_path: Path) -> None:
     shown = orchestrate(tmp_path / "home", "plan", str(spec))
     assert "planning  south" in shown.out
     assert "of-stats" not in shown.out
-    assert "! the policies of task_009 bind tasks that only a plan names" in shown.err
+    assert "! the policies of task_009 name tasks that are not planned yet" in shown.err
 
 
 def test_no_call_of_the_run_holds_more_than_the_plan_says(tmp_path: Path, spec: Path) -> None:
@@ -208,10 +208,23 @@ def test_without_tasks_only_asking_would_tell(tmp_path: Path) -> None:
     spec.write_text(json.dumps(fields))
     shown = orchestrate(tmp_path / "home", "plan", str(spec))
     assert shown.code == 0
-    assert "only asking a model would tell" in shown.out
+    assert "orchestrate plan SPEC --decompose" in shown.out
     assert "planning  north" in shown.out
     found = orchestrate(tmp_path / "home", "plan", str(spec), "--json").json
     assert (found["given"], found["planning"]["model"], len(found["types"])) == (False, "north", 7)
+
+
+def test_a_named_backend_says_that_nothing_is_measured(tmp_path: Path, spec: Path) -> None:
+    """On an empty folder ``run``, ``plan`` and ``explain`` say what decides, of a backend that was named only."""
+    home, said = tmp_path / "home", "nothing measured: price decides"
+    named = ("--backend", "pareto")
+    assert said in orchestrate(home, "plan", str(spec), *named).err
+    assert said not in orchestrate(home, "plan", str(spec)).err
+    run = orchestrate(home, "run", str(spec), *named, "--set", "project_id=first")
+    assert f"backend pareto: {said}" in run.err
+    explained = orchestrate(home, "explain", "first").out
+    assert said in next(line for line in explained.splitlines() if "ordered by pareto" in line)
+    assert said not in orchestrate(tmp_path / "other", "run", str(spec)).err
 
 
 def test_a_run_takes_a_backend_from_the_command_line(tmp_path: Path, spec: Path) -> None:
@@ -235,7 +248,7 @@ def test_a_model_may_be_asked_for_the_plan_alone(tmp_path: Path) -> None:
     shown = orchestrate(home, "plan", str(spec), "--decompose")
     assert shown.code == 0, shown.err
     assert [line.split()[:2] for line in shown.lines[1:3]] == [["1", "task_001"], ["1", "task_002"]]
-    assert "go on with: orchestrate resume later" in shown.err
+    assert "resume with: orchestrate resume later" in shown.err
     asked = "SELECT role, count(*) FROM calls GROUP BY role"
     assert rows(home, asked) == [("decomposer", 1)]
     assert orchestrate(home, "resume", "later").code == 0

@@ -71,7 +71,7 @@ def test_explain_shows_what_binds_a_run_and_where_it_stands(tmp_path: Path) -> N
         ("job nightly", "quick", f"{path}:7"),
     ]
     table = orchestrate(tmp_path, "policy", "explain", str(path), "--team", "ops").lines
-    assert table[0].split() == ["policy", "level", "mode", "asks", "for", "stands", "at"]
+    assert table[0].split() == ["policy", "level", "mode", "requires", "defined", "at"]
     assert table[1].split() == ["open", "org", "hard", "allowed_models=north,south", "max_latency_ms=5000", f"{path}:2"]
     assert table[2].split() == ["not_south", "team", "ops", "hard", "blocked_models=south", f"{path}:5"]
     assert len(table) == 3

@@ -121,7 +121,7 @@ def test_bad_usage_is_told_on_one_line(home: Path) -> None:
     """An amount without a call, a file beside a run, a run or a call that does not exist."""
     for words, problem in (
         (("monday", "5"), "CALL and --amount belong together"),
-        (("monday", "--from", "x.csv"), "--from brings runs and calls itself"),
+        (("monday", "--from", "x.csv"), "--from names runs and calls"),
         (("unknown", "5", "--amount", "1"), "there is no run 'unknown'"),
         (
             ("monday", "only/reviser/9/1/1", "--amount", "1"),

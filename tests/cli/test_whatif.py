@@ -44,8 +44,8 @@ def test_a_policy_changes_the_draft_to_a_model_of_unknown_quality(finished: Fini
     rule.write_text("global:\n  - {name: no_north, blocked_models: [north]}\n")
     shown = orchestrate(finished.home, "whatif", "done", "--policy", str(rule))
     assert shown.code == 0
-    draft = next(line for line in shown.lines if line.startswith("only drafting, iteration 1"))
-    assert draft.split("  ")[0] == "only drafting, iteration 1"
+    draft = next(line for line in shown.lines if line.startswith("only generate, iteration 1"))
+    assert draft.split("  ")[0] == "only generate, iteration 1"
     for word in ("north", "south", "policy 'no_north' forbids it", "unknown"):
         assert word in draft
     assert "no model was called, nothing was recorded" in shown.err
@@ -58,7 +58,7 @@ def test_a_small_budget_refuses(finished: Finished) -> None:
     assert [(each["task"], each["role"]) for each in found["then"]["refused"]] == [("only", "generator")]
     shown = orchestrate(finished.home, "whatif", "done", "--budget", "0.0001")
     assert "no money then:" in shown.lines
-    assert "  only drafting, iteration 1" in shown.lines
+    assert "  only generate, iteration 1" in shown.lines
 
 
 def test_another_backend_ranks_all(finished: Finished) -> None:
@@ -109,27 +109,25 @@ def test_every_run_records_its_forecast_before_the_first_task(finished: Finished
     assert kinds[kinds.index("plan.made") + 1 :][:2] == ["forecast.made", "task.started"]
     ((data,),) = rows(finished.home, "SELECT data FROM events WHERE type = 'forecast.made'")
     event = json.loads(data)
-    call = (1500 * 300_000_000 + 4096 * 500_000_000) // 1_000_000
-    drafts = 3 * call
-    assert event["phases"] == {
-        "generation": drafts,
-        "cross_review": drafts,
-        "evaluation": 2 * drafts * 15 // 100,
-    }
+    draft = 302 * 300 + 250 * 500
+    review = (302 + 250) * 500 + 60 * 2000
+    assert event["phases"] == {"generation": draft * 3 // 2, "cross_review": review, "evaluation": 2 * review}
     assert event["expected"] == sum(event["phases"].values())
-    assert (event["risk"], event["models"], event["duration"]) == ("low", {"code_generation": "north"}, 24_000_000)
+    assert (event["risk"], event["models"], event["duration"]) == ("low", {"code_generation": "north"}, 9_000_000)
     (line,) = [line for line in finished.ended.err.splitlines() if line.startswith("forecast ")]
-    assert line == "forecast $0.0172 and 24 s, low risk for the ceiling; drafts by north"
+    assert line == "forecast $0.001511 and 9.0 s, low risk for the ceiling; drafts by north"
     assert orchestrate(finished.home, "replay", "done", "--verify", "--strict").code == 0
 
 
-@pytest.mark.parametrize(("budget", "risk"), [("0.05", "low"), ("0.03", "medium"), ("0.02", "high"), ("0.001", "high")])
+@pytest.mark.parametrize(
+    ("budget", "risk"), [("0.004", "low"), ("0.0025", "medium"), ("0.0018", "high"), ("0.001", "high")]
+)
 def test_plan_tells_the_forecast_and_the_risk(tmp_path: Path, budget: str, risk: str) -> None:
     """Below half of the ceiling low, below four fifths medium, beyond high; nothing is recorded."""
     spec = scripted_spec(tmp_path)
     found = orchestrate(tmp_path / "home", "plan", str(spec), "--budget", budget, "--json").json
     assert (found["forecast"]["risk"], found["forecast"]["models"]) == (risk, {"code_generation": "north"})
-    assert found["forecast"]["expected_usd"].startswith("0.017")
+    assert found["forecast"]["expected_usd"].startswith("0.0015")
     assert not (tmp_path / "home" / "events.db").exists()
 
 
@@ -143,7 +141,7 @@ def test_a_plan_is_played_many_times_before_a_cent_is_spent(tmp_path: Path) -> N
     assert 0 < float(one["cost_usd"]["p5"]) <= float(one["cost_usd"]["p50"]) <= float(one["cost_usd"]["p95"]) <= 8
     shown = orchestrate(tmp_path / "home", "plan", str(spec), "--simulate", "5")
     assert any(line.startswith("cost ") for line in shown.lines)
-    assert "5 plays on outcomes drawn from what is usual" in shown.err
+    assert "5 plays with outcomes drawn from typical values" in shown.err
     assert not (tmp_path / "home" / "events.db").exists()
 
 

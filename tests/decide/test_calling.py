@@ -217,11 +217,25 @@ def test_a_candidate_behind_a_breaker_is_skipped_while_another_is_left() -> None
 
 
 def test_a_prompt_that_does_not_fit_goes_to_the_next_model() -> None:
-    """Bytes/3 beside the answer's limit must fit the window; the reason is ``context``."""
+    """Bytes/3 must leave 256 tokens of the window; the reason is ``context``."""
     made = Stage(RunSettings(routing={}), (model("small", context=2000), BOTH[1]), [task("t")])
     made.begin()
-    made.prepare(6_000)
+    made.prepare(3 * (2000 - 255))
     assert (made.all(e.ModelSelected)[1].model, made.all(e.ModelSelected)[1].reason) == ("b", "context")
+
+
+@pytest.mark.parametrize(
+    ("limit", "left", "asked"),
+    [(1024, 256, 256), (1024, 1023, 1023), (1024, 1024, 1024), (1024, 9000, 1024), (100, 100, 100)],
+)
+def test_the_answer_gets_what_the_prompt_leaves_of_the_window(limit: int, left: int, asked: int) -> None:
+    """A model whose window is no larger than the usual limit is asked all the same."""
+    settings = RunSettings(routing={}, max_tokens=dict.fromkeys(TaskType, limit))
+    made = Stage(settings, (model("small", context=left + 500), BOTH[1]), [task("t")])
+    made.begin()
+    made.prepare(1_500)
+    started = made.last(e.CallStarted)
+    assert (started.model, started.max_tokens) == ("small", asked)
 
 
 def test_a_body_that_cannot_be_shaped_goes_to_the_next_model() -> None:
@@ -466,8 +480,29 @@ def test_all_attempts_at_a_call_share_one_time() -> None:
 
 def test_pauses_take_nothing_from_the_time_of_a_call() -> None:
     """Only what attempts took counts: a call that waits for its iteration loses nothing."""
-    made = stage(limits=Limits(breaker_failures=99, call_total=1000 * SECOND))
+    made = stage(limits=Limits(breaker_failures=99, call_timeout=600 * SECOND, call_total=1000 * SECOND))
     made.now += 2000 * SECOND
     made.fail(latency=SECOND)
     made.wait()
     assert made.last(e.CallStarted).timeout == 600 * SECOND
+
+
+def test_the_time_of_an_attempt_follows_from_what_is_asked_for_and_the_pace_of_the_model() -> None:
+    """Before the first answer a slow pace is taken; a slow model gets more time than a fast one; a limit is kept."""
+    made = stage()
+    first = made.last(e.CallStarted)
+    assert first.max_tokens / 10 * SECOND < first.timeout < first.max_tokens / 10 * SECOND + 200 * SECOND
+    slow, fast = (_second_timeout(latency) for latency in (100 * SECOND, SECOND))
+    assert slow > fast >= 120 * SECOND
+    made = stage(limits=Limits(call_timeout=7 * SECOND))
+    assert made.last(e.CallStarted).timeout == 7 * SECOND
+
+
+def _second_timeout(latency: int) -> int:
+    """The time-out of the critic's call, where the only model took so long for a thousand tokens."""
+    made = stage(model("m0"))
+    made.answer(usage=Usage(input=10, output=1000), latency=latency)
+    made.prepare()
+    critic = made.last(e.CallStarted)
+    assert (critic.model, critic.role) == ("m0", Role.CRITIC)
+    return critic.timeout

@@ -61,6 +61,7 @@ def test_the_body_is_shaped_at_the_largest_limit() -> None:
         ({}, Limits(tries=9), [1024, 2048, 4096]),
         ({"max_output": 8192, "context": 2000}, Limits(), [1024, 1967]),
         ({"max_output": 8192, "context": 1100}, Limits(), [1024]),
+        ({"max_output": 8192, "context": 800}, Limits(), [767]),
     ],
     ids=str,
 )
@@ -78,7 +79,7 @@ def test_room_ends_with_the_model_its_window_and_the_tries(
     ("role", "how", "asked"),
     [
         (Role.REVISER, CUT, [1024, 2048, 4096]),
-        (Role.EVALUATOR, UNREADABLE, [1024, 2048, 4096] * 3),
+        (Role.EVALUATOR, UNREADABLE, [1024, 1024, 2048]),
         (Role.EVALUATOR, {**CUT, "score": 0.9, "reading": e.Reading(score=0.9)}, [1024, 1024]),
         (Role.CRITIC, CUT, [2048]),
     ],
@@ -92,14 +93,16 @@ def test_each_role_grows_where_more_room_can_help(role: Role, how: dict[str, Any
 
 
 def test_a_plan_is_asked_for_again() -> None:
-    """The same logical call; only when it still cannot be read is the plan refused."""
+    """Refused, and asked for anew with twice the room and the answer shown."""
     made = Stage(RunSettings(), (model("a", max_output=20_000),))
     made.begin()
     made.prepare()
     made.answer(finish=Finish.LENGTH, reading=e.Reading(problem=ReadingProblem.NO_JSON))
+    made.prepare()
     assert [each.max_tokens for each in made.all(e.CallStarted)] == [8192, 16384]
+    assert made.last(e.ModelSelected).unreadable == made.last(e.PlanRefused).call
     made.answer(reading=e.Reading(plan=(task("t"),)))
-    assert made.all(e.PlanRefused) == []
+    assert len(made.all(e.PlanRefused)) == 1
     assert made.all(e.PlanMade)
 
 
@@ -107,9 +110,10 @@ def test_an_answer_that_is_all_thinking_gets_more_room_then_another_model() -> N
     """Nothing to read at the limit: twice the limit, and the next model when it cannot grow."""
     made = stage(model("a", max_output=2048), model("b", "south", price=CHEAP, max_output=2048))
     made.answer(**EMPTY)
+    made.prepare()
     made.answer(**EMPTY)
     assert sizes(made) == [1024, 2048]
-    assert (made.last(e.ModelSelected).model, made.last(e.ModelSelected).reason) == ("b", "fallback")
+    assert (made.last(e.ModelSelected).model, made.last(e.ModelSelected).reason) == ("b", "unreadable")
 
 
 def test_an_answer_shrunk_for_money_is_not_asked_for_again() -> None:

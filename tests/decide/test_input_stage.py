@@ -10,7 +10,6 @@ from orchestrator.models import (
     AnsweredBy,
     ArchitectureProfile,
     ReadingProblem,
-    Role,
     StructuralPattern,
     Suggestion,
     SuggestionKind,
@@ -58,13 +57,47 @@ def answer(stage: Stage, accepted: bool, rest: bool = False, **texts: Any) -> li
     return stage.step(e.QuestionAnswered(version, accepted, AnsweredBy.PERSON, rest, **texts))
 
 
-@pytest.mark.parametrize(("words", "first"), [(50, "chat"), (51, "thinker")])
-def test_the_length_of_the_description_chooses_the_model(words: int, first: str) -> None:
-    """Up to fifty words one model, above another; then the fixed row, then all others by price."""
-    selected = begun(words).last(e.ModelSelected)
-    assert (selected.node, selected.role, selected.model) == ("enhance", Role.ENHANCER, first)
-    others = [name for name in ("cheapest", "chat", "thinker") if name != first]
-    assert [candidate.model for candidate in selected.candidates] == [first, "opus", *others]
+@pytest.mark.parametrize(
+    ("words", "order"),
+    [(50, ["chat", "thinker", "opus", "cheapest"]), (51, ["thinker", "opus", "cheapest", "chat"])],
+)
+@pytest.mark.parametrize("enhance", [True, False])
+def test_the_length_of_the_description_chooses_the_model(words: int, order: list[str], enhance: bool) -> None:
+    """Above fifty words the chain; up to fifty one model before it; then all others by price."""
+    selected = begun(words, enhance=enhance).last(e.ModelSelected)
+    assert (selected.node, selected.model) == ("enhance" if enhance else "advise", order[0])
+    assert [candidate.model for candidate in selected.candidates] == order
+
+
+def test_the_advisor_falls_back_along_its_chain() -> None:
+    """A model that cannot be had is followed by the next of the chain, the last by the defaults."""
+    stage = begun(3, enhance=False)
+    for _ in range(len(MODELS)):
+        stage.prepare()
+        stage.fail(kind=ErrorKind.AUTHENTICATION, retryable=False)
+    selected = [event.model for event in stage.all(e.ModelSelected) if event.node == "advise"]
+    assert selected == ["chat", "thinker", "opus", "cheapest"]
+    decided = stage.last(e.ArchitectureDecided)
+    assert (decided.model, decided.profile, decided.problem) == (None, ArchitectureProfile(), "failed")
+
+
+@pytest.mark.parametrize(
+    ("app", "decided"), [(None, "fastapi"), ("auto", "fastapi"), ("cli", "cli"), ("a-plugin-s", "a-plugin-s")]
+)
+def test_a_given_type_is_the_decided_one(app: str | None, decided: str) -> None:
+    """Whatever the advisor says of the type, and where it says nothing."""
+    advised = begun(3, enhance=False, app=app)
+    advised.prepare()
+    advised.answer(reading=e.Reading(profile=ArchitectureProfile("fastapi", topology=Topology.SERVERLESS)))
+    event = advised.last(e.ArchitectureDecided)
+    assert (event.profile.app_type, event.profile.topology) == (decided, Topology.SERVERLESS)
+    unadvised = begun(3, enhance=False, app=app)
+    while not unadvised.all(e.ArchitectureDecided):
+        unadvised.prepare()
+        unadvised.answer(reading=e.Reading(problem=ReadingProblem.NO_JSON))
+    assert unadvised.last(e.ArchitectureDecided).problem == "no_json"
+    default = ArchitectureProfile().app_type
+    assert unadvised.last(e.ArchitectureDecided).profile.app_type == (default if decided == "fastapi" else decided)
 
 
 def test_suggestions_are_asked_about_one_by_one() -> None:
@@ -112,16 +145,27 @@ def test_waiting_for_a_person_takes_no_time() -> None:
     assert stage.last(e.SpecEnhanced).problem is None
 
 
-@pytest.mark.parametrize("problem", [ReadingProblem.NO_JSON, ReadingProblem.NO_SUGGESTIONS])
-def test_an_answer_that_cannot_be_read_is_no_suggestion(problem: ReadingProblem) -> None:
-    """No question is asked, none is repeated, and the reason is recorded."""
+def test_an_answer_with_nothing_to_suggest_is_one() -> None:
+    """No question is asked, no model is called again, and the reason is recorded."""
     stage = begun()
     stage.prepare()
-    stage.answer(reading=e.Reading(problem=problem))
+    stage.answer(reading=e.Reading(problem=ReadingProblem.NO_SUGGESTIONS))
     ended = stage.last(e.SpecEnhanced)
-    assert (ended.taken, ended.refused, ended.problem) == ((), (), problem.value)
+    assert (ended.taken, ended.refused, ended.problem) == ((), (), "no_suggestions")
     assert (ended.project, ended.criteria) == ("1" * 64, "2" * 64)
     assert len(stage.all(e.CallStarted)) == 1
+
+
+def test_an_answer_that_cannot_be_read_is_asked_for_anew_until_there_is_no_model() -> None:
+    """Twice of each model; then there is no suggestion, and what was wrong with the last answer is recorded."""
+    stage = begun(advise=False)
+    while not stage.all(e.SpecEnhanced):
+        stage.prepare()
+        stage.answer(reading=e.Reading(problem=ReadingProblem.NO_JSON))
+    called = [started.model for started in stage.all(e.CallStarted)]
+    assert called[0::2] == called[1::2]
+    assert len(called) == 2 * min(3, len(stage.models))
+    assert (stage.last(e.SpecEnhanced).problem, stage.last(e.SpecEnhanced).taken) == ("no_json", ())
 
 
 def test_suggestions_cost_no_more_than_their_cap() -> None:

@@ -98,12 +98,12 @@ def test_iterations_whose_gate_failed_are_no_plateau() -> None:
 
 @pytest.mark.parametrize(
     ("by_iteration", "best"),
-    [((0.6, 0.3, 0.1), 1), ((0.3, 0.6, 0.4), 2), ((0.3, 0.6, 0.6), 3), ((0.5, None, None), 1)],
+    [((0.6, 0.3, 0.1), 1), ((0.3, 0.6, 0.4), 2), ((0.3, 0.6, 0.6), 2), ((0.5, None, None), 1)],
 )
-def test_the_best_output_is_that_of_the_best_score_then_the_later(
+def test_the_best_output_is_that_of_the_best_score_then_the_earlier(
     by_iteration: tuple[float | None, ...], best: int
 ) -> None:
-    """Among iterations whose gate passed the score decides, and among equals the later one."""
+    """Among iterations whose gate passed the score decides, and among equals the earlier one."""
     made = stage(kind=CODES, plateau=0.0)
     made.play(scores(*by_iteration))
     assert made.last(e.OutputChosen).iteration == best
@@ -112,7 +112,8 @@ def test_the_best_output_is_that_of_the_best_score_then_the_later(
 def test_a_passed_gate_counts_more_than_a_score() -> None:
     """An output whose validator could not run loses against one that passed, whatever their scores."""
     made = stage("check", kind=CODES)
-    made.play(scores(0.84, 0.1, 0.3), [Verdict.UNKNOWN, Verdict.PASSED, Verdict.UNKNOWN])
+    unknown = [Verdict.UNKNOWN, Verdict.PASSED, Verdict.PASSED, Verdict.UNKNOWN]  # the second has a revision, too
+    made.play(scores(0.84, 0.1, 0.3), unknown)
     assert made.last(e.OutputChosen).iteration == 2
 
 
@@ -172,15 +173,23 @@ def test_one_unreadable_evaluation_of_two_does_not_count() -> None:
     assert sum(started.role is Role.EVALUATOR for started in made.all(e.CallStarted)) == 2
 
 
-def test_two_unreadable_evaluations_are_asked_once_more_then_unscored() -> None:
-    """A third sample is asked for; if that cannot be read either, the iteration has no score."""
+def test_two_unreadable_evaluations_are_asked_for_anew_then_unscored() -> None:
+    """The first sample is asked for again, then of the next model; if no answer can be read, there is no score."""
+
+    def second(started: e.CallStarted) -> dict[str, Any]:
+        answer: dict[str, Any] = scores(0.9 if started.try_ == 2 else None)(started)
+        return answer
+
     made = stage()
-    made.play(scores(None, None, samples={(1, 3): 0.9}))
+    made.play(second)
     assert made.all(e.Evaluated)[0].samples == (0.9,)
+    judged = [step for step in roles(made) if step.startswith("evaluator")]
+    assert judged == ["evaluator 1/1", "evaluator 1/2", "evaluator 1/1"]
     hopeless = stage()
     hopeless.play(scores(None, None))
     assert [iteration.score for iteration in hopeless.all(e.Evaluated)] == [None, None]
-    assert max(started.sample for started in hopeless.all(e.CallStarted)) == 3
+    assert len([step for step in roles(hopeless) if step == "evaluator 1/1"]) == 4
+    assert len([step for step in roles(hopeless) if step == "evaluator 1/2"]) == 1
     end = hopeless.last(e.TaskFinished)
     assert (end.status, end.reason, end.score) == (TaskStatus.DEGRADED, "unscored", None)
 
@@ -223,5 +232,6 @@ def test_an_empty_answer_is_no_draft() -> None:
     made = stage()
     made.prepare()
     made.answer(reading=e.Reading(problem=ReadingProblem.EMPTY))
+    made.prepare()
     assert made.last(e.CallStarted).try_ == 2
     assert made.last(e.CallStarted).role is Role.GENERATOR

@@ -15,7 +15,7 @@ from orchestrator.errors import ErrorKind
 from orchestrator.models import ModelInfo, ProjectStatus, Role, TaskType
 from orchestrator.money import Price, Usd
 from orchestrator.policy import EnforcementMode, Policy, with_strictest_modes
-from orchestrator.settings import CrossVendor, RunSettings
+from orchestrator.settings import CrossVendor, Evaluation, RunSettings, SecondJudge
 from orchestrator.spi import ModelTelemetry, Ranked, RoutingCandidate
 from orchestrator.state.health import ModelRecord
 from orchestrator.testing.simulator import sound_rank
@@ -99,6 +99,7 @@ def test_with_no_model_left_the_run_ends_for_want_of_a_model() -> None:
     assert made.last(e.RunFinished).status is ProjectStatus.SYSTEM_FAILURE
 
 
+TWO_JUDGES = Evaluation(runs=2, second=SecondJudge.OTHER_MODEL)
 AUTHOR = model("author", "north", tier="large")
 
 
@@ -106,7 +107,9 @@ AUTHOR = model("author", "north", tier="large")
     ("others", "reviewer", "waiver"),
     [
         ((model("x", "south", price=DEAR), model("y", "north", tier="small")), "x", None),
-        ((model("y", "north", tier="large"), model("z", "north", price=DEAR, tier="small")), "z", "same_vendor"),
+        ((model("y", "north", tier="large"), model("z", "north", price=DEAR, tier="house")), "z", "same_vendor"),
+        ((model("y", "north", tier="large"), model("z", "north", price=DEAR, tier="small")), "y", "same_tier"),
+        ((model("z", "north", tier="small"),), "author", "same_model"),
         ((model("y", "north", tier="large"),), "y", "same_tier"),
         ((), "author", "same_model"),
     ],
@@ -115,12 +118,30 @@ AUTHOR = model("author", "north", tier="large")
 def test_a_reviewer_is_of_another_vendor_or_the_waiver_is_recorded(
     others: tuple[ModelInfo, ...], reviewer: str, waiver: str | None, role: Role
 ) -> None:
-    """Another vendor; else another tier; else another model; else the author itself."""
+    """Another vendor; else another tier, not a lower one; else another model; else the author itself."""
     made = stage((AUTHOR, *others), ("author",))
     made.begin()
     made.play()
     selected = next(event for event in made.all(e.ModelSelected) if event.role is role)
     assert (selected.model, selected.waiver) == (reviewer, waiver)
+
+
+def test_a_second_judge_of_a_lower_tier_is_the_last_resort() -> None:
+    """Where the first judge is the only one of the author's tier, it gives both evaluations."""
+    made = stage((AUTHOR, model("z", "north", tier="small")), ("author",), evaluation=TWO_JUDGES)
+    made.begin()
+    made.play()
+    judged = {event.sample: (event.model, event.waiver) for event in made.all(e.ModelSelected) if event.sample}
+    assert judged == {1: ("author", "same_model"), 2: ("author", "same_model")}
+
+
+def test_a_model_of_a_lower_tier_reviews_where_nothing_else_can() -> None:
+    """The author failed: what is left is of a lower tier, and the waiver says so."""
+    made = stage((AUTHOR, model("z", "north", tier="small")), ("author",))
+    made.begin()
+    made.play(lambda call: ErrorKind.BAD_REQUEST if (call.role, call.model) == (Role.CRITIC, "author") else {})
+    critics = [(event.model, event.waiver) for event in made.all(e.ModelSelected) if event.role is Role.CRITIC]
+    assert critics[:2] == [("author", "same_model"), ("z", "lower_tier")]
 
 
 def test_cross_vendor_off_takes_the_row_for_critics_and_still_another_vendor_for_evaluators() -> None:

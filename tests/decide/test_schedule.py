@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from orchestrator import events as e
 from orchestrator.decide.planning import execution_order
 from orchestrator.errors import ErrorKind
-from orchestrator.models import PlannedTask, ProjectStatus, ReadingProblem, Role, TaskStatus
+from orchestrator.models import PlannedTask, ProjectStatus, Role, TaskStatus
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND, RunSettings
 from orchestrator.testing.stage import Stage, model, task
@@ -99,23 +99,6 @@ def test_a_new_session_with_models_reopens_a_system_failure() -> None:
     assert made.play().status is ProjectStatus.SUCCESS
     again = [started for started in made.all(e.CallStarted) if started.node == "a"][attempts]
     assert (again.attempt, again.try_) == (attempts + 1, attempts + 1)
-
-
-def test_a_lost_plan_is_asked_for_again_by_a_new_session() -> None:
-    """No plan is a SYSTEM_FAILURE; the next session asks again, with new iterations."""
-    made = Stage(RunSettings(routing={}), BOTH)
-    made.begin()
-    made.play(lambda started: {"reading": e.Reading(problem=ReadingProblem.NO_JSON)})
-    assert [refused.iteration for refused in made.all(e.PlanRefused)] == [1, 2]
-    assert (made.last(e.RunFinished).status, made.last(e.RunFinished).reason) == (
-        ProjectStatus.SYSTEM_FAILURE,
-        "no_plan",
-    )
-    assert made.opening().reopened == ("plan",)
-    made.step(made.opening())
-    plan = {"reading": e.Reading(plan=(task("a"),))}
-    assert made.play(lambda started: plan if started.role is Role.DECOMPOSER else {}).status is ProjectStatus.SUCCESS
-    assert made.last(e.PlanMade).call is not None
 
 
 @pytest.mark.parametrize(

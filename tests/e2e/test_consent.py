@@ -9,7 +9,7 @@ from tests.cli.command import orchestrate, rows, scripted_spec
 from tests.cli.in_process import command
 from tests.e2e.terminal import Terminal
 
-QUESTION = r"86 % of the ceiling of \$0\.02; the money may not suffice\n+Start the tasks\? \[y/N\] $"
+QUESTION = r"86 % of the ceiling of \$0\.0140; the money may not suffice\n+Start the tasks\? \[y/N\] $"
 DECLINED = (
     "start the tasks all the same with: orchestrate resume risky --yes;"
     " or raise the ceiling first: orchestrate resume risky --add-budget 0.01"
@@ -17,8 +17,9 @@ DECLINED = (
 
 
 def risky(folder: Path) -> Path:
-    """A spec whose forecast is 86 % of its ceiling, though it costs far less."""
-    return scripted_spec(folder, budget_usd=0.02, project_id="risky")
+    """A spec whose forecast is 86 % of its ceiling, though it costs less."""
+    tasks = [{"id": f"t{n}", "type": "code_generation", "prompt": "Write x."} for n in range(8)]
+    return scripted_spec(folder, budget_usd=0.014, project_id="risky", tasks=tasks)
 
 
 def answered(home: Path, *arguments: str, keys: str) -> tuple[int, str]:
@@ -30,10 +31,11 @@ def answered(home: Path, *arguments: str, keys: str) -> tuple[int, str]:
 
 
 def kinds(home: Path) -> list[str]:
-    """The stored types of the run's events about the question, its answers and what follows."""
+    """The stored types of the run's events about the question, its answers and what follows: the first task."""
     wanted = ("question.asked", "question.answered", "run.interrupted", "budget.raised", "task.started")
     marks = ", ".join("?" * len(wanted))
-    found = rows(home, f"SELECT type FROM events WHERE type IN ({marks}) ORDER BY position", *wanted)
+    first = "coalesce(json_extract(data, '$.task'), 't0') = 't0'"
+    found = rows(home, f"SELECT type FROM events WHERE type IN ({marks}) AND {first} ORDER BY position", *wanted)
     return [kind for (kind,) in found]
 
 
@@ -55,7 +57,7 @@ def test_a_yes_starts_the_tasks(tmp_path: Path, capsys: pytest.CaptureFixture[st
     code, text = answered(home, "run", str(risky(tmp_path)), keys="maybe\ry\r")
     assert code == 0, text
     assert text.count("Start the tasks? [y/N] ") == 2
-    assert "! forecast $0.0172 and 24 s, high risk for the ceiling" in text
+    assert "! forecast $0.0121 and 24 s, high risk for the ceiling" in text
     assert kinds(home) == ["question.asked", "question.answered", "task.started"]
     assert reported(home) == [(1, "person")]
     assert verified(home, capsys)
@@ -67,7 +69,7 @@ def test_anything_else_starts_nothing(tmp_path: Path, capsys: pytest.CaptureFixt
     for keys in ("n\r", "\r", "\x04", "\x03"):
         code, text = answered(home, *words, keys=keys)
         assert code == INTERRUPTED
-        assert "no task is started: the risk was not agreed to" in text
+        assert "no task is started: the risk was not accepted" in text
         assert text.rstrip().splitlines()[-1] == DECLINED
         words = ["resume", "risky"]
     alone = orchestrate(home, *words)

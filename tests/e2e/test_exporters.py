@@ -9,7 +9,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.cli.command import finish, orchestrate, rows, scripted_spec, start, wait_until
+from tests.cli.command import count, finish, orchestrate, rows, scripted_spec, start, wait_until
 
 CANARY = "troubled-canary-0123456789"
 
@@ -92,7 +92,9 @@ def test_a_resumed_run_tells_only_what_is_new_and_counts_all(tmp_path: Path, tro
     exporters = {"notebook": {"path": str(notes)}}
     spec = scripted_spec(tmp_path, project_id="twice", exporters=exporters, delay_ms=300)
     process = start(home, "run", str(spec), environ=environ)
-    wait_until(lambda: notes.exists() and "call.succeeded" in notes.read_text(), process)
+    wait_until(
+        lambda: notes.exists() and "call.succeeded" in notes.read_text() and count(home, "call.started") > 1, process
+    )
     process.kill()
     process.communicate()
     ((before,),) = rows(home, "SELECT max(version) FROM events")

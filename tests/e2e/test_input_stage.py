@@ -86,7 +86,7 @@ def test_suggestions_are_taken_refused_and_stopped(tmp_path: Path, vendor: Vendo
         text = terminal.text
     assert "no more questions; the other suggestions are refused" in text
     assert "suggestions: 1 of 3 taken" in text
-    assert "🗠 Architecture Decision (deepseek" in text
+    assert "🏗 Architecture Decision (deepseek" in text
     assert "Pattern: Layered  │  Topology: Monolith  │  API: REST  │  Storage: Relational" in text
     assert re.search(r"input stage +\$0\.00", text)
     events, state, texts = history(home)
@@ -113,7 +113,7 @@ def test_killed_at_a_question_it_is_asked_again(tmp_path: Path, vendor: VendorSe
         terminal.type("y\r")
         terminal.wait_for(TAKE.format(2, "criteria"))
     with Terminal(home, *PROJECT, environ=reaching(vendor)) as terminal:
-        terminal.wait_for(r"Found the same project, run-\w+: going on with it \(--new-project starts anew\)")
+        terminal.wait_for(r"Found the same project, run-\w+: resuming it \(--new-project starts a new run\)")
         terminal.wait_for(TAKE.format(2, "criteria"))
         terminal.type("Y\r")
         terminal.wait_for(TAKE.format(3, "risk"))
@@ -181,7 +181,7 @@ def test_without_a_terminal_no_question_is_asked(tmp_path: Path, vendor: VendorS
     killed(home, vendor, *PROJECT)
     done = orchestrate(home, *PROJECT, environ=reaching(vendor))
     assert done.code == 0, done.err
-    assert "🗠 Architecture Decision (deepseek" in done.err
+    assert "🏗 Architecture Decision (deepseek" in done.err
     plain = orchestrate(home, *PROJECT, "--no-advise", environ=reaching(vendor))
     assert "Architecture" not in plain.err
     runs = [run for (run,) in rows(home, "SELECT run_id FROM runs")]
@@ -219,9 +219,9 @@ def test_a_spec_is_enhanced_and_advised_on_where_it_says_so(tmp_path: Path) -> N
     spec.write_text(json.dumps(data))
     done = orchestrate(tmp_path / "home", "run", str(spec), "--enhance", "--yes")
     assert done.code == 0, done.err
-    assert "! no improvement is suggested: the answer could not be read; the description stays as it is" in done.err
-    assert "! no advice on the architecture: the answer could not be read; the defaults hold" in done.err
-    assert "🗠 Architecture Decision (defaults):" in done.err
+    assert "! no suggestions: the answer could not be read; the description is unchanged" in done.err
+    assert "! no advice on the architecture: the answer could not be read; the defaults are used" in done.err
+    assert "🏗 Architecture Decision (defaults):" in done.err
     spent = dict(
         rows(tmp_path / "home", "SELECT task_id, settled_nano FROM spend WHERE role IN ('enhancer', 'advisor')")
     )

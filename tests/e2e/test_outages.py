@@ -33,14 +33,15 @@ def test_an_outage_of_all_reviewers_is_told_and_criticism_goes_on(tmp_path: Path
     spec = scripted_spec(tmp_path, answers=[*LOW, *failing], tasks=tasks, limits=limits)
     ended = orchestrate(tmp_path / "home", "run", str(spec), "--project-id", "r")
     assert ended.code == 0, ended.err
-    assert "only: review left out, no answer" in ended.err
+    assert "only: critique skipped: no answer" in ended.err
     skipped = rows(tmp_path / "home", "SELECT data FROM events WHERE type = 'step.skipped'")
-    assert [json.loads(data)["role"] for (data,) in skipped] == ["critic"]
+    reasons = [(json.loads(data)["task"], json.loads(data)["reason"]) for (data,) in skipped]
+    assert reasons == [("only", "failed"), ("next", "equal")]  # a draft that was reviewed is not reviewed again
     asked = rows(
         tmp_path / "home",
         "SELECT task_id, outcome, count(*) FROM calls WHERE role = 'critic' GROUP BY 1, 2 ORDER BY 1, 2",
     )
-    assert asked == [("next", "answered", 2), ("only", "answered", 1), ("only", "failed", 2)]
+    assert asked == [("next", "answered", 1), ("only", "answered", 1), ("only", "failed", 2)]
     assert orchestrate(tmp_path / "home", "replay", "r", "--verify", "--strict").code == 0
 
 
@@ -110,7 +111,7 @@ def test_an_answer_cut_off_at_its_limit_is_asked_for_again_with_more_room(tmp_pa
 
     home, ended = _run(tmp_path, answer, "-o", "out")
     assert ended.code == 0, ended.err
-    assert "stopped its answer at the limit of 1024 tokens" in ended.err
+    assert "reached the limit of 1024 tokens; its answer is cut off" in ended.err
     ledger = json.loads((home / "ledger.json").read_text())
     assert [limit for role, _, limit, _ in ledger if role == "generator"] == [1024, 2048]
     assert [limit for role, _, limit, _ in ledger if role == "reviser"] == [1024, 2048]

@@ -31,14 +31,17 @@ def test_it_plans_at_least_six_tasks_of_four_types_with_dependencies(quickstart:
     assert all(ended[one] < started[task] for task, needed in depending.items() for one in needed)
 
 
-def test_a_failing_draft_is_repaired(quickstart: Quickstart) -> None:
-    """A real validator fails the first turn of task_001 and passes the second, whose output is chosen."""
+def test_a_failing_draft_is_drafted_anew(quickstart: Quickstart) -> None:
+    """A real validator fails the first draft of task_001; the next model drafts anew, and that output is chosen."""
     checks = rows(
         quickstart.home,
         "SELECT iteration, verdict FROM checks"
         " WHERE task_id = 'task_001' AND validator = 'python_syntax' ORDER BY position",
     )
     assert checks == [(1, "failed"), (2, "passed")]
+    authors = "SELECT model FROM calls WHERE task_id = 'task_001' AND role = 'generator' ORDER BY position"
+    (first,), (second,) = rows(quickstart.home, authors)
+    assert first != second
     chosen = rows(
         quickstart.home,
         "SELECT json_extract(data, '$.iteration') FROM events"
@@ -133,4 +136,4 @@ def test_it_can_be_proved(quickstart: Quickstart) -> None:
     assert orchestrate(quickstart.home, "audit", "verify", quickstart.run).code == 0
     done = orchestrate(quickstart.home, "replay", quickstart.run, "--verify", "--strict")
     assert (done.code, len(done.lines)) == (0, 1)
-    assert done.lines[0].endswith("decisions computed again, all as recorded")
+    assert done.lines[0].endswith("decisions recomputed, all as recorded")

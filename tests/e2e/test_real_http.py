@@ -78,6 +78,8 @@ def test_a_spec_runs_to_its_end_the_same_way_twice(tmp_path: Path, spec: Path) -
             done = run_spec(tmp_path / name, spec, server)
             assert done.code in (0, 1), done.err
             check_money(tmp_path / name, server)
+            local = "SELECT json_extract(data, '$.local') FROM events WHERE type = 'session.opened'"
+            assert rows(tmp_path / name, local) == [('["openai_compatible"]',)]
         assert (tmp_path / name / "out" / "summary.json").is_file()
         assert "simulated" not in done.out
         outcomes.append(outcome(tmp_path / name))
@@ -124,8 +126,8 @@ def test_a_hard_policy_is_seen_in_the_vendors_ledger(tmp_path: Path, rule: dict[
         assert {served.model for served in server.ledger} == {"beta", "gamma"}
     assert {model for (model,) in rows(home, "SELECT model FROM calls")} == {"beta", "gamma"}
     considered = [json.loads(found) for (found,) in rows(home, "SELECT candidates FROM decisions")]
-    lost = {each["rejection"] for found in considered for each in found if each["model"] == "alpha"}
-    assert lost == {f"policy:{rule['name']}"}
+    alpha = [each for found in considered for each in found if each["model"] == "alpha"]
+    assert {(each["rejection"], each["policy"]) for each in alpha} == {("policy", rule["name"])}
 
 
 def test_a_key_reaches_its_vendor_and_nothing_else(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_answers_of_an_iteration_that_failed_its_gate_are_asked_for_again(tmp_pa
 
     home = tmp_path / "home"
     with OpenAIServer(answer) as server:
-        assert small(home, server, "bad") == small(home, server, "still-bad") == ["generator", "critic", "reviser"]
+        assert small(home, server, "bad") == small(home, server, "still-bad") == ["generator"]
         broken = False
         assert len(small(home, server, "good")) == 5
         assert small(home, server, "known") == []

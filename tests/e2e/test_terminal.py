@@ -21,7 +21,7 @@ def test_live_progress_then_the_table(tmp_path: Path) -> None:
     assert re.search(r"[✓] +task_002 +Write the statistics +northwind-core +completed 0\.920 +\$0\.00", text)
     assert re.search(r"[0-7] of 7 tasks · \$0\.\d+ \+ \$0\.\d+ held of \$1\.00 \(simulated\)", text)
     assert "! task_001: check python_syntax failed" in text
-    assert re.search(r"task_006 +creative_writing +kestrel-prime +northwind-core +0\.920 +1 +\$0\.0118", text)
+    assert re.search(r"task_006 +creative_writing +kestrel-prime +northwind-core +0\.920 +1 +\$0\.0064", text)
     assert re.search(r"status +SUCCESS", text)
     assert terminal.raw.count(HIDE) == terminal.raw.count(SHOW) >= 1
     screen = terminal.raw.rpartition(SHOW)[2]
@@ -33,12 +33,12 @@ def test_ctrl_c_tells_how_to_go_on(tmp_path: Path) -> None:
     home = tmp_path / "home"
     spec = scripted_spec(tmp_path, delay_ms=500, project_id="stopped")
     with Terminal(home, "run", str(spec)) as terminal:
-        terminal.wait_for(r"only .*drafting")
+        terminal.wait_for(r"only .*generate")
         terminal.type("\x03")
         assert terminal.wait() == 130
-        assert "stopping: what is in flight is recorded" in terminal.text
+        assert "stopping: calls in flight are recorded" in terminal.text
         assert "interrupted by SIGINT" in terminal.text
-        assert terminal.text.rstrip().splitlines()[-1] == "go on with: orchestrate resume stopped"
+        assert terminal.text.rstrip().splitlines()[-1] == "resume with: orchestrate resume stopped"
         assert terminal.raw.rfind(SHOW) > terminal.raw.rfind(HIDE)
     again = orchestrate(home, "resume", "stopped")
     assert again.code == 0, again.err

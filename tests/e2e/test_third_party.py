@@ -16,16 +16,21 @@ def plugins_of(home: Path) -> dict[str, Any]:
 
 
 def test_a_third_party_validator_is_the_gate_of_a_task(tmp_path: Path, third_party_site: Path) -> None:
-    """The validator fails a quiet draft, which is repaired; broken plugins beside it harm nothing."""
+    """A quiet draft is drafted anew, a quiet revision is not the output; broken plugins beside it harm nothing."""
     home = tmp_path / "home"
-    quiet = {"role": "reviser", "iteration": 1, "text": "quiet"}
-    loud = {"role": "reviser", "iteration": 2, "text": "LOUD"}
-    spec = scripted_spec(tmp_path, tasks=SHOUTED, answers=[quiet, loud], project_id="shouting")
+    answers: list[dict[str, Any]] = [
+        {"role": "generator", "iteration": 1, "text": "quiet"},
+        {"role": "generator", "iteration": 2, "text": "LOUD"},
+        {"role": "reviser", "text": "quiet again"},
+    ]
+    spec = scripted_spec(tmp_path, tasks=SHOUTED, answers=answers, project_id="shouting")
     environ = {"PYTHONPATH": str(third_party_site)}
     done = orchestrate(home, "run", str(spec), environ=environ)
     assert done.code == 0, done.err
     assert "check shout failed: say it in capital letters" in done.err
-    assert rows(home, "SELECT iteration, verdict FROM checks") == [(1, "failed"), (2, "passed")]
+    assert rows(home, "SELECT iteration, verdict FROM checks") == [(1, "failed"), (2, "passed"), (2, "failed")]
+    assert orchestrate(home, "runs", "export", "shouting", "-o", "out").code == 0
+    assert [path.read_text().strip() for path in (home / "out").glob("task_001*")] == ["LOUD"]
     used = plugins_of(home)["validator:shout"]
     assert (used["distribution"], used["version"]) == ("orchestrator-shout", "1.2.3")
     assert orchestrate(home, "replay", "shouting", "--verify", "--strict").code == 0  # without the third-party plugin
@@ -38,7 +43,7 @@ def test_a_third_party_provider_answers_a_run(tmp_path: Path, third_party_site: 
     spec = scripted_spec(tmp_path, providers={"echo_upper": {}}, tasks=tasks, project_id="echo")
     done = orchestrate(home, "run", str(spec), environ={"PYTHONPATH": str(third_party_site)})
     assert done.code == 1, done.err  # nothing that only echoes can score
-    assert "provider echo_upper only pretends: no model is called, and the spend is simulated" in done.err
+    assert "provider echo_upper is simulated: no model is called, and the spend is simulated" in done.err
     assert rows(home, "SELECT DISTINCT verdict FROM checks") == [("passed",)]
     assert plugins_of(home)["provider:echo_upper"]["distribution"] == "orchestrator-shout"
 

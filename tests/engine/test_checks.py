@@ -114,3 +114,27 @@ def test_a_check_leaves_the_event_loop_alone() -> None:
         return (await judging)[0]
 
     assert asyncio.run(scene()).verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize(
+    ("numbers", "kept"),
+    [
+        ((True, 1, 2), (True, 1, 2)),
+        ((False, 0, 0), (False, 0, 0)),
+        (("yes", 3, 2), (False, None, None)),
+        ((1, -1, 2), (False, None, None)),
+        ((None, True, 2), (False, None, None)),
+        ((False, 1.0, 2), (False, None, None)),
+        ((False, None, 2), (False, None, None)),
+    ],
+)
+def test_numbers_of_a_validator_are_believed_where_they_can_be(numbers: tuple[Any, ...], kept: tuple[Any, ...]) -> None:
+    """Whole numbers, no more passed than there are; nothing else reaches the log."""
+    found = _judged(lambda candidate, context: Finding(Verdict.FAILED, "no", *numbers))
+    assert (found.permanent, found.passed_tests, found.total_tests) == kept
+
+
+def test_without_any_sandbox_trying_again_is_in_vain() -> None:
+    """The verdict is permanent where no sandbox level holds."""
+    assert _judged(_needs_a_sandbox).permanent
+    assert not _judged(_raises).permanent

@@ -140,7 +140,7 @@ def test_the_block_is_the_specification_s() -> None:
     profile = read(Role.ADVISOR, advice(rationale="word " * 40)).profile
     assert profile is not None
     head, choices, more, *reason, rule = shown(with_texts(profile, str), "DeepSeek Chat")
-    assert head == "🗠 Architecture Decision (DeepSeek Chat):"
+    assert head == "🏗 Architecture Decision (DeepSeek Chat):"
     assert choices == "    Pattern: Layered  │  Topology: Monolith  │  API: REST  │  Storage: Time-series"
     assert more == "    App: fastapi  │  Data in: PostgreSQL"
     assert all(text.startswith("    word") and len(text) <= 78 for text in reason)

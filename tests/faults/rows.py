@@ -36,7 +36,7 @@ class Row:
         stream: whether the answer is streamed.
         bills: whether the vendor charges for it.
         mute: whether the answer can be read and says nothing: an evaluation that does is not always asked again.
-        other: whether the answer says something else, so that results differ.
+        other: whether the answer, or the request for it once more, says something else, so that results differ.
         beyond: whether the vendor charges beyond the hold.
         slow: whether it is noticed only by a deadline of minutes.
     """
@@ -280,9 +280,9 @@ ANSWERS: Final = (
     Row("no choices", edited(lambda body: body.update(choices=[])), _K.BAD_ANSWER, SETTLED, bills=True),
     Row("choices null", edited(lambda body: body.update(choices=None)), _K.BAD_ANSWER, SETTLED, bills=True),
     Row("no message", edited(lambda body: body["choices"][0].pop("message")), _K.BAD_ANSWER, SETTLED, bills=True),
-    Row("content null", edited(message(content=None)), None, SETTLED, bills=True, mute=True),
-    Row("content empty", edited(message(content="")), None, SETTLED, bills=True, mute=True),
-    Row("thinking took the whole limit", finished("length", content=""), None, SETTLED, bills=True),
+    Row("content null", edited(message(content=None)), None, SETTLED, bills=True, other=True, mute=True),
+    Row("content empty", edited(message(content="")), None, SETTLED, bills=True, other=True, mute=True),
+    Row("thinking took the whole limit", finished("length", content=""), None, SETTLED, bills=True, other=True),
     Row("a filter ended it", finished("content_filter", content="No"), _K.CONTENT_FILTER, SETTLED, True, bills=True),
     Row(
         "JSON cut short",

@@ -150,7 +150,11 @@ def test_a_key_that_a_vendor_repeats_everywhere_is_kept_nowhere(tmp_path: Path, 
     home.mkdir()
     (home / ".env").write_text(f"KIMI_API_KEY={CANARY}\n")
     with VendorServer("kimi", {model.id: model for model in built("kimi").models()}, refusing()) as server:
-        arguments = ("run", str(spec_in(tmp_path, "kimi", stream=False)), "-o", "out", shown)
+        spec = spec_in(tmp_path, "kimi", stream=False)
+        content = json.loads(spec.read_text())
+        content["tasks"].append({"id": "note", "type": "summarization", "prompt": "Sum up the data model."})
+        spec.write_text(json.dumps(content))  # enough prompts for every error
+        arguments = ("run", str(spec), "-o", "out", shown)
         ended = orchestrate(home, *arguments, environ={"KIMI_BASE_URL": server.base_url})
     (home / ".env").unlink()
 

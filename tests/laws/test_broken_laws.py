@@ -112,7 +112,7 @@ _AT_RISK = {
 @pytest.mark.parametrize("name", sorted(_AT_RISK))
 def test_a_planted_breach_of_the_question_of_risk_is_found(name: str) -> None:
     """A question that is left out, overruled, needless, of the wrong number, or with a say in the texts."""
-    stage = Stage(RunSettings(cap=Usd(10**6)), [model("chat")], [task("only")], can_ask=True)
+    stage = Stage(RunSettings(cap=Usd(10**5)), [model("chat")], [task("only")], can_ask=True)
     stage.begin()
     stage.step(e.QuestionAnswered(stage.open(e.QuestionAsked)[0][0], True, AnsweredBy.PERSON, False))
     assert _take_all(stage.history) == []

@@ -178,8 +178,8 @@ _BACKENDS: Final[Mapping[str, tuple[Callable[[], object], str]]] = {
     "calls sys.exit": (_ranking(lambda c, t: sys.exit(3)), "it raised SystemExit"),
     "returns names": (_ranking(lambda c, t: [each.model for each in c]), "objects of str, not of Ranked"),
     "returns nothing": (_ranking(lambda c, t: None), "it raised TypeError"),
-    "remembers": (_rotating, "asked again of an object built anew"),
-    "draws": (_ranking(_shuffled), "asked again of an object built anew"),
+    "remembers": (_rotating, "asked again of a new object"),
+    "draws": (_ranking(_shuffled), "asked again of a new object"),
 }
 
 

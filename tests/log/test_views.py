@@ -280,8 +280,8 @@ def test_decisions_and_checks() -> None:
     candidates = decision.pop("candidates")
     assert decision == {"run_id": "run-1", "position": 8, "task_id": "t1", "role": "generator", "chosen": "m1"}
     assert orjson.loads(candidates) == [
-        {"model": "m1", "score": 0.5, "rejection": None, "violates": [], "reason": None},
-        {"model": "m2", "score": None, "rejection": "no_price", "violates": [], "reason": None},
+        {"model": "m1", "score": 0.5, "rejection": None, "violates": [], "reason": None, "policy": None},
+        {"model": "m2", "score": None, "rejection": "no_price", "violates": [], "reason": None, "policy": None},
     ]
     checks = rows(log, "checks")
     assert list(checks[0]) == ["run_id", "task_id", "iteration", "validator", "verdict", "position"]

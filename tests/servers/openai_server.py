@@ -1,6 +1,7 @@
 """A small vendor on this machine: real sockets, OpenAI's chat format, and a ledger of what it bills."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -56,9 +57,10 @@ AnswerFunction = Callable[[Mapping[str, Any]], str | Fault]
 
 
 def role_of(request: Mapping[str, Any]) -> str:
-    """The role a request asks for: ``X`` where its system prompt starts with ``Role: X``."""
-    first = text_of(request, "system").partition("\n")[0]
-    return first.removeprefix("Role:").strip().lower() if first.startswith("Role:") else ""
+    """The role a request asks for: ``X`` of its last line ``Role: X`` outside all marks."""
+    said = re.sub(r"(?ms)^=== BEGIN (.+?) ===$.*?^=== END \1 ===$", "", text_of(request, "user"))
+    found = re.findall(r"(?m)^Role: (\w+)$", f"{text_of(request, 'system')}\n{said}")
+    return found[-1].lower() if found else ""
 
 
 def text_of(request: Mapping[str, Any], author: str) -> str:

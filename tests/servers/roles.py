@@ -96,7 +96,8 @@ ADVICE: Final[Mapping[str, Any]] = {
 
 def play(request: Mapping[str, Any]) -> str:
     """Answer in the role the system prompt names; equal prompts get equal answers."""
-    asked = text_of(request, "user")
+    # each run has marks of its own
+    asked = re.sub(r"(?m)^(=== (?:BEGIN|END) .*) [\d-]+ ===$", r"\1 ===", text_of(request, "user"))
     match role_of(request):
         case "decomposer":
             return json.dumps(PLAN, indent=1)

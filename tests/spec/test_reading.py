@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from orchestrator.decide.strategies import STRATEGIES
 from orchestrator.documents import load_yaml
 from orchestrator.errors import SpecError
 from orchestrator.models import ModelInfo, TaskType
 from orchestrator.money import Price, Rate, Usd
 from orchestrator.policy import Policy
-from orchestrator.settings import CrossVendor, Evaluation, OnDisagree
+from orchestrator.settings import CrossVendor, Evaluation, OnDisagree, SecondJudge
 from orchestrator.spec import (
     SKELETON,
     ReviewSpec,
@@ -90,7 +91,11 @@ def test_every_key_reaches_its_place() -> None:
     assert spec.providers["other"] == {}
     assert spec.exporters == {"console": {}, "json": {"path": "metrics.json", "every_seconds": 2}}
     assert spec.providers["openai_compatible"]["api_key_env"] == "MY_KEY"
-    assert spec.evaluate == Evaluation(runs=3, max_delta=0.1, on_disagree=OnDisagree.MEAN)
+    assert spec.evaluate == Evaluation(
+        runs=3, max_delta=0.1, on_disagree=OnDisagree.MEAN, second=SecondJudge.OTHER_MODEL, tests_decide=False
+    )
+    assert spec.loop[TaskType.CODE_GEN].temperature == 0.5
+    assert spec.loop[TaskType.SUMMARIZATION] == STRATEGIES["plain"]
     assert spec.models[0] == ModelInfo(
         id="my-model",
         provider="openai_compatible",

@@ -1,8 +1,10 @@
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 
+from orchestrator.decide.strategies import STRATEGIES
 from orchestrator.models import (
     MAX_ITERATIONS,
     MAX_TOKENS,
@@ -15,7 +17,16 @@ from orchestrator.models import (
 )
 from orchestrator.money import Usd
 from orchestrator.policy import Policy
-from orchestrator.settings import SECOND, CrossVendor, Evaluation, Limits, MissingTool, OnDisagree, RunSettings
+from orchestrator.settings import (
+    SECOND,
+    CrossVendor,
+    Evaluation,
+    Limits,
+    MissingTool,
+    OnDisagree,
+    RunSettings,
+    SecondJudge,
+)
 from orchestrator.spec import Spec, read_spec, spec_from
 from orchestrator.testing.specs import specs
 
@@ -40,7 +51,11 @@ def test_every_rule_reaches_the_settings() -> None:
     assert settings.role_max_tokens == {**ROLE_MAX_TOKENS, Role.EVALUATOR: 300}
     assert settings.routing == {**ROUTING_TABLE, TaskType.CODE_GEN: ("my-model", "gpt-4o")}
     assert settings.backend_named
-    assert settings.evaluation == Evaluation(3, 0.1, OnDisagree.MEAN)
+    assert settings.evaluation == Evaluation(
+        3, 0.1, OnDisagree.MEAN, SecondJudge.OTHER_MODEL, tests_decide=False, judged_types=(TaskType.SUMMARIZATION,)
+    )
+    best_of = evolve(STRATEGIES["best_of"], samples=5, runs=0, temperature=0.5)
+    assert settings.loop == {**dict.fromkeys(TaskType, best_of), TaskType.SUMMARIZATION: STRATEGIES["plain"]}
     assert settings.plateau == 0.01
     assert settings.verify
     assert settings.cross_vendor is CrossVendor.OFF

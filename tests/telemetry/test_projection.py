@@ -10,7 +10,7 @@ from attrs import evolve
 from orchestrator import events as e
 from orchestrator.decide.routing import telemetry_of
 from orchestrator.log import EventLog
-from orchestrator.models import TaskType
+from orchestrator.models import ModelInfo, TaskType
 from orchestrator.replay import verify
 from orchestrator.state.fold import fold
 from orchestrator.state.health import Measured, ModelRecord
@@ -139,6 +139,14 @@ def test_the_warm_start(calls: int, quality: float, latency: float, trust: float
     assert (prior.model, prior.type, prior.calls, prior.cost) == ("m", TaskType.CODE_GEN, calls, 0.25)
     assert (prior.quality, prior.latency_ms, prior.trust) == pytest.approx((quality, latency, trust))
     assert (prior.latency_p95_ms, prior.success_rate) == pytest.approx((p95, success))
+
+
+@pytest.mark.parametrize(("tier", "usual"), [("economy", 0.7), ("standard", 0.8), ("premium", 0.9), (None, 0.8)])
+def test_what_is_usual_is_the_tier_s(tier: str | None, usual: float) -> None:
+    """Few measurements are blended with what is assumed of the model's tier."""
+    models = [ModelInfo("m", "p", "v", tier=tier)]
+    (prior,) = priors({"m": _record(10, quality=0.5)}, models)
+    assert prior.quality == pytest.approx(0.4 * 0.5 + 0.6 * usual)
 
 
 def test_few_calls_are_no_prior_and_what_was_never_measured_stays_unknown() -> None:

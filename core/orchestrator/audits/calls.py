@@ -7,11 +7,12 @@ from attrs import define
 from orchestrator import events as e
 from orchestrator.audits.governance import Governance
 from orchestrator.audits.pacing import Pacing
-from orchestrator.audits.shadow_state import Breaker, Call, key_of
+from orchestrator.audits.shadow_state import Breaker, Call, Written, key_of
 from orchestrator.audits.sizes import Sizes
 from orchestrator.decide.compliance import binding, violated
+from orchestrator.decide.strategies import judge_runs
 from orchestrator.errors import ErrorKind
-from orchestrator.models import CacheUse, Finish, Role, SpendLimit
+from orchestrator.models import CacheUse, Finish, ReadingProblem, Role, SelectionReason, SpendLimit
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND, CrossVendor
 from orchestrator.state.calls import CallKey
@@ -20,7 +21,10 @@ _FATAL: Final = (ErrorKind.AUTHENTICATION, ErrorKind.QUOTA, ErrorKind.UNKNOWN_MO
 _LONGEST_WAIT: Final = 60 * SECOND
 _GRACE: Final = 30 * SECOND
 _REVIEWING: Final = (Role.CRITIC, Role.EVALUATOR)
-_STRUCTURED: Final = (Role.DECOMPOSER, Role.EVALUATOR)
+_DELIVERED: Final = (Role.GENERATOR, Role.REVISER)
+"""The roles whose answers are cut off where they end at their limit."""
+_UNUSABLE: Final = 6
+_UNUSABLE_OF_MODEL: Final = 2
 
 
 @define
@@ -34,7 +38,7 @@ class Calls(Sizes, Pacing, Governance):
         self._may_be_called(event.model, event.node)
         self._may_review(event)
         self.tells_violations(event)
-        self.require("limits", event.model not in call.selected, f"{event.model} is selected twice")
+        self._may_be_selected(event, call)
         self.require("intents", event.selection == call.selections + 1, "a selection's number is wrong")
         if not call.selected:
             reported = [candidate.model for candidate in event.candidates]
@@ -49,14 +53,38 @@ class Calls(Sizes, Pacing, Governance):
         call.shrunk = call.cut_off = False
         self.open_effects[self.version] = event
 
+    def _may_be_selected(self, event: e.ModelSelected, call: Call) -> None:
+        """Once, and once more at once after an answer that could not be used: no larger than twice, shown why."""
+        again = event.reason is SelectionReason.REASK
+        self.require("limits", again or event.model not in call.selected, f"{event.model} is selected twice")
+        count = call.unusable.count(event.model)
+        self.require(
+            "limits", count < _UNUSABLE_OF_MODEL, f"{event.model} is called again after {count} useless answers"
+        )
+        total = len(call.unusable) - call.unusable_before
+        self.require("limits", total < _UNUSABLE, f"called again after {total} useless answers")
+        self.require(
+            "intents", (event.unreadable is not None) == (count > 0), "an answer that could not be used is kept"
+        )
+        if not again:
+            return
+        before = call.selection
+        same = before is not None and before.model == event.model and call.latest_unusable == event.unreadable
+        self.require("intents", same, f"{event.model} is called again, and did not answer before")
+        shrunk = call.shrunk or (before is not None and (call.smallest or before.max_tokens) < before.max_tokens)
+        most = (
+            (call.cut[-1] if call.cut else call.smallest or 0) if shrunk else 2 * (before.max_tokens if before else 0)
+        )
+        self.require("limits", event.max_tokens <= most, "a model is called anew with more room than may be")
+
     def _may_review(self, event: e.ModelSelected) -> None:
         """A reviewer of the author's vendor only with the waiver, and a critic not at all where that is required."""
         if event.role not in _REVIEWING:
             return
-        revised = (
-            self.authors.get((event.node, event.iteration, Role.REVISER)) if event.role is Role.EVALUATOR else None
-        )
-        author = self.models.get(revised or self.authors.get((event.node, event.iteration, Role.GENERATOR), ""))
+        author = self.models.get(self.authors.get((event.node, event.iteration, Role.GENERATOR), ""))
+        output = self.output_of(event.node, event.iteration) if event.role is Role.EVALUATOR else None
+        if output is not None:
+            author = self.models.get(output.model)
         reviewer = self.models.get(event.model)
         if author is None or reviewer is None:
             return
@@ -81,7 +109,7 @@ class Calls(Sizes, Pacing, Governance):
         if event.reused is not None:
             useful = not call.answered and event.reused.reading.problem is None
             self.require("intents", useful, "a needless or useless hit")
-            self._answered(selected, selected.model, call)
+            self._answered(selected, selected.model, call, event.selected, event.reused.reading)
 
     def call_started(self, event: e.CallStarted) -> None:
         """Everything that must be true before a byte leaves."""
@@ -102,8 +130,12 @@ class Calls(Sizes, Pacing, Governance):
             self.require("intents", not stands, "an answer that others work with is asked for again")
         places = self.state.settings.concurrency
         self.require("limits", len(self.calls_in_flight) <= places, "more calls in flight than may be")
-        if event.role in (Role.GENERATOR, Role.CRITIC, Role.REVISER):
+        if event.role in (Role.GENERATOR, Role.CRITIC, Role.REVISER) and self._is_judged(event.node):
             self.leaves_an_evaluation(event)
+
+    def _is_judged(self, task: str) -> bool:
+        """Whether results of the task are scored by a model."""
+        return judge_runs(self.state.settings, self.planned[task].type) > 0
 
     def account_refused(self, event: e.AccountRefused) -> None:
         """The call could have started; the account has too little free; the spending order is followed step by step."""
@@ -132,7 +164,9 @@ class Calls(Sizes, Pacing, Governance):
         self.require("limits", call.tries[event.model] < limits.tries, f"{event.model} is tried too often")
         self.require("limits", call.ended - call.ended_before < limits.attempts, "the call is tried too often")
         self.require("limits", self.at >= call.ready, "asked again too soon")
-        self.require("limits", 0 < event.timeout <= limits.call_timeout, "a time-out is out of bounds")
+        self.require(
+            "limits", 0 < event.timeout <= (limits.call_timeout or limits.call_total), "a time-out is out of bounds"
+        )
         self.require("limits", call.took < limits.call_total, "a call is asked again after its deadline")
         rest = max(_GRACE, limits.call_total - call.took)
         self.require("limits", event.timeout <= rest, "an attempt may take longer than is left of its call's time")
@@ -147,12 +181,17 @@ class Calls(Sizes, Pacing, Governance):
         self.waits_and_shrinks(event, call)
 
     def _works_with(self, event: e.CallStarted) -> bool:
-        """Whether a draft or a revision is reviewed, checked or scored."""
+        """Whether a review, a check or a score of what a draft or a revision says has begun."""
         reviews = CallKey(event.node, Role.CRITIC, event.iteration, 1)
         judged = CallKey(event.node, Role.EVALUATOR, event.iteration, 1) in self.calls
-        if event.role is Role.GENERATOR:
-            return judged or reviews in self.calls or (event.node, Role.CRITIC, event.iteration) in self.skipped
-        return event.role is Role.REVISER and judged
+        made = self.written.get(event.node, {})
+        own = (
+            version for version, each in made.items() if (each.iteration, each.role) == (event.iteration, event.role)
+        )
+        if judged or any((event.node, version) in self.checked for version in own):
+            return True
+        skipped = (event.node, Role.CRITIC, event.iteration) in self.skipped
+        return event.role is Role.GENERATOR and (reviews in self.calls or skipped)
 
     def _may_be_wanted(self, event: e.ModelSelected | e.CallStarted, call: Call) -> None:
         self.require("intents", not call.in_flight, "the logical call is in flight already")
@@ -193,15 +232,17 @@ class Calls(Sizes, Pacing, Governance):
         self.require("holds", event.settled == cost, "settled is not the cost of the usage")
         known = event.usage is not None or event.unreconciled == started.hold
         self.require("holds", known, "an unknown cost is not unreconciled")
+        self.answered_by[event.call] = started.model
         call.ended += 1
         call.took += event.latency
         call.tries[started.model] += 1
         call.ready = 0
-        structured, readable = started.role in _STRUCTURED, event.reading.problem is None
-        if structured or readable:
-            self._answered(started, started.model, call)
+        if event.reading.problem in (None, ReadingProblem.NO_SUGGESTIONS):
+            self._answered(started, started.model, call, event.call, event.reading)
+        else:
+            self._useless(event.call, started.model, call)
         cut = event.finish is Finish.LENGTH
-        call.cut_off = cut and started.role is not Role.CRITIC and not (structured and readable)
+        call.cut_off = cut and started.role in _DELIVERED and event.reading.problem is None
         if cut:
             call.cut.append(started.max_tokens)
             call.shrunk = started.max_tokens < call.full
@@ -209,9 +250,26 @@ class Calls(Sizes, Pacing, Governance):
             call.refusals.clear()
         self.used(event)
 
-    def _answered(self, event: e.ModelSelected | e.CallStarted, model: str, call: Call) -> None:
+    def _useless(self, version: int, model: str, call: Call) -> None:
+        call.unusable.append(model)
+        call.latest_unusable = version
+
+    def plan_refused(self, event: e.PlanRefused) -> None:
+        """An answer of the decomposer is no plan: it is as good as none."""
+        for key, call in self.calls.items():
+            started = self.answered_by.get(event.call)
+            if key.node == e.PLAN and started is not None and call.answered:
+                call.answered = False
+                self._useless(event.call, started, call)
+
+    def _answered(
+        self, event: e.ModelSelected | e.CallStarted, model: str, call: Call, version: int, reading: e.Reading
+    ) -> None:
         call.answered = True
         self.authors[event.node, event.iteration, event.role] = model
+        if event.role in _DELIVERED:
+            made = Written(event.iteration, event.role, model, reading.equivalence)
+            self.written.setdefault(event.node, {})[version] = made
 
     def call_failed(self, event: e.CallFailed) -> None:
         """It ends an open attempt; a vendor's end counts as a try and sets the time of the next."""

@@ -11,20 +11,20 @@ from orchestrator.log.naming import event_name
 
 CHECKS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "chain": "every event, in its place, is as it was written",
-        "texts": "every text is the one its event refers to",
+        "chain": "every event is unchanged and in its place",
+        "texts": "every text matches the digest in its event",
         "heads": "the heads kept elsewhere are in the log",
         "bundle": "the bundle is as it was made, and holds all it names",
         "signature": "the bundle was signed with the key",
-        "sessions": "sessions follow one another, nothing is decided outside of one, a closed run stays closed",
-        "intents": "nothing was done that no decision before it called for, and every end has its beginning",
+        "sessions": "sessions follow one another; every decision is inside one; a closed run stays closed",
+        "intents": "every effect was called for by an earlier decision; every end has its start",
         "holds": "every call held the most it could cost, within the cap, and ended settled, released or unreconciled",
         "spend": "the sums over calls, tasks, phases and the run agree",
         "policies": "no call went to a model that a policy forbids",
         "reviewers": "every reviewer is of another vendor than the author, or the waiver is recorded",
-        "gates": "no output passed its gate unless every check of it did",
+        "gates": "an output passed its gate only if all its checks passed",
         "statuses": "the status of tasks and run follows from their outputs, gates and scores",
-        "limits": "tries, pauses, breakers, sizes, places and deadlines were kept",
+        "limits": "tries, back-off, breakers, sizes, concurrency and deadlines were kept",
         "accounts": "the totals of accounts follow from their events and agree with their runs",
     }
 )

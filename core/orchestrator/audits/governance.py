@@ -5,7 +5,7 @@ from attrs import define
 from orchestrator import events as e
 from orchestrator.audits.shadow_state import ShadowState
 from orchestrator.decide.compliance import binding, caps_of, violations
-from orchestrator.models import RejectionReason
+from orchestrator.models import RejectionReason, SelectionReason
 from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode, Policy
 
@@ -25,7 +25,7 @@ class Governance(ShadowState):
             self.require(
                 "policies", reported, f"{candidate.model} violates {broken}, the event says {candidate.violates}"
             )
-        if self._violations(event.model, event.node)[1]:
+        if event.reason is not SelectionReason.REASK and self._violations(event.model, event.node)[1]:
             better = [
                 each.model
                 for each in event.candidates

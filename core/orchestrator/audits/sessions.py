@@ -48,6 +48,7 @@ class Sessions(Endings):
             if isinstance(opened, e.QuestionAsked) and opened.node == e.FORECAST:
                 del self.open_effects[version]
         self.session, self.is_open, self.finished = event, True, None
+        self.session_version = self.version
         self.models = {model.id: model for model in event.models}
         self.dead_models.clear()
         self.breakers = {name: each for name, each in self.breakers.items() if each.until is not None}
@@ -111,9 +112,9 @@ class Sessions(Endings):
             return False
         match event.status:
             case ProjectStatus.SUCCESS:
-                return completed
+                return completed and not self.fallback_plan
             case ProjectStatus.PARTIAL_SUCCESS:
-                return output and (not completed or unverified)
+                return output and (not completed or unverified or self.fallback_plan)
             case ProjectStatus.SYSTEM_FAILURE:
                 return not output
             case ProjectStatus.BUDGET_EXHAUSTED | ProjectStatus.TIMEOUT:

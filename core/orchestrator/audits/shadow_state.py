@@ -57,6 +57,12 @@ class Call:
     """The limits at which answers of the selection were cut off."""
     full: int = 0
     """The most its latest attempt could have been asked for."""
+    unusable: list[str] = Factory(list)
+    """The models of the answers that could not be used, oldest first."""
+    unusable_before: int = 0
+    """How many there were before the latest reopening."""
+    latest_unusable: int | None = None
+    """Version of the call of the latest."""
     shrunk: bool = False
     """Whether its latest answer was cut off at less than that."""
     cut_off: bool = False
@@ -65,6 +71,7 @@ class Call:
     def reopen(self) -> None:
         """Begin anew; what was answered stays answered."""
         self.ended_before = self.ended
+        self.unusable_before = len(self.unusable)
         self.took = 0
         self.tries.clear()
         self.selected.clear()
@@ -72,6 +79,16 @@ class Call:
         self.refused = False
         self.ready = 0
         self.cut_off = False
+
+
+@frozen
+class Written:
+    """A draft or a revision, as an audit sees it."""
+
+    iteration: int
+    role: Role
+    model: str
+    equivalence: str | None
 
 
 @define
@@ -133,8 +150,14 @@ class ShadowState:
     models: dict[str, ModelInfo] = Factory(dict)
     authors: dict[tuple[str, int, Role], str] = Factory(dict)
     """Who wrote the usable draft or revision of an iteration."""
-    verdicts: dict[tuple[str, int, str], tuple[int, Verdict]] = Factory(dict)
-    """By task, iteration and validator: the call whose answer was judged, and the verdict."""
+    written: dict[str, dict[int, Written]] = Factory(dict)
+    """By task, the drafts and revisions that can be used, by the version of their call."""
+    verdicts: dict[tuple[str, int], dict[str, e.Validated]] = Factory(dict)
+    """By task and call whose answer was judged: the verdicts by validator."""
+    checked: set[tuple[str, int]] = Factory(set)
+    """The task and the call of every answer of which a check has begun."""
+    probed: set[tuple[str, int]] = Factory(set)
+    """The task and the critique of every probe."""
     starts: dict[int, PacedStart] = Factory(dict)
     """The attempts of the last day, by version."""
     costs: dict[int, Usd] = Factory(dict)
@@ -144,8 +167,12 @@ class ShadowState:
     """Not to be asked in this session."""
     exceeded: set[str] = Factory(set)
     session: e.SessionOpened | None = None
+    session_version: int = 0
     is_open: bool = False
     planned: dict[str, PlannedTask] = Factory(dict)
+    answered_by: dict[int, str] = Factory(dict)
+    """The models by version of the calls that they answered."""
+    fallback_plan: bool = False
     forecast: bool = False
     asked: int = 0
     """How often a person was asked whether the tasks may start at a high risk."""
@@ -190,6 +217,44 @@ class ShadowState:
         if made is None or self.agreed or not (can_ask or self.asked):
             return False
         return 5 * (self.settled + self.unreconciled + made.expected).nano >= 4 * self.cap.nano
+
+    def verdicts_of(self, task: str, call: int) -> dict[str, e.Validated]:
+        """The verdicts that hold for an answer: its own, those of an equal one, and those that cannot change."""
+        made = self.written.get(task, {})
+        form = made[call].equivalence if call in made else None
+        equal = [call] if form is None else [version for version, each in made.items() if each.equivalence == form]
+        found: dict[str, e.Validated] = {}
+        for (name, _), verdicts in self.verdicts.items():
+            if name == task:
+                found |= {validator: each for validator, each in verdicts.items() if each.permanent}
+        for version in equal:
+            found |= self.verdicts.get((task, version), {})
+        return found
+
+    def output_of(self, task: str, iteration: int) -> Written | None:
+        """What an iteration has to show: of draft and revision the better one by their checks, else the revision."""
+        made = {
+            each.role: version for version, each in self.written.get(task, {}).items() if each.iteration == iteration
+        }
+        draft, revision = made.get(Role.GENERATOR), made.get(Role.REVISER)
+        better = draft if revision is None else revision
+        if draft is not None and revision is not None and self._standing(task, draft) > self._standing(task, revision):
+            better = draft
+        return None if better is None else self.written[task][better]
+
+    def _standing(self, task: str, call: int) -> tuple[bool, bool, float]:
+        found, names = self.verdicts_of(task, call), self.planned[task].validators
+        counted = [
+            found[name].verdict if name in found else None
+            for name in names
+            if name not in found or not found[name].vote
+        ]
+        tests = found.get("pytest")
+        share = 0.0
+        if tests is not None and not tests.vote and tests.total_tests:
+            share = (tests.passed_tests or 0) / tests.total_tests
+        clean = all(verdict in (Verdict.PASSED, Verdict.SKIPPED) for verdict in counted)
+        return clean, all(verdict is Verdict.PASSED for verdict in counted), share
 
     def balance(self) -> None:
         """The law of money after every event; the fold counts the same."""

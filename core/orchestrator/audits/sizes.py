@@ -8,6 +8,7 @@ from orchestrator import events as e
 from orchestrator.audits.shadow_state import Call, ShadowState
 from orchestrator.decide.compliance import binding, violated
 from orchestrator.decide.retry import is_off
+from orchestrator.decide.spending import BYTES_PER_TOKEN
 from orchestrator.models import Role
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND
@@ -26,12 +27,16 @@ class Sizes(ShadowState):
             full = min(full, model.max_output)
             within = event.max_tokens <= model.max_output
             self.require("limits", within, f"asked for more than {model.id} can write")
+        left = None if model is None or model.context is None else model.context - event.body_bytes // BYTES_PER_TOKEN
+        if left is not None:
+            full = min(full, left)
         least = 0
         if call.cut:
             self.require("limits", not call.shrunk, "a shrunk answer is asked for again, and larger")
             larger = event.max_tokens > call.cut[-1]
             self.require("limits", larger, "an answer that was cut off is asked for again, no larger")
             full, least = min(2 * call.cut[-1], max(full, selection.most_tokens)), call.cut[-1]
+            full = full if left is None else min(full, left)
         call.full = full
         before = full if call.smallest is None else call.smallest
         self.require("limits", event.max_tokens <= before, "asked larger than before")

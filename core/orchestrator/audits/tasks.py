@@ -1,10 +1,12 @@
 """Laws of tasks: their order, their review, their gate, their end."""
 
 from attrs import define
+from attrs import evolve as changed
 
 from orchestrator import events as e
 from orchestrator.audits.shadow_state import ShadowState
-from orchestrator.models import Role, TaskEndReason, TaskStatus, Verdict
+from orchestrator.decide.strategies import judge_runs, most_iterations
+from orchestrator.models import Role, ScoredBy, SkipReason, TaskEndReason, TaskStatus, Verdict
 from orchestrator.models.scores import reaches
 from orchestrator.money import Usd
 from orchestrator.settings import MissingTool
@@ -19,6 +21,9 @@ class Tasks(ShadowState):
         """Made once; in its order every task comes after its dependencies."""
         self.require("intents", not self.planned, "a second PlanMade")
         self.planned = {task.id: task for task in event.tasks}
+        self.fallback_plan = event.fallback
+        single = not event.fallback or (len(event.tasks) == 1 and event.call is None)
+        self.require("intents", single, "the plan without an answer is more than the project")
         same = sorted(event.execution_order) == sorted(self.planned)
         self.require("intents", same, "the order is not of the plan's tasks")
         seen: set[str] = set()
@@ -81,16 +86,29 @@ class Tasks(ShadowState):
     # ── review ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def step_skipped(self, event: e.StepSkipped) -> None:
-        """Only a critique or a revision can be left out, once."""
+        """Only a critique, a revision or a further evaluation can be left out, once, for a reason that holds."""
         step = (event.task, event.role, event.iteration)
-        self.require("intents", event.role in (Role.CRITIC, Role.REVISER), f"{event.role} is left out")
+        reviewing = event.role in (Role.CRITIC, Role.REVISER)
+        further = event.role is Role.EVALUATOR and event.reason is SkipReason.TESTS
+        self.require("intents", reviewing or further, f"{event.role} is left out")
         self.require("intents", step not in self.skipped, "a step is left out twice")
         self.skipped.add(step)
 
     def check_started(self, event: e.CheckStarted) -> None:
-        """One check per iteration and validator of the plan."""
+        """A validator of the plan, once for each answer that is not equal to one it has judged."""
         of_the_plan = event.validator in self.planned[event.task].validators
         self.require("intents", of_the_plan, "a check the plan does not have")
+        made = self.written.get(event.task, {})
+        self.require("intents", event.call in made, "a check of what is no draft or revision")
+        shared = self.verdicts_of(event.task, event.call)
+        # verdicts of an earlier session, which may have had another validator or sandbox, are not shared
+        known = {name: found for name, found in shared.items() if found.check > self.session_version}
+        self.require("intents", event.validator not in known, f"{event.validator} judges an equal answer again")
+        failed = [name for name, found in known.items() if not self._holds(found) and found.verdict is Verdict.FAILED]
+        self.require("limits", "python_syntax" not in failed, "a check is started although the syntax check failed")
+        given = self.state.start is not None and self.state.start.given_plan is not None
+        self.require("gates", not (event.vote and given), "the tests of a spec are no vote")
+        self.checked.add((event.task, event.call))
         self.open_effects[self.version] = event
 
     def validated(self, event: e.Validated) -> None:
@@ -98,36 +116,78 @@ class Tasks(ShadowState):
         opened = self.open_effects.pop(event.check, None)
         self.require("intents", isinstance(opened, e.CheckStarted), "Validated ends no check")
         if isinstance(opened, e.CheckStarted):
-            self.verdicts[opened.task, opened.iteration, opened.validator] = (opened.call, event.verdict)
+            judged = changed(event, vote=opened.vote)
+            self.verdicts.setdefault((opened.task, opened.call), {})[opened.validator] = judged
+
+    def probe_started(self, event: e.ProbeStarted) -> None:
+        """Once for each critique, on the draft of its iteration."""
+        step = (event.task, event.critique)
+        self.require("intents", step not in self.probed, "counterexamples are run twice")
+        made = self.written.get(event.task, {}).get(event.call)
+        of_draft = made is not None and (made.iteration, made.role) == (event.iteration, Role.GENERATOR)
+        self.require("intents", of_draft, "counterexamples are run on what is no draft")
+        self.probed.add(step)
+        self.open_effects[self.version] = event
+
+    def probe_ended(self, event: e.Probed) -> None:
+        """It ends an open probe."""
+        opened = self.open_effects.pop(event.probe, None)
+        self.require("intents", isinstance(opened, e.ProbeStarted), "Probed ends no probe")
 
     def evaluated(self, event: e.Evaluated) -> None:
         """Once per iteration, within the limits of iterations and samples; the gate is what the checks say."""
         settings, iteration = self.state.settings, (event.task, event.iteration)
+        kind = self.planned[event.task].type
         self.require("intents", iteration not in self.scored, "an iteration is scored twice")
-        most = settings.iterations[self.planned[event.task].type]
-        self.require("limits", event.iteration <= most, "too many iterations")
-        self.require("limits", len(event.samples) <= settings.evaluation.runs, "too many samples")
-        inside = event.score is None or not event.samples or min(event.samples) <= event.score <= max(event.samples)
+        self.require("limits", event.iteration <= most_iterations(settings, kind), "too many iterations")
+        self.require("limits", len(event.samples) <= judge_runs(settings, kind), "too many samples")
+        judged = event.scored_by is ScoredBy.JUDGE and event.score is not None and bool(event.samples)
+        inside = not judged or min(event.samples) <= (event.score or 0.0) <= max(event.samples)
         self.require("gates", inside, "the score is outside its samples")
+        made = self.written.get(event.task, {}).get(event.call)
+        own = made is not None and made.iteration == event.iteration
+        self.require("gates", own, "what is scored is no draft or revision of the iteration")
         self._gate(event)
+        self._by_tests(event)
         self.scored[iteration] = event
 
     def _gate(self, event: e.Evaluated) -> None:
-        good = {Verdict.PASSED}
-        if self.state.settings.missing_tool is MissingTool.SKIP:
-            good.add(Verdict.SKIPPED)
-        found = [
-            self.verdicts.get((event.task, event.iteration, validator))
-            for validator in self.planned[event.task].validators
-        ]
-        passed = all(each is not None and each[0] == event.call and each[1] in good for each in found)
+        found = self.verdicts_of(event.task, event.call)
+        names = self.planned[event.task].validators
+        passed = all(name in found and self._holds(found[name]) for name in names)
         self.require("gates", passed or not event.gate, f"the gate of {event.task} passed, and a check of it did not")
         self.require("gates", event.gate or not passed, f"the gate of {event.task} failed, and no check of it did")
 
+    def _by_tests(self, event: e.Evaluated) -> None:
+        """A score by tests is the share that passed, of tests that the spec gave."""
+        if event.scored_by is not ScoredBy.TESTS:
+            return
+        given = self.state.start is not None and self.state.start.given_plan is not None
+        has_tests = given and self.planned[event.task].tests is not None
+        self.require(
+            "gates", has_tests and event.share is not None, f"{event.task} is scored by tests it was not given"
+        )
+        self.require("gates", event.score == event.share, f"the score of {event.task} is not the share of its tests")
+
+    def _holds(self, found: e.Validated) -> bool:
+        """Whether a verdict lets the gate pass; a vote does."""
+        good = {Verdict.PASSED}
+        if self.state.settings.missing_tool is MissingTool.SKIP:
+            good.add(Verdict.SKIPPED)
+        return found.vote or found.verdict in good
+
     def output_chosen(self, event: e.OutputChosen) -> None:
-        """An answer that was given."""
+        """The output of the best iteration: gate, share of given tests, score, the earlier one."""
         call = self.calls.get(CallKey(event.task, Role.GENERATOR, event.iteration, 1))
         self.require("intents", call is not None and call.answered, "an output without an answer")
+        scored = {number: each for (task, number), each in self.scored.items() if task == event.task}
+        if event.iteration in scored:
+            best = max(scored, key=lambda number: _rank(scored[number], number))
+            self.require("gates", event.iteration == best, f"iteration {best} of {event.task} is better")
+            same = event.call == scored[event.iteration].call
+            self.require("gates", same, f"what is chosen of {event.task} is not what was scored")
+        else:
+            self.require("gates", not scored, f"an output of {event.task} is chosen that was not scored")
         self.chosen[event.task] = event
         if event.file:
             self.open_effects[self.version] = event
@@ -141,4 +201,10 @@ class Tasks(ShadowState):
 def _node_of(effect: e.Event) -> str | None:
     if isinstance(effect, e.ModelSelected | e.CallStarted):
         return effect.node
-    return effect.task if isinstance(effect, e.CheckStarted | e.OutputChosen) else None
+    return effect.task if isinstance(effect, e.CheckStarted | e.ProbeStarted | e.OutputChosen) else None
+
+
+def _rank(evaluated: e.Evaluated, iteration: int) -> tuple[bool, float, float, int]:
+    share = -1.0 if evaluated.share is None else evaluated.share
+    score = -1.0 if evaluated.score is None else evaluated.score
+    return (evaluated.gate, share, score, -iteration)

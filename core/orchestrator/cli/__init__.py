@@ -53,7 +53,7 @@ def _leave_threads(code: int) -> None:
 
 
 def _invoke(arguments: Sequence[str] | None) -> int:
-    """The exit code of a command line. What is no error of the program's own making keeps its traceback."""
+    """The exit code of a command line. A defect is one line with its traceback in a file, unless errors are wanted."""
     try:
         code = root.main(None if arguments is None else [*arguments], "orchestrate", standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -64,19 +64,44 @@ def _invoke(arguments: Sequence[str] | None) -> int:
         notice("orchestrate: interrupted")
         return INTERRUPTED
     except OutputClosedError as error:
-        _discard_output()
-        if not error.reason:
-            return _OUTPUT_CLOSED
-        notice(f"orchestrate: {error.reason}")
-        return _SYSTEM
+        return _closed(error)
     except Exception as error:
         from orchestrator.errors import OrchestrateError
 
         if not isinstance(error, OrchestrateError):
-            raise
+            return _unforeseen(error)
         for line in _lines(error):
             notice(f"orchestrate: {line}")
         return error.exit_code
+
+
+def _unforeseen(error: Exception) -> int:
+    """The exit code after an error that no room below has made a line of."""
+    from orchestrator.cli import defects
+    from orchestrator.plugins import RAISE
+
+    if os.environ.get(RAISE, "") not in ("", "0"):
+        raise error
+    if isinstance(error, OSError) and error.filename is None and _is_stdout_closed():  # click prints the help itself
+        return _closed(OutputClosedError(error))
+    return defects.say(error)
+
+
+def _closed(error: OutputClosedError) -> int:
+    """The exit code where stdout takes nothing more."""
+    _discard_output()
+    if not error.reason:
+        return _OUTPUT_CLOSED
+    notice(f"orchestrate: {error.reason}")
+    return _SYSTEM
+
+
+def _is_stdout_closed() -> bool:
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        return True
+    return False
 
 
 def _lines(error: Exception) -> Sequence[str]:

@@ -85,7 +85,7 @@ def _audited(what: str | None, head: str | None, key: Path | None) -> AuditRepor
         raise UsageError(f"there is {named} in {home()}: name the folder of a log with --home")
     if what is not None and is_account(what):
         raise UsageError(f"{what!r} is an account, no run; all of them are verified with: {command('audit verify')}")
-    if what is not None and log.last(what) is None and what not in {unreconciled.run for unreconciled in heads}:
+    if what is not None and log.last(what) is None and what not in {each.run for each in heads}:
         raise UsageError(f"there is no run or bundle {what!r}; see: orchestrate runs list, for {home()}")
     return audited(log, what, head=head, heads=heads)
 
@@ -112,7 +112,7 @@ def _small(key: Path) -> Path:
 def _gone(what: str | None, heads: Sequence[Head], head: str | None) -> AuditReport:
     """Where heads are known, and the whole log is missing."""
     report = AuditReport()
-    named = dict.fromkeys(unreconciled.run for unreconciled in heads if what in (None, unreconciled.run))
+    named = dict.fromkeys(each.run for each in heads if what in (None, each.run))
     if what is not None and not named:
         raise UsageError(f"there is no run or bundle {what!r}; see: {command('runs list')}")
     missing = f"the event log of {home()} is missing"

@@ -33,7 +33,7 @@ def run_to_resume(spec: "Spec") -> str | None:
     if not found:
         return None
     if found[0].same and not found[0].changes:
-        notice(f"Found the same project, {found[0].run}: going on with it (--new-project starts anew)")
+        notice(f"Found the same project, {found[0].run}: resuming it (--new-project starts a new run)")
         return found[0].run
     return _asked_about(found[0]) if len(found) == 1 else _chosen(found)
 

@@ -13,6 +13,7 @@ from orchestrator.cli.options import (
     home_option,
     json_option,
     log_format_option,
+    loop_option,
     quiet_option,
     verbose_option,
     yes_option,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 @click.option("--project-id", help="The run's id. The same id again resumes the build.")
 @click.option("--budget", "-b", type=AMOUNT, help="The ceiling, in US dollars. [default: 8.0]")
 @click.option("--time", "-t", type=SECONDS, help="The time limit, in seconds of active time. [default: 5400]")
+@loop_option
 @force_option
 @yes_option
 @verbose_option
@@ -54,6 +56,7 @@ def build(
     project_id: str | None,
     budget: Any,
     time: float | None,
+    loop: str | None,
     force: bool,
     yes: bool,
     verbose: bool,
@@ -66,7 +69,7 @@ def build(
     Exit codes are those of run; 1 also where the application did not pass its trial.
     """
     from orchestrator.apps import assembly_of
-    from orchestrator.cli.given import with_policies
+    from orchestrator.cli.given import with_loop, with_policies
     from orchestrator.cli.output import line, result
     from orchestrator.cli.run_session import run_session
     from orchestrator.errors import UsageError
@@ -82,7 +85,7 @@ def build(
         "budget_usd": budget,
         "time_seconds": time,
     }
-    spec = _spec(spec_file, {key: value for key, value in given.items() if value is not None})
+    spec = with_loop(_spec(spec_file, {key: value for key, value in given.items() if value is not None}), loop)
     played: list[RunEnd] = []
 
     async def begin(workspace: "Workspace", watchers: "Watchers") -> "RunEnd":
@@ -107,7 +110,7 @@ def _spec(path: Path | None, given: dict[str, Any]) -> Any:
 
     from orchestrator.cli.flags import DEFAULT_CRITERIA
     from orchestrator.cli.given import spec_of_file, with_flags
-    from orchestrator.engine.applications import AUTO
+    from orchestrator.models import AUTO
     from orchestrator.spec import spec_from
 
     if path is None:

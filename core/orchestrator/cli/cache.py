@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def cache() -> None:
     """Show and empty the response cache of the data folder.
 
-    An answer is reused where the same is asked of the same model: it costs nothing and is no call. Runs of simulated
+    An answer is reused for an equal request to the same model: no call is made, nothing is paid. Runs of simulated
     providers have a set of their own, and use it only where their spec says cache: true.
     """
 
@@ -70,7 +70,7 @@ def _name(each: "CacheStats") -> str:
 @json_option
 @home_option
 def clear(as_json: bool) -> int:
-    """Forget every answer, so that everything is asked anew; the logs of the runs keep theirs."""
+    """Delete every answer, so that no call is reused. The logs of runs keep theirs."""
 
     async def cleared() -> int:
         log = EventLog.open(home())
@@ -83,5 +83,5 @@ def clear(as_json: bool) -> int:
     if as_json:
         result_json({"forgotten": count})
     else:
-        notice(f"{count} answer{'' if count == 1 else 's'} forgotten in {home()}")
+        notice(f"{count} answer{'' if count == 1 else 's'} deleted in {home()}")
     return 0

@@ -95,7 +95,7 @@ costs.add_command(reconcile)
 def show(run_id: str | None, everything: bool, simulated: bool, by: str, as_csv: bool, as_json: bool) -> int:
     """Show what a run, or all runs, spent, dearest first.
 
-    "held" is money that may still be billed: of calls in flight, and of calls whose end nobody knows (unreconciled).
+    "held" may still be billed: calls in flight, and calls whose cost is unknown (unreconciled).
     """
     if (run_id is None) != everything:
         raise click.UsageError("name one RUN, or say --all")

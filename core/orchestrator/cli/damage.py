@@ -165,7 +165,7 @@ class Trust:
 
 def trust_in(log: Reader, *runs: str) -> Trust:
     """Verify the chain and the texts of runs, and their latest known heads, before they are shown."""
-    heads = {unreconciled.run: unreconciled.head for unreconciled in read_heads(home()) if unreconciled.run in runs}
+    heads = {each.run: each.head for each in read_heads(home()) if each.run in runs}
     found = []
     for run in dict.fromkeys(runs):
         try:

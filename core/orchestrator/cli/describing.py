@@ -60,7 +60,7 @@ def _value(value: Any) -> str:
             return ",".join(f"{_value(key)}:{_value(item)}" for key, item in value.items())
         case ModelCandidate():
             score = "" if value.score is None else f"({value.score:g})"
-            return f"{value.model}{score}" + (f":{value.rejection}" if value.rejection else "")
+            return ":".join(filter(None, (f"{value.model}{score}", value.rejection, value.policy)))
         case PlannedTask() | ModelInfo():
             return value.id
         case PluginUsed():

@@ -164,7 +164,7 @@ def _print(found: dict[str, Any], live: bool) -> None:
     heads = ("provider", "state", "key", "address", "models", *(("live",) if live else ()))
     print_table(heads, [_row(each, live) for each in found["providers"]], right=("models",))
     if not any(each["state"] == "ready" for each in found["providers"]):
-        notice("no provider can be used: set one of the variables above, or try it without: orchestrate spec init")
+        notice("no provider can be used: set one of the variables above, or try without a key: orchestrate spec init")
     for each in found["local_servers"]:
         models = ", ".join(each["models"][:3]) or "no model"
         notice(f"a server answers where {each['server']} usually does ({models}); to use it:")
@@ -224,4 +224,4 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _word(in_force: bool, holds: bool) -> str:
-    return "in force" if in_force else "holds" if holds else "not usable"
+    return "in use" if in_force else "usable" if holds else "not usable"

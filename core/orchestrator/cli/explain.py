@@ -7,14 +7,17 @@ import click
 from attrs import fields
 
 from orchestrator import explanation
-from orchestrator.cli.damage import trust_in
+from orchestrator.cli.damage import Reader, Trust, trust_in
+from orchestrator.cli.exchanges import lines_of
 from orchestrator.cli.logs import open_log
 from orchestrator.cli.options import existing_run, home_option, json_option
 from orchestrator.cli.output import line, money, notice, result, result_json, seconds, timestamp
-from orchestrator.cli.progress import DOING, verification
+from orchestrator.cli.progress import DOING, UNMEASURED, verification
+from orchestrator.cli.runs import texts_of
 from orchestrator.cli.tables import print_table
 from orchestrator.errors import UsageError
 from orchestrator.events import ADVISE, ENHANCE, PLAN, VERIFY
+from orchestrator.exchanges import Shown, exchanges, with_texts
 from orchestrator.explanation import (
     AttemptSeen,
     BackendFallback,
@@ -22,6 +25,7 @@ from orchestrator.explanation import (
     Explained,
     ModelChoice,
     NoCandidateLeft,
+    PlanRemarks,
     SpendRefusal,
     VerifiedResult,
     about,
@@ -49,18 +53,21 @@ REMOVED: Final[Mapping[RejectionReason, str]] = {
 
 SELECTED: Final[Mapping[SelectionReason, str]] = {
     SelectionReason.FIRST: "first choice",
-    SelectionReason.FALLBACK: "the one before gave no usable answer",
-    SelectionReason.BREAKER: "the circuit of the one before is open",
-    SelectionReason.BUDGET: "the one before could cost more than the money left",
-    SelectionReason.CONTEXT: "the prompt did not fit the one before",
-    SelectionReason.POLICY: "the one before did not fit a policy's cap on the task's cost",
+    SelectionReason.FALLBACK: "the model before it gave no usable answer",
+    SelectionReason.BREAKER: "the circuit of the model before it is open",
+    SelectionReason.BUDGET: "the model before it could cost more than the money left",
+    SelectionReason.CONTEXT: "the prompt did not fit the model before it",
+    SelectionReason.REASK: "its answer before could not be used; it is shown why",
+    SelectionReason.UNREADABLE: "no answer of the model before it could be used",
+    SelectionReason.POLICY: "the model before it did not fit a policy's cap on the task's cost",
 }
 """Why a selection was made, in words."""
 
 WAIVED: Final[Mapping[Waiver, str]] = {
     Waiver.SAME_VENDOR: "waived: it is of the author's vendor (another tier); no model of another vendor is left",
-    Waiver.SAME_TIER: "waived: it is of the author's vendor and tier; no model of another vendor or tier is left",
-    Waiver.SAME_MODEL: "waived: it is the author itself; no other model is left",
+    Waiver.SAME_TIER: "waived: it is of the author's vendor and tier; none of another vendor or a higher tier is left",
+    Waiver.SAME_MODEL: "waived: it is the author itself; no other model of its tier or above is left",
+    Waiver.LOWER_TIER: "waived: it is of the author's vendor and a lower tier; no other model is left",
 }
 LIMITS: Final[Mapping[SpendLimit, str]] = {
     SpendLimit.RUN: "the run's ceiling",
@@ -69,7 +76,7 @@ LIMITS: Final[Mapping[SpendLimit, str]] = {
     SpendLimit.POLICY: "the task's cap of policy {name!r}",
 }
 """Which limit the hold did not fit, in words."""
-_BACKEND: Final = {"dominated": "another one beats it in quality, trust and cost at once"}
+_BACKEND: Final = {"dominated": "another model is better in quality, trust and cost at once"}
 """What a backend says of a candidate, in words."""
 
 _RESTRICTIONS: Final = tuple(field.name for field in fields(Policy) if field.name not in ("name", "enforcement_mode"))
@@ -79,9 +86,10 @@ _NONE: Final = "–"
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @click.argument("task", metavar="[TASK]", required=False)
+@click.option("--prompts", is_flag=True, help="Show what was sent to each model, and what it answered.")
 @json_option
 @home_option
-def explain(run_id: str, task: str | None, as_json: bool) -> int:
+def explain(run_id: str, task: str | None, prompts: bool, as_json: bool) -> int:
     """Show why each model was chosen: the candidates, the rejection reasons, what was known at the time.
 
     TASK is the id of a task, "plan", "enhance" or "advise". Everything is read from the log; no model is called.
@@ -92,8 +100,9 @@ def explain(run_id: str, task: str | None, as_json: bool) -> int:
     if task is not None:
         _check_task(tasks, run_id, task)
     found = about(explained, task)
+    shown = trust.read(lambda: _exchanges(log, run_id, trust)) if prompts else {}
     if as_json:
-        result_json([_plain(each, positions) for each in found])
+        result_json([_with_exchange(each, positions, shown) for each in found])
     elif not found:
         notice(f"no model was chosen yet in {run_id}")
     else:
@@ -101,6 +110,9 @@ def explain(run_id: str, task: str | None, as_json: bool) -> int:
             if number:
                 result("")
             _print(each, event_name(positions.get(each.version), each.version))
+            if each.version in shown:
+                for text in lines_of(shown[each.version]):
+                    result(text)
     if trust.damage and not as_json:
         result("")
         result(f"{run_id}: {trust.mark}")
@@ -116,6 +128,18 @@ def _explained(log: EventLog, run: str) -> tuple[list[Explained], tuple[str, ...
     if explainer.state.start is None:
         raise LookupError(run)
     return explainer.explained, tuple(explainer.state.tasks), positions
+
+
+def _exchanges(log: Reader, run: str, trust: Trust) -> dict[int, Shown]:
+    """What was said in each call, by the version of its choice."""
+    get = texts_of(log, run, trust).get
+    found = exchanges((record.version, record.event) for record in log.read(run))
+    return {each.version: with_texts(each, get) for each in found}
+
+
+def _with_exchange(each: Explained, positions: Mapping[int, int], shown: Mapping[int, Shown]) -> dict[str, object]:
+    plain = _plain(each, positions)
+    return {**plain, "exchange": shown[each.version].plain()} if each.version in shown else plain
 
 
 def _check_task(tasks: tuple[str, ...], run: str, task: str) -> None:
@@ -144,11 +168,15 @@ def _print(each: Explained, event: str) -> None:
         case VerifiedResult():
             result(f"event {event}, {timestamp(each.at)}: verification {verification(each.event)}")
             if each.event.verdict is not Verdict.PASSED:
-                result("  the run is closed as PARTIAL_SUCCESS, whatever its tasks are worth")
+                result("  so the run ends as PARTIAL_SUCCESS at best")
+        case PlanRemarks():
+            result(f"event {event}, {timestamp(each.at)}: the plan is made")
+            for remark in each.remarks:
+                result(f"  {remark}")
         case BackendFallback():
             result(
                 f"event {event}, {timestamp(each.at)}: the backend {each.backend} failed ({each.problem});"
-                " the table's order holds for the rest of the session"
+                " the routing table's order is used for the rest of the session"
             )
 
 
@@ -188,17 +216,22 @@ def _print_choice(choice: ModelChoice, event: str) -> None:
 
 def _reason(choice: ModelChoice) -> str:
     if choice.policy is not None:
-        return f"the one before did not fit the task's cap of policy {choice.policy!r}"
+        return f"the model before it did not fit the task's cap of policy {choice.policy!r}"
     return SELECTED[choice.reason]
 
 
 def _ordered_by(choice: ModelChoice) -> str:
     backend = choice.backend
+    if choice.chain:
+        return f"ordered by the chain {' → '.join(choice.chain)}, then by price"
     if backend is None:
         return "ordered by price" if choice.type is None else "ordered by the routing table, then by price"
     given = ", ".join(f"{name}={value}" for name, value in backend.parameters.items())
-    origin = f" {backend.version} of {backend.distribution}" if backend.distribution else ", an object of the caller's"
-    return f"ordered by {backend.name}{origin}" + (f" with {given}" if given else "")
+    origin = ", an object passed from Python"
+    if backend.distribution:
+        origin = f" {backend.version} of {backend.distribution}"
+    unmeasured = "" if any(each.telemetry.calls for each in choice.considered) else f"; {UNMEASURED}"
+    return f"ordered by {backend.name}{origin}" + (f" with {given}" if given else "") + unmeasured
 
 
 def _preferred(choice: ModelChoice) -> str:
@@ -206,8 +239,8 @@ def _preferred(choice: ModelChoice) -> str:
     if choice.author is None:
         return ""
     if choice.role is Role.REVISER:
-        return f"; the author {choice.author} first"
-    return f"; models that are not of the vendor of the author {choice.author} first"
+        return f"; first the author ({choice.author})"
+    return f"; first the models of other vendors than the author's ({choice.author})"
 
 
 def _row(choice: ModelChoice, candidate: ConsideredModel) -> tuple[str, ...]:
@@ -242,7 +275,7 @@ def why(choice: ModelChoice, candidate: ConsideredModel) -> str:
     elif candidate.rejection is RejectionReason.RANKED:
         words = REMOVED[candidate.rejection]
         if _is_of_author(choice, candidate):
-            words += ", being of the author's vendor"
+            words += " (same vendor as the author)"
         said = _BACKEND.get(candidate.reason, candidate.reason)
         words += f": {said}" if said else ""
     else:
@@ -261,7 +294,7 @@ def removal(candidate: ConsideredModel) -> str:
 
 
 def _violated(policy: Policy) -> str:
-    means = "so it ranks last" if policy.enforcement_mode is EnforcementMode.SOFT else "which is noted only"
+    means = "so it ranks last" if policy.enforcement_mode is EnforcementMode.SOFT else "recorded only"
     return f"violates policy {policy.name!r} ({restricted(policy)}), {means}"
 
 
@@ -304,15 +337,15 @@ def _shown(value: object) -> str:
 
 
 def _attempt(seen: AttemptSeen) -> str:
-    """How a call went and what became of its hold."""
+    """The result of a call and of its hold."""
     text = f"attempt {seen.attempt}: held {money(seen.hold)} for at most {seen.max_tokens} tokens; "
     match seen.end:
         case "in flight":
-            return text + "no end is recorded"
+            return text + "still in flight"
         case "settled":
             text += f"cost {money(seen.cost)}"
         case "unreconciled":
-            text += f"{money(seen.cost)} unreconciled: what was billed is unknown"
+            text += f"{money(seen.cost)} unreconciled, because its cost is unknown"
         case _:
             text += "released, nothing was billed"
     if seen.usage is not None:
@@ -322,7 +355,7 @@ def _attempt(seen: AttemptSeen) -> str:
     if seen.cut_off:
         text += ", cut off at its limit"
     if seen.error is not None:
-        text += f", {seen.error.value}"
+        text += f"; failed: {seen.error.value}"
     return text + ("" if seen.latency is None else f", {_duration(seen.latency)}")
 
 
@@ -338,6 +371,9 @@ def _plain(each: Explained, positions: Mapping[int, int]) -> dict[str, object]:
     head: dict[str, object] = {"position": position, "version": each.version, "at": timestamp(each.at)}
     if isinstance(each, BackendFallback):
         return {"kind": "backend_failed", **head, "backend": each.backend, "problem": each.problem}
+    if isinstance(each, PlanRemarks):
+        repairs = [{"code": repair.code, "task": repair.task, "detail": repair.detail} for repair in each.repairs]
+        return {"kind": "plan", **head, "remarks": list(each.remarks), "repairs": repairs}
     if isinstance(each, VerifiedResult):
         event = each.event
         facts = {"exit_code": event.code, "problem": event.problem, "sandbox": event.sandbox}

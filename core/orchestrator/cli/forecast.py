@@ -28,7 +28,7 @@ def print_plays(played: "Simulated") -> None:
     """How the plays of a plan have ended, as tables."""
     count = len(played.costs)
     print_table(
-        ("of all plays, at most", *(f"{percent} %" for percent in _PERCENTS)),
+        ("share of plays, at most", *(f"{percent} %" for percent in _PERCENTS)),
         [
             ("cost", *(money(played.cost(percent)) for percent in _PERCENTS)),
             ("time", *(seconds(played.time(percent)) for percent in _PERCENTS)),
@@ -38,8 +38,8 @@ def print_plays(played: "Simulated") -> None:
     result("")
     for status, times in sorted(played.statuses.items(), key=lambda each: -each[1]):
         result(f"{100 * times / count:5.1f} %  {_UNFORESEEN if status is None else status.value}")
-    basis = "what earlier runs measured" if played.measured else "what is usual: nothing was measured here yet"
-    notice(f"{count} plays on outcomes drawn from {basis}")
+    basis = "what earlier runs measured" if played.measured else "typical values: nothing was measured here yet"
+    notice(f"{count} plays with outcomes drawn from {basis}")
 
 
 def plain_plays(played: "Simulated") -> dict[str, Any]:

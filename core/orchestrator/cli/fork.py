@@ -75,11 +75,11 @@ def fork(run_id: str, at: EventId, sets: tuple[str, ...], project_id: str | None
         return 0
     last = event_name(cut.position, cut.version)
     if cut.moved:
-        notice(f"that is inside a step: the fork begins at the end of the one before, at event {last}")
+        notice(f"that event is inside a step; the fork begins at the end of the step before, at event {last}")
     elif not at.reached_by(cut.position, cut.version):
-        notice(f"{cut.parent} has no event there: the fork begins at the last before it, event {last}")
+        notice(f"{cut.parent} has no such event; the fork begins at the last one before it, event {last}")
     result(line(f"{made.run}: shares {cut.parent} up to event {last}"))
     for change in made.changes:
         result(f"  {line(change, 160)}")
-    notice(f"go on with it: {command(f'resume {made.run}')}")
+    notice(f"resume with: {command(f'resume {made.run}')}")
     return 0

@@ -1,16 +1,23 @@
 """From a spec file and the flags of the command line to the spec that is run."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
-from orchestrator.errors import SpecError
-from orchestrator.spec import Spec, parse_spec, read_models, read_spec
+from orchestrator.cli.output import notice
+from orchestrator.documents import Document, read_stream
+from orchestrator.errors import SpecError, UsageError
+from orchestrator.spec import Spec, parse_spec, read_models, read_spec, spec_of
 
 if TYPE_CHECKING:
     from orchestrator.plugins import Catalogue
+
+
+STDIN: Final = "<stdin>"
+"""What the file ``-`` is called in messages."""
 
 
 def spec_of_file(path: Path, sets: Sequence[str], flags: dict[str, Any], models: Path | None) -> Spec:
@@ -20,8 +27,27 @@ def spec_of_file(path: Path, sets: Sequence[str], flags: dict[str, Any], models:
         SpecError: the file, or the models file, cannot be used.
         UsageError: a ``--set`` cannot be applied.
     """
-    spec = read_spec(path, sets)
+    spec = spec_given(path, sets)
+    for hint in spec.hints:
+        notice(f"! {hint}")
     return with_models(with_flags(spec, flags), models)
+
+
+def spec_given(path: Path, sets: Sequence[str] = ()) -> Spec:
+    """The spec in a file, or on stdin where the file is ``-``.
+
+    Raises:
+        SpecError: it cannot be used.
+        UsageError: a ``--set`` cannot be applied, or there is no stdin.
+    """
+    return spec_of(_document_on_stdin(), sets, Path()) if str(path) == "-" else read_spec(path, sets)
+
+
+def _document_on_stdin() -> Document:
+    stream = getattr(sys.stdin, "buffer", None)
+    if stream is None:
+        raise UsageError("there is no stdin to read the spec from; name a file")
+    return read_stream(stream, STDIN)
 
 
 def with_flags(spec: Spec, flags: dict[str, Any]) -> Spec:
@@ -65,6 +91,18 @@ def with_backend(spec: Spec, name: str | None) -> Spec:
     checked = parse_spec({"project": "-", "criteria": "-", "routing": {"backend": name}}, "--backend").routing.backend
     parameters = spec.routing.parameters if checked == spec.routing.backend else {}
     return evolve(spec, routing=evolve(spec.routing, backend=checked, parameters=parameters))
+
+
+def with_loop(spec: Spec, name: str | None) -> Spec:
+    """The spec with one strategy of the review loop for all tasks.
+
+    Raises:
+        SpecError: there is none of that name.
+    """
+    if name is None:
+        return spec
+    checked = parse_spec({"project": "-", "criteria": "-", "loop": name}, "--loop")
+    return evolve(spec, loop=checked.loop)
 
 
 def with_policies(spec: Spec, flags: Sequence[Path], catalogue: "Catalogue") -> Spec:

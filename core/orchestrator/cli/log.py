@@ -11,15 +11,18 @@ import click
 
 from orchestrator.cli.damage import Reader, trust_in, whole_run
 from orchestrator.cli.describing import describe
+from orchestrator.cli.event_ids import EVENT, EVENT_HELP, EventId
 from orchestrator.cli.logs import open_log, open_log_if_any
 from orchestrator.cli.options import FILE, command, existing_run, has_log, home, home_option, json_option
 from orchestrator.cli.output import line, notice, result, result_json, timestamp
-from orchestrator.errors import LogError
+from orchestrator.errors import LogError, UsageError
 from orchestrator.log import DATABASE, EventLog
+from orchestrator.log.naming import event_name
 from orchestrator.log.retention import Collected, LogStats
 from orchestrator.log.transaction import Recorded
 
 _PAUSE: Final = 0.2
+_MOST_NAMED: Final = 10
 _LINES: Final = click.IntRange(0, 10**9)
 
 
@@ -31,14 +34,51 @@ def log() -> None:
 
 @log.command()
 @click.argument("run_id", metavar="RUN")
+@click.option(
+    "--call",
+    type=EVENT,
+    metavar="EVENT",
+    help=f"Print one call instead: request, answer, tokens, cost. EVENT is one of its events: {EVENT_HELP}.",
+)
 @json_option
 @home_option
-def show(run_id: str, as_json: bool) -> int:
+def show(run_id: str, call: EventId | None, as_json: bool) -> int:
     """Print a run's events, one a line: position, version, time, type, fields."""
     store = open_log(run_id)
+    if call is not None:
+        return _show_call(store, existing_run(store, run_id), call, as_json=as_json)
     records, code = _of_run(store, existing_run(store, run_id, or_account=True))
     _print(records, as_json, with_stream=False)
     return code
+
+
+def _show_call(store: Reader, run: str, call: EventId, *, as_json: bool) -> int:
+    """One call with its texts: exactly what was sent, and what came back."""
+    from orchestrator.cli.exchanges import lines_of, title_of
+    from orchestrator.cli.runs import texts_of
+    from orchestrator.exchanges import exchanges, with_texts
+
+    trust = trust_in(store, run)
+    records = trust.read(lambda: list(store.read(run)))
+    record = next((each for each in records if call.is_of(each.position, each.version)), None)
+    if record is None:
+        last = event_name(records[-1].position, records[-1].version)
+        raise UsageError(f"--call {call}: {run} has no such event; its last one is {last}")
+    found = exchanges((record.version, record.event) for record in records)
+    match = next((each for each in found if record.version in each.versions), None)
+    if match is None:
+        known = ", ".join(f"v{each.version}" for each in found[:_MOST_NAMED]) or "none"
+        more = ", …" if len(found) > _MOST_NAMED else ""
+        raise UsageError(f"--call {call}: that event of {run} is of no call; a call begins at {known}{more}")
+    shown = with_texts(match, texts_of(store, run, trust).get)
+    if as_json:
+        result_json(shown.plain())
+        return trust.code
+    began = next(each for each in records if each.version == match.version)
+    result(title_of(shown, event_name(began.position, began.version)))
+    for text in lines_of(shown):
+        result(text)
+    return trust.code
 
 
 def _of_run(store: Reader, run: str) -> tuple[Iterable[Recorded], int]:
@@ -107,7 +147,7 @@ def _script(store: Reader, run: str, path: Path) -> int:
 
     from orchestrator.engine.outputs.delivering import spec_of
     from orchestrator.engine.reproduction import reproduce
-    from orchestrator.errors import OutputError, UsageError
+    from orchestrator.errors import OutputError
     from orchestrator.log import Texts
 
     if path.suffix != ".json":
@@ -215,7 +255,7 @@ def gc(as_json: bool) -> int:
     result(f"{found.texts} texts ({found.size:,} bytes) and {found.cached} cached answers deleted")
     result(f"database {found.before:,} → {found.after:,} bytes")
     if found.skipped:
-        notice(f"left alone, being live: {line(', '.join(found.skipped))}; the file gets smaller when none is")
+        notice(f"skipped, because they are live: {line(', '.join(found.skipped))}; the file gets smaller when none is")
     return 0
 
 
@@ -241,7 +281,6 @@ def recover(run_id: str, into: Path, as_json: bool) -> int:
     The copy ends before the first event that was changed, is missing, is unreadable, or refers to a missing text. The
     damaged log is only read.
     """
-    from orchestrator.errors import UsageError
     from orchestrator.log.recover import recover as recovered
 
     with suppress(LogError):  # the log may be too damaged to be opened
@@ -279,7 +318,7 @@ def recover(run_id: str, into: Path, as_json: bool) -> int:
     for text in found.lines():
         result(line(text))
     if found.path.name == DATABASE:
-        notice(f"go on with: orchestrate resume {line(run_id)} --home {shlex.quote(str(found.path.parent))}")
+        notice(f"resume with: orchestrate resume {line(run_id)} --home {shlex.quote(str(found.path.parent))}")
     return 0
 
 

@@ -81,14 +81,14 @@ def show(name: str, spec_file: Path | None, models: Path | None, as_json: bool) 
 def _offers_of(spec_file: Path | None, models: Path | None) -> "Offers":
     from attrs import evolve
 
-    from orchestrator.cli.given import with_models
+    from orchestrator.cli.given import spec_given, with_models
     from orchestrator.engine.vendors.environment import Environment
     from orchestrator.engine.vendors.survey import offers_of, survey
     from orchestrator.errors import SpecError
     from orchestrator.plugins import Catalogue
-    from orchestrator.spec import read_spec, spec_from
+    from orchestrator.spec import spec_from
 
-    spec = spec_from("-", "-") if spec_file is None else read_spec(spec_file)
+    spec = spec_from("-", "-") if spec_file is None else spec_given(spec_file)
     spec = evolve(spec, folder=spec.folder if spec_file is not None else os.curdir)
     spec = with_models(spec, models)
     found = survey(Catalogue.discover(), Environment.of_process(lambda secret: None), spec)

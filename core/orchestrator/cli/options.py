@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _HOME: Final = "orchestrate.home"
+_HOMES: Final[list[Path]] = []
+"""The data folder of the latest command line, for what is said after its end."""
 
 
 class Amount(click.ParamType[Any]):
@@ -58,13 +60,24 @@ class Seconds(click.ParamType[float]):
 
 
 class Named(click.Path):
-    """A file or folder; an empty name, such as that of an unset variable, is none."""
+    """A file or folder; ``~`` is the home folder, and an empty name, such as that of an unset variable, is none."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read it, or fail with a usage error."""
         if value == "":
             self.fail("the name is empty; name a file or a folder", param, ctx)
+        if str(value).startswith("~"):  # a shell leaves it as it is in --home=~/runs
+            value = self._expanded(value, param, ctx)
         return super().convert(value, param, ctx)
+
+    def _expanded(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        from orchestrator.documents import expanded
+        from orchestrator.errors import UsageError
+
+        try:
+            return expanded(value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
 
 
 class WithAmounts(click.Command):
@@ -90,6 +103,7 @@ FILE: Final = Named(path_type=Path)
 def _remember_home(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
     if value is not None:
         context.meta[_HOME] = value
+        _HOMES[:] = [value]
     return value
 
 
@@ -109,6 +123,11 @@ def given_home() -> Path | None:
     """The data folder of the command line, or None."""
     home: Path | None = click.get_current_context().meta.get(_HOME)
     return home
+
+
+def home_of_latest() -> Path | None:
+    """The data folder of the command line that has just ended, or None."""
+    return _HOMES[-1] if _HOMES else None
 
 
 def home() -> Path:
@@ -225,6 +244,9 @@ output_option: Final = click.option(
     "--output-dir", "-o", "output_dir", type=FILE, help="Write the results into this folder."
 )
 backend_option: Final = click.option("--backend", metavar="NAME", help="The backend that ranks the models.")
+loop_option: Final = click.option(
+    "--loop", metavar="NAME", help="The strategy of the review loop: reviewed, plain, best_of, repair, cascade."
+)
 enhance_option: Final = click.option(
     "--enhance/--no-enhance", default=None, help="Let a model suggest improvements first; you accept or refuse each."
 )

@@ -8,9 +8,9 @@ import click
 from orchestrator.cli.explain import REMOVED, forbidden
 from orchestrator.cli.forecast import plain_forecast, plain_plays, print_plays
 from orchestrator.cli.logs import open_log_if_any
-from orchestrator.cli.options import AMOUNT, FILE, backend_option, command, home, home_option, json_option
+from orchestrator.cli.options import AMOUNT, FILE, backend_option, command, home, home_option, json_option, loop_option
 from orchestrator.cli.output import line, money, notice, result, result_json, seconds
-from orchestrator.cli.progress import DOING, forecast_line
+from orchestrator.cli.progress import DOING, UNMEASURED, forecast_line
 from orchestrator.cli.tables import print_table
 from orchestrator.decide.compliance import binding
 from orchestrator.engine.routes import Option, Route, RunOutlook, TaskRoute
@@ -18,6 +18,7 @@ from orchestrator.models import RejectionReason, Role
 from orchestrator.policy import Policy
 
 if TYPE_CHECKING:
+    from orchestrator.engine.vendors.connect import Connected
     from orchestrator.events import Prior
     from orchestrator.spec import Spec
 
@@ -25,7 +26,7 @@ _NONE: Final = "–"
 _NO_MODEL: Final = "no model"
 _NODES: Final = frozenset({"plan", "enhance", "advise"})
 _OF_TASKS: Final = ("level", "task", "after")
-_OF_TYPES: Final = ("type", "drafted by", "reviewed by", "scored by", "an iteration at worst")
+_OF_TYPES: Final = ("type", "generate", "critique", "evaluate", "an iteration at worst")
 
 
 @click.command()
@@ -37,6 +38,7 @@ _OF_TYPES: Final = ("type", "drafted by", "reviewed by", "scored by", "an iterat
 )
 @click.option("--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies.")
 @backend_option
+@loop_option
 @click.option(
     "--simulate", "plays", type=click.IntRange(1, 100_000), metavar="N", help="Simulate the plan N times (Monte Carlo)."
 )
@@ -55,6 +57,7 @@ def plan(
     sets: tuple[str, ...],
     policies: tuple[Path, ...],
     backend: str | None,
+    loop: str | None,
     plays: int | None,
     decompose: bool,
     seed: int,
@@ -62,10 +65,10 @@ def plan(
 ) -> int:
     """Show a spec's tasks, the models for each, and a forecast. Nothing is spent or recorded.
 
-    A spec without tasks has no plan yet: --decompose lets a model make one, as the beginning of a run. --simulate N
-    plays the plan N times (Monte Carlo) on outcomes drawn from what earlier runs measured.
+    '-' is the spec on stdin. A spec without tasks has no plan yet: --decompose lets a model make one, as the beginning
+    of a run. --simulate N plays the plan N times (Monte Carlo) on outcomes drawn from what earlier runs measured.
     """
-    from orchestrator.cli.given import spec_of_file, with_backend, with_policies
+    from orchestrator.cli.given import spec_of_file, with_backend, with_loop, with_policies
     from orchestrator.engine.routes import outlook, rehearse
     from orchestrator.engine.vendors.connect import connect
     from orchestrator.engine.vendors.environment import Environment
@@ -73,12 +76,12 @@ def plan(
 
     catalogue = Catalogue.discover()
     spec = with_backend(spec_of_file(spec_file, sets, {"budget_usd": budget}, models), backend)
-    spec = with_policies(spec, policies, catalogue)
+    spec = with_policies(with_loop(spec, loop), policies, catalogue)
     connected = connect(catalogue, spec, Environment.of_process(lambda secret: None))
     run = None
     if decompose and not spec.tasks:
         spec, run = _decomposed(spec)
-    priors = _priors(connected.simulated)
+    priors = _priors(connected)
     found = outlook(spec, connected, priors)
     played = None if plays is None else rehearse(spec, connected, priors, plays, seed)
     if as_json:
@@ -133,14 +136,17 @@ def _decomposed(spec: "Spec") -> "tuple[Spec, str]":
         workspace.close()
 
 
-def _priors(simulated: bool) -> "tuple[Prior, ...]":
+def _priors(connected: "Connected") -> "tuple[Prior, ...]":
     """What earlier runs of the data folder measured; nothing where there is no log."""
     from orchestrator.errors import LogError
     from orchestrator.telemetry import measured, priors
 
     log = open_log_if_any()
     try:
-        return () if log is None else priors(measured(log, home(), keep=False).of(simulated))
+        if log is None:
+            return ()
+        known = measured(log, home(), keep=False).of(connected.simulated)
+        return priors(known, connected.models)
     except LogError as error:
         notice(line(f"! what earlier runs measured is left out: {error}; see: {command('audit verify')}", 300))
         return ()
@@ -152,7 +158,9 @@ def _priors(simulated: bool) -> "tuple[Prior, ...]":
 def _print(found: RunOutlook, run: str | None) -> None:
     settings = found.settings
     if found.planning is not None:
-        result("the spec has no tasks: only asking a model would tell them, and orchestrate run does it")
+        result(
+            "the spec has no tasks; a model plans them; plan now (costs money) with: orchestrate plan SPEC --decompose"
+        )
         _print_routes("plan", [found.planning], binding(settings, "plan"))
         result("")
     skipped = 0 if found.planning is None else len(_OF_TASKS)
@@ -170,11 +178,11 @@ def _print(found: RunOutlook, run: str | None) -> None:
     result(f"ceiling {money(settings.cap)}; time limit {seconds(settings.time_limit)}")
     for warning in _warnings(found):
         notice(f"! {warning}")
-    estimated = "worst cases: inputs are estimated, a run holds the exact bound"
+    estimated = "amounts are worst cases, with estimated inputs; a run holds the exact bound"
     if run is None:
         notice(f"{estimated}; no model was called, nothing was spent")
     else:
-        notice(f"{estimated}; the plan was made by run {run}, go on with: {command(f'resume {run}')}")
+        notice(f"{estimated}; the plan was made by run {run}, resume with: {command(f'resume {run}')}")
 
 
 def _row(task: TaskRoute) -> tuple[str, ...]:
@@ -228,9 +236,11 @@ def _why(option: Option, policies: tuple[Policy, ...]) -> str:
 def _warnings(found: RunOutlook) -> list[str]:
     """What the run could not do as it stands."""
     warnings = []
+    if found.settings.backend_named and not found.measured:
+        warnings.append(f"the backend knows no model yet; {UNMEASURED}")
     if found.planning is not None and (unseen := sorted({*found.settings.node_policies} - _NODES)):
         warnings.append(
-            f"the policies of {', '.join(unseen)} bind tasks that only a plan names; they are not looked at"
+            f"the policies of {', '.join(unseen)} name tasks that are not planned yet; they are not applied here"
         )
     for task in found.tasks:
         draft = task.routes[0].first
@@ -238,8 +248,8 @@ def _warnings(found: RunOutlook) -> list[str]:
             warnings.append(f"{task.task}: no model is left for a draft")
         elif draft.hold is not None and draft.hold > found.settings.cap:
             warnings.append(
-                f"{task.task}: a draft by {draft.model} may cost {money(draft.hold)}, more than the ceiling; it would"
-                " be asked for less, or another model"
+                f"{task.task}: a draft by {draft.model} may cost {money(draft.hold)}, more than the ceiling; the run"
+                " would lower max_tokens or call another model"
             )
     return warnings
 

@@ -119,7 +119,7 @@ def explain(files: tuple[Path, ...], team: str, job: str, node: str, as_json: bo
     elif not found:
         notice("no policy binds such a run")
     else:
-        heads = ("policy", "level", "mode", "asks for", "stands at")
+        heads = ("policy", "level", "mode", "requires", "defined at")
         print_table(
             heads,
             [(each.name, level, each.enforcement_mode.value, _asked(each), place) for level, place, each in found],

@@ -28,6 +28,9 @@ _INTERRUPTED: Final = 130
 @click.option(
     "--backend", "backends", multiple=True, metavar="NAME", help="Run the one spec with each of these backends."
 )
+@click.option(
+    "--loop", "loops", multiple=True, metavar="NAME", help="Run with this strategy; several: the one spec with each."
+)
 @click.option("--output-dir", "-o", type=FILE, help="Write each agent's results into a folder of its own in this one.")
 @click.option("--budget", type=AMOUNT, help="The ceiling of each run, in US dollars.")
 @click.option("--cache", is_flag=True, help="Let the agents reuse answers of earlier runs and of each other.")
@@ -37,6 +40,7 @@ _INTERRUPTED: Final = 130
 def pool(
     spec_files: tuple[Path, ...],
     backends: tuple[str, ...],
+    loops: tuple[str, ...],
     output_dir: Path | None,
     budget: Any,
     cache: bool,
@@ -51,31 +55,42 @@ def pool(
 
     if backends and len(spec_files) > 1:
         raise UsageError("--backend compares backends on one spec; give one SPEC, or leave --backend out")
-    if len(backends or spec_files) < 2:
-        raise UsageError("a pool needs two or more: give several SPECs, or several --backend")
+    if len(loops) > 1 and (backends or len(spec_files) > 1):
+        raise UsageError("several --loop compare strategies on one spec; give one SPEC and no --backend")
+    compared = loops if len(loops) > 1 else backends or spec_files
+    if len(compared) < 2:
+        raise UsageError("a pool needs two or more: give several SPECs, several --backend, or several --loop")
+    if len(set(loops)) < len(loops):
+        raise UsageError("a strategy is named twice; agents are named for their strategies")
     if len(set(backends)) < len(backends):
         raise UsageError("a backend is named twice; agents are named for their backends")
-    specs = _agents(spec_files, backends, {"budget_usd": budget, "cache": cache})
+    specs = _agents(spec_files, backends, loops, {"budget_usd": budget, "cache": cache})
     states, problems = asyncio.run(_run(specs, output_dir, force))
     return _report(states, problems, as_json)
 
 
-def _agents(files: tuple[Path, ...], backends: tuple[str, ...], flags: dict[str, Any]) -> "dict[str, Spec]":
+def _agents(
+    files: tuple[Path, ...], backends: tuple[str, ...], loops: tuple[str, ...], flags: dict[str, Any]
+) -> "dict[str, Spec]":
     """The spec of each agent, by its name; a run's id is ``NAME-agent``, where the spec gives one."""
     from attrs import evolve
 
-    from orchestrator.cli.given import spec_of_file, with_backend
+    from orchestrator.cli.given import spec_of_file, with_backend, with_loop
     from orchestrator.errors import UsageError
 
-    if backends:
+    one = loops[0] if len(loops) == 1 else None
+    if len(loops) > 1:
         spec = spec_of_file(files[0], (), flags, None)
+        named = {loop: with_loop(spec, loop) for loop in loops}
+    elif backends:
+        spec = with_loop(spec_of_file(files[0], (), flags, None), one)
         named = {backend: with_backend(spec, backend) for backend in backends}
     else:
         named = {}
         for path in files:
             if path.stem in named:
                 raise UsageError(f"two specs are called {path.stem}; agents are named for their files")
-            named[path.stem] = spec_of_file(path, (), flags, None)
+            named[path.stem] = with_loop(spec_of_file(path, (), flags, None), one)
     return {
         name: evolve(spec, project_id=f"{spec.project_id}-{name}") if spec.project_id else spec
         for name, spec in named.items()
@@ -100,9 +115,9 @@ class _Sessions:
         from orchestrator.cli.output import notice
 
         if self._cause is not None:
-            notice("stopped at once; go on with: orchestrate resume, for each of the runs above")
+            notice("stopped at once; resume each of the runs above with: orchestrate resume")
             os._exit(_INTERRUPTED)
-        notice("stopping: what is in flight is recorded (once more to exit at once)")
+        notice("stopping: calls in flight are recorded (Ctrl-C again to exit at once)")
         self._cause = cause
         for loop in self._loops:
             loop.interrupt(cause)
@@ -188,7 +203,7 @@ def _report(states: "Mapping[str, ProjectState]", problems: "Mapping[str, BaseEx
             right=("score", "cost", "seconds"),
         )
         result("")
-        result(f"winner: {best} ({why})" if best else "there is no winner: no agent's run began")
+        result(f"winner: {best} ({why})" if best else "there is no winner: no agent's run started")
     if best is None:
         codes = {error.exit_code for error in problems.values() if isinstance(error, OrchestrateError)}
         return codes.pop() if len(codes) == 1 else _SYSTEM

@@ -92,9 +92,9 @@ def reconcile(run_id: str | None, call: str | None, amount: Any, source: Path | 
     not be live: end it or wait for its end.
     """
     if (call is None) != (amount is None):
-        raise click.UsageError("CALL and --amount belong together: name what is known of which call")
+        raise click.UsageError("CALL and --amount belong together: give both")
     if source is not None and (run_id is not None or amount is not None):
-        raise click.UsageError("--from brings runs and calls itself")
+        raise click.UsageError("--from names runs and calls; give no RUN or CALL beside it")
     costs: Mapping[str, Mapping[int, Usd]]
     if source is not None:
         costs = _read(source)
@@ -161,7 +161,7 @@ def _list(run: str | None, as_json: bool) -> int:
             ]
         )
     elif not found:
-        notice(f"nothing is unreconciled in {run or home()}: of every call it is known what it cost")
+        notice(f"nothing is unreconciled in {run or home()}: the cost of every call is known")
     else:
         print_table(
             ("event", "call", "run", "model", "started", "unreconciled"),
@@ -171,7 +171,7 @@ def _list(run: str | None, as_json: bool) -> int:
             ],
             right=("event", "unreconciled"),
         )
-        notice(f"settle one with: {command('costs reconcile RUN CALL --amount USD')}")
+        notice(f"reconcile one with: {command('costs reconcile RUN CALL --amount USD')}")
     return 0 if trust is None else trust.code
 
 
@@ -223,7 +223,7 @@ def _read(path: Path) -> "Mapping[str, Mapping[int, Usd]]":
                     text = f"nothing is unreconciled for call {call} of {run}; see: {command('costs reconcile')}"
                     raise ValueError(text)
                 if found.version in costs[run]:
-                    raise ValueError(f"call {call} of {run} is there twice")
+                    raise ValueError(f"call {call} of {run} appears twice")
                 costs[run][found.version] = _cost(row["amount_usd"])
             except (ValueError, TypeError) as error:
                 problems.append(f"{path}:{rows.line_num}: {error}")

@@ -133,7 +133,7 @@ def _report(found: Verification, records: Sequence[Recorded], strict: bool, as_j
         name = event_name(positions.get(version), version)
         result(f"not recomputable: event {name}: its backend is absent or of another version")
     if failed:
-        result(f"failed: {len(found.differences)} of {found.decisions} decisions differ from what the rules answer")
+        result(f"failed: {len(found.differences)} of {found.decisions} decisions differ from the recomputed ones")
     else:
-        result(f"ok: {found.decisions} decisions computed again, all as recorded")
+        result(f"ok: {found.decisions} decisions recomputed, all as recorded")
     return _FAILED if failed else 0

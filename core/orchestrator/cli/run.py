@@ -18,6 +18,7 @@ from orchestrator.cli.options import (
     home_option,
     json_option,
     log_format_option,
+    loop_option,
     output_option,
     quiet_option,
     strict_plugins_option,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 )
 @click.option("--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies.")
 @backend_option
+@loop_option
 @enhance_option
 @advise_option
 @yes_option
@@ -63,6 +65,7 @@ def run(
     sets: tuple[str, ...],
     policies: tuple[Path, ...],
     backend: str | None,
+    loop: str | None,
     yes: bool,
     new_project: bool,
     no_cache: bool,
@@ -73,16 +76,17 @@ def run(
     as_json: bool,
     **flags: Any,
 ) -> int:
-    """Run a spec file. If its project_id names an open run, resume that run.
+    """Run a spec file ('-': stdin). If its project_id names an open run, resume that run.
 
     Exit codes: 0 success, 1 finished but not good enough, 2 usage or spec, 3 system failure, 4 budget exhausted,
-    5 time is up, 130 interrupted.
+    5 time is up, 70 a defect of the program, 130 interrupted.
     """
-    from orchestrator.cli.given import spec_of_file, with_backend
+    from orchestrator.cli.given import spec_of_file, with_backend, with_loop
 
     if no_cache:
         flags["cache"] = False
     spec = with_backend(spec_of_file(spec_file, sets, spec_keys(**flags), models), backend)
+    spec = with_loop(spec, loop)
     return run_spec(
         spec,
         output=output_dir,
@@ -122,8 +126,9 @@ def run_spec(
     """
     from orchestrator.cli.given import with_policies
     from orchestrator.cli.run_session import run_session
+    from orchestrator.documents import expanded
 
-    folder = output or (Path(spec.output_dir) if spec.output_dir else None)
+    folder = output or (expanded(spec.output_dir) if spec.output_dir else None)
 
     async def begin(workspace: "Workspace", watchers: "Watchers") -> "RunEnd":
         bound = with_policies(spec, policies, workspace.catalogue)

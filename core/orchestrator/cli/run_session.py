@@ -44,6 +44,8 @@ LOG_FORMAT: Final = "ORCHESTRATE_LOG_FORMAT"
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ENOUGH: Final = 2
+_LOST: Final = 3
+"""The exit code of a run whose results stdout has not taken."""
 """Signals that do not keep the report of a session from being written."""
 _CENT: Final = 10**7
 
@@ -96,8 +98,9 @@ def run_session(
     watch = _Watch(workspace, display, diagnostics, report_line, structured, asker)
     write = report_line if structured else display.log
     watchers = Watchers(observers=[watch.observe], on_session=watch.begin, write=write, asker=asker)
+    stream = _Stream(workspace.log.redactor)
     if as_json:
-        watchers.observers.append(_Stream(workspace.log.redactor).observe)
+        watchers.observers.append(stream.observe)
     with diagnostics:
         try:
             outcome = asyncio.run(_begun(begin, workspace, watchers))
@@ -106,14 +109,15 @@ def run_session(
             workspace.close()
     try:
         _report(outcome, as_json, report_line)
-    except OutputClosedError as error:  # the run is over, and its exit code is what counts
-        if error.reason:
-            notice(f"orchestrate: {error.reason}")
+    except OutputClosedError as error:
+        stream.lost = stream.lost or error.reason
+    if stream.lost:
+        notice(f"orchestrate: {stream.lost}")
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # the exit code is settled
     if outcome.state.finished is None:
         return INTERRUPTED
-    return EXIT_CODES[outcome.state.finished.status]
+    return EXIT_CODES[outcome.state.finished.status] or (_LOST if stream.lost else 0)
 
 
 def _form(given: str | None) -> LogFormat:
@@ -184,24 +188,38 @@ class _Watch:
             return  # an answer: no more questions
         self._signals += 1
         if self._signals == 1:
-            stopping = "stopping: what is in flight is recorded (once more to exit at once)"
+            stopping = "stopping: calls in flight are recorded (Ctrl-C again to exit at once)"
             self.report_line(stopping) if self.structured else self.display.say(stopping)
             loop.interrupt(name)
             return
         with suppress(Exception):
             self.display.end()
-        notice(f"stopped at once; go on with: {command(f'resume {self._run}')}")
+        notice(f"stopped at once; resume with: {command(f'resume {self._run}')}")
         os._exit(INTERRUPTED)
 
 
 class _Stream:
-    """The run's events as JSON lines on stdout, each once it is committed."""
+    """The run's events as JSON lines on stdout, each once it is committed.
+
+    Attributes:
+        lost: why stdout took nothing more; empty while it does, or where its reader has simply gone.
+    """
 
     def __init__(self, redactor: Redactor) -> None:
+        self.lost = ""
         self._codec = Codec()
         self._redactor = redactor
+        self._is_closed = False
 
     def observe(self, version: int, at: int, event: e.Event) -> None:
+        if self._is_closed:
+            return
+        try:
+            self._write(version, at, event)
+        except OutputClosedError as error:  # the run goes on, and its results are in the log
+            self._is_closed, self.lost = True, error.reason
+
+    def _write(self, version: int, at: int, event: e.Event) -> None:
         name, _, data = self._codec.encode(event)
         head = f'{{"version":{version},"at":"{timestamp(at)}","type":"{name}","data":'
         result(f"{head}{self._redactor.data(data)}}}")
@@ -248,11 +266,11 @@ def advice_for(run: str, state: RunState) -> str:
             more = money(Usd(-(-lacking(state).nano // _CENT) * _CENT), 2).removeprefix("$")
             return f"{start}; or raise the ceiling first: {command(f'resume {run} --add-budget {more}')}"
         case None:
-            return f"go on with: {command(f'resume {run}')}"
+            return f"resume with: {command(f'resume {run}')}"
         case ProjectStatus.BUDGET_EXHAUSTED:
-            return f"go on with more money: {command(f'resume {run} --add-budget USD')}"
+            return f"resume with more money: {command(f'resume {run} --add-budget USD')}"
         case ProjectStatus.TIMEOUT:
-            return f"go on with more time: {command(f'resume {run} --add-time SECONDS')}"
+            return f"resume with more time: {command(f'resume {run} --add-time SECONDS')}"
         case ProjectStatus.SYSTEM_FAILURE:
-            return f"once the cause is removed, go on with: {command(f'resume {run}')}"
+            return f"when the cause is removed, resume with: {command(f'resume {run}')}"
     return ""

@@ -222,12 +222,13 @@ def _without_lost_outputs(run: Loaded) -> list[str]:
 
 def _mark_as_damaged(folder: "OutputFolder", run: Loaded, run_id: str) -> None:
     """Let what stands beside the files of a damaged run say so."""
-    from orchestrator.engine.outputs.folder import readme_text, summary_text
+    from orchestrator.engine.outputs.folder import tables
     from orchestrator.engine.outputs.results import summary
 
-    found = summary(run.state, run_id, run.head, run.get)
-    folder.write("summary.json", summary_text(found | run.trust.plain()))
-    folder.write("README.md", f"**The log of this run is damaged: {run.trust.mark}.**\n\n{readme_text(found)}")
+    found = summary(run.state, run_id, run.head, run.get) | run.trust.plain()
+    remark = f"**The log of this run is damaged: {run.trust.mark}.**\n\n"
+    for name, text in tables(found, is_app=run.state.settings.app is not None, remark=remark).items():
+        folder.write(name, text)
 
 
 @runs.command()

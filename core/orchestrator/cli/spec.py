@@ -27,11 +27,13 @@ def spec() -> None:
 @json_option
 @home_option
 def validate(files: tuple[Path, ...], as_json: bool) -> int:
-    """Check spec files and the policy files they name. Every problem is shown with its line.
+    """Check spec files and the policy files they name. Every problem is shown with its line. '-' is stdin.
 
-    Policies that contradict each other are shown as a warning.
+    Policies that contradict each other, and a ' #' that may have cut a text, are shown as a warning.
     """
-    checked = [(path, *_checked(path)) for path in files]
+    from orchestrator.cli.given import STDIN
+
+    checked = [(STDIN if str(path) == "-" else path, *_checked(path)) for path in files]
     if as_json:
         result_json(
             [
@@ -42,7 +44,7 @@ def validate(files: tuple[Path, ...], as_json: bool) -> int:
     for path, found, warnings in checked:
         if not as_json:
             for text in warnings:
-                notice(f"{path}: {text} [warning]")
+                notice(f"{text if text.startswith(f'{path}:') else f'{path}: {text}'} [warning]")
         if found:
             notice("\n".join(found))
         elif not as_json:
@@ -52,19 +54,18 @@ def validate(files: tuple[Path, ...], as_json: bool) -> int:
 
 def _checked(path: Path) -> tuple[list[str], list[str]]:
     """What is wrong with a spec file, and what its policies contradict."""
-    from orchestrator.cli.given import with_policies
+    from orchestrator.cli.given import spec_given, with_policies
     from orchestrator.plugins import Catalogue
-    from orchestrator.spec import read_spec
 
     try:
-        found = read_spec(path)
+        found = spec_given(path)
         if found.policy_files:
             found = with_policies(found, (), Catalogue.discover())
     except SpecError as error:
         return [clean(problem) for problem in error.problems], []
     except OrchestrateError as error:
         return [clean(f"{path}: {error}")], []
-    return [], [clean(text) for text in _contradictions(found)]
+    return [], [clean(text) for text in (*found.hints, *_contradictions(found))]
 
 
 def _contradictions(found: "Spec") -> list[str]:

@@ -127,11 +127,11 @@ def _facts(state: RunState, run: str, head: str, status: str, files: Path | None
     simulated = ", simulated" if state.settings.simulated else ""
     reason = state.finished.reason if state.finished is not None else None
     why = f" ({HALTED[reason]})" if reason else ""
-    uncertain = f", {money(state.spend.unreconciled)} of it uncertain" if state.spend.unreconciled else ""
+    unreconciled = f", {money(state.spend.unreconciled)} of it unreconciled" if state.spend.unreconciled else ""
     facts = [
         ("run", run),
         ("status", status + why),
-        ("spend", f"{money(state.spend.total)} of at most {money(state.cap)}{uncertain}{simulated}"),
+        ("spend", f"{money(state.spend.total)} of at most {money(state.cap)}{unreconciled}{simulated}"),
         ("time", f"{seconds(state.active(state.at))} of at most {seconds(state.time_limit)}"),
         ("head", head),
     ]

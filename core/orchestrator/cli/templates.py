@@ -48,12 +48,12 @@ __WORDS__
 __USE__
 ```
 
-Its tests are the contract of its kind, and whatever you add to them:
+Its tests play the contract of its kind. Add your own, then run them:
 
     pip install ".[test]"
     pytest
 
-It is made for the versions of the plugin interface that `orchestrator_interface` in its module names.
+It works with the versions of the plugin interface that `orchestrator_interface` in its module names.
 """
 
 _LICENCE: Final = """MIT License
@@ -108,7 +108,7 @@ jobs:
       - run: orchestrate plugins check __DIST__
 """
 
-_PROVIDER: Final = '''"""The provider __NAME__: a gateway that is asked with one JSON document per call.
+_PROVIDER: Final = '''"""The provider __NAME__: a gateway that takes one JSON document per call.
 
 Options in a spec: ``base_url``. The key comes from the variable __UPPER___API_KEY.
 """
@@ -150,7 +150,7 @@ KINDS: Mapping[int, ErrorKind] = {
 
 
 class __CLASS__Provider:
-    """Speaks to the gateway. It sends each request once; trying again is the program's."""
+    """Calls the gateway. It sends each request once; the program does all retries."""
 
     simulated = False
 
@@ -160,21 +160,21 @@ class __CLASS__Provider:
         self._models = tuple(models)
 
     def models(self) -> Sequence[ModelInfo]:
-        """What the spec declares for it."""
+        """The models that the spec declares for this provider."""
         return self._models
 
     def encode(self, request: Request) -> Body:
-        """The bytes that are sent; the most a call can cost is computed from them and from ``max_tokens``."""
+        """The bytes to send. The most a call can cost is computed from them and from ``max_tokens``."""
         fields = {
             "model": request.model.sent_name,
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
             "messages": [{"role": each.author, "content": each.text} for each in request.messages],
         }
-        return Body(json.dumps(fields, sort_keys=True).encode(), request)
+        return Body(json.dumps(fields).encode(), request)
 
     async def call(self, body: Body, ctx: CallContext) -> Reply:
-        """Send the bytes, and read the answer or classify the failure."""
+        """Send the bytes. Return the answer, or raise a classified error."""
         import httpx
 
         headers = {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
@@ -182,7 +182,7 @@ class __CLASS__Provider:
             response = await ctx.http.post(
                 f"{self.base_url}/chat", content=body.content, headers=headers, timeout=ctx.timeout
             )
-        except httpx.ConnectError as error:  # the only failure that proves that nothing was billed
+        except httpx.ConnectError as error:  # no other failure proves that nothing was billed
             raise ProviderError("no connection", kind=ErrorKind.CONNECTION, retryable=True, billed=Billed.NO) from error
         except httpx.TimeoutException as error:
             raise ProviderError("no answer in time", kind=ErrorKind.TIMEOUT, retryable=True) from error
@@ -194,7 +194,7 @@ class __CLASS__Provider:
 
 
 def refusal(response: "httpx.Response") -> ProviderError:
-    """What a status that is no success means for trying again and for money."""
+    """Classify a status other than 200: whether to retry, and whether it was billed."""
     status, wait = response.status_code, response.headers.get("retry-after", "")
     gave_up = status < 400 or status in (408, 499, 504) or 520 <= status <= 529
     return ProviderError(
@@ -208,7 +208,7 @@ def refusal(response: "httpx.Response") -> ProviderError:
 
 
 def read(content: bytes) -> Reply:
-    """The reply in a body; tokens that came from a cache are not counted twice."""
+    """Read the reply from a body. Cached tokens are part of ``input`` there, so they are subtracted."""
     try:
         answer: Any = json.loads(content)
         counts = answer["usage"]
@@ -225,7 +225,7 @@ def read(content: bytes) -> Reply:
 
 @hookimpl
 def orchestrator_provider(config: ProviderConfig) -> Provider | None:
-    """Build the provider, or None where it has no key or address."""
+    """Build the provider. Return None without a key or an address."""
     unknown = sorted(set(config.options) - {"base_url"})
     if unknown:
         raise SpecError([f"providers.{config.name}: unknown option {name!r}; it takes base_url" for name in unknown])
@@ -236,7 +236,7 @@ def orchestrator_provider(config: ProviderConfig) -> Provider | None:
     return __CLASS__Provider(str(base_url).rstrip("/"), key, config.models)
 '''
 
-_PROVIDER_TEST: Final = '''"""The provider keeps the contract; its answers are read as they are meant."""
+_PROVIDER_TEST: Final = '''"""The provider keeps the contract, and reads answers correctly."""
 
 from orchestrator.spi import Billed, ErrorKind, Finish, Usage
 from orchestrator.testing import ProviderContract, Recording
@@ -248,7 +248,7 @@ SECOND = b'{"text": "good day", "stopped": "length", "usage": {"input": 7, "outp
 
 
 class Test__CLASS__(ProviderContract):
-    """Everything a provider has to do; record answers of your gateway in the place of these."""
+    """The whole contract. Replace these recordings with answers of your gateway."""
 
     plugin = __MODULE__
     name = "__NAME__"
@@ -259,9 +259,9 @@ class Test__CLASS__(ProviderContract):
     )
 '''
 
-_VALIDATOR: Final = '''"""The validator __NAME__: an answer has at most so many words.
+_VALIDATOR: Final = '''"""The validator __NAME__: an answer has at most a given number of words.
 
-Settings: ``words``, a whole number; 100 unless a spec says otherwise.
+Settings: ``words``, a whole number; default 100.
 """
 
 from orchestrator.spi import Candidate, Finding, Validator, ValidatorContext, hookimpl
@@ -270,10 +270,10 @@ orchestrator_interface = ">=1,<2"
 
 
 def check___NAME__(candidate: Candidate, context: ValidatorContext) -> Finding:
-    """Count the words. What ``failed`` says goes to the model that revises."""
+    """Count the words. The text of ``failed`` goes to the model that revises."""
     most = context.settings.get("words", 100)
     if not isinstance(most, int) or most < 0:
-        return Finding.unknown(f"validators.settings.__NAME__.words: {most!r} is no whole number")
+        return Finding.unknown(f"validators.settings.__NAME__.words: {most!r} is not a whole number of 0 or more")
     words = len(candidate.content.split())
     return Finding.passed() if words <= most else Finding.failed(f"{words} words; use at most {most}")
 
@@ -284,7 +284,7 @@ def orchestrator_validator() -> Validator:
     return check___NAME__
 '''
 
-_VALIDATOR_TEST: Final = '''"""The validator keeps the contract, and tells good from bad."""
+_VALIDATOR_TEST: Final = '''"""The validator keeps the contract, passes good outputs and fails bad ones."""
 
 from collections.abc import Callable
 
@@ -300,7 +300,7 @@ def output(text: str) -> Candidate:
 
 
 class Test__CLASS__(ValidatorContract):
-    """Everything a validator has to do."""
+    """The whole contract."""
 
     plugin = __MODULE__
     passing = (output("short"), output("word " * 100))
@@ -308,15 +308,15 @@ class Test__CLASS__(ValidatorContract):
 
 
 def test_it_is_the_gate_of_a_run(orchestrate_run: Callable[..., Played]) -> None:
-    """In a run it is asked, and its verdict is recorded."""
+    """A run calls it and records its verdict."""
     tasks = [{"id": "only", "type": "summarization", "prompt": "Sum up.", "hard_validators": ["__NAME__"]}]
     played = orchestrate_run(tasks=tasks)
     assert played.task().gate
 '''
 
-_BACKEND: Final = '''"""The backend __NAME__: the best quality for the money, of models that are reliable enough.
+_BACKEND: Final = '''"""The backend __NAME__: the best quality for the money among reliable models.
 
-Parameters: ``least_success``, the part of calls that must have been answered; 0.5 unless a spec says otherwise.
+Parameters: ``least_success``, the least share of answered calls, from 0 to 1; default 0.5.
 """
 
 import math
@@ -329,7 +329,7 @@ orchestrator_interface = ">=1,<2"
 
 
 class __CLASS__Backend:
-    """A pure function of what was measured; candidates that are equal keep the row's order."""
+    """A pure function of the measurements. Equal candidates keep the row's order."""
 
     def __init__(self, least_success: float) -> None:
         self._least = least_success
@@ -343,14 +343,14 @@ class __CLASS__Backend:
         return [Ranked(each.model, scores[each.model]) for each in row]
 
     def _score(self, seen: ModelTelemetry) -> float:
-        """Quality per cost, both as far as they are measured; unreliable models come last."""
+        """Quality per cost. Unreliable models rank last."""
         success = number(seen.success_rate, 1.0)
         score = number(seen.quality, 0.5) / (1.0 + max(0.0, number(seen.cost, 0.01)))
         return score if success >= self._least else score - 1e6
 
 
 def number(value: float | None, otherwise: float) -> float:
-    """A measured value, bounded; what was never measured or is no number counts as something usual."""
+    """A measured value, bounded; ``otherwise`` if it was never measured or is not a number."""
     if value is None or not math.isfinite(value):
         return otherwise
     return min(max(value, -1e6), 1e6)
@@ -358,14 +358,14 @@ def number(value: float | None, otherwise: float) -> float:
 
 @hookimpl
 def orchestrator_backend(parameters: Mapping[str, Any]) -> Backend:
-    """Build the backend from a spec's parameters."""
+    """Build the backend from the parameters of a spec."""
     least = parameters.get("least_success", 0.5)
     if set(parameters) - {"least_success"} or not isinstance(least, int | float) or not 0 <= least <= 1:
         raise SpecError(["routing.parameters: __NAME__ takes least_success, a number from 0 to 1"])
     return __CLASS__Backend(float(least))
 '''
 
-_BACKEND_TEST: Final = '''"""The backend keeps the contract, alone and under the rules of a run."""
+_BACKEND_TEST: Final = '''"""The backend keeps the contract, alone and in a run."""
 
 from collections.abc import Callable
 
@@ -375,14 +375,14 @@ import __MODULE__
 
 
 class Test__CLASS__(BackendContract):
-    """Everything a backend has to do."""
+    """The whole contract."""
 
     plugin = __MODULE__
     options = {"least_success": 0.5}
 
 
 def test_it_ranks_in_a_run(orchestrate_run: Callable[..., Played]) -> None:
-    """A run that names it goes through, and never has to do without it."""
+    """A run with this backend succeeds, and the backend never fails."""
     played = orchestrate_run(routing={"backend": "__NAME__"})
     assert played.state.backend_failed is False
     assert played.status == "SUCCESS"
@@ -400,12 +400,12 @@ orchestrator_interface = ">=1,<2"
 
 
 class __CLASS__Loader:
-    """Reads TOML; the lines of single values are not known."""
+    """Reads TOML. The lines of single values are not known."""
 
     suffixes: tuple[str, ...] = (".__NAME__",)
 
     def load(self, text: str, source: str) -> tuple[Mapping[str, Any], Mapping[tuple[str | int, ...], int]]:
-        """The mapping in the file, or an error that names a line."""
+        """Return the file's mapping, or raise an error that names a line."""
         try:
             return tomllib.loads(text), {}
         except tomllib.TOMLDecodeError as error:
@@ -415,7 +415,7 @@ class __CLASS__Loader:
             place = line if line.isdecimal() else str(text.count("\\n") + 1)
             raise SpecError([f"{source}:{place}: {words}"]) from error
         except RecursionError as error:
-            raise SpecError([f"{source}:1: it is nested too deeply"]) from error
+            raise SpecError([f"{source}:1: the file is nested too deeply"]) from error
 
 
 @hookimpl
@@ -424,7 +424,7 @@ def orchestrator_policy_loader() -> Loader:
     return __CLASS__Loader()
 '''
 
-_LOADER_TEST: Final = '''"""The loader keeps the contract, and reads what is meant."""
+_LOADER_TEST: Final = '''"""The loader keeps the contract, and reads policies correctly."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -441,23 +441,23 @@ allowed_regions = ["eu"]
 
 
 class Test__CLASS__(LoaderContract):
-    """Everything a policy loader has to do."""
+    """The whole contract."""
 
     plugin = __MODULE__
     samples = ((POLICIES, {"global": [{"name": "eu", "allowed_regions": ["eu"]}]}),)
 
 
 def test_its_policies_bind_a_run(orchestrate_run: Callable[..., Played], tmp_path: Path) -> None:
-    """A run whose policies are in such a file finds no model that they allow."""
+    """A run obeys the policies of such a file: they allow none of its models."""
     file = tmp_path / "policies.__NAME__"
     file.write_text(POLICIES)
     played = orchestrate_run(policy_files=[str(file)])
     assert played.status == "SYSTEM_FAILURE"
 '''
 
-_EXPORTER: Final = '''"""The exporter __NAME__: one line of JSON per export, shown or appended to a file.
+_EXPORTER: Final = '''"""The exporter __NAME__: one line of JSON per export, printed or appended to a file.
 
-Options in a spec: ``path``, the file; without it the lines are shown.
+Options in a spec: ``path``, the file; without it the lines are printed.
 """
 
 import json
@@ -469,14 +469,14 @@ orchestrator_interface = ">=1,<2"
 
 
 class __CLASS__Exporter(Exporter):
-    """Inherits what it does not need: it observes no events and has nothing to close."""
+    """Inherits ``observe`` and ``close``: it needs no events and has nothing to close."""
 
     def __init__(self, config: ExporterConfig, path: Path | None) -> None:
         self._write = config.write
         self._path = path
 
     def export(self, metrics: Metrics) -> None:
-        """Publish one line."""
+        """Write one line."""
         spent = {each.run: float(each.settled_usd) for each in metrics.runs}
         line = json.dumps({"at": metrics.at, "spent_usd": spent}, ensure_ascii=False)
         if self._path is None:
@@ -488,11 +488,11 @@ class __CLASS__Exporter(Exporter):
 
 @hookimpl
 def orchestrator_exporter(config: ExporterConfig) -> Exporter:
-    """Build the exporter; files are opened later, in ``export``."""
+    """Build the exporter. Files are opened later, in ``export``."""
     path = config.options.get("path")
     if set(config.options) - {"path"} or not (path is None or isinstance(path, str)):
         raise SpecError([f"exporters.{config.name}: it takes path, a file name"])
-    return __CLASS__Exporter(config, None if path is None else Path(path))
+    return __CLASS__Exporter(config, None if path is None else Path(path).expanduser())
 '''
 
 _EXPORTER_TEST: Final = '''"""The exporter keeps the contract, and exports a run."""
@@ -508,19 +508,19 @@ import __MODULE__
 
 
 class Test__CLASS__(ExporterContract):
-    """Everything an exporter has to do."""
+    """The whole contract."""
 
     plugin = __MODULE__
 
 
 class Test__CLASS__InAFile(Test__CLASS__):
-    """The same where a spec names a file."""
+    """The same with a file."""
 
     options: ClassVar[Mapping[str, Any]] = {"path": "lines"}
 
 
 def test_it_exports_a_run(orchestrate_run: Callable[..., Played], tmp_path: Path) -> None:
-    """A run that names it leaves what was spent."""
+    """A run with this exporter writes its spend."""
     file = tmp_path / "lines"
     played = orchestrate_run(exporters={"__NAME__": {"path": str(file)}})
     last = json.loads(file.read_text().splitlines()[-1])
@@ -535,17 +535,17 @@ orchestrator_interface = ">=1,<2"
 
 
 class __CLASS__Scaffold:
-    """Begins applications; equal applications begin equally."""
+    """The fixed files of a notes folder; equal arguments give equal files."""
 
     def skeleton(self, app: App) -> Skeleton:
-        """The fixed files. What a task writes under one of their names takes its place."""
+        """Return the fixed files. A task's file of the same name replaces one of them."""
         title = " ".join(app.title.split())
         return Skeleton(
             files={
                 "index.md": f"# {title}\\n\\nEverything else is in `notes/`.\\n",
                 "build.py": f"TITLE = {title!r}\\nprint(TITLE.encode('ascii', 'replace').decode())\\n",
             },
-            guidance="Write each note as `notes/NAME.md`, with a heading of its own; `index.md` is there already.",
+            guidance="Write each note as `notes/NAME.md`, with a heading of its own; `index.md` exists already.",
         )
 
 
@@ -555,7 +555,7 @@ def orchestrator_scaffold() -> Scaffold:
     return __CLASS__Scaffold()
 '''
 
-_SCAFFOLD_TEST: Final = '''"""The scaffold keeps the contract, and begins an application."""
+_SCAFFOLD_TEST: Final = '''"""The scaffold keeps the contract, and its files are in an application."""
 
 from collections.abc import Callable
 
@@ -565,13 +565,13 @@ import __MODULE__
 
 
 class Test__CLASS__(ScaffoldContract):
-    """Everything a scaffold has to do."""
+    """The whole contract."""
 
     plugin = __MODULE__
 
 
-def test_it_begins_an_application(orchestrate_run: Callable[..., Played]) -> None:
-    """A run that builds such an application leaves the fixed files."""
+def test_its_files_are_in_an_application(orchestrate_run: Callable[..., Played]) -> None:
+    """A run that builds such an application writes the fixed files."""
     played = orchestrate_run(app="__NAME__")
     assert (played.output / "index.md").is_file()
 '''
@@ -588,15 +588,15 @@ MODULES: Final[Mapping[str, tuple[str, str]]] = {
 
 _USES: Final[Mapping[str, tuple[str, str]]] = {
     "provider": (
-        """A spec names it with its address, and declares the models it sells with their prices in US dollars per
-million tokens. The key is in the variable `__UPPER___API_KEY`:""",
+        """In a spec, give its address and declare its models with their prices in US dollars per million tokens. The
+key is read from the variable `__UPPER___API_KEY`:""",
         """providers: {__NAME__: {base_url: "https://gateway.example/v1"}}
 models:
   - {id: large, provider: __NAME__, price: {input: 0.5, output: 2.0}}
   - {id: small, provider: __NAME__, price: {input: 0.1, output: 0.4}}""",
     ),
     "validator": (
-        "A spec names it for a task, and may set the number of words:",
+        "In a spec, name it in a task. The number of words is optional:",
         """tasks:
   - {id: summary, type: summarization, prompt: "Sum up the minutes.", hard_validators: [__NAME__]}
 validators: {settings: {__NAME__: {words: 80}}}""",

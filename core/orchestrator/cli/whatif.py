@@ -7,7 +7,7 @@ import click
 
 from orchestrator.cli.explain import REMOVED
 from orchestrator.cli.logs import open_log
-from orchestrator.cli.options import AMOUNT, FILE, backend_option, home_option, json_option
+from orchestrator.cli.options import AMOUNT, FILE, backend_option, home_option, json_option, loop_option
 from orchestrator.cli.output import money, notice, result, result_json
 from orchestrator.cli.progress import DOING
 from orchestrator.cli.tables import print_table
@@ -17,6 +17,7 @@ from orchestrator.models import RejectionReason
 if TYPE_CHECKING:
     from orchestrator.decide import Rank
     from orchestrator.events import PluginUsed, RunStarted, SessionOpened
+    from orchestrator.models import Strategy, TaskType
     from orchestrator.money import Price
     from orchestrator.plugins import Catalogue
     from orchestrator.policy import Policy
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 _NONE: Final = "–"
 _UNFAITHFUL: Final = (
-    "! under its own rules the play is not what was recorded: the run was interrupted, resumed, forked, raised or "
-    "reconciled, or bound by accounts; compare 'played again' with 'then'"
+    "! under the run's own rules the replay differs from the record: the run was interrupted, resumed, forked, raised"
+    " or reconciled, or bound by accounts; compare 'played again' with 'then'"
 )
 _NOT_MADE: Final = {"not_called": "not called any more", "no_money": "no money", "new": "new"}
 
@@ -36,6 +37,7 @@ _NOT_MADE: Final = {"not_called": "not called any more", "no_money": "no money",
 @click.argument("run_id", metavar="RUN")
 @click.option("--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies.")
 @backend_option
+@loop_option
 @click.option("--prices", type=FILE, metavar="FILE", help="A models file whose prices replace the run's.")
 @click.option("--budget", type=AMOUNT, help="Another ceiling, in US dollars.")
 @json_option
@@ -44,6 +46,7 @@ def whatif(
     run_id: str,
     policies: tuple[Path, ...],
     backend: str | None,
+    loop: str | None,
     prices: Path | None,
     budget: Any,
     as_json: bool,
@@ -66,7 +69,7 @@ def whatif(
     sessions = [event for _, event in history if isinstance(event, SessionOpened)]
     started = history[0][1]
     if not sessions or not isinstance(started, RunStarted):
-        raise UsageError(f"nothing was decided in {run_id} yet")
+        raise UsageError(f"no decision was made in {run_id} yet")
     catalogue = Catalogue.discover()
     own, is_here = _own_rank(rank_of(catalogue)(sessions[-1]))
     named, rank = (None, own) if backend is None else _backend(catalogue, backend)
@@ -75,6 +78,7 @@ def whatif(
         prices={} if prices is None else _prices(prices, sessions[-1]),
         cap=budget,
         backend=named,
+        loop=_loop(loop),
     )
     found = decide_again(history, rules, rank, own)
     recorded = fold(history)
@@ -83,10 +87,18 @@ def whatif(
     else:
         _print(found, recorded)
     if not is_here:
-        notice("! the run's backend is not installed as it was: the routing table's order stands for it")
+        notice("! the run's backend is not installed as it was: the routing table's order is used instead")
     if not found.faithful:
         notice(_UNFAITHFUL)
     return 0
+
+
+def _loop(name: str | None) -> "dict[TaskType, Strategy] | None":
+    """The strategies of a flag, by type."""
+    from orchestrator.cli.given import with_loop
+    from orchestrator.spec import spec_from
+
+    return None if name is None else with_loop(spec_from("-", "-"), name).settings(simulated=False).loop
 
 
 def _own_rank(rank: "Rank | None") -> "tuple[Rank | None, bool]":

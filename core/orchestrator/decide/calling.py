@@ -1,5 +1,6 @@
 """One logical call, from being wanted to an answer or to giving up."""
 
+from collections import Counter
 from typing import Final
 
 from attrs import evolve as changed
@@ -9,19 +10,31 @@ from orchestrator.decide.context import GRACE, RoutingContext
 from orchestrator.decide.pacing import exceeded, may_start
 from orchestrator.decide.retry import is_behind, is_spent, needs_probe, ready_at, wake_for_breaker
 from orchestrator.decide.roster import Rejection
-from orchestrator.decide.routing import Listing, Query, is_excluded, list_candidates
-from orchestrator.decide.spending import BYTES_PER_TOKEN, Headroom, NoHeadroom, find_headroom, find_sizes, refusal_of
+from orchestrator.decide.routing import Asked, Listing, Query, is_excluded, list_candidates
+from orchestrator.decide.spending import (
+    LEAST_TOKENS,
+    Headroom,
+    NoHeadroom,
+    find_headroom,
+    find_sizes,
+    left_in_window,
+    refusal_of,
+)
+from orchestrator.decide.timeouts import call_timeout
 from orchestrator.events import CallStarted, Decision, ModelCandidate, ModelSelected, SpendRefused
-from orchestrator.models import CallEnd, Finish, RejectionReason, Role, SelectionReason, SpendLimit
+from orchestrator.models import CallEnd, Finish, ReadingProblem, RejectionReason, Role, SelectionReason, SpendLimit
 from orchestrator.state.calls import Answer, CallKey, LogicalCall, Selection
 from orchestrator.state.run import RunState
+from orchestrator.state.tasks import TaskState
 
 _GROWTH = 4
 """How many times its usual limit a model may write at most, where no ceiling of its own is declared."""
 
 
-READ = (Role.DECOMPOSER, Role.EVALUATOR, Role.ENHANCER, Role.ADVISOR)
-"""The roles whose answers are read for what they hold; an answer that cannot be read is one too."""
+_UNUSABLE_OF_MODEL: Final = 2
+"""So many answers of one model that cannot be used end it for the call, reopened or not."""
+_UNUSABLE: Final = 6
+"""So many answers that cannot be used end the call."""
 
 
 @frozen
@@ -30,7 +43,7 @@ class NoAnswer:
 
     reason: CallEnd
     removed: tuple[ModelCandidate, ...] = ()
-    """With ``no_model``: every model, with the code of what removed it."""
+    """With ``no_model``: every model, with its rejection reason."""
 
 
 CallStep = Decision | Answer | NoAnswer | None
@@ -57,10 +70,27 @@ def next_call(m: RoutingContext, key: CallKey, query: Query) -> CallStep:
     if m.time_up:
         return NoAnswer(CallEnd.TIME)
     if _is_exhausted(state, call):
-        return NoAnswer(CallEnd.FAILED)
+        return NoAnswer(CallEnd.UNREADABLE if unusable(call) else CallEnd.FAILED)
     if call.current is None:
         return _select(m, query, call, SelectionReason.FIRST, None)
     return _go_on(m, query, call, call.current)
+
+
+def next_step(
+    m: RoutingContext, task: TaskState, iteration: int, query: Query, sample: int = 1, *, stands: bool = False
+) -> CallStep:
+    """What a call of a task needs next, with short cuts for one that was made.
+
+    ``stands``: others work with its answer already, so that it is not asked for again, were it cut off.
+    """
+    call = task.call(query.role, iteration, sample)
+    if call is not None:
+        if is_at_work(m, call):
+            return None
+        answer = usable(call)
+        if answer is not None and (stands or not is_cut_off(call)):
+            return answer
+    return next_call(m, CallKey(task.name, query.role, iteration, sample), query)
 
 
 def is_at_work(m: RoutingContext, call: LogicalCall) -> bool:
@@ -73,26 +103,31 @@ def is_at_work(m: RoutingContext, call: LogicalCall) -> bool:
 
 
 def usable(call: LogicalCall) -> Answer | None:
-    """The answer that ends the call. A plan or a score that cannot be read is one too; an empty text is none."""
+    """The answer that ends the call: the latest that can be used."""
     answer = call.answer
-    if answer is None or call.key.role in READ or answer.reading.problem is None:
-        return answer
-    return None
+    return answer if answer is not None and _is_usable(call, answer) else None
+
+
+def unusable(call: LogicalCall) -> list[Answer]:
+    """The answers that cannot be used, oldest first."""
+    return [answer for answer in call.answers if not _is_usable(call, answer)]
+
+
+def _is_usable(call: LogicalCall, answer: Answer) -> bool:
+    """Whether an answer can be used; that there is nothing to suggest is an answer, too."""
+    return call.can_use(answer) or answer.reading.problem is ReadingProblem.NO_SUGGESTIONS
 
 
 def is_cut_off(call: LogicalCall) -> bool:
     """The call has an answer of the current selection that was cut off, so that a higher limit may give a better one.
 
-    A plan or a score that can be read is whole all the same, and a critique says the most important first.
+    That is so of what is delivered only: a plan or a score that can be read is whole all the same, and a critique says
+    the most important first. An answer that cannot be used is asked for anew; see ``_call_anew``.
     """
-    if not call.cut or call.answers[-1].finish is not Finish.LENGTH:
+    if call.key.role not in (Role.GENERATOR, Role.REVISER) or not call.cut:
         return False
-    match call.key.role:
-        case Role.CRITIC:
-            return False
-        case Role.DECOMPOSER | Role.EVALUATOR | Role.ENHANCER | Role.ADVISOR:
-            return call.answers[-1].reading.problem is not None
-    return True
+    latest = call.answers[-1]
+    return latest.finish is Finish.LENGTH and _is_usable(call, latest)
 
 
 def _go_on(m: RoutingContext, query: Query, call: LogicalCall, current: Selection) -> CallStep:
@@ -105,8 +140,10 @@ def _go_on(m: RoutingContext, query: Query, call: LogicalCall, current: Selectio
     model = state.models.get(current.model)
     if model is None or is_excluded(m, query, model):
         return _select(m, query, call, SelectionReason.FALLBACK, None)
-    window = model.context
-    if window is not None and prepared.body_bytes // BYTES_PER_TOKEN + current.max_tokens > window:
+    if call.answers and call.answers[-1].version > current.version:
+        return _call_anew(m, query, call, current)
+    left = left_in_window(model, prepared.body_bytes)
+    if left is not None and left < min(LEAST_TOKENS, current.max_tokens):
         return _select(m, query, call, SelectionReason.CONTEXT, None)
     if find_sizes(model, call) is None:
         return _select(
@@ -133,10 +170,30 @@ def _go_on(m: RoutingContext, query: Query, call: LogicalCall, current: Selectio
     return _select(m, query, call, left_for, progress)
 
 
+def _call_anew(m: RoutingContext, query: Query, call: LogicalCall, current: Selection) -> CallStep:
+    """After an answer that cannot be used: the same model once more, shown why, then the next one."""
+    state, model = m.state, current.model
+    is_first = _unusable_of(call)[model] < _UNUSABLE_OF_MODEL
+    if not is_first or is_spent(m, call, model, False) or is_behind(state.records.get(model), m.now):
+        return _select(m, query, call, SelectionReason.UNREADABLE, None)
+    visited = {name: why for name, why in _visited(call, None).items() if name != model}
+    listing = list_candidates(m, query, visited, (*call.key, len(call.selections) + 1))
+    if model in listing.rejection:
+        return _select(m, query, call, SelectionReason.UNREADABLE, None)
+    return _selected(m, query, call, SelectionReason.REASK, listing, model, None)
+
+
+def _unusable_of(call: LogicalCall) -> Counter[str]:
+    """How many answers cannot be used, by model."""
+    return Counter(answer.model for answer in unusable(call))
+
+
 def _is_exhausted(state: RunState, call: LogicalCall) -> bool:
-    """The call has had all its attempts, or all its time."""
+    """The call has had all its attempts, all its time, or all its answers that cannot be used."""
     limits = state.settings.limits
-    return call.ended - call.ended_before >= limits.attempts or call.took >= limits.call_total
+    if call.ended - call.ended_before >= limits.attempts or call.took >= limits.call_total:
+        return True
+    return sum(not _is_usable(call, answer) for answer in call.answers[call.answers_before :]) >= _UNUSABLE
 
 
 def _continue_cut_answer(m: RoutingContext, query: Query, call: LogicalCall, answer: Answer) -> CallStep:
@@ -178,7 +235,9 @@ def _start(m: RoutingContext, query: Query, call: LogicalCall, current: Selectio
     if not may_start(m, call.key.node, model, tokens, headroom.hold):
         return None
     beyond = exceeded(m, call.key.node, tokens, headroom.hold)
-    limits, left = state.settings.limits, state.time_limit - state.active(m.now) + GRACE
+    limits = state.settings.limits
+    longest = limits.call_timeout or call_timeout(state.records.get(model.id), prepared.body_bytes, headroom.max_tokens)
+    left = state.time_limit - state.active(m.now) + GRACE
     return CallStarted(
         selected=current.version,
         node=call.key.node,
@@ -192,7 +251,7 @@ def _start(m: RoutingContext, query: Query, call: LogicalCall, current: Selectio
         max_tokens=headroom.max_tokens,
         body_bytes=prepared.body_bytes,
         hold=headroom.hold,
-        timeout=min(limits.call_timeout, max(GRACE, limits.call_total - call.took), left),
+        timeout=min(longest, max(GRACE, limits.call_total - call.took), left),
         probe=needs_probe(state, model.id),
         violates=tuple(dict.fromkeys((*headroom.violates, *beyond))),
     )
@@ -215,6 +274,9 @@ def _visited(call: LogicalCall, reason: SelectionReason | None, policy: str | No
     for selection, (left_for, name) in zip(selections, [*reasons, (reason, policy)], strict=False):
         is_known = None if left_for is None else _LEFT_FOR.get(left_for)
         visited[selection.model] = _TRIED if is_known is None else Rejection(is_known, name)
+    for model, count in _unusable_of(call).items() if call.answers else ():
+        if count >= _UNUSABLE_OF_MODEL:
+            visited[model] = _TRIED
     return visited
 
 
@@ -237,6 +299,14 @@ def _wait_for_breakers(m: RoutingContext, query: Query, call: LogicalCall) -> No
         wake_for_breaker(m, call.current.model)
 
 
+def _size_anew(call: LogicalCall, current: Selection, most: int) -> int:
+    """The limit of a model that is called anew: larger where its answer was cut off, unless it was shrunk for money."""
+    asked = call.cut[-1] if call.cut else call.smallest
+    if asked is None or asked >= current.max_tokens:
+        return min(2 * current.max_tokens, most) if call.cut else min(current.max_tokens, most)
+    return asked
+
+
 def _select(
     m: RoutingContext, query: Query, call: LogicalCall, reason: SelectionReason, headroom: NoHeadroom | None
 ) -> CallStep:
@@ -253,6 +323,8 @@ def _select(
         return None
     if headroom is not None:
         return SpendRefused(*call.key, need=headroom.need, free=headroom.free, limit=headroom.limit, name=headroom.name)
+    if call.answers:
+        return NoAnswer(CallEnd.UNREADABLE)
     return NoAnswer(CallEnd.FAILED) if call.visited else NoAnswer(CallEnd.NO_MODEL, listing.candidates)
 
 
@@ -268,6 +340,12 @@ def _selected(
     model = m.state.models[chosen]
     limit = m.state.settings.output_limit(query.role, query.type)
     full = min(limit, model.max_output or limit)
+    most = max(full, model.max_output or _GROWTH * full)
+    before = next((answer for answer in reversed(unusable(call)) if answer.model == chosen), None)
+    current = call.current
+    if before is not None and current is not None and current.model == chosen:
+        full = _size_anew(call, current, most)
+    asked = Asked() if query.draft is None else query.draft.of(chosen)
     return ModelSelected(
         *call.key,
         selection=len(call.selections) + 1,
@@ -277,7 +355,11 @@ def _selected(
         candidates=listing.shown(chosen, call.candidates),
         backend=listing.backend,
         waiver=listing.waiver(chosen),
-        most_tokens=max(full, model.max_output or _GROWTH * full),
+        most_tokens=most,
         policy=policy,
+        mode=asked.mode,
+        base=asked.base,
+        temperature=asked.temperature,
+        unreadable=None if before is None else before.version,
         draw=listing.draw,
     )

@@ -3,66 +3,70 @@
 Where that comes near the ceiling a person is asked, if one can be, whether the tasks may start all the same.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from attrs import frozen
 
 from orchestrator.decide.context import RoutingContext
-from orchestrator.decide.routing import Query, list_candidates
+from orchestrator.decide.estimates import expected_call, typical_output
+from orchestrator.decide.gates import has_given_tests
+from orchestrator.decide.routing import DraftQuery, Query, list_candidates
+from orchestrator.decide.strategies import COLD, judge_runs, most_iterations, strategy_of
 from orchestrator.events import FORECAST, ForecastMade, QuestionAsked
-from orchestrator.models import ModelInfo, Phase, RiskLevel, Role, TaskType
-from orchestrator.money import NANO, Usage, Usd
+from orchestrator.models import CritiqueUse, DraftMode, Phase, RiskLevel, Role, TaskType
+from orchestrator.money import Usd
 from orchestrator.state.run import RunState
+from orchestrator.state.tasks import TaskState
 
-TYPICAL_INPUT: Final = 1500
-"""Tokens of a prompt with its task, criteria and the outputs it builds on."""
-EVALUATION_PERCENT: Final = 15
-"""What evaluations cost, of drafts and reviews together."""
-CALLS_PER_ITERATION: Final = 4
-"""A draft, its critique, the revision, an evaluation."""
-TYPICAL_LATENCY: Final = 2_000_000
-"""Of a call, in microseconds, where nothing was measured."""
-
-_MEASURED: Final = 10
+_AROUND: Final = 300
+"""Tokens of a prompt beside its task and the outputs it builds on."""
+_BYTES_PER_TOKEN: Final = 4
+_REVISED, _SAMPLED = 150, 175
+"""Drafts of a typical task, in percent: where results are improved (revisions count as drafts), and where not."""
 _MEDIUM, _HIGH = 50, 80
 
 
 @frozen
-class _Typical:
-    """A task of one type on the model that comes first."""
+class _Models:
+    """The model that comes first for each part of a task of one type; None: none can, or the part is left out."""
 
-    model: str | None
-    drafts: Usd
-    """Of all its iterations."""
-    duration: int
+    author: str | None = None
+    critic: str | None = None
+    judge: str | None = None
+
+
+@frozen
+class _Expected:
+    """Some calls of a task: what they cost, and how many microseconds they take one after the other."""
+
+    cost: Usd = Usd.ZERO
+    duration: int = 0
 
 
 def next_forecast(m: RoutingContext) -> ForecastMade:
-    """The forecast for the tasks that have not ended: as many iterations as each may take.
-
-    Reviews cost as much as drafts; evaluations a part of both.
+    """The forecast for the tasks that have not ended: the calls that their strategies typically make.
 
     Raises:
         BackendError: the backend failed.
     """
     state = m.state
-    by_type: dict[TaskType, _Typical] = {}
-    drafts, total, longest = Usd.ZERO, 0, dict[str, int]()
+    models: dict[TaskType, _Models] = {}
+    phases = dict.fromkeys((Phase.GENERATION, Phase.CROSS_REVIEW, Phase.EVALUATION), Usd.ZERO)
+    total, longest = 0, dict[str, int]()
     for name in state.execution_order:
         task = state.tasks[name]
         if task.finished is not None:
             continue
         kind = task.planned.type
-        typical = by_type.get(kind) or by_type.setdefault(kind, _typical(m, kind))
-        drafts += typical.drafts
-        total += typical.duration
-        longest[name] = typical.duration + max((longest.get(d, 0) for d in task.planned.dependencies), default=0)
-    phases = {
-        Phase.GENERATION: drafts,
-        Phase.CROSS_REVIEW: drafts,
-        Phase.EVALUATION: Usd(2 * drafts.nano).part(EVALUATION_PERCENT, 100),
-    }
-    expected = Usd(sum(amount.nano for amount in phases.values()))
+        chosen = models.get(kind) or models.setdefault(kind, _models(m, kind))
+        parts = (_drafts(state, task, chosen), _critiques(state, task, chosen), _evaluations(state, task, chosen))
+        for phase, part in zip(phases, parts, strict=True):
+            phases[phase] += part.cost
+        duration = sum(part.duration for part in parts)
+        total += duration
+        longest[name] = duration + max((longest.get(d, 0) for d in task.planned.dependencies), default=0)
+    expected = _sum(phases.values())
     spent = state.spend.total
     return ForecastMade(
         expected=expected,
@@ -71,8 +75,12 @@ def next_forecast(m: RoutingContext) -> ForecastMade:
         risk=risk(spent + expected, state.cap),
         spent=spent,
         cap=state.cap,
-        models={kind: typical.model for kind, typical in by_type.items() if typical.model is not None},
+        models={kind: chosen.author for kind, chosen in models.items() if chosen.author is not None},
     )
+
+
+def _sum(amounts: Iterable[Usd]) -> Usd:
+    return Usd(sum(amount.nano for amount in amounts))
 
 
 def risk(total: Usd, cap: Usd) -> RiskLevel:
@@ -120,30 +128,50 @@ def lacking(state: RunState) -> Usd:
     return Usd(total.nano * 100 // _HIGH + 1) - state.cap
 
 
-def _typical(m: RoutingContext, kind: TaskType) -> _Typical:
-    state = m.state
-    name = list_candidates(m, Query(Role.GENERATOR, kind), {}, ("forecast", kind)).chosen
-    iterations = state.settings.iterations[kind]
-    if name is None:
-        return _Typical(None, Usd.ZERO, 0)
-    cost, latency = expected_call(state, state.models[name], Role.GENERATOR, kind)
-    return _Typical(name, Usd(iterations * cost.nano), iterations * CALLS_PER_ITERATION * latency)
+def _models(m: RoutingContext, kind: TaskType) -> _Models:
+    """The models of a type; without an author there is nothing to review."""
+    strategy = strategy_of(m.state.settings, kind)
+    draft = DraftQuery(DraftMode.FRESH, COLD, order=strategy.order)
+    author = _first(m, Query(Role.GENERATOR, kind, draft=draft))
+    if author is None:
+        return _Models()
+    critic = None if strategy.critique is CritiqueUse.NEVER else _first(m, Query(Role.CRITIC, kind, author))
+    judge = _first(m, Query(Role.EVALUATOR, kind, author)) if judge_runs(m.state.settings, kind) else None
+    return _Models(author, critic, judge)
 
 
-def expected_call(state: RunState, model: ModelInfo, role: Role, kind: TaskType | None) -> tuple[Usd, int]:
-    """What one call is expected to cost, and to take in microseconds: the measured averages, else an estimate.
+def _first(m: RoutingContext, query: Query) -> str | None:
+    return list_candidates(m, query, {}, ("forecast", query.role, query.type)).chosen
 
-    The estimate is a typical prompt and half of the longest answer.
-    """
-    record = state.records.get(model.id)
-    seen = None if record is None else record.by_type.get(TaskType.EVALUATION if role is Role.EVALUATOR else kind)
-    measured = seen if seen is not None and seen.calls >= _MEASURED else None
-    if measured is not None and measured.cost is not None:
-        cost = Usd(round(measured.cost * NANO))
-    elif model.price is not None:
-        limit = state.settings.output_limit(role, kind)
-        cost = model.price.cost(Usage(input=TYPICAL_INPUT, output=limit // 2))
-    else:
-        cost = Usd.ZERO
-    known = measured is not None and measured.latency_ms is not None
-    return cost, round(measured.latency_ms * 1000) if known else TYPICAL_LATENCY  # type: ignore[union-attr, operator]
+
+def _drafts(state: RunState, task: TaskState, models: _Models) -> _Expected:
+    kind = task.planned.type
+    typical = _REVISED if strategy_of(state.settings, kind).improves else _SAMPLED
+    percent = min(100 * most_iterations(state.settings, kind), typical)
+    return _calls(state, task, models.author, Role.GENERATOR, percent)
+
+
+def _critiques(state: RunState, task: TaskState, models: _Models) -> _Expected:
+    return _calls(state, task, models.critic, Role.CRITIC, 100)
+
+
+def _evaluations(state: RunState, task: TaskState, models: _Models) -> _Expected:
+    """One where given tests decide."""
+    kind, rules = task.planned.type, state.settings.evaluation
+    decided = rules.tests_decide and kind not in rules.judged_types and has_given_tests(state, task)
+    return _calls(state, task, models.judge, Role.EVALUATOR, 100 * (1 if decided else judge_runs(state.settings, kind)))
+
+
+def _calls(state: RunState, task: TaskState, model: str | None, role: Role, percent: int) -> _Expected:
+    """So many calls in the hundred."""
+    if model is None:
+        return _Expected()
+    cost, latency = expected_call(state, state.models[model], role, task.planned.type, _read(state, task, role))
+    return _Expected(cost.part(percent, 100), latency * percent // 100)
+
+
+def _read(state: RunState, task: TaskState, role: Role) -> int:
+    """Tokens of a prompt: what is around, the task, the outputs it builds on and, for a reviewer, the draft."""
+    built_on = sum(typical_output(Role.GENERATOR, state.type_of(each)) for each in task.planned.dependencies)
+    draft = 0 if role is Role.GENERATOR else typical_output(Role.GENERATOR, task.planned.type)
+    return _AROUND + task.planned.prompt_bytes // _BYTES_PER_TOKEN + built_on + draft

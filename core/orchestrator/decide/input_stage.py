@@ -3,13 +3,25 @@
 Neither can fail a run: without a usable answer the description stays as it is, and the defaults are the architecture.
 """
 
+from attrs import evolve
+
 from orchestrator.decide.calling import NoAnswer, next_call
 from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.routing import Query
 from orchestrator.events import ADVISE, ENHANCE, ArchitectureDecided, Decision, QuestionAsked, SpecEnhanced
-from orchestrator.models import INPUT_FIRST, INPUT_ROW, SHORT_WORDS, ArchitectureProfile, InputProblem, Role
+from orchestrator.models import (
+    AUTO,
+    INPUT_CHAIN,
+    INPUT_SHORT,
+    SHORT_WORDS,
+    ArchitectureProfile,
+    CallEnd,
+    InputProblem,
+    Role,
+)
 from orchestrator.state.calls import Answer, CallKey
 from orchestrator.state.run import RunState
+from orchestrator.state.tasks import Node
 
 
 def wants_enhancement(state: RunState) -> bool:
@@ -26,7 +38,7 @@ def next_enhancement(m: RoutingContext) -> Decision | None:
     """One call, then one question per suggestion, then what came of them."""
     progress = next_call(m, CallKey(ENHANCE, Role.ENHANCER, 1, 1), _query(m.state, Role.ENHANCER, ENHANCE))
     if isinstance(progress, NoAnswer):
-        return _enhanced(m.state, None, InputProblem(progress.reason))
+        return _enhanced(m.state, *_ended(m.state.enhance, progress))
     if not isinstance(progress, Answer):
         return progress
     if progress.reading.problem is not None:
@@ -60,18 +72,38 @@ def next_advice(m: RoutingContext) -> Decision | None:
     """One call, and what it advises; the defaults where it advises nothing."""
     progress = next_call(m, CallKey(ADVISE, Role.ADVISOR, 1, 1), _query(m.state, Role.ADVISOR, ADVISE))
     if isinstance(progress, NoAnswer):
-        return ArchitectureDecided(None, None, ArchitectureProfile(), InputProblem(progress.reason))
+        return _decided(m.state, *_ended(m.state.advise, progress))
     if not isinstance(progress, Answer):
         return progress
     profile = progress.reading.profile
     if profile is None:
-        problem = InputProblem(progress.reading.problem or InputProblem.NO_PROFILE)
-        return ArchitectureDecided(progress.version, None, ArchitectureProfile(), problem)
-    return ArchitectureDecided(progress.version, progress.model, profile)
+        return _decided(m.state, progress, InputProblem.NO_PROFILE)
+    return _decided(m.state, progress, None, profile)
+
+
+def input_chain(words: int) -> tuple[str, ...]:
+    """The models and slots of the enhancer and the advisor, first to last, by the words of the description."""
+    return INPUT_CHAIN if words > SHORT_WORDS else (INPUT_SHORT, *INPUT_CHAIN)
+
+
+def _ended(node: Node, end: NoAnswer) -> tuple[Answer | None, InputProblem]:
+    """What a call without a usable answer leaves: the latest answer and what is wrong with it, where there is one."""
+    if end.reason is not CallEnd.UNREADABLE:
+        return None, InputProblem(end.reason)
+    latest = [call.answers[-1] for call in node.calls.values()][-1]
+    return latest, InputProblem(latest.reading.problem or InputProblem.NO_JSON)
 
 
 def _query(state: RunState, role: Role, node: str) -> Query:
-    """A long description is for a model that thinks; the others follow in a fixed order."""
-    short, long = INPUT_FIRST
-    first = long if state.words > SHORT_WORDS else short
-    return Query(role, None, node=node, first=(first, *INPUT_ROW))
+    return Query(role, None, node=node, first=input_chain(state.words))
+
+
+def _decided(
+    state: RunState, answer: Answer | None, problem: InputProblem | None, advised: ArchitectureProfile | None = None
+) -> Decision:
+    """What is advised, or the defaults; an application type that the spec gives is not the advisor's to choose."""
+    profile, wanted = advised or ArchitectureProfile(), state.settings.app
+    if wanted is not None and wanted != AUTO:
+        profile = evolve(profile, app_type=wanted)
+    version = None if answer is None else answer.version
+    return ArchitectureDecided(version, None if answer is None or problem else answer.model, profile, problem)

@@ -4,6 +4,7 @@ from fractions import Fraction
 from typing import Final
 
 from orchestrator.decide.context import GRACE, RoutingContext
+from orchestrator.decide.gates import TESTS, checks_of, first_equal, has_given_tests, standing
 from orchestrator.decide.spending import refusal_of
 from orchestrator.events import (
     PLAN,
@@ -21,6 +22,8 @@ from orchestrator.state.calls import Answer
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
 
+_ENOUGH_TESTS: Final = 4
+"""Fewer given tests than that select lucky results."""
 _UNSCORED: Final = Fraction(-1)
 
 
@@ -54,26 +57,39 @@ def block(m: RoutingContext, task: TaskState) -> Decision:
 
 
 def output_of(task: TaskState, iteration: int) -> Answer | None:
-    """An iteration's output: its revision, else its draft."""
-    for role in (Role.REVISER, Role.GENERATOR):
-        call = task.call(role, iteration)
-        answer = None if call is None else call.answer
-        if answer is not None and answer.reading.problem is None:
-            return answer
-    return None
+    """An iteration's output: what was scored, else the better of draft and revision by their checks.
+
+    Where both stand alike it is the revision, and the draft where they are equal.
+    """
+    draft, revision = _usable(task, Role.GENERATOR, iteration), _usable(task, Role.REVISER, iteration)
+    evaluated = task.evaluated.get(iteration)
+    if evaluated is not None:
+        return next((each for each in (revision, draft) if each is not None and each.version == evaluated.call), draft)
+    if draft is None or revision is None:
+        return revision or draft
+    if first_equal(task, revision).version == first_equal(task, draft).version:
+        return draft
+    return revision if standing(task, revision) >= standing(task, draft) else draft
+
+
+def _usable(task: TaskState, role: Role, iteration: int) -> Answer | None:
+    call = task.call(role, iteration)
+    answer = None if call is None else call.answer
+    return answer if call is not None and answer is not None and call.can_use(answer) else None
 
 
 def best_iteration(task: TaskState) -> int | None:
-    """The iteration with the best output: gate passed, then score, then later. None where there is no output."""
+    """The iteration with the best output: gate passed, share of tests, score, earlier. None: there is no output."""
     iterations = [iteration for iteration in range(1, task.iteration + 1) if output_of(task, iteration) is not None]
     return max(iterations, key=lambda iteration: _rank(task, iteration), default=None)
 
 
-def _rank(task: TaskState, iteration: int) -> tuple[bool, Fraction, int]:
+def _rank(task: TaskState, iteration: int) -> tuple[bool, Fraction, Fraction, int]:
     evaluated = task.evaluated.get(iteration)
     if evaluated is None:
-        return (False, _UNSCORED, iteration)
-    return (evaluated.gate, _UNSCORED if evaluated.score is None else decimal_of(evaluated.score), iteration)
+        return (False, _UNSCORED, _UNSCORED, -iteration)
+    share, score = (_UNSCORED if each is None else decimal_of(each) for each in (evaluated.share, evaluated.score))
+    return (evaluated.gate, share, score, -iteration)
 
 
 def is_good_enough(state: RunState, task: TaskState, evaluated: Evaluated) -> bool:
@@ -117,8 +133,20 @@ def _finished(
         fallbacks=task.fallbacks,
         cost=task.spend.total,
         blocked_by=blocked_by,
+        few_tests=_few_tests(m.state, task, iteration) if status is TaskStatus.COMPLETED else None,
         removed=removed,
     )
+
+
+def _few_tests(state: RunState, task: TaskState, iteration: int) -> int | None:
+    """How few tests were given, where the output is not the first try: a lucky one may pass them."""
+    answer = output_of(task, iteration)
+    failed = any(not evaluated.gate for number, evaluated in task.evaluated.items() if number < iteration)
+    if answer is None or not failed or not has_given_tests(state, task):
+        return None
+    check = checks_of(task, answer).get(TESTS)
+    count = None if check is None else check.total_tests
+    return count if count is not None and count < _ENOUGH_TESTS else None
 
 
 def _reviewer(task: TaskState, iteration: int) -> str | None:
@@ -155,6 +183,8 @@ def next_ending(m: RoutingContext) -> Decision | None:
         return _verify(m)
     if state.verified is not None and state.verified.verdict is not Verdict.PASSED:
         return finish_run(m, ProjectStatus.PARTIAL_SUCCESS, RunEndReason.VERIFICATION)
+    if state.fallback_plan:
+        return finish_run(m, ProjectStatus.PARTIAL_SUCCESS, RunEndReason.FALLBACK_PLAN)
     if all(end.status is TaskStatus.COMPLETED for end in finished):
         return finish_run(m, ProjectStatus.SUCCESS, None)
     return finish_run(m, ProjectStatus.PARTIAL_SUCCESS, None)
@@ -174,7 +204,7 @@ def _verify(m: RoutingContext) -> Decision | None:
 _CAUSES = {
     "budget": (TaskEndReason.BUDGET,),
     "time": (TaskEndReason.TIME,),
-    "model": (TaskEndReason.NO_MODEL, TaskEndReason.FAILED),
+    "model": (TaskEndReason.NO_MODEL, TaskEndReason.FAILED, TaskEndReason.UNREADABLE),
 }
 
 

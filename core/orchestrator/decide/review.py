@@ -1,18 +1,20 @@
-"""The review loop of one task: generate, critique, revise, validate, evaluate; and again."""
+"""The review loop of one task: generate, check, critique, revise, check, evaluate; and again."""
 
-from fractions import Fraction
 from typing import Final
 
-from orchestrator.decide.calling import CallStep, NoAnswer, is_at_work, is_cut_off, next_call, usable
+from orchestrator.decide.calling import NoAnswer, is_at_work, next_step, usable
 from orchestrator.decide.context import RoutingContext
-from orchestrator.decide.outcome import best_iteration, conclude, is_good_enough, output_of
+from orchestrator.decide.drafts import draft_for
+from orchestrator.decide.gates import Gate, due, first_equal, gate_of, is_vote, written
+from orchestrator.decide.outcome import conclude, is_good_enough, output_of
 from orchestrator.decide.routing import Query
-from orchestrator.events import CheckStarted, Decision, Evaluated, StepSkipped
-from orchestrator.models import CallEnd, Role, SkipReason, TaskEndReason, Verdict
-from orchestrator.models.scores import is_nearer, is_within
-from orchestrator.settings import MissingTool, OnDisagree
-from orchestrator.state.calls import Answer, CallKey
-from orchestrator.state.tasks import Check, TaskState
+from orchestrator.decide.scoring import next_score, tests_decide
+from orchestrator.decide.strategies import judge_runs, last_try, most_iterations, strategy_of
+from orchestrator.events import CheckStarted, Decision, ProbeStarted, StepSkipped
+from orchestrator.models import CallEnd, CritiqueUse, ProbeResult, Role, ScoredBy, SkipReason, TaskEndReason
+from orchestrator.models.scores import is_nearer
+from orchestrator.state.calls import Answer
+from orchestrator.state.tasks import TaskState
 
 _STOPPING: Final = (CallEnd.BUDGET, CallEnd.POLICY, CallEnd.TIME)
 """Why a task stops although it has an output already."""
@@ -27,164 +29,183 @@ def next_review(m: RoutingContext, task: TaskState) -> Decision | None:
         if _is_over(m, task, iteration):
             return conclude(m, task, None)
         iteration += 1
-    return _next_step(m, task, iteration)
+    return _next_of_iteration(m, task, iteration)
 
 
 def _is_at_work(m: RoutingContext, task: TaskState) -> bool:
     """What the task needs next is being prepared or performed: a short cut to waiting for it."""
     calls = reversed(task.calls.values())
     call = next(calls, None)
-    if call is None or task.skipped:
+    if call is None or (call.key.role, call.key.iteration) in task.skipped:
         return False
     if call.key.role is not Role.EVALUATOR:
         return is_at_work(m, call)
     iteration, samples, waiting = call.key.iteration, 0, False
     while call is not None and call.key.role is Role.EVALUATOR and call.key.iteration == iteration:
         samples += 1
-        if not call.answers or is_cut_off(call):
+        if usable(call) is None:
             if not is_at_work(m, call):
                 return False
             waiting = True
         call = next(calls, None)
-    return waiting and samples >= m.state.settings.evaluation.runs
+    return waiting and samples >= judge_runs(m.state.settings, task.planned.type)
 
 
-def _next_step(m: RoutingContext, task: TaskState, iteration: int) -> Decision | None:
-    best = best_iteration(task) if iteration > 1 else None
-    author = output_of(task, best) if best is not None else None
-    reviewed = task.call(Role.CRITIC, iteration) is not None or (Role.CRITIC, iteration) in task.skipped
-    draft = _step(m, task, Role.GENERATOR, iteration, None, stands=reviewed)
-    if isinstance(draft, NoAnswer):
-        stopped = author is None or draft.reason in _STOPPING
-        return conclude(m, task, TaskEndReason(draft.reason) if stopped else None, draft.removed)
+def _next_of_iteration(m: RoutingContext, task: TaskState, iteration: int) -> Decision | None:
+    """Draft and checks, then critique and revision of what passed, then the score of the better one."""
+    draft = _draft(m, task, iteration)
     if not isinstance(draft, Answer):
         return draft
-    critique = _review_step(m, task, Role.CRITIC, iteration, draft.model)
-    if not isinstance(critique, Answer) and (Role.CRITIC, iteration) not in task.skipped:
-        return critique
-    if isinstance(critique, Answer):
-        judged = _is_checked(task, iteration) or task.call(Role.EVALUATOR, iteration) is not None
-        revision = _review_step(m, task, Role.REVISER, iteration, draft.model, stands=judged)
-        if not isinstance(revision, Answer) and (Role.REVISER, iteration) not in task.skipped:
-            return revision
+    gate = _checked(m, task, iteration, draft)
+    if not isinstance(gate, Gate):
+        return gate
+    step = _review(m, task, iteration, draft, gate)
+    if step is not _DONE:
+        return step if isinstance(step, Decision) else None
     output = output_of(task, iteration)
     assert output is not None
-    return _judge(m, task, iteration, output)
+    gate = _checked(m, task, iteration, output)
+    return next_score(m, task, iteration, output, gate) if isinstance(gate, Gate) else gate
 
 
-def _step(
-    m: RoutingContext,
-    task: TaskState,
-    role: Role,
-    iteration: int,
-    author: str | None,
-    sample: int = 1,
-    *,
-    stands: bool = False,
-) -> CallStep:
-    """What a call of the task needs next: ``ask``, with short cuts for a call that has been asked.
-
-    ``stands``: others work with its answer already, so that it is not asked again, were it cut off.
-    """
-    call = task.call(role, iteration, sample)
-    if call is not None:
-        if is_at_work(m, call):
-            return None
-        answer = usable(call)
-        if answer is not None and (stands or not is_cut_off(call)):
-            return answer
-    return next_call(m, CallKey(task.name, role, iteration, sample), Query(role, task.planned.type, author))
+def _draft(m: RoutingContext, task: TaskState, iteration: int) -> Answer | Decision | None:
+    """The draft, or what it needs next; where there will be none, the task ends with what it has."""
+    call = task.call(Role.GENERATOR, iteration)
+    answer = None if call is None else usable(call)
+    query = Query(Role.GENERATOR, task.planned.type)
+    if answer is None:
+        query = Query(Role.GENERATOR, task.planned.type, draft=draft_for(m.state.settings, task, iteration))
+    progress = next_step(m, task, iteration, query, stands=answer is not None and _is_worked_with(task, answer))
+    if isinstance(progress, NoAnswer):
+        stopped = next(written(task), None) is None or progress.reason in _STOPPING
+        return conclude(m, task, TaskEndReason(progress.reason) if stopped else None, progress.removed)
+    return progress
 
 
-def _review_step(
-    m: RoutingContext, task: TaskState, role: Role, iteration: int, author: str, *, stands: bool = False
+def _is_worked_with(task: TaskState, answer: Answer) -> bool:
+    """Whether checks, a critique or a score of an answer have begun, so that it is not made again, were it cut off."""
+    return answer.version in task.checks or any(
+        call.key.role in (Role.CRITIC, Role.EVALUATOR) and call.selections[0].version > answer.version
+        for call in task.calls.values()
+        if call.selections
+    )
+
+
+def _checked(m: RoutingContext, task: TaskState, iteration: int, answer: Answer) -> Gate | Decision | None:
+    """How an answer stands, or the check that it needs next; None: wait."""
+    missing = due(m.state, task, answer)
+    if missing:
+        if m.time_up:
+            return conclude(m, task, TaskEndReason.TIME)
+        vote = is_vote(m.state, task, missing[0])
+        return CheckStarted(task.name, iteration, missing[0], first_equal(task, answer).version, vote)
+    return gate_of(m.state, task, answer)
+
+
+_DONE: Final = object()
+"""Nothing is left to do before the score."""
+
+
+def _review(m: RoutingContext, task: TaskState, iteration: int, draft: Answer, gate: Gate) -> object:
+    """A decision of critique and revision, None to wait, or ``_DONE``."""
+    if (Role.CRITIC, iteration) in task.skipped:
+        return _DONE
+    if task.call(Role.CRITIC, iteration) is None:
+        reason = _why_no_critique(m, task, iteration, draft, gate)
+        if reason is not None:
+            return StepSkipped(task.name, Role.CRITIC, iteration, reason)
+    critique = _optional(m, task, Role.CRITIC, iteration, draft)
+    if not isinstance(critique, Answer):
+        return critique
+    if (Role.REVISER, iteration) in task.skipped:
+        return _DONE
+    if task.call(Role.REVISER, iteration) is None:
+        step = _weighed(task, iteration, draft, critique)
+        if step is not _DONE:
+            return step
+    revision = _optional(m, task, Role.REVISER, iteration, draft)
+    if not isinstance(revision, Answer):
+        return revision
+    revised = _checked(m, task, iteration, revision)
+    return _DONE if isinstance(revised, Gate) else revised
+
+
+def _why_no_critique(
+    m: RoutingContext, task: TaskState, iteration: int, draft: Answer, gate: Gate
+) -> SkipReason | None:
+    """Only what passed its checks is criticised, once, and where the strategy wants it."""
+    if strategy_of(m.state.settings, task.planned.type).critique is CritiqueUse.NEVER:
+        return SkipReason.STRATEGY
+    if not gate.passed:
+        return SkipReason.GATE
+    if tests_decide(m.state, task, gate) and not _has_another_model(m, draft.model):
+        return SkipReason.ALONE
+    return SkipReason.EQUAL if _is_reviewed(task, iteration, draft) else None
+
+
+def _has_another_model(m: RoutingContext, author: str) -> bool:
+    """Whether the session has a priced model beside the author of a draft."""
+    return any(name != author and model.price is not None for name, model in m.state.models.items())
+
+
+def _is_reviewed(task: TaskState, iteration: int, draft: Answer) -> bool:
+    """Whether an equal draft of an earlier iteration was criticised."""
+    first = first_equal(task, draft).version
+    for number, answer in written(task):
+        critique = task.call(Role.CRITIC, number)
+        if number < iteration and critique is not None and usable(critique) is not None:
+            own = task.call(Role.GENERATOR, number)
+            if own is not None and own.answer == answer and first_equal(task, answer).version == first:
+                return True
+    return False
+
+
+def _weighed(task: TaskState, iteration: int, draft: Answer, critique: Answer) -> object:
+    """Nothing to revise is no revision; counterexamples are run before anybody works on them."""
+    defects = critique.reading.defects
+    if defects is None:
+        return _DONE  # a critique in prose
+    probe = task.probes.get(critique.version)
+    if probe is None and any(defect.counterexample for defect in defects):
+        return ProbeStarted(task.name, iteration, critique.version, draft.version)
+    if probe is not None and probe.results is None:
+        return None
+    refuted = () if probe is None or probe.results is None else probe.results
+    if all(result is ProbeResult.REFUTED for result in refuted) and len(refuted) == len(defects):
+        return StepSkipped(task.name, Role.REVISER, iteration, SkipReason.ACCEPTED)
+    return _DONE
+
+
+def _optional(
+    m: RoutingContext, task: TaskState, role: Role, iteration: int, draft: Answer
 ) -> Decision | Answer | None:
     """A critique or revision; where there will be none, the step is skipped and the draft stands."""
-    if (role, iteration) in task.skipped:
-        return None
-    progress = _step(m, task, role, iteration, author, stands=stands)
+    call = task.call(role, iteration)
+    answer = None if call is None else usable(call)
+    stands = answer is not None and _is_worked_with(task, answer)
+    progress = next_step(m, task, iteration, Query(role, task.planned.type, draft.model), stands=stands)
     if isinstance(progress, NoAnswer):
         return StepSkipped(task.name, role, iteration, SkipReason(progress.reason), progress.removed)
     return progress
 
 
-def _judge(m: RoutingContext, task: TaskState, iteration: int, output: Answer) -> Decision | None:
-    """Validate and evaluate the iteration's output."""
-    checks = task.checks.get(output.version, {})
-    for validator in task.planned.validators:
-        if validator not in checks:
-            if m.time_up:
-                return conclude(m, task, TaskEndReason.TIME)
-            return CheckStarted(task.name, iteration, validator, output.version)
-    if any(check.verdict is None for check in checks.values()):
-        return None
-    verdicts = {_as_gate(m, check) for check in checks.values()}
-    gate = verdicts <= {Verdict.PASSED}
-    if Verdict.FAILED in verdicts:
-        return Evaluated(task.name, iteration, output.version, False, (), 0.0)
-    return _evaluate(m, task, iteration, output, gate)
-
-
-def _is_checked(task: TaskState, iteration: int) -> bool:
-    """Whether a check of the iteration's output has begun."""
-    output = output_of(task, iteration)
-    return output is not None and output.version in task.checks
-
-
-def _as_gate(m: RoutingContext, check: Check) -> Verdict:
-    """What a verdict means for the gate; a skipped one as the settings say."""
-    assert check.verdict is not None
-    if check.verdict is not Verdict.SKIPPED:
-        return check.verdict
-    return Verdict.FAILED if m.state.settings.missing_tool is MissingTool.FAIL else Verdict.PASSED
-
-
-def _evaluate(m: RoutingContext, task: TaskState, iteration: int, output: Answer, gate: bool) -> Decision | None:
-    """Ask for the samples side by side; once more where none can be read; then score."""
-    runs = m.state.settings.evaluation.runs
-    scores: list[float] = []
-    unreadable, stopped, waiting = False, None, False
-    sample = 1
-    while sample <= runs or (sample == runs + 1 and unreadable and not scores and not waiting):
-        progress = _step(m, task, Role.EVALUATOR, iteration, output.model, sample)
-        if isinstance(progress, Answer):
-            score = progress.reading.score
-            if score is None:
-                unreadable = True
-            else:
-                scores.append(score)
-        elif isinstance(progress, NoAnswer):
-            stopped = progress.reason
-        elif progress is None:
-            waiting = True
-        else:
-            return progress
-        sample += 1
-    if waiting:
-        return None
-    if stopped is CallEnd.TIME and not scores:
-        return conclude(m, task, TaskEndReason.TIME)
-    return Evaluated(task.name, iteration, output.version, gate, tuple(scores), _score(m, scores))
-
-
-def _score(m: RoutingContext, scores: list[float]) -> float | None:
-    """The mean where the samples agree, else what the settings say."""
-    rules = m.state.settings.evaluation
-    if not scores:
-        return None
-    mean = float(sum(map(Fraction, scores)) / len(scores))  # exact, so that equal scores have that mean
-    if is_within(max(scores), min(scores), rules.max_delta) or rules.on_disagree is OnDisagree.MEAN:
-        return mean
-    return min(scores) if rules.on_disagree is OnDisagree.MIN else max(scores)
-
-
 def _is_over(m: RoutingContext, task: TaskState, iteration: int) -> bool:
-    """Good enough, out of iterations, or no longer moving."""
-    evaluated = task.evaluated[iteration]
-    settings = m.state.settings
-    if is_good_enough(m.state, task, evaluated) or iteration >= settings.iterations[task.planned.type]:
+    """Good enough, out of tries, no longer moving, or unable to pass."""
+    evaluated, settings, kind = task.evaluated[iteration], m.state.settings, task.planned.type
+    if is_good_enough(m.state, task, evaluated) or iteration >= most_iterations(settings, kind):
+        return True
+    if not evaluated.gate:
+        return iteration >= last_try(settings, kind) or _cannot_pass(m, task, iteration)
+    if evaluated.scored_by is ScoredBy.TESTS:
         return True
     before = task.evaluated.get(iteration - 1)
-    if before is None or not (before.gate and evaluated.gate) or before.score is None or evaluated.score is None:
+    if before is None or not before.gate or before.score is None or evaluated.score is None:
         return False
     return is_nearer(evaluated.score, before.score, settings.plateau)
+
+
+def _cannot_pass(m: RoutingContext, task: TaskState, iteration: int) -> bool:
+    """Whether a check that did not pass cannot be made at all, for any output."""
+    output = output_of(task, iteration)
+    gate = None if output is None else gate_of(m.state, task, output)
+    return gate is not None and gate.lasting

@@ -12,6 +12,7 @@ from attrs import Factory, define, frozen
 from orchestrator.decide.compliance import binding, violated, violations
 from orchestrator.events import ModelCandidate, RunStarted, SessionOpened
 from orchestrator.models import SLOT_ALIASES, ModelInfo, RejectionReason, Role, TaskType
+from orchestrator.models.offers import is_lower_tier
 from orchestrator.money import Price, Usd
 from orchestrator.policy import Policy
 from orchestrator.settings import RunSettings
@@ -20,6 +21,10 @@ from orchestrator.state.run import RunState
 
 _KNOWN: Final = 64
 """For so many nodes with policies of their own the verdicts are remembered."""
+
+
+LOWER_TIER: Final = 4
+"""The distance of a model that is of the author's vendor and of a lower tier."""
 
 
 class Rejection(NamedTuple):
@@ -130,12 +135,13 @@ class Roster:
         return None if policy is None else Rejection(RejectionReason.POLICY, policy)
 
     def distances(self, author: str | None) -> Mapping[str, int]:
-        """By model, how near it is to the author. 0: another vendor; 1: another tier; 2: another model; 3: itself.
+        """By model, how near it is to the author: 1: another tier; 2: another model; 3: itself; 4: a lower tier.
 
-        Those of another vendor are left out, and so are all where there is no author.
+        A judge is no weaker than the author, and so one of a lower tier comes last of all. Those of another vendor are
+        left out, and so are all where there is no author.
         """
         if author is None or author not in self.models:
-            return _UNPRIVILEGED_UID
+            return _NO_DISTANCES
         found = self._distances.get(author)
         if found is None:
             by = self.models[author]
@@ -159,7 +165,7 @@ class Roster:
         return found
 
 
-_UNPRIVILEGED_UID: Final[Mapping[str, int]] = {}
+_NO_DISTANCES: Final[Mapping[str, int]] = {}
 _FREE: Final = Price(Usd.ZERO, Usd.ZERO)
 
 
@@ -183,7 +189,7 @@ def _blended(model: ModelInfo) -> tuple[bool, int, str]:
 
 
 def _offer(model: ModelInfo, place: int) -> RoutingCandidate:
-    return RoutingCandidate(model.id, model.provider, model.vendor, model.price or _FREE, place)
+    return RoutingCandidate(model.id, model.provider, model.vendor, model.price or _FREE, place, model.tier)
 
 
 def _distance(model: ModelInfo, author: ModelInfo) -> int:
@@ -191,6 +197,8 @@ def _distance(model: ModelInfo, author: ModelInfo) -> int:
         return 0
     if model.id == author.id:
         return 3
+    if is_lower_tier(model.tier, author.tier):
+        return LOWER_TIER
     return 1 if model.tier != author.tier else 2
 
 

@@ -2,29 +2,64 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from attrs import Factory, define, frozen
 
 from orchestrator.decide.compliance import MEASURED, violated, violations
 from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.retry import is_behind, is_off, uniform
-from orchestrator.decide.roster import Rejection, Roster, Row, Verdicts, is_reviewing, roster_of
+from orchestrator.decide.roster import LOWER_TIER, Rejection, Roster, Row, Verdicts, is_reviewing, roster_of
 from orchestrator.events import ModelCandidate
-from orchestrator.models import ModelInfo, RejectionReason, Role, TaskType, Waiver
+from orchestrator.models import DraftMode, ModelInfo, ModelOrder, RejectionReason, Role, TaskType, Waiver
 from orchestrator.settings import CrossVendor
 from orchestrator.spi import ModelTelemetry, Ranked, RoutingCandidate
 from orchestrator.state.health import ModelRecord
 from orchestrator.state.run import RunState
 
-_WAIVERS: Final = (None, Waiver.SAME_VENDOR, Waiver.SAME_TIER, Waiver.SAME_MODEL)
+_WAIVERS: Final = (None, Waiver.SAME_VENDOR, Waiver.SAME_TIER, Waiver.SAME_MODEL, Waiver.LOWER_TIER)
 _OFF: Final = Rejection(RejectionReason.OFF)
 _VENDOR: Final = Rejection(RejectionReason.VENDOR)
 _BREAKER: Final = Rejection(RejectionReason.BREAKER)
 _RANKED: Final = Rejection(RejectionReason.RANKED)
 _LONGEST_CODE = 40
+_DEAREST: Final = 1 << 62
 _UNSEEN: Final = ModelTelemetry()
-_UNPRIVILEGED_UID: Final[Mapping[str, int]] = {}
+_NO_DISTANCES: Final[Mapping[str, int]] = {}
+
+
+class Asked(NamedTuple):
+    """What a selection records of a draft; nothing of another call."""
+
+    mode: DraftMode | None = None
+    base: int | None = None
+    temperature: float | None = None
+
+
+@frozen
+class DraftQuery:
+    """How a draft is asked for."""
+
+    mode: DraftMode
+    temperature: float
+    base: int | None = None
+    """Version of the call whose answer is built on."""
+    author: str | None = None
+    """The model that wrote that answer, where it makes a difference."""
+    own: float | None = None
+    """The temperature at which the author repairs its own answer."""
+    anew: float | None = None
+    """The temperature at which the author writes anew, where it is not to repair its own answer."""
+    last: tuple[str, ...] = ()
+    """The models that come last: those named most often behind all others."""
+    order: ModelOrder = ModelOrder.ROUTED
+
+    def of(self, model: str) -> Asked:
+        """What this model is asked for."""
+        if model == self.author and self.anew is not None:
+            return Asked(DraftMode.FRESH, None, self.anew)
+        warm = self.own if model == self.author and self.own is not None else self.temperature
+        return Asked(self.mode, self.base, warm)
 
 
 @frozen
@@ -40,6 +75,10 @@ class Query:
     """Whose call it is; only policies of single nodes ask."""
     first: tuple[str, ...] = ()
     """Where there is no type: models or slots to ask before all others, which follow by price."""
+    avoid: tuple[str, ...] = ()
+    """Models that come last."""
+    draft: DraftQuery | None = None
+    """How a draft is asked for."""
 
 
 @define
@@ -144,11 +183,43 @@ def list_candidates(
         order = sorted(order, key=lambda name: near.get(name, 0))
     if query.role is Role.REVISER:
         order = sorted(order, key=lambda name: name != query.author)
+    if query.draft is not None:
+        order = _for_draft(state, order, query.draft)
+    if query.avoid:
+        order = sorted(order, key=lambda name: name in query.avoid)
+    if query.avoid and is_reviewing(query.role) and near:
+        order = sorted(order, key=lambda name: near.get(name) == LOWER_TIER)
     if behind:
         order = sorted(order, key=lambda name: name in behind)
-    near = near if is_reviewing(query.role) else _UNPRIVILEGED_UID
+    near = near if is_reviewing(query.role) else _NO_DISTANCES
     noted = roster.noted.setdefault(kind, {})
     return Listing(order, rejection, violates, ranking.backend, ranking.ranked, near, noted, ranking.draw)
+
+
+def _for_draft(state: RunState, order: Sequence[str], draft: DraftQuery) -> Sequence[str]:
+    """The models that have written least first; in a cascade the cheapest, then dearer ones of other tiers."""
+    if draft.order is ModelOrder.CHEAPEST:
+        return _by_price(state, order, draft.last)
+    if not draft.last:
+        return order
+    return sorted(order, key=draft.last.count)
+
+
+def _by_price(state: RunState, order: Sequence[str], authors: Sequence[str]) -> Sequence[str]:
+    """Those that are dearer than all authors and of none of their tiers first, the cheapest of them before all."""
+    known = [state.models[name] for name in authors if name in state.models]
+    most = max((_blended(model) for model in known), default=None)
+    tiers = {model.tier for model in known if model.tier is not None}
+
+    def place(name: str) -> tuple[bool, bool, int]:
+        model = state.models[name]
+        return most is not None and _blended(model) <= most, model.tier in tiers, _blended(model)
+
+    return sorted(order, key=place)
+
+
+def _blended(model: ModelInfo) -> int:
+    return _DEAREST if model.price is None else model.price.blended.nano
 
 
 def _kind(query: Query) -> TaskType | None:

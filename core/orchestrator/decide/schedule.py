@@ -15,7 +15,7 @@ from orchestrator.models import TaskEndReason
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
 
-RULES: Final = 1
+RULES: Final = 3
 """The number of the rules. A change of any answer of ``decide`` raises it."""
 
 

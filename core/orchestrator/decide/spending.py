@@ -9,6 +9,7 @@ from orchestrator.decide.compliance import caps_of
 from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.roster import roster_of
 from orchestrator.decide.routing import Query, removed_now
+from orchestrator.decide.strategies import judge_runs
 from orchestrator.events import ENHANCE, BudgetWarned, CallStarted, Decision
 from orchestrator.models import CallEnd, ModelInfo, Role, SelectionReason, SpendLimit
 from orchestrator.money import Usd
@@ -18,7 +19,8 @@ from orchestrator.state.calls import LogicalCall, Refusal
 
 BYTES_PER_TOKEN = 3
 """The estimate by which a prompt is said to fit a context window; no bound."""
-_LEAST_TOKENS = 256
+LEAST_TOKENS = 256
+"""The smallest ``max_tokens`` of a call whose limit is larger."""
 _UNLIMITED = 1 << 62
 _FIRST_PAUSE = SECOND // 2
 _LONGEST_PATIENCE = 60 * SECOND
@@ -128,9 +130,15 @@ def _fit(need: Callable[[int], Usd], floor: int, full: int, cap: _Cap) -> int | 
     return None if need(floor) <= most else NoHeadroom(need(floor), free, cap.limit, cap.name or None)
 
 
+def left_in_window(model: ModelInfo, body_bytes: int) -> int | None:
+    """The tokens that a prompt of this size leaves of the context window, by estimate; None: no window is known."""
+    return None if model.context is None else model.context - body_bytes // BYTES_PER_TOKEN
+
+
 def find_sizes(model: ModelInfo, call: LogicalCall) -> tuple[int, int] | None:
     """The smallest and the largest ``max_tokens`` at which the current selection may be asked (again).
 
+    Both are at most what the prompt leaves of the context window; with less than 256 left the model is not selected.
     An answer that was cut off is asked again at up to twice its limit, by a quarter more at the least. None: it was
     asked at the most the model can write or its context window holds, or it was shrunk for money: a shrunk answer is
     never asked again larger.
@@ -141,13 +149,16 @@ def find_sizes(model: ModelInfo, call: LogicalCall) -> tuple[int, int] | None:
     # A later session may know a lower limit of the model than the selection did.
     most = min(max(selection.most_tokens, selection.max_tokens), model.max_output or _UNLIMITED)
     whole = min(selection.max_tokens, most)
-    floor = max(-(-whole // 4), _LEAST_TOKENS)
+    left = left_in_window(model, prepared.body_bytes)
+    if left is not None:
+        whole = min(whole, left)
+    floor = max(-(-whole // 4), LEAST_TOKENS)
     for cut in call.cut:
         if cut < whole:
             return None
         whole, floor = min(2 * cut, most), cut + -(-cut // 4)
-        if model.context is not None:
-            whole = min(whole, model.context - prepared.body_bytes // BYTES_PER_TOKEN)
+        if left is not None:
+            whole = min(whole, left)
         if whole < floor:
             return None
     full = whole if call.smallest is None else min(whole, call.smallest)
@@ -173,6 +184,9 @@ def _reserve(m: RoutingContext, query: Query) -> Callable[[int], Usd]:
     the cheapest judge's estimate: a dearer one gives way to it when its iteration comes.
     """
     if query.role not in (Role.GENERATOR, Role.CRITIC, Role.REVISER):
+        return lambda max_tokens: Usd.ZERO
+    assert query.type is not None
+    if judge_runs(m.state.settings, query.type) == 0:
         return lambda max_tokens: Usd.ZERO
     limit = m.state.settings.output_limit(Role.EVALUATOR, query.type)
     removed = frozenset(removed_now(m.state, query.node))

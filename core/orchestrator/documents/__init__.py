@@ -3,6 +3,8 @@
 Whatever the input is, reading it ends within seconds in a ``Document`` or in a ``SpecError`` whose problems start with
 ``source:LINE:``. The bounds: 1 MB of UTF-8 from a regular file, 64 levels of nesting, 100,000 values and 4,000,000
 characters after aliases are expanded, one document, text keys, no duplicate keys, no tags, no merge keys.
+
+Of Markdown only the fenced blocks are read, in time proportional to the text; ``fenced_blocks`` refuses nothing.
 """
 
 from orchestrator.documents.document import (
@@ -14,8 +16,10 @@ from orchestrator.documents.document import (
     Document,
     LineOf,
 )
-from orchestrator.documents.files import read_document, read_text
+from orchestrator.documents.fenced import Fenced, fenced_blocks
+from orchestrator.documents.files import read_bytes, read_document, read_stream, read_text
 from orchestrator.documents.json_text import load_json
+from orchestrator.documents.paths import expanded
 from orchestrator.documents.scalars import read_value
 
 __all__ = [
@@ -25,10 +29,15 @@ __all__ = [
     "MAX_VALUES",
     "Address",
     "Document",
+    "Fenced",
     "LineOf",
+    "expanded",
+    "fenced_blocks",
     "load_json",
     "load_yaml",
+    "read_bytes",
     "read_document",
+    "read_stream",
     "read_text",
     "read_value",
 ]

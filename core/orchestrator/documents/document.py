@@ -44,6 +44,8 @@ class DocumentNode:
     characters: int = 0
     height: int = 0
     """Levels of nesting; 0 for a scalar."""
+    is_commented: bool = False
+    """Whether it is a text without quotes, and a comment follows on its line."""
 
     def adopt(self, child: "DocumentNode") -> str | None:
         """Count a child in; the answer is what is wrong with the sum, if anything is."""
@@ -71,6 +73,14 @@ class DocumentNode:
         if isinstance(self.value, list):
             return [node.plain() for node in self.value]
         return self.value
+
+    def commented(self, address: Address) -> Iterator[tuple[Address, int]]:
+        """Every text from here down that a comment follows on its line, with that line."""
+        if self.is_commented:
+            yield address, self.line
+        items = self.value.items() if isinstance(self.value, dict) else ()
+        for key, node in items or (enumerate(self.value) if isinstance(self.value, list) else ()):
+            yield from node.commented((*address, key))
 
     def walk(self, line: int, address: Address = ()) -> Iterator[tuple[Address, int]]:
         """Every address from here down, with its line."""
@@ -123,6 +133,11 @@ class Document:
             line = node.key_lines[step] if isinstance(step, str) else below.line
             node = below
         return line
+
+    @property
+    def commented(self) -> Iterator[tuple[Address, int]]:
+        """The texts without quotes that a comment follows on their line, with that line."""
+        return self.root.commented(())
 
     def lines(self) -> dict[Address, int]:
         """The line of every address."""

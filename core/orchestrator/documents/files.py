@@ -1,10 +1,11 @@
 """Untrusted files: regular ones, small ones, in UTF-8."""
 
 import codecs
+import json
 import os
 import stat
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from orchestrator.documents.document import MAX_BYTES, Document, refusal
 from orchestrator.errors import SpecError
@@ -26,21 +27,55 @@ def read_document(path: Path) -> Document:
     return load_json(text, str(path)) if path.suffix.lower() == ".json" else load_yaml(text, str(path))
 
 
+def read_stream(stream: BinaryIO, source: str) -> Document:
+    """The document that a stream has to its end: JSON where it is some, else YAML.
+
+    Raises:
+        SpecError: it cannot be read.
+    """
+    from orchestrator.documents import load_json, load_yaml
+
+    try:
+        data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise _unreadable(Path(source), error) from error
+    if len(data) > MAX_BYTES:
+        raise refusal(source, 1, f"this is larger than {MAX_BYTES} bytes; shorten it")
+    text = _decoded(data, source)
+    return load_json(text, source) if _is_json(text) else load_yaml(text, source)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 def read_text(path: Path) -> str:
     """The text of a regular file of at most 1 MB of UTF-8, without its byte-order mark.
 
     Raises:
         SpecError: it is something else, or cannot be read; a problem of the whole file stands at its line 1.
     """
-    data = _read_bytes(path).removeprefix(codecs.BOM_UTF8)
+    return _decoded(read_bytes(path), str(path))
+
+
+def _decoded(data: bytes, source: str) -> str:
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise refusal(str(path), line, "the file is not valid UTF-8 here; save it as UTF-8") from error
+        raise refusal(source, line, "the file is not valid UTF-8 here; save it as UTF-8") from error
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """The content of a regular file of at most 1 MB.
+
+    Raises:
+        SpecError: it is something else, or cannot be read.
+    """
     try:
         descriptor = os.open(path, _FLAGS)
     except (OSError, ValueError) as error:

@@ -5,8 +5,9 @@ and aliases by the size they expand to, before anything is expanded.
 """
 
 import io
+import re
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -27,6 +28,8 @@ from orchestrator.documents.document import MAX_DEPTH, Document, DocumentNode, r
 from orchestrator.documents.scalars import resolve
 from orchestrator.errors import SpecError
 
+_COMMENT: Final = re.compile(r"\S\s+#")
+
 
 class _TaglessScanner(Scanner):
     def scan_tag(self) -> NoReturn:
@@ -42,7 +45,7 @@ def compose(text: str, source: str) -> Document:
     yaml = YAML(typ="safe", pure=True)
     yaml.Scanner = _TaglessScanner
     text = text.removeprefix("\ufeff")
-    composer = _Composer(iter(yaml.parse(io.StringIO(text))), source)
+    composer = _Composer(iter(yaml.parse(io.StringIO(text))), source, text)
     try:
         return Document.of(composer.document(), source)
     except SpecError:
@@ -50,9 +53,9 @@ def compose(text: str, source: str) -> Document:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = error.problem or error.context or "it cannot be parsed"
-        raise refusal(source, mark.line + 1 if mark else composer.line, f"this is not YAML: {_one_line(reason)}") from (
-            error
-        )
+        line = mark.line + 1 if mark else composer.line
+        hint = composer.comment_before(line)
+        raise refusal(source, line, f"this is not YAML: {_one_line(reason)}{hint}") from error
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise refusal(source, line, "a character here is not allowed in YAML; write it as an escape") from error
@@ -69,8 +72,9 @@ def _one_line(reason: str) -> str:
 class _Composer:
     """Builds nodes from events, one document's worth."""
 
-    def __init__(self, events: Iterator[Any], source: str) -> None:
+    def __init__(self, events: Iterator[Any], source: str, text: str) -> None:
         self.events = events
+        self.lines = re.split("\r\n|[\n\r\x85\u2028\u2029]", text)
         self.source = source
         self.line = 1
         self.anchors: dict[str, DocumentNode | None] = {}
@@ -130,7 +134,23 @@ class _Composer:
             value = resolve(event.value)
         except ValueError as error:
             raise self.wrong(str(error)) from error
-        return text_node(self.line, value, self.source) if isinstance(value, str) else DocumentNode(self.line, value)
+        if not isinstance(value, str):
+            return DocumentNode(self.line, value)
+        node = text_node(self.line, value, self.source)
+        node.is_commented = self.has_comment_behind(event.end_mark)
+        return node
+
+    def comment_before(self, line: int) -> str:
+        """What to look at where a comment begins on a line, or on the last one before it that is not blank."""
+        before = [text for text in self.lines[:line] if text.strip()][-2:]
+        if any(_COMMENT.search(text) for text in before):
+            return "; a ' #' begins a comment: put a text that has one in quotes"
+        return ""
+
+    def has_comment_behind(self, mark: Any) -> bool:
+        """Whether a comment follows on the line on which a text ends."""
+        rest = self.lines[mark.line][mark.column :] if mark.line < len(self.lines) else ""
+        return rest[:1].isspace() and rest.lstrip().startswith("#")
 
     def mapping(self, node: DocumentNode, depth: int) -> None:
         entries: dict[str, DocumentNode] = {}

@@ -10,12 +10,12 @@ from attrs import evolve, frozen
 
 from orchestrator import events as e
 from orchestrator.engine.answers.enhancing import count_words
-from orchestrator.engine.applications import AUTO
+from orchestrator.engine.answers.wording import read_templates
 from orchestrator.engine.outputs.delivering import RunPlace
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.errors import LogError, PluginError, PluginNotFoundError, SpecError
 from orchestrator.log import Texts
-from orchestrator.models import PlannedTask
+from orchestrator.models import AUTO, PlannedTask
 from orchestrator.plugins import Catalogue
 from orchestrator.settings import EVERY
 from orchestrator.spec import Spec, TaskSpec
@@ -52,6 +52,16 @@ def check_spec(spec: Spec, connected: Connected, catalogue: Catalogue) -> None:
     _check_validators(spec, connected, catalogue)
     _check_limits(spec, catalogue)
     _check_app(spec, catalogue)
+    templates_of(spec)
+
+
+def templates_of(spec: Spec) -> dict[str, str]:
+    """The templates of prompts that the spec brings, by name.
+
+    Raises:
+        SpecError: its folder cannot be read, or holds something else.
+    """
+    return {} if spec.prompts is None else read_templates(Path(spec.folder) / Path(spec.prompts).expanduser())
 
 
 def _check_validators(spec: Spec, connected: Connected, catalogue: Catalogue) -> None:
@@ -136,7 +146,13 @@ def run_started(
     """The first event of a run; the texts of the spec are staged for the append."""
     return e.RunStarted(
         seed=int.from_bytes(random_bytes(_SEED_BYTES)),
-        settings=evolve(spec.settings(simulated), accounts=accounts, enhance=stage.enhance, advise=stage.advise),
+        settings=evolve(
+            spec.settings(simulated),
+            accounts=accounts,
+            enhance=stage.enhance,
+            advise=stage.advise,
+            prompts={name: texts.put(text) for name, text in templates_of(spec).items()},
+        ),
         spec=texts.put(spec.canonical()),
         project=texts.put(spec.project),
         criteria=texts.put(spec.criteria),

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 from attrs import Factory, define, frozen
 
 from orchestrator.engine.ports import Offload
+from orchestrator.engine.probing import probed
 from orchestrator.errors import SandboxError
-from orchestrator.models import Verdict
+from orchestrator.models import ProbeResult, Verdict
 from orchestrator.settings import SandboxChoice
 from orchestrator.spi import Candidate, Finding, Ran, RunOptions, Validator, ValidatorContext
 
@@ -54,18 +55,47 @@ class Checks:
         except TimeoutError:
             return Finding.unknown(f"{label} took longer than {self.seconds:g} s"), lent.level
         except SandboxError as error:
-            return Finding.unknown(f"{name} was not run: {error}"), lent.level
+            permanent = (
+                self.selector is None or self.selector.level() is None
+            )  # else it may have been the moment's fault
+            return Finding.unknown(f"{name} was not run: {error}", permanent=permanent), lent.level
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # a third-party plugin may raise anything
             return Finding.unknown(f"{label} raised {type(error).__name__}: {error}"), lent.level
         if not isinstance(found, Finding) or not isinstance(found.verdict, Verdict):
             return Finding.unknown(f"{label} returned {type(found).__name__}, not a Finding"), lent.level
-        lasting = found.permanent is True and found.verdict in (Verdict.FAILED, Verdict.UNKNOWN)
-        return Finding(found.verdict, str(found.details), lasting), lent.level
+        return _believed(found), lent.level
+
+    async def probe(
+        self, candidate: Candidate, defects: Sequence[Mapping[str, Any]], offload: Offload
+    ) -> tuple[tuple[ProbeResult, ...], str | None]:
+        """What the counterexamples of a critique's defects are worth on a draft, and the sandbox level that was used.
+
+        Where they cannot be run, all are unverified. Nothing the draft or a counterexample does makes this raise.
+        """
+        lent = _Lent(self.selector, self.seconds)
+        try:
+            async with asyncio.timeout(self.seconds + GRACE_SECONDS):
+                return await offload(lambda: probed(candidate, defects, lent.run, self.seconds)), lent.level
+        except Exception:
+            return (ProbeResult.UNVERIFIED,) * len(defects), lent.level
 
     def _context(self, name: str, lent: "_Lent") -> ValidatorContext:
         return ValidatorContext(timeout=self.seconds, run=lent.run, settings=deepcopy(self.settings.get(name, {})))
+
+
+def _believed(found: Finding) -> Finding:
+    """A validator's finding with values of the right types: it is code of a third party."""
+    passed, total = found.passed_tests, found.total_tests
+    counted = type(passed) is int and type(total) is int and 0 <= passed <= total
+    return Finding(
+        found.verdict,
+        str(found.details),
+        found.permanent is True and found.verdict in (Verdict.FAILED, Verdict.UNKNOWN),
+        passed if counted else None,
+        total if counted else None,
+    )
 
 
 @define

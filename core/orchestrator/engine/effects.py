@@ -7,17 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-import orjson
-from attrs import Factory, define
+from attrs import Factory, define, evolve
 
 from orchestrator import events as e
 from orchestrator.deadlines import EscapedError
-from orchestrator.engine.answers.prompts import build_prompt, cut
-from orchestrator.engine.answers.reading import content_of, read_answer
+from orchestrator.engine.answers.equivalence import canonical_form
+from orchestrator.engine.answers.marks import cut, marks_of
+from orchestrator.engine.answers.prompts import build_prompt, criteria_count
+from orchestrator.engine.answers.reading import Keep, read_answer
+from orchestrator.engine.answers.requests import Prompt, read_prompt
 from orchestrator.engine.answers.reuse import ResponseCache
+from orchestrator.engine.answers.taking import Read, Taken, taken_in
 from orchestrator.engine.applications import Application
 from orchestrator.engine.checks import Checks
-from orchestrator.engine.outputs.folder import output_files
 from orchestrator.engine.outputs.placement import Placement
 from orchestrator.engine.outputs.verification import Verifier, verified
 from orchestrator.engine.ports import Ports
@@ -31,14 +33,12 @@ from orchestrator.spi import (
     CallContext,
     CallRef,
     Candidate,
-    Finding,
-    Message,
     Provider,
     Reply,
     Request,
     Validator,
 )
-from orchestrator.state.calls import CallKey, LogicalCall
+from orchestrator.state.calls import Answer, CallKey, LogicalCall, Selection
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
 
@@ -71,8 +71,17 @@ class TextStore(Protocol):
     def put(self, text: str, shapes: bool = False) -> str:
         """Stage a text for the next append, and return its digest."""
 
+    def fingerprint(self, text: str) -> str:
+        """A salted digest by which equal texts are known; nothing is stored."""
+
     def get(self, digest: str) -> str:
         """The text of a digest."""
+
+    def stored(self, text: str) -> str:
+        """A text as ``put`` would store it; from any thread."""
+
+    def digest(self, text: str) -> str:
+        """The digest that ``put`` would return for a text; from any thread."""
 
 
 class Writer(Protocol):
@@ -120,6 +129,8 @@ class Effects:
                 return await self._call(version, opened)
             case e.CheckStarted():
                 return await self._check(version, opened)
+            case e.ProbeStarted():
+                return await self._probe(version, opened)
             case e.OutputChosen():
                 return await self._write(version, opened)
             case e.VerificationStarted():
@@ -133,31 +144,23 @@ class Effects:
 
     def prepare(self, version: int, selected: e.ModelSelected) -> e.CallPrepared:
         """Build the prompt, shape the body and look into the cache; waits for nothing."""
-        prompt = build_prompt(self.state, selected, self.texts.get, self.validators, self.application)
-        stored = self.texts.put(
-            json.dumps(
-                {
-                    "messages": [[message.author, message.text] for message in prompt.messages],
-                    "temperature": prompt.temperature,
-                    "schema": prompt.json_schema,
-                },
-                ensure_ascii=False,
-            )
-        )
+        prompt = build_prompt(self.state, selected, self.texts.get, self.application)
+        stored = self.texts.put(prompt.stored())
         model = self.state.models.get(selected.model)
         if model is None:  # selected in an earlier session, which had it
             return e.CallPrepared(version, stored, 0, "no_model")
         key = CallKey(selected.node, selected.role, selected.iteration, selected.sample)
         try:
-            body = self._encode(model, stored, max(selected.max_tokens, selected.most_tokens), CallRef(*key, 1))
+            body = self._encode(model, self._sent(stored), _largest(selected), CallRef(*key, 1))
         except (Exception, SystemExit) as error:
             said = " ".join(f"{type(error).__name__}: {error}".split())
             _LOGGER.warning("%s could not shape a request: %s", self.label("provider", model.provider), said)
             return e.CallPrepared(version, stored, 0, "not_encoded")
         if self.cache is None or not self.state.settings.cache:
             return e.CallPrepared(version, stored, len(body.content), cut=prompt.cut)
-        found = self.cache.find(version, self.cache.key(model, self._address(model), key, body.content))
-        reused = None if found is None else self._reused(selected.role, *found)
+        cache_key = self._cache_key(model, key, stored, _largest(selected))
+        found = None if cache_key is None else self.cache.find(version, cache_key)
+        reused = None if found is None else self._reused(selected.role, selected.node, *found)
         cache = CacheUse.HIT if reused else CacheUse.MISS
         return e.CallPrepared(version, stored, len(body.content), cache=cache, reused=reused, cut=prompt.cut)
 
@@ -165,11 +168,15 @@ class Effects:
         """Where a model is asked: two servers may have models of one name."""
         return str(getattr(self.providers[model.provider], "base_url", None) or "")
 
-    def _reused(self, role: Role, found: "Found", text: str) -> e.Reused | None:
+    def _reused(self, role: Role, node: str, found: "Found", text: str) -> e.Reused | None:
         """Another run's answer as this one's, read again: another set of validators may be installed."""
         digest = self.texts.put(text)
         text = self.texts.get(digest)
-        reading = read_answer(role, text, self.validators, self.texts.put, self.task_paths)
+        try:
+            reading = self._reader(role, node)(text, self.texts.put)
+        except Exception as error:
+            _LOGGER.warning("an answer of %s cannot be read again: %s", found.run, type(error).__name__)
+            return None
         if reading.problem is not None:
             return None
         return e.Reused(found.run, found.call, digest, len(text.encode()), found.answer.finish, reading)
@@ -186,18 +193,28 @@ class Effects:
         model = self.state.models.get(selection.model)
         if self.cache is None or model is None or prepared is None:
             return None
-        most = max(selection.max_tokens, selection.most_tokens)
+        return self._cache_key(model, call.key, prepared.prompt, _largest(selection))
+
+    def _cache_key(self, model: ModelInfo, key: CallKey, stored: str, most: int) -> str | None:
+        """The cache key of a stored prompt, equal in all runs that send it; None where it cannot be shaped."""
+        assert self.cache is not None
+        assert self.state.start is not None
+        tag = marks_of(self.state.start.seed, key.node).tag
         try:
-            body = self._encode(model, prepared.prompt, most, CallRef(*call.key, 1))
+            body = self._encode(model, self._sent(stored).compared(tag), most, CallRef(*key, 1))
         except (Exception, SystemExit):
             return None
-        return self.cache.key(model, self._address(model), call.key, body.content)
+        return self.cache.key(model, self._address(model), key, body.content)
 
-    def _encode(self, model: ModelInfo, prompt: str, max_tokens: int, where: CallRef) -> Body:
-        """The body of a stored prompt. The prompt is read back, so that a resumed call sends what was held for."""
-        parts = orjson.loads(self.texts.get(prompt))
-        messages = tuple(Message(author, text) for author, text in parts["messages"])
-        request = Request(model, messages, max_tokens, parts["temperature"], where, parts["schema"])
+    def _sent(self, stored: str) -> Prompt:
+        """A stored prompt, read back, so that a resumed call sends what was held for, and the log has what is sent."""
+        return read_prompt(self.texts.get(stored))
+
+    def _encode(self, model: ModelInfo, prompt: Prompt, max_tokens: int, where: CallRef) -> Body:
+        """The body of a prompt."""
+        request = Request(
+            model, prompt.messages, max_tokens, prompt.temperature, where, prompt.json_schema, prompt.seed
+        )
         body: object = self.providers[model.provider].encode(request)
         if not isinstance(body, Body) or not isinstance(body.content, bytes):
             raise TypeError(f"encode returned {type(body).__name__}, not a Body of bytes")
@@ -209,7 +226,9 @@ class Effects:
         began = self.ports.monotonic()
         try:
             reply = await self._reply(started)
-            return self._succeeded(version, started, reply, self._since(began))
+            latency = self._since(began)
+            taken = await taken_in(reply.text, self._reader(started.role, started.node), self.texts, self.ports)
+            return self._succeeded(version, started, reply, taken, latency)
         except ProviderError as error:
             return self._failed(version, started, error, self._since(began))
 
@@ -269,7 +288,7 @@ class Effects:
     def _body(self, model: ModelInfo, started: e.CallStarted, where: CallRef) -> Body:
         prepared = self._prepared(started)
         try:
-            body = self._encode(model, prepared, started.max_tokens, where)
+            body = self._encode(model, self._sent(prepared), started.max_tokens, where)
         except (Exception, SystemExit) as error:
             said = f"{type(error).__name__}: {error}"
             text = f"{self.label('provider', started.provider)} could not shape the request: {said}"
@@ -286,24 +305,42 @@ class Effects:
         assert call.prepared is not None
         return call.prepared.prompt
 
-    def _succeeded(self, version: int, started: e.CallStarted, reply: Reply, latency: int) -> e.CallSucceeded:
+    def _succeeded(
+        self, version: int, started: e.CallStarted, reply: Reply, taken: Taken, latency: int
+    ) -> e.CallSucceeded:
         usage = _believable(reply)
         settled, unreconciled = self._settle(started, usage)
-        # The stored text is what is read, so that reading it again gives the same.
-        digest = self.texts.put(reply.text)
-        text = self.texts.get(digest)
         return e.CallSucceeded(
             call=version,
-            answer=digest,
-            answer_bytes=len(text.encode()),
+            answer=taken.answer,
+            answer_bytes=taken.size,
             finish=reply.finish if isinstance(reply.finish, Finish) else Finish.OTHER,
-            reading=read_answer(started.role, text, self.validators, self.texts.put, self.task_paths),
+            reading=taken.reading,
             usage=usage,
             settled=settled,
             unreconciled=unreconciled,
             latency=latency,
             request_id=self.texts.put(str(reply.request_id), shapes=True) if reply.request_id else None,
+            thoughts=taken.thoughts,
         )
+
+    def _reader(self, role: Role, node: str) -> Read:
+        """Reads answers to a node's calls in a role; it looks at nothing that changes, so that a thread may call it."""
+        task = self.state.tasks.get(node)
+        deliver = None if task is None else self._placement().deliverer(task)
+        most_tasks = self.state.settings.limits.max_tasks
+        criteria = criteria_count(self.state, self.texts.get) if role is Role.EVALUATOR else 0
+        start = self.state.start
+        marks = marks_of(start.seed, e.PLAN) if role is Role.DECOMPOSER and start is not None else None
+
+        def read(text: str, keep: Keep) -> e.Reading:
+            text = text if marks is None else marks.taken_out(text)
+            reading = read_answer(role, text, self.validators, keep, self.task_paths, most_tasks, deliver, criteria)
+            if deliver is None or role not in (Role.GENERATOR, Role.REVISER):
+                return reading
+            return evolve(reading, equivalence=self.texts.fingerprint(canonical_form(deliver(text).files)))
+
+        return read
 
     def _settle(self, started: e.CallStarted, usage: Usage | None) -> tuple[Usd, Usd]:
         """(settled, unreconciled): the exact cost, or the hold where it is unknown."""
@@ -333,32 +370,43 @@ class Effects:
 
     async def _check(self, version: int, started: e.CheckStarted) -> e.Validated:
         began = self.ports.monotonic()
-        finding, sandbox = await self._finding(started)
-        details = self.texts.put(cut(finding.details, _LONGEST_DETAILS)) if finding.details else None
-        return e.Validated(version, finding.verdict, details, self._since(began), sandbox, finding.permanent)
-
-    async def _finding(self, started: e.CheckStarted) -> tuple[Finding, str | None]:
-        """What the validator found, and the sandbox's sandbox level where it ran anything."""
         task = self.state.tasks[started.task]
-        answer = next(a for call in task.calls.values() for a in call.answers if a.version == started.call)
-        candidate = self._candidate(task, self.texts.get(answer.digest))
+        candidate = self._candidate(task, self.texts.get(_answer(task, started.call).digest))
         label = self.label("validator", started.validator)
         offload = self.ports.offload_foreign
-        return await self.checks.judge(started.validator, self.validator, candidate, offload, label)
+        finding, sandbox = await self.checks.judge(started.validator, self.validator, candidate, offload, label)
+        return e.Validated(
+            check=version,
+            verdict=finding.verdict,
+            details=self.texts.put(cut(finding.details, _LONGEST_DETAILS)) if finding.details else None,
+            latency=self._since(began),
+            sandbox=sandbox,
+            permanent=finding.permanent,
+            vote=started.vote,
+            passed_tests=finding.passed_tests,
+            total_tests=finding.total_tests,
+        )
+
+    async def _probe(self, version: int, started: e.ProbeStarted) -> e.Probed:
+        began, task = self.ports.monotonic(), self.state.tasks[started.task]
+        candidate = self._candidate(task, self.texts.get(_answer(task, started.call).digest))
+        found = _answer(task, started.critique).reading.defects or ()
+        defects = [json.loads(self.texts.get(defect.text)) if defect.counterexample else {} for defect in found]
+        results, sandbox = await self.checks.probe(candidate, defects, self.ports.offload_foreign)
+        return e.Probed(version, results, self._since(began), sandbox)
 
     def _candidate(self, task: TaskState, text: str) -> Candidate:
         planned = task.planned
-        files = output_files(task.number, planned.type, text, self._placement().path(task.name))
-        if len(files) > 1:  # as they lie in the answer, where they import each other
-            files = output_files(task.number, planned.type, text)
+        files = self._placement().files_of(task, text)
         return Candidate(
             task=task.name,
             type=planned.type,
             text=text,
-            content=content_of(text, planned.type),
+            content=next(iter(files.values()), ""),
             schema=json.loads(self.texts.get(planned.schema)) if planned.schema else None,
             files=files,
             tests=self.texts.get(planned.tests) if planned.tests else None,
+            dependencies=self._placement().dependencies(task),
         )
 
     # ── file ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -402,6 +450,11 @@ class Effects:
         )
 
 
+def _answer(task: TaskState, version: int) -> Answer:
+    """The answer of a task whose identity is that version."""
+    return next(answer for call in task.calls.values() for answer in call.answers if answer.version == version)
+
+
 def cancelled(version: int, started: e.CallStarted) -> e.CallFailed:
     """The outcome of a call that was ended here: what was billed is unknown, so its hold is unreconciled."""
     return e.CallFailed(
@@ -425,6 +478,11 @@ def _believable(reply: Reply) -> Usage | None:
     if not isinstance(usage, Usage) or not usage.is_sane or usage.input_tokens == 0:
         return None
     return None if reply.text and usage.output_tokens == 0 else usage
+
+
+def _largest(selected: e.ModelSelected | Selection) -> int:
+    """The largest limit that a selected model may be called with."""
+    return max(selected.max_tokens, selected.most_tokens)
 
 
 def _microseconds(seconds: float | None) -> int | None:

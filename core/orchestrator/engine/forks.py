@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, fields, frozen
+from attrs import asdict, evolve, fields, frozen
 
 from orchestrator import events as e
 from orchestrator.decide.outcome import reopened_by
@@ -12,9 +12,9 @@ from orchestrator.documents import load_json
 from orchestrator.errors import UsageError
 from orchestrator.log import EventLog
 from orchestrator.log.transaction import Recorded
-from orchestrator.models import ProjectStatus
+from orchestrator.models import ProjectStatus, Strategy
 from orchestrator.money import Usd
-from orchestrator.settings import RunSettings
+from orchestrator.settings import Evaluation, Limits, RunSettings
 from orchestrator.spec import Spec, apply_sets, parse_spec
 from orchestrator.state.run import RunState
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _OF_THE_PAST: Final = ("project", "criteria", "tasks", "task_paths", "team", "job_id", "project_id", "output_dir")
 """Keys of the spec that a fork cannot change: what is shared was done by them."""
+_GROUPS: Final = (Evaluation, Limits, Strategy)
+"""Settings that are compared by what they consist of."""
 
 Bind = Callable[[Spec], Spec]
 """Puts the policies of a spec's policy files into it."""
@@ -178,7 +180,7 @@ def _settings(state: RunState, old: Spec, new: Spec) -> RunSettings:
 
 
 def settings_changed(before: RunSettings, after: RunSettings) -> Iterator[str]:
-    """The settings that differ, a line each, by name and, in a table of settings, by key."""
+    """The settings that differ, a line each, by name and, in a group or table of settings, by its name there."""
     for each in fields(RunSettings):
         yield from _unlike(each.name, getattr(before, each.name), getattr(after, each.name))
 
@@ -187,8 +189,14 @@ def _unlike(where: str, before: object, after: object) -> Iterator[str]:
     if isinstance(before, dict) and isinstance(after, dict):
         for key in dict.fromkeys((*before, *after)):
             yield from _unlike(f"{where}.{key}", before.get(key), after.get(key))
+    elif isinstance(before, _GROUPS) and type(before) is type(after):
+        yield from _unlike(where, asdict(before, recurse=False), asdict(after, recurse=False))
     elif before != after:
-        yield f"{where}: {before} → {after}"
+        yield f"{where}: {_shown(before)} → {_shown(after)}"
+
+
+def _shown(value: object) -> str:
+    return (", ".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value)
 
 
 def _reopened(state: RunState) -> tuple[str, ...]:

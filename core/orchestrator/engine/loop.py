@@ -168,6 +168,8 @@ class Loop:
                 return version in self.state.pending
             case e.QuestionAnswered(question=version):
                 return version in self.state.pending
+            case e.Probed(probe=version):
+                return version in self.state.pending
             case e.Validated(check=version) | e.FileWritten(chosen=version) | e.ResultVerified(verification=version):
                 return version in self.state.pending
             case _:

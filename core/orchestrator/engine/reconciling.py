@@ -36,7 +36,7 @@ async def reconcile(
         raise UsageError(f"there is no run {run!r} in {folder}; see: orchestrate runs list")
     lock = log.locks.acquire(run)
     try:
-        heads = [unreconciled.head for unreconciled in read_heads(folder) if unreconciled.run == run]
+        heads = [each.head for each in read_heads(folder) if each.run == run]
         log.check(run, heads[-1] if heads else None)
         state = fold((record.at, record.event) for record in log.read(run))
         expected, now = state.version, max(clock(), state.at + 1)

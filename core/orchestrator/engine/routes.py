@@ -11,12 +11,13 @@ from orchestrator.decide import RULES, BackendError
 from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.forecast import next_forecast
 from orchestrator.decide.planning import execution_order
-from orchestrator.decide.routing import Query, backend_name, list_candidates
+from orchestrator.decide.routing import DraftQuery, Query, backend_name, list_candidates
+from orchestrator.decide.strategies import COLD, judge_runs, strategy_of
 from orchestrator.engine.rank import guard
 from orchestrator.engine.session import VERSION
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.errors import PluginError, SpecError
-from orchestrator.models import ModelInfo, PlannedTask, RejectionReason, Role, TaskType, Waiver
+from orchestrator.models import CritiqueUse, DraftMode, ModelInfo, PlannedTask, RejectionReason, Role, TaskType, Waiver
 from orchestrator.money import Price, Usd
 from orchestrator.rehearsal.monte_carlo import Simulated, simulate
 from orchestrator.settings import RunSettings
@@ -103,6 +104,8 @@ class RunOutlook:
     """What a given plan is expected to cost."""
     tasks: tuple[TaskRoute, ...]
     """In execution order; without a given plan one for each type of task, as if it stood alone."""
+    measured: bool
+    """Whether earlier runs measured anything that counts."""
 
 
 def outlook(spec: Spec, connected: Connected, priors: Sequence[e.Prior] = ()) -> RunOutlook:
@@ -128,11 +131,20 @@ def outlook(spec: Spec, connected: Connected, priors: Sequence[e.Prior] = ()) ->
         planning=None if spec.tasks else look.planning(),
         forecast=look.forecast() if spec.tasks else None,
         tasks=tuple(look.task(by_id[name], levels[name]) for name in order),
+        measured=bool(priors),
     )
 
 
 def _planned(task: TaskSpec) -> PlannedTask:
-    return PlannedTask(task.id, task.type, "", len(task.prompt.encode()), dependencies=task.dependencies)
+    return PlannedTask(
+        task.id,
+        task.type,
+        "",
+        len(task.prompt.encode()),
+        dependencies=task.dependencies,
+        validators=task.hard_validators,
+        tests="" if task.tests else None,
+    )
 
 
 def rehearse(spec: Spec, connected: Connected, priors: Sequence[e.Prior], plays: int, seed: int) -> Simulated:
@@ -163,6 +175,7 @@ def _opening(
         files=False,
         caps={},
         priors=tuple([prior for prior in priors if prior.model in known]),
+        local=connected.local,
     )
     return e.RunStarted(seed=0, settings=settings, spec="", project="", criteria="", given_plan=tasks), opened
 
@@ -225,11 +238,18 @@ class _Look:
         node = task.id if self.is_given else ""
         routes: list[Route] = []
         author: str | None = None
+        strategy = strategy_of(self.settings, task.type)
         for role in _PLAN_ROLES:
             if role is Role.REVISER and routes[-1].first is None:
                 continue
-            times = self.settings.evaluation.runs if role is Role.EVALUATOR else 1
-            routes.append(self._route(Query(role, task.type, author, node), task.id, times, sizes[role]))
+            if role in (Role.CRITIC, Role.REVISER) and strategy.critique is CritiqueUse.NEVER:
+                continue
+            times = judge_runs(self.settings, task.type) if role is Role.EVALUATOR else 1
+            if times == 0:
+                continue
+            made = DraftQuery(DraftMode.FRESH, COLD, order=strategy.order) if role is Role.GENERATOR else None
+            query = Query(role, task.type, author, node, draft=made)
+            routes.append(self._route(query, task.id, times, sizes[role]))
             if role in (Role.GENERATOR, Role.REVISER) and (first := routes[-1].first) is not None:
                 author = first.model
         return TaskRoute(task.id, task.type, level, task.dependencies, tuple(routes))

@@ -15,6 +15,7 @@ from orchestrator.engine.exporting import Exporting
 from orchestrator.engine.loop import Loop, Observer
 from orchestrator.engine.outputs.delivering import RunPlace, application_of, export, place_of, spec_of
 from orchestrator.engine.outputs.folder import OutputFolder
+from orchestrator.engine.outputs.placement import Placement
 from orchestrator.engine.outputs.verification import FolderVerifier, Verifier
 from orchestrator.engine.ports import Ports, real_ports
 from orchestrator.engine.questions import Asker
@@ -161,7 +162,7 @@ class Workspace:
             raise UsageError(
                 f"run {run} exists with another spec:\n  "
                 + "\n  ".join(changes)
-                + f"\ngo on with it: orchestrate resume {run}; start anew: --new-project, or another project_id"
+                + f"\nresume with: orchestrate resume {run}; start anew: --new-project, or another project_id"
             )
         return await self.resume(run, output=output, force=force, watchers=watchers)
 
@@ -328,7 +329,8 @@ class Workspace:
         """What judges the result as a whole; there is nothing to judge without an output folder."""
         if writer is None or application is None:
             return None if writer is None else FolderVerifier(writer, selector)
-        return AppVerifier(writer, selector, lambda: application.described(state, texts.get))
+        placement = Placement(state, texts.get)
+        return AppVerifier(writer, selector, lambda: application.described(state, texts.get), placement.placed)
 
     async def _exporting(self, session: Session, spec: Spec, watchers: Watchers, strict: bool) -> Exporting | None:
         """Open the spec's exporters; what a resumed run lacks of them is no reason not to go on."""
@@ -352,7 +354,7 @@ class Workspace:
             watchers.on_session(session, loop)
             caps = accounts.caps_of(self.log, session.stream.accounts, session.stream.simulated)
             known = measured(self.log, self.folder).of(session.stream.simulated) if opening else {}
-            await loop.run([*opening, session.opening(caps, priors(known))])
+            await loop.run([*opening, session.opening(caps, priors(known, session.connected.models))])
         finally:
             await session.connected.close()
             if session.http is not None:

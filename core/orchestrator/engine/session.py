@@ -135,6 +135,7 @@ class Session:
             reopened=reopened_by(state, "model") if _is(state, ProjectStatus.SYSTEM_FAILURE) else (),
             priors=tuple(prior for prior in priors if prior.model in known) if state.session is None else (),
             can_ask=self.asker is not None,
+            local=self.connected.local,
         )
 
 

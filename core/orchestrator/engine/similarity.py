@@ -1,4 +1,4 @@
-"""Which earlier runs a project could go on with: those like it that have something left to do."""
+"""Which earlier runs a project could resume with: those like it that have something left to do."""
 
 import json
 import os

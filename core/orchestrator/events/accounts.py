@@ -8,7 +8,7 @@ from orchestrator.money import Usd
 
 @frozen
 class Totals:
-    """How an account stands. ``held`` counts calls in flight and unreconciled money."""
+    """The state of an account. ``held`` counts calls in flight and unreconciled money."""
 
     cap: Usd = Usd.ZERO
     settled: Usd = Usd.ZERO
@@ -31,7 +31,7 @@ class AccountOpened(AccountEvent):
 
 @frozen
 class CapSet(AccountEvent):
-    """Its cap is another; never below settled + held."""
+    """Its cap changed; it is never below settled + held."""
 
     totals: Totals
 

@@ -4,13 +4,22 @@ from attrs import frozen
 
 from orchestrator.errors import ErrorKind
 from orchestrator.events.kinds import Decision, Outcome
-from orchestrator.models import ArchitectureProfile, CacheUse, Finish, PlannedTask, ReadingProblem, Role, Suggestion
+from orchestrator.models import (
+    ArchitectureProfile,
+    CacheUse,
+    Finish,
+    PlannedTask,
+    PlanRepair,
+    ReadingProblem,
+    Role,
+    Suggestion,
+)
 from orchestrator.money import Usage, Usd
 
 
 @frozen
 class AccountEntry:
-    """Where a hold stands in an account."""
+    """The account's event for a hold."""
 
     name: str
     balance: Usd
@@ -20,8 +29,18 @@ class AccountEntry:
 
 
 @frozen
+class Defect:
+    """What a critique objects to."""
+
+    text: str
+    """Digest of the defect as canonical JSON with the keys ``where``, ``problem`` and ``counterexample``."""
+    counterexample: bool = False
+    """Whether it names an input, the expected and the actual result."""
+
+
+@frozen
 class Reading:
-    """What a pure reader made of an answer.
+    """What a pure function read from an answer.
 
     Exactly one of the fields is meaningful: ``score`` for an evaluation, ``plan`` for a decomposition, ``suggestions``
     for the enhancer, ``profile`` for the advisor, none for prose; ``problem`` says why nothing usable was found.
@@ -35,6 +54,21 @@ class Reading:
     suggestions: tuple[Suggestion, ...] = ()
     profile: ArchitectureProfile | None = None
     """Its texts are digests here."""
+    repairs: tuple[PlanRepair, ...] = ()
+    """What was repaired in the plan: first entries left out, then by task."""
+    defects: tuple[Defect, ...] | None = None
+    """Of a critique; empty: it accepts. None: this is no critique."""
+    equivalence: str | None = None
+    """Of a draft or revision: two answers of a run with an equal one have equal results, for code by its syntax tree.
+
+    32 hexadecimal digits, salted like a digest; no text is stored under it.
+    """
+    left_out: int = 0
+    """Of a draft or revision: how many of its fenced blocks are in no file that it is delivered as."""
+    shadowing: tuple[str, ...] = ()
+    """Of a draft or revision: digests of the names of files that hide a module which runs tests."""
+    partial: bool = False
+    """Whether a judge's verdict leaves a success criterion without an answer; its score counts all the same."""
 
 
 @frozen
@@ -54,7 +88,7 @@ class Reused:
 
 @frozen
 class CallPrepared(Outcome):
-    """The body is known to the byte."""
+    """The request is encoded; the size of its body is known."""
 
     selected: int
     """Version of the ModelSelected."""
@@ -63,7 +97,7 @@ class CallPrepared(Outcome):
     body_bytes: int
     """Of the body at the largest limit that may be sent; no body that is sent is longer."""
     problem: str | None = None
-    """Code of the error that kept the provider from shaping the body."""
+    """Code of the error that kept the provider from encoding the request."""
     cache: CacheUse = CacheUse.OFF
     reused: Reused | None = None
     """With a hit: the answer. Its identity is the version of the ModelSelected, and no call follows."""
@@ -93,7 +127,7 @@ class CallStarted(Decision):
     timeout: int
     """Microseconds after which the engine cancels it."""
     probe: bool = False
-    """Whether it tests a model behind an open breaker."""
+    """Whether it tests a model whose circuit is open."""
     accounts: tuple[AccountEntry, ...] = ()
     """Filled in by append."""
     violates: tuple[str, ...] = ()
@@ -132,6 +166,8 @@ class CallSucceeded(Outcome):
     """Microseconds."""
     request_id: str | None = None
     """Digest of the vendor's id of the call."""
+    thoughts: str | None = None
+    """Digest of the thinking that the model wrote into its text; the answer is without it."""
 
 
 @frozen
@@ -144,12 +180,12 @@ class CallFailed(Outcome):
     outage: bool
     """Whether it counts as a failure of the model (rate limits and content filters do not)."""
     by_vendor: bool
-    """Whether the vendor ended it; an end by cancelling counts in no limit."""
+    """Whether the vendor ended it; an end by cancelling does not count towards any limit."""
     settled: Usd
     unreconciled: Usd
     """With both zero the hold is released: proof that nothing was billed."""
     retry_after: int | None
-    """Microseconds the vendor asked to wait."""
+    """Microseconds to wait, according to the vendor."""
     status: int | None
     error: str | None
     """Digest of the error's text."""

@@ -10,6 +10,7 @@ from orchestrator.models import (
     Phase,
     PlannedTask,
     PlanProblem,
+    PlanRepair,
     RiskLevel,
     TaskType,
 )
@@ -24,7 +25,7 @@ class QuestionAsked(Decision):
     """
 
     node: str
-    """Whose question it is: ``enhance`` or ``forecast``."""
+    """What the question is about: ``enhance`` or ``forecast``."""
     call: int
     """Version of the call that suggested it, or of the ForecastMade."""
     number: int
@@ -33,7 +34,7 @@ class QuestionAsked(Decision):
 
 @frozen
 class QuestionAnswered(Outcome):
-    """What came of a question. Unanswered means no; without a yes to the forecast the run is interrupted at once."""
+    """The answer to a question. No answer means no; without a yes to the forecast the run is interrupted at once."""
 
     question: int
     """Version of the QuestionAsked."""
@@ -51,7 +52,7 @@ class QuestionAnswered(Outcome):
 
 @frozen
 class SpecEnhanced(Decision):
-    """The description and the criteria stand as every later prompt shows them."""
+    """The final description and criteria, which every later prompt uses."""
 
     call: int | None
     """Version of the call whose suggestions were offered; None where there was no answer."""
@@ -72,7 +73,7 @@ class ArchitectureDecided(Decision):
     call: int | None
     """Version of the call that advised it; None where there was no answer."""
     model: str | None
-    """Who advised it; None for the defaults."""
+    """The model that advised it; None for the defaults."""
     profile: ArchitectureProfile
     """Its texts are digests here."""
     problem: InputProblem | None = None
@@ -81,13 +82,17 @@ class ArchitectureDecided(Decision):
 
 @frozen
 class PlanMade(Decision):
-    """The tasks stand."""
+    """The plan is fixed."""
 
     tasks: tuple[PlannedTask, ...]
     execution_order: tuple[str, ...]
     call: int | None
     """Version of the call whose answer it was read from; None for a given plan."""
     dropped_validators: tuple[str, ...] = ()
+    repairs: tuple[PlanRepair, ...] = ()
+    """What was repaired in the answer; nothing is repaired in a given plan."""
+    fallback: bool = False
+    """Whether no answer was a plan, and the project as it is became the only task."""
 
 
 @frozen
@@ -117,4 +122,4 @@ class ForecastMade(Decision):
     """Settled + unreconciled so far: planning."""
     cap: Usd
     models: dict[TaskType, str]
-    """Who is expected to write the drafts of each type in the plan; a type is missing where no model can."""
+    """The model expected to write the drafts of each type in the plan; a type is missing where no model can."""

@@ -40,6 +40,8 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "step.skipped": tasks.StepSkipped,
     "check.started": tasks.CheckStarted,
     "check.validated": tasks.Validated,
+    "probe.started": tasks.ProbeStarted,
+    "probe.ended": tasks.Probed,
     "iteration.evaluated": tasks.Evaluated,
     "output.chosen": tasks.OutputChosen,
     "file.written": tasks.FileWritten,

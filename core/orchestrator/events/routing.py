@@ -3,12 +3,12 @@
 from attrs import frozen
 
 from orchestrator.events.kinds import Decision, Outcome
-from orchestrator.models import BackendProblem, BreakerReason, RejectionReason, Role, SelectionReason, Waiver
+from orchestrator.models import BackendProblem, BreakerReason, DraftMode, RejectionReason, Role, SelectionReason, Waiver
 
 
 @frozen(slots=False)  # made in half the time, and every choice makes one per model
 class ModelCandidate:
-    """A model that was considered: its score where it was ranked, the code of the reason where it lost."""
+    """A model that was considered: its score where it was ranked, its rejection reason where it was not chosen."""
 
     model: str
     score: float | None = None
@@ -23,7 +23,7 @@ class ModelCandidate:
 
 @frozen
 class ModelSelected(Decision):
-    """A model is chosen. Opens the effect *prepare*: build the prompt, shape the body, look into the cache."""
+    """A model is chosen. Opens the effect *prepare*: build the prompt, encode the request, look into the cache."""
 
     node: str
     role: Role
@@ -45,6 +45,14 @@ class ModelSelected(Decision):
     """The largest limit it may be asked at, should an answer be cut off; 0: none beyond ``max_tokens``."""
     policy: str | None = None
     """With the reason ``policy``: the name of the policy."""
+    mode: DraftMode | None = None
+    """Of a draft: what it is made of."""
+    base: int | None = None
+    """With ``repair`` and ``improve``: version of the call whose answer is built on."""
+    temperature: float | None = None
+    """Of a draft; None: as the role has it."""
+    unreadable: int | None = None
+    """Version of the call whose answer, by the same model, could not be used: the prompt shows it and says why."""
     draw: float | None = None
     """The backend's source of chance, from 0 up to 1; None where the row ordered the candidates."""
 
@@ -61,14 +69,14 @@ class BreakerOpened(Decision):
 
 @frozen
 class BreakerClosed(Decision):
-    """The probe of a model came through."""
+    """The probe of a model succeeded."""
 
     model: str
 
 
 @frozen
 class BackendFailed(Outcome):
-    """The backend raised, hung or returned no permutation; the row's order holds for the rest of the session."""
+    """The backend raised, hung or returned no permutation; the row's order is used for the rest of the session."""
 
     backend: str
     problem: BackendProblem

@@ -61,7 +61,7 @@ class Prior:
 
 @frozen
 class RunStarted(Outcome):
-    """A run exists. Everything its decisions depend on from the side of the user is here."""
+    """A run begins. The event holds everything from the user that decisions depend on."""
 
     seed: int
     """Random draws are functions of it."""
@@ -92,7 +92,7 @@ class SessionOpened(Outcome):
     """The program's version."""
     plugins: tuple[PluginUsed, ...]
     models: tuple[ModelInfo, ...]
-    """The models available, with the prices that hold."""
+    """The available models, with their prices."""
     slots: dict[str, str]
     """Slot to model id."""
     files: bool
@@ -105,7 +105,9 @@ class SessionOpened(Outcome):
     priors: tuple[Prior, ...] = ()
     """What earlier runs measured; in a run's first session only, which later ones go on from."""
     can_ask: bool = False
-    """Whether a person can answer whether the tasks may start at a high risk."""
+    """Whether a person can be asked if the tasks may start at a high risk."""
+    local: tuple[str, ...] = ()
+    """The providers whose address is this machine's own."""
 
 
 @frozen
@@ -129,7 +131,7 @@ class RunInterrupted(Outcome):
     """A person or the system asked to stop; the calls in flight have been ended before."""
 
     cause: str
-    """The signal's name, ``cancelled``, or ``declined``: the start of the tasks at a high risk was not agreed to."""
+    """The signal's name, ``cancelled``, or ``declined``: a person declined to start the tasks at a high risk."""
 
 
 @frozen
@@ -151,7 +153,7 @@ class TimeRaised(Outcome):
 
 @frozen
 class RunForked(Outcome):
-    """A run begins with the past of another: the first event of its own stream, one version after what it shares.
+    """A run begins that shares the history of another. The first event of its stream; it follows the last one shared.
 
     Money, time and open calls stay the parent's: the fork counts only its own.
     """
@@ -161,9 +163,9 @@ class RunForked(Outcome):
     version: int
     """Of the last event shared, the end of a step; the fork's own events are numbered from here on."""
     hash: str
-    """Of that event: it proves the past."""
+    """Of that event: it proves the shared history."""
     inherited_settled: Usd
-    """What the shared past had settled, in all of its ancestors; no part of the fork's spend."""
+    """What the shared history had settled, over all ancestors; not part of the fork's spend."""
     inherited_unreconciled: Usd
     settings: RunSettings
     """The rules from here on."""
@@ -179,7 +181,7 @@ class RunForked(Outcome):
 
 @frozen
 class ContentDeleted(Outcome):
-    """The texts of the run are gone, and the salt of their digests; chain, money and decisions remain."""
+    """The texts of the run and the salt of their digests are deleted; chain, money and decisions remain."""
 
     texts: int
     """How many were deleted."""
@@ -197,4 +199,4 @@ class RunFinished(Decision):
     settled: Usd
     unreconciled: Usd
     removed: tuple[ModelCandidate, ...] = ()
-    """With ``no_model``: every model, with the code of what removed it."""
+    """With ``no_model``: every model, with its rejection reason."""

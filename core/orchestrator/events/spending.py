@@ -9,7 +9,7 @@ from orchestrator.money import Usd
 
 @frozen
 class SpendRefused(Decision):
-    """There is no money for a logical call, at any size, of any model. Stands once per call (and raise)."""
+    """No model fits the money left for a logical call, at any size. Recorded once per call and raise of the budget."""
 
     node: str
     role: Role
@@ -25,7 +25,7 @@ class SpendRefused(Decision):
 
 @frozen
 class SpendReconciled(Outcome):
-    """What a call of unknown cost has cost is known now: its unreconciled money is settled. No session is open."""
+    """The cost of a call is entered later: its unreconciled money is settled. No session is open."""
 
     call: int
     """Version of its CallStarted."""
@@ -37,7 +37,7 @@ class SpendReconciled(Outcome):
 
 @frozen
 class SpendExceeded(Decision):
-    """A vendor billed beyond a hold; the model is called no more."""
+    """A vendor billed more than a hold; the model is not called again."""
 
     call: int
     model: str

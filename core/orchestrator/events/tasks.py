@@ -4,38 +4,49 @@ from attrs import frozen
 
 from orchestrator.events.kinds import Decision, Outcome
 from orchestrator.events.routing import ModelCandidate
-from orchestrator.models import Role, SkipReason, TaskEndReason, TaskStatus, Verdict, VerificationProblem
+from orchestrator.models import (
+    ProbeResult,
+    Role,
+    ScoredBy,
+    SkipReason,
+    TaskEndReason,
+    TaskStatus,
+    Verdict,
+    VerificationProblem,
+)
 from orchestrator.money import Usd
 
 
 @frozen
 class TaskStarted(Decision):
-    """The task's dependencies have ended, and it gets one of the places."""
+    """The task's dependencies have ended, and fewer than ``concurrency`` tasks are started and unfinished."""
 
     task: str
 
 
 @frozen
 class StepSkipped(Decision):
-    """A step of an iteration is left out."""
+    """A step of an iteration is skipped."""
 
     task: str
     role: Role
     iteration: int
     reason: SkipReason
     removed: tuple[ModelCandidate, ...] = ()
-    """With ``no_model``: every model, with the code of what removed it."""
+    """With ``no_model``: every model, with its rejection reason."""
 
 
 @frozen
 class CheckStarted(Decision):
-    """A validator judges the iteration's output. Opens the effect *check*."""
+    """A validator checks the iteration's output. Opens the effect *check*."""
 
     task: str
     iteration: int
     validator: str
     call: int
     """Version of the CallStarted whose answer is judged (of the ModelSelected where it is reused)."""
+    vote: bool = False
+    """Whether the verdict is a vote: a planner wrote the tests, and no candidates of two models have passed them."""
 
 
 @frozen
@@ -54,6 +65,35 @@ class Validated(Outcome):
     """With ``failed`` or ``unknown``: trying again cannot change it."""
     vote: bool = False
     """Whether the verdict is a vote, as of tests that a planner wrote, and no gate by itself."""
+    passed_tests: int | None = None
+    """How many tests passed, where tests were run."""
+    total_tests: int | None = None
+    """Of how many."""
+
+
+@frozen
+class ProbeStarted(Decision):
+    """Counterexamples of a critique are run on the draft. Opens the effect *probe*."""
+
+    task: str
+    iteration: int
+    critique: int
+    """Version of the CallStarted (of the ModelSelected where it is reused) whose answer is the critique."""
+    call: int
+    """The same of the draft that it criticises."""
+
+
+@frozen
+class Probed(Outcome):
+    """What the counterexamples are worth."""
+
+    probe: int
+    """Version of the ProbeStarted."""
+    results: tuple[ProbeResult, ...]
+    """One for each defect, in order. What is refuted is dropped."""
+    latency: int
+    sandbox: str | None = None
+    """The way in which it was contained: ``bwrap``, ``landlock``, ``none``; None where nothing was run."""
 
 
 @frozen
@@ -70,6 +110,13 @@ class Evaluated(Decision):
     """The scores that could be read."""
     score: float | None
     """None where nothing could be scored; 0.0 where a validator failed."""
+    scored_by: ScoredBy = ScoredBy.JUDGE
+    judged: float | None = None
+    """What the samples came to, beside a score by tests as well."""
+    share: float | None = None
+    """The share of the given tests that passed."""
+    equal_to: int | None = None
+    """Version of the call whose equal answer was scored before: the score is reused."""
 
 
 @frozen
@@ -118,13 +165,15 @@ class TaskFinished(Decision):
     cost: Usd
     """Settled + unreconciled on this task so far."""
     blocked_by: str | None = None
+    few_tests: int | None = None
+    """How few tests were given, where it passed them only on a later try, and they are fewer than four."""
     removed: tuple[ModelCandidate, ...] = ()
-    """With ``no_model``: every model, with the code of what removed it."""
+    """With ``no_model``: every model, with its rejection reason."""
 
 
 @frozen
 class VerificationStarted(Decision):
-    """Every task has ended, and the user's command judges the result as a whole. Opens the effect *verify*."""
+    """Every task has ended, and the user's command verifies the result as a whole. Opens the effect *verify*."""
 
     timeout: int
     """Microseconds after which the engine ends it."""
@@ -132,18 +181,18 @@ class VerificationStarted(Decision):
 
 @frozen
 class ResultVerified(Outcome):
-    """What the user's command said of the result as a whole. Only ``passed`` is a pass."""
+    """The verdict of the user's command on the result as a whole."""
 
     verification: int
     """Version of the VerificationStarted."""
     verdict: Verdict
     """``passed``, ``failed`` or ``unknown``."""
     command: str | None
-    """Digest of the command; None where it is not known any more."""
+    """Digest of the command; None where its text is missing."""
     code: int | None
     """Its exit status; a signal as a negative number, None where it did not come to its end."""
     problem: VerificationProblem | None
-    """Why nothing is known."""
+    """Why the verdict is unknown."""
     details: str | None
     """Digest of what it wrote, cut."""
     latency: int

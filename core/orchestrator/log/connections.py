@@ -1,5 +1,6 @@
 """Connections to the database of a log: one that writes durably, and those that only read."""
 
+import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
@@ -32,7 +33,7 @@ def configure(connection: chain.Queryable) -> None:
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """A connection in autocommit mode; ``mode`` is that of SQLite's URIs, such as ``rwc``."""
-    uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
+    uri = f"file:{quote(os.fsencode(path.absolute()))}?mode={mode}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
     return connection

@@ -10,6 +10,8 @@ from orchestrator.errors import DamagedLogError
 from orchestrator.log.redaction import Redactor
 
 SALT_BYTES: Final = 32
+FINGERPRINT: Final = 32
+"""Hexadecimal digits of a fingerprint."""
 
 _REMEMBERED: Final = 64
 _CRC_BYTES: Final = 4
@@ -64,12 +66,23 @@ class Texts:
 
     def put(self, text: str, shapes: bool = False) -> str:
         """Stage a text and return its digest. ``shapes``: it is untrusted (errors, URLs, headers)."""
-        text = clean(text)
-        text = self._redactor.shapes(text) if shapes else self._redactor.values(text)
+        text = self._redactor.shapes(clean(text)) if shapes else self.stored(text)
         digest = digest_of(self.salt, text.encode())
         self._staged[digest] = text
         self._remember(digest, text)
         return digest
+
+    def fingerprint(self, text: str) -> str:
+        """A salted digest by which equal texts are known; shorter than that of a stored text, for nothing is stored."""
+        return digest_of(self.salt, clean(text).encode())[:FINGERPRINT]
+
+    def stored(self, text: str) -> str:
+        """A text as ``put`` would store it; from any thread."""
+        return self._redactor.values(clean(text))
+
+    def digest(self, text: str) -> str:
+        """The digest that ``put`` would return for a text; from any thread."""
+        return digest_of(self.salt, self.stored(text).encode())
 
     def take(self) -> dict[str, str]:
         """The staged texts by digest; they are the caller's to append."""

@@ -2,6 +2,7 @@
 
 from orchestrator.models.architecture import (
     APP_TYPES,
+    AUTO,
     ApiParadigm,
     ArchitectureProfile,
     DataParadigm,
@@ -27,13 +28,23 @@ from orchestrator.models.codes import (
     Waiver,
 )
 from orchestrator.models.limits import MAX_ITERATIONS, MAX_TOKENS, PHASE_OF, PHASE_SHARES, ROLE_MAX_TOKENS, THRESHOLDS
-from orchestrator.models.offers import ModelInfo
-from orchestrator.models.plans import PLAN_PROBLEMS, PlannedTask, Suggestion, SuggestionKind
+from orchestrator.models.offers import ModelInfo, usual_quality
+from orchestrator.models.plans import (
+    PLAN_PROBLEMS,
+    PLAN_REPAIRS,
+    USUAL_TASKS,
+    PlannedTask,
+    PlanRepair,
+    PlanRepairKind,
+    Suggestion,
+    SuggestionKind,
+    size_remark,
+)
 from orchestrator.models.results import Budget, ProjectState, Task, TaskResult
 from orchestrator.models.slots import (
     COST_TABLE,
-    INPUT_FIRST,
-    INPUT_ROW,
+    INPUT_CHAIN,
+    INPUT_SHORT,
     ROUTING_TABLE,
     SHORT_WORDS,
     SLOT_ALIASES,
@@ -42,24 +53,38 @@ from orchestrator.models.slots import (
     ModelProfile,
     build_default_profiles,
 )
-from orchestrator.models.vocabulary import Finish, Phase, ProjectStatus, RiskLevel, Role, TaskStatus, TaskType, Verdict
+from orchestrator.models.strategies import CritiqueUse, DraftMode, JudgeUse, ModelOrder, RepairUse, ScoredBy, Strategy
+from orchestrator.models.vocabulary import (
+    Finish,
+    Phase,
+    ProbeResult,
+    ProjectStatus,
+    RiskLevel,
+    Role,
+    TaskStatus,
+    TaskType,
+    Verdict,
+)
 
 __all__ = [
     "APP_TYPES",
+    "AUTO",
     "COST_TABLE",
-    "INPUT_FIRST",
-    "INPUT_ROW",
+    "INPUT_CHAIN",
+    "INPUT_SHORT",
     "MAX_ITERATIONS",
     "MAX_TOKENS",
     "PHASE_OF",
     "PHASE_SHARES",
     "PLAN_PROBLEMS",
+    "PLAN_REPAIRS",
     "ROLE_MAX_TOKENS",
     "ROUTING_TABLE",
     "SHORT_WORDS",
     "SLOTS",
     "SLOT_ALIASES",
     "THRESHOLDS",
+    "USUAL_TASKS",
     "AnsweredBy",
     "ApiParadigm",
     "ArchitectureProfile",
@@ -68,25 +93,35 @@ __all__ = [
     "Budget",
     "CacheUse",
     "CallEnd",
+    "CritiqueUse",
     "DataParadigm",
+    "DraftMode",
     "Finish",
     "InputProblem",
+    "JudgeUse",
     "Model",
     "ModelInfo",
+    "ModelOrder",
     "ModelProfile",
     "Phase",
     "PlanProblem",
+    "PlanRepair",
+    "PlanRepairKind",
     "PlannedTask",
+    "ProbeResult",
     "ProjectState",
     "ProjectStatus",
     "ReadingProblem",
     "RejectionReason",
+    "RepairUse",
     "RiskLevel",
     "Role",
     "RunEndReason",
+    "ScoredBy",
     "SelectionReason",
     "SkipReason",
     "SpendLimit",
+    "Strategy",
     "StructuralPattern",
     "Suggestion",
     "SuggestionKind",
@@ -100,4 +135,6 @@ __all__ = [
     "VerificationProblem",
     "Waiver",
     "build_default_profiles",
+    "size_remark",
+    "usual_quality",
 ]

@@ -47,13 +47,16 @@ class DataParadigm(StrEnum):
     NONE = "none"
 
 
+AUTO: Final = "auto"
+"""The application type that leaves the choice to the architecture advisor."""
+
 APP_TYPES: Final = ("fastapi", "flask", "django", "cli", "library", "html", "react", "nextjs", "generic")
 """The kinds of application the advisor tells apart; the last is any other."""
 
 
 @frozen
 class ArchitectureProfile:
-    """What an application is to be built like. The defaults hold where no advice was given."""
+    """The architecture of an application. Without advice the defaults are used."""
 
     app_type: str = "generic"
     """One of ``APP_TYPES``."""

@@ -28,7 +28,7 @@ class RejectionReason(StrEnum):
     CONTEXT = "context"
     """The prompt and the longest answer do not fit its context window."""
     RANKED = "ranked"
-    """Another one came before it."""
+    """Another model ranked higher."""
 
 
 class SelectionReason(StrEnum):
@@ -37,26 +37,32 @@ class SelectionReason(StrEnum):
     FIRST = "first"
     """It comes first."""
     FALLBACK = "fallback"
-    """The one before gave no usable answer."""
+    """The model before it gave no usable answer."""
     BREAKER = "breaker"
-    """The circuit of the one before is open."""
+    """The circuit of the model before it is open."""
     BUDGET = "budget"
-    """The one before could cost more than is left."""
+    """The model before it could cost more than is left."""
     CONTEXT = "context"
-    """The prompt did not fit the one before."""
+    """The prompt did not fit the model before it."""
     POLICY = "policy"
     """The one before did not fit a policy's cap on the task's cost."""
+    REASK = "reask"
+    """The same again: its answer could not be used, and it is shown why."""
+    UNREADABLE = "unreadable"
+    """The one before gave answers, none of which could be used."""
 
 
 class Waiver(StrEnum):
-    """How near a reviewer is to the author, where it is of the author's vendor."""
+    """How a reviewer of the author's vendor differs from the author."""
 
     SAME_VENDOR = "same_vendor"
-    """Another tier."""
+    """Another tier, not a lower one."""
     SAME_TIER = "same_tier"
     """Another model of the same tier."""
     SAME_MODEL = "same_model"
     """The author itself."""
+    LOWER_TIER = "lower_tier"
+    """A lower tier, with nothing else left."""
 
 
 class CallEnd(StrEnum):
@@ -66,6 +72,8 @@ class CallEnd(StrEnum):
     """No model was left to call."""
     FAILED = "failed"
     """Every model that was called failed."""
+    UNREADABLE = "unreadable"
+    """There were answers, none of which could be used."""
     BUDGET = "budget"
     """The hold of no candidate fitted."""
     POLICY = "policy"
@@ -75,18 +83,32 @@ class CallEnd(StrEnum):
 
 
 class SkipReason(StrEnum):
-    """Why a step of an iteration is left out. The first five are those of CallEnd."""
+    """Why a step of an iteration is left out. The first six are those of CallEnd."""
 
     NO_MODEL = "no_model"
     """No model was left to call."""
     FAILED = "failed"
     """Every model that was called failed."""
+    UNREADABLE = "unreadable"
+    """There were answers, none of which could be used."""
     BUDGET = "budget"
     """The hold of no candidate fitted."""
     POLICY = "policy"
     """Only caps of policies on the task's cost refused it."""
     TIME = "time"
     """The time is up."""
+    GATE = "gate"
+    """The draft did not pass its checks."""
+    ACCEPTED = "accepted"
+    """The critique found no defect that stands."""
+    EQUAL = "equal"
+    """The draft is an earlier answer again, which was reviewed."""
+    STRATEGY = "strategy"
+    """The strategy has no such step."""
+    TESTS = "tests"
+    """The given tests all passed: a second evaluation is not needed."""
+    ALONE = "alone"
+    """The given tests all passed, and no model but the author could review it."""
 
 
 class TaskEndReason(StrEnum):
@@ -108,6 +130,8 @@ class TaskEndReason(StrEnum):
     """No model was left to call."""
     FAILED = "failed"
     """Every model that was called failed."""
+    UNREADABLE = "unreadable"
+    """There were answers, none of which could be used."""
     DEPENDENCY = "dependency"
     """A task that it depends on has no output."""
 
@@ -117,6 +141,8 @@ class RunEndReason(StrEnum):
 
     NO_PLAN = "no_plan"
     """No answer was a plan."""
+    FALLBACK_PLAN = "fallback_plan"
+    """No answer was a plan, so that the project as it is was the only task."""
     NO_MODEL = "no_model"
     """No model was left to plan."""
     NO_OUTPUT = "no_output"
@@ -135,7 +161,7 @@ class BreakerReason(StrEnum):
     """Why a model's circuit opened; the last three open it for the session."""
 
     FAILURES = "failures"
-    """So many calls in a row failed."""
+    """Too many calls in a row failed."""
     PROBE = "probe"
     """The probe failed."""
     AUTHENTICATION = "authentication"
@@ -149,6 +175,8 @@ class BreakerReason(StrEnum):
 class ReadingProblem(StrEnum):
     """Why an answer cannot be used."""
 
+    UNREADABLE = "unreadable"
+    """Reading it failed, or took too long."""
     EMPTY = "empty"
     """It holds no text."""
     NO_JSON = "no_json"
@@ -162,9 +190,7 @@ class ReadingProblem(StrEnum):
     NO_TASKS = "no_tasks"
     """It holds no list of tasks."""
     BAD_TASK = "bad_task"
-    """A task has no prompt, or an unknown type."""
-    DUPLICATE = "duplicate"
-    """Two tasks of a plan have the same id."""
+    """None of its tasks has a prompt."""
     NO_SUGGESTIONS = "no_suggestions"
     """It holds no suggestion that can be used."""
     NO_PROFILE = "no_profile"
@@ -174,6 +200,8 @@ class ReadingProblem(StrEnum):
 class PlanProblem(StrEnum):
     """Why an answer of the decomposer is not the plan."""
 
+    UNREADABLE = "unreadable"
+    """Reading the answer failed, or took too long."""
     EMPTY = "empty"
     """It holds no text."""
     NO_JSON = "no_json"
@@ -181,7 +209,7 @@ class PlanProblem(StrEnum):
     NO_TASKS = "no_tasks"
     """It holds no list of tasks."""
     BAD_TASK = "bad_task"
-    """A task has no prompt, or an unknown type."""
+    """None of its tasks has a prompt."""
     DUPLICATE = "duplicate"
     """Two tasks have the same id."""
     TOO_MANY = "too_many"
@@ -193,8 +221,10 @@ class PlanProblem(StrEnum):
 
 
 class InputProblem(StrEnum):
-    """Why the enhancer or the advisor had nothing to say."""
+    """Why the enhancer or the advisor gave nothing usable."""
 
+    UNREADABLE = "unreadable"
+    """Reading the answer failed, or took too long."""
     EMPTY = "empty"
     """The answer holds no text."""
     NO_JSON = "no_json"
@@ -240,16 +270,16 @@ class SpendLimit(StrEnum):
 
 
 class VerificationProblem(StrEnum):
-    """Why a verification of the result as a whole says nothing."""
+    """Why the verdict of a verification is unknown."""
 
     NO_FOLDER = "no_folder"
     """There is no output folder."""
     NO_SANDBOX = "no_sandbox"
     """No sandbox works on the machine."""
     NO_COMMAND = "no_command"
-    """The command is not known any more."""
+    """The text of the command is missing."""
     TOO_LARGE = "too_large"
-    """The output folder holds too much."""
+    """The output folder is too large."""
     UNREADABLE = "unreadable"
     """The output folder cannot be read."""
     TIME = "time"
@@ -257,7 +287,7 @@ class VerificationProblem(StrEnum):
     DISK = "disk"
     """It wrote too much."""
     STOPPED = "stopped"
-    """It was ended from outside."""
+    """Another process ended it."""
     RAISED = "raised"
     """The verification itself failed."""
 
@@ -279,7 +309,7 @@ class CacheUse(StrEnum):
     """What the response cache had for a call."""
 
     OFF = "off"
-    """It was not looked at."""
+    """It was not used."""
     MISS = "miss"
     """It had no answer."""
     HIT = "hit"

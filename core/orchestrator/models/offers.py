@@ -1,18 +1,41 @@
 """What a provider sells."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
 from attrs import frozen
 
 from orchestrator.money import Price
 
+USUAL_QUALITY: Final[Mapping[str | None, float]] = MappingProxyType({"economy": 0.7, "standard": 0.8, "premium": 0.9})
+"""The mean score that is assumed of a model by its tier, from 0 to 1, until it is measured."""
+
+
+_SIZES: Final[Mapping[str | None, int]] = MappingProxyType(
+    {"economy": 0, "small": 0, "standard": 1, "medium": 1, "premium": 2, "large": 2}
+)
+"""The tiers that have an order, smallest first."""
+
+
+def is_lower_tier(tier: str | None, other: str | None) -> bool:
+    """Whether a tier is below another one; one that is unknown or a vendor's own is below none, and none below it."""
+    return tier in _SIZES and other in _SIZES and _SIZES[tier] < _SIZES[other]
+
+
+def usual_quality(tier: str | None) -> float:
+    """The quality assumed of a tier; of one that is unknown or a vendor's own that of ``standard``."""
+    return USUAL_QUALITY.get(tier, 0.8)
+
 
 @frozen
 class ModelInfo:
-    """What is known of one model a provider sells. A fact that is not declared is None and satisfies no restriction."""
+    """The facts of a provider's model. A fact that is not declared is None and satisfies no restriction."""
 
     id: str
     """The name a run, a policy and the log use; unique within a run."""
     provider: str
-    """The entry-point name of the plugin that speaks to it."""
+    """The entry-point name of the provider plugin."""
     vendor: str
     """The company; a reviewer is of another one than the author."""
     price: Price | None = None
@@ -26,7 +49,7 @@ class ModelInfo:
     thinking_in_limit: bool = True
     """Whether thinking counts inside the ``max_tokens`` that is sent."""
     tier: str | None = None
-    """The vendor's size class, such as ``premium``; a reviewer of the same vendor is of another tier if possible."""
+    """The vendor's size class, such as ``premium``; a reviewer of the same vendor is of no lower one if possible."""
     regions: tuple[str, ...] = ()
     trains_on_data: bool | None = None
     abilities: tuple[str, ...] = ()

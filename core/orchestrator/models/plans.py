@@ -12,12 +12,13 @@ from orchestrator.models.vocabulary import TaskType
 
 PLAN_PROBLEMS: Final[Mapping[PlanProblem, str]] = MappingProxyType(
     {
+        PlanProblem.UNREADABLE: "reading it failed, or took too long",
         PlanProblem.EMPTY: "it is empty",
         PlanProblem.NO_JSON: "it holds no JSON that could be read",
         PlanProblem.NO_TASKS: "it holds no list of tasks",
-        PlanProblem.BAD_TASK: "a task has no prompt, or a type that does not exist",
+        PlanProblem.BAD_TASK: "none of its tasks has a prompt that can be used",
         PlanProblem.DUPLICATE: "two tasks have the same id",
-        PlanProblem.TOO_MANY: "it has more than 50 tasks",
+        PlanProblem.TOO_MANY: "it has more tasks than limits.max_tasks allows",
         PlanProblem.UNKNOWN_DEPENDENCY: "a dependency is not in the plan",
         PlanProblem.CYCLE: "the dependencies form a cycle",
     }
@@ -27,7 +28,7 @@ PLAN_PROBLEMS: Final[Mapping[PlanProblem, str]] = MappingProxyType(
 
 @frozen
 class PlannedTask:
-    """One task of a plan. Its texts are blobs: here stand their digests and sizes."""
+    """One task of a plan. Its texts are blobs: the fields hold their digests and sizes."""
 
     id: str
     type: TaskType
@@ -46,6 +47,79 @@ class PlannedTask:
     """Digest of the file's name that the user wants; a folder's where it ends in ``/``."""
 
 
+class PlanRepairKind(StrEnum):
+    """What was repaired in a model's plan."""
+
+    NOT_A_TASK = "not_a_task"
+    NO_PROMPT = "no_prompt"
+    SHORT_PROMPT = "short_prompt"
+    PLACEHOLDER = "placeholder"
+    EQUAL_PROMPT = "equal_prompt"
+    TOO_MANY_TASKS = "too_many_tasks"
+    DUPLICATE_ID = "duplicate_id"
+    TYPE_REPLACED = "type_replaced"
+    TYPE_ADDED = "type_added"
+    TEXT_AS_LIST = "text_as_list"
+    UNKNOWN_DEPENDENCY = "unknown_dependency"
+    SELF_DEPENDENCY = "self_dependency"
+    CYCLE = "cycle"
+    UNFIT_VALIDATOR = "unfit_validator"
+    TESTS_UNREADABLE = "tests_unreadable"
+    TESTS_EMPTY = "tests_empty"
+    MORE_REPAIRS = "more_repairs"
+
+
+PLAN_REPAIRS: Final[Mapping[PlanRepairKind, str]] = MappingProxyType(
+    {
+        PlanRepairKind.NOT_A_TASK: "entry {detail} of the plan is left out: it is no task",
+        PlanRepairKind.NO_PROMPT: "entry {detail} of the plan is left out: it has no prompt",
+        PlanRepairKind.SHORT_PROMPT: "entry {detail} of the plan is left out: its prompt is too short to be one",
+        PlanRepairKind.PLACEHOLDER: "entry {detail} of the plan is left out: a placeholder of the form is left in it",
+        PlanRepairKind.EQUAL_PROMPT: "entry {detail} of the plan is left out: an entry before it has the same prompt",
+        PlanRepairKind.TOO_MANY_TASKS: "{detail} tasks of the plan are left out: limits.max_tasks allows no more",
+        PlanRepairKind.DUPLICATE_ID: "{task}: another task has its id {detail} too; who depends on it waits for both",
+        PlanRepairKind.TYPE_REPLACED: "{task}: its type does not exist; {detail} is the nearest",
+        PlanRepairKind.TYPE_ADDED: "{task}: it had no type; {detail} is taken",
+        PlanRepairKind.TEXT_AS_LIST: "{task}: {detail} is read as a list",
+        PlanRepairKind.UNKNOWN_DEPENDENCY: "{task}: its dependency {detail} is not in the plan and is left out",
+        PlanRepairKind.SELF_DEPENDENCY: "{task}: its dependency on itself is left out",
+        PlanRepairKind.CYCLE: "{task}: its dependency on {detail} closes a cycle and is left out",
+        PlanRepairKind.UNFIT_VALIDATOR: "{task}: the validator {detail} does not fit its type and is left out",
+        PlanRepairKind.TESTS_UNREADABLE: "{task}: its tests are no Python and are left out",
+        PlanRepairKind.TESTS_EMPTY: "{task}: its tests hold no test function and are left out",
+        PlanRepairKind.MORE_REPAIRS: "{detail} more repairs of the plan are not listed",
+    }
+)
+"""Every repair in words; ``task`` and ``detail`` are those of the ``PlanRepair``."""
+
+USUAL_TASKS: Final = (5, 15)
+"""The fewest and the most tasks of a usual plan, by the specification."""
+
+
+@frozen
+class PlanRepair:
+    """One thing that was wrong in a model's plan, and is repaired."""
+
+    code: PlanRepairKind
+    task: str | None = None
+    """The task's id in the repaired plan; None where it is left out, or no single task is meant."""
+    detail: str | None = None
+    """A name from the plan (``unnamed`` where it is no identifier), a key, a count, or the number of an entry."""
+
+    @property
+    def words(self) -> str:
+        """It as a line for people."""
+        return PLAN_REPAIRS[self.code].format(task=self.task, detail=self.detail)
+
+
+def size_remark(tasks: int) -> str | None:
+    """What to say of the size of a model's plan; None for a usual one."""
+    fewest, most = USUAL_TASKS
+    if fewest <= tasks <= most:
+        return None
+    return f"the plan has {tasks} task{'s' * (tasks != 1)}; {fewest} to {most} are usual"
+
+
 class SuggestionKind(StrEnum):
     """What a suggestion of the enhancer is about."""
 
@@ -56,7 +130,7 @@ class SuggestionKind(StrEnum):
 
 @frozen
 class Suggestion:
-    """One improvement of the project's description or criteria. Its texts are blobs: here stand their digests."""
+    """One improvement of the project's description or criteria. Its texts are blobs: the fields hold their digests."""
 
     kind: SuggestionKind
     title: str

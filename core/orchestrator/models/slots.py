@@ -114,11 +114,11 @@ _SLOT_VENDORS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
-INPUT_ROW: Final = ("moonshot-v1", "claude-opus", "gpt-4o")
-"""The models of the enhancer and the advisor after the first, which the length of the description chooses."""
+INPUT_CHAIN: Final = ("deepseek-reasoner", "moonshot-v1", "claude-opus", "gpt-4o")
+"""The models of the enhancer and the advisor for a description of more than ``SHORT_WORDS``, first to last."""
 
-INPUT_FIRST: Final = ("deepseek-chat", "deepseek-reasoner")
-"""The first of the enhancer and the advisor: for a short description, and for one of more than ``SHORT_WORDS``."""
+INPUT_SHORT: Final = "deepseek-chat"
+"""The model before that chain for a shorter description."""
 
 SHORT_WORDS: Final = 50
 

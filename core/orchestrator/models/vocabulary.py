@@ -71,6 +71,17 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
+class ProbeResult(StrEnum):
+    """What the counterexample of a defect is worth, once it was run on the draft."""
+
+    CONFIRMED = "confirmed"
+    """The draft gives what the critique says, which is not what it expects."""
+    REFUTED = "refuted"
+    """The draft gives what is expected, or something else than the critique says."""
+    UNVERIFIED = "unverified"
+    """There is no counterexample, or it could not be run or compared."""
+
+
 class RiskLevel(StrEnum):
     """How near a forecast comes to the budget: below 50 %, below 80 %, or beyond."""
 

@@ -1,6 +1,6 @@
 """Installed plugins: what the metadata says of them, importing them, and the catalogue that others ask."""
 
 from orchestrator.plugins.catalogue import Catalogue
-from orchestrator.plugins.registry import DISABLE, DISTRIBUTION, GROUPS, STRICT, PluginEntry, PluginStatus
+from orchestrator.plugins.registry import DISABLE, DISTRIBUTION, GROUPS, RAISE, STRICT, PluginEntry, PluginStatus
 
-__all__ = ["DISABLE", "DISTRIBUTION", "GROUPS", "STRICT", "Catalogue", "PluginEntry", "PluginStatus"]
+__all__ = ["DISABLE", "DISTRIBUTION", "GROUPS", "RAISE", "STRICT", "Catalogue", "PluginEntry", "PluginStatus"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from orchestrator import contract, spi
 from orchestrator.errors import PluginConflictError, PluginError, PluginLoadError, PluginNotFoundError
 from orchestrator.events import PluginUsed
+from orchestrator.plugins.installed import installed_points
 from orchestrator.plugins.loading import GuardedLoader, PluginLoader
 from orchestrator.plugins.registry import (
     DISABLE,
@@ -65,6 +66,8 @@ class Catalogue:
     def discover(cls, environ: Mapping[str, str] | None = None) -> "Catalogue":
         """Read the metadata of every installed distribution once; import no plugin.
 
+        A distribution whose metadata cannot be read is passed over with a warning.
+
         Args:
             environ: see the class; the process's environment where None. With ``ORCHESTRATE_STRICT_PLUGINS=1`` every
                 plugin is imported, and one that cannot be used is an error.
@@ -72,12 +75,8 @@ class Catalogue:
         Raises:
             PluginError: plugins are strict, and one is broken, in conflict or made for another interface.
         """
-        from importlib.metadata import entry_points
-
-        everything = entry_points()
-        points = [point for group in GROUPS.values() for point in everything.select(group=group)]
         environ = os.environ if environ is None else environ
-        catalogue = cls(points, environ)
+        catalogue = cls(installed_points(GROUPS.values()), environ)
         if environ.get(STRICT, "") not in ("", "0"):
             catalogue.require_sound()
         return catalogue

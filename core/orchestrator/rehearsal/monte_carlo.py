@@ -13,12 +13,14 @@ from orchestrator.decide import Rank
 from orchestrator.errors import ErrorKind
 from orchestrator.models import AnsweredBy, Finish, ModelInfo, ProjectStatus, Role, TaskType, Verdict
 from orchestrator.money import NANO, Usage, Usd
-from orchestrator.rehearsal.play import Play
+from orchestrator.rehearsal.play import Play, unverified
 from orchestrator.state.run import RunState
 
 _USUAL_QUALITY: Final = 0.8
 _USUAL_LATENCY_MS: Final = 2000.0
 _USUAL_P95_MS: Final = 5000.0
+_USUAL_ACCEPTANCE: Final = 0.5
+"""How many critiques of drafts that passed their checks have nothing to object to."""
 _USUAL_FAILED_CHECKS: Final = 0.05
 _NORMAL_P95: Final = 1.645
 _AROUND: Final = 2500  # bytes of instructions, project and criteria around a task
@@ -129,6 +131,10 @@ class MonteCarlo:
         failed = self.draw.random() < _USUAL_FAILED_CHECKS
         return 100_000, e.Validated(version, Verdict.FAILED if failed else Verdict.PASSED, None, 100_000)
 
+    def probed(self, state: RunState, version: int, opened: e.ProbeStarted) -> tuple[int, e.Probed]:
+        """Nothing is known of any counterexample."""
+        return 100_000, e.Probed(version, unverified(state, opened), 100_000)
+
     def verified(self, state: RunState, version: int, opened: e.VerificationStarted) -> tuple[int, e.ResultVerified]:
         """A pass."""
         return 1_000_000, e.ResultVerified(version, Verdict.PASSED, None, 0, None, None, 1_000_000)
@@ -176,6 +182,9 @@ class MonteCarlo:
         if opened.role in (Role.GENERATOR, Role.REVISER):
             usual = prior.quality if prior is not None and prior.quality is not None else _USUAL_QUALITY
             self._quality[iteration] = self.draw.gauss(usual, _SPREAD_OF_QUALITY)
+        if opened.role is Role.CRITIC:
+            accepts = self.draw.random() < _USUAL_ACCEPTANCE
+            return e.Reading(defects=() if accepts else (e.Defect(_NOTHING),))
         if opened.role is not Role.EVALUATOR:
             return e.Reading()
         score = self.draw.gauss(self._quality.get(iteration, _USUAL_QUALITY), _SPREAD_OF_SCORES)

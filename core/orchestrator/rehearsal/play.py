@@ -8,6 +8,7 @@ from attrs import Factory, define, field
 
 from orchestrator import events as e
 from orchestrator.decide import BackendError, Rank, Wait, decide
+from orchestrator.models import ProbeResult
 from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
 
@@ -33,11 +34,21 @@ class Source(Protocol):
     def checked(self, state: RunState, version: int, opened: e.CheckStarted) -> tuple[int, e.Validated]:
         """A validator judges."""
 
+    def probed(self, state: RunState, version: int, opened: e.ProbeStarted) -> tuple[int, e.Probed]:
+        """Counterexamples are run."""
+
     def verified(self, state: RunState, version: int, opened: e.VerificationStarted) -> tuple[int, e.ResultVerified]:
         """The user's command judges the result."""
 
     def answered(self, state: RunState, version: int, opened: e.QuestionAsked) -> tuple[int, e.QuestionAnswered]:
         """A person answers."""
+
+
+def unverified(state: RunState, opened: e.ProbeStarted) -> tuple[ProbeResult, ...]:
+    """One result for each defect of a critique, where nothing is known of them."""
+    answers = (answer for call in state.tasks[opened.task].calls.values() for answer in call.answers)
+    critique = next(answer for answer in answers if answer.version == opened.critique)
+    return (ProbeResult.UNVERIFIED,) * len(critique.reading.defects or ())
 
 
 @define
@@ -115,6 +126,8 @@ class Play:
                 outcome = self.source.called(state, version, decision)
             case e.CheckStarted():
                 outcome = self.source.checked(state, version, decision)
+            case e.ProbeStarted():
+                outcome = self.source.probed(state, version, decision)
             case e.VerificationStarted():
                 outcome = self.source.verified(state, version, decision)
             case e.QuestionAsked():

@@ -7,9 +7,10 @@ from typing import Final
 from attrs import Factory, define, evolve, field
 
 from orchestrator import events as e
-from orchestrator.decide.forecast import expected_call
+from orchestrator.decide.estimates import expected_call
 from orchestrator.models import AnsweredBy, Finish, ModelInfo, Role, Verdict
 from orchestrator.money import Price, Usage, Usd
+from orchestrator.rehearsal.play import unverified
 from orchestrator.state.calls import CallKey
 from orchestrator.state.run import RunState
 
@@ -56,7 +57,10 @@ class RecordedRun:
     cap: Usd
     time_limit: int
     calls: Mapping[CallKey, _Recorded]
-    checks: Mapping[tuple[str, int, str], tuple[int, e.Validated]]
+    checks: Mapping[tuple[str, int, Role, str], tuple[int, e.Validated]]
+    """By task, iteration, role of who wrote what is judged, and validator."""
+    probes: Mapping[tuple[str, int], tuple[int, e.Probed]]
+    """By task and iteration."""
     result: tuple[int, e.ResultVerified] | None
     answers: Mapping[tuple[str, int], tuple[int, e.QuestionAnswered]]
     """By node and number of the suggestion."""
@@ -76,6 +80,7 @@ class RecordedRun:
             self.time_limit,
             self.calls,
             self.checks,
+            self.probes,
             self.result,
             self.answers,
         )
@@ -128,10 +133,20 @@ class RecordedRun:
 
     def checked(self, state: RunState, version: int, opened: e.CheckStarted) -> tuple[int, e.Validated]:
         """The recorded verdict; a pass where there is none."""
-        delay, event = self.checks.get((opened.task, opened.iteration, opened.validator), (1, None))
-        if event is None:
-            return delay, e.Validated(version, Verdict.PASSED, None, delay)
-        return delay, evolve(event, check=version, latency=delay, sandbox=None)
+        calls = state.tasks[opened.task].calls.values()
+        key = next(call.key for call in calls if any(answer.version == opened.call for answer in call.answers))
+        found = self.checks.get((opened.task, key.iteration, key.role, opened.validator))
+        if found is None:
+            return 1, e.Validated(version, Verdict.PASSED, None, 1, vote=opened.vote)
+        return found[0], evolve(found[1], check=version, vote=opened.vote, latency=found[0], sandbox=None)
+
+    def probed(self, state: RunState, version: int, opened: e.ProbeStarted) -> tuple[int, e.Probed]:
+        """The recorded results; where there are none, or of another number of defects, nothing is known."""
+        unknown = unverified(state, opened)
+        found = self.probes.get((opened.task, opened.iteration))
+        if found is None or len(found[1].results) != len(unknown):
+            return 1, e.Probed(version, unknown, 1)
+        return found[0], evolve(found[1], probe=version)
 
     def verified(self, state: RunState, version: int, opened: e.VerificationStarted) -> tuple[int, e.ResultVerified]:
         """The recorded verdict; a pass where there is none."""
@@ -201,6 +216,7 @@ def record(history: Iterable[tuple[int, e.Event]]) -> RecordedRun:
         time_limit=reader.time_limit,
         calls=reader.calls,
         checks=reader.checks,
+        probes=reader.probes,
         result=reader.result,
         answers=reader.answers,
     )
@@ -216,7 +232,8 @@ class _Reader:
     time_limit: int = 0
     plan: e.PlanMade | None = None
     calls: dict[CallKey, _Recorded] = Factory(dict)
-    checks: dict[tuple[str, int, str], tuple[int, e.Validated]] = Factory(dict)
+    checks: dict[tuple[str, int, Role, str], tuple[int, e.Validated]] = Factory(dict)
+    probes: dict[tuple[str, int], tuple[int, e.Probed]] = Factory(dict)
     result: tuple[int, e.ResultVerified] | None = None
     answers: dict[tuple[str, int], tuple[int, e.QuestionAnswered]] = Factory(dict)
     effects: dict[int, tuple[int, e.Event]] = Factory(dict)
@@ -240,7 +257,14 @@ class _Reader:
                 self.cap = cap
             case e.TimeRaised(time_limit=limit):
                 self.time_limit = limit
-            case e.ModelSelected() | e.CallStarted() | e.CheckStarted() | e.VerificationStarted() | e.QuestionAsked():
+            case (
+                e.ModelSelected()
+                | e.CallStarted()
+                | e.CheckStarted()
+                | e.ProbeStarted()
+                | e.VerificationStarted()
+                | e.QuestionAsked()
+            ):
                 self.effects[self.version] = (at, event)
             case e.SpendReconciled(call=version, settled=settled):
                 self._reconcile(version, settled)
@@ -274,7 +298,13 @@ class _Reader:
             case e.Validated(check=version):
                 since, check = self.effects[version]
                 assert isinstance(check, e.CheckStarted)
-                self.checks[check.task, check.iteration, check.validator] = (at - since, event)
+                _, written = self.effects[check.call]
+                assert isinstance(written, e.CallStarted | e.ModelSelected)
+                self.checks[check.task, written.iteration, written.role, check.validator] = (at - since, event)
+            case e.Probed(probe=version):
+                since, probe = self.effects[version]
+                assert isinstance(probe, e.ProbeStarted)
+                self.probes[probe.task, probe.iteration] = (at - since, event)
             case e.ResultVerified(verification=version):
                 self.result = (at - self.effects[version][0], event)
             case e.QuestionAnswered(question=version):

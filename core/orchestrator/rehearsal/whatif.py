@@ -12,7 +12,7 @@ from attrs import Factory, define, evolve, frozen
 from orchestrator import events as e
 from orchestrator.decide import Rank
 from orchestrator.decide.roster import Rejection
-from orchestrator.models import ProjectStatus, RejectionReason
+from orchestrator.models import ProjectStatus, RejectionReason, Strategy, TaskType
 from orchestrator.money import Price, Usd
 from orchestrator.policy import Policy
 from orchestrator.rehearsal.play import Play
@@ -43,6 +43,8 @@ class Rules:
     cap: Usd | None = None
     backend: e.PluginUsed | None = None
     """Ranks all candidates."""
+    loop: Mapping[TaskType, Strategy] | None = None
+    """The strategies of the review loop, by type."""
 
 
 @frozen
@@ -166,6 +168,7 @@ def _play(recording: RecordedRun, rules: Rules, rank: Rank | None) -> tuple[Side
         time_limit=recording.time_limit,
         policies=(*rules.policies, *settings.policies),
         accounts=(),
+        loop=settings.loop if rules.loop is None else dict(rules.loop),
         backend_named=settings.backend_named or rules.backend is not None,
     )
     opened = recording.opened

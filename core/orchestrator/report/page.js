@@ -39,6 +39,10 @@
       return element("p", `event ${each.event}: ${each.what}: needs ${each.need}, free ${each.free} (${each.limit}); ${final}`);
     }
     if (each.kind === "backend_failed") return element("p", `event ${each.event}: ${each.what} failed: ${each.problem}`);
+    if (each.kind === "plan") {
+      const head = element("p", `event ${each.event}: ${each.what}`);
+      return add(element("div"), head, ...each.remarks.map((one) => element("p", one)));
+    }
     if (each.kind === "verification") {
       return element("p", `event ${each.event}: ${each.what}: ${each.verdict}${each.problem ? ` (${each.problem})` : ""}`);
     }
@@ -58,6 +62,7 @@
       each.waiver ? element("p", `waiver: ${each.waiver}`) : null,
       table(heads, rows),
       attempts.length ? table(["attempt", "held", "cost", "end", "error"], attempts) : null,
+      ...(each.said ?? []).map(([what, text]) => folded(what, block(text))),
     );
   };
 
@@ -74,7 +79,7 @@
       add(box, folded(`check ${check.validator}: ${check.verdict}`, block(check.details ?? "it said nothing")));
     }
     for (const judge of each.scores) {
-      add(box, folded(`scored by ${judge.model}: ${judge.score === null ? "unreadable" : judge.score.toFixed(3)}`, block(judge.reasons)));
+      add(box, folded(`evaluated by ${judge.model}: ${judge.score === null ? "unreadable" : judge.score.toFixed(3)}`, block(judge.reasons)));
     }
     return box;
   };

@@ -21,7 +21,7 @@ from orchestrator.replay import Verification
 from orchestrator.report import graph
 from orchestrator.report.calls import Attempt, Timeline
 from orchestrator.report.choices import choices_of
-from orchestrator.report.packing import Packed, inert
+from orchestrator.report.packing import Packed
 from orchestrator.report.reading import ReportData
 from orchestrator.report.work import PageTexts, work_of
 from orchestrator.state.run import RunState
@@ -84,20 +84,22 @@ def render(records: Iterable[Recorded], get: Callable[[str], str], facts: Facts)
     work = Packed()
     for name, done in work_of(state, texts):
         work.add(done, name)
+    choices = Packed()
+    for choice in choices_of(explainer.explained, read.positions, read.calls.by_selection, texts):
+        choices.add(choice)
     style, script = _resource("page.css"), _resource("page.js")
     parts = _template().generate(**shown, left_out=texts.left_out, style=Markup(style), policy=_policy(style, script))
     yield from (part.encode() for part in parts)
-    yield from _data(work, choices_of(explainer.explained, read.positions), read.events)
+    yield from _data(work, choices, read.events)
     yield f"</script>\n<script>{script}</script>\n</body>\n</html>".encode()
 
 
-def _data(work: Packed, choices: Iterable[Any], events: Packed) -> Iterator[bytes]:
+def _data(work: Packed, choices: Packed, events: Packed) -> Iterator[bytes]:
     """What the page's script shows, as one JSON document."""
     yield b'{"tasks":{'
     yield from work
     yield b'},"choices":['
-    for number, choice in enumerate(choices):
-        yield b"," * (number > 0) + inert(choice)
+    yield from choices
     yield b'],"events":['
     yield from events
     yield b"]}"

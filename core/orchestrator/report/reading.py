@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from attrs import Factory, define
 
+from orchestrator.exchanges import ExchangeReader
 from orchestrator.explanation import Explainer
 from orchestrator.log.transaction import Recorded
 from orchestrator.report.calls import TimelineReader
@@ -29,6 +30,7 @@ class ReportData:
     """The position of each event by its version."""
     count: int = 0
     head: str = ""
+    calls: ExchangeReader = Factory(ExchangeReader)
 
     def all(self, records: Iterable[Recorded]) -> None:
         """Read it, from its first event on."""
@@ -38,6 +40,7 @@ class ReportData:
             self.head = record.hash
             self.explainer.take(record.at, record.event)
             self.chronicler.take(record.at, record.event)
+            self.calls.take(record.version, record.event)
             self.events.add(_event_row(record, first, _LONGEST_DATA if self.count < _MANY else _SHORT_DATA))
             self.positions[record.version] = record.position
             self.count += 1

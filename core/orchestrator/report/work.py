@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from attrs import define
 
+from orchestrator.decide.gates import checks_of
 from orchestrator.decide.outcome import output_of
 from orchestrator.engine.answers.reading import reasons_in
 from orchestrator.errors import DamagedLogError
@@ -91,7 +92,7 @@ def _iterations(task: TaskState, texts: PageTexts) -> Iterator[dict[str, Any]]:
                     "verdict": "at work" if check.verdict is None else check.verdict.value,
                     "details": texts.read(check.details),
                 }
-                for name, check in (task.checks.get(output.version, {}) if output is not None else {}).items()
+                for name, check in (checks_of(task, output) if output is not None else {}).items()
             ],
             "scores": list(_scores(task, iteration, texts)),
             "score": None if evaluated is None else evaluated.score,

@@ -14,7 +14,7 @@ from orchestrator.spec.classes import (
     ValidatorsSpec,
 )
 from orchestrator.spec.plan import TaskSpec
-from orchestrator.spec.reading import apply_sets, parse_policies, parse_spec, read_models, read_spec, spec_from
+from orchestrator.spec.reading import apply_sets, parse_policies, parse_spec, read_models, read_spec, spec_from, spec_of
 from orchestrator.spec.schema import json_schema
 from orchestrator.spec.skeleton import SKELETON
 
@@ -35,4 +35,5 @@ __all__ = [
     "read_models",
     "read_spec",
     "spec_from",
+    "spec_of",
 ]

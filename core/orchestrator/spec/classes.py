@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from attrs import evolve as changed
 from attrs import field, frozen
 
 from orchestrator.models import (
@@ -15,6 +16,7 @@ from orchestrator.models import (
     ModelInfo,
     Phase,
     Role,
+    Strategy,
     TaskType,
 )
 from orchestrator.money import NANO, Usd
@@ -23,6 +25,7 @@ from orchestrator.settings import SECOND, CrossVendor, Evaluation, Limits, Missi
 from orchestrator.spec.canonical import canonical_json
 from orchestrator.spec.containers import FreeMapping, ListOf, MapOf, Record, key
 from orchestrator.spec.kinds import NAME, PATH, Choice, Flag, Money, Place, Real, Text, Whole
+from orchestrator.spec.loop import LOOP
 from orchestrator.spec.pace import PerProvider
 from orchestrator.spec.plan import IDENTIFIER, PLAN, TASK_PATHS, TaskSpec
 from orchestrator.spec.vocabulary import EVALUATION, MODELS, NODE_POLICIES, POLICIES
@@ -125,6 +128,14 @@ class LimitsSpec:
         factory=dict,
         metadata=key(MapOf(Whole(1, 10_000_000), _TYPES_AND_ROLES), "The output limit of a task type or a role."),
     )
+    call_timeout: float | None = field(
+        default=None,
+        metadata=key(
+            Real(0, 86_400, above=True),
+            "Seconds one attempt may take; left out: as long as what is asked for takes at the model's pace.",
+            blank=True,
+        ),
+    )
     requests_per_minute: dict[str, int] = field(
         factory=dict,
         metadata=key(PerProvider(1_000_000), "Calls that may start in a minute: of every provider, or by provider."),
@@ -134,6 +145,13 @@ class LimitsSpec:
         metadata=key(
             PerProvider(1_000_000_000), "Tokens read and written in a minute: of every provider, or by provider."
         ),
+    )
+    max_tasks: int = field(
+        default=50, metadata=key(Whole(1, 1000), "The most tasks of a plan that a model makes; the first ones count.")
+    )
+    single_task_fallback: bool = field(
+        default=True,
+        metadata=key(Flag(), "Whether the project becomes the only task where no answer is a plan; no success then."),
     )
 
 
@@ -194,6 +212,12 @@ class Spec:
             blank=True,
         ),
     )
+    prompts: str | None = field(
+        default=None,
+        metadata=key(
+            PATH, "A folder with templates that replace those of the prompts, from the spec's folder.", blank=True
+        ),
+    )
     routing: RoutingSpec = field(default=RoutingSpec(), metadata=key(ROUTING, "Who is asked first."))
     providers: dict[str, dict[str, Any]] = field(
         factory=dict,
@@ -211,6 +235,9 @@ class Spec:
     models: tuple[ModelInfo, ...] = field(default=(), metadata=key(MODELS, "Models to add, or facts to override."))
     review: ReviewSpec = field(default=ReviewSpec(), metadata=key(REVIEW, "Who criticises."))
     evaluate: Evaluation = field(default=Evaluation(), metadata=key(EVALUATION, "How an output is scored."))
+    loop: dict[TaskType, Strategy] = field(
+        factory=dict, metadata=key(LOOP, "The strategy of the review loop, for all tasks or by type.")
+    )
     plateau: float = field(
         default=0.02, metadata=key(Real(0, 1), "Two consecutive scores nearer than this end the iteration.")
     )
@@ -255,6 +282,8 @@ class Spec:
     )
     folder: str = field(default=".", eq=False)
     """The folder the file was read from, against which paths in it are resolved; no key of the file."""
+    hints: tuple[str, ...] = field(default=(), eq=False)
+    """What may be meant otherwise in the file, a line each; no key of the file."""
 
     def settings(self, simulated: bool, policies: tuple[Policy, ...] = ()) -> RunSettings:
         """The run's rules. ``policies`` are those of policy files and flags; the spec's own follow them."""
@@ -271,7 +300,10 @@ class Spec:
             routing={**ROUTING_TABLE, **self.routing.table},
             backend_named=self.routing.backend is not None,
             phase_shares=_shares(self.phase_budgets),
-            evaluation=self.evaluate,
+            evaluation=changed(
+                self.evaluate, judged_types=tuple(kind for kind in TaskType if kind in self.quality_targets)
+            ),
+            loop={kind: self.loop.get(kind, Strategy()) for kind in TaskType},
             plateau=self.plateau,
             cross_vendor=self.review.cross_vendor,
             missing_tool=self.validators.missing_tool,
@@ -280,8 +312,12 @@ class Spec:
                 attempts=limits.attempts,
                 breaker_failures=limits.breaker.failures,
                 breaker_open=_microseconds(limits.breaker.seconds),
+                call_timeout=None if limits.call_timeout is None else _microseconds(limits.call_timeout),
+                call_total=max(Limits().call_total, _microseconds(limits.call_timeout or 0)),
                 requests_per_minute=dict(limits.requests_per_minute),
                 tokens_per_minute=dict(limits.tokens_per_minute),
+                max_tasks=limits.max_tasks,
+                single_task_fallback=limits.single_task_fallback,
             ),
             policies=bound,
             node_policies=node_policies,
@@ -290,6 +326,7 @@ class Spec:
             cache=not simulated if self.cache is None else self.cache,
             verify=self.verify_cmd is not None or self.app is not None,
             advise=self.advise is True,
+            app=self.app,
         )
 
     def canonical(self) -> str:

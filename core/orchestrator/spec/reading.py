@@ -1,6 +1,6 @@
 """From a file, a document or Python's arguments to a spec."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from os import PathLike, fspath
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from orchestrator.documents import Address, LineOf, read_document, read_value
+from orchestrator.documents import Address, Document, LineOf, read_document, read_value
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.events import ADVISE, ENHANCE, PLAN
 from orchestrator.models import ModelInfo
@@ -28,9 +28,30 @@ def read_spec(path: Path, sets: Sequence[str] = ()) -> Spec:
         SpecError: it cannot be used; all problems together.
         UsageError: one of ``sets`` cannot be applied.
     """
-    document = read_document(path)
+    return spec_of(read_document(path), sets, path.parent)
+
+
+def spec_of(document: Document, sets: Sequence[str], folder: Path) -> Spec:
+    """The spec in a document; paths in it are resolved against ``folder``.
+
+    Raises:
+        SpecError: it cannot be used; all problems together.
+        UsageError: one of ``sets`` cannot be applied.
+    """
     spec = parse_spec(apply_sets(document.value, sets), document.source, document.line_of)
-    return evolve(spec, folder=str(path.parent))
+    return evolve(spec, folder=str(folder), hints=tuple(_hints(document)))
+
+
+_PROSE: Final = frozenset({"project", "criteria", "prompt", "title", "tests", "verify_cmd"})
+"""Keys of texts in which ``#`` may well be meant."""
+
+
+def _hints(document: Document) -> Iterator[str]:
+    """Where a comment has perhaps cut a text."""
+    for address, line in document.commented:
+        if address[-1:] and address[-1] in _PROSE:
+            text = f"{address[-1]} ends before ' #', which begins a comment; put it in quotes if that belongs to it"
+            yield f"{document.source}:{line}: {text}"
 
 
 def parse_spec(value: Any, source: str, line_of: LineOf | None = None) -> Spec:

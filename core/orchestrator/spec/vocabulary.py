@@ -5,7 +5,7 @@ from typing import Any, Final
 from orchestrator.models import ModelInfo
 from orchestrator.money import Price, Rate
 from orchestrator.policy import EnforcementMode, Policy, RateLimit
-from orchestrator.settings import Evaluation, OnDisagree
+from orchestrator.settings import Evaluation, OnDisagree, SecondJudge
 from orchestrator.spec.containers import Key, ListOf, MapOf, Record
 from orchestrator.spec.kinds import NAME, Choice, Flag, Money, Place, Real, Whole
 from orchestrator.spec.times import Hours, Timestamp
@@ -143,5 +143,7 @@ EVALUATION: Final = Record(
         "runs": Key(Whole(1, 20), "How many evaluations score an output."),
         "max_delta": Key(Real(0, 1), "Scores within this of each other are averaged."),
         "on_disagree": Key(Choice(OnDisagree), "Which score counts otherwise."),
+        "second": Key(Choice(SecondJudge), "Which model gives the second evaluation."),
+        "tests_decide": Key(Flag(), "Whether given tests that all pass are the score."),
     },
 )

@@ -36,6 +36,8 @@ class RoutingCandidate:
     price: Price
     place: int
     """Its place in the routing row, from 0."""
+    tier: str | None = None
+    """The vendor's size class, as its ``ModelInfo`` has it."""
 
 
 @frozen

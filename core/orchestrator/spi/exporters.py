@@ -118,23 +118,23 @@ class ExporterConfig:
     secret: Callable[[str], str | None] = lambda name: None
     variable: Callable[[str], str | None] = lambda name: None
     write: Callable[[str], None] = to_stdout
-    """Shows text to the user: where an exporter writes that was given no file."""
+    """Prints text for the user; for an exporter without a file."""
 
 
 class Exporter(Protocol):
-    """Brings metrics to where they are looked at. Only ``export`` is required; inherit the rest.
+    """Publishes metrics. Only ``export`` is required; inherit the rest.
 
-    All its methods are called in one thread of its own, after what they tell of is durable. One that raises is warned
-    of; one that does not come back is given up. Neither harms the run.
+    All methods are called in one thread of the exporter's own, after the events are durable. An exception becomes a
+    warning; a method that does not return in time is abandoned. Neither harms the run.
     """
 
     def export(self, metrics: Metrics) -> None:
-        """Publish the metrics as they stand now, in the place of those before."""
+        """Publish the current metrics; they replace those of the call before."""
 
     def observe(self, event: RunEvent) -> None:
-        """Take in a committed event of this session: each once, never again when the run is resumed."""
+        """Take a committed event of this session. Each comes once, and not again when the run is resumed."""
         return  # an exporter without options need not override it
 
     def close(self) -> None:
-        """The session is over, and the last export was made: send what is left and let go of everything."""
+        """Send what is left and release all resources. Called at the end of the session, after the last export."""
         return

@@ -45,7 +45,9 @@ class Request:
     temperature: float
     call: CallRef
     json_schema: Mapping[str, Any] | None = None
-    """The JSON Schema the answer should meet, where one is wanted."""
+    """The JSON Schema the answer should meet, where one is wanted. The order of its keys is that of the answer."""
+    seed: int | None = None
+    """Tells apart samples that are otherwise drawn alike; for vendors that take one."""
 
 
 @frozen
@@ -104,7 +106,7 @@ class ProviderConfig:
 
 @runtime_checkable
 class Provider(Protocol):
-    """Speaks to one vendor. It never retries, never logs and never counts money.
+    """Calls one vendor. It never retries, never logs and never counts money.
 
     Its calls share one event loop, which is not the run's: it may keep what belongs to a loop, from the first call on.
     It may have an attribute ``base_url``: then answers that one address gave are not reused for another.
@@ -112,10 +114,10 @@ class Provider(Protocol):
 
     @property
     def simulated(self) -> bool:
-        """Whether it only pretends to call a vendor."""
+        """Whether its calls are simulated: no vendor is called."""
 
     def models(self) -> Sequence[ModelInfo]:
-        """What it sells, with the prices that hold now."""
+        """Its models, with the prices that are valid now."""
 
     def encode(self, request: Request) -> Body:
         """The request's bytes. Pure: equal requests give equal bytes, and no byte is added when sending."""

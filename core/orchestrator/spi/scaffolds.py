@@ -61,7 +61,7 @@ class Skeleton:
 
 
 class Scaffold(Protocol):
-    """Begins applications of one type."""
+    """Provides the fixed part of applications of one type."""
 
     def skeleton(self, app: App) -> Skeleton:
         """The fixed part of an application; equal arguments give equal skeletons."""

@@ -30,7 +30,8 @@ class Candidate:
     tests: str | None = None
     """The tests the plan has for the task, as the text of a Python module for pytest."""
     dependencies: Mapping[str, str] = Factory(dict)
-    """The delivered files of all tasks it depends on, directly or through others, by relative name."""
+    """The delivered files of all tasks that the task depends on, transitively: relative name to text. A validator
+    that executes or imports the output puts them beside it; where both have a file of one name, the output's counts."""
 
 
 @frozen
@@ -104,6 +105,10 @@ class Finding:
     details: str = ""
     permanent: bool = False
     """With *failed* or *unknown*: trying again cannot change it, as where the given tests cannot run at all."""
+    passed_tests: int | None = None
+    """How many tests passed, where tests were run."""
+    total_tests: int | None = None
+    """Of how many; those that skip themselves are left out."""
 
     @classmethod
     def passed(cls, details: str = "") -> "Finding":

@@ -73,7 +73,7 @@ class LogicalCall:
     """All that has happened to one logical call.
 
     ``since`` and ``ended_before`` mark where a reopening began: selections and ended attempts before it no longer
-    count in any limit, but attempt and try numbers go on.
+    count in any limit, but attempt and try numbers go on. So do a model's answers that could not be used.
     """
 
     key: CallKey
@@ -103,8 +103,11 @@ class LogicalCall:
     refused: bool = False
     refused_by: SpendLimit | None = None
     """The limit that refused."""
+    rejected: set[int] = Factory(set)
+    """Versions of the answers that a decision refused, although they could be read."""
     since: int = 0
     ended_before: int = 0
+    answers_before: int = 0
 
     @property
     def current(self) -> Selection | None:
@@ -113,11 +116,15 @@ class LogicalCall:
 
     @property
     def answer(self) -> Answer | None:
-        """The answer that counts: the latest that can be read, else the latest; None before there is one."""
+        """The answer that counts: the latest that can be used, else the latest; None before there is one."""
         for answer in reversed(self.answers):
-            if answer.reading.problem is None:
+            if self.can_use(answer):
                 return answer
         return self.answers[-1] if self.answers else None
+
+    def can_use(self, answer: Answer) -> bool:
+        """Whether an answer could be read, and no decision refused it."""
+        return answer.reading.problem is None and answer.version not in self.rejected
 
     @property
     def visited(self) -> list[Selection]:
@@ -128,6 +135,7 @@ class LogicalCall:
         """Forget what limits: the call may be tried again from the start."""
         self.since = len(self.selections)
         self.ended_before = self.ended
+        self.answers_before = len(self.answers)
         self.tries.clear()
         self.candidates.clear()
         self.refusals.clear()

@@ -12,6 +12,7 @@ from orchestrator.money import Usd
 ALPHA = 0.1
 _WINDOW = 50
 _RECENT = 10
+_FEW_TOKENS = 64
 
 
 @define
@@ -91,9 +92,15 @@ class ModelRecord:
             found = self.by_type[kind] = Measured()
         return found
 
+    pace: float | None = None
+    """Microseconds per token of its answers, an exponential average; waiting and reading are in it."""
     prior_p95_ms: float | None = None
     """Of earlier runs."""
     prior_success_rate: float | None = None
+
+    def observe_pace(self, tokens: int, latency: int) -> None:
+        """Fold in how long an answer took, in microseconds, by its tokens; a short one says little of the pace."""
+        self.pace = _ema(self.pace, latency / max(tokens, _FEW_TOKENS))
 
     @property
     def shown_p95_ms(self) -> float | None:

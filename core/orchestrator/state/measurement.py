@@ -137,10 +137,10 @@ class Measurement:
                 self._answered(run, event)
             case e.CallFailed():
                 self._failed(run, event)
-            case e.Validated(check=check, verdict=Verdict.FAILED):
-                opened = run.state.pending.get(check)
-                if isinstance(opened, e.CheckStarted) and opened.call in run.authors:
-                    self._meter(run, run.authors[opened.call]).validator_failures += 1
+            case e.OutputChosen(task=task, call=call) if call in run.authors:  # only what is delivered counts
+                checks = run.state.tasks[task].checks.get(call, {}).values()
+                failed = sum(check.verdict is Verdict.FAILED for check in checks)
+                self._meter(run, run.authors[call]).validator_failures += failed
             case e.Evaluated(call=call, score=score) if score is not None and call in run.authors:
                 self._meter(run, run.authors[call]).record.measured(None).observe_quality(score)
             case e.BudgetWarned():

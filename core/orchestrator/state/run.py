@@ -68,6 +68,8 @@ class RunState:
     advise: AdviseNode = Factory(lambda: AdviseNode(ADVISE))
     plan: PlanNode = Factory(lambda: PlanNode(PLAN))
     planned: bool = False
+    fallback_plan: bool = False
+    """Whether the project as it is is the only task, as no answer was a plan."""
     forecast: ForecastMade | None = None
     forecast_version: int = 0
     consent: Consent = Factory(Consent)

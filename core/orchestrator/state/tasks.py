@@ -3,7 +3,7 @@
 from attrs import Factory, define, frozen
 
 from orchestrator.events import Evaluated, FileWritten, OutputChosen, PlanRefused, TaskFinished
-from orchestrator.models import PlannedTask, Role, SkipReason, Verdict
+from orchestrator.models import PlannedTask, ProbeResult, Role, SkipReason, Verdict
 from orchestrator.state.calls import CallKey, LogicalCall, Spend
 
 
@@ -47,8 +47,20 @@ class Check:
     version: int
     verdict: Verdict | None = None
     details: str | None = None
+    vote: bool = False
+    """Whether it is a vote and no gate by itself."""
     permanent: bool = False
-    """Whether trying again cannot change it."""
+    """Whether trying again cannot change the verdict."""
+    passed_tests: int | None = None
+    total_tests: int | None = None
+
+
+@frozen
+class Probe:
+    """What the counterexamples of a critique are worth, one result for each defect; None while they are run."""
+
+    version: int
+    results: tuple[ProbeResult, ...] | None = None
 
 
 @define
@@ -68,6 +80,8 @@ class TaskState(Node):
     """The latest iteration any call was selected for."""
     checks: dict[int, dict[str, Check]] = Factory(dict)
     """By version of the call whose answer is judged (of the ModelSelected where it is reused), and validator."""
+    probes: dict[int, Probe] = Factory(dict)
+    """By the version of the call whose answer is the critique."""
     evaluated: dict[int, Evaluated] = Factory(dict)
     skipped: dict[tuple[Role, int], SkipReason] = Factory(dict)
     """Reasons, by role and iteration."""

@@ -1,12 +1,39 @@
 """Test suites that code under suspicion runs through: what passed is counted and signed, never read from its output.
 
 The code under test runs in the process that counts, so neither exit status nor output proves anything. A collector of
-ours runs pytest there and signs its report with a key that the code does not know; each test that the sources define
+ours runs pytest there and signs its report with a key that the code never gets; and each test that the sources define
 must be in it. Code written against this very collector could still find the key: what tests say of hostile code is
 never stronger than that.
 """
 
-from orchestrator.suites.defined import defined_tests, is_test_file, statements
-from orchestrator.suites.signed import SignedReport, SignedRun
+from orchestrator.suites.defined import defined_tests, is_test_file
+from orchestrator.suites.failures import FailedTest, failure_lines, short
+from orchestrator.suites.hiding import shadowing, within
+from orchestrator.suites.imports import imported, imported_from, imported_modules, is_installed
+from orchestrator.suites.layout import Layout, laid_out
+from orchestrator.suites.signed import CallResult, SandboxedCall, SignedReport, SignedRun
+from orchestrator.suites.source import UNREADABLE, parse, statements, unwarned
 
-__all__ = ["SignedReport", "SignedRun", "defined_tests", "is_test_file", "statements"]
+__all__ = [
+    "UNREADABLE",
+    "CallResult",
+    "FailedTest",
+    "Layout",
+    "SandboxedCall",
+    "SignedReport",
+    "SignedRun",
+    "defined_tests",
+    "failure_lines",
+    "imported",
+    "imported_from",
+    "imported_modules",
+    "is_installed",
+    "is_test_file",
+    "laid_out",
+    "parse",
+    "shadowing",
+    "short",
+    "statements",
+    "unwarned",
+    "within",
+]

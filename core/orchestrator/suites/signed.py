@@ -7,11 +7,12 @@ import secrets
 import sys
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 from attrs import Factory, frozen
 
-from orchestrator.suites.defined import defined_tests
+from orchestrator.suites.defined import defined_tests, skipping_tests, skips_itself
+from orchestrator.suites.failures import FailedTest
 
 GATE: Final = ("--noconftest",)
 """Options of pytest for sources that bring nothing but code and tests."""
@@ -26,12 +27,18 @@ class SignedReport:
         problems: what pytest says of the first failures.
         more: how many problems are left out.
         internal: whether pytest itself failed.
+        collected: pytest's name of each test that it collected.
+        marked: those among them that bear a mark which may skip them, an empty parametrization included.
+        failures: the first failures, taken apart.
     """
 
     outcomes: tuple[tuple[str, str], ...]
     problems: tuple[str, ...] = ()
     more: int = 0
     internal: bool = False
+    collected: tuple[str, ...] = ()
+    marked: tuple[str, ...] = ()
+    failures: tuple[FailedTest, ...] = ()
 
     @property
     def said(self) -> str:
@@ -43,26 +50,89 @@ class SignedReport:
         return {name.partition("[")[0] for name, each in self.outcomes if each == outcome}
 
     def missing(self, sources: Mapping[str, str]) -> list[str]:
-        """The tests that the sources (by path) define and that were not reported as passed, sorted."""
+        """The tests that should have passed and were not reported so, sorted.
+
+        Those are the certain tests of the sources (by path), and all that pytest collected; less what the sources
+        themselves may skip, where it was skipped.
+        """
         wanted = {f"{path}::{test}" for path, source in sources.items() for test in defined_tests(source)}
-        return sorted(wanted - self.having("passed"))
+        wanted |= {name.partition("[")[0] for name in self.collected}
+        return sorted(wanted - self.having("passed") - self._excused(sources, wanted))
+
+    def counted(self, sources: Mapping[str, str]) -> tuple[int, int]:
+        """(passed, in all), each parametrized case for itself; skipped ones that may be skipped count in neither."""
+        names = set(self.collected) or {
+            f"{p}::{test}" for p, source in sources.items() for test in defined_tests(source)
+        }
+        excused = self._excused(sources, {name.partition("[")[0] for name in names})
+        failed = {name for name, outcome in self.outcomes if outcome == "failed"}
+        passed = {name for name, outcome in self.outcomes if outcome == "passed"} & names - failed
+        skipped = {name for name in names if name not in passed | failed and name.partition("[")[0] in excused}
+        return len(passed), len(names - skipped)
+
+    def _excused(self, sources: Mapping[str, str], names: set[str]) -> set[str]:
+        """Those of the tests that were skipped, and may be."""
+        skipped = self.having("skipped")
+        marked = {name.partition("[")[0] for name in self.marked}
+        may_skip = {path: skipping_tests(source) for path, source in sources.items()}
+        whole = {path for path, source in sources.items() if path in skipped and skips_itself(source)}
+        return {
+            name
+            for name in names
+            if (name in skipped and (name in marked or name.rpartition("::")[2] in may_skip.get(_path(name), ())))
+            or _path(name) in whole
+        }
+
+
+def _path(name: str) -> str:
+    return name.partition("::")[0]
+
+
+def _signed_by(key: bytes, content: bytes) -> Any:
+    """What a report says, where it is signed with the key; else None."""
+    signature, _, body = content.partition(b"\n")
+    genuine = hmac.new(key, body, hashlib.sha256).hexdigest().encode()
+    return json.loads(body) if hmac.compare_digest(signature, genuine) else None
+
+
+@frozen
+class SandboxedCall:
+    """A call to be made: an expression, and the module in whose names it is evaluated."""
+
+    module: str
+    expression: str
+
+
+@frozen
+class CallResult:
+    """What a call gave.
+
+    Attributes:
+        text: the ``repr`` of what it returned.
+        raised: where it raised, the names of the exception's class and of its bases.
+    """
+
+    text: str = ""
+    raised: tuple[str, ...] = ()
 
 
 @frozen
 class SignedRun:
-    """A run of the tests among some sources, or where there are none the import of a module.
+    """A run of the tests among some sources; where there are none, of some calls; else the import of a module.
 
     Attributes:
         tests: the test files, by their paths among the sources.
         module: what is imported where there are none.
         options: further options of pytest.
         roots: folders among the sources whose modules can be imported, beside the one that holds all.
+        probes: calls to be made where there are no tests.
     """
 
     tests: tuple[str, ...]
     module: str = ""
     options: tuple[str, ...] = GATE
     roots: tuple[str, ...] = ()
+    probes: tuple[SandboxedCall, ...] = ()
     _key: bytes = Factory(lambda: secrets.token_bytes(32))
 
     argv = (sys.executable, "-I", "collector.py")
@@ -78,6 +148,7 @@ class SignedRun:
             "module": self.module,
             "options": self.options,
             "roots": self.roots,
+            "probes": [[each.module, each.expression] for each in self.probes],
         }
         return {
             **{f"src/{path}": content for path, content in sources.items()},
@@ -87,13 +158,24 @@ class SignedRun:
 
     def report(self, taken: Mapping[str, bytes]) -> SignedReport | None:
         """The collector's own report among what was taken out; None where there is none, or another's."""
-        signature, _, body = taken.get("report.json", b"").partition(b"\n")
-        genuine = hmac.new(self._key, body, hashlib.sha256).hexdigest().encode()
-        if not hmac.compare_digest(signature, genuine):
+        found = _signed_by(self._key, taken.get("report.json", b""))
+        if found is None:
             return None
-        found = json.loads(body)
-        outcomes = tuple([(str(name), str(outcome)) for name, outcome in found["outcomes"]])
-        return SignedReport(outcomes, tuple(found["problems"]), found["more"], found["internal"])
+        return SignedReport(
+            outcomes=tuple([(str(name), str(outcome)) for name, outcome in found["outcomes"]]),
+            problems=tuple(found["problems"]),
+            more=found["more"],
+            internal=found["internal"],
+            collected=tuple(found["collected"]),
+            marked=tuple(found["marked"]),
+            failures=tuple([FailedTest(*each) for each in found["failures"]]),
+        )
+
+    def seen(self, taken: Mapping[str, bytes]) -> dict[SandboxedCall, CallResult]:
+        """What each probe gave, out of the collector's own report; those are left out that gave nothing in time."""
+        found = _signed_by(self._key, taken.get("report.json", b"")) or {"seen": []}
+        pairs = zip(self.probes, found["seen"], strict=False)
+        return {probe: CallResult(str(each[0]), tuple(map(str, each[1]))) for probe, each in pairs if each is not None}
 
     def began(self, taken: Mapping[str, bytes]) -> bool:
         """Whether the collector came as far as the code under test."""

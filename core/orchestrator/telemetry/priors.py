@@ -1,10 +1,10 @@
 """The warm start: how far a new run trusts what earlier runs have measured."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from orchestrator.events import Prior
-from orchestrator.models import TaskType
+from orchestrator.models import ModelInfo, TaskType, usual_quality
 from orchestrator.state.health import Measured, ModelRecord
 
 COLD: Final = 10
@@ -13,25 +13,25 @@ FULL: Final = 50
 """From so many on the measurements are taken as they are; between, they count for 40 %, and what is usual for 60 %."""
 
 _TRUSTED: Final = 0.4
-_QUALITY: Final = 0.8
 _LATENCY_MS: Final = 2000.0
 _P95_MS: Final = 5000.0
 
 
-def priors(records: Mapping[str, ModelRecord]) -> tuple[Prior, ...]:
+def priors(records: Mapping[str, ModelRecord], models: Iterable[ModelInfo] = ()) -> tuple[Prior, ...]:
     """What a new run starts with, ordered by model and type. What was never measured stays unknown.
 
-    A cost is taken as it is: there is no usual one.
+    A cost is taken as it is: there is no usual one. The usual quality is that of the model's tier, as ``models`` say.
     """
+    tiers = {model.id: model.tier for model in models}
     return tuple(
-        _prior(model, kind, seen, record)
+        _prior(model, kind, seen, record, usual_quality(tiers.get(model)))
         for model, record in sorted(records.items())
         for kind, seen in sorted(record.by_type.items(), key=lambda each: each[0] or "")
         if seen.calls >= COLD
     )
 
 
-def _prior(model: str, kind: TaskType | None, seen: Measured, record: ModelRecord) -> Prior:
+def _prior(model: str, kind: TaskType | None, seen: Measured, record: ModelRecord, quality: float) -> Prior:
     def blended(value: float | None, usual: float) -> float | None:
         if value is None or seen.calls >= FULL:
             return value
@@ -43,7 +43,7 @@ def _prior(model: str, kind: TaskType | None, seen: Measured, record: ModelRecor
         model=model,
         type=kind,
         calls=seen.calls,
-        quality=blended(seen.quality, _QUALITY),
+        quality=blended(seen.quality, quality),
         cost=seen.cost,
         latency_ms=blended(seen.latency_ms, _LATENCY_MS),
         trust=trust,

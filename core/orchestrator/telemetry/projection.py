@@ -18,7 +18,7 @@ from orchestrator import events as e
 from orchestrator.errors import LogError
 from orchestrator.log import EventLog
 from orchestrator.log.transaction import COLUMNS, Recorded
-from orchestrator.models import Role, TaskType, Verdict
+from orchestrator.models import Role, TaskType
 from orchestrator.state.health import Measured, ModelRecord
 
 SNAPSHOT: Final = "telemetry.json"
@@ -29,7 +29,13 @@ _PAGE: Final = 2000
 _WORTH_KEEPING: Final = 200
 """Events read since the snapshot after which a new one is written."""
 _MOST_CALLS: Final = 20_000
-_TYPES: Final = ("call.started", "call.succeeded", "call.failed", "iteration.evaluated", "check.validated")
+_TYPES: Final = ("call.started", "call.succeeded", "call.failed", "iteration.evaluated", "output.chosen")
+_FAILED_CHECKS: Final = """
+    SELECT count(*) FROM events AS ended JOIN events AS begun
+    ON begun.stream = ended.stream AND begun.version = json_extract(ended.data, '$.check')
+    WHERE ended.stream = ? AND ended.type = 'check.validated' AND json_extract(ended.data, '$.verdict') = 'failed'
+    AND json_extract(begun.data, '$.call') = ?
+"""
 _ROWS: Final = (
     f"SELECT {COLUMNS} FROM events WHERE position > ? AND type IN ({', '.join('?' * len(_TYPES))})"
     f" ORDER BY position LIMIT {_PAGE}"
@@ -115,11 +121,11 @@ class _Reader:
                 author = self._started(run, call)
                 if author is not None:  # an answer of the cache measures nothing
                     self._record(run, author.model).measured(self._type(run, event.task)).observe_quality(score)
-            case e.Validated(verdict=Verdict.FAILED):
-                check = self._event(run, event.check)
-                judged = self._started(run, check.call) if isinstance(check, e.CheckStarted) else None
-                if judged is not None:
-                    self._record(run, judged.model).measured(self._type(run, judged.node)).validator_failures += 1
+            case e.OutputChosen(call=call):
+                author = self._started(run, call)
+                if author is not None:  # only what is delivered counts
+                    failed = self.log.query(_FAILED_CHECKS, [run, call])[0][0]
+                    self._record(run, author.model).measured(self._type(run, author.node)).validator_failures += failed
 
     def _succeeded(self, run: str, event: e.CallSucceeded) -> None:
         started = self._started(run, event.call)

@@ -11,7 +11,7 @@ from attrs import Factory, define, field
 
 from orchestrator import events as e
 from orchestrator.decide import Rank
-from orchestrator.engine.answers.reading import content_of
+from orchestrator.engine.answers.fences import content_of
 from orchestrator.engine.outputs.verification import Verified
 from orchestrator.engine.ports import Ports, in_place
 from orchestrator.engine.questions import Offer, QuestionReply, RiskForecast

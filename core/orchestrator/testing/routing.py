@@ -23,10 +23,11 @@ from orchestrator.decide.context import Rank, RoutingContext
 from orchestrator.decide.retry import is_off
 from orchestrator.decide.routing import Listing, Query, list_candidates, slots_of, telemetry_of
 from orchestrator.errors import ErrorKind
-from orchestrator.models import ModelInfo, PlannedTask, Role, TaskType
+from orchestrator.models import ModelInfo, PlannedTask, Role, TaskType, Waiver
+from orchestrator.models.offers import is_lower_tier
 from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode, Policy
-from orchestrator.settings import RunSettings
+from orchestrator.settings import CrossVendor, RunSettings
 from orchestrator.spi import Backend, ModelTelemetry
 from orchestrator.testing.judged import Judged, patient
 from orchestrator.testing.stage import Stage, task
@@ -194,6 +195,23 @@ class RoutingRules(RuleBasedStateMachine):
         assert sorted(listing.order) == sorted(model.id for model in self.stage.models)
         soft = [self._violates_soft(name, query.node) for name in allowed(listing)]
         assert soft == sorted(soft), "a model that violates a SOFT policy ranks before one that does not"
+
+    @rule(data=st.data(), role=st.sampled_from([Role.CRITIC, Role.EVALUATOR]), second=st.booleans())
+    def review(self, data: st.DataObject, role: Role, second: bool) -> None:
+        """Of the author's vendor, a reviewer of a lower tier ranks behind all others, SOFT policies aside."""
+        models, node = self.stage.state.models, data.draw(st.sampled_from(_TASKS), label="node")
+        author = models[data.draw(st.sampled_from(sorted(models)), label="author")]
+        if role is Role.CRITIC and self.settings.cross_vendor is CrossVendor.OFF:
+            return
+        avoid = (data.draw(st.sampled_from(sorted(models)), label="avoid"),) if second else ()
+        listing = listed(self.stage, Query(role, self.kind, author.id, node, avoid=avoid))
+        names = [name for name in allowed(listing) if not self._violates_soft(name, node)]
+        lower = [
+            models[name].vendor == author.vendor and is_lower_tier(models[name].tier, author.tier) for name in names
+        ]
+        assert lower == sorted(lower), f"a model of a lower tier than {author.id} ranks too early to review it"
+        waived = {listing.waiver(name) for name, is_lower in zip(names, lower, strict=True) if is_lower}
+        assert waived <= {Waiver.LOWER_TIER}, "a reviewer of a lower tier is not recorded as one"
 
     @precondition(lambda self: self.refuses_dominated and self.settings.backend_named)
     @rule(node=st.sampled_from(_TASKS))

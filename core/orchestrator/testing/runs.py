@@ -6,6 +6,7 @@ fold and the recomputation agree with what was decided. ``orchestrator.testing.b
 
 from typing import Any, ClassVar
 
+from attrs import evolve
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -13,7 +14,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from orchestrator import events as e
 from orchestrator.decide.outcome import reopened_by
 from orchestrator.errors import ErrorKind
-from orchestrator.models import AnsweredBy, ModelInfo, PlannedTask, ProjectStatus, ReadingProblem, Role, Verdict
+from orchestrator.models import (
+    AnsweredBy,
+    ModelInfo,
+    PlannedTask,
+    ProbeResult,
+    ProjectStatus,
+    ReadingProblem,
+    Role,
+    Verdict,
+)
 from orchestrator.money import Usage, Usd
 from orchestrator.replay import verify
 from orchestrator.settings import SECOND, RunSettings
@@ -37,7 +47,7 @@ class RunMachine(RuleBasedStateMachine):
     generated_models: ClassVar[st.SearchStrategy[tuple[ModelInfo, ...]]] = catalogues()
     """The models of a session."""
     generated_plans: ClassVar[st.SearchStrategy[tuple[PlannedTask, ...] | None]] = st.none() | plans(
-        4, validators=("one", "two")
+        4, validators=("one", "python_syntax", "pytest")
     )
     """The plan that is given; None: it is asked for."""
     most_sessions: ClassVar[int] = 1000
@@ -112,6 +122,8 @@ class RunMachine(RuleBasedStateMachine):
         score=st.sampled_from([None, 0.3, 0.79, 0.8, 0.95, 1.0]),
         share=st.floats(0, 1),
         problem=st.sampled_from([None, None, None, ReadingProblem.EMPTY]),
+        defects=st.none() | st.lists(st.booleans(), max_size=2),
+        form=st.sampled_from([None, None, "1", "2"]),
         beyond=st.sampled_from([1, 1, 1, 1, 50]),
         tasks=plans(4),
         data=st.data(),
@@ -121,6 +133,8 @@ class RunMachine(RuleBasedStateMachine):
         score: float | None,
         share: float,
         problem: ReadingProblem | None,
+        defects: list[bool] | None,
+        form: str | None,
         beyond: int,
         tasks: tuple[PlannedTask, ...],
         data: st.DataObject,
@@ -133,7 +147,10 @@ class RunMachine(RuleBasedStateMachine):
         elif call.role is Role.DECOMPOSER and problem is None:
             self.stage.answer(version, usage=usage, reading=e.Reading(plan=tasks))
         else:
-            self.stage.answer(version, usage=usage, reading=e.Reading(problem=problem))
+            found = None if defects is None else tuple(e.Defect("2" * 64, named) for named in defects)
+            read = e.Reading(problem=problem, defects=found if call.role is Role.CRITIC else None)
+            is_result = call.role in (Role.GENERATOR, Role.REVISER) and problem is None
+            self.stage.answer(version, usage=usage, reading=evolve(read, equivalence=form if is_result else None))
 
     @precondition(lambda self: self._has(e.CallStarted))
     @rule(
@@ -170,10 +187,27 @@ class RunMachine(RuleBasedStateMachine):
         stage.step(stage.opening())
 
     @precondition(lambda self: self._has(e.CheckStarted))
-    @rule(verdict=st.sampled_from(list(Verdict)))
-    def validate(self, verdict: Verdict) -> None:
+    @rule(
+        verdict=st.sampled_from(list(Verdict)),
+        permanent=st.sampled_from([False, False, True]),
+        tests=st.sampled_from([(None, None), (1, 2), (3, 5), (0, 1)]),
+    )
+    def validate(self, verdict: Verdict, permanent: bool, tests: tuple[int | None, int | None]) -> None:
         """A validator comes to a verdict."""
-        self.stage.validate(verdict)
+        lasting = permanent and verdict in (Verdict.FAILED, Verdict.UNKNOWN)
+        passed, total = tests
+        passed = total if verdict is Verdict.PASSED else passed
+        self.stage.validate(verdict, permanent=lasting, passed_tests=passed, total_tests=total)
+
+    @precondition(lambda self: self._has(e.ProbeStarted))
+    @rule(results=st.lists(st.sampled_from(list(ProbeResult)), min_size=2, max_size=2))
+    def probe(self, results: list[ProbeResult]) -> None:
+        """The counterexamples of a critique are run."""
+        _, opened = self.stage.open(e.ProbeStarted)[0]
+        call = self.stage.state.tasks[opened.task].call(Role.CRITIC, opened.iteration)
+        assert call is not None
+        assert call.answer is not None
+        self.stage.probe(*results[: len(call.answer.reading.defects or ())])
 
     @precondition(lambda self: self._has(e.OutputChosen))
     @rule(problem=st.sampled_from([None, "ENOSPC"]))

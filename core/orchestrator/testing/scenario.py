@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from attrs import Factory, evolve, frozen
 
+from orchestrator.decide.strategies import REVIEWED, STRATEGIES
 from orchestrator.events import Prior
 from orchestrator.models import SLOTS, ModelInfo, TaskType
 from orchestrator.money import Price, Rate, Usd
@@ -271,6 +272,7 @@ def _settings(draw: Random, accounts: tuple[str, ...]) -> RunSettings:
         simulated=True,
         backend_named=draw.random() < 0.3,
         evaluation=Evaluation(runs=draw.choice([1, 2, 2, 2, 3]), on_disagree=draw.choice(list(OnDisagree))),
+        loop=dict.fromkeys(TaskType, draw.choice([REVIEWED, REVIEWED, *STRATEGIES.values()])),
         cross_vendor=draw.choice([CrossVendor.PREFER, CrossVendor.PREFER, *CrossVendor]),
         missing_tool=draw.choice(list(MissingTool)),
         limits=draw.choice([Limits(), Limits(), Limits(tries=1, attempts=3, breaker_failures=1)]),

@@ -179,8 +179,10 @@ class SpendingOrder(Laws):
             return None
         model, body = self.models[name], call.prepared.body_bytes
         whole = min(call.selection.max_tokens, model.max_output or call.selection.max_tokens)
-        if model.context is not None and body // _BYTES_PER_TOKEN + call.selection.max_tokens > model.context:
+        left = whole if model.context is None else model.context - body // _BYTES_PER_TOKEN
+        if left < min(256, call.selection.max_tokens):
             return None
+        whole = min(whole, left)
         full = whole if call.smallest is None else min(whole, call.smallest)
         judges: tuple[ModelInfo, ...] = ()
         if key.role in _SCORED:

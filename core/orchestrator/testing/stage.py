@@ -9,7 +9,17 @@ from orchestrator import events as e
 from orchestrator.decide import RULES, BackendError, Rank, Wait, decide
 from orchestrator.decide.outcome import reopened_by
 from orchestrator.errors import ErrorKind
-from orchestrator.models import Finish, ModelInfo, PlannedTask, ProjectStatus, ReadingProblem, Role, TaskType, Verdict
+from orchestrator.models import (
+    Finish,
+    ModelInfo,
+    PlannedTask,
+    ProbeResult,
+    ProjectStatus,
+    ReadingProblem,
+    Role,
+    TaskType,
+    Verdict,
+)
 from orchestrator.money import Price, Usage, Usd
 from orchestrator.settings import SECOND, RunSettings
 from orchestrator.state.fold import apply as folded
@@ -167,9 +177,22 @@ class Stage:
         event = e.CallFailed(version, kind, retryable, outage, True, zero, zero, None, None, None, 1000)
         return self.step(evolve(event, **more))
 
-    def validate(self, verdict: Verdict = Verdict.PASSED) -> list[e.Event]:
-        """Judge the oldest open check."""
-        return self.step(e.Validated(self.open(e.CheckStarted)[0][0], verdict, None, 1000))
+    def validate(self, verdict: Verdict = Verdict.PASSED, **more: Any) -> list[e.Event]:
+        """Judge the oldest open check; ``more`` is what else the validator says."""
+        version, opened = self.open(e.CheckStarted)[0]
+        return self.step(evolve(e.Validated(version, verdict, None, 1000, vote=opened.vote), **more))
+
+    def probe(self, *results: ProbeResult) -> list[e.Event]:
+        """Run the counterexamples of the oldest open probe; without results all are confirmed."""
+        version, opened = self.open(e.ProbeStarted)[0]
+        critique = next(
+            answer
+            for call in self.state.tasks[opened.task].calls.values()
+            for answer in call.answers
+            if answer.version == opened.critique
+        )
+        found = results or (ProbeResult.CONFIRMED,) * len(critique.reading.defects or ())
+        return self.step(e.Probed(version, found, 1000))
 
     def _call(self, version: int | None) -> tuple[int, e.CallStarted]:
         calls = dict(self.open(e.CallStarted))
@@ -189,17 +212,22 @@ class Stage:
     def play(
         self,
         respond: Callable[[e.CallStarted], dict[str, Any] | ErrorKind] = lambda started: {},
-        verdicts: Sequence[Verdict] = (),
+        verdicts: Sequence[Verdict] | Callable[[e.CheckStarted], dict[str, Any]] = (),
+        probes: Callable[[e.ProbeStarted], tuple[ProbeResult, ...]] = lambda started: (),
     ) -> e.RunFinished:
         """Go on to the end: ``respond`` says how each call ends (``{}``: a good answer), ``verdicts`` how checks do."""
-        left = list(verdicts)
+        left = [] if callable(verdicts) else list(verdicts)
         while self.state.finished is None:
             if self.open(e.ModelSelected):
                 self.prepare()
             elif self.open(e.CallStarted):
                 self._respond(respond)
             elif self.open(e.CheckStarted):
-                self.validate(left.pop(0) if left else Verdict.PASSED)
+                opened = self.open(e.CheckStarted)[0][1]
+                how = verdicts(opened) if callable(verdicts) else {"verdict": left.pop(0)} if left else {}
+                self.validate(**how)
+            elif self.open(e.ProbeStarted):
+                self.probe(*probes(self.open(e.ProbeStarted)[0][1]))
             elif self.open(e.OutputChosen):
                 self.step(e.FileWritten(self.open(e.OutputChosen)[0][0], 10, None))
             else:

@@ -6,12 +6,32 @@ from typing import Final
 from attrs import evolve
 from hypothesis import strategies as st
 
+from orchestrator.decide.strategies import STRATEGIES
 from orchestrator.errors import ErrorKind
 from orchestrator.events import CallStarted, Event, ModelSelected
-from orchestrator.models import SLOTS, ModelInfo, PlannedTask, Role, TaskType
+from orchestrator.models import (
+    SLOTS,
+    CritiqueUse,
+    ModelInfo,
+    ModelOrder,
+    PlannedTask,
+    RepairUse,
+    Role,
+    TaskType,
+)
+from orchestrator.models import Strategy as Loop
 from orchestrator.money import Price, Rate, Usage, Usd
 from orchestrator.policy import EnforcementMode, Policy
-from orchestrator.settings import SECOND, CrossVendor, Evaluation, Limits, MissingTool, OnDisagree, RunSettings
+from orchestrator.settings import (
+    SECOND,
+    CrossVendor,
+    Evaluation,
+    Limits,
+    MissingTool,
+    OnDisagree,
+    RunSettings,
+    SecondJudge,
+)
 from orchestrator.spi import ModelTelemetry, RoutingCandidate
 from orchestrator.testing.scenario import WHERE, CrashPoint, Scenario
 from orchestrator.testing.stage import Stage
@@ -145,6 +165,7 @@ def plans(draw: st.DrawFn, most: int = 8, validators: tuple[str, ...] = ()) -> t
                 prompt_bytes=draw(st.integers(1, 5_000)),
                 dependencies=tuple(draw(st.lists(st.sampled_from(before), unique=True, max_size=3)) if before else ()),
                 validators=tuple(name for name in validators if draw(st.booleans())),
+                tests=draw(st.sampled_from([None, "1" * 64])),
             )
         )
     return tuple(draw(st.permutations(tasks)))
@@ -153,6 +174,23 @@ def plans(draw: st.DrawFn, most: int = 8, validators: tuple[str, ...] = ()) -> t
 def budgets() -> Strategy[Usd]:
     """Caps from nothing to ample."""
     return st.sampled_from([0, 10**7, 10**8, 10**9, 10**12]).map(Usd) | st.integers(0, 10**11).map(Usd)
+
+
+def loops() -> Strategy[dict[TaskType, Loop]]:
+    """One strategy of the review loop for all types: one that has a name, or any other."""
+    some = st.builds(
+        Loop,
+        name=st.just("some"),
+        samples=st.integers(1, 4),
+        iterations=st.none() | st.integers(1, 4),
+        critique=st.sampled_from(list(CritiqueUse)),
+        runs=st.none() | st.integers(0, 2),
+        repair=st.sampled_from(list(RepairUse)),
+        improves=st.booleans(),
+        order=st.sampled_from(list(ModelOrder)),
+        temperature=st.none() | st.just(0.5),
+    )
+    return (st.sampled_from(list(STRATEGIES.values())) | some).map(lambda loop: dict.fromkeys(TaskType, loop))
 
 
 def settings_of_runs(accounts: tuple[str, ...] = ()) -> Strategy[RunSettings]:
@@ -167,7 +205,15 @@ def settings_of_runs(accounts: tuple[str, ...] = ()) -> Strategy[RunSettings]:
             lambda limit: {Role.DECOMPOSER: 8192, Role.CRITIC: 2048, Role.EVALUATOR: limit}
         ),
         backend_named=st.booleans(),
-        evaluation=st.builds(Evaluation, runs=st.integers(1, 3), on_disagree=st.sampled_from(list(OnDisagree))),
+        evaluation=st.builds(
+            Evaluation,
+            runs=st.integers(1, 3),
+            on_disagree=st.sampled_from(list(OnDisagree)),
+            second=st.sampled_from(list(SecondJudge)),
+            tests_decide=st.booleans(),
+            judged_types=st.sampled_from([(), tuple(TaskType)]),
+        ),
+        loop=loops(),
         cross_vendor=st.sampled_from(list(CrossVendor)),
         missing_tool=st.sampled_from(list(MissingTool)),
         limits=st.builds(

@@ -220,6 +220,8 @@ class SimulatedVendor:
             stable = Random(f"{self.seed}/score/{where.node}/{where.iteration}")
             worst = Random(f"{self.seed}/quality").choice([0.5, 0.7, 0.88])
             return json.dumps({"score": round(stable.uniform(worst, 1.0), 3), "reasons": "simulated"})
+        if where.role is Role.CRITIC and draw.random() < 0.7:
+            return _critique(draw)
         name = f"{where.node} {where.role.value} {where.iteration} {where.sample} {where.try_}"
         return f"{name}: {'x' * draw.randint(1, 60)}"
 
@@ -241,6 +243,16 @@ def _suggestion(number: int, draw: Random) -> dict[str, Any]:
     kind = draw.choice([kind.value for kind in SuggestionKind])
     patches = draw.choice([("Say more.", ""), ("", "more is said"), ("Say it.", "it is said")])
     return {"type": kind, "title": f"Number {number}", "patch_description": patches[0], "patch_criteria": patches[1]}
+
+
+def _critique(draw: Random) -> str:
+    """No defect, or some, with or without a counterexample."""
+    example = {"input": "f(1)", "expected": "1", "actual": "2"}
+    defects = [
+        {"where": "f", "problem": "simulated", "counterexample": draw.choice([None, example])}
+        for _ in range(draw.randint(0, 2))
+    ]
+    return json.dumps({"defects": defects})
 
 
 def _advice(draw: Random) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The provider gateway: a gateway that is asked with one JSON document per call.
+"""The provider gateway: a gateway that takes one JSON document per call.
 
 Options in a spec: ``base_url``. The key comes from the variable GATEWAY_API_KEY.
 """
@@ -40,7 +40,7 @@ KINDS: Mapping[int, ErrorKind] = {
 
 
 class GatewayProvider:
-    """Speaks to the gateway. It sends each request once; trying again is the program's."""
+    """Calls the gateway. It sends each request once; the program does all retries."""
 
     simulated = False
 
@@ -50,21 +50,21 @@ class GatewayProvider:
         self._models = tuple(models)
 
     def models(self) -> Sequence[ModelInfo]:
-        """What the spec declares for it."""
+        """The models that the spec declares for this provider."""
         return self._models
 
     def encode(self, request: Request) -> Body:
-        """The bytes that are sent; the most a call can cost is computed from them and from ``max_tokens``."""
+        """The bytes to send. The most a call can cost is computed from them and from ``max_tokens``."""
         fields = {
             "model": request.model.sent_name,
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
             "messages": [{"role": each.author, "content": each.text} for each in request.messages],
         }
-        return Body(json.dumps(fields, sort_keys=True).encode(), request)
+        return Body(json.dumps(fields).encode(), request)
 
     async def call(self, body: Body, ctx: CallContext) -> Reply:
-        """Send the bytes, and read the answer or classify the failure."""
+        """Send the bytes. Return the answer, or raise a classified error."""
         import httpx
 
         headers = {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
@@ -72,7 +72,7 @@ class GatewayProvider:
             response = await ctx.http.post(
                 f"{self.base_url}/chat", content=body.content, headers=headers, timeout=ctx.timeout
             )
-        except httpx.ConnectError as error:  # the only failure that proves that nothing was billed
+        except httpx.ConnectError as error:  # no other failure proves that nothing was billed
             raise ProviderError("no connection", kind=ErrorKind.CONNECTION, retryable=True, billed=Billed.NO) from error
         except httpx.TimeoutException as error:
             raise ProviderError("no answer in time", kind=ErrorKind.TIMEOUT, retryable=True) from error
@@ -84,7 +84,7 @@ class GatewayProvider:
 
 
 def refusal(response: "httpx.Response") -> ProviderError:
-    """What a status that is no success means for trying again and for money."""
+    """Classify a status other than 200: whether to retry, and whether it was billed."""
     status, wait = response.status_code, response.headers.get("retry-after", "")
     gave_up = status < 400 or status in (408, 499, 504) or 520 <= status <= 529
     return ProviderError(
@@ -98,7 +98,7 @@ def refusal(response: "httpx.Response") -> ProviderError:
 
 
 def read(content: bytes) -> Reply:
-    """The reply in a body; tokens that came from a cache are not counted twice."""
+    """Read the reply from a body. Cached tokens are part of ``input`` there, so they are subtracted."""
     try:
         answer: Any = json.loads(content)
         counts = answer["usage"]
@@ -115,7 +115,7 @@ def read(content: bytes) -> Reply:
 
 @hookimpl
 def orchestrator_provider(config: ProviderConfig) -> Provider | None:
-    """Build the provider, or None where it has no key or address."""
+    """Build the provider. Return None without a key or an address."""
     unknown = sorted(set(config.options) - {"base_url"})
     if unknown:
         raise SpecError([f"providers.{config.name}: unknown option {name!r}; it takes base_url" for name in unknown])

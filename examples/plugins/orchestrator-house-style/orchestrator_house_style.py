@@ -1,6 +1,6 @@
-"""The validator house_style: Python code passes the linter with the rules of the house.
+"""The validator house_style: Python code passes the linter with the house rules.
 
-Settings: ``select``, the linter's rules; ``["E", "F", "D1"]`` unless a spec says otherwise.
+Settings: ``select``, the linter's rules; ``["E", "F", "D1"]`` by default.
 """
 
 from orchestrator.spi import Candidate, Finding, Validator, ValidatorContext, hookimpl
@@ -11,7 +11,7 @@ LINES = 20
 
 
 def house_style(candidate: Candidate, context: ValidatorContext) -> Finding:
-    """Lint every Python file of the answer. The code is only read, never run, so no sandbox is insisted on."""
+    """Lint every Python file of the answer. The linter only reads the code, so it also runs without a sandbox."""
     linter = context.tool("ruff")
     if linter is None:
         return Finding.skipped("ruff is not installed: pip install ruff")

@@ -1,7 +1,7 @@
 """What the backends compare: quality, trust, cost and latency of a candidate, measured or assumed.
 
-What was never measured is assumed: a quality of 0.8, full trust, the cost of 2,000 tokens at the model's blended price,
-and a latency of ten seconds. So is what is no finite number.
+What was never measured is assumed: the usual quality of the model's tier, full trust, the cost of 2,000 tokens at the
+model's blended price, and a latency of ten seconds. So is what is no finite number.
 """
 
 import math
@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+from orchestrator.models import usual_quality
 from orchestrator.spi import ModelTelemetry, Ranked, RoutingCandidate, SpecError
 
-ASSUMED_QUALITY: Final = 0.8
 ASSUMED_TRUST: Final = 1.0
 ASSUMED_TOKENS: Final = 2_000
 ASSUMED_LATENCY_MS: Final = 10_000.0
@@ -38,7 +38,7 @@ def measures_of(
         measured = telemetry.get(each.model, UNMEASURED)
         quality, trust, cost = measured.quality, measured.trust, measured.cost
         if quality is None or not 0.0 <= quality <= 1.0:
-            quality = quality_of(measured)
+            quality = quality_of(each, measured)
         if not 0.0 <= trust <= 1.0:
             trust = trust_of(measured)
         if cost is None or not LEAST_COST <= cost < math.inf:
@@ -49,12 +49,12 @@ def measures_of(
     return qualities, trusts, costs
 
 
-def quality_of(measured: ModelTelemetry) -> float:
+def quality_of(candidate: RoutingCandidate, measured: ModelTelemetry) -> float:
     """The mean score, 0 to 1."""
-    quality = measured.quality
+    quality, assumed = measured.quality, usual_quality(candidate.tier)
     if quality is None:
-        return ASSUMED_QUALITY
-    return quality if 0.0 <= quality <= 1.0 else _share(quality, ASSUMED_QUALITY)
+        return assumed
+    return quality if 0.0 <= quality <= 1.0 else _share(quality, assumed)
 
 
 def trust_of(measured: ModelTelemetry) -> float:

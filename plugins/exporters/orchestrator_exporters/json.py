@@ -42,6 +42,6 @@ def _plain(value: Any, name: str) -> dict[str, Any]:
 def orchestrator_exporter(config: ExporterConfig) -> Exporter:
     """Build the exporter from ``path``."""
     options = Options(config)
-    path = options.text("path")
+    path = options.path("path")
     options.done()
-    return JSONExporter(config, None if path is None else Path(path))
+    return JSONExporter(config, path)

@@ -1,8 +1,11 @@
 """Reading the options of an exporter: one problem per option, all reported together."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from orchestrator.documents import expanded
+from orchestrator.errors import UsageError
 from orchestrator.spi import ExporterConfig, SpecError
 
 
@@ -22,6 +25,15 @@ class Options:
             return value
         self._refuse(name, "expected a text", value)
         return None
+
+    def path(self, name: str) -> Path | None:
+        """A path, with the home folder for a ``~``, or None where it was not given."""
+        text = self.text(name)
+        try:
+            return None if text is None else expanded(text)
+        except UsageError as error:
+            self._problems.append(f"{self._where}.{name}: {error}")
+            return None
 
     def whole(self, name: str, least: int, most: int) -> int | None:
         """A whole number within bounds, or None where it was not given."""

@@ -75,9 +75,9 @@ class PrometheusExporter(Exporter):
 def orchestrator_exporter(config: ExporterConfig) -> Exporter:
     """Build the exporter from ``path``, ``port`` and ``host``."""
     options = Options(config)
-    path, port = options.text("path"), options.whole("port", 0, 65_535)
+    path, port = options.path("path"), options.whole("port", 0, 65_535)
     host = options.text("host")
     if host is not None and port is None:
         options.refuse("host belongs to port; say which port")
     options.done()
-    return PrometheusExporter(config, None if path is None else Path(path), host or "127.0.0.1", port)
+    return PrometheusExporter(config, path, host or "127.0.0.1", port)

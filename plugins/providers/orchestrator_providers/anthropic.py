@@ -11,9 +11,9 @@ from orchestrator.spi import Billed, ErrorKind, Finish, Provider, ProviderConfig
 from orchestrator_providers.access import CALLING, REACHING, Access, check_options, find_access, read_manner
 from orchestrator_providers.catalogue import Catalogue, Listed
 from orchestrator_providers.faults import Cause, bad_answer, classify, refused_answer
+from orchestrator_providers.json_forms import is_strict, unbounded
 from orchestrator_providers.live_answer import Gathering
 from orchestrator_providers.openai_answers import count, details
-from orchestrator_providers.openai_family import is_closed
 from orchestrator_providers.vendor import Vendor, conversation
 from orchestrator_providers.wording import clean, words_of
 
@@ -116,20 +116,19 @@ class Anthropic(Vendor):
         system, messages = conversation(request)
         fields: dict[str, Any] = {
             "model": request.model.sent_name,
-            "max_tokens": request.max_tokens,
+            **({"system": system} if system else {}),
             "messages": messages,
+            "max_tokens": request.max_tokens,
         }
-        if system:
-            fields["system"] = system
         if "no_temperature" not in abilities:
             fields["temperature"] = min(max(request.temperature, 0.0), 1.0)
         if self.streams(request.model):
             fields["stream"] = True
         output: dict[str, Any] = {} if effort is None else {"effort": effort}
         schema = request.json_schema
-        # A schema with open objects is refused; the prompt says what is wanted all the same.
-        if schema is not None and "json_schema" in abilities and is_closed(schema):
-            output["format"] = {"type": "json_schema", "schema": schema}
+        # Bounds and open objects are refused; the prompt says what is wanted all the same.
+        if schema is not None and "json_schema" in abilities and is_strict(schema):
+            output["format"] = {"type": "json_schema", "schema": unbounded(schema)}
         if output:
             fields["output_config"] = output
         return fields

@@ -13,6 +13,7 @@ from orchestrator.spi import ErrorKind, Finish, Provider, ProviderConfig, Reply,
 from orchestrator_providers.access import CALLING, REACHING, Access, check_options, find_access, read_manner
 from orchestrator_providers.catalogue import Catalogue, Listed
 from orchestrator_providers.faults import Cause, bad_answer, classify, refused_answer
+from orchestrator_providers.json_forms import unbounded
 from orchestrator_providers.live_answer import Gathering
 from orchestrator_providers.openai_answers import count, token_classes
 from orchestrator_providers.vendor import Vendor
@@ -95,7 +96,7 @@ class Google(Vendor):
             settings["thinkingConfig"] = {"thinkingBudget": 0}
         if request.json_schema is not None and "json_schema" in abilities:
             settings["responseMimeType"] = "application/json"
-            settings["responseJsonSchema"] = request.json_schema
+            settings["responseJsonSchema"] = unbounded(request.json_schema)
         fields: dict[str, Any] = {
             "contents": [
                 {"role": "model" if each.author == "assistant" else "user", "parts": [{"text": clean(each.text)}]}

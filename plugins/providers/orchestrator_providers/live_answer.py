@@ -40,7 +40,8 @@ class LiveAnswer:
     Args:
         vendor: reads the events.
         on_text: gets the visible text, piece by piece.
-        strips: whether thinking stands in the text, between ``<think>`` and ``</think>``.
+        strips: whether ``on_text`` gets the text without the thinking that opens it between ``<think>`` and
+            ``</think>``. The reply has it: the engine takes it off.
     """
 
     def __init__(self, vendor: "Vendor", on_text: Callable[[str], None], strips: bool) -> None:
@@ -126,9 +127,7 @@ class LiveAnswer:
         except ProviderError as error:
             error.status = status
             raise
-        if not self._strips:
-            return reply
-        return Reply(_without_thoughts(reply.text), reply.usage, reply.finish, reply.request_id)
+        return reply
 
     def _damaged(self, error: BaseException, content: bytes, status: int) -> ProviderError:
         cause = one_line(str(error), self._vendor.key)[:200] if isinstance(error, ValueError) else "nested too deeply"

@@ -10,8 +10,9 @@ from typing import Any, Final
 from orchestrator.spi import Provider, ProviderConfig, Reply, Request, SpecError, hookimpl
 from orchestrator_providers.access import CALLING, REACHING, check_options, find_access, read_manner
 from orchestrator_providers.catalogue import Catalogue, Listed
+from orchestrator_providers.json_forms import is_object
 from orchestrator_providers.live_answer import Gathering
-from orchestrator_providers.openai_family import OpenAIFamily, is_closed
+from orchestrator_providers.openai_family import OpenAIFamily
 from orchestrator_providers.openai_responses import ResponseGathering, read_response
 from orchestrator_providers.vendor import conversation
 
@@ -81,9 +82,8 @@ class OpenAIResponses(OpenAI):
         if self.streams(request.model):
             fields["stream"] = True
         schema = request.json_schema
-        if schema is not None and "json_schema" in abilities:
-            form = {"type": "json_schema", "name": "answer", "schema": schema, "strict": is_closed(schema)}
-            fields["text"] = {"format": form}
+        if schema is not None and "json_schema" in abilities and is_object(schema):
+            fields["text"] = {"format": {"type": "json_schema", "strict": False, **self.wanted(schema)}}
         return fields
 
     def gathering(self) -> Gathering:

@@ -15,9 +15,9 @@ URL of a spec gets a key only from the variable the spec names. The models, thei
 the spec or a models file.
 """
 
-from typing import Final
+from typing import Any, Final
 
-from orchestrator.spi import Provider, ProviderConfig, hookimpl
+from orchestrator.spi import Provider, ProviderConfig, Request, hookimpl
 from orchestrator_providers.access import CALLING, REACHING, Access, check_options, find_access, read_manner
 from orchestrator_providers.openai_family import OpenAIFamily
 
@@ -27,6 +27,15 @@ KEY_VARIABLE: Final = "OPENAI_COMPATIBLE_API_KEY"
 
 class OpenAICompatible(OpenAIFamily):
     """Speaks to one server at one base URL."""
+
+    takes_any_schema = True
+
+    def fields(self, request: Request) -> dict[str, Any]:
+        """The body of a request, with its seed; the ability ``no_seed`` is for a server that refuses one."""
+        fields = super().fields(request)
+        if request.seed is not None and "no_seed" not in request.model.abilities:
+            fields["seed"] = request.seed
+        return fields
 
 
 @hookimpl

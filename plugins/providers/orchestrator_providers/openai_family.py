@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 
 from orchestrator.spi import ErrorKind, Finish, ProviderError, Reply, Request, Usage
 from orchestrator_providers.faults import bad_answer, billed_of_usage, refused_answer
+from orchestrator_providers.json_forms import is_closed, is_object, is_strict, unbounded
 from orchestrator_providers.live_answer import Gathering
 from orchestrator_providers.openai_answers import (
     BROKEN_OFF,
@@ -44,6 +45,8 @@ class OpenAIFamily(Vendor):
     )
     limit_field: ClassVar[str] = "max_tokens"
     """The name of the output limit in a request."""
+    takes_any_schema: ClassVar[bool] = False
+    """Whether any JSON Schema may be sent, its bounds included: local servers enforce them."""
     temperatures: ClassVar[tuple[float, float]] = (0.0, 2.0)
     """The lowest and the highest temperature the vendor takes."""
 
@@ -81,10 +84,18 @@ class OpenAIFamily(Vendor):
         schema, abilities = request.json_schema, request.model.abilities
         if schema is None:
             return None
-        if "json_schema" in abilities:
-            wanted = {"name": "answer", "schema": schema, **({"strict": True} if is_closed(schema) else {})}
-            return {"type": "json_schema", "json_schema": wanted}
-        return {"type": "json_object"} if "json_object" in abilities else None
+        if "json_schema" in abilities and (self.takes_any_schema or is_object(schema)):
+            return {"type": "json_schema", "json_schema": self.wanted(schema)}
+        # JSON alone means an object: a list could not be answered then
+        return {"type": "json_object"} if "json_object" in abilities and is_object(schema) else None
+
+    def wanted(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """A schema with its name: strict where the vendor's strict mode takes it, without bounds then."""
+        if self.takes_any_schema:
+            return {"name": "answer", "schema": schema, **({"strict": True} if is_closed(schema) else {})}
+        if is_strict(schema):
+            return {"name": "answer", "schema": unbounded(schema), "strict": True}
+        return {"name": "answer", "schema": schema}
 
     def thinking(self, request: Request) -> dict[str, Any]:
         """The fields that say how much the model should think."""
@@ -149,20 +160,6 @@ class _Checked(ChatGathering):
         if event is not None:
             self._family.check(event, None, {})
         return super().add(event)
-
-
-def is_closed(schema: Any) -> bool:
-    """Whether every object in a JSON Schema allows its own properties only and requires all of them."""
-    if isinstance(schema, list | tuple):
-        return all(is_closed(each) for each in schema)
-    if not isinstance(schema, Mapping):
-        return True
-    kind = schema.get("type")
-    if kind == "object" or "properties" in schema:
-        properties = schema.get("properties", {})
-        if schema.get("additionalProperties") is not False or set(schema.get("required", ())) != set(properties):
-            return False
-    return all(is_closed(each) for each in schema.values())
 
 
 _BRACKETED: Final = re.compile(r"\((\d{4})\)\s*$")

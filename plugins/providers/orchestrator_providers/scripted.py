@@ -33,7 +33,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from orchestrator.documents import read_text
+from orchestrator.documents import expanded, read_text
+from orchestrator.errors import UsageError
 from orchestrator.spi import (
     Billed,
     Body,
@@ -74,9 +75,9 @@ class Scripted:
     def encode(self, request: Request) -> Body:
         """The model, the messages and the limit as compact JSON."""
         fields = {
-            "max_tokens": request.max_tokens,
-            "messages": [{"content": each.text, "role": each.author} for each in request.messages],
             "model": request.model.sent_name,
+            "messages": [{"role": each.author, "content": each.text} for each in request.messages],
+            "max_tokens": request.max_tokens,
         }
         text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
         return Body(text.encode("utf-8", "replace"), request)
@@ -135,5 +136,8 @@ def orchestrator_provider(config: ProviderConfig) -> Provider | None:
         return None
     if not isinstance(answers, str) or not answers:
         raise SpecError([f"{where}.answers: give the path of a YAML file, relative to the spec"])
-    path = Path(config.folder) / answers
+    try:
+        path = Path(config.folder) / expanded(answers)
+    except UsageError as error:
+        raise SpecError([f"{where}.answers: {error}"]) from error
     return Scripted(read_script(read_text(path), str(path), config.name), config.models)

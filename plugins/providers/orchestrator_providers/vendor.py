@@ -124,12 +124,11 @@ class Vendor(ABC):
         return (self.manner.effort or usual) if "effort" in model.abilities else None
 
     def encode(self, request: Request) -> Body:
-        """The request as compact JSON with sorted keys."""
+        """The request as compact JSON, its keys in their order: that of a schema is the order of the answer."""
         text = json.dumps(
             self.fields(request),
             ensure_ascii=False,
             allow_nan=False,
-            sort_keys=True,
             separators=(",", ":"),
             default=_plain,
         )
@@ -154,7 +153,7 @@ class Vendor(ABC):
             async with ctx.http.stream("POST", self.url(body.request), content=body.content, headers=headers) as answer:
                 if not _is_stream(answer.status_code, answer.headers, self.streams(body.request.model)):
                     content = await _read(answer)
-                    return self.read_answer(answer.status_code, answer.headers, content, body.request.model)
+                    return self.read_answer(answer.status_code, answer.headers, content)
                 return await self._follow(answer, live)
         except ProviderError:
             raise
@@ -228,9 +227,7 @@ class Vendor(ABC):
                 raise
         return live.finish(answer.status_code, answer.headers)
 
-    def read_answer(
-        self, status: int, headers: Mapping[str, str], content: bytes, model: ModelInfo | None = None
-    ) -> Reply:
+    def read_answer(self, status: int, headers: Mapping[str, str], content: bytes) -> Reply:
         """The reply in a whole HTTP answer, in one piece or as a stream.
 
         Raises:
@@ -238,7 +235,7 @@ class Vendor(ABC):
         """
         if not 200 <= status < 300:
             raise self._refusal(status, headers, content)
-        live = LiveAnswer(self, lambda text: None, inline_thinking(model))
+        live = LiveAnswer(self, lambda text: None, strips=False)
         live.feed(content, status)
         return live.finish(status, headers)
 

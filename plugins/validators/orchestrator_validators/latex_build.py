@@ -3,12 +3,13 @@
 import re
 from typing import Final
 
+from orchestrator.documents import fenced_blocks
 from orchestrator.spi import Candidate, Finding, Validator, ValidatorContext, hookimpl
 
 _SECONDS: Final = 30.0
 _ERRORS: Final = 10
 _OPTIONS: Final = ("-no-shell-escape", "-interaction=batchmode", "-halt-on-error", "output.tex")
-_BLOCK: Final = re.compile(r"^[ \t]*```(?:latex|tex)[^\n]*\n(.*?)(?:^[ \t]*```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+_LABEL: Final = re.compile(r"(?:la)?tex\b", re.IGNORECASE)
 _BEFORE: Final = "\\documentclass{article}\n\\usepackage{amsmath,amssymb}\n\\begin{document}\n"
 _AFTER: Final = "\n\\end{document}\n"
 
@@ -22,7 +23,8 @@ def latex_build(candidate: Candidate, check: ValidatorContext) -> Finding:
     if not source.strip():
         return Finding.failed("there is no LaTeX in the output")
     seconds = min(_SECONDS, check.timeout)
-    files = {"output.tex": source.encode(errors="replace")}
+    beside = {name: text.encode(errors="replace") for name, text in candidate.dependencies.items()}
+    files = {**beside, "output.tex": source.encode(errors="replace")}
     ran = check.run((pdflatex, *_OPTIONS), files, take=("output.pdf", "output.log"), seconds=seconds)
     if ran.ended:
         return Finding.unknown(f"pdflatex was ended ({ran.ended}) after {seconds:g} s")
@@ -33,7 +35,10 @@ def latex_build(candidate: Candidate, check: ValidatorContext) -> Finding:
 
 
 def _source(candidate: Candidate) -> str:
-    found = max(_BLOCK.findall(candidate.text), key=len, default=candidate.content)
+    """The LaTeX of what is delivered: a file of it, else the longest block of it, else the whole."""
+    whole = next((text for name, text in candidate.files.items() if name.endswith(".tex")), candidate.content)
+    labelled = (block.content for block in fenced_blocks(whole) if _LABEL.match(block.info))
+    found = max(labelled, key=len, default=whole)
     is_document = "\\documentclass" in found or not found.strip()
     return found if is_document else f"{_BEFORE}{found}{_AFTER}"
 

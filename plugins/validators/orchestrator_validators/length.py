@@ -6,21 +6,19 @@ Settings: ``shortest`` and ``longest``, whole numbers of characters.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from orchestrator.spi import Candidate, Finding, TaskType, Validator, ValidatorContext, hookimpl
+from orchestrator.spi import Candidate, Finding, Validator, ValidatorContext, hookimpl
 
 SHORTEST: Final = 10
 LONGEST: Final = 50_000
-_FILES: Final = frozenset({TaskType.CODE_GEN, TaskType.DATA_EXTRACTION})
 
 
 def length(candidate: Candidate, check: ValidatorContext) -> Finding:
-    """Judge the number of characters: of the code or data where the output is that, else of the whole answer."""
+    """Judge the number of characters of what is delivered, all its files together."""
     problem = _problem(check.settings)
     if problem:
         return Finding.unknown(f"validators.settings.length: {problem}")
     shortest, longest = check.settings.get("shortest", SHORTEST), check.settings.get("longest", LONGEST)
-    text = candidate.content if candidate.type in _FILES else candidate.text
-    count = len(text.strip())
+    count = sum(len(text.strip()) for text in candidate.files.values() or [candidate.content])
     if count < shortest:
         return Finding.failed(f"the output has {count} characters, at least {shortest} are needed")
     if count > longest:

@@ -1,19 +1,12 @@
 """The validator ``python_syntax``: the content compiles as Python. Nothing of it is run."""
 
-import textwrap
-import threading
-import warnings
-from typing import Final
-
 from orchestrator.spi import Candidate, Finding, Validator, ValidatorContext, hookimpl
+from orchestrator.suites import UNREADABLE, unwarned
 from orchestrator_validators.sources import python_files
-
-# Warning filters belong to the whole process, and validators run in threads.
-_FILTERS: Final = threading.Lock()
 
 
 def python_syntax(candidate: Candidate, check: ValidatorContext) -> Finding:
-    """Compile every Python file; one that is indented as a whole is compiled without its margin."""
+    """Compile every Python file."""
     sources = python_files(candidate)
     if not any(source.strip() for source in sources.values()):
         return Finding.failed("there is no code in the output")
@@ -27,18 +20,15 @@ def python_syntax(candidate: Candidate, check: ValidatorContext) -> Finding:
 
 def _problem_of(source: str) -> str:
     problem = _problem(source)
-    if isinstance(problem, IndentationError) and _problem(textwrap.dedent(source)) is None:
-        problem = None
     return "" if problem is None else _details(problem, source)
 
 
 def _problem(source: str) -> Exception | None:
-    with _FILTERS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
+    try:
+        with unwarned():
             compile(source, "<output>", "exec", dont_inherit=True)
-        except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
-            return error
+    except UNREADABLE as error:
+        return error
     return None
 
 

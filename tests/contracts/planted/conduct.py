@@ -36,7 +36,7 @@ def let_go() -> None:
 
 
 def _start_a_thread() -> None:
-    threading.Thread(target=time.sleep, args=(0.5,), daemon=True, name="left").start()
+    threading.Thread(target=time.sleep, args=(5.0,), daemon=True, name="left").start()
 
 
 def _keep_a_connection() -> None:

@@ -1,4 +1,4 @@
-"""Reading of answers: what is told apart, and that no text takes long to read, whatever a model writes."""
+"""Reading of answers: which document counts, and that no answer takes long or makes a reader fail."""
 
 import json
 import signal
@@ -7,12 +7,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from orchestrator.engine.answers.fences import named_files
-from orchestrator.engine.answers.reading import read_score
+from orchestrator.engine.answers.reading import read_answer
+from orchestrator.engine.outputs.folder import delivery
+from orchestrator.events import Reading
+from orchestrator.models import Role, TaskType
 
 SECONDS = 60
 """Far more than a linear reading takes anywhere, far less than a quadratic one of these sizes."""
+
+READ = [Role.DECOMPOSER, Role.GENERATOR, Role.CRITIC, Role.EVALUATOR, Role.ENHANCER, Role.ADVISOR]
 
 
 @contextmanager
@@ -31,21 +38,57 @@ def alarm() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-@pytest.mark.parametrize(
-    ("text", "score"),
-    [
-        ('{"score": 0.5, "reasons": "a, ] b",}', 0.5),
-        ('The score: {"score": 0.5, "reasons": ["x",],} as asked', 0.5),
-        ('A 5" screen. {"score": 0.5}', 0.5),
-        ('Set [1] and {x}. {"score": 0.5}', 0.5),
-        ('```json\n{"score": 0.5}\n```', 0.5),
-        ('{"score": 0.5} or {"score": 0.6}', None),
-        ("[" * 500 + '{"score": 0.5}', 0.5),
-    ],
-)
-def test_a_score_is_found_in_prose(text: str, score: float | None) -> None:
-    """Fences, trailing commas, odd quotes and brackets in prose do no harm; two scores are none."""
-    assert read_score(text).score == score
+def read(role: Role, text: str) -> Reading:
+    """The reading of an answer; digests are the texts themselves."""
+    return read_answer(role, text, ("pytest",), str, deliver=lambda text: delivery(1, TaskType.CODE_GEN, text))
+
+
+def plan(*prompts: str) -> str:
+    """A plan as a model writes it."""
+    return json.dumps({"tasks": [{"type": "code_generation", "prompt": prompt} for prompt in prompts]})
+
+
+def test_of_several_plans_the_last_that_fits_counts() -> None:
+    """A model that corrects itself writes it again; other lists are no plans, and a cut one is none either."""
+    text = f"A first idea:\n{plan('a', 'b', 'c')}\nBetter:\n{plan('d')}\nwith [1, 2, 3, 4] in mind."
+    found = read(Role.DECOMPOSER, text).plan
+    assert found is not None
+    assert [task.prompt for task in found] == ["d"]
+    assert read(Role.DECOMPOSER, plan("a", "b")[:-20]).plan is None
+
+
+def test_of_several_suggestions_and_advices_the_last_that_fits_counts() -> None:
+    """Those before it, and lists and objects of another shape, are passed over."""
+    good = {"type": "risk", "title": "t", "patch_description": "p", "patch_criteria": ""}
+    text = "\n".join(map(json.dumps, [{"suggestions": [good]}, {"suggestions": [{**good, "title": "u"}]}, [1, 2]]))
+    assert [each.title for each in read(Role.ENHANCER, text).suggestions] == ["u"]
+    advice = {"structural_pattern": "layered", "topology": "monolith"}
+    text = "\n".join(
+        map(
+            json.dumps,
+            [advice, {**advice, "app_type": "cli", "structural_pattern": "HEXAGONAL"}, {**advice, "topology": "?"}],
+        )
+    )
+    profile = read(Role.ADVISOR, text).profile
+    assert profile is not None
+    assert profile.structural_pattern.value.lower() == "hexagonal"
+
+
+def test_blocks_that_are_not_delivered_and_names_that_shadow_are_counted() -> None:
+    """By number, and by digests of the names."""
+    files = "".join(
+        f"`{name}`\n```python\nx = 1\n```\n" for name in ("random.py", "a.py", "tests/conftest.py", "code/b.py")
+    )
+    reading = read(Role.GENERATOR, f"{files}\nUse it:\n```python\nimport a\n```\n")
+    assert (reading.left_out, reading.shadowing) == (1, ("random.py", "tests/conftest.py"))
+    assert read(Role.GENERATOR, "```python\nx = 1\n```").left_out == 0
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(READ), st.text(alphabet='{}[]",:\\`~\n\r\t #>-1.0aescor/*', max_size=200) | st.text())
+def test_reading_is_total(role: Role, text: str) -> None:
+    """Whatever a model writes, there is a reading."""
+    assert isinstance(read(role, text), Reading)
 
 
 def escaped_quotes() -> str:
@@ -58,23 +101,29 @@ def openings() -> str:
     return "[" * 900_000
 
 
-def lists() -> str:
-    """Lists that begin and never end."""
-    return "[1," * 300_000
-
-
 def objects() -> str:
     """Objects that break off late in a long text."""
     return '{"a"x' * 180_000
 
 
-@pytest.mark.parametrize("text", [escaped_quotes, openings, lists, objects])
+def tildes() -> str:
+    """A fence that is nothing else."""
+    return "~" * 900_000
+
+
+def fences() -> str:
+    """Blocks that open and close."""
+    return "```\n" * 200_000
+
+
+@pytest.mark.parametrize("text", [escaped_quotes, openings, objects, tildes, fences])
 def test_no_answer_takes_long_to_read(text: Callable[[], str]) -> None:
-    """What opens over and over costs no more than its size; where it would, there is no reading rather than a guess."""
+    """What opens over and over costs no more than its size, in every role."""
     hostile = text()
     with alarm():
-        assert read_score(hostile).problem == "no_score"
-        assert read_score(json.dumps({"score": 0.9}) + hostile).problem in ("no_score", None)
+        assert read(Role.EVALUATOR, json.dumps({"score": 0.9}) + hostile).score == 0.9
+        assert read(Role.GENERATOR, hostile).problem is None
+        assert read(Role.CRITIC, hostile).problem is None
 
 
 def test_an_answer_with_very_many_files_is_told_apart_once() -> None:

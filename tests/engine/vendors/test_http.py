@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.engine.vendors.addresses import is_local, is_loopback
 from orchestrator.engine.vendors.http import make_client
-from orchestrator.engine.vendors.transport import is_loopback
 from orchestrator.errors import UsageError
 from tests.servers.openai_server import Fault, OpenAIServer
 
@@ -255,6 +255,14 @@ def test_other_schemes_are_refused() -> None:
 def test_which_hosts_are_this_machine(host: str, here: bool) -> None:
     """Names and addresses of loopback are recognised, lookalikes are not."""
     assert is_loopback(host) is here
+    inside = f"[{host}]" if host.count(":") > 1 and "[" not in host else host
+    assert is_local(f"http://{inside}:8080/v1") is here
+
+
+@pytest.mark.parametrize("address", [None, "", "localhost", "http://[", 7])
+def test_what_is_no_url_is_not_on_this_machine(address: object) -> None:
+    """A provider may say anything, or nothing, of its address."""
+    assert not is_local(address)
 
 
 def test_settings_that_cannot_be_used_are_refused(tmp_path: Path) -> None:

@@ -47,6 +47,16 @@ def test_what_was_never_measured_is_assumed() -> None:
     assert ranked[0].score == pytest.approx(0.8 / 0.02)
 
 
+def test_what_is_assumed_differs_by_tier() -> None:
+    """At one price the better tier comes first; a tier of the vendor's own, or none, counts as the middle one."""
+    price = Price(Usd.parse("1"), Usd.parse("1"))
+    tiers = ("economy", None, "flash", "standard", "premium")
+    row = [RoutingCandidate(str(tier), "p", "v", price, place, tier) for place, tier in enumerate(tiers)]
+
+    assert order(row, {}) == ["premium", "None", "flash", "standard", "economy"]
+    assert order(row, {"economy": ModelTelemetry(quality=0.95)})[0] == "economy"
+
+
 def test_equal_scores_keep_the_row() -> None:
     """Candidates of one score stand as the routing row has them, whatever order they come in."""
     three = [candidate(name, place) for place, name in enumerate("abc")]

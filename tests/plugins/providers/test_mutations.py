@@ -14,7 +14,6 @@ import pytest
 
 from orchestrator.engine.vendors.http import make_client
 from orchestrator.errors import Billed, ErrorKind, ProviderError
-from orchestrator.models import ModelInfo
 from orchestrator.spi import Reply
 from orchestrator_providers.vendor import Vendor
 from tests.plugins.providers.calls import a_context, a_request
@@ -157,8 +156,7 @@ def check(vendor: Vendor, given: Bodies, draw: random.Random) -> None:
         status = draw.choice(STATUSES)
     if draw.random() < 0.2:
         headers = {**headers, draw.choice(HEADERS): draw.choice(WAITS)}
-    model = draw.choice(vendor.models())
-    found = outcome(vendor, status, headers, raw, model)
+    found = outcome(vendor, status, headers, raw)
     assert found.usage is None or found.usage.is_sane
     if isinstance(found, Reply):
         assert isinstance(found.text, str)
@@ -171,12 +169,10 @@ def check(vendor: Vendor, given: Bodies, draw: random.Random) -> None:
     assert found.usage is None or found.billed is Billed.YES
 
 
-def outcome(
-    vendor: Vendor, status: int, headers: Mapping[str, str], raw: bytes, model: ModelInfo
-) -> Reply | ProviderError:
+def outcome(vendor: Vendor, status: int, headers: Mapping[str, str], raw: bytes) -> Reply | ProviderError:
     """What an answer is read as; any other exception is raised."""
     try:
-        return vendor.read_answer(status, headers, raw, model)
+        return vendor.read_answer(status, headers, raw)
     except ProviderError as error:
         return error
 

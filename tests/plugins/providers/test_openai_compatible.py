@@ -49,13 +49,13 @@ def failed(answer: Fault, **client: Any) -> ProviderError:
 
 
 def test_the_body_is_compact_deterministic_json() -> None:
-    """The bytes of a request are pinned: sorted keys, no white space, UTF-8."""
+    """The bytes of a request are pinned: the messages before all that differs between roles, no white space, UTF-8."""
     made = provider({"base_url": "http://127.0.0.1:1/v1"})
     body = made.encode(a_request(text="Grüße", model=evolve(MODEL, wire_name="wire-1")))
 
     assert body.content.decode() == (
-        '{"max_tokens":100,"messages":[{"content":"Role: generator","role":"system"},'
-        '{"content":"Grüße","role":"user"}],"model":"wire-1","temperature":0.2}'
+        '{"model":"wire-1","messages":[{"role":"system","content":"Role: generator"},'
+        '{"role":"user","content":"Grüße"}],"max_tokens":100,"temperature":0.2}'
     )
     assert made.encode(body.request) == body
 
@@ -79,6 +79,17 @@ def test_json_is_asked_for_as_the_model_can(abilities: tuple[str, ...], form: Ma
 
     assert json.loads(made.encode(a_request(model=model, json_schema=SCHEMA)).content).get("response_format") == form
     assert "response_format" not in json.loads(made.encode(a_request(model=model)).content)
+
+
+def test_a_seed_is_sent_to_servers_that_take_one() -> None:
+    """Two samples of one question differ by it; the ability ``no_seed`` keeps it back."""
+    made = provider({"base_url": "http://127.0.0.1:1/v1"})
+    request = evolve(a_request(), seed=17)
+
+    assert json.loads(made.encode(request).content)["seed"] == 17
+    assert "seed" not in json.loads(made.encode(a_request()).content)
+    refusing = evolve(request, model=evolve(MODEL, abilities=("no_seed",)))
+    assert "seed" not in json.loads(made.encode(refusing).content)
 
 
 def test_a_lone_surrogate_in_a_prompt_is_replaced() -> None:

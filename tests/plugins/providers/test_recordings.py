@@ -37,9 +37,8 @@ def reader(vendor: str, url: str = "") -> Vendor:
 
 def outcome(vendor: Vendor, status: int, headers: Mapping[str, str], body: bytes) -> Said | Failed:
     """What an answer amounts to, as the tables write it."""
-    model = next((each for each in vendor.models() if each.slots), None)
     try:
-        reply: Reply = vendor.read_answer(status, headers, body, model)
+        reply: Reply = vendor.read_answer(status, headers, body)
     except ProviderError as error:
         return Failed(error.kind, error.retryable, error.billed, error.retry_after, token_classes(error.usage))
     return Said(reply.text, reply.finish, token_classes(reply.usage))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from orchestrator.models import ModelInfo
 from orchestrator.spi import Message, Request
-from orchestrator_providers.openai_family import is_closed
+from orchestrator_providers.json_forms import is_closed, is_strict
 from orchestrator_providers.vendor import Vendor
 from tests.plugins.providers.calls import a_request
 from tests.plugins.providers.vendors import CANARY, VENDORS, built, slot_model
@@ -208,6 +208,95 @@ def test_an_open_schema_is_not_called_strict() -> None:
 def test_which_schemas_are_closed(schema: Mapping[str, Any], closed: bool) -> None:
     """Every object at every depth has to require all of its properties and allow no other."""
     assert is_closed(schema) is closed
+
+
+BOUNDED: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "zeta": {"type": "string", "maxLength": 240, "minLength": 1},
+        "maxLength": {"type": "integer", "minimum": 0, "maximum": 10},
+        "alpha": {"type": "array", "items": {"type": "string", "pattern": "^a$"}, "minItems": 1, "maxItems": 3},
+    },
+    "required": ["zeta", "maxLength", "alpha"],
+    "additionalProperties": False,
+}
+LOOSE: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "properties": {"zeta": {"type": "string"}, "maxLength": {"type": "integer"}, "alpha": {"type": "array"}},
+}
+
+
+def schemas_in(body: Any) -> list[Any]:
+    """What is sent under the names that hold a schema, as it is on the wire."""
+    if isinstance(body, list):
+        return [found for each in body for found in schemas_in(each)]
+    if not isinstance(body, dict):
+        return []
+    own = [value for name, value in body.items() if name in OPAQUE]
+    return own or [found for each in body.values() for found in schemas_in(each)]
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+@pytest.mark.parametrize("schema", [BOUNDED, LOOSE])
+def test_the_keys_of_a_schema_stay_in_their_order_on_the_wire(name: str, schema: Mapping[str, Any]) -> None:
+    """A model writes its answer in the order of the schema's keys: grounds come before a score only where they do."""
+    for vendor in variants(name):
+        for model in vendor.models():
+            request = a_request(model=model, json_schema=schema, text="Answer in JSON.")
+            for found in schemas_in(json.loads(vendor.encode(request).content)):
+                assert list(found) == [word for word in schema if word in found]
+                assert list(found["properties"]) == ["zeta", "maxLength", "alpha"]
+
+
+@pytest.mark.parametrize("name", ["openai", "openai/responses", "anthropic", "google", "kimi"])
+def test_bounds_are_left_out_for_vendors_whose_strict_mode_refuses_them(name: str) -> None:
+    """The structure is sent as strict, without lengths and ranges; a property that is called like a bound stays."""
+    found = [
+        each
+        for vendor in variants(name)
+        for model in vendor.models()
+        for each in schemas_in(
+            json.loads(vendor.encode(a_request(model=model, json_schema=BOUNDED, text="JSON.")).content)
+        )
+    ]
+    assert found
+    for schema in found:
+        assert schema["properties"] == {
+            "zeta": {"type": "string"},
+            "maxLength": {"type": "integer"},
+            "alpha": {"type": "array", "items": {"type": "string"}},
+        }
+
+
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        (CLOSED, True),
+        (BOUNDED, True),
+        (OPEN, False),
+        ({"type": "array", "items": CLOSED}, False),
+        ({**CLOSED, "$schema": "https://json-schema.org/draft/2020-12/schema"}, False),
+        ({**CLOSED, "properties": {"score": {"type": "string", "format": "date"}}}, False),
+        ({**CLOSED, "properties": {"score": {"enum": ["format", "oneOf"]}}}, True),
+        ({**CLOSED, "properties": {"score": {"oneOf": [{"type": "string"}]}}}, False),
+    ],
+)
+def test_a_schema_with_anything_unusual_is_not_called_strict(schema: Mapping[str, Any], strict: bool) -> None:
+    """A user's own schema must not make a vendor refuse the call."""
+    assert is_strict(schema) is strict
+    body = sent_schema("openai", "gpt-4o", schema)
+    form = body.get("response_format", {}).get("json_schema", {})
+    assert form.get("strict", False) is strict
+    assert ("output_config" in sent_schema("anthropic", "claude-haiku", schema)) is strict
+    assert ("response_format" in body) is (schema.get("type") == "object")
+
+
+def sent_schema(name: str, slot: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of a request that asks for an answer by a schema."""
+    vendor = built(name)
+    request = a_request(model=slot_model(vendor, slot), json_schema=schema, text="Answer in JSON.")
+    body: dict[str, Any] = json.loads(vendor.encode(request).content)
+    return body
 
 
 def test_thinking_is_asked_for_as_each_vendor_can() -> None:

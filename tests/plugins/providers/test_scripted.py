@@ -172,7 +172,7 @@ def test_the_body_depends_on_model_messages_and_limit_alone() -> None:
     first = made.encode(a_request(iteration=1, try_=1)).content
 
     assert first == made.encode(a_request(iteration=3, try_=2)).content
-    assert first.startswith(b'{"max_tokens":100,"messages":[{"content":"Role: generator","role":"system"}')
+    assert first.startswith(b'{"model":"m-1","messages":[{"role":"system","content":"Role: generator"}')
     assert first != made.encode(a_request(max_tokens=101)).content
 
 

@@ -226,13 +226,13 @@ def test_an_event_that_is_damaged_or_an_error_ends_the_stream(event: bytes, kind
     assert (caught.value.kind, caught.value.billed) == (kind, Billed.UNKNOWN)
 
 
-def test_thinking_inside_the_text_is_neither_shown_nor_kept() -> None:
-    """A model that writes its thoughts into its text is heard from their end on."""
+def test_thinking_inside_the_text_is_not_shown() -> None:
+    """A model that writes its thoughts into its text is heard from their end on; the reply has them for the engine."""
     shown: list[str] = []
     words = ["<thi", "nk>\n4 + 5", " is</th", "ink>\n\nNi", "ne."]
     with speaking(*map(chunk, words), chunk(None, "stop", usage=USAGE)) as (base_url, _):
         reply = ask("minimax", base_url, shown)
-    assert reply.text == "Nine."
+    assert reply.text == "<think>\n4 + 5 is</think>\n\nNine."
     assert "".join(shown) == "Nine."
 
 

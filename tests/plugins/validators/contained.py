@@ -5,7 +5,6 @@ from functools import cache
 
 import pytest
 
-from orchestrator.engine.answers.fences import content_of
 from orchestrator.engine.checks import Checks, selector_for
 from orchestrator.engine.outputs.folder import output_files
 from orchestrator.engine.ports import in_daemon_thread
@@ -23,7 +22,8 @@ def levels() -> tuple[SandboxChoice, ...]:
 
 def candidate(text: str, tests: str | None = None, kind: TaskType = TaskType.CODE_GEN) -> Candidate:
     """An answer as a validator gets it."""
-    return Candidate("stats", kind, text, content_of(text, kind), None, output_files(1, kind, text), tests)
+    files = output_files(1, kind, text)
+    return Candidate("stats", kind, text, next(iter(files.values())), None, files, tests)
 
 
 def judge(validator: Validator, given: Candidate, choice: SandboxChoice | None = None) -> Finding:

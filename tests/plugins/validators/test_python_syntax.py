@@ -20,22 +20,33 @@ def judge(content: str) -> Finding:
     [
         "x = 1\n",
         "def f() -> int:\n    return 1\n",
-        "    x = 1\n    y = x\n",
         "async def f():\n    await g()\n",
         "# note",
     ],
 )
 def test_code_that_compiles_passes(content: str) -> None:
-    """Valid Python passes, a fragment with a common margin too."""
+    """Valid Python passes."""
     assert judge(content).verdict is Verdict.PASSED
 
 
 @pytest.mark.parametrize(
     "content",
-    ["def f(:\n", "return 1", "print 'x'", "x = (1,\n", 's = """cut', "if x:\n", "a\x00b", "x = '\ud800'", "", " \n\t"],
+    [
+        "def f(:\n",
+        "    x = 1\n    y = x\n",
+        "return 1",
+        "print 'x'",
+        "x = (1,\n",
+        's = """cut',
+        "if x:\n",
+        "a\x00b",
+        "x = '\ud800'",
+        "",
+        " \n\t",
+    ],
 )
 def test_code_that_does_not_compile_fails(content: str) -> None:
-    """Syntax errors, truncation, null bytes, lone surrogates and no code at all fail."""
+    """Syntax errors, a margin, truncation, null bytes, lone surrogates and no code at all fail."""
     finding = judge(content)
 
     assert finding.verdict is Verdict.FAILED

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from attrs import evolve
 
+from orchestrator.engine.answers.schemas import closed, short_text
 from orchestrator.events import Reading
 from orchestrator.models import (
     APP_TYPES,
@@ -23,28 +24,9 @@ Get = Callable[[str], str]
 Word = TypeVar("Word", bound=StrEnum)
 
 _LONGEST: Final = {"storage": 100, "caching": 100, "queuing": 100, "rationale": 1_000}
-_TEXTS: Final = tuple(_LONGEST)
 _WIDTH: Final = 78
 _INDENT: Final = "    "
 
-
-def _words(kind: type[StrEnum]) -> str:
-    return ", ".join(word.value for word in kind)
-
-
-RULES: Final = (
-    "You decide on the architecture of a project before it is broken into tasks. Choose the simplest one that does "
-    "what is asked.\n"
-    f"app_type is one of: {', '.join(APP_TYPES)}.\n"
-    f"structural_pattern is one of: {_words(StructuralPattern)}.\n"
-    f"topology is one of: {_words(Topology)}.\n"
-    f"api_paradigm is one of: {_words(ApiParadigm)}.\n"
-    f"data_paradigm is one of: {_words(DataParadigm)}.\n"
-    "storage, caching and queuing name a technology in a few words, or none; rationale says why in two or three "
-    "sentences.\n"
-    'Answer with JSON only: {"app_type", "structural_pattern", "topology", "api_paradigm", "data_paradigm", '
-    '"storage", "caching", "queuing", "rationale"}.'
-)
 
 _CHOICES: Final[Mapping[str, Sequence[str]]] = {
     "app_type": APP_TYPES,
@@ -54,31 +36,33 @@ _CHOICES: Final[Mapping[str, Sequence[str]]] = {
     "data_paradigm": [word.value for word in DataParadigm],
 }
 
-SCHEMA: Final[Mapping[str, Any]] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": [*_CHOICES, *_TEXTS],
-    "properties": {
+VALUES: Final = {"choices": "\n".join(f"{name} is one of: {', '.join(words)}." for name, words in _CHOICES.items())}
+"""What the advisor's template is filled with."""
+
+SCHEMA: Final = closed(
+    {
         **{name: {"type": "string", "enum": list(words)} for name, words in _CHOICES.items()},
-        **{name: {"type": "string"} for name in _TEXTS},
-    },
-}
+        **{name: short_text(longest) for name, longest in _LONGEST.items()},
+    }
+)
 """What the advice should look like."""
 
 
 def read_profile(documents: Iterable[Any], keep: Callable[[str], str]) -> Reading:
-    """The advice in the JSON documents of an answer.
+    """The last advice among the JSON documents of an answer.
 
     Pattern and topology must be among the known words; what else is missing or unknown is as the defaults are.
     """
     found = [value for value in documents if isinstance(value, dict) and "structural_pattern" in value]
     if not found:
         return Reading(problem=ReadingProblem.NO_JSON)
-    item = found[0]
-    pattern = _word(StructuralPattern, item.get("structural_pattern"))
-    topology = _word(Topology, item.get("topology"))
-    if pattern is None or topology is None:
+    fitting = [item for item in found if _pattern(item) is not None and _topology(item) is not None]
+    if not fitting:
         return Reading(problem=ReadingProblem.NO_PROFILE)
+    item = fitting[-1]
+    pattern, topology = _pattern(item), _topology(item)
+    assert pattern is not None
+    assert topology is not None
     app_type = str(item.get("app_type", "")).strip().lower()
     texts = {name: _text(item.get(name), longest) for name, longest in _LONGEST.items()}
     return Reading(
@@ -91,6 +75,14 @@ def read_profile(documents: Iterable[Any], keep: Callable[[str], str]) -> Readin
             **{name: keep(text) if text else "" for name, text in texts.items()},
         )
     )
+
+
+def _pattern(item: Mapping[str, Any]) -> StructuralPattern | None:
+    return _word(StructuralPattern, item.get("structural_pattern"))
+
+
+def _topology(item: Mapping[str, Any]) -> Topology | None:
+    return _word(Topology, item.get("topology"))
 
 
 def _word(kind: type[Word], value: Any) -> Word | None:
@@ -134,7 +126,7 @@ def shown(profile: ArchitectureProfile, model: str) -> list[str]:
     }
     more = {"App": profile.app_type, "Data in": profile.storage, "Cache": profile.caching, "Queue": profile.queuing}
     return [
-        f"\U0001f5e0 Architecture Decision ({model}):",
+        f"\U0001f3d7 Architecture Decision ({model}):",
         _INDENT + "  │  ".join(f"{name}: {word}" for name, word in parts.items()),
         _INDENT + "  │  ".join(f"{name}: {word}" for name, word in more.items() if word),
         *textwrap.wrap(profile.rationale, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from orchestrator.engine.answers.schemas import closed, list_of, short_text
 from orchestrator.events import Reading
 from orchestrator.models import ReadingProblem, Suggestion, SuggestionKind
 
@@ -13,42 +14,24 @@ _FEWEST: Final = 3
 _LONGEST_TITLE: Final = 8  # words
 _LONGEST_PATCH: Final = 2_000  # characters
 
-RULES: Final = (
-    "You read what somebody wants to have built, before any work begins, and suggest what should be added.\n"
-    f"Make {_FEWEST} to {MOST} suggestions, the most useful first, each short, concrete and of its own.\n"
-    "type is completeness (a detail of scope or requirements is missing), criteria (the result could not be measured "
-    "by them) or risk (security, performance or an edge case is not spoken of).\n"
-    f"title says it in {_LONGEST_TITLE} words at most; patch_description is a sentence to add to the description, "
-    "patch_criteria a condition to add to the criteria; one of the two may be empty.\n"
-    'Answer with JSON only: {"suggestions": [{"type", "title", "patch_description", "patch_criteria"}]}.'
-)
+VALUES: Final = {"fewest": _FEWEST, "most": MOST, "words": _LONGEST_TITLE}
+"""What the enhancer's template is filled with."""
 
-SCHEMA: Final[Mapping[str, Any]] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["suggestions"],
-    "properties": {
-        "suggestions": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["type", "title", "patch_description", "patch_criteria"],
-                "properties": {
-                    "type": {"type": "string", "enum": [kind.value for kind in SuggestionKind]},
-                    "title": {"type": "string"},
-                    "patch_description": {"type": "string"},
-                    "patch_criteria": {"type": "string"},
-                },
-            },
-        }
-    },
+_SUGGESTION: Final = {
+    "type": {"type": "string", "enum": [kind.value for kind in SuggestionKind]},
+    "title": short_text(80),
+    "patch_description": short_text(400),
+    "patch_criteria": short_text(400),
 }
+SCHEMA: Final = closed({"suggestions": list_of(closed(_SUGGESTION), MOST)})
 """What the suggestions should look like."""
 
 
 def read_suggestions(documents: Iterable[Any], keep: Callable[[str], str]) -> Reading:
-    """The suggestions in the JSON documents of an answer; those without a type, a title or a patch are left out."""
+    """The suggestions of the last list of them among an answer's JSON documents.
+
+    Those without a type, a title or a patch are left out.
+    """
     lists = []
     for value in documents:
         inner = value.get("suggestions") if isinstance(value, dict) else value
@@ -56,21 +39,34 @@ def read_suggestions(documents: Iterable[Any], keep: Callable[[str], str]) -> Re
             lists.append(inner)
     if not lists:
         return Reading(problem=ReadingProblem.NO_JSON)
-    found = (_suggestion(item, keep) for item in max(lists, key=len))
-    suggestions = tuple(each for each in found if each is not None)[:MOST]
-    return Reading(suggestions=suggestions) if suggestions else Reading(problem=ReadingProblem.NO_SUGGESTIONS)
+    for each in reversed(lists):
+        usable = [item for item in each if _is_usable(item)][:MOST]
+        if usable:
+            return Reading(suggestions=tuple(_suggestion(item, keep) for item in usable))
+    return Reading(problem=ReadingProblem.NO_SUGGESTIONS)
 
 
-def _suggestion(item: Any, keep: Callable[[str], str]) -> Suggestion | None:
-    if not isinstance(item, dict):
-        return None
-    kind = next((kind for kind in SuggestionKind if kind.value == str(item.get("type", "")).strip().lower()), None)
+def _is_usable(item: Any) -> bool:
+    if not isinstance(item, dict) or _kind(item) is None or not _text(item, "title").split():
+        return False
+    patches = _patches(item)
+    return any(patches) and all(len(patch) <= _LONGEST_PATCH for patch in patches)
+
+
+def _suggestion(item: Mapping[str, Any], keep: Callable[[str], str]) -> Suggestion:
+    kind = _kind(item)
+    assert kind is not None
     title = " ".join(_text(item, "title").split()[:_LONGEST_TITLE])
-    patches = [" ".join(_text(item, name).split()) for name in ("patch_description", "patch_criteria")]
-    if kind is None or not title or not any(patches) or any(len(patch) > _LONGEST_PATCH for patch in patches):
-        return None
-    description, criteria = (keep(patch) if patch else None for patch in patches)
+    description, criteria = (keep(patch) if patch else None for patch in _patches(item))
     return Suggestion(kind, keep(title), description, criteria)
+
+
+def _kind(item: Mapping[str, Any]) -> SuggestionKind | None:
+    return next((kind for kind in SuggestionKind if kind.value == str(item.get("type", "")).strip().lower()), None)
+
+
+def _patches(item: Mapping[str, Any]) -> list[str]:
+    return [" ".join(_text(item, name).split()) for name in ("patch_description", "patch_criteria")]
 
 
 def _text(item: Mapping[str, Any], name: str) -> str:

@@ -4,8 +4,8 @@ Read ``application`` first: it is what a session knows of the application it bui
 together, ``imports`` and ``manifests`` find out what they need, ``trial`` runs them.
 """
 
-from orchestrator.engine.applications.application import AUTO, Application
+from orchestrator.engine.applications.application import Application
 from orchestrator.engine.applications.assembly import AppVerifier, Assembly, assembled, read_assembly
 from orchestrator.engine.applications.trial import Step
 
-__all__ = ["AUTO", "AppVerifier", "Application", "Assembly", "Step", "assembled", "read_assembly"]
+__all__ = ["AppVerifier", "Application", "Assembly", "Step", "assembled", "read_assembly"]

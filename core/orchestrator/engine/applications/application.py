@@ -13,12 +13,9 @@ from attrs import evolve, frozen
 from orchestrator.contract import ContractError
 from orchestrator.deadlines import run_in_thread
 from orchestrator.engine.answers.advising import profile_of
-from orchestrator.models import ArchitectureProfile
+from orchestrator.models import AUTO, ArchitectureProfile
 from orchestrator.spi import App, Scaffold, Skeleton
 from orchestrator.state.run import RunState
-
-AUTO: Final = "auto"
-"""The application type that leaves the choice to the architecture advisor."""
 
 SECONDS: Final = 10.0
 """How long a scaffold may take for a skeleton."""

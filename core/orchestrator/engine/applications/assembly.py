@@ -82,11 +82,14 @@ class AppVerifier:
         folder: where it is written.
         selector: the sandbox level for what is run.
         describe: the application and its fixed part, as they stand when it is called.
+        placed: the files of the tasks that the plan gives a path, of those that have a result; None where the plan
+            gives a path to no task.
     """
 
     folder: OutputFolder
     selector: LevelSelector
     describe: Callable[[], tuple[App, Skeleton]]
+    placed: Callable[[], frozenset[str] | None]
 
     def __call__(self, command: str, outputs: Mapping[str, str], seconds: float) -> Verified:
         """Write what is missing, look it through, run its tests, start it, and run ``command`` where there is one."""
@@ -111,7 +114,7 @@ class AppVerifier:
             app.profile.app_type,
             written,
             manifest.dependencies,
-            (*problems, *manifest.problems, *failures),
+            (*_missing_results(self.placed(), written), *problems, *manifest.problems, *failures),
             tuple(steps),
         )
         sandbox = next((step.sandbox for step in steps if step.sandbox is not None), None)
@@ -132,6 +135,13 @@ class AppVerifier:
         """The user's own command."""
         found = FolderVerifier(self.folder, self.selector)(command, outputs, seconds)
         return Step("verify_cmd", found.verdict, found.problem or found.output, found.sandbox)
+
+
+def _missing_results(placed: frozenset[str] | None, written: tuple[str, ...]) -> tuple[str, ...]:
+    """What is wrong where an application is nothing but its scaffold."""
+    if placed is None:
+        return ("the plan gives no task a file of the application",)
+    return () if placed.intersection(written) else ("the application holds none of the tasks' results",)
 
 
 def assembled(outputs: Mapping[str, str], app: App, skeleton: Skeleton) -> dict[str, str]:

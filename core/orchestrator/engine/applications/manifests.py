@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import packages_distributions
 from typing import Any, Final
 
 from attrs import frozen
 
 from orchestrator.engine.applications.declared import ManifestError, declared, normal
+from orchestrator.plugins.installed import module_owners
 from orchestrator.suites import is_test_file
 
 _DISTRIBUTIONS: Final[Mapping[str, str]] = {
@@ -64,7 +64,7 @@ class Manifest:
 
 def distribution_of(module: str, installed: Mapping[str, Sequence[str]] | None = None) -> str:
     """The distribution that has a module: as installed here, else as commonly known, else of the same name."""
-    known = packages_distributions() if installed is None else installed
+    known = module_owners() if installed is None else installed
     if module in _DISTRIBUTIONS:
         return _DISTRIBUTIONS[module]
     names = known.get(module)
@@ -83,7 +83,7 @@ def python_manifest(
         needed: distributions of the scaffold.
         modules: top-level modules that the files import.
     """
-    installed = packages_distributions()
+    installed = module_owners()
     wanted = {normal(each): each for each in (*needed, *(distribution_of(each, installed) for each in modules))}
     dependencies = tuple(sorted(wanted.values(), key=str.lower))
     if "pyproject.toml" in files:

@@ -7,7 +7,7 @@ from attrs import frozen
 
 from orchestrator import events as e
 from orchestrator.engine.applications import Application, assembled
-from orchestrator.engine.outputs.folder import OutputFolder, readme_text, summary_text
+from orchestrator.engine.outputs.folder import OutputFolder, tables
 from orchestrator.engine.outputs.placement import Placement
 from orchestrator.engine.outputs.results import summary
 from orchestrator.engine.vendors.connect import remembering
@@ -82,8 +82,7 @@ def export(
     With an ``application`` that was put together, what its scaffold and its manifest bring is written, too.
     """
     warnings = []
-    result = summary(state, run, head, texts.get)
-    files: dict[str, str] = {"summary.json": summary_text(result), "README.md": readme_text(result)}
+    files = tables(summary(state, run, head, texts.get), is_app=state.settings.app is not None)
     outputs: dict[str, str] = {}
     placement = Placement(state, texts.get)
     for name in state.execution_order:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from orchestrator.engine.outputs.folder import file_name, is_folder, output_files, wanted_name
+from orchestrator.engine.answers.choosing import Wanted
+from orchestrator.engine.outputs.folder import Delivery, delivery, file_name, is_folder, output_files, wanted_name
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
 
@@ -28,12 +29,19 @@ class Placement:
         """Where the plan wants the output of a task; None where it says nothing, or nothing that can be had."""
         return self._wanted().get(task)
 
+    def placed(self) -> frozenset[str] | None:
+        """The files of the tasks that have a path and a result; None where no task has a path."""
+        tasks = [self._state.tasks[name] for name in self._wanted()]
+        return frozenset(name for task in tasks for name in self.files(task)) if tasks else None
+
     def files(self, task: TaskState) -> dict[str, str]:
         """The files of a task's output by their names, the main one first; empty where it has no output."""
-        if task.output is None:
-            return {}
+        return {} if task.output is None else self.files_of(task, self._get(task.output.answer))
+
+    def files_of(self, task: TaskState, text: str) -> dict[str, str]:
+        """The files of a task's output where its output is this answer."""
         kind, path = task.planned.type, self.path(task.name)
-        files = output_files(task.number, kind, self._get(task.output.answer), path)
+        files = output_files(task.number, kind, text, path, self.wanted(task), is_app=self._is_app)
         if path is None:
             return files
         own = file_name(task.number, kind, "")
@@ -41,6 +49,35 @@ class Placement:
             f"{own}/{name}" if name != path and self._is_anothers(task, name.casefold()) else name: content
             for name, content in files.items()
         }
+
+    def dependencies(self, task: TaskState) -> dict[str, str]:
+        """The delivered files of all tasks that a task depends on, transitively, by their names.
+
+        Of two with one name the later in the execution order counts, as in the folder.
+        """
+        needed, waiting = set[str](), list(task.planned.dependencies)
+        while waiting:
+            name = waiting.pop()
+            if name not in needed and name in self._state.tasks:
+                needed.add(name)
+                waiting.extend(self._state.tasks[name].planned.dependencies)
+        earlier = (self._state.tasks[name] for name in self._state.execution_order if name in needed)
+        return {name: content for each in earlier for name, content in self.files(each).items()}
+
+    def deliverer(self, task: TaskState) -> Callable[[str], Delivery]:
+        """What an answer to a task is delivered as; a pure function, but for names that other tasks have."""
+        number, kind, path, wanted = task.number, task.planned.type, self.path(task.name), self.wanted(task)
+        is_app = self._is_app
+        return lambda text: delivery(number, kind, text, path, wanted, is_app=is_app)
+
+    def wanted(self, task: TaskState) -> Wanted:
+        """What a task is about."""
+        planned = task.planned
+        return Wanted(self._get(planned.prompt), self._get(planned.tests) if planned.tests else "")
+
+    @property
+    def _is_app(self) -> bool:
+        return self._state.settings.app is not None
 
     def _wanted(self) -> dict[str, str]:
         """By task, the path that counts. Known once there is a plan."""
@@ -50,7 +87,7 @@ class Placement:
         spelled: dict[str, str] = {}
         for task in (self._state.tasks[name] for name in self._state.execution_order):
             path = self._get(task.planned.path) if task.planned.path else None
-            wanted = None if path is None else wanted_name(path)
+            wanted = None if path is None else wanted_name(path, is_app=self._is_app)
             if path is None or wanted is None:
                 continue
             if is_folder(path):
@@ -74,6 +111,7 @@ class Placement:
             return frozenset()
         known = self._brought.get(task.name)
         if known is None or known[0] != task.output.answer:
-            files = output_files(task.number, task.planned.type, self._get(task.output.answer), path)
+            text, kind = self._get(task.output.answer), task.planned.type
+            files = output_files(task.number, kind, text, path, self.wanted(task), is_app=self._is_app)
             known = self._brought[task.name] = task.output.answer, frozenset(name.casefold() for name in files)
         return known[1]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestrator.engine.outputs.placement import Placement
-from orchestrator.events import ResultVerified
+from orchestrator.events import Reading, ResultVerified
 from orchestrator.models import Budget, Model, ProjectState, Task, TaskResult, TaskStatus
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
@@ -90,6 +90,14 @@ def summary(state: RunState, run: str, head: str, get: Get) -> dict[str, Any]:
     }
 
 
+def reading_of(task: TaskState) -> Reading | None:
+    """What was read of the answer that is a task's output; None where it has no output."""
+    if task.output is None:
+        return None
+    answers = (answer for call in task.calls.values() for answer in call.answers)
+    return next((answer.reading for answer in answers if answer.version == task.output.call), None)
+
+
 def _verification(verified: ResultVerified | None, get: Get) -> dict[str, Any] | None:
     if verified is None:
         return None
@@ -105,7 +113,7 @@ def _verification(verified: ResultVerified | None, get: Get) -> dict[str, Any] |
 
 
 def _row(task: TaskState, get: Get, files: list[str]) -> dict[str, Any]:
-    end, planned = task.finished, task.planned
+    end, planned, reading = task.finished, task.planned, reading_of(task)
     text = get(task.output.answer) if task.output is not None else None
     return {
         "id": task.name,
@@ -122,5 +130,7 @@ def _row(task: TaskState, get: Get, files: list[str]) -> dict[str, Any]:
         "cost_usd": str(task.spend.total),
         "file": next(iter(files), None),
         "files": files,
+        "blocks_left_out": 0 if reading is None else reading.left_out,
+        "shadowing": [] if reading is None else [get(name) for name in reading.shadowing],
         "output": text,
     }

@@ -118,7 +118,7 @@ def _allowed(choice: SandboxChoice) -> tuple[SandboxLevel, ...]:
 
 def _probe(level: SandboxLevel) -> tuple[Containment | None, str]:
     if level is SandboxLevel.NONE:
-        return Plain(), "nothing is contained but resources and time"
+        return Plain(), "contains nothing; limits only memory, processes and time"
     containment: Containment | None = Landlock() if level is SandboxLevel.LANDLOCK else Bwrap.find()
     if containment is None:
         return None, "bwrap is not installed"
@@ -128,7 +128,7 @@ def _probe(level: SandboxLevel) -> tuple[Containment | None, str]:
         return None, str(error)
     if got_through:
         return None, f"the probe could {', '.join(got_through)}"
-    return containment, "the probe was contained"
+    return containment, "it contained the probe"
 
 
 def _attempts(containment: Containment) -> Mapping[str, Any]:

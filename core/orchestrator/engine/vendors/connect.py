@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from attrs import evolve, frozen
 
-from orchestrator.engine.applications import AUTO
+from orchestrator.engine.vendors.addresses import is_local
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.engine.vendors.isolated import IsolatedProvider, isolate
 from orchestrator.errors import NoProviderError, PluginError, SpecError
 from orchestrator.events import PluginUsed
-from orchestrator.models import SLOT_ALIASES, ModelInfo
+from orchestrator.models import AUTO, SLOT_ALIASES, ModelInfo
 from orchestrator.spi import Backend, Provider, ProviderConfig
 
 if TYPE_CHECKING:
@@ -36,6 +36,11 @@ class Connected:
     plugins: tuple[PluginUsed, ...]
     simulated: bool
     validators: tuple[str, ...]
+
+    @property
+    def local(self) -> tuple[str, ...]:
+        """The providers whose address is this machine's own."""
+        return tuple(name for name, provider in self.providers.items() if is_local(getattr(provider, "base_url", None)))
 
     async def close(self) -> None:
         """End what third-party providers keep open."""

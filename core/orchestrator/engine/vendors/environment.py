@@ -1,5 +1,7 @@
 """What the user's environment holds: keys, addresses, the data folder."""
 
+import codecs
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -9,7 +11,13 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import Factory, define, frozen
 
+from orchestrator.documents import expanded, read_bytes
+from orchestrator.errors import SpecError, UsageError
+
+_LOGGER: Final = logging.getLogger("orchestrator.environment")
 _LINE: Final = re.compile(r"(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*)")
+_QUOTED: Final = re.compile(r"([\"'])(.*?)\1\s*(?:#.*)?")
+_COMMENT: Final = re.compile(r"(?:^|\s)#.*")
 _KEY_NAME: Final = re.compile(r"[A-Z0-9_]*(?:_API_KEY|_KEY|_TOKEN)")
 
 PROXY: Final = "ORCHESTRATE_PROXY"
@@ -38,34 +46,50 @@ class Network:
 
 
 def data_folder(given: Path | None, variables: Mapping[str, str]) -> Path:
-    """``--home``, else ``$ORCHESTRATE_HOME``, else the platform's user data folder."""
-    if given is not None:
-        return given
-    if variables.get("ORCHESTRATE_HOME"):
-        return Path(variables["ORCHESTRATE_HOME"])
+    """``--home``, else ``$ORCHESTRATE_HOME``, else the platform's user data folder; ``~`` is the home folder.
+
+    Raises:
+        UsageError: there is no home folder to put it in.
+    """
+    named = given or variables.get("ORCHESTRATE_HOME")
+    if named:
+        return expanded(named)
     from platformdirs import user_data_path
 
-    return user_data_path("orchestrate", appauthor=False)
+    try:
+        return user_data_path("orchestrate", appauthor=False).expanduser()
+    except RuntimeError as error:
+        text = "this user has no home folder for the log; name a data folder with --home or ORCHESTRATE_HOME"
+        raise UsageError(text) from error
 
 
 def read_dotenv(folder: Path) -> dict[str, str]:
     """The key variables of ``.env`` in a folder; nothing else in it counts, base URLs least of all."""
-    try:
-        text = (folder / ".env").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return {}
     found = {}
-    for line in text.splitlines():
+    for line in _text_of(folder / ".env").splitlines():
         match = _LINE.fullmatch(line.strip())
         if match is not None and _KEY_NAME.fullmatch(match[1]):
-            found[match[1]] = _unquoted(match[2].strip())
+            found[match[1]] = _unquoted(match[2])
     return found
 
 
+def _text_of(path: Path) -> str:
+    """A text in whichever form an editor saved it; empty, with a warning, where there is a file that cannot be read."""
+    if not path.is_file():
+        return ""
+    try:
+        data = read_bytes(path)
+    except SpecError as error:
+        _LOGGER.warning("%s; no key is taken from it", error)
+        return ""
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if is_wide else "utf-8-sig", "replace")
+
+
 def _unquoted(value: str) -> str:
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-        return value[1:-1]
-    return value.split(" #", 1)[0].rstrip()
+    """A value without its quotes, or without the comment behind it."""
+    quoted = _QUOTED.fullmatch(value)
+    return quoted[2] if quoted is not None else _COMMENT.sub("", value).strip()
 
 
 @define
@@ -81,7 +105,7 @@ class Environment:
     @classmethod
     def of_process(cls, on_secret: Callable[[str], None]) -> "Environment":
         """The process's variables, and the ``.env`` of the working folder."""
-        return cls(dict(os.environ), read_dotenv(Path.cwd()), on_secret)
+        return cls(dict(os.environ), read_dotenv(Path()), on_secret)
 
     def secret(self, name: str) -> str | None:
         """A key: from the environment, else from ``.env``."""
@@ -97,11 +121,16 @@ class Environment:
         return self.variables.get(name) or None
 
     def network(self) -> Network:
-        """The proxy and the certificate authorities, from the environment only."""
+        """The proxy and the certificate authorities, from the environment only.
+
+        Raises:
+            UsageError: the file of authorities is in a home folder that there is not.
+        """
         proxy = self.variables.get(PROXY) or None
         if proxy is not None:
             self.on_secret(_password(proxy))
-        return Network(proxy, self.variables.get(CA_BUNDLE) or None)
+        bundle = self.variables.get(CA_BUNDLE)
+        return Network(proxy, str(expanded(bundle)) if bundle else None)
 
     def _note(self, name: str) -> None:
         if name not in self.asked:

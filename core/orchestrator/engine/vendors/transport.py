@@ -5,11 +5,12 @@ import zlib
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address
 from typing import Final
 
 import httpcore2
 import httpx
+
+from orchestrator.engine.vendors.addresses import is_loopback
 
 _CHUNK: Final = 64 * 1024
 _WINDOW_BITS: Final = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
@@ -18,17 +19,6 @@ _WINDOW_BITS: Final = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBIT
 _Connection = httpcore2.AsyncConnectionInterface
 _Place = tuple[bytes, bytes, int | None]
 """Scheme, host and port."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine, so that no proxy may see it."""
-    name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 class PoolTransport(httpx.AsyncBaseTransport):

@@ -83,6 +83,8 @@ def _call_succeeded(state: RunState, at: int, event: e.CallSucceeded) -> None:
     record.recent.append(True)
     record.latencies.append(event.latency // 1000)
     record.measured(_type_of_call(state, started)).observe_answer(float(event.settled), event.latency / 1000)
+    if event.usage is not None:
+        record.observe_pace(event.usage.output_tokens, event.latency)
     end_probe(state, event.call, started, True)
 
 

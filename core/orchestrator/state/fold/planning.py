@@ -43,6 +43,7 @@ def _architecture_decided(state: RunState, at: int, event: e.ArchitectureDecided
 
 def _plan_made(state: RunState, at: int, event: e.PlanMade) -> None:
     state.planned = True
+    state.fallback_plan = event.fallback
     state.execution_order = event.execution_order
     place = {name: order for order, name in enumerate(event.execution_order)}
     for number, planned in enumerate(event.tasks, 1):
@@ -59,6 +60,9 @@ def _plan_made(state: RunState, at: int, event: e.PlanMade) -> None:
 
 def _plan_refused(state: RunState, at: int, event: e.PlanRefused) -> None:
     state.plan.refused.append(event)
+    for call in state.plan.calls.values():
+        if any(answer.version == event.call for answer in call.answers):
+            call.rejected.add(event.call)
 
 
 def _forecast_made(state: RunState, at: int, event: e.ForecastMade) -> None:

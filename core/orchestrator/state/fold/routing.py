@@ -3,7 +3,7 @@
 from typing import Final
 
 from orchestrator import events as e
-from orchestrator.models import Role
+from orchestrator.models import Role, SelectionReason
 from orchestrator.state.calls import CallKey, LogicalCall, Selection
 from orchestrator.state.fold.handlers import Handlers
 from orchestrator.state.run import RunState
@@ -29,7 +29,7 @@ def _model_selected(state: RunState, at: int, event: e.ModelSelected) -> None:
     call.refusals.clear()
     if isinstance(node, TaskState):
         node.iteration = max(node.iteration, event.iteration)
-        if event.role is Role.GENERATOR and len(call.selections) > 1:
+        if event.role is Role.GENERATOR and len(call.selections) > 1 and event.reason is not SelectionReason.REASK:
             node.fallbacks += 1
     state.pending[state.version] = event
 

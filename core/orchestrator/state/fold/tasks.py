@@ -9,7 +9,7 @@ from orchestrator import events as e
 from orchestrator.models import TaskStatus
 from orchestrator.state.fold.handlers import Handlers
 from orchestrator.state.run import RunState
-from orchestrator.state.tasks import Check, TaskState
+from orchestrator.state.tasks import Check, Probe, TaskState
 
 
 def _task_started(state: RunState, at: int, event: e.TaskStarted) -> None:
@@ -79,15 +79,33 @@ def _step_skipped(state: RunState, at: int, event: e.StepSkipped) -> None:
 
 def _check_started(state: RunState, at: int, event: e.CheckStarted) -> None:
     checks = state.tasks[event.task].checks.setdefault(event.call, {})
-    checks[event.validator] = Check(state.version)
+    checks[event.validator] = Check(state.version, vote=event.vote)
     state.pending[state.version] = event
 
 
 def _validated(state: RunState, at: int, event: e.Validated) -> None:
     opened = state.pending.pop(event.check)
     assert isinstance(opened, e.CheckStarted)
-    checks = state.tasks[opened.task].checks[opened.call]
-    checks[opened.validator] = Check(event.check, event.verdict, event.details, event.permanent)
+    state.tasks[opened.task].checks[opened.call][opened.validator] = Check(
+        version=event.check,
+        verdict=event.verdict,
+        details=event.details,
+        vote=opened.vote,
+        permanent=event.permanent,
+        passed_tests=event.passed_tests,
+        total_tests=event.total_tests,
+    )
+
+
+def _probe_started(state: RunState, at: int, event: e.ProbeStarted) -> None:
+    state.tasks[event.task].probes[event.critique] = Probe(state.version)
+    state.pending[state.version] = event
+
+
+def _probed(state: RunState, at: int, event: e.Probed) -> None:
+    opened = state.pending.pop(event.probe)
+    assert isinstance(opened, e.ProbeStarted)
+    state.tasks[opened.task].probes[opened.critique] = Probe(event.probe, event.results)
 
 
 def _evaluated(state: RunState, at: int, event: e.Evaluated) -> None:
@@ -134,6 +152,8 @@ HANDLERS: Final[Handlers] = {
     e.StepSkipped: _step_skipped,
     e.CheckStarted: _check_started,
     e.Validated: _validated,
+    e.ProbeStarted: _probe_started,
+    e.Probed: _probed,
     e.Evaluated: _evaluated,
     e.OutputChosen: _output_chosen,
     e.FileWritten: _file_written,

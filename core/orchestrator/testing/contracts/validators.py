@@ -222,6 +222,8 @@ class ValidatorContract(PluginContract):
         found["a schema that is none"] = Candidate(
             "t", kind, "{}", "{}", schema={"type": 7, "$ref": "http://[", "x": []}
         )
+        beside = {"main.py": "x = 2", "part/data.json": "{", "part/tool.py": "def ("}
+        found["files of dependencies"] = Candidate("t", kind, "x", "x", files={"main.py": "x"}, dependencies=beside)
         own = {f"passing {n}": each for n, each in enumerate(self.passing)}
         return {**found, **own, **{f"failing {n}": each for n, each in enumerate(self.failing)}}
 

@@ -1,4 +1,4 @@
-"""The provider keeps the contract; its answers are read as they are meant."""
+"""The provider keeps the contract, and reads answers correctly."""
 
 import orchestrator_gateway
 
@@ -10,7 +10,7 @@ SECOND = b'{"text": "good day", "stopped": "length", "usage": {"input": 7, "outp
 
 
 class TestGateway(ProviderContract):
-    """Everything a provider has to do; record answers of your gateway in the place of these."""
+    """The whole contract. Replace these recordings with answers of your gateway."""
 
     plugin = orchestrator_gateway
     name = "gateway"

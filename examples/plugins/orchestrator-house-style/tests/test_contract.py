@@ -1,4 +1,4 @@
-"""The validator keeps the contract, and tells good from bad."""
+"""The validator keeps the contract, passes good outputs and fails bad ones."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ def module(text: str) -> Candidate:
 
 
 class TestHouseStyle(ValidatorContract):
-    """Everything a validator has to do."""
+    """The whole contract."""
 
     plugin = orchestrator_house_style
     passing = (module('"""A module."""\n\nx = 1\n'),)
@@ -24,9 +24,9 @@ class TestHouseStyle(ValidatorContract):
 
 @pytest.mark.skipif(find_tool("ruff") is None, reason="ruff is not installed")
 def test_it_is_the_gate_of_a_run(orchestrate_run: Callable[..., Played]) -> None:
-    """The first draft has no docstring and fails; the second is repaired."""
+    """The first draft has no docstring and fails; the second has one, and its revision without one is not taken."""
     tasks = [{"id": "only", "type": "code_generation", "prompt": "Write x.", "hard_validators": ["house_style"]}]
-    good = {"role": "reviser", "iteration": 2, "text": '```python\n"""A module."""\n\nx = 1\n```'}
+    good = {"role": "generator", "iteration": 2, "text": '```python\n"""A module."""\n\nx = 1\n```'}
     played = orchestrate_run(tasks=tasks, answers=[good])
     assert played.task().gate
     assert played.task().iterations == 2

@@ -1,0 +1,1 @@
+"""What the review loop is worth: problems with hidden tests, solved by the product in several arms."""

@@ -1,0 +1,86 @@
+"""How a task's results are made and chosen: the switches of a strategy of the review loop."""
+
+from enum import StrEnum
+
+from attrs import frozen
+
+
+class DraftMode(StrEnum):
+    """What a draft is made of."""
+
+    FRESH = "fresh"
+    """The task alone: no earlier result is shown."""
+    REPAIR = "repair"
+    """The best result so far and the report of its checks."""
+    IMPROVE = "improve"
+    """The best result so far, which passed its checks, and what was said of its score."""
+
+
+class ScoredBy(StrEnum):
+    """What a score rests on."""
+
+    TESTS = "tests"
+    """The share of the given tests that passed."""
+    JUDGE = "judge"
+    """Evaluations by a model."""
+    GATE = "gate"
+    """A check that did not pass."""
+    CHECKS = "checks"
+    """Checks that passed; no model was called for a score."""
+
+
+class CritiqueUse(StrEnum):
+    """Which drafts are criticised."""
+
+    PASSED = "passed"
+    """Those that passed their checks, or have none."""
+    NEVER = "never"
+
+
+class RepairUse(StrEnum):
+    """When a draft that failed its checks is repaired instead of being written anew."""
+
+    NEVER = "never"
+    LAST = "last"
+    """In the last of three tries and more, by a model that did not write it."""
+    ALWAYS = "always"
+    """In every further try, by its author too."""
+
+
+class JudgeUse(StrEnum):
+    """Which outputs a model evaluates."""
+
+    ALWAYS = "always"
+    """Those whose given tests all passed, too: their score is the tests', the judge's is recorded beside it."""
+    UNTESTED = "untested"
+    """Those that no given tests decide."""
+
+
+class ModelOrder(StrEnum):
+    """Which model writes the next draft."""
+
+    ROUTED = "routed"
+    """The next of the type's row."""
+    CHEAPEST = "cheapest"
+    """The cheapest first, then each time a dearer one of another tier."""
+
+
+@frozen
+class Strategy:
+    """One strategy. The loop is the same for all of them; these are its switches."""
+
+    name: str = "reviewed"
+    samples: int = 3
+    """Drafts in all, as long as none passes its checks."""
+    iterations: int | None = None
+    """Iterations in all; None: those of the task's type, or ``samples`` where nothing is improved."""
+    critique: CritiqueUse = CritiqueUse.PASSED
+    runs: int | None = None
+    """Evaluations of an output; None: as ``evaluate`` says; 0: no model is called for a score."""
+    judge: JudgeUse = JudgeUse.ALWAYS
+    repair: RepairUse = RepairUse.LAST
+    improves: bool = True
+    """Whether a draft that follows a low score is shown the best result so far."""
+    order: ModelOrder = ModelOrder.ROUTED
+    temperature: float | None = None
+    """Of every draft; None: 0.3, and 0.8 for one that is made anew after another."""

@@ -1,0 +1,92 @@
+"""The entry points of the installed distributions, whatever state the metadata of some of them is in.
+
+Metadata may be wrong in any way: it belongs to any program that happens to be installed beside this one.
+"""
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+_LOGGER: Final = logging.getLogger("orchestrator.plugins")
+
+
+def installed_points(groups: Collection[str]) -> list["EntryPoint"]:
+    """The entry points of some groups, those of earlier distributions first.
+
+    A distribution whose metadata cannot be read is passed over with a warning.
+    """
+    from importlib.metadata import entry_points
+
+    try:
+        everything = entry_points()
+    except Exception:
+        _pass_over_unreadable()
+        everything = entry_points()
+    found = [point for group in groups for point in everything.select(group=group)]
+    named: dict[int, bool] = {}
+    for point in found:
+        if id(point.dist) not in named:
+            named[id(point.dist)] = _is_named(point)
+    return [point for point in found if named[id(point.dist)]]
+
+
+def module_owners() -> Mapping[str, Sequence[str]]:
+    """The installed distributions by the top-level modules they have; one that cannot be read is passed over."""
+    from importlib.metadata import distributions, packages_distributions
+
+    try:
+        return packages_distributions()
+    except Exception:
+        owners: dict[str, list[str]] = {}
+        for distribution in distributions():
+            with suppress(Exception):
+                for module in (distribution.read_text("top_level.txt") or "").split():
+                    owners.setdefault(module, []).append(distribution.metadata["Name"])
+        return owners
+
+
+def _pass_over_unreadable() -> None:
+    """Give a distribution whose entry points cannot be read none, in the whole process.
+
+    Libraries that plugins use, pydantic among them, list every entry point as they are imported: one that raises here
+    would raise there.
+    """
+    from importlib.metadata import Distribution, EntryPoints
+
+    read = Distribution.entry_points.fget  # type: ignore[attr-defined]  # typeshed knows the property as an attribute
+    seen: set[str] = set()
+
+    def entry_points(distribution: Distribution) -> Any:
+        try:
+            return read(distribution)
+        except Exception as error:
+            where = _place_of(distribution)
+            if where not in seen:
+                seen.add(where)
+                _warn(where, error)
+            return EntryPoints(())
+
+    Distribution.entry_points = property(entry_points)  # type: ignore[assignment]
+
+
+def _is_named(point: "EntryPoint") -> bool:
+    """Whether the distribution of an entry point can say what it is called; with a warning where it cannot."""
+    try:
+        return point.dist is None or point.dist.metadata is not None
+    except Exception as error:
+        _warn(_place_of(point.dist), error)
+        return False
+
+
+def _place_of(distribution: object) -> str:
+    """Where the metadata of a distribution is: the only name of it that needs no reading."""
+    return str(getattr(distribution, "_path", "an installed distribution"))
+
+
+def _warn(where: str, error: Exception) -> None:
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    _LOGGER.warning("the metadata in %s cannot be read; its plugins are left out (%s)", where, said)
