@@ -189,12 +189,12 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
         "orchestrator.metrics.PrometheusExporter",
         lambda path: PrometheusExporter(_made(tmp_path / path.removeprefix("/"))),
     )
-    unreconciled = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     with deepseek_server() as server:
         for name, value in reaching(server).items():
             monkeypatch.setenv(name, value)
         yield
-    for number, handler in unreconciled.items():
+    for number, handler in handlers.items():
         signal.signal(number, handler)
 
 

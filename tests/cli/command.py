@@ -41,9 +41,9 @@ class Ended:
 
 def clean_environment(home: Path, **more: str) -> dict[str, str]:
     """An environment without any key, address or switch of the caller's."""
-    unreconciled = {name: os.environ[name] for name in ("PATH", "TMPDIR", "SYSTEMROOT") if name in os.environ}
+    inherited = {name: os.environ[name] for name in ("PATH", "TMPDIR", "SYSTEMROOT") if name in os.environ}
     return {
-        **unreconciled,
+        **inherited,
         "LC_ALL": "C.UTF-8",
         "HOME": str(home),
         "ORCHESTRATE_HOME": str(home),

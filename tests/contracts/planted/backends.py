@@ -67,7 +67,7 @@ def _beyond(candidates: Candidates, draw: float) -> Sequence[Ranked]:
 
 
 def _drawing_more(candidates: Candidates, draw: float) -> Sequence[Ranked]:
-    return _placed(candidates) if draw + random.random() < 0.9 else [Ranked(each.model, 0.0) for each in candidates]
+    return [Ranked(each.model, draw + random.random()) for each in candidates]
 
 
 def _backend(rank: Callable[[Candidates, Telemetry], Any]) -> Callable[[], object]:

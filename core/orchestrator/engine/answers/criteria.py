@@ -18,12 +18,8 @@ def criteria_of(text: str) -> tuple[str, ...]:
     line that is indented below an item of a list goes on with it, and a semicolon inside backticks is code.
     """
     found = [" ".join(part.split()) for item in _items(text) for part in _parts(item)]
-    unreconciled = [each for each in found if each.strip(".,:")]
-    return (
-        tuple(unreconciled)
-        if len(unreconciled) <= MOST
-        else (*unreconciled[: MOST - 1], "; ".join(unreconciled[MOST - 1 :]))
-    )
+    criteria = [each for each in found if each.strip(".,:")]
+    return tuple(criteria) if len(criteria) <= MOST else (*criteria[: MOST - 1], "; ".join(criteria[MOST - 1 :]))
 
 
 def numbered(criteria: tuple[str, ...]) -> str:

@@ -14,16 +14,16 @@ def acyclic(dependencies: Sequence[Sequence[int]]) -> tuple[list[list[int]], lis
 
     Each dependency in its order is kept unless it closes a cycle with those before it: every cycle is cut at its last.
     """
-    unreconciled: list[list[int]] = []
+    edges: list[list[int]] = []
     cut: list[Edge] = []
     dependants = [0] * len(dependencies)  # a bit for each task that depends on this one
     for task, wanted in enumerate(dependencies):
         waiting = _reached(task, dependants)
-        unreconciled.append([each for each in wanted if not waiting >> each & 1])
+        edges.append([each for each in wanted if not waiting >> each & 1])
         cut += [(task, each) for each in wanted if waiting >> each & 1]
-        for each in unreconciled[-1]:
+        for each in edges[-1]:
             dependants[each] |= 1 << task
-    return unreconciled, cut
+    return edges, cut
 
 
 def _reached(task: int, dependants: Sequence[int]) -> int:

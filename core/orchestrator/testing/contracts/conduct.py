@@ -156,10 +156,10 @@ def _printed_below() -> Iterator[list[str]]:
         seen = stack.enter_context(tempfile.TemporaryFile())
         for number in (1, 2):
             with contextlib.suppress(OSError):
-                unreconciled = os.dup(number)
+                saved = os.dup(number)
                 os.dup2(seen.fileno(), number)
-                stack.callback(os.close, unreconciled)
-                stack.callback(os.dup2, unreconciled, number)
+                stack.callback(os.close, saved)
+                stack.callback(os.dup2, saved, number)
         above = io.StringIO()
         try:
             with contextlib.redirect_stdout(above), contextlib.redirect_stderr(above):

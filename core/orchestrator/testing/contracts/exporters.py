@@ -154,12 +154,12 @@ class ExporterContract(PluginContract):
     def test_its_arguments_stay_as_they_are(self) -> None:
         """Neither metrics nor events are changed."""
         metrics, event = some_metrics(), some_events()[-1]
-        unreconciled = deepcopy((metrics, event))
+        before = deepcopy((metrics, event))
         with self._opened() as exporter:
             self._export(exporter, metrics)
             self._observe(exporter, event)
-        assert metrics == unreconciled[0], "it changed the metrics, which other exporters see as well"
-        assert event == unreconciled[1], "it changed the event, which other exporters see as well"
+        assert metrics == before[0], "it changed the metrics, which other exporters see as well"
+        assert event == before[1], "it changed the event, which other exporters see as well"
 
     def test_a_failed_export_spoils_no_later_one(self) -> None:
         """Where it cannot write once, the next export is as good as any."""

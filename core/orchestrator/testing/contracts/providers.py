@@ -383,7 +383,7 @@ class ProviderContract(PluginContract):
         """Neither the request of a body, its schema included, nor the models it is built with are changed by a call."""
         schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
         config = self.config(deepcopy(dict(self.options)))
-        unreconciled = deepcopy((config.options, config.models))
+        offered = deepcopy((config.options, config.models))
         answers = [(each.status, each.headers, each.body) for each in self.recordings[:2]] or [(500, _JSON, b"{}")]
         for given in (None, schema):
             request = evolve(self.request(), json_schema=deepcopy(given))
@@ -395,9 +395,7 @@ class ProviderContract(PluginContract):
             built = self.build(config=config)
             if built is not None:
                 built.models()
-            assert (config.options, config.models) == unreconciled, (
-                "it changed its options or models, which others have too"
-            )
+            assert (config.options, config.models) == offered, "it changed its options or models, which others have too"
 
     def test_a_simulated_provider_answers(self) -> None:
         """One that only pretends answers or fails like any other, and makes no connection."""
