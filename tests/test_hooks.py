@@ -50,7 +50,7 @@ def test_each_event_of_a_run_is_heard_once_with_its_arguments(tmp_path: Path) ->
     result = by_kind[EventType.TASK_COMPLETED]["result"]
     assert isinstance(result, TaskResult)
     assert result == state.results["only"]
-    assert kinds.count(EventType.VALIDATION_FAILED) == 1  # of three drafts only what is delivered counts
+    assert kinds.count(EventType.VALIDATION_FAILED) == 1  # three equal drafts are checked once
     failed = by_kind[EventType.VALIDATION_FAILED]
     assert failed == {"task_id": "only", "model": failed["model"], "validator": "python_syntax"}
     assert failed["model"] in ("north", "south")

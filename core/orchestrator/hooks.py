@@ -91,7 +91,6 @@ class HookObserver:
         self._registry = registry
         self._get = get
         self._checks: dict[int, e.CheckStarted] = {}
-        self._failed: dict[int, list[e.CheckStarted]] = {}
         self._models: dict[int, str] = {}
         self._outputs: dict[str, str] = {}
         self._queue: queue.SimpleQueue[tuple[EventType, Mapping[str, Any]] | None] = queue.SimpleQueue()
@@ -126,10 +125,6 @@ class HookObserver:
         notice = self._notice(event)
         if notice is not None:
             self._queue.put(notice)
-        elif isinstance(event, e.OutputChosen):
-            for check in self._failed.pop(event.call, ()):
-                payload = {"task_id": check.task, "validator": check.validator}
-                self._queue.put((EventType.VALIDATION_FAILED, {**payload, "model": Model(self._models[check.call])}))
 
     def _remember(self, version: int, event: e.Event) -> None:
         match event:
@@ -137,9 +132,6 @@ class HookObserver:
                 self._checks[version] = event
             case e.CallStarted() | e.ModelSelected():  # an answer has its call's version, a reused one its choice's
                 self._models[version] = event.model
-            case e.Validated(verdict=Verdict.FAILED):
-                check = self._checks[event.check]
-                self._failed.setdefault(check.call, []).append(check)
             case e.OutputChosen():
                 self._outputs[event.task] = event.answer
 
@@ -150,6 +142,10 @@ class HookObserver:
             case e.ModelSelected():
                 payload = {"task_id": event.node, "role": event.role, "reason": event.reason}
                 return EventType.MODEL_SELECTED, {**payload, "model": Model(event.model)}
+            case e.Validated(verdict=Verdict.FAILED, vote=False):
+                check = self._checks[event.check]
+                payload = {"task_id": check.task, "validator": check.validator}
+                return EventType.VALIDATION_FAILED, {**payload, "model": Model(self._models[check.call])}
             case e.BudgetWarned():
                 share = float(event.share)
                 ratio = float(event.spent) / share if share else event.percent / 100
