@@ -218,7 +218,10 @@ def test_the_bundle_of_a_run_whose_content_is_deleted(home: Path, tmp_path: Path
     bundle(copy, tmp_path / "run.tar")
     report = verify(tmp_path / "run.tar")
     assert failures(report) == set()
-    assert [(check.name, check.reason) for check in report.skipped] == [("texts", "they were deleted")]
+    assert [(check.name, check.reason) for check in report.skipped] == [
+        ("texts", "they were deleted"),
+        ("readings", "they were deleted"),
+    ]
     made = bundle(copy, tmp_path / "fork.tar", f"{RUN}-fork")
     report = verify(tmp_path / "fork.tar")
     assert failures(report) == set()

@@ -53,7 +53,7 @@ def test_a_finished_run_passes_every_check(home: Path) -> None:
     assert failures(report) == set()
     assert report.skipped == []
     made = {check.name for check in report.checks if check.result is AuditResult.PASSED}
-    assert made == {*OF_A_HISTORY, "chain", "texts", "heads"}
+    assert made == {*OF_A_HISTORY, "chain", "texts", "heads", "layout", "rows", "readings"}
     assert {check.name for check in report.checks} <= CHECKS.keys()
 
 

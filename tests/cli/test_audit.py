@@ -56,7 +56,7 @@ def test_every_check_is_named_in_json_and_junit(home: Path, tmp_path: Path, caps
     shown = command(capsys, "audit", "verify", "--all")
     assert shown.code == 0
     assert shown.lines[0].startswith("ok: done, ")
-    assert "checked: chain, texts, heads, sessions, intents, holds" in shown.err
+    assert "checked: chain, texts, heads, layout, rows, sessions, intents, holds" in shown.err
 
 
 def test_a_failure_is_named_in_json_and_junit(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,7 +65,7 @@ def test_a_failure_is_named_in_json_and_junit(home: Path, tmp_path: Path, capsys
     reported = command(capsys, "audit", "verify", "--json", "--junit", str(tmp_path / "audit.xml"))
     assert reported.code == 6
     assert reported.json["findings"][0]["check"] == "chain"
-    [suite] = ElementTree.parse(tmp_path / "audit.xml").getroot()
+    suite, _ = ElementTree.parse(tmp_path / "audit.xml").getroot()
     [failure] = suite.findall("testcase/failure")
     assert (failure.text or "").startswith("event 7 (v7): ")
     assert int(suite.get("skipped", "0")) > 5

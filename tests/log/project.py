@@ -5,7 +5,9 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, Literal
 
 from orchestrator import replay
 from orchestrator.engine.rank import guard, run_here
@@ -84,10 +86,40 @@ def copied(home: Path, to: Path) -> Path:
     return to
 
 
-def unguarded(home: Path) -> sqlite3.Connection:
+class Unguarded(sqlite3.Connection):
+    """A connection without what keeps the events from being changed; it puts that back at its end."""
+
+    guards: tuple[str, ...] = ()
+
+    def take_off(self) -> None:
+        """Drop the triggers, and the index that damage would contradict."""
+        names = ("events_are_never_changed", "events_are_never_deleted", "idx_events_stream_version")
+        rows = self.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+        found = [(kind, name, sql) for kind, name, sql in rows if name in names]
+        self.guards = tuple(str(sql) for _, _, sql in found)
+        for kind, name, _ in found:
+            self.execute(f"DROP {kind} {name}")
+
+    def put_back(self) -> None:
+        """Make them again; an index that cannot be made over what is damaged stays away."""
+        for statement in self.guards:
+            with suppress(sqlite3.Error):
+                self.execute(statement)
+        self.guards = ()
+
+    def __exit__(self, *what: Any) -> Literal[False]:
+        self.put_back()
+        super().__exit__(*what)
+        return False
+
+    def close(self) -> None:
+        """Put everything back first."""
+        self.put_back()
+        super().close()
+
+
+def unguarded(home: Path) -> Unguarded:
     """A connection to the database of a data folder, without what keeps the events from being changed."""
-    connection = sqlite3.connect(home / "events.db", isolation_level=None)
-    for name in ("events_are_never_changed", "events_are_never_deleted"):
-        connection.execute(f"DROP TRIGGER IF EXISTS {name}")
-    connection.execute("DROP INDEX IF EXISTS idx_events_stream_version")
+    connection = sqlite3.connect(home / "events.db", isolation_level=None, factory=Unguarded)
+    connection.take_off()
     return connection

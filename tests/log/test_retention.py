@@ -73,7 +73,10 @@ def test_chain_money_and_decisions_stay_provable(home: Path) -> None:
     doing(home, lambda w: delete_content(w, RUN))
     report = audited(home)
     assert failures(report) == set()
-    assert [(check.name, check.reason) for check in report.skipped] == [("texts", "they were deleted")]
+    assert [(check.name, check.reason) for check in report.skipped] == [
+        ("texts", "they were deleted"),
+        ("readings", "they were deleted"),
+    ]
     log = EventLog.open_to_read(home)
     assert log.query("SELECT * FROM spend") == spend
     assert [record.type for record in log.read(RUN)][-1] == "content.deleted"

@@ -125,7 +125,7 @@ def _described(log: EventLog, run: str, events: _Member, texts: _Member | None) 
             if digest != chain.place(kind, data):
                 refers.setdefault(digest.decode(), record.stream)
         if record.type == "session.opened":
-            sessions.append(_session(record.event))
+            sessions.append(session(record.event))
     if texts is not None:
         _texts(log, streams, refers, texts, salts)
     return {
@@ -140,7 +140,8 @@ def _described(log: EventLog, run: str, events: _Member, texts: _Member | None) 
     }
 
 
-def _session(event: object) -> dict[str, object]:
+def session(event: object) -> dict[str, object]:
+    """What a manifest says of a session."""
     assert isinstance(event, SessionOpened)
     return {
         "number": event.number,

@@ -14,6 +14,9 @@ CHECKS: Final[Mapping[str, str]] = MappingProxyType(
         "chain": "every event is unchanged and in its place",
         "texts": "every text matches the digest in its event",
         "heads": "the heads kept elsewhere are in the log",
+        "layout": "the tables, indexes, triggers and views are as this program makes them",
+        "rows": "every row beside the events follows from an event",
+        "readings": "what was read from an answer follows from its text",
         "bundle": "the bundle is as it was made, and holds all it names",
         "signature": "the bundle was signed with the key",
         "sessions": "sessions follow one another; every decision is inside one; a closed run stays closed",
@@ -103,9 +106,9 @@ class AuditReport:
 
     @property
     def first_problem(self) -> Problem | None:
-        """The breach at the lowest position; None where nothing is wrong."""
+        """The breach at the lowest position, before those without one; None where nothing is wrong."""
         problems = [problem for check in self.failed for problem in check.problems]
-        return min(problems, key=lambda problem: problem.position, default=None)
+        return min(problems, key=lambda problem: (problem.position == 0, problem.position), default=None)
 
     def passes(self, *, strict: bool = False) -> bool:
         """Whether nothing is wrong and, if strict, everything could be checked."""

@@ -1,14 +1,17 @@
 """Auditing a log: the chain, the texts, the heads, and every law, run by run and account by account."""
 
+import os
 from collections.abc import Iterable, Sequence
 
 from orchestrator.audits.accounts import AccountLaws, AccountUse, side_of
 from orchestrator.audits.checks import AuditReport, Problem
 from orchestrator.audits.laws import Laws
+from orchestrator.audits.readings import Readings
 from orchestrator.audits.shadow_state import OF_A_HISTORY
+from orchestrator.audits.storage import layout, rows
 from orchestrator.errors import LogError
 from orchestrator.events import RunForked, RunStarted
-from orchestrator.log import EventLog, Head, LogFinding
+from orchestrator.log import EventLog, Head, LogFinding, Texts
 from orchestrator.log.accounts import PREFIX, SIMULATED, stream_of
 from orchestrator.log.transaction import Recorded
 
@@ -20,7 +23,7 @@ def audit(
     run: str | None = None,
     *,
     head: str | None = None,
-    heads: Sequence[Head] = (),
+    heads: Sequence[Head] | None = None,
     texts: bool = True,
     accounts: bool = True,
 ) -> AuditReport:
@@ -30,13 +33,15 @@ def audit(
         log: it is only read, as it stands at one moment.
         run: the run; None: all there is.
         head: a hash that must be that of some event looked at.
-        heads: what was written down of runs elsewhere, oldest first.
+        heads: what was written down of runs elsewhere, oldest first; None: nothing could have been.
         texts: whether the log has the texts; without them their check is skipped.
         accounts: whether it has the accounts.
     """
     report = AuditReport()
     with log.snapshot():
         _log(log, run, head, heads, texts, report)
+        if accounts:  # a bundle has neither a layout of its own nor rows beside its events
+            _storage(log, run, report)
         broken = {check.subject for check in report.failed if check.name == "chain"}
         names = [run] if run is not None else [name for name in log.streams() if not is_account(name)]
         used, seen = AccountUse(), set[str]()
@@ -64,15 +69,16 @@ def is_account(stream: str) -> bool:
 
 
 def _log(
-    log: EventLog, run: str | None, head: str | None, heads: Sequence[Head], texts: bool, report: AuditReport
+    log: EventLog, run: str | None, head: str | None, heads: Sequence[Head] | None, texts: bool, report: AuditReport
 ) -> None:
     """Chain, texts and heads of every stream looked at, the first finding of each kind."""
     found = log.verify(run, head, texts=texts)
     hurt = {finding.stream for finding in found}
-    found += [finding for finding in against_heads(log, run, heads) if finding.stream not in hurt]
+    found += [finding for finding in against_heads(log, run, heads or ()) if finding.stream not in hurt]
     names = [run] if run is not None else log.streams()
     lasts = {name: last for name in names if (last := log.last(name)) is not None}
     report.heads = {name: (last.version, last.hash) for name, last in lasts.items()}
+    kept = {each.run for each in heads or ()}
     subjects = dict.fromkeys((*lasts, *(finding.stream for finding in found)))
     for subject in subjects:
         for kind in _OF_THE_LOG:
@@ -85,7 +91,9 @@ def _log(
                 if not is_account(subject):
                     report.skip(subject, ["texts"], "there are no texts here")
                 continue
-            if kind == "heads" and not problems and head is None and not any(each.run == subject for each in heads):
+            if kind == "heads" and not problems and head is None and subject not in kept:
+                if heads is not None and subject and not is_account(subject):
+                    report.skip(subject, ["heads"], "no head of it was kept; pass one with --head")
                 continue
             report.add(subject, {kind: problems})
 
@@ -112,18 +120,32 @@ def against_heads(log: EventLog, run: str | None, heads: Sequence[Head]) -> list
     return list(found.values())
 
 
+def _storage(log: EventLog, run: str | None, report: AuditReport) -> None:
+    """The layout of the database, and the rows beside the events."""
+    report.add(run or "", {"layout": layout(log)})
+    found: dict[str, list[Problem]] = {name: [] for name in ([run] if run is not None else log.streams())}
+    for subject, problem in rows(log, run):
+        found.setdefault(subject, []).append(problem)
+    for subject, problems in found.items():
+        report.add(subject, {"rows": problems})
+
+
 # ── runs ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _run(log: EventLog, run: str, used: AccountUse, report: AuditReport, texts: bool) -> set[str]:
     """Every law over a run's history; returns the streams of its accounts."""
-    laws = Laws()
+    laws, readings = Laws(), Readings(Texts(log, run, os.urandom, log.redactor))
+    misread: list[Problem] = []
     problems: dict[str, list[Problem]] = {name: [] for name in OF_A_HISTORY}
     accounts: set[str] = set()
     record: Recorded | None = None
     try:
         for record in log.read(run):
             event = record.event
+            if texts:
+                found = readings.take(record.version, event, laws.state)
+                misread += [Problem(record.position, each, record.version) for each in found if record.stream == run]
             laws.take(record.at, event)
             if record.stream == run:
                 used.take(run, record.version, event)
@@ -143,10 +165,20 @@ def _run(log: EventLog, run: str, used: AccountUse, report: AuditReport, texts: 
     report.add(run, {name: found for name, found in problems.items() if name != "limits" or found or not laws.foreign})
     if laws.foreign and not problems["limits"]:
         report.skip(run, ["limits"], "a session was under other rules than this program's")
-    if laws.state.content_deleted and texts:
-        report.checks = [each for each in report.checks if (each.subject, each.name) != (run, "texts")]
-        report.skip(run, ["texts"], "they were deleted")
+    if texts:
+        _add_readings(run, misread, readings, laws, report)
     return accounts
+
+
+def _add_readings(run: str, misread: list[Problem], readings: Readings, laws: Laws, report: AuditReport) -> None:
+    """The readings that do not follow from their texts; where these are deleted or of other rules, none is checked."""
+    if laws.state.content_deleted:
+        report.checks = [each for each in report.checks if (each.subject, each.name) != (run, "texts")]
+        report.skip(run, ["texts", "readings"], "they were deleted")
+    elif laws.foreign and not misread:
+        report.skip(run, ["readings"], "a session was under other rules than this program's")
+    else:
+        report.add(run, {"readings": misread})
 
 
 def _collect(laws: Laws, record: Recorded, run: str, problems: dict[str, list[Problem]]) -> None:

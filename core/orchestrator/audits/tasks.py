@@ -1,5 +1,7 @@
 """Laws of tasks: their order, their review, their gate, their end."""
 
+from collections import Counter
+
 from attrs import define
 from attrs import evolve as changed
 
@@ -144,12 +146,20 @@ class Tasks(ShadowState):
         judged = event.scored_by is ScoredBy.JUDGE and event.score is not None and bool(event.samples)
         inside = not judged or min(event.samples) <= (event.score or 0.0) <= max(event.samples)
         self.require("gates", inside, "the score is outside its samples")
+        self.require("gates", self._are_read(event), "a sample is no score that was read from a judge's answer")
         made = self.written.get(event.task, {}).get(event.call)
         own = made is not None and made.iteration == event.iteration
         self.require("gates", own, "what is scored is no draft or revision of the iteration")
         self._gate(event)
         self._by_tests(event)
         self.scored[iteration] = event
+
+    def _are_read(self, event: e.Evaluated) -> bool:
+        """Whether each sample is the score of a judge's answer about the task; equal answers share their scores."""
+        calls = self.state.tasks[event.task].calls.items()
+        answers = (answer for key, call in calls if key.role is Role.EVALUATOR for answer in call.answers)
+        read = Counter(answer.reading.score for answer in answers if answer.reading.score is not None)
+        return all(read[score] > 0 for score in event.samples)
 
     def _gate(self, event: e.Evaluated) -> None:
         found = self.verdicts_of(event.task, event.call)

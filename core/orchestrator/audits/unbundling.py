@@ -12,12 +12,25 @@ import orjson
 from attrs import Factory, define
 
 from orchestrator.audits import signing
-from orchestrator.audits.bundles import BLOCK, CHUNK, COLUMNS, EVENTS, FORMAT, MANIFEST, SIGNATURE, SUMS, TEXTS, header
+from orchestrator.audits.bundles import (
+    BLOCK,
+    CHUNK,
+    COLUMNS,
+    EVENTS,
+    FORMAT,
+    MANIFEST,
+    SIGNATURE,
+    SUMS,
+    TEXTS,
+    header,
+    session,
+)
 from orchestrator.audits.checks import AuditReport, Problem
 from orchestrator.audits.logs import audit
-from orchestrator.errors import DamagedLogError, LogError, OrchestrateError, UsageError
+from orchestrator.errors import LogError, OrchestrateError, UsageError
+from orchestrator.events import SessionOpened
 from orchestrator.log import EventLog, MemoryLocks, schema
-from orchestrator.log.texts import pack
+from orchestrator.log.texts import LARGEST_TEXT, pack
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -28,7 +41,20 @@ _ORDERS: Final = (
     (MANIFEST, EVENTS, SUMS),
     (MANIFEST, EVENTS, SIGNATURE, SUMS),
 )
-_LONGEST_LINE: Final = 1 << 28
+_LONGEST_LINE: Final = 2 * LARGEST_TEXT
+"""Bytes: of a line of events or texts, and of a member that is read as a whole."""
+
+_MALFORMED: Final = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    sqlite3.Error,
+    LogError,
+)
+"""What reading content of another form than a bundle's raises."""
 
 
 class _BadBundleError(Exception):
@@ -45,6 +71,8 @@ class _Opened:
 
     def content(self, name: str) -> bytes:
         start, size = self.places[name]
+        if size > _LONGEST_LINE:
+            raise _BadBundleError(f"{name} is larger than {_LONGEST_LINE >> 20} MiB")
         self.file.seek(start)
         return self.file.read(size)
 
@@ -53,6 +81,8 @@ class _Opened:
         self.file.seek(start)
         while size > 0:
             line = self.file.readline(min(size, _LONGEST_LINE))
+            if not line.endswith(b"\n"):
+                raise _BadBundleError(f"a line of {name} is cut off, or longer than {_LONGEST_LINE >> 20} MiB")
             size -= len(line)
             at = self.file.tell()
             yield orjson.loads(line)
@@ -96,9 +126,10 @@ def _open(file: IO[bytes]) -> _Opened:
             break
         try:
             info = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
+            expected = header(info.name, info.size) if info.size >= 0 else b""
         except (tarfile.HeaderError, ValueError) as error:
             raise _BadBundleError(f"it is no bundle, or is damaged: {error}") from error
-        if info.name in opened.places or block != header(info.name, info.size):
+        if info.name in opened.places or block != expected:
             raise _BadBundleError(f"the head of its member {info.name!r} is not as it is written")
         start, digest = file.tell(), hashlib.sha256()
         left = info.size
@@ -136,17 +167,26 @@ def _manifest(opened: _Opened) -> dict[str, Any]:
             if opened.digests.get(name) != (None if about is None else about["sha256"]):
                 raise _BadBundleError(f"{name} is not what the manifest says")
         heads = {each["stream"]: (each["from"], each["to"], each["head"]) for each in manifest["streams"]}
+        if not all(isinstance(name, str) for name in (manifest["run"], *heads)):
+            raise TypeError("a run's name is no text")
         if manifest["head"] != heads[manifest["run"]][2]:
             raise _BadBundleError("its head is not the run's")
-    except (ValueError, KeyError, TypeError) as error:
-        raise _BadBundleError(f"the manifest cannot be read: {error}") from error
+    except _MALFORMED as error:
+        raise _BadBundleError(f"the manifest cannot be read: {_said(error)}") from error
     return manifest
+
+
+def _said(error: BaseException) -> str:
+    """What is wrong, on one line."""
+    return f"it has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
 
 
 def _check_signature(opened: _Opened, key: "Ed25519PublicKey | None", run: str, report: AuditReport) -> None:
     if SIGNATURE not in opened.places:
         if key is not None:
             report.add(run, {"signature": [Problem(0, "the bundle is not signed")]})
+        else:
+            report.skip(run, ["signature"], "the bundle is not signed")
         return
     try:
         signer = signing.check(opened.content(SIGNATURE), opened.content(MANIFEST), key)
@@ -171,14 +211,20 @@ def _audit(opened: _Opened, manifest: dict[str, Any], scratch: Path, head: str |
         connection.execute("BEGIN")
         try:
             ends = _load(connection, opened, manifest)
-        except (ValueError, KeyError, TypeError, sqlite3.Error, DamagedLogError) as error:
-            raise _BadBundleError(f"its content cannot be read: {error}") from error
+        except _MALFORMED as error:
+            raise _BadBundleError(f"its content cannot be read: {_said(error)}") from error
         connection.execute("COMMIT")
         wanted = {each["stream"]: (each["from"], each["to"], each["head"]) for each in manifest["streams"]}
         if ends != wanted:
             raise _BadBundleError("its events are not those the manifest names")
         log = EventLog(connection, offload=_nowhere, locks=MemoryLocks())
-        found = audit(log, manifest["run"], head=head, texts=manifest["texts"] is not None, accounts=False)
+        try:
+            opened_by = [session(record.event) for record in log.read(manifest["run"], types=[SessionOpened])]
+            found = audit(log, manifest["run"], head=head, texts=manifest["texts"] is not None, accounts=False)
+        except _MALFORMED as error:
+            raise _BadBundleError(f"its events cannot be read: {_said(error)}") from error
+        if manifest.get("sessions") != opened_by:
+            raise _BadBundleError("the sessions in its manifest are not those of its events")
     finally:
         connection.close()
     report.checks += found.checks

@@ -14,7 +14,7 @@ from orchestrator.cli.logs import open_log, open_log_if_any
 from orchestrator.cli.options import FILE, command, has_log, home, home_option, json_option
 from orchestrator.cli.output import clean, line, notice, result, result_json
 from orchestrator.errors import UsageError
-from orchestrator.log import Head, read_heads
+from orchestrator.log import Head, read_heads, unreadable_lines
 
 _FAILED: Final = 6
 _HEAD: Final = re.compile("[0-9a-f]{64}")
@@ -87,7 +87,10 @@ def _audited(what: str | None, head: str | None, key: Path | None) -> AuditRepor
         raise UsageError(f"{what!r} is an account, no run; all of them are verified with: {command('audit verify')}")
     if what is not None and log.last(what) is None and what not in {each.run for each in heads}:
         raise UsageError(f"there is no run or bundle {what!r}; see: orchestrate runs list, for {home()}")
-    return audited(log, what, head=head, heads=heads)
+    report = audited(log, what, head=head, heads=heads)
+    for number in unreadable_lines(home()):
+        report.skip("", ["heads"], f"line {number} of heads.jsonl cannot be read")
+    return report
 
 
 def _is_file(path: Path) -> bool:
@@ -126,7 +129,7 @@ def _gone(what: str | None, heads: Sequence[Head], head: str | None) -> AuditRep
 def _print(report: AuditReport, strict: bool) -> None:
     bad = report.first_problem
     if bad is not None:
-        result(f"first bad event: {bad.event}")
+        result(f"first bad event: {bad.event}" if bad.position else line(f"bad: {bad.message}"))
     problems = sorted(
         (problem.position, check.subject, check.name, problem.message, problem.event)
         for check in report.failed

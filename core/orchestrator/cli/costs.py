@@ -18,6 +18,7 @@ from orchestrator.cli.tables import print_table
 from orchestrator.errors import LogError
 from orchestrator.events import RunForked, RunStarted
 from orchestrator.log import EventLog
+from orchestrator.log.views import own
 from orchestrator.money import Usd
 from orchestrator.settings import RunSettings
 
@@ -29,12 +30,13 @@ _COLUMNS: Final = {
     "run": "s.run_id",
     "team": """(SELECT substr(value, 6) FROM json_each(r.data, '$.settings.accounts') WHERE value LIKE 'team/%')""",
 }
-"""What spend can be summed by, as the view ``spend`` (s) and the first event of its run (r) have it."""
+"""What spend can be summed by, as the table ``spend`` (s) and the first event of its run (r) have it."""
 
-_SUMS: Final = """
-SELECT s.run_id, {key}, sum(s.calls), sum(s.settled_nano), sum(s.held_nano), sum(s.unreconciled_nano)
+_SUMS: Final = f"""
+{own("spend")}
+SELECT s.run_id, {{key}}, sum(s.calls), sum(s.settled_nano), sum(s.held_nano), sum(s.unreconciled_nano)
 FROM spend AS s JOIN events AS r ON r.stream = s.run_id AND r.type IN ('run.started', 'run.forked')
-WHERE {where} GROUP BY s.run_id, 2 ORDER BY min(r.position)
+WHERE {{where}} GROUP BY s.run_id, 2 ORDER BY min(r.position)
 """
 _SIMULATED: Final = "json_extract(r.data, '$.settings.simulated')"
 _NO_TEAM: Final = "(no team)"
@@ -152,7 +154,11 @@ def _of_all(log: EventLog | None, simulated: bool, by: str) -> list[Sum]:
     if log is None:
         return []
     _mention_others(log, simulated)
-    return _sums(log.query(_SUMS.format(key=_COLUMNS[by], where=f"{_SIMULATED} = ?"), [int(simulated)]), by, True)
+    return _sums(
+        log.query(_SUMS.format(key=_COLUMNS[by], where=f"{_SIMULATED} = ?"), [int(simulated)]),
+        by,
+        True,
+    )
 
 
 def _mention_others(log: EventLog, simulated: bool) -> None:

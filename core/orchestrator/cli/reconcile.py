@@ -21,17 +21,20 @@ from orchestrator.cli.tables import print_table
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.log import EventLog
 from orchestrator.log.naming import event_name
+from orchestrator.log.views import own
 from orchestrator.money import Usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_UNRECONCILED: Final = """
+_UNRECONCILED: Final = f"""
+{own("calls")}
 SELECT c.run_id, c.position, e.version, c.call_id, c.model, c.started_at, c.held_nano
 FROM calls AS c JOIN events AS e ON e.position = c.position
-WHERE c.held_nano > 0 AND c.outcome != 'in_flight' {where} ORDER BY c.position
+WHERE c.held_nano > 0 AND c.outcome != 'in_flight' {{where}} ORDER BY c.position
 """
-_STARTED: Final = """
+_STARTED: Final = f"""
+{own("calls")}
 SELECT c.position, e.version, c.call_id FROM calls AS c JOIN events AS e ON e.position = c.position WHERE c.run_id = ?
 """
 _COLUMNS: Final = ("run", "call", "amount_usd")

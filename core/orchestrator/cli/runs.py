@@ -22,6 +22,7 @@ from orchestrator.cli.output import line, money, notice, result, result_json
 from orchestrator.cli.tables import print_run, print_table
 from orchestrator.errors import DamagedLogError, UsageError
 from orchestrator.log import EventLog, Texts
+from orchestrator.log.views import own
 from orchestrator.money import Usd
 from orchestrator.state.fold import fold
 
@@ -142,7 +143,7 @@ def print_runs(*, as_json: bool) -> int:
 def _rows(log: EventLog) -> list[dict[str, Any]]:
     rows = []
     for run, status, digest, started, finished, cap, settled, held, tasks, head in log.query(
-        f"SELECT {_COLUMNS} FROM runs"
+        f"{own('runs')} SELECT {_COLUMNS} FROM runs"
     ):
         rows.append(
             {

@@ -7,14 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from attrs import Factory, define, evolve
+from attrs import Factory, define
 
 from orchestrator import events as e
 from orchestrator.deadlines import EscapedError
-from orchestrator.engine.answers.equivalence import canonical_form
 from orchestrator.engine.answers.marks import cut, marks_of
-from orchestrator.engine.answers.prompts import build_prompt, criteria_count
-from orchestrator.engine.answers.reading import Keep, read_answer
+from orchestrator.engine.answers.prompts import build_prompt
 from orchestrator.engine.answers.requests import Prompt, read_prompt
 from orchestrator.engine.answers.reuse import ResponseCache
 from orchestrator.engine.answers.taking import Read, Taken, taken_in
@@ -24,6 +22,7 @@ from orchestrator.engine.outputs.placement import Placement
 from orchestrator.engine.outputs.verification import Verifier, verified
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.questions import Asker, answered
+from orchestrator.engine.readers import reader_of
 from orchestrator.engine.vendors.containment import contained
 from orchestrator.errors import Billed, ErrorKind, ProviderError
 from orchestrator.models import CacheUse, Finish, ModelInfo, Role
@@ -326,21 +325,7 @@ class Effects:
 
     def _reader(self, role: Role, node: str) -> Read:
         """Reads answers to a node's calls in a role; it looks at nothing that changes, so that a thread may call it."""
-        task = self.state.tasks.get(node)
-        deliver = None if task is None else self._placement().deliverer(task)
-        most_tasks = self.state.settings.limits.max_tasks
-        criteria = criteria_count(self.state, self.texts.get) if role is Role.EVALUATOR else 0
-        start = self.state.start
-        marks = marks_of(start.seed, e.PLAN) if role is Role.DECOMPOSER and start is not None else None
-
-        def read(text: str, keep: Keep) -> e.Reading:
-            text = text if marks is None else marks.taken_out(text)
-            reading = read_answer(role, text, self.validators, keep, self.task_paths, most_tasks, deliver, criteria)
-            if deliver is None or role not in (Role.GENERATOR, Role.REVISER):
-                return reading
-            return evolve(reading, equivalence=self.texts.fingerprint(canonical_form(deliver(text).files)))
-
-        return read
+        return reader_of(self.state, self.texts, self._placement(), role, node, self.validators, self.task_paths)
 
     def _settle(self, started: e.CallStarted, usage: Usage | None) -> tuple[Usd, Usd]:
         """(settled, unreconciled): the exact cost, or the hold where it is unknown."""

@@ -1,11 +1,13 @@
 """Deleting the content of a run."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from orchestrator.engine.session import RunLog, append_remedies
-from orchestrator.errors import UsageError
+from orchestrator.errors import LogError, UsageError
+from orchestrator.log import append_head
 
 if TYPE_CHECKING:
     from orchestrator.engine.runs import Workspace
@@ -46,6 +48,10 @@ async def delete_content(workspace: "Workspace", run: str) -> Deleted:
         stream = RunLog(log, run, workspace.texts(run), names, simulated)
         await append_remedies(stream, state, workspace.ports, [])
         event, overwritten = await log.delete_content(run, state.version, workspace.ports.clock())
+        last = log.last(run)
+        if last is not None:
+            with suppress(LogError):  # the texts are gone all the same; the next head will do
+                append_head(workspace.folder, run, last.hash, last.version)
     finally:
         lock.release()
     return Deleted(run, event.texts, event.size, overwritten, tuple(log.forks(run)))

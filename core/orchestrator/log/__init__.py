@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from orchestrator.log.chain import GENESIS, LogFinding, verify
     from orchestrator.log.codec import Codec, decode, encode
     from orchestrator.log.connections import DATABASE, configure
-    from orchestrator.log.heads import Head, append_head, read_heads
+    from orchestrator.log.heads import Head, append_head, read_heads, unreadable_lines
     from orchestrator.log.locks import FileLocks, Handle, Locks, MemoryLocks, TransactionLock, no_lock
     from orchestrator.log.redaction import Redactor
     from orchestrator.log.schema import create
@@ -42,6 +42,7 @@ _HOMES = {
     "encode": "codec",
     "no_lock": "locks",
     "read_heads": "heads",
+    "unreadable_lines": "heads",
     "verify": "chain",
 }
 
@@ -69,6 +70,7 @@ __all__ = [
     "encode",
     "no_lock",
     "read_heads",
+    "unreadable_lines",
     "verify",
 ]
 

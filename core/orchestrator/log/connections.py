@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
@@ -29,6 +30,20 @@ def configure(connection: chain.Queryable) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA secure_delete = ON")
+
+
+def create_private(path: Path) -> None:
+    """Create an empty file for a database, where there is none: for its owner, in a setgid folder for the group, too.
+
+    SQLite gives the files beside it the same mode.
+    """
+    mode = 0o660 if path.parent.stat().st_mode & stat.S_ISGID else 0o600
+    with suppress(FileExistsError):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            os.fchmod(descriptor, mode)  # the umask may have taken the group's part away
+        finally:
+            os.close(descriptor)
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +33,7 @@ def append_head(folder: Path, run: str, head: str, version: int) -> None:
     line = orjson.dumps({"run": run, "version": version, "head": head}) + b"\n"
     path = folder / FILE
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             size = os.fstat(descriptor).st_size
             if size and os.pread(descriptor, 1, size - 1) != b"\n":
@@ -52,6 +53,19 @@ def read_heads(folder: Path) -> list[Head]:
     Raises:
         LogError: the file cannot be read.
     """
+    return [head for head in _lines(folder) if head is not None]
+
+
+def unreadable_lines(folder: Path) -> list[int]:
+    """The numbers, from 1, of the lines of ``heads.jsonl`` that hold no head.
+
+    Raises:
+        LogError: the file cannot be read.
+    """
+    return [number for number, head in enumerate(_lines(folder), 1) if head is None]
+
+
+def _lines(folder: Path) -> list[Head | None]:
     path = folder / FILE
     try:
         lines = path.read_bytes().splitlines()
@@ -59,10 +73,12 @@ def read_heads(folder: Path) -> list[Head]:
         return []
     except OSError as error:
         raise LogError(f"{path}: {error.strerror}; make it readable, or move it away") from error
-    heads = []
-    for line in lines:
-        try:
-            heads.append(Head(**orjson.loads(line)))
-        except (ValueError, TypeError):
-            continue
-    return heads
+    return [_head(line) for line in lines]
+
+
+def _head(line: bytes) -> Head | None:
+    with suppress(ValueError, TypeError):
+        head = Head(**orjson.loads(line))
+        if isinstance(head.run, str) and isinstance(head.head, str) and type(head.version) is int:
+            return head
+    return None

@@ -152,6 +152,14 @@ class LogReader:
         """The rows of a query over the tables and views."""
         return self._fetch(sql, parameters)
 
+    def inspect(self, work: Callable[[chain.Queryable], T]) -> T:
+        """What a function finds in the database; it must only read.
+
+        Raises:
+            LogError: the database cannot be read.
+        """
+        return self._reading(work)
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Read the log as it stands at one moment, whatever is appended meanwhile; not where it is written, too."""

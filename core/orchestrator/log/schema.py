@@ -1,9 +1,12 @@
 """The tables of the database. Built once per data folder; never on the way of an append."""
 
+import re
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.errors import LogError
+from orchestrator.log import chain
 from orchestrator.log.views import VIEWS
 
 if TYPE_CHECKING:
@@ -18,6 +21,9 @@ BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 CREATE TRIGGER events_are_never_deleted BEFORE DELETE ON events
 BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 """
+
+_QUOTED: Final = re.compile(r'[\["`](\w+)[\]"`]')
+_BEFORE_QUERY: Final = re.compile(r"CREATE VIEW \w+ AS ")
 
 
 def is_current(connection: sqlite3.Connection) -> bool:
@@ -104,3 +110,30 @@ def create(connection: sqlite3.Connection) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def differences(connection: sqlite3.Connection | chain.Queryable) -> list[str]:
+    """How the tables, indexes, triggers and views of a database differ from this program's, one line each."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
+        create(fresh)
+        wanted = _layout(fresh)
+    found = _layout(connection)
+    return [
+        *(f"the {kind} {name} is missing" for kind, name in wanted.keys() - found.keys()),
+        *(f"the {kind} {name} is none of this program's" for kind, name in found.keys() - wanted.keys()),
+        *(
+            f"the {kind} {name} is not as this program makes it"
+            for kind, name in wanted.keys() & found.keys()
+            if wanted[kind, name] != found[kind, name]
+        ),
+    ]
+
+
+def _layout(connection: sqlite3.Connection | chain.Queryable) -> dict[tuple[str, str], str]:
+    """By kind and name the statement that makes an object, in one way of quoting and spacing."""
+    rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE substr(name, 1, 7) != 'sqlite_'")
+    return {(str(kind), str(name)): _plain(str(sql)) for kind, name, sql in rows}
+
+
+def _plain(sql: str) -> str:
+    return _BEFORE_QUERY.sub("", " ".join(_QUOTED.sub(r"\1", sql).split()), count=1)

@@ -16,7 +16,7 @@ from orchestrator.log import accounts as accounting
 from orchestrator.log import cache as caching
 from orchestrator.log import chain, retention, schema
 from orchestrator.log.commits import GroupCommit, RunBlocking, TransactionLockFactory
-from orchestrator.log.connections import DATABASE, Connection, configure, connect, connect_to_read
+from orchestrator.log.connections import DATABASE, Connection, configure, connect, connect_to_read, create_private
 from orchestrator.log.locks import FileLocks, Locks, TransactionLock, no_lock
 from orchestrator.log.reading import LogReader
 from orchestrator.log.redaction import Redactor
@@ -106,6 +106,7 @@ class EventLog(LogReader):
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = TransactionLock(folder / "write.lock")
+            create_private(path)
             connection = connect(path, "rwc")
             try:
                 with lock():

@@ -13,6 +13,9 @@ SALT_BYTES: Final = 32
 FINGERPRINT: Final = 32
 """Hexadecimal digits of a fingerprint."""
 
+LARGEST_TEXT: Final = 64 * 1024 * 1024
+"""Bytes; a stored text that holds more is refused, so that a small one cannot fill the memory."""
+
 _REMEMBERED: Final = 64
 _CRC_BYTES: Final = 4
 _SMALLEST_WINDOW: Final = 10
@@ -132,9 +135,11 @@ def unpack(salt: bytes, digest: str, packed: bytes) -> bytes:
     """
     inflate = zlib.decompressobj()
     try:
-        text = inflate.decompress(packed)
+        text = inflate.decompress(packed, LARGEST_TEXT)
     except (zlib.error, TypeError) as error:
         raise DamagedLogError(0, f"the text {digest[:12]} is damaged: {error}") from error
+    if inflate.unconsumed_tail:
+        raise DamagedLogError(0, f"the text {digest[:12]} is damaged: it holds more than {LARGEST_TEXT >> 20} MiB")
     if not inflate.eof or inflate.unused_data != _crc(packed[:-_CRC_BYTES]):
         raise DamagedLogError(0, f"the text {digest[:12]} is damaged: its check sum is another")
     if digest_of(salt, text) != digest:

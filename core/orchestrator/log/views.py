@@ -1,4 +1,7 @@
-"""The views people ask in SQL: the events as tables. Amounts are nano-dollars, times ISO 8601 in UTC."""
+"""The views people ask in SQL: the events as tables. Amounts are nano-dollars, times ISO 8601 in UTC.
+
+The views stored in a database may have been replaced. Commands therefore read by ``own``.
+"""
 
 from typing import Final
 
@@ -167,3 +170,11 @@ WHERE v.type = 'check.validated' ORDER BY v.position
 """,
 }
 """The views, by name."""
+
+
+def own(name: str) -> str:
+    """A ``WITH`` clause that defines a view by this program's query, for a query that begins with ``SELECT``.
+
+    The name in the clause goes before a stored view of the same name.
+    """
+    return f"WITH {name} AS ({VIEWS[name].strip()})"

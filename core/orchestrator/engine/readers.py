@@ -1,0 +1,62 @@
+"""How an answer is read: the reader of a role's answers, from the state at its call and the texts of the run."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from attrs import evolve
+
+from orchestrator.engine.answers.equivalence import canonical_form
+from orchestrator.engine.answers.marks import marks_of
+from orchestrator.engine.answers.prompts import criteria_count
+from orchestrator.engine.answers.reading import Keep, read_answer
+from orchestrator.engine.answers.taking import Read
+from orchestrator.engine.outputs.placement import Placement
+from orchestrator.events import PLAN, Reading
+from orchestrator.models import Role
+from orchestrator.state.run import RunState
+
+
+class ReaderTexts(Protocol):
+    """The texts of the run."""
+
+    def get(self, digest: str) -> str:
+        """The text of a digest."""
+
+    def fingerprint(self, text: str) -> str:
+        """What equal texts of the run have in common; nothing is stored."""
+
+
+def reader_of(
+    state: RunState,
+    texts: ReaderTexts,
+    placement: Placement,
+    role: Role,
+    node: str,
+    validators: Sequence[str],
+    task_paths: Mapping[str, str],
+) -> Read:
+    """The reader of answers to a node's calls in a role. It looks at nothing that changes: any thread may call it.
+
+    Args:
+        state: as it is when the answer comes in.
+        texts: of the run.
+        placement: where the files of its tasks go.
+        role: what the call is for.
+        node: a task, or a stage before the tasks.
+        validators: the names of those that are installed.
+        task_paths: where the user wants the files of a plan's tasks.
+    """
+    task = state.tasks.get(node)
+    deliver = None if task is None else placement.deliverer(task)
+    most_tasks = state.settings.limits.max_tasks
+    criteria = criteria_count(state, texts.get) if role is Role.EVALUATOR else 0
+    marks = marks_of(state.start.seed, PLAN) if role is Role.DECOMPOSER and state.start is not None else None
+
+    def read(text: str, keep: Keep) -> Reading:
+        text = text if marks is None else marks.taken_out(text)
+        reading = read_answer(role, text, validators, keep, task_paths, most_tasks, deliver, criteria)
+        if deliver is None or role not in (Role.GENERATOR, Role.REVISER):
+            return reading
+        return evolve(reading, equivalence=texts.fingerprint(canonical_form(deliver(text).files)))
+
+    return read
