@@ -42,5 +42,5 @@ def test_the_program_on_the_page_reads_the_newest_run(tmp_path: Path, monkeypatc
 def test_every_check_of_a_log_is_on_the_page() -> None:
     """The table names the checks with what they make sure of, in their order."""
     rows = re.findall(r"^\| `([a-z]+)` \| (.+) \|$", AUDITING, re.MULTILINE)
-    wanted = ("chain", "texts", "heads", *OF_A_HISTORY, "accounts")
+    wanted = ("chain", "texts", "heads", "layout", "rows", *OF_A_HISTORY, "readings", "accounts")
     assert rows == [(name, CHECKS[name]) for name in wanted]

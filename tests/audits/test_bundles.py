@@ -1,26 +1,33 @@
 """A bundle proves a run without its database, and shows every change of itself."""
 
 import hashlib
+import importlib.util
 import io
 import json
 import random
 import shutil
 import sys
 import tarfile
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from orchestrator.audits import bundles, signing
 from orchestrator.audits.checks import AuditReport
 from orchestrator.audits.unbundling import verify
 from orchestrator.errors import DamagedLogError, LogError, UsageError
 from orchestrator.log import EventLog
+from tests import golden
 from tests.audits.logs import audited, doing, failures, finished_run, forked
 from tests.cli.command import orchestrate, rows, scripted_spec
 from tests.log.project import RUN, unguarded
 
 FLIPS = 200
+UNSIGNED = ("signature", "the bundle is not signed")
 EDITS = 200
 
 
@@ -63,7 +70,7 @@ def test_a_bundle_passes_everything_without_the_database(home: Path, tmp_path: P
     made = bundle(home, tmp_path / "run.tar", run)
     report = verify(tmp_path / "run.tar", head=made.head)
     assert failures(report) == set()
-    assert report.skipped == []
+    assert [(check.name, check.reason) for check in report.skipped] == [UNSIGNED]
     assert {"bundle", "chain", "texts", "policies", "heads"} <= {check.name for check in report.checks}
     assert report.heads[run][1] == made.head
     assert made.events == report.heads[run][0]
@@ -97,7 +104,7 @@ def test_without_texts_the_events_alone_are_proved(home: Path, tmp_path: Path) -
     assert salt.hex().encode() not in content
     report = verify(tmp_path / "run.tar")
     assert failures(report) == set()
-    assert [check.name for check in report.skipped] == ["texts"]
+    assert [check.name for check in report.skipped] == ["signature", "texts"]
 
 
 def test_every_flipped_bit_is_found(home: Path, tmp_path: Path, keys: Path) -> None:
@@ -142,7 +149,13 @@ def test_cut_tails_are_found_by_the_head(home: Path, tmp_path: Path) -> None:
     """A bundle whose end was cut off and whose manifest was written anew is whole, and lacks the head."""
     made = bundle(home, tmp_path / "run.tar")
     members = unpacked((tmp_path / "run.tar").read_bytes())
-    members["events.jsonl"] = b"".join(members["events.jsonl"].splitlines(keepends=True)[:60])
+    events = b"".join(members["events.jsonl"].splitlines(keepends=True)[:60])
+    texts = [
+        line
+        for line in members["texts.jsonl"].splitlines(keepends=True)
+        if json.loads(line)["digest"].encode() in events
+    ]
+    members |= {"events.jsonl": events, "texts.jsonl": b"".join(texts)}
     content = packed(members)
     assert failures(checked(content, tmp_path)) == set()
     assert failures(checked(content, tmp_path, head=made.head)) == {(RUN, "heads")}
@@ -219,6 +232,7 @@ def test_the_bundle_of_a_run_whose_content_is_deleted(home: Path, tmp_path: Path
     report = verify(tmp_path / "run.tar")
     assert failures(report) == set()
     assert [(check.name, check.reason) for check in report.skipped] == [
+        UNSIGNED,
         ("texts", "they were deleted"),
         ("readings", "they were deleted"),
     ]
@@ -300,3 +314,152 @@ def packed(members: dict[str, bytes]) -> bytes:
     for name, content in members.items():
         bundles._put(target, name, content)
     return target.getvalue() + bytes(1024)
+
+
+# ── hostile content, and another program's word ────────────────────────────────────────────────────────────────────
+
+
+def repacked(members: dict[str, bytes]) -> bytes:
+    """A bundle of members whose sums, and whose digests in the manifest, are computed anew where they can be."""
+    with suppress(ValueError, TypeError, KeyError, AttributeError):
+        manifest = json.loads(members[bundles.MANIFEST])
+        for name, field in ((bundles.EVENTS, "events"), (bundles.TEXTS, "texts")):
+            manifest[field]["sha256"] = hashlib.sha256(members[name]).hexdigest()
+        members = {**members, bundles.MANIFEST: json.dumps(manifest).encode()}
+    sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in members.items())
+    out = io.BytesIO()
+    for name, content in {**members, bundles.SUMS: sums.encode()}.items():
+        out.write(bundles.header(name, len(content)) + content + bytes(-len(content) % bundles.BLOCK))
+    return out.getvalue() + bytes(2 * bundles.BLOCK)
+
+
+def members_of(path: Path) -> dict[str, bytes]:
+    """The members of a bundle, without its sums."""
+    with tarfile.open(path) as tar:
+        found = {each.name: file.read() for each in tar.getmembers() if (file := tar.extractfile(each))}
+    return {name: content for name, content in found.items() if name != bundles.SUMS}
+
+
+MEMBERS = (bundles.MANIFEST, bundles.EVENTS, bundles.TEXTS)
+WRONG = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.text(max_size=8),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=4), st.integers(), max_size=2),
+)
+
+
+def places(value: object, at: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+    """The path of every value inside one."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [at, *(place for key, each in inside for place in places(each, (*at, key)))]
+
+
+def planted(value: Any, at: tuple[Any, ...], wrong: object) -> Any:
+    """The value with something else at a path."""
+    if not at:
+        return wrong
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[at[0]] = planted(value[at[0]], at[1:], wrong)
+    return copy
+
+
+class Members(dict[str, bytes]):
+    """The members of a bundle, with a short name for messages."""
+
+    def __repr__(self) -> str:
+        return f"the members {', '.join(self)}"
+
+
+@pytest.fixture(scope="module")
+def whole(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Members:
+    """The members of a bundle of a fork."""
+    path = tmp_path_factory.mktemp("whole") / "run.tar"
+    bundle(home, path, f"{RUN}-fork")
+    return Members(members_of(path))
+
+
+def _respaced(name: str, content: bytes) -> bytes:
+    """The member as it is after its JSON was read and written."""
+    return json.dumps(json.loads(content)).encode() if name == bundles.MANIFEST else content
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from(MEMBERS), line=st.integers(0), place=st.integers(0), wrong=WRONG)
+def test_content_of_another_form_is_refused_in_one_line(
+    name: str, line: int, place: int, wrong: object, whole: Members, tmp_path: Path
+) -> None:
+    """A value of another type anywhere, under sums that hold: no traceback and no false ok."""
+    lines = [whole[name]] if name == bundles.MANIFEST else whole[name].splitlines()
+    original = json.loads(lines[line % len(lines)])
+    found = places(original)
+    changed = planted(original, found[place % len(found)], wrong)
+    lines[line % len(lines)] = json.dumps(changed).encode()
+    content = b"\n".join(lines) + (b"" if name == bundles.MANIFEST else b"\n")
+    bundled = repacked({**whole, name: content})
+    assume(bundled != repacked({**whole, name: _respaced(name, whole[name])}))
+    report = checked(bundled, tmp_path)
+    assert report.failed
+    assert all("\n" not in problem.message for check in report.failed for problem in check.problems)
+
+
+def test_repacking_alone_changes_nothing_that_counts(whole: Members, tmp_path: Path) -> None:
+    """What these tests pack passes: their findings are of what they change."""
+    assert failures(checked(repacked(whole), tmp_path)) == set()
+
+
+def test_a_member_that_unpacks_to_nothing_is_no_bundle(tmp_path: Path) -> None:
+    """A size below nothing in a head of the tar."""
+    block = bytearray(bundles.header(bundles.MANIFEST, 5))
+    block[124:136] = b"\xff" * 12
+    total = sum(block[:148]) + 8 * 32 + sum(block[156:])
+    block[148:156] = b"%06o\0 " % total
+    assert failures(checked(bytes(block) + bytes(1024), tmp_path)) == {("", "bundle")}
+
+
+def _independent() -> Any:
+    """The verifier that was written from docs/log-format.md alone."""
+    path = Path(__file__).parents[2] / "examples" / "verify" / "verify_bundle.py"
+    found = importlib.util.spec_from_file_location("verify_bundle", path)
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+def test_the_independent_verifier_agrees(home: Path, keys: Path, tmp_path: Path) -> None:
+    """It passes what passes here, a signed fork and every golden chain, and refuses another key."""
+    from cryptography.exceptions import InvalidSignature
+
+    verifier = _independent()
+    bundle(home, tmp_path / "run.tar", f"{RUN}-fork", keys)
+    public = signing.key_id(signing.read_public(keys.with_name("key.pub")))
+    assert verifier.verify(str(tmp_path / "run.tar"), public)["run"] == f"{RUN}-fork"
+    with pytest.raises(InvalidSignature):
+        verifier.verify(str(tmp_path / "run.tar"), "00" * 32)
+    for path in sorted(golden.FOLDER.glob("*.jsonl")):
+        rows = golden.read(path).rows
+        if rows[0]["type"] != "run.forked":  # of a fork's golden log the shared past is another's
+            assert verifier.chain(rows)[rows[-1]["stream"]][2] == rows[-1]["hash"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_the_independent_verifier_refuses_every_change_of_an_event(
+    data: st.DataObject, whole: Members
+) -> None:
+    """Any column of any event, and any event left out."""
+    verifier = _independent()
+    rows = [json.loads(line) for line in whole[bundles.EVENTS].splitlines()]
+    number = data.draw(st.integers(0, len(rows) - 2))
+    column = data.draw(st.sampled_from([*verifier.COLUMNS, "hash", "all"]))
+    if column == "all":
+        del rows[number]
+    else:
+        value = rows[number][column]
+        rows[number][column] = value + 1 if isinstance(value, int) else f"{value} "
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        verifier.chain(rows)

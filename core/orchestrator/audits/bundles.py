@@ -63,7 +63,7 @@ class Bundled:
 
 
 @define
-class _Member:
+class Member:
     """A member while it is written."""
 
     file: IO[bytes]
@@ -71,12 +71,14 @@ class _Member:
     lines: int = 0
 
     def add(self, value: object) -> None:
+        """Write a line."""
         line = orjson.dumps(value) + b"\n"
         self.file.write(line)
         self.digest.update(line)
         self.lines += 1
 
     def described(self) -> dict[str, object]:
+        """What the manifest says of it."""
         return {"lines": self.lines, "sha256": self.digest.hexdigest()}
 
 
@@ -97,8 +99,8 @@ def make(log: EventLog, run: str, path: Path, *, texts: bool = True, key: "Ed255
     """
     with log.snapshot(), tempfile.TemporaryFile() as first, tempfile.TemporaryFile() as second:
         log.check(run)
-        events, stored = _Member(first), _Member(second)
-        manifest = _described(log, run, events, stored if texts else None)
+        events, stored = Member(first), Member(second)
+        manifest = manifest_of(log, run, events, stored if texts else None)
         described = orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n"
         members: dict[str, IO[bytes] | bytes] = {MANIFEST: described, EVENTS: first}
         if texts:
@@ -110,7 +112,7 @@ def make(log: EventLog, run: str, path: Path, *, texts: bool = True, key: "Ed255
     return Bundled(run, events.lines, stored.lines, str(manifest["head"]), size, name)
 
 
-def _described(log: EventLog, run: str, events: _Member, texts: _Member | None) -> dict[str, Any]:
+def manifest_of(log: EventLog, run: str, events: Member, texts: Member | None) -> dict[str, Any]:
     """Write the events and the texts, and describe them: the manifest."""
     streams: dict[str, dict[str, object]] = {}
     sessions: list[dict[str, object]] = []
@@ -125,7 +127,7 @@ def _described(log: EventLog, run: str, events: _Member, texts: _Member | None) 
             if digest != chain.place(kind, data):
                 refers.setdefault(digest.decode(), record.stream)
         if record.type == "session.opened":
-            sessions.append(session(record.event))
+            sessions.append(_session(record.event))
     if texts is not None:
         _texts(log, streams, refers, texts, salts)
     return {
@@ -140,8 +142,7 @@ def _described(log: EventLog, run: str, events: _Member, texts: _Member | None) 
     }
 
 
-def session(event: object) -> dict[str, object]:
-    """What a manifest says of a session."""
+def _session(event: object) -> dict[str, object]:
     assert isinstance(event, SessionOpened)
     return {
         "number": event.number,
@@ -155,7 +156,7 @@ def session(event: object) -> dict[str, object]:
 
 
 def _texts(
-    log: EventLog, streams: Iterable[str], refers: Mapping[str, str], member: _Member, salts: dict[str, str]
+    log: EventLog, streams: Iterable[str], refers: Mapping[str, str], member: Member, salts: dict[str, str]
 ) -> None:
     """The texts that are there, each under the run that refers to it first, and the salts that prove them."""
     for stream in streams:

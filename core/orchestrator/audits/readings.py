@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from attrs import Factory, define
+from attrs import Factory, define, fields
 
 from orchestrator import events as e
 from orchestrator.decide import RULES
@@ -86,11 +86,7 @@ class Readings:
 
 def _difference(found: e.Reading, stored: e.Reading) -> str:
     """The fields that differ; a score with both values, for it decides."""
-    names = [
-        name
-        for name in e.Reading.__slots__
-        if not name.startswith("_") and getattr(found, name) != getattr(stored, name)
-    ]
+    names = [field.name for field in fields(e.Reading) if getattr(found, field.name) != getattr(stored, field.name)]
     if "score" in names:
         return f"score {stored.score} is stored, {found.score} follows from the text"
     return ", ".join(names)
