@@ -13,7 +13,7 @@ from itertools import count
 from typing import Any, Final
 
 from benchmarks.measure import Row, alternate, cpu, milliseconds
-from orchestrator.decide import RULES, Rank, decide
+from orchestrator.decide import RULES, Memo, Rank, decide
 from orchestrator.decide.routing import telemetry_of
 from orchestrator.engine.rank import guard, runner_of
 from orchestrator.events import Event, ForecastMade, ModelSelected, PlanMade, RunStarted, SessionOpened, TaskStarted
@@ -56,7 +56,7 @@ def state_of(backend: str) -> RunState:
         (2, TaskStarted("only")),
     ]
     state = fold(history)
-    forecast = decide(state, 3, None)
+    forecast = decide(state, 3, None, Memo())
     assert isinstance(forecast, ForecastMade)
     apply(state, 3, forecast)
     for number, model in enumerate(state.models):
@@ -88,11 +88,12 @@ def _decision(state: RunState, rank: Rank) -> float:
 
     As in a run, a model has answered since the choice before.
     """
+    memo = Memo()
 
     def choose() -> None:
         for now in range(_CHOICES):
             state.record(f"model-{now}").measured(TaskType.CODE_GEN).observe_answer(0.002, 300.0)
-            chosen = decide(state, 3 + now, rank)
+            chosen = decide(state, 3 + now, rank, memo)
             assert isinstance(chosen, ModelSelected)
             assert len(chosen.candidates) == CANDIDATES
 

@@ -3,27 +3,30 @@
 import inspect
 import re
 import sys
+import typing
 
 from orchestrator import spi
-from orchestrator.plugins import GROUPS
+from orchestrator.contract import KINDS, PluginKind
+from orchestrator.spi import hooks
 
 
-def _section(kind: str, group: str) -> str:
-    hook = getattr(spi, f"orchestrator_{kind}")
+def _section(kind: PluginKind) -> str:
+    hook = getattr(hooks, kind.hook)
     returned = inspect.get_annotations(hook, eval_str=False).get("return", "")
     name = "Validator" if returned is spi.Validator else getattr(returned, "__name__", str(returned))
     deprecated = hook.orchestrator_spec["warn_on_impl"]
-    lines = [f"## `{kind}`", "", f"Entry-point group `{group}`.", "", "```text"]
+    lines = [f"## `{kind.name}`", "", f"Entry-point group `{kind.group}`.", "", "```text"]
     shown = inspect.signature(hook).replace(return_annotation=inspect.Signature.empty)
     lines += [
-        f"orchestrator_{kind}{_plain(str(shown))} -> {_plain(name)}",
+        f"{kind.hook}{_plain(str(shown))} -> {_plain(name)}",
         "```",
         "",
         inspect.cleandoc(hook.__doc__ or ""),
     ]
     if deprecated is not None:
         lines += ["", f"Deprecated: {deprecated}"]
-    protocol = getattr(spi, _PROTOCOLS.get(kind, ""), None)
+    possible = [each for each in (typing.get_args(returned) or (returned,)) if each is not type(None)]
+    protocol = next((each for each in possible if getattr(each, "_is_protocol", False) or each is spi.Exporter), None)
     if protocol is not None:
         lines += ["", inspect.cleandoc(protocol.__doc__ or ""), ""]
         for member, value in vars(protocol).items():
@@ -34,15 +37,6 @@ def _section(kind: str, group: str) -> str:
             said = " ".join(inspect.cleandoc(function.__doc__ or "").split())
             lines.append(f"* `{member}{signature}`: {said}")
     return "\n".join(lines)
-
-
-_PROTOCOLS = {
-    "provider": "Provider",
-    "backend": "Backend",
-    "policy_loader": "Loader",
-    "exporter": "Exporter",
-    "scaffold": "Scaffold",
-}
 
 
 def _plain(text: str) -> str:
@@ -58,7 +52,7 @@ def page() -> str:
         f"The interface has version {version}; "
         "[compatibility](plugin-guide.md#compatibility) says what that promises.\n"
     )
-    return "\n\n".join([head.rstrip(), *(_section(kind, group) for kind, group in GROUPS.items())]) + "\n"
+    return "\n\n".join([head.rstrip(), *map(_section, KINDS.values())]) + "\n"
 
 
 if __name__ == "__main__":

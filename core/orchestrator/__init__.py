@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from orchestrator.agents import AgentPool
     from orchestrator.apps import AppBuilder
+    from orchestrator.engine.runs import Workspace
     from orchestrator.models import (
         Budget,
         Model,
@@ -43,6 +44,7 @@ _HOMES = {
     "TaskResult": "models",
     "TaskStatus": "models",
     "TaskType": "models",
+    "Workspace": "engine.runs",
 }
 
 __all__ = [
@@ -65,6 +67,7 @@ __all__ = [
     "TaskResult",
     "TaskStatus",
     "TaskType",
+    "Workspace",
 ]
 
 

@@ -1,4 +1,4 @@
-"""What the objects of plugins must look like, checked before anything depends on them.
+"""The kinds of plugins, and what their objects must look like, checked before anything depends on them.
 
 Types say this where they are checked; an author of a plugin may not check them. Each function takes what a
 hook returned and hands it back under its type, or raises ``ContractError`` with a line that says what to change.
@@ -8,9 +8,16 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, cast
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from attrs import frozen
 
 from orchestrator import spi
+
+if TYPE_CHECKING:
+    import click
 
 INTERFACE_NAME: Final = "orchestrator_interface"
 """The name in a plugin's module that holds the range of interface versions it is made for."""
@@ -168,6 +175,20 @@ def scaffold(made: object) -> spi.Scaffold:
     return cast(spi.Scaffold, made)
 
 
+def command(made: object) -> "click.Command":
+    """Check a command, and every command below it."""
+    import click
+
+    if not isinstance(made, click.Command):
+        raise ContractError(f"it must return a click command, not {_shown(made)}")
+    if is_async(made.callback):
+        raise ContractError(f"the command {made.name!r} is async; it is a plain function")
+    if isinstance(made, click.Group):
+        for below in made.commands.values():
+            command(below)
+    return made
+
+
 def _check_methods(made: object, methods: Mapping[str, int]) -> None:
     if made is None or isinstance(made, type):
         raise ContractError(f"it must return an object with {_listed(methods)}, not {_shown(made)}")
@@ -211,3 +232,57 @@ def _shown(made: object) -> str:
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
+
+
+# ── the kinds ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@frozen
+class PluginKind:
+    """A kind of plugin. The catalogue, loading, ``plugins`` and the generated pages go by what stands here.
+
+    Its hook is specified in ``orchestrator.spi.hooks``; its template is the folder of its name in
+    ``orchestrator/cli/templates``.
+    """
+
+    name: str
+    check: Callable[[object], Any]
+    """Takes what the hook returned; returns it, or raises ContractError."""
+    suite: str
+    """The contract suite: ``module:class`` in ``orchestrator.testing.contracts``."""
+    example: str
+    """The name of the plugin in the guide's tutorial."""
+    has_deadlines: bool = False
+    """Whether whatever asks for one does so in a thread with a deadline of its own."""
+
+    @property
+    def group(self) -> str:
+        """The entry-point group."""
+        return f"orchestrator.{self.name}s"
+
+    @property
+    def hook(self) -> str:
+        """The name of the hook, one per module."""
+        return f"orchestrator_{self.name}"
+
+    def load_suite(self) -> Any:
+        """The contract suite; it needs the extra ``testing``."""
+        module, _, name = self.suite.partition(":")
+        return getattr(import_module(f"orchestrator.testing.contracts.{module}"), name)
+
+
+KINDS: Final[Mapping[str, PluginKind]] = MappingProxyType(
+    {
+        kind.name: kind
+        for kind in (
+            PluginKind("provider", provider, "providers:ProviderContract", "gateway"),
+            PluginKind("validator", validator, "validators:ValidatorContract", "brief_words", has_deadlines=True),
+            PluginKind("backend", backend, "backends:BackendContract", "thrifty"),
+            PluginKind("policy_loader", policy_loader, "loaders:LoaderContract", "tomlish"),
+            PluginKind("exporter", exporter, "exporters:ExporterContract", "lines", has_deadlines=True),
+            PluginKind("scaffold", scaffold, "scaffolds:ScaffoldContract", "notes"),
+            PluginKind("command", command, "commands:CommandContract", "calls"),
+        )
+    }
+)
+"""Every kind of plugin by its name, in the order in which they are listed."""

@@ -9,7 +9,7 @@ from attrs import evolve as changed
 from attrs import fields, frozen
 
 from orchestrator import events as e
-from orchestrator.decide import RULES, BackendError, Rank, Wait, decide
+from orchestrator.decide import RULES, BackendError, Memo, Rank, Wait, decide
 from orchestrator.spi import Ranked, RoutingCandidate
 from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
@@ -82,6 +82,7 @@ def verify(history: Iterable[tuple[int, e.Event]], rank_of: RankOf) -> Verificat
 
 class _Check:
     def __init__(self, rank_of: RankOf) -> None:
+        self.memo = Memo()
         self.state = RunState()
         self.rank_of = rank_of
         self.rank: Rank | None = None
@@ -133,7 +134,7 @@ class _Check:
     def _decide(self, at: int, version: int) -> e.Decision | Wait | None:
         """What decide answers; None where it cannot be computed."""
         try:
-            return decide(self.state, at, self.rank)
+            return decide(self.state, at, self.rank, self.memo)
         except UnavailableBackendError:
             self.not_recomputable.append(version)
         except BackendError as error:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from orchestrator import events as e
 from orchestrator.decide.compliance import violated, violations
 from orchestrator.decide.context import RoutingContext
-from orchestrator.decide.roster import roster_of
+from orchestrator.decide.roster import Memo
 from orchestrator.decide.routing import Query, list_candidates
 from orchestrator.errors import ErrorKind
 from orchestrator.models import ModelInfo, ProjectStatus, Role, TaskType
@@ -337,7 +337,7 @@ def test_the_cheapest_judge_is_never_left_out(
     """Whatever the length of what is judged: those kept contain one that costs no more than any that may be asked."""
     made = stage(catalogue, allow_unbounded=unbounded)
     made.begin()
-    roster = roster_of(made.state)
+    roster = Memo().roster(made.state)
 
     def bound(judge: ModelInfo) -> Usd:
         least = min(limit, judge.max_output or limit)

@@ -243,18 +243,20 @@ _MAKERS: Final = {
 NAMES: Final = {kind: names for kind, (names, _) in _MAKERS.items()}
 """The bad plugins of each kind."""
 HOOKS: Final = tuple(_HOOKS)
+_OF_HOOKS: Final = (*_MAKERS, "command")
+"""What has bad hooks: a command that misbehaves once it is called is the user's to end."""
 
 
 def modules() -> dict[str, str]:
     """The source of each bad plugin, by the name of its module."""
     bad = {f"bad_{kind}_{name}": make(name) for kind, (names, make) in _MAKERS.items() for name in names}
-    return bad | {f"bad_{kind}_hook_{name}": _hook(kind, name) for kind in _MAKERS for name in _HOOKS}
+    return bad | {f"bad_{kind}_hook_{name}": _hook(kind, name) for kind in _OF_HOOKS for name in _HOOKS}
 
 
 def entry_points(groups: dict[str, str]) -> dict[str, dict[str, str]]:
     """The entry points of the distribution, by group."""
     points: dict[str, dict[str, str]] = {}
-    for kind, (names, _) in _MAKERS.items():
-        every = [*names, *(f"hook_{name}" for name in _HOOKS)]
+    for kind in _OF_HOOKS:
+        every = [*NAMES.get(kind, ()), *(f"hook_{name}" for name in _HOOKS)]
         points[groups[kind]] = {f"bad_{name}": f"bad_{kind}_{name}" for name in every}
     return points

@@ -10,15 +10,18 @@ from typing import Any, Final
 import attrs
 
 from orchestrator import spi
+from orchestrator.contract import KINDS
+from orchestrator.spi import hooks
 
 FILE: Final = Path(__file__).parents[1] / "data" / "interface-1.0.json"
 """The first version; never rewritten while the first number of the interface is 1."""
 
 
 def described() -> dict[str, Any]:
-    """Everything that ``orchestrator.spi`` exports, and the hooks."""
-    names = [*spi.__all__, *(name for name in dir(spi) if name.startswith("orchestrator_"))]
-    return {name: _description(getattr(spi, name)) for name in sorted(set(names) - {"INTERFACE"})}
+    """Everything that ``orchestrator.spi`` exports, and the hook of every kind."""
+    promised = {name: getattr(spi, name) for name in spi.__all__ if name != "INTERFACE"}
+    promised |= {kind.hook: getattr(hooks, kind.hook) for kind in KINDS.values()}
+    return {name: _description(promised[name]) for name in sorted(promised)}
 
 
 def _description(value: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from orchestrator import contract, spi
 from orchestrator.errors import PluginConflictError, PluginLoadError
 from orchestrator.plugins import Catalogue, PluginStatus
+from orchestrator.spi import hooks
 from tests.cli.command import orchestrate, scripted_spec
 from tests.plugins import promise
 from tests.plugins.installed import installed
@@ -105,14 +106,14 @@ def orchestrator_check():
 def specifications() -> types.ModuleType:
     """Today's hooks, and one that goes away."""
     module = types.ModuleType("specifications")
-    hooks = {name: getattr(spi, name) for name in dir(spi) if name.startswith("orchestrator_")}
+    found = {name: getattr(hooks, name) for name in dir(hooks) if name.startswith("orchestrator_")}
     warning = spi.DeprecatedHook("orchestrator_check", "orchestrator_validator", "2.0")
 
     @spi.hookspec(firstresult=True, warn_on_impl=warning)
     def orchestrator_check() -> object:
         """Return the validator, as it was done before."""
 
-    module.__dict__.update(hooks, orchestrator_check=orchestrator_check)
+    module.__dict__.update(found, orchestrator_check=orchestrator_check)
     return module
 
 
@@ -133,9 +134,9 @@ def test_a_deprecated_hook_works_and_says_what_replaces_it(
 
 def test_no_hook_of_today_is_deprecated() -> None:
     """When one becomes so, the page about compatibility has to say it."""
-    for name in dir(spi):
+    for name in dir(hooks):
         if name.startswith("orchestrator_"):
-            assert getattr(spi, name).orchestrator_spec["warn_on_impl"] is None
+            assert getattr(hooks, name).orchestrator_spec["warn_on_impl"] is None
 
 
 # ── what is promised ─────────────────────────────────────────────────────────────────────────────────────────────

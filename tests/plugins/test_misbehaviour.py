@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from orchestrator import events as e
+from orchestrator.contract import KINDS
 from orchestrator.engine import checks, exporting, rank
 from orchestrator.engine.applications import application
 from orchestrator.engine.vendors import containment, isolated, isolation
@@ -19,6 +20,8 @@ from orchestrator.models import ProjectStatus, TaskStatus, Verdict
 from orchestrator.plugins import GROUPS, Catalogue, loading
 from tests.plugins.bad import DISTRIBUTION, HOOKS, NAMES, VERSION, entry_points, modules
 from tests.plugins.installed import installed
+
+IN_THREADS: Final = [kind.name for kind in KINDS.values() if kind.has_deadlines]
 
 TWO: Final = [
     {"id": "victim", "type": "code_generation", "prompt": "Write x."},
@@ -199,7 +202,7 @@ def test_a_bad_hook_breaks_its_plugin_only(kind: str, hook: str) -> None:
         "backend": lambda name: catalogue.backend(name, {}),
         "exporter": lambda name: catalogue.exporter(name, ExporterConfig("x")),
     }.get(kind) or getattr(catalogue, kind)
-    if hook == "hangs" and kind in loading.IN_THREADS:
+    if hook == "hangs" and kind in IN_THREADS:
         return  # these are built in a thread with a deadline: the next test
     with pytest.raises(PluginLoadError) as refused:
         make(f"bad_hook_{hook}")
@@ -207,7 +210,7 @@ def test_a_bad_hook_breaks_its_plugin_only(kind: str, hook: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("kind", loading.IN_THREADS)
+@pytest.mark.parametrize("kind", IN_THREADS)
 def test_a_hook_that_hangs_in_a_thread_of_its_own_harms_no_run(
     kind: str, orchestrate_run: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:

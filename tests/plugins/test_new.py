@@ -150,6 +150,7 @@ def test_a_name_that_is_taken_is_refused(
         ("policy_loader", "loader"),
         ("exporter", "path"),
         ("scaffold", "app"),
+        ("command", "click"),
     ],
 )
 def test_no_name_hides_what_the_module_needs(kind: str, name: str) -> None:
@@ -166,9 +167,12 @@ def test_a_readme_tells_how_a_spec_names_it(tmp_path: Path, capsys: pytest.Captu
     """The lines of a spec in each readme are lines of a spec; the metadata have a licence and what they depend on."""
     for kind in KINDS:
         folder = begin(tmp_path, kind, capsys)
-        (lines,) = re.findall(r"^```yaml\n(.*?)^```$", (folder / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+        readme = (folder / "README.md").read_text()
+        lines = re.findall(r"^```yaml\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+        assert len(lines) == (kind != "command")
+        assert kind != "command" or "    orchestrate my_command RUN --json\n" in readme
         spec = tmp_path / "spec.yaml"
-        spec.write_text(f"project: Write x.\ncriteria: x is there\n{lines}")
+        spec.write_text(f"project: Write x.\ncriteria: x is there\n{''.join(lines)}")
         assert read_spec(spec).project == "Write x."
         project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
         assert project["license"] in (folder / "LICENSE").read_text().splitlines()[0]
@@ -215,7 +219,7 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path, capsys: pyt
 def test_templates_and_examples_work_from_wheels_in_a_fresh_environment(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Wheels of the program, of every template and of both examples, installed without an index, are checked and used.
+    """Wheels of the program, of every template and of every example, installed without an index, are checked and used.
 
     The environment sees only the third-party packages that are installed here, by a path file, and not this checkout.
     """
@@ -227,7 +231,7 @@ def test_templates_and_examples_work_from_wheels_in_a_fresh_environment(
         for path in sorted((ROOT / "examples" / "plugins").iterdir())
         if path.is_dir()
     ]
-    assert len(examples) == 2
+    assert len(examples) == 3
     wheels = build_wheels(tmp_path / "wheels", ROOT, *templates, *examples)
     assert len(wheels) == 1 + len(KINDS) + 2
     fresh = tmp_path / "venv"

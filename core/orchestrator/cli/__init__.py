@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows another
-    code = _finish(_invoke(arguments))
+    code = _finish(carry_out(root, arguments))
     if arguments is None:
         _leave_threads(code)
     sys.exit(code)
@@ -52,10 +52,10 @@ def _leave_threads(code: int) -> None:
             os._exit(code)
 
 
-def _invoke(arguments: Sequence[str] | None) -> int:
+def carry_out(commands: click.Group, arguments: Sequence[str] | None) -> int:
     """The exit code of a command line. A defect is one line with its traceback in a file, unless errors are wanted."""
     try:
-        code = root.main(None if arguments is None else [*arguments], "orchestrate", standalone_mode=False)
+        code = commands.main(None if arguments is None else [*arguments], "orchestrate", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.ClickException as error:
         notice(f"orchestrate: {_advised(error)}")

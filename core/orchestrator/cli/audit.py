@@ -1,4 +1,4 @@
-"""``orchestrate audit``: what does the log prove?"""
+"""Verify logs; export signed bundles."""
 
 import re
 from collections.abc import Sequence
@@ -9,12 +9,25 @@ import click
 
 from orchestrator.audits.checks import AuditReport, Problem
 from orchestrator.audits.logs import is_account
-from orchestrator.cli.damage import whole_run
-from orchestrator.cli.logs import open_log, open_log_if_any
-from orchestrator.cli.options import FILE, command, has_log, home, home_option, json_option
-from orchestrator.cli.output import clean, line, notice, result, result_json
+from orchestrator.cli.kit import (
+    FILE,
+    clean,
+    command,
+    has_log,
+    home,
+    home_option,
+    json_option,
+    line,
+    notice,
+    open_log,
+    open_log_if_any,
+    result,
+    result_json,
+    whole_run,
+)
 from orchestrator.errors import UsageError
-from orchestrator.log import Head, read_heads, unreadable_lines
+from orchestrator.reading import Head, read_heads, unreadable_lines
+from orchestrator.spi import hookimpl
 
 _FAILED: Final = 6
 _HEAD: Final = re.compile("[0-9a-f]{64}")
@@ -255,3 +268,9 @@ def records(run_id: str | None) -> int:
     for record in AuditLog(run_id, home=home()):
         result(orjson.dumps(record.plain()).decode())
     return 0
+
+
+@hookimpl
+def orchestrator_command() -> click.Command:
+    """Return the command."""
+    return audit

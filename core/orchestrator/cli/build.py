@@ -1,11 +1,11 @@
-"""``orchestrate build``: an application from a sentence."""
+"""Build an application from a sentence."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.options import (
+from orchestrator.cli.kit import (
     AMOUNT,
     FILE,
     SECONDS,
@@ -18,9 +18,11 @@ from orchestrator.cli.options import (
     verbose_option,
     yes_option,
 )
+from orchestrator.spi import hookimpl
 
 if TYPE_CHECKING:
-    from orchestrator.engine.runs import RunEnd, Watchers, Workspace
+    from orchestrator import Workspace
+    from orchestrator.cli.kit import RunEnd, Watchers
 
 
 @click.command()
@@ -69,9 +71,7 @@ def build(
     Exit codes are those of run; 1 also where the application did not pass its trial.
     """
     from orchestrator.apps import assembly_of
-    from orchestrator.cli.given import with_loop, with_policies
-    from orchestrator.cli.output import line, result
-    from orchestrator.cli.run_session import run_session
+    from orchestrator.cli.kit import line, result, run_session, with_loop, with_policies
     from orchestrator.errors import UsageError
     from orchestrator.models import Verdict
 
@@ -108,12 +108,16 @@ def _spec(path: Path | None, given: dict[str, Any]) -> Any:
     """A spec of the command line's keys, over those of a file, over what holds where neither says anything."""
     from attrs import evolve
 
-    from orchestrator.cli.flags import DEFAULT_CRITERIA
-    from orchestrator.cli.given import spec_of_file, with_flags
+    from orchestrator.cli.kit import DEFAULT_CRITERIA, spec_from, spec_of_file, with_flags
     from orchestrator.models import AUTO
-    from orchestrator.spec import spec_from
 
     if path is None:
         return with_flags(spec_from(given["project"], DEFAULT_CRITERIA, app=AUTO), given)
     spec = spec_of_file(path, (), given, None)
     return spec if spec.app else evolve(spec, app=AUTO)
+
+
+@hookimpl
+def orchestrator_command() -> click.Command:
+    """Return the command."""
+    return build

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from orchestrator.cli.commands import whose
 from orchestrator.cli.output import line, notice
 
 DEFECT: Final = 70
@@ -30,7 +31,7 @@ def say(error: Exception) -> int:
     text = _redacted("".join(traceback.format_exception(error)))
     saved = _saved(text)
     what = line(_redacted(f"{type(error).__name__}: {error}"), _LONGEST)
-    notice(f"orchestrate: a defect of the program: {what}; the traceback is in {saved or 'what follows'}")
+    notice(f"orchestrate: a defect of {whose()}: {what}; the traceback is in {saved or 'what follows'}")
     if saved is None:
         notice(text)
     return DEFECT

@@ -1,4 +1,4 @@
-"""``orchestrate explain``: why this model?"""
+"""Show why each model was chosen."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -7,16 +7,29 @@ import click
 from attrs import fields
 
 from orchestrator import explanation
-from orchestrator.cli.damage import Reader, Trust, trust_in
-from orchestrator.cli.exchanges import lines_of
-from orchestrator.cli.logs import open_log
-from orchestrator.cli.options import existing_run, home_option, json_option
-from orchestrator.cli.output import line, money, notice, result, result_json, seconds, timestamp
-from orchestrator.cli.progress import DOING, UNMEASURED, verification
-from orchestrator.cli.runs import texts_of
-from orchestrator.cli.tables import print_table
+from orchestrator.cli.kit import (
+    DOING,
+    UNMEASURED,
+    Reader,
+    Trust,
+    existing_run,
+    home_option,
+    json_option,
+    line,
+    lines_of,
+    money,
+    notice,
+    open_log,
+    print_table,
+    result,
+    result_json,
+    seconds,
+    texts_of,
+    timestamp,
+    trust_in,
+    verification,
+)
 from orchestrator.errors import UsageError
-from orchestrator.events import ADVISE, ENHANCE, PLAN, VERIFY
 from orchestrator.exchanges import Shown, exchanges, with_texts
 from orchestrator.explanation import (
     AttemptSeen,
@@ -30,12 +43,11 @@ from orchestrator.explanation import (
     VerifiedResult,
     about,
 )
-from orchestrator.log import EventLog
-from orchestrator.log.naming import event_name
 from orchestrator.models import RejectionReason, Role, SelectionReason, SpendLimit, Verdict, Waiver
 from orchestrator.money import Price, Usd
 from orchestrator.policy import EnforcementMode, Policy, RateLimit
-from orchestrator.spi import ModelTelemetry
+from orchestrator.reading import EventLog, event_name, events
+from orchestrator.spi import ModelTelemetry, hookimpl
 
 REMOVED: Final[Mapping[RejectionReason, str]] = {
     RejectionReason.NO_PRICE: "its price is not known",
@@ -143,7 +155,7 @@ def _with_exchange(each: Explained, positions: Mapping[int, int], shown: Mapping
 
 
 def _check_task(tasks: tuple[str, ...], run: str, task: str) -> None:
-    names = [ENHANCE, ADVISE, PLAN, *tasks, VERIFY]
+    names = [events.ENHANCE, events.ADVISE, events.PLAN, *tasks, events.VERIFY]
     if task not in names:
         from difflib import get_close_matches
 
@@ -463,3 +475,9 @@ def _plain_attempt(seen: AttemptSeen) -> dict[str, object]:
         "error": seen.error,
         "latency_ms": None if seen.latency is None else seen.latency / 1000,
     }
+
+
+@hookimpl
+def orchestrator_command() -> click.Command:
+    """Return the command."""
+    return explain

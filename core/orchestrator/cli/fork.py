@@ -1,12 +1,24 @@
-"""``orchestrate fork``: go on from an earlier point of a run, under other settings."""
+"""Start a run from an earlier point of another run."""
 
 import click
 
-from orchestrator.cli.event_ids import EVENT, EVENT_HELP, EventId
-from orchestrator.cli.logs import open_log
-from orchestrator.cli.options import command, existing_run, home, home_option, json_option
-from orchestrator.cli.output import line, notice, result, result_json
-from orchestrator.log.naming import event_name
+from orchestrator.cli.kit import (
+    EVENT,
+    EVENT_HELP,
+    EventId,
+    command,
+    existing_run,
+    home,
+    home_option,
+    json_option,
+    line,
+    notice,
+    open_log,
+    result,
+    result_json,
+)
+from orchestrator.reading import event_name
+from orchestrator.spi import hookimpl
 
 
 @click.command()
@@ -31,11 +43,10 @@ def fork(run_id: str, at: EventId, sets: tuple[str, ...], project_id: str | None
     """
     import asyncio
 
-    from orchestrator.engine.forks import cut_of
-    from orchestrator.engine.forks import fork as forked
-    from orchestrator.engine.runs import Workspace
+    from orchestrator import Workspace
+    from orchestrator.cli.kit import Forked, cut_of, with_policies
+    from orchestrator.cli.kit import fork as forked
     from orchestrator.errors import UsageError
-    from orchestrator.policy_dsl import with_policies
 
     existing_run(open_log(run_id), run_id)
     if project_id == "":
@@ -51,14 +62,12 @@ def fork(run_id: str, at: EventId, sets: tuple[str, ...], project_id: str | None
                 cut,
                 sets,
                 name=project_id,
-                bind=lambda spec: with_policies(spec, (), workspace.catalogue.loader_for_suffix),
+                bind=lambda spec: with_policies(spec, (), workspace.catalogue),
             )
 
         made = asyncio.run(make())
     finally:
         workspace.close()
-    from orchestrator.engine.forks import Forked
-
     assert isinstance(made, Forked)
     if as_json:
         result_json(
@@ -83,3 +92,9 @@ def fork(run_id: str, at: EventId, sets: tuple[str, ...], project_id: str | None
         result(f"  {line(change, 160)}")
     notice(f"resume with: {command(f'resume {made.run}')}")
     return 0
+
+
+@hookimpl
+def orchestrator_command() -> click.Command:
+    """Return the command."""
+    return fork

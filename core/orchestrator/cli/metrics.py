@@ -1,18 +1,26 @@
-"""``orchestrate metrics``: what was measured of runs, through any exporter."""
+"""Show or export what was measured of models and runs."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.damage import UNREADABLE, trust_in
-from orchestrator.cli.logs import open_log, open_log_if_any
-from orchestrator.cli.options import existing_run, home, home_option
-from orchestrator.cli.output import notice, result
-from orchestrator.cli.runs import shown_status
+from orchestrator.cli.kit import (
+    UNREADABLE,
+    existing_run,
+    home,
+    home_option,
+    notice,
+    open_log,
+    open_log_if_any,
+    result,
+    shown_status,
+    trust_in,
+)
+from orchestrator.spi import hookimpl
 
 if TYPE_CHECKING:
-    from orchestrator.log import EventLog
+    from orchestrator.reading import EventLog
     from orchestrator.spi import Exporter, Metrics
 
 _SIMULATED = "json_extract(data, '$.settings.simulated')"
@@ -67,8 +75,7 @@ def _exporter(name: str, sets: Sequence[str]) -> "Exporter":
     """The plugin, built from the options given."""
     import os
 
-    from orchestrator.plugins import Catalogue
-    from orchestrator.spec import apply_sets
+    from orchestrator.cli.kit import Catalogue, apply_sets
     from orchestrator.spi import ExporterConfig
 
     variable = os.environ.get
@@ -102,7 +109,7 @@ def _measured(log: "EventLog", runs: Sequence[str], only: str | None) -> "Metric
 
 
 def _export(name: str, exporter: "Exporter", found: "Metrics") -> int:
-    from orchestrator.cli.output import OutputClosedError
+    from orchestrator.cli.kit import OutputClosedError
 
     try:
         exporter.export(found)
@@ -116,3 +123,9 @@ def _export(name: str, exporter: "Exporter", found: "Metrics") -> int:
         notice(f"orchestrate: the exporter {name!r} failed: {text or type(error).__name__}")
         return 3
     return 0
+
+
+@hookimpl
+def orchestrator_command() -> click.Command:
+    """Return the command."""
+    return metrics

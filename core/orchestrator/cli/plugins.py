@@ -11,6 +11,7 @@ import click
 from orchestrator.cli.options import FILE, disable_option, home_option, json_option, strict_plugins_option
 from orchestrator.cli.output import line, notice, result, result_json
 from orchestrator.cli.tables import print_table
+from orchestrator.contract import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _LONGEST_NAME: Final = 60
-_KINDS: Final = ("provider", "validator", "backend", "policy_loader", "exporter", "scaffold")
 
 
 @click.group()
@@ -146,20 +146,21 @@ def check(distribution: str | None, as_json: bool) -> int:
 
 
 @plugins.command()
-@click.argument("kind", type=click.Choice(_KINDS))
+@click.argument("kind", type=click.Choice([*KINDS]))
 @click.argument("name")
 @click.option("--output-dir", "-o", "folder", type=FILE, help="Where to write it. [default: orchestrator-NAME]")
 def new(kind: str, name: str, folder: Path | None) -> int:
     """Write a complete distribution with one working plugin to start from.
 
-    NAME is the word a spec will use: lower-case letters and digits, with single underscores or dashes between them.
+    NAME is the word a spec, or a command line, will use: lower-case letters and digits, with single underscores or
+    dashes between them.
     """
     from importlib.metadata import version
     from shlex import quote
 
     from orchestrator.cli.templates import distribution_files, distribution_name
     from orchestrator.errors import OutputError
-    from orchestrator.plugins import DISTRIBUTION, GROUPS
+    from orchestrator.plugins import DISTRIBUTION
 
     name = name.replace("-", "_")
     _check_name(kind, name)
@@ -169,7 +170,7 @@ def new(kind: str, name: str, folder: Path | None) -> int:
             raise OutputError(f"{folder} is no folder; choose one with -o")
         if folder.exists() and any(each.name != ".git" for each in folder.iterdir()):
             raise OutputError(f"{folder} is not empty; choose another folder with -o")
-        for path, text in distribution_files(kind, name, GROUPS[kind], version(DISTRIBUTION)).items():
+        for path, text in distribution_files(kind, name, KINDS[kind].group, version(DISTRIBUTION)).items():
             file = folder / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
@@ -190,7 +191,7 @@ def _check_name(kind: str, name: str) -> None:
         raise UsageError(f"{name[:80]!r} is no name for a plugin: {rule}")
     own = [each for each in _catalogue().entries() if each.distribution == DISTRIBUTION]
     if any((each.kind, each.name) == (kind, name) for each in own):
-        raise UsageError(f"there is a built-in {kind} {name!r}: with two of one name a spec has to say whose it means")
+        raise UsageError(f"there is a built-in {kind} {name!r}: with two of one name one has to say whose is meant")
     if any(each.module.partition(".")[0] == f"orchestrator_{name}" for each in own):
         raise UsageError(f"{name!r} cannot be used: its module would replace orchestrator_{name}, which is built in")
 

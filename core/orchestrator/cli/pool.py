@@ -1,4 +1,4 @@
-"""``orchestrate pool``: runs side by side, and which of them did best."""
+"""Run several specs or backends side by side."""
 
 import asyncio
 import os
@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from orchestrator.cli.options import AMOUNT, FILE, force_option, home, home_option, json_option
+from orchestrator.cli.kit import AMOUNT, FILE, force_option, home, home_option, json_option
+from orchestrator.spi import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.engine.loop import Loop
-    from orchestrator.engine.runs import RunEnd, Workspace
-    from orchestrator.engine.session import Session
+    from orchestrator import Workspace
+    from orchestrator.cli.kit import Loop, RunEnd, Session, Spec
     from orchestrator.models import ProjectState
-    from orchestrator.spec import Spec
 
 _SYSTEM: Final = 3
 _INTERRUPTED: Final = 130
@@ -75,7 +74,7 @@ def _agents(
     """The spec of each agent, by its name; a run's id is ``NAME-agent``, where the spec gives one."""
     from attrs import evolve
 
-    from orchestrator.cli.given import spec_of_file, with_backend, with_loop
+    from orchestrator.cli.kit import spec_of_file, with_backend, with_loop
     from orchestrator.errors import UsageError
 
     one = loops[0] if len(loops) == 1 else None
@@ -112,7 +111,7 @@ class _Sessions:
 
     def stop(self, cause: str) -> None:
         """End every session; at the second signal, the process."""
-        from orchestrator.cli.output import notice
+        from orchestrator.cli.kit import notice
 
         if self._cause is not None:
             notice("stopped at once; resume each of the runs above with: orchestrate resume")
@@ -127,8 +126,8 @@ async def _run(
     specs: "Mapping[str, Spec]", output: Path | None, force: bool
 ) -> "tuple[dict[str, ProjectState], dict[str, BaseException]]":
     """Run every agent to its end; one that fails stops no other."""
-    from orchestrator.engine.outputs.results import project_state
-    from orchestrator.engine.runs import Workspace
+    from orchestrator import Workspace
+    from orchestrator.cli.kit import project_state
 
     workspace = Workspace.open(home())
     sessions = _Sessions()
@@ -158,9 +157,7 @@ async def _run(
 async def _one(
     workspace: "Workspace", spec: "Spec", output: Path | None, force: bool, sessions: "_Sessions"
 ) -> "RunEnd":
-    from orchestrator.cli.given import with_policies
-    from orchestrator.cli.output import notice
-    from orchestrator.engine.runs import Watchers
+    from orchestrator.cli.kit import Watchers, notice, with_policies
 
     def begin(session: "Session", loop: "Loop") -> None:
         sessions.add(loop)
@@ -178,9 +175,7 @@ async def _one(
 def _report(states: "Mapping[str, ProjectState]", problems: "Mapping[str, BaseException]", as_json: bool) -> int:
     """Show the agents side by side, the best first; what was raised comes last."""
     from orchestrator.agents import best_of, mean_score
-    from orchestrator.cli.output import result, result_json
-    from orchestrator.cli.run_session import EXIT_CODES
-    from orchestrator.cli.tables import print_table
+    from orchestrator.cli.kit import EXIT_CODES, print_table, result, result_json
     from orchestrator.errors import OrchestrateError
 
     strange = [error for error in problems.values() if not isinstance(error, OrchestrateError)]
@@ -241,3 +236,9 @@ def _why(rows: list[dict[str, Any]]) -> str:
     if first["cost_usd"] != second["cost_usd"]:
         return f"the same score for ${first['cost_usd']:.6f} rather than ${second['cost_usd']:.6f}"
     return "the same score and cost; it was named first"
+
+
+@hookimpl
+def orchestrator_command() -> click.Command:
+    """Return the command."""
+    return pool

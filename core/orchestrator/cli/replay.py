@@ -1,6 +1,7 @@
 """``orchestrate replay``: rebuild a run from its log, and check that its decisions follow from it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -99,9 +100,20 @@ def _backend(catalogue: Catalogue, recorded: PluginUsed) -> Rank | None:
     try:
         if catalogue.used("backend", name, parameters) != recorded:
             return None
-        return guard(catalogue.backend(name, parameters), runner_of([recorded]))
+        return ranking(catalogue, name, parameters)
     except OrchestrateError:
         return None
+
+
+def ranking(catalogue: Catalogue, name: str, parameters: Mapping[str, Any] | None = None) -> Rank:
+    """The guarded ranking of an installed backend.
+
+    Raises:
+        PluginError: it cannot be used.
+        SpecError: the parameters make no sense.
+    """
+    used = catalogue.used("backend", name, parameters)
+    return guard(catalogue.backend(name, used.parameters), runner_of([used]))
 
 
 def _difference(each: Difference, positions: Mapping[int, int]) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""``orchestrate report``: a run as one page."""
+"""Write a run as one HTML page."""
 
 import gc
 import os
@@ -9,10 +9,9 @@ from typing import Final
 
 import click
 
-from orchestrator.cli.logs import open_log
-from orchestrator.cli.options import FILE, existing_run, home_option
-from orchestrator.cli.output import notice
+from orchestrator.cli.kit import FILE, existing_run, home_option, notice, open_log
 from orchestrator.errors import OutputError
+from orchestrator.spi import hookimpl
 
 _MARK: Final = b'content="multi-llm-orchestrator report"'
 _MOST_TO_VERIFY: Final = 20_000
@@ -39,12 +38,9 @@ _MOST_TO_VERIFY: Final = 20_000
 @home_option
 def report(run_id: str, output: Path, verify: bool | None, force: bool) -> int:
     """Write a run as one HTML page: spend, graph, timeline, drafts, decisions, events. It needs no network."""
-    from orchestrator.cli.damage import trust_in
-    from orchestrator.cli.replay import rank_of, whole_steps
-    from orchestrator.cli.runs import shown_status
-    from orchestrator.log import Texts
-    from orchestrator.plugins import Catalogue
-    from orchestrator.replay import verify as verify_history
+    from orchestrator.cli.kit import Catalogue, rank_of, shown_status, trust_in, whole_steps
+    from orchestrator.reading import Texts
+    from orchestrator.reading import verify as verify_history
     from orchestrator.report import Facts, render
 
     _check_target(output, force)
@@ -103,3 +99,9 @@ def _write(path: Path, page: Iterable[bytes]) -> None:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror}; name another place with -o") from error
+
+
+@hookimpl
+def orchestrator_command() -> click.Command:
+    """Return the command."""
+    return report

@@ -5,7 +5,9 @@ from importlib import import_module
 from typing import Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 
+from orchestrator.cli import commands
 from orchestrator.cli.options import (
     AMOUNT,
     CONCURRENCY,
@@ -18,23 +20,14 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.stdout import keep_stdout, keeping_stdout
 
-_COMMANDS: Final = {
+_KERNEL: Final = {
     "run": ("run", "Run a spec file."),
     "resume": ("run", "Resume a run."),
-    "build": ("build", "Build an application from a sentence."),
-    "pool": ("pool", "Run several specs or backends side by side."),
     "plan": ("plan", "Show tasks, models and a forecast; spend nothing."),
     "runs": ("runs", "List, show and export runs."),
-    "explain": ("explain", "Show why each model was chosen."),
-    "watch": ("watch", "Follow a run of this or another process."),
     "costs": ("costs", "Show what runs spent; reconcile unknown costs."),
-    "report": ("report", "Write a run as one HTML page."),
-    "metrics": ("metrics", "Show or export what was measured of models and runs."),
-    "whatif": ("whatif", "Replay a run under other policies, prices or budgets."),
     "replay": ("replay", "Rebuild a run from its log; verify every decision."),
-    "fork": ("fork", "Start a run from an earlier point of another run."),
     "log": ("log", "Read, export and compact the event log."),
-    "audit": ("audit", "Verify logs; export signed bundles."),
     "budget": ("budget", "Set and show caps over several runs."),
     "cache": ("cache", "Show or clear the response cache."),
     "policy": ("policy", "Check policy files; show which policies apply."),
@@ -43,7 +36,7 @@ _COMMANDS: Final = {
     "plugins": ("plugins", "List, check and create plugins."),
     "doctor": ("doctor", "Check this machine: keys, addresses, sandbox, tools."),
 }
-"""Command to the module that has it, and its line in the help."""
+"""The kernel's own commands: the module that has each, and its line in the help. All others are plugins."""
 
 
 class LazyGroup(click.Group):
@@ -51,20 +44,35 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command, in the order of the help."""
-        return list(_COMMANDS)
+        return [name for name, _ in self._lines()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command."""
-        if cmd_name not in _COMMANDS:
-            return None
-        found = getattr(import_module(f"orchestrator.cli.{_COMMANDS[cmd_name][0]}"), cmd_name)
-        assert isinstance(found, click.Command)
-        return keep_stdout(found)
+        """Import a command; None where there is none of the name."""
+        if cmd_name not in _KERNEL:
+            found = commands.load(cmd_name, [*_KERNEL])
+            return None if found is None else keep_stdout(found)
+        own = getattr(import_module(f"orchestrator.cli.{_KERNEL[cmd_name][0]}"), cmd_name)
+        assert isinstance(own, click.Command)
+        return keep_stdout(own)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+            formatter.write_dl(self._lines())
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command without importing any."""
+        words = [CompletionItem(name, help=text) for name, text in self._lines() if name.startswith(incomplete)]
+        return [*words, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def _lines(self) -> list[tuple[str, str]]:
+        """Every command with its line: the kernel's, then those of plugins."""
+        own = [(name, text) for name, (_, text) in _KERNEL.items()]
+        return own + [(each["name"], _line(each)) for each in commands.listed([*_KERNEL])]
+
+
+def _line(each: commands.Listed) -> str:
+    return f"broken: {each['problem']}; see: plugins info {each['name']}" if each["problem"] else each["text"]
 
 
 def _print_version(context: click.Context, parameter: click.Parameter, value: bool) -> None:

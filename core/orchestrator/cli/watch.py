@@ -1,4 +1,4 @@
-"""``orchestrate watch``: a run as it goes on in any process, read from its log."""
+"""Follow a run of this or another process."""
 
 import os
 import sys
@@ -9,19 +9,29 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from orchestrator import events as e
-from orchestrator.cli import INTERRUPTED
-from orchestrator.cli.damage import trust_in
-from orchestrator.cli.display import Display, Lines, Live
-from orchestrator.cli.logs import open_log
-from orchestrator.cli.options import existing_run, home_option
-from orchestrator.cli.output import money, notice, seconds
-from orchestrator.cli.progress import Progress
-from orchestrator.cli.run_session import EXIT_CODES, advice_for
-from orchestrator.cli.tables import STYLES, print_run
+from orchestrator.cli.kit import (
+    EXIT_CODES,
+    INTERRUPTED,
+    STYLES,
+    Display,
+    Lines,
+    Live,
+    Progress,
+    advice_for,
+    existing_run,
+    home_option,
+    money,
+    notice,
+    open_log,
+    print_run,
+    seconds,
+    trust_in,
+)
 from orchestrator.errors import DamagedLogError
-from orchestrator.log import EventLog, Texts
 from orchestrator.money import Usd
+from orchestrator.reading import EventLog, Texts
+from orchestrator.reading import events as e
+from orchestrator.spi import hookimpl
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -235,3 +245,9 @@ class TreeView(Live):
 
         painted = self._spinner.render(self._console.get_time())
         return painted if isinstance(painted, Text) else Text("·")
+
+
+@hookimpl
+def orchestrator_command() -> click.Command:
+    """Return the command."""
+    return watch

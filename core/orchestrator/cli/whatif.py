@@ -1,4 +1,4 @@
-"""``orchestrate whatif``: what other rules would have done with a run that has been."""
+"""Replay a run under other policies, prices or budgets."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -6,24 +6,32 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from orchestrator.cli.explain import REMOVED
-from orchestrator.cli.logs import open_log
-from orchestrator.cli.options import AMOUNT, FILE, backend_option, home_option, json_option, loop_option
-from orchestrator.cli.output import money, notice, result, result_json
-from orchestrator.cli.progress import DOING
-from orchestrator.cli.tables import print_table
+from orchestrator.cli.kit import (
+    AMOUNT,
+    DOING,
+    FILE,
+    backend_option,
+    home_option,
+    json_option,
+    loop_option,
+    money,
+    notice,
+    open_log,
+    print_table,
+    result,
+    result_json,
+)
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.models import RejectionReason
+from orchestrator.spi import hookimpl
 
 if TYPE_CHECKING:
-    from orchestrator.decide import Rank
-    from orchestrator.events import PluginUsed, RunStarted, SessionOpened
+    from orchestrator.cli.kit import Catalogue
     from orchestrator.models import Strategy, TaskType
     from orchestrator.money import Price
-    from orchestrator.plugins import Catalogue
     from orchestrator.policy import Policy
+    from orchestrator.reading import CallKey, Rank, RunState, events
     from orchestrator.rehearsal.whatif import ChangedCall, Side, Whatif
-    from orchestrator.state.calls import CallKey
-    from orchestrator.state.run import RunState
 
 _NONE: Final = "–"
 _UNFAITHFUL: Final = (
@@ -56,19 +64,16 @@ def whatif(
     A call of the same model costs what its recorded tokens cost under the prices given. For another model the quality
     is unknown, and the recorded answer is used. Nothing is recorded.
     """
-    from orchestrator.cli.damage import whole_run
-    from orchestrator.cli.replay import rank_of
-    from orchestrator.events import RunStarted, SessionOpened
-    from orchestrator.plugins import Catalogue
+    from orchestrator.cli.kit import Catalogue, rank_of, whole_run
+    from orchestrator.reading import events, fold
     from orchestrator.rehearsal.whatif import Rules
     from orchestrator.rehearsal.whatif import whatif as decide_again
-    from orchestrator.state.fold import fold
 
     log = open_log(run_id)
     history = [(record.at, record.event) for record in log.read(whole_run(log, run_id))]
-    sessions = [event for _, event in history if isinstance(event, SessionOpened)]
+    sessions = [event for _, event in history if isinstance(event, events.SessionOpened)]
     started = history[0][1]
-    if not sessions or not isinstance(started, RunStarted):
+    if not sessions or not isinstance(started, events.RunStarted):
         raise UsageError(f"no decision was made in {run_id} yet")
     catalogue = Catalogue.discover()
     own, is_here = _own_rank(rank_of(catalogue)(sessions[-1]))
@@ -95,15 +100,14 @@ def whatif(
 
 def _loop(name: str | None) -> "dict[TaskType, Strategy] | None":
     """The strategies of a flag, by type."""
-    from orchestrator.cli.given import with_loop
-    from orchestrator.spec import spec_from
+    from orchestrator.cli.kit import spec_from, with_loop
 
     return None if name is None else with_loop(spec_from("-", "-"), name).settings(simulated=False).loop
 
 
 def _own_rank(rank: "Rank | None") -> "tuple[Rank | None, bool]":
     """The ranking of the run's backend, and whether it is here."""
-    from orchestrator.replay import UnavailableBackendError
+    from orchestrator.reading import UnavailableBackendError
 
     if rank is None:
         return None, True
@@ -116,19 +120,17 @@ def _own_rank(rank: "Rank | None") -> "tuple[Rank | None, bool]":
     return rank, True
 
 
-def _backend(catalogue: "Catalogue", name: str) -> "tuple[PluginUsed, Rank]":
-    from orchestrator.deadlines import run_in_thread
-    from orchestrator.engine.rank import guard
+def _backend(catalogue: "Catalogue", name: str) -> "tuple[events.PluginUsed, Rank]":
+    from orchestrator.cli.kit import ranking
 
-    return catalogue.used("backend", name), guard(catalogue.backend(name, {}), run_in_thread)
+    return catalogue.used("backend", name), ranking(catalogue, name)
 
 
-def _policies(files: tuple[Path, ...], started: "RunStarted", catalogue: "Catalogue") -> "tuple[Policy, ...]":
+def _policies(files: tuple[Path, ...], started: "events.RunStarted", catalogue: "Catalogue") -> "tuple[Policy, ...]":
     """The policies of the files, as they bind a run of this team and job."""
     if not files:
         return ()
-    from orchestrator.cli.given import with_policies
-    from orchestrator.spec import parse_spec
+    from orchestrator.cli.kit import parse_spec, with_policies
 
     fields: dict[str, str] = {"project": "-", "criteria": "-"}
     for account in started.settings.accounts:
@@ -138,13 +140,13 @@ def _policies(files: tuple[Path, ...], started: "RunStarted", catalogue: "Catalo
     return tuple(with_policies(parse_spec(fields, "whatif"), files, catalogue).settings(False).policies)
 
 
-def _prices(path: Path, session: "SessionOpened") -> "dict[str, Price]":
+def _prices(path: Path, session: "events.SessionOpened") -> "dict[str, Price]":
     """The prices of a models file, for models of the run.
 
     Raises:
         SpecError: it cannot be used, or has no price of any of them.
     """
-    from orchestrator.spec import read_models
+    from orchestrator.cli.kit import read_models
 
     known = {model.id for model in session.models}
     found = {model.id: model.price for model in read_models(path) if model.price is not None}
@@ -264,3 +266,9 @@ def _plain_side(side: "Side") -> dict[str, Any]:
 
 def _plain_key(key: "CallKey") -> dict[str, Any]:
     return {"task": key.node, "role": key.role.value, "iteration": key.iteration, "sample": key.sample}
+
+
+@hookimpl
+def orchestrator_command() -> click.Command:
+    """Return the command."""
+    return whatif

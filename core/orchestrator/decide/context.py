@@ -5,6 +5,7 @@ from typing import Final
 
 from attrs import Factory, define, frozen
 
+from orchestrator.decide.roster import Memo, Roster
 from orchestrator.models import BackendProblem
 from orchestrator.settings import SECOND
 from orchestrator.spi import ModelTelemetry, Ranked, RoutingCandidate
@@ -46,12 +47,18 @@ class RoutingContext:
     rank: Rank | None
     """None where the session has no backend."""
     time_up: bool
+    memo: Memo = Factory(Memo)
     wakes: list[int] = Factory(list)
     """Times at which something may become possible."""
     money_waits: bool = False
     """A call waits for the run's cap: no later call starts."""
     paced: set[tuple[str, str]] = Factory(set)
     """The windows of time that a call waits for: no later call that needs the same one starts."""
+
+    @property
+    def roster(self) -> Roster:
+        """The facts of the session."""
+        return self.memo.roster(self.state)
 
     def wake_at(self, time: int) -> None:
         """Note that there may be something to decide at a time."""

@@ -1,7 +1,8 @@
 """What a session settles for routing once: the rows, which models may never be called, and which are near which.
 
 A roster is built when a session's first question is asked, from the session and the run's settings alone, and looked up
-by every later one. It changes no answer: what can change within a session (health, latency, money) is not in it.
+by every later one through the memo of what drives ``decide``. It changes no answer: what can change within a session
+(health, latency, money) is not in it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -169,19 +170,31 @@ _NO_DISTANCES: Final[Mapping[str, int]] = {}
 _FREE: Final = Price(Usd.ZERO, Usd.ZERO)
 
 
-def roster_of(state: RunState) -> Roster:
-    """The roster of the session that is open; the state keeps it until a session or the settings are others."""
-    roster = state.roster
-    if isinstance(roster, Roster) and roster.session is state.session and roster.start is state.start:
-        return roster
+@define
+class Memo:
+    """What deciding has worked out before, for the driver of ``decide`` to keep: a roster, and what was said already.
+
+    A fresh one never changes an answer; it only takes longer.
+    """
+
+    _roster: Roster | None = None
+
+    def roster(self, state: RunState) -> Roster:
+        """The roster of the session that is open, kept until a session or the settings are others."""
+        kept = self._roster
+        if kept is None or kept.session is not state.session or kept.start is not state.start:
+            kept = self._roster = _roster(state)
+        return kept
+
+
+def _roster(state: RunState) -> Roster:
     session, start = state.session, state.start
     assert session is not None
     assert start is not None
     slots: dict[str, tuple[str, ...]] = {}
     for slot, model in session.slots.items():
         slots[model] = (*slots.get(model, ()), slot)
-    state.roster = roster = Roster(session, start, dict(state.models), slots)
-    return roster
+    return Roster(session, start, dict(state.models), slots)
 
 
 def _blended(model: ModelInfo) -> tuple[bool, int, str]:

@@ -9,7 +9,7 @@ from attrs import Factory, define, frozen
 from orchestrator.decide.compliance import MEASURED, violated, violations
 from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.retry import is_behind, is_off, uniform
-from orchestrator.decide.roster import LOWER_TIER, Rejection, Roster, Row, Verdicts, is_reviewing, roster_of
+from orchestrator.decide.roster import LOWER_TIER, Rejection, Roster, Row, Verdicts, is_reviewing
 from orchestrator.events import ModelCandidate
 from orchestrator.models import DraftMode, ModelInfo, ModelOrder, RejectionReason, Role, TaskType, Waiver
 from orchestrator.settings import CrossVendor
@@ -170,7 +170,7 @@ def list_candidates(
     logical call and the number of the selection, or what else the list is for.
     """
     state = m.state
-    roster = roster_of(state)
+    roster = m.roster
     verdicts = roster.verdicts(query.node)
     kind = _kind(query)
     row = roster.row(kind, query.first)
@@ -228,19 +228,15 @@ def _kind(query: Query) -> TaskType | None:
     return TaskType.EVALUATION if query.role is Role.EVALUATOR else query.type
 
 
-def resolve(state: RunState, name: str) -> str | None:
-    """The model a name of a spec stands for in this session: a model id, a slot, or an older name of a slot."""
-    return roster_of(state).resolve(name)
-
-
 def slots_of(state: RunState, model: str) -> Sequence[str]:
     """The slots a model fills in this session."""
-    return roster_of(state).slots.get(model, ())
+    session = state.session
+    return () if session is None else [slot for slot, filler in session.slots.items() if filler == model]
 
 
-def removed_now(state: RunState, node: str) -> dict[str, Rejection]:
+def removed_now(m: RoutingContext, node: str) -> dict[str, Rejection]:
     """By model, why it may not be asked now though the session's facts would allow it: ``policy`` or ``off``."""
-    roster = roster_of(state)
+    state, roster = m.state, m.roster
     verdicts = roster.verdicts(node)
     removed: dict[str, Rejection] = {}
     for name, record in state.records.items():
@@ -267,7 +263,7 @@ def _rejection(
 ) -> Mapping[str, Rejection]:
     """By model, the first reason that stands against it: the session's facts, policies, health, what was tried."""
     records = m.state.records
-    rejection = {**verdicts.rejection, **removed_now(m.state, query.node)} if records else dict(verdicts.rejection)
+    rejection = {**verdicts.rejection, **removed_now(m, query.node)} if records else dict(verdicts.rejection)
     if near and _requires_another_vendor(m.state, query):
         for name in near:
             rejection.setdefault(name, _VENDOR)
@@ -311,7 +307,7 @@ def _violates(
 def is_excluded(m: RoutingContext, query: Query, model: ModelInfo) -> bool:
     """Whether a model that was selected earlier may not be asked now: another session can know other facts of it."""
     state = m.state
-    roster = roster_of(state)
+    roster = m.roster
     verdicts = roster.verdicts(query.node)
     if model.id in verdicts.rejection:
         return True

@@ -9,6 +9,7 @@ from orchestrator.decide.outcome import block, conclude, next_ending
 from orchestrator.decide.planning import next_planning
 from orchestrator.decide.retry import next_health
 from orchestrator.decide.review import next_review
+from orchestrator.decide.roster import Memo
 from orchestrator.decide.spending import next_warning
 from orchestrator.events import Decision, TaskStarted
 from orchestrator.models import TaskEndReason
@@ -19,13 +20,14 @@ RULES: Final = 3
 """The number of the rules. A change of any answer of ``decide`` raises it."""
 
 
-def decide(state: RunState, now: int, rank: Rank | None) -> Decision | Wait:
+def decide(state: RunState, now: int, rank: Rank | None, memo: Memo) -> Decision | Wait:
     """The next decision, or until when there is none.
 
     Args:
         state: what the history amounts to.
         now: microseconds UTC; the ``at`` of the step.
         rank: the guard around the session's backend, or None.
+        memo: of whatever drives this, one per run; a fresh one gives the same answer.
 
     Raises:
         BackendError: the backend failed; append BackendFailed and decide again.
@@ -33,7 +35,7 @@ def decide(state: RunState, now: int, rank: Rank | None) -> Decision | Wait:
     if not state.is_open or state.finished is not None:
         return Wait()
     left = state.time_limit - state.active(now)
-    m = RoutingContext(state, now, rank, time_up=left <= 0)
+    m = RoutingContext(state, now, rank, time_up=left <= 0, memo=memo)
     if left > 0:
         m.wake_at(now + left)
     return _next(m) or Wait(min(m.wakes, default=None))

@@ -7,7 +7,6 @@ from attrs import frozen
 
 from orchestrator.decide.compliance import caps_of
 from orchestrator.decide.context import RoutingContext
-from orchestrator.decide.roster import roster_of
 from orchestrator.decide.routing import Query, removed_now
 from orchestrator.decide.strategies import judge_runs
 from orchestrator.events import ENHANCE, BudgetWarned, CallStarted, Decision
@@ -189,8 +188,8 @@ def _reserve(m: RoutingContext, query: Query) -> Callable[[int], Usd]:
     if judge_runs(m.state.settings, query.type) == 0:
         return lambda max_tokens: Usd.ZERO
     limit = m.state.settings.output_limit(Role.EVALUATOR, query.type)
-    removed = frozenset(removed_now(m.state, query.node))
-    judges = roster_of(m.state).cheapest_judges(query.node, limit, removed)
+    removed = frozenset(removed_now(m, query.node))
+    judges = m.roster.cheapest_judges(query.node, limit, removed)
     if not judges:
         return lambda max_tokens: Usd.ZERO
 

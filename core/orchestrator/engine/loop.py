@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from attrs import Factory, define, field
 
 from orchestrator import events as e
-from orchestrator.decide import BackendError, Rank, Wait, decide
+from orchestrator.decide import BackendError, Memo, Rank, Wait, decide
 from orchestrator.engine.effects import Effects, cancelled
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.questions import declines
@@ -54,6 +54,7 @@ class Loop:
     ports: Ports
     rank: Rank | None = None
     observers: Sequence[Observer] = ()
+    _memo: Memo = field(factory=Memo, init=False)
     _queue: "asyncio.Queue[e.Outcome]" = field(factory=asyncio.Queue, init=False)
     _performing: dict[int, "asyncio.Task[None]"] = field(default=Factory(dict), init=False)
     _stop: str | None = field(default=None, init=False)
@@ -119,7 +120,7 @@ class Loop:
         failure: Exception | None = None
         while True:
             try:
-                decision = decide(state, now, self.rank)
+                decision = decide(state, now, self.rank, self._memo)
                 if len(events) > _MOST_DECISIONS:
                     raise RuntimeError("decide goes in circles")
             except BackendError as error:

@@ -28,9 +28,12 @@ from orchestrator.plugins.registry import (
     described,
     normalised,
 )
+from orchestrator.spi import hooks
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+    import click
 
 _Made = TypeVar("_Made")
 
@@ -47,7 +50,7 @@ class Catalogue:
     """
 
     def __init__(
-        self, points: "Iterable[EntryPoint]", environ: Mapping[str, str], specifications: ModuleType = spi
+        self, points: "Iterable[EntryPoint]", environ: Mapping[str, str], specifications: ModuleType = hooks
     ) -> None:
         self._loader = PluginLoader(specifications, environ.get(RAISE, "") not in ("", "0"))
         found = {(plugin.kind, plugin.name, plugin.distribution): plugin for plugin in described(reversed([*points]))}
@@ -83,9 +86,9 @@ class Catalogue:
 
     # ── the listing ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def entries(self) -> tuple[PluginEntry, ...]:
-        """Every plugin, blocked and broken ones too, ordered by kind and name, the built-in one of a name first."""
-        return tuple(plugin.entry() for plugin in self._plugins)
+    def entries(self, kind: str | None = None) -> tuple[PluginEntry, ...]:
+        """Every plugin (of a kind), blocked and broken ones too, by kind and name, the built-in one of a name first."""
+        return tuple(plugin.entry() for plugin in self._plugins if kind in (None, plugin.kind))
 
     def names(self, kind: str) -> tuple[str, ...]:
         """The names of a kind that may be asked for, in alphabetical order."""
@@ -216,6 +219,14 @@ class Catalogue:
             PluginError: as ``load``; also where its hook raises, or returns no scaffold.
         """
         return self._make("scaffold", name, contract.scaffold)
+
+    def command(self, name: str) -> "click.Command":
+        """Build a command.
+
+        Raises:
+            PluginError: as ``load``; also where its hook raises, or returns no command.
+        """
+        return self._make("command", name, contract.command)
 
     def loader_for_suffix(self, suffix: str) -> spi.Loader:
         """Find the policy loader for a file name ending such as ``.yaml``, whatever its case.

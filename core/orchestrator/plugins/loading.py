@@ -14,16 +14,13 @@ import pluggy
 from attrs import define
 
 from orchestrator import contract, spi
-from orchestrator.contract import ContractError
+from orchestrator.contract import KINDS, ContractError
 from orchestrator.deadlines import EscapedError, OutOfTimeError, run_in_thread
 from orchestrator.errors import PluginLoadError, SpecError
-from orchestrator.plugins.registry import DISABLE, DISTRIBUTION, GROUPS, Plugin
+from orchestrator.plugins.registry import DISABLE, DISTRIBUTION, Plugin
 
 PATIENCE: Final = 30.0
 """Seconds a third-party module may take to be imported, and its hook to build an object."""
-
-IN_THREADS: Final = ("exporter", "validator")
-"""The kinds that are loaded in threads with a deadline of their own."""
 
 _LONGEST_CAUSE: Final = 500
 _LOGGER: Final = logging.getLogger("orchestrator.plugins")
@@ -122,7 +119,7 @@ class PluginLoader:
             self._manager.check_pending()
         except pluggy.PluginValidationError as error:
             unknown = ", ".join(caller.name for caller in callers if not caller.has_spec())
-            hooks = ", ".join(f"orchestrator_{kind}" for kind in GROUPS)
+            hooks = ", ".join(kind.hook for kind in KINDS.values())
             raise ContractError(f"there is no hook {unknown}; the hooks are {hooks}") from error
         for caller in callers:
             for implementation in caller.get_hookimpls():
@@ -131,11 +128,11 @@ class PluginLoader:
 
     def _check_kind(self, plugin: Plugin, module: ModuleType) -> None:
         if self._hook_of(plugin.kind, module) is None:
-            raise ContractError(f"it has no function orchestrator_{plugin.kind} marked with hookimpl")
+            raise ContractError(f"it has no function {KINDS[plugin.kind].hook} marked with hookimpl")
 
     def _hook_of(self, kind: str, module: ModuleType) -> str | None:
         """The name of the hook through which a module serves a kind: the kind's own, else a deprecated one of it."""
-        wanted = f"orchestrator_{kind}"
+        wanted = KINDS[kind].hook
         callers = self._manager.get_hookcallers(module) or ()
         if any(caller.name == wanted for caller in callers):
             return wanted
@@ -184,7 +181,7 @@ def _patiently(plugin: Plugin, call: Callable[[], _Made]) -> _Made:
     """What a plugin's code gives. A third-party one is given so much time, and not called again after that."""
     if plugin.timed_out:
         raise OutOfTimeError("it has not come back before")
-    if plugin.distribution == DISTRIBUTION or plugin.kind in IN_THREADS:
+    if plugin.distribution == DISTRIBUTION or KINDS[plugin.kind].has_deadlines:
         return call()
     try:
         return run_in_thread(call, PATIENCE)

@@ -11,6 +11,7 @@ from attrs import Factory, define, frozen
 
 from orchestrator import contract
 from orchestrator.contract import ContractError
+from orchestrator.plugins.sources import source_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -18,16 +19,7 @@ if TYPE_CHECKING:
 DISTRIBUTION: Final = "multi-llm-orchestrator"
 """The distribution whose plugins are the built-in ones."""
 
-GROUPS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "provider": "orchestrator.providers",
-        "validator": "orchestrator.validators",
-        "backend": "orchestrator.backends",
-        "policy_loader": "orchestrator.policy_loaders",
-        "exporter": "orchestrator.exporters",
-        "scaffold": "orchestrator.scaffolds",
-    }
-)
+GROUPS: Final[Mapping[str, str]] = MappingProxyType({kind.name: kind.group for kind in contract.KINDS.values()})
 """Every kind of plugin, and the entry-point group it is found in."""
 
 DISABLE: Final = "ORCHESTRATE_DISABLE_PLUGINS"
@@ -109,7 +101,8 @@ class Plugin:
     def check_interface(self) -> None:
         """Refuse what is made for another version of the interface, before any of its code runs."""
         if not self.looked:
-            self.declared, self.looked = contract.declared_interface(_source_of(self.point)), True
+            _, source = source_of(self.point.value)
+            self.declared, self.looked = contract.declared_interface(source), True
         contract.check_interface(self.declared)
 
     def entry(self) -> PluginEntry:
@@ -143,28 +136,6 @@ class Plugin:
             hooks=self.hooks,
             notes=self.notes,
         )
-
-
-def _source_of(point: "EntryPoint") -> str:
-    """The source of the module that an entry point names, found without importing anything; empty: not found."""
-    from importlib.machinery import PathFinder, SourceFileLoader
-
-    path: list[str] | None = None
-    names = point.value.partition(":")[0].strip().split(".")
-    for depth in range(1, len(names) + 1):
-        try:
-            found = PathFinder.find_spec(".".join(names[:depth]), path)
-        except Exception:  # a third-party folder or finder may do anything
-            return ""
-        if found is None:
-            return ""
-        path = None if found.submodule_search_locations is None else [*found.submodule_search_locations]
-    if found is None or not isinstance(found.loader, SourceFileLoader):
-        return ""
-    try:
-        return found.loader.get_source(found.name) or ""
-    except (ImportError, OSError, SyntaxError, ValueError):
-        return ""
 
 
 def described(points: "Iterable[EntryPoint]") -> Iterator[Plugin]:

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from attrs import Factory, define, field
 
 from orchestrator import events as e
-from orchestrator.decide import BackendError, Rank, Wait, decide
+from orchestrator.decide import BackendError, Memo, Rank, Wait, decide
 from orchestrator.models import ProbeResult
 from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
@@ -65,6 +65,7 @@ class Play:
     state: RunState = Factory(RunState)
     now: int = 0
     """Microseconds."""
+    _memo: Memo = field(factory=Memo, init=False)
     _arriving: list[tuple[int, int, e.Outcome]] = field(factory=list, init=False)
 
     def run(self, opening: Iterable[e.Outcome]) -> RunState:
@@ -102,7 +103,7 @@ class Play:
             if state.version > _MOST_EVENTS:
                 raise RuntimeError("the rehearsal goes in circles")
             try:
-                decision = decide(state, self.now, self.rank)
+                decision = decide(state, self.now, self.rank, self._memo)
             except BackendError as error:
                 self._take(e.BackendFailed("backend", error.problem, None))
                 continue

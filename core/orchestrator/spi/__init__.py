@@ -21,12 +21,6 @@ from orchestrator.policy import EnforcementMode, Policy, PolicyHierarchy, Policy
 from orchestrator.spi.backends import Backend, ModelTelemetry, Ranked, RoutingCandidate
 from orchestrator.spi.exporters import Exporter, ExporterConfig, Metrics, ModelMetrics, RunEvent, RunMetrics, to_stdout
 from orchestrator.spi.hooks import INTERFACE, DeprecatedHook, hookimpl, hookspec
-from orchestrator.spi.hooks import orchestrator_backend as orchestrator_backend
-from orchestrator.spi.hooks import orchestrator_exporter as orchestrator_exporter
-from orchestrator.spi.hooks import orchestrator_policy_loader as orchestrator_policy_loader
-from orchestrator.spi.hooks import orchestrator_provider as orchestrator_provider
-from orchestrator.spi.hooks import orchestrator_scaffold as orchestrator_scaffold
-from orchestrator.spi.hooks import orchestrator_validator as orchestrator_validator
 from orchestrator.spi.policy_loaders import Loader
 from orchestrator.spi.providers import Body, CallContext, CallRef, Message, Provider, ProviderConfig, Reply, Request
 from orchestrator.spi.scaffolds import App, Ask, Launch, Scaffold, Skeleton

@@ -1,7 +1,7 @@
 """The hooks, one per kind of plugin; each returns the one object."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pluggy
 
@@ -11,6 +11,9 @@ from orchestrator.spi.policy_loaders import Loader
 from orchestrator.spi.providers import Provider, ProviderConfig
 from orchestrator.spi.scaffolds import Scaffold
 from orchestrator.spi.validators import Validator
+
+if TYPE_CHECKING:
+    import click
 
 hookspec = pluggy.HookspecMarker("orchestrator")
 
@@ -75,3 +78,11 @@ def orchestrator_exporter(config: ExporterConfig) -> Exporter:  # type: ignore[e
 @hookspec(firstresult=True)
 def orchestrator_scaffold() -> Scaffold:  # type: ignore[empty-body]
     """Return the scaffold of the application type that the entry point is named for."""
+
+
+@hookspec(firstresult=True)
+def orchestrator_command() -> "click.Command":  # type: ignore[empty-body]
+    """Return the click command, or group of commands, that the entry point is named for.
+
+    Called when a user types it. The first line of the module's docstring is its line in ``orchestrate --help``.
+    """

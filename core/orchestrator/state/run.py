@@ -1,6 +1,6 @@
 """The state of a run."""
 
-from attrs import Factory, define, field
+from attrs import Factory, define
 
 from orchestrator.events import (
     ADVISE,
@@ -113,9 +113,6 @@ class RunState:
     finished: RunFinished | None = None
     raised: dict[str, int] = Factory(dict)
     """Version of the latest event that raised the ``budget`` or the ``time``."""
-
-    roster: object = field(default=None, eq=False, repr=False)
-    """What ``decide`` derived from the session and the settings, to look it up; no part of the state."""
 
     @property
     def settings(self) -> RunSettings:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from orchestrator.testing.budgets import BudgetMachine
     from orchestrator.testing.contracts import (
         BackendContract,
+        Called,
+        CommandContract,
         ExporterContract,
         LoaderContract,
         PluginContract,
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
         Recording,
         ScaffoldContract,
         ValidatorContract,
+        called,
         load_recordings,
     )
     from orchestrator.testing.played import Played
@@ -33,6 +36,8 @@ _HOMES = {
     "AccountMachine": "accounts",
     "BackendContract": _CONTRACTS,
     "BudgetMachine": "budgets",
+    "Called": _CONTRACTS,
+    "CommandContract": _CONTRACTS,
     "ExporterContract": _CONTRACTS,
     "LoaderContract": _CONTRACTS,
     "Played": "played",
@@ -45,6 +50,7 @@ _HOMES = {
     "Scenario": "scenario",
     "SimulatedVendor": "vendor",
     "ValidatorContract": _CONTRACTS,
+    "called": _CONTRACTS,
     "load_recordings": _CONTRACTS,
     "simulate": "simulator",
 }
@@ -53,6 +59,8 @@ __all__ = [
     "AccountMachine",
     "BackendContract",
     "BudgetMachine",
+    "Called",
+    "CommandContract",
     "ExporterContract",
     "LoaderContract",
     "Played",
@@ -65,6 +73,7 @@ __all__ = [
     "Scenario",
     "SimulatedVendor",
     "ValidatorContract",
+    "called",
     "load_recordings",
     "simulate",
 ]

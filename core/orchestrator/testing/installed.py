@@ -73,10 +73,10 @@ def _build(kind: str) -> Any:
     def build(self: PluginContract, **arguments: object) -> Any:
         """Ask the hook; options that are needed and not given leave the test out."""
         assert self.plugin is not None
-        hook = getattr(self.plugin, f"orchestrator_{kind}", None)
-        assert hook is not None, f"{self.plugin.__name__} has no function orchestrator_{kind}"
+        hook = getattr(self.plugin, contract.KINDS[kind].hook, None)
+        assert hook is not None, f"{self.plugin.__name__} has no function {contract.KINDS[kind].hook}"
         try:
-            return getattr(contract, kind)(hook(**arguments))
+            return contract.KINDS[kind].check(hook(**arguments))
         except SpecError as error:
             asked: Any = arguments.get("parameters", getattr(arguments.get("config"), "options", {}))
             if dict(asked) != dict(self.options):

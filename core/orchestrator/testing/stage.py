@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 from attrs import Factory, define, evolve
 
 from orchestrator import events as e
-from orchestrator.decide import RULES, BackendError, Rank, Wait, decide
+from orchestrator.decide import RULES, BackendError, Memo, Rank, Wait, decide
 from orchestrator.decide.outcome import reopened_by
 from orchestrator.errors import ErrorKind
 from orchestrator.models import (
@@ -60,6 +60,7 @@ class Stage:
     """Makes an event durable, and says what has become of it, before it is folded."""
     slots: dict[str, str] = Factory(dict)
     state: RunState = Factory(RunState)
+    _memo: Memo = Factory(Memo)
     history: list[tuple[int, e.Event]] = Factory(list)
     now: int = START
     can_ask: bool = False
@@ -98,7 +99,7 @@ class Stage:
         decided: list[e.Event] = []
         while len(decided) < _MOST_DECISIONS:
             try:
-                decision = decide(self.state, self.now, self.rank)
+                decision = decide(self.state, self.now, self.rank, self._memo)
             except BackendError as error:
                 self._append(e.BackendFailed("test", error.problem, None))
                 continue

@@ -4,6 +4,7 @@ from typing import Final
 
 from tests.contracts.planted.backends import BACKENDS, SoundBackend, SoundExploringBackend
 from tests.contracts.planted.bug import Bug, suite_of
+from tests.contracts.planted.commands import COMMANDS, SoundCommand
 from tests.contracts.planted.conduct import CONDUCT
 from tests.contracts.planted.exporters import EXPORTERS, SoundExporter
 from tests.contracts.planted.policy_loaders import LOADERS, SoundLoader
@@ -21,6 +22,7 @@ SOUND: Final = (
     SoundLoader,
     SoundExporter,
     SoundScaffold,
+    SoundCommand,
 )
 BUGS: Final = (
     *(Bug(f"provider: {name}", suite, test) for name, (suite, test) in PROVIDERS.items()),
@@ -33,4 +35,5 @@ BUGS: Final = (
     *(Bug(f"exporter: {name}", suite, test) for name, (suite, test) in EXPORTERS.items()),
     *(Bug(name, suite, test) for name, (suite, test) in CONDUCT.items()),
     *(Bug(f"scaffold: {name}", suite_of(SoundScaffold, made), test) for name, (made, test) in SCAFFOLDS.items()),
+    *(Bug(f"command: {name}", suite, test) for name, (suite, test) in COMMANDS.items()),
 )

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from orchestrator.contract import KINDS
 from orchestrator.testing.contracts.backends import BackendContract
 from orchestrator.testing.contracts.base import ContractResult, PluginContract, names_of_tests, play
+from orchestrator.testing.contracts.commands import Called, CommandContract, called
 from orchestrator.testing.contracts.exporters import ExporterContract
 from orchestrator.testing.contracts.loaders import LoaderContract
 from orchestrator.testing.contracts.providers import ProviderContract
@@ -14,23 +16,15 @@ from orchestrator.testing.contracts.validators import ValidatorContract
 from orchestrator.testing.contracts.wire import Recording, load_recordings
 
 SUITES: Final[Mapping[str, type[PluginContract]]] = MappingProxyType(
-    {
-        suite.kind: suite
-        for suite in (
-            ProviderContract,
-            ValidatorContract,
-            BackendContract,
-            LoaderContract,
-            ExporterContract,
-            ScaffoldContract,
-        )
-    }
+    {kind.name: kind.load_suite() for kind in KINDS.values()}
 )
 """Every kind of plugin, and its suite."""
 
 __all__ = [
     "SUITES",
     "BackendContract",
+    "Called",
+    "CommandContract",
     "ContractResult",
     "ExporterContract",
     "LoaderContract",
@@ -39,6 +33,7 @@ __all__ = [
     "Recording",
     "ScaffoldContract",
     "ValidatorContract",
+    "called",
     "load_recordings",
     "names_of_tests",
     "play",

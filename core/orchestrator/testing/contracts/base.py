@@ -44,9 +44,8 @@ class PluginContract:
         """Ask the plugin's hook for its object, and check its shape, as a run does."""
         if self.plugin is None:
             raise SkipTest("no plugin: name its module in `plugin`, or override `make`")
-        hook = getattr(self.plugin, f"orchestrator_{self.kind}")
-        check: Callable[[object], Any] = getattr(contract, self.kind)
-        return check(hook(**arguments))
+        kind = contract.KINDS[self.kind]
+        return kind.check(getattr(self.plugin, kind.hook)(**arguments))
 
     def test_the_module_has_the_hook_of_its_kind(self) -> None:
         """The module has one function of the hook's name, marked with ``hookimpl`` and not async."""

@@ -1,0 +1,246 @@
+"""What commands are made of: options, specs, the log, runs, output and ids, the same in every command of this program.
+
+A command returns its exit code (None is 0), writes results with ``result``, ``result_json`` or ``print_table`` and
+everything else with ``notice``. An error for the user is a ``UsageError`` or another ``OrchestrateError``: one line on
+stderr, and its exit code. Names are loaded on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from orchestrator.cli import INTERRUPTED
+    from orchestrator.cli.damage import UNREADABLE, Reader, Trust, trust_in, whole_run
+    from orchestrator.cli.display import Display, Lines, Live
+    from orchestrator.cli.event_ids import EVENT, EVENT_HELP, EventId
+    from orchestrator.cli.exchanges import lines_of
+    from orchestrator.cli.flags import DEFAULT_CRITERIA
+    from orchestrator.cli.given import spec_of_file, with_backend, with_flags, with_loop, with_policies
+    from orchestrator.cli.logs import open_log, open_log_if_any
+    from orchestrator.cli.options import (
+        AMOUNT,
+        CONCURRENCY,
+        FILE,
+        SECONDS,
+        advise_option,
+        backend_option,
+        command,
+        disable_option,
+        enhance_option,
+        existing_run,
+        force_option,
+        has_log,
+        home,
+        home_option,
+        json_option,
+        log_format_option,
+        loop_option,
+        output_option,
+        quiet_option,
+        strict_plugins_option,
+        verbose_option,
+        yes_option,
+    )
+    from orchestrator.cli.output import (
+        OutputClosedError,
+        clean,
+        line,
+        money,
+        notice,
+        on_terminal,
+        result,
+        result_json,
+        seconds,
+        timestamp,
+    )
+    from orchestrator.cli.progress import DOING, UNMEASURED, Progress, verification
+    from orchestrator.cli.replay import rank_of, ranking, whole_steps
+    from orchestrator.cli.run_session import EXIT_CODES, advice_for, run_session
+    from orchestrator.cli.runs import shown_status, texts_of
+    from orchestrator.cli.tables import STYLES, print_facts, print_run, print_table
+    from orchestrator.engine.forks import Forked, cut_of, fork
+    from orchestrator.engine.loop import Loop
+    from orchestrator.engine.outputs.results import project_state
+    from orchestrator.engine.runs import RunEnd, Watchers
+    from orchestrator.engine.session import Session
+    from orchestrator.plugins import Catalogue
+    from orchestrator.spec import Spec, apply_sets, parse_spec, read_models, spec_from
+
+_HOMES: Final = {
+    "INTERRUPTED": "orchestrator.cli",
+    "Reader": "orchestrator.cli.damage",
+    "Trust": "orchestrator.cli.damage",
+    "UNREADABLE": "orchestrator.cli.damage",
+    "trust_in": "orchestrator.cli.damage",
+    "whole_run": "orchestrator.cli.damage",
+    "Display": "orchestrator.cli.display",
+    "Lines": "orchestrator.cli.display",
+    "Live": "orchestrator.cli.display",
+    "EVENT": "orchestrator.cli.event_ids",
+    "EVENT_HELP": "orchestrator.cli.event_ids",
+    "EventId": "orchestrator.cli.event_ids",
+    "lines_of": "orchestrator.cli.exchanges",
+    "DEFAULT_CRITERIA": "orchestrator.cli.flags",
+    "spec_of_file": "orchestrator.cli.given",
+    "with_backend": "orchestrator.cli.given",
+    "with_flags": "orchestrator.cli.given",
+    "with_loop": "orchestrator.cli.given",
+    "with_policies": "orchestrator.cli.given",
+    "open_log": "orchestrator.cli.logs",
+    "open_log_if_any": "orchestrator.cli.logs",
+    "AMOUNT": "orchestrator.cli.options",
+    "CONCURRENCY": "orchestrator.cli.options",
+    "FILE": "orchestrator.cli.options",
+    "SECONDS": "orchestrator.cli.options",
+    "advise_option": "orchestrator.cli.options",
+    "backend_option": "orchestrator.cli.options",
+    "command": "orchestrator.cli.options",
+    "disable_option": "orchestrator.cli.options",
+    "enhance_option": "orchestrator.cli.options",
+    "existing_run": "orchestrator.cli.options",
+    "force_option": "orchestrator.cli.options",
+    "has_log": "orchestrator.cli.options",
+    "home": "orchestrator.cli.options",
+    "home_option": "orchestrator.cli.options",
+    "json_option": "orchestrator.cli.options",
+    "log_format_option": "orchestrator.cli.options",
+    "loop_option": "orchestrator.cli.options",
+    "output_option": "orchestrator.cli.options",
+    "quiet_option": "orchestrator.cli.options",
+    "strict_plugins_option": "orchestrator.cli.options",
+    "verbose_option": "orchestrator.cli.options",
+    "yes_option": "orchestrator.cli.options",
+    "OutputClosedError": "orchestrator.cli.output",
+    "clean": "orchestrator.cli.output",
+    "line": "orchestrator.cli.output",
+    "money": "orchestrator.cli.output",
+    "notice": "orchestrator.cli.output",
+    "on_terminal": "orchestrator.cli.output",
+    "result": "orchestrator.cli.output",
+    "result_json": "orchestrator.cli.output",
+    "seconds": "orchestrator.cli.output",
+    "timestamp": "orchestrator.cli.output",
+    "DOING": "orchestrator.cli.progress",
+    "Progress": "orchestrator.cli.progress",
+    "UNMEASURED": "orchestrator.cli.progress",
+    "verification": "orchestrator.cli.progress",
+    "rank_of": "orchestrator.cli.replay",
+    "ranking": "orchestrator.cli.replay",
+    "whole_steps": "orchestrator.cli.replay",
+    "EXIT_CODES": "orchestrator.cli.run_session",
+    "advice_for": "orchestrator.cli.run_session",
+    "run_session": "orchestrator.cli.run_session",
+    "shown_status": "orchestrator.cli.runs",
+    "texts_of": "orchestrator.cli.runs",
+    "STYLES": "orchestrator.cli.tables",
+    "print_facts": "orchestrator.cli.tables",
+    "print_run": "orchestrator.cli.tables",
+    "print_table": "orchestrator.cli.tables",
+    "Forked": "orchestrator.engine.forks",
+    "cut_of": "orchestrator.engine.forks",
+    "fork": "orchestrator.engine.forks",
+    "Loop": "orchestrator.engine.loop",
+    "project_state": "orchestrator.engine.outputs.results",
+    "RunEnd": "orchestrator.engine.runs",
+    "Watchers": "orchestrator.engine.runs",
+    "Session": "orchestrator.engine.session",
+    "Catalogue": "orchestrator.plugins",
+    "Spec": "orchestrator.spec",
+    "apply_sets": "orchestrator.spec",
+    "parse_spec": "orchestrator.spec",
+    "read_models": "orchestrator.spec",
+    "spec_from": "orchestrator.spec",
+}
+
+__all__ = [
+    "AMOUNT",
+    "CONCURRENCY",
+    "DEFAULT_CRITERIA",
+    "DOING",
+    "EVENT",
+    "EVENT_HELP",
+    "EXIT_CODES",
+    "FILE",
+    "INTERRUPTED",
+    "SECONDS",
+    "STYLES",
+    "UNMEASURED",
+    "UNREADABLE",
+    "Catalogue",
+    "Display",
+    "EventId",
+    "Forked",
+    "Lines",
+    "Live",
+    "Loop",
+    "OutputClosedError",
+    "Progress",
+    "Reader",
+    "RunEnd",
+    "Session",
+    "Spec",
+    "Trust",
+    "Watchers",
+    "advice_for",
+    "advise_option",
+    "apply_sets",
+    "backend_option",
+    "clean",
+    "command",
+    "cut_of",
+    "disable_option",
+    "enhance_option",
+    "existing_run",
+    "force_option",
+    "fork",
+    "has_log",
+    "home",
+    "home_option",
+    "json_option",
+    "line",
+    "lines_of",
+    "log_format_option",
+    "loop_option",
+    "money",
+    "notice",
+    "on_terminal",
+    "open_log",
+    "open_log_if_any",
+    "output_option",
+    "parse_spec",
+    "print_facts",
+    "print_run",
+    "print_table",
+    "project_state",
+    "quiet_option",
+    "rank_of",
+    "ranking",
+    "read_models",
+    "result",
+    "result_json",
+    "run_session",
+    "seconds",
+    "shown_status",
+    "spec_from",
+    "spec_of_file",
+    "strict_plugins_option",
+    "texts_of",
+    "timestamp",
+    "trust_in",
+    "verbose_option",
+    "verification",
+    "whole_run",
+    "whole_steps",
+    "with_backend",
+    "with_flags",
+    "with_loop",
+    "with_policies",
+    "yes_option",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(home), name)

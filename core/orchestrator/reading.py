@@ -1,0 +1,73 @@
+"""What a run amounts to, for commands that read logs: events, their fold, decisions, texts and heads.
+
+``open_log`` of ``orchestrator.cli.kit`` gives the log. Folding its events gives the state of the run at any of them::
+
+    state = fold((each.at, each.event) for each in log.read(run))
+
+Names are loaded on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator import events
+
+if TYPE_CHECKING:
+    from orchestrator.decide import Memo, Rank, Wait, decide
+    from orchestrator.log import EventLog, Head, Recorded, Texts, read_heads, unreadable_lines
+    from orchestrator.log.naming import event_name
+    from orchestrator.replay import UnavailableBackendError, verify
+    from orchestrator.state.calls import CallKey
+    from orchestrator.state.fold import apply, fold
+    from orchestrator.state.run import RunState
+    from orchestrator.state.tasks import TaskState
+
+_HOMES: Final = {
+    "Memo": "orchestrator.decide",
+    "Rank": "orchestrator.decide",
+    "Wait": "orchestrator.decide",
+    "decide": "orchestrator.decide",
+    "EventLog": "orchestrator.log",
+    "Head": "orchestrator.log",
+    "Recorded": "orchestrator.log",
+    "Texts": "orchestrator.log",
+    "read_heads": "orchestrator.log",
+    "unreadable_lines": "orchestrator.log",
+    "event_name": "orchestrator.log.naming",
+    "UnavailableBackendError": "orchestrator.replay",
+    "verify": "orchestrator.replay",
+    "CallKey": "orchestrator.state.calls",
+    "apply": "orchestrator.state.fold",
+    "fold": "orchestrator.state.fold",
+    "RunState": "orchestrator.state.run",
+    "TaskState": "orchestrator.state.tasks",
+}
+
+__all__ = [
+    "CallKey",
+    "EventLog",
+    "Head",
+    "Memo",
+    "Rank",
+    "Recorded",
+    "RunState",
+    "TaskState",
+    "Texts",
+    "UnavailableBackendError",
+    "Wait",
+    "apply",
+    "decide",
+    "event_name",
+    "events",
+    "fold",
+    "read_heads",
+    "unreadable_lines",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(home), name)
