@@ -6,7 +6,7 @@ from enum import StrEnum
 import pytest
 
 from orchestrator.cli.explain import LIMITS, REMOVED, SELECTED, WAIVED
-from orchestrator.cli.progress import FALLBACKS, HALTED, LEFT_OUT, SHORTFALLS, UNADVISED, UNVERIFIED
+from orchestrator.cli.words import FALLBACKS, HALTED, LEFT_OUT, SHORTFALLS, UNADVISED, UNVERIFIED
 from orchestrator.engine.answers.common import _SHORTFALLS
 from orchestrator.models import (
     PLAN_PROBLEMS,

@@ -1,12 +1,13 @@
 """The front door for Python: ``Orchestrator(budget=…).run_project(…)``."""
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field, fields, frozen
 
 from orchestrator import contract
 from orchestrator.channels import ChannelHub
@@ -19,7 +20,10 @@ from orchestrator.models import Budget, Model, ModelProfile, ProjectState
 from orchestrator.optimization import PluginBackend
 from orchestrator.policy import JobSpec
 from orchestrator.policy_dsl import with_policies
+from orchestrator.records import RunRecords
 from orchestrator.spec import Spec, spec_from
+from orchestrator.spec.containers import KEY
+from orchestrator.spec.kinds import suggestion
 from orchestrator.spi import Backend
 
 if TYPE_CHECKING:
@@ -77,6 +81,9 @@ class Orchestrator:
         budget_hierarchy: caps over all runs of the data folder; None: those that stand there already.
         cost_predictor: learns from every call what it cost.
         fields: further keys of the spec file, such as ``providers``, ``models``, ``tasks`` or ``policies``.
+
+    Raises:
+        KeywordError: there is no such argument.
     """
 
     def __init__(
@@ -91,6 +98,7 @@ class Orchestrator:
         cost_predictor: "CostPredictor | None" = None,
         **fields: Any,
     ) -> None:
+        _check_keywords(fields)
         self.budget = Budget() if budget is None else budget
         self.cache = DiskCache() if cache is True else cache or None
         self._reuses = None if cache is None else cache is not False
@@ -211,6 +219,19 @@ class Orchestrator:
         given = {"project_id": project_id} if project_id else {}
         return await self._run(self._spec(project_description, success_criteria, self.budget, given), self.budget)
 
+    def run_project_sync(self, project_description: str, success_criteria: str, project_id: str = "") -> ProjectState:
+        """``run_project`` for programs that are not asynchronous.
+
+        Raises:
+            UsageError: an event loop is running, as in a notebook: await ``run_project`` there.
+            OrchestrateError: as for ``run_project``.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(self.run_project(project_description, success_criteria, project_id))
+        raise UsageError("an event loop is running here, as in a notebook; write: await orchestrator.run_project(…)")
+
     async def run_job(self, job: JobSpec, *, reuse: bool | None = None) -> ProjectState:
         """Run a job within its own budget and those of its team, its job id and the organisation.
 
@@ -239,12 +260,18 @@ class Orchestrator:
 
         channels = self._channels if self._channels.expect() else ChannelHub()
 
+        records: list[RunRecords] = []
+
         def begin(session: "Session", loop: "Loop") -> None:
             self._played[session.stream.run] = None
+            records.append(RunRecords(session.stream.run))
             channels.begin(session, loop)
             watch.begin(session, loop)
 
-        watchers = Watchers(observers=[channels.observe, watch.observe], on_session=begin)
+        def record(version: int, at: int, event: "Event") -> None:
+            records[-1].observe(version, at, event)
+
+        watchers = Watchers(observers=[channels.observe, watch.observe, record], on_session=begin)
         try:
             workspace.backend = None if isinstance(self._backend, PluginBackend) else self._backend
             bound = with_policies(spec, loader_for=workspace.catalogue.loader_for_suffix)
@@ -266,6 +293,33 @@ class Orchestrator:
         }
         spec = spec_from(project, criteria, **{**self._fields, **fields, **given})
         return spec if self._backend is None else with_backend(spec, self._backend)
+
+
+class KeywordError(SpecError, TypeError):
+    """A keyword that ``Orchestrator`` does not know; a TypeError too, as Python has it."""
+
+
+_OWN: Final = (
+    "budget",
+    "cache",
+    "state_manager",
+    "max_concurrency",
+    "output_dir",
+    "budget_hierarchy",
+    "cost_predictor",
+)
+
+
+def _check_keywords(given: Mapping[str, Any]) -> None:
+    """Refuse keywords that are neither arguments nor keys of the spec file."""
+    known = {*_OWN, *(each.name for each in fields(Spec) if KEY in each.metadata)}
+    problems = [
+        f"Orchestrator: there is no argument {name!r}{suggestion(name, sorted(known))}"
+        for name in given
+        if name not in known
+    ]
+    if problems:
+        raise KeywordError(problems)
 
 
 def with_backend(spec: Spec, backend: Backend) -> Spec:

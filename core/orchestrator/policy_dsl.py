@@ -25,7 +25,7 @@ from orchestrator.models import SLOT_ALIASES
 from orchestrator.money import Usd
 from orchestrator.policy import Policy, PolicyHierarchy, PolicySet, strictest_mode
 from orchestrator.spec import Spec
-from orchestrator.spec.kinds import NAME, Place, Refused, described, suggestion
+from orchestrator.spec.kinds import NAME, NameUse, Place, Refused, described, suggestion
 from orchestrator.spec.reading import parse_policies, refuse_unknown_node
 from orchestrator.spec.vocabulary import POLICIES
 from orchestrator.spi import Loader
@@ -59,6 +59,8 @@ class PolicyFile:
     source: str
     hierarchy: PolicyHierarchy
     lines: Mapping[Address, int]
+    uses: tuple[NameUse, ...] = ()
+    """The names of models, providers and regions in it."""
 
     def place(self, *address: str | int) -> str:
         """``FILE:LINE`` of an address such as ``("team", "eng", 0)``, ``FILE`` where the line is not known."""
@@ -101,7 +103,8 @@ def read_policy_file(path: Path | str, loader_for: LoaderFor | None = None) -> P
         raise PolicyFileError([f"{source}:1: {reason}; write policies in a .yaml, .yml or .json file"]) from error
     try:
         value, lines = _loaded(loader, read_text(path), source)
-        return PolicyFile(source, parse_hierarchy(value, source, lines.get), lines)
+        place = Place(source, lines.get)
+        return PolicyFile(source, _hierarchy(value, place), lines, tuple(place.uses))
     except SpecError as error:
         raise PolicyFileError(error.problems) from error
 
@@ -124,7 +127,10 @@ def parse_hierarchy(value: Any, source: str, line_of: LineOf | None = None) -> P
     Raises:
         SpecError: it cannot be used, or asks for what nothing enforces yet; all problems together.
     """
-    place = Place(source, line_of)
+    return _hierarchy(value, Place(source, line_of))
+
+
+def _hierarchy(value: Any, place: Place) -> PolicyHierarchy:
     if not isinstance(value, Mapping):
         place.report(f"expected a mapping with the keys global, team, job and node, found {described(value)}")
         raise place.error()
@@ -186,15 +192,17 @@ def with_policies(spec: Spec, files: Iterable[Path] = (), loader_for: LoaderFor 
     """
     policies: list[Policy] = []
     nodes = PolicyHierarchy()
+    uses = list(spec.uses)
     for path in (*files, *(Path(spec.folder) / expanded(name) for name in spec.policy_files)):
         file = read_policy_file(path, loader_for)
         hierarchy = file.hierarchy
+        uses.extend(file.uses)
         _refuse_unbound(path, hierarchy, spec)
         _refuse_unknown_nodes(file, spec)
         policies.extend(hierarchy.policies_for(team=spec.team or "", job_id=spec.job_id or "").policies)
         nodes = nodes.merged(PolicyHierarchy(node=hierarchy.node))
     bound = nodes.merged(PolicyHierarchy(node=spec.node_policies)).node
-    return evolve(spec, policies=(*policies, *spec.policies), node_policies=bound, policy_files=())
+    return evolve(spec, policies=(*policies, *spec.policies), node_policies=bound, policy_files=(), uses=tuple(uses))
 
 
 def _refuse_unknown_nodes(file: PolicyFile, spec: Spec) -> None:

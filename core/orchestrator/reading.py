@@ -14,7 +14,7 @@ from orchestrator import events
 
 if TYPE_CHECKING:
     from orchestrator.decide import Memo, Rank, Wait, decide
-    from orchestrator.log import EventLog, Head, Recorded, Texts, read_heads, unreadable_lines
+    from orchestrator.log import EventLog, Head, Recorded, Texts, encode, read_heads, unreadable_lines
     from orchestrator.log.naming import event_name
     from orchestrator.replay import UnavailableBackendError, verify
     from orchestrator.state.calls import CallKey
@@ -31,6 +31,7 @@ _HOMES: Final = {
     "Head": "orchestrator.log",
     "Recorded": "orchestrator.log",
     "Texts": "orchestrator.log",
+    "encode": "orchestrator.log",
     "read_heads": "orchestrator.log",
     "unreadable_lines": "orchestrator.log",
     "event_name": "orchestrator.log.naming",
@@ -57,6 +58,7 @@ __all__ = [
     "Wait",
     "apply",
     "decide",
+    "encode",
     "event_name",
     "events",
     "fold",

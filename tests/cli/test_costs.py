@@ -68,10 +68,9 @@ def test_several_runs_are_added_up(tmp_path: Path) -> None:
 
 
 def test_what_does_not_go_together_is_refused(finished: Finished) -> None:
-    """A run and --all, neither, two formats, an unknown run, an unknown sum."""
+    """A run and --all, two formats, an unknown run, an unknown sum."""
     for words in (
         ["done", "--all"],
-        [],
         ["done", "--csv", "--json"],
         ["nope"],
         ["done", "--by", "vendor"],

@@ -128,7 +128,7 @@ def test_wherever_one_is_shown_both_are(home: Path, tmp_path: Path) -> None:
     assert {(int(a), int(b)) for a, b in (re.findall(r"^ *(\d+) +v(\d+) ", each)[0] for each in lines)} == known
     plain = [json.loads(each) for each in at_event(home, "log", "show", "run", "--json").lines]
     assert {(each["position"], each["version"]) for each in plain} == known
-    explained = re.findall(r"^event (\d+) \(v(\d+)\), ", at_event(home, "explain", "run").out, re.MULTILINE)
+    explained = re.findall(r"^event (\d+) \(v(\d+)\), ", at_event(home, "explain", "run", "--all").out, re.MULTILINE)
     assert len(explained) > 3
     assert {(int(a), int(b)) for a, b in explained} <= known
     plain = at_event(home, "explain", "run", "--json").json

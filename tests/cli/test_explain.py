@@ -141,7 +141,10 @@ def test_a_reviewer_of_the_authors_vendor_stands_back(home: Path) -> None:
     critic = next(each for each in choices(home, "one") if each["role"] == "critic")
     assert critic["author"] == "north"
     assert candidates(critic)["north"].why == "ranked lower (same vendor as the author)"
-    assert "first the models of other vendors than the author's (north)" in orchestrate(home, "explain", "many").out
+    assert (
+        "first the models of other vendors than the author's (north)"
+        in orchestrate(home, "explain", "many", "--all").out
+    )
 
 
 def test_a_waiver_is_told(tmp_path: Path) -> None:
@@ -150,7 +153,7 @@ def test_a_waiver_is_told(tmp_path: Path) -> None:
     assert orchestrate(tmp_path / "home", "run", str(spec)).code == 0
     critic = next(each for each in choices(tmp_path / "home") if each["role"] == "critic")
     assert critic["waiver"] == "same_model"
-    assert "waived: it is the author itself" in orchestrate(tmp_path / "home", "explain", "many").out
+    assert "waived: it is the author itself" in orchestrate(tmp_path / "home", "explain", "many", "--all").out
 
 
 def test_refused_spend_is_told_with_need_and_free(tmp_path: Path) -> None:
@@ -162,7 +165,7 @@ def test_refused_spend_is_told_with_need_and_free(tmp_path: Path) -> None:
     assert (refusal["task"], refusal["free_usd"], refusal["limit"]) == ("only", "0.000100000", "run")
     assert refusal["final"]
     assert float(refusal["need_usd"]) > 0.0001
-    shown = orchestrate(tmp_path / "home", "explain", "many").out
+    shown = orchestrate(tmp_path / "home", "explain", "many", "--all").out
     assert "the most it could cost did not fit the money left" in shown
     assert "at worst, the run's ceiling has $0.000100 free" in shown
 
@@ -182,7 +185,7 @@ def test_pareto_tells_who_is_dominated(tmp_path: Path) -> None:
 
 def test_a_plain_run_says_that_the_table_decided(finished: Finished) -> None:
     """Without a named backend the table's order holds until models are measured."""
-    shown = orchestrate(finished.home, "explain", "done").out
+    shown = orchestrate(finished.home, "explain", "done", "--all").out
     assert "only, generate (code_generation): north" in shown
     assert "first choice; ordered by the routing table, then by price" in shown
 
@@ -190,7 +193,10 @@ def test_a_plain_run_says_that_the_table_decided(finished: Finished) -> None:
 def test_no_provider_is_loaded(home: Path) -> None:
     """Explaining works where every provider is switched off."""
     blocked = {"ORCHESTRATE_DISABLE_PLUGINS": "scripted,openai_compatible"}
-    assert orchestrate(home, "explain", "many", environ=blocked).out == orchestrate(home, "explain", "many").out
+    assert (
+        orchestrate(home, "explain", "many", "--all", environ=blocked).out
+        == orchestrate(home, "explain", "many", "--all").out
+    )
 
 
 def test_an_unknown_run_or_task_is_refused(home: Path) -> None:

@@ -53,7 +53,7 @@ def finished(folder: Path, task: str) -> dict[str, Any]:
 
 def explained(folder: Path, *words: str) -> str:
     """What ``explain`` shows."""
-    return orchestrate(folder / "home", "explain", "r", *words).out
+    return orchestrate(folder / "home", "explain", "r", *(words or ["--all"])).out
 
 
 def test_a_hard_policy_is_never_broken(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_monitored_policy_changes_nothing_and_is_told(tmp_path: Path) -> None:
 def test_the_strictest_mode_of_a_name_holds(tmp_path: Path) -> None:
     """A file's HARD policy makes the spec's of the same name HARD, too."""
     rules = tmp_path / "rules.yaml"
-    rules.write_text("global: [{name: walls, blocked_models: [no-such-model]}]\n")
+    rules.write_text("global: [{name: walls, blocked_models: ['?no-such-model']}]\n")
     mild = {"name": "walls", "blocked_models": ["north"], "enforcement_mode": "monitor"}
     ran(tmp_path, 0, "--policy", str(rules), policies=[mild])
     assert asked(tmp_path) == {"south"}
@@ -222,7 +222,7 @@ def test_an_undeclared_fact_is_named(tmp_path: Path) -> None:
 
 def test_planning_with_no_model_left_says_why(tmp_path: Path) -> None:
     """The run's end carries the reasons."""
-    spec = scripted_spec(tmp_path, project_id="r", policies=[{"name": "none", "allowed_models": ["other"]}])
+    spec = scripted_spec(tmp_path, project_id="r", policies=[{"name": "none", "allowed_models": ["?other"]}])
     content = json.loads(spec.read_text())
     del content["tasks"]
     spec.write_text(json.dumps(content))
@@ -237,7 +237,9 @@ def test_what_the_backend_says_of_a_candidate_is_in_the_log(tmp_path: Path) -> N
     ran(tmp_path, 0, "--backend", "pareto")
     reasons = {each["model"]: each["reason"] for event in selections(tmp_path)[:1] for each in event["candidates"]}
     assert reasons == {"north": None, "south": "dominated"}
-    reported = orchestrate(tmp_path / "home", "explain", "r", environ={"ORCHESTRATE_DISABLE_PLUGINS": "pareto"})
+    reported = orchestrate(
+        tmp_path / "home", "explain", "r", "--all", environ={"ORCHESTRATE_DISABLE_PLUGINS": "pareto"}
+    )
     assert "ranked lower: another model is better in quality, trust and cost at once" in reported.out
 
 

@@ -107,7 +107,7 @@ def test_an_account_has_the_same_name_wherever_it_is_shown(tmp_path: Path) -> No
     ended = orchestrate(home, "run", str(scripted_spec(tmp_path, project_id="r", team="eng")))
     assert ended.code == 4
     assert "account sim/team/eng has" in ended.err
-    reported = orchestrate(home, "explain", "r")
+    reported = orchestrate(home, "explain", "r", "--all")
     assert "the account sim/team/eng has" in reported.out
     refusals = [each for each in orchestrate(home, "explain", "r", "--json").json if each["kind"] == "refusal"]
     assert {each["name"] for each in refusals if each["limit"] == "account"} == {"sim/team/eng"}

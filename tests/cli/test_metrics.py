@@ -75,7 +75,6 @@ def test_all_runs_together(finished: Finished, tmp_path: Path) -> None:
         (["done", "--set", "width=3"], 2, "exporters.console.width: unknown option"),
         (["done", "--format", "json", "--set", "path=/dev/null/x"], 3, "the exporter 'json' failed"),
         (["unknown"], 2, "there is no run 'unknown'"),
-        ([], 2, "name one RUN, or say --all"),
         (["done", "--all"], 2, "name one RUN, or say --all"),
     ],
 )

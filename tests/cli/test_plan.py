@@ -222,7 +222,7 @@ def test_a_named_backend_says_that_nothing_is_measured(tmp_path: Path, spec: Pat
     assert said not in orchestrate(home, "plan", str(spec)).err
     run = orchestrate(home, "run", str(spec), *named, "--set", "project_id=first")
     assert f"backend pareto: {said}" in run.err
-    explained = orchestrate(home, "explain", "first").out
+    explained = orchestrate(home, "explain", "first", "--all").out
     assert said in next(line for line in explained.splitlines() if "ordered by pareto" in line)
     assert said not in orchestrate(tmp_path / "other", "run", str(spec)).err
 

@@ -17,10 +17,10 @@ team:
 """
 SOUND = """\
 org:
-  - {name: open, allowed_models: [north, south], max_latency_ms: 5000}
+  - {name: open, allowed_models: ["?north", "?south"], max_latency_ms: 5000}
 team:
-  eng: [{name: not_north, blocked_models: [north]}]
-  ops: [{name: not_south, blocked_models: [south]}]
+  eng: [{name: not_north, blocked_models: ["?north"]}]
+  ops: [{name: not_south, blocked_models: ["?south"]}]
 job:
   nightly: [{name: quick, max_latency_ms: 2000}]
 """
@@ -47,7 +47,7 @@ def test_sound_files_are_ok_and_unreadable_ones_are_not(tmp_path: Path) -> None:
     """Several files are checked together; what a file gets wrong is said with its line."""
     sound, other, broken = (tmp_path / name for name in ("sound.yaml", "other.json", "broken.yaml"))
     sound.write_text(SOUND)
-    other.write_text(json.dumps({"team": {"eng": [{"name": "third", "allowed_models": ["west"]}]}}))
+    other.write_text(json.dumps({"team": {"eng": [{"name": "third", "allowed_models": ["?west"]}]}}))
     broken.write_text("global:\n  - {name: a, alowed_models: [x]}\n")
     fine = orchestrate(tmp_path, "policy", "check", str(sound))
     assert (fine.code, fine.out) == (0, f"{sound}: ok\n")

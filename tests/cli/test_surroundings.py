@@ -123,16 +123,22 @@ def without_entry(tmp_path: Path) -> dict[str, str | None]:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="users are looked up otherwise")
-@pytest.mark.parametrize(
-    "arguments",
-    [("runs", "list"), ("run", "spec.json"), ("doctor",), ("budget", "show"), ("runs", "list", "--home", "~/x")],
-    ids=" ".join,
-)
-def test_no_home_folder(tmp_path: Path, without_entry: dict[str, str | None], arguments: tuple[str, ...]) -> None:
-    """What needs a data folder says how to name one; no folder called ``~`` appears."""
+def test_no_home_folder_to_expand(tmp_path: Path, without_entry: dict[str, str | None]) -> None:
+    """``~`` means nothing then; one line says so, and no folder called ``~`` appears."""
     scripted_spec(tmp_path / "work")
-    one_line(command(tmp_path / "work", *arguments, environ=without_entry), 2, "this user has no home folder", "--home")
+    ended = command(tmp_path / "work", "runs", "list", "--home", "~/x", environ=without_entry)
+    one_line(ended, 2, "this user has no home folder", "set HOME")
     assert sorted(path.name for path in (tmp_path / "work").iterdir()) == ["answers.json", "spec.json"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="users are looked up otherwise")
+def test_the_log_of_a_user_without_a_home_folder(tmp_path: Path, without_entry: dict[str, str | None]) -> None:
+    """It lies in the working folder, where the next command finds it."""
+    scripted_spec(tmp_path / "work")
+    assert command(tmp_path / "work", "run", "spec.json", environ=without_entry).code == 0
+    shown = command(tmp_path / "work", "runs", "show", "last", environ=without_entry)
+    assert (shown.code, "SUCCESS" in shown.out) == (0, True), shown.err
+    assert (tmp_path / "work" / "orchestrate-data" / "events.db").is_file()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="users are looked up otherwise")

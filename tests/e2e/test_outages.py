@@ -81,7 +81,7 @@ def test_a_model_without_access_is_switched_off_and_the_run_says_so(
     assert rows(home, "SELECT count(*) FROM calls WHERE model = 'alpha'") == [(1,)]
     opened = rows(home, "SELECT data FROM events WHERE type = 'breaker.opened'")
     assert [json.loads(data)["reason"] for (data,) in opened] == [kind]
-    assert "switched off for the session" in orchestrate(home, "explain", "r").out
+    assert "switched off for the session" in orchestrate(home, "explain", "r", "--all").out
 
 
 def _run(folder: Path, answer: Any, *arguments: str, **keys: Any) -> tuple[Path, Ended]:
@@ -121,7 +121,7 @@ def test_an_answer_cut_off_at_its_limit_is_asked_for_again_with_more_room(tmp_pa
     (written,) = [path for path in (home / "out").iterdir() if path.name.startswith("task_001")]
     assert written.read_text().strip() == long.strip()
     assert orchestrate(home, "replay", "r", "--verify", "--strict").code == 0
-    assert "cut off at its limit" in orchestrate(home, "explain", "r").out
+    assert "cut off at its limit" in orchestrate(home, "explain", "r", "--all").out
 
 
 def test_a_run_waits_for_its_limit_and_its_time_goes_on(tmp_path: Path) -> None:

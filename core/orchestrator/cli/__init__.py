@@ -13,7 +13,7 @@ from typing import Final
 
 import click
 
-from orchestrator.cli.output import OutputClosedError, notice
+from orchestrator.cli.output import OutputClosedError, notice, result_json
 from orchestrator.cli.root import root
 
 INTERRUPTED: Final = 130
@@ -54,12 +54,16 @@ def _leave_threads(code: int) -> None:
 
 def carry_out(commands: click.Group, arguments: Sequence[str] | None) -> int:
     """The exit code of a command line. A defect is one line with its traceback in a file, unless errors are wanted."""
+    words = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in words[: words.index("--") if "--" in words else None]
     try:
         code = commands.main(None if arguments is None else [*arguments], "orchestrate", standalone_mode=False)
         return code if isinstance(code, int) else 0
+    except getattr(click.exceptions, "NoArgsIsHelpError", ()) as error:
+        notice(error.format_message())
+        return _USAGE
     except click.ClickException as error:
-        notice(f"orchestrate: {_advised(error)}")
-        return error.exit_code
+        return _refused([_advised(error)], error.exit_code, as_json)
     except (click.Abort, KeyboardInterrupt):
         notice("orchestrate: interrupted")
         return INTERRUPTED
@@ -70,9 +74,17 @@ def carry_out(commands: click.Group, arguments: Sequence[str] | None) -> int:
 
         if not isinstance(error, OrchestrateError):
             return _unforeseen(error)
-        for line in _lines(error):
-            notice(f"orchestrate: {line}")
-        return error.exit_code
+        return _refused(_lines(error), error.exit_code, as_json)
+
+
+def _refused(lines: Sequence[str], code: int, as_json: bool) -> int:
+    """Say on stderr why a command cannot be carried out; with ``--json`` on stdout, too, for programs."""
+    for line in lines:
+        notice(f"orchestrate: {line}")
+    if as_json:
+        with suppress(OutputClosedError):
+            result_json({"error": {"code": code, "messages": list(lines)}}, pretty=False)
+    return code
 
 
 def _unforeseen(error: Exception) -> int:

@@ -11,6 +11,8 @@ from orchestrator.audits.checks import AuditReport, Problem
 from orchestrator.audits.logs import is_account
 from orchestrator.cli.kit import (
     FILE,
+    RUN,
+    CommandGroup,
     clean,
     command,
     has_log,
@@ -21,6 +23,7 @@ from orchestrator.cli.kit import (
     notice,
     open_log,
     open_log_if_any,
+    resolved_run,
     result,
     result_json,
     whole_run,
@@ -33,7 +36,7 @@ _FAILED: Final = 6
 _HEAD: Final = re.compile("[0-9a-f]{64}")
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 @home_option
 def audit() -> None:
     """Prove what happened: verify runs, bundle them for others, list what policies did."""
@@ -93,6 +96,7 @@ def _audited(what: str | None, head: str | None, key: Path | None) -> AuditRepor
     if not there and (heads or head is not None):
         return _gone(what, heads, head)
     log = open_log_if_any()
+    what = what and resolved_run(what)
     if log is None:  # nothing is proved by nothing: the folder may be a wrong one
         named = "no log to verify" if what is None else f"no run or bundle {what!r}"
         raise UsageError(f"there is {named} in {home()}: name the folder of a log with --home")
@@ -199,7 +203,7 @@ def _plain(report: AuditReport, strict: bool) -> dict[str, object]:
 
 
 @audit.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", type=RUN)
 @click.option("--output", "-o", type=FILE, required=True, metavar="FILE", help="The new file.")
 @click.option("--sign", type=FILE, metavar="KEYFILE", help="Sign it with this private key.")
 @click.option("--without-texts", is_flag=True, help="Leave out prompts, answers and all other texts.")
@@ -252,7 +256,7 @@ def _has_runs() -> bool:
 
 
 @audit.command()
-@click.argument("run_id", metavar="[RUN]", required=False)
+@click.argument("run_id", metavar="[RUN]", required=False, type=RUN)
 @home_option
 def records(run_id: str | None) -> int:
     """Print as JSON lines what policies did: one record for each model considered. Default: the newest run."""
@@ -266,7 +270,7 @@ def records(run_id: str | None) -> int:
     if run_id is not None:
         whole_run(open_log(run_id), run_id)
     for record in AuditLog(run_id, home=home()):
-        result(orjson.dumps(record.plain()).decode())
+        result(clean(orjson.dumps(record.plain()).decode()), as_is=True)
     return 0
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.logs import open_log
 from orchestrator.cli.options import AMOUNT, WithAmounts, command, has_log, home, home_option, json_option
 from orchestrator.cli.output import line, money, notice, result_json
@@ -23,7 +24,7 @@ _USD: Final = click.argument("amount", metavar="USD", type=AMOUNT)
 _KINDS: Final = ("team", "job")
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 @home_option
 def budget() -> None:
     """Cap what runs may spend together: org, team/NAME, job/NAME; sim/... for simulated providers.
@@ -54,7 +55,9 @@ def show(as_json: bool) -> int:
         notice(f"nothing caps the runs in {home()}; open an account with: {command('budget set org USD')}")
     else:
         heads = ("account", "cap", "spent", "in flight", "unreconciled", "left")
-        print_table(heads, [_row(*account) for account in found], right=heads[1:])
+        print_table(
+            heads, [_row(*account) for account in found], right=heads[1:], spare=("in flight", "unreconciled", "spent")
+        )
     return 0
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.logs import open_log_if_any
 from orchestrator.cli.options import has_log, home, home_option, json_option
 from orchestrator.cli.output import money, notice, result_json, timestamp
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.log.cache import CacheStats
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 @home_option
 def cache() -> None:
     """Show and empty the response cache of the data folder.

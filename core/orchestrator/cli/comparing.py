@@ -5,10 +5,14 @@ from typing import Any, Final
 
 from orchestrator.audits.comparison import Comparison, TaskPair
 from orchestrator.cli.output import line, money, result
+from orchestrator.cli.screen import width_of
+from orchestrator.cli.stdout import stdout
 from orchestrator.cli.tables import print_table
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
 
+_SIDE_BY_SIDE: Final = 120
+"""The width of a screen from which on two runs stand beside each other."""
 _NONE: Final = "–"
 
 
@@ -22,7 +26,13 @@ def show(found: Comparison, marks: Mapping[str, str]) -> None:
         print_table(("decision", found.one, found.other), rows)
         result("")
     heads = ("task", "status", "score", "model", "cost", "", "status", "score", "model", "cost")
-    print_table(heads, [_row(pair) for pair in found.tasks], right=("score", "cost"))
+    pairs = [_row(pair) for pair in found.tasks]
+    width = width_of(stdout())
+    if width is not None and width < _SIDE_BY_SIDE:  # one below the other: nothing of a row is broken
+        each = [(row[0], run, *row[at : at + 4]) for row in pairs for run, at in ((found.one, 1), (found.other, 6))]
+        print_table(("task", "run", *heads[1:5]), each, right=("score", "cost"), spare=("score",))
+    else:
+        print_table(heads, pairs, right=("score", "cost"))
     result("")
     if found.common:
         result(f"shared: {found.common} versions of history")

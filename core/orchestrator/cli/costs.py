@@ -9,9 +9,11 @@ import click
 from attrs import define
 
 from orchestrator.cli.damage import FAILED, Reader, trust_in
+from orchestrator.cli.groups import CommandGroup
+from orchestrator.cli.ids import RUN, latest
 from orchestrator.cli.logs import open_log, open_log_if_any
 from orchestrator.cli.options import existing_run, home, home_option, json_option
-from orchestrator.cli.output import decimals, money, notice, result, result_json
+from orchestrator.cli.output import clean, decimals, money, notice, result, result_json
 from orchestrator.cli.reconcile import reconcile
 from orchestrator.cli.spending import spent
 from orchestrator.cli.tables import print_table
@@ -66,7 +68,7 @@ class Sum:
         self.unreconciled += unreconciled
 
 
-class _Costs(click.Group):
+class _Costs(CommandGroup):
     """A group whose command ``show`` need not be named."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -85,7 +87,7 @@ costs.add_command(reconcile)
 
 
 @costs.command()
-@click.argument("run_id", metavar="[RUN]", required=False)
+@click.argument("run_id", metavar="[RUN]", required=False, type=RUN)
 @click.option("--all", "everything", is_flag=True, help="Sum over all runs, without simulated ones.")
 @click.option("--simulated", is_flag=True, help="With --all: sum over simulated runs instead.")
 @click.option(
@@ -95,16 +97,17 @@ costs.add_command(reconcile)
 @json_option
 @home_option
 def show(run_id: str | None, everything: bool, simulated: bool, by: str, as_csv: bool, as_json: bool) -> int:
-    """Show what a run, or all runs, spent, dearest first.
+    """Show what a run (without RUN the last one), or all runs, spent, dearest first.
 
     "held" may still be billed: calls in flight, and calls whose cost is unknown (unreconciled).
     """
-    if (run_id is None) != everything:
+    if run_id is not None and everything:
         raise click.UsageError("name one RUN, or say --all")
     if simulated and not everything:
         raise click.UsageError("--simulated belongs to --all")
     if as_csv and as_json:
         raise click.UsageError("--csv and --json exclude each other")
+    run_id = run_id or latest(everything)
     if run_id is not None:
         sums, pretended, mark = _of_run(open_log(run_id), run_id, by)
     else:
@@ -188,7 +191,8 @@ def _print(sums: list[Sum], by: str, mark: str) -> None:
         total.add(each.calls, each.settled, each.held, each.unreconciled)
     places = max(decimals(each.total) for each in sums)
     rows = [_row(each, total.total, places) for each in [*sums, total]]
-    print_table((by, "calls", "settled", "held", "total", "share"), rows, right=_RIGHT)
+    heads = (by, "calls", "settled", "held", "total", "share")
+    print_table(heads, rows, right=_RIGHT, spare=("settled", "held", "share", "calls"))
 
 
 _RIGHT: Final = ("calls", "settled", "held", "total", "share")
@@ -217,4 +221,4 @@ def _print_csv(rows: list[dict[str, Any]], by: str) -> None:
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    result(text.getvalue().rstrip("\n"))
+    result(clean(text.getvalue().rstrip("\n")), as_is=True)

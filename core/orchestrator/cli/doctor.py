@@ -18,18 +18,20 @@ if TYPE_CHECKING:
 _TOOLS: Final = ("pytest", "ruff", "pdflatex", "bwrap")
 _IGNORED: Final = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "SSL_CERT_FILE")
 _NONE: Final = "–"
+_NO_MODEL: Final = "no model"
 _SYSTEM: Final = 3
 
 
 @click.command()
 @click.option("--live", is_flag=True, help="Ask each vendor with a key for its list of models. This costs nothing.")
+@click.option("--strict", is_flag=True, help="Exit with 3 where no provider can be used.")
 @json_option
 @home_option
-def doctor(live: bool, as_json: bool) -> int:
+def doctor(live: bool, strict: bool, as_json: bool) -> int:
     """Check what can be used here: providers, network, data folder, sandbox, tools, plugins.
 
     Keys are never shown, only the variables that hold them. Exit code 3 where something a run relies on does not work:
-    the data folder, or with --live a provider that has a key.
+    the data folder, with --live a provider that has a key, and with --strict where no provider can be used at all.
     """
     from orchestrator.engine.sandbox import LevelSelector
     from orchestrator.engine.vendors.environment import Environment
@@ -71,7 +73,8 @@ def doctor(live: bool, as_json: bool) -> int:
     else:
         _print(found, live)
     failed = any(each["live"] and each["live"]["problem"] for each in found["providers"])
-    return _SYSTEM if failed or folder["problem"] else 0
+    unusable = strict and not any(each["state"] == "ready" for each in found["providers"])
+    return _SYSTEM if failed or unusable or folder["problem"] else 0
 
 
 # ── looking ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -105,7 +108,7 @@ def _provider(each: "Surveyed", vendors: _Vendors) -> dict[str, Any]:
     offered = [model for model in vendors.offers.models if model.provider == each.name]
     return {
         "provider": each.name,
-        "state": each.provider_status.value,
+        "state": _state(each, len(offered)),
         "key": each.key,
         "keys": list(each.keys),
         "variables": list(each.addresses),
@@ -114,6 +117,12 @@ def _provider(each: "Surveyed", vendors: _Vendors) -> dict[str, Any]:
         "problem": line(each.problem) or None,
         "live": _answer(vendors.live.get(each.name), {model.sent_name for model in offered}),
     }
+
+
+def _state(each: "Surveyed", models: int) -> str:
+    """Whether a provider can be used: one that sells no model cannot."""
+    state = each.provider_status.value
+    return _NO_MODEL if state == "ready" and not models else state
 
 
 def _answer(live: "ListedModels | None", offered: set[str]) -> dict[str, Any] | None:
@@ -162,9 +171,11 @@ def _without_secrets(value: Any, redact: Any) -> Any:
 
 def _print(found: dict[str, Any], live: bool) -> None:
     heads = ("provider", "state", "key", "address", "models", *(("live",) if live else ()))
-    print_table(heads, [_row(each, live) for each in found["providers"]], right=("models",))
+    print_table(
+        heads, [_row(each, live) for each in found["providers"]], right=("models",), spare=("address", "models")
+    )
     if not any(each["state"] == "ready" for each in found["providers"]):
-        notice("no provider can be used: set one of the variables above, or try without a key: orchestrate spec init")
+        notice("no provider can be used: set one of the variables above, or try without a key: orchestrate demo")
     for each in found["local_servers"]:
         models = ", ".join(each["models"][:3]) or "no model"
         notice(f"a server answers where {each['server']} usually does ({models}); to use it:")
@@ -187,13 +198,15 @@ def _print(found: dict[str, Any], live: bool) -> None:
 
 def _row(each: dict[str, Any], live: bool) -> tuple[str, ...]:
     state = f"broken: {line(each['problem'], 120)}" if each["state"] == "broken" else each["state"]
-    key = each["key"] or _advice(each)
+    key = (None if each["state"] == _NO_MODEL else each["key"]) or _advice(each)
     cells = (each["provider"], state, key or _NONE, each["base_url"] or _NONE, str(each["models"]))
     return (*cells, _spoken(each["live"])) if live else cells
 
 
 def _advice(each: dict[str, Any]) -> str:
     """What to set for a provider that lacks it."""
+    if each["state"] == _NO_MODEL:
+        return "declare its models: models: in a spec, or --models FILE"
     if each["state"] != "unset":
         return ""
     keys = each["keys"] or each["variables"]

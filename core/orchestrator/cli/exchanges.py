@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from orchestrator.cli.output import clean, line, money, seconds
-from orchestrator.cli.progress import DOING
+from orchestrator.cli.words import DOING
 from orchestrator.exchanges import SentRequest, Shown
 from orchestrator.money import Usd
 

@@ -1,17 +1,21 @@
 """Show why each model was chosen."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import click
 from attrs import fields
 
 from orchestrator import explanation
+from orchestrator.cli.explain_summary import print_summary
 from orchestrator.cli.kit import (
     DOING,
+    RUN,
+    SELECTED,
     UNMEASURED,
     Reader,
     Trust,
+    command,
     existing_run,
     home_option,
     json_option,
@@ -20,7 +24,9 @@ from orchestrator.cli.kit import (
     money,
     notice,
     open_log,
+    paged,
     print_table,
+    resolved_task,
     result,
     result_json,
     seconds,
@@ -29,7 +35,6 @@ from orchestrator.cli.kit import (
     trust_in,
     verification,
 )
-from orchestrator.errors import UsageError
 from orchestrator.exchanges import Shown, exchanges, with_texts
 from orchestrator.explanation import (
     AttemptSeen,
@@ -43,10 +48,10 @@ from orchestrator.explanation import (
     VerifiedResult,
     about,
 )
-from orchestrator.models import RejectionReason, Role, SelectionReason, SpendLimit, Verdict, Waiver
+from orchestrator.models import RejectionReason, Role, SpendLimit, Verdict, Waiver
 from orchestrator.money import Price, Usd
 from orchestrator.policy import EnforcementMode, Policy, RateLimit
-from orchestrator.reading import EventLog, event_name, events
+from orchestrator.reading import EventLog, RunState, event_name, events
 from orchestrator.spi import ModelTelemetry, hookimpl
 
 REMOVED: Final[Mapping[RejectionReason, str]] = {
@@ -62,18 +67,6 @@ REMOVED: Final[Mapping[RejectionReason, str]] = {
     RejectionReason.RANKED: "ranked lower",
 }
 """What removed a candidate, in words."""
-
-SELECTED: Final[Mapping[SelectionReason, str]] = {
-    SelectionReason.FIRST: "first choice",
-    SelectionReason.FALLBACK: "the model before it gave no usable answer",
-    SelectionReason.BREAKER: "the circuit of the model before it is open",
-    SelectionReason.BUDGET: "the model before it could cost more than the money left",
-    SelectionReason.CONTEXT: "the prompt did not fit the model before it",
-    SelectionReason.REASK: "its answer before could not be used; it is shown why",
-    SelectionReason.UNREADABLE: "no answer of the model before it could be used",
-    SelectionReason.POLICY: "the model before it did not fit a policy's cap on the task's cost",
-}
-"""Why a selection was made, in words."""
 
 WAIVED: Final[Mapping[Waiver, str]] = {
     Waiver.SAME_VENDOR: "waived: it is of the author's vendor (another tier); no model of another vendor is left",
@@ -96,50 +89,63 @@ _NONE: Final = "–"
 
 
 @click.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", type=RUN)
 @click.argument("task", metavar="[TASK]", required=False)
+@click.option("--all", "everything", is_flag=True, help="Show the details of every task.")
 @click.option("--prompts", is_flag=True, help="Show what was sent to each model, and what it answered.")
 @json_option
 @home_option
-def explain(run_id: str, task: str | None, prompts: bool, as_json: bool) -> int:
-    """Show why each model was chosen: the candidates, the rejection reasons, what was known at the time.
+def explain(run_id: str, task: str | None, everything: bool, prompts: bool, as_json: bool) -> int:
+    """Show why each model was chosen: a line per task; with TASK or --all every candidate and its rejection reason.
 
-    TASK is the id of a task, "plan", "enhance" or "advise". Everything is read from the log; no model is called.
+    TASK is the id of a task or the beginning of one, "plan", "enhance", "advise" or "verify". Everything is read from
+    the log; no model is called.
     """
     log = open_log(run_id)
     trust = trust_in(log, existing_run(log, run_id))
-    explained, tasks, positions = trust.read(lambda: _explained(log, run_id))
+    explained, state, positions = trust.read(lambda: _explained(log, run_id))
     if task is not None:
-        _check_task(tasks, run_id, task)
+        task = resolved_task(run_id, [events.ENHANCE, events.ADVISE, events.PLAN, *state.tasks, events.VERIFY], task)
     found = about(explained, task)
     shown = trust.read(lambda: _exchanges(log, run_id, trust)) if prompts else {}
     if as_json:
         result_json([_with_exchange(each, positions, shown) for each in found])
     elif not found:
         notice(f"no model was chosen yet in {run_id}")
+    elif task is None and not (everything or prompts):
+        print_summary(found, state, texts_of(log, run_id, trust).get)
+        notice(
+            f"every candidate of a task: {command(f'explain {run_id} TASK')}\n"
+            f"of all of them: {command(f'explain {run_id} --all')}"
+        )
     else:
-        for number, each in enumerate(found):
-            if number:
-                result("")
-            _print(each, event_name(positions.get(each.version), each.version))
-            if each.version in shown:
-                for text in lines_of(shown[each.version]):
-                    result(text)
+        with paged():
+            _print_all(found, positions, shown)
     if trust.damage and not as_json:
         result("")
         result(f"{run_id}: {trust.mark}")
     return trust.code
 
 
-def _explained(log: EventLog, run: str) -> tuple[list[Explained], tuple[str, ...], Mapping[int, int]]:
-    """What there is to explain, the names of the tasks, and the position of each event by its version."""
+def _print_all(found: Sequence[Explained], positions: Mapping[int, int], shown: Mapping[int, Shown]) -> None:
+    for number, each in enumerate(found):
+        if number:
+            result("")
+        _print(each, event_name(positions.get(each.version), each.version))
+        if each.version in shown:
+            for text in lines_of(shown[each.version]):
+                result(text)
+
+
+def _explained(log: EventLog, run: str) -> tuple[list[Explained], RunState, Mapping[int, int]]:
+    """What there is to explain, the state of the run, and the position of each event by its version."""
     explainer, positions = explanation.Explainer(), {}
     for record in log.read(run):
         explainer.take(record.at, record.event)
         positions[record.version] = record.position
     if explainer.state.start is None:
         raise LookupError(run)
-    return explainer.explained, tuple(explainer.state.tasks), positions
+    return explainer.explained, explainer.state, positions
 
 
 def _exchanges(log: Reader, run: str, trust: Trust) -> dict[int, Shown]:
@@ -152,16 +158,6 @@ def _exchanges(log: Reader, run: str, trust: Trust) -> dict[int, Shown]:
 def _with_exchange(each: Explained, positions: Mapping[int, int], shown: Mapping[int, Shown]) -> dict[str, object]:
     plain = _plain(each, positions)
     return {**plain, "exchange": shown[each.version].plain()} if each.version in shown else plain
-
-
-def _check_task(tasks: tuple[str, ...], run: str, task: str) -> None:
-    names = [events.ENHANCE, events.ADVISE, events.PLAN, *tasks, events.VERIFY]
-    if task not in names:
-        from difflib import get_close_matches
-
-        close = get_close_matches(task, names, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names)}"
-        raise UsageError(f"run {run} has no task {task!r}; {hint}")
 
 
 # ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -215,6 +211,7 @@ def _print_choice(choice: ModelChoice, event: str) -> None:
         ("", "model", "vendor", "price in/out", "calls", "quality", "trust", "cost", "latency", "score", "why"),
         [_row(choice, candidate) for candidate in choice.considered],
         right=("calls", "quality", "trust", "cost", "latency", "score"),
+        spare=("latency", "trust", "cost", "calls", "score", "quality", "vendor"),
     )
     for attempt in choice.attempts:
         result(f"  {_attempt(attempt)}")

@@ -5,6 +5,7 @@ import click
 from orchestrator.cli.kit import (
     EVENT,
     EVENT_HELP,
+    RUN,
     EventId,
     command,
     existing_run,
@@ -22,7 +23,7 @@ from orchestrator.spi import hookimpl
 
 
 @click.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", type=RUN)
 @click.option(
     "--at",
     type=EVENT,

@@ -10,7 +10,8 @@ from attrs import evolve
 from orchestrator.cli.output import notice
 from orchestrator.documents import Document, read_stream
 from orchestrator.errors import SpecError, UsageError
-from orchestrator.spec import Spec, parse_spec, read_models, read_spec, spec_of
+from orchestrator.spec import Spec, parse_spec, read_models_file, read_spec, spec_of
+from orchestrator.spec.kinds import NameOf
 
 if TYPE_CHECKING:
     from orchestrator.plugins import Catalogue
@@ -74,10 +75,10 @@ def with_models(spec: Spec, path: Path | None) -> Spec:
     """
     if path is None:
         return spec
-    found = read_models(path)
-    named = {(model.provider, model.id) for model in found}
+    file = read_models_file(path)
+    named = {(model.provider, model.id) for model in file.models}
     saved = (model for model in spec.models if (model.provider, model.id) not in named)
-    return evolve(spec, models=(*found, *saved))
+    return evolve(spec, models=(*file.models, *saved), uses=(*spec.uses, *file.uses))
 
 
 def with_backend(spec: Spec, name: str | None) -> Spec:
@@ -88,9 +89,15 @@ def with_backend(spec: Spec, name: str | None) -> Spec:
     """
     if name is None:
         return spec
-    checked = parse_spec({"project": "-", "criteria": "-", "routing": {"backend": name}}, "--backend").routing.backend
-    parameters = spec.routing.parameters if checked == spec.routing.backend else {}
-    return evolve(spec, routing=evolve(spec.routing, backend=checked, parameters=parameters))
+    checked = parse_spec({"project": "-", "criteria": "-", "routing": {"backend": name}}, "--backend")
+    routing = checked.routing
+    parameters = spec.routing.parameters if routing.backend == spec.routing.backend else {}
+    others = [use for use in spec.uses if use.kind is not NameOf.BACKEND]
+    return evolve(
+        spec,
+        routing=evolve(spec.routing, backend=routing.backend, parameters=parameters),
+        uses=(*others, *checked.uses),
+    )
 
 
 def with_loop(spec: Spec, name: str | None) -> Spec:

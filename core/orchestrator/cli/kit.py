@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from orchestrator.cli import INTERRUPTED
     from orchestrator.cli.damage import UNREADABLE, Reader, Trust, trust_in, whole_run
-    from orchestrator.cli.display import Display, Lines, Live
+    from orchestrator.cli.display import Display, Lines, live_view
     from orchestrator.cli.event_ids import EVENT, EVENT_HELP, EventId
     from orchestrator.cli.exchanges import lines_of
     from orchestrator.cli.flags import DEFAULT_CRITERIA
     from orchestrator.cli.given import spec_of_file, with_backend, with_flags, with_loop, with_policies
+    from orchestrator.cli.groups import CommandGroup, suggestion
+    from orchestrator.cli.ids import RUN, latest, resolved_run, resolved_task
+    from orchestrator.cli.live import Pace
     from orchestrator.cli.logs import open_log, open_log_if_any
+    from orchestrator.cli.notes import verification
     from orchestrator.cli.options import (
         AMOUNT,
         CONCURRENCY,
@@ -48,16 +52,20 @@ if TYPE_CHECKING:
         money,
         notice,
         on_terminal,
+        paged,
         result,
         result_json,
         seconds,
         timestamp,
     )
-    from orchestrator.cli.progress import DOING, UNMEASURED, Progress, verification
+    from orchestrator.cli.progress import Progress
     from orchestrator.cli.replay import rank_of, ranking, whole_steps
     from orchestrator.cli.run_session import EXIT_CODES, advice_for, run_session
     from orchestrator.cli.runs import shown_status, texts_of
-    from orchestrator.cli.tables import STYLES, print_facts, print_run, print_table
+    from orchestrator.cli.screen import width_of
+    from orchestrator.cli.stdout import stdout
+    from orchestrator.cli.tables import STYLES, print_facts, print_run, print_table, title_of
+    from orchestrator.cli.words import DOING, SELECTED, SHORTFALLS, UNMEASURED
     from orchestrator.engine.forks import Forked, cut_of, fork
     from orchestrator.engine.loop import Loop
     from orchestrator.engine.outputs.results import project_state
@@ -75,7 +83,7 @@ _HOMES: Final = {
     "whole_run": "orchestrator.cli.damage",
     "Display": "orchestrator.cli.display",
     "Lines": "orchestrator.cli.display",
-    "Live": "orchestrator.cli.display",
+    "live_view": "orchestrator.cli.display",
     "EVENT": "orchestrator.cli.event_ids",
     "EVENT_HELP": "orchestrator.cli.event_ids",
     "EventId": "orchestrator.cli.event_ids",
@@ -86,8 +94,16 @@ _HOMES: Final = {
     "with_flags": "orchestrator.cli.given",
     "with_loop": "orchestrator.cli.given",
     "with_policies": "orchestrator.cli.given",
+    "CommandGroup": "orchestrator.cli.groups",
+    "suggestion": "orchestrator.cli.groups",
+    "RUN": "orchestrator.cli.ids",
+    "latest": "orchestrator.cli.ids",
+    "resolved_run": "orchestrator.cli.ids",
+    "resolved_task": "orchestrator.cli.ids",
+    "Pace": "orchestrator.cli.live",
     "open_log": "orchestrator.cli.logs",
     "open_log_if_any": "orchestrator.cli.logs",
+    "verification": "orchestrator.cli.notes",
     "AMOUNT": "orchestrator.cli.options",
     "CONCURRENCY": "orchestrator.cli.options",
     "FILE": "orchestrator.cli.options",
@@ -116,14 +132,12 @@ _HOMES: Final = {
     "money": "orchestrator.cli.output",
     "notice": "orchestrator.cli.output",
     "on_terminal": "orchestrator.cli.output",
+    "paged": "orchestrator.cli.output",
     "result": "orchestrator.cli.output",
     "result_json": "orchestrator.cli.output",
     "seconds": "orchestrator.cli.output",
     "timestamp": "orchestrator.cli.output",
-    "DOING": "orchestrator.cli.progress",
     "Progress": "orchestrator.cli.progress",
-    "UNMEASURED": "orchestrator.cli.progress",
-    "verification": "orchestrator.cli.progress",
     "rank_of": "orchestrator.cli.replay",
     "ranking": "orchestrator.cli.replay",
     "whole_steps": "orchestrator.cli.replay",
@@ -132,10 +146,17 @@ _HOMES: Final = {
     "run_session": "orchestrator.cli.run_session",
     "shown_status": "orchestrator.cli.runs",
     "texts_of": "orchestrator.cli.runs",
+    "width_of": "orchestrator.cli.screen",
+    "stdout": "orchestrator.cli.stdout",
     "STYLES": "orchestrator.cli.tables",
     "print_facts": "orchestrator.cli.tables",
     "print_run": "orchestrator.cli.tables",
     "print_table": "orchestrator.cli.tables",
+    "title_of": "orchestrator.cli.tables",
+    "DOING": "orchestrator.cli.words",
+    "SELECTED": "orchestrator.cli.words",
+    "SHORTFALLS": "orchestrator.cli.words",
+    "UNMEASURED": "orchestrator.cli.words",
     "Forked": "orchestrator.engine.forks",
     "cut_of": "orchestrator.engine.forks",
     "fork": "orchestrator.engine.forks",
@@ -162,18 +183,22 @@ __all__ = [
     "EXIT_CODES",
     "FILE",
     "INTERRUPTED",
+    "RUN",
     "SECONDS",
+    "SELECTED",
+    "SHORTFALLS",
     "STYLES",
     "UNMEASURED",
     "UNREADABLE",
     "Catalogue",
+    "CommandGroup",
     "Display",
     "EventId",
     "Forked",
     "Lines",
-    "Live",
     "Loop",
     "OutputClosedError",
+    "Pace",
     "Progress",
     "Reader",
     "RunEnd",
@@ -197,8 +222,10 @@ __all__ = [
     "home",
     "home_option",
     "json_option",
+    "latest",
     "line",
     "lines_of",
+    "live_view",
     "log_format_option",
     "loop_option",
     "money",
@@ -207,6 +234,7 @@ __all__ = [
     "open_log",
     "open_log_if_any",
     "output_option",
+    "paged",
     "parse_spec",
     "print_facts",
     "print_run",
@@ -216,6 +244,8 @@ __all__ = [
     "rank_of",
     "ranking",
     "read_models",
+    "resolved_run",
+    "resolved_task",
     "result",
     "result_json",
     "run_session",
@@ -223,14 +253,18 @@ __all__ = [
     "shown_status",
     "spec_from",
     "spec_of_file",
+    "stdout",
     "strict_plugins_option",
+    "suggestion",
     "texts_of",
     "timestamp",
+    "title_of",
     "trust_in",
     "verbose_option",
     "verification",
     "whole_run",
     "whole_steps",
+    "width_of",
     "with_backend",
     "with_flags",
     "with_loop",

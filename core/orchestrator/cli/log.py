@@ -12,6 +12,8 @@ import click
 from orchestrator.cli.damage import Reader, trust_in, whole_run
 from orchestrator.cli.describing import describe
 from orchestrator.cli.event_ids import EVENT, EVENT_HELP, EventId
+from orchestrator.cli.groups import CommandGroup
+from orchestrator.cli.ids import RUN
 from orchestrator.cli.logs import open_log, open_log_if_any
 from orchestrator.cli.options import FILE, command, existing_run, has_log, home, home_option, json_option
 from orchestrator.cli.output import line, notice, result, result_json, timestamp
@@ -26,14 +28,14 @@ _MOST_NAMED: Final = 10
 _LINES: Final = click.IntRange(0, 10**9)
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 @home_option
 def log() -> None:
     """Read the event log, and keep it small."""
 
 
 @log.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", type=RUN)
 @click.option(
     "--call",
     type=EVENT,
@@ -90,7 +92,7 @@ def _of_run(store: Reader, run: str) -> tuple[Iterable[Recorded], int]:
 
 
 @log.command()
-@click.argument("run_id", metavar="[RUN]", required=False)
+@click.argument("run_id", metavar="[RUN]", required=False, type=RUN)
 @click.option("--lines", "-n", type=_LINES, default=10, show_default=True, help="How many events to show first.")
 @click.option("--follow", "-f", is_flag=True, help="Keep showing new events until interrupted.")
 @json_option
@@ -114,7 +116,7 @@ def tail(run_id: str | None, lines: int, follow: bool, as_json: bool) -> int:
 
 
 @log.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", type=RUN)
 @click.option(
     "--as-script", type=FILE, metavar="FILE", help="Write an answers file and a spec that replay the run offline."
 )
@@ -131,7 +133,7 @@ def export(run_id: str, as_script: Path | None) -> int:
     existing_run(store, run_id, or_account=True)
     records, code = _of_run(store, run_id)
     for record in records:
-        result(_json(record, stored=True))
+        result(_json(record, stored=True), as_is=True)
     return code
 
 
@@ -238,7 +240,7 @@ def gc(as_json: bool) -> int:
 
     if not has_log():
         if as_json:
-            result_json(_collected(Collected(0, 0, 0, (), 0, 0)))
+            result_json({**_collected(Collected(0, 0, 0, (), 0, 0)), "lock_files": 0})
         return 0 if as_json else _nothing()
     store = EventLog.open(home())
 
@@ -247,13 +249,16 @@ def gc(as_json: bool) -> int:
 
     try:
         found = asyncio.run(collected())
+        lock_files = store.locks.discard_free()
     finally:
         store.close()
     if as_json:
-        result_json(_collected(found))
+        result_json({**_collected(found), "lock_files": lock_files})
         return 0
     result(f"{found.texts} texts ({found.size:,} bytes) and {found.cached} cached answers deleted")
     result(f"database {found.before:,} → {found.after:,} bytes")
+    if lock_files:
+        result(f"{lock_files} unused lock file{'' if lock_files == 1 else 's'} removed")
     if found.skipped:
         notice(f"skipped, because they are live: {line(', '.join(found.skipped))}; the file gets smaller when none is")
     return 0
@@ -271,7 +276,7 @@ def _collected(found: Collected) -> dict[str, object]:
 
 
 @log.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", type=RUN)
 @click.option("--into", type=FILE, required=True, metavar="FILE|DIR", help="A new database (*.db), or its folder.")
 @json_option
 @home_option
@@ -332,7 +337,7 @@ def _start(store: EventLog, run: str | None, lines: int) -> int:
 def _print(records: Iterable[Recorded], as_json: bool, *, with_stream: bool) -> None:
     for record in records:
         if as_json:
-            result(_json(record, stored=False))
+            result(_json(record, stored=False), as_is=True)
             continue
         stream = f"{line(record.stream)}  " if with_stream else ""
         what = f"{stream}{record.type:<16}  {_described(record)}".rstrip()

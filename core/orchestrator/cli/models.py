@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.options import FILE, home_option, json_option
 from orchestrator.cli.output import money, notice, result, result_json
 from orchestrator.cli.tables import print_facts, print_table
@@ -26,7 +27,7 @@ models_option: Final = click.option(
 )
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 @home_option
 def models() -> None:
     """List the models of every provider, with prices, slots and facts."""
@@ -101,11 +102,9 @@ def _offers_of(spec_file: Path | None, models: Path | None) -> "Offers":
 
 
 def _near(name: str, offers: "Offers") -> str:
-    from difflib import get_close_matches
+    from orchestrator.spec.kinds import suggestion
 
-    names = [*(model.id for model in offers.models), *offers.slots]
-    close = get_close_matches(name, names, 1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return suggestion(name, [*(model.id for model in offers.models), *offers.slots])
 
 
 # ── for programs ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -173,7 +172,12 @@ def _aliases(model: "ModelInfo", offers: "Offers") -> list[str]:
 
 def _print(listed: "list[ModelInfo]", offers: "Offers") -> None:
     heads = ("model", "provider", "slots", "input", "cached", "output", "context", "limit", "can be called")
-    print_table(heads, [_row(model, offers) for model in listed], right=heads[3:8])
+    print_table(
+        heads,
+        [_row(model, offers) for model in listed],
+        right=heads[3:8],
+        spare=("limit", "cached", "context", "provider", "slots"),
+    )
     sources = sorted({_source_of_price(model) for model in listed if model.price is not None})
     result("")
     for source in sources:

@@ -59,6 +59,27 @@ class Seconds(click.ParamType[float]):
         return seconds
 
 
+class Since(click.ParamType[str]):
+    """A moment, as a date, a date with a time (UTC), or an age such as ``90m``, ``12h`` or ``7d``."""
+
+    name = "since"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The moment in ISO 8601, or a usage error."""
+        from datetime import UTC, datetime, timedelta
+
+        age = _AGE.fullmatch(str(value))
+        try:
+            if age is not None:
+                when = datetime.now(UTC) - timedelta(**{_UNITS[age[2]]: int(age[1])})
+            else:
+                when = datetime.fromisoformat(str(value))
+                when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is neither a date such as 2026-11-29 nor an age such as 90m, 12h or 7d", param, ctx)
+        return f"{when:%Y-%m-%dT%H:%M:%S}"
+
+
 class Named(click.Path):
     """A file or folder; ``~`` is the home folder, and an empty name, such as that of an unset variable, is none."""
 
@@ -94,8 +115,12 @@ class WithAmounts(click.Command):
 _LONGEST: Final = 1e8
 _NEGATIVE: Final = re.compile(r"-(\d[\d_]*\.?\d*|\.\d+)([eE][+-]?\d+)?|-inf(inity)?", re.IGNORECASE)
 
+_AGE: Final = re.compile(r"([0-9]{1,9})([smhdw])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
 AMOUNT: Final = Amount()
 SECONDS: Final = Seconds()
+SINCE: Final = Since()
 CONCURRENCY: Final = click.IntRange(1, 1000)
 FILE: Final = Named(path_type=Path)
 

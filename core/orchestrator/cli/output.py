@@ -2,12 +2,15 @@
 
 import json
 import re
+import shutil
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from orchestrator.cli.screen import width_of, wrapped
 from orchestrator.cli.stdout import stdout
 
 if TYPE_CHECKING:
@@ -17,6 +20,8 @@ _CONTROL: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 """C0 (but tab and line feed), C1, what turns the direction of writing, lone surrogates."""
+
+_COLOURED: Final = re.compile(r"(\x1b\[[0-9;]*m)|[^\x1b]+|\x1b")
 
 _CENT: Final = 10_000_000  # nano-dollars
 
@@ -49,8 +54,8 @@ def line(text: str, width: int | None = None) -> str:
     return text if width is None or len(text) <= width else f"{text[: max(0, width - 1)]}…"
 
 
-def result(text: str) -> None:
-    """Write lines to stdout.
+def result(text: str, *, as_is: bool = False) -> None:
+    """Write lines to stdout; on a terminal long ones are wrapped at spaces, unless they are to stay ``as_is``.
 
     Raises:
         OutputClosedError: stdout takes nothing more.
@@ -58,22 +63,65 @@ def result(text: str) -> None:
     stream = stdout()
     if stream is None:
         return
+    shown = _COLOURED.sub(_kept_colour, text) if as_is else _fitted(clean(text), stream)
+    if _PAGES:
+        _PAGES[-1].append(shown)
+        return
     try:
-        click.echo(clean(text), file=stream)
+        click.echo(shown, file=stream)
     except OSError as error:
         raise OutputClosedError(error) from error
+
+
+def _kept_colour(found: re.Match[str]) -> str:
+    """A colour as it is, and anything else without what could command a terminal."""
+    return found[0] if found[1] else clean(found[0])
+
+
+def _fitted(text: str, stream: Any) -> str:
+    """The text as it is shown on a stream: on a terminal no line is longer than the screen is wide."""
+    width = width_of(stream)
+    return text if width is None else "\n".join(wrapped(text, width))
+
+
+_PAGES: Final[list[list[str]]] = []
+"""The lines of results that a pager is to show, while they are collected."""
+
+
+@contextmanager
+def paged() -> Iterator[None]:
+    """Show what is written to stdout meanwhile in the terminal's pager, where it is longer than the screen is high."""
+    if not _can_page():
+        yield
+        return
+    _PAGES.append([])
+    try:
+        yield
+    finally:
+        lines = _PAGES.pop()
+        if sum(text.count("\n") + 1 for text in lines) < shutil.get_terminal_size().lines:
+            for text in lines:
+                result(text, as_is=True)
+        else:
+            click.echo_via_pager("\n".join(lines) + "\n")
+
+
+def _can_page() -> bool:
+    """Whether a person looks at stdout, and can turn pages: a pager writes where stderr does while a command works."""
+    stream = stdout()
+    return stream is not None and stream.isatty() and on_terminal()
 
 
 def result_json(value: Any, *, pretty: bool = True) -> None:
     """Write a value to stdout as JSON: over several lines, or on one."""
     # JSON escapes every control character; what remains are letters
-    result(json.dumps(value, indent=2 if pretty else None, ensure_ascii=not pretty))
+    result(clean(json.dumps(value, indent=2 if pretty else None, ensure_ascii=not pretty)), as_is=True)
 
 
 def notice(text: str) -> None:
     """Write lines to stderr, as far as there is one."""
     with suppress(OSError, ValueError):
-        click.echo(clean(text), err=True)
+        click.echo(_fitted(clean(text), sys.stderr), err=True)
 
 
 def money(amount: "Usd", places: int | None = None) -> str:

@@ -1,5 +1,6 @@
 """``orchestrate plan``: which model would be called for what, before a cent is spent."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -8,10 +9,11 @@ import click
 from orchestrator.cli.explain import REMOVED, forbidden
 from orchestrator.cli.forecast import plain_forecast, plain_plays, print_plays
 from orchestrator.cli.logs import open_log_if_any
+from orchestrator.cli.notes import forecast_line
 from orchestrator.cli.options import AMOUNT, FILE, backend_option, command, home, home_option, json_option, loop_option
 from orchestrator.cli.output import line, money, notice, result, result_json, seconds
-from orchestrator.cli.progress import DOING, UNMEASURED, forecast_line
 from orchestrator.cli.tables import print_table
+from orchestrator.cli.words import DOING, UNMEASURED
 from orchestrator.decide.compliance import binding
 from orchestrator.engine.routes import Option, Route, RunOutlook, TaskRoute
 from orchestrator.models import RejectionReason, Role
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 _NONE: Final = "–"
 _NO_MODEL: Final = "no model"
+_MOST_DETAILED: Final = 10
+"""Tasks of which each model is shown unasked, at most."""
 _NODES: Final = frozenset({"plan", "enhance", "advise"})
 _OF_TASKS: Final = ("level", "task", "after")
 _OF_TYPES: Final = ("type", "generate", "critique", "evaluate", "an iteration at worst")
@@ -48,6 +52,7 @@ _OF_TYPES: Final = ("type", "generate", "critique", "evaluate", "an iteration at
 @click.option(
     "--seed", type=int, default=1, show_default=True, help="Seed of the simulation. Equal seeds give equal results."
 )
+@click.option("--all", "everything", is_flag=True, help="Show the models of every task, of a long plan, too.")
 @json_option
 @home_option
 def plan(
@@ -61,6 +66,7 @@ def plan(
     plays: int | None,
     decompose: bool,
     seed: int,
+    everything: bool,
     as_json: bool,
 ) -> int:
     """Show a spec's tasks, the models for each, and a forecast. Nothing is spent or recorded.
@@ -69,6 +75,7 @@ def plan(
     of a run. --simulate N plays the plan N times (Monte Carlo) on outcomes drawn from what earlier runs measured.
     """
     from orchestrator.cli.given import spec_of_file, with_backend, with_loop, with_policies
+    from orchestrator.engine.beginning import check_names
     from orchestrator.engine.routes import outlook, rehearse
     from orchestrator.engine.vendors.connect import connect
     from orchestrator.engine.vendors.environment import Environment
@@ -77,7 +84,9 @@ def plan(
     catalogue = Catalogue.discover()
     spec = with_backend(spec_of_file(spec_file, sets, {"budget_usd": budget}, models), backend)
     spec = with_policies(with_loop(spec, loop), policies, catalogue)
-    connected = connect(catalogue, spec, Environment.of_process(lambda secret: None))
+    environment = Environment.of_process(lambda secret: None)
+    check_names(spec, catalogue, environment)
+    connected = connect(catalogue, spec, environment)
     run = None
     if decompose and not spec.tasks:
         spec, run = _decomposed(spec)
@@ -88,7 +97,7 @@ def plan(
         simulated = None if played is None else plain_plays(played)
         result_json({**_plain(found), "simulated": simulated, "run_id": run})
     else:
-        _print(found, run)
+        _print(found, run, {task.id: task.title for task in spec.tasks}, everything)
         if played is not None:
             result("")
             print_plays(played)
@@ -127,7 +136,13 @@ def _decomposed(spec: "Spec") -> "tuple[Spec, str]":
             why = "it was interrupted" if state.finished is None else state.finished.status.value
             raise OrchestrateError(f"there is no plan: {why}; see: {command(f'explain {outcome.run}')}")
         tasks = tuple(
-            TaskSpec(id=name, type=planned.type, prompt=get(planned.prompt), dependencies=planned.dependencies)
+            TaskSpec(
+                id=name,
+                type=planned.type,
+                prompt=get(planned.prompt),
+                title=get(planned.title) if planned.title else None,
+                dependencies=planned.dependencies,
+            )
             for name in state.execution_order
             for planned in (state.tasks[name].planned,)
         )
@@ -155,7 +170,8 @@ def _priors(connected: "Connected") -> "tuple[Prior, ...]":
 # ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _print(found: RunOutlook, run: str | None) -> None:
+def _print(found: RunOutlook, run: str | None, titles: Mapping[str, str | None], everything: bool) -> None:
+    """Write a plan: a table of the tasks, then for each its models. ``titles`` are those of the tasks, by id."""
     settings = found.settings
     if found.planning is not None:
         result(
@@ -165,11 +181,15 @@ def _print(found: RunOutlook, run: str | None) -> None:
         result("")
     skipped = 0 if found.planning is None else len(_OF_TASKS)
     print_table(
-        (*_OF_TASKS, *_OF_TYPES)[skipped:],
-        [_row(task)[skipped:] for task in found.tasks],
+        (*_OF_TASKS, *_OF_TYPES, "title")[skipped:],
+        [(*_row(task), line(titles.get(task.task) or ""))[skipped:] for task in found.tasks],
         right=("level", "an iteration at worst"),
+        spare=("evaluate", "critique", "level", "type", "generate"),
     )
-    for task in found.tasks if found.planning is None else ():
+    detailed = everything or len(found.tasks) <= _MOST_DETAILED
+    if not detailed:
+        result("the models of every task, and why: orchestrate plan SPEC --all")
+    for task in found.tasks if found.planning is None and detailed else ():
         result("")
         _print_routes(task.task, task.routes, binding(settings, task.task))
     result("")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.options import FILE, disable_option, home_option, json_option, strict_plugins_option
 from orchestrator.cli.output import line, notice, result, result_json
 from orchestrator.cli.tables import print_table
@@ -22,7 +23,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _LONGEST_NAME: Final = 60
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 @home_option
 def plugins() -> None:
     """List, check and begin plugins."""
@@ -54,6 +55,7 @@ def list_(as_json: bool) -> int:
                 )
                 for each in found
             ],
+            spare=("interface", "version", "distribution"),
         )
     _insist(catalogue)
     return 0

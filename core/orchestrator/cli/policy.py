@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.options import FILE, home_option, json_option
 from orchestrator.cli.output import clean, notice, result, result_json
 from orchestrator.cli.tables import print_table
@@ -14,12 +15,13 @@ from orchestrator.cli.tables import print_table
 if TYPE_CHECKING:
     from orchestrator.policy import Policy
     from orchestrator.policy_dsl import PolicyFile
+    from orchestrator.spec import Spec
 
 _INVALID = 2
 _FILES = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 @home_option
 def policy() -> None:
     """Check policy files, and show what binds a run."""
@@ -27,15 +29,19 @@ def policy() -> None:
 
 @policy.command()
 @_FILES
+@click.option("--spec", "spec_file", type=FILE, metavar="FILE", help="A spec whose own models the policies may name.")
 @json_option
 @home_option
-def check(files: tuple[Path, ...], as_json: bool) -> int:
-    """Check policy files together for errors, contradictions, and rules that leave no model.
+def check(files: tuple[Path, ...], spec_file: Path | None, as_json: bool) -> int:
+    """Check policy files together for errors, misspelt names, contradictions, and rules that leave no model.
 
     Exit code 2 where there are errors; warnings and information do not count.
     """
+    from orchestrator.cli.given import spec_given
+
     read, problems = _read(files)
     errors, warnings, info = ([*problems], [], []) if problems else _analysed(read)
+    errors = [*_misspelt(read, None if spec_file is None else spec_given(spec_file)), *errors]
     if as_json:
         report = {"errors": errors, "warnings": warnings, "info": info}
         result_json({"ok": not errors, **{kind: [clean(text) for text in texts] for kind, texts in report.items()}})
@@ -62,6 +68,16 @@ def _read(files: Sequence[Path]) -> tuple[list["PolicyFile"], list[str]]:
         except PolicyFileError as error:
             problems.extend(error.problems)
     return read, problems
+
+
+def _misspelt(files: Sequence["PolicyFile"], spec: "Spec | None") -> list[str]:
+    """The names in them that are nothing's."""
+    from orchestrator.engine.vendors.environment import Environment
+    from orchestrator.engine.vendors.names import unknown_names
+    from orchestrator.plugins import Catalogue
+
+    uses = [use for file in files for use in file.uses]
+    return unknown_names(uses, Catalogue.discover(), Environment.of_process(lambda secret: None), spec)
 
 
 def _analysed(files: Sequence["PolicyFile"]) -> tuple[list[str], list[str], list[str]]:

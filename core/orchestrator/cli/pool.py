@@ -196,6 +196,7 @@ def _report(states: "Mapping[str, ProjectState]", problems: "Mapping[str, BaseEx
                 *((name, "–", f"failed ({error})", "–", "–", "–") for name, error in problems.items()),
             ],
             right=("score", "cost", "seconds"),
+            spare=("seconds", "score"),
         )
         result("")
         result(f"winner: {best} ({why})" if best else "there is no winner: no agent's run started")
@@ -212,7 +213,7 @@ def _row(name: str, state: "ProjectState") -> dict[str, Any]:
     return {
         "agent": name,
         "run_id": state.project_id,
-        "status": "interrupted" if state.status is None else state.status.value,
+        "status": "interrupted" if state.is_open else state.status.value,
         "score": round(mean_score(state), 4),
         "cost_usd": state.budget.spent_usd,
         "seconds": round(state.budget.elapsed_seconds, 3),

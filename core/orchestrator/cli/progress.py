@@ -3,158 +3,53 @@
 The story folds the events itself, so that what is shown is what is in the log, and nothing else.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from enum import Enum
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define
 
 from orchestrator import events as e
 from orchestrator.cli.describing import describe, stored_name
+from orchestrator.cli.notes import (
+    Note,
+    Tone,
+    at_work,
+    finished,
+    forbidden,
+    gist,
+    money_notes,
+    remarks,
+    removed_notes,
+    verification,
+)
 from orchestrator.cli.output import line, money, seconds
-from orchestrator.decide.compliance import binding, undeclared, violated
+from orchestrator.cli.words import (
+    DOING,
+    FALLBACKS,
+    LEFT_OUT,
+    UNADVISED,
+    UNMEASURED,
+    UNREAD,
+)
+from orchestrator.decide.compliance import violated
 from orchestrator.decide.routing import backend_name, slots_of
 from orchestrator.engine.answers.advising import shown, with_texts
 from orchestrator.engine.outputs.results import reading_of
-from orchestrator.explanation import remarks_on
 from orchestrator.log.accounts import called
 from orchestrator.models import (
     PLAN_PROBLEMS,
     Finish,
-    InputProblem,
     ModelInfo,
-    ReadingProblem,
-    RejectionReason,
-    RiskLevel,
-    Role,
-    RunEndReason,
-    SelectionReason,
     SkipReason,
-    SpendLimit,
-    TaskEndReason,
-    TaskStatus,
     Verdict,
-    VerificationProblem,
-    size_remark,
 )
 from orchestrator.settings import MissingTool
 from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
 
-DOING: Final = {
-    Role.DECOMPOSER: "planning",
-    Role.GENERATOR: "generate",
-    Role.CRITIC: "critique",
-    Role.REVISER: "revise",
-    Role.EVALUATOR: "evaluate",
-    Role.ENHANCER: "looking for improvements",
-    Role.ADVISOR: "choosing an architecture",
-}
-"""The name of what a role's call does. The steps of the loop have the same names everywhere."""
-
-SHORTFALLS: Final[Mapping[TaskEndReason, str]] = {
-    TaskEndReason.BELOW_THRESHOLD: "below its threshold",
-    TaskEndReason.GATE: "a check did not pass",
-    TaskEndReason.UNSCORED: "not scored",
-    TaskEndReason.BUDGET: "no money left",
-    TaskEndReason.POLICY: "beyond a policy's cap on its cost",
-    TaskEndReason.TIME: "no time left",
-    TaskEndReason.NO_MODEL: "no model is left",
-    TaskEndReason.FAILED: "no answer",
-    TaskEndReason.UNREADABLE: "no answer could be used",
-    TaskEndReason.DEPENDENCY: "a dependency failed",
-}
-"""Why a task is not completed, in words."""
-
-_MOST_REMARKS: Final = 12
-"""Lines about one plan, at most."""
-
-HALTED: Final[Mapping[RunEndReason, str]] = {
-    RunEndReason.NO_PLAN: "no plan could be made",
-    RunEndReason.NO_MODEL: "no model is left",
-    RunEndReason.FALLBACK_PLAN: "no plan could be made; the project was one task",
-    RunEndReason.NO_OUTPUT: "no task has an output",
-    RunEndReason.BUDGET: "no money left",
-    RunEndReason.POLICY: "beyond a policy's cap on its cost",
-    RunEndReason.TIME: "no time left",
-    RunEndReason.VERIFICATION: "its verification did not pass",
-}
-"""Why a run is no success, in words."""
-
-LEFT_OUT: Final[Mapping[SkipReason, str]] = {
-    SkipReason.NO_MODEL: "no model is left",
-    SkipReason.FAILED: "no answer",
-    SkipReason.UNREADABLE: "no answer could be used",
-    SkipReason.BUDGET: "no money left",
-    SkipReason.POLICY: "beyond a policy's cap on its cost",
-    SkipReason.TIME: "no time left",
-    SkipReason.GATE: "the draft did not pass its checks",
-    SkipReason.ACCEPTED: "the critique has nothing to object to",
-    SkipReason.EQUAL: "the draft is an earlier answer again",
-    SkipReason.ALONE: "its tests passed, and no other model could review it",
-    SkipReason.STRATEGY: "the strategy has no such step",
-    SkipReason.TESTS: "the given tests all passed",
-}
-"""Why a step is skipped, in words."""
-
-UNVERIFIED: Final[Mapping[VerificationProblem, str]] = {
-    VerificationProblem.NO_FOLDER: "there is no output folder; name one with -o",
-    VerificationProblem.NO_SANDBOX: "no sandbox works on this machine; see: orchestrate doctor",
-    VerificationProblem.NO_COMMAND: "the text of the command is missing",
-    VerificationProblem.TOO_LARGE: "the output folder is too large",
-    VerificationProblem.UNREADABLE: "the output folder cannot be read",
-    VerificationProblem.TIME: "it took too long",
-    VerificationProblem.DISK: "it wrote too much",
-    VerificationProblem.STOPPED: "another process ended it",
-    VerificationProblem.RAISED: "the verification itself failed",
-}
-"""The codes of why a verification says nothing, in words."""
-
-UNMEASURED: Final = "nothing measured: price decides, beside the usual quality of each tier"
-"""How a backend that was named ranks models of which nothing is known."""
-
-UNADVISED: Final[Mapping[InputProblem, str]] = {
-    InputProblem.UNREADABLE: "reading the answer failed, or took too long",
-    InputProblem.EMPTY: "the answer was empty",
-    InputProblem.NO_JSON: "the answer could not be read",
-    InputProblem.NO_SUGGESTIONS: "the answer held nothing usable",
-    InputProblem.NO_PROFILE: "the answer held nothing usable",
-    InputProblem.BUDGET: "no money is left for it",
-    InputProblem.POLICY: "it is beyond a policy's cap on its cost",
-    InputProblem.TIME: "no time is left for it",
-    InputProblem.NO_MODEL: "no model can be called",
-    InputProblem.FAILED: "no model answered",
-}
-"""The codes of why the enhancer or the advisor had nothing to say, in words."""
-
 INLINE_THINKING: Final = "inline_thinking"
 """The ability of a model that is known to write its thinking into its text."""
 
-_UNREAD: Final[Mapping[ReadingProblem, str]] = {
-    ReadingProblem.UNREADABLE: "reading it failed, or took too long",
-    ReadingProblem.EMPTY: "it is empty",
-    ReadingProblem.NO_SCORE: "it holds no score",
-    ReadingProblem.AMBIGUOUS_SCORE: "it holds different scores",
-    ReadingProblem.SCORE_OUT_OF_RANGE: "its score is neither a whole number from 0 to 10 nor a decimal from 0 to 1",
-}
-"""The codes of why a draft, a review or a score is of no use, in words."""
-
-FALLBACKS: Final[Mapping[SelectionReason, str]] = {
-    SelectionReason.FALLBACK: "is the fallback",
-    SelectionReason.BREAKER: "is the fallback while the circuit of another model is open",
-    SelectionReason.BUDGET: "is the fallback; the model before it could cost more than is left",
-    SelectionReason.FIRST: "is called",
-    SelectionReason.POLICY: "is the fallback; the model before it could cost more than a policy allows",
-    SelectionReason.REASK: "is called again; its answer could not be used",
-    SelectionReason.UNREADABLE: "is the fallback; the answers of the model before it could not be used",
-    SelectionReason.CONTEXT: "is the fallback; the prompt is too long for the model before it",
-}
-_OUT: Final[Mapping[RejectionReason, str]] = {
-    RejectionReason.NO_PRICE: "no price is known; declare it with --models",
-    RejectionReason.UNBOUNDED: "nothing bounds the output, and allow_unbounded is off",
-    RejectionReason.OFF: "switched off for this session",
-    RejectionReason.VENDOR: "of the author's vendor, and review.cross_vendor is require",
-}
 _UNSAID: Final = (
     SkipReason.GATE,
     SkipReason.ACCEPTED,
@@ -164,26 +59,8 @@ _UNSAID: Final = (
 )
 """Steps that are not needed: nothing went wrong, or a check has said so already."""
 _ERROR_WIDTH: Final = 160
-
-
-class Tone(Enum):
-    """What a line is for."""
-
-    PLAIN = "plain"
-    STARTED = "started"
-    GOOD = "good"
-    FAIR = "fair"
-    BAD = "bad"
-    WARNING = "warning"
-    DETAIL = "detail"
-
-
-@frozen
-class Note:
-    """One line for people."""
-
-    text: str
-    tone: Tone = Tone.PLAIN
+_MOST_MODELS: Final = 8
+"""Models that are introduced one by one, at most."""
 
 
 @define
@@ -192,10 +69,12 @@ class Progress:
 
     Args:
         text_of: the text of a digest.
+        run: the run's id.
         verbose: whether every event becomes a line, too.
     """
 
     text_of: Callable[[str], str]
+    run: str = ""
     verbose: bool = False
     state: RunState = Factory(RunState)
     doing: dict[str, str] = Factory(dict)
@@ -276,12 +155,12 @@ class Progress:
                 yield Note(f"{task} started: {kind}" + (f", {title}" if title else ""), Tone.STARTED)
             case e.TaskFinished():
                 yield finished(event)
-                yield from _removed(self.state, event.task, event.removed)
+                yield from removed_notes(self.state, event.task, event.removed)
             case e.RunFinished(removed=removed):
-                yield from _removed(self.state, e.PLAN, removed)
+                yield from removed_notes(self.state, e.PLAN, removed)
             case e.ModelSelected(selection=number) if number > 1:
                 how = FALLBACKS[event.reason]
-                yield Note(f"{_at_work(event.node, event.role)}: {event.model} {how}", Tone.WARNING)
+                yield Note(f"{at_work(event.node, event.role)}: {event.model} {how}", Tone.WARNING)
             case e.CallFailed():
                 yield from self._failed(event)
             case e.CallSucceeded():
@@ -304,7 +183,7 @@ class Progress:
                 text = f"account {name} has {money(event.free)} left; the call may cost {money(event.need)}"
                 yield Note(text, Tone.WARNING)
             case _:
-                yield from _money_notes(event)
+                yield from money_notes(event)
                 yield from self._check_notes(event)
 
     def _session(self, event: e.SessionOpened) -> Iterable[Note]:
@@ -351,9 +230,20 @@ class Progress:
             )
         given = "given" if event.call is None else "made"
         tasks = "1 task" if len(event.tasks) == 1 else f"{len(event.tasks)} tasks"
-        yield Note(f"plan {given}: {tasks}, {', '.join(event.execution_order)}")
-        yield from _remarks(event)
+        yield Note(f"plan {given}: {tasks}")
+        yield from self._tasks(event)
+        yield from remarks(event)
         yield from self._introduction()
+
+    def _tasks(self, event: e.PlanMade) -> Iterable[Note]:
+        """The tasks as a table: id, type, title, and what each waits for."""
+        tasks = {task.id: task for task in event.tasks}
+        ids, kinds = max(map(len, tasks), default=0), max((len(task.type.value) for task in tasks.values()), default=0)
+        for name in event.execution_order:
+            task = tasks[name]
+            after = f" (after {', '.join(task.dependencies)})" if task.dependencies else ""
+            text = f"  {name:<{ids}}  {task.type.value:<{kinds}}  {self.title(name)}{after}"
+            yield Note(text.rstrip(), Tone.ROW)
 
     def _introduction(self) -> Iterable[Note]:
         """Once per process: what may be spent, and on which models."""
@@ -368,19 +258,35 @@ class Progress:
         )
         if settings.backend_named and not any(record.by_type for record in self.state.records.values()):
             yield Note(f"backend {backend_name(self.state)}: {UNMEASURED}")
-        for model in self.state.models.values():
-            yield self._introduced_model(model)
+        yield from self._models()
 
-    def _introduced_model(self, model: ModelInfo) -> Note:
-        """What a model is used for, or why it is not."""
+    def _models(self) -> Iterable[Note]:
+        """The models one by one; many of them only by vendor, with what keeps some from being used."""
+        models = self.state.models.values()
+        notes = [self._introduced_model(model) for model in models]
+        if len(notes) <= _MOST_MODELS:
+            yield from (Note(f"model {name}{about}", tone) for name, about, tone in notes)
+            return
+        vendors = dict.fromkeys(model.vendor for model in models)
+        yield Note(f"{len(notes)} models of {len(vendors)} vendors: {', '.join(vendors)}")
+        unused: dict[str, list[str]] = {}
+        for name, about, tone in notes:
+            if tone is Tone.WARNING:
+                unused.setdefault(about.removeprefix(" is not used: "), []).append(name)
+        for why, names in unused.items():
+            more = f" and {len(names) - _MOST_MODELS} more" if len(names) > _MOST_MODELS else ""
+            yield Note(f"not used: {', '.join(names[:_MOST_MODELS])}{more}: {why}", Tone.WARNING)
+
+    def _introduced_model(self, model: ModelInfo) -> tuple[str, str, Tone]:
+        """A model, and what it is used for, or why it is not."""
         slots = slots_of(self.state, model.id)
         policy = violated(self.state.settings.policies, model, slots, None)
         if policy is not None:
-            why = _forbidden(self.state, e.PLAN, policy, (model.id,))
-            return Note(f"model {model.id} is not used: {why}", Tone.WARNING)
+            why = forbidden(self.state, e.PLAN, policy, (model.id,))
+            return model.id, f" is not used: {why}", Tone.WARNING
         if model.price is None:
-            return Note(f"model {model.id} is not used: its price is not known; declare it with --models", Tone.WARNING)
-        return Note(f"model {model.id}" + (f" (slots: {', '.join(slots)})" if slots else ""))
+            return model.id, " is not used: its price is not known; declare it with --models", Tone.WARNING
+        return model.id, f" (slots: {', '.join(slots)})" if slots else "", Tone.PLAIN
 
     def _why_open(self, reason: str, until: int | None) -> str:
         """How long a model's circuit is open, and why."""
@@ -398,28 +304,28 @@ class Progress:
         text = f": {line(self.text_of(event.error), _ERROR_WIDTH)}" if event.error else ""
         unreconciled = f"; {money(event.unreconciled)} is unreconciled" if event.unreconciled else ""
         yield Note(
-            f"{_at_work(call.node, call.role)}: {call.model} failed, {event.kind.value}{status}{text}{unreconciled}",
+            f"{at_work(call.node, call.role)}: {call.model} failed, {event.kind.value}{status}{text}{unreconciled}",
             Tone.WARNING,
         )
 
     def _verified(self, event: e.ResultVerified) -> Note:
         if event.verdict is Verdict.PASSED:
             return Note(f"verification {verification(event)}", Tone.GOOD)
-        details = f": {line(_gist(self.text_of(event.details)), _ERROR_WIDTH)}" if event.details else ""
+        details = f": {line(gist(self.text_of(event.details)), _ERROR_WIDTH)}" if event.details else ""
         return Note(f"verification {verification(event)}{details}", Tone.WARNING)
 
     def _answered(self, event: e.CallSucceeded) -> Iterable[Note]:
         call, problem = self._opened.get(event.call), event.reading.problem
         if not isinstance(call, e.CallStarted):
             return
-        where = _at_work(call.node, call.role)
+        where = at_work(call.node, call.role)
         if event.thoughts is not None:
             yield from self._thinks(call.model)
         if event.finish is Finish.LENGTH:
             text = f"{where}: {call.model} reached the limit of {call.max_tokens} tokens; its answer is cut off"
             yield Note(text, Tone.WARNING)
-        elif problem is not None and problem in _UNREAD:
-            yield Note(f"{where}: the answer of {call.model} cannot be used: {_UNREAD[problem]}", Tone.WARNING)
+        elif problem is not None and problem in UNREAD:
+            yield Note(f"{where}: the answer of {call.model} cannot be used: {UNREAD[problem]}", Tone.WARNING)
 
     def _thinks(self, model: str) -> Iterable[Note]:
         """Once per model that is not declared to write its thinking into its text."""
@@ -458,7 +364,7 @@ class Progress:
     def _reused(self, event: e.CallPrepared) -> Iterable[Note]:
         chosen, reused = self._opened.get(event.selected), event.reused
         if reused is not None and isinstance(chosen, e.ModelSelected):
-            yield Note(f"{_at_work(chosen.node, chosen.role)}: the answer of {chosen.model} in {reused.run} is reused")
+            yield Note(f"{at_work(chosen.node, chosen.role)}: the answer of {chosen.model} in {reused.run} is reused")
 
     def _check_notes(self, event: e.Event) -> Iterable[Note]:
         match event:
@@ -480,110 +386,10 @@ class Progress:
             case e.StepSkipped(task=task, role=role, reason=reason):
                 tone = Tone.PLAIN if reason is SkipReason.EQUAL else Tone.WARNING
                 yield Note(f"{task}: {DOING[role]} skipped: {LEFT_OUT[reason]}", tone)
-                yield from _removed(self.state, task, event.removed)
+                yield from removed_notes(self.state, task, event.removed)
             case e.BreakerOpened(model=model, reason=reason, until=until):
                 yield Note(f"{model}: {self._why_open(reason, until)}", Tone.WARNING)
             case e.BreakerClosed(model=model):
                 yield Note(f"{model}: circuit closed; it is called again")
             case e.BackendFailed(backend=backend, problem=problem):
                 yield Note(f"the backend {backend} failed ({problem}); the routing table's order is used", Tone.WARNING)
-
-
-def _at_work(node: str, role: Role) -> str:
-    """What a call does, and for which task where it is one's."""
-    return DOING[role] if node in (e.PLAN, e.ENHANCE, e.ADVISE) else f"{node} {DOING[role]}"
-
-
-def _forbidden(state: RunState, node: str, name: str, models: Iterable[str]) -> str:
-    """That a policy rules models out, and which facts it asks for that are not declared."""
-    policy = next((each for each in binding(state.settings, node) if each.name == name), None)
-    known = [state.models[model] for model in models if model in state.models]
-    facts = dict.fromkeys(fact for model in known if policy is not None for fact in undeclared(policy, model))
-    return f"policy {name!r} rules it out" + "".join(f"; {fact} is not declared" for fact in facts)
-
-
-def _removed(state: RunState, node: str, removed: Iterable[e.ModelCandidate]) -> Iterable[Note]:
-    """What removed which models, where none is left: one line per reason."""
-    by_reason: dict[tuple[RejectionReason | None, str | None], list[str]] = {}
-    for candidate in removed:
-        by_reason.setdefault((candidate.rejection, candidate.policy), []).append(candidate.model)
-    for (rejection, policy), models in by_reason.items():
-        why = (
-            ("" if rejection is None else _OUT.get(rejection, rejection.value))
-            if policy is None
-            else _forbidden(state, node, policy, models)
-        )
-        yield Note(f"{node}: {', '.join(models)} cannot be called: {why}", Tone.WARNING)
-
-
-def _remarks(event: e.PlanMade) -> Iterable[Note]:
-    """What there is to say of a model's plan; that it is small or large is no fault of it."""
-    remarks, size = remarks_on(event), size_remark(len(event.tasks))
-    for remark in remarks[:_MOST_REMARKS]:
-        yield Note(remark, Tone.PLAIN if remark == size else Tone.WARNING)
-    if len(remarks) > _MOST_REMARKS:
-        more = len(remarks) - _MOST_REMARKS
-        yield Note(f"{more} more remarks on the plan; orchestrate explain RUN plan shows all", Tone.WARNING)
-
-
-def finished(event: e.TaskFinished) -> Note:
-    """The line of a task's end."""
-    why = f" ({SHORTFALLS[event.reason]})" if event.reason else ""
-    score = "" if event.score is None else f", score {event.score:.3f}"
-    model = f", {event.model}" if event.model else ""
-    tests = {None: "", 1: ", on a later try and by 1 test only"}
-    few = tests.get(event.few_tests, f", on a later try and by {event.few_tests} tests only")
-    tone = {TaskStatus.COMPLETED: Tone.GOOD, TaskStatus.DEGRADED: Tone.FAIR}.get(event.status, Tone.BAD)
-    return Note(f"{event.task} {event.status.value}{why}{score}{few}{model}, {money(event.cost)}", tone)
-
-
-def verification(event: e.ResultVerified) -> str:
-    """What came of a verification, in a few words."""
-    if event.problem:
-        return f"{event.verdict.value} ({UNVERIFIED[event.problem]})"
-    how = "" if event.code is None else f" (exit status {event.code})"
-    where = "nothing was run" if event.sandbox is None else f"sandbox {event.sandbox}"
-    return f"{event.verdict.value}{how} in {seconds(event.latency)}, {where}"
-
-
-def _gist(details: str) -> str:
-    """What a verification said; of an application that was put together only what is wrong with it."""
-    from orchestrator.engine.applications import read_assembly
-
-    try:
-        return read_assembly(details).gist if details.startswith("{") else details
-    except ValueError:
-        return details
-
-
-def forecast_line(event: e.ForecastMade) -> str:
-    """A forecast on one line."""
-    models = ", ".join(dict.fromkeys(event.models.values()))
-    by = f"; drafts by {models}" if models else ""
-    risk = f"{event.risk.value} risk for the ceiling"
-    return f"forecast {money(event.expected)} and {seconds(event.duration)}, {risk}{by}"
-
-
-def _money_notes(event: e.Event) -> Iterable[Note]:
-    match event:
-        case e.ForecastMade(risk=risk):
-            yield Note(forecast_line(event), Tone.WARNING if risk is RiskLevel.HIGH else Tone.PLAIN)
-        case e.SpendReconciled(call=call):
-            yield Note(f"call {call} cost {money(event.settled)}; {money(event.unreconciled)} was unreconciled")
-        case e.BudgetWarned(phase=phase, percent=percent):
-            text = f"{phase.value} has used {percent} % of its share ({money(event.spent)} of {money(event.share)})"
-            yield Note(text, Tone.WARNING)
-        case e.SpendRefused(node=node, role=role, limit=SpendLimit.POLICY, name=name):
-            need, free = money(event.need), money(event.free)
-            text = f"it may cost {need}; policy {name!r} leaves {free} for the task"
-            yield Note(f"{_at_work(node, role)}: not called; {text}", Tone.WARNING)
-        case e.SpendRefused(node=node, role=role):
-            need, free = money(event.need), money(event.free)
-            yield Note(f"{_at_work(node, role)}: not called; it may cost {need}, {free} is left", Tone.WARNING)
-        case e.SpendExceeded(model=model):
-            billed, held = money(event.settled), money(event.hold)
-            yield Note(f"{model} billed {billed}, more than the bound of {held}; it is not called again", Tone.WARNING)
-        case e.BudgetRaised(cap=cap):
-            yield Note(f"the ceiling is now {money(cap)}")
-        case e.TimeRaised(time_limit=limit):
-            yield Note(f"the time limit is now {seconds(limit)}")

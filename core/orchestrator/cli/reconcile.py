@@ -14,6 +14,7 @@ from attrs import frozen
 
 from orchestrator.cli.damage import Trust, trust_in
 from orchestrator.cli.event_ids import read_event_id
+from orchestrator.cli.ids import RUN
 from orchestrator.cli.logs import open_log, open_log_if_any
 from orchestrator.cli.options import FILE, Amount, command, existing_run, home, home_option, json_option
 from orchestrator.cli.output import line, money, notice, result_json
@@ -75,7 +76,7 @@ class UnreconciledCall(StartedCall):
 
 
 @click.command()
-@click.argument("run_id", metavar="[RUN]", required=False)
+@click.argument("run_id", metavar="[RUN]", required=False, type=RUN)
 @click.argument("call", metavar="[CALL]", required=False)
 @click.option("--amount", type=Amount(or_nothing=True), help="What the vendor billed, in US dollars; 0 for nothing.")
 @click.option(
@@ -173,6 +174,7 @@ def _list(run: str | None, as_json: bool) -> int:
                 for k in found
             ],
             right=("event", "unreconciled"),
+            spare=("started",),
         )
         notice(f"reconcile one with: {command('costs reconcile RUN CALL --amount USD')}")
     return 0 if trust is None else trust.code

@@ -7,10 +7,11 @@ import click
 
 from orchestrator.cli.damage import Trust, whole_run
 from orchestrator.cli.event_ids import EVENT, EVENT_HELP, EventId
+from orchestrator.cli.ids import RUN
 from orchestrator.cli.logs import open_log
 from orchestrator.cli.options import home_option, json_option
 from orchestrator.cli.output import result, result_json
-from orchestrator.cli.runs import Loaded, shown_status
+from orchestrator.cli.runs import Loaded, shown_status, texts_of
 from orchestrator.cli.tables import print_run
 from orchestrator.decide import Rank
 from orchestrator.engine.rank import guard, runner_of
@@ -27,7 +28,7 @@ _FAILED = 6
 
 
 @click.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", type=RUN)
 @click.option("--verify", is_flag=True, help="Recompute every decision and compare.")
 @click.option("--strict", is_flag=True, help="With --verify: fail also where a decision cannot be recomputed.")
 @click.option("--to", "to", type=EVENT, metavar="EVENT", help=f"Stop after this event: {EVENT_HELP}.")
@@ -49,16 +50,14 @@ def replay(run_id: str, verify: bool, strict: bool, to: EventId | None, as_json:
     status = "open" if state.finished is None else state.finished.status.value
     if status == "open":
         status = shown_status(log, run_id, status) if to is None else "open"
+    texts = texts_of(log, run_id, Trust(log, ()))
+    loaded = Loaded(state, texts, records[-1].hash, status, Trust(log, ()))
     if as_json:
-        import os
-
         from orchestrator.engine.outputs.results import summary
-        from orchestrator.log import Texts
 
-        loaded = Loaded(state, Texts(log, run_id, os.urandom, log.redactor), records[-1].hash, status, Trust(log, ()))
         result_json({**summary(state, run_id, loaded.head, loaded.get), "status": status})
     else:
-        print_run(state, run_id, records[-1].hash, status)
+        print_run(state, run_id, loaded.head, status, text_of=loaded.get)
     return 0
 
 

@@ -9,7 +9,14 @@ from typing import Final
 
 import click
 
-from orchestrator.cli.kit import FILE, existing_run, home_option, notice, open_log
+from orchestrator.cli.kit import (
+    FILE,
+    RUN,
+    existing_run,
+    home_option,
+    notice,
+    open_log,
+)
 from orchestrator.errors import OutputError
 from orchestrator.spi import hookimpl
 
@@ -19,7 +26,7 @@ _MOST_TO_VERIFY: Final = 20_000
 
 
 @click.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", type=RUN)
 @click.option(
     "--output",
     "-o",

@@ -8,6 +8,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from orchestrator.cli import commands
+from orchestrator.cli.groups import CommandGroup
+from orchestrator.cli.ids import RUN
 from orchestrator.cli.options import (
     AMOUNT,
     CONCURRENCY,
@@ -21,6 +23,7 @@ from orchestrator.cli.options import (
 from orchestrator.cli.stdout import keep_stdout, keeping_stdout
 
 _KERNEL: Final = {
+    "demo": ("demo", "Run an example; needs no key, no network and no money."),
     "run": ("run", "Run a spec file."),
     "resume": ("run", "Resume a run."),
     "plan": ("plan", "Show tasks, models and a forecast; spend nothing."),
@@ -39,7 +42,7 @@ _KERNEL: Final = {
 """The kernel's own commands: the module that has each, and its line in the help. All others are plugins."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(CommandGroup):
     """A group whose commands are imported when they are called, not when they are listed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -93,7 +96,7 @@ def _flags(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--budget", "-b", type=AMOUNT, help="The ceiling, in US dollars. [default: 8.0]"),
             click.option("--time", "-t", type=SECONDS, help="The time limit, in seconds. [default: 5400]"),
             click.option("--project-id", help="The run's id. The same id again resumes the run."),
-            click.option("--resume", metavar="ID", help="Resume a run."),
+            click.option("--resume", metavar="ID", type=RUN, help="Resume a run."),
             click.option("--list-projects", is_flag=True, help="List the runs."),
             click.option("--concurrency", type=CONCURRENCY, help="Simultaneous API calls. [default: 3]"),
             click.option("--output-dir", "-o", type=FILE, help="Write the results into this folder."),

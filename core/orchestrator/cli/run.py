@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.cli.ids import RUN
 from orchestrator.cli.options import (
     AMOUNT,
     CONCURRENCY,
@@ -141,7 +142,7 @@ def run_spec(
 
 
 @click.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", type=RUN)
 @output_option
 @force_option
 @click.option("--add-budget", type=AMOUNT, help="US dollars to add to the ceiling.")

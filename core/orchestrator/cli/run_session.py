@@ -15,7 +15,7 @@ from orchestrator.cli import INTERRUPTED
 from orchestrator.cli.asking import Terminal, asker_for
 from orchestrator.cli.display import Display, Lines, display_for
 from orchestrator.cli.options import command, home
-from orchestrator.cli.output import OutputClosedError, money, notice, result, result_json, timestamp
+from orchestrator.cli.output import OutputClosedError, clean, money, notice, result, result_json, timestamp
 from orchestrator.cli.progress import Progress
 from orchestrator.cli.tables import print_run
 from orchestrator.decide.forecast import is_declined, lacking
@@ -151,7 +151,7 @@ class _Watch:
         """Take the session before its first step."""
         self._run = session.stream.run
         self.diagnostics.begin(self._run)
-        progress = Progress(session.stream.texts.get)
+        progress = Progress(session.stream.texts.get, self._run)
         for record in self.workspace.log.read(self._run):
             self.diagnostics.recall(record.version, record.event)
             progress.recall([(record.at, record.event)])
@@ -222,7 +222,7 @@ class _Stream:
     def _write(self, version: int, at: int, event: e.Event) -> None:
         name, _, data = self._codec.encode(event)
         head = f'{{"version":{version},"at":"{timestamp(at)}","type":"{name}","data":'
-        result(f"{head}{self._redactor.data(data)}}}")
+        result(clean(f"{head}{self._redactor.data(data)}}}"), as_is=True)
 
 
 def _report(outcome: RunEnd, as_json: bool, report_line: Callable[..., None]) -> None:
@@ -231,7 +231,7 @@ def _report(outcome: RunEnd, as_json: bool, report_line: Callable[..., None]) ->
     status = finished.status.value if finished is not None else "interrupted"
     for warning in outcome.warnings:
         report_line(warning, logging.WARNING)
-    if not outcome.played and outcome.notice:
+    if outcome.notice:
         report_line(outcome.notice)
     if as_json:
         result_json(
@@ -247,7 +247,7 @@ def _report(outcome: RunEnd, as_json: bool, report_line: Callable[..., None]) ->
             pretty=False,
         )
     else:
-        print_run(state, outcome.run, outcome.head, status, outcome.folder)
+        print_run(state, outcome.run, outcome.head, status, outcome.folder, text_of=outcome.texts.get)
     advice = advice_for(outcome.run, state)
     if advice and outcome.played:
         report_line(advice)

@@ -1,16 +1,21 @@
 """``orchestrate runs``: list, show and export runs."""
 
 import os
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from attrs import frozen
 
 from orchestrator.cli.damage import ReadableTexts, Reader, Trust, is_readable, trust_in
+from orchestrator.cli.groups import CommandGroup, suggestion
+from orchestrator.cli.ids import RUN
 from orchestrator.cli.logs import open_log, open_log_if_any
 from orchestrator.cli.options import (
     FILE,
+    SINCE,
     command,
     existing_run,
     force_option,
@@ -23,6 +28,7 @@ from orchestrator.cli.tables import print_run, print_table
 from orchestrator.errors import DamagedLogError, UsageError
 from orchestrator.log import EventLog, Texts
 from orchestrator.log.views import own
+from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.state.fold import fold
 
@@ -33,11 +39,14 @@ if TYPE_CHECKING:
 DELETED = "(deleted)"
 """What stands in the place of a deleted text."""
 
+_PATIENCE: Final = 15.0
+"""Seconds for which a run that is to stop is waited for."""
+_PAUSE: Final = 0.1
 _TITLE_WIDTH = 60
 _COLUMNS = "run_id, status, project_digest, started_at, finished_at, cap_nano, settled_nano, held_nano, tasks, head"
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 @home_option
 def runs() -> None:
     """List, show, compare and export runs; delete the content of one."""
@@ -106,21 +115,64 @@ def title_of(texts: Texts, digest: str) -> str:
 
 
 @runs.command("list")
+@click.option("--status", metavar="STATUS", help="Only runs with this status, such as SUCCESS, running or interrupted.")
+@click.option(
+    "--since", type=SINCE, help="Only runs that began since then: 2026-11-29, 2026-11-29T18:00, 90m, 12h, 7d."
+)
+@click.option("--limit", "-n", type=click.IntRange(1), help="At most so many.")
+@click.option("--project", metavar="TEXT", help="Only runs whose title has this text.")
 @json_option
 @home_option
-def list_(as_json: bool) -> int:
-    """List every run, newest last."""
-    return print_runs(as_json=as_json)
+def list_(status: str | None, since: str | None, limit: int | None, project: str | None, as_json: bool) -> int:
+    """List runs, newest first."""
+    return print_runs(as_json=as_json, wanted=Wanted(_known_status(status), since, limit, project))
 
 
-def print_runs(*, as_json: bool) -> int:
-    """Write the list of runs."""
+@frozen
+class Wanted:
+    """Which runs are listed."""
+
+    status: str | None = None
+    since: str | None = None
+    """ISO 8601 in UTC; times of the log compare with it as texts."""
+    limit: int | None = None
+    project: str | None = None
+
+    def among(self, rows: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The runs that are wanted, of rows newest first."""
+        return list(islice(filter(self._is_wanted, rows), self.limit))
+
+    def _is_wanted(self, row: dict[str, Any]) -> bool:
+        return (
+            self.status in (None, row["status"])
+            and (self.since is None or row["started_at"] >= self.since)
+            and (self.project is None or self.project.casefold() in row["title"].casefold())
+        )
+
+
+_EVERY: Final = Wanted()
+
+
+def _known_status(word: str | None) -> str | None:
+    """A status as the log writes it, however its letters are written."""
+    known = [*ProjectStatus, "running", "interrupted"]
+    found = {str(each).casefold(): str(each) for each in known}
+    if word is not None and word.casefold() not in found:
+        close = suggestion(word, found.values()) or f"there are: {', '.join(found.values())}"
+        raise click.UsageError(f"there is no status {word!r}; {close}")
+    return word and found[word.casefold()]
+
+
+def print_runs(*, as_json: bool, wanted: Wanted = _EVERY) -> int:
+    """Write the list of runs, newest first."""
     log = open_log_if_any()
-    found = [] if log is None else _rows(log)
+    found = [] if log is None else wanted.among(_rows(log))
     if as_json:
         result_json(found)
+    elif not found and wanted != _EVERY:
+        notice(f"no run in {home()} is like that; see: {command('runs list')}")
     elif not found:
-        notice(f"there are no runs in {home()}; begin with: {command('run SPEC')}")
+        notice(f"there are no runs in {home()}; begin with: {command('demo')}, or {command('run SPEC')}")
     else:
         print_table(
             ("run", "status", "spend", "tasks", "started", "title"),
@@ -136,34 +188,32 @@ def print_runs(*, as_json: bool) -> int:
                 for run in found
             ],
             right=("spend", "tasks"),
+            spare=("tasks", "started"),
         )
     return 0
 
 
-def _rows(log: EventLog) -> list[dict[str, Any]]:
-    rows = []
-    for run, status, digest, started, finished, cap, settled, held, tasks, head in log.query(
-        f"{own('runs')} SELECT {_COLUMNS} FROM runs"
+def _rows(log: EventLog) -> Iterator[dict[str, Any]]:
+    """The runs, newest first; a title is read once its run is asked for."""
+    for run, status, digest, started, finished, cap, settled, held, tasks, head in reversed(
+        log.query(f"{own('runs')} SELECT {_COLUMNS} FROM runs")
     ):
-        rows.append(
-            {
-                "run_id": run,
-                "title": title_of(Texts(log, run, os.urandom, log.redactor), digest),
-                "status": shown_status(log, run, status),
-                "started_at": started,
-                "finished_at": finished,
-                "cap_usd": str(Usd(cap)),
-                "settled_usd": str(Usd(settled)),
-                "held_usd": str(Usd(held)),
-                "tasks": tasks,
-                "head": head,
-            }
-        )
-    return rows
+        yield {
+            "run_id": run,
+            "title": title_of(Texts(log, run, os.urandom, log.redactor), digest),
+            "status": shown_status(log, run, status),
+            "started_at": started,
+            "finished_at": finished,
+            "cap_usd": str(Usd(cap)),
+            "settled_usd": str(Usd(settled)),
+            "held_usd": str(Usd(held)),
+            "tasks": tasks,
+            "head": head,
+        }
 
 
 @runs.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", type=RUN)
 @json_option
 @home_option
 def show(run_id: str, as_json: bool) -> int:
@@ -175,12 +225,12 @@ def show(run_id: str, as_json: bool) -> int:
         found = {**summary(run.state, run_id, run.head, run.get), "status": run.status}
         result_json(found | run.trust.plain())
     else:
-        print_run(run.state, run_id, run.head, run.status, mark=run.trust.mark)
+        print_run(run.state, run_id, run.head, run.status, text_of=run.get, mark=run.trust.mark)
     return run.trust.code
 
 
 @runs.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", type=RUN)
 @click.option("--output-dir", "-o", type=FILE, required=True, help="The folder to write into.")
 @force_option
 @home_option
@@ -233,7 +283,7 @@ def _mark_as_damaged(folder: "OutputFolder", run: Loaded, run_id: str) -> None:
 
 
 @runs.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", type=RUN)
 @click.option("--yes", is_flag=True, help="Ask no question.")
 @json_option
 @home_option
@@ -282,8 +332,38 @@ def delete(run_id: str, yes: bool, as_json: bool) -> int:
 
 
 @runs.command()
-@click.argument("one", metavar="A")
-@click.argument("other", metavar="B")
+@click.argument("run_id", metavar="RUN", type=RUN)
+@json_option
+@home_option
+def cancel(run_id: str, as_json: bool) -> int:
+    """Ask the process of a live run to stop. The run can be resumed."""
+    import asyncio
+    import time
+
+    from orchestrator.log.requests import CANCEL
+
+    existing_run(open_log(run_id), run_id)
+    log = EventLog.open(home())
+    try:
+        if not log.locks.is_held(run_id):
+            raise UsageError(f"no process has run {run_id}: there is nothing to stop; see: {command('runs list')}")
+        asyncio.run(log.ask(run_id, CANCEL, at=time.time_ns() // 1000))
+        until = time.monotonic() + _PATIENCE
+        while (live := log.locks.is_held(run_id)) and time.monotonic() < until:
+            time.sleep(_PAUSE)
+    finally:
+        log.close()
+    if as_json:
+        result_json({"run_id": run_id, "stopped": not live})
+    else:
+        how = "will stop as soon as it can" if live else "has stopped"
+        result(f"{run_id} {how}; resume with: {command(f'resume {run_id}')}")
+    return 0
+
+
+@runs.command()
+@click.argument("one", metavar="A", type=RUN)
+@click.argument("other", metavar="B", type=RUN)
 @json_option
 @home_option
 def diff(one: str, other: str, as_json: bool) -> int:

@@ -1,11 +1,13 @@
 """``orchestrate spec``: check, describe and begin spec files."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.options import FILE, home_option, json_option
 from orchestrator.cli.output import clean, notice, result, result_json
 from orchestrator.errors import OrchestrateError, OutputError, SpecError
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 _INVALID = 2
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 @home_option
 def spec() -> None:
     """Check, describe and begin spec files."""
@@ -55,12 +57,15 @@ def validate(files: tuple[Path, ...], as_json: bool) -> int:
 def _checked(path: Path) -> tuple[list[str], list[str]]:
     """What is wrong with a spec file, and what its policies contradict."""
     from orchestrator.cli.given import spec_given, with_policies
+    from orchestrator.engine.beginning import check_names
+    from orchestrator.engine.vendors.environment import Environment
     from orchestrator.plugins import Catalogue
 
     try:
-        found = spec_given(path)
+        found, catalogue = spec_given(path), Catalogue.discover()
         if found.policy_files:
-            found = with_policies(found, (), Catalogue.discover())
+            found = with_policies(found, (), catalogue)
+        check_names(found, catalogue, Environment.of_process(lambda secret: None))
     except SpecError as error:
         return [clean(problem) for problem in error.problems], []
     except OrchestrateError as error:
@@ -89,22 +94,41 @@ def schema() -> int:
 
 @spec.command()
 @click.argument("file", type=FILE, default=Path("spec.yaml"))
-@click.option("--force", is_flag=True, help="Replace a file that exists.")
+@click.option("--demo", is_flag=True, help="Write a spec that runs without a key, and its file of answers.")
+@click.option("--force", is_flag=True, help="Replace files that exist.")
 @home_option
-def init(file: Path, force: bool) -> int:
+def init(file: Path, demo: bool, force: bool) -> int:
     """Write a spec file to start from. '-' prints it."""
-    from orchestrator.spec import SKELETON
+    from orchestrator.spec import SKELETON, demonstration
 
     if str(file) == "-":
-        result(SKELETON.rstrip("\n"))
+        if demo:
+            raise click.UsageError("--demo writes two files; name the spec's")
+        result(SKELETON.rstrip("\n"), as_is=True)
         return 0
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
-    try:
-        with os.fdopen(os.open(file, flags, 0o644), "w", encoding="utf-8") as opened:
-            opened.write(SKELETON)
-    except FileExistsError as error:
-        raise OutputError(f"{file} exists; choose another name, or replace it with --force") from error
-    except OSError as error:
-        raise OutputError(f"{file}: {error.strerror}") from error
-    notice(f"{file} is written; edit it, then: orchestrate run {file}")
+    if not demo:
+        _write_new({file: SKELETON}, force)
+        notice(f"{file} is written; edit it, then: orchestrate run {file}")
+        return 0
+    answers = file.with_name(f"{file.stem}.answers.yaml")
+    _write_new({file: demonstration.SPEC.format(answers=answers.name), answers: demonstration.ANSWERS}, force)
+    notice(f"{file} and {answers} are written; run them with: orchestrate run {file}")
     return 0
+
+
+def _write_new(files: Mapping[Path, str], force: bool) -> None:
+    """Write files, or none of them.
+
+    Raises:
+        OutputError: one exists and ``force`` is not given, or one cannot be written.
+    """
+    for file in files:
+        if file.exists() and not force:
+            raise OutputError(f"{file} exists; choose another name, or replace it with --force")
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
+    for file, text in files.items():
+        try:
+            with os.fdopen(os.open(file, flags, 0o644), "w", encoding="utf-8") as opened:
+                opened.write(text)
+        except OSError as error:
+            raise OutputError(f"{file}: {error.strerror}") from error

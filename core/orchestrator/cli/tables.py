@@ -1,12 +1,17 @@
 """Tables on stdout: drawn on a terminal, aligned columns elsewhere."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from orchestrator.cli.output import OutputClosedError, decimals, line, money, result, seconds
-from orchestrator.cli.progress import HALTED, SHORTFALLS, verification
+import click
+
+from orchestrator.cli.notes import verification
+from orchestrator.cli.output import decimals, line, money, result, seconds
+from orchestrator.cli.screen import GAP, LEAST_TEXT, cut, fitting, longest_word, width_of, wrapped
 from orchestrator.cli.stdout import stdout
+from orchestrator.cli.words import HALTED, SHORTFALLS
+from orchestrator.errors import DamagedLogError
 from orchestrator.models import TaskStatus
 from orchestrator.state.run import RunState
 
@@ -30,78 +35,131 @@ STYLES: Final[Mapping[str, str]] = {
 _NONE: Final = "–"
 
 
-def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """Write a table; the columns named in ``right`` are aligned to the right."""
+TEXTS: Final = frozenset({"title", "why", "reason", "problem", "probe", "requires", "status", "live", "where"})
+"""Columns of texts: their cells may go on in a second line. Cells of all others are kept whole."""
+
+
+def print_table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = (), spare: Sequence[str] = ()
+) -> None:
+    """Write a table; on a screen that is too narrow for it some columns, or each row as lines of name and value.
+
+    Args:
+        heads: the names of the columns; those in ``TEXTS`` are wrapped where there is no room.
+        rows: the cells.
+        right: the columns aligned to the right.
+        spare: the columns that a narrow screen does not show, the least important first.
+    """
     cells = [[line(cell) for cell in row] for row in rows]
-    stream = stdout()
-    if stream is not None and stream.isatty():
-        _draw(heads, cells, right)
+    screen = width_of(stdout())
+    columns = [[head, *(row[at] for row in cells)] for at, head in enumerate(heads)]
+    widths = {at: max(map(len, column)) for at, column in enumerate(columns)}
+    fit: dict[int, int] | None = widths
+    if screen is not None:
+        texts = {at: max(LEAST_TEXT, longest_word(columns[at])) for at, head in enumerate(heads) if head in TEXTS}
+        order = [at for name in spare for at, head in enumerate(heads) if head == name]
+        fit = fitting(widths, texts, order, screen)
+    if fit is None:
+        _print_records(heads, cells, screen or 0)
         return
-    widths = [max(len(row[at]) for row in [heads, *cells]) for at in range(len(heads))]
-    for row in [heads, *cells]:
-        padded = (
-            cell.rjust(width) if head in right else cell.ljust(width)
-            for head, cell, width in zip(heads, row, widths, strict=True)
-        )
-        result("  ".join(padded).rstrip())
+    aligned = {at for at, head in enumerate(heads) if head in right}
+    _print_row(heads, fit, aligned, style="bold")
+    for row in cells:
+        _print_row(row, fit, aligned)
 
 
-def _draw(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _print_row(row: Sequence[str], widths: Mapping[int, int], right: Collection[int], style: str = "") -> None:
+    """Write a row: as many lines as its longest text takes."""
+    pieces = {at: wrapped(row[at], width, "") for at, width in widths.items()}
+    for number in range(max(map(len, pieces.values()))):
+        parts = []
+        for at, width in widths.items():
+            cell = pieces[at][number] if number < len(pieces[at]) else ""
+            padded = cell.rjust(width) if at in right else cell.ljust(width)
+            parts.append(painted(padded, style or STYLES.get(row[at].partition(" ")[0], "")))
+        result("  ".join(parts).rstrip(), as_is=True)
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for head in heads:
-        table.add_column(head, justify="right" if head in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell, style=STYLES.get(cell.partition(" ")[0], "")) for cell in row))
-    try:
-        Console(file=stdout(), highlight=False).print(table)
-    except OSError as error:
-        raise OutputClosedError(error) from error
+
+def _print_records(heads: Sequence[str], rows: Sequence[Sequence[str]], screen: int) -> None:
+    """Write each row as lines of name and value, with an empty line between two."""
+    for number, row in enumerate(rows):
+        if number:
+            result("")
+        _print_pairs([(head, cell) for head, cell in zip(heads, row, strict=True) if cell], screen)
 
 
 def print_facts(facts: Sequence[tuple[str, str]]) -> None:
     """Write names and values, one pair a line."""
-    width = max(len(name) for name, _ in facts)
-    stream = stdout()
-    if stream is not None and stream.isatty():
-        import click
+    _print_pairs([(name, line(value)) for name, value in facts], width_of(stdout()))
 
-        for name, value in facts:
-            result_line = click.style(f"{name:<{width}}", dim=True) + "  " + _styled(line(value))
-            click.echo(result_line, file=stream)
-        return
-    for name, value in facts:
-        result(f"{name:<{width}}  {line(value)}")
+
+def _print_pairs(pairs: Sequence[tuple[str, str]], screen: int | None) -> None:
+    width = max((len(name) for name, _ in pairs), default=0)
+    for name, value in pairs:
+        room = None if screen is None else screen - width - GAP
+        first, *more = [value] if room is None else wrapped(value, max(room, LEAST_TEXT), "")
+        first = first if room is None else cut(first, room)
+        result(f"{painted(name.ljust(width), 'dim')}  {_styled(first)}".rstrip(), as_is=True)
+        for piece in more:
+            result(f"{'':<{width}}  {piece}", as_is=True)
+
+
+def painted(text: str, style: str) -> str:
+    """The text in a style of words such as ``bold green``, where stdout is a terminal."""
+    if not style or width_of(stdout()) is None:
+        return text
+    words = style.split()
+    colour = next((word for word in words if word not in ("bold", "dim")), None)
+    return click.style(text, fg=colour, bold="bold" in words, dim="dim" in words)
 
 
 def _styled(value: str) -> str:
-    import click
-
-    style = STYLES.get(value.partition(" ")[0], "")
-    colour = style.rpartition(" ")[2]
-    return click.style(value, fg=colour, bold=style.startswith("bold ")) if colour else value
+    """A value in the colour of its first word, where that is a status."""
+    return painted(value, STYLES.get(value.partition(" ")[0], ""))
 
 
-def print_run(state: RunState, run: str, head: str, status: str, files: Path | None = None, *, mark: str = "") -> None:
+def print_run(
+    state: RunState,
+    run: str,
+    head: str,
+    status: str,
+    files: Path | None = None,
+    *,
+    text_of: Callable[[str], str],
+    mark: str = "",
+) -> None:
     """Write what a run amounts to: a row per task, then status, spend, time and head.
 
-    ``mark`` stands beside status and spend where they cannot be trusted.
+    Args:
+        state: the run's.
+        run: its id.
+        head: the hash of its last event.
+        status: how it stands.
+        files: the output folder, where it has one.
+        text_of: the text of a digest, for the tasks' titles.
+        mark: stands beside status and spend where they cannot be trusted.
     """
     if state.tasks:
         places = max(decimals(task.spend.total) for task in state.tasks.values())
         print_table(
-            ("task", "type", "model", "reviewer", "score", "iterations", "cost", "status"),
-            [_row(state, name, places) for name in state.execution_order],
+            ("task", "type", "model", "reviewer", "score", "iterations", "cost", "status", "title"),
+            [(*_row(state, name, places), title_of(state, name, text_of)) for name in state.execution_order],
             right=("score", "iterations", "cost"),
+            spare=("iterations", "reviewer", "type", "score", "model"),
         )
         result("")
     beside = f" ({mark})" if mark else ""
     marked = ("status", "spend", "planning", "input stage") if mark else ()
     print_facts([(name, value + beside * (name in marked)) for name, value in _facts(state, run, head, status, files)])
+
+
+def title_of(state: RunState, task: str, text_of: Callable[[str], str]) -> str:
+    """A task's title on one line; empty where it has none, or where its text is gone."""
+    digest = state.tasks[task].planned.title
+    try:
+        return line(text_of(digest)) if digest else ""
+    except (KeyError, DamagedLogError):
+        return ""
 
 
 def _row(state: RunState, name: str, places: int) -> tuple[str, ...]:

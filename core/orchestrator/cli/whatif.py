@@ -10,6 +10,7 @@ from orchestrator.cli.kit import (
     AMOUNT,
     DOING,
     FILE,
+    RUN,
     backend_option,
     home_option,
     json_option,
@@ -42,7 +43,7 @@ _NOT_MADE: Final = {"not_called": "not called any more", "no_money": "no money",
 
 
 @click.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", type=RUN)
 @click.option("--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies.")
 @backend_option
 @loop_option

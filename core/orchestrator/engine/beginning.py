@@ -13,6 +13,8 @@ from orchestrator.engine.answers.enhancing import count_words
 from orchestrator.engine.answers.wording import read_templates
 from orchestrator.engine.outputs.delivering import RunPlace
 from orchestrator.engine.vendors.connect import Connected
+from orchestrator.engine.vendors.environment import Environment
+from orchestrator.engine.vendors.names import unknown_names
 from orchestrator.errors import LogError, PluginError, PluginNotFoundError, SpecError
 from orchestrator.log import Texts
 from orchestrator.models import AUTO, PlannedTask
@@ -41,6 +43,17 @@ def check_descriptors() -> None:
     finally:
         for descriptor in opened:
             os.close(descriptor)
+
+
+def check_names(spec: Spec, catalogue: Catalogue, environment: Environment) -> None:
+    """Refuse a spec in which a model, provider, region or plugin is misspelt.
+
+    Raises:
+        SpecError: one is; all of them together.
+    """
+    problems = unknown_names(spec.uses, catalogue, environment, spec)
+    if problems:
+        raise SpecError(problems)
 
 
 def check_spec(spec: Spec, connected: Connected, catalogue: Catalogue) -> None:

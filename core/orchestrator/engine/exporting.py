@@ -5,6 +5,7 @@ Nothing here can fail or delay a run. What goes wrong becomes a warning that nam
 
 import asyncio
 import logging
+import math
 import queue
 import threading
 import time
@@ -37,6 +38,9 @@ _QUEUED: Final = 10_000
 _PAUSE: Final = 1.0
 """Seconds between two exports that ends of tasks call for."""
 
+_IDLE: Final = 15.0
+"""Seconds after which it exports again though no task has ended, where the spec does not say how often."""
+
 _Item = tuple[int, int, e.Event]
 
 
@@ -48,6 +52,7 @@ class ExportLimits:
     grace: float = _GRACE
     queued: int = _QUEUED
     pause: float = _PAUSE
+    idle: float = _IDLE
 
 
 @define(eq=False)
@@ -57,7 +62,7 @@ class _Worker:
     label: str
     make: Callable[[], Exporter]
     every: float | None
-    """Seconds between exports; None: at the ends of tasks; 0: only at the end."""
+    """Seconds between exports; None: at the ends of tasks, and as time goes by; 0: only at the end."""
     metrics: Callable[[], Metrics]
     run: str
     shown: Callable[[str], str]
@@ -137,7 +142,8 @@ class _Worker:
 
     def _follow(self, exporter: Exporter) -> None:
         """Pass events on and export in between, until the session ends."""
-        due = self._export(exporter)  # at once, so that what cannot work shows early, however short the session is
+        due: float | None = None
+        begun = False
         while not self.abandoned:
             try:
                 item = self._next(due)
@@ -148,8 +154,11 @@ class _Worker:
             if item is not None:
                 if self._observes:
                     self._call("observe", partial(self._observe, exporter, item))
-                if self.every is None and due is None and isinstance(item[2], e.TaskFinished):
-                    due = self._exported + self.limits.pause
+                if not begun and isinstance(item[2], e.SessionOpened):
+                    begun = True
+                    due = time.monotonic()  # at once, so that what cannot work shows early; before it nothing is known
+                elif begun and self.every is None and isinstance(item[2], e.TaskFinished):
+                    due = min(due or math.inf, self._exported + self.limits.pause)
             if due is not None and time.monotonic() >= due and not self._stopping:
                 due = self._export(exporter)
 
@@ -157,7 +166,8 @@ class _Worker:
         """Export, and say when the next export is due."""
         self._call("export", lambda: exporter.export(self.metrics()))
         self._exported = time.monotonic()
-        return self._exported + self.every if self.every else None
+        every = self.limits.idle if self.every is None else self.every
+        return self._exported + every if every else None
 
     def _observe(self, exporter: Exporter, item: _Item) -> None:
         version, at, event = item

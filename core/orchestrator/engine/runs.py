@@ -1,7 +1,10 @@
 """Starting and resuming runs on a data folder: what the front doors and the commands share."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from attrs import Factory, define, evolve, field, frozen
 
@@ -9,11 +12,12 @@ from orchestrator import events as e
 from orchestrator.documents import load_json
 from orchestrator.engine import accounts
 from orchestrator.engine.applications import Application, AppVerifier
-from orchestrator.engine.beginning import check_descriptors, check_spec, run_started, stage_of
+from orchestrator.engine.beginning import check_descriptors, check_names, check_spec, run_started, stage_of
 from orchestrator.engine.checks import Checks, selector_for
 from orchestrator.engine.exporting import Exporting
 from orchestrator.engine.loop import Loop, Observer
 from orchestrator.engine.outputs.delivering import RunPlace, application_of, export, place_of, spec_of
+from orchestrator.engine.outputs.earlier import make_room
 from orchestrator.engine.outputs.folder import OutputFolder
 from orchestrator.engine.outputs.placement import Placement
 from orchestrator.engine.outputs.verification import FolderVerifier, Verifier
@@ -27,6 +31,7 @@ from orchestrator.engine.vendors.environment import Environment
 from orchestrator.errors import LogError, UsageError
 from orchestrator.log import EventLog, Redactor, Texts, append_head, read_heads
 from orchestrator.log.accounts import stream_of
+from orchestrator.log.requests import CANCEL
 from orchestrator.log.retention import Growth
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
@@ -37,6 +42,9 @@ from orchestrator.spi import Backend, to_stdout
 from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState
 from orchestrator.telemetry import measured, priors
+
+_LOOKS: Final = 0.5
+"""Seconds between two looks into the mailbox of a run."""
 
 
 @define
@@ -131,10 +139,12 @@ class Workspace:
             if not new_project:
                 return await self._again(spec, run, output, force, watchers)
             run = self._next_id(run)
+        check_names(spec, self.catalogue, self.environment)
         lock = self.log.locks.acquire(run)
         try:
             connected = connect(self.catalogue, spec, self.environment, self.backend)
             check_spec(spec, connected, self.catalogue)
+            replaced = None if output is None else make_room(self.log, output, run, self.texts)
             writer = OutputFolder(output, run, force) if output is not None else None
             state = RunState()
             session = self._session(run, spec, state, connected, writer, watchers)
@@ -150,7 +160,7 @@ class Workspace:
                 accounts=names,
                 random_bytes=self.ports.random_bytes,
             )
-            return await self._play(session, spec, [started], watchers, "")
+            return await self._play(session, spec, [started], watchers, _replaced(output, replaced))
         finally:
             lock.release()
 
@@ -221,7 +231,7 @@ class Workspace:
             writer = OutputFolder(folder, run, force) if folder is not None else None
             session = self._session(run, spec, state, connected, writer, watchers)
             await append_remedies(session.stream, state, self.ports, remedies)
-            return await self._play(session, spec, [], watchers, f"resuming {run}")
+            return await self._play(session, spec, [], watchers, "")
         finally:
             lock.release()
 
@@ -332,6 +342,15 @@ class Workspace:
         placement = Placement(state, texts.get)
         return AppVerifier(writer, selector, lambda: application.described(state, texts.get), placement.placed)
 
+    async def _heed(self, run: str, loop: Loop) -> None:
+        """Look into the run's mailbox until another process asks for the end of the session."""
+        while True:
+            await asyncio.sleep(_LOOKS)
+            with suppress(LogError):
+                if CANCEL in self.log.asked(run):
+                    loop.interrupt(CANCEL)
+                    return
+
     async def _exporting(self, session: Session, spec: Spec, watchers: Watchers, strict: bool) -> Exporting | None:
         """Open the spec's exporters; what a resumed run lacks of them is no reason not to go on."""
         if not spec.exporters:
@@ -348,14 +367,18 @@ class Workspace:
     ) -> RunEnd:
         """Run one session to its end, and write what follows from it."""
         exporting: Exporting | None = None
+        mailbox: asyncio.Task[None] | None = None
         try:
             exporting = await self._exporting(session, spec, watchers, strict=bool(opening))
             loop = session.loop()
+            mailbox = asyncio.create_task(self._heed(session.stream.run, loop))
             watchers.on_session(session, loop)
             caps = accounts.caps_of(self.log, session.stream.accounts, session.stream.simulated)
             known = measured(self.log, self.folder).of(session.stream.simulated) if opening else {}
             await loop.run([*opening, session.opening(caps, priors(known, session.connected.models))])
         finally:
+            if mailbox is not None:
+                mailbox.cancel()
             await session.connected.close()
             if session.http is not None:
                 await session.http.aclose()
@@ -372,6 +395,12 @@ class Workspace:
                 warnings += export(session.state, stream.run, stream.head, stream.texts, writer)
         folder = writer.path if isinstance(writer, OutputFolder) else None
         return RunEnd(stream.run, session.state, stream.head, stream.texts, True, folder, notice, warnings)
+
+
+def _replaced(folder: Path | None, run: str | None) -> str:
+    """That the files of an earlier run were replaced, and how to have them again; empty where there were none."""
+    again = f"orchestrate runs export {run} -o DIR"
+    return "" if run is None else f"{folder} held the files of {run}, unchanged; they are replaced (again: {again})"
 
 
 def _is_over(state: RunState) -> bool:

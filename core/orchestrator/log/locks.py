@@ -46,6 +46,9 @@ class Locks(Protocol):
     def is_held(self, run: str) -> bool:
         """Whether any process has the lock of a run, this one included."""
 
+    def discard_free(self) -> int:
+        """Remove what locks that no process has have left behind; returns how many there were."""
+
 
 class _FileHandle:
     def __init__(self, descriptor: int) -> None:
@@ -72,6 +75,13 @@ class FileLocks:
     def acquire(self, run: str) -> Handle:
         """Take the lock of a run; see ``Locks``."""
         path = self._path(run)
+        handle = self._acquired(path, run)
+        while handle is None:
+            handle = self._acquired(path, run)
+        return handle
+
+    def _acquired(self, path: Path, run: str) -> Handle | None:
+        """The lock; None where another process removed the file meanwhile."""
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -79,6 +89,9 @@ class FileLocks:
             raise LogError(f"{path}: {error.strerror}; choose another data folder with --home") from error
         # A look by is_held lasts an instant; an owner lasts.
         if _lock(descriptor, self._sleep, pause=_PROBE_PAUSE, longest=_PROBE_PAUSE, patience=_PROBE_PATIENCE):
+            if not _is_file_of(descriptor, path):
+                os.close(descriptor)
+                return None
             with suppress(OSError):  # a full disk, say: who has it only serves the message
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)
@@ -87,6 +100,20 @@ class FileLocks:
         os.close(descriptor)
         who = f"process {owner[0]} on {owner[1]}" if len(owner) == 2 else "another process"
         raise RunLockedError(f"{run} is being run by {who}; wait for it to end, or stop it")
+
+    def discard_free(self) -> int:
+        """Remove the files of locks that no process has; returns how many."""
+        removed = 0
+        for path in self._folder.glob("*"):
+            with suppress(OSError):
+                descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                try:
+                    if _try_lock(descriptor, fcntl.LOCK_EX) and _is_file_of(descriptor, path):
+                        path.unlink()
+                        removed += 1
+                finally:
+                    os.close(descriptor)
+        return removed
 
     def is_held(self, run: str) -> bool:
         """Whether any process has the lock of a run, this one included."""
@@ -98,6 +125,15 @@ class FileLocks:
             return not _try_lock(descriptor, fcntl.LOCK_SH)
         finally:
             os.close(descriptor)
+
+
+def _is_file_of(descriptor: int, path: Path) -> bool:
+    """Whether an open file still has its name: a lock on one that was removed locks nothing."""
+    try:
+        named, opened = path.stat(), os.fstat(descriptor)
+    except OSError:
+        return False
+    return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
 
 
 def _try_lock(descriptor: int, how: int) -> bool:
@@ -142,6 +178,10 @@ class MemoryLocks:
     def is_held(self, run: str) -> bool:
         """Whether any process has the lock of a run."""
         return run in self._held
+
+    def discard_free(self) -> int:
+        """Nothing is left behind in memory."""
+        return 0
 
     def clear(self) -> None:
         """Free every lock, as the kernel does when a process dies."""

@@ -160,6 +160,10 @@ class LogReader:
         """
         return self._reading(work)
 
+    def asked(self, run: str) -> list[str]:
+        """The kinds of what other processes ask of a run, in the order in which they did."""
+        return [kind for (kind,) in self.query("SELECT kind FROM requests WHERE run = ? ORDER BY id", [run])]
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Read the log as it stands at one moment, whatever is appended meanwhile; not where it is written, too."""

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.errors import LogError
-from orchestrator.log import chain
+from orchestrator.log import chain, requests
 from orchestrator.log.views import VIEWS
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def create(connection: sqlite3.Connection) -> None:
     """Lay out an empty database; of one that is laid out only the views are brought up to this program's."""
     if is_current(connection):
         _renew_views(connection)
+        requests.create(connection)
         return
     from sqlite_utils import Database  # costs a tenth of a second, and is needed once per data folder
 
@@ -100,6 +101,7 @@ def create(connection: sqlite3.Connection) -> None:
     try:
         if not is_current(connection):
             _tables(database)
+            requests.create(connection)
             for statement in _TRIGGERS.split("END;")[:-1]:
                 connection.execute(statement + "END")
             for name, query in VIEWS.items():

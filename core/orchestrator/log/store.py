@@ -14,7 +14,7 @@ from orchestrator.errors import ConcurrencyError, DamagedLogError, LogError, Run
 from orchestrator.events import AccountRefused, CallStarted, ContentDeleted, Event, RunForked, Totals
 from orchestrator.log import accounts as accounting
 from orchestrator.log import cache as caching
-from orchestrator.log import chain, retention, schema
+from orchestrator.log import chain, requests, retention, schema
 from orchestrator.log.commits import GroupCommit, RunBlocking, TransactionLockFactory
 from orchestrator.log.connections import DATABASE, Connection, configure, connect, connect_to_read, create_private
 from orchestrator.log.locks import FileLocks, Locks, TransactionLock, no_lock
@@ -238,6 +238,14 @@ class EventLog(LogReader):
         """
         return await self._submit(lambda: accounting.raise_cap(self._transaction, name, extra, at, simulated))
 
+    async def ask(self, run: str, kind: str, *, at: int, text: str = "") -> None:
+        """Put a request into the mailbox of a live run; see ``requests``.
+
+        Raises:
+            LogError: the log cannot be written.
+        """
+        await self._submit(lambda: requests.put(self._transaction.connection, run, kind, text, at))
+
     async def clear_cache(self) -> int:
         """Forget every answer of the response cache, real and simulated; returns how many there were.
 
@@ -322,6 +330,7 @@ class EventLog(LogReader):
             written.append(encoded.event)
             ledger.record(request.at, movements)
             ledger.follow(request.at, encoded.event, request.simulated)
+        requests.take_out(transaction.connection, stream, written)
         if request.reusable is not None:
             caching.keep(transaction.connection, stream, request.reusable)
         assert not any(isinstance(each, AccountRefused) for each in written[:-1])

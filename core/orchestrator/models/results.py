@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from attrs import Factory, define, field, frozen
 
+from orchestrator.errors import UsageError
 from orchestrator.models.slots import Model
 from orchestrator.models.vocabulary import ProjectStatus, TaskStatus, TaskType
 from orchestrator.money import Usd
@@ -89,8 +90,7 @@ class ProjectState:
     """What a run amounts to, for readers in Python."""
 
     project_id: str
-    status: ProjectStatus | None
-    """None while the run is open."""
+    _status: ProjectStatus | None
     results: dict[str, TaskResult]
     budget: Budget
     tasks: dict[str, Task]
@@ -99,3 +99,19 @@ class ProjectState:
     """Per model: whether it could be called at the end."""
     head: str = ""
     """The hash of the run's last event."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the run was interrupted, and can be resumed: it has no status yet."""
+        return self._status is None
+
+    @property
+    def status(self) -> ProjectStatus:
+        """How the run ended.
+
+        Raises:
+            UsageError: it is open.
+        """
+        if self._status is None:
+            raise UsageError(f"run {self.project_id} is open: it was interrupted, and has no status yet; see is_open")
+        return self._status

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator import contract, spi
+from orchestrator.documents.nearest import nearest
 from orchestrator.errors import PluginConflictError, PluginError, PluginLoadError, PluginNotFoundError
 from orchestrator.events import PluginUsed
 from orchestrator.plugins.installed import installed_points
@@ -286,12 +287,10 @@ class Catalogue:
         for plugin in self._of(kind):
             if plugin.blocked and name in (plugin.name, plugin.address):
                 return f"the {plugin.label} is switched off: {plugin.blocked}"
-        from difflib import get_close_matches
-
         names = self.names(kind)
-        close = get_close_matches(name.rpartition(":")[2], names, n=1)
+        close = nearest(name.rpartition(":")[2], names)
         if close:
-            return f"no {kind} {name!r} is installed; did you mean {close[0]!r}?"
+            return f"no {kind} {name!r} is installed; did you mean {close!r}?"
         return f"no {kind} {name!r} is installed; there are: {', '.join(names) or 'none'}"
 
     def _make(self, kind: str, name: str, check: Callable[[object], _Made], **arguments: object) -> _Made:

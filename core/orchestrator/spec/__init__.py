@@ -14,7 +14,16 @@ from orchestrator.spec.classes import (
     ValidatorsSpec,
 )
 from orchestrator.spec.plan import TaskSpec
-from orchestrator.spec.reading import apply_sets, parse_policies, parse_spec, read_models, read_spec, spec_from, spec_of
+from orchestrator.spec.reading import (
+    apply_sets,
+    parse_policies,
+    parse_spec,
+    read_models,
+    read_models_file,
+    read_spec,
+    spec_from,
+    spec_of,
+)
 from orchestrator.spec.schema import json_schema
 from orchestrator.spec.skeleton import SKELETON
 
@@ -33,6 +42,7 @@ __all__ = [
     "parse_policies",
     "parse_spec",
     "read_models",
+    "read_models_file",
     "read_spec",
     "spec_from",
     "spec_of",

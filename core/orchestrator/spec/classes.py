@@ -24,7 +24,20 @@ from orchestrator.policy import Policy, with_strictest_modes
 from orchestrator.settings import SECOND, CrossVendor, Evaluation, Limits, MissingTool, RunSettings, SandboxChoice
 from orchestrator.spec.canonical import canonical_json
 from orchestrator.spec.containers import FreeMapping, ListOf, MapOf, Record, key
-from orchestrator.spec.kinds import NAME, PATH, Choice, Flag, Money, Place, Real, Text, Whole
+from orchestrator.spec.kinds import (
+    NAME,
+    PATH,
+    Choice,
+    Flag,
+    Money,
+    NameOf,
+    NameUse,
+    Place,
+    Real,
+    Reference,
+    Text,
+    Whole,
+)
 from orchestrator.spec.loop import LOOP
 from orchestrator.spec.pace import PerProvider
 from orchestrator.spec.plan import IDENTIFIER, PLAN, TASK_PATHS, TaskSpec
@@ -62,14 +75,17 @@ class _ExporterOptions(FreeMapping):
 class RoutingSpec:
     """Who is asked, in which order."""
 
-    backend: str | None = field(default=None, metadata=key(NAME, "The backend that ranks all candidates."))
+    backend: str | None = field(
+        default=None, metadata=key(Reference(NameOf.BACKEND), "The backend that ranks all candidates.")
+    )
     parameters: Mapping[str, Any] = field(
         factory=dict, metadata=key(FreeMapping(), "What the backend is built with; it knows what they mean.")
     )
     table: dict[TaskType, tuple[str, ...]] = field(
         factory=dict,
         metadata=key(
-            MapOf(ListOf(NAME, least=1, unique=True, most=200), _TYPES), "Models or slots by task type, first to last."
+            MapOf(ListOf(Reference(NameOf.MODEL), least=1, unique=True, most=200), _TYPES),
+            "Models or slots by task type, first to last.",
         ),
     )
 
@@ -97,7 +113,10 @@ class ValidatorsSpec:
     )
     settings: dict[str, dict[str, Any]] = field(
         factory=dict,
-        metadata=key(MapOf(FreeMapping(), least=1), "Settings by validator; each knows what its own mean."),
+        metadata=key(
+            MapOf(FreeMapping(), least=1, name=Reference(NameOf.VALIDATOR)),
+            "Settings by validator; each knows what its own mean.",
+        ),
     )
 
 
@@ -222,13 +241,14 @@ class Spec:
     providers: dict[str, dict[str, Any]] = field(
         factory=dict,
         metadata=key(
-            MapOf(FreeMapping(empty=True), least=1), "Providers and their options; left out: every one with a key."
+            MapOf(FreeMapping(empty=True), least=1, name=Reference(NameOf.PROVIDER)),
+            "Providers and their options; left out: every one with a key.",
         ),
     )
     exporters: dict[str, dict[str, Any]] = field(
         factory=dict,
         metadata=key(
-            MapOf(_ExporterOptions(empty=True)),
+            MapOf(_ExporterOptions(empty=True), name=Reference(NameOf.EXPORTER)),
             "Metrics exporters and their options; every_seconds: how often, 0 only at the end, left out: as tasks end.",
         ),
     )
@@ -284,6 +304,8 @@ class Spec:
     """The folder the file was read from, against which paths in it are resolved; no key of the file."""
     hints: tuple[str, ...] = field(default=(), eq=False)
     """What may be meant otherwise in the file, a line each; no key of the file."""
+    uses: tuple[NameUse, ...] = field(default=(), eq=False, repr=False)
+    """The names of models, providers and other things outside the file; no key of the file."""
 
     def settings(self, simulated: bool, policies: tuple[Policy, ...] = ()) -> RunSettings:
         """The run's rules. ``policies`` are those of policy files and flags; the spec's own follow them."""
@@ -356,6 +378,8 @@ class ModelsFile:
     """The content of a ``--models`` file."""
 
     models: tuple[ModelInfo, ...] = field(metadata=key(MODELS, "Models to add, or facts to override."))
+    uses: tuple[NameUse, ...] = field(default=(), eq=False, repr=False)
+    """As of ``Spec``."""
 
 
 MODELS_FILE: Final = Record(ModelsFile)

@@ -70,7 +70,7 @@ class ListOf(Kind[tuple[T, ...]]):
 
 
 class MapOf(Kind[dict[K, T]]):
-    """A mapping with keys of one kind (``keys``: the allowed ones; None: any name) and values of one kind."""
+    """A mapping with keys of one kind (``keys``: the allowed ones; None: any ``name``) and values of one kind."""
 
     def __init__(
         self,
@@ -78,9 +78,11 @@ class MapOf(Kind[dict[K, T]]):
         keys: Mapping[str, K] | None = None,
         least: int = 0,
         check: Callable[[dict[Any, T], Place], None] | None = None,
+        name: Kind[str] = NAME,
     ) -> None:
         self.item = item
         self.keys = keys
+        self.name = name
         self.least = least
         self.check = check
 
@@ -106,7 +108,7 @@ class MapOf(Kind[dict[K, T]]):
 
     def _key(self, raw: Any, here: Place) -> Any:
         if self.keys is None:
-            return NAME.read(raw, here)
+            return self.name.read(raw, here)
         if isinstance(raw, str) and raw in self.keys:
             return self.keys[raw]
         near = suggestion(raw, self.keys) if len(here.problems) < _SUGGESTIONS else ""

@@ -6,7 +6,7 @@ why, so that a container can go on to the next value and all problems come out t
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, Generic, TypeVar
@@ -15,6 +15,7 @@ from attrs import evolve, field, frozen
 
 from orchestrator.documents import Address, LineOf
 from orchestrator.documents.document import shown
+from orchestrator.documents.nearest import nearest
 from orchestrator.errors import SpecError
 from orchestrator.money import NANO, Usd
 
@@ -26,6 +27,34 @@ MAX_MONEY: Final = Usd(1_000_000_000 * NANO)
 
 class Refused(Exception):  # noqa: N818 - a signal between readers, never shown
     """The value cannot be used, and the place has recorded why."""
+
+
+class NameOf(StrEnum):
+    """What a name in a document refers to."""
+
+    PROVIDER = "provider"
+    PARTY = "provider or vendor"
+    MODEL = "model or slot"
+    SLOT = "slot"
+    REGION = "region"
+    VALIDATOR = "validator"
+    BACKEND = "backend"
+    EXPORTER = "exporter"
+
+
+@frozen
+class NameUse:
+    """A name that a document uses, and where; whether there is such a thing is known only where it is used."""
+
+    kind: NameOf
+    name: str
+    place: str
+    """``FILE:LINE: a.b[0]``."""
+    line: int = 1
+
+
+ELSEWHERE: Final = "?"
+"""What stands before a name of something that is not installed here, and is meant all the same."""
 
 
 @frozen
@@ -40,6 +69,8 @@ class Place:
     path: Address = ()
     problems: list[tuple[int, str]] = field(factory=list)
     """What is wrong, with its line; shared by all places of one reading."""
+    uses: list[NameUse] = field(factory=list)
+    """The names that refer to something outside the document; shared by all places of one reading."""
 
     def below(self, step: str | int) -> "Place":
         """The place of a key or an item."""
@@ -47,11 +78,13 @@ class Place:
 
     def report(self, message: str) -> None:
         """Record a problem here."""
+        self.problems.append((self.line, f"{self}: {message}"))
+
+    def __str__(self) -> str:
         where = "".join(f"[{step}]" if isinstance(step, int) else f".{step[:80]}" for step in self.path).lstrip(".")
         where = "".join(letter if letter.isprintable() else "?" for letter in where)
-        line = self._line()
-        start = f"{self.source}:{line}: " if self.line_of else f"{self.source}: "
-        self.problems.append((line, f"{start}{where}: {message}" if where else start + message))
+        start = f"{self.source}:{self.line}" if self.line_of else self.source
+        return f"{start}: {where}" if where else start
 
     def refuse(self, message: str) -> Refused:
         """Record a problem here; raise the answer."""
@@ -62,11 +95,13 @@ class Place:
         """The error of all problems so far, in the order of their lines."""
         return SpecError([text for _, text in sorted(self.problems, key=lambda problem: problem[0])])
 
-    def _line(self) -> int:
+    @property
+    def line(self) -> int:
+        """The line (from 1) of the nearest part of the document that has one."""
         for length in range(len(self.path), -1, -1):
-            line = self.line_of(self.path[:length]) if self.line_of else None
-            if line is not None:
-                return line
+            found = self.line_of(self.path[:length]) if self.line_of else None
+            if found is not None:
+                return found
         return 1
 
 
@@ -160,6 +195,26 @@ class Text(Kind[str]):
 
 NAME: Final = Text(r"[^\x00-\x1f\x7f]+", "a name is one line without control characters", 200)
 """A name of anything: one line."""
+
+
+@frozen
+class Reference(Kind[str]):
+    """A name that refers to something outside the document. A ``?`` before it keeps it from being looked for."""
+
+    kind: NameOf
+
+    def read(self, value: Any, at: Place) -> str:
+        """See ``Kind``."""
+        name = NAME.read(value, at)
+        if name.startswith(ELSEWHERE):
+            return NAME.read(name.removeprefix(ELSEWHERE), at)
+        at.uses.append(NameUse(self.kind, name, str(at), at.line))
+        return name
+
+    def schema(self) -> dict[str, Any]:
+        """See ``Kind``."""
+        return NAME.schema()
+
 
 PATH: Final = Text(r"[^\x00-\x1f\x7f]+", "a path is one line without control characters", 4096)
 """A path of a file or folder."""
@@ -288,11 +343,7 @@ def _either(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def suggestion(word: object, known: Mapping[str, object]) -> str:
+def suggestion(word: object, known: Iterable[str]) -> str:
     """``; did you mean X?`` where a known word is close, else nothing."""
-    from difflib import get_close_matches
-
-    if not isinstance(word, str) or not 1 < len(word) <= 40:
-        return ""
-    close = get_close_matches(word.lower(), known, 1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    found = nearest(word, known)
+    return "" if found is None else f"; did you mean {found!r}?"

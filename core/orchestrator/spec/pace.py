@@ -1,13 +1,24 @@
 """Limits per minute: one number for every provider, or one by the name of each."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from attrs import frozen
 
 from orchestrator.settings import EVERY
 from orchestrator.spec.containers import MapOf
-from orchestrator.spec.kinds import Kind, Place, Whole, described
+from orchestrator.spec.kinds import Kind, NameOf, Place, Reference, Whole, described
+
+
+class _ProviderOrEvery(Reference):
+    """The name of a provider, or ``*`` for all others."""
+
+    def read(self, value: Any, at: Place) -> str:
+        """See ``Kind``."""
+        return EVERY if value == EVERY else super().read(value, at)
+
+
+_PROVIDER: Final = _ProviderOrEvery(NameOf.PROVIDER)
 
 
 @frozen
@@ -22,7 +33,7 @@ class PerProvider(Kind[dict[str, int]]):
     def read(self, value: Any, at: Place) -> dict[str, int]:
         """See ``Kind``."""
         if isinstance(value, Mapping):
-            return MapOf[str, int](self._number(), least=1).read(value, at)
+            return MapOf[str, int](self._number(), least=1, name=_PROVIDER).read(value, at)
         if isinstance(value, int) and not isinstance(value, bool):
             return {EVERY: self._number().read(value, at)}
         raise at.refuse(
@@ -35,5 +46,5 @@ class PerProvider(Kind[dict[str, int]]):
 
     def schema(self) -> dict[str, Any]:
         """See ``Kind``."""
-        mapping = MapOf[str, int](self._number(), least=1).schema()
+        mapping = MapOf[str, int](self._number(), least=1, name=_PROVIDER).schema()
         return {**self._number().schema(), **mapping, "type": ["integer", "object"]}

@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from orchestrator.models import TaskType
 from orchestrator.spec.containers import FreeMapping, ListOf, MapOf, Record, key
-from orchestrator.spec.kinds import NAME, Choice, Place, Text
+from orchestrator.spec.kinds import Choice, NameOf, Place, Reference, Text, suggestion
 
 IDENTIFIER: Final = Text(
     r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
@@ -46,7 +46,10 @@ class TaskSpec:
     )
     hard_validators: tuple[str, ...] = field(
         default=(),
-        metadata=key(ListOf(NAME, unique=True, most=100), "Validators whose failure its output must not have."),
+        metadata=key(
+            ListOf(Reference(NameOf.VALIDATOR), unique=True, most=100),
+            "Validators whose failure its output must not have.",
+        ),
     )
     schema: Mapping[str, Any] | None = field(
         default=None, metadata=key(FreeMapping(), "The JSON Schema its output must meet.")
@@ -71,7 +74,9 @@ def _check_plan(tasks: dict[int, TaskSpec], raw: list[Any], at: Place) -> None:
     for place, task in tasks.items():
         for number, dependency in enumerate(task.dependencies):
             if dependency not in places and dependency not in named:
-                at.below(place).below("dependencies").below(number).report(f"no task has the id {dependency!r}")
+                at.below(place).below("dependencies").below(number).report(
+                    f"no task has the id {dependency!r}{suggestion(dependency, places)}"
+                )
     cycle = _cycle({task.id: task.dependencies for task in tasks.values()})
     if cycle:
         chain = cycle if len(cycle) <= 8 else [*cycle[:7], "…"]

@@ -1,5 +1,6 @@
 """From a file, a document or Python's arguments to a spec."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from os import PathLike, fspath
@@ -67,15 +68,22 @@ def parse_spec(value: Any, source: str, line_of: LineOf | None = None) -> Spec:
     _refuse_unknown_paths(spec, place.below("task_paths"))
     if place.problems:
         raise place.error()
-    return evolve(spec, models=_from(spec.models, "spec"))
+    return evolve(spec, models=_from(spec.models, "spec"), uses=tuple(place.uses))
+
+
+_DECOMPOSED: Final = re.compile("task_[0-9]{3,}")
+"""What a task of a plan is called that a model makes."""
 
 
 def refuse_unknown_node(spec: Spec, node: str, place: Place) -> None:
     """Record a problem where policies are meant for a task that the spec's own plan does not have."""
     known = {**dict.fromkeys((PLAN, ENHANCE, ADVISE)), **{task.id: None for task in spec.tasks}}
-    if spec.tasks and node not in known:
-        near = suggestion(node, known)
-        place.report(f"the plan has no task {node!r}" + (near or f"; there are {', '.join(known)}"))
+    if node in known or (not spec.tasks and _DECOMPOSED.fullmatch(node)):
+        return
+    near = suggestion(node, known) or f"; there are {', '.join(known)}"
+    if not spec.tasks:
+        near += "; the tasks of a plan that a model makes are called task_001, task_002, …"
+    place.report(f"the plan has no task {node!r}{near}")
 
 
 def _refuse_unknown_paths(spec: Spec, place: Place) -> None:
@@ -104,9 +112,19 @@ def read_models(path: Path) -> tuple[ModelInfo, ...]:
     Raises:
         SpecError: it cannot be used; all problems together.
     """
+    return read_models_file(path).models
+
+
+def read_models_file(path: Path) -> ModelsFile:
+    """A YAML or JSON file of the form ``models: [...]``.
+
+    Raises:
+        SpecError: it cannot be used; all problems together.
+    """
     document = read_document(path)
-    file: ModelsFile = _parse(MODELS_FILE, document.value, Place(document.source, document.line_of))
-    return _from(file.models, "models file")
+    place = Place(document.source, document.line_of)
+    file: ModelsFile = _parse(MODELS_FILE, document.value, place)
+    return ModelsFile(_from(file.models, "models file"), tuple(place.uses))
 
 
 def _from(models: tuple[ModelInfo, ...], source: str) -> tuple[ModelInfo, ...]:

@@ -7,11 +7,14 @@ from orchestrator.money import Price, Rate
 from orchestrator.policy import EnforcementMode, Policy, RateLimit
 from orchestrator.settings import Evaluation, OnDisagree, SecondJudge
 from orchestrator.spec.containers import Key, ListOf, MapOf, Record
-from orchestrator.spec.kinds import NAME, Choice, Flag, Money, Place, Real, Whole
+from orchestrator.spec.kinds import NAME, Choice, Flag, Money, NameOf, Place, Real, Reference, Whole
 from orchestrator.spec.times import Hours, Timestamp
 
 NAMES: Final = ListOf(NAME)
 """A list of names."""
+
+PARTIES: Final = ListOf(Reference(NameOf.PARTY))
+MODEL_NAMES: Final = ListOf(Reference(NameOf.MODEL))
 
 _TOKENS: Final = Whole(1, 100_000_000)
 _TOKEN_CLASS: Final = Money()
@@ -30,11 +33,13 @@ POLICY: Final = Record(
     Policy,
     {
         "name": Key(NAME, "What the policy is called in reports."),
-        "allowed_providers": Key(NAMES, "Only these providers or vendors may be asked."),
-        "blocked_providers": Key(NAMES, "These providers or vendors are not asked."),
-        "allowed_models": Key(NAMES, "Only these models or slots may be asked."),
-        "blocked_models": Key(NAMES, "These models or slots are not asked."),
-        "allowed_regions": Key(NAMES, "Only models declared for one of these regions may be asked."),
+        "allowed_providers": Key(PARTIES, "Only these providers or vendors may be asked."),
+        "blocked_providers": Key(PARTIES, "These providers or vendors are not asked."),
+        "allowed_models": Key(MODEL_NAMES, "Only these models or slots may be asked."),
+        "blocked_models": Key(MODEL_NAMES, "These models or slots are not asked."),
+        "allowed_regions": Key(
+            ListOf(Reference(NameOf.REGION)), "Only models declared for one of these regions may be asked."
+        ),
         "allow_training_on_output": Key(Flag(), "false: only models declared not to train on data may be asked."),
         "max_cost_per_task_usd": Key(Money(), "The most the calls of one task may cost together, in US dollars."),
         "max_latency_ms": Key(Real(0, 1e9, above=True), "The most the p95 latency measured in the run may be."),
@@ -109,14 +114,14 @@ MODEL: Final = Record(
     ModelInfo,
     {
         "id": Key(NAME, "The name a run, a policy and the log use."),
-        "provider": Key(NAME, "The provider plugin that speaks to it."),
+        "provider": Key(Reference(NameOf.PROVIDER), "The provider plugin that speaks to it."),
         "price": Key(PRICE, "US dollars per million tokens; a model without a price is not asked."),
         "context": Key(_TOKENS, "The context window in tokens."),
         "max_output": Key(_TOKENS, "The most tokens one answer can have."),
         "hidden_tokens": Key(Whole(0, 1_000_000), "Tokens the vendor may add to the input."),
         "thinking_in_limit": Key(Flag(), "Whether thinking counts inside the max_tokens that is sent."),
         "tier": Key(NAME, "The vendor's size class."),
-        "slots": Key(NAMES, "The names of the routing table that this model fills."),
+        "slots": Key(ListOf(Reference(NameOf.SLOT)), "The names of the routing table that this model fills."),
         "trains_on_data": Key(Flag(), "Whether the vendor trains on what it is sent."),
         "regions": Key(NAMES, "Where it runs."),
         "abilities": Key(NAMES, "What else it can do."),

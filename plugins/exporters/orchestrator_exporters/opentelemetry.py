@@ -5,6 +5,7 @@ say where to; headers come from the environment only, and go only to an address 
 """
 
 from typing import Final
+from urllib.parse import unquote
 
 from orchestrator.spi import Exporter, ExporterConfig, SpecError, hookimpl
 from orchestrator_exporters.options import Options
@@ -36,4 +37,13 @@ def orchestrator_exporter(config: ExporterConfig) -> Exporter:
         raise SpecError(
             [f"exporters.{config.name}: {error.name} is not installed: pip install 'multi-llm-orchestrator[otel]'"]
         ) from error
-    return OpenTelemetryExporter(endpoint, {"service.name": service or "multi-llm-orchestrator", **attributes})
+    own = {"service.name": service} if service else {}
+    return OpenTelemetryExporter(endpoint, {**_from(config), **own, **attributes}, config.variable("TRACEPARENT"))
+
+
+def _from(config: ExporterConfig) -> dict[str, str]:
+    """What the standard variables say of the resource, which an option of the spec replaces."""
+    named = (each.partition("=") for each in (config.variable("OTEL_RESOURCE_ATTRIBUTES") or "").split(","))
+    given = {name.strip(): unquote(value.strip()) for name, _, value in named if name.strip()}
+    service = config.variable("OTEL_SERVICE_NAME") or given.get("service.name") or "multi-llm-orchestrator"
+    return {**given, "service.name": service}

@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 import requests
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -51,21 +52,52 @@ _RUN: Final = {
 _Callback = Callable[[CallbackOptions], Iterable[Observation]]
 
 
+class _Session(requests.Session):
+    """Remembers where the last request went, and what came of it: the SDK says only that it failed.
+
+    Attributes:
+        last: such as ``http://127.0.0.1:4318/v1/traces answered 503``.
+    """
+
+    last = "no request was made"
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """Send a request."""
+        where = _address(request.url or "")
+        self.last = f"{where} gave no answer"
+        try:
+            answer = super().send(request, **options)
+        except requests.ConnectionError:
+            self.last = f"{where} cannot be reached"
+            raise
+        self.last = f"{where} answered {answer.status_code}"
+        return answer
+
+
+def _address(url: str) -> str:
+    """A URL without user, password and query."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
 class OpenTelemetryExporter(Exporter):
     """Follows a run as spans, and sends what has ended, with the metrics, at every export.
 
     Args:
         endpoint: the collector's base URL; None: as the environment says.
         resource: attributes of everything sent.
+        parent: the span that a run belongs to, as W3C's ``traceparent``; None: each run is a trace of its own.
     """
 
-    def __init__(self, endpoint: str | None, resource: Mapping[str, str]) -> None:
+    def __init__(self, endpoint: str | None, resource: Mapping[str, str], parent: str | None = None) -> None:
         # The SDK tells what goes wrong in log lines of its own; here it is raised.
         logging.getLogger("opentelemetry").addHandler(logging.NullHandler())
-        traces, metrics, session = None, None, requests.Session()
+        traces, metrics, session = None, None, _Session()
         if endpoint is not None:
             session.trust_env = False  # no password out of a .netrc goes where a spec says
             traces, metrics = (f"{endpoint.rstrip('/')}/v1/{signal}" for signal in ("traces", "metrics"))
+        self._session = session
         self._to_traces = OTLPSpanExporter(traces, timeout=_SECONDS, session=session)
         self._to_metrics = OTLPMetricExporter(metrics, timeout=_SECONDS, session=session)
         self._latest = Metrics(0)
@@ -80,7 +112,7 @@ class OpenTelemetryExporter(Exporter):
             make = meter.create_observable_counter if name.endswith("_total") else meter.create_observable_gauge
             make(f"orchestrator.run.{name}", [partial(self._of_runs, name)], unit)
         meter.create_observable_gauge("orchestrator.run.tasks", [self._tasks], "{task}")
-        self._spans = Spans(about, meter)
+        self._spans = Spans(about, meter, parent)
 
     def observe(self, event: RunEvent) -> None:
         """Follow the run."""
@@ -96,10 +128,10 @@ class OpenTelemetryExporter(Exporter):
         spans = self._spans.ended()
         if spans and self._to_traces.export(spans) is not SpanExportResult.SUCCESS:
             self._spans.keep(spans)
-            raise ConnectionError("the collector did not take the traces")
+            raise ConnectionError(f"the collector did not take the traces: {self._session.last}")
         found = self._reader.get_metrics_data()
         if found is not None and self._to_metrics.export(found) is not MetricExportResult.SUCCESS:
-            raise ConnectionError("the collector did not take the metrics")
+            raise ConnectionError(f"the collector did not take the metrics: {self._session.last}")
 
     def close(self) -> None:
         """Let go of the connections."""

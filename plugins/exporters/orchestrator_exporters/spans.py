@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from orchestrator.spi import RunEvent
 
@@ -26,7 +27,8 @@ _MOST_UNRECONCILED: Final = 10_000
 class Spans(SpanProcessor):
     """Makes the spans of one run out of its events, and the two histograms of the conventions."""
 
-    def __init__(self, resource: Resource, meter: Meter) -> None:
+    def __init__(self, resource: Resource, meter: Meter, parent: str | None = None) -> None:
+        self._parent = TraceContextTextMapPropagator().extract({"traceparent": parent} if parent else {})
         self._ids = _Ids()
         provider = TracerProvider(ALWAYS_ON, resource, shutdown_on_exit=False, id_generator=self._ids)
         provider.add_span_processor(self)
@@ -62,7 +64,9 @@ class Spans(SpanProcessor):
             case "session.opened":
                 self._ids.begin(event.run)
                 about = {"orchestrator.run": event.run, "orchestrator.session": event.data["number"]}
-                self._session = self._tracer.start_span(f"run {event.run}", attributes=about, start_time=_at(event))
+                self._session = self._tracer.start_span(
+                    f"run {event.run}", self._parent, attributes=about, start_time=_at(event)
+                )
             case "task.started":
                 self._node(event.data["task"], event)
             case "call.started":

@@ -5,7 +5,6 @@ sign is written ``$$``.
 """
 
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Final
 
 from attrs import Factory, frozen
 
+from orchestrator.documents.nearest import nearest
 from orchestrator.errors import SpecError
 
 SUFFIX: Final = ".txt"
@@ -85,8 +85,8 @@ def _read(path: Path) -> str | None:
 def _problem(name: str, text: str | None) -> str | None:
     """What keeps a text from being the template of this name."""
     if name not in built_in():
-        close = get_close_matches(name, built_in(), 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {_known()}"
+        close = nearest(name, built_in())
+        hint = f"did you mean {close!r}?" if close else f"there are {_known()}"
         return f"there is no template {name!r}; {hint}"
     if text is None:
         return f"it is no UTF-8 text of at most {_LONGEST:,} bytes"

@@ -21,8 +21,9 @@ from orchestrator.engine.outputs.data import is_strict, laid_out
 from orchestrator.errors import OutputError
 from orchestrator.models import TaskType
 
-_MARKER: Final = ".orchestrate-run"
-_OURS: Final = frozenset({_MARKER, "summary.json", "readme.md"})
+MARKER: Final = ".orchestrate-run"
+"""The file that says whose the folder is."""
+_OURS: Final = frozenset({MARKER, "summary.json", "readme.md"})
 _BARE: Final = frozenset({TaskType.CODE_GEN, TaskType.DATA_EXTRACTION})
 """Types whose results are delivered without what the model wrote around them."""
 _ASIDE: Final = ".orchestrate"
@@ -153,7 +154,7 @@ def wanted_name(path: str, *, is_app: bool = False) -> str | None:
     name = path.rstrip("/")
     top = name.casefold().partition("/")[0]
     try:
-        return None if top in (_MARKER, _ASIDE) or (not is_app and name.casefold() in _OURS) else checked_name(name)
+        return None if top in (MARKER, _ASIDE) or (not is_app and name.casefold() in _OURS) else checked_name(name)
     except UnsafeNameError:
         return None
 
@@ -197,15 +198,15 @@ class OutputFolder:
 
     def __init__(self, path: Path, run: str, force: bool = False) -> None:
         self.path = path
-        marker = path / _MARKER
+        marker = path / MARKER
         try:
             path.mkdir(parents=True, exist_ok=True)
             owner = marker.read_text().strip() if marker.is_file() else None
-            if owner != run and not force and any(each.name != _part(_MARKER) for each in path.iterdir()):
+            if owner != run and not force and any(each.name != _part(MARKER) for each in path.iterdir()):
                 whose = f"belongs to run {owner}" if owner else "is not empty"
                 raise OutputError(f"{path} {whose}; choose another folder with -o, or overwrite with --force")
             if owner != run:
-                self.write(_MARKER, run + "\n")
+                self.write(MARKER, run + "\n")
         except OSError as error:
             raise OutputError(f"{path}: {error.strerror}; choose another folder with -o") from error
 
@@ -248,7 +249,7 @@ class OutputFolder:
 def is_own_mark(name: str) -> bool:
     """Whether a name in the folder is its run's: the mark, a build's tables, or what a dead process left unfinished."""
     last = name.rpartition("/")[2]
-    return name == _MARKER or name.startswith(f"{_ASIDE}/") or (last.startswith(".") and last.endswith(".part"))
+    return name == MARKER or name.startswith(f"{_ASIDE}/") or (last.startswith(".") and last.endswith(".part"))
 
 
 def _part(name: str) -> str:

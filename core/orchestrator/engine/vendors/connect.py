@@ -247,5 +247,5 @@ def _advice(providers: Mapping[str, Provider], environment: Environment) -> str:
     variables = ", ".join(wanted) or "none of the installed providers asks for one"
     return (
         f"no provider can be used: set a key or address ({variables}), "
-        "or try it without one: providers: {scripted: {answers: FILE}}"
+        "or try it without one: orchestrate demo, or orchestrate spec init --demo FILE"
     )

@@ -12,13 +12,16 @@ from urllib.parse import unquote, urlsplit
 from attrs import Factory, define, frozen
 
 from orchestrator.documents import expanded, read_bytes
-from orchestrator.errors import SpecError, UsageError
+from orchestrator.errors import SpecError
 
 _LOGGER: Final = logging.getLogger("orchestrator.environment")
 _LINE: Final = re.compile(r"(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*)")
 _QUOTED: Final = re.compile(r"([\"'])(.*?)\1\s*(?:#.*)?")
 _COMMENT: Final = re.compile(r"(?:^|\s)#.*")
 _KEY_NAME: Final = re.compile(r"[A-Z0-9_]*(?:_API_KEY|_KEY|_TOKEN)")
+
+HOMELESS: Final = "orchestrate-data"
+"""The data folder in the working folder of a user who has no home folder."""
 
 PROXY: Final = "ORCHESTRATE_PROXY"
 """The variable that names the proxy; those other programs obey, such as ``HTTPS_PROXY``, are not read."""
@@ -48,8 +51,7 @@ class Network:
 def data_folder(given: Path | None, variables: Mapping[str, str]) -> Path:
     """``--home``, else ``$ORCHESTRATE_HOME``, else the platform's user data folder; ``~`` is the home folder.
 
-    Raises:
-        UsageError: there is no home folder to put it in.
+    A user without a home folder, as in many containers, has it in the working folder.
     """
     named = given or variables.get("ORCHESTRATE_HOME")
     if named:
@@ -58,9 +60,8 @@ def data_folder(given: Path | None, variables: Mapping[str, str]) -> Path:
 
     try:
         return user_data_path("orchestrate", appauthor=False).expanduser()
-    except RuntimeError as error:
-        text = "this user has no home folder for the log; name a data folder with --home or ORCHESTRATE_HOME"
-        raise UsageError(text) from error
+    except RuntimeError:
+        return Path.cwd() / HOMELESS
 
 
 def read_dotenv(folder: Path) -> dict[str, str]:

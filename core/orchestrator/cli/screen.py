@@ -1,0 +1,94 @@
+"""Fitting text to a screen: lines break at spaces only, so that no id, amount, status or model is ever broken."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+_COMMAND: Final = re.compile(r"\borchestrate [^;,()\n]*[^;,()\s]")
+_HASH: Final = re.compile("[0-9a-f]{64}")
+_NARROWEST: Final = 20
+_GLUE: Final = "\x00"
+"""Stands for a space at which no line may break."""
+
+LEAST_TEXT: Final = 16
+"""The width below which a column of texts is not made narrower."""
+
+GAP: Final = 2
+"""The spaces between two columns."""
+
+
+def width_of(stream: Any) -> int | None:
+    """How many columns a stream's terminal has; None where it is no terminal."""
+    try:
+        if stream is None or not stream.isatty():
+            return None
+        given = os.environ.get("COLUMNS", "")
+        found = int(given) if given.isdecimal() and int(given) else os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError, AttributeError):
+        return 80
+    return max(_NARROWEST, found or 80)
+
+
+def wrapped(text: str, width: int, indent: str = "    ") -> list[str]:
+    """The lines of a text on a screen; what goes on of a line is indented. A command to type is kept whole."""
+    return [piece for line in text.split("\n") for piece in _wrapped_line(line, width, indent)]
+
+
+def _wrapped_line(line: str, width: int, indent: str) -> list[str]:
+    if len(line) <= width:
+        return [line]
+    start = line[: len(line) - len(line.lstrip())]
+    glued = _COMMAND.sub(lambda found: found[0].replace(" ", _GLUE), line[len(start) :])
+    lines: list[str] = []
+    now = start
+    for word in glued.split(" "):
+        joined = f"{now} {word}" if now.strip() else now + word
+        if len(joined) <= width or not now.strip():
+            now = joined
+        else:
+            lines.append(now)
+            now = start + indent + word
+            if len(now) > width:
+                now = cut(word, width)
+    return [each.replace(_GLUE, " ") for each in (*lines, now)]
+
+
+def cut(word: str, width: int) -> str:
+    """A hash that is too long for the screen is shortened; nothing else is, because it may be copied."""
+    return f"{word[: width - 1]}…" if len(word) > width and _HASH.fullmatch(word) else word
+
+
+def fitting(
+    widths: Mapping[int, int], texts: Mapping[int, int], spare: Sequence[int], width: int
+) -> dict[int, int] | None:
+    """The columns that fit a screen, with their widths; None where even the most important do not.
+
+    Args:
+        widths: the columns by place, from the left, with the widths of their longest cells.
+        texts: the columns whose cells may go on in a second line, with the least width of each.
+        spare: the columns that can be left out, the least important first.
+        width: the screen's.
+    """
+    for dropped in range(len(spare) + 1):
+        left = {name: size for name, size in widths.items() if name not in spare[:dropped]}
+        room = width - sum(size for name, size in left.items() if name not in texts) - GAP * (len(left) - 1)
+        flexible = [name for name in left if name in texts]
+        if room >= sum(min(left[name], texts[name]) for name in flexible):
+            return {**left, **_shared(room, {name: (texts[name], left[name]) for name in flexible})}
+    return None
+
+
+def _shared(room: int, wanted: Mapping[int, tuple[int, int]]) -> dict[int, int]:
+    """Room divided among columns, each of which has a least and a greatest width; the narrow ones are served first."""
+    found: dict[int, int] = {}
+    for number, name in enumerate(sorted(wanted, key=lambda each: wanted[each][1])):
+        least, most = wanted[name]
+        found[name] = max(min(least, most), min(most, room // (len(wanted) - number)))
+        room -= found[name]
+    return found
+
+
+def longest_word(cells: Sequence[str]) -> int:
+    """The longest word of any cell."""
+    return max((len(word) for cell in cells for word in cell.split()), default=0)
