@@ -5,8 +5,8 @@ from enum import StrEnum
 
 import pytest
 
-from orchestrator.cli.explain import LIMITS, REMOVED, SELECTED, WAIVED
-from orchestrator.cli.words import FALLBACKS, HALTED, LEFT_OUT, SHORTFALLS, UNADVISED, UNVERIFIED
+from orchestrator.cli.explain import LIMITS, REMOVED, WAIVED
+from orchestrator.cli.words import FALLBACKS, HALTED, LEFT_OUT, SELECTED, SHORTFALLS, UNADVISED, UNVERIFIED
 from orchestrator.engine.answers.common import _SHORTFALLS
 from orchestrator.models import (
     PLAN_PROBLEMS,

@@ -1,5 +1,7 @@
 """Prices with rates: what a call is charged, and the bound that holds it."""
 
+from datetime import datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ RATES = st.builds(
     over=st.sampled_from([0, 0, 1, 1000, 200_000]),
     since=st.none() | st.integers(0, 48 * HOUR),
     hours=st.just(()) | st.tuples(st.integers(0, 1439), st.integers(0, 1439)),
+    days=st.just(()) | st.sets(st.integers(1, 7), min_size=1).map(lambda days: tuple(sorted(days))),
 )
 PRICES = st.builds(Price, AMOUNT, AMOUNT, AMOUNT, AMOUNT, AMOUNT, rates=st.lists(RATES, max_size=4).map(tuple))
 TIMESTAMPS = st.none() | st.integers(0, 48 * HOUR)
@@ -56,9 +59,9 @@ def test_the_affordable_output_is_the_largest_whose_bound_fits(price: Price, rea
 
 @given(PRICES, TOKENS, TOKENS)
 def test_without_a_time_the_dearest_counts(price: Price, read: int, said: int) -> None:
-    """Without a time of the call: no time of two days costs more."""
+    """Without a time of the call: no time of a week costs more."""
     usage = Usage(input=read, output=said)
-    assert all(price.cost(usage, hour * HOUR) <= price.cost(usage) for hour in range(48))
+    assert all(price.cost(usage, hour * HOUR) <= price.cost(usage) for hour in range(7 * 24))
 
 
 @pytest.mark.parametrize(
@@ -83,6 +86,42 @@ def test_hours_include_their_start_and_exclude_their_end(minute: int, dear: bool
     at = (5 * 1440 + minute) * 60_000_000
 
     assert price.cost(Usage(input=1_000_000), at) == (peak if dear else usual)
+
+
+def _at(text: str) -> int:
+    """A moment in UTC, in microseconds."""
+    return round(datetime.fromisoformat(f"{text}+00:00").timestamp()) * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "dear"),
+    [
+        ("2026-11-27T02:00", True),  # a Friday
+        ("2026-11-28T02:00", False),
+        ("2026-11-29T02:00", False),
+        ("2026-11-30T02:00", True),  # a Monday
+        ("2026-11-30T05:00", False),
+        ("2026-11-28T00:10", True),  # a Saturday, in the hours that began on Friday
+        ("2026-11-30T00:10", False),  # a Monday, in the hours that would have begun on Sunday
+        ("2026-11-30T23:30", True),
+        ("1970-01-01T02:00", True),  # a Thursday
+    ],
+)
+def test_weekdays_are_those_of_utc(timestamp: str, dear: bool) -> None:
+    """Monday to Friday; what spans midnight is of the day on which it begins."""
+    usual, peak, week = Usd.parse(1), Usd.parse(2), (1, 2, 3, 4, 5)
+    rates = (Rate(peak, peak, hours=(60, 240), days=week), Rate(peak, peak, hours=(1380, 30), days=week))
+    price = Price(usual, usual, rates=rates)
+
+    assert price.cost(Usage(input=1_000_000), _at(timestamp)) == (peak if dear else usual)
+    assert price.bound(1_000_000, 0) == peak
+
+
+def test_days_without_hours_are_whole_days() -> None:
+    """A rate may hold all of a weekend."""
+    price = Price(Usd.parse(2), Usd.parse(2), rates=(Rate(Usd.parse(1), Usd.parse(1), days=(6, 7)),))
+    costs = [price.cost(Usage(input=1_000_000), _at(f"2026-11-{day}T23:59")) for day in (27, 28, 29, 30)]
+    assert costs == [Usd.parse(each) for each in (2, 1, 1, 2)]
 
 
 def test_above_a_size_every_token_costs_more() -> None:

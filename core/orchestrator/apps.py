@@ -25,7 +25,7 @@ from orchestrator.models import AUTO, ArchitectureProfile, Budget, ProjectState,
 from orchestrator.orchestrator import StateManager
 from orchestrator.plugins import Catalogue
 from orchestrator.policy_dsl import with_policies
-from orchestrator.spec import Spec, spec_from
+from orchestrator.spec import Spec, spec_from, usual_models, with_models
 from orchestrator.state.run import RunState
 
 __all__ = ["AppBuilder", "AppResult", "Assembly", "Step"]
@@ -134,7 +134,7 @@ def app_spec(description: str, criteria: str, app_type: str | None, budget: Budg
         SpecError: an argument makes no sense.
     """
     given = {"budget_usd": budget.max_usd, "time_seconds": budget.max_time_seconds, "app": app_type or AUTO}
-    return spec_from(description, criteria, **{**given, **fields})
+    return with_models(spec_from(description, criteria, **{**given, **fields}), usual_models())
 
 
 def result_of(outcome: RunEnd, app_type: str | None, budget: Budget | None = None) -> AppResult:

@@ -16,6 +16,7 @@ _MILLION = 1_000_000
 _LOWEST_EXPONENT = -60  # what is written with more places would build gigantic integers
 _MINUTE = 60_000_000  # in microseconds
 _MINUTES_A_DAY = 24 * 60
+_FIRST_WEEKDAY = 3  # 1970-01-01 was a Thursday
 _LARGEST = 2**62  # what a signed 64-bit column holds, with space for a sum
 
 
@@ -198,6 +199,8 @@ class Rate(TokenClasses):
     """From this moment on, in microseconds UTC."""
     hours: tuple[int, ...] = ()
     """(start, end) in minutes of the UTC day, the end excluded; a start after the end spans midnight."""
+    days: tuple[int, ...] = ()
+    """The weekdays in UTC, 1 for Monday to 7; none: every day. Hours across midnight are of the day they begin on."""
 
     def holds(self, input_tokens: int, at: int | None) -> bool:
         """Whether a call that read this many tokens and ended ``at`` is charged so; None: whether it can be."""
@@ -207,11 +210,13 @@ class Rate(TokenClasses):
             return True
         if self.since is not None and at < self.since:
             return False
-        if not self.hours:
-            return True
-        start, end = self.hours
-        minute = at // _MINUTE % _MINUTES_A_DAY
-        return start <= minute < end if start <= end else minute >= start or minute < end
+        day, minute = divmod(at // _MINUTE, _MINUTES_A_DAY)
+        start, end = self.hours or (0, _MINUTES_A_DAY)
+        if start > end and minute < end:
+            day, minute = day - 1, minute + _MINUTES_A_DAY
+        if self.days and (day + _FIRST_WEEKDAY) % 7 + 1 not in self.days:
+            return False
+        return start <= minute < (end if start <= end else end + _MINUTES_A_DAY)
 
 
 @frozen

@@ -21,7 +21,7 @@ from orchestrator.optimization import PluginBackend
 from orchestrator.policy import JobSpec
 from orchestrator.policy_dsl import with_policies
 from orchestrator.records import RunRecords
-from orchestrator.spec import Spec, spec_from
+from orchestrator.spec import Spec, spec_from, usual_models, with_models
 from orchestrator.spec.containers import KEY
 from orchestrator.spec.kinds import suggestion
 from orchestrator.spi import Backend
@@ -291,7 +291,7 @@ class Orchestrator:
             "concurrency": self.max_concurrency,
             **({} if self._reuses is None else {"cache": self._reuses}),
         }
-        spec = spec_from(project, criteria, **{**self._fields, **fields, **given})
+        spec = with_models(spec_from(project, criteria, **{**self._fields, **fields, **given}), usual_models())
         return spec if self._backend is None else with_backend(spec, self._backend)
 
 

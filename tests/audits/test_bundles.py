@@ -448,9 +448,7 @@ def test_the_independent_verifier_agrees(home: Path, keys: Path, tmp_path: Path)
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_the_independent_verifier_refuses_every_change_of_an_event(
-    data: st.DataObject, whole: Members
-) -> None:
+def test_the_independent_verifier_refuses_every_change_of_an_event(data: st.DataObject, whole: Members) -> None:
     """Any column of any event, and any event left out."""
     verifier = _independent()
     rows = [json.loads(line) for line in whole[bundles.EVENTS].splitlines()]

@@ -400,9 +400,9 @@ def test_a_damaged_run_is_never_gone_on_with(
     assert caught.value.position == position
     assert caught.value.exit_code == 6
     assert (calls, seen) == ([], [])
-    connection = sqlite3.connect(home / "events.db")
-    assert everything(connection) == before
-    connection.close()
+    undamaged = sqlite3.connect(home / "events.db")
+    assert everything(undamaged) == before
+    undamaged.close()
 
 
 def test_the_killed_run_is_otherwise_sound(original: Original, tmp_path: Path) -> None:

@@ -50,8 +50,8 @@ MODELS: Final = {
         }
         for number, slot in enumerate(("deepseek-chat", "moonshot-v1"))
     ],
-    "openai": [],
-    "anthropic": [],
+    "openai": [{"id": name, "provider": "openai"} for name in ("gpt-4o", "gpt-4o-mini")],
+    "anthropic": [{"id": name, "provider": "anthropic"} for name in ("claude-opus-5-5", "claude-haiku-5-5")],
 }
 
 

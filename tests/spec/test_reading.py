@@ -222,7 +222,7 @@ WRONG = {
     **{
         f"models: [{{id: a, provider: b, price: {{input: 1, output: 2, rates: [{{{rate}}}]}}}}]": message
         for rate, message in {
-            "input: 1, output: 2": "a rate needs a condition: over, since or hours",
+            "input: 1, output: 2": "a rate needs a condition: over, since, hours or days",
             "output: 2, over: 3": "the key 'input' is required",
             "input: 1, output: 2, over: 0": "0 is not between 1",
             "input: 1, output: 2, hours: 9-17": "times of the UTC day such as",
@@ -234,7 +234,7 @@ WRONG = {
             "input: 1, output: 2, since: soon": "expected a date such as",
         }.items()
     },
-    "models: [{id: a, provider: b}, {id: a, provider: c}]": "stands above already",
+    "models: [{id: a, provider: b}, {id: a, provider: b}]": "stands above already",
     "models: [{id: a}]": "the key 'provider' is required",
     "models: [{id: a, provider: b, trains_on_data: no}]": "expected true or false",
     "models: [{id: a, provider: b, context: 0}]": "0 is not between",

@@ -53,7 +53,7 @@ BEYOND_A_SCHEMA = {
     "budget_usd: 0.0000000001",
     "providers: {a: {b: .nan}}",
     "providers: {a: {b: 99999999999999999999}}",
-    "models: [{id: a, provider: b}, {id: a, provider: c}]",
+    "models: [{id: a, provider: b}, {id: a, provider: b}]",
     *(
         f"models: [{{id: a, provider: b, price: {{input: 1, output: 2, rates: [{{input: 1, output: 2, {when}}}]}}}}]"
         for when in (

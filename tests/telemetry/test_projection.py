@@ -44,7 +44,8 @@ def test_of_one_run_it_measures_what_the_run_measures(tmp_path: Path, seed: int)
     state = report.states["run-1"]
     assert found.real == {}
     counted: dict[str, dict[TaskType | None, Measured]] = {}
-    for model, record in found.simulated.items():
+    for sold, record in found.simulated.items():
+        model = sold.partition("/")[2]
         counted[model] = dict(record.by_type)
         for seen in record.by_type.values():
             seen.validator_failures = 0
@@ -97,9 +98,9 @@ def test_simulated_runs_are_measured_apart(tmp_path: Path) -> None:
     assert orchestrate(home, "run", str(scripted_spec(tmp_path, project_id="one"))).code == 0
     log = _log(home)
     found = measured(log, home)
-    assert (sorted(found.simulated), found.real) == (["north", "south"], {})
+    assert (sorted(found.simulated), found.real) == (["scripted/north", "scripted/south"], {})
     assert found.of(simulated=False) == {}
-    assert found.simulated["north"].by_type[TaskType.CODE_GEN].quality == 0.95
+    assert found.simulated["scripted/north"].by_type[TaskType.CODE_GEN].quality == 0.95
     log.close()
 
 
@@ -135,7 +136,8 @@ def _record(calls: int, **more: float) -> ModelRecord:
 )
 def test_the_warm_start(calls: int, quality: float, latency: float, trust: float, p95: float, success: float) -> None:
     """Ten calls are blended 40/60 with what is usual, fifty count in full; the cost is taken as it is."""
-    (prior,) = priors({"m": _record(calls, quality=0.5, cost=0.25, latency_ms=100.0, trust=0.7)})
+    seen = _record(calls, quality=0.5, cost=0.25, latency_ms=100.0, trust=0.7)
+    (prior,) = priors({"p/m": seen}, [ModelInfo("m", "p", "v")])
     assert (prior.model, prior.type, prior.calls, prior.cost) == ("m", TaskType.CODE_GEN, calls, 0.25)
     assert (prior.quality, prior.latency_ms, prior.trust) == pytest.approx((quality, latency, trust))
     assert (prior.latency_p95_ms, prior.success_rate) == pytest.approx((p95, success))
@@ -145,15 +147,23 @@ def test_the_warm_start(calls: int, quality: float, latency: float, trust: float
 def test_what_is_usual_is_the_tier_s(tier: str | None, usual: float) -> None:
     """Few measurements are blended with what is assumed of the model's tier."""
     models = [ModelInfo("m", "p", "v", tier=tier)]
-    (prior,) = priors({"m": _record(10, quality=0.5)}, models)
+    (prior,) = priors({"p/m": _record(10, quality=0.5)}, models)
     assert prior.quality == pytest.approx(0.4 * 0.5 + 0.6 * usual)
 
 
 def test_few_calls_are_no_prior_and_what_was_never_measured_stays_unknown() -> None:
     """Nine calls are ignored; a quality without a score is not made up."""
-    assert priors({"m": _record(9)}) == ()
-    (prior,) = priors({"m": _record(10)})
+    models = [ModelInfo("m", "p", "v")]
+    assert priors({"p/m": _record(9)}, models) == ()
+    (prior,) = priors({"p/m": _record(10)}, models)
     assert (prior.quality, prior.cost, prior.latency_ms) == (None, None, None)
+
+
+def test_what_one_instance_measured_is_no_prior_of_another() -> None:
+    """The same id at two servers is two models, whether or not the run's id names the instance."""
+    records = {"lab/m": _record(10, quality=0.5), "home/m": _record(50, quality=0.9)}
+    models = [ModelInfo("lab/m", "lab", "v", wire_name="m"), ModelInfo("m", "home", "v")]
+    assert [(prior.model, prior.calls) for prior in priors(records, models)] == [("lab/m", 10), ("m", 50)]
 
 
 def test_a_run_is_told_once_and_decides_by_it(tmp_path: Path) -> None:

@@ -30,6 +30,9 @@ class Sizes(ShadowState):
         left = None if model is None or model.context is None else model.context - event.body_bytes // BYTES_PER_TOKEN
         if left is not None:
             full = min(full, left)
+        tokens = event.body_bytes // BYTES_PER_TOKEN
+        fits = model is None or model.max_input is None or tokens <= model.max_input
+        self.require("limits", fits, "a prompt is longer than the model takes")
         least = 0
         if call.cut:
             self.require("limits", not call.shrunk, "a shrunk answer is asked for again, and larger")

@@ -14,6 +14,7 @@ from orchestrator.cli.kit import (
     json_option,
     log_format_option,
     loop_option,
+    models_option,
     quiet_option,
     verbose_option,
     yes_option,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 @click.option("--project-id", help="The run's id. The same id again resumes the build.")
 @click.option("--budget", "-b", type=AMOUNT, help="The ceiling, in US dollars. [default: 8.0]")
 @click.option("--time", "-t", type=SECONDS, help="The time limit, in seconds of active time. [default: 5400]")
+@models_option
 @loop_option
 @force_option
 @yes_option
@@ -55,6 +57,7 @@ def build(
     criteria: str | None,
     app_type: str | None,
     spec_file: Path | None,
+    models: Path | None,
     project_id: str | None,
     budget: Any,
     time: float | None,
@@ -85,7 +88,8 @@ def build(
         "budget_usd": budget,
         "time_seconds": time,
     }
-    spec = with_loop(_spec(spec_file, {key: value for key, value in given.items() if value is not None}), loop)
+    spec = _spec(spec_file, {key: value for key, value in given.items() if value is not None}, models)
+    spec = with_loop(spec, loop)
     played: list[RunEnd] = []
 
     async def begin(workspace: "Workspace", watchers: "Watchers") -> "RunEnd":
@@ -104,16 +108,16 @@ def build(
     return code
 
 
-def _spec(path: Path | None, given: dict[str, Any]) -> Any:
+def _spec(path: Path | None, given: dict[str, Any], models: Path | None) -> Any:
     """A spec of the command line's keys, over those of a file, over what holds where neither says anything."""
     from attrs import evolve
 
-    from orchestrator.cli.kit import DEFAULT_CRITERIA, spec_from, spec_of_file, with_flags
+    from orchestrator.cli.kit import DEFAULT_CRITERIA, spec_from, spec_of_file, with_flags, with_models
     from orchestrator.models import AUTO
 
     if path is None:
-        return with_flags(spec_from(given["project"], DEFAULT_CRITERIA, app=AUTO), given)
-    spec = spec_of_file(path, (), given, None)
+        return with_models(with_flags(spec_from(given["project"], DEFAULT_CRITERIA, app=AUTO), given), models)
+    spec = spec_of_file(path, (), given, models)
     return spec if spec.app else evolve(spec, app=AUTO)
 
 

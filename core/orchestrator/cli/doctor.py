@@ -12,7 +12,8 @@ from orchestrator.cli.tables import print_facts, print_table
 
 if TYPE_CHECKING:
     from orchestrator.engine.vendors.environment import Environment, Network
-    from orchestrator.engine.vendors.survey import ListedModels, Offers, Surveyed
+    from orchestrator.engine.vendors.listing import ListedModels
+    from orchestrator.engine.vendors.survey import Offers, Surveyed
     from orchestrator.plugins import Catalogue
 
 _TOOLS: Final = ("pytest", "ruff", "pdflatex", "bwrap")

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 
 from orchestrator.cli.output import on_terminal
 
@@ -22,6 +23,7 @@ def carry_out(
     verbose: bool,
     new_project: bool,
     yes: bool,
+    models: Path | None = None,
     **flags: Any,
 ) -> int:
     """Do what the flags ask for, and give the exit code."""
@@ -40,6 +42,9 @@ def carry_out(
     from orchestrator.cli.run import resume_run, run_spec, spec_keys
 
     if resume is not None:
+        named = click.get_current_context().get_parameter_source("models")
+        if named is ParameterSource.COMMANDLINE:
+            raise click.UsageError("a run keeps its models; start a run with others: orchestrate fork ID --models FILE")
         if any(value is not None for value in flags.values()):
             raise click.UsageError(
                 "a run keeps its limits; raise them with: orchestrate resume ID --add-budget, --add-time"
@@ -47,14 +52,14 @@ def carry_out(
         return resume_run(resume, output=output_dir, verbose=verbose, yes=yes)
 
     from orchestrator.cli.given import spec_of_file, with_flags
-    from orchestrator.spec import spec_from
+    from orchestrator.spec import spec_from, with_models
 
     keys = spec_keys(**flags)
     if file is not None:
-        spec = spec_of_file(file, (), keys, None)
+        spec = spec_of_file(file, (), keys, models)
     else:
         assert project is not None
-        spec = with_flags(spec_from(project, criteria or ask_for_criteria()), keys)
+        spec = with_models(with_flags(spec_from(project, criteria or ask_for_criteria()), keys), models)
     if spec.project_id is None and not new_project and on_terminal():
         from orchestrator.cli.auto_resume import run_to_resume
 

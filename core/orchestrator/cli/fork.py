@@ -1,10 +1,13 @@
 """Start a run from an earlier point of another run."""
 
+from pathlib import Path
+
 import click
 
 from orchestrator.cli.kit import (
     EVENT,
     EVENT_HELP,
+    FILE,
     RUN,
     EventId,
     command,
@@ -34,10 +37,13 @@ from orchestrator.spi import hookimpl
 @click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a key of the spec, such as budget_usd=2."
 )
+@click.option("--models", type=FILE, metavar="FILE", help="A models file: models to add, facts to override.")
 @click.option("--project-id", help="The new run's id. [default: RUN-fork]")
 @json_option
 @home_option
-def fork(run_id: str, at: EventId, sets: tuple[str, ...], project_id: str | None, as_json: bool) -> int:
+def fork(
+    run_id: str, at: EventId, sets: tuple[str, ...], models: Path | None, project_id: str | None, as_json: bool
+) -> int:
     """Create a run that shares the past of another run up to an event. Start it with resume.
 
     Calls in flight at that event and the spend before it stay the parent's; the fork counts only its own.
@@ -63,6 +69,7 @@ def fork(run_id: str, at: EventId, sets: tuple[str, ...], project_id: str | None
                 cut,
                 sets,
                 name=project_id,
+                models=models,
                 bind=lambda spec: with_policies(spec, (), workspace.catalogue),
             )
 

@@ -10,7 +10,7 @@ from attrs import evolve
 from orchestrator.cli.output import notice
 from orchestrator.documents import Document, read_stream
 from orchestrator.errors import SpecError, UsageError
-from orchestrator.spec import Spec, parse_spec, read_models_file, read_spec, spec_of
+from orchestrator.spec import Spec, parse_spec, read_spec, spec_of, with_models
 from orchestrator.spec.kinds import NameOf
 
 if TYPE_CHECKING:
@@ -65,20 +65,6 @@ def with_flags(spec: Spec, flags: dict[str, Any]) -> Spec:
         checked = parse_spec({"project": "-", "criteria": "-", "project_id": identifier}, "--project-id")
         given["project_id"] = checked.project_id
     return evolve(spec, **given)
-
-
-def with_models(spec: Spec, path: Path | None) -> Spec:
-    """The spec with the models of a file added; one of the same id and provider replaces the spec's.
-
-    Raises:
-        SpecError: the file cannot be used.
-    """
-    if path is None:
-        return spec
-    file = read_models_file(path)
-    named = {(model.provider, model.id) for model in file.models}
-    saved = (model for model in spec.models if (model.provider, model.id) not in named)
-    return evolve(spec, models=(*file.models, *saved), uses=(*spec.uses, *file.uses))
 
 
 def with_backend(spec: Spec, name: str | None) -> Spec:

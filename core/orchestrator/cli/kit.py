@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         json_option,
         log_format_option,
         loop_option,
+        models_option,
         output_option,
         quiet_option,
         strict_plugins_option,
@@ -72,7 +73,7 @@ if TYPE_CHECKING:
     from orchestrator.engine.runs import RunEnd, Watchers
     from orchestrator.engine.session import Session
     from orchestrator.plugins import Catalogue
-    from orchestrator.spec import Spec, apply_sets, parse_spec, read_models, spec_from
+    from orchestrator.spec import Spec, apply_sets, parse_spec, read_models, spec_from, with_models
 
 _HOMES: Final = {
     "INTERRUPTED": "orchestrator.cli",
@@ -121,6 +122,7 @@ _HOMES: Final = {
     "json_option": "orchestrator.cli.options",
     "log_format_option": "orchestrator.cli.options",
     "loop_option": "orchestrator.cli.options",
+    "models_option": "orchestrator.cli.options",
     "output_option": "orchestrator.cli.options",
     "quiet_option": "orchestrator.cli.options",
     "strict_plugins_option": "orchestrator.cli.options",
@@ -171,6 +173,7 @@ _HOMES: Final = {
     "parse_spec": "orchestrator.spec",
     "read_models": "orchestrator.spec",
     "spec_from": "orchestrator.spec",
+    "with_models": "orchestrator.spec",
 }
 
 __all__ = [
@@ -228,6 +231,7 @@ __all__ = [
     "live_view",
     "log_format_option",
     "loop_option",
+    "models_option",
     "money",
     "notice",
     "on_terminal",
@@ -268,6 +272,7 @@ __all__ = [
     "with_backend",
     "with_flags",
     "with_loop",
+    "with_models",
     "with_policies",
     "yes_option",
 ]

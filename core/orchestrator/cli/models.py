@@ -1,13 +1,14 @@
 """``orchestrate models``: what can be bought, for how much, and where the prices come from."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from orchestrator.cli.groups import CommandGroup
-from orchestrator.cli.options import FILE, home_option, json_option
+from orchestrator.cli.options import FILE, Amount, home_option, json_option, models_option
 from orchestrator.cli.output import money, notice, result, result_json
 from orchestrator.cli.tables import print_facts, print_table
 
@@ -21,9 +22,6 @@ _TOKEN_CLASSES: Final = ("input", "cached_input", "cache_write", "output", "reas
 
 spec_option: Final = click.option(
     "--file", "-f", "spec_file", type=FILE, metavar="SPEC", help="A spec: its providers, with its options and models."
-)
-models_option: Final = click.option(
-    "--models", type=FILE, metavar="FILE", help="A models file: models to add, facts to override."
 )
 
 
@@ -79,20 +77,76 @@ def show(name: str, spec_file: Path | None, models: Path | None, as_json: bool) 
     return 0
 
 
+@models.command()
+@click.option("--base-url", required=True, metavar="URL", help="The server, such as http://127.0.0.1:11434/v1.")
+@click.option("--api-key-env", metavar="NAME", help="The variable that holds the server's key.")
+@click.option(
+    "--provider", default="openai_compatible", show_default=True, metavar="NAME", help="The server's name in the spec."
+)
+@click.option(
+    "--price",
+    type=(Amount(or_nothing=True), Amount(or_nothing=True)),
+    metavar="INPUT OUTPUT",
+    help="US dollars per million tokens, for models whose price the server does not say.",
+)
+@click.option("--output", "-o", type=FILE, metavar="FILE", help="Write into this file. [default: stdout]")
+@home_option
+def suggest(base_url: str, api_key_env: str | None, provider: str, price: Any, output: Path | None) -> int:
+    """Write a models file from what a server lists: /v1/models, or Ollama's /api/tags. This costs nothing.
+
+    A model whose price the server does not say becomes a comment in the file, for you to complete.
+    """
+    import asyncio
+    from datetime import UTC, datetime
+
+    from orchestrator.engine.vendors.environment import Environment
+    from orchestrator.engine.vendors.http import make_client
+    from orchestrator.engine.vendors.suggesting import Suggestion, models_file
+    from orchestrator.engine.vendors.suggesting import suggest as suggested
+    from orchestrator.errors import UsageError
+
+    environment = Environment.of_process(lambda secret: None)
+    key = None if api_key_env is None else environment.secret(api_key_env)
+    if api_key_env is not None and key is None:
+        raise UsageError(f"--api-key-env: {api_key_env} is not set")
+    network = environment.network()
+
+    async def ask() -> Suggestion:
+        async with make_client(proxy=network.proxy, ca_bundle=network.ca_bundle) as http:
+            return await suggested(base_url, key, http)
+
+    found = asyncio.run(ask())
+    text = models_file(found, provider, api_key_env, price, datetime.now(UTC).date().isoformat())
+    if output is None:
+        result(text.rstrip("\n"))
+        return 0
+    if output.exists():
+        raise UsageError(f"{output} exists; name a new file")
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{output}: {error.strerror}") from error
+    notice(f"{output}: {len(found.models)} models; use it with --models {output}")
+    return 0
+
+
 def _offers_of(spec_file: Path | None, models: Path | None) -> "Offers":
     from attrs import evolve
 
-    from orchestrator.cli.given import spec_given, with_models
+    from orchestrator.cli.given import spec_given
+    from orchestrator.engine.vendors.connect import client_of
     from orchestrator.engine.vendors.environment import Environment
-    from orchestrator.engine.vendors.survey import offers_of, survey
+    from orchestrator.engine.vendors.survey import narrowed, offers_of, survey
     from orchestrator.errors import SpecError
     from orchestrator.plugins import Catalogue
-    from orchestrator.spec import spec_from
+    from orchestrator.spec import spec_from, with_models
 
     spec = spec_from("-", "-") if spec_file is None else spec_given(spec_file)
     spec = evolve(spec, folder=spec.folder if spec_file is not None else os.curdir)
     spec = with_models(spec, models)
-    found = survey(Catalogue.discover(), Environment.of_process(lambda secret: None), spec)
+    environment = Environment.of_process(lambda secret: None)
+    found = survey(Catalogue.discover(), environment, spec)
+    narrowed(found, partial(client_of, spec, environment))
     broken = [each for each in found if each.provider is None and each.problem]
     if broken and spec.providers:
         raise SpecError([each.problem for each in broken])
@@ -124,12 +178,15 @@ def plain(model: "ModelInfo", offers: "Offers") -> dict[str, Any]:
         "tier": model.tier,
         "context": model.context,
         "max_output": model.max_output,
+        "max_input": model.max_input,
         "hidden_tokens": model.hidden_tokens,
         "thinking_in_limit": model.thinking_in_limit,
         "abilities": list(model.abilities),
         "regions": list(model.regions),
         "trains_on_data": model.trains_on_data,
         "price_usd": None if model.price is None else _price(model.price),
+        "price_date": model.price_date,
+        "retires": model.retires,
         "source": model.source,
     }
 
@@ -143,7 +200,7 @@ def _token_classes(token_classes: "TokenClasses") -> dict[str, str]:
 
 
 def _conditions(rate: "Rate") -> dict[str, Any]:
-    from orchestrator.spec.times import Hours, Timestamp
+    from orchestrator.spec.times import Hours, Timestamp, Weekdays
 
     found: dict[str, Any] = {}
     if rate.over:
@@ -152,6 +209,8 @@ def _conditions(rate: "Rate") -> dict[str, Any]:
         found["since"] = Timestamp().dump(rate.since)
     if rate.hours:
         found["hours"] = Hours().dump(rate.hours)
+    if rate.days:
+        found["days"] = Weekdays().dump(rate.days)
     return found
 
 
@@ -171,6 +230,10 @@ def _aliases(model: "ModelInfo", offers: "Offers") -> list[str]:
 
 
 def _print(listed: "list[ModelInfo]", offers: "Offers") -> None:
+    from datetime import UTC, datetime
+
+    from orchestrator.engine.vendors.price_age import old_prices
+
     heads = ("model", "provider", "slots", "input", "cached", "output", "context", "limit", "can be called")
     print_table(
         heads,
@@ -182,6 +245,9 @@ def _print(listed: "list[ModelInfo]", offers: "Offers") -> None:
     result("")
     for source in sources:
         result(source)
+    old = old_prices([model for model in listed if model.id in offers.available], datetime.now(UTC).date())
+    if old is not None:
+        notice(f"! {old}")
 
 
 def _source_of_price(model: "ModelInfo") -> str:
@@ -222,6 +288,7 @@ def _facts(model: "ModelInfo", offers: "Offers") -> list[tuple[str, str]]:
         ("stands in for", ", ".join(facts["replaces"]) or "no retired name"),
         *price,
         ("context window", _count(model.context) if model.context else unknown),
+        ("input limit", _count(model.max_input) if model.max_input else "as the context window"),
         ("output limit", _count(model.max_output) if model.max_output else unknown),
         ("hidden tokens", f"{model.hidden_tokens}, held for beside each prompt"),
         ("thinking", f"counts {output} the limit that is sent"),
@@ -229,6 +296,7 @@ def _facts(model: "ModelInfo", offers: "Offers") -> list[tuple[str, str]]:
         ("abilities", ", ".join(model.abilities) or "none"),
         ("regions", ", ".join(model.regions) or unknown),
         ("trains on data", unknown if model.trains_on_data is None else "yes" if model.trains_on_data else "no"),
+        ("retires", model.retires or "no date is announced"),
         ("source", model.source or unknown),
     ]
 
@@ -242,5 +310,5 @@ def _spelled(token_classes: "TokenClasses") -> str:
 
 def _when(rate: "Rate") -> str:
     given = _conditions(rate)
-    words = {"over": "over {} tokens", "since": "since {}", "hours": "at {} UTC"}
+    words = {"over": "over {} tokens", "since": "since {}", "hours": "at {} UTC", "days": "on {}"}
     return ", ".join(words[name].format(value) for name, value in given.items())

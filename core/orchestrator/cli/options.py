@@ -268,6 +268,13 @@ json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print
 output_option: Final = click.option(
     "--output-dir", "-o", "output_dir", type=FILE, help="Write the results into this folder."
 )
+models_option: Final = click.option(
+    "--models",
+    type=FILE,
+    metavar="FILE",
+    envvar="ORCHESTRATE_MODELS",
+    help="A models file: models to add, facts to override. [default: $ORCHESTRATE_MODELS]",
+)
 backend_option: Final = click.option("--backend", metavar="NAME", help="The backend that ranks the models.")
 loop_option: Final = click.option(
     "--loop", metavar="NAME", help="The strategy of the review loop: reviewed, plain, best_of, repair, cascade."

@@ -10,7 +10,17 @@ from orchestrator.cli.explain import REMOVED, forbidden
 from orchestrator.cli.forecast import plain_forecast, plain_plays, print_plays
 from orchestrator.cli.logs import open_log_if_any
 from orchestrator.cli.notes import forecast_line
-from orchestrator.cli.options import AMOUNT, FILE, backend_option, command, home, home_option, json_option, loop_option
+from orchestrator.cli.options import (
+    AMOUNT,
+    FILE,
+    backend_option,
+    command,
+    home,
+    home_option,
+    json_option,
+    loop_option,
+    models_option,
+)
 from orchestrator.cli.output import line, money, notice, result, result_json, seconds
 from orchestrator.cli.tables import print_table
 from orchestrator.cli.words import DOING, UNMEASURED
@@ -36,7 +46,7 @@ _OF_TYPES: Final = ("type", "generate", "critique", "evaluate", "an iteration at
 @click.command()
 @click.argument("spec_file", metavar="SPEC", type=FILE)
 @click.option("--budget", type=AMOUNT, help="The ceiling, in US dollars.")
-@click.option("--models", type=FILE, metavar="FILE", help="A models file: models to add, facts to override.")
+@models_option
 @click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a key of the spec, such as evaluate.runs=1."
 )
@@ -75,7 +85,7 @@ def plan(
     of a run. --simulate N plays the plan N times (Monte Carlo) on outcomes drawn from what earlier runs measured.
     """
     from orchestrator.cli.given import spec_of_file, with_backend, with_loop, with_policies
-    from orchestrator.engine.beginning import check_names
+    from orchestrator.engine.beginning import check_names, check_prices
     from orchestrator.engine.routes import outlook, rehearse
     from orchestrator.engine.vendors.connect import connect
     from orchestrator.engine.vendors.environment import Environment
@@ -87,6 +97,7 @@ def plan(
     environment = Environment.of_process(lambda secret: None)
     check_names(spec, catalogue, environment)
     connected = connect(catalogue, spec, environment)
+    check_prices(spec, connected)
     run = None
     if decompose and not spec.tasks:
         spec, run = _decomposed(spec)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from orchestrator.cli.kit import AMOUNT, FILE, force_option, home, home_option, json_option
+from orchestrator.cli.kit import AMOUNT, FILE, force_option, home, home_option, json_option, models_option
 from orchestrator.spi import hookimpl
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ _INTERRUPTED: Final = 130
 )
 @click.option("--output-dir", "-o", type=FILE, help="Write each agent's results into a folder of its own in this one.")
 @click.option("--budget", type=AMOUNT, help="The ceiling of each run, in US dollars.")
+@models_option
 @click.option("--cache", is_flag=True, help="Let the agents reuse answers of earlier runs and of each other.")
 @force_option
 @json_option
@@ -42,6 +43,7 @@ def pool(
     loops: tuple[str, ...],
     output_dir: Path | None,
     budget: Any,
+    models: Path | None,
     cache: bool,
     force: bool,
     as_json: bool,
@@ -63,13 +65,17 @@ def pool(
         raise UsageError("a strategy is named twice; agents are named for their strategies")
     if len(set(backends)) < len(backends):
         raise UsageError("a backend is named twice; agents are named for their backends")
-    specs = _agents(spec_files, backends, loops, {"budget_usd": budget, "cache": cache})
+    specs = _agents(spec_files, backends, loops, {"budget_usd": budget, "cache": cache}, models)
     states, problems = asyncio.run(_run(specs, output_dir, force))
     return _report(states, problems, as_json)
 
 
 def _agents(
-    files: tuple[Path, ...], backends: tuple[str, ...], loops: tuple[str, ...], flags: dict[str, Any]
+    files: tuple[Path, ...],
+    backends: tuple[str, ...],
+    loops: tuple[str, ...],
+    flags: dict[str, Any],
+    models: Path | None,
 ) -> "dict[str, Spec]":
     """The spec of each agent, by its name; a run's id is ``NAME-agent``, where the spec gives one."""
     from attrs import evolve
@@ -79,17 +85,17 @@ def _agents(
 
     one = loops[0] if len(loops) == 1 else None
     if len(loops) > 1:
-        spec = spec_of_file(files[0], (), flags, None)
+        spec = spec_of_file(files[0], (), flags, models)
         named = {loop: with_loop(spec, loop) for loop in loops}
     elif backends:
-        spec = with_loop(spec_of_file(files[0], (), flags, None), one)
+        spec = with_loop(spec_of_file(files[0], (), flags, models), one)
         named = {backend: with_backend(spec, backend) for backend in backends}
     else:
         named = {}
         for path in files:
             if path.stem in named:
                 raise UsageError(f"two specs are called {path.stem}; agents are named for their files")
-            named[path.stem] = with_loop(spec_of_file(path, (), flags, None), one)
+            named[path.stem] = with_loop(spec_of_file(path, (), flags, models), one)
     return {
         name: evolve(spec, project_id=f"{spec.project_id}-{name}") if spec.project_id else spec
         for name, spec in named.items()

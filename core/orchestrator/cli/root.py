@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from orchestrator.cli import commands
@@ -18,6 +19,7 @@ from orchestrator.cli.options import (
     advise_option,
     enhance_option,
     home_option,
+    models_option,
     yes_option,
 )
 from orchestrator.cli.stdout import keep_stdout, keeping_stdout
@@ -102,6 +104,7 @@ def _flags(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--output-dir", "-o", type=FILE, help="Write the results into this folder."),
             click.option("--verbose", "-v", is_flag=True, help="Print every event."),
             click.option("--new-project", "-N", is_flag=True, help="Start a new run; do not look for one to resume."),
+            models_option,
             enhance_option,
             advise_option,
             yes_option,
@@ -125,7 +128,8 @@ def _flags(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.pass_context
 def root(context: click.Context, /, **flags: Any) -> int | None:
     """Break a project into tasks, give each to the best model for the money, and keep every decision in a log."""
-    given = sorted(name for name, value in flags.items() if value not in (None, False))
+    usual = {name for name in flags if context.get_parameter_source(name) is ParameterSource.ENVIRONMENT}
+    given = sorted(name for name, value in flags.items() if value not in (None, False) and name not in usual)
     if context.invoked_subcommand is not None:
         if given:
             option = "--" + given[0].replace("_", "-")

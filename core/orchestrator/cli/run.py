@@ -20,6 +20,7 @@ from orchestrator.cli.options import (
     json_option,
     log_format_option,
     loop_option,
+    models_option,
     output_option,
     quiet_option,
     strict_plugins_option,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 @click.option("--budget", type=AMOUNT, help="The ceiling, in US dollars.")
 @click.option("--time", type=SECONDS, help="The time limit, in seconds of active time.")
 @click.option("--concurrency", type=CONCURRENCY, help="Simultaneous API calls.")
-@click.option("--models", type=FILE, metavar="FILE", help="A models file: models to add, facts to override.")
+@models_option
 @click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a key of the spec, such as evaluate.runs=1."
 )

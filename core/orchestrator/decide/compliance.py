@@ -60,7 +60,7 @@ def _broken(
     policies: Iterable[Policy], model: ModelInfo, slots: Iterable[str], record: ModelRecord | None
 ) -> Iterable[Policy]:
     names = {model.id, model.sent_name, *slots}
-    companies = {model.provider.lower(), model.vendor.lower()}
+    companies = {name.lower() for name in (model.provider, model.provider_type, model.vendor) if name}
     for policy in policies:
         if (
             _outside(policy.allowed_providers, companies, lower=True)

@@ -130,8 +130,14 @@ def _fit(need: Callable[[int], Usd], floor: int, full: int, cap: _Cap) -> int | 
 
 
 def left_in_window(model: ModelInfo, body_bytes: int) -> int | None:
-    """The tokens that a prompt of this size leaves of the context window, by estimate; None: no window is known."""
-    return None if model.context is None else model.context - body_bytes // BYTES_PER_TOKEN
+    """The tokens that a prompt of this size leaves of the context window, by estimate; None: no window is known.
+
+    A prompt that is longer than the model takes leaves nothing.
+    """
+    tokens = body_bytes // BYTES_PER_TOKEN
+    if model.max_input is not None and tokens > model.max_input:
+        return 0
+    return None if model.context is None else model.context - tokens
 
 
 def find_sizes(model: ModelInfo, call: LogicalCall) -> tuple[int, int] | None:

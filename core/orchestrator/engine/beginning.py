@@ -17,12 +17,13 @@ from orchestrator.engine.vendors.environment import Environment
 from orchestrator.engine.vendors.names import unknown_names
 from orchestrator.errors import LogError, PluginError, PluginNotFoundError, SpecError
 from orchestrator.log import Texts
-from orchestrator.models import AUTO, PlannedTask
+from orchestrator.models import AUTO, ModelInfo, PlannedTask
 from orchestrator.plugins import Catalogue
 from orchestrator.settings import EVERY
 from orchestrator.spec import Spec, TaskSpec
 
 _SEED_BYTES: Final = 7
+_SHOWN: Final = 5
 _DESCRIPTORS: Final = 12
 """The database with its WAL, the locks, the event loop, and a few connections."""
 
@@ -57,15 +58,38 @@ def check_names(spec: Spec, catalogue: Catalogue, environment: Environment) -> N
 
 
 def check_spec(spec: Spec, connected: Connected, catalogue: Catalogue) -> None:
-    """Refuse a spec that names what is not installed: a mistyped name would bind nothing.
+    """Refuse a spec that names what is not installed, or what has no price: such a name would bind nothing.
 
     Raises:
         SpecError: it does.
     """
+    check_prices(spec, connected)
     _check_validators(spec, connected, catalogue)
     _check_limits(spec, catalogue)
     _check_app(spec, catalogue)
     templates_of(spec)
+
+
+def check_prices(spec: Spec, connected: Connected) -> None:
+    """Refuse a model that the user relies on and whose cost nothing could bound: it would silently be left out.
+
+    Raises:
+        SpecError: a declared model, one of the routing table, or one that fills a slot has no price.
+    """
+    if connected.simulated:
+        return  # nothing is billed, and a script may leave a model out on purpose
+    found = [model.id for model in connected.models if model.price is None and _is_relied_on(model, spec)]
+    if found:
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        names = ", ".join(found[:_SHOWN]) + more + (" has" if len(found) == 1 else " have")
+        text = f"models: {names} no price, and none is published under that name; declare one, in US dollars per "
+        raise SpecError([text + "million tokens, such as price: {input: 0.25, output: 1} (0 where it costs nothing)"])
+
+
+def _is_relied_on(model: ModelInfo, spec: Spec) -> bool:
+    names = {model.id, model.id.removeprefix(f"{model.provider}/")}
+    declared = any(each.provider == model.provider and each.id in names for each in spec.models)
+    return declared or bool(model.slots) or any(names & set(row) for row in spec.routing.table.values())
 
 
 def templates_of(spec: Spec) -> dict[str, str]:
@@ -117,8 +141,8 @@ def _check_app(spec: Spec, catalogue: Catalogue) -> None:
 
 
 def _check_limits(spec: Spec, catalogue: Catalogue) -> None:
-    """Limits per provider may only name providers that are installed: a mistyped one would limit nothing."""
-    installed = catalogue.names("provider")
+    """Limits per provider may only name providers that there are: a mistyped one would limit nothing."""
+    installed = tuple(dict.fromkeys((*spec.providers, *catalogue.names("provider"))))
     for where in ("requests_per_minute", "tokens_per_minute"):
         unknown = sorted(getattr(spec.limits, where).keys() - {EVERY, *installed})
         if unknown:

@@ -275,6 +275,10 @@ class Effects:
     def label(self, kind: str, name: str) -> str:
         """Whose plugin it is, with its distribution and version, as the session has them."""
         used = self.state.session.plugins if self.state.session is not None else ()
+        if kind == "provider":
+            name = (
+                next((each.provider_type for each in self.state.models.values() if each.provider == name), None) or name
+            )
         return next(
             (
                 each.label

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from attrs import asdict, evolve, fields, frozen
@@ -15,7 +16,7 @@ from orchestrator.log.transaction import Recorded
 from orchestrator.models import ProjectStatus, Strategy
 from orchestrator.money import Usd
 from orchestrator.settings import Evaluation, Limits, RunSettings
-from orchestrator.spec import Spec, apply_sets, parse_spec
+from orchestrator.spec import Spec, apply_sets, parse_spec, with_models
 from orchestrator.state.run import RunState
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ async def fork(
     sets: Sequence[str] = (),
     *,
     name: str | None = None,
+    models: Path | None = None,
     bind: Bind = lambda spec: spec,
 ) -> Forked:
     """Make a run that shares the history of ``run`` up to ``cut``; ``resume`` goes on with it.
@@ -100,6 +102,7 @@ async def fork(
         cut: see ``cut_of``.
         sets: changes to the spec's keys, as ``--set`` has them.
         name: the id of the new run; None: one made from the parent's.
+        models: a file with models to add, or with facts to override.
         bind: applied to the changed spec.
 
     Raises:
@@ -114,7 +117,7 @@ async def fork(
     name = _name(log, run, name)
     place = workspace.place(cut.parent)
     old = evolve(parse_spec(load_json(workspace.spec(cut.parent), run).value, run), folder=str(place.folder))
-    new = _changed(old, sets, bind)
+    new = with_models(_changed(old, sets, bind), models)
     settings = _settings(state, old, new)
     before = state.forked
     forked = e.RunForked(

@@ -28,6 +28,11 @@ def usual_quality(tier: str | None) -> float:
     return USUAL_QUALITY.get(tier, 0.8)
 
 
+def qualified(provider: str, model: str) -> str:
+    """``PROVIDER/MODEL``: one name for what an instance sells, whether or not the run's id names the instance."""
+    return f"{provider}/{model.removeprefix(f'{provider}/')}"
+
+
 @frozen
 class ModelInfo:
     """The facts of a provider's model. A fact that is not declared is None and satisfies no restriction."""
@@ -35,7 +40,7 @@ class ModelInfo:
     id: str
     """The name a run, a policy and the log use; unique within a run."""
     provider: str
-    """The entry-point name of the provider plugin."""
+    """The provider instance: its name under ``providers`` in a spec, the plugin's own unless the spec says ``type``."""
     vendor: str
     """The company; a reviewer is of another one than the author."""
     price: Price | None = None
@@ -44,6 +49,8 @@ class ModelInfo:
     """The context window in tokens."""
     max_output: int | None = None
     """The most tokens one answer can have."""
+    max_input: int | None = None
+    """The most tokens one prompt can have; None: as many as the context window has."""
     hidden_tokens: int = 512
     """Tokens the vendor may add to the input: templates, schemas, thinking prompts."""
     thinking_in_limit: bool = True
@@ -59,6 +66,12 @@ class ModelInfo:
     """The name sent to the vendor, where it differs from ``id``."""
     source: str = ""
     """Where the facts and the price come from, such as ``spec`` or a catalogue's name and date."""
+    price_date: str | None = None
+    """The day on which the price was last known to hold, in ISO 8601."""
+    retires: str | None = None
+    """The day, or the month, in which the vendor stops serving it, in ISO 8601."""
+    provider_type: str | None = None
+    """The entry-point name of the provider plugin, where the instance has another name."""
 
     @property
     def sent_name(self) -> str:

@@ -15,6 +15,7 @@ from orchestrator.spec.classes import (
 )
 from orchestrator.spec.plan import TaskSpec
 from orchestrator.spec.reading import (
+    MODELS_VARIABLE,
     apply_sets,
     parse_policies,
     parse_spec,
@@ -23,11 +24,14 @@ from orchestrator.spec.reading import (
     read_spec,
     spec_from,
     spec_of,
+    usual_models,
+    with_models,
 )
 from orchestrator.spec.schema import json_schema
 from orchestrator.spec.skeleton import SKELETON
 
 __all__ = [
+    "MODELS_VARIABLE",
     "SKELETON",
     "BreakerSpec",
     "LimitsSpec",
@@ -46,4 +50,6 @@ __all__ = [
     "read_spec",
     "spec_from",
     "spec_of",
+    "usual_models",
+    "with_models",
 ]

@@ -53,6 +53,24 @@ def _check_shares(shares: dict[Any, float], at: Place) -> None:
         at.report(f"the shares add up to {sum(shares.values()):g}, more than 1")
 
 
+_PROVIDER: Final = Reference(NameOf.PROVIDER)
+
+
+class _ProviderOptions(FreeMapping):
+    """What a provider is built with; which plugin it is of is the program's to know."""
+
+    def read(self, value: Any, at: Place) -> dict[str, Any]:
+        """See ``Kind``."""
+        options = super().read(value, at)
+        if "type" in options:
+            options["type"] = _PROVIDER.read(options["type"], at.below("type"))
+        return options
+
+    def schema(self) -> dict[str, Any]:
+        """See ``Kind``."""
+        return {**super().schema(), "properties": {"type": _PROVIDER.schema()}}
+
+
 _EVERY: Final = Real(0, 86_400)
 
 
@@ -241,8 +259,8 @@ class Spec:
     providers: dict[str, dict[str, Any]] = field(
         factory=dict,
         metadata=key(
-            MapOf(FreeMapping(empty=True), least=1, name=Reference(NameOf.PROVIDER)),
-            "Providers and their options; left out: every one with a key.",
+            MapOf(_ProviderOptions(empty=True), least=1, name=_PROVIDER),
+            "Providers and their options; type names the plugin of one with another name. Left out: all with a key.",
         ),
     )
     exporters: dict[str, dict[str, Any]] = field(

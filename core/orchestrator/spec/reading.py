@@ -1,5 +1,6 @@
 """From a file, a document or Python's arguments to a spec."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
@@ -9,7 +10,7 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from orchestrator.documents import Address, Document, LineOf, read_document, read_value
+from orchestrator.documents import Address, Document, LineOf, expanded, read_document, read_value
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.events import ADVISE, ENHANCE, PLAN
 from orchestrator.models import ModelInfo
@@ -20,6 +21,9 @@ from orchestrator.spec.containers import Record
 from orchestrator.spec.kinds import Kind, Money, Place, Refused, suggestion
 from orchestrator.spec.plan import TASK
 from orchestrator.spec.vocabulary import EVALUATION, MODEL, POLICIES, POLICY, PRICE, RATE, RATE_LIMIT
+
+MODELS_VARIABLE: Final = "ORCHESTRATE_MODELS"
+"""The variable that names the models file to use where no other is named."""
 
 
 def read_spec(path: Path, sets: Sequence[str] = ()) -> Spec:
@@ -125,6 +129,26 @@ def read_models_file(path: Path) -> ModelsFile:
     place = Place(document.source, document.line_of)
     file: ModelsFile = _parse(MODELS_FILE, document.value, place)
     return ModelsFile(_from(file.models, "models file"), tuple(place.uses))
+
+
+def with_models(spec: Spec, path: Path | None) -> Spec:
+    """The spec with the models of a file added; one of the same id and provider replaces the spec's.
+
+    Raises:
+        SpecError: the file cannot be used.
+    """
+    if path is None:
+        return spec
+    file = read_models_file(path)
+    named = {(model.provider, model.id) for model in file.models}
+    saved = (model for model in spec.models if (model.provider, model.id) not in named)
+    return evolve(spec, models=(*file.models, *saved), uses=(*spec.uses, *file.uses))
+
+
+def usual_models() -> Path | None:
+    """The models file of the environment, which counts where a run starts and no other file is named."""
+    named = os.environ.get(MODELS_VARIABLE)
+    return expanded(named) if named else None
 
 
 def _from(models: tuple[ModelInfo, ...], source: str) -> tuple[ModelInfo, ...]:

@@ -42,6 +42,29 @@ class Timestamp(Kind[int]):
 
 
 @frozen
+class Date(Kind[str]):
+    """A day in ISO 8601, kept as text."""
+
+    def read(self, value: Any, at: Place) -> str:
+        """See ``Kind``."""
+        text = value.isoformat() if isinstance(value, date) and not isinstance(value, datetime) else value
+        if not isinstance(text, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            raise at.refuse(f"expected a day such as 2027-01-31, found {described(value)}")
+        try:
+            return date.fromisoformat(text).isoformat()
+        except ValueError:
+            raise at.refuse(f"{text} is no date of the calendar") from None
+
+    def dump(self, value: str) -> str:
+        """The day itself."""
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """See ``Kind``."""
+        return {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d$"}
+
+
+@frozen
 class Hours(Kind[tuple[int, ...]]):
     """A part of every UTC day, as (start, end) in minutes; the end is excluded and may lie after midnight."""
 
@@ -61,3 +84,35 @@ class Hours(Kind[tuple[int, ...]]):
     def schema(self) -> dict[str, Any]:
         """See ``Kind``."""
         return {"type": "string", "pattern": f"^{_TIME}-{_TIME}$"}
+
+
+_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAY: Final = "(" + "|".join(_DAYS) + ")"
+
+
+@frozen
+class Weekdays(Kind[tuple[int, ...]]):
+    """Weekdays in UTC, such as ``mon-fri`` or ``sat, sun``, as numbers from 1 for Monday to 7."""
+
+    def read(self, value: Any, at: Place) -> tuple[int, ...]:
+        """See ``Kind``."""
+        text = value.replace(" ", "").lower() if isinstance(value, str) else value
+        if not isinstance(text, str) or not re.fullmatch(f"{_DAY}(-{_DAY})?(,{_DAY}(-{_DAY})?)*", text):
+            raise at.refuse(f"expected weekdays such as mon-fri or sat,sun, found {described(value)}")
+        found: set[int] = set()
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            start = _DAYS.index(first)
+            found.update((start + step) % 7 + 1 for step in range((_DAYS.index(last or first) - start) % 7 + 1))
+        return tuple(sorted(found))
+
+    def dump(self, value: tuple[int, ...]) -> str:
+        """The days, as a span where they are one."""
+        is_span = len(value) > 1 and value == tuple(range(value[0], value[-1] + 1))
+        names = [_DAYS[day - 1] for day in value]
+        return f"{names[0]}-{names[-1]}" if is_span else ",".join(names)
+
+    def schema(self) -> dict[str, Any]:
+        """See ``Kind``."""
+        day = "(" + "|".join(f"[{name[0]}{name[0].upper()}]{name[1:]}" for name in _DAYS) + ")"
+        return {"type": "string", "pattern": f"^ *{day} *(- *{day} *)?(, *{day} *(- *{day} *)?)*$"}

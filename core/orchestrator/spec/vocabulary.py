@@ -8,7 +8,7 @@ from orchestrator.policy import EnforcementMode, Policy, RateLimit
 from orchestrator.settings import Evaluation, OnDisagree, SecondJudge
 from orchestrator.spec.containers import Key, ListOf, MapOf, Record
 from orchestrator.spec.kinds import NAME, Choice, Flag, Money, NameOf, Place, Real, Reference, Whole
-from orchestrator.spec.times import Hours, Timestamp
+from orchestrator.spec.times import Date, Hours, Timestamp, Weekdays
 
 NAMES: Final = ListOf(NAME)
 """A list of names."""
@@ -33,8 +33,8 @@ POLICY: Final = Record(
     Policy,
     {
         "name": Key(NAME, "What the policy is called in reports."),
-        "allowed_providers": Key(PARTIES, "Only these providers or vendors may be asked."),
-        "blocked_providers": Key(PARTIES, "These providers or vendors are not asked."),
+        "allowed_providers": Key(PARTIES, "Only these providers (instances or types) or vendors may be asked."),
+        "blocked_providers": Key(PARTIES, "These providers (instances or types) or vendors are not asked."),
         "allowed_models": Key(MODEL_NAMES, "Only these models or slots may be asked."),
         "blocked_models": Key(MODEL_NAMES, "These models or slots are not asked."),
         "allowed_regions": Key(
@@ -67,10 +67,16 @@ _TOKEN_CLASSES: Final = {
 }
 
 
-def _rate(over: int = 0, since: int | None = None, hours: tuple[int, ...] = (), **token_classes: Any) -> Rate:
-    if not (over or since is not None or hours):
-        raise ValueError("a rate needs a condition: over, since or hours; without one it is the price itself")
-    return Rate(over=over, since=since, hours=hours, **token_classes)
+def _rate(
+    over: int = 0,
+    since: int | None = None,
+    hours: tuple[int, ...] = (),
+    days: tuple[int, ...] = (),
+    **token_classes: Any,
+) -> Rate:
+    if not (over or since is not None or hours or days):
+        raise ValueError("a rate needs a condition: over, since, hours or days; without one it is the price itself")
+    return Rate(over=over, since=since, hours=hours, days=days, **token_classes)
 
 
 class _RateRecord(Record[Rate]):
@@ -78,7 +84,7 @@ class _RateRecord(Record[Rate]):
 
     def schema(self) -> dict[str, Any]:
         """See ``Kind``."""
-        given = {"over": "integer", "since": "string", "hours": "string"}
+        given = {"over": "integer", "since": "string", "hours": "string", "days": "string"}
         some = [{"required": [name], "properties": {name: {"type": kind}}} for name, kind in given.items()]
         return super().schema() | {"anyOf": some}
 
@@ -90,6 +96,7 @@ RATE: Final = _RateRecord(
         "over": Key(_TOKENS, "Holds where more tokens than this were read; then for the whole call.", required=False),
         "since": Key(Timestamp(), "Holds from this date (UTC) or moment on.", required=False),
         "hours": Key(Hours(), 'Holds between these times of the UTC day, such as "16:30-00:30".', required=False),
+        "days": Key(Weekdays(), "Holds on these weekdays (UTC), such as mon-fri.", required=False),
     },
     make=_rate,
 )
@@ -114,10 +121,12 @@ MODEL: Final = Record(
     ModelInfo,
     {
         "id": Key(NAME, "The name a run, a policy and the log use."),
-        "provider": Key(Reference(NameOf.PROVIDER), "The provider plugin that speaks to it."),
+        "provider": Key(Reference(NameOf.PROVIDER), "The provider that speaks to it: its name under providers."),
         "price": Key(PRICE, "US dollars per million tokens; a model without a price is not asked."),
         "context": Key(_TOKENS, "The context window in tokens."),
         "max_output": Key(_TOKENS, "The most tokens one answer can have."),
+        "max_input": Key(_TOKENS, "The most tokens a prompt can have, where that is less than the context window."),
+        "price_date": Key(Date(), "The day on which the price was last known to hold; told when it is long ago."),
         "hidden_tokens": Key(Whole(0, 1_000_000), "Tokens the vendor may add to the input."),
         "thinking_in_limit": Key(Flag(), "Whether thinking counts inside the max_tokens that is sent."),
         "tier": Key(NAME, "The vendor's size class."),
@@ -133,11 +142,11 @@ MODEL: Final = Record(
 
 
 def _distinct(models: dict[int, ModelInfo], raw: list[Any], at: Place) -> None:
-    seen: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     for place, model in models.items():
-        if model.id in seen:
-            at.below(place).below("id").report(f"a model {model.id!r} stands above already")
-        seen.add(model.id)
+        if (model.provider, model.id) in seen:
+            at.below(place).below("id").report(f"a model {model.id!r} of {model.provider} stands above already")
+        seen.add((model.provider, model.id))
 
 
 MODELS: Final = ListOf(MODEL, most=1000, check=_distinct)

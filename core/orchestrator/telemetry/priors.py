@@ -5,6 +5,7 @@ from typing import Final
 
 from orchestrator.events import Prior
 from orchestrator.models import ModelInfo, TaskType, usual_quality
+from orchestrator.models.offers import qualified
 from orchestrator.state.health import Measured, ModelRecord
 
 COLD: Final = 10
@@ -17,15 +18,16 @@ _LATENCY_MS: Final = 2000.0
 _P95_MS: Final = 5000.0
 
 
-def priors(records: Mapping[str, ModelRecord], models: Iterable[ModelInfo] = ()) -> tuple[Prior, ...]:
-    """What a new run starts with, ordered by model and type. What was never measured stays unknown.
+def priors(records: Mapping[str, ModelRecord], models: Iterable[ModelInfo]) -> tuple[Prior, ...]:
+    """What a new run starts with of its models, ordered by model and type. What was never measured stays unknown.
 
-    A cost is taken as it is: there is no usual one. The usual quality is that of the model's tier, as ``models`` say.
+    A cost is taken as it is: there is no usual one. The usual quality is that of the model's tier.
     """
-    tiers = {model.id: model.tier for model in models}
+    found = [(model, records.get(qualified(model.provider, model.id))) for model in models]
     return tuple(
-        _prior(model, kind, seen, record, usual_quality(tiers.get(model)))
-        for model, record in sorted(records.items())
+        _prior(model.id, kind, seen, record, usual_quality(model.tier))
+        for model, record in sorted(found, key=lambda each: each[0].id)
+        if record is not None
         for kind, seen in sorted(record.by_type.items(), key=lambda each: each[0] or "")
         if seen.calls >= COLD
     )

@@ -19,12 +19,13 @@ from orchestrator.errors import LogError
 from orchestrator.log import EventLog
 from orchestrator.log.transaction import COLUMNS, Recorded
 from orchestrator.models import Role, TaskType
+from orchestrator.models.offers import qualified
 from orchestrator.state.health import Measured, ModelRecord
 
 SNAPSHOT: Final = "telemetry.json"
 """The file's name in the data folder."""
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _PAGE: Final = 2000
 _WORTH_KEEPING: Final = 200
 """Events read since the snapshot after which a new one is written."""
@@ -42,7 +43,7 @@ _ROWS: Final = (
 )
 
 Records = dict[str, ModelRecord]
-"""By model id. Of a record only what is measured counts: averages, latencies and the latest calls."""
+"""By provider instance and model, see ``qualified``. Of a record averages, latencies and the latest calls count."""
 
 
 @define
@@ -120,18 +121,18 @@ class _Reader:
             case e.Evaluated(score=score, call=call) if score is not None:
                 author = self._started(run, call)
                 if author is not None:  # an answer of the cache measures nothing
-                    self._record(run, author.model).measured(self._type(run, event.task)).observe_quality(score)
+                    self._record(run, author).measured(self._type(run, event.task)).observe_quality(score)
             case e.OutputChosen(call=call):
                 author = self._started(run, call)
                 if author is not None:  # only what is delivered counts
                     failed = self.log.query(_FAILED_CHECKS, [run, call])[0][0]
-                    self._record(run, author.model).measured(self._type(run, author.node)).validator_failures += failed
+                    self._record(run, author).measured(self._type(run, author.node)).validator_failures += failed
 
     def _succeeded(self, run: str, event: e.CallSucceeded) -> None:
         started = self._started(run, event.call)
         if started is None:
             return
-        record = self._record(run, started.model)
+        record = self._record(run, started)
         record.calls += 1
         record.recent.append(True)
         record.latencies.append(event.latency // 1000)
@@ -141,7 +142,7 @@ class _Reader:
         started = self._started(run, event.call)
         if started is None:
             return
-        record = self._record(run, started.model)
+        record = self._record(run, started)
         record.calls += 1
         record.recent.append(False)
         if event.outage:
@@ -153,7 +154,8 @@ class _Reader:
     def _type(self, run: str, node: str) -> TaskType | None:
         return self._run(run).types.get(node)
 
-    def _record(self, run: str, model: str) -> ModelRecord:
+    def _record(self, run: str, started: e.CallStarted) -> ModelRecord:
+        model = qualified(started.provider, started.model)
         records = self.telemetry.simulated if self._run(run).simulated else self.telemetry.real
         found = records.get(model)
         if found is None:

@@ -101,6 +101,7 @@ def models() -> Strategy[list[dict[str, Any]]]:
         "over": st.integers(1, 10**6),
         "since": st.dates(date(1970, 1, 1)).map(str) | st.datetimes(datetime(1970, 1, 1)).map(datetime.isoformat),
         "hours": st.tuples(times, times).filter(lambda pair: pair[0] != pair[1]).map("-".join),
+        "days": st.sampled_from(["mon-fri", "sat,sun", "fri-mon", "wed"]),
     }
     rate = st.sampled_from(sorted(when)).flatmap(
         lambda name: st.fixed_dictionaries(

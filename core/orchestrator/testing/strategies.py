@@ -68,6 +68,7 @@ def rates() -> Strategy[Rate]:
         over=sizes,
         since=timestamps,
         hours=hours,
+        days=st.just(()) | st.sets(st.integers(1, 7), min_size=1).map(lambda days: tuple(sorted(days))),
     )
 
 

@@ -7,8 +7,10 @@ Needs ``ANTHROPIC_API_KEY``; ``ANTHROPIC_BASE_URL`` names another address. Optio
 from collections.abc import Mapping
 from typing import Any, Final
 
+from attrs import evolve
+
 from orchestrator.spi import Billed, ErrorKind, Finish, Provider, ProviderConfig, Reply, Request, Usage, hookimpl
-from orchestrator_providers.access import CALLING, REACHING, Access, check_options, find_access, read_manner
+from orchestrator_providers.access import CALLING, REACHING, check_options, find_access, read_manner
 from orchestrator_providers.catalogue import Catalogue, Listed
 from orchestrator_providers.faults import Cause, bad_answer, classify, refused_answer
 from orchestrator_providers.json_forms import is_strict, unbounded
@@ -22,17 +24,22 @@ _TODAY: Final = ("json_schema", "reasoning", "effort", "no_temperature")
 
 CATALOGUE: Final = Catalogue(
     vendor="anthropic",
-    checked="2026-11-22",
+    checked="2026-11-29",
     price_list="anthropic",
     trains_on_data=False,
     models=(
-        Listed("claude-opus-5-5", ("claude-opus",), "premium", _TODAY),
-        Listed("claude-sonnet-5-5", ("claude-sonnet",), "standard", _TODAY),
-        Listed("claude-haiku-5-5", ("claude-haiku",), "economy", _TODAY),
-        Listed("claude-fable-5-2", (), "premium", _TODAY),
-        Listed("claude-opus-5", (), "premium", _TODAY),
-        Listed("claude-sonnet-5", (), "standard", _TODAY),
-        Listed("claude-opus-4-8", (), "premium", _TODAY),
+        Listed("claude-opus-5-5", ("claude-opus",), "premium", _TODAY, max_output=128_000),
+        Listed("claude-sonnet-5-5", ("claude-sonnet",), "standard", _TODAY, max_output=128_000),
+        Listed("claude-haiku-5-5", ("claude-haiku",), "economy", _TODAY, max_output=128_000),
+        Listed("claude-fable-5-2", (), "premium", _TODAY, max_output=128_000),
+        Listed("claude-fable-5-1", (), "premium", _TODAY, max_output=128_000),
+        Listed("claude-fable-5", (), "premium", _TODAY, max_output=128_000),
+        Listed("claude-opus-5", (), "premium", _TODAY, max_output=128_000),
+        Listed("claude-sonnet-5", (), "standard", _TODAY, max_output=128_000),
+        Listed("claude-opus-4-8", (), "premium", _TODAY, max_output=128_000),
+        Listed("claude-opus-4-7", (), "premium", _TODAY, max_output=128_000),
+        Listed("claude-opus-4-6", (), "premium", ("json_schema", "effort"), max_output=128_000),
+        Listed("claude-opus-4-5", (), "premium", ("json_schema",), max_output=64_000),
         Listed("claude-sonnet-4-6", (), "standard", ("json_schema", "effort"), max_output=128_000),
         Listed("claude-haiku-4-5", (), "economy", ("json_schema",), max_output=64_000),
         Listed(
@@ -261,6 +268,7 @@ def orchestrator_provider(config: ProviderConfig) -> Provider | None:
         return None
     # Other programs read the same variable and want it without the version.
     base_url = access.base_url if access.base_url.endswith("/v1") else f"{access.base_url}/v1"
-    made = Anthropic(Access(base_url, access.key), CATALOGUE.today(config), read_manner(config))
+    made = Anthropic(evolve(access, base_url=base_url), CATALOGUE.today(config), read_manner(config))
+    made.choose = lambda served: CATALOGUE.today(config, served=served)
     made.retired = CATALOGUE.retired_now()
     return made

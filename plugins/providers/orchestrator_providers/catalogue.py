@@ -4,7 +4,7 @@ Prices come from ``genai-prices``, which is read offline and only when a provide
 the price that the vendor's own list gives, or none, and is then refused by the program.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -21,20 +21,36 @@ Clock = Callable[[], datetime]
 
 @frozen
 class Listed:
-    """One model of a vendor's list. Dates are ISO 8601 and exclusive."""
+    """One model of a vendor's list that chats: text in, text out. Dates are ISO 8601 and exclusive."""
 
     id: str
     slots: tuple[str, ...] = ()
-    """The specification's names it fills, in competition with the models listed before it."""
+    """The specification's names it fills, in competition with the models listed before it: the newest come first."""
     tier: str = "standard"
     abilities: tuple[str, ...] = ()
     context: int | None = None
+    """The context window; None: as the price list says."""
     max_output: int | None = None
+    max_input: int | None = None
+    """The most tokens of a prompt; None: as many as the context window has."""
     wire_name: str | None = None
     until: str | None = None
     """The day it is shut down."""
     instead: str | None = None
     """The model to use after that day."""
+    retires: str | None = None
+    """The month in which it is said to end, where the vendor has told no day; until then it is offered."""
+    is_open: bool = True
+    """Whether everybody may call it; one that is closed to new accounts, or for some only, fills no slot."""
+    price: Price | None = None
+    """The price where the price list has none, with ``price_source``."""
+    price_source: str = ""
+
+    def is_served(self, day: str, served: Collection[str] | None) -> bool:
+        """Whether it can be called on a day, at an address that lists these names; None: at the vendor's own."""
+        if served is not None:
+            return (self.wire_name or self.id) in served
+        return self.until is None or day < self.until
 
 
 @frozen
@@ -43,7 +59,7 @@ class Catalogue:
 
     vendor: str
     checked: str
-    """The day the list was compared with the vendor's documentation."""
+    """The day the list and its prices were compared with the vendor's documentation."""
     models: tuple[Listed, ...]
     retired: Mapping[str, str]
     """Names the vendor no longer serves, and the model to use instead."""
@@ -51,19 +67,34 @@ class Catalogue:
     """The vendor's name in ``genai-prices``."""
     regions: tuple[str, ...] = ()
     trains_on_data: bool | None = None
+    peak_days: tuple[int, ...] = ()
+    """The weekdays on which rates by the hour hold, where the price list cannot say so; none: every day."""
 
-    def today(self, config: ProviderConfig, clock: Clock = lambda: datetime.now(UTC)) -> tuple[ModelInfo, ...]:
-        """The models that are served now, as the user's declarations override and add to them."""
+    def today(
+        self,
+        config: ProviderConfig,
+        clock: Clock = lambda: datetime.now(UTC),
+        served: Collection[str] | None = None,
+    ) -> tuple[ModelInfo, ...]:
+        """The models that are served now, as the user's declarations override and add to them.
+
+        ``served`` are the names that the address lists, where it is not the vendor's own.
+        """
         now = clock()
-        taken: set[str] = set()
+        day, taken = now.date().isoformat(), set[str]()
         known: dict[str, ModelInfo] = {}
+        names = {slot for listed in self.models for slot in listed.slots}
         for listed in self.models:
-            if listed.until is None or now.date().isoformat() < listed.until:
-                slots = tuple(slot for slot in listed.slots if slot not in taken)
+            if listed.is_served(day, served):
+                model = self._info(config.name, listed, now)
+                may_fill = model.price is not None and (listed.is_open or served is not None)
+                slots = tuple(slot for slot in listed.slots if slot not in taken and may_fill)
                 taken.update(slots)
-                known[listed.id] = self._info(config.name, listed, slots, now)
+                if listed.id in names and listed.id not in slots:  # the name stands for the model that fills the slot
+                    model = evolve(model, id=f"{config.name}/{listed.id}", wire_name=model.sent_name)
+                known[model.id] = evolve(model, slots=slots)
         for declared in config.models:
-            found = known.pop(declared.id, None)
+            found = known.pop(declared.id, None) or known.pop(f"{config.name}/{declared.id}", None)
             known[declared.id] = self._declared(declared, now) if found is None else overridden(found, declared)
         return tuple(known.values())
 
@@ -73,32 +104,45 @@ class Catalogue:
         gone = {each.id: each.instead for each in self.models if each.until is not None and each.until <= day}
         return {**self.retired, **{name: instead for name, instead in gone.items() if instead is not None}}
 
-    def _info(self, provider: str, listed: Listed, slots: tuple[str, ...], now: datetime) -> ModelInfo:
-        price, context, source = published(self.price_list, listed.wire_name or listed.id, now)
+    def _info(self, provider: str, listed: Listed, now: datetime) -> ModelInfo:
+        price, context, source = self._published(listed.wire_name or listed.id, now)
+        if price is None and listed.price is not None:
+            price, source = listed.price, f"price: {listed.price_source}"
+        context = listed.context or context
         return ModelInfo(
             id=listed.id,
             provider=provider,
             vendor=self.vendor,
             price=price,
-            context=listed.context or context,
+            context=context,
             max_output=listed.max_output,
+            max_input=listed.max_input or context,
             tier=listed.tier,
             regions=self.regions,
             trains_on_data=self.trains_on_data,
             abilities=listed.abilities,
-            slots=slots,
             wire_name=listed.wire_name,
             source=f"{self.vendor} list of {self.checked}; {source}",
+            price_date=None if price is None else self.checked,
+            retires=listed.until or listed.retires,
         )
+
+    def _published(self, model: str, now: datetime) -> tuple[Price | None, int | None, str]:
+        price, context, source = published(self.price_list, model, now)
+        if price is not None and self.peak_days:
+            rates = [evolve(rate, days=self.peak_days) if rate.hours else rate for rate in price.rates]
+            price = evolve(price, rates=tuple(rates))
+        return price, context, source
 
     def _declared(self, declared: ModelInfo, now: datetime) -> ModelInfo:
         """A model of the user that the list lacks: its price, where the user gives none, from the price list."""
         if declared.price is not None:
             return declared
-        price, context, source = published(self.price_list, declared.sent_name, now)
+        price, context, source = self._published(declared.sent_name, now)
         return evolve(
             declared,
             price=price,
+            price_date=declared.price_date or (None if price is None else self.checked),
             context=declared.context or context,
             source=f"{declared.source}; {source}".strip("; "),
         )
@@ -131,8 +175,11 @@ def in_region(models: Iterable[ModelInfo], region: str) -> tuple[ModelInfo, ...]
 def overridden(known: ModelInfo, declared: ModelInfo) -> ModelInfo:
     """The known facts of a model with those that were declared in their place.
 
-    A vendor that is called like the provider is what stands where none was declared.
+    A vendor that is called like the provider is what stands where none was declared. A price of the user's has no date
+    but the user's.
     """
+    if declared.price is not None:
+        known = evolve(known, price_date=None)
     given = {
         each.name: getattr(declared, each.name)
         for each in fields(ModelInfo)

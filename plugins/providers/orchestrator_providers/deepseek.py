@@ -1,8 +1,8 @@
 """The provider ``deepseek``: DeepSeek.
 
 Needs ``DEEPSEEK_API_KEY``; ``DEEPSEEK_BASE_URL`` names another address. Options: ``base_url``, ``api_key_env``,
-``stream``, ``idle_seconds``, ``effort``. Prices depend on the hour: a call is held at the dearest and settled at the
-one of its end.
+``stream``, ``idle_seconds``, ``effort``. Prices depend on weekday and hour: a call is held at the dearest and settled
+at the one of its end. Public holidays in China, which are off-peak, count as any other day.
 """
 
 from typing import Any, Final
@@ -14,18 +14,21 @@ from orchestrator_providers.openai_family import OpenAIFamily
 
 CATALOGUE: Final = Catalogue(
     vendor="deepseek",
-    checked="2026-11-22",
+    checked="2026-11-29",
     price_list="deepseek",
     regions=("cn",),
+    peak_days=(1, 2, 3, 4, 5),
     models=(
-        Listed("deepseek-flash", ("deepseek-chat",), "economy", ("json_object", "thinking_switch")),
+        Listed("deepseek-flash", ("deepseek-chat",), "economy", ("json_object", "thinking_switch"), max_output=393_216),
         Listed(
             "deepseek-v4-pro",
             ("deepseek-reasoner",),
             "standard",
-            ("json_object", "thinking_switch", "reasoning", "effort"),
+            ("json_object", "thinking_switch", "reasoning", "effort", "no_temperature"),
+            max_output=393_216,
         ),
-        Listed("deepseek-v4-flash", (), "economy", ("json_object", "thinking_switch")),
+        # An older name of deepseek-flash, at its price.
+        Listed("deepseek-v4-flash", (), "economy", ("json_object", "thinking_switch"), max_output=393_216),
     ),
     retired={
         "deepseek-coder": "deepseek-flash",
@@ -65,5 +68,6 @@ def orchestrator_provider(config: ProviderConfig) -> Provider | None:
     if access is None:
         return None
     made = DeepSeek(access, CATALOGUE.today(config), read_manner(config))
+    made.choose = lambda served: CATALOGUE.today(config, served=served)
     made.retired = CATALOGUE.retired_now()
     return made

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from orchestrator.spi import ErrorKind, Finish, Provider, ProviderConfig, Reply, Request, Usage, hookimpl
-from orchestrator_providers.access import CALLING, REACHING, Access, check_options, find_access, read_manner
+from attrs import evolve
+
+from orchestrator.spi import ErrorKind, Finish, Price, Provider, ProviderConfig, Reply, Request, Usage, Usd, hookimpl
+from orchestrator_providers.access import CALLING, REACHING, check_options, find_access, read_manner
 from orchestrator_providers.catalogue import Catalogue, Listed
 from orchestrator_providers.faults import Cause, bad_answer, classify, refused_answer
 from orchestrator_providers.json_forms import unbounded
@@ -21,12 +23,35 @@ from orchestrator_providers.waiting import duration
 from orchestrator_providers.wording import clean, one_line, words_of
 
 _LEVELS: Final = ("json_schema", "reasoning", "effort")
+# They ignore what is said of sampling.
+_FIXED: Final = (*_LEVELS, "no_temperature")
+_PRO: Final = "gemini-4-hydrogen"
+_LITE: Final = "gemini-3.5-flash-lite"
 
 CATALOGUE: Final = Catalogue(
     vendor="google",
-    checked="2026-11-22",
+    checked="2026-11-29",
     price_list="google",
     models=(
+        # Of a million tokens together, one answer has at most so many without being continued.
+        Listed(
+            _PRO,
+            ("gemini-2.5-pro",),
+            "standard",
+            _FIXED,
+            1_048_576,
+            65_536,
+            price=Price(Usd.parse("1.5"), Usd.parse("7.5"), cached_input=Usd.parse("0.075")),
+            price_source="LiteLLM 1.110.2 of Google's page, 2026-11-29",
+        ),
+        Listed("gemini-4-argon", (), "premium", _FIXED, 1_048_576, 65_536),
+        Listed("gemini-3.8-flash", ("gemini-2.5-pro",), "standard", _FIXED, 1_048_576, 65_536),
+        Listed("gemini-3.7-flash", (), "standard", _FIXED, 1_048_576, 65_536),
+        Listed("gemini-3.6-flash", (), "standard", _FIXED, 1_048_576, 65_536),
+        Listed("gemini-3.5-flash", (), "standard", _LEVELS, 1_048_576, 65_536),
+        Listed(_LITE, ("gemini-2.5-flash",), "economy", _FIXED, 1_048_576, 65_536),
+        Listed("gemini-3.1-pro-preview", (), "premium", _LEVELS, 1_048_576, 65_536),
+        Listed("gemini-3.1-flash-lite", (), "economy", _LEVELS, 1_048_576, 65_536, until="2027-05-07", instead=_LITE),
         Listed(
             "gemini-2.5-pro",
             ("gemini-2.5-pro",),
@@ -45,18 +70,13 @@ CATALOGUE: Final = Catalogue(
             1_048_576,
             65_536,
             until="2026-12-01",
-            instead="gemini-3.5-flash-lite",
+            instead=_LITE,
         ),
-        Listed("gemini-3.8-flash", ("gemini-2.5-pro",), "standard", _LEVELS),
-        Listed("gemini-3.5-flash", (), "standard", _LEVELS),
-        Listed("gemini-3.5-flash-lite", ("gemini-2.5-flash",), "economy", _LEVELS),
-        Listed("gemini-3.1-pro-preview", (), "premium", _LEVELS, 1_048_576, 65_536),
     ),
     retired={
-        **dict.fromkeys(("gemini-pro", "gemini-1.5-pro", "gemini-2.0-pro", "gemini-3-pro-preview"), "gemini-3.8-flash"),
+        **dict.fromkeys(("gemini-pro", "gemini-1.5-pro", "gemini-2.0-pro", "gemini-3-pro-preview"), _PRO),
         **dict.fromkeys(
-            ("gemini-1.5-flash", "gemini-1.5-flash-8b", "gemini-2.0-flash", "gemini-2.0-flash-lite"),
-            "gemini-3.5-flash-lite",
+            ("gemini-1.5-flash", "gemini-1.5-flash-8b", "gemini-2.0-flash", "gemini-2.0-flash-lite"), _LITE
         ),
     },
 )
@@ -243,6 +263,7 @@ def orchestrator_provider(config: ProviderConfig) -> Provider | None:
         return None
     versioned = re.search(r"/v1(?:alpha|beta)?$", access.base_url)
     base_url = access.base_url if versioned else f"{access.base_url}/v1beta"
-    made = Google(Access(base_url, access.key), CATALOGUE.today(config), read_manner(config))
+    made = Google(evolve(access, base_url=base_url), CATALOGUE.today(config), read_manner(config))
+    made.choose = lambda served: CATALOGUE.today(config, served=served)
     made.retired = CATALOGUE.retired_now()
     return made

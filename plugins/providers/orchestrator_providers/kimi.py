@@ -6,9 +6,10 @@ or ``china``, whose keys are not interchangeable, ``base_url``, ``api_key_env``,
 ``effort``.
 """
 
+from collections.abc import Collection
 from typing import Any, Final
 
-from orchestrator.spi import Provider, ProviderConfig, Request, hookimpl
+from orchestrator.spi import ModelInfo, Provider, ProviderConfig, Request, hookimpl
 from orchestrator_providers.access import CALLING, REACHING, check_options, choose_region, find_access, read_manner
 from orchestrator_providers.catalogue import Catalogue, Listed, in_region
 from orchestrator_providers.openai_family import OpenAIFamily
@@ -20,17 +21,47 @@ _JSON: Final = ("json_schema", "json_object")
 # From k2.5 on, one temperature is accepted, which the vendor takes by itself.
 _FIXED: Final = (*_JSON, "no_temperature")
 
+_NOW: Final = "kimi-k3.1-pro"
+
 CATALOGUE: Final = Catalogue(
     vendor="moonshot",
-    checked="2026-11-22",
+    checked="2026-11-29",
     price_list="moonshotai",
     models=(
-        Listed("kimi-k2.6", (SLOT,), "standard", (*_FIXED, "thinking_switch")),
-        Listed("kimi-k3", (), "premium", (*_FIXED, "reasoning", "effort")),
-        Listed("kimi-k3.1-pro", (), "premium", (*_FIXED, "reasoning")),
-        Listed("kimi-k3.1-pro-highspeed", (), "premium", (*_FIXED, "reasoning")),
-        Listed("kimi-k2.7-code", (), "standard", (*_FIXED, "reasoning")),
-        Listed("kimi-k2.7-code-highspeed", (), "standard", (*_FIXED, "reasoning")),
+        Listed(_NOW, (SLOT,), "premium", (*_FIXED, "reasoning", "effort"), max_output=1_048_576),
+        Listed("kimi-k3.1-pro-highspeed", (), "premium", (*_FIXED, "reasoning", "effort"), max_output=1_048_576),
+        Listed("kimi-k3", (SLOT,), "premium", (*_FIXED, "reasoning", "effort"), max_output=1_048_576),
+        # K2 is closed to new accounts; other sources than the vendor say that it ends in December.
+        Listed(
+            "kimi-k2.6",
+            (SLOT,),
+            "standard",
+            (*_FIXED, "thinking_switch"),
+            max_output=262_144,
+            retires="2026-12",
+            instead=_NOW,
+            is_open=False,
+        ),
+        Listed(
+            "kimi-k2.7-code",
+            (),
+            "standard",
+            (*_FIXED, "reasoning"),
+            max_output=262_144,
+            retires="2026-12",
+            instead=_NOW,
+            is_open=False,
+        ),
+        Listed(
+            "kimi-k2.7-code-highspeed",
+            (),
+            "standard",
+            (*_FIXED, "reasoning"),
+            max_output=262_144,
+            retires="2026-12",
+            instead=_NOW,
+            is_open=False,
+        ),
     ),
     retired={
         **dict.fromkeys(
@@ -41,9 +72,9 @@ CATALOGUE: Final = Catalogue(
                 "kimi-k2-0905-preview",
                 "kimi-k2-turbo-preview",
             ),
-            "kimi-k2.6",
+            _NOW,
         ),
-        **dict.fromkeys(("kimi-thinking-preview", "kimi-k2-thinking", "kimi-k2-thinking-turbo"), "kimi-k3"),
+        **dict.fromkeys(("kimi-thinking-preview", "kimi-k2-thinking", "kimi-k2-thinking-turbo"), _NOW),
     },
 )
 
@@ -71,13 +102,19 @@ def orchestrator_provider(config: ProviderConfig) -> Provider | None:
         keys=("KIMI_API_KEY", "MOONSHOT_API_KEY", "MOONSHOTAI_API_KEY"),
         addresses=("KIMI_BASE_URL", "MOONSHOT_BASE_URL"),
         default=HOSTS[region],
+        own=HOSTS.values(),
     )
     if access is None:
         return None
-    models = CATALOGUE.today(config)
     chosen = config.variable("KIMI_MODEL")
-    if chosen is not None:
-        models = CATALOGUE.named(config, chosen, SLOT, models, "KIMI_MODEL")
-    made = Kimi(access, in_region(models, region), read_manner(config))
+
+    def sold(served: Collection[str] | None = None) -> tuple[ModelInfo, ...]:
+        models = CATALOGUE.today(config, served=served)
+        if chosen is not None:
+            models = CATALOGUE.named(config, chosen, SLOT, models, "KIMI_MODEL")
+        return in_region(models, region)
+
+    made = Kimi(access, sold(), read_manner(config))
+    made.choose = sold
     made.retired = CATALOGUE.retired_now()
     return made

@@ -1,14 +1,14 @@
 """The provider ``minimax``: MiniMax.
 
 Needs ``MINIMAX_API_KEY``; ``MINIMAX_BASE_URL`` names another address. Options: ``region: international`` (the default)
-or ``china``, ``base_url``, ``api_key_env``, ``stream``, ``idle_seconds``.
+or ``china``, ``base_url``, ``api_key_env``, ``stream``, ``idle_seconds``, ``effort``.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from orchestrator.spi import Billed, ErrorKind, Provider, ProviderConfig, ProviderError, Request, Usage, hookimpl
-from orchestrator_providers.access import REACHING, check_options, choose_region, find_access, read_manner
+from orchestrator_providers.access import CALLING, REACHING, check_options, choose_region, find_access, read_manner
 from orchestrator_providers.catalogue import Catalogue, Listed, in_region
 from orchestrator_providers.faults import Cause, classify
 from orchestrator_providers.openai_family import OpenAIFamily, number_at_the_end
@@ -19,17 +19,28 @@ HOSTS: Final = {"international": "https://api.minimax.io/v1", "china": "https://
 
 _THINKS: Final = ("inline_thinking", "reasoning_split", "reasoning")
 
+_NOW: Final = "MiniMax-M3.1-Flash"
+
 CATALOGUE: Final = Catalogue(
     vendor="minimax",
-    checked="2026-11-22",
+    checked="2026-11-29",
     price_list="minimax",
     models=(
-        Listed("MiniMax-M3", ("minimax-3",), "standard", ("inline_thinking", "reasoning_split", "thinking_switch")),
-        Listed("MiniMax-M3.1-Flash", (), "economy", _THINKS),
-        Listed("MiniMax-M2.7", (), "standard", _THINKS),
-        Listed("MiniMax-M2.7-highspeed", (), "standard", _THINKS),
+        Listed(_NOW, ("minimax-3",), "economy", (*_THINKS, "effort"), max_output=524_288),
+        Listed(
+            "MiniMax-M3",
+            ("minimax-3",),
+            "standard",
+            ("inline_thinking", "reasoning_split", "thinking_switch"),
+            max_output=128_000,
+        ),
+        Listed("MiniMax-M2.7", (), "standard", _THINKS, max_output=131_072, until="2026-11-18", instead=_NOW),
+        Listed("MiniMax-M2.7-highspeed", (), "standard", _THINKS, max_output=131_072, until="2026-11-18", instead=_NOW),
     ),
-    retired=dict.fromkeys(("abab6.5", "abab6.5s-chat", "abab7-chat", "MiniMax-Text-01", "MiniMax-M1"), "MiniMax-M3"),
+    retired={
+        **dict.fromkeys(("abab6.5", "abab6.5s-chat", "abab7-chat", "MiniMax-Text-01", "MiniMax-M1"), "MiniMax-M3"),
+        **dict.fromkeys(("MiniMax-M2.5", "MiniMax-M2.5-highspeed"), _NOW),
+    },
 )
 
 _NO: Final = Billed.NO
@@ -70,10 +81,12 @@ class MiniMax(OpenAIFamily):
         return {**fields, "messages": [*first, *others]}
 
     def thinking(self, request: Request) -> dict[str, Any]:
-        """Thinking is kept out of the text, and switched off where it can be."""
+        """Thinking is kept out of the text, and switched off where it can be; else the model takes an effort."""
         abilities = request.model.abilities
         split = {"reasoning_split": True} if "reasoning_split" in abilities else {}
-        return {**split, "thinking": {"type": "disabled"}} if "thinking_switch" in abilities else split
+        if "thinking_switch" in abilities:
+            return {**split, "thinking": {"type": "disabled"}}
+        return {**split, **super().thinking(request)}
 
     def cause(self, status: int, error: Any, headers: Mapping[str, str]) -> Cause:
         """Why it refused: by the number, which stands in ``base_resp`` or at the end of the message."""
@@ -118,11 +131,18 @@ class MiniMax(OpenAIFamily):
 @hookimpl
 def orchestrator_provider(config: ProviderConfig) -> Provider | None:
     """Build the provider, or None where there is no key."""
-    check_options(config, (*REACHING, "stream", "idle_seconds", "region"))
+    check_options(config, (*REACHING, *CALLING, "region"))
     region = choose_region(config, HOSTS)
-    access = find_access(config, keys=("MINIMAX_API_KEY",), addresses=("MINIMAX_BASE_URL",), default=HOSTS[region])
+    access = find_access(
+        config,
+        keys=("MINIMAX_API_KEY",),
+        addresses=("MINIMAX_BASE_URL",),
+        default=HOSTS[region],
+        own=HOSTS.values(),
+    )
     if access is None:
         return None
     made = MiniMax(access, in_region(CATALOGUE.today(config), region), read_manner(config))
+    made.choose = lambda served: in_region(CATALOGUE.today(config, served=served), region)
     made.retired = CATALOGUE.retired_now()
     return made

@@ -19,31 +19,44 @@ from orchestrator_providers.vendor import conversation
 _JSON: Final = ("json_schema", "json_object")
 _REASONS: Final = (*_JSON, "reasoning", "effort", "no_temperature")
 
+_LUNA: Final = "gpt-6-luna"
+_SOL: Final = "gpt-6.1-sol"
+
 CATALOGUE: Final = Catalogue(
     vendor="openai",
-    checked="2026-11-22",
+    checked="2026-11-29",
     price_list="openai",
     trains_on_data=False,
     models=(
-        Listed("gpt-4o", ("gpt-4o",), "standard", _JSON, 128_000, 16_384, until="2027-01-14", instead="gpt-6-luna"),
-        Listed(
-            "gpt-4o-mini", ("gpt-4o-mini",), "economy", _JSON, 128_000, 16_384, until="2027-01-14", instead="gpt-6-luna"
-        ),
-        Listed("gpt-6.1-sol", ("gpt-4o",), "standard", _REASONS),
-        Listed("gpt-6.1-terra", (), "standard", _REASONS),
-        Listed("gpt-6-luna", ("gpt-4o-mini",), "economy", _REASONS),
-        Listed("gpt-6-sol", (), "standard", _REASONS),
-        Listed("gpt-6-astra", (), "premium", _REASONS),
-        Listed("gpt-4.1", (), "standard", _JSON, max_output=32_768, until="2027-01-14", instead="gpt-6-luna"),
-        Listed("gpt-4.1-mini", (), "economy", _JSON, max_output=32_768, until="2027-01-14", instead="gpt-6-luna"),
-        Listed("gpt-5", (), "standard", _REASONS, max_output=128_000, until="2026-12-11", instead="gpt-6.1-sol"),
-        Listed("gpt-5-mini", (), "economy", _REASONS, max_output=128_000, until="2026-12-11", instead="gpt-6-luna"),
-        Listed("gpt-5-nano", (), "economy", _REASONS, max_output=128_000, until="2026-12-11", instead="gpt-6-luna"),
-        Listed("o3", (), "premium", _REASONS, max_output=100_000, until="2026-12-11", instead="gpt-6.1-sol"),
+        Listed(_SOL, ("gpt-4o",), "standard", _REASONS, 1_050_000, 128_000, 922_000),
+        Listed("gpt-6.1-terra", (), "standard", _REASONS, 1_050_000, 128_000, 922_000),
+        Listed(_LUNA, ("gpt-4o-mini",), "economy", _REASONS, 1_050_000, 128_000, 922_000),
+        Listed("gpt-6-sol", (), "standard", _REASONS, 1_050_000, 128_000, 922_000),
+        Listed("gpt-6-astra", (), "premium", _REASONS, 1_050_000, 128_000, 922_000),
+        Listed("gpt-5.6-sol", (), "premium", _REASONS, 1_050_000, 128_000, 922_000),
+        Listed("gpt-5.6-terra", (), "standard", _REASONS, 1_050_000, 128_000, 922_000),
+        Listed("gpt-5.6-luna", (), "economy", _REASONS, 1_050_000, 128_000, 922_000),
+        Listed("gpt-5.5", (), "premium", _REASONS, 1_050_000, 128_000, 922_000),
+        Listed("gpt-5.4", (), "standard", _REASONS, 1_050_000, 128_000, 922_000),
+        Listed("gpt-5.4-mini", (), "economy", _REASONS, 400_000, 128_000, 272_000),
+        Listed("gpt-5.4-nano", (), "economy", _REASONS, 400_000, 128_000, 272_000, until="2027-04-01", instead=_LUNA),
+        Listed("gpt-5.2", (), "standard", _REASONS, 400_000, 128_000, 272_000),
+        Listed("gpt-5.1", (), "standard", _REASONS, 400_000, 128_000, 272_000, until="2027-04-01", instead=_SOL),
+        Listed("gpt-5", (), "standard", _REASONS, 400_000, 128_000, 272_000, until="2026-12-11", instead=_SOL),
+        Listed("gpt-5-mini", (), "economy", _REASONS, 400_000, 128_000, 272_000, until="2026-12-11", instead=_LUNA),
+        Listed("gpt-5-nano", (), "economy", _REASONS, 400_000, 128_000, 272_000, until="2026-12-11", instead=_LUNA),
+        Listed("o3", (), "premium", _REASONS, 200_000, 100_000, until="2026-12-11", instead=_SOL),
+        Listed("gpt-4o", ("gpt-4o",), "standard", _JSON, 128_000, 16_384, until="2027-01-14", instead=_LUNA),
+        Listed("gpt-4o-mini", ("gpt-4o-mini",), "economy", _JSON, 128_000, 16_384, until="2027-01-14", instead=_LUNA),
+        Listed("gpt-4.1", (), "standard", _JSON, max_output=32_768, until="2027-01-14", instead=_LUNA),
+        Listed("gpt-4.1-mini", (), "economy", _JSON, max_output=32_768, until="2027-01-14", instead=_LUNA),
     ),
     retired={
-        **dict.fromkeys(("gpt-3.5-turbo", "gpt-4.1-nano", "o3-mini", "o4-mini", "o1-mini"), "gpt-6-luna"),
-        **dict.fromkeys(("gpt-4", "gpt-4-turbo", "gpt-4-32k", "o1", "o1-preview"), "gpt-6.1-sol"),
+        **dict.fromkeys(("gpt-3.5-turbo", "gpt-4.1-nano", "o3-mini", "o4-mini", "o1-mini"), _LUNA),
+        **dict.fromkeys(
+            ("gpt-4", "gpt-4-turbo", "gpt-4-32k", "o1", "o1-preview", "gpt-5.2-chat-latest", "gpt-5.3-chat-latest"),
+            _SOL,
+        ),
     },
 )
 
@@ -108,5 +121,6 @@ def orchestrator_provider(config: ProviderConfig) -> Provider | None:
     if access is None:
         return None
     made = (OpenAI if api == "chat" else OpenAIResponses)(access, CATALOGUE.today(config), read_manner(config))
+    made.choose = lambda served: CATALOGUE.today(config, served=served)
     made.retired = CATALOGUE.retired_now()
     return made

@@ -17,8 +17,10 @@ the spec or a models file.
 
 from typing import Any, Final
 
+from attrs import evolve
+
 from orchestrator.spi import Provider, ProviderConfig, Request, hookimpl
-from orchestrator_providers.access import CALLING, REACHING, Access, check_options, find_access, read_manner
+from orchestrator_providers.access import CALLING, REACHING, check_options, find_access, read_manner
 from orchestrator_providers.openai_family import OpenAIFamily
 
 BASE_URL_VARIABLE: Final = "OPENAI_COMPATIBLE_BASE_URL"
@@ -47,4 +49,4 @@ def orchestrator_provider(config: ProviderConfig) -> Provider | None:
     if access is None:
         return None
     base_url = access.base_url.removesuffix("/chat/completions")
-    return OpenAICompatible(Access(base_url, access.key), config.models, manner)
+    return OpenAICompatible(evolve(access, base_url=base_url), config.models, manner)

@@ -8,7 +8,7 @@ bytes, once, watches a stream for silence, and sees to it that every end of a ca
 import asyncio
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from orchestrator.spi import Body, CallContext, ErrorKind, ModelInfo, ProviderError, Reply, Request, Usage
@@ -40,6 +40,8 @@ class Vendor(ABC):
     """The headers that may hold the vendor's id of a call, the best first."""
     retired: Mapping[str, str] = {}
     """Names the vendor no longer serves, and the model to use instead."""
+    choose: Callable[[Collection[str]], Sequence[ModelInfo]] | None = None
+    """What it sells of the names that its address lists; None: all it sells, whatever is listed."""
 
     def __init__(self, access: Access, models: Sequence[ModelInfo], manner: Manner = Manner()) -> None:  # noqa: B008
         self.access = access
@@ -56,9 +58,19 @@ class Vendor(ABC):
         """Where it is reached."""
         return self.access.base_url
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether its address is not the vendor's own, so that it may serve other models."""
+        return self.access.is_elsewhere
+
     def models(self) -> Sequence[ModelInfo]:
         """What it sells today, as the user overrides and adds to it."""
         return self._models
+
+    def narrow(self, served: Collection[str]) -> None:
+        """Sell only what its address lists, and what the user declares."""
+        if self.choose is not None:
+            self._models = tuple(self.choose(served))
 
     # ── the vendor's format ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -143,12 +155,7 @@ class Vendor(ABC):
         import httpx
 
         live = LiveAnswer(self, ctx.on_text, inline_thinking(body.request.model))
-        headers = {
-            "Content-Type": "application/json",
-            "Accept": "*/*",
-            "Idempotency-Key": ctx.idempotency_key,
-            **self.headers(),
-        }
+        headers = self._all_headers({"Content-Type": "application/json", "Idempotency-Key": ctx.idempotency_key})
         try:
             async with ctx.http.stream("POST", self.url(body.request), content=body.content, headers=headers) as answer:
                 if not _is_stream(answer.status_code, answer.headers, self.streams(body.request.model)):
@@ -162,6 +169,12 @@ class Vendor(ABC):
         except Exception as error:
             details = one_line(f"{type(error).__name__}: {error}", self.key)
             raise ProviderError(details[:500], kind=ErrorKind.PLUGIN) from error
+
+    def _all_headers(self, others: Mapping[str, str]) -> dict[str, str]:
+        """The vendor's headers and others, as the user's replace them and add to them."""
+        given = {name.lower() for name in self.access.headers}
+        usual = {"Accept": "*/*", **others, **self.headers()}
+        return {**{name: value for name, value in usual.items() if name.lower() not in given}, **self.access.headers}
 
     # ── the list of models ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -178,7 +191,7 @@ class Vendor(ABC):
         import httpx
 
         try:
-            async with http.stream("GET", self.list_url(), headers=self.headers()) as answer:
+            async with http.stream("GET", self.list_url(), headers=self._all_headers({})) as answer:
                 return self.read_list(answer.status_code, answer.headers, await _read(answer))
         except httpx.HTTPError as error:
             raise transport_error(error, self.key) from error

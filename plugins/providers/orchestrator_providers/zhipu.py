@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from orchestrator.spi import ErrorKind, Provider, ProviderConfig, Request, hookimpl
+from orchestrator.spi import ErrorKind, Price, Provider, ProviderConfig, Request, Usd, hookimpl
 from orchestrator_providers.access import CALLING, REACHING, check_options, choose_region, find_access, read_manner
 from orchestrator_providers.catalogue import Catalogue, Listed, in_region
 from orchestrator_providers.faults import Cause
@@ -24,17 +24,28 @@ _SWITCHED: Final = ("json_object", "thinking_switch")
 
 CATALOGUE: Final = Catalogue(
     vendor="zhipu",
-    checked="2026-11-22",
+    checked="2026-11-29",
     price_list="zai",
     models=(
-        Listed("glm-5.3", ("glm-4",), "standard", ("json_object", "reasoning", "effort")),
-        Listed("glm-5.3-flash", (), "economy", ("json_object", "reasoning", "effort")),
-        Listed("glm-5.2", (), "standard", ("json_object", "thinking_switch")),
-        Listed("glm-5.1", (), "standard", _SWITCHED, 200_000),
-        Listed("glm-5", (), "standard", _SWITCHED, 200_000),
-        Listed("glm-4.7", (), "economy", _SWITCHED, 200_000),
-        Listed("glm-4.6", (), "economy", _SWITCHED, 200_000),
-        Listed("glm-4.5-air", (), "economy", _SWITCHED, 128_000),
+        Listed("glm-5.3", ("glm-4",), "standard", ("json_object", "reasoning", "effort"), max_output=128_000),
+        Listed("glm-5.3-flash", (), "economy", ("json_object", "reasoning", "effort"), max_output=128_000),
+        Listed("glm-5.2", (), "standard", ("json_object", "thinking_switch"), max_output=128_000),
+        Listed("glm-5.1", (), "standard", _SWITCHED, 200_000, 128_000),
+        Listed("glm-5", (), "standard", _SWITCHED, 200_000, 128_000),
+        Listed("glm-4.7", (), "economy", _SWITCHED, 200_000, 128_000),
+        Listed(
+            "glm-4.7-flash",
+            (),
+            "economy",
+            _SWITCHED,
+            200_000,
+            128_000,
+            price=Price(Usd.ZERO, Usd.ZERO),
+            price_source="LiteLLM 1.110.2 of Z.ai's page (free), 2026-11-29",
+        ),
+        Listed("glm-4.6", (), "economy", _SWITCHED, 200_000, 128_000),
+        Listed("glm-4.5", (), "economy", _SWITCHED, 128_000, 32_000),
+        Listed("glm-4.5-air", (), "economy", _SWITCHED, 128_000, 32_000),
     ),
     retired={"glm-4-flash": "glm-5.3-flash", "glm-4-0520": "glm-5.3", "chatglm_turbo": "glm-5.3-flash"},
 )
@@ -102,10 +113,12 @@ def orchestrator_provider(config: ProviderConfig) -> Provider | None:
         keys=("ZHIPU_API_KEY", "ZHIPUAI_API_KEY", "ZAI_API_KEY", "GLM_API_KEY"),
         addresses=("ZHIPU_BASE_URL", "ZAI_BASE_URL"),
         default=HOSTS[region],
+        own=HOSTS.values(),
     )
     if access is None:
         return None
-    models = (CHINA if region == "china" else CATALOGUE).today(config)
-    made = Zhipu(access, in_region(models, region), read_manner(config))
+    catalogue = CHINA if region == "china" else CATALOGUE
+    made = Zhipu(access, in_region(catalogue.today(config), region), read_manner(config))
+    made.choose = lambda served: in_region(catalogue.today(config, served=served), region)
     made.retired = CATALOGUE.retired_now()
     return made

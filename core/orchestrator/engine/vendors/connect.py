@@ -1,20 +1,25 @@
 """From a spec to the providers, models, slots and backend of one session."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from copy import deepcopy
+from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import evolve, frozen
 
 from orchestrator.engine.vendors.addresses import is_local
 from orchestrator.engine.vendors.environment import Environment
+from orchestrator.engine.vendors.instances import Instance, instances_of
 from orchestrator.engine.vendors.isolated import IsolatedProvider, isolate
+from orchestrator.engine.vendors.listing import ListedModels, narrow, unlisted
+from orchestrator.engine.vendors.price_age import old_prices
 from orchestrator.errors import NoProviderError, PluginError, SpecError
 from orchestrator.events import PluginUsed
 from orchestrator.models import AUTO, SLOT_ALIASES, ModelInfo
-from orchestrator.spi import Backend, Provider, ProviderConfig
+from orchestrator.models.offers import qualified
+from orchestrator.spi import Backend, Provider
 
 if TYPE_CHECKING:
     import httpx
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
     from orchestrator.spec import Spec
 
 Made = TypeVar("Made")
+
+_LOGGER: Final = logging.getLogger("orchestrator.providers")
 
 
 @frozen
@@ -61,17 +68,23 @@ def connect(
         SpecError: options, or a mix of simulated and real providers.
         PluginError: a plugin cannot be used.
     """
-    providers = dict(_providers(catalogue, spec, environment))
+    instances = {each.name: each for each in instances_of(spec.providers, catalogue.names("provider"))}
+    providers = dict(_providers(catalogue, spec, instances.values(), environment))
     _check_mix(providers)
-    models = offered(providers, spec.models)
+    lists = narrow(providers, partial(client_of, spec, environment))
+    models = offered(providers, spec.models, instances)
     _refuse_retired(providers, spec, models)
     if not models:
-        raise NoProviderError(_advice(providers, environment))
+        raise NoProviderError(_advice(providers, lists, environment))
+    simulated = any(provider.simulated for provider in providers.values())
+    old = None if simulated else old_prices(models, datetime.now(UTC).date())
+    if old is not None:
+        _LOGGER.warning("%s", old)
     name = spec.routing.backend or "greedy"
     parameters = dict(spec.routing.parameters)
     validators = _validators(catalogue, spec)
     plugins = (
-        *(catalogue.used("provider", provider) for provider in providers),
+        *(catalogue.used("provider", plugin) for plugin in dict.fromkeys(instances[name].type for name in providers)),
         catalogue.used("backend", name, parameters) if backend is None else PluginUsed("backend", name, "", ""),
         *(catalogue.used("validator", validator) for validator in validators),
         *_installed(catalogue, "exporter", spec.exporters),
@@ -83,36 +96,34 @@ def connect(
         slots=slots_of(models),
         backend=catalogue.backend(name, parameters) if backend is None else backend,
         plugins=plugins,
-        simulated=any(provider.simulated for provider in providers.values()),
+        simulated=simulated,
         validators=validators,
     )
 
 
-def _providers(catalogue: "Catalogue", spec: "Spec", environment: Environment) -> Iterable[tuple[str, Provider]]:
-    named = spec.providers or None
-    for name in catalogue.names("provider") if named is None else named:
-        declared = tuple(model for model in spec.models if model.provider == name)
-        options = {} if named is None else named[name]
-        config = ProviderConfig(
-            name, deepcopy(options), declared, environment.secret, environment.variable, spec.folder
-        )
+def _providers(
+    catalogue: "Catalogue", spec: "Spec", instances: Iterable[Instance], environment: Environment
+) -> Iterable[tuple[str, Provider]]:
+    for each in instances:
         try:
-            provider = catalogue.provider(name, config)
-            if provider is not None:
-                used = catalogue.used("provider", name)
-                provider = isolate(provider, used, partial(client_of, spec, environment))
+            provider = _built(catalogue, spec, each, environment)
         except PluginError:
-            if named is not None:
+            if spec.providers:
                 raise
             continue  # a broken third-party plugin does not stop a run that did not ask for it
-        if provider is not None and named is None and provider.simulated:
-            continue  # pretending is never a default
-        if provider is not None:
-            yield name, provider
-        elif named is not None:
-            raise NoProviderError(
-                f"provider {name!r} has neither key nor address; set one of {', '.join(environment.asked)}"
-            )
+        if provider is None and spec.providers:
+            asked = ", ".join(environment.asked)
+            raise NoProviderError(f"provider {each.name!r} has neither key nor address; set one of {asked}")
+        if provider is not None and (spec.providers or not provider.simulated):  # pretending is never a default
+            yield each.name, provider
+
+
+def _built(catalogue: "Catalogue", spec: "Spec", instance: Instance, environment: Environment) -> Provider | None:
+    config = instance.config(spec.models, environment.secret, environment.variable, spec.folder)
+    provider = catalogue.provider(instance.type, config)
+    if provider is None:
+        return None
+    return isolate(provider, catalogue.used("provider", instance.type), partial(client_of, spec, environment))
 
 
 def _validators(catalogue: "Catalogue", spec: "Spec") -> tuple[str, ...]:
@@ -178,18 +189,24 @@ def _check_mix(providers: Mapping[str, Provider]) -> None:
         raise SpecError(["providers: simulated and real providers cannot be mixed in one run; name one kind only"])
 
 
-def offered(providers: Mapping[str, Provider], declared: Sequence[ModelInfo]) -> tuple[ModelInfo, ...]:
-    """Every model of every provider, those a spec declares first; an id sold twice is qualified by its provider."""
+def offered(
+    providers: Mapping[str, Provider], declared: Sequence[ModelInfo], instances: Mapping[str, Instance]
+) -> tuple[ModelInfo, ...]:
+    """Every model of every provider, those a spec declares first; an id sold twice is qualified by its provider.
+
+    The models of an instance that is not called as its plugin are always qualified.
+    """
     first = {(model.provider, model.id) for model in declared}
     offered = [model for provider in providers.values() for model in provider.models()]
     offered.sort(key=lambda model: (model.provider, model.id) not in first)
     found: dict[str, ModelInfo] = {}
-    for model in offered:
+    for each in offered:
+        model = instances[each.provider].named(each) if each.provider in instances else each
         if model.id not in found:
             found[model.id] = model
         elif found[model.id].provider != model.provider:
-            qualified = f"{model.provider}/{model.id}"
-            found[qualified] = evolve(model, id=qualified, wire_name=model.sent_name)
+            name = qualified(model.provider, model.id)
+            found[name] = evolve(model, id=name, wire_name=model.sent_name)
     return tuple(found.values())
 
 
@@ -230,15 +247,26 @@ def _refuse_retired(providers: Mapping[str, Provider], spec: "Spec", models: Seq
 
 
 def slots_of(models: Sequence[ModelInfo]) -> dict[str, str]:
-    """The model that fills each slot: the first that declares it."""
+    """The model that fills each slot: the first that declares it.
+
+    The id of an instance's model without the instance's name stands for that model, where it is no other name.
+    """
     slots: dict[str, str] = {}
     for model in models:
         for slot in model.slots:
             slots.setdefault(SLOT_ALIASES.get(slot, slot), model.id)
+    known = {*SLOT_ALIASES, *(model.id for model in models)}
+    for model in models:
+        bare = model.id.removeprefix(f"{model.provider}/")
+        if model.provider_type is not None and bare not in known:
+            slots.setdefault(bare, model.id)
     return slots
 
 
-def _advice(providers: Mapping[str, Provider], environment: Environment) -> str:
+def _advice(providers: Mapping[str, Provider], lists: Mapping[str, ListedModels], environment: Environment) -> str:
+    silent = [unlisted(name, providers[name], each) for name, each in lists.items() if each.served is None]
+    if silent:
+        return "; ".join(silent)
     if providers:
         names = ", ".join(providers)
         return f"{names}: no model is known; declare models with prices in the spec (models:) or with --models FILE"

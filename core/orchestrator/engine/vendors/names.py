@@ -72,7 +72,7 @@ class _Known:
         match kind:
             case NameOf.PARTY:
                 own = [name.lower() for model in models for name in (model.provider, model.vendor)]
-                return dict.fromkeys((*self.catalogue.names("provider"), *own))
+                return dict.fromkeys((*self.catalogue.names("provider"), *map(str.lower, self._instances()), *own))
             case NameOf.MODEL:
                 own = [name for model in models for name in (model.id, model.sent_name, *model.slots)]
                 return dict.fromkeys((*_slots(), *own))
@@ -81,7 +81,14 @@ class _Known:
                 return dict.fromkeys((*_slots(), *(name for row in table for name in row)))
             case NameOf.REGION:
                 return dict.fromkeys((*REGIONS, *(name for model in models for name in model.regions)))
+            case NameOf.PROVIDER:
+                return dict.fromkeys((*self._plugins("provider"), *self._instances()))
         return dict.fromkeys(self._plugins(_PLUGINS[kind]))
+
+    def _instances(self) -> Iterator[str]:
+        """The names that the spec gives to providers of a type."""
+        providers = {} if self.spec is None else self.spec.providers
+        return (name for name, options in providers.items() if "type" in options)
 
     def _plugins(self, kind: str) -> Iterator[str]:
         """The names of plugins of a kind, those that cannot be used, too: why not is said where they are loaded."""

@@ -1,17 +1,18 @@
 """What the installed providers are worth here: who has a key, where they are reached, what they sell, who answers."""
 
 import asyncio
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import Factory, define, frozen
 
 from orchestrator.engine.vendors.connect import offered, retired_names, slots_of
 from orchestrator.engine.vendors.environment import Environment
+from orchestrator.engine.vendors.instances import Instance, instances_of
 from orchestrator.engine.vendors.isolated import isolate
-from orchestrator.errors import OrchestrateError, ProviderError
+from orchestrator.engine.vendors.listing import PATIENCE, ListedModels, list_of, narrow
+from orchestrator.errors import OrchestrateError
 from orchestrator.models import SLOT_ALIASES, ModelInfo
 from orchestrator.spi import Provider, ProviderConfig
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
     from orchestrator.plugins import Catalogue
     from orchestrator.spec import Spec
-
-PATIENCE: Final = 10.0
-"""Seconds a vendor may take to list what it serves."""
 
 LOCAL_PATIENCE: Final = 0.5
 """Seconds a server on this machine may take."""
@@ -67,6 +65,8 @@ class Surveyed:
     addresses: tuple[str, ...] = ()
     """The other variables it looks at."""
     problem: str = ""
+    type: str = ""
+    """The entry-point name of its plugin."""
 
     @property
     def base_url(self) -> str | None:
@@ -114,39 +114,35 @@ class _EnvironmentUse:
 
 
 def survey(catalogue: "Catalogue", environment: Environment, spec: "Spec | None" = None) -> tuple[Surveyed, ...]:
-    """Every installed provider, or those a spec names, each built if it can be. No vendor is called."""
-    named = {} if spec is None else spec.providers
+    """Every installed provider, or those a spec names, each built if it can be. No vendor is called.
+
+    Raises:
+        SpecError: the name of an instance cannot be used.
+    """
+    instances = instances_of({} if spec is None else spec.providers, catalogue.names("provider"))
     declared = () if spec is None else spec.models
-    found = []
-    for name in named or catalogue.names("provider"):
-        own = tuple(model for model in declared if model.provider == name)
-        found.append(
-            _surveyed(catalogue, environment, name, named.get(name, {}), own, "." if spec is None else spec.folder)
-        )
-    return tuple(found)
+    folder = "." if spec is None else spec.folder
+    return tuple([_surveyed(catalogue, environment, each, declared, folder) for each in instances])
 
 
 def _surveyed(
-    catalogue: "Catalogue",
-    environment: Environment,
-    name: str,
-    options: Mapping[str, Any],
-    declared: tuple[ModelInfo, ...],
-    folder: str,
+    catalogue: "Catalogue", environment: Environment, instance: Instance, declared: tuple[ModelInfo, ...], folder: str
 ) -> Surveyed:
-    used = _EnvironmentUse(environment)
+    name, used = instance.name, _EnvironmentUse(environment)
     try:
-        provider = catalogue.provider(name, ProviderConfig(name, options, declared, used.secret, used.variable, folder))
+        config = instance.config(declared, used.secret, used.variable, folder)
+        provider = catalogue.provider(instance.type, config)
         provider_status = ProviderStatus.READY
         if provider is None:
             provider_status = ProviderStatus.UNSET
-            pretended = ProviderConfig(name, options, declared, lambda variable: _NO_KEY, environment.variable, folder)
-            provider = catalogue.provider(name, pretended)
+            pretended = instance.config(declared, lambda variable: _NO_KEY, environment.variable, folder)
+            provider = catalogue.provider(instance.type, pretended)
         elif provider.simulated:
             provider_status = ProviderStatus.SIMULATED
-        provider = None if provider is None else isolate(provider, catalogue.used("provider", name))
+        provider = None if provider is None else isolate(provider, catalogue.used("provider", instance.type))
     except OrchestrateError as error:
-        return Surveyed(name, ProviderStatus.BROKEN, None, None, tuple(used.keys), tuple(used.others), str(error))
+        keys, others = tuple(used.keys), tuple(used.others)
+        return Surveyed(name, ProviderStatus.BROKEN, None, None, keys, others, str(error), instance.type)
     key = next((variable for variable, found in used.keys.items() if found), None)
     return Surveyed(
         name,
@@ -155,14 +151,21 @@ def _surveyed(
         key if provider_status is ProviderStatus.READY else None,
         tuple(used.keys),
         tuple(used.others),
+        type=instance.type,
     )
+
+
+def narrowed(found: Sequence[Surveyed], client: "Callable[[], httpx.AsyncClient]") -> dict[str, ListedModels]:
+    """Let the ready providers offer what a run would have of them: elsewhere than at the vendor's, what is listed."""
+    ready = {each.name: each.provider for each in found if each.provider_status is ProviderStatus.READY}
+    return narrow({name: provider for name, provider in ready.items() if provider is not None}, client)
 
 
 def offers_of(found: Sequence[Surveyed], declared: Sequence[ModelInfo] = ()) -> Offers:
     """The models of the surveyed providers, those that can be asked now first."""
     usable_first = sorted(found, key=lambda each: each.provider_status not in _USABLE)
     providers = {each.name: each.provider for each in usable_first if each.provider is not None}
-    models = offered(providers, declared)
+    models = offered(providers, declared, {each.name: Instance(each.name, each.type, {}) for each in found})
     ready = {each.name for each in found if each.provider_status in _USABLE}
     available = [model for model in models if model.provider in ready]
     slots = {**slots_of(models), **slots_of(available)}
@@ -173,36 +176,13 @@ def offers_of(found: Sequence[Surveyed], declared: Sequence[ModelInfo] = ()) -> 
 # ── live ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@frozen
-class ListedModels:
-    """What a provider said when it was asked for its list of models, which costs nothing."""
-
-    served: tuple[str, ...] | None
-    """The names; None where it did not say."""
-    seconds: float
-    problem: str = ""
-
-
 async def check_live(found: Sequence[Surveyed], http: "httpx.AsyncClient") -> dict[str, ListedModels]:
     """Ask every ready provider that can say it what it serves, all at once."""
     queried = [
         each for each in found if each.provider_status is ProviderStatus.READY and hasattr(each.provider, "served")
     ]
-    answers = await asyncio.gather(*(_live(each.provider, http, PATIENCE) for each in queried))
+    answers = await asyncio.gather(*(list_of(each.provider, http, PATIENCE) for each in queried))
     return {each.name: answer for each, answer in zip(queried, answers, strict=True)}
-
-
-async def _live(provider: Any, http: "httpx.AsyncClient", patience: float) -> ListedModels:
-    began = time.monotonic()
-    try:
-        async with asyncio.timeout(patience):
-            names = tuple(map(str, await provider.served(http)))
-    except TimeoutError:
-        return ListedModels(None, time.monotonic() - began, f"no answer within {patience:g} s")
-    except Exception as error:  # a third-party plugin may raise anything
-        shown = str(error) if isinstance(error, ProviderError) else f"{type(error).__name__}: {error}"
-        return ListedModels(None, time.monotonic() - began, shown)
-    return ListedModels(names, time.monotonic() - began)
 
 
 async def find_local(catalogue: "Catalogue", http: "httpx.AsyncClient") -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -214,7 +194,7 @@ async def find_local(catalogue: "Catalogue", http: "httpx.AsyncClient") -> dict[
         queried = dict(_local_providers(catalogue))
     except OrchestrateError:
         return {}
-    answers = await asyncio.gather(*(_live(provider, http, LOCAL_PATIENCE) for provider in queried.values()))
+    answers = await asyncio.gather(*(list_of(provider, http, LOCAL_PATIENCE) for provider in queried.values()))
     return {
         kind: (LOCAL_SERVERS[kind], live.served)
         for kind, live in zip(queried, answers, strict=True)
