@@ -44,6 +44,7 @@ _LEVELS: Final[Mapping[type[e.Event], int]] = {
     e.BackendFailed: _WARNING,
     e.BudgetWarned: _WARNING,
     e.StepSkipped: _WARNING,
+    e.Compared: _INFO,
     e.Evaluated: _INFO,
     e.TaskFinished: _INFO,
     e.RunFinished: _INFO,

@@ -183,7 +183,35 @@ class PlanRemarks:
     node: str = e.PLAN
 
 
-Explained = ModelChoice | SpendRefusal | NoCandidateLeft | BackendFallback | VerifiedResult | PlanRemarks
+@frozen
+class ResultsCompared:
+    """One of several results of a task was chosen."""
+
+    version: int
+    at: int
+    event: e.Compared
+    remarks: tuple[str, ...]
+    """A line each: who won which pair, and what was chosen."""
+    node: str
+
+
+Explained = (
+    ModelChoice | SpendRefusal | NoCandidateLeft | BackendFallback | VerifiedResult | PlanRemarks | ResultsCompared
+)
+
+
+def remarks_on_choice(event: e.Compared) -> tuple[str, ...]:
+    """How one of several results was chosen, a line each: who won which pair, and with how many wins it was chosen."""
+    pairs = [
+        f"iterations {pair.earlier} and {pair.later}: "
+        + ("a tie" if pair.winner is None else f"{pair.winner} is better")
+        + f" (in this order {pair.verdicts[0] or 'unreadable'}, in the other {pair.verdicts[1] or 'unreadable'})"
+        for pair in event.pairs
+    ]
+    wins = sum(pair.winner == event.iteration for pair in event.pairs)
+    how = "the only one" if len(event.candidates) == 1 else f"{wins} won of {len(event.pairs)} compared pairs"
+    why = "" if event.stopped is None else f"; not all were made or compared ({event.stopped})"
+    return (*pairs, f"chosen: iteration {event.iteration}, {how}{why}")
 
 
 def remarks_on(plan: e.PlanMade) -> tuple[str, ...]:
@@ -264,6 +292,8 @@ class Explainer:
                 self.explained.append(self._no_candidate(at, e.PLAN, Role.DECOMPOSER, removed))
             case e.PlanMade(repairs=repairs) if remarks := remarks_on(event):
                 self.explained.append(PlanRemarks(version, at, remarks, repairs))
+            case e.Compared():
+                self.explained.append(ResultsCompared(version, at, event, remarks_on_choice(event), event.task))
             case e.ResultVerified():
                 self.explained.append(VerifiedResult(version, at, event))
             case e.BackendFailed():

@@ -12,6 +12,7 @@ from orchestrator.models import (
     ROLE_MAX_TOKENS,
     ROUTING_TABLE,
     THRESHOLDS,
+    JudgeMethod,
     Phase,
     Role,
     Strategy,
@@ -81,6 +82,8 @@ class Evaluation:
     """Whether given tests that all pass are the score."""
     judged_types: tuple[TaskType, ...] = ()
     """The types whose score is a judge's all the same: those with a quality target of their own."""
+    judge: JudgeMethod | None = None
+    """How outputs are evaluated that no given tests decide; None: as the strategy has it, else by scores."""
 
 
 @frozen

@@ -49,7 +49,7 @@ def test_without_anything_to_do_the_help_goes_to_stderr(tmp_path: Path) -> None:
 
 
 BAD = {
-    "an unknown command": (["rnu"], 2, "No such command 'rnu'"),
+    "an unknown command": (["rnu"], 2, "there is no command 'rnu'; did you mean 'run'?"),
     "an unknown option": (["run", "x.json", "--bugdet", "1"], 2, "--budget"),
     "a missing argument": (["run"], 2, "Missing argument 'SPEC'"),
     "no money": (["run", "x.json", "--budget", "0"], 2, "--budget"),

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.decide.strategies import STRATEGIES
 from orchestrator.money import Usd
 from tests.cli.command import ANSWERS, orchestrate, rows, scripted_spec
 from tests.cli.in_process import command
@@ -30,6 +31,15 @@ def test_a_given_plan_is_shown_in_its_order(tmp_path: Path, spec: Path) -> None:
     assert [line.split()[:2] for line in lines[:3]] == [["1", "stats"], ["1", "docs"], ["2", "review"]]
     assert "stats, docs" in lines[2]
     assert "no model was called, nothing was spent" in shown.err
+
+
+@pytest.mark.parametrize("loop", list(STRATEGIES))
+def test_every_strategy_is_shown(tmp_path: Path, spec: Path, loop: str) -> None:
+    """What a strategy leaves out has a dash; comparisons follow where it compares."""
+    shown = orchestrate(tmp_path / "home", "plan", str(spec), "--loop", loop)
+    assert shown.code == 0, shown.err
+    assert ("–" in shown.lines[1].split()[3:]) is (loop != "reviewed")
+    assert ("compare in pairs × 6" in shown.out) is (loop == "best_of")
 
 
 def test_nothing_is_recorded(tmp_path: Path, spec: Path) -> None:

@@ -7,7 +7,7 @@ from attrs import evolve
 
 from orchestrator import events as e
 from orchestrator.decide.strategies import STRATEGIES
-from orchestrator.models import Phase, PlannedTask, TaskType
+from orchestrator.models import JudgeMethod, Phase, PlannedTask, TaskType
 from orchestrator.money import Price, Usd
 from orchestrator.settings import SECOND, Evaluation, RunSettings
 from orchestrator.testing.stage import Stage, model, task
@@ -47,8 +47,9 @@ def of(name: str, **fields: Any) -> RunSettings:
     [
         (of("reviewed"), (150, 100, 200)),
         (of("plain"), (100, 0, 0)),
-        (of("best_of"), (175, 0, 200)),
+        (of("best_of", method=JudgeMethod.SCORES), (175, 0, 200)),
         (of("best_of", samples=1), (100, 0, 200)),
+        (of("best_of", runs=0), (175, 0, 0)),
         (of("cascade", runs=1), (175, 0, 100)),
         (of("repair"), (150, 0, 200)),
     ],
@@ -63,6 +64,32 @@ def test_the_calls_follow_the_strategy(settings: RunSettings, calls: tuple[int, 
         Phase.EVALUATION: Usd(REVIEW * evaluations // 100),
     }
     assert made.duration == sum(calls) * 2 * SECOND // 100
+
+
+PAIR = REVIEW + 250 * 2000
+"""The same of a comparison, which reads two drafts."""
+
+
+@pytest.mark.parametrize(
+    ("settings", "drafts", "critiques"),
+    [
+        (of("best_of"), 300, 0),
+        (of("best_of", samples=4), 400, 0),
+        (evolve(of("reviewed"), evaluation=Evaluation(judge=JudgeMethod.PAIRS)), 450, 300),
+    ],
+)
+def test_all_samples_and_each_pair_in_both_orders_are_expected(
+    settings: RunSettings, drafts: int, critiques: int
+) -> None:
+    """And the score of the one that is chosen; where given tests decide, what is usual."""
+    made, samples = forecast(settings), 4 if drafts == 400 else 3
+    assert made.phases == {
+        Phase.GENERATION: Usd(DRAFT * drafts // 100),
+        Phase.CROSS_REVIEW: Usd(REVIEW * critiques // 100),
+        Phase.EVALUATION: Usd(2 * REVIEW + samples * (samples - 1) * PAIR),
+    }
+    tested = forecast(settings, coded(tests="1" * 64, validators=("pytest",)))
+    assert tested.phases[Phase.EVALUATION] == Usd(REVIEW)
 
 
 @pytest.mark.parametrize(("decide", "evaluations"), [(True, 1), (False, 2)])

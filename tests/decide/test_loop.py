@@ -12,6 +12,7 @@ from orchestrator.errors import ErrorKind
 from orchestrator.models import (
     CritiqueUse,
     DraftMode,
+    JudgeMethod,
     JudgeUse,
     ModelOrder,
     ProbeResult,
@@ -392,7 +393,7 @@ def test_where_given_tests_choose_no_judge_is_called(name: str) -> None:
     beside = under(evolve(STRATEGIES[name], judge=JudgeUse.ALWAYS), "pytest")
     beside.play(by_role(), lambda started: PASSED)
     assert steps(beside) == ["generator 1", "evaluator 1"]
-    untested = under(STRATEGIES[name], "python_syntax")
+    untested = under(evolve(STRATEGIES[name], method=JudgeMethod.SCORES), "python_syntax")
     untested.play(by_role(), lambda started: PASSED)
     assert set(steps(untested)) == {"generator 1", "evaluator 1"}
     assert untested.last(e.Evaluated).scored_by is ScoredBy.JUDGE

@@ -48,7 +48,7 @@ def played(
     folder: Path, *answers: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]] = (TASK,), **keys: Any
 ) -> Played:
     """A run of one task with given tests, or of others: each decision is computed again, and no law is broken."""
-    return proved(play_spec(folder, answers, tasks=list(tasks), cache=False, **keys))
+    return proved(play_spec(folder, answers, tasks=list(tasks), **{"cache": False, **keys}))
 
 
 def proved(run: Played) -> Played:

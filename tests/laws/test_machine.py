@@ -2,11 +2,13 @@
 
 from typing import ClassVar
 
+from attrs import evolve
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from orchestrator import events as e
+from orchestrator.models import JudgeMethod
 from orchestrator.settings import RunSettings
 from orchestrator.testing.runs import RunMachine
 from orchestrator.testing.strategies import settings_of_runs
@@ -36,5 +38,16 @@ class RunUnderAccounts(RunMachine):
         self.full = full
 
 
+class RunOfPairs(RunUnderAccounts):
+    """A run whose results are compared in pairs, whatever the strategy."""
+
+    generated_settings: ClassVar[st.SearchStrategy[RunSettings]] = settings_of_runs().map(
+        lambda drawn: evolve(drawn, evaluation=evolve(drawn.evaluation, judge=JudgeMethod.PAIRS))
+    )
+
+
 TestRunMachine = RunUnderAccounts.TestCase
 TestRunMachine.settings = profile(stateful_step_count=60)
+
+TestPairsMachine = RunOfPairs.TestCase
+TestPairsMachine.settings = profile(stateful_step_count=80)

@@ -148,7 +148,7 @@ def test_what_is_installed_removed_or_switched_off_later_is_noticed(tmp_path: Pa
         each.rename(tmp_path / each.name)
     assert "  more " not in run(home, site, "--help").out
     unknown = run(home, site, "more")
-    assert (unknown.code, "No such command 'more'" in unknown.err) == (2, True)
+    assert (unknown.code, "there is no command 'more'" in unknown.err) == (2, True)
 
 
 @pytest.mark.parametrize("kept", ["", "[]", "{}", '{"commands": 1}', '{"commands": [1], "surroundings": []}', "\x00"])

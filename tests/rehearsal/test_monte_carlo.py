@@ -5,7 +5,8 @@ from attrs import evolve
 
 from orchestrator import events as e
 from orchestrator.decide import RULES
-from orchestrator.models import ProjectStatus, TaskType
+from orchestrator.decide.strategies import STRATEGIES
+from orchestrator.models import JudgeMethod, ProjectStatus, TaskType
 from orchestrator.money import Usd
 from orchestrator.rehearsal.monte_carlo import Simulated, simulate
 from orchestrator.settings import SECOND, RunSettings
@@ -40,6 +41,15 @@ def test_equal_seeds_give_equal_plays_and_others_do_not() -> None:
     settings = RunSettings()
     assert _played(settings) == _played(settings)
     assert _played(settings).costs != _played(settings, seed=2).costs
+
+
+def test_samples_that_are_compared_cost_more_than_the_first_good_one() -> None:
+    """Three drafts, four to six comparisons and the score of one, by the rules of a run."""
+    loop = dict.fromkeys(TaskType, STRATEGIES["best_of"])
+    scored = RunSettings(loop={kind: evolve(each, method=JudgeMethod.SCORES) for kind, each in loop.items()})
+    pairs, scores = _played(RunSettings(loop=loop), *_reported()), _played(scored, *_reported())
+    assert pairs.statuses[ProjectStatus.SUCCESS] > 20
+    assert pairs.cost(50) > scores.cost(50)
 
 
 def test_costs_times_and_ends_are_those_of_runs() -> None:

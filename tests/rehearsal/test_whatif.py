@@ -4,7 +4,8 @@ import pytest
 from attrs import evolve
 
 from orchestrator import events as e
-from orchestrator.models import ModelInfo, ProjectStatus, Role
+from orchestrator.decide.strategies import STRATEGIES
+from orchestrator.models import ModelInfo, ProjectStatus, Role, TaskType, is_comparison
 from orchestrator.money import Price, Usd
 from orchestrator.policy import Policy
 from orchestrator.rehearsal.recorded import Basis, record
@@ -115,6 +116,21 @@ def test_a_smaller_budget_refuses_calls_and_a_larger_one_makes_them(report: Simu
     assert any(change.was is None for change in rich.changes), "calls that were never made"
     assert rich.now.exact < rich.now.spend, "what they would have cost is unknown"
     short.world.close()
+
+
+def test_a_choice_by_pairs_is_played_as_it_was_and_unknown_verdicts_are_ties(report: SimulationReport) -> None:
+    """The recorded verdicts choose the same; where nothing was compared, the earliest of the samples is taken."""
+    loops = {name: dict.fromkeys(TaskType, STRATEGIES[name]) for name in ("best_of", "plain")}
+    scenario = steady(4, given=True, faulty=False)
+    pairs = simulate(evolve(scenario, settings=evolve(scenario.settings, loop=loops["best_of"])))
+    pairs.world.close()
+    own = _again(pairs.histories["run-1"], Rules())
+    assert (own.changes, own.difference, own.faithful) == ((), Usd.ZERO, True)
+    plain = _again(pairs.histories["run-1"], Rules(loop=loops["plain"]))
+    assert {each.key.role for each in plain.changes if is_comparison(each.key.sample)} == {Role.EVALUATOR}
+    found = _again(report.histories["run-1"], Rules(loop=loops["best_of"]))
+    assert any(is_comparison(each.key.sample) and each.why is ChangeReason.NEW for each in found.changes)
+    assert found.now.status is not None
 
 
 def test_a_crash_is_left_out_and_said_so() -> None:

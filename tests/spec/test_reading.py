@@ -11,7 +11,7 @@ from hypothesis import given
 from orchestrator.decide.strategies import STRATEGIES
 from orchestrator.documents import load_yaml
 from orchestrator.errors import SpecError
-from orchestrator.models import ModelInfo, TaskType
+from orchestrator.models import JudgeMethod, ModelInfo, TaskType
 from orchestrator.money import Price, Rate, Usd
 from orchestrator.policy import Policy
 from orchestrator.settings import CrossVendor, Evaluation, OnDisagree, SecondJudge
@@ -92,7 +92,12 @@ def test_every_key_reaches_its_place() -> None:
     assert spec.exporters == {"console": {}, "json": {"path": "metrics.json", "every_seconds": 2}}
     assert spec.providers["openai_compatible"]["api_key_env"] == "MY_KEY"
     assert spec.evaluate == Evaluation(
-        runs=3, max_delta=0.1, on_disagree=OnDisagree.MEAN, second=SecondJudge.OTHER_MODEL, tests_decide=False
+        runs=3,
+        max_delta=0.1,
+        on_disagree=OnDisagree.MEAN,
+        second=SecondJudge.OTHER_MODEL,
+        tests_decide=False,
+        judge=JudgeMethod.SCORES,
     )
     assert spec.loop[TaskType.CODE_GEN].temperature == 0.5
     assert spec.loop[TaskType.SUMMARIZATION] == STRATEGIES["plain"]

@@ -11,6 +11,7 @@ from orchestrator.models import (
     ROLE_MAX_TOKENS,
     ROUTING_TABLE,
     THRESHOLDS,
+    JudgeMethod,
     Phase,
     Role,
     TaskType,
@@ -52,9 +53,15 @@ def test_every_rule_reaches_the_settings() -> None:
     assert settings.routing == {**ROUTING_TABLE, TaskType.CODE_GEN: ("my-model", "gpt-4o")}
     assert settings.backend_named
     assert settings.evaluation == Evaluation(
-        3, 0.1, OnDisagree.MEAN, SecondJudge.OTHER_MODEL, tests_decide=False, judged_types=(TaskType.SUMMARIZATION,)
+        3,
+        0.1,
+        OnDisagree.MEAN,
+        SecondJudge.OTHER_MODEL,
+        tests_decide=False,
+        judged_types=(TaskType.SUMMARIZATION,),
+        judge=JudgeMethod.SCORES,
     )
-    best_of = evolve(STRATEGIES["best_of"], samples=5, runs=0, temperature=0.5)
+    best_of = evolve(STRATEGIES["best_of"], samples=5, runs=0, temperature=0.5, method=JudgeMethod.SCORES)
     assert settings.loop == {**dict.fromkeys(TaskType, best_of), TaskType.SUMMARIZATION: STRATEGIES["plain"]}
     assert settings.plateau == 0.01
     assert settings.verify

@@ -1,6 +1,7 @@
 """What all runs have measured: from the whole log, from a snapshot, and what a run is told of it."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import orjson
@@ -10,13 +11,16 @@ from attrs import evolve
 from orchestrator import events as e
 from orchestrator.decide.routing import telemetry_of
 from orchestrator.log import EventLog
-from orchestrator.models import ModelInfo, TaskType
+from orchestrator.models import ModelInfo, TaskType, Verdict
 from orchestrator.replay import verify
 from orchestrator.state.fold import fold
 from orchestrator.state.health import Measured, ModelRecord
+from orchestrator.state.measurement import Measurement
 from orchestrator.telemetry import SNAPSHOT, Telemetry, measured, priors
+from orchestrator.testing.played import play_spec
 from orchestrator.testing.simulator import Scenario, simulate, sound_rank
 from tests.cli.command import orchestrate, rows, scripted_spec
+from tests.e2e.test_loop import OBJECTS, RIGHT, TASK, TESTS, WRONG, says
 from tests.scripted import fields, job
 from tests.scripted import orchestrator as scripted
 
@@ -117,6 +121,36 @@ def test_failed_checks_are_counted_for_the_author(tmp_path: Path) -> None:
     ((failed,),) = log.query("SELECT count(*) FROM checks WHERE verdict = 'failed'")
     assert sum(each.validator_failures for each in seen) == failed > 0
     log.close()
+
+
+def test_a_failed_check_of_an_equal_answer_is_counted_with_the_chosen_one(tmp_path: Path) -> None:
+    """The second draft is the first one again: the check that failed was made on the first, and is not made again."""
+    wrong = {**TASK, "tests": TESTS.replace("== 4", "== 5"), "title": "", "dependencies": []}
+    run = play_spec(
+        tmp_path,
+        [
+            says("decomposer", json.dumps({"tasks": [wrong]})),
+            says("generator", RIGHT),
+            says("critic", OBJECTS),
+            says("reviser", WRONG),
+            says("evaluator", '{"score": 3}', iteration=1),
+        ],
+        tasks=None,
+        cache=False,
+    )
+    (chosen,) = run.all(e.OutputChosen)
+    (failed,) = [run.events[each.check - 1] for each in run.all(e.Validated) if each.verdict is Verdict.FAILED][:1]
+    assert isinstance(failed, e.CheckStarted)
+    assert (chosen.iteration, failed.iteration, failed.vote) == (2, 1, True)
+    log, author = _log(run.home), run.task("task_001").model
+    counted = measured(log, run.home).simulated[author].by_type[TaskType.CODE_GEN].validator_failures
+    log.close()
+    meter = Measurement()
+    meter.begin(run.run)
+    for event in run.events:
+        meter.take(0, event)
+    seen = {each.model: each.validator_failures_total for each in meter.metrics().models}
+    assert (counted, seen[author]) == (1, 1)
 
 
 def _record(calls: int, **more: float) -> ModelRecord:

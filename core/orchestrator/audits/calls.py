@@ -37,6 +37,7 @@ class Calls(Sizes, Pacing, Governance):
         self._may_be_wanted(event, call)
         self._may_be_called(event.model, event.node)
         self._may_review(event)
+        self._may_compare(event)
         self.tells_violations(event)
         self._may_be_selected(event, call)
         self.require("intents", event.selection == call.selections + 1, "a selection's number is wrong")
@@ -94,6 +95,16 @@ class Calls(Sizes, Pacing, Governance):
         strict = event.role is Role.CRITIC and self.state.settings.cross_vendor is CrossVendor.REQUIRE
         self.require("reviewers", not (same and strict), f"{event.model} reviews, and another vendor is required")
 
+    def _may_compare(self, event: e.ModelSelected) -> None:
+        """Two different results of the task, the later one that of the call's iteration."""
+        if event.compares is None:
+            return
+        made = self.written.get(event.node, {})
+        both = event.role is Role.EVALUATOR and all(version in made for version in event.compares)
+        self.require("intents", both and len(set(event.compares)) == 2, "what is compared is no two results")
+        numbers = [made[version].iteration for version in event.compares if version in made]
+        self.require("intents", max(numbers, default=0) == event.iteration, "a comparison is of another iteration")
+
     def call_prepared(self, event: e.CallPrepared) -> None:
         """It ends an open prepare."""
         selected = self.open_effects.pop(event.selected, None)
@@ -130,7 +141,8 @@ class Calls(Sizes, Pacing, Governance):
             self.require("intents", not stands, "an answer that others work with is asked for again")
         places = self.state.settings.concurrency
         self.require("limits", len(self.calls_in_flight) <= places, "more calls in flight than may be")
-        if event.role in (Role.GENERATOR, Role.CRITIC, Role.REVISER) and self._is_judged(event.node):
+        compares = call.selection is not None and call.selection.compares is not None
+        if (event.role in (Role.GENERATOR, Role.CRITIC, Role.REVISER) or compares) and self._is_judged(event.node):
             self.leaves_an_evaluation(event)
 
     def _is_judged(self, task: str) -> bool:
@@ -270,6 +282,8 @@ class Calls(Sizes, Pacing, Governance):
         if event.role in _DELIVERED:
             made = Written(event.iteration, event.role, model, reading.equivalence)
             self.written.setdefault(event.node, {})[version] = made
+        if call.selection is not None and call.selection.compares is not None:
+            self.preferred[event.node, *call.selection.compares] = reading.choice
 
     def call_failed(self, event: e.CallFailed) -> None:
         """It ends an open attempt; a vendor's end counts as a try and sets the time of the next."""

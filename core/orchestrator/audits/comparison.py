@@ -8,6 +8,7 @@ from orchestrator import events as e
 from orchestrator.engine.forks import settings_changed
 from orchestrator.errors import DamagedLogError
 from orchestrator.log import EventLog, Texts
+from orchestrator.models import sample_words
 from orchestrator.money import Usd
 from orchestrator.spec import differences
 from orchestrator.state.fold import apply
@@ -132,7 +133,7 @@ def _reported(event: e.Event) -> Iterator[tuple[str, str]]:
         case e.PlanMade():
             yield "plan", ", ".join(event.execution_order)
         case e.ModelSelected():
-            sample = f" sample {event.sample}" if event.sample > 1 else ""
+            sample = sample_words(event.sample).replace(",", "")
             yield f"{event.node} {event.role.value} {event.iteration}{sample}", event.model
         case e.SpendRefused():
             yield f"{event.node} {event.role.value} {event.iteration}", "no money"
@@ -141,6 +142,8 @@ def _reported(event: e.Event) -> Iterator[tuple[str, str]]:
         case e.Evaluated():
             score = "unscored" if event.score is None else f"{event.score:.3f}"
             yield f"{event.task} score {event.iteration}", score if event.gate else f"{score}, gate not passed"
+        case e.Compared():
+            yield f"{event.task} choice", f"iteration {event.iteration}"
         case e.OutputChosen():
             yield f"{event.task} output", f"iteration {event.iteration}"
         case e.TaskFinished():

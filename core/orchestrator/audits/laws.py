@@ -11,6 +11,7 @@ from attrs import define
 
 from orchestrator import events as e
 from orchestrator.audits.calls import Calls
+from orchestrator.audits.choices import Choices
 from orchestrator.audits.inputs import Inputs
 from orchestrator.audits.sessions import Sessions
 from orchestrator.audits.tasks import Tasks
@@ -20,7 +21,7 @@ _AFTER_THE_END: Final = (e.BudgetRaised, e.TimeRaised, e.SpendReconciled, e.RunF
 
 
 @define
-class Laws(Inputs, Sessions, Tasks, Calls):
+class Laws(Inputs, Sessions, Tasks, Choices, Calls):
     """Takes a run's events one by one and notes every law they break."""
 
     def take(self, at: int, event: e.Event) -> None:
@@ -95,6 +96,7 @@ _CHECKS: Final[dict[type[e.Event], Callable[[Laws, Any], None]]] = {
     e.Probed: Laws.probe_ended,
     e.Validated: Laws.validated,
     e.Evaluated: Laws.evaluated,
+    e.Compared: Laws.compared,
     e.OutputChosen: Laws.output_chosen,
     e.FileWritten: Laws.file_written,
     e.TaskFinished: Laws.task_finished,

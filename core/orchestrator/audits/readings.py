@@ -12,7 +12,7 @@ from orchestrator.engine.outputs.placement import Placement
 from orchestrator.engine.readers import reader_of
 from orchestrator.errors import DamagedLogError
 from orchestrator.log import Texts
-from orchestrator.models import ReadingProblem, Role
+from orchestrator.models import ReadingProblem
 from orchestrator.state.run import RunState
 
 _UNREPEATABLE: Final = ReadingProblem.UNREADABLE
@@ -49,13 +49,13 @@ class Readings:
             case e.CallStarted():
                 self._calls[version] = event
             case e.CallPrepared(reused=e.Reused() as reused) if event.selected in self._selected:
-                selected = self._selected[event.selected]
-                yield from self._check(selected.role, selected.node, reused, state)
+                yield from self._check(self._selected[event.selected], reused, state)
             case e.CallSucceeded() if event.call in self._calls:
-                started = self._calls[event.call]
-                yield from self._check(started.role, started.node, event, state)
+                yield from self._check(self._calls[event.call], event, state)
 
-    def _check(self, role: Role, node: str, answer: e.CallSucceeded | e.Reused, state: RunState) -> Iterator[str]:
+    def _check(
+        self, call: e.ModelSelected | e.CallStarted, answer: e.CallSucceeded | e.Reused, state: RunState
+    ) -> Iterator[str]:
         if self.foreign:
             return
         try:
@@ -66,10 +66,11 @@ class Readings:
             yield f"the answer has {len(text.encode())} bytes, the event says {answer.answer_bytes}"
         if answer.reading.problem is _UNREPEATABLE:
             return
-        read = reader_of(state, self.texts, self._placed(state), role, node, self._validators, self._task_paths(state))
+        read = reader_of(state, self.texts, self._placed(state), call, self._validators, self._task_paths(state))
         found = read(text, self.texts.digest)
         if found != answer.reading:
-            yield f"the answer of the {role.value} for {node} reads otherwise: {_difference(found, answer.reading)}"
+            what = f"the answer of the {call.role.value} for {call.node}"
+            yield f"{what} reads otherwise: {_difference(found, answer.reading)}"
 
     def _placed(self, state: RunState) -> Placement:
         if self._placement is None:

@@ -7,7 +7,7 @@ from attrs import Factory, define, frozen
 
 from orchestrator import events as e
 from orchestrator.decide import RULES
-from orchestrator.models import PHASE_OF, ModelInfo, Phase, PlannedTask, Role, Verdict
+from orchestrator.models import PHASE_OF, ModelInfo, PairChoice, Phase, PlannedTask, Role, Verdict
 from orchestrator.money import Usd
 from orchestrator.state.calls import CallKey
 from orchestrator.state.run import RunState
@@ -182,6 +182,10 @@ class ShadowState:
     started: set[str] = Factory(set)
     ended: dict[str, e.TaskFinished] = Factory(dict)
     scored: dict[tuple[str, int], e.Evaluated] = Factory(dict)
+    choices: dict[str, e.Compared] = Factory(dict)
+    """By task."""
+    preferred: dict[tuple[str, int, int], PairChoice | None] = Factory(dict)
+    """By task and the calls whose answers were shown as A and B: the latest answer of a judge that could be used."""
     skipped: set[tuple[str, Role, int]] = Factory(set)
     chosen: dict[str, e.OutputChosen] = Factory(dict)
     finished: e.RunFinished | None = None
@@ -233,6 +237,11 @@ class ShadowState:
 
     def output_of(self, task: str, iteration: int) -> Written | None:
         """What an iteration has to show: of draft and revision the better one by their checks, else the revision."""
+        better = self.output_version(task, iteration)
+        return None if better is None else self.written[task][better]
+
+    def output_version(self, task: str, iteration: int) -> int | None:
+        """The version of the call that an iteration's output answers."""
         made = {
             each.role: version for version, each in self.written.get(task, {}).items() if each.iteration == iteration
         }
@@ -240,7 +249,7 @@ class ShadowState:
         better = draft if revision is None else revision
         if draft is not None and revision is not None and self._standing(task, draft) > self._standing(task, revision):
             better = draft
-        return None if better is None else self.written[task][better]
+        return better
 
     def _standing(self, task: str, call: int) -> tuple[bool, bool, float]:
         found, names = self.verdicts_of(task, call), self.planned[task].validators

@@ -187,11 +187,15 @@ class Tasks(ShadowState):
         return found.vote or found.verdict in good
 
     def output_chosen(self, event: e.OutputChosen) -> None:
-        """The output of the best iteration: gate, share of given tests, score, the earlier one."""
+        """The output of the best iteration: gate, share of given tests, score, the earlier one; or that of a choice."""
         call = self.calls.get(CallKey(event.task, Role.GENERATOR, event.iteration, 1))
         self.require("intents", call is not None and call.answered, "an output without an answer")
         scored = {number: each for (task, number), each in self.scored.items() if task == event.task}
-        if event.iteration in scored:
+        compared = self.choices.get(event.task)
+        if compared is not None:
+            same = (event.iteration, event.call) == (compared.iteration, compared.call)
+            self.require("gates", same, f"what is chosen of {event.task} is not what won")
+        elif event.iteration in scored:
             best = max(scored, key=lambda number: _rank(scored[number], number))
             self.require("gates", event.iteration == best, f"iteration {best} of {event.task} is better")
             same = event.call == scored[event.iteration].call

@@ -13,15 +13,10 @@ from typing import Final
 
 import click
 
+from orchestrator.cli.exits import INTERRUPTED, OUTPUT_CLOSED, SYSTEM, USAGE
 from orchestrator.cli.output import OutputClosedError, notice, result_json
 from orchestrator.cli.root import root
 
-INTERRUPTED: Final = 130
-"""The exit code after Ctrl-C."""
-
-_OUTPUT_CLOSED: Final = 141
-_USAGE: Final = 2
-_SYSTEM: Final = 3
 _THREADS_SECONDS: Final = 2.0
 """How long threads may take to end once everything else has."""
 
@@ -61,7 +56,7 @@ def carry_out(commands: click.Group, arguments: Sequence[str] | None) -> int:
         return code if isinstance(code, int) else 0
     except getattr(click.exceptions, "NoArgsIsHelpError", ()) as error:
         notice(error.format_message())
-        return _USAGE
+        return USAGE
     except click.ClickException as error:
         return _refused([_advised(error)], error.exit_code, as_json)
     except (click.Abort, KeyboardInterrupt):
@@ -103,9 +98,9 @@ def _closed(error: OutputClosedError) -> int:
     """The exit code where stdout takes nothing more."""
     _discard_output()
     if not error.reason:
-        return _OUTPUT_CLOSED
+        return OUTPUT_CLOSED
     notice(f"orchestrate: {error.reason}")
-    return _SYSTEM
+    return SYSTEM
 
 
 def _is_stdout_closed() -> bool:
@@ -141,7 +136,7 @@ def _finish(code: int) -> int:
     except OSError as error:
         notice(f"orchestrate: stdout: {error.strerror}")
         _discard_output()
-        return code or _SYSTEM
+        return code or SYSTEM
     return code
 
 

@@ -9,13 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.cli.commands import whose
+from orchestrator.cli.exits import DEFECT, SYSTEM
 from orchestrator.cli.output import line, notice
-
-DEFECT: Final = 70
-"""The exit code of a defect of the program or of its installation (``EX_SOFTWARE`` of ``sysexits.h``)."""
-
-SYSTEM: Final = 3
-"""The exit code of what the machine refuses."""
 
 _LONGEST: Final = 300
 

@@ -1,33 +1,15 @@
 """Progress on stderr: the live view on a terminal, one line per occasion elsewhere."""
 
 import sys
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator import events as e
-from orchestrator.cli.notes import Note, Tone
-from orchestrator.cli.output import clean, line, notice
+from orchestrator.cli.notes import Tone, said
+from orchestrator.cli.output import notice
 from orchestrator.cli.progress import Progress
 
 if TYPE_CHECKING:
     from orchestrator.cli.live import Pace
-
-_MARKS: Final = {
-    Tone.PLAIN: "",
-    Tone.STARTED: "· ",
-    Tone.GOOD: "✓ ",
-    Tone.FAIR: "~ ",
-    Tone.BAD: "✗ ",
-    Tone.WARNING: "! ",
-    Tone.DETAIL: "",
-    Tone.ROW: "",
-}
-STYLES_OF_NOTES: Final = {
-    Tone.GOOD: "green",
-    Tone.FAIR: "yellow",
-    Tone.BAD: "red",
-    Tone.WARNING: "yellow",
-    Tone.DETAIL: "dim",
-}
 
 
 class Display(Protocol):
@@ -70,11 +52,6 @@ def live_view(pace: "Pace | None" = None) -> "Display | None":
 
     console = Console(stderr=True, highlight=False)
     return None if console.is_dumb_terminal else Live(console, pace)
-
-
-def said(note: Note) -> str:
-    """A note on one line; the columns of a detail and of a row stay aligned."""
-    return clean(note.text) if note.tone in (Tone.DETAIL, Tone.ROW) else _MARKS[note.tone] + line(note.text)
 
 
 class Lines:

@@ -7,6 +7,7 @@ from typing import Final
 from orchestrator.cli.output import clean, line, money, seconds
 from orchestrator.cli.words import DOING
 from orchestrator.exchanges import SentRequest, Shown
+from orchestrator.models import sample_words
 from orchestrator.money import Usd
 
 _RULE: Final = 100
@@ -37,10 +38,9 @@ def lines_of(shown: Shown) -> Iterator[str]:
 def title_of(shown: Shown, event: str) -> str:
     """Which call it is, in one line; ``event`` names the event that began it."""
     exchange, prompt = shown.exchange, shown.prompt
-    sample = f", sample {exchange.sample}" if exchange.sample > 1 else ""
     settings = "" if prompt is None else f", temperature {prompt.temperature:g}"
     seed = "" if prompt is None or prompt.seed is None else f", seed {prompt.seed}"
-    what = f"{exchange.node}, {DOING[exchange.role]}, iteration {exchange.iteration}{sample}"
+    what = f"{exchange.node}, {DOING[exchange.role]}, iteration {exchange.iteration}{sample_words(exchange.sample)}"
     return f"{event}: {line(what)}: {line(exchange.model)}{settings}{seed}"
 
 

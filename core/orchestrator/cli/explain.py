@@ -44,11 +44,12 @@ from orchestrator.explanation import (
     ModelChoice,
     NoCandidateLeft,
     PlanRemarks,
+    ResultsCompared,
     SpendRefusal,
     VerifiedResult,
     about,
 )
-from orchestrator.models import RejectionReason, Role, SpendLimit, Verdict, Waiver
+from orchestrator.models import RejectionReason, Role, SpendLimit, Verdict, Waiver, sample_words
 from orchestrator.money import Price, Usd
 from orchestrator.policy import EnforcementMode, Policy, RateLimit
 from orchestrator.reading import EventLog, RunState, event_name, events
@@ -181,6 +182,10 @@ def _print(each: Explained, event: str) -> None:
             result(f"event {event}, {timestamp(each.at)}: the plan is made")
             for remark in each.remarks:
                 result(f"  {remark}")
+        case ResultsCompared():
+            result(f"event {event}, {timestamp(each.at)}: {each.node}: a result is chosen")
+            for remark in each.remarks:
+                result(f"  {remark}")
         case BackendFallback():
             result(
                 f"event {event}, {timestamp(each.at)}: the backend {each.backend} failed ({each.problem});"
@@ -191,8 +196,7 @@ def _print(each: Explained, event: str) -> None:
 def _where(each: ModelChoice | SpendRefusal, event: str) -> str:
     what = f"{each.node}, {DOING[each.role]}"
     iteration = f" in iteration {each.iteration}" if each.iteration > 1 else ""
-    sample = f", sample {each.sample}" if each.sample > 1 else ""
-    return f"event {event}, {timestamp(each.at)}: {what}{iteration}{sample}"
+    return f"event {event}, {timestamp(each.at)}: {what}{iteration}{sample_words(each.sample)}"
 
 
 def _refused(each: SpendRefusal) -> str:
@@ -383,6 +387,8 @@ def _plain(each: Explained, positions: Mapping[int, int]) -> dict[str, object]:
     if isinstance(each, PlanRemarks):
         repairs = [{"code": repair.code, "task": repair.task, "detail": repair.detail} for repair in each.repairs]
         return {"kind": "plan", **head, "remarks": list(each.remarks), "repairs": repairs}
+    if isinstance(each, ResultsCompared):
+        return {"kind": "comparison", **head, "task": each.node, **_plain_comparison(each.event)}
     if isinstance(each, VerifiedResult):
         event = each.event
         facts = {"exit_code": event.code, "problem": event.problem, "sandbox": event.sandbox}
@@ -429,6 +435,15 @@ def _plain(each: Explained, positions: Mapping[int, int]) -> dict[str, object]:
         ],
         "reused": each.reused and {"run": each.reused.run, "version": each.reused.call},
     }
+
+
+def _plain_comparison(event: events.Compared) -> dict[str, object]:
+    pairs = [
+        {"earlier": pair.earlier, "later": pair.later, "verdicts": list(pair.verdicts), "winner": pair.winner}
+        for pair in event.pairs
+    ]
+    chosen = {"iteration": event.iteration, "stopped": event.stopped}
+    return {"candidates": list(event.candidates), "pairs": pairs, **chosen}
 
 
 def _jsonable(value: object) -> object:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from orchestrator.cli.groups import suggestion
-from orchestrator.cli.options import command, has_log, home
+from orchestrator.cli.options import has_log, home
 from orchestrator.cli.output import notice
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def found_run(runs: Sequence[str], word: str) -> str:
         if back < len(runs):
             return runs[-1 - back]
         have = "there are no runs" if not runs else f"there {'is 1 run' if len(runs) == 1 else f'are {len(runs)} runs'}"
-        raise UsageError(f"{word}: {have} in {home()}; see: {command('runs list')}")
+        raise UsageError(f"{word}: {have}; see: orchestrate runs list")
     begun = _beginning_with(runs, word)
     if len(begun) > 1:
         more = f" and {len(begun) - _MOST_NAMED} more" if len(begun) > _MOST_NAMED else ""

@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from orchestrator.cli import INTERRUPTED
     from orchestrator.cli.damage import UNREADABLE, Reader, Trust, trust_in, whole_run
     from orchestrator.cli.display import Display, Lines, live_view
     from orchestrator.cli.event_ids import EVENT, EVENT_HELP, EventId
     from orchestrator.cli.exchanges import lines_of
+    from orchestrator.cli.exits import INTERRUPTED, SYSTEM, USAGE
     from orchestrator.cli.flags import DEFAULT_CRITERIA
     from orchestrator.cli.given import spec_of_file, with_backend, with_flags, with_loop, with_policies
     from orchestrator.cli.groups import CommandGroup, suggestion
@@ -76,7 +76,9 @@ if TYPE_CHECKING:
     from orchestrator.spec import Spec, apply_sets, parse_spec, read_models, spec_from, with_models
 
 _HOMES: Final = {
-    "INTERRUPTED": "orchestrator.cli",
+    "INTERRUPTED": "orchestrator.cli.exits",
+    "SYSTEM": "orchestrator.cli.exits",
+    "USAGE": "orchestrator.cli.exits",
     "Reader": "orchestrator.cli.damage",
     "Trust": "orchestrator.cli.damage",
     "UNREADABLE": "orchestrator.cli.damage",
@@ -191,8 +193,10 @@ __all__ = [
     "SELECTED",
     "SHORTFALLS",
     "STYLES",
+    "SYSTEM",
     "UNMEASURED",
     "UNREADABLE",
+    "USAGE",
     "Catalogue",
     "CommandGroup",
     "Display",

@@ -6,8 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import events as e
-from orchestrator.cli.display import STYLES_OF_NOTES, said
-from orchestrator.cli.notes import Note, Tone
+from orchestrator.cli.notes import STYLES_OF_NOTES, Note, Tone, said
 from orchestrator.cli.output import line, money, seconds
 from orchestrator.cli.progress import Progress
 from orchestrator.cli.screen import wrapped

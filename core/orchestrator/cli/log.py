@@ -147,7 +147,7 @@ def _script(store: Reader, run: str, path: Path) -> int:
     import json
     import os
 
-    from orchestrator.engine.outputs.delivering import spec_of
+    from orchestrator.engine.delivering import spec_of
     from orchestrator.engine.reproduction import reproduce
     from orchestrator.errors import OutputError
     from orchestrator.log import Texts

@@ -7,7 +7,7 @@ from typing import Final
 from attrs import frozen
 
 from orchestrator import events as e
-from orchestrator.cli.output import money, seconds
+from orchestrator.cli.output import clean, line, money, seconds
 from orchestrator.cli.words import (
     DOING,
     REMOVED_ALL,
@@ -50,6 +50,30 @@ class Note:
 
     text: str
     tone: Tone = Tone.PLAIN
+
+
+_MARKS: Final = {
+    Tone.PLAIN: "",
+    Tone.STARTED: "· ",
+    Tone.GOOD: "✓ ",
+    Tone.FAIR: "~ ",
+    Tone.BAD: "✗ ",
+    Tone.WARNING: "! ",
+    Tone.DETAIL: "",
+    Tone.ROW: "",
+}
+STYLES_OF_NOTES: Final = {
+    Tone.GOOD: "green",
+    Tone.FAIR: "yellow",
+    Tone.BAD: "red",
+    Tone.WARNING: "yellow",
+    Tone.DETAIL: "dim",
+}
+
+
+def said(note: Note) -> str:
+    """A note on one line; the columns of a detail and of a row stay aligned."""
+    return clean(note.text) if note.tone in (Tone.DETAIL, Tone.ROW) else _MARKS[note.tone] + line(note.text)
 
 
 def at_work(node: str, role: Role) -> str:

@@ -224,7 +224,7 @@ def _row(task: TaskRoute) -> tuple[str, ...]:
         task.task,
         ", ".join(task.dependencies) or _NONE,
         task.type.value,
-        *(by[role] for role in (Role.GENERATOR, Role.CRITIC, Role.EVALUATOR)),
+        *(by.get(role, _NONE) for role in (Role.GENERATOR, Role.CRITIC, Role.EVALUATOR)),
         _NONE if worst is None else money(worst),
     )
 
@@ -251,7 +251,8 @@ def _print_routes(name: str, routes: tuple[Route, ...] | list[Route], policies: 
 
 
 def _doing(route: Route) -> str:
-    return DOING[route.role] + (f" × {route.times}" if route.times > 1 else "")
+    what = "compare in pairs" if route.compares else DOING[route.role]
+    return what + (f" × {route.times}" if route.times > 1 else "")
 
 
 def _with_hold(option: Option) -> str:
@@ -315,6 +316,7 @@ def _plain_route(route: Route, policies: tuple[Policy, ...]) -> dict[str, Any]:
     return {
         "role": route.role.value,
         "times": route.times,
+        "compares": route.compares,
         "max_tokens": route.max_tokens,
         "backend": route.backend,
         "model": route.first.model if route.first else None,

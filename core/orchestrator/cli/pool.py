@@ -4,11 +4,21 @@ import asyncio
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.kit import AMOUNT, FILE, force_option, home, home_option, json_option, models_option
+from orchestrator.cli.kit import (
+    AMOUNT,
+    FILE,
+    INTERRUPTED,
+    SYSTEM,
+    force_option,
+    home,
+    home_option,
+    json_option,
+    models_option,
+)
 from orchestrator.spi import hookimpl
 
 if TYPE_CHECKING:
@@ -17,9 +27,6 @@ if TYPE_CHECKING:
     from orchestrator import Workspace
     from orchestrator.cli.kit import Loop, RunEnd, Session, Spec
     from orchestrator.models import ProjectState
-
-_SYSTEM: Final = 3
-_INTERRUPTED: Final = 130
 
 
 @click.command()
@@ -121,7 +128,7 @@ class _Sessions:
 
         if self._cause is not None:
             notice("stopped at once; resume each of the runs above with: orchestrate resume")
-            os._exit(_INTERRUPTED)
+            os._exit(INTERRUPTED)
         notice("stopping: calls in flight are recorded (Ctrl-C again to exit at once)")
         self._cause = cause
         for loop in self._loops:
@@ -208,9 +215,9 @@ def _report(states: "Mapping[str, ProjectState]", problems: "Mapping[str, BaseEx
         result(f"winner: {best} ({why})" if best else "there is no winner: no agent's run started")
     if best is None:
         codes = {error.exit_code for error in problems.values() if isinstance(error, OrchestrateError)}
-        return codes.pop() if len(codes) == 1 else _SYSTEM
+        return codes.pop() if len(codes) == 1 else SYSTEM
     status = states[best].status
-    return _INTERRUPTED if status is None else EXIT_CODES[status]
+    return INTERRUPTED if status is None else EXIT_CODES[status]
 
 
 def _row(name: str, state: "ProjectState") -> dict[str, Any]:

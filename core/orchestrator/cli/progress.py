@@ -35,6 +35,7 @@ from orchestrator.decide.compliance import violated
 from orchestrator.decide.routing import backend_name, slots_of
 from orchestrator.engine.answers.advising import shown, with_texts
 from orchestrator.engine.outputs.results import reading_of
+from orchestrator.explanation import remarks_on_choice
 from orchestrator.log.accounts import called
 from orchestrator.models import (
     PLAN_PROBLEMS,
@@ -167,6 +168,8 @@ class Progress:
                 yield from self._answered(event)
             case e.OutputChosen():
                 yield from self._chosen(event)
+            case e.Compared():
+                yield Note(f"{event.task}: {remarks_on_choice(event)[-1]}")
             case e.RunInterrupted(cause=e.DECLINED):
                 yield Note("no task is started: the risk was not accepted", Tone.WARNING)
             case e.RunInterrupted(cause=cause):

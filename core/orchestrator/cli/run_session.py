@@ -4,16 +4,16 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
 from attrs import define
 
 from orchestrator import events as e
-from orchestrator.cli import INTERRUPTED
 from orchestrator.cli.asking import Terminal, asker_for
 from orchestrator.cli.display import Display, Lines, display_for
+from orchestrator.cli.exits import INTERRUPTED
 from orchestrator.cli.options import command, home
 from orchestrator.cli.output import OutputClosedError, clean, money, notice, result, result_json, timestamp
 from orchestrator.cli.progress import Progress
@@ -24,7 +24,7 @@ from orchestrator.engine.loop import Loop
 from orchestrator.engine.questions import Agreeing
 from orchestrator.engine.runs import RunEnd, Watchers, Workspace
 from orchestrator.engine.session import Session
-from orchestrator.errors import UsageError
+from orchestrator.errors import DamagedLogError, UsageError
 from orchestrator.log import Codec, Redactor
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
@@ -104,11 +104,12 @@ def run_session(
     with diagnostics:
         try:
             outcome = asyncio.run(_begun(begin, workspace, watchers))
+            titles = _titles(outcome)
         finally:
             display.end()
             workspace.close()
     try:
-        _report(outcome, as_json, report_line)
+        _report(outcome, titles, as_json, report_line)
     except OutputClosedError as error:
         stream.lost = stream.lost or error.reason
     if stream.lost:
@@ -225,7 +226,17 @@ class _Stream:
         result(clean(f"{head}{self._redactor.data(data)}}}"), as_is=True)
 
 
-def _report(outcome: RunEnd, as_json: bool, report_line: Callable[..., None]) -> None:
+def _titles(outcome: RunEnd) -> dict[str, str]:
+    """The titles of the tasks by digest, as far as they can be read; while the log is open."""
+    titles = {}
+    for task in outcome.state.tasks.values():
+        if task.planned.title:
+            with suppress(KeyError, DamagedLogError):
+                titles[task.planned.title] = outcome.texts.get(task.planned.title)
+    return titles
+
+
+def _report(outcome: RunEnd, titles: Mapping[str, str], as_json: bool, report_line: Callable[..., None]) -> None:
     """Say how the run stands: to a person or to a program."""
     state, finished = outcome.state, outcome.state.finished
     status = finished.status.value if finished is not None else "interrupted"
@@ -247,7 +258,7 @@ def _report(outcome: RunEnd, as_json: bool, report_line: Callable[..., None]) ->
             pretty=False,
         )
     else:
-        print_run(state, outcome.run, outcome.head, status, outcome.folder, text_of=outcome.texts.get)
+        print_run(state, outcome.run, outcome.head, status, outcome.folder, text_of=titles.__getitem__)
     advice = advice_for(outcome.run, state)
     if advice and outcome.played:
         report_line(advice)

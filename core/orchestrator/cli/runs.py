@@ -236,8 +236,8 @@ def show(run_id: str, as_json: bool) -> int:
 @home_option
 def export(run_id: str, output_dir: Path, force: bool) -> int:
     """Write a run's results into a folder. Existing files stay."""
-    from orchestrator.engine.outputs.delivering import application_of, spec_of
-    from orchestrator.engine.outputs.delivering import export as write
+    from orchestrator.engine.delivering import application_of, spec_of
+    from orchestrator.engine.delivering import export as write
     from orchestrator.engine.outputs.folder import OutputFolder
     from orchestrator.plugins import Catalogue
 

@@ -23,7 +23,7 @@ from orchestrator.cli.kit import (
     result_json,
 )
 from orchestrator.errors import SpecError, UsageError
-from orchestrator.models import RejectionReason
+from orchestrator.models import RejectionReason, sample_words
 from orchestrator.spi import hookimpl
 
 if TYPE_CHECKING:
@@ -202,8 +202,7 @@ def _recorded_status(recorded: "RunState") -> str:
 
 
 def _name(key: "CallKey") -> str:
-    sample = f", sample {key.sample}" if key.sample > 1 else ""
-    return f"{key.node} {DOING[key.role]}, iteration {key.iteration}{sample}"
+    return f"{key.node} {DOING[key.role]}, iteration {key.iteration}{sample_words(key.sample)}"
 
 
 def _row(change: "ChangedCall") -> tuple[str, ...]:

@@ -103,7 +103,9 @@ UNREAD: Final[Mapping[ReadingProblem, str]] = {
     ReadingProblem.EMPTY: "it is empty",
     ReadingProblem.NO_SCORE: "it holds no score",
     ReadingProblem.AMBIGUOUS_SCORE: "it holds different scores",
-    ReadingProblem.SCORE_OUT_OF_RANGE: "its score is neither a whole number from 0 to 10 nor a decimal from 0 to 1",
+    ReadingProblem.SCORE_OUT_OF_RANGE: "its score is not between 0 and 10",
+    ReadingProblem.NO_CHOICE: "it does not say which result is better",
+    ReadingProblem.AMBIGUOUS_CHOICE: "it names more than one result as the better one",
 }
 """The codes of why a draft, a review or a score is of no use, in words."""
 

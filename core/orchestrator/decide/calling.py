@@ -362,4 +362,5 @@ def _selected(
         temperature=asked.temperature,
         unreadable=None if before is None else before.version,
         draw=listing.draw,
+        compares=query.compares,
     )

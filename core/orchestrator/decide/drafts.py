@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from orchestrator.decide.outcome import best_iteration, output_of
+from orchestrator.decide.outcome import best_iteration, output_of, waiting
 from orchestrator.decide.routing import DraftQuery
 from orchestrator.decide.strategies import COLD, WARM, last_try, strategy_of
 from orchestrator.models import DraftMode, RepairUse, Role
@@ -18,7 +18,8 @@ def draft_for(settings: RunSettings, task: TaskState, iteration: int) -> DraftQu
     """How the draft of an iteration is asked for.
 
     After a low score the best result is improved. After a failed gate a draft is made anew by the next model, without
-    any earlier result; the last of three tries is a repair by a model that did not write what it repairs.
+    any earlier result; the last of three tries is a repair by a model that did not write what it repairs. A draft that
+    is to be compared with others is made anew, too.
     """
     strategy = strategy_of(settings, task.planned.type)
     cold = COLD if strategy.temperature is None else strategy.temperature
@@ -26,6 +27,8 @@ def draft_for(settings: RunSettings, task: TaskState, iteration: int) -> DraftQu
     output = _best_so_far(task) if iteration > 1 else None
     if output is None:
         return DraftQuery(DraftMode.FRESH, cold, order=strategy.order)
+    if waiting(task):
+        return DraftQuery(DraftMode.FRESH, warm, last=_authors(task), order=strategy.order)
     if strategy.improves and _passed(task):
         return DraftQuery(DraftMode.IMPROVE, cold, base=output.version, order=strategy.order)
     if strategy.repair is RepairUse.ALWAYS:

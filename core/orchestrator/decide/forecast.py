@@ -12,7 +12,7 @@ from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.estimates import expected_call, typical_output
 from orchestrator.decide.gates import has_given_tests
 from orchestrator.decide.routing import DraftQuery, Query, list_candidates
-from orchestrator.decide.strategies import COLD, judge_runs, most_iterations, strategy_of
+from orchestrator.decide.strategies import COLD, compares_pairs, judge_runs, most_iterations, strategy_of
 from orchestrator.events import FORECAST, ForecastMade, QuestionAsked
 from orchestrator.models import CritiqueUse, DraftMode, Phase, RiskLevel, Role, TaskType
 from orchestrator.money import Usd
@@ -60,7 +60,7 @@ def next_forecast(m: RoutingContext) -> ForecastMade:
             continue
         kind = task.planned.type
         chosen = models.get(kind) or models.setdefault(kind, _models(m, kind))
-        parts = (_drafts(state, task, chosen), _critiques(state, task, chosen), _evaluations(state, task, chosen))
+        parts = (_drafts(state, task, chosen), _critiques(state, task, chosen), _judgements(state, task, chosen))
         for phase, part in zip(phases, parts, strict=True):
             phases[phase] += part.cost
         duration = sum(part.duration for part in parts)
@@ -145,21 +145,43 @@ def _first(m: RoutingContext, query: Query) -> str | None:
 
 
 def _drafts(state: RunState, task: TaskState, models: _Models) -> _Expected:
+    """All samples where they are compared; where results are improved, revisions count as drafts."""
     kind = task.planned.type
-    typical = _REVISED if strategy_of(state.settings, kind).improves else _SAMPLED
-    percent = min(100 * most_iterations(state.settings, kind), typical)
+    improves = strategy_of(state.settings, kind).improves
+    percent = min(100 * most_iterations(state.settings, kind), _REVISED if improves else _SAMPLED)
+    if compares(state, task):
+        percent = 100 * most_iterations(state.settings, kind) * (_REVISED if models.critic else 100) // 100
     return _calls(state, task, models.author, Role.GENERATOR, percent)
 
 
 def _critiques(state: RunState, task: TaskState, models: _Models) -> _Expected:
-    return _calls(state, task, models.critic, Role.CRITIC, 100)
+    count = most_iterations(state.settings, task.planned.type) if compares(state, task) else 1
+    return _calls(state, task, models.critic, Role.CRITIC, 100 * count)
 
 
-def _evaluations(state: RunState, task: TaskState, models: _Models) -> _Expected:
-    """One where given tests decide."""
-    kind, rules = task.planned.type, state.settings.evaluation
-    decided = rules.tests_decide and kind not in rules.judged_types and has_given_tests(state, task)
-    return _calls(state, task, models.judge, Role.EVALUATOR, 100 * (1 if decided else judge_runs(state.settings, kind)))
+def _judgements(state: RunState, task: TaskState, models: _Models) -> _Expected:
+    """Evaluations, one where given tests decide; and each pair of samples in both orders, where they are compared."""
+    kind = task.planned.type
+    runs = 1 if _is_decided(state, task) else judge_runs(state.settings, kind)
+    scores = _calls(state, task, models.judge, Role.EVALUATOR, 100 * runs)
+    if not compares(state, task) or models.judge is None:
+        return scores
+    samples = most_iterations(state.settings, kind)
+    read = _read(state, task, Role.EVALUATOR) + typical_output(Role.GENERATOR, kind)
+    cost, latency = expected_call(state, state.models[models.judge], Role.EVALUATOR, kind, read)
+    times = samples * (samples - 1)
+    return _Expected(_sum((scores.cost, Usd(cost.nano * times))), scores.duration + latency * times // 2)
+
+
+def _is_decided(state: RunState, task: TaskState) -> bool:
+    """Whether given tests that pass end the task."""
+    rules = state.settings.evaluation
+    return rules.tests_decide and task.planned.type not in rules.judged_types and has_given_tests(state, task)
+
+
+def compares(state: RunState, task: TaskState) -> bool:
+    """Whether the task's results are compared in pairs, unless all but one of them fail their checks."""
+    return compares_pairs(state.settings, task.planned.type) and not _is_decided(state, task)
 
 
 def _calls(state: RunState, task: TaskState, model: str | None, role: Role, percent: int) -> _Expected:

@@ -4,15 +4,16 @@ Equal answers share their verdicts, and a verdict that cannot change holds for e
 a planner wrote are votes until candidates of two models have passed them.
 """
 
-from collections.abc import Iterator, Mapping
 from typing import Final
 
 from attrs import frozen
 
 from orchestrator.decide.verdicts import holds_for_others, next_checks
-from orchestrator.models import Role, Verdict
+from orchestrator.events import CheckStarted
+from orchestrator.models import Verdict
 from orchestrator.settings import MissingTool
 from orchestrator.state.calls import Answer
+from orchestrator.state.results import checks_of, first_equal, written
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import Check, TaskState
 
@@ -34,32 +35,6 @@ class Gate:
     """The share of the given tests that passed; None where none were run."""
 
 
-def written(task: TaskState) -> Iterator[tuple[int, Answer]]:
-    """The drafts and revisions of a task, oldest first, with their iterations."""
-    found = [
-        (answer.version, call.key.iteration, answer)
-        for call in task.calls.values()
-        if call.key.role in (Role.GENERATOR, Role.REVISER)
-        for answer in call.answers
-        if call.can_use(answer)
-    ]
-    return ((iteration, answer) for _, iteration, answer in sorted(found, key=lambda each: each[0]))
-
-
-def first_equal(task: TaskState, answer: Answer) -> Answer:
-    """The earliest draft or revision of the task that is the same answer; itself where there is none."""
-    form = answer.reading.equivalence
-    if form is None:
-        return answer
-    return next((each for _, each in written(task) if each.reading.equivalence == form), answer)
-
-
-def checks_of(task: TaskState, answer: Answer) -> Mapping[str, Check]:
-    """The verdicts that hold for an answer, by validator: its own, an equal answer's, and those that cannot change."""
-    lasting = {name: check for checks in task.checks.values() for name, check in checks.items() if check.permanent}
-    return {**lasting, **task.checks.get(first_equal(task, answer).version, {})}
-
-
 def due(state: RunState, task: TaskState, answer: Answer) -> tuple[str, ...]:
     """The validators to start now on an answer. Its own verdicts hold; those it shares, within their session."""
     own = first_equal(task, answer).version == answer.version and task.checks.get(answer.version, {})
@@ -69,6 +44,15 @@ def due(state: RunState, task: TaskState, answer: Answer) -> tuple[str, ...]:
         if (own and name in own) or holds_for_others(state, check)
     }
     return next_checks(task.planned.validators, known)
+
+
+def next_check(state: RunState, task: TaskState, iteration: int, answer: Answer) -> CheckStarted | None:
+    """The check to start next on an answer of an iteration; None: none is due."""
+    missing = due(state, task, answer)
+    if not missing:
+        return None
+    vote = is_vote(state, task, missing[0])
+    return CheckStarted(task.name, iteration, missing[0], first_equal(task, answer).version, vote)
 
 
 def gate_of(state: RunState, task: TaskState, answer: Answer) -> Gate | None:

@@ -4,7 +4,7 @@ from fractions import Fraction
 from typing import Final
 
 from orchestrator.decide.context import GRACE, RoutingContext
-from orchestrator.decide.gates import TESTS, checks_of, first_equal, has_given_tests, standing
+from orchestrator.decide.gates import TESTS, has_given_tests, standing
 from orchestrator.decide.spending import refusal_of
 from orchestrator.events import (
     PLAN,
@@ -19,6 +19,7 @@ from orchestrator.events import (
 from orchestrator.models import CallEnd, ProjectStatus, Role, RunEndReason, TaskEndReason, TaskStatus, Verdict
 from orchestrator.models.scores import decimal_of, reaches
 from orchestrator.state.calls import Answer
+from orchestrator.state.results import checks_of, first_equal
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
 
@@ -79,9 +80,20 @@ def _usable(task: TaskState, role: Role, iteration: int) -> Answer | None:
 
 
 def best_iteration(task: TaskState) -> int | None:
-    """The iteration with the best output: gate passed, share of tests, score, earlier. None: there is no output."""
+    """The iteration with the best output: gate passed, share of tests, score, earlier. None: there is no output.
+
+    Where results were compared it is the one that was chosen.
+    """
+    if task.compared is not None:
+        return task.compared.iteration
     iterations = [iteration for iteration in range(1, task.iteration + 1) if output_of(task, iteration) is not None]
     return max(iterations, key=lambda iteration: _rank(task, iteration), default=None)
+
+
+def waiting(task: TaskState) -> tuple[int, ...]:
+    """The iterations with an output that has no score, oldest first."""
+    iterations = (number for number in range(1, task.iteration + 1) if number not in task.evaluated)
+    return tuple(number for number in iterations if output_of(task, number) is not None)
 
 
 def _rank(task: TaskState, iteration: int) -> tuple[bool, Fraction, Fraction, int]:

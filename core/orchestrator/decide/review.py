@@ -5,31 +5,48 @@ from typing import Final
 from orchestrator.decide.calling import NoAnswer, is_at_work, next_step, usable
 from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.drafts import draft_for
-from orchestrator.decide.gates import Gate, due, first_equal, gate_of, is_vote, written
-from orchestrator.decide.outcome import conclude, is_good_enough, output_of
+from orchestrator.decide.gates import Gate, gate_of, next_check
+from orchestrator.decide.outcome import conclude, is_good_enough, output_of, waiting
+from orchestrator.decide.pairs import STOPPING, SetAside, choose, is_set_aside
 from orchestrator.decide.routing import Query
 from orchestrator.decide.scoring import next_score, tests_decide
-from orchestrator.decide.strategies import judge_runs, last_try, most_iterations, strategy_of
-from orchestrator.events import CheckStarted, Decision, ProbeStarted, StepSkipped
+from orchestrator.decide.strategies import compares_pairs, judge_runs, last_try, most_iterations, strategy_of
+from orchestrator.events import Decision, ModelCandidate, ProbeStarted, StepSkipped
 from orchestrator.models import CallEnd, CritiqueUse, ProbeResult, Role, ScoredBy, SkipReason, TaskEndReason
 from orchestrator.models.scores import is_nearer
-from orchestrator.state.calls import Answer
+from orchestrator.state.calls import Answer, LogicalCall
+from orchestrator.state.results import first_equal, written
 from orchestrator.state.tasks import TaskState
-
-_STOPPING: Final = (CallEnd.BUDGET, CallEnd.POLICY, CallEnd.TIME)
-"""Why a task stops although it has an output already."""
 
 
 def next_review(m: RoutingContext, task: TaskState) -> Decision | None:
     """What a started task needs next; None: wait."""
     if _is_at_work(m, task):
         return None
+    if task.compared is not None:
+        return choose(m, task)
     iteration = max(task.iteration, 1)
     if iteration in task.evaluated:
         if _is_over(m, task, iteration):
-            return conclude(m, task, None)
+            return conclude(m, task, None) if task.evaluated[iteration].gate else _ended(m, task)
         iteration += 1
-    return _next_of_iteration(m, task, iteration)
+    step = _next_of_iteration(m, task, iteration)
+    while isinstance(step, SetAside):
+        if step.lasting or iteration >= most_iterations(m.state.settings, task.planned.type):
+            return choose(m, task)
+        iteration += 1
+        step = _next_of_iteration(m, task, iteration)
+    return step
+
+
+def _ended(
+    m: RoutingContext, task: TaskState, reason: CallEnd | None = None, removed: tuple[ModelCandidate, ...] = ()
+) -> Decision | None:
+    """End a task of which nothing more is made: with the choice among what waits for one, else with its best output."""
+    if compares_pairs(m.state.settings, task.planned.type) and waiting(task):
+        return choose(m, task, reason, removed)
+    stopped = reason in STOPPING or next(written(task), None) is None
+    return conclude(m, task, TaskEndReason(reason) if reason is not None and stopped else None, removed)
 
 
 def _is_at_work(m: RoutingContext, task: TaskState) -> bool:
@@ -40,18 +57,24 @@ def _is_at_work(m: RoutingContext, task: TaskState) -> bool:
         return False
     if call.key.role is not Role.EVALUATOR:
         return is_at_work(m, call)
-    iteration, samples, waiting = call.key.iteration, 0, False
-    while call is not None and call.key.role is Role.EVALUATOR and call.key.iteration == iteration:
+    beside, wanted = _beside(call), 2 if call.compares else judge_runs(m.state.settings, task.planned.type)
+    samples, waits = 0, False
+    while call is not None and _beside(call) == beside:
         samples += 1
         if usable(call) is None:
             if not is_at_work(m, call):
                 return False
-            waiting = True
+            waits = True
         call = next(calls, None)
-    return waiting and samples >= judge_runs(m.state.settings, task.planned.type)
+    return waits and samples >= wanted
 
 
-def _next_of_iteration(m: RoutingContext, task: TaskState, iteration: int) -> Decision | None:
+def _beside(call: LogicalCall) -> tuple[object, ...]:
+    """What the calls that are made side by side have in common: the samples of a score, the orders of a pair."""
+    return call.key.role, call.key.iteration, frozenset(call.compares or ())
+
+
+def _next_of_iteration(m: RoutingContext, task: TaskState, iteration: int) -> Decision | SetAside | None:
     """Draft and checks, then critique and revision of what passed, then the score of the better one."""
     draft = _draft(m, task, iteration)
     if not isinstance(draft, Answer):
@@ -65,7 +88,11 @@ def _next_of_iteration(m: RoutingContext, task: TaskState, iteration: int) -> De
     output = output_of(task, iteration)
     assert output is not None
     gate = _checked(m, task, iteration, output)
-    return next_score(m, task, iteration, output, gate) if isinstance(gate, Gate) else gate
+    if not isinstance(gate, Gate):
+        return gate
+    if is_set_aside(m.state, task, gate):
+        return SetAside(gate.lasting)
+    return next_score(m, task, iteration, output, gate)
 
 
 def _draft(m: RoutingContext, task: TaskState, iteration: int) -> Answer | Decision | None:
@@ -77,8 +104,7 @@ def _draft(m: RoutingContext, task: TaskState, iteration: int) -> Answer | Decis
         query = Query(Role.GENERATOR, task.planned.type, draft=draft_for(m.state.settings, task, iteration))
     progress = next_step(m, task, iteration, query, stands=answer is not None and _is_worked_with(task, answer))
     if isinstance(progress, NoAnswer):
-        stopped = next(written(task), None) is None or progress.reason in _STOPPING
-        return conclude(m, task, TaskEndReason(progress.reason) if stopped else None, progress.removed)
+        return _ended(m, task, progress.reason, progress.removed)
     return progress
 
 
@@ -93,13 +119,10 @@ def _is_worked_with(task: TaskState, answer: Answer) -> bool:
 
 def _checked(m: RoutingContext, task: TaskState, iteration: int, answer: Answer) -> Gate | Decision | None:
     """How an answer stands, or the check that it needs next; None: wait."""
-    missing = due(m.state, task, answer)
-    if missing:
-        if m.time_up:
-            return conclude(m, task, TaskEndReason.TIME)
-        vote = is_vote(m.state, task, missing[0])
-        return CheckStarted(task.name, iteration, missing[0], first_equal(task, answer).version, vote)
-    return gate_of(m.state, task, answer)
+    check = next_check(m.state, task, iteration, answer)
+    if check is None:
+        return gate_of(m.state, task, answer)
+    return _ended(m, task, CallEnd.TIME) if m.time_up else check
 
 
 _DONE: Final = object()

@@ -79,6 +79,8 @@ class Query:
     """Models that come last."""
     draft: DraftQuery | None = None
     """How a draft is asked for."""
+    compares: tuple[int, int] | None = None
+    """Of a comparison: the versions of the calls whose answers are shown as A and B."""
 
 
 @define

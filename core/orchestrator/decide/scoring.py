@@ -6,7 +6,7 @@ from attrs import Factory, define
 
 from orchestrator.decide.calling import CallStep, NoAnswer, next_step, usable
 from orchestrator.decide.context import RoutingContext
-from orchestrator.decide.gates import Gate, first_equal
+from orchestrator.decide.gates import Gate
 from orchestrator.decide.outcome import conclude
 from orchestrator.decide.routing import Query
 from orchestrator.decide.strategies import judge_runs, runs_beside_tests
@@ -15,6 +15,7 @@ from orchestrator.models import CallEnd, Role, ScoredBy, SkipReason, TaskEndReas
 from orchestrator.models.scores import is_within
 from orchestrator.settings import OnDisagree, SecondJudge
 from orchestrator.state.calls import Answer
+from orchestrator.state.results import first_equal
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
 

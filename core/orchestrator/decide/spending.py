@@ -185,10 +185,10 @@ def _hold(model: ModelInfo, body_bytes: int) -> Callable[[int], Usd]:
 def _reserve(m: RoutingContext, query: Query) -> Callable[[int], Usd]:
     """What scoring the output once costs at least, as a function of the output's ``max_tokens``.
 
-    A draft, its critique and its revision must leave that much, so that they are dropped before the score is. It is
-    the cheapest judge's estimate: a dearer one gives way to it when its iteration comes.
+    A draft, its critique, its revision and comparisons must leave that much, so that they are dropped before the score
+    is. It is the cheapest judge's estimate: a dearer one gives way to it when its iteration comes.
     """
-    if query.role not in (Role.GENERATOR, Role.CRITIC, Role.REVISER):
+    if query.role not in (Role.GENERATOR, Role.CRITIC, Role.REVISER) and query.compares is None:
         return lambda max_tokens: Usd.ZERO
     assert query.type is not None
     if judge_runs(m.state.settings, query.type) == 0:

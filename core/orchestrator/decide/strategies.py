@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from orchestrator.models import CritiqueUse, JudgeUse, ModelOrder, RepairUse, Strategy, TaskType
+from orchestrator.models import CritiqueUse, JudgeMethod, JudgeUse, ModelOrder, RepairUse, Strategy, TaskType
 from orchestrator.settings import RunSettings
 
 REVIEWED: Final = Strategy()
@@ -22,6 +22,7 @@ STRATEGIES: Final[Mapping[str, Strategy]] = MappingProxyType(
                 judge=JudgeUse.UNTESTED,
                 repair=RepairUse.NEVER,
                 improves=False,
+                method=JudgeMethod.PAIRS,
             ),
             Strategy("repair", critique=CritiqueUse.NEVER, judge=JudgeUse.UNTESTED, repair=RepairUse.ALWAYS),
             Strategy(
@@ -43,6 +44,12 @@ WARM: Final = 0.8
 """The temperature of a draft that is made anew: a model shown its own result, or asked the same, repeats itself."""
 
 
+def _compares(settings: RunSettings, strategy: Strategy) -> bool:
+    """Whether a strategy compares results that no given tests decide; without a judge nothing is compared."""
+    runs = settings.evaluation.runs if strategy.runs is None else strategy.runs
+    return runs > 0 and (strategy.method or settings.evaluation.judge) is JudgeMethod.PAIRS
+
+
 def strategy_of(settings: RunSettings, kind: TaskType) -> Strategy:
     """The strategy for a type of task."""
     return settings.loop[kind]
@@ -53,7 +60,14 @@ def most_iterations(settings: RunSettings, kind: TaskType) -> int:
     strategy = strategy_of(settings, kind)
     if strategy.iterations is not None:
         return strategy.iterations
+    if _compares(settings, strategy):
+        return strategy.samples
     return settings.iterations[kind] if strategy.improves else strategy.samples
+
+
+def compares_pairs(settings: RunSettings, kind: TaskType) -> bool:
+    """Whether several results of this type are made and compared, unless given tests decide."""
+    return _compares(settings, strategy_of(settings, kind)) and most_iterations(settings, kind) > 1
 
 
 def last_try(settings: RunSettings, kind: TaskType) -> int:

@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 from orchestrator import events as e
 from orchestrator.engine.answers.enhancing import count_words
 from orchestrator.engine.answers.wording import read_templates
-from orchestrator.engine.outputs.delivering import RunPlace
+from orchestrator.engine.delivering import RunPlace
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.engine.vendors.names import unknown_names

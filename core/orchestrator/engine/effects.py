@@ -25,7 +25,7 @@ from orchestrator.engine.questions import Asker, answered
 from orchestrator.engine.readers import reader_of
 from orchestrator.engine.vendors.containment import contained
 from orchestrator.errors import Billed, ErrorKind, ProviderError
-from orchestrator.models import CacheUse, Finish, ModelInfo, Role
+from orchestrator.models import CacheUse, Finish, ModelInfo
 from orchestrator.money import Usage, Usd
 from orchestrator.spi import (
     Body,
@@ -143,7 +143,8 @@ class Effects:
 
     def prepare(self, version: int, selected: e.ModelSelected) -> e.CallPrepared:
         """Build the prompt, shape the body and look into the cache; waits for nothing."""
-        prompt = build_prompt(self.state, selected, self.texts.get, self.application)
+        guidance = None if self.application is None else self.application.guidance
+        prompt = build_prompt(self.state, selected, self.texts.get, guidance)
         stored = self.texts.put(prompt.stored())
         model = self.state.models.get(selected.model)
         if model is None:  # selected in an earlier session, which had it
@@ -159,7 +160,7 @@ class Effects:
             return e.CallPrepared(version, stored, len(body.content), cut=prompt.cut)
         cache_key = self._cache_key(model, key, stored, _largest(selected))
         found = None if cache_key is None else self.cache.find(version, cache_key)
-        reused = None if found is None else self._reused(selected.role, selected.node, *found)
+        reused = None if found is None else self._reused(selected, *found)
         cache = CacheUse.HIT if reused else CacheUse.MISS
         return e.CallPrepared(version, stored, len(body.content), cache=cache, reused=reused, cut=prompt.cut)
 
@@ -167,12 +168,12 @@ class Effects:
         """Where a model is asked: two servers may have models of one name."""
         return str(getattr(self.providers[model.provider], "base_url", None) or "")
 
-    def _reused(self, role: Role, node: str, found: "Found", text: str) -> e.Reused | None:
+    def _reused(self, selected: e.ModelSelected, found: "Found", text: str) -> e.Reused | None:
         """Another run's answer as this one's, read again: another set of validators may be installed."""
         digest = self.texts.put(text)
         text = self.texts.get(digest)
         try:
-            reading = self._reader(role, node)(text, self.texts.put)
+            reading = self._reader(selected)(text, self.texts.put)
         except Exception as error:
             _LOGGER.warning("an answer of %s cannot be read again: %s", found.run, type(error).__name__)
             return None
@@ -226,7 +227,7 @@ class Effects:
         try:
             reply = await self._reply(started)
             latency = self._since(began)
-            taken = await taken_in(reply.text, self._reader(started.role, started.node), self.texts, self.ports)
+            taken = await taken_in(reply.text, self._reader(started), self.texts, self.ports)
             return self._succeeded(version, started, reply, taken, latency)
         except ProviderError as error:
             return self._failed(version, started, error, self._since(began))
@@ -327,9 +328,9 @@ class Effects:
             thoughts=taken.thoughts,
         )
 
-    def _reader(self, role: Role, node: str) -> Read:
-        """Reads answers to a node's calls in a role; it looks at nothing that changes, so that a thread may call it."""
-        return reader_of(self.state, self.texts, self._placement(), role, node, self.validators, self.task_paths)
+    def _reader(self, call: e.ModelSelected | e.CallStarted) -> Read:
+        """Reads answers to a call; it looks at nothing that changes, so that a thread may call it."""
+        return reader_of(self.state, self.texts, self._placement(), call, self.validators, self.task_paths)
 
     def _settle(self, started: e.CallStarted, usage: Usage | None) -> tuple[Usd, Usd]:
         """(settled, unreconciled): the exact cost, or the hold where it is unknown."""

@@ -11,8 +11,8 @@ from orchestrator.engine.answers.prompts import criteria_count
 from orchestrator.engine.answers.reading import Keep, read_answer
 from orchestrator.engine.answers.taking import Read
 from orchestrator.engine.outputs.placement import Placement
-from orchestrator.events import PLAN, Reading
-from orchestrator.models import Role
+from orchestrator.events import PLAN, CallStarted, ModelSelected, Reading
+from orchestrator.models import Role, is_comparison
 from orchestrator.state.run import RunState
 
 
@@ -30,23 +30,22 @@ def reader_of(
     state: RunState,
     texts: ReaderTexts,
     placement: Placement,
-    role: Role,
-    node: str,
+    call: ModelSelected | CallStarted,
     validators: Sequence[str],
     task_paths: Mapping[str, str],
 ) -> Read:
-    """The reader of answers to a node's calls in a role. It looks at nothing that changes: any thread may call it.
+    """The reader of answers to a call. It looks at nothing that changes: any thread may call it.
 
     Args:
         state: as it is when the answer comes in.
         texts: of the run.
         placement: where the files of its tasks go.
-        role: what the call is for.
-        node: a task, or a stage before the tasks.
+        call: of a task, or of a stage before the tasks.
         validators: the names of those that are installed.
         task_paths: where the user wants the files of a plan's tasks.
     """
-    task = state.tasks.get(node)
+    role, compares = call.role, call.role is Role.EVALUATOR and is_comparison(call.sample)
+    task = state.tasks.get(call.node)
     deliver = None if task is None else placement.deliverer(task)
     most_tasks = state.settings.limits.max_tasks
     criteria = criteria_count(state, texts.get) if role is Role.EVALUATOR else 0
@@ -54,7 +53,7 @@ def reader_of(
 
     def read(text: str, keep: Keep) -> Reading:
         text = text if marks is None else marks.taken_out(text)
-        reading = read_answer(role, text, validators, keep, task_paths, most_tasks, deliver, criteria)
+        reading = read_answer(role, text, validators, keep, task_paths, most_tasks, deliver, criteria, compares)
         if deliver is None or role not in (Role.GENERATOR, Role.REVISER):
             return reading
         return evolve(reading, equivalence=texts.fingerprint(canonical_form(deliver(text).files)))

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from orchestrator import events as e
 from orchestrator.deadlines import run_in_thread
 from orchestrator.decide import RULES, BackendError
 from orchestrator.decide.context import RoutingContext
-from orchestrator.decide.forecast import next_forecast
+from orchestrator.decide.forecast import compares, next_forecast
 from orchestrator.decide.planning import execution_order
 from orchestrator.decide.routing import DraftQuery, Query, backend_name, list_candidates
-from orchestrator.decide.strategies import COLD, judge_runs, strategy_of
+from orchestrator.decide.strategies import COLD, judge_runs, most_iterations, strategy_of
 from orchestrator.engine.rank import guard
 from orchestrator.engine.session import VERSION
 from orchestrator.engine.vendors.connect import Connected
@@ -58,6 +58,8 @@ class Route:
     backend: str
     """What orders the options: ``row``, or the backend's name."""
     options: tuple[Option, ...]
+    compares: bool = False
+    """Whether it compares two of the task's results; ``times`` is then how often in all, at most."""
 
     @property
     def first(self) -> Option | None:
@@ -80,12 +82,13 @@ class TaskRoute:
     def iteration_hold(self) -> Usd | None:
         """The most one iteration is estimated to cost, were its calls in flight together; None where nothing bounds it.
 
-        None too where no model can draft. A critique or a score that no model can give is left out, as a run does.
+        None too where no model can draft. A critique or a score that no model can give is left out, as a run does, and
+        so are comparisons, which follow the last iteration.
         """
         total = Usd.ZERO
         for route in self.routes:
             first = route.first
-            if first is None and route.role is not Role.GENERATOR:
+            if route.compares or (first is None and route.role is not Role.GENERATOR):
                 continue
             if first is None or first.hold is None:
                 return None
@@ -252,6 +255,12 @@ class _Look:
             routes.append(self._route(query, task.id, times, sizes[role]))
             if role in (Role.GENERATOR, Role.REVISER) and (first := routes[-1].first) is not None:
                 author = first.model
+        if compares(self.state, self.state.tasks[task.id]):
+            samples = most_iterations(self.settings, task.type)
+            judge = self._route(
+                Query(Role.EVALUATOR, task.type, author, node), task.id, samples * (samples - 1), given + 2 * draft
+            )
+            routes.append(evolve(judge, compares=True))
         return TaskRoute(task.id, task.type, level, task.dependencies, tuple(routes))
 
     def _route(self, query: Query, node: str, times: int, size: int) -> Route:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +15,9 @@ from orchestrator.engine import accounts
 from orchestrator.engine.applications import Application, AppVerifier
 from orchestrator.engine.beginning import check_descriptors, check_names, check_spec, run_started, stage_of
 from orchestrator.engine.checks import Checks, selector_for
+from orchestrator.engine.delivering import RunPlace, application_of, export, place_of, spec_of
 from orchestrator.engine.exporting import Exporting
 from orchestrator.engine.loop import Loop, Observer
-from orchestrator.engine.outputs.delivering import RunPlace, application_of, export, place_of, spec_of
 from orchestrator.engine.outputs.earlier import make_room
 from orchestrator.engine.outputs.folder import OutputFolder
 from orchestrator.engine.outputs.placement import Placement
@@ -26,7 +27,7 @@ from orchestrator.engine.questions import Asker
 from orchestrator.engine.rank import guard, runner_of
 from orchestrator.engine.sandbox import LevelSelector
 from orchestrator.engine.session import RunLog, Session, append_remedies, raised_budget, raised_time
-from orchestrator.engine.vendors.connect import Connected, client_of, connect, remembering
+from orchestrator.engine.vendors.connect import Connected, client_of, connect
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.errors import LogError, UsageError
 from orchestrator.log import EventLog, Redactor, Texts, append_head, read_heads
@@ -307,14 +308,14 @@ class Workspace:
         names = state.settings.accounts if state.start is not None else ()
         selector = selector_for(spec.validators.sandbox)
         texts = self.texts(run)
-        application = None if spec.app is None else Application(spec.app, remembering(self.catalogue.scaffold))
+        application = None if spec.app is None else Application(spec.app, cache(self.catalogue.scaffold))
         return Session(
             stream=RunLog(self.log, run, texts, names, connected.simulated, end_dead_runs),
             state=state,
             connected=connected,
             ports=self.ports,
             rank=guard(connected.backend, runner_of(connected.plugins)),
-            validator=remembering(self.catalogue.validator),
+            validator=cache(self.catalogue.validator),
             writer=writer,
             http=None if connected.simulated else client_of(spec, self.environment),
             observers=[*watchers.observers, Growth(run)],

@@ -69,6 +69,8 @@ from orchestrator.events.runs import (
 from orchestrator.events.spending import BudgetWarned, SpendExceeded, SpendReconciled, SpendRefused
 from orchestrator.events.tasks import (
     CheckStarted,
+    Compared,
+    ComparedPair,
     Evaluated,
     FileWritten,
     OutputChosen,
@@ -108,6 +110,8 @@ __all__ = [
     "ChannelPut",
     "ChannelTaken",
     "CheckStarted",
+    "Compared",
+    "ComparedPair",
     "ContentDeleted",
     "Decision",
     "Defect",

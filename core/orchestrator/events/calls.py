@@ -8,6 +8,7 @@ from orchestrator.models import (
     ArchitectureProfile,
     CacheUse,
     Finish,
+    PairChoice,
     PlannedTask,
     PlanRepair,
     ReadingProblem,
@@ -42,8 +43,9 @@ class Defect:
 class Reading:
     """What a pure function read from an answer.
 
-    Exactly one of the fields is meaningful: ``score`` for an evaluation, ``plan`` for a decomposition, ``suggestions``
-    for the enhancer, ``profile`` for the advisor, none for prose; ``problem`` says why nothing usable was found.
+    Exactly one of the fields is meaningful: ``score`` for an evaluation, ``choice`` for a comparison, ``plan`` for a
+    decomposition, ``suggestions`` for the enhancer, ``profile`` for the advisor, none for prose; ``problem`` says why
+    nothing usable was found.
     """
 
     score: float | None = None
@@ -69,6 +71,8 @@ class Reading:
     """Of a draft or revision: digests of the names of files that hide a module which runs tests."""
     partial: bool = False
     """Whether a judge's verdict leaves a success criterion without an answer; its score counts all the same."""
+    choice: PairChoice | None = None
+    """Of a comparison: which of the two results is the better one."""
 
 
 @frozen

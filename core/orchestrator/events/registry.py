@@ -43,6 +43,7 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "probe.started": tasks.ProbeStarted,
     "probe.ended": tasks.Probed,
     "iteration.evaluated": tasks.Evaluated,
+    "candidates.compared": tasks.Compared,
     "output.chosen": tasks.OutputChosen,
     "file.written": tasks.FileWritten,
     "task.finished": tasks.TaskFinished,

@@ -55,6 +55,8 @@ class ModelSelected(Decision):
     """Version of the call whose answer, by the same model, could not be used: the prompt shows it and says why."""
     draw: float | None = None
     """The backend's source of chance, from 0 up to 1; None where the row ordered the candidates."""
+    compares: tuple[int, int] | None = None
+    """Of an evaluation that compares two results: the versions of the calls that they answer, A first, then B."""
 
 
 @frozen

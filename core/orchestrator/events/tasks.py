@@ -5,6 +5,8 @@ from attrs import frozen
 from orchestrator.events.kinds import Decision, Outcome
 from orchestrator.events.routing import ModelCandidate
 from orchestrator.models import (
+    CallEnd,
+    PairChoice,
     ProbeResult,
     Role,
     ScoredBy,
@@ -117,6 +119,36 @@ class Evaluated(Decision):
     """The share of the given tests that passed."""
     equal_to: int | None = None
     """Version of the call whose equal answer was scored before: the score is reused."""
+
+
+@frozen
+class ComparedPair:
+    """Two results that a model compared, in both orders."""
+
+    earlier: int
+    """The iteration of the earlier result."""
+    later: int
+    verdicts: tuple[PairChoice | None, PairChoice | None]
+    """What was answered with the earlier result as A, and with the later one as A; None: no answer could be used."""
+    winner: int | None
+    """The iteration that both verdicts prefer; None: a tie."""
+
+
+@frozen
+class Compared(Decision):
+    """One of the results that passed their checks is chosen: by wins in pairs, then the earlier one."""
+
+    task: str
+    candidates: tuple[int, ...]
+    """The iterations whose results could be chosen; of equal ones the earliest. One alone is not compared."""
+    pairs: tuple[ComparedPair, ...]
+    """In the order of the comparisons; a pair that could not change the choice any more is left out."""
+    iteration: int
+    """The chosen one."""
+    call: int
+    """Version of the call whose answer is chosen."""
+    stopped: CallEnd | None = None
+    """Why fewer samples were made or compared than wanted."""
 
 
 @frozen

@@ -53,7 +53,20 @@ from orchestrator.models.slots import (
     ModelProfile,
     build_default_profiles,
 )
-from orchestrator.models.strategies import CritiqueUse, DraftMode, JudgeUse, ModelOrder, RepairUse, ScoredBy, Strategy
+from orchestrator.models.strategies import (
+    CritiqueUse,
+    DraftMode,
+    JudgeMethod,
+    JudgeUse,
+    ModelOrder,
+    PairChoice,
+    RepairUse,
+    ScoredBy,
+    Strategy,
+    comparison_sample,
+    is_comparison,
+    sample_words,
+)
 from orchestrator.models.vocabulary import (
     Finish,
     Phase,
@@ -98,11 +111,13 @@ __all__ = [
     "DraftMode",
     "Finish",
     "InputProblem",
+    "JudgeMethod",
     "JudgeUse",
     "Model",
     "ModelInfo",
     "ModelOrder",
     "ModelProfile",
+    "PairChoice",
     "Phase",
     "PlanProblem",
     "PlanRepair",
@@ -135,6 +150,9 @@ __all__ = [
     "VerificationProblem",
     "Waiver",
     "build_default_profiles",
+    "comparison_sample",
+    "is_comparison",
+    "sample_words",
     "size_remark",
     "usual_quality",
 ]

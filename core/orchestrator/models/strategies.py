@@ -1,6 +1,7 @@
 """How a task's results are made and chosen: the switches of a strategy of the review loop."""
 
 from enum import StrEnum
+from typing import Final
 
 from attrs import frozen
 
@@ -56,6 +57,23 @@ class JudgeUse(StrEnum):
     """Those that no given tests decide."""
 
 
+class JudgeMethod(StrEnum):
+    """How a model evaluates outputs that no given tests decide."""
+
+    SCORES = "scores"
+    """Each gets a score of its own; the first that is good enough ends the task."""
+    PAIRS = "pairs"
+    """All samples are made and compared in pairs; only the one that is chosen gets a score."""
+
+
+class PairChoice(StrEnum):
+    """Which of two results is the better one, by the letters under which they are shown."""
+
+    A = "A"
+    B = "B"
+    TIE = "tie"
+
+
 class ModelOrder(StrEnum):
     """Which model writes the next draft."""
 
@@ -84,3 +102,32 @@ class Strategy:
     order: ModelOrder = ModelOrder.ROUTED
     temperature: float | None = None
     """Of every draft; None: 0.3, and 0.8 for one that is made anew after another."""
+    method: JudgeMethod | None = None
+    """How outputs are evaluated; None: as ``evaluate`` says."""
+
+
+_FIRST_COMPARISON: Final = 101
+"""Beyond the samples of scores, of which there are 20 at most."""
+
+
+def comparison_sample(earlier: int, *, swapped: bool) -> int:
+    """The sample number of a comparison with an earlier iteration.
+
+    Args:
+        earlier: the earlier of the two iterations; the later one is that of the call.
+        swapped: whether the later result is shown as A.
+    """
+    return _FIRST_COMPARISON + 2 * (earlier - 1) + swapped
+
+
+def is_comparison(sample: int) -> bool:
+    """Whether an evaluation with this sample number compares two results."""
+    return sample >= _FIRST_COMPARISON
+
+
+def sample_words(sample: int) -> str:
+    """Which of several calls of a role and iteration it is, to follow them; empty for the first."""
+    if not is_comparison(sample):
+        return f", sample {sample}" if sample > 1 else ""
+    before, swapped = divmod(sample - _FIRST_COMPARISON, 2)
+    return f", compared with iteration {before + 1}{' in the other order' if swapped else ''}"

@@ -11,7 +11,17 @@ from attrs import Factory, define, evolve, field, frozen
 from orchestrator import events as e
 from orchestrator.decide import Rank
 from orchestrator.errors import ErrorKind
-from orchestrator.models import AnsweredBy, Finish, ModelInfo, ProjectStatus, Role, TaskType, Verdict
+from orchestrator.models import (
+    AnsweredBy,
+    Finish,
+    ModelInfo,
+    PairChoice,
+    ProjectStatus,
+    Role,
+    TaskType,
+    Verdict,
+    is_comparison,
+)
 from orchestrator.money import NANO, Usage, Usd
 from orchestrator.rehearsal.play import Play, unverified
 from orchestrator.state.run import RunState
@@ -100,7 +110,7 @@ class MonteCarlo:
             planned = state.tasks[opened.node].planned
             size += planned.prompt_bytes + sum(self._output(name) for name in planned.dependencies)
             if opened.role is not Role.GENERATOR or opened.iteration > 1:
-                size += self._output(opened.node)
+                size += self._output(opened.node) * (1 if opened.compares is None else 2)
             if opened.role is Role.REVISER:
                 size += self._written.get((opened.node, Role.CRITIC), 0)
         return 1000, e.CallPrepared(version, _NOTHING, size)
@@ -187,8 +197,23 @@ class MonteCarlo:
             return e.Reading(defects=() if accepts else (e.Defect(_NOTHING),))
         if opened.role is not Role.EVALUATOR:
             return e.Reading()
+        if is_comparison(opened.sample):
+            return e.Reading(choice=self._choice(state, opened))
         score = self.draw.gauss(self._quality.get(iteration, _USUAL_QUALITY), _SPREAD_OF_SCORES)
         return e.Reading(score=min(1.0, max(0.0, score)))
+
+    def _choice(self, state: RunState, opened: e.CallStarted) -> PairChoice:
+        """The better one of two results, as far as a judge can tell."""
+        task = state.tasks[opened.node]
+        call = task.call(opened.role, opened.iteration, opened.sample)
+        assert call is not None
+        assert call.compares is not None
+        written = {answer.version: each.key.iteration for each in task.calls.values() for answer in each.answers}
+        seen = [
+            self.draw.gauss(self._quality.get((opened.node, written[version]), _USUAL_QUALITY), _SPREAD_OF_SCORES)
+            for version in call.compares
+        ]
+        return PairChoice.A if seen[0] > seen[1] else PairChoice.B
 
 
 __all__ = ["MonteCarlo", "Simulated", "simulate"]

@@ -8,7 +8,7 @@ from attrs import Factory, define, evolve, field
 
 from orchestrator import events as e
 from orchestrator.decide.estimates import expected_call
-from orchestrator.models import AnsweredBy, Finish, ModelInfo, Role, Verdict
+from orchestrator.models import AnsweredBy, Finish, ModelInfo, PairChoice, Role, Verdict, is_comparison
 from orchestrator.money import Price, Usage, Usd
 from orchestrator.rehearsal.play import unverified
 from orchestrator.state.calls import CallKey
@@ -26,7 +26,7 @@ class Basis(StrEnum):
     SUBSTITUTED = "substituted"
     """Another model was asked: its answer is unknown, and so is its quality; the recorded tokens stand for its own."""
     INVENTED = "invented"
-    """No model was asked that: tokens are expected, and a score is that of the latest recorded iteration."""
+    """No model was asked that: tokens are expected, a score is the latest recorded iteration's, a comparison a tie."""
 
 
 @define
@@ -178,6 +178,8 @@ class RecordedRun:
     ) -> tuple[int, e.CallSucceeded]:
         cost, latency = expected_call(state, model, opened.role, state.type_of(opened.node))
         reading = e.Reading(score=self._latest_score(opened)) if opened.role is Role.EVALUATOR else e.Reading()
+        if opened.role is Role.EVALUATOR and is_comparison(opened.sample):
+            reading = e.Reading(choice=PairChoice.TIE)
         usage = Usage(input=opened.body_bytes // 4 + 1, output=opened.max_tokens // 2 or 1)
         settled = min(cost, opened.hold)
         end = e.CallSucceeded(
@@ -190,7 +192,9 @@ class RecordedRun:
         scores = [
             (key.iteration, found.answer[2].reading.score)
             for key, found in self.calls.items()
-            if (key.node, key.role) == (opened.node, Role.EVALUATOR) and found.answer is not None
+            if (key.node, key.role) == (opened.node, Role.EVALUATOR)
+            and found.answer is not None
+            and not is_comparison(key.sample)
         ]
         return max(scores, default=(0, 0.5), key=lambda each: each[0])[1]
 

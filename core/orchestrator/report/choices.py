@@ -13,10 +13,12 @@ from orchestrator.explanation import (
     ModelChoice,
     NoCandidateLeft,
     PlanRemarks,
+    ResultsCompared,
     SpendRefusal,
     VerifiedResult,
 )
 from orchestrator.log.naming import event_name
+from orchestrator.models import sample_words
 from orchestrator.report.work import PageTexts
 
 
@@ -73,8 +75,7 @@ def _plain(each: Explained) -> dict[str, Any]:
             return {
                 "kind": "choice",
                 "node": each.node,
-                "what": f"{each.role.value}, iteration {each.iteration}"
-                + (f", sample {each.sample}" if each.sample > 1 else ""),
+                "what": f"{each.role.value}, iteration {each.iteration}{sample_words(each.sample)}",
                 "model": each.model,
                 "reason": each.reason,
                 "waiver": each.waiver,
@@ -118,11 +119,11 @@ def _plain(each: Explained) -> dict[str, Any]:
                 "verdict": each.event.verdict.value,
                 "problem": each.event.problem,
             }
-        case PlanRemarks():
+        case PlanRemarks() | ResultsCompared():
             return {
                 "kind": "plan",
                 "node": each.node,
-                "what": "the plan is made",
+                "what": "the plan is made" if isinstance(each, PlanRemarks) else "a result is chosen",
                 "remarks": each.remarks,
             }
         case BackendFallback():

@@ -79,7 +79,7 @@
       add(box, folded(`check ${check.validator}: ${check.verdict}`, block(check.details ?? "it said nothing")));
     }
     for (const judge of each.scores) {
-      add(box, folded(`evaluated by ${judge.model}: ${judge.score === null ? "unreadable" : judge.score.toFixed(3)}`, block(judge.reasons)));
+      add(box, folded(`evaluated by ${judge.model}: ${judge.said}`, block(judge.reasons)));
     }
     return box;
   };

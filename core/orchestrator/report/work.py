@@ -6,11 +6,13 @@ from typing import Any, Final
 
 from attrs import define
 
-from orchestrator.decide.gates import checks_of
 from orchestrator.decide.outcome import output_of
 from orchestrator.engine.answers.reading import reasons_in
 from orchestrator.errors import DamagedLogError
-from orchestrator.models import Role
+from orchestrator.events import Reading
+from orchestrator.models import Role, is_comparison, sample_words
+from orchestrator.state.calls import CallKey
+from orchestrator.state.results import checks_of
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
 
@@ -117,7 +119,14 @@ def _scores(task: TaskState, iteration: int, texts: PageTexts) -> Iterator[dict[
         answer = call.answer if key.role is Role.EVALUATOR and key.iteration == iteration else None
         if answer is not None:
             text = texts.read(answer.digest) or ""
-            yield {"model": answer.model, "score": answer.reading.score, "reasons": reasons_in(text) or text}
+            yield {"model": answer.model, "said": _verdict(key, answer.reading), "reasons": reasons_in(text) or text}
+
+
+def _verdict(key: CallKey, reading: Reading) -> str:
+    """A score, or which of two results is better, in words."""
+    if is_comparison(key.sample):
+        return f"{reading.choice or 'unreadable'}{sample_words(key.sample)}"
+    return "unreadable" if reading.score is None else f"{reading.score:.3f}"
 
 
 def _changes(before: str | None, after: tuple[str, str] | None) -> list[str] | None:

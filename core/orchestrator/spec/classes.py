@@ -38,7 +38,7 @@ from orchestrator.spec.kinds import (
     Text,
     Whole,
 )
-from orchestrator.spec.loop import LOOP
+from orchestrator.spec.loop import LOOP, under
 from orchestrator.spec.pace import PerProvider
 from orchestrator.spec.plan import IDENTIFIER, PLAN, TASK_PATHS, TaskSpec
 from orchestrator.spec.vocabulary import EVALUATION, MODELS, NODE_POLICIES, POLICIES
@@ -343,7 +343,7 @@ class Spec:
             evaluation=changed(
                 self.evaluate, judged_types=tuple(kind for kind in TaskType if kind in self.quality_targets)
             ),
-            loop={kind: self.loop.get(kind, Strategy()) for kind in TaskType},
+            loop={kind: under(self.loop.get(kind, Strategy()), self.evaluate.judge) for kind in TaskType},
             plateau=self.plateau,
             cross_vendor=self.review.cross_vendor,
             missing_tool=self.validators.missing_tool,

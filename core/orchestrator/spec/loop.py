@@ -6,12 +6,16 @@ from typing import Any, Final
 from attrs import evolve
 
 from orchestrator.decide.strategies import REVIEWED, STRATEGIES
-from orchestrator.models import CritiqueUse, JudgeUse, Strategy, TaskType
+from orchestrator.models import CritiqueUse, JudgeMethod, JudgeUse, Strategy, TaskType
 from orchestrator.spec.kinds import Choice, Kind, Place, Real, Refused, Whole, described, suggestion
 
 _NAME: Final = "strategy"
 _DEFAULT: Final = "default"
-_RUNS: Final = Whole(0, 20)
+_EVALUATE: Final[Mapping[str, tuple[str, Kind[Any]]]] = {
+    "runs": ("runs", Whole(0, 20)),
+    "judge": ("method", Choice(JudgeMethod)),
+}
+"""The keys of a strategy's ``evaluate``: the field that each sets, and its kind."""
 _KEYS: Final[Mapping[str, Kind[Any]]] = {
     "samples": Whole(1, 100),
     "iterations": Whole(1, 100),
@@ -19,7 +23,7 @@ _KEYS: Final[Mapping[str, Kind[Any]]] = {
     "judge": Choice(JudgeUse),
     "temperature": Real(0, 2),
 }
-"""What of a strategy a spec can change, beside ``evaluate: {runs: …}``."""
+"""What of a strategy a spec can change, beside its ``evaluate``."""
 
 
 def named(name: str) -> dict[TaskType, Strategy]:
@@ -34,6 +38,14 @@ def named(name: str) -> dict[TaskType, Strategy]:
 def _different(found: Mapping[TaskType, Strategy]) -> dict[TaskType, Strategy]:
     """Those that are not the default: equal rules are equal values."""
     return {kind: strategy for kind, strategy in found.items() if strategy != REVIEWED}
+
+
+def under(strategy: Strategy, judge: JudgeMethod | None) -> Strategy:
+    """A strategy beside ``evaluate: {judge: …}``: that replaces what it usually has, not what ``loop`` says."""
+    usual = STRATEGIES[strategy.name].method
+    if judge is None or usual is None or strategy.method is not usual:
+        return strategy
+    return evolve(strategy, method=judge)
 
 
 class LoopRules(Kind[dict[TaskType, Strategy]]):
@@ -99,9 +111,12 @@ def _strategy(value: Any, at: Place) -> Strategy:
 
 def _change(name: object, value: Any, at: Place) -> dict[str, Any]:
     if name == "evaluate":
-        if not isinstance(value, Mapping) or set(value) != {"runs"}:
-            raise at.refuse(f"expected a mapping with the key 'runs', found {described(value)}")
-        return {"runs": _RUNS.read(value["runs"], at.below("runs"))}
+        if not isinstance(value, Mapping) or not value or not set(value) <= set(_EVALUATE):
+            raise at.refuse(
+                f"expected a mapping with the key {' or '.join(map(repr, _EVALUATE))}, found {described(value)}"
+            )
+        read = ((_EVALUATE[key], each, at.below(key)) for key, each in value.items() if each is not None)
+        return {field: kind.read(each, place) for (field, kind), each, place in read}
     kind = _KEYS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise at.refuse(f"unknown key{suggestion(name, {**_KEYS, 'evaluate': None, _NAME: None})}")
@@ -125,19 +140,23 @@ def _dumped(strategy: Strategy) -> Any:
         for name, kind in _KEYS.items()
         if getattr(strategy, name) != getattr(usual, name)
     }
-    evaluate = {} if strategy.runs == usual.runs else {"evaluate": {"runs": strategy.runs}}
-    return {_NAME: strategy.name, **changed, **evaluate}
+    evaluate = {
+        name: kind.dump(getattr(strategy, field))
+        for name, (field, kind) in _EVALUATE.items()
+        if getattr(strategy, field) != getattr(usual, field)
+    }
+    return {_NAME: strategy.name, **changed, **({"evaluate": evaluate} if evaluate else {})}
 
 
 def _schema() -> dict[str, Any]:
     name = {"enum": list(STRATEGIES)}
-    runs = {
+    evaluate = {
         "type": "object",
         "additionalProperties": False,
-        "required": ["runs"],
-        "properties": {"runs": _RUNS.schema()},
+        "minProperties": 1,
+        "properties": {key: kind.schema() for key, (_, kind) in _EVALUATE.items()},
     }
-    properties = {_NAME: name, **{key: kind.schema() for key, kind in _KEYS.items()}, "evaluate": runs}
+    properties = {_NAME: name, **{key: kind.schema() for key, kind in _KEYS.items()}, "evaluate": evaluate}
     keys = {"type": "object", "additionalProperties": False, "required": [_NAME], "properties": properties}
     return {"anyOf": [name, keys]}
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from orchestrator.models import ModelInfo
+from orchestrator.models import JudgeMethod, ModelInfo
 from orchestrator.money import Price, Rate
 from orchestrator.policy import EnforcementMode, Policy, RateLimit
 from orchestrator.settings import Evaluation, OnDisagree, SecondJudge
@@ -159,5 +159,10 @@ EVALUATION: Final = Record(
         "on_disagree": Key(Choice(OnDisagree), "Which score counts otherwise."),
         "second": Key(Choice(SecondJudge), "Which model gives the second evaluation."),
         "tests_decide": Key(Flag(), "Whether given tests that all pass are the score."),
+        "judge": Key(
+            Choice(JudgeMethod),
+            "How results are evaluated that no given tests decide. scores: each gets a score, the first that is good"
+            " enough is taken; pairs: all samples are made and compared in pairs, and the best one gets a score.",
+        ),
     },
 )

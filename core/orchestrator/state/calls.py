@@ -108,6 +108,8 @@ class LogicalCall:
     since: int = 0
     ended_before: int = 0
     answers_before: int = 0
+    compares: tuple[int, int] | None = None
+    """Of a comparison: the versions of the calls whose answers are shown as A and B."""
 
     @property
     def current(self) -> Selection | None:

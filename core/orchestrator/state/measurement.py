@@ -1,5 +1,7 @@
 """What was measured of runs and models: the metrics of the specification, folded from events."""
 
+from collections.abc import Iterable
+
 from attrs import Factory, define
 
 from orchestrator import events as e
@@ -8,7 +10,9 @@ from orchestrator.money import Usd
 from orchestrator.spi import Metrics, ModelMetrics, RunMetrics
 from orchestrator.state.fold import apply
 from orchestrator.state.health import ModelRecord
+from orchestrator.state.results import checks_of, written
 from orchestrator.state.run import RunState
+from orchestrator.state.tasks import Check, TaskState
 
 
 @define
@@ -90,6 +94,12 @@ class _RunMeter:
         )
 
 
+def _checks(task: TaskState, call: int) -> Iterable[Check]:
+    """The verdicts on an answer, those of an equal one included."""
+    answer = next((each for _, each in written(task) if each.version == call), None)
+    return () if answer is None else checks_of(task, answer).values()
+
+
 class Measurement:
     """Counts what happens in one run after the other; what is measured of models goes on from run to run."""
 
@@ -138,8 +148,7 @@ class Measurement:
             case e.CallFailed():
                 self._failed(run, event)
             case e.OutputChosen(task=task, call=call) if call in run.authors:  # only what is delivered counts
-                checks = run.state.tasks[task].checks.get(call, {}).values()
-                failed = sum(check.verdict is Verdict.FAILED for check in checks)
+                failed = sum(check.verdict is Verdict.FAILED for check in _checks(run.state.tasks[task], call))
                 self._meter(run, run.authors[call]).validator_failures += failed
             case e.Evaluated(call=call, score=score) if score is not None and call in run.authors:
                 self._meter(run, run.authors[call]).record.measured(None).observe_quality(score)

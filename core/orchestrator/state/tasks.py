@@ -2,7 +2,7 @@
 
 from attrs import Factory, define, frozen
 
-from orchestrator.events import Evaluated, FileWritten, OutputChosen, PlanRefused, TaskFinished
+from orchestrator.events import Compared, Evaluated, FileWritten, OutputChosen, PlanRefused, TaskFinished
 from orchestrator.models import PlannedTask, ProbeResult, Role, SkipReason, Verdict
 from orchestrator.state.calls import CallKey, LogicalCall, Spend
 
@@ -83,6 +83,8 @@ class TaskState(Node):
     probes: dict[int, Probe] = Factory(dict)
     """By the version of the call whose answer is the critique."""
     evaluated: dict[int, Evaluated] = Factory(dict)
+    compared: Compared | None = None
+    """The choice among several results, once it is made."""
     skipped: dict[tuple[Role, int], SkipReason] = Factory(dict)
     """Reasons, by role and iteration."""
     fallbacks: int = 0

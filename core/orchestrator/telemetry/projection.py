@@ -31,12 +31,19 @@ _WORTH_KEEPING: Final = 200
 """Events read since the snapshot after which a new one is written."""
 _MOST_CALLS: Final = 20_000
 _TYPES: Final = ("call.started", "call.succeeded", "call.failed", "iteration.evaluated", "output.chosen")
-_FAILED_CHECKS: Final = """
+_FORM: Final = """
+    (SELECT json_extract(data, '$.reading.equivalence') FROM events
+    WHERE stream = ended.stream AND type = 'call.succeeded' AND json_extract(data, '$.call') = {call})
+"""
+_FAILED_CHECKS: Final = f"""
     SELECT count(*) FROM events AS ended JOIN events AS begun
     ON begun.stream = ended.stream AND begun.version = json_extract(ended.data, '$.check')
-    WHERE ended.stream = ? AND ended.type = 'check.validated' AND json_extract(ended.data, '$.verdict') = 'failed'
-    AND json_extract(begun.data, '$.call') = ?
+    WHERE ended.stream = ?1 AND ended.type = 'check.validated' AND json_extract(ended.data, '$.verdict') = 'failed'
+    AND json_extract(begun.data, '$.task') = ?2
+    AND (json_extract(begun.data, '$.call') = ?3
+    OR {_FORM.format(call="json_extract(begun.data, '$.call')").strip()} = {_FORM.format(call="?3").strip()})
 """
+"""Of an answer to a task; equal answers share their checks."""
 _ROWS: Final = (
     f"SELECT {COLUMNS} FROM events WHERE position > ? AND type IN ({', '.join('?' * len(_TYPES))})"
     f" ORDER BY position LIMIT {_PAGE}"
@@ -125,7 +132,7 @@ class _Reader:
             case e.OutputChosen(call=call):
                 author = self._started(run, call)
                 if author is not None:  # only what is delivered counts
-                    failed = self.log.query(_FAILED_CHECKS, [run, call])[0][0]
+                    failed = self.log.query(_FAILED_CHECKS, [run, author.node, call])[0][0]
                     self._record(run, author).measured(self._type(run, author.node)).validator_failures += failed
 
     def _succeeded(self, run: str, event: e.CallSucceeded) -> None:

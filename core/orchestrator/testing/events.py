@@ -61,6 +61,8 @@ def value_of(kind: Any) -> st.SearchStrategy[Any]:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         return st.one_of([value_of(each) for each in arguments])
+    if origin is tuple and arguments[-1] is not Ellipsis:
+        return st.tuples(*map(value_of, arguments))
     if origin is tuple:
         return st.lists(value_of(arguments[0]), max_size=3).map(tuple)
     if origin is dict:

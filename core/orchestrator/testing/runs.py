@@ -17,12 +17,14 @@ from orchestrator.errors import ErrorKind
 from orchestrator.models import (
     AnsweredBy,
     ModelInfo,
+    PairChoice,
     PlannedTask,
     ProbeResult,
     ProjectStatus,
     ReadingProblem,
     Role,
     Verdict,
+    is_comparison,
 )
 from orchestrator.money import Usage, Usd
 from orchestrator.replay import verify
@@ -124,6 +126,7 @@ class RunMachine(RuleBasedStateMachine):
         problem=st.sampled_from([None, None, None, ReadingProblem.EMPTY]),
         defects=st.none() | st.lists(st.booleans(), max_size=2),
         form=st.sampled_from([None, None, "1", "2"]),
+        choice=st.sampled_from([None, *PairChoice, PairChoice.A, PairChoice.B]),
         beyond=st.sampled_from([1, 1, 1, 1, 50]),
         tasks=plans(4),
         data=st.data(),
@@ -135,6 +138,7 @@ class RunMachine(RuleBasedStateMachine):
         problem: ReadingProblem | None,
         defects: list[bool] | None,
         form: str | None,
+        choice: PairChoice | None,
         beyond: int,
         tasks: tuple[PlannedTask, ...],
         data: st.DataObject,
@@ -142,7 +146,10 @@ class RunMachine(RuleBasedStateMachine):
         """A call is answered, for a price within its bound or far beyond it."""
         version, call = data.draw(st.sampled_from(self.stage.open(e.CallStarted)))
         usage = Usage(input=max(1, int(call.body_bytes * share)), output=max(1, int(call.max_tokens * share)) * beyond)
-        if call.role is Role.EVALUATOR:
+        if call.role is Role.EVALUATOR and is_comparison(call.sample):
+            unread = e.Reading(problem=ReadingProblem.NO_CHOICE)
+            self.stage.answer(version, usage=usage, reading=unread if choice is None else e.Reading(choice=choice))
+        elif call.role is Role.EVALUATOR:
             self.stage.answer(version, score, usage)
         elif call.role is Role.DECOMPOSER and problem is None:
             self.stage.answer(version, usage=usage, reading=e.Reading(plan=tasks))

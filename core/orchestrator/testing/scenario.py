@@ -8,7 +8,7 @@ from attrs import Factory, evolve, frozen
 
 from orchestrator.decide.strategies import REVIEWED, STRATEGIES
 from orchestrator.events import Prior
-from orchestrator.models import SLOTS, ModelInfo, TaskType
+from orchestrator.models import SLOTS, JudgeMethod, ModelInfo, TaskType
 from orchestrator.money import Price, Rate, Usd
 from orchestrator.policy import EnforcementMode, Policy, RateLimit
 from orchestrator.settings import SECOND, CrossVendor, Evaluation, Limits, MissingTool, OnDisagree, RunSettings
@@ -123,7 +123,8 @@ class Scenario:
         )
         drawn = _paced(_reusing(drawn, Random(f"reuse/{seed}")), Random(f"pace/{seed}"))
         drawn = _with_input_stage(drawn, Random(f"input/{seed}"))
-        return _governed(drawn, Random(f"governance/{seed}"))
+        drawn = _governed(drawn, Random(f"governance/{seed}"))
+        return _comparing(drawn, Random(f"pairs/{seed}"))
 
     @property
     def calls_per_minute(self) -> int | None:
@@ -226,6 +227,15 @@ def _governed(scenario: Scenario, draw: Random) -> Scenario:
                 nodes = {**settings.node_policies, **{f"t{n}": own[: draw.randint(1, 2)] for n in (1, 3)}}
                 settings = evolve(settings, node_policies=nodes)
     return evolve(scenario, settings=evolve(settings, policies=tuple(policies)))
+
+
+def _comparing(scenario: Scenario, draw: Random) -> Scenario:
+    """The world, in one of eight cases with results that are compared in pairs, whatever the strategy."""
+    if draw.random() >= 0.125:
+        return scenario
+    settings = scenario.settings
+    evaluation = evolve(settings.evaluation, judge=JudgeMethod.PAIRS)
+    return evolve(scenario, settings=evolve(settings, evaluation=evaluation))
 
 
 def _priors(draw: Random) -> tuple[Prior, ...]:

@@ -12,6 +12,7 @@ from orchestrator.errors import ErrorKind
 from orchestrator.models import (
     Finish,
     ModelInfo,
+    PairChoice,
     PlannedTask,
     ProbeResult,
     ProjectStatus,
@@ -19,6 +20,7 @@ from orchestrator.models import (
     Role,
     TaskType,
     Verdict,
+    is_comparison,
 )
 from orchestrator.money import Price, Usage, Usd
 from orchestrator.settings import SECOND, RunSettings
@@ -145,7 +147,9 @@ class Stage:
         """Answer a call (the oldest in flight), with a score where one is asked for."""
         version, started = self._call(version)
         reading = e.Reading(score=score)
-        if started.role is Role.EVALUATOR and score is None:
+        if started.role is Role.EVALUATOR and is_comparison(started.sample):
+            reading = e.Reading(choice=PairChoice.TIE)
+        elif started.role is Role.EVALUATOR and score is None:
             reading = e.Reading(problem=ReadingProblem.NO_SCORE)
         used = usage or Usage(input=10, output=10)
         price = self.state.models[started.model].price

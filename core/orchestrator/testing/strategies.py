@@ -12,6 +12,7 @@ from orchestrator.events import CallStarted, Event, ModelSelected
 from orchestrator.models import (
     SLOTS,
     CritiqueUse,
+    JudgeMethod,
     ModelInfo,
     ModelOrder,
     PlannedTask,
@@ -190,6 +191,7 @@ def loops() -> Strategy[dict[TaskType, Loop]]:
         improves=st.booleans(),
         order=st.sampled_from(list(ModelOrder)),
         temperature=st.none() | st.just(0.5),
+        method=st.sampled_from([None, *JudgeMethod]),
     )
     return (st.sampled_from(list(STRATEGIES.values())) | some).map(lambda loop: dict.fromkeys(TaskType, loop))
 
@@ -213,6 +215,7 @@ def settings_of_runs(accounts: tuple[str, ...] = ()) -> Strategy[RunSettings]:
             second=st.sampled_from(list(SecondJudge)),
             tests_decide=st.booleans(),
             judged_types=st.sampled_from([(), tuple(TaskType)]),
+            judge=st.sampled_from([None, None, *JudgeMethod]),
         ),
         loop=loops(),
         cross_vendor=st.sampled_from(list(CrossVendor)),

@@ -19,6 +19,7 @@ from orchestrator.models import (
     SuggestionKind,
     TaskType,
     Topology,
+    is_comparison,
 )
 from orchestrator.money import Usage, Usd
 from orchestrator.settings import SECOND
@@ -216,6 +217,8 @@ class SimulatedVendor:
             return json.dumps({"suggestions": [_suggestion(number, draw) for number in range(draw.randint(0, 9))]})
         if where.role is Role.ADVISOR:
             return json.dumps(_advice(draw))
+        if where.role is Role.EVALUATOR and is_comparison(where.sample):
+            return json.dumps({"reasons": "simulated", "better": draw.choice(["A", "B", "B", "A", "tie"])})
         if where.role is Role.EVALUATOR:
             stable = Random(f"{self.seed}/score/{where.node}/{where.iteration}")
             worst = Random(f"{self.seed}/quality").choice([0.5, 0.7, 0.88])

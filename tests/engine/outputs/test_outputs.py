@@ -5,8 +5,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from orchestrator.confinement import UnsafeNameError, checked_name, read_file
 from orchestrator.engine.answers.fences import content_of
-from orchestrator.engine.outputs.confinement import UnsafeNameError, checked_name, read_file
 from orchestrator.engine.outputs.folder import LARGEST_FILE, OutputFolder, output_files, render
 from orchestrator.errors import OutputError
 from orchestrator.models import TaskType

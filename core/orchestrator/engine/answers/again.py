@@ -16,6 +16,8 @@ _PROBLEMS: Final[Mapping[str, str]] = {
     ReadingProblem.NO_SCORE: "it holds no score from 0 to 10",
     ReadingProblem.AMBIGUOUS_SCORE: "it holds several scores that differ",
     ReadingProblem.SCORE_OUT_OF_RANGE: "its score is no whole number from 0 to 10",
+    ReadingProblem.NO_CHOICE: "it does not say which result is better: A, B or tie",
+    ReadingProblem.AMBIGUOUS_CHOICE: "it names more than one result as the better one",
     ReadingProblem.NO_SUGGESTIONS: "it holds no suggestion that could be used",
     ReadingProblem.NO_PROFILE: "it names no known pattern and topology",
 }

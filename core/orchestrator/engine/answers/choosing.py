@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from attrs import frozen
@@ -37,6 +37,16 @@ _TYPED: Final = re.compile(
     re.MULTILINE,
 )
 _ASSIGNED: Final = re.compile(r"^(?P<name>[A-Za-z_]\w{0,80})[ \t]{0,8}(?::[^=\n]{1,100})?=(?!=)", re.MULTILINE)
+
+
+@frozen
+class Delivery:
+    """What an answer is delivered as."""
+
+    files: Mapping[str, str]
+    """By name, the main one first."""
+    left_out: int = 0
+    """How many of the answer's fenced blocks are in none of them."""
 
 
 @frozen

@@ -5,7 +5,6 @@ from typing import Final
 
 from attrs import frozen
 
-from orchestrator.decide.gates import checks_of
 from orchestrator.decide.outcome import output_of
 from orchestrator.engine.answers.criteria import criteria_of, numbered
 from orchestrator.engine.answers.marks import Marks, cut, marks_of
@@ -13,6 +12,7 @@ from orchestrator.engine.answers.wording import Wording
 from orchestrator.events import TaskFinished
 from orchestrator.models import TaskEndReason, TaskStatus, TaskType, Verdict
 from orchestrator.state.calls import Answer
+from orchestrator.state.results import checks_of
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import Check, TaskState
 from orchestrator.suites import imported_modules
@@ -134,12 +134,14 @@ def _warning(dependency: TaskState, end: TaskFinished) -> str:
     )
 
 
-def result_parts(source: PromptSource, task: TaskState, answer: Answer, label: str = "RESULT") -> list[str]:
-    """An answer to the task, and what its checks found."""
+def result_parts(
+    source: PromptSource, task: TaskState, answer: Answer, label: str = "RESULT", checks: str = "CHECKS"
+) -> list[str]:
+    """An answer to the task, and what its checks found, each under its label."""
     parts = [source.marks.quoted(label, source.get(answer.digest))]
     lines = [_check_text(source, name, check) for name, check in checks_of(task, answer).items()]
     if any(lines):
-        parts.append(source.marks.quoted("CHECKS", "\n".join(each for each in lines if each)))
+        parts.append(source.marks.quoted(checks, "\n".join(each for each in lines if each)))
     return parts
 
 

@@ -2,12 +2,12 @@
 
 from pathlib import PurePosixPath
 
+from orchestrator.confinement import UnsafeNameError, checked_name
 from orchestrator.documents.fenced import fenced_blocks
 from orchestrator.engine.answers.choosing import NOTHING, Block, Wanted, chosen_block
 from orchestrator.engine.answers.languages import suffix_of
 from orchestrator.engine.answers.naming import labelled
 from orchestrator.engine.answers.thoughts import MOST_CHARACTERS
-from orchestrator.engine.outputs.confinement import UnsafeNameError, checked_name
 from orchestrator.models import TaskType
 
 

@@ -33,10 +33,9 @@ from orchestrator.engine.answers.defects import critique_text
 from orchestrator.engine.answers.marks import cut
 from orchestrator.engine.answers.reading import reasons_in
 from orchestrator.engine.answers.requests import Prompt
-from orchestrator.engine.answers.schemas import Schema, critique_schema, plan_schema, verdict_schema
-from orchestrator.engine.applications.application import Application
+from orchestrator.engine.answers.schemas import Schema, choice_schema, critique_schema, plan_schema, verdict_schema
 from orchestrator.events import ModelSelected
-from orchestrator.models import AUTO, DraftMode, Role, TaskType
+from orchestrator.models import AUTO, DraftMode, PairChoice, Role, TaskType
 from orchestrator.spi import Message
 from orchestrator.state.calls import Answer
 from orchestrator.state.run import RunState
@@ -76,16 +75,23 @@ class _Ask:
     """How much shorter an answer should be that was cut off, in words."""
 
 
+Guidance = Callable[[RunState, Get], str]
+"""What is to be said to the decomposer of an application, as things stand."""
+
+
 def build_prompt(
     state: RunState,
     selected: ModelSelected,
     get: Get,
-    application: Application | None = None,
+    guidance: Guidance | None = None,
 ) -> Prompt:
-    """The prompt of a call. Equal state and texts give an equal prompt."""
+    """The prompt of a call. Equal state and texts give an equal prompt.
+
+    ``guidance`` is what the scaffold of an application says for the decomposer; None: no application is built.
+    """
     source = source_of(state, selected.node, get)
     task = state.tasks.get(selected.node)
-    ask = _for_project(source, selected, application) if task is None else _ROLES[selected.role](source, task, selected)
+    ask = _for_project(source, selected, guidance) if task is None else _ROLES[selected.role](source, task, selected)
     common = project_parts(source) if task is None else task_parts(source, task)
     again, more = again_parts(source, selected, ask.few)
     rules = "\n".join((f"Role: {selected.role.value}", ask.rules, *more))
@@ -101,10 +107,10 @@ def build_prompt(
 # ── the project as a whole ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _for_project(source: PromptSource, selected: ModelSelected, application: Application | None) -> _Ask:
+def _for_project(source: PromptSource, selected: ModelSelected, guidance: Guidance | None) -> _Ask:
     match selected.role:
         case Role.DECOMPOSER:
-            return _for_decomposer(source, application)
+            return _for_decomposer(source, guidance)
         case Role.ENHANCER:
             return _Ask((), source.wording.say("enhancer", **enhancing.VALUES), enhancing.SCHEMA)
         case Role.ADVISOR:
@@ -119,17 +125,17 @@ def _advisor_rules(source: PromptSource) -> str:
     return rules if given in (None, AUTO) else f"{rules}\n{say('advisor-application', app_type=given)}"
 
 
-def _for_decomposer(source: PromptSource, application: Application | None) -> _Ask:
+def _for_decomposer(source: PromptSource, guidance: Guidance | None) -> _Ask:
     state, get, say, quoted = source.state, source.get, source.wording.say, source.marks.quoted
-    most = _MOST_FILES["small" if state.words < _SMALL and application is None else "usual"]
-    parts, rules = [], [say("planner" if application is None else "planner-application", most=most)]
+    most = _MOST_FILES["small" if state.words < _SMALL and guidance is None else "usual"]
+    parts, rules = [], [say("planner" if guidance is None else "planner-application", most=most)]
     profile = advising.profile_of(state, get)
     if profile is not None:
         parts.append(quoted("ARCHITECTURE", advising.profile_text(profile)))
         rules.append(say("planner-architecture"))
-    if application is not None:
-        parts.append(quoted("APPLICATION", application.guidance(state, get)))
-    schema = plan_schema(most, application=application is not None)
+    if guidance is not None:
+        parts.append(quoted("APPLICATION", guidance(state, get)))
+    schema = plan_schema(most, application=guidance is not None)
     return _Ask(parts, "\n".join(rules), schema, few=f": at most {max(1, most // 2)} short tasks")
 
 
@@ -204,6 +210,8 @@ def _critique(source: PromptSource, task: TaskState, answer: Answer) -> str:
 
 
 def _for_evaluator(source: PromptSource, task: TaskState, selected: ModelSelected) -> _Ask:
+    if selected.compares is not None:
+        return _for_comparison(source, task, selected, selected.compares)
     say, state = source.wording.say, source.state
     output = output_of(task, selected.iteration)
     assert output is not None
@@ -216,6 +224,18 @@ def _for_evaluator(source: PromptSource, task: TaskState, selected: ModelSelecte
         rules = say("judge", anchors=anchors)
     parts = [*result_parts(source, task, output), *_votes(source, task)]
     return _Ask(parts, rules, verdict_schema(order), seed=_draw(state, selected).randrange(*_SEEDS))
+
+
+def _for_comparison(source: PromptSource, task: TaskState, selected: ModelSelected, versions: tuple[int, int]) -> _Ask:
+    """Two results, the first as A: which is the better one?"""
+    parts: list[str] = []
+    for letter, version in zip((PairChoice.A, PairChoice.B), versions, strict=True):
+        _, answer = _by_version(task, version)
+        assert answer is not None
+        parts += result_parts(source, task, answer, f"RESULT {letter}", f"CHECKS OF {letter}")
+    rules = source.wording.say("judge-pairs", anchors=source.wording.say(f"anchors-{task.planned.type.value}"))
+    seed = _draw(source.state, selected).randrange(*_SEEDS)
+    return _Ask([*parts, *_votes(source, task)], rules, choice_schema(), seed=seed)
 
 
 def criteria_count(state: RunState, get: Get) -> int:

@@ -11,13 +11,14 @@ from types import MappingProxyType
 from attrs import evolve
 
 from orchestrator.engine.answers.advising import read_profile
+from orchestrator.engine.answers.choices import read_choice
+from orchestrator.engine.answers.choosing import Delivery
 from orchestrator.engine.answers.critiques import read_critique
 from orchestrator.engine.answers.enhancing import read_suggestions
 from orchestrator.engine.answers.json_documents import whole_values
 from orchestrator.engine.answers.plans import MOST_TASKS, Keep, read_plan
 from orchestrator.engine.answers.scores import read_score, reasons_in
 from orchestrator.engine.answers.verdicts import is_partial
-from orchestrator.engine.outputs.folder import Delivery
 from orchestrator.events import Reading
 from orchestrator.models import ReadingProblem, Role
 from orchestrator.suites import shadowing, within
@@ -34,6 +35,7 @@ def read_answer(
     most_tasks: int = MOST_TASKS,
     deliver: Callable[[str], Delivery] | None = None,
     criteria: int = 0,
+    compares: bool = False,
 ) -> Reading:
     """What a decision may know of an answer.
 
@@ -46,8 +48,11 @@ def read_answer(
         most_tasks: the most tasks of a plan.
         deliver: what a draft or revision is delivered as.
         criteria: how many success criteria a judge was to answer one by one.
+        compares: whether an evaluator was to choose one of two results.
     """
     match role:
+        case Role.EVALUATOR if compares:
+            return read_choice(text)
         case Role.EVALUATOR:
             return evolve(read_score(text), partial=is_partial(whole_values(text), criteria))
         case Role.DECOMPOSER:

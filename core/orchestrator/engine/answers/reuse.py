@@ -1,8 +1,8 @@
 """Reusing answers: what a run finds in the response cache of its data folder, and what it leaves there.
 
 An answer becomes reusable with the event that shows that it was good for something: the plan, the suggestions or the
-architecture that were made of it, or the score of an iteration whose gate it passed. It must have ended by itself and
-have been read.
+architecture that were made of it, the score of an iteration whose gate it passed, or the choice among several. It must
+have ended by itself and have been read.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -101,6 +101,8 @@ def _proven(state: RunState, events: Sequence[e.Event]) -> Iterator[LogicalCall]
             calls = [call for call in before if call.answers and call.answers[-1].version == event.call]
         elif isinstance(event, e.Evaluated) and event.gate:
             calls = [call for key, call in state.tasks[event.task].calls.items() if key.iteration == event.iteration]
+        elif isinstance(event, e.Compared):
+            calls = [call for key, call in state.tasks[event.task].calls.items() if key.iteration in event.candidates]
         for call in calls:
             answer = call.answers[-1] if call.answers else None
             if answer is None or answer.reused or answer.version <= shared:

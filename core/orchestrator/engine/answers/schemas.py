@@ -7,6 +7,8 @@ so that a weak model cannot run on; numbers are whole, because servers do not en
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from orchestrator.models import PairChoice
+
 Schema = Mapping[str, Any]
 
 ANSWERS: Final = ("yes", "partly", "no", "open")
@@ -56,6 +58,16 @@ def verdict_schema(order: Sequence[int]) -> Schema:
             "reasons": short_text(_LONGEST_REASONS),
             "score": {"type": "integer", "minimum": 0, "maximum": 10},
             **({"criteria": answers} if order else {}),
+        }
+    )
+
+
+def choice_schema() -> Schema:
+    """A judge's choice between two results."""
+    return closed(
+        {
+            "reasons": short_text(_LONGEST_REASONS),
+            "better": {"type": "string", "enum": [each.value for each in PairChoice]},
         }
     )
 

@@ -1,8 +1,9 @@
 """The score in an evaluator's answer, and its reasons.
 
-A whole number is one from 0 to 10, a decimal one from 0 to 1, and a fraction such as ``9/10`` or ``85 out of 100`` is
-what it says. The score is that of the JSON documents; where none has one, what the text calls a score; else the answer
-as a whole, where it is a number; else a fraction at the end of a clause. Two scores that differ are none.
+A whole number is one from 0 to 10, as the schema has it: ``1`` is 0.1. A decimal point shows another scale: up to
+``1.0`` that from 0 to 1, above it that from 0 to 10 in smaller steps. A fraction such as ``9/10`` or ``85 out of 100``
+is what it says. The score is that of the JSON documents; where none has one, what the text calls a score; else the
+answer as a whole, where it is a number; else a fraction at the end of a clause. Two scores that differ are none.
 """
 
 import math
@@ -128,7 +129,7 @@ def _scaled(value: Any) -> float | None:
     if isinstance(value, int):
         return _within(value, _SCALE)
     if isinstance(value, float):
-        return _within(value, 1)
+        return _decimal(value)
     return _spelled(value) if isinstance(value, str) and len(value) <= _LONGEST_BARE else None
 
 
@@ -139,7 +140,12 @@ def _spelled(text: str) -> float | None:
     number = float(parts["number"].replace(",", "."))
     if parts["whole"] is not None:
         return _within(number, int(parts["whole"]))
-    return _within(number, 1 if set(parts["number"]) & set(".,") else _SCALE)
+    return _decimal(number) if set(parts["number"]) & set(".,") else _within(number, _SCALE)
+
+
+def _decimal(number: float) -> float:
+    """A number that is written with a decimal point."""
+    return _within(number, 1 if number <= 1 else _SCALE)
 
 
 def _within(number: float, whole: int) -> float:

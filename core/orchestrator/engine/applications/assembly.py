@@ -8,10 +8,10 @@ from typing import Final
 import cattrs
 from attrs import asdict, frozen
 
+from orchestrator.confinement import UnsafeNameError, checked_name
 from orchestrator.engine.applications.imports import python_imports, script_imports
 from orchestrator.engine.applications.manifests import Manifest, python_manifest, script_manifest
 from orchestrator.engine.applications.trial import Step, run_tests, start
-from orchestrator.engine.outputs.confinement import UnsafeNameError, checked_name
 from orchestrator.engine.outputs.folder import OutputFolder
 from orchestrator.engine.outputs.verification import FolderVerifier, TooLargeError, Verified, copied
 from orchestrator.engine.sandbox import LevelSelector

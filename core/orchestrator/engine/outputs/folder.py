@@ -10,13 +10,11 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from attrs import frozen
-
-from orchestrator.engine.answers.choosing import NOTHING, Block, Wanted, chosen_block
+from orchestrator.confinement import UnsafeNameError, checked_name, folder_of
+from orchestrator.engine.answers.choosing import NOTHING, Block, Delivery, Wanted, chosen_block
 from orchestrator.engine.answers.fences import blocks, files_of
 from orchestrator.engine.answers.languages import SUFFIXES, suffix_of
 from orchestrator.engine.answers.naming import is_file_name
-from orchestrator.engine.outputs.confinement import UnsafeNameError, checked_name, folder_of
 from orchestrator.engine.outputs.data import is_strict, laid_out
 from orchestrator.errors import OutputError
 from orchestrator.models import TaskType
@@ -32,16 +30,6 @@ LARGEST_FILE: Final = 16 * 1024 * 1024
 """Bytes of one file; more is not written."""
 MOST_FILES: Final = 200
 """Files of one answer; what goes beyond is not written."""
-
-
-@frozen
-class Delivery:
-    """What an answer is delivered as."""
-
-    files: Mapping[str, str]
-    """By name, the main one first."""
-    left_out: int = 0
-    """How many of the answer's fenced blocks are in none of them."""
 
 
 def render(kind: TaskType, text: str, wanted: Wanted = NOTHING) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from attrs import define
 
-from orchestrator.engine.outputs.confinement import folder_of, read_file
+from orchestrator.confinement import folder_of, read_file
 from orchestrator.engine.sandbox.job import ENTRIES, OUTPUT, TAKEN, UNPRIVILEGED_UID, WRITTEN, Job, is_root
 from orchestrator.engine.sandbox.levels import Containment, Folders, launcher
 from orchestrator.errors import SandboxError

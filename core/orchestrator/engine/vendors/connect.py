@@ -1,11 +1,11 @@
 """From a spec to the providers, models, slots and backend of one session."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from orchestrator.plugins import Catalogue
     from orchestrator.spec import Spec
-
-Made = TypeVar("Made")
 
 _LOGGER: Final = logging.getLogger("orchestrator.providers")
 
@@ -157,18 +155,6 @@ def _installed(catalogue: "Catalogue", kind: str, names: Iterable[str]) -> Itera
     for name in names:
         with suppress(PluginError):
             yield catalogue.used(kind, name)
-
-
-def remembering(make: Callable[[str], Made]) -> Callable[[str], Made]:
-    """What is made of a name, each once."""
-    made: dict[str, Made] = {}
-
-    def remembered(name: str) -> Made:
-        if name not in made:
-            made[name] = make(name)
-        return made[name]
-
-    return remembered
 
 
 def client_of(spec: "Spec", environment: Environment) -> "httpx.AsyncClient":

@@ -33,7 +33,7 @@ def unknown_names(
     Known are all installed plugins, the models and vendors of all installed providers, with or without a key, and
     what the spec itself declares.
     """
-    known = _Known(catalogue, environment, spec)
+    known = KnownNames(catalogue, environment, spec)
     return list(dict.fromkeys(text for use in sorted(uses, key=_place) for text in _problem(use, known)))
 
 
@@ -41,7 +41,7 @@ def _place(use: NameUse) -> tuple[str, int]:
     return use.place.partition(":")[0], use.line
 
 
-def _problem(use: NameUse, known: "_Known") -> Iterator[str]:
+def _problem(use: NameUse, known: "KnownNames") -> Iterator[str]:
     name = use.name.lower() if use.kind is NameOf.PARTY else use.name  # as policies compare them
     if name in known.cheaply(use.kind) or name in known.all(use.kind):
         return
@@ -50,14 +50,14 @@ def _problem(use: NameUse, known: "_Known") -> Iterator[str]:
     yield f"{use.place}: there is no {use.kind} {use.name!r}{near or _listed(known, use.kind)}{elsewhere}"
 
 
-def _listed(known: "_Known", kind: NameOf) -> str:
+def _listed(known: "KnownNames", kind: NameOf) -> str:
     if kind in _PLUGINS:
         return f"; installed are {', '.join(known.catalogue.names(_PLUGINS[kind])) or 'none'}"
     return "; see: orchestrate models list --all" if kind in (NameOf.MODEL, NameOf.SLOT) else ""
 
 
 @define
-class _Known:
+class KnownNames:
     """What there is; the providers are built only where a name is not found without them."""
 
     catalogue: "Catalogue"

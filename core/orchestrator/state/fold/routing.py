@@ -15,7 +15,7 @@ def _model_selected(state: RunState, at: int, event: e.ModelSelected) -> None:
     key = CallKey(event.node, event.role, event.iteration, event.sample)
     call = node.calls.get(key)
     if call is None:
-        call = node.calls[key] = LogicalCall(key)
+        call = node.calls[key] = LogicalCall(key, compares=event.compares)
     call.selections.append(
         Selection(
             state.version, event.model, event.max_tokens, event.reason, event.waiver, event.most_tokens, event.policy

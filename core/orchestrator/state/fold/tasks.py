@@ -121,6 +121,10 @@ def _evaluated(state: RunState, at: int, event: e.Evaluated) -> None:
         state.record(author).measured(task.planned.type).observe_quality(event.score)
 
 
+def _compared(state: RunState, at: int, event: e.Compared) -> None:
+    state.tasks[event.task].compared = event
+
+
 def _output_chosen(state: RunState, at: int, event: e.OutputChosen) -> None:
     task = state.tasks[event.task]
     task.output = event
@@ -155,6 +159,7 @@ HANDLERS: Final[Handlers] = {
     e.ProbeStarted: _probe_started,
     e.Probed: _probed,
     e.Evaluated: _evaluated,
+    e.Compared: _compared,
     e.OutputChosen: _output_chosen,
     e.FileWritten: _file_written,
     e.TaskFinished: _task_finished,

@@ -7,7 +7,7 @@ import tomllib
 from copy import deepcopy
 from typing import Any, Final
 
-from orchestrator.engine.outputs.confinement import UnsafeNameError, checked_name
+from orchestrator.confinement import UnsafeNameError, checked_name
 from orchestrator.models import ArchitectureProfile
 from orchestrator.spi import App, Ask, Launch, Scaffold, Skeleton
 from orchestrator.testing.contracts.base import EscapeError, PluginContract, in_time, watched

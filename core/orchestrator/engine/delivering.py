@@ -1,6 +1,7 @@
 """Handing a run over: its outputs, its summary and its table, written out of the log's texts."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 from attrs import frozen
@@ -10,7 +11,6 @@ from orchestrator.engine.applications import Application, assembled
 from orchestrator.engine.outputs.folder import OutputFolder, tables
 from orchestrator.engine.outputs.placement import Placement
 from orchestrator.engine.outputs.results import summary
-from orchestrator.engine.vendors.connect import remembering
 from orchestrator.errors import UsageError
 from orchestrator.log import EventLog, Texts
 from orchestrator.plugins import Catalogue
@@ -71,7 +71,7 @@ def _text(run: str, texts: Texts, digest: str) -> str:
 def application_of(spec: str, catalogue: Catalogue) -> Application | None:
     """The application that a spec, in canonical JSON, builds; None where it builds none."""
     wanted = json.loads(spec).get("app")
-    return None if wanted is None else Application(str(wanted), remembering(catalogue.scaffold))
+    return None if wanted is None else Application(str(wanted), cache(catalogue.scaffold))
 
 
 def export(
