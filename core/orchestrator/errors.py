@@ -154,7 +154,8 @@ class SandboxError(OrchestrateError):
 class ErrorKind(StrEnum):
     """What went wrong with a call, as far as any decision depends on it."""
 
-    CONNECTION = "connection"  # never connected, or the connection broke
+    CONNECTION = "connection"  # the connection broke
+    UNREACHABLE = "unreachable"  # none was made to the host or its proxy; or it answers in a way that cannot be read
     TIMEOUT = "timeout"
     RATE_LIMIT = "rate_limit"
     OVERLOADED = "overloaded"

@@ -98,6 +98,8 @@ class Limits:
     """Consecutive failures that open a model's breaker."""
     breaker_open: int = 60 * SECOND
     """How long it stays open before one probe, in microseconds."""
+    outage: int = 300 * SECOND
+    """How long a host that has answered in the session may be unreachable, in microseconds; then it is given up."""
     call_timeout: int | None = None
     """The most one attempt may take, in microseconds; None: as long as what is asked for takes at the model's pace."""
     call_total: int = 3600 * SECOND

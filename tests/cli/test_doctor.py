@@ -83,7 +83,7 @@ def test_live_says_what_is_wrong_and_fails(capsys: pytest.CaptureFixture[str], m
 
     assert (ended.code, shown.code) == (3, 3)
     assert live["deepseek"]["problem"].startswith("HTTP 401: no such key")
-    assert live["kimi"]["problem"].startswith("ConnectError")
+    assert "cannot be reached: the connection is refused; start the server there" in live["kimi"]["problem"]
     for form in forms:
         assert form not in ended.out + ended.err + shown.out + shown.err
 

@@ -66,6 +66,22 @@ def test_an_end_by_cancelling_counts_in_no_limit() -> None:
     assert (made.last(e.CallStarted).attempt, made.last(e.CallStarted).try_) == (2, 1)
 
 
+def test_the_pauses_of_a_fresh_model_begin_anew() -> None:
+    """After three attempts of another model its first pause is at most a second; under older rules eight."""
+    made = stage(limits=Limits(breaker_failures=99))
+    while made.last(e.CallStarted).model == "a":
+        made.fail()
+        made.prepare() if made.open(e.ModelSelected) else made.wait()
+    made.fail()
+    call = next(iter(made.state.tasks["t0"].calls.values()))
+    assert call.failure is not None
+    assert (call.ended, call.tries["b"]) == (4, 1)
+    assert SECOND // 2 <= ready_at(made.state, call) - call.failure.at < SECOND
+    assert made.state.session is not None
+    made.state.session = changed(made.state.session, rules=3)
+    assert 4 * SECOND <= ready_at(made.state, call) - call.failure.at < 8 * SECOND
+
+
 WAITS = {1: 1, 2: 2, 3: 4, 4: 8, 5: 16, 6: 32, 7: 60, 8: 60, 9: 60, 10: 60, 11: 60, 12: 60}
 """Seconds, by the number of attempts that have ended: what each pause is at most; it is half as long at least."""
 
@@ -76,7 +92,7 @@ def paused(ended: int, seed: int, retry_after: int | None = None) -> int:
     made.state.start = changed(made.last(e.RunStarted), seed=seed)
     made.fail(retry_after=retry_after)
     call = next(iter(made.state.tasks["t0"].calls.values()))
-    call.ended = ended
+    call.ended = call.tries["a"] = ended
     assert call.failure is not None
     return ready_at(made.state, call) - call.failure.at
 

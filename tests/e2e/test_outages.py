@@ -63,9 +63,9 @@ def test_an_outage_of_one_reviewer_brings_in_the_next(tmp_path: Path) -> None:
     ("status", "error", "kind"),
     [
         (401, {"message": "Incorrect API key provided", "type": "invalid_request_error"}, "authentication"),
-        (429, {"message": "You exceeded your current quota", "code": "insufficient_quota"}, "quota"),
+        (404, {"message": "The model does not exist", "code": "model_not_found"}, "unknown_model"),
     ],
-    ids=["key", "quota"],
+    ids=["key", "model"],
 )
 def test_a_model_without_access_is_switched_off_and_the_run_says_so(
     tmp_path: Path, status: int, error: dict[str, Any], kind: str

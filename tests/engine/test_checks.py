@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.deadlines.awaiting import in_daemon_thread
 from orchestrator.engine import checks
 from orchestrator.engine.checks import Checks
-from orchestrator.engine.ports import in_daemon_thread
 from orchestrator.models import TaskType, Verdict
 from orchestrator.spi import Candidate, Finding, ValidatorContext
 

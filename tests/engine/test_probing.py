@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from orchestrator.deadlines.awaiting import in_daemon_thread
 from orchestrator.engine.checks import Checks, selector_for
-from orchestrator.engine.ports import in_daemon_thread
 from orchestrator.engine.probing import MOST
 from orchestrator.settings import SandboxChoice
 from orchestrator.spi import Candidate

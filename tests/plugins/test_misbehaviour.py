@@ -11,9 +11,10 @@ import pytest
 
 from orchestrator import events as e
 from orchestrator.contract import KINDS
+from orchestrator.deadlines import awaiting
 from orchestrator.engine import checks, exporting, rank
 from orchestrator.engine.applications import application
-from orchestrator.engine.vendors import containment, isolated, isolation
+from orchestrator.engine.vendors import isolated, isolation
 from orchestrator.errors import OrchestrateError
 from orchestrator.log import EventLog, Redactor, Texts
 from orchestrator.models import ProjectStatus, TaskStatus, Verdict
@@ -46,8 +47,8 @@ def bad_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def impatient(bad_site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bad plugins are installed, and every deadline is short."""
     monkeypatch.syspath_prepend(bad_site)
-    contained = containment.contained
-    monkeypatch.setattr(containment.contained, "__defaults__", (0.3,))
+    contained = awaiting.contained
+    monkeypatch.setattr(awaiting.contained, "__defaults__", (0.3,))
     monkeypatch.setattr(
         "orchestrator.engine.effects.contained", lambda call, seconds: contained(call, min(seconds, 0.15))
     )
@@ -245,8 +246,8 @@ def test_a_call_that_will_not_be_cancelled_is_left_behind() -> None:
 
     async def both() -> None:
         with pytest.raises(TimeoutError):
-            await containment.contained(stubborn, 0.05, 0.05)
-        waiting = asyncio.ensure_future(containment.contained(stubborn, 60, 0.05))
+            await awaiting.contained(stubborn, 0.05, 0.05)
+        waiting = asyncio.ensure_future(awaiting.contained(stubborn, 60, 0.05))
         await asyncio.sleep(0.02)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -18,6 +18,9 @@ from orchestrator.settings import SECOND, CrossVendor
 from orchestrator.state.calls import CallKey
 
 _FATAL: Final = (ErrorKind.AUTHENTICATION, ErrorKind.QUOTA, ErrorKind.UNKNOWN_MODEL)
+_SAYS_NOTHING: Final = (ErrorKind.UNREACHABLE, ErrorKind.UNSENT, ErrorKind.PLUGIN)
+_PER_MODEL: Final = 4
+"""The rules from which on pauses count the attempts of the model."""
 _LONGEST_WAIT: Final = 60 * SECOND
 _GRACE: Final = 30 * SECOND
 _REVIEWING: Final = (Role.CRITIC, Role.EVALUATOR)
@@ -57,7 +60,9 @@ class Calls(Sizes, Pacing, Governance):
     def _may_be_selected(self, event: e.ModelSelected, call: Call) -> None:
         """Once, and once more at once after an answer that could not be used: no larger than twice, shown why."""
         again = event.reason is SelectionReason.REASK
-        self.require("limits", again or event.model not in call.selected, f"{event.model} is selected twice")
+        unreached = self.host_of(event.model) is not None and not call.tries[event.model]
+        twice = event.model in call.selected and not (again or unreached)
+        self.require("limits", not twice, f"{event.model} is selected twice")
         count = call.unusable.count(event.model)
         self.require(
             "limits", count < _UNUSABLE_OF_MODEL, f"{event.model} is called again after {count} useless answers"
@@ -129,8 +134,7 @@ class Calls(Sizes, Pacing, Governance):
         call.attempts += 1
         call.in_flight = True
         call.smallest = event.max_tokens
-        breaker = self.breakers.get(event.model)
-        if breaker is not None:
+        for breaker in self.breakers_of(event.model):
             breaker.probe = self.version
         self.open_effects[self.version] = event
         self.keeps_the_caps(event)
@@ -183,10 +187,10 @@ class Calls(Sizes, Pacing, Governance):
         rest = max(_GRACE, limits.call_total - call.took)
         self.require("limits", event.timeout <= rest, "an attempt may take longer than is left of its call's time")
         self.require("limits", self.state.active(self.at) < self.state.time_limit, "a call starts after the deadline")
-        breaker = self.breakers.get(event.model)
-        probing = event.probe is (breaker is not None)
+        breakers = self.breakers_of(event.model)
+        probing = event.probe is bool(breakers)
         self.require("limits", probing, "a probe, and no breaker is open, or the reverse")
-        if breaker is not None:
+        for breaker in breakers:
             may = breaker.until is not None and self.at >= breaker.until
             self.require("limits", may, "asked behind an open breaker")
             self.require("limits", breaker.probe is None, "a second probe")
@@ -238,6 +242,9 @@ class Calls(Sizes, Pacing, Governance):
         if found is None:
             return
         started, call = found
+        host = self.host_of(started.model)
+        if host is not None:
+            self._reached(host, started, answered=True)
         model = self.models.get(started.model)
         price = model.price if model is not None else None
         cost = price.cost(event.usage, self.at) if price and event.usage else Usd.ZERO
@@ -288,16 +295,39 @@ class Calls(Sizes, Pacing, Governance):
     def call_failed(self, event: e.CallFailed) -> None:
         """It ends an open attempt; a vendor's end counts as a try and sets the time of the next."""
         found = self.end(event.call, event.settled, event.unreconciled)
-        if found is None or not event.by_vendor:
+        if found is None:
             return
         started, call = found
+        self._looks_at_host(event, started)
+        if not event.by_vendor:
+            return
         call.ended += 1
         call.took += event.latency
         call.tries[started.model] += 1
-        pause = min(SECOND << min(call.ended - 1, 6), _LONGEST_WAIT) // 2
+        assert self.session is not None
+        count = call.tries[started.model] if self.session.rules >= _PER_MODEL else call.ended
+        pause = min(SECOND << min(count - 1, 6), _LONGEST_WAIT) // 2
         call.ready = self.at + max(pause, min(event.retry_after or 0, _LONGEST_WAIT))
         if event.kind in _FATAL:
             self.dead_models.add(started.model)
+
+    def _looks_at_host(self, event: e.CallFailed, started: e.CallStarted) -> None:
+        """Nothing is billed, and nothing used up, where a host was not reached; such attempts are bounded by time."""
+        host = self.host_of(started.model)
+        if event.kind is ErrorKind.UNREACHABLE and not event.by_vendor:
+            free = not event.settled and not event.unreconciled
+            self.require("holds", free and host is not None, "money of an attempt that reached no host")
+            self.unreachable_since.setdefault(host or "", self.at - event.latency)
+        elif event.kind is ErrorKind.UNREACHABLE and host is not None and not event.retryable:
+            self.unreachable_since.setdefault(host, self.at - event.latency)
+        elif host is not None and event.by_vendor and event.kind not in _SAYS_NOTHING:
+            self._reached(host, started, event.status is not None)
+
+    def _reached(self, host: str, started: e.CallStarted, answered: bool) -> None:
+        if answered:
+            self.answered_hosts.add(host)
+        if started.probe or host not in self.host_breakers:
+            self.unreachable_since.pop(host, None)
 
     def spend_refused(self, event: e.SpendRefused) -> None:
         """Once per call and raise, and only where the hold really does not fit."""
@@ -334,10 +364,33 @@ class Calls(Sizes, Pacing, Governance):
         """From here on only a probe may pass."""
         future = event.until is None or event.until > self.at
         self.require("limits", future, "a breaker opens into the past")
-        self.breakers[event.model] = Breaker(event.until)
+        if event.host is not None:
+            self._host_opened(event, event.host)
+        for name in self._meant(event):
+            self.breakers[name] = Breaker(event.until)
+
+    def _meant(self, event: e.BreakerOpened) -> list[str]:
+        """The models whose own breaker opens."""
+        if event.account is not None:
+            return [name for name, model in self.models.items() if model.account == event.account]
+        if event.host is None:
+            return [event.model]
+        return [name for name, model in self.models.items() if model.host == event.host and event.until is None]
+
+    def _host_opened(self, event: e.BreakerOpened, host: str) -> None:
+        """An attempt did not reach it, and as long as it may be tried it is."""
+        since, limits = self.unreachable_since.get(host), self.state.settings.limits
+        self.require("limits", since is not None, f"{host} is given up, and no attempt failed to reach it")
+        if since is not None and host in self.answered_hosts:
+            lasted = self.at - since >= limits.outage
+            self.require("limits", (event.until is None) is lasted, f"{host} is given up too soon or too late")
+        self.host_breakers[host] = Breaker(event.until)
 
     def breaker_closed(self, event: e.BreakerClosed) -> None:
         """An open one closes, after its probe."""
-        breaker = self.breakers.pop(event.model, None)
+        if event.host is None:
+            breaker = self.breakers.pop(event.model, None)
+        else:
+            breaker = self.host_breakers.pop(event.host, None)
         probed = breaker is not None and breaker.probe is None
         self.require("limits", probed, "a breaker closes that was not probed")

@@ -51,6 +51,9 @@ class Sessions(Endings):
         self.session_version = self.version
         self.models = {model.id: model for model in event.models}
         self.dead_models.clear()
+        self.host_breakers.clear()
+        self.answered_hosts.clear()
+        self.unreachable_since.clear()
         self.breakers = {name: each for name, each in self.breakers.items() if each.until is not None}
         self.reopen(event.reopened)
 

@@ -163,6 +163,12 @@ class ShadowState:
     costs: dict[int, Usd] = Factory(dict)
     """What each attempt that has ended cost, unreconciled money included."""
     breakers: dict[str, Breaker] = Factory(dict)
+    host_breakers: dict[str, Breaker] = Factory(dict)
+    """The same by host; of the session."""
+    answered_hosts: set[str] = Factory(set)
+    """Those that have answered in the session."""
+    unreachable_since: dict[str, int] = Factory(dict)
+    """By host, when the first of the attempts began that have not reached it since it was last reached."""
     dead_models: set[str] = Factory(set)
     """Not to be asked in this session."""
     exceeded: set[str] = Factory(set)
@@ -315,10 +321,20 @@ class ShadowState:
         """An attempt is no longer in flight; its probe, if it was one, has ended."""
         call = self.calls[key_of(started)]
         call.in_flight = False
-        breaker = self.breakers.get(started.model)
-        if breaker is not None and breaker.probe == version:
-            breaker.probe = None
+        for breaker in self.breakers_of(started.model):
+            if breaker.probe == version:
+                breaker.probe = None
         return call
+
+    def host_of(self, model: str) -> str | None:
+        """The host of a model of the session."""
+        known = self.models.get(model)
+        return None if known is None else known.host
+
+    def breakers_of(self, model: str) -> list[Breaker]:
+        """The open breakers in the way of a model: its own, and that of its host."""
+        own, host = self.breakers.get(model), self.host_breakers.get(self.host_of(model) or "")
+        return [breaker for breaker in (own, host) if breaker is not None]
 
     def forget_verification(self) -> None:
         """The result will be another."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.plugins import Catalogue
 
 _TOOLS: Final = ("pytest", "ruff", "pdflatex", "bwrap")
-_IGNORED: Final = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "SSL_CERT_FILE")
+_IGNORED: Final = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "SSL_CERT_DIR")
 _NONE: Final = "–"
 _NO_MODEL: Final = "no model"
 _SYSTEM: Final = 3
@@ -53,8 +53,11 @@ def doctor(live: bool, strict: bool, as_json: bool) -> int:
         ],
         "network": {
             "proxy": network.shown_proxy,
+            "proxy_variable": None if network.proxy is None else network.proxy_variable,
+            "no_proxy": network.direct or None,
             "ca_bundle": network.ca_bundle,
-            "ignored": [name for name in _IGNORED if environment.variables.get(name)],
+            "common_ca_bundle": network.common_bundle,
+            "ignored": _ignored(environment, network),
         },
         "data_folder": folder,
         "in_force": level.value if level else None,
@@ -78,6 +81,14 @@ def doctor(live: bool, strict: bool, as_json: bool) -> int:
     return _SYSTEM if failed or unusable or folder["problem"] else 0
 
 
+def _ignored(environment: "Environment", network: "Network") -> list[str]:
+    """The variables that other programs obey and a run does not."""
+    from orchestrator.engine.vendors.environment import COMMON_PROXY, NO_PROXY
+
+    beaten = () if network.direct is not None or network.proxy is None else (*COMMON_PROXY, *NO_PROXY)
+    return [name for name in (*beaten, *_IGNORED) if environment.variables.get(name)]
+
+
 # ── looking ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -98,7 +109,7 @@ def _vendors(catalogue: "Catalogue", environment: "Environment", network: "Netwo
     found = survey(catalogue, environment)
 
     async def ask() -> _Vendors:
-        async with make_client(concurrency=16, proxy=network.proxy, ca_bundle=network.ca_bundle) as http:
+        async with make_client(concurrency=16, network=network) as http:
             answers = await check_live(found, http) if live else {}
             return _Vendors(found, offers_of(found), answers, await find_local(catalogue, http))
 
@@ -228,10 +239,13 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
     network, folder = found["network"], found["data_folder"]
     size = "" if folder["log_bytes"] is None else f", a log of {folder['log_bytes']:,} bytes"
     state = folder["problem"] or ("is there" + size if folder["exists"] else "will be made by the first run")
-    ignored = f" (not read: {', '.join(network['ignored'])}; set ORCHESTRATE_PROXY or ORCHESTRATE_CA_BUNDLE)"
+    source = "" if network["proxy"] is None else f" ({network['proxy_variable']})"
+    direct = "" if network["no_proxy"] is None else f", not for {network['no_proxy']}"
+    ignored = f"; not obeyed: {', '.join(network['ignored'])}" if network["ignored"] else ""
+    bundles = [name for name in (network["ca_bundle"], network["common_ca_bundle"]) if name]
     return [
-        ("proxy", (network["proxy"] or "none") + (ignored if network["ignored"] else "")),
-        ("certificates", network["ca_bundle"] or "the built-in authorities"),
+        ("proxy", (network["proxy"] or "none") + source + direct + ignored),
+        ("certificates", " and ".join(["the built-in authorities", *bundles])),
         ("data folder", f"{folder['path']}: {state}"),
         ("SQLite", folder["sqlite"]),
     ]

@@ -9,6 +9,7 @@ from typing import Final
 from attrs import Factory, define
 
 from orchestrator import events as e
+from orchestrator.cli.circuits import closed_note, is_of_account, opened_note
 from orchestrator.cli.describing import describe, stored_name
 from orchestrator.cli.notes import (
     Note,
@@ -35,6 +36,7 @@ from orchestrator.decide.compliance import violated
 from orchestrator.decide.routing import backend_name, slots_of
 from orchestrator.engine.answers.advising import shown, with_texts
 from orchestrator.engine.outputs.results import reading_of
+from orchestrator.errors import ErrorKind
 from orchestrator.explanation import remarks_on_choice
 from orchestrator.log.accounts import called
 from orchestrator.models import (
@@ -83,6 +85,8 @@ class Progress:
     asked: dict[str, str] = Factory(dict)
     """The model asked last for each node."""
     _opened: dict[int, e.Event] = Factory(dict)
+    _causes: dict[str, str] = Factory(dict)
+    """By model, why its latest call failed."""
     _cuts: set[tuple[str, str]] = Factory(set)
     """(task, dependency) whose shortened result has been reported."""
     _thinking: set[str] = Factory(set)
@@ -291,18 +295,13 @@ class Progress:
             return model.id, " is not used: its price is not known; declare it with --models", Tone.WARNING
         return model.id, f" (slots: {', '.join(slots)})" if slots else "", Tone.PLAIN
 
-    def _why_open(self, reason: str, until: int | None) -> str:
-        """How long a model's circuit is open, and why."""
-        limits = self.state.settings.limits
-        if until is None:
-            return f"circuit open for this session ({reason})"
-        why = "a failed probe" if reason == "probe" else f"{limits.breaker_failures} failures"
-        return f"circuit open for {seconds(limits.breaker_open)} after {why}"
-
     def _failed(self, event: e.CallFailed) -> Iterable[Note]:
         call = self._opened.pop(event.call, None)
-        if not isinstance(call, e.CallStarted) or not event.by_vendor:
+        if not isinstance(call, e.CallStarted) or event.kind is ErrorKind.CANCELLED:
             return
+        self._causes[call.model] = self.text_of(event.error) if event.error else event.kind.value
+        if not event.by_vendor or is_of_account(self.state, call, event):
+            return  # what is decided on it says so at once
         status = f" (HTTP {event.status})" if event.status else ""
         text = f": {line(self.text_of(event.error), _ERROR_WIDTH)}" if event.error else ""
         unreconciled = f"; {money(event.unreconciled)} is unreconciled" if event.unreconciled else ""
@@ -390,9 +389,9 @@ class Progress:
                 tone = Tone.PLAIN if reason is SkipReason.EQUAL else Tone.WARNING
                 yield Note(f"{task}: {DOING[role]} skipped: {LEFT_OUT[reason]}", tone)
                 yield from removed_notes(self.state, task, event.removed)
-            case e.BreakerOpened(model=model, reason=reason, until=until):
-                yield Note(f"{model}: {self._why_open(reason, until)}", Tone.WARNING)
-            case e.BreakerClosed(model=model):
-                yield Note(f"{model}: circuit closed; it is called again")
+            case e.BreakerOpened(model=model):
+                yield opened_note(self.state, event, self._causes.pop(model, ""))
+            case e.BreakerClosed():
+                yield closed_note(event)
             case e.BackendFailed(backend=backend, problem=problem):
                 yield Note(f"the backend {backend} failed ({problem}); the routing table's order is used", Tone.WARNING)

@@ -149,8 +149,7 @@ def _go_on(m: RoutingContext, query: Query, call: LogicalCall, current: Selectio
         return _select(
             m, query, call, SelectionReason.FALLBACK, None
         )  # all it wrote was cut off before anything could be read
-    record = state.records.get(current.model)
-    behind = is_behind(record, m.now)
+    behind = is_behind(state, current.model, m.now)
     others = _others_left(m, query, call) if behind or _waits_long(call) else False
     if is_spent(m, call, current.model, others):
         return _select(m, query, call, SelectionReason.FALLBACK, None)
@@ -174,9 +173,9 @@ def _call_anew(m: RoutingContext, query: Query, call: LogicalCall, current: Sele
     """After an answer that cannot be used: the same model once more, shown why, then the next one."""
     state, model = m.state, current.model
     is_first = _unusable_of(call)[model] < _UNUSABLE_OF_MODEL
-    if not is_first or is_spent(m, call, model, False) or is_behind(state.records.get(model), m.now):
+    if not is_first or is_spent(m, call, model, False) or is_behind(state, model, m.now):
         return _select(m, query, call, SelectionReason.UNREADABLE, None)
-    visited = {name: why for name, why in _visited(call, None).items() if name != model}
+    visited = {name: why for name, why in _visited(m, call, None).items() if name != model}
     listing = list_candidates(m, query, visited, (*call.key, len(call.selections) + 1))
     if model in listing.rejection:
         return _select(m, query, call, SelectionReason.UNREADABLE, None)
@@ -204,11 +203,7 @@ def _continue_cut_answer(m: RoutingContext, query: Query, call: LogicalCall, ans
     model = state.models.get(current.model)
     if model is None or is_excluded(m, query, model) or find_sizes(model, call) is None:
         return answer
-    if (
-        _is_exhausted(state, call)
-        or is_behind(state.records.get(model.id), m.now)
-        or is_spent(m, call, model.id, False)
-    ):
+    if _is_exhausted(state, call) or is_behind(state, model.id, m.now) or is_spent(m, call, model.id, False):
         return answer
     if m.now < (ready := ready_at(state, call)):
         m.wake_at(ready)
@@ -266,12 +261,22 @@ _LEFT_FOR: Final = {
 """Why a model was left that was not called: as the reason of the selection that follows says."""
 
 
-def _visited(call: LogicalCall, reason: SelectionReason | None, policy: str | None = None) -> dict[str, Rejection]:
+def was_unreachable(state: RunState, call: LogicalCall, model: str) -> bool:
+    """No attempt of the call has reached the model's host: it may be selected again once the host can be."""
+    known = state.models.get(model)
+    return known is not None and known.host is not None and model not in call.tries
+
+
+def _visited(
+    m: RoutingContext, call: LogicalCall, reason: SelectionReason | None, policy: str | None = None
+) -> dict[str, Rejection]:
     """Why each model already selected for the call is not selected again; ``reason`` is for the latest."""
     visited: dict[str, Rejection] = {}
     selections = call.visited
     reasons = [(following.reason, following.policy) for following in selections[1:]]
     for selection, (left_for, name) in zip(selections, [*reasons, (reason, policy)], strict=False):
+        if left_for is SelectionReason.BREAKER and was_unreachable(m.state, call, selection.model):
+            continue
         is_known = None if left_for is None else _LEFT_FOR.get(left_for)
         visited[selection.model] = _TRIED if is_known is None else Rejection(is_known, name)
     for model, count in _unusable_of(call).items() if call.answers else ():
@@ -284,7 +289,7 @@ def _listed(
     m: RoutingContext, query: Query, call: LogicalCall, reason: SelectionReason | None, policy: str | None = None
 ) -> Listing:
     """The candidates for the call's next selection."""
-    return list_candidates(m, query, _visited(call, reason, policy), (*call.key, len(call.selections) + 1))
+    return list_candidates(m, query, _visited(m, call, reason, policy), (*call.key, len(call.selections) + 1))
 
 
 def _others_left(m: RoutingContext, query: Query, call: LogicalCall) -> bool:

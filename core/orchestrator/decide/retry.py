@@ -7,11 +7,17 @@ from orchestrator.errors import ErrorKind
 from orchestrator.events import BreakerClosed, BreakerOpened, Decision, SpendExceeded
 from orchestrator.models import BreakerReason
 from orchestrator.settings import SECOND
-from orchestrator.state.calls import CallKey, LogicalCall
-from orchestrator.state.health import ModelRecord
+from orchestrator.state.calls import LogicalCall
+from orchestrator.state.health import HostRecord, ModelRecord
 from orchestrator.state.run import RunState
 
 _LONGEST_WAIT = 60 * SECOND
+_FIRST_PATIENCE = 10 * SECOND
+"""How long a host that has not answered in the session is tried."""
+_LONGEST_PAUSE = 10 * SECOND
+"""The most between two attempts to reach a host; each is said."""
+_PER_MODEL = 4
+"""The rules from which on pauses count the attempts of the model; before, those of the whole call."""
 _FATAL = (ErrorKind.AUTHENTICATION, ErrorKind.QUOTA, ErrorKind.UNKNOWN_MODEL)
 
 
@@ -25,14 +31,72 @@ def next_health(m: RoutingContext) -> Decision | None:
         fatal = next((kind for kind in _FATAL if kind in record.kinds), None) if record.kinds else None
         if fatal is not None:
             if not (record.opened and record.until is None):
-                return BreakerOpened(model, BreakerReason(fatal.value), None)
+                return BreakerOpened(model, BreakerReason(fatal.value), None, _account_meant(state, model, fatal))
         elif record.opened and record.probe_ended is not None:
             if record.probe_ended:
                 return BreakerClosed(model)
             return BreakerOpened(model, BreakerReason.PROBE, m.now + limits.breaker_open)
         elif not record.opened and record.failures >= limits.breaker_failures:
             return BreakerOpened(model, BreakerReason.FAILURES, m.now + limits.breaker_open)
+    return _next_of_hosts(m) if state.hosts else None
+
+
+def _account_meant(state: RunState, name: str, kind: ErrorKind) -> str | None:
+    """The account that a fatal failure of a model speaks of, or None: of the model alone.
+
+    Money and quota are the account's. A key that two models are refused for, and that has served none, is no key.
+    """
+    model = state.models.get(name)
+    account = None if model is None else model.account
+    if account is None or kind is ErrorKind.UNKNOWN_MODEL:
+        return None
+    if kind is ErrorKind.QUOTA:
+        return account
+    others = [
+        record
+        for other, record in state.records.items()
+        if other in state.models and state.models[other].account == account
+    ]
+    refused = sum(ErrorKind.AUTHENTICATION in record.kinds for record in others)
+    return account if refused > 1 and not any(any(record.recent) for record in others) else None
+
+
+def _next_of_hosts(m: RoutingContext) -> Decision | None:
+    """What the latest attempts to reach the hosts mean for them."""
+    for name, host in m.state.hosts.items():
+        if host.failed:
+            return BreakerOpened(host.model, BreakerReason.UNREACHABLE, _tried_again_at(m, host), host=name)
+        if host.reached:
+            return BreakerClosed(host.model, host=name)
     return None
+
+
+def _tried_again_at(m: RoutingContext, host: HostRecord) -> int | None:
+    """When a host is tried again that was not reached: after one second, then two, four; None: no more."""
+    ends = given_up_at(m.state, host)
+    if m.now >= ends or (host.lasting and not host.answered):
+        return None
+    pause = min(_LONGEST_PAUSE, SECOND << min(host.failures - 1, 6))
+    return min(ends, max(m.now + SECOND, host.began + pause))
+
+
+def given_up_at(state: RunState, host: HostRecord) -> int:
+    """When a host that cannot be reached is given up, as far as is known now."""
+    assert host.since is not None, "every attempt has reached it"
+    return host.since + (state.settings.limits.outage if host.answered else _FIRST_PATIENCE)
+
+
+def host_of(state: RunState, model: str) -> HostRecord | None:
+    """What was seen of a model's host in this session, if anything."""
+    known = state.models.get(model) if state.hosts else None
+    return None if known is None or known.host is None else state.hosts.get(known.host)
+
+
+def is_host_behind(host: HostRecord | None, now: int) -> bool:
+    """The host cannot be reached, and no probe may be sent now."""
+    if host is None or not host.opened or host.until is None:
+        return False
+    return host.probe is not None or now < host.until
 
 
 def is_off(record: ModelRecord | None) -> bool:
@@ -40,24 +104,29 @@ def is_off(record: ModelRecord | None) -> bool:
     return record is not None and (record.exceeded or (record.opened and record.until is None))
 
 
-def is_behind(record: ModelRecord | None, now: int) -> bool:
-    """The model's breaker is open, and no probe may be sent now."""
+def is_behind(state: RunState, model: str, now: int) -> bool:
+    """The breaker of the model or of its host is open, and no probe may be sent now."""
+    return is_model_behind(state.records.get(model), now) or is_host_behind(host_of(state, model), now)
+
+
+def is_model_behind(record: ModelRecord | None, now: int) -> bool:
+    """The model's own breaker is open, and no probe may be sent now."""
     if record is None or not record.opened or record.until is None:
         return False
     return record.probe is not None or now < record.until
 
 
 def needs_probe(state: RunState, model: str) -> bool:
-    """A call of this model now is the probe of its breaker."""
-    record = state.records.get(model)
-    return record is not None and record.opened
+    """A call of this model now is the probe of its breaker, or of its host's."""
+    record, host = state.records.get(model), host_of(state, model)
+    return (record is not None and record.opened) or (host is not None and host.opened)
 
 
 def wake_for_breaker(m: RoutingContext, model: str) -> None:
     """Look again when the breaker of a model lets a probe through."""
-    record = m.state.records[model]
-    if record.probe is None and record.until is not None:
-        m.wake_at(record.until)
+    for each in (m.state.records.get(model), host_of(m.state, model)):
+        if each is not None and each.opened and each.probe is None and each.until is not None and each.until > m.now:
+            m.wake_at(each.until)
 
 
 def is_spent(m: RoutingContext, call: LogicalCall, model: str, others_left: bool) -> bool:
@@ -78,14 +147,18 @@ def ready_at(state: RunState, call: LogicalCall) -> int:
     if failure is None:
         return 0
     asked = min(failure.retry_after or 0, _LONGEST_WAIT)
-    return failure.at + max(asked, _backoff(state, call.key, call.ended))
+    return failure.at + max(asked, _backoff(state, call))
 
 
-def _backoff(state: RunState, key: CallKey, ended: int) -> int:
-    """Exponential from one second, at most a minute, with jitter between a half and the whole."""
-    whole = min(_LONGEST_WAIT, SECOND << min(ended - 1, 6))
+def _backoff(state: RunState, call: LogicalCall) -> int:
+    """Exponential from one second, at most a minute, with jitter between a half and the whole; anew for each model."""
     assert state.start is not None
-    return whole // 2 + draw(state.start.seed, "backoff", *key, ended) % (whole // 2)
+    assert state.session is not None
+    current, count = call.current, call.ended
+    if state.session.rules >= _PER_MODEL and current is not None:
+        count = call.tries.get(current.model, 1)
+    whole = min(_LONGEST_WAIT, SECOND << min(count - 1, 6))
+    return whole // 2 + draw(state.start.seed, "backoff", *call.key, call.ended) % (whole // 2)
 
 
 def uniform(seed: int, purpose: str, *identity: object) -> float:

@@ -8,7 +8,7 @@ from attrs import Factory, define, frozen
 
 from orchestrator.decide.compliance import MEASURED, violated, violations
 from orchestrator.decide.context import RoutingContext
-from orchestrator.decide.retry import is_behind, is_off, uniform
+from orchestrator.decide.retry import host_of, is_host_behind, is_model_behind, is_off, uniform
 from orchestrator.decide.roster import LOWER_TIER, Rejection, Roster, Row, Verdicts, is_reviewing
 from orchestrator.events import ModelCandidate
 from orchestrator.models import DraftMode, ModelInfo, ModelOrder, RejectionReason, Role, TaskType, Waiver
@@ -272,8 +272,12 @@ def _rejection(
     for name, code in visited.items():
         rejection.setdefault(name, code)
     for name, record in records.items():
-        if record.opened and is_behind(record, m.now):
+        if record.opened and is_model_behind(record, m.now):
             rejection.setdefault(name, _BREAKER)
+    if any(is_host_behind(host, m.now) for host in m.state.hosts.values()):
+        for name in m.state.models:
+            if is_host_behind(host_of(m.state, name), m.now):
+                rejection.setdefault(name, _BREAKER)
     return rejection
 
 

@@ -16,7 +16,7 @@ from orchestrator.models import TaskEndReason
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
 
-RULES: Final = 3
+RULES: Final = 4
 """The number of the rules. A change of any answer of ``decide`` raises it."""
 
 

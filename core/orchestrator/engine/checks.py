@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from attrs import Factory, define, frozen
 
-from orchestrator.engine.ports import Offload
+from orchestrator.deadlines import EscapedError
+from orchestrator.deadlines.awaiting import Offload
 from orchestrator.engine.probing import probed
 from orchestrator.errors import SandboxError
 from orchestrator.models import ProbeResult, Verdict
@@ -61,7 +62,9 @@ class Checks:
             return Finding.unknown(f"{name} was not run: {error}", permanent=permanent), lent.level
         except asyncio.CancelledError:
             raise
-        except BaseException as error:  # a third-party plugin may raise anything
+        except EscapedError as error:
+            return Finding.unknown(f"{label} was ended: {error}"), lent.level
+        except Exception as error:
             return Finding.unknown(f"{label} raised {type(error).__name__}: {error}"), lent.level
         if not isinstance(found, Finding) or not isinstance(found.verdict, Verdict):
             return Finding.unknown(f"{label} returned {type(found).__name__}, not a Finding"), lent.level

@@ -11,6 +11,7 @@ from attrs import Factory, define
 
 from orchestrator import events as e
 from orchestrator.deadlines import EscapedError
+from orchestrator.deadlines.awaiting import contained
 from orchestrator.engine.answers.marks import cut, marks_of
 from orchestrator.engine.answers.prompts import build_prompt
 from orchestrator.engine.answers.requests import Prompt, read_prompt
@@ -23,7 +24,6 @@ from orchestrator.engine.outputs.verification import Verifier, verified
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.questions import Asker, answered
 from orchestrator.engine.readers import reader_of
-from orchestrator.engine.vendors.containment import contained
 from orchestrator.errors import Billed, ErrorKind, ProviderError
 from orchestrator.models import CacheUse, Finish, ModelInfo
 from orchestrator.money import Usage, Usd
@@ -258,7 +258,7 @@ class Effects:
             reply: object = await contained(lambda: provider.call(body, context), seconds)
         except ProviderError as error:
             if isinstance(error.kind, ErrorKind) and isinstance(error.billed, Billed):
-                raise
+                raise self._reached_nothing(error) from error.__cause__
             text = f"{self.label('provider', started.provider)} raised an error of no known kind: {error}"
             raise ProviderError(text, kind=ErrorKind.PLUGIN, retryable=True) from error
         except TimeoutError as error:
@@ -272,6 +272,14 @@ class Effects:
             text = f"{self.label('provider', started.provider)} returned {type(reply).__name__}, not a Reply"
             raise ProviderError(text, kind=ErrorKind.PLUGIN)
         return reply
+
+    def _reached_nothing(self, error: ProviderError) -> ProviderError:
+        """A provider's error; where no connection was made, with what the client knows of the reason."""
+        if self.http is None or error.kind is not ErrorKind.CONNECTION:
+            return error
+        from orchestrator.engine.vendors.reaching import as_unreachable
+
+        return as_unreachable(error)
 
     def label(self, kind: str, name: str) -> str:
         """Whose plugin it is, with its distribution and version, as the session has them."""
@@ -346,8 +354,8 @@ class Effects:
             call=version,
             kind=error.kind,
             retryable=error.retryable,
-            outage=error.kind not in _NO_OUTAGE,
-            by_vendor=error.kind is not ErrorKind.CANCELLED,
+            outage=error.kind not in _NO_OUTAGE and not self._is_unreachable(started, error),
+            by_vendor=error.kind is not ErrorKind.CANCELLED and not self._is_unreachable(started, error),
             settled=settled,
             unreconciled=unreconciled,
             retry_after=_microseconds(error.retry_after),
@@ -355,6 +363,11 @@ class Effects:
             error=self.texts.put(cut(str(error), _LONGEST_DETAILS), shapes=True),
             latency=latency,
         )
+
+    def _is_unreachable(self, started: e.CallStarted, error: ProviderError) -> bool:
+        """Whether nothing but the way to the vendor has failed: then no attempt of the call is used up."""
+        has_host = self.state.models[started.model].host is not None
+        return error.kind is ErrorKind.UNREACHABLE and error.billed is Billed.NO and has_host
 
     # ── check ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -18,6 +18,7 @@ import orjson
 from attrs import define, evolve, field, frozen
 
 from orchestrator import events as e
+from orchestrator.deadlines import outcome_of
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.errors import PluginError, SpecError
 from orchestrator.log import Recorded, Redactor, encode
@@ -125,9 +126,9 @@ class _Worker:
     # ── in its own thread ────────────────────────────────────────────────────────────────────────────────────────
 
     def _work(self) -> None:
-        try:
-            exporter = self._exporter = self.make()
-        except BaseException as error:  # whatever it is belongs to the caller
+        exporter, error = outcome_of(self.make)
+        self._exporter = exporter
+        if exporter is None:
             self._tell(error)
             return
         self._observes = getattr(type(exporter), "observe", None) not in (None, Exporter.observe)
@@ -183,23 +184,21 @@ class _Worker:
         if self.abandoned:
             return
         self._busy_since = time.monotonic()
-        try:
-            call()
-        except BaseException as error:
-            self._failures += 1
-            if self._failures == 1 and not self.abandoned:
-                said = self.shown(f"{type(error).__name__}: {error}")
-                _LOGGER.warning("the %s failed (%s): %s; the run goes on", self.label, what, said)
-        finally:
-            self._busy_since = None
+        _, error = outcome_of(call)
+        self._busy_since = None
+        if error is None:
+            return
+        self._failures += 1
+        if self._failures == 1 and not self.abandoned:
+            said = self.shown(f"{type(error).__name__}: {error}")
+            _LOGGER.warning("the %s failed (%s): %s; the run goes on", self.label, what, said)
 
-    def _tell(self, error: BaseException | None) -> None:
+    def _tell(self, error: Exception | None) -> None:
         """Say how the building went."""
-        raised = RuntimeError(f"{error!r}") if isinstance(error, SystemExit | KeyboardInterrupt) else error
 
         def deliver() -> None:
             if not self.built.done():
-                self.built.set_result(None) if raised is None else self.built.set_exception(raised)
+                self.built.set_result(None) if error is None else self.built.set_exception(error)
 
         try:
             self.loop.call_soon_threadsafe(deliver)

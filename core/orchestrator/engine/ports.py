@@ -2,22 +2,16 @@
 
 import asyncio
 import os
-import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from attrs import frozen
 
+from orchestrator.deadlines.awaiting import Offload, in_daemon_thread
+
 T = TypeVar("T")
-
-
-class Offload(Protocol):
-    """Runs a blocking function off the event loop and gives back what it returns or raises."""
-
-    async def __call__(self, function: Callable[[], T]) -> T:
-        """Run it."""
 
 
 @frozen
@@ -57,34 +51,3 @@ def real_ports() -> Ports:
 async def in_place(function: Callable[[], T]) -> T:
     """Run it here and now: what the simulator offloads to."""
     return function()
-
-
-async def in_daemon_thread(function: Callable[[], T]) -> T:
-    """Run it in a thread of its own that the exit does not wait for, should it hang."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Any] = loop.create_future()
-
-    def deliver(result: Any, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
-
-    def work() -> None:
-        result: Any = None
-        failure: BaseException | None = None
-        try:
-            result = function()
-        except SystemExit as error:
-            failure = RuntimeError(f"called sys.exit({error.code!r})")
-        except BaseException as error:  # whatever it is belongs to the caller, not to this thread
-            failure = error
-        try:
-            loop.call_soon_threadsafe(deliver, result, failure)
-        except RuntimeError:
-            return  # the loop has ended, and with it the caller
-
-    threading.Thread(target=work, daemon=True, name="orchestrate-plugin").start()
-    return await future  # type: ignore[no-any-return]

@@ -8,12 +8,12 @@ from orchestrator.deadlines import OutOfTimeError, run_in_thread
 from orchestrator.decide import BackendError, Rank
 from orchestrator.events import PluginUsed
 from orchestrator.models import BackendProblem
+from orchestrator.plugins import registry
 from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate
 
 SECONDS: Final = 1.0
 _MOST: Final = sys.float_info.max
 _LEAST: Final = -_MOST
-_HOUSE: Final = "multi-llm-orchestrator"
 
 Runner = Callable[[Callable[[], Any], float], Any]
 """Runs a function and returns its result within so many seconds, else raises OutOfTimeError."""
@@ -56,9 +56,9 @@ def _is_permutation(ranking: tuple[Any, ...], candidates: Sequence[RoutingCandid
 
 
 def runner_of(session: Iterable[PluginUsed]) -> Runner:
-    """How the backend among a session's plugins is run: built-in ones here, for they end; others in a thread."""
-    own = any(plugin.kind == "backend" and plugin.distribution == _HOUSE for plugin in session)
-    return run_here if own else run_in_thread
+    """How the backend among a session's plugins is run: in a thread where its distribution is isolated, else here."""
+    backend = next((plugin for plugin in session if plugin.kind == "backend"), None)
+    return run_here if backend is not None and not registry.is_isolated(backend.distribution) else run_in_thread
 
 
 def run_here(function: Callable[[], Any], seconds: float) -> Any:

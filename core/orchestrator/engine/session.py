@@ -16,6 +16,7 @@ from orchestrator.engine.loop import Loop, Observer
 from orchestrator.engine.outputs.verification import Verifier
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.questions import Asker
+from orchestrator.engine.vendors.accounts import located
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
@@ -47,9 +48,33 @@ class RunLog:
     """What events leave to the response cache."""
     head: str = ""
     """The hash of the last event appended here."""
+    _drawn: bytes | None = None
+    """The data folder's secret, where it is not stored yet."""
+
+    def secret(self, ports: Ports) -> bytes:
+        """The data folder's secret; where it has none yet, it is drawn, and stored with the next append.
+
+        A simulated run needs none, and draws none: its draws are its scenario's.
+        """
+        if self.simulated:
+            return b""
+        from orchestrator.log.cache import SECRET_BYTES
+
+        stored = self.log.cache_secret()
+        if stored is None:
+            stored = self._drawn = ports.random_bytes(SECRET_BYTES)
+        return stored
+
+    def _only_secret(self) -> "Entries | None":
+        """The secret that was drawn, to be stored once."""
+        from orchestrator.log.cache import Entries
+
+        drawn, self._drawn = self._drawn, None
+        return None if drawn is None else Entries(drawn)
 
     async def append(self, expected: int, at: int, events: Sequence[e.Event]) -> "Committed":
         """Write events and staged texts in one transaction; see ``EventLog.append``."""
+        reusable = self.reusable(events) or self._only_secret()
         committed = await self.log.append(
             self.run,
             expected,
@@ -59,7 +84,7 @@ class RunLog:
             salt=self.texts.salt if expected == 0 else None,
             accounts=self.accounts,
             simulated=self.simulated,
-            reusable=self.reusable(events),
+            reusable=reusable,
         )
         self.head = committed.hash
         last = committed.events[-1]
@@ -127,7 +152,7 @@ class Session:
             rules=RULES,
             program=VERSION,
             plugins=self.connected.plugins,
-            models=self.connected.models,
+            models=located(self.connected.models, self.connected.providers, self.stream.secret(self.ports)),
             slots=self.connected.slots,
             files=self.writer is not None,
             caps=dict(caps or {}),

@@ -61,19 +61,29 @@ class ModelSelected(Decision):
 
 @frozen
 class BreakerOpened(Decision):
-    """A model's circuit is open until a time, or for the rest of the session: it is not called."""
+    """A model's circuit is open until a time, or for the rest of the session: it is not called.
+
+    With ``account`` or ``host`` the circuit is that of all its models.
+    """
 
     model: str
+    """With ``account`` or ``host`` the one whose call has shown it."""
     reason: BreakerReason
     until: int | None
     """Microseconds UTC; None: for the rest of the session."""
+    account: str | None = None
+    """As in SessionOpened.models."""
+    host: str | None = None
+    """The same."""
 
 
 @frozen
 class BreakerClosed(Decision):
-    """The probe of a model succeeded."""
+    """The probe of a model succeeded; with ``host`` that of the host and of all its models."""
 
     model: str
+    host: str | None = None
+    """As in SessionOpened.models."""
 
 
 @frozen

@@ -1,25 +1,19 @@
 """One writer per process: what is asked while a transaction runs is written together by the next."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attrs import define
 
+from orchestrator.deadlines.awaiting import Offload
 from orchestrator.errors import LogError, OrchestrateError
 from orchestrator.log.chain import Queryable
 from orchestrator.log.transaction import explained
 
 T = TypeVar("T")
-
-
-class RunBlocking(Protocol):
-    """Runs a blocking function: in a thread, or in place."""
-
-    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
-        """Await what ``work`` returns or raises."""
 
 
 TransactionLockFactory = Callable[[], AbstractContextManager[None]]
@@ -52,7 +46,7 @@ class GroupCommit:
         connection: Queryable,
         guard: AbstractContextManager[Any],
         transaction_lock: TransactionLockFactory,
-        offload: RunBlocking,
+        offload: Offload,
     ) -> None:
         self._connection = connection
         self._guard = guard

@@ -137,7 +137,7 @@ class LogReader:
         return None
 
     def cache_secret(self) -> bytes | None:
-        """What the keys of the response cache are made with, or None before there is an answer in it."""
+        """The secret of the data folder, or None before a session or an answer needed one."""
         return self._reading(caching.secret_of)
 
     def cached(self, key: str) -> caching.Found | None:

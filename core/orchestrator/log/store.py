@@ -10,12 +10,13 @@ from typing import TypeVar
 
 from attrs import frozen
 
+from orchestrator.deadlines.awaiting import Offload
 from orchestrator.errors import ConcurrencyError, DamagedLogError, LogError, RunLockedError
 from orchestrator.events import AccountRefused, CallStarted, ContentDeleted, Event, RunForked, Totals
 from orchestrator.log import accounts as accounting
 from orchestrator.log import cache as caching
 from orchestrator.log import chain, requests, retention, schema
-from orchestrator.log.commits import GroupCommit, RunBlocking, TransactionLockFactory
+from orchestrator.log.commits import GroupCommit, TransactionLockFactory
 from orchestrator.log.connections import DATABASE, Connection, configure, connect, connect_to_read, create_private
 from orchestrator.log.locks import FileLocks, Locks, TransactionLock, no_lock
 from orchestrator.log.reading import LogReader
@@ -75,7 +76,7 @@ class EventLog(LogReader):
         self,
         connection: Connection,
         *,
-        offload: RunBlocking,
+        offload: Offload,
         transaction_lock: TransactionLockFactory = no_lock,
         locks: Locks,
         redactor: Redactor | None = None,
@@ -95,7 +96,7 @@ class EventLog(LogReader):
 
     @classmethod
     def open(
-        cls, folder: Path, *, redactor: Redactor | None = None, offload: RunBlocking = asyncio.to_thread
+        cls, folder: Path, *, redactor: Redactor | None = None, offload: Offload = asyncio.to_thread
     ) -> "EventLog":
         """The log of a data folder, for reading and appending; both are made where they do not exist.
 

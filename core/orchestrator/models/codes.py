@@ -158,12 +158,14 @@ class RunEndReason(StrEnum):
 
 
 class BreakerReason(StrEnum):
-    """Why a model's circuit opened; the last three open it for the session."""
+    """Why a circuit opened. Only the first three close again; ``unreachable`` is for the session without a time."""
 
     FAILURES = "failures"
     """Too many calls in a row failed."""
     PROBE = "probe"
     """The probe failed."""
+    UNREACHABLE = "unreachable"
+    """No connection to the host can be made."""
     AUTHENTICATION = "authentication"
     """The vendor refuses the key."""
     QUOTA = "quota"

@@ -66,6 +66,11 @@ class ModelInfo:
     """The name sent to the vendor, where it differs from ``id``."""
     source: str = ""
     """Where the facts and the price come from, such as ``spec`` or a catalogue's name and date."""
+    account: str | None = None
+    """Whose money and quota a call uses: equal for the models of one provider that share key and address. A session
+    sets it, as an HMAC under the data folder's secret; None: unknown, or simulated."""
+    host: str | None = None
+    """The host and port of the provider's address, as in a URL. A session sets it; None: the provider names none."""
     price_date: str | None = None
     """The day on which the price was last known to hold, in ISO 8601."""
     retires: str | None = None

@@ -17,7 +17,8 @@ from orchestrator import contract, spi
 from orchestrator.contract import KINDS, ContractError
 from orchestrator.deadlines import EscapedError, OutOfTimeError, run_in_thread
 from orchestrator.errors import PluginLoadError, SpecError
-from orchestrator.plugins.registry import DISABLE, DISTRIBUTION, Plugin
+from orchestrator.plugins import registry
+from orchestrator.plugins.registry import DISABLE, Plugin
 
 PATIENCE: Final = 30.0
 """Seconds a third-party module may take to be imported, and its hook to build an object."""
@@ -181,7 +182,7 @@ def _patiently(plugin: Plugin, call: Callable[[], _Made]) -> _Made:
     """What a plugin's code gives. A third-party one is given so much time, and not called again after that."""
     if plugin.timed_out:
         raise OutOfTimeError("it has not come back before")
-    if plugin.distribution == DISTRIBUTION or KINDS[plugin.kind].has_deadlines:
+    if not registry.is_isolated(plugin.distribution) or KINDS[plugin.kind].has_deadlines:
         return call()
     try:
         return run_in_thread(call, PATIENCE)

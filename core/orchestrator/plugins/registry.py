@@ -22,6 +22,15 @@ DISTRIBUTION: Final = "multi-llm-orchestrator"
 GROUPS: Final[Mapping[str, str]] = MappingProxyType({kind.name: kind.group for kind in contract.KINDS.values()})
 """Every kind of plugin, and the entry-point group it is found in."""
 
+TRUSTED: Final = frozenset({DISTRIBUTION})
+"""The distributions whose code runs where it is called; that of all others runs isolated."""
+
+
+def is_isolated(distribution: str) -> bool:
+    """Whether the code of a distribution runs in threads with deadlines, which are left behind where it hangs."""
+    return distribution not in TRUSTED
+
+
 DISABLE: Final = "ORCHESTRATE_DISABLE_PLUGINS"
 STRICT: Final = "ORCHESTRATE_STRICT_PLUGINS"
 NO_AUTOLOAD: Final = "ORCHESTRATE_NO_AUTOLOAD"

@@ -173,6 +173,13 @@ class LimitsSpec:
             blank=True,
         ),
     )
+    outage: float = field(
+        default=300.0,
+        metadata=key(
+            Real(0, 86_400, above=True),
+            "Seconds a host that has answered in the session may be unreachable before it is given up.",
+        ),
+    )
     requests_per_minute: dict[str, int] = field(
         factory=dict,
         metadata=key(PerProvider(1_000_000), "Calls that may start in a minute: of every provider, or by provider."),
@@ -352,6 +359,7 @@ class Spec:
                 attempts=limits.attempts,
                 breaker_failures=limits.breaker.failures,
                 breaker_open=_microseconds(limits.breaker.seconds),
+                outage=_microseconds(limits.outage),
                 call_timeout=None if limits.call_timeout is None else _microseconds(limits.call_timeout),
                 call_total=max(Limits().call_total, _microseconds(limits.call_timeout or 0)),
                 requests_per_minute=dict(limits.requests_per_minute),

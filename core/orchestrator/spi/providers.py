@@ -109,7 +109,9 @@ class Provider(Protocol):
     """Calls one vendor. It never retries, never logs and never counts money.
 
     Its calls share one event loop, which is not the run's: it may keep what belongs to a loop, from the first call on.
-    It may have an attribute ``base_url``: then answers that one address gave are not reused for another.
+    It may have an attribute ``base_url``: then answers that one address gave are not reused for another, and a host
+    that cannot be reached is left alone for all its models. It may have an attribute ``key``: with the address it tells
+    one account from another.
     """
 
     @property

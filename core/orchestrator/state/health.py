@@ -60,6 +60,33 @@ class Start:
 
 
 @define
+class HostRecord:
+    """Whether a host can be reached, as far as this session has seen."""
+
+    answered: bool = False
+    """Whether an answer of any kind has come from it."""
+    model: str = ""
+    """The model whose call has failed to reach it last."""
+    since: int | None = None
+    """When the first of the attempts began that have failed to reach it in a row; microseconds UTC."""
+    began: int = 0
+    """When the latest of them did."""
+    failures: int = 0
+    """How many there are; those that began before the circuit opened count once."""
+    failed: bool = False
+    """Whether the latest attempt has not reached it, and nothing has been decided since."""
+    lasting: bool = False
+    """Whether trying again cannot change that, as far as the latest attempt says."""
+    opened: bool = False
+    until: int | None = None
+    """When the open circuit lets a probe through; None: not in this session."""
+    probe: int | None = None
+    """Version of the CallStarted that probes."""
+    reached: bool = False
+    """Whether the latest probe has reached it."""
+
+
+@define
 class ModelRecord:
     """Everything seen of one model in this run."""
 

@@ -20,7 +20,7 @@ from orchestrator.money import Usd
 from orchestrator.settings import RunSettings
 from orchestrator.state.calls import CallKey, LogicalCall, Spend
 from orchestrator.state.channels import Channel
-from orchestrator.state.health import ModelRecord, Start
+from orchestrator.state.health import HostRecord, ModelRecord, Start
 from orchestrator.state.inputs import AdviseNode, Consent, EnhanceNode
 from orchestrator.state.tasks import Node, PlanNode, TaskState
 
@@ -101,6 +101,8 @@ class RunState:
     """Excesses not yet recorded by a decision."""
     records: dict[str, ModelRecord] = Factory(dict)
     """By model id."""
+    hosts: dict[str, HostRecord] = Factory(dict)
+    """By host, as SessionOpened.models name it; of this session."""
     starts: dict[int, Start] = Factory(dict)
     """The attempts of the last day by version, oldest first."""
 

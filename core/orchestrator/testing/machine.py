@@ -158,6 +158,8 @@ class World:
             slowest=scenario.slowest,
             cut_rate=scenario.cut_rate,
             calls_per_minute=scenario.calls_per_minute,
+            outages=scenario.outages,
+            broke=scenario.broke,
             epoch=EPOCH,
         )
         inner = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)

@@ -35,7 +35,7 @@ from orchestrator.testing.judged import Judged, patient
 from orchestrator.testing.laws import Laws
 from orchestrator.testing.machine import CheapestFirst
 from orchestrator.testing.stage import Stage
-from orchestrator.testing.strategies import catalogues, plans, settings_of_runs
+from orchestrator.testing.strategies import catalogues, located, plans, settings_of_runs
 
 
 class RunMachine(RuleBasedStateMachine):
@@ -46,7 +46,7 @@ class RunMachine(RuleBasedStateMachine):
 
     generated_settings: ClassVar[st.SearchStrategy[RunSettings]] = settings_of_runs()
     """The rules of the run."""
-    generated_models: ClassVar[st.SearchStrategy[tuple[ModelInfo, ...]]] = catalogues()
+    generated_models: ClassVar[st.SearchStrategy[tuple[ModelInfo, ...]]] = catalogues() | catalogues().map(located)
     """The models of a session."""
     generated_plans: ClassVar[st.SearchStrategy[tuple[PlannedTask, ...] | None]] = st.none() | plans(
         4, validators=("one", "python_syntax", "pytest")
@@ -176,6 +176,8 @@ class RunMachine(RuleBasedStateMachine):
         more: dict[str, Any] = {"retry_after": retry_after, "by_vendor": kind is not ErrorKind.CANCELLED}
         if keeps or kind is ErrorKind.CANCELLED:
             more["unreconciled"] = call.hold
+        elif kind is ErrorKind.UNREACHABLE and self.stage.state.models[call.model].host is not None:
+            more["by_vendor"] = outage = False
         self.stage.fail(version, kind, retryable=retryable, outage=outage, **more)
 
     @precondition(lambda self: self._has(e.QuestionAsked))

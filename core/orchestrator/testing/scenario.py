@@ -77,6 +77,10 @@ class Scenario:
 
     person: bool = False
     """Whether a person can be asked."""
+    outages: tuple[tuple[str, float, float], ...] = ()
+    """(host, from, to): between these virtual seconds no connection to the host can be made."""
+    broke: tuple[str, ...] = ()
+    """The accounts without money."""
 
     @classmethod
     def draw(cls, seed: int) -> "Scenario":

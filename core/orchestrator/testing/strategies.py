@@ -136,6 +136,11 @@ def catalogues(least: int = 1, most: int = 5) -> Strategy[tuple[ModelInfo, ...]]
     return st.integers(least, most).flatmap(lambda count: sized[count - least])
 
 
+def located(models: tuple[ModelInfo, ...]) -> tuple[ModelInfo, ...]:
+    """The models with an account for each vendor, and hosts that some of these share."""
+    return tuple(evolve(each, account=each.vendor, host=f"{each.vendor[0]}.example") for each in models)
+
+
 def telemetry() -> Strategy[ModelTelemetry]:
     """What may have been measured of a model."""
     share = st.none() | st.floats(0, 1)

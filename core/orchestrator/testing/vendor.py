@@ -41,6 +41,9 @@ FAULTS: Final[dict[str, dict[str, Any]]] = {
 }
 """The classified errors the vendor can be made to give."""
 
+_CONNECTING: Final = 0.01
+"""Seconds until a connection is refused."""
+
 ODDITIES: Final = (
     "long_retry_after",
     "hang",
@@ -104,6 +107,10 @@ class SimulatedVendor:
     """How many of its answers are long: below what one needs it is cut off at the call's limit."""
     calls_per_minute: int | None = None
     """How often a run may ask it; beyond, it answers 429."""
+    outages: Sequence[tuple[str, float, float]] = ()
+    """(host, from, to): between these virtual seconds no connection to the host can be made."""
+    broke: Sequence[str] = ()
+    """The accounts without money: each request is refused."""
     bills: list[Bill] = Factory(list)
     fired: Counter[str] = Factory(Counter)
     _arrivals: dict[str, deque[float]] = Factory(dict)
@@ -124,9 +131,10 @@ class SimulatedVendor:
     async def call(self, run: str, body: Body, ctx: CallContext) -> Reply:
         """Answer, or do what the fault of this try says. What is billed is billed as soon as the request arrives."""
         where, model = body.request.call, body.request.model
+        await self._connect(model, ctx)
         draw = self._draw(where, model.id, "answer")
         latency = draw.uniform(0.001, self.slowest)
-        fault = self._fault_of(where, model.id)
+        fault = "quota" if model.account in self.broke else self._fault_of(where, model.id)
         if self._is_too_often(run):
             fault = "too_often"
         if fault is not None:
@@ -151,6 +159,14 @@ class SimulatedVendor:
             wait = draw.choice([None, None, 0.5, 3.0])
             raise ProviderError(f"simulated {fault}", retry_after=wait, **FAULTS[fault])
         return await self._odd(fault, text, usage, ctx, finish)
+
+    async def _connect(self, model: ModelInfo, ctx: CallContext) -> None:
+        """Fail where the model's host cannot be reached now: the request does not arrive."""
+        now = asyncio.get_running_loop().time()
+        if any(host == model.host and begins <= now < ends for host, begins, ends in self.outages):
+            self.fired["unreachable"] += 1
+            await ctx.sleep(_CONNECTING)
+            raise ProviderError("simulated", kind=ErrorKind.UNREACHABLE, retryable=True, billed=Billed.NO)
 
     async def _odd(self, fault: str | None, text: str, usage: Usage, ctx: CallContext, finish: Finish) -> Reply:
         match fault:

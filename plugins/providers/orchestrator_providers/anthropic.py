@@ -12,10 +12,10 @@ from attrs import evolve
 from orchestrator.spi import Billed, ErrorKind, Finish, Provider, ProviderConfig, Reply, Request, Usage, hookimpl
 from orchestrator_providers.access import CALLING, REACHING, check_options, find_access, read_manner
 from orchestrator_providers.catalogue import Catalogue, Listed
-from orchestrator_providers.faults import Cause, bad_answer, classify, refused_answer
+from orchestrator_providers.faults import Cause, bad_answer, by_words, classify, refused_answer
 from orchestrator_providers.json_forms import is_strict, unbounded
 from orchestrator_providers.live_answer import Gathering
-from orchestrator_providers.openai_answers import count, details
+from orchestrator_providers.openai_answers import count, details, larger_counts
 from orchestrator_providers.vendor import Vendor, conversation
 from orchestrator_providers.wording import clean, words_of
 
@@ -94,6 +94,8 @@ _KINDS: Final[Mapping[str, Cause]] = {
     "not_found_error": Cause(ErrorKind.UNKNOWN_MODEL),
     "request_too_large": Cause(ErrorKind.CONTEXT_LENGTH),
 }
+_BY_WORDS: Final = (ErrorKind.QUOTA, ErrorKind.CONTENT_FILTER, ErrorKind.CONTEXT_LENGTH)
+"""What the words say better than the error's type, which is ``invalid_request_error`` or ``api_error`` for all."""
 _FINISH: Final = {
     "end_turn": Finish.STOP,
     "stop_sequence": Finish.STOP,
@@ -145,10 +147,9 @@ class Anthropic(Vendor):
     def cause(self, status: int, error: Any, headers: Mapping[str, str]) -> Cause:
         """Why it refused: by the error's type, and by its words where that says too little."""
         words = words_of(error)
-        if "credit balance is too low" in words:
-            return Cause(ErrorKind.QUOTA)
-        if status == 429 and "extra usage is required" in words:
-            return Cause(ErrorKind.QUOTA, billed=Billed.NO)
+        special = by_words(status, words)
+        if special is not None and special.kind in _BY_WORDS:
+            return special
         kind = error.get("type") if isinstance(error, dict) else None
         return (_KINDS.get(kind) if isinstance(kind, str) else None) or classify(status, words)
 
@@ -222,7 +223,7 @@ class _MessageGathering:
                 return self._said(_object(event, "delta"), "text_delta")
             case "message_delta":
                 self._end.update(_said_only(_object(event, "delta")))
-                self._usage.update(_said_only(_object(event, "usage")))
+                self._usage = larger_counts(self._usage, _said_only(_object(event, "usage")))
             case "message_stop":
                 self._stopped = True
         return ""

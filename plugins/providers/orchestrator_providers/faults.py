@@ -1,12 +1,12 @@
 """What a refusal, a broken answer or a broken connection means for retries and for money."""
 
-import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from orchestrator.spi import Billed, ErrorKind, ProviderError, Usage
 from orchestrator_providers.wording import one_line
+from orchestrator_providers.wordings import WORDINGS
 
 if TYPE_CHECKING:
     import httpx
@@ -22,22 +22,9 @@ class Cause:
     wait: float | None = None
 
 
-_CONTEXT: Final = re.compile(
-    r"context_length_exceeded|exceed_context_size|context (?:window|length|size)|prompt is too long|maximum context"
-    r"|exceeded model token limit|input token count|prompt exceeds max length"
-)
-_QUOTA: Final = re.compile(r"insufficient_quota|exceeded_current_quota|insufficient balance|credit balance is too low")
-_FILTER: Final = re.compile(r"content_filter|content_policy|contentfilter|flagged")
-_OVERLOADED: Final = re.compile(r"overloaded|server_is_overloaded|engine_overloaded")
-_MODEL: Final = re.compile(
-    r"model_not_found|unknown model|model \S{1,200} (?:does not exist|not found)|supported api model"
-)
-_KEY: Final = re.compile(r"invalid_api_key|incorrect_api_key|invalid_authentication|authentication_error")
-
-
 def classify(status: int, words: str) -> Cause:
     """The cause of a refusal, from its status and the error's words in lower case."""
-    special = _by_words(status, words)
+    special = by_words(status, words)
     if special is not None:
         return special
     match status:
@@ -62,19 +49,11 @@ def classify(status: int, words: str) -> Cause:
     return Cause(ErrorKind.SERVER, True) if status >= 500 else Cause(ErrorKind.BAD_REQUEST)
 
 
-def _by_words(status: int, words: str) -> Cause | None:
-    if status in (400, 402, 403, 429, 500) and _QUOTA.search(words):
-        return Cause(ErrorKind.QUOTA)
-    if status in (429, 500, 503) and _OVERLOADED.search(words):
-        return Cause(ErrorKind.OVERLOADED, True)
-    if status in (400, 403, 404, 422) and _MODEL.search(words):
-        return Cause(ErrorKind.UNKNOWN_MODEL)
-    if status in (400, 413, 422, 500) and _CONTEXT.search(words):
-        return Cause(ErrorKind.CONTEXT_LENGTH)
-    if status in (400, 403, 422, 451) and _FILTER.search(words):
-        return Cause(ErrorKind.CONTENT_FILTER)
-    if status in (400, 500) and _KEY.search(words):
-        return Cause(ErrorKind.AUTHENTICATION)
+def by_words(status: int, words: str) -> Cause | None:
+    """The cause that an error's words tell, where the table of wordings has them; the first row counts."""
+    for row in WORDINGS:
+        if row.says(status, words):
+            return Cause(row.kind, row.retryable)
     return None
 
 
@@ -115,12 +94,13 @@ def transport_error(error: "httpx.HTTPError", key: str | None) -> ProviderError:
 
     kind, retryable, billed = ErrorKind.CONNECTION, True, Billed.UNKNOWN
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
-        billed = Billed.NO
+        kind, retryable, billed = ErrorKind.UNREACHABLE, not getattr(error, "lasting", False), Billed.NO
     elif isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
         kind, retryable, billed = ErrorKind.UNSENT, False, Billed.NO
     elif isinstance(error, httpx.TimeoutException):
         kind = ErrorKind.TIMEOUT
     elif isinstance(error, httpx.DecodingError):
-        kind, retryable = ErrorKind.BAD_ANSWER, False
+        kind, retryable = ErrorKind.UNREACHABLE if getattr(error, "lasting", False) else ErrorKind.BAD_ANSWER, False
     details = one_line(str(error), key)[:500] or "no details"
-    return ProviderError(f"{type(error).__name__}: {details}", kind=kind, retryable=retryable, billed=billed)
+    name = "" if kind is ErrorKind.UNREACHABLE else f"{type(error).__name__}: "
+    return ProviderError(f"{name}{details}", kind=kind, retryable=retryable, billed=billed)

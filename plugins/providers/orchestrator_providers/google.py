@@ -14,10 +14,10 @@ from attrs import evolve
 from orchestrator.spi import ErrorKind, Finish, Price, Provider, ProviderConfig, Reply, Request, Usage, Usd, hookimpl
 from orchestrator_providers.access import CALLING, REACHING, check_options, find_access, read_manner
 from orchestrator_providers.catalogue import Catalogue, Listed
-from orchestrator_providers.faults import Cause, bad_answer, classify, refused_answer
+from orchestrator_providers.faults import Cause, bad_answer, by_words, classify, refused_answer
 from orchestrator_providers.json_forms import unbounded
 from orchestrator_providers.live_answer import Gathering
-from orchestrator_providers.openai_answers import count, token_classes
+from orchestrator_providers.openai_answers import beyond, count, larger_usage, token_classes
 from orchestrator_providers.vendor import Vendor
 from orchestrator_providers.waiting import duration
 from orchestrator_providers.wording import clean, one_line, words_of
@@ -83,6 +83,7 @@ CATALOGUE: Final = Catalogue(
 
 _FINISH: Final = {"STOP": Finish.STOP, "MAX_TOKENS": Finish.LENGTH}
 _BLOCKED: Final = ("SAFETY", "RECITATION", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "LANGUAGE", "IMAGE_SAFETY")
+_TOO_MANY: Final = 429
 _A_DAY: Final = re.compile(r"per_?day", re.IGNORECASE)
 
 
@@ -136,12 +137,16 @@ class Google(Vendor):
         found = [each for each in details if isinstance(each, dict)] if isinstance(details, list) else []
         if any(str(each.get("reason", "")).startswith("API_KEY_") for each in found):
             return Cause(ErrorKind.AUTHENTICATION)
-        if status == 429:
+        words = words_of(error)
+        if status == _TOO_MANY:
+            special = by_words(status, words)
+            if special is not None and special.kind is ErrorKind.QUOTA:
+                return special
             wait = next((w for each in found if (w := _delay(each.get("retryDelay"))) is not None), None)
             if any(_A_DAY.search(identity) for identity in _quotas(found)):
                 return Cause(ErrorKind.QUOTA, wait=wait)
             return Cause(ErrorKind.RATE_LIMIT, True, wait=wait)
-        return classify(status, words_of(error))
+        return classify(status, words)
 
     def gathering(self) -> Gathering:
         """An empty stream."""
@@ -205,8 +210,7 @@ def read_usage(usage: Any, text: str) -> Usage | None:
     try:
         read = count(usage.get("promptTokenCount")) + count(usage.get("toolUsePromptTokenCount"))
         said, thought = count(usage.get("candidatesTokenCount")), count(usage.get("thoughtsTokenCount"))
-        if usage.get("totalTokenCount") is not None and count(usage["totalTokenCount"]) != read + said + thought:
-            return None
+        said += beyond(usage.get("totalTokenCount"), read + said + thought)
         cached = count(usage.get("cachedContentTokenCount"))
         return token_classes(read=read, cached=cached, written=0, output=said + thought, reasoning=thought, text=text)
     except ValueError:
@@ -228,7 +232,10 @@ class _ContentGathering:
             return ""
         if event.get("error"):
             raise self._vendor.error_inside(event["error"], None, {})
+        usage = larger_usage(self._latest.get("usageMetadata"), event.get("usageMetadata"))
         self._latest.update({name: value for name, value in event.items() if value is not None})
+        if usage is not None:
+            self._latest["usageMetadata"] = usage
         candidate = first_candidate(event)
         self._reason = candidate.get("finishReason") or self._reason
         parts = parts_of(candidate)

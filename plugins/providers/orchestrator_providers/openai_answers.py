@@ -33,7 +33,7 @@ def read_usage(usage: Any, *, text: str) -> Usage | None:
     """The tokens of a call in disjoint token classes; None where they are missing, inconsistent or absurd.
 
     Cached and written tokens count inside the vendor's input. Reasoning counts inside its output, unless the
-    total says otherwise.
+    total says otherwise: what it has beyond both is output.
     """
     try:
         return _usage(usage, text) if isinstance(usage, dict) else None
@@ -51,11 +51,7 @@ def _usage(usage: Mapping[str, Any], text: str) -> Usage | None:
     )
     written = count(inside.get("cache_write_tokens"))
     reasoning = count(details(usage, "completion_tokens_details").get("reasoning_tokens"))
-    total = count(usage["total_tokens"]) if usage.get("total_tokens") is not None else None
-    if total is not None and reasoning and total == read + output + reasoning:
-        output += reasoning
-    elif total is not None and total != read + output:
-        return None
+    output += beyond(usage.get("total_tokens"), read + output)
     return token_classes(read=read, cached=cached, written=written, output=output, reasoning=reasoning, text=text)
 
 
@@ -88,6 +84,41 @@ def count(value: Any) -> int:
     if type(value) is not int or value < 0:
         raise ValueError("not a count of tokens")
     return value
+
+
+def beyond(total: Any, counted: int) -> int:
+    """What a total has beyond the tokens that are counted by class: they were billed all the same.
+
+    Raises:
+        ValueError: it is no count, or less than they are.
+    """
+    if total is None:
+        return 0
+    if count(total) < counted:
+        raise ValueError("the total is less than its parts")
+    return count(total) - counted
+
+
+def larger_usage(one: Any, other: Any) -> Any:
+    """Of two usages of one answer the one with more tokens, the later where they are equal; what is none never wins."""
+    if not isinstance(one, dict) or not isinstance(other, dict):
+        return other if isinstance(other, dict) or not isinstance(one, dict) else one
+    return one if _size(one) > _size(other) else other
+
+
+def larger_counts(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Two usages that each hold some of the counts: of each count the larger."""
+    merged = dict(one)
+    for name, value in other.items():
+        known = merged.get(name)
+        if type(value) is not int or type(known) is not int or value > known:
+            merged[name] = value
+    return merged
+
+
+def _size(usage: Mapping[str, Any]) -> int:
+    """All tokens in it; of counts that contain each other both."""
+    return sum(value for value in usage.values() if type(value) is int)
 
 
 def details(usage: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -126,7 +157,7 @@ class ChatGathering:
             return ""
         choice = first_choice(event)
         self._chosen = self._chosen or bool(choice)
-        self._usage = event.get("usage") or choice.get("usage") or self._usage
+        self._usage = larger_usage(self._usage, event.get("usage") or choice.get("usage"))
         self._id = self._id or event.get("id")
         self._reason = choice.get("finish_reason") or self._reason
         delta = choice.get("delta")

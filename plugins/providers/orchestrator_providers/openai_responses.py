@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.spi import ErrorKind, Finish, ProviderError, Reply, Usage
 from orchestrator_providers.faults import bad_answer, refused_answer
-from orchestrator_providers.openai_answers import count, details, token_classes
+from orchestrator_providers.openai_answers import beyond, count, details, token_classes
 from orchestrator_providers.wording import clean, one_line, words_of
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ def read_usage(usage: Any, text: str) -> Usage | None:
     try:
         read, output = count(usage.get("input_tokens")), count(usage.get("output_tokens"))
         inside = details(usage, "input_tokens_details")
-        if usage.get("total_tokens") is not None and count(usage["total_tokens"]) != read + output:
-            return None
+        output += beyond(usage.get("total_tokens"), read + output)
         return token_classes(
             read=read,
             cached=count(inside.get("cached_tokens")),

@@ -9,7 +9,7 @@ import asyncio
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from orchestrator.spi import Body, CallContext, ErrorKind, ModelInfo, ProviderError, Reply, Request, Usage
 from orchestrator_providers.access import Access, Manner
@@ -23,11 +23,14 @@ from orchestrator_providers.faults import (
 )
 from orchestrator_providers.live_answer import Gathering, LiveAnswer, inline_thinking
 from orchestrator_providers.strict_json import NO_JSON, parse_strict
-from orchestrator_providers.waiting import rate_reset, retry_after
+from orchestrator_providers.waiting import rate_reset, retry_after, wait_in_text
 from orchestrator_providers.wording import clean, excerpt, message_of, one_line, words_of
 
 if TYPE_CHECKING:
     import httpx
+
+
+_TOO_MANY: Final = 429
 
 
 class Vendor(ABC):
@@ -116,6 +119,8 @@ class Vendor(ABC):
         code = error.get("code") if isinstance(error, dict) else None
         cause = self.cause(code if type(code) is int and 400 <= code < 600 else status, error, headers)
         wait = retry_after(headers)
+        if wait is None and cause.wait is None and cause.retryable:
+            wait = wait_in_text(message_of(error))
         return ProviderError(
             f"an error inside an answer: {one_line(message_of(error), self.key)}",
             kind=cause.kind,
@@ -269,7 +274,11 @@ class Vendor(ABC):
         cause = self.cause(status, error, headers)
         wait = retry_after(headers)
         if wait is None:
-            wait = cause.wait if cause.wait is not None or status != 429 else rate_reset(headers)
+            wait = cause.wait
+        if wait is None and cause.retryable:
+            wait = wait_in_text(message_of(error))
+        if wait is None and status == _TOO_MANY:
+            wait = rate_reset(headers)
         details = one_line(message_of(error), self.key) if error else excerpt(content, self.key)
         return ProviderError(
             f"HTTP {status}: {details}",

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -36,12 +37,28 @@ def excerpt(content: bytes, key: str | None) -> str:
     return one_line(content[: 8 * EXCERPT].decode(errors="replace"), key) or "an empty body"
 
 
+_SAYING: Final = ("code", "type", "error_type", "status", "reason", "message", "msg", "raw")
+_HOLDING: Final = ("error", "detail", "details", "metadata", "cause")
+_DEPTH: Final = 3
+
+
 def words_of(error: Any) -> str:
-    """What an error object says, in lower case, to look for known words in."""
-    if not isinstance(error, dict):
-        return str(error)[:EXCERPT].lower() if isinstance(error, str) else ""
-    found = (error.get(name) for name in ("code", "type", "status", "message"))
-    return " ".join(str(each)[:EXCERPT] for each in found if isinstance(each, str | int)).lower()
+    """What an error object says, in lower case, to look for known words in; also what a gateway hands on inside it."""
+    return " ".join(_said(error, _DEPTH)).lower()
+
+
+def _said(error: Any, depth: int) -> Iterator[str]:
+    if isinstance(error, str | int):
+        yield str(error)[:EXCERPT]
+    elif depth and isinstance(error, list):
+        for each in error[:_DEPTH]:
+            yield from _said(each, depth - 1)
+    elif depth and isinstance(error, dict):
+        for name in _SAYING:
+            if isinstance(error.get(name), str | int):
+                yield str(error[name])[:EXCERPT]
+        for name in _HOLDING:
+            yield from _said(error.get(name), depth - 1)
 
 
 def message_of(error: Any) -> str:

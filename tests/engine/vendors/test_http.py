@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.engine.vendors.addresses import is_local, is_loopback
+from orchestrator.engine.vendors.environment import Environment, Network
 from orchestrator.engine.vendors.http import make_client
-from orchestrator.errors import UsageError
+from orchestrator.engine.vendors.reaching import UnreachableError, as_unreachable
+from orchestrator.errors import Billed, ErrorKind, ProviderError, UsageError
 from tests.servers.openai_server import Fault, OpenAIServer
 
 COMPRESS: Mapping[str, Callable[[bytes], bytes]] = {
@@ -134,7 +136,7 @@ def test_a_proxy_serves_every_host_but_this_machine() -> None:
     """A given proxy gets what goes elsewhere; what goes to this machine never passes it."""
 
     async def get(url: str, proxy: str) -> int:
-        async with make_client(proxy=proxy) as client:
+        async with make_client(network=Network(proxy)) as client:
             return (await client.post(url, content=b'{"a": 1}')).status_code
 
     with OpenAIServer(lambda request: "x") as server, OpenAIServer(lambda request: "x") as proxy:
@@ -270,11 +272,101 @@ def test_settings_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     junk = tmp_path / "ca.pem"
     junk.write_text("no certificate")
     with pytest.raises(UsageError, match="proxy"):
-        make_client(proxy="nonsense://x")
+        make_client(network=Network("nonsense://x"))
     with pytest.raises(UsageError, match=r"ca\.pem"):
-        make_client(ca_bundle=str(junk))
+        make_client(network=Network(ca_bundle=str(junk)))
     with pytest.raises(UsageError, match=r"missing\.pem"):
-        make_client(ca_bundle=str(tmp_path / "missing.pem"))
+        make_client(network=Network(ca_bundle=str(tmp_path / "missing.pem")))
+
+
+@pytest.mark.parametrize(
+    ("variables", "url", "proxied"),
+    [
+        ({"HTTPS_PROXY": "http://p:1"}, "https://a.example/", True),
+        ({"HTTPS_PROXY": "p:1"}, "https://a.example/", True),
+        ({"HTTPS_PROXY": "http://p:1"}, "http://a.example/", False),
+        ({"HTTPS_PROXY": "http://p:1"}, "https://localhost/", False),
+        ({"HTTPS_PROXY": "http://p:1"}, "https://127.0.0.9/", False),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "a.example"}, "https://a.example/", False),
+        ({"HTTPS_PROXY": "http://p:1", "no_proxy": ".example, x"}, "https://deep.a.example/", False),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "*"}, "https://a.example/", False),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "a.example:8443"}, "https://a.example:8443/", False),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "a.example:8443"}, "https://a.example/", True),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "*.example"}, "https://a.example/", False),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "example"}, "https://counterexample/", True),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": ", ,"}, "https://a.example/", True),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "A.Example"}, "https://a.example/", False),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "10.1.2.3"}, "https://10.1.2.3/", False),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "10.0.0.0/8"}, "https://10.1.2.3/", False),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "10.0.0.0/8"}, "https://11.1.2.3/", True),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "fd00::/8"}, "https://[fd00::1]/", False),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "", "no_proxy": ""}, "https://a.example/", True),
+        ({"HTTP_PROXY": "http://p:1", "ALL_PROXY": "http://p:1"}, "https://a.example/", False),
+        ({"ORCHESTRATE_PROXY": "http://p:1"}, "http://a.example/", True),
+        ({"ORCHESTRATE_PROXY": "http://p:1", "NO_PROXY": "*"}, "https://a.example/", True),
+        ({"ORCHESTRATE_PROXY": "http://p:1"}, "http://localhost/", False),
+    ],
+)
+def test_which_hosts_a_proxy_of_the_environment_serves(variables: dict[str, str], url: str, proxied: bool) -> None:
+    """``HTTPS_PROXY`` for https but for ``NO_PROXY``; ``ORCHESTRATE_PROXY`` for all; this machine always directly."""
+    secrets: list[str] = []
+    network = Environment(variables, {"HTTPS_PROXY": "http://of-dotenv:1"}, secrets.append).network()
+    parts = httpx.URL(url)
+    assert network.is_proxied(parts.scheme, parts.host, parts.port) is proxied
+    assert network.proxy in ("http://p:1", None)
+
+
+def test_the_programs_own_proxy_wins_and_no_password_is_shown() -> None:
+    """Of two, ``ORCHESTRATE_PROXY``; its password is a secret of the log."""
+    secrets: list[str] = []
+    variables = {"HTTPS_PROXY": "http://other:1", "ORCHESTRATE_PROXY": "http://me:p-secret@mine:2"}
+    network = Environment(variables, {}, secrets.append).network()
+    assert (network.shown_proxy, network.proxy_variable) == ("http://mine:2", "ORCHESTRATE_PROXY")
+    assert secrets == ["p-secret"]
+    common = Environment({"https_proxy": "me:p-other@their:3"}, {}, secrets.append).network()
+    assert (common.shown_proxy, common.proxy_variable) == ("http://their:3", "https_proxy")
+    assert secrets[1:] == ["p-other"]
+
+
+def test_what_other_programs_are_told_is_no_reason_not_to_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A proxy of theirs that makes no sense fails where it is used; a file of authorities that is gone is warned of."""
+    missing = str(tmp_path / "gone.pem")
+
+    async def get(url: str) -> int:
+        async with make_client(network=Network("soap://p", "HTTPS_PROXY", "", None, missing)) as client:
+            return (await client.get(url)).status_code
+
+    with OpenAIServer() as server:
+        assert asyncio.run(get(f"{server.address}/nothing")) == 404
+    assert missing in caplog.text
+    with pytest.raises(UnreachableError, match="in HTTPS_PROXY") as refused:
+        asyncio.run(get("https://a.example/"))
+    assert refused.value.lasting
+
+
+@pytest.mark.parametrize(("raised", "lasting"), [(True, True), (False, False)])
+def test_a_provider_that_says_only_that_there_was_no_connection_is_helped(raised: bool, lasting: bool) -> None:
+    """What the client knows of the reason is kept; any other error is the provider's own."""
+    error = ProviderError("no connection", kind=ErrorKind.CONNECTION, retryable=True, billed=Billed.NO)
+    error.__cause__ = UnreachableError("http://a cannot be reached", lasting=raised)
+    found = as_unreachable(error)
+    assert (found.kind, found.retryable, str(found)) == (
+        ErrorKind.UNREACHABLE,
+        not lasting,
+        "http://a cannot be reached",
+    )
+    error.__cause__ = httpx.ReadError("cut")
+    assert as_unreachable(error) is error
+
+
+@pytest.mark.parametrize("size", [1, 2, 1000])
+def test_a_body_of_bare_deflate_is_decoded(size: int) -> None:
+    """Many servers leave out the header of the format that they name."""
+    squeeze = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    raw = squeeze.compress(b"Hello " * 1000) + squeeze.flush()
+    assert fetched(*[raw[at : at + size] for at in range(0, len(raw), size)], encoding="deflate") == b"Hello " * 1000
 
 
 def test_importing_the_module_does_not_import_httpx() -> None:

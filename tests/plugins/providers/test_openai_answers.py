@@ -132,7 +132,6 @@ def test_a_byte_order_mark_and_unknown_fields_are_accepted() -> None:
         b"[]",
         b'"x"',
         b'{"choices": [{"message": {"content": "\xff"}}]}',
-        chat().replace(b'"object"', b'"id"'),
         chat().replace(b": 20,", b": NaN,"),
         chat().replace(b": 20,", b": 1e999,"),
         b'{"a":' * 100_000,
@@ -154,6 +153,30 @@ def test_a_malformed_answer_is_a_bad_answer(body: bytes) -> None:
 
     assert (error.kind, error.retryable, error.status) == (ErrorKind.BAD_ANSWER, True, 200)
     assert error.billed is (Billed.UNKNOWN if error.usage is None else Billed.YES)
+
+
+USED = {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
+NOTHING = {"prompt_tokens": 0, "completion_tokens": 0}
+
+
+@pytest.mark.parametrize(("one", "other"), [(USED, NOTHING), (NOTHING, USED), (USED, None), (USED, USED)])
+def test_of_two_usages_the_larger_settles(one: Any, other: Any) -> None:
+    """In one object, and in two chunks of a stream; of another key that stands twice the last value counts."""
+    usages = b"".join(b', "usage": ' + json.dumps(each).encode() for each in (one, other))
+    body = (
+        b'{"id": "a", "id": "b", "choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]' + usages + b"}"
+    )
+    reply = read_answer(200, {}, body)
+    assert (reply.usage, reply.request_id) == (Usage(input=20, output=10), "b")
+    chunks = [{"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}], "usage": one}, {"usage": other}]
+    stream = b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks) + b"data: [DONE]\n\n"
+    assert read_answer(200, {"content-type": "text/event-stream"}, stream).usage == Usage(input=20, output=10)
+
+
+def test_what_a_total_has_beyond_its_parts_is_output() -> None:
+    """It was billed all the same: 33 in all, 20 of them input."""
+    more = {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 33}
+    assert read_usage(more, text="Hi") == Usage(input=20, output=13)
 
 
 def test_an_answer_without_choices_is_billed_as_it_says() -> None:
@@ -230,7 +253,6 @@ def test_an_answer_the_server_broke_off_is_tried_again(reason: str) -> None:
         {"prompt_tokens": 0, "completion_tokens": 0},
         {"prompt_tokens": 20, "completion_tokens": 0},
         {"prompt_tokens": 10**18, "completion_tokens": 10},
-        {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 31},
         {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 29},
         {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": "30"},
         {"prompt_tokens": 20, "completion_tokens": 10, "prompt_tokens_details": {"cached_tokens": 21}},

@@ -201,7 +201,7 @@ def test_a_refused_connection_is_released() -> None:
         with pytest.raises(ProviderError) as caught:
             ask(provider({"base_url": f"http://127.0.0.1:{taken.getsockname()[1]}/v1"}))
 
-    assert (caught.value.kind, caught.value.retryable, caught.value.billed) == (ErrorKind.CONNECTION, True, Billed.NO)
+    assert (caught.value.kind, caught.value.retryable, caught.value.billed) == (ErrorKind.UNREACHABLE, True, Billed.NO)
 
 
 GOOD = {"choices": [{"message": {"content": "Hello"}}], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}
@@ -288,9 +288,9 @@ def test_a_timeout_of_the_engine_is_not_swallowed() -> None:
 @pytest.mark.parametrize(
     ("raised", "kind", "billed"),
     [
-        (httpx.ConnectTimeout("x"), ErrorKind.CONNECTION, Billed.NO),
-        (httpx.PoolTimeout("x"), ErrorKind.CONNECTION, Billed.NO),
-        (httpx.ProxyError("x"), ErrorKind.CONNECTION, Billed.NO),
+        (httpx.ConnectTimeout("x"), ErrorKind.UNREACHABLE, Billed.NO),
+        (httpx.PoolTimeout("x"), ErrorKind.UNREACHABLE, Billed.NO),
+        (httpx.ProxyError("x"), ErrorKind.UNREACHABLE, Billed.NO),
         (httpx.ReadTimeout("x"), ErrorKind.TIMEOUT, Billed.UNKNOWN),
         (httpx.WriteTimeout("x"), ErrorKind.TIMEOUT, Billed.UNKNOWN),
         (httpx.ReadError("x"), ErrorKind.CONNECTION, Billed.UNKNOWN),

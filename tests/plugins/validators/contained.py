@@ -5,9 +5,9 @@ from functools import cache
 
 import pytest
 
+from orchestrator.deadlines.awaiting import in_daemon_thread
 from orchestrator.engine.checks import Checks, selector_for
 from orchestrator.engine.outputs.folder import output_files
-from orchestrator.engine.ports import in_daemon_thread
 from orchestrator.models import TaskType
 from orchestrator.settings import SandboxChoice
 from orchestrator.spi import Candidate, Finding, Validator

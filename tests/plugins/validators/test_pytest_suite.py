@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
+from orchestrator.deadlines.awaiting import in_daemon_thread
 from orchestrator.engine.checks import Checks
-from orchestrator.engine.ports import in_daemon_thread
 from orchestrator.engine.sandbox import LevelSelector, SandboxLevel
 from orchestrator.models import Verdict
 from orchestrator.settings import SandboxChoice

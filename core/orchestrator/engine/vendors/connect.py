@@ -166,7 +166,7 @@ def client_of(spec: "Spec", environment: Environment) -> "httpx.AsyncClient":
     from orchestrator.engine.vendors.http import make_client
 
     network = environment.network()
-    return make_client(concurrency=spec.concurrency, proxy=network.proxy, ca_bundle=network.ca_bundle)
+    return make_client(concurrency=spec.concurrency, network=network)
 
 
 def _check_mix(providers: Mapping[str, Provider]) -> None:

@@ -5,6 +5,8 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -12,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from attrs import Factory, define, frozen
 
 from orchestrator.documents import expanded, read_bytes
+from orchestrator.engine.vendors.addresses import is_loopback
 from orchestrator.errors import SpecError
 
 _LOGGER: Final = logging.getLogger("orchestrator.environment")
@@ -20,14 +23,25 @@ _QUOTED: Final = re.compile(r"([\"'])(.*?)\1\s*(?:#.*)?")
 _COMMENT: Final = re.compile(r"(?:^|\s)#.*")
 _KEY_NAME: Final = re.compile(r"[A-Z0-9_]*(?:_API_KEY|_KEY|_TOKEN)")
 
+_HTTPS: Final = 443
+
 HOMELESS: Final = "orchestrate-data"
 """The data folder in the working folder of a user who has no home folder."""
 
 PROXY: Final = "ORCHESTRATE_PROXY"
-"""The variable that names the proxy; those other programs obey, such as ``HTTPS_PROXY``, are not read."""
+"""The variable that names the proxy for every host but this machine."""
+
+COMMON_PROXY: Final = ("https_proxy", "HTTPS_PROXY")
+"""The variables, for other programs too, that name a proxy for https addresses; the first one that is set counts."""
+
+NO_PROXY: Final = ("no_proxy", "NO_PROXY")
+"""The variables that name the hosts for which that proxy is not used."""
 
 CA_BUNDLE: Final = "ORCHESTRATE_CA_BUNDLE"
-"""The variable that names a PEM file with the certificate authorities to trust in place of the built-in ones."""
+"""The variable that names a PEM file with certificate authorities to trust beside the built-in ones."""
+
+COMMON_BUNDLE: Final = "SSL_CERT_FILE"
+"""The variable, for other programs too, that names such a file."""
 
 
 @frozen
@@ -36,8 +50,22 @@ class Network:
 
     proxy: str | None = None
     """The URL of a proxy; it may hold a password."""
+    proxy_variable: str = PROXY
+    """Where it comes from."""
+    direct: str | None = None
+    """The hosts that are reached without it, as ``NO_PROXY`` writes them, where it is for https addresses only."""
     ca_bundle: str | None = None
-    """A PEM file."""
+    """A PEM file of authorities to trust beside the built-in ones."""
+    common_bundle: str | None = None
+    """Another one, which may be missing: it is meant for other programs too."""
+
+    def is_proxied(self, scheme: str, host: str, port: int | None) -> bool:
+        """Whether a host is reached by the proxy."""
+        if self.proxy is None or is_loopback(host):
+            return False
+        if self.direct is None:
+            return True
+        return scheme == "https" and not _is_named(host, port or _HTTPS, self.direct)
 
     @property
     def shown_proxy(self) -> str | None:
@@ -46,6 +74,22 @@ class Network:
             return None
         scheme, _, rest = self.proxy.rpartition("://")
         return f"{scheme or 'http'}://{rest.rpartition('@')[2]}"
+
+
+def _is_named(host: str, port: int, names: str) -> bool:
+    """Whether a list such as ``NO_PROXY`` has a host: by name, as a subdomain, by address or its network."""
+    bare = host.strip("[]").rstrip(".").lower()
+    return any(_covers(each, bare, port) for name in names.split(",") if (each := name.strip().lower()))
+
+
+def _covers(name: str, host: str, port: int) -> bool:
+    with suppress(ValueError):
+        return ip_address(host) in ip_network(name.strip("[]"), strict=False)
+    place, _, number = name.rpartition(":")
+    if place and number.isdecimal():
+        name = place if int(number) == port else ""
+    domain = name.removeprefix("*").strip(".")
+    return name == "*" or (domain != "" and (host == domain or host.endswith(f".{domain}")))
 
 
 def data_folder(given: Path | None, variables: Mapping[str, str]) -> Path:
@@ -122,16 +166,24 @@ class Environment:
         return self.variables.get(name) or None
 
     def network(self) -> Network:
-        """The proxy and the certificate authorities, from the environment only.
+        """The proxy and the certificate authorities, from the environment only: the program's own variables win.
 
         Raises:
             UsageError: the file of authorities is in a home folder that there is not.
         """
-        proxy = self.variables.get(PROXY) or None
+        variable = next((name for name in (PROXY, *COMMON_PROXY) if self.variables.get(name)), PROXY)
+        proxy = self.variables.get(variable) or None
         if proxy is not None:
+            proxy = proxy if "://" in proxy else f"http://{proxy}"
             self.on_secret(_password(proxy))
         bundle = self.variables.get(CA_BUNDLE)
-        return Network(proxy, str(expanded(bundle)) if bundle else None)
+        return Network(
+            proxy,
+            variable,
+            None if variable == PROXY else next(filter(None, map(self.variables.get, NO_PROXY)), ""),
+            str(expanded(bundle)) if bundle else None,
+            self.variables.get(COMMON_BUNDLE) or None,
+        )
 
     def _note(self, name: str) -> None:
         if name not in self.asked:

@@ -17,7 +17,7 @@ from orchestrator.engine.vendors.isolation import IsolatedCall, IsolationThread
 from orchestrator.errors import PluginLoadError
 from orchestrator.events import PluginUsed
 from orchestrator.models import ModelInfo
-from orchestrator.plugins import DISTRIBUTION
+from orchestrator.plugins import registry
 from orchestrator.spi import Body, CallContext, Provider, Reply, Request
 
 if TYPE_CHECKING:
@@ -38,12 +38,14 @@ _Work = Callable[["httpx.AsyncClient | None"], Awaitable[Reply]]
 
 
 def isolate(provider: Provider, used: PluginUsed, client: "Callable[[], httpx.AsyncClient] | None" = None) -> Provider:
-    """The provider as the engine may hold it: a built-in one as it is, a third-party one isolated.
+    """The provider as the engine may hold it: as it is, or isolated where its distribution is.
+
+    See ``orchestrator.plugins.registry.is_isolated``.
 
     Raises:
         PluginLoadError: a third-party one cannot say what it sells.
     """
-    return provider if used.distribution == DISTRIBUTION else IsolatedProvider(provider, used, client)
+    return IsolatedProvider(provider, used, client) if registry.is_isolated(used.distribution) else provider
 
 
 class IsolatedProvider:
@@ -72,10 +74,12 @@ class IsolatedProvider:
     def _read(self, provider: Provider) -> None:
         def read() -> tuple[Any, ...]:
             address, retired = getattr(provider, "base_url", None), getattr(provider, "retired", {})
-            return tuple(provider.models()), address, dict(retired), provider.simulated
+            key = getattr(provider, "key", None)
+            return tuple(provider.models()), address, key, dict(retired), provider.simulated
 
-        models, address, self.retired, self.simulated = run_in_thread(read, MODELS_SECONDS)
+        models, address, key, self.retired, self.simulated = run_in_thread(read, MODELS_SECONDS)
         self.base_url = address if isinstance(address, str) else None
+        self.key = key if isinstance(key, str) else None
         for model in models:
             if not isinstance(model, ModelInfo):
                 raise TypeError(f"models() gave {type(model).__name__}, not ModelInfo")

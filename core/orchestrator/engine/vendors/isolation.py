@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
-from orchestrator.deadlines import EscapedError
+from orchestrator.deadlines import EscapedError, harmless
 
 if TYPE_CHECKING:
     import httpx
@@ -113,12 +113,8 @@ class IsolationThread:
             result = await isolated_call.work(self._client)
         except asyncio.CancelledError:
             result = EscapedError("CancelledError: it cancelled itself")  # else the caller would wait for ever
-        except StopIteration as error:
-            result = EscapedError.of(error)  # a future takes none
-        except Exception as error:
-            result = error
         except BaseException as error:
-            result = EscapedError.of(error)
+            result = harmless(error)
         isolated_call.deliver(isolated_call.answer, result)
 
     def _over(self, isolated_call: "IsolatedCall") -> None:

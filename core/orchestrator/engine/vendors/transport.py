@@ -5,14 +5,19 @@ import zlib
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import httpcore2
 import httpx
 
-from orchestrator.engine.vendors.addresses import is_loopback
+from orchestrator.engine.vendors.environment import Network
+from orchestrator.engine.vendors.reaching import UnreachableError, UnreadableError, asking_proxy, explained
 
+_PROXY_ASKS: Final = 407
 _CHUNK: Final = 64 * 1024
+_HEADER_BYTES: Final = 2
+_CHECK: Final = 31
+"""The two bytes before data in zlib's format are a multiple of it."""
 _WINDOW_BITS: Final = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
@@ -41,6 +46,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
             retries=0,
             proxy=None if proxy is None else _proxy(proxy, context),
         )
+        self._is_proxied = proxy is not None
         self._keepalive = keepalive
         self._idle: dict[_Place, deque[_Connection]] = {}
         self._busy: set[_Connection] = set()
@@ -52,6 +58,9 @@ class PoolTransport(httpx.AsyncBaseTransport):
         assert isinstance(request.stream, httpx.AsyncByteStream)
         place = (request.url.raw_scheme, request.url.raw_host, request.url.port)
         url = httpcore2.URL(scheme=place[0], host=place[1], port=place[2], target=request.url.raw_path)
+        extensions, tunnel = dict(request.extensions), _Tunnel()
+        if self._is_proxied:
+            extensions["trace"] = tunnel.trace
         with _errors_of_httpx():
             connection = await self._take(place, url)
             try:
@@ -61,11 +70,13 @@ class PoolTransport(httpx.AsyncBaseTransport):
                         url=url,
                         headers=request.headers.raw,
                         content=request.stream,
-                        extensions=dict(request.extensions),
+                        extensions=extensions,
                     )
                 )
-            except BaseException:
+            except BaseException as error:
                 await self.give_back(place, connection)
+                if self._is_proxied and not tunnel.is_through and isinstance(error, httpcore2.ProtocolError):
+                    raise httpx.ProxyError(f"{error}".rstrip(".") or type(error).__name__) from error
                 raise
         stream = _PoolStream(response, lambda: self.give_back(place, connection))
         return httpx.Response(response.status, headers=response.headers, stream=stream, extensions=response.extensions)
@@ -101,6 +112,18 @@ class PoolTransport(httpx.AsyncBaseTransport):
         self._idle.clear()
         for connection in connections:
             await connection.aclose()
+
+
+class _Tunnel:
+    """Whether a request was sent itself, and not only asked a proxy for the way to its host."""
+
+    def __init__(self) -> None:
+        self.is_through = False
+
+    async def trace(self, name: str, info: dict[str, Any]) -> None:
+        """Hear of a step of the connection."""
+        if name == "http11.send_request_headers.started":
+            self.is_through = self.is_through or info["request"].method != b"CONNECT"
 
 
 class _PoolStream(httpx.AsyncByteStream):
@@ -160,20 +183,25 @@ class BoundedTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(
-        self, direct: httpx.AsyncBaseTransport, proxied: httpx.AsyncBaseTransport | None, max_body: int
+        self,
+        direct: httpx.AsyncBaseTransport,
+        proxied: httpx.AsyncBaseTransport | None,
+        max_body: int,
+        network: Network = Network(),  # noqa: B008 - frozen
     ) -> None:
         self._direct = direct
         self._proxied = proxied
         self._max_body = max_body
+        self._network = network
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; the answer's body is decoded while it is read.
 
         Raises:
+            UnreachableError: nothing was sent, as no connection could be made.
             httpx.DecodingError: while reading: the body is too large, damaged, or in an unexpected encoding.
         """
-        way = self._direct if self._proxied is None or is_loopback(request.url.host) else self._proxied
-        response = await way.handle_async_request(request)
+        response = await self._sent(request)
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         headers = httpx.Headers(response.headers)
         for name in ("content-encoding", "content-length"):
@@ -186,11 +214,40 @@ class BoundedTransport(httpx.AsyncBaseTransport):
             extensions=response.extensions,
         )
 
+    async def _sent(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        proxied = self._proxied is not None and self._network.is_proxied(url.scheme, url.host, url.port)
+        way = self._proxied if proxied and self._proxied is not None else self._direct
+        try:
+            response = await way.handle_async_request(request)
+        except UnreachableError:
+            raise
+        except (httpx.TransportError, ImportError) as error:
+            found = explained(error, url, self._network, proxied=proxied)
+            if found is None:
+                raise
+            raise found from error
+        if response.status_code == _PROXY_ASKS:
+            await response.aclose()
+            raise asking_proxy(self._network)
+        return response
+
     async def aclose(self) -> None:
         """Close every connection."""
         await self._direct.aclose()
         if self._proxied is not None:
             await self._proxied.aclose()
+
+
+class NoWay(httpx.AsyncBaseTransport):
+    """Stands for a way that cannot be used, and says why."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Refuse."""
+        raise UnreachableError(self._why, lasting=True)
 
 
 class _BoundedStream(httpx.AsyncByteStream):
@@ -220,11 +277,18 @@ def _decoder(encoding: str) -> Callable[[bytes], Iterator[bytes]]:
     if encoding in ("", "identity"):
         return lambda piece: iter((piece,))
     if encoding not in _WINDOW_BITS:
-        raise httpx.DecodingError(f"the answer is encoded as {encoding[:40]!r}, which was not asked for")
+        text = f"the answer is encoded as {encoding[:40]!r}, which was not asked for"
+        raise UnreadableError(f"{text}; switch compression off there, or in the proxy before it")
     inflate = zlib.decompressobj(_WINDOW_BITS[encoding])
+    begun = encoding != "deflate"
 
     def decode(piece: bytes) -> Iterator[bytes]:
+        nonlocal inflate, begun
         part = b""
+        if piece and not begun:
+            begun = True
+            if not _has_header(piece):
+                inflate = zlib.decompressobj(-zlib.MAX_WBITS)
         # A full part may leave more inside zlib although all input is consumed.
         while not inflate.eof and (piece or len(part) == _CHUNK):
             try:
@@ -236,3 +300,10 @@ def _decoder(encoding: str) -> Callable[[bytes], Iterator[bytes]]:
             piece = inflate.unconsumed_tail
 
     return decode
+
+
+def _has_header(piece: bytes) -> bool:
+    """Whether a body called ``deflate`` begins as zlib's format does; many servers send the bare data instead."""
+    if len(piece) < _HEADER_BYTES:
+        return piece[0] & 0x0F == zlib.DEFLATED
+    return piece[0] & 0x0F == zlib.DEFLATED and int.from_bytes(piece[:_HEADER_BYTES]) % _CHECK == 0

@@ -3,15 +3,19 @@
 from typing import Final
 
 from orchestrator import events as e
+from orchestrator.errors import ErrorKind
 from orchestrator.models import Finish, Role, TaskType
 from orchestrator.settings import SECOND
 from orchestrator.state.calls import Answer, Failure, Refusal
 from orchestrator.state.fold.attempts import call_of, count, end_probe, started_of
 from orchestrator.state.fold.handlers import Handlers
+from orchestrator.state.fold.hosts import forget_probe, host_of, note_reached, note_unreachable
 from orchestrator.state.health import Start
 from orchestrator.state.run import RunState
 
 _DAY = 86_400 * SECOND
+_SAYS_NOTHING: Final = (ErrorKind.UNREACHABLE, ErrorKind.UNSENT, ErrorKind.PLUGIN)
+"""How an attempt can fail without a word on whether its host can be reached."""
 
 
 def _call_prepared(state: RunState, at: int, event: e.CallPrepared) -> None:
@@ -34,13 +38,21 @@ def _call_started(state: RunState, at: int, event: e.CallStarted) -> None:
     call.attempts += 1
     call.smallest = event.max_tokens if call.smallest is None else min(call.smallest, event.max_tokens)
     if event.probe:
-        record = state.record(event.model)
-        record.probe = state.version
-        record.probe_ended = None
+        _begin_probe(state, event.model)
     state.in_flight += 1
     state.in_flight_held += event.hold
     state.pending[state.version] = event
     _remember_start(state, at, event)
+
+
+def _begin_probe(state: RunState, model: str) -> None:
+    """An attempt tests the open circuits of its model and of the host."""
+    record, host = state.record(model), host_of(state, model)
+    if record.opened:
+        record.probe = state.version
+        record.probe_ended = None
+    if host is not None and host.opened:
+        host.probe = state.version
 
 
 def _remember_start(state: RunState, at: int, event: e.CallStarted) -> None:
@@ -86,6 +98,7 @@ def _call_succeeded(state: RunState, at: int, event: e.CallSucceeded) -> None:
     if event.usage is not None:
         record.observe_pace(event.usage.output_tokens, event.latency)
     end_probe(state, event.call, started, True)
+    note_reached(state, event.call, started, answered=True)
 
 
 def _call_failed(state: RunState, at: int, event: e.CallFailed) -> None:
@@ -104,6 +117,12 @@ def _call_failed(state: RunState, at: int, event: e.CallFailed) -> None:
             record.failures += 1
             record.measured(_type_of_call(state, started)).observe_outage()
     end_probe(state, event.call, started, None if not event.by_vendor else not event.outage)
+    if event.by_vendor and event.kind not in _SAYS_NOTHING:
+        note_reached(state, event.call, started, answered=event.status is not None)
+    elif event.kind is ErrorKind.UNREACHABLE and not (event.by_vendor and event.retryable):
+        note_unreachable(state, at, event, started)
+    else:
+        forget_probe(state, event.call, started)
 
 
 def _type_of_call(state: RunState, started: e.CallStarted) -> TaskType | None:

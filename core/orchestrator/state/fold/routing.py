@@ -6,6 +6,7 @@ from orchestrator import events as e
 from orchestrator.models import Role, SelectionReason
 from orchestrator.state.calls import CallKey, LogicalCall, Selection
 from orchestrator.state.fold.handlers import Handlers
+from orchestrator.state.health import HostRecord
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
 
@@ -35,14 +36,32 @@ def _model_selected(state: RunState, at: int, event: e.ModelSelected) -> None:
 
 
 def _breaker_opened(state: RunState, at: int, event: e.BreakerOpened) -> None:
-    record = state.record(event.model)
-    record.opened = True
-    record.until = event.until
-    record.failures = 0
-    record.probe_ended = None
+    if event.host is not None:
+        host = state.hosts.setdefault(event.host, HostRecord())
+        host.opened, host.until, host.failed, host.reached = True, event.until, False, False
+        if event.until is not None:
+            return
+    for model in _meant(state, event):
+        record = state.record(model)
+        record.opened = True
+        record.until = event.until
+        record.failures = 0
+        record.probe_ended = None
+
+
+def _meant(state: RunState, event: e.BreakerOpened) -> list[str]:
+    """The models whose circuit an event opens."""
+    if event.account is not None:
+        return [name for name, model in state.models.items() if model.account == event.account]
+    if event.host is not None:
+        return [name for name, model in state.models.items() if model.host == event.host]
+    return [event.model]
 
 
 def _breaker_closed(state: RunState, at: int, event: e.BreakerClosed) -> None:
+    if event.host is not None:
+        state.hosts[event.host] = HostRecord(answered=state.hosts[event.host].answered)
+        return
     record = state.record(event.model)
     record.opened = False
     record.until = None

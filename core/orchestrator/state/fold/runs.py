@@ -34,6 +34,7 @@ def _session_opened(state: RunState, at: int, event: e.SessionOpened) -> None:
     state.models = {model.id: model for model in event.models}
     state.backend_failed = False
     state.finished = None
+    state.hosts.clear()
     for record in state.records.values():
         record.kinds.clear()
         record.probe = None

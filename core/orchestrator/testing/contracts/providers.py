@@ -233,7 +233,7 @@ class ProviderContract(PluginContract):
         import httpx
 
         broken: Sequence[tuple[Exception, frozenset[ErrorKind], bool]] = (
-            (httpx.ConnectError("refused"), frozenset({ErrorKind.CONNECTION}), True),
+            (httpx.ConnectError("refused"), frozenset({ErrorKind.CONNECTION, ErrorKind.UNREACHABLE}), True),
             (httpx.ReadError("reset"), frozenset({ErrorKind.CONNECTION}), False),
             (httpx.RemoteProtocolError("cut"), frozenset({ErrorKind.CONNECTION}), False),
             (httpx.ReadTimeout("silent"), frozenset({ErrorKind.TIMEOUT, ErrorKind.CONNECTION}), False),

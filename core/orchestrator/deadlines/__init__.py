@@ -1,4 +1,8 @@
-"""Calling what may never come back: in a thread that is left behind once its time is over."""
+"""Calling code of plugins, which may hang, raise anything or quit: in a thread that is left behind after its deadline.
+
+``awaiting`` has the same for an event loop. Whatever is raised reaches the caller as an ``Exception``: nothing that a
+plugin does ends more than the call.
+"""
 
 import threading
 from collections.abc import Callable
@@ -23,6 +27,23 @@ class EscapedError(Exception):
         return cls(f"{type(error).__name__}: {error}")
 
 
+def harmless(error: BaseException) -> Exception:
+    """The error itself, or what stands in its place where it would end more than the call."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):  # which no future takes
+        return error
+    escaped = EscapedError.of(error)
+    escaped.__cause__ = error
+    return escaped
+
+
+def outcome_of(function: Callable[[], _Made]) -> tuple[_Made | None, Exception | None]:
+    """What a function returns, or what it raised."""
+    try:
+        return function(), None
+    except BaseException as error:
+        return None, harmless(error)
+
+
 class _Watched(threading.local):
     """The thread that runs functions for the thread that asks; None: not begun, or left behind."""
 
@@ -42,18 +63,13 @@ def run_in_thread(function: Callable[[], _Made], seconds: float) -> _Made:
         EscapedError: the function raised something that is no ``Exception``.
         Exception: what it raised.
     """
-    result: list[Any] = []
-    failure: list[BaseException] = []
+    ended: list[tuple[Any, Exception | None]] = []
     running = threading.Lock()
     running.acquire()
 
     def work() -> None:
-        try:
-            result.append(function())
-        except BaseException as error:
-            failure.append(error)
-        finally:
-            running.release()
+        ended.append(outcome_of(function))
+        running.release()
 
     queue = _WATCHED.work
     if queue is None:
@@ -63,11 +79,10 @@ def run_in_thread(function: Callable[[], _Made], seconds: float) -> _Made:
     if not running.acquire(timeout=seconds):
         _WATCHED.work = None
         raise OutOfTimeError(f"it took longer than {seconds:g} s")
-    if not failure:
-        return cast(_Made, result[0])
-    if isinstance(failure[0], Exception):
-        raise failure[0]
-    raise EscapedError.of(failure[0]) from failure[0]
+    ((result, failure),) = ended
+    if failure is not None:
+        raise failure
+    return cast(_Made, result)
 
 
 def _serve(queue: "SimpleQueue[Callable[[], None]]") -> None:
