@@ -19,6 +19,7 @@ _KINDS = {
     events.Outcome: ("Outcomes", "Brought in from outside: by a person, a vendor, a validator, the disk."),
     events.Decision: ("Decisions", "Computed by `decide`; `orchestrate replay RUN --verify` computes each again."),
     events.AccountEvent: ("Account events", "In the streams of accounts, in the transaction of the run's own event."),
+    events.EvalEvent: ("Events of evaluations", "In the streams `eval/NAME`: which cell is which run, and its grade."),
 }
 _VALUES = (
     events.PluginUsed,

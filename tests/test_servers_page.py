@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from orchestrator.documents import load_yaml
 from orchestrator.spec import parse_spec
 from tests.cli.command import orchestrate, rows
 from tests.pages import examples, page
@@ -53,8 +54,6 @@ def test_the_worked_example_runs_as_it_stands(name: str, tmp_path: Path) -> None
 def test_the_instance_of_the_page_is_a_spec() -> None:
     """The first block can be read, and so can what the text says of policies and limits."""
     (block,) = re.findall(r"```yaml\n(providers:.*?)```", PAGE, re.DOTALL)[:1]
-    from orchestrator.documents.yaml_text import load_yaml
-
     value = load_yaml(f"project: p\ncriteria: c\n{block}", "page").value
     limits = {"requests_per_minute": {"lab": 60}}
     policies = [{"name": "a", "blocked_providers": ["lab"], "allowed_providers": ["openai_compatible"]}]

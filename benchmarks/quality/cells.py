@@ -3,37 +3,22 @@
 import asyncio
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
 
 from attrs import evolve, frozen
 
 from benchmarks.quality.grading import Grader
 from benchmarks.quality.problems import Problem
 from benchmarks.quality.specs import FILE, Settings, spec_of
-from orchestrator import events as e
 from orchestrator.engine.outputs.folder import output_files
 from orchestrator.engine.runs import RunEnd, Workspace
 from orchestrator.models import Role, TaskType
-
-_AUTHORS: Final = (Role.GENERATOR, Role.REVISER)
+from orchestrator_eval.measures import AUTHORS, Attempt, attempts
 
 
 class CellError(RuntimeError):
     """A cell proves nothing: its run got no answer from any model."""
-
-
-@frozen
-class Call:
-    """An attempt at a call, as the log has it."""
-
-    role: Role
-    answer: str | None
-    """The digest of its answer; None where there is none."""
-    readable: bool
-    tokens_in: int
-    tokens_out: int
 
 
 @frozen
@@ -94,7 +79,7 @@ async def run_cell(
     workspace.ports = evolve(workspace.ports, random_bytes=_random_bytes(f"{settings.seed}/{problem.id}"))
     try:
         outcome = await workspace.start(spec, output=output)
-        calls = list(_calls([record.event for record in workspace.log.read(outcome.run)]))
+        calls = list(attempts([record.event for record in workspace.log.read(outcome.run)]))
         return await asyncio.to_thread(_cell, problem, arm, outcome, calls, output / FILE, grader)
     finally:
         workspace.close()
@@ -105,25 +90,12 @@ def _random_bytes(text: str) -> Callable[[int], bytes]:
     return lambda size: hashlib.shake_256(text.encode()).digest(size)
 
 
-def _calls(history: Sequence[e.Event]) -> Iterator[Call]:
-    for event in history:
-        if isinstance(event, e.CallSucceeded):
-            started = history[event.call - 1]
-            assert isinstance(started, e.CallStarted)
-            read, written = (event.usage.input_tokens, event.usage.output_tokens) if event.usage else (0, 0)
-            yield Call(started.role, event.answer, event.reading.problem is None, read, written)
-        elif isinstance(event, e.CallFailed):
-            started = history[event.call - 1]
-            assert isinstance(started, e.CallStarted)
-            yield Call(started.role, None, False, 0, 0)
-
-
-def _cell(problem: Problem, arm: str, outcome: RunEnd, calls: Sequence[Call], file: Path, grader: Grader) -> Cell:
+def _cell(problem: Problem, arm: str, outcome: RunEnd, calls: Sequence[Attempt], file: Path, grader: Grader) -> Cell:
     answered = [call for call in calls if call.answer is not None]
     state = outcome.state
     if not answered:
         raise CellError(f"{problem.id}, {arm}: no model answered ({_why(outcome)})")
-    written = {_code(outcome.texts.get(call.answer or "")) for call in answered if call.role in _AUTHORS}
+    written = {_code(outcome.texts.get(call.answer or "")) for call in answered if call.role in AUTHORS}
     task = next(iter(state.tasks.values()))
     judgements = [call for call in answered if call.role is Role.EVALUATOR]
     return Cell(

@@ -6,7 +6,7 @@ from typing import Final
 from attrs import frozen
 
 from benchmarks.quality.cells import Cell
-from benchmarks.quality.intervals import sign_test, wilson
+from orchestrator_eval.statistics import sign_test, wilson
 
 CONTROL: Final = "plain"
 """The arm that the others are compared with."""

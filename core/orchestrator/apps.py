@@ -24,7 +24,7 @@ from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.models import AUTO, ArchitectureProfile, Budget, ProjectState, ProjectStatus
 from orchestrator.orchestrator import StateManager
 from orchestrator.plugins import Catalogue
-from orchestrator.policy_dsl import with_policies
+from orchestrator.policy_dsl import bind
 from orchestrator.spec import Spec, spec_from, usual_models, with_models
 from orchestrator.state.run import RunState
 
@@ -104,7 +104,7 @@ class AppBuilder:
         spec = app_spec(description, criteria, app_type, self.budget, **self._fields)
         workspace = Workspace.open(data_folder(self.state_manager.path, os.environ))
         try:
-            spec = with_policies(spec, loader_for=workspace.catalogue.loader_for_suffix)
+            spec = bind(spec, workspace.admission, (), workspace.catalogue.loader_for_suffix)
             watchers = _watchers(self._write)
             outcome = await workspace.start(spec, output=expanded(Path(output_dir)), force=force, watchers=watchers)
             return result_of(outcome, app_type, self.budget)

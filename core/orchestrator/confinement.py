@@ -8,14 +8,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from orchestrator.reserved import is_reserved
+
 LONGEST_PART: Final = 200
 LONGEST_NAME: Final = 1000
 DEEPEST: Final = 20
 
 _WINDOWS: Final = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
 _FORBIDDEN: Final = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]')
-_TOOLS: Final = frozenset({".git", ".hg", ".svn", ".ssh", ".gnupg", ".vscode", ".idea", ".github", "git~1"})
-"""Folders whose content a tool would run or trust on the user's behalf."""
 
 
 class UnsafeNameError(ValueError):
@@ -53,8 +53,17 @@ def _check_part(part: str) -> None:
         raise UnsafeNameError("a part of the name is too long")
     if part.startswith(("~", "-", " ")) or part.endswith((".", " ")):
         raise UnsafeNameError("a part of the name begins or ends in a way that is not allowed")
-    if _WINDOWS.fullmatch(part) or part.casefold() in _TOOLS:
-        raise UnsafeNameError("a part of the name is reserved")
+    if _WINDOWS.fullmatch(part) or is_reserved(part):
+        raise UnsafeNameError("a part of the name is reserved, for a tool runs or trusts what it finds there")
+
+
+def is_allowed(path: str) -> bool:
+    """Whether a path, of a file or of a folder that ends in ``/``, may be used as a name."""
+    try:
+        checked_name(path.rstrip("/"))
+    except UnsafeNameError:
+        return False
+    return True
 
 
 @contextmanager

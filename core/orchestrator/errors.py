@@ -3,6 +3,7 @@
 OrchestrateError                  shown as one line; the command exits with its ``exit_code``
 ├─ UsageError                     2  a flag, an argument, or a state that does not allow the command
 ├─ SpecError                      2  a spec, models file or policy file that cannot be used
+├─ NotAllowedError                2  a spec wants what its user has not agreed to
 ├─ PluginError                    2
 │  ├─ PluginNotFoundError
 │  ├─ PluginConflictError
@@ -51,6 +52,20 @@ class SpecError(OrchestrateError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
         super().__init__("\n".join(self.problems))
+
+
+class NotAllowedError(OrchestrateError):
+    """A spec wants what its user has not agreed to, or what a rule of the user denies.
+
+    Attributes:
+        missing: each such capability as ``KIND=VALUE``, as ``--allow`` takes it.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, missing: Sequence[str]) -> None:
+        self.missing = tuple(missing)
+        super().__init__(message)
 
 
 class PluginError(OrchestrateError):

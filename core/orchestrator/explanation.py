@@ -209,9 +209,9 @@ def remarks_on_choice(event: e.Compared) -> tuple[str, ...]:
         for pair in event.pairs
     ]
     wins = sum(pair.winner == event.iteration for pair in event.pairs)
-    how = "the only one" if len(event.candidates) == 1 else f"{wins} won of {len(event.pairs)} compared pairs"
+    how = "nothing is left to compare" if len(event.candidates) == 1 else f"it won {wins} of {len(event.pairs)} pairs"
     why = "" if event.stopped is None else f"; not all were made or compared ({event.stopped})"
-    return (*pairs, f"chosen: iteration {event.iteration}, {how}{why}")
+    return (*pairs, f"iteration {event.iteration} is chosen: {how}{why}")
 
 
 def remarks_on(plan: e.PlanMade) -> tuple[str, ...]:

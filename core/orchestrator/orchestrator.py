@@ -19,7 +19,7 @@ from orchestrator.errors import SpecError, UsageError
 from orchestrator.models import Budget, Model, ModelProfile, ProjectState
 from orchestrator.optimization import PluginBackend
 from orchestrator.policy import JobSpec
-from orchestrator.policy_dsl import with_policies
+from orchestrator.policy_dsl import bind
 from orchestrator.records import RunRecords
 from orchestrator.spec import Spec, spec_from, usual_models, with_models
 from orchestrator.spec.containers import KEY
@@ -274,7 +274,7 @@ class Orchestrator:
         watchers = Watchers(observers=[channels.observe, watch.observe, record], on_session=begin)
         try:
             workspace.backend = None if isinstance(self._backend, PluginBackend) else self._backend
-            bound = with_policies(spec, loader_for=workspace.catalogue.loader_for_suffix)
+            bound = bind(spec, workspace.admission, (), workspace.catalogue.loader_for_suffix, self._output)
             outcome = await workspace.start(bound, output=self._output, watchers=watchers, caps=caps)
             self._played[outcome.run] = None
             channels.end(outcome.state, outcome.texts.get)

@@ -9,7 +9,16 @@ from attrs import Factory, evolve, field, frozen
 from orchestrator.models import Budget, ModelProfile, TaskType
 from orchestrator.money import Usd
 
-__all__ = ["EnforcementMode", "JobSpec", "ModelProfile", "Policy", "PolicyHierarchy", "PolicySet", "RateLimit"]
+__all__ = [
+    "CapabilityRules",
+    "EnforcementMode",
+    "JobSpec",
+    "ModelProfile",
+    "Policy",
+    "PolicyHierarchy",
+    "PolicySet",
+    "RateLimit",
+]
 
 
 class EnforcementMode(StrEnum):
@@ -95,6 +104,18 @@ def _levels(value: Mapping[str, Sequence[Policy]]) -> dict[str, tuple[Policy, ..
 
 
 @frozen
+class CapabilityRules:
+    """What specs may do beside calling models: patterns such as ``address=https://*.example.com``; deny wins."""
+
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+
+    def merged(self, other: "CapabilityRules") -> "CapabilityRules":
+        """Both together."""
+        return CapabilityRules((*self.allow, *other.allow), (*self.deny, *other.deny))
+
+
+@frozen
 class PolicyHierarchy:
     """Policies of the organisation, of teams, of jobs and of nodes; they add up."""
 
@@ -102,6 +123,7 @@ class PolicyHierarchy:
     team: dict[str, tuple[Policy, ...]] = field(default=Factory(dict), converter=_levels)
     job: dict[str, tuple[Policy, ...]] = field(default=Factory(dict), converter=_levels)
     node: dict[str, tuple[Policy, ...]] = field(default=Factory(dict), converter=_levels)
+    capabilities: CapabilityRules = CapabilityRules()
 
     def policies_for(self, team: str = "", job_id: str = "", node: str = "") -> PolicySet:
         """The policies that bind a node of a job of a team; a level left out adds nothing."""
@@ -120,6 +142,7 @@ class PolicyHierarchy:
             team=joined(self.team, other.team),
             job=joined(self.job, other.job),
             node=joined(self.node, other.node),
+            capabilities=self.capabilities.merged(other.capabilities),
         )
 
 

@@ -10,8 +10,12 @@ One file holds the policies of the organisation, of teams, of jobs and of nodes 
       job_001: [{name: cost_cap, max_cost_per_task_usd: 0.50, max_latency_ms: 5000}]
     node:
       parse: [{name: cheap, allowed_models: [deepseek-chat], enforcement_mode: soft}]
+    capabilities:                 # what specs may do beside calling models; deny wins
+      allow: ["address=https://*.corp.example"]
+      deny: ["sandbox=none"]
 """
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -20,29 +24,35 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from orchestrator.documents import Address, LineOf, expanded, read_text
-from orchestrator.errors import OrchestrateError, SpecError
+from orchestrator.errors import NotAllowedError, OrchestrateError, SpecError
 from orchestrator.models import SLOT_ALIASES
 from orchestrator.money import Usd
-from orchestrator.policy import Policy, PolicyHierarchy, PolicySet, strictest_mode
+from orchestrator.policy import CapabilityRules, Policy, PolicyHierarchy, PolicySet, strictest_mode
 from orchestrator.spec import Spec
 from orchestrator.spec.kinds import NAME, NameUse, Place, Refused, described, suggestion
 from orchestrator.spec.reading import parse_policies, refuse_unknown_node
 from orchestrator.spec.vocabulary import POLICIES
 from orchestrator.spi import Loader
+from orchestrator.trust import Admission
+from orchestrator.trust.configuration import PATTERNS
+from orchestrator.trust.wants import reading
 
 __all__ = [
     "AnalysisReport",
     "PolicyAnalyzer",
     "PolicyFile",
     "PolicyFileError",
+    "bind",
     "load_policy_file",
     "parse_hierarchy",
     "parse_policies",
     "read_policy_file",
+    "rules_of",
     "with_policies",
 ]
 
-_LEVELS = ("global", "org", "team", "job", "node")
+_LEVELS = ("global", "org", "team", "job", "node", "capabilities")
+_RULES = ("allow", "deny")
 
 LoaderFor = Callable[[str], Loader]
 """Gives the loader for a file name's ending such as ``.yaml``."""
@@ -137,12 +147,37 @@ def _hierarchy(value: Any, place: Place) -> PolicyHierarchy:
     for name in value:
         if name not in _LEVELS:
             near = suggestion(name, dict.fromkeys(_LEVELS))
-            place.below(str(name)).report(f"unknown key{near or '; known are global (or org), team, job and node'}")
+            place.below(str(name)).report(
+                f"unknown key{near or '; known are global (or org), team, job, node and capabilities'}"
+            )
     whole_org = (*_policies(value, "global", place), *_policies(value, "org", place))
     team, job, node = (_groups(value.get(level), place.below(level)) for level in ("team", "job", "node"))
+    rules = _rules(value.get("capabilities"), place.below("capabilities"))
     if place.problems:
         raise place.error()
-    return PolicyHierarchy(org=whole_org, team=team, job=job, node=node)
+    return PolicyHierarchy(org=whole_org, team=team, job=job, node=node, capabilities=rules)
+
+
+def _rules(value: Any, place: Place) -> CapabilityRules:
+    """What a file says of capabilities; problems are recorded, not raised."""
+    if value is None:
+        return CapabilityRules()
+    if not isinstance(value, Mapping):
+        place.report(f"expected a mapping with the keys allow and deny, found {described(value)}")
+        return CapabilityRules()
+    for name in value:
+        if name not in _RULES:
+            near = suggestion(name, dict.fromkeys(_RULES))
+            place.below(str(name)).report(f"unknown key{near or '; known are allow and deny'}")
+    allow, deny = (_patterns(value.get(name), place.below(name)) for name in _RULES)
+    return CapabilityRules(allow, deny)
+
+
+def _patterns(value: Any, place: Place) -> tuple[str, ...]:
+    try:
+        return () if value is None else PATTERNS.read(value, place)
+    except Refused:
+        return ()
 
 
 def _installed(suffix: str) -> Loader:
@@ -189,20 +224,84 @@ def with_policies(spec: Spec, files: Iterable[Path] = (), loader_for: LoaderFor 
 
     Raises:
         SpecError: a file cannot be used, or has levels to which the spec does not say where it belongs.
+        NotAllowedError: the spec names a file outside its folder, and its user has not agreed to that.
     """
     policies: list[Policy] = []
     nodes = PolicyHierarchy()
+    _refuse_foreign(spec)
     uses = list(spec.uses)
-    for path in (*files, *(Path(spec.folder) / expanded(name) for name in spec.policy_files)):
+    own = [Path(spec.folder) / expanded(name) for name in spec.policy_files]
+    for path in (*files, *own):
         file = read_policy_file(path, loader_for)
         hierarchy = file.hierarchy
         uses.extend(file.uses)
         _refuse_unbound(path, hierarchy, spec)
         _refuse_unknown_nodes(file, spec)
         policies.extend(hierarchy.policies_for(team=spec.team or "", job_id=spec.job_id or "").policies)
-        nodes = nodes.merged(PolicyHierarchy(node=hierarchy.node))
+        nodes = nodes.merged(PolicyHierarchy(node=hierarchy.node, capabilities=hierarchy.capabilities))
     bound = nodes.merged(PolicyHierarchy(node=spec.node_policies)).node
-    return evolve(spec, policies=(*policies, *spec.policies), node_policies=bound, policy_files=(), uses=tuple(uses))
+    rules = CapabilityRules(deny=(*spec.rules.deny, *nodes.capabilities.deny))  # no spec may allow itself anything
+    return evolve(
+        spec,
+        policies=(*policies, *spec.policies),
+        node_policies=bound,
+        policy_files=(),
+        rules=rules,
+        uses=tuple(uses),
+    )
+
+
+def _refuse_foreign(spec: Spec) -> None:
+    """Refuse to read what no admission has admitted."""
+    if spec.source is None:
+        return
+    granted = {(each.kind, each.value) for each in spec.grants or ()}
+    for name in spec.policy_files:
+        for wanted in reading(name, spec, lambda path: Path(os.path.realpath(path))):
+            if (wanted.kind, wanted.value) not in granted:
+                text = f"{spec.source} wants to {wanted.described}, outside its folder; give {wanted.flag}"
+                raise NotAllowedError(text, [wanted.text])
+
+
+def rules_of(files: Iterable[Path], loader_for: LoaderFor | None = None) -> CapabilityRules:
+    """What the user's own policy files say of capabilities, together.
+
+    Raises:
+        SpecError: a file cannot be used.
+    """
+    rules = CapabilityRules()
+    for path in files:
+        rules = rules.merged(read_policy_file(path, loader_for).hierarchy.capabilities)
+    return rules
+
+
+def bind(
+    spec: Spec,
+    admission: Admission,
+    files: Iterable[Path] = (),
+    loader_for: LoaderFor | None = None,
+    output: Path | None = None,
+    *,
+    is_run: bool = True,
+) -> Spec:
+    """The spec admitted by a user's admission, and bound by the policies of the user's files and of its own.
+
+    Args:
+        spec: the spec.
+        admission: the user's; what ``files`` say of capabilities holds for it from now on.
+        files: policy files of the user, beside those of the configuration.
+        loader_for: see ``load_policy_file``.
+        output: the output folder that is used.
+        is_run: whether it is run, or only looked at.
+
+    Raises:
+        NotAllowedError: the spec wants what its user has not agreed to.
+        SpecError: as for ``with_policies``.
+    """
+    users = (*map(admission.configuration.named, admission.configuration.policy_files), *files)
+    admission.rules = rules_of(users, loader_for)
+    admit = admission.admit if is_run else admission.admit_reading
+    return with_policies(admit(spec, output), users, loader_for)
 
 
 def _refuse_unknown_nodes(file: PolicyFile, spec: Spec) -> None:

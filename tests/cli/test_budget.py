@@ -30,7 +30,7 @@ def test_accounts_are_opened_set_raised_and_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("set", "enigneering", "1"), "'enigneering' is no account: write org, team/NAME or job/NAME"),
+        (("set", "enigneering", "1"), "'enigneering' is no account: write org, team/NAME, job/NAME or eval/NAME"),
         (("set", "team/", "1"), "is no account"),
         (("set", "sim/sim/org", "1"), "is no account"),
         (("set", "org", "0"), "not more than nothing"),

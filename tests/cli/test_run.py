@@ -162,11 +162,12 @@ def test_a_foreign_folder_is_not_written_into(tmp_path: Path) -> None:
     out.mkdir()
     (out / "mine.txt").write_text("precious")
     spec = scripted_spec(tmp_path / "spec", output_dir=str(out))
-    refused = orchestrate(home, "run", str(spec))
+    allowed = ("--allow", f"output={out}")
+    refused = orchestrate(home, "run", str(spec), *allowed)
     assert refused.code == 2
     assert "--force" in refused.err
     assert rows(home, "SELECT * FROM events") == []
-    forced = orchestrate(home, "run", str(spec), "--force")
+    forced = orchestrate(home, "run", str(spec), "--force", *allowed)
     assert forced.code == 0, forced.err
     assert (out / "mine.txt").read_text() == "precious"
     assert (out / "task_001_code_generation.py").read_text() == "x = 2\n"

@@ -72,7 +72,8 @@ def test_the_home_folder_in_every_path(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "spec.json").write_text(json.dumps(content))
     home: dict[str, str | None] = {"HOME": str(tmp_path / "home"), "ORCHESTRATE_HOME": "~/data"}
-    ended = command(tmp_path / "elsewhere", "run", "spec.json", environ=home)
+    allowed = [flag for kind in ("output", "read", "write") for flag in ("--allow", f"{kind}={tmp_path}/home/*")]
+    ended = command(tmp_path / "elsewhere", "run", "spec.json", *allowed, environ=home)
     assert ended.code == 0, ended.err
     for name in ("out", "metrics.json", "data/events.db"):
         assert (tmp_path / "home" / name).exists(), name

@@ -69,7 +69,7 @@ def test_third_party_exporters_cannot_touch_a_run(tmp_path: Path, troubled_site:
     quiet = scripted_spec(tmp_path, project_id="calm", name="calm.json")
     assert orchestrate(home, "run", str(quiet), environ=environ).code == 0
     spec = scripted_spec(tmp_path, project_id="troubled", exporters=exporters)
-    done = orchestrate(home, "run", str(spec), "-v", environ=environ)
+    done = orchestrate(home, "run", str(spec), "-v", "--allow", f"write={notes}", environ=environ)
     assert done.code == 0, done.err
     said = "exporter '{}' of orchestrator-troubled 3.2.1"
     assert f"the {said.format('hanging')} has not come back" in done.err

@@ -102,7 +102,7 @@ def test_both_orders_are_shown_and_recorded(tmp_path: Path) -> None:
     assert first.index("Text number 1.") < first.index("RESULT B") < first.index("Text number 2.")
     assert second.index("Text number 2.") < second.index("RESULT B") < second.index("Text number 1.")
     assert "iterations 1 and 2: 2 is better (in this order B, in the other A)" in said
-    assert "chosen: iteration 2, 1 won of 2 compared pairs" in said
+    assert "iteration 2 is chosen: it won 1 of 2 pairs" in said
     plain = orchestrate(run.home, "explain", run.run, "only", "--json").json
     (choice,) = [each for each in plain if each["kind"] == "comparison"]
     assert (choice["candidates"], choice["iteration"], choice["pairs"][1]["winner"]) == ([1, 2, 3], 2, None)

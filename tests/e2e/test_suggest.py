@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.vendors.suggesting import Suggested, Suggestion, models_file
+from orchestrator.engine.vendors.suggesting import OfferedModel, ServerOffer, models_file
 from orchestrator.money import Usd
 from orchestrator.spec import read_models
 from tests.cli.command import Ended, orchestrate, rows
@@ -162,7 +162,7 @@ def test_a_list_that_is_none_is_said(body: str, tmp_path: Path) -> None:
 NAMES = st.text(st.characters(blacklist_categories=["C", "Z"]), min_size=1, max_size=30)
 PRICES = st.integers(0, 10**15).map(Usd)
 SUGGESTED = st.builds(
-    Suggested,
+    OfferedModel,
     NAMES,
     st.none() | NAMES,
     st.just({}) | st.fixed_dictionaries({"input": PRICES, "output": PRICES}),
@@ -173,11 +173,11 @@ SUGGESTED = st.builds(
 
 
 @given(st.lists(SUGGESTED, max_size=6, unique_by=lambda each: each.id), NAMES)
-def test_the_file_says_what_the_server_said(models: list[Suggested], provider: str) -> None:
+def test_the_file_says_what_the_server_said(models: list[OfferedModel], provider: str) -> None:
     """Whatever the names: what is read back is what was listed, exactly, and nothing else."""
     from tempfile import TemporaryDirectory
 
-    text = models_file(Suggestion("http://127.0.0.1:1/v1", tuple(models)), provider, None, None, "2026-11-29")
+    text = models_file(ServerOffer("http://127.0.0.1:1/v1", tuple(models)), provider, None, None, "2026-11-29")
     with TemporaryDirectory() as folder:
         path = Path(folder) / "models.yaml"
         path.write_text(text, encoding="utf-8")
@@ -194,6 +194,6 @@ def test_the_file_says_what_the_server_said(models: list[Suggested], provider: s
 
 def test_the_json_of_a_name_is_a_yaml_text() -> None:
     """The names of a hostile server cannot add keys or lines."""
-    model = Suggested('a", provider: "b', price={"input": Usd.ZERO, "output": Usd.ZERO})
-    text = models_file(Suggestion("http://h/v1", (model,)), "lab", "KEY", None, "2026-11-29")
+    model = OfferedModel('a", provider: "b', price={"input": Usd.ZERO, "output": Usd.ZERO})
+    text = models_file(ServerOffer("http://h/v1", (model,)), "lab", "KEY", None, "2026-11-29")
     assert json.dumps(model.id) in text

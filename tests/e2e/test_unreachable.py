@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cli.command import Ended, orchestrate, rows
-from tests.e2e.test_dead_accounts import TASKS, opened, verified
+from tests.e2e.test_dead_accounts import TASKS, opened, others, verified
 from tests.e2e.test_real_http import models_file
 from tests.servers.openai_server import Fault, OpenAIServer
 from tests.servers.roles import play
@@ -77,8 +77,9 @@ def test_another_host_does_the_work_meanwhile(tmp_path: Path) -> None:
             environ={"OTHER_KEY": "sk-of-the-other-one"},
             providers={
                 "openai_compatible": {"base_url": dead},
-                "deepseek": {"base_url": alive.base_url, "api_key_env": "OTHER_KEY"},
+                "other": {"type": "openai_compatible", "base_url": alive.base_url, "api_key_env": "OTHER_KEY"},
             },
+            models=others(models),
             routing={"table": {"summarization": [model["id"] for model in models]}},
         )
     assert ended.code in (0, 1), ended.err

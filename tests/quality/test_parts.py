@@ -9,7 +9,6 @@ import pytest
 from attrs import fields
 from benchmarks.quality.cells import Cell
 from benchmarks.quality.grading import Grader
-from benchmarks.quality.intervals import sign_test, wilson
 from benchmarks.quality.problems import Problem, ProblemError, read_problems
 from benchmarks.quality.results import Results, ResultsError
 from benchmarks.quality.shared_answers import SharedAnswers
@@ -19,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.engine.sandbox import LevelSelector
+from orchestrator_eval.statistics import sign_test, wilson
 from tests.servers.openai_server import Fault, OpenAIServer
 
 DOUBLE = Problem(

@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 from attrs import evolve
 
-from orchestrator.events import TYPES, SessionLost, SessionOpened
+from orchestrator.events import TYPES, EvalEvent, SessionLost, SessionOpened
 from orchestrator.testing.outcomes import same_outcome
 from orchestrator.testing.simulator import WHERE, CrashPoint, Scenario, SimulationReport, simulate
 from tests.simulation.plays import played, steady
@@ -68,7 +68,8 @@ def test_a_run_killed_in_its_verification_goes_on_with_it() -> None:
 
 
 _CHOICE = 2
-OF_COMMANDS = ("run.forked", "content.deleted")
+OF_EVALUATIONS = tuple(name for name, cls in TYPES.items() if issubclass(cls, EvalEvent))
+OF_COMMANDS = ("run.forked", "content.deleted", *OF_EVALUATIONS)
 """What commands append to runs without a session; see tests/engine/test_forks.py and tests/log/test_retention.py."""
 
 

@@ -21,6 +21,7 @@ from orchestrator.testing.played import play_spec
 from orchestrator.testing.simulator import Scenario, simulate, sound_rank
 from tests.cli.command import orchestrate, rows, scripted_spec
 from tests.e2e.test_loop import OBJECTS, RIGHT, TASK, TESTS, WRONG, says
+from tests.evaluation.suites import answer, case, write
 from tests.scripted import fields, job
 from tests.scripted import orchestrator as scripted
 
@@ -143,7 +144,7 @@ def test_a_failed_check_of_an_equal_answer_is_counted_with_the_chosen_one(tmp_pa
     assert isinstance(failed, e.CheckStarted)
     assert (chosen.iteration, failed.iteration, failed.vote) == (2, 1, True)
     log, author = _log(run.home), run.task("task_001").model
-    counted = measured(log, run.home).simulated[author].by_type[TaskType.CODE_GEN].validator_failures
+    counted = measured(log, run.home).simulated[f"scripted/{author}"].by_type[TaskType.CODE_GEN].validator_failures
     log.close()
     meter = Measurement()
     meter.begin(run.run)
@@ -255,3 +256,42 @@ def test_an_empty_log_measures_nothing(tmp_path: Path) -> None:
     assert measured(log, tmp_path) == Telemetry()
     assert not (tmp_path / SNAPSHOT).exists()
     log.close()
+
+
+def test_only_grades_of_an_evaluation_are_learnt_and_they_can_be_taken_back(tmp_path: Path) -> None:
+    """Cells measure nothing for other runs; taught grades are a quality of their share, and gone when removed."""
+    home = tmp_path / "home"
+    suite = write(
+        tmp_path, [case(n) for n in range(1, 13)], [answer(n, None if n < 10 else "no") for n in range(1, 13)]
+    )
+    ended = orchestrate(home, "eval", "run", str(suite), "--no-controls", "--set", "loop=plain")
+    assert ended.code == 0, ended.err
+    assert _learnt(home, tmp_path) == {}
+
+    assert orchestrate(home, "eval", "teach", "tried").code == 0
+    assert _learnt(home, tmp_path) == {"scripted/small-1": {TaskType.SUMMARIZATION: (12, 0.75)}}
+    log = _log(home)
+    known = priors(measured(log, tmp_path, keep=False).simulated, [ModelInfo("small-1", "scripted", "small")])
+    assert [(each.calls, each.type) for each in known] == [(12, TaskType.SUMMARIZATION)]
+    log.close()
+    spec = tmp_path / "spec.json"
+    spec.write_text(
+        orjson.dumps({"project": "p", "criteria": "c", "providers": {"scripted": {"answers": "answers.json"}}}).decode()
+    )
+    shown = orchestrate(home, "models", "show", "small-1", "-f", str(spec))
+    assert "summarization: 9 of 12 solved in tried (simulated)" in " ".join(shown.out.split())
+    assert orchestrate(home, "eval", "teach", "tried", "--remove").code == 0
+    assert _learnt(home, tmp_path) == {}
+
+
+def _learnt(home: Path, folder: Path) -> dict[str, dict[TaskType | None, tuple[int, float | None]]]:
+    """Calls and quality that are known of simulated models."""
+    log = _log(home)
+    try:
+        found = measured(log, folder, keep=False).simulated
+        return {
+            model: {kind: (seen.calls, seen.quality) for kind, seen in record.by_type.items()}
+            for model, record in found.items()
+        }
+    finally:
+        log.close()

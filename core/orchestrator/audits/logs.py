@@ -13,6 +13,7 @@ from orchestrator.errors import LogError
 from orchestrator.events import RunForked, RunStarted
 from orchestrator.log import EventLog, Head, LogFinding, Texts
 from orchestrator.log.accounts import PREFIX, SIMULATED, stream_of
+from orchestrator.log.naming import is_evaluation
 from orchestrator.log.transaction import Recorded
 
 _OF_THE_LOG = ("chain", "texts", "heads")
@@ -43,7 +44,7 @@ def audit(
         if accounts:  # a bundle has neither a layout of its own nor rows beside its events
             _storage(log, run, report)
         broken = {check.subject for check in report.failed if check.name == "chain"}
-        names = [run] if run is not None else [name for name in log.streams() if not is_account(name)]
+        names = [run] if run is not None else [name for name in log.streams() if is_run(name)]
         used, seen = AccountUse(), set[str]()
         for name in names:
             if log.last(name) is None:
@@ -63,6 +64,11 @@ def audit(
 def is_account(stream: str) -> bool:
     """Whether a stream is that of an account."""
     return stream.startswith((PREFIX, SIMULATED + PREFIX))
+
+
+def is_run(stream: str) -> bool:
+    """Whether a stream is that of a run, and neither of an account nor of an evaluation."""
+    return not is_account(stream) and not is_evaluation(stream)
 
 
 # ── the log ────────────────────────────────────────────────────────────────────────────────────────────────────────

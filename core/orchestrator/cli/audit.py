@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from orchestrator.audits.checks import AuditReport, Problem
-from orchestrator.audits.logs import is_account
+from orchestrator.audits.logs import is_account, is_run
 from orchestrator.cli.kit import (
     FILE,
     RUN,
@@ -100,8 +100,9 @@ def _audited(what: str | None, head: str | None, key: Path | None) -> AuditRepor
     if log is None:  # nothing is proved by nothing: the folder may be a wrong one
         named = "no log to verify" if what is None else f"no run or bundle {what!r}"
         raise UsageError(f"there is {named} in {home()}: name the folder of a log with --home")
-    if what is not None and is_account(what):
-        raise UsageError(f"{what!r} is an account, no run; all of them are verified with: {command('audit verify')}")
+    if what is not None and not is_run(what):
+        kind = "account" if is_account(what) else "evaluation"
+        raise UsageError(f"{what!r} is an {kind}, no run; all of them are verified with: {command('audit verify')}")
     if what is not None and log.last(what) is None and what not in {each.run for each in heads}:
         raise UsageError(f"there is no run or bundle {what!r}; see: orchestrate runs list, for {home()}")
     report = audited(log, what, head=head, heads=heads)
@@ -252,7 +253,7 @@ def keygen(file: Path) -> int:
 
 def _has_runs() -> bool:
     log = open_log_if_any()
-    return log is not None and any(not is_account(name) for name in log.streams())
+    return log is not None and any(is_run(name) for name in log.streams())
 
 
 @audit.command()

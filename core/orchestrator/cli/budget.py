@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _NAME: Final = click.argument("name", metavar="NAME")
 _USD: Final = click.argument("amount", metavar="USD", type=AMOUNT)
-_KINDS: Final = ("team", "job")
+_KINDS: Final = ("team", "job", "eval")
 
 
 @click.group(cls=CommandGroup)
@@ -136,7 +136,7 @@ def _account(name: str) -> tuple[str, bool]:
     level, slash, rest = account.partition("/")
     if account != "org" and not (level in _KINDS and slash and rest.isprintable() and rest.strip()):
         raise UsageError(
-            f"{line(name)!r} is no account: write org, team/NAME or job/NAME, with sim/ for simulated runs"
+            f"{line(name)!r} is no account: write org, team/NAME, job/NAME or eval/NAME, with sim/ for simulated runs"
         )
     return account, account != name
 

@@ -9,6 +9,7 @@ from orchestrator.cli.kit import (
     AMOUNT,
     FILE,
     SECONDS,
+    allow_option,
     force_option,
     home_option,
     json_option,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 @loop_option
 @force_option
 @yes_option
+@allow_option
 @verbose_option
 @quiet_option
 @log_format_option
@@ -64,6 +66,7 @@ def build(
     loop: str | None,
     force: bool,
     yes: bool,
+    allow: tuple[str, ...],
     verbose: bool,
     quiet: bool,
     log_format: str | None,
@@ -74,7 +77,7 @@ def build(
     Exit codes are those of run; 1 also where the application did not pass its trial.
     """
     from orchestrator.apps import assembly_of
-    from orchestrator.cli.kit import line, result, run_session, with_loop, with_policies
+    from orchestrator.cli.kit import bound, line, result, run_session, with_loop
     from orchestrator.errors import UsageError
     from orchestrator.models import Verdict
 
@@ -93,11 +96,13 @@ def build(
     played: list[RunEnd] = []
 
     async def begin(workspace: "Workspace", watchers: "Watchers") -> "RunEnd":
-        bound = with_policies(spec, (), workspace.catalogue)
-        played.append(await workspace.start(bound, output=output_dir, force=force, watchers=watchers))
+        admitted = bound(spec, workspace.admission, workspace.catalogue, output=output_dir)
+        played.append(await workspace.start(admitted, output=output_dir, force=force, watchers=watchers))
         return played[0]
 
-    code = run_session(begin, as_json=as_json, verbose=verbose, quiet=quiet, log_format=log_format, yes=yes)
+    code = run_session(
+        begin, as_json=as_json, verbose=verbose, quiet=quiet, log_format=log_format, yes=yes, allow=allow
+    )
     if played and not as_json:
         assembly = assembly_of(played[0].state, played[0].texts.get)
         for step in assembly.steps:

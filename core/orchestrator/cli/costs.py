@@ -195,6 +195,7 @@ def _print(sums: list[Sum], by: str, mark: str) -> None:
     print_table(heads, rows, right=_RIGHT, spare=("settled", "held", "share", "calls"))
 
 
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _RIGHT: Final = ("calls", "settled", "held", "total", "share")
 
 
@@ -215,10 +216,15 @@ def _plain(each: Sum, by: str) -> dict[str, Any]:
     }
 
 
+def unformulated(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula: a text that begins like one has an apostrophe in front."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
 def _print_csv(rows: list[dict[str, Any]], by: str) -> None:
     text = io.StringIO()
     names = [by, "calls", "settled_usd", "held_usd", "unreconciled_usd", "total_usd"]
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: unformulated(value) for name, value in row.items()} for row in rows)
     result(clean(text.getvalue().rstrip("\n")), as_is=True)

@@ -49,7 +49,7 @@ from orchestrator.explanation import (
     VerifiedResult,
     about,
 )
-from orchestrator.models import RejectionReason, Role, SpendLimit, Verdict, Waiver, sample_words
+from orchestrator.models import RejectionReason, Role, SpendLimit, Verdict, Waiver, is_comparison, sample_words
 from orchestrator.money import Price, Usd
 from orchestrator.policy import EnforcementMode, Policy, RateLimit
 from orchestrator.reading import EventLog, RunState, event_name, events
@@ -253,7 +253,8 @@ def _preferred(choice: ModelChoice) -> str:
         return ""
     if choice.role is Role.REVISER:
         return f"; first the author ({choice.author})"
-    return f"; first the models of other vendors than the author's ({choice.author})"
+    last = "; those that wrote one of the two come last" if is_comparison(choice.sample) else ""
+    return f"; first the models of other vendors than the author's ({choice.author}){last}"
 
 
 def _row(choice: ModelChoice, candidate: ConsideredModel) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from orchestrator.cli.kit import (
     FILE,
     RUN,
     EventId,
+    allow_option,
     command,
     existing_run,
     home,
@@ -39,10 +40,17 @@ from orchestrator.spi import hookimpl
 )
 @click.option("--models", type=FILE, metavar="FILE", help="A models file: models to add, facts to override.")
 @click.option("--project-id", help="The new run's id. [default: RUN-fork]")
+@allow_option
 @json_option
 @home_option
 def fork(
-    run_id: str, at: EventId, sets: tuple[str, ...], models: Path | None, project_id: str | None, as_json: bool
+    run_id: str,
+    at: EventId,
+    sets: tuple[str, ...],
+    models: Path | None,
+    project_id: str | None,
+    allow: tuple[str, ...],
+    as_json: bool,
 ) -> int:
     """Create a run that shares the past of another run up to an event. Start it with resume.
 
@@ -51,7 +59,7 @@ def fork(
     import asyncio
 
     from orchestrator import Workspace
-    from orchestrator.cli.kit import Forked, cut_of, with_policies
+    from orchestrator.cli.kit import Forked, bound, cut_of, prepare
     from orchestrator.cli.kit import fork as forked
     from orchestrator.errors import UsageError
 
@@ -59,6 +67,7 @@ def fork(
     if project_id == "":
         raise UsageError("--project-id is empty; give the new run a name, or leave it out")
     workspace = Workspace.open(home())
+    prepare(workspace.admission, allow)
     try:
         cut = cut_of(workspace.log, run_id, at.position, at.version)
 
@@ -70,7 +79,7 @@ def fork(
                 sets,
                 name=project_id,
                 models=models,
-                bind=lambda spec: with_policies(spec, (), workspace.catalogue),
+                bind=lambda spec: bound(spec, workspace.admission, workspace.catalogue),
             )
 
         made = asyncio.run(make())

@@ -1,5 +1,6 @@
 """From a spec file and the flags of the command line to the spec that is run."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import evolve
 
 from orchestrator.cli.output import notice
-from orchestrator.documents import Document, read_stream
+from orchestrator.documents import Document, expanded, read_stream
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.spec import Spec, parse_spec, read_spec, spec_of, with_models
 from orchestrator.spec.kinds import NameOf
 
 if TYPE_CHECKING:
     from orchestrator.plugins import Catalogue
+    from orchestrator.trust import Admission
 
 
 STDIN: Final = "<stdin>"
@@ -31,7 +33,18 @@ def spec_of_file(path: Path, sets: Sequence[str], flags: dict[str, Any], models:
     spec = spec_given(path, sets)
     for hint in spec.hints:
         notice(f"! {hint}")
-    return with_models(with_flags(spec, flags), models)
+    changed = with_models(with_flags(spec, flags), models)
+    for file in _models_files():
+        changed = with_models(changed, file)
+    return evolve(changed, as_read=spec if spec.as_read is None else spec.as_read)
+
+
+def _models_files() -> tuple[Path, ...]:
+    """The models files of the user's configuration."""
+    from orchestrator.trust import read_configuration
+
+    configuration = read_configuration(os.environ)
+    return tuple(map(configuration.named, configuration.models_files))
 
 
 def spec_given(path: Path, sets: Sequence[str] = ()) -> Spec:
@@ -41,7 +54,9 @@ def spec_given(path: Path, sets: Sequence[str] = ()) -> Spec:
         SpecError: it cannot be used.
         UsageError: a ``--set`` cannot be applied, or there is no stdin.
     """
-    return spec_of(_document_on_stdin(), sets, Path()) if str(path) == "-" else read_spec(path, sets)
+    if str(path) != "-":
+        return read_spec(path, sets)
+    return spec_of(_document_on_stdin(), sets, Path())
 
 
 def _document_on_stdin() -> Document:
@@ -104,6 +119,31 @@ def with_policies(spec: Spec, flags: Sequence[Path], catalogue: "Catalogue") -> 
     Raises:
         SpecError: a file cannot be used, or has levels to which the spec does not say where it belongs.
     """
-    from orchestrator.policy_dsl import with_policies as bound
+    from orchestrator.policy_dsl import with_policies as with_own
 
-    return bound(spec, flags, catalogue.loader_for_suffix)
+    return with_own(spec, flags, catalogue.loader_for_suffix)
+
+
+def bound(
+    spec: Spec,
+    admission: "Admission",
+    catalogue: "Catalogue",
+    flags: Sequence[Path] = (),
+    output: Path | None = None,
+    *,
+    is_run: bool = True,
+) -> Spec:
+    """The spec that its user lets run (or be looked at), with the policies of ``--policy`` files and of its own.
+
+    Raises:
+        NotAllowedError: it wants what its user has not agreed to.
+        SpecError: a file cannot be used, or has levels to which the spec does not say where it belongs.
+    """
+    from orchestrator.policy_dsl import bind
+
+    return bind(spec, admission, flags, catalogue.loader_for_suffix, output, is_run=is_run)
+
+
+def named_output(spec: Spec) -> Path | None:
+    """The output folder that a spec names."""
+    return expanded(spec.output_dir) if spec.output_dir else None

@@ -9,13 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from orchestrator.cli.agreeing import prepare
     from orchestrator.cli.damage import UNREADABLE, Reader, Trust, trust_in, whole_run
     from orchestrator.cli.display import Display, Lines, live_view
     from orchestrator.cli.event_ids import EVENT, EVENT_HELP, EventId
     from orchestrator.cli.exchanges import lines_of
     from orchestrator.cli.exits import INTERRUPTED, SYSTEM, USAGE
     from orchestrator.cli.flags import DEFAULT_CRITERIA
-    from orchestrator.cli.given import spec_of_file, with_backend, with_flags, with_loop, with_policies
+    from orchestrator.cli.given import bound, spec_of_file, with_backend, with_flags, with_loop, with_policies
     from orchestrator.cli.groups import CommandGroup, suggestion
     from orchestrator.cli.ids import RUN, latest, resolved_run, resolved_task
     from orchestrator.cli.live import Pace
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         FILE,
         SECONDS,
         advise_option,
+        allow_option,
         backend_option,
         command,
         disable_option,
@@ -74,6 +76,8 @@ if TYPE_CHECKING:
     from orchestrator.engine.session import Session
     from orchestrator.plugins import Catalogue
     from orchestrator.spec import Spec, apply_sets, parse_spec, read_models, spec_from, with_models
+    from orchestrator.spec.kinds import Place, Refused
+    from orchestrator.spec.plan import IDENTIFIER
 
 _HOMES: Final = {
     "INTERRUPTED": "orchestrator.cli.exits",
@@ -92,6 +96,8 @@ _HOMES: Final = {
     "EventId": "orchestrator.cli.event_ids",
     "lines_of": "orchestrator.cli.exchanges",
     "DEFAULT_CRITERIA": "orchestrator.cli.flags",
+    "prepare": "orchestrator.cli.agreeing",
+    "bound": "orchestrator.cli.given",
     "spec_of_file": "orchestrator.cli.given",
     "with_backend": "orchestrator.cli.given",
     "with_flags": "orchestrator.cli.given",
@@ -112,6 +118,7 @@ _HOMES: Final = {
     "FILE": "orchestrator.cli.options",
     "SECONDS": "orchestrator.cli.options",
     "advise_option": "orchestrator.cli.options",
+    "allow_option": "orchestrator.cli.options",
     "backend_option": "orchestrator.cli.options",
     "command": "orchestrator.cli.options",
     "disable_option": "orchestrator.cli.options",
@@ -176,6 +183,9 @@ _HOMES: Final = {
     "read_models": "orchestrator.spec",
     "spec_from": "orchestrator.spec",
     "with_models": "orchestrator.spec",
+    "Place": "orchestrator.spec.kinds",
+    "Refused": "orchestrator.spec.kinds",
+    "IDENTIFIER": "orchestrator.spec.plan",
 }
 
 __all__ = [
@@ -187,6 +197,7 @@ __all__ = [
     "EVENT_HELP",
     "EXIT_CODES",
     "FILE",
+    "IDENTIFIER",
     "INTERRUPTED",
     "RUN",
     "SECONDS",
@@ -206,8 +217,10 @@ __all__ = [
     "Loop",
     "OutputClosedError",
     "Pace",
+    "Place",
     "Progress",
     "Reader",
+    "Refused",
     "RunEnd",
     "Session",
     "Spec",
@@ -215,8 +228,10 @@ __all__ = [
     "Watchers",
     "advice_for",
     "advise_option",
+    "allow_option",
     "apply_sets",
     "backend_option",
+    "bound",
     "clean",
     "command",
     "cut_of",
@@ -244,6 +259,7 @@ __all__ = [
     "output_option",
     "paged",
     "parse_spec",
+    "prepare",
     "print_facts",
     "print_run",
     "print_table",

@@ -12,6 +12,7 @@ from orchestrator.cli.kit import (
     existing_run,
     home,
     home_option,
+    json_option,
     latest,
     money,
     notice,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from orchestrator.spi import Exporter, Metrics
 
 _DEFAULT = "console"
+_JSON = "json"
 _HEADS = ("model", "calls", "success", "latency", "p95", "quality", "trust", "cost", "failed checks")
 _SIMULATED = "json_extract(data, '$.settings.simulated')"
 _RUNS = f"""
@@ -47,8 +49,11 @@ WHERE type = 'run.started' OR type = 'run.forked' ORDER BY position
 @click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="An option of the exporter, such as path=metrics.json."
 )
+@json_option
 @home_option
-def metrics(run_id: str | None, everything: bool, simulated: bool, form: str | None, sets: tuple[str, ...]) -> int:
+def metrics(
+    run_id: str | None, everything: bool, simulated: bool, form: str | None, sets: tuple[str, ...], as_json: bool
+) -> int:
     """Show or export what was measured of models and runs: of one run (without RUN the last one), or of all.
 
     console, json and prometheus print to stdout where no path is set; see docs/exporters.md.
@@ -57,6 +62,9 @@ def metrics(run_id: str | None, everything: bool, simulated: bool, form: str | N
         raise click.UsageError("name one RUN, or say --all")
     if simulated and not everything:
         raise click.UsageError("--simulated belongs to --all")
+    if as_json and form not in (None, _JSON):
+        raise click.UsageError("--json stands for --format json; give one of them")
+    form = _JSON if as_json else form
     on_screen = form is None and not sets and width_of(stdout()) is not None
     form = form or _DEFAULT
     exporter = _Screen() if on_screen else _exporter(form, sets)

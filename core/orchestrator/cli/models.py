@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from orchestrator.cli.groups import CommandGroup
-from orchestrator.cli.options import FILE, Amount, home_option, json_option, models_option
+from orchestrator.cli.options import FILE, Amount, allow_option, command, home, home_option, json_option, models_option
 from orchestrator.cli.output import money, notice, result, result_json
 from orchestrator.cli.tables import print_facts, print_table
+from orchestrator.log.naming import EVAL
+from orchestrator.models.offers import qualified
 
 if TYPE_CHECKING:
     from orchestrator.engine.vendors.survey import Offers
     from orchestrator.models import ModelInfo
     from orchestrator.money import Price, Rate, TokenClasses
+    from orchestrator.telemetry import Grades
 
 _NONE: Final = "–"
 _TOKEN_CLASSES: Final = ("input", "cached_input", "cache_write", "output", "reasoning")
@@ -35,15 +38,16 @@ def models() -> None:
 @click.option("--available", is_flag=True, help="Only models that can be called now: with a key and a known price.")
 @spec_option
 @models_option
+@allow_option
 @json_option
 @home_option
-def list_(available: bool, spec_file: Path | None, models: Path | None, as_json: bool) -> int:
+def list_(available: bool, spec_file: Path | None, models: Path | None, allow: tuple[str, ...], as_json: bool) -> int:
     """List the models, with US dollars per million tokens.
 
     A slot is a name of the routing table; the table shows the model that fills it. A star marks a price that also
     depends on the time or the size of a call: see models show NAME.
     """
-    offers = _offers_of(spec_file, models)
+    offers = _offers_of(spec_file, models, allow)
     listed = [model for model in offers.models if model.id in offers.available or not available]
     if as_json:
         result_json([plain(model, offers) for model in listed])
@@ -58,22 +62,24 @@ def list_(available: bool, spec_file: Path | None, models: Path | None, as_json:
 @click.argument("name")
 @spec_option
 @models_option
+@allow_option
 @json_option
 @home_option
-def show(name: str, spec_file: Path | None, models: Path | None, as_json: bool) -> int:
+def show(name: str, spec_file: Path | None, models: Path | None, allow: tuple[str, ...], as_json: bool) -> int:
     """Show a model's facts. NAME is a model, a slot it fills, or an older name of that slot."""
     from orchestrator.errors import UsageError
 
-    offers = _offers_of(spec_file, models)
+    offers = _offers_of(spec_file, models, allow)
     found = offers.find(name)
     if found is None and name in offers.retired:
         raise UsageError(f"{name} is no longer served; use {offers.retired[name]}")
     if found is None:
         raise UsageError(f"no model or slot is called {name!r}{_near(name, offers)}; see: orchestrate models list")
+    taught = _grades(qualified(found.provider, found.id))
     if as_json:
-        result_json(plain(found, offers))
+        result_json({**plain(found, offers), "grades": [_plain_grades(each) for each in taught]})
     else:
-        print_facts(_facts(found, offers))
+        print_facts([*_facts(found, offers), *(("grades", _graded(each)) for each in taught)])
     return 0
 
 
@@ -101,7 +107,7 @@ def suggest(base_url: str, api_key_env: str | None, provider: str, price: Any, o
 
     from orchestrator.engine.vendors.environment import Environment
     from orchestrator.engine.vendors.http import make_client
-    from orchestrator.engine.vendors.suggesting import Suggestion, models_file
+    from orchestrator.engine.vendors.suggesting import ServerOffer, models_file
     from orchestrator.engine.vendors.suggesting import suggest as suggested
     from orchestrator.errors import UsageError
 
@@ -111,8 +117,8 @@ def suggest(base_url: str, api_key_env: str | None, provider: str, price: Any, o
         raise UsageError(f"--api-key-env: {api_key_env} is not set")
     network = environment.network()
 
-    async def ask() -> Suggestion:
-        async with make_client(proxy=network.proxy, ca_bundle=network.ca_bundle) as http:
+    async def ask() -> ServerOffer:
+        async with make_client(network=network) as http:
             return await suggested(base_url, key, http)
 
     found = asyncio.run(ask())
@@ -130,10 +136,43 @@ def suggest(base_url: str, api_key_env: str | None, provider: str, price: Any, o
     return 0
 
 
-def _offers_of(spec_file: Path | None, models: Path | None) -> "Offers":
+def _grades(model: str) -> "list[Grades]":
+    """What evaluations have taught of a model; nothing where there is no log, or it cannot be read."""
+    from orchestrator.cli.logs import open_log_if_any
+    from orchestrator.errors import LogError
+    from orchestrator.telemetry import grades
+
+    try:
+        log = open_log_if_any()
+        return [] if log is None else [each for each in grades(log) if each.model == model]
+    except LogError as error:
+        notice(f"! grades of evaluations are left out: {error}")
+        return []
+
+
+def _graded(each: "Grades") -> str:
+    name = each.evaluation.removeprefix(EVAL)
+    where = f"{name} (simulated)" if each.simulated else name
+    count = f"{each.solved} of {each.answers} solved"
+    return f"{each.type.value}: {count} in {where}; take back with: {command(f'eval teach {name} --remove')}"
+
+
+def _plain_grades(each: "Grades") -> dict[str, Any]:
+    return {
+        "evaluation": each.evaluation.removeprefix(EVAL),
+        "simulated": each.simulated,
+        "type": each.type.value,
+        "answers": each.answers,
+        "solved": each.solved,
+    }
+
+
+def _offers_of(spec_file: Path | None, models: Path | None, allow: tuple[str, ...]) -> "Offers":
     from attrs import evolve
 
+    from orchestrator.cli.agreeing import prepare
     from orchestrator.cli.given import spec_given
+    from orchestrator.engine.vendors.admission import admission_of
     from orchestrator.engine.vendors.connect import client_of
     from orchestrator.engine.vendors.environment import Environment
     from orchestrator.engine.vendors.survey import narrowed, offers_of, survey
@@ -144,8 +183,10 @@ def _offers_of(spec_file: Path | None, models: Path | None) -> "Offers":
     spec = spec_from("-", "-") if spec_file is None else spec_given(spec_file)
     spec = evolve(spec, folder=spec.folder if spec_file is not None else os.curdir)
     spec = with_models(spec, models)
-    environment = Environment.of_process(lambda secret: None)
-    found = survey(Catalogue.discover(), environment, spec)
+    catalogue, environment = Catalogue.discover(), Environment.of_process(lambda secret: None)
+    if spec_file is not None:
+        spec = prepare(admission_of(catalogue, environment, home()), allow).admit_reading(spec)
+    found = survey(catalogue, environment, spec)
     narrowed(found, partial(client_of, spec, environment))
     broken = [each for each in found if each.provider is None and each.problem]
     if broken and spec.providers:

@@ -209,9 +209,12 @@ def existing_run(log: "EventLog", run: str, *, or_account: bool = False) -> str:
     from orchestrator.errors import DamagedLogError, UsageError
     from orchestrator.log import read_heads
     from orchestrator.log.accounts import PREFIX, SIMULATED
+    from orchestrator.log.naming import EVAL, is_evaluation
 
     if run.startswith((PREFIX, SIMULATED + PREFIX)) and not or_account:
         raise UsageError(f"{run!r} is an account, no run; see: {command('budget show')}")
+    if is_evaluation(run) and not or_account:
+        raise UsageError(f"{run!r} is an evaluation, no run; see: {command(f'eval show {run.removeprefix(EVAL)}')}")
     if log.last(run) is None:
         if any(saved.run == run for saved in read_heads(home())):
             text = f"every event of {run} is missing, and heads.jsonl has a head of it"
@@ -284,6 +287,12 @@ enhance_option: Final = click.option(
 )
 advise_option: Final = click.option(
     "--advise/--no-advise", default=None, help="Let a model choose the architecture before planning."
+)
+allow_option: Final = click.option(
+    "--allow",
+    multiple=True,
+    metavar="KIND=VALUE",
+    help="Agree to what a spec wants beside calling models, such as sandbox=none.",
 )
 yes_option: Final = click.option(
     "--yes", "-y", is_flag=True, help="Ask no questions: accept every suggestion, start at any risk."

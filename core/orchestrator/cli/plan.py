@@ -13,6 +13,7 @@ from orchestrator.cli.notes import forecast_line
 from orchestrator.cli.options import (
     AMOUNT,
     FILE,
+    allow_option,
     backend_option,
     command,
     home,
@@ -59,6 +60,7 @@ _OF_TYPES: Final = ("type", "generate", "critique", "evaluate", "an iteration at
 @click.option(
     "--decompose", is_flag=True, help="Let a model make the plan. This costs money; resume continues the run."
 )
+@allow_option
 @click.option(
     "--seed", type=int, default=1, show_default=True, help="Seed of the simulation. Equal seeds give equal results."
 )
@@ -75,6 +77,7 @@ def plan(
     loop: str | None,
     plays: int | None,
     decompose: bool,
+    allow: tuple[str, ...],
     seed: int,
     everything: bool,
     as_json: bool,
@@ -84,17 +87,20 @@ def plan(
     '-' is the spec on stdin. A spec without tasks has no plan yet: --decompose lets a model make one, as the beginning
     of a run. --simulate N plays the plan N times (Monte Carlo) on outcomes drawn from what earlier runs measured.
     """
-    from orchestrator.cli.given import spec_of_file, with_backend, with_loop, with_policies
+    from orchestrator.cli.agreeing import prepare
+    from orchestrator.cli.given import bound, named_output, spec_of_file, with_backend, with_loop
     from orchestrator.engine.beginning import check_names, check_prices
     from orchestrator.engine.routes import outlook, rehearse
+    from orchestrator.engine.vendors.admission import admission_of
     from orchestrator.engine.vendors.connect import connect
     from orchestrator.engine.vendors.environment import Environment
     from orchestrator.plugins import Catalogue
 
     catalogue = Catalogue.discover()
     spec = with_backend(spec_of_file(spec_file, sets, {"budget_usd": budget}, models), backend)
-    spec = with_policies(with_loop(spec, loop), policies, catalogue)
     environment = Environment.of_process(lambda secret: None)
+    admission = prepare(admission_of(catalogue, environment, home()), allow)
+    spec = bound(with_loop(spec, loop), admission, catalogue, policies, named_output(spec), is_run=False)
     check_names(spec, catalogue, environment)
     connected = connect(catalogue, spec, environment)
     check_prices(spec, connected)

@@ -13,6 +13,7 @@ from orchestrator.cli.kit import (
     FILE,
     INTERRUPTED,
     SYSTEM,
+    allow_option,
     force_option,
     home,
     home_option,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 @models_option
 @click.option("--cache", is_flag=True, help="Let the agents reuse answers of earlier runs and of each other.")
 @force_option
+@allow_option
 @json_option
 @home_option
 def pool(
@@ -53,6 +55,7 @@ def pool(
     models: Path | None,
     cache: bool,
     force: bool,
+    allow: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Run several specs, or one spec with several backends, side by side. Show the winner and why.
@@ -73,7 +76,7 @@ def pool(
     if len(set(backends)) < len(backends):
         raise UsageError("a backend is named twice; agents are named for their backends")
     specs = _agents(spec_files, backends, loops, {"budget_usd": budget, "cache": cache}, models)
-    states, problems = asyncio.run(_run(specs, output_dir, force))
+    states, problems = asyncio.run(_run(specs, output_dir, force, allow))
     return _report(states, problems, as_json)
 
 
@@ -136,13 +139,14 @@ class _Sessions:
 
 
 async def _run(
-    specs: "Mapping[str, Spec]", output: Path | None, force: bool
+    specs: "Mapping[str, Spec]", output: Path | None, force: bool, allow: tuple[str, ...]
 ) -> "tuple[dict[str, ProjectState], dict[str, BaseException]]":
     """Run every agent to its end; one that fails stops no other."""
     from orchestrator import Workspace
-    from orchestrator.cli.kit import project_state
+    from orchestrator.cli.kit import bound, prepare, project_state
 
     workspace = Workspace.open(home())
+    prepare(workspace.admission, allow)
     sessions = _Sessions()
     running = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -150,11 +154,13 @@ async def _run(
             running.add_signal_handler(number, sessions.stop, number.name)
     states, problems = {}, {}
     try:
+        places = {name: None if output is None else output / name for name in specs}
+        specs = {  # all of them before the first begins, so that its progress is not between the questions
+            name: bound(spec, workspace.admission, workspace.catalogue, output=places[name])
+            for name, spec in specs.items()
+        }
         ended = await asyncio.gather(
-            *(
-                _one(workspace, spec, None if output is None else output / name, force, sessions)
-                for name, spec in specs.items()
-            ),
+            *(_one(workspace, spec, places[name], force, sessions) for name, spec in specs.items()),
             return_exceptions=True,
         )
         for name, outcome in zip(specs, ended, strict=True):
@@ -170,16 +176,13 @@ async def _run(
 async def _one(
     workspace: "Workspace", spec: "Spec", output: Path | None, force: bool, sessions: "_Sessions"
 ) -> "RunEnd":
-    from orchestrator.cli.kit import Watchers, notice, with_policies
+    from orchestrator.cli.kit import Watchers, notice
 
     def begin(session: "Session", loop: "Loop") -> None:
         sessions.add(loop)
         notice(f"{session.stream.run}: started")
 
-    bound = with_policies(spec, (), workspace.catalogue)
-    outcome = await workspace.start(
-        bound, output=output, force=force, watchers=Watchers(on_session=begin, write=notice)
-    )
+    outcome = await workspace.start(spec, output=output, force=force, watchers=Watchers(on_session=begin, write=notice))
     finished = outcome.state.finished
     notice(f"{outcome.run}: {'interrupted' if finished is None else finished.status.value}")
     return outcome

@@ -344,6 +344,10 @@ class Progress:
         reading = reading_of(self.state.tasks[event.task])
         if reading is None:
             return
+        if reading.renamed:
+            files = "1 file has" if reading.renamed == 1 else f"{reading.renamed} files have"
+            text = f"{event.task}: {files} another name than in the answer, for that one is not allowed"
+            yield Note(text, Tone.WARNING)
         if reading.left_out:
             blocks = "1 code block" if reading.left_out == 1 else f"{reading.left_out} code blocks"
             text = f"{event.task}: {blocks} of the answer went into no file; summary.json has the whole answer"

@@ -9,6 +9,7 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from orchestrator.cli import commands
+from orchestrator.cli.examples import with_examples
 from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.ids import RUN
 from orchestrator.cli.options import (
@@ -38,6 +39,8 @@ _KERNEL: Final = {
     "policy": ("policy", "Check policy files; show which policies apply."),
     "spec": ("spec", "Create, check and describe spec files."),
     "models": ("models", "List models with prices, slots and facts."),
+    "trust": ("trust", "Show and revoke what specs were allowed."),
+    "config": ("trust", "Show the configuration of this user."),
     "plugins": ("plugins", "List, check and create plugins."),
     "doctor": ("doctor", "Check this machine: keys, addresses, sandbox, tools."),
 }
@@ -55,10 +58,10 @@ class LazyGroup(CommandGroup):
         """Import a command; None where there is none of the name."""
         if cmd_name not in _KERNEL:
             found = commands.load(cmd_name, [*_KERNEL])
-            return None if found is None else keep_stdout(found)
+            return None if found is None else keep_stdout(with_examples(found, cmd_name))
         own = getattr(import_module(f"orchestrator.cli.{_KERNEL[cmd_name][0]}"), cmd_name)
         assert isinstance(own, click.Command)
-        return keep_stdout(own)
+        return keep_stdout(with_examples(own, cmd_name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""

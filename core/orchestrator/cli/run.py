@@ -12,6 +12,7 @@ from orchestrator.cli.options import (
     FILE,
     SECONDS,
     advise_option,
+    allow_option,
     backend_option,
     disable_option,
     enhance_option,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 @enhance_option
 @advise_option
 @yes_option
+@allow_option
 @click.option("--new-project", "-N", is_flag=True, help="Start a new run even where the id exists.")
 @click.option("--no-cache", is_flag=True, help="Do not reuse answers of earlier runs.")
 @force_option
@@ -69,6 +71,7 @@ def run(
     backend: str | None,
     loop: str | None,
     yes: bool,
+    allow: tuple[str, ...],
     new_project: bool,
     no_cache: bool,
     force: bool,
@@ -100,6 +103,7 @@ def run(
         log_format=log_format,
         as_json=as_json,
         yes=yes,
+        allow=allow,
     )
 
 
@@ -120,26 +124,26 @@ def run_spec(
     log_format: str | None = None,
     as_json: bool = False,
     yes: bool = False,
+    allow: tuple[str, ...] = (),
     input_stage: bool = False,
 ) -> int:
     """Run a spec in front of the user, and give the exit code.
 
     ``input_stage``: what comes before the plan is wanted, unless the spec says otherwise.
     """
-    from orchestrator.cli.given import with_policies
+    from orchestrator.cli.given import bound, named_output
     from orchestrator.cli.run_session import run_session
-    from orchestrator.documents import expanded
 
-    folder = output or (expanded(spec.output_dir) if spec.output_dir else None)
+    folder = output or named_output(spec)
 
     async def begin(workspace: "Workspace", watchers: "Watchers") -> "RunEnd":
-        bound = with_policies(spec, policies, workspace.catalogue)
+        admitted = bound(spec, workspace.admission, workspace.catalogue, policies, folder)
         return await workspace.start(
-            bound, output=folder, force=force, new_project=new_project, watchers=watchers, input_stage=input_stage
+            admitted, output=folder, force=force, new_project=new_project, watchers=watchers, input_stage=input_stage
         )
 
     loud = verbose or (spec.verbose and not quiet)
-    return run_session(begin, as_json=as_json, verbose=loud, quiet=quiet, log_format=log_format, yes=yes)
+    return run_session(begin, as_json=as_json, verbose=loud, quiet=quiet, log_format=log_format, yes=yes, allow=allow)
 
 
 @click.command()
@@ -149,6 +153,7 @@ def run_spec(
 @click.option("--add-budget", type=AMOUNT, help="US dollars to add to the ceiling.")
 @click.option("--add-time", type=SECONDS, help="Seconds to add to the time limit.")
 @yes_option
+@allow_option
 @disable_option
 @strict_plugins_option
 @verbose_option
@@ -163,6 +168,7 @@ def resume(
     add_budget: Any,
     add_time: float | None,
     yes: bool,
+    allow: tuple[str, ...],
     verbose: bool,
     quiet: bool,
     log_format: str | None,
@@ -183,6 +189,7 @@ def resume(
         log_format=log_format,
         as_json=as_json,
         yes=yes,
+        allow=allow,
     )
 
 
@@ -198,6 +205,7 @@ def resume_run(
     log_format: str | None = None,
     as_json: bool = False,
     yes: bool = False,
+    allow: tuple[str, ...] = (),
 ) -> int:
     """Go on with a run in front of the user, and give the exit code."""
     from orchestrator.cli.run_session import run_session
@@ -207,4 +215,6 @@ def resume_run(
             run_id, output=output, force=force, add_budget=add_budget, add_time=add_time, watchers=watchers
         )
 
-    return run_session(begin, as_json=as_json, verbose=verbose, quiet=quiet, log_format=log_format, yes=yes)
+    return run_session(
+        begin, as_json=as_json, verbose=verbose, quiet=quiet, log_format=log_format, yes=yes, allow=allow
+    )

@@ -4,13 +4,14 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
 from attrs import define
 
 from orchestrator import events as e
+from orchestrator.cli.agreeing import prepare
 from orchestrator.cli.asking import Terminal, asker_for
 from orchestrator.cli.display import Display, Lines, display_for
 from orchestrator.cli.exits import INTERRUPTED
@@ -61,6 +62,7 @@ def run_session(
     quiet: bool = False,
     log_format: str | None = None,
     yes: bool = False,
+    allow: Sequence[str] = (),
 ) -> int:
     """Run one session on the data folder, show it, and give the exit code.
 
@@ -71,6 +73,7 @@ def run_session(
         quiet: nothing but warnings on stderr.
         log_format: ``json``: stderr is a log of JSON lines and nothing else; None: as the environment says.
         yes: every suggestion is taken, the tasks start at any risk, and no question is asked.
+        allow: what ``--allow`` agrees to.
     """
     if quiet and verbose:
         raise UsageError("--quiet and --verbose exclude each other")
@@ -94,6 +97,8 @@ def run_session(
         elif not quiet:
             notice(text)
 
+    may_ask = not (yes or structured)
+    prepare(workspace.admission, allow, may_ask=may_ask, show=report_line)
     asker = asker_for(display, yes=yes, silent=as_json or quiet or structured)
     watch = _Watch(workspace, display, diagnostics, report_line, structured, asker)
     write = report_line if structured else display.log

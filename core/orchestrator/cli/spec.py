@@ -1,19 +1,22 @@
 """``orchestrate spec``: check, describe and begin spec files."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from attrs import evolve, frozen
 
 from orchestrator.cli.groups import CommandGroup
-from orchestrator.cli.options import FILE, home_option, json_option
+from orchestrator.cli.options import FILE, home, home_option, json_option
 from orchestrator.cli.output import clean, notice, result, result_json
-from orchestrator.errors import OrchestrateError, OutputError, SpecError
+from orchestrator.errors import NotAllowedError, OrchestrateError, OutputError, SpecError, UsageError
+from orchestrator.models import CapabilityKind
 
 if TYPE_CHECKING:
     from orchestrator.spec import Spec
+    from orchestrator.trust import Weighed
 
 _INVALID = 2
 
@@ -31,46 +34,83 @@ def spec() -> None:
 def validate(files: tuple[Path, ...], as_json: bool) -> int:
     """Check spec files and the policy files they name. Every problem is shown with its line. '-' is stdin.
 
-    Policies that contradict each other, and a ' #' that may have cut a text, are shown as a warning.
+    Policies that contradict each other, and a ' #' that may have cut a text, are shown as a warning. What a spec wants
+    beside calling models is listed.
     """
     from orchestrator.cli.given import STDIN
 
-    checked = [(STDIN if str(path) == "-" else path, *_checked(path)) for path in files]
+    checked = [(STDIN if str(path) == "-" else str(path), _checked(path)) for path in files]
     if as_json:
-        result_json(
-            [
-                {"file": str(path), "ok": not found, "problems": found, "warnings": warnings}
-                for path, found, warnings in checked
-            ]
-        )
-    for path, found, warnings in checked:
+        result_json([{"file": path, **each.plain} for path, each in checked])
+    for path, each in checked:
         if not as_json:
-            for text in warnings:
+            for text in each.warnings:
                 notice(f"{text if text.startswith(f'{path}:') else f'{path}: {text}'} [warning]")
-        if found:
-            notice("\n".join(found))
+        if each.problems:
+            notice("\n".join(each.problems))
         elif not as_json:
-            result(f"{path}: ok")
-    return _INVALID if any(found for _, found, _ in checked) else 0
+            result("\n".join([f"{path}: ok", *each.wanted]))
+    return _INVALID if any(each.problems for _, each in checked) else 0
 
 
-def _checked(path: Path) -> tuple[list[str], list[str]]:
-    """What is wrong with a spec file, and what its policies contradict."""
-    from orchestrator.cli.given import spec_given, with_policies
+@frozen
+class _Checked:
+    """A spec file: what is wrong with it, what its policies contradict, and what it wants."""
+
+    problems: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    weighed: "Weighed | None" = None
+
+    @property
+    def wanted(self) -> list[str]:
+        """What it wants, for people."""
+        from orchestrator.trust import listed
+
+        return [] if self.weighed is None else listed("it", self.weighed)
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """All of it as JSON."""
+        return {
+            "ok": not self.problems,
+            "problems": list(self.problems),
+            "warnings": list(self.warnings),
+            "capabilities": [] if self.weighed is None else self.weighed.plain,
+        }
+
+
+def _checked(path: Path) -> _Checked:
+    from orchestrator.cli.given import named_output, spec_given
     from orchestrator.engine.beginning import check_names
+    from orchestrator.engine.vendors.admission import admission_of
     from orchestrator.engine.vendors.environment import Environment
     from orchestrator.plugins import Catalogue
+    from orchestrator.policy_dsl import with_policies
 
     try:
         found, catalogue = spec_given(path), Catalogue.discover()
+        environment = Environment.of_process(lambda secret: None)
+        weighed = admission_of(catalogue, environment, _remembering()).weighed(found, named_output(found))
+        found = evolve(found, grants=weighed.granted)
         if found.policy_files:
-            found = with_policies(found, (), catalogue)
-        check_names(found, catalogue, Environment.of_process(lambda secret: None))
+            found = with_policies(found, (), catalogue.loader_for_suffix)
+        if not any(each.kind in (CapabilityKind.READ, CapabilityKind.OPTION) for each in weighed.missing):
+            check_names(found, catalogue, environment)  # which builds the providers of the spec
+    except NotAllowedError as error:
+        return _Checked([], [clean(f"{error}; it is not read")], weighed)
     except SpecError as error:
-        return [clean(problem) for problem in error.problems], []
+        return _Checked([clean(problem) for problem in error.problems])
     except OrchestrateError as error:
-        return [clean(f"{path}: {error}")], []
-    return [], [clean(text) for text in (*found.hints, *_contradictions(found))]
+        return _Checked([clean(f"{path}: {error}")])
+    return _Checked([], [clean(text) for text in (*found.hints, *_contradictions(found))], weighed)
+
+
+def _remembering() -> Path:
+    """The folder of the remembered grants; where there is no home folder, none is remembered."""
+    try:
+        return home()
+    except UsageError:
+        return Path(os.devnull)
 
 
 def _contradictions(found: "Spec") -> list[str]:

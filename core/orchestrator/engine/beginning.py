@@ -9,6 +9,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from orchestrator import events as e
+from orchestrator.confinement import UnsafeNameError, checked_name
 from orchestrator.engine.answers.enhancing import count_words
 from orchestrator.engine.answers.wording import read_templates
 from orchestrator.engine.delivering import RunPlace
@@ -17,12 +18,20 @@ from orchestrator.engine.vendors.environment import Environment
 from orchestrator.engine.vendors.names import unknown_names
 from orchestrator.errors import LogError, PluginError, PluginNotFoundError, SpecError
 from orchestrator.log import Texts
-from orchestrator.models import AUTO, ModelInfo, PlannedTask
+from orchestrator.models import AUTO, CapabilityKind, ModelInfo, PlannedTask
 from orchestrator.plugins import Catalogue
 from orchestrator.settings import EVERY
 from orchestrator.spec import Spec, TaskSpec
 
 _SEED_BYTES: Final = 7
+_PRIVATE: Final = (
+    CapabilityKind.COMMAND,
+    CapabilityKind.OPTION,
+    CapabilityKind.READ,
+    CapabilityKind.WRITE,
+    CapabilityKind.OUTPUT,
+)
+"""Kinds whose values are texts, or name the machine."""
 _SHOWN: Final = 5
 _DESCRIPTORS: Final = 12
 """The database with its WAL, the locks, the event loop, and a few connections."""
@@ -67,6 +76,7 @@ def check_spec(spec: Spec, connected: Connected, catalogue: Catalogue) -> None:
     _check_validators(spec, connected, catalogue)
     _check_limits(spec, catalogue)
     _check_app(spec, catalogue)
+    _check_paths(spec)
     templates_of(spec)
 
 
@@ -140,6 +150,18 @@ def _check_app(spec: Spec, catalogue: Catalogue) -> None:
         raise SpecError([f"app: no scaffold is called {spec.app!r}; there are {', '.join(known)}"])
 
 
+def _check_paths(spec: Spec) -> None:
+    """A file that the user names is written under that name, or the run does not begin."""
+    problems = []
+    for task, path in spec.task_paths.items():
+        try:
+            checked_name(path.rstrip("/"))
+        except UnsafeNameError as error:
+            problems.append(f"task_paths.{task}: {path!r:.80} cannot be used: {error}")
+    if problems:
+        raise SpecError(problems)
+
+
 def _check_limits(spec: Spec, catalogue: Catalogue) -> None:
     """Limits per provider may only name providers that there are: a mistyped one would limit nothing."""
     installed = tuple(dict.fromkeys((*spec.providers, *catalogue.names("provider"))))
@@ -179,10 +201,11 @@ def run_started(
     simulated: bool,
     accounts: tuple[str, ...],
     random_bytes: Callable[[int], bytes],
+    seed: int | None = None,
 ) -> e.RunStarted:
-    """The first event of a run; the texts of the spec are staged for the append."""
+    """The first event of a run; the texts of the spec are staged for the append. Without a seed it is drawn."""
     return e.RunStarted(
-        seed=int.from_bytes(random_bytes(_SEED_BYTES)),
+        seed=int.from_bytes(random_bytes(_SEED_BYTES)) if seed is None else seed,
         settings=evolve(
             spec.settings(simulated),
             accounts=accounts,
@@ -199,7 +222,21 @@ def run_started(
         )
         or None,
         words=count_words(spec.project),
-        place=texts.put(RunPlace(Path(spec.folder), output).text()),
+        place=texts.put(place_for(spec, output).text()),
+        grants=recorded_grants(spec, texts),
+    )
+
+
+def place_for(spec: Spec, output: Path | None) -> RunPlace:
+    """Where a run of a spec reads and writes."""
+    is_file = spec.source is not None and Path(spec.source).is_absolute()
+    return RunPlace(Path(spec.folder), output, Path(str(spec.source)) if is_file else None)
+
+
+def recorded_grants(spec: Spec, texts: Texts) -> tuple[e.Grant, ...]:
+    """The grants of a spec as an event has them: no text and no path of the machine, but its digest."""
+    return tuple(
+        evolve(each, value=texts.put(each.value)) if each.kind in _PRIVATE else each for each in spec.grants or ()
     )
 
 

@@ -25,11 +25,14 @@ class RunPlace:
     """What paths in the spec are relative to."""
     output: Path | None
     """The output folder, where the run has one."""
+    spec: Path | None = None
+    """The file of the spec, where it came from one."""
 
     def text(self) -> str:
-        """Both as absolute paths, in JSON."""
+        """All as absolute paths, in JSON."""
         output = None if self.output is None else str(self.output.absolute())
-        stored = {"folder": str(self.folder.absolute()), "output": output}
+        spec = None if self.spec is None else str(self.spec)
+        stored = {"folder": str(self.folder.absolute()), "output": output, "spec": spec}
         return json.dumps(stored, ensure_ascii=False, sort_keys=True)
 
 
@@ -52,7 +55,8 @@ def place_of(log: EventLog, run: str, texts: Texts) -> RunPlace:
     if digest is None:
         return RunPlace(Path(), None)
     stored = json.loads(_text(run, texts, digest))
-    return RunPlace(Path(stored["folder"]), None if stored["output"] is None else Path(stored["output"]))
+    output, spec = (None if stored.get(name) is None else Path(stored[name]) for name in ("output", "spec"))
+    return RunPlace(Path(stored["folder"]), output, spec)
 
 
 def _first(log: EventLog, run: str) -> e.RunStarted | e.RunForked:

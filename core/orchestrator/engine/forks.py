@@ -9,7 +9,7 @@ from attrs import asdict, evolve, fields, frozen
 
 from orchestrator import events as e
 from orchestrator.decide.outcome import reopened_by
-from orchestrator.documents import load_json
+from orchestrator.engine.beginning import recorded_grants
 from orchestrator.errors import UsageError
 from orchestrator.log import EventLog
 from orchestrator.log.transaction import Recorded
@@ -116,7 +116,7 @@ async def fork(
     assert start is not None
     name = _name(log, run, name)
     place = workspace.place(cut.parent)
-    old = evolve(parse_spec(load_json(workspace.spec(cut.parent), run).value, run), folder=str(place.folder))
+    old = workspace.recorded(cut.parent, place)
     new = with_models(_changed(old, sets, bind), models)
     settings = _settings(state, old, new)
     before = state.forked
@@ -132,6 +132,7 @@ async def fork(
         project=start.project,
         reopened=_reopened(state),
         place=texts.put(evolve(place, output=None).text()),
+        grants=recorded_grants(new, texts),
     )
     lock = log.locks.acquire(name)
     try:
@@ -160,9 +161,10 @@ def _name(log: EventLog, run: str, name: str | None) -> str:
 def _changed(old: Spec, sets: Sequence[str], bind: Bind) -> Spec:
     """The spec with keys set; keys that the past was made by stay."""
     if not sets:
-        return old
+        return bind(old)
     value = apply_sets(json.loads(old.canonical()), sets)
-    new = bind(evolve(parse_spec(value, "--set"), folder=old.folder))
+    changed = parse_spec(value, "--set")
+    new = bind(evolve(changed, folder=old.folder, source=old.source, grants=old.grants, as_read=old))
     for key in _OF_THE_PAST:
         if getattr(new, key) != getattr(old, key):
             raise UsageError(f"--set {key}: a fork shares what was done by it; start a new run to change it")

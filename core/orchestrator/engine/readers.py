@@ -5,6 +5,7 @@ from typing import Protocol
 
 from attrs import evolve
 
+from orchestrator.decide.outcome import output_of
 from orchestrator.engine.answers.equivalence import canonical_form
 from orchestrator.engine.answers.marks import marks_of
 from orchestrator.engine.answers.prompts import criteria_count
@@ -49,11 +50,13 @@ def reader_of(
     deliver = None if task is None else placement.deliverer(task)
     most_tasks = state.settings.limits.max_tasks
     criteria = criteria_count(state, texts.get) if role is Role.EVALUATOR else 0
+    output = None if task is None or role is not Role.EVALUATOR else output_of(task, task.iteration)
+    judged = "" if output is None else texts.get(output.digest)
     marks = marks_of(state.start.seed, PLAN) if role is Role.DECOMPOSER and state.start is not None else None
 
     def read(text: str, keep: Keep) -> Reading:
         text = text if marks is None else marks.taken_out(text)
-        reading = read_answer(role, text, validators, keep, task_paths, most_tasks, deliver, criteria, compares)
+        reading = read_answer(role, text, validators, keep, task_paths, most_tasks, deliver, criteria, compares, judged)
         if deliver is None or role not in (Role.GENERATOR, Role.REVISER):
             return reading
         return evolve(reading, equivalence=texts.fingerprint(canonical_form(deliver(text).files)))

@@ -27,6 +27,7 @@ from orchestrator.engine.questions import Asker
 from orchestrator.engine.rank import guard, runner_of
 from orchestrator.engine.sandbox import LevelSelector
 from orchestrator.engine.session import RunLog, Session, append_remedies, raised_budget, raised_time
+from orchestrator.engine.vendors.admission import admission_of
 from orchestrator.engine.vendors.connect import Connected, client_of, connect
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.errors import LogError, UsageError
@@ -34,7 +35,7 @@ from orchestrator.log import EventLog, Redactor, Texts, append_head, read_heads
 from orchestrator.log.accounts import stream_of
 from orchestrator.log.requests import CANCEL
 from orchestrator.log.retention import Growth
-from orchestrator.models import ProjectStatus
+from orchestrator.models import CapabilityKind, GrantedBy, ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.plugins import Catalogue
 from orchestrator.settings import SECOND
@@ -43,6 +44,7 @@ from orchestrator.spi import Backend, to_stdout
 from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState
 from orchestrator.telemetry import measured, priors
+from orchestrator.trust import Admission, stricter
 
 _LOOKS: Final = 0.5
 """Seconds between two looks into the mailbox of a run."""
@@ -88,8 +90,12 @@ class Workspace:
     catalogue: Catalogue
     environment: Environment
     ports: Ports
+    admission: Admission
+    """What a spec has to pass before anything that it names is read, called or run."""
     backend: Backend | None = None
     """Ranks in place of the backend of the specs, which have its qualified name."""
+    learns: bool = True
+    """Whether new runs begin with what earlier ones measured; without it, runs do not depend on each other."""
 
     @classmethod
     def open(cls, folder: Path) -> "Workspace":
@@ -97,12 +103,14 @@ class Workspace:
 
         Raises:
             LogError: it cannot be used.
+            SpecError: the user's configuration cannot be used (also UsageError).
         """
         check_descriptors()
         redactor = Redactor()
         ports = real_ports()
         log = EventLog.open(folder, redactor=redactor, offload=ports.offload)
-        return cls(folder, log, Catalogue.discover(), Environment.of_process(redactor.add), ports)
+        catalogue, environment = Catalogue.discover(), Environment.of_process(redactor.add)
+        return cls(folder, log, catalogue, environment, ports, admission_of(catalogue, environment, folder))
 
     def close(self) -> None:
         """Close the log."""
@@ -119,6 +127,8 @@ class Workspace:
         new_project: bool = False,
         watchers: Watchers | None = None,
         caps: Mapping[str, Usd] | None = None,
+        above: Sequence[str] = (),
+        seed: int | None = None,
         input_stage: bool = False,
     ) -> RunEnd:
         """Run a spec: a new run, or the one of its ``project_id`` where there is one.
@@ -128,14 +138,17 @@ class Workspace:
 
         The accounts of the organisation, of the spec's team and of its job bind the run where they exist. ``caps``
         opens accounts, or gives them these caps, before that; then a new run's budget must fit into each of them.
+        ``above`` names further accounts that bind the run where they exist, and ``seed`` fixes its random draws.
 
         Raises:
             CapExceededError: an account has used more than its new cap, or has less left than the run's budget.
             UsageError: there is a run of this id with another spec; the message says what differs and the ways on.
+            NotAllowedError: the spec wants what its user has not agreed to.
             OrchestrateError: whatever keeps the run from starting; nothing is recorded then.
         """
         run = spec.project_id or f"run-{self.ports.random_bytes(4).hex()}"
         watchers = watchers or Watchers()
+        spec = self.admission.admit(spec, output)
         if self.log.last(run) is not None:
             if not new_project:
                 return await self._again(spec, run, output, force, watchers)
@@ -149,7 +162,7 @@ class Workspace:
             writer = OutputFolder(output, run, force) if output is not None else None
             state = RunState()
             session = self._session(run, spec, state, connected, writer, watchers)
-            names = await self._accounts(spec, connected.simulated, caps)
+            names = await self._accounts(spec, connected.simulated, caps, above)
             session.stream.accounts = names
             stage = stage_of(spec, by_default=input_stage, can_ask=watchers.asker is not None)
             started = run_started(
@@ -160,6 +173,7 @@ class Workspace:
                 simulated=connected.simulated,
                 accounts=names,
                 random_bytes=self.ports.random_bytes,
+                seed=seed,
             )
             return await self._play(session, spec, [started], watchers, _replaced(output, replaced))
         finally:
@@ -175,7 +189,7 @@ class Workspace:
                 + "\n  ".join(changes)
                 + f"\nresume with: orchestrate resume {run}; start anew: --new-project, or another project_id"
             )
-        return await self.resume(run, output=output, force=force, watchers=watchers)
+        return await self._resumed(run, output, force, watchers, spec=spec)
 
     def _next_id(self, run: str) -> str:
         number = 2
@@ -183,11 +197,13 @@ class Workspace:
             number += 1
         return f"{run}-{number}"
 
-    async def _accounts(self, spec: Spec, simulated: bool, caps: Mapping[str, Usd] | None) -> tuple[str, ...]:
+    async def _accounts(
+        self, spec: Spec, simulated: bool, caps: Mapping[str, Usd] | None, above: Sequence[str]
+    ) -> tuple[str, ...]:
         """The accounts that bind a new run."""
         if caps is not None:
             await accounts.open_accounts(self.log, caps, self.ports.clock(), simulated)
-        names = accounts.existing(self.log, accounts.names_for(spec.team, spec.job_id), simulated)
+        names = accounts.existing(self.log, (*accounts.names_for(spec.team, spec.job_id), *above), simulated)
         if caps is not None:
             accounts.check_caps(self.log, names, simulated, spec.budget_usd)
         return names
@@ -208,10 +224,23 @@ class Workspace:
 
         Raises:
             UsageError: there is no such run, or it has ended for good and should get more money or time.
+            NotAllowedError: its spec wants what its user has not agreed to.
             DamagedLogError: its history is damaged.
             RunLockedError: another process has it.
         """
-        watchers = watchers or Watchers()
+        return await self._resumed(run, output, force, watchers or Watchers(), add_budget, add_time)
+
+    async def _resumed(
+        self,
+        run: str,
+        output: Path | None,
+        force: bool,
+        watchers: Watchers,
+        add_budget: Usd | None = None,
+        add_time: float | None = None,
+        spec: Spec | None = None,
+    ) -> RunEnd:
+        """See ``resume``; ``spec``: one equal to the run's that was admitted just now."""
         if self.log.last(run) is None:
             raise UsageError(f"there is no run {run!r} in {self.folder}; see: orchestrate runs list")
         lock = self.log.locks.acquire(run)
@@ -222,8 +251,8 @@ class Workspace:
             remedies = _remedies(run, state, add_budget, add_time)
             if _is_over(state) and not remedies:
                 return self._nothing_to_do(run, state, folder, force)
-            source = f"the spec of {run}"
-            spec = evolve(parse_spec(load_json(self.spec(run), source).value, source), folder=str(place.folder))
+            again = self.recorded(run, place) if spec is None else evolve(spec, folder=str(place.folder))
+            spec = self.admission.admit(again, folder)
             connected = connect(self.catalogue, spec, self.environment, self.backend)
             if connected.simulated != state.settings.simulated:
                 raise UsageError(
@@ -235,6 +264,14 @@ class Workspace:
             return await self._play(session, spec, [], watchers, "")
         finally:
             lock.release()
+
+    def recorded(self, run: str, place: RunPlace) -> Spec:
+        """The spec of a run, which is no more trusted than the file it came from; its ceiling was settled then."""
+        source = f"the spec of {run}"
+        spec = parse_spec(load_json(self.spec(run), source).value, source)
+        settled = e.Grant(CapabilityKind.BUDGET, str(spec.budget_usd), GrantedBy.OWN)
+        file = source if place.spec is None else str(place.spec)
+        return evolve(spec, folder=str(place.folder), source=file, grants=(settled,))
 
     def check(self, run: str) -> None:
         """Make sure that a run's history is whole, as far as the heads kept beside the log can tell.
@@ -306,7 +343,7 @@ class Workspace:
             await accounts.end_dead_runs(self.log, self.ports.clock, stream)
 
         names = state.settings.accounts if state.start is not None else ()
-        selector = selector_for(spec.validators.sandbox)
+        selector = selector_for(stricter(spec.validators.sandbox, self.admission.configuration.sandbox))
         texts = self.texts(run)
         application = None if spec.app is None else Application(spec.app, cache(self.catalogue.scaffold))
         return Session(
@@ -375,7 +412,7 @@ class Workspace:
             mailbox = asyncio.create_task(self._heed(session.stream.run, loop))
             watchers.on_session(session, loop)
             caps = accounts.caps_of(self.log, session.stream.accounts, session.stream.simulated)
-            known = measured(self.log, self.folder).of(session.stream.simulated) if opening else {}
+            known = measured(self.log, self.folder).of(session.stream.simulated) if opening and self.learns else {}
             await loop.run([*opening, session.opening(caps, priors(known, session.connected.models))])
         finally:
             if mailbox is not None:

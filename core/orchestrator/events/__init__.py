@@ -28,6 +28,7 @@ from orchestrator.events.calls import (
     Reused,
 )
 from orchestrator.events.channels import ChannelPut, ChannelTaken
+from orchestrator.events.evaluation import CellStarted, EvalFinished, EvalStarted, EvalTaught, Graded
 from orchestrator.events.kinds import (
     ADVISE,
     DECLINED,
@@ -37,6 +38,7 @@ from orchestrator.events.kinds import (
     VERIFY,
     AccountEvent,
     Decision,
+    EvalEvent,
     Event,
     Outcome,
 )
@@ -55,6 +57,7 @@ from orchestrator.events.runs import (
     BudgetRaised,
     ContentDeleted,
     EndedAttempt,
+    Grant,
     PluginUsed,
     Prior,
     RunFinished,
@@ -107,6 +110,7 @@ __all__ = [
     "CallStarted",
     "CallSucceeded",
     "CapSet",
+    "CellStarted",
     "ChannelPut",
     "ChannelTaken",
     "CheckStarted",
@@ -116,10 +120,16 @@ __all__ = [
     "Decision",
     "Defect",
     "EndedAttempt",
+    "EvalEvent",
+    "EvalFinished",
+    "EvalStarted",
+    "EvalTaught",
     "Evaluated",
     "Event",
     "FileWritten",
     "ForecastMade",
+    "Graded",
+    "Grant",
     "Held",
     "ModelCandidate",
     "ModelSelected",

@@ -67,6 +67,8 @@ class Reading:
     """
     left_out: int = 0
     """Of a draft or revision: how many of its fenced blocks are in no file that it is delivered as."""
+    renamed: int = 0
+    """Of a draft or revision: how many of its files have another name, because theirs is not allowed."""
     shadowing: tuple[str, ...] = ()
     """Of a draft or revision: digests of the names of files that hide a module which runs tests."""
     partial: bool = False

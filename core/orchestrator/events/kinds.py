@@ -41,3 +41,8 @@ class Outcome(Event):
 @frozen
 class AccountEvent(Event):
     """A movement of an account, with the totals after it."""
+
+
+@frozen
+class EvalEvent(Event):
+    """A step of an evaluation, in a stream of its own, ``eval/NAME``."""

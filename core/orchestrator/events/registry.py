@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from orchestrator.events import accounts, calls, channels, planning, routing, runs, spending, tasks
+from orchestrator.events import accounts, calls, channels, evaluation, planning, routing, runs, spending, tasks
 from orchestrator.events.kinds import Event
 
 TYPES: Final[Mapping[str, type[Event]]] = {
@@ -59,5 +59,10 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "account.released": accounts.Released,
     "account.unreconciled": accounts.Unreconciled,
     "account.reconciled": accounts.Reconciled,
+    "eval.started": evaluation.EvalStarted,
+    "cell.started": evaluation.CellStarted,
+    "cell.graded": evaluation.Graded,
+    "eval.finished": evaluation.EvalFinished,
+    "eval.taught": evaluation.EvalTaught,
 }
 """The stored name of every event class. A name is never reused and never changes."""

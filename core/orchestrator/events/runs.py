@@ -6,7 +6,7 @@ from attrs import Factory, frozen
 
 from orchestrator.events.kinds import Decision, Outcome
 from orchestrator.events.routing import ModelCandidate
-from orchestrator.models import ModelInfo, PlannedTask, ProjectStatus, RunEndReason, TaskType
+from orchestrator.models import CapabilityKind, GrantedBy, ModelInfo, PlannedTask, ProjectStatus, RunEndReason, TaskType
 from orchestrator.money import Usd
 from orchestrator.settings import RunSettings
 
@@ -60,6 +60,16 @@ class Prior:
 
 
 @frozen
+class Grant:
+    """A capability that a spec wants, and who agreed to it."""
+
+    kind: CapabilityKind
+    value: str
+    """Its exact value; in an event the digest of it where it is a command, an option or a path of the machine."""
+    by: GrantedBy
+
+
+@frozen
 class RunStarted(Outcome):
     """A run begins. The event holds everything from the user that decisions depend on."""
 
@@ -78,7 +88,10 @@ class RunStarted(Outcome):
     """Of the project's description."""
     place: str | None = None
     """Digest of where the run reads and writes, in JSON: ``folder``, which paths in the spec are relative to, and
-    ``output``, the output folder or null. It names a machine: it can be deleted alone and is left out of bundles."""
+    ``output``, the output folder or null, ``spec``, the file of the spec or null. It names a machine: it can be deleted
+    alone and is left out of bundles."""
+    grants: tuple[Grant, ...] = ()
+    """What the spec was allowed beside calling models."""
 
 
 @frozen
@@ -177,6 +190,8 @@ class RunForked(Outcome):
     """Tasks that had failed for money, time or want of a model, and those they blocked (``plan`` for the plan)."""
     place: str | None = None
     """Digest of where the fork reads and writes, as in RunStarted."""
+    grants: tuple[Grant, ...] = ()
+    """As in RunStarted, for the fork's own spec."""
 
 
 @frozen

@@ -199,11 +199,12 @@ class Accounts:
 
     def _ending(self, stream: str, call: int, hold: Usd, settled: Usd | None, unreconciled: Usd) -> AccountEvent:
         found = self._transaction.last_event(stream)
-        assert found is not None
+        if found is None:
+            raise LogError(f"there is no account {stream}")
         totals: Totals = found[1].totals  # type: ignore[attr-defined]
         if unreconciled:
-            assert unreconciled == hold, "the unreconciled amount is the hold"
-            assert not settled, "an attempt is settled or unreconciled"
+            if settled or unreconciled != hold:
+                raise LogError(f"call {call} is settled, or unreconciled with its hold of {hold}, not {unreconciled}")
             return Unreconciled(
                 self._run, call, hold, _checked(evolve(totals, unreconciled=totals.unreconciled + hold))
             )
@@ -223,6 +224,8 @@ class Accounts:
 
 def _checked(totals: Totals) -> Totals:
     """The law of money, in production too: a log that breaks it must not be written."""
-    assert totals.settled + totals.held <= totals.cap + totals.excess, "an account would be overdrawn"
-    assert Usd.ZERO <= totals.unreconciled <= totals.held, "an account would hold less than it keeps"
+    if totals.settled + totals.held > totals.cap + totals.excess:
+        raise LogError(f"an account would be overdrawn: {totals}")
+    if not Usd.ZERO <= totals.unreconciled <= totals.held:
+        raise LogError(f"an account would hold less than is unreconciled: {totals}")
     return totals

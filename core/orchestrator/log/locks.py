@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from orchestrator.errors import LogError, RunLockedError, UsageError
+from orchestrator.log.naming import EVAL, is_evaluation
 
 _PROBE_PAUSE: Final = 0.02
 _PROBE_PATIENCE: Final = 0.05
@@ -68,6 +69,8 @@ class FileLocks:
         self._sleep = sleep
 
     def _path(self, run: str) -> Path:
+        if is_evaluation(run):
+            run = EVAL.replace("/", "~") + run.removeprefix(EVAL)
         if not run or run.startswith(".") or "/" in run or "\0" in run:
             raise UsageError(f"{run!r} cannot be the id of a run; use letters, digits, '-' and '_'")
         return self._folder / run

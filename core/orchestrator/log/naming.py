@@ -1,4 +1,14 @@
-"""How an event is named for people: its position in the log and its version in the run, both."""
+"""How an event is named for people: its position in the log and its version in the run, both; and what streams are."""
+
+from typing import Final
+
+EVAL: Final = "eval/"
+"""What the names of the streams of evaluations begin with, and those of the accounts that bind their runs."""
+
+
+def is_evaluation(stream: str) -> bool:
+    """Whether a stream is that of an evaluation."""
+    return stream.startswith(EVAL)
 
 
 def event_name(position: int | None, version: int | None) -> str:

@@ -8,13 +8,14 @@ from urllib.parse import quote, quote_plus
 
 import orjson
 
+from orchestrator.log.fragments import Fragments
+from orchestrator.models import SHORTEST_SECRET
+
 MARK: Final = "[redacted]"
 """What replaces a secret."""
 
-SHORTEST: Final = 8
-"""Characters a value must have to be registered; shorter ones would eat ordinary words."""
-
-_FRAGMENT: Final = 12
+SHORTEST: Final = SHORTEST_SECRET
+"""Characters a value must have to be registered."""
 
 _SHAPES: Final = re.compile(
     r"""
@@ -51,6 +52,20 @@ def _forms(value: str) -> Iterator[str]:
         yield quoted
         yield re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), quoted)
     yield from _aligned(raw)
+    yield from _in_groups(raw)
+
+
+def _in_groups(value: bytes) -> Iterator[str]:
+    """What depends on ``value`` alone in base32 (groups of five bytes) and base85 (of four), at each place."""
+    encodings = ((5, 8, base64.b32encode), (4, 5, base64.b85encode), (4, 5, base64.a85encode))
+    for size, letters, encode in encodings:
+        for offset in range(size):
+            first, last = -(-offset // size), (offset + len(value)) // size
+            text = encode(bytes([255]) * offset + value + bytes([255]) * size).decode()
+            core = text[letters * first : letters * last]
+            if len(core) >= SHORTEST:
+                yield core
+                yield core.lower()
 
 
 class Redactor:
@@ -59,7 +74,7 @@ class Redactor:
     def __init__(self) -> None:
         self._values: set[str] = set()
         self._needles: tuple[str, ...] = ()
-        self._blocks: tuple[tuple[str, str], ...] = ()
+        self._fragments = Fragments((), ())
 
     def add(self, value: str) -> None:
         """Register a key's value; from here on it is taken out. A value below eight characters is left alone."""
@@ -69,33 +84,26 @@ class Redactor:
         self._values.add(value)
         forms = {form for each in self._values for form in _forms(each)}
         self._needles = tuple(sorted(forms, key=lambda form: (-len(form), form)))
-        half = _FRAGMENT // 2
-        self._blocks = tuple(
-            (each, each[start : start + half])
-            for each in sorted(self._values)
-            for start in range(0, len(each) - half + 1, half)
-        )
+        self._fragments = Fragments.of(self._values)
 
     def values(self, text: str) -> str:
-        """The text without any registered value: as it is, in JSON, base64, hexadecimal or URL form."""
+        """The text without any registered value: as it is, in JSON, base64, base32, base85, hexadecimal or URL form.
+
+        Twelve characters of a key's secret part count as the key, also in capitals and with spaces between them.
+        """
         for needle in self._needles:
             if needle in text:
                 text = text.replace(needle, MARK)
-        return text
+        return self._fragments.without(text, MARK) if self._values else text
 
     def shapes(self, text: str) -> str:
         """An untrusted text (an error, a URL, headers) without values, parts of them, or key-like shapes."""
-        text = self.values(text)
-        for value, block in self._blocks:
-            if block in text:
-                text = _without_fragments(text, value)
-        return _SHAPES.sub(_shape, text)
+        return _SHAPES.sub(_shape, self.values(text))
 
     def data(self, text: str) -> str:
         """JSON text whose strings are without registered values; names of fields stay."""
-        for needle in self._needles:
-            if needle in text:
-                return orjson.dumps(self._walk(orjson.loads(text))).decode()
+        if any(needle in text for needle in self._needles) or self._fragments.hits(text):
+            return orjson.dumps(self._walk(orjson.loads(text))).decode()
         return text
 
     def _walk(self, value: Any) -> Any:
@@ -106,18 +114,3 @@ class Redactor:
         if isinstance(value, dict):
             return {name: self._walk(each) for name, each in value.items()}
         return value
-
-
-def _without_fragments(text: str, value: str) -> str:
-    """Take out every run of twelve or more characters that is also part of ``value``."""
-    start = 0
-    while start + _FRAGMENT <= len(text):
-        end = start + _FRAGMENT
-        if text[start:end] not in value:
-            start += 1
-            continue
-        while end < len(text) and text[start : end + 1] in value:
-            end += 1
-        text = f"{text[:start]}{MARK}{text[end:]}"
-        start += len(MARK)
-    return text

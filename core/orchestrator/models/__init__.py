@@ -15,6 +15,10 @@ from orchestrator.models.codes import (
     BreakerReason,
     CacheUse,
     CallEnd,
+    CapabilityKind,
+    CellOutcome,
+    CellProblem,
+    GrantedBy,
     InputProblem,
     PlanProblem,
     ReadingProblem,
@@ -27,7 +31,15 @@ from orchestrator.models.codes import (
     VerificationProblem,
     Waiver,
 )
-from orchestrator.models.limits import MAX_ITERATIONS, MAX_TOKENS, PHASE_OF, PHASE_SHARES, ROLE_MAX_TOKENS, THRESHOLDS
+from orchestrator.models.limits import (
+    MAX_ITERATIONS,
+    MAX_TOKENS,
+    PHASE_OF,
+    PHASE_SHARES,
+    ROLE_MAX_TOKENS,
+    SHORTEST_SECRET,
+    THRESHOLDS,
+)
 from orchestrator.models.offers import ModelInfo, usual_quality
 from orchestrator.models.plans import (
     PLAN_PROBLEMS,
@@ -93,6 +105,7 @@ __all__ = [
     "PLAN_REPAIRS",
     "ROLE_MAX_TOKENS",
     "ROUTING_TABLE",
+    "SHORTEST_SECRET",
     "SHORT_WORDS",
     "SLOTS",
     "SLOT_ALIASES",
@@ -106,10 +119,14 @@ __all__ = [
     "Budget",
     "CacheUse",
     "CallEnd",
+    "CapabilityKind",
+    "CellOutcome",
+    "CellProblem",
     "CritiqueUse",
     "DataParadigm",
     "DraftMode",
     "Finish",
+    "GrantedBy",
     "InputProblem",
     "JudgeMethod",
     "JudgeUse",

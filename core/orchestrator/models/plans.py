@@ -66,6 +66,7 @@ class PlanRepairKind(StrEnum):
     UNFIT_VALIDATOR = "unfit_validator"
     TESTS_UNREADABLE = "tests_unreadable"
     TESTS_EMPTY = "tests_empty"
+    PATH_REFUSED = "path_refused"
     MORE_REPAIRS = "more_repairs"
 
 
@@ -87,6 +88,7 @@ PLAN_REPAIRS: Final[Mapping[PlanRepairKind, str]] = MappingProxyType(
         PlanRepairKind.UNFIT_VALIDATOR: "{task}: the validator {detail} does not fit its type and is left out",
         PlanRepairKind.TESTS_UNREADABLE: "{task}: its tests are no Python and are left out",
         PlanRepairKind.TESTS_EMPTY: "{task}: its tests hold no test function and are left out",
+        PlanRepairKind.PATH_REFUSED: "{task}: its file has a name that is not allowed; it is named for the task",
         PlanRepairKind.MORE_REPAIRS: "{detail} more repairs of the plan are not listed",
     }
 )

@@ -6,6 +6,7 @@ from typing import Any, Final
 from attrs import evolve as changed
 from attrs import field, frozen
 
+from orchestrator.events import Grant
 from orchestrator.models import (
     MAX_ITERATIONS,
     MAX_TOKENS,
@@ -20,7 +21,7 @@ from orchestrator.models import (
     TaskType,
 )
 from orchestrator.money import NANO, Usd
-from orchestrator.policy import Policy, with_strictest_modes
+from orchestrator.policy import CapabilityRules, Policy, with_strictest_modes
 from orchestrator.settings import SECOND, CrossVendor, Evaluation, Limits, MissingTool, RunSettings, SandboxChoice
 from orchestrator.spec.canonical import canonical_json
 from orchestrator.spec.containers import FreeMapping, ListOf, MapOf, Record, key
@@ -329,6 +330,14 @@ class Spec:
     """The folder the file was read from, against which paths in it are resolved; no key of the file."""
     hints: tuple[str, ...] = field(default=(), eq=False)
     """What may be meant otherwise in the file, a line each; no key of the file."""
+    source: str | None = field(default=None, eq=False)
+    """The file it was read from, or what stands for it; None: its keys are arguments in Python. No key of the file."""
+    as_read: "Spec | None" = field(default=None, eq=False, repr=False)
+    """The spec before flags changed it, where they did; what they add is the user's own word. No key of the file."""
+    rules: CapabilityRules = field(default=CapabilityRules(), eq=False)
+    """What the policy files that bind it say of capabilities; no key of the file."""
+    grants: tuple[Grant, ...] | None = field(default=None, eq=False)
+    """What its user has agreed to; None: it was not weighed yet. No key of the file."""
     uses: tuple[NameUse, ...] = field(default=(), eq=False, repr=False)
     """The names of models, providers and other things outside the file; no key of the file."""
 

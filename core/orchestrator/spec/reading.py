@@ -33,7 +33,7 @@ def read_spec(path: Path, sets: Sequence[str] = ()) -> Spec:
         SpecError: it cannot be used; all problems together.
         UsageError: one of ``sets`` cannot be applied.
     """
-    return spec_of(read_document(path), sets, path.parent)
+    return evolve(spec_of(read_document(path), sets, path.parent), source=str(path.absolute()))
 
 
 def spec_of(document: Document, sets: Sequence[str], folder: Path) -> Spec:
@@ -44,7 +44,17 @@ def spec_of(document: Document, sets: Sequence[str], folder: Path) -> Spec:
         UsageError: one of ``sets`` cannot be applied.
     """
     spec = parse_spec(apply_sets(document.value, sets), document.source, document.line_of)
-    return evolve(spec, folder=str(folder), hints=tuple(_hints(document)))
+    if sets:
+        spec = evolve(spec, as_read=_without_sets(document, folder))
+    return evolve(spec, folder=str(folder), hints=tuple(_hints(document)), source=document.source)
+
+
+def _without_sets(document: Document, folder: Path) -> Spec | None:
+    """The spec as the file has it; None where the file alone is none."""
+    try:
+        return spec_of(document, (), folder)
+    except SpecError:
+        return None
 
 
 _PROSE: Final = frozenset({"project", "criteria", "prompt", "title", "tests", "verify_cmd"})

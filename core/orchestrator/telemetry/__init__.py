@@ -3,7 +3,8 @@
 ``measured`` is a projection of the whole log that goes on from a snapshot; ``priors`` is how far it is trusted.
 """
 
+from orchestrator.telemetry.grades import Grades, grades
 from orchestrator.telemetry.priors import priors
 from orchestrator.telemetry.projection import SNAPSHOT, Telemetry, measured
 
-__all__ = ["SNAPSHOT", "Telemetry", "measured", "priors"]
+__all__ = ["SNAPSHOT", "Grades", "Telemetry", "grades", "measured", "priors"]

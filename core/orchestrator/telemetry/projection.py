@@ -17,10 +17,12 @@ from attrs import Factory, define, field
 from orchestrator import events as e
 from orchestrator.errors import LogError
 from orchestrator.log import EventLog
+from orchestrator.log.naming import is_evaluation
 from orchestrator.log.transaction import COLUMNS, Recorded
 from orchestrator.models import Role, TaskType
 from orchestrator.models.offers import qualified
 from orchestrator.state.health import Measured, ModelRecord
+from orchestrator.telemetry.grades import grades, learn
 
 SNAPSHOT: Final = "telemetry.json"
 """The file's name in the data folder."""
@@ -68,7 +70,7 @@ class Telemetry:
 
 
 def measured(log: EventLog, folder: Path, *, keep: bool = True) -> Telemetry:
-    """What all runs of a data folder have measured until now.
+    """What all runs of a data folder have measured until now, and the grades of evaluations that are to count.
 
     With ``keep`` the snapshot is brought up to date, as far as the folder can be written.
 
@@ -85,6 +87,7 @@ def measured(log: EventLog, folder: Path, *, keep: bool = True) -> Telemetry:
         count += 1
     if keep and count >= _WORTH_KEEPING:
         _write_snapshot(log, folder / SNAPSHOT, telemetry)
+    learn({False: telemetry.real, True: telemetry.simulated}, grades(log))
     return telemetry
 
 
@@ -94,6 +97,8 @@ class _Run:
 
     simulated: bool
     types: Mapping[str, TaskType]
+    evaluated: bool = False
+    """Whether it is a cell of an evaluation: what is tried there does not change who is called elsewhere."""
 
 
 @define
@@ -116,6 +121,8 @@ class _Reader:
     def take(self, record: Recorded) -> None:
         """Count one event."""
         event, run = record.event, record.stream
+        if self._run(run).evaluated:
+            return
         match event:
             case e.CallStarted():
                 if len(self._calls) >= _MOST_CALLS:
@@ -172,14 +179,15 @@ class _Reader:
     def _run(self, run: str) -> _Run:
         found = self._runs.get(run)
         if found is None or not found.types:
-            simulated, types = False, dict[str, TaskType]()
+            simulated, types, evaluated = False, dict[str, TaskType](), False
             for record in self.log.read(run, types=[e.RunStarted, e.RunForked, e.PlanMade]):
                 event = record.event
                 if isinstance(event, e.RunStarted | e.RunForked):
                     simulated = event.settings.simulated
+                    evaluated = any(is_evaluation(name) for name in event.settings.accounts)
                 elif isinstance(event, e.PlanMade):
                     types.update((task.id, task.type) for task in event.tasks)
-            found = self._runs[run] = _Run(simulated, types)
+            found = self._runs[run] = _Run(simulated, types, evaluated)
         return found
 
     def _started(self, run: str, version: int) -> e.CallStarted | None:

@@ -12,7 +12,7 @@ from orchestrator import events as e
 from orchestrator.engine.runs import Workspace
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Price, Usd
-from orchestrator.policy_dsl import with_policies
+from orchestrator.policy_dsl import bind
 from orchestrator.spec import parse_spec
 from orchestrator.state.run import RunState
 from orchestrator.testing.stage import model
@@ -76,7 +76,7 @@ def play_spec(folder: Path, answers: Sequence[Mapping[str, Any]] = (), **keys: A
     spec = parse_spec(given, "the test's spec")
     workspace = Workspace.open(folder / "home")
     try:
-        spec = with_policies(spec, loader_for=workspace.catalogue.loader_for_suffix)
+        spec = bind(spec, workspace.admission, (), workspace.catalogue.loader_for_suffix)
         done = asyncio.run(workspace.start(spec, output=folder / "output"))
         history = tuple(record.event for record in workspace.log.read(done.run))
     finally:

@@ -53,6 +53,12 @@ def exposition(metrics: Metrics) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def is_exposition(text: str) -> bool:
+    """Whether a text holds metrics of this program and nothing else."""
+    ours = ("# HELP orchestrator_", "# TYPE orchestrator_", "orchestrator_")
+    return all(line.startswith(ours) for line in text.split("\n") if line)
+
+
 def _labels(model: ModelMetrics, of_run: Mapping[str, str]) -> Mapping[str, str]:
     return {"model": model.model, "provider": model.provider, "vendor": model.vendor, **of_run}
 

@@ -29,7 +29,16 @@ class JSONExporter(Exporter):
         if self._path is None:
             self._write(text)
         else:
-            replace(self._path, text)
+            replace(self._path, text, is_export)
+
+
+def is_export(text: str) -> bool:
+    """Whether a text is a document that this exporter wrote."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and tuple(found) == ("at", "runs", "models")
 
 
 def _plain(value: Any, name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.spi import Exporter, ExporterConfig, Metrics, hookimpl
-from orchestrator_exporters.exposition import exposition
+from orchestrator_exporters.exposition import exposition, is_exposition
 from orchestrator_exporters.files import replace
 from orchestrator_exporters.options import Options
 
@@ -36,7 +36,7 @@ class PrometheusExporter(Exporter):
         if self._address is not None and self._server is None:
             self._open(*self._address)
         if self._path is not None:
-            replace(self._path, text)
+            replace(self._path, text, is_exposition)
         elif self._address is None:
             self._write(text)
 

@@ -82,6 +82,8 @@ CATALOGUE: Final = Catalogue(
 class Kimi(OpenAIFamily):
     """Speaks to Moonshot AI."""
 
+    hosts = tuple(HOSTS.values())
+
     limit_field = "max_completion_tokens"
     temperatures = (0.0, 1.0)
 

@@ -69,6 +69,8 @@ _CODES: Final[Mapping[int, Cause]] = {
 class MiniMax(OpenAIFamily):
     """Speaks to MiniMax."""
 
+    hosts = tuple(HOSTS.values())
+
     limit_field = "max_completion_tokens"
     temperatures = (0.01, 1.0)
 

@@ -1,6 +1,6 @@
 """What the price list has and the vendors' files lack: ``python -m orchestrator_providers.unlisted``.
 
-For whoever keeps the files: it prints a line for each model that the installed ``genai-prices`` sells by the token for
+It prints, for the upkeep of the files, a line for each model that the installed ``genai-prices`` sells by the token for
 input and output, and that no vendor's file names. It is information, and never fails: a newer price list is no defect.
 """
 

@@ -41,6 +41,8 @@ class Vendor(ABC):
     """How long a stream may be silent once it has begun, unless a spec says otherwise."""
     request_ids: ClassVar[tuple[str, ...]] = ("x-request-id", "request-id")
     """The headers that may hold the vendor's id of a call, the best first."""
+    hosts: ClassVar[tuple[str, ...]] = ()
+    """Base URLs of the vendor's other regions."""
     retired: Mapping[str, str] = {}
     """Names the vendor no longer serves, and the model to use instead."""
     choose: Callable[[Collection[str]], Sequence[ModelInfo]] | None = None

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote
 
+from orchestrator.models import SHORTEST_SECRET
+
 EXCERPT: Final = 2_000
 """Bytes of a vendor's text that are shown at most."""
 
@@ -20,7 +22,7 @@ def clean(text: str) -> str:
 
 def one_line(text: str, key: str | None) -> str:
     """At most two kilobytes of a vendor's text, without the key in any usual form, line breaks and surrogates."""
-    if key:
+    if key and len(key) >= SHORTEST_SECRET:
         for form in _forms(key):
             text = text.replace(form, "[key]")
     flat = " ".join(clean(text[: 2 * EXCERPT]).split())

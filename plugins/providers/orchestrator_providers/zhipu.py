@@ -80,6 +80,8 @@ _CODES: Final[Mapping[str, Cause]] = {
 class Zhipu(OpenAIFamily):
     """Speaks to Zhipu AI."""
 
+    hosts = tuple(HOSTS.values())
+
     temperatures = (0.0, 1.0)
 
     def headers(self) -> dict[str, str]:

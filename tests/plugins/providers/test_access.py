@@ -17,7 +17,7 @@ from tests.plugins.providers.vendors import VENDORS, build, built
 HOSTS = {
     "openai": "https://api.openai.com/v1/chat/completions",
     "anthropic": "https://api.anthropic.com/v1/messages",
-    "google": "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse",
+    "google": "https://generativelanguage.googleapis.com/v1beta/models/gemini-4-hydrogen:streamGenerateContent?alt=sse",
     "kimi": "https://api.moonshot.ai/v1/chat/completions",
     "deepseek": "https://api.deepseek.com/chat/completions",
     "minimax": "https://api.minimax.io/v1/chat/completions",
@@ -142,7 +142,6 @@ def test_addresses_without_the_version_are_completed() -> None:
         ("openai", {"effort": "as much as you can"}, "effort"),
         ("kimi", {"region": "mars"}, "international or china"),
         ("kimi", {"region": ["china"]}, "international or china"),
-        ("minimax", {"effort": "low"}, "effort"),
         ("google", {"base_url": "ftp://h"}, "http://"),
         ("google", {"api_key_env": "sk 1"}, "name of an environment variable"),
         ("anthropic", {"region": "china"}, "region"),
@@ -183,7 +182,7 @@ def test_a_variable_chooses_the_model_that_fills_kimis_slot() -> None:
 
 def test_a_retired_kimi_model_is_refused_with_its_replacement() -> None:
     """The message says what to use instead."""
-    with pytest.raises(SpecError, match=r"KIMI_MODEL: kimi-latest is no longer served; use kimi-k2\.6"):
+    with pytest.raises(SpecError, match=r"KIMI_MODEL: kimi-latest is no longer served; use kimi-k3\.1-pro"):
         built("kimi", {"KIMI_API_KEY": "k", "KIMI_MODEL": "kimi-latest"})
 
 
@@ -192,14 +191,14 @@ def test_a_spec_overrides_single_facts_and_adds_models() -> None:
     price = Price(Usd.parse("7"), Usd.parse("9"))
     declared = (
         ModelInfo("gpt-4o", "openai", "openai", price=price, regions=("eu",)),
-        ModelInfo("gpt-5.4-nano", "openai", "openai", source="spec"),
+        ModelInfo("gpt-5-pro", "openai", "openai", source="spec"),
         ModelInfo("gpt-99", "openai", "openai"),
     )
     models = {model.id: model for model in built("openai", models=declared).models()}
-    before = {model.id: model for model in built("openai").models()}["gpt-4o"]
+    before = {model.id: model for model in built("openai").models()}["openai/gpt-4o"]
 
     assert (models["gpt-4o"].price, models["gpt-4o"].regions) == (price, ("eu",))
     assert (models["gpt-4o"].abilities, models["gpt-4o"].slots) == (before.abilities, before.slots)
-    assert models["gpt-5.4-nano"].price is not None
-    assert models["gpt-5.4-nano"].source.startswith("spec; price: genai-prices")
+    assert models["gpt-5-pro"].price is not None
+    assert models["gpt-5-pro"].source.startswith("spec; price: genai-prices")
     assert models["gpt-99"].price is None

@@ -44,6 +44,7 @@ DOCUMENTED: Final[Mapping[str, set[tuple[str, str]]]] = {
     "minimax": {
         (".max_completion_tokens", "int"),
         (".temperature", "float"),
+        (".reasoning_effort", "str"),
         (".stream_options", "dict"),
         (".stream_options.include_usage", "bool"),
     },
@@ -97,7 +98,7 @@ def variants(name: str) -> list[Vendor]:
         {},
         {"stream": True},
         {"stream": False},
-        *([] if vendor == "minimax" else [{"effort": "high"}]),
+        {"effort": "high"},
     ]
     return [built(vendor, options={**each, **({"api": api} if api else {})}) for each in given]
 
@@ -304,15 +305,17 @@ def test_thinking_is_asked_for_as_each_vendor_can() -> None:
     assert sent("deepseek", "deepseek-chat")["thinking"] == {"type": "disabled"}
     assert sent("deepseek", "deepseek-reasoner")["thinking"] == {"type": "enabled"}
     assert sent("deepseek", "deepseek-reasoner", effort="high")["reasoning_effort"] == "high"
-    assert sent("kimi", "moonshot-v1")["thinking"] == {"type": "disabled"}
-    assert sent("minimax", "minimax-3")["thinking"] == {"type": "disabled"}
+    assert sent("kimi", "moonshot-v1")["reasoning_effort"] == "low"
+    assert sent("kimi", "kimi-k2.6")["thinking"] == {"type": "disabled"}
+    assert sent("minimax", "minimax-3")["reasoning_effort"] == "low"
+    assert sent("minimax", "MiniMax-M3")["thinking"] == {"type": "disabled"}
     assert sent("minimax", "minimax-3")["reasoning_split"] is True
     assert sent("zhipu", "glm-4")["reasoning_effort"] == "low"
     assert sent("zhipu", "glm-4", effort="max")["reasoning_effort"] == "max"
-    assert sent("google", "gemini-2.5-flash")["generationConfig"]["thinkingConfig"] == {"thinkingBudget": 0}
-    assert "thinkingConfig" not in sent("google", "gemini-2.5-pro")["generationConfig"]
+    assert sent("google", "gemini-2.5-pro")["generationConfig"]["thinkingConfig"] == {"thinkingLevel": "low"}
     assert sent("anthropic", "claude-opus", effort="low")["output_config"]["effort"] == "low"
-    assert "reasoning_effort" not in sent("openai", "gpt-4o", effort="high")
+    assert sent("openai", "gpt-4o", effort="high")["reasoning_effort"] == "high"
+    assert "reasoning_effort" not in sent("openai", "openai/gpt-4o", effort="high")
 
 
 def temperature(name: str, model: str, asked: float) -> Any:
@@ -326,11 +329,13 @@ def temperature(name: str, model: str, asked: float) -> Any:
 @pytest.mark.parametrize(
     ("name", "model", "asked", "reaches"),
     [
-        ("openai", "gpt-4o", 0.2, 0.2),
+        ("openai", "openai/gpt-4o", 0.2, 0.2),
         ("openai", "gpt-6-luna", 0.2, None),
         ("anthropic", "claude-haiku-4-5", 1.5, 1.0),
         ("anthropic", "claude-sonnet-5-5", 0.2, None),
-        ("google", "gemini-2.5-pro", 0.2, 0.2),
+        ("google", "gemini-3.5-flash", 0.2, 0.2),
+        ("google", "gemini-3.8-flash", 0.2, None),
+        ("deepseek", "deepseek-v4-pro", 0.2, None),
         ("kimi", "kimi-k2.6", 0.2, None),
         ("deepseek", "deepseek-flash", 0.0, 0.0),
         ("minimax", "MiniMax-M3", 0.0, 0.01),
@@ -370,8 +375,8 @@ def test_what_reasons_is_streamed_unless_a_spec_says_otherwise() -> None:
     assert sent("deepseek", "deepseek-chat", stream=True)["stream"] is True
     google = built("google")
     urls = {model.id: google.url(a_request(model=model)) for model in google.models()}
-    assert urls["gemini-2.5-flash"].endswith("/models/gemini-2.5-flash:generateContent")
-    assert urls["gemini-2.5-pro"].endswith("/models/gemini-2.5-pro:streamGenerateContent?alt=sse")
+    assert urls["gemini-4-argon"].endswith("/models/gemini-4-argon:streamGenerateContent?alt=sse")
+    assert "stream" not in sent("openai", "openai/gpt-4o")
 
 
 @given(st.sampled_from(sorted(VENDORS)), st.text(), st.text(), st.integers(1, 10**6), st.floats(0, 2))

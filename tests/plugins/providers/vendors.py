@@ -65,5 +65,5 @@ def build(
 
 
 def slot_model(vendor: Vendor, slot: str) -> ModelInfo:
-    """The model that fills a slot."""
-    return next(model for model in vendor.models() if slot in model.slots)
+    """The model that fills a slot, or that is called so."""
+    return next(model for model in vendor.models() if slot in (*model.slots, model.id))

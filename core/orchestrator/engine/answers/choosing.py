@@ -47,6 +47,8 @@ class Delivery:
     """By name, the main one first."""
     left_out: int = 0
     """How many of the answer's fenced blocks are in none of them."""
+    renamed: int = 0
+    """How many of them have another name than the answer gives them, because that one is not allowed."""
 
 
 @frozen

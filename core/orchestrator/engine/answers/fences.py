@@ -53,6 +53,11 @@ def files_of(found: list[Block]) -> dict[str, str]:
     return files if len(files) > 1 else {}
 
 
+def refused_names(found: list[Block]) -> int:
+    """How many blocks have a name that must not be used."""
+    return sum(1 for block in found if block.name is not None and _name_of(block) is None)
+
+
 def _name_of(block: Block) -> str | None:
     """The name a block may be written under."""
     try:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from attrs import Factory, frozen
 
+from orchestrator.confinement import is_allowed
 from orchestrator.engine.answers.fences import content_of
 from orchestrator.engine.answers.plan_types import exact_type, fits, near_type, type_by_traces, type_of_file
 from orchestrator.models import PlanRepairKind, TaskType
@@ -86,6 +87,8 @@ def read_entry(number: int, item: Any, installed: Sequence[str]) -> Entry | None
         return None
     notes: Notes = []
     file = next((each for name in _FILES if (each := _path(item.get(name)))), None)
+    if file is not None and not is_allowed(file):
+        notes.append((PlanRepairKind.PATH_REFUSED, None))
     is_lean = file is not None and "file" in item and "type" not in item
     title, given = _text(item.get("title")), _name(item.get("id")) or (file if is_lean else None)
     checks = _listed(item, _VALIDATORS, notes)

@@ -17,7 +17,7 @@ from orchestrator.engine.answers.critiques import read_critique
 from orchestrator.engine.answers.enhancing import read_suggestions
 from orchestrator.engine.answers.json_documents import whole_values
 from orchestrator.engine.answers.plans import MOST_TASKS, Keep, read_plan
-from orchestrator.engine.answers.scores import read_score, reasons_in
+from orchestrator.engine.answers.scores import read_score, reasons_in, without_quoted
 from orchestrator.engine.answers.verdicts import is_partial
 from orchestrator.events import Reading
 from orchestrator.models import ReadingProblem, Role
@@ -36,6 +36,7 @@ def read_answer(
     deliver: Callable[[str], Delivery] | None = None,
     criteria: int = 0,
     compares: bool = False,
+    judged: str = "",
 ) -> Reading:
     """What a decision may know of an answer.
 
@@ -49,12 +50,13 @@ def read_answer(
         deliver: what a draft or revision is delivered as.
         criteria: how many success criteria a judge was to answer one by one.
         compares: whether an evaluator was to choose one of two results.
+        judged: the result that a judge was shown.
     """
     match role:
         case Role.EVALUATOR if compares:
             return read_choice(text)
         case Role.EVALUATOR:
-            return evolve(read_score(text), partial=is_partial(whole_values(text), criteria))
+            return evolve(read_score(without_quoted(text, judged)), partial=is_partial(whole_values(text), criteria))
         case Role.DECOMPOSER:
             return read_plan(whole_values(text), validators, keep, paths, most_tasks)
         case Role.ENHANCER:
@@ -74,4 +76,4 @@ def _read_result(text: str, keep: Keep, deliver: Callable[[str], Delivery] | Non
         return Reading()
     delivery = deliver(text)
     hidden = shadowing(within(delivery.files))
-    return Reading(left_out=delivery.left_out, shadowing=tuple(keep(name) for name in hidden))
+    return Reading(left_out=delivery.left_out, renamed=delivery.renamed, shadowing=tuple(keep(name) for name in hidden))

@@ -41,6 +41,9 @@ _UNCLOSED: Final = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_UNCLOSED: Final = 200
+_OBJECT: Final = re.compile(r"\{[^{}]{0,4000}\}")
+_SHORTEST_QUOTE: Final = 7
+"""Characters: ``score:1`` is the shortest text that says a score."""
 
 
 def read_score(text: str) -> Reading:
@@ -51,6 +54,25 @@ def read_score(text: str) -> Reading:
         if read:
             return _agreed(read)
     return Reading(problem=ReadingProblem.NO_SCORE)
+
+
+def without_quoted(text: str, draft: str) -> str:
+    """A judge's answer without what it repeats of the draft that has a score in it: objects, and whole lines.
+
+    A verdict that a draft holds is the draft's, also where a judge says it again.
+    """
+    if "score" not in draft.lower():
+        return text
+    own = draft[:MOST_CHARACTERS]
+    quoted = {match[0] for match in _OBJECT.finditer(own)} | set(filter(None, map(_bare_line, own.splitlines())))
+    for each in sorted(quoted, key=len, reverse=True):
+        if len(each) >= _SHORTEST_QUOTE and "score" in each.lower():
+            text = text.replace(each, " ")
+    return text
+
+
+def _bare_line(line: str) -> str:
+    return line.strip(" \t>#*/-`\"',")
 
 
 def reasons_in(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from orchestrator.confinement import UnsafeNameError, checked_name, folder_of
 from orchestrator.engine.answers.choosing import NOTHING, Block, Delivery, Wanted, chosen_block
-from orchestrator.engine.answers.fences import blocks, files_of
+from orchestrator.engine.answers.fences import blocks, files_of, refused_names
 from orchestrator.engine.answers.languages import SUFFIXES, suffix_of
 from orchestrator.engine.answers.naming import is_file_name
 from orchestrator.engine.outputs.data import is_strict, laid_out
@@ -104,7 +104,8 @@ def delivery(
         suffix, content = _rendered(kind, text, found, wanted)
         files = {_named(place, file_name(number, kind, suffix)): content}
     is_whole = not several and _ended(text) in files.values()
-    return Delivery(files, 0 if is_whole else max(0, len(found) - len(files)))
+    renamed = refused_names(found) if several else 0
+    return Delivery(files, 0 if is_whole else max(0, len(found) - len(files)), renamed)
 
 
 def _place(path: str | None, is_app: bool) -> str | None:
@@ -301,6 +302,8 @@ def _file_cell(task: Mapping[str, Any], files_in: str) -> str:
         return "–"
     left_out = task["blocks_left_out"]
     more = f" ({left_out} code {'block' if left_out == 1 else 'blocks'} of the answer left out)" if left_out else ""
+    if renamed := task["files_renamed"]:
+        more += f" ({renamed} renamed: {'its name is' if renamed == 1 else 'their names are'} not allowed)"
     return f"[{task['file']}]({files_in}{task['file']}){more}"
 
 

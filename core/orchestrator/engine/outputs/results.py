@@ -131,6 +131,7 @@ def _row(task: TaskState, get: Get, files: list[str]) -> dict[str, Any]:
         "file": next(iter(files), None),
         "files": files,
         "blocks_left_out": 0 if reading is None else reading.left_out,
+        "files_renamed": 0 if reading is None else reading.renamed,
         "shadowing": [] if reading is None else [get(name) for name in reading.shadowing],
         "output": text,
     }

@@ -1,18 +1,10 @@
 """Which addresses are this machine's own."""
 
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from orchestrator.trust.addresses import is_loopback
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine, so that no proxy may see it."""
-    name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False
+__all__ = ["is_local", "is_loopback"]
 
 
 def is_local(url: object) -> bool:

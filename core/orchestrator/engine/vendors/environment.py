@@ -16,6 +16,8 @@ from attrs import Factory, define, frozen
 from orchestrator.documents import expanded, read_bytes
 from orchestrator.engine.vendors.addresses import is_loopback
 from orchestrator.errors import SpecError
+from orchestrator.models import SHORTEST_SECRET
+from orchestrator.trust.configuration import read_configuration
 
 _LOGGER: Final = logging.getLogger("orchestrator.environment")
 _LINE: Final = re.compile(r"(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*)")
@@ -93,13 +95,19 @@ def _covers(name: str, host: str, port: int) -> bool:
 
 
 def data_folder(given: Path | None, variables: Mapping[str, str]) -> Path:
-    """``--home``, else ``$ORCHESTRATE_HOME``, else the platform's user data folder; ``~`` is the home folder.
+    """``--home``, else ``$ORCHESTRATE_HOME``, else that of the user's configuration, else the platform's.
 
     A user without a home folder, as in many containers, has it in the working folder.
+
+    Raises:
+        SpecError: the configuration cannot be used (also UsageError).
     """
     named = given or variables.get("ORCHESTRATE_HOME")
     if named:
         return expanded(named)
+    configuration = read_configuration(variables)
+    if configuration.data_folder:
+        return configuration.named(configuration.data_folder)
     from platformdirs import user_data_path
 
     try:
@@ -146,6 +154,7 @@ class Environment:
     on_secret: Callable[[str], None]
     asked: list[str] = Factory(list)
     """The names of the variables that were looked for, in order."""
+    _short: list[str] = Factory(list)
 
     @classmethod
     def of_process(cls, on_secret: Callable[[str], None]) -> "Environment":
@@ -158,7 +167,15 @@ class Environment:
         value = self.variables.get(name) or self.dotenv.get(name) or None
         if value is not None:
             self.on_secret(value)
+            self._warn_of_short(name, value)
         return value
+
+    def _warn_of_short(self, name: str, value: str) -> None:
+        """Say once of a key that is too short to be told from ordinary words."""
+        if len(value.strip()) < SHORTEST_SECRET and name not in self._short:
+            self._short.append(name)
+            text = "%s has fewer than %d characters: it cannot be taken out of the log and of messages"
+            _LOGGER.warning(text, name, SHORTEST_SECRET)
 
     def variable(self, name: str) -> str | None:
         """Any other variable, from the environment only."""

@@ -49,7 +49,7 @@ _FREE: Final[Mapping[str, Usd]] = {"input": Usd.ZERO, "output": Usd.ZERO}
 
 
 @frozen
-class Suggested:
+class OfferedModel:
     """What a server says of one model."""
 
     id: str
@@ -64,14 +64,14 @@ class Suggested:
 
 
 @frozen
-class Suggestion:
+class ServerOffer:
     """What a server lists, and the base URL at which its models are called."""
 
     base_url: str
-    models: tuple[Suggested, ...]
+    models: tuple[OfferedModel, ...]
 
 
-async def suggest(base_url: str, key: str | None, http: "httpx.AsyncClient") -> Suggestion:
+async def suggest(base_url: str, key: str | None, http: "httpx.AsyncClient") -> ServerOffer:
     """Ask a server what it serves; this costs nothing.
 
     Raises:
@@ -92,7 +92,7 @@ async def suggest(base_url: str, key: str | None, http: "httpx.AsyncClient") -> 
         entries = _entries(found)
         if entries:
             prices = {} if _is_priced(entries) else await _gateway_info(http, root, headers)
-            return Suggestion(called, tuple(_suggested(entries, prices, url.endswith("/api/tags"), is_local(address))))
+            return ServerOffer(called, tuple(_suggested(entries, prices, url.endswith("/api/tags"), is_local(address))))
     raise ProviderError(f"{address} lists no models: " + "; ".join(problems), kind=ErrorKind.BAD_REQUEST)
 
 
@@ -145,7 +145,7 @@ def _is_priced(entries: Iterable[Mapping[str, Any]]) -> bool:
 
 def _suggested(
     entries: Sequence[Mapping[str, Any]], info: Mapping[str, Mapping[str, Any]], is_engine: bool, local: bool
-) -> Iterator[Suggested]:
+) -> Iterator[OfferedModel]:
     seen: set[str] = set()
     for entry in entries:
         name = entry.get("id") or entry.get("name") or entry.get("model")
@@ -156,7 +156,7 @@ def _suggested(
             continue
         seen.add(name)
         vendor, slash, _ = name.partition("/")
-        yield Suggested(
+        yield OfferedModel(
             name,
             vendor.lower() if slash and vendor.isalnum() else None,
             _price(facts),
@@ -226,7 +226,7 @@ def _abilities(facts: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def models_file(
-    found: Suggestion, provider: str, key_variable: str | None, price: Sequence[Usd] | None, day: str
+    found: ServerOffer, provider: str, key_variable: str | None, price: Sequence[Usd] | None, day: str
 ) -> str:
     """The models file in YAML, with the lines of a spec that name the server.
 
@@ -260,7 +260,7 @@ def models_file(
     return "\n".join(lines) + "\n"
 
 
-def _item(model: Suggested, provider: str, price: str, day: str, mark: str) -> list[str]:
+def _item(model: OfferedModel, provider: str, price: str, day: str, mark: str) -> list[str]:
     facts = {"vendor": model.vendor, "context": model.context, "max_output": model.max_output}
     lines = [f"- id: {json.dumps(model.id)}", f"  provider: {json.dumps(provider)}", f"  price: {price}"]
     lines.append(f"  price_date: {json.dumps(day)}")

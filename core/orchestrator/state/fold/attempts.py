@@ -4,6 +4,7 @@ from orchestrator import events as e
 from orchestrator.models import PHASE_OF
 from orchestrator.money import Usd
 from orchestrator.state.calls import LogicalCall, Spend
+from orchestrator.state.fold.handlers import closed
 from orchestrator.state.run import Excess, RunState
 
 
@@ -15,9 +16,7 @@ def call_of(state: RunState, event: e.ModelSelected | e.CallStarted) -> LogicalC
 
 def started_of(state: RunState, version: int) -> e.CallStarted:
     """Close an effect that is an attempt, and return its beginning."""
-    started = state.pending.pop(version)
-    assert isinstance(started, e.CallStarted)
-    return started
+    return closed(state, version, e.CallStarted)
 
 
 def count(state: RunState, version: int, started: e.CallStarted, settled: Usd, unreconciled: Usd) -> LogicalCall:

@@ -8,7 +8,7 @@ from orchestrator.models import Finish, Role, TaskType
 from orchestrator.settings import SECOND
 from orchestrator.state.calls import Answer, Failure, Refusal
 from orchestrator.state.fold.attempts import call_of, count, end_probe, started_of
-from orchestrator.state.fold.handlers import Handlers
+from orchestrator.state.fold.handlers import Handlers, closed
 from orchestrator.state.fold.hosts import forget_probe, host_of, note_reached, note_unreachable
 from orchestrator.state.health import Start
 from orchestrator.state.run import RunState
@@ -19,8 +19,7 @@ _SAYS_NOTHING: Final = (ErrorKind.UNREACHABLE, ErrorKind.UNSENT, ErrorKind.PLUGI
 
 
 def _call_prepared(state: RunState, at: int, event: e.CallPrepared) -> None:
-    opened = state.pending.pop(event.selected)
-    assert isinstance(opened, e.ModelSelected)
+    opened = closed(state, event.selected, e.ModelSelected)
     call = call_of(state, opened)
     if call.selections[-1].version == event.selected:
         call.prepared = event

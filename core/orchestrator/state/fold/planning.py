@@ -4,7 +4,7 @@ from heapq import heappush
 from typing import Final
 
 from orchestrator import events as e
-from orchestrator.state.fold.handlers import Handlers
+from orchestrator.state.fold.handlers import Handlers, closed
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
 
@@ -18,8 +18,7 @@ def _question_asked(state: RunState, at: int, event: e.QuestionAsked) -> None:
 
 
 def _question_answered(state: RunState, at: int, event: e.QuestionAnswered) -> None:
-    opened = state.pending.pop(event.question)
-    assert isinstance(opened, e.QuestionAsked)
+    opened = closed(state, event.question, e.QuestionAsked)
     node = state.enhance
     if opened.node == e.FORECAST:
         state.consent.answer = event

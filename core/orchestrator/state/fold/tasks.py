@@ -7,7 +7,7 @@ from typing import Final
 
 from orchestrator import events as e
 from orchestrator.models import TaskStatus
-from orchestrator.state.fold.handlers import Handlers
+from orchestrator.state.fold.handlers import Handlers, closed
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import Check, Probe, TaskState
 
@@ -84,8 +84,7 @@ def _check_started(state: RunState, at: int, event: e.CheckStarted) -> None:
 
 
 def _validated(state: RunState, at: int, event: e.Validated) -> None:
-    opened = state.pending.pop(event.check)
-    assert isinstance(opened, e.CheckStarted)
+    opened = closed(state, event.check, e.CheckStarted)
     state.tasks[opened.task].checks[opened.call][opened.validator] = Check(
         version=event.check,
         verdict=event.verdict,
@@ -103,8 +102,7 @@ def _probe_started(state: RunState, at: int, event: e.ProbeStarted) -> None:
 
 
 def _probed(state: RunState, at: int, event: e.Probed) -> None:
-    opened = state.pending.pop(event.probe)
-    assert isinstance(opened, e.ProbeStarted)
+    opened = closed(state, event.probe, e.ProbeStarted)
     state.tasks[opened.task].probes[opened.critique] = Probe(event.probe, event.results)
 
 
@@ -134,8 +132,7 @@ def _output_chosen(state: RunState, at: int, event: e.OutputChosen) -> None:
 
 
 def _file_written(state: RunState, at: int, event: e.FileWritten) -> None:
-    opened = state.pending.pop(event.chosen)
-    assert isinstance(opened, e.OutputChosen)
+    opened = closed(state, event.chosen, e.OutputChosen)
     state.tasks[opened.task].written = event
 
 
@@ -146,8 +143,7 @@ def _verification_started(state: RunState, at: int, event: e.VerificationStarted
 
 
 def _result_verified(state: RunState, at: int, event: e.ResultVerified) -> None:
-    opened = state.pending.pop(event.verification)
-    assert isinstance(opened, e.VerificationStarted)
+    closed(state, event.verification, e.VerificationStarted)
     state.verified = event
 
 

@@ -1,0 +1,113 @@
+"""A capability: one thing a spec may want that its user has to agree to, as ``KIND=VALUE``."""
+
+import hashlib
+import shlex
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import Final
+
+from attrs import frozen
+
+from orchestrator.errors import UsageError
+from orchestrator.events import Grant
+from orchestrator.models import CapabilityKind, GrantedBy
+
+_LONGEST: Final = 200
+_EXACT: Final = (CapabilityKind.COMMAND, CapabilityKind.OPTION)
+"""Kinds in whose values a ``*`` is what it is for a shell."""
+
+DOING: Final[Mapping[CapabilityKind, str]] = {
+    CapabilityKind.SANDBOX: "run code that models write as you, with your files and your network (sandbox: {value})",
+    CapabilityKind.COMMAND: "run this command as you: {value}",
+    CapabilityKind.ADDRESS: "send data to {value}",
+    CapabilityKind.KEY: "send the value of {variable} to {host}",
+    CapabilityKind.READ: "read {value}",
+    CapabilityKind.WRITE: "have an exporter write {value}",
+    CapabilityKind.LISTEN: "listen on {value}, where other machines reach it",
+    CapabilityKind.OUTPUT: "write the results into {value}",
+    CapabilityKind.BUDGET: "spend up to ${value}, more than your ceiling",
+    CapabilityKind.OPTION: "give a plugin the option {value}",
+}
+"""What each kind means to a person; every kind has words."""
+
+AGREED_BY: Final[Mapping[GrantedBy, str]] = {
+    GrantedBy.OWN: "your own flag or argument",
+    GrantedBy.FLAG: "--allow",
+    GrantedBy.POLICY: "a policy file",
+    GrantedBy.CONFIGURATION: "your configuration",
+    GrantedBy.REMEMBERED: "agreed earlier",
+    GrantedBy.ASKED: "agreed now",
+}
+"""Who agreed, in words; every member has some."""
+
+
+@frozen(order=True)
+class Capability:
+    """One thing a spec wants, and its exact value."""
+
+    kind: CapabilityKind
+    value: str
+
+    @property
+    def text(self) -> str:
+        """``KIND=VALUE``, as ``--allow``, rules and the remembered grants have it."""
+        return f"{self.kind.value}={self.value}"
+
+    @property
+    def flag(self) -> str:
+        """The flag that agrees to it, as a shell takes it."""
+        return f"--allow {shlex.quote(self.text)}"
+
+    @property
+    def described(self) -> str:
+        """What it means, for a person."""
+        variable, _, host = self.value.rpartition("@")
+        text = DOING[self.kind].format(value=self.value, variable=variable, host=host)
+        if self.kind is CapabilityKind.ADDRESS and self.value.startswith("http://"):
+            text += ", unencrypted"
+        return text
+
+    def granted(self, by: GrantedBy) -> Grant:
+        """The grant of it."""
+        return Grant(self.kind, self.value, by)
+
+
+def command_value(command: str) -> str:
+    """The value of a command: itself where it is one short printable line, else its beginning and its SHA-256."""
+    if len(command) <= _LONGEST and command.isprintable():
+        return command
+    first = "".join(each for each in command.strip().partition("\n")[0] if each.isprintable())[:60]
+    return f"{first} … sha256:{hashlib.sha256(command.encode()).hexdigest()}"
+
+
+def checked_patterns(texts: Iterable[str], source: str) -> tuple[str, ...]:
+    """Patterns of capabilities, each ``KIND=VALUE``; in a value ``*`` is any text.
+
+    Raises:
+        UsageError: one is not of this form; the message begins with ``source``.
+    """
+    return tuple(_checked(text, source) for text in texts)
+
+
+def _checked(text: str, source: str) -> str:
+    kind, equals, value = text.partition("=")
+    if not equals or not value or kind not in tuple(CapabilityKind):
+        known = ", ".join(CapabilityKind)
+        raise UsageError(f"{source} {text}: write it as KIND=VALUE; a kind is one of {known}")
+    return text
+
+
+def covered(capability: Capability, patterns: Iterable[str]) -> bool:
+    """Whether a pattern covers a capability: it is equal, or of the same kind with a ``*`` that fits."""
+    return any(_fits(capability, pattern) for pattern in patterns)
+
+
+def _fits(capability: Capability, pattern: str) -> bool:
+    kind, _, value = pattern.partition("=")
+    if kind != capability.kind.value:
+        return False
+    if value == capability.value or capability.kind in _EXACT:
+        return value == capability.value
+    # only * is special: a command or a path may well hold brackets and question marks
+    escaped = value.replace("[", "[[]").replace("?", "[?]")
+    return "*" in value and fnmatchcase(capability.value, escaped)

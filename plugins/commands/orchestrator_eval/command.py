@@ -1,0 +1,457 @@
+"""Compare strategies, models, prompts or backends on graded cases."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from orchestrator.cli.kit import (
+    AMOUNT,
+    FILE,
+    command,
+    home,
+    home_option,
+    json_option,
+    line,
+    money,
+    notice,
+    result,
+    result_json,
+)
+from orchestrator.spi import hookimpl
+
+if TYPE_CHECKING:
+    from orchestrator import Workspace
+    from orchestrator_eval.documents import Regression
+    from orchestrator_eval.evaluation import Evaluation
+    from orchestrator_eval.plan import Cell, EvalPlan
+    from orchestrator_eval.results import EvalResult
+    from orchestrator_eval.runner import CellGrade
+
+BELOW: Final = 100
+"""The exit code of a result below its bar, or worse than its baseline."""
+
+_SYSTEM: Final = 3
+_BUDGET: Final = 4
+_INTERRUPTED: Final = 130
+_PERCENT: Final = 100.0
+
+
+class _Share(click.ParamType[float]):
+    """A share: 0.8 or 80%."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it, or fail with a usage error."""
+        text = str(value).strip()
+        try:
+            share = float(text.removesuffix("%")) / (_PERCENT if text.endswith("%") else 1.0)
+        except ValueError:
+            share = -1.0
+        if not 0 <= share <= 1:
+            self.fail(f"{value!r} is no share: write 0.8 or 80%", param, ctx)
+        return share
+
+
+def _outputs(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options for the forms of a result, and for its bar."""
+    for option in reversed(
+        (
+            json_option,
+            click.option("--markdown", type=FILE, metavar="FILE", help="Write the result as Markdown ('-': stdout)."),
+            click.option("--junit", type=FILE, metavar="FILE", help="Write the result as JUnit XML."),
+            click.option("--out", type=FILE, metavar="FILE", help="Write the result as JSON, for a later --baseline."),
+            click.option("--baseline", type=FILE, metavar="FILE", help="An earlier result: a regression exits 100."),
+            click.option("--strict", is_flag=True, help="One lost case is a regression, whatever chance says."),
+            click.option(
+                "--fail-below", type=_Share(), metavar="X", help="Exit 100 where an arm solves less: 0.8, 80%."
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+@click.group("eval")
+def eval_() -> None:
+    """Prove which strategy, model, prompt or backend pays: cases, graders that no model sees, arms compared."""
+
+
+@eval_.command("run")
+@click.argument("suite_file", metavar="SUITE", type=FILE)
+@click.option(
+    "--vary", multiple=True, metavar="KEY=A,B", help="Compare values: loop, models, model, backend, prompts, or a key."
+)
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a key of the spec in every arm.")
+@click.option(
+    "--repeat", type=click.IntRange(1, 1000), default=1, show_default=True, help="Answers to each case in each arm."
+)
+@click.option("--limit", type=click.IntRange(1), help="Only the first N cases.")
+@click.option("--case", "cases", multiple=True, metavar="ID", help="Only this case.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only cases with this tag.")
+@click.option("--budget", type=AMOUNT, help="The ceiling of the whole evaluation, in US dollars.")
+@click.option("--jobs", type=click.IntRange(1, 100), default=4, show_default=True, help="Cells at once.")
+@click.option("--name", metavar="NAME", help="The evaluation's name. The same name again goes on with it.")
+@click.option("--no-controls", is_flag=True, help="Leave out the control arms: plain, and the best single model.")
+@click.option("--teach", is_flag=True, help="Let the grades count in which models later runs call.")
+@click.option("--dry-run", is_flag=True, help="Check the suite and print the forecast; spend nothing.")
+@_outputs
+@home_option
+def run(
+    suite_file: Path,
+    vary: tuple[str, ...],
+    sets: tuple[str, ...],
+    repeat: int,
+    limit: int | None,
+    cases: tuple[str, ...],
+    tags: tuple[str, ...],
+    budget: Any,
+    jobs: int,
+    name: str | None,
+    no_controls: bool,
+    teach: bool,
+    dry_run: bool,
+    **outputs: Any,
+) -> int:
+    """Run a suite in every arm, grade every answer, and compare the arms.
+
+    Interrupted or killed, the same command goes on: no cell is run twice. Exit codes: 0 done, 2 usage or suite,
+    3 cells without a grade, 4 the ceiling was reached, 100 below the bar or worse than the baseline, 130 interrupted.
+    """
+    from attrs import evolve
+
+    from orchestrator_eval.arms import arms_of
+    from orchestrator_eval.evaluation import Evaluation, name_for, prepared
+    from orchestrator_eval.plan import chosen
+    from orchestrator_eval.preflight import check_graders
+    from orchestrator_eval.stream import folded
+    from orchestrator_eval.suite import read_suite
+
+    _check_name(name)
+    _check_outputs(outputs)
+    suite = read_suite(suite_file)
+    suite = evolve(suite, cases=chosen(suite, cases, tags, limit))
+    arms = arms_of(vary, sets)
+    with _workspace() as workspace:
+        plan, connected, bench = prepared(workspace, suite, arms, sets, repeat, controls=not no_controls)
+        found = name_for(workspace, suite, name, plan)
+        if folded(workspace.log, found).started is None:  # else they were checked
+            check_graders(suite, bench)
+        _print_forecast(workspace, plan, found, budget or suite.budget)
+        if dry_run:
+            return 0
+        evaluation = Evaluation(workspace, found, plan, connected.simulated, bench)
+        code = _played(evaluation, budget, jobs, outputs)
+        if teach:
+            _teach(evaluation, True)
+        return code
+
+
+@eval_.command("retry")
+@click.argument("name", metavar="NAME")
+@click.option("--errors", is_flag=True, help="Run the cells that are errors once more.")
+@click.option("--budget", type=AMOUNT, help="Another ceiling of the whole evaluation, in US dollars.")
+@click.option("--jobs", type=click.IntRange(1, 100), default=4, show_default=True, help="Cells at once.")
+@_outputs
+@home_option
+def retry(name: str, errors: bool, budget: Any, jobs: int, **outputs: Any) -> int:
+    """Go on with an evaluation: the cells without a grade, and with --errors those that are errors."""
+    from orchestrator.models import CellOutcome
+    from orchestrator_eval.evaluation import known_evaluation
+
+    _check_outputs(outputs)
+    with _workspace() as workspace:
+        again = (CellOutcome.ERROR,) if errors else ()
+        return _played(known_evaluation(workspace, name), budget, jobs, outputs, again)
+
+
+@eval_.command("grade")
+@click.argument("suite_file", metavar="SUITE", type=FILE)
+@click.option("--again", is_flag=True, required=True, help="Grade the recorded answers by the suite's graders of now.")
+@click.option("--name", metavar="NAME", help="The evaluation. [default: the latest one of the suite]")
+@click.option("--case", "cases", multiple=True, metavar="ID", help="Only this case.")
+@_outputs
+@home_option
+def grade(suite_file: Path, again: bool, name: str | None, cases: tuple[str, ...], **outputs: Any) -> int:
+    """Grade recorded answers once more, by other graders. No model is called, nothing is spent."""
+    from attrs import evolve
+
+    from orchestrator_eval.evaluation import known_evaluation
+    from orchestrator_eval.plan import chosen
+    from orchestrator_eval.preflight import check_graders
+    from orchestrator_eval.suite import read_suite
+
+    suite = read_suite(suite_file)
+    suite = evolve(suite, cases=chosen(suite, cases, (), None))
+    with _workspace() as workspace:
+        evaluation = known_evaluation(workspace, name or _latest(workspace, suite.name))
+        suite = evolve(suite, cases=tuple(_also_there(suite.cases, evaluation.plan)))
+        check_graders(suite, evaluation.bench)
+        changed = asyncio.run(evaluation.regrade(suite, _progress(evaluation)))
+        notice(f"{evaluation.name}: {changed} grades changed")
+        return _shown(evaluation.result(), outputs, "")
+
+
+@eval_.command("teach")
+@click.argument("name", metavar="NAME")
+@click.option("--remove", is_flag=True, help="Take back what was taught.")
+@home_option
+def teach(name: str, remove: bool) -> int:
+    """Let the grades of an evaluation count in which models later runs call, or no longer."""
+    from orchestrator_eval.evaluation import known_evaluation
+
+    with _workspace() as workspace:
+        _teach(known_evaluation(workspace, name), not remove)
+    return 0
+
+
+@eval_.command("show")
+@click.argument("name", metavar="[NAME]", required=False)
+@_outputs
+@home_option
+def show(name: str | None, **outputs: Any) -> int:
+    """Show the result of an evaluation, finished or not; without a name, list them."""
+    from orchestrator_eval.evaluation import known_evaluation
+
+    with _workspace() as workspace:
+        if name is None:
+            return _listed(workspace, outputs["as_json"])
+        return _shown(known_evaluation(workspace, name).result(), outputs, "")
+
+
+@eval_.command("add")
+@click.argument("run_id", metavar="RUN")
+@click.argument("task", metavar="TASK")
+@click.option("--to", "suite_file", type=FILE, required=True, metavar="SUITE", help="The suite file to add it to.")
+@click.option("--id", "case", metavar="ID", help="The id of the case. [default: the task's]")
+@click.option("--oracle", type=FILE, metavar="FILE", help="A right answer. [default: the run's own output]")
+@click.option("--grade", "grader", type=FILE, metavar="FILE", help="A grader: .py tests, .json a schema.")
+@home_option
+def add(run_id: str, task: str, suite_file: Path, case: str | None, oracle: Path | None, grader: Path | None) -> int:
+    """Make a case of a task of a run, and add it to a suite: what went wrong once is asked for ever after."""
+    from orchestrator_eval.adding import add_case
+
+    with _workspace() as workspace:
+        added = add_case(workspace, run_id, task, suite_file, case, oracle, grader)
+    notice(f"added the case {line(added)} to {line(str(suite_file))}")
+    notice(f"check it with: {command(f'eval run {suite_file} --dry-run')}")
+    return 0
+
+
+def _teach(evaluation: "Evaluation", on: bool) -> None:
+    asyncio.run(evaluation.teach(on))
+    name = evaluation.name
+    if on:
+        notice(f"the grades of {name} count from now on; take back with: {command(f'eval teach {name} --remove')}")
+    else:
+        notice(f"the grades of {name} no longer count")
+
+
+# ── what they share ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def _workspace() -> "Iterator[Workspace]":
+    from orchestrator_eval.evaluation import open_workspace
+
+    workspace = open_workspace(home())
+    try:
+        yield workspace
+    finally:
+        workspace.close()
+
+
+def _check_outputs(outputs: dict[str, Any]) -> None:
+    """Refuse what could not be read or written in the end, before money is spent."""
+    from orchestrator.errors import UsageError
+    from orchestrator_eval.documents import read_baseline
+
+    if outputs["baseline"] is not None:
+        read_baseline(outputs["baseline"])
+    for name in ("out", "markdown", "junit"):
+        path = outputs[name]
+        if path is not None and str(path) != "-" and (path.is_dir() or not path.absolute().parent.is_dir()):
+            why = "it is a folder" if path.is_dir() else "its folder does not exist"
+            raise UsageError(f"--{name} {path}: {why}; name another file")
+
+
+def _check_name(name: str | None) -> None:
+    from orchestrator.cli.kit import IDENTIFIER, Place, Refused
+    from orchestrator.errors import UsageError
+
+    try:
+        if name is not None:
+            IDENTIFIER.read(name, Place("--name"))
+    except Refused:
+        raise UsageError(f"--name {line(name or '')}: {IDENTIFIER.hint}") from None
+
+
+def _latest(workspace: "Workspace", suite: str) -> str:
+    from orchestrator.errors import UsageError
+    from orchestrator_eval.stream import names
+
+    found = [each for each in names(workspace.log) if each == suite or each.startswith(f"{suite}-")]
+    if not found:
+        raise UsageError(f"there is no evaluation of the suite {suite}; see: {command('eval show')}")
+    return found[-1]
+
+
+def _also_there(cases: "Sequence[Any]", plan: "EvalPlan") -> Iterator[Any]:
+    from orchestrator.errors import UsageError
+
+    known = {case.id for case in plan.suite.cases}
+    found = [case for case in cases if case.id in known]
+    if not found:
+        raise UsageError("the evaluation has none of these cases")
+    yield from found
+
+
+def _print_forecast(workspace: "Workspace", plan: "EvalPlan", name: str, ceiling: Any) -> None:
+    from orchestrator.money import Usd
+    from orchestrator_eval.evaluation import forecast
+
+    arms = forecast(workspace, plan)
+    expected = Usd(sum(each.nano for _, each in arms))
+    notice(f"{name}: {len(plan.suite.cases)} cases × {len(plan.arms)} arms × {plan.repetitions} = {plan.size} cells")
+    for arm, cost in arms:
+        notice(f"  {line(arm)}: about {money(cost)}")
+    notice(f"forecast {money(expected)}, ceiling {money(ceiling)}")
+    if expected > ceiling:
+        notice(
+            "! the forecast is above the ceiling: cells that it does not reach have no grade; raise it with --budget"
+        )
+
+
+def _progress(evaluation: "Evaluation") -> "Callable[[Cell, CellGrade], None]":
+    arms, size = evaluation.plan.arms, evaluation.plan.size
+    done = 0
+
+    def report(cell: "Cell", grade: "CellGrade") -> None:
+        nonlocal done
+        done += 1
+        problem = (
+            f" ({grade.problem.value}): {line(grade.details or grade.sheet.details, 120)}" if grade.problem else ""
+        )
+        notice(f"{done}/{size} {line(cell.case)}, {line(arms[cell.arm - 1].name)}: {grade.outcome.value}{problem}")
+
+    return report
+
+
+def _played(
+    evaluation: "Evaluation", budget: Any, jobs: int, outputs: dict[str, Any], again: "Sequence[Any]" = ()
+) -> int:
+    left = asyncio.run(evaluation.play(budget, jobs, _progress(evaluation), again=again))
+    if left == "signal":
+        notice(f"interrupted; the same command goes on, and: {command(f'eval retry {evaluation.name}')}")
+    elif left == "budget":
+        notice(f"! the ceiling is reached; go on with: {command(f'eval retry {evaluation.name}')} --budget USD")
+    elif left == "errors":
+        notice("! too many errors one after the other: nothing more was begun")
+    return _shown(evaluation.result(), outputs, left)
+
+
+def _shown(found: "EvalResult", outputs: dict[str, Any], left: str) -> int:
+    """Print and write the result, and give the exit code."""
+    from orchestrator_eval.documents import document, read_baseline, regressions
+    from orchestrator_eval.junit import junit
+    from orchestrator_eval.rendering import markdown
+
+    baseline = None if outputs["baseline"] is None else read_baseline(outputs["baseline"])
+    worse = [] if baseline is None else regressions(found, baseline, strict=outputs["strict"])
+    name = "" if baseline is None else baseline.name
+    if outputs["out"] is not None:
+        import json
+
+        _write(outputs["out"], json.dumps(document(found), indent=2) + "\n")
+    if outputs["junit"] is not None:
+        _write(outputs["junit"], junit(found))
+    if outputs["markdown"] is not None and str(outputs["markdown"]) != "-":
+        _write(outputs["markdown"], markdown(found, worse, name))
+    if outputs["as_json"]:
+        result_json(document(found))
+    elif outputs["markdown"] is not None and str(outputs["markdown"]) == "-":
+        result(markdown(found, worse, name).rstrip("\n"))
+    else:
+        _print(found, worse, name)
+    return _code(found, worse, outputs["fail_below"], left)
+
+
+def _code(found: "EvalResult", worse: "Sequence[Regression]", bar: float | None, left: str) -> int:
+    from orchestrator_eval.documents import below
+
+    lower = below(found, bar) if bar is not None else []
+    for arm in lower:
+        notice(f"! {line(arm.name)} solves {arm.solved} of {len(arm.evidence)}, below {bar:.0%}")
+    for each in worse:
+        if each.is_one:
+            notice(
+                f"! {line(each.arm)} is worse than the baseline: {', '.join(map(line, each.lost)) or 'by its rates'}"
+            )
+    if left == "signal":
+        return _INTERRUPTED
+    if any(arm.evidence for arm in lower) or any(each.is_one for each in worse):
+        return BELOW
+    if left == "budget":
+        return _BUDGET
+    return _SYSTEM if lower or found.errors or found.open else 0
+
+
+def _write(path: Path, text: str) -> None:
+    from orchestrator.errors import UsageError
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; name another file") from error
+
+
+def _print(found: "EvalResult", worse: "Sequence[Regression]", baseline: str) -> None:
+    from orchestrator.cli.kit import print_table
+    from orchestrator_eval import rendering
+
+    print_table(rendering.HEAD, list(rendering.rows(found)), right=rendering.HEAD[4:10])
+    for arm in found.arms:
+        more = list(rendering.quality(arm))
+        if more:
+            result(line(f"{arm.name}: {'; '.join(more)}"))
+    for lines in (
+        map(rendering.compared, found.pairings),
+        rendering.remarks(found),
+        rendering.regression_lines(worse, baseline),
+        (f"error: {each}" for each in rendering.error_lines(found)),
+    ):
+        for each in lines:
+            result(line(each))
+    result(f"spent {money(found.spent)} of {money(found.cap)}" + (f", {money(found.held)} held" if found.held else ""))
+
+
+def _listed(workspace: "Workspace", as_json: bool) -> int:
+    from orchestrator.cli.kit import print_table, timestamp
+    from orchestrator.models import CellOutcome
+    from orchestrator_eval.stream import folded, names
+
+    listed: list[tuple[Any, ...]] = []
+    for name in names(workspace.log):
+        state = folded(workspace.log, name)
+        counts = [state.count(outcome) for outcome in CellOutcome]
+        cells = 0 if state.started is None else state.started.cells
+        listed.append((name, cells, *counts, state.finished is not None, timestamp(state.at)))
+    keys: tuple[str, ...] = ("name", "cells", "solved", "failed", "errors", "finished", "latest_at")
+    if as_json:
+        result_json([dict(zip(keys, each, strict=True)) for each in listed])
+    elif listed:
+        shown = [(str(n), *map(str, c), "yes" if f else "no", at[:19]) for n, *c, f, at in listed]
+        print_table(("name", "cells", "solved", "failed", "errors", "finished", "latest"), shown)
+    else:
+        notice("there is no evaluation yet: orchestrate eval run SUITE")
+    return 0
+
+
+@hookimpl
+def orchestrator_command() -> click.Command:
+    """Return the group of commands."""
+    return eval_

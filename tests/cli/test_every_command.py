@@ -1,0 +1,141 @@
+"""Every command, whoever brings it: JSON, an example in its help, an empty folder, an unknown id, a narrow screen."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from orchestrator.cli.root import root
+from tests.cli import in_process
+
+WITHOUT_JSON = {
+    "runs export": "it writes files",
+    "log export": "its output is JSON lines",
+    "audit records": "its output is JSON lines",
+    "audit keygen": "it writes a file",
+    "budget raise": "it changes an account; budget show prints it",
+    "budget set": "it changes an account; budget show prints it",
+    "spec init": "it writes files",
+    "spec schema": "its output is JSON",
+    "models suggest": "its output is a models file",
+    "plugins new": "it writes files",
+    "report": "it writes a page",
+    "watch": "it follows a run; log tail --follow prints its events",
+}
+"""Commands without ``--json``, and why."""
+
+ON_NOTHING = {
+    "runs list": 0,
+    "costs show": 0,
+    "metrics": 0,
+    "budget show": 0,
+    "cache stats": 0,
+    "cache clear": 0,
+    "log tail": 0,
+    "log stats": 0,
+    "log gc": 0,
+    "audit verify": 2,
+    "models list": 0,
+    "plugins list": 0,
+    "doctor": 0,
+    "spec schema": 0,
+}
+"""Commands that need no argument, with the exit code in a data folder without a log."""
+
+
+def _commands(group: click.Group, words: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    for name in group.list_commands(click.Context(group)):
+        found = group.get_command(click.Context(group), name)
+        assert found is not None
+        yield " ".join((*words, name)), found
+        if isinstance(found, click.Group):
+            yield from _commands(found, (*words, name))
+
+
+COMMANDS = dict(_commands(root))
+LEAVES = {words: found for words, found in COMMANDS.items() if not isinstance(found, click.Group)}
+TAKING_RUNS = [
+    words
+    for words, found in LEAVES.items()
+    if any(each.metavar == "RUN" and isinstance(each, click.Argument) for each in found.params)
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_its_help_has_an_example_that_can_be_parsed(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The example is a command line of this command, whose options exist."""
+    shown = in_process.command(capsys, *words.split(), "--help")
+    assert shown.code == 0
+    example = re.search(rf"Example:\n +orchestrate ({words.split()[0]}\b.*)$", shown.out, re.MULTILINE)
+    assert example is not None, shown.out
+    options = set(re.findall(r"(?<= )--?[a-z][a-z-]*", example[1]))
+    named = " ".join(example[1].split()[:2])
+    leaf = LEAVES.get(named) or LEAVES.get(named.split()[0]) or LEAVES["costs show"]
+    assert options <= {name for parameter in leaf.params for name in parameter.opts}
+
+
+@pytest.mark.parametrize("words", LEAVES)
+def test_it_prints_json_or_has_a_reason_not_to(words: str) -> None:
+    """What prints data takes ``--json``."""
+    has = any("--json" in parameter.opts for parameter in LEAVES[words].params)
+    assert has != (words in WITHOUT_JSON)
+
+
+@pytest.mark.parametrize(("words", "code"), ON_NOTHING.items())
+def test_it_works_in_an_empty_folder(
+    words: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is made, nothing fails, and with ``--json`` stdout is JSON."""
+    monkeypatch.setenv("ORCHESTRATE_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    plain = in_process.command(capsys, *words.split())
+    assert plain.code == code, plain.err
+    assert plain.out or plain.err
+    if words not in WITHOUT_JSON:
+        shown = in_process.command(capsys, *words.split(), "--json")
+        assert shown.code == code
+        json.loads(shown.out or "[]")
+    assert not (tmp_path / "home" / "events.db").exists()
+
+
+@pytest.mark.parametrize("words", TAKING_RUNS)
+def test_an_unknown_run_is_one_line(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and one line that names it; with ``--json`` an error object on stdout."""
+    monkeypatch.setenv("ORCHESTRATE_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    needed = {"runs export": ["-o", "d"], "audit export": ["-o", "b"], "fork": ["--at", "v1"]}
+    needed |= {"log recover": ["--into", "r.db"], "runs diff": ["nope"], "runs delete": ["--yes"]}
+    arguments = [*words.split(), "nope", *needed.get(words, [])]
+    refused = in_process.command(capsys, *arguments)
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.count("\n") == 1
+    assert "'nope'" in refused.err
+    if words not in WITHOUT_JSON:
+        error = json.loads(in_process.command(capsys, *arguments, "--json").out)["error"]
+        assert error["code"] == 2
+        assert "'nope'" in error["messages"][0]
+
+
+@pytest.mark.parametrize(
+    "words", [words for words, found in COMMANDS.items() if words not in LEAVES and words != "costs"]
+)
+def test_a_group_alone_prints_its_help(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """All of its lines, and exit code 2; a misspelt command gets a suggestion."""
+    alone = in_process.command(capsys, words)
+    assert (alone.code, alone.out) == (2, "")
+    assert "\nCommands:\n" in alone.err
+    name = next(each for each in LEAVES if each.startswith(words)).split()[1]
+    wrong = in_process.command(capsys, words, name[:-1] + name[-1] * 2)
+    assert (wrong.code, f"did you mean {name!r}?" in wrong.err) == (2, True)
+
+
+def test_a_misspelt_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the kernel's and of plugins' commands."""
+    for word, meant in (("rnus", "runs"), ("explian", "explain"), ("dmeo", "demo")):
+        refused = in_process.command(capsys, word)
+        assert (refused.code, f"did you mean {meant!r}?" in refused.err) == (2, True)
