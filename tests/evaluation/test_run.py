@@ -405,3 +405,24 @@ def wait_for(condition: Callable[[], bool]) -> None:
                 return
         time.sleep(0.02)
     raise AssertionError("it has not come to hold")
+
+
+def test_a_suite_is_not_trusted_with_its_users_machine(tmp_path: Path) -> None:
+    """What a suite wants beside calling models needs the user's word, before anything is run; a flag is their own."""
+    suite = write(tmp_path, [case(1)], [answer(1)], spec={"validators": {"sandbox": "none"}})
+    refused = run(tmp_path, suite, "--no-controls")
+    assert refused.code == 2
+    assert "--allow sandbox=none" in refused.err
+    assert not list((tmp_path / "home").glob("locks/*"))
+    assert run(tmp_path, suite, "--no-controls", "--allow", "sandbox=none").code == 0
+    suite = write(tmp_path, [case(1)], [answer(1)])
+    own = run(tmp_path, suite, "--no-controls", "--set", "validators.sandbox=none")
+    assert own.code == 0, own.err
+
+
+def test_policy_files_of_a_suite_bind_its_cells(tmp_path: Path) -> None:
+    """They are read, and not left out: a model that they block is not called."""
+    (tmp_path / "rules.yaml").write_text("global:\n  - {name: no small, blocked_models: [small-1]}\n")
+    suite = write(tmp_path, [case(1)], [answer(1)], spec={"policy_files": ["rules.yaml"], "loop": "plain"})
+    document = run(tmp_path, suite, "--no-controls", "--json").json
+    assert [cell["author"] for cell in document["cells"]] == ["large-1"]

@@ -68,9 +68,9 @@ def both_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site
 
 
-def told(played: Played) -> list[tuple[str, object]]:
-    """The story of a run without what differs between any two runs."""
-    kept = []
+def history(played: Played) -> list[tuple[str, object]]:
+    """The events of a run without what differs between any two runs."""
+    kept: list[tuple[str, object]] = []
     for event in played.events:
         match event:
             case e.ModelSelected() | e.CallStarted():
@@ -97,7 +97,7 @@ def test_a_run_is_the_same_both_ways(
     for trusted in (registry.TRUSTED, OURS):
         monkeypatch.setattr(registry, "TRUSTED", trusted)
         played = orchestrate_run(**keys)
-        stories.append((played.status, told(played)))
+        stories.append((played.status, history(played)))
         import both_backend  # type: ignore[import-not-found]
         import both_provider  # type: ignore[import-not-found]
 

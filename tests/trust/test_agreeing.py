@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def at_terminal(home: Path, *arguments: str, keys: str | None) -> tuple[int, str
 def test_asked_once_and_remembered(tmp_path: Path) -> None:
     """An edited prompt asks nothing again, a changed command does, and a revoked grant does."""
     (tmp_path / "home").mkdir()
-    wanted = {"validators": {"sandbox": "none"}, "verify_cmd": "true"}
+    wanted: dict[str, Any] = {"validators": {"sandbox": "none"}, "verify_cmd": "true"}
     spec = scripted_spec(tmp_path, **wanted)
     code, text = at_terminal(tmp_path / "home", "run", str(spec), "-o", "no", keys="\n")
     assert code == 2

@@ -1,4 +1,4 @@
-"""docs/trust.md says what is true: its lists are those of the code, its configuration is read, its screen is printed."""
+"""docs/trust.md says what is true: its lists are those of the code, its configuration is read, its screen printed."""
 
 import re
 from pathlib import Path

@@ -11,6 +11,7 @@ import click
 from orchestrator.cli.kit import (
     AMOUNT,
     FILE,
+    allow_option,
     command,
     home,
     home_option,
@@ -99,6 +100,7 @@ def eval_() -> None:
 @click.option("--no-controls", is_flag=True, help="Leave out the control arms: plain, and the best single model.")
 @click.option("--teach", is_flag=True, help="Let the grades count in which models later runs call.")
 @click.option("--dry-run", is_flag=True, help="Check the suite and print the forecast; spend nothing.")
+@allow_option
 @_outputs
 @home_option
 def run(
@@ -115,6 +117,7 @@ def run(
     no_controls: bool,
     teach: bool,
     dry_run: bool,
+    allow: tuple[str, ...],
     **outputs: Any,
 ) -> int:
     """Run a suite in every arm, grade every answer, and compare the arms.
@@ -136,7 +139,7 @@ def run(
     suite = read_suite(suite_file)
     suite = evolve(suite, cases=chosen(suite, cases, tags, limit))
     arms = arms_of(vary, sets)
-    with _workspace() as workspace:
+    with _workspace(allow) as workspace:
         plan, connected, bench = prepared(workspace, suite, arms, sets, repeat, controls=not no_controls)
         found = name_for(workspace, suite, name, plan)
         if folded(workspace.log, found).started is None:  # else they were checked
@@ -156,15 +159,16 @@ def run(
 @click.option("--errors", is_flag=True, help="Run the cells that are errors once more.")
 @click.option("--budget", type=AMOUNT, help="Another ceiling of the whole evaluation, in US dollars.")
 @click.option("--jobs", type=click.IntRange(1, 100), default=4, show_default=True, help="Cells at once.")
+@allow_option
 @_outputs
 @home_option
-def retry(name: str, errors: bool, budget: Any, jobs: int, **outputs: Any) -> int:
+def retry(name: str, errors: bool, budget: Any, jobs: int, allow: tuple[str, ...], **outputs: Any) -> int:
     """Go on with an evaluation: the cells without a grade, and with --errors those that are errors."""
     from orchestrator.models import CellOutcome
     from orchestrator_eval.evaluation import known_evaluation
 
     _check_outputs(outputs)
-    with _workspace() as workspace:
+    with _workspace(allow) as workspace:
         again = (CellOutcome.ERROR,) if errors else ()
         return _played(known_evaluation(workspace, name), budget, jobs, outputs, again)
 
@@ -174,9 +178,12 @@ def retry(name: str, errors: bool, budget: Any, jobs: int, **outputs: Any) -> in
 @click.option("--again", is_flag=True, required=True, help="Grade the recorded answers by the suite's graders of now.")
 @click.option("--name", metavar="NAME", help="The evaluation. [default: the latest one of the suite]")
 @click.option("--case", "cases", multiple=True, metavar="ID", help="Only this case.")
+@allow_option
 @_outputs
 @home_option
-def grade(suite_file: Path, again: bool, name: str | None, cases: tuple[str, ...], **outputs: Any) -> int:
+def grade(
+    suite_file: Path, again: bool, name: str | None, cases: tuple[str, ...], allow: tuple[str, ...], **outputs: Any
+) -> int:
     """Grade recorded answers once more, by other graders. No model is called, nothing is spent."""
     from attrs import evolve
 
@@ -187,7 +194,7 @@ def grade(suite_file: Path, again: bool, name: str | None, cases: tuple[str, ...
 
     suite = read_suite(suite_file)
     suite = evolve(suite, cases=chosen(suite, cases, (), None))
-    with _workspace() as workspace:
+    with _workspace(allow) as workspace:
         evaluation = known_evaluation(workspace, name or _latest(workspace, suite.name))
         suite = evolve(suite, cases=tuple(_also_there(suite.cases, evaluation.plan)))
         check_graders(suite, evaluation.bench)
@@ -205,7 +212,7 @@ def teach(name: str, remove: bool) -> int:
     from orchestrator_eval.evaluation import known_evaluation
 
     with _workspace() as workspace:
-        _teach(known_evaluation(workspace, name), not remove)
+        _teach(known_evaluation(workspace, name, grades=False), not remove)
     return 0
 
 
@@ -220,7 +227,7 @@ def show(name: str | None, **outputs: Any) -> int:
     with _workspace() as workspace:
         if name is None:
             return _listed(workspace, outputs["as_json"])
-        return _shown(known_evaluation(workspace, name).result(), outputs, "")
+        return _shown(known_evaluation(workspace, name, grades=False).result(), outputs, "")
 
 
 @eval_.command("add")
@@ -255,10 +262,10 @@ def _teach(evaluation: "Evaluation", on: bool) -> None:
 
 
 @contextmanager
-def _workspace() -> "Iterator[Workspace]":
+def _workspace(allow: tuple[str, ...] = ()) -> "Iterator[Workspace]":
     from orchestrator_eval.evaluation import open_workspace
 
-    workspace = open_workspace(home())
+    workspace = open_workspace(home(), allow)
     try:
         yield workspace
     finally:
@@ -434,17 +441,17 @@ def _listed(workspace: "Workspace", as_json: bool) -> int:
     from orchestrator.models import CellOutcome
     from orchestrator_eval.stream import folded, names
 
-    listed: list[tuple[Any, ...]] = []
+    listed: list[tuple[str, int, int, int, int, bool, str]] = []
     for name in names(workspace.log):
         state = folded(workspace.log, name)
-        counts = [state.count(outcome) for outcome in CellOutcome]
+        solved, failed, errors = (state.count(outcome) for outcome in CellOutcome)
         cells = 0 if state.started is None else state.started.cells
-        listed.append((name, cells, *counts, state.finished is not None, timestamp(state.at)))
+        listed.append((name, cells, solved, failed, errors, state.finished is not None, timestamp(state.at)))
     keys: tuple[str, ...] = ("name", "cells", "solved", "failed", "errors", "finished", "latest_at")
     if as_json:
         result_json([dict(zip(keys, each, strict=True)) for each in listed])
     elif listed:
-        shown = [(str(n), *map(str, c), "yes" if f else "no", at[:19]) for n, *c, f, at in listed]
+        shown = [(each[0], *map(str, each[1:5]), "yes" if each[5] else "no", each[6][:19]) for each in listed]
         print_table(("name", "cells", "solved", "failed", "errors", "finished", "latest"), shown)
     else:
         notice("there is no evaluation yet: orchestrate eval run SUITE")

@@ -10,6 +10,7 @@ from typing import Final
 
 from attrs import define, evolve
 
+from orchestrator.cli.kit import bound, notice, prepare
 from orchestrator.engine import accounts
 from orchestrator.engine.checks import selector_for
 from orchestrator.engine.routes import outlook
@@ -229,12 +230,14 @@ def prepared(
     Raises:
         OrchestrateError: what keeps it from being run.
     """
-    usual = spec_of(suite, suite.cases[0], Arm("", sets=tuple(sets)), "check")
+    usual = bound(
+        spec_of(suite, suite.cases[0], Arm("", sets=tuple(sets)), "check"), workspace.admission, workspace.catalogue
+    )
     if controls:
         connected = connect(workspace.catalogue, usual, workspace.environment)
         arms = with_controls(arms, sets, best_model(connected.models))
     plan = EvalPlan(suite, tuple(arms), repetitions)
-    connected = check_arms(plan, workspace.catalogue, workspace.environment)
+    connected = check_arms(plan, workspace)
     return plan, connected, bench_of(workspace, usual)
 
 
@@ -294,11 +297,12 @@ def is_same(workspace: Workspace, name: str, plan: str) -> bool:
     return stream.state.started is None or stream.state.started.plan == stream.texts.digest(plan)
 
 
-def known_evaluation(workspace: Workspace, name: str) -> Evaluation:
-    """An evaluation that there is.
+def known_evaluation(workspace: Workspace, name: str, *, grades: bool = True) -> Evaluation:
+    """An evaluation that there is; ``grades``: whether answers are to be graded.
 
     Raises:
         UsageError: there is none of the name.
+        NotAllowedError: the user has not agreed to how its graders are contained.
     """
     state = existing(workspace.log, name)
     assert state.started is not None
@@ -306,15 +310,26 @@ def known_evaluation(workspace: Workspace, name: str) -> Evaluation:
     stream = open_stream(workspace.log, name, ports.clock, ports.random_bytes)
     plan = plan_of(state, stream.texts)
     usual = spec_of(plan.suite, plan.suite.cases[0], plan.arms[0], "check")
+    if grades:
+        usual = bound(usual, workspace.admission, workspace.catalogue)
     return Evaluation(workspace, name, plan, state.started.simulated, bench_of(workspace, usual))
 
 
-def open_workspace(folder: Path) -> Workspace:
-    """The data folder; runs made on it do not learn from each other.
+def open_workspace(folder: Path, allow: Sequence[str] = ()) -> Workspace:
+    """The data folder; runs made on it do not learn from each other. ``allow`` is what ``--allow`` agrees to.
 
     Raises:
         LogError: it cannot be used.
     """
     workspace = Workspace.open(folder)
     workspace.learns = False
+    said = set[str]()
+
+    def show(text: str) -> None:
+        """Every cell wants the same: it is said once."""
+        if text not in said:
+            said.add(text)
+            notice(text)
+
+    prepare(workspace.admission, allow, show=show)
     return workspace

@@ -61,7 +61,7 @@ def judge_spec(suite: Suite, case: Case, rule: JudgeRule, answer: str, run: str)
         "project_id": run,
         **({} if case.budget_usd is None else {"budget_usd": Money().dump(case.budget_usd)}),
     }
-    return evolve(parsed(suite, case, document), folder=str(suite.folder.absolute()))
+    return evolve(parsed(suite, case, document), folder=str(suite.folder.absolute()), source=suite.path)
 
 
 def judged(rule: JudgeRule, end: RunEnd) -> Mark:

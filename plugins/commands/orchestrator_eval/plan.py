@@ -113,8 +113,10 @@ class EvalPlan:
 
 def spec_of(suite: Suite, case: Case, arm: Arm, run: str) -> Spec:
     """The spec of a case in an arm; see ``EvalPlan.spec``."""
-    document = {**arm.applied(spec_document(suite, case)), "project_id": run}
-    return evolve(parsed(suite, case, document), folder=str(suite.folder.absolute()))
+    document = {**spec_document(suite, case), "project_id": run}
+    folder = str(suite.folder.absolute())
+    as_read = evolve(parsed(suite, case, document), folder=folder, source=suite.path)
+    return evolve(parsed(suite, case, arm.applied(document)), folder=folder, source=suite.path, as_read=as_read)
 
 
 def run_id(name: str, cell: Cell, attempt: int = 1) -> str:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from orchestrator.engine.beginning import check_spec
+from orchestrator.cli.kit import bound
+from orchestrator.engine.beginning import check_names, check_spec
+from orchestrator.engine.runs import Workspace
 from orchestrator.engine.vendors.connect import Connected, connect
-from orchestrator.engine.vendors.environment import Environment
 from orchestrator.errors import SpecError, UsageError
-from orchestrator.plugins import Catalogue
 from orchestrator_eval.graders import Bench
 from orchestrator_eval.grading_rules import GraderKind
 from orchestrator_eval.plan import EvalPlan, spec_of
@@ -47,7 +47,7 @@ def _short(text: str) -> str:
     return text if len(text) <= 300 else f"{text[:299]}…"
 
 
-def check_arms(plan: EvalPlan, catalogue: Catalogue, environment: Environment) -> Connected:
+def check_arms(plan: EvalPlan, workspace: Workspace) -> Connected:
     """Make the spec of every case in every arm, and connect each arm once.
 
     Returns:
@@ -55,23 +55,29 @@ def check_arms(plan: EvalPlan, catalogue: Catalogue, environment: Environment) -
 
     Raises:
         SpecError: a spec cannot be used; with the line in the suite.
+        NotAllowedError: it wants what its user has not agreed to.
         UsageError: the arms mix simulated and real providers.
         NoProviderError: an arm has nothing to call.
     """
-    connections = []
+    catalogue, connections = workspace.catalogue, list[Connected]()
     for arm in plan.arms:
         for number, case in enumerate(plan.suite.cases):
-            spec = spec_of(plan.suite, case, arm, "check")
+            spec = bound(spec_of(plan.suite, case, arm, "check"), workspace.admission, catalogue)
             if number == 0:
-                connections.append(connect(catalogue, spec, environment))
+                connections.append(connect(catalogue, spec, workspace.environment))
+                _check_model(arm.model, connections[-1])
+            check_names(spec, catalogue, workspace.environment)
             check_spec(spec, connections[-1], catalogue)
-        if arm.model is not None and arm.model not in {model.id for model in connections[-1].models}:
-            known = ", ".join(sorted(model.id for model in connections[-1].models))
-            raise UsageError(f"model={arm.model}: there is no such model; there are {known}")
     if len({each.simulated for each in connections}) > 1:
         raise UsageError("some arms are simulated and others are not: they have no account in common")
     _check_judges(plan.suite, connections[0])
     return connections[0]
+
+
+def _check_model(name: str | None, connected: Connected) -> None:
+    known = sorted(model.id for model in connected.models)
+    if name is not None and name not in known:
+        raise UsageError(f"model={name}: there is no such model; there are {', '.join(known)}")
 
 
 def _check_judges(suite: Suite, connected: Connected) -> None:

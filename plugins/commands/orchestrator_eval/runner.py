@@ -10,6 +10,7 @@ from typing import Final
 
 from attrs import Factory, define, field, frozen
 
+from orchestrator.cli.kit import bound
 from orchestrator.engine.loop import Loop
 from orchestrator.engine.runs import RunEnd, Watchers, Workspace
 from orchestrator.engine.session import Session
@@ -149,7 +150,7 @@ class Runner:
             return CellGrade(CellOutcome.ERROR, CellProblem.INFRASTRUCTURE, details=said)
 
     async def _played(self, cell: Cell, run: str) -> RunEnd:
-        spec = self.plan.spec(cell, run)
+        spec = bound(self.plan.spec(cell, run), self.workspace.admission, self.workspace.catalogue)
         watchers = Watchers(on_session=self._watch(run), write=lambda text: None)
         try:
             return await self.workspace.start(
@@ -241,6 +242,7 @@ class Runner:
         for number, rule in enumerate(rules, 1):
             name = f"{run}.j{number}"
             spec = judge_spec(self.plan.suite, case, rule, text, name)
+            spec = bound(spec, self.workspace.admission, self.workspace.catalogue)
             watchers = Watchers(on_session=self._watch(name), write=lambda text: None)
             end = await self.workspace.start(spec, watchers=watchers, above=[stream_name(self.name)])
             self._sessions.pop(name, None)

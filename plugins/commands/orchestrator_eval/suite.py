@@ -96,6 +96,11 @@ class Suite:
     document: Document | None = None
     places: Mapping[str, int] = field(factory=dict)
 
+    @property
+    def path(self) -> str:
+        """The file's absolute path: under it is remembered what its user agreed to."""
+        return str(self.folder.absolute() / Path(self.source).name)
+
     def line_of(self, case: str | None = None) -> int:
         """The line of a case, or of the file's first line."""
         place = self.places.get(case or "")
