@@ -27,6 +27,7 @@ _BENCHMARKS: Final = {
     "start": ("scale", "start"),
     "sandbox": ("sandbox", "run"),
     "audit": ("audit", "verify"),
+    "holds": ("holds", "run"),
 }
 _VERSIONS: Final = (
     "attrs",

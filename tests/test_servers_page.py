@@ -26,6 +26,11 @@ def section(name: str) -> str:
     return PAGE.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
 
 
+def host(address: str) -> str:
+    """Where `--allow` says that a key may go."""
+    return f"@{address.partition('://')[2]}"
+
+
 @pytest.mark.parametrize("name", SERVERS)
 def test_the_worked_example_runs_as_it_stands(name: str, tmp_path: Path) -> None:
     """The commands in their order, with the section's files; only the address is this machine's."""
@@ -33,7 +38,9 @@ def test_the_worked_example_runs_as_it_stands(name: str, tmp_path: Path) -> None
     folder = tmp_path / "folder"
     folder.mkdir()
     with GatewayServer(lists, prefix, key=None if name == "Ollama" else KEY) as server:
-        text = section(name).replace(address, server.address)
+        text = section(name)
+        for there, here in ((address, server.address), (host(address), host(server.address))):
+            text = text.replace(there, here)
         for file, content in re.findall(r"```yaml\n# (\S+)\n(.*?)```", text, re.DOTALL):
             (folder / file).write_text(content)
         environ = {"OPENROUTER_API_KEY": KEY, "LITELLM_KEY": KEY}

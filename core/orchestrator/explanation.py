@@ -15,6 +15,7 @@ from orchestrator.decide.compliance import binding, undeclared
 from orchestrator.decide.input_stage import input_chain
 from orchestrator.decide.outcome import output_of
 from orchestrator.decide.routing import slots_of, telemetry_of
+from orchestrator.decide.spending import estimated_tokens, is_too_long
 from orchestrator.errors import ErrorKind
 from orchestrator.log.accounts import called
 from orchestrator.models import (
@@ -88,6 +89,8 @@ class AttemptSeen:
     """Microseconds."""
     cut_off: bool = False
     """Whether the answer ended at its limit."""
+    larger: bool = False
+    """Whether it asks with more room, because an answer was cut off."""
     violates: tuple[str, ...] = ()
     """The SOFT and MONITOR policies whose cap on the task's cost, or whose rate, it went beyond."""
 
@@ -114,6 +117,8 @@ class ModelChoice:
     considered: tuple[ConsideredModel, ...]
     attempts: list[AttemptSeen] = Factory(list)
     reused: e.Reused | None = None
+    too_long: tuple[int, int] | None = None
+    """Where its prompt leaves no room for an answer: the prompt's tokens, by estimate, and the context window's."""
     """The answer of an earlier run that spared the call."""
     policy: str | None = None
     """With the reason ``policy``: the name of the policy."""
@@ -262,11 +267,11 @@ class Explainer:
             case e.SessionOpened(ended=ended) | e.SessionLost(ended=ended):
                 for attempt in ended:
                     self._end(attempt.call, Usd.ZERO, attempt.amount)
-            case e.CallPrepared(selected=selected, reused=reused) if reused is not None:
-                self._choices[selected].reused = reused
+            case e.CallPrepared(selected=selected):
+                self._prepared(self._choices[selected], event)
             case e.CallStarted():
                 sizes = (event.max_tokens, event.body_bytes, event.hold)
-                seen = AttemptSeen(version, event.attempt, *sizes, violates=event.violates)
+                seen = AttemptSeen(version, event.attempt, *sizes, violates=event.violates, larger=event.larger)
                 self._attempts[version] = seen
                 self._choices[event.selected].attempts.append(seen)
             case e.CallSucceeded() | e.CallFailed():
@@ -302,6 +307,13 @@ class Explainer:
     def _account(self, recorded: str | None) -> str | None:
         """The name of an account outside the run, where that of simulated providers is another one."""
         return None if recorded is None else called(recorded, self.state.settings.simulated)
+
+    def _prepared(self, choice: ModelChoice, event: e.CallPrepared) -> None:
+        """What the cache had, or that the prompt is too long for the model."""
+        choice.reused = event.reused
+        model = self.state.models.get(choice.model)
+        if model is not None and event.reused is None and is_too_long(model, event.body_bytes):
+            choice.too_long = (estimated_tokens(event.body_bytes), model.context or 0)
 
     def _ended(self, event: e.CallSucceeded | e.CallFailed) -> None:
         self._end(event.call, event.settled, event.unreconciled)

@@ -129,6 +129,10 @@ class RunSettings:
     iterations: dict[TaskType, int] = Factory(lambda: dict(MAX_ITERATIONS))
     max_tokens: dict[TaskType, int] = Factory(lambda: dict(MAX_TOKENS))
     role_max_tokens: dict[Role, int] = Factory(lambda: dict(ROLE_MAX_TOKENS))
+    fixed_types: tuple[TaskType, ...] = ()
+    """The types whose limit the user has set: answers are asked for at exactly that."""
+    fixed_roles: tuple[Role, ...] = ()
+    """The same for roles."""
     routing: dict[TaskType, tuple[str, ...]] = Factory(lambda: dict(ROUTING_TABLE))
     backend_named: bool = False
     """Whether a spec, flag or argument named the backend: then it ranks all candidates, measured or not."""
@@ -166,9 +170,13 @@ class RunSettings:
     """The type of application that is built, or ``auto``; None: none is built."""
 
     def output_limit(self, role: Role, kind: TaskType | None) -> int:
-        """The ``max_tokens`` of a role, for a task of this type where it matters."""
+        """The most tokens of a role's answer, thinking aside, for a task of this type where it matters."""
         fixed = self.role_max_tokens.get(role)
         if fixed is not None:
             return fixed
         assert kind is not None
         return self.max_tokens[kind]
+
+    def is_fixed(self, role: Role, kind: TaskType | None) -> bool:
+        """Whether the user has set that limit."""
+        return role in self.fixed_roles if role in self.role_max_tokens else kind in self.fixed_types

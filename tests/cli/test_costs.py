@@ -71,10 +71,11 @@ def test_what_does_not_go_together_is_refused(finished: Finished) -> None:
     """A run and --all, two formats, an unknown run, an unknown sum."""
     for words in (
         ["done", "--all"],
-        ["done", "--csv", "--json"],
         ["nope"],
         ["done", "--by", "vendor"],
         ["done", "--simulated"],
     ):
         refused = orchestrate(finished.home, "costs", *words)
         assert (refused.code, refused.out) == (2, ""), words
+    both = orchestrate(finished.home, "costs", "done", "--csv", "--json")
+    assert (both.code, both.json["error"]["code"]) == (2, 2)

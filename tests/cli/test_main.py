@@ -76,7 +76,7 @@ BAD = {
     "new limits for an old run": (["--resume", "y", "--budget", "3"], 2, "--add-budget"),
     "flags before a command": (["--budget", "3", "run", "x.json"], 2, "after the command"),
     "no provider": (["-p", "x", "-c", "y"], 3, "OPENAI_COMPATIBLE_BASE_URL"),
-    "no provider, and a way out": (["-p", "x", "-c", "y"], 3, "scripted"),
+    "no provider, and a way out": (["-p", "x", "-c", "y"], 3, "orchestrate demo"),
 }
 
 

@@ -161,7 +161,10 @@ def test_another_file_is_not_written_over(quickstart: Path, tmp_path: Path) -> N
 def test_who_could_not_be_asked_and_what_was_verified_are_told(tmp_path: Path) -> None:
     """A task without a model and the verification of the result have their lines beside the choices."""
     reported = []
-    more: list[dict[str, Any]] = [{"verify_cmd": "true"}, {"policies": [{"name": "none", "allowed_models": ["other"]}]}]
+    more: list[dict[str, Any]] = [
+        {"verify_cmd": "true"},
+        {"policies": [{"name": "none", "allowed_models": ["?other"]}]},
+    ]
     for name, fields in zip(("verified", "lonely"), more, strict=True):
         orchestrate(tmp_path, "run", str(scripted_spec(tmp_path / name, project_id=name, **fields)))
         assert orchestrate(tmp_path, "report", name).code == 0

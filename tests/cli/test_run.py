@@ -30,7 +30,7 @@ def settings(home: Path) -> dict[str, Any]:
 
 def test_results_go_to_stdout_and_progress_to_stderr(finished: Finished) -> None:
     """Without a terminal: table and facts on stdout, a line per occasion on stderr, first that it is simulated."""
-    head = ("task", "type", "model", "reviewer", "score", "iterations", "cost", "status")
+    head = ("task", "type", "model", "reviewer", "score", "iterations", "cost", "status", "title")
     assert tuple(finished.ended.lines[0].split()) == head
     row = finished.ended.lines[1].split()
     assert row[:6] == ["only", "code_generation", "north", "south", "0.950", "1"]

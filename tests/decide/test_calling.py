@@ -16,13 +16,15 @@ from orchestrator.money import Price, Usage, Usd
 from orchestrator.settings import SECOND, Limits, RunSettings
 from orchestrator.testing.stage import CHEAP, Stage, model, task
 
+FIXED: Any = {"fixed_types": tuple(TaskType), "fixed_roles": tuple(Role)}
+"""Answers are asked for at their limits."""
 DEAR = Price(Usd.parse(50), Usd.parse(200))
 BOTH = (model("a", "north"), model("b", "south", price=Price(Usd.parse("0.2"), Usd.parse("0.8"))))
 
 
 def stage(*models: Any, tasks: int = 1, **settings: Any) -> Stage:
     """Independent tasks, the first draft prepared."""
-    made = Stage(RunSettings(routing={}, **settings), models or BOTH, [task(f"t{n}") for n in range(tasks)])
+    made = Stage(RunSettings(**FIXED, routing={}, **settings), models or BOTH, [task(f"t{n}") for n in range(tasks)])
     made.begin()
     made.prepare()
     return made
@@ -234,7 +236,7 @@ def test_a_candidate_behind_a_breaker_is_skipped_while_another_is_left() -> None
 
 def test_a_prompt_that_does_not_fit_goes_to_the_next_model() -> None:
     """Bytes/3 must leave 256 tokens of the window; the reason is ``context``."""
-    made = Stage(RunSettings(routing={}), (model("small", context=2000), BOTH[1]), [task("t")])
+    made = Stage(RunSettings(**FIXED, routing={}), (model("small", context=2000), BOTH[1]), [task("t")])
     made.begin()
     made.prepare(3 * (2000 - 255))
     assert (made.all(e.ModelSelected)[1].model, made.all(e.ModelSelected)[1].reason) == ("b", "context")
@@ -246,7 +248,7 @@ def test_a_prompt_that_does_not_fit_goes_to_the_next_model() -> None:
 )
 def test_the_answer_gets_what_the_prompt_leaves_of_the_window(limit: int, left: int, asked: int) -> None:
     """A model whose window is no larger than the usual limit is asked all the same."""
-    settings = RunSettings(routing={}, max_tokens=dict.fromkeys(TaskType, limit))
+    settings = RunSettings(**FIXED, routing={}, max_tokens=dict.fromkeys(TaskType, limit))
     made = Stage(settings, (model("small", context=left + 500), BOTH[1]), [task("t")])
     made.begin()
     made.prepare(1_500)
@@ -256,7 +258,7 @@ def test_the_answer_gets_what_the_prompt_leaves_of_the_window(limit: int, left: 
 
 def test_a_body_that_cannot_be_shaped_goes_to_the_next_model() -> None:
     """Nothing is held for it."""
-    made = Stage(RunSettings(routing={}), BOTH, [task("t")])
+    made = Stage(RunSettings(**FIXED, routing={}), BOTH, [task("t")])
     made.begin()
     made.step(e.CallPrepared(made.open(e.ModelSelected)[0][0], "0" * 64, 0, "not_encoded"))
     assert (made.last(e.ModelSelected).model, made.last(e.ModelSelected).reason) == ("b", "fallback")
@@ -308,7 +310,7 @@ def test_a_shrunk_answer_is_never_asked_again_larger() -> None:
 def test_a_cheaper_path_is_taken_before_money_is_refused() -> None:
     """A run that cannot pay its first model asks one it can pay: reason ``budget``, nothing refused."""
     made = Stage(
-        RunSettings(routing={TaskType.SUMMARIZATION: ("dear",)}, cap=Usd.parse("0.02")),
+        RunSettings(**FIXED, routing={TaskType.SUMMARIZATION: ("dear",)}, cap=Usd.parse("0.02")),
         (model("dear", "north", price=DEAR), model("cheap", "south")),
         [task("t")],
     )
@@ -326,7 +328,7 @@ def test_a_call_waits_for_money_in_flight_and_no_later_one_starts() -> None:
     hold, judge = CHEAP.bound(612, 1024), _evaluation(CHEAP, 1024)
     small = task("t2", TaskType.SUMMARIZATION)
     tasks = [task("t0"), task("t1"), small]
-    made = Stage(RunSettings(routing={}, cap=hold + judge, concurrency=3), (model("a"),), tasks)
+    made = Stage(RunSettings(**FIXED, routing={}, cap=hold + judge, concurrency=3), (model("a"),), tasks)
     made.begin()
     made.prepare()
     assert [started.node for started in made.all(e.CallStarted)] == ["t0"]
@@ -420,7 +422,7 @@ def _full(free: Usd, in_flight: Usd) -> Any:
 
 
 def _with_account(free: Usd, in_flight: Usd, *models: Any) -> Stage:
-    made = Stage(RunSettings(routing={}, accounts=("org",)), models or (model("a"),), [task("t")])
+    made = Stage(RunSettings(**FIXED, routing={}, accounts=("org",)), models or (model("a"),), [task("t")])
     made.full_accounts = _full(free, in_flight)
     made.begin()
     made.prepare()
@@ -453,7 +455,7 @@ def test_money_that_cannot_become_free_is_not_waited_for() -> None:
 def test_a_call_shrinks_once_for_an_account_then_the_next_model_is_asked() -> None:
     """When the smaller size is refused too, the candidate is given up with the reason ``budget``."""
     made = Stage(
-        RunSettings(routing={}, accounts=("org",)),
+        RunSettings(**FIXED, routing={}, accounts=("org",)),
         (model("a"), model("b", "south", price=Price(Usd.parse("0.2"), Usd.parse("0.8")))),
         [task("t")],
     )

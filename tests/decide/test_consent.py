@@ -17,7 +17,7 @@ MODELS = [model("chat"), model("other", "south")]
 
 def begun(percent: int = 90, can_ask: bool = True, **settings: Any) -> Stage:
     """A run of two tasks whose forecast is so many percent of its cap."""
-    plan = [task("one"), task("two")]
+    plan = [task("one", prompt_bytes=8000), task("two", prompt_bytes=8000)]
     ample = Stage(RunSettings(), MODELS, plan)
     ample.begin()
     cap = Usd(ample.last(e.ForecastMade).expected.nano * 100 // percent)

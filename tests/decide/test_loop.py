@@ -450,7 +450,7 @@ def test_nothing_is_held_for_a_judge_that_is_not_called() -> None:
     assert price is not None
     sizes = []
     for name in ("plain", "best_of"):
-        made = under(STRATEGIES[name], cap=price.bound(612, 8192))
+        made = under(STRATEGIES[name], cap=price.bound(612, 8192), fixed_types=tuple(TaskType))
         made.prepare()
         sizes.append(made.last(e.CallStarted).max_tokens)
     assert sizes[0] == 8192 > sizes[1]

@@ -75,8 +75,8 @@ def test_a_number_for_all_counts_each_provider_by_itself() -> None:
 
 
 def test_tokens_count_at_their_bound_until_their_usage_is_known() -> None:
-    """A body of 100 bytes, 512 hidden tokens and 1024 of answer; once it has ended, what was really used."""
-    made = stage(tasks=3, limits=Limits(tokens_per_minute={"*": 3500}))
+    """A body of 100 bytes, 512 hidden tokens and 512 of answer; once it has ended, what was really used."""
+    made = stage(tasks=3, limits=Limits(tokens_per_minute={"*": 2500}))
     assert started(made) == [(0, "t0"), (0, "t1")]
     made.answer(usage=Usage(input=100, output=50))
     assert [node for _, node in started(made)] == ["t0", "t1", "t2"]
@@ -149,6 +149,6 @@ def test_money_in_an_hour_counts_holds_and_then_what_was_paid() -> None:
 
 def test_tokens_in_a_day_bind_a_run_until_its_time_is_up() -> None:
     """Waiting counts as active time: a limit that nothing can meet any more ends the run."""
-    made = stage(tasks=2, concurrency=1, policies=(_policy(tokens_per_day=2000),))
+    made = stage(tasks=2, concurrency=1, policies=(_policy(tokens_per_day=1390),))
     assert made.play().status is ProjectStatus.TIMEOUT
     assert made.state.active(made.now) >= made.settings.time_limit

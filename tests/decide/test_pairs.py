@@ -181,7 +181,7 @@ def test_money_that_ends_between_pairs_delivers_the_best_that_is_known(
     cap: int, known: list[int], chosen: int, score: float
 ) -> None:
     """The money for its score is left: good enough is completed; else the end is for want of money, not of quality."""
-    made = stage(cap=Usd(cap))
+    made = stage(cap=Usd(cap), fixed_types=tuple(TaskType), fixed_roles=(Role.EVALUATOR,))
     respond = judge(made, {(1, 2): 2, (1, 3): 3, (2, 3): 3}, score=score)
     run = made.play(lambda started: {"usage": COSTLY[started.role], **respond(started)})
     found, end = choice(made), made.last(e.TaskFinished)

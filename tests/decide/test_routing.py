@@ -12,7 +12,7 @@ from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.roster import Memo
 from orchestrator.decide.routing import Query, list_candidates
 from orchestrator.errors import ErrorKind
-from orchestrator.models import ModelInfo, ProjectStatus, Role, TaskType
+from orchestrator.models import ROLE_MAX_TOKENS, ModelInfo, ProjectStatus, Role, TaskType
 from orchestrator.money import Price, Usd
 from orchestrator.policy import EnforcementMode, Policy, with_strictest_modes
 from orchestrator.settings import CrossVendor, Evaluation, RunSettings, SecondJudge
@@ -335,18 +335,23 @@ def test_the_cheapest_judge_is_never_left_out(
     catalogue: tuple[ModelInfo, ...], size: int, limit: int, unbounded: bool
 ) -> None:
     """Whatever the length of what is judged: those kept contain one that costs no more than any that may be asked."""
-    made = stage(catalogue, allow_unbounded=unbounded)
+    made = stage(
+        catalogue,
+        allow_unbounded=unbounded,
+        role_max_tokens={**ROLE_MAX_TOKENS, Role.EVALUATOR: limit},
+        fixed_roles=(Role.EVALUATOR,),
+    )
     made.begin()
     roster = Memo().roster(made.state)
 
     def bound(judge: ModelInfo) -> Usd:
-        least = min(limit, judge.max_output or limit)
+        least = min(limit + judge.thinking, judge.max_output or limit + judge.thinking)
         assert judge.price is not None
         written = judge.output_bound(least)
         return judge.price.bound(size + judge.hidden_tokens, least if written is None else written)
 
     able = [each for each in catalogue if each.id not in roster.verdicts("").rejection]
-    unreconciled = roster.cheapest_judges("", limit, frozenset())
+    unreconciled = roster.cheapest_judges("", frozenset())
     assert min(map(bound, unreconciled), default=None) == min(map(bound, able), default=None)
 
 

@@ -91,7 +91,7 @@ def test_a_resumed_run_tells_only_what_is_new_and_counts_all(tmp_path: Path, tro
     environ = {"PYTHONPATH": str(troubled_site)}
     exporters = {"notebook": {"path": str(notes)}}
     spec = scripted_spec(tmp_path, project_id="twice", exporters=exporters, delay_ms=300)
-    process = start(home, "run", str(spec), environ=environ)
+    process = start(home, "run", str(spec), "--allow", f"write={notes}", environ=environ)
     wait_until(
         lambda: notes.exists() and "call.succeeded" in notes.read_text() and count(home, "call.started") > 1, process
     )
@@ -99,7 +99,7 @@ def test_a_resumed_run_tells_only_what_is_new_and_counts_all(tmp_path: Path, tro
     process.communicate()
     ((before,),) = rows(home, "SELECT max(version) FROM events")
     notes.unlink()
-    assert orchestrate(home, "resume", "twice", environ=environ).code == 0
+    assert orchestrate(home, "resume", "twice", "--allow", f"write={notes}", environ=environ).code == 0
     reported = [json.loads(line) for line in notes.read_text().splitlines()]
     heard = [each["event"] for each in reported if "event" in each]
     assert heard[0][2] == "session.opened"
@@ -110,11 +110,11 @@ def test_a_resumed_run_tells_only_what_is_new_and_counts_all(tmp_path: Path, tro
     assert unreconciled > 0
     assert last["sessions_total"] == 2
     other = scripted_spec(tmp_path, project_id="lost", exporters=exporters, delay_ms=300)
-    process = start(home, "run", str(other), environ=environ)
+    process = start(home, "run", str(other), "--allow", f"write={notes}", environ=environ)
     wait_until(lambda: rows(home, "SELECT 1 FROM events WHERE stream = 'lost' AND type = 'call.started'"), process)
     process.kill()
     process.communicate()
-    done = orchestrate(home, "resume", "lost")
+    done = orchestrate(home, "resume", "lost", "--allow", f"write={notes}")
     assert done.code == 0, done.err
     assert "no exporter 'notebook' is installed" in done.err
 

@@ -47,7 +47,14 @@ def run_two(home: Path, first: OpenAIServer, second: OpenAIServer, **fields: Any
         **fields,
     )
     environ = {"LAB_KEY": "sk-lab-0123456789", "LAB_ORG": CANARY}
-    return orchestrate(home, "run", str(spec), "--project-id", "r", "-o", str(home / "out"), environ=environ)
+    given = ("run", str(spec), "--project-id", "r", "-o", str(home / "out"))
+    return orchestrate(home, *given, *agreed(second.address, *environ), environ=environ)
+
+
+def agreed(address: str, *variables: str) -> list[str]:
+    """The flags by which a user agrees that a spec sends the values of variables to an address."""
+    place = address.partition("://")[2]
+    return [word for name in variables for word in ("--allow", f"key={name}@{place}")]
 
 
 def asked_of(server: OpenAIServer) -> set[str]:
@@ -134,7 +141,7 @@ def test_an_instance_that_makes_no_sense_is_refused(
     home = tmp_path / "home"
     given = {"type": "openai_compatible", "base_url": "http://127.0.0.1:9/v1", **options}
     spec = spec_file(home, providers={name: given}, models=[a_model(name, "m")])
-    ended = orchestrate(home, "run", str(spec))
+    ended = orchestrate(home, "run", str(spec), *agreed("http://127.0.0.1:9", "LAB"))
     assert ended.code == 2, ended.err
     assert message in ended.err
     assert "Traceback" not in ended.err
@@ -145,6 +152,7 @@ def test_a_header_without_its_variable_says_which(tmp_path: Path) -> None:
     """A variable that is not set keeps the instance from being used; its name is said."""
     home = tmp_path / "home"
     options = {"type": "openai_compatible", "base_url": "http://127.0.0.1:9/v1", "headers": {"X-Org": "env:LAB_ORG"}}
-    ended = orchestrate(home, "run", str(spec_file(home, providers={"lab": options}, models=[a_model("lab", "m")])))
+    spec = spec_file(home, providers={"lab": options}, models=[a_model("lab", "m")])
+    ended = orchestrate(home, "run", str(spec), *agreed("http://127.0.0.1:9", "LAB_ORG"))
     assert ended.code == 3
     assert "LAB_ORG" in ended.err

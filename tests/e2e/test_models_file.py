@@ -216,3 +216,17 @@ def test_a_price_date_that_is_no_day_is_refused(day: Any, tmp_path: Path) -> Non
     ended = refused(tmp_path / "home", "run", "SPEC", models=[a_model("openai_compatible", "m", price_date=day)])
     assert ended.code == 2
     assert "models[0].price_date" in ended.err
+
+
+def test_a_prompt_longer_than_the_input_limit_goes_to_a_model_that_takes_it(tmp_path: Path) -> None:
+    """The window of the context alone would take it: the model is left out for its context, and never called."""
+    home = tmp_path / "home"
+    narrow = a_model("openai_compatible", "narrow", max_input=20, slots=EVERY_SLOT, price={"input": 0, "output": 0})
+    with OpenAIServer() as server:
+        environ = {"OPENAI_COMPATIBLE_BASE_URL": server.base_url}
+        spec = spec_file(home, models=[narrow, a_model("openai_compatible", "wide")])
+        ended = orchestrate(home, "run", str(spec), "--project-id", "r", "-o", "out", environ=environ)
+    assert ended.code == 0, ended.err
+    assert rows(home, "SELECT DISTINCT model FROM calls") == [("wide",)]
+    assert orchestrate(home, "audit", "verify", "r").code == 0
+    assert orchestrate(home, "replay", "r", "--verify", "--strict").code == 0

@@ -32,7 +32,7 @@ def site_of(folder: Path) -> Path:
         ("length", "", "several distributions offer the validator 'length': say multi-llm-orchestrator:length or"),
         ("later", "", "it is made for version >=2 of the plugin interface; this program has 1.0"),
         ("ruff", "ruff", "is switched off: named in ORCHESTRATE_DISABLE_PLUGINS"),
-        ("unknown", "", "no validator is called 'unknown'; installed are "),
+        ("unknown", "", "there is no validator 'unknown'; installed are "),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_its_reason(name: str, disabled: str, said: str, tmp_path: Path) -> None:

@@ -64,6 +64,25 @@ def signal_program():
     os.kill(program, 0)
     return True
 
+def memory_file():
+    os.close(os.memfd_create("hidden"))
+    return True
+
+def signal_by_descriptor():
+    import fcntl
+    one, other = socket.socketpair()
+    fcntl.fcntl(one, fcntl.F_SETOWN, program)
+    return True
+
+def choose_a_signal():
+    import fcntl
+    one, other = socket.socketpair()
+    fcntl.fcntl(one, 10, 9)
+    return True
+
+def watch_outside():
+    return libc.inotify_add_watch(libc.inotify_init1(0), folder.encode(), 0xFFF) >= 0
+
 def make_mine_readable():
     os.chmod(folder + "/mine", 0o644)
     return os.stat(folder + "/mine").st_mode & 0o777 == 0o644
@@ -214,6 +233,10 @@ CONTAINED = NOWHERE | {
     "programs_priority",
     "programs_processors",
     "signal_program",
+    "memory_file",
+    "signal_by_descriptor",
+    "choose_a_signal",
+    "watch_outside",
     "make_mine_readable",
     "touch_mine",
     "truncate_mine",

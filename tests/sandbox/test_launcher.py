@@ -18,13 +18,18 @@ _CALLS = {
     "prlimit64": (302, 261),
     "socket": (41, 198),
     "read": (0, 63),
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "inotify_init1": (294, 26),
+    "fcntl": (72, 25),
+    "ioctl": (16, 29),
 }
 
 
-def _answer(machine: str, groups: list[str], call: str, first: int = 0, loopback: bool = False) -> int:
-    """What the filter says of a call with a first argument, as the kernel would compute it."""
+def _answer(machine: str, groups: list[str], call: str, first: int = 0, loopback: bool = False, second: int = 0) -> int:
+    """What the filter says of a call with two arguments, as the kernel would compute it."""
     number = _CALLS[call][list(_ARCHITECTURES).index(machine)]
-    data = struct.pack("=IIQ6Q", number, _ARCHITECTURES[machine], 0, first, 0, 0, 0, 0, 0)
+    data = struct.pack("=IIQ6Q", number, _ARCHITECTURES[machine], 0, first, second, 0, 0, 0, 0)
     program = [step[0] for step in zip(struct.iter_unpack("=HBBI", seccomp_filter(machine, loopback, groups)))]
     accumulator = position = 0
     while True:
@@ -85,6 +90,17 @@ def test_the_filter_stops_what_its_groups_name(machine: str) -> None:
         assert _answer(machine, [group], call) == answer
         assert _answer(machine, [], call) == _ALLOWED
     assert _answer(machine, ["others", "owned", "truncate", "signals"], "read") == _ALLOWED
+
+
+@pytest.mark.parametrize("machine", _ARCHITECTURES)
+def test_memory_without_a_file_and_signals_by_descriptor(machine: str) -> None:
+    """Neither is made on any level; what else fcntl and ioctl are for stays possible."""
+    refused = _ERROR | errno.EPERM
+    assert {_answer(machine, [], call) for call in ("memfd_create", "memfd_secret")} == {refused}
+    assert [number for number in range(20) if _answer(machine, [], "fcntl", second=number) == refused] == [8, 10, 15]
+    assert {_answer(machine, [], "ioctl", second=number) for number in (0x5412, 0x8901, 0x8902)} == {refused}
+    assert _answer(machine, [], "ioctl", second=0x5413) == _ALLOWED
+    assert _answer(machine, ["others"], "inotify_init1") == refused
 
 
 @pytest.mark.parametrize("machine", _ARCHITECTURES)

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from attrs import evolve
 
 from orchestrator.engine.runs import Workspace
 from orchestrator.errors import NotAllowedError
 from orchestrator.spec import read_spec, spec_from
+from orchestrator.trust import Surroundings, wants
 from tests.cli.command import Ended, rows, scripted_spec
 from tests.cli.in_process import command
 
@@ -261,9 +263,20 @@ def test_reading_outside_the_folder(place: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_an_option_of_another_plugin(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What a plugin does with an option that nothing is known of is asked for."""
-    spec = scripted_spec(place, providers={"strange": {"hook": "https://evil.example"}})
-    refused(command(capsys, "run", str(spec)), 'option=providers.strange.hook="https://evil.example"')
+    """What a third-party plugin does with an option is not known; a built-in one refuses what it does not know."""
+    fields = {
+        "providers": {"strange": {"hook": "https://evil.example"}},
+        "exporters": {"strange": {"port": 80, "n": 1}},
+    }
+    spec = evolve(spec_from("p", "c", **fields), source="spec.yaml")
+    assert [each.text for each in wants(spec, Surroundings())] == [
+        "option=exporters.strange.n=1",
+        "option=exporters.strange.port=80",
+        'option=providers.strange.hook="https://evil.example"',
+    ]
+    misspelt = command(capsys, "run", str(scripted_spec(place, exporters={"json": {"pth": "x"}})))
+    assert misspelt.code == 2
+    assert "known are path" in misspelt.err
 
 
 def test_a_budget_above_the_users_ceiling(

@@ -136,3 +136,16 @@ def test_a_verdict_inside_a_draft_is_never_read(tmp_path: Path, judgement: str) 
     assert ended.code in (1, 3), ended
     assert summary["tasks"][0]["status"] != "completed"
     assert (summary["tasks"][0]["score"] or 0.0) <= 0.1
+
+
+def test_no_file_takes_the_place_of_pytest(tmp_path: Path) -> None:
+    """A result called pytest.py is delivered, and is not what ``python -m pytest`` runs in the verification."""
+    text = "```python\nimport sys\nsys.exit(0)\n```"
+    answers = [{"role": role, "text": text} for role in ("generator", "reviser")]
+    genuine = 'python -c "import pytest; pytest.main" && python -m pytest --version'
+    ended, summary = run(tmp_path, *answers, tasks=TASKS[:1], task_paths={"first": "pytest.py"}, verify_cmd=genuine)
+    if summary["verification"]["problem"] == "no_sandbox":
+        pytest.skip("no sandbox holds on this machine")
+    assert summary["verification"]["verdict"] == "passed", ended
+    assert files(tmp_path)[-1] == "summary.json"
+    assert "pytest.py" in files(tmp_path)

@@ -1,4 +1,4 @@
-"""docs/trust.md says what is true: its lists are those of the code, its configuration is read, its screen printed."""
+"""docs/trust.md says what is true: its lists are those of the code, its files are read, its screen is printed."""
 
 import re
 from pathlib import Path

@@ -43,6 +43,7 @@ class Calls(Sizes, Pacing, Governance):
         self._may_compare(event)
         self.tells_violations(event)
         self._may_be_selected(event, call)
+        self.within_limits(event)
         self.require("intents", event.selection == call.selections + 1, "a selection's number is wrong")
         if not call.selected:
             reported = [candidate.model for candidate in event.candidates]
@@ -58,7 +59,7 @@ class Calls(Sizes, Pacing, Governance):
         self.open_effects[self.version] = event
 
     def _may_be_selected(self, event: e.ModelSelected, call: Call) -> None:
-        """Once, and once more at once after an answer that could not be used: no larger than twice, shown why."""
+        """Once, and once more at once after an answer that could not be used: within its largest size, shown why."""
         again = event.reason is SelectionReason.REASK
         unreached = self.host_of(event.model) is not None and not call.tries[event.model]
         twice = event.model in call.selected and not (again or unreached)
@@ -78,9 +79,8 @@ class Calls(Sizes, Pacing, Governance):
         same = before is not None and before.model == event.model and call.latest_unusable == event.unreadable
         self.require("intents", same, f"{event.model} is called again, and did not answer before")
         shrunk = call.shrunk or (before is not None and (call.smallest or before.max_tokens) < before.max_tokens)
-        most = (
-            (call.cut[-1] if call.cut else call.smallest or 0) if shrunk else 2 * (before.max_tokens if before else 0)
-        )
+        largest = 0 if before is None else max(before.max_tokens, before.most_tokens)
+        most = (call.cut[-1] if call.cut else call.smallest or 0) if shrunk else largest
         self.require("limits", event.max_tokens <= most, "a model is called anew with more room than may be")
 
     def _may_review(self, event: e.ModelSelected) -> None:

@@ -55,6 +55,10 @@ class Call:
     refusals: list[tuple[int, e.AccountRefused]] = Factory(list)
     cut: list[int] = Factory(list)
     """The limits at which answers of the selection were cut off."""
+    largest: dict[str, int] = Factory(dict)
+    """The most that each model was asked for since the latest reopening."""
+    grown: set[str] = Factory(set)
+    """The models that were asked with more room since."""
     full: int = 0
     """The most its latest attempt could have been asked for."""
     unusable: list[str] = Factory(list)
@@ -75,6 +79,8 @@ class Call:
         self.took = 0
         self.tries.clear()
         self.selected.clear()
+        self.largest.clear()
+        self.grown.clear()
         self.selection = None
         self.refused = False
         self.ready = 0

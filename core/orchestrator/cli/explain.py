@@ -219,6 +219,9 @@ def _print_choice(choice: ModelChoice, event: str) -> None:
     )
     for attempt in choice.attempts:
         result(f"  {_attempt(attempt)}")
+    if choice.too_long is not None and not choice.attempts:
+        tokens, window = choice.too_long
+        result(f"  not called: its prompt of about {tokens} tokens does not fit its context window of {window}")
     if choice.reused is not None:
         found = choice.reused
         result(
@@ -352,7 +355,8 @@ def _shown(value: object) -> str:
 
 def _attempt(seen: AttemptSeen) -> str:
     """The result of a call and of its hold."""
-    text = f"attempt {seen.attempt}: held {money(seen.hold)} for at most {seen.max_tokens} tokens; "
+    size = f"at most {seen.max_tokens} tokens" + (", once more after a cut" if seen.larger else "")
+    text = f"attempt {seen.attempt}: held {money(seen.hold)} for {size}; "
     match seen.end:
         case "in flight":
             return text + "still in flight"
@@ -434,6 +438,7 @@ def _plain(each: Explained, positions: Mapping[int, int]) -> dict[str, object]:
         "attempts": [
             {"position": positions.get(attempt.version), **_plain_attempt(attempt)} for attempt in each.attempts
         ],
+        "too_long": each.too_long and {"prompt_tokens": each.too_long[0], "context": each.too_long[1]},
         "reused": each.reused and {"run": each.reused.run, "version": each.reused.call},
     }
 
@@ -478,6 +483,7 @@ def _plain_attempt(seen: AttemptSeen) -> dict[str, object]:
         "attempt": seen.attempt,
         "max_tokens": seen.max_tokens,
         "cut_off": seen.cut_off,
+        "larger": seen.larger,
         "violates": list(seen.violates),
         "body_bytes": seen.body_bytes,
         "hold_usd": str(seen.hold),

@@ -18,6 +18,7 @@ def plain_forecast(event: ForecastMade) -> dict[str, Any]:
     return {
         "expected_usd": str(event.expected),
         "phases_usd": {phase.value: str(amount) for phase, amount in event.phases.items()},
+        "tokens": event.tokens,
         "seconds": event.duration / 1_000_000,
         "risk": event.risk.value,
         "models": {kind.value: model for kind, model in event.models.items()},

@@ -148,7 +148,8 @@ def forecast_line(event: e.ForecastMade) -> str:
     models = ", ".join(dict.fromkeys(event.models.values()))
     by = f"; drafts by {models}" if models else ""
     risk = f"{event.risk.value} risk for the ceiling"
-    return f"forecast {money(event.expected)} and {seconds(event.duration)}, {risk}{by}"
+    tokens = "" if event.expected else f" ({event.tokens:,} tokens)"
+    return f"forecast {money(event.expected)}{tokens} and {seconds(event.duration)}, {risk}{by}"
 
 
 def money_notes(event: e.Event) -> Iterable[Note]:

@@ -336,6 +336,7 @@ def _plain_route(route: Route, policies: tuple[Policy, ...]) -> dict[str, Any]:
                 "policy": option.policy,
                 "why": None if option.rejection is None else _why(option, policies),
                 "waiver": option.waiver,
+                "max_tokens": option.max_tokens,
             }
             for option in route.options
         ],

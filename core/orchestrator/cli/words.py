@@ -36,6 +36,7 @@ SHORTFALLS: Final[Mapping[TaskEndReason, str]] = {
     TaskEndReason.NO_MODEL: "no model is left",
     TaskEndReason.FAILED: "no answer",
     TaskEndReason.UNREADABLE: "no answer could be used",
+    TaskEndReason.CONTEXT: "the prompt fits the context window of no model",
     TaskEndReason.DEPENDENCY: "a dependency failed",
 }
 """Why a task is not completed, in words."""
@@ -45,6 +46,7 @@ HALTED: Final[Mapping[RunEndReason, str]] = {
     RunEndReason.NO_MODEL: "no model is left",
     RunEndReason.FALLBACK_PLAN: "no plan could be made; the project was one task",
     RunEndReason.NO_OUTPUT: "no task has an output",
+    RunEndReason.CONTEXT: "the prompt fits the context window of no model",
     RunEndReason.BUDGET: "no money left",
     RunEndReason.POLICY: "beyond a policy's cap on its cost",
     RunEndReason.TIME: "no time left",
@@ -56,6 +58,7 @@ LEFT_OUT: Final[Mapping[SkipReason, str]] = {
     SkipReason.NO_MODEL: "no model is left",
     SkipReason.FAILED: "no answer",
     SkipReason.UNREADABLE: "no answer could be used",
+    SkipReason.CONTEXT: "the prompt fits the context window of no model",
     SkipReason.BUDGET: "no money left",
     SkipReason.POLICY: "beyond a policy's cap on its cost",
     SkipReason.TIME: "no time left",
@@ -93,6 +96,7 @@ UNADVISED: Final[Mapping[InputProblem, str]] = {
     InputProblem.BUDGET: "no money is left for it",
     InputProblem.POLICY: "it is beyond a policy's cap on its cost",
     InputProblem.TIME: "no time is left for it",
+    InputProblem.CONTEXT: "the prompt fits the context window of no model",
     InputProblem.NO_MODEL: "no model can be called",
     InputProblem.FAILED: "no model answered",
 }

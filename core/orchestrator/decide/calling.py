@@ -7,29 +7,19 @@ from attrs import evolve as changed
 from attrs import frozen
 
 from orchestrator.decide.context import GRACE, RoutingContext
+from orchestrator.decide.lengths import AnswerSizes, call_sizes
 from orchestrator.decide.pacing import exceeded, may_start
 from orchestrator.decide.retry import is_behind, is_spent, needs_probe, ready_at, wake_for_breaker
 from orchestrator.decide.roster import Rejection
 from orchestrator.decide.routing import Asked, Listing, Query, is_excluded, list_candidates
-from orchestrator.decide.spending import (
-    LEAST_TOKENS,
-    Headroom,
-    NoHeadroom,
-    find_headroom,
-    find_sizes,
-    left_in_window,
-    refusal_of,
-)
+from orchestrator.decide.spending import Headroom, NoHeadroom, find_headroom, find_sizes, is_too_long, refusal_of
 from orchestrator.decide.timeouts import call_timeout
+from orchestrator.errors import ErrorKind
 from orchestrator.events import CallStarted, Decision, ModelCandidate, ModelSelected, SpendRefused
 from orchestrator.models import CallEnd, Finish, ReadingProblem, RejectionReason, Role, SelectionReason, SpendLimit
 from orchestrator.state.calls import Answer, CallKey, LogicalCall, Selection
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
-
-_GROWTH = 4
-"""How many times its usual limit a model may write at most, where no ceiling of its own is declared."""
-
 
 _UNUSABLE_OF_MODEL: Final = 2
 """So many answers of one model that cannot be used end it for the call, reopened or not."""
@@ -142,8 +132,7 @@ def _go_on(m: RoutingContext, query: Query, call: LogicalCall, current: Selectio
         return _select(m, query, call, SelectionReason.FALLBACK, None)
     if call.answers and call.answers[-1].version > current.version:
         return _call_anew(m, query, call, current)
-    left = left_in_window(model, prepared.body_bytes)
-    if left is not None and left < min(LEAST_TOKENS, current.max_tokens):
+    if is_too_long(model, prepared.body_bytes, current.max_tokens):
         return _select(m, query, call, SelectionReason.CONTEXT, None)
     if find_sizes(model, call) is None:
         return _select(
@@ -152,7 +141,7 @@ def _go_on(m: RoutingContext, query: Query, call: LogicalCall, current: Selectio
     behind = is_behind(state, current.model, m.now)
     others = _others_left(m, query, call) if behind or _waits_long(call) else False
     if is_spent(m, call, current.model, others):
-        return _select(m, query, call, SelectionReason.FALLBACK, None)
+        return _select(m, query, call, _why_spent(call), None)
     if behind:
         if others:
             return _select(m, query, call, SelectionReason.BREAKER, None)
@@ -167,6 +156,12 @@ def _go_on(m: RoutingContext, query: Query, call: LogicalCall, current: Selectio
         return progress
     left_for = SelectionReason.POLICY if progress.limit is SpendLimit.POLICY else SelectionReason.BUDGET
     return _select(m, query, call, left_for, progress)
+
+
+def _why_spent(call: LogicalCall) -> SelectionReason:
+    """Why a model that failed is left: a vendor can know better than the estimate that the prompt does not fit."""
+    is_too_long = call.failure is not None and call.failure.kind is ErrorKind.CONTEXT_LENGTH
+    return SelectionReason.CONTEXT if is_too_long else SelectionReason.FALLBACK
 
 
 def _call_anew(m: RoutingContext, query: Query, call: LogicalCall, current: Selection) -> CallStep:
@@ -249,7 +244,15 @@ def _start(m: RoutingContext, query: Query, call: LogicalCall, current: Selectio
         timeout=min(longest, max(GRACE, limits.call_total - call.took), left),
         probe=needs_probe(state, model.id),
         violates=tuple(dict.fromkeys((*headroom.violates, *beyond))),
+        larger=_is_larger(call, current),
     )
+
+
+def _is_larger(call: LogicalCall, current: Selection) -> bool:
+    """Whether an answer of the model was cut off, so that it may write more than at first."""
+    if call.cut:
+        return True
+    return current.reason is SelectionReason.REASK and current.max_tokens > call.selections[-2].max_tokens
 
 
 _TRIED: Final = Rejection(RejectionReason.TRIED)
@@ -304,12 +307,19 @@ def _wait_for_breakers(m: RoutingContext, query: Query, call: LogicalCall) -> No
         wake_for_breaker(m, call.current.model)
 
 
-def _size_anew(call: LogicalCall, current: Selection, most: int) -> int:
-    """The limit of a model that is called anew: larger where its answer was cut off, unless it was shrunk for money."""
-    asked = call.cut[-1] if call.cut else call.smallest
-    if asked is None or asked >= current.max_tokens:
-        return min(2 * current.max_tokens, most) if call.cut else min(current.max_tokens, most)
-    return asked
+def _sizes_anew(call: LogicalCall, current: Selection) -> AnswerSizes:
+    """The sizes of a model that is called anew: larger where its answer was cut off, but only once.
+
+    Not where it was shrunk for money, or clipped to the window: then it stays as small as it was.
+    """
+    most = max(current.most_tokens, current.max_tokens)
+    if not call.cut:
+        asked = current.max_tokens if call.smallest is None else call.smallest
+        return AnswerSizes(asked, most if asked == current.max_tokens else asked)
+    if len(call.cut) > 1 or call.smallest is not None or call.cut[0] < current.max_tokens:
+        last = call.cut[-1] if call.smallest is None else call.smallest
+        return AnswerSizes(last, last)
+    return AnswerSizes(most, most)
 
 
 def _select(
@@ -330,7 +340,15 @@ def _select(
         return SpendRefused(*call.key, need=headroom.need, free=headroom.free, limit=headroom.limit, name=headroom.name)
     if call.answers:
         return NoAnswer(CallEnd.UNREADABLE)
-    return NoAnswer(CallEnd.FAILED) if call.visited else NoAnswer(CallEnd.NO_MODEL, listing.candidates)
+    if not call.visited:
+        return NoAnswer(CallEnd.NO_MODEL, listing.candidates)
+    return NoAnswer(CallEnd.CONTEXT if _fits_nowhere(call, reason) else CallEnd.FAILED)
+
+
+def _fits_nowhere(call: LogicalCall, reason: SelectionReason) -> bool:
+    """Whether every model was left because the prompt does not fit its context window."""
+    reasons = [*(following.reason for following in call.visited[1:]), reason]
+    return all(each is SelectionReason.CONTEXT for each in reasons)
 
 
 def _selected(
@@ -343,24 +361,22 @@ def _selected(
     policy: str | None,
 ) -> ModelSelected:
     model = m.state.models[chosen]
-    limit = m.state.settings.output_limit(query.role, query.type)
-    full = min(limit, model.max_output or limit)
-    most = max(full, model.max_output or _GROWTH * full)
+    sizes = call_sizes(m.state, model, query.role, query.type)
     before = next((answer for answer in reversed(unusable(call)) if answer.model == chosen), None)
     current = call.current
     if before is not None and current is not None and current.model == chosen:
-        full = _size_anew(call, current, most)
+        sizes = _sizes_anew(call, current).within(model)
     asked = Asked() if query.draft is None else query.draft.of(chosen)
     return ModelSelected(
         *call.key,
         selection=len(call.selections) + 1,
         model=chosen,
         reason=reason,
-        max_tokens=full,
+        max_tokens=sizes.first,
         candidates=listing.shown(chosen, call.candidates),
         backend=listing.backend,
         waiver=listing.waiver(chosen),
-        most_tokens=most,
+        most_tokens=sizes.most,
         policy=policy,
         mode=asked.mode,
         base=asked.base,

@@ -42,6 +42,8 @@ class _Expected:
 
     cost: Usd = Usd.ZERO
     duration: int = 0
+    tokens: int = 0
+    """Read and written."""
 
 
 def next_forecast(m: RoutingContext) -> ForecastMade:
@@ -53,7 +55,7 @@ def next_forecast(m: RoutingContext) -> ForecastMade:
     state = m.state
     models: dict[TaskType, _Models] = {}
     phases = dict.fromkeys((Phase.GENERATION, Phase.CROSS_REVIEW, Phase.EVALUATION), Usd.ZERO)
-    total, longest = 0, dict[str, int]()
+    total, tokens, longest = 0, 0, dict[str, int]()
     for name in state.execution_order:
         task = state.tasks[name]
         if task.finished is not None:
@@ -65,6 +67,7 @@ def next_forecast(m: RoutingContext) -> ForecastMade:
             phases[phase] += part.cost
         duration = sum(part.duration for part in parts)
         total += duration
+        tokens += sum(part.tokens for part in parts)
         longest[name] = duration + max((longest.get(d, 0) for d in task.planned.dependencies), default=0)
     expected = _sum(phases.values())
     spent = state.spend.total
@@ -76,6 +79,7 @@ def next_forecast(m: RoutingContext) -> ForecastMade:
         spent=spent,
         cap=state.cap,
         models={kind: chosen.author for kind, chosen in models.items() if chosen.author is not None},
+        tokens=tokens,
     )
 
 
@@ -155,6 +159,10 @@ def _drafts(state: RunState, task: TaskState, models: _Models) -> _Expected:
 
 
 def _critiques(state: RunState, task: TaskState, models: _Models) -> _Expected:
+    """None where given tests decide, and the author is the only model."""
+    alone = sum(model.price is not None for model in state.models.values()) < 2
+    if alone and _is_decided(state, task):
+        return _Expected()
     count = most_iterations(state.settings, task.planned.type) if compares(state, task) else 1
     return _calls(state, task, models.critic, Role.CRITIC, 100 * count)
 
@@ -168,9 +176,13 @@ def _judgements(state: RunState, task: TaskState, models: _Models) -> _Expected:
         return scores
     samples = most_iterations(state.settings, kind)
     read = _read(state, task, Role.EVALUATOR) + typical_output(Role.GENERATOR, kind)
-    cost, latency = expected_call(state, state.models[models.judge], Role.EVALUATOR, kind, read)
+    call = expected_call(state, state.models[models.judge], Role.EVALUATOR, kind, read)
     times = samples * (samples - 1)
-    return _Expected(_sum((scores.cost, Usd(cost.nano * times))), scores.duration + latency * times // 2)
+    return _Expected(
+        _sum((scores.cost, Usd(call.cost.nano * times))),
+        scores.duration + call.latency * times // 2,
+        scores.tokens + (call.read + call.written + call.thought) * times,
+    )
 
 
 def _is_decided(state: RunState, task: TaskState) -> bool:
@@ -188,8 +200,9 @@ def _calls(state: RunState, task: TaskState, model: str | None, role: Role, perc
     """So many calls in the hundred."""
     if model is None:
         return _Expected()
-    cost, latency = expected_call(state, state.models[model], role, task.planned.type, _read(state, task, role))
-    return _Expected(cost.part(percent, 100), latency * percent // 100)
+    call = expected_call(state, state.models[model], role, task.planned.type, _read(state, task, role))
+    tokens = call.read + call.written + call.thought
+    return _Expected(call.cost.part(percent, 100), call.latency * percent // 100, tokens * percent // 100)
 
 
 def _read(state: RunState, task: TaskState, role: Role) -> int:

@@ -176,6 +176,10 @@ def finish_run(
     return RunFinished(status, reason, m.state.spend.settled, m.state.spend.unreconciled, removed)
 
 
+_COMMON: Final = {TaskEndReason.POLICY: RunEndReason.POLICY, TaskEndReason.CONTEXT: RunEndReason.CONTEXT}
+"""Why a run has no output, where every task failed for the same reason."""
+
+
 def next_ending(m: RoutingContext) -> Decision | None:
     """End a run whose tasks have all ended."""
     state = m.state
@@ -189,8 +193,9 @@ def next_ending(m: RoutingContext) -> Decision | None:
     if TaskEndReason.BUDGET in reasons:
         return finish_run(m, ProjectStatus.BUDGET_EXHAUSTED, RunEndReason.BUDGET)
     if all(end.status is TaskStatus.FAILED for end in finished):
-        capped = all(end.reason in (TaskEndReason.POLICY, TaskEndReason.DEPENDENCY) for end in finished)
-        return finish_run(m, ProjectStatus.SYSTEM_FAILURE, RunEndReason.POLICY if capped else RunEndReason.NO_OUTPUT)
+        causes = {end.reason for end in finished} - {TaskEndReason.DEPENDENCY}
+        common = (run for task, run in _COMMON.items() if causes == {task})
+        return finish_run(m, ProjectStatus.SYSTEM_FAILURE, next(common, RunEndReason.NO_OUTPUT))
     if state.settings.verify and state.verified is None:
         return _verify(m)
     if state.verified is not None and state.verified.verdict is not Verdict.PASSED:
@@ -216,7 +221,7 @@ def _verify(m: RoutingContext) -> Decision | None:
 _CAUSES = {
     "budget": (TaskEndReason.BUDGET,),
     "time": (TaskEndReason.TIME,),
-    "model": (TaskEndReason.NO_MODEL, TaskEndReason.FAILED, TaskEndReason.UNREADABLE),
+    "model": (TaskEndReason.NO_MODEL, TaskEndReason.FAILED, TaskEndReason.UNREADABLE, TaskEndReason.CONTEXT),
 }
 
 

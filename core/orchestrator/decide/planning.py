@@ -60,6 +60,7 @@ _END = {
     CallEnd.BUDGET: (ProjectStatus.BUDGET_EXHAUSTED, RunEndReason.BUDGET),
     CallEnd.POLICY: (ProjectStatus.SYSTEM_FAILURE, RunEndReason.POLICY),
     CallEnd.TIME: (ProjectStatus.TIMEOUT, RunEndReason.TIME),
+    CallEnd.CONTEXT: (ProjectStatus.SYSTEM_FAILURE, RunEndReason.CONTEXT),
     CallEnd.NO_MODEL: (ProjectStatus.SYSTEM_FAILURE, RunEndReason.NO_MODEL),
     CallEnd.FAILED: (ProjectStatus.SYSTEM_FAILURE, RunEndReason.NO_PLAN),
     CallEnd.UNREADABLE: (ProjectStatus.SYSTEM_FAILURE, RunEndReason.NO_PLAN),

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from attrs import Factory, define, frozen
 
 from orchestrator.decide.compliance import binding, violated, violations
+from orchestrator.decide.lengths import usual_size
 from orchestrator.events import ModelCandidate, RunStarted, SessionOpened
 from orchestrator.models import SLOT_ALIASES, ModelInfo, RejectionReason, Role, TaskType
 from orchestrator.models.offers import is_lower_tier
@@ -75,7 +76,7 @@ class Roster:
     _rows: dict[tuple[TaskType | None, tuple[str, ...]], Row] = Factory(dict)
     _verdicts: dict[str, Verdicts] = Factory(dict)
     _distances: dict[str, Mapping[str, int]] = Factory(dict)
-    _judges: dict[tuple[str, int, frozenset[str]], tuple[ModelInfo, ...]] = Factory(dict)
+    _judges: dict[tuple[str, frozenset[str]], tuple[ModelInfo, ...]] = Factory(dict)
 
     @property
     def settings(self) -> RunSettings:
@@ -150,19 +151,19 @@ class Roster:
             found = self._distances[author] = {name: distance for name, distance in near if distance}
         return found
 
-    def cheapest_judges(self, node: str, max_tokens: int, removed: frozenset[str]) -> tuple[ModelInfo, ...]:
+    def cheapest_judges(self, node: str, removed: frozenset[str]) -> tuple[ModelInfo, ...]:
         """The models that may score a node's output, without those that are never cheaper than another one.
 
         ``removed`` are those that may not be asked now, beside those that may not in the whole session.
         """
-        key = (node if node in self.settings.node_policies else "", max_tokens, removed)
+        key = (node if node in self.settings.node_policies else "", removed)
         found = self._judges.get(key)
         if found is None:
             if len(self._judges) >= _KNOWN:
                 self._judges.clear()
             rejection = self.verdicts(node).rejection
             able = [model for name, model in self.models.items() if name not in rejection and name not in removed]
-            found = self._judges[key] = _never_dearer(able, max_tokens)
+            found = self._judges[key] = _never_dearer(able, self.settings)
         return found
 
 
@@ -215,8 +216,8 @@ def _distance(model: ModelInfo, author: ModelInfo) -> int:
     return 1 if model.tier != author.tier else 2
 
 
-def _never_dearer(models: Iterable[ModelInfo], limit: int) -> tuple[ModelInfo, ...]:
-    """The models of which one is the cheapest for a long input and at most ``limit`` tokens, whatever its length.
+def _never_dearer(models: Iterable[ModelInfo], settings: RunSettings) -> tuple[ModelInfo, ...]:
+    """The models of which one is the cheapest to score an output, whatever its length.
 
     A bound grows with the input along a straight line; where two lines begin in the same order in which they rise, the
     lower one stays so. Prices with rates bend, and are all kept.
@@ -229,7 +230,7 @@ def _never_dearer(models: Iterable[ModelInfo], limit: int) -> tuple[ModelInfo, .
         if price.rates:
             bent.append(model)
             continue
-        least = min(limit, model.max_output or limit)
+        least = usual_size(settings, model, Role.EVALUATOR, None)
         bound = model.output_bound(least)
         written = (least if bound is None else bound) * price.dearest_output
         lines.append((price.dearest_input, model.hidden_tokens * price.dearest_input + written, place, model))

@@ -7,6 +7,7 @@ from attrs import frozen
 
 from orchestrator.decide.compliance import caps_of
 from orchestrator.decide.context import RoutingContext
+from orchestrator.decide.lengths import usual_size
 from orchestrator.decide.routing import Query, removed_now
 from orchestrator.decide.strategies import judge_runs
 from orchestrator.events import ENHANCE, BudgetWarned, CallStarted, Decision
@@ -134,19 +135,30 @@ def left_in_window(model: ModelInfo, body_bytes: int) -> int | None:
 
     A prompt that is longer than the model takes leaves nothing.
     """
-    tokens = body_bytes // BYTES_PER_TOKEN
+    tokens = estimated_tokens(body_bytes)
     if model.max_input is not None and tokens > model.max_input:
         return 0
     return None if model.context is None else model.context - tokens
+
+
+def estimated_tokens(body_bytes: int) -> int:
+    """The tokens of a prompt, as its fit is estimated."""
+    return body_bytes // BYTES_PER_TOKEN
+
+
+def is_too_long(model: ModelInfo, body_bytes: int, wanted: int = LEAST_TOKENS) -> bool:
+    """Whether a prompt leaves too little of the model's context window for an answer, of which so much is wanted."""
+    left = left_in_window(model, body_bytes)
+    return left is not None and left < min(LEAST_TOKENS, wanted)
 
 
 def find_sizes(model: ModelInfo, call: LogicalCall) -> tuple[int, int] | None:
     """The smallest and the largest ``max_tokens`` at which the current selection may be asked (again).
 
     Both are at most what the prompt leaves of the context window; with less than 256 left the model is not selected.
-    An answer that was cut off is asked again at up to twice its limit, by a quarter more at the least. None: it was
-    asked at the most the model can write or its context window holds, or it was shrunk for money: a shrunk answer is
-    never asked again larger.
+    An answer that was cut off is asked again once, as large as the selection allows, by a quarter more at the least.
+    None: there is no more room, it was asked again already, or it was shrunk for money: a shrunk answer is never asked
+    again larger.
     """
     selection, prepared = call.current, call.prepared
     assert selection is not None
@@ -158,12 +170,11 @@ def find_sizes(model: ModelInfo, call: LogicalCall) -> tuple[int, int] | None:
     if left is not None:
         whole = min(whole, left)
     floor = max(-(-whole // 4), LEAST_TOKENS)
-    for cut in call.cut:
-        if cut < whole:
+    if call.cut:
+        cut = call.cut[0]
+        if len(call.cut) > 1 or cut < whole:
             return None
-        whole, floor = min(2 * cut, most), cut + -(-cut // 4)
-        if left is not None:
-            whole = min(whole, left)
+        whole, floor = most if left is None else min(most, left), cut + -(-cut // 4)
         if whole < floor:
             return None
     full = whole if call.smallest is None else min(whole, call.smallest)
@@ -185,23 +196,24 @@ def _hold(model: ModelInfo, body_bytes: int) -> Callable[[int], Usd]:
 def _reserve(m: RoutingContext, query: Query) -> Callable[[int], Usd]:
     """What scoring the output once costs at least, as a function of the output's ``max_tokens``.
 
-    A draft, its critique, its revision and comparisons must leave that much, so that they are dropped before the score
-    is. It is the cheapest judge's estimate: a dearer one gives way to it when its iteration comes.
+    It is what a judge is asked for at first that was not measured. A draft, its critique, its revision and comparisons
+    must leave that much, so that they are dropped before the score is. It is the cheapest judge's estimate: a dearer
+    one gives way to it when its iteration comes.
     """
     if query.role not in (Role.GENERATOR, Role.CRITIC, Role.REVISER) and query.compares is None:
         return lambda max_tokens: Usd.ZERO
     assert query.type is not None
     if judge_runs(m.state.settings, query.type) == 0:
         return lambda max_tokens: Usd.ZERO
-    limit = m.state.settings.output_limit(Role.EVALUATOR, query.type)
+    settings, kind = m.state.settings, query.type
     removed = frozenset(removed_now(m, query.node))
-    judges = m.roster.cheapest_judges(query.node, limit, removed)
+    judges = m.roster.cheapest_judges(query.node, removed)
     if not judges:
         return lambda max_tokens: Usd.ZERO
 
     def reserve(max_tokens: int) -> Usd:
         longest = 4 * max_tokens + 4096
-        return min(_hold(judge, longest)(min(limit, judge.max_output or limit)) for judge in judges)
+        return min(_hold(judge, longest)(usual_size(settings, judge, Role.EVALUATOR, kind)) for judge in judges)
 
     return reserve
 

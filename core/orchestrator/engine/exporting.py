@@ -155,9 +155,11 @@ class _Worker:
             if item is not None:
                 if self._observes:
                     self._call("observe", partial(self._observe, exporter, item))
-                if not begun and isinstance(item[2], e.SessionOpened):
+                if not begun and not isinstance(item[2], e.RunStarted | e.RunForked):
                     begun = True
-                    due = time.monotonic()  # at once, so that what cannot work shows early; before it nothing is known
+                    due = self._export(
+                        exporter
+                    )  # at once, so that what cannot work shows early; before, nothing is known
                 elif begun and self.every is None and isinstance(item[2], e.TaskFinished):
                     due = min(due or math.inf, self._exported + self.limits.pause)
             if due is not None and time.monotonic() >= due and not self._stopping:

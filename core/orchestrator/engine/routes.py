@@ -10,8 +10,10 @@ from orchestrator.deadlines import run_in_thread
 from orchestrator.decide import RULES, BackendError
 from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.forecast import compares, next_forecast
+from orchestrator.decide.lengths import call_sizes, usual_length
 from orchestrator.decide.planning import execution_order
 from orchestrator.decide.routing import DraftQuery, Query, backend_name, list_candidates
+from orchestrator.decide.spending import is_too_long
 from orchestrator.decide.strategies import COLD, judge_runs, most_iterations, strategy_of
 from orchestrator.engine.rank import guard
 from orchestrator.engine.session import VERSION
@@ -38,13 +40,15 @@ class Option:
     vendor: str
     price: Price | None
     hold: Usd | None
-    """The most one call is estimated to cost; None where nothing bounds it or it has no price."""
+    """What is held for a first call, by estimate; None where nothing bounds it or it has no price."""
     score: float | None
     rejection: RejectionReason | None
     """What removes it; ``ranked`` for one that comes after the first."""
     waiver: Waiver | None
     policy: str | None = None
     """With ``policy``: its name."""
+    max_tokens: int = 0
+    """What it is asked for at first."""
 
 
 @frozen
@@ -55,6 +59,7 @@ class Route:
     times: int
     """How often it is made in an iteration."""
     max_tokens: int
+    """The limit of the role or type."""
     backend: str
     """What orders the options: ``row``, or the backend's name."""
     options: tuple[Option, ...]
@@ -115,7 +120,8 @@ def outlook(spec: Spec, connected: Connected, priors: Sequence[e.Prior] = ()) ->
     """The routes of a spec's plan, or of every type of task where a model is to make the plan.
 
     ``priors`` are what earlier runs measured.
-    Inputs are estimated: 4 bytes for each token that may be written before them, and 4 KiB for what stands around.
+    Inputs are estimated: 4 bytes for each token that may be written at first before them, and 4 KiB for what stands
+    around. A model is left out for its context window only where what is certain does not fit.
 
     Raises:
         PluginError: the backend gave no usable ranking.
@@ -223,15 +229,18 @@ class _Look:
 
     def planning(self) -> Route:
         """Who makes the plan."""
-        return self._route(Query(Role.DECOMPOSER, None, node=e.PLAN), e.PLAN, 1, self.around)
+        return self._route(Query(Role.DECOMPOSER, None, node=e.PLAN), e.PLAN, 1, self.around, self.around)
+
+    def _bytes(self, role: Role, kind: TaskType) -> int:
+        """How long an answer may be at first."""
+        return _BYTES_PER_TOKEN * usual_length(self.settings, role, kind)
 
     def task(self, task: PlannedTask, level: int) -> TaskRoute:
         """The routes of a task's first iteration, each author the first choice; no critique, no revision."""
-        limit = self.settings.output_limit
-        draft = _BYTES_PER_TOKEN * limit(Role.GENERATOR, task.type)
-        critique = _BYTES_PER_TOKEN * limit(Role.CRITIC, task.type)
-        needed = (limit(Role.GENERATOR, self.types[name]) for name in task.dependencies)
-        given = self.around + task.prompt_bytes + _BYTES_PER_TOKEN * sum(needed)
+        draft, critique = (self._bytes(role, task.type) for role in (Role.GENERATOR, Role.CRITIC))
+        needed = sum(self._bytes(Role.GENERATOR, self.types[name]) for name in task.dependencies)
+        known = self.around + task.prompt_bytes
+        given = known + needed
         sizes = {
             Role.GENERATOR: given,
             Role.CRITIC: given + draft,
@@ -252,7 +261,7 @@ class _Look:
                 continue
             made = DraftQuery(DraftMode.FRESH, COLD, order=strategy.order) if role is Role.GENERATOR else None
             query = Query(role, task.type, author, node, draft=made)
-            routes.append(self._route(query, task.id, times, sizes[role]))
+            routes.append(self._route(query, task.id, times, sizes[role], known))
             if role in (Role.GENERATOR, Role.REVISER) and (first := routes[-1].first) is not None:
                 author = first.model
         if compares(self.state, self.state.tasks[task.id]):
@@ -263,31 +272,36 @@ class _Look:
             routes.append(evolve(judge, compares=True))
         return TaskRoute(task.id, task.type, level, task.dependencies, tuple(routes))
 
-    def _route(self, query: Query, node: str, times: int, size: int) -> Route:
+    def _route(self, query: Query, node: str, times: int, size: int, known: int) -> Route:
+        """The route of a call whose input has ``size`` bytes by estimate, ``known`` of them for certain."""
         try:
             identity = (*CallKey(node, query.role, 1, 1), 1)
             listing = list_candidates(self.timestamp, query, {}, identity)
         except BackendError as error:
             raise self._failed(error) from error
-        limit = self.settings.output_limit(query.role, query.type)
-        chosen = next((candidate.model for candidate in listing.candidates if candidate.rejection is None), None)
+        found = [(each, self.state.models[each.model]) for each in listing.candidates]
+        unfit = {model.id for _, model in found if is_too_long(model, known)}
+        chosen = next((each.model for each, _ in found if each.rejection is None and each.model not in unfit), None)
         options = []
-        for candidate in listing.candidates:
-            model = self.state.models[candidate.model]
+        for candidate, model in found:
+            rejection = candidate.rejection
+            if rejection is None and model.id != chosen:
+                rejection = RejectionReason.CONTEXT if model.id in unfit else RejectionReason.RANKED
+            asked = call_sizes(self.state, model, query.role, query.type).first
             options.append(
                 Option(
                     model=model.id,
                     vendor=model.vendor,
                     price=model.price,
-                    hold=_hold(model, min(limit, model.max_output or limit), size),
+                    hold=_hold(model, asked, size),
                     score=candidate.score,
-                    rejection=RejectionReason.RANKED
-                    if candidate.rejection is None and model.id != chosen
-                    else candidate.rejection,
+                    rejection=rejection,
                     policy=candidate.policy,
                     waiver=listing.waivers.get(model.id),
+                    max_tokens=asked,
                 )
             )
+        limit = self.settings.output_limit(query.role, query.type)
         return Route(query.role, times, limit, listing.backend, tuple(options))
 
 

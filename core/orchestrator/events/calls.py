@@ -138,6 +138,8 @@ class CallStarted(Decision):
     """Filled in by append."""
     violates: tuple[str, ...] = ()
     """The SOFT and MONITOR policies whose cap on the task's cost, or whose rate, it goes beyond, by name."""
+    larger: bool = False
+    """Whether it asks with more room because the answer before was cut off; once per model and logical call."""
 
 
 @frozen

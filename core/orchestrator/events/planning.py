@@ -123,3 +123,5 @@ class ForecastMade(Decision):
     cap: Usd
     models: dict[TaskType, str]
     """The model expected to write the drafts of each type in the plan; a type is missing where no model can."""
+    tokens: int = 0
+    """Read and written, thinking included; 0: not foreseen."""

@@ -34,7 +34,7 @@ class ModelSelected(Decision):
     model: str
     reason: SelectionReason
     max_tokens: int
-    """The limit at full size: the role's, within the model's."""
+    """What it is asked for at first: by the length of its answers so far, with room for thinking, within the limits."""
     candidates: tuple[ModelCandidate, ...]
     """Every model considered; in later selections only those of which something changed."""
     backend: str = "row"
@@ -42,7 +42,7 @@ class ModelSelected(Decision):
     waiver: Waiver | None = None
     """For a reviewer of the author's vendor."""
     most_tokens: int = 0
-    """The largest limit it may be asked at, should an answer be cut off; 0: none beyond ``max_tokens``."""
+    """What it may be asked for once more, should an answer be cut off; 0: no more than ``max_tokens``."""
     policy: str | None = None
     """With the reason ``policy``: the name of the policy."""
     mode: DraftMode | None = None

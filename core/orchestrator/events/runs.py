@@ -6,7 +6,16 @@ from attrs import Factory, frozen
 
 from orchestrator.events.kinds import Decision, Outcome
 from orchestrator.events.routing import ModelCandidate
-from orchestrator.models import CapabilityKind, GrantedBy, ModelInfo, PlannedTask, ProjectStatus, RunEndReason, TaskType
+from orchestrator.models import (
+    CapabilityKind,
+    GrantedBy,
+    ModelInfo,
+    PlannedTask,
+    ProjectStatus,
+    Role,
+    RunEndReason,
+    TaskType,
+)
 from orchestrator.money import Usd
 from orchestrator.settings import RunSettings
 
@@ -38,6 +47,18 @@ class EndedAttempt:
 
 
 @frozen
+class Length:
+    """How long the latest answers of a model are in one role, thinking aside, in tokens."""
+
+    role: Role
+    answers: int
+    """How many were measured, of the latest 50."""
+    mean: int
+    p95: int
+    """Nearest rank."""
+
+
+@frozen
 class Prior:
     """What earlier runs of the data folder measured of a model for one type of task, as far as it is trusted.
 
@@ -57,6 +78,8 @@ class Prior:
     """Nearest rank over the last 50 answers of the model, of any type."""
     success_rate: float | None = None
     """Over the last ten calls of the model, of any type."""
+    lengths: tuple[Length, ...] = ()
+    """Of the roles with ten answers or more."""
 
 
 @frozen

@@ -32,6 +32,8 @@ from orchestrator.models.codes import (
     Waiver,
 )
 from orchestrator.models.limits import (
+    FIRST_TOKENS,
+    LEAST_FIRST_TOKENS,
     MAX_ITERATIONS,
     MAX_TOKENS,
     PHASE_OF,
@@ -95,8 +97,10 @@ __all__ = [
     "APP_TYPES",
     "AUTO",
     "COST_TABLE",
+    "FIRST_TOKENS",
     "INPUT_CHAIN",
     "INPUT_SHORT",
+    "LEAST_FIRST_TOKENS",
     "MAX_ITERATIONS",
     "MAX_TOKENS",
     "PHASE_OF",

@@ -80,10 +80,12 @@ class CallEnd(StrEnum):
     """Only caps of policies on the task's cost refused it."""
     TIME = "time"
     """The time is up."""
+    CONTEXT = "context"
+    """The prompt fits the context window of no model."""
 
 
 class SkipReason(StrEnum):
-    """Why a step of an iteration is left out. The first six are those of CallEnd."""
+    """Why a step of an iteration is left out. The first seven are those of CallEnd."""
 
     NO_MODEL = "no_model"
     """No model was left to call."""
@@ -97,6 +99,8 @@ class SkipReason(StrEnum):
     """Only caps of policies on the task's cost refused it."""
     TIME = "time"
     """The time is up."""
+    CONTEXT = "context"
+    """The prompt fits the context window of no model."""
     GATE = "gate"
     """The draft did not pass its checks."""
     ACCEPTED = "accepted"
@@ -132,6 +136,8 @@ class TaskEndReason(StrEnum):
     """Every model that was called failed."""
     UNREADABLE = "unreadable"
     """There were answers, none of which could be used."""
+    CONTEXT = "context"
+    """The prompt fits the context window of no model."""
     DEPENDENCY = "dependency"
     """A task that it depends on has no output."""
 
@@ -147,6 +153,8 @@ class RunEndReason(StrEnum):
     """No model was left to plan."""
     NO_OUTPUT = "no_output"
     """No task has an output."""
+    CONTEXT = "context"
+    """The prompts for the plan, or for all tasks, fit the context window of no model."""
     BUDGET = "budget"
     """A task was refused money."""
     POLICY = "policy"
@@ -249,6 +257,8 @@ class InputProblem(StrEnum):
     """Only caps of policies refused the call."""
     TIME = "time"
     """The time is up."""
+    CONTEXT = "context"
+    """The prompt fits the context window of no model."""
 
 
 class BackendProblem(StrEnum):

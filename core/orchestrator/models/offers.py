@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from attrs import frozen
+from attrs import Factory, frozen
 
 from orchestrator.money import Price
+
+DEFAULT_EFFORT: Final = "default"
+"""In ``thinking_tokens``: as the model thinks where no effort is said."""
 
 USUAL_QUALITY: Final[Mapping[str | None, float]] = MappingProxyType({"economy": 0.7, "standard": 0.8, "premium": 0.9})
 """The mean score that is assumed of a model by its tier, from 0 to 1, until it is measured."""
@@ -77,11 +80,22 @@ class ModelInfo:
     """The day, or the month, in which the vendor stops serving it, in ISO 8601."""
     provider_type: str | None = None
     """The entry-point name of the provider plugin, where the instance has another name."""
+    effort: str | None = None
+    """How much it is asked to think, in the vendor's word; None: it is not said."""
+    thinking_tokens: dict[str, int] = Factory(dict)
+    """Room for its thinking by effort, in tokens, beside what it may answer; ``default`` where no effort is said."""
 
     @property
     def sent_name(self) -> str:
         """The name the vendor knows."""
         return self.wire_name or self.id
+
+    @property
+    def thinking(self) -> int:
+        """The tokens that are added to a limit for its thinking; of an effort without a number the largest declared."""
+        if not self.thinking_in_limit or not self.thinking_tokens:
+            return 0
+        return self.thinking_tokens.get(self.effort or DEFAULT_EFFORT, max(self.thinking_tokens.values()))
 
     def output_bound(self, max_tokens: int) -> int | None:
         """The most output tokens a call with this limit can be billed for, or None where nothing bounds it."""

@@ -10,6 +10,7 @@ from attrs import Factory, define, evolve, field, frozen
 
 from orchestrator import events as e
 from orchestrator.decide import Rank
+from orchestrator.decide.estimates import expected_call, usual_latency
 from orchestrator.errors import ErrorKind
 from orchestrator.models import (
     AnsweredBy,
@@ -24,11 +25,12 @@ from orchestrator.models import (
 )
 from orchestrator.money import NANO, Usage, Usd
 from orchestrator.rehearsal.play import Play, unverified
+from orchestrator.state.health import measured_as
 from orchestrator.state.run import RunState
 
 _USUAL_QUALITY: Final = 0.8
-_USUAL_LATENCY_MS: Final = 2000.0
-_USUAL_P95_MS: Final = 5000.0
+_USUAL_P95: Final = 2.5
+"""How many times the mean latency."""
 _USUAL_ACCEPTANCE: Final = 0.5
 """How many critiques of drafts that passed their checks have nothing to object to."""
 _USUAL_FAILED_CHECKS: Final = 0.05
@@ -38,6 +40,7 @@ _BYTES_PER_TOKEN: Final = 4
 _SPREAD_OF_QUALITY: Final = 0.1
 _SPREAD_OF_SCORES: Final = 0.02
 _SPREAD_OF_COSTS: Final = 0.4
+_SPREAD_OF_LENGTHS: Final = 0.5
 _NOTHING: Final = "0" * 64
 
 
@@ -120,7 +123,8 @@ class MonteCarlo:
     ) -> tuple[int, e.CallSucceeded | e.CallFailed]:
         """An answer, or an outage as often as there were some."""
         prior = self._prior(state, opened)
-        latency = self._latency(prior)
+        model, usage = state.models[opened.model], self._usage(state, opened)
+        latency = self._latency(prior, usual_latency(state, model, usage.input_tokens, usage.output_tokens))
         zero = Usd.ZERO
         if latency >= opened.timeout:
             kind = ErrorKind.TIMEOUT
@@ -129,10 +133,9 @@ class MonteCarlo:
         if prior is not None and prior.success_rate is not None and self.draw.random() >= prior.success_rate:
             kind = ErrorKind.SERVER
             return latency, e.CallFailed(version, kind, True, True, True, zero, zero, None, 503, None, latency)
-        usage = self._usage(opened)
         size = usage.output * _BYTES_PER_TOKEN
         self._written[opened.node, Role.GENERATOR if opened.role is Role.REVISER else opened.role] = size
-        settled = self._cost(state.models[opened.model], prior, usage, opened.hold)
+        settled = self._cost(model, prior, usage, opened.hold)
         reading = self._reading(state, opened, prior)
         return latency, e.CallSucceeded(version, _NOTHING, size, Finish.STOP, reading, usage, settled, zero, latency)
 
@@ -158,23 +161,27 @@ class MonteCarlo:
     # ── what is drawn ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _prior(self, state: RunState, opened: e.CallStarted) -> e.Prior | None:
-        kind = TaskType.EVALUATION if opened.role is Role.EVALUATOR else state.type_of(opened.node)
-        return self.priors.get((opened.model, kind))
+        return self.priors.get((opened.model, measured_as(opened.role, state.type_of(opened.node))))
 
     def _output(self, task: str) -> int:
         return self._written.get((task, Role.GENERATOR), 0)
 
-    def _latency(self, prior: e.Prior | None) -> int:
-        """Log-normal, through the average and the p95."""
-        mean = (prior.latency_ms if prior is not None else None) or _USUAL_LATENCY_MS
-        p95 = (prior.latency_p95_ms if prior is not None else None) or mean * _USUAL_P95_MS / _USUAL_LATENCY_MS
+    def _latency(self, prior: e.Prior | None, usual: int) -> int:
+        """Log-normal, through the average and the p95; ``usual`` is how many microseconds a call takes unmeasured."""
+        mean = (prior.latency_ms if prior is not None else None) or usual / 1000
+        p95 = (prior.latency_p95_ms if prior is not None else None) or mean * _USUAL_P95
         spread = min(1.5, max(0.1, log(max(p95 / mean, 1.01)) / _NORMAL_P95))
         return max(1, round(1000 * mean * self.draw.lognormvariate(-spread * spread / 2, spread)))
 
-    def _usage(self, opened: e.CallStarted) -> Usage:
-        share = 0.1 + 0.8 * self.draw.random()
+    def _usage(self, state: RunState, opened: e.CallStarted) -> Usage:
+        """Log-normal, around the usual length of such an answer and the usual thinking; never beyond the limit."""
         read = opened.body_bytes // _BYTES_PER_TOKEN + 1
-        return Usage(input=read, output=max(1, round(opened.max_tokens * share)))
+        call = expected_call(state, state.models[opened.model], opened.role, state.type_of(opened.node), read)
+        spread = _SPREAD_OF_LENGTHS
+        times = self.draw.lognormvariate(-spread * spread / 2, spread)
+        thought = min(round(call.thought * times), opened.max_tokens // 2)
+        written = min(round(call.written * times), opened.max_tokens - thought)
+        return Usage(input=read, output=max(1, written), reasoning=thought)
 
     def _cost(self, model: ModelInfo, prior: e.Prior | None, usage: Usage, hold: Usd) -> Usd:
         """Around the measured average, else the price of the drawn tokens; never above the hold."""

@@ -176,15 +176,14 @@ class RecordedRun:
     def _invented(
         self, state: RunState, version: int, opened: e.CallStarted, model: ModelInfo
     ) -> tuple[int, e.CallSucceeded]:
-        cost, latency = expected_call(state, model, opened.role, state.type_of(opened.node))
+        expected = expected_call(state, model, opened.role, state.type_of(opened.node))
         reading = e.Reading(score=self._latest_score(opened)) if opened.role is Role.EVALUATOR else e.Reading()
         if opened.role is Role.EVALUATOR and is_comparison(opened.sample):
             reading = e.Reading(choice=PairChoice.TIE)
         usage = Usage(input=opened.body_bytes // 4 + 1, output=opened.max_tokens // 2 or 1)
-        settled = min(cost, opened.hold)
-        end = e.CallSucceeded(
-            version, _NOTHING, usage.output * 4, Finish.STOP, reading, usage, settled, Usd.ZERO, latency
-        )
+        settled = min(expected.cost, opened.hold)
+        size, latency = usage.output * 4, expected.latency
+        end = e.CallSucceeded(version, _NOTHING, size, Finish.STOP, reading, usage, settled, Usd.ZERO, latency)
         return latency, end
 
     def _latest_score(self, opened: e.CallStarted) -> float | None:

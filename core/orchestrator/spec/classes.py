@@ -20,7 +20,7 @@ from orchestrator.models import (
     Strategy,
     TaskType,
 )
-from orchestrator.money import NANO, Usd
+from orchestrator.money import Usd
 from orchestrator.policy import CapabilityRules, Policy, with_strictest_modes
 from orchestrator.settings import SECOND, CrossVendor, Evaluation, Limits, MissingTool, RunSettings, SandboxChoice
 from orchestrator.spec.canonical import canonical_json
@@ -43,6 +43,9 @@ from orchestrator.spec.loop import LOOP, under
 from orchestrator.spec.pace import PerProvider
 from orchestrator.spec.plan import IDENTIFIER, PLAN, TASK_PATHS, TaskSpec
 from orchestrator.spec.vocabulary import EVALUATION, MODELS, NODE_POLICIES, POLICIES
+
+_USUAL: Final = RunSettings()
+"""The rules of a run where a spec says nothing: each default stands once, in the settings."""
 
 _TYPES: Final = {kind.value: kind for kind in TaskType}
 _PHASES: Final = {phase.value: phase for phase in Phase}
@@ -114,7 +117,7 @@ class ReviewSpec:
     """Who criticises."""
 
     cross_vendor: CrossVendor = field(
-        default=CrossVendor.PREFER,
+        default=_USUAL.cross_vendor,
         metadata=key(Choice(CrossVendor), "How much the critic must be of another vendor than the author."),
     )
 
@@ -124,7 +127,8 @@ class ValidatorsSpec:
     """How outputs are checked."""
 
     missing_tool: MissingTool = field(
-        default=MissingTool.SKIP, metadata=key(Choice(MissingTool), "What a check means whose tool is not installed.")
+        default=_USUAL.missing_tool,
+        metadata=key(Choice(MissingTool), "What a check means whose tool is not installed."),
     )
     sandbox: SandboxChoice = field(
         default=SandboxChoice.AUTO,
@@ -143,9 +147,13 @@ class ValidatorsSpec:
 class BreakerSpec:
     """When a failing model is left alone."""
 
-    failures: int = field(default=3, metadata=key(Whole(1, 1000), "Consecutive failures that open the breaker."))
+    failures: int = field(
+        default=_USUAL.limits.breaker_failures,
+        metadata=key(Whole(1, 1000), "Consecutive failures that open the breaker."),
+    )
     seconds: float = field(
-        default=60.0, metadata=key(Real(0, 86_400, above=True), "How long it stays open before a probe.")
+        default=_USUAL.limits.breaker_open / SECOND,
+        metadata=key(Real(0, 86_400, above=True), "How long it stays open before a probe."),
     )
 
 
@@ -156,15 +164,18 @@ BREAKER: Final = Record(BreakerSpec)
 class LimitsSpec:
     """Bounds on asking again and on answers."""
 
-    tries: int = field(default=3, metadata=key(Whole(1, 100), "Attempts per model and logical call."))
-    attempts: int = field(default=12, metadata=key(Whole(1, 1000), "Attempts per logical call."))
+    tries: int = field(default=_USUAL.limits.tries, metadata=key(Whole(1, 100), "Attempts per model and logical call."))
+    attempts: int = field(default=_USUAL.limits.attempts, metadata=key(Whole(1, 1000), "Attempts per logical call."))
     breaker: BreakerSpec = field(default=BreakerSpec(), metadata=key(BREAKER, "When a failing model is left alone."))
     iterations: dict[TaskType, int] = field(
         factory=dict, metadata=key(MapOf(Whole(1, 100), _TYPES), "Iterations a task of a type may take.")
     )
     max_tokens: dict[TaskType | Role, int] = field(
         factory=dict,
-        metadata=key(MapOf(Whole(1, 10_000_000), _TYPES_AND_ROLES), "The output limit of a task type or a role."),
+        metadata=key(
+            MapOf(Whole(1, 10_000_000), _TYPES_AND_ROLES),
+            "The output limit of a task type or a role, thinking aside; calls are made at exactly that.",
+        ),
     )
     call_timeout: float | None = field(
         default=None,
@@ -175,7 +186,7 @@ class LimitsSpec:
         ),
     )
     outage: float = field(
-        default=300.0,
+        default=_USUAL.limits.outage / SECOND,
         metadata=key(
             Real(0, 86_400, above=True),
             "Seconds a host that has answered in the session may be unreachable before it is given up.",
@@ -192,10 +203,11 @@ class LimitsSpec:
         ),
     )
     max_tasks: int = field(
-        default=50, metadata=key(Whole(1, 1000), "The most tasks of a plan that a model makes; the first ones count.")
+        default=_USUAL.limits.max_tasks,
+        metadata=key(Whole(1, 1000), "The most tasks of a plan that a model makes; the first ones count."),
     )
     single_task_fallback: bool = field(
-        default=True,
+        default=_USUAL.limits.single_task_fallback,
         metadata=key(Flag(), "Whether the project becomes the only task where no answer is a plan; no success then."),
     )
 
@@ -212,11 +224,14 @@ class Spec:
 
     project: str = field(metadata=key(Text(), "What to build."))
     criteria: str = field(metadata=key(Text(), "When it is good."))
-    budget_usd: Usd = field(default=Usd(8 * NANO), metadata=key(Money(), "The most the run may spend, in US dollars."))
+    budget_usd: Usd = field(default=_USUAL.cap, metadata=key(Money(), "The most the run may spend, in US dollars."))
     time_seconds: float = field(
-        default=5400.0, metadata=key(Real(0, 1e8, above=True), "The most active time the run may take.")
+        default=_USUAL.time_limit / SECOND,
+        metadata=key(Real(0, 1e8, above=True), "The most active time the run may take."),
     )
-    concurrency: int = field(default=3, metadata=key(Whole(1, 1000), "Calls in flight at once, at most."))
+    concurrency: int = field(
+        default=_USUAL.concurrency, metadata=key(Whole(1, 1000), "Calls in flight at once, at most.")
+    )
     verbose: bool = field(default=False, metadata=key(Flag(), "Whether to print debug lines."))
     project_id: str | None = field(
         default=None, metadata=key(IDENTIFIER, "The run's name; left out: a new one each time.", blank=True)
@@ -280,12 +295,12 @@ class Spec:
     )
     models: tuple[ModelInfo, ...] = field(default=(), metadata=key(MODELS, "Models to add, or facts to override."))
     review: ReviewSpec = field(default=ReviewSpec(), metadata=key(REVIEW, "Who criticises."))
-    evaluate: Evaluation = field(default=Evaluation(), metadata=key(EVALUATION, "How an output is scored."))
+    evaluate: Evaluation = field(default=_USUAL.evaluation, metadata=key(EVALUATION, "How an output is scored."))
     loop: dict[TaskType, Strategy] = field(
         factory=dict, metadata=key(LOOP, "The strategy of the review loop, for all tasks or by type.")
     )
     plateau: float = field(
-        default=0.02, metadata=key(Real(0, 1), "Two consecutive scores nearer than this end the iteration.")
+        default=_USUAL.plateau, metadata=key(Real(0, 1), "Two consecutive scores nearer than this end the iteration.")
     )
     validators: ValidatorsSpec = field(
         default=ValidatorsSpec(),
@@ -299,7 +314,8 @@ class Spec:
     )
     limits: LimitsSpec = field(default=LimitsSpec(), metadata=key(LIMITS, "Bounds on asking again."))
     allow_unbounded: bool = field(
-        default=False, metadata=key(Flag(), "Whether a model may be asked whose output nothing bounds.")
+        default=_USUAL.allow_unbounded,
+        metadata=key(Flag(), "Whether a model may be asked whose output nothing bounds."),
     )
     cache: bool | None = field(
         default=None,
@@ -353,6 +369,8 @@ class Spec:
             iterations={**MAX_ITERATIONS, **limits.iterations},
             max_tokens={**MAX_TOKENS, **{kind: n for kind, n in tokens.items() if isinstance(kind, TaskType)}},
             role_max_tokens={**ROLE_MAX_TOKENS, **{role: n for role, n in tokens.items() if isinstance(role, Role)}},
+            fixed_types=tuple(kind for kind in tokens if isinstance(kind, TaskType)),
+            fixed_roles=tuple(role for role in tokens if isinstance(role, Role)),
             routing={**ROUTING_TABLE, **self.routing.table},
             backend_named=self.routing.backend is not None,
             phase_shares=_shares(self.phase_budgets),

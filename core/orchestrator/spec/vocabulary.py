@@ -129,6 +129,11 @@ MODEL: Final = Record(
         "price_date": Key(Date(), "The day on which the price was last known to hold; told when it is long ago."),
         "hidden_tokens": Key(Whole(0, 1_000_000), "Tokens the vendor may add to the input."),
         "thinking_in_limit": Key(Flag(), "Whether thinking counts inside the max_tokens that is sent."),
+        "effort": Key(NAME, "How much it is asked to think, in the vendor's word."),
+        "thinking_tokens": Key(
+            MapOf(Whole(0, 1_000_000)),
+            "Tokens of room for its thinking, by effort; default where none is said.",
+        ),
         "tier": Key(NAME, "The vendor's size class."),
         "slots": Key(ListOf(Reference(NameOf.SLOT)), "The names of the routing table that this model fills."),
         "trains_on_data": Key(Flag(), "Whether the vendor trains on what it is sent."),

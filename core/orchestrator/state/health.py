@@ -1,18 +1,25 @@
 """What a run has seen of each model: health for the breaker, measurements for the backends."""
 
 from collections import deque
+from collections.abc import Collection
 from typing import Any
 
 from attrs import Factory, define, field
 
 from orchestrator.errors import ErrorKind
-from orchestrator.models import TaskType
+from orchestrator.events import Length
+from orchestrator.models import Role, TaskType
 from orchestrator.money import Usd
 
 ALPHA = 0.1
 _WINDOW = 50
 _RECENT = 10
 _FEW_TOKENS = 64
+
+
+def measured_as(role: Role, kind: TaskType | None) -> TaskType | None:
+    """The type that a call is measured under: scores of all types together, the rest under the task's own."""
+    return TaskType.EVALUATION if role is Role.EVALUATOR else kind
 
 
 @define
@@ -27,6 +34,10 @@ class Measured:
     trust: float = 1.0
     validator_failures: int = 0
     """Counted over all runs only: no decision depends on it."""
+    lengths: dict[Role, deque[int]] = Factory(dict)
+    """Tokens of the last 50 answers of each role, thinking aside."""
+    prior_lengths: dict[Role, Length] = Factory(dict)
+    """Of earlier runs."""
 
     def observe_quality(self, score: float) -> None:
         """Fold in a score from 0 to 1."""
@@ -44,6 +55,17 @@ class Measured:
         """Fold in a failure of the model."""
         self.calls += 1
         self.trust *= 0.95
+
+    def observe_length(self, role: Role, tokens: int) -> None:
+        """Fold in how long an answer is."""
+        self.lengths.setdefault(role, deque(maxlen=_WINDOW)).append(tokens)
+
+    def length(self, role: Role) -> Length | None:
+        """How long answers of a role are, from ten of this run on; before, as earlier runs measured it, or None."""
+        seen = self.lengths.get(role, ())
+        if len(seen) < _RECENT:
+            return self.prior_lengths.get(role)
+        return Length(role, len(seen), round(sum(seen) / len(seen)), _p95(seen))
 
 
 @define
@@ -119,6 +141,11 @@ class ModelRecord:
             found = self.by_type[kind] = Measured()
         return found
 
+    def length(self, role: Role, kind: TaskType | None) -> Length | None:
+        """How long its answers are in a role for a type of task; None where too few were measured."""
+        seen = self.by_type.get(measured_as(role, kind))
+        return None if seen is None else seen.length(role)
+
     pace: float | None = None
     """Microseconds per token of its answers, an exponential average; waiting and reading are in it."""
     prior_p95_ms: float | None = None
@@ -144,15 +171,17 @@ class ModelRecord:
     @property
     def p95_ms(self) -> float | None:
         """Nearest rank over the last 50 latencies, on a sorted copy."""
-        if not self.latencies:
-            return None
-        ordered = sorted(self.latencies)
-        return float(ordered[-(-95 * len(ordered) // 100) - 1])
+        return float(_p95(self.latencies)) if self.latencies else None
 
     @property
     def success_rate(self) -> float | None:
         """Over the last ten calls."""
         return sum(self.recent) / len(self.recent) if self.recent else None
+
+
+def _p95(samples: Collection[int]) -> int:
+    """Nearest rank; there is at least one."""
+    return sorted(samples)[-(-95 * len(samples) // 100) - 1]
 
 
 def _ema(average: float | None, sample: float) -> float:

@@ -85,14 +85,38 @@ def _errors(text: str) -> str:
     return "\n".join(lines) or text[-_MESSAGE:]
 
 
+def _insides() -> list[Any]:
+    """What pytest runs tests with and reports them by, with the code of each."""
+    from _pytest import python, reports, runner, unittest
+
+    owners = (
+        *(reports.TestReport, reports.BaseReport, reports.CollectReport, runner.CallInfo, python.Function),
+        *(unittest.TestCaseFunction, runner, reports),
+    )
+    return [
+        (getattr(owner, "__name__", ""), name, id(each), id(getattr(_plain(each), "__code__", None)))
+        for owner in owners
+        for name, each in sorted(vars(owner).items())
+        if callable(_plain(each))
+    ]
+
+
+def _plain(function: Any) -> Any:
+    return getattr(function, "__func__", function)
+
+
 def _run_tests(files: list[str], more: list[str]) -> dict[str, Any]:
     import pytest
 
-    recorder = _Recorder()
+    recorder, before = _Recorder(), _insides()
     options = ["-q", "--no-header", "--tb=short", "--color=no", "-p", "no:cacheprovider"]
     here = os.getcwd()  # noqa: PTH109
     options += ["--rootdir", here, "--confcutdir", here, "-c", os.devnull, "-o", "addopts=", "--maxfail=50"]
     status = pytest.main([*options, *more, *files], plugins=[recorder])
+    if _insides() != before:
+        replaced = "tampering: functions of pytest were replaced while the tests ran"
+        recorder.problems.insert(0, replaced)
+        recorder.failures.insert(0, ["pytest", "", replaced, ""])
     return {
         "collected": recorder.collected,
         "marked": recorder.marked,

@@ -21,6 +21,11 @@ def shadowing(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(str(path) for path in paths if _hides(path, packages))
 
 
+def takes_place_of_runner(names: Iterable[str]) -> tuple[str, ...]:
+    """Those of some files that ``python -m pytest``, run in their folder, would import in the place of pytest's own."""
+    return tuple(name for name in names if name.partition("/")[0].removesuffix(".py") in _RUNNERS)
+
+
 def _hides(path: PurePosixPath, packages: set[str]) -> bool:
     first, *rest = _parts(path)
     module = first.removesuffix(".py")

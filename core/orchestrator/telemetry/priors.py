@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from orchestrator.events import Prior
-from orchestrator.models import ModelInfo, TaskType, usual_quality
+from orchestrator.models import ModelInfo, Role, TaskType, usual_quality
 from orchestrator.models.offers import qualified
 from orchestrator.state.health import Measured, ModelRecord
 
@@ -21,7 +21,7 @@ _P95_MS: Final = 5000.0
 def priors(records: Mapping[str, ModelRecord], models: Iterable[ModelInfo]) -> tuple[Prior, ...]:
     """What a new run starts with of its models, ordered by model and type. What was never measured stays unknown.
 
-    A cost is taken as it is: there is no usual one. The usual quality is that of the model's tier.
+    Costs and lengths are taken as they are: there are no usual ones. The usual quality is that of the model's tier.
     """
     found = [(model, records.get(qualified(model.provider, model.id))) for model in models]
     return tuple(
@@ -51,4 +51,5 @@ def _prior(model: str, kind: TaskType | None, seen: Measured, record: ModelRecor
         trust=trust,
         latency_p95_ms=blended(record.p95_ms, _P95_MS),
         success_rate=blended(record.success_rate, 1.0),
+        lengths=tuple([found for role in Role if (found := seen.length(role)) is not None]),
     )

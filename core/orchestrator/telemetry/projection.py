@@ -21,7 +21,7 @@ from orchestrator.log.naming import is_evaluation
 from orchestrator.log.transaction import COLUMNS, Recorded
 from orchestrator.models import Role, TaskType
 from orchestrator.models.offers import qualified
-from orchestrator.state.health import Measured, ModelRecord
+from orchestrator.state.health import Measured, ModelRecord, measured_as
 from orchestrator.telemetry.grades import grades, learn
 
 SNAPSHOT: Final = "telemetry.json"
@@ -150,7 +150,10 @@ class _Reader:
         record.calls += 1
         record.recent.append(True)
         record.latencies.append(event.latency // 1000)
-        record.measured(self._type_of(run, started)).observe_answer(float(event.settled), event.latency / 1000)
+        measured = record.measured(self._type_of(run, started))
+        measured.observe_answer(float(event.settled), event.latency / 1000)
+        if event.usage is not None:
+            measured.observe_length(started.role, event.usage.output)
 
     def _failed(self, run: str, event: e.CallFailed) -> None:
         started = self._started(run, event.call)
@@ -163,7 +166,7 @@ class _Reader:
             record.measured(self._type_of(run, started)).observe_outage()
 
     def _type_of(self, run: str, started: e.CallStarted) -> TaskType | None:
-        return TaskType.EVALUATION if started.role is Role.EVALUATOR else self._type(run, started.node)
+        return measured_as(started.role, self._type(run, started.node))
 
     def _type(self, run: str, node: str) -> TaskType | None:
         return self._run(run).types.get(node)
@@ -222,7 +225,11 @@ def _read_records(stored: Mapping[str, Any]) -> Records:
         record.latencies.extend(int(each) for each in fields["latencies"])
         record.recent.extend(bool(each) for each in fields["recent"])
         for kind, seen in fields["types"].items():
-            record.by_type[TaskType(kind) if kind else None] = Measured(**seen)
+            lengths = seen.pop("lengths")
+            measured = record.by_type[TaskType(kind) if kind else None] = Measured(**seen)
+            for role, tokens in lengths.items():
+                for each in tokens:
+                    measured.observe_length(Role(role), int(each))
     return records
 
 
@@ -262,6 +269,7 @@ def _plain_records(records: Records) -> dict[str, Any]:
                     "latency_ms": seen.latency_ms,
                     "trust": seen.trust,
                     "validator_failures": seen.validator_failures,
+                    "lengths": {role.value: list(tokens) for role, tokens in seen.lengths.items()},
                 }
                 for kind, seen in record.by_type.items()
             },

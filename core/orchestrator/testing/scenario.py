@@ -7,8 +7,8 @@ from typing import Any, Final
 from attrs import Factory, evolve, frozen
 
 from orchestrator.decide.strategies import REVIEWED, STRATEGIES
-from orchestrator.events import Prior
-from orchestrator.models import SLOTS, JudgeMethod, ModelInfo, TaskType
+from orchestrator.events import Length, Prior
+from orchestrator.models import SLOTS, JudgeMethod, ModelInfo, Role, TaskType
 from orchestrator.money import Price, Rate, Usd
 from orchestrator.policy import EnforcementMode, Policy, RateLimit
 from orchestrator.settings import SECOND, CrossVendor, Evaluation, Limits, MissingTool, OnDisagree, RunSettings
@@ -128,7 +128,8 @@ class Scenario:
         drawn = _paced(_reusing(drawn, Random(f"reuse/{seed}")), Random(f"pace/{seed}"))
         drawn = _with_input_stage(drawn, Random(f"input/{seed}"))
         drawn = _governed(drawn, Random(f"governance/{seed}"))
-        return _comparing(drawn, Random(f"pairs/{seed}"))
+        drawn = _comparing(drawn, Random(f"pairs/{seed}"))
+        return _with_lengths(drawn, Random(f"lengths/{seed}"))
 
     @property
     def calls_per_minute(self) -> int | None:
@@ -258,6 +259,27 @@ def _priors(draw: Random) -> tuple[Prior, ...]:
         for number in range(5)
         for kind in draw.sample([None, *TaskType], 3)
     )
+
+
+def _with_lengths(scenario: Scenario, draw: Random) -> Scenario:
+    """The same world: some models think, some lengths were measured, and some limits are the user's own."""
+    thinking: list[dict[str, int]] = [{}, {}, {"default": 300}, {"default": 5000}]
+    settings = scenario.settings
+    if draw.random() < 0.3:
+        kinds, roles = draw.sample(list(TaskType), 3), draw.sample(list(settings.role_max_tokens), 2)
+        settings = evolve(settings, fixed_types=tuple(kinds), fixed_roles=tuple(roles))
+    return evolve(
+        scenario,
+        settings=settings,
+        models=tuple(evolve(model, thinking_tokens=draw.choice(thinking)) for model in scenario.models),
+        priors=tuple(evolve(prior, lengths=_lengths(draw)) for prior in scenario.priors),
+    )
+
+
+def _lengths(draw: Random) -> tuple[Length, ...]:
+    """Of some roles, from hardly anything to more than any limit."""
+    roles = draw.sample(list(Role), draw.randint(0, 4))
+    return tuple(Length(role, 10, 1, draw.choice([1, 300, 700, 3000, 20_000])) for role in roles)
 
 
 def ample(scenario: Scenario) -> Scenario:

@@ -54,7 +54,8 @@ class _Wish:
         return self.hold(size) + max(self._estimates(size), default=Usd.ZERO)
 
     def _estimates(self, size: int) -> list[Usd]:
-        return [_bound(each, 4 * size + 4096, min(self.limit, each.max_output or self.limit)) for each in self.judges]
+        sizes = [(each, self.limit + each.thinking) for each in self.judges]
+        return [_bound(each, 4 * size + 4096, min(asked, each.max_output or asked)) for each, asked in sizes]
 
 
 def _bound(model: ModelInfo, body_bytes: int, max_tokens: int) -> Usd:
@@ -189,8 +190,8 @@ class SpendingOrder(Laws):
             judges = tuple(each for each in self.models.values() if each.price is not None)
         judge = CallKey(key.node, Role.EVALUATOR, 1, 1)
         scored = any(self._could_be_called(each.id, judge) for each in judges)
-        limit = settings.role_max_tokens[Role.EVALUATOR]
-        return _Wish(key, call, model, body, min(full, max(-(-whole // 4), 256)), full, judges, scored, limit)
+        floor = min(full, max(-(-whole // 4), 256))
+        return _Wish(key, call, model, body, floor, full, judges, scored, self.judge_length)
 
     def _could_be_called(self, name: str, key: CallKey) -> bool:
         """Whether neither facts, policies nor health stand against a model, nor whose work it would review."""

@@ -41,7 +41,7 @@ _GROUPS: Final[Mapping[str, str]] = {
     "node_policies.*.*": _POLICY,
     "tasks.*": "id type prompt title dependencies.* hard_validators.* schema tests",
     "routing": "backend parameters table.*.*",
-    "models.*": "id provider context max_input price_date max_output hidden_tokens thinking_in_limit tier slots.* "
+    "models.*": "id provider context max_input max_output price_date hidden_tokens thinking_in_limit tier slots.* "
     "trains_on_data regions.* abilities.* vendor wire_name",
     "models.*.price": _PRICE,
     "models.*.price.rates.*": f"{_PRICE} over since hours days",

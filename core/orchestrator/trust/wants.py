@@ -15,7 +15,7 @@ from orchestrator.reserved import is_run_by_tools
 from orchestrator.settings import SandboxChoice
 from orchestrator.trust.addresses import Address, address_of
 from orchestrator.trust.capabilities import Capability, command_value
-from orchestrator.trust.keys import is_known
+from orchestrator.trust.keys import AGREED, is_known
 
 if TYPE_CHECKING:
     from orchestrator.money import Usd
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
 _INSERTED: Final = re.compile(r"(?:env:|\$\{?)\s*([A-Za-z_][A-Za-z0-9_]*)")
-_LONGEST_VALUE: Final = 200
+_PROGRAMS: Final = ("type", "every_seconds")
+"""Options that the program itself reads."""
 
 
 def _as_it_is(path: Path) -> Path:
@@ -61,6 +62,8 @@ class Surroundings:
     """Whether a variable has its value only from the ``.env`` in the working folder."""
     providers: tuple[str, ...] = Factory(tuple)
     """The installed providers."""
+    is_built_in: Callable[[str, str], bool] = lambda kind, name: False
+    """Whether a plugin, by kind and name, is one of the program's, which refuse what they do not know; or none."""
 
 
 def wants(spec: "Spec", around: Surroundings, output: Path | None = None) -> tuple[Capability, ...]:
@@ -127,7 +130,7 @@ def _of_providers(spec: "Spec", around: Surroundings) -> Iterator[Capability]:
         for key, value in options.items():
             if key == "answers" and isinstance(value, str):
                 yield from reading(value, spec, around.resolved)
-            elif not is_known(f"providers.*.{key}") and _names_something(value):
+            elif _is_strange("provider", str(plugin), key, around) and _names_something(value):
                 yield _option(f"providers.{name}.{key}", value)
 
 
@@ -195,7 +198,7 @@ def _of_exporter_option(
         case ("host", str()):
             if not address_of(f"http://{value}").is_loopback:
                 yield Capability(CapabilityKind.LISTEN, f"{value}:{options.get('port', '')}")
-        case _ if not is_known(f"exporters.*.{key}") and value is not None:
+        case _ if _is_strange("exporter", name, key, around) and value is not None:
             yield _option(f"exporters.{name}.{key}", value)
 
 
@@ -212,6 +215,11 @@ def _expanded(name: str) -> Path | None:
         return expanded(name)
     except UsageError:
         return None
+
+
+def _is_strange(kind: str, plugin: str, key: str, around: Surroundings) -> bool:
+    """Whether nothing is known of what a plugin does with an option."""
+    return f"{kind}s.*.{key}" not in AGREED and key not in _PROGRAMS and not around.is_built_in(kind, plugin)
 
 
 def _option(path: str, value: Any) -> Capability:

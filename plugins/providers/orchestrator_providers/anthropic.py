@@ -26,6 +26,8 @@ CATALOGUE: Final = Catalogue(
     vendor="anthropic",
     checked="2026-11-29",
     price_list="anthropic",
+    effort="low",
+    thinking={"low": 4096, "medium": 8192, "high": 16_384, "xhigh": 32_768, "max": 32_768},
     trains_on_data=False,
     models=(
         Listed("claude-opus-5-5", ("claude-opus",), "premium", _TODAY, max_output=128_000),
@@ -121,7 +123,7 @@ class Anthropic(Vendor):
 
     def fields(self, request: Request) -> dict[str, Any]:
         """The body of a request; system prompts stand apart from the conversation."""
-        abilities, effort = request.model.abilities, self.effort(request.model, usual=None)
+        abilities, effort = request.model.abilities, self.effort(request.model)
         system, messages = conversation(request)
         fields: dict[str, Any] = {
             "model": request.model.sent_name,

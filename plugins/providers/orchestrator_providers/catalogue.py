@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from attrs import evolve, fields, frozen
+from attrs import Factory, evolve, fields, frozen
 
 from orchestrator.spi import ModelInfo, Price, ProviderConfig, Rate, SpecError, Usd
 
@@ -38,6 +38,8 @@ class Listed:
     """The day it is shut down."""
     instead: str | None = None
     """The model to use after that day."""
+    thinking: Mapping[str, int] = Factory(dict)
+    """Room for its thinking by effort, in tokens, where it is not its vendor's usual one."""
     retires: str | None = None
     """The month in which it is said to end, where the vendor has told no day; until then it is offered."""
     is_open: bool = True
@@ -67,6 +69,10 @@ class Catalogue:
     """The vendor's name in ``genai-prices``."""
     regions: tuple[str, ...] = ()
     trains_on_data: bool | None = None
+    effort: str | None = None
+    """What the models with the ability ``effort`` are asked for, in the vendor's word: the lowest sensible."""
+    thinking: Mapping[str, int] = Factory(dict)
+    """Room for the thinking of those with the ability ``reasoning`` by effort, in tokens; ``default`` without one."""
     peak_days: tuple[int, ...] = ()
     """The weekdays on which rates by the hour hold, where the price list cannot say so; none: every day."""
 
@@ -96,7 +102,7 @@ class Catalogue:
         for declared in config.models:
             found = known.pop(declared.id, None) or known.pop(f"{config.name}/{declared.id}", None)
             known[declared.id] = self._declared(declared, now) if found is None else overridden(found, declared)
-        return tuple(known.values())
+        return tuple([with_effort(each, config, self.effort) for each in known.values()])
 
     def retired_now(self, clock: Clock = lambda: datetime.now(UTC)) -> dict[str, str]:
         """Every name that is no longer served, and the model to use instead."""
@@ -122,6 +128,7 @@ class Catalogue:
             trains_on_data=self.trains_on_data,
             abilities=listed.abilities,
             wire_name=listed.wire_name,
+            thinking_tokens=dict(listed.thinking or self.thinking) if "reasoning" in listed.abilities else {},
             source=f"{self.vendor} list of {self.checked}; {source}",
             price_date=None if price is None else self.checked,
             retires=listed.until or listed.retires,
@@ -165,6 +172,13 @@ class Catalogue:
         return tuple(found.values())
 
 
+def with_effort(model: ModelInfo, config: ProviderConfig, usual: str | None) -> ModelInfo:
+    """The model with its effort, where it takes one: as declared, else as the spec says of the provider, else usual."""
+    if model.effort is not None or "effort" not in model.abilities:
+        return model
+    return evolve(model, effort=config.options.get("effort") or usual)
+
+
 def in_region(models: Iterable[ModelInfo], region: str) -> tuple[ModelInfo, ...]:
     """The models of a vendor's host: those in China are in the region ``cn``, where no other is declared."""
     if region != "china":
@@ -183,11 +197,15 @@ def overridden(known: ModelInfo, declared: ModelInfo) -> ModelInfo:
     given = {
         each.name: getattr(declared, each.name)
         for each in fields(ModelInfo)
-        if getattr(declared, each.name) != each.default
+        if getattr(declared, each.name) != _default(each.default)
     }
     return evolve(
         known, **{**given, "vendor": known.vendor if declared.vendor == declared.provider else declared.vendor}
     )
+
+
+def _default(default: Any) -> Any:
+    return default.factory() if hasattr(default, "factory") else default
 
 
 # ── published prices ───────────────────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,8 @@ CATALOGUE: Final = Catalogue(
     vendor="deepseek",
     checked="2026-11-29",
     price_list="deepseek",
+    effort="high",
+    thinking={"low": 8192, "high": 16_384, "max": 32_768},
     regions=("cn",),
     peak_days=(1, 2, 3, 4, 5),
     models=(
@@ -48,13 +50,13 @@ class DeepSeek(OpenAIFamily):
         return super().response_format(request) if spoken else None
 
     def thinking(self, request: Request) -> dict[str, Any]:
-        """Thinking is switched by a field; how much is said only where the spec says it."""
+        """Thinking is switched by a field; where it is on, how much is said."""
         abilities = request.model.abilities
         if "thinking_switch" not in abilities:
             return {}
         if "reasoning" not in abilities:
             return {"thinking": {"type": "disabled"}}
-        effort = self.effort(request.model, usual=None)
+        effort = self.effort(request.model, usual="high")
         return {"thinking": {"type": "enabled"}, **({} if effort is None else {"reasoning_effort": effort})}
 
 

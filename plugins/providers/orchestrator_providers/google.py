@@ -32,6 +32,8 @@ CATALOGUE: Final = Catalogue(
     vendor="google",
     checked="2026-11-29",
     price_list="google",
+    effort="low",
+    thinking={"minimal": 1024, "low": 4096, "medium": 8192, "high": 16_384, "default": 8192},
     models=(
         # Of a million tokens together, one answer has at most so many without being continued.
         Listed(

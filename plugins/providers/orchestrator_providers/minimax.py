@@ -25,6 +25,8 @@ CATALOGUE: Final = Catalogue(
     vendor="minimax",
     checked="2026-11-29",
     price_list="minimax",
+    effort="low",
+    thinking={"low": 2048, "medium": 4096, "high": 8192, "xhigh": 16_384, "max": 32_768, "default": 8192},
     models=(
         Listed(_NOW, ("minimax-3",), "economy", (*_THINKS, "effort"), max_output=524_288),
         Listed(

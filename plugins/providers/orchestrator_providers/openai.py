@@ -26,6 +26,8 @@ CATALOGUE: Final = Catalogue(
     vendor="openai",
     checked="2026-11-29",
     price_list="openai",
+    effort="low",
+    thinking={"none": 0, "minimal": 1024, "low": 4096, "medium": 8192, "high": 16_384, "xhigh": 32_768},
     trains_on_data=False,
     models=(
         Listed(_SOL, ("gpt-4o",), "standard", _REASONS, 1_050_000, 128_000, 922_000),

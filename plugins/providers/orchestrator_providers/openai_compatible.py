@@ -21,6 +21,7 @@ from attrs import evolve
 
 from orchestrator.spi import Provider, ProviderConfig, Request, hookimpl
 from orchestrator_providers.access import CALLING, REACHING, check_options, find_access, read_manner
+from orchestrator_providers.catalogue import with_effort
 from orchestrator_providers.openai_family import OpenAIFamily
 
 BASE_URL_VARIABLE: Final = "OPENAI_COMPATIBLE_BASE_URL"
@@ -49,4 +50,5 @@ def orchestrator_provider(config: ProviderConfig) -> Provider | None:
     if access is None:
         return None
     base_url = access.base_url.removesuffix("/chat/completions")
-    return OpenAICompatible(evolve(access, base_url=base_url), config.models, manner)
+    models = tuple([with_effort(each, config, "low") for each in config.models])
+    return OpenAICompatible(evolve(access, base_url=base_url), models, manner)

@@ -139,8 +139,11 @@ class Vendor(ABC):
         return "reasoning" in model.abilities if self.manner.stream is None else self.manner.stream
 
     def effort(self, model: ModelInfo, usual: str | None = "low") -> str | None:
-        """How much the model should think: what the spec says, else ``usual``; None where it takes no such setting."""
-        return (self.manner.effort or usual) if "effort" in model.abilities else None
+        """How much the model should think: as it is declared, as the spec says of the provider, else ``usual``.
+
+        None where it takes no such setting.
+        """
+        return (model.effort or self.manner.effort or usual) if "effort" in model.abilities else None
 
     def encode(self, request: Request) -> Body:
         """The request as compact JSON, its keys in their order: that of a schema is the order of the answer."""

@@ -27,10 +27,12 @@ from orchestrator.suites import (
     parse,
     shadowing,
     short,
+    tampering,
 )
 
 _SECONDS: Final = 30.0
 _TAIL: Final = 2000
+_SHOWN: Final = 10
 _GIVEN: Final = "test_task.py"
 _MISSING: Final = re.compile(r"ModuleNotFoundError: No module named '([A-Za-z_]\w*)")
 
@@ -57,6 +59,8 @@ def pytest_suite(candidate: Candidate, check: ValidatorContext) -> Finding:
     layout = laid_out(candidate.content, candidate.files, candidate.dependencies)
     if not any(source.strip() for source in layout.own.values()):
         return Finding.failed("there is no Python code in the output")
+    if touched := _touched(layout):
+        return Finding.failed(f"tampering: the code reaches for what judges it: {', '.join(touched)}")
     problem = _unreadable(candidate.tests)
     if problem:
         return Finding.unknown(f"the task's tests cannot be read: {problem}", permanent=True)
@@ -70,6 +74,11 @@ def pytest_suite(candidate: Candidate, check: ValidatorContext) -> Finding:
         if names
     ]
     return evolve(found, details="\n".join([found.details, *said]).strip()) if said else found
+
+
+def _touched(layout: Layout) -> list[str]:
+    """What the output's own files reach for that belongs to the tests' runner, with the file."""
+    return [f"{what} ({name})" for name, source in layout.own.items() for what in tampering(source)][:_SHOWN]
 
 
 def _run(suite: _Suite, check: ValidatorContext) -> Finding:

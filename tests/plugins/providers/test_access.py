@@ -142,6 +142,7 @@ def test_addresses_without_the_version_are_completed() -> None:
         ("openai", {"effort": "as much as you can"}, "effort"),
         ("kimi", {"region": "mars"}, "international or china"),
         ("kimi", {"region": ["china"]}, "international or china"),
+        ("minimax", {"effort": "LOW!"}, "effort"),
         ("google", {"base_url": "ftp://h"}, "http://"),
         ("google", {"api_key_env": "sk 1"}, "name of an environment variable"),
         ("anthropic", {"region": "china"}, "region"),

@@ -165,7 +165,8 @@ def test_json_is_asked_for_as_each_vendor_can() -> None:
 
     assert sent("openai", "gpt-4o")["response_format"] == by_schema
     assert sent("kimi", "moonshot-v1")["response_format"] == by_schema
-    assert sent("anthropic", "claude-opus")["output_config"] == {"format": {"type": "json_schema", "schema": CLOSED}}
+    form = {"type": "json_schema", "schema": CLOSED}
+    assert sent("anthropic", "claude-opus")["output_config"] == {"effort": "low", "format": form}
     assert sent("google", "gemini-2.5-pro")["generationConfig"]["responseJsonSchema"] == CLOSED
     assert sent("google", "gemini-2.5-pro")["generationConfig"]["responseMimeType"] == "application/json"
     assert sent("deepseek", "deepseek-chat")["response_format"] == {"type": "json_object"}
@@ -190,7 +191,7 @@ def test_an_open_schema_is_not_called_strict() -> None:
     )
 
     assert "strict" not in body["response_format"]["json_schema"]
-    assert "output_config" not in other
+    assert "format" not in other["output_config"]
 
 
 @pytest.mark.parametrize(
@@ -288,7 +289,7 @@ def test_a_schema_with_anything_unusual_is_not_called_strict(schema: Mapping[str
     body = sent_schema("openai", "gpt-4o", schema)
     form = body.get("response_format", {}).get("json_schema", {})
     assert form.get("strict", False) is strict
-    assert ("output_config" in sent_schema("anthropic", "claude-haiku", schema)) is strict
+    assert ("format" in sent_schema("anthropic", "claude-haiku", schema)["output_config"]) is strict
     assert ("response_format" in body) is (schema.get("type") == "object")
 
 
@@ -304,7 +305,8 @@ def test_thinking_is_asked_for_as_each_vendor_can() -> None:
     """Switched off, set low, or left to the model; a spec's effort goes where the model takes one."""
     assert sent("deepseek", "deepseek-chat")["thinking"] == {"type": "disabled"}
     assert sent("deepseek", "deepseek-reasoner")["thinking"] == {"type": "enabled"}
-    assert sent("deepseek", "deepseek-reasoner", effort="high")["reasoning_effort"] == "high"
+    assert sent("deepseek", "deepseek-reasoner")["reasoning_effort"] == "high"
+    assert sent("deepseek", "deepseek-reasoner", effort="max")["reasoning_effort"] == "max"
     assert sent("kimi", "moonshot-v1")["reasoning_effort"] == "low"
     assert sent("kimi", "kimi-k2.6")["thinking"] == {"type": "disabled"}
     assert sent("minimax", "minimax-3")["reasoning_effort"] == "low"
@@ -313,7 +315,8 @@ def test_thinking_is_asked_for_as_each_vendor_can() -> None:
     assert sent("zhipu", "glm-4")["reasoning_effort"] == "low"
     assert sent("zhipu", "glm-4", effort="max")["reasoning_effort"] == "max"
     assert sent("google", "gemini-2.5-pro")["generationConfig"]["thinkingConfig"] == {"thinkingLevel": "low"}
-    assert sent("anthropic", "claude-opus", effort="low")["output_config"]["effort"] == "low"
+    assert sent("anthropic", "claude-opus")["output_config"]["effort"] == "low"
+    assert sent("anthropic", "claude-opus", effort="high")["output_config"]["effort"] == "high"
     assert sent("openai", "gpt-4o", effort="high")["reasoning_effort"] == "high"
     assert "reasoning_effort" not in sent("openai", "openai/gpt-4o", effort="high")
 

@@ -31,6 +31,7 @@ _SHORTFALLS: Final[Mapping[TaskEndReason, str]] = {
     TaskEndReason.POLICY: "a policy's cap was reached before it was good enough",
     TaskEndReason.TIME: "the time ran out before it was good enough",
     TaskEndReason.NO_MODEL: "no model was left to improve it",
+    TaskEndReason.CONTEXT: "the prompts to improve it fit the context window of no model",
     TaskEndReason.UNREADABLE: "no answer that should have improved it could be used",
     TaskEndReason.FAILED: "a model that should have improved it gave no answer",
 }

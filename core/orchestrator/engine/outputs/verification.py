@@ -15,6 +15,7 @@ from orchestrator.engine.checks import GRACE_SECONDS
 from orchestrator.engine.outputs.folder import OutputFolder, is_own_mark
 from orchestrator.errors import SandboxError
 from orchestrator.models import Verdict, VerificationProblem
+from orchestrator.suites import takes_place_of_runner
 
 if TYPE_CHECKING:
     from orchestrator.engine.sandbox import LevelSelector
@@ -79,7 +80,7 @@ class FolderVerifier:
                 if self.folder.is_missing(name):
                     with suppress(OSError):  # then it is missing in what is delivered, too
                         self.folder.write(name, content)
-            files = copied(self.folder.path)
+            files = _without_runners(copied(self.folder.path))
         except TooLargeError as error:
             return _unknown(VerificationProblem.TOO_LARGE, str(error))
         except OSError as error:
@@ -98,6 +99,12 @@ class FolderVerifier:
             )
         verdict = Verdict.PASSED if ran.code == 0 else Verdict.FAILED
         return Verified(verdict, ran.code, None, ran.output, level.value)
+
+
+def _without_runners(files: dict[str, bytes]) -> dict[str, bytes]:
+    """The files less those that would take the place of pytest where the command runs it with ``python -m``."""
+    hidden = set(takes_place_of_runner(files))
+    return {name: content for name, content in files.items() if name not in hidden}
 
 
 def _unknown(problem: VerificationProblem, why: str) -> Verified:

@@ -147,6 +147,8 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "msgget": (68, 186),
     "semget": (64, 190),
     "mq_open": (240, 180),
+    "memfd_create": (319, 279),  # memory that no limit counts once it is unmapped
+    "memfd_secret": (447, 447),
 }
 _GROUPS: dict[str, dict[str, tuple[int | None, int | None]]] = {
     "signals": {
@@ -170,6 +172,9 @@ _GROUPS: dict[str, dict[str, tuple[int | None, int | None]]] = {
         "setxattrat": (463, 463),
         "removexattrat": (466, 466),
         "file_setattr": (469, 469),
+        "inotify_init": (253, None),  # Landlock lets folders outside be watched
+        "inotify_init1": (294, 26),
+        "fanotify_init": (300, 262),
     },
 }
 """What is refused besides, by group."""
@@ -199,8 +204,10 @@ _OF_ONESELF: dict[str, tuple[int, int]] = {
 }
 """What the group ``others`` allows for process 0 only, which is the caller."""
 _CLONE, _CLONE3, _SOCKET, _SOCKETPAIR, _IOCTL = (56, 220), (435, 435), (41, 198), (53, 199), (16, 29)
+_FCNTL = (72, 25)
+_SIGNALLING = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: the kernel would send a signal on behalf of the job
 _NEW_NAMESPACES = 0x7E020080
-_TIOCSTI = 0x5412
+_UNWANTED_IOCTLS = (0x5412, 0x8901, 0x8902)  # TIOCSTI, FIOSETOWN, SIOCSPGRP
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
@@ -229,7 +236,8 @@ def seccomp_filter(machine: str, loopback: bool, groups: list[str]) -> bytes:
         program += _only_if(numbers[column], [_argument(0), (_EQUAL, 1, 0, 0), _refuse(errno.EPERM)])
     program += [(_EQUAL, 0, 1, _CLONE3[column]), _refuse(errno.ENOSYS)]
     program += _only_if(_CLONE[column], [_argument(0), (_ANY_BIT, 0, 1, _NEW_NAMESPACES), _refuse(errno.EPERM)])
-    program += _only_if(_IOCTL[column], [_argument(1), (_EQUAL, 0, 1, _TIOCSTI), _refuse(errno.EPERM)])
+    program += _only_if(_IOCTL[column], _refused_with(1, _UNWANTED_IOCTLS))
+    program += _only_if(_FCNTL[column], _refused_with(1, _SIGNALLING))
     families = [(_EQUAL, 3, 0, 1), (_EQUAL, 2, 0, 2), (_EQUAL, 1, 0, 10)] if loopback else []
     program += _only_if(_SOCKET[column], [_argument(0), *families, _refuse(errno.EAFNOSUPPORT)])
     stream = [(_AND, 0, 0, 0xF), (_EQUAL, 1, 0, 1)]  # a datagram pair could be pointed at any path
@@ -252,6 +260,13 @@ def _answered(
 
 def _argument(index: int) -> tuple[int, int, int, int]:
     return (_LOAD, 0, 0, 16 + 8 * index)
+
+
+def _refused_with(index: int, values: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
+    """A body that refuses a call with one of three values of an argument."""
+    first, second, third = values
+    compared = [(_EQUAL, 2, 0, first), (_EQUAL, 1, 0, second), (_EQUAL, 0, 1, third)]
+    return [_argument(index), *compared, _refuse(errno.EPERM)]
 
 
 def _only_if(call: int, body: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:

@@ -1,12 +1,13 @@
 """The admission of this user on this machine: what its pure parts look at, read from the world."""
 
 import os
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.engine.vendors.environment import Environment
-from orchestrator.errors import OrchestrateError
+from orchestrator.errors import OrchestrateError, PluginError
+from orchestrator.plugins import DISTRIBUTION
 from orchestrator.spi import Provider, ProviderConfig
 from orchestrator.trust import (
     Admission,
@@ -49,7 +50,15 @@ def surroundings_of(
         vendor=cache(lambda provider: vendor_facts(catalogue, environment, provider)),
         is_beside=lambda name: name in environment.dotenv and not environment.variables.get(name),
         providers=catalogue.names("provider"),
+        is_built_in=partial(_is_built_in, catalogue),
     )
+
+
+def _is_built_in(catalogue: "Catalogue", kind: str, name: str) -> bool:
+    try:
+        return catalogue.find(kind, name).distribution == DISTRIBUTION
+    except PluginError:
+        return True  # the run does not begin without it
 
 
 def _working_folder() -> Path:

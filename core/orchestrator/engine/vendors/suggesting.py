@@ -108,11 +108,17 @@ def _checked(value: str) -> str:
 
 
 async def _get(http: "httpx.AsyncClient", url: str, headers: Mapping[str, str], problems: list[str]) -> Any:
-    """The JSON at an address, or None, with the reason among the problems."""
+    """The JSON at an address, or None, with the reason among the problems.
+
+    Raises:
+        ProviderError: the host cannot be reached.
+    """
     import httpx
 
     try:
         answer = await http.get(url, headers=headers, timeout=10.0)
+    except httpx.ConnectError as error:
+        raise ProviderError(f"no list of models: {error}", kind=ErrorKind.CONNECTION) from error
     except httpx.HTTPError as error:
         problems.append(f"{urlsplit(url).path}: {type(error).__name__}")
         return None

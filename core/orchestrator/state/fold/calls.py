@@ -4,13 +4,13 @@ from typing import Final
 
 from orchestrator import events as e
 from orchestrator.errors import ErrorKind
-from orchestrator.models import Finish, Role, TaskType
+from orchestrator.models import Finish
 from orchestrator.settings import SECOND
 from orchestrator.state.calls import Answer, Failure, Refusal
 from orchestrator.state.fold.attempts import call_of, count, end_probe, started_of
 from orchestrator.state.fold.handlers import Handlers, closed
 from orchestrator.state.fold.hosts import forget_probe, host_of, note_reached, note_unreachable
-from orchestrator.state.health import Start
+from orchestrator.state.health import Start, measured_as
 from orchestrator.state.run import RunState
 
 _DAY = 86_400 * SECOND
@@ -93,8 +93,10 @@ def _call_succeeded(state: RunState, at: int, event: e.CallSucceeded) -> None:
     record.calls += 1
     record.recent.append(True)
     record.latencies.append(event.latency // 1000)
-    record.measured(_type_of_call(state, started)).observe_answer(float(event.settled), event.latency / 1000)
+    measured = record.measured(measured_as(started.role, state.type_of(started.node)))
+    measured.observe_answer(float(event.settled), event.latency / 1000)
     if event.usage is not None:
+        measured.observe_length(started.role, event.usage.output)
         record.observe_pace(event.usage.output_tokens, event.latency)
     end_probe(state, event.call, started, True)
     note_reached(state, event.call, started, answered=True)
@@ -114,7 +116,7 @@ def _call_failed(state: RunState, at: int, event: e.CallFailed) -> None:
         record.recent.append(False)
         if event.outage:
             record.failures += 1
-            record.measured(_type_of_call(state, started)).observe_outage()
+            record.measured(measured_as(started.role, state.type_of(started.node))).observe_outage()
     end_probe(state, event.call, started, None if not event.by_vendor else not event.outage)
     if event.by_vendor and event.kind not in _SAYS_NOTHING:
         note_reached(state, event.call, started, answered=event.status is not None)
@@ -122,10 +124,6 @@ def _call_failed(state: RunState, at: int, event: e.CallFailed) -> None:
         note_unreachable(state, at, event, started)
     else:
         forget_probe(state, event.call, started)
-
-
-def _type_of_call(state: RunState, started: e.CallStarted) -> TaskType | None:
-    return TaskType.EVALUATION if started.role is Role.EVALUATOR else state.type_of(started.node)
 
 
 HANDLERS: Final[Handlers] = {

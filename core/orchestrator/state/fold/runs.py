@@ -44,7 +44,14 @@ def _session_opened(state: RunState, at: int, event: e.SessionOpened) -> None:
     for prior in event.priors:
         record = state.record(prior.model)
         record.prior_p95_ms, record.prior_success_rate = prior.latency_p95_ms, prior.success_rate
-        record.by_type[prior.type] = Measured(prior.calls, prior.quality, prior.cost, prior.latency_ms, prior.trust)
+        record.by_type[prior.type] = Measured(
+            prior.calls,
+            prior.quality,
+            prior.cost,
+            prior.latency_ms,
+            prior.trust,
+            prior_lengths={each.role: each for each in prior.lengths},
+        )
     reopen(state, event.reopened)
 
 
