@@ -191,7 +191,11 @@ def test_another_cap_is_set_and_one_below_what_is_spent_is_an_error(tmp_path: Pa
 
 def test_a_run_without_a_hierarchy_is_bound_by_the_accounts_that_stand_there(tmp_path: Path) -> None:
     """It may begin with a larger budget, because its calls are held one by one; it ends where the account does."""
-    run(orchestrator(tmp_path, budget_hierarchy=BudgetHierarchy(1.0, {"eng": 0.001})), team="eng", budget=Budget(0.001))
+    run(
+        orchestrator(tmp_path, budget_hierarchy=BudgetHierarchy(1.0, {"eng": 0.0006})),
+        team="eng",
+        budget=Budget(0.0006),
+    )
     state = run(orchestrator(tmp_path), team="eng", project_id="bound")
     assert state.status is ProjectStatus.BUDGET_EXHAUSTED
     team = _accounts(tmp_path)["sim/account/team/eng"][-1][1]

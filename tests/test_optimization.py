@@ -147,7 +147,7 @@ def test_an_object_of_the_callers_is_asked_and_recorded_by_its_name(tmp_path: Pa
     assert verified.code == 0
     assert "not recomputable" in verified.out
     assert orchestrate(tmp_path, "replay", RUN, "--verify", "--strict").code == 6
-    assert f"ordered by {name}, an object passed from Python" in orchestrate(tmp_path, "explain", RUN).out
+    assert f"ordered by {name}, an object passed from Python" in orchestrate(tmp_path, "explain", RUN, "--all").out
 
 
 def test_a_run_with_an_object_goes_on_where_the_object_is(tmp_path: Path) -> None:
@@ -157,7 +157,8 @@ def test_a_run_with_an_object_goes_on_where_the_object_is(tmp_path: Path) -> Non
     orchestrator.budget.max_usd = 0.0001
     assert _run(orchestrator) is ProjectStatus.BUDGET_EXHAUSTED
     assert _run(orchestrator) is ProjectStatus.BUDGET_EXHAUSTED
-    resumed = orchestrate(tmp_path, "resume", RUN, "--add-budget", "5")
+    agreed = ("--allow", f"read={tmp_path / 'answers.json'}")  # an argument in Python was the user's own word there
+    resumed = orchestrate(tmp_path, "resume", RUN, "--add-budget", "5", *agreed)
     assert resumed.code == 2
     assert f"no backend '{__name__}.Backwards' is installed" in resumed.err
 

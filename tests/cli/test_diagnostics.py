@@ -82,7 +82,7 @@ def test_no_key_is_in_a_log_line(tmp_path: Path, troubled_site: Path) -> None:
     environ = {"PYTHONPATH": str(troubled_site), "TROUBLED_API_KEY": CANARY}
     spec = scripted_spec(tmp_path, exporters={"raising": {}})
     done = orchestrate(tmp_path / "home", "run", str(spec), "--log-format", "json", "-v", environ=environ)
-    (line,) = (line for line in lines_of(done.err) if "failed (export)" in line["event"])
+    (line,) = (line for line in lines_of(done.err) if "failed (observe)" in line["event"])
     assert (line["level"], line["logger"]) == ("warning", "orchestrator.exporters")
     assert "exporter 'raising' of orchestrator-troubled 3.2.1" in line["event"]
     assert CANARY not in done.err

@@ -23,6 +23,7 @@ LISTINGS: Final[dict[str, Any]] = {
         "live": [],
         "bytes_before": 0,
         "bytes_after": 0,
+        "lock_files": 0,
     },
     "audit records": None,
     "metrics --all": None,

@@ -23,6 +23,9 @@ WITHOUT_JSON = {
     "models suggest": "its output is a models file",
     "plugins new": "it writes files",
     "report": "it writes a page",
+    "trust revoke": "it changes what is remembered; trust list prints it",
+    "eval add": "it writes a case",
+    "eval teach": "it changes what is measured",
     "watch": "it follows a run; log tail --follow prints its events",
 }
 """Commands without ``--json``, and why."""
@@ -110,6 +113,7 @@ def test_an_unknown_run_is_one_line(
     monkeypatch.chdir(tmp_path)
     needed = {"runs export": ["-o", "d"], "audit export": ["-o", "b"], "fork": ["--at", "v1"]}
     needed |= {"log recover": ["--into", "r.db"], "runs diff": ["nope"], "runs delete": ["--yes"]}
+    needed |= {"eval add": ["t", "--to", "suite.yaml"]}
     arguments = [*words.split(), "nope", *needed.get(words, [])]
     refused = in_process.command(capsys, *arguments)
     assert (refused.code, refused.out) == (2, "")

@@ -47,7 +47,7 @@ def test_an_answer_that_is_cut_off_is_asked_for_once_more(tmp_path: Path) -> Non
     ended = orchestrate(home, "run", str(path), "--project-id", "one")
     assert ended.code == 0, ended.err
     assert sizes(home, "one") == [1024, 8192]
-    said = orchestrate(home, "explain", "one").out
+    said = orchestrate(home, "explain", "one", "t0").out
     assert "at most 1024 tokens; " in said
     assert "at most 8192 tokens, once more after a cut; " in said
 
@@ -86,7 +86,7 @@ def test_a_prompt_that_fits_no_window_is_what_ends_the_run(tmp_path: Path, plann
         home, "SELECT json_extract(data, '$.reason') FROM events WHERE type = 'run.finished' AND stream = 'one'"
     )
     assert reason == "context"
-    said = orchestrate(home, "explain", "one").out
+    said = orchestrate(home, "explain", "one", "t0" if planned else "plan").out
     assert "tokens does not fit its context window of 400" in said
     seen = orchestrate(home, "plan", str(path)).out
     assert "not small: prompt and answer do not fit its context window" in seen

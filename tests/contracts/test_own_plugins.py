@@ -35,6 +35,7 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
         "failing": [candidate(TaskType.DATA_EXTRACTION, "{}", schema=SCHEMA)],
     },
     "validator:ruff": {"passing": [candidate(CODE, "x = 1\n")], "failing": [candidate(CODE, "x = y\n")]},
+    "command:eval": {"may_import": ["orchestrator"]},  # an import contract of the repository lists what it sees
     "backend:pareto": {"refuses_dominated": True},
     "policy_loader:json": {
         "samples": [(POLICIES, {"global": [{"name": "eu", "allowed_regions": ["eu"]}], "team": {}})]

@@ -9,6 +9,7 @@ from orchestrator.errors import ErrorKind
 from orchestrator.models import Finish, ProjectStatus, ReadingProblem, Role, TaskType
 from orchestrator.money import Usage, Usd
 from orchestrator.settings import Limits, RunSettings
+from orchestrator.testing.laws import Laws
 from orchestrator.testing.stage import CHEAP, Stage, model, task
 
 USED = Usage(input=10, output=512)
@@ -168,6 +169,22 @@ def test_more_room_is_asked_for_as_far_as_the_money_goes() -> None:
     made.play()
     assert sizes(made) == [512]
     assert not [each for each in made.all(e.SpendRefused) if each.role is Role.GENERATOR]
+
+
+@pytest.mark.parametrize(("short_of", "asked"), [("nothing", 1024), ("money", 400), ("window", 350)])
+def test_more_room_that_is_not_used_is_not_said(short_of: str, asked: int) -> None:
+    """A model that is called anew is asked for less than before where money or its window allow no more."""
+    cap = CHEAP.cost(USED) + _hold_of(400) if short_of == "money" else Usd.parse(100)
+    made = stage(model("a", max_output=8192, context=650 if short_of == "window" else None), cap=cap)
+    made.answer(usage=USED, **EMPTY)
+    made.prepare(900 if short_of == "window" else 100)
+    again = made.last(e.CallStarted)
+    assert (made.last(e.ModelSelected).max_tokens, sizes(made)) == (1024, [512, asked])
+    assert again.larger is (asked > 512)
+    laws = Laws()
+    for each in made.history:
+        laws.take(*each)
+    assert laws.problems == []
 
 
 def _hold_of(tokens: int) -> Usd:

@@ -101,11 +101,11 @@ def test_another_account_goes_on(tmp_path: Path) -> None:
             "concurrency": 1,
             "providers": {
                 "openai_compatible": {"base_url": dead.base_url},
-                "other": {"type": "openai_compatible", "base_url": alive.base_url, "api_key_env": "OTHER_KEY"},
+                "other": {"type": "openai_compatible", "base_url": alive.base_url},
             },
         }
         (home / "spec.json").write_text(json.dumps(spec))
-        ended = orchestrate(home, "run", "spec.json", "--project-id", "r", environ={"OTHER_KEY": "sk-of-the-other-one"})
+        ended = orchestrate(home, "run", "spec.json", "--project-id", "r")
 
     assert ended.code in (0, 1), ended.err
     assert len(dead.ledger) == 1
@@ -224,7 +224,8 @@ def test_a_refusal_inside_a_stream_is_one(tmp_path: Path, vendor: str, options: 
         }
         (tmp_path / "spec.json").write_text(json.dumps(spec))
         key = {"THE_KEY": "sk-of-the-account-1234"}
-        ended = orchestrate(tmp_path, "run", "spec.json", "--project-id", "r", environ=key)
+        agreed = ("--allow", f"key=THE_KEY@{server.address.removeprefix('http://')}")
+        ended = orchestrate(tmp_path, "run", "spec.json", "--project-id", "r", *agreed, environ=key)
     assert ended.code == 3, ended.err
     assert sorted(server.asked) == ["m0", "m1", "m2"]
     assert opened(tmp_path) == []

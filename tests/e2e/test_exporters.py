@@ -73,7 +73,7 @@ def test_third_party_exporters_cannot_touch_a_run(tmp_path: Path, troubled_site:
     assert done.code == 0, done.err
     said = "exporter '{}' of orchestrator-troubled 3.2.1"
     assert f"the {said.format('hanging')} has not come back" in done.err
-    assert f"the {said.format('raising')} failed (export): RuntimeError" in done.err
+    assert f"the {said.format('raising')} failed (observe): it called sys.exit(" in done.err
     assert said.format("unbuildable") in done.err
     assert "its moon is in the wrong house" in done.err
     assert CANARY not in done.err + done.out
@@ -124,7 +124,7 @@ def test_an_unknown_exporter_or_misspelt_options_keep_a_run_from_starting(tmp_pa
     home = tmp_path / "home"
     unknown = orchestrate(home, "run", str(scripted_spec(tmp_path, exporters={"jason": {}})))
     assert (unknown.code, unknown.err.count("\n")) == (2, 1), unknown.err
-    assert "no exporter 'jason' is installed; did you mean 'json'?" in unknown.err
+    assert "exporters.jason: there is no exporter 'jason'; did you mean 'json'?" in unknown.err
     wrong = orchestrate(home, "run", str(scripted_spec(tmp_path, exporters={"json": {"file": "x"}})))
     assert wrong.code == 2
     assert "exporters.json.file: unknown option; known are path" in wrong.err

@@ -103,18 +103,18 @@ def _run(folder: Path, answer: Any, *arguments: str, **keys: Any) -> tuple[Path,
 
 
 def test_an_answer_cut_off_at_its_limit_is_asked_for_again_with_more_room(tmp_path: Path) -> None:
-    """The whole of it is the output; the vendor saw the limits 1024 and 2048, and no body longer than was held for."""
-    long = "word " * 1200  # 6000 bytes, 1500 tokens: the limit of a summary is 1024
+    """The whole of it is the output; the vendor saw the limits 512 and 1024, and no body longer than was held for."""
+    long = "word " * 600  # 3000 bytes, 750 tokens: the first limit of a summary is 512
 
     def answer(request: Mapping[str, Any]) -> str:
         return long if role_of(request) in ("generator", "reviser") else play(request)
 
     home, ended = _run(tmp_path, answer, "-o", "out")
     assert ended.code == 0, ended.err
-    assert "reached the limit of 1024 tokens; its answer is cut off" in ended.err
+    assert "reached the limit of 512 tokens; its answer is cut off" in ended.err
     ledger = json.loads((home / "ledger.json").read_text())
-    assert [limit for role, _, limit, _ in ledger if role == "generator"] == [1024, 2048]
-    assert [limit for role, _, limit, _ in ledger if role == "reviser"] == [1024, 2048]
+    assert [limit for role, _, limit, _ in ledger if role == "generator"] == [512, 1024]
+    assert [limit for role, _, limit, _ in ledger if role == "reviser"] == [512, 1024]
     held = sorted(rows(home, "SELECT json_extract(data, '$.body_bytes') FROM events WHERE type = 'call.started'"))
     sent = sorted(size for *_, size in ledger)
     assert all(size <= most <= size + 2 for size, (most,) in zip(sent, held, strict=True))
@@ -138,7 +138,7 @@ def test_a_limit_of_an_unknown_provider_is_refused(tmp_path: Path) -> None:
     spec = scripted_spec(tmp_path, limits={"tokens_per_minute": {"scriptd": 3}})
     ended = orchestrate(tmp_path / "home", "run", str(spec))
     assert ended.code == 2
-    assert "limits.tokens_per_minute: no provider is called 'scriptd'; installed are " in ended.err
+    assert "limits.tokens_per_minute.scriptd: there is no provider 'scriptd'; did you mean 'scripted'?" in ended.err
 
 
 def test_a_cancelled_run_records_it_and_stays_cancelled(tmp_path: Path) -> None:

@@ -59,12 +59,12 @@ def outcome(home: Path) -> RunOutcome:
 def check_money(home: Path, server: OpenAIServer) -> None:
     """The vendor's ledger and the log agree on every nano-dollar and every byte.
 
-    Held for is the body at the largest limit that may be asked for, five digits of it.
+    Held for is the body at the largest limit that may be asked for, four digits of it.
     """
     assert rows(home, "SELECT settled_nano, held_nano FROM runs") == [(server.billed.nano, 0)]
     bodies = "SELECT json_extract(data, '$.body_bytes'), json_extract(data, '$.max_tokens') FROM events"
     held = Counter(rows(home, f"{bodies} WHERE type = 'call.started'"))
-    spare = {served.max_tokens: 5 - len(str(served.max_tokens)) for served in server.ledger}
+    spare = {served.max_tokens: 4 - len(str(served.max_tokens)) for served in server.ledger}
     sent = ((len(served.body) + spare[served.max_tokens], served.max_tokens) for served in server.ledger)
     assert Counter(sent) == held
 

@@ -150,4 +150,5 @@ def test_nothing_is_broken(home: Path, width: int) -> None:
 
 def _is_kept_whole(line: str) -> bool:
     """A command to type, or a path, that is longer than the screen: one piece, which the terminal itself wraps."""
-    return len(line.split()) == 1 or line.strip().startswith("orchestrate ")
+    piece = line.removeprefix("data folder").strip()  # the value of a fact, which begins beside its name
+    return len(piece.split()) == 1 or piece.startswith("orchestrate ")

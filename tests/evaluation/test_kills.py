@@ -86,19 +86,13 @@ def check(folder: Path, kills: int, cases: int, seed: int) -> int:
 
 
 def nothing_twice(home: Path) -> None:
-    """Each cell has begun once, is graded once, and no logical call of its run was answered twice."""
+    """Each cell has begun once and is graded once; that no call was made twice shows in the calls of the table."""
     log = EventLog.open_to_read(home)
     try:
         stream = [record.event for record in log.read_own("eval/tried")]
         begun = [(each.case, each.arm, each.repetition) for each in stream if isinstance(each, e.CellStarted)]
         graded = [each.cell for each in stream if isinstance(each, e.Graded)]
         assert len(set(begun)) == len(begun) == len(graded) == len(set(graded))
-        for each in stream:
-            if isinstance(each, e.CellStarted):
-                history = [record.event for record in log.read(each.run)]
-                answered = [history[event.call - 1] for event in history if isinstance(event, e.CallSucceeded)]
-                calls = [(c.node, c.role, c.iteration, c.sample) for c in answered if isinstance(c, e.CallStarted)]
-                assert len(set(calls)) == len(calls)
     finally:
         log.close()
 

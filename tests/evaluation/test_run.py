@@ -193,7 +193,7 @@ def test_the_ceiling_is_hard_and_more_money_goes_on(tmp_path: Path) -> None:
         ({"grade": {"pytest": "def"}}, "the tests are no Python"),
         ({"type": "poem"}, "cases[0].type: expected"),
         ({"prompt": ""}, "cases[0].prompt: the text is empty"),
-        ({"hard_validators": ["nothing_such"]}, "no validator is called 'nothing_such'"),
+        ({"hard_validators": ["nothing_such"]}, "'nothing_such'"),
         ({"grade": {"judge": {"model": "absent-1", "rubric": "good"}}}, "the judge 'absent-1' is no model here"),
         ({"grade": {"pytest": {"file": "missing.py"}}}, "missing.py:1: the file cannot be read"),
         ({"extra": 1}, "cases[0].extra: unknown key"),
@@ -209,6 +209,16 @@ def test_a_wrong_suite_costs_nothing(tmp_path: Path, changes: dict[str, Any], me
     assert message in lines[0]
     assert f"{suite}:" in lines[0] or "validator" in lines[0]
     assert not any((tmp_path / "home").glob("locks/*"))
+
+
+def test_a_case_without_an_oracle_is_run_and_said(tmp_path: Path) -> None:
+    """Its empty answer must fail all the same."""
+    bare = {key: value for key, value in case(1).items() if key != "oracle"}
+    ended = run(tmp_path, write(tmp_path, [bare, case(2)], [answer(1), answer(2)]), "--no-controls")
+    assert ended.code == 0, ended.err
+    assert "! no oracle: whether the graders of case-01 can be passed is not known" in ended.err
+    loose = write(tmp_path / "loose", [{**bare, "grade": {"regex": ".*"}}], [])
+    assert "case case-01: an empty answer passes" in run(tmp_path, loose).err
 
 
 def test_the_bar_and_the_baseline_end_with_100(tmp_path: Path) -> None:

@@ -142,8 +142,8 @@ def chunked(body: bytes) -> Change:
 def beyond_the_hold(body: dict[str, Any]) -> None:
     """A usage of far more tokens than were asked for."""
     counted = body["usage"]
-    counted["completion_tokens"] += 900_000
-    counted["total_tokens"] += 900_000
+    counted["completion_tokens"] += 400_000
+    counted["total_tokens"] += 400_000
 
 
 def parts_of_text(body: dict[str, Any]) -> None:

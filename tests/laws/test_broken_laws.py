@@ -7,7 +7,7 @@ from attrs import evolve as changed
 
 from orchestrator import events as e
 from orchestrator.errors import ErrorKind
-from orchestrator.models import AnsweredBy, CacheUse, Finish, Role, SkipReason
+from orchestrator.models import AnsweredBy, CacheUse, Finish, ReadingProblem, Role, SkipReason
 from orchestrator.money import Usd
 from orchestrator.policy import Policy, RateLimit
 from orchestrator.settings import RunSettings
@@ -177,6 +177,23 @@ def test_more_room_is_more_and_within_the_selection(times: float, problem: str) 
     for each in [*found[:again], (at, changed(started, max_tokens=round(first.max_tokens * times)))]:
         laws.take(*each)
     assert any(problem in line for line in laws.problems), laws.problems
+
+
+def test_less_room_that_is_said_to_be_more_is_found() -> None:
+    """A call that was larger, and failed, is asked again for less than was cut off: then it is no larger one."""
+    made = Stage(RunSettings(routing={}), (model("a", max_output=8192),), [task("t")])
+    made.begin()
+    made.prepare()
+    made.answer(finish=Finish.LENGTH, reading=e.Reading(problem=ReadingProblem.EMPTY))
+    made.prepare()
+    made.fail()
+    made.wait()
+    at, started = made.history[-1]
+    assert isinstance(started, e.CallStarted)
+    assert (started.max_tokens, started.larger) == (1024, True)
+    assert _take_all(made.history) == []
+    smaller = [*made.history[:-1], (at, changed(started, max_tokens=400))]
+    assert any("said to ask with more room, and does not" in line for line in _take_all(smaller))
 
 
 def test_a_model_that_is_off_is_not_asked(history: History) -> None:

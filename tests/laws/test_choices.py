@@ -8,7 +8,7 @@ from attrs import evolve as changed
 
 from orchestrator import events as e
 from orchestrator.decide.strategies import STRATEGIES
-from orchestrator.models import PairChoice, Role, Verdict
+from orchestrator.models import JudgeMethod, PairChoice, Role, Verdict
 from orchestrator.testing.laws import Laws, broken_laws
 from orchestrator.testing.simulator import History
 from orchestrator.testing.stage import Stage
@@ -22,6 +22,27 @@ def played() -> Stage:
     made.play(judge(made, {(1, 4): 4}), lambda started: {"verdict": next(verdicts)})
     assert broken_laws(made.history) == []
     return made
+
+
+def test_a_revision_that_changes_nothing_is_compared_as_its_draft() -> None:
+    """The audit holds the draft for the result of an iteration, as the choice does."""
+    made = stage(strategy=changed(STRATEGIES["reviewed"], method=JudgeMethod.PAIRS))
+    judged = judge(made, {(1, 2): 2})
+
+    def respond(started: e.CallStarted) -> dict[str, Any]:
+        if started.role not in (Role.GENERATOR, Role.REVISER):
+            return judged(started)  # type: ignore[no-any-return]
+        return {"reading": e.Reading(equivalence=f"{started.iteration:032x}")}
+
+    made.play(respond)
+    assert [each.role for each in made.all(e.CallStarted)].count(Role.REVISER) == 3
+    drafts = [v for v, (_, each) in enumerate(made.history, 1) if _is_of(Role.GENERATOR, each)]
+    assert made.last(e.Compared).call == drafts[1]
+    assert broken_laws(made.history) == []
+
+
+def _is_of(role: Role, event: e.Event) -> bool:
+    return isinstance(event, e.CallStarted) and event.role is role
 
 
 def _first_pair(change: Callable[[e.ComparedPair], e.ComparedPair]) -> Callable[[e.Compared], e.Compared]:

@@ -1,5 +1,6 @@
 """The guide, the cookbook and the reference say what is true; their code is the code that is tested."""
 
+import linecache
 import re
 import runpy
 import subprocess
@@ -104,13 +105,15 @@ def test_the_cookbooks_code_is_that_of_the_examples_and_keeps_the_contract() -> 
 
 def _problems(kind: str, source: str) -> list[str]:
     module = types.ModuleType("block")
+    module.__file__ = "block"
     sys.modules["block"] = module
+    linecache.cache["block"] = (len(source), None, source.splitlines(keepends=True), "block")
     try:
         exec(compile(source, "block", "exec"), module.__dict__)
         given: dict[str, Any] = {"plugin": module, "shrinks": False}
         return [f"{each.test}: {each.problem}" for each in play(type("Block", (SUITES[kind],), given)) if each.problem]
     finally:
-        del sys.modules["block"]
+        del sys.modules["block"], linecache.cache["block"]
 
 
 def test_the_examples_pass_their_tests(tmp_path: Path) -> None:

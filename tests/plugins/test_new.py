@@ -233,7 +233,7 @@ def test_templates_and_examples_work_from_wheels_in_a_fresh_environment(
     ]
     assert len(examples) == 3
     wheels = build_wheels(tmp_path / "wheels", ROOT, *templates, *examples)
-    assert len(wheels) == 1 + len(KINDS) + 2
+    assert len(wheels) == 1 + len(KINDS) + len(examples)
     fresh = tmp_path / "venv"
     venv.create(fresh, with_pip=False)
     python = fresh / "bin" / "python"

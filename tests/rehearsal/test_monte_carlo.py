@@ -1,5 +1,7 @@
 """A plan played many times: by the rules of a run, on outcomes drawn from what was measured."""
 
+from typing import Any
+
 import pytest
 from attrs import evolve
 
@@ -24,7 +26,7 @@ def _opening(settings: RunSettings, *priors: e.Prior, tasks: int = 3) -> tuple[e
 
 
 def _prior(name: str, kind: TaskType, **figures: float) -> e.Prior:
-    usual = {"quality": 0.95, "cost": 0.001, "latency_ms": 1000.0, "trust": 1.0}
+    usual: dict[str, Any] = {"quality": 0.95, "cost": 0.001, "latency_ms": 1000.0, "trust": 1.0}
     return e.Prior(name, kind, 100, **{**usual, **figures})
 
 

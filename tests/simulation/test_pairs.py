@@ -46,3 +46,9 @@ def test_a_choice_that_is_killed_at_any_append_comes_to_the_same_end(where: str)
 def _verdicts(choice: e.Compared) -> tuple[object, ...]:
     """All but the version of a call, which a session more changes."""
     return choice.candidates, choice.pairs, choice.iteration, choice.stopped
+
+
+@pytest.mark.parametrize("seed", [3758, 7664])
+def test_worlds_that_once_broke_a_law(seed: int) -> None:
+    """Time ends while a comparison is in flight: the choice waits for it. A cut answer is asked for again, shrunk."""
+    played(Scenario.draw(seed))

@@ -1,6 +1,7 @@
 """Dead accounts and hosts in whole simulated runs: how many attempts and how much virtual time they take."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -10,6 +11,7 @@ from orchestrator.errors import ErrorKind
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Price, Usd
 from orchestrator.settings import SECOND
+from orchestrator.testing.laws import broken_laws
 from orchestrator.testing.simulator import CrashPoint, Scenario, SimulationReport
 from orchestrator.testing.stage import model
 from tests.simulation.plays import played, steady
@@ -127,3 +129,48 @@ def test_one_host_away_delays_nothing() -> None:
     assert status(report) in (ProjectStatus.SUCCESS, ProjectStatus.PARTIAL_SUCCESS)
     assert span(report) <= span(undisturbed) + 30
     assert len(failures(report, ErrorKind.UNREACHABLE)) <= 12
+
+
+def _refused(event: e.CallFailed) -> e.Event:
+    return evolve(event, unreconciled=Usd(1))
+
+
+def _by_vendor(event: e.CallFailed) -> e.Event:
+    return evolve(event, kind=ErrorKind.SERVER, by_vendor=True, status=500)
+
+
+def _for_good(event: e.BreakerOpened) -> e.Event:
+    return evolve(event, until=None)
+
+
+def _elsewhere(event: e.BreakerOpened) -> e.Event:
+    return evolve(event, host=None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "breach"),
+    [
+        (e.CallFailed, _refused, "money of an attempt that reached no host"),
+        (e.CallFailed, _by_vendor, "is given up, and no attempt failed to reach it"),
+        (e.BreakerOpened, _for_good, "is given up too soon or too late"),
+        (e.BreakerOpened, _elsewhere, "a probe, and no breaker is open, or the reverse"),
+    ],
+)
+def test_an_audit_finds_what_is_wrong_with_a_host(kind: type[e.Event], change: Any, breach: str) -> None:
+    """Each planted breach in the history of an outage that passed."""
+    away = tuple((host, 4.0, 24.0) for host in ("north.example", "south.example"))
+    history = played(world(outages=away)).histories["run-1"]
+    index = next(number for number, (_, event) in enumerate(history) if isinstance(event, kind))
+    at, event = history[index]
+    planted = [*history[:index], (at, change(event)), *history[index + 1 :]]
+    assert any(breach in problem for problem in broken_laws(planted))
+
+
+def test_an_audit_finds_a_call_to_a_model_of_a_broke_account() -> None:
+    """Whichever of its models it is."""
+    history = played(world(broke=("north",))).histories["run-1"]
+    index = next(number for number, (_, event) in enumerate(history) if isinstance(event, e.BreakerOpened))
+    before = next(event for _, event in history if isinstance(event, e.ModelSelected) and event.model == "n0")
+    called = evolve(before, node="t5", model="n7")
+    planted = [*history[: index + 1], (history[index][0], called)]
+    assert any("n7 is off for the session" in problem for problem in broken_laws(planted))

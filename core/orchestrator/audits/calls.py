@@ -264,6 +264,7 @@ class Calls(Sizes, Pacing, Governance):
         call.cut_off = cut and started.role in _DELIVERED and event.reading.problem is None
         if cut:
             call.cut.append(started.max_tokens)
+            call.first_cut.setdefault(started.model, started.max_tokens)
             call.shrunk = started.max_tokens < call.full
             call.smallest = None
             call.refusals.clear()
@@ -368,6 +369,8 @@ class Calls(Sizes, Pacing, Governance):
             self._host_opened(event, event.host)
         for name in self._meant(event):
             self.breakers[name] = Breaker(event.until)
+            if event.until is None:
+                self.dead_models.add(name)
 
     def _meant(self, event: e.BreakerOpened) -> list[str]:
         """The models whose own breaker opens."""

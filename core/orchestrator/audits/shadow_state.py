@@ -59,6 +59,8 @@ class Call:
     """The most that each model was asked for since the latest reopening."""
     grown: set[str] = Factory(set)
     """The models that were asked with more room since."""
+    first_cut: dict[str, int] = Factory(dict)
+    """By model, the limit at which its first answer since was cut off that was."""
     full: int = 0
     """The most its latest attempt could have been asked for."""
     unusable: list[str] = Factory(list)
@@ -81,6 +83,7 @@ class Call:
         self.selected.clear()
         self.largest.clear()
         self.grown.clear()
+        self.first_cut.clear()
         self.selection = None
         self.refused = False
         self.ready = 0
@@ -248,20 +251,24 @@ class ShadowState:
         return found
 
     def output_of(self, task: str, iteration: int) -> Written | None:
-        """What an iteration has to show: of draft and revision the better one by their checks, else the revision."""
+        """What an iteration has to show: of draft and revision the better one by their checks, else the revision.
+
+        A revision that changes nothing is no other result: then it is the draft.
+        """
         better = self.output_version(task, iteration)
         return None if better is None else self.written[task][better]
 
     def output_version(self, task: str, iteration: int) -> int | None:
         """The version of the call that an iteration's output answers."""
-        made = {
-            each.role: version for version, each in self.written.get(task, {}).items() if each.iteration == iteration
-        }
+        written = self.written.get(task, {})
+        made = {each.role: version for version, each in written.items() if each.iteration == iteration}
         draft, revision = made.get(Role.GENERATOR), made.get(Role.REVISER)
-        better = draft if revision is None else revision
-        if draft is not None and revision is not None and self._standing(task, draft) > self._standing(task, revision):
-            better = draft
-        return better
+        if draft is None or revision is None:
+            return draft if revision is None else revision
+        form = written[draft].equivalence
+        if form is not None and form == written[revision].equivalence:
+            return draft
+        return draft if self._standing(task, draft) > self._standing(task, revision) else revision
 
     def _standing(self, task: str, call: int) -> tuple[bool, bool, float]:
         found, names = self.verdicts_of(task, call), self.planned[task].validators

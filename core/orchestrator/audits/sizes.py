@@ -48,7 +48,7 @@ class Sizes(ShadowState):
         before = full if call.smallest is None else call.smallest
         self.require("limits", event.max_tokens <= before, "asked larger than before")
         # another session may have known a lower limit of the model: the call stays as small as it was asked then
-        floor = min(full, before, max(-(-full // 4), 256, least))
+        floor = min(full, before, least or max(-(-full // 4), 256))  # after a cut, more than it is enough
         self.require("limits", event.max_tokens >= floor, "shrunk below the floor")
         if model is None or model.price is None:
             return
@@ -70,7 +70,9 @@ class Sizes(ShadowState):
             self.require("limits", event.model not in call.grown, "asked with more room twice")
             call.grown.add(event.model)
         elif event.larger:
-            self.require("limits", event.model in call.grown, "said to ask with more room, and does not")
+            cut = call.first_cut.get(event.model, event.max_tokens)
+            more = event.model in call.grown and event.max_tokens > cut
+            self.require("limits", more, "said to ask with more room, and does not")
         call.largest[event.model] = max(event.max_tokens, before or 0)
 
     def within_limits(self, event: e.ModelSelected) -> None:

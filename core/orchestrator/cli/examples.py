@@ -65,6 +65,18 @@ EXAMPLES: Final[Mapping[str, str]] = {
     "report": "report last -o report.html",
     "watch": "watch last",
     "whatif": "whatif last --backend pareto",
+    "trust": "trust list",
+    "trust list": "trust list",
+    "trust revoke": "trust revoke spec.yaml",
+    "config": "config show",
+    "config show": "config show",
+    "eval": "eval run suite.yaml",
+    "eval add": "eval add last task_001",
+    "eval grade": "eval grade suite.yaml",
+    "eval retry": "eval retry nightly",
+    "eval run": "eval run suite.yaml",
+    "eval show": "eval show nightly",
+    "eval teach": "eval teach nightly",
 }
 """A command line by the words of the command."""
 

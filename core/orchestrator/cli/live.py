@@ -175,8 +175,8 @@ class Live:
             root.add(Text(f"… {hidden} more", style="dim"))
         return root
 
-    def _label(self, progress: Progress, name: str, room: int) -> "Text":
-        """Mark, name, status, score, model, spend and title of a task, as far as there is room.
+    def _label(self, progress: Progress, name: str, free: int) -> "Text":
+        """Mark, name, status, score, model, spend and title of a task, as far as they fit.
 
         The title is shortened first, then the model is left out, then the spend.
         """
@@ -197,7 +197,7 @@ class Live:
         spent = f" {money(task.spend.total)}" if task.started else ""
         model, title = f" {model}" if model else "", progress.title(name)
         fixed = len(f"  {name} {status}{score} ")
-        model, spent, left = _fitted(model, spent, len(title), room - fixed)
+        model, spent, left = _fitted(model, spent, len(title), free - fixed)
         parts: list[str | Text] = [mark, f" {name} ", Text(f"{status}{score}", style=style), model, spent]
         return Text.assemble(*parts, Text(f" {line(title, left)}" if left > 1 else "", style="dim"))
 
@@ -243,11 +243,11 @@ def _before_tasks(progress: Progress) -> str:
     return progress.doing.get(node, "planning") + (f" with {asked}" if asked else "")
 
 
-def _fitted(model: str, spent: str, title: int, room: int) -> tuple[str, str, int]:
-    """Model and spend as far as they fit beside a title of that length, and the room left for the title."""
+def _fitted(model: str, spent: str, title: int, free: int) -> tuple[str, str, int]:
+    """Model and spend as far as they fit beside a title of that length, and the columns left for the title."""
     least = min(title, _LEAST_TITLE)
     for one, other in ((model, spent), ("", spent), ("", "")):
-        left = room - len(one) - len(other) - 1
+        left = free - len(one) - len(other) - 1
         if left >= least:
             return one, other, left
-    return "", "", max(0, room - 1)
+    return "", "", max(0, free - 1)

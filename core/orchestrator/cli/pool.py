@@ -219,8 +219,7 @@ def _report(states: "Mapping[str, ProjectState]", problems: "Mapping[str, BaseEx
     if best is None:
         codes = {error.exit_code for error in problems.values() if isinstance(error, OrchestrateError)}
         return codes.pop() if len(codes) == 1 else SYSTEM
-    status = states[best].status
-    return INTERRUPTED if status is None else EXIT_CODES[status]
+    return INTERRUPTED if states[best].is_open else EXIT_CODES[states[best].status]
 
 
 def _row(name: str, state: "ProjectState") -> dict[str, Any]:

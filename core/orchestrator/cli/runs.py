@@ -125,11 +125,11 @@ def title_of(texts: Texts, digest: str) -> str:
 @home_option
 def list_(status: str | None, since: str | None, limit: int | None, project: str | None, as_json: bool) -> int:
     """List runs, newest first."""
-    return print_runs(as_json=as_json, wanted=Wanted(_known_status(status), since, limit, project))
+    return print_runs(as_json=as_json, wanted=RunFilter(_known_status(status), since, limit, project))
 
 
 @frozen
-class Wanted:
+class RunFilter:
     """Which runs are listed."""
 
     status: str | None = None
@@ -150,7 +150,7 @@ class Wanted:
         )
 
 
-_EVERY: Final = Wanted()
+_EVERY: Final = RunFilter()
 
 
 def _known_status(word: str | None) -> str | None:
@@ -163,7 +163,7 @@ def _known_status(word: str | None) -> str | None:
     return word and found[word.casefold()]
 
 
-def print_runs(*, as_json: bool, wanted: Wanted = _EVERY) -> int:
+def print_runs(*, as_json: bool, wanted: RunFilter = _EVERY) -> int:
     """Write the list of runs, newest first."""
     log = open_log_if_any()
     found = [] if log is None else wanted.among(_rows(log))

@@ -72,20 +72,20 @@ def fitting(
     """
     for dropped in range(len(spare) + 1):
         left = {name: size for name, size in widths.items() if name not in spare[:dropped]}
-        room = width - sum(size for name, size in left.items() if name not in texts) - GAP * (len(left) - 1)
+        free = width - sum(size for name, size in left.items() if name not in texts) - GAP * (len(left) - 1)
         flexible = [name for name in left if name in texts]
-        if room >= sum(min(left[name], texts[name]) for name in flexible):
-            return {**left, **_shared(room, {name: (texts[name], left[name]) for name in flexible})}
+        if free >= sum(min(left[name], texts[name]) for name in flexible):
+            return {**left, **_shared(free, {name: (texts[name], left[name]) for name in flexible})}
     return None
 
 
-def _shared(room: int, wanted: Mapping[int, tuple[int, int]]) -> dict[int, int]:
-    """Room divided among columns, each of which has a least and a greatest width; the narrow ones are served first."""
+def _shared(free: int, wanted: Mapping[int, tuple[int, int]]) -> dict[int, int]:
+    """The free width, divided among columns with a least and a greatest width; the narrow ones are served first."""
     found: dict[int, int] = {}
     for number, name in enumerate(sorted(wanted, key=lambda each: wanted[each][1])):
         least, most = wanted[name]
-        found[name] = max(min(least, most), min(most, room // (len(wanted) - number)))
-        room -= found[name]
+        found[name] = max(min(least, most), min(most, free // (len(wanted) - number)))
+        free -= found[name]
     return found
 
 

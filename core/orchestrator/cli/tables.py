@@ -45,7 +45,7 @@ def print_table(
     """Write a table; on a screen that is too narrow for it some columns, or each row as lines of name and value.
 
     Args:
-        heads: the names of the columns; those in ``TEXTS`` are wrapped where there is no room.
+        heads: the names of the columns; those in ``TEXTS`` are wrapped where they do not fit.
         rows: the cells.
         right: the columns aligned to the right.
         spare: the columns that a narrow screen does not show, the least important first.
@@ -96,9 +96,9 @@ def print_facts(facts: Sequence[tuple[str, str]]) -> None:
 def _print_pairs(pairs: Sequence[tuple[str, str]], screen: int | None) -> None:
     width = max((len(name) for name, _ in pairs), default=0)
     for name, value in pairs:
-        room = None if screen is None else screen - width - GAP
-        first, *more = [value] if room is None else wrapped(value, max(room, LEAST_TEXT), "")
-        first = first if room is None else cut(first, room)
+        free = None if screen is None else screen - width - GAP
+        first, *more = [value] if free is None else wrapped(value, max(free, LEAST_TEXT), "")
+        first = first if free is None else cut(first, free)
         result(f"{painted(name.ljust(width), 'dim')}  {_styled(first)}".rstrip(), as_is=True)
         for piece in more:
             result(f"{'':<{width}}  {piece}", as_is=True)

@@ -244,15 +244,19 @@ def _start(m: RoutingContext, query: Query, call: LogicalCall, current: Selectio
         timeout=min(longest, max(GRACE, limits.call_total - call.took), left),
         probe=needs_probe(state, model.id),
         violates=tuple(dict.fromkeys((*headroom.violates, *beyond))),
-        larger=_is_larger(call, current),
+        larger=_is_larger(call, current, headroom.max_tokens),
     )
 
 
-def _is_larger(call: LogicalCall, current: Selection) -> bool:
-    """Whether an answer of the model was cut off, so that it may write more than at first."""
+def _is_larger(call: LogicalCall, current: Selection, max_tokens: int) -> bool:
+    """Whether the model is asked with more room than at first, because its answer was cut off.
+
+    A model that is called anew may be given more than it was, and yet be asked for less: for want of money, or because
+    the prompt that shows its answer leaves less of the window.
+    """
     if call.cut:
         return True
-    return current.reason is SelectionReason.REASK and current.max_tokens > call.selections[-2].max_tokens
+    return current.reason is SelectionReason.REASK and max_tokens > call.selections[-2].max_tokens
 
 
 _TRIED: Final = Rejection(RejectionReason.TRIED)

@@ -18,7 +18,7 @@ from orchestrator.decide.routing import Query
 from orchestrator.decide.scoring import next_score, tests_decide
 from orchestrator.decide.strategies import compares_pairs
 from orchestrator.events import Compared, ComparedPair, Decision, ModelCandidate
-from orchestrator.models import CallEnd, PairChoice, Role, TaskEndReason, comparison_sample
+from orchestrator.models import CallEnd, PairChoice, Role, TaskEndReason, comparison_sample, is_comparison
 from orchestrator.state.calls import Answer
 from orchestrator.state.results import first_equal
 from orchestrator.state.run import RunState
@@ -130,6 +130,8 @@ def _compare(
         if reason is not None:
             ended = reason
             break
+    if any(call.in_flight is not None and is_comparison(key.sample) for key, call in task.calls.items()):
+        return None  # of a later pair: what ends the comparing now was not known when it was asked for
     chosen = leader(names, pairs)
     call = next(each.output.version for each in candidates if each.iteration == chosen)
     return Compared(task.name, tuple(names), tuple(pairs), chosen, call, ended)

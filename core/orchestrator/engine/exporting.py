@@ -18,7 +18,7 @@ import orjson
 from attrs import define, evolve, field, frozen
 
 from orchestrator import events as e
-from orchestrator.deadlines import outcome_of
+from orchestrator.deadlines import EscapedError, outcome_of
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.errors import PluginError, SpecError
 from orchestrator.log import Recorded, Redactor, encode
@@ -192,7 +192,7 @@ class _Worker:
             return
         self._failures += 1
         if self._failures == 1 and not self.abandoned:
-            said = self.shown(f"{type(error).__name__}: {error}")
+            said = self.shown(str(error) if isinstance(error, EscapedError) else f"{type(error).__name__}: {error}")
             _LOGGER.warning("the %s failed (%s): %s; the run goes on", self.label, what, said)
 
     def _tell(self, error: Exception | None) -> None:

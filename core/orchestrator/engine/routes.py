@@ -266,9 +266,8 @@ class _Look:
                 author = first.model
         if compares(self.state, self.state.tasks[task.id]):
             samples = most_iterations(self.settings, task.type)
-            judge = self._route(
-                Query(Role.EVALUATOR, task.type, author, node), task.id, samples * (samples - 1), given + 2 * draft
-            )
+            query, times = Query(Role.EVALUATOR, task.type, author, node), samples * (samples - 1)
+            judge = self._route(query, task.id, times, given + 2 * draft, known)
             routes.append(evolve(judge, compares=True))
         return TaskRoute(task.id, task.type, level, task.dependencies, tuple(routes))
 

@@ -18,7 +18,7 @@ from orchestrator.engine.checks import Checks, selector_for
 from orchestrator.engine.delivering import RunPlace, application_of, export, place_of, spec_of
 from orchestrator.engine.exporting import Exporting
 from orchestrator.engine.loop import Loop, Observer
-from orchestrator.engine.outputs.earlier import make_room
+from orchestrator.engine.outputs.earlier import take_away_earlier
 from orchestrator.engine.outputs.folder import OutputFolder
 from orchestrator.engine.outputs.placement import Placement
 from orchestrator.engine.outputs.verification import FolderVerifier, Verifier
@@ -158,7 +158,7 @@ class Workspace:
         try:
             connected = connect(self.catalogue, spec, self.environment, self.backend)
             check_spec(spec, connected, self.catalogue)
-            replaced = None if output is None else make_room(self.log, output, run, self.texts)
+            replaced = None if output is None else take_away_earlier(self.log, output, run, self.texts)
             writer = OutputFolder(output, run, force) if output is not None else None
             state = RunState()
             session = self._session(run, spec, state, connected, writer, watchers)

@@ -11,6 +11,9 @@ from typing import Final
 from orchestrator.events import Event, RunFinished, RunInterrupted, SessionFailed, SessionLost, SessionOpened
 from orchestrator.log.chain import Queryable
 
+NAME: Final = "requests"
+"""The table."""
+
 CANCEL: Final = "cancel"
 """Asks for the end of the session; the run can be resumed."""
 

@@ -114,6 +114,10 @@ def create(connection: sqlite3.Connection) -> None:
         raise
 
 
+_ADDED: Final = {("table", requests.NAME)}
+"""What a log has only once this program has written to it: earlier ones made none."""
+
+
 def differences(connection: sqlite3.Connection | chain.Queryable) -> list[str]:
     """How the tables, indexes, triggers and views of a database differ from this program's, one line each."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
@@ -121,7 +125,7 @@ def differences(connection: sqlite3.Connection | chain.Queryable) -> list[str]:
         wanted = _layout(fresh)
     found = _layout(connection)
     return [
-        *(f"the {kind} {name} is missing" for kind, name in wanted.keys() - found.keys()),
+        *(f"the {kind} {name} is missing" for kind, name in wanted.keys() - found.keys() - _ADDED),
         *(f"the {kind} {name} is none of this program's" for kind, name in found.keys() - wanted.keys()),
         *(
             f"the {kind} {name} is not as this program makes it"

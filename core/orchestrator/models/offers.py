@@ -52,8 +52,6 @@ class ModelInfo:
     """The context window in tokens."""
     max_output: int | None = None
     """The most tokens one answer can have."""
-    max_input: int | None = None
-    """The most tokens one prompt can have; None: as many as the context window has."""
     hidden_tokens: int = 512
     """Tokens the vendor may add to the input: templates, schemas, thinking prompts."""
     thinking_in_limit: bool = True
@@ -69,6 +67,8 @@ class ModelInfo:
     """The name sent to the vendor, where it differs from ``id``."""
     source: str = ""
     """Where the facts and the price come from, such as ``spec`` or a catalogue's name and date."""
+    max_input: int | None = None
+    """The most tokens one prompt can have; None: as many as the context window has."""
     account: str | None = None
     """Whose money and quota a call uses: equal for the models of one provider that share key and address. A session
     sets it, as an HMAC under the data folder's secret; None: unknown, or simulated."""

@@ -10,10 +10,10 @@ from orchestrator.suites.defined import defined_tests, is_test_file
 from orchestrator.suites.failures import FailedTest, failure_lines, short
 from orchestrator.suites.hiding import shadowing, takes_place_of_runner, within
 from orchestrator.suites.imports import imported, imported_from, imported_modules, is_installed
+from orchestrator.suites.insides import tampering
 from orchestrator.suites.layout import Layout, laid_out
 from orchestrator.suites.signed import CallResult, SandboxedCall, SignedReport, SignedRun
 from orchestrator.suites.source import UNREADABLE, parse, statements, unwarned
-from orchestrator.suites.tampering import tampering
 
 __all__ = [
     "UNREADABLE",

@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 _MOST_EVENTS: Final = 60_000
-_MOST_SESSIONS: Final = 60
+_MOST_SESSIONS: Final = 80
 _LONGEST: Final = 50_000_000.0
 """Virtual seconds: a year and a half, five times what the longest pretended hang takes."""
 

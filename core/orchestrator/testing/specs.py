@@ -9,6 +9,7 @@ from orchestrator.models import Phase, Role, TaskType
 from orchestrator.policy import EnforcementMode
 from orchestrator.settings import CrossVendor, MissingTool, OnDisagree
 from orchestrator.spec import Spec, parse_spec
+from orchestrator.spec.kinds import ELSEWHERE
 
 Strategy = st.SearchStrategy
 
@@ -19,8 +20,8 @@ IDENTIFIERS: Final[Strategy[str]] = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,
 
 NAMES: Final[Strategy[str]] = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=8
-).filter(lambda name: bool(name.strip()))
-"""Names of models, providers, policies."""
+).filter(lambda name: bool(name.strip()) and not name.startswith(ELSEWHERE))
+"""Names of models, providers, policies; one that is not looked for here would begin with ``?``."""
 
 TEXTS: Final[Strategy[str]] = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30).filter(
     lambda text: bool(text.strip())

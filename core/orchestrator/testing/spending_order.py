@@ -13,7 +13,7 @@ from attrs import define, frozen
 from orchestrator import events as e
 from orchestrator.audits.shadow_state import Call, key_of
 from orchestrator.decide.compliance import binding, caps_of, violated
-from orchestrator.models import ModelInfo, Role, SelectionReason
+from orchestrator.models import ModelInfo, Role, SelectionReason, is_comparison
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND, CrossVendor
 from orchestrator.state.calls import CallKey
@@ -186,7 +186,7 @@ class SpendingOrder(Laws):
         whole = min(whole, left)
         full = whole if call.smallest is None else min(whole, call.smallest)
         judges: tuple[ModelInfo, ...] = ()
-        if key.role in _SCORED:
+        if key.role in _SCORED or (key.role is Role.EVALUATOR and is_comparison(key.sample)):
             judges = tuple(each for each in self.models.values() if each.price is not None)
         judge = CallKey(key.node, Role.EVALUATOR, 1, 1)
         scored = any(self._could_be_called(each.id, judge) for each in judges)

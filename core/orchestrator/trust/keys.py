@@ -41,14 +41,14 @@ _GROUPS: Final[Mapping[str, str]] = {
     "node_policies.*.*": _POLICY,
     "tasks.*": "id type prompt title dependencies.* hard_validators.* schema tests",
     "routing": "backend parameters table.*.*",
-    "models.*": "id provider context max_input max_output price_date hidden_tokens thinking_in_limit tier slots.* "
-    "trains_on_data regions.* abilities.* vendor wire_name",
+    "models.*": "id provider context max_input max_output price_date effort thinking_tokens.* hidden_tokens "
+    "thinking_in_limit tier slots.* trains_on_data regions.* abilities.* vendor wire_name",
     "models.*.price": _PRICE,
     "models.*.price.rates.*": f"{_PRICE} over since hours days",
     "review": "cross_vendor",
-    "evaluate": "runs max_delta on_disagree second tests_decide",
+    "evaluate": "runs max_delta on_disagree second tests_decide judge",
     "validators": "missing_tool settings.*.longest settings.*.shortest",
-    "limits": "tries attempts breaker.failures breaker.seconds iterations.* max_tokens.* call_timeout "
+    "limits": "tries attempts outage breaker.failures breaker.seconds iterations.* max_tokens.* call_timeout "
     "requests_per_minute tokens_per_minute max_tasks single_task_fallback",
     "providers.*": "api effort idle_seconds region stream type",
     "exporters.*": "attributes every_seconds port service_name",

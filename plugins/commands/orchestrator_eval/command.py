@@ -11,6 +11,7 @@ import click
 from orchestrator.cli.kit import (
     AMOUNT,
     FILE,
+    CommandGroup,
     allow_option,
     command,
     home,
@@ -19,25 +20,17 @@ from orchestrator.cli.kit import (
     line,
     money,
     notice,
-    result,
     result_json,
 )
 from orchestrator.spi import hookimpl
+from orchestrator_eval.showing import show_result
 
 if TYPE_CHECKING:
-    from orchestrator import Workspace
-    from orchestrator_eval.documents import Regression
+    from orchestrator.engine.runs import Workspace
     from orchestrator_eval.evaluation import Evaluation
     from orchestrator_eval.plan import Cell, EvalPlan
-    from orchestrator_eval.results import EvalResult
     from orchestrator_eval.runner import CellGrade
 
-BELOW: Final = 100
-"""The exit code of a result below its bar, or worse than its baseline."""
-
-_SYSTEM: Final = 3
-_BUDGET: Final = 4
-_INTERRUPTED: Final = 130
 _PERCENT: Final = 100.0
 
 
@@ -77,7 +70,7 @@ def _outputs(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@click.group("eval")
+@click.group("eval", cls=CommandGroup)
 def eval_() -> None:
     """Prove which strategy, model, prompt or backend pays: cases, graders that no model sees, arms compared."""
 
@@ -200,7 +193,7 @@ def grade(
         check_graders(suite, evaluation.bench)
         changed = asyncio.run(evaluation.regrade(suite, _progress(evaluation)))
         notice(f"{evaluation.name}: {changed} grades changed")
-        return _shown(evaluation.result(), outputs, "")
+        return show_result(evaluation.result(), outputs, "")
 
 
 @eval_.command("teach")
@@ -227,7 +220,7 @@ def show(name: str | None, **outputs: Any) -> int:
     with _workspace() as workspace:
         if name is None:
             return _listed(workspace, outputs["as_json"])
-        return _shown(known_evaluation(workspace, name, grades=False).result(), outputs, "")
+        return show_result(known_evaluation(workspace, name, grades=False).result(), outputs, "")
 
 
 @eval_.command("add")
@@ -358,82 +351,7 @@ def _played(
         notice(f"! the ceiling is reached; go on with: {command(f'eval retry {evaluation.name}')} --budget USD")
     elif left == "errors":
         notice("! too many errors one after the other: nothing more was begun")
-    return _shown(evaluation.result(), outputs, left)
-
-
-def _shown(found: "EvalResult", outputs: dict[str, Any], left: str) -> int:
-    """Print and write the result, and give the exit code."""
-    from orchestrator_eval.documents import document, read_baseline, regressions
-    from orchestrator_eval.junit import junit
-    from orchestrator_eval.rendering import markdown
-
-    baseline = None if outputs["baseline"] is None else read_baseline(outputs["baseline"])
-    worse = [] if baseline is None else regressions(found, baseline, strict=outputs["strict"])
-    name = "" if baseline is None else baseline.name
-    if outputs["out"] is not None:
-        import json
-
-        _write(outputs["out"], json.dumps(document(found), indent=2) + "\n")
-    if outputs["junit"] is not None:
-        _write(outputs["junit"], junit(found))
-    if outputs["markdown"] is not None and str(outputs["markdown"]) != "-":
-        _write(outputs["markdown"], markdown(found, worse, name))
-    if outputs["as_json"]:
-        result_json(document(found))
-    elif outputs["markdown"] is not None and str(outputs["markdown"]) == "-":
-        result(markdown(found, worse, name).rstrip("\n"))
-    else:
-        _print(found, worse, name)
-    return _code(found, worse, outputs["fail_below"], left)
-
-
-def _code(found: "EvalResult", worse: "Sequence[Regression]", bar: float | None, left: str) -> int:
-    from orchestrator_eval.documents import below
-
-    lower = below(found, bar) if bar is not None else []
-    for arm in lower:
-        notice(f"! {line(arm.name)} solves {arm.solved} of {len(arm.evidence)}, below {bar:.0%}")
-    for each in worse:
-        if each.is_one:
-            notice(
-                f"! {line(each.arm)} is worse than the baseline: {', '.join(map(line, each.lost)) or 'by its rates'}"
-            )
-    if left == "signal":
-        return _INTERRUPTED
-    if any(arm.evidence for arm in lower) or any(each.is_one for each in worse):
-        return BELOW
-    if left == "budget":
-        return _BUDGET
-    return _SYSTEM if lower or found.errors or found.open else 0
-
-
-def _write(path: Path, text: str) -> None:
-    from orchestrator.errors import UsageError
-
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; name another file") from error
-
-
-def _print(found: "EvalResult", worse: "Sequence[Regression]", baseline: str) -> None:
-    from orchestrator.cli.kit import print_table
-    from orchestrator_eval import rendering
-
-    print_table(rendering.HEAD, list(rendering.rows(found)), right=rendering.HEAD[4:10])
-    for arm in found.arms:
-        more = list(rendering.quality(arm))
-        if more:
-            result(line(f"{arm.name}: {'; '.join(more)}"))
-    for lines in (
-        map(rendering.compared, found.pairings),
-        rendering.remarks(found),
-        rendering.regression_lines(worse, baseline),
-        (f"error: {each}" for each in rendering.error_lines(found)),
-    ):
-        for each in lines:
-            result(line(each))
-    result(f"spent {money(found.spent)} of {money(found.cap)}" + (f", {money(found.held)} held" if found.held else ""))
+    return show_result(evaluation.result(), outputs, left)
 
 
 def _listed(workspace: "Workspace", as_json: bool) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from orchestrator.cli.kit import bound
+from orchestrator.cli.kit import bound, notice
 from orchestrator.engine.beginning import check_names, check_spec
 from orchestrator.engine.runs import Workspace
 from orchestrator.engine.vendors.connect import Connected, connect
@@ -24,12 +24,18 @@ def check_graders(suite: Suite, bench: Bench) -> None:
     problems = [problem for case in suite.cases for problem in _problems(case, suite, bench)]
     if problems:
         raise SpecError(problems)
+    unproved = [case.id for case in suite.cases if case.oracle is None]
+    if unproved:
+        more = f" and {len(unproved) - 1} more" if len(unproved) > 1 else ""
+        notice(f"! no oracle: whether the graders of {unproved[0]}{more} can be passed is not known")
 
 
 def _problems(case: Case, suite: Suite, bench: Bench) -> Iterator[str]:
     where = f"{suite.where(case.id)}: case {case.id}"
-    sheet = bench.grade(case, case.oracle)
-    if sheet.passed is None:
+    sheet = None if case.oracle is None else bench.grade(case, case.oracle)
+    if sheet is None:
+        pass
+    elif sheet.passed is None:
         yield f"{where}: the grader gives no verdict on the oracle: {_short(sheet.details)}"
     elif not sheet.passed:
         yield f"{where}: the oracle does not pass its own grader: {_short(sheet.details)}"

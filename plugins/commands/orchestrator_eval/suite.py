@@ -39,7 +39,9 @@ class Case:
     type: TaskType = field(metadata=key(Choice(TaskType), "What kind of task it is."))
     prompt: str = field(metadata=key(Text(), "What is asked of the model."))
     grade: tuple[Grader, ...] = field(metadata=key(GRADERS, "How the answer is graded; no model sees it."))
-    oracle: str = field(metadata=key(Text(), "An answer that must pass; it is checked before money is spent."))
+    oracle: str | None = field(
+        default=None, metadata=key(Text(), "An answer that must pass; it is checked before money is spent.")
+    )
     criteria: str | None = field(default=None, metadata=key(Text(), "When the answer is good, as the model is told."))
     path: str | None = field(default=None, metadata=key(PATH, "The name of the file that the answer becomes."))
     hard_validators: tuple[str, ...] = field(

@@ -20,9 +20,12 @@ FIRST = {"id": "first", "type": "code_generation", "prompt": "Write x."}
 REVIEW = {"id": "review", "type": "code_review", "prompt": "Review it.", "dependencies": ["first"]}
 LONG = "# " + "a" * 30_000 + "MIDDLE" + "b" * 30_000 + "THE END"
 
+LIMITS = {"max_tokens": {"code_generation": 20_000}}
+"""Tokens: the longest of these answers has 15,000."""
+
 
 def _played(folder: Path, tasks: list[dict[str, Any]], *answers: dict[str, Any]) -> ProjectState:
-    given = fields(folder, *answers, tasks=tasks)
+    given = fields(folder, *answers, tasks=tasks, limits=LIMITS)
     if not tasks:
         del given["tasks"]  # then a model makes the plan
     return run(orchestrator(folder, **given), project_id="r")
@@ -66,7 +69,7 @@ def test_a_long_result_is_shortened_for_its_dependants_and_that_is_said(tmp_path
         assert "characters left out" in prompt
         assert "THE END" in prompt
         assert 40_000 < len(prompt) < 45_000
-    spec = scripted_spec(tmp_path / "spec", answers=answers, tasks=[FIRST, REVIEW], project_id="shown")
+    spec = scripted_spec(tmp_path / "spec", answers=answers, tasks=[FIRST, REVIEW], limits=LIMITS, project_id="shown")
     ended = orchestrate(tmp_path / "other", "run", str(spec))
     assert ended.err.count("review: the result of first is too long; its middle is cut out") == 1
 

@@ -218,7 +218,7 @@ GOOD = {"choices": [{"message": {"content": "Hello"}}], "usage": {"prompt_tokens
         (Fault(raw=b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"), ErrorKind.CONNECTION, True),
         (Fault(body="<html>hello</html>", headers={"content-type": "text/html"}), ErrorKind.BAD_ANSWER, True),
         (Fault(body=b"\x1f\x8b" + b"x" * 100, headers={"content-encoding": "gzip"}), ErrorKind.BAD_ANSWER, False),
-        (Fault(body=b"x" * 100, headers={"content-encoding": "br"}), ErrorKind.BAD_ANSWER, False),
+        (Fault(body=b"x" * 100, headers={"content-encoding": "br"}), ErrorKind.UNREACHABLE, False),
         (
             Fault(body=gzip.compress(bytes(4_000_000)), headers={"content-encoding": "gzip"}),
             ErrorKind.BAD_ANSWER,

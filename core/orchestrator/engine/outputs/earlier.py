@@ -13,7 +13,7 @@ from orchestrator.log import EventLog, Texts
 from orchestrator.state.fold import fold
 
 
-def make_room(log: EventLog, path: Path, run: str, texts_of: Callable[[str], Texts]) -> str | None:
+def take_away_earlier(log: EventLog, path: Path, run: str, texts_of: Callable[[str], Texts]) -> str | None:
     """Empty a folder for a run where it holds only what an earlier, finished run wrote; returns that run.
 
     Nothing is lost: ``runs export`` writes every file again. A folder with anything else stays as it is (None).
