@@ -32,13 +32,12 @@ def check_graders(suite: Suite, bench: Bench) -> None:
 
 def _problems(case: Case, suite: Suite, bench: Bench) -> Iterator[str]:
     where = f"{suite.where(case.id)}: case {case.id}"
-    sheet = None if case.oracle is None else bench.grade(case, case.oracle)
-    if sheet is None:
-        pass
-    elif sheet.passed is None:
-        yield f"{where}: the grader gives no verdict on the oracle: {_short(sheet.details)}"
-    elif not sheet.passed:
-        yield f"{where}: the oracle does not pass its own grader: {_short(sheet.details)}"
+    if case.oracle is not None:
+        sheet = bench.grade(case, case.oracle)
+        if sheet.passed is None:
+            yield f"{where}: the grader gives no verdict on the oracle: {_short(sheet.details)}"
+        elif not sheet.passed:
+            yield f"{where}: the oracle does not pass its own grader: {_short(sheet.details)}"
     if all(grader.kind is GraderKind.JUDGE for grader in case.grade):
         return
     empty = bench.grade(case, "")
