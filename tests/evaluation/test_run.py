@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -18,7 +19,7 @@ from orchestrator.log import EventLog, Redactor, Texts
 from orchestrator.money import Usd
 from orchestrator_eval.documents import schema
 from tests.cli.command import PATIENCE, ROOT, Ended, finish, orchestrate, rows, start
-from tests.evaluation.suites import MARK, SCRIPTED, answer, case, write
+from tests.evaluation.suites import MARK, MODELS, SCRIPTED, answer, case, write
 
 SMALL = ROOT / "examples" / "eval" / "small.yaml"
 
@@ -436,3 +437,18 @@ def test_policy_files_of_a_suite_bind_its_cells(tmp_path: Path) -> None:
     suite = write(tmp_path, [case(1)], [answer(1)], spec={"policy_files": ["rules.yaml"], "loop": "plain"})
     document = run(tmp_path, suite, "--no-controls", "--json").json
     assert [cell["author"] for cell in document["cells"]] == ["large-1"]
+
+
+@pytest.mark.parametrize("given", ["--models", "ORCHESTRATE_MODELS"])
+def test_a_models_file_counts_where_an_evaluation_starts(tmp_path: Path, given: str) -> None:
+    """The calls of an evaluation are settled at the prices of its user's file."""
+    suite = write(tmp_path, [case(1)], [answer(1)], spec={"loop": "plain"})
+    dear = {**MODELS[0], "provider": "scripted", "price": {"input": 1000, "output": 4000}}
+    file = tmp_path / "mine.yaml"
+    file.write_text(json.dumps({"models": [dear]}))
+    words, environ = ((given, str(file)), {}) if given == "--models" else ((), {given: str(file)})
+    usual = run(tmp_path / "a", suite, "--no-controls", "--json").json
+    command = ("eval", "run", str(suite), "--no-controls", "--json", *words)
+    changed = orchestrate(tmp_path / "b" / "home", *command, environ=environ).json
+    before, after = (Decimal(str(each["cells"][0]["settled_usd"])) for each in (usual, changed))
+    assert after == before * 10_000 > 0

@@ -261,7 +261,8 @@ class Calls(Sizes, Pacing, Governance):
         else:
             self._useless(event.call, started.model, call)
         cut = event.finish is Finish.LENGTH
-        call.cut_off = cut and started.role in _DELIVERED and event.reading.problem is None
+        final = event.reading.problem is not None or event.reading.repeats
+        call.cut_off = cut and started.role in _DELIVERED and not final
         if cut:
             call.cut.append(started.max_tokens)
             call.first_cut.setdefault(started.model, started.max_tokens)

@@ -33,18 +33,22 @@ def spec_of_file(path: Path, sets: Sequence[str], flags: dict[str, Any], models:
     spec = spec_given(path, sets)
     for hint in spec.hints:
         notice(f"! {hint}")
-    changed = with_models(with_flags(spec, flags), models)
-    for file in _models_files():
+    changed = with_flags(spec, flags)
+    for file in models_files(models):
         changed = with_models(changed, file)
     return evolve(changed, as_read=spec if spec.as_read is None else spec.as_read)
 
 
-def _models_files() -> tuple[Path, ...]:
-    """The models files of the user's configuration."""
+def models_files(given: Path | None) -> tuple[Path, ...]:
+    """The models file of ``--models`` where one is given, then those of the user's configuration, which win.
+
+    Raises:
+        SpecError: the configuration cannot be used.
+    """
     from orchestrator.trust import read_configuration
 
     configuration = read_configuration(os.environ)
-    return tuple(map(configuration.named, configuration.models_files))
+    return (*(() if given is None else (given,)), *map(configuration.named, configuration.models_files))
 
 
 def spec_given(path: Path, sets: Sequence[str] = ()) -> Spec:

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from orchestrator.cli.exchanges import lines_of
     from orchestrator.cli.exits import INTERRUPTED, SYSTEM, USAGE
     from orchestrator.cli.flags import DEFAULT_CRITERIA
-    from orchestrator.cli.given import bound, spec_of_file, with_backend, with_flags, with_loop, with_policies
+    from orchestrator.cli.given import (
+        bound,
+        models_files,
+        spec_of_file,
+        with_backend,
+        with_flags,
+        with_loop,
+        with_policies,
+    )
     from orchestrator.cli.groups import CommandGroup, suggestion
     from orchestrator.cli.ids import RUN, latest, resolved_run, resolved_task
     from orchestrator.cli.live import Pace
@@ -98,6 +106,7 @@ _HOMES: Final = {
     "DEFAULT_CRITERIA": "orchestrator.cli.flags",
     "prepare": "orchestrator.cli.agreeing",
     "bound": "orchestrator.cli.given",
+    "models_files": "orchestrator.cli.given",
     "spec_of_file": "orchestrator.cli.given",
     "with_backend": "orchestrator.cli.given",
     "with_flags": "orchestrator.cli.given",
@@ -250,6 +259,7 @@ __all__ = [
     "live_view",
     "log_format_option",
     "loop_option",
+    "models_files",
     "models_option",
     "money",
     "notice",

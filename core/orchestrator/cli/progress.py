@@ -324,7 +324,8 @@ class Progress:
         if event.thoughts is not None:
             yield from self._thinks(call.model)
         if event.finish is Finish.LENGTH:
-            text = f"{where}: {call.model} reached the limit of {call.max_tokens} tokens; its answer is cut off"
+            how = "its answer repeats itself" if event.reading.repeats else "its answer is cut off"
+            text = f"{where}: {call.model} reached the limit of {call.max_tokens} tokens; {how}"
             yield Note(text, Tone.WARNING)
         elif problem is not None and problem in UNREAD:
             yield Note(f"{where}: the answer of {call.model} cannot be used: {UNREAD[problem]}", Tone.WARNING)

@@ -112,12 +112,13 @@ def is_cut_off(call: LogicalCall) -> bool:
     """The call has an answer of the current selection that was cut off, so that a higher limit may give a better one.
 
     That is so of what is delivered only: a plan or a score that can be read is whole all the same, and a critique says
-    the most important first. An answer that cannot be used is asked for anew; see ``_call_anew``.
+    the most important first. An answer that cannot be used is asked for anew; see ``_call_anew``. One that repeats
+    itself at its end would do so to any limit.
     """
     if call.key.role not in (Role.GENERATOR, Role.REVISER) or not call.cut:
         return False
     latest = call.answers[-1]
-    return latest.finish is Finish.LENGTH and _is_usable(call, latest)
+    return latest.finish is Finish.LENGTH and not latest.reading.repeats and _is_usable(call, latest)
 
 
 def _go_on(m: RoutingContext, query: Query, call: LogicalCall, current: Selection) -> CallStep:

@@ -75,6 +75,8 @@ class Reading:
     """Whether a judge's verdict leaves a success criterion without an answer; its score counts all the same."""
     choice: PairChoice | None = None
     """Of a comparison: which of the two results is the better one."""
+    repeats: bool = False
+    """Of a draft or revision: whether it ends with the same text again and again."""
 
 
 @frozen

@@ -11,6 +11,7 @@ from orchestrator.errors import UsageError
 from orchestrator.models import ModelInfo, usual_quality
 from orchestrator.spec import apply_sets, read_models
 from orchestrator.spec.vocabulary import MODELS
+from orchestrator_eval.suite import Suite
 
 PLAIN: Final = "plain"
 """The control arm: one call of the first model of the row for each task."""
@@ -46,9 +47,7 @@ class Arm:
         """
         changed: dict[str, Any] = dict(apply_sets(dict(document), self.sets))
         if self.models:
-            named = {(each.get("provider"), each.get("id")) for each in self.models}
-            before = [each for each in changed.get("models") or () if _key(each) not in named]
-            changed["models"] = [*self.models, *before]
+            changed["models"] = _replaced(changed.get("models") or (), self.models)
         if self.model is not None:
             only = {"name": f"only {self.model}"[:200], "allowed_models": [self.model]}
             changed["policies"] = [*(changed.get("policies") or ()), only]
@@ -74,6 +73,24 @@ class Arm:
     def of(cls, value: Mapping[str, Any]) -> "Arm":
         """The arm that ``plain`` wrote."""
         return cls(**{**value, "sets": tuple(value["sets"]), "models": tuple(value["models"])})
+
+
+def with_models(suite: Suite, files: Iterable[Path]) -> Suite:
+    """The suite with the models of files in every case's spec; a later file wins.
+
+    Raises:
+        SpecError: a models file cannot be used.
+    """
+    spec = dict(suite.spec)
+    for file in files:
+        spec["models"] = _replaced(spec.get("models") or (), MODELS.dump(read_models(file)))
+    return evolve(suite, spec=spec)
+
+
+def _replaced(models: Iterable[Any], given: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The given models before the others; one of the same id and provider is replaced."""
+    named = {_key(each) for each in given}
+    return [*given, *(each for each in models if _key(each) not in named)]
 
 
 def _key(model: Any) -> tuple[Any, Any]:

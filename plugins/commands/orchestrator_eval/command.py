@@ -18,6 +18,8 @@ from orchestrator.cli.kit import (
     home_option,
     json_option,
     line,
+    models_files,
+    models_option,
     money,
     notice,
     result_json,
@@ -84,6 +86,7 @@ def eval_() -> None:
 @click.option(
     "--repeat", type=click.IntRange(1, 1000), default=1, show_default=True, help="Answers to each case in each arm."
 )
+@models_option
 @click.option("--limit", type=click.IntRange(1), help="Only the first N cases.")
 @click.option("--case", "cases", multiple=True, metavar="ID", help="Only this case.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only cases with this tag.")
@@ -101,6 +104,7 @@ def run(
     vary: tuple[str, ...],
     sets: tuple[str, ...],
     repeat: int,
+    models: Path | None,
     limit: int | None,
     cases: tuple[str, ...],
     tags: tuple[str, ...],
@@ -120,7 +124,7 @@ def run(
     """
     from attrs import evolve
 
-    from orchestrator_eval.arms import arms_of
+    from orchestrator_eval.arms import arms_of, with_models
     from orchestrator_eval.evaluation import Evaluation, name_for, prepared
     from orchestrator_eval.plan import chosen
     from orchestrator_eval.preflight import check_graders
@@ -129,7 +133,7 @@ def run(
 
     _check_name(name)
     _check_outputs(outputs)
-    suite = read_suite(suite_file)
+    suite = with_models(read_suite(suite_file), models_files(models))
     suite = evolve(suite, cases=chosen(suite, cases, tags, limit))
     arms = arms_of(vary, sets)
     with _workspace(allow) as workspace:

@@ -17,6 +17,7 @@ from orchestrator.engine.answers.critiques import read_critique
 from orchestrator.engine.answers.enhancing import read_suggestions
 from orchestrator.engine.answers.json_documents import whole_values
 from orchestrator.engine.answers.plans import MOST_TASKS, Keep, read_plan
+from orchestrator.engine.answers.repetition import ends_in_loop
 from orchestrator.engine.answers.scores import read_score, reasons_in, without_quoted
 from orchestrator.engine.answers.verdicts import is_partial
 from orchestrator.events import Reading
@@ -72,8 +73,9 @@ def _read_result(text: str, keep: Keep, deliver: Callable[[str], Delivery] | Non
     """What is to be said of a draft or revision."""
     if not text.strip():
         return Reading(problem=ReadingProblem.EMPTY)
+    repeats = ends_in_loop(text)
     if deliver is None:
-        return Reading()
+        return Reading(repeats=repeats)
     delivery = deliver(text)
-    hidden = shadowing(within(delivery.files))
-    return Reading(left_out=delivery.left_out, renamed=delivery.renamed, shadowing=tuple(keep(name) for name in hidden))
+    hidden = tuple(keep(name) for name in shadowing(within(delivery.files)))
+    return Reading(left_out=delivery.left_out, renamed=delivery.renamed, shadowing=hidden, repeats=repeats)
