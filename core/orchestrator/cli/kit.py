@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from orchestrator.cli.groups import CommandGroup, suggestion
     from orchestrator.cli.ids import RUN, latest, resolved_run, resolved_task
+    from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, junit_xml
     from orchestrator.cli.live import Pace
     from orchestrator.cli.logs import open_log, open_log_if_any
     from orchestrator.cli.notes import verification
@@ -118,6 +119,10 @@ _HOMES: Final = {
     "latest": "orchestrator.cli.ids",
     "resolved_run": "orchestrator.cli.ids",
     "resolved_task": "orchestrator.cli.ids",
+    "CaseOutcome": "orchestrator.cli.junit",
+    "JunitCase": "orchestrator.cli.junit",
+    "JunitSuite": "orchestrator.cli.junit",
+    "junit_xml": "orchestrator.cli.junit",
     "Pace": "orchestrator.cli.live",
     "open_log": "orchestrator.cli.logs",
     "open_log_if_any": "orchestrator.cli.logs",
@@ -217,11 +222,14 @@ __all__ = [
     "UNMEASURED",
     "UNREADABLE",
     "USAGE",
+    "CaseOutcome",
     "Catalogue",
     "CommandGroup",
     "Display",
     "EventId",
     "Forked",
+    "JunitCase",
+    "JunitSuite",
     "Lines",
     "Loop",
     "OutputClosedError",
@@ -253,6 +261,7 @@ __all__ = [
     "home",
     "home_option",
     "json_option",
+    "junit_xml",
     "latest",
     "line",
     "lines_of",

@@ -28,6 +28,7 @@ from orchestrator.cli.options import (
     verbose_option,
     yes_option,
 )
+from orchestrator.cli.pipelines import Pipeline, github_option, junit_option
 
 if TYPE_CHECKING:
     from orchestrator.engine.runs import RunEnd, Watchers, Workspace
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
 @click.option("--new-project", "-N", is_flag=True, help="Start a new run even where the id exists.")
 @click.option("--no-cache", is_flag=True, help="Do not reuse answers of earlier runs.")
 @force_option
+@junit_option
+@github_option
 @disable_option
 @strict_plugins_option
 @verbose_option
@@ -75,6 +78,8 @@ def run(
     new_project: bool,
     no_cache: bool,
     force: bool,
+    junit: Path | None,
+    github: bool,
     verbose: bool,
     quiet: bool,
     log_format: str | None,
@@ -104,6 +109,7 @@ def run(
         as_json=as_json,
         yes=yes,
         allow=allow,
+        pipeline=Pipeline(junit, github),
     )
 
 
@@ -126,6 +132,7 @@ def run_spec(
     yes: bool = False,
     allow: tuple[str, ...] = (),
     input_stage: bool = False,
+    pipeline: Pipeline | None = None,
 ) -> int:
     """Run a spec in front of the user, and give the exit code.
 
@@ -143,7 +150,16 @@ def run_spec(
         )
 
     loud = verbose or (spec.verbose and not quiet)
-    return run_session(begin, as_json=as_json, verbose=loud, quiet=quiet, log_format=log_format, yes=yes, allow=allow)
+    return run_session(
+        begin,
+        as_json=as_json,
+        verbose=loud,
+        quiet=quiet,
+        log_format=log_format,
+        yes=yes,
+        allow=allow,
+        pipeline=pipeline,
+    )
 
 
 @click.command()
@@ -154,6 +170,8 @@ def run_spec(
 @click.option("--add-time", type=SECONDS, help="Seconds to add to the time limit.")
 @yes_option
 @allow_option
+@junit_option
+@github_option
 @disable_option
 @strict_plugins_option
 @verbose_option
@@ -169,6 +187,8 @@ def resume(
     add_time: float | None,
     yes: bool,
     allow: tuple[str, ...],
+    junit: Path | None,
+    github: bool,
     verbose: bool,
     quiet: bool,
     log_format: str | None,
@@ -190,6 +210,7 @@ def resume(
         as_json=as_json,
         yes=yes,
         allow=allow,
+        pipeline=Pipeline(junit, github),
     )
 
 
@@ -206,6 +227,7 @@ def resume_run(
     as_json: bool = False,
     yes: bool = False,
     allow: tuple[str, ...] = (),
+    pipeline: Pipeline | None = None,
 ) -> int:
     """Go on with a run in front of the user, and give the exit code."""
     from orchestrator.cli.run_session import run_session
@@ -216,5 +238,12 @@ def resume_run(
         )
 
     return run_session(
-        begin, as_json=as_json, verbose=verbose, quiet=quiet, log_format=log_format, yes=yes, allow=allow
+        begin,
+        as_json=as_json,
+        verbose=verbose,
+        quiet=quiet,
+        log_format=log_format,
+        yes=yes,
+        allow=allow,
+        pipeline=pipeline,
     )

@@ -17,6 +17,7 @@ from orchestrator.cli.display import Display, Lines, display_for
 from orchestrator.cli.exits import INTERRUPTED
 from orchestrator.cli.options import command, home
 from orchestrator.cli.output import OutputClosedError, clean, money, notice, result, result_json, timestamp
+from orchestrator.cli.pipelines import Pipeline
 from orchestrator.cli.progress import Progress
 from orchestrator.cli.tables import print_run
 from orchestrator.decide.forecast import is_declined, lacking
@@ -46,7 +47,7 @@ LOG_FORMAT: Final = "ORCHESTRATE_LOG_FORMAT"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ENOUGH: Final = 2
 _LOST: Final = 3
-"""The exit code of a run whose results stdout has not taken."""
+"""The exit code of a run whose results could not be written."""
 """Signals that do not keep the report of a session from being written."""
 _CENT: Final = 10**7
 
@@ -63,6 +64,7 @@ def run_session(
     log_format: str | None = None,
     yes: bool = False,
     allow: Sequence[str] = (),
+    pipeline: Pipeline | None = None,
 ) -> int:
     """Run one session on the data folder, show it, and give the exit code.
 
@@ -74,10 +76,13 @@ def run_session(
         log_format: ``json``: stderr is a log of JSON lines and nothing else; None: as the environment says.
         yes: every suggestion is taken, the tasks start at any risk, and no question is asked.
         allow: what ``--allow`` agrees to.
+        pipeline: writes what a build server reads.
     """
     if quiet and verbose:
         raise UsageError("--quiet and --verbose exclude each other")
     structured = _form(log_format) is LogFormat.JSON
+    pipeline = pipeline or Pipeline()
+    pipeline.begin()
     workspace = Workspace.open(home())
     display: Display = Lines(quiet=True) if structured else display_for(quiet=as_json or quiet)
     level = logging.DEBUG if verbose else logging.WARNING if quiet or not structured else logging.INFO
@@ -110,6 +115,7 @@ def run_session(
         try:
             outcome = asyncio.run(_begun(begin, workspace, watchers))
             titles = _titles(outcome)
+            unwritten = pipeline.end(outcome.run, outcome.state, outcome.texts.get)
         finally:
             display.end()
             workspace.close()
@@ -117,13 +123,15 @@ def run_session(
         _report(outcome, titles, as_json, report_line)
     except OutputClosedError as error:
         stream.lost = stream.lost or error.reason
-    if stream.lost:
-        notice(f"orchestrate: {stream.lost}")
+    lost = stream.lost or unwritten
+    if lost:
+        notice(f"orchestrate: {lost}")
+    pipeline.close()
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # the exit code is settled
     if outcome.state.finished is None:
         return INTERRUPTED
-    return EXIT_CODES[outcome.state.finished.status] or (_LOST if stream.lost else 0)
+    return EXIT_CODES[outcome.state.finished.status] or (_LOST if lost else 0)
 
 
 def _form(given: str | None) -> LogFormat:

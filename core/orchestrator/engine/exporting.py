@@ -9,9 +9,10 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -21,9 +22,9 @@ from orchestrator import events as e
 from orchestrator.deadlines import EscapedError, outcome_of
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.errors import PluginError, SpecError
-from orchestrator.log import Recorded, Redactor, encode
+from orchestrator.log import EventLog, Recorded, Redactor, encode
 from orchestrator.plugins import Catalogue
-from orchestrator.spi import Exporter, ExporterConfig, Metrics, RunEvent
+from orchestrator.spi import Exporter, ExporterConfig, Metrics, RunEvent, no_history
 from orchestrator.state.measurement import Measurement
 
 EVERY: Final = "every_seconds"
@@ -42,7 +43,25 @@ _PAUSE: Final = 1.0
 _IDLE: Final = 15.0
 """Seconds after which it exports again though no task has ended, where the spec does not say how often."""
 
+_KEPT: Final = "exporters"
+"""The folder in the data folder where exporters keep files of their own."""
+
 _Item = tuple[int, int, e.Event]
+
+
+def _run_event(run: str, version: int, at: int, event: e.Event) -> RunEvent:
+    name, _, data = encode(event)
+    return RunEvent(run, version, at, name, orjson.loads(data))
+
+
+def _history(home: Path, run: str, after: int) -> Iterator[RunEvent]:
+    """The run's committed events after a version, over a connection of its own."""
+    log = EventLog.open_to_read(home)
+    try:
+        for record in log.read_own(run, after):
+            yield _run_event(run, record.version, record.at, record.event)
+    finally:
+        log.close()
 
 
 @frozen
@@ -173,9 +192,7 @@ class _Worker:
         return self._exported + every if every else None
 
     def _observe(self, exporter: Exporter, item: _Item) -> None:
-        version, at, event = item
-        name, _, data = encode(event)
-        exporter.observe(RunEvent(self.run, version, at, name, orjson.loads(data)))
+        exporter.observe(_run_event(self.run, *item))
 
     def _next(self, due: float | None) -> _Item | None:
         if self._stopping:
@@ -233,6 +250,7 @@ class Exporting:
         write: Callable[[str], None],
         *,
         strict: bool,
+        home: Path | None = None,
     ) -> None:
         """Build the exporters that a spec names. What is broken is warned of, and the session does without it.
 
@@ -243,6 +261,7 @@ class Exporting:
             redactor: takes secrets out of what they say.
             write: shows what an exporter without a file has to say.
             strict: whether an unknown name and wrong options are errors; else they are warnings, too.
+            home: the data folder, whose log they may read on; None: there is none.
 
         Raises:
             PluginNotFoundError: one of them is not installed (also PluginConflictError).
@@ -250,7 +269,16 @@ class Exporting:
         """
         try:
             for name, options in named.items():
-                await self._open(catalogue, name, options, environment, redactor, write, strict)
+                config = ExporterConfig(
+                    name,
+                    deepcopy({key: value for key, value in options.items() if key != EVERY}),
+                    environment.secret,
+                    environment.variable,
+                    write,
+                    no_history if home is None else partial(_history, home),
+                    None if home is None else home / _KEPT / name,
+                )
+                await self._open(catalogue, config, options.get(EVERY), redactor, strict)
         except BaseException:
             await self.finish()
             raise
@@ -258,13 +286,12 @@ class Exporting:
     async def _open(
         self,
         catalogue: Catalogue,
-        name: str,
-        options: Mapping[str, Any],
-        environment: Environment,
+        config: ExporterConfig,
+        every: float | None,
         redactor: Redactor,
-        write: Callable[[str], None],
         strict: bool,
     ) -> None:
+        name = config.name
         try:
             entry = catalogue.find("exporter", name)
         except PluginError as error:
@@ -272,13 +299,11 @@ class Exporting:
                 raise
             _LOGGER.warning("%s; the run goes on without it", error)
             return
-        own = deepcopy({key: value for key, value in options.items() if key != EVERY})
-        config = ExporterConfig(name, own, environment.secret, environment.variable, write)
         loop = asyncio.get_running_loop()
         worker = _Worker(
             label=f"exporter {name!r} of {entry.distribution} {entry.version}".rstrip(),
             make=lambda: catalogue.exporter(name, config),
-            every=options.get(EVERY),
+            every=every,
             metrics=self._metrics,
             run=self._run,
             shown=redactor.shapes,

@@ -396,7 +396,15 @@ class Workspace:
         exporting = Exporting(session.stream.run)
         exporting.recall(self.log.read(session.stream.run))
         redactor = self.log.redactor
-        await exporting.open(self.catalogue, spec.exporters, self.environment, redactor, watchers.write, strict=strict)
+        await exporting.open(
+            self.catalogue,
+            spec.exporters,
+            self.environment,
+            redactor,
+            watchers.write,
+            strict=strict,
+            home=self.folder,
+        )
         session.observers = [*session.observers, exporting.observe]
         return exporting
 

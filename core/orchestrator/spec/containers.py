@@ -279,9 +279,20 @@ class Record(Kind[T], Generic[T]):
             if entry.about:
                 schema["description"] = entry.about
             properties[name] = schema if self.required(name) else _nullable(schema, blank=entry.blank)
+            properties[name] |= self._default(name)
         schema = {"type": "object", "additionalProperties": False, "properties": properties}
         required = [name for name in self.keys if self.required(name)]
         return schema | {"required": required} if required else schema
+
+    def _default(self, name: str) -> dict[str, Any]:
+        """The default of a key where it is one value; empty otherwise."""
+        held = self.defaults[name]
+        if self.required(name) or held is None or type(held) is object:
+            return {}
+        plain = self.keys[name].kind.dump(held)
+        if isinstance(plain, Decimal):
+            plain = float(plain)
+        return {"default": plain} if isinstance(plain, bool | int | float) or (isinstance(plain, str) and plain) else {}
 
 
 def _default(attribute: "Attribute[Any]") -> Any:

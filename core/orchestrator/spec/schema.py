@@ -12,6 +12,7 @@ def json_schema() -> dict[str, Any]:
     """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "https://multi-llm-orchestrator/spec/1",
         "title": "multi-llm-orchestrator spec",
         "description": "What a user wants of one run.",
         **SPEC.schema(),

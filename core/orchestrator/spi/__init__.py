@@ -19,7 +19,16 @@ from orchestrator.models import ArchitectureProfile, Finish, ModelInfo, Role, Ta
 from orchestrator.money import Price, Rate, Usage, Usd
 from orchestrator.policy import EnforcementMode, Policy, PolicyHierarchy, PolicySet
 from orchestrator.spi.backends import Backend, ModelTelemetry, Ranked, RoutingCandidate
-from orchestrator.spi.exporters import Exporter, ExporterConfig, Metrics, ModelMetrics, RunEvent, RunMetrics, to_stdout
+from orchestrator.spi.exporters import (
+    Exporter,
+    ExporterConfig,
+    Metrics,
+    ModelMetrics,
+    RunEvent,
+    RunMetrics,
+    no_history,
+    to_stdout,
+)
 from orchestrator.spi.hooks import INTERFACE, DeprecatedHook, hookimpl, hookspec
 from orchestrator.spi.policy_loaders import Loader
 from orchestrator.spi.providers import Body, CallContext, CallRef, Message, Provider, ProviderConfig, Reply, Request
@@ -82,5 +91,6 @@ __all__ = [
     "find_tool",
     "hookimpl",
     "hookspec",
+    "no_history",
     "to_stdout",
 ]

@@ -1,7 +1,8 @@
 """Exporters: the metrics and events they are given."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from attrs import Factory, frozen
@@ -99,6 +100,11 @@ class Metrics:
     """The run, where these are the metrics of one run."""
 
 
+def no_history(run: str, after: int) -> Iterable[RunEvent]:
+    """No event: there is no log."""
+    return ()
+
+
 def to_stdout(text: str) -> None:
     """Write lines to standard output."""
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
@@ -119,6 +125,14 @@ class ExporterConfig:
     variable: Callable[[str], str | None] = lambda name: None
     write: Callable[[str], None] = to_stdout
     """Prints text for the user; for an exporter without a file."""
+    history: Callable[[str, int], Iterable[RunEvent]] = no_history
+    """Reads a run's committed events after a version, in their order, from any thread.
+
+    An exporter that must lose none reads on here from where it was, because ``observe`` brings none of an earlier
+    session, nor those that came while it was too slow.
+    """
+    folder: Path | None = None
+    """Where it may keep files of its own between sessions, such as how far it is; it is made by who writes into it."""
 
 
 class Exporter(Protocol):

@@ -22,6 +22,9 @@ AGREED: Final[Mapping[str, CapabilityKind]] = {
     "providers.*.api_key_env": CapabilityKind.KEY,
     "providers.*.headers": CapabilityKind.KEY,
     "exporters.*.endpoint": CapabilityKind.ADDRESS,
+    "exporters.*.url": CapabilityKind.ADDRESS,
+    "exporters.*.secret_env": CapabilityKind.KEY,
+    "exporters.*.addresses_env": CapabilityKind.KEY,
     "exporters.*.host": CapabilityKind.LISTEN,
     "exporters.*.path": CapabilityKind.WRITE,
 }
@@ -51,7 +54,7 @@ _GROUPS: Final[Mapping[str, str]] = {
     "limits": "tries attempts outage breaker.failures breaker.seconds iterations.* max_tokens.* call_timeout "
     "requests_per_minute tokens_per_minute max_tasks single_task_fallback",
     "providers.*": "api effort idle_seconds region stream type",
-    "exporters.*": "attributes every_seconds port service_name",
+    "exporters.*": "attributes events every_seconds on port service_name",
 }
 
 FREE: Final = frozenset(f"{group}.{name}".lstrip(".") for group, names in _GROUPS.items() for name in names.split())

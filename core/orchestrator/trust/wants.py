@@ -191,13 +191,16 @@ def _of_exporter_option(
             inside = path.relative_to(work).parts if path.is_relative_to(work) else None
             if inside is None or is_run_by_tools(inside) or _is_own(path, around):
                 yield Capability(CapabilityKind.WRITE, str(path))
-        case ("endpoint", str()):
+        case ("endpoint" | "url", str()):
             address = address_of(value)
             if not address.is_loopback:
                 yield Capability(CapabilityKind.ADDRESS, address.text)
         case ("host", str()):
             if not address_of(f"http://{value}").is_loopback:
                 yield Capability(CapabilityKind.LISTEN, f"{value}:{options.get('port', '')}")
+        case ("secret_env" | "addresses_env", str()):
+            url = options.get("url")
+            yield Capability(CapabilityKind.KEY, f"{value}@{address_of(url).host if isinstance(url, str) else name}")
         case _ if _is_strange("exporter", name, key, around) and value is not None:
             yield _option(f"exporters.{name}.{key}", value)
 

@@ -53,6 +53,16 @@ class Options:
         self._refuse(name, "expected a mapping of texts", value)
         return {}
 
+    def names(self, name: str) -> tuple[str, ...]:
+        """A list of texts that are not blank; empty where it was not given."""
+        value = self._take(name)
+        if value is None:
+            return ()
+        if isinstance(value, list) and all(isinstance(each, str) and each.strip() for each in value):
+            return tuple(value)
+        self._refuse(name, "expected a list of names", value)
+        return ()
+
     def refuse(self, message: str) -> None:
         """Note what is wrong with the options together."""
         self._problems.append(f"{self._where}: {message}")
