@@ -88,3 +88,23 @@ def test_every_variable_of_the_program_is_on_its_page() -> None:
     used = {name for text in sources for name in re.findall(r'"(ORCHESTRATE_[A-Z_]+)"', text)} - inner
     shown = set(re.findall(r"`(ORCHESTRATE_[A-Z_]+)`", page("environment.md")))
     assert shown == used
+
+
+SYSTEMS = ["orchestrate", "LangGraph", "LiteLLM proxy", "Inspect", "promptfoo", "OpenHands", "Bernstein"]
+
+
+def test_the_comparison_names_every_project_twelve_times_and_our_commands_exist() -> None:
+    """No row leaves a project out, and a command of ours that is named can be given."""
+    text = page("comparison.md")
+    sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    assert len(sections) == 12
+    for section in sections:
+        rows = re.findall(r"^\| ([^|]+?) \|", section, re.MULTILINE)
+        assert rows[-len(SYSTEMS) :] == SYSTEMS, section
+    commands = {tuple(each.split()) for each in re.findall(r"`orchestrate ([^`]+)`", text)}
+    assert len(commands) > 8
+    for words in commands:
+        group = words[: 2 if len(words) > 1 and words[1].islower() and not words[1].startswith("-") else 1]
+        shown = orchestrate(ROOT, *group, "--help")
+        assert shown.code == 0, words
+        assert all(option in shown.out for option in words if option.startswith("--")), words
