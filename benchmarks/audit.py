@@ -26,10 +26,10 @@ def main(what: str, home: str, run: str) -> None:
     if what == "report":
         _write_report(home, run)
         return
-    from orchestrator.audits.bundles import make
-    from orchestrator.audits.logs import audit
-    from orchestrator.audits.unbundling import verify
     from orchestrator.log import EventLog
+    from orchestrator_audit.bundles import make
+    from orchestrator_audit.logs import audit
+    from orchestrator_audit.unbundling import verify
 
     log = EventLog.open_to_read(Path(home))
     path = Path(home) / "bundle.tar"

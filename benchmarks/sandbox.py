@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from benchmarks.measure import Pairs, Row, alternate, milliseconds
-from orchestrator.engine.sandbox import Job, LevelSelector, SandboxLevel
 from orchestrator.settings import SandboxChoice
+from orchestrator.spi import Job, SandboxLevel
+from orchestrator_sandbox import LevelSelector
 
 _ARGV = (sys.executable, "-I", "-c", "pass")
 

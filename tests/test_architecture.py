@@ -142,6 +142,10 @@ PLANTED = {
         "from orchestrator.events import Event",
         "Plugins see only the contract and the ground",
     ),
+    "plugins/commands/orchestrator_audit/command.py": (
+        "from orchestrator.log import EventLog",
+        "Commands see the contract, the reading face, the kit and Workspace",
+    ),
     "core/orchestrator/decide/planted.py": (
         "from orchestrator import log",
         "Rules and states know neither the log nor the world",

@@ -5,8 +5,7 @@ from enum import StrEnum
 
 import pytest
 
-from orchestrator.cli.explain import LIMITS, REMOVED, WAIVED
-from orchestrator.cli.words import FALLBACKS, HALTED, LEFT_OUT, SELECTED, SHORTFALLS, UNADVISED, UNVERIFIED
+from orchestrator.cli.words import FALLBACKS, HALTED, LEFT_OUT, REMOVED, SELECTED, SHORTFALLS, UNADVISED, UNVERIFIED
 from orchestrator.engine.answers.common import _SHORTFALLS
 from orchestrator.models import (
     PLAN_PROBLEMS,
@@ -23,6 +22,7 @@ from orchestrator.models import (
     VerificationProblem,
     Waiver,
 )
+from orchestrator_insight.commands.explain import LIMITS, WAIVED
 
 _TABLES: tuple[tuple[Mapping[StrEnum, str], type[StrEnum]], ...] = (
     (LIMITS, SpendLimit),

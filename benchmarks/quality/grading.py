@@ -7,7 +7,7 @@ from typing import Final
 from attrs import Factory, define
 
 from benchmarks.quality.problems import Problem
-from orchestrator.engine.sandbox import Job, LevelSelector
+from orchestrator.spi import Job, Sandbox
 
 SECONDS: Final = 20.0
 """What one grading may take; a function that needs longer is wrong."""
@@ -36,7 +36,7 @@ class Grader:
         SandboxError: no sandbox holds on this machine.
     """
 
-    selector: LevelSelector
+    selector: Sandbox
     seconds: float = SECONDS
     _known: dict[tuple[str, str], bool] = Factory(dict)
 

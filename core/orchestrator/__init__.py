@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from orchestrator.agents import AgentPool
     from orchestrator.apps import AppBuilder
+    from orchestrator.audit import AuditLog
     from orchestrator.engine.runs import Workspace
     from orchestrator.models import (
         Budget,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AgentPool": "agents",
     "AppBuilder": "apps",
+    "AuditLog": "audit",
     "Budget": "models",
     "DiskCache": "orchestrator",
     "EnforcementMode": "policy",
@@ -50,6 +52,7 @@ _HOMES = {
 __all__ = [
     "AgentPool",
     "AppBuilder",
+    "AuditLog",
     "Budget",
     "DiskCache",
     "EnforcementMode",

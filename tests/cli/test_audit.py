@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 import pytest
 from attrs import fields
 
-from orchestrator.audit import AuditLog, AuditRecord
 from orchestrator.errors import LogError, UsageError
+from orchestrator_audit.audit_log import AuditLog, AuditRecord
 from tests.cli.command import orchestrate, scripted_spec
 from tests.cli.conftest import Finished
 from tests.cli.in_process import command

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.engine.checks import selector_for
 from orchestrator.settings import SandboxChoice
 from tests.cli.command import count, finish, orchestrate, rows, scripted_spec, start, wait_until
-from tests.sandbox.places import with_argument
+from tests.plugins.sandbox.places import with_argument
 
 OUTPUT = "task_001_code_generation.py"
 

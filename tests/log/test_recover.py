@@ -11,10 +11,10 @@ from orchestrator.engine.runs import Watchers
 from orchestrator.errors import LogError, RunLockedError, UsageError
 from orchestrator.events import RunStarted
 from orchestrator.log import EventLog, FileLocks, Recorded
-from orchestrator.log.recover import recover
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.settings import RunSettings
+from orchestrator_audit.recover import recover
 from tests.log.project import RUN, copied, in_workspace, spec_of, unguarded, write_project
 
 
@@ -334,7 +334,7 @@ def test_a_failed_copy_leaves_no_file(home: Path, tmp_path: Path, monkeypatch: p
     def full(connection: object) -> None:
         raise LogError("the disk is full")
 
-    monkeypatch.setattr("orchestrator.log.recover.configure", full)
+    monkeypatch.setattr("orchestrator_audit.recover.configure", full)
     with pytest.raises(LogError, match="full"):
         recover(home, RUN, tmp_path / "new")
 

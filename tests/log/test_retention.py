@@ -13,8 +13,8 @@ from orchestrator.errors import DamagedLogError, LogError, RunLockedError, Usage
 from orchestrator.events import CallStarted, TaskStarted
 from orchestrator.log import EventLog
 from orchestrator.log.retention import Growth
-from tests.audits.logs import audited, doing, failures, finished_run
 from tests.log.project import RUN, copied, in_workspace, spec_of, unguarded, write_project
+from tests.plugins.commands.audit.logs import audited, doing, failures, finished_run
 
 SECRETS = (b"Do part 3 of the work", b"answer = 43", b"A table with three columns", b"Name the third column")
 

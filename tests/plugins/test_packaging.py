@@ -1,4 +1,6 @@
 import configparser
+import subprocess
+import sys
 import tomllib
 import zipfile
 from importlib.metadata import distribution
@@ -8,7 +10,9 @@ from typing import Any
 import pytest
 
 from orchestrator.plugins import DISTRIBUTION, GROUPS
-from tests.plugins.conftest import build_wheels
+from orchestrator.plugins.parts import GROUP as PARTS
+from tests.cli.command import clean_environment
+from tests.plugins.conftest import build_wheels, install_wheels
 
 ROOT = Path(__file__).parents[2]
 CODE = (".py", ".pyc", ".so", "py.typed")
@@ -49,8 +53,8 @@ def test_the_installed_entry_points_are_those_of_pyproject() -> None:
 
 
 def test_every_group_is_one_the_catalogue_reads() -> None:
-    """No built-in plugin is in a group that is not searched."""
-    assert set(_declared()) - {"console_scripts", "pytest11"} <= set(GROUPS.values())
+    """No built-in plugin, and no part, is in a group that is not searched."""
+    assert set(_declared()) - {"console_scripts", "pytest11"} <= {*GROUPS.values(), PARTS}
 
 
 def test_every_entry_point_names_a_module_of_the_tree() -> None:
@@ -98,3 +102,35 @@ def test_the_wheel_declares_the_entry_points(wheel: Path) -> None:
         (name,) = (each for each in archive.namelist() if each.endswith(".dist-info/entry_points.txt"))
         parser.read_string(archive.read(name).decode())
     assert {section: dict(parser[section]) for section in parser.sections()} == _declared()
+
+
+API = """
+import sys
+from orchestrator import AgentPool, AppBuilder, AuditLog, Budget, Model, Orchestrator, Policy, PolicySet
+from orchestrator.audit import AuditLog
+from orchestrator.cost import BudgetHierarchy, CostForecaster, CostPredictor, RiskLevel
+from orchestrator.hooks import EventType
+from orchestrator.metrics import ConsoleExporter, JSONExporter, PrometheusExporter
+from orchestrator.models import build_default_profiles
+from orchestrator.optimization import GreedyBackend, ParetoBackend, WeightedSumBackend
+from orchestrator.policy import EnforcementMode, JobSpec, Policy, PolicyHierarchy
+from orchestrator.policy_dsl import PolicyAnalyzer, load_policy_file
+
+for each in (AgentPool, AppBuilder, AuditLog, Orchestrator):
+    print(sys.modules[each.__module__].__file__)
+"""
+"""Every import of the specification's examples."""
+
+
+def test_the_wheel_alone_has_the_python_api_and_runs_the_demo(wheel: Path, tmp_path: Path) -> None:
+    """Installed into a folder, away from the tree, its packages find each other by their entry points."""
+    site = tmp_path / "site"
+    install_wheels(site, wheel)
+    environ = clean_environment(tmp_path / "home", PYTHONPATH=str(site))
+    for arguments in (["-c", API], ["-m", "orchestrator", "demo", "--quiet"]):
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        if "-c" in arguments:
+            assert all(Path(line).is_relative_to(site) for line in done.stdout.splitlines()), done.stdout

@@ -17,8 +17,8 @@ from benchmarks.quality.table import markdown
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.sandbox import LevelSelector
 from orchestrator_eval.statistics import sign_test, wilson
+from orchestrator_sandbox import LevelSelector
 from tests.servers.openai_server import Fault, OpenAIServer
 
 DOUBLE = Problem(

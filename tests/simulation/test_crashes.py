@@ -70,7 +70,7 @@ def test_a_run_killed_in_its_verification_goes_on_with_it() -> None:
 _CHOICE = 2
 OF_EVALUATIONS = tuple(name for name, cls in TYPES.items() if issubclass(cls, EvalEvent))
 OF_COMMANDS = ("run.forked", "content.deleted", *OF_EVALUATIONS)
-"""What commands append to runs without a session; see tests/engine/test_forks.py and tests/log/test_retention.py."""
+"""What commands append to runs without a session; see the tests of forks and of retention."""
 
 
 @cache

@@ -21,7 +21,7 @@ from orchestrator.testing.played import play_spec
 from orchestrator.testing.simulator import Scenario, simulate, sound_rank
 from tests.cli.command import orchestrate, rows, scripted_spec
 from tests.e2e.test_loop import OBJECTS, RIGHT, TASK, TESTS, WRONG, says
-from tests.evaluation.suites import answer, case, write
+from tests.plugins.commands.eval.suites import answer, case, write
 from tests.scripted import fields, job
 from tests.scripted import orchestrator as scripted
 

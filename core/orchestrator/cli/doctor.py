@@ -34,15 +34,16 @@ def doctor(live: bool, strict: bool, as_json: bool) -> int:
     Keys are never shown, only the variables that hold them. Exit code 3 where something a run relies on does not work:
     the data folder, with --live a provider that has a key, and with --strict where no provider can be used at all.
     """
-    from orchestrator.engine.sandbox import LevelSelector
+    from orchestrator.engine.checks import selector_for
     from orchestrator.engine.vendors.environment import Environment
     from orchestrator.log import Redactor
     from orchestrator.plugins import Catalogue
+    from orchestrator.settings import SandboxChoice
     from orchestrator.spi import find_tool
 
     redactor = Redactor()
     catalogue, environment = Catalogue.discover(), Environment.of_process(redactor.add)
-    network, folder, selector = environment.network(), _folder(home()), LevelSelector()
+    network, folder, selector = environment.network(), _folder(home()), selector_for(SandboxChoice.AUTO)
     vendors = _vendors(catalogue, environment, network, live)
     level = selector.level()
     found: dict[str, Any] = {

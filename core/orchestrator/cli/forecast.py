@@ -7,7 +7,7 @@ from orchestrator.cli.tables import print_table
 from orchestrator.events import ForecastMade
 
 if TYPE_CHECKING:
-    from orchestrator.rehearsal.monte_carlo import Simulated
+    from orchestrator.engine.plays import Simulated
 
 _PERCENTS: Final = (5, 50, 95)
 _UNFORESEEN: Final = "waits for a person"

@@ -71,14 +71,14 @@ if TYPE_CHECKING:
         timestamp,
     )
     from orchestrator.cli.progress import Progress
+    from orchestrator.cli.remarks import forbidden, remarks_on, remarks_on_choice, restricted
     from orchestrator.cli.replay import rank_of, ranking, whole_steps
     from orchestrator.cli.run_session import EXIT_CODES, advice_for, run_session
     from orchestrator.cli.runs import shown_status, texts_of
     from orchestrator.cli.screen import width_of
     from orchestrator.cli.stdout import stdout
     from orchestrator.cli.tables import STYLES, print_facts, print_run, print_table, title_of
-    from orchestrator.cli.words import DOING, SELECTED, SHORTFALLS, UNMEASURED
-    from orchestrator.engine.forks import Forked, cut_of, fork
+    from orchestrator.cli.words import DOING, REMOVED, SELECTED, SHORTFALLS, UNMEASURED
     from orchestrator.engine.loop import Loop
     from orchestrator.engine.outputs.results import project_state
     from orchestrator.engine.runs import RunEnd, Watchers
@@ -163,6 +163,10 @@ _HOMES: Final = {
     "seconds": "orchestrator.cli.output",
     "timestamp": "orchestrator.cli.output",
     "Progress": "orchestrator.cli.progress",
+    "forbidden": "orchestrator.cli.remarks",
+    "remarks_on": "orchestrator.cli.remarks",
+    "remarks_on_choice": "orchestrator.cli.remarks",
+    "restricted": "orchestrator.cli.remarks",
     "rank_of": "orchestrator.cli.replay",
     "ranking": "orchestrator.cli.replay",
     "whole_steps": "orchestrator.cli.replay",
@@ -179,12 +183,10 @@ _HOMES: Final = {
     "print_table": "orchestrator.cli.tables",
     "title_of": "orchestrator.cli.tables",
     "DOING": "orchestrator.cli.words",
+    "REMOVED": "orchestrator.cli.words",
     "SELECTED": "orchestrator.cli.words",
     "SHORTFALLS": "orchestrator.cli.words",
     "UNMEASURED": "orchestrator.cli.words",
-    "Forked": "orchestrator.engine.forks",
-    "cut_of": "orchestrator.engine.forks",
-    "fork": "orchestrator.engine.forks",
     "Loop": "orchestrator.engine.loop",
     "project_state": "orchestrator.engine.outputs.results",
     "RunEnd": "orchestrator.engine.runs",
@@ -213,6 +215,7 @@ __all__ = [
     "FILE",
     "IDENTIFIER",
     "INTERRUPTED",
+    "REMOVED",
     "RUN",
     "SECONDS",
     "SELECTED",
@@ -227,7 +230,6 @@ __all__ = [
     "CommandGroup",
     "Display",
     "EventId",
-    "Forked",
     "JunitCase",
     "JunitSuite",
     "Lines",
@@ -251,12 +253,11 @@ __all__ = [
     "bound",
     "clean",
     "command",
-    "cut_of",
     "disable_option",
     "enhance_option",
     "existing_run",
+    "forbidden",
     "force_option",
-    "fork",
     "has_log",
     "home",
     "home_option",
@@ -287,8 +288,11 @@ __all__ = [
     "rank_of",
     "ranking",
     "read_models",
+    "remarks_on",
+    "remarks_on_choice",
     "resolved_run",
     "resolved_task",
+    "restricted",
     "result",
     "result_json",
     "run_session",

@@ -286,7 +286,9 @@ def recover(run_id: str, into: Path, as_json: bool) -> int:
     The copy ends before the first event that was changed, is missing, is unreadable, or refers to a missing text. The
     damaged log is only read.
     """
-    from orchestrator.log.recover import recover as recovered
+    from orchestrator.plugins import part
+
+    recovered = part("recover")
 
     with suppress(LogError):  # the log may be too damaged to be opened
         existing_run(open_log(run_id), run_id)

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from orchestrator import events as e
 from orchestrator.cli.output import clean, line, money, seconds
+from orchestrator.cli.remarks import remarks_on
 from orchestrator.cli.words import (
     DOING,
     REMOVED_ALL,
@@ -15,7 +16,6 @@ from orchestrator.cli.words import (
     UNVERIFIED,
 )
 from orchestrator.decide.compliance import binding, undeclared
-from orchestrator.explanation import remarks_on
 from orchestrator.models import (
     RejectionReason,
     RiskLevel,
@@ -135,12 +135,9 @@ def verification(event: e.ResultVerified) -> str:
 
 def gist(details: str) -> str:
     """What a verification said; of an application that was put together only what is wrong with it."""
-    from orchestrator.engine.applications import read_assembly
+    from orchestrator.engine.applications import assembly_gist
 
-    try:
-        return read_assembly(details).gist if details.startswith("{") else details
-    except ValueError:
-        return details
+    return assembly_gist(details)
 
 
 def forecast_line(event: e.ForecastMade) -> str:

@@ -258,7 +258,7 @@ disable_option: Final = click.option(
     metavar="PLUGIN",
     expose_value=False,
     callback=_disable,
-    help="Disable a plugin: NAME or DISTRIBUTION:NAME.",
+    help="Disable a plugin, or all of a package: NAME or DISTRIBUTION:NAME.",
 )
 strict_plugins_option: Final = click.option(
     "--strict-plugins",

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from orchestrator.cli.explain import REMOVED, forbidden
 from orchestrator.cli.forecast import plain_forecast, plain_plays, print_plays
 from orchestrator.cli.logs import open_log_if_any
 from orchestrator.cli.notes import forecast_line
@@ -23,8 +22,9 @@ from orchestrator.cli.options import (
     models_option,
 )
 from orchestrator.cli.output import line, money, notice, result, result_json, seconds
+from orchestrator.cli.remarks import forbidden
 from orchestrator.cli.tables import print_table
-from orchestrator.cli.words import DOING, UNMEASURED
+from orchestrator.cli.words import DOING, REMOVED, UNMEASURED
 from orchestrator.decide.compliance import binding
 from orchestrator.engine.routes import Option, Route, RunOutlook, TaskRoute
 from orchestrator.models import RejectionReason, Role

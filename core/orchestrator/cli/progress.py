@@ -24,6 +24,7 @@ from orchestrator.cli.notes import (
     verification,
 )
 from orchestrator.cli.output import line, money, seconds
+from orchestrator.cli.remarks import remarks_on_choice
 from orchestrator.cli.words import (
     DOING,
     FALLBACKS,
@@ -37,7 +38,6 @@ from orchestrator.decide.routing import backend_name, slots_of
 from orchestrator.engine.answers.advising import shown, with_texts
 from orchestrator.engine.outputs.results import reading_of
 from orchestrator.errors import ErrorKind
-from orchestrator.explanation import remarks_on_choice
 from orchestrator.log.accounts import called
 from orchestrator.models import (
     PLAN_PROBLEMS,

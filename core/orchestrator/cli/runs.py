@@ -368,13 +368,13 @@ def cancel(run_id: str, as_json: bool) -> int:
 @home_option
 def diff(one: str, other: str, as_json: bool) -> int:
     """Show what differs between two runs: spec, settings, decisions, results, spend."""
-    from orchestrator.audits.comparison import compare
-    from orchestrator.cli import comparing
+    from orchestrator.plugins import part
 
+    comparing = part("comparing")
     log = open_log(one)
     trust = trust_in(log, *(existing_run(log, run) for run in (one, other)))
     texts = tuple(Texts(log, run, os.urandom, log.redactor) for run in (one, other))
-    found = trust.read(lambda: compare(log, one, other, (texts[0], texts[1])))
+    found = trust.read(lambda: comparing.compare(log, one, other, (texts[0], texts[1])))
     if as_json:
         result_json(comparing.plain(found) | trust.plain())
     else:

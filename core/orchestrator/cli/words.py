@@ -26,6 +26,20 @@ DOING: Final = {
 }
 """The name of what a role's call does. The steps of the loop have the same names everywhere."""
 
+REMOVED: Final[Mapping[RejectionReason, str]] = {
+    RejectionReason.NO_PRICE: "its price is not known",
+    RejectionReason.UNBOUNDED: "nothing bounds its output, and allow_unbounded is off",
+    RejectionReason.OFF: "switched off for the session",
+    RejectionReason.BREAKER: "its circuit is open",
+    RejectionReason.TRIED: "already called for this, without a usable answer",
+    RejectionReason.BUDGET: "the most it could cost did not fit the money left",
+    RejectionReason.CONTEXT: "prompt and answer do not fit its context window",
+    RejectionReason.POLICY: "a policy rules it out",
+    RejectionReason.VENDOR: "of the author's vendor, and review.cross_vendor is require",
+    RejectionReason.RANKED: "ranked lower",
+}
+"""What removed a candidate, in words."""
+
 SHORTFALLS: Final[Mapping[TaskEndReason, str]] = {
     TaskEndReason.BELOW_THRESHOLD: "below its threshold",
     TaskEndReason.GATE: "a check did not pass",

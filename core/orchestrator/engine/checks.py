@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from typing import Any, Final, Unpack
 
 from attrs import Factory, define, frozen
 
@@ -14,30 +14,61 @@ from orchestrator.deadlines.awaiting import Offload
 from orchestrator.engine.probing import probed
 from orchestrator.errors import SandboxError
 from orchestrator.models import ProbeResult, Verdict
+from orchestrator.plugins import has_part, part
 from orchestrator.settings import SandboxChoice
-from orchestrator.spi import Candidate, Finding, Ran, RunOptions, Validator, ValidatorContext
+from orchestrator.spi import (
+    Candidate,
+    Finding,
+    Job,
+    LevelProbe,
+    Ran,
+    RunOptions,
+    Sandbox,
+    SandboxLevel,
+    Validator,
+    ValidatorContext,
+)
 
-if TYPE_CHECKING:
-    from orchestrator.engine.sandbox import LevelSelector
-
+_SANDBOX: Final = "sandbox"
+_NO_PACKAGE: Final = "the package orchestrator_sandbox is switched off or not installed"
 CHECK_SECONDS: Final = 30.0
 GRACE_SECONDS: Final = 15.0
 """What starting and ending a sandbox may take beyond the check's own time, on a busy machine."""
 
 
-@cache
-def selector_for(choice: SandboxChoice) -> "LevelSelector":
-    """The one selector of the process for a choice, so that each sandbox level is probed once."""
-    from orchestrator.engine.sandbox import LevelSelector
+def selector_for(choice: SandboxChoice) -> Sandbox:
+    """The one sandbox of the process for a choice, so that each of its levels is probed once."""
+    return _sandbox(choice) if has_part(_SANDBOX) else NoSandbox()
 
-    return LevelSelector(choice)
+
+@cache
+def _sandbox(choice: SandboxChoice) -> Sandbox:
+    made: Sandbox = part(_SANDBOX)(choice)
+    return made
+
+
+@frozen
+class NoSandbox:
+    """Stands where no package brings a sandbox: it runs nothing."""
+
+    def level(self) -> SandboxLevel | None:
+        """None."""
+        return None
+
+    def run(self, job: Job, executes: bool = True) -> tuple[SandboxLevel, Ran]:
+        """Refuse; see ``Sandbox.run``."""
+        raise SandboxError(f"{_NO_PACKAGE}: nothing can be run")
+
+    def surveys(self) -> Sequence[LevelProbe]:
+        """None of them can be used."""
+        return [LevelProbe(level, False, _NO_PACKAGE) for level in SandboxLevel]
 
 
 @frozen
 class Checks:
     """What validators are lent."""
 
-    selector: "LevelSelector | None" = None
+    selector: Sandbox | None = None
     settings: Mapping[str, Mapping[str, Any]] = Factory(dict)
     seconds: float = CHECK_SECONDS
 
@@ -105,14 +136,12 @@ def _believed(found: Finding) -> Finding:
 class _Lent:
     """The sandbox as one validator sees it; remembers which sandbox level it used."""
 
-    selector: "LevelSelector | None"
+    selector: Sandbox | None
     most: float
     level: str | None = None
 
     def run(self, argv: Sequence[str], files: Mapping[str, bytes], **options: Unpack[RunOptions]) -> Ran:
         """See ``orchestrator.spi.Run``."""
-        from orchestrator.engine.sandbox import Job
-
         if self.selector is None:
             raise SandboxError("this run has no sandbox")
         seconds = options.get("seconds")

@@ -7,7 +7,7 @@ from pathlib import Path
 from attrs import frozen
 
 from orchestrator import events as e
-from orchestrator.engine.applications import Application, assembled
+from orchestrator.engine.applications import Application, application
 from orchestrator.engine.outputs.folder import OutputFolder, tables
 from orchestrator.engine.outputs.placement import Placement
 from orchestrator.engine.outputs.results import summary
@@ -75,15 +75,15 @@ def _text(run: str, texts: Texts, digest: str) -> str:
 def application_of(spec: str, catalogue: Catalogue) -> Application | None:
     """The application that a spec, in canonical JSON, builds; None where it builds none."""
     wanted = json.loads(spec).get("app")
-    return None if wanted is None else Application(str(wanted), cache(catalogue.scaffold))
+    return None if wanted is None else application(str(wanted), cache(catalogue.scaffold))
 
 
 def export(
-    state: RunState, run: str, head: str, texts: Texts, folder: OutputFolder, application: Application | None = None
+    state: RunState, run: str, head: str, texts: Texts, folder: OutputFolder, built: Application | None = None
 ) -> tuple[str, ...]:
     """Write a run's outputs, summary and table; returns a warning per file that could not be written.
 
-    With an ``application`` that was put together, what its scaffold and its manifest bring is written, too.
+    With an application (``built``) that was put together, what its scaffold and its manifest bring is written, too.
     """
     warnings = []
     files = tables(summary(state, run, head, texts.get), is_app=state.settings.app is not None)
@@ -91,9 +91,9 @@ def export(
     placement = Placement(state, texts.get)
     for name in state.execution_order:
         outputs.update(placement.files(state.tasks[name]))
-    if application is not None and state.verified is not None:
+    if built is not None and state.verified is not None:
         try:
-            outputs = assembled(outputs, *application.described(state, texts.get))
+            outputs = built.files(outputs, state, texts.get)
         except Exception as error:
             cause = " ".join(f"{type(error).__name__}: {error}".split())
             warnings.append(f"what the scaffold brings cannot be written: {cause}")

@@ -15,13 +15,14 @@ from orchestrator.decide.planning import execution_order
 from orchestrator.decide.routing import DraftQuery, Query, backend_name, list_candidates
 from orchestrator.decide.spending import is_too_long
 from orchestrator.decide.strategies import COLD, judge_runs, most_iterations, strategy_of
+from orchestrator.engine.plays import Simulated
 from orchestrator.engine.rank import guard
 from orchestrator.engine.session import VERSION
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.errors import PluginError, SpecError
 from orchestrator.models import CritiqueUse, DraftMode, ModelInfo, PlannedTask, RejectionReason, Role, TaskType, Waiver
 from orchestrator.money import Price, Usd
-from orchestrator.rehearsal.monte_carlo import Simulated, simulate
+from orchestrator.plugins import part
 from orchestrator.settings import RunSettings
 from orchestrator.spec import Spec, TaskSpec
 from orchestrator.state.calls import CallKey
@@ -157,16 +158,18 @@ def _planned(task: TaskSpec) -> PlannedTask:
 
 
 def rehearse(spec: Spec, connected: Connected, priors: Sequence[e.Prior], plays: int, seed: int) -> Simulated:
-    """Play a spec's plan so many times on outcomes drawn from earlier measurements; see ``rehearsal.monte_carlo``.
+    """Play a spec's plan so many times on outcomes drawn from earlier measurements; the part ``simulate``.
 
     Raises:
         SpecError: the spec has no tasks.
+        PluginError: the package that plays plans is switched off.
     """
     if not spec.tasks:
         raise SpecError(["tasks: the spec has none, and a model's plan cannot be rehearsed: give a plan"])
     settings = spec.settings(connected.simulated)
     opening = _opening(connected, settings, tuple([_planned(task) for task in spec.tasks]), priors)
-    return simulate(*opening, guard(connected.backend, run_in_thread), plays, seed)
+    played: Simulated = part("simulate")(*opening, guard(connected.backend, run_in_thread), plays, seed)
+    return played
 
 
 def _opening(

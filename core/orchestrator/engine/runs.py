@@ -12,7 +12,7 @@ from attrs import Factory, define, evolve, field, frozen
 from orchestrator import events as e
 from orchestrator.documents import load_json
 from orchestrator.engine import accounts
-from orchestrator.engine.applications import Application, AppVerifier
+from orchestrator.engine.applications import Application, application
 from orchestrator.engine.beginning import check_descriptors, check_names, check_spec, run_started, stage_of
 from orchestrator.engine.checks import Checks, selector_for
 from orchestrator.engine.delivering import RunPlace, application_of, export, place_of, spec_of
@@ -25,7 +25,6 @@ from orchestrator.engine.outputs.verification import FolderVerifier, Verifier
 from orchestrator.engine.ports import Ports, real_ports
 from orchestrator.engine.questions import Asker
 from orchestrator.engine.rank import guard, runner_of
-from orchestrator.engine.sandbox import LevelSelector
 from orchestrator.engine.session import RunLog, Session, append_remedies, raised_budget, raised_time
 from orchestrator.engine.vendors.admission import admission_of
 from orchestrator.engine.vendors.connect import Connected, client_of, connect
@@ -40,7 +39,7 @@ from orchestrator.money import Usd
 from orchestrator.plugins import Catalogue
 from orchestrator.settings import SECOND
 from orchestrator.spec import Spec, differences, parse_spec
-from orchestrator.spi import Backend, to_stdout
+from orchestrator.spi import Backend, Sandbox, to_stdout
 from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState
 from orchestrator.telemetry import measured, priors
@@ -313,8 +312,8 @@ class Workspace:
         head = self._head(run)
         warnings: tuple[str, ...] = ()
         if folder is not None:
-            application = application_of(self.spec(run), self.catalogue)
-            warnings = export(state, run, head, texts, OutputFolder(folder, run, force), application)
+            built = application_of(self.spec(run), self.catalogue)
+            warnings = export(state, run, head, texts, OutputFolder(folder, run, force), built)
         notice = f"run {run} has ended with {status.value}; nothing is left to do"
         if status is ProjectStatus.BUDGET_EXHAUSTED:
             notice = f"run {run} needs more money: orchestrate resume {run} --add-budget USD"
@@ -345,7 +344,7 @@ class Workspace:
         names = state.settings.accounts if state.start is not None else ()
         selector = selector_for(stricter(spec.validators.sandbox, self.admission.configuration.sandbox))
         texts = self.texts(run)
-        application = None if spec.app is None else Application(spec.app, cache(self.catalogue.scaffold))
+        built = None if spec.app is None else application(spec.app, cache(self.catalogue.scaffold))
         return Session(
             stream=RunLog(self.log, run, texts, names, connected.simulated, end_dead_runs),
             state=state,
@@ -360,8 +359,8 @@ class Workspace:
             checks=Checks(selector, spec.validators.settings),
             task_paths=spec.task_paths,
             verify_cmd=spec.verify_cmd,
-            verifier=self._verifier(spec, state, writer, selector, application, texts),
-            application=application,
+            verifier=self._verifier(spec, state, writer, selector, built, texts),
+            application=built,
             asker=watchers.asker,
         )
 
@@ -370,15 +369,14 @@ class Workspace:
         spec: Spec,
         state: RunState,
         writer: OutputFolder | None,
-        selector: LevelSelector,
-        application: Application | None,
+        selector: Sandbox,
+        built: Application | None,
         texts: Texts,
     ) -> Verifier | None:
         """What judges the result as a whole; there is nothing to judge without an output folder."""
-        if writer is None or application is None:
+        if writer is None or built is None:
             return None if writer is None else FolderVerifier(writer, selector)
-        placement = Placement(state, texts.get)
-        return AppVerifier(writer, selector, lambda: application.described(state, texts.get), placement.placed)
+        return built.verifier(writer, selector, state, texts.get, Placement(state, texts.get).placed)
 
     async def _heed(self, run: str, loop: Loop) -> None:
         """Look into the run's mailbox until another process asks for the end of the session."""

@@ -31,6 +31,7 @@ def is_isolated(distribution: str) -> bool:
     return distribution not in TRUSTED
 
 
+_PREFIX: Final = "orchestrator_"
 DISABLE: Final = "ORCHESTRATE_DISABLE_PLUGINS"
 STRICT: Final = "ORCHESTRATE_STRICT_PLUGINS"
 NO_AUTOLOAD: Final = "ORCHESTRATE_NO_AUTOLOAD"
@@ -160,14 +161,25 @@ def described(points: "Iterable[EntryPoint]") -> Iterator[Plugin]:
 
 def block(plugins: Iterable[Plugin], environ: Mapping[str, str]) -> None:
     """Switch off what the environment names."""
-    words = (word.strip().rpartition(":") for word in environ.get(DISABLE, "").split(","))
-    disabled = {f"{normalised(distribution)}{colon}{name}" for distribution, colon, name in words}
+    disabled = switched_off(environ)
     only_built_in = environ.get(NO_AUTOLOAD, "") not in ("", "0")
     for plugin in plugins:
-        if plugin.name in disabled or plugin.address in disabled:
+        if plugin.address in disabled or not disabled.isdisjoint(names_of(plugin.point)):
             plugin.blocked = f"named in {DISABLE}"
         elif only_built_in and plugin.distribution != DISTRIBUTION:
             plugin.blocked = f"{NO_AUTOLOAD} leaves only the built-in plugins"
+
+
+def switched_off(environ: Mapping[str, str]) -> frozenset[str]:
+    """What the environment switches off: names of plugins, of packages, ``distribution:name``."""
+    words = (word.strip().rpartition(":") for word in environ.get(DISABLE, "").split(","))
+    return frozenset(f"{normalised(distribution)}{colon}{name}" for distribution, colon, name in words)
+
+
+def names_of(point: "EntryPoint") -> frozenset[str]:
+    """The names under which an entry point is switched off: its own, and its package's with and without the prefix."""
+    package = point.module.partition(".")[0]
+    return frozenset((point.name, package, package.removeprefix(_PREFIX)))
 
 
 def normalised(distribution: str) -> str:

@@ -32,6 +32,7 @@ from orchestrator.spi.exporters import (
 from orchestrator.spi.hooks import INTERFACE, DeprecatedHook, hookimpl, hookspec
 from orchestrator.spi.policy_loaders import Loader
 from orchestrator.spi.providers import Body, CallContext, CallRef, Message, Provider, ProviderConfig, Reply, Request
+from orchestrator.spi.sandboxes import Job, LevelProbe, Sandbox, SandboxLevel
 from orchestrator.spi.scaffolds import App, Ask, Launch, Scaffold, Skeleton
 from orchestrator.spi.validators import Candidate, Finding, Ran, Run, RunOptions, Validator, ValidatorContext, find_tool
 
@@ -53,7 +54,9 @@ __all__ = [
     "ExporterConfig",
     "Finding",
     "Finish",
+    "Job",
     "Launch",
+    "LevelProbe",
     "Loader",
     "Message",
     "Metrics",
@@ -78,7 +81,9 @@ __all__ = [
     "RunEvent",
     "RunMetrics",
     "RunOptions",
+    "Sandbox",
     "SandboxError",
+    "SandboxLevel",
     "Scaffold",
     "Skeleton",
     "SpecError",

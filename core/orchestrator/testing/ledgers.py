@@ -1,4 +1,4 @@
-"""The vendor's own bills against the log; accounts against runs: see ``orchestrator.audits.accounts``."""
+"""The vendor's own bills against the log; accounts against runs: see ``orchestrator.testing.laws``."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,10 +7,10 @@ from typing import Final
 from attrs import Factory, define
 
 from orchestrator import events as e
-from orchestrator.audits.accounts import History, broken_accounts
 from orchestrator.errors import ErrorKind
 from orchestrator.models import Role
 from orchestrator.money import Usd
+from orchestrator.testing.laws import History, broken_accounts
 from orchestrator.testing.vendor import Bill
 
 __all__ = ["History", "broken_accounts", "broken_bills"]

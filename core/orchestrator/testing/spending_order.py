@@ -11,13 +11,12 @@ from typing import Final
 from attrs import define, frozen
 
 from orchestrator import events as e
-from orchestrator.audits.shadow_state import Call, key_of
 from orchestrator.decide.compliance import binding, caps_of, violated
 from orchestrator.models import ModelInfo, Role, SelectionReason, is_comparison
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND, CrossVendor
 from orchestrator.state.calls import CallKey
-from orchestrator.testing.laws import Laws
+from orchestrator.testing.laws import Call, Laws, key_of
 
 _LONGEST_WAIT: Final = 60 * SECOND
 _SCORED: Final = (Role.GENERATOR, Role.CRITIC, Role.REVISER)

@@ -15,7 +15,6 @@ from orchestrator.engine import accounts
 from orchestrator.engine.checks import selector_for
 from orchestrator.engine.routes import outlook
 from orchestrator.engine.runs import RunEnd, Workspace
-from orchestrator.engine.sandbox import Job
 from orchestrator.engine.vendors.connect import Connected, connect
 from orchestrator.errors import UsageError
 from orchestrator.log import append_head
@@ -23,6 +22,7 @@ from orchestrator.models import CellOutcome, CellProblem
 from orchestrator.money import Usd
 from orchestrator.reading import events as e
 from orchestrator.spec import Spec
+from orchestrator.spi import Job
 from orchestrator_eval.arms import Arm, best_model, with_controls
 from orchestrator_eval.graders import Bench
 from orchestrator_eval.grading_rules import SECONDS, GraderKind

@@ -11,10 +11,9 @@ from attrs import Factory, define, evolve, frozen
 
 from orchestrator.engine.answers.choosing import Wanted
 from orchestrator.engine.outputs.folder import output_files
-from orchestrator.engine.sandbox import Job, LevelSelector
 from orchestrator.errors import OrchestrateError, SandboxError
 from orchestrator.models import Verdict
-from orchestrator.spi import Candidate, Finding, Ran, RunOptions, Validator, ValidatorContext
+from orchestrator.spi import Candidate, Finding, Job, Ran, RunOptions, Sandbox, Validator, ValidatorContext
 from orchestrator_eval.grading_rules import SECONDS, CommandRule, Grader, GraderKind
 from orchestrator_eval.suite import Case, fingerprint
 
@@ -123,7 +122,7 @@ class Bench:
         validator: gives the validator of a name.
     """
 
-    selector: LevelSelector
+    selector: Sandbox
     validator: Callable[[str], Validator]
     _known: dict[tuple[str, str], GradeSheet] = Factory(dict)
 
@@ -182,7 +181,7 @@ _OF_THE_ANSWER: Final = frozenset({"time", "disk"})
 class _LentSandbox:
     """The sandbox as one grader sees it; remembers its level, and how the latest job ended."""
 
-    selector: LevelSelector
+    selector: Sandbox
     level: str | None = None
     ended: str = ""
 

@@ -11,9 +11,10 @@ from orchestrator.engine.outputs import verification
 from orchestrator.engine.outputs.folder import OutputFolder
 from orchestrator.engine.outputs.verification import FolderVerifier, TooLargeError, Verified, copied, verified
 from orchestrator.engine.ports import in_place
-from orchestrator.engine.sandbox import LevelSelector, SandboxLevel
 from orchestrator.models import Verdict
 from orchestrator.settings import SandboxChoice
+from orchestrator.spi import Sandbox, SandboxLevel
+from orchestrator_sandbox import LevelSelector
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def folder(tmp_path: Path) -> OutputFolder:
 
 
 @pytest.fixture(params=[SandboxChoice.BWRAP, SandboxChoice.LANDLOCK])
-def selector(request: pytest.FixtureRequest) -> LevelSelector:
+def selector(request: pytest.FixtureRequest) -> Sandbox:
     """Each selector of one sandbox level that holds on this machine."""
     found = selector_for(request.param)
     if found.level() is None:
@@ -34,7 +35,7 @@ def selector(request: pytest.FixtureRequest) -> LevelSelector:
     return found
 
 
-def test_the_command_sees_the_files_and_decides_by_its_status(folder: OutputFolder, selector: LevelSelector) -> None:
+def test_the_command_sees_the_files_and_decides_by_its_status(folder: OutputFolder, selector: Sandbox) -> None:
     """It is a shell's command, started in a copy of the folder."""
     judge = FolderVerifier(folder, selector)
     passed = judge("cat a.txt sub/b.txt && test ! -e .orchestrate-run", {}, 10.0)
@@ -45,7 +46,7 @@ def test_the_command_sees_the_files_and_decides_by_its_status(folder: OutputFold
     assert (failed.verdict, failed.code, failed.output) == (Verdict.FAILED, 3, "no\n")
 
 
-def test_the_command_cannot_change_the_folder(folder: OutputFolder, selector: LevelSelector) -> None:
+def test_the_command_cannot_change_the_folder(folder: OutputFolder, selector: Sandbox) -> None:
     """It may write into its copy; what is delivered stays as it is."""
     done = FolderVerifier(folder, selector)("echo changed > a.txt && rm -r sub && touch new && cat a.txt", {}, 10.0)
     assert done.output == "changed\n"
@@ -54,7 +55,7 @@ def test_the_command_cannot_change_the_folder(folder: OutputFolder, selector: Le
 
 
 def test_the_command_has_no_network_and_no_key(
-    folder: OutputFolder, selector: LevelSelector, monkeypatch: pytest.MonkeyPatch
+    folder: OutputFolder, selector: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even the private loopback of an app that is started."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
@@ -65,7 +66,7 @@ def test_the_command_has_no_network_and_no_key(
     assert "Error" in done.output
 
 
-def test_what_is_missing_is_written_before(folder: OutputFolder, selector: LevelSelector) -> None:
+def test_what_is_missing_is_written_before(folder: OutputFolder, selector: Sandbox) -> None:
     """Outputs of an earlier session without a folder come into it; what is there is not written again."""
     outputs = {"late.txt": "late\n", "a.txt": "another\n", "../out.txt": "x"}
     with pytest.raises(ValueError, match="climbs"):
@@ -75,13 +76,13 @@ def test_what_is_missing_is_written_before(folder: OutputFolder, selector: Level
     assert (folder.path / "late.txt").read_text() == "late\n"
 
 
-def test_a_command_without_an_end_says_nothing(folder: OutputFolder, selector: LevelSelector) -> None:
+def test_a_command_without_an_end_says_nothing(folder: OutputFolder, selector: Sandbox) -> None:
     """It is ended at its deadline, and that is no pass."""
     done = FolderVerifier(folder, selector)("echo begun; sleep 60", {}, 0.5)
     assert (done.verdict, done.code, done.problem, done.output) == (Verdict.UNKNOWN, None, "time", "begun\n")
 
 
-def test_what_comes_out_is_bounded(folder: OutputFolder, selector: LevelSelector) -> None:
+def test_what_comes_out_is_bounded(folder: OutputFolder, selector: Sandbox) -> None:
     """Endless output neither fills the log nor keeps the command from its end."""
     done = FolderVerifier(folder, selector)("yes | head -c 3000000; exit 4", {}, 20.0)
     assert done.code == 4

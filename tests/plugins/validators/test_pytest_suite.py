@@ -4,11 +4,11 @@ import pytest
 
 from orchestrator.deadlines.awaiting import in_daemon_thread
 from orchestrator.engine.checks import Checks
-from orchestrator.engine.sandbox import LevelSelector, SandboxLevel
 from orchestrator.models import Verdict
 from orchestrator.settings import SandboxChoice
-from orchestrator.spi import Ran, ValidatorContext
+from orchestrator.spi import Ran, SandboxLevel, ValidatorContext
 from orchestrator.suites import defined_tests, imported, is_installed
+from orchestrator_sandbox import LevelSelector
 from orchestrator_validators.pytest_suite import pytest_suite
 from tests.plugins.validators.contained import candidate, judge, levels
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from attrs import frozen
 
@@ -15,10 +15,8 @@ from orchestrator.engine.checks import GRACE_SECONDS
 from orchestrator.engine.outputs.folder import OutputFolder, is_own_mark
 from orchestrator.errors import SandboxError
 from orchestrator.models import Verdict, VerificationProblem
+from orchestrator.spi import Job, Sandbox
 from orchestrator.suites import takes_place_of_runner
-
-if TYPE_CHECKING:
-    from orchestrator.engine.sandbox import LevelSelector
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 """Of all the files that are copied; of more, nothing is verified."""
@@ -69,12 +67,10 @@ class FolderVerifier:
     """Verifies what lies in an output folder. The command gets a copy: whatever it does to it is thrown away."""
 
     folder: OutputFolder
-    selector: "LevelSelector"
+    selector: Sandbox
 
     def __call__(self, command: str, outputs: Mapping[str, str], seconds: float) -> Verified:
         """Write what is missing of the outputs, copy the folder, and run the command there."""
-        from orchestrator.engine.sandbox import Job
-
         try:
             for name, content in outputs.items():
                 if self.folder.is_missing(name):

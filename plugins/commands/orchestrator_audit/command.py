@@ -1,0 +1,281 @@
+"""Verify logs; export signed bundles."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from orchestrator.cli.kit import (
+    FILE,
+    RUN,
+    CommandGroup,
+    clean,
+    command,
+    has_log,
+    home,
+    home_option,
+    json_option,
+    line,
+    notice,
+    open_log,
+    open_log_if_any,
+    resolved_run,
+    result,
+    result_json,
+    whole_run,
+)
+from orchestrator.errors import UsageError
+from orchestrator.reading import Head, read_heads, unreadable_lines
+from orchestrator.spi import hookimpl
+from orchestrator_audit.checks import AuditReport, Problem
+from orchestrator_audit.logs import is_account, is_run
+
+_FAILED: Final = 6
+_HEAD: Final = re.compile("[0-9a-f]{64}")
+
+
+@click.group(cls=CommandGroup)
+@home_option
+def audit() -> None:
+    """Prove what happened: verify runs, bundle them for others, list what policies did."""
+
+
+@audit.command()
+@click.argument("what", metavar="[RUN|BUNDLE]", required=False)
+@click.option("--all", "everything", is_flag=True, help="Verify every run and account. The default without RUN.")
+@click.option("--head", help="A hash that must be in the log, such as one printed at the end of a run.")
+@click.option("--strict", is_flag=True, help="Fail also where something cannot be checked.")
+@click.option("--key", type=FILE, metavar="PUBKEY", help="The public key a bundle must be signed with.")
+@click.option("--junit", type=FILE, metavar="FILE", help="Write the checks as JUnit XML, for CI.")
+@json_option
+@home_option
+def verify(
+    what: str | None,
+    everything: bool,
+    head: str | None,
+    strict: bool,
+    key: Path | None,
+    junit: Path | None,
+    as_json: bool,
+) -> int:
+    """Verify every invariant of the log, of one run, or of a bundle. Exit code 6 where anything is wrong.
+
+    A chain alone cannot show that its end was cut off or that all of it was computed anew: keep a run's head elsewhere
+    and pass it with --head.
+    """
+    if what is not None and everything:
+        raise click.UsageError("give a RUN, or --all")
+    report = _audited(what, head, key)
+    if junit is not None:
+        from orchestrator_audit.junit import write
+
+        write(report, junit)
+    if as_json:
+        result_json(_plain(report, strict))
+    else:
+        _print(report, strict)
+    return 0 if report.passes(strict=strict) else _FAILED
+
+
+def _audited(what: str | None, head: str | None, key: Path | None) -> AuditReport:
+    if head is not None and not _HEAD.fullmatch(head):
+        raise UsageError(f"--head {line(head, 80)!r} is no head: it has 64 hexadecimal digits")
+    if what is not None and _is_file(Path(what)):
+        from orchestrator_audit.signing import read_public
+        from orchestrator_audit.unbundling import verify as verified
+
+        return verified(Path(what), key=None if key is None else read_public(_small(key)), head=head)
+    if key is not None:
+        raise click.UsageError("--key belongs to a bundle")
+    from orchestrator_audit.logs import audit as audited
+
+    there = has_log()
+    heads = read_heads(home())
+    if not there and (heads or head is not None):
+        return _gone(what, heads, head)
+    log = open_log_if_any()
+    what = what and resolved_run(what)
+    if log is None:  # nothing is proved by nothing: the folder may be a wrong one
+        named = "no log to verify" if what is None else f"no run or bundle {what!r}"
+        raise UsageError(f"there is {named} in {home()}: name the folder of a log with --home")
+    if what is not None and not is_run(what):
+        kind = "account" if is_account(what) else "evaluation"
+        raise UsageError(f"{what!r} is an {kind}, no run; all of them are verified with: {command('audit verify')}")
+    if what is not None and log.last(what) is None and what not in {each.run for each in heads}:
+        raise UsageError(f"there is no run or bundle {what!r}; see: orchestrate runs list, for {home()}")
+    report = audited(log, what, head=head, heads=heads)
+    for number in unreadable_lines(home()):
+        report.skip("", ["heads"], f"line {number} of heads.jsonl cannot be read")
+    return report
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for one, or a folder that must not be looked into
+        return False
+
+
+def _small(key: Path) -> Path:
+    """The file of a key, once it is sure that it has an end.
+
+    Raises:
+        SpecError: it is no small file of text, or cannot be read.
+    """
+    from orchestrator.documents import read_text
+
+    read_text(key)
+    return key
+
+
+def _gone(what: str | None, heads: Sequence[Head], head: str | None) -> AuditReport:
+    """Where heads are known, and the whole log is missing."""
+    report = AuditReport()
+    named = dict.fromkeys(each.run for each in heads if what in (None, each.run))
+    if what is not None and not named:
+        raise UsageError(f"there is no run or bundle {what!r}; see: {command('runs list')}")
+    missing = f"the event log of {home()} is missing"
+    for run in named:
+        report.add(run, {"heads": [Problem(0, f"{missing}, and heads.jsonl has a head of this run")]})
+    if head is not None:
+        report.add(what or "", {"heads": [Problem(0, f"{missing}: no event has the head {head}")]})
+    return report
+
+
+def _print(report: AuditReport, strict: bool) -> None:
+    bad = report.first_problem
+    if bad is not None:
+        result(f"first bad event: {bad.event}" if bad.position else line(f"bad: {bad.message}"))
+    problems = sorted(
+        (problem.position, check.subject, check.name, problem.message, problem.event)
+        for check in report.failed
+        for problem in check.problems
+    )
+    for _, subject, name, message, event in problems:
+        result(line(f"{event}: {subject + ': ' if subject else ''}{name}: {message}"))
+    wrong = {check.subject for check in report.failed}
+    for name, (events, found) in report.heads.items():
+        if name not in wrong and "" not in wrong:
+            result(f"ok: {line(name)}, {events} events, head {found}")
+    if not report.heads and not problems:
+        result(f"ok: there are no events in {home()}")
+    for check in report.skipped:
+        notice(line(f"not checked: {check.subject + ', ' if check.subject else ''}{check.name}: {check.reason}"))
+    if strict and report.skipped and not problems:
+        result(f"failed: {len(report.skipped)} checks could not be made")
+    names = dict.fromkeys(check.name for check in report.checks if check not in report.skipped)
+    if not problems and names:
+        notice(f"checked: {', '.join(names)}")
+
+
+def _plain(report: AuditReport, strict: bool) -> dict[str, object]:
+    from orchestrator_audit.checks import CHECKS
+
+    bad = report.first_problem
+    return {
+        "ok": report.passes(strict=strict),
+        "first_bad_event": bad and {"position": bad.position, "version": bad.version},
+        "findings": [
+            {
+                "position": problem.position,
+                "version": problem.version,
+                "run": check.subject,
+                "check": check.name,
+                "message": problem.message,
+            }
+            for check in report.failed
+            for problem in check.problems
+        ],
+        "checks": [
+            {
+                "run": check.subject,
+                "check": check.name,
+                "what": CHECKS[check.name],
+                "result": check.result.value,
+                "problems": len(check.problems),
+                "reason": check.reason or None,
+            }
+            for check in report.checks
+        ],
+        "heads": {name: head for name, (_, head) in report.heads.items()},
+    }
+
+
+@audit.command()
+@click.argument("run_id", metavar="RUN", type=RUN)
+@click.option("--output", "-o", type=FILE, required=True, metavar="FILE", help="The new file.")
+@click.option("--sign", type=FILE, metavar="KEYFILE", help="Sign it with this private key.")
+@click.option("--without-texts", is_flag=True, help="Leave out prompts, answers and all other texts.")
+@json_option
+@home_option
+def export(run_id: str, output: Path, sign: Path | None, without_texts: bool, as_json: bool) -> int:
+    """Write a run into one file that audit verify checks anywhere, without the database.
+
+    The file holds the events, the texts, the plugin versions and the head. The same run gives the same file.
+    """
+    from orchestrator_audit.bundles import make
+    from orchestrator_audit.signing import read_private
+
+    key = None if sign is None else read_private(_small(sign))
+    log = open_log(run_id)
+    made = make(log, whole_run(log, run_id), output, texts=not without_texts, key=key)
+    if as_json:
+        result_json(
+            {
+                "run_id": made.run,
+                "path": str(output),
+                "events": made.events,
+                "texts": made.texts,
+                "head": made.head,
+                "bytes": made.size,
+                "signed_by": made.key,
+            }
+        )
+        return 0
+    signed = f", signed by {made.key}" if made.key is not None else ""
+    result(line(f"{output}: {made.events} events and {made.texts} texts of {made.run}, head {made.head}{signed}"))
+    return 0
+
+
+@audit.command()
+@click.argument("file", metavar="FILE", type=FILE)
+def keygen(file: Path) -> int:
+    """Make a key to sign bundles with: the private one in FILE, the public one in FILE.pub."""
+    from orchestrator_audit.signing import make_key
+
+    beside, name = make_key(file)
+    result(line(f"{beside}: {name}"))
+    notice(f"keep {clean(str(file))} secret; give {clean(str(beside))} to those who check")
+    return 0
+
+
+def _has_runs() -> bool:
+    log = open_log_if_any()
+    return log is not None and any(is_run(name) for name in log.streams())
+
+
+@audit.command()
+@click.argument("run_id", metavar="[RUN]", required=False, type=RUN)
+@home_option
+def records(run_id: str | None) -> int:
+    """Print as JSON lines what policies did: one record for each model considered. Default: the newest run."""
+    import orjson
+
+    from orchestrator_audit.audit_log import AuditLog
+
+    if run_id is None and not _has_runs():
+        notice(f"there are no runs in {home()}; begin with: {command('run SPEC')}")
+        return 0
+    if run_id is not None:
+        whole_run(open_log(run_id), run_id)
+    for record in AuditLog(run_id, home=home()):
+        result(clean(orjson.dumps(record.plain()).decode()), as_is=True)
+    return 0
+
+
+@hookimpl
+def orchestrator_command() -> click.Command:
+    """Return the command."""
+    return audit

@@ -1,0 +1,114 @@
+"""Write a run as one HTML page."""
+
+import gc
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import click
+
+from orchestrator.cli.kit import (
+    FILE,
+    RUN,
+    existing_run,
+    home_option,
+    notice,
+    open_log,
+)
+from orchestrator.errors import OutputError
+from orchestrator.spi import hookimpl
+
+_MARK: Final = b'content="multi-llm-orchestrator report"'
+_MOST_TO_VERIFY: Final = 20_000
+"""Events beyond which decisions are computed again only when asked."""
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN", type=RUN)
+@click.option(
+    "--output",
+    "-o",
+    type=FILE,
+    default=Path("report.html"),
+    show_default=True,
+    metavar="FILE",
+    help="Where to write it.",
+)
+@click.option(
+    "--verify/--no-verify",
+    default=None,
+    help="Recompute every decision and show the result. [default: up to 20,000 events]",
+)
+@click.option("--force", is_flag=True, help="Replace a file that is not a report.")
+@home_option
+def report(run_id: str, output: Path, verify: bool | None, force: bool) -> int:
+    """Write a run as one HTML page: spend, graph, timeline, drafts, decisions, events. It needs no network."""
+    from orchestrator.cli.kit import Catalogue, rank_of, shown_status, trust_in, whole_steps
+    from orchestrator.reading import Texts
+    from orchestrator.reading import verify as verify_history
+    from orchestrator_insight.report import Facts, render
+
+    _check_target(output, force)
+    log = open_log(run_id)
+    trust = trust_in(log, existing_run(log, run_id))
+
+    def write() -> None:
+        last, verified = log.last(run_id), None
+        if verify or (verify is None and last is not None and last.version <= _MOST_TO_VERIFY):
+            records = list(log.read(run_id))
+            history = ((each.at, each.event) for each in whole_steps(records, None))
+            verified = verify_history(history, rank_of(Catalogue.discover()))
+        texts = Texts(log, run_id, os.urandom, log.redactor)
+        damage = [f"event {each.event}: {each.message}" for one in trust.damage for each in one.findings]
+        if trust.is_cut:
+            damage.append(f"this page shows {trust.mark}")
+        facts = Facts(run_id, shown_status(log, run_id, "open"), damage, verified, time.time_ns() // 1000)
+        _write(output, render(log.read(run_id), texts.get, facts))
+
+    collecting = gc.isenabled()
+    gc.disable()  # what is read of a history only grows, and looking through it again and again costs a fifth
+    try:
+        trust.read(write)
+    finally:
+        if collecting:
+            gc.enable()
+    notice(f"{run_id}: written to {output}")
+    return trust.code
+
+
+def _check_target(path: Path, force: bool) -> None:
+    """Refuse to write over a file that is not a report."""
+    try:
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder; name a file: -o {path / 'report.html'}")
+        if path.exists() and not path.is_file():
+            raise OutputError(f"{path} is no file that can be replaced; name another -o")
+        if path.exists() and not force:
+            with path.open("rb") as file:
+                if _MARK not in file.read(4096):
+                    text = f"{path} exists and is not a report"
+                    raise OutputError(f"{text}; write over it with --force, or name another -o")
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror}; name another place with -o") from error
+
+
+def _write(path: Path, page: Iterable[bytes]) -> None:
+    """Write the page whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        try:
+            with temporary.open("wb") as file:
+                file.writelines(page)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror}; name another place with -o") from error
+
+
+@hookimpl
+def orchestrator_command() -> click.Command:
+    """Return the command."""
+    return report

@@ -1,0 +1,137 @@
+"""What is run in a sandbox, with what limits, and what the program shows to it of the machine."""
+
+import math
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from orchestrator.spi.sandboxes import MIB, Job
+
+UNPRIVILEGED_UID: Final = 65534
+PROCESSES: Final = 64
+OUTPUT: Final = 64 * 1024
+"""Bytes of output that are kept; the rest is read and thrown away."""
+TAKEN: Final = 8 * MIB
+"""The largest result file that is taken out, in bytes."""
+WRITTEN: Final = 256 * MIB
+"""Bytes on disk at which a job is ended."""
+ENTRIES: Final = 20_000
+"""Files and folders at which a job is ended."""
+
+
+def limits(job: Job, processes: int) -> list[list[Any]]:
+    """The resource limits of a job as (name, soft, hard)."""
+    cpu = math.ceil(job.seconds)
+    return [
+        ["RLIMIT_AS", job.memory, job.memory],
+        ["RLIMIT_CPU", cpu, cpu + 1],
+        ["RLIMIT_FSIZE", job.file_size, job.file_size],
+        ["RLIMIT_NOFILE", 256, 256],
+        ["RLIMIT_NPROC", processes, processes],
+        ["RLIMIT_CORE", 0, 0],
+    ]
+
+
+def environment(home: str) -> dict[str, str]:
+    """The whole environment of a job; nothing of the program's own."""
+    return {
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": home,
+        "TMPDIR": home,
+        "LANG": "C.UTF-8",
+        "USER": "sandbox",
+        "LOGNAME": "sandbox",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "openin_any": "p",
+        "openout_any": "p",
+    }
+
+
+_SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_DETAILS: Final = (
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/etc/texmf",
+    "/var/lib/texmf",
+    "/etc/fonts",
+)
+
+
+def system_paths() -> list[str]:
+    """The folders of the operating system that a job may read, as they are there."""
+    return [path for path in _SYSTEM if Path(path).exists()]
+
+
+def detail_paths() -> list[str]:
+    """The few configuration files and folders that tools need."""
+    return [path for path in _DETAILS if Path(path).exists()]
+
+
+def tool_paths(executable: str) -> list[str]:
+    """The Python installation and the job's own program, as far as they lie outside the system's folders."""
+    real = os.path.realpath(sys.executable)
+    wanted = [sys.prefix, sys.base_prefix, str(Path(real).parent.parent)]
+    if Path(executable).is_absolute():
+        wanted += [executable, os.path.realpath(executable)]
+    return list(_outermost(path for path in wanted if Path(path).exists() and path != "/"))
+
+
+def _outermost(paths: Iterator[str]) -> Iterator[str]:
+    """The paths that lie neither in a system folder nor in one of the paths before them."""
+    covered = [Path(path) for path in _SYSTEM]
+    for text in sorted(set(paths), key=len):
+        path = Path(text)
+        if not any(path.is_relative_to(folder) for folder in covered):
+            covered.append(path)
+            yield text
+
+
+def is_root() -> bool:
+    """Whether the program could drop to an unprivileged user."""
+    return os.geteuid() == 0
+
+
+def is_closed(path: str) -> bool:
+    """Whether other users cannot get to a path, for a folder above it is closed to them."""
+    for spelling in (Path(path), Path(os.path.realpath(path))):
+        for part in (spelling, *spelling.parents):
+            try:
+                mode = part.stat().st_mode
+            except OSError:
+                return True
+            if part.is_dir() and not mode & 0o001:
+                return True
+    return False
+
+
+def processes_allowed(private: bool) -> int:
+    """The limit on processes. It counts all of the user's, unless the count is private or the user is ours alone."""
+    if private and _kernel() >= (5, 14):
+        return PROCESSES
+    return PROCESSES + _threads_of(UNPRIVILEGED_UID if is_root() else os.getuid())
+
+
+def _threads_of(user: int) -> int:
+    total = 0
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdecimal():
+            continue
+        try:
+            if entry.stat().st_uid == user:
+                total += sum(1 for _ in Path(entry.path, "task").iterdir())
+        except OSError:
+            continue
+    return total
+
+
+def _kernel() -> tuple[int, int]:
+    major, minor = platform.release().split(".")[:2]
+    digits = "".join(letter for letter in minor if letter.isdecimal())
+    return int(major), int(digits or 0)

@@ -1,0 +1,130 @@
+"""What is no kernel can be switched off, a package at a time, and the kernel goes on."""
+
+from pathlib import Path
+
+import pytest
+
+import orchestrator
+from orchestrator.engine.checks import selector_for
+from orchestrator.errors import PluginNotFoundError, SandboxError
+from orchestrator.plugins import DISABLE, Catalogue, PluginStatus, has_part, part
+from orchestrator.settings import SandboxChoice
+from orchestrator.spi import Job
+from tests.cli.command import QUICKSTART, ROOT, orchestrate
+
+PACKAGES = (
+    "orchestrator_apps",
+    "orchestrator_audit",
+    "orchestrator_eval",
+    "orchestrator_insight",
+    "orchestrator_sandbox",
+)
+COMMANDS = {
+    "orchestrator_apps": {"build"},
+    "orchestrator_audit": {"audit"},
+    "orchestrator_eval": {"eval"},
+    "orchestrator_insight": {"explain", "fork", "metrics", "pool", "report", "watch", "whatif"},
+    "orchestrator_sandbox": set[str](),
+}
+PARTS = {
+    "orchestrator_apps": {"applications", "apps"},
+    "orchestrator_audit": {"audit_log", "laws", "recover"},
+    "orchestrator_eval": set[str](),
+    "orchestrator_insight": {"agents", "comparing", "simulate"},
+    "orchestrator_sandbox": {"sandbox"},
+}
+
+
+@pytest.fixture(params=PACKAGES)
+def without(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A package that is switched off in this process and in the commands it starts."""
+    monkeypatch.setenv(DISABLE, request.param)
+    return str(request.param)
+
+
+def test_every_package_beside_the_core_is_tried() -> None:
+    """A new package of commands or of a sandbox is tried, too."""
+    found = [*ROOT.glob("plugins/commands/*/__init__.py"), *ROOT.glob("plugins/sandbox/*/__init__.py")]
+    assert tuple(sorted(file.parent.name for file in found)) == PACKAGES
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_kernel_runs_resumes_and_verifies_without_it(package: str, tmp_path: Path) -> None:
+    """The quickstart runs out of money, goes on with more to SUCCESS; its chain and its every decision hold."""
+    home, off = tmp_path / "home", ("--disable", package)
+    run = orchestrate(
+        home, "run", str(QUICKSTART), "--project-id", "q", "--budget", "0.004", "-o", str(tmp_path / "out"), *off
+    )
+    assert run.code == 4, run.err
+    resumed = orchestrate(home, "resume", "q", "--add-budget", "1", *off)
+    assert (resumed.code, "SUCCESS" in resumed.out) == (0, True), resumed.err
+    verified = orchestrate(home, "replay", "q", "--verify", environ={DISABLE: package})
+    assert (verified.code, verified.out.startswith("ok: ")) == (0, True), verified.out + verified.err
+    assert orchestrate(home, "log", "show", "q", environ={DISABLE: package}).code == 0
+
+
+def test_its_commands_and_parts_are_off_and_say_so(without: str) -> None:
+    """What is switched off is found by no name; everything else is."""
+    entries = Catalogue.discover().entries("command")
+    assert {each.name for each in entries if each.status is PluginStatus.BLOCKED} == COMMANDS[without]
+    for package, names in PARTS.items():
+        for name in names:
+            assert has_part(name) == (package != without)
+    for name in PARTS[without]:
+        with pytest.raises(PluginNotFoundError, match=f"'{name}' of {without} is switched off: named in {DISABLE}"):
+            part(name)
+
+
+@pytest.mark.parametrize("name", ["insight", "orchestrator_insight"])
+def test_a_package_is_named_with_or_without_its_prefix(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both switch the package off."""
+    monkeypatch.setenv(DISABLE, name)
+    assert not has_part("comparing")
+    assert has_part("audit_log")
+
+
+def test_a_part_that_no_package_brings_is_no_part() -> None:
+    """It is said in one line."""
+    assert not has_part("teapot")
+    with pytest.raises(PluginNotFoundError, match="no installed package brings the part 'teapot'"):
+        part("teapot")
+
+
+@pytest.mark.parametrize("name", ["AgentPool", "AppBuilder", "AuditLog"])
+def test_names_of_the_python_api_say_which_package_they_lack(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are there with their package; without it the error says what is switched off."""
+    home = {"AgentPool": "insight", "AppBuilder": "apps", "AuditLog": "audit"}[name]
+    assert getattr(orchestrator, name).__name__ == name
+    monkeypatch.setenv(DISABLE, home)
+    with pytest.raises(PluginNotFoundError, match=f"of orchestrator_{home} is switched off"):
+        getattr(orchestrator, name)
+
+
+def test_without_the_sandbox_nothing_of_a_model_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where the spec asks for none: the launcher itself is not there."""
+    monkeypatch.setenv(DISABLE, "sandbox")
+    for choice in SandboxChoice:
+        lent = selector_for(choice)
+        assert lent.level() is None
+        assert not any(each.holds for each in lent.surveys())
+        with pytest.raises(SandboxError, match="orchestrator_sandbox is switched off"):
+            lent.run(Job(("/bin/true",)), executes=False)
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments"),
+    [
+        ("audit", ("log", "recover", "q", "--into", "saved.db")),
+        ("insight", ("runs", "diff", "q", "q")),
+    ],
+)
+def test_what_a_kernel_command_lacks_is_said_in_a_line(
+    package: str, arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    """A command of the kernel that needs a part ends with one line, and loses nothing."""
+    home = tmp_path / "home"
+    orchestrate(home, "run", str(QUICKSTART), "--project-id", "q", "--quiet")
+    done = orchestrate(home, *arguments, environ={DISABLE: package})
+    assert done.code not in (0, 1), done.out
+    assert done.err.count("\n") == 1
+    assert f"of orchestrator_{package} is switched off: named in {DISABLE}" in done.err
