@@ -28,6 +28,8 @@ _BENCHMARKS: Final = {
     "sandbox": ("sandbox", "run"),
     "audit": ("audit", "verify"),
     "holds": ("holds", "run"),
+    "lag": ("lag", "run"),
+    "view": ("view", "run"),
 }
 _VERSIONS: Final = (
     "attrs",
@@ -40,6 +42,7 @@ _VERSIONS: Final = (
     "litellm",
     "openai",
     "httpx",
+    "datasette",
 )
 _INTRODUCTION: Final = """\
 # What it costs

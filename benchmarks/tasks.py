@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.engine.loop import Loop
-from orchestrator.engine.runs import RunEnd, Watchers, Workspace
+from orchestrator.engine.runs import Engine, RunEnd, Watchers
 from orchestrator.engine.session import Session
 from orchestrator.models import ProjectStatus
 from orchestrator.spec import Spec, spec_from
@@ -53,7 +53,7 @@ def play(home: Path, spec: Spec, watchers: Watchers | None = None) -> RunEnd:
     """
 
     async def run() -> RunEnd:
-        workspace = Workspace.open(home)
+        workspace = Engine.open(home)
         try:
             return await workspace.start(spec, watchers=watchers)
         finally:

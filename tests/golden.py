@@ -1,7 +1,8 @@
 """Golden logs: stored rows of simulated runs, and the pins that hold them to what they meant when they were written.
 
-``python -m tests.golden NAME SEED`` adds one of a simulated run, and without a seed one of a fork of the quickstart. It
-writes over no file. See tests/data/golden/README.md.
+``python -m tests.golden NAME SEED`` adds one of a simulated run, with ``scored`` for SEED one of a run with a scorer,
+with ``steered`` one whose plan was edited and patched, and without a seed one of a fork of the quickstart. It writes
+over no file. See tests/data/golden/README.md.
 """
 
 import json
@@ -21,7 +22,7 @@ from orchestrator.log.codec import CODEC
 from orchestrator.state.fold import fold
 from orchestrator.testing.fingerprint import fingerprint
 from orchestrator.testing.simulator import History, Scenario, simulate
-from tests.cli.command import QUICKSTART, orchestrate
+from tests.cli.command import QUICKSTART, count, orchestrate, scripted_spec, start, wait_until
 
 FOLDER = Path(__file__).parent / "data" / "golden"
 _COLUMNS = ("stream", "version", "type", "schema", "at", "data", "hash")
@@ -92,6 +93,57 @@ def add_forked(name: str) -> Path:
             log.close()
 
 
+def add_steered(name: str) -> Path:
+    """Write a new golden log of a run whose plan a person edited and a planner patched, through the front door.
+
+    Raises:
+        FileExistsError: there is one of this name; golden logs are never rewritten.
+    """
+    with TemporaryDirectory() as folder:
+        home, tasks = Path(folder), [{"id": "first", "type": "code_generation", "prompt": "Write x."}]
+        other = home / "plan.json"
+        blocked = {"id": "blocked", "type": "summarization", "prompt": "Say what x is.", "dependencies": ["broken"]}
+        broken = {"id": "broken", "type": "summarization", "prompt": "Fail here."}
+        other.write_text(json.dumps({"tasks": [broken, blocked]}))
+        patch = {"tasks": [{"file": "x.md", "prompt": "a short text on x", "needs": [], "replaces": "broken"}]}
+        answers = [
+            {"role": "generator", "task": "broken", "error": "bad_request"},
+            {"role": "decomposer", "text": json.dumps(patch)},
+        ]
+        spec = scripted_spec(home, answers=answers, tasks=tasks, approve="plan", replan="on_failure", project_id="run")
+        process = start(home, "run", str(spec))
+        wait_until(lambda: count(home, "question.asked"), process)
+        process.kill()
+        process.communicate()
+        for words in (["plan", "edit", "run", "--file", str(other)], ["resume", "run", "--yes"]):
+            ended = orchestrate(home, *words)
+            assert ended.code == 0, ended.err
+        log = EventLog.open_to_read(home)
+        try:
+            return _written(name, log, "run")
+        finally:
+            log.close()
+
+
+def add_scored(name: str) -> Path:
+    """Write a new golden log of a run whose outputs a scorer scores, through the front door.
+
+    Raises:
+        FileExistsError: there is one of this name; golden logs are never rewritten.
+    """
+    with TemporaryDirectory() as folder:
+        home = Path(folder)
+        tasks = [{"id": "only", "type": "summarization", "prompt": "Sum up."}]
+        evaluate = {"scorer": "mentions", "parameters": {"terms": ["x", "y"]}, "with_judge": True}
+        spec = scripted_spec(home / "spec", tasks=tasks, evaluate=evaluate, project_id="scored")
+        orchestrate(home, "run", str(spec))
+        log = EventLog.open_to_read(home)
+        try:
+            return _written(name, log, "scored")
+        finally:
+            log.close()
+
+
 def _written(name: str, log: EventLog, run: str, **more: Any) -> Path:
     """The rows of a run's history in a new file, under their pins."""
     found = Golden(name, {}, [{column: getattr(row, column) for column in _COLUMNS} for row in log.read(run)])
@@ -103,5 +155,7 @@ def _written(name: str, log: EventLog, run: str, **more: Any) -> Path:
 
 
 if __name__ == "__main__":
-    made = add(sys.argv[1], int(sys.argv[2])) if len(sys.argv) > 2 else add_forked(sys.argv[1])
+    given = sys.argv[2] if len(sys.argv) > 2 else ""
+    others = {"": add_forked, "scored": add_scored, "steered": add_steered}
+    made = add(sys.argv[1], int(given)) if given.isdecimal() else others[given](sys.argv[1])
     sys.stdout.write(f"{made}\n")

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator import Budget, Model, ProjectStatus, Task, TaskType
-from orchestrator.cost import BudgetHierarchy, CostForecaster, CostPredictor, RiskLevel
+from orchestrator.cost import BudgetHierarchy, CostForecaster, CostPredictor, CostRecorder, RiskLevel
 from orchestrator.events import AccountEvent, CallStarted, CallSucceeded, Held, RunStarted, SessionOpened
 from orchestrator.log import EventLog
 from orchestrator.models import COST_TABLE, MAX_ITERATIONS, SLOTS, build_default_profiles
 from orchestrator.money import Usd
+from orchestrator.testing.played import play_spec
 from tests.scripted import orchestrator, run
 
 COSTS = st.floats(0.000001, 10.0)
@@ -210,3 +211,21 @@ def test_a_cap_is_an_amount() -> None:
         with pytest.raises(ValueError, match=r"below nothing|finite"):
             BudgetHierarchy(org_max_usd=wrong)
     assert BudgetHierarchy(1.0, {"a": 2.0}).caps_for("b") == {"org": Usd.parse(1)}
+
+
+def test_todays_price_goes_before_the_table_and_behind_what_was_recorded(tmp_path: Path) -> None:
+    """A predictor has prices from the run it has seen, or by hand; a recorded cost goes before both."""
+    predictor = CostPredictor()
+    by_table = predictor.predict("gpt-4o", TaskType.CODE_GEN)
+    predictor.price("gpt-4o", 1.25, 5.0)
+    assert predictor.predict("gpt-4o", TaskType.CODE_GEN) == pytest.approx(by_table / 2)
+    predictor.record("gpt-4o", TaskType.CODE_GEN, 7.0)
+    assert predictor.predict("gpt-4o", TaskType.CODE_GEN) == 7.0
+    with pytest.raises(ValueError, match="no price is known for 'north'"):
+        predictor.predict("north", TaskType.SUMMARIZATION)
+    played = play_spec(tmp_path)
+    recorder = CostRecorder(predictor)
+    for version, event in enumerate(played.events, 1):
+        recorder.observe(version, 0, event)
+    assert predictor.predict("north", TaskType.SUMMARIZATION) > 0
+    assert predictor.cheapest_model(TaskType.SUMMARIZATION, ["south", "north"]) == "north"

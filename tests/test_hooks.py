@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator import Orchestrator, ProjectStatus
+from orchestrator import Orchestrator, ProjectStatus, StateManager
 from orchestrator.hooks import EventType, HookObserver, HookRegistry
 from orchestrator.log import EventLog
 from orchestrator.models import TaskResult
+from tests.cli.command import QUICKSTART
 from tests.scripted import fields, orchestrator, run
 
 BROKEN = {"role": "generator", "iteration": 1, "text": "```python\nx = (\n```"}
@@ -163,3 +164,22 @@ def test_only_functions_and_known_events_are_accepted() -> None:
         registry.add(EventType.TASK_STARTED, "print")  # type: ignore[arg-type]
     registry.add("task_started", print)  # type: ignore[arg-type]
     assert registry
+
+
+def test_the_asynchronous_hooks_of_an_event_end_before_the_next_ones_begin(tmp_path: Path) -> None:
+    """What a slow one does at the end of a task is done when the start of the next is heard of."""
+    done: list[str] = []
+    known: dict[str, list[str]] = {}
+    answers = str(QUICKSTART.with_name("answers.yaml"))
+    orch = Orchestrator(state_manager=StateManager(tmp_path), providers={"scripted": {"answers": answers}})
+
+    async def slow(task_id: str, **_: object) -> None:
+        await asyncio.sleep(0.1)
+        done.append(task_id)
+
+    orch.add_hook(EventType.TASK_COMPLETED, slow)
+    orch.add_hook(EventType.TASK_STARTED, lambda task_id: known.update({task_id: list(done)}))
+    state = asyncio.run(orch.run_project("Build a small CSV statistics library", "its tests pass"))
+    assert any(task.dependencies for task in state.tasks.values())
+    for task in state.tasks.values():
+        assert set(task.dependencies) <= set(known[task.id])

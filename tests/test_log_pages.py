@@ -16,7 +16,7 @@ AUDITING = page("auditing.md")
 def test_the_worked_example_on_auditing_prints_what_the_page_shows(tmp_path: Path) -> None:
     """The commands run in order on one data folder, and every line shown is printed, in the order shown."""
     pytest.importorskip("cryptography")
-    assert run_all(AUDITING, tmp_path, {"examples": ROOT / "examples"}) == 7
+    assert run_all(AUDITING, tmp_path, {"examples": ROOT / "examples"}) == 11
 
 
 def test_the_worked_example_on_the_log_prints_what_the_page_shows(tmp_path: Path) -> None:
@@ -42,5 +42,6 @@ def test_the_program_on_the_page_reads_the_newest_run(tmp_path: Path, monkeypatc
 def test_every_check_of_a_log_is_on_the_page() -> None:
     """The table names the checks with what they make sure of, in their order."""
     rows = re.findall(r"^\| `([a-z]+)` \| (.+) \|$", AUDITING, re.MULTILINE)
-    wanted = ("chain", "texts", "heads", "layout", "rows", *OF_A_HISTORY, "readings", "accounts")
+    of_texts = ("readings", "settings", "prompts", "files", "decisions")
+    wanted = ("chain", "texts", "heads", "layout", "rows", *OF_A_HISTORY, *of_texts, "accounts")
     assert rows == [(name, CHECKS[name]) for name in wanted]

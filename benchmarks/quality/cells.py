@@ -12,7 +12,7 @@ from benchmarks.quality.grading import Grader
 from benchmarks.quality.problems import Problem
 from benchmarks.quality.specs import FILE, Settings, spec_of
 from orchestrator.engine.outputs.folder import output_files
-from orchestrator.engine.runs import RunEnd, Workspace
+from orchestrator.engine.runs import Engine, RunEnd
 from orchestrator.models import Role, TaskType
 from orchestrator_eval.measures import AUTHORS, Attempt, attempts
 
@@ -75,7 +75,7 @@ async def run_cell(
     shutil.rmtree(folder, ignore_errors=True)
     output = folder / "output"
     spec = spec_of(problem, arm, settings, fields, output)
-    workspace = Workspace.open(folder / "home")
+    workspace = Engine.open(folder / "home")
     workspace.ports = evolve(workspace.ports, random_bytes=_random_bytes(f"{settings.seed}/{problem.id}"))
     try:
         outcome = await workspace.start(spec, output=output)

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from orchestrator.agents import AgentPool
     from orchestrator.apps import AppBuilder
     from orchestrator.audit import AuditLog
-    from orchestrator.engine.runs import Workspace
     from orchestrator.models import (
         Budget,
         Model,
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     )
     from orchestrator.orchestrator import DiskCache, Orchestrator, StateManager
     from orchestrator.policy import EnforcementMode, JobSpec, Policy, PolicyHierarchy, PolicySet
+    from orchestrator.workspace import Workspace
 
 _HOMES = {
     "AgentPool": "agents",
@@ -46,7 +46,7 @@ _HOMES = {
     "TaskResult": "models",
     "TaskStatus": "models",
     "TaskType": "models",
-    "Workspace": "engine.runs",
+    "Workspace": "workspace",
 }
 
 __all__ = [

@@ -119,6 +119,16 @@ def validator(made: object) -> spi.Validator:
     return cast(spi.Validator, made)
 
 
+def scorer(made: object) -> spi.Scorer:
+    """Check a scorer."""
+    if made is None or isinstance(made, type) or not callable(made):
+        raise ContractError(f"it must return a function of (candidate, context), not {_shown(made)}")
+    if is_async(made):
+        raise ContractError("it returned an async function; a scorer is a plain one")
+    _check_arguments(made, 2, "the scorer")
+    return cast(spi.Scorer, made)
+
+
 def backend(made: object) -> spi.Backend:
     """Check a backend."""
     rank = None if isinstance(made, type) else getattr(made, "rank", None)
@@ -277,6 +287,7 @@ KINDS: Final[Mapping[str, PluginKind]] = MappingProxyType(
         for kind in (
             PluginKind("provider", provider, "providers:ProviderContract", "gateway"),
             PluginKind("validator", validator, "validators:ValidatorContract", "brief_words", has_deadlines=True),
+            PluginKind("scorer", scorer, "scorers:ScorerContract", "brevity", has_deadlines=True),
             PluginKind("backend", backend, "backends:BackendContract", "thrifty"),
             PluginKind("policy_loader", policy_loader, "loaders:LoaderContract", "tomlish"),
             PluginKind("exporter", exporter, "exporters:ExporterContract", "lines", has_deadlines=True),

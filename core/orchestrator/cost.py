@@ -14,6 +14,7 @@ from orchestrator.models import (
     SLOT_ALIASES,
     Budget,
     Model,
+    ModelInfo,
     ModelProfile,
     Phase,
     RiskLevel,
@@ -43,7 +44,7 @@ _MEASURED_ROLES: Final = (Role.GENERATOR, Role.CRITIC, Role.REVISER)
 def _cap(value: float | Usd) -> Usd:
     amount = Usd.parse(value)
     if amount < Usd.ZERO:
-        raise ValueError(f"a cap of ${amount} is below nothing")
+        raise ValueError(f"a cap of {amount.shown} is below nothing")
     return amount
 
 
@@ -81,6 +82,9 @@ class BudgetHierarchy:
 class CostPredictor:
     """Learns what a call of a model for a type of task costs: a moving average, seeded with the first amount.
 
+    Where none was recorded it estimates at today's price, which it has from the runs it has seen or from ``price``,
+    else at that of ``COST_TABLE``, which keeps the values of the specification.
+
     Args:
         alpha: the weight of a new amount, above 0 and at most 1.
     """
@@ -90,6 +94,11 @@ class CostPredictor:
             raise ValueError(f"alpha is above 0 and at most 1, not {alpha!r}")
         self.alpha = alpha
         self._averages: dict[tuple[str, TaskType], float] = {}
+        self._prices: dict[str, tuple[float, float]] = {}
+
+    def price(self, model: str, input_usd: float, output_usd: float) -> None:
+        """Note today's price of a model, in US dollars per million tokens of input and of output."""
+        self._prices[_slot(model)] = input_usd, output_usd
 
     def record(self, model: str, task_type: TaskType, actual_cost_usd: float) -> None:
         """Learn from a call. Nothing is learned from 0 or less: cache hits and failures cost nothing."""
@@ -106,18 +115,24 @@ class CostPredictor:
         return (_slot(model), task_type) in self._averages
 
     def predict(self, model: str, task_type: TaskType) -> float:
-        """What a call will cost, in US dollars: the average, else an estimate at the price of ``COST_TABLE``.
+        """What a call will cost, in US dollars: the average, else an estimate at its price; see the class.
 
         Raises:
-            ValueError: nothing was recorded, and the table has no price; a model is never taken for free.
+            ValueError: nothing was recorded, and no price is known; a model is never taken for free.
         """
         average = self._averages.get((_slot(model), task_type))
         if average is not None:
             return average
-        prices = COST_TABLE.get(Model(_slot(model)))
-        if prices is None:
+        price = self._price(model)
+        if price is None:
             raise ValueError(f"no price is known for {_slot(model)!r}: record a cost of it first")
-        return _estimate(prices["input"], prices["output"], task_type)
+        return _estimate(*price, task_type)
+
+    def _price(self, model: str) -> tuple[float, float] | None:
+        """Today's price, else that of the table."""
+        prices = COST_TABLE.get(Model(_slot(model)))
+        known = None if prices is None else (prices["input"], prices["output"])
+        return self._prices.get(_slot(model), known)
 
     def cheapest_model(self, task_type: TaskType, candidates: Iterable[str]) -> Model:
         """The candidate with the lowest prediction, the first of equal ones; without a price none is chosen.
@@ -127,7 +142,7 @@ class CostPredictor:
         """
         predicted: dict[Model, float] = {}
         for model in candidates:
-            if self.has_seen(model, task_type) or _slot(model) in COST_TABLE:
+            if self.has_seen(model, task_type) or self._price(model) is not None:
                 predicted.setdefault(Model(model), self.predict(model, task_type))
         if not predicted:
             raise ValueError("no candidate has a known price: record a cost first, or name a model of COST_TABLE")
@@ -170,10 +185,21 @@ class CostRecorder:
                 self._slots = {}
                 for slot, model in event.slots.items():
                     self._slots.setdefault(model, []).append(slot)
-            case e.PlanMade():
+                self._price(event.models)
+            case e.PlanMade() | e.PlanEdited():
                 self._types = {task.id: task.type for task in event.tasks}
+            case e.PlanPatched():
+                self._types |= {task.id: task.type for task in event.tasks}
             case e.CallStarted():
                 self._started[version] = event
+
+    def _price(self, models: Iterable[ModelInfo]) -> None:
+        """Note what the models of the session, and the slots they fill, cost today."""
+        for model in models:
+            if model.price is not None:
+                price = float(model.price.input), float(model.price.output)
+                for name in dict.fromkeys((model.id, *self._slots.get(model.id, ()))):
+                    self._predictor.price(name, *price)
 
     def _learn(self, started: e.CallStarted, cost: Usd) -> None:
         kind = self._types.get(started.node) if started.role in _MEASURED_ROLES else None

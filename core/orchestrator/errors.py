@@ -150,6 +150,10 @@ class RunLockedError(LogError):
     exit_code = 2
 
 
+class ExhaustedError(OrchestrateError):
+    """The machine gives the program no further thread; no plugin is to blame."""
+
+
 class OutputError(OrchestrateError):
     """The output folder cannot be used."""
 
@@ -172,15 +176,25 @@ class ErrorKind(StrEnum):
     CONNECTION = "connection"  # the connection broke
     UNREACHABLE = "unreachable"  # none was made to the host or its proxy; or it answers in a way that cannot be read
     TIMEOUT = "timeout"
+    """There was no answer in time."""
     RATE_LIMIT = "rate_limit"
+    """Too many requests; wait."""
     OVERLOADED = "overloaded"
+    """The vendor has too much to do."""
     SERVER = "server"
+    """An error of the vendor's."""
     AUTHENTICATION = "authentication"
+    """The key is wrong or may not do this."""
     QUOTA = "quota"
+    """The account has no money or quota."""
     UNKNOWN_MODEL = "unknown_model"
+    """The vendor has no such model."""
     BAD_REQUEST = "bad_request"
+    """The request is refused as it is."""
     CONTEXT_LENGTH = "context_length"
+    """The prompt is too long for the model."""
     CONTENT_FILTER = "content_filter"
+    """The vendor's filter refuses."""
     BAD_ANSWER = "bad_answer"  # not parseable, or no answer in it
     UNSENT = "unsent"  # refused here, before a byte left
     PLUGIN = "plugin"  # the provider raised something else, or returned rubbish
@@ -191,8 +205,11 @@ class Billed(StrEnum):
     """Whether the vendor charges for a failed call, as far as can be known."""
 
     NO = "no"
+    """Proof that nothing is charged: the hold is released."""
     YES = "yes"
+    """It is charged; say the ``usage``."""
     UNKNOWN = "unknown"
+    """The hold stays as unreconciled."""
 
 
 class ProviderError(OrchestrateError):

@@ -217,9 +217,10 @@ def with_texts(exchange: Exchange, get: Get) -> Shown:
     if exchange.prompt is None:
         return Shown(exchange, None, "(not prepared yet)", texts)
     stored = _text(exchange.prompt, get)
-    if stored in (DELETED, DAMAGED):
+    try:
+        return Shown(exchange, read_prompt(stored), "", texts)
+    except (ValueError, KeyError, TypeError):  # deleted or damaged: a note is there instead
         return Shown(exchange, None, stored, texts)
-    return Shown(exchange, read_prompt(stored), "", texts)
 
 
 def _text(digest: str, get: Get) -> str:

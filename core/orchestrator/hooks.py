@@ -1,6 +1,8 @@
 """Hooks: functions of the user that hear of what a run has done, after it is durable, once.
 
-They are notifications, not logic: one that raises or hangs harms nothing, and none is called again on resume.
+They are notifications, not logic: one that raises or hangs harms nothing, and none is called again on resume. A thread
+of their own calls them, one after the other. What an asynchronous one returns is awaited on the run's event loop, for
+at most 5 s before the next event's hooks are called: a message that one puts into a channel is there for the next.
 """
 
 import asyncio
@@ -25,6 +27,8 @@ Hook = Callable[..., Any]
 _LOGGER: Final = logging.getLogger("orchestrator.hooks")
 _GRACE: Final = 5.0
 """Seconds the end of a run waits for hooks."""
+_PATIENCE: Final = 5.0
+"""Seconds for which one event's asynchronous hooks are waited for before the next event's are called."""
 
 
 class EventType(StrEnum):
@@ -175,12 +179,15 @@ class HookObserver:
         assert loop is not None
         while (notice := self._queue.get()) is not None:
             kind, arguments = notice
+            begun = []
             for awaitable in self._registry.fire(kind, **arguments):
                 coroutine = _awaited(kind, awaitable)
                 try:
-                    self._pending.append(asyncio.run_coroutine_threadsafe(coroutine, loop))
+                    begun.append(asyncio.run_coroutine_threadsafe(coroutine, loop))
                 except RuntimeError:  # the loop is gone: the run was given up
                     coroutine.close()
+            _, late = wait_for(begun, _PATIENCE)  # what they do is done before the next event's hooks are called
+            self._pending = [*(each for each in self._pending if not each.done()), *late]
 
 
 async def _awaited(kind: EventType, awaitable: Awaitable[Any]) -> None:

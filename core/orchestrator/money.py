@@ -12,6 +12,7 @@ from typing import ClassVar
 from attrs import field, frozen
 
 NANO = 1_000_000_000
+_SHOWN = 100_000  # nano-dollars in the last decimal that is shown to people
 _MILLION = 1_000_000
 _LOWEST_EXPONENT = -60  # what is written with more places would build gigantic integers
 _MINUTE = 60_000_000  # in microseconds
@@ -25,6 +26,7 @@ class Usd:
     """An exact amount of US dollars. ``nano`` is the number of nano-dollars and may be negative."""
 
     nano: int = 0
+    """Whole nano-dollars."""
 
     ZERO: ClassVar["Usd"]
 
@@ -100,6 +102,25 @@ class Usd:
     def __repr__(self) -> str:
         return f"Usd({str(self)!r})"
 
+    @property
+    def shown(self) -> str:
+        """For people, with four decimals: ``$0.0259``; ``<$0.0001`` for what is less and not nothing."""
+        size = abs(self.nano)
+        whole, rest = divmod((size + _SHOWN // 2) // _SHOWN, 10_000)
+        text = "<$0.0001" if 0 < size < _SHOWN // 2 else f"${whole}.{rest:04d}"
+        return f"-{text}" if self.nano < 0 else text
+
+    @property
+    def exact(self) -> str:
+        """For people who want every digit: ``$0.025941000``."""
+        return f"-${-self}" if self.nano < 0 else f"${self}"
+
+    @property
+    def trimmed(self) -> str:
+        """Exact, without the zeros at its end beyond cents, as prices are printed: ``$0.28``, ``$0.075``."""
+        whole, _, rest = self.exact.partition(".")
+        return f"{whole}.{rest.rstrip('0'):0<2}"
+
     def part(self, numerator: int, denominator: int) -> "Usd":
         """This amount × numerator / denominator, rounded down."""
         return Usd(self.nano * numerator // denominator)
@@ -117,10 +138,15 @@ class Usage:
     """
 
     input: int = 0
+    """Tokens that were read afresh."""
     cached_input: int = 0
+    """Tokens that were read from the vendor's cache."""
     cache_write: int = 0
+    """Tokens that were written to it."""
     output: int = 0
+    """Tokens that were generated, thinking aside."""
     reasoning: int = 0
+    """Tokens of thinking."""
 
     @property
     def input_tokens(self) -> int:
@@ -144,10 +170,15 @@ class TokenClasses:
     """US dollars per million tokens, by token class. One that is left out costs what ``input`` or ``output`` costs."""
 
     input: Usd
+    """US dollars per million tokens read."""
     output: Usd
+    """US dollars per million tokens generated."""
     cached_input: Usd = field()
+    """Left out: as ``input``."""
     cache_write: Usd = field()
+    """Left out: as ``input``."""
     reasoning: Usd = field()
+    """Left out: as ``output``."""
 
     @cached_input.default
     def _cached(self) -> Usd:
@@ -224,6 +255,7 @@ class Price(TokenClasses):
     """What a model's tokens cost. Of its rates that hold for a call, the last one counts."""
 
     rates: tuple[Rate, ...] = ()
+    """Other prices by date, hour or size; the last one that holds counts."""
 
     @property
     def blended(self) -> Usd:

@@ -13,11 +13,12 @@ from orchestrator import contract
 from orchestrator.channels import ChannelHub
 from orchestrator.documents import expanded
 from orchestrator.engine.outputs.results import project_state
-from orchestrator.engine.runs import Watchers, Workspace
+from orchestrator.engine.runs import Engine, RunEnd, Watchers
 from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.models import Budget, Model, ModelProfile, ProjectState
 from orchestrator.optimization import PluginBackend
+from orchestrator.plugins.handed import OBJECTS, objects_among
 from orchestrator.policy import JobSpec
 from orchestrator.policy_dsl import bind
 from orchestrator.records import RunRecords
@@ -25,6 +26,7 @@ from orchestrator.spec import Spec, spec_from, usual_models, with_models
 from orchestrator.spec.containers import KEY
 from orchestrator.spec.kinds import suggestion
 from orchestrator.spi import Backend
+from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
     from orchestrator.channels import TaskChannel
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from orchestrator.hooks import EventType, Hook, HookObserver, HookRegistry
     from orchestrator.log import EventLog
     from orchestrator.metrics import MetricsExporter
+    from orchestrator.money import Usd
 
 _LONGEST_NAME = 200  # of any name in a spec
 
@@ -80,7 +83,9 @@ class Orchestrator:
         output_dir: where the results are written; None: nowhere, they are in the returned state.
         budget_hierarchy: caps over all runs of the data folder; None: those that stand there already.
         cost_predictor: learns from every call what it cost.
-        fields: further keys of the spec file, such as ``providers``, ``models``, ``tasks`` or ``policies``.
+        fields: further keys of the spec file, such as ``providers``, ``models``, ``tasks`` or ``policies``. Plugins
+            may be objects of this program: ``validators={"house": function}``, ``providers={"mine": object}``,
+            ``exporters=[object]``, and ``backends``, ``policy_loaders``, ``scaffolds``, ``scorers`` by name.
 
     Raises:
         KeywordError: there is no such argument.
@@ -105,13 +110,13 @@ class Orchestrator:
         self.state_manager = _named(self.cache, state_manager)
         self.max_concurrency = max_concurrency
         self._output = _path(output_dir)
-        self._fields: Mapping[str, Any] = fields
+        self._fields, self._objects = objects_among(fields)
         self.budget_hierarchy = budget_hierarchy
         self.cost_predictor = cost_predictor
         self._backend: Backend | None = None
         self._hooks: HookRegistry | None = None
         self._exporter: MetricsExporter | None = None
-        self._played: dict[str, None] = {}
+        self._played_runs: dict[str, None] = {}
         self._channels = ChannelHub()
 
     def get_channel(self, name: str) -> "TaskChannel":
@@ -183,14 +188,14 @@ class Orchestrator:
         if self._exporter is None:
             raise UsageError("export_metrics: no exporter is set; call set_metrics_exporter(ConsoleExporter()) first")
         with self._reading() as log:
-            self._exporter.export(Metrics(0) if log is None else measure(log, self._played))
+            self._exporter.export(Metrics(0) if log is None else measure(log, self._played_runs))
 
     def profiles(self) -> dict[Model, ModelProfile]:
         """What was measured of each model in the runs this orchestrator has taken part in, with its latest price."""
         from orchestrator.metrics import profiles
 
         with self._reading() as log:
-            return {} if log is None else profiles(log, self._played)
+            return {} if log is None else profiles(log, self._played_runs)
 
     @contextmanager
     def _reading(self) -> "Iterator[EventLog | None]":
@@ -198,7 +203,7 @@ class Orchestrator:
         from orchestrator.log import DATABASE, EventLog
 
         folder = data_folder(self.state_manager.path, os.environ)
-        if not self._played or not (folder / DATABASE).exists():
+        if not self._played_runs or not (folder / DATABASE).exists():
             yield None
             return
         log = EventLog.open_to_read(folder)
@@ -255,15 +260,27 @@ class Orchestrator:
     async def _run(self, spec: Spec, budget: Budget) -> ProjectState:
         hierarchy = self.budget_hierarchy
         caps = None if hierarchy is None else hierarchy.caps_for(spec.team or "", spec.job_id or "")
-        workspace = Workspace.open(data_folder(self.state_manager.path, os.environ))
-        watch = _Watch(workspace, self._hooks, self.cost_predictor)
+        channels = self._channels if self._channels.expect() else ChannelHub()  # of the run that is called for first
+        try:
+            async with Workspace.open(data_folder(self.state_manager.path, os.environ)) as workspace:
+                return await self._played(workspace, spec, budget, caps, channels)
+        finally:
+            channels.end()
 
-        channels = self._channels if self._channels.expect() else ChannelHub()
-
+    async def _played(
+        self,
+        workspace: Workspace,
+        spec: Spec,
+        budget: Budget,
+        caps: "Mapping[str, Usd] | None",
+        channels: ChannelHub,
+    ) -> ProjectState:
+        engine = workspace.engine
+        watch = _Watch(engine, self._hooks, self.cost_predictor)
         records: list[RunRecords] = []
 
-        def begin(session: "Session", loop: "Loop") -> None:
-            self._played[session.stream.run] = None
+        def on_session(session: "Session", loop: "Loop") -> None:
+            self._played_runs[session.stream.run] = None
             records.append(RunRecords(session.stream.run))
             channels.begin(session, loop)
             watch.begin(session, loop)
@@ -271,18 +288,25 @@ class Orchestrator:
         def record(version: int, at: int, event: "Event") -> None:
             records[-1].observe(version, at, event)
 
-        watchers = Watchers(observers=[channels.observe, watch.observe, record], on_session=begin)
+        async def begin(watchers: Watchers) -> RunEnd:
+            return await engine.start(await asyncio.to_thread(bound), output=self._output, watchers=watchers, caps=caps)
+
+        def bound() -> Spec:
+            return bind(spec, engine.admission, (), engine.catalogue.loader_for_suffix, self._output)
+
+        watchers = Watchers(observers=[channels.observe, watch.observe, record], on_session=on_session)
         try:
-            workspace.backend = None if isinstance(self._backend, PluginBackend) else self._backend
-            bound = bind(spec, workspace.admission, (), workspace.catalogue.loader_for_suffix, self._output)
-            outcome = await workspace.start(bound, output=self._output, watchers=watchers, caps=caps)
-            self._played[outcome.run] = None
+            engine.catalogue = engine.catalogue.with_local(self._objects)
+            engine.backend = None if isinstance(self._backend, PluginBackend) else self._backend
+            outcome = await (await workspace.begun(begin, watchers=watchers)).ended()
+            self._played_runs[outcome.run] = None
             channels.end(outcome.state, outcome.texts.get)
-            return project_state(outcome.state, outcome.run, outcome.head, outcome.texts.get, budget)
+            return await asyncio.to_thread(
+                project_state, outcome.state, outcome.run, outcome.head, outcome.texts.get, budget
+            )
         finally:
             channels.end()
             await watch.end()
-            workspace.close()
 
     def _spec(self, project: str, criteria: str, budget: Budget, given: Mapping[str, Any]) -> Spec:
         fields = {
@@ -312,7 +336,7 @@ _OWN: Final = (
 
 def _check_keywords(given: Mapping[str, Any]) -> None:
     """Refuse keywords that are neither arguments nor keys of the spec file."""
-    known = {*_OWN, *(each.name for each in fields(Spec) if KEY in each.metadata)}
+    known = {*_OWN, *OBJECTS, *(each.name for each in fields(Spec) if KEY in each.metadata)}
     problems = [
         f"Orchestrator: there is no argument {name!r}{suggestion(name, sorted(known))}"
         for name in given
@@ -334,7 +358,7 @@ def with_backend(spec: Spec, backend: Backend) -> Spec:
 class _Watch:
     """Brings a run's committed events to the hooks and to the predictor of its orchestrator."""
 
-    def __init__(self, workspace: Workspace, hooks: "HookRegistry | None", predictor: "CostPredictor | None") -> None:
+    def __init__(self, workspace: Engine, hooks: "HookRegistry | None", predictor: "CostPredictor | None") -> None:
         self._workspace = workspace
         self._hooks = hooks
         self._predictor = predictor

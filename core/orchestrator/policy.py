@@ -71,12 +71,19 @@ class Policy:
     """
 
     name: str
+    """What it is called in reports."""
     allowed_providers: tuple[str, ...] | None = field(default=None, converter=_names)
+    """Only these providers or vendors."""
     blocked_providers: tuple[str, ...] | None = field(default=None, converter=_names)
+    """None of these."""
     allowed_models: tuple[str, ...] | None = field(default=None, converter=_names)
+    """Only these models or slots."""
     blocked_models: tuple[str, ...] | None = field(default=None, converter=_names)
+    """None of these."""
     allowed_regions: tuple[str, ...] | None = field(default=None, converter=_names)
+    """Only models that run in one of these."""
     allow_training_on_output: bool | None = None
+    """False: no model whose vendor trains on what it is sent."""
     max_cost_per_task_usd: Usd | None = field(default=None, converter=_amount)
     """What the calls of one task may cost together, at worst."""
     max_latency_ms: float | None = None
@@ -84,6 +91,7 @@ class Policy:
     rate_limit: RateLimit | None = None
     """HARD: calls beyond it wait."""
     enforcement_mode: EnforcementMode = field(default=EnforcementMode.HARD, converter=_mode)
+    """What a violation does."""
 
 
 @frozen
@@ -91,6 +99,7 @@ class PolicySet:
     """The policies in force for one run, outermost level first; it can be iterated."""
 
     policies: tuple[Policy, ...] = field(default=(), converter=_policies)
+    """In the order in which they are explained."""
 
     def __iter__(self) -> Iterator[Policy]:
         return iter(self.policies)
@@ -116,14 +125,38 @@ class CapabilityRules:
 
 
 @frozen
+class Retention:
+    """How long the texts of runs are kept, and which runs are kept whatever their age; ``log gc`` deletes the others.
+
+    Attributes:
+        keep: microseconds from the last event of a run; None: for ever.
+        hold: the ids of runs whose texts are not deleted.
+    """
+
+    keep: int | None = None
+    hold: tuple[str, ...] = ()
+
+    def merged(self, other: "Retention") -> "Retention":
+        """Both together: the shorter time, and every run that one of them holds."""
+        times = [each for each in (self.keep, other.keep) if each is not None]
+        return Retention(min(times, default=None), tuple(dict.fromkeys((*self.hold, *other.hold))))
+
+
+@frozen
 class PolicyHierarchy:
     """Policies of the organisation, of teams, of jobs and of nodes; they add up."""
 
     org: tuple[Policy, ...] = field(default=(), converter=_policies)
+    """Those that bind every run."""
     team: dict[str, tuple[Policy, ...]] = field(default=Factory(dict), converter=_levels)
+    """By team."""
     job: dict[str, tuple[Policy, ...]] = field(default=Factory(dict), converter=_levels)
+    """By job id."""
     node: dict[str, tuple[Policy, ...]] = field(default=Factory(dict), converter=_levels)
+    """By task id."""
     capabilities: CapabilityRules = CapabilityRules()
+    """What the file agrees to and denies of what specs want."""
+    retention: Retention = Retention()
 
     def policies_for(self, team: str = "", job_id: str = "", node: str = "") -> PolicySet:
         """The policies that bind a node of a job of a team; a level left out adds nothing."""
@@ -143,6 +176,7 @@ class PolicyHierarchy:
             job=joined(self.job, other.job),
             node=joined(self.node, other.node),
             capabilities=self.capabilities.merged(other.capabilities),
+            retention=self.retention.merged(other.retention),
         )
 
 

@@ -13,6 +13,7 @@ One file holds the policies of the organisation, of teams, of jobs and of nodes 
     capabilities:                 # what specs may do beside calling models; deny wins
       allow: ["address=https://*.corp.example"]
       deny: ["sandbox=none"]
+    retention: {keep: 180d, hold: [run-7]}    # how long texts are kept; log gc deletes the older ones
 """
 
 import os
@@ -27,11 +28,11 @@ from orchestrator.documents import Address, LineOf, expanded, read_text
 from orchestrator.errors import NotAllowedError, OrchestrateError, SpecError
 from orchestrator.models import SLOT_ALIASES
 from orchestrator.money import Usd
-from orchestrator.policy import CapabilityRules, Policy, PolicyHierarchy, PolicySet, strictest_mode
+from orchestrator.policy import CapabilityRules, Policy, PolicyHierarchy, PolicySet, Retention, strictest_mode
 from orchestrator.spec import Spec
 from orchestrator.spec.kinds import NAME, NameUse, Place, Refused, described, suggestion
 from orchestrator.spec.reading import parse_policies, refuse_unknown_node
-from orchestrator.spec.vocabulary import POLICIES
+from orchestrator.spec.vocabulary import POLICIES, RETENTION
 from orchestrator.spi import Loader
 from orchestrator.trust import Admission
 from orchestrator.trust.configuration import PATTERNS
@@ -47,11 +48,12 @@ __all__ = [
     "parse_hierarchy",
     "parse_policies",
     "read_policy_file",
+    "retention_of",
     "rules_of",
     "with_policies",
 ]
 
-_LEVELS = ("global", "org", "team", "job", "node", "capabilities")
+_LEVELS = ("global", "org", "team", "job", "node", "capabilities", "retention")
 _RULES = ("allow", "deny")
 
 LoaderFor = Callable[[str], Loader]
@@ -148,14 +150,23 @@ def _hierarchy(value: Any, place: Place) -> PolicyHierarchy:
         if name not in _LEVELS:
             near = suggestion(name, dict.fromkeys(_LEVELS))
             place.below(str(name)).report(
-                f"unknown key{near or '; known are global (or org), team, job, node and capabilities'}"
+                f"unknown key{near or '; known are global (or org), team, job, node, capabilities and retention'}"
             )
     whole_org = (*_policies(value, "global", place), *_policies(value, "org", place))
     team, job, node = (_groups(value.get(level), place.below(level)) for level in ("team", "job", "node"))
     rules = _rules(value.get("capabilities"), place.below("capabilities"))
+    retention = _retention(value.get("retention"), place.below("retention"))
     if place.problems:
         raise place.error()
-    return PolicyHierarchy(org=whole_org, team=team, job=job, node=node, capabilities=rules)
+    return PolicyHierarchy(org=whole_org, team=team, job=job, node=node, capabilities=rules, retention=retention)
+
+
+def _retention(value: Any, place: Place) -> Retention:
+    """What a file says of texts and their age; problems are recorded, not raised."""
+    try:
+        return Retention() if value is None else RETENTION.read(value, place)
+    except Refused:
+        return Retention()
 
 
 def _rules(value: Any, place: Place) -> CapabilityRules:
@@ -227,7 +238,7 @@ def with_policies(spec: Spec, files: Iterable[Path] = (), loader_for: LoaderFor 
         NotAllowedError: the spec names a file outside its folder, and its user has not agreed to that.
     """
     policies: list[Policy] = []
-    nodes = PolicyHierarchy()
+    nodes, retention = PolicyHierarchy(), spec.retention
     _refuse_foreign(spec)
     uses = list(spec.uses)
     own = [Path(spec.folder) / expanded(name) for name in spec.policy_files]
@@ -237,6 +248,7 @@ def with_policies(spec: Spec, files: Iterable[Path] = (), loader_for: LoaderFor 
         uses.extend(file.uses)
         _refuse_unbound(path, hierarchy, spec)
         _refuse_unknown_nodes(file, spec)
+        retention = retention.merged(hierarchy.retention)
         policies.extend(hierarchy.policies_for(team=spec.team or "", job_id=spec.job_id or "").policies)
         nodes = nodes.merged(PolicyHierarchy(node=hierarchy.node, capabilities=hierarchy.capabilities))
     bound = nodes.merged(PolicyHierarchy(node=spec.node_policies)).node
@@ -246,6 +258,7 @@ def with_policies(spec: Spec, files: Iterable[Path] = (), loader_for: LoaderFor 
         policies=(*policies, *spec.policies),
         node_policies=bound,
         policy_files=(),
+        retention=retention,
         rules=rules,
         uses=tuple(uses),
     )
@@ -273,6 +286,18 @@ def rules_of(files: Iterable[Path], loader_for: LoaderFor | None = None) -> Capa
     for path in files:
         rules = rules.merged(read_policy_file(path, loader_for).hierarchy.capabilities)
     return rules
+
+
+def retention_of(files: Iterable[Path], loader_for: LoaderFor | None = None) -> Retention:
+    """What policy files say of texts and their age, together.
+
+    Raises:
+        SpecError: a file cannot be used.
+    """
+    found = Retention()
+    for path in files:
+        found = found.merged(read_policy_file(path, loader_for).hierarchy.retention)
+    return found
 
 
 def bind(

@@ -14,11 +14,14 @@ from orchestrator import events
 
 if TYPE_CHECKING:
     from orchestrator.decide import Memo, Rank, Wait, decide
+    from orchestrator.decide.outcome import output_of
     from orchestrator.log import EventLog, Head, Recorded, Texts, encode, read_heads, unreadable_lines
     from orchestrator.log.naming import event_name
+    from orchestrator.log.views import own
     from orchestrator.replay import UnavailableBackendError, verify
     from orchestrator.state.calls import CallKey
     from orchestrator.state.fold import apply, fold
+    from orchestrator.state.results import checks_of
     from orchestrator.state.run import RunState
     from orchestrator.state.tasks import TaskState
 
@@ -35,11 +38,14 @@ _HOMES: Final = {
     "read_heads": "orchestrator.log",
     "unreadable_lines": "orchestrator.log",
     "event_name": "orchestrator.log.naming",
+    "own": "orchestrator.log.views",
     "UnavailableBackendError": "orchestrator.replay",
     "verify": "orchestrator.replay",
     "CallKey": "orchestrator.state.calls",
     "apply": "orchestrator.state.fold",
     "fold": "orchestrator.state.fold",
+    "output_of": "orchestrator.decide.outcome",
+    "checks_of": "orchestrator.state.results",
     "RunState": "orchestrator.state.run",
     "TaskState": "orchestrator.state.tasks",
 }
@@ -57,11 +63,14 @@ __all__ = [
     "UnavailableBackendError",
     "Wait",
     "apply",
+    "checks_of",
     "decide",
     "encode",
     "event_name",
     "events",
     "fold",
+    "output_of",
+    "own",
     "read_heads",
     "unreadable_lines",
     "verify",

@@ -41,7 +41,7 @@ class RunRecords:
             case e.TaskFinished(status=status):
                 level = logging.INFO if status is TaskStatus.COMPLETED else logging.WARNING
                 model = event.model or "no model"
-                yield level, f"task {event.task} {status.value}{_because(event)}, {model}, ${event.cost}"
+                yield level, f"task {event.task} {status.value}{_because(event)}, {model}, {event.cost.shown}"
             case e.RunFinished(status=status):
                 level = logging.INFO if status is ProjectStatus.SUCCESS else logging.WARNING
                 yield level, f"ended with {status.value}" + (f" ({event.reason.value})" if event.reason else "")
@@ -55,7 +55,8 @@ class RunRecords:
                     f"{event.node} {event.role.value}: {event.model} is called ({event.reason.value})",
                 )
             case e.SpendRefused():
-                yield logging.WARNING, f"{event.node} {event.role.value}: needs ${event.need}, ${event.free} is free"
+                need, free = event.need.shown, event.free.shown
+                yield logging.WARNING, f"{event.node} {event.role.value}: needs {need}, {free} is free"
             case e.BreakerOpened(model=model, reason=reason):
                 yield logging.WARNING, f"{model}: circuit open ({reason})"
             case e.BreakerClosed(model=model):

@@ -1,7 +1,7 @@
 """What a run was asked to keep to: every number a decision depends on, frozen into the run's first event."""
 
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from attrs import Factory, frozen
 
@@ -70,6 +70,17 @@ class SandboxChoice(StrEnum):
     NONE = "none"
 
 
+class Replanning(StrEnum):
+    """When a planner is asked for other tasks."""
+
+    OFF = "off"
+    ON_FAILURE = "on_failure"
+
+
+MOST_REPLANS: Final = 2
+"""How often a planner may be asked for other tasks in a run that wants that."""
+
+
 @frozen
 class Evaluation:
     """How an output is scored."""
@@ -84,6 +95,12 @@ class Evaluation:
     """The types whose score is a judge's all the same: those with a quality target of their own."""
     judge: JudgeMethod | None = None
     """How outputs are evaluated that no given tests decide; None: as the strategy has it, else by scores."""
+    scorer: str | None = None
+    """The scorer whose score counts where no given tests decide; None: that of a judge does."""
+    parameters: dict[str, Any] = Factory(dict)
+    """What the scorer is built with; not among the rules of a run, which has them with its plugins."""
+    with_judge: bool = False
+    """Whether a judge's score stands beside the scorer's, and counts where the scorer gives none."""
 
 
 @frozen
@@ -114,6 +131,22 @@ class Limits:
     """The most tasks of a model's plan."""
     single_task_fallback: bool = True
     """Whether the project as it is becomes the only task where no answer is a plan; the run is no success then."""
+
+
+@frozen
+class Approvals:
+    """What a person has to agree to before the run goes on."""
+
+    plan: bool = False
+    """The plan, and each new one, before a task starts."""
+    tasks: bool = False
+    """Every task before it starts."""
+    spend: tuple[Usd, ...] = ()
+    """Amounts, before settled and held money could go beyond each."""
+    ceiling: bool = False
+    """Whether to ask for more money before a call is refused any."""
+    forecast_above: Usd | None = None
+    """The most a run may be expected to cost without a question; the user's configuration has it."""
 
 
 @frozen
@@ -152,6 +185,8 @@ class RunSettings:
     """Names of the accounts above the run whose caps bind it too."""
     allow_unbounded: bool = False
     """Whether a model whose output nothing bounds may be called, held at its limit."""
+    encrypt: bool = False
+    """Whether the run's texts are encrypted at rest."""
     simulated: bool = False
     """Whether the providers, and so the spend, are simulated."""
     verify: bool = False
@@ -166,6 +201,9 @@ class RunSettings:
     """Whether a model advises on the architecture before the plan is made."""
     prompts: dict[str, str] = Factory(dict)
     """Digests of the user's templates of prompts, by name; the program's own serve where none is given."""
+    approve: Approvals = Approvals()
+    replans: int = 0
+    """How often a planner is asked for other tasks, where a task failed that others wait for."""
     app: str | None = None
     """The type of application that is built, or ``auto``; None: none is built."""
 

@@ -35,7 +35,19 @@ class Ended:
 
     @property
     def json(self) -> Any:
-        """Stdout as one JSON document."""
+        """What is in the one JSON document on stdout: its items, or its fields without its format and version."""
+        found = json.loads(self.out)
+        if not isinstance(found, dict) or found.get("format", "orchestrate-eval") == "orchestrate-eval":
+            return found
+        return (
+            found["items"]
+            if "items" in found
+            else {k: found[k] for k in found if k not in ("format", "format_version")}
+        )
+
+    @property
+    def document(self) -> Any:
+        """Stdout as one JSON document, with its format and version."""
         return json.loads(self.out)
 
 

@@ -13,7 +13,7 @@ def test_accounts_are_opened_set_raised_and_shown(tmp_path: Path) -> None:
     for name, amount in (("sim/org", "2"), ("org", "100"), ("team/eng", "30.5"), ("team/eng", "20"), ("job/a b", "1")):
         assert orchestrate(home, "budget", "set", name, amount).code == 0
     raised = orchestrate(home, "budget", "raise", "team/eng", "0.000000001")
-    assert raised.err == "team/eng: a cap of $20.00, $20.00 of it left\n"
+    assert raised.err == "team/eng: a cap of $20.0000, $20.0000 of it left\n"
     shown = orchestrate(home, "budget", "show", "--json").json
     assert {each["account"]: each["cap_usd"] for each in shown} == {
         "org": "100.000000000",

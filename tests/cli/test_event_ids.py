@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.cli.event_ids import read_event_id
-from orchestrator.log.naming import event_name
+from orchestrator.log.naming import event_name, read_event_id
 from tests.cli.command import Ended, orchestrate, rows, scripted_spec
 
 LARGEST = 10**18 - 1

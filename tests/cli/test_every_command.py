@@ -8,25 +8,24 @@ from pathlib import Path
 import click
 import pytest
 
+from orchestrator.cli.ids import RunType
 from orchestrator.cli.root import root
 from tests.cli import in_process
 
 WITHOUT_JSON = {
     "runs export": "it writes files",
-    "log export": "its output is JSON lines",
-    "audit records": "its output is JSON lines",
+    "mcp": "its output is the protocol",
     "audit keygen": "it writes a file",
-    "budget raise": "it changes an account; budget show prints it",
-    "budget set": "it changes an account; budget show prints it",
     "spec init": "it writes files",
-    "spec schema": "its output is JSON",
     "models suggest": "its output is a models file",
     "plugins new": "it writes files",
+    "plugins install": "it runs an installer; plugins list prints what there is then",
     "report": "it writes a page",
     "trust revoke": "it changes what is remembered; trust list prints it",
     "eval add": "it writes a case",
     "eval teach": "it changes what is measured",
     "watch": "it follows a run; log tail --follow prints its events",
+    "view": "it shows pages; its streams of events are JSON",
 }
 """Commands without ``--json``, and why."""
 
@@ -76,7 +75,7 @@ def test_its_help_has_an_example_that_can_be_parsed(words: str, capsys: pytest.C
     assert example is not None, shown.out
     options = set(re.findall(r"(?<= )--?[a-z][a-z-]*", example[1]))
     named = " ".join(example[1].split()[:2])
-    leaf = LEAVES.get(named) or LEAVES.get(named.split()[0]) or LEAVES["costs show"]
+    leaf = LEAVES.get(named) or LEAVES.get(named.split()[0]) or LEAVES[f"{named.split()[0]} show"]
     assert options <= {name for parameter in leaf.params for name in parameter.opts}
 
 
@@ -125,8 +124,64 @@ def test_an_unknown_run_is_one_line(
         assert "'nope'" in error["messages"][0]
 
 
+def test_every_run_is_named_in_the_same_way() -> None:
+    """Whatever takes a run takes ``last`` and beginnings of ids, and is completed."""
+    named = {"RUN", "[RUN]", "A", "B"}
+    for words, found in LEAVES.items():
+        runs = [each for each in found.params if isinstance(each, click.Argument) and each.metavar in named]
+        assert all(isinstance(each.type, RunType) for each in runs), words
+
+
+UNKNOWN = (
+    "run nope.yaml",
+    "plan nope.yaml",
+    "pool nope.yaml nope.yml",
+    "spec validate nope.yaml",
+    "policy check nope.yaml",
+    "policy explain nope.yaml",
+    "models show nope",
+    "plugins info nope",
+    "plugins check nope",
+    "plugins new nope nope",
+    "budget raise team/nope 1",
+    "trust revoke nope.yaml",
+    "eval run nope.yaml",
+    "eval grade nope.yaml --again",
+    "eval retry nope",
+    "eval show nope",
+    "eval teach nope",
+    "costs show --by nope",
+    "metrics --format nope",
+    "build x -o made --models nope.yaml",
+    "log tail nope",
+    "audit verify nope",
+    "runs list --status nope",
+    "nope",
+)
+"""Command lines that name what there is not."""
+
+
+@pytest.mark.parametrize("words", UNKNOWN)
+def test_an_unknown_name_is_one_line(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and a line that names it, no traceback; with ``--json`` an error document."""
+    monkeypatch.setenv("ORCHESTRATE_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    refused = in_process.command(capsys, *words.split())
+    assert (refused.code, refused.out) == (2, ""), refused
+    assert "nope" in refused.err
+    assert "Traceback" not in refused.err
+    document = json.loads(in_process.command(capsys, *words.split(), "--json").out)
+    if document.get("format") != "orchestrate-error":  # validate and check answer about each file
+        assert words.split()[1] in ("validate", "check")
+        document = {"error": {"code": 2, "messages": [json.dumps(document)]}}
+    assert document["error"]["code"] == 2
+    assert "nope" in " ".join(document["error"]["messages"]) or "--json" in document["error"]["messages"][0]
+
+
 @pytest.mark.parametrize(
-    "words", [words for words, found in COMMANDS.items() if words not in LEAVES and words != "costs"]
+    "words", [words for words, found in COMMANDS.items() if words not in LEAVES and words not in ("costs", "plan")]
 )
 def test_a_group_alone_prints_its_help(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     """All of its lines, and exit code 2; a misspelt command gets a suggestion."""

@@ -167,7 +167,7 @@ def test_refused_spend_is_told_with_need_and_free(tmp_path: Path) -> None:
     assert float(refusal["need_usd"]) > 0.0001
     shown = orchestrate(tmp_path / "home", "explain", "many", "--all").out
     assert "the most it could cost did not fit the money left" in shown
-    assert "at worst, the run's ceiling has $0.000100 free" in shown
+    assert "at worst, the run's ceiling has $0.0001 free" in shown
 
 
 def test_pareto_tells_who_is_dominated(tmp_path: Path) -> None:

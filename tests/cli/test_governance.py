@@ -117,7 +117,7 @@ def test_a_cap_on_a_tasks_cost_ends_the_task_and_not_the_budget(tmp_path: Path) 
     )
     assert refused == [("policy", "cheap"), ("policy", "cheap")]
     assert "policy 'cheap' leaves" in ended.err
-    assert "the task's cap of policy 'cheap' has $0.000500 free" in explained(tmp_path, "one")
+    assert "the task's cap of policy 'cheap' has $0.0005 free" in explained(tmp_path, "one")
     raised = orchestrate(tmp_path / "home", "resume", "r", "--add-budget", "5")
     assert raised.code == 3
     assert asked(tmp_path) == set()
@@ -201,7 +201,7 @@ def test_where_no_model_is_left_every_policy_is_named(tmp_path: Path) -> None:
     shown = explained(tmp_path, "one")
     assert "one, generate: no model is left" in shown
     assert "policy 'no-s' rules it out (blocked_providers: s)" in shown
-    (reported,) = json.loads(explained(tmp_path, "one", "--json"))
+    (reported,) = json.loads(explained(tmp_path, "one", "--json"))["items"]
     assert (reported["kind"], [each["policy"] for each in reported["candidates"]]) == ("no_candidate", ["no-n", "no-s"])
 
 

@@ -28,7 +28,7 @@ def test_an_old_run_is_shown_as_a_table(finished: Finished) -> None:
     assert (done.code, done.err) == (0, "")
     assert done.lines[0].split() == ["model", *SPECIFIED]
     assert [line.split()[0] for line in done.lines[2:4]] == ["north", "south"]
-    assert done.lines[-1].startswith("done: SUCCESS, 1 of 1 tasks, 5 calls, $0.0005")
+    assert done.lines[-1].startswith("done: SUCCESS, 1 of 1 tasks, 5 calls, $0.0006")
 
 
 def test_the_formats_agree_with_the_log(finished: Finished, tmp_path: Path) -> None:

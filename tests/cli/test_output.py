@@ -1,3 +1,6 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
 from orchestrator.cli.output import clean, line, money, seconds, timestamp
 from orchestrator.money import Usd
 
@@ -22,22 +25,34 @@ def test_a_line_is_one_line() -> None:
     assert line("abcd", 4) == "abcd"
 
 
-def test_amounts_have_sensible_digits() -> None:
-    """Whole cents have two decimals; smaller amounts have as many as tell them from nothing."""
-    shown = {
-        text: money(Usd.parse(text)) for text in ("0", "8", "1.5", "12.3456", "0.0246485", "0.0006016", "0.000000007")
-    }
-    assert shown == {
-        "0": "$0.00",
-        "8": "$8.00",
-        "1.5": "$1.50",
-        "12.3456": "$12.35",
-        "0.0246485": "$0.0246",
-        "0.0006016": "$0.000602",
-        "0.000000007": "$0.000000007",
-    }
-    assert money(Usd.parse("-0.5")) == "-$0.50"
-    assert money(Usd.parse("0.9999999")) == "$1.0000"
+def test_an_amount_is_printed_one_way() -> None:
+    """Four decimals, whatever its size; what is less than they show, and not nothing, says so."""
+    amounts = ("0", "8", "1.5", "12.3456", "0.0246485", "0.00005", "0.000000007", "-0.5", "-0.00001", "0.9999999")
+    assert [money(Usd.parse(text)) for text in amounts] == [
+        "$0.0000",
+        "$8.0000",
+        "$1.5000",
+        "$12.3456",
+        "$0.0246",
+        "$0.0001",
+        "<$0.0001",
+        "-$0.5000",
+        "-<$0.0001",
+        "$1.0000",
+    ]
+
+
+@given(st.integers(-(10**15), 10**15))
+def test_an_amount_is_as_near_as_it_can_be_said(nano: int) -> None:
+    """What is shown is within half of the last decimal; what is exact is read back as the same amount."""
+    amount = Usd(nano)
+    shown = amount.shown.replace("$", "")
+    if "<" in shown:
+        assert 0 < abs(nano) < 50_000
+    else:
+        assert abs(Usd.parse(shown).nano - nano) <= 50_000
+        assert bool(Usd.parse(shown)) == bool(amount)
+    assert Usd.parse(amount.exact.replace("$", "")) == amount
 
 
 def test_durations_are_for_people() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cli.replay import rank_of, whole_steps
 from orchestrator.log import GENESIS, EventLog
 from orchestrator.log.chain import link
 from orchestrator.plugins import Catalogue
+from orchestrator.rankings import rank_of, whole_steps
 from orchestrator.replay import verify
 from orchestrator.spec import json_schema, read_spec
 from tests.cli.command import (

@@ -46,7 +46,7 @@ def test_unreconciled_money_is_listed_settled_and_proved(home: Path) -> None:
     done = orchestrate(home, "costs", "reconcile", "monday", str(unreconciled["position"]), "--amount", "0.000123456")
 
     assert done.code == 0
-    assert f"call {unreconciled['position']} (v{unreconciled['version']}) cost $0.000123" in done.err
+    assert f"call {unreconciled['position']} (v{unreconciled['version']}) cost $0.0001" in done.err
     assert _money(home) == (settled + 123456, 0, 0)
     account = _org(home)
     assert (account["unreconciled_usd"], account["excess_usd"]) == ("0.000000000", "0.000000000")

@@ -50,7 +50,7 @@ def test_a_repaired_plan_is_used_and_said(tmp_path: Path) -> None:
     ]
     assert plan.execution_order == ("task_001", "task_002", "task_003")
     explained = orchestrate(tmp_path, "explain", "p", "plan")
-    plain = json.loads(orchestrate(tmp_path, "explain", "p", "plan", "--json").out)
+    plain = orchestrate(tmp_path, "explain", "p", "plan", "--json").json
     page = orchestrate(tmp_path, "report", "p", "-o", str(tmp_path / "page.html"))
     assert page.code == 0, page.err
     shown = (tmp_path / "page.html").read_text()

@@ -40,12 +40,12 @@ def test_results_go_to_stdout_and_progress_to_stderr(finished: Finished) -> None
     ((digest,),) = rows(finished.home, "SELECT hash FROM events ORDER BY position DESC LIMIT 1")
     assert facts["run"] == "done"
     assert facts["status"] == "SUCCESS"
-    assert facts["spend"].endswith("of at most $8.00, simulated")
+    assert facts["spend"].endswith("of at most $8.0000, simulated")
     assert facts["head"] == digest
     assert facts["files"] == "out"
     said = finished.ended.err.splitlines()
     assert said[0] == "! the answers are scripted: no model is called, and the spend is simulated"
-    assert "ceiling $8.00; time limit 1 h 30 min; at most 3 calls at once" in said
+    assert "ceiling $8.0000; time limit 1 h 30 min; at most 3 calls at once" in said
     assert any(line.startswith("model north (slots: deepseek-chat") for line in said)
     assert "· only started: code_generation" in said
     assert said[-1].startswith("✓ only completed, score 0.950, north, $0.000")
@@ -62,10 +62,11 @@ def test_the_stream_is_the_log(tmp_path: Path) -> None:
         (version, kind, json.loads(data)) for version, kind, data, _ in stored
     ]
     assert all(len(each["at"]) == len("2026-01-01T00:00:00.000000Z") and each["at"].endswith("Z") for each in events)
-    assert set(events[0]) == {"version", "at", "type", "data"}
+    assert set(events[0]) == {"version", "at", "type", "schema", "data"}
     ((run, settled, head),) = rows(home, "SELECT run_id, settled_nano, head FROM runs")
     assert last == {
         "type": "done",
+        "schema": 1,
         "run_id": run,
         "status": "SUCCESS",
         "settled_usd": f"0.{settled:09d}",

@@ -72,7 +72,7 @@ def test_a_result_that_does_not_pass_is_partial(tmp_path: Path) -> None:
     assert (_verified(home)["verdict"], _verified(home)["code"]) == ("failed", 7)
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["reason"], summary["tasks"][0]["status"]) == ("verification", "completed")
-    shown = json.loads(orchestrate(home, "explain", "whole", "verify", "--json").out)
+    shown = orchestrate(home, "explain", "whole", "verify", "--json").json
     assert [(each["kind"], each["verdict"], each["exit_code"]) for each in shown] == [("verification", "failed", 7)]
 
 

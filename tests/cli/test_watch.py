@@ -32,11 +32,11 @@ def test_a_run_of_another_process_is_followed_to_its_end(tmp_path: Path) -> None
     assert (done.code, code, lines.code) == (0, 0, 0), lines.err
     assert re.search(r"\n├── .? ?first [^\n]*The first\n│   └── · second waiting", screen)
     assert re.search(r"\n└── \S* ?apart ", screen)
-    assert re.search(r"✓ first completed 0\.950 north \$0\.000\d+ The first", screen)
-    assert re.search(r"░+ [0-3] of 3 tasks · \$0\.\d+ \+ \$0\.\d+ held of \$8\.00 \(simulated\) · \d", screen)
+    assert re.search(r"✓ first completed 0\.950 north \$0\.000\d The first", screen)
+    assert re.search(r"░+ [0-3] of 3 tasks · \$0\.\d+ \+ \$0\.\d+ held of \$8\.0000 \(simulated\) · \d", screen)
     assert re.search(r"\d+ calls/min, \$0\.\d+/min; 2 calls in flight", screen)
     assert re.search(r"first +summarization +north +south +0\.950 +1 +\$0\.000\d+ +completed", screen)
-    assert re.match(r"watching seen: 0 of 3 tasks, \$0.* of \$8.00; \d+ calls/min", lines.err)
+    assert re.match(r"watching seen: 0 of 3 tasks, \$0.* of \$8.0000; \d+ calls/min", lines.err)
     assert "✓ second completed, score 0.950, north" in lines.err
     assert lines.out == done.out
     assert rows(home, "SELECT count(*) FROM events WHERE type = 'session.opened'") == [(1,)]

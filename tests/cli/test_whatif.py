@@ -115,7 +115,7 @@ def test_every_run_records_its_forecast_before_the_first_task(finished: Finished
     assert event["expected"] == sum(event["phases"].values())
     assert (event["risk"], event["models"], event["duration"]) == ("low", {"code_generation": "north"}, 9_000_000)
     (line,) = [line for line in finished.ended.err.splitlines() if line.startswith("forecast ")]
-    assert line == "forecast $0.001511 and 9.0 s, low risk for the ceiling; drafts by north"
+    assert line == "forecast $0.0015 and 9.0 s, low risk for the ceiling; drafts by north"
     assert orchestrate(finished.home, "replay", "done", "--verify", "--strict").code == 0
 
 
@@ -154,3 +154,18 @@ def test_a_spec_without_tasks_cannot_be_played(tmp_path: Path) -> None:
     )
     ended = orchestrate(tmp_path / "home", "plan", str(spec), "--simulate", "5")
     assert (ended.code, "give a plan" in ended.err) == (2, True)
+
+
+def test_a_misspelt_name_in_a_policy_file_is_refused(finished: Finished, tmp_path: Path) -> None:
+    """With line and suggestion, from the models of the run itself, too: a misspelt rule would change nothing."""
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("global:\n  - {name: p, blocked_models: [soth], blocked_providers: [opnai]}\n")
+    refused = orchestrate(finished.home, "whatif", "done", "--policy", str(rules))
+    assert refused.code == 2
+    assert (
+        "rules.yaml:2: global[0].blocked_models[0]: there is no model or slot 'soth'; did you mean 'south'?"
+        in refused.err
+    )
+    assert "did you mean 'openai'?" in refused.err
+    rules.write_text("global:\n  - {name: p, blocked_models: [south]}\n")
+    assert orchestrate(finished.home, "whatif", "done", "--policy", str(rules)).code == 0

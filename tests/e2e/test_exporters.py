@@ -129,3 +129,26 @@ def test_an_unknown_exporter_or_misspelt_options_keep_a_run_from_starting(tmp_pa
     assert wrong.code == 2
     assert "exporters.json.file: unknown option; known are path" in wrong.err
     assert rows(home, "SELECT * FROM events") == []
+
+
+def test_the_first_export_says_how_the_run_stands(tmp_path: Path) -> None:
+    """Before any task has ended it is running, with its own ceiling, and simulated; with time it is exported again."""
+    home, document = tmp_path / "home", tmp_path / "home" / "first.json"
+    tasks = [{"id": "slow", "type": "summarization", "prompt": "Say."}]
+    exporters = {"json": {"path": "first.json"}}
+    spec = scripted_spec(
+        tmp_path,
+        delay_ms=1500,
+        project_id="first",
+        exporters=exporters,
+        tasks=tasks,
+        budget_usd=3.5,
+        evaluate={"runs": 1},
+    )
+    process = start(home, "run", str(spec))
+    wait_until(lambda: (_read(document) or {"runs": {}})["runs"], process)
+    first = _read(document)["runs"]["first"]
+    assert (first["status"], first["cap_usd"], first["simulated"]) == ("running", 3.5, True)
+    assert first["tasks"]["completed"] == 0
+    assert finish(process).code == 0
+    assert _read(document)["runs"]["first"]["status"] == "SUCCESS"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import PATIENCE, Ended
+from orchestrator.spec import read_spec
+from tests.cli.command import PATIENCE, Ended, orchestrate
 from tests.plugins.conftest import build_wheels, install_wheels
 
 ROOT = Path(__file__).parents[2]
@@ -82,3 +83,16 @@ def test_without_a_key_the_hints_lead_somewhere(newcomer: Callable[..., Ended]) 
     assert "try without a key: orchestrate demo" in newcomer("doctor").err
     assert newcomer("doctor --strict").code == 3
     assert newcomer("demo -q").code == 0
+
+
+def test_the_first_spec_needs_nothing_that_the_wheel_does_not_bring(tmp_path: Path) -> None:
+    """``spec init --demo`` names only checks that need no program: pytest is none of the wheel's requirements."""
+    assert orchestrate(tmp_path, "spec", "init", "--demo", "my.yaml", cwd=tmp_path).code == 0
+    found = read_spec(tmp_path / "my.yaml")
+    assert {name for task in found.tasks for name in task.hard_validators} == {"python_syntax"}
+    text = (tmp_path / "my.yaml").read_text()
+    offered = re.sub(r"^    # ((?:hard_validators|tests|  ).*)$", r"    \1", text, flags=re.MULTILINE)
+    with_tests = re.sub(r"^    hard_validators: \[python_syntax\]\n", "", offered, flags=re.MULTILINE)
+    (tmp_path / "tested.yaml").write_text(with_tests)
+    done = orchestrate(tmp_path, "run", "tested.yaml", "-q", cwd=tmp_path)
+    assert (done.code, " 1.000 " in done.out) == (0, True), done.err

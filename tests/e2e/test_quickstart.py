@@ -113,7 +113,7 @@ def test_the_screen_says_what_the_log_says(quickstart: Quickstart) -> None:
     ((head, settled),) = rows(quickstart.home, "SELECT head, settled_nano FROM runs")
     facts = dict(line.split(maxsplit=1) for line in quickstart.ended.lines[len(tasks) + 2 :])
     assert facts["head"] == head
-    assert facts["spend"] == f"${settled / 1e9:.4f} of at most $1.00, simulated"
+    assert facts["spend"] == f"${settled / 1e9:.4f} of at most $1.0000, simulated"
     assert facts["files"] == str(quickstart.out)
     assert "the answers are scripted: no model is called, and the spend is simulated" in quickstart.ended.err
 

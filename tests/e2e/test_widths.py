@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -16,36 +17,87 @@ import pyte
 import pytest
 
 from tests.cli.command import QUICKSTART, clean_environment, orchestrate, scripted_spec
+from tests.cli.test_every_command import LEAVES
+from tests.cli.test_json import INDEX
 
 COMMANDS: Final = (
     "runs list",
     "runs show last",
     "runs diff last~1 last",
+    "runs export last -o exported",
+    "runs cancel last",
     "explain last",
     "explain last task_006",
+    "explain last --all",
+    "explain last task_006 --prompts",
     "costs",
-    "costs --by task",
+    "costs show --by task",
+    "costs show last --by phase --exact",
+    "costs reconcile",
     "metrics",
     "models list",
     "models show gpt-4o",
     "plugins list",
     "plugins info pareto",
+    "plugins search --index index.json",
+    "plugins install brief --index index.json --dry-run",
+    "plugins check nothing",
+    "plugins new backend wide",
     "doctor",
     "audit verify",
+    "audit export last -o wide.bundle",
+    "audit keygen wide.key",
     "replay last",
+    "replay last --verify",
     "watch last",
     "whatif last",
+    "whatif last --policy rules.yaml",
+    "report last -o wide.html",
+    "log show last",
+    "log show last --call v6",
     "log stats",
     "log tail",
+    "log gc",
+    "log recover last --into recovered.db",
+    "budget set sim/team/a-rather-long-name-of-a-team 12.5",
+    "budget raise sim/team/a-rather-long-name-of-a-team 1",
     "budget show",
     "cache stats",
+    "cache clear",
     "plan wide.json",
+    "plan wide.json --simulate 20",
     "policy check rules.yaml",
+    "policy explain rules.yaml",
     "spec validate wide.json",
+    "spec init begun.yaml",
+    "trust list",
+    "trust revoke wide.json",
+    "config show",
+    "eval run nothing.yaml",
+    "eval grade nothing.yaml --again",
+    "eval retry nothing",
+    "eval teach nothing",
+    "eval add last task_001 --to cases.yaml",
+    "eval show",
+    "fork last --at v24 --project-id twig",
+    "runs delete twig --yes",
+    "pool pair.json --backend greedy --backend pareto",
+    "build",
+    "run short.json",
+    "resume last",
     "demo",
     "rnus",
     "runs show nope",
+    "explain last tsk_001",
+    "--help",
+    "explain --help",
+    "run --help",
+    "eval run --help",
 )
+FOR_PROGRAMS: Final = ("spec schema", "log export", "audit records", "models suggest")
+"""Commands whose output is JSON, or a file."""
+LIVE: Final = frozenset({"demo", "run short.json", "resume last", "pool pair.json --backend greedy --backend pareto"})
+"""Commands with a live view, which draws over itself."""
 RULES: Final = "global:\n  - {name: p, blocked_providers: [opnai], max_latency_ms: 5}\n"
 _DRIVER: Final = """
 import json, os, sys
@@ -80,12 +132,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(40)
     ]
     scripted_spec(folder, name="wide.json", tasks=tasks)
+    scripted_spec(folder, name="short.json", project_id="short")
+    scripted_spec(folder, name="pair.json")
     (folder / "rules.yaml").write_text(RULES)
+    (folder / "index.json").write_text(json.dumps(INDEX))
     return folder
 
 
-def _shown(home: Path, width: int) -> tuple[str, list[str]]:
-    """What the commands write to a terminal of that width: as they wrote it, and as the screen shows it."""
+def _shown(home: Path, width: int) -> list[tuple[str, str]]:
+    """What each command writes to a terminal of that width: as it wrote it, and as the screen shows it."""
     outside, inside = pty.openpty()
     fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 500, width, 0, 0))
     variables = clean_environment(home, TERM="xterm-256color", PAGER="cat")
@@ -100,8 +155,7 @@ def _shown(home: Path, width: int) -> tuple[str, list[str]]:
         start_new_session=True,
     )
     os.close(inside)
-    screen = pyte.Screen(width, 6000)
-    stream, raw = pyte.ByteStream(screen), b""
+    raw = b""
     while True:
         try:
             found = os.read(outside, 65536)
@@ -110,45 +164,52 @@ def _shown(home: Path, width: int) -> tuple[str, list[str]]:
         if not found:
             break
         raw += found
-        stream.feed(found)
     os.close(outside)
     process.wait()
-    return _ESCAPES.sub("", raw.decode()).replace("\r\n", "\n"), [line.rstrip() for line in screen.display]
+    parts = re.split(r"^@@@ .*\r\n", raw.decode(), flags=re.MULTILINE)[1:-1]
+    return [(_ESCAPES.sub("", part).replace("\r\n", "\n"), _on_screen(part, width)) for part in parts]
+
+
+def _on_screen(written: str, width: int) -> str:
+    screen = pyte.Screen(width, written.count("\n") + len(written) // width + 2)
+    pyte.Stream(screen).feed(written)
+    return "\n".join(line.rstrip() for line in screen.display)
 
 
 @pytest.mark.parametrize(
     "width", [60, 80, *(pytest.param(width, marks=pytest.mark.heavy) for width in (64, 72, 100, 120, 160, 200))]
 )
-def test_nothing_is_broken(home: Path, width: int) -> None:
+def test_nothing_is_broken(home: Path, width: int, tmp_path: Path) -> None:
     """Ids, models, statuses and amounts are whole; every task's title is there; no line is too long."""
-    raw, display = _shown(home, width)
-    shown = "\n".join(display)
+    own = shutil.copytree(home, tmp_path / "own")
+    shown = dict(zip(COMMANDS, _shown(own, width), strict=True))
     runs = [row["run_id"] for row in orchestrate(home, "runs", "list", "--json").json]
     state = orchestrate(home, "runs", "show", runs[-1], "--json").json
     models = {task["model"] for task in state["tasks"]}
-    titles = [task["title"] for task in state["tasks"]]
-    parts = dict(enumerate(re.split(r"^@@@ .*\n", shown, flags=re.MULTILINE)[1:]))
-    squeezed = re.sub(r" *\n *", "", shown)
-    for atom in {*runs, *models, "SUCCESS", "completed", "interrupted"}:
-        assert squeezed.count(atom) == shown.count(atom), atom
-    assert _CUT.findall(shown) == []
-    static = "\n".join(parts[number] for number, words in enumerate(COMMANDS) if words != "demo")
-    written = dict(enumerate(re.split(r"^@@@ .*\n", raw, flags=re.MULTILINE)[1:]))
-    assert _MONEY.findall(static) == _MONEY.findall(
-        "\n".join(written[number] for number, words in enumerate(COMMANDS) if words != "demo")
-    )
-    for number, words in enumerate(COMMANDS):
-        if words in ("runs show last", "explain last", "watch last", "demo"):
-            for title in titles:
-                assert all(word in parts[number] for word in title.split()), (words, title)
-    plan = parts[COMMANDS.index("plan wide.json")]
+    atoms = {*runs, *models, "SUCCESS", "completed", "interrupted"}
+    for words, (written, screen) in shown.items():
+        squeezed = re.sub(r" *\n *", "", screen)
+        broken = [atom for atom in atoms if squeezed.count(atom) != screen.count(atom)]
+        assert broken == [], words
+        assert _CUT.findall(screen) == [], words
+        if words not in LIVE:
+            assert _MONEY.findall(screen) == _MONEY.findall(written), words
+            lines = written.split("\n")
+            assert [line for line in lines if len(line) > width and not _is_kept_whole(line)] == [], words
+    for words in ("runs show last", "explain last", "watch last", "demo"):
+        for title in (task["title"] for task in state["tasks"]):
+            assert all(word in shown[words][1] for word in title.split()), (words, title)
+    plan = shown["plan wide.json"][1]
     assert all(f"part_{number:02d}" in plan for number in range(40))
-    lines = [line for line in raw.split("\n") if "\r" not in line and not line.startswith("@@@")]
-    wide = [line for line in lines if len(line) > width and not _is_kept_whole(line)]
-    assert wide == []
+
+
+def test_every_command_is_among_them() -> None:
+    """A new command is shown on narrow screens, too."""
+    every = (*COMMANDS, *FOR_PROGRAMS)
+    assert [words for words in LEAVES if not any(f"{each} ".startswith(f"{words} ") for each in every)] == []
 
 
 def _is_kept_whole(line: str) -> bool:
     """A command to type, or a path, that is longer than the screen: one piece, which the terminal itself wraps."""
-    piece = line.removeprefix("data folder").strip()  # the value of a fact, which begins beside its name
+    piece = re.sub(r"^[a-z][a-z_ ]* {2,}", "", line).strip()  # the value of a fact begins beside its name
     return len(piece.split()) == 1 or piece.startswith("orchestrate ")

@@ -10,7 +10,7 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from orchestrator import events as e
-from orchestrator.engine.runs import Workspace
+from orchestrator.engine.runs import Engine
 from orchestrator.engine.vendors import http
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.money import Usd
@@ -98,7 +98,7 @@ def play(home: Path, vendor: str, base_url: str, options: Mapping[str, Any], **f
     async def run() -> Played:
         loop = asyncio.get_running_loop()
         began = time.time_ns() // 1000 - round(loop.time() * SECOND)
-        workspace = Workspace.open(home)
+        workspace = Engine.open(home)
         try:
             workspace.environment = Environment(variables, {}, workspace.log.redactor.add)
             clock = lambda: began + round(loop.time() * SECOND)  # noqa: E731 - a function is what is wanted

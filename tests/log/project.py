@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from orchestrator import replay
 from orchestrator.engine.rank import guard, run_here
-from orchestrator.engine.runs import RunEnd, Watchers, Workspace
+from orchestrator.engine.runs import Engine, RunEnd, Watchers
 from orchestrator.log import EventLog
 from orchestrator.plugins import Catalogue
 from orchestrator.spec import Spec, read_spec
@@ -55,9 +55,9 @@ def spec_of(path: Path) -> Spec:
     return read_spec(path)
 
 
-def in_workspace(home: Path, work: Callable[[Workspace], Awaitable[RunEnd]]) -> RunEnd:
+def in_workspace(home: Path, work: Callable[[Engine], Awaitable[RunEnd]]) -> RunEnd:
     """Do something in a data folder, and close it."""
-    workspace = Workspace.open(home)
+    workspace = Engine.open(home)
 
     async def scene() -> RunEnd:
         return await work(workspace)

@@ -13,7 +13,7 @@ import pytest
 from attrs import Factory, define
 
 from orchestrator.engine.outputs import folder as output_folder
-from orchestrator.engine.runs import RunEnd, Workspace
+from orchestrator.engine.runs import Engine, RunEnd
 from orchestrator.errors import LogError, OutputError
 from orchestrator.events import CallStarted, FileWritten, RunInterrupted
 from orchestrator.log import DATABASE, EventLog, FileLocks, TransactionLock, configure, create
@@ -87,7 +87,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     return seen
 
 
-def log_over(home: Path, connection: FailingConnection, workspace: Workspace) -> EventLog:
+def log_over(home: Path, connection: FailingConnection, workspace: Engine) -> EventLog:
     """The log of a data folder, written through the connection."""
     reader = sqlite3.connect(f"file:{home / DATABASE}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
     return EventLog(
@@ -104,7 +104,7 @@ def play(tmp_path: Path, asked: Asked, kind: str, number: int, **options: Any) -
     """Run the project with one failing operation, check every promise, resume; returns whether anything failed."""
     home = tmp_path / f"home-{number}"
     spec = spec_of(write_project(tmp_path / "project"))
-    workspace = Workspace.open(home)
+    workspace = Engine.open(home)
     healthy = workspace.log
     inner = sqlite3.connect(home / DATABASE, isolation_level=None, check_same_thread=False)
     configure(inner)
@@ -317,7 +317,7 @@ def test_every_operation_on_a_file_may_fail(
     assert problems == (10 if kind == "fsync" else 5)
 
 
-def starting(spec: Spec, out: Path) -> Callable[[Workspace], Awaitable[RunEnd]]:
+def starting(spec: Spec, out: Path) -> Callable[[Engine], Awaitable[RunEnd]]:
     """Runs the spec with this output folder."""
     return lambda workspace: workspace.start(spec, output=out)
 

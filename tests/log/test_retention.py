@@ -3,9 +3,11 @@
 import logging
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from orchestrator.engine.retention import delete_content
 from orchestrator.engine.runs import Watchers
@@ -13,6 +15,8 @@ from orchestrator.errors import DamagedLogError, LogError, RunLockedError, Usage
 from orchestrator.events import CallStarted, TaskStarted
 from orchestrator.log import EventLog
 from orchestrator.log.retention import Growth
+from orchestrator.policy import Retention
+from tests.cli.in_process import command
 from tests.log.project import RUN, copied, in_workspace, spec_of, unguarded, write_project
 from tests.plugins.commands.audit.logs import audited, doing, failures, finished_run
 
@@ -74,8 +78,7 @@ def test_chain_money_and_decisions_stay_provable(home: Path) -> None:
     report = audited(home)
     assert failures(report) == set()
     assert [(check.name, check.reason) for check in report.skipped] == [
-        ("texts", "they were deleted"),
-        ("readings", "they were deleted"),
+        *((name, "they were deleted") for name in ("texts", "readings", "prompts", "settings", "files")),
     ]
     log = EventLog.open_to_read(home)
     assert log.query("SELECT * FROM spend") == spend
@@ -195,3 +198,58 @@ def test_a_history_that_grows_is_warned_of(caplog: pytest.LogCaptureFixture) -> 
         for version in range(1, 45):
             watch(version, 0, TaskStarted("t"))
     assert [record.args for record in caplog.records] == [("long", 10), ("long", 20), ("long", 40)]
+
+
+# ── kept no longer ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _policy(folder: Path, text: str) -> str:
+    path = folder / "retention.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_gc_deletes_what_a_policy_keeps_no_longer(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not what is younger, not what is held; the rest is deleted once, and stays provable."""
+    monkeypatch.setenv("ORCHESTRATE_HOME", str(home))
+    long, held = "retention: {keep: 180d}", f"retention: {{keep: 1s, hold: [{RUN}]}}"
+    assert command(capsys, "log", "gc", "--policy", _policy(tmp_path, long), "--json").json["expired"] == []
+    time.sleep(1.1)
+    assert command(capsys, "log", "gc", "--policy", _policy(tmp_path, held), "--json").json["held"] == [RUN]
+    gone = command(capsys, "log", "gc", "--policy", _policy(tmp_path, "retention: {keep: 1s}"), "--json").json
+    assert [each["run_id"] for each in gone["expired"]] == [RUN]
+    again = command(capsys, "log", "gc", "--policy", _policy(tmp_path, "retention: {keep: 1s}"), "--json").json
+    assert again["expired"] == []
+    assert failures(audited(home)) == set()
+
+
+def test_a_spec_and_the_configuration_say_how_long_texts_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The shortest time counts; a run that any spec holds is kept."""
+    home, second = tmp_path / "data", Retention(1_000_000)
+    for run, retention in (("short", second), ("held", second), ("holder", Retention(None, ("held",)))):
+        spec = evolve(spec_of(write_project(tmp_path / run, run=run)), retention=retention)
+        in_workspace(home, lambda w, spec=spec: w.start(spec))  # type: ignore[misc]
+    monkeypatch.setenv("ORCHESTRATE_HOME", str(home))
+    time.sleep(1.1)
+    found = command(capsys, "log", "gc", "--json").json
+    assert ([each["run_id"] for each in found["expired"]], found["held"]) == (["short"], ["held"])
+    configuration = tmp_path / "config.toml"
+    configuration.write_text('[retention]\nkeep = "1s"\n')
+    monkeypatch.setenv("ORCHESTRATE_CONFIG", str(configuration))
+    time.sleep(1.1)
+    found = command(capsys, "log", "gc", "--json").json
+    assert ([each["run_id"] for each in found["expired"]], found["held"]) == (["holder"], ["held"])
+
+
+@pytest.mark.parametrize("text", ["retention: {keep: 1y}", "retention: {keep: 5}", "retention: [1]", "retentoin: {}"])
+def test_a_retention_that_is_none_deletes_nothing(
+    home: Path, tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is named with its line."""
+    monkeypatch.setenv("ORCHESTRATE_HOME", str(home))
+    shown = command(capsys, "log", "gc", "--policy", _policy(tmp_path, text))
+    assert (shown.code, "retention.yaml:1" in shown.err) == (2, True)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import pytest
 from attrs import evolve
 
-from orchestrator.engine.runs import Workspace
+from orchestrator.engine.runs import Engine
 from orchestrator.errors import NotAllowedError
 from orchestrator.spec import read_spec, spec_from
 from orchestrator.trust import Surroundings, wants
@@ -351,7 +351,7 @@ def test_resume_and_fork_go_by_the_same_check(place: Path, capsys: pytest.Captur
 def test_python(place: Path, owned: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A spec read from a file is data in Python, too; keywords are the user's own word."""
     spec = scripted_spec(place, **touching(owned))
-    workspace = Workspace.open(place / "data")
+    workspace = Engine.open(place / "data")
     try:
         with pytest.raises(NotAllowedError) as error:
             asyncio.run(workspace.start(read_spec(spec), output=place / "out"))
@@ -385,7 +385,7 @@ def test_grants_are_in_the_log_by_value(place: Path, owned: Path, capsys: pytest
     assert {"kind": "sandbox", "value": "none", "by": "flag"} in grants
     assert "touch" not in json.dumps(grants)
     command_grant = next(each for each in grants if each["kind"] == "command")
-    workspace = Workspace.open(place.parent.parent / "data")
+    workspace = Engine.open(place.parent.parent / "data")
     try:
         assert workspace.texts("told").get(command_grant["value"]) == f"touch {owned}"
     finally:

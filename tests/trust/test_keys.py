@@ -49,7 +49,7 @@ def test_free_mappings_are_plugins_or_listed() -> None:
             case FreeMapping():
                 yield path
 
-    assert set(free(SPEC)) == OF_PLUGINS | {"routing.parameters", "tasks.*.schema"}
+    assert set(free(SPEC)) == OF_PLUGINS | {"evaluate.parameters", "routing.parameters", "tasks.*.schema"}
 
 
 def options_of(kind: str, name: str) -> list[str]:

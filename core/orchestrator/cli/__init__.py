@@ -78,7 +78,7 @@ def _refused(lines: Sequence[str], code: int, as_json: bool) -> int:
         notice(f"orchestrate: {line}")
     if as_json:
         with suppress(OutputClosedError):
-            result_json({"error": {"code": code, "messages": list(lines)}}, pretty=False)
+            result_json({"error": {"code": code, "messages": list(lines)}}, pretty=False, form="error")
     return code
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define
 
+from orchestrator.cli.approving import question_of, shown_with
 from orchestrator.cli.output import line, money, notice, on_terminal
-from orchestrator.engine.questions import Agreeing, Asker, Offer, QuestionReply, RiskForecast
+from orchestrator.engine.questions import Agreeing, ApprovalQuestion, Asker, Offer, RiskForecast
+from orchestrator.engine.replies import QuestionReply
 from orchestrator.models import AnsweredBy
 
 if TYPE_CHECKING:
@@ -56,6 +58,18 @@ class Terminal(Asker):
             share = f"{money(total)}, {part} ceiling of {money(cap)}"
             notice(f"\nthe run is expected to cost {share}; the money may not suffice")
             return await self._answer("Start the tasks? [y/N] ", _NO[0], "no answer is a no")
+        finally:
+            self.display.go_on()
+
+    async def confirm(self, question: ApprovalQuestion) -> QuestionReply:
+        """Yes or no; Enter, Ctrl-C and Ctrl-D are a no."""
+        self.display.pause()
+        try:
+            notice("")
+            for each in shown_with(question.asked, question.state, question.text_of):
+                notice(f"  {each}")
+            words = question_of(question.asked, question.state)
+            return await self._answer(f"{words[:1].upper()}{words[1:]} [y/N] ", _NO[0], "no answer is a no")
         finally:
             self.display.go_on()
 

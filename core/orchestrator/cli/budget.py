@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from orchestrator.cli.completing import ACCOUNT
 from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.logs import open_log
-from orchestrator.cli.options import AMOUNT, WithAmounts, command, has_log, home, home_option, json_option
+from orchestrator.cli.options import AMOUNT, WithAmounts, command, exact_option, has_log, home, home_option, json_option
 from orchestrator.cli.output import line, money, notice, result_json
 from orchestrator.cli.tables import print_table
 from orchestrator.errors import UsageError
@@ -19,7 +20,7 @@ from orchestrator.log.accounts import SIMULATED, called
 if TYPE_CHECKING:
     from orchestrator.events import Totals
 
-_NAME: Final = click.argument("name", metavar="NAME")
+_NAME: Final = click.argument("name", metavar="NAME", type=ACCOUNT)
 _USD: Final = click.argument("amount", metavar="USD", type=AMOUNT)
 _KINDS: Final = ("team", "job", "eval")
 
@@ -35,6 +36,7 @@ def budget() -> None:
 
 @budget.command()
 @json_option
+@exact_option
 @home_option
 def show(as_json: bool) -> int:
     """Show every account: cap, spent, in flight, unreconciled, left.
@@ -95,8 +97,10 @@ def _end_dead_runs() -> None:
 @budget.command("set", cls=WithAmounts)
 @_NAME
 @_USD
+@json_option
+@exact_option
 @home_option
-def set_(name: str, amount: Any) -> int:
+def set_(name: str, amount: Any, as_json: bool) -> int:
     """Open an account with a cap, or change its cap."""
     account, simulated = _account(name)
 
@@ -107,22 +111,28 @@ def set_(name: str, amount: Any) -> int:
             return await log.set_cap(account, amount, at=_now(), simulated=simulated)
         return await log.open_account(account, amount, at=_now(), simulated=simulated)
 
-    _say(name, _on_log(work))
+    _say(name, _on_log(work), as_json)
     return 0
 
 
 @budget.command("raise", cls=WithAmounts)
 @_NAME
 @_USD
+@json_option
+@exact_option
 @home_option
-def raise_(name: str, amount: Any) -> int:
+def raise_(name: str, amount: Any, as_json: bool) -> int:
     """Raise the cap of an account by an amount."""
     account, simulated = _account(name)
-    _say(name, _on_log(lambda log: log.raise_cap(account, amount, at=_now(), simulated=simulated)))
+    _say(name, _on_log(lambda log: log.raise_cap(account, amount, at=_now(), simulated=simulated)), as_json)
     return 0
 
 
-def _say(name: str, totals: "Totals") -> None:
+def _say(name: str, totals: "Totals", as_json: bool) -> None:
+    if as_json:
+        account, simulated = _account(name)
+        result_json(_as_json(account, simulated, totals))
+        return
     notice(f"{line(name)}: a cap of {money(totals.cap)}, {money(totals.free)} of it left")
 
 

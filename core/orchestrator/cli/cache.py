@@ -7,7 +7,7 @@ import click
 
 from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.logs import open_log_if_any
-from orchestrator.cli.options import has_log, home, home_option, json_option
+from orchestrator.cli.options import exact_option, has_log, home, home_option, json_option
 from orchestrator.cli.output import money, notice, result_json, timestamp
 from orchestrator.cli.tables import print_table
 from orchestrator.log import EventLog
@@ -29,6 +29,7 @@ def cache() -> None:
 
 @cache.command()
 @json_option
+@exact_option
 @home_option
 def stats(as_json: bool) -> int:
     """Show how many answers can be reused, and what reuse has saved."""

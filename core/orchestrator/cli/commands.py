@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 KIND: Final = "command"
 _LONGEST: Final = 100
 _STRICT: Final = "ORCHESTRATE_STRICT_PLUGINS"
-_SWITCHES: Final = ("ORCHESTRATE_DISABLE_PLUGINS", "ORCHESTRATE_NO_AUTOLOAD")
+_SWITCHES: Final = (
+    "ORCHESTRATE_DISABLE_PLUGINS",
+    "ORCHESTRATE_NO_AUTOLOAD",
+    "ORCHESTRATE_PLUGINS",
+    "ORCHESTRATE_CONFIG",
+)
 _LATEST: Final[list[str]] = []
 """Whose command has been loaded last, for what is said of a defect."""
 
@@ -97,9 +102,15 @@ def whose() -> str:
 
 
 def _catalogue() -> "Catalogue":
-    from orchestrator.plugins import Catalogue
+    from orchestrator.errors import SpecError, UsageError
+    from orchestrator.plugins import GROUPS, Catalogue
+    from orchestrator.plugins.installed import installed_points
 
-    return Catalogue.discover({name: value for name, value in os.environ.items() if name != _STRICT})
+    environ = {name: value for name, value in os.environ.items() if name != _STRICT}
+    try:
+        return Catalogue.discover(environ)
+    except (SpecError, UsageError):  # a file of plugins or the configuration: the command that is called says so
+        return Catalogue(installed_points(GROUPS.values()), environ)
 
 
 def _read(kernel: Sequence[str]) -> Iterator[Listed]:
@@ -129,7 +140,7 @@ def _described(entry: "PluginEntry", name: str) -> Listed:
 
 
 def _address(entry: "PluginEntry") -> str:
-    return f"{entry.distribution}:{entry.name}"
+    return f"{entry.distribution}:{entry.name}".lstrip(":")
 
 
 # ── what is kept ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,66 +6,22 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import click
-from attrs import define
 
 from orchestrator.cli.damage import FAILED, Reader, trust_in
 from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.ids import RUN, latest
 from orchestrator.cli.logs import open_log, open_log_if_any
-from orchestrator.cli.options import existing_run, home, home_option, json_option
-from orchestrator.cli.output import clean, decimals, money, notice, result, result_json
+from orchestrator.cli.options import exact_option, existing_run, home, home_option, json_option
+from orchestrator.cli.output import clean, money, notice, result, result_json
 from orchestrator.cli.reconcile import reconcile
 from orchestrator.cli.spending import spent
 from orchestrator.cli.tables import print_table
 from orchestrator.errors import LogError
 from orchestrator.events import RunForked, RunStarted
 from orchestrator.log import EventLog
-from orchestrator.log.views import own
 from orchestrator.money import Usd
+from orchestrator.run_costs import COLUMNS, IS_SIMULATED, SUMS, Sum, sums_of
 from orchestrator.settings import RunSettings
-
-_COLUMNS: Final = {
-    "model": "s.model",
-    "phase": "s.phase",
-    "task": "s.task_id",
-    "provider": "s.provider",
-    "run": "s.run_id",
-    "team": """(SELECT substr(value, 6) FROM json_each(r.data, '$.settings.accounts') WHERE value LIKE 'team/%')""",
-}
-"""What spend can be summed by, as the table ``spend`` (s) and the first event of its run (r) have it."""
-
-_SUMS: Final = f"""
-{own("spend")}
-SELECT s.run_id, {{key}}, sum(s.calls), sum(s.settled_nano), sum(s.held_nano), sum(s.unreconciled_nano)
-FROM spend AS s JOIN events AS r ON r.stream = s.run_id AND r.type IN ('run.started', 'run.forked')
-WHERE {{where}} GROUP BY s.run_id, 2 ORDER BY min(r.position)
-"""
-_SIMULATED: Final = "json_extract(r.data, '$.settings.simulated')"
-_NO_TEAM: Final = "(no team)"
-
-
-@define
-class Sum:
-    """What was spent under one name."""
-
-    name: str
-    calls: int = 0
-    settled: Usd = Usd.ZERO
-    held: Usd = Usd.ZERO
-    """In flight + unreconciled."""
-    unreconciled: Usd = Usd.ZERO
-
-    @property
-    def total(self) -> Usd:
-        """Settled + held."""
-        return self.settled + self.held
-
-    def add(self, calls: int, settled: Usd, held: Usd, unreconciled: Usd) -> None:
-        """Count some calls."""
-        self.calls += calls
-        self.settled += settled
-        self.held += held
-        self.unreconciled += unreconciled
 
 
 class _Costs(CommandGroup):
@@ -91,10 +47,11 @@ costs.add_command(reconcile)
 @click.option("--all", "everything", is_flag=True, help="Sum over all runs, without simulated ones.")
 @click.option("--simulated", is_flag=True, help="With --all: sum over simulated runs instead.")
 @click.option(
-    "--by", type=click.Choice(list(_COLUMNS)), default="model", show_default=True, help="What to sum the spend by."
+    "--by", type=click.Choice(list(COLUMNS)), default="model", show_default=True, help="What to sum the spend by."
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with exact amounts.")
 @json_option
+@exact_option
 @home_option
 def show(run_id: str | None, everything: bool, simulated: bool, by: str, as_csv: bool, as_json: bool) -> int:
     """Show what a run (without RUN the last one), or all runs, spent, dearest first.
@@ -113,9 +70,9 @@ def show(run_id: str | None, everything: bool, simulated: bool, by: str, as_csv:
     else:
         sums, pretended, mark = _of_all(open_log_if_any(), simulated, by), simulated, ""
     if as_json:
-        result_json([_plain(each, by) for each in sums])
+        result_json([each.plain(by) for each in sums])
     elif as_csv:
-        _print_csv([_plain(each, by) for each in sums], by)
+        _print_csv([each.plain(by) for each in sums], by)
     elif not sums:
         notice(f"nothing was spent in {run_id or home()}")
     else:
@@ -132,10 +89,10 @@ def _of_run(log: Reader, run: str, by: str) -> tuple[list[Sum], bool, str]:
     def read() -> tuple[list[Sum], bool]:
         settings = _settings(log, run)
         try:
-            rows: Iterable[Sequence[Any]] = log.query(_SUMS.format(key=_COLUMNS[by], where="s.run_id = ?"), [run])
+            rows: Iterable[Sequence[Any]] = log.query(SUMS.format(key=COLUMNS[by], where="s.run_id = ?"), [run])
         except LogError:  # what is damaged may be another run
             rows = spent(log, run, settings, by)
-        return _sums(rows, by, False), settings.simulated
+        return sums_of(rows, by, False), settings.simulated
 
     sums, pretended = trust.read(read)
     return sums, pretended, trust.mark
@@ -157,8 +114,8 @@ def _of_all(log: EventLog | None, simulated: bool, by: str) -> list[Sum]:
     if log is None:
         return []
     _mention_others(log, simulated)
-    return _sums(
-        log.query(_SUMS.format(key=_COLUMNS[by], where=f"{_SIMULATED} = ?"), [int(simulated)]),
+    return sums_of(
+        log.query(SUMS.format(key=COLUMNS[by], where=f"{IS_SIMULATED} = ?"), [int(simulated)]),
         by,
         True,
     )
@@ -167,7 +124,7 @@ def _of_all(log: EventLog | None, simulated: bool, by: str) -> list[Sum]:
 def _mention_others(log: EventLog, simulated: bool) -> None:
     """Say how many runs are left out."""
     rows = log.query(
-        f"SELECT count(*) FROM events AS r WHERE r.type IN ('run.started', 'run.forked') AND {_SIMULATED} = ?",
+        f"SELECT count(*) FROM events AS r WHERE r.type IN ('run.started', 'run.forked') AND {IS_SIMULATED} = ?",
         [int(not simulated)],
     )
     count = rows[0][0]
@@ -176,21 +133,11 @@ def _mention_others(log: EventLog, simulated: bool) -> None:
         notice(f"{count} {kind} run{'' if count == 1 else 's'} left out{way}")
 
 
-def _sums(rows: Iterable[Sequence[Any]], by: str, everything: bool) -> list[Sum]:
-    """One sum per name, dearest first; a task's name is that of its run, too, where runs are mixed."""
-    found: dict[str, Sum] = {}
-    for run, key, calls, settled, held, unreconciled in rows:
-        name = _NO_TEAM if key is None else f"{run}/{key}" if by == "task" and everything else key
-        found.setdefault(name, Sum(name)).add(calls, Usd(settled or 0), Usd(held or 0), Usd(unreconciled or 0))
-    return sorted(found.values(), key=lambda each: (-each.total.nano, each.name))
-
-
 def _print(sums: list[Sum], by: str, mark: str) -> None:
     total = Sum(f"total ({mark})" if mark else "total")
     for each in sums:
         total.add(each.calls, each.settled, each.held, each.unreconciled)
-    places = max(decimals(each.total) for each in sums)
-    rows = [_row(each, total.total, places) for each in [*sums, total]]
+    rows = [_row(each, total.total) for each in [*sums, total]]
     heads = (by, "calls", "settled", "held", "total", "share")
     print_table(heads, rows, right=_RIGHT, spare=("settled", "held", "share", "calls"))
 
@@ -199,21 +146,10 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _RIGHT: Final = ("calls", "settled", "held", "total", "share")
 
 
-def _row(each: Sum, total: Usd, places: int) -> tuple[str, ...]:
+def _row(each: Sum, total: Usd) -> tuple[str, ...]:
     share = f"{100 * each.total.nano / total.nano:.1f} %" if total else "–"
-    amounts = (money(amount, places) for amount in (each.settled, each.held, each.total))
+    amounts = (money(amount) for amount in (each.settled, each.held, each.total))
     return each.name, str(each.calls), *amounts, share
-
-
-def _plain(each: Sum, by: str) -> dict[str, Any]:
-    return {
-        by: each.name,
-        "calls": each.calls,
-        "settled_usd": str(each.settled),
-        "held_usd": str(each.held),
-        "unreconciled_usd": str(each.unreconciled),
-        "total_usd": str(each.total),
-    }
 
 
 def unformulated(value: Any) -> Any:

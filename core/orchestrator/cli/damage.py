@@ -177,14 +177,14 @@ def trust_in(log: Reader, *runs: str) -> Trust:
     return Trust(log, found)
 
 
-def whole_run(log: Reader, run: str) -> str:
-    """The id of a run that is in the log, and as it was written.
+def whole_run(log: Reader, run: str, *, or_account: bool = False) -> str:
+    """The id of a run that is in the log, and as it was written; ``or_account``: see ``existing_run``.
 
     Raises:
         UsageError: there never was one.
         DamagedLogError: it is damaged.
     """
-    trust = trust_in(log, existing_run(log, run))
+    trust = trust_in(log, existing_run(log, run, or_account=or_account))
     if trust.damage:
         first = trust.damage[0]
         raise DamagedLogError(first.finding.position, first.warning("nothing follows from it"))

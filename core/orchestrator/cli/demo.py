@@ -5,7 +5,15 @@ from typing import Final
 
 import click
 
-from orchestrator.cli.options import command, force_option, home_option, json_option, output_option, quiet_option
+from orchestrator.cli.options import (
+    command,
+    exact_option,
+    force_option,
+    home_option,
+    json_option,
+    output_option,
+    quiet_option,
+)
 from orchestrator.cli.output import notice
 
 _PACKAGED: Final = "quickstart"
@@ -17,6 +25,7 @@ _PACKAGED: Final = "quickstart"
 @force_option
 @quiet_option
 @json_option
+@exact_option
 @home_option
 def demo(output_dir: Path | None, force: bool, quiet: bool, as_json: bool) -> int:
     """Run the quickstart: a project of seven tasks with scripted answers. No key, no network, no money."""

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from orchestrator.cli.output import clean, line, money, seconds
+from orchestrator.cli.screen import width_of
+from orchestrator.cli.stdout import stdout
 from orchestrator.cli.words import DOING
 from orchestrator.exchanges import SentRequest, Shown
 from orchestrator.models import sample_words
@@ -74,4 +76,4 @@ def _amounts(sent: SentRequest) -> str:
 
 
 def _heading(text: str) -> str:
-    return f"── {line(text)} ".ljust(_RULE, "─")
+    return f"── {line(text)} ".ljust(min(_RULE, width_of(stdout()) or _RULE), "─")

@@ -24,6 +24,7 @@ def carry_out(
     new_project: bool,
     yes: bool,
     models: Path | None = None,
+    context: tuple[str, ...] = (),
     **flags: Any,
 ) -> int:
     """Do what the flags ask for, and give the exit code."""
@@ -45,21 +46,24 @@ def carry_out(
         named = click.get_current_context().get_parameter_source("models")
         if named is ParameterSource.COMMANDLINE:
             raise click.UsageError("a run keeps its models; start a run with others: orchestrate fork ID --models FILE")
+        if context:
+            raise click.UsageError("a run keeps its files; start another one with --context")
         if any(value is not None for value in flags.values()):
             raise click.UsageError(
                 "a run keeps its limits; raise them with: orchestrate resume ID --add-budget, --add-time"
             )
         return resume_run(resume, output=output_dir, verbose=verbose, yes=yes)
 
-    from orchestrator.cli.given import spec_of_file, with_flags
+    from orchestrator.cli.given import spec_of_file, with_context, with_flags
     from orchestrator.spec import spec_from, with_models
 
     keys = spec_keys(**flags)
     if file is not None:
-        spec = spec_of_file(file, (), keys, models)
+        spec = spec_of_file(file, (), keys, models, context)
     else:
         assert project is not None
-        spec = with_models(with_flags(spec_from(project, criteria or ask_for_criteria()), keys), models)
+        spec = with_flags(spec_from(project, criteria or ask_for_criteria()), keys)
+        spec = with_models(with_context(spec, context), models)
     if spec.project_id is None and not new_project and on_terminal():
         from orchestrator.cli.auto_resume import run_to_resume
 

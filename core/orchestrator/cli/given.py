@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import evolve
 
 from orchestrator.cli.output import notice
-from orchestrator.documents import Document, expanded, read_stream
+from orchestrator.documents import Document, expanded, read_stream, read_value
 from orchestrator.errors import SpecError, UsageError
+from orchestrator.models import MOST_CONTEXT_BYTES
+from orchestrator.settings import Approvals
 from orchestrator.spec import Spec, parse_spec, read_spec, spec_of, with_models
 from orchestrator.spec.kinds import NameOf
 
@@ -19,12 +21,19 @@ if TYPE_CHECKING:
     from orchestrator.trust import Admission
 
 
+STDIN_FILE: Final = "-"
+"""What stands for stdin among files."""
+
 STDIN: Final = "<stdin>"
 """What the file ``-`` is called in messages."""
 
 
-def spec_of_file(path: Path, sets: Sequence[str], flags: dict[str, Any], models: Path | None) -> Spec:
+def spec_of_file(
+    path: Path, sets: Sequence[str], flags: dict[str, Any], models: Path | None, context: Sequence[str] = ()
+) -> Spec:
     """The spec in a file; ``--set`` changes the file's keys, then flags (keys with their values) win.
+
+    ``context`` are further files; what ``-`` stands for among them, and among the spec's own, is read here.
 
     Raises:
         SpecError: the file, or the models file, cannot be used.
@@ -33,7 +42,7 @@ def spec_of_file(path: Path, sets: Sequence[str], flags: dict[str, Any], models:
     spec = spec_given(path, sets)
     for hint in spec.hints:
         notice(f"! {hint}")
-    changed = with_flags(spec, flags)
+    changed = with_context(with_flags(spec, flags), context)
     for file in models_files(models):
         changed = with_models(changed, file)
     return evolve(changed, as_read=spec if spec.as_read is None else spec.as_read)
@@ -105,6 +114,66 @@ def with_backend(spec: Spec, name: str | None) -> Spec:
     )
 
 
+def with_context(spec: Spec, paths: Sequence[str]) -> Spec:
+    """The spec with further files, as the command line names them; what ``-`` stands for is read here.
+
+    Raises:
+        SpecError: a path is none, or the spec itself is read from stdin.
+    """
+    named = [each if each == STDIN_FILE else os.path.relpath(expanded(each), spec.folder) for each in paths if each]
+    if len(named) < len(paths):
+        raise UsageError("--context is empty; name a file or a folder")
+    checked = parse_spec({"project": "-", "criteria": "-", "context": named}, "--context") if named else None
+    added = () if checked is None else checked.context
+    spec = evolve(spec, context=tuple(dict.fromkeys((*spec.context, *added))))
+    if STDIN_FILE not in spec.named_files:
+        return spec
+    if spec.source == STDIN:
+        raise UsageError("the spec itself is read from stdin; name a file for one of the two")
+    return evolve(spec, stdin=_stdin())
+
+
+def _stdin() -> str:
+    stream = getattr(sys.stdin, "buffer", None)
+    if stream is None:
+        raise UsageError("there is no stdin to read; name a file")
+    content: bytes = stream.read(MOST_CONTEXT_BYTES + 1)
+    if len(content) > MOST_CONTEXT_BYTES:
+        raise UsageError(f"stdin has more than {MOST_CONTEXT_BYTES // 1_000_000} MB, the most that one file may have")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError("stdin is no text in UTF-8; only texts can be given") from None
+
+
+def with_approvals(spec: Spec, points: Sequence[str]) -> Spec:
+    """The spec with further approval points: ``plan``, ``tasks``, ``ceiling`` or ``spend=USD``.
+
+    Raises:
+        SpecError: one is none.
+    """
+    if not points:
+        return spec
+    given: list[Any] = [read_set(each) if "=" in each else each for each in points]
+    found = parse_spec({"project": "-", "criteria": "-", "approve": given}, "--approve").approve
+    own = spec.approve
+    return evolve(
+        spec,
+        approve=Approvals(
+            plan=own.plan or found.plan,
+            tasks=own.tasks or found.tasks,
+            spend=tuple(sorted({*own.spend, *found.spend})),
+            ceiling=own.ceiling or found.ceiling,
+        ),
+    )
+
+
+def read_set(text: str) -> dict[str, Any]:
+    """``NAME=VALUE`` as a mapping."""
+    name, _, value = text.partition("=")
+    return {name.strip(): read_value(value.strip(), "--approve").value}
+
+
 def with_loop(spec: Spec, name: str | None) -> Spec:
     """The spec with one strategy of the review loop for all tasks.
 
@@ -151,3 +220,15 @@ def bound(
 def named_output(spec: Spec) -> Path | None:
     """The output folder that a spec names."""
     return expanded(spec.output_dir) if spec.output_dir else None
+
+
+def check_policy_names(spec: "Spec", catalogue: "Catalogue") -> None:
+    """Refuse policies in which a model, provider or region is misspelt; known are the spec's own, too.
+
+    Raises:
+        SpecError: one is; all of them together.
+    """
+    from orchestrator.engine.beginning import check_names
+    from orchestrator.engine.vendors.environment import Environment
+
+    check_names(spec, catalogue, Environment.of_process(lambda secret: None))

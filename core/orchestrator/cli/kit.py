@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from orchestrator.cli.agreeing import prepare
+    from orchestrator.cli.approving import question_of, shown_with
+    from orchestrator.cli.completing import BACKEND, EXPORTER, STRATEGY, TASK
     from orchestrator.cli.damage import UNREADABLE, Reader, Trust, trust_in, whole_run
     from orchestrator.cli.display import Display, Lines, live_view
-    from orchestrator.cli.event_ids import EVENT, EVENT_HELP, EventId
+    from orchestrator.cli.event_ids import EVENT, EVENT_HELP
     from orchestrator.cli.exchanges import lines_of
     from orchestrator.cli.exits import INTERRUPTED, SYSTEM, USAGE
     from orchestrator.cli.flags import DEFAULT_CRITERIA
     from orchestrator.cli.given import (
         bound,
+        check_policy_names,
         models_files,
         spec_of_file,
         with_backend,
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, junit_xml
     from orchestrator.cli.live import Pace
     from orchestrator.cli.logs import open_log, open_log_if_any
+    from orchestrator.cli.mailing import SpokenTo, send_answer, spoken_to
     from orchestrator.cli.notes import verification
     from orchestrator.cli.options import (
         AMOUNT,
@@ -38,10 +42,12 @@ if TYPE_CHECKING:
         SECONDS,
         advise_option,
         allow_option,
+        always_json_option,
         backend_option,
         command,
         disable_option,
         enhance_option,
+        exact_option,
         existing_run,
         force_option,
         has_log,
@@ -52,9 +58,11 @@ if TYPE_CHECKING:
         loop_option,
         models_option,
         output_option,
+        plugin_option,
         quiet_option,
         strict_plugins_option,
         verbose_option,
+        wants_exact,
         yes_option,
     )
     from orchestrator.cli.output import (
@@ -72,26 +80,39 @@ if TYPE_CHECKING:
     )
     from orchestrator.cli.progress import Progress
     from orchestrator.cli.remarks import forbidden, remarks_on, remarks_on_choice, restricted
-    from orchestrator.cli.replay import rank_of, ranking, whole_steps
     from orchestrator.cli.run_session import EXIT_CODES, advice_for, run_session
-    from orchestrator.cli.runs import shown_status, texts_of
+    from orchestrator.cli.runs import texts_of
     from orchestrator.cli.screen import width_of
     from orchestrator.cli.stdout import stdout
     from orchestrator.cli.tables import STYLES, print_facts, print_run, print_table, title_of
-    from orchestrator.cli.words import DOING, REMOVED, SELECTED, SHORTFALLS, UNMEASURED
+    from orchestrator.cli.words import DOING, HALTED, LEFT_OUT, REMOVED, SELECTED, SHORTFALLS, UNMEASURED
+    from orchestrator.engine.accounts import account_names
+    from orchestrator.engine.live_text import read_live
     from orchestrator.engine.loop import Loop
+    from orchestrator.engine.outputs.placement import Placement
     from orchestrator.engine.outputs.results import project_state
-    from orchestrator.engine.runs import RunEnd, Watchers
+    from orchestrator.engine.replies import QuestionReply
+    from orchestrator.engine.runs import Engine, RunEnd, Watchers
     from orchestrator.engine.session import Session
+    from orchestrator.engine.vendors.environment import BY
+    from orchestrator.log.naming import EventId
+    from orchestrator.models.offers import qualified
     from orchestrator.plugins import Catalogue
+    from orchestrator.rankings import rank_of, ranking, whole_steps
+    from orchestrator.run_list import shown_status
     from orchestrator.spec import Spec, apply_sets, parse_spec, read_models, spec_from, with_models
     from orchestrator.spec.kinds import Place, Refused
     from orchestrator.spec.plan import IDENTIFIER
+    from orchestrator.telemetry import Grades, grades, measured
 
 _HOMES: Final = {
     "INTERRUPTED": "orchestrator.cli.exits",
     "SYSTEM": "orchestrator.cli.exits",
     "USAGE": "orchestrator.cli.exits",
+    "BACKEND": "orchestrator.cli.completing",
+    "EXPORTER": "orchestrator.cli.completing",
+    "STRATEGY": "orchestrator.cli.completing",
+    "TASK": "orchestrator.cli.completing",
     "Reader": "orchestrator.cli.damage",
     "Trust": "orchestrator.cli.damage",
     "UNREADABLE": "orchestrator.cli.damage",
@@ -102,11 +123,12 @@ _HOMES: Final = {
     "live_view": "orchestrator.cli.display",
     "EVENT": "orchestrator.cli.event_ids",
     "EVENT_HELP": "orchestrator.cli.event_ids",
-    "EventId": "orchestrator.cli.event_ids",
+    "EventId": "orchestrator.log.naming",
     "lines_of": "orchestrator.cli.exchanges",
     "DEFAULT_CRITERIA": "orchestrator.cli.flags",
     "prepare": "orchestrator.cli.agreeing",
     "bound": "orchestrator.cli.given",
+    "check_policy_names": "orchestrator.cli.given",
     "models_files": "orchestrator.cli.given",
     "spec_of_file": "orchestrator.cli.given",
     "with_backend": "orchestrator.cli.given",
@@ -126,17 +148,25 @@ _HOMES: Final = {
     "Pace": "orchestrator.cli.live",
     "open_log": "orchestrator.cli.logs",
     "open_log_if_any": "orchestrator.cli.logs",
+    "SpokenTo": "orchestrator.cli.mailing",
+    "send_answer": "orchestrator.cli.mailing",
+    "spoken_to": "orchestrator.cli.mailing",
+    "question_of": "orchestrator.cli.approving",
+    "shown_with": "orchestrator.cli.approving",
+    "QuestionReply": "orchestrator.engine.replies",
     "verification": "orchestrator.cli.notes",
     "AMOUNT": "orchestrator.cli.options",
     "CONCURRENCY": "orchestrator.cli.options",
     "FILE": "orchestrator.cli.options",
     "SECONDS": "orchestrator.cli.options",
     "advise_option": "orchestrator.cli.options",
+    "always_json_option": "orchestrator.cli.options",
     "allow_option": "orchestrator.cli.options",
     "backend_option": "orchestrator.cli.options",
     "command": "orchestrator.cli.options",
     "disable_option": "orchestrator.cli.options",
     "enhance_option": "orchestrator.cli.options",
+    "exact_option": "orchestrator.cli.options",
     "existing_run": "orchestrator.cli.options",
     "force_option": "orchestrator.cli.options",
     "has_log": "orchestrator.cli.options",
@@ -147,9 +177,11 @@ _HOMES: Final = {
     "loop_option": "orchestrator.cli.options",
     "models_option": "orchestrator.cli.options",
     "output_option": "orchestrator.cli.options",
+    "plugin_option": "orchestrator.cli.options",
     "quiet_option": "orchestrator.cli.options",
     "strict_plugins_option": "orchestrator.cli.options",
     "verbose_option": "orchestrator.cli.options",
+    "wants_exact": "orchestrator.cli.options",
     "yes_option": "orchestrator.cli.options",
     "OutputClosedError": "orchestrator.cli.output",
     "clean": "orchestrator.cli.output",
@@ -163,17 +195,27 @@ _HOMES: Final = {
     "seconds": "orchestrator.cli.output",
     "timestamp": "orchestrator.cli.output",
     "Progress": "orchestrator.cli.progress",
+    "rank_of": "orchestrator.rankings",
+    "ranking": "orchestrator.rankings",
+    "whole_steps": "orchestrator.rankings",
     "forbidden": "orchestrator.cli.remarks",
     "remarks_on": "orchestrator.cli.remarks",
     "remarks_on_choice": "orchestrator.cli.remarks",
     "restricted": "orchestrator.cli.remarks",
-    "rank_of": "orchestrator.cli.replay",
-    "ranking": "orchestrator.cli.replay",
-    "whole_steps": "orchestrator.cli.replay",
     "EXIT_CODES": "orchestrator.cli.run_session",
+    "HALTED": "orchestrator.cli.words",
+    "LEFT_OUT": "orchestrator.cli.words",
+    "BY": "orchestrator.engine.vendors.environment",
+    "Placement": "orchestrator.engine.outputs.placement",
+    "read_live": "orchestrator.engine.live_text",
+    "account_names": "orchestrator.engine.accounts",
+    "measured": "orchestrator.telemetry",
+    "grades": "orchestrator.telemetry",
+    "Grades": "orchestrator.telemetry",
+    "qualified": "orchestrator.models.offers",
     "advice_for": "orchestrator.cli.run_session",
     "run_session": "orchestrator.cli.run_session",
-    "shown_status": "orchestrator.cli.runs",
+    "shown_status": "orchestrator.run_list",
     "texts_of": "orchestrator.cli.runs",
     "width_of": "orchestrator.cli.screen",
     "stdout": "orchestrator.cli.stdout",
@@ -189,6 +231,7 @@ _HOMES: Final = {
     "UNMEASURED": "orchestrator.cli.words",
     "Loop": "orchestrator.engine.loop",
     "project_state": "orchestrator.engine.outputs.results",
+    "Engine": "orchestrator.engine.runs",
     "RunEnd": "orchestrator.engine.runs",
     "Watchers": "orchestrator.engine.runs",
     "Session": "orchestrator.engine.session",
@@ -206,22 +249,29 @@ _HOMES: Final = {
 
 __all__ = [
     "AMOUNT",
+    "BACKEND",
+    "BY",
     "CONCURRENCY",
     "DEFAULT_CRITERIA",
     "DOING",
     "EVENT",
     "EVENT_HELP",
     "EXIT_CODES",
+    "EXPORTER",
     "FILE",
+    "HALTED",
     "IDENTIFIER",
     "INTERRUPTED",
+    "LEFT_OUT",
     "REMOVED",
     "RUN",
     "SECONDS",
     "SELECTED",
     "SHORTFALLS",
+    "STRATEGY",
     "STYLES",
     "SYSTEM",
+    "TASK",
     "UNMEASURED",
     "UNREADABLE",
     "USAGE",
@@ -229,7 +279,9 @@ __all__ = [
     "Catalogue",
     "CommandGroup",
     "Display",
+    "Engine",
     "EventId",
+    "Grades",
     "JunitCase",
     "JunitSuite",
     "Lines",
@@ -237,27 +289,35 @@ __all__ = [
     "OutputClosedError",
     "Pace",
     "Place",
+    "Placement",
     "Progress",
+    "QuestionReply",
     "Reader",
     "Refused",
     "RunEnd",
     "Session",
     "Spec",
+    "SpokenTo",
     "Trust",
     "Watchers",
+    "account_names",
     "advice_for",
     "advise_option",
     "allow_option",
+    "always_json_option",
     "apply_sets",
     "backend_option",
     "bound",
+    "check_policy_names",
     "clean",
     "command",
     "disable_option",
     "enhance_option",
+    "exact_option",
     "existing_run",
     "forbidden",
     "force_option",
+    "grades",
     "has_log",
     "home",
     "home_option",
@@ -269,6 +329,7 @@ __all__ = [
     "live_view",
     "log_format_option",
     "loop_option",
+    "measured",
     "models_files",
     "models_option",
     "money",
@@ -279,14 +340,18 @@ __all__ = [
     "output_option",
     "paged",
     "parse_spec",
+    "plugin_option",
     "prepare",
     "print_facts",
     "print_run",
     "print_table",
     "project_state",
+    "qualified",
+    "question_of",
     "quiet_option",
     "rank_of",
     "ranking",
+    "read_live",
     "read_models",
     "remarks_on",
     "remarks_on_choice",
@@ -297,9 +362,12 @@ __all__ = [
     "result_json",
     "run_session",
     "seconds",
+    "send_answer",
     "shown_status",
+    "shown_with",
     "spec_from",
     "spec_of_file",
+    "spoken_to",
     "stdout",
     "strict_plugins_option",
     "suggestion",
@@ -309,6 +377,7 @@ __all__ = [
     "trust_in",
     "verbose_option",
     "verification",
+    "wants_exact",
     "whole_run",
     "whole_steps",
     "width_of",

@@ -2,33 +2,66 @@
 
 import shlex
 import time
+from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from orchestrator.cli.damage import Reader, trust_in, whole_run
 from orchestrator.cli.describing import describe
-from orchestrator.cli.event_ids import EVENT, EVENT_HELP, EventId
+from orchestrator.cli.event_ids import EVENT, EVENT_HELP
 from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.ids import RUN
 from orchestrator.cli.logs import open_log, open_log_if_any
-from orchestrator.cli.options import FILE, command, existing_run, has_log, home, home_option, json_option
+from orchestrator.cli.options import (
+    FILE,
+    always_json_option,
+    command,
+    exact_option,
+    existing_run,
+    has_log,
+    home,
+    home_option,
+    json_option,
+)
 from orchestrator.cli.output import line, notice, result, result_json, timestamp
 from orchestrator.errors import LogError, UsageError
 from orchestrator.log import DATABASE, EventLog
-from orchestrator.log.naming import event_name
+from orchestrator.log.naming import EventId, event_name
 from orchestrator.log.retention import Collected, LogStats
 from orchestrator.log.transaction import Recorded
 
+if TYPE_CHECKING:
+    from orchestrator.engine.retention import Expired
+    from orchestrator.policy import Retention
+
 _PAUSE: Final = 0.2
 _MOST_NAMED: Final = 10
+_IMPORT: Final = "import"
 _LINES: Final = click.IntRange(0, 10**9)
 
 
-@click.group(cls=CommandGroup)
+class _LogGroup(CommandGroup):
+    """The group, with a command of the plugin that makes bundles: ``log import`` is ``audit import``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command of the group."""
+        return sorted([*super().list_commands(ctx), _IMPORT])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command; that of the plugin is loaded when it is called for."""
+        if cmd_name != _IMPORT:
+            return super().get_command(ctx, cmd_name)
+        from orchestrator.cli import commands
+
+        found = commands.load("audit", [])
+        return found.get_command(ctx, _IMPORT) if isinstance(found, click.Group) else None
+
+
+@click.group(cls=_LogGroup)
 @home_option
 def log() -> None:
     """Read the event log, and keep it small."""
@@ -43,6 +76,7 @@ def log() -> None:
     help=f"Print one call instead: request, answer, tokens, cost. EVENT is one of its events: {EVENT_HELP}.",
 )
 @json_option
+@exact_option
 @home_option
 def show(run_id: str, call: EventId | None, as_json: bool) -> int:
     """Print a run's events, one a line: position, version, time, type, fields."""
@@ -88,7 +122,8 @@ def _of_run(store: Reader, run: str) -> tuple[Iterable[Recorded], int]:
     trust = trust_in(store, run)
     if not trust.damage:
         return store.read(run), 0  # one after the other
-    return trust.read(lambda: list(store.read(run))), trust.code
+    trust.read(lambda: deque(store.read(run), maxlen=0))  # a damaged one may be larger than the memory
+    return store.read(run), trust.code
 
 
 @log.command()
@@ -96,6 +131,7 @@ def _of_run(store: Reader, run: str) -> tuple[Iterable[Recorded], int]:
 @click.option("--lines", "-n", type=_LINES, default=10, show_default=True, help="How many events to show first.")
 @click.option("--follow", "-f", is_flag=True, help="Keep showing new events until interrupted.")
 @json_option
+@exact_option
 @home_option
 def tail(run_id: str | None, lines: int, follow: bool, as_json: bool) -> int:
     """Print the latest events, of one run or of all."""
@@ -120,6 +156,7 @@ def tail(run_id: str | None, lines: int, follow: bool, as_json: bool) -> int:
 @click.option(
     "--as-script", type=FILE, metavar="FILE", help="Write an answers file and a spec that replay the run offline."
 )
+@always_json_option
 @home_option
 def export(run_id: str, as_script: Path | None) -> int:
     """Print a run's events as stored, as JSON lines with their hashes.
@@ -232,29 +269,43 @@ def stats(as_json: bool) -> int:
 
 
 @log.command()
+@click.option("--policy", "files", type=FILE, multiple=True, metavar="FILE", help="A policy file that says retention.")
 @json_option
 @home_option
-def gc(as_json: bool) -> int:
-    """Delete texts that no event refers to, and free unused space. Live runs are skipped."""
+def gc(files: tuple[Path, ...], as_json: bool) -> int:
+    """Delete texts that no event refers to and those a policy no longer keeps, and free unused space.
+
+    How long texts are kept says retention in the configuration, in policy files and in a run's spec: the shortest time
+    counts. Live runs are skipped.
+    """
     import asyncio
 
+    from orchestrator.engine.retention import Expired, expire
+    from orchestrator.engine.runs import Engine
+
+    policy = _retention(files)
     if not has_log():
         if as_json:
-            result_json({**_collected(Collected(0, 0, 0, (), 0, 0)), "lock_files": 0})
+            result_json({**_collected(Collected(0, 0, 0, (), 0, 0)), **_expired(Expired()), "lock_files": 0})
         return 0 if as_json else _nothing()
-    store = EventLog.open(home())
+    workspace = Engine.open(home())
 
-    async def collected() -> Collected:
-        return await store.collect()
+    async def collected() -> tuple[Expired, Collected]:
+        return await expire(workspace, policy), await workspace.log.collect()
 
     try:
-        found = asyncio.run(collected())
-        lock_files = store.locks.discard_free()
+        expired, found = asyncio.run(collected())
+        lock_files = workspace.log.locks.discard_free()
     finally:
-        store.close()
+        workspace.close()
     if as_json:
-        result_json({**_collected(found), "lock_files": lock_files})
+        result_json({**_collected(found), **_expired(expired), "lock_files": lock_files})
         return 0
+    for each in expired.deleted:
+        result(line(f"{each.run}: {each.texts} texts deleted ({each.size:,} bytes), which are kept no longer"))
+    for name, why in ((expired.held, "are held"), (expired.live, "are live"), (expired.damaged, "are damaged")):
+        if name:
+            notice(f"older than they are kept, and not deleted, because they {why}: {line(', '.join(name))}")
     result(f"{found.texts} texts ({found.size:,} bytes) and {found.cached} cached answers deleted")
     result(f"database {found.before:,} → {found.after:,} bytes")
     if lock_files:
@@ -262,6 +313,27 @@ def gc(as_json: bool) -> int:
     if found.skipped:
         notice(f"skipped, because they are live: {line(', '.join(found.skipped))}; the file gets smaller when none is")
     return 0
+
+
+def _retention(files: tuple[Path, ...]) -> "Retention":
+    """What the configuration, its policy files and those of the command line say of texts and their age."""
+    import os
+
+    from orchestrator.policy_dsl import retention_of
+    from orchestrator.trust.configuration import read_configuration
+
+    configuration = read_configuration(os.environ)
+    named = map(configuration.named, configuration.policy_files)
+    return configuration.retention.merged(retention_of([*named, *files]))
+
+
+def _expired(found: "Expired") -> dict[str, object]:
+    return {
+        "expired": [{"run_id": each.run, "texts": each.texts, "bytes": each.size} for each in found.deleted],
+        "held": found.held,
+        "expired_live": found.live,
+        "expired_damaged": found.damaged,
+    }
 
 
 def _collected(found: Collected) -> dict[str, object]:

@@ -7,9 +7,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from orchestrator.cli.completing import MODEL
 from orchestrator.cli.groups import CommandGroup
-from orchestrator.cli.options import FILE, Amount, allow_option, command, home, home_option, json_option, models_option
-from orchestrator.cli.output import money, notice, result, result_json
+from orchestrator.cli.options import (
+    FILE,
+    Amount,
+    allow_option,
+    command,
+    exact_option,
+    home,
+    home_option,
+    json_option,
+    models_option,
+)
+from orchestrator.cli.output import notice, result, result_json
 from orchestrator.cli.tables import print_facts, print_table
 from orchestrator.log.naming import EVAL
 from orchestrator.models.offers import qualified
@@ -40,6 +51,7 @@ def models() -> None:
 @models_option
 @allow_option
 @json_option
+@exact_option
 @home_option
 def list_(available: bool, spec_file: Path | None, models: Path | None, allow: tuple[str, ...], as_json: bool) -> int:
     """List the models, with US dollars per million tokens.
@@ -59,11 +71,12 @@ def list_(available: bool, spec_file: Path | None, models: Path | None, allow: t
 
 
 @models.command()
-@click.argument("name")
+@click.argument("name", type=MODEL)
 @spec_option
 @models_option
 @allow_option
 @json_option
+@exact_option
 @home_option
 def show(name: str, spec_file: Path | None, models: Path | None, allow: tuple[str, ...], as_json: bool) -> int:
     """Show a model's facts. NAME is a model, a slot it fills, or an older name of that slot."""
@@ -301,7 +314,7 @@ def _row(model: "ModelInfo", offers: "Offers") -> tuple[str, ...]:
     token_classes = (_NONE,) * 3
     if price is not None:
         star = "*" if price.rates else ""
-        token_classes = (money(price.input) + star, money(price.cached_input) + star, money(price.output) + star)
+        token_classes = (price.input.trimmed + star, price.cached_input.trimmed + star, price.output.trimmed + star)
     able = "yes" if model.id in offers.available else "no price" if price is None else "no key"
     slots = ", ".join(_slots(model, offers)) or _NONE
     return model.id, model.provider, slots, *token_classes, _count(model.context), _count(model.max_output), able
@@ -344,7 +357,7 @@ def _facts(model: "ModelInfo", offers: "Offers") -> list[tuple[str, str]]:
 
 def _spelled(token_classes: "TokenClasses") -> str:
     return ", ".join(
-        f"{token_class.replace('_', ' ')} {money(getattr(token_classes, token_class))}"
+        f"{token_class.replace('_', ' ')} {getattr(token_classes, token_class).trimmed}"
         for token_class in _TOKEN_CLASSES
     )
 

@@ -1,6 +1,6 @@
 """What is said of events that needs nothing but the event and the state of its run."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Final
 
@@ -17,6 +17,7 @@ from orchestrator.cli.words import (
 )
 from orchestrator.decide.compliance import binding, undeclared
 from orchestrator.models import (
+    LEFT_OUT_FILES,
     RejectionReason,
     RiskLevel,
     Role,
@@ -101,6 +102,17 @@ def removed_notes(state: RunState, node: str, removed: Iterable[e.ModelCandidate
             else forbidden(state, node, policy, models)
         )
         yield Note(f"{node}: {', '.join(models)} cannot be called: {why}", Tone.WARNING)
+
+
+def context_notes(context: e.RunContext, text_of: Callable[[str], str]) -> Iterable[Note]:
+    """How many files of the user's the run works with, and which of those that were named it does not."""
+    size = sum(file.size for file in context.files)
+    yield Note(f"context: {len(context.files)} file{'s' * (len(context.files) != 1)}, {size:,} bytes")
+    for each in context.left_out[:_MOST_REMARKS]:
+        yield Note(f"context: {text_of(each.name)} is left out: {LEFT_OUT_FILES[each.reason]}", Tone.WARNING)
+    more = len(context.left_out) + context.more_left_out - _MOST_REMARKS
+    if more > 0:
+        yield Note(f"context: {more:,} more files are left out", Tone.WARNING)
 
 
 def remarks(event: e.PlanMade) -> Iterable[Note]:

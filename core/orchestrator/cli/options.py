@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from orchestrator.cli.completing import BACKEND, PLUGIN, STRATEGY
+
 if TYPE_CHECKING:
     from orchestrator.log import EventLog
 
@@ -132,6 +134,17 @@ def _remember_home(context: click.Context, parameter: click.Parameter, value: Pa
     return value
 
 
+def context_option(command: F) -> F:
+    """Add ``--context``."""
+    return click.option(
+        "--context",
+        "context",
+        multiple=True,
+        metavar="PATH",
+        help="A file, folder or pattern that the run works with ('-': stdin). May be repeated.",
+    )(command)
+
+
 def home_option(command: F) -> F:
     """Add ``--home``; the innermost one given counts."""
     return click.option(
@@ -156,19 +169,20 @@ def home_of_latest() -> Path | None:
 
 
 def home() -> Path:
-    """The data folder; it may not exist yet.
+    """The data folder; it may not exist yet. It may also be a database alone, such as of a bundle: to read.
 
     Raises:
-        UsageError: it is something else than a folder, or must not be looked into.
+        UsageError: it is something else, or must not be looked into.
     """
     import os
 
     from orchestrator.engine.vendors.environment import data_folder
     from orchestrator.errors import UsageError
+    from orchestrator.log.connections import is_database
 
     folder = data_folder(given_home(), os.environ)
     try:
-        if folder.exists() and not folder.is_dir():
+        if folder.exists() and not folder.is_dir() and not is_database(folder):
             raise UsageError(f"{folder} is no folder; name another data folder with --home")
     except OSError as error:
         raise UsageError(f"{folder}: {error.strerror}; name another data folder with --home") from error
@@ -190,11 +204,11 @@ def has_log() -> bool:
         UsageError: the data folder is no folder, or must not be looked into.
     """
     from orchestrator.errors import UsageError
-    from orchestrator.log import DATABASE
+    from orchestrator.log.connections import database_of
 
     folder = home()
     try:
-        return (folder / DATABASE).exists()
+        return database_of(folder).exists()
     except OSError as error:
         raise UsageError(f"{folder}: {error.strerror}; name another data folder with --home") from error
 
@@ -247,6 +261,15 @@ def _disable(context: click.Context, parameter: click.Parameter, names: tuple[st
         _in_environment("ORCHESTRATE_DISABLE_PLUGINS", ",".join(filter(None, [already, *names])))
 
 
+def _add_plugins(context: click.Context, parameter: click.Parameter, files: tuple[Path, ...]) -> None:
+    if files:
+        import os
+
+        already = os.environ.get("ORCHESTRATE_PLUGINS", "")
+        named = [str(file.absolute()) for file in files]
+        _in_environment("ORCHESTRATE_PLUGINS", os.pathsep.join(filter(None, [already, *named])))
+
+
 def _be_strict(context: click.Context, parameter: click.Parameter, strict: bool) -> None:
     if strict:
         _in_environment("ORCHESTRATE_STRICT_PLUGINS", "1")
@@ -256,9 +279,20 @@ disable_option: Final = click.option(
     "--disable",
     multiple=True,
     metavar="PLUGIN",
+    type=PLUGIN,
     expose_value=False,
     callback=_disable,
     help="Disable a plugin, or all of a package: NAME or DISTRIBUTION:NAME.",
+)
+plugin_option: Final = click.option(
+    "--plugin",
+    "plugin_files",
+    type=FILE,
+    multiple=True,
+    metavar="FILE",
+    expose_value=False,
+    callback=_add_plugins,
+    help="A file with a plugin, such as ./check.py; its name is the plugin's.",
 )
 strict_plugins_option: Final = click.option(
     "--strict-plugins",
@@ -267,7 +301,27 @@ strict_plugins_option: Final = click.option(
     callback=_be_strict,
     help="Stop if an installed plugin is broken.",
 )
+
+
+_EXACT: Final = [False]
+
+
+def _remember_exact(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    _EXACT[0] = value
+
+
+def wants_exact() -> bool:
+    """Whether the latest command line wants every digit of an amount; in any thread."""
+    return _EXACT[0]
+
+
+exact_option: Final = click.option(
+    "--exact", is_flag=True, expose_value=False, callback=_remember_exact, help="Print amounts with all nine decimals."
+)
 json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+always_json_option: Final = click.option(
+    "--json", "as_json", is_flag=True, expose_value=False, help="Changes nothing: the output is JSON anyway."
+)
 output_option: Final = click.option(
     "--output-dir", "-o", "output_dir", type=FILE, help="Write the results into this folder."
 )
@@ -278,9 +332,20 @@ models_option: Final = click.option(
     envvar="ORCHESTRATE_MODELS",
     help="A models file: models to add, facts to override. [default: $ORCHESTRATE_MODELS]",
 )
-backend_option: Final = click.option("--backend", metavar="NAME", help="The backend that ranks the models.")
+backend_option: Final = click.option(
+    "--backend", metavar="NAME", type=BACKEND, help="The backend that ranks the models."
+)
 loop_option: Final = click.option(
-    "--loop", metavar="NAME", help="The strategy of the review loop: reviewed, plain, best_of, repair, cascade."
+    "--loop",
+    metavar="NAME",
+    type=STRATEGY,
+    help="The strategy of the review loop: reviewed, plain, best_of, repair, cascade.",
+)
+approve_option: Final = click.option(
+    "--approve",
+    multiple=True,
+    metavar="POINT",
+    help="Stop until you have agreed: plan, tasks, ceiling or spend=USD. May be repeated.",
 )
 enhance_option: Final = click.option(
     "--enhance/--no-enhance", default=None, help="Let a model suggest improvements first; you accept or refuse each."

@@ -4,12 +4,13 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from orchestrator.cli.options import wants_exact
 from orchestrator.cli.screen import width_of, wrapped
 from orchestrator.cli.stdout import stdout
 
@@ -21,9 +22,10 @@ _CONTROL: Final = re.compile(
 )
 """C0 (but tab and line feed), C1, what turns the direction of writing, lone surrogates."""
 
-_COLOURED: Final = re.compile(r"(\x1b\[[0-9;]*m)|[^\x1b]+|\x1b")
+FORMAT_VERSION: Final = 1
+"""Of every JSON document that a command prints; it changes when a field goes, or means something else."""
 
-_CENT: Final = 10_000_000  # nano-dollars
+_COLOURED: Final = re.compile(r"(\x1b\[[0-9;]*m)|[^\x1b]+|\x1b")
 
 
 class OutputClosedError(Exception):
@@ -112,10 +114,34 @@ def _can_page() -> bool:
     return stream is not None and stream.isatty() and on_terminal()
 
 
-def result_json(value: Any, *, pretty: bool = True) -> None:
-    """Write a value to stdout as JSON: over several lines, or on one."""
+def result_json(value: Any, *, pretty: bool = True, form: str = "") -> None:
+    """Write a value to stdout as a JSON document with ``format`` and ``format_version``: over several lines, or on one.
+
+    Args:
+        value: an object, whose fields are the document's, or a list, which is its ``items``. An object with a
+            ``format`` of its own is the whole document.
+        pretty: whether it takes several lines.
+        form: what it is a document of; empty: of the command that works, such as ``runs list``.
+    """
+    fields = value if isinstance(value, Mapping) else {"items": value}
+    head = {"format": f"orchestrate-{(form or _words()).replace(' ', '-')}", "format_version": FORMAT_VERSION}
+    write_json(fields if "format" in fields else {**head, **fields}, pretty=pretty)
+
+
+def write_json(value: Any, *, pretty: bool = True) -> None:
+    """Write a value to stdout as JSON, as it is."""
     # JSON escapes every control character; what remains are letters
     result(clean(json.dumps(value, indent=2 if pretty else None, ensure_ascii=not pretty)), as_is=True)
+
+
+def _words() -> str:
+    """The words of the command that works, without the program's own name."""
+    context = click.get_current_context(silent=True)
+    words: list[str] = []
+    while context is not None and (context.parent is not None or context.info_name != "orchestrate"):
+        words.insert(0, context.info_name or "")
+        context = context.parent
+    return " ".join(words)
 
 
 def notice(text: str) -> None:
@@ -124,24 +150,9 @@ def notice(text: str) -> None:
         click.echo(_fitted(clean(text), sys.stderr), err=True)
 
 
-def money(amount: "Usd", places: int | None = None) -> str:
-    """An amount with as many digits as it needs to differ from zero: ``$1.00``, ``$0.0231``, ``$0.000602``."""
-    size = abs(amount.nano)
-    places = decimals(amount) if places is None else places
-    scale = 10 ** (9 - places)
-    whole, rest = divmod((size + scale // 2) // scale, 10**places)
-    sign = "-" if amount.nano < 0 else ""
-    return f"{sign}${whole}.{rest:0{places}d}"
-
-
-def decimals(amount: "Usd") -> int:
-    """How many decimals an amount is shown with."""
-    size = abs(amount.nano)
-    if size % _CENT == 0 or size >= 10**10:
-        return 2
-    if size >= _CENT:
-        return 4
-    return 6 if size >= 10**4 else 9
+def money(amount: "Usd") -> str:
+    """An amount, the same way wherever it is printed: ``$0.0259``; with ``--exact`` ``$0.025941000``."""
+    return amount.exact if wants_exact() else amount.shown
 
 
 def timestamp(at: int) -> str:

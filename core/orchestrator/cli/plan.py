@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from orchestrator.cli.forecast import plain_forecast, plain_plays, print_plays
+from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.logs import open_log_if_any
 from orchestrator.cli.notes import forecast_line
 from orchestrator.cli.options import (
@@ -15,13 +16,17 @@ from orchestrator.cli.options import (
     allow_option,
     backend_option,
     command,
+    context_option,
+    exact_option,
     home,
     home_option,
     json_option,
     loop_option,
     models_option,
+    plugin_option,
 )
 from orchestrator.cli.output import line, money, notice, result, result_json, seconds
+from orchestrator.cli.plan_edit import edit
 from orchestrator.cli.remarks import forbidden
 from orchestrator.cli.tables import print_table
 from orchestrator.cli.words import DOING, REMOVED, UNMEASURED
@@ -44,7 +49,25 @@ _OF_TASKS: Final = ("level", "task", "after")
 _OF_TYPES: Final = ("type", "generate", "critique", "evaluate", "an iteration at worst")
 
 
-@click.command()
+class _Plan(CommandGroup):
+    """A group whose command ``show`` need not be named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take what is no command for the arguments of ``show``."""
+        if args[:1] not in (["show"], ["edit"]):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Plan, subcommand_metavar="[show] SPEC [OPTIONS] | edit RUN [OPTIONS]")
+def plan() -> None:
+    """Show a spec's tasks, the models for each, and a forecast; change the plan of a run."""
+
+
+plan.add_command(edit)
+
+
+@plan.command("show")
 @click.argument("spec_file", metavar="SPEC", type=FILE)
 @click.option("--budget", type=AMOUNT, help="The ceiling, in US dollars.")
 @models_option
@@ -52,6 +75,7 @@ _OF_TYPES: Final = ("type", "generate", "critique", "evaluate", "an iteration at
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a key of the spec, such as evaluate.runs=1."
 )
 @click.option("--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies.")
+@context_option
 @backend_option
 @loop_option
 @click.option(
@@ -61,18 +85,21 @@ _OF_TYPES: Final = ("type", "generate", "critique", "evaluate", "an iteration at
     "--decompose", is_flag=True, help="Let a model make the plan. This costs money; resume continues the run."
 )
 @allow_option
+@plugin_option
 @click.option(
     "--seed", type=int, default=1, show_default=True, help="Seed of the simulation. Equal seeds give equal results."
 )
 @click.option("--all", "everything", is_flag=True, help="Show the models of every task, of a long plan, too.")
 @json_option
+@exact_option
 @home_option
-def plan(
+def show(
     spec_file: Path,
     budget: Any,
     models: Path | None,
     sets: tuple[str, ...],
     policies: tuple[Path, ...],
+    context: tuple[str, ...],
     backend: str | None,
     loop: str | None,
     plays: int | None,
@@ -85,7 +112,8 @@ def plan(
     """Show a spec's tasks, the models for each, and a forecast. Nothing is spent or recorded.
 
     '-' is the spec on stdin. A spec without tasks has no plan yet: --decompose lets a model make one, as the beginning
-    of a run. --simulate N plays the plan N times (Monte Carlo) on outcomes drawn from what earlier runs measured.
+    of a run, and plan edit RUN changes it. --simulate N plays the plan N times (Monte Carlo) on outcomes drawn from
+    what earlier runs measured.
     """
     from orchestrator.cli.agreeing import prepare
     from orchestrator.cli.given import bound, named_output, spec_of_file, with_backend, with_loop
@@ -97,7 +125,7 @@ def plan(
     from orchestrator.plugins import Catalogue
 
     catalogue = Catalogue.discover()
-    spec = with_backend(spec_of_file(spec_file, sets, {"budget_usd": budget}, models), backend)
+    spec = with_backend(spec_of_file(spec_file, sets, {"budget_usd": budget}, models, context), backend)
     environment = Environment.of_process(lambda secret: None)
     admission = prepare(admission_of(catalogue, environment, home()), allow)
     spec = bound(with_loop(spec, loop), admission, catalogue, policies, named_output(spec), is_run=False)
@@ -133,7 +161,7 @@ def _decomposed(spec: "Spec") -> "tuple[Spec, str]":
     from attrs import evolve
 
     from orchestrator.engine.loop import Loop
-    from orchestrator.engine.runs import Watchers, Workspace
+    from orchestrator.engine.runs import Engine, Watchers
     from orchestrator.errors import OrchestrateError
     from orchestrator.events import Event, PlanMade
     from orchestrator.spec import TaskSpec
@@ -144,7 +172,7 @@ def _decomposed(spec: "Spec") -> "tuple[Spec, str]":
         if isinstance(event, PlanMade):
             loops[0].interrupt("planned")
 
-    workspace = Workspace.open(home())
+    workspace = Engine.open(home())
     try:
         watchers = Watchers(observers=[observe], on_session=lambda session, loop: loops.append(loop))
         outcome = asyncio.run(workspace.start(spec, watchers=watchers))

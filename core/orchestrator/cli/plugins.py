@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from orchestrator.cli.completing import PLUGIN
 from orchestrator.cli.groups import CommandGroup
-from orchestrator.cli.options import FILE, disable_option, home_option, json_option, strict_plugins_option
+from orchestrator.cli.options import (
+    FILE,
+    disable_option,
+    home_option,
+    json_option,
+    plugin_option,
+    strict_plugins_option,
+)
 from orchestrator.cli.output import line, notice, result, result_json
+from orchestrator.cli.publishing import install, search
 from orchestrator.cli.tables import print_table
 from orchestrator.contract import KINDS
 
@@ -31,6 +40,7 @@ def plugins() -> None:
 
 @plugins.command("list")
 @json_option
+@plugin_option
 @disable_option
 @strict_plugins_option
 @home_option
@@ -47,7 +57,7 @@ def list_(as_json: bool) -> int:
                 (
                     each.kind,
                     each.name,
-                    each.distribution,
+                    each.distribution or each.module,
                     each.version,
                     each.interface,
                     each.status.value,
@@ -62,8 +72,9 @@ def list_(as_json: bool) -> int:
 
 
 @plugins.command()
-@click.argument("name")
+@click.argument("name", type=PLUGIN)
 @json_option
+@plugin_option
 @disable_option
 @strict_plugins_option
 @home_option
@@ -103,19 +114,23 @@ def info(name: str, as_json: bool) -> int:
 
 
 @plugins.command()
-@click.argument("distribution", required=False)
+@click.argument("plugin", required=False)
+@click.option("--scale", is_flag=True, help="Grade each: bronze, silver or gold, with what is missing.")
 @json_option
+@plugin_option
 @disable_option
 @home_option
-def check(distribution: str | None, as_json: bool) -> int:
-    """Check that installed plugins keep the contract of their kind: all, or those of one DISTRIBUTION.
+def check(plugin: str | None, scale: bool, as_json: bool) -> int:
+    """Check that installed plugins keep the contract of their kind: all, or PLUGIN, a word or a distribution.
+
+    --scale: bronze keeps its contract; silver is typed, documented, can be cancelled and has offline examples for every
+    test; gold is pure in a replay, notices planted faults by its own examples, and streams.
 
     Exit codes: 0 all pass, 1 one fails, 2 nothing to check.
     """
     from importlib import import_module
 
     from orchestrator.errors import UsageError
-    from orchestrator.plugins.registry import normalised
 
     try:
         installed: Any = import_module("orchestrator.testing.installed")  # of the tests, not of the program
@@ -124,10 +139,9 @@ def check(distribution: str | None, as_json: bool) -> int:
         missing = (error.name or "").partition(".")[0]
         text = f"checking plugins needs {missing}: pip install 'multi-llm-orchestrator[testing]'"
         raise UsageError(text) from error
-    wanted = None if distribution is None else normalised(distribution)
-    suites = installed.suites_of(_catalogue(), wanted)
+    suites = installed.suites_of(_catalogue(), plugin)
     if not suites:
-        raise UsageError(f"{distribution or 'nothing'} offers no plugin; see: orchestrate plugins list")
+        raise UsageError(f"{plugin or 'nothing'} is no plugin and offers none; see: orchestrate plugins list")
     report, bad = [], 0
     for name, suite in suites.items():
         title = name.removeprefix("Test_")
@@ -142,9 +156,27 @@ def check(distribution: str | None, as_json: bool) -> int:
             for problem, tests in _by_problem(wrong).items():
                 more = f" and {len(tests) - 1} more" if len(tests) > 1 else ""
                 result(f"  {tests[0]}{more}: {line(problem, 400)}")
+        if scale:
+            report[-1]["scale"] = _scale(suite, results, as_json)
     if as_json:
         result_json(report)
     return 1 if bad else 0
+
+
+def _scale(suite: Any, results: Any, as_json: bool) -> dict[str, Any]:
+    """The grade of one plugin; printed, unless everything is."""
+    from importlib import import_module
+
+    scale: Any = import_module("orchestrator.testing.scale")
+    criteria = scale.graded(suite, results)
+    level = scale.reached(criteria)
+    if not as_json:
+        result(f"  grade: {level.value}")
+        for each in criteria:
+            if not each.holds:
+                result(f"  missing for {each.level.value}: {each.name}: {line(each.why, 400)}")
+    plain = [{"level": c.level.value, "name": c.name, "holds": c.holds, "why": c.why} for c in criteria]
+    return {"grade": level.value, "criteria": plain}
 
 
 @plugins.command()
@@ -181,6 +213,10 @@ def new(kind: str, name: str, folder: Path | None) -> int:
         raise OutputError(f"{folder}: {error.strerror}") from error
     notice(f"next: cd {quote(str(folder))}; pip install -e '.[test]'; pytest")
     return 0
+
+
+plugins.add_command(search)
+plugins.add_command(install)
 
 
 def _check_name(kind: str, name: str) -> None:

@@ -9,12 +9,14 @@ from typing import Final
 from attrs import Factory, define
 
 from orchestrator import events as e
+from orchestrator.cli.approving import question_of, shown_with, ways_of
 from orchestrator.cli.circuits import closed_note, is_of_account, opened_note
 from orchestrator.cli.describing import describe, stored_name
 from orchestrator.cli.notes import (
     Note,
     Tone,
     at_work,
+    context_notes,
     finished,
     forbidden,
     gist,
@@ -48,6 +50,7 @@ from orchestrator.models import (
 )
 from orchestrator.settings import MissingTool
 from orchestrator.state.fold import apply
+from orchestrator.state.fold.planning import APPROVALS
 from orchestrator.state.run import RunState
 
 INLINE_THINKING: Final = "inline_thinking"
@@ -87,7 +90,7 @@ class Progress:
     _opened: dict[int, e.Event] = Factory(dict)
     _causes: dict[str, str] = Factory(dict)
     """By model, why its latest call failed."""
-    _cuts: set[tuple[str, str]] = Factory(set)
+    _cuts: set[tuple[str, str | None]] = Factory(set)
     """(task, dependency) whose shortened result has been reported."""
     _thinking: set[str] = Factory(set)
     """The models of which it was said that they write their thinking into their text."""
@@ -107,7 +110,8 @@ class Progress:
     def take(self, at: int, event: e.Event) -> list[Note]:
         """Fold one committed event, and say what is to be said of it."""
         apply(self.state, at, event)
-        if isinstance(event, e.ModelSelected | e.CallStarted | e.CheckStarted | e.OutputChosen):
+        opened = e.ModelSelected | e.CallStarted | e.CheckStarted | e.ScoringStarted | e.OutputChosen | e.QuestionAsked
+        if isinstance(event, opened):
             self._opened[self.state.version] = event
         self._keep_up(event)
         notes = list(self._notes(event))
@@ -143,6 +147,8 @@ class Progress:
 
     def _notes(self, event: e.Event) -> Iterable[Note]:
         match event:
+            case e.RunStarted(context=e.RunContext() as context):
+                yield from context_notes(context, self.text_of)
             case e.SessionOpened():
                 yield from self._session(event)
             case e.SpecEnhanced():
@@ -174,6 +180,26 @@ class Progress:
                 yield from self._chosen(event)
             case e.Compared():
                 yield Note(f"{event.task}: {remarks_on_choice(event)[-1]}")
+            case e.QuestionAsked() if event.node in APPROVALS:
+                yield Note(f"waiting for a person: {question_of(event, self.state)}", Tone.WARNING)
+                for each in shown_with(event, self.state, self.text_of):
+                    yield Note(f"  {each}", Tone.DETAIL)
+                yield Note(ways_of(event, self.run), Tone.WARNING)
+            case e.QuestionAnswered():
+                yield from self._answered_by(event)
+            case e.PlanEdited():
+                yield Note("the plan was changed by a person")
+                yield from self._tasks(event)
+            case e.PlanPatched(tasks=()):
+                yield Note(f"no other tasks in the place of {', '.join(event.failed)}", Tone.WARNING)
+            case e.PlanPatched():
+                places = f" in the place of {', '.join(event.replaced)}" if event.replaced else ""
+                several = f"{len(event.tasks)} new task{'s' * (len(event.tasks) > 1)}"
+                yield Note(f"plan patched: {several}{places}")
+                for new in event.tasks:
+                    yield Note(f"  {new.id}  {new.type.value}  {self.title(new.id)}".rstrip(), Tone.ROW)
+            case e.RunInterrupted(cause=e.DECLINED) if self.state.approvals.declined:
+                yield Note("the run stops here: a person said no", Tone.WARNING)
             case e.RunInterrupted(cause=e.DECLINED):
                 yield Note("no task is started: the risk was not accepted", Tone.WARNING)
             case e.RunInterrupted(cause=cause):
@@ -240,9 +266,19 @@ class Progress:
         yield Note(f"plan {given}: {tasks}")
         yield from self._tasks(event)
         yield from remarks(event)
+        named = any(task.context is None or task.context for task in event.tasks)
+        if not named and self.state.start is not None and self.state.start.context is not None:
+            yield Note("no task of the plan names a file of yours: none is shown to a model", Tone.WARNING)
         yield from self._introduction()
 
-    def _tasks(self, event: e.PlanMade) -> Iterable[Note]:
+    def _answered_by(self, event: e.QuestionAnswered) -> Iterable[Note]:
+        """What a person said at an approval point, where it was not said here."""
+        asked = self._opened.pop(event.question, None)
+        if isinstance(asked, e.QuestionAsked) and asked.node in APPROVALS:
+            raised = "" if event.cap is None else f"; the ceiling is {money(event.cap)} now"
+            yield Note(f"answered: {'yes' if event.accepted else 'no'}{raised}")
+
+    def _tasks(self, event: e.PlanMade | e.PlanEdited) -> Iterable[Note]:
         """The tasks as a table: id, type, title, and what each waits for."""
         tasks = {task.id: task for task in event.tasks}
         ids, kinds = max(map(len, tasks), default=0), max((len(task.type.value) for task in tasks.values()), default=0)
@@ -367,6 +403,10 @@ class Progress:
             if (selected.node, name) not in self._cuts:
                 self._cuts.add((selected.node, name))
                 yield Note(f"{selected.node}: the result of {name} is too long; its middle is cut out", Tone.WARNING)
+        if event.files_cut and (selected.node, None) not in self._cuts:
+            self._cuts.add((selected.node, None))
+            several = f"{event.files_cut} of its files are" if event.files_cut > 1 else "1 of its files is"
+            yield Note(f"{selected.node}: {several} too long to be shown to a model whole", Tone.WARNING)
 
     def _reused(self, event: e.CallPrepared) -> Iterable[Note]:
         chosen, reused = self._opened.get(event.selected), event.reused
@@ -384,6 +424,13 @@ class Progress:
                     if verdict is Verdict.SKIPPED and self.state.settings.missing_tool is MissingTool.FAIL:
                         how = "was skipped, which counts as failed here"
                     yield Note(f"{check.task}: check {check.validator} {how}{details}", Tone.WARNING)
+            case e.Scored(scoring=version):
+                opened = self._opened.pop(version, None)
+                reasons = f": {line(self.text_of(event.reasons), _ERROR_WIDTH)}" if event.reasons else ""
+                said = "gives no score" if event.score is None else f"scores {event.score:.3f}"
+                if isinstance(opened, e.ScoringStarted):
+                    tone = Tone.WARNING if event.score is None else Tone.PLAIN
+                    yield Note(f"{opened.task}: {opened.scorer} {said}{reasons}", tone)
             case e.FileWritten(problem=problem) if problem is not None and problem != "no_folder":
                 chosen = self._opened.pop(event.chosen, None)
                 if isinstance(chosen, e.OutputChosen):

@@ -13,20 +13,21 @@ import click
 from attrs import frozen
 
 from orchestrator.cli.damage import Trust, trust_in
-from orchestrator.cli.event_ids import read_event_id
 from orchestrator.cli.ids import RUN
 from orchestrator.cli.logs import open_log, open_log_if_any
-from orchestrator.cli.options import FILE, Amount, command, existing_run, home, home_option, json_option
+from orchestrator.cli.options import FILE, Amount, command, exact_option, existing_run, home, home_option, json_option
 from orchestrator.cli.output import line, money, notice, result_json
 from orchestrator.cli.tables import print_table
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.log import EventLog
-from orchestrator.log.naming import event_name
+from orchestrator.log.naming import event_name, read_event_id
 from orchestrator.log.views import own
 from orchestrator.money import Usd
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.engine.bills import BillDifference, BillMapping
 
 _UNRECONCILED: Final = f"""
 {own("calls")}
@@ -84,23 +85,47 @@ class UnreconciledCall(StartedCall):
     "source",
     type=FILE,
     metavar="FILE",
-    help="A CSV file with the columns run, call, amount_usd; a call is named as CALL is.",
+    help="A vendor's bill in CSV; or a CSV file with the columns run, call, amount_usd (a call is named as CALL is).",
+)
+@click.option("--vendor", metavar="NAME", help="Whose bill it is. [default: as its columns say]")
+@click.option(
+    "--mapping",
+    type=FILE,
+    metavar="FILE",
+    help="The columns of the bill, in YAML: time, model, amount, currency, unit.",
 )
 @json_option
+@exact_option
 @home_option
-def reconcile(run_id: str | None, call: str | None, amount: Any, source: Path | None, as_json: bool) -> int:
-    """List calls whose cost is unknown, or enter what the vendor billed for one.
+def reconcile(
+    run_id: str | None,
+    call: str | None,
+    amount: Any,
+    source: Path | None,
+    vendor: str | None,
+    mapping: Path | None,
+    as_json: bool,
+) -> int:
+    """List calls whose cost is unknown, enter what the vendor billed for one, or settle them from the vendor's bill.
 
     CALL is the event that started it (275, its position in the log, or v24, its version in the run) or its name
     (TASK/ROLE/ITERATION/SAMPLE/ATTEMPT). The amount is exact; more than was held is recorded as an excess. A run must
     not be live: end it or wait for its end.
+
+    A bill says what the calls of a day and model cost together: what those of known cost leave of it is divided among
+    the others by what was held. Where that cannot be, the difference is listed, and nothing is settled.
     """
     if (call is None) != (amount is None):
         raise click.UsageError("CALL and --amount belong together: give both")
     if source is not None and (run_id is not None or amount is not None):
         raise click.UsageError("--from names runs and calls; give no RUN or CALL beside it")
+    if (vendor is not None or mapping is not None) and source is None:
+        raise click.UsageError("--vendor and --mapping belong to a bill: give --from")
     costs: Mapping[str, Mapping[int, Usd]]
-    if source is not None:
+    differences: Sequence[BillDifference] | None = None
+    if source is not None and (vendor is not None or mapping is not None or not _names_calls(source)):
+        costs, differences = _reckoned(source, vendor, mapping)
+    elif source is not None:
         costs = _read(source)
     elif run_id is not None and call is not None:
         costs = {run_id: {_found(run_id, call).version: amount}}
@@ -109,26 +134,95 @@ def reconcile(run_id: str | None, call: str | None, amount: Any, source: Path | 
     among = {(run, each.version): each for run in costs for each in _started(run)}
     settled = [(among[run, event.call], event) for run, each in costs.items() for event in _reconcile(run, each)]
     if as_json:
-        result_json(
-            [
-                {
-                    "run": call.run,
-                    "position": call.position,
-                    "version": call.version,
-                    "call": call.call,
-                    "unreconciled_usd": str(each.unreconciled),
-                    "settled_usd": str(each.settled),
-                }
-                for call, each in settled
-            ]
-        )
+        plain = [
+            {
+                "run": call.run,
+                "position": call.position,
+                "version": call.version,
+                "call": call.call,
+                "unreconciled_usd": str(each.unreconciled),
+                "settled_usd": str(each.settled),
+            }
+            for call, each in settled
+        ]
+        of_bill = {"settled": plain, "differences": [_plain(each) for each in differences or ()]}
+        result_json(plain if differences is None else of_bill)
         return 0
     for found, each in settled:
         excess = each.settled - each.unreconciled if each.settled > each.unreconciled else Usd.ZERO
         beyond = f", {money(excess)} more than was held" if excess else ""
         cost = f"{money(each.settled)} of {money(each.unreconciled)} unreconciled"
         notice(f"{line(found.run)}: call {found.event} cost {cost}{beyond}")
+    if differences is not None:
+        _show_differences(differences, len(settled))
     return 0
+
+
+def _plain(each: "BillDifference") -> dict[str, object]:
+    return {
+        "day": each.day.isoformat(),
+        "model": each.model,
+        "billed_usd": str(each.billed),
+        "settled_usd": str(each.settled),
+        "unreconciled_usd": str(each.unreconciled),
+        "difference_usd": str(Usd(each.nano)),
+        "why": each.why,
+    }
+
+
+def _show_differences(differences: "Sequence[BillDifference]", settled: int) -> None:
+    if not differences:
+        notice(f"{settled} calls settled; the bill and the log agree")
+        return
+    print_table(
+        ("day", "model", "billed", "in the log", "unreconciled", "difference"),
+        [
+            (
+                each.day.isoformat(),
+                line(each.model),
+                *map(money, (each.billed, each.settled, each.unreconciled)),
+                each.why,
+            )
+            for each in differences
+        ],
+        right=("billed", "in the log", "unreconciled"),
+    )
+
+
+def _names_calls(path: Path) -> bool:
+    """Whether a file names single calls of the log, in columns of our own."""
+    from orchestrator.documents import read_text
+
+    header = next(csv.reader(io.StringIO(read_text(path), newline="")), [])
+    return ("run" in header and "call" in header) or "amount_usd" in header
+
+
+def _reckoned(
+    path: Path, vendor: str | None, mapping: Path | None
+) -> "tuple[Mapping[str, Mapping[int, Usd]], Sequence[BillDifference]]":
+    """What a bill says of the calls of all runs, and where it differs."""
+    from orchestrator.documents import read_text
+    from orchestrator.engine.billed import billed_calls, model_names
+    from orchestrator.engine.bills import read_bill, reckon
+
+    bill = read_bill(read_text(path), str(path), _mapping(vendor, mapping))
+    log = open_log_if_any()
+    if log is None:
+        raise UsageError(f"there are no runs in {home()} that a bill could be of")
+    found = Trust(log, ()).read(lambda: reckon(bill, billed_calls(log), model_names(log)))
+    return found.costs, found.differences
+
+
+def _mapping(vendor: str | None, path: Path | None) -> "BillMapping | None":
+    from orchestrator.engine.bills import MAPPINGS, read_mapping
+
+    if path is not None:
+        return read_mapping(path)
+    if vendor is not None and vendor not in MAPPINGS:
+        raise UsageError(
+            f"there is no mapping for bills of {vendor!r}; known are {', '.join(MAPPINGS)}, or --mapping FILE"
+        )
+    return None if vendor is None else MAPPINGS[vendor]
 
 
 def _unreconciled_calls(wanted: str | None) -> tuple[list[UnreconciledCall], Trust | None]:

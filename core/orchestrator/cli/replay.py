@@ -1,27 +1,25 @@
 """``orchestrate replay``: rebuild a run from its log, and check that its decisions follow from it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import click
 
 from orchestrator.cli.damage import Trust, whole_run
-from orchestrator.cli.event_ids import EVENT, EVENT_HELP, EventId
+from orchestrator.cli.event_ids import EVENT, EVENT_HELP
 from orchestrator.cli.ids import RUN
 from orchestrator.cli.logs import open_log
-from orchestrator.cli.options import home_option, json_option
+from orchestrator.cli.options import exact_option, home_option, json_option, plugin_option
 from orchestrator.cli.output import result, result_json
-from orchestrator.cli.runs import Loaded, shown_status, texts_of
+from orchestrator.cli.runs import Loaded, texts_of
 from orchestrator.cli.tables import print_run
-from orchestrator.decide import Rank
-from orchestrator.engine.rank import guard, runner_of
-from orchestrator.errors import OrchestrateError, UsageError
-from orchestrator.events import PluginUsed, SessionOpened
-from orchestrator.log.naming import event_name
+from orchestrator.errors import UsageError
+from orchestrator.log.naming import EventId, event_name
 from orchestrator.log.transaction import Recorded
 from orchestrator.plugins import Catalogue
-from orchestrator.replay import Difference, RankOf, Verification, no_backend
+from orchestrator.rankings import rank_of, whole_steps
+from orchestrator.replay import Difference, Verification
 from orchestrator.replay import verify as verify_history
+from orchestrator.run_list import shown_status
 from orchestrator.state.fold import fold
 
 _FAILED = 6
@@ -32,7 +30,9 @@ _FAILED = 6
 @click.option("--verify", is_flag=True, help="Recompute every decision and compare.")
 @click.option("--strict", is_flag=True, help="With --verify: fail also where a decision cannot be recomputed.")
 @click.option("--to", "to", type=EVENT, metavar="EVENT", help=f"Stop after this event: {EVENT_HELP}.")
+@plugin_option
 @json_option
+@exact_option
 @home_option
 def replay(run_id: str, verify: bool, strict: bool, to: EventId | None, as_json: bool) -> int:
     """Rebuild a run from its log, up to an event if given. No model is called, nothing is paid."""
@@ -68,51 +68,6 @@ def _until(records: Iterable[Recorded], to: EventId | None) -> list[Recorded]:
             break
         found.append(record)
     return found
-
-
-def whole_steps(records: Sequence[Recorded], following: Recorded | None) -> Sequence[Recorded]:
-    """The records without a step that goes on after them: at the end of a step alone decide waits."""
-    if following is None or following.at != records[-1].at:
-        return records
-    return [record for record in records if record.at != following.at]
-
-
-def rank_of(catalogue: Catalogue) -> RankOf:
-    """The ranking of each session's backend, where the very same one is installed; no provider is loaded."""
-    made: dict[str, Rank | None] = {}
-
-    def rank(session: SessionOpened) -> Rank | None:
-        for recorded in session.plugins:
-            if recorded.kind == "backend":
-                key = repr(recorded)
-                if key not in made:
-                    made[key] = _backend(catalogue, recorded)
-                return made[key] or no_backend(session)
-        return no_backend(session)
-
-    return rank
-
-
-def _backend(catalogue: Catalogue, recorded: PluginUsed) -> Rank | None:
-    """The guarded ranking of a backend, or None where it is absent or another one."""
-    name, parameters = recorded.name, recorded.parameters
-    try:
-        if catalogue.used("backend", name, parameters) != recorded:
-            return None
-        return ranking(catalogue, name, parameters)
-    except OrchestrateError:
-        return None
-
-
-def ranking(catalogue: Catalogue, name: str, parameters: Mapping[str, Any] | None = None) -> Rank:
-    """The guarded ranking of an installed backend.
-
-    Raises:
-        PluginError: it cannot be used.
-        SpecError: the parameters make no sense.
-    """
-    used = catalogue.used("backend", name, parameters)
-    return guard(catalogue.backend(name, used.parameters), runner_of([used]))
 
 
 def _difference(each: Difference, positions: Mapping[int, int]) -> dict[str, object]:

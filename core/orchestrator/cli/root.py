@@ -18,9 +18,11 @@ from orchestrator.cli.options import (
     FILE,
     SECONDS,
     advise_option,
+    context_option,
     enhance_option,
     home_option,
     models_option,
+    plugin_option,
     yes_option,
 )
 from orchestrator.cli.stdout import keep_stdout, keeping_stdout
@@ -107,7 +109,9 @@ def _flags(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--output-dir", "-o", type=FILE, help="Write the results into this folder."),
             click.option("--verbose", "-v", is_flag=True, help="Print every event."),
             click.option("--new-project", "-N", is_flag=True, help="Start a new run; do not look for one to resume."),
+            context_option,
             models_option,
+            plugin_option,
             enhance_option,
             advise_option,
             yes_option,
@@ -132,7 +136,7 @@ def _flags(function: Callable[..., Any]) -> Callable[..., Any]:
 def root(context: click.Context, /, **flags: Any) -> int | None:
     """Break a project into tasks, give each to the best model for the money, and keep every decision in a log."""
     usual = {name for name in flags if context.get_parameter_source(name) is ParameterSource.ENVIRONMENT}
-    given = sorted(name for name, value in flags.items() if value not in (None, False) and name not in usual)
+    given = sorted(name for name, value in flags.items() if value not in (None, False, ()) and name not in usual)
     if context.invoked_subcommand is not None:
         if given:
             option = "--" + given[0].replace("_", "-")

@@ -13,9 +13,12 @@ from orchestrator.cli.options import (
     SECONDS,
     advise_option,
     allow_option,
+    approve_option,
     backend_option,
+    context_option,
     disable_option,
     enhance_option,
+    exact_option,
     force_option,
     home_option,
     json_option,
@@ -23,6 +26,7 @@ from orchestrator.cli.options import (
     loop_option,
     models_option,
     output_option,
+    plugin_option,
     quiet_option,
     strict_plugins_option,
     verbose_option,
@@ -31,7 +35,7 @@ from orchestrator.cli.options import (
 from orchestrator.cli.pipelines import Pipeline, github_option, junit_option
 
 if TYPE_CHECKING:
-    from orchestrator.engine.runs import RunEnd, Watchers, Workspace
+    from orchestrator.engine.runs import Engine, RunEnd, Watchers
     from orchestrator.spec import Spec
 
 
@@ -47,12 +51,15 @@ if TYPE_CHECKING:
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a key of the spec, such as evaluate.runs=1."
 )
 @click.option("--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies.")
+@context_option
 @backend_option
 @loop_option
 @enhance_option
 @advise_option
 @yes_option
+@approve_option
 @allow_option
+@plugin_option
 @click.option("--new-project", "-N", is_flag=True, help="Start a new run even where the id exists.")
 @click.option("--no-cache", is_flag=True, help="Do not reuse answers of earlier runs.")
 @force_option
@@ -64,6 +71,7 @@ if TYPE_CHECKING:
 @quiet_option
 @log_format_option
 @json_option
+@exact_option
 @home_option
 def run(
     spec_file: Path,
@@ -71,6 +79,8 @@ def run(
     models: Path | None,
     sets: tuple[str, ...],
     policies: tuple[Path, ...],
+    context: tuple[str, ...],
+    approve: tuple[str, ...],
     backend: str | None,
     loop: str | None,
     yes: bool,
@@ -91,12 +101,12 @@ def run(
     Exit codes: 0 success, 1 finished but not good enough, 2 usage or spec, 3 system failure, 4 budget exhausted,
     5 time is up, 70 a defect of the program, 130 interrupted.
     """
-    from orchestrator.cli.given import spec_of_file, with_backend, with_loop
+    from orchestrator.cli.given import spec_of_file, with_approvals, with_backend, with_loop
 
     if no_cache:
         flags["cache"] = False
-    spec = with_backend(spec_of_file(spec_file, sets, spec_keys(**flags), models), backend)
-    spec = with_loop(spec, loop)
+    spec = with_backend(spec_of_file(spec_file, sets, spec_keys(**flags), models, context), backend)
+    spec = with_approvals(with_loop(spec, loop), approve)
     return run_spec(
         spec,
         output=output_dir,
@@ -143,7 +153,7 @@ def run_spec(
 
     folder = output or named_output(spec)
 
-    async def begin(workspace: "Workspace", watchers: "Watchers") -> "RunEnd":
+    async def begin(workspace: "Engine", watchers: "Watchers") -> "RunEnd":
         admitted = bound(spec, workspace.admission, workspace.catalogue, policies, folder)
         return await workspace.start(
             admitted, output=folder, force=force, new_project=new_project, watchers=watchers, input_stage=input_stage
@@ -170,6 +180,7 @@ def run_spec(
 @click.option("--add-time", type=SECONDS, help="Seconds to add to the time limit.")
 @yes_option
 @allow_option
+@plugin_option
 @junit_option
 @github_option
 @disable_option
@@ -178,6 +189,7 @@ def run_spec(
 @quiet_option
 @log_format_option
 @json_option
+@exact_option
 @home_option
 def resume(
     run_id: str,
@@ -232,7 +244,7 @@ def resume_run(
     """Go on with a run in front of the user, and give the exit code."""
     from orchestrator.cli.run_session import run_session
 
-    async def begin(workspace: "Workspace", watchers: "Watchers") -> "RunEnd":
+    async def begin(workspace: "Engine", watchers: "Watchers") -> "RunEnd":
         return await workspace.resume(
             run_id, output=output, force=force, add_budget=add_budget, add_time=add_time, watchers=watchers
         )

@@ -16,20 +16,20 @@ from orchestrator.cli.asking import Terminal, asker_for
 from orchestrator.cli.display import Display, Lines, display_for
 from orchestrator.cli.exits import INTERRUPTED
 from orchestrator.cli.options import command, home
-from orchestrator.cli.output import OutputClosedError, clean, money, notice, result, result_json, timestamp
+from orchestrator.cli.output import OutputClosedError, clean, notice, result, timestamp, write_json
 from orchestrator.cli.pipelines import Pipeline
 from orchestrator.cli.progress import Progress
 from orchestrator.cli.tables import print_run
 from orchestrator.decide.forecast import is_declined, lacking
 from orchestrator.diagnostics import Diagnostics, LogFormat
+from orchestrator.engine.live_text import LiveTextFile
 from orchestrator.engine.loop import Loop
 from orchestrator.engine.questions import Agreeing
-from orchestrator.engine.runs import RunEnd, Watchers, Workspace
+from orchestrator.engine.runs import Engine, RunEnd, Watchers
 from orchestrator.engine.session import Session
 from orchestrator.errors import DamagedLogError, UsageError
 from orchestrator.log import Codec, Redactor
 from orchestrator.models import ProjectStatus
-from orchestrator.money import Usd
 from orchestrator.state.run import RunState
 
 EXIT_CODES: Final = {
@@ -51,7 +51,7 @@ _LOST: Final = 3
 """Signals that do not keep the report of a session from being written."""
 _CENT: Final = 10**7
 
-Begin = Callable[[Workspace, Watchers], Awaitable[RunEnd]]
+Begin = Callable[[Engine, Watchers], Awaitable[RunEnd]]
 """Starts or resumes a run on a workspace."""
 
 
@@ -83,7 +83,7 @@ def run_session(
     structured = _form(log_format) is LogFormat.JSON
     pipeline = pipeline or Pipeline()
     pipeline.begin()
-    workspace = Workspace.open(home())
+    workspace = Engine.open(home())
     display: Display = Lines(quiet=True) if structured else display_for(quiet=as_json or quiet)
     level = logging.DEBUG if verbose else logging.WARNING if quiet or not structured else logging.INFO
     diagnostics = Diagnostics(
@@ -105,9 +105,16 @@ def run_session(
     may_ask = not (yes or structured)
     prepare(workspace.admission, allow, may_ask=may_ask, show=report_line)
     asker = asker_for(display, yes=yes, silent=as_json or quiet or structured)
-    watch = _Watch(workspace, display, diagnostics, report_line, structured, asker)
+    live = LiveTextFile(workspace.folder, workspace.log.redactor.values)
+    watch = _Watch(workspace, display, diagnostics, report_line, structured, asker, live)
     write = report_line if structured else display.log
-    watchers = Watchers(observers=[watch.observe], on_session=watch.begin, write=write, asker=asker)
+    watchers = Watchers(
+        observers=[watch.observe, live.observe],
+        on_session=watch.begin,
+        on_text=live.take,
+        asker=asker,
+        write=write,
+    )
     stream = _Stream(workspace.log.redactor)
     if as_json:
         watchers.observers.append(stream.observe)
@@ -118,6 +125,7 @@ def run_session(
             unwritten = pipeline.end(outcome.run, outcome.state, outcome.texts.get)
         finally:
             display.end()
+            live.end()
             workspace.close()
     try:
         _report(outcome, titles, as_json, report_line)
@@ -142,7 +150,7 @@ def _form(given: str | None) -> LogFormat:
         raise UsageError(f"{LOG_FORMAT}={word}: a log format is {' or '.join(LogFormat)}") from None
 
 
-async def _begun(begin: Begin, workspace: Workspace, watchers: Watchers) -> RunEnd:
+async def _begun(begin: Begin, workspace: Engine, watchers: Watchers) -> RunEnd:
     return await begin(workspace, watchers)
 
 
@@ -150,13 +158,14 @@ async def _begun(begin: Begin, workspace: Workspace, watchers: Watchers) -> RunE
 class _Watch:
     """Connects a session with the terminal."""
 
-    workspace: Workspace
+    workspace: Engine
     display: Display
     diagnostics: Diagnostics
     report_line: Callable[[str], None]
     structured: bool
     """Whether stderr is a log of JSON lines."""
     asker: Terminal | Agreeing | None
+    live: LiveTextFile
     _progress: Progress | None = None
     _signals: int = 0
     _run: str = ""
@@ -164,6 +173,7 @@ class _Watch:
     def begin(self, session: Session, loop: Loop) -> None:
         """Take the session before its first step."""
         self._run = session.stream.run
+        self.live.begin(self._run)
         self.diagnostics.begin(self._run)
         progress = Progress(session.stream.texts.get, self._run)
         for record in self.workspace.log.read(self._run):
@@ -234,8 +244,8 @@ class _Stream:
             self._is_closed, self.lost = True, error.reason
 
     def _write(self, version: int, at: int, event: e.Event) -> None:
-        name, _, data = self._codec.encode(event)
-        head = f'{{"version":{version},"at":"{timestamp(at)}","type":"{name}","data":'
+        name, schema, data = self._codec.encode(event)
+        head = f'{{"version":{version},"at":"{timestamp(at)}","type":"{name}","schema":{schema},"data":'
         result(clean(f"{head}{self._redactor.data(data)}}}"), as_is=True)
 
 
@@ -258,9 +268,10 @@ def _report(outcome: RunEnd, titles: Mapping[str, str], as_json: bool, report_li
     if outcome.notice:
         report_line(outcome.notice)
     if as_json:
-        result_json(
+        write_json(
             {
                 "type": "done",
+                "schema": 1,
                 "run_id": outcome.run,
                 "status": status,
                 "settled_usd": str(state.spend.settled),
@@ -287,7 +298,7 @@ def advice_for(run: str, state: RunState) -> str:
     match None if state.finished is None else state.finished.status:
         case None if is_declined(state):
             start = f"start the tasks all the same with: {command(f'resume {run} --yes')}"
-            more = money(Usd(-(-lacking(state).nano // _CENT) * _CENT), 2).removeprefix("$")
+            more = f"{-(-lacking(state).nano // _CENT) / 100:.2f}"
             return f"{start}; or raise the ceiling first: {command(f'resume {run} --add-budget {more}')}"
         case None:
             return f"resume with: {command(f'resume {run}')}"

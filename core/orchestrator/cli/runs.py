@@ -1,22 +1,22 @@
 """``orchestrate runs``: list, show and export runs."""
 
 import os
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 from attrs import frozen
 
+from orchestrator.cli.completing import STATUS
 from orchestrator.cli.damage import ReadableTexts, Reader, Trust, is_readable, trust_in
-from orchestrator.cli.groups import CommandGroup, suggestion
+from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.ids import RUN
 from orchestrator.cli.logs import open_log, open_log_if_any
 from orchestrator.cli.options import (
     FILE,
     SINCE,
     command,
+    exact_option,
     existing_run,
     force_option,
     home,
@@ -25,25 +25,20 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.output import line, money, notice, result, result_json
 from orchestrator.cli.tables import print_run, print_table
-from orchestrator.errors import DamagedLogError, UsageError
+from orchestrator.errors import UsageError
 from orchestrator.log import EventLog, Texts
-from orchestrator.log.views import own
-from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
+from orchestrator.run_list import DELETED, RunFilter, RunSummary, known_status, shown_status, summaries
 from orchestrator.state.fold import fold
 
 if TYPE_CHECKING:
     from orchestrator.engine.outputs.folder import OutputFolder
     from orchestrator.state.run import RunState
 
-DELETED = "(deleted)"
-"""What stands in the place of a deleted text."""
-
 _PATIENCE: Final = 15.0
 """Seconds for which a run that is to stop is waited for."""
 _PAUSE: Final = 0.1
 _TITLE_WIDTH = 60
-_COLUMNS = "run_id, status, project_digest, started_at, finished_at, cap_nano, settled_nano, held_nano, tasks, head"
 
 
 @click.group(cls=CommandGroup)
@@ -96,79 +91,35 @@ def texts_of(log: EventLog, run: str, trust: Trust) -> Texts:
     return (ReadableTexts if trust.damage else Texts)(log, run, os.urandom, log.redactor)
 
 
-def shown_status(log: EventLog, run: str, status: str) -> str:
-    """The status of a run; an unfinished one is ``running`` while a process has it, else ``interrupted``."""
-    if status != "open":
-        return status
-    return "running" if log.locks.is_held(run) else "interrupted"
-
-
-def title_of(texts: Texts, digest: str) -> str:
-    """The first line of a project's description, cut."""
-    try:
-        lines = texts.get(digest).strip().splitlines()
-    except KeyError:
-        return DELETED
-    except DamagedLogError:
-        return "(damaged)"
-    return line(lines[0], _TITLE_WIDTH) if lines else ""
-
-
 @runs.command("list")
-@click.option("--status", metavar="STATUS", help="Only runs with this status, such as SUCCESS, running or interrupted.")
+@click.option(
+    "--status",
+    metavar="STATUS",
+    type=STATUS,
+    help="Only runs with this status, such as SUCCESS, running or interrupted.",
+)
 @click.option(
     "--since", type=SINCE, help="Only runs that began since then: 2026-11-29, 2026-11-29T18:00, 90m, 12h, 7d."
 )
 @click.option("--limit", "-n", type=click.IntRange(1), help="At most so many.")
 @click.option("--project", metavar="TEXT", help="Only runs whose title has this text.")
 @json_option
+@exact_option
 @home_option
 def list_(status: str | None, since: str | None, limit: int | None, project: str | None, as_json: bool) -> int:
     """List runs, newest first."""
-    return print_runs(as_json=as_json, wanted=RunFilter(_known_status(status), since, limit, project))
-
-
-@frozen
-class RunFilter:
-    """Which runs are listed."""
-
-    status: str | None = None
-    since: str | None = None
-    """ISO 8601 in UTC; times of the log compare with it as texts."""
-    limit: int | None = None
-    project: str | None = None
-
-    def among(self, rows: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The runs that are wanted, of rows newest first."""
-        return list(islice(filter(self._is_wanted, rows), self.limit))
-
-    def _is_wanted(self, row: dict[str, Any]) -> bool:
-        return (
-            self.status in (None, row["status"])
-            and (self.since is None or row["started_at"] >= self.since)
-            and (self.project is None or self.project.casefold() in row["title"].casefold())
-        )
+    return print_runs(as_json=as_json, wanted=RunFilter(status and known_status(status), since, limit, project))
 
 
 _EVERY: Final = RunFilter()
 
 
-def _known_status(word: str | None) -> str | None:
-    """A status as the log writes it, however its letters are written."""
-    known = [*ProjectStatus, "running", "interrupted"]
-    found = {str(each).casefold(): str(each) for each in known}
-    if word is not None and word.casefold() not in found:
-        close = suggestion(word, found.values()) or f"there are: {', '.join(found.values())}"
-        raise click.UsageError(f"there is no status {word!r}; {close}")
-    return word and found[word.casefold()]
-
-
 def print_runs(*, as_json: bool, wanted: RunFilter = _EVERY) -> int:
     """Write the list of runs, newest first."""
     log = open_log_if_any()
-    found = [] if log is None else wanted.among(_rows(log))
+    found = [] if log is None else wanted.among(summaries(log))
     if as_json:
-        result_json(found)
+        result_json([_plain(run) for run in found])
     elif not found and wanted != _EVERY:
         notice(f"no run in {home()} is like that; see: {command('runs list')}")
     elif not found:
@@ -178,12 +129,12 @@ def print_runs(*, as_json: bool, wanted: RunFilter = _EVERY) -> int:
             ("run", "status", "spend", "tasks", "started", "title"),
             [
                 (
-                    run["run_id"],
-                    run["status"],
-                    money(Usd.parse(run["settled_usd"]) + Usd.parse(run["held_usd"])),
-                    str(run["tasks"]),
-                    run["started_at"][:19].replace("T", " "),
-                    run["title"],
+                    run.run_id,
+                    run.status,
+                    money(Usd.parse(run.settled_usd) + Usd.parse(run.held_usd)),
+                    str(run.tasks),
+                    run.started_at[:19].replace("T", " "),
+                    _title(run),
                 )
                 for run in found
             ],
@@ -193,28 +144,18 @@ def print_runs(*, as_json: bool, wanted: RunFilter = _EVERY) -> int:
     return 0
 
 
-def _rows(log: EventLog) -> Iterator[dict[str, Any]]:
-    """The runs, newest first; a title is read once its run is asked for."""
-    for run, status, digest, started, finished, cap, settled, held, tasks, head in reversed(
-        log.query(f"{own('runs')} SELECT {_COLUMNS} FROM runs")
-    ):
-        yield {
-            "run_id": run,
-            "title": title_of(Texts(log, run, os.urandom, log.redactor), digest),
-            "status": shown_status(log, run, status),
-            "started_at": started,
-            "finished_at": finished,
-            "cap_usd": str(Usd(cap)),
-            "settled_usd": str(Usd(settled)),
-            "held_usd": str(Usd(held)),
-            "tasks": tasks,
-            "head": head,
-        }
+def _plain(run: RunSummary) -> dict[str, Any]:
+    return {**run.to_dict(), "title": _title(run)}
+
+
+def _title(run: RunSummary) -> str:
+    return line(run.title, _TITLE_WIDTH)
 
 
 @runs.command()
 @click.argument("run_id", metavar="RUN", type=RUN)
 @json_option
+@exact_option
 @home_option
 def show(run_id: str, as_json: bool) -> int:
     """Show a run: tasks, status, spend and head."""
@@ -296,14 +237,14 @@ def delete(run_id: str, yes: bool, as_json: bool) -> int:
     import sys
 
     from orchestrator.engine.retention import Deleted, delete_content
-    from orchestrator.engine.runs import Workspace
+    from orchestrator.engine.runs import Engine
 
     existing_run(open_log(run_id), run_id)
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError(f"deleting the content of {run_id} cannot be undone: say --yes")
         click.confirm(f"Delete every text of {line(run_id)}, for good?", abort=True, err=True)
-    workspace = Workspace.open(home())
+    workspace = Engine.open(home())
 
     async def deleted() -> Deleted:
         return await delete_content(workspace, run_id)
@@ -365,6 +306,7 @@ def cancel(run_id: str, as_json: bool) -> int:
 @click.argument("one", metavar="A", type=RUN)
 @click.argument("other", metavar="B", type=RUN)
 @json_option
+@exact_option
 @home_option
 def diff(one: str, other: str, as_json: bool) -> int:
     """Show what differs between two runs: spec, settings, decisions, results, spend."""

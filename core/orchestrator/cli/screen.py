@@ -10,6 +10,8 @@ _HASH: Final = re.compile("[0-9a-f]{64}")
 _NARROWEST: Final = 20
 _GLUE: Final = "\x00"
 """Stands for a space at which no line may break."""
+_JOINT: Final = "\x01"
+"""Stands where a line may break though there is no space."""
 
 LEAST_TEXT: Final = 16
 """The width below which a column of texts is not made narrower."""
@@ -42,8 +44,8 @@ def _wrapped_line(line: str, width: int, indent: str) -> list[str]:
     glued = _COMMAND.sub(lambda found: found[0].replace(" ", _GLUE), line[len(start) :])
     lines: list[str] = []
     now = start
-    for word in glued.split(" "):
-        joined = f"{now} {word}" if now.strip() else now + word
+    for word in _words(glued, width - len(start + indent)):
+        joined = now + word if not now.strip() or now.endswith(_JOINT) else f"{now} {word}"
         if len(joined) <= width or not now.strip():
             now = joined
         else:
@@ -51,7 +53,16 @@ def _wrapped_line(line: str, width: int, indent: str) -> list[str]:
             now = start + indent + word
             if len(now) > width:
                 now = cut(word, width)
-    return [each.replace(_GLUE, " ") for each in (*lines, now)]
+    return [each.replace(_GLUE, " ").replace(_JOINT, "") for each in (*lines, now)]
+
+
+def _words(text: str, width: int) -> list[str]:
+    """The words of a text; a list of names that is wider than the screen is one of several, each ending in a comma."""
+    found: list[str] = []
+    for word in text.split(" "):
+        names = word.split(",") if len(word) > width and _GLUE not in word else [word]
+        found += [*(f"{name},{_JOINT}" for name in names[:-1]), names[-1]]
+    return found
 
 
 def cut(word: str, width: int) -> str:

@@ -9,8 +9,8 @@ import click
 from attrs import evolve, frozen
 
 from orchestrator.cli.groups import CommandGroup
-from orchestrator.cli.options import FILE, home, home_option, json_option
-from orchestrator.cli.output import clean, notice, result, result_json
+from orchestrator.cli.options import FILE, always_json_option, home, home_option, json_option
+from orchestrator.cli.output import clean, notice, result, result_json, write_json
 from orchestrator.errors import NotAllowedError, OrchestrateError, OutputError, SpecError, UsageError
 from orchestrator.models import CapabilityKind
 
@@ -94,7 +94,8 @@ def _checked(path: Path) -> _Checked:
         found = evolve(found, grants=weighed.granted)
         if found.policy_files:
             found = with_policies(found, (), catalogue.loader_for_suffix)
-        if not any(each.kind in (CapabilityKind.READ, CapabilityKind.OPTION) for each in weighed.missing):
+        unread = (CapabilityKind.READ, CapabilityKind.OPTION, CapabilityKind.PLUGIN)
+        if not any(each.kind in unread for each in weighed.missing):
             check_names(found, catalogue, environment)  # which builds the providers of the spec
     except NotAllowedError as error:
         return _Checked([], [clean(f"{error}; it is not read")], weighed)
@@ -123,12 +124,13 @@ def _contradictions(found: "Spec") -> list[str]:
 
 
 @spec.command()
+@always_json_option
 @home_option
 def schema() -> int:
     """Print the JSON Schema of a spec file, for editors."""
     from orchestrator.spec import json_schema
 
-    result_json(json_schema())
+    write_json(json_schema())
     return 0
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from orchestrator.cli.notes import verification
-from orchestrator.cli.output import decimals, line, money, result, seconds
+from orchestrator.cli.output import line, money, result, seconds
 from orchestrator.cli.screen import GAP, LEAST_TEXT, cut, fitting, longest_word, width_of, wrapped
 from orchestrator.cli.stdout import stdout
 from orchestrator.cli.words import HALTED, SHORTFALLS
@@ -35,7 +35,9 @@ STYLES: Final[Mapping[str, str]] = {
 _NONE: Final = "–"
 
 
-TEXTS: Final = frozenset({"title", "why", "reason", "problem", "probe", "requires", "status", "live", "where"})
+TEXTS: Final = frozenset(
+    {"title", "summary", "why", "reason", "problem", "probe", "requires", "status", "live", "where"}
+)
 """Columns of texts: their cells may go on in a second line. Cells of all others are kept whole."""
 
 
@@ -140,10 +142,9 @@ def print_run(
         mark: stands beside status and spend where they cannot be trusted.
     """
     if state.tasks:
-        places = max(decimals(task.spend.total) for task in state.tasks.values())
         print_table(
             ("task", "type", "model", "reviewer", "score", "iterations", "cost", "status", "title"),
-            [(*_row(state, name, places), title_of(state, name, text_of)) for name in state.execution_order],
+            [(*_row(state, name), title_of(state, name, text_of)) for name in state.execution_order],
             right=("score", "iterations", "cost"),
             spare=("iterations", "reviewer", "type", "score", "model"),
         )
@@ -162,9 +163,9 @@ def title_of(state: RunState, task: str, text_of: Callable[[str], str]) -> str:
         return ""
 
 
-def _row(state: RunState, name: str, places: int) -> tuple[str, ...]:
+def _row(state: RunState, name: str) -> tuple[str, ...]:
     task = state.tasks[name]
-    end, spent = task.finished, money(task.spend.total, places)
+    end, spent = task.finished, money(task.spend.total)
     if end is None:
         status = TaskStatus.RUNNING if task.started else TaskStatus.PENDING
         return name, task.planned.type.value, _NONE, _NONE, _NONE, str(task.iteration), spent, status.value

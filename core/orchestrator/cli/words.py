@@ -50,6 +50,8 @@ SHORTFALLS: Final[Mapping[TaskEndReason, str]] = {
     TaskEndReason.NO_MODEL: "no model is left",
     TaskEndReason.FAILED: "no answer",
     TaskEndReason.UNREADABLE: "no answer could be used",
+    TaskEndReason.DECLINED: "left out by you",
+    TaskEndReason.REPLACED: "replaced by other tasks",
     TaskEndReason.CONTEXT: "the prompt fits the context window of no model",
     TaskEndReason.DEPENDENCY: "a dependency failed",
 }

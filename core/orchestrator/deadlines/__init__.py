@@ -9,6 +9,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar, cast
 
+from orchestrator.errors import ExhaustedError
+
 _Made = TypeVar("_Made")
 
 
@@ -53,6 +55,21 @@ class _Watched(threading.local):
 _WATCHED: Final = _Watched()
 
 
+def begin_thread(work: Callable[..., None], name: str, *arguments: object) -> threading.Thread:
+    """A thread that the exit does not wait for, begun.
+
+    Raises:
+        ExhaustedError: the machine gives the program no further thread.
+    """
+    thread = threading.Thread(target=work, args=arguments, daemon=True, name=name)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        text = f"this process gets no further thread ({error}); end other programs, or raise the limit: ulimit -u"
+        raise ExhaustedError(text) from error
+    return thread
+
+
 def run_in_thread(function: Callable[[], _Made], seconds: float) -> _Made:
     """What a function returns or raises, if it does so within so many seconds.
 
@@ -60,6 +77,7 @@ def run_in_thread(function: Callable[[], _Made], seconds: float) -> _Made:
 
     Raises:
         OutOfTimeError: the time is over.
+        ExhaustedError: there is no thread for it.
         EscapedError: the function raised something that is no ``Exception``.
         Exception: what it raised.
     """
@@ -74,7 +92,11 @@ def run_in_thread(function: Callable[[], _Made], seconds: float) -> _Made:
     queue = _WATCHED.work
     if queue is None:
         queue = _WATCHED.work = SimpleQueue()
-        threading.Thread(target=_serve, args=(queue,), daemon=True, name="orchestrate-plugin").start()
+        try:
+            begin_thread(_serve, "orchestrate-plugin", queue)
+        except ExhaustedError:
+            _WATCHED.work = None
+            raise
     queue.put(work)
     if not running.acquire(timeout=seconds):
         _WATCHED.work = None

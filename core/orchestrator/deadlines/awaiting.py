@@ -1,11 +1,10 @@
 """Awaiting code that may never come back: a function in a thread of its own, or a coroutine in a task of its own."""
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol, TypeVar
 
-from orchestrator.deadlines import EscapedError, harmless, outcome_of
+from orchestrator.deadlines import EscapedError, begin_thread, harmless, outcome_of
 
 T = TypeVar("T")
 
@@ -37,7 +36,7 @@ async def in_daemon_thread(function: Callable[[], T]) -> T:
         except RuntimeError:
             return  # the loop has ended, and with it the caller
 
-    threading.Thread(target=work, daemon=True, name="orchestrate-plugin").start()
+    begin_thread(work, "orchestrate-plugin")
     return await future  # type: ignore[no-any-return]
 
 

@@ -6,6 +6,7 @@ from typing import Final
 from attrs import evolve as changed
 from attrs import frozen
 
+from orchestrator.decide.approvals import asks_at_ceiling, next_ceiling, next_spend
 from orchestrator.decide.context import GRACE, RoutingContext
 from orchestrator.decide.lengths import AnswerSizes, call_sizes
 from orchestrator.decide.pacing import exceeded, may_start
@@ -15,7 +16,7 @@ from orchestrator.decide.routing import Asked, Listing, Query, is_excluded, list
 from orchestrator.decide.spending import Headroom, NoHeadroom, find_headroom, find_sizes, is_too_long, refusal_of
 from orchestrator.decide.timeouts import call_timeout
 from orchestrator.errors import ErrorKind
-from orchestrator.events import CallStarted, Decision, ModelCandidate, ModelSelected, SpendRefused
+from orchestrator.events import CallStarted, Decision, ModelCandidate, ModelSelected, QuestionAsked, SpendRefused
 from orchestrator.models import CallEnd, Finish, ReadingProblem, RejectionReason, Role, SelectionReason, SpendLimit
 from orchestrator.state.calls import Answer, CallKey, LogicalCall, Selection
 from orchestrator.state.run import RunState
@@ -212,7 +213,9 @@ def _waits_long(call: LogicalCall) -> bool:
     return call.failure is not None and call.failure.retry_after is not None
 
 
-def _start(m: RoutingContext, query: Query, call: LogicalCall, current: Selection) -> CallStarted | NoHeadroom | None:
+def _start(
+    m: RoutingContext, query: Query, call: LogicalCall, current: Selection
+) -> CallStarted | QuestionAsked | NoHeadroom | None:
     """An attempt, as soon as there is a place, the money and the time for it."""
     state = m.state
     if state.in_flight >= state.settings.concurrency or m.money_waits:
@@ -225,6 +228,9 @@ def _start(m: RoutingContext, query: Query, call: LogicalCall, current: Selectio
     tokens = prepared.body_bytes + model.hidden_tokens + headroom.max_tokens
     if not may_start(m, call.key.node, model, tokens, headroom.hold):
         return None
+    agreed = next_spend(m, headroom.hold) if state.settings.approve.spend else True
+    if agreed is not True:
+        return agreed or None
     beyond = exceeded(m, call.key.node, tokens, headroom.hold)
     limits = state.settings.limits
     longest = limits.call_timeout or call_timeout(state.records.get(model.id), prepared.body_bytes, headroom.max_tokens)
@@ -341,6 +347,8 @@ def _select(
         for model in open_circuits:
             wake_for_breaker(m, model)
         return None
+    if headroom is not None and headroom.limit is SpendLimit.RUN and asks_at_ceiling(m.state):
+        return next_ceiling(m, headroom.need, headroom.free)
     if headroom is not None:
         return SpendRefused(*call.key, need=headroom.need, free=headroom.free, limit=headroom.limit, name=headroom.name)
     if call.answers:

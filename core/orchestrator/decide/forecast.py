@@ -21,6 +21,8 @@ from orchestrator.state.tasks import TaskState
 
 _AROUND: Final = 300
 """Tokens of a prompt beside its task and the outputs it builds on."""
+_MOST_SHOWN: Final = 120_000
+"""Bytes of the user's files in a prompt."""
 _BYTES_PER_TOKEN: Final = 4
 _REVISED, _SAMPLED = 150, 175
 """Drafts of a typical task, in percent: where results are improved (revisions count as drafts), and where not."""
@@ -209,4 +211,15 @@ def _read(state: RunState, task: TaskState, role: Role) -> int:
     """Tokens of a prompt: what is around, the task, the outputs it builds on and, for a reviewer, the draft."""
     built_on = sum(typical_output(Role.GENERATOR, state.type_of(each)) for each in task.planned.dependencies)
     draft = 0 if role is Role.GENERATOR else typical_output(Role.GENERATOR, task.planned.type)
-    return _AROUND + task.planned.prompt_bytes // _BYTES_PER_TOKEN + built_on + draft
+    given = min(_shown_bytes(state, task), _MOST_SHOWN)
+    return _AROUND + (task.planned.prompt_bytes + given) // _BYTES_PER_TOKEN + built_on + draft
+
+
+def _shown_bytes(state: RunState, task: TaskState) -> int:
+    """Of the user's files that a task is shown."""
+    context = None if state.start is None else state.start.context
+    if context is None:
+        return 0
+    wanted = task.planned.context
+    shown = context.files if wanted is None else [context.files[number - 1] for number in wanted]
+    return sum(file.size for file in shown)

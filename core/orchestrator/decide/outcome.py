@@ -183,7 +183,7 @@ _COMMON: Final = {TaskEndReason.POLICY: RunEndReason.POLICY, TaskEndReason.CONTE
 def next_ending(m: RoutingContext) -> Decision | None:
     """End a run whose tasks have all ended."""
     state = m.state
-    ends = [(task.finished, task.finished_version) for task in state.tasks.values()]
+    ends = [(task.finished, task.finished_version) for task in state.tasks.values() if not task.replaced]
     finished = [end for end, _ in ends if end is not None]
     reasons = {
         end.reason for end, version in ends if end is not None and version > state.raised.get(end.reason or "", 0)
@@ -241,6 +241,7 @@ def reopened_by(state: RunState, remedy: str) -> tuple[str, ...]:
         if (end := state.tasks[name].finished) is not None
         and end.status is TaskStatus.FAILED
         and end.reason in _CAUSES[remedy]
+        and not state.tasks[name].replaced
     ]
     reopened = set(failed)
     for name in state.execution_order:

@@ -2,19 +2,24 @@
 
 from typing import Final
 
+from orchestrator.decide.approvals import is_waiting, may_begin, next_consent_to
 from orchestrator.decide.context import Rank, RoutingContext, Wait
 from orchestrator.decide.forecast import next_consent, next_forecast, wants_consent
 from orchestrator.decide.input_stage import next_advice, next_enhancement, wants_advice, wants_enhancement
 from orchestrator.decide.outcome import block, conclude, next_ending
 from orchestrator.decide.planning import next_planning
+from orchestrator.decide.replanning import Mend, next_patch, next_replaced
 from orchestrator.decide.retry import next_health
 from orchestrator.decide.review import next_review
 from orchestrator.decide.roster import Memo
 from orchestrator.decide.spending import next_warning
 from orchestrator.events import Decision, TaskStarted
 from orchestrator.models import TaskEndReason
+from orchestrator.settings import Approvals
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
+
+_NOTHING: Final = Approvals()
 
 RULES: Final = 4
 """The number of the rules. A change of any answer of ``decide`` raises it."""
@@ -42,7 +47,10 @@ def decide(state: RunState, now: int, rank: Rank | None, memo: Memo) -> Decision
 
 
 def _next(m: RoutingContext) -> Decision | None:
-    return next_health(m) or next_warning(m) or (_next_of_tasks(m) if m.state.planned else _next_before_tasks(m))
+    found = next_health(m) or next_warning(m)
+    if found is not None or is_waiting(m.state):
+        return found
+    return _next_of_tasks(m) if m.state.planned else _next_before_tasks(m)
 
 
 def _next_before_tasks(m: RoutingContext) -> Decision | None:
@@ -58,7 +66,12 @@ def _next_of_tasks(m: RoutingContext) -> Decision | None:
         return next_forecast(m)
     if not state.begun and wants_consent(m):
         return next_consent(m)
-    if state.blocked:
+    if (replaced := next_replaced(m)) is not None:
+        return replaced
+    mend = next_patch(m) if state.blocked and state.settings.replans else Mend.NOTHING
+    if not isinstance(mend, Mend):
+        return mend
+    if state.blocked and mend is Mend.NOTHING:
         return block(m, _task_at(state, state.blocked[0]))
     tasks, names = state.tasks, state.execution_order
     for order in state.running:
@@ -68,8 +81,18 @@ def _next_of_tasks(m: RoutingContext) -> Decision | None:
     if m.time_up and state.ready:
         return conclude(m, _task_at(state, state.ready[0]), TaskEndReason.TIME)
     if state.ready and len(state.running) < state.settings.concurrency:
-        return TaskStarted(state.execution_order[state.ready[0]])
+        return _next_start(m)
     return next_ending(m) if state.unfinished == 0 else None
+
+
+def _next_start(m: RoutingContext) -> Decision | None:
+    """The first ready task starts, once a person has agreed to it where the settings ask for that."""
+    state = m.state
+    if state.settings.approve == _NOTHING:
+        return TaskStarted(state.execution_order[state.ready[0]])
+    tasks = [_task_at(state, order) for order in sorted(state.ready)]
+    begins = next((task for task in tasks if may_begin(state, task)), None)
+    return next_consent_to(m, tasks) or (None if begins is None else TaskStarted(begins.name))
 
 
 def _task_at(state: RunState, order: int) -> TaskState:

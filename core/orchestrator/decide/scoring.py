@@ -1,4 +1,4 @@
-"""The score of an iteration's output: by its gate, by given tests, by checks alone, or by a judge."""
+"""The score of an iteration's output: by its gate, by given tests, by checks alone, by a scorer, or by a judge."""
 
 from fractions import Fraction
 
@@ -10,7 +10,7 @@ from orchestrator.decide.gates import Gate
 from orchestrator.decide.outcome import conclude
 from orchestrator.decide.routing import Query
 from orchestrator.decide.strategies import judge_runs, runs_beside_tests
-from orchestrator.events import Decision, Evaluated, StepSkipped
+from orchestrator.events import Decision, Evaluated, ScoringStarted, StepSkipped
 from orchestrator.models import CallEnd, Role, ScoredBy, SkipReason, TaskEndReason
 from orchestrator.models.scores import is_within
 from orchestrator.settings import OnDisagree, SecondJudge
@@ -22,18 +22,21 @@ from orchestrator.state.tasks import TaskState
 
 def next_score(m: RoutingContext, task: TaskState, iteration: int, output: Answer, gate: Gate) -> Decision | None:
     """What the score of an output needs next; None: wait."""
-    runs = judge_runs(m.state.settings, task.planned.type)
+    runs, scorer = judge_runs(m.state.settings, task.planned.type), m.state.settings.evaluation.scorer
+    by_checks = runs == 0 and scorer is None
     if gate.failed:
-        score = gate.share if runs == 0 and gate.share is not None else 0.0
-        by = ScoredBy.TESTS if runs == 0 and gate.share is not None else ScoredBy.GATE
+        score = gate.share if by_checks and gate.share is not None else 0.0
+        by = ScoredBy.TESTS if by_checks and gate.share is not None else ScoredBy.GATE
         return _scored(task, iteration, output, gate, score=score, scored_by=by)
-    if runs == 0:
+    if by_checks:
         return _by_checks(task, iteration, output, gate)
     known = _evaluated_equal(task, iteration, output)
     if known is not None:
         return _again(iteration, output, gate, known)
     if tests_decide(m.state, task, gate):
         return _by_tests(m, task, iteration, output, gate, runs)
+    if scorer is not None:
+        return _by_scorer(m, task, iteration, output, gate, runs, scorer)
     return _by_judge(m, task, iteration, output, gate, runs)
 
 
@@ -172,6 +175,31 @@ def _by_tests(
         gate,
         score=1.0,
         scored_by=ScoredBy.TESTS,
+        samples=tuple(found.scores),
+        judged=judged,
+    )
+
+
+def _by_scorer(
+    m: RoutingContext, task: TaskState, iteration: int, output: Answer, gate: Gate, runs: int, scorer: str
+) -> Decision | None:
+    """The scorer's score, with a judge's beside it where one is wanted; that one counts where the scorer gives none."""
+    scoring = task.scorings.get(output.version)
+    if scoring is None:
+        return ScoringStarted(task.name, iteration, output.version, scorer)
+    found = _sampled(m, task, iteration, output, runs)
+    if found.decision is not None or found.waiting or (scoring.score is None and scoring.problem is None):
+        return found.decision
+    judged = found.scores[0] if found.scores else None
+    if found.stopped is CallEnd.TIME and scoring.score is None and judged is None:
+        return conclude(m, task, TaskEndReason.TIME)
+    return _scored(
+        task,
+        iteration,
+        output,
+        gate,
+        score=judged if scoring.score is None else scoring.score,
+        scored_by=ScoredBy.JUDGE if scoring.score is None and judged is not None else ScoredBy.SCORER,
         samples=tuple(found.scores),
         judged=judged,
     )

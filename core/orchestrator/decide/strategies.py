@@ -46,6 +46,8 @@ WARM: Final = 0.8
 
 def _compares(settings: RunSettings, strategy: Strategy) -> bool:
     """Whether a strategy compares results that no given tests decide; without a judge nothing is compared."""
+    if settings.evaluation.scorer is not None:
+        return False
     runs = settings.evaluation.runs if strategy.runs is None else strategy.runs
     return runs > 0 and (strategy.method or settings.evaluation.judge) is JudgeMethod.PAIRS
 
@@ -76,7 +78,9 @@ def last_try(settings: RunSettings, kind: TaskType) -> int:
 
 
 def judge_runs(settings: RunSettings, kind: TaskType) -> int:
-    """How many evaluations an output of this type gets."""
+    """How many evaluations an output of this type gets; at most one beside a scorer."""
+    if settings.evaluation.scorer is not None:
+        return int(settings.evaluation.with_judge)
     runs = strategy_of(settings, kind).runs
     return settings.evaluation.runs if runs is None else runs
 

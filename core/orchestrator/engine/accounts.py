@@ -57,7 +57,8 @@ def check_caps(log: EventLog, names: Sequence[str], simulated: bool, cap: Usd) -
         free = log.account(name, simulated).free
         if free < cap:
             raise CapExceededError(
-                f"the run's budget of ${cap} exceeds what the account {called(name, simulated)!r} has left (${free}): "
+                f"the run's budget of {cap.shown} exceeds what the account {called(name, simulated)!r} has left "
+                f"({free.shown}): "
                 f"lower the budget, or: orchestrate budget raise {called(name, simulated)} USD"
             )
 

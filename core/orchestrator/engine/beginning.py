@@ -1,27 +1,33 @@
 """What a new run begins with: what is refused before anything is recorded, and its first event."""
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import evolve, fields, frozen
 
 from orchestrator import events as e
 from orchestrator.confinement import UnsafeNameError, checked_name
+from orchestrator.engine.answers.context import map_of
 from orchestrator.engine.answers.enhancing import count_words
 from orchestrator.engine.answers.wording import read_templates
 from orchestrator.engine.delivering import RunPlace
+from orchestrator.engine.editing import planned_task
+from orchestrator.engine.gathering import Gathered, gather
+from orchestrator.engine.ports import Ports
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.engine.vendors.names import unknown_names
 from orchestrator.errors import LogError, PluginError, PluginNotFoundError, SpecError
 from orchestrator.log import Texts
-from orchestrator.models import AUTO, CapabilityKind, ModelInfo, PlannedTask
+from orchestrator.models import AUTO, CapabilityKind, ModelInfo
+from orchestrator.money import Usd
 from orchestrator.plugins import Catalogue
-from orchestrator.settings import EVERY
+from orchestrator.settings import EVERY, RunSettings
 from orchestrator.spec import Spec, TaskSpec
+from orchestrator.spec.canonical import portable
+from orchestrator.state.run import RunState
 
 _SEED_BYTES: Final = 7
 _PRIVATE: Final = (
@@ -30,6 +36,7 @@ _PRIVATE: Final = (
     CapabilityKind.READ,
     CapabilityKind.WRITE,
     CapabilityKind.OUTPUT,
+    CapabilityKind.PLUGIN,
 )
 """Kinds whose values are texts, or name the machine."""
 _SHOWN: Final = 5
@@ -202,29 +209,90 @@ def run_started(
     accounts: tuple[str, ...],
     random_bytes: Callable[[int], bytes],
     seed: int | None = None,
+    gathered: Gathered | None = None,
+    ask_above: Usd | None = None,
 ) -> e.RunStarted:
-    """The first event of a run; the texts of the spec are staged for the append. Without a seed it is drawn."""
+    """The first event of a run; the texts of the spec and of the user's files are staged for the append.
+
+    Without a seed it is drawn.
+    """
+    canonical, paths = portable(spec.canonical())
     return e.RunStarted(
         seed=int.from_bytes(random_bytes(_SEED_BYTES)) if seed is None else seed,
         settings=evolve(
             spec.settings(simulated),
+            approve=evolve(spec.approve, forecast_above=ask_above),
             accounts=accounts,
             enhance=stage.enhance,
             advise=stage.advise,
             prompts={name: texts.put(text) for name, text in templates_of(spec).items()},
         ),
-        spec=texts.put(spec.canonical()),
+        spec=texts.put(canonical),
         project=texts.put(spec.project),
         criteria=texts.put(spec.criteria),
         given_plan=tuple(
-            _planned(task, texts, spec.task_paths.get(task.id) or spec.task_paths.get(str(number)))
+            evolve(
+                planned_task(task, texts.put, spec.task_paths.get(task.id) or spec.task_paths.get(str(number))),
+                context=_needed(task, spec, gathered),
+            )
             for number, task in enumerate(spec.tasks, 1)
         )
         or None,
         words=count_words(spec.project),
-        place=texts.put(place_for(spec, output).text()),
+        place=texts.put(evolve(place_for(spec, output), paths=paths).text()),
         grants=recorded_grants(spec, texts),
+        context=None if gathered is None else _context(gathered, texts),
     )
+
+
+_MOST_LEFT_OUT: Final = 100
+"""Files left out that are listed one by one."""
+
+
+async def gathered_files(spec: Spec, ports: Ports) -> Gathered | None:
+    """The files that a spec names, read now; None where it names none.
+
+    Raises:
+        SpecError: one cannot be taken.
+    """
+    if not spec.named_files:
+        return None
+    return await ports.offload(lambda: gather(spec.named_files, Path(spec.folder), spec.stdin))
+
+
+def _context(gathered: Gathered, texts: Texts) -> e.RunContext:
+    listed = gathered.left_out[:_MOST_LEFT_OUT]
+    return e.RunContext(
+        files=tuple(
+            e.ContextFile(texts.put(each.name), texts.put(each.text), len(each.text.encode()))
+            for each in gathered.files
+        ),
+        map=texts.put(map_of([(each.name, each.text) for each in gathered.files])),
+        left_out=tuple(e.LeftOut(texts.put(each.name), each.reason) for each in listed),
+        more_left_out=len(gathered.left_out) - len(listed),
+    )
+
+
+def _needed(task: TaskSpec, spec: Spec, gathered: Gathered | None) -> tuple[int, ...] | None:
+    """The numbers of the files that a task of the spec names; where it names none itself, all of the spec's own."""
+    if gathered is None:
+        return None
+    entries = spec.context if task.context is None else task.context
+    return tuple(sorted({number for each in entries for number in gathered.members[each]}))
+
+
+def settings_after(state: RunState, old: Spec, new: Spec) -> RunSettings:
+    """The parent's settings as they stand, with what the changed spec says otherwise."""
+    simulated = state.settings.simulated
+    was, becomes = old.settings(simulated), new.settings(simulated)
+    provider_status = evolve(state.settings, cap=state.cap, time_limit=state.time_limit)
+    changes = {
+        each.name: getattr(becomes, each.name)
+        for each in fields(RunSettings)
+        if getattr(was, each.name) != getattr(becomes, each.name)
+    }
+    encrypt = state.settings.encrypt or becomes.encrypt  # it holds what its parent does
+    return evolve(provider_status, **{**changes, "encrypt": encrypt})
 
 
 def place_for(spec: Spec, output: Path | None) -> RunPlace:
@@ -237,19 +305,4 @@ def recorded_grants(spec: Spec, texts: Texts) -> tuple[e.Grant, ...]:
     """The grants of a spec as an event has them: no text and no path of the machine, but its digest."""
     return tuple(
         evolve(each, value=texts.put(each.value)) if each.kind in _PRIVATE else each for each in spec.grants or ()
-    )
-
-
-def _planned(task: TaskSpec, texts: Texts, path: str | None) -> PlannedTask:
-    return PlannedTask(
-        id=task.id,
-        type=task.type,
-        prompt=texts.put(task.prompt),
-        prompt_bytes=len(task.prompt.encode()),
-        title=texts.put(task.title) if task.title else None,
-        dependencies=task.dependencies,
-        validators=task.hard_validators,
-        schema=texts.put(json.dumps(dict(task.schema))) if task.schema is not None else None,
-        tests=texts.put(task.tests) if task.tests else None,
-        path=texts.put(path) if path else None,
     )

@@ -7,13 +7,13 @@ from copy import deepcopy
 from functools import cache
 from typing import Any, Final, Unpack
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 
 from orchestrator.deadlines import EscapedError
 from orchestrator.deadlines.awaiting import Offload
 from orchestrator.engine.probing import probed
-from orchestrator.errors import SandboxError
-from orchestrator.models import ProbeResult, Verdict
+from orchestrator.errors import ExhaustedError, SandboxError
+from orchestrator.models import ProbeResult, ScorerProblem, Verdict
 from orchestrator.plugins import has_part, part
 from orchestrator.settings import SandboxChoice
 from orchestrator.spi import (
@@ -25,6 +25,9 @@ from orchestrator.spi import (
     RunOptions,
     Sandbox,
     SandboxLevel,
+    Score,
+    Scorer,
+    ScorerContext,
     Validator,
     ValidatorContext,
 )
@@ -34,6 +37,8 @@ _NO_PACKAGE: Final = "the package orchestrator_sandbox is switched off or not in
 CHECK_SECONDS: Final = 30.0
 GRACE_SECONDS: Final = 15.0
 """What starting and ending a sandbox may take beyond the check's own time, on a busy machine."""
+_PLACES: Final = 6
+"""Decimal places of a score that are kept, as many as scores are compared to."""
 
 
 def selector_for(choice: SandboxChoice) -> Sandbox:
@@ -71,6 +76,8 @@ class Checks:
     selector: Sandbox | None = None
     settings: Mapping[str, Mapping[str, Any]] = Factory(dict)
     seconds: float = CHECK_SECONDS
+    limits: Mapping[str, float] = Factory(dict)
+    """Other time limits, in seconds, by validator."""
 
     async def judge(
         self, name: str, load: Callable[[str], Validator], candidate: Candidate, offload: Offload, label: str = ""
@@ -80,12 +87,13 @@ class Checks:
         ``label`` is who is to blame: the validator with its distribution and version, else its name.
         """
         label = label or name
-        lent = _Lent(self.selector, self.seconds)
+        seconds = self.limits.get(name, self.seconds)
+        lent = _Lent(self.selector, seconds)
         try:
-            async with asyncio.timeout(self.seconds + GRACE_SECONDS):
+            async with asyncio.timeout(seconds + GRACE_SECONDS):
                 found: Any = await offload(lambda: load(name)(candidate, self._context(name, lent)))
         except TimeoutError:
-            return Finding.unknown(f"{label} took longer than {self.seconds:g} s"), lent.level
+            return Finding.unknown(f"{label} took longer than {seconds:g} s"), lent.level
         except SandboxError as error:
             permanent = (
                 self.selector is None or self.selector.level() is None
@@ -93,6 +101,8 @@ class Checks:
             return Finding.unknown(f"{name} was not run: {error}", permanent=permanent), lent.level
         except asyncio.CancelledError:
             raise
+        except ExhaustedError as error:
+            return Finding.unknown(f"{name} was not run: {error}"), lent.level
         except EscapedError as error:
             return Finding.unknown(f"{label} was ended: {error}"), lent.level
         except Exception as error:
@@ -100,6 +110,32 @@ class Checks:
         if not isinstance(found, Finding) or not isinstance(found.verdict, Verdict):
             return Finding.unknown(f"{label} returned {type(found).__name__}, not a Finding"), lent.level
         return _believed(found), lent.level
+
+    async def score(
+        self, scorer: Scorer, candidate: Candidate, given: ScorerContext, offload: Offload, label: str
+    ) -> tuple[Score | ScorerProblem, str, str | None]:
+        """The score or why there is none, what is to be said of it, and the sandbox level where anything was run.
+
+        No scorer makes this raise. ``given`` has the words that the scorer may read.
+        """
+        lent = _Lent(self.selector, self.seconds)
+        context = evolve(given, timeout=self.seconds, run=lent.run)
+        try:
+            async with asyncio.timeout(self.seconds + GRACE_SECONDS):
+                found: Any = await offload(lambda: scorer(candidate, context))
+        except TimeoutError:
+            return ScorerProblem.TIMEOUT, f"{label} took longer than {self.seconds:g} s", lent.level
+        except (SandboxError, ExhaustedError) as error:
+            return ScorerProblem.NO_SANDBOX, f"{label} was not run: {error}", lent.level
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            said = str(error) if isinstance(error, EscapedError) else f"{type(error).__name__}: {error}"
+            return ScorerProblem.RAISED, f"{label} raised {said}", lent.level
+        if not isinstance(found, Score) or not _is_share(found.value):
+            shown = f"Score({found.value!r:.40})" if isinstance(found, Score) else type(found).__name__
+            return ScorerProblem.NO_SCORE, f"{label} returned {shown}, not a Score from 0 to 1", lent.level
+        return Score(round(float(found.value), _PLACES), str(found.reasons)), str(found.reasons), lent.level
 
     async def probe(
         self, candidate: Candidate, defects: Sequence[Mapping[str, Any]], offload: Offload
@@ -116,7 +152,12 @@ class Checks:
             return (ProbeResult.UNVERIFIED,) * len(defects), lent.level
 
     def _context(self, name: str, lent: "_Lent") -> ValidatorContext:
-        return ValidatorContext(timeout=self.seconds, run=lent.run, settings=deepcopy(self.settings.get(name, {})))
+        return ValidatorContext(timeout=lent.most, run=lent.run, settings=deepcopy(self.settings.get(name, {})))
+
+
+def _is_share(value: object) -> bool:
+    """Whether a value is a number from 0 to 1."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _believed(found: Finding) -> Finding:

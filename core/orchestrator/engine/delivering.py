@@ -3,6 +3,7 @@
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from attrs import frozen
 
@@ -14,6 +15,7 @@ from orchestrator.engine.outputs.results import summary
 from orchestrator.errors import UsageError
 from orchestrator.log import EventLog, Texts
 from orchestrator.plugins import Catalogue
+from orchestrator.spec.canonical import restored
 from orchestrator.state.run import RunState
 
 
@@ -27,22 +29,30 @@ class RunPlace:
     """The output folder, where the run has one."""
     spec: Path | None = None
     """The file of the spec, where it came from one."""
+    paths: tuple[str, ...] = ()
+    """The absolute paths of the spec, in whose places numbers stand in its text."""
 
     def text(self) -> str:
         """All as absolute paths, in JSON."""
         output = None if self.output is None else str(self.output.absolute())
         spec = None if self.spec is None else str(self.spec)
-        stored = {"folder": str(self.folder.absolute()), "output": output, "spec": spec}
+        stored: dict[str, Any] = {"folder": str(self.folder.absolute()), "output": output, "spec": spec}
+        if self.paths:
+            stored["paths"] = list(self.paths)
         return json.dumps(stored, ensure_ascii=False, sort_keys=True)
 
 
 def spec_of(log: EventLog, run: str, texts: Texts) -> str:
-    """The spec that a run follows, in canonical JSON.
+    """The spec that a run follows, in canonical JSON; where its place is not known here, without absolute paths.
 
     Raises:
         UsageError: the content of the run was deleted.
     """
-    return _text(run, texts, _first(log, run).spec)
+    spec = _text(run, texts, _first(log, run).spec)
+    try:
+        return restored(spec, place_of(log, run, texts).paths)
+    except UsageError:
+        return spec
 
 
 def place_of(log: EventLog, run: str, texts: Texts) -> RunPlace:
@@ -56,7 +66,7 @@ def place_of(log: EventLog, run: str, texts: Texts) -> RunPlace:
         return RunPlace(Path(), None)
     stored = json.loads(_text(run, texts, digest))
     output, spec = (None if stored.get(name) is None else Path(stored[name]) for name in ("output", "spec"))
-    return RunPlace(Path(stored["folder"]), output, spec)
+    return RunPlace(Path(stored["folder"]), output, spec, tuple(stored.get("paths", ())))
 
 
 def _first(log: EventLog, run: str) -> e.RunStarted | e.RunForked:

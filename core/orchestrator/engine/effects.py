@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 from attrs import Factory, define
 
 from orchestrator import events as e
+from orchestrator.confinement import is_allowed
 from orchestrator.deadlines import EscapedError
 from orchestrator.deadlines.awaiting import contained
+from orchestrator.engine.answers.context import files_of
 from orchestrator.engine.answers.marks import cut, marks_of
 from orchestrator.engine.answers.prompts import build_prompt
 from orchestrator.engine.answers.requests import Prompt, read_prompt
@@ -22,10 +24,11 @@ from orchestrator.engine.checks import Checks
 from orchestrator.engine.outputs.placement import Placement
 from orchestrator.engine.outputs.verification import Verifier, verified
 from orchestrator.engine.ports import Ports
-from orchestrator.engine.questions import Asker, answered
+from orchestrator.engine.questions import Asker, QuestionAnswering, answered
 from orchestrator.engine.readers import reader_of
-from orchestrator.errors import Billed, ErrorKind, ProviderError
-from orchestrator.models import CacheUse, Finish, ModelInfo
+from orchestrator.engine.replies import Replies
+from orchestrator.errors import Billed, ErrorKind, ExhaustedError, ProviderError
+from orchestrator.models import CacheUse, Finish, ModelInfo, ScorerProblem
 from orchestrator.money import Usage, Usd
 from orchestrator.spi import (
     Body,
@@ -35,6 +38,9 @@ from orchestrator.spi import (
     Provider,
     Reply,
     Request,
+    Score,
+    Scorer,
+    ScorerContext,
     Validator,
 )
 from orchestrator.state.calls import Answer, CallKey, LogicalCall, Selection
@@ -47,6 +53,9 @@ if TYPE_CHECKING:
     from orchestrator.log.cache import Entries, Found
 
 _LOGGER: Final = logging.getLogger("orchestrator.effects")
+
+OnText = Callable[[e.CallStarted, str], None]
+"""Called with a call in flight and the next piece of its visible text."""
 _LONGEST_DETAILS: Final = 16_000
 _LONGEST_ASSEMBLY: Final = 1_000_000
 _NO_OUTAGE: Final = frozenset(
@@ -105,7 +114,7 @@ class Effects:
     writer: Writer | None
     http: "httpx.AsyncClient | None"
     """None where every provider only pretends."""
-    on_text: Callable[[str, str], None] = lambda node, text: None
+    on_text: OnText = lambda call, text: None
     checks: Checks = Factory(Checks)
     task_paths: Mapping[str, str] = Factory(dict)
     """Where the user wants the files of a plan's tasks."""
@@ -114,10 +123,14 @@ class Effects:
     verifier: Verifier | None = None
     """None where there is no output folder."""
     application: Application | None = None
+    scorer: Scorer | None = None
+    """Gives the score of outputs, where the spec names one."""
     cache: ResponseCache | None = None
     asker: Asker | None = None
     """How a person is asked; None where none can be asked."""
-    _placed: Placement | None = None
+    replies: Replies = Factory(Replies)
+    """What other processes answer."""
+    _placed: tuple[int, Placement] | None = None
 
     async def perform(self, version: int, opened: e.Event) -> e.Outcome:
         """Perform one effect and return its outcome."""
@@ -130,12 +143,15 @@ class Effects:
                 return await self._check(version, opened)
             case e.ProbeStarted():
                 return await self._probe(version, opened)
+            case e.ScoringStarted():
+                return await self._score(version, opened)
             case e.OutputChosen():
                 return await self._write(version, opened)
             case e.VerificationStarted():
                 return await self._verify(version, opened)
             case e.QuestionAsked():
-                return await answered(self.state, version, opened, self.asker, self.texts)
+                answering = QuestionAnswering(self.state, self.texts, self.asker, self.replies)
+                return await answered(answering, version, opened)
             case _:
                 raise TypeError(f"{type(opened).__name__} opens no effect")
 
@@ -157,12 +173,20 @@ class Effects:
             _LOGGER.warning("%s could not shape a request: %s", self.label("provider", model.provider), said)
             return e.CallPrepared(version, stored, 0, "not_encoded")
         if self.cache is None or not self.state.settings.cache:
-            return e.CallPrepared(version, stored, len(body.content), cut=prompt.cut)
+            return e.CallPrepared(version, stored, len(body.content), cut=prompt.cut, files_cut=prompt.files_cut)
         cache_key = self._cache_key(model, key, stored, _largest(selected))
         found = None if cache_key is None else self.cache.find(version, cache_key)
         reused = None if found is None else self._reused(selected, *found)
         cache = CacheUse.HIT if reused else CacheUse.MISS
-        return e.CallPrepared(version, stored, len(body.content), cache=cache, reused=reused, cut=prompt.cut)
+        return e.CallPrepared(
+            version,
+            stored,
+            len(body.content),
+            cache=cache,
+            reused=reused,
+            cut=prompt.cut,
+            files_cut=prompt.files_cut,
+        )
 
     def _address(self, model: ModelInfo) -> str:
         """Where a model is asked: two servers may have models of one name."""
@@ -184,6 +208,8 @@ class Effects:
     def reusable(self, events: Sequence[e.Event]) -> "Entries | None":
         """What events that are about to be appended make reusable for other runs."""
         if self.cache is None or self.state.start is None or not self.state.settings.cache:
+            return None
+        if self.state.settings.encrypt:  # another run would hold the answer without this one's key
             return None
         return self.cache.entries(self.state, events, self._key_of)
 
@@ -251,7 +277,7 @@ class Effects:
             timeout=seconds,
             sleep=self.ports.sleep,
             idempotency_key=_key(logical, started.model, body.content),
-            on_text=lambda text: self.on_text(started.node, text),
+            on_text=lambda text: self.on_text(started, text),
         )
         provider = self.providers[started.provider]
         try:
@@ -264,6 +290,8 @@ class Effects:
         except TimeoutError as error:
             text = f"no answer within {seconds:g} s"
             raise ProviderError(text, kind=ErrorKind.TIMEOUT, retryable=True) from error
+        except ExhaustedError as error:
+            raise ProviderError(str(error), kind=ErrorKind.UNSENT, retryable=True, billed=Billed.NO) from error
         except Exception as error:
             said = str(error) if isinstance(error, EscapedError) else f"{type(error).__name__}: {error}"
             text = f"{self.label('provider', started.provider)} raised {said}"
@@ -398,6 +426,27 @@ class Effects:
         results, sandbox = await self.checks.probe(candidate, defects, self.ports.offload_foreign)
         return e.Probed(version, results, self._since(began), sandbox)
 
+    async def _score(self, version: int, started: e.ScoringStarted) -> e.Scored:
+        began, task = self.ports.monotonic(), self.state.tasks[started.task]
+        if self.scorer is None:  # the decision is of an earlier session, which had one
+            return e.Scored(version, None, ScorerProblem.ABSENT, None, 0)
+        assert self.state.start is not None
+        candidate = self._candidate(task, self.texts.get(_answer(task, started.call).digest))
+        given = ScorerContext(self.texts.get(task.planned.prompt), self.texts.get(self.state.start.criteria))
+        label = self.label("scorer", started.scorer)
+        offload = self.ports.offload_foreign
+        found, said, sandbox = await self.checks.score(self.scorer, candidate, given, offload, label)
+        if isinstance(found, ScorerProblem):
+            _LOGGER.warning("%s: %s", started.task, said)
+        return e.Scored(
+            scoring=version,
+            score=found.value if isinstance(found, Score) else None,
+            problem=found if isinstance(found, ScorerProblem) else None,
+            reasons=self.texts.put(cut(said, _LONGEST_DETAILS)) if said else None,
+            latency=self._since(began),
+            sandbox=sandbox,
+        )
+
     def _candidate(self, task: TaskState, text: str) -> Candidate:
         planned = task.planned
         files = self._placement().files_of(task, text)
@@ -409,16 +458,21 @@ class Effects:
             schema=json.loads(self.texts.get(planned.schema)) if planned.schema else None,
             files=files,
             tests=self.texts.get(planned.tests) if planned.tests else None,
-            dependencies=self._placement().dependencies(task),
+            dependencies={**self._given(task), **self._placement().dependencies(task)},
         )
+
+    def _given(self, task: TaskState) -> dict[str, str]:
+        """The user's files that a task needs, by name, where they may be laid beside its output."""
+        given = ((self.texts.get(each.name), each.text) for each in files_of(self.state, task.planned))
+        return {name: self.texts.get(text) for name, text in given if is_allowed(name)}
 
     # ── file ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _placement(self) -> Placement:
         """Where the files of the tasks go; what it has looked up is kept."""
-        if self._placed is None:
-            self._placed = Placement(self.state, self.texts.get)
-        return self._placed
+        if self._placed is None or self._placed[0] != self.state.plan_version:
+            self._placed = self.state.plan_version, Placement(self.state, self.texts.get)
+        return self._placed[1]
 
     async def _write(self, version: int, chosen: e.OutputChosen) -> e.FileWritten:
         files, writer = self._placement().files(self.state.tasks[chosen.task]), self.writer

@@ -82,6 +82,7 @@ class Loop:
             Exception: what ``decide`` raised, after SessionFailed.
         """
         arrived: Sequence[e.Outcome] = opening
+        await self.ports.pace()
         try:
             while True:
                 until = await self._step(arrived)
@@ -169,7 +170,9 @@ class Loop:
                 return version in self.state.pending
             case e.QuestionAnswered(question=version):
                 return version in self.state.pending
-            case e.Probed(probe=version):
+            case e.PlanEdited():
+                return self.state.planned and not self.state.begun
+            case e.Probed(probe=version) | e.Scored(scoring=version):
                 return version in self.state.pending
             case e.Validated(check=version) | e.FileWritten(chosen=version) | e.ResultVerified(verification=version):
                 return version in self.state.pending
@@ -225,6 +228,7 @@ class Loop:
             finally:
                 if timer is not None:
                     timer.cancel()
+        await self.ports.pace()
         return self._drain()
 
     def _drain(self) -> list[e.Outcome]:

@@ -5,13 +5,18 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Final, TypeVar
+from weakref import WeakKeyDictionary
 
 from attrs import frozen
 
 from orchestrator.deadlines.awaiting import Offload, in_daemon_thread
 
 T = TypeVar("T")
+
+
+async def at_once() -> None:
+    """Wait for nothing."""
 
 
 @frozen
@@ -28,6 +33,8 @@ class Ports:
     """For our own short work: commits, files."""
     offload_foreign: Offload
     """For work of plugins, which may never come back."""
+    pace: Callable[[], Awaitable[None]] = at_once
+    """Awaited before each step: several runs of one program take their steps one after the other."""
 
 
 def real_ports() -> Ports:
@@ -45,7 +52,23 @@ def real_ports() -> Ports:
         random_bytes=os.urandom,
         offload=offload,
         offload_foreign=in_daemon_thread,
+        pace=one_step_a_round,
     )
+
+
+_TAILS: Final["WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Future[None]]"] = WeakKeyDictionary()
+
+
+async def one_step_a_round() -> None:
+    """Wait for the steps of other runs, so that each round of the event loop has one, and other tasks in between."""
+    loop = asyncio.get_running_loop()
+    before, mine = _TAILS.get(loop), loop.create_future()
+    _TAILS[loop] = mine
+    try:
+        if before is not None and not before.done():
+            await asyncio.wait({before})
+    finally:
+        loop.call_soon(mine.set_result, None)
 
 
 async def in_place(function: Callable[[], T]) -> T:

@@ -1,15 +1,17 @@
 """Questions to a person: what is asked, who asks it, and what an answer changes."""
 
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol
 
 from attrs import frozen
 
 from orchestrator import events as e
 from orchestrator.decide.forecast import expected_total
 from orchestrator.engine.answers.enhancing import count_words, joined_criteria, joined_description
-from orchestrator.models import AnsweredBy, Suggestion, SuggestionKind
+from orchestrator.engine.replies import QuestionReply, Replies
+from orchestrator.models import AnsweredBy, ApprovalPoint, Suggestion, SuggestionKind
 from orchestrator.money import Usd
+from orchestrator.state.fold.planning import APPROVALS
 from orchestrator.state.run import RunState
 
 
@@ -29,17 +31,6 @@ class Offer:
     """The condition to add to the criteria, or an empty text."""
 
 
-@frozen
-class QuestionReply:
-    """What became of a question."""
-
-    accepted: bool
-    how: AnsweredBy = AnsweredBy.PERSON
-    """As in ``QuestionAnswered``."""
-    rest: bool = False
-    """Whether the questions that would follow are answered with no."""
-
-
 NO_TERMINAL: Final = QuestionReply(False, AnsweredBy.NO_TERMINAL, rest=True)
 """Unanswered means no."""
 
@@ -55,6 +46,15 @@ class RiskForecast:
     cap: Usd
 
 
+@frozen
+class ApprovalQuestion:
+    """What a person is asked to approve."""
+
+    asked: e.QuestionAsked
+    state: RunState
+    text_of: Callable[[str], str]
+
+
 class Asker(Protocol):
     """Asks a person; may take as long as the person does, and may be cancelled."""
 
@@ -63,6 +63,9 @@ class Asker(Protocol):
 
     async def approve(self, outlook: RiskForecast) -> QuestionReply:
         """Whether the tasks may start although the forecast's risk is high."""
+
+    async def confirm(self, question: ApprovalQuestion) -> QuestionReply:
+        """Whether the run may go on from an approval point."""
 
 
 class Agreeing:
@@ -76,6 +79,10 @@ class Agreeing:
         """Yes."""
         return QuestionReply(True, AnsweredBy.FLAG)
 
+    async def confirm(self, question: ApprovalQuestion) -> QuestionReply:
+        """Yes, but for more money than the ceiling: that is said each time."""
+        return QuestionReply(question.asked.node != ApprovalPoint.CEILING, AnsweredBy.FLAG)
+
 
 class QuestionTexts(Protocol):
     """The texts of the run."""
@@ -87,19 +94,43 @@ class QuestionTexts(Protocol):
         """The text of a digest."""
 
 
-async def answered(
-    state: RunState, version: int, asked: e.QuestionAsked, asker: Asker | None, texts: QuestionTexts
-) -> e.QuestionAnswered:
+@frozen
+class QuestionAnswering:
+    """Who answers the questions of a run: the person at the terminal, or another process."""
+
+    state: RunState
+    texts: QuestionTexts
+    asker: Asker | None
+    replies: Replies
+
+    async def approval(self, version: int, asked: e.QuestionAsked) -> QuestionReply:
+        """The word of a person, whenever and wherever it comes."""
+        if self.asker is None:
+            return await self.replies.of(version)
+        question = ApprovalQuestion(asked, self.state, self.texts.get)
+        return await self.replies.first(version, self.asker.confirm(question))
+
+    async def reply(self, version: int, asked: Callable[[Asker], Coroutine[Any, Any, QuestionReply]]) -> QuestionReply:
+        """The word of the person at the terminal; where there is none, no."""
+        return NO_TERMINAL if self.asker is None else await self.replies.first(version, asked(self.asker))
+
+
+async def answered(answering: QuestionAnswering, version: int, asked: e.QuestionAsked) -> e.QuestionAnswered:
     """The outcome of a question; with a yes to a suggestion the patched texts are staged."""
+    state, texts = answering.state, answering.texts
+    if asked.node in APPROVALS:
+        reply = await answering.approval(version, asked)
+        raised = asked.node == ApprovalPoint.CEILING and reply.accepted
+        cap = state.cap + (reply.amount or asked.amount or Usd.ZERO) if raised else None
+        return e.QuestionAnswered(version, reply.accepted, reply.how, reply.rest, cap=cap)
     if asked.node == e.FORECAST:
         outlook = RiskForecast(asked.number, expected_total(state), state.cap)
-        reply = NO_TERMINAL if asker is None else await asker.approve(outlook)
+        reply = await answering.reply(version, lambda asker: asker.approve(outlook))
         return e.QuestionAnswered(version, reply.accepted, reply.how, reply.rest)
     offered = suggestions_of(state)
     suggestion = offered[asked.number - 1]
-    reply = NO_TERMINAL
-    if asker is not None:
-        reply = await asker.ask(_offer(asked.number, len(offered), suggestion, texts.get))
+    offer = _offer(asked.number, len(offered), suggestion, texts.get)
+    reply = await answering.reply(version, lambda asker: asker.ask(offer))
     if not reply.accepted:
         return e.QuestionAnswered(version, False, reply.how, reply.rest)
     project = criteria = words = None
@@ -112,11 +143,15 @@ async def answered(
 
 
 def declines(state: RunState, outcome: e.Outcome) -> bool:
-    """Whether an outcome is a no to starting the tasks: then the session ends with it."""
+    """Whether an outcome is a no to going on: then the session ends with it."""
     if not isinstance(outcome, e.QuestionAnswered) or outcome.accepted:
         return False
     asked = state.pending.get(outcome.question)
-    return isinstance(asked, e.QuestionAsked) and asked.node == e.FORECAST
+    return isinstance(asked, e.QuestionAsked) and asked.node in _ENDING
+
+
+_ENDING: Final = (e.FORECAST, ApprovalPoint.PLAN, ApprovalPoint.SPEND, ApprovalPoint.FORECAST)
+"""A no to these ends the session; to a task it leaves the task out, to the ceiling it leaves it where it is."""
 
 
 def suggestions_of(state: RunState) -> tuple[Suggestion, ...]:

@@ -6,8 +6,11 @@ from typing import Protocol
 from attrs import evolve
 
 from orchestrator.decide.outcome import output_of
+from orchestrator.engine.answers.advising import app_types_of
+from orchestrator.engine.answers.context import names_of
 from orchestrator.engine.answers.equivalence import canonical_form
 from orchestrator.engine.answers.marks import marks_of
+from orchestrator.engine.answers.patching import existing_tasks
 from orchestrator.engine.answers.prompts import criteria_count
 from orchestrator.engine.answers.reading import Keep, read_answer
 from orchestrator.engine.answers.taking import Read
@@ -52,11 +55,29 @@ def reader_of(
     criteria = criteria_count(state, texts.get) if role is Role.EVALUATOR else 0
     output = None if task is None or role is not Role.EVALUATOR else output_of(task, task.iteration)
     judged = "" if output is None else texts.get(output.digest)
+    existing = existing_tasks(state, texts.get) if role is Role.DECOMPOSER and call.iteration > 1 else None
+    files = names_of(state, texts.get) if role is Role.DECOMPOSER else None
     marks = marks_of(state.start.seed, PLAN) if role is Role.DECOMPOSER and state.start is not None else None
+
+    app_types = app_types_of(state)
 
     def read(text: str, keep: Keep) -> Reading:
         text = text if marks is None else marks.taken_out(text)
-        reading = read_answer(role, text, validators, keep, task_paths, most_tasks, deliver, criteria, compares, judged)
+        reading = read_answer(
+            role,
+            text,
+            validators,
+            keep,
+            task_paths,
+            most_tasks,
+            deliver,
+            criteria,
+            compares,
+            judged,
+            files,
+            existing,
+            app_types,
+        )
         if deliver is None or role not in (Role.GENERATOR, Role.REVISER):
             return reading
         return evolve(reading, equivalence=texts.fingerprint(canonical_form(deliver(text).files)))

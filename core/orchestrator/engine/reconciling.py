@@ -1,11 +1,13 @@
 """Settling unreconciled money: what calls of unknown cost have really cost."""
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from orchestrator import events as e
 from orchestrator.engine.session import left_open
+from orchestrator.engine.vendors.environment import called_by
 from orchestrator.errors import LogError, UsageError
 from orchestrator.log import EventLog, append_head, read_heads
 from orchestrator.money import Usd
@@ -61,4 +63,4 @@ def _reconciled(state: RunState, run: str, call: int, cost: Usd) -> e.SpendRecon
         if parent is not None and call <= parent.version:
             raise UsageError(f"call {call} was made by {parent.parent}, of which {run} is a fork: reconcile it there")
         raise UsageError(f"nothing is unreconciled for call {call} of {run}; see: orchestrate costs reconcile {run}")
-    return e.SpendReconciled(call, started.hold, cost)
+    return e.SpendReconciled(call, started.hold, cost, by=called_by(os.environ))

@@ -1,16 +1,23 @@
-"""Deleting the content of a run."""
+"""Deleting the content of a run: because somebody asks for it, or because it is older than a policy keeps it."""
 
+import json
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import Factory, define, frozen
 
+from orchestrator.engine.live_text import forget_live
 from orchestrator.engine.session import RunLog, append_remedies
-from orchestrator.errors import LogError, UsageError
+from orchestrator.errors import DamagedLogError, LogError, RunLockedError, SpecError, UsageError
 from orchestrator.log import append_head
+from orchestrator.log.accounts import PREFIX, SIMULATED
+from orchestrator.log.naming import is_evaluation
+from orchestrator.policy import Retention
+from orchestrator.spec import parse_spec
 
 if TYPE_CHECKING:
-    from orchestrator.engine.runs import Workspace
+    from orchestrator.engine.runs import Engine
 
 
 @frozen
@@ -27,7 +34,7 @@ class Deleted:
     """The runs that share its past, and keep the texts they need."""
 
 
-async def delete_content(workspace: "Workspace", run: str) -> Deleted:
+async def delete_content(workspace: "Engine", run: str) -> Deleted:
     """Delete a run's texts, for good: its events, its money and its decisions remain, and remain verifiable.
 
     Files in its output folder are not touched. Calls that a dead process left open are ended, their hold unreconciled.
@@ -48,6 +55,7 @@ async def delete_content(workspace: "Workspace", run: str) -> Deleted:
         stream = RunLog(log, run, workspace.texts(run), names, simulated)
         await append_remedies(stream, state, workspace.ports, [])
         event, overwritten = await log.delete_content(run, state.version, workspace.ports.clock())
+        forget_live(workspace.folder, run)
         last = log.last(run)
         if last is not None:
             with suppress(LogError):  # the texts are gone all the same; the next head will do
@@ -55,3 +63,53 @@ async def delete_content(workspace: "Workspace", run: str) -> Deleted:
     finally:
         lock.release()
     return Deleted(run, event.texts, event.size, overwritten, tuple(log.forks(run)))
+
+
+@define
+class Expired:
+    """What a policy of retention had deleted, and what it had to leave."""
+
+    deleted: list[Deleted] = Factory(list)
+    held: list[str] = Factory(list)
+    """Runs that are old enough and are held."""
+    live: list[str] = Factory(list)
+    damaged: list[str] = Factory(list)
+    """Runs whose log is evidence now."""
+
+
+async def expire(workspace: "Engine", policy: Retention) -> Expired:
+    """Delete the content of every run whose last event is older than the policy, or its own spec, keeps it.
+
+    The shorter time counts; a run that the policy or any spec holds is kept, and so is a live one.
+    """
+    own = dict(_own(workspace))
+    held = {*policy.hold, *(run for each in own.values() for run in each.hold)}
+    found, now = Expired(), workspace.ports.clock()
+    for run, retention in own.items():
+        keep, last = retention.merged(policy).keep, workspace.log.last(run)
+        if keep is None or last is None or now - last.at <= keep:
+            continue
+        if run in held:
+            found.held.append(run)
+            continue
+        try:
+            found.deleted.append(await delete_content(workspace, run))
+        except RunLockedError:
+            found.live.append(run)
+        except DamagedLogError:
+            found.damaged.append(run)
+    return found
+
+
+def _own(workspace: "Engine") -> Iterator[tuple[str, Retention]]:
+    """Every run that has content, with what its spec says of it."""
+    log = workspace.log
+    for run in log.streams():
+        if run.startswith((PREFIX, SIMULATED + PREFIX)) or is_evaluation(run):
+            continue
+        if not log.query("SELECT 1 FROM salts WHERE run = ?", [run]):
+            continue
+        retention = Retention()
+        with suppress(SpecError, UsageError, LogError, ValueError):
+            retention = parse_spec(json.loads(workspace.spec(run)), run).retention
+        yield run, retention

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from attrs import Factory, define, evolve, field, frozen
 
@@ -13,9 +14,19 @@ from orchestrator import events as e
 from orchestrator.documents import load_json
 from orchestrator.engine import accounts
 from orchestrator.engine.applications import Application, application
-from orchestrator.engine.beginning import check_descriptors, check_names, check_spec, run_started, stage_of
+from orchestrator.engine.beginning import (
+    check_descriptors,
+    check_names,
+    check_spec,
+    gathered_files,
+    run_started,
+    stage_of,
+)
 from orchestrator.engine.checks import Checks, selector_for
+from orchestrator.engine.commanded import seconds_of_commands
 from orchestrator.engine.delivering import RunPlace, application_of, export, place_of, spec_of
+from orchestrator.engine.editing import edited_plan
+from orchestrator.engine.effects import OnText
 from orchestrator.engine.exporting import Exporting
 from orchestrator.engine.loop import Loop, Observer
 from orchestrator.engine.outputs.earlier import take_away_earlier
@@ -25,14 +36,15 @@ from orchestrator.engine.outputs.verification import FolderVerifier, Verifier
 from orchestrator.engine.ports import Ports, real_ports
 from orchestrator.engine.questions import Asker
 from orchestrator.engine.rank import guard, runner_of
+from orchestrator.engine.replies import read_request
 from orchestrator.engine.session import RunLog, Session, append_remedies, raised_budget, raised_time
 from orchestrator.engine.vendors.admission import admission_of
 from orchestrator.engine.vendors.connect import Connected, client_of, connect
 from orchestrator.engine.vendors.environment import Environment
-from orchestrator.errors import LogError, UsageError
+from orchestrator.errors import LogError, SpecError, UsageError
 from orchestrator.log import EventLog, Redactor, Texts, append_head, read_heads
 from orchestrator.log.accounts import stream_of
-from orchestrator.log.requests import CANCEL
+from orchestrator.log.requests import ANSWER, CANCEL, EDIT, MailboxRequest
 from orchestrator.log.retention import Growth
 from orchestrator.models import CapabilityKind, GrantedBy, ProjectStatus
 from orchestrator.money import Usd
@@ -41,10 +53,15 @@ from orchestrator.settings import SECOND
 from orchestrator.spec import Spec, differences, parse_spec
 from orchestrator.spi import Backend, Sandbox, to_stdout
 from orchestrator.state.fold import fold
+from orchestrator.state.health import ModelRecord
 from orchestrator.state.run import RunState
 from orchestrator.telemetry import measured, priors
-from orchestrator.trust import Admission, stricter
+from orchestrator.trust import Admission, files_wanted, stricter
 
+T = TypeVar("T")
+
+_ASIDE: Final = ThreadPoolExecutor(2, thread_name_prefix="orchestrate-start")
+"""Where runs are prepared: with more threads an event loop would wait longer for each of its rounds."""
 _LOOKS: Final = 0.5
 """Seconds between two looks into the mailbox of a run."""
 
@@ -56,8 +73,8 @@ class Watchers:
     observers: list[Observer] = Factory(list)
     on_session: Callable[[Session, Loop], None] = lambda session, loop: None
     """Called once before the first step: to show what is used, and to install signal handlers."""
-    on_text: Callable[[str, str], None] = lambda node, text: None
-    """Live text of a node's call; shown, never recorded."""
+    on_text: OnText = lambda call, text: None
+    """Live text of a call; shown, never recorded."""
     asker: Asker | None = None
     """How a person is asked; None where none can be asked."""
     write: Callable[[str], None] = to_stdout
@@ -81,7 +98,7 @@ class RunEnd:
 
 
 @define
-class Workspace:
+class Engine:
     """A data folder, its log, the installed plugins and the user's environment."""
 
     folder: Path
@@ -93,11 +110,13 @@ class Workspace:
     """What a spec has to pass before anything that it names is read, called or run."""
     backend: Backend | None = None
     """Ranks in place of the backend of the specs, which have its qualified name."""
+    asks_above: bool = True
+    """Whether a forecast above ``ask_above_usd`` of the configuration is asked about; not where a ceiling is agreed."""
     learns: bool = True
     """Whether new runs begin with what earlier ones measured; without it, runs do not depend on each other."""
 
     @classmethod
-    def open(cls, folder: Path) -> "Workspace":
+    def open(cls, folder: Path) -> "Engine":
         """Open a data folder for running.
 
         Raises:
@@ -147,20 +166,19 @@ class Workspace:
         """
         run = spec.project_id or f"run-{self.ports.random_bytes(4).hex()}"
         watchers = watchers or Watchers()
-        spec = self.admission.admit(spec, output)
+        spec = await self._aside(lambda: self.admission.admit(spec, output))
         if self.log.last(run) is not None:
             if not new_project:
                 return await self._again(spec, run, output, force, watchers)
             run = self._next_id(run)
-        check_names(spec, self.catalogue, self.environment)
         lock = self.log.locks.acquire(run)
         try:
-            connected = connect(self.catalogue, spec, self.environment, self.backend)
-            check_spec(spec, connected, self.catalogue)
+            connected = await self._aside(lambda: self._connected(spec))
+            gathered = await gathered_files(spec, self.ports)
             replaced = None if output is None else take_away_earlier(self.log, output, run, self.texts)
             writer = OutputFolder(output, run, force) if output is not None else None
             state = RunState()
-            session = self._session(run, spec, state, connected, writer, watchers)
+            session = await self._aside(lambda: self._session(run, spec, state, connected, writer, watchers))
             names = await self._accounts(spec, connected.simulated, caps, above)
             session.stream.accounts = names
             stage = stage_of(spec, by_default=input_stage, can_ask=watchers.asker is not None)
@@ -173,14 +191,31 @@ class Workspace:
                 accounts=names,
                 random_bytes=self.ports.random_bytes,
                 seed=seed,
+                gathered=gathered,
+                ask_above=self.admission.configuration.ask_above_usd if self.asks_above else None,
             )
+            if spec.encrypt:
+                self.log.keys.make(run)
             return await self._play(session, spec, [started], watchers, _replaced(output, replaced))
         finally:
             lock.release()
 
+    async def _aside(self, work: Callable[[], T]) -> T:
+        """Do in a thread what would hold the event loop up; here where the terminal may be asked: Ctrl-C ends that."""
+        if self.admission.ask is not None:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(_ASIDE, work)
+
+    def _connected(self, spec: Spec) -> Connected:
+        """What a new run calls, loaded and checked."""
+        check_names(spec, self.catalogue, self.environment)
+        connected = connect(self.catalogue, spec, self.environment, self.backend)
+        check_spec(spec, connected, connected.catalogue)
+        return connected
+
     async def _again(self, spec: Spec, run: str, output: Path | None, force: bool, watchers: Watchers) -> RunEnd:
         """The same id once more: the same spec goes on, another one is refused."""
-        self.check(run)
+        await self._aside(lambda: self.check(run))
         changes = differences(self.spec(run), spec.canonical())
         if changes:
             raise UsageError(
@@ -244,23 +279,23 @@ class Workspace:
             raise UsageError(f"there is no run {run!r} in {self.folder}; see: orchestrate runs list")
         lock = self.log.locks.acquire(run)
         try:
-            self.check(run)
-            state, place = self.load(run), self.place(run)
+            await self._aside(lambda: self.check(run))
+            state, place = await self._aside(lambda: self.load(run)), self.place(run)
             folder = output or place.output
             remedies = _remedies(run, state, add_budget, add_time)
             if _is_over(state) and not remedies:
-                return self._nothing_to_do(run, state, folder, force)
+                return await self._aside(lambda: self._nothing_to_do(run, state, folder, force))
             again = self.recorded(run, place) if spec is None else evolve(spec, folder=str(place.folder))
-            spec = self.admission.admit(again, folder)
-            connected = connect(self.catalogue, spec, self.environment, self.backend)
+            admitted = await self._aside(lambda: self.admission.admit(again, folder))
+            connected = await self._aside(lambda: connect(self.catalogue, admitted, self.environment, self.backend))
             if connected.simulated != state.settings.simulated:
                 raise UsageError(
                     f"run {run} was {'' if state.settings.simulated else 'not '}simulated; it cannot change"
                 )
             writer = OutputFolder(folder, run, force) if folder is not None else None
-            session = self._session(run, spec, state, connected, writer, watchers)
+            session = await self._aside(lambda: self._session(run, admitted, state, connected, writer, watchers))
             await append_remedies(session.stream, state, self.ports, remedies)
-            return await self._play(session, spec, [], watchers, "")
+            return await self._play(session, admitted, [], watchers, "")
         finally:
             lock.release()
 
@@ -270,7 +305,9 @@ class Workspace:
         spec = parse_spec(load_json(self.spec(run), source).value, source)
         settled = e.Grant(CapabilityKind.BUDGET, str(spec.budget_usd), GrantedBy.OWN)
         file = source if place.spec is None else str(place.spec)
-        return evolve(spec, folder=str(place.folder), source=file, grants=(settled,))
+        again = evolve(spec, folder=str(place.folder), source=file)
+        read = (each.granted(GrantedBy.OWN) for each in files_wanted(again, self.admission.around))  # read once, before
+        return evolve(again, grants=(settled, *read))
 
     def check(self, run: str) -> None:
         """Make sure that a run's history is whole, as far as the heads kept beside the log can tell.
@@ -344,19 +381,19 @@ class Workspace:
         names = state.settings.accounts if state.start is not None else ()
         selector = selector_for(stricter(spec.validators.sandbox, self.admission.configuration.sandbox))
         texts = self.texts(run)
-        built = None if spec.app is None else application(spec.app, cache(self.catalogue.scaffold))
+        built = None if spec.app is None else application(spec.app, cache(connected.catalogue.scaffold))
         return Session(
             stream=RunLog(self.log, run, texts, names, connected.simulated, end_dead_runs),
             state=state,
             connected=connected,
             ports=self.ports,
             rank=guard(connected.backend, runner_of(connected.plugins)),
-            validator=cache(self.catalogue.validator),
+            validator=cache(connected.catalogue.validator),
             writer=writer,
             http=None if connected.simulated else client_of(spec, self.environment),
             observers=[*watchers.observers, Growth(run)],
             on_text=watchers.on_text,
-            checks=Checks(selector, spec.validators.settings),
+            checks=evolve(Checks(selector, spec.validators.settings), limits=seconds_of_commands(spec)),
             task_paths=spec.task_paths,
             verify_cmd=spec.verify_cmd,
             verifier=self._verifier(spec, state, writer, selector, built, texts),
@@ -378,14 +415,35 @@ class Workspace:
             return None if writer is None else FolderVerifier(writer, selector)
         return built.verifier(writer, selector, state, texts.get, Placement(state, texts.get).placed)
 
-    async def _heed(self, run: str, loop: Loop) -> None:
-        """Look into the run's mailbox until another process asks for the end of the session."""
+    async def _heed(self, session: Session, loop: Loop) -> None:
+        """Look into the run's mailbox, and bring in what it holds, until another process asks for the session's end."""
+        taken: set[MailboxRequest] = set()
         while True:
             await asyncio.sleep(_LOOKS)
             with suppress(LogError):
-                if CANCEL in self.log.asked(run):
-                    loop.interrupt(CANCEL)
-                    return
+                for request in self.log.asked(session.stream.run):
+                    if request not in taken and session.state.is_open:
+                        taken.add(request)
+                        self._take_request(session, loop, request)
+                    if request.kind == CANCEL:
+                        return
+
+    def _kept(self, session: Session) -> list[e.PlanEdited]:
+        """The plan that the mailbox has kept for this session; it comes before any answer about another plan."""
+        kept = [request for request in self.log.asked(session.stream.run) if request.kind == EDIT]
+        with suppress(SpecError, ValueError, TypeError):
+            return [edited_plan(session.state, session.stream.texts, each.text, each.number) for each in kept[-1:]]
+        return []
+
+    def _take_request(self, session: Session, loop: Loop, request: MailboxRequest) -> None:
+        """Bring in what is asked; what no command of ours has put in is left alone."""
+        if request.kind == CANCEL:
+            loop.interrupt(CANCEL)
+        elif request.kind == ANSWER and (found := read_request(request.text)) is not None:
+            session.replies.put(*found)
+        elif request.kind == EDIT:
+            with suppress(SpecError, ValueError, TypeError):
+                loop.bring(edited_plan(session.state, session.stream.texts, request.text, request.number))
 
     async def _exporting(self, session: Session, spec: Spec, watchers: Watchers, strict: bool) -> Exporting | None:
         """Open the spec's exporters; what a resumed run lacks of them is no reason not to go on."""
@@ -395,7 +453,7 @@ class Workspace:
         exporting.recall(self.log.read(session.stream.run))
         redactor = self.log.redactor
         await exporting.open(
-            self.catalogue,
+            session.connected.catalogue,
             spec.exporters,
             self.environment,
             redactor,
@@ -415,14 +473,16 @@ class Workspace:
         try:
             exporting = await self._exporting(session, spec, watchers, strict=bool(opening))
             loop = session.loop()
-            mailbox = asyncio.create_task(self._heed(session.stream.run, loop))
+            mailbox = asyncio.create_task(self._heed(session, loop))
             watchers.on_session(session, loop)
             caps = accounts.caps_of(self.log, session.stream.accounts, session.stream.simulated)
-            known = measured(self.log, self.folder).of(session.stream.simulated) if opening and self.learns else {}
-            await loop.run([*opening, session.opening(caps, priors(known, session.connected.models))])
+            known = await self._aside(lambda: self._measured(session)) if opening and self.learns else {}
+            opened = session.opening(caps, priors(known, session.connected.models))
+            await loop.run([*opening, opened, *self._kept(session)])
         finally:
             if mailbox is not None:
                 mailbox.cancel()
+                await asyncio.wait([mailbox])
             await session.connected.close()
             if session.http is not None:
                 await session.http.aclose()
@@ -431,14 +491,24 @@ class Workspace:
         stream, writer = session.stream, session.writer
         warnings: tuple[str, ...] = ()
         if session.state.finished is not None:
-            try:
-                append_head(self.folder, stream.run, stream.head, session.state.version)
-            except LogError as error:  # the run has ended all the same
-                warnings = (str(error),)
-            if isinstance(writer, OutputFolder):
-                warnings += export(session.state, stream.run, stream.head, stream.texts, writer)
+            warnings = await self._aside(lambda: self._handed_over(session))
         folder = writer.path if isinstance(writer, OutputFolder) else None
         return RunEnd(stream.run, session.state, stream.head, stream.texts, True, folder, notice, warnings)
+
+    def _measured(self, session: Session) -> Mapping[str, ModelRecord]:
+        return measured(self.log, self.folder).of(session.stream.simulated)
+
+    def _handed_over(self, session: Session) -> tuple[str, ...]:
+        """Keep the head of a run that has ended, and write its files; a warning for each that cannot be written."""
+        stream, writer = session.stream, session.writer
+        warnings: tuple[str, ...] = ()
+        try:
+            append_head(self.folder, stream.run, stream.head, session.state.version)
+        except LogError as error:  # the run has ended all the same
+            warnings = (str(error),)
+        if isinstance(writer, OutputFolder):
+            warnings += export(session.state, stream.run, stream.head, stream.texts, writer)
+        return warnings
 
 
 def _replaced(folder: Path | None, run: str | None) -> str:

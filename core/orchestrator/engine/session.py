@@ -1,5 +1,6 @@
 """One session: a process that has taken a run, from SessionOpened to its end."""
 
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -11,13 +12,15 @@ from orchestrator.decide.outcome import reopened_by
 from orchestrator.engine.answers.reuse import ResponseCache
 from orchestrator.engine.applications import Application
 from orchestrator.engine.checks import Checks
-from orchestrator.engine.effects import Effects, Writer
+from orchestrator.engine.effects import Effects, OnText, Writer
 from orchestrator.engine.loop import Loop, Observer
 from orchestrator.engine.outputs.verification import Verifier
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.questions import Asker
+from orchestrator.engine.replies import Replies
 from orchestrator.engine.vendors.accounts import located
 from orchestrator.engine.vendors.connect import Connected
+from orchestrator.engine.vendors.environment import called_by
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.spi import Validator
@@ -107,7 +110,7 @@ class Session:
     http: "httpx.AsyncClient | None"
     """None where every provider only pretends."""
     observers: Sequence[Observer] = ()
-    on_text: Callable[[str, str], None] = lambda node, text: None
+    on_text: OnText = lambda call, text: None
     checks: Checks = Factory(Checks)
     task_paths: Mapping[str, str] = Factory(dict)
     verify_cmd: str | None = None
@@ -115,6 +118,7 @@ class Session:
     application: Application | None = None
     """What is built, where the run builds one."""
     asker: Asker | None = None
+    replies: Replies = Factory(Replies)
 
     def loop(self) -> Loop:
         """The loop that will run it."""
@@ -134,7 +138,9 @@ class Session:
             verify_cmd=self.verify_cmd,
             verifier=self.verifier,
             application=self.application,
+            scorer=self.connected.scorer,
             asker=self.asker,
+            replies=self.replies,
             cache=ResponseCache(self.stream.log, self.ports.random_bytes, self.stream.simulated),
         )
         self.stream.reusable = effects.reusable
@@ -161,6 +167,7 @@ class Session:
             priors=tuple(prior for prior in priors if prior.model in known) if state.session is None else (),
             can_ask=self.asker is not None,
             local=self.connected.local,
+            by=called_by(os.environ),
         )
 
 

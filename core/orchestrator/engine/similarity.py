@@ -13,6 +13,7 @@ from orchestrator.log import Texts
 from orchestrator.models import ProjectStatus
 from orchestrator.settings import SECOND
 from orchestrator.spec import Spec, differences
+from orchestrator.spec.canonical import portable
 
 if TYPE_CHECKING:
     from orchestrator.log import EventLog
@@ -111,7 +112,7 @@ def _compared(log: "EventLog", run: str, spec: Spec, wanted: frozenset[str], now
     total = score(similarity, now - at)
     if similarity < LEAST_SHARED or total <= LEAST:
         return None
-    changes = tuple(differences(stored, spec.canonical())) if same else ()
+    changes = tuple(differences(portable(stored)[0], portable(spec.canonical())[0])) if same else ()
     return Similar(run, project, status, at, total, same, changes)
 
 

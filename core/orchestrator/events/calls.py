@@ -111,6 +111,8 @@ class CallPrepared(Outcome):
     """With a hit: the answer. Its identity is the version of the ModelSelected, and no call follows."""
     cut: tuple[str, ...] = ()
     """The dependencies whose results were too long for the prompt: the middle of each is left out."""
+    files_cut: int = 0
+    """How many of the task's files the prompt does not hold whole."""
 
 
 @frozen

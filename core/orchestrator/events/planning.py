@@ -19,22 +19,29 @@ from orchestrator.money import Usd
 
 @frozen
 class QuestionAsked(Decision):
-    """A person is asked whether to take a suggestion, or whether the tasks may start although the risk is high.
+    """A person is asked whether to take a suggestion, whether the tasks may start at a high risk, or to approve.
 
     Opens the effect *question*; waiting for it takes no time.
     """
 
     node: str
-    """What the question is about: ``enhance`` or ``forecast``."""
+    """What the question is about: ``enhance``, ``forecast``, or an approval point such as ``approve_plan``."""
     call: int
     """Version of the call that suggested it, or of the ForecastMade."""
     number: int
-    """Of the suggestion, from 1; of a forecast's question, how often it has been asked."""
+    """Of the suggestion, from 1; of a forecast's or an approval's question, how often one has been asked."""
+    task: str | None = None
+    """The task that is to be approved."""
+    amount: Usd | None = None
+    """What is to be approved: the amount, the forecast, or by how much the ceiling is to be raised."""
 
 
 @frozen
 class QuestionAnswered(Outcome):
-    """The answer to a question. No answer means no; without a yes to the forecast the run is interrupted at once."""
+    """The answer to a question. No answer means no.
+
+    Without a yes to the forecast, the plan or an amount the run is interrupted at once.
+    """
 
     question: int
     """Version of the QuestionAsked."""
@@ -48,6 +55,8 @@ class QuestionAnswered(Outcome):
     """Digest of the criteria, likewise."""
     words: int | None = None
     """Of that description."""
+    cap: Usd | None = None
+    """The new ceiling, with a yes to raise it."""
 
 
 @frozen
@@ -93,6 +102,42 @@ class PlanMade(Decision):
     """What was repaired in the answer; nothing is repaired in a given plan."""
     fallback: bool = False
     """Whether no answer was a plan, and the project as it is became the only task."""
+
+
+@frozen
+class PlanEdited(Outcome):
+    """A person has changed the plan before its first task; the question about the plan before it is void."""
+
+    tasks: tuple[PlannedTask, ...]
+    execution_order: tuple[str, ...]
+    request: int
+    """The number of the request that brought it."""
+
+
+@frozen
+class Rewired:
+    """A task that waits for other tasks than before."""
+
+    task: str
+    dependencies: tuple[str, ...]
+
+
+@frozen
+class PlanPatched(Decision):
+    """Tasks are added to a plan in the place of others, because one failed that others wait for."""
+
+    call: int | None
+    """Version of the call whose answer it was read from; None: there was none, and the plan stays as it is."""
+    failed: tuple[str, ...]
+    """The failed tasks that the planner was asked about."""
+    tasks: tuple[PlannedTask, ...]
+    """The new tasks."""
+    replaced: tuple[str, ...]
+    """The tasks in whose place they stand; none of them has a result."""
+    rewired: tuple[Rewired, ...]
+    execution_order: tuple[str, ...]
+    """Of the whole plan."""
+    repairs: tuple[PlanRepair, ...] = ()
 
 
 @frozen

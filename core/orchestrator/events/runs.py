@@ -9,6 +9,7 @@ from orchestrator.events.routing import ModelCandidate
 from orchestrator.models import (
     CapabilityKind,
     GrantedBy,
+    LeftOutReason,
     ModelInfo,
     PlannedTask,
     ProjectStatus,
@@ -29,6 +30,10 @@ class PluginUsed:
     distribution: str
     version: str
     parameters: dict[str, Any] = Factory(dict)
+    qualified_name: str = ""
+    """Of a plugin without a distribution: the name of its file, or the module and name of the object."""
+    source_digest: str = ""
+    """Of such a plugin: the SHA-256 of its source, without a salt; empty: no file has it."""
 
     @property
     def label(self) -> str:
@@ -93,6 +98,40 @@ class Grant:
 
 
 @frozen
+class ContextFile:
+    """A file that the user gave to a run, as it was when the run began."""
+
+    name: str
+    """Digest of its name."""
+    text: str
+    """Digest of its text."""
+    size: int
+    """Bytes of the text."""
+
+
+@frozen
+class LeftOut:
+    """A file that was named, or lies in what was named, and is not part of the context."""
+
+    name: str
+    """Digest of its name."""
+    reason: LeftOutReason
+
+
+@frozen
+class RunContext:
+    """The files that the user gave to a run. They are read once; every later prompt and check uses these texts."""
+
+    files: tuple[ContextFile, ...]
+    """A task names them by their place, from 1."""
+    map: str
+    """Digest of what a planner is shown of them: names, sizes, first lines, names in Python code."""
+    left_out: tuple[LeftOut, ...] = ()
+    """The first of them."""
+    more_left_out: int = 0
+
+
+@frozen
 class RunStarted(Outcome):
     """A run begins. The event holds everything from the user that decisions depend on."""
 
@@ -115,6 +154,8 @@ class RunStarted(Outcome):
     alone and is left out of bundles."""
     grants: tuple[Grant, ...] = ()
     """What the spec was allowed beside calling models."""
+    context: RunContext | None = None
+    """The user's files; None: none were given."""
 
 
 @frozen
@@ -144,6 +185,8 @@ class SessionOpened(Outcome):
     """Whether a person can be asked if the tasks may start at a high risk."""
     local: tuple[str, ...] = ()
     """The providers whose address is this machine's own."""
+    by: str = ""
+    """What opened it for its user, such as ``view``; empty: a command, or a program."""
 
 
 @frozen
@@ -215,6 +258,8 @@ class RunForked(Outcome):
     """Digest of where the fork reads and writes, as in RunStarted."""
     grants: tuple[Grant, ...] = ()
     """As in RunStarted, for the fork's own spec."""
+    by: str = ""
+    """As in SessionOpened."""
 
 
 @frozen

@@ -33,6 +33,8 @@ class SpendReconciled(Outcome):
     """The unreconciled money of the call: its hold."""
     settled: Usd
     """What it cost, exact; beyond the hold it is an excess."""
+    by: str = ""
+    """As in SessionOpened."""
 
 
 @frozen

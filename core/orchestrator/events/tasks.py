@@ -10,6 +10,7 @@ from orchestrator.models import (
     ProbeResult,
     Role,
     ScoredBy,
+    ScorerProblem,
     SkipReason,
     TaskEndReason,
     TaskStatus,
@@ -99,6 +100,34 @@ class Probed(Outcome):
 
 
 @frozen
+class ScoringStarted(Decision):
+    """A scorer is asked for a score of an output. Opens the effect *score*."""
+
+    task: str
+    iteration: int
+    call: int
+    """Version of the CallStarted (of the ModelSelected where it is reused) whose answer is scored."""
+    scorer: str
+
+
+@frozen
+class Scored(Outcome):
+    """What the scorer says."""
+
+    scoring: int
+    """Version of the ScoringStarted."""
+    score: float | None
+    """From 0 to 1; None: there is none."""
+    problem: ScorerProblem | None
+    """Why there is none."""
+    reasons: str | None
+    """Digest of its reasons, or of what went wrong."""
+    latency: int
+    sandbox: str | None = None
+    """The way in which what it ran was contained; None where nothing was run."""
+
+
+@frozen
 class Evaluated(Decision):
     """An iteration's output is scored."""
 
@@ -114,7 +143,7 @@ class Evaluated(Decision):
     """None where nothing could be scored; 0.0 where a validator failed."""
     scored_by: ScoredBy = ScoredBy.JUDGE
     judged: float | None = None
-    """What the samples came to, beside a score by tests as well."""
+    """What the samples came to, beside a score by tests or by a scorer as well."""
     share: float | None = None
     """The share of the given tests that passed."""
     equal_to: int | None = None

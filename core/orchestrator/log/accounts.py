@@ -94,7 +94,7 @@ def set_cap(transaction: Transaction, name: str, cap: Usd, at: int, simulated: b
     used = totals.settled + totals.held
     if cap < used:
         whose = f"the account {called(name, simulated)!r}"
-        raise UsageError(f"{whose} has ${used} settled and held: its cap cannot be ${cap}")
+        raise UsageError(f"{whose} has {used.shown} settled and held: its cap cannot be {cap.shown}")
     totals = evolve(totals, cap=cap)
     transaction.write_next(stream_of(name, simulated), at, CapSet(totals))
     return totals
@@ -171,7 +171,7 @@ class Accounts:
         """
         started = self._transaction.event(self._run, event.call)
         if not isinstance(started, CallStarted) or started.hold != event.unreconciled:
-            raise UsageError(f"{self._run} has no call {event.call} with ${event.unreconciled} unreconciled")
+            raise UsageError(f"{self._run} has no call {event.call} with {event.unreconciled.shown} unreconciled")
         for entry in started.accounts:
             _, totals = totals_of(self._transaction, entry.name, simulated)
             after = evolve(

@@ -8,13 +8,13 @@ import hashlib
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from attrs import define, evolve, field, frozen
 
-from orchestrator.errors import DamagedLogError
+from orchestrator.errors import DamagedLogError, LogError
 from orchestrator.log.naming import event_name
 from orchestrator.log.texts import unpack
 
@@ -43,6 +43,15 @@ _HASH: Final = re.compile(rb'"hash":"[0-9a-f]{64}"')
 
 UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)
 """What ``sqlite3`` raises where a file is damaged; the second where its message quotes damaged bytes."""
+
+
+Opener = Callable[[str, str, bytes], bytes]
+"""Given a run, a name and what is stored under it, returns what that was made of; see ``sealing.Keys.open``."""
+
+
+def plain(run: str, name: str, stored: bytes) -> bytes:
+    """What is stored as it is; nothing is decrypted."""
+    return stored
 
 
 class Queryable(Protocol):
@@ -113,16 +122,15 @@ class _Stream:
     """How many versions of it."""
     refers: dict[bytes, int] = field(factory=dict)
     """Digest to the position of the first event that refers to it."""
-    places: set[bytes] = field(factory=set)
-    """Those of them that may be missing."""
+    needed: set[bytes] = field(factory=set)
+    """Those of them that may not be missing."""
 
     def refer(self, row: "_Row") -> None:
         """Take in the digests of an event's texts."""
-        for digest in referred(row.type, row.data):
+        found = referred(row.type, row.data)
+        for digest in found:
             self.refers.setdefault(digest, row.position)
-        at = place(row.type, row.data)
-        if at is not None:
-            self.places.add(at)
+        self.needed.update(found if row.type not in _BEGINNINGS else set(found) - private(row.type, row.data))
 
 
 def _link(previous: bytes, stream: bytes, version: int, kind: bytes, schema: int, at: int, data: bytes) -> bytes:
@@ -143,19 +151,24 @@ def referred(kind: bytes, data: bytes) -> list[bytes]:
     return _DIGEST.findall(_HASH.sub(b"", data) if kind == _FORKED else data)
 
 
-def place(kind: bytes, data: bytes) -> bytes | None:
-    """The digest of the text that says where a run reads and writes: it may be missing, as it names a machine."""
+def private(kind: bytes, data: bytes) -> set[bytes]:
+    """The digests of texts that may be missing, as they name a machine: where a run reads and writes, its grants."""
     if kind not in _BEGINNINGS:
-        return None
-    with suppress(ValueError):
-        found = json.loads(data)
-        if isinstance(found, dict) and isinstance(found.get("place"), str):
-            return str(found["place"]).encode()
-    return None
+        return set()
+    with suppress(ValueError, TypeError, AttributeError):
+        fields = json.loads(data)
+        values = [fields.get("place"), *(each.get("value") for each in fields.get("grants") or ())]
+        return {value.encode() for value in values if isinstance(value, str)}
+    return set()
 
 
 def verify(
-    connection: Queryable, stream: str | None = None, head: str | None = None, *, texts: bool = True
+    connection: Queryable,
+    stream: str | None = None,
+    head: str | None = None,
+    *,
+    texts: bool = True,
+    opened: Opener = plain,
 ) -> list[LogFinding]:
     """Everything wrong with one stream, or with all: at most one break of the chain and one bad text each.
 
@@ -164,6 +177,7 @@ def verify(
         stream: the stream to look at; None for all of them.
         head: a hash that must be that of some event looked at, so that the log goes on from there.
         texts: whether the texts are looked at; without, only the events count.
+        opened: decrypts what is stored of a run: the name of a text is its digest, that of its salt is empty.
 
     Returns:
         The findings by position; none means that everything holds.
@@ -186,7 +200,7 @@ def verify(
             for finding in _strayed(connection, stream, streams.get(stream.encode(), _Stream())):
                 findings[finding.position] = finding
         for name, state in streams.items() if texts else ():
-            for finding in _texts(connection, name, state):
+            for finding in _texts(connection, name, state, opened):
                 findings.setdefault(finding.position, finding)
         if stream is None and not findings:
             for problem in _integrity(connection):
@@ -321,22 +335,22 @@ def _strayed(connection: Queryable, stream: str, state: _Stream) -> Iterator[Log
             yield LogFinding(other.position, stream, f"this event was moved here from the stream {stream}")
 
 
-def _texts(connection: Queryable, name: bytes, state: _Stream) -> Iterable[LogFinding]:
+def _texts(connection: Queryable, name: bytes, state: _Stream, opened: Opener) -> Iterable[LogFinding]:
     """The first event of a stream that refers to a text which is missing or not what its digest says."""
     if state.deleted:
         return []
     run = name.decode(errors="replace")
     heirs = [run, *_ancestors(connection, state)]
-    salt = _blob(connection, "SELECT CAST(salt AS BLOB), typeof(salt) FROM salts WHERE run = ?", (run,))
+    salt = _blob(connection, "SELECT CAST(salt AS BLOB), typeof(salt) FROM salts WHERE run = ?", (run,), opened)
     for digest, position in state.refers.items():
         text = digest.decode()
         if not isinstance(salt, bytes):
             return [LogFinding(position, run, f"the salt of the run's texts {salt}", "texts")]
-        data = _blob(connection, _TEXT, (run, text))
+        data = _blob(connection, _TEXT, (run, text), opened)
         for ancestor in heirs[1:]:
             if data == _MISSING:
-                data = _blob(connection, _TEXT, (ancestor, text))
-        if data == _MISSING and digest in state.places:
+                data = _blob(connection, _TEXT, (ancestor, text), opened)
+        if data == _MISSING and digest not in state.needed:
             continue
         if not isinstance(data, bytes):
             return [LogFinding(position, run, f"the text {text[:12]} it refers to {data}", "texts")]
@@ -360,26 +374,37 @@ def _ancestors(connection: Queryable, state: _Stream) -> list[str]:
         first = next((_Row(row[0], row[1] or b"", *row[2:]) for row in rows), None)
         if connection.execute("SELECT 1 FROM salts WHERE run = ?", (parent,)).fetchone() is None:
             for row in rows:
-                for digest in referred(row[3], row[6]):
-                    state.refers.setdefault(digest, position)
+                _need(state, row[3], row[6], position)
             if first is not None:
-                for digest in referred(first.type, first.data):
-                    state.refers.setdefault(digest, position)
+                _need(state, first.type, first.data, position)
         if first is not None and first.type == _FORKED:
             _take_origin(above, first)
         parent, shared = above.parent, min(shared, above.shared)
     return found
 
 
-def _blob(connection: Queryable, query: str, values: tuple[str, ...]) -> bytes | str:
-    """The bytes that a query finds, or what is wrong with them."""
+def _need(state: _Stream, kind: bytes, data: bytes, position: int) -> None:
+    """A fork must have the texts of an ancestor's event."""
+    found = referred(kind, data)
+    for digest in found:
+        state.refers.setdefault(digest, position)
+    state.needed.update(set(found) - private(kind, data))
+
+
+def _blob(connection: Queryable, query: str, values: tuple[str, ...], opened: Opener) -> bytes | str:
+    """The bytes that a query finds of a run and a name, decrypted; or what is wrong with them."""
     try:
         row = connection.execute(query, values).fetchone()
     except UNREADABLE as error:
         return f"cannot be read: {error}"
     if row is None:
         return _MISSING
-    return bytes(row[0]) if row[1] == "blob" else "is not stored as it was written"
+    if row[1] != "blob":
+        return "is not stored as it was written"
+    try:
+        return opened(values[0], values[1] if len(values) > 1 else "", bytes(row[0]))
+    except LogError as error:
+        return f"cannot be decrypted: {error}"
 
 
 def _integrity(connection: Queryable) -> list[str]:

@@ -164,14 +164,22 @@ class Codec:
         name = self._names.get(kind)
         if name is None:
             raise LogError(f"{kind.__name__} has no stored name; add it to the table of events")
-        writer = self._writers.get(kind)
-        if writer is None:
-            writer = self._writers[kind] = self._converter.get_unstructure_hook(kind)
+        writer = self._writers.get(kind) or self._writer(kind)
         try:
             data = orjson.dumps(writer(event), option=orjson.OPT_NON_STR_KEYS).decode()
         except (TypeError, ValueError) as error:
             raise LogError(f"{name} cannot be stored: {error}") from error
         return name, self._schemas.get(name, 1), data
+
+    def prepare(self) -> None:
+        """Make now what writes each type, a millisecond each: a program does so beside its event loop."""
+        for kind in self._names:
+            if kind not in self._writers:
+                self._writer(kind)
+
+    def _writer(self, kind: type[Event]) -> Callable[[Any], Any]:
+        writer = self._writers[kind] = self._converter.get_unstructure_hook(kind)
+        return writer
 
     def decode(self, name: str, schema: int, data: str | bytes) -> Event:
         """The event that was stored, lifted to today's schema.
@@ -217,5 +225,6 @@ class Codec:
 CODEC: Final = Codec()
 """The codec of this program's events."""
 
+prepare = CODEC.prepare
 encode = CODEC.encode
 decode = CODEC.decode

@@ -14,7 +14,27 @@ from orchestrator.log import chain, schema
 DATABASE: Final = "events.db"
 """The file's name in the data folder."""
 
+LARGEST_VALUE: Final = 32 * 1024 * 1024
+"""Bytes of one value; a log that holds a larger one is damaged, and reading it could fill the memory."""
+
 _BUSY_MILLISECONDS: Final = 60_000
+_MAGIC: Final = b"SQLite format 3\0"
+
+
+def is_database(path: Path) -> bool:
+    """Whether a path is a regular file that begins as a database of SQLite does."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return False
+
+
+def database_of(home: Path) -> Path:
+    """The database of a data folder; of a database alone, itself."""
+    return home if is_database(home) else home / DATABASE
 
 
 class Connection(chain.Queryable, Protocol):
@@ -59,8 +79,10 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     error: sqlite3.Error | None = None
     for mode in ("ro", "ro&immutable=1"):
         connection = connect(path, mode)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE)
         try:
             if schema.is_current(connection):
+                schema.refuse_disguised(connection)
                 return connection
             raise LogError("it is not an event log, or is only being made: choose another folder with --home")
         except sqlite3.OperationalError as failure:

@@ -2,9 +2,10 @@
 
 import errno
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import orjson
 from attrs import frozen
@@ -14,6 +15,8 @@ from orchestrator.errors import LogError
 FILE: Final = "heads.jsonl"
 """The file's name in the data folder."""
 
+_LARGEST: Final = 32 << 20
+
 
 @frozen
 class Head:
@@ -22,6 +25,8 @@ class Head:
     run: str
     head: str
     version: int
+    source: str = FILE
+    """The file it was read from, for people."""
 
 
 def append_head(folder: Path, run: str, head: str, version: int) -> None:
@@ -30,8 +35,17 @@ def append_head(folder: Path, run: str, head: str, version: int) -> None:
     Raises:
         LogError: the file cannot be written.
     """
-    line = orjson.dumps({"run": run, "version": version, "head": head}) + b"\n"
-    path = folder / FILE
+    append_line(folder / FILE, Head(run, head, version))
+
+
+def append_line(path: Path, kept: Head) -> None:
+    """Add a head to a file, durably; a link in its place is not followed.
+
+    Raises:
+        LogError: the file cannot be written.
+    """
+    run, head = kept.run, kept.head
+    line = orjson.dumps({"run": run, "version": kept.version, "head": head}) + b"\n"
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
@@ -53,7 +67,7 @@ def read_heads(folder: Path) -> list[Head]:
     Raises:
         LogError: the file cannot be read.
     """
-    return [head for head in _lines(folder) if head is not None]
+    return [head for head in heads_in(folder / FILE, missing_ok=True) if head is not None]
 
 
 def unreadable_lines(folder: Path) -> list[int]:
@@ -62,23 +76,47 @@ def unreadable_lines(folder: Path) -> list[int]:
     Raises:
         LogError: the file cannot be read.
     """
-    return [number for number, head in enumerate(_lines(folder), 1) if head is None]
+    return [number for number, head in enumerate(heads_in(folder / FILE, missing_ok=True), 1) if head is None]
 
 
-def _lines(folder: Path) -> list[Head | None]:
-    path = folder / FILE
+def heads_in(path: Path, *, missing_ok: bool = False) -> list[Head | None]:
+    """The heads of any such file, one for each line; None for a line that holds none.
+
+    Raises:
+        LogError: the file cannot be read, or is missing and may not be.
+    """
     try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
+        with _opened(path) as file:
+            content = file.read(_LARGEST + 1)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if missing_ok:
+            return []
+        raise LogError(f"{path}: {error.strerror}; name a file that audit anchor wrote") from error
     except OSError as error:
         raise LogError(f"{path}: {error.strerror}; make it readable, or move it away") from error
-    return [_head(line) for line in lines]
+    if len(content) > _LARGEST:
+        raise LogError(f"{path}: it holds more than {_LARGEST >> 20} MiB, which is no list of heads; move it away")
+    return [_head(line) for line in content.splitlines()]
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """A regular file for reading: what is none, such as a pipe, may have no end.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 def _head(line: bytes) -> Head | None:
-    with suppress(ValueError, TypeError):
-        head = Head(**orjson.loads(line))
-        if isinstance(head.run, str) and isinstance(head.head, str) and type(head.version) is int:
-            return head
+    with suppress(ValueError, AttributeError):
+        fields = orjson.loads(line)
+        if fields.keys() == {"run", "version", "head"}:
+            head = Head(fields["run"], fields["head"], fields["version"])
+            if isinstance(head.run, str) and isinstance(head.head, str) and type(head.version) is int:
+                return head
     return None

@@ -90,29 +90,34 @@ def descendants(connection: chain.Queryable, stream: str) -> list[str]:
 
 
 def verify(
-    connection: chain.Queryable, stream: str | None = None, head: str | None = None, *, texts: bool = True
+    connection: chain.Queryable,
+    stream: str | None = None,
+    head: str | None = None,
+    *,
+    texts: bool = True,
+    opened: chain.Opener = chain.plain,
 ) -> list[chain.LogFinding]:
     """Everything wrong with the history of one run, its ancestors' part included, or with the whole log.
 
     See ``chain.verify``; of an ancestor's stream only what the run shares counts.
     """
     if stream is None:
-        return chain.verify(connection, None, head, texts=texts)
+        return chain.verify(connection, None, head, texts=texts, opened=opened)
     try:
         past = list(origins(connection, stream))
     except chain.UNREADABLE:
         past = []
     if not past:
-        return chain.verify(connection, stream, head, texts=texts)
+        return chain.verify(connection, stream, head, texts=texts, opened=opened)
     findings = []
     shared = any(_has(connection, each, head) for each in past) if head is not None else False
     for each in past:
         end = connection.execute(_EVENT, (each.parent, each.version)).fetchone()
         last = each.position if end is None else end[0]
         own = texts and connection.execute(_SALT, (each.parent,)).fetchone() is not None  # else the fork has copies
-        above = chain.verify(connection, each.parent, each.hash, texts=own)
+        above = chain.verify(connection, each.parent, each.hash, texts=own, opened=opened)
         findings += [found for found in above if found.position <= last]
-    findings += chain.verify(connection, stream, None if shared else head, texts=texts)
+    findings += chain.verify(connection, stream, None if shared else head, texts=texts, opened=opened)
     return sorted(findings, key=lambda found: found.position)
 
 

@@ -1,21 +1,25 @@
 """Reading an event log: histories, pages of everything, single rows, and whether they are whole."""
 
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Final, TypeVar
 
-from orchestrator.errors import LogError
+from orchestrator.errors import DamagedLogError, LogError
 from orchestrator.events import TYPES, Event, Totals
 from orchestrator.log import accounts as accounting
 from orchestrator.log import cache as caching
-from orchestrator.log import chain, lineage
+from orchestrator.log import chain, lineage, schema
 from orchestrator.log.connections import Connection
 from orchestrator.log.redaction import Redactor
+from orchestrator.log.requests import MailboxRequest
+from orchestrator.log.sealing import SALT, Keys, NoKeyError
 from orchestrator.log.transaction import COLUMNS, Last, Recorded, Transaction, explained
 
 T = TypeVar("T")
 
 _PAGE: Final = 1000
+_PAGE_BYTES: Final = 16 * 1024 * 1024
 _NAMES: Final = {kind: name for name, kind in TYPES.items()}
 
 
@@ -36,7 +40,13 @@ class LogReader:
         self._read_guard = guard
         self.redactor = redactor
         self._is_exclusive = is_exclusive
+        self.keys = Keys()
         self._segments: dict[str, list[lineage.Segment]] = {}
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether it is the log of a data folder; not one of a moment in this process alone, as of a bundle."""
+        return not self._is_exclusive
 
     def read(
         self, stream: str, after: int = 0, upto: int | None = None, types: Sequence[type[Event]] | None = None
@@ -64,10 +74,11 @@ class LogReader:
             where += f" AND type IN ({', '.join('?' * len(types))})"
         names = [_NAMES[kind] for kind in types or ()]
         while True:
-            rows = self._page(f"{where} ORDER BY version", [*values, after, 2**62 if upto is None else upto, *names])
+            limits = [*values, after, 2**62 if upto is None else upto, *names]
+            rows, is_last = self._page(f"{where} ORDER BY version", limits)
             for row in rows:
                 yield Recorded(*row)
-            if len(rows) < _PAGE:
+            if is_last:
                 return
             after = rows[-1][2]
 
@@ -93,9 +104,9 @@ class LogReader:
         """Every event after a position, of one stream or of all, as far as there are any; for following a log."""
         where = "position > ? AND stream = ?" if stream is not None else "position > ?"
         while True:
-            rows = self._page(f"{where} ORDER BY position", [after] if stream is None else [after, stream])
+            rows, is_last = self._page(f"{where} ORDER BY position", [after] if stream is None else [after, stream])
             yield from (Recorded(*row) for row in rows)
-            if len(rows) < _PAGE:
+            if is_last:
                 return
             after = rows[-1][0]
 
@@ -124,16 +135,26 @@ class LogReader:
             return accounting.totals_of(Transaction(self._reader, self.redactor), name, simulated)[1]
 
     def salt(self, run: str) -> bytes | None:
-        """The salt of a run's texts, or None where it has none."""
+        """The salt of a run's texts, or None where it has none, or the key of an encrypted one is not here."""
         rows = self._fetch("SELECT salt FROM salts WHERE run = ?", [run])
-        return bytes(rows[0][0]) if rows else None
+        return self._opened(run, SALT, rows[0][0]) if rows else None
+
+    def _opened(self, run: str, name: str, stored: Any) -> bytes | None:
+        if not isinstance(stored, bytes):
+            if name == SALT:
+                return None
+            raise DamagedLogError(0, f"the text {name[:12]} is not stored as it was written")
+        try:
+            return self.keys.open(run, name, stored)
+        except NoKeyError:
+            return None
 
     def blob(self, run: str, digest: str) -> bytes | None:
         """The compressed text that a run, or an ancestor of a fork, stored under a digest; or None."""
         for segment in reversed(self.segments(run)):
             rows = self._fetch("SELECT data FROM blobs WHERE run = ? AND digest = ?", [segment.stream, digest])
             if rows:
-                return bytes(rows[0][0])
+                return self._opened(segment.stream, digest, rows[0][0])
         return None
 
     def cache_secret(self) -> bytes | None:
@@ -160,9 +181,10 @@ class LogReader:
         """
         return self._reading(work)
 
-    def asked(self, run: str) -> list[str]:
-        """The kinds of what other processes ask of a run, in the order in which they did."""
-        return [kind for (kind,) in self.query("SELECT kind FROM requests WHERE run = ? ORDER BY id", [run])]
+    def asked(self, run: str) -> list[MailboxRequest]:
+        """What other processes ask of a run, in the order in which they did."""
+        rows = self.query("SELECT id, at, kind, text FROM requests WHERE run = ? ORDER BY id", [run])
+        return [MailboxRequest(int(number), int(at), str(kind), str(text)) for number, at, kind, text in rows]
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -175,7 +197,7 @@ class LogReader:
         try:
             yield
         finally:
-            with self._read_guard:
+            with self._read_guard, suppress(sqlite3.Error):  # of a damaged file not even that can be done
                 self._reader.execute("COMMIT")
 
     def verify(
@@ -183,10 +205,43 @@ class LogReader:
     ) -> list[chain.LogFinding]:
         """Everything wrong with one stream, what a fork shares included, or with all; see ``chain.verify``."""
         with self._read_guard:
-            return lineage.verify(self._reader, stream, head, texts=texts)
+            found = lineage.verify(self._reader, stream, head, texts=texts, opened=self.keys.open)
+        without: dict[str, bool] = {}
+        for each in found:
+            if each.check == "texts" and each.stream not in without:
+                without[each.stream] = self.why_unread(each.stream) is not None
+        return [each for each in found if each.check != "texts" or not without[each.stream]]
 
-    def _page(self, where: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-        return self._fetch(f"SELECT {COLUMNS} FROM events WHERE {where} LIMIT {_PAGE}", parameters)
+    def why_unread(self, run: str) -> str | None:
+        """Why the texts of a run cannot be looked at, though they are not deleted; None where they can be."""
+        if self._reading(schema.is_imported):
+            return "there are no texts here" if self.salt(run) is None else None
+        if not self.is_on_disk:
+            return None
+        for segment in self.segments(run):
+            if self.is_encrypted(segment.stream) and self.keys.of(segment.stream) is None:
+                return f"they are encrypted, and the key of {segment.stream} is not here"
+        return None
+
+    def is_encrypted(self, run: str) -> bool:
+        """Whether the first event of a run says that its texts are encrypted at rest."""
+        query = "SELECT json_extract(data, '$.settings.encrypt') FROM events WHERE stream = ? ORDER BY version LIMIT 1"
+        rows = self._fetch(query, [run])
+        return bool(rows and rows[0][0])
+
+    def _page(self, where: str, parameters: Sequence[Any]) -> tuple[list[tuple[Any, ...]], bool]:
+        """The next rows, as many as a page and the memory may hold, and whether they are the last."""
+
+        def fetched(connection: chain.Queryable) -> tuple[list[tuple[Any, ...]], bool]:
+            rows, size = [], 0
+            for row in connection.execute(f"SELECT {COLUMNS} FROM events WHERE {where} LIMIT {_PAGE}", parameters):
+                rows.append(row)
+                size += len(str(row[6]))
+                if size > _PAGE_BYTES:
+                    return rows, False
+            return rows, len(rows) < _PAGE
+
+        return self._reading(fetched)
 
     def _fetch(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         return self._reading(lambda connection: connection.execute(sql, parameters).fetchall())

@@ -1,14 +1,26 @@
 """The mailbox of live runs: what other processes ask of the one that has a run.
 
 A table ``requests(id, run, kind, text, at)``. Any process puts a request in; the process that has the run looks for
-them, and the transaction with which its session ends, or with which the next one opens, takes them out.
+them. The transaction with which its session ends, or with which the next one opens, takes out those that ask for its
+end; that of an answer or of an edited plan takes out what brought it, and the end of the run everything.
 """
 
 import sqlite3
 from collections.abc import Iterable
 from typing import Final
 
-from orchestrator.events import Event, RunFinished, RunInterrupted, SessionFailed, SessionLost, SessionOpened
+from attrs import frozen
+
+from orchestrator.events import (
+    Event,
+    PlanEdited,
+    QuestionAnswered,
+    RunFinished,
+    RunInterrupted,
+    SessionFailed,
+    SessionLost,
+    SessionOpened,
+)
 from orchestrator.log.chain import Queryable
 
 NAME: Final = "requests"
@@ -17,12 +29,30 @@ NAME: Final = "requests"
 CANCEL: Final = "cancel"
 """Asks for the end of the session; the run can be resumed."""
 
+ANSWER: Final = "answer"
+"""Answers an open question; see ``engine.replies``."""
+
+EDIT: Final = "edit"
+"""Brings another plan; see ``engine.editing``."""
+
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS requests (
     id INTEGER PRIMARY KEY, run TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL DEFAULT '', at INTEGER NOT NULL
 )
 """
-_ENDING: Final = (SessionOpened, SessionFailed, SessionLost, RunInterrupted, RunFinished)
+_ENDING: Final = (SessionOpened, SessionFailed, SessionLost, RunInterrupted)
+
+
+@frozen
+class MailboxRequest:
+    """What another process asks of a run."""
+
+    number: int
+    """Used again once the request is taken out; with ``at`` it is unique."""
+    at: int
+    """Microseconds UTC."""
+    kind: str
+    text: str
 
 
 def create(connection: sqlite3.Connection) -> None:
@@ -37,5 +67,13 @@ def put(connection: Queryable, run: str, kind: str, text: str, at: int) -> None:
 
 def take_out(connection: Queryable, run: str, events: Iterable[Event]) -> None:
     """Take out what is asked of a run where these events end or open its session; inside their transaction."""
-    if any(isinstance(event, _ENDING) for event in events):
-        connection.execute("DELETE FROM requests WHERE run = ?", (run,))
+    for event in events:
+        match event:
+            case RunFinished():
+                connection.execute("DELETE FROM requests WHERE run = ?", (run,))
+            case PlanEdited(request=number):
+                connection.execute("DELETE FROM requests WHERE run = ? AND kind = ? AND id <= ?", (run, EDIT, number))
+            case QuestionAnswered():
+                connection.execute("DELETE FROM requests WHERE run = ? AND kind = ?", (run, ANSWER))
+            case _ if isinstance(event, _ENDING):
+                connection.execute("DELETE FROM requests WHERE run = ? AND kind = ?", (run, CANCEL))

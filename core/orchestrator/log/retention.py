@@ -3,6 +3,7 @@
 import logging
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from attrs import frozen
 from orchestrator.errors import UsageError
 from orchestrator.events import ContentDeleted, Event
 from orchestrator.log import cache, chain, lineage
+from orchestrator.log.sealing import Keys, NoKeyError
 from orchestrator.log.transaction import Transaction
 
 LARGE: Final = 100_000
@@ -102,10 +104,11 @@ def stats(connection: chain.Queryable, database: Path) -> LogStats:
     )
 
 
-def delete_content(transaction: Transaction, run: str, expected: int, at: int) -> ContentDeleted:
+def delete_content(transaction: Transaction, run: str, expected: int, at: int, keys: Keys) -> ContentDeleted:
     """Delete a run's texts, their salt and its cached answers, and append that it was done.
 
-    Forks that share its past get the texts they need under their own names first. For a transaction of the caller's.
+    Forks that share its past get the texts they need under their own names first, encrypted with their own keys where
+    they have some. For a transaction of the caller's, who then deletes the key.
 
     Raises:
         UsageError: the run is not at the expected version, or its content is deleted already.
@@ -118,18 +121,19 @@ def delete_content(transaction: Transaction, run: str, expected: int, at: int) -
         raise UsageError(f"the content of {run} is deleted already")
     for fork in _heirs(connection, run):
         for digest in needed(connection, fork):
-            connection.execute(
-                "INSERT OR IGNORE INTO blobs(run, digest, data)"
-                " SELECT ?, digest, data FROM blobs WHERE run = ? AND digest = ?",
-                (fork, run, digest),
-            )
-    found: tuple[int, int | None] = connection.execute(
+            found = connection.execute("SELECT data FROM blobs WHERE run = ? AND digest = ?", (run, digest)).fetchone()
+            with suppress(NoKeyError):  # what cannot be read is gone already
+                if found is None:
+                    continue
+                data = keys.seal(fork, digest, keys.open(run, digest, bytes(found[0])))
+                transaction.store_texts(fork, [(digest, data)], None)
+    gone: tuple[int, int | None] = connection.execute(
         "SELECT count(*), sum(length(data)) FROM blobs WHERE run = ?", (run,)
     ).fetchone()
     connection.execute("DELETE FROM blobs WHERE run = ?", (run,))
     connection.execute("DELETE FROM salts WHERE run = ?", (run,))
     cache.forget(connection, run)
-    event = ContentDeleted(found[0], found[1] or 0)
+    event = ContentDeleted(gone[0], gone[1] or 0)
     transaction.write(run, last, max(at, last.at + 1), transaction.encode(event))
     return event
 

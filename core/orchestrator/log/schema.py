@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.errors import LogError
+from orchestrator.errors import DamagedLogError, LogError
 from orchestrator.log import chain, requests
 from orchestrator.log.views import VIEWS
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1
 """The layout's number, kept in ``PRAGMA user_version``."""
+
+IMPORTED: Final = 0x4D4C4F62
+"""``PRAGMA application_id`` of a database whose runs came out of bundles."""
 
 _TRIGGERS: Final = """
 CREATE TRIGGER events_are_never_changed BEFORE UPDATE ON events
@@ -39,6 +42,33 @@ def is_current(connection: sqlite3.Connection) -> bool:
             "use the newer program, or another data folder with --home"
         )
     return version == VERSION
+
+
+def is_imported(connection: sqlite3.Connection | chain.Queryable) -> bool:
+    """Whether the runs of a database came out of bundles; they have no accounts, and may have no texts."""
+    return int(connection.execute("PRAGMA application_id").fetchone()[0]) == IMPORTED
+
+
+def refuse_imported(connection: sqlite3.Connection) -> None:
+    """Make sure that a database may be written.
+
+    Raises:
+        LogError: its runs came out of bundles.
+    """
+    if is_imported(connection):
+        raise LogError("its runs were imported from bundles, and are only read; name another data folder with --home")
+
+
+def refuse_disguised(connection: sqlite3.Connection) -> None:
+    """Make sure that what is read as a table is one: a view or a virtual table in its place may have no end.
+
+    Raises:
+        LogError: it is not.
+    """
+    query = "SELECT name, type, sql FROM sqlite_master WHERE name COLLATE NOCASE IN (?, ?, ?, ?, ?, ?)"
+    for name, kind, sql in connection.execute(query, _NAMES):
+        if kind != "table" or not str(sql).lstrip().upper().startswith("CREATE TABLE"):
+            raise DamagedLogError(0, f"{name} is no table of this program's: restore the file from a backup")
 
 
 def _tables(database: "Database") -> None:
@@ -114,6 +144,7 @@ def create(connection: sqlite3.Connection) -> None:
         raise
 
 
+_NAMES: Final = ("events", "blobs", "salts", "cache", "open_holds", requests.NAME)
 _ADDED: Final = {("table", requests.NAME)}
 """What a log has only once this program has written to it: earlier ones made none."""
 

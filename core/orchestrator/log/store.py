@@ -17,10 +17,20 @@ from orchestrator.log import accounts as accounting
 from orchestrator.log import cache as caching
 from orchestrator.log import chain, requests, retention, schema
 from orchestrator.log.commits import GroupCommit, TransactionLockFactory
-from orchestrator.log.connections import DATABASE, Connection, configure, connect, connect_to_read, create_private
-from orchestrator.log.locks import FileLocks, Locks, TransactionLock, no_lock
+from orchestrator.log.connections import (
+    DATABASE,
+    Connection,
+    configure,
+    connect,
+    connect_to_read,
+    create_private,
+    database_of,
+    is_database,
+)
+from orchestrator.log.locks import FileLocks, Locks, MemoryLocks, TransactionLock, no_lock
 from orchestrator.log.reading import LogReader
 from orchestrator.log.redaction import Redactor
+from orchestrator.log.sealing import SALT, Keys
 from orchestrator.log.texts import pack
 from orchestrator.log.transaction import Encoded, Last, Recorded, Transaction, explained
 from orchestrator.money import Usd
@@ -104,6 +114,8 @@ class EventLog(LogReader):
             LogError: the folder or the file cannot be used; the message says what to do.
         """
         path = folder / DATABASE
+        if is_database(folder):
+            raise LogError(f"{folder} is a database alone, which is only read; name a data folder with --home")
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = TransactionLock(folder / "write.lock")
@@ -111,6 +123,7 @@ class EventLog(LogReader):
             connection = connect(path, "rwc")
             try:
                 with lock():
+                    schema.refuse_imported(connection)
                     configure(connection)
                     schema.create(connection)
                 reader = connect(path, "ro")
@@ -123,7 +136,7 @@ class EventLog(LogReader):
             raise LogError(f"{path}: {explained(error)}") from error
         except LogError as error:
             raise LogError(f"{path}: {error}") from error
-        return cls(
+        log = cls(
             connection,
             offload=offload,
             transaction_lock=lock,
@@ -131,24 +144,30 @@ class EventLog(LogReader):
             redactor=redactor,
             reader=reader,
         )
+        log.keys = Keys(folder)
+        return log
 
     @classmethod
     def open_to_read(cls, folder: Path) -> "EventLog":
-        """The log of a data folder, for reading only, also while another process writes it.
+        """The log of a data folder, or of a database alone, for reading only, also while another process writes it.
 
         Raises:
             LogError: there is no log in the folder, or it cannot be read.
         """
-        path = folder / DATABASE
+        path = database_of(folder)
         if not path.exists():
             raise LogError(f"there is no event log in {folder}: run something first, or name its folder with --home")
         try:
             connection = connect_to_read(path)
         except chain.UNREADABLE as error:
             raise LogError(f"{path}: {explained(error)}") from error
+        except DamagedLogError:
+            raise
         except LogError as error:
             raise LogError(f"{path}: {error}") from error
-        log = cls(connection, offload=asyncio.to_thread, locks=FileLocks(folder))
+        locks = FileLocks(folder) if path != folder else MemoryLocks()
+        log = cls(connection, offload=asyncio.to_thread, locks=locks)
+        log.keys = Keys(path.parent)
         log._commits = None
         log._is_exclusive = False
         return log
@@ -261,7 +280,8 @@ class EventLog(LogReader):
         Returns:
             The event that was appended, and whether the deleted bytes are gone from the WAL, too.
         """
-        event = await self._submit(lambda: retention.delete_content(self._transaction, run, expected, at))
+        event = await self._submit(lambda: retention.delete_content(self._transaction, run, expected, at, self.keys))
+        self.keys.delete(run)
         return event, await asyncio.to_thread(self._shrink, False)
 
     async def collect(self, vacuum: bool = True) -> retention.Collected:
@@ -315,7 +335,9 @@ class EventLog(LogReader):
         actual = last.version if last else first.version if isinstance(first, RunForked) else 0
         if actual != request.expected:
             raise ConcurrencyError(stream, request.expected, actual)
-        transaction.store_texts(stream, [(key, pack(text)) for key, text in request.texts.items()], request.salt)
+        seal = partial(self.keys.seal, stream)
+        packed = [(key, seal(key, pack(text))) for key, text in request.texts.items()]
+        transaction.store_texts(stream, packed, None if request.salt is None else seal(SALT, request.salt))
         ledger = accounting.Accounts(transaction, self.locks, stream)
         records: list[Recorded] = []
         written: list[Event] = []

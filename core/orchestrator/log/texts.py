@@ -6,15 +6,15 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from orchestrator.errors import DamagedLogError
+from orchestrator.errors import DamagedLogError, LogError
 from orchestrator.log.redaction import Redactor
 
 SALT_BYTES: Final = 32
 FINGERPRINT: Final = 32
 """Hexadecimal digits of a fingerprint."""
 
-LARGEST_TEXT: Final = 64 * 1024 * 1024
-"""Bytes; a stored text that holds more is refused, so that a small one cannot fill the memory."""
+LARGEST_TEXT: Final = 16 * 1024 * 1024
+"""Bytes; a text that has more is not stored, and one that unpacks to more is damaged: it could fill the memory."""
 
 _REMEMBERED: Final = 64
 _CRC_BYTES: Final = 4
@@ -118,8 +118,14 @@ class Texts:
 
 
 def pack(text: str) -> bytes:
-    """The stored form of a text: zlib, and its CRC-32, since a few bits of such a stream mean nothing to a reader."""
+    """The stored form of a text: zlib, and its CRC-32, since a few bits of such a stream mean nothing to a reader.
+
+    Raises:
+        LogError: it is larger than what is read again.
+    """
     content = text.encode()
+    if len(content) > LARGEST_TEXT:
+        raise LogError(f"a text of {len(content) >> 20} MiB is not stored: at most {LARGEST_TEXT >> 20} MiB are")
     # A window no larger than the text, and memory to match: clearing the usual 256 KiB takes longer than squeezing.
     window = min(max(len(content).bit_length(), _SMALLEST_WINDOW), zlib.MAX_WBITS)
     squeeze = zlib.compressobj(6, zlib.DEFLATED, window, min(window - 6, zlib.DEF_MEM_LEVEL))

@@ -1,7 +1,10 @@
 """What an append does inside its transaction: rows, chained, with plain prepared statements."""
 
+import json
 import sqlite3
-from typing import Final, NamedTuple
+from datetime import UTC, datetime, timedelta
+from html import escape
+from typing import Any, Final, NamedTuple
 
 from attrs import frozen
 
@@ -11,6 +14,7 @@ from orchestrator.log import chain
 from orchestrator.log.codec import CODEC, Codec
 from orchestrator.log.redaction import Redactor
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 COLUMNS: Final = "position, stream, version, type, schema, at, data, hash"
 
 _LAST: Final = "SELECT version, hash, at FROM events WHERE stream = ? ORDER BY version DESC LIMIT 1"
@@ -70,6 +74,35 @@ class Recorded:
         except LogError as error:
             raise LogError(f"event {self.position}: {error}") from error
         return event
+
+    @property
+    def name(self) -> str:
+        """The stable name of what has happened, such as ``task.finished``; ``docs/events.md`` has them all."""
+        return self.type
+
+    def to_dict(self) -> dict[str, Any]:
+        """The event as plain data, as ``orchestrate log show --json`` has it.
+
+        ``at`` is ISO 8601 in UTC; in ``data`` durations are microseconds, amounts nano-dollars, texts their digests.
+        """
+        return {
+            "position": self.position,
+            "stream": self.stream,
+            "version": self.version,
+            "type": self.type,
+            "schema": self.schema,
+            "at": iso(self.at),
+            "data": json.loads(self.data),
+        }
+
+    def _repr_html_(self) -> str:
+        cells = (f"v{self.version}", iso(self.at), self.type, self.data)
+        return f"<table><tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr></table>"
+
+
+def iso(at: int) -> str:
+    """A time of the log, in microseconds UTC, as ISO 8601."""
+    return f"{(_EPOCH + timedelta(microseconds=at)).isoformat(timespec='microseconds').removesuffix('+00:00')}Z"
 
 
 class Transaction:

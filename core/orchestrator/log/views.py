@@ -172,9 +172,16 @@ WHERE v.type = 'check.validated' ORDER BY v.position
 """The views, by name."""
 
 
-def own(name: str) -> str:
+def own(name: str, streams: int = 0) -> str:
     """A ``WITH`` clause that defines a view by this program's query, for a query that begins with ``SELECT``.
 
     The name in the clause goes before a stored view of the same name.
+
+    Args:
+        name: of the view.
+        streams: how many streams the view is to be made of, whose names are the query's first parameters; 0: of all.
     """
-    return f"WITH {name} AS ({VIEWS[name].strip()})"
+    only = ""
+    if streams:
+        only = f"events AS (SELECT * FROM main.events WHERE stream IN ({', '.join('?' * streams)})), "
+    return f"WITH {only}{name} AS ({VIEWS[name].strip()})"

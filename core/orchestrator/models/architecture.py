@@ -61,11 +61,18 @@ class ArchitectureProfile:
     app_type: str = "generic"
     """One of ``APP_TYPES``."""
     structural_pattern: StructuralPattern = StructuralPattern.LAYERED
+    """How the code is divided."""
     topology: Topology = Topology.MONOLITH
+    """How the parts run."""
     api: ApiParadigm = ApiParadigm.NONE
+    """How it is called."""
     data: DataParadigm = DataParadigm.NONE
+    """How it keeps data."""
     storage: str = ""
     """What keeps the data, such as ``PostgreSQL``; empty: nothing. In events the digest, as in the next three."""
     caching: str = ""
+    """Digest of what it caches, in words; empty: nothing."""
     queuing: str = ""
+    """Digest of what it queues, in words; empty: nothing."""
     rationale: str = ""
+    """Digest of why; empty: it was not said."""

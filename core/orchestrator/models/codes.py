@@ -140,6 +140,10 @@ class TaskEndReason(StrEnum):
     """The prompt fits the context window of no model."""
     DEPENDENCY = "dependency"
     """A task that it depends on has no output."""
+    DECLINED = "declined"
+    """A person has left it out."""
+    REPLACED = "replaced"
+    """Other tasks have taken its place before it began."""
 
 
 class RunEndReason(StrEnum):
@@ -232,6 +236,8 @@ class PlanProblem(StrEnum):
     """A dependency is not in the plan."""
     CYCLE = "cycle"
     """The dependencies form a cycle."""
+    REPLACES_FINISHED = "replaces_finished"
+    """A task of a patch replaces one that has a result, or is at work."""
 
 
 class InputProblem(StrEnum):
@@ -319,6 +325,23 @@ class AnsweredBy(StrEnum):
     """The person wants no more questions."""
     NO_TERMINAL = "no_terminal"
     """There is no terminal to ask at."""
+    ELSEWHERE = "elsewhere"
+    """A person, from another process."""
+
+
+class ApprovalPoint(StrEnum):
+    """What a run stops at until a person has agreed."""
+
+    PLAN = "approve_plan"
+    """The plan, before a task starts."""
+    TASK = "approve_task"
+    """One task, before it starts; a no leaves it out."""
+    SPEND = "approve_spend"
+    """An amount, before a call could go beyond it."""
+    CEILING = "approve_ceiling"
+    """The ceiling, before a call is refused money; a yes raises it."""
+    FORECAST = "approve_forecast"
+    """A forecast above what the user's configuration allows without a question."""
 
 
 class CacheUse(StrEnum):
@@ -330,6 +353,21 @@ class CacheUse(StrEnum):
     """It had no answer."""
     HIT = "hit"
     """It had an answer."""
+
+
+class ScorerProblem(StrEnum):
+    """Why a scorer gave no score."""
+
+    RAISED = "raised"
+    """It raised an error."""
+    TIMEOUT = "timeout"
+    """It took too long."""
+    NO_SCORE = "no_score"
+    """What it returned is no score from 0 to 1."""
+    NO_SANDBOX = "no_sandbox"
+    """The machine has no sandbox, or no thread, for it."""
+    ABSENT = "absent"
+    """The session has no scorer of the name."""
 
 
 class CapabilityKind(StrEnum):
@@ -355,6 +393,8 @@ class CapabilityKind(StrEnum):
     """Spend more than the ceiling of the user's configuration; an amount of US dollars."""
     OPTION = "option"
     """Give a plugin an option whose effect is not known; ``KEY=VALUE``."""
+    PLUGIN = "plugin"
+    """Load a plugin file that the spec names; ``PATH@SHA256`` of its content."""
 
 
 class GrantedBy(StrEnum):

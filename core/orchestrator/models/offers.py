@@ -59,8 +59,11 @@ class ModelInfo:
     tier: str | None = None
     """The vendor's size class, such as ``premium``; a reviewer of the same vendor is of no lower one if possible."""
     regions: tuple[str, ...] = ()
+    """Where it runs; policies compare them."""
     trains_on_data: bool | None = None
+    """Whether its vendor trains on what it is sent; None: unknown."""
     abilities: tuple[str, ...] = ()
+    """What else it can do, in words such as ``vision``."""
     slots: tuple[str, ...] = ()
     """The specification's names this model fills today."""
     wire_name: str | None = None

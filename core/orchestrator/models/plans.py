@@ -21,6 +21,7 @@ PLAN_PROBLEMS: Final[Mapping[PlanProblem, str]] = MappingProxyType(
         PlanProblem.TOO_MANY: "it has more tasks than limits.max_tasks allows",
         PlanProblem.UNKNOWN_DEPENDENCY: "a dependency is not in the plan",
         PlanProblem.CYCLE: "the dependencies form a cycle",
+        PlanProblem.REPLACES_FINISHED: "a task replaces one that has a result, or is at work",
     }
 )
 """The codes of what is wrong with a plan, in words."""
@@ -45,6 +46,10 @@ class PlannedTask:
     """Digest of the tests that the ``pytest`` validator runs against the output."""
     path: str | None = None
     """Digest of the file's name that the user wants; a folder's where it ends in ``/``."""
+    context: tuple[int, ...] | None = None
+    """Numbers, from 1, of the files of the run's context that it needs; None: all."""
+    replaces: str | None = None
+    """In a patch: the task in whose place it stands."""
 
 
 class PlanRepairKind(StrEnum):
@@ -67,6 +72,7 @@ class PlanRepairKind(StrEnum):
     TESTS_UNREADABLE = "tests_unreadable"
     TESTS_EMPTY = "tests_empty"
     PATH_REFUSED = "path_refused"
+    UNKNOWN_FILE = "unknown_file"
     MORE_REPAIRS = "more_repairs"
 
 
@@ -89,6 +95,7 @@ PLAN_REPAIRS: Final[Mapping[PlanRepairKind, str]] = MappingProxyType(
         PlanRepairKind.TESTS_UNREADABLE: "{task}: its tests are no Python and are left out",
         PlanRepairKind.TESTS_EMPTY: "{task}: its tests hold no test function and are left out",
         PlanRepairKind.PATH_REFUSED: "{task}: its file has a name that is not allowed; it is named for the task",
+        PlanRepairKind.UNKNOWN_FILE: "{task}: {detail} is no file of the context and is left out",
         PlanRepairKind.MORE_REPAIRS: "{detail} more repairs of the plan are not listed",
     }
 )

@@ -1,7 +1,8 @@
 """A run as the Python API shows it: its budget, its tasks, what became of them."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from html import escape
 
 from attrs import Factory, define, field, frozen
 
@@ -84,6 +85,9 @@ class TaskResult:
     reason: str = ""
     """Why it is not completed, as a code such as ``budget`` or ``dependency``."""
 
+    def _repr_html_(self) -> str:
+        return f"{_table([self])}<pre>{escape(self.output)}</pre>"
+
 
 @frozen
 class ProjectState:
@@ -115,3 +119,30 @@ class ProjectState:
         if self._status is None:
             raise UsageError(f"run {self.project_id} is open: it was interrupted, and has no status yet; see is_open")
         return self._status
+
+    def _repr_html_(self) -> str:
+        status = "open" if self._status is None else self._status.value
+        spent = f"${self.budget.spent_usd:.4f} of ${self.budget.max_usd:.2f}"
+        waiting = "".join(f"<li>{escape(name)}</li>" for name in self.execution_order if name not in self.results)
+        left = f"<p>not ended: <ul>{waiting}</ul></p>" if waiting else ""
+        head = f"<p><b>{escape(self.project_id)}</b>: {status}, {spent}</p>"
+        return f"{head}{_table([self.results[name] for name in self.execution_order if name in self.results])}{left}"
+
+
+def _table(results: Sequence[TaskResult]) -> str:
+    """The results, a row each."""
+    heads = ("task", "status", "score", "model", "reviewer", "iterations", "cost")
+    rows = (
+        (
+            each.task_id,
+            each.status.value,
+            f"{each.score:.3f}",
+            each.model_used.value,
+            "" if each.reviewer_model is None else each.reviewer_model.value,
+            str(each.iterations),
+            f"${each.cost_usd:.4f}",
+        )
+        for each in results
+    )
+    cells = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{cells}</table>"

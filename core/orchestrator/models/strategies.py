@@ -24,6 +24,8 @@ class ScoredBy(StrEnum):
     """The share of the given tests that passed."""
     JUDGE = "judge"
     """Evaluations by a model."""
+    SCORER = "scorer"
+    """A scorer plugin."""
     GATE = "gate"
     """A check that did not pass."""
     CHECKS = "checks"

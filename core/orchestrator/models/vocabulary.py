@@ -7,24 +7,38 @@ class TaskType(StrEnum):
     """The kinds of task a project is broken into."""
 
     CODE_GEN = "code_generation"
+    """Writes code."""
     CODE_REVIEW = "code_review"
+    """Judges code."""
     COMPLEX_REASONING = "complex_reasoning"
+    """Works something out."""
     CREATIVE_WRITING = "creative_writing"
+    """Writes prose."""
     DATA_EXTRACTION = "data_extraction"
+    """Finds data in text, as JSON."""
     SUMMARIZATION = "summarization"
+    """Sums up."""
     EVALUATION = "evaluation"
+    """Judges other results."""
 
 
 class Role(StrEnum):
     """What a call is for."""
 
     DECOMPOSER = "decomposer"
+    """Makes the plan."""
     GENERATOR = "generator"
+    """Writes a draft."""
     CRITIC = "critic"
+    """Names its defects."""
     REVISER = "reviser"
+    """Mends them."""
     EVALUATOR = "evaluator"
+    """Scores the output."""
     ENHANCER = "enhancer"
+    """Suggests improvements of the description."""
     ADVISOR = "advisor"
+    """Advises on the architecture."""
 
 
 class Phase(StrEnum):
@@ -66,9 +80,13 @@ class Verdict(StrEnum):
     """What a validator found. SKIPPED passes the gate (its tool is absent); UNKNOWN does not (it could not run)."""
 
     PASSED = "passed"
+    """Nothing to object to."""
     FAILED = "failed"
+    """The output must not pass."""
     SKIPPED = "skipped"
+    """The tool is not installed."""
     UNKNOWN = "unknown"
+    """The check could not be made; that is no pass."""
 
 
 class ProbeResult(StrEnum):
@@ -94,5 +112,8 @@ class Finish(StrEnum):
     """Why a model stopped writing."""
 
     STOP = "stop"
+    """It has said everything."""
     LENGTH = "length"
+    """``max_tokens`` cut it off."""
     OTHER = "other"
+    """Something else."""

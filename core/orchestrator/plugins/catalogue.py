@@ -6,9 +6,11 @@ and takes nothing else down. What the listing knows comes from the metadata of t
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from copy import deepcopy
+from copy import copy, deepcopy
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from attrs import evolve
 
 from orchestrator import contract, spi
 from orchestrator.documents.nearest import nearest
@@ -16,6 +18,7 @@ from orchestrator.errors import PluginConflictError, PluginError, PluginLoadErro
 from orchestrator.events import PluginUsed
 from orchestrator.plugins.installed import installed_points
 from orchestrator.plugins.loading import GuardedLoader, PluginLoader
+from orchestrator.plugins.local import LocalPoint, files_named, plugins_of_files
 from orchestrator.plugins.registry import (
     DISABLE,
     DISTRIBUTION,
@@ -53,13 +56,10 @@ class Catalogue:
     def __init__(
         self, points: "Iterable[EntryPoint]", environ: Mapping[str, str], specifications: ModuleType = hooks
     ) -> None:
+        self._environ = environ
         self._loader = PluginLoader(specifications, environ.get(RAISE, "") not in ("", "0"))
         found = {(plugin.kind, plugin.name, plugin.distribution): plugin for plugin in described(reversed([*points]))}
-        kinds = tuple(GROUPS)
-        self._plugins = sorted(
-            found.values(),
-            key=lambda p: (kinds.index(p.kind), p.name, p.distribution != DISTRIBUTION, p.distribution),
-        )
+        self._plugins = sorted(found.values(), key=_order)
         block(self._plugins, environ)
         for plugin in self._plugins:
             plugin.rivals = tuple(
@@ -70,7 +70,8 @@ class Catalogue:
     def discover(cls, environ: Mapping[str, str] | None = None) -> "Catalogue":
         """Read the metadata of every installed distribution once; import no plugin.
 
-        A distribution whose metadata cannot be read is passed over with a warning.
+        A distribution whose metadata cannot be read is passed over with a warning. Files of plugins that the
+        environment (``ORCHESTRATE_PLUGINS``, which ``--plugin`` sets) or the user's configuration names are among them.
 
         Args:
             environ: see the class; the process's environment where None. With ``ORCHESTRATE_STRICT_PLUGINS=1`` every
@@ -78,12 +79,28 @@ class Catalogue:
 
         Raises:
             PluginError: plugins are strict, and one is broken, in conflict or made for another interface.
+            UsageError: a file of plugins cannot be used.
+            SpecError: the user's configuration cannot be used.
         """
         environ = os.environ if environ is None else environ
         catalogue = cls(installed_points(GROUPS.values()), environ)
+        files = files_named(environ)
+        if files:
+            catalogue = catalogue.with_local(plugins_of_files(files))
         if environ.get(STRICT, "") not in ("", "0"):
             catalogue.require_sound()
         return catalogue
+
+    def with_local(self, plugins: Iterable[Plugin]) -> "Catalogue":
+        """The catalogue with plugins that no distribution brings; one of them hides the installed one of its name."""
+        added = tuple(plugins)
+        if not added:
+            return self
+        block(added, self._environ)
+        names = {(each.kind, each.name): each.point.value for each in added if not each.blocked}
+        other = copy(self)
+        other._plugins = sorted([*(_hidden(each, names) for each in self._plugins), *added], key=_order)
+        return other
 
     # ── the listing ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -112,7 +129,10 @@ class Catalogue:
             PluginConflictError: two distributions offer it.
         """
         plugin = self._find(kind, name)
-        return PluginUsed(kind, plugin.name, plugin.distribution, plugin.version, dict(parameters or {}))
+        used = PluginUsed(kind, plugin.name, plugin.distribution, plugin.version, dict(parameters or {}))
+        if isinstance(plugin.point, LocalPoint):
+            return evolve(used, qualified_name=plugin.point.value, source_digest=plugin.point.digest)
+        return used
 
     def probe_all(self) -> tuple[PluginEntry, ...]:
         """Import every plugin that is not blocked, so that broken ones show, and list them all."""
@@ -185,6 +205,15 @@ class Catalogue:
             PluginError: as ``load``; also where its hook raises, or returns no validator.
         """
         return self._make("validator", name, contract.validator)
+
+    def scorer(self, name: str, parameters: Mapping[str, Any]) -> spi.Scorer:
+        """Build a scorer from a spec's parameters.
+
+        Raises:
+            PluginError: as ``load``; also where its hook raises anything but ``SpecError``, or returns no scorer.
+            SpecError: the parameters make no sense.
+        """
+        return self._make("scorer", name, contract.scorer, parameters=deepcopy(dict(parameters)))
 
     def backend(self, name: str, parameters: Mapping[str, Any]) -> spi.Backend:
         """Build a backend from a spec's parameters.
@@ -295,3 +324,13 @@ class Catalogue:
 
     def _make(self, kind: str, name: str, check: Callable[[object], _Made], **arguments: object) -> _Made:
         return self._loader.make(self._find(kind, name), check, **arguments)
+
+
+def _order(plugin: Plugin) -> tuple[int, str, bool, str]:
+    return [*GROUPS].index(plugin.kind), plugin.name, plugin.distribution != DISTRIBUTION, plugin.distribution
+
+
+def _hidden(plugin: Plugin, names: Mapping[tuple[str, str], str]) -> Plugin:
+    """The plugin, switched off where one of these names hides it."""
+    by = names.get((plugin.kind, plugin.name))
+    return plugin if by is None else evolve(plugin, blocked=f"hidden by {by}", module=None)

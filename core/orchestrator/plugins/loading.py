@@ -16,7 +16,7 @@ from attrs import define
 from orchestrator import contract, spi
 from orchestrator.contract import KINDS, ContractError
 from orchestrator.deadlines import EscapedError, OutOfTimeError, run_in_thread
-from orchestrator.errors import PluginLoadError, SpecError
+from orchestrator.errors import ExhaustedError, PluginLoadError, SpecError
 from orchestrator.plugins import registry
 from orchestrator.plugins.registry import DISABLE, Plugin
 
@@ -69,7 +69,7 @@ class PluginLoader:
             assert served is not None
             hook = self._manager.subset_hook_caller(served, others)
             made = _patiently(plugin, lambda: check(hook(**arguments)))
-        except SpecError:
+        except (SpecError, ExhaustedError):
             raise
         except (KeyboardInterrupt, GeneratorExit):
             raise
@@ -91,7 +91,7 @@ class PluginLoader:
             contract.check_interface(getattr(module, contract.INTERFACE_NAME, None))
             self._check_kind(plugin, module)
             self._note_hooks(plugin, module)
-        except (KeyboardInterrupt, GeneratorExit):
+        except (ExhaustedError, KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # a third-party module may raise anything
             self._broken(plugin, "cannot be loaded", error)
@@ -102,6 +102,8 @@ class PluginLoader:
 
     def _register(self, plugin: Plugin, module: ModuleType) -> None:
         qualified = f"{plugin.kind}:{plugin.address if plugin.rivals else plugin.name}"
+        if plugin.is_local:
+            qualified += f"@{id(module)}"  # several runs of a process may each have one of this name
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", spi.DeprecatedHook)  # said below, in the program's own words
@@ -152,7 +154,8 @@ class PluginLoader:
         _LOGGER.info("the %s %s: %s", plugin.label, what, cause)
         if self.lets_through and not isinstance(error, ContractError):
             raise error
-        way_on = f"repair or uninstall {plugin.distribution}, or set {DISABLE}={plugin.address}"
+        mend = f"repair or uninstall {plugin.distribution}" if plugin.distribution else "repair it"
+        way_on = f"{mend}, or set {DISABLE}={plugin.address}"
         raise PluginLoadError(plugin.kind, plugin.name, f"the {plugin.label} {what}: {cause}; {way_on}") from error
 
 
@@ -169,7 +172,7 @@ class GuardedLoader:
         """See ``Loader``; PluginLoadError where it raises something else or returns something else."""
         try:
             return _patiently(self.plugin, lambda: contract.loaded(self.loader.load(text, source)))
-        except (SpecError, KeyboardInterrupt, GeneratorExit):
+        except (SpecError, ExhaustedError, KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
             if self.lets_through and not isinstance(error, ContractError):

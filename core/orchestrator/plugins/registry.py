@@ -11,10 +11,13 @@ from attrs import Factory, define, frozen
 
 from orchestrator import contract
 from orchestrator.contract import ContractError
+from orchestrator.plugins.installed import named
 from orchestrator.plugins.sources import source_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+    from orchestrator.plugins.local import LocalPoint
 
 DISTRIBUTION: Final = "multi-llm-orchestrator"
 """The distribution whose plugins are the built-in ones."""
@@ -78,10 +81,11 @@ class PluginEntry:
 class Plugin:
     """One installed plugin, and how far this process has come with it."""
 
-    point: "EntryPoint"
+    point: "EntryPoint | LocalPoint"
     kind: str
     name: str
     distribution: str
+    """Empty: it is a file, or an object of a program."""
     version: str
     blocked: str = ""
     rivals: tuple[str, ...] = ()
@@ -98,20 +102,29 @@ class Plugin:
     """Held while it is loaded: a check may load a plugin in a thread of its own."""
 
     @property
+    def is_local(self) -> bool:
+        """Whether no distribution brings it."""
+        return not self.distribution
+
+    @property
     def address(self) -> str:
         """What tells it from another of its name."""
-        return f"{self.distribution}:{self.name}"
+        return f"{self.distribution}:{self.name}".lstrip(":")
 
     @property
     def label(self) -> str:
         """Whose plugin it is, for messages."""
+        if self.is_local:
+            return f"{self.kind} {self.name!r} ({self.point.value})"
         where = f"{self.distribution} {self.version}".strip()
         return f"{self.kind} {self.name!r} of {where} (module {self.point.value})"
 
     def check_interface(self) -> None:
         """Refuse what is made for another version of the interface, before any of its code runs."""
         if not self.looked:
-            _, source = source_of(self.point.value)
+            source = getattr(self.point, "source", None)
+            if source is None:
+                _, source = source_of(self.point.value)
             self.declared, self.looked = contract.declared_interface(source), True
         contract.check_interface(self.declared)
 
@@ -153,10 +166,8 @@ def described(points: "Iterable[EntryPoint]") -> Iterator[Plugin]:
     kinds = {group: kind for kind, group in GROUPS.items()}
     for point in points:
         if point.group in kinds:
-            # third-party metadata may lack either
-            distribution = (point.dist.metadata["Name"] if point.dist else None) or "unknown"
-            version = (point.dist.metadata["Version"] if point.dist else None) or ""
-            yield Plugin(point, kinds[point.group], point.name, normalised(distribution), version)
+            distribution, version = named(point.dist) if point.dist else ("", "")
+            yield Plugin(point, kinds[point.group], point.name, normalised(distribution or "unknown"), version)
 
 
 def block(plugins: Iterable[Plugin], environ: Mapping[str, str]) -> None:
@@ -166,7 +177,7 @@ def block(plugins: Iterable[Plugin], environ: Mapping[str, str]) -> None:
     for plugin in plugins:
         if plugin.address in disabled or not disabled.isdisjoint(names_of(plugin.point)):
             plugin.blocked = f"named in {DISABLE}"
-        elif only_built_in and plugin.distribution != DISTRIBUTION:
+        elif only_built_in and plugin.distribution != DISTRIBUTION and not plugin.is_local:
             plugin.blocked = f"{NO_AUTOLOAD} leaves only the built-in plugins"
 
 
@@ -176,10 +187,10 @@ def switched_off(environ: Mapping[str, str]) -> frozenset[str]:
     return frozenset(f"{normalised(distribution)}{colon}{name}" for distribution, colon, name in words)
 
 
-def names_of(point: "EntryPoint") -> frozenset[str]:
+def names_of(point: "EntryPoint | LocalPoint") -> frozenset[str]:
     """The names under which an entry point is switched off: its own, and its package's with and without the prefix."""
     package = point.module.partition(".")[0]
-    return frozenset((point.name, package, package.removeprefix(_PREFIX)))
+    return frozenset(filter(None, (point.name, package, package.removeprefix(_PREFIX))))
 
 
 def normalised(distribution: str) -> str:

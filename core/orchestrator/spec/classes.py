@@ -21,9 +21,22 @@ from orchestrator.models import (
     TaskType,
 )
 from orchestrator.money import Usd
-from orchestrator.policy import CapabilityRules, Policy, with_strictest_modes
-from orchestrator.settings import SECOND, CrossVendor, Evaluation, Limits, MissingTool, RunSettings, SandboxChoice
+from orchestrator.policy import CapabilityRules, Policy, Retention, with_strictest_modes
+from orchestrator.settings import (
+    MOST_REPLANS,
+    SECOND,
+    Approvals,
+    CrossVendor,
+    Evaluation,
+    Limits,
+    MissingTool,
+    Replanning,
+    RunSettings,
+    SandboxChoice,
+)
+from orchestrator.spec.approvals import APPROVE
 from orchestrator.spec.canonical import canonical_json
+from orchestrator.spec.commands import COMMANDS, CommandSpec
 from orchestrator.spec.containers import FreeMapping, ListOf, MapOf, Record, key
 from orchestrator.spec.kinds import (
     NAME,
@@ -41,8 +54,8 @@ from orchestrator.spec.kinds import (
 )
 from orchestrator.spec.loop import LOOP, under
 from orchestrator.spec.pace import PerProvider
-from orchestrator.spec.plan import IDENTIFIER, PLAN, TASK_PATHS, TaskSpec
-from orchestrator.spec.vocabulary import EVALUATION, MODELS, NODE_POLICIES, POLICIES
+from orchestrator.spec.plan import CONTEXT, IDENTIFIER, PLAN, TASK_PATHS, TaskSpec
+from orchestrator.spec.vocabulary import EVALUATION, MODELS, NODE_POLICIES, POLICIES, RETENTION
 
 _USUAL: Final = RunSettings()
 """The rules of a run where a spec says nothing: each default stands once, in the settings."""
@@ -140,6 +153,9 @@ class ValidatorsSpec:
             MapOf(FreeMapping(), least=1, name=Reference(NameOf.VALIDATOR)),
             "Settings by validator; each knows what its own mean.",
         ),
+    )
+    commands: dict[str, CommandSpec] = field(
+        factory=dict, metadata=key(COMMANDS, "Validators that are commands, by name; they run in the sandbox only.")
     )
 
 
@@ -259,9 +275,37 @@ class Spec:
     tasks: tuple[TaskSpec, ...] = field(
         default=(), metadata=key(PLAN, "A given plan; left out: the project is broken into tasks.")
     )
+    context: tuple[str, ...] = field(
+        default=(),
+        metadata=key(
+            CONTEXT,
+            "Files of yours that the run works with: files, folders (less what .gitignore excludes), patterns, - for "
+            "stdin; from the spec's folder.",
+        ),
+    )
+    approve: Approvals = field(
+        default=_USUAL.approve,
+        metadata=key(
+            APPROVE,
+            "What the run stops at until a person has agreed: plan, tasks, ceiling, {spend: AMOUNT}.",
+        ),
+    )
+    replan: Replanning = field(
+        default=Replanning.OFF,
+        metadata=key(
+            Choice(Replanning), "Whether a planner is asked for other tasks where a task failed that others wait for."
+        ),
+    )
     task_paths: dict[str, str] = field(
         factory=dict,
         metadata=key(TASK_PATHS, "Where a task's output goes in the output folder, by its number from 1 or its id."),
+    )
+    plugins: tuple[str, ...] = field(
+        default=(),
+        metadata=key(
+            ListOf(PATH, unique=True, most=100),
+            "Files of plugins, from the spec's folder; its user has to agree to each.",
+        ),
     )
     verify_cmd: str | None = field(
         default=None,
@@ -324,6 +368,17 @@ class Spec:
             "Whether answers of earlier runs are reused; left out: with real providers, not with simulated ones.",
         ),
     )
+    retention: Retention = field(
+        default=Retention(), metadata=key(RETENTION, "How long the run's texts are kept; log gc deletes them then.")
+    )
+    encrypt: bool = field(
+        default=_USUAL.encrypt,
+        metadata=key(
+            Flag(),
+            "Whether the run's texts are encrypted at rest, with a key of its own in the data folder; needs the extra "
+            "sign.",
+        ),
+    )
     enhance: bool | None = field(
         default=None,
         metadata=key(
@@ -350,6 +405,8 @@ class Spec:
     """The file it was read from, or what stands for it; None: its keys are arguments in Python. No key of the file."""
     as_read: "Spec | None" = field(default=None, eq=False, repr=False)
     """The spec before flags changed it, where they did; what they add is the user's own word. No key of the file."""
+    stdin: str | None = field(default=None, eq=False, repr=False)
+    """The text that ``-`` in a context stands for; no key of the file."""
     rules: CapabilityRules = field(default=CapabilityRules(), eq=False)
     """What the policy files that bind it say of capabilities; no key of the file."""
     grants: tuple[Grant, ...] | None = field(default=None, eq=False)
@@ -375,7 +432,9 @@ class Spec:
             backend_named=self.routing.backend is not None,
             phase_shares=_shares(self.phase_budgets),
             evaluation=changed(
-                self.evaluate, judged_types=tuple(kind for kind in TaskType if kind in self.quality_targets)
+                self.evaluate,
+                judged_types=tuple(kind for kind in TaskType if kind in self.quality_targets),
+                parameters={},
             ),
             loop={kind: under(self.loop.get(kind, Strategy()), self.evaluate.judge) for kind in TaskType},
             plateau=self.plateau,
@@ -397,12 +456,20 @@ class Spec:
             policies=bound,
             node_policies=node_policies,
             allow_unbounded=self.allow_unbounded,
+            encrypt=self.encrypt,
             simulated=simulated,
             cache=not simulated if self.cache is None else self.cache,
             verify=self.verify_cmd is not None or self.app is not None,
             advise=self.advise is True,
             app=self.app,
+            approve=self.approve,
+            replans=MOST_REPLANS if self.replan is Replanning.ON_FAILURE else 0,
         )
+
+    @property
+    def named_files(self) -> tuple[str, ...]:
+        """All entries of its contexts: its own, then its tasks'."""
+        return tuple(dict.fromkeys((*self.context, *(each for task in self.tasks for each in task.context or ()))))
 
     def canonical(self) -> str:
         """The spec as canonical JSON: equal text means the same spec. What equals its default is left out."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from keyword import iskeyword
 from typing import Any, Final, Generic, TypeVar
 
 from attrs import NOTHING, Attribute, Factory, fields, frozen
@@ -67,6 +68,19 @@ class ListOf(Kind[tuple[T, ...]]):
         if self.unique:
             schema["uniqueItems"] = True
         return schema
+
+
+class OneOrMore(ListOf[T]):
+    """A list, or one item in its place."""
+
+    def read(self, value: Any, at: Place) -> tuple[T, ...]:
+        """See ``Kind``."""
+        return super().read(value if isinstance(value, list | tuple) else [value], at)
+
+    def schema(self) -> dict[str, Any]:
+        """See ``Kind``."""
+        one = self.item.schema()
+        return {**one, **super().schema(), "type": [one["type"], "array"]}
 
 
 class MapOf(Kind[dict[K, T]]):
@@ -218,8 +232,8 @@ class Record(Kind[T], Generic[T]):
     ) -> None:
         attributes: dict[str, Attribute[Any]] = {a.name: a for a in fields(cls)}  # type: ignore[arg-type]
         self.cls = cls
-        self.keys = keys or {name: a.metadata[KEY] for name, a in attributes.items() if KEY in a.metadata}
-        self.defaults = {name: _default(attributes[name]) for name in self.keys}
+        self.keys = keys or {name.rstrip("_"): a.metadata[KEY] for name, a in attributes.items() if KEY in a.metadata}
+        self.defaults = {name: _default(attributes[_attribute(name)]) for name in self.keys}
         self.later = later
         self.make = make or cls
 
@@ -244,7 +258,7 @@ class Record(Kind[T], Generic[T]):
                     (at.below(name) if name in value else at).report(f"the key {name!r} is required")
                 continue
             try:
-                given[name] = entry.kind.read(raw, at.below(name))
+                given[_attribute(name)] = entry.kind.read(raw, at.below(name))
             except Refused:
                 continue
         if len(at.problems) > before:
@@ -266,7 +280,7 @@ class Record(Kind[T], Generic[T]):
         """The keys whose values are not the defaults."""
         dumped: dict[str, Any] = {}
         for name, entry in self.keys.items():
-            held = getattr(value, name)
+            held = getattr(value, _attribute(name))
             if held is not None and (self.required(name) or held != self.defaults[name]):
                 dumped[name] = entry.kind.dump(held)
         return dumped
@@ -293,6 +307,11 @@ class Record(Kind[T], Generic[T]):
         if isinstance(plain, Decimal):
             plain = float(plain)
         return {"default": plain} if isinstance(plain, bool | int | float) or (isinstance(plain, str) and plain) else {}
+
+
+def _attribute(name: str) -> str:
+    """The attribute that has a key: of a key that is a word of Python, the one with ``_`` behind it."""
+    return f"{name}_" if iskeyword(name) else name
 
 
 def _default(attribute: "Attribute[Any]") -> Any:

@@ -7,7 +7,7 @@ SPEC: Final = """\
 project: |
   Write a Python function that computes the mean of a list of numbers, and a note on how to use it.
 criteria: |
-  - the function passes its tests
+  - the function is valid Python, and an empty list raises ValueError
   - the note has an example
 
 budget_usd: 0.10            # the run never spends more; with scripted answers nothing is paid
@@ -23,17 +23,12 @@ tasks:
     title: Write the function
     type: code_generation
     prompt: "Write the function mean(values) of the module mean. An empty list raises ValueError."
-    hard_validators: [python_syntax, pytest]
-    tests: |
-      import pytest
-      from mean import mean
-
-      def test_mean():
-          assert mean([1, 2, 3]) == 2
-
-      def test_empty():
-          with pytest.raises(ValueError):
-              mean([])
+    hard_validators: [python_syntax]
+    # Tests of your own decide whether the task is done. They need pytest beside the program: pip install pytest
+    # hard_validators: [python_syntax, pytest]
+    # tests: |
+    #   from mean import mean
+    #   def test_mean(): assert mean([1, 2, 3]) == 2
   - id: note
     title: Explain its use
     type: creative_writing
@@ -56,10 +51,10 @@ answers:
     role: generator
     text: |
       ```python
-      def mean(values: list[float]) -> float:
+      def mean(values: list[float]) -> float
           return sum(values) / len(values)
       ```
-  - task: mean              # the first draft fails a test, so the task gets a second iteration
+  - task: mean              # the first draft is no valid Python, so the task gets a second iteration
     role: generator
     iteration: 2
     text: |

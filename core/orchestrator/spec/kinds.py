@@ -40,6 +40,7 @@ class NameOf(StrEnum):
     VALIDATOR = "validator"
     BACKEND = "backend"
     EXPORTER = "exporter"
+    SCORER = "scorer"
 
 
 @frozen

@@ -7,8 +7,8 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from orchestrator.models import TaskType
-from orchestrator.spec.containers import FreeMapping, ListOf, MapOf, Record, key
-from orchestrator.spec.kinds import Choice, NameOf, Place, Reference, Text, suggestion
+from orchestrator.spec.containers import FreeMapping, ListOf, MapOf, OneOrMore, Record, key
+from orchestrator.spec.kinds import PATH, Choice, NameOf, Place, Reference, Text, suggestion
 
 IDENTIFIER: Final = Text(
     r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
@@ -30,6 +30,10 @@ TASK_PATHS: Final[MapOf[str, str]] = MapOf(
     least=1,
 )
 """File names, or folders ending in ``/``, by a task's number or id."""
+
+
+CONTEXT: Final = OneOrMore(PATH, unique=True, most=1_000)
+"""Files, folders and patterns, from the spec's folder; ``-`` is stdin."""
 
 
 @frozen(kw_only=True)
@@ -56,6 +60,10 @@ class TaskSpec:
     )
     tests: str | None = field(
         default=None, metadata=key(Text(), "Tests for pytest, as a Python module that imports the output.")
+    )
+    context: tuple[str, ...] | None = field(
+        default=None,
+        metadata=key(CONTEXT, "Files of yours that it needs; left out: all that the spec names, empty: none."),
     )
 
 

@@ -41,6 +41,32 @@ class Timestamp(Kind[int]):
         return {"type": "string", "pattern": f"^{_TIMESTAMP}$"}
 
 
+_AGE: Final = r"([1-9][0-9]{0,8})([smhdw])"
+_UNITS: Final = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
+
+
+@frozen
+class Age(Kind[int]):
+    """A length of time such as ``12h`` or ``180d``, as microseconds."""
+
+    def read(self, value: Any, at: Place) -> int:
+        """See ``Kind``."""
+        found = re.fullmatch(_AGE, value) if isinstance(value, str) else None
+        if found is None:
+            raise at.refuse(f"expected a length of time such as 12h, 30d or 26w, found {described(value)}")
+        return int(found[1]) * _UNITS[found[2]] * 1_000_000
+
+    def dump(self, value: int) -> str:
+        """The number of the largest unit that divides it."""
+        seconds = value // 1_000_000
+        unit = next(unit for unit, size in _UNITS.items() if seconds % size == 0)
+        return f"{seconds // _UNITS[unit]}{unit}"
+
+    def schema(self) -> dict[str, Any]:
+        """See ``Kind``."""
+        return {"type": "string", "pattern": f"^{_AGE}$"}
+
+
 @frozen
 class Date(Kind[str]):
     """A day in ISO 8601, kept as text."""

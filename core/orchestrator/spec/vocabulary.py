@@ -4,11 +4,11 @@ from typing import Any, Final
 
 from orchestrator.models import JudgeMethod, ModelInfo
 from orchestrator.money import Price, Rate
-from orchestrator.policy import EnforcementMode, Policy, RateLimit
+from orchestrator.policy import EnforcementMode, Policy, RateLimit, Retention
 from orchestrator.settings import Evaluation, OnDisagree, SecondJudge
-from orchestrator.spec.containers import Key, ListOf, MapOf, Record
+from orchestrator.spec.containers import FreeMapping, Key, ListOf, MapOf, Record
 from orchestrator.spec.kinds import NAME, Choice, Flag, Money, NameOf, Place, Real, Reference, Whole
-from orchestrator.spec.times import Date, Hours, Timestamp, Weekdays
+from orchestrator.spec.times import Age, Date, Hours, Timestamp, Weekdays
 
 NAMES: Final = ListOf(NAME)
 """A list of names."""
@@ -54,6 +54,15 @@ POLICY: Final = Record(
 """One policy. A field that nothing enforces yet is refused by name."""
 
 POLICIES: Final = ListOf(POLICY, most=1000)
+
+RETENTION: Final = Record(
+    Retention,
+    {
+        "keep": Key(Age(), "How long texts are kept after a run's last event, such as 180d; left out: for ever."),
+        "hold": Key(ListOf(NAME, most=10_000), "Runs whose texts are kept whatever their age."),
+    },
+)
+"""How long the texts of runs are kept."""
 
 NODE_POLICIES: Final[MapOf[str, tuple[Policy, ...]]] = MapOf(POLICIES)
 """Policies by the node they bind."""
@@ -156,6 +165,16 @@ def _distinct(models: dict[int, ModelInfo], raw: list[Any], at: Place) -> None:
 
 MODELS: Final = ListOf(MODEL, most=1000, check=_distinct)
 
+
+def _evaluation(**given: Any) -> Evaluation:
+    made = Evaluation(**given)
+    if made.scorer is None and (made.parameters or made.with_judge):
+        raise ValueError("parameters and with_judge belong to a scorer; name one: scorer: NAME")
+    if made.scorer is not None and made.judge is JudgeMethod.PAIRS:
+        raise ValueError("a scorer gives scores, and judge: pairs compares results; take one of them out")
+    return made
+
+
 EVALUATION: Final = Record(
     Evaluation,
     {
@@ -169,5 +188,9 @@ EVALUATION: Final = Record(
             "How results are evaluated that no given tests decide. scores: each gets a score, the first that is good"
             " enough is taken; pairs: all samples are made and compared in pairs, and the best one gets a score.",
         ),
+        "scorer": Key(Reference(NameOf.SCORER), "The plugin that gives the score, in place of a judge."),
+        "parameters": Key(FreeMapping(), "What the scorer is built with; it knows what they mean."),
+        "with_judge": Key(Flag(), "Whether a judge evaluates once, too; its score counts where the scorer gives none."),
     },
+    make=_evaluation,
 )

@@ -34,6 +34,7 @@ from orchestrator.spi.policy_loaders import Loader
 from orchestrator.spi.providers import Body, CallContext, CallRef, Message, Provider, ProviderConfig, Reply, Request
 from orchestrator.spi.sandboxes import Job, LevelProbe, Sandbox, SandboxLevel
 from orchestrator.spi.scaffolds import App, Ask, Launch, Scaffold, Skeleton
+from orchestrator.spi.scorers import Score, Scorer, ScorerContext
 from orchestrator.spi.validators import Candidate, Finding, Ran, Run, RunOptions, Validator, ValidatorContext, find_tool
 
 __all__ = [
@@ -85,6 +86,9 @@ __all__ = [
     "SandboxError",
     "SandboxLevel",
     "Scaffold",
+    "Score",
+    "Scorer",
+    "ScorerContext",
     "Skeleton",
     "SpecError",
     "TaskType",

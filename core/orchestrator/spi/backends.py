@@ -13,6 +13,7 @@ class ModelTelemetry:
     """What is measured of a model for one type of task. Averages are exponential (α = 0.1); None: never measured."""
 
     calls: int = 0
+    """How many calls were measured."""
     quality: float | None = None
     """Mean score, 0 to 1."""
     trust: float = 1.0
@@ -20,6 +21,7 @@ class ModelTelemetry:
     cost: float | None = None
     """US dollars per call."""
     latency_ms: float | None = None
+    """Milliseconds per call."""
     latency_p95_ms: float | None = None
     """Nearest rank over the last 50 calls of the model."""
     success_rate: float | None = None
@@ -31,9 +33,13 @@ class RoutingCandidate:
     """A model that may be asked."""
 
     model: str
+    """Its id."""
     provider: str
+    """Its provider, by the name in the spec."""
     vendor: str
+    """The company that sells it."""
     price: Price
+    """Today's."""
     place: int
     """Its place in the routing row, from 0."""
     tier: str | None = None
@@ -45,7 +51,9 @@ class Ranked:
     """A candidate's place in a ranking, best first, with the score that put it there."""
 
     model: str
+    """The candidate's id."""
     score: float
+    """Any finite number; it is recorded."""
     reason: str = ""
     """A code such as ``dominated``; no free text."""
 

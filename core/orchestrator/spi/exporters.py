@@ -15,6 +15,7 @@ class RunEvent:
     """A committed event of a run. No text is in it, only digests."""
 
     run: str
+    """The run's id."""
     version: int
     """Its place in the run's history, from 1."""
     at: int
@@ -30,8 +31,11 @@ class ModelMetrics:
     """What was measured of one model, under the names of the specification. None: never measured."""
 
     model: str
+    """Its id."""
     provider: str
+    """Its provider."""
     vendor: str
+    """The company that sells it."""
     calls_total: int = 0
     """Calls the vendor has ended, with or without an answer; an answer out of the cache is none."""
     success_rate: float | None = None
@@ -51,7 +55,9 @@ class ModelMetrics:
     failures_total: int = 0
     """Calls that ended without an answer."""
     input_tokens_total: int = 0
+    """Tokens read."""
     output_tokens_total: int = 0
+    """Tokens generated, thinking included."""
     cost_usd_total: Usd = Usd.ZERO
     """Settled and unreconciled."""
 
@@ -61,30 +67,41 @@ class RunMetrics:
     """What one run amounts to. A fork counts only its own calls and money."""
 
     run: str
+    """Its id."""
     status: str
     """``open``, ``interrupted``, or how it has ended, such as ``SUCCESS``."""
     simulated: bool
+    """Whether no vendor is called."""
     started_at: int
     """Microseconds UTC."""
     active_seconds: float
+    """Seconds in sessions, waiting for people aside."""
     sessions_total: int
+    """Sessions so far."""
     tasks: Mapping[str, int]
     """How many tasks stand how, for every status such as ``pending`` or ``completed``."""
     calls_total: int
     """Attempts that have ended, however they did."""
     calls_failed_total: int
+    """Those of them that failed."""
     calls_in_flight: int
+    """Attempts without an end."""
     answers_reused_total: int
     """Answers that came out of the cache."""
     input_tokens_total: int
+    """Tokens read."""
     output_tokens_total: int
+    """Tokens generated, thinking included."""
     cap_usd: Usd
+    """The ceiling."""
     settled_usd: Usd
+    """What calls have cost."""
     unreconciled_usd: Usd
     """Counted at its worst case, because what was billed is unknown."""
     in_flight_usd: Usd
     """Held for calls in flight."""
     budget_warnings_total: int
+    """Warnings of phases that use more than their part."""
 
 
 @frozen
@@ -94,6 +111,7 @@ class Metrics:
     at: int
     """Of the latest event counted; microseconds UTC, 0 where there is none."""
     runs: tuple[RunMetrics, ...] = ()
+    """One entry a run."""
     models: tuple[ModelMetrics, ...] = ()
     """Over all of these runs, in alphabetical order."""
     run: str | None = None
@@ -119,10 +137,13 @@ class ExporterConfig:
     """
 
     name: str
+    """The name of the exporter in the spec."""
     options: Mapping[str, Any] = Factory(dict)
     """The mapping under the exporter's name in a spec, without what the program itself reads of it."""
     secret: Callable[[str], str | None] = lambda name: None
+    """Looks up the value of a key by its variable."""
     variable: Callable[[str], str | None] = lambda name: None
+    """Looks up any other variable."""
     write: Callable[[str], None] = to_stdout
     """Prints text for the user; for an exporter without a file."""
     history: Callable[[str, int], Iterable[RunEvent]] = no_history

@@ -10,6 +10,7 @@ from orchestrator.spi.exporters import Exporter, ExporterConfig
 from orchestrator.spi.policy_loaders import Loader
 from orchestrator.spi.providers import Provider, ProviderConfig
 from orchestrator.spi.scaffolds import Scaffold
+from orchestrator.spi.scorers import Scorer
 from orchestrator.spi.validators import Validator
 
 if TYPE_CHECKING:
@@ -52,6 +53,14 @@ def orchestrator_provider(config: ProviderConfig) -> Provider | None:
 @hookspec(firstresult=True)
 def orchestrator_validator() -> Validator:  # type: ignore[empty-body]
     """Return the validator. Called once per session, when a task names it."""
+
+
+@hookspec(firstresult=True)
+def orchestrator_scorer(parameters: Mapping[str, Any]) -> Scorer:  # type: ignore[empty-body]
+    """Build the scorer from the parameters of a spec. Called once per session of a run whose spec names it.
+
+    Raise ``SpecError`` for parameters that make no sense.
+    """
 
 
 @hookspec(firstresult=True)

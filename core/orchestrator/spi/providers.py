@@ -17,7 +17,9 @@ class Message:
     """One message of a conversation; ``author`` is ``system``, ``user`` or ``assistant``."""
 
     author: str
+    """``system``, ``user`` or ``assistant``."""
     text: str
+    """What it says."""
 
 
 @frozen
@@ -27,6 +29,7 @@ class CallRef:
     node: str
     """A task's id, or ``plan``."""
     role: Role
+    """What the call is for."""
     iteration: int
     """The task's iteration, from 1."""
     sample: int
@@ -40,10 +43,15 @@ class Request:
     """One question to one model."""
 
     model: ModelInfo
+    """The model to call; ``sent_name`` is its name for the vendor."""
     messages: tuple[Message, ...]
+    """In order; the first may be of ``system``."""
     max_tokens: int
+    """The most tokens of the answer; it has to be sent, for the hold is computed from it."""
     temperature: float
+    """From 0 to 1 or 2, as vendors take it."""
     call: CallRef
+    """Which call of the run this is."""
     json_schema: Mapping[str, Any] | None = None
     """The JSON Schema the answer should meet, where one is wanted. The order of its keys is that of the answer."""
     seed: int | None = None
@@ -55,7 +63,9 @@ class Body:
     """What will be sent: the bytes the hold is computed from, and nothing else that the vendor could bill."""
 
     content: bytes
+    """The bytes that are sent, all of them."""
     request: Request
+    """The request that they were shaped from."""
 
 
 @frozen
@@ -63,8 +73,11 @@ class Reply:
     """What came back. ``usage`` is None where the vendor did not say."""
 
     text: str
+    """The answer, whole."""
     usage: Usage | None
+    """Tokens by token class; None: unknown, which keeps the whole hold."""
     finish: Finish = Finish.STOP
+    """Why the answer ends."""
     request_id: str | None = None
     """The vendor's id of the call, for its support."""
 
@@ -94,12 +107,15 @@ class ProviderConfig:
     """
 
     name: str
+    """The name of the provider in the spec."""
     options: Mapping[str, Any]
     """The mapping under the provider's name in a spec."""
     models: tuple[ModelInfo, ...]
     """The models a spec or a models file declares for this provider."""
     secret: Callable[[str], str | None]
+    """Looks up the value of a key by its variable."""
     variable: Callable[[str], str | None]
+    """Looks up any other variable."""
     folder: str = "."
     """The folder against which relative paths in ``options`` are resolved: the spec's."""
 

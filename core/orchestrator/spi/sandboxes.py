@@ -15,8 +15,11 @@ class SandboxLevel(StrEnum):
     """The ways to contain a job, best first."""
 
     BWRAP = "bwrap"
+    """Bubblewrap."""
     LANDLOCK = "landlock"
+    """Landlock and seccomp."""
     NONE = "none"
+    """Nothing: only where the user has said so."""
 
 
 @frozen
@@ -24,9 +27,13 @@ class Job:
     """One command, the files it finds in its working folder, and the files wanted from there afterwards."""
 
     argv: tuple[str, ...]
+    """The command; the program by its absolute path."""
     files: Mapping[str, bytes] = Factory(dict)
+    """By relative name: what it finds in its working folder."""
     take: tuple[str, ...] = ()
+    """Names of files wanted afterwards."""
     seconds: float = 30.0
+    """Its deadline."""
     loopback: bool = False
     """Whether it may use a private loopback network: for starting an app. Only bubblewrap can give it."""
     programs: bool = False
@@ -34,6 +41,7 @@ class Job:
     memory: int = 1024 * MIB
     """Address space per process, in bytes."""
     file_size: int = 64 * MIB
+    """The largest file that it may write, in bytes."""
 
 
 @frozen
@@ -41,7 +49,9 @@ class LevelProbe:
     """What became of the probe of one sandbox level."""
 
     level: SandboxLevel
+    """The level that was probed."""
     holds: bool
+    """Whether it contains what it has to."""
     detail: str
     """Why it cannot be used, or what it is."""
 

@@ -17,6 +17,7 @@ class App:
     title: str
     """One line of its description."""
     profile: ArchitectureProfile
+    """The architecture that was decided on."""
 
 
 @frozen
@@ -24,7 +25,9 @@ class Ask:
     """A request to a started application, and the statuses that show that it works."""
 
     path: str = "/"
+    """The path of the request."""
     below: int = 500
+    """The status has to be below this."""
 
 
 @frozen
@@ -37,7 +40,9 @@ class Launch:
     argv: tuple[str, ...]
     """``python`` in the first place stands for the interpreter that runs the check."""
     port: int | None = None
+    """The port on which it listens; None: it is a command that ends."""
     asks: tuple[Ask, ...] = (Ask(),)
+    """What is requested once it listens."""
     modules: tuple[str, ...] = ()
     """Python modules that must be importable; where one is not, the application is not started, and that is said."""
     tools: tuple[str, ...] = ()

@@ -1,16 +1,19 @@
 """Validators: what they judge, the sandbox they are lent, their verdicts."""
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypedDict, Unpack
+from typing import Any, Final, Protocol, TypedDict, Unpack
 
 from attrs import Factory, frozen
 
 from orchestrator.errors import SandboxError
 from orchestrator.models import TaskType, Verdict
+
+_FENCE: Final = re.compile(r"(?:```|~~~)[^\n]*\n(.*?)\n?(?:```|~~~)", re.DOTALL)
 
 
 @frozen
@@ -18,7 +21,9 @@ class Candidate:
     """An output that a validator judges."""
 
     task: str
+    """The id of the task."""
     type: TaskType
+    """The type of the task."""
     text: str
     """The model's answer as it came, fences included."""
     content: str
@@ -32,6 +37,20 @@ class Candidate:
     dependencies: Mapping[str, str] = Factory(dict)
     """The delivered files of all tasks that the task depends on, transitively: relative name to text. A validator
     that executes or imports the output puts them beside it; where both have a file of one name, the output's counts."""
+
+    @classmethod
+    def of(cls, text: str, kind: TaskType = TaskType.CODE_GEN, *, name: str | None = None) -> "Candidate":
+        """A candidate of one file, such as a test needs.
+
+        Args:
+            text: the model's answer, with or without a code fence around it.
+            kind: the type of its task.
+            name: the file's; None: ``output.py`` for generated code, else ``output.md``.
+        """
+        fenced = _FENCE.fullmatch(text.strip())
+        content = text if fenced is None else fenced[1]
+        file = name or ("output.py" if kind is TaskType.CODE_GEN else "output.md")
+        return cls("task", kind, text, content, files={file: content})
 
 
 @frozen
@@ -47,6 +66,7 @@ class Ran:
     ended: str = ""
     """Why it was ended from outside: ``time``, ``disk`` or ``stopped``."""
     seconds: float = 0.0
+    """How long it ran."""
 
 
 class RunOptions(TypedDict, total=False):
@@ -71,7 +91,8 @@ class Run(Protocol):
         """
 
 
-def _no_sandbox(argv: Sequence[str], files: Mapping[str, bytes], **options: Unpack[RunOptions]) -> Ran:
+def no_sandbox(argv: Sequence[str], files: Mapping[str, bytes], **options: Unpack[RunOptions]) -> Ran:
+    """Refuse, as ``Run`` does where there is no sandbox."""
     raise SandboxError("this check was started without a sandbox")
 
 
@@ -89,7 +110,7 @@ class ValidatorContext:
 
     timeout: float = 30.0
     """Seconds after which its verdict no longer counts."""
-    run: Run = _no_sandbox
+    run: Run = no_sandbox
     """Runs a command in the sandbox."""
     settings: Mapping[str, Any] = Factory(dict)
     """What the spec says under ``validators.settings`` and the validator's name."""
@@ -102,7 +123,9 @@ class Finding:
     """A verdict and the details for people and for the next revision (a few lines; longer is cut)."""
 
     verdict: Verdict
+    """What the validator says."""
     details: str = ""
+    """For people and for the next draft."""
     permanent: bool = False
     """With *failed* or *unknown*: trying again cannot change it, as where the given tests cannot run at all."""
     passed_tests: int | None = None

@@ -3,6 +3,7 @@
 from attrs import Factory, define
 
 from orchestrator.events import ArchitectureDecided, QuestionAnswered, SpecEnhanced
+from orchestrator.money import Usd
 from orchestrator.state.tasks import Node
 
 
@@ -27,6 +28,28 @@ class AdviseNode(Node):
     """The node whose calls advise on the architecture."""
 
     decided: ArchitectureDecided | None = None
+
+
+@define
+class ApprovalRecord:
+    """What a person was asked to approve, and said."""
+
+    asked: int = 0
+    """How many questions were asked."""
+    open: int | None = None
+    """Version of the question that has no answer yet."""
+    declined: int = 0
+    """Version of the latest no that ended a session."""
+    plan: int = 0
+    """Version at which a plan was approved."""
+    tasks: set[str] = Factory(set)
+    refused: set[str] = Factory(set)
+    """The tasks that are left out."""
+    spend: Usd = Usd.ZERO
+    """The largest amount that was approved."""
+    forecast: bool = False
+    at_ceiling: bool = False
+    """Whether a person has said that the ceiling stays."""
 
 
 @define

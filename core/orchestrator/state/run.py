@@ -21,7 +21,7 @@ from orchestrator.settings import RunSettings
 from orchestrator.state.calls import CallKey, LogicalCall, Spend
 from orchestrator.state.channels import Channel
 from orchestrator.state.health import HostRecord, ModelRecord, Start
-from orchestrator.state.inputs import AdviseNode, Consent, EnhanceNode
+from orchestrator.state.inputs import AdviseNode, ApprovalRecord, Consent, EnhanceNode
 from orchestrator.state.tasks import Node, PlanNode, TaskState
 
 
@@ -73,6 +73,11 @@ class RunState:
     forecast: ForecastMade | None = None
     forecast_version: int = 0
     consent: Consent = Factory(Consent)
+    approvals: ApprovalRecord = Factory(ApprovalRecord)
+    plan_version: int = 0
+    """Version of the event that made the plan as it is."""
+    patches: int = 0
+    """How often the planner was asked about failed tasks."""
     begun: bool = False
     """Whether a task has ever started."""
     tasks: dict[str, TaskState] = Factory(dict)

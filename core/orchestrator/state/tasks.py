@@ -3,7 +3,7 @@
 from attrs import Factory, define, frozen
 
 from orchestrator.events import Compared, Evaluated, FileWritten, OutputChosen, PlanRefused, TaskFinished
-from orchestrator.models import PlannedTask, ProbeResult, Role, SkipReason, Verdict
+from orchestrator.models import PlannedTask, ProbeResult, Role, ScorerProblem, SkipReason, Verdict
 from orchestrator.state.calls import CallKey, LogicalCall, Spend
 
 
@@ -63,6 +63,17 @@ class Probe:
     results: tuple[ProbeResult, ...] | None = None
 
 
+@frozen
+class Scoring:
+    """What the scorer says of an answer; neither score nor problem while it is at work."""
+
+    version: int
+    scorer: str
+    score: float | None = None
+    problem: ScorerProblem | None = None
+    reasons: str | None = None
+
+
 @define
 class TaskState(Node):
     """All that has happened to one task."""
@@ -82,6 +93,8 @@ class TaskState(Node):
     """By version of the call whose answer is judged (of the ModelSelected where it is reused), and validator."""
     probes: dict[int, Probe] = Factory(dict)
     """By the version of the call whose answer is the critique."""
+    scorings: dict[int, Scoring] = Factory(dict)
+    """By the version of the call whose answer is scored."""
     evaluated: dict[int, Evaluated] = Factory(dict)
     compared: Compared | None = None
     """The choice among several results, once it is made."""
@@ -92,3 +105,7 @@ class TaskState(Node):
     written: FileWritten | None = None
     finished: TaskFinished | None = None
     finished_version: int = 0
+    replaced: bool = False
+    """Whether other tasks stand in its place."""
+    asked_about: bool = False
+    """Whether the planner was asked about its failure."""

@@ -8,7 +8,7 @@ never stronger than that.
 
 from orchestrator.suites.defined import defined_tests, is_test_file
 from orchestrator.suites.failures import FailedTest, failure_lines, short
-from orchestrator.suites.hiding import shadowing, takes_place_of_runner, within
+from orchestrator.suites.hiding import keeps_from_running, shadowing, takes_place_of_runner, within
 from orchestrator.suites.imports import imported, imported_from, imported_modules, is_installed
 from orchestrator.suites.insides import tampering
 from orchestrator.suites.layout import Layout, laid_out
@@ -30,6 +30,7 @@ __all__ = [
     "imported_modules",
     "is_installed",
     "is_test_file",
+    "keeps_from_running",
     "laid_out",
     "parse",
     "shadowing",

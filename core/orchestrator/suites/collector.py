@@ -4,13 +4,15 @@ It is handed in as a file and imports nothing of the program. Whatever stands in
 """
 
 import hashlib
-import hmac
 import importlib
+import importlib.util
 import json
 import os
 import signal
 import sys
 import traceback
+import types
+from collections.abc import Callable
 from typing import Any
 
 _SHOWN = 10
@@ -23,18 +25,33 @@ _SKIPS = ("skip", "skipif", "xfail")
 
 
 class _Recorder:
-    """Notes what is collected and the end of every test, as pytest reports it."""
+    """Notes what is collected and the end of every test, as pytest reports it.
 
-    def __init__(self) -> None:
+    Args:
+        controls: files of tests that must fail; what comes of them is kept apart.
+        guard: watches the process.
+        witness: has notes of the tests.
+    """
+
+    def __init__(self, controls: list[str], guard: Any, witness: Any) -> None:
         self.collected: list[str] = []
         self.marked: list[str] = []
         self.outcomes: list[list[str]] = []
+        self.controls: list[list[str]] = []
         self.problems: list[str] = []
         self.failures: list[list[str]] = []
+        self.keys: dict[str, str] = {}
+        self._apart, self._guard, self._witness = controls, guard, witness
+
+    def pytest_sessionstart(self) -> None:
+        self._guard.remember([_Recorder, type(self._guard), type(self._witness)])
 
     def pytest_collection_finish(self, session: Any) -> None:
-        self.collected = [item.nodeid for item in session.items]
-        self.marked = [item.nodeid for item in session.items if any(item.get_closest_marker(each) for each in _SKIPS)]
+        items = [item for item in session.items if not self._is_apart(item)]
+        self.collected = [item.nodeid for item in items]
+        self.marked = [item.nodeid for item in items if any(item.get_closest_marker(each) for each in _SKIPS)]
+        self.keys = {item.nodeid: self._witness.key_of(item) for item in items}
+        self._guard.compare()
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.skipped:
@@ -43,10 +60,23 @@ class _Recorder:
             self._note(report, report.longreprtext[-_LONGEST:], ": ")
 
     def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.when == "call":
+            self._guard.compare()
+            self._witness.hold()
+        if self._is_apart(report):
+            if report.when == "call":
+                self.controls.append([report.nodeid, report.outcome])
+            return
         if report.when == "call" or report.outcome != "passed":
             self.outcomes.append([report.nodeid, report.outcome])
         if report.failed:
             self._note(report, report.longreprtext[:_LONGEST], "\n")
+
+    def pytest_sessionfinish(self) -> None:
+        self._guard.compare()  # afterwards pytest takes back what its own plugins replaced
+
+    def _is_apart(self, report: Any) -> bool:
+        return report.nodeid.partition("::")[0] in self._apart
 
     def _note(self, report: Any, text: str, between: str) -> None:
         self.problems.append(f"{report.nodeid}{between}{text}")
@@ -85,42 +115,25 @@ def _errors(text: str) -> str:
     return "\n".join(lines) or text[-_MESSAGE:]
 
 
-def _insides() -> list[Any]:
-    """What pytest runs tests with and reports them by, with the code of each."""
-    from _pytest import python, reports, runner, unittest
+def _run_tests(task: dict[str, Any], guard: Any, witness: Any) -> dict[str, Any]:
+    import unittest  # noqa: F401 - before the code under test: the guard remembers it
 
-    owners = (
-        *(reports.TestReport, reports.BaseReport, reports.CollectReport, runner.CallInfo, python.Function),
-        *(unittest.TestCaseFunction, runner, reports),
-    )
-    return [
-        (getattr(owner, "__name__", ""), name, id(each), id(getattr(_plain(each), "__code__", None)))
-        for owner in owners
-        for name, each in sorted(vars(owner).items())
-        if callable(_plain(each))
-    ]
-
-
-def _plain(function: Any) -> Any:
-    return getattr(function, "__func__", function)
-
-
-def _run_tests(files: list[str], more: list[str]) -> dict[str, Any]:
     import pytest
 
-    recorder, before = _Recorder(), _insides()
+    recorder = _Recorder(task["controls"], guard, witness)
     options = ["-q", "--no-header", "--tb=short", "--color=no", "-p", "no:cacheprovider"]
     here = os.getcwd()  # noqa: PTH109
-    options += ["--rootdir", here, "--confcutdir", here, "-c", os.devnull, "-o", "addopts=", "--maxfail=50"]
-    status = pytest.main([*options, *more, *files], plugins=[recorder])
-    if _insides() != before:
-        replaced = "tampering: functions of pytest were replaced while the tests ran"
-        recorder.problems.insert(0, replaced)
-        recorder.failures.insert(0, ["pytest", "", replaced, ""])
+    options += ["--rootdir", here, "--confcutdir", here, "-c", os.devnull, "-o", "addopts=", "--maxfail=60"]
+    first, last = task["controls"][:1], task["controls"][1:]
+    status = pytest.main([*options, *task["options"], *first, *task["tests"], *last], plugins=[recorder])
+    passed = list(dict.fromkeys(name for name, outcome in recorder.outcomes if outcome == "passed"))
+    failed = any(outcome != "passed" for _, outcome in recorder.outcomes)
     return {
         "collected": recorder.collected,
         "marked": recorder.marked,
         "outcomes": recorder.outcomes,
+        "controls": recorder.controls,
+        "unwitnessed": witness.unwitnessed([recorder.keys.get(name, "") for name in passed], failed),
         "problems": recorder.problems[:_SHOWN],
         "failures": recorder.failures,
         "more": max(0, len(recorder.problems) - _SHOWN),
@@ -147,9 +160,9 @@ def _import(module: str) -> dict[str, Any]:
     return {**found, "internal": False}
 
 
-def _found(task: dict[str, Any]) -> dict[str, Any]:
+def _found(task: dict[str, Any], guard: Any, witness: Any) -> dict[str, Any]:
     if task["tests"]:
-        return _run_tests(task["tests"], task["options"])
+        return _run_tests(task, guard, witness)
     return _probe(task["probes"]) if task["probes"] else _import(task["module"])
 
 
@@ -186,28 +199,70 @@ def _give(module: str, expression: str) -> list[Any] | None:
     return [text, []] if type(text) is str and len(text) <= _REPR else None
 
 
+def _beside(name: str) -> Any:
+    """A module that lies beside this file; no import finds it."""
+    spec = importlib.util.spec_from_file_location(name, os.path.abspath(f"{name}.py"))  # noqa: PTH100
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _signer(key: bytes) -> Callable[[bytes], str]:
+    """Signs as HMAC with SHA-256 does, and calls nothing that could be replaced."""
+    padded, digest = key.ljust(64, b"\0"), hashlib.sha256
+    inner, outer = bytes(each ^ 0x36 for each in padded), bytes(each ^ 0x5C for each in padded)
+    return lambda body: digest(outer + digest(inner + body).digest()).hexdigest()
+
+
+def _writer() -> Callable[[Any], str]:
+    """Writes JSON, and calls nothing that could be replaced."""
+    quoted, kind = json.encoder.encode_basestring_ascii, type
+
+    def text(value: Any) -> str:
+        if kind(value) is list or kind(value) is tuple:
+            return "[" + ",".join([text(each) for each in value]) + "]"
+        if kind(value) is dict:
+            return "{" + ",".join([f"{quoted(name)}:{text(each)}" for name, each in value.items()]) + "}"
+        if value is None:
+            return "null"
+        if kind(value) is bool:
+            return "true" if value else "false"
+        return f"{value}" if kind(value) is int else quoted("" + value)
+
+    return text
+
+
 def main() -> None:
     """Read what to do, do it, and leave ``report.json`` with a signature that the code under test never gets."""
     with open("task.json", "rb") as file:  # noqa: PTH123
         task = json.load(file)
     os.unlink("task.json")  # noqa: PTH108
-    sign, dump, leave = hmac.new, json.dumps, os._exit
-    key = bytes.fromhex(task.pop("key"))
+    written, signed, leave = _writer(), _signer(bytes.fromhex(task.pop("key"))), os._exit
     with open("started", "x"):  # noqa: PTH123
         pass
     sys.argv = ["pytest"]
     if task["tests"]:
         importlib.import_module("pytest")  # before a file of that name can take its place
+    guards, witnesses = _beside("guard"), _beside("witness")
     os.chdir("src")
     here = os.getcwd()  # noqa: PTH109
+    tests = [os.path.join(here, name) for name in (*task["tests"], *task["controls"])]  # noqa: PTH118
+    guard = guards.Guard(here + os.sep, tests)
+    witness = witnesses.Witness(here + os.sep, tests[: len(task["tests"])], guard.say)
+    if task["tests"]:
+        witness.install()
     sys.path[:0] = [here, *(os.path.join(here, root) for root in task["roots"])]  # noqa: PTH118
-    found = _found(task)
-    body = dump(found)
+    mine, sys.modules["__main__"] = sys.modules["__main__"], types.ModuleType("__main__")
+    guard.watch()
+    found = _found(task, guard, witness)
+    body = written({**found, "tampered": guard.found})
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     descriptor = os.open("../report.json", flags, 0o600)
-    signature = sign(key, body.encode(), hashlib.sha256).hexdigest()
-    os.write(descriptor, f"{signature}\n{body}".encode())
+    os.write(descriptor, f"{signed(body.encode())}\n{body}".encode())
     sys.stdout.flush()
+    del mine
     leave(0)
 
 

@@ -15,7 +15,8 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 _SKIPS: Final = frozenset({"skip", "skipTest", "importorskip", "xfail", "SkipTest"})
 _SKIPPERS: Final = frozenset({"pytest", "unittest", "self"})
-_EXCUSES: Final = ("skip", "xfail", "fixture")
+_EXCUSES: Final = ("skip", "xfail", "fixture", "expectedFailure")
+_MARKED: Final = (*_FUNCTIONS, ast.ClassDef)
 
 
 def is_test_file(name: str) -> bool:
@@ -34,11 +35,13 @@ def defined_tests(source: str) -> set[str]:
 
 
 def skipping_tests(source: str) -> set[str]:
-    """The bare names of functions, wherever they are, that may skip themselves as they run."""
+    """The bare names of functions, wherever they are, that may skip themselves or are marked as skipped."""
     body = statements(source)
     fixtures = _skipping_fixtures(body)
     found = [inner for each in body for inner in ast.walk(each) if isinstance(inner, _FUNCTIONS)]
-    return {node.name for node in found if _may_skip(node) or not fixtures.isdisjoint(_arguments(node))}
+    names = {node.name for node in found if _may_skip(node) or not fixtures.isdisjoint(_arguments(node))}
+    marked = [inner for each in body for inner in ast.walk(each) if isinstance(inner, _MARKED) and _is_marked(inner)]
+    return names | {inner.name for each in marked for inner in ast.walk(each) if isinstance(inner, _FUNCTIONS)}
 
 
 def skips_itself(source: str) -> bool:
@@ -130,6 +133,12 @@ def _is_excused(node: _Function, fixtures: set[str]) -> bool:
         or not fixtures.isdisjoint(_arguments(node))
         or _may_skip(node)
     )
+
+
+def _is_marked(node: _Function | ast.ClassDef) -> bool:
+    """Whether a decorator says that it is skipped, or fails as expected."""
+    marks = [ast.unparse(each) for each in node.decorator_list]
+    return any(word in mark for mark in marks for word in _EXCUSES if word != "fixture")
 
 
 def _is_skipped(node: ast.ClassDef) -> bool:

@@ -1,11 +1,23 @@
 """Names of files that must not lie beside tests, for they would take the place of what runs the tests."""
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
 _RUNNERS: Final = frozenset({"pytest", "_pytest", "pluggy", "iniconfig", "py", "sitecustomize", "usercustomize"})
+_TOOLS: Final = frozenset(
+    {"mypy", "ruff", "flake8", "pylint", "pyright", "black", "coverage", "tox", "nox", "behave", "nose2", "bandit"}
+)
+_STARTED: Final = re.compile(r"(?<!\S)-[A-Za-z]*m\s*([A-Za-z_]\w*)")
+_CONFIGURATIONS: Final = frozenset(
+    {"pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "pyproject.toml", "tox.ini", "setup.cfg"}
+)
+_ADDED: Final = re.compile(r"^[ \t]*\"?addopts\"?[ \t]*=(?:\s*\[[^\]]*\]|[^\n]*(?:\n[ \t]+[^\n]*)*)", re.MULTILINE)
+_IDLE: Final = re.compile(
+    r"--(?:co|collect-?only|setup-?plan|setup-?only|fixtures|markers|help|version)\b|(?<![\w-])-[hV]\b"
+)
 _CONFIGURATION: Final = "conftest"
 _SOURCES: Final = "src"
 
@@ -21,9 +33,24 @@ def shadowing(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(str(path) for path in paths if _hides(path, packages))
 
 
-def takes_place_of_runner(names: Iterable[str]) -> tuple[str, ...]:
-    """Those of some files that ``python -m pytest``, run in their folder, would import in the place of pytest's own."""
-    return tuple(name for name in names if name.partition("/")[0].removesuffix(".py") in _RUNNERS)
+def takes_place_of_runner(names: Iterable[str], command: str = "") -> tuple[str, ...]:
+    """Those of some files that Python, run in their folder, would import in the place of what judges them.
+
+    That is pytest with what it needs and, where a command says ``python -m NAME``, the standard library's module or the
+    tool of that name, whatever kind of file it is in.
+    """
+    started = {name for name in _STARTED.findall(command) if name in sys.stdlib_module_names or name in _TOOLS}
+    return tuple(name for name in names if name.partition("/")[0].partition(".")[0] in _RUNNERS | started)
+
+
+def keeps_from_running(files: Mapping[str, bytes]) -> tuple[str, ...]:
+    """Those of some files that configure pytest to run no test at all, and to say that all is well."""
+    return tuple(
+        name
+        for name, content in files.items()
+        if name in _CONFIGURATIONS
+        and any(_IDLE.search(each) for each in _ADDED.findall(content.decode(errors="replace")))
+    )
 
 
 def _hides(path: PurePosixPath, packages: set[str]) -> bool:

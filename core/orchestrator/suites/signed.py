@@ -11,9 +11,12 @@ from typing import Any, Final
 
 from attrs import Factory, frozen
 
+from orchestrator.suites.controls import Controls
 from orchestrator.suites.defined import defined_tests, skipping_tests, skips_itself
 from orchestrator.suites.failures import FailedTest
 
+_INSIDE: Final = ("collector", "guard", "witness")
+_NAMED: Final = 5
 GATE: Final = ("--noconftest",)
 """Options of pytest for sources that bring nothing but code and tests."""
 
@@ -30,6 +33,7 @@ class SignedReport:
         collected: pytest's name of each test that it collected.
         marked: those among them that bear a mark which may skip them, an empty parametrization included.
         failures: the first failures, taken apart.
+        tampered: what code under test did to what judges it; where there is any, nothing counts.
     """
 
     outcomes: tuple[tuple[str, str], ...]
@@ -39,6 +43,7 @@ class SignedReport:
     collected: tuple[str, ...] = ()
     marked: tuple[str, ...] = ()
     failures: tuple[FailedTest, ...] = ()
+    tampered: tuple[str, ...] = ()
 
     @property
     def said(self) -> str:
@@ -134,6 +139,7 @@ class SignedRun:
     roots: tuple[str, ...] = ()
     probes: tuple[SandboxedCall, ...] = ()
     _key: bytes = Factory(lambda: secrets.token_bytes(32))
+    _controls: Controls = Factory(Controls.made)
 
     argv = (sys.executable, "-I", "collector.py")
     """What is run, in the folder of the files."""
@@ -142,6 +148,7 @@ class SignedRun:
 
     def inside(self, sources: Mapping[str, bytes]) -> dict[str, bytes]:
         """The files to put in, with the sources among them."""
+        controls = self._controls.files if self.tests and self.options == GATE else {}
         task = {
             "key": self._key.hex(),
             "tests": self.tests,
@@ -149,11 +156,13 @@ class SignedRun:
             "options": self.options,
             "roots": self.roots,
             "probes": [[each.module, each.expression] for each in self.probes],
+            "controls": list(controls),
         }
+        own = {f"{name}.py": files("orchestrator.suites").joinpath(f"{name}.py").read_bytes() for name in _INSIDE}
         return {
-            **{f"src/{path}": content for path, content in sources.items()},
+            **{f"src/{path}": content for path, content in {**sources, **controls}.items()},
             "task.json": json.dumps(task).encode(),
-            "collector.py": files("orchestrator.suites").joinpath("collector.py").read_bytes(),
+            **own,
         }
 
     def report(self, taken: Mapping[str, bytes]) -> SignedReport | None:
@@ -169,7 +178,19 @@ class SignedRun:
             collected=tuple(found["collected"]),
             marked=tuple(found["marked"]),
             failures=tuple([FailedTest(*each) for each in found["failures"]]),
+            tampered=(*found["tampered"], *self._forged(found)),
         )
+
+    def _forged(self, found: Mapping[str, Any]) -> list[str]:
+        """What speaks against the tests that are reported as passed."""
+        if all(outcome != "passed" for _, outcome in found["outcomes"]) or not self.tests:
+            return []
+        wrong = [] if self.options != GATE else self._controls.not_failed(found["controls"])
+        unseen = [str(each) for each in found["unwitnessed"]][:_NAMED]
+        return [
+            *([f"tests that must fail did not ({len(wrong)})"] if wrong else []),
+            *([f"reported as passed without their assertions: {', '.join(unseen)}"] if unseen else []),
+        ]
 
     def seen(self, taken: Mapping[str, bytes]) -> dict[SandboxedCall, CallResult]:
         """What each probe gave, out of the collector's own report; those are left out that gave nothing in time."""

@@ -70,11 +70,11 @@ def _author(log: EventLog, run: str) -> tuple[str, TaskType] | None:
     """Who wrote the answer of a cell's run, as ``PROVIDER/MODEL``, and to what type of task."""
     kind: TaskType | None = None
     providers: dict[str, str] = {}
-    for record in log.read(run, types=[e.SessionOpened, e.PlanMade, e.TaskFinished]):
+    for record in log.read(run, types=[e.SessionOpened, e.PlanMade, e.PlanEdited, e.PlanPatched, e.TaskFinished]):
         match record.event:
             case e.SessionOpened(models=models):
                 providers |= {model.id: model.provider for model in models}
-            case e.PlanMade(tasks=tasks):
+            case e.PlanMade(tasks=tasks) | e.PlanEdited(tasks=tasks) | e.PlanPatched(tasks=tasks):
                 kind = tasks[0].type
             case e.TaskFinished(model=str(model)) if kind is not None and model in providers:
                 return qualified(providers[model], model), kind

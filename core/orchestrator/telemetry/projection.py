@@ -183,12 +183,14 @@ class _Reader:
         found = self._runs.get(run)
         if found is None or not found.types:
             simulated, types, evaluated = False, dict[str, TaskType](), False
-            for record in self.log.read(run, types=[e.RunStarted, e.RunForked, e.PlanMade]):
+            for record in self.log.read(
+                run, types=[e.RunStarted, e.RunForked, e.PlanMade, e.PlanEdited, e.PlanPatched]
+            ):
                 event = record.event
                 if isinstance(event, e.RunStarted | e.RunForked):
                     simulated = event.settings.simulated
                     evaluated = any(is_evaluation(name) for name in event.settings.accounts)
-                elif isinstance(event, e.PlanMade):
+                elif isinstance(event, e.PlanMade | e.PlanEdited | e.PlanPatched):
                     types.update((task.id, task.type) for task in event.tasks)
             found = self._runs[run] = _Run(simulated, types, evaluated)
         return found

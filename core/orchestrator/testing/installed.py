@@ -1,6 +1,6 @@
 """The contract suites of what is installed: one class per plugin, built through its entry point as a run builds it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any, ClassVar
 from unittest import SkipTest
@@ -9,6 +9,7 @@ from orchestrator import contract
 from orchestrator.contract import ContractError
 from orchestrator.errors import PluginError, SpecError
 from orchestrator.plugins import Catalogue, PluginEntry, PluginStatus
+from orchestrator.plugins.registry import normalised
 from orchestrator.testing.contracts import SUITES, PluginContract
 
 CONTRACT_NAME = "orchestrator_contract"
@@ -23,6 +24,8 @@ def suites_of(
 ) -> dict[str, type[PluginContract]]:
     """A suite for every plugin of a distribution, or of all, that is not switched off, by the name of its class.
 
+    ``distribution`` may also be the word of plugins, or ``distribution:word``.
+
     What a module holds in ``orchestrator_contract``, and then what is ``given``, becomes attributes of its suite. A
     plugin that cannot be imported gets a suite of one test, which says so.
     """
@@ -30,10 +33,13 @@ def suites_of(
     return {suite.__name__: suite for suite in made if suite is not None}
 
 
-def _wanted(entries: Iterable[PluginEntry], distribution: str | None) -> Iterator[PluginEntry]:
-    for entry in entries:
-        if entry.status is not PluginStatus.BLOCKED and distribution in (None, entry.distribution):
-            yield entry
+def _wanted(entries: Iterable[PluginEntry], wanted: str | None) -> list[PluginEntry]:
+    """Those of the distribution of that name, or else those of that word."""
+    usable = [entry for entry in entries if entry.status is not PluginStatus.BLOCKED]
+    if wanted is None:
+        return usable
+    of_distribution = [entry for entry in usable if entry.distribution == normalised(wanted)]
+    return of_distribution or [e for e in usable if wanted in (e.name, f"{e.distribution}:{e.name}")]
 
 
 def _suite(catalogue: Catalogue, entry: PluginEntry, given: Given) -> type[PluginContract] | None:

@@ -14,8 +14,9 @@ from orchestrator.decide import Rank
 from orchestrator.engine.answers.fences import content_of
 from orchestrator.engine.outputs.verification import Verified
 from orchestrator.engine.ports import Ports, in_place
-from orchestrator.engine.questions import Offer, QuestionReply, RiskForecast
+from orchestrator.engine.questions import ApprovalQuestion, Offer, RiskForecast
 from orchestrator.engine.rank import guard, run_here
+from orchestrator.engine.replies import QuestionReply
 from orchestrator.engine.session import RunLog, Session
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.log import EventLog, MemoryLocks, Texts
@@ -23,6 +24,7 @@ from orchestrator.log.redaction import Redactor
 from orchestrator.log.schema import create
 from orchestrator.models import AnsweredBy, Verdict, VerificationProblem
 from orchestrator.money import Usd
+from orchestrator.plugins import Catalogue
 from orchestrator.settings import SECOND
 from orchestrator.spi import (
     Backend,
@@ -30,6 +32,7 @@ from orchestrator.spi import (
     Candidate,
     Finding,
     ModelTelemetry,
+    Provider,
     Ranked,
     RoutingCandidate,
     ValidatorContext,
@@ -134,6 +137,8 @@ class World:
     scenario: Scenario
     make_backend: Callable[[], Backend] = Factory(lambda: CheapestFirst)
     """Builds the backend that ranks in every session."""
+    make_provider: Callable[[Provider], Provider] | None = None
+    """Gives what is called in place of the simulated vendor, in every session."""
     vendor: SimulatedVendor = field(init=False)
     connection: CrashingConnection = field(init=False)
     locks: MemoryLocks = Factory(MemoryLocks)
@@ -144,6 +149,11 @@ class World:
     """How often each run was given what it lacked."""
     files: dict[str, dict[str, str]] = Factory(dict)
     """By run: the content of each file."""
+
+    def provider(self, run: str) -> Provider:
+        """What a session of a run calls."""
+        vendor = VendorOfRun(self.vendor, run)
+        return vendor if self.make_provider is None else self.make_provider(vendor)
 
     def __attrs_post_init__(self) -> None:
         scenario = self.scenario
@@ -254,6 +264,12 @@ class Person:
             return QuestionReply(False, AnsweredBy.STOPPED, rest=True)
         return QuestionReply(draw.random() < 0.7)
 
+    async def confirm(self, question: ApprovalQuestion) -> QuestionReply:
+        """A yes or a no, after minutes; asked again, a person may answer otherwise."""
+        draw = Random(f"point/{self.world.scenario.seed}/{self.run}/{question.asked.number}")
+        await asyncio.sleep(draw.uniform(0.1, 4000))
+        return QuestionReply(draw.random() < 0.8)
+
 
 @define
 class Process:
@@ -280,13 +296,14 @@ class Process:
         texts = Texts(self.log, run, self.world.draw.randbytes, self.log.redactor)
         models = scenario.models_of(1 if state.session is None else state.session.number + 1)
         connected = Connected(
-            providers={"simulated": VendorOfRun(self.world.vendor, run)},
+            providers={"simulated": self.world.provider(run)},
             models=models,
             slots={slot: model.id for model in models for slot in model.slots},
             backend=self.world.make_backend(),
             plugins=(e.PluginUsed("backend", "cheapest_first", "simulator", "1"),),
             simulated=True,
             validators=("never_empty",),
+            catalogue=Catalogue((), {}),
         )
         return Session(
             stream=RunLog(self.log, run, texts, scenario.settings.accounts, simulated=True),

@@ -9,7 +9,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from orchestrator import events as e
-from orchestrator.engine.runs import Workspace
+from orchestrator.engine.runs import Engine
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Price, Usd
 from orchestrator.policy_dsl import bind
@@ -74,7 +74,7 @@ def play_spec(folder: Path, answers: Sequence[Mapping[str, Any]] = (), **keys: A
     scripted = {"providers": {"scripted": {"answers": str(script)}}}
     given = {key: value for key, value in {**usual, **scripted, **keys}.items() if value is not None}
     spec = parse_spec(given, "the test's spec")
-    workspace = Workspace.open(folder / "home")
+    workspace = Engine.open(folder / "home")
     try:
         spec = bind(spec, workspace.admission, (), workspace.catalogue.loader_for_suffix)
         done = asyncio.run(workspace.start(spec, output=folder / "output"))

@@ -13,9 +13,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from orchestrator import events as e
 from orchestrator.decide.outcome import reopened_by
+from orchestrator.decide.planning import execution_order
+from orchestrator.engine.questions import declines
 from orchestrator.errors import ErrorKind
 from orchestrator.models import (
     AnsweredBy,
+    ApprovalPoint,
     ModelInfo,
     PairChoice,
     PlannedTask,
@@ -23,6 +26,7 @@ from orchestrator.models import (
     ProjectStatus,
     ReadingProblem,
     Role,
+    ScorerProblem,
     Verdict,
     is_comparison,
 )
@@ -152,7 +156,8 @@ class RunMachine(RuleBasedStateMachine):
         elif call.role is Role.EVALUATOR:
             self.stage.answer(version, score, usage)
         elif call.role is Role.DECOMPOSER and problem is None:
-            self.stage.answer(version, usage=usage, reading=e.Reading(plan=tasks))
+            plan = tasks if call.iteration == 1 else self._patch(tasks, call.iteration, data)
+            self.stage.answer(version, usage=usage, reading=e.Reading(plan=plan))
         else:
             found = None if defects is None else tuple(e.Defect("2" * 64, named) for named in defects)
             read = e.Reading(problem=problem, defects=found if call.role is Role.CRITIC else None)
@@ -185,8 +190,11 @@ class RunMachine(RuleBasedStateMachine):
     def approve(self, accepted: bool, extra: int, person: bool) -> None:
         """A person says whether the tasks may start; after a no the run is resumed, perhaps with more money."""
         stage = self.stage
-        answer = e.QuestionAnswered(stage.open(e.QuestionAsked)[0][0], accepted, AnsweredBy.PERSON, False)
-        if accepted:
+        version, asked = stage.open(e.QuestionAsked)[0]
+        raised = asked.node == ApprovalPoint.CEILING and accepted
+        cap = Usd(stage.state.cap.nano + (asked.amount or Usd.ZERO).nano + extra) if raised else None
+        answer = e.QuestionAnswered(version, accepted, AnsweredBy.PERSON, False, cap=cap)
+        if accepted or not declines(stage.state, answer):
             stage.step(answer)
             return
         stage.step(answer, e.RunInterrupted(e.DECLINED))
@@ -194,6 +202,27 @@ class RunMachine(RuleBasedStateMachine):
             stage.step(e.BudgetRaised(Usd(stage.state.cap.nano + extra), reopened_by(stage.state, "budget")))
         stage.can_ask = person
         stage.step(stage.opening())
+
+    def _patch(self, tasks: tuple[PlannedTask, ...], iteration: int, data: st.DataObject) -> tuple[PlannedTask, ...]:
+        """Tasks with ids of their own, some of which need, or stand in the place of, tasks that there are."""
+        known = st.sampled_from([*self.stage.state.tasks])
+        ids = {task.id: f"p{iteration}-{task.id}" for task in tasks}
+        return tuple(
+            evolve(
+                task,
+                id=ids[task.id],
+                dependencies=(*(ids[each] for each in task.dependencies), *data.draw(st.lists(known, max_size=1))),
+                replaces=data.draw(st.none() | known),
+            )
+            for task in tasks
+        )
+
+    @precondition(lambda self: self._is_open() and self.stage.state.planned and not self.stage.state.begun)
+    @rule(tasks=plans(4), rarely=st.integers(0, 3))
+    def edit(self, tasks: tuple[PlannedTask, ...], rarely: int) -> None:
+        """A person changes the plan before its first task."""
+        if rarely == 0:
+            self.stage.step(e.PlanEdited(tasks, execution_order(tasks), 1))
 
     @precondition(lambda self: self._has(e.CheckStarted))
     @rule(
@@ -217,6 +246,14 @@ class RunMachine(RuleBasedStateMachine):
         assert call is not None
         assert call.answer is not None
         self.stage.probe(*results[: len(call.answer.reading.defects or ())])
+
+    @precondition(lambda self: self._has(e.ScoringStarted))
+    @rule(score=st.one_of(st.floats(0, 1), st.sampled_from(list(ScorerProblem))))
+    def score(self, score: "float | ScorerProblem") -> None:
+        """A scorer gives a score, or none."""
+        version, _ = self.stage.open(e.ScoringStarted)[0]
+        problem = score if isinstance(score, ScorerProblem) else None
+        self.stage.step(e.Scored(version, None if problem else float(score), problem, None, 1000))
 
     @precondition(lambda self: self._has(e.OutputChosen))
     @rule(problem=st.sampled_from([None, "ENOSPC"]))

@@ -11,7 +11,16 @@ from orchestrator.events import Length, Prior
 from orchestrator.models import SLOTS, JudgeMethod, ModelInfo, Role, TaskType
 from orchestrator.money import Price, Rate, Usd
 from orchestrator.policy import EnforcementMode, Policy, RateLimit
-from orchestrator.settings import SECOND, CrossVendor, Evaluation, Limits, MissingTool, OnDisagree, RunSettings
+from orchestrator.settings import (
+    SECOND,
+    Approvals,
+    CrossVendor,
+    Evaluation,
+    Limits,
+    MissingTool,
+    OnDisagree,
+    RunSettings,
+)
 from orchestrator.testing.vendor import FAULTS, ODDITIES
 
 WHERE: Final = ("before", "inside", "after")
@@ -129,7 +138,8 @@ class Scenario:
         drawn = _with_input_stage(drawn, Random(f"input/{seed}"))
         drawn = _governed(drawn, Random(f"governance/{seed}"))
         drawn = _comparing(drawn, Random(f"pairs/{seed}"))
-        return _with_lengths(drawn, Random(f"lengths/{seed}"))
+        drawn = _with_lengths(drawn, Random(f"lengths/{seed}"))
+        return _steered(drawn, Random(f"steering/{seed}"))
 
     @property
     def calls_per_minute(self) -> int | None:
@@ -158,6 +168,20 @@ class Scenario:
         at = draw.randrange(len(models))
         models[at] = evolve(models[at], **draw.choice(changes))
         return tuple(models)
+
+
+def _steered(scenario: Scenario, draw: Random) -> Scenario:
+    """The world with approval points, where there is a person to ask, and with a planner that is asked once more."""
+    settings = evolve(scenario.settings, replans=2 if draw.random() < 0.2 else 0)
+    if scenario.person and draw.random() < 0.4:
+        points = Approvals(
+            plan=draw.random() < 0.5,
+            tasks=draw.random() < 0.3,
+            spend=(settings.cap.part(draw.randint(1, 9), 10),) if draw.random() < 0.4 else (),
+            ceiling=draw.random() < 0.4,
+        )
+        settings = evolve(settings, approve=points)
+    return evolve(scenario, settings=settings)
 
 
 def _reusing(scenario: Scenario, draw: Random) -> Scenario:

@@ -7,6 +7,7 @@ an in-memory SQLite database whose connection outlives a crash; only files, the 
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from inspect import signature
 from random import Random
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from orchestrator.engine.session import Session, append_remedies, raised_budget,
 from orchestrator.models import PlannedTask, ProjectStatus, TaskType
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND
-from orchestrator.spi import Backend
+from orchestrator.spi import Backend, Provider
 from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState
 from orchestrator.testing.machine import CheapestFirst, Crash, PlantedError, Process, World, sound_rank
@@ -151,7 +152,10 @@ class _Player:
 
 
 def simulate(
-    scenario: Scenario, observer: Observer | None = None, make_backend: Callable[[], Backend] = CheapestFirst
+    scenario: Scenario,
+    observer: Observer | None = None,
+    make_backend: Callable[[], Backend] = CheapestFirst,
+    make_provider: Callable[..., Provider] | None = None,
 ) -> SimulationReport:
     """Play a scenario to its end.
 
@@ -159,12 +163,14 @@ def simulate(
         scenario: the world.
         observer: gets every committed event.
         make_backend: builds the backend that ranks in every session, under the guard of a run but without its clock.
+        make_provider: builds the provider that is called in every session, for the models of the scenario. It is given
+            the simulated vendor, to wrap it, unless it takes no argument.
 
     Raises:
         DeadlockError: every task waits and no timer is set.
         AssertionError: it does not end within its limits of sessions, events and virtual time, or an observer's own.
     """
-    world = World(scenario, make_backend)
+    world = World(scenario, make_backend, _wrapping(make_provider))
     runs = [f"run-{number}" for number in range(1, scenario.runs + 1)]
     failures: list[BaseException] = []
     crashes = sessions = 0
@@ -191,6 +197,13 @@ def simulate(
     accounts = {name: world.history(f"sim/account/{name}") for name in scenario.account_caps}
     states = {run: fold(history) for run, history in histories.items()}
     return SimulationReport(world, histories, accounts, sessions, crashes, states)
+
+
+def _wrapping(make: Callable[..., Provider] | None) -> Callable[[Provider], Provider] | None:
+    """A function from the simulated vendor to what is called in its place."""
+    if make is None or signature(make).parameters:
+        return make
+    return lambda vendor: make()
 
 
 def _put(loop: Loop, session: Session) -> None:

@@ -221,6 +221,8 @@ def settings_of_runs(accounts: tuple[str, ...] = ()) -> Strategy[RunSettings]:
             tests_decide=st.booleans(),
             judged_types=st.sampled_from([(), tuple(TaskType)]),
             judge=st.sampled_from([None, None, *JudgeMethod]),
+            scorer=st.sampled_from([None, None, None, "a_scorer"]),
+            with_judge=st.booleans(),
         ),
         loop=loops(),
         cross_vendor=st.sampled_from(list(CrossVendor)),

@@ -16,7 +16,7 @@ from orchestrator.trust.configuration import (
 )
 from orchestrator.trust.rules import Weighed, listed, refusal, weigh
 from orchestrator.trust.store import GrantStore
-from orchestrator.trust.wants import Surroundings, VendorFacts, wants
+from orchestrator.trust.wants import Surroundings, VendorFacts, files_wanted, wants
 
 __all__ = [
     "AGREED_BY",
@@ -33,6 +33,7 @@ __all__ = [
     "checked_patterns",
     "configuration_path",
     "covered",
+    "files_wanted",
     "listed",
     "read_configuration",
     "refusal",

@@ -22,8 +22,14 @@ Ask = Callable[[Sequence[str]], bool]
 """Shows the lines of what a spec wants to the person at the terminal; whether they agree."""
 
 
-_READ: Final = (CapabilityKind.READ, CapabilityKind.OPTION, CapabilityKind.ADDRESS, CapabilityKind.KEY)
-"""Kinds that matter when a spec is only looked at: files are read, and servers are asked for their lists of models."""
+_READ: Final = (
+    CapabilityKind.READ,
+    CapabilityKind.OPTION,
+    CapabilityKind.ADDRESS,
+    CapabilityKind.KEY,
+    CapabilityKind.PLUGIN,
+)
+"""Kinds that matter when a spec is only looked at: files are read, plugins asked, and servers for their models."""
 
 
 @define

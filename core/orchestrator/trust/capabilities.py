@@ -27,6 +27,7 @@ DOING: Final[Mapping[CapabilityKind, str]] = {
     CapabilityKind.OUTPUT: "write the results into {value}",
     CapabilityKind.BUDGET: "spend up to ${value}, more than your ceiling",
     CapabilityKind.OPTION: "give a plugin the option {value}",
+    CapabilityKind.PLUGIN: "load {variable}, whose code can do whatever you can (SHA-256 {host:.12})",
 }
 """What each kind means to a person; every kind has words."""
 
@@ -98,7 +99,10 @@ def _checked(text: str, source: str) -> str:
 
 
 def covered(capability: Capability, patterns: Iterable[str]) -> bool:
-    """Whether a pattern covers a capability: it is equal, or of the same kind with a ``*`` that fits."""
+    """Whether a pattern covers a capability: it is equal, or of the same kind with a ``*`` that fits.
+
+    A pattern may name a plugin file without its digest.
+    """
     return any(_fits(capability, pattern) for pattern in patterns)
 
 
@@ -108,6 +112,8 @@ def _fits(capability: Capability, pattern: str) -> bool:
         return False
     if value == capability.value or capability.kind in _EXACT:
         return value == capability.value
+    if capability.kind is CapabilityKind.PLUGIN and value == capability.value.rpartition("@")[0]:
+        return True  # a file is named, whatever is in it
     # only * is special: a command or a path may well hold brackets and question marks
     escaped = value.replace("[", "[[]").replace("?", "[?]")
     return "*" in value and fnmatchcase(capability.value, escaped)

@@ -11,9 +11,11 @@ from attrs import Factory, evolve, field, frozen
 from orchestrator.documents import expanded, read_text
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.money import Usd
+from orchestrator.policy import Retention
 from orchestrator.settings import SandboxChoice
 from orchestrator.spec.containers import ListOf, Record, key
 from orchestrator.spec.kinds import PATH, Choice, Kind, Money, Place, Refused, Text
+from orchestrator.spec.vocabulary import RETENTION
 from orchestrator.trust.capabilities import checked_patterns
 
 VARIABLE: Final = "ORCHESTRATE_CONFIG"
@@ -63,6 +65,10 @@ class Configuration:
     ceiling_usd: Usd | None = field(
         default=None, metadata=key(Money(), "The most a spec may spend in a run without asking, in US dollars.")
     )
+    ask_above_usd: Usd | None = field(
+        default=None,
+        metadata=key(Money(), "The most a run may be expected to cost without asking first, in US dollars."),
+    )
     sandbox: SandboxChoice = field(
         default=SandboxChoice.AUTO,
         metadata=key(_Floor(SandboxChoice), "The weakest sandbox for checks that run code: auto, landlock or bwrap."),
@@ -80,6 +86,13 @@ class Configuration:
     )
     policy_files: tuple[str, ...] = field(
         default=(), metadata=key(ListOf(PATH, unique=True, most=100), "Files of policies that bind every run.")
+    )
+    plugins: tuple[str, ...] = field(
+        default=(),
+        metadata=key(ListOf(PATH, unique=True, most=100), "Files of plugins that every command has, from its folder."),
+    )
+    retention: Retention = field(
+        default=Retention(), metadata=key(RETENTION, 'How long texts of runs are kept, such as keep = "180d".')
     )
     data_folder: str | None = field(
         default=None,

@@ -15,8 +15,12 @@ AGREED: Final[Mapping[str, CapabilityKind]] = {
     "output_dir": CapabilityKind.OUTPUT,
     "policy_files.*": CapabilityKind.READ,
     "prompts": CapabilityKind.READ,
+    "context.*": CapabilityKind.READ,
+    "tasks.*.context.*": CapabilityKind.READ,
+    "plugins.*": CapabilityKind.PLUGIN,
     "validators.sandbox": CapabilityKind.SANDBOX,
     "verify_cmd": CapabilityKind.COMMAND,
+    "validators.commands.*.run": CapabilityKind.COMMAND,
     "providers.*.answers": CapabilityKind.READ,
     "providers.*.base_url": CapabilityKind.ADDRESS,
     "providers.*.api_key_env": CapabilityKind.KEY,
@@ -39,7 +43,7 @@ _PRICE: Final = "input output cached_input cache_write reasoning"
 
 _GROUPS: Final[Mapping[str, str]] = {
     "": "project criteria time_seconds concurrency verbose project_id team job_id quality_targets.* task_paths.* loop "
-    "plateau phase_budgets.* allow_unbounded cache enhance advise app",
+    "plateau phase_budgets.* allow_unbounded cache encrypt enhance advise app approve replan",
     "policies.*": _POLICY,
     "node_policies.*.*": _POLICY,
     "tasks.*": "id type prompt title dependencies.* hard_validators.* schema tests",
@@ -48,13 +52,14 @@ _GROUPS: Final[Mapping[str, str]] = {
     "thinking_in_limit tier slots.* trains_on_data regions.* abilities.* vendor wire_name",
     "models.*.price": _PRICE,
     "models.*.price.rates.*": f"{_PRICE} over since hours days",
+    "retention": "keep hold.*",
     "review": "cross_vendor",
-    "evaluate": "runs max_delta on_disagree second tests_decide judge",
-    "validators": "missing_tool settings.*.longest settings.*.shortest",
+    "evaluate": "runs max_delta on_disagree second tests_decide judge scorer parameters with_judge",
+    "validators": "missing_tool settings.*.longest settings.*.shortest commands.*.pass commands.*.timeout",
     "limits": "tries attempts outage breaker.failures breaker.seconds iterations.* max_tokens.* call_timeout "
     "requests_per_minute tokens_per_minute max_tasks single_task_fallback",
     "providers.*": "api effort idle_seconds region stream type",
-    "exporters.*": "attributes events every_seconds on port service_name",
+    "exporters.*": "attributes events every_seconds on port project service_name",
 }
 
 FREE: Final = frozenset(f"{group}.{name}".lstrip(".") for group, names in _GROUPS.items() for name in names.split())

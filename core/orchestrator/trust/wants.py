@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from orchestrator.spec import Spec
 
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
+_PATTERN: Final = re.compile(r"[*?\[]")
+_STDIN: Final = "-"
 _INSERTED: Final = re.compile(r"(?:env:|\$\{?)\s*([A-Za-z_][A-Za-z0-9_]*)")
 _PROGRAMS: Final = ("type", "every_seconds")
 """Options that the program itself reads."""
@@ -56,6 +58,8 @@ class Surroundings:
     """The most the user's configuration lets a run spend; None: it does not say."""
     resolved: Callable[[Path], Path] = _as_it_is
     """A path without links, as the system would open it."""
+    digest: Callable[[Path], str] = lambda path: "unknown"
+    """The SHA-256 of a file's content."""
     vendor: Callable[[str], VendorFacts] = lambda provider: VendorFacts()
     """What is known of an installed provider."""
     is_beside: Callable[[str], bool] = lambda variable: False
@@ -76,21 +80,34 @@ def wants(spec: "Spec", around: Surroundings, output: Path | None = None) -> tup
     """
     order = tuple(CapabilityKind)
     found = {*_of_the_spec(spec, around, output), *_of_providers(spec, around), *_of_exporters(spec, around)}
-    found |= set(_of_validators(spec))
+    found |= {*_of_validators(spec), *_of_scorer(spec, around)}
     return tuple(sorted(found, key=lambda each: (order.index(each.kind), each.value)))
 
 
 def _of_the_spec(spec: "Spec", around: Surroundings, output: Path | None) -> Iterator[Capability]:
     if spec.validators.sandbox is SandboxChoice.NONE:
         yield Capability(CapabilityKind.SANDBOX, SandboxChoice.NONE.value)
-        if spec.verify_cmd is not None:
-            yield Capability(CapabilityKind.COMMAND, command_value(spec.verify_cmd))
+        commands = [each.run for each in spec.validators.commands.values()]
+        for command in (*commands, *(() if spec.verify_cmd is None else (spec.verify_cmd,))):
+            yield Capability(CapabilityKind.COMMAND, command_value(command))
     for name in (*spec.policy_files, *(() if spec.prompts is None else (spec.prompts,))):
         yield from reading(name, spec, around.resolved)
+    yield from files_wanted(spec, around)
+    for path in plugin_files(spec):
+        yield Capability(CapabilityKind.PLUGIN, f"{around.resolved(path)}@{around.digest(path)}")
     if spec.output_dir is not None and output is not None and output == _expanded(spec.output_dir):
         yield from _output(output, around)
     if around.ceiling is not None and spec.budget_usd > around.ceiling:
         yield Capability(CapabilityKind.BUDGET, str(spec.budget_usd))
+
+
+def plugin_files(spec: "Spec") -> list[Path]:
+    """The plugin files that a spec names, from its folder.
+
+    Raises:
+        UsageError: one is in a home folder that there is not.
+    """
+    return [Path(spec.folder) / expanded(name) for name in spec.plugins]
 
 
 def reading(name: str, spec: "Spec", resolved: Callable[[Path], Path]) -> Iterator[Capability]:
@@ -101,6 +118,19 @@ def reading(name: str, spec: "Spec", resolved: Callable[[Path], Path]) -> Iterat
     path = resolved(Path(spec.folder) / named)
     if not path.is_relative_to(resolved(Path(spec.folder))):
         yield Capability(CapabilityKind.READ, str(path))
+
+
+def files_wanted(spec: "Spec", around: Surroundings) -> Iterator[Capability]:
+    """What reading the files of a spec's contexts needs."""
+    for name in spec.named_files:
+        yield from () if name == _STDIN else reading(_fixed(name), spec, around.resolved)
+
+
+def _fixed(name: str) -> str:
+    """The folder below which all files of a pattern lie; a path without a pattern is itself."""
+    parts = Path(name).parts
+    place = next((place for place, part in enumerate(parts) if _PATTERN.search(part)), None)
+    return name if place is None else str(Path(*parts[:place]))
 
 
 def _output(path: Path, around: Surroundings) -> Iterator[Capability]:
@@ -203,6 +233,13 @@ def _of_exporter_option(
             yield Capability(CapabilityKind.KEY, f"{value}@{address_of(url).host if isinstance(url, str) else name}")
         case _ if _is_strange("exporter", name, key, around) and value is not None:
             yield _option(f"exporters.{name}.{key}", value)
+
+
+def _of_scorer(spec: "Spec", around: Surroundings) -> Iterator[Capability]:
+    scorer = spec.evaluate.scorer
+    for key, value in spec.evaluate.parameters.items():
+        if scorer is not None and not around.is_built_in("scorer", scorer) and _names_something(value):
+            yield _option(f"evaluate.parameters.{key}", value)
 
 
 def _of_validators(spec: "Spec") -> Iterator[Capability]:

@@ -17,7 +17,7 @@ from orchestrator.documents import expanded
 from orchestrator.engine.answers.advising import shown, with_texts
 from orchestrator.engine.loop import Loop
 from orchestrator.engine.outputs.results import project_state
-from orchestrator.engine.runs import RunEnd, Watchers, Workspace
+from orchestrator.engine.runs import Engine, RunEnd, Watchers
 from orchestrator.engine.session import Session
 from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.models import AUTO, ArchitectureProfile, Budget, ProjectState, ProjectStatus
@@ -102,7 +102,7 @@ class AppBuilder:
             OrchestrateError: see ``orchestrator.errors``.
         """
         spec = app_spec(description, criteria, app_type, self.budget, **self._fields)
-        workspace = Workspace.open(data_folder(self.state_manager.path, os.environ))
+        workspace = Engine.open(data_folder(self.state_manager.path, os.environ))
         try:
             spec = bind(spec, workspace.admission, (), workspace.catalogue.loader_for_suffix)
             watchers = _watchers(self._write)

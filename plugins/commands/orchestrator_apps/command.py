@@ -10,12 +10,14 @@ from orchestrator.cli.kit import (
     FILE,
     SECONDS,
     allow_option,
+    exact_option,
     force_option,
     home_option,
     json_option,
     log_format_option,
     loop_option,
     models_option,
+    plugin_option,
     quiet_option,
     verbose_option,
     yes_option,
@@ -23,8 +25,7 @@ from orchestrator.cli.kit import (
 from orchestrator.spi import hookimpl
 
 if TYPE_CHECKING:
-    from orchestrator import Workspace
-    from orchestrator.cli.kit import RunEnd, Watchers
+    from orchestrator.cli.kit import Engine, RunEnd, Watchers
 
 
 @click.command()
@@ -48,10 +49,12 @@ if TYPE_CHECKING:
 @force_option
 @yes_option
 @allow_option
+@plugin_option
 @verbose_option
 @quiet_option
 @log_format_option
 @json_option
+@exact_option
 @home_option
 def build(
     description: str,
@@ -95,7 +98,7 @@ def build(
     spec = with_loop(spec, loop)
     played: list[RunEnd] = []
 
-    async def begin(workspace: "Workspace", watchers: "Watchers") -> "RunEnd":
+    async def begin(workspace: "Engine", watchers: "Watchers") -> "RunEnd":
         admitted = bound(spec, workspace.admission, workspace.catalogue, output=output_dir)
         played.append(await workspace.start(admitted, output=output_dir, force=force, watchers=watchers))
         return played[0]

@@ -73,6 +73,8 @@ def _counted(report: SignedReport | None, sources: Mapping[str, str], ran: Ran) 
     """What a report proves; nothing that the tests or the application printed does. Its last line says it all."""
     if report is None:
         return Verdict.FAILED, f"{_tail(ran)}\nthe tests did not come to their end; nothing they said counts".strip()
+    if report.tampered:
+        return Verdict.FAILED, f"tampering: {'; '.join(report.tampered)}"
     if report.internal:
         return Verdict.UNKNOWN, f"{_tail(ran)}\npytest failed inside".strip()
     failed = report.having("failed")

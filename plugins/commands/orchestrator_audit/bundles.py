@@ -123,8 +123,9 @@ def manifest_of(log: EventLog, run: str, events: Member, texts: Member | None) -
         about = streams.setdefault(record.stream, {"stream": record.stream, "from": record.version})
         about |= {"to": record.version, "head": record.hash}
         kind, data = record.type.encode(), record.data.encode()
+        private = chain.private(kind, data)
         for digest in chain.referred(kind, data):
-            if digest != chain.place(kind, data):
+            if digest not in private:
                 refers.setdefault(digest.decode(), record.stream)
         if record.type == "session.opened":
             sessions.append(_session(record.event))

@@ -139,10 +139,15 @@ class Calls(Sizes, Pacing, Governance):
         self.open_effects[self.version] = event
         self.keeps_the_caps(event)
         self.in_flight += event.hold
+        taken = self.settled + self.held
+        beyond = [each for each in self.state.settings.approve.spend if self.spend_agreed < each < taken]
+        self.require("holds", not beyond, "a call goes beyond an amount that is not approved")
         self.pace(event)
         if call.cut_off:
             stands = self._works_with(event)
             self.require("intents", not stands, "an answer that others work with is asked for again")
+        named = {each.name for each in event.accounts}
+        self.require("accounts", named == set(self.state.settings.accounts), "a call is held in other accounts")
         places = self.state.settings.concurrency
         self.require("limits", len(self.calls_in_flight) <= places, "more calls in flight than may be")
         compares = call.selection is not None and call.selection.compares is not None
@@ -215,7 +220,9 @@ class Calls(Sizes, Pacing, Governance):
         self.require("intents", not call.answered or again, "the answer is on disk already")
         self.require("limits", not call.refused, "the call was refused its money")
         if event.node in (e.PLAN, e.ENHANCE, e.ADVISE):
-            self.require("intents", not self.planned, f"a call for {event.node} although there is a plan")
+            patches = event.node == e.PLAN and event.iteration == self.patches + 2
+            patches = patches and self.patches < self.state.settings.replans
+            self.require("intents", patches or not self.planned, f"a call for {event.node} although there is a plan")
         else:
             self.require("intents", event.node in self.started, f"a call for {event.node}, which is not started")
 

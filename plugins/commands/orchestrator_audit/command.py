@@ -1,6 +1,7 @@
 """Verify logs; export signed bundles."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from orchestrator.cli.kit import (
     FILE,
     RUN,
     CommandGroup,
+    always_json_option,
     clean,
     command,
     has_log,
@@ -26,9 +28,10 @@ from orchestrator.cli.kit import (
     result_json,
     whole_run,
 )
-from orchestrator.errors import UsageError
+from orchestrator.errors import LogError, UsageError
 from orchestrator.reading import Head, read_heads, unreadable_lines
 from orchestrator.spi import hookimpl
+from orchestrator_audit.anchors import append_line, read_anchor
 from orchestrator_audit.checks import AuditReport, Problem
 from orchestrator_audit.logs import is_account, is_run
 
@@ -47,6 +50,7 @@ def audit() -> None:
 @click.option("--all", "everything", is_flag=True, help="Verify every run and account. The default without RUN.")
 @click.option("--head", help="A hash that must be in the log, such as one printed at the end of a run.")
 @click.option("--strict", is_flag=True, help="Fail also where something cannot be checked.")
+@click.option("--anchor", type=FILE, metavar="FILE", help="Heads that audit anchor wrote, which must be in the log.")
 @click.option("--key", type=FILE, metavar="PUBKEY", help="The public key a bundle must be signed with.")
 @click.option("--junit", type=FILE, metavar="FILE", help="Write the checks as JUnit XML, for CI.")
 @json_option
@@ -55,6 +59,7 @@ def verify(
     what: str | None,
     everything: bool,
     head: str | None,
+    anchor: Path | None,
     strict: bool,
     key: Path | None,
     junit: Path | None,
@@ -62,12 +67,12 @@ def verify(
 ) -> int:
     """Verify every invariant of the log, of one run, or of a bundle. Exit code 6 where anything is wrong.
 
-    A chain alone cannot show that its end was cut off or that all of it was computed anew: keep a run's head elsewhere
-    and pass it with --head.
+    A chain alone cannot show that its end was cut off or that all of it was computed anew: keep heads elsewhere, with
+    audit anchor, and pass them with --anchor, or a single one with --head.
     """
     if what is not None and everything:
         raise click.UsageError("give a RUN, or --all")
-    report = _audited(what, head, key)
+    report = _audited(what, head, anchor, key)
     if junit is not None:
         from orchestrator_audit.junit import write
 
@@ -79,20 +84,44 @@ def verify(
     return 0 if report.passes(strict=strict) else _FAILED
 
 
-def _audited(what: str | None, head: str | None, key: Path | None) -> AuditReport:
+def _audited(what: str | None, head: str | None, anchor: Path | None, key: Path | None) -> AuditReport:
     if head is not None and not _HEAD.fullmatch(head):
         raise UsageError(f"--head {line(head, 80)!r} is no head: it has 64 hexadecimal digits")
+    anchored, unreadable = ([], []) if anchor is None else read_anchor(anchor)
     if what is not None and _is_file(Path(what)):
-        from orchestrator_audit.signing import read_public
-        from orchestrator_audit.unbundling import verify as verified
-
-        return verified(Path(what), key=None if key is None else read_public(_small(key)), head=head)
-    if key is not None:
+        report = _of_bundle(Path(what), head, None if anchor is None else anchored, key)
+    elif key is not None:
         raise click.UsageError("--key belongs to a bundle")
+    else:
+        report = _of_log(what, head, anchored)
+    for number in unreadable:
+        report.skip("", ["heads"], f"line {number} of {anchor} cannot be read")
+    return report
+
+
+def _of_bundle(path: Path, head: str | None, heads: Sequence[Head] | None, key: Path | None) -> AuditReport:
+    """A bundle is to be signed with the key given, else with that of the data folder, where it has one."""
+    from orchestrator_audit.signing import own_public, read_public
+    from orchestrator_audit.unbundling import verify as verified
+
+    public = own_public(home()) if key is None else read_public(_small(key))
+    return verified(path, key=public, is_own_key=key is None, head=head, heads=heads)
+
+
+def _of_log(what: str | None, head: str | None, anchored: Sequence[Head]) -> AuditReport:
+    """What an audit of the data folder finds; a file that cannot be read is found, too, and no error of the command."""
+    try:
+        return _of_readable(what, [*read_heads(home()), *anchored], head)
+    except LogError as error:
+        report = AuditReport()
+        report.add(what or "", {"chain": [Problem(0, str(error))]})
+        return report
+
+
+def _of_readable(what: str | None, heads: Sequence[Head], head: str | None) -> AuditReport:
     from orchestrator_audit.logs import audit as audited
 
     there = has_log()
-    heads = read_heads(home())
     if not there and (heads or head is not None):
         return _gone(what, heads, head)
     log = open_log_if_any()
@@ -206,7 +235,9 @@ def _plain(report: AuditReport, strict: bool) -> dict[str, object]:
 @audit.command()
 @click.argument("run_id", metavar="RUN", type=RUN)
 @click.option("--output", "-o", type=FILE, required=True, metavar="FILE", help="The new file.")
-@click.option("--sign", type=FILE, metavar="KEYFILE", help="Sign it with this private key.")
+@click.option(
+    "--sign", type=FILE, metavar="KEYFILE", help="Sign it with this private key. [default: that of the data folder]"
+)
 @click.option("--without-texts", is_flag=True, help="Leave out prompts, answers and all other texts.")
 @json_option
 @home_option
@@ -216,9 +247,10 @@ def export(run_id: str, output: Path, sign: Path | None, without_texts: bool, as
     The file holds the events, the texts, the plugin versions and the head. The same run gives the same file.
     """
     from orchestrator_audit.bundles import make
-    from orchestrator_audit.signing import read_private
+    from orchestrator_audit.signing import OWN_KEY, read_private
 
-    key = None if sign is None else read_private(_small(sign))
+    own = home() / OWN_KEY
+    key = read_private(_small(sign or own)) if sign is not None or own.is_file() else None
     log = open_log(run_id)
     made = make(log, whole_run(log, run_id), output, texts=not without_texts, key=key)
     if as_json:
@@ -240,11 +272,69 @@ def export(run_id: str, output: Path, sign: Path | None, without_texts: bool, as
 
 
 @audit.command()
-@click.argument("file", metavar="FILE", type=FILE)
-def keygen(file: Path) -> int:
-    """Make a key to sign bundles with: the private one in FILE, the public one in FILE.pub."""
-    from orchestrator_audit.signing import make_key
+@click.argument("run_id", metavar="RUN", type=RUN)
+@click.option("--to", type=FILE, required=True, metavar="FILE", help="The file; a line is added to it.")
+@json_option
+@home_option
+def anchor(run_id: str, to: Path, as_json: bool) -> int:
+    """Add the head of a run to a file that you keep elsewhere, for audit verify --anchor.
 
+    Those who can rewrite the log cannot rewrite that file. The run is verified first. RUN may be an account.
+    """
+    log = open_log(run_id)
+    run = whole_run(log, run_id, or_account=True)
+    last = log.last(run)
+    assert last is not None
+    append_line(to, Head(run, last.hash, last.version))
+    if as_json:
+        result_json({"run_id": run, "version": last.version, "head": last.hash, "path": str(to)})
+    else:
+        result(line(f"{to}: {run} v{last.version}, head {last.hash}"))
+    return 0
+
+
+@audit.command("import")
+@click.argument("bundle", metavar="BUNDLE", type=FILE)
+@click.option("--into", type=FILE, required=True, metavar="FILE.db", help="A new database, or one of imported runs.")
+@click.option("--key", type=FILE, metavar="PUBKEY", help="The public key the bundle must be signed with.")
+@click.option("--anchor", type=FILE, metavar="FILE", help="Heads that audit anchor wrote, which must be in the bundle.")
+@json_option
+@home_option
+def import_(bundle: Path, into: Path, key: Path | None, anchor: Path | None, as_json: bool) -> int:
+    """Verify a bundle, and put its run into a database that replay, explain, report and audit read.
+
+    Nothing is imported where anything is wrong: exit code 6. The run cannot be gone on with.
+    """
+    from orchestrator_audit.importing import import_bundle
+    from orchestrator_audit.signing import read_public
+
+    public = None if key is None else read_public(_small(key))
+    heads = None if anchor is None else read_anchor(anchor)[0]
+    report = import_bundle(bundle, into, key=public, heads=heads)
+    if as_json:
+        result_json({**_plain(report, strict=False), "path": None if report.failed else str(into)})
+    elif report.failed:
+        _print(report, strict=False)
+    else:
+        for name, (events, head) in report.heads.items():
+            result(line(f"{into}: {name}, {events} events, head {head}"))
+            notice(f"read it with: orchestrate replay {name} --verify --home {shlex.quote(str(into))}")
+    return _FAILED if report.failed else 0
+
+
+@audit.command()
+@click.argument("file", metavar="[FILE]", type=FILE, required=False)
+@home_option
+def keygen(file: Path | None) -> int:
+    """Make a key to sign bundles with: the private one in FILE, the public one in FILE.pub.
+
+    Without FILE it is that of the data folder: audit export signs with it, and audit verify expects its signature.
+    """
+    from orchestrator_audit.signing import OWN_KEY, make_key
+
+    if file is None:
+        home().mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = home() / OWN_KEY
     beside, name = make_key(file)
     result(line(f"{beside}: {name}"))
     notice(f"keep {clean(str(file))} secret; give {clean(str(beside))} to those who check")
@@ -258,6 +348,7 @@ def _has_runs() -> bool:
 
 @audit.command()
 @click.argument("run_id", metavar="[RUN]", required=False, type=RUN)
+@always_json_option
 @home_option
 def records(run_id: str | None) -> int:
     """Print as JSON lines what policies did: one record for each model considered. Default: the newest run."""

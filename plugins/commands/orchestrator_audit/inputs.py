@@ -3,6 +3,8 @@
 from attrs import Factory, define
 
 from orchestrator import events as e
+from orchestrator.models import ApprovalPoint
+from orchestrator.state.fold.planning import APPROVALS
 from orchestrator_audit.endings import Endings
 
 
@@ -19,6 +21,9 @@ class Inputs(Endings):
         """One after the other, of suggestions that were made or of a risk that is high, beside nothing else."""
         if event.node == e.FORECAST:
             self._forecast_asked_about(event)
+            return
+        if event.node in APPROVALS:
+            self._approval_asked_for(event)
             return
         self.require("intents", self.state.settings.enhance, "a question that the settings do not ask for")
         self.require("intents", not self.enhanced and not self.planned, "a question after the input stage")
@@ -38,6 +43,41 @@ class Inputs(Endings):
         self.asked = event.number
         self.open_effects[self.version] = event
 
+    def _approval_asked_for(self, event: e.QuestionAsked) -> None:
+        """Where the settings ask for it, in turn, beside nothing else."""
+        wanted, planned = self.state.settings.approve, bool(self.planned)
+        asked_for = {
+            ApprovalPoint.PLAN: wanted.plan and planned and not self.plan_agreed,
+            ApprovalPoint.TASK: wanted.tasks and event.task in self.planned and event.task not in self.tasks_agreed,
+            ApprovalPoint.SPEND: event.amount in wanted.spend,
+            ApprovalPoint.CEILING: wanted.ceiling,
+            ApprovalPoint.FORECAST: wanted.forecast_above is not None and planned and not self.begun,
+        }
+        self.require("intents", asked_for[ApprovalPoint(event.node)], "an approval that the settings do not ask for")
+        self.require("intents", not self.open_effects, "a question beside open effects")
+        self.require("intents", event.number == self.questions + 1, "a question is out of its order")
+        self.questions = event.number
+        self.open_effects[self.version] = event
+
+    def _approved(self, asked: e.QuestionAsked, event: e.QuestionAnswered) -> None:
+        """A yes lets go on; only a yes to more money changes the ceiling, and upwards."""
+        raises = asked.node == ApprovalPoint.CEILING and event.accepted
+        self.require("holds", raises is (event.cap is not None), "a ceiling that changes without a yes, or not with it")
+        if event.cap is not None:
+            self.require("holds", event.cap > self.cap, "the ceiling is not raised")
+            self.cap = event.cap
+        if not event.accepted:
+            return
+        match asked.node:
+            case ApprovalPoint.PLAN:
+                self.plan_agreed = True
+            case ApprovalPoint.TASK:
+                self.tasks_agreed.add(asked.task or "")
+            case ApprovalPoint.SPEND:
+                self.spend_agreed = asked.amount or self.spend_agreed
+            case ApprovalPoint.FORECAST:
+                self.forecast_agreed = True
+
     def question_answered(self, event: e.QuestionAnswered) -> None:
         """It ends an open question, once; only a yes to a suggestion changes a text."""
         opened = self.open_effects.pop(event.question, None)
@@ -45,6 +85,10 @@ class Inputs(Endings):
             self.require("intents", False, "QuestionAnswered ends no question")
             return
         changes = event.project is not None or event.criteria is not None
+        if opened.node in APPROVALS:
+            self._approved(opened, event)
+            self.require("intents", not changes, "a text changes with an approval")
+            return
         if opened.node == e.FORECAST:
             self.agreed = event.accepted
             self.require("intents", not changes, "a text changes with the forecast")

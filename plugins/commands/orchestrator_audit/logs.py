@@ -1,22 +1,29 @@
 """Auditing a log: the chain, the texts, the heads, and every law, run by run and account by account."""
 
-import os
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from orchestrator.errors import LogError
-from orchestrator.events import RunForked, RunStarted
-from orchestrator.log import EventLog, Head, LogFinding, Texts
+from orchestrator.events import ContentDeleted, Event, RunForked, RunStarted, SessionOpened
+from orchestrator.log import EventLog, Head, LogFinding
 from orchestrator.log.accounts import PREFIX, SIMULATED, stream_of
 from orchestrator.log.naming import is_evaluation
+from orchestrator.log.schema import is_imported
 from orchestrator.log.transaction import Recorded
+from orchestrator.plugins import Catalogue
+from orchestrator.replay import verify as recomputed
 from orchestrator_audit.accounts import AccountLaws, AccountUse, side_of
 from orchestrator_audit.checks import AuditReport, Problem
+from orchestrator_audit.content import FOREIGN, Content
 from orchestrator_audit.laws import Laws
-from orchestrator_audit.readings import Readings
 from orchestrator_audit.shadow_state import OF_A_HISTORY
 from orchestrator_audit.storage import layout, rows
 
+_CAPS = "SELECT DISTINCT json_extract(data, '$.totals.cap') FROM events WHERE stream = ? AND position < ?"
 _OF_THE_LOG = ("chain", "texts", "heads")
+_AFTER_A_CUT = (None, "session.opened", "session.lost")
+"""What may follow a step that is cut short, as by ``log recover``: that a tail is missing only heads can show."""
+_NO_TEXTS = "there are no texts here"
 
 
 def audit(
@@ -40,7 +47,8 @@ def audit(
     """
     report = AuditReport()
     with log.snapshot():
-        _log(log, run, head, heads, texts, report)
+        unread = _unread(log, run, texts)
+        _log(log, run, head, heads, unread, report, texts=texts)
         if accounts:  # a bundle has neither a layout of its own nor rows beside its events
             _storage(log, run, report)
         broken = {check.subject for check in report.failed if check.name == "chain"}
@@ -53,8 +61,8 @@ def audit(
             if hurt:
                 report.skip(name, OF_A_HISTORY, "the chain is broken")
                 continue
-            seen |= _run(log, name, used, report, texts)
-        if accounts:
+            seen |= _run(log, name, used, report, name not in unread)
+        if accounts and not log.inspect(is_imported):
             _accounts(log, run, used, seen, broken, report)
         elif seen:
             report.skip(run or "", ["accounts"], f"there are no accounts here: {', '.join(sorted(seen))}")
@@ -74,11 +82,31 @@ def is_run(stream: str) -> bool:
 # ── the log ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _unread(log: EventLog, run: str | None, texts: bool) -> dict[str, str]:
+    """The runs whose texts cannot be looked at, and why."""
+    names = [run] if run is not None else [name for name in log.streams() if is_run(name)]
+    if not texts:
+        return dict.fromkeys(names, _NO_TEXTS)
+    found = {name: log.why_unread(name) for name in names}
+    return {name: why for name, why in found.items() if why is not None and not _is_deleted(log, name)}
+
+
+def _is_deleted(log: EventLog, run: str) -> bool:
+    return next(log.read_own(run, types=[ContentDeleted]), None) is not None
+
+
 def _log(
-    log: EventLog, run: str | None, head: str | None, heads: Sequence[Head] | None, texts: bool, report: AuditReport
+    log: EventLog,
+    run: str | None,
+    head: str | None,
+    heads: Sequence[Head] | None,
+    unread: Mapping[str, str],
+    report: AuditReport,
+    *,
+    texts: bool,
 ) -> None:
     """Chain, texts and heads of every stream looked at, the first finding of each kind."""
-    found = log.verify(run, head, texts=texts)
+    found = log.verify(run, head, texts=texts and run not in unread)
     hurt = {finding.stream for finding in found}
     found += [finding for finding in against_heads(log, run, heads or ()) if finding.stream not in hurt]
     names = [run] if run is not None else log.streams()
@@ -93,13 +121,13 @@ def _log(
                 for each in found
                 if (each.stream, each.check) == (subject, kind)
             ]
-            if kind == "texts" and not problems and (not texts or is_account(subject)):
-                if not is_account(subject):
-                    report.skip(subject, ["texts"], "there are no texts here")
+            if kind == "texts" and not problems and (subject in unread or is_account(subject)):
+                if subject in unread:
+                    report.skip(subject, ["texts"], unread[subject])
                 continue
             if kind == "heads" and not problems and head is None and subject not in kept:
                 if heads is not None and subject and not is_account(subject):
-                    report.skip(subject, ["heads"], "no head of it was kept; pass one with --head")
+                    report.skip(subject, ["heads"], "no head of it was kept; pass one with --head or --anchor")
                 continue
             report.add(subject, {kind: problems})
 
@@ -107,23 +135,35 @@ def _log(
 def against_heads(log: EventLog, run: str | None, heads: Sequence[Head]) -> list[LogFinding]:
     """What contradicts the heads that were written down: at most one finding per run."""
     found: dict[str, LogFinding] = {}
+    kept: dict[str, list[Head]] = defaultdict(list)
     for head in heads:
-        if head.run in found or (run is not None and head.run != run):
-            continue
-        rows = log.query(
-            "SELECT version, position, hash FROM events WHERE stream = ? AND version <= ?"
-            " ORDER BY version DESC LIMIT 1",
-            [head.run, head.version],
-        )
-        version, position, digest = rows[0] if rows else (0, 0, "")
+        if run in (None, head.run):
+            kept[head.run].append(head)
+    for name, own in kept.items():
+        wrong = _against(log, name, own)
+        if wrong is not None:
+            found[name] = wrong
+    return list(found.values())
+
+
+def _against(log: EventLog, run: str, heads: Sequence[Head]) -> LogFinding | None:
+    """The first of a run's heads that its events contradict."""
+    rows = log.query("SELECT version, position, hash FROM events WHERE stream = ? ORDER BY version", [run])
+    events = {version: (position, digest) for version, position, digest in rows}
+    versions = [version for version in events if isinstance(version, int)]
+    for head in heads:
+        version = head.version
+        if version not in events:
+            version = max((each for each in versions if each < head.version), default=0)
+        position, digest = events.get(version, (0, ""))
         if version < head.version:
-            message = f"heads.jsonl has a head of v{head.version}; the events after v{version} are missing"
+            message = f"{head.source} has a head of v{head.version}; the events after v{version} are missing"
         elif digest != head.head:
-            message = f"heads.jsonl has another head for v{head.version}: this event, or one before it, was changed"
+            message = f"{head.source} has another head for v{head.version}: this event, or one before it, was changed"
         else:
             continue
-        found[head.run] = LogFinding(int(position), head.run, message, "heads", int(version) or None)
-    return list(found.values())
+        return LogFinding(int(position), run, message, "heads", int(version) or None)
+    return None
 
 
 def _storage(log: EventLog, run: str | None, report: AuditReport) -> None:
@@ -141,27 +181,29 @@ def _storage(log: EventLog, run: str | None, report: AuditReport) -> None:
 
 def _run(log: EventLog, run: str, used: AccountUse, report: AuditReport, texts: bool) -> set[str]:
     """Every law over a run's history; returns the streams of its accounts."""
-    laws, readings = Laws(), Readings(Texts(log, run, os.urandom, log.redactor))
-    misread: list[Problem] = []
+    laws, content = Laws(), Content.of(log, run) if texts else None
     problems: dict[str, list[Problem]] = {name: [] for name in OF_A_HISTORY}
     accounts: set[str] = set()
     record: Recorded | None = None
+    is_whole = False
     try:
         for record in log.read(run):
             event = record.event
-            if texts:
-                found = readings.take(record.version, event, laws.state)
-                misread += [Problem(record.position, each, record.version) for each in found if record.stream == run]
+            if content is not None:
+                content.take(record, laws.state)
             laws.take(record.at, event)
             if record.stream == run:
                 used.take(run, record.version, event)
                 if isinstance(event, RunStarted | RunForked):
                     accounts |= {stream_of(name, event.settings.simulated) for name in event.settings.accounts}
             _collect(laws, record, run, problems)
-    except (LogError, ValueError, LookupError, AssertionError) as error:
+            if record.stream == run:
+                problems["spend"] += _caps(log, record, laws)
+    except (LogError, ValueError, LookupError, AssertionError, TypeError, AttributeError) as error:
         at = (0, None) if record is None else (record.position, record.version)
         problems["intents"].append(Problem(at[0], f"it does not follow from the events before it: {error}", at[1]))
     else:
+        is_whole = True
         if laws.finished is not None:
             laws.finish()
         else:
@@ -170,21 +212,53 @@ def _run(log: EventLog, run: str, used: AccountUse, report: AuditReport, texts: 
             _collect(laws, record, run, problems)
     report.add(run, {name: found for name, found in problems.items() if name != "limits" or found or not laws.foreign})
     if laws.foreign and not problems["limits"]:
-        report.skip(run, ["limits"], "a session was under other rules than this program's")
-    if texts:
-        _add_readings(run, misread, readings, laws, report)
+        report.skip(run, ["limits"], FOREIGN)
+    if content is not None:
+        content.report(laws, report, is_whole=is_whole)
+    _decisions(log, run, report)
     return accounts
 
 
-def _add_readings(run: str, misread: list[Problem], readings: Readings, laws: Laws, report: AuditReport) -> None:
-    """The readings that do not follow from their texts; where these are deleted or of other rules, none is checked."""
-    if laws.state.content_deleted:
-        report.checks = [each for each in report.checks if (each.subject, each.name) != (run, "texts")]
-        report.skip(run, ["texts", "readings"], "they were deleted")
-    elif laws.foreign and not misread:
-        report.skip(run, ["readings"], "a session was under other rules than this program's")
+def _decisions(log: EventLog, run: str, report: AuditReport) -> None:
+    """Every decision, computed again by the rules that are in force here."""
+    from orchestrator.cli.kit import rank_of
+
+    places, kinds = dict[int, tuple[int, str]](), dict[int, str]()
+
+    def history() -> Iterator[tuple[int, Event]]:
+        for record in log.read(run):
+            places[record.version], kinds[record.version] = (record.position, record.stream), record.type
+            yield record.at, record.event
+
+    try:
+        found = recomputed(history(), rank_of(Catalogue.discover()))
+    except (LogError, ValueError, LookupError, AssertionError, TypeError, AttributeError):
+        report.skip(run, ["decisions"], "its events cannot be read")
+        return
+    wrong = []
+    for each in found.differences:
+        position, stream = places.get(each.version, (0, run))
+        is_cut = not each.recorded and kinds.get(each.version + 1) in _AFTER_A_CUT
+        if stream == run and not is_cut:
+            wrong.append(Problem(position, each.what, each.version))
+    if wrong or not (found.foreign or found.not_recomputable):
+        report.add(run, {"decisions": wrong})
+    elif found.foreign:
+        report.skip(run, ["decisions"], FOREIGN)
     else:
-        report.add(run, {"readings": misread})
+        count = len(found.not_recomputable)
+        report.skip(run, ["decisions"], f"{count} of them need a backend that is absent or of another version")
+
+
+def _caps(log: EventLog, record: Recorded, laws: Laws) -> list[Problem]:
+    """The caps of accounts that a session began with: each was once in force before."""
+    event, simulated = record.event, laws.state.settings.simulated
+    wrong = []
+    for name, cap in event.caps.items() if isinstance(event, SessionOpened) else ():
+        known = log.query(_CAPS, [stream_of(name, simulated), record.position])
+        if known and (cap.nano,) not in known:
+            wrong.append(Problem(record.position, f"the account {name} never had the cap ${cap}", record.version))
+    return wrong
 
 
 def _collect(laws: Laws, record: Recorded, run: str, problems: dict[str, list[Problem]]) -> None:

@@ -42,7 +42,7 @@ class Readings:
             case e.SessionOpened():
                 self.foreign = event.rules != RULES
                 self._validators = tuple(used.name for used in event.plugins if used.kind == "validator")
-            case e.PlanMade():
+            case e.PlanMade() | e.PlanEdited() | e.PlanPatched():
                 self._placement = None
             case e.ModelSelected():
                 self._selected[version] = event

@@ -12,12 +12,13 @@ from typing import Any, Final
 
 from attrs import Factory, define, frozen
 
-from orchestrator.errors import DamagedLogError, LogError, RunLockedError, UsageError
+from orchestrator.errors import LogError, RunLockedError, UsageError
 from orchestrator.events import TYPES, RunStarted
 from orchestrator.log import chain, lineage, schema
 from orchestrator.log.connections import DATABASE, configure
 from orchestrator.log.heads import read_heads
 from orchestrator.log.locks import FileLocks, TransactionLock
+from orchestrator.log.sealing import SALT, Keys, copy_key
 from orchestrator.log.texts import unpack
 from orchestrator.log.transaction import Recorded, explained
 
@@ -110,6 +111,7 @@ class _Salvage:
     """What can be read of a run."""
 
     run: str
+    keys: Keys
     good: list[Recorded] = Factory(list)
     """Proved by the chain, in order."""
     rows: dict[int, tuple[Any, str]] = Factory(dict)
@@ -150,13 +152,14 @@ def recover(source: Path, run: str, target: Path) -> Recovered:
             copy = _copied(database, Path(scratch))
             with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
                 _refuse_fork(connection, run)
-                salvage = _salvaged(connection, run)
-                findings = chain.verify(connection, run)
+                salvage = _salvaged(connection, run, Keys(database.parent))
+                findings = chain.verify(connection, run, opened=salvage.keys.open)
         salvaged = _cut(salvage)
         head = _known_head(database.parent, run)
         _refuse_nothing(salvage, salvaged, findings, head)
         texts = {digest: salvage.texts[digest] for record in salvaged for digest in _referred(record)}
-        _write(path, run, salvaged, texts, salvage.salt)
+        copy_key(database.parent, path.parent, run)
+        _write(path, run, salvaged, texts, salvage)
     except OSError as error:
         where = error.filename or path
         raise LogError(f"{where}: {error.strerror}; choose another place for what is recovered") from error
@@ -193,8 +196,8 @@ def _without_writers(lock: Path) -> AbstractContextManager[None]:
 # ── reading what is left ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _salvaged(connection: sqlite3.Connection, run: str) -> _Salvage:
-    salvage = _Salvage(run)
+def _salvaged(connection: sqlite3.Connection, run: str, keys: Keys) -> _Salvage:
+    salvage = _Salvage(run, keys)
     for scan in _SCANS:
         versions: dict[int, list[tuple[Any, ...]]] = {}
         for row in _readable(connection, scan, run):
@@ -204,13 +207,14 @@ def _salvaged(connection: sqlite3.Connection, run: str) -> _Salvage:
         good = list(_proved(run, versions))
         if len(good) > len(salvage.good):
             salvage.good = good
-    salvage.salt = _salt(connection, run)
+    salvage.salt = _salt(connection, run, keys)
     for record in salvage.good:
         for digest in _referred(record):
             _take_text(connection, salvage, digest, record.version)
-        at = chain.place(record.type.encode(), record.data.encode())
-        if at is not None and salvage.bad.get(at.decode(), BadText("", "", ())).problem == _MISSING:
-            del salvage.bad[at.decode()]  # it names a machine, and may be missing
+        for private in chain.private(record.type.encode(), record.data.encode()):
+            bad = salvage.bad.get(private.decode())
+            if bad is not None and bad.problem == _MISSING:
+                del salvage.bad[private.decode()]  # it names a machine, and may be missing
     return salvage
 
 
@@ -251,9 +255,13 @@ def _text(stored: bytes | None) -> str | None:
         return None
 
 
-def _salt(connection: sqlite3.Connection, run: str) -> bytes | None:
+def _salt(connection: sqlite3.Connection, run: str, keys: Keys) -> bytes | None:
     row = _row(connection, "SELECT salt FROM salts {scan} WHERE run = ?", (run,))
-    return row[0] if row is not None and isinstance(row[0], bytes) else None
+    if row is None or not isinstance(row[0], bytes):
+        return None
+    with suppress(LogError):
+        return keys.open(run, SALT, row[0])
+    return None
 
 
 def _take_text(connection: sqlite3.Connection, salvage: _Salvage, digest: str, version: int) -> None:
@@ -267,8 +275,8 @@ def _take_text(connection: sqlite3.Connection, salvage: _Salvage, digest: str, v
     problem = _MISSING if row is None else "cannot be proved: the salt of the run is missing"
     if row is not None and salvage.salt is not None:
         try:
-            unpack(salvage.salt, digest, row[0])
-        except DamagedLogError:
+            unpack(salvage.salt, digest, salvage.keys.open(salvage.run, digest, row[0]))
+        except (LogError, TypeError, AttributeError):
             problem = "is damaged"
         else:
             salvage.texts[digest] = row[0]
@@ -313,7 +321,7 @@ def _known_head(folder: Path, run: str) -> int:
 # ── writing it ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _write(path: Path, run: str, salvaged: Sequence[Recorded], texts: Mapping[str, bytes], salt: bytes | None) -> None:
+def _write(path: Path, run: str, salvaged: Sequence[Recorded], texts: Mapping[str, bytes], salvage: _Salvage) -> None:
     """Make the new database and make sure that it is whole; a file that is not is not left behind."""
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
@@ -328,10 +336,11 @@ def _write(path: Path, run: str, salvaged: Sequence[Recorded], texts: Mapping[st
             connection.executemany(_INSERT, rows)
             blobs = [(run, digest, data) for digest, data in texts.items()]
             connection.executemany("INSERT INTO blobs(run, digest, data) VALUES (?, ?, ?)", blobs)
-            if salt is not None:
+            if salvage.salt is not None:
+                salt = salvage.keys.seal(run, SALT, salvage.salt)
                 connection.execute("INSERT INTO salts(run, salt) VALUES (?, ?)", (run, salt))
             connection.execute("COMMIT")
-            findings = chain.verify(connection)
+            findings = chain.verify(connection, opened=salvage.keys.open)
         if findings:
             raise LogError(f"{path} was not written as it should be: {findings[0].message}; try another disk")
     except BaseException:

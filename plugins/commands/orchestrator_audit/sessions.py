@@ -1,13 +1,18 @@
 """Laws of the run and its sessions: who has it, what a dead session left, how it ends."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from attrs import define
 
 from orchestrator import events as e
-from orchestrator.models import ProjectStatus, RunEndReason, TaskStatus, Verdict
+from orchestrator.models import ApprovalPoint, ProjectStatus, RunEndReason, TaskStatus, Verdict
 from orchestrator.money import Usd
+from orchestrator.state.fold.planning import APPROVALS
 from orchestrator_audit.endings import Endings
+
+_ASKED_ANEW: Final = (e.FORECAST, ApprovalPoint.SPEND, ApprovalPoint.CEILING, ApprovalPoint.FORECAST)
+"""Questions about money: whether they are still to be answered is decided anew in each session."""
 
 
 @define
@@ -37,6 +42,11 @@ class Sessions(Endings):
         self.is_open, self.finished = False, None
         self.forget_verification()
         self.asked, self.agreed = 0, False
+        for version, opened in list(self.open_effects.items()):
+            if isinstance(opened, e.QuestionAsked) and opened.node in APPROVALS:
+                del self.open_effects[version]
+        self.questions, self.plan_agreed, self.forecast_agreed, self.spend_agreed = 0, False, False, Usd.ZERO
+        self.tasks_agreed.clear()
         self.reopen(event.reopened)
 
     def session_opened(self, event: e.SessionOpened) -> None:
@@ -45,7 +55,7 @@ class Sessions(Endings):
         self.require("sessions", event.number == number, "a session's number is wrong")
         self._end_lost(event.ended)
         for version, opened in list(self.open_effects.items()):
-            if isinstance(opened, e.QuestionAsked) and opened.node == e.FORECAST:
+            if isinstance(opened, e.QuestionAsked) and opened.node in _ASKED_ANEW:
                 del self.open_effects[version]
         self.session, self.is_open, self.finished = event, True, None
         self.session_version = self.version
@@ -106,7 +116,7 @@ class Sessions(Endings):
 
     def _follows(self, event: e.RunFinished) -> bool:
         """Whether the status is one that tasks which ended like this, and the verification, can have."""
-        ends = list(self.ended.values())
+        ends = [end for name, end in self.ended.items() if name not in self.replaced]
         completed = bool(ends) and all(end.status is TaskStatus.COMPLETED for end in ends)
         output = any(end.status is not TaskStatus.FAILED for end in ends)
         unverified = self.verdict is not None and self.verdict is not Verdict.PASSED

@@ -166,6 +166,7 @@ class ShadowState:
     checked: set[tuple[str, int]] = Factory(set)
     """The task and the call of every answer of which a check has begun."""
     probed: set[tuple[str, int]] = Factory(set)
+    scorings: dict[tuple[str, int], float | None] = Factory(dict)
     """The task and the critique of every probe."""
     starts: dict[int, PacedStart] = Factory(dict)
     """The attempts of the last day, by version."""
@@ -192,6 +193,15 @@ class ShadowState:
     asked: int = 0
     """How often a person was asked whether the tasks may start at a high risk."""
     agreed: bool = False
+    questions: int = 0
+    """How many approvals a person was asked for."""
+    plan_agreed: bool = False
+    patches: int = 0
+    replaced: set[str] = Factory(set)
+    """The tasks in whose place others stand."""
+    tasks_agreed: set[str] = Factory(set)
+    spend_agreed: Usd = Usd.ZERO
+    forecast_agreed: bool = False
     begun: bool = False
     """Whether a task has ever started."""
     started: set[str] = Factory(set)

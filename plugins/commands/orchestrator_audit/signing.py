@@ -12,6 +12,9 @@ from orchestrator.errors import OrchestrateError, UsageError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+OWN_KEY: Final = "signing.key"
+"""The name of the data folder's own key, in it; the public one has ``.pub`` after that."""
+
 PAYLOAD_TYPE: Final = "application/vnd.multi-llm-orchestrator.bundle+json"
 
 
@@ -90,6 +93,16 @@ def read_public(path: Path) -> "Ed25519PublicKey":
         raise UsageError(f"{path}: it is no Ed25519 key; ask for the .pub of: orchestrate audit keygen FILE")
     found: Ed25519PublicKey = key
     return found
+
+
+def own_public(folder: Path) -> "Ed25519PublicKey | None":
+    """The public key of a data folder, with which its bundles are signed; None where it has none.
+
+    Raises:
+        UsageError: it cannot be read; see ``read_private``.
+    """
+    path = folder / f"{OWN_KEY}.pub"
+    return read_public(path) if path.is_file() else None
 
 
 def key_id(key: "Ed25519PublicKey") -> str:

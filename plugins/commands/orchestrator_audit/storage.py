@@ -7,7 +7,8 @@ from typing import Final
 from orchestrator.events import ContentDeleted, Held, Released, Settled, Unreconciled
 from orchestrator.log import EventLog, retention
 from orchestrator.log.accounts import PREFIX, SIMULATED
-from orchestrator.log.schema import differences
+from orchestrator.log.schema import differences, is_imported
+from orchestrator.log.sealing import is_sealed
 from orchestrator_audit.checks import Problem
 
 _ENDS: Final = (Released, Settled, Unreconciled)
@@ -56,6 +57,16 @@ def _texts(log: EventLog, run: str) -> Iterator[Problem]:
     if gone is not None and (stored or log.salt(run) is not None):
         yield Problem(gone.position, "its texts were deleted, and there are texts of it", gone.version)
         return
+    if stored and log.is_encrypted(run) and not log.inspect(is_imported):
+        clear = [
+            str(digest)
+            for digest, data in log.query("SELECT digest, substr(data, 1, 16) FROM blobs WHERE run = ?", [run])
+            if not is_sealed(bytes(data))
+        ]
+        if clear:
+            yield Problem(
+                0, f"{len(clear)} texts of an encrypted run are stored in clear, the first is {clear[0][:12]}"
+            )
     wanted = set(log.inspect(lambda connection: list(retention.needed(connection, run)))) if stored else set()
     stray = [digest for digest in stored if digest not in wanted]
     if stray:

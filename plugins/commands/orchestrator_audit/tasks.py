@@ -12,6 +12,7 @@ from orchestrator.models.scores import reaches
 from orchestrator.money import Usd
 from orchestrator.settings import MissingTool
 from orchestrator.state.calls import CallKey
+from orchestrator.state.fold.planning import APPROVALS
 from orchestrator_audit.shadow_state import ShadowState
 
 
@@ -22,14 +23,53 @@ class Tasks(ShadowState):
     def plan_made(self, event: e.PlanMade) -> None:
         """Made once; in its order every task comes after its dependencies."""
         self.require("intents", not self.planned, "a second PlanMade")
-        self.planned = {task.id: task for task in event.tasks}
-        self.fallback_plan = event.fallback
         single = not event.fallback or (len(event.tasks) == 1 and event.call is None)
         self.require("intents", single, "the plan without an answer is more than the project")
-        same = sorted(event.execution_order) == sorted(self.planned)
-        self.require("intents", same, "the order is not of the plan's tasks")
+        self.fallback_plan = event.fallback
+        self.lay_out(event)
+
+    def plan_edited(self, event: e.PlanEdited) -> None:
+        """Between the plan and its first task; the question about it is void, and what was agreed to, too."""
+        self.require("intents", bool(self.planned) and not self.begun, "a plan is edited out of its place")
+        for version, opened in list(self.open_effects.items()):
+            if isinstance(opened, e.QuestionAsked) and opened.node in APPROVALS:
+                del self.open_effects[version]
+        self.planned, self.forecast, self.fallback_plan = {}, False, False
+        self.plan_agreed = self.forecast_agreed = False
+        self.tasks_agreed.clear()
+        self.ended.clear()
+        self.lay_out(event)
+
+    def plan_patched(self, event: e.PlanPatched) -> None:
+        """About a failed task, as often as the settings allow; what has a result, or is at work, is not replaced."""
+        self.patches += 1
+        self.require("limits", self.patches <= self.state.settings.replans, "a plan is patched too often")
+        failed = all(name in self.ended and self.ended[name].status is TaskStatus.FAILED for name in event.failed)
+        self.require("intents", bool(event.failed) and failed, "a patch about a task that has not failed")
+        for name in event.replaced:
+            end = self.ended.get(name)
+            free = name not in self.started if end is None else end.status is TaskStatus.FAILED
+            self.require("intents", free and name in self.planned, f"{name} is replaced and has a result")
+        new = [task.id for task in event.tasks]
+        self.require("intents", not self.planned.keys() & set(new), "a patch names a task that there is")
+        self.planned |= {task.id: task for task in event.tasks}
+        for each in event.rewired:
+            self.require("intents", each.task not in self.ended, f"{each.task} has ended and is rewired")
+            self.planned[each.task] = changed(self.planned[each.task], dependencies=each.dependencies)
+        self.replaced |= set(event.replaced)
+        self.plan_agreed = self.plan_agreed and not new
+        self._is_order(event.execution_order)
+
+    def lay_out(self, event: e.PlanMade | e.PlanEdited) -> None:
+        """In the order of a plan every task comes after its dependencies."""
+        self.planned = {task.id: task for task in event.tasks}
+        self._is_order(event.execution_order)
+
+    def _is_order(self, order: tuple[str, ...]) -> None:
+        """It has every task of the plan, each after its dependencies."""
+        self.require("intents", sorted(order) == sorted(self.planned), "the order is not of the plan's tasks")
         seen: set[str] = set()
-        for name in event.execution_order:
+        for name in order:
             behind = name in self.planned and seen >= set(self.planned[name].dependencies)
             self.require("intents", behind, f"{name} is ordered before a dependency")
             seen.add(name)
@@ -48,6 +88,7 @@ class Tasks(ShadowState):
         """Its dependencies have ended with an output, and there is a place."""
         self.require("intents", self.begun or not self.needs_consent, "a task starts at a risk that is not agreed to")
         self.begun = True
+        self._is_approved(event.task)
         new = event.task not in self.started and event.task not in self.ended
         self.require("intents", new, f"{event.task} started twice")
         for name in self.planned[event.task].dependencies:
@@ -58,6 +99,13 @@ class Tasks(ShadowState):
         self.started.add(event.task)
         places = self.state.settings.concurrency
         self.require("limits", len(self.started) <= places, "more tasks started than may be")
+
+    def _is_approved(self, task: str) -> None:
+        """A person has agreed to all that the settings want agreed to before a task starts."""
+        wanted = self.state.settings.approve
+        self.require("intents", self.plan_agreed or not wanted.plan, "a task starts of a plan that is not approved")
+        agreed = task in self.tasks_agreed or not wanted.tasks
+        self.require("intents", agreed, f"{task} starts and is not approved")
 
     def task_finished(self, event: e.TaskFinished) -> None:
         """Once; with nothing open; with a status its output earns, and the cost of its calls."""
@@ -118,6 +166,9 @@ class Tasks(ShadowState):
         opened = self.open_effects.pop(event.check, None)
         self.require("intents", isinstance(opened, e.CheckStarted), "Validated ends no check")
         if isinstance(opened, e.CheckStarted):
+            self.require(
+                "gates", event.vote is opened.vote, "a verdict is a vote, and its check is none, or the reverse"
+            )
             judged = changed(event, vote=opened.vote)
             self.verdicts.setdefault((opened.task, opened.call), {})[opened.validator] = judged
 
@@ -136,6 +187,27 @@ class Tasks(ShadowState):
         opened = self.open_effects.pop(event.probe, None)
         self.require("intents", isinstance(opened, e.ProbeStarted), "Probed ends no probe")
 
+    def scoring_started(self, event: e.ScoringStarted) -> None:
+        """By the scorer of the settings, once for each draft or revision, which has passed its gate."""
+        step = (event.task, event.call)
+        self.require("intents", event.scorer == self.state.settings.evaluation.scorer, "another scorer than the spec's")
+        self.require("intents", step not in self.scorings, "an output is scored twice")
+        made = self.written.get(event.task, {}).get(event.call)
+        own = made is not None and made.iteration == event.iteration
+        self.require("intents", own, "a scorer is asked about what is no draft or revision of the iteration")
+        self.scorings[step] = None
+        self.open_effects[self.version] = event
+
+    def scoring_ended(self, event: e.Scored) -> None:
+        """It ends an open scoring, with a score from 0 to 1 or a reason why there is none."""
+        opened = self.open_effects.pop(event.scoring, None)
+        self.require("intents", isinstance(opened, e.ScoringStarted), "Scored ends no scoring")
+        scored = event.score is not None and 0 <= event.score <= 1
+        sound = scored if event.problem is None else event.score is None
+        self.require("gates", sound, "a scorer gave both a score and none, or no share of 1")
+        if isinstance(opened, e.ScoringStarted):
+            self.scorings[opened.task, opened.call] = event.score
+
     def evaluated(self, event: e.Evaluated) -> None:
         """Once per iteration, within the limits of iterations and samples; the gate is what the checks say."""
         settings, iteration = self.state.settings, (event.task, event.iteration)
@@ -152,6 +224,7 @@ class Tasks(ShadowState):
         self.require("gates", own, "what is scored is no draft or revision of the iteration")
         self._gate(event)
         self._by_tests(event)
+        self._by_scorer(event)
         self.scored[iteration] = event
 
     def _are_read(self, event: e.Evaluated) -> bool:
@@ -178,6 +251,15 @@ class Tasks(ShadowState):
             "gates", has_tests and event.share is not None, f"{event.task} is scored by tests it was not given"
         )
         self.require("gates", event.score == event.share, f"the score of {event.task} is not the share of its tests")
+
+    def _by_scorer(self, event: e.Evaluated) -> None:
+        """A score by a scorer is the one that it gave; an equal output shares it."""
+        if event.scored_by is not ScoredBy.SCORER:
+            return
+        call = event.call if event.equal_to is None else event.equal_to
+        known = (event.task, call) in self.scorings
+        same = known and self.scorings[event.task, call] == event.score
+        self.require("gates", same, f"the score of {event.task} is not what the scorer gave")
 
     def _holds(self, found: e.Validated) -> bool:
         """Whether a verdict lets the gate pass; a vote does."""
@@ -215,7 +297,8 @@ class Tasks(ShadowState):
 def _node_of(effect: e.Event) -> str | None:
     if isinstance(effect, e.ModelSelected | e.CallStarted):
         return effect.node
-    return effect.task if isinstance(effect, e.CheckStarted | e.ProbeStarted | e.OutputChosen) else None
+    of_tasks = e.CheckStarted | e.ProbeStarted | e.ScoringStarted | e.OutputChosen
+    return effect.task if isinstance(effect, of_tasks) else None
 
 
 def _rank(evaluated: e.Evaluated, iteration: int) -> tuple[bool, float, float, int]:

@@ -1,10 +1,11 @@
 """Checking a bundle: that it is as it was made, who signed it, and every law over the run in it."""
 
 import hashlib
+import re
 import sqlite3
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -12,7 +13,8 @@ import orjson
 from attrs import Factory, define
 
 from orchestrator.errors import LogError, OrchestrateError, UsageError
-from orchestrator.log import EventLog, MemoryLocks, schema
+from orchestrator.log import EventLog, Head, MemoryLocks, schema
+from orchestrator.log.connections import LARGEST_VALUE
 from orchestrator.log.texts import LARGEST_TEXT, pack
 from orchestrator_audit import signing
 from orchestrator_audit.bundles import (
@@ -41,8 +43,11 @@ _ORDERS: Final = (
     (MANIFEST, EVENTS, SUMS),
     (MANIFEST, EVENTS, SIGNATURE, SUMS),
 )
-_LONGEST_LINE: Final = 2 * LARGEST_TEXT
-"""Bytes: of a line of events or texts, and of a member that is read as a whole."""
+_LONGEST: Final = {MANIFEST: 4 << 20, SIGNATURE: 6 << 20, SUMS: 4096, EVENTS: 8 << 20, TEXTS: 2 * LARGEST_TEXT}
+"""Bytes of a member that is read as a whole, or of one line of it: what is parsed can take thirty times as much."""
+
+_TEXT_LINE: Final = re.compile(rb'\{"run":"[^"\\]*+","digest":"[0-9a-f]{64}","text":"(?:[^"\\]++|\\.)*+"\}\n')
+"""A line of texts as it is written: one long text, and nothing that unfolds to more."""
 
 _MALFORMED: Final = (
     ValueError,
@@ -71,8 +76,8 @@ class _Opened:
 
     def content(self, name: str) -> bytes:
         start, size = self.places[name]
-        if size > _LONGEST_LINE:
-            raise _BadBundleError(f"{name} is larger than {_LONGEST_LINE >> 20} MiB")
+        if size > _LONGEST[name]:
+            raise _BadBundleError(f"{name} has more than {_LONGEST[name]:,} bytes")
         self.file.seek(start)
         return self.file.read(size)
 
@@ -80,22 +85,36 @@ class _Opened:
         start, size = self.places[name]
         self.file.seek(start)
         while size > 0:
-            line = self.file.readline(min(size, _LONGEST_LINE))
+            line = self.file.readline(min(size, _LONGEST[name]))
             if not line.endswith(b"\n"):
-                raise _BadBundleError(f"a line of {name} is cut off, or longer than {_LONGEST_LINE >> 20} MiB")
+                raise _BadBundleError(f"a line of {name} is cut off, or longer than {_LONGEST[name]:,} bytes")
+            if name == TEXTS and _TEXT_LINE.fullmatch(line) is None:
+                raise _BadBundleError(f"a line of {name} is not as it is written")
             size -= len(line)
             at = self.file.tell()
             yield orjson.loads(line)
             self.file.seek(at)
 
 
-def verify(path: Path, *, key: "Ed25519PublicKey | None" = None, head: str | None = None) -> AuditReport:
+def verify(
+    path: Path,
+    *,
+    key: "Ed25519PublicKey | None" = None,
+    is_own_key: bool = False,
+    head: str | None = None,
+    heads: Sequence[Head] | None = None,
+    take: Callable[[Path], None] | None = None,
+) -> AuditReport:
     """Check a bundle by itself: that it is whole, that it is signed with the key, and every law over the run in it.
 
     Args:
         path: the file.
         key: it must be signed with this one; None: a signature is only checked for damage.
+        is_own_key: whether the key is only what bundles of this data folder have: where the bundle is not signed, or
+            by another key, its signature could not be checked.
         head: a hash that must be that of one of its events.
+        heads: what was written down elsewhere; None: nothing could have been.
+        take: called with a database of what the bundle holds, where nothing is wrong with it.
 
     Raises:
         UsageError: the file cannot be read.
@@ -106,12 +125,15 @@ def verify(path: Path, *, key: "Ed25519PublicKey | None" = None, head: str | Non
             try:
                 opened = _open(file)
                 manifest = _manifest(opened)
-                _check_signature(opened, key, str(manifest["run"]), report)
-                _audit(opened, manifest, Path(scratch), head, report)
+                _check_signature(opened, key, str(manifest["run"]), report, is_own_key=is_own_key)
+                database = Path(scratch) / "bundle.db"
+                _audit(opened, manifest, database, head, heads, report)
             except _BadBundleError as error:
                 report.add("", {"bundle": [Problem(0, str(error))]})
             else:
                 report.add(str(manifest["run"]), {"bundle": []})
+                if take is not None and not report.failed:
+                    take(database)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; name a run, or the file of a bundle") from error
     return report
@@ -129,7 +151,7 @@ def _open(file: IO[bytes]) -> _Opened:
             expected = header(info.name, info.size) if info.size >= 0 else b""
         except (tarfile.HeaderError, ValueError) as error:
             raise _BadBundleError(f"it is no bundle, or is damaged: {error}") from error
-        if info.name in opened.places or block != expected:
+        if info.name in opened.places or info.name not in _LONGEST or block != expected:
             raise _BadBundleError(f"the head of its member {info.name!r} is not as it is written")
         start, digest = file.tell(), hashlib.sha256()
         left = info.size
@@ -181,15 +203,21 @@ def _said(error: BaseException) -> str:
     return f"it has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
 
 
-def _check_signature(opened: _Opened, key: "Ed25519PublicKey | None", run: str, report: AuditReport) -> None:
+def _check_signature(
+    opened: _Opened, key: "Ed25519PublicKey | None", run: str, report: AuditReport, *, is_own_key: bool
+) -> None:
     if SIGNATURE not in opened.places:
-        if key is not None:
+        if is_own_key and key is not None:
+            report.skip(run, ["signature"], "the bundle is not signed, and this data folder has a key")
+        elif key is not None:
             report.add(run, {"signature": [Problem(0, "the bundle is not signed")]})
         else:
             report.skip(run, ["signature"], "the bundle is not signed")
         return
     try:
-        signer = signing.check(opened.content(SIGNATURE), opened.content(MANIFEST), key)
+        signer = signing.check(opened.content(SIGNATURE), opened.content(MANIFEST), None if is_own_key else key)
+        if is_own_key and key is not None and signer != signing.key_id(key):
+            key = None
     except signing.SigningUnavailableError as error:
         report.skip(run, ["signature"], str(error))
     except OrchestrateError as error:
@@ -201,9 +229,17 @@ def _check_signature(opened: _Opened, key: "Ed25519PublicKey | None", run: str, 
             report.skip(run, ["signature"], f"signed by {signer}; give that key with --key")
 
 
-def _audit(opened: _Opened, manifest: dict[str, Any], scratch: Path, head: str | None, report: AuditReport) -> None:
+def _audit(
+    opened: _Opened,
+    manifest: dict[str, Any],
+    database: Path,
+    head: str | None,
+    heads: Sequence[Head] | None,
+    report: AuditReport,
+) -> None:
     """Put everything into a database for a moment, and audit that."""
-    connection = sqlite3.connect(scratch / "bundle.db", isolation_level=None)
+    connection = sqlite3.connect(database, isolation_level=None)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE)
     try:
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
@@ -219,7 +255,8 @@ def _audit(opened: _Opened, manifest: dict[str, Any], scratch: Path, head: str |
             raise _BadBundleError("its events are not those the manifest names")
         log = EventLog(connection, offload=_nowhere, locks=MemoryLocks())
         try:
-            found = audit(log, manifest["run"], head=head, texts=manifest["texts"] is not None, accounts=False)
+            texts = manifest["texts"] is not None
+            found = audit(log, manifest["run"], head=head, heads=heads, texts=texts, accounts=False)
             if not found.failed:
                 _compare(log, manifest)
         except _MALFORMED as error:

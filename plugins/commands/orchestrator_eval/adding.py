@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from orchestrator.documents import read_document, read_text
 from orchestrator.engine.outputs.placement import Placement
-from orchestrator.engine.runs import Workspace
+from orchestrator.engine.runs import Engine
 from orchestrator.errors import OutputError, SpecError, UsageError
 from orchestrator.reading import RunState, TaskState, Texts
 from orchestrator.spec.kinds import Place, Refused
@@ -19,7 +19,7 @@ _NEW: Final = "suite: {name}\n\n# keys of a spec, for every case: providers, mod
 
 
 def add_case(
-    workspace: Workspace,
+    workspace: Engine,
     run: str,
     task: str,
     suite: Path,

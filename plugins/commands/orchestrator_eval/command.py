@@ -11,9 +11,12 @@ import click
 from orchestrator.cli.kit import (
     AMOUNT,
     FILE,
+    RUN,
+    TASK,
     CommandGroup,
     allow_option,
     command,
+    exact_option,
     home,
     home_option,
     json_option,
@@ -22,13 +25,14 @@ from orchestrator.cli.kit import (
     models_option,
     money,
     notice,
+    plugin_option,
     result_json,
 )
 from orchestrator.spi import hookimpl
 from orchestrator_eval.showing import show_result
 
 if TYPE_CHECKING:
-    from orchestrator.engine.runs import Workspace
+    from orchestrator.engine.runs import Engine
     from orchestrator_eval.evaluation import Evaluation
     from orchestrator_eval.plan import Cell, EvalPlan
     from orchestrator_eval.runner import CellGrade
@@ -58,6 +62,7 @@ def _outputs(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             json_option,
+            exact_option,
             click.option("--markdown", type=FILE, metavar="FILE", help="Write the result as Markdown ('-': stdout)."),
             click.option("--junit", type=FILE, metavar="FILE", help="Write the result as JUnit XML."),
             click.option("--out", type=FILE, metavar="FILE", help="Write the result as JSON, for a later --baseline."),
@@ -97,6 +102,7 @@ def eval_() -> None:
 @click.option("--teach", is_flag=True, help="Let the grades count in which models later runs call.")
 @click.option("--dry-run", is_flag=True, help="Check the suite and print the forecast; spend nothing.")
 @allow_option
+@plugin_option
 @_outputs
 @home_option
 def run(
@@ -157,6 +163,7 @@ def run(
 @click.option("--budget", type=AMOUNT, help="Another ceiling of the whole evaluation, in US dollars.")
 @click.option("--jobs", type=click.IntRange(1, 100), default=4, show_default=True, help="Cells at once.")
 @allow_option
+@plugin_option
 @_outputs
 @home_option
 def retry(name: str, errors: bool, budget: Any, jobs: int, allow: tuple[str, ...], **outputs: Any) -> int:
@@ -176,6 +183,7 @@ def retry(name: str, errors: bool, budget: Any, jobs: int, allow: tuple[str, ...
 @click.option("--name", metavar="NAME", help="The evaluation. [default: the latest one of the suite]")
 @click.option("--case", "cases", multiple=True, metavar="ID", help="Only this case.")
 @allow_option
+@plugin_option
 @_outputs
 @home_option
 def grade(
@@ -228,8 +236,8 @@ def show(name: str | None, **outputs: Any) -> int:
 
 
 @eval_.command("add")
-@click.argument("run_id", metavar="RUN")
-@click.argument("task", metavar="TASK")
+@click.argument("run_id", metavar="RUN", type=RUN)
+@click.argument("task", metavar="TASK", type=TASK)
 @click.option("--to", "suite_file", type=FILE, required=True, metavar="SUITE", help="The suite file to add it to.")
 @click.option("--id", "case", metavar="ID", help="The id of the case. [default: the task's]")
 @click.option("--oracle", type=FILE, metavar="FILE", help="A right answer. [default: the run's own output]")
@@ -259,7 +267,7 @@ def _teach(evaluation: "Evaluation", on: bool) -> None:
 
 
 @contextmanager
-def _workspace(allow: tuple[str, ...] = ()) -> "Iterator[Workspace]":
+def _workspace(allow: tuple[str, ...] = ()) -> "Iterator[Engine]":
     from orchestrator_eval.evaluation import open_workspace
 
     workspace = open_workspace(home(), allow)
@@ -294,7 +302,7 @@ def _check_name(name: str | None) -> None:
         raise UsageError(f"--name {line(name or '')}: {IDENTIFIER.hint}") from None
 
 
-def _latest(workspace: "Workspace", suite: str) -> str:
+def _latest(workspace: "Engine", suite: str) -> str:
     from orchestrator.errors import UsageError
     from orchestrator_eval.stream import names
 
@@ -314,7 +322,7 @@ def _also_there(cases: "Sequence[Any]", plan: "EvalPlan") -> Iterator[Any]:
     yield from found
 
 
-def _print_forecast(workspace: "Workspace", plan: "EvalPlan", name: str, ceiling: Any) -> None:
+def _print_forecast(workspace: "Engine", plan: "EvalPlan", name: str, ceiling: Any) -> None:
     from orchestrator.money import Usd
     from orchestrator_eval.evaluation import forecast
 
@@ -358,7 +366,7 @@ def _played(
     return show_result(evaluation.result(), outputs, left)
 
 
-def _listed(workspace: "Workspace", as_json: bool) -> int:
+def _listed(workspace: "Engine", as_json: bool) -> int:
     from orchestrator.cli.kit import print_table, timestamp
     from orchestrator.models import CellOutcome
     from orchestrator_eval.stream import folded, names
@@ -371,7 +379,7 @@ def _listed(workspace: "Workspace", as_json: bool) -> int:
         listed.append((name, cells, solved, failed, errors, state.finished is not None, timestamp(state.at)))
     keys: tuple[str, ...] = ("name", "cells", "solved", "failed", "errors", "finished", "latest_at")
     if as_json:
-        result_json([dict(zip(keys, each, strict=True)) for each in listed])
+        result_json([dict(zip(keys, each, strict=True)) for each in listed], form="eval list")
     elif listed:
         shown = [(each[0], *map(str, each[1:5]), "yes" if each[5] else "no", each[6][:19]) for each in listed]
         print_table(("name", "cells", "solved", "failed", "errors", "finished", "latest"), shown)

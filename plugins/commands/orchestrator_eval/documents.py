@@ -199,12 +199,13 @@ def read_baseline(path: Path) -> Baseline:
     if value.get("version") != FORMAT_VERSION:
         raise UsageError(f"{path}: a result of version {value.get('version')!r}; known is {FORMAT_VERSION}")
     try:
-        return _baseline(value)
+        return baseline_of(value)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{path}: the result is damaged ({type(error).__name__}: {error})") from None
 
 
-def _baseline(value: Mapping[str, Any]) -> Baseline:
+def baseline_of(value: Mapping[str, Any]) -> Baseline:
+    """A result, as ``document`` gives it, for later ones to be compared with."""
     solved: dict[str, dict[str, list[bool]]] = {}
     for cell in value["cells"]:
         if cell["outcome"] in ("solved", "failed"):

@@ -2,11 +2,11 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from attrs import define, evolve
 
@@ -14,7 +14,7 @@ from orchestrator.cli.kit import bound, notice, prepare
 from orchestrator.engine import accounts
 from orchestrator.engine.checks import selector_for
 from orchestrator.engine.routes import outlook
-from orchestrator.engine.runs import RunEnd, Workspace
+from orchestrator.engine.runs import Engine, RunEnd
 from orchestrator.engine.vendors.connect import Connected, connect
 from orchestrator.errors import UsageError
 from orchestrator.log import append_head
@@ -22,7 +22,7 @@ from orchestrator.models import CellOutcome, CellProblem
 from orchestrator.money import Usd
 from orchestrator.reading import events as e
 from orchestrator.spec import Spec
-from orchestrator.spi import Job
+from orchestrator.spi import Job, Scorer
 from orchestrator_eval.arms import Arm, best_model, with_controls
 from orchestrator_eval.graders import Bench
 from orchestrator_eval.grading_rules import SECONDS, GraderKind
@@ -33,6 +33,8 @@ from orchestrator_eval.runner import CellGrade, Runner
 from orchestrator_eval.stream import EvalStream, existing, folded, names, open_cells, open_stream, plan_of, stream_name
 from orchestrator_eval.suite import Suite
 
+_PROGRAM: Final = "multi-llm-orchestrator"
+"""The distribution whose plugins refuse what they do not know."""
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -47,7 +49,7 @@ class Evaluation:
         simulated: whether its providers are.
     """
 
-    workspace: Workspace
+    workspace: Engine
     name: str
     plan: EvalPlan
     simulated: bool
@@ -217,13 +219,21 @@ def _stopping(runner: Runner) -> Iterator[None]:
 # ── making one ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def bench_of(workspace: Workspace, choice: Spec) -> Bench:
+def bench_of(workspace: Engine, choice: Spec) -> Bench:
     """What grades, in the sandbox that a spec wants."""
-    return Bench(selector_for(choice.validators.sandbox), cache(workspace.catalogue.validator))
+    catalogue = workspace.catalogue
+
+    def scorer(name: str, parameters: Mapping[str, Any]) -> Scorer:
+        if parameters and catalogue.find("scorer", name).distribution != _PROGRAM:
+            text = f"the scorer {name!r} takes no parameters from a suite: nothing is known of what they could name"
+            raise UsageError(text)
+        return catalogue.scorer(name, parameters)
+
+    return Bench(selector_for(choice.validators.sandbox), cache(catalogue.validator), scorer)
 
 
 def prepared(
-    workspace: Workspace, suite: Suite, arms: Sequence[Arm], sets: Sequence[str], repetitions: int, *, controls: bool
+    workspace: Engine, suite: Suite, arms: Sequence[Arm], sets: Sequence[str], repetitions: int, *, controls: bool
 ) -> tuple[EvalPlan, Connected, Bench]:
     """The plan of an evaluation with its control arms: every arm makes a spec, and has something to call.
 
@@ -241,7 +251,7 @@ def prepared(
     return plan, connected, bench_of(workspace, usual)
 
 
-def forecast(workspace: Workspace, plan: EvalPlan) -> list[tuple[str, Usd]]:
+def forecast(workspace: Engine, plan: EvalPlan) -> list[tuple[str, Usd]]:
     """What each arm is expected to cost, by the rules that its runs follow."""
     found = []
     for arm in plan.arms:
@@ -256,7 +266,7 @@ def forecast(workspace: Workspace, plan: EvalPlan) -> list[tuple[str, Usd]]:
     return found
 
 
-def name_for(workspace: Workspace, suite: Suite, given: str | None, plan: EvalPlan) -> str:
+def name_for(workspace: Engine, suite: Suite, given: str | None, plan: EvalPlan) -> str:
     """The name of the evaluation: the one given; else that of the suite, numbered where an earlier one is finished.
 
     An unfinished evaluation of the same plan goes on.
@@ -290,14 +300,14 @@ def _stem(name: str, suite: str) -> int:
     return int(rest) if rest != name and rest.isdecimal() else 0
 
 
-def is_same(workspace: Workspace, name: str, plan: str) -> bool:
+def is_same(workspace: Engine, name: str, plan: str) -> bool:
     """Whether an evaluation has this plan, or there is none of the name."""
     ports = workspace.ports
     stream = open_stream(workspace.log, name, ports.clock, ports.random_bytes)
     return stream.state.started is None or stream.state.started.plan == stream.texts.digest(plan)
 
 
-def known_evaluation(workspace: Workspace, name: str, *, grades: bool = True) -> Evaluation:
+def known_evaluation(workspace: Engine, name: str, *, grades: bool = True) -> Evaluation:
     """An evaluation that there is; ``grades``: whether answers are to be graded.
 
     Raises:
@@ -315,14 +325,14 @@ def known_evaluation(workspace: Workspace, name: str, *, grades: bool = True) ->
     return Evaluation(workspace, name, plan, state.started.simulated, bench_of(workspace, usual))
 
 
-def open_workspace(folder: Path, allow: Sequence[str] = ()) -> Workspace:
+def open_workspace(folder: Path, allow: Sequence[str] = ()) -> Engine:
     """The data folder; runs made on it do not learn from each other. ``allow`` is what ``--allow`` agrees to.
 
     Raises:
         LogError: it cannot be used.
     """
-    workspace = Workspace.open(folder)
-    workspace.learns = False
+    workspace = Engine.open(folder)
+    workspace.learns = workspace.asks_above = False  # its ceiling is agreed to before its first cell
     said = set[str]()
 
     def show(text: str) -> None:

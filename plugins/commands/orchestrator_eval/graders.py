@@ -13,8 +13,20 @@ from orchestrator.engine.answers.choosing import Wanted
 from orchestrator.engine.outputs.folder import output_files
 from orchestrator.errors import OrchestrateError, SandboxError
 from orchestrator.models import Verdict
-from orchestrator.spi import Candidate, Finding, Job, Ran, RunOptions, Sandbox, Validator, ValidatorContext
-from orchestrator_eval.grading_rules import SECONDS, CommandRule, Grader, GraderKind
+from orchestrator.spi import (
+    Candidate,
+    Finding,
+    Job,
+    Ran,
+    RunOptions,
+    Sandbox,
+    Score,
+    Scorer,
+    ScorerContext,
+    Validator,
+    ValidatorContext,
+)
+from orchestrator_eval.grading_rules import SECONDS, CommandRule, Grader, GraderKind, ScorerRule
 from orchestrator_eval.suite import Case, fingerprint
 
 ANSWER: Final = "answer.txt"
@@ -120,10 +132,12 @@ class Bench:
     Attributes:
         selector: runs what has to be run.
         validator: gives the validator of a name.
+        scorer: gives the scorer of a name, built with parameters; None: there is none.
     """
 
     selector: Sandbox
     validator: Callable[[str], Validator]
+    scorer: Callable[[str, Mapping[str, Any]], Scorer] | None = None
     _known: dict[tuple[str, str], GradeSheet] = Factory(dict)
 
     def grade(self, case: Case, text: str) -> GradeSheet:
@@ -247,6 +261,22 @@ def _command(bench: Bench, rule: CommandRule, candidate: Candidate, lent: _LentS
     return Mark.of(True, "", lent.level) if ran.code == 0 else Mark.error(details, lent.level)
 
 
+def _scorer(bench: Bench, rule: ScorerRule, candidate: Candidate, lent: _LentSandbox) -> Mark:
+    if bench.scorer is None:
+        return Mark.error("scorer: there is none here")
+    scorer = bench.scorer(rule.name, rule.parameters)
+    try:
+        found: Any = scorer(candidate, ScorerContext(timeout=SECONDS, run=lent.run))
+    except SandboxError:
+        raise
+    except Exception as error:
+        return Mark.error(f"the grader {rule.name} raised {type(error).__name__}: {error}", lent.level)
+    value = found.value if isinstance(found, Score) else None
+    if not isinstance(value, int | float) or not 0 <= value <= 1:
+        return Mark.error(f"the grader {rule.name} gave no score from 0 to 1", lent.level)
+    return Mark.of(value >= rule.at_least, f"{rule.name}: {value:.3f}; {found.reasons}", lent.level)
+
+
 def _has_raised(output: str) -> bool:
     """Whether a grader in Python ended by an exception that is no failed assertion."""
     found = _RAISED.search(output)
@@ -267,4 +297,5 @@ _MARKS: Final[Mapping[GraderKind, Callable[[Bench, Any, Candidate, _LentSandbox]
     GraderKind.EXACT: _exact,
     GraderKind.REGEX: _regex,
     GraderKind.COMMAND: _command,
+    GraderKind.SCORER: _scorer,
 }

@@ -27,6 +27,8 @@ class GraderKind(StrEnum):
     """A pattern is found in the answer."""
     COMMAND = "command"
     """A command in the sandbox, beside the answer's files, ends with status 0."""
+    SCORER = "scorer"
+    """A scorer plugin gives a score."""
     JUDGE = "judge"
     """A named model gives a score."""
 
@@ -40,6 +42,15 @@ class CommandRule:
         factory=dict, metadata=key(MapOf(Text()), "Further files beside the answer, by name.")
     )
     seconds: float = field(default=SECONDS, metadata=key(Real(0, 600, above=True), "What it may take."))
+
+
+@frozen(kw_only=True)
+class ScorerRule:
+    """A scorer plugin that judges."""
+
+    name: str = field(metadata=key(NAME, "The scorer."))
+    parameters: dict[str, Any] = field(factory=dict, metadata=key(FreeMapping(), "What it is built with."))
+    at_least: float = field(default=0.7, metadata=key(Real(0, 1), "The score, from 0 to 1, that passes."))
 
 
 @frozen(kw_only=True)
@@ -57,7 +68,7 @@ class Grader:
 
     kind: GraderKind
     rule: Any
-    """By kind: a text, a schema, a JSON value, a ``CommandRule``, a ``JudgeRule``."""
+    """By kind: a text, a schema, a JSON value, a ``CommandRule``, a ``ScorerRule``, a ``JudgeRule``."""
 
 
 class _Pattern(Kind[str]):
@@ -107,16 +118,18 @@ class _Python(Kind[str]):
         return {"type": "string", "minLength": 1}
 
 
-class _CommandKind(Kind[CommandRule]):
-    """A command alone, or with its files."""
+class _Named(Kind[Any]):
+    """A rule, or the text of its first key alone."""
 
-    _record: Final = Record(CommandRule)
+    def __init__(self, rule: type, first: str) -> None:
+        self._record: Record[Any] = Record(rule)
+        self._first = first
 
-    def read(self, value: Any, at: Place) -> CommandRule:
+    def read(self, value: Any, at: Place) -> Any:
         """See ``Kind``."""
-        return self._record.read({"run": value} if isinstance(value, str) else value, at)
+        return self._record.read({self._first: value} if isinstance(value, str) else value, at)
 
-    def dump(self, value: CommandRule) -> Any:
+    def dump(self, value: Any) -> Any:
         """See ``Kind``."""
         return self._record.dump(value)
 
@@ -130,7 +143,8 @@ _RULES: Final[Mapping[GraderKind, Kind[Any]]] = {
     GraderKind.JSON_SCHEMA: FreeMapping(),
     GraderKind.EXACT: _Value(),
     GraderKind.REGEX: _Pattern(),
-    GraderKind.COMMAND: _CommandKind(),
+    GraderKind.COMMAND: _Named(CommandRule, "run"),
+    GraderKind.SCORER: _Named(ScorerRule, "name"),
     GraderKind.JUDGE: Record(JudgeRule),
 }
 _KNOWN: Final = {kind.value: kind for kind in GraderKind}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from orchestrator.cli.kit import bound, notice
 from orchestrator.engine.beginning import check_names, check_spec
-from orchestrator.engine.runs import Workspace
+from orchestrator.engine.runs import Engine
 from orchestrator.engine.vendors.connect import Connected, connect
 from orchestrator.errors import SpecError, UsageError
 from orchestrator_eval.graders import Bench
@@ -52,7 +52,7 @@ def _short(text: str) -> str:
     return text if len(text) <= 300 else f"{text[:299]}…"
 
 
-def check_arms(plan: EvalPlan, workspace: Workspace) -> Connected:
+def check_arms(plan: EvalPlan, workspace: Engine) -> Connected:
     """Make the spec of every case in every arm, and connect each arm once.
 
     Returns:

@@ -157,7 +157,8 @@ def _markdown(result: EvalResult, found: Sequence[Regression], baseline: str) ->
     yield f"## Evaluation {_cell_text(result.name)}"
     yield ""
     times = f", {plan.repetitions} times each" if plan.repetitions > 1 else ""
-    yield f"{len(plan.suite.cases)} cases of `{plan.suite.name}`{times}; spent ${result.spent} of ${result.cap}."
+    spent = f"spent {result.spent.shown} of {result.cap.shown}"
+    yield f"{len(plan.suite.cases)} cases of `{plan.suite.name}`{times}; {spent}."
     yield ""
     yield "| " + " | ".join(HEAD) + " |"
     yield "|" + "---|" * len(HEAD)

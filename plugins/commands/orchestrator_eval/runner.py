@@ -12,7 +12,7 @@ from attrs import Factory, define, field, frozen
 
 from orchestrator.cli.kit import bound
 from orchestrator.engine.loop import Loop
-from orchestrator.engine.runs import RunEnd, Watchers, Workspace
+from orchestrator.engine.runs import Engine, RunEnd, Watchers
 from orchestrator.engine.session import Session
 from orchestrator.errors import LogError, OrchestrateError, RunLockedError
 from orchestrator.models import CellOutcome, CellProblem, ProjectStatus, TaskEndReason
@@ -59,7 +59,7 @@ class Runner:
         report: called after each cell, with its grade.
     """
 
-    workspace: Workspace
+    workspace: Engine
     stream: EvalStream
     plan: EvalPlan
     bench: Bench

@@ -36,6 +36,7 @@ from orchestrator.spi import ModelTelemetry
 from orchestrator.state.calls import CallKey
 from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
+from orchestrator.state.tasks import Scoring
 
 _ROW: Final = "row"
 
@@ -200,8 +201,31 @@ class ResultsCompared:
     node: str
 
 
+@frozen
+class ScoreGiven:
+    """A scorer gave an output a score, or none."""
+
+    version: int
+    at: int
+    node: str
+    scoring: Scoring
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """One line: the score, or why there is none."""
+        said = f"none ({self.scoring.problem})" if self.scoring.score is None else f"{self.scoring.score:.3f}"
+        return (f"score by {self.scoring.scorer}: {said}",)
+
+
 Explained = (
-    ModelChoice | SpendRefusal | NoCandidateLeft | BackendFallback | VerifiedResult | PlanRemarks | ResultsCompared
+    ModelChoice
+    | SpendRefusal
+    | NoCandidateLeft
+    | BackendFallback
+    | VerifiedResult
+    | PlanRemarks
+    | ResultsCompared
+    | ScoreGiven
 )
 
 
@@ -276,6 +300,10 @@ class Explainer:
                 self.explained.append(PlanRemarks(version, at, remarks, repairs))
             case e.Compared():
                 self.explained.append(ResultsCompared(version, at, event, remarks_on_choice(event), event.task))
+            case e.Scored(scoring=of):
+                found = ((task.name, each) for task in self.state.tasks.values() for each in task.scorings.values())
+                name, scoring = next((name, each) for name, each in found if each.version == of)
+                self.explained.append(ScoreGiven(version, at, name, scoring))
             case e.ResultVerified():
                 self.explained.append(VerifiedResult(version, at, event))
             case e.BackendFailed():

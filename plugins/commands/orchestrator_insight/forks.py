@@ -1,6 +1,7 @@
 """Forks: a new run that shares the past of another up to the end of a step, and goes on under settings of its own."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -9,7 +10,8 @@ from attrs import asdict, evolve, fields, frozen
 
 from orchestrator import events as e
 from orchestrator.decide.outcome import reopened_by
-from orchestrator.engine.beginning import recorded_grants
+from orchestrator.engine.beginning import recorded_grants, settings_after
+from orchestrator.engine.vendors.environment import called_by
 from orchestrator.errors import UsageError
 from orchestrator.log import EventLog
 from orchestrator.log.transaction import Recorded
@@ -17,10 +19,11 @@ from orchestrator.models import ProjectStatus, Strategy
 from orchestrator.money import Usd
 from orchestrator.settings import Evaluation, Limits, RunSettings
 from orchestrator.spec import Spec, apply_sets, parse_spec, with_models
+from orchestrator.spec.canonical import portable
 from orchestrator.state.run import RunState
 
 if TYPE_CHECKING:
-    from orchestrator.engine.runs import Workspace
+    from orchestrator.engine.runs import Engine
 
 _OF_THE_PAST: Final = ("project", "criteria", "tasks", "task_paths", "team", "job_id", "project_id", "output_dir")
 """Keys of the spec that a fork cannot change: what is shared was done by them."""
@@ -85,7 +88,7 @@ def cut_of(log: EventLog, run: str, position: int | None = None, version: int | 
 
 
 async def fork(
-    workspace: "Workspace",
+    workspace: "Engine",
     run: str,
     cut: Cut,
     sets: Sequence[str] = (),
@@ -118,7 +121,8 @@ async def fork(
     place = workspace.place(cut.parent)
     old = workspace.recorded(cut.parent, place)
     new = with_models(_changed(old, sets, bind), models)
-    settings = _settings(state, old, new)
+    canonical, paths = portable(new.canonical())
+    settings = settings_after(state, old, new)
     before = state.forked
     forked = e.RunForked(
         parent=cut.parent,
@@ -128,14 +132,17 @@ async def fork(
         inherited_unreconciled=state.spend.unreconciled
         + (before.inherited_unreconciled if before is not None else Usd.ZERO),
         settings=settings,
-        spec=texts.put(new.canonical()),
+        spec=texts.put(canonical),
         project=start.project,
         reopened=_reopened(state),
-        place=texts.put(evolve(place, output=None).text()),
+        place=texts.put(evolve(place, output=None, paths=paths).text()),
         grants=recorded_grants(new, texts),
+        by=called_by(os.environ),
     )
     lock = log.locks.acquire(name)
     try:
+        if settings.encrypt:
+            log.keys.make(name)
         now = max(workspace.ports.clock(), state.at + 1)
         await log.append(name, cut.version, now, [forked], texts.take(), salt=texts.salt)
     finally:
@@ -169,19 +176,6 @@ def _changed(old: Spec, sets: Sequence[str], bind: Bind) -> Spec:
         if getattr(new, key) != getattr(old, key):
             raise UsageError(f"--set {key}: a fork shares what was done by it; start a new run to change it")
     return new
-
-
-def _settings(state: RunState, old: Spec, new: Spec) -> RunSettings:
-    """The parent's settings as they stand, with what the changed spec says otherwise."""
-    simulated = state.settings.simulated
-    was, becomes = old.settings(simulated), new.settings(simulated)
-    provider_status = evolve(state.settings, cap=state.cap, time_limit=state.time_limit)
-    changes = {
-        each.name: getattr(becomes, each.name)
-        for each in fields(RunSettings)
-        if getattr(was, each.name) != getattr(becomes, each.name)
-    }
-    return evolve(provider_status, **changes)
 
 
 def settings_changed(before: RunSettings, after: RunSettings) -> Iterator[str]:

@@ -54,10 +54,10 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 
 def _run(run: RunMetrics) -> str:
     ended = sum(run.tasks.get(status, 0) for status in ("completed", "degraded", "failed"))
-    spent = float(run.settled_usd + run.unreconciled_usd)
+    spent = run.settled_usd + run.unreconciled_usd
     return (
         f"{run.run}: {run.status}, {ended} of {sum(run.tasks.values())} tasks, {run.calls_total} calls,"
-        f" ${spent:.6f} of ${float(run.cap_usd):.2f}{' (simulated)' if run.simulated else ''}"
+        f" {spent.shown} of {run.cap_usd.shown}{' (simulated)' if run.simulated else ''}"
     )
 
 

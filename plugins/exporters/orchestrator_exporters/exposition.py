@@ -1,15 +1,16 @@
-"""Metrics in the text format of Prometheus, version 0.0.4."""
+"""Metrics in the text format of Prometheus, version 0.0.4, as ``promtool check metrics`` wants them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from orchestrator.spi import Metrics, ModelMetrics, RunMetrics, Usd
+from orchestrator_exporters.projects import by_project
 
 _MODELS: Final = {
     "calls_total": "Calls the vendor has ended.",
     "success_rate": "Part of the last ten calls that were answered.",
-    "latency_avg_ms": "Exponential average of the time to an answer, in milliseconds.",
-    "latency_p95_ms": "95th percentile of the last 50 times to an answer, in milliseconds.",
+    "latency_avg_ms": "Exponential average of the time to an answer, in seconds.",
+    "latency_p95_ms": "95th percentile of the last 50 times to an answer, in seconds.",
     "quality_score": "Exponential average of the scores of what the model wrote.",
     "trust_factor": "Falls with every outage, rises slowly with every answer.",
     "cost_avg_usd": "Exponential average of what a call cost, in US dollars.",
@@ -34,23 +35,57 @@ _RUNS: Final = {
     "in_flight_usd": "Held for calls in flight, in US dollars.",
     "budget_warnings_total": "Warnings about a phase of the budget.",
 }
+_MILLISECONDS: Final = "_ms"
 _Sample = tuple[Mapping[str, str], object]
+_Owner = tuple[Mapping[str, str], RunMetrics]
+"""The labels of a run, or of a project, and its metrics."""
 
 
 def exposition(metrics: Metrics) -> str:
-    """The text. Metrics of one run have its name in every series, so that the files of several do not collide."""
+    """The text for a file. Metrics of one run have its id in every series: the files of several do not collide."""
     of_run = {} if metrics.run is None else {"run": metrics.run}
+    status = [(_status({"run": each.run}, each.status, each.simulated), 1) for each in metrics.runs]
+    return _text(metrics.models, of_run, [({"run": each.run}, each) for each in metrics.runs], status)
+
+
+def bounded_exposition(metrics: Metrics, project: str | None) -> str:
+    """The text for scraping: series by project, so that they do not become more with every run.
+
+    Args:
+        metrics: what to write.
+        project: the project's name; None: by the ids that users gave their runs.
+    """
+    found = by_project(metrics.runs, project)
+    status = [
+        (_status({"project": each.project}, *stands), count)
+        for each in found
+        for stands, count in each.standing.items()
+    ]
+    own = {"project": found[0].project} if len(found) == 1 else {}
+    return _text(metrics.models, own, [({"project": each.project}, each.total) for each in found], status)
+
+
+def _text(
+    models: Sequence[ModelMetrics], beside: Mapping[str, str], owners: Sequence[_Owner], status: Sequence[_Sample]
+) -> str:
     lines: list[str] = []
     for name, about in _MODELS.items():
-        samples = [(_labels(each, of_run), getattr(each, name)) for each in metrics.models]
-        lines.extend(_family(f"orchestrator_{name}", about, samples))
+        samples = [(_labels(each, beside), _in_seconds(name, getattr(each, name))) for each in models]
+        lines.extend(_family(f"orchestrator_{_unit_named(name)}", about, samples))
     for name, about in _RUNS.items():
-        samples = [({"run": each.run}, getattr(each, name)) for each in metrics.runs]
-        lines.extend(_family(f"orchestrator_run_{name}", about, samples))
-    lines.extend(_family("orchestrator_run_tasks", "Tasks by how they stand.", _tasks(metrics.runs)))
-    status = [(_status(each), 1) for each in metrics.runs]
-    lines.extend(_family("orchestrator_run_status", "How the run stands; always 1.", status))
+        lines.extend(_family(f"orchestrator_run_{name}", about, [(own, getattr(run, name)) for own, run in owners]))
+    lines.extend(_family("orchestrator_run_tasks", "Tasks by how they stand.", _tasks(owners)))
+    lines.extend(_family("orchestrator_run_status", "Runs by how they stand.", status))
     return "".join(f"{line}\n" for line in lines)
+
+
+def _unit_named(name: str) -> str:
+    """The name with the base unit, which is what Prometheus wants."""
+    return f"{name.removesuffix(_MILLISECONDS)}_seconds" if name.endswith(_MILLISECONDS) else name
+
+
+def _in_seconds(name: str, value: float | None) -> float | None:
+    return value / 1000 if value is not None and name.endswith(_MILLISECONDS) else value
 
 
 def is_exposition(text: str) -> bool:
@@ -59,16 +94,16 @@ def is_exposition(text: str) -> bool:
     return all(line.startswith(ours) for line in text.split("\n") if line)
 
 
-def _labels(model: ModelMetrics, of_run: Mapping[str, str]) -> Mapping[str, str]:
-    return {"model": model.model, "provider": model.provider, "vendor": model.vendor, **of_run}
+def _labels(model: ModelMetrics, beside: Mapping[str, str]) -> Mapping[str, str]:
+    return {"model": model.model, "provider": model.provider, "vendor": model.vendor, **beside}
 
 
-def _status(run: RunMetrics) -> Mapping[str, str]:
-    return {"run": run.run, "status": run.status, "simulated": "true" if run.simulated else "false"}
+def _status(own: Mapping[str, str], status: str, simulated: bool) -> Mapping[str, str]:
+    return {**own, "status": status, "simulated": "true" if simulated else "false"}
 
 
-def _tasks(runs: Sequence[RunMetrics]) -> Sequence[_Sample]:
-    return [({"run": each.run, "status": name}, count) for each in runs for name, count in each.tasks.items()]
+def _tasks(owners: Sequence[_Owner]) -> Sequence[_Sample]:
+    return [({**own, "status": name}, count) for own, run in owners for name, count in run.tasks.items()]
 
 
 def _family(name: str, about: str, samples: Iterable[_Sample]) -> Iterable[str]:

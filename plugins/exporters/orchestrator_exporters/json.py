@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from attrs import asdict
 
@@ -10,9 +10,11 @@ from orchestrator.spi import Exporter, ExporterConfig, Metrics, Usd, hookimpl
 from orchestrator_exporters.files import replace
 from orchestrator_exporters.options import Options
 
+_HEAD: Final = {"format": "orchestrate-metrics", "format_version": 1}
+
 
 class JSONExporter(Exporter):
-    """Writes ``{"at": …, "runs": {ID: …}, "models": {NAME: …}}``; amounts are numbers of US dollars."""
+    """Writes ``{"format": …, "at": …, "runs": {ID: …}, "models": {NAME: …}}``; amounts are numbers of US dollars."""
 
     def __init__(self, config: ExporterConfig, path: Path | None) -> None:
         self._write = config.write
@@ -21,6 +23,7 @@ class JSONExporter(Exporter):
     def export(self, metrics: Metrics) -> None:
         """Write the document."""
         document = {
+            **_HEAD,
             "at": metrics.at,
             "runs": {each.run: _plain(each, "run") for each in metrics.runs},
             "models": {each.model: _plain(each, "model") for each in metrics.models},
@@ -38,7 +41,7 @@ def is_export(text: str) -> bool:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return False
-    return isinstance(found, dict) and tuple(found) == ("at", "runs", "models")
+    return isinstance(found, dict) and {"at", "runs", "models"} <= found.keys() <= {*_HEAD, "at", "runs", "models"}
 
 
 def _plain(value: Any, name: str) -> dict[str, Any]:

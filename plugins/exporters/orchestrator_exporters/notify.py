@@ -45,7 +45,7 @@ class NotifyExporter(Exporter):
 def message(seen: Sequence[RunEvent], run: RunMetrics) -> tuple[str, str]:
     """Title and body: how the run stands, and what happened."""
     tasks = ", ".join(f"{count} {status}" for status, count in run.tasks.items() if count)
-    spent = f"${run.settled_usd + run.unreconciled_usd} of at most ${run.cap_usd}"
+    spent = f"{(run.settled_usd + run.unreconciled_usd).shown} of at most {run.cap_usd.shown}"
     events = ", ".join(dict.fromkeys(event.type for event in seen))
     simulated = " (simulated)" if run.simulated else ""
     return f"orchestrate: {run.run}: {run.status}", f"{spent}{simulated}; tasks: {tasks or 'none'}; event: {events}"

@@ -19,10 +19,10 @@ _HEADERS: Final = (
 
 @hookimpl
 def orchestrator_exporter(config: ExporterConfig) -> Exporter:
-    """Build the exporter from ``endpoint`` (a base URL), ``service_name`` and ``attributes`` of the resource."""
+    """Build the exporter from ``endpoint`` (a base URL), ``service_name``, ``attributes`` and ``project``."""
     options = Options(config)
     endpoint, service = options.text("endpoint"), options.text("service_name")
-    attributes = options.texts("attributes")
+    attributes, project = options.texts("attributes"), options.text("project")
     headers = [name for name in _HEADERS if config.secret(name)]
     if endpoint is not None and not endpoint.startswith(("http://", "https://")):
         options.refuse("endpoint is the URL of a collector, such as http://127.0.0.1:4318")
@@ -38,7 +38,9 @@ def orchestrator_exporter(config: ExporterConfig) -> Exporter:
             [f"exporters.{config.name}: {error.name} is not installed: pip install 'multi-llm-orchestrator[otel]'"]
         ) from error
     own = {"service.name": service} if service else {}
-    return OpenTelemetryExporter(endpoint, {**_from(config), **own, **attributes}, config.variable("TRACEPARENT"))
+    return OpenTelemetryExporter(
+        endpoint, {**_from(config), **own, **attributes}, config.variable("TRACEPARENT"), project
+    )
 
 
 def _from(config: ExporterConfig) -> dict[str, str]:

@@ -16,6 +16,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from orchestrator.spi import Exporter, Metrics, RunEvent, Usd
+from orchestrator_exporters.projects import by_project
 from orchestrator_exporters.spans import Spans
 
 _SECONDS: Final = 3.0
@@ -88,9 +89,12 @@ class OpenTelemetryExporter(Exporter):
         endpoint: the collector's base URL; None: as the environment says.
         resource: attributes of everything sent.
         parent: the span that a run belongs to, as W3C's ``traceparent``; None: each run is a trace of its own.
+        project: what the metrics of runs are labelled with; None: the ids that users gave their runs.
     """
 
-    def __init__(self, endpoint: str | None, resource: Mapping[str, str], parent: str | None = None) -> None:
+    def __init__(
+        self, endpoint: str | None, resource: Mapping[str, str], parent: str | None = None, project: str | None = None
+    ) -> None:
         # The SDK tells what goes wrong in log lines of its own; here it is raised.
         logging.getLogger("opentelemetry").addHandler(logging.NullHandler())
         traces, metrics, session = None, None, _Session()
@@ -101,6 +105,7 @@ class OpenTelemetryExporter(Exporter):
         self._to_traces = OTLPSpanExporter(traces, timeout=_SECONDS, session=session)
         self._to_metrics = OTLPMetricExporter(metrics, timeout=_SECONDS, session=session)
         self._latest = Metrics(0)
+        self._project = project
         self._reader = InMemoryMetricReader()
         about = Resource.create(dict(resource))
         provider = MeterProvider([self._reader], about, shutdown_on_exit=False)
@@ -112,6 +117,7 @@ class OpenTelemetryExporter(Exporter):
             make = meter.create_observable_counter if name.endswith("_total") else meter.create_observable_gauge
             make(f"orchestrator.run.{name}", [partial(self._of_runs, name)], unit)
         meter.create_observable_gauge("orchestrator.run.tasks", [self._tasks], "{task}")
+        meter.create_observable_gauge("orchestrator.run.status", [self._status], "{run}")
         self._spans = Spans(about, meter, parent)
 
     def observe(self, event: RunEvent) -> None:
@@ -148,15 +154,21 @@ class OpenTelemetryExporter(Exporter):
                 yield Observation(value, {**about, "orchestrator.vendor": each.vendor})
 
     def _of_runs(self, name: str, options: CallbackOptions) -> Iterable[Observation]:
-        for each in self._latest.runs:
-            value = _number(getattr(each, name))
+        for each in by_project(self._latest.runs, self._project):
+            value = _number(getattr(each.total, name))
             if value is not None:
-                yield Observation(value, {"orchestrator.run": each.run})
+                yield Observation(value, {"orchestrator.project": each.project})
 
     def _tasks(self, options: CallbackOptions) -> Iterable[Observation]:
-        for each in self._latest.runs:
-            for status, count in each.tasks.items():
-                yield Observation(count, {"orchestrator.run": each.run, "orchestrator.task.status": status})
+        for each in by_project(self._latest.runs, self._project):
+            for status, count in each.total.tasks.items():
+                yield Observation(count, {"orchestrator.project": each.project, "orchestrator.task.status": status})
+
+    def _status(self, options: CallbackOptions) -> Iterable[Observation]:
+        for each in by_project(self._latest.runs, self._project):
+            for (status, simulated), count in each.standing.items():
+                about = {"orchestrator.project": each.project, "orchestrator.run.status": status}
+                yield Observation(count, {**about, "orchestrator.simulated": simulated})
 
 
 def _number(value: float | Usd | None) -> float | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.spi import Exporter, ExporterConfig, Metrics, hookimpl
-from orchestrator_exporters.exposition import exposition, is_exposition
+from orchestrator_exporters.exposition import bounded_exposition, exposition, is_exposition
 from orchestrator_exporters.files import replace
 from orchestrator_exporters.options import Options
 
@@ -15,13 +15,16 @@ _READ_SECONDS: Final = 10.0
 
 
 class PrometheusExporter(Exporter):
-    """Replaces the file, and serves what was exported last under ``/metrics``."""
+    """Replaces the file, and serves what was exported last under ``/metrics``: the file by run, the rest by project."""
 
-    def __init__(self, config: ExporterConfig, path: Path | None, host: str, port: int | None) -> None:
+    def __init__(
+        self, config: ExporterConfig, path: Path | None, host: str, port: int | None, project: str | None = None
+    ) -> None:
         self._write = config.write
         self._path = path
         self._address = None if port is None else (host, port)
         self._server: ThreadingHTTPServer | None = None
+        self._project = project
         self._text = b""
 
     @property
@@ -32,7 +35,7 @@ class PrometheusExporter(Exporter):
     def export(self, metrics: Metrics) -> None:
         """Publish the text; the endpoint is opened with the first one."""
         text = exposition(metrics)
-        self._text = text.encode()
+        self._text = bounded_exposition(metrics, self._project).encode()
         if self._address is not None and self._server is None:
             self._open(*self._address)
         if self._path is not None:
@@ -73,11 +76,11 @@ class PrometheusExporter(Exporter):
 
 @hookimpl
 def orchestrator_exporter(config: ExporterConfig) -> Exporter:
-    """Build the exporter from ``path``, ``port`` and ``host``."""
+    """Build the exporter from ``path``, ``port``, ``host`` and ``project``."""
     options = Options(config)
     path, port = options.path("path"), options.whole("port", 0, 65_535)
-    host = options.text("host")
+    host, project = options.text("host"), options.text("project")
     if host is not None and port is None:
         options.refuse("host belongs to port; say which port")
     options.done()
-    return PrometheusExporter(config, path, host or "127.0.0.1", port)
+    return PrometheusExporter(config, path, host or "127.0.0.1", port, project)

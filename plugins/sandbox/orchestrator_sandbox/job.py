@@ -74,13 +74,27 @@ def detail_paths() -> list[str]:
     return [path for path in _DETAILS if Path(path).exists()]
 
 
+_SECRET: Final = frozenset({"pip.conf", "pip.ini", ".pypirc", ".netrc", ".condarc", ".env"})
+"""Files of an environment that may hold the password of a package index, and that no job reads."""
+
+
 def tool_paths(executable: str) -> list[str]:
-    """The Python installation and the job's own program, as far as they lie outside the system's folders."""
+    """The Python installation and the job's own program, as far as they lie outside the system's folders.
+
+    Of an environment that holds the settings of a package index, what lies in it is named one by one.
+    """
     real = os.path.realpath(sys.executable)
     wanted = [sys.prefix, sys.base_prefix, str(Path(real).parent.parent)]
     if Path(executable).is_absolute():
         wanted += [executable, os.path.realpath(executable)]
-    return list(_outermost(path for path in wanted if Path(path).exists() and path != "/"))
+    outermost = _outermost(path for path in wanted if Path(path).exists() and path != "/")
+    return [part for path in outermost for part in _readable_parts(path)]
+
+
+def _readable_parts(path: str) -> list[str]:
+    if not any(Path(path, name).exists() for name in _SECRET):
+        return [path]
+    return sorted(str(each) for each in Path(path).iterdir() if each.name not in _SECRET and each.exists())
 
 
 def _outermost(paths: Iterator[str]) -> Iterator[str]:

@@ -11,6 +11,7 @@ import os
 import platform
 import resource
 import signal
+import stat
 import struct
 import sys
 import time
@@ -21,6 +22,7 @@ _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT
 _CAP_DAC_READ_SEARCH, _LAST_CAP = 2, 63
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _END_SECONDS = 5.0
+_LOOK_SECONDS = 0.25
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -161,6 +163,8 @@ _GROUPS: dict[str, dict[str, tuple[int | None, int | None]]] = {
     },
     "truncate": {"truncate": (76, 45)},
     "others": {
+        "sendmsg": (46, 211),  # a descriptor under way in a socket keeps a file that cannot be counted
+        "sendmmsg": (307, 269),
         "setpriority": (141, 140),
         "ioprio_set": (251, 30),
         "setxattr": (188, 5),
@@ -205,7 +209,9 @@ _OF_ONESELF: dict[str, tuple[int, int]] = {
 """What the group ``others`` allows for process 0 only, which is the caller."""
 _CLONE, _CLONE3, _SOCKET, _SOCKETPAIR, _IOCTL = (56, 220), (435, 435), (41, 198), (53, 199), (16, 29)
 _FCNTL = (72, 25)
-_SIGNALLING = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: the kernel would send a signal on behalf of the job
+_SIGNALLING = (8, 10, 15, 1024, 1026)
+"""F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY: the kernel would send a signal on behalf of the job."""
+_PRCTL = (157, 167)
 _NEW_NAMESPACES = 0x7E020080
 _UNWANTED_IOCTLS = (0x5412, 0x8901, 0x8902)  # TIOCSTI, FIOSETOWN, SIOCSPGRP
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
@@ -238,6 +244,8 @@ def seccomp_filter(machine: str, loopback: bool, groups: list[str]) -> bytes:
     program += _only_if(_CLONE[column], [_argument(0), (_ANY_BIT, 0, 1, _NEW_NAMESPACES), _refuse(errno.EPERM)])
     program += _only_if(_IOCTL[column], _refused_with(1, _UNWANTED_IOCTLS))
     program += _only_if(_FCNTL[column], _refused_with(1, _SIGNALLING))
+    if "others" in groups:  # a process that cannot be looked at could hide what it uses of the disk
+        program += _only_if(_PRCTL[column], _refused_with(0, (_PR_SET_DUMPABLE,)))
     families = [(_EQUAL, 3, 0, 1), (_EQUAL, 2, 0, 2), (_EQUAL, 1, 0, 10)] if loopback else []
     program += _only_if(_SOCKET[column], [_argument(0), *families, _refuse(errno.EAFNOSUPPORT)])
     stream = [(_AND, 0, 0, 0xF), (_EQUAL, 1, 0, 1)]  # a datagram pair could be pointed at any path
@@ -263,9 +271,9 @@ def _argument(index: int) -> tuple[int, int, int, int]:
 
 
 def _refused_with(index: int, values: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
-    """A body that refuses a call with one of three values of an argument."""
-    first, second, third = values
-    compared = [(_EQUAL, 2, 0, first), (_EQUAL, 1, 0, second), (_EQUAL, 0, 1, third)]
+    """A body that refuses a call with one of some values of an argument."""
+    last = len(values) - 1
+    compared = [(_EQUAL, last - at, int(at == last), value) for at, value in enumerate(values)]
     return [_argument(index), *compared, _refuse(errno.EPERM)]
 
 
@@ -312,6 +320,8 @@ def _confine(config: dict[str, Any]) -> None:
     if config["user"] is not None:
         _become(config["user"], config["read_all"])
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # changing the user cleared it
+    if config["copy"]:
+        _copy(config["copy"], config["cwd"])
     os.chdir(config["cwd"])
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     if config["landlock"] is not None:
@@ -322,6 +332,22 @@ def _confine(config: dict[str, Any]) -> None:
         _filter_calls(seccomp_filter(platform.machine(), config["seccomp"]["loopback"], groups))
 
 
+def _copy(source: str, target: str) -> None:
+    """Copy regular files and folders, which are the program's own."""
+    with os.scandir(source) as entries:
+        for entry in entries:
+            path = f"{target}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                os.mkdir(path)  # noqa: PTH102 - light imports
+                _copy(entry.path, path)
+                continue
+            mode = entry.stat().st_mode & 0o777
+            with open(entry.path, "rb") as read, open(path, "wb") as written:  # noqa: PTH123
+                while chunk := read.read(1 << 20):
+                    written.write(chunk)
+                os.fchmod(written.fileno(), mode)
+
+
 def _start(config: dict[str, Any]) -> tuple[int, str]:
     """The job's process id, and what kept it from starting."""
     reported, tell = os.pipe()
@@ -329,6 +355,7 @@ def _start(config: dict[str, Any]) -> tuple[int, str]:
     if child == 0:
         try:
             os.close(config["report"])
+            os.close(config["taken"])
             for each in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
                 signal.signal(each, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
@@ -390,6 +417,54 @@ def _collect(ended: dict[int, int]) -> bool:
         return True
 
 
+def _is_full(config: dict[str, Any]) -> bool:
+    """Whether the job's own file systems hold too much: the first one is full, or there are too many files."""
+    for number, path in enumerate(config["bounded"]):
+        found = os.statvfs(path)
+        if (number == 0 and not found.f_bfree) or found.f_files - found.f_ffree > config["entries"]:
+            return True
+    return False
+
+
+def _hand_out(config: dict[str, Any]) -> None:
+    """Write the files that are wanted, as the job's user: number and length as 12 bytes, and the content."""
+    if not config["take"]:
+        return
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    try:
+        if config["user"] is not None:
+            _become(config["user"], False)
+        for number, name in enumerate(config["take"]):
+            content = _read_below(config["cwd"], name, config["largest"])
+            if content is not None:
+                rest = memoryview(struct.pack(">IQ", number, len(content)) + content)
+                while rest:
+                    rest = rest[os.write(config["taken"], rest) :]
+    finally:
+        os._exit(0)
+
+
+def _read_below(folder: str, name: str, limit: int) -> bytes | None:
+    """A regular file of at most so many bytes, without following any link."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        here = os.open(folder, flags | os.O_DIRECTORY)
+        *folders, last = name.split("/")
+        for part in folders:
+            here = os.open(part, flags | os.O_DIRECTORY, dir_fd=here)
+        file = os.open(last, flags, dir_fd=here)
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
+            return None
+        with os.fdopen(file, "rb") as opened:
+            return opened.read(limit)
+    except OSError:
+        return None
+
+
 def supervise(config: dict[str, Any]) -> dict[str, Any]:
     """Run the job to its end or its deadline, and end whatever it has left behind."""
     watched = {signal.SIGCHLD, signal.SIGTERM}
@@ -403,21 +478,25 @@ def supervise(config: dict[str, Any]) -> dict[str, Any]:
     began = time.monotonic()
     child, problem = _start(config)
     ended: dict[int, int] = {}
-    late = stopped = False
+    late = stopped = full = False
     while not problem:
         if _collect(ended) or child in ended:
             break
         left = began + config["seconds"] - time.monotonic()
-        if left <= 0:
-            late = True
+        late, full = left <= 0, _is_full(config)
+        if late or full:
             break
-        arrived = signal.sigtimedwait(watched, left)
+        arrived = signal.sigtimedwait(watched, min(left, _LOOK_SECONDS) if config["bounded"] else left)
         if arrived is not None and arrived.si_signo == signal.SIGTERM:
             stopped = True
             break
-    code = None if late or stopped else ended.get(child)
+    full = full or (not problem and _is_full(config))
+    code = None if late or stopped or full else ended.get(child)
+    seconds = time.monotonic() - began
     clean = _end_all(ended)
-    return {"setup": problem, "code": code, "late": late, "clean": clean, "seconds": time.monotonic() - began}
+    if clean and not problem:
+        _hand_out(config)
+    return {"setup": problem, "code": code, "late": late, "full": full, "clean": clean, "seconds": seconds}
 
 
 def main() -> None:

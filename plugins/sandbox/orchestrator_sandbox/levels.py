@@ -14,7 +14,10 @@ from attrs import frozen
 from orchestrator.spi import Job, SandboxLevel
 from orchestrator.spi.sandboxes import MIB
 from orchestrator_sandbox.job import (
+    ENTRIES,
+    TAKEN,
     UNPRIVILEGED_UID,
+    WRITTEN,
     detail_paths,
     environment,
     is_closed,
@@ -27,6 +30,8 @@ from orchestrator_sandbox.job import (
 
 _DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _INSIDE: Final = "/sandbox"
+_GIVEN: Final = "/given"
+"""Where the files lie that are copied into the working folder."""
 _FIXED: Final = (Path("/"), Path("/tmp"))
 _LINKS: Final = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 
@@ -51,6 +56,10 @@ class Containment(Protocol):
     def prefix(self, job: Job, folders: Folders) -> list[str]:
         """The command before the launcher's own."""
 
+    @property
+    def has_sized_folder(self) -> bool:
+        """Whether the working folder has a bound of its own, and its files are handed out by the launcher."""
+
     def config(self, job: Job, folders: Folders) -> dict[str, Any]:
         """The launcher's configuration, but for its report."""
 
@@ -73,6 +82,11 @@ def _base(job: Job, cwd: str, home: str, private: bool) -> dict[str, Any]:
         "landlock": None,
         "seccomp": None,
         "parent": os.getpid(),
+        "copy": None,
+        "bounded": [],
+        "entries": ENTRIES,
+        "take": [],
+        "largest": TAKEN,
     }
 
 
@@ -81,6 +95,7 @@ class Plain:
     """Only what every sandbox level does."""
 
     level: SandboxLevel = SandboxLevel.NONE
+    has_sized_folder: bool = False
 
     def prefix(self, job: Job, folders: Folders) -> list[str]:
         """See ``Containment``."""
@@ -97,6 +112,7 @@ class Landlock:
     """Rules of the kernel for files, and a filter of system calls; needs no namespaces."""
 
     level: SandboxLevel = SandboxLevel.LANDLOCK
+    has_sized_folder: bool = False
 
     def prefix(self, job: Job, folders: Folders) -> list[str]:
         """See ``Containment``."""
@@ -172,10 +188,22 @@ class Bwrap:
         words += ["--size", str(mebibytes * MIB)] if "--size" in self.options else []
         return [*words, "--tmpfs", path]
 
+    @property
+    def has_sized_folder(self) -> bool:
+        """Whether the working folder is a file system of its own, of a size."""
+        return "--perms" in self.options and "--size" in self.options
+
     def _work(self, folders: Folders) -> list[str]:
-        return ["--bind", str(folders.work), _INSIDE, "--remount-ro", "/dev", "--remount-ro", "/"]
+        work = ["--bind", str(folders.work), _INSIDE]
+        if self.has_sized_folder:
+            own = ["--perms", "0777", "--size", str(WRITTEN), "--tmpfs", _INSIDE]
+            work = ["--ro-bind", str(folders.work), _GIVEN, *own]
+        return [*work, "--remount-ro", "/dev", "--remount-ro", "/"]
 
     def config(self, job: Job, folders: Folders) -> dict[str, Any]:
         """See ``Containment``."""
         base = _base(job, _INSIDE, "/tmp", private=not is_root())
-        return {**base, "parent": 0, "seccomp": {"loopback": job.loopback, "shared": False}}
+        base |= {"parent": 0, "seccomp": {"loopback": job.loopback, "shared": False}}
+        if self.has_sized_folder:
+            base |= {"copy": _GIVEN, "bounded": [_INSIDE, "/tmp", "/dev/shm"], "take": list(job.take)}
+        return base

@@ -1,32 +1,39 @@
 """One job, start to end: folders made and removed, output read and bounded, the deadline kept, results taken out."""
 
 import atexit
+import fcntl
 import json
 import os
 import selectors
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import define
+from attrs import Factory, define
 
 from orchestrator.confinement import folder_of, read_file
 from orchestrator.errors import SandboxError
 from orchestrator.spi import Job, Ran
-from orchestrator_sandbox.job import ENTRIES, OUTPUT, TAKEN, UNPRIVILEGED_UID, WRITTEN, is_root
+from orchestrator_sandbox.job import OUTPUT, TAKEN, UNPRIVILEGED_UID, is_root
 from orchestrator_sandbox.levels import Containment, Folders, launcher
+from orchestrator_sandbox.usage import DiskUsage
 
 _START_SECONDS: Final = 10.0
 """What starting and ending the sandbox may take on top of the job's own time."""
 _LOOK_SECONDS: Final = 0.25
 _PR_SET_DUMPABLE: Final = 4
+_HEAD: Final = struct.Struct(">IQ")
+"""Before each file that is handed out: its number among those wanted, and its length."""
+_PREFIX: Final = "orchestrate-job-"
+"""Of the folders in the place for temporary files."""
 _PROGRAM: Final = b"\x7fELF"
 
 
@@ -39,6 +46,8 @@ def run_job(containment: Containment, job: Job) -> Ran:
     with _folders() as folders:
         _copy_in(folders.work, job)
         ran = _run(containment, job, folders)
+        if containment.has_sized_folder:
+            return ran
         taken = {name: content for name in job.take if (content := read_file(folders.work, name, TAKEN)) is not None}
     return Ran(ran.code, ran.output, taken, ran.ended, ran.seconds)
 
@@ -60,7 +69,8 @@ def _leave_nothing() -> None:
 
 @contextmanager
 def _folders() -> Iterator[Folders]:
-    top = Path(tempfile.mkdtemp(prefix="orchestrate-"))
+    _sweep(Path(tempfile.gettempdir()))
+    top, lock = _made()
     _LIVE[top] = None
     try:
         folders = Folders(top / "work", top / "scratch")
@@ -73,6 +83,29 @@ def _folders() -> Iterator[Folders]:
     finally:
         _remove(top)
         _LIVE.pop(top, None)
+        os.close(lock)
+
+
+def _made() -> tuple[Path, int]:
+    """A new folder, and the descriptor that locks it for as long as this process lives."""
+    new = Path(tempfile.mkdtemp(prefix=".orchestrate-"))  # under a name that is not swept, until it is locked
+    lock = os.open(new, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return new.rename(new.with_name(f"{_PREFIX}{new.name.removeprefix('.orchestrate-')}")), lock
+
+
+@cache
+def _sweep(temporary: Path) -> None:
+    """Remove, once in a process, the folders that programs of this user have left which were killed."""
+    for top in temporary.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            lock = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                if os.fstat(lock).st_uid == os.geteuid():
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    _remove(top)
+            finally:
+                os.close(lock)
 
 
 def _remove(top: Path) -> None:
@@ -112,9 +145,9 @@ def _hide() -> None:
 
 def _run(containment: Containment, job: Job, folders: Folders) -> Ran:
     _hide()
-    report, reported = os.pipe()
+    (report, reported), (taken, handed) = os.pipe(), os.pipe()
     try:
-        config = {**containment.config(job, folders), "report": reported}
+        config = {**containment.config(job, folders), "report": reported, "taken": handed}
         # -I: no variable and no folder of the job has a say; -S: the launcher needs no packages
         command = [sys.executable, "-I", "-S", "-c", launcher(), json.dumps(config)]
         try:
@@ -125,15 +158,19 @@ def _run(containment: Containment, job: Job, folders: Folders) -> Ran:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                pass_fds=(reported,),
+                pass_fds=(reported, handed),
                 start_new_session=True,
             )
         except OSError as error:
             raise SandboxError(f"{containment.level.value} could not be started: {error.strerror}") from error
         finally:
             os.close(reported)
+            os.close(handed)
         _LIVE[folders.work.parent] = process
-        watch = _Watch(process, report, folders)
+        usage = None
+        if not containment.has_sized_folder:
+            usage = DiskUsage((folders.work, folders.scratch), process.pid, job.file_size)
+        watch = _Watch(process, report, taken, job.take, usage)
         try:
             watch.until(time.monotonic() + job.seconds + _START_SECONDS)
         finally:
@@ -141,6 +178,7 @@ def _run(containment: Containment, job: Job, folders: Folders) -> Ran:
         return watch.result(containment.level.value)
     finally:
         os.close(report)
+        os.close(taken)
 
 
 @define
@@ -149,7 +187,10 @@ class _Watch:
 
     process: subprocess.Popen[bytes]
     report: int
-    folders: Folders
+    taken: int
+    names: tuple[str, ...]
+    usage: DiskUsage | None
+    handed: bytearray = Factory(bytearray)
     output: bytearray = bytearray()
     cut: int = 0
     reported: bytearray = bytearray()
@@ -162,6 +203,7 @@ class _Watch:
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout.fileno(), selectors.EVENT_READ)
             selector.register(self.report, selectors.EVENT_READ)
+            selector.register(self.taken, selectors.EVENT_READ)
             look = time.monotonic() + _LOOK_SECONDS
             while selector.get_map():
                 now = time.monotonic()
@@ -169,11 +211,11 @@ class _Watch:
                     self.ended = "time"
                     return
                 if now >= look:
-                    look = now + _LOOK_SECONDS
-                    if _is_too_much((self.folders.work, self.folders.scratch)):
+                    if self.usage is not None and self.usage.is_too_much():
                         self.ended = "disk"
                         return
-                for key, _ in selector.select(min(look, deadline) - now):
+                    look = time.monotonic() + _LOOK_SECONDS
+                for key, _ in selector.select(max(0.0, min(look, deadline) - time.monotonic())):
                     if not self._read(key.fd):
                         selector.unregister(key.fd)
 
@@ -181,6 +223,8 @@ class _Watch:
         chunk = os.read(descriptor, 65536)
         if descriptor == self.report:
             self.reported += chunk[: 65536 - len(self.reported)]
+        elif descriptor == self.taken:
+            self.handed += chunk[: len(self.names) * (TAKEN + _HEAD.size) - len(self.handed)]
         else:
             space = OUTPUT - len(self.output)
             self.output += chunk[:space]
@@ -217,26 +261,18 @@ class _Watch:
             raise SandboxError(f"{level} could not be set up: {reported['setup']}")
         if not reported["clean"]:
             raise SandboxError(f"{level} could not end all processes of the check")
-        ended = "time" if reported["late"] else "" if reported["code"] is not None else "stopped"
-        return Ran(reported["code"], self._shown(text), {}, ended, reported["seconds"])
+        why = [word for word, so in (("disk", reported["full"]), ("time", reported["late"])) if so]
+        ended = why[0] if why else "" if reported["code"] is not None else "stopped"
+        return Ran(reported["code"], self._shown(text), dict(self._files()), ended, reported["seconds"])
+
+    def _files(self) -> Iterator[tuple[str, bytes]]:
+        """The files that the launcher handed out."""
+        at = 0
+        while at + _HEAD.size <= len(self.handed):
+            number, length = _HEAD.unpack_from(self.handed, at)
+            at += _HEAD.size
+            yield self.names[number], bytes(self.handed[at : at + length])
+            at += length
 
     def _shown(self, text: str) -> str:
         return text + (f"\n… {self.cut} more bytes of output were dropped\n" if self.cut else "")
-
-
-def _is_too_much(folders: Iterable[Path]) -> bool:
-    size = count = 0
-    waiting = [str(folder) for folder in folders]
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    count += 1
-                    if count > ENTRIES:
-                        return True
-                    size += entry.stat(follow_symlinks=False).st_blocks * 512
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-        except OSError:
-            continue
-    return size > WRITTEN

@@ -150,6 +150,8 @@ def _judged(suite: _Suite, report: SignedReport | None, ran: Ran) -> Finding:
     if report is None:
         how = f"exit status {ran.code}" if (ran.code or 0) >= 0 else f"signal {-(ran.code or 0)}"
         return Finding.failed(f"the {_what(suite)} did not come to its end ({how}); nothing it said counts{_tail(ran)}")
+    if report.tampered:
+        return Finding.failed(f"tampering: {'; '.join(report.tampered[:_SHOWN])}")
     missing = _missing(suite, report.said)
     if missing is not None:
         return _without(suite, missing)

@@ -8,8 +8,10 @@ from tests.contracts.planted.commands import COMMANDS, SoundCommand
 from tests.contracts.planted.conduct import CONDUCT
 from tests.contracts.planted.exporters import EXPORTERS, SoundExporter
 from tests.contracts.planted.policy_loaders import LOADERS, SoundLoader
+from tests.contracts.planted.programs import PROGRAMS
 from tests.contracts.planted.providers import PROVIDERS, SoundProvider
 from tests.contracts.planted.scaffolds import SCAFFOLDS, SoundScaffold
+from tests.contracts.planted.scorers import SCORERS, SoundScorer
 from tests.contracts.planted.validators import VALIDATORS, SoundValidator
 
 __all__ = ["BUGS", "SOUND", "Bug"]
@@ -17,6 +19,7 @@ __all__ = ["BUGS", "SOUND", "Bug"]
 SOUND: Final = (
     SoundProvider,
     SoundValidator,
+    SoundScorer,
     SoundBackend,
     SoundExploringBackend,
     SoundLoader,
@@ -26,6 +29,7 @@ SOUND: Final = (
 )
 BUGS: Final = (
     *(Bug(f"provider: {name}", suite, test) for name, (suite, test) in PROVIDERS.items()),
+    *(Bug(f"program: {name}", suite, test) for name, (suite, test) in PROGRAMS.items()),
     *(
         Bug(f"validator: {name}", suite_of(SoundValidator, lambda made=made: made), test)
         for name, (made, test) in VALIDATORS.items()
@@ -33,6 +37,7 @@ BUGS: Final = (
     *(Bug(f"backend: {name}", suite_of(SoundBackend, made), test) for name, (made, test) in BACKENDS.items()),
     *(Bug(f"policy_loader: {name}", suite_of(SoundLoader, made), test) for name, (made, test) in LOADERS.items()),
     *(Bug(f"exporter: {name}", suite, test) for name, (suite, test) in EXPORTERS.items()),
+    *(Bug(f"scorer: {name}", suite_of(SoundScorer, made), test) for name, (made, test) in SCORERS.items()),
     *(Bug(name, suite, test) for name, (suite, test) in CONDUCT.items()),
     *(Bug(f"scaffold: {name}", suite_of(SoundScaffold, made), test) for name, (made, test) in SCAFFOLDS.items()),
     *(Bug(f"command: {name}", suite, test) for name, (suite, test) in COMMANDS.items()),

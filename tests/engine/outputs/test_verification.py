@@ -134,3 +134,47 @@ def test_whatever_goes_wrong_is_unknown() -> None:
     assert problem(broken, None) == (Verdict.UNKNOWN, "no_command")
     assert problem(None, "true") == (Verdict.UNKNOWN, "no_folder")
     assert problem(broken, "true") == (Verdict.UNKNOWN, "raised")
+
+
+FALSE = "import sys\nif __name__ == '__main__':\n    sys.exit(0)\ndef main(*rest, **more):\n    sys.exit(0)\n"
+TESTS = "def test_a():\n    assert 1 == 2\n"
+SUITE = "import unittest\nclass TestA(unittest.TestCase):\n    def test_a(self):\n        self.assertEqual(1, 2)\n"
+IN_ITS_PLACE = {
+    "pytest": ("pytest.py", FALSE, "python -m pytest -q"),
+    "a package": ("pytest/__main__.py", FALSE, "python -m pytest -q"),
+    "what pytest needs": ("_pytest/__init__.py", "import os\nos._exit(0)\n", "python -m pytest -q"),
+    "unittest": ("unittest.py", FALSE, "python -m unittest test_suite"),
+    "unittest as a package": ("unittest/__main__.py", FALSE, "cd . && python -Bm unittest test_suite"),
+    "a configuration": ("pytest.ini", "[pytest]\naddopts = -q --collect-only\n", "python -m pytest"),
+    "a configuration in TOML": ("pyproject.toml", '[tool.pytest.ini_options]\naddopts = ["-q", "--co"]\n', "pytest -q"),
+}
+
+
+@pytest.mark.parametrize("trick", IN_ITS_PLACE)
+def test_no_file_of_the_result_takes_the_place_of_what_judges_it(
+    folder: OutputFolder, selector: Sandbox, trick: str
+) -> None:
+    """Tests that fail make the command fail, whatever lies beside them."""
+    name, content, command = IN_ITS_PLACE[trick]
+    for path, text in ((name, content), ("test_a.py", TESTS), ("test_suite.py", SUITE)):
+        folder.write(path, text)
+    assert FolderVerifier(folder, selector)(command, {}, 30.0).verdict is Verdict.FAILED
+
+
+HONEST_PLACES = {
+    "a module called like one of the standard library": ("statistics.py", "python -m pytest -q"),
+    "a program of its own": ("app/__main__.py", "python -m app && python -m pytest -q"),
+    "a test of its own package pytest": ("app/pytest.py", "python -m pytest -q"),
+}
+
+
+@pytest.mark.parametrize("case", HONEST_PLACES)
+def test_what_is_the_results_own_is_there(folder: OutputFolder, selector: Sandbox, case: str) -> None:
+    """Only what judges it is kept clean; modules of its own are found, and a configuration of its own counts."""
+    name, command = HONEST_PLACES[case]
+    folder.write(name, "mine = 1\n")
+    folder.write("app/__init__.py", "")
+    folder.write("pytest.ini", "[pytest]\naddopts = --import-mode=importlib\npythonpath = .\n")
+    folder.write("test_own.py", "import statistics, app\n\ndef test_a():\n    assert app and statistics\n")
+    done = FolderVerifier(folder, selector)(command, {}, 30.0)
+    assert done.verdict is Verdict.PASSED, done.output

@@ -1,4 +1,5 @@
 import json
+import re
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -12,6 +13,8 @@ from orchestrator.errors import SpecError
 from orchestrator.money import Usd
 from orchestrator.plugins import Catalogue
 from orchestrator.spi import Exporter, ExporterConfig, Metrics
+from orchestrator_exporters.exposition import bounded_exposition, exposition
+from tests.plugins.exporters import promlint
 
 SPECIFIED: Final = {
     "calls_total": 11.0,
@@ -38,7 +41,7 @@ def series(text: str) -> dict[tuple[str, str], float]:
     assert families
     found = {}
     for sample in (sample for family in families for sample in family.samples):
-        subject = sample.labels.get("model") or sample.labels["run"]
+        subject = next(sample.labels[name] for name in ("model", "run", "project") if name in sample.labels)
         found[sample.name, subject + sample.labels.get("status", "")] = sample.value
     return found
 
@@ -51,7 +54,7 @@ def test_the_table_has_every_metric_of_the_specification(metrics: Metrics) -> No
     assert heads.split() == ["model", *SPECIFIED]
     assert set(rule) == {"-", " "}
     assert north.split() == ["north", "11", "0.900", "120", "300", "0.850", "0.950", "0.000048", "2"]
-    assert written[0].splitlines()[-1] == "r: running, 3 of 5 tasks, 12 calls, $0.012346 of $8.00"
+    assert written[0].splitlines()[-1] == "r: running, 3 of 5 tasks, 12 calls, $0.0123 of $8.0000"
 
 
 def test_the_document_has_every_metric(metrics: Metrics, tmp_path: Path) -> None:
@@ -59,7 +62,13 @@ def test_the_document_has_every_metric(metrics: Metrics, tmp_path: Path) -> None
     path = tmp_path / "new" / "metrics.json"
     exporter = build("json", path=str(path))
     exporter.export(Metrics(0))
-    assert json.loads(path.read_text()) == {"at": 0, "runs": {}, "models": {}}
+    assert json.loads(path.read_text()) == {
+        "format": "orchestrate-metrics",
+        "format_version": 1,
+        "at": 0,
+        "runs": {},
+        "models": {},
+    }
     exporter.export(metrics)
     found = json.loads(path.read_text())
     assert {name: found["models"]["north"][name] for name in SPECIFIED} == SPECIFIED
@@ -74,7 +83,10 @@ def test_prometheus_reads_every_metric(metrics: Metrics, tmp_path: Path) -> None
     path = tmp_path / "metrics.prom"
     build("prometheus", path=str(path)).export(metrics)
     found = series(path.read_text())
-    assert {name: found[f"orchestrator_{name}", "north"] for name in SPECIFIED} == SPECIFIED
+    in_seconds = {"latency_avg_ms": "latency_avg_seconds", "latency_p95_ms": "latency_p95_seconds"}
+    for name, value in SPECIFIED.items():
+        scale = 1000 if name in in_seconds else 1
+        assert found[f"orchestrator_{in_seconds.get(name, name)}", "north"] * scale == pytest.approx(value)
     assert found["orchestrator_calls_total", 'so"uth\\\n'] == 0
     assert ("orchestrator_success_rate", 'so"uth\\\n') not in found
     assert found["orchestrator_run_in_flight_usd", "r"] == 0.5
@@ -90,6 +102,36 @@ def test_prometheus_reads_every_metric(metrics: Metrics, tmp_path: Path) -> None
     build("prometheus", written).export(two)
     assert series(written[0])["orchestrator_run_settled_usd", "s"] == 0
     assert 'orchestrator_calls_total{model="north",provider="scripted",vendor="n"} 11' in written[0]
+
+
+def test_the_text_is_what_promtool_wants(metrics: Metrics, tmp_path: Path) -> None:
+    """By the rules of ``promtool check metrics``, in the file and for scraping, with one run and with several."""
+    other = evolve(metrics.runs[0], run="r-2", status="SUCCESS")
+    several = evolve(metrics, runs=(*metrics.runs, other), run=None)
+    for each in (Metrics(0), metrics, several):
+        for text in (exposition(each), bounded_exposition(each, None), bounded_exposition(each, "shop")):
+            assert promlint.problems(text) == []
+    assert promlint.problems("# HELP a_ms x\n# TYPE a_ms counter\na_ms 1\na_ms 2") == [
+        "line 4: a_ms{} stands twice",
+        "the text does not end with a line feed",
+        "a_ms: a counter ends in _total",
+        "a_ms: abbreviated unit 'ms'",
+    ]
+
+
+def test_series_for_scraping_do_not_become_more_with_runs(metrics: Metrics) -> None:
+    """By project: the runs of one are summed, and no run's id is in the text."""
+    runs = tuple(evolve(metrics.runs[0], run=f"nightly-{number}") for number in range(1, 40))
+    one = bounded_exposition(evolve(metrics, runs=runs[:1], run=runs[0].run), None)
+    all_of_them = bounded_exposition(evolve(metrics, runs=runs, run=None), None)
+    labels = [re.sub(r" \S+$", "", line) for line in one.splitlines()]
+    assert [re.sub(r" \S+$", "", line) for line in all_of_them.splitlines()] == labels
+    assert "nightly-" not in all_of_them
+    assert 'orchestrator_run_settled_usd{project="nightly"} 0.481481442' in all_of_them
+    assert 'orchestrator_run_status{project="nightly",status="running",simulated="false"} 39' in all_of_them
+    unnamed = bounded_exposition(evolve(metrics, runs=(evolve(metrics.runs[0], run="run-0a1b2c3d"),)), None)
+    assert 'project="unnamed"' in unnamed
+    assert "0a1b2c3d" not in unnamed
 
 
 def test_the_endpoint_serves_what_was_exported_last(metrics: Metrics) -> None:

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,52 @@ def test_old_metrics_can_be_sent_later(tmp_path: Path) -> None:
         done = orchestrate(home, "metrics", "old", "--format", "opentelemetry", environ=environ)
         assert (done.code, done.err) == (0, "")
         (point, *_) = collector.points["orchestrator.run.calls_total"]
-    assert attributes(point) == {"orchestrator.run": "old"}
+    assert attributes(point) == {"orchestrator.project": "old"}
     counted = orchestrate(home, "metrics", "old", "--format", "json").json["runs"]["old"]["calls_total"]
     assert (point.as_double or point.as_int) == counted
+
+
+def test_the_standard_variables_name_the_service_and_the_trace(tmp_path: Path) -> None:
+    """The OTEL_ variables describe what is sent; with TRACEPARENT a run is a span of its trace."""
+    home, trace, parent = tmp_path / "home", "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    with Collector() as collector:
+        environ = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
+            "OTEL_SERVICE_NAME": "nightly-builds",
+            "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment=ci,team=blue%20sky",
+            "TRACEPARENT": f"00-{trace}-{parent}-01",
+        }
+        spec = scripted_spec(tmp_path, project_id="inside", exporters={"opentelemetry": {}})
+        allowed = [f"--allow=address={collector.endpoint}"]
+        done = orchestrate(home, "run", str(spec), *allowed, environ=environ)
+        assert done.code == 0, done.err
+        spans = collector.spans
+        about = attributes(collector.traces[0].resource_spans[0].resource)
+        again = orchestrate(home, "metrics", "inside", "--format", "opentelemetry", environ=environ)
+        assert again.code == 0, again.err
+        later = collector.spans[len(spans) :]
+    assert about["service.name"] == "nightly-builds"
+    assert (about["deployment.environment"], about["team"]) == ("ci", "blue sky")
+    assert {span.trace_id.hex() for span in spans} == {trace}
+    (session,) = (span for span in spans if span.name == "run inside")
+    assert session.parent_span_id.hex() == parent
+    assert sorted(span.name for span in later) == sorted(span.name for span in spans)
+    assert {span.trace_id.hex() for span in later} == {trace}
+
+
+@pytest.mark.parametrize("how", ["answers 503", "is not there"])
+def test_a_failed_collector_is_named_with_address_and_status(tmp_path: Path, how: str) -> None:
+    """A run warns, once, and goes on; ``metrics`` fails with the same words."""
+    home = tmp_path / "home"
+    with Collector() as collector:
+        collector.status = 503
+        endpoint = collector.endpoint if how == "answers 503" else "http://127.0.0.1:9"
+        spec = scripted_spec(tmp_path, project_id="unseen", exporters={"opentelemetry": {"endpoint": endpoint}})
+        done = orchestrate(home, "run", str(spec), "--allow", f"address={endpoint}")
+        after = orchestrate(home, "metrics", "unseen", "--format", "opentelemetry", "--set", f"endpoint={endpoint}")
+    what = "answered 503" if how == "answers 503" else "cannot be reached"
+    said = rf"did not take the (traces|metrics): {re.escape(endpoint)}/v1/(traces|metrics) {what}"
+    assert done.code == 0
+    assert re.search(said, done.err), done.err
+    assert after.code == 3
+    assert re.search(said, after.err), after.err

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engine.runs import RunEnd, Watchers, Workspace
+from orchestrator.engine.runs import Engine, RunEnd, Watchers
 from orchestrator.engine.vendors.http import make_client
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
@@ -24,7 +24,7 @@ def run(folder: Path, project: str) -> RunEnd:
     """A run of a project with whatever the environment has."""
 
     async def play() -> RunEnd:
-        workspace = Workspace.open(folder / "home")
+        workspace = Engine.open(folder / "home")
         try:
             spec = spec_from(project, "its tests pass", budget_usd=20.0)
             return await workspace.start(spec, output=folder / "out", watchers=Watchers())

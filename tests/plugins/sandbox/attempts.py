@@ -80,6 +80,16 @@ def choose_a_signal():
     fcntl.fcntl(one, 10, 9)
     return True
 
+def be_told_of_a_folder():
+    import fcntl
+    fcntl.fcntl(os.open("/usr", os.O_RDONLY), fcntl.F_NOTIFY, fcntl.DN_CREATE)
+    return True
+
+def lease_a_file():
+    import fcntl
+    fcntl.fcntl(os.open("mine", os.O_RDONLY | os.O_CREAT), fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    return True
+
 def watch_outside():
     return libc.inotify_add_watch(libc.inotify_init1(0), folder.encode(), 0xFFF) >= 0
 
@@ -237,6 +247,8 @@ CONTAINED = NOWHERE | {
     "signal_by_descriptor",
     "choose_a_signal",
     "watch_outside",
+    "be_told_of_a_folder",
+    "lease_a_file",
     "make_mine_readable",
     "touch_mine",
     "truncate_mine",

@@ -32,12 +32,16 @@ BY_TEXT = {
     "stack": "import inspect\ncallers = inspect.stack()",
     "equal": "class Any(int):\n    def __eq__(self, other):\n        return True\n    __hash__ = int.__hash__",
     "equal by lambda": "class Any(int):\n    __eq__ = lambda self, other: True",
+    "put together": "import sys\np = sys.modules['_py' + 'test.python']",
+    "joined": "import sys\nf = getattr(sys, ''.join(['_get', 'frame']))()",
+    "backwards": "import sys\nf = getattr(sys, 'emarfteg_'[::-1])()",
+    "by address": "import ctypes\nctypes.cast(id(4) + 24, ctypes.POINTER(ctypes.c_int))[0] = 0",
     "never unequal": "class Any(int):\n    def __ne__(self, other):\n        'Never.'\n        return False",
 }
 
 AT_WORK = {
-    "a computed name": "import sys\nm = sys.modules['_py' + 'test.runner']\n"
-    "setattr(m.CallInfo, 'from_' + 'call', classmethod(lambda cls, f, when, reraise=None: "
+    "a computed name": "import sys\nm = sys.modules['_py%s' % 'test.runner']\n"
+    "setattr(m.CallInfo, 'from_%s' % 'call', classmethod(lambda cls, f, when, reraise=None: "
     "cls(None, None, 0.0, 0.0, 0.0, when, _ispytest=True)))",
 }
 

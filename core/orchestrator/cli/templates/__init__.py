@@ -11,11 +11,14 @@ from typing import Final
 _COMMON: Final = {
     "pyproject.toml": "common/pyproject.toml.txt",
     "README.md": "common/README.md",
+    "AGENTS.md": "common/AGENTS.md",
     "LICENSE": "common/LICENSE.txt",
     ".github/workflows/tests.yml": "common/tests.yml",
     ".gitignore": "common/gitignore.txt",
 }
 """The files of every distribution, and where their texts are."""
+_IMPORTS: Final = {"command": "what else of `orchestrator` a command may import stands above"}
+"""What a kind may import beside the interface."""
 
 
 def distribution_files(kind: str, name: str, group: str, version: str = "0.1.0") -> dict[str, str]:
@@ -29,6 +32,8 @@ def distribution_files(kind: str, name: str, group: str, version: str = "0.1.0")
     """
     meanings = {
         "__USE__\n": template(f"{kind}/use.md"),
+        "__ABOUT__\n": template(f"{kind}/about.md").partition("\n\n")[2],
+        "__MORE__": _IMPORTS.get(kind, "from nothing else in `orchestrator`"),
         "__VERSION__": version,
         "__DIST__": distribution_name(name),
         "__MODULE__": f"orchestrator_{name}",

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from attrs import evolve
 
-from orchestrator.engine.answers.schemas import closed, short_text
+from orchestrator.engine.answers.schemas import Schema, closed, short_text
 from orchestrator.events import Reading
 from orchestrator.models import (
     APP_TYPES,
@@ -29,26 +29,41 @@ _INDENT: Final = "    "
 
 
 _CHOICES: Final[Mapping[str, Sequence[str]]] = {
-    "app_type": APP_TYPES,
     "structural_pattern": [word.value for word in StructuralPattern],
     "topology": [word.value for word in Topology],
     "api_paradigm": [word.value for word in ApiParadigm],
     "data_paradigm": [word.value for word in DataParadigm],
 }
 
-VALUES: Final = {"choices": "\n".join(f"{name} is one of: {', '.join(words)}." for name, words in _CHOICES.items())}
-"""What the advisor's template is filled with."""
 
-SCHEMA: Final = closed(
-    {
-        **{name: {"type": "string", "enum": list(words)} for name, words in _CHOICES.items()},
-        **{name: short_text(longest) for name, longest in _LONGEST.items()},
-    }
-)
-"""What the advice should look like."""
+def app_types_of(state: RunState) -> tuple[str, ...]:
+    """The types of applications that may be advised: the usual ones, and those of the session's other scaffolds."""
+    plugins = () if state.session is None else state.session.plugins
+    others = sorted({used.name for used in plugins if used.kind == "scaffold"} - {*APP_TYPES})
+    return (*APP_TYPES, *others)
 
 
-def read_profile(documents: Iterable[Any], keep: Callable[[str], str]) -> Reading:
+def _choices(app_types: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    return {"app_type": app_types, **_CHOICES}
+
+
+def values(app_types: Sequence[str]) -> dict[str, str]:
+    """What the advisor's template is filled with."""
+    lines = [f"{name} is one of: {', '.join(words)}." for name, words in _choices(app_types).items()]
+    return {"choices": "\n".join(lines)}
+
+
+def schema(app_types: Sequence[str]) -> Schema:
+    """What the advice should look like."""
+    return closed(
+        {
+            **{name: {"type": "string", "enum": list(words)} for name, words in _choices(app_types).items()},
+            **{name: short_text(longest) for name, longest in _LONGEST.items()},
+        }
+    )
+
+
+def read_profile(documents: Iterable[Any], keep: Callable[[str], str], app_types: Sequence[str] = APP_TYPES) -> Reading:
     """The last advice among the JSON documents of an answer.
 
     Pattern and topology must be among the known words; what else is missing or unknown is as the defaults are.
@@ -67,7 +82,7 @@ def read_profile(documents: Iterable[Any], keep: Callable[[str], str]) -> Readin
     texts = {name: _text(item.get(name), longest) for name, longest in _LONGEST.items()}
     return Reading(
         profile=ArchitectureProfile(
-            app_type=app_type if app_type in APP_TYPES else APP_TYPES[-1],
+            app_type=app_type if app_type in app_types else APP_TYPES[-1],
             structural_pattern=pattern,
             topology=topology,
             api=_word(ApiParadigm, item.get("api_paradigm")) or ApiParadigm.NONE,

@@ -6,6 +6,7 @@ from typing import Final
 from attrs import frozen
 
 from orchestrator.decide.outcome import output_of
+from orchestrator.engine.answers.context import context_parts
 from orchestrator.engine.answers.criteria import criteria_of, numbered
 from orchestrator.engine.answers.marks import Marks, cut, marks_of
 from orchestrator.engine.answers.wording import Wording
@@ -66,12 +67,12 @@ def project_parts(source: PromptSource) -> list[str]:
 
 
 def task_parts(source: PromptSource, task: TaskState) -> list[str]:
-    """The project, the results of dependencies, the given tests, and the task with its schema.
+    """The project, the files the task needs, the results of dependencies, the given tests, the task with its schema.
 
     The tests stand before the task: small models copy what they read last.
     """
     get, quoted, planned = source.get, source.marks.quoted, task.planned
-    parts = [*project_parts(source), *_dependencies(source, task)]
+    parts = [*project_parts(source), *context_parts(source, planned), *_dependencies(source, task)]
     if planned.tests is not None and has_given_tests(source.state):
         parts.append(quoted("TESTS", tests_text(get(planned.tests))))
     parts.append(quoted(f"TASK ({planned.type.value})", get(planned.prompt)))

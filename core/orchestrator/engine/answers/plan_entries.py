@@ -27,6 +27,7 @@ SHORTEST_PROMPT: Final = 15
 _PROMPTS: Final = ("prompt", "description", "instructions")
 _DEPENDENCIES: Final = ("dependencies", "depends_on", "needs")
 _VALIDATORS: Final = ("hard_validators", "validators")
+_CONTEXT: Final = ("context",)
 _FILES: Final = ("path", "file", "filename")
 _SIGNS: Final = frozenset({"prompt", "id", "type", "file", *_DEPENDENCIES, *_VALIDATORS})
 """Keys of which a task has one at least."""
@@ -59,6 +60,10 @@ class Entry:
     schema: Mapping[str, Any] | None = None
     tests: str | None = None
     file: str | None = None
+    context: tuple[str, ...] = ()
+    """The user's files that it needs, by the model's names."""
+    replaces: str | None = None
+    """The task in whose place it stands, by the model's name."""
     is_lean: bool = False
     notes: Notes = Factory(list)
     """What was repaired in it."""
@@ -112,6 +117,8 @@ def read_entry(number: int, item: Any, installed: Sequence[str]) -> Entry | None
         schema=schema,
         tests=tests,
         file=file,
+        replaces=_name(item.get("replaces")),
+        context=tuple(_listed(item, _CONTEXT, [])),
         is_lean=is_lean,
         notes=notes,
     )

@@ -10,8 +10,9 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any, Final
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
+from orchestrator.engine.answers.context import FileNames
 from orchestrator.engine.answers.plan_edges import acyclic, first_with_dependencies
 from orchestrator.engine.answers.plan_entries import Entry, asks, fault_of, loosely, prompt_of, read_entry, split
 from orchestrator.events import Reading
@@ -31,12 +32,36 @@ _MOST_REPAIRS: Final = 200
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
+@frozen
+class ExistingTasks:
+    """The tasks of a plan that is patched."""
+
+    names: Mapping[str, str]
+    """Ids by the names, in lower case, that mean one task: its id, its file, its title."""
+    count: int
+
+    def meant(self, name: str | None) -> str | None:
+        """The id of the task that a name means."""
+        return None if name is None else self.names.get(name.strip().casefold())
+
+    def free_ids(self, count: int) -> list[str]:
+        """Ids for so many new tasks."""
+        taken, found, number = set(self.names.values()), list[str](), self.count
+        while len(found) < count:
+            number += 1
+            name = f"task_{number:03d}"
+            found += [] if name in taken else [name]
+        return found
+
+
 def read_plan(
     documents: Iterable[Any],
     validators: Sequence[str],
     keep: Keep,
     paths: Mapping[str, str] = MappingProxyType({}),
     most: int = MOST_TASKS,
+    files: FileNames | None = None,
+    existing: ExistingTasks | None = None,
 ) -> Reading:
     """The plan in the JSON documents of an answer: the last list of tasks among them.
 
@@ -46,6 +71,8 @@ def read_plan(
         keep: where the texts go.
         paths: where the user wants files, by a task's number from 1 or by its id, the model's or ours.
         most: the most tasks that are taken, the first with all they depend on.
+        files: the names of the user's files that a task may need; None: there are none.
+        existing: the tasks of the plan that this is a patch of; None: it is a plan.
     """
     found = _task_list(documents)
     if found is None:
@@ -56,10 +83,13 @@ def read_plan(
     entries, same = _entries(found, validators, book)
     if not entries:
         return Reading(problem=ReadingProblem.BAD_TASK, repairs=book.repairs({}))
+    needed = [_needed(entry, files, book) for entry in entries]
     names = _Names.of(entries, same)
-    edges, cut = acyclic([_edges(place, entries, names, book) for place in range(len(entries))])
+    known = existing or ExistingTasks({}, 0)
+    outside = [_outside(entry, names, known) for entry in entries]
+    edges, cut = acyclic([_edges(place, entries, names, book, outside[place]) for place in range(len(entries))])
     taken = first_with_dependencies(edges, most)
-    ids = {place: f"task_{number:03d}" for number, place in enumerate(taken, 1)}
+    ids = dict(zip(taken, known.free_ids(len(taken)), strict=True))
     for task, dependency in cut:
         book.of(entries[task], PlanRepairKind.CYCLE, ids.get(dependency, entries[dependency].id))
     left_out = len(entries) - len(taken) + max(0, len(found) - _MOST_ENTRIES)
@@ -68,11 +98,36 @@ def read_plan(
     unknown = {_identifier(name) for place in taken for name in entries[place].unknown_validators}
     return Reading(
         plan=tuple(
-            _planned(entries[place], name, [ids[each] for each in edges[place]], keep, paths)
+            _patched(
+                _planned(entries[place], name, [ids[each] for each in edges[place]], keep, paths, needed[place]),
+                outside[place],
+                existing,
+                entries[place],
+            )
             for place, name in ids.items()
         ),
         dropped_validators=tuple(sorted(unknown)),
         repairs=book.repairs({entries[place].number: name for place, name in ids.items()}),
+    )
+
+
+def _outside(entry: Entry, names: "_Names", existing: ExistingTasks) -> dict[str, str]:
+    """By name, the tasks of the patched plan that an entry depends on."""
+    wanted = (name for name in entry.wanted if not names.meant(name))
+    return {name: meant for name in wanted if (meant := existing.meant(name)) is not None}
+
+
+def _patched(
+    planned: PlannedTask, outside: Mapping[str, str], existing: ExistingTasks | None, entry: Entry
+) -> PlannedTask:
+    """A task of a patch: with what it replaces and depends on outside, without tests, which would count as given."""
+    if existing is None:
+        return planned
+    return evolve(
+        planned,
+        dependencies=tuple(dict.fromkeys((*outside.values(), *planned.dependencies))),
+        tests=None,
+        replaces=existing.meant(entry.replaces),
     )
 
 
@@ -200,11 +255,11 @@ class _Names:
         return found if len(found) == 1 else ()
 
 
-def _edges(place: int, entries: Sequence[Entry], names: _Names, book: _Book) -> list[int]:
-    """The places of the tasks that one depends on."""
+def _edges(place: int, entries: Sequence[Entry], names: _Names, book: _Book, outside: Mapping[str, str]) -> list[int]:
+    """The places of the tasks that one depends on, less those of the plan that is patched."""
     entry = entries[place]
     found: list[int] = []
-    for given in entry.wanted:
+    for given in (each for each in entry.wanted if each not in outside):
         for name in [given] if names.meant(given) else split(given):
             meant = names.meant(name)
             if place in meant:  # one of several with this id waits for those before it
@@ -225,7 +280,27 @@ def _tested(file: str) -> str:
     return f"{stem}{PurePosixPath(file).suffix}"
 
 
-def _planned(entry: Entry, name: str, dependencies: Sequence[str], keep: Keep, paths: Mapping[str, str]) -> PlannedTask:
+def _needed(entry: Entry, files: FileNames | None, book: _Book) -> tuple[int, ...] | None:
+    """The numbers of the user's files that a task names; None where there are no files."""
+    if files is None:
+        return None
+    found: dict[int, None] = {}
+    for name in entry.context:
+        meant = files.meant(name)
+        if not meant:
+            book.of(entry, PlanRepairKind.UNKNOWN_FILE, name)
+        found |= dict.fromkeys(meant)
+    return tuple(sorted(found))
+
+
+def _planned(
+    entry: Entry,
+    name: str,
+    dependencies: Sequence[str],
+    keep: Keep,
+    paths: Mapping[str, str],
+    context: tuple[int, ...] | None,
+) -> PlannedTask:
     number = str(int(name.rpartition("_")[2]))
     path = paths.get(number) or paths.get(name) or paths.get(entry.id) or entry.file
     return PlannedTask(
@@ -239,4 +314,5 @@ def _planned(entry: Entry, name: str, dependencies: Sequence[str], keep: Keep, p
         schema=None if entry.schema is None else keep(json.dumps(entry.schema)),
         tests=None if entry.tests is None else keep(entry.tests),
         path=None if path is None else keep(path),
+        context=context,
     )

@@ -28,9 +28,11 @@ from orchestrator.engine.answers.common import (
     task_parts,
     warning_parts,
 )
+from orchestrator.engine.answers.context import files_of, not_whole
 from orchestrator.engine.answers.criteria import criteria_of
 from orchestrator.engine.answers.defects import critique_text
 from orchestrator.engine.answers.marks import cut
+from orchestrator.engine.answers.patching import failed_text, plan_text
 from orchestrator.engine.answers.reading import reasons_in
 from orchestrator.engine.answers.requests import Prompt
 from orchestrator.engine.answers.schemas import Schema, choice_schema, critique_schema, plan_schema, verdict_schema
@@ -101,7 +103,9 @@ def build_prompt(
     )
     temperature = _TEMPERATURES[selected.role] if selected.temperature is None else selected.temperature
     prompt = Prompt(messages, temperature, ask.schema, seed=ask.seed)
-    return prompt if task is None else evolve(prompt, cut=shortened(state, task, get))
+    if task is None:
+        return prompt
+    return evolve(prompt, cut=shortened(state, task, get), files_cut=not_whole(state, task.planned, get))
 
 
 # ── the project as a whole ─────────────────────────────────────────────────────────────────────────────────────────
@@ -109,19 +113,21 @@ def build_prompt(
 
 def _for_project(source: PromptSource, selected: ModelSelected, guidance: Guidance | None) -> _Ask:
     match selected.role:
+        case Role.DECOMPOSER if selected.iteration > 1:
+            return _for_patch(source)
         case Role.DECOMPOSER:
             return _for_decomposer(source, guidance)
         case Role.ENHANCER:
             return _Ask((), source.wording.say("enhancer", **enhancing.VALUES), enhancing.SCHEMA)
         case Role.ADVISOR:
-            return _Ask((), _advisor_rules(source), advising.SCHEMA)
+            return _Ask((), _advisor_rules(source), advising.schema(advising.app_types_of(source.state)))
     raise ValueError(f"no prompt for {selected.role} of {selected.node}")
 
 
 def _advisor_rules(source: PromptSource) -> str:
     """What an architecture is; an application's type that the spec gives is not to be chosen."""
     say, given = source.wording.say, source.state.settings.app
-    rules = say("advisor", **advising.VALUES)
+    rules = say("advisor", **advising.values(advising.app_types_of(source.state)))
     return rules if given in (None, AUTO) else f"{rules}\n{say('advisor-application', app_type=given)}"
 
 
@@ -135,7 +141,25 @@ def _for_decomposer(source: PromptSource, guidance: Guidance | None) -> _Ask:
         rules.append(say("planner-architecture"))
     if guidance is not None:
         parts.append(quoted("APPLICATION", guidance(state, get)))
-    schema = plan_schema(most, application=guidance is not None)
+    context = None if state.start is None else state.start.context
+    if context is not None:
+        parts.append(quoted("FILES", get(context.map)))
+        rules.append(say("planner-context"))
+    schema = plan_schema(most, application=guidance is not None, context=context is not None)
+    return _Ask(parts, "\n".join(rules), schema, few=f": at most {max(1, most // 2)} short tasks")
+
+
+def _for_patch(source: PromptSource) -> _Ask:
+    """Other tasks in the place of those that failed."""
+    state, get, say, quoted = source.state, source.get, source.wording.say, source.marks.quoted
+    most = _MOST_FILES["small"]
+    parts = [quoted("PLAN", plan_text(state, get)), quoted("FAILED", failed_text(state, get))]
+    rules = [say("planner-patch", most=most)]
+    context = None if state.start is None else state.start.context
+    if context is not None:
+        parts.append(quoted("FILES", get(context.map)))
+        rules.append(say("planner-context"))
+    schema = plan_schema(most, application=state.settings.app is not None, context=context is not None, patch=True)
     return _Ask(parts, "\n".join(rules), schema, few=f": at most {max(1, most // 2)} short tasks")
 
 
@@ -162,6 +186,8 @@ def _by_version(task: TaskState, version: int) -> tuple[int | None, Answer | Non
 def _result_rules(source: PromptSource, task: TaskState) -> str:
     """How a result of this type is written down."""
     way = source.wording.say(f"generator-{_WAYS.get(task.planned.type, 'text')}")
+    if files_of(source.state, task.planned):
+        way = f"{way} {source.wording.say('generator-context')}"
     shown = task.planned.tests is not None and has_given_tests(source.state)
     return f"{way} {source.wording.say('generator-tested')}" if shown else way
 
@@ -173,11 +199,15 @@ def _own_schema(source: PromptSource, task: TaskState) -> Schema | None:
 
 
 def _reasons(source: PromptSource, task: TaskState, iteration: int) -> list[str]:
-    """What the judges said of an iteration's output."""
+    """What the scorer and the judges said of an iteration's output."""
     answers = (
         call.answer for key, call in task.calls.items() if key.role is Role.EVALUATOR and key.iteration == iteration
     )
-    found = (reasons_in(source.get(answer.digest)) for answer in answers if answer is not None)
+    evaluated = task.evaluated.get(iteration)
+    scoring = None if evaluated is None else task.scorings.get(evaluated.call)
+    found = [reasons_in(source.get(answer.digest)) for answer in answers if answer is not None]
+    if scoring is not None and scoring.score is not None and scoring.reasons is not None:
+        found.insert(0, source.get(scoring.reasons))
     return [source.marks.quoted("EVALUATION", cut(each, LONGEST_DETAILS)) for each in found if each]
 
 

@@ -13,15 +13,16 @@ from attrs import evolve
 from orchestrator.engine.answers.advising import read_profile
 from orchestrator.engine.answers.choices import read_choice
 from orchestrator.engine.answers.choosing import Delivery
+from orchestrator.engine.answers.context import FileNames
 from orchestrator.engine.answers.critiques import read_critique
 from orchestrator.engine.answers.enhancing import read_suggestions
 from orchestrator.engine.answers.json_documents import whole_values
-from orchestrator.engine.answers.plans import MOST_TASKS, Keep, read_plan
+from orchestrator.engine.answers.plans import MOST_TASKS, ExistingTasks, Keep, read_plan
 from orchestrator.engine.answers.repetition import ends_in_loop
 from orchestrator.engine.answers.scores import read_score, reasons_in, without_quoted
 from orchestrator.engine.answers.verdicts import is_partial
 from orchestrator.events import Reading
-from orchestrator.models import ReadingProblem, Role
+from orchestrator.models import APP_TYPES, ReadingProblem, Role
 from orchestrator.suites import shadowing, within
 
 __all__ = ["Keep", "read_answer", "read_score", "reasons_in"]
@@ -38,6 +39,9 @@ def read_answer(
     criteria: int = 0,
     compares: bool = False,
     judged: str = "",
+    files: FileNames | None = None,
+    existing: ExistingTasks | None = None,
+    app_types: Sequence[str] = APP_TYPES,
 ) -> Reading:
     """What a decision may know of an answer.
 
@@ -52,6 +56,9 @@ def read_answer(
         criteria: how many success criteria a judge was to answer one by one.
         compares: whether an evaluator was to choose one of two results.
         judged: the result that a judge was shown.
+        files: the names of the user's files that a plan may name; None: there are none.
+        existing: the tasks of the plan that an answer patches; None: it makes a plan.
+        app_types: the types of applications that may be advised.
     """
     match role:
         case Role.EVALUATOR if compares:
@@ -59,11 +66,11 @@ def read_answer(
         case Role.EVALUATOR:
             return evolve(read_score(without_quoted(text, judged)), partial=is_partial(whole_values(text), criteria))
         case Role.DECOMPOSER:
-            return read_plan(whole_values(text), validators, keep, paths, most_tasks)
+            return read_plan(whole_values(text), validators, keep, paths, most_tasks, files, existing)
         case Role.ENHANCER:
             return read_suggestions(whole_values(text), keep)
         case Role.ADVISOR:
-            return read_profile(whole_values(text), keep)
+            return read_profile(whole_values(text), keep, app_types)
         case Role.CRITIC:
             return read_critique(text, keep)
     return _read_result(text, keep, deliver)

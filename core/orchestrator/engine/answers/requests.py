@@ -20,6 +20,8 @@ class Prompt:
     json_schema: Mapping[str, Any] | None = None
     cut: tuple[str, ...] = ()
     """The dependencies whose results were too long to be in it whole; not part of what is sent."""
+    files_cut: int = 0
+    """How many of the task's files are not in it whole; not part of what is sent either."""
     seed: int | None = None
     """Tells apart samples that are otherwise drawn alike, where the vendor takes one."""
 

@@ -39,13 +39,15 @@ def list_of(each: Mapping[str, Any], most: int, fewest: int = 0) -> dict[str, An
     return {"type": "array", "items": dict(each), **({"minItems": fewest} if fewest else {}), "maxItems": most}
 
 
-def plan_schema(most: int, *, application: bool = False) -> Schema:
-    """A plan of at most so many files; with their places, where they make an application."""
+def plan_schema(most: int, *, application: bool = False, context: bool = False, patch: bool = False) -> Schema:
+    """A plan of at most so many files, with their places in an application, and what each needs or replaces."""
     task = {
         "file": {"type": "string", "pattern": _FILE},
         **({"path": short_text(120)} if application else {}),
         "prompt": short_text(400 if application else 200, 20),
         "needs": list_of(short_text(48), 4),
+        **({"context": list_of(short_text(200), 12)} if context else {}),
+        **({"replaces": short_text(64)} if patch else {}),
     }
     return closed({"tasks": list_of(closed(task), most, 1)})
 

@@ -18,6 +18,7 @@ from orchestrator.engine.answers.naming import is_file_name
 from orchestrator.engine.outputs.data import is_strict, laid_out
 from orchestrator.errors import OutputError
 from orchestrator.models import TaskType
+from orchestrator.money import Usd
 
 MARKER: Final = ".orchestrate-run"
 """The file that says whose the folder is."""
@@ -272,7 +273,7 @@ def _table(summary: Mapping[str, Any], files_in: str) -> str:
     lines = [
         f"# {summary['run_id']}: {summary['status']}",
         "",
-        f"Spent ${summary['spent_usd']} of at most ${summary['cap_usd']}"
+        f"Spent {_money(summary['spent_usd'])} of at most {_money(summary['cap_usd'])}"
         + (" (simulated: no provider was called)" if summary["simulated"] else "")
         + f". Head of the log: `{summary['head']}`.",
         "",
@@ -291,10 +292,14 @@ def _table(summary: Mapping[str, Any], files_in: str) -> str:
             str(task["iterations"]),
             task["model"] or "–",
             task["reviewer_model"] or "–",
-            f"${task['cost_usd']}",
+            _money(task["cost_usd"]),
         )
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _money(exact: str) -> str:
+    return Usd.parse(exact).shown
 
 
 def _file_cell(task: Mapping[str, Any], files_in: str) -> str:

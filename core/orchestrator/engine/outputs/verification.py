@@ -16,7 +16,7 @@ from orchestrator.engine.outputs.folder import OutputFolder, is_own_mark
 from orchestrator.errors import SandboxError
 from orchestrator.models import Verdict, VerificationProblem
 from orchestrator.spi import Job, Sandbox
-from orchestrator.suites import takes_place_of_runner
+from orchestrator.suites import keeps_from_running, takes_place_of_runner
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 """Of all the files that are copied; of more, nothing is verified."""
@@ -76,11 +76,13 @@ class FolderVerifier:
                 if self.folder.is_missing(name):
                     with suppress(OSError):  # then it is missing in what is delivered, too
                         self.folder.write(name, content)
-            files = _without_runners(copied(self.folder.path))
+            files = _without_runners(copied(self.folder.path), command)
         except TooLargeError as error:
             return _unknown(VerificationProblem.TOO_LARGE, str(error))
         except OSError as error:
             return _unknown(VerificationProblem.UNREADABLE, str(error))
+        if "pytest" in command and (idle := keeps_from_running(files)):
+            return Verified(Verdict.FAILED, output=f"tampering: {', '.join(idle)} keeps pytest from running any test")
         try:
             level, ran = self.selector.run(Job((_SHELL, "-c", command), files, seconds=seconds))
         except SandboxError as error:
@@ -97,9 +99,9 @@ class FolderVerifier:
         return Verified(verdict, ran.code, None, ran.output, level.value)
 
 
-def _without_runners(files: dict[str, bytes]) -> dict[str, bytes]:
-    """The files less those that would take the place of pytest where the command runs it with ``python -m``."""
-    hidden = set(takes_place_of_runner(files))
+def _without_runners(files: dict[str, bytes], command: str) -> dict[str, bytes]:
+    """The files less those that would take the place of what the command runs with ``python -m``."""
+    hidden = set(takes_place_of_runner(files, command))
     return {name: content for name, content in files.items() if name not in hidden}
 
 

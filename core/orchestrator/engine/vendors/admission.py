@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.errors import OrchestrateError, PluginError
 from orchestrator.plugins import DISTRIBUTION
+from orchestrator.plugins.local import file_digest
 from orchestrator.spi import Provider, ProviderConfig
 from orchestrator.trust import (
     Admission,
@@ -47,6 +48,7 @@ def surroundings_of(
         programs=tuple(Path(each) for each in searched if each),
         ceiling=configuration.ceiling_usd,
         resolved=_resolved,
+        digest=file_digest,
         vendor=cache(lambda provider: vendor_facts(catalogue, environment, provider)),
         is_beside=lambda name: name in environment.dotenv and not environment.variables.get(name),
         providers=catalogue.names("provider"),

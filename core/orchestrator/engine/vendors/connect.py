@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
+from orchestrator.engine.commanded import plugins_of_commands
 from orchestrator.engine.vendors.addresses import is_local
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.engine.vendors.instances import Instance, instances_of
@@ -19,7 +20,9 @@ from orchestrator.errors import NoProviderError, PluginError, SpecError
 from orchestrator.events import PluginUsed
 from orchestrator.models import AUTO, SLOT_ALIASES, ModelInfo
 from orchestrator.models.offers import qualified
-from orchestrator.spi import Backend, Provider
+from orchestrator.plugins.local import plugins_of_files, qualified_name, source_digest
+from orchestrator.spi import Backend, Provider, Scorer
+from orchestrator.trust.wants import plugin_files
 
 if TYPE_CHECKING:
     import httpx
@@ -41,6 +44,10 @@ class Connected:
     plugins: tuple[PluginUsed, ...]
     simulated: bool
     validators: tuple[str, ...]
+    catalogue: "Catalogue"
+    """The plugins of the session: those of the process, and those that only the spec brings."""
+    scorer: Scorer | None = None
+    """What scores outputs in place of a judge, where the spec names it."""
 
     @property
     def local(self) -> tuple[str, ...]:
@@ -65,7 +72,9 @@ def connect(
         NoProviderError: nothing is usable; the message lists the variables.
         SpecError: options, or a mix of simulated and real providers.
         PluginError: a plugin cannot be used.
+        UsageError: a plugin file of the spec cannot be used.
     """
+    catalogue = with_plugins_of(spec, catalogue)
     instances = {each.name: each for each in instances_of(spec.providers, catalogue.names("provider"))}
     providers = dict(_providers(catalogue, spec, instances.values(), environment))
     _check_mix(providers)
@@ -81,10 +90,12 @@ def connect(
     name = spec.routing.backend or "greedy"
     parameters = dict(spec.routing.parameters)
     validators = _validators(catalogue, spec)
+    scored_by = () if spec.evaluate.scorer is None else (spec.evaluate.scorer,)
     plugins = (
         *(catalogue.used("provider", plugin) for plugin in dict.fromkeys(instances[name].type for name in providers)),
-        catalogue.used("backend", name, parameters) if backend is None else PluginUsed("backend", name, "", ""),
+        catalogue.used("backend", name, parameters) if backend is None else _of_object("backend", name, backend),
         *(catalogue.used("validator", validator) for validator in validators),
+        *(catalogue.used("scorer", each, spec.evaluate.parameters) for each in scored_by),
         *_installed(catalogue, "exporter", spec.exporters),
         *_installed(catalogue, "scaffold", _scaffolds(catalogue, spec)),
     )
@@ -96,7 +107,22 @@ def connect(
         plugins=plugins,
         simulated=simulated,
         validators=validators,
+        catalogue=catalogue,
+        scorer=next((catalogue.scorer(each, spec.evaluate.parameters) for each in scored_by), None),
     )
+
+
+def _of_object(kind: str, name: str, made: object) -> PluginUsed:
+    return PluginUsed(kind, name, "", "", qualified_name=qualified_name(made), source_digest=source_digest(made))
+
+
+def with_plugins_of(spec: "Spec", catalogue: "Catalogue") -> "Catalogue":
+    """A catalogue with what a spec brings that its user has agreed to: its plugin files, and its commands.
+
+    Raises:
+        UsageError: a plugin file cannot be used.
+    """
+    return catalogue.with_local([*plugins_of_files(plugin_files(spec)), *plugins_of_commands(spec)])
 
 
 def _providers(
@@ -121,7 +147,12 @@ def _built(catalogue: "Catalogue", spec: "Spec", instance: Instance, environment
     provider = catalogue.provider(instance.type, config)
     if provider is None:
         return None
-    return isolate(provider, catalogue.used("provider", instance.type), partial(client_of, spec, environment))
+    isolated = isolate(provider, catalogue.used("provider", instance.type), partial(client_of, spec, environment))
+    strange = {model.provider for model in isolated.models()} - {instance.name}
+    if strange:
+        said = f"its models are of the provider {min(strange)!r}; say ModelInfo(provider={instance.name!r}, …)"
+        raise SpecError([f"providers.{instance.name}: {said}"])
+    return isolated
 
 
 def _validators(catalogue: "Catalogue", spec: "Spec") -> tuple[str, ...]:

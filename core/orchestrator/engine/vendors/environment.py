@@ -94,6 +94,17 @@ def _covers(name: str, host: str, port: int) -> bool:
     return name == "*" or (domain != "" and (host == domain or host.endswith(f".{domain}")))
 
 
+BY: Final = "ORCHESTRATE_BY"
+"""The variable in which an application says that it calls this program for its user; a word such as ``view``."""
+_WORD: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+
+
+def called_by(variables: Mapping[str, str]) -> str:
+    """The application that calls this program, as the log says it; empty where none does."""
+    word = variables.get(BY, "")
+    return word if _WORD.fullmatch(word) else ""
+
+
 def data_folder(given: Path | None, variables: Mapping[str, str]) -> Path:
     """``--home``, else ``$ORCHESTRATE_HOME``, else that of the user's configuration, else the platform's.
 

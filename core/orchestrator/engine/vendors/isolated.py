@@ -14,7 +14,7 @@ from attrs import evolve
 
 from orchestrator.deadlines import run_in_thread
 from orchestrator.engine.vendors.isolation import IsolatedCall, IsolationThread
-from orchestrator.errors import PluginLoadError
+from orchestrator.errors import ExhaustedError, PluginLoadError
 from orchestrator.events import PluginUsed
 from orchestrator.models import ModelInfo
 from orchestrator.plugins import registry
@@ -32,6 +32,10 @@ ENCODE_SECONDS: Final = 1.0
 BEGIN_SECONDS: Final = 2.0
 """How long a call may wait for the provider's thread before it gets another one."""
 
+BLOCKED_SECONDS: Final = 1.0
+"""How long a provider may hold up its event loop before that is said, and how often it is looked at."""
+
+_ADVICE: Final = "its calls wait for each other, and cannot be cancelled; give what blocks to asyncio.to_thread"
 _LOGGER: Final = logging.getLogger("orchestrator.plugins")
 
 _Work = Callable[["httpx.AsyncClient | None"], Awaitable[Reply]]
@@ -64,8 +68,11 @@ class IsolatedProvider:
         self._label = label = used.label
         self._provider = provider
         self._isolation: IsolationThread | None = None
+        self._is_blocking = False
         try:
             self._read(provider)
+        except ExhaustedError:
+            raise
         except Exception as error:
             said = " ".join(f"{type(error).__name__}: {error}".split())
             raise PluginLoadError("provider", used.name, f"{label} cannot say what it sells: {said}") from error
@@ -118,11 +125,26 @@ class IsolatedProvider:
             return self._provider.call(given, evolve(ctx, http=cast("httpx.AsyncClient", http), on_text=show))
 
         isolated_call = await self._begun(work)
+        watching = None if self._is_blocking else asyncio.ensure_future(self._watch(isolated_call.isolation))
         try:
             return await isolated_call.answer  # type: ignore[no-any-return]
         except asyncio.CancelledError:
             await self._end(isolated_call)
             raise
+        finally:
+            if watching is not None:
+                watching.cancel()
+
+    async def _watch(self, isolation: IsolationThread) -> None:
+        """Say once that the provider's calls hold up its event loop, and so each other."""
+        while not self._is_blocking:
+            heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            isolation.ping(heard)
+            await asyncio.wait({heard}, timeout=BLOCKED_SECONDS)
+            if not heard.done() and not self._is_blocking:
+                self._is_blocking = True
+                _LOGGER.warning("%s blocks its event loop: %s", self._label, _ADVICE)
+            await asyncio.sleep(BLOCKED_SECONDS)
 
     async def _begun(self, work: _Work) -> "IsolatedCall":
         """A call that has begun; where another call blocks the thread, in a new one."""

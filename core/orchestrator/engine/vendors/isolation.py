@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
-from orchestrator.deadlines import EscapedError, harmless
+from orchestrator.deadlines import EscapedError, begin_thread, harmless
+from orchestrator.errors import ExhaustedError
 
 if TYPE_CHECKING:
     import httpx
@@ -39,8 +40,11 @@ class IsolationThread:
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(self._note)
         self._leaving = asyncio.Event()
-        self._thread = threading.Thread(target=self._live, daemon=True, name="orchestrate-provider")
-        self._thread.start()
+        try:
+            self._thread = begin_thread(self._live, "orchestrate-provider")
+        except ExhaustedError:
+            self._loop.close()
+            raise
 
     # ── in the run's thread ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -62,6 +66,20 @@ class IsolationThread:
         """Have something done over there."""
         with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(function, *arguments)
+
+    def ping(self, heard: "asyncio.Future[None]") -> None:
+        """Have a future of the running loop done once the loop over there comes to it."""
+        asking = asyncio.get_running_loop()
+
+        def hear() -> None:
+            if not heard.done():
+                heard.set_result(None)
+
+        def answer() -> None:
+            with suppress(RuntimeError):  # the run has ended
+                asking.call_soon_threadsafe(hear)
+
+        self.tell(answer)
 
     def close(self) -> None:
         """Let no more calls in; those inside may go on to their end."""

@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import Factory, define
 
+from orchestrator.engine.commanded import plugins_of_commands
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.engine.vendors.survey import Offers, offers_of, survey
 from orchestrator.models import ROUTING_TABLE, SLOT_ALIASES
+from orchestrator.plugins.local import plugins_of_files
 from orchestrator.spec.kinds import ELSEWHERE, NameOf, NameUse, suggestion
+from orchestrator.trust.wants import plugin_files
 
 if TYPE_CHECKING:
     from orchestrator.plugins import Catalogue
@@ -22,6 +25,7 @@ _PLUGINS: Final = {
     NameOf.VALIDATOR: "validator",
     NameOf.BACKEND: "backend",
     NameOf.EXPORTER: "exporter",
+    NameOf.SCORER: "scorer",
 }
 
 
@@ -95,6 +99,9 @@ class KnownNames:
         for entry in self.catalogue.entries():
             if entry.kind == kind:
                 yield from (entry.name, f"{entry.distribution}:{entry.name}")
+        if self.spec is not None:  # none of their code is run
+            brought = (*plugins_of_files(plugin_files(self.spec)), *plugins_of_commands(self.spec))
+            yield from (plugin.name for plugin in brought if plugin.kind == kind)
 
     def all(self, kind: NameOf) -> dict[str, None]:
         """The names that are known."""

@@ -6,13 +6,14 @@ from typing import Final
 from attrs import evolve as changed
 
 from orchestrator import events as e
+from orchestrator.models import ApprovalPoint
 from orchestrator.money import Usd
 from orchestrator.state.calls import Spend
 from orchestrator.state.fold.attempts import call_of, count, end_probe, started_of
 from orchestrator.state.fold.handlers import Handlers
 from orchestrator.state.fold.tasks import reopen
 from orchestrator.state.health import Measured
-from orchestrator.state.inputs import Consent
+from orchestrator.state.inputs import ApprovalRecord, Consent
 from orchestrator.state.run import RunState
 
 
@@ -55,13 +56,18 @@ def _session_opened(state: RunState, at: int, event: e.SessionOpened) -> None:
     reopen(state, event.reopened)
 
 
+_ASKED_ANEW: Final = (ApprovalPoint.SPEND, ApprovalPoint.CEILING, ApprovalPoint.FORECAST)
+"""Whether these are still to be answered is decided anew: there may be more money."""
+
+
 def _take_up_question(state: RunState, at: int) -> None:
-    """An open question is asked again; that of the forecast has ended: whether to ask it is decided anew."""
+    """An open question is asked again; one about money has ended: whether to ask it is decided anew."""
     for version, opened in list(state.pending.items()):
         if not isinstance(opened, e.QuestionAsked):
             continue
-        if opened.node == e.FORECAST:
+        if opened.node == e.FORECAST or opened.node in _ASKED_ANEW:
             del state.pending[version]
+            state.approvals.open = None
         else:
             state.enhance.asked_at = at
 
@@ -91,6 +97,7 @@ def _end_lost(state: RunState, ended: Iterable[e.EndedAttempt]) -> None:
 
 def _budget_raised(state: RunState, at: int, event: e.BudgetRaised) -> None:
     state.cap = event.cap
+    state.approvals.at_ceiling = False
     _raise(state, "budget", event.reopened)
 
 
@@ -125,6 +132,10 @@ def _run_forked(state: RunState, at: int, event: e.RunForked) -> None:
     state.raised = {"budget": state.version, "time": state.version}
     state.verification = state.verified = None  # its result is another
     state.consent = Consent()  # it was to another ceiling
+    if state.approvals.open is not None:
+        del state.pending[state.approvals.open]
+    state.approvals = ApprovalRecord()
+    state.enhance.asked_at = None
     reopen(state, event.reopened)
 
 

@@ -9,7 +9,7 @@ from orchestrator import events as e
 from orchestrator.models import TaskStatus
 from orchestrator.state.fold.handlers import Handlers, closed
 from orchestrator.state.run import RunState
-from orchestrator.state.tasks import Check, Probe, TaskState
+from orchestrator.state.tasks import Check, Probe, Scoring, TaskState
 
 
 def _task_started(state: RunState, at: int, event: e.TaskStarted) -> None:
@@ -106,6 +106,17 @@ def _probed(state: RunState, at: int, event: e.Probed) -> None:
     state.tasks[opened.task].probes[opened.critique] = Probe(event.probe, event.results)
 
 
+def _scoring_started(state: RunState, at: int, event: e.ScoringStarted) -> None:
+    state.tasks[event.task].scorings[event.call] = Scoring(state.version, event.scorer)
+    state.pending[state.version] = event
+
+
+def _scored(state: RunState, at: int, event: e.Scored) -> None:
+    opened = closed(state, event.scoring, e.ScoringStarted)
+    found = Scoring(event.scoring, opened.scorer, event.score, event.problem, event.reasons)
+    state.tasks[opened.task].scorings[opened.call] = found
+
+
 def _evaluated(state: RunState, at: int, event: e.Evaluated) -> None:
     task = state.tasks[event.task]
     task.evaluated[event.iteration] = event
@@ -154,6 +165,8 @@ HANDLERS: Final[Handlers] = {
     e.Validated: _validated,
     e.ProbeStarted: _probe_started,
     e.Probed: _probed,
+    e.ScoringStarted: _scoring_started,
+    e.Scored: _scored,
     e.Evaluated: _evaluated,
     e.Compared: _compared,
     e.OutputChosen: _output_chosen,

@@ -12,6 +12,7 @@ from orchestrator.testing.contracts.exporters import ExporterContract
 from orchestrator.testing.contracts.loaders import LoaderContract
 from orchestrator.testing.contracts.providers import ProviderContract
 from orchestrator.testing.contracts.scaffolds import ScaffoldContract
+from orchestrator.testing.contracts.scorers import ScorerContract
 from orchestrator.testing.contracts.validators import ValidatorContract
 from orchestrator.testing.contracts.wire import Recording, load_recordings
 
@@ -32,6 +33,7 @@ __all__ = [
     "ProviderContract",
     "Recording",
     "ScaffoldContract",
+    "ScorerContract",
     "ValidatorContract",
     "called",
     "load_recordings",

@@ -35,7 +35,7 @@ class PluginContract:
 
     kind: ClassVar[str]
     """The kind of plugin that is tested, such as ``validator``."""
-    plugin: ClassVar[ModuleType | None] = None
+    plugin: ModuleType | None = None
     """The module that the entry point names; not needed where ``make`` is overridden."""
     options: ClassVar[Mapping[str, Any]] = {}
     """What a spec says for it; parameters of a backend."""
@@ -230,12 +230,13 @@ def play(suite: type[PluginContract]) -> tuple[ContractResult, ...]:
     for name in names_of_tests(suite):
         hung = next((each.test for each in results if isinstance(each.error, HangError)), None)
         results.append(
-            _played(suite, name) if hung is None else ContractResult(name, False, f"something hangs: see {hung}")
+            play_one(suite, name) if hung is None else ContractResult(name, False, f"something hangs: see {hung}")
         )
     return tuple(results)
 
 
-def _played(suite: type[PluginContract], name: str) -> ContractResult:
+def play_one(suite: type[PluginContract], name: str) -> ContractResult:
+    """Play one test of a suite, without a runner of tests; nothing that a plugin raises ends this."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)

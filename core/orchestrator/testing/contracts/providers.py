@@ -14,8 +14,10 @@ from orchestrator.models import Finish, ModelInfo, Role
 from orchestrator.money import Price, Usage, Usd
 from orchestrator.spi import Body, CallContext, CallRef, Message, Provider, ProviderConfig, Reply, Request
 from orchestrator.testing.contracts import conduct
-from orchestrator.testing.contracts.base import CANARY, PATIENCE, PluginContract, no_sleep, watched
+from orchestrator.testing.contracts.base import CANARY, PATIENCE, no_sleep, watched
 from orchestrator.testing.contracts.conduct import blocks, longest_pause, no_task_left, nothing_left
+from orchestrator.testing.contracts.live import LiveContract
+from orchestrator.testing.contracts.programs import ProgramContract
 from orchestrator.testing.contracts.wire import Answer, Recording, Sent, Wire, successes
 
 ADDRESS: Final = "http://127.0.0.1:9/v1"
@@ -61,7 +63,7 @@ RUBBISH: Final[Mapping[str, Answer]] = {
 """Bodies of status 200 that are no answer of any vendor."""
 
 
-class ProviderContract(PluginContract):
+class ProviderContract(ProgramContract, LiveContract):
     """A provider turns one request into one reply or one classified error, and does nothing else.
 
     Name the module in ``plugin``, what a spec says in ``options`` and variables of the environment in ``environment``.
@@ -351,7 +353,6 @@ class ProviderContract(PluginContract):
 
     def test_others_go_on_during_a_call(self) -> None:
         """While a call is made, and the vendor takes its time, everything else on the event loop goes on."""
-        self._needs_http()
         request = self.request()
 
         async def slow() -> None:
@@ -417,6 +418,13 @@ class ProviderContract(PluginContract):
         if not self.recordings:
             raise SkipTest("no recordings were given in `recordings`")
         yield from self.recordings
+
+    def _answers(self) -> Iterator[Wire]:
+        """Wires that answer with each recording, in pieces; one that answers nothing where there is no HTTP."""
+        if not self.over_http or self.make().simulated:
+            yield Wire(_always((500, _JSON, b"{}")))
+            return
+        yield from (self._wire(recording, 7) for recording in successes(self.recordings))
 
     def _wire(self, recording: Recording, pieces: int) -> Wire:
         return Wire(lambda sent: (recording.status, recording.headers, recording.body), pieces)

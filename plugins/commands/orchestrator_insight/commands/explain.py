@@ -11,10 +11,12 @@ from orchestrator.cli.kit import (
     REMOVED,
     RUN,
     SELECTED,
+    TASK,
     UNMEASURED,
     Reader,
     Trust,
     command,
+    exact_option,
     existing_run,
     forbidden,
     home_option,
@@ -38,7 +40,7 @@ from orchestrator.cli.kit import (
 )
 from orchestrator.exchanges import Shown, exchanges, with_texts
 from orchestrator.models import RejectionReason, Role, SpendLimit, Verdict, Waiver, is_comparison, sample_words
-from orchestrator.money import Price
+from orchestrator.money import Price, Usd
 from orchestrator.policy import EnforcementMode, Policy
 from orchestrator.reading import EventLog, RunState, event_name, events
 from orchestrator.spi import ModelTelemetry, hookimpl
@@ -53,6 +55,7 @@ from orchestrator_insight.explanation import (
     NoCandidateLeft,
     PlanRemarks,
     ResultsCompared,
+    ScoreGiven,
     SpendRefusal,
     VerifiedResult,
     about,
@@ -79,10 +82,11 @@ _NONE: Final = "–"
 
 @click.command()
 @click.argument("run_id", metavar="RUN", type=RUN)
-@click.argument("task", metavar="[TASK]", required=False)
+@click.argument("task", metavar="[TASK]", required=False, type=TASK)
 @click.option("--all", "everything", is_flag=True, help="Show the details of every task.")
 @click.option("--prompts", is_flag=True, help="Show what was sent to each model, and what it answered.")
 @json_option
+@exact_option
 @home_option
 def explain(run_id: str, task: str | None, everything: bool, prompts: bool, as_json: bool) -> int:
     """Show why each model was chosen: a line per task; with TASK or --all every candidate and its rejection reason.
@@ -114,6 +118,18 @@ def explain(run_id: str, task: str | None, everything: bool, prompts: bool, as_j
         result("")
         result(f"{run_id}: {trust.mark}")
     return trust.code
+
+
+def for_programs(log: EventLog, run: str, task: str | None) -> list[dict[str, object]]:
+    """What ``--json`` gives, for programs.
+
+    Raises:
+        UsageError: there is no such task.
+    """
+    explained, state, positions = _explained(log, run)
+    if task is not None:
+        task = resolved_task(run, [events.ENHANCE, events.ADVISE, events.PLAN, *state.tasks, events.VERIFY], task)
+    return [_plain(each, positions) for each in about(explained, task)]
 
 
 def _print_all(found: Sequence[Explained], positions: Mapping[int, int], shown: Mapping[int, Shown]) -> None:
@@ -157,7 +173,7 @@ def _print(each: Explained, event: str) -> None:
         case ModelChoice():
             _print_choice(each, event)
         case SpendRefusal():
-            result(f"{_where(each, event)}: {_refused(each)}")
+            result(f"{_where(each, event)}: {refused(each)}")
         case NoCandidateLeft():
             result(f"event {event}, {timestamp(each.at)}: {each.node}, {DOING[each.role]}: no model is left")
             rows = [(seen.model, seen.vendor or _NONE, _priced(seen.price), removal(seen)) for seen in each.considered]
@@ -174,6 +190,8 @@ def _print(each: Explained, event: str) -> None:
             result(f"event {event}, {timestamp(each.at)}: {each.node}: a result is chosen")
             for remark in each.remarks:
                 result(f"  {remark}")
+        case ScoreGiven():
+            result(f"event {event}, {timestamp(each.at)}: {each.node}: {each.remarks[0]}")
         case BackendFallback():
             result(
                 f"event {event}, {timestamp(each.at)}: the backend {each.backend} failed ({each.problem});"
@@ -187,7 +205,8 @@ def _where(each: ModelChoice | SpendRefusal, event: str) -> str:
     return f"event {event}, {timestamp(each.at)}: {what}{iteration}{sample_words(each.sample)}"
 
 
-def _refused(each: SpendRefusal) -> str:
+def refused(each: SpendRefusal) -> str:
+    """Which limit had too little for a call, in words."""
     limit = LIMITS[each.limit].format(name=each.name)
     end = "refused" if each.final else "not now"
     return f"{end}: a call needs {money(each.need)} at worst, {limit} has {money(each.free)} free"
@@ -196,7 +215,7 @@ def _refused(each: SpendRefusal) -> str:
 def _print_choice(choice: ModelChoice, event: str) -> None:
     kind = f" ({choice.type.value})" if choice.type is not None else ""
     result(f"{_where(choice, event)}{kind}: {choice.model}")
-    result(f"  {_reason(choice)}; {_ordered_by(choice)}{_preferred(choice)}")
+    result(f"  {sentence(choice)}")
     if choice.waiver is not None:
         result(f"  {WAIVED[choice.waiver]}")
     print_table(
@@ -216,6 +235,11 @@ def _print_choice(choice: ModelChoice, event: str) -> None:
             f"  answered from the cache, no model was called and nothing was paid: {found.answer_bytes} bytes of event"
             f" v{found.call} of {found.run}"
         )
+
+
+def sentence(choice: ModelChoice) -> str:
+    """Why the model was chosen, and what ordered the candidates, in one sentence."""
+    return f"{_reason(choice)}; {_ordered_by(choice)}{_preferred(choice)}"
 
 
 def _reason(choice: ModelChoice) -> str:
@@ -258,19 +282,19 @@ def _row(choice: ModelChoice, candidate: ConsideredModel) -> tuple[str, ...]:
         str(seen.calls),
         _number(seen.quality, ".3f"),
         _number(seen.trust if seen.calls else None, ".3f"),
-        _number(seen.cost, ".6f", "$"),
+        _NONE if seen.cost is None else money(Usd.rounded(seen.cost)),
         _NONE if seen.latency_ms is None else _duration(round(seen.latency_ms * 1000)),
         _number(candidate.score, ".6g"),
         why(choice, candidate),
     )
 
 
-def _number(value: float | None, form: str, sign: str = "") -> str:
-    return _NONE if value is None else f"{sign}{value:{form}}"
+def _number(value: float | None, form: str) -> str:
+    return _NONE if value is None else f"{value:{form}}"
 
 
 def _priced(price: Price | None) -> str:
-    return _NONE if price is None else f"{money(price.input)}/{money(price.output)}"
+    return _NONE if price is None else f"{price.input.trimmed}/{price.output.trimmed}"
 
 
 def why(choice: ModelChoice, candidate: ConsideredModel) -> str:
@@ -352,6 +376,10 @@ def _plain(each: Explained, positions: Mapping[int, int]) -> dict[str, object]:
         return {"kind": "plan", **head, "remarks": list(each.remarks), "repairs": repairs}
     if isinstance(each, ResultsCompared):
         return {"kind": "comparison", **head, "task": each.node, **_plain_comparison(each.event)}
+    if isinstance(each, ScoreGiven):
+        given = each.scoring
+        facts = {"scorer": given.scorer, "score": given.score, "problem": given.problem}
+        return {"kind": "score", **head, "task": each.node, **facts}
     if isinstance(each, VerifiedResult):
         event = each.event
         facts = {"exit_code": event.code, "problem": event.problem, "sandbox": event.sandbox}

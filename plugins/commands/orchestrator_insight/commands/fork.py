@@ -1,6 +1,8 @@
 """Start a run from an earlier point of another run."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +14,7 @@ from orchestrator.cli.kit import (
     EventId,
     allow_option,
     command,
+    exact_option,
     existing_run,
     home,
     home_option,
@@ -19,11 +22,16 @@ from orchestrator.cli.kit import (
     line,
     notice,
     open_log,
+    plugin_option,
     result,
     result_json,
 )
 from orchestrator.reading import event_name
 from orchestrator.spi import hookimpl
+
+if TYPE_CHECKING:
+    from orchestrator.cli.kit import Engine
+    from orchestrator_insight.forks import Cut, Forked
 
 
 @click.command()
@@ -41,7 +49,9 @@ from orchestrator.spi import hookimpl
 @click.option("--models", type=FILE, metavar="FILE", help="A models file: models to add, facts to override.")
 @click.option("--project-id", help="The new run's id. [default: RUN-fork]")
 @allow_option
+@plugin_option
 @json_option
+@exact_option
 @home_option
 def fork(
     run_id: str,
@@ -58,35 +68,20 @@ def fork(
     """
     import asyncio
 
-    from orchestrator import Workspace
-    from orchestrator.cli.kit import bound, prepare
+    from orchestrator.cli.kit import Engine, prepare
     from orchestrator.errors import UsageError
-    from orchestrator_insight.forks import Forked, cut_of
-    from orchestrator_insight.forks import fork as forked
+    from orchestrator_insight.forks import cut_of
 
     existing_run(open_log(run_id), run_id)
     if project_id == "":
         raise UsageError("--project-id is empty; give the new run a name, or leave it out")
-    workspace = Workspace.open(home())
+    workspace = Engine.open(home())
     prepare(workspace.admission, allow)
     try:
         cut = cut_of(workspace.log, run_id, at.position, at.version)
-
-        async def make() -> object:
-            return await forked(
-                workspace,
-                run_id,
-                cut,
-                sets,
-                name=project_id,
-                models=models,
-                bind=lambda spec: bound(spec, workspace.admission, workspace.catalogue),
-            )
-
-        made = asyncio.run(make())
+        made = asyncio.run(_made(workspace, run_id, cut, sets, project_id, models))
     finally:
         workspace.close()
-    assert isinstance(made, Forked)
     if as_json:
         result_json(
             {
@@ -110,6 +105,39 @@ def fork(
         result(f"  {line(change, 160)}")
     notice(f"resume with: {command(f'resume {made.run}')}")
     return 0
+
+
+async def for_programs(
+    engine: "Engine", run: str, at: EventId, sets: Sequence[str], project_id: str | None, models: Path | None
+) -> str:
+    """Make the run, for programs; its id.
+
+    Raises:
+        UsageError: there is no such event, a key cannot be changed, or the id is taken.
+    """
+    import asyncio
+
+    from orchestrator_insight.forks import cut_of
+
+    cut = await asyncio.to_thread(cut_of, engine.log, run, at.position, at.version)
+    return (await _made(engine, run, cut, sets, project_id, models)).run
+
+
+async def _made(
+    engine: "Engine", run: str, cut: "Cut", sets: Sequence[str], project_id: str | None, models: Path | None
+) -> "Forked":
+    from orchestrator.cli.kit import bound
+    from orchestrator_insight.forks import fork as forked
+
+    return await forked(
+        engine,
+        run,
+        cut,
+        sets,
+        name=project_id,
+        models=models,
+        bind=lambda spec: bound(spec, engine.admission, engine.catalogue),
+    )
 
 
 @hookimpl

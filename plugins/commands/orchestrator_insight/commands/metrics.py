@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.kit import (
+    EXPORTER,
     RUN,
     UNREADABLE,
     clean,
+    exact_option,
     existing_run,
     home,
     home_option,
@@ -23,6 +25,7 @@ from orchestrator.cli.kit import (
     shown_status,
     stdout,
     trust_in,
+    wants_exact,
     width_of,
 )
 from orchestrator.spi import hookimpl
@@ -45,11 +48,14 @@ WHERE type = 'run.started' OR type = 'run.forked' ORDER BY position
 @click.argument("run_id", metavar="[RUN]", required=False, type=RUN)
 @click.option("--all", "everything", is_flag=True, help="Over all runs, without simulated ones.")
 @click.option("--simulated", is_flag=True, help="With --all: over simulated runs instead.")
-@click.option("--format", "form", metavar="NAME", help="The exporter. [default: console; on a terminal a table]")
+@click.option(
+    "--format", "form", metavar="NAME", type=EXPORTER, help="The exporter. [default: console; on a terminal a table]"
+)
 @click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="An option of the exporter, such as path=metrics.json."
 )
 @json_option
+@exact_option
 @home_option
 def metrics(
     run_id: str | None, everything: bool, simulated: bool, form: str | None, sets: tuple[str, ...], as_json: bool
@@ -65,7 +71,7 @@ def metrics(
     if as_json and form not in (None, _JSON):
         raise click.UsageError("--json stands for --format json; give one of them")
     form = _JSON if as_json else form
-    on_screen = form is None and not sets and width_of(stdout()) is not None
+    on_screen = form is None and not sets and (width_of(stdout()) is not None or wants_exact())
     form = form or _DEFAULT
     exporter = _Screen() if on_screen else _exporter(form, sets)
     run_id = run_id or latest(everything)

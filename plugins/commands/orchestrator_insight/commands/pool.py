@@ -10,33 +10,48 @@ import click
 
 from orchestrator.cli.kit import (
     AMOUNT,
+    BACKEND,
     FILE,
     INTERRUPTED,
+    STRATEGY,
     SYSTEM,
     allow_option,
+    exact_option,
     force_option,
     home,
     home_option,
     json_option,
     models_option,
+    money,
+    plugin_option,
 )
+from orchestrator.money import Usd
 from orchestrator.spi import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator import Workspace
-    from orchestrator.cli.kit import Loop, RunEnd, Session, Spec
+    from orchestrator.cli.kit import Engine, Loop, RunEnd, Session, Spec
     from orchestrator.models import ProjectState
 
 
 @click.command()
 @click.argument("spec_files", metavar="SPEC...", nargs=-1, required=True, type=FILE)
 @click.option(
-    "--backend", "backends", multiple=True, metavar="NAME", help="Run the one spec with each of these backends."
+    "--backend",
+    "backends",
+    multiple=True,
+    metavar="NAME",
+    type=BACKEND,
+    help="Run the one spec with each of these backends.",
 )
 @click.option(
-    "--loop", "loops", multiple=True, metavar="NAME", help="Run with this strategy; several: the one spec with each."
+    "--loop",
+    "loops",
+    multiple=True,
+    metavar="NAME",
+    type=STRATEGY,
+    help="Run with this strategy; several: the one spec with each.",
 )
 @click.option("--output-dir", "-o", type=FILE, help="Write each agent's results into a folder of its own in this one.")
 @click.option("--budget", type=AMOUNT, help="The ceiling of each run, in US dollars.")
@@ -44,7 +59,9 @@ if TYPE_CHECKING:
 @click.option("--cache", is_flag=True, help="Let the agents reuse answers of earlier runs and of each other.")
 @force_option
 @allow_option
+@plugin_option
 @json_option
+@exact_option
 @home_option
 def pool(
     spec_files: tuple[Path, ...],
@@ -142,10 +159,9 @@ async def _run(
     specs: "Mapping[str, Spec]", output: Path | None, force: bool, allow: tuple[str, ...]
 ) -> "tuple[dict[str, ProjectState], dict[str, BaseException]]":
     """Run every agent to its end; one that fails stops no other."""
-    from orchestrator import Workspace
-    from orchestrator.cli.kit import bound, prepare, project_state
+    from orchestrator.cli.kit import Engine, bound, prepare, project_state
 
-    workspace = Workspace.open(home())
+    workspace = Engine.open(home())
     prepare(workspace.admission, allow)
     sessions = _Sessions()
     running = asyncio.get_running_loop()
@@ -173,9 +189,7 @@ async def _run(
     return states, problems
 
 
-async def _one(
-    workspace: "Workspace", spec: "Spec", output: Path | None, force: bool, sessions: "_Sessions"
-) -> "RunEnd":
+async def _one(workspace: "Engine", spec: "Spec", output: Path | None, force: bool, sessions: "_Sessions") -> "RunEnd":
     from orchestrator.cli.kit import Watchers, notice
 
     def begin(session: "Session", loop: "Loop") -> None:
@@ -230,13 +244,13 @@ def _row(name: str, state: "ProjectState") -> dict[str, Any]:
         "run_id": state.project_id,
         "status": "interrupted" if state.is_open else state.status.value,
         "score": round(mean_score(state), 4),
-        "cost_usd": state.budget.spent_usd,
+        "cost_usd": str(Usd.rounded(state.budget.spent_usd)),
         "seconds": round(state.budget.elapsed_seconds, 3),
     }
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    figures = (f"{row['score']:.3f}", f"${row['cost_usd']:.6f}", f"{row['seconds']:.1f}")
+    figures = (f"{row['score']:.3f}", money(Usd.parse(row["cost_usd"])), f"{row['seconds']:.1f}")
     return (row["agent"], row["run_id"], row["status"], *figures)
 
 
@@ -250,7 +264,8 @@ def _why(rows: list[dict[str, Any]]) -> str:
     if first["score"] != second["score"]:
         return f"mean score {first['score']:.3f}, the next has {second['score']:.3f}"
     if first["cost_usd"] != second["cost_usd"]:
-        return f"the same score for ${first['cost_usd']:.6f} rather than ${second['cost_usd']:.6f}"
+        costs = (money(Usd.parse(each["cost_usd"])) for each in (first, second))
+        return f"the same score for {' rather than '.join(costs)}"
     return "the same score and cost; it was named first"
 
 

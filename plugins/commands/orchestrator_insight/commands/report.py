@@ -3,7 +3,7 @@
 import gc
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from orchestrator.cli.kit import (
     open_log,
 )
 from orchestrator.errors import OutputError
+from orchestrator.reading import EventLog
 from orchestrator.spi import hookimpl
 
 _MARK: Final = b'content="multi-llm-orchestrator report"'
@@ -45,37 +46,54 @@ _MOST_TO_VERIFY: Final = 20_000
 @home_option
 def report(run_id: str, output: Path, verify: bool | None, force: bool) -> int:
     """Write a run as one HTML page: spend, graph, timeline, drafts, decisions, events. It needs no network."""
-    from orchestrator.cli.kit import Catalogue, rank_of, shown_status, trust_in, whole_steps
-    from orchestrator.reading import Texts
-    from orchestrator.reading import verify as verify_history
-    from orchestrator_insight.report import Facts, render
+    from orchestrator.cli.kit import trust_in
 
     _check_target(output, force)
     log = open_log(run_id)
     trust = trust_in(log, existing_run(log, run_id))
 
     def write() -> None:
-        last, verified = log.last(run_id), None
-        if verify or (verify is None and last is not None and last.version <= _MOST_TO_VERIFY):
-            records = list(log.read(run_id))
-            history = ((each.at, each.event) for each in whole_steps(records, None))
-            verified = verify_history(history, rank_of(Catalogue.discover()))
-        texts = Texts(log, run_id, os.urandom, log.redactor)
         damage = [f"event {each.event}: {each.message}" for one in trust.damage for each in one.findings]
         if trust.is_cut:
             damage.append(f"this page shows {trust.mark}")
-        facts = Facts(run_id, shown_status(log, run_id, "open"), damage, verified, time.time_ns() // 1000)
-        _write(output, render(log.read(run_id), texts.get, facts))
+        write_page(log, run_id, output, verify, damage)
+
+    trust.read(write)
+    notice(f"{run_id}: written to {output}")
+    return trust.code
+
+
+def for_programs(log: EventLog, run: str, path: Path, force: bool) -> None:
+    """Write the page of a run whose history is whole.
+
+    Raises:
+        OutputError: it cannot be written, or the file there is no report and ``force`` is not said.
+    """
+    _check_target(path, force)
+    write_page(log, run, path, None, ())
+
+
+def write_page(log: EventLog, run: str, path: Path, verify: bool | None, damage: Sequence[str]) -> None:
+    """Write the page; with ``verify`` None every decision is computed again where that takes seconds."""
+    from orchestrator.cli.kit import Catalogue, rank_of, shown_status, whole_steps
+    from orchestrator.reading import Texts
+    from orchestrator.reading import verify as verify_history
+    from orchestrator_insight.report import Facts, render
 
     collecting = gc.isenabled()
     gc.disable()  # what is read of a history only grows, and looking through it again and again costs a fifth
     try:
-        trust.read(write)
+        last, verified = log.last(run), None
+        if verify or (verify is None and last is not None and last.version <= _MOST_TO_VERIFY):
+            records = list(log.read(run))
+            history = ((each.at, each.event) for each in whole_steps(records, None))
+            verified = verify_history(history, rank_of(Catalogue.discover()))
+        texts = Texts(log, run, os.urandom, log.redactor)
+        facts = Facts(run, shown_status(log, run, "open"), damage, verified, time.time_ns() // 1000)
+        _write(path, render(log.read(run), texts.get, facts))
     finally:
         if collecting:
             gc.enable()
-    notice(f"{run_id}: written to {output}")
-    return trust.code
 
 
 def _check_target(path: Path, force: bool) -> None:

@@ -17,6 +17,7 @@ from orchestrator.cli.kit import (
     Pace,
     Progress,
     advice_for,
+    exact_option,
     existing_run,
     home_option,
     live_view,
@@ -37,6 +38,7 @@ _PAUSE: Final = 0.25
 @click.command()
 @click.argument("run_id", metavar="RUN", type=RUN)
 @click.option("--verbose", "-v", is_flag=True, help="Print every event.")
+@exact_option
 @home_option
 def watch(run_id: str, verbose: bool) -> int:
     """Follow a run of this or another process. Nothing is changed.

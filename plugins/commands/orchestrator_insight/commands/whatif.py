@@ -1,5 +1,6 @@
 """Replay a run under other policies, prices or budgets."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,12 +13,14 @@ from orchestrator.cli.kit import (
     REMOVED,
     RUN,
     backend_option,
+    exact_option,
     home_option,
     json_option,
     loop_option,
     money,
     notice,
     open_log,
+    plugin_option,
     print_table,
     result,
     result_json,
@@ -27,11 +30,13 @@ from orchestrator.models import RejectionReason, sample_words
 from orchestrator.spi import hookimpl
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from orchestrator.cli.kit import Catalogue
     from orchestrator.models import Strategy, TaskType
-    from orchestrator.money import Price
+    from orchestrator.money import Price, Usd
     from orchestrator.policy import Policy
-    from orchestrator.reading import CallKey, Rank, RunState, events
+    from orchestrator.reading import CallKey, EventLog, Rank, RunState, events
     from orchestrator_insight.rehearsal.whatif import ChangedCall, Side, Whatif
 
 _NONE: Final = "–"
@@ -46,15 +51,23 @@ _NOT_MADE: Final = {"not_called": "not called any more", "no_money": "no money",
 @click.argument("run_id", metavar="RUN", type=RUN)
 @click.option("--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies.")
 @backend_option
+@click.option(
+    "--parameters",
+    metavar="JSON",
+    help="What the backend is built with, such as '{\"epsilon\": 0.1}'; belongs to --backend.",
+)
+@plugin_option
 @loop_option
 @click.option("--prices", type=FILE, metavar="FILE", help="A models file whose prices replace the run's.")
 @click.option("--budget", type=AMOUNT, help="Another ceiling, in US dollars.")
 @json_option
+@exact_option
 @home_option
 def whatif(
     run_id: str,
     policies: tuple[Path, ...],
     backend: str | None,
+    parameters: str | None,
     loop: str | None,
     prices: Path | None,
     budget: Any,
@@ -65,29 +78,15 @@ def whatif(
     A call of the same model costs what its recorded tokens cost under the prices given. For another model the quality
     is unknown, and the recorded answer is used. Nothing is recorded.
     """
-    from orchestrator.cli.kit import Catalogue, rank_of, whole_run
-    from orchestrator.reading import events, fold
-    from orchestrator_insight.rehearsal.whatif import Rules
-    from orchestrator_insight.rehearsal.whatif import whatif as decide_again
+    from orchestrator.cli.kit import whole_run
 
     log = open_log(run_id)
-    history = [(record.at, record.event) for record in log.read(whole_run(log, run_id))]
-    sessions = [event for _, event in history if isinstance(event, events.SessionOpened)]
-    started = history[0][1]
-    if not sessions or not isinstance(started, events.RunStarted):
-        raise UsageError(f"no decision was made in {run_id} yet")
-    catalogue = Catalogue.discover()
-    own, is_here = _own_rank(rank_of(catalogue)(sessions[-1]))
-    named, rank = (None, own) if backend is None else _backend(catalogue, backend)
-    rules = Rules(
-        policies=_policies(policies, started, catalogue),
-        prices={} if prices is None else _prices(prices, sessions[-1]),
-        cap=budget,
-        backend=named,
-        loop=_loop(loop),
+    if parameters is not None and backend is None:
+        raise UsageError("--parameters belongs to --backend; name one, also where it is the run's own")
+    built_with = _parameters(parameters)
+    found, recorded, is_here = _decided_again(
+        log, whole_run(log, run_id), policies, backend, built_with, loop, prices, budget
     )
-    found = decide_again(history, rules, rank, own)
-    recorded = fold(history)
     if as_json:
         result_json(_plain(found, recorded))
     else:
@@ -97,6 +96,60 @@ def whatif(
     if not found.faithful:
         notice(_UNFAITHFUL)
     return 0
+
+
+def for_programs(
+    log: "EventLog",
+    run: str,
+    policies: tuple[Path, ...],
+    backend: str | None,
+    parameters: "Mapping[str, Any]",
+    loop: str | None,
+    prices: Path | None,
+    budget: "Usd | None",
+) -> dict[str, Any]:
+    """What ``--json`` gives, for programs; see the command.
+
+    Raises:
+        UsageError: no decision was made yet.
+        SpecError: a file cannot be used.
+    """
+    found, recorded, is_here = _decided_again(log, run, policies, backend, parameters, loop, prices, budget)
+    return {**_plain(found, recorded), "backend_is_here": is_here}
+
+
+def _decided_again(
+    log: "EventLog",
+    run: str,
+    policies: tuple[Path, ...],
+    backend: str | None,
+    parameters: "Mapping[str, Any]",
+    loop: str | None,
+    prices: Path | None,
+    budget: "Usd | None",
+) -> "tuple[Whatif, RunState, bool]":
+    """The comparison, the recorded run, and whether the run's own backend is installed as it was."""
+    from orchestrator.cli.kit import Catalogue, rank_of
+    from orchestrator.reading import events, fold
+    from orchestrator_insight.rehearsal.whatif import Rules
+    from orchestrator_insight.rehearsal.whatif import whatif as decide_again
+
+    history = [(record.at, record.event) for record in log.read(run)]
+    sessions = [event for _, event in history if isinstance(event, events.SessionOpened)]
+    started = history[0][1]
+    if not sessions or not isinstance(started, events.RunStarted):
+        raise UsageError(f"no decision was made in {run} yet")
+    catalogue = Catalogue.discover()
+    own, is_here = _own_rank(rank_of(catalogue)(sessions[-1]))
+    named, rank = (None, own) if backend is None else _backend(catalogue, backend, parameters)
+    rules = Rules(
+        policies=_policies(policies, started, sessions[-1], catalogue),
+        prices={} if prices is None else _prices(prices, sessions[-1]),
+        cap=budget,
+        backend=named,
+        loop=_loop(loop),
+    )
+    return decide_again(history, rules, rank, own), fold(history), is_here
 
 
 def _loop(name: str | None) -> "dict[TaskType, Strategy] | None":
@@ -121,24 +174,49 @@ def _own_rank(rank: "Rank | None") -> "tuple[Rank | None, bool]":
     return rank, True
 
 
-def _backend(catalogue: "Catalogue", name: str) -> "tuple[events.PluginUsed, Rank]":
+def _parameters(text: str | None) -> dict[str, Any]:
+    """The parameters of a flag: a JSON object.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"--parameters: this is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise UsageError(f'--parameters: expected a JSON object, such as {{"epsilon": 0.1}}, found {text:.80}')
+    return found
+
+
+def _backend(catalogue: "Catalogue", name: str, parameters: "Mapping[str, Any]") -> "tuple[events.PluginUsed, Rank]":
     from orchestrator.cli.kit import ranking
 
-    return catalogue.used("backend", name), ranking(catalogue, name)
+    return catalogue.used("backend", name, parameters), ranking(catalogue, name, parameters)
 
 
-def _policies(files: tuple[Path, ...], started: "events.RunStarted", catalogue: "Catalogue") -> "tuple[Policy, ...]":
-    """The policies of the files, as they bind a run of this team and job."""
+def _policies(
+    files: tuple[Path, ...], started: "events.RunStarted", session: "events.SessionOpened", catalogue: "Catalogue"
+) -> "tuple[Policy, ...]":
+    """The policies of the files, as they bind a run of this team and job.
+
+    Raises:
+        SpecError: a name in them is neither one of the run's nor of anything installed.
+    """
     if not files:
         return ()
-    from orchestrator.cli.kit import parse_spec, with_policies
+    from attrs import evolve
+
+    from orchestrator.cli.kit import check_policy_names, parse_spec, with_policies
 
     fields: dict[str, str] = {"project": "-", "criteria": "-"}
     for account in started.settings.accounts:
         level, _, name = account.partition("/")
         if level in ("team", "job"):
             fields["team" if level == "team" else "job_id"] = name
-    return tuple(with_policies(parse_spec(fields, "whatif"), files, catalogue).settings(False).policies)
+    spec = with_policies(parse_spec(fields, "whatif"), files, catalogue)
+    check_policy_names(evolve(spec, models=session.models), catalogue)
+    return tuple(spec.settings(False).policies)
 
 
 def _prices(path: Path, session: "events.SessionOpened") -> "dict[str, Price]":

@@ -15,6 +15,7 @@ from orchestrator.engine.plays import Simulated
 from orchestrator.errors import ErrorKind
 from orchestrator.models import (
     AnsweredBy,
+    ApprovalPoint,
     Finish,
     ModelInfo,
     PairChoice,
@@ -25,6 +26,7 @@ from orchestrator.models import (
     is_comparison,
 )
 from orchestrator.money import NANO, Usage, Usd
+from orchestrator.state.fold.planning import APPROVALS
 from orchestrator.state.health import measured_as
 from orchestrator.state.run import RunState
 from orchestrator_insight.rehearsal.play import Play, unverified
@@ -123,12 +125,20 @@ class MonteCarlo:
         """Nothing is known of any counterexample."""
         return 100_000, e.Probed(version, unverified(state, opened), 100_000)
 
+    def scored(self, state: RunState, version: int, opened: e.ScoringStarted) -> tuple[int, e.Scored]:
+        """A score around the quality of the output."""
+        quality = self._quality.get((opened.task, opened.iteration), _USUAL_QUALITY)
+        score = min(1.0, max(0.0, self.draw.gauss(quality, _SPREAD_OF_SCORES)))
+        return 100_000, e.Scored(version, score, None, None, 100_000)
+
     def verified(self, state: RunState, version: int, opened: e.VerificationStarted) -> tuple[int, e.ResultVerified]:
         """A pass."""
         return 1_000_000, e.ResultVerified(version, Verdict.PASSED, None, 0, None, None, 1_000_000)
 
     def answered(self, state: RunState, version: int, opened: e.QuestionAsked) -> tuple[int, e.QuestionAnswered]:
         """No to every suggestion; the tasks may start."""
+        if opened.node in APPROVALS:
+            return 1, e.QuestionAnswered(version, opened.node != ApprovalPoint.CEILING, AnsweredBy.FLAG, False)
         if opened.node == e.FORECAST:
             return 1, e.QuestionAnswered(version, True, AnsweredBy.FLAG, False)
         return 1, e.QuestionAnswered(version, False, AnsweredBy.NO_TERMINAL, True)

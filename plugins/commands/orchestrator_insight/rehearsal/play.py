@@ -34,6 +34,9 @@ class Source(Protocol):
     def checked(self, state: RunState, version: int, opened: e.CheckStarted) -> tuple[int, e.Validated]:
         """A validator judges."""
 
+    def scored(self, state: RunState, version: int, opened: e.ScoringStarted) -> tuple[int, e.Scored]:
+        """How the scoring of an output ends."""
+
     def probed(self, state: RunState, version: int, opened: e.ProbeStarted) -> tuple[int, e.Probed]:
         """Counterexamples are run."""
 
@@ -129,6 +132,8 @@ class Play:
                 outcome = self.source.checked(state, version, decision)
             case e.ProbeStarted():
                 outcome = self.source.probed(state, version, decision)
+            case e.ScoringStarted():
+                outcome = self.source.scored(state, version, decision)
             case e.VerificationStarted():
                 outcome = self.source.verified(state, version, decision)
             case e.QuestionAsked():

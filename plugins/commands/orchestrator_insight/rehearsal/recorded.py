@@ -8,9 +8,20 @@ from attrs import Factory, define, evolve, field
 
 from orchestrator import events as e
 from orchestrator.decide.estimates import expected_call
-from orchestrator.models import AnsweredBy, Finish, ModelInfo, PairChoice, Role, Verdict, is_comparison
+from orchestrator.models import (
+    AnsweredBy,
+    ApprovalPoint,
+    Finish,
+    ModelInfo,
+    PairChoice,
+    Role,
+    ScorerProblem,
+    Verdict,
+    is_comparison,
+)
 from orchestrator.money import Price, Usage, Usd
 from orchestrator.state.calls import CallKey
+from orchestrator.state.fold.planning import APPROVALS
 from orchestrator.state.run import RunState
 from orchestrator_insight.rehearsal.play import unverified
 
@@ -61,6 +72,8 @@ class RecordedRun:
     """By task, iteration, role of who wrote what is judged, and validator."""
     probes: Mapping[tuple[str, int], tuple[int, e.Probed]]
     """By task and iteration."""
+    scores: Mapping[tuple[str, int], tuple[int, e.Scored]]
+    """By task and iteration."""
     result: tuple[int, e.ResultVerified] | None
     answers: Mapping[tuple[str, int], tuple[int, e.QuestionAnswered]]
     """By node and number of the suggestion."""
@@ -81,6 +94,7 @@ class RecordedRun:
             self.calls,
             self.checks,
             self.probes,
+            self.scores,
             self.result,
             self.answers,
         )
@@ -148,6 +162,13 @@ class RecordedRun:
             return 1, e.Probed(version, unknown, 1)
         return found[0], evolve(found[1], probe=version)
 
+    def scored(self, state: RunState, version: int, opened: e.ScoringStarted) -> tuple[int, e.Scored]:
+        """The recorded score; none where there is none."""
+        found = self.scores.get((opened.task, opened.iteration))
+        if found is None:
+            return 1, e.Scored(version, None, ScorerProblem.ABSENT, None, 1)
+        return found[0], evolve(found[1], scoring=version)
+
     def verified(self, state: RunState, version: int, opened: e.VerificationStarted) -> tuple[int, e.ResultVerified]:
         """The recorded verdict; a pass where there is none."""
         if self.result is None:
@@ -169,6 +190,8 @@ class RecordedRun:
         if opened.node == e.FORECAST:
             return 1, e.QuestionAnswered(version, True, AnsweredBy.FLAG, False)
         found = self.answers.get((opened.node, opened.number))
+        if opened.node in APPROVALS:
+            return 1, _approval(state, version, opened, None if found is None else found[1])
         if found is None:
             return 1, e.QuestionAnswered(version, False, AnsweredBy.NO_TERMINAL, True)
         return found[0], evolve(found[1], question=version)
@@ -220,9 +243,21 @@ def record(history: Iterable[tuple[int, e.Event]]) -> RecordedRun:
         calls=reader.calls,
         checks=reader.checks,
         probes=reader.probes,
+        scores=reader.scores,
         result=reader.result,
         answers=reader.answers,
     )
+
+
+def _approval(
+    state: RunState, version: int, opened: e.QuestionAsked, found: e.QuestionAnswered | None
+) -> e.QuestionAnswered:
+    """The ceiling is raised where it was; everything else is approved, so that the run goes on."""
+    if opened.node != ApprovalPoint.CEILING:
+        return e.QuestionAnswered(version, True, AnsweredBy.FLAG, False)
+    raised = found is not None and found.accepted and opened.amount is not None
+    cap = state.cap + (opened.amount or Usd.ZERO) if raised else None
+    return e.QuestionAnswered(version, raised, AnsweredBy.FLAG, False, cap=cap)
 
 
 @define
@@ -237,6 +272,7 @@ class _Reader:
     calls: dict[CallKey, _Recorded] = Factory(dict)
     checks: dict[tuple[str, int, Role, str], tuple[int, e.Validated]] = Factory(dict)
     probes: dict[tuple[str, int], tuple[int, e.Probed]] = Factory(dict)
+    scores: dict[tuple[str, int], tuple[int, e.Scored]] = Factory(dict)
     result: tuple[int, e.ResultVerified] | None = None
     answers: dict[tuple[str, int], tuple[int, e.QuestionAnswered]] = Factory(dict)
     effects: dict[int, tuple[int, e.Event]] = Factory(dict)
@@ -265,6 +301,7 @@ class _Reader:
                 | e.CallStarted()
                 | e.CheckStarted()
                 | e.ProbeStarted()
+                | e.ScoringStarted()
                 | e.VerificationStarted()
                 | e.QuestionAsked()
             ):
@@ -308,6 +345,10 @@ class _Reader:
                 since, probe = self.effects[version]
                 assert isinstance(probe, e.ProbeStarted)
                 self.probes[probe.task, probe.iteration] = (at - since, event)
+            case e.Scored(scoring=version):
+                since, scoring = self.effects[version]
+                assert isinstance(scoring, e.ScoringStarted)
+                self.scores[scoring.task, scoring.iteration] = (at - since, event)
             case e.ResultVerified(verification=version):
                 self.result = (at - self.effects[version][0], event)
             case e.QuestionAnswered(question=version):

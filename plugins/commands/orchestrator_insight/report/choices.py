@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
+from orchestrator.cli.kit import money
 from orchestrator.engine.answers.requests import read_prompt
 from orchestrator.exchanges import Exchange
 from orchestrator.log.naming import event_name
 from orchestrator.models import sample_words
+from orchestrator_insight.commands.explain import LIMITS, WAIVED, removal, sentence, why
 from orchestrator_insight.explanation import (
     BackendFallback,
     ConsideredModel,
@@ -16,6 +18,7 @@ from orchestrator_insight.explanation import (
     NoCandidateLeft,
     PlanRemarks,
     ResultsCompared,
+    ScoreGiven,
     SpendRefusal,
     VerifiedResult,
 )
@@ -69,6 +72,13 @@ def _request(stored: str) -> Iterator[list[str]]:
         yield ["request: JSON Schema of the answer", json.dumps(prompt.json_schema, ensure_ascii=False)]
 
 
+_REMARKED: Final[dict[type[Explained], str]] = {
+    PlanRemarks: "the plan is made",
+    ResultsCompared: "a result is chosen",
+    ScoreGiven: "an output is scored",
+}
+
+
 def _plain(each: Explained) -> dict[str, Any]:
     match each:
         case ModelChoice():
@@ -78,15 +88,16 @@ def _plain(each: Explained) -> dict[str, Any]:
                 "what": f"{each.role.value}, iteration {each.iteration}{sample_words(each.sample)}",
                 "model": each.model,
                 "reason": each.reason,
-                "waiver": each.waiver,
+                "sentence": sentence(each),
+                "waiver": None if each.waiver is None else WAIVED[each.waiver],
                 "backend": None if each.backend is None else f"{each.backend.name} {each.backend.version}".strip(),
                 "reused": each.reused is not None,
-                "candidates": [_candidate(candidate) for candidate in each.considered],
+                "candidates": [_candidate(candidate, why(each, candidate)) for candidate in each.considered],
                 "attempts": [
                     {
                         "attempt": attempt.attempt,
-                        "hold": str(attempt.hold),
-                        "cost": str(attempt.cost),
+                        "hold": money(attempt.hold),
+                        "cost": money(attempt.cost),
                         "end": attempt.end,
                         "error": None if attempt.error is None else attempt.error.value,
                     }
@@ -98,9 +109,9 @@ def _plain(each: Explained) -> dict[str, Any]:
                 "kind": "refusal",
                 "node": each.node,
                 "what": f"{each.role.value}, iteration {each.iteration}",
-                "need": str(each.need),
-                "free": str(each.free),
-                "limit": each.limit,
+                "need": money(each.need),
+                "free": money(each.free),
+                "limit": LIMITS[each.limit].format(name=each.name),
                 "name": each.name,
                 "final": each.final,
             }
@@ -109,7 +120,7 @@ def _plain(each: Explained) -> dict[str, Any]:
                 "kind": "no_candidate",
                 "node": each.node,
                 "what": each.role.value,
-                "candidates": [_candidate(candidate) for candidate in each.considered],
+                "candidates": [_candidate(candidate, removal(candidate)) for candidate in each.considered],
             }
         case VerifiedResult():
             return {
@@ -119,11 +130,11 @@ def _plain(each: Explained) -> dict[str, Any]:
                 "verdict": each.event.verdict.value,
                 "problem": each.event.problem,
             }
-        case PlanRemarks() | ResultsCompared():
+        case PlanRemarks() | ResultsCompared() | ScoreGiven():
             return {
                 "kind": "plan",
                 "node": each.node,
-                "what": "the plan is made" if isinstance(each, PlanRemarks) else "a result is chosen",
+                "what": _REMARKED[type(each)],
                 "remarks": each.remarks,
             }
         case BackendFallback():
@@ -135,7 +146,7 @@ def _plain(each: Explained) -> dict[str, Any]:
             }
 
 
-def _candidate(candidate: ConsideredModel) -> dict[str, Any]:
+def _candidate(candidate: ConsideredModel, words: str) -> dict[str, Any]:
     price = candidate.price
     return {
         "model": candidate.model,
@@ -143,9 +154,8 @@ def _candidate(candidate: ConsideredModel) -> dict[str, Any]:
         "score": candidate.score,
         "rejection": candidate.rejection,
         "policy": candidate.policy_name,
-        "reason": "; ".join(filter(None, (candidate.reason, *(f"violates {p.name}" for p in candidate.violates))))
-        or None,
-        "price": None if price is None else f"{price.input} / {price.output}",
+        "reason": words or None,
+        "price": None if price is None else f"{money(price.input)} / {money(price.output)}",
         "calls": candidate.telemetry.calls,
         "quality": candidate.telemetry.quality,
     }

@@ -50,7 +50,7 @@
       const rows = each.candidates.map((one) => [one.model, one.vendor, one.rejection, one.reason]);
       return folded(`event ${each.event}: ${each.what}: no model was left`, table(["model", "vendor", "outcome", "why"], rows));
     }
-    const title = `event ${each.event}: ${each.what} → ${each.model} (${each.reason}${each.backend ? `, ${each.backend}` : ""})`;
+    const title = `event ${each.event}: ${each.what} → ${each.model}`;
     const rows = each.candidates.map((one) => [
       one.model, one.vendor, one.rejection ?? "chosen", one.reason, one.score?.toFixed(4), one.price, String(one.calls), one.quality?.toFixed(3),
     ]);
@@ -58,6 +58,7 @@
     const attempts = each.attempts.map((one) => [String(one.attempt), one.hold, one.cost, one.end, one.error]);
     return folded(
       title,
+      element("p", each.sentence),
       each.reused ? element("p", "an answer of an earlier run was reused: nothing was asked") : null,
       each.waiver ? element("p", `waiver: ${each.waiver}`) : null,
       table(heads, rows),
@@ -95,18 +96,30 @@
     box.dataset.filled = "yes";
     const task = data.tasks[box.dataset.node];
     if (task) {
-      add(box, task.title ? element("p", task.title) : null, folded("what was asked for", block(task.prompt)));
+      add(box, folded("what was asked for", block(task.prompt)));
       for (const each of task.iterations) add(box, iteration(each));
     }
     const decided = choices.get(box.dataset.node) ?? [];
     add(box, element("h3", "Decisions"), ...(decided.length ? decided.map(choice) : [element("p", "none")]));
   };
-  const boxes = [...document.querySelectorAll("details[data-node]")];
+  const boxes = [...document.querySelectorAll("details.work")];
   for (const box of boxes) box.addEventListener("toggle", () => { if (box.open) fill(box); });
   const reveal = () => {
     const target = location.hash.startsWith("#work-") ? document.getElementById(location.hash.slice(1)) : null;
     if (target) { target.open = true; fill(target); target.scrollIntoView(); }
   };
+
+  const all = document.getElementById("all");
+  const openAll = (open) => {
+    for (const box of boxes) { if (open) fill(box); box.open = open; }
+    for (const each of document.querySelectorAll("details details")) each.open = open;
+    all.setAttribute("aria-pressed", String(open));
+    all.textContent = open ? "Collapse all" : "Expand all";
+  };
+  all.addEventListener("click", () => openAll(all.getAttribute("aria-pressed") !== "true"));
+  let before = null; // what was open when printing began: paper shows what every task has delivered
+  addEventListener("beforeprint", () => { before = boxes.map((box) => box.open); for (const box of boxes) box.open = true; });
+  addEventListener("afterprint", () => { if (before) boxes.forEach((box, at) => { box.open = before[at]; }); before = null; });
 
   // ── the table of events ───────────────────────────────────────────────────────────────────────────────────────
   const query = document.getElementById("query");
@@ -150,17 +163,26 @@
   earlier.addEventListener("click", () => { first = Math.max(0, first - PAGE); show(); });
   later.addEventListener("click", () => { first += PAGE; show(); });
 
+  const list = document.getElementById("event-list");
+  const opener = document.getElementById("open-events");
+  const openEvents = (open) => {
+    if (open && !body.childElementCount) show();
+    list.hidden = !open;
+    opener.setAttribute("aria-expanded", String(open));
+  };
+  opener.addEventListener("click", () => openEvents(list.hidden));
+
   // A link can carry a search: report.html#find=call.failed
   const follow = () => {
     if (location.hash.startsWith("#find=")) {
       query.value = decodeURIComponent(location.hash.slice(6));
       search();
+      openEvents(true);
       document.getElementById("events").scrollIntoView();
     } else {
       reveal();
     }
   };
-  show();
   follow();
   addEventListener("hashchange", follow);
 })();

@@ -1,6 +1,6 @@
 """What was written for each task: drafts, critiques, revisions, checks, scores, and the changes between iterations."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from difflib import unified_diff
 from typing import Any, Final
 
@@ -8,6 +8,7 @@ from attrs import define
 
 from orchestrator.decide.outcome import output_of
 from orchestrator.engine.answers.reading import reasons_in
+from orchestrator.engine.outputs.placement import Placement
 from orchestrator.errors import DamagedLogError
 from orchestrator.events import Reading
 from orchestrator.models import Role, is_comparison, sample_words
@@ -15,7 +16,9 @@ from orchestrator.state.calls import CallKey
 from orchestrator.state.results import checks_of
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
+from orchestrator_insight.report.drawing import TaskRow
 
+_LONGEST_RESULT: Final = 30_000
 _LONGEST_TEXT: Final = 200_000
 _LONGEST_DIFF: Final = 4_000  # lines of both sides; beyond, comparing takes too long
 _MOST_TEXT: Final = 24_000_000
@@ -51,6 +54,18 @@ class PageTexts:
             text = f"{text[:_LONGEST_TEXT]}\n(cut: {len(text)} characters in all)"
         self.left -= len(text)
         return text
+
+
+def results_of(state: RunState, rows: Iterable[TaskRow], texts: PageTexts) -> Iterator[dict[str, Any]]:
+    """Each task with the files that it delivers: (name, text) pairs, the main one first."""
+    placement = Placement(state, lambda digest: texts.read(digest) or "")
+    for row in rows:
+        found = placement.files(state.tasks[row.name])
+        files = [
+            (name, text if len(text) <= _LONGEST_RESULT else f"{text[:_LONGEST_RESULT]}…")
+            for name, text in found.items()
+        ]
+        yield {"task": row, "files": files}
 
 
 def work_of(state: RunState, texts: PageTexts) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -115,6 +130,11 @@ def _answer(task: TaskState, role: Role, iteration: int, texts: PageTexts) -> tu
 
 
 def _scores(task: TaskState, iteration: int, texts: PageTexts) -> Iterator[dict[str, Any]]:
+    evaluated = task.evaluated.get(iteration)
+    scoring = None if evaluated is None else task.scorings.get(evaluated.call)
+    if scoring is not None:
+        said = scoring.problem or "no score" if scoring.score is None else f"{scoring.score:.3f}"
+        yield {"model": f"scorer {scoring.scorer}", "said": said, "reasons": texts.read(scoring.reasons) or ""}
     for key, call in task.calls.items():
         answer = call.answer if key.role is Role.EVALUATOR and key.iteration == iteration else None
         if answer is not None:

@@ -1,13 +1,14 @@
 """Logs of scripted projects to audit, and histories stored as somebody would who computes the chain anew."""
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from orchestrator import events as e
-from orchestrator.engine.runs import Workspace
+from orchestrator.engine.runs import Engine
 from orchestrator.log import EventLog, chain, read_heads
 from orchestrator.log.codec import CODEC
 from orchestrator.testing.memory import memory_database, memory_log
@@ -15,6 +16,9 @@ from orchestrator_audit.checks import AuditReport
 from orchestrator_audit.logs import audit
 from orchestrator_insight.forks import Forked, cut_of, fork
 from tests.log.project import RUN, in_workspace, spec_of, write_project
+
+if TYPE_CHECKING:
+    import pytest
 
 T = TypeVar("T")
 
@@ -29,9 +33,9 @@ def finished_run(folder: Path) -> Path:
     return folder / "home"
 
 
-def doing(home: Path, work: Callable[[Workspace], Awaitable[T]]) -> T:
+def doing(home: Path, work: Callable[[Engine], Awaitable[T]]) -> T:
     """Do something in a data folder, and close it."""
-    workspace = Workspace.open(home)
+    workspace = Engine.open(home)
 
     async def scene() -> T:
         return await work(workspace)
@@ -76,3 +80,10 @@ def put(connection: sqlite3.Connection, history: Iterable[tuple[int, e.Event]], 
         name, schema, data = CODEC.encode(event)
         previous = chain.link(previous, run, version, name, schema, at, data)
         connection.execute(INSERT, (run, version, name, schema, at, data, previous))
+
+
+def on_copy(original: Path, folder: Path, monkeypatch: "pytest.MonkeyPatch") -> Path:
+    """A copy of a data folder, which the command then uses."""
+    copy = Path(shutil.copytree(original, folder / "home"))
+    monkeypatch.setenv("ORCHESTRATE_HOME", str(copy))
+    return copy

@@ -11,6 +11,7 @@ import pytest
 from attrs import evolve
 
 from orchestrator import events as e
+from orchestrator.errors import LogError
 from orchestrator.log import EventLog, Head, chain
 from orchestrator.log.codec import CODEC
 from orchestrator.log.heads import FILE
@@ -91,7 +92,7 @@ def test_a_consistent_forgery_of_scores_is_found_in_the_texts(home: Path, capsys
         if isinstance(event, e.CallSucceeded) and event.call in judged:
             return evolve(event, reading=evolve(event.reading, score=0.99))
         if isinstance(event, e.Evaluated) and event.samples:
-            return evolve(event, samples=tuple(0.99 for _ in event.samples), score=0.99)
+            return evolve(event, samples=tuple(0.99 for _ in event.samples), score=0.99, judged=0.99)
         if isinstance(event, e.TaskFinished) and event.score is not None:
             return evolve(event, score=0.99)
         return event
@@ -261,10 +262,13 @@ def test_the_database_is_for_its_owner(tmp_path: Path, folder: int, file: int) -
 
 def test_a_small_text_that_unpacks_to_much_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is called damaged, and is never held as a whole."""
+    large = pack("x" * 2000)
     monkeypatch.setattr("orchestrator.log.texts.LARGEST_TEXT", 1000)
+    with pytest.raises(LogError, match="is not stored"):
+        pack("x" * 2000)
     connection = sqlite3.connect(home / "events.db", isolation_level=None)
     digest = connection.execute("SELECT digest FROM blobs ORDER BY length(data) DESC").fetchone()[0]
-    connection.execute("UPDATE blobs SET data = ? WHERE digest = ?", (pack("x" * 2000), digest))
+    connection.execute("UPDATE blobs SET data = ? WHERE digest = ?", (large, digest))
     connection.close()
     report = audited(home)
     assert (RUN, "texts") in {(check.subject, check.name) for check in report.failed}

@@ -18,7 +18,8 @@ from orchestrator_eval.suite import CASE, Case
 @pytest.fixture(scope="module")
 def bench() -> Bench:
     """What grades, in the sandbox of this machine."""
-    return Bench(selector_for(SandboxChoice.AUTO), cache(Catalogue.discover().validator))
+    catalogue = Catalogue.discover()
+    return Bench(selector_for(SandboxChoice.AUTO), cache(catalogue.validator), catalogue.scorer)
 
 
 def case_of(grade: Any, kind: str = "summarization", **keys: Any) -> Case:
@@ -122,6 +123,17 @@ def test_a_schema(bench: Bench) -> None:
     assert grade(bench, case, '{"a": 1}').passed is True
     assert grade(bench, case, "{}").passed is False
     assert grade(bench, case, "prose").passed is False
+
+
+def test_a_scorer_grades_by_its_score(bench: Bench) -> None:
+    """A score that is high enough passes; one that is not says why; a scorer that there is not is an error."""
+    rule = {"name": "mentions", "parameters": {"terms": ["refund", "two weeks"]}}
+    assert grade(bench, case_of({"scorer": {**rule, "at_least": 0.5}}), "a refund").passed is True
+    low = grade(bench, case_of({"scorer": rule}), "a refund")
+    assert low.passed is False
+    assert "mentions: 0.500; it does not mention: two weeks" in low.details
+    assert grade(bench, case_of({"scorer": "no_such_scorer"}), "x").passed is None
+    assert grade(bench, case_of({"scorer": "mentions"}), "x").passed is None
 
 
 def test_a_validator_that_raises_is_an_error(bench: Bench) -> None:

@@ -1,0 +1,72 @@
+"""Objects that a program hands in: keywords of the Python API in which plugins and keys of the spec stand together."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from orchestrator.contract import KINDS, ContractError
+from orchestrator.errors import SpecError
+from orchestrator.plugins.local import plugin_of_object
+from orchestrator.plugins.registry import Plugin
+
+OBJECTS: Final[Mapping[str, str]] = {f"{name}s": name for name in KINDS if name != "command"}
+"""The keywords that take objects, and the kind of each. A command is typed; no program hands one in."""
+
+_KEYS: Final = ("providers", "validators", "exporters")
+"""Those that are keys of the spec, too."""
+_NAMED: Final = ("providers", "exporters")
+"""Those whose plugins a run has by being named in its spec."""
+_DATA: Final = (Mapping, Sequence, int, float, type(None))
+
+
+def objects_among(given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Plugin, ...]]:
+    """Keywords as keys of the spec, and a plugin for every object among their values.
+
+    A value is a mapping from names to objects, or an object or a list of them, named like their functions or classes.
+
+    Raises:
+        SpecError: an object is none of its kind; all problems together.
+    """
+    keys: dict[str, Any] = {name: value for name, value in given.items() if name not in OBJECTS}
+    plugins: list[Plugin] = []
+    problems: list[str] = []
+    for word in (name for name in given if name in OBJECTS):
+        named = _named(given[word])
+        made = {name: each for name, each in named.items() if not isinstance(each, _DATA)}
+        plugins.extend(_checked(word, made, problems))
+        data = {name: each for name, each in named.items() if name not in made}
+        if word in _NAMED:
+            data |= {name: {} for name in made}
+        if word in _KEYS and data:
+            keys[word] = data
+        elif data:
+            problems.append(f"{word}: expected objects by name, found {type(next(iter(data.values()))).__name__}")
+    if problems:
+        raise SpecError(problems)
+    return keys, tuple(plugins)
+
+
+def _named(value: object) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, _DATA) and not isinstance(value, list | tuple):
+        return {"": value}
+    return dict(_numbered(value if isinstance(value, list | tuple) else [value]))
+
+
+def _numbered(objects: Iterable[object]) -> Iterator[tuple[str, object]]:
+    """Objects by the names of their functions or classes; a further one of a name gets a number."""
+    seen: dict[str, int] = {}
+    for each in objects:
+        name = getattr(each, "__name__", type(each).__name__)
+        seen[name] = seen.get(name, 0) + 1
+        yield name if seen[name] == 1 else f"{name}-{seen[name]}", each
+
+
+def _checked(word: str, made: Mapping[str, object], problems: list[str]) -> Iterator[Plugin]:
+    for name, each in made.items():
+        try:
+            KINDS[OBJECTS[word]].check(each)
+        except ContractError as error:
+            problems.append(f"{word}.{name}: {error}")
+        else:
+            yield plugin_of_object(OBJECTS[word], name, each)

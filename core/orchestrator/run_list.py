@@ -1,0 +1,185 @@
+"""The runs of a data folder: which there are, how each stands, and which one a word means."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from html import escape
+from itertools import islice
+from typing import Any, Final
+
+from attrs import asdict, frozen
+
+from orchestrator.documents.nearest import nearest
+from orchestrator.errors import DamagedLogError, UsageError
+from orchestrator.log import EventLog, Texts
+from orchestrator.log.accounts import PREFIX, SIMULATED
+from orchestrator.log.views import own
+from orchestrator.models import ProjectStatus
+from orchestrator.money import Usd
+
+DELETED: Final = "(deleted)"
+"""What stands in the place of a deleted text."""
+
+_LAST: Final = re.compile(r"last(?:~([0-9]{1,6}))?")
+GIVEN: Final = "run-"
+"""What the ids begin with that the program gives; it may be left out."""
+_MOST_NAMED: Final = 4
+_OWN_NAMES: Final = "SELECT stream FROM events GROUP BY stream ORDER BY min(position)"
+_COLUMNS: Final = (
+    "run_id, status, project_digest, started_at, finished_at, cap_nano, settled_nano, held_nano, tasks, head"
+)
+
+
+@frozen
+class RunSummary:
+    """How a run stands, without reading its history.
+
+    ``status`` is that of ``ProjectStatus``, else ``running`` or ``interrupted``. Times are ISO 8601 in UTC, amounts
+    US dollars as texts with nine decimals.
+    """
+
+    run_id: str
+    title: str
+    """The first line of the project's description."""
+    status: str
+    started_at: str
+    finished_at: str | None
+    cap_usd: str
+    settled_usd: str
+    held_usd: str
+    """In flight and unreconciled."""
+    tasks: int
+    """How many the plan has; 0 before there is one."""
+    head: str
+    """The hash of its last event."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The summary as ``orchestrate runs list --json`` has it."""
+        return asdict(self)
+
+    def _repr_html_(self) -> str:
+        return RunSummaries([self])._repr_html_()
+
+
+class RunSummaries(list[RunSummary]):
+    """Summaries of runs; a notebook shows them as a table."""
+
+    def _repr_html_(self) -> str:
+        heads = ("run", "status", "spend", "tasks", "started", "title")
+        rows = "".join(_row(each) for each in self)
+        return f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{rows}</table>"
+
+
+def _row(run: RunSummary) -> str:
+    spend = f"${float(Usd.parse(run.settled_usd) + Usd.parse(run.held_usd)):.4f}"
+    cells = (run.run_id, run.status, spend, str(run.tasks), run.started_at[:19].replace("T", " "), run.title)
+    return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+
+
+@frozen
+class RunFilter:
+    """Which runs are listed."""
+
+    status: str | None = None
+    since: str | None = None
+    """ISO 8601 in UTC; times of the log compare with it as texts."""
+    limit: int | None = None
+    project: str | None = None
+    """What the title has, however its letters are written."""
+
+    def among(self, found: Iterator[RunSummary]) -> RunSummaries:
+        """The runs that are wanted, of summaries newest first."""
+        return RunSummaries(islice(filter(self._is_wanted, found), self.limit))
+
+    def _is_wanted(self, run: RunSummary) -> bool:
+        return (
+            self.status in (None, run.status)
+            and (self.since is None or run.started_at >= self.since)
+            and (self.project is None or self.project.casefold() in run.title.casefold())
+        )
+
+
+def known_status(word: str) -> str:
+    """A status as the log writes it, however its letters are written.
+
+    Raises:
+        UsageError: there is none like it.
+    """
+    known = {str(each).casefold(): str(each) for each in (*ProjectStatus, "running", "interrupted")}
+    if word.casefold() not in known:
+        near = nearest(word, known.values())
+        hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(known.values())}"
+        raise UsageError(f"there is no status {word!r}; {hint}")
+    return known[word.casefold()]
+
+
+def summaries(log: EventLog) -> Iterator[RunSummary]:
+    """The runs of a log, newest first; a title is read once its run is asked for."""
+    for run, status, digest, started, finished, cap, settled, held, tasks, head in reversed(
+        log.query(f"{own('runs')} SELECT {_COLUMNS} FROM runs")
+    ):
+        yield RunSummary(
+            run_id=run,
+            title=first_line(Texts(log, run, os.urandom, log.redactor), digest),
+            status=shown_status(log, run, status),
+            started_at=started,
+            finished_at=finished,
+            cap_usd=str(Usd(cap)),
+            settled_usd=str(Usd(settled)),
+            held_usd=str(Usd(held)),
+            tasks=tasks,
+            head=head,
+        )
+
+
+def shown_status(log: EventLog, run: str, status: str) -> str:
+    """The status of a run; an unfinished one is ``running`` while a process has it, else ``interrupted``."""
+    if status != "open":
+        return status
+    return "running" if log.locks.is_held(run) else "interrupted"
+
+
+def first_line(texts: Texts, digest: str) -> str:
+    """The first line of a text, or what stands in its place."""
+    try:
+        lines = texts.get(digest).strip().splitlines()
+    except KeyError:
+        return DELETED
+    except DamagedLogError:
+        return "(damaged)"
+    return lines[0] if lines else ""
+
+
+# ── which run a word means ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def runs_in(log: EventLog) -> list[str]:
+    """The ids of all runs of a log, in the order in which they began."""
+    return [run for (run,) in log.query(_OWN_NAMES) if not run.startswith((PREFIX, SIMULATED + PREFIX))]
+
+
+def found_run(runs: Sequence[str], word: str) -> str:
+    """The id that a word means among ``runs``, oldest first; the word itself where it means none.
+
+    Raises:
+        UsageError: several ids begin so, or there are not as many runs.
+    """
+    if word in runs or not word:
+        return word
+    counted = _LAST.fullmatch(word)
+    if counted is not None:
+        back = int(counted[1] or 0)
+        if back < len(runs):
+            return runs[-1 - back]
+        have = "there are no runs" if not runs else f"there {'is 1 run' if len(runs) == 1 else f'are {len(runs)} runs'}"
+        raise UsageError(f"{word}: {have}; see: orchestrate runs list")
+    begun = beginning_with(runs, word)
+    if len(begun) > 1:
+        more = f" and {len(begun) - _MOST_NAMED} more" if len(begun) > _MOST_NAMED else ""
+        raise UsageError(f"{word!r} is not unique: {', '.join(begun[-_MOST_NAMED:][::-1])}{more}; say more of the id")
+    return begun[0] if begun else word
+
+
+def beginning_with(runs: Sequence[str], word: str) -> list[str]:
+    """The runs whose ids begin so, with or without what the program begins its ids with."""
+    return [run for run in runs if run.startswith((word, GIVEN + word))]

@@ -1,0 +1,397 @@
+"""Testifies how tests came to their end: that they were run, and that what they compared can differ from something.
+
+It is handed in as a file and imports nothing of the program. As pytest rewrites a file of tests, it adds a note at the
+end of each test, notes around each assertion, and a look at each comparison. An object that equals whatever it
+is compared with answers no test.
+"""
+
+import ast
+import operator
+import random
+import re
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_INNER = (*_FUNCTIONS, ast.ClassDef, ast.Lambda)
+_OPERATORS = dict(
+    zip(
+        (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In),
+        ("==", "!=", "<", "<=", ">", ">=", "in"),
+        strict=True,
+    )
+)
+_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "in": lambda left, right: left in right,
+}
+_OTHER_WAY = {"<": operator.gt, "<=": operator.gt, ">": operator.lt, ">=": operator.lt}
+_PLAIN = frozenset({int, float, bool, str, bytes, complex, type(None), range, type(...)})
+_HOLDERS = (list, tuple, set, frozenset)
+_MOST = 1000
+_SWALLOWS = re.compile(r"(raises|assertRaises\w*|assertWarns\w*|suppress|subTest|subtests?\.test)\b")
+_ASSERTS = re.compile(r"assert[A-Z]\w*")
+_SLOT, _FUNCTION = type(object.__eq__), type(lambda: None)
+_MRO = type.__dict__["__mro__"].__get__
+_GATE = ("hide", "end", "began", "passed", "compared", "pair", "less")
+"""What the tests call, in the order of the tuple in which they find it."""
+_EQUALS = "an object that equals whatever it is compared with"
+
+
+class Witness:
+    """Notes of one process.
+
+    Args:
+        folder: where sources lie, with a separator at its end.
+        files: the paths of the tests.
+        say: takes what code under test did.
+    """
+
+    def __init__(self, folder: str, files: list[str], say: Callable[[str], None]) -> None:
+        self.ends: dict[str, int] = {}
+        self.open: dict[str, int] = {}
+        self.known: set[str] = set()
+        self._folder, self._files, self._say = folder, frozenset(files), say
+        self._text = ""
+        self._modules: list[Any] = []
+        self._gate = tuple(getattr(self, name) for name in _GATE)  # which nothing can be assigned to
+        self._name = "orchestrate_" + random.SystemRandom().randbytes(8).hex()
+
+    def install(self) -> None:
+        """Add the notes whenever pytest rewrites a file of tests."""
+        from _pytest.assertion import rewrite
+
+        original = rewrite.rewrite_asserts
+
+        def rewritten(tree: Any, source: Any, *rest: Any, **named: Any) -> None:
+            path = str(rest[0] if rest else named.get("module_path"))
+            ours = path in self._files
+            alone = {each.lineno for each in ast.walk(tree) if isinstance(each, ast.Assert) and _is_alone(each.test)}
+            if ours:
+                self._text += source.decode(errors="replace")
+                sys.modules[self._name] = self._gate  # type: ignore[assignment]  # until the tests have imported it
+                self._mark(tree, path)
+            original(tree, source, *rest, **named)
+            if ours:
+                _Looks(alone).visit(tree)
+
+        rewrite.rewrite_asserts = rewritten  # type: ignore[assignment]  # it takes the same arguments
+
+    def hide(self) -> None:
+        """Let no module import what the tests have just imported."""
+        sys.modules.pop(self._name, None)
+
+    def hold(self) -> None:
+        """Look whether the tests still call what they imported."""
+        for module in self._modules:
+            if vars(module).get("@gate") is not self._gate:
+                self._say("names in the module of the tests were replaced")
+
+    # ── notes ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def end(self, test: str) -> None:
+        """A test has come to an end of its own."""
+        self.ends[test] = self.ends.get(test, 0) + 1
+
+    def began(self, place: str) -> None:
+        """An assertion, or a block in which there are some, begins."""
+        self.open[place] = self.open.get(place, 0) + 1
+
+    def passed(self, place: str) -> None:
+        """It has come to its end."""
+        self.open[place] = self.open.get(place, 0) - 1
+
+    def _mark(self, tree: ast.Module, path: str) -> None:
+        name = path.removeprefix(self._folder)
+        for function in _tests_in(tree.body):
+            key = f"{name}::{function.name}"
+            self.known.add(key)
+            if not _is_generator(function):
+                function.body = _with_ends(function.body, key)
+                function.body.append(_note("end", key, function.body[-1]))
+            if all(ast.unparse(each).startswith("pytest.mark.") for each in function.decorator_list):
+                _mark_assertions(function.body, name)
+        first = _place(tree.body)
+        wanted = ast.Import(names=[ast.alias(name=self._name, asname="@gate")])
+        done = ast.Expr(_call("hide", [], wanted))
+        both = [_at(each, tree.body[first : first + 1]) for each in (wanted, done)]
+        tree.body[first:first] = both
+
+    def key_of(self, item: Any) -> str:
+        """The name under which a test notes its end; empty where its file does not define it."""
+        name = getattr(item, "originalname", None) or item.name.partition("[")[0]
+        key = f"{item.nodeid.partition('::')[0]}::{name}"
+        if item.module not in self._modules and "@gate" in vars(item.module):
+            self._modules.append(item.module)
+        owner = next((each for each in getattr(item.cls, "__mro__", ()) if name in vars(each)), None)
+        return key if key in self.known and (owner is None or owner.__module__ == item.module.__name__) else ""
+
+    def unwitnessed(self, passed: list[str], others: bool) -> list[str]:
+        """The tests (by their keys) that passed more often than they came to their end.
+
+        Where each has passed, the assertions that began and did not come to their end, too.
+        """
+        ends = [key for key in dict.fromkeys(passed) if key and self.ends.get(key, 0) < passed.count(key)]
+        return ends if others else [*ends, *(place for place, number in self.open.items() if number > 0)]
+
+    # ── looks ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def compared(self, sign: str, left: Any, right: Any, alone: bool) -> Any:
+        """What a comparison gives, after a look at what is compared."""
+        __tracebackhide__ = True
+        result = _COMPARE[sign](left, right)
+        if (type(left) in _PLAIN and type(right) in _PLAIN) or sign == "!=" or result is False:
+            return result
+        if sign in _OTHER_WAY:
+            self._look_at_order(sign, left, right)
+        else:
+            self._look(left, right, alone)
+            if sign == "==":
+                self._look(right, left, alone)
+        return result
+
+    def pair(self, left: Any, right: Any) -> tuple[Any, Any]:
+        """The first two arguments of an assertion of unittest, after a look at them."""
+        self._look(left, right, True)
+        self._look(right, left, True)
+        return left, right
+
+    def less(self, left: Any, right: Any) -> Any:
+        """A difference, after a look at whether it is the same whatever is taken away."""
+        __tracebackhide__ = True
+        result = left - right
+        if type(result) in (int, float) and type(right) in (int, float) and type(left) not in _PLAIN:
+            self._look_at_difference(result, left, right)
+        return result
+
+    def _look(self, value: Any, other: Any, alone: bool) -> None:
+        leaves = [each for each in _flat(other) if type(each) in _PLAIN]
+        kinds = list({type(each): each for each in leaves[:50]}.values())
+        for each in _flat(value):
+            if type(each) not in _PLAIN and self._is_foreign(each) and _is_wild(each, kinds, alone):
+                self._say(_EQUALS)
+
+    def _look_at_order(self, sign: str, left: Any, right: Any) -> None:
+        if self._is_foreign(left, "__lt__", "__gt__", "__le__") or self._is_foreign(
+            right, "__lt__", "__gt__", "__le__"
+        ):
+            try:
+                both = _OTHER_WAY[sign](left, right) is True
+            except BaseException:
+                return
+            if both:
+                self._say("an object that is both less and more than what it is compared with")
+
+    def _look_at_difference(self, result: Any, left: Any, right: Any) -> None:
+        try:
+            others = [left - (right + step) for step in (1, -1, 17, -17, 1009, -1009)]
+        except BaseException:
+            return
+        if all(type(each) is type(result) and each == result for each in others):
+            self._say("an object that differs from everything by the same amount")
+
+    def _is_foreign(self, value: Any, *names: str) -> bool:
+        """Whether the equality (or what is named) of an object is neither Python's own nor the tests'."""
+        return any(self._is_defined(value, name) for name in names or ("__eq__",))
+
+    def _is_defined(self, value: Any, name: str) -> bool:
+        for each in _MRO(type(value)):
+            found = type.__getattribute__(each, "__dict__").get(name)
+            if found is None:
+                continue
+            if type(found) is _SLOT:
+                return False
+            path = found.__code__.co_filename if type(found) is _FUNCTION else ""
+            shown = each.__name__.removeprefix("_")
+            meant = shown in self._text or (shown.startswith("Approx") and "approx" in self._text)
+            return path not in self._files and not (meant and not path.startswith((self._folder, "<")))
+        return False
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    """A value, and what it holds, as far as a thousand."""
+    waiting, seen = [value], 0
+    while waiting and seen < _MOST:
+        each = waiting.pop()
+        seen += 1
+        if isinstance(each, _HOLDERS):
+            waiting += list(each)[:_MOST]
+        elif isinstance(each, dict):
+            waiting += [part for pair in list(each.items())[:_MOST] for part in pair]
+        yield each
+
+
+def _is_wild(value: Any, kinds: list[Any], alone: bool) -> bool:
+    """Whether a value equals something that has nothing to do with it, or everything of a kind."""
+    if _same(value, object(), alone):
+        return True
+    return any(all(_same(value, each, alone) for each in _others(kind)) for kind in kinds)
+
+
+def _others(kind: Any) -> list[Any]:
+    """Values of a value's kind that differ from it and from each other."""
+    much = random.SystemRandom().randrange(10**6, 10**7)
+    if type(kind) is bool:
+        return [not kind, much]
+    if type(kind) in (int, float, complex):
+        steps = random.SystemRandom().sample((1, -1, 2, 13, -17, 101), 6)
+        return [*(kind + step for step in steps), much]
+    if type(kind) is str:
+        return [f"{kind}x", f"{much}", f"{kind}{much}", "~"]
+    if type(kind) is bytes:
+        return [kind + b"x", b"%d" % much, b"~"]
+    return [object(), much, f"{much}"]
+
+
+def _same(value: Any, other: Any, alone: bool) -> bool:
+    """Whether a value says it equals another one. An object as an answer is none, unless it stands alone."""
+    try:
+        said = value == other
+        return bool(said) if type(said) in _PLAIN or alone else False
+    except BaseException:
+        return False
+
+
+# ── what is added ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Looks(ast.NodeTransformer):
+    """Has each comparison, difference and assertion of unittest look at what is compared."""
+
+    def __init__(self, alone: set[int]) -> None:
+        self._alone = alone
+
+    def visit_Compare(self, node: ast.Compare) -> Any:
+        self.generic_visit(node)
+        sign = _OPERATORS.get(type(node.ops[0]))
+        if len(node.ops) > 1 or sign is None:
+            return node
+        words = [ast.Constant(sign), node.left, node.comparators[0], ast.Constant(node.lineno in self._alone)]
+        return _call("compared", words, node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> Any:
+        self.generic_visit(node)
+        return _call("less", [node.left, node.right], node) if isinstance(node.op, ast.Sub) else node
+
+    def visit_Call(self, node: ast.Call) -> Any:
+        self.generic_visit(node)
+        plain = len(node.args) > 1 and not any(isinstance(each, ast.Starred) for each in node.args[:2])
+        if plain and isinstance(node.func, ast.Attribute) and _ASSERTS.fullmatch(node.func.attr):
+            looked = ast.Starred(_call("pair", node.args[:2], node), ast.Load())
+            node.args = [ast.fix_missing_locations(ast.copy_location(looked, node)), *node.args[2:]]
+        return node
+
+
+def _is_alone(test: ast.expr) -> bool:
+    """Whether an assertion is one comparison, and its sides hold no other."""
+    return isinstance(test, ast.Compare) and sum(isinstance(each, ast.Compare) for each in ast.walk(test)) == 1
+
+
+def _call(name: str, words: list[Any], at: ast.AST) -> ast.Call:
+    """A call of the witness."""
+    function = ast.Subscript(ast.Name("@gate", ast.Load()), ast.Constant(_GATE.index(name)), ast.Load())
+    return ast.fix_missing_locations(ast.copy_location(ast.Call(function, words, []), at))
+
+
+def _note(name: str, key: str, at: ast.AST) -> ast.stmt:
+    return ast.copy_location(ast.Expr(_call(name, [ast.Constant(key)], at)), at)
+
+
+def _at(node: Any, beside: list[ast.stmt]) -> Any:
+    line = beside[0].lineno if beside else 1
+    for each in ast.walk(node):
+        if isinstance(each, ast.stmt | ast.expr | ast.alias):
+            each.lineno = each.end_lineno = line
+            each.col_offset = each.end_col_offset = 0
+    return node
+
+
+def _place(body: list[ast.stmt]) -> int:
+    """Where an import may stand: behind the docstring and what comes from the future."""
+    place = 0
+    for node in body:
+        text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and place == 0
+        if not text and not (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
+            break
+        place += 1
+    return place
+
+
+def _tests_in(body: list[ast.stmt]) -> Iterator[Any]:
+    """The functions that may be tests, wherever a condition or a class has them."""
+    for node in body:
+        if isinstance(node, _FUNCTIONS):
+            if node.name.startswith("test"):
+                yield node
+        elif not isinstance(node, ast.Lambda):
+            for block in _blocks(node):
+                yield from _tests_in(block)
+
+
+def _blocks(node: ast.AST) -> Iterator[list[ast.stmt]]:
+    for name in ("body", "orelse", "finalbody"):
+        block = getattr(node, name, None)
+        if isinstance(block, list):
+            yield block
+    for name in ("handlers", "cases"):
+        for each in getattr(node, name, ()):
+            yield each.body
+
+
+def _is_generator(function: ast.AST) -> bool:
+    return any(isinstance(each, ast.Yield | ast.YieldFrom) for each in ast.walk(function))
+
+
+def _with_ends(body: list[ast.stmt], key: str) -> list[ast.stmt]:
+    """A body with a note before each return."""
+    done: list[ast.stmt] = []
+    for node in body:
+        if isinstance(node, ast.Return):
+            done.append(_note("end", key, node))
+        elif not isinstance(node, _INNER):
+            for block in _blocks(node):
+                block[:] = _with_ends(block, key)
+        done.append(node)
+    return done
+
+
+def _mark_assertions(body: list[ast.stmt], name: str) -> None:
+    """Put notes around each assertion, and around blocks whose context could swallow what goes wrong there."""
+    done: list[ast.stmt] = []
+    for node in body:
+        place = f"{name}:{getattr(node, 'lineno', 0)}"
+        if _is_assertion(node):
+            done += [_note("began", place, node), node, _note("passed", place, node)]
+            continue
+        if isinstance(node, ast.With | ast.AsyncWith):
+            if _SWALLOWS.search(" ".join(ast.unparse(each.context_expr) for each in node.items)):
+                done.append(node)
+                continue
+            _mark_assertions(node.body, name)
+            last = max((at for at, each in enumerate(node.body) if any(map(_is_assertion, ast.walk(each)))), default=-1)
+            if last >= 0 and not _leaves(node.body):
+                place += " with"
+                node.body.insert(last + 1, _note("passed", place, node.body[last]))
+                node.body.insert(0, _note("began", place, node.body[0]))
+        elif not isinstance(node, (*_INNER, ast.Try)):
+            for block in _blocks(node):
+                _mark_assertions(block, name)
+        done.append(node)
+    body[:] = done
+
+
+def _is_assertion(node: ast.AST) -> bool:
+    """Whether it is an assertion; one of a constant only says that a place is not reached."""
+    return isinstance(node, ast.Assert) and not isinstance(node.test, ast.Constant)
+
+
+def _leaves(body: list[ast.stmt]) -> bool:
+    """Whether a block may be left before its end."""
+    leaving = ast.Return | ast.Break | ast.Continue | ast.Raise
+    return any(isinstance(each, leaving) for node in body for each in ast.walk(node))

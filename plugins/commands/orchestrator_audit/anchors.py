@@ -1,0 +1,20 @@
+"""Anchors: heads in a file that somebody keeps where those who write the log cannot write."""
+
+from pathlib import Path
+
+from attrs import evolve
+
+from orchestrator.log.heads import Head, append_line, heads_in
+
+__all__ = ["append_line", "read_anchor"]
+
+
+def read_anchor(path: Path) -> tuple[list[Head], list[int]]:
+    """The heads of an anchor, oldest first, and the numbers of the lines that hold none.
+
+    Raises:
+        LogError: the file cannot be read.
+    """
+    lines = heads_in(path)
+    heads = [evolve(head, source=path.name) for head in lines if head is not None]
+    return heads, [number for number, head in enumerate(lines, 1) if head is None]

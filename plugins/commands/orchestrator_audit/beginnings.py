@@ -1,0 +1,97 @@
+"""The beginning of a run again: its rules, its plan and its slots must follow from its spec."""
+
+import json
+from collections.abc import Iterator
+
+from attrs import define, evolve, fields
+
+from orchestrator import events as e
+from orchestrator.decide import RULES
+from orchestrator.engine.beginning import InputStage, run_started, settings_after
+from orchestrator.engine.session import VERSION
+from orchestrator.engine.vendors.connect import slots_of
+from orchestrator.errors import DamagedLogError, OrchestrateError
+from orchestrator.log import Texts
+from orchestrator.settings import RunSettings
+from orchestrator.spec import Spec, parse_spec
+from orchestrator.state.run import RunState
+
+_COMPARED = ("project", "criteria", "given_plan", "words")
+
+
+class _Digests:
+    """Stands for the texts of a run where nothing is to be stored."""
+
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
+
+    def put(self, text: str, shapes: bool = False) -> str:
+        """The digest of a text."""
+        return self._texts.digest(text)
+
+
+@define
+class Beginnings:
+    """Takes a run's events one by one, each with the state before it.
+
+    Args:
+        texts: of the run.
+    """
+
+    texts: Texts
+    foreign: bool = False
+    """Whether a session was of another program or of other rules, which may have had other rules by default."""
+    _spec: Spec | None = None
+    _waiting: tuple[str, ...] = ()
+    """What is wrong with the event that began the run, until a session says whose rules it had."""
+
+    def take(self, version: int, event: e.Event, state: RunState) -> Iterator[str]:
+        """What is wrong with how a run, a fork or a session begins."""
+        match event:
+            case e.RunStarted():
+                self._spec = self._read(event.spec)
+                self._waiting = () if self._spec is None else tuple(self._started(event, self._spec))
+            case e.RunForked():
+                old, self._spec = self._spec, self._read(event.spec)
+                self._waiting = (
+                    () if old is None or self._spec is None else tuple(_forked(event, state, old, self._spec))
+                )
+            case e.SessionOpened():
+                self.foreign = self.foreign or (event.rules, event.program) != (RULES, VERSION)
+                waiting, self._waiting = self._waiting, ()
+                if not self.foreign:
+                    yield from waiting
+                    if event.slots != slots_of(event.models):
+                        yield "the slots of the session are filled by other models than say so"
+
+    def _read(self, digest: str) -> Spec | None:
+        try:
+            return parse_spec(json.loads(self.texts.get(digest)), "the spec")
+        except (KeyError, DamagedLogError, OrchestrateError, ValueError):
+            return None  # the check of the texts names it
+
+    def _started(self, event: e.RunStarted, spec: Spec) -> Iterator[str]:
+        expected = run_started(
+            evolve(spec, prompts=None),
+            _Digests(self.texts),  # type: ignore[arg-type]
+            InputStage(event.settings.enhance, event.settings.advise),
+            output=None,
+            simulated=event.settings.simulated,
+            accounts=event.settings.accounts,
+            random_bytes=bytes,
+            seed=event.seed,
+        )
+        wrong = [name for name in _COMPARED if getattr(expected, name) != getattr(event, name)]
+        yield from _differing(event.settings, evolve(expected.settings, prompts=event.settings.prompts))
+        if wrong:
+            yield f"the run began with {', '.join(wrong)} other than its spec says"
+
+
+def _forked(event: e.RunForked, state: RunState, old: Spec, new: Spec) -> Iterator[str]:
+    yield from _differing(event.settings, settings_after(state, old, new))
+
+
+def _differing(found: RunSettings, expected: RunSettings) -> Iterator[str]:
+    wrong = [each.name for each in fields(RunSettings) if getattr(found, each.name) != getattr(expected, each.name)]
+    if wrong:
+        yield f"the run had rules other than follow from its spec: {', '.join(wrong)}"

@@ -1,0 +1,1 @@
+"""Commands with which a person steers a run from another process."""

@@ -1,0 +1,88 @@
+"""The pages of evaluations: the list, and one with its arms, cells and regressions."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from orchestrator.cli.kit import Reader
+from orchestrator.errors import OrchestrateError, UsageError
+from orchestrator.models import CellOutcome
+from orchestrator.reading import Texts
+from orchestrator_eval import rendering
+from orchestrator_eval.documents import baseline_of, document, regressions
+from orchestrator_eval.results import EvalResult, result_of
+from orchestrator_eval.stream import existing, folded, names, plan_of, stream_name
+
+
+def eval_rows(log: Reader | None) -> list[dict[str, Any]]:
+    """Every evaluation, newest first."""
+    return [] if log is None else [_row(log, name) for name in reversed(names(log))]
+
+
+def _row(log: Reader, name: str) -> dict[str, Any]:
+    state = folded(log, name)
+    live = log.locks.is_held(stream_name(name))
+    return {
+        "name": name,
+        "status": "running" if live else "completed" if state.finished is not None else "interrupted",
+        "cells": 0 if state.started is None else state.started.cells,
+        "begun": len(state.cells),
+        "solved": state.count(CellOutcome.SOLVED),
+        "errors": state.count(CellOutcome.ERROR),
+        "at": state.at,
+    }
+
+
+def eval_values(log: Reader, name: str, baseline: str) -> dict[str, Any]:
+    """What the page of an evaluation shows.
+
+    Raises:
+        UsageError: there is none of the name.
+    """
+    existing(log, name)
+    values: dict[str, Any] = {"name": name, "problem": "", "baseline": baseline, "regressions": []}
+    try:
+        found = _result(log, name)
+        if baseline:
+            before = baseline_of(document(_result(log, baseline)))
+            worse = regressions(found, before, strict=False)
+            values["regressions"] = list(rendering.regression_lines(worse, baseline))
+    except OrchestrateError as error:
+        return {**values, "problem": str(error)}
+    return {
+        **values,
+        "head": rendering.HEAD,
+        "arms": list(rendering.rows(found)),
+        "compared": [rendering.compared(each) for each in found.pairings],
+        "remarks": list(rendering.remarks(found)),
+        "errors": list(rendering.error_lines(found)),
+        "spent": found.spent,
+        "cap": found.cap,
+        "columns": [arm.name for arm in found.arms],
+        "cases": list(_cases(found)),
+        "others": [each for each in names(log) if each != name],
+    }
+
+
+def _result(log: Reader, name: str) -> EvalResult:
+    state = existing(log, name)
+    texts = Texts(log, stream_name(name), os.urandom, log.redactor)
+    if state.started is None:
+        raise UsageError(f"there is no evaluation {name!r}")
+    return result_of(log, name, state, plan_of(state, texts), texts)
+
+
+def _cases(found: EvalResult) -> Iterator[dict[str, Any]]:
+    """A row for each case: the cells of each arm, one for each repetition."""
+    cells = {(each.cell.case, each.cell.arm, each.cell.repetition): each for each in found.cells}
+    for case in found.plan.suite.cases:
+        row = []
+        for arm in found.arms:
+            each = [cells.get((case.id, arm.number, number)) for number in range(1, found.plan.repetitions + 1)]
+            row.append(
+                [
+                    None if cell is None else {"run": cell.state.run, "outcome": (cell.outcome or "running")}
+                    for cell in each
+                ]
+            )
+        yield {"id": case.id, "cells": row}

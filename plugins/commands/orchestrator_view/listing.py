@@ -1,0 +1,138 @@
+"""The list of runs: a page of it at once, however many there are."""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from attrs import evolve, frozen
+
+from orchestrator.cli.kit import Reader, shown_status
+from orchestrator.models import ProjectStatus
+from orchestrator.money import Usd
+from orchestrator.reading import Texts, own
+from orchestrator_view.reading import title_of
+
+PAGE: Final = 50
+"""Runs on a page."""
+STATUSES: Final = ("running", "interrupted", *(each.value for each in ProjectStatus))
+_AT_ONCE: Final = 400
+_STREAMS: Final = "SELECT stream, min(position), max(version) FROM events GROUP BY stream ORDER BY 2 DESC"
+_NO_RUNS: Final = ("account/", "sim/account/", "eval/")
+_COLUMNS: Final = """
+run_id, status, project_digest, started_at, finished_at, cap_nano, settled_nano, held_nano, unreconciled_nano, tasks
+"""
+_MODELS: Final = """
+SELECT stream, json_extract(data, '$.model'), count(*) FROM events
+WHERE type = 'call.started' AND stream IN ({marks}) GROUP BY 1, 2 ORDER BY 3 DESC
+"""
+
+
+@frozen
+class RunRow:
+    """A run in the list."""
+
+    run: str
+    status: str
+    title: str
+    started: str
+    finished: str | None
+    cap: Usd
+    settled: Usd
+    held: Usd
+    """In flight + unreconciled."""
+    unreconciled: Usd
+    tasks: int
+    models: tuple[str, ...]
+    """The most called first."""
+
+    @property
+    def spent(self) -> Usd:
+        """Settled + held."""
+        return self.settled + self.held
+
+    @property
+    def share(self) -> float:
+        """Of the ceiling, from 0 to 100."""
+        return min(100.0, 100 * self.spent.nano / self.cap.nano) if self.cap else 0.0
+
+
+@frozen
+class RunPage:
+    """A part of the list, newest first."""
+
+    rows: list[RunRow]
+    total: int
+    """How many runs are like that."""
+    first: int
+    """The number of the first one shown, from 1."""
+    all: int
+    """How many runs there are."""
+
+
+class RunIndex:
+    """The runs of a log, each read again only after it has changed.
+
+    Args:
+        log: the log.
+    """
+
+    def __init__(self, log: Reader) -> None:
+        self._log = log
+        self._guard = threading.Lock()
+        self._known: dict[str, tuple[int, RunRow]] = {}
+
+    def page(self, status: str = "", search: str = "", number: int = 1) -> RunPage:
+        """The runs with a status and a text in title, id or models; ``number`` is the page's, from 1."""
+        with self._guard:
+            latest = {run: last for run, _, last in self._log.query(_STREAMS) if not run.startswith(_NO_RUNS)}
+            start = (number - 1) * PAGE
+            if not (status or search):
+                shown = list(latest)[start : start + PAGE]
+                return RunPage(self._rows(shown, latest), len(latest), start + 1, len(latest))
+            found = [row for row in self._rows(list(latest), latest) if _is_like(row, status, search.casefold())]
+            return RunPage(found[start : start + PAGE], len(found), start + 1, len(latest))
+
+    def _rows(self, runs: Sequence[str], latest: dict[str, int]) -> list[RunRow]:
+        changed = [run for run in runs if run not in self._known or self._known[run][0] != latest[run]]
+        for start in range(0, len(changed), _AT_ONCE):
+            for row in self._read(changed[start : start + _AT_ONCE]):
+                self._known[row.run] = (latest[row.run], row)
+        return [self._current(self._known[run][1]) for run in runs if run in self._known]
+
+    def _current(self, row: RunRow) -> RunRow:
+        """An unfinished run with what it does now: its process may have gone without a word."""
+        if row.status not in ("open", "running", "interrupted"):
+            return row
+        return evolve(row, status=shown_status(self._log, row.run, "open"))
+
+    def _read(self, runs: Sequence[str]) -> Iterator[RunRow]:
+        streams = {each.stream for run in runs for each in self._log.segments(run)}
+        view = own("runs", len(streams))
+        models: dict[str, list[str]] = {}
+        for run, model, _ in self._log.query(_MODELS.format(marks=", ".join("?" * len(runs))), runs):
+            models.setdefault(run, []).append(model)
+        wanted = set(runs)
+        for found in self._log.query(f"{view} SELECT {_COLUMNS} FROM runs", list(streams)):
+            if found[0] in wanted:
+                yield self._row(found, models)
+
+    def _row(self, found: tuple[Any, ...], models: dict[str, list[str]]) -> RunRow:
+        run, status, digest, started, finished, cap, settled, held, unreconciled, tasks = found
+        return RunRow(
+            run=run,
+            status=status,
+            title=title_of(Texts(self._log, run, os.urandom, self._log.redactor), digest),
+            started=started,
+            finished=finished,
+            cap=Usd(cap),
+            settled=Usd(settled),
+            held=Usd(held),
+            unreconciled=Usd(unreconciled),
+            tasks=tasks,
+            models=tuple(models.get(run, ())),
+        )
+
+
+def _is_like(row: RunRow, status: str, search: str) -> bool:
+    return status in ("", row.status) and any(search in each.casefold() for each in (row.run, row.title, *row.models))

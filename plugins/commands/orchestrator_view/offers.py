@@ -1,0 +1,138 @@
+"""The page of models: their prices as sessions knew them, and what runs have measured of them."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from orchestrator.cli.kit import Grades, Reader, grades, measured, qualified
+from orchestrator.models import ModelInfo
+from orchestrator.money import Price, Usd
+from orchestrator.reading import events as e
+from orchestrator.reading import own
+from orchestrator_insight.report.shown import duration
+
+_SESSIONS: Final = 40
+_LATEST: Final = "SELECT stream, version FROM events WHERE type = 'session.opened' ORDER BY position DESC LIMIT ?"
+_CALLS: Final = f"""
+{own("calls")}
+SELECT provider, model, outcome, latency_ms, settled_nano + held_nano FROM calls
+"""
+
+
+@frozen
+class ModelRow:
+    """A model in the table."""
+
+    model: str
+    provider: str
+    slots: Sequence[str]
+    price: Price | None
+    simulated: bool
+    calls: int
+    failed: int
+    p50: str
+    p95: str
+    quality: float | None
+    graded: str
+    spent: Usd
+    circuit: str
+
+
+def model_rows(log: Reader | None, folder: Path) -> list[ModelRow]:
+    """Every model that a recent session knew or that was ever called, the most called first."""
+    if log is None:
+        return []
+    known = _known(log)
+    called = _called(log)
+    open_circuits = _open_circuits(log)
+    graded: dict[str, list[Grades]] = {}
+    for each in grades(log):
+        graded.setdefault(each.model, []).append(each)
+    records = measured(log, folder, keep=False)
+    rows = []
+    for key in {**known, **called}:
+        info, slots, simulated = known.get(key, (None, (), False))
+        outcomes = called.get(key, [])
+        record = records.of(simulated).get(qualified(*key))
+        took = sorted(each[1] for each in outcomes if each[0] == "answered" and each[1] is not None)
+        rows.append(
+            ModelRow(
+                model=key[1],
+                provider=key[0],
+                slots=slots,
+                price=None if info is None else info.price,
+                simulated=simulated,
+                calls=len(outcomes),
+                failed=sum(each[0] == "failed" for each in outcomes),
+                p50=_rank(took, 0.5),
+                p95=_rank(took, 0.95),
+                quality=None if record is None else record.measured(None).quality,
+                graded=_graded(graded.get(qualified(*key), ())),
+                spent=Usd(sum(each[2] or 0 for each in outcomes)),
+                circuit="open" if key[1] in open_circuits else "closed",
+            )
+        )
+    return sorted(rows, key=lambda row: (-row.calls, row.model))
+
+
+def _graded(found: Sequence[Grades]) -> str:
+    """How many graded answers were right, over all types of task."""
+    solved, answers = (sum(getattr(each, name) for each in found) for name in ("solved", "answers"))
+    return f"{solved}/{answers}" if answers else "–"
+
+
+def _rank(took: Sequence[float], share: float) -> str:
+    """The nearest rank of sorted milliseconds."""
+    return "–" if not took else duration(round(took[min(len(took) - 1, int(share * len(took)))] * 1000))
+
+
+def _known(log: Reader) -> dict[tuple[str, str], tuple[ModelInfo, tuple[str, ...], bool]]:
+    """What the latest sessions knew, by provider and model."""
+    found: dict[tuple[str, str], tuple[ModelInfo, tuple[str, ...], bool]] = {}
+    for stream, version in log.query(_LATEST, [_SESSIONS]):
+        simulated = _is_simulated(log, stream)
+        for record in log.read_own(stream, version - 1, version):
+            event = record.event
+            if not isinstance(event, e.SessionOpened):
+                continue
+            for info in event.models:
+                slots = tuple(slot for slot, model in event.slots.items() if model == info.id)
+                found.setdefault((info.provider, info.id), (info, slots, simulated))
+    return found
+
+
+def _is_simulated(log: Reader, stream: str) -> bool:
+    first = next(log.read_own(stream), None)
+    event = None if first is None else first.event
+    return isinstance(event, e.RunStarted | e.RunForked) and event.settings.simulated
+
+
+def _called(log: Reader) -> dict[tuple[str, str], list[tuple[str, float | None, int]]]:
+    found: dict[tuple[str, str], list[tuple[str, float | None, int]]] = {}
+    for provider, model, outcome, latency, nano in log.query(_CALLS):
+        found.setdefault((provider, model), []).append((outcome, latency, nano))
+    return found
+
+
+def _open_circuits(log: Reader) -> set[str]:
+    """The models whose circuit is open in a run that a process has now."""
+    found: set[str] = set()
+    for stream, _ in log.query(_LATEST, [_SESSIONS]):
+        if log.locks.is_held(stream):
+            found.update(_open_in(log, stream))
+    return found
+
+
+def _open_in(log: Reader, stream: str) -> Iterator[str]:
+    opened: set[str] = set()
+    for record in log.read_own(stream, types=(e.SessionOpened, e.BreakerOpened, e.BreakerClosed)):
+        match record.event:
+            case e.SessionOpened():
+                opened.clear()
+            case e.BreakerOpened(model=model):
+                opened.add(model)
+            case e.BreakerClosed(model=model):
+                opened.discard(model)
+    yield from opened

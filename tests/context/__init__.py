@@ -1,0 +1,1 @@
+"""The files a user gives to a run."""

@@ -1,0 +1,117 @@
+"""A real Chromium: one that is installed, by selenium, else the one that is in Qt (both in the extra ``dev-view``)."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import pytest
+
+INSTALLED: Final = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None
+)
+_QT: Final = Path(__file__).with_name("qt_browser.py")
+
+
+class Browser(Protocol):
+    """What the tests need of one."""
+
+    def open(self, url: str) -> None:
+        """Load a page, and let its scripts run."""
+
+    def run(self, code: str) -> Any:
+        """The value of an expression in the page, as JSON has it."""
+
+    def size(self, width: int, height: int) -> None:
+        """Give the page that many CSS pixels."""
+
+    def shot(self, path: Path) -> None:
+        """Write a picture of what is seen."""
+
+
+class _Selenium:
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+
+    def open(self, url: str) -> None:
+        self._driver.get(url)
+
+    def run(self, code: str) -> Any:
+        return self._driver.execute_script(f"return {code}")
+
+    def size(self, width: int, height: int) -> None:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def shot(self, path: Path) -> None:
+        self._driver.save_screenshot(str(path))
+
+
+class _Qt:
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def _ask(self, name: str, value: Any) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([name, value]) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def open(self, url: str) -> None:
+        assert self._ask("open", url), url
+
+    def run(self, code: str) -> Any:
+        return self._ask("run", code)
+
+    def size(self, width: int, height: int) -> None:
+        self._ask("size", [width, height])
+
+    def shot(self, path: Path) -> None:
+        self._ask("shot", str(path))
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """A browser; where there is none the test is skipped, and fails with ``ORCHESTRATE_CI=1``."""
+    if INSTALLED is not None and find_spec("selenium") is not None:
+        yield from _selenium(INSTALLED)
+    elif find_spec("PyQt6") is not None and find_spec("PyQt6.QtWebEngineCore") is not None:
+        yield from _qt()
+    elif os.environ.get("ORCHESTRATE_CI") == "1":
+        pytest.fail("there is no Chromium to open the pages with, and ORCHESTRATE_CI=1 says there is one")
+    else:
+        pytest.skip("there is no Chromium to open the pages with: install one, or the extra dev-view")
+
+
+def _selenium(binary: str) -> Iterator[Browser]:
+    from selenium import webdriver  # type: ignore[import-not-found, unused-ignore]
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for each in ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-component-update"):
+        options.add_argument(each)
+    driver = webdriver.Chrome(options)
+    try:
+        yield _Selenium(driver)
+    finally:
+        driver.quit()
+
+
+def _qt() -> Iterator[Browser]:
+    with subprocess.Popen(
+        [sys.executable, str(_QT)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        yield _Qt(process)
+        assert process.stdin is not None
+        process.stdin.close()

@@ -1,0 +1,1 @@
+"""Approval points, answers from other processes, edited and patched plans."""
