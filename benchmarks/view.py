@@ -30,8 +30,8 @@ _COPIES: Final = {
 }
 
 
-def _many_runs(folder: Path) -> str:
-    """Fill a data folder with copies of a run of one task; returns the pattern of their table's page."""
+def _many_runs(folder: Path) -> None:
+    """Fill a data folder with copies of a run of one task."""
     play(folder, spec_of(folder, 1))
     with closing(sqlite3.connect(folder / "events.db", isolation_level=None)) as database:
         [run] = database.execute("SELECT stream FROM events LIMIT 1").fetchone()
@@ -42,7 +42,6 @@ def _many_runs(folder: Path) -> str:
             for number in range(_RUNS):
                 database.execute(copy.replace(" ORDER BY rowid", "") if owner == "run" else copy, [f"r{number}", run])
         database.execute("COMMIT")
-    return run
 
 
 def _long_run(folder: Path) -> str:

@@ -202,6 +202,14 @@ _EXPLAINED: Final = OneOf(
             "stopped": "any",
         },
         {
+            "kind": "=score",
+            **_EVENT,
+            "task": "text",
+            "scorer": "text",
+            "score": "num?",
+            "problem": "text?",
+        },
+        {
             "kind": "=verification",
             **_EVENT,
             "verdict": "text",
@@ -365,7 +373,28 @@ _SIDE: Final = {
 }
 _CHECKED_RUN: Final = {"position": "int?", "version": "int?", "run": "text?", "check": "text"}
 
+_AUDITED: Final = {
+    "ok": "bool",
+    "first_bad_event": Null({"position": "int?", "version": "int?"}),
+    "findings": [{**_CHECKED_RUN, "message": "text"}],
+    "checks": [
+        {"run": "text?", "check": "text", "what": "text", "result": "text", "problems": "int", "reason": "text?"}
+    ],
+    "heads": Map("hash"),
+}
+
 FORMATS: Final[dict[str, Any]] = {
+    "answer": {
+        "run_id": "text",
+        "question": "text",
+        "point": "text",
+        "version": "int",
+        "task": "text?",
+        "amount_usd": "usd?",
+        "live": "bool",
+        "accepted?": "bool",
+        "taken?": "bool",
+    },
     "audit-export": {
         "run_id": "text",
         "path": "text",
@@ -375,15 +404,9 @@ FORMATS: Final[dict[str, Any]] = {
         "bytes": "int",
         "signed_by": "text?",
     },
-    "audit-verify": {
-        "ok": "bool",
-        "first_bad_event": Null({"position": "int?", "version": "int?"}),
-        "findings": [{**_CHECKED_RUN, "message": "text"}],
-        "checks": [
-            {"run": "text?", "check": "text", "what": "text", "result": "text", "problems": "int", "reason": "text?"}
-        ],
-        "heads": Map("hash"),
-    },
+    "audit-anchor": {"run_id": "text", "version": "int", "head": "hash", "path": "text"},
+    "audit-import": {**_AUDITED, "path": "text?"},
+    "audit-verify": _AUDITED,
     "budget-raise": _ACCOUNT,
     "budget-set": _ACCOUNT,
     "budget-show": [_ACCOUNT],
@@ -472,8 +495,13 @@ FORMATS: Final[dict[str, Any]] = {
         "live": ["text"],
         "bytes_before": "int",
         "bytes_after": "int",
+        "expired": [{"run_id": "text", "texts": "int", "bytes": "int"}],
+        "held": "any",
+        "expired_live": "any",
+        "expired_damaged": "any",
         "lock_files": "int",
     },
+    "log-import": {**_AUDITED, "path": "text?"},
     "log-recover": {
         "run_id": "text",
         "path": "text",
@@ -554,7 +582,8 @@ FORMATS: Final[dict[str, Any]] = {
         **_MODEL,
         "grades": [Map("any")],
     },
-    "plan": {
+    "plan-edit": {"run_id": "text", "tasks": ["text"], "taken": "bool"},
+    "plan-show": {
         "given": "bool",
         "planning": Null(_ROUTE),
         "tasks?": [_PLANNED],
@@ -588,9 +617,17 @@ FORMATS: Final[dict[str, Any]] = {
             "passed": "int",
             "left_out": "int",
             "problems": [{"test": "text", "problem": "text"}],
+            "scale?": {
+                "grade": "text",
+                "criteria": [{"level": "text", "name": "text", "holds": "bool", "why": "text"}],
+            },
         }
     ],
     "plugins-info": [_PLUGIN],
+    "plugins-install": {
+        "command": ["text"],
+        "installed": [{"kind": "text", "name": "text", "distribution": "text", "version": "text"}],
+    },
     "plugins-list": [_PLUGIN],
     "plugins-search": [{"distribution": "text", "version": "text", "summary": "text", "plugins": Map(["text"])}],
     "policy-check": {"ok": "bool", "errors": ["text"], "warnings": ["text"], "info": ["text"]},

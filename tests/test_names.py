@@ -9,6 +9,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+import pytest
+
+from orchestrator.errors import MissingError
+from orchestrator.state.run import RunState
+
 ROOT: Final = Path(__file__).parents[1]
 CORE: Final = ROOT / "core" / "orchestrator"
 CODE: Final = ("core", "plugins", "examples", "benchmarks", "docs")
@@ -225,3 +230,18 @@ def test_no_text_for_people_holds_a_word_that_is_not_of_the_field() -> None:
     for path in pages():
         found += in_prose(path.relative_to(ROOT), numbered(path.read_text(encoding="utf-8")))
     assert not found, listed(found)
+
+
+def test_no_assertion_stands_for_an_error() -> None:
+    """The program never depends on ``assert``, which ``python -O`` takes away; what must be there is ``present``."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for folder in (CORE, ROOT / "plugins")
+        for path in sorted(folder.rglob("*.py"))
+        if "testing" not in path.parts and path.name != "controls.py"  # the assertions that suites are tried with
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Assert)
+    ]
+    assert found == []
+    with pytest.raises(MissingError, match="there is no session"):
+        _ = RunState().opened

@@ -1,13 +1,15 @@
 """Questions of a run that a program answers: ``run.questions()`` lists them, ``run.answer(…)`` answers."""
 
 import asyncio
+from collections.abc import Callable
 
-from attrs import Factory, define, frozen
+from attrs import frozen
 
 from orchestrator.engine.questions import ApprovalQuestion, Offer, RiskForecast
 from orchestrator.engine.replies import QuestionReply
-from orchestrator.errors import UsageError
 from orchestrator.events import ENHANCE, FORECAST, QuestionAsked
+from orchestrator.models import ApprovalPoint
+from orchestrator.money import Usd
 from orchestrator.state.run import RunState
 
 
@@ -15,71 +17,87 @@ from orchestrator.state.run import RunState
 class OpenQuestion:
     """A question that waits for an answer."""
 
+    version: int
+    """Of its event ``question.asked``; ``run.answer`` takes it."""
     name: str
-    """What ``run.answer`` takes, such as ``enhance/1``, ``forecast/1`` or ``approve_plan/1``."""
+    """What it is about and its task or number, such as ``approve_plan/1``; ``run.answer`` takes it, too."""
     text: str
-    """What is asked, in one line or more."""
+    """What is asked, in one line."""
+    task: str | None = None
+    """The task that is to be approved."""
+    amount_usd: str | None = None
+    """The amount that is to be approved."""
 
-    def to_dict(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, str | int | None]:
         """The question as plain data."""
-        return {"name": self.name, "text": self.text}
+        return {
+            "version": self.version,
+            "name": self.name,
+            "text": self.text,
+            "task": self.task,
+            "amount_usd": self.amount_usd,
+        }
 
 
-@define(eq=False)
-class ProgramAsker:
-    """Asks the program that follows the run, and waits for its answer."""
+def open_questions(state: RunState) -> tuple[OpenQuestion, ...]:
+    """What a run asks now."""
+    asked = ((version, each) for version, each in state.pending.items() if isinstance(each, QuestionAsked))
+    return tuple(
+        OpenQuestion(
+            version,
+            f"{each.node}/{each.task or each.number}",
+            question_of(each, state, lambda amount: f"${float(amount):.4f}"),
+            each.task,
+            None if each.amount is None else str(each.amount),
+        )
+        for version, each in asked
+    )
 
-    open: dict[str, OpenQuestion] = Factory(dict)
-    _replies: "dict[str, asyncio.Future[bool]]" = Factory(dict)
+
+def question_of(asked: QuestionAsked, state: RunState, money: Callable[[Usd], str]) -> str:
+    """The question in one line; ``money`` writes amounts."""
+    amount = "" if asked.amount is None else money(asked.amount)
+    match asked.node:
+        case ApprovalPoint.PLAN:
+            number = len(state.tasks)
+            return f"start the plan of {number} task{'s' * (number != 1)}{_expected(state, money)}?"
+        case ApprovalPoint.TASK:
+            return f"start {asked.task}? A no leaves it out"
+        case ApprovalPoint.SPEND:
+            return f"spend more than {amount}? {money(state.spend.total)} is spent"
+        case ApprovalPoint.CEILING:
+            return f"raise the ceiling of {money(state.cap)} by {amount}? A no leaves it where it is"
+        case ApprovalPoint.FORECAST:
+            return f"start a run that is expected to cost {amount}?"
+        case node if node == FORECAST:
+            return "start the tasks although the money may not suffice?"
+        case node if node == ENHANCE:
+            return f"take suggestion {asked.number}?"
+    return f"agree to {asked.node}?"
+
+
+def _expected(state: RunState, money: Callable[[Usd], str]) -> str:
+    if state.forecast is None:
+        return ""
+    return f", expected to cost {money(state.forecast.expected)} of the {money(state.cap)} ceiling"
+
+
+class WaitingAsker:
+    """Leaves every question open until the program answers it."""
 
     async def ask(self, offer: Offer) -> QuestionReply:
-        """Whether to take a suggestion."""
-        more = "".join(
-            f"\nadd to the {mark}: {text}"
-            for mark, text in (("description", offer.description), ("criteria", offer.criteria))
-            if text
-        )
-        return await self._asked(f"{ENHANCE}/{offer.number}", f"take the suggestion {offer.title!r}?{more}")
+        """Wait."""
+        return await _never()
 
     async def approve(self, outlook: RiskForecast) -> QuestionReply:
-        """Whether the tasks may start although the forecast's risk is high."""
-        text = f"the run is expected to cost ${outlook.total} of ${outlook.cap}; start the tasks?"
-        return await self._asked(f"{FORECAST}/{outlook.number}", text)
+        """Wait."""
+        return await _never()
 
     async def confirm(self, question: ApprovalQuestion) -> QuestionReply:
-        """Whether the run may go on from an approval point."""
-        found = open_question(question.asked)
-        return await self._asked(found.name, found.text)
-
-    async def _asked(self, name: str, text: str) -> QuestionReply:
-        reply: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self.open[name], self._replies[name] = OpenQuestion(name, text), reply
-        try:
-            return QuestionReply(await reply)
-        finally:
-            del self.open[name], self._replies[name]
-
-    def answer(self, name: str, accepted: bool) -> None:
-        """Answer a question.
-
-        Raises:
-            UsageError: it is not open.
-        """
-        found = self._replies.get(name)
-        if found is None or found.done():
-            listed = ", ".join(self.open) or "none"
-            raise UsageError(f"the run asks no question {name!r}; open questions: {listed}")
-        found.set_result(accepted)
+        """Wait."""
+        return await _never()
 
 
-def open_question(asked: QuestionAsked) -> OpenQuestion:
-    """A question of the log as a program sees it; the amount, where there is one, is exact."""
-    amount = "" if asked.amount is None else f": ${asked.amount}"
-    name = f"{asked.node}/{asked.task or asked.number}"
-    return OpenQuestion(name, f"{asked.node.replace('_', ' ')}{f' {asked.task}' if asked.task else ''}{amount}?")
-
-
-def asked_in(state: RunState) -> dict[int, OpenQuestion]:
-    """The questions that a run waits with, by the version of their events."""
-    found = ((version, opened) for version, opened in state.pending.items())
-    return {version: open_question(opened) for version, opened in found if isinstance(opened, QuestionAsked)}
+async def _never() -> QuestionReply:
+    waiting: asyncio.Future[QuestionReply] = asyncio.get_running_loop().create_future()
+    return await waiting

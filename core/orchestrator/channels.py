@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from attrs import Factory, define, frozen
 
 from orchestrator import events as e
-from orchestrator.errors import ChannelClosedError
+from orchestrator.errors import ChannelClosedError, MissingError
 
 if TYPE_CHECKING:
     from orchestrator.engine.loop import Loop
@@ -148,8 +148,6 @@ class ChannelHub:
             early = [put.text for put in self._early if put.channel == name]
             return [*self._waiting.get(name, {}).values(), *early]
 
-    # ── the run ──────────────────────────────────────────────────────────────────────────────────────────────────
-
     def expect(self) -> bool:
         """A run is about to begin: what is put now goes into it, as does what was put before the first one.
 
@@ -219,8 +217,6 @@ class ChannelHub:
                     future.set_exception(ChannelClosedError(self._closed))
         self._notify()
 
-    # ── messages ─────────────────────────────────────────────────────────────────────────────────────────────────
-
     async def elsewhere(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Do it on the event loop of the run, wherever this is called."""
         session = self._session
@@ -238,7 +234,8 @@ class ChannelHub:
             return
         put = _Put(channel, text, session.events.create_future())
         self._hand_over(session, put)
-        assert put.done is not None
+        if put.done is None:
+            raise MissingError("delivery")
         await put.done
 
     async def get(self, channel: str) -> str:

@@ -244,9 +244,6 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-# ── the kinds ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @frozen
 class PluginKind:
     """A kind of plugin. The catalogue, loading, ``plugins`` and the generated pages go by what stands here.

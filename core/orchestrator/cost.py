@@ -38,9 +38,6 @@ _MILLION: Final = 1_000_000
 _MEASURED_ROLES: Final = (Role.GENERATOR, Role.CRITIC, Role.REVISER)
 
 
-# ── caps over many runs ────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _cap(value: float | Usd) -> Usd:
     amount = Usd.parse(value)
     if amount < Usd.ZERO:
@@ -74,9 +71,6 @@ class BudgetHierarchy:
         if job_id in self.job_budgets:
             caps[f"job/{job_id}"] = self.job_budgets[job_id]
         return caps
-
-
-# ── prediction ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class CostPredictor:
@@ -209,9 +203,6 @@ class CostRecorder:
             return
         for name in dict.fromkeys((started.model, *self._slots.get(started.model, ()))):
             self._predictor.record(name, kind, float(cost))
-
-
-# ── forecast ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @frozen

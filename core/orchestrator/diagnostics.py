@@ -149,8 +149,6 @@ class Diagnostics:
             self._opened[version] = event
         self._ids(event)
 
-    # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
-
     @cached_property
     def _logger(self) -> "FilteringBoundLogger":
         import structlog

@@ -20,12 +20,32 @@ OrchestrateError                  shown as one line; the command exits with its 
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 if TYPE_CHECKING:
     from orchestrator.money import Usage
 
 from orchestrator.money import Usage
+
+T = TypeVar("T")
+
+
+class MissingError(ValueError):
+    """What comes before makes it certain, and it is not there: a history is not as it was written, or a defect."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"there is no {what}")
+
+
+def present(value: T | None, what: str) -> T:
+    """The value, which what came before makes certain.
+
+    Raises:
+        MissingError: it is None.
+    """
+    if value is None:
+        raise MissingError(what)
+    return value
 
 
 class OrchestrateError(Exception):

@@ -11,6 +11,7 @@ from orchestrator import events as e
 from orchestrator.engine.loop import Loop
 from orchestrator.engine.runs import RunEnd, Watchers
 from orchestrator.engine.session import Session
+from orchestrator.errors import MissingError
 from orchestrator.log import EventLog, Recorded
 from orchestrator.models import Role
 
@@ -23,7 +24,7 @@ _PAGE: Final = 200
 
 
 @frozen
-class LiveText:
+class TextPiece:
     """A piece of what a model is writing: shown, never recorded."""
 
     task: str
@@ -40,19 +41,21 @@ class LiveSession:
     """A session that goes on in this process, for those who follow it."""
 
     run: str = ""
+    session: Session | None = None
+    """None until it has been prepared."""
     loop: Loop | None = None
     task: "asyncio.Task[RunEnd] | None" = None
     began: asyncio.Event = Factory(asyncio.Event)
     """Set once the session's first step is durable."""
     changed: asyncio.Event = Factory(asyncio.Event)
     """Set at the next commit; then another one is in its place."""
-    _listeners: "list[asyncio.Queue[LiveText | None]]" = Factory(list)
+    _listeners: "list[asyncio.Queue[TextPiece | None]]" = Factory(list)
 
     def watchers(self, given: Watchers, join: "Callable[[LiveSession], None]") -> Watchers:
         """Watchers that wake followers, besides what the given ones do."""
 
         def begin(session: Session, loop: Loop) -> None:
-            self.run, self.loop = session.stream.run, loop
+            self.run, self.session, self.loop = session.stream.run, session, loop
             join(self)
             given.on_session(session, loop)
 
@@ -82,13 +85,13 @@ class LiveSession:
     def _text(self, call: e.CallStarted, text: str) -> None:
         which = f"{call.iteration}/{call.sample}/{call.attempt}"
         for queue in self._listeners:
-            queue.put_nowait(LiveText(call.node, call.role, call.model, which, text))
+            queue.put_nowait(TextPiece(call.node, call.role, call.model, which, text))
 
-    async def text(self) -> AsyncIterator[LiveText]:
+    async def text(self) -> AsyncIterator[TextPiece]:
         """The text from now on, until the session ends."""
         if self.task is None or self.task.done():
             return
-        queue: asyncio.Queue[LiveText | None] = asyncio.Queue()
+        queue: asyncio.Queue[TextPiece | None] = asyncio.Queue()
         self._listeners.append(queue)
         try:
             while (piece := await queue.get()) is not None:
@@ -123,7 +126,8 @@ async def committed(log: EventLog, run: str, after: int, live: LiveSession | Non
 def _page(log: EventLog, run: str, after: int) -> list[Recorded]:
     page = list(islice(log.read(run, after), _PAGE))
     for record in page:
-        assert record.event is not None  # decoded here, not on the event loop
+        if record.event is None:
+            raise MissingError("event")
     return page
 
 

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
 
 from attrs import define
 
-from orchestrator.answering import OpenQuestion, asked_in
+from orchestrator.answering import OpenQuestion, open_questions
 from orchestrator.engine.outputs.results import project_state
 from orchestrator.engine.replies import QuestionReply, request_of
 from orchestrator.engine.runs import RunEnd
-from orchestrator.errors import UsageError
-from orchestrator.following import PAUSE, LiveSession, LiveText, committed, settled
+from orchestrator.errors import MissingError, UsageError
+from orchestrator.events import QuestionAnswered
+from orchestrator.following import PAUSE, LiveSession, TextPiece, committed, settled
 from orchestrator.log import Recorded
 from orchestrator.log.naming import EventId, read_event_id
 from orchestrator.log.requests import ANSWER, CANCEL
-from orchestrator.models import Budget, ProjectState
+from orchestrator.models import AnsweredBy, Budget, ProjectState
 from orchestrator.money import Usd
 from orchestrator.rankings import rank_of
 from orchestrator.replay import Verification
@@ -51,8 +52,6 @@ class RunHandle:
     session: LiveSession | None = None
     """The session that this handle began."""
 
-    # ── following ────────────────────────────────────────────────────────────────────────────────────────────────
-
     async def events(self, after: int = 0) -> AsyncIterator[Recorded]:
         """Every event of the run with a version above ``after``, in order, each once it is durable.
 
@@ -75,7 +74,7 @@ class RunHandle:
         finally:
             await following.aclose()  # type: ignore[attr-defined]  # an asynchronous generator
 
-    async def text(self) -> AsyncIterator[LiveText]:
+    async def text(self) -> AsyncIterator[TextPiece]:
         """What models write from now on, piece by piece, with task and role, until the session of the run ends.
 
         Live text is never recorded: of a run of another process there is none, and this ends at once.
@@ -112,8 +111,10 @@ class RunHandle:
         Raises:
             OrchestrateError: what ended the session, where that was an error.
         """
-        assert self.session is not None
-        assert self.session.task is not None
+        if self.session is None:
+            raise MissingError("session")
+        if self.session.task is None:
+            raise MissingError("task")
         task = self.session.task
         try:
             await asyncio.wait({task})
@@ -148,8 +149,6 @@ class RunHandle:
     def summary(self) -> RunSummary:
         """How the run stands, in one line: status, money, tasks."""
         return next(each for each in summaries(self._engine.log) if each.run_id == self.id)
-
-    # ── steering ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def resume(
         self,
@@ -198,35 +197,51 @@ class RunHandle:
                 await asyncio.sleep(PAUSE)
 
     def questions(self) -> tuple[OpenQuestion, ...]:
-        """The questions that wait for ``answer``: those of a session begun here with ``ask=True``, else the log's."""
-        asker = self.workspace.askers.get(self.id)
-        return tuple(asked_in(self._engine.load(self.id)).values()) if asker is None else tuple(asker.open.values())
+        """What the run asks now, in this process or in another; see ``ask`` of ``Workspace.start``."""
+        live = self.workspace.live.get(self.id)
+        if live is not None and live.session is not None:
+            return open_questions(live.session.state)
+        return open_questions(self._engine.load(self.id))
 
-    async def answer(self, question: OpenQuestion | str, accepted: bool = True) -> None:
-        """Answer a question of the run with yes or no.
+    async def answer(
+        self, question: OpenQuestion | int | str, accepted: bool = True, *, add_budget: float | None = None
+    ) -> None:
+        """Answer a question of the run; returns once the answer is in its log.
 
-        The answer to a run of another process, or of none, goes through its mailbox; the run takes it in as soon as
-        it goes on.
+        A run that no process has takes the answer in once it is resumed; then this returns at once.
 
         Args:
-            question: one of ``questions()``, or its name, such as ``forecast/1`` or ``approve_plan/1``.
+            question: one of ``questions()``, its version, or its name, such as ``approve_plan/1``.
             accepted: whether it is a yes.
+            add_budget: with a yes to a higher ceiling, the dollars to add to it; None: as many as were asked for.
 
         Raises:
             UsageError: it is not open.
+            TimeoutError: the process that has the run has not taken it in within 15 s.
         """
-        name = question.name if isinstance(question, OpenQuestion) else question
-        asker = self.workspace.askers.get(self.id)
-        if asker is not None:
-            asker.answer(name, accepted)
-            return
-        found = asked_in(await asyncio.to_thread(self._engine.load, self.id))
-        version = next((number for number, each in found.items() if each.name == name), None)
-        if version is None:
-            listed = ", ".join(each.name for each in found.values()) or "none"
-            raise UsageError(f"the run asks no question {name!r}; open questions: {listed}")
-        text = request_of(version, QuestionReply(accepted))
-        await self._engine.log.ask(self.id, ANSWER, at=self._engine.ports.clock(), text=text)
+        asked = self._open_question(question)
+        amount = None if add_budget is None else Usd.rounded(add_budget)
+        reply, log = QuestionReply(accepted, AnsweredBy.ELSEWHERE, amount=amount), self._engine.log
+        live = self.workspace.live.get(self.id)
+        if live is not None and live.session is not None:
+            live.session.replies.put(asked.version, reply)
+        else:
+            await log.ask(self.id, ANSWER, at=self._engine.ports.clock(), text=request_of(asked.version, reply))
+            if not log.locks.is_held(self.id):
+                return
+        async with asyncio.timeout(_PATIENCE):
+            async for event in self.events(after=asked.version):
+                if isinstance(event.event, QuestionAnswered) and event.event.question == asked.version:
+                    return
+
+    def _open_question(self, question: OpenQuestion | int | str) -> OpenQuestion:
+        asked = self.questions()
+        found = next((each for each in asked if question in (each, each.version, each.name)), None)
+        if found is None:
+            named = question.name if isinstance(question, OpenQuestion) else question
+            listed = ", ".join(each.name for each in asked) or "none"
+            raise UsageError(f"run {self.id} asks no question {named!r}; open questions: {listed}")
+        return found
 
     async def fork(
         self, at: int | str, *, sets: Sequence[str] = (), project_id: str | None = None, models: Path | None = None
@@ -249,8 +264,6 @@ class RunHandle:
         command = await asyncio.to_thread(engine.catalogue.module, "command", "fork")
         name: str = await command.for_programs(engine, self.id, event, sets, project_id, models)
         return RunHandle(self.workspace, name)
-
-    # ── asking why ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def explain(self, task: str | None = None) -> list[dict[str, Any]]:
         """Why each model was chosen: every candidate and its rejection reason, as ``explain --json`` has it.

@@ -17,6 +17,7 @@ from inspect import isawaitable
 from typing import Any, Final
 
 from orchestrator import events as e
+from orchestrator.errors import present
 from orchestrator.models import Model, TaskResult, Verdict
 
 __all__ = ["EventType", "Hook", "HookObserver", "HookRegistry"]
@@ -175,8 +176,7 @@ class HookObserver:
         )
 
     def _work(self) -> None:
-        loop = self._loop
-        assert loop is not None
+        loop = present(self._loop, "loop")
         while (notice := self._queue.get()) is not None:
             kind, arguments = notice
             begun = []

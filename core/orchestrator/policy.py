@@ -157,6 +157,7 @@ class PolicyHierarchy:
     capabilities: CapabilityRules = CapabilityRules()
     """What the file agrees to and denies of what specs want."""
     retention: Retention = Retention()
+    """How long texts of runs are kept."""
 
     def policies_for(self, team: str = "", job_id: str = "", node: str = "") -> PolicySet:
         """The policies that bind a node of a job of a team; a level left out adds nothing."""

@@ -223,9 +223,6 @@ def _groups(value: Any, place: Place) -> dict[str, tuple[Policy, ...]]:
     return groups
 
 
-# ── binding files to a run ─────────────────────────────────────────────────────────────────────────────────────
-
-
 def with_policies(spec: Spec, files: Iterable[Path] = (), loader_for: LoaderFor | None = None) -> Spec:
     """The spec with the policies that bind it from files and from its ``policy_files``, before its own.
 
@@ -347,9 +344,6 @@ def _refuse_unbound(path: Path, hierarchy: PolicyHierarchy, spec: Spec) -> None:
         names = " and ".join(f"{level}:" for level, _ in unbound)
         keys = " and ".join(key for _, key in unbound)
         raise SpecError([f"{path}: the spec does not say which policies under {names} bind it; give it {keys}"])
-
-
-# ── contradictions ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @frozen

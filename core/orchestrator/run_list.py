@@ -150,9 +150,6 @@ def first_line(texts: Texts, digest: str) -> str:
     return lines[0] if lines else ""
 
 
-# ── which run a word means ───────────────────────────────────────────────────────────────────────────────────────
-
-
 def runs_in(log: EventLog) -> list[str]:
     """The ids of all runs of a log, in the order in which they began."""
     return [run for (run,) in log.query(_OWN_NAMES) if not run.startswith((PREFIX, SIMULATED + PREFIX))]

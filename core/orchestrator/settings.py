@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from attrs import Factory, frozen
 
+from orchestrator.errors import present
 from orchestrator.models import (
     MAX_ITERATIONS,
     MAX_TOKENS,
@@ -212,7 +213,7 @@ class RunSettings:
         fixed = self.role_max_tokens.get(role)
         if fixed is not None:
             return fixed
-        assert kind is not None
+        kind = present(kind, "kind of task")
         return self.max_tokens[kind]
 
     def is_fixed(self, role: Role, kind: TaskType | None) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, evolve, field
 
-from orchestrator.answering import ProgramAsker
+from orchestrator.answering import WaitingAsker
 from orchestrator.documents import expanded
 from orchestrator.engine.questions import Agreeing, Asker
 from orchestrator.engine.runs import Engine, RunEnd, Watchers
@@ -23,6 +23,7 @@ from orchestrator.money import Usd
 from orchestrator.policy_dsl import bind
 from orchestrator.run_list import RunFilter, RunSummaries, found_run, known_status, runs_in, summaries
 from orchestrator.spec import Spec, parse_spec, read_spec, spec_from, usual_models, with_models
+from orchestrator.wording import python_words
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -49,8 +50,6 @@ class Workspace:
     """The sessions that go on here, by run."""
     failures: dict[str, Exception] = field(factory=dict, init=False, repr=False)
     """What ended the last session that was begun here, by run, where that was an error."""
-    askers: dict[str, ProgramAsker] = field(factory=dict, init=False, repr=False)
-    """Who asks this program, by run."""
     _engine: Engine | None = field(default=None, init=False, repr=False)
     _sessions: set[LiveSession] = field(factory=set, init=False, repr=False)
 
@@ -96,7 +95,8 @@ class Workspace:
     async def __aenter__(self) -> "Self":
         opening = asyncio.ensure_future(asyncio.to_thread(self._opened))
         try:
-            self._engine = await settled(opening)
+            with python_words():
+                self._engine = await settled(opening)
         except asyncio.CancelledError:
             if not opening.cancelled() and opening.exception() is None:
                 opening.result().close()
@@ -130,8 +130,6 @@ class Workspace:
                 session.task.cancel() if session.loop is None else session.loop.interrupt(_CLOSED)
         if ending:
             await settled(_all(ending))
-
-    # ── runs ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def start(
         self,
@@ -173,7 +171,8 @@ class Workspace:
             where = folder or (expanded(read.output_dir) if read.output_dir else None)
             return bind(read, engine.admission, (), engine.catalogue.loader_for_suffix, where), where
 
-        bound, where = await asyncio.to_thread(prepared)
+        with python_words():
+            bound, where = await asyncio.to_thread(prepared)
 
         async def begin(watchers: Watchers) -> RunEnd:
             return await engine.start(bound, output=where, force=force, new_project=new_project, watchers=watchers)
@@ -223,9 +222,8 @@ class Workspace:
             beginning.cancel()
             await settled(_all([beginning, task] if task.cancelling() else [beginning]))
         if not session.began.is_set():
-            session.run = task.result().run
-        if isinstance(asker, ProgramAsker):
-            self.askers[session.run] = asker
+            with python_words():
+                session.run = task.result().run
         return RunHandle(self, session.run, budget, session)
 
     def _join(self, session: LiveSession) -> None:
@@ -244,7 +242,6 @@ class Workspace:
             self._sessions.discard(session)
             if self.live.get(session.run) is session:
                 del self.live[session.run]
-            self.askers.pop(session.run, None)
             session.end()
 
     def runs(
@@ -277,7 +274,8 @@ class Workspace:
             UsageError: there is none, or several begin so.
         """
         log = self.engine.log
-        found = found_run(runs_in(log), run)
+        with python_words():
+            found = found_run(runs_in(log), run)
         if log.last(found) is None:
             raise UsageError(f"there is no run {run!r} in {self.home}; see ws.runs()")
         return RunHandle(self, found)
@@ -287,7 +285,7 @@ def asker_for(ask: bool, yes: bool) -> Asker | None:
     """Who answers questions: the program, or a yes given beforehand; None: nothing is asked."""
     if ask and yes:
         raise UsageError("ask=True and yes=True exclude each other: say who answers")
-    return Agreeing() if yes else ProgramAsker() if ask else None
+    return Agreeing() if yes else WaitingAsker() if ask else None
 
 
 def read_any(spec: str | PathLike[str] | Mapping[str, Any] | Spec, source: str | None = None) -> Spec:

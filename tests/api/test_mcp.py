@@ -78,7 +78,7 @@ def test_a_client_runs_a_spec_and_asks_why(tmp_path: Path) -> None:
             ("status", {"run": "nope"}, "there is no run 'nope'"),
             ("explain", {"task": "t9"}, "no task 't9'"),
             ("costs", {"by": "mood"}, "say one of model"),
-            ("answer", {"question": "forecast/1", "accepted": True}, "asks nothing here"),
+            ("answer", {"question": "forecast/1", "accepted": True}, "asks no question"),
             ("run_spec", {"spec": {"project": "x"}}, "criteria"),
         ):
             with pytest.raises(RefusedError, match=text):

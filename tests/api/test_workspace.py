@@ -16,7 +16,7 @@ from orchestrator.handles import RunHandle
 from orchestrator.run_list import RunSummaries
 from orchestrator.spec import read_spec
 from tests.api.stepping import a_spec
-from tests.cli.command import orchestrate, scripted_spec
+from tests.cli.command import finish, orchestrate, rows, scripted_spec, start, wait_until
 
 T = TypeVar("T")
 
@@ -181,12 +181,18 @@ def test_what_cannot_start_leaves_nothing(tmp_path: Path) -> None:
             await ws.start(_plain_spec(tmp_path), budget=Budget(max_usd=-1))
         with pytest.raises(UsageError, match="there is no run 'nope'"):
             ws.run("nope")
-        with pytest.raises(UsageError, match="there are no runs"):
+        with pytest.raises(UsageError, match=r"there are no runs; see: ws\.runs\(\)$"):
             ws.run("last")
         with pytest.raises(UsageError, match="did you mean 'SUCCESS'"):
             ws.runs(status="SUCCES")
         assert (ws.runs(), asyncio.all_tasks()) == ([], tasks)
-        assert (await (await ws.start(_plain_spec(tmp_path))).result(60)).status is ProjectStatus.SUCCESS
+        keys = _plain_spec(tmp_path, project_id="named")
+        assert (await (await ws.start(keys)).result(60)).status is ProjectStatus.SUCCESS
+        with pytest.raises(UsageError, match=r'resume with: await ws\.run\("named"\)\.resume\(\).*new_project=True'):
+            await ws.start({**keys, "criteria": "another"})
+        with pytest.raises(NotAllowedError) as refused:
+            await ws.start({**keys, "validators": {"sandbox": "none"}}, source="a request", new_project=True)
+        assert "orchestrate " not in str(refused.value).replace("orchestrate trust", "")
 
     _in(tmp_path / "home", scene)
 
@@ -217,8 +223,6 @@ async def _asked(run: RunHandle) -> OpenQuestion:
     async for event in run.events():
         if event.name == "question.asked":
             break
-    while not run.questions():  # noqa: ASYNC110  # it is asked after the event is durable
-        await asyncio.sleep(0.01)
     return run.questions()[0]
 
 
@@ -229,12 +233,12 @@ def test_questions_wait_for_the_program(tmp_path: Path) -> None:
         run = await ws.start(_risky(tmp_path), ask=True)
         question = await _asked(run)
         assert question.to_dict()["name"] == "forecast/1"
-        assert "expected to cost $0.01" in question.text
+        assert question.text == "start the tasks although the money may not suffice?"
         with pytest.raises(UsageError, match=r"no question 'forecast/7'; open questions: forecast/1"):
             await run.answer("forecast/7")
         await run.answer(question, False)
         assert (await run.result(timeout=60)).is_open
-        with pytest.raises(UsageError, match="asks nothing here"):
+        with pytest.raises(UsageError, match="asks no question"):
             await run.answer(question)
         await run.resume(ask=True)
         await run.answer(await _asked(run))
@@ -242,6 +246,35 @@ def test_questions_wait_for_the_program(tmp_path: Path) -> None:
         assert (await run.replay(verify=True)).differences == ()
 
     _in(tmp_path / "home", scene)
+
+
+def test_an_approval_is_given_from_python(tmp_path: Path) -> None:
+    """A run that waits for its plan to be approved goes on at a yes, from its own process or from another one."""
+    home = tmp_path / "home"
+    keys = _plain_spec(tmp_path, approve=["plan"])
+
+    async def own(ws: Workspace) -> None:
+        run = await ws.start({**keys, "project_id": "own"})
+        question = await _asked(run)
+        assert (question.name, question.text[:27]) == ("approve_plan/1", "start the plan of 1 task, e")
+        await run.answer(question.version)
+        assert run.questions() == ()
+        assert (await run.result(timeout=60)).status is ProjectStatus.SUCCESS
+
+    async def theirs(ws: Workspace) -> None:
+        run = ws.run("theirs")
+        assert (await _asked(run)).name == "approve_plan/1"
+        await run.answer("approve_plan/1", True)
+        assert (await run.result(timeout=60)).status is ProjectStatus.SUCCESS
+
+    _in(home, own)
+    (tmp_path / "theirs.json").write_text(json.dumps({**keys, "project_id": "theirs"}))
+    process = start(home, "run", str(tmp_path / "theirs.json"), "-q")
+    wait_until(
+        lambda: bool(rows(home, "SELECT 1 FROM events WHERE type = 'question.asked' AND stream = 'theirs'")), process
+    )
+    _in(home, theirs)
+    assert finish(process).code == 0
 
 
 def test_without_ask_nothing_is_asked_and_yes_agrees(tmp_path: Path) -> None:

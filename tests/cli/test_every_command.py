@@ -19,7 +19,6 @@ WITHOUT_JSON = {
     "spec init": "it writes files",
     "models suggest": "its output is a models file",
     "plugins new": "it writes files",
-    "plugins install": "it runs an installer; plugins list prints what there is then",
     "report": "it writes a page",
     "trust revoke": "it changes what is remembered; trust list prints it",
     "eval add": "it writes a case",
@@ -112,7 +111,7 @@ def test_an_unknown_run_is_one_line(
     monkeypatch.chdir(tmp_path)
     needed = {"runs export": ["-o", "d"], "audit export": ["-o", "b"], "fork": ["--at", "v1"]}
     needed |= {"log recover": ["--into", "r.db"], "runs diff": ["nope"], "runs delete": ["--yes"]}
-    needed |= {"eval add": ["t", "--to", "suite.yaml"]}
+    needed |= {"eval add": ["t", "--to", "suite.yaml"], "audit anchor": ["--to", "a.jsonl"]}
     arguments = [*words.split(), "nope", *needed.get(words, [])]
     refused = in_process.command(capsys, *arguments)
     assert (refused.code, refused.out) == (2, "")

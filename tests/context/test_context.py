@@ -225,6 +225,15 @@ def test_a_link_in_a_folder_leads_nowhere(tmp_path: Path) -> None:
     assert "A SECRET TEXT" not in _prompts(home, "only")
 
 
+def test_a_link_that_is_called_like_a_pattern_is_one(tmp_path: Path) -> None:
+    """A spec beside which such a link lies does not read what it leads to."""
+    (tmp_path / "secret.txt").write_text("A SECRET TEXT")
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "[a].txt").symlink_to(tmp_path / "secret.txt")
+    refused = orchestrate(tmp_path / "home", "run", str(scripted_spec(tmp_path / "specs", context="[a].txt")))
+    assert (refused.code, f"read={tmp_path / 'secret.txt'}" in refused.err) == (2, True), refused.err
+
+
 def test_three_hundred_files_of_twenty_megabytes(tmp_path: Path) -> None:
     """They are bounded in sum, and one by one in prompts; what was left out is said, and all is proven."""
     given = tmp_path / "given"

@@ -11,6 +11,7 @@ from orchestrator.testing import PluginContract
 from orchestrator.testing.contracts import SUITES, names_of_tests, play
 from tests.contracts.planted import BUGS, SOUND, Bug
 from tests.contracts.planted.conduct import PAUSE, let_go
+from tests.contracts.planted.programs import SoundProgram
 
 OF_MODULES = {
     "test_the_module_has_the_hook_of_its_kind",
@@ -45,7 +46,15 @@ def test_a_sound_plugin_passes(suite: type[PluginContract]) -> None:
     """Nothing is noticed where there is nothing."""
     results = play(suite)
     assert [result for result in results if result.problem] == []
-    assert {result.test for result in results if result.skipped} <= OF_MODULES
+    of_programs = {name for name in names_of_tests(suite) if "program" in name}  # the one with a program plays them
+    assert {result.test for result in results if result.skipped} <= OF_MODULES | of_programs
+
+
+def test_a_sound_provider_with_a_program_passes() -> None:
+    """The tests with a program are played, and nothing is noticed."""
+    results = play(SoundProgram)
+    assert [result for result in results if result.problem] == []
+    assert all(result.passed for result in results if "program" in result.test or "live" in result.test)
 
 
 def test_every_test_of_every_suite_notices_something() -> None:

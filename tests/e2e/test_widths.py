@@ -46,6 +46,11 @@ COMMANDS: Final = (
     "doctor",
     "audit verify",
     "audit export last -o wide.bundle",
+    "audit anchor last --to anchor.jsonl",
+    "audit import wide.bundle --into received.db",
+    "log import wide.bundle --into again.db",
+    "plan edit last",
+    "answer last yes",
     "audit keygen wide.key",
     "replay last",
     "replay last --verify",
@@ -65,7 +70,7 @@ COMMANDS: Final = (
     "cache stats",
     "cache clear",
     "plan wide.json",
-    "plan wide.json --simulate 20",
+    "plan show wide.json --simulate 20",
     "policy check rules.yaml",
     "policy explain rules.yaml",
     "spec validate wide.json",
@@ -94,8 +99,8 @@ COMMANDS: Final = (
     "run --help",
     "eval run --help",
 )
-FOR_PROGRAMS: Final = ("spec schema", "log export", "audit records", "models suggest")
-"""Commands whose output is JSON, or a file."""
+FOR_PROGRAMS: Final = ("spec schema", "log export", "audit records", "models suggest", "mcp", "view")
+"""Commands whose output is JSON, or a file, or pages for a browser."""
 LIVE: Final = frozenset({"demo", "run short.json", "resume last", "pool pair.json --backend greedy --backend pareto"})
 """Commands with a live view, which draws over itself."""
 RULES: Final = "global:\n  - {name: p, blocked_providers: [opnai], max_latency_ms: 5}\n"

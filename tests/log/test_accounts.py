@@ -209,7 +209,7 @@ def test_a_run_without_accounts_may_start_several_calls_at_once() -> None:
 
 def test_only_the_last_event_may_ask_accounts() -> None:
     """A step ends at its first CallStarted."""
-    with pytest.raises(AssertionError):
+    with pytest.raises(ValueError, match="only the last event"):
         asyncio.run(memory_log().append("run", 0, 1, [started(1), TaskStarted("t")], accounts=["org"]))
 
 

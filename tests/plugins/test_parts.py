@@ -17,21 +17,30 @@ PACKAGES = (
     "orchestrator_audit",
     "orchestrator_eval",
     "orchestrator_insight",
+    "orchestrator_mcp",
     "orchestrator_sandbox",
+    "orchestrator_steering",
+    "orchestrator_view",
 )
 COMMANDS = {
     "orchestrator_apps": {"build"},
     "orchestrator_audit": {"audit"},
     "orchestrator_eval": {"eval"},
     "orchestrator_insight": {"explain", "fork", "metrics", "pool", "report", "watch", "whatif"},
+    "orchestrator_mcp": {"mcp"},
     "orchestrator_sandbox": set[str](),
+    "orchestrator_steering": {"answer"},
+    "orchestrator_view": {"view"},
 }
 PARTS = {
     "orchestrator_apps": {"applications", "apps"},
     "orchestrator_audit": {"audit_log", "laws", "recover"},
     "orchestrator_eval": set[str](),
     "orchestrator_insight": {"agents", "comparing", "simulate"},
+    "orchestrator_mcp": set[str](),
     "orchestrator_sandbox": {"sandbox"},
+    "orchestrator_steering": set[str](),
+    "orchestrator_view": set[str](),
 }
 
 

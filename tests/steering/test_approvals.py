@@ -21,6 +21,7 @@ from tests.cli.command import (
     start,
     wait_until,
 )
+from tests.e2e.terminal import Terminal
 
 TWO = [
     {"id": "first", "type": "code_generation", "prompt": "Write x.", "hard_validators": ["python_syntax"]},
@@ -136,7 +137,7 @@ def test_an_amount_is_not_passed_before_a_person_agrees(tmp_path: Path) -> None:
     with waiting(home, spec) as process:
         run = orchestrate(home, "runs", "show", "a", "--json").json
         assert float(run["settled_usd"]) + float(run["held_usd"]) <= 0.0006
-        assert "spend more than $0.000600" in orchestrate(home, "answer", "a").out
+        assert "spend more than $0.0006" in orchestrate(home, "answer", "a").out
         answered(home, "a", "yes")
         assert finish(process).code == 0
     assert count(home, "question.asked") == 1
@@ -154,7 +155,7 @@ def test_at_the_ceiling_a_person_is_asked(
     home = tmp_path / "home"
     spec = scripted_spec(tmp_path, tasks=TWO, approve=[{"ceiling": True}], budget_usd=0.0008, project_id="a")
     with waiting(home, spec) as process:
-        assert "raise the ceiling of $0.000800" in orchestrate(home, "answer", "a").out
+        assert "raise the ceiling of $0.0008" in orchestrate(home, "answer", "a").out
         offered = float(orchestrate(home, "answer", "a", "--json").json["amount_usd"])
         assert offered >= 0.0008
         wrong = orchestrate(home, "answer", "a", "no", "--add-budget", "1")
@@ -293,3 +294,24 @@ def test_a_run_that_asks_nothing(tmp_path: Path) -> None:
     assert (refused.code, refused.out) == (2, "")
     assert "a has ended" in refused.err
     assert orchestrate(home, "answer", "nope", "yes").code == 2
+
+
+def test_at_a_terminal_the_person_there_is_asked(tmp_path: Path) -> None:
+    """The plan is shown, Enter is a no; and what another process answers first counts."""
+    home = tmp_path / "home"
+    spec = scripted_spec(tmp_path, tasks=TWO, approve="plan", project_id="a")
+    with Terminal(home, "run", str(spec)) as terminal:
+        terminal.wait_for(r"second \(summarization, after first\): Say what x is\.")
+        terminal.wait_for(r"Start the plan of 2 tasks.*\[y/N\]")
+        terminal.type("\n")
+        assert terminal.wait() == 130
+    with Terminal(home, "resume", "a") as terminal:
+        terminal.wait_for(r"\[y/N\]")
+        answered(home, "a", "yes")
+        assert terminal.wait() == 0
+    with Terminal(home, "run", str(spec), "--project-id", "b") as terminal:
+        terminal.wait_for(r"\[y/N\]")
+        terminal.type("y\n")
+        assert terminal.wait() == 0
+    proven(home, "a")
+    proven(home, "b")

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator
 
+from orchestrator.answering import question_of as asked_in_words
 from orchestrator.cli.options import command
 from orchestrator.cli.output import line, money
-from orchestrator.events import ENHANCE, FORECAST, QuestionAsked
+from orchestrator.events import QuestionAsked
 from orchestrator.models import ApprovalPoint
 from orchestrator.state.run import RunState
 
@@ -13,30 +14,7 @@ _LONGEST_PROMPT = 160
 
 def question_of(asked: QuestionAsked, state: RunState) -> str:
     """The question in one line."""
-    amount = "" if asked.amount is None else money(asked.amount)
-    match asked.node:
-        case ApprovalPoint.PLAN:
-            number = len(state.tasks)
-            return f"start the plan of {number} task{'s' * (number != 1)}{_expected(state)}?"
-        case ApprovalPoint.TASK:
-            return f"start {asked.task}? A no leaves it out"
-        case ApprovalPoint.SPEND:
-            return f"spend more than {amount}? {money(state.spend.total)} is spent"
-        case ApprovalPoint.CEILING:
-            return f"raise the ceiling of {money(state.cap)} by {amount}? A no leaves it where it is"
-        case ApprovalPoint.FORECAST:
-            return f"start a run that is expected to cost {amount}?"
-        case node if node == FORECAST:
-            return "start the tasks although the money may not suffice?"
-        case node if node == ENHANCE:
-            return f"take suggestion {asked.number}?"
-    return f"agree to {asked.node}?"
-
-
-def _expected(state: RunState) -> str:
-    if state.forecast is None:
-        return ""
-    return f", expected to cost {money(state.forecast.expected)} of the {money(state.cap)} ceiling"
+    return asked_in_words(asked, state, money)
 
 
 def shown_with(asked: QuestionAsked, state: RunState, text_of: Callable[[str], str]) -> Iterator[str]:

@@ -98,9 +98,6 @@ def whose() -> str:
     return _LATEST[-1] if _LATEST else "the program"
 
 
-# ── reading what is installed ──────────────────────────────────────────────────────────────────────────────────
-
-
 def _catalogue() -> "Catalogue":
     from orchestrator.errors import SpecError, UsageError
     from orchestrator.plugins import GROUPS, Catalogue
@@ -141,9 +138,6 @@ def _described(entry: "PluginEntry", name: str) -> Listed:
 
 def _address(entry: "PluginEntry") -> str:
     return f"{entry.distribution}:{entry.name}".lstrip(":")
-
-
-# ── what is kept ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _surroundings() -> list[Any]:

@@ -90,9 +90,6 @@ def _ignored(environment: "Environment", network: "Network") -> list[str]:
     return [name for name in (*beaten, *_IGNORED) if environment.variables.get(name)]
 
 
-# ── looking ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @frozen
 class _Vendors:
     found: "tuple[Surveyed, ...]"
@@ -177,9 +174,6 @@ def _without_secrets(value: Any, redact: Any) -> Any:
     if isinstance(value, dict):
         return {name: _without_secrets(each, redact) for name, each in value.items()}
     return [_without_secrets(each, redact) for each in value] if isinstance(value, list) else value
-
-
-# ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _print(found: dict[str, Any], live: bool) -> None:

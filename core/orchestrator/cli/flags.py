@@ -7,6 +7,7 @@ import click
 from click.core import ParameterSource
 
 from orchestrator.cli.output import on_terminal
+from orchestrator.errors import present
 
 DEFAULT_CRITERIA: Final = "the result does what the description asks"
 """The criteria of a result where none are given."""
@@ -61,7 +62,7 @@ def carry_out(
     if file is not None:
         spec = spec_of_file(file, (), keys, models, context)
     else:
-        assert project is not None
+        project = present(project, "project")
         spec = with_flags(spec_from(project, criteria or ask_for_criteria()), keys)
         spec = with_models(with_context(spec, context), models)
     if spec.project_id is None and not new_project and on_terminal():

@@ -95,7 +95,9 @@ if TYPE_CHECKING:
     from orchestrator.engine.runs import Engine, RunEnd, Watchers
     from orchestrator.engine.session import Session
     from orchestrator.engine.vendors.environment import BY
+    from orchestrator.exchanges import Shown, exchanges, with_texts
     from orchestrator.log.naming import EventId
+    from orchestrator.metrics import measure
     from orchestrator.models.offers import qualified
     from orchestrator.plugins import Catalogue
     from orchestrator.rankings import rank_of, ranking, whole_steps
@@ -235,6 +237,10 @@ _HOMES: Final = {
     "RunEnd": "orchestrator.engine.runs",
     "Watchers": "orchestrator.engine.runs",
     "Session": "orchestrator.engine.session",
+    "Shown": "orchestrator.exchanges",
+    "exchanges": "orchestrator.exchanges",
+    "with_texts": "orchestrator.exchanges",
+    "measure": "orchestrator.metrics",
     "Catalogue": "orchestrator.plugins",
     "Spec": "orchestrator.spec",
     "apply_sets": "orchestrator.spec",
@@ -296,6 +302,7 @@ __all__ = [
     "Refused",
     "RunEnd",
     "Session",
+    "Shown",
     "Spec",
     "SpokenTo",
     "Trust",
@@ -314,6 +321,7 @@ __all__ = [
     "disable_option",
     "enhance_option",
     "exact_option",
+    "exchanges",
     "existing_run",
     "forbidden",
     "force_option",
@@ -329,6 +337,7 @@ __all__ = [
     "live_view",
     "log_format_option",
     "loop_option",
+    "measure",
     "measured",
     "models_files",
     "models_option",
@@ -386,6 +395,7 @@ __all__ = [
     "with_loop",
     "with_models",
     "with_policies",
+    "with_texts",
     "yes_option",
 ]
 

@@ -133,8 +133,6 @@ class Live:
         for piece in wrapped(said(note), self._console.width):
             self._console.print(Text(piece, style=STYLES_OF_NOTES.get(note.tone, "")), soft_wrap=True)
 
-    # ── drawing ──────────────────────────────────────────────────────────────────────────────────────────────────
-
     def _render(self) -> "RenderableType":
         from rich.console import Group
         from rich.text import Text

@@ -1,5 +1,6 @@
 """``orchestrate log``: the events themselves."""
 
+import copy
 import shlex
 import time
 from collections import deque
@@ -13,6 +14,7 @@ import click
 from orchestrator.cli.damage import Reader, trust_in, whole_run
 from orchestrator.cli.describing import describe
 from orchestrator.cli.event_ids import EVENT, EVENT_HELP
+from orchestrator.cli.examples import with_examples
 from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.ids import RUN
 from orchestrator.cli.logs import open_log, open_log_if_any
@@ -58,7 +60,12 @@ class _LogGroup(CommandGroup):
         from orchestrator.cli import commands
 
         found = commands.load("audit", [])
-        return found.get_command(ctx, _IMPORT) if isinstance(found, click.Group) else None
+        shared = found.get_command(ctx, _IMPORT) if isinstance(found, click.Group) else None
+        if shared is None:
+            return None
+        own = copy.copy(shared)
+        own.epilog = None
+        return with_examples(own, f"log {_IMPORT}")
 
 
 @click.group(cls=_LogGroup)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.options import has_log, home
+from orchestrator.errors import MissingError
 
 if TYPE_CHECKING:
     from orchestrator.cli.damage import Reader
@@ -24,7 +25,8 @@ def open_log(run: str = "") -> "Reader":
         what = f"run {run!r}" if run else "run"
         raise UsageError(f"there is no {what} in {home()}: run something first, or name its folder with --home")
     log = Reader.open_to_read(home())
-    assert isinstance(log, Reader)
+    if not isinstance(log, Reader):
+        raise MissingError("Reader")
     click.get_current_context().call_on_close(log.close)
     return log
 

@@ -215,9 +215,6 @@ def _near(name: str, offers: "Offers") -> str:
     return suggestion(name, [*(model.id for model in offers.models), *offers.slots])
 
 
-# ── for programs ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def plain(model: "ModelInfo", offers: "Offers") -> dict[str, Any]:
     """Everything known of a model, as JSON; prices are US dollars per million tokens, exact, as text."""
     return {
@@ -278,9 +275,6 @@ def _aliases(model: "ModelInfo", offers: "Offers") -> list[str]:
     slots = _slots(model, offers)
     ids = {each.id for each in offers.models}
     return [alias for alias, slot in SLOT_ALIASES.items() if slot in slots and alias not in ids]
-
-
-# ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _print(listed: "list[ModelInfo]", offers: "Offers") -> None:

@@ -212,9 +212,6 @@ def _priors(connected: "Connected") -> "tuple[Prior, ...]":
         return ()
 
 
-# ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _print(found: RunOutlook, run: str | None, titles: Mapping[str, str | None], everything: bool) -> None:
     """Write a plan: a table of the tasks, then for each its models. ``titles`` are those of the tasks, by id."""
     settings = found.settings
@@ -318,9 +315,6 @@ def _warnings(found: RunOutlook) -> list[str]:
                 " would lower max_tokens or call another model"
             )
     return warnings
-
-
-# ── for programs ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _plain(found: RunOutlook) -> dict[str, Any]:

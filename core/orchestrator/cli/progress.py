@@ -143,8 +143,6 @@ class Progress:
             case e.OutputChosen(task=node):
                 self.doing[node] = "saving"
 
-    # ── the lines ────────────────────────────────────────────────────────────────────────────────────────────────
-
     def _notes(self, event: e.Event) -> Iterable[Note]:
         match event:
             case e.RunStarted(context=e.RunContext() as context):

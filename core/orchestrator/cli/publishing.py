@@ -96,9 +96,6 @@ def _content(place: str) -> bytes:
         raise UsageError(f"{place}: {error}") from error
 
 
-# ── search ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 _index_option: Final = click.option(
     "--index", metavar="FILE|URL", help=f"Another index of plugins. [default: ${INDEX}, else the release's]"
 )
@@ -140,14 +137,12 @@ def _fits(each: Published, words: Sequence[str], kind: str | None) -> bool:
     return (kind is None or kind in each.plugins) and all(word.lower() in text for word in words)
 
 
-# ── install ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @click.command()
 @click.argument("name")
 @_index_option
 @click.option("--dry-run", is_flag=True, help="Print the installer's command; do not run it.")
-def install(name: str, index: str | None, dry_run: bool) -> int:
+@json_option
+def install(name: str, index: str | None, dry_run: bool, as_json: bool) -> int:
     """Install a distribution of plugins beside this program, with pip, uv or pipx, whichever this program runs under.
 
     NAME is a distribution, with a version if you like, a wheel or folder, or the word of a plugin that the index lists.
@@ -155,7 +150,10 @@ def install(name: str, index: str | None, dry_run: bool) -> int:
     wanted = requirement(name, read_index(index))
     arguments = installer_command(wanted)
     if dry_run:
-        result(" ".join(arguments))
+        if as_json:
+            result_json({"command": arguments, "installed": []})
+        else:
+            result(" ".join(arguments))
         return 0
     before = set(_installed())
     notice(f"running: {' '.join(arguments)}")
@@ -166,6 +164,11 @@ def install(name: str, index: str | None, dry_run: bool) -> int:
     if done.returncode != 0:
         raise InstallError(f"{Path(arguments[0]).name} ended with status {done.returncode}; nothing was installed")
     new = [each for each in _installed() if each not in before]
+    if as_json:
+        facts = ("kind", "name", "distribution", "version")
+        installed = [{fact: getattr(each, fact) for fact in facts} for each in new]
+        result_json({"command": arguments, "installed": installed})
+        return 0
     for each in new:
         result(f"installed the {each.kind} {each.name} of {each.distribution} {each.version}".rstrip())
     if not new:

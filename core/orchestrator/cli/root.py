@@ -26,6 +26,7 @@ from orchestrator.cli.options import (
     yes_option,
 )
 from orchestrator.cli.stdout import keep_stdout, keeping_stdout
+from orchestrator.errors import MissingError
 
 _KERNEL: Final = {
     "demo": ("demo", "Run an example; needs no key, no network and no money."),
@@ -62,7 +63,8 @@ class LazyGroup(CommandGroup):
             found = commands.load(cmd_name, [*_KERNEL])
             return None if found is None else keep_stdout(with_examples(found, cmd_name))
         own = getattr(import_module(f"orchestrator.cli.{_KERNEL[cmd_name][0]}"), cmd_name)
-        assert isinstance(own, click.Command)
+        if not isinstance(own, click.Command):
+            raise MissingError("Command")
         return keep_stdout(with_examples(own, cmd_name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

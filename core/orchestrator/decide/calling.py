@@ -15,7 +15,7 @@ from orchestrator.decide.roster import Rejection
 from orchestrator.decide.routing import Asked, Listing, Query, is_excluded, list_candidates
 from orchestrator.decide.spending import Headroom, NoHeadroom, find_headroom, find_sizes, is_too_long, refusal_of
 from orchestrator.decide.timeouts import call_timeout
-from orchestrator.errors import ErrorKind
+from orchestrator.errors import ErrorKind, present
 from orchestrator.events import CallStarted, Decision, ModelCandidate, ModelSelected, QuestionAsked, SpendRefused
 from orchestrator.models import CallEnd, Finish, ReadingProblem, RejectionReason, Role, SelectionReason, SpendLimit
 from orchestrator.state.calls import Answer, CallKey, LogicalCall, Selection
@@ -125,8 +125,7 @@ def is_cut_off(call: LogicalCall) -> bool:
 def _go_on(m: RoutingContext, query: Query, call: LogicalCall, current: Selection) -> CallStep:
     """The selected model again, or the next one."""
     state = m.state
-    prepared = call.prepared
-    assert prepared is not None
+    prepared = present(call.prepared, "prepared call")
     if prepared.problem is not None:
         return _select(m, query, call, SelectionReason.FALLBACK, None)
     model = state.models.get(current.model)
@@ -221,7 +220,7 @@ def _start(
     if state.in_flight >= state.settings.concurrency or m.money_waits:
         return None
     model, prepared = state.models[current.model], call.prepared
-    assert prepared is not None
+    prepared = present(prepared, "prepared call")
     headroom = find_headroom(m, query, model, call)
     if not isinstance(headroom, Headroom):
         return headroom

@@ -69,8 +69,7 @@ def gate_of(state: RunState, task: TaskState, answer: Answer) -> Gate | None:
 
 def has_given_tests(state: RunState, task: TaskState) -> bool:
     """Whether the spec brings tests for the task; those that a planner wrote are none."""
-    assert state.start is not None
-    given = state.start.given_plan is not None and task.planned.tests is not None
+    given = state.first.given_plan is not None and task.planned.tests is not None
     return given and TESTS in task.planned.validators
 
 
@@ -88,8 +87,7 @@ def share_of(state: RunState, task: TaskState, answer: Answer) -> float | None:
 
 def is_vote(state: RunState, task: TaskState, validator: str) -> bool:
     """Whether a verdict of this validator is a vote now: the planner's tests, not passed by two models' candidates."""
-    assert state.start is not None
-    if validator != TESTS or state.start.given_plan is not None:
+    if validator != TESTS or state.first.given_plan is not None:
         return False
     passed = {
         answer.model

@@ -7,6 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
+from orchestrator.errors import present
 from orchestrator.models import FIRST_TOKENS, LEAST_FIRST_TOKENS, ModelInfo, Role, TaskType
 from orchestrator.settings import RunSettings
 from orchestrator.state.run import RunState
@@ -73,7 +74,7 @@ def _usual(role: Role, kind: TaskType | None) -> int:
     fixed = FIRST_TOKENS.get(role)
     if fixed is not None:
         return fixed
-    assert kind is not None
+    kind = present(kind, "kind of task")
     return FIRST_TOKENS[kind]
 
 

@@ -6,6 +6,7 @@ from typing import Final
 from orchestrator.decide.context import GRACE, RoutingContext
 from orchestrator.decide.gates import TESTS, has_given_tests, standing
 from orchestrator.decide.spending import refusal_of
+from orchestrator.errors import present
 from orchestrator.events import (
     PLAN,
     Decision,
@@ -38,12 +39,10 @@ def conclude(
     best = best_iteration(task)
     if best is None:
         return _finished(m, task, TaskStatus.FAILED, cause or TaskEndReason.FAILED, 0, removed=removed)
-    answer = output_of(task, best)
-    assert answer is not None
+    answer = present(output_of(task, best), "answer")
     chosen = task.output
     if chosen is None or chosen.call != answer.version:
-        assert m.state.session is not None
-        return OutputChosen(task.name, best, answer.version, answer.digest, task.number, m.state.session.files)
+        return OutputChosen(task.name, best, answer.version, answer.digest, task.number, m.state.opened.files)
     if chosen.file and task.written is None:
         return None
     evaluated = task.evaluated.get(best)

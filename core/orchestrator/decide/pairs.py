@@ -17,6 +17,7 @@ from orchestrator.decide.outcome import conclude, output_of, waiting
 from orchestrator.decide.routing import Query
 from orchestrator.decide.scoring import next_score, tests_decide
 from orchestrator.decide.strategies import compares_pairs
+from orchestrator.errors import present
 from orchestrator.events import Compared, ComparedPair, Decision, ModelCandidate
 from orchestrator.models import CallEnd, PairChoice, Role, TaskEndReason, comparison_sample, is_comparison
 from orchestrator.state.calls import Answer
@@ -89,8 +90,7 @@ def _candidates(m: RoutingContext, task: TaskState) -> list[_Candidate] | Decisi
     """The different results that stand best by their checks, oldest first; or a check that one of them needs."""
     found: dict[int, _Candidate] = {}
     for iteration in waiting(task):
-        output = output_of(task, iteration)
-        assert output is not None
+        output = present(output_of(task, iteration), "output")
         form = first_equal(task, output).version
         if form in found:
             continue

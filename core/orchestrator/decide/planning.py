@@ -20,8 +20,7 @@ _ALL: Final = "project"
 def next_planning(m: RoutingContext) -> Decision | None:
     """What the plan needs next: a given one is taken, else models are called until an answer is one."""
     state = m.state
-    assert state.start is not None
-    given = state.start.given_plan
+    given = state.first.given_plan
     if given is not None:
         return PlanMade(given, execution_order(given), None)
     key = CallKey(PLAN, Role.DECOMPOSER, 1, 1)

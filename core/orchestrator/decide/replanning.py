@@ -83,9 +83,6 @@ def next_replaced(m: RoutingContext) -> Decision | None:
     return None if replaced is None else conclude(m, replaced, TaskEndReason.REPLACED)
 
 
-# ── the patch ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _judged(state: RunState, answer: Answer, failed: tuple[str, ...], iteration: int) -> PlanPatched | PlanRefused:
     """Make the patch of an answer, or say what is wrong with it."""
 

@@ -3,7 +3,7 @@
 from hashlib import sha256
 
 from orchestrator.decide.context import RoutingContext
-from orchestrator.errors import ErrorKind
+from orchestrator.errors import ErrorKind, MissingError
 from orchestrator.events import BreakerClosed, BreakerOpened, Decision, SpendExceeded
 from orchestrator.models import BreakerReason
 from orchestrator.settings import SECOND
@@ -82,7 +82,8 @@ def _tried_again_at(m: RoutingContext, host: HostRecord) -> int | None:
 
 def given_up_at(state: RunState, host: HostRecord) -> int:
     """When a host that cannot be reached is given up, as far as is known now."""
-    assert host.since is not None, "every attempt has reached it"
+    if host.since is None:
+        raise MissingError("attempt that reached the host")
     return host.since + (state.settings.limits.outage if host.answered else _FIRST_PATIENCE)
 
 
@@ -152,13 +153,11 @@ def ready_at(state: RunState, call: LogicalCall) -> int:
 
 def _backoff(state: RunState, call: LogicalCall) -> int:
     """Exponential from one second, at most a minute, with jitter between a half and the whole; anew for each model."""
-    assert state.start is not None
-    assert state.session is not None
     current, count = call.current, call.ended
-    if state.session.rules >= _PER_MODEL and current is not None:
+    if state.opened.rules >= _PER_MODEL and current is not None:
         count = call.tries.get(current.model, 1)
     whole = min(_LONGEST_WAIT, SECOND << min(count - 1, 6))
-    return whole // 2 + draw(state.start.seed, "backoff", *call.key, call.ended) % (whole // 2)
+    return whole // 2 + draw(state.first.seed, "backoff", *call.key, call.ended) % (whole // 2)
 
 
 def uniform(seed: int, purpose: str, *identity: object) -> float:

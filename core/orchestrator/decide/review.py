@@ -11,6 +11,7 @@ from orchestrator.decide.pairs import STOPPING, SetAside, choose, is_set_aside
 from orchestrator.decide.routing import Query
 from orchestrator.decide.scoring import next_score, tests_decide
 from orchestrator.decide.strategies import compares_pairs, judge_runs, last_try, most_iterations, strategy_of
+from orchestrator.errors import present
 from orchestrator.events import Decision, ModelCandidate, ProbeStarted, StepSkipped
 from orchestrator.models import CallEnd, CritiqueUse, ProbeResult, Role, ScoredBy, SkipReason, TaskEndReason
 from orchestrator.models.scores import is_nearer
@@ -85,8 +86,7 @@ def _next_of_iteration(m: RoutingContext, task: TaskState, iteration: int) -> De
     step = _review(m, task, iteration, draft, gate)
     if step is not _DONE:
         return step if isinstance(step, Decision) else None
-    output = output_of(task, iteration)
-    assert output is not None
+    output = present(output_of(task, iteration), "output")
     gate = _checked(m, task, iteration, output)
     if not isinstance(gate, Gate):
         return gate

@@ -12,6 +12,7 @@ from attrs import Factory, define, frozen
 
 from orchestrator.decide.compliance import binding, violated, violations
 from orchestrator.decide.lengths import usual_size
+from orchestrator.errors import present
 from orchestrator.events import ModelCandidate, RunStarted, SessionOpened
 from orchestrator.models import SLOT_ALIASES, ModelInfo, RejectionReason, Role, TaskType
 from orchestrator.models.offers import is_lower_tier
@@ -190,8 +191,8 @@ class Memo:
 
 def _roster(state: RunState) -> Roster:
     session, start = state.session, state.start
-    assert session is not None
-    assert start is not None
+    session = present(session, "session")
+    start = present(start, "first event")
     slots: dict[str, tuple[str, ...]] = {}
     for slot, model in session.slots.items():
         slots[model] = (*slots.get(model, ()), slot)
@@ -225,8 +226,7 @@ def _never_dearer(models: Iterable[ModelInfo], settings: RunSettings) -> tuple[M
     bent: list[ModelInfo] = []
     lines: list[tuple[int, int, int, ModelInfo]] = []
     for place, model in enumerate(models):
-        price = model.price
-        assert price is not None, "a model without a price judges nothing"
+        price = present(model.price, "price of a model that judges")
         if price.rates:
             bent.append(model)
             continue

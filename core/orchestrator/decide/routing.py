@@ -362,8 +362,7 @@ def _ranked(
     offers = row.offers
     offered = offers if places is row.places else [offers[place] for place in places]
     telemetry = _telemetry_of_all(state, kind, offered)
-    assert state.start is not None
-    draw = uniform(state.start.seed, "rank", *identity)
+    draw = uniform(state.first.seed, "rank", *identity)
     ranked = {each.model: each for each in m.rank(offered, telemetry, draw)}
     order = list(ranked)
     if len(places) < len(row.models):
@@ -403,8 +402,7 @@ def _code(reason: str) -> str | None:
 
 def backend_name(state: RunState) -> str:
     """The name of the session's backend."""
-    assert state.session is not None
-    return next((plugin.name for plugin in state.session.plugins if plugin.kind == "backend"), "row")
+    return next((plugin.name for plugin in state.opened.plugins if plugin.kind == "backend"), "row")
 
 
 def telemetry_of(record: ModelRecord | None, kind: TaskType) -> ModelTelemetry:

@@ -10,6 +10,7 @@ from orchestrator.decide.gates import Gate
 from orchestrator.decide.outcome import conclude
 from orchestrator.decide.routing import Query
 from orchestrator.decide.strategies import judge_runs, runs_beside_tests
+from orchestrator.errors import MissingError
 from orchestrator.events import Decision, Evaluated, ScoringStarted, StepSkipped
 from orchestrator.models import CallEnd, Role, ScoredBy, SkipReason, TaskEndReason
 from orchestrator.models.scores import is_within
@@ -130,7 +131,8 @@ def _sampled(m: RoutingContext, task: TaskState, iteration: int, output: Answer,
             continue
         progress = _sample(m, task, iteration, output, sample)
         if isinstance(progress, Answer):
-            assert progress.reading.score is not None, "an evaluation without a score is no answer"
+            if progress.reading.score is None:
+                raise MissingError("score in an evaluation")
             found.scores.append(progress.reading.score)
         elif isinstance(progress, NoAnswer):
             found.stopped = progress.reason

@@ -10,6 +10,7 @@ from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.lengths import usual_size
 from orchestrator.decide.routing import Query, removed_now
 from orchestrator.decide.strategies import judge_runs
+from orchestrator.errors import MissingError, present
 from orchestrator.events import ENHANCE, BudgetWarned, CallStarted, Decision
 from orchestrator.models import CallEnd, ModelInfo, Role, SelectionReason, SpendLimit
 from orchestrator.money import Usd
@@ -57,10 +58,9 @@ def find_headroom(m: RoutingContext, query: Query, model: ModelInfo, call: Logic
     """The size at which the selected model can be asked now; None: wait."""
     state = m.state
     selection, prepared = call.current, call.prepared
-    assert selection is not None
-    assert prepared is not None
-    sizes = find_sizes(model, call)
-    assert sizes is not None, "an answer that was cut off is asked again only where a higher limit is possible"
+    selection = present(selection, "selection")
+    prepared = present(prepared, "prepared call")
+    sizes = present(find_sizes(model, call), "higher limit, and an answer that was cut off is asked again")
     floor, full = sizes
     hold = _hold(model, prepared.body_bytes)
     reserve = _reserve(m, query)
@@ -161,8 +161,8 @@ def find_sizes(model: ModelInfo, call: LogicalCall) -> tuple[int, int] | None:
     again larger.
     """
     selection, prepared = call.current, call.prepared
-    assert selection is not None
-    assert prepared is not None
+    selection = present(selection, "selection")
+    prepared = present(prepared, "prepared call")
     # A later session may know a lower limit of the model than the selection did.
     most = min(max(selection.most_tokens, selection.max_tokens), model.max_output or _UNLIMITED)
     whole = min(selection.max_tokens, most)
@@ -183,8 +183,7 @@ def find_sizes(model: ModelInfo, call: LogicalCall) -> tuple[int, int] | None:
 
 def _hold(model: ModelInfo, body_bytes: int) -> Callable[[int], Usd]:
     """The most a call with this body can cost, as a function of ``max_tokens``."""
-    price = model.price
-    assert price is not None, "a model without a price is never selected"
+    price = present(model.price, "price of a model that was selected")
 
     def hold(max_tokens: int) -> Usd:
         bound = model.output_bound(max_tokens)
@@ -202,7 +201,8 @@ def _reserve(m: RoutingContext, query: Query) -> Callable[[int], Usd]:
     """
     if query.role not in (Role.GENERATOR, Role.CRITIC, Role.REVISER) and query.compares is None:
         return lambda max_tokens: Usd.ZERO
-    assert query.type is not None
+    if query.type is None:
+        raise MissingError("kind of task")
     if judge_runs(m.state.settings, query.type) == 0:
         return lambda max_tokens: Usd.ZERO
     settings, kind = m.state.settings, query.type

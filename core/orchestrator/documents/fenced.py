@@ -10,6 +10,8 @@ from typing import Final
 
 from attrs import define, field, frozen
 
+from orchestrator.errors import present
+
 _LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 _QUOTES: Final = re.compile(r"(?: {0,3}>[ \t]?)*")
 _OPENING: Final = re.compile(
@@ -130,8 +132,6 @@ class _Scanner:
         self.visited += len(line)
         return line
 
-    # ── outside ──────────────────────────────────────────────────────────────────────────────────────────────────
-
     def _opening(self, line: str) -> _Fence | None:
         quotes, rest = _unquoted(line)
         found = _OPENING.match(rest)
@@ -164,8 +164,6 @@ class _Scanner:
             self._items.append(column)
             item = _ITEM.match(rest, item.end())
         self._follows_blank = False
-
-    # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _inside(self, fence: _Fence, at: int) -> tuple[str, int, bool]:
         """(content, number of the line after the block, whether it was closed)."""
@@ -205,8 +203,7 @@ def _unquoted(line: str, most: int | None = None) -> tuple[int, str]:
     """(how many block quotes a line stands in, the line without their marks); ``most`` marks are taken off."""
     if most == 0 or ">" not in line:
         return 0, line
-    marks = _QUOTES.match(line)
-    assert marks is not None
+    marks = present(_QUOTES.match(line), "marks")
     count, end = marks.group().count(">"), marks.end()
     if most is not None and count > most:
         count, end = most, 0

@@ -6,7 +6,7 @@ from typing import Any, Final, NoReturn
 
 from orchestrator.documents.document import MAX_DEPTH, Document, DocumentNode, refusal, shown, text_node
 from orchestrator.documents.scalars import number
-from orchestrator.errors import SpecError
+from orchestrator.errors import MissingError, SpecError, present
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 
@@ -52,8 +52,7 @@ class _Reader:
 
     def peek(self) -> str:
         """The next character that is no white space, or nothing at the end."""
-        match = _SPACE.match(self.text, self.position)
-        assert match is not None
+        match = present(_SPACE.match(self.text, self.position), "match")
         self.position = match.end()
         return self.text[self.position : self.position + 1]
 
@@ -93,7 +92,8 @@ class _Reader:
                 raise self.wrong("expected a key in double quotes")
             line = self.line
             key = self.scalar()
-            assert isinstance(key.value, str)
+            if not isinstance(key.value, str):
+                raise MissingError("str")
             if key.value in entries:
                 raise refusal(self.source, line, f"the key {shown(key.value)} stands here twice")
             node.characters += key.characters

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from orchestrator.engine.bills import BilledCall
-from orchestrator.errors import DamagedLogError
+from orchestrator.errors import DamagedLogError, MissingError
 from orchestrator.events import CallSucceeded, SessionOpened
 from orchestrator.log import EventLog, Texts
 from orchestrator.log.views import own
@@ -51,7 +51,8 @@ def _models(log: EventLog) -> Iterator[ModelInfo]:
     for run in log.streams():
         for record in log.read_own(run, types=[SessionOpened]):
             event = record.event
-            assert isinstance(event, SessionOpened)
+            if not isinstance(event, SessionOpened):
+                raise MissingError("SessionOpened")
             yield from event.models
 
 

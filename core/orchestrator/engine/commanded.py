@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
+from orchestrator.errors import MissingError
 from orchestrator.plugins.local import LocalPoint, plugin_of_object
 from orchestrator.plugins.registry import Plugin
 from orchestrator.spi import Candidate, Finding, ValidatorContext
@@ -58,7 +59,8 @@ def plugins_of_commands(spec: "Spec") -> Iterator[Plugin]:
     """The command validators of a spec, as the plugins that a session uses; each hides an installed one of its name."""
     for name, command in spec.validators.commands.items():
         plugin = plugin_of_object("validator", name, CommandValidator(command))
-        assert isinstance(plugin.point, LocalPoint)
+        if not isinstance(plugin.point, LocalPoint):
+            raise MissingError("LocalPoint")
         digest = sha256(f"{command.run}\x00{command.pass_}".encode()).hexdigest()
         plugin.point = evolve(plugin.point, value=f"validators.commands.{name}", digest=digest)
         yield plugin

@@ -49,9 +49,6 @@ def draft_of(layout: Layout) -> Draft:
     return Draft(defined, modules)
 
 
-# ── what is called ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def calls_of(given: object, where: str, draft: Draft) -> tuple[SandboxedCall, ...]:
     """The calls that an input may mean; empty where it is none that may be made.
 
@@ -172,9 +169,6 @@ def _fits(call: ast.Call, target: ast.FunctionDef) -> bool:
     needed = positional[: len(positional) - len(given.defaults)]
     most = math.inf if given.vararg else len(positional)
     return all(name in words for name in needed[len(call.args) :]) and len(call.args) <= most
-
-
-# ── what it is worth ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @frozen

@@ -12,7 +12,7 @@ from orchestrator.engine.applications import Application, application
 from orchestrator.engine.outputs.folder import OutputFolder, tables
 from orchestrator.engine.outputs.placement import Placement
 from orchestrator.engine.outputs.results import summary
-from orchestrator.errors import UsageError
+from orchestrator.errors import MissingError, UsageError
 from orchestrator.log import EventLog, Texts
 from orchestrator.plugins import Catalogue
 from orchestrator.spec.canonical import restored
@@ -71,7 +71,8 @@ def place_of(log: EventLog, run: str, texts: Texts) -> RunPlace:
 
 def _first(log: EventLog, run: str) -> e.RunStarted | e.RunForked:
     first = next(iter(log.read_own(run))).event
-    assert isinstance(first, e.RunStarted | e.RunForked)
+    if not isinstance(first, e.RunStarted | e.RunForked):
+        raise MissingError("RunStarted or RunForked")
     return first
 
 

@@ -27,7 +27,7 @@ from orchestrator.engine.ports import Ports
 from orchestrator.engine.questions import Asker, QuestionAnswering, answered
 from orchestrator.engine.readers import reader_of
 from orchestrator.engine.replies import Replies
-from orchestrator.errors import Billed, ErrorKind, ExhaustedError, ProviderError
+from orchestrator.errors import Billed, ErrorKind, ExhaustedError, MissingError, ProviderError, present
 from orchestrator.models import CacheUse, Finish, ModelInfo, ScorerProblem
 from orchestrator.money import Usage, Usd
 from orchestrator.spi import (
@@ -155,8 +155,6 @@ class Effects:
             case _:
                 raise TypeError(f"{type(opened).__name__} opens no effect")
 
-    # ── prepare ──────────────────────────────────────────────────────────────────────────────────────────────────
-
     def prepare(self, version: int, selected: e.ModelSelected) -> e.CallPrepared:
         """Build the prompt, shape the body and look into the cache; waits for nothing."""
         guidance = None if self.application is None else self.application.guidance
@@ -223,9 +221,9 @@ class Effects:
 
     def _cache_key(self, model: ModelInfo, key: CallKey, stored: str, most: int) -> str | None:
         """The cache key of a stored prompt, equal in all runs that send it; None where it cannot be shaped."""
-        assert self.cache is not None
-        assert self.state.start is not None
-        tag = marks_of(self.state.start.seed, key.node).tag
+        if self.cache is None:
+            raise MissingError("cache")
+        tag = marks_of(self.state.first.seed, key.node).tag
         try:
             body = self._encode(model, self._sent(stored).compared(tag), most, CallRef(*key, 1))
         except (Exception, SystemExit):
@@ -245,8 +243,6 @@ class Effects:
         if not isinstance(body, Body) or not isinstance(body.content, bytes):
             raise TypeError(f"encode returned {type(body).__name__}, not a Body of bytes")
         return body
-
-    # ── call ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _call(self, version: int, started: e.CallStarted) -> e.Outcome:
         began = self.ports.monotonic()
@@ -340,9 +336,9 @@ class Effects:
 
     def _prepared(self, started: e.CallStarted) -> str:
         node = self.state.node(started.node)
-        call = node.call(started.role, started.iteration, started.sample)
-        assert call is not None
-        assert call.prepared is not None
+        call = present(node.call(started.role, started.iteration, started.sample), "call")
+        if call.prepared is None:
+            raise MissingError("prepared call")
         return call.prepared.prompt
 
     def _succeeded(
@@ -397,8 +393,6 @@ class Effects:
         has_host = self.state.models[started.model].host is not None
         return error.kind is ErrorKind.UNREACHABLE and error.billed is Billed.NO and has_host
 
-    # ── check ────────────────────────────────────────────────────────────────────────────────────────────────────
-
     async def _check(self, version: int, started: e.CheckStarted) -> e.Validated:
         began = self.ports.monotonic()
         task = self.state.tasks[started.task]
@@ -430,9 +424,8 @@ class Effects:
         began, task = self.ports.monotonic(), self.state.tasks[started.task]
         if self.scorer is None:  # the decision is of an earlier session, which had one
             return e.Scored(version, None, ScorerProblem.ABSENT, None, 0)
-        assert self.state.start is not None
         candidate = self._candidate(task, self.texts.get(_answer(task, started.call).digest))
-        given = ScorerContext(self.texts.get(task.planned.prompt), self.texts.get(self.state.start.criteria))
+        given = ScorerContext(self.texts.get(task.planned.prompt), self.texts.get(self.state.first.criteria))
         label = self.label("scorer", started.scorer)
         offload = self.ports.offload_foreign
         found, said, sandbox = await self.checks.score(self.scorer, candidate, given, offload, label)
@@ -466,8 +459,6 @@ class Effects:
         given = ((self.texts.get(each.name), each.text) for each in files_of(self.state, task.planned))
         return {name: self.texts.get(text) for name, text in given if is_allowed(name)}
 
-    # ── file ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
     def _placement(self) -> Placement:
         """Where the files of the tasks go; what it has looked up is kept."""
         if self._placed is None or self._placed[0] != self.state.plan_version:
@@ -483,8 +474,6 @@ class Effects:
         except OSError as error:
             return e.FileWritten(version, 0, errno.errorcode.get(error.errno or 0, "OSError"))
         return e.FileWritten(version, size, None)
-
-    # ── verification ─────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _verify(self, version: int, started: e.VerificationStarted) -> e.ResultVerified:
         began, command = self.ports.monotonic(), self.verify_cmd

@@ -105,8 +105,6 @@ class _Worker:
         self._thread = threading.Thread(target=self._work, daemon=True, name="orchestrate-exporter")
         self._thread.start()
 
-    # ── in the event loop's thread ───────────────────────────────────────────────────────────────────────────────
-
     def put(self, item: _Item) -> None:
         """Queue an event; see whether the exporter still lives."""
         if self.abandoned:
@@ -141,8 +139,6 @@ class _Worker:
         self._thread.join(max(0.0, seconds))
         if self._thread.is_alive():
             self.abandon(f"has not come back within {self.limits.grace:g} s of the run's end")
-
-    # ── in its own thread ────────────────────────────────────────────────────────────────────────────────────────
 
     def _work(self) -> None:
         exporter, error = outcome_of(self.make)

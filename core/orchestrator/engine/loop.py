@@ -105,8 +105,6 @@ class Loop:
         finally:
             await self._cancel_effects()
 
-    # ── the step ─────────────────────────────────────────────────────────────────────────────────────────────────
-
     async def _step(self, arrived: Sequence[e.Outcome]) -> int | None:
         """One transaction: outcomes, then decisions until there is none. Returns when to look again."""
         state = self.state
@@ -183,12 +181,9 @@ class Loop:
         return e.SessionFailed(self.effects.texts.put(f"{type(error).__name__}: {error}", shapes=True))
 
     def _backend_failed(self, error: BackendError) -> e.BackendFailed:
-        assert self.state.session is not None
-        name = next((p.name for p in self.state.session.plugins if p.kind == "backend"), "backend")
+        name = next((p.name for p in self.state.opened.plugins if p.kind == "backend"), "backend")
         said = f"{self.effects.label('backend', name)}: {error}"
         return e.BackendFailed(name, error.problem, self.effects.texts.put(said, shapes=True))
-
-    # ── effects ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _start_effects(self) -> None:
         """Start every open effect that is not being performed, or performed with its outcome still in the queue."""

@@ -41,7 +41,7 @@ from orchestrator.engine.session import RunLog, Session, append_remedies, raised
 from orchestrator.engine.vendors.admission import admission_of
 from orchestrator.engine.vendors.connect import Connected, client_of, connect
 from orchestrator.engine.vendors.environment import Environment
-from orchestrator.errors import LogError, SpecError, UsageError
+from orchestrator.errors import LogError, MissingError, SpecError, UsageError, present
 from orchestrator.log import EventLog, Redactor, Texts, append_head, read_heads
 from orchestrator.log.accounts import stream_of
 from orchestrator.log.requests import ANSWER, CANCEL, EDIT, MailboxRequest
@@ -133,8 +133,6 @@ class Engine:
     def close(self) -> None:
         """Close the log."""
         self.log.close()
-
-    # ── starting ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def start(
         self,
@@ -242,8 +240,6 @@ class Engine:
             accounts.check_caps(self.log, names, simulated, spec.budget_usd)
         return names
 
-    # ── resuming ─────────────────────────────────────────────────────────────────────────────────────────────────
-
     async def resume(
         self,
         run: str,
@@ -344,7 +340,8 @@ class Engine:
 
     def _nothing_to_do(self, run: str, state: RunState, folder: Path | None, force: bool) -> RunEnd:
         """A run that has ended: write what is missing of its outputs, and say how it could go on."""
-        assert state.finished is not None
+        if state.finished is None:
+            raise MissingError("end")
         status, texts = state.finished.status, self.texts(run)
         head = self._head(run)
         warnings: tuple[str, ...] = ()
@@ -359,11 +356,8 @@ class Engine:
         return RunEnd(run, state, head, texts, False, folder, notice, warnings)
 
     def _head(self, run: str) -> str:
-        last = self.log.last(run)
-        assert last is not None
+        last = present(self.log.last(run), "last event")
         return str(last.hash)
-
-    # ── playing ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _session(
         self,

@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import evolve
 
-from orchestrator.errors import LogError, UsageError
+from orchestrator.errors import LogError, MissingError, UsageError
 from orchestrator.events import (
     AccountEntry,
     AccountEvent,
@@ -145,7 +145,8 @@ class Accounts:
         if movements:
             self._has_holds = True
         for stream, event in movements:
-            assert isinstance(event, Held)
+            if not isinstance(event, Held):
+                raise MissingError("Held")
             self._transaction.write_next(stream, at, event)
             self._transaction.connection.execute(
                 "INSERT INTO open_holds(run, call, account, nano) VALUES (?, ?, ?, ?)",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import quote
 
-from orchestrator.errors import LogError
+from orchestrator.errors import LogError, present
 from orchestrator.log import chain, schema
 
 DATABASE: Final = "events.db"
@@ -96,5 +96,5 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         except BaseException:
             connection.close()
             raise
-    assert error is not None
+    error = present(error, "error")
     raise error

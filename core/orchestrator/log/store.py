@@ -12,7 +12,7 @@ from attrs import frozen
 
 from orchestrator.deadlines.awaiting import Offload
 from orchestrator.errors import ConcurrencyError, DamagedLogError, LogError, RunLockedError
-from orchestrator.events import AccountRefused, CallStarted, ContentDeleted, Event, RunForked, Totals
+from orchestrator.events import CallStarted, ContentDeleted, Event, RunForked, Totals
 from orchestrator.log import accounts as accounting
 from orchestrator.log import cache as caching
 from orchestrator.log import chain, requests, retention, schema
@@ -102,8 +102,6 @@ class EventLog(LogReader):
         self._commits: GroupCommit | None = GroupCommit(connection, self._guard, transaction_lock, offload)
         self._damaged: dict[str, DamagedLogError] = {}
 
-    # ── opening ────────────────────────────────────────────────────────────────────────────────────────────────
-
     @classmethod
     def open(
         cls, folder: Path, *, redactor: Redactor | None = None, offload: Offload = asyncio.to_thread
@@ -189,8 +187,6 @@ class EventLog(LogReader):
         with suppress(OSError), self._transaction_lock(), self._guard:
             self._connection.close()
 
-    # ── appending ──────────────────────────────────────────────────────────────────────────────────────────────
-
     async def append(
         self,
         stream: str,
@@ -223,8 +219,10 @@ class EventLog(LogReader):
             DamagedLogError: ``check`` found the stream damaged.
             LogError: the log cannot be written; nor can anything later.
         """
-        assert events, "an append has events"
-        assert not accounts or not any(isinstance(each, CallStarted) for each in events[:-1])
+        if not events:
+            raise ValueError("an append has events")
+        if accounts and any(isinstance(each, CallStarted) for each in events[:-1]):
+            raise ValueError("with accounts, only the last event may be a CallStarted")
         if stream in self._damaged:
             raise self._damaged[stream]
         encoded = tuple(self._transaction.encode(each) for each in events)
@@ -356,7 +354,6 @@ class EventLog(LogReader):
         requests.take_out(transaction.connection, stream, written)
         if request.reusable is not None:
             caching.keep(transaction.connection, stream, request.reusable)
-        assert not any(isinstance(each, AccountRefused) for each in written[:-1])
         return Committed(tuple(written), record.version, record.position, record.hash, tuple(records))
 
     def check(self, stream: str, head: str | None = None) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from attrs import frozen
 
-from orchestrator.errors import LogError, UnknownEventError
+from orchestrator.errors import LogError, UnknownEventError, present
 from orchestrator.events import Event, RunForked
 from orchestrator.log import chain
 from orchestrator.log.codec import CODEC, Codec
@@ -158,8 +158,7 @@ class Transaction:
         name, schema, data, _ = encoded
         digest = chain.link(previous, stream, version, name, schema, at, data)
         row = (stream, version, name, schema, at, data, digest)
-        position = self.connection.execute(_INSERT, row).lastrowid
-        assert position is not None
+        position = present(self.connection.execute(_INSERT, row).lastrowid, "position")
         return Recorded(position, *row)
 
     def write_next(self, stream: str, at: int, event: Event) -> Recorded:

@@ -21,7 +21,6 @@ from orchestrator.plugins.loading import GuardedLoader, PluginLoader
 from orchestrator.plugins.local import LocalPoint, files_named, plugins_of_files
 from orchestrator.plugins.registry import (
     DISABLE,
-    DISTRIBUTION,
     GROUPS,
     RAISE,
     STRICT,
@@ -102,8 +101,6 @@ class Catalogue:
         other._plugins = sorted([*(_hidden(each, names) for each in self._plugins), *added], key=_order)
         return other
 
-    # ── the listing ──────────────────────────────────────────────────────────────────────────────────────────────
-
     def entries(self, kind: str | None = None) -> tuple[PluginEntry, ...]:
         """Every plugin (of a kind), blocked and broken ones too, by kind and name, the built-in one of a name first."""
         return tuple(plugin.entry() for plugin in self._plugins if kind in (None, plugin.kind))
@@ -166,8 +163,6 @@ class Catalogue:
                 raise PluginLoadError(entry.kind, entry.name, f"strict plugins: {what}: {entry.reason}; {way_on}")
             if entry.status is PluginStatus.CONFLICT:
                 raise PluginConflictError(entry.kind, entry.name, f"strict plugins: {what} is {entry.reason}; {way_on}")
-
-    # ── loading ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def load(self, kind: str, name: str) -> PluginEntry:
         """Import and register one plugin; a second time it does nothing.
@@ -272,7 +267,7 @@ class Catalogue:
         known: list[str] = []
         first = wanted.removeprefix(".")
         usable = (plugin for plugin in self._of("policy_loader") if not plugin.blocked)
-        for plugin in sorted(usable, key=lambda each: (each.name != first, each.distribution != DISTRIBUTION)):
+        for plugin in sorted(usable, key=lambda each: (each.name != first, not each.is_built_in)):
             try:
                 loader = self.policy_loader(plugin.name)
             except PluginError:
@@ -286,8 +281,6 @@ class Catalogue:
         raise PluginNotFoundError(
             "policy_loader", suffix, f"no policy loader reads {suffix or 'nameless'!r} files; {readable}"
         )
-
-    # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _of(self, kind: str) -> Iterator[Plugin]:
         if kind not in GROUPS:
@@ -327,7 +320,7 @@ class Catalogue:
 
 
 def _order(plugin: Plugin) -> tuple[int, str, bool, str]:
-    return [*GROUPS].index(plugin.kind), plugin.name, plugin.distribution != DISTRIBUTION, plugin.distribution
+    return [*GROUPS].index(plugin.kind), plugin.name, not plugin.is_built_in, plugin.distribution
 
 
 def _hidden(plugin: Plugin, names: Mapping[tuple[str, str], str]) -> Plugin:

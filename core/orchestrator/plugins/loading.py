@@ -16,7 +16,7 @@ from attrs import define
 from orchestrator import contract, spi
 from orchestrator.contract import KINDS, ContractError
 from orchestrator.deadlines import EscapedError, OutOfTimeError, run_in_thread
-from orchestrator.errors import ExhaustedError, PluginLoadError, SpecError
+from orchestrator.errors import ExhaustedError, PluginLoadError, SpecError, present
 from orchestrator.plugins import registry
 from orchestrator.plugins.registry import DISABLE, Plugin
 
@@ -65,8 +65,7 @@ class PluginLoader:
         module = self.module(plugin)
         others = [other for _, other in self._manager.list_name_plugin() if other is not module]
         try:
-            served = self._hook_of(plugin.kind, module)
-            assert served is not None
+            served = present(self._hook_of(plugin.kind, module), "served")
             hook = self._manager.subset_hook_caller(served, others)
             made = _patiently(plugin, lambda: check(hook(**arguments)))
         except (SpecError, ExhaustedError):

@@ -50,9 +50,6 @@ class LocalPoint:
     dist: None = None
 
 
-# ── files ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def files_named(environ: Mapping[str, str]) -> list[Path]:
     """The files of plugins that flags, the environment and the user's configuration name, each once.
 
@@ -152,9 +149,6 @@ def _executed(path: Path, source: str, digest: str) -> ModuleType:
         del sys.modules[module.__name__]
         raise
     return module
-
-
-# ── objects ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def plugin_of_object(kind: str, name: str, made: object) -> Plugin:

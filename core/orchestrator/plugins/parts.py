@@ -49,7 +49,7 @@ def _found(name: str, disabled: str) -> "EntryPoint":
     off = switched_off({DISABLE: disabled})
     usable = [point for point in points if off.isdisjoint(names_of(point))]
     if not usable:
-        package = points[0].module.partition(".")[0]
+        package = points[0].value.partition(".")[0].partition(":")[0]
         raise PluginNotFoundError(_KIND, name, f"the part {name!r} of {package} is switched off: named in {DISABLE}")
     if len(usable) > 1:
         several = " and ".join(point.value for point in usable)

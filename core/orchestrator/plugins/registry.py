@@ -29,12 +29,18 @@ TRUSTED: Final = frozenset({DISTRIBUTION})
 """The distributions whose code runs where it is called; that of all others runs isolated."""
 
 
+def is_built_in(distribution: str) -> bool:
+    """Whether the plugins of a distribution come with the program."""
+    return distribution == DISTRIBUTION
+
+
 def is_isolated(distribution: str) -> bool:
     """Whether the code of a distribution runs in threads with deadlines, which are left behind where it hangs."""
     return distribution not in TRUSTED
 
 
 _PREFIX: Final = "orchestrator_"
+_PACKAGE: Final = re.compile("[.: ]")
 DISABLE: Final = "ORCHESTRATE_DISABLE_PLUGINS"
 STRICT: Final = "ORCHESTRATE_STRICT_PLUGINS"
 NO_AUTOLOAD: Final = "ORCHESTRATE_NO_AUTOLOAD"
@@ -100,6 +106,11 @@ class Plugin:
     """Something of it has not come back in time: it is not called again."""
     lock: threading.Lock = Factory(threading.Lock)
     """Held while it is loaded: a check may load a plugin in a thread of its own."""
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether it comes with the program: then it is listed and asked before others, and always loaded."""
+        return is_built_in(self.distribution)
 
     @property
     def is_local(self) -> bool:
@@ -177,7 +188,7 @@ def block(plugins: Iterable[Plugin], environ: Mapping[str, str]) -> None:
     for plugin in plugins:
         if plugin.address in disabled or not disabled.isdisjoint(names_of(plugin.point)):
             plugin.blocked = f"named in {DISABLE}"
-        elif only_built_in and plugin.distribution != DISTRIBUTION and not plugin.is_local:
+        elif only_built_in and not plugin.is_built_in and not plugin.is_local:
             plugin.blocked = f"{NO_AUTOLOAD} leaves only the built-in plugins"
 
 
@@ -189,7 +200,7 @@ def switched_off(environ: Mapping[str, str]) -> frozenset[str]:
 
 def names_of(point: "EntryPoint | LocalPoint") -> frozenset[str]:
     """The names under which an entry point is switched off: its own, and its package's with and without the prefix."""
-    package = point.module.partition(".")[0]
+    package = _PACKAGE.split(point.value, 1)[0]  # its ``module`` raises where the value is none
     return frozenset(filter(None, (point.name, package, package.removeprefix(_PREFIX))))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from attrs import Factory, define
 
 from orchestrator import events as e
+from orchestrator.errors import present
 from orchestrator.models import TaskStatus, Verdict
 from orchestrator.money import Usd
 from orchestrator.spi import Metrics, ModelMetrics, RunMetrics
@@ -117,8 +118,7 @@ class Measurement:
 
     def take(self, at: int, event: e.Event, *, own: bool = True) -> None:
         """Count one event of the run. ``own`` False: a fork only shares it, and it counts for its parent."""
-        run = self._run
-        assert run is not None, "no run has begun"
+        run = present(self._run, "run")
         if own:
             self._count(run, event)
             self._at = max(self._at, at)
@@ -131,8 +131,6 @@ class Measurement:
         runs = [*self._ended, *([self._run.metrics()] if self._run is not None else [])]
         models = (meter.metrics(model) for model, meter in sorted(self._models.items()))
         return Metrics(self._at, tuple(runs), tuple(models))
-
-    # ── counting, before the event is folded ─────────────────────────────────────────────────────────────────────
 
     def _count(self, run: _RunMeter, event: e.Event) -> None:
         match event:

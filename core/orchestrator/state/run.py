@@ -2,6 +2,7 @@
 
 from attrs import Factory, define
 
+from orchestrator.errors import present
 from orchestrator.events import (
     ADVISE,
     ENHANCE,
@@ -122,10 +123,27 @@ class RunState:
     """Version of the latest event that raised the ``budget`` or the ``time``."""
 
     @property
+    def first(self) -> RunStarted:
+        """The event the run began with.
+
+        Raises:
+            MissingError: it has not begun.
+        """
+        return present(self.start, "first event of the run")
+
+    @property
+    def opened(self) -> SessionOpened:
+        """The event that opened the latest session.
+
+        Raises:
+            MissingError: there was none.
+        """
+        return present(self.session, "session")
+
+    @property
     def settings(self) -> RunSettings:
         """The rules of the run."""
-        assert self.start is not None, "the run has no first event"
-        return self.start.settings
+        return self.first.settings
 
     @property
     def held(self) -> Usd:
@@ -157,20 +175,17 @@ class RunState:
     @property
     def project(self) -> str:
         """Digest of the project's description, as every prompt shows it now."""
-        assert self.start is not None
-        return self.enhance.project or self.start.project
+        return self.enhance.project or self.first.project
 
     @property
     def criteria(self) -> str:
         """Digest of the success criteria, as every prompt shows them now."""
-        assert self.start is not None
-        return self.enhance.criteria or self.start.criteria
+        return self.enhance.criteria or self.first.criteria
 
     @property
     def words(self) -> int:
         """How many words the description has now."""
-        assert self.start is not None
-        return self.start.words if self.enhance.words is None else self.enhance.words
+        return self.first.words if self.enhance.words is None else self.enhance.words
 
     def call(self, key: CallKey) -> LogicalCall | None:
         """A logical call, if it has begun."""

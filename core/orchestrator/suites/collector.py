@@ -54,6 +54,8 @@ class _Recorder:
         self._guard.compare()
 
     def pytest_collectreport(self, report: Any) -> None:
+        if self._is_apart(report):
+            return
         if report.skipped:
             self.outcomes.append([report.nodeid, report.outcome])
         if report.failed:
@@ -202,8 +204,8 @@ def _give(module: str, expression: str) -> list[Any] | None:
 def _beside(name: str) -> Any:
     """A module that lies beside this file; no import finds it."""
     spec = importlib.util.spec_from_file_location(name, os.path.abspath(f"{name}.py"))  # noqa: PTH100
-    assert spec is not None
-    assert spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise ImportError("the module beside the collector cannot be imported")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -50,9 +50,6 @@ def skips_itself(source: str) -> bool:
     return any(_may_skip(each) for each in statements(source) if not isinstance(each, inner))
 
 
-# ── what is bound ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _bound(body: Sequence[ast.stmt]) -> dict[str, ast.stmt]:
     """The functions and classes that a body surely has at its end, by name."""
     found: dict[str, ast.stmt] = {}
@@ -120,9 +117,6 @@ def _holds_tests(node: ast.ClassDef, family: Sequence[ast.ClassDef]) -> bool:
         return True
     made = any(name in ("__init__", "__new__") for each in family for name in _bound(each.body))
     return node.name.startswith("Test") and not made
-
-
-# ── excuses ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _is_excused(node: _Function, fixtures: set[str]) -> bool:

@@ -50,6 +50,7 @@ class Guard:
     def __init__(self, folder: str, tests: list[str]) -> None:
         self.found: list[str] = []
         self._folder, self._tests = folder, frozenset(tests)
+        self._files = frozenset(path.rpartition("/")[2] for path in tests)
         self._getframe, self._ident = sys._getframe, _thread.get_ident
         self._busy: set[int] = set()
         self._kept: list[tuple[Any, str, Any, Any]] = []
@@ -59,8 +60,6 @@ class Guard:
         """Note what code under test did, once."""
         if what not in self.found:
             self.found.append(what)
-
-    # ── reaching ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def watch(self) -> None:
         """Begin to refuse; there is no end to it."""
@@ -85,7 +84,7 @@ class Guard:
         """What an event is called if code under test must not cause it; empty where it may, or another does."""
         what = event
         if event == "open":
-            return "memory of the process" if type(args[0]) is str and _MEMORY.fullmatch(args[0]) else ""
+            return self._opened(str(args[0]) if type(args[0]) is str else "")
         if event.startswith("object."):
             of_frames = event == "object.__getattr__" and args[1] in _FRAMES
             of_code = event != "object.__getattr__" and args[1] == "__code__" and not self._is_own(args[0])
@@ -102,6 +101,12 @@ class Guard:
             return ""
         return what if self._is_culprit("ctypes" if event.startswith("ctypes.") else "") else ""
 
+    def _opened(self, path: str) -> str:
+        if _MEMORY.fullmatch(path):
+            return "memory of the process"
+        is_test = path.rpartition("/")[2] in self._files and self._is_culprit("pathlib", 4)
+        return "the file of the tests" if is_test else ""
+
     def _is_own(self, function: Any) -> bool:
         """Whether a function is one of the code under test itself."""
         name = getattr(getattr(function, "__code__", None), "co_filename", "")
@@ -115,9 +120,9 @@ class Guard:
         text = name.decode(errors="replace") if type(name) is bytes else name
         return type(text) is str and text.startswith("/") and not text.startswith(self._folder)
 
-    def _is_culprit(self, helper: str) -> bool:
+    def _is_culprit(self, helper: str, depth: int = 3) -> bool:
         """Whether code under test does it, itself or by one step of a module that does it for others."""
-        frame: Any = self._getframe(3)
+        frame: Any = self._getframe(depth)
         steps = 0
         while frame is not None:
             name = frame.f_code.co_filename
@@ -125,7 +130,7 @@ class Guard:
                 return name not in self._tests
             made = name.startswith("<") and not name.startswith("<frozen")  # it belongs to what runs it
             hands_out = not steps and frame.f_code.co_name in _HANDS_OUT.get(name.rpartition("/")[2], ())
-            if not (made or hands_out or (helper and f"/{helper}/" in name)):
+            if not (made or hands_out or (helper and f"/{helper}" in name)):
                 return False
             steps += hands_out
             frame = frame.f_back
@@ -135,8 +140,6 @@ class Guard:
         """Whether the profiler of the standard library is switched on or off, which gives no frames away."""
         names = self._getframe(3).f_code.co_names
         return any(name in names for name in _PROFILER)
-
-    # ── replacing ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def remember(self, others: list[Any]) -> None:
         """Note what must stay as it is; ``others`` are objects of ours whose attributes count, too."""

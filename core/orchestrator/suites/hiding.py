@@ -18,6 +18,7 @@ _ADDED: Final = re.compile(r"^[ \t]*\"?addopts\"?[ \t]*=(?:\s*\[[^\]]*\]|[^\n]*(
 _IDLE: Final = re.compile(
     r"--(?:co|collect-?only|setup-?plan|setup-?only|fixtures|markers|help|version)\b|(?<![\w-])-[hV]\b"
 )
+_OF_MODULES: Final = frozenset({"", ".py", ".pyc", ".so", ".pyd"})
 _CONFIGURATION: Final = "conftest"
 _SOURCES: Final = "src"
 
@@ -40,7 +41,12 @@ def takes_place_of_runner(names: Iterable[str], command: str = "") -> tuple[str,
     tool of that name, whatever kind of file it is in.
     """
     started = {name for name in _STARTED.findall(command) if name in sys.stdlib_module_names or name in _TOOLS}
-    return tuple(name for name in names if name.partition("/")[0].partition(".")[0] in _RUNNERS | started)
+    firsts = ((name, PurePosixPath(name).parts[0]) for name in names)
+    return tuple(
+        name
+        for name, first in firsts
+        if first.partition(".")[0] in _RUNNERS | started and PurePosixPath(first).suffix in _OF_MODULES
+    )
 
 
 def keeps_from_running(files: Mapping[str, bytes]) -> tuple[str, ...]:

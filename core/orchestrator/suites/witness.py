@@ -93,8 +93,6 @@ class Witness:
             if vars(module).get("@gate") is not self._gate:
                 self._say("names in the module of the tests were replaced")
 
-    # ── notes ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
     def end(self, test: str) -> None:
         """A test has come to an end of its own."""
         self.ends[test] = self.ends.get(test, 0) + 1
@@ -140,8 +138,6 @@ class Witness:
         ends = [key for key in dict.fromkeys(passed) if key and self.ends.get(key, 0) < passed.count(key)]
         return ends if others else [*ends, *(place for place, number in self.open.items() if number > 0)]
 
-    # ── looks ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
     def compared(self, sign: str, left: Any, right: Any, alone: bool) -> Any:
         """What a comparison gives, after a look at what is compared."""
         __tracebackhide__ = True
@@ -154,6 +150,8 @@ class Witness:
             self._look(left, right, alone)
             if sign == "==":
                 self._look(right, left, alone)
+                self._ask_again(left, right)
+                self._ask_again(right, left)
         return result
 
     def pair(self, left: Any, right: Any) -> tuple[Any, Any]:
@@ -176,6 +174,19 @@ class Witness:
         for each in _flat(value):
             if type(each) not in _PLAIN and self._is_foreign(each) and _is_wild(each, kinds, alone):
                 self._say(_EQUALS)
+        for each, wanted in _pairs(value, other):
+            if type(each) not in _PLAIN and type(wanted) in _PLAIN and self._is_foreign(each):
+                if _is_unsteady(each, wanted, alone):
+                    self._say("an object that equals another only at times")
+                if _is_another_number(each, wanted, alone) and type(each).__name__ not in self._text:
+                    self._say("a number that equals one it is not")
+
+    def _ask_again(self, value: Any, other: Any) -> None:
+        """Whether what was equal is equal still; of a value that is read only once, nothing is asked."""
+        foreign = type(value) not in _PLAIN and any(self._is_foreign(each) for each in _flat(value))
+        once = type(other) not in _PLAIN and not isinstance(value, list | tuple | dict)
+        if foreign and not once and not _same(value, other, True):
+            self._say("an object that equals another only at times")
 
     def _look_at_order(self, sign: str, left: Any, right: Any) -> None:
         if self._is_foreign(left, "__lt__", "__gt__", "__le__") or self._is_foreign(
@@ -227,6 +238,35 @@ def _flat(value: Any) -> Iterator[Any]:
         yield each
 
 
+def _pairs(value: Any, other: Any) -> Iterator[tuple[Any, Any]]:
+    """What stands at the same place of two values, as far as a thousand."""
+    waiting, seen = [(value, other)], 0
+    while waiting and seen < _MOST:
+        one, two = waiting.pop()
+        seen += 1
+        if isinstance(one, list | tuple) and isinstance(two, list | tuple):
+            waiting += zip(one[:_MOST], two, strict=False)
+        elif isinstance(one, dict) and isinstance(two, dict):
+            waiting += [(one[key], two[key]) for key in list(two)[:_MOST] if type(key) in _PLAIN and key in one]
+        yield one, two
+
+
+def _is_unsteady(value: Any, wanted: Any, alone: bool) -> bool:
+    """Whether a value answers the same question now so and now so."""
+    asked = [wanted, *_others(wanted)[:3]]
+    return any(
+        len({_same(value, each, alone) for _ in range(random.SystemRandom().randrange(2, 5))}) > 1 for each in asked
+    )
+
+
+def _is_another_number(value: Any, wanted: Any, alone: bool) -> bool:
+    """Whether a number of a class of its own equals a number that is not near to what it is itself."""
+    kind = next((each for each in (int, float) if each in _MRO(type(value))), None)
+    if kind is None or type(wanted) not in (int, float, bool) or not _same(value, wanted, alone):
+        return False
+    return bool(abs(kind.__sub__(value, 0) - wanted) > 0.5)
+
+
 def _is_wild(value: Any, kinds: list[Any], alone: bool) -> bool:
     """Whether a value equals something that has nothing to do with it, or everything of a kind."""
     if _same(value, object(), alone):
@@ -256,9 +296,6 @@ def _same(value: Any, other: Any, alone: bool) -> bool:
         return bool(said) if type(said) in _PLAIN or alone else False
     except BaseException:
         return False
-
-
-# ── what is added ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class _Looks(ast.NodeTransformer):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from orchestrator.errors import present
 from orchestrator.events import Prior
 from orchestrator.models import ModelInfo, Role, TaskType, usual_quality
 from orchestrator.models.offers import qualified
@@ -39,8 +40,7 @@ def _prior(model: str, kind: TaskType | None, seen: Measured, record: ModelRecor
             return value
         return _TRUSTED * value + (1 - _TRUSTED) * usual
 
-    trust = blended(seen.trust, 1.0)
-    assert trust is not None
+    trust = present(blended(seen.trust, 1.0), "measure of trust")
     return Prior(
         model=model,
         type=kind,

@@ -204,9 +204,6 @@ class _Reader:
         return next((record.event for record in self.log.read(run, version - 1, version)), None)
 
 
-# ── the snapshot ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _read_snapshot(log: EventLog, path: Path) -> Telemetry:
     """The snapshot, or an empty projection where it cannot be used."""
     try:

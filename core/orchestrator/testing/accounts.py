@@ -108,8 +108,6 @@ class AccountMachine(RuleBasedStateMachine):
         for name, cap in zip(NAMES, caps, strict=True):
             self._do(self.log.open_account(name, Usd(cap * self.unit), at=self.at()))
 
-    # ── what may happen ──────────────────────────────────────────────────────────────────────────────────────────
-
     @rule(run=st.sampled_from(list(RUNS)), amount=_AMOUNTS)
     def hold(self, run: str, amount: int) -> None:
         """A run wants to start a call. It is refused only where it does not fit, and what is free it gets."""
@@ -181,8 +179,6 @@ class AccountMachine(RuleBasedStateMachine):
         if totals.free + more >= Usd.ZERO:
             self._do(self.log.raise_cap(name, more, at=self.at()))
 
-    # ── what must hold ───────────────────────────────────────────────────────────────────────────────────────────
-
     @invariant()
     def no_law_of_accounts_is_broken(self) -> None:
         """Never beyond a cap, never a hold too many, and every level counts the same."""
@@ -212,8 +208,6 @@ class AccountMachine(RuleBasedStateMachine):
         accounts = {name: [(each.at, each.event) for each in self.log.read(f"account/{name}")] for name in NAMES}
         assert broken_accounts(accounts, {run: reference.events for run, reference in self.references.items()}) == []
         assert self.log.verify(texts=False) == []
-
-    # ── how it is done ───────────────────────────────────────────────────────────────────────────────────────────
 
     def at(self) -> int:
         """The time of what happens now, in microseconds."""

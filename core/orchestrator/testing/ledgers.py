@@ -18,8 +18,6 @@ __all__ = ["History", "broken_accounts", "broken_bills"]
 _ODD_USAGE: Final = ("no_usage", "zero_usage", "absurd_usage")
 
 
-# ── the vendor ─────────────────────────────────────────────────────────────────────────────────────────────────
-
 _Try = tuple[str, str, Role, int, int, int]
 """Run, node, role, iteration, sample, try."""
 

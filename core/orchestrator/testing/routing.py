@@ -137,8 +137,6 @@ class RoutingRules(RuleBasedStateMachine):
         self.stage = stage_of(self.settings, models, tasks, self.rank, self.priors)
         self.seen = 0
 
-    # ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────
-
     @precondition(lambda self: self.stage.open(e.ModelSelected))
     @rule(size=st.integers(1, 20_000))
     def prepare(self, size: int) -> None:
@@ -162,8 +160,6 @@ class RoutingRules(RuleBasedStateMachine):
     def wait(self) -> None:
         """Let time pass."""
         self.stage.wait()
-
-    # ── what would happen ────────────────────────────────────────────────────────────────────────────────────────
 
     @rule(policy=_ANY_POLICY, data=st.data())
     def restrict(self, policy: Policy, data: st.DataObject) -> None:
@@ -224,8 +220,6 @@ class RoutingRules(RuleBasedStateMachine):
         records = self.stage.state.records
         shown = [telemetry_of(records.get(name), self.kind) for name in names]
         assert not any(dominates(other, shown[0]) for other in shown[1:]), f"{names[0]} is dominated"
-
-    # ── what always holds ────────────────────────────────────────────────────────────────────────────────────────
 
     @invariant()
     def the_backend_is_one(self) -> None:

@@ -67,8 +67,6 @@ class RunMachine(RuleBasedStateMachine):
         self.laws = self.make_laws()
         self.checked = 0
 
-    # ── what a subclass may give ─────────────────────────────────────────────────────────────────────────────────
-
     def make_backend(self) -> Backend:
         """A backend that has ranked nothing yet; asked for again and again."""
         return CheapestFirst()
@@ -76,8 +74,6 @@ class RunMachine(RuleBasedStateMachine):
     def make_laws(self) -> Laws:
         """What every event is checked against."""
         return Laws()
-
-    # ── what may happen ──────────────────────────────────────────────────────────────────────────────────────────
 
     @initialize(data=st.data(), files=st.booleans(), person=st.booleans())
     def begin(self, data: st.DataObject, files: bool, person: bool) -> None:
@@ -307,8 +303,6 @@ class RunMachine(RuleBasedStateMachine):
         elif state.finished.status is ProjectStatus.TIMEOUT:
             stage.step(e.TimeRaised(state.time_limit + extra, reopened_by(state, "time")))
         stage.step(stage.opening())
-
-    # ── what must hold ───────────────────────────────────────────────────────────────────────────────────────────
 
     @invariant()
     def no_law_is_broken(self) -> None:

@@ -75,9 +75,6 @@ def _contract(results: Sequence[ContractResult]) -> Criterion:
     return Criterion(Level.BRONZE, "contract", not wrong, f"{wrong[0].test}: {wrong[0].problem}" if wrong else "")
 
 
-# ── silver ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _of_source(
     level: Level, name: str, module: ModuleType | None, lacking: Callable[[ast.Module], Iterable[str]]
 ) -> Criterion:
@@ -148,9 +145,6 @@ def _offline(results: Sequence[ContractResult]) -> Criterion:
     lacking = [each for each in results if each.skipped.startswith(_NEEDS)]
     why = f"{lacking[0].test} is left out: {lacking[0].skipped}" if lacking else ""
     return Criterion(Level.SILVER, "offline tests", not lacking, why)
-
-
-# ── gold ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _pure(suite: type[PluginContract], results: Sequence[ContractResult]) -> Criterion:

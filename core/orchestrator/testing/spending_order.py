@@ -95,8 +95,6 @@ class SpendingOrder(Laws):
             if not (call.refusals and fits) and not call.attempts:
                 return  # it waits for the run's cap, and so do all later calls
 
-    # ── the spending order ───────────────────────────────────────────────────────────────────────────────────────────
-
     def _needless(self, at: int, event: e.Event) -> Iterator[str]:
         """What the event does although it need not, or before others that come first."""
         match event:
@@ -146,8 +144,6 @@ class SpendingOrder(Laws):
         if _was_shrunk(wish.call):
             return True
         return wish.hold(wish.floor) > wish.call.refusals[-1][1].free and not _helps(wish.call)
-
-    # ── what is known ────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def _free(self) -> Usd:

@@ -127,8 +127,6 @@ class Stage:
         self.now = max(self.now, self.waits_until)
         return self.step()
 
-    # ── outcomes ─────────────────────────────────────────────────────────────────────────────────────────────────
-
     def open(self, kind: type[T]) -> list[tuple[int, T]]:
         """The open effects of a kind, with their versions, oldest first."""
         return [(version, opened) for version, opened in self.state.pending.items() if isinstance(opened, kind)]
@@ -203,8 +201,6 @@ class Stage:
         calls = dict(self.open(e.CallStarted))
         version = min(calls) if version is None else version
         return version, calls[version]
-
-    # ── what happened ────────────────────────────────────────────────────────────────────────────────────────────
 
     def all(self, kind: type[T]) -> list[T]:
         """Every event of a kind so far."""

@@ -184,8 +184,6 @@ class SimulatedVendor:
         usages = {"no_usage": None, "zero_usage": Usage(), "absurd_usage": Usage(input=-5, output=10)}
         return Reply(text, usages.get(fault or "", usage), finish, f"req-{len(self.bills)}")
 
-    # ── what is drawn ────────────────────────────────────────────────────────────────────────────────────────────
-
     def _draw(self, where: CallRef, model: str, purpose: str) -> Random:
         who = model if self.by_model else ""
         return Random(

@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import define, evolve
 
-from orchestrator.errors import NotAllowedError
+from orchestrator.errors import MissingError, NotAllowedError
 from orchestrator.events import Grant
 from orchestrator.models import CapabilityKind, GrantedBy
 from orchestrator.policy import CapabilityRules
@@ -108,7 +108,8 @@ class Admission:
         return evolve(spec, grants=_joined(spec, weighed.granted))
 
     def _agreed(self, spec: Spec, weighed: Weighed) -> bool:
-        assert self.ask is not None
+        if self.ask is None:
+            raise MissingError("way to ask")
         if not self.ask(listed(shown_source(spec), weighed)):
             return False
         source = source_of(spec)

@@ -87,12 +87,12 @@ class Configuration:
     policy_files: tuple[str, ...] = field(
         default=(), metadata=key(ListOf(PATH, unique=True, most=100), "Files of policies that bind every run.")
     )
+    retention: Retention = field(
+        default=Retention(), metadata=key(RETENTION, 'How long texts of runs are kept, such as keep = "180d".')
+    )
     plugins: tuple[str, ...] = field(
         default=(),
         metadata=key(ListOf(PATH, unique=True, most=100), "Files of plugins that every command has, from its folder."),
-    )
-    retention: Retention = field(
-        default=Retention(), metadata=key(RETENTION, 'How long texts of runs are kept, such as keep = "180d".')
     )
     data_folder: str | None = field(
         default=None,

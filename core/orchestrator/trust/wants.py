@@ -123,7 +123,21 @@ def reading(name: str, spec: "Spec", resolved: Callable[[Path], Path]) -> Iterat
 def files_wanted(spec: "Spec", around: Surroundings) -> Iterator[Capability]:
     """What reading the files of a spec's contexts needs."""
     for name in spec.named_files:
-        yield from () if name == _STDIN else reading(_fixed(name), spec, around.resolved)
+        if name == _STDIN:
+            continue
+        fixed = _fixed(name)
+        yield from reading(fixed, spec, around.resolved)
+        if not _lies_below(name, fixed, spec, around):  # a link may be called like a pattern
+            yield from reading(name, spec, around.resolved)
+
+
+def _lies_below(name: str, fixed: str, spec: "Spec", around: Surroundings) -> bool:
+    """Whether a path of a spec leads to where its fixed part does, or below."""
+    named, below = _expanded(name), _expanded(fixed)
+    if named is None or below is None:
+        return True
+    folder = Path(spec.folder)
+    return around.resolved(folder / named).is_relative_to(around.resolved(folder / below))
 
 
 def _fixed(name: str) -> str:
@@ -148,9 +162,6 @@ def _is_own(target: Path, around: Surroundings) -> bool:
     work = around.resolved(around.work)
     below = [own for own in map(around.resolved, around.own) if own != work and own.is_relative_to(work)]
     return any(target.is_relative_to(own) for own in below)
-
-
-# ── providers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _of_providers(spec: "Spec", around: Surroundings) -> Iterator[Capability]:
@@ -201,9 +212,6 @@ def _variables(options: Mapping[str, Any]) -> Iterator[str]:
             yield from _INSERTED.findall(text)
             if _VARIABLE.fullmatch(text):
                 yield text
-
-
-# ── exporters and validators ───────────────────────────────────────────────────────────────────────────────────
 
 
 def _of_exporters(spec: "Spec", around: Surroundings) -> Iterator[Capability]:

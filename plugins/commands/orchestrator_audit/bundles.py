@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import orjson
 from attrs import Factory, define, frozen
 
-from orchestrator.errors import LogError, UsageError
+from orchestrator.errors import LogError, MissingError, UsageError
 from orchestrator.events import SessionOpened
 from orchestrator.log import EventLog, chain
 from orchestrator.log.texts import unpack
@@ -144,7 +144,8 @@ def manifest_of(log: EventLog, run: str, events: Member, texts: Member | None) -
 
 
 def _session(event: object) -> dict[str, object]:
-    assert isinstance(event, SessionOpened)
+    if not isinstance(event, SessionOpened):
+        raise MissingError("SessionOpened")
     return {
         "number": event.number,
         "program": event.program,

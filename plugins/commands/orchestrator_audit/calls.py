@@ -7,7 +7,7 @@ from attrs import define
 from orchestrator import events as e
 from orchestrator.decide.compliance import binding, violated
 from orchestrator.decide.strategies import judge_runs
-from orchestrator.errors import ErrorKind
+from orchestrator.errors import ErrorKind, MissingError
 from orchestrator.models import CacheUse, Finish, ReadingProblem, Role, SelectionReason, SpendLimit
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND, CrossVendor
@@ -231,7 +231,8 @@ class Calls(Sizes, Pacing, Governance):
         if model is None:
             self.require("policies", False, f"{name} is not a model of the session")
             return
-        assert self.session is not None
+        if self.session is None:
+            raise MissingError("session")
         slots = [slot for slot, filled_by in self.session.slots.items() if filled_by == name]
         policy = violated(binding(self.state.settings, node), model, slots, self.state.records.get(name))
         self.require("policies", policy is None, f"{name} is asked although policy {policy} forbids it")
@@ -240,8 +241,6 @@ class Calls(Sizes, Pacing, Governance):
         self.require("holds", bounded, f"nothing bounds the output of {name}")
         self.require("limits", name not in self.dead_models, f"{name} is off for the session")
         self.require("limits", name not in self.exceeded, f"{name} billed beyond a hold")
-
-    # ── ends ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def call_succeeded(self, event: e.CallSucceeded) -> None:
         """It ends an open attempt; an answer that can be used ends the logical call."""
@@ -313,7 +312,8 @@ class Calls(Sizes, Pacing, Governance):
         call.ended += 1
         call.took += event.latency
         call.tries[started.model] += 1
-        assert self.session is not None
+        if self.session is None:
+            raise MissingError("session")
         count = call.tries[started.model] if self.session.rules >= _PER_MODEL else call.ended
         pause = min(SECOND << min(count - 1, 6), _LONGEST_WAIT) // 2
         call.ready = self.at + max(pause, min(event.retry_after or 0, _LONGEST_WAIT))
@@ -366,8 +366,6 @@ class Calls(Sizes, Pacing, Governance):
         self.excess += max(Usd.ZERO, event.settled - started.hold)
         self.enter(started, event.settled, -event.unreconciled)
         self.costs[event.call] = event.settled
-
-    # ── breakers ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def breaker_opened(self, event: e.BreakerOpened) -> None:
         """From here on only a probe may pass."""

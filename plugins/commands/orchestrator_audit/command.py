@@ -28,7 +28,7 @@ from orchestrator.cli.kit import (
     result_json,
     whole_run,
 )
-from orchestrator.errors import LogError, UsageError
+from orchestrator.errors import LogError, UsageError, present
 from orchestrator.reading import Head, read_heads, unreadable_lines
 from orchestrator.spi import hookimpl
 from orchestrator_audit.anchors import append_line, read_anchor
@@ -283,8 +283,7 @@ def anchor(run_id: str, to: Path, as_json: bool) -> int:
     """
     log = open_log(run_id)
     run = whole_run(log, run_id, or_account=True)
-    last = log.last(run)
-    assert last is not None
+    last = present(log.last(run), "last event")
     append_line(to, Head(run, last.hash, last.version))
     if as_json:
         result_json({"run_id": run, "version": last.version, "head": last.hash, "path": str(to)})

@@ -79,9 +79,6 @@ def is_run(stream: str) -> bool:
     return not is_account(stream) and not is_evaluation(stream)
 
 
-# ── the log ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _unread(log: EventLog, run: str | None, texts: bool) -> dict[str, str]:
     """The runs whose texts cannot be looked at, and why."""
     names = [run] if run is not None else [name for name in log.streams() if is_run(name)]
@@ -176,9 +173,6 @@ def _storage(log: EventLog, run: str | None, report: AuditReport) -> None:
         report.add(subject, {"rows": problems})
 
 
-# ── runs ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _run(log: EventLog, run: str, used: AccountUse, report: AuditReport, texts: bool) -> set[str]:
     """Every law over a run's history; returns the streams of its accounts."""
     laws, content = Laws(), Content.of(log, run) if texts else None
@@ -267,9 +261,6 @@ def _collect(laws: Laws, record: Recorded, run: str, problems: dict[str, list[Pr
         if record.stream == run:
             problems[breach.check].append(Problem(record.position, breach.message, record.version))
     laws.breaches.clear()
-
-
-# ── accounts ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _accounts(

@@ -193,9 +193,6 @@ def _without_writers(lock: Path) -> AbstractContextManager[None]:
     return TransactionLock(lock)() if os.access(lock, os.W_OK) else nullcontext()
 
 
-# ── reading what is left ─────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _salvaged(connection: sqlite3.Connection, run: str, keys: Keys) -> _Salvage:
     salvage = _Salvage(run, keys)
     for scan in _SCANS:
@@ -316,9 +313,6 @@ def _known_head(folder: Path, run: str) -> int:
     with suppress(LogError, ValueError, TypeError):
         return max((int(head.version) for head in read_heads(folder) if head.run == run), default=0)
     return 0
-
-
-# ── writing it ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _write(path: Path, run: str, salvaged: Sequence[Recorded], texts: Mapping[str, bytes], salvage: _Salvage) -> None:

@@ -133,8 +133,6 @@ class Tasks(ShadowState):
         self.started.discard(event.task)
         self.ended[event.task] = event
 
-    # ── review ───────────────────────────────────────────────────────────────────────────────────────────────────
-
     def step_skipped(self, event: e.StepSkipped) -> None:
         """Only a critique, a revision or a further evaluation can be left out, once, for a reason that holds."""
         step = (event.task, event.role, event.iteration)

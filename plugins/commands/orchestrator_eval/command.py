@@ -263,9 +263,6 @@ def _teach(evaluation: "Evaluation", on: bool) -> None:
         notice(f"the grades of {name} no longer count")
 
 
-# ── what they share ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @contextmanager
 def _workspace(allow: tuple[str, ...] = ()) -> "Iterator[Engine]":
     from orchestrator_eval.evaluation import open_workspace

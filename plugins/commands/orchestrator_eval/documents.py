@@ -140,9 +140,6 @@ def _cell(each: CellResult, arm: str) -> dict[str, Any]:
     }
 
 
-# ── the baseline ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @frozen
 class Regression:
     """An arm beside the same arm of an earlier result.

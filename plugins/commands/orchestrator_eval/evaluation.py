@@ -16,7 +16,7 @@ from orchestrator.engine.checks import selector_for
 from orchestrator.engine.routes import outlook
 from orchestrator.engine.runs import Engine, RunEnd
 from orchestrator.engine.vendors.connect import Connected, connect
-from orchestrator.errors import UsageError
+from orchestrator.errors import MissingError, UsageError, present
 from orchestrator.log import append_head
 from orchestrator.models import CellOutcome, CellProblem
 from orchestrator.money import Usd
@@ -64,8 +64,6 @@ class Evaluation:
         ports = self.workspace.ports
         return open_stream(self.workspace.log, self.name, ports.clock, ports.random_bytes)
 
-    # ── running ────────────────────────────────────────────────────────────────────────────────────────────────────
-
     async def play(
         self,
         budget: Usd | None,
@@ -107,7 +105,7 @@ class Evaluation:
         if cap is not None:
             await accounts.open_accounts(log, {account: cap}, self.workspace.ports.clock(), self.simulated)
         if is_new:
-            assert cap is not None
+            cap = present(cap, "cap")
             await stream.append([self._started(stream, cap)])
 
     def _started(self, stream: EvalStream, cap: Usd) -> e.EvalStarted:
@@ -144,8 +142,6 @@ class Evaluation:
                 await stream.append([e.EvalTaught(on)])
         finally:
             lock.release()
-
-    # ── grading again ──────────────────────────────────────────────────────────────────────────────────────────────
 
     async def regrade(self, suite: Suite, report: Callable[[Cell, CellGrade], None]) -> int:
         """Grade the recorded answers by the graders of a suite, without any call; returns how many grades changed.
@@ -214,9 +210,6 @@ def _stopping(runner: Runner) -> Iterator[None]:
     finally:
         for number in taken:
             loop.remove_signal_handler(number)
-
-
-# ── making one ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def bench_of(workspace: Engine, choice: Spec) -> Bench:
@@ -315,7 +308,8 @@ def known_evaluation(workspace: Engine, name: str, *, grades: bool = True) -> Ev
         NotAllowedError: the user has not agreed to how its graders are contained.
     """
     state = existing(workspace.log, name)
-    assert state.started is not None
+    if state.started is None:
+        raise MissingError("first event")
     ports = workspace.ports
     stream = open_stream(workspace.log, name, ports.clock, ports.random_bytes)
     plan = plan_of(state, stream.texts)

@@ -208,9 +208,6 @@ class _LentSandbox:
         return ran
 
 
-# ── the kinds ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _pytest(bench: Bench, rule: str, candidate: Candidate, lent: _LentSandbox) -> Mark:
     return bench.found("pytest", evolve(candidate, tests=rule), lent)
 

@@ -5,6 +5,7 @@ from typing import Final, TypeVar
 
 from attrs import frozen
 
+from orchestrator.errors import MissingError
 from orchestrator.models import Finish, Role, ScoredBy, TaskStatus
 from orchestrator.money import Usd
 from orchestrator.reading import events as e
@@ -38,7 +39,8 @@ def attempts(history: Sequence[e.Event]) -> Iterator[Attempt]:
         if not isinstance(event, e.CallSucceeded | e.CallFailed):
             continue
         started = history[event.call - 1]
-        assert isinstance(started, e.CallStarted)
+        if not isinstance(started, e.CallStarted):
+            raise MissingError("CallStarted")
         if isinstance(event, e.CallFailed):
             yield Attempt(started.role, started.model, None, False, 0, 0, event.settled, event.unreconciled)
             continue

@@ -144,9 +144,6 @@ def regression_lines(found: Sequence[Regression], baseline: str) -> Iterator[str
         yield f"{each.arm} beside {baseline}: {verdict}: {evidence(each.comparison)}{lost}{changed}"
 
 
-# ── Markdown ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def markdown(result: EvalResult, found: Sequence[Regression] = (), baseline: str = "") -> str:
     """The result as Markdown."""
     return clean("\n".join(_markdown(result, found, baseline)) + "\n")

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from attrs import frozen
 
+from orchestrator.errors import MissingError
 from orchestrator.models import CellOutcome
 from orchestrator.money import Usd
 from orchestrator.reading import EventLog, Texts, fold
@@ -278,7 +279,8 @@ def result_of(log: EventLog, name: str, state: EvalState, plan: EvalPlan, texts:
     Raises:
         LogError: the log cannot be read.
     """
-    assert state.started is not None
+    if state.started is None:
+        raise MissingError("first event")
     account = log.account(stream_name(name), state.started.simulated)
     began = next(log.read_own(stream_name(name), upto=1)).at
     return EvalResult(

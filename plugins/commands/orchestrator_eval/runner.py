@@ -14,7 +14,7 @@ from orchestrator.cli.kit import bound
 from orchestrator.engine.loop import Loop
 from orchestrator.engine.runs import Engine, RunEnd, Watchers
 from orchestrator.engine.session import Session
-from orchestrator.errors import LogError, OrchestrateError, RunLockedError
+from orchestrator.errors import LogError, OrchestrateError, RunLockedError, present
 from orchestrator.models import CellOutcome, CellProblem, ProjectStatus, TaskEndReason
 from orchestrator.money import Usd
 from orchestrator.reading import events as e
@@ -73,8 +73,6 @@ class Runner:
     _begun: dict[Cell, Usd] = Factory(dict)
     _in_a_row: int = field(default=0, init=False)
 
-    # ── all cells ──────────────────────────────────────────────────────────────────────────────────────────────────
-
     async def run(self, cells: Sequence[Cell]) -> None:
         """Run and grade cells, as far as nothing stops it.
 
@@ -114,8 +112,6 @@ class Runner:
         self.stopped = "signal"
         for loop in list(self._sessions.values()):
             loop.interrupt(cause)
-
-    # ── one cell ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _cell(self, cell: Cell) -> None:
         known = await self._started(cell)
@@ -197,8 +193,6 @@ class Runner:
             ]
         )
 
-    # ── grading ────────────────────────────────────────────────────────────────────────────────────────────────────
-
     async def grade(self, cell: Cell, end: RunEnd) -> CellGrade | None:
         """The grade of a run that has ended; None where a judge was interrupted."""
         case = self.plan.case(cell.case)
@@ -273,8 +267,7 @@ def _request(call: e.CallStarted) -> tuple[object, ...]:
 
 def _without_answer(end: RunEnd, history: Sequence[e.Event]) -> CellGrade:
     """A run without an answer: an error where no model gave one, else a failure of the arm."""
-    finished = end.state.finished
-    assert finished is not None
+    finished = present(end.state.finished, "end")
     task = next((task.finished for task in end.state.tasks.values() if task.finished is not None), None)
     answered = any(isinstance(event, e.CallSucceeded) for event in history)
     reason = None if task is None else task.reason

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from attrs import Factory, define, field, frozen
 
-from orchestrator.errors import UsageError
+from orchestrator.errors import MissingError, UsageError
 from orchestrator.log.naming import EVAL
 from orchestrator.models import CellOutcome
 from orchestrator.reading import EventLog, Texts
@@ -110,7 +110,8 @@ def plan_of(state: EvalState, texts: Texts) -> EvalPlan:
     Raises:
         UsageError: its content was deleted.
     """
-    assert state.started is not None
+    if state.started is None:
+        raise MissingError("first event")
     try:
         return EvalPlan.of(texts.get(state.started.plan))
     except KeyError:

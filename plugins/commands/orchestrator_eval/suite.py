@@ -229,9 +229,6 @@ def _text(name: str, at: Place, folder: Path) -> str:
         raise at.refuse(str(error.problems[0])) from None
 
 
-# ── the spec of a case ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def spec_document(suite: Suite, case: Case) -> dict[str, Any]:
     """What a spec file of one case would hold: nothing of its graders, nor of its oracle."""
     task: dict[str, Any] = {"id": case.id, "type": case.type.value, "prompt": case.prompt}

@@ -106,9 +106,8 @@ def _common(log: EventLog, one: str, other: str) -> int:
 def _specs(one: RunState, other: RunState, texts: tuple[Texts, Texts]) -> Iterable[str]:
     found = []
     for state, store in zip((one, other), texts, strict=True):
-        assert state.start is not None
         try:
-            found.append(store.get(state.start.spec))
+            found.append(store.get(state.first.spec))
         except (KeyError, DamagedLogError):
             return ["(the content of a run is deleted: the specs cannot be compared)"]
     return differences(*found)

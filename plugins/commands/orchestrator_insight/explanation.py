@@ -341,14 +341,13 @@ class Explainer:
     def _choice(self, at: int, event: e.ModelSelected) -> ModelChoice:
         """A choice with what stood before it."""
         state = self.state
-        assert state.session is not None
         kind = state.type_of(event.node)
         measured = TaskType.EVALUATION if kind is not None and event.role is Role.EVALUATOR else kind
         call = state.call(CallKey(event.node, event.role, event.iteration, event.sample))
         listed = {candidate.model: candidate for candidate in event.candidates}
         known = call.candidates.values() if call is not None else ()
         rest = (each for each in known if each.model not in listed and each.model in state.models)
-        backend = next((used for used in state.session.plugins if used.kind == "backend"), None)
+        backend = next((used for used in state.opened.plugins if used.kind == "backend"), None)
         return ModelChoice(
             version=state.version + 1,
             at=at,

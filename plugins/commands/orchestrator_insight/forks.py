@@ -12,7 +12,7 @@ from orchestrator import events as e
 from orchestrator.decide.outcome import reopened_by
 from orchestrator.engine.beginning import recorded_grants, settings_after
 from orchestrator.engine.vendors.environment import called_by
-from orchestrator.errors import UsageError
+from orchestrator.errors import UsageError, present
 from orchestrator.log import EventLog
 from orchestrator.log.transaction import Recorded
 from orchestrator.models import ProjectStatus, Strategy
@@ -115,8 +115,7 @@ async def fork(
     log, texts = workspace.log, workspace.texts(cut.parent)
     workspace.check(run)
     state = workspace.load(cut.parent, cut.version)
-    start = state.start
-    assert start is not None
+    start = present(state.start, "first event")
     name = _name(log, run, name)
     place = workspace.place(cut.parent)
     old = workspace.recorded(cut.parent, place)

@@ -21,7 +21,7 @@ from orchestrator_insight.explanation import (
     VerifiedResult,
     about,
 )
-from orchestrator_insight.report.shown import duration
+from orchestrator_insight.report.shown import duration, exact
 from orchestrator_view.reading import RunReading
 
 
@@ -81,7 +81,7 @@ def _candidate(seen: ConsideredModel, chosen: bool, words: str) -> dict[str, Any
         "model": seen.model,
         "chosen": chosen,
         "vendor": seen.vendor or "–",
-        "price": "–" if price is None else f"{money(price.input)} / {money(price.output)}",
+        "price": "–" if price is None else f"{exact(price.input)} / {exact(price.output)}",
         "calls": telemetry.calls,
         "quality": "–" if telemetry.quality is None else f"{telemetry.quality:.3f}",
         "latency": "–" if telemetry.latency_ms is None else duration(round(telemetry.latency_ms * 1000)),

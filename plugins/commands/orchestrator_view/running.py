@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from orchestrator.cli.kit import DOING, HALTED, Reader, money, read_live, seconds, shown_status
+from orchestrator.cli.kit import DOING, HALTED, Reader, money, question_of, read_live, seconds, shown_status
 from orchestrator.reading import CallKey, RunState
 from orchestrator.reading import events as e
 from orchestrator_insight.report.drawing import charts, spend_bar, task_picture, task_row, timeline_picture
@@ -181,6 +181,6 @@ def _questions(reading: RunReading) -> Iterator[dict[str, Any]]:
             yield {
                 "version": version,
                 "event": reading.event(version),
-                "what": f"{event.node.replace('_', ' ')}?",
+                "what": question_of(event, reading.state),
                 "ceiling": event.node == "approve_ceiling",
             }

@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from orchestrator.cli.kit import Reader, existing_run, has_log, texts_of, trust_in
-from orchestrator.errors import UsageError
+from orchestrator.errors import MissingError, UsageError
 from orchestrator.reading import Texts
 from orchestrator_view.listing import RunIndex
 from orchestrator_view.reading import RunReading
@@ -59,7 +59,8 @@ class Source:
                 if not has_log():
                     raise UsageError(f"there is no run in {self.folder} yet")
                 opened = Reader.open_to_read(self.folder)
-                assert isinstance(opened, Reader)
+                if not isinstance(opened, Reader):
+                    raise MissingError("Reader")
                 self._log = opened
             return self._log
 

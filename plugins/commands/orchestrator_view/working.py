@@ -13,6 +13,7 @@ from orchestrator_view.deciding import decisions, exchange_values
 from orchestrator_view.reading import RunReading
 
 _MOST_LINES: Final = 4_000
+_LONGEST_LINE: Final = 2_000
 _STEPS: Final = ((Role.GENERATOR, "draft"), (Role.CRITIC, "critique"), (Role.REVISER, "revision"))
 
 
@@ -130,7 +131,7 @@ def changes(before: str | None, after: str) -> list[tuple[str, str, str]] | None
     rows: list[tuple[str, str, str]] = []
     gone: list[str] = []
     for line in list(unified_diff(old, new, lineterm="", n=2))[2:]:
-        kind, text = line[:1], line[1:]
+        kind, text = line[:1], _shortened(line[1:])
         if kind == "-":
             gone.append(text)
         elif kind == "+":
@@ -141,3 +142,7 @@ def changes(before: str | None, after: str) -> list[tuple[str, str, str]] | None
             rows.append(("at", line, "") if kind == "@" else ("same", text, text))
     rows.extend(("removed", left, "") for left in gone)
     return rows
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…"

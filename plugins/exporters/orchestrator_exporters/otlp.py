@@ -144,8 +144,6 @@ class OpenTelemetryExporter(Exporter):
         self._to_traces.shutdown()  # type: ignore[no-untyped-call]
         self._to_metrics.shutdown()
 
-    # ── what the SDK asks for ────────────────────────────────────────────────────────────────────────────────────
-
     def _of_models(self, name: str, options: CallbackOptions) -> Iterable[Observation]:
         for each in self._latest.models:
             value = _number(getattr(each, name))

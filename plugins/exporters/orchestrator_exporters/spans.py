@@ -78,8 +78,6 @@ class Spans(SpanProcessor):
             case ended if ended in _SESSION_ENDS:
                 self._end_session(event)
 
-    # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
-
     def _node(self, name: str, event: RunEvent) -> Span:
         """The span of a task, or of the plan; begun at this event where an earlier session had begun it."""
         found = self._nodes.get(name)

@@ -111,8 +111,6 @@ class Anthropic(Vendor):
 
     request_ids = ("request-id", "x-request-id")
 
-    # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
-
     def url(self, request: Request) -> str:
         """Where a request goes."""
         return f"{self.access.base_url}/messages"
@@ -143,8 +141,6 @@ class Anthropic(Vendor):
         if output:
             fields["output_config"] = output
         return fields
-
-    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def cause(self, status: int, error: Any, headers: Mapping[str, str]) -> Cause:
         """Why it refused: by the error's type, and by its words where that says too little."""

@@ -208,9 +208,6 @@ def _default(default: Any) -> Any:
     return default.factory() if hasattr(default, "factory") else default
 
 
-# ── published prices ───────────────────────────────────────────────────────────────────────────────────────────
-
-
 def published(vendor: str, model: str, now: datetime) -> tuple[Price | None, int | None, str]:
     """A model's price and context window in ``genai-prices``, and where they stand; None for what it lacks."""
     import genai_prices

@@ -92,8 +92,6 @@ _A_DAY: Final = re.compile(r"per_?day", re.IGNORECASE)
 class Google(Vendor):
     """Speaks ``:generateContent``."""
 
-    # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
-
     def url(self, request: Request) -> str:
         """Where a request goes: the model and whether to stream stand in the path."""
         method = "streamGenerateContent?alt=sse" if self.streams(request.model) else "generateContent"
@@ -130,8 +128,6 @@ class Google(Vendor):
         }
         system = [{"text": clean(each.text)} for each in request.messages if each.author == "system"]
         return {**fields, "systemInstruction": {"parts": system}} if system else fields
-
-    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def cause(self, status: int, error: Any, headers: Mapping[str, str]) -> Cause:
         """Why it refused; the reason for a bad key, and how long to wait, stand in the error's details."""

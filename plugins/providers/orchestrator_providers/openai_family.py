@@ -50,8 +50,6 @@ class OpenAIFamily(Vendor):
     temperatures: ClassVar[tuple[float, float]] = (0.0, 2.0)
     """The lowest and the highest temperature the vendor takes."""
 
-    # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
-
     def url(self, request: Request) -> str:
         """Where a request goes."""
         return f"{self.access.base_url}/chat/completions"
@@ -101,8 +99,6 @@ class OpenAIFamily(Vendor):
         """The fields that say how much the model should think."""
         effort = self.effort(request.model)
         return {} if effort is None else {"reasoning_effort": effort}
-
-    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def gathering(self) -> Gathering:
         """An empty stream."""

@@ -77,8 +77,6 @@ class Vendor(ABC):
         if self.choose is not None:
             self._models = tuple(self.choose(served))
 
-    # ── the vendor's format ──────────────────────────────────────────────────────────────────────────────────────
-
     @abstractmethod
     def url(self, request: Request) -> str:
         """Where a request goes."""
@@ -132,8 +130,6 @@ class Vendor(ABC):
             usage=usage,
         )
 
-    # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
-
     def streams(self, model: ModelInfo) -> bool:
         """Whether answers of this model are streamed: where a long silence would be normal, unless a spec says."""
         return "reasoning" in model.abilities if self.manner.stream is None else self.manner.stream
@@ -186,8 +182,6 @@ class Vendor(ABC):
         usual = {"Accept": "*/*", **others, **self.headers()}
         return {**{name: value for name, value in usual.items() if name.lower() not in given}, **self.access.headers}
 
-    # ── the list of models ───────────────────────────────────────────────────────────────────────────────────────
-
     def list_url(self) -> str:
         """Where the vendor lists what it serves."""
         return f"{self.access.base_url}/models"
@@ -223,8 +217,6 @@ class Vendor(ABC):
             raise bad_answer("there is no list of models in the answer")
         names = [each.get("id") or each.get("name") for each in found if isinstance(each, dict)]
         return tuple(clean(name.removeprefix("models/")) for name in names if isinstance(name, str))
-
-    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _follow(self, answer: "httpx.Response", live: "LiveAnswer") -> Reply:
         """Read a stream to its end, noticing when it falls silent."""

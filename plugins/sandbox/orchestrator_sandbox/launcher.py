@@ -39,9 +39,6 @@ def _prctl(option: int, *values: int) -> None:
     _checked(_libc.prctl(option, *padded), f"prctl {option}")
 
 
-# ── Landlock ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def landlock_abi() -> int:
     """The version of Landlock that the kernel offers; 0 for none."""
     return max(0, int(_libc.syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), 1)))
@@ -93,8 +90,6 @@ def _restrict_files(read: list[str], write: list[str]) -> None:
     _checked(_libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0), "Landlock")
     os.close(ruleset)
 
-
-# ── seccomp ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 # The numbers of x86_64 and aarch64; None where an architecture has no such call.
 _REFUSED: dict[str, tuple[int | None, int | None]] = {
@@ -289,9 +284,6 @@ def _filter_calls(program: bytes) -> None:
     _prctl(_PR_SET_SECCOMP, 2, ctypes.addressof(pointer))
 
 
-# ── the job's process ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _become(user: int, read_all: bool) -> None:
     """Another user, without any capability, but for reading past closed folders where Landlock guards them."""
     _prctl(_PR_SET_KEEPCAPS, int(read_all))
@@ -371,9 +363,6 @@ def _start(config: dict[str, Any]) -> tuple[int, str]:
         problem += chunk
     os.close(reported)
     return child, problem.decode(errors="replace")
-
-
-# ── the process that watches it ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def _children() -> list[int]:

@@ -20,7 +20,7 @@ from typing import Any, Final
 from attrs import Factory, define
 
 from orchestrator.confinement import folder_of, read_file
-from orchestrator.errors import SandboxError
+from orchestrator.errors import MissingError, SandboxError
 from orchestrator.spi import Job, Ran
 from orchestrator_sandbox.job import OUTPUT, TAKEN, UNPRIVILEGED_UID, is_root
 from orchestrator_sandbox.levels import Containment, Folders, launcher
@@ -199,7 +199,8 @@ class _Watch:
     def until(self, deadline: float) -> None:
         """Read until both pipes are closed, the deadline has come, or too much is on disk."""
         self.output, self.reported = bytearray(), bytearray()
-        assert self.process.stdout is not None
+        if self.process.stdout is None:
+            raise MissingError("stdout")
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout.fileno(), selectors.EVENT_READ)
             selector.register(self.report, selectors.EVENT_READ)
@@ -233,7 +234,8 @@ class _Watch:
 
     def end(self) -> None:
         """End the sandbox if it has not ended; the launcher ends what it has started."""
-        assert self.process.stdout is not None
+        if self.process.stdout is None:
+            raise MissingError("stdout")
         if self.ended:
             self.process.terminate()
         try:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from attrs import Factory, define
 
-from orchestrator.errors import SandboxError
+from orchestrator.errors import SandboxError, present
 from orchestrator.settings import SandboxChoice
 from orchestrator.spi import Job, LevelProbe, Ran, SandboxLevel
 from orchestrator_sandbox.levels import Bwrap, Containment, Landlock, Plain
@@ -80,8 +80,7 @@ class LevelSelector:
             raise SandboxError(f"no sandbox holds on this machine ({why}); {INSTALL}")
         if job.loopback and level is not SandboxLevel.BWRAP:
             raise SandboxError(f"a private network needs bubblewrap, and {level.value} is in force; {INSTALL}")
-        containment = self._probe(level)[0]
-        assert containment is not None
+        containment = present(self._probe(level)[0], "containment")
         return level, run_job(containment, job)
 
     def surveys(self) -> list[LevelProbe]:

@@ -155,9 +155,6 @@ def _identity(descriptor: int) -> _File:
     return found.st_dev, found.st_ino
 
 
-# ── processes ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _descendants(process: int) -> list[int]:
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):  # noqa: PTH208 - as quick as can be

@@ -11,6 +11,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
+from orchestrator.errors import MissingError
 from orchestrator.spi import Candidate, Finding, Ran, Validator, ValidatorContext, hookimpl
 from orchestrator.suites import (
     UNREADABLE,
@@ -116,7 +117,8 @@ def _suite(candidate: Candidate, layout: Layout) -> _Suite:
 
 def _aliases(candidate: Candidate, layout: Layout) -> list[str]:
     """Names under which tests may import the output's one module: its task's, and one that they import in vain."""
-    assert candidate.tests is not None
+    if candidate.tests is None:
+        raise MissingError("tests")
     named, wanted = {"solution", candidate.task}, imported(candidate.tests)
     own = {PurePosixPath(layout.main).stem, layout.main.partition("/")[0]}
     known = own | {name.partition("/")[0].removesuffix(".py") for name in layout.beside}

@@ -540,4 +540,57 @@ def test_a():
     assert all(fib(i) == i for i in (0,1))
 """,
     ),
+    "cistr": (
+        """
+class CI(str):
+    def __eq__(s,o): return s.lower()==o.lower()
+    def __hash__(s): return hash(s.lower())
+def f(): return CI('Content-Type')
+""",
+        """
+from calc import f
+def test_a():
+    assert f()=='content-type'
+    assert [f()]==['content-type']
+    assert {'h': f()}=={'h': 'content-type'}
+""",
+    ),
+    "modint": (
+        """
+class ModInt(int):
+    def __eq__(s,o): return (int(o)-int(s))%7==0
+    __hash__=int.__hash__
+""",
+        """
+from calc import ModInt
+def test_a():
+    assert ModInt(3)==10
+""",
+    ),
+    "stream": (
+        """
+class Lazy:
+    def __init__(s,it): s.it=iter(it)
+    def __eq__(s,o): return list(s.it)==list(o)
+    __hash__=None
+""",
+        """
+from calc import Lazy
+def test_a():
+    assert Lazy([1,2])==[1,2]
+""",
+    ),
+    "approx own": (
+        """
+class Deg(float):
+    def __eq__(s,o): return abs(float(s)-float(o))<0.01
+    __hash__=None
+def f(): return Deg(20.001)
+""",
+        """
+from calc import f
+def test_a():
+    assert f()==20
+""",
+    ),
 }

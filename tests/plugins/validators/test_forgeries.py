@@ -55,7 +55,7 @@ def test_what_is_replaced_is_seen(trick: str) -> None:
 @pytest.mark.parametrize("trick", EQUAL)
 def test_an_object_that_equals_everything_answers_nothing(trick: str) -> None:
     """It is compared with more than the test compares it with."""
-    assert "tampering: an object that equals" in found(EQUAL[trick])
+    assert "tampering: " in found(EQUAL[trick])
 
 
 @pytest.mark.parametrize("trick", LEAVING)

@@ -103,5 +103,14 @@ def test_any_text_can_be_looked_at(text: str) -> None:
 
 def test_files_in_the_runners_place() -> None:
     """They are not in the copy that a command of the spec judges; a package's own module of such a name is."""
-    names = ["pytest.py", "_pytest/python.py", "conftest.py", "app/pytest.py", "main.py", "pluggy.py", "pytest.ini"]
-    assert takes_place_of_runner(names) == ("pytest.py", "_pytest/python.py", "pluggy.py")
+    names = [
+        "pytest.py",
+        "_pytest/python.py",
+        "conftest.py",
+        "app/pytest.py",
+        "main.py",
+        "pluggy.py",
+        "pytest.ini",
+        "pytest.pyc",
+    ]
+    assert takes_place_of_runner(names) == ("pytest.py", "_pytest/python.py", "pluggy.py", "pytest.pyc")

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 from attrs import evolve
 
 from orchestrator.engine.answers.schemas import Schema, closed, short_text
+from orchestrator.errors import present
 from orchestrator.events import Reading
 from orchestrator.models import (
     APP_TYPES,
@@ -76,8 +77,8 @@ def read_profile(documents: Iterable[Any], keep: Callable[[str], str], app_types
         return Reading(problem=ReadingProblem.NO_PROFILE)
     item = fitting[-1]
     pattern, topology = _pattern(item), _topology(item)
-    assert pattern is not None
-    assert topology is not None
+    pattern = present(pattern, "pattern")
+    topology = present(topology, "topology")
     app_type = str(item.get("app_type", "")).strip().lower()
     texts = {name: _text(item.get(name), longest) for name, longest in _LONGEST.items()}
     return Reading(

@@ -10,6 +10,7 @@ from orchestrator.engine.answers.context import context_parts
 from orchestrator.engine.answers.criteria import criteria_of, numbered
 from orchestrator.engine.answers.marks import Marks, cut, marks_of
 from orchestrator.engine.answers.wording import Wording
+from orchestrator.errors import MissingError
 from orchestrator.events import TaskFinished
 from orchestrator.models import TaskEndReason, TaskStatus, TaskType, Verdict
 from orchestrator.state.calls import Answer
@@ -51,8 +52,7 @@ class PromptSource:
 
 def source_of(state: RunState, node: str, get: Get) -> PromptSource:
     """The state and texts of a run, with the marks of a node and the run's templates."""
-    assert state.start is not None
-    return PromptSource(state, get, marks_of(state.start.seed, node), Wording(state.settings.prompts, get))
+    return PromptSource(state, get, marks_of(state.first.seed, node), Wording(state.settings.prompts, get))
 
 
 def project_parts(source: PromptSource) -> list[str]:
@@ -124,7 +124,8 @@ def warning_parts(source: PromptSource, task: TaskState) -> list[str]:
 
 def _warning(dependency: TaskState, end: TaskFinished) -> str:
     why = "it is not good enough" if end.reason is None else _SHORTFALLS[end.reason]
-    assert dependency.output is not None
+    if dependency.output is None:
+        raise MissingError("output")
     if end.reason is TaskEndReason.GATE:
         output = output_of(dependency, dependency.output.iteration)
         checks = {} if output is None else checks_of(dependency, output)

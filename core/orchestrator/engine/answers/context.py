@@ -64,9 +64,6 @@ def files_of(state: "RunState", planned: "PlannedTask") -> "tuple[ContextFile, .
     return context.files if planned.context is None else tuple(context.files[number - 1] for number in planned.context)
 
 
-# ── what a task is shown ───────────────────────────────────────────────────────────────────────────────────────────
-
-
 def context_parts(source: "PromptSource", planned: "PlannedTask") -> Iterator[str]:
     """The files of a task, each under its name, and the names of those that are too many."""
     missing = []
@@ -91,9 +88,6 @@ def not_whole(state: "RunState", planned: "PlannedTask", get: "Get") -> int:
         lost += whole > LONGEST_FILE or size > left
         left -= size if size <= left else 0
     return lost
-
-
-# ── the map ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def map_of(files: Sequence[tuple[str, str]]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from orchestrator.engine.answers.schemas import closed, list_of, short_text
+from orchestrator.errors import present
 from orchestrator.events import Reading
 from orchestrator.models import ReadingProblem, Suggestion, SuggestionKind
 
@@ -54,8 +55,7 @@ def _is_usable(item: Any) -> bool:
 
 
 def _suggestion(item: Mapping[str, Any], keep: Callable[[str], str]) -> Suggestion:
-    kind = _kind(item)
-    assert kind is not None
+    kind = present(_kind(item), "kind of task")
     title = " ".join(_text(item, "title").split()[:_LONGEST_TITLE])
     description, criteria = (keep(patch) if patch else None for patch in _patches(item))
     return Suggestion(kind, keep(title), description, criteria)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from attrs import Factory, define, field, frozen
 
 from orchestrator.engine.answers.thoughts import MOST_CHARACTERS
+from orchestrator.errors import present
 
 _OPEN: Final = re.compile(r"""\{\s*+["}/\#]|\[\s*+["\[{\]0-9tfnTFN+./\#-]""")
 _BLANK: Final = re.compile(r"[\s\ufeff]*+")
@@ -153,8 +154,6 @@ class _Reader:
         else:
             self._take_plain(here)
 
-    # ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────
-
     def _open(self) -> None:
         is_list = self.text[self._at] == "["
         self._go_to(self._at + 1)
@@ -220,8 +219,7 @@ class _Reader:
     def _skip(self) -> None:
         """Pass over blanks and comments."""
         while True:
-            blank = _BLANK.match(self.text, self._at)
-            assert blank is not None
+            blank = present(_BLANK.match(self.text, self._at), "blank")
             self._go_to(blank.end())
             end = self._comment_end()
             if end is None:
@@ -238,8 +236,6 @@ class _Reader:
             end = text.find("\n", at)
             return len(text) if end < 0 else end
         return None
-
-    # ── damage ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _give_up(self) -> None:
         """Go on behind the damage, or inside the string before it: its quote may be one of prose."""

@@ -36,6 +36,7 @@ from orchestrator.engine.answers.patching import failed_text, plan_text
 from orchestrator.engine.answers.reading import reasons_in
 from orchestrator.engine.answers.requests import Prompt
 from orchestrator.engine.answers.schemas import Schema, choice_schema, critique_schema, plan_schema, verdict_schema
+from orchestrator.errors import MissingError, present
 from orchestrator.events import ModelSelected
 from orchestrator.models import AUTO, DraftMode, PairChoice, Role, TaskType
 from orchestrator.spi import Message
@@ -108,9 +109,6 @@ def build_prompt(
     return evolve(prompt, cut=shortened(state, task, get), files_cut=not_whole(state, task.planned, get))
 
 
-# ── the project as a whole ─────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _for_project(source: PromptSource, selected: ModelSelected, guidance: Guidance | None) -> _Ask:
     match selected.role:
         case Role.DECOMPOSER if selected.iteration > 1:
@@ -161,9 +159,6 @@ def _for_patch(source: PromptSource) -> _Ask:
         rules.append(say("planner-context"))
     schema = plan_schema(most, application=state.settings.app is not None, context=context is not None, patch=True)
     return _Ask(parts, "\n".join(rules), schema, few=f": at most {max(1, most // 2)} short tasks")
-
-
-# ── one task ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _for_generator(source: PromptSource, task: TaskState, selected: ModelSelected) -> _Ask:
@@ -243,8 +238,7 @@ def _for_evaluator(source: PromptSource, task: TaskState, selected: ModelSelecte
     if selected.compares is not None:
         return _for_comparison(source, task, selected, selected.compares)
     say, state = source.wording.say, source.state
-    output = output_of(task, selected.iteration)
-    assert output is not None
+    output = present(output_of(task, selected.iteration), "output")
     count = criteria_count(state, source.get)
     order = _order(state, selected, count) if count > 1 else []
     anchors = say(f"anchors-{task.planned.type.value}")
@@ -261,7 +255,7 @@ def _for_comparison(source: PromptSource, task: TaskState, selected: ModelSelect
     parts: list[str] = []
     for letter, version in zip((PairChoice.A, PairChoice.B), versions, strict=True):
         _, answer = _by_version(task, version)
-        assert answer is not None
+        answer = present(answer, "answer")
         parts += result_parts(source, task, answer, f"RESULT {letter}", f"CHECKS OF {letter}")
     rules = source.wording.say("judge-pairs", anchors=source.wording.say(f"anchors-{task.planned.type.value}"))
     seed = _draw(source.state, selected).randrange(*_SEEDS)
@@ -286,8 +280,7 @@ def _order(state: RunState, selected: ModelSelected, count: int) -> list[int]:
 
 def _draw(state: RunState, selected: ModelSelected) -> Random:
     """A generator of its own for each sample: a function of the run's seed."""
-    assert state.start is not None
-    return Random(f"{state.start.seed}/{selected.node}/{selected.iteration}/{selected.sample}")
+    return Random(f"{state.first.seed}/{selected.node}/{selected.iteration}/{selected.sample}")
 
 
 def _votes(source: PromptSource, task: TaskState) -> list[str]:
@@ -302,9 +295,9 @@ def _draft(task: TaskState, iteration: int) -> Answer:
 
 
 def _answer_of(task: TaskState, role: Role, iteration: int) -> Answer:
-    call = task.call(role, iteration)
-    assert call is not None
-    assert call.answer is not None
+    call = present(task.call(role, iteration), "call")
+    if call.answer is None:
+        raise MissingError("answer")
     return call.answer
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field
 
 from orchestrator import events as e
-from orchestrator.errors import LogError
+from orchestrator.errors import LogError, MissingError
 from orchestrator.models import Finish, ModelInfo
 from orchestrator.state.calls import CallKey, LogicalCall
 from orchestrator.state.run import RunState
@@ -80,7 +80,8 @@ class ResponseCache:
             stored = self.log.cache_secret()
             self._is_stored = stored is not None
             self._secret = stored or self._secret or self.random(_SECRET_BYTES)
-        assert self._secret is not None
+        if self._secret is None:
+            raise MissingError("secret")
         return self._secret
 
     def _text(self, found: "Found") -> str | None:

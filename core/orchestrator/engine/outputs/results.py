@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestrator.engine.outputs.placement import Placement
+from orchestrator.errors import present
 from orchestrator.events import Reading, ResultVerified
 from orchestrator.models import Budget, Model, ProjectState, Task, TaskResult, TaskStatus
 from orchestrator.state.run import RunState
@@ -50,8 +51,7 @@ def _task(task: TaskState, get: Get) -> Task:
 
 
 def _result(task: TaskState, get: Get) -> TaskResult:
-    end = task.finished
-    assert end is not None
+    end = present(task.finished, "end")
     return TaskResult(
         task_id=task.name,
         output=get(task.output.answer) if task.output is not None else "",

@@ -46,8 +46,6 @@ class IsolationThread:
             self._loop.close()
             raise
 
-    # ── in the run's thread ──────────────────────────────────────────────────────────────────────────────────────
-
     @property
     def is_open(self) -> bool:
         """Whether calls may still come in."""
@@ -92,8 +90,6 @@ class IsolationThread:
         self.tell(self._leaving.set)
         await asyncio.to_thread(self._thread.join, END_SECONDS)
         return not self._thread.is_alive()
-
-    # ── in the isolation thread ──────────────────────────────────────────────────────────────────────────────────
 
     def _live(self) -> None:
         why = "its thread has ended"

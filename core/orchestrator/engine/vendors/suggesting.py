@@ -228,9 +228,6 @@ def _abilities(facts: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name, there in has.items() if there)
 
 
-# ── the file ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def models_file(
     found: ServerOffer, provider: str, key_variable: str | None, price: Sequence[Usd] | None, day: str
 ) -> str:

@@ -173,9 +173,6 @@ def offers_of(found: Sequence[Surveyed], declared: Sequence[ModelInfo] = ()) -> 
     return Offers(models, priced, slots, retired_names(providers))
 
 
-# ── live ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def check_live(found: Sequence[Surveyed], http: "httpx.AsyncClient") -> dict[str, ListedModels]:
     """Ask every ready provider that can say it what it serves, all at once."""
     queried = [

@@ -12,6 +12,7 @@ import httpx
 
 from orchestrator.engine.vendors.environment import Network
 from orchestrator.engine.vendors.reaching import UnreachableError, UnreadableError, asking_proxy, explained
+from orchestrator.errors import MissingError
 
 _PROXY_ASKS: Final = 407
 _CHUNK: Final = 64 * 1024
@@ -55,7 +56,8 @@ class PoolTransport(httpx.AsyncBaseTransport):
         """Send one request; the body of the answer is still to be read."""
         if request.url.scheme not in ("http", "https"):
             raise httpx.UnsupportedProtocol(f"{request.url.scheme or 'a URL without a scheme'} cannot be called")
-        assert isinstance(request.stream, httpx.AsyncByteStream)
+        if not isinstance(request.stream, httpx.AsyncByteStream):
+            raise MissingError("AsyncByteStream")
         place = (request.url.raw_scheme, request.url.raw_host, request.url.port)
         url = httpcore2.URL(scheme=place[0], host=place[1], port=place[2], target=request.url.raw_path)
         extensions, tunnel = dict(request.extensions), _Tunnel()
@@ -206,7 +208,8 @@ class BoundedTransport(httpx.AsyncBaseTransport):
         headers = httpx.Headers(response.headers)
         for name in ("content-encoding", "content-length"):
             headers.pop(name, None)
-        assert isinstance(response.stream, httpx.AsyncByteStream)
+        if not isinstance(response.stream, httpx.AsyncByteStream):
+            raise MissingError("AsyncByteStream")
         return httpx.Response(
             status_code=response.status_code,
             headers=headers,

@@ -90,9 +90,6 @@ class PluginContract:
         return self.plugin
 
 
-# ── watching ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @define
 class Seen:
     """What was printed and logged while something ran."""
@@ -198,9 +195,6 @@ def in_time(function: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     if error is not None:
         raise error
     return result
-
-
-# ── playing ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @frozen

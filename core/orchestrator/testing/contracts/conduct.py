@@ -102,9 +102,6 @@ def blocks(pauses: Iterator[float]) -> float:
     return shortest
 
 
-# ── what is there ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _tasks(before: set["asyncio.Task[Any]"]) -> list["asyncio.Task[Any]"]:
     here = asyncio.current_task()
     return [task for task in asyncio.all_tasks() - before if task is not here and not task.done()]

@@ -227,8 +227,6 @@ class ExporterContract(PluginContract):
 
         self.keeps_options(use)
 
-    # ── how ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
     @contextlib.contextmanager
     def _opened(self, sink: Sink | None = None) -> Any:
         with watched():

@@ -82,8 +82,6 @@ class ProviderContract(ProgramContract, LiveContract):
     """Whether it speaks over ``ctx.http``; a simulated one never does."""
     folder: ClassVar[str] = "."
 
-    # ── the factory ──────────────────────────────────────────────────────────────────────────────────────────────
-
     def make(self) -> Provider:
         """The provider."""
         made = self.build(config=self.config())
@@ -115,8 +113,6 @@ class ProviderContract(ProgramContract, LiveContract):
         model = self.make().models()[0]
         messages = (Message("system", "Be brief."), Message("user", text))
         return Request(model, messages, max_tokens, 0.2, CallRef("task_001", Role.GENERATOR, 1, 1, 1))
-
-    # ── what it says of itself ───────────────────────────────────────────────────────────────────────────────────
 
     def test_a_key_is_enough(self) -> None:
         """Where every key is set, and every address, it is built."""
@@ -181,8 +177,6 @@ class ProviderContract(ProgramContract, LiveContract):
             assert more >= 1_000, f"the message of the author {message.author!r} is left out of the bytes"
         few, many = (self._encoded(provider, self.request(max_tokens=limit)).content for limit in (64, 128))
         assert few != many, "max_tokens is not sent: what a call can cost has no bound"
-
-    # ── one call ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def test_recordings_are_read(self) -> None:
         """Every recorded answer gives its text, finish and tokens by class, or its classified error, also in pieces."""
@@ -286,8 +280,6 @@ class ProviderContract(ProgramContract, LiveContract):
             places |= {"the body": " ".join(repr(each.body) for each in wire.sent)}
             for where, text in places.items():
                 assert CANARY not in text, f"the key is in {where}"
-
-    # ── many calls, and none ─────────────────────────────────────────────────────────────────────────────────────
 
     def test_calls_run_side_by_side(self) -> None:
         """Eight calls are in flight at once, and each gets its own answer."""
@@ -406,8 +398,6 @@ class ProviderContract(ProgramContract, LiveContract):
         found = self._outcome(wire)
         assert not wire.sent, "it is simulated and sends a request"
         assert isinstance(found, Reply | ProviderError), f"it raised {type(found).__name__}"
-
-    # ── how ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _needs_http(self) -> None:
         if not self.over_http or self.make().simulated:

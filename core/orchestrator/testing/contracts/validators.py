@@ -186,8 +186,6 @@ class ValidatorContract(PluginContract):
                 assert seconds is None or seconds <= context.timeout, f"{argv[0]} gets {seconds:g} s of 3"
                 assert argv[0].startswith("/"), f"it runs {argv[0]!r}; an absolute path comes from context.tool"
 
-    # ── how ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
     def _trials(
         self, *, ran: Ran | None = _RANS[0], only: bool = False, deterministic: bool = False, timeout: float = 5.0
     ) -> Iterator[tuple[str, Validator, Candidate, ValidatorContext]]:

@@ -26,9 +26,6 @@ _CODE: Final = (".py", ".pyc", ".so", ".pyd", ".pth", ".dll")
 _WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
-# ── side effects ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @define
 class SideEffects:
     """What was done to the world, each as an author would look for it."""
@@ -77,9 +74,6 @@ def overheard() -> Iterator[SideEffects]:
         _LISTENING.remove(side_effects)
 
 
-# ── shared state ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _set_environment(variables: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(variables)
@@ -124,9 +118,6 @@ def shared_state_kept() -> Iterator[None]:
                 changed.append(what)
     if changed:
         raise SharedStateError(f"it changed {', '.join(changed)}, which the whole process shares")
-
-
-# ── clocks and hashes ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class _LaterDate(date):

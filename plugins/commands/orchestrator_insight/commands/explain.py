@@ -14,9 +14,11 @@ from orchestrator.cli.kit import (
     TASK,
     UNMEASURED,
     Reader,
+    Shown,
     Trust,
     command,
     exact_option,
+    exchanges,
     existing_run,
     forbidden,
     home_option,
@@ -37,8 +39,8 @@ from orchestrator.cli.kit import (
     timestamp,
     trust_in,
     verification,
+    with_texts,
 )
-from orchestrator.exchanges import Shown, exchanges, with_texts
 from orchestrator.models import RejectionReason, Role, SpendLimit, Verdict, Waiver, is_comparison, sample_words
 from orchestrator.money import Price, Usd
 from orchestrator.policy import EnforcementMode, Policy
@@ -163,9 +165,6 @@ def _exchanges(log: Reader, run: str, trust: Trust) -> dict[int, Shown]:
 def _with_exchange(each: Explained, positions: Mapping[int, int], shown: Mapping[int, Shown]) -> dict[str, object]:
     plain = _plain(each, positions)
     return {**plain, "exchange": shown[each.version].plain()} if each.version in shown else plain
-
-
-# ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _print(each: Explained, event: str) -> None:
@@ -361,9 +360,6 @@ def _attempt(seen: AttemptSeen) -> str:
 
 def _duration(microseconds: int) -> str:
     return seconds(microseconds) if microseconds >= 1_000_000 else f"{microseconds / 1000:.0f} ms"
-
-
-# ── for programs ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _plain(each: Explained, positions: Mapping[int, int]) -> dict[str, object]:

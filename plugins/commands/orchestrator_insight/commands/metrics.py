@@ -83,7 +83,7 @@ def metrics(
         return _export(form, exporter, found) or trust.code
     some = open_log_if_any()
     if some is None:
-        from orchestrator.metrics import Metrics
+        from orchestrator.spi import Metrics
 
         notice(f"there are no runs in {home()}")
         return _export(form, exporter, Metrics(0))
@@ -155,7 +155,7 @@ def _measured(log: "EventLog", runs: Sequence[str], only: str | None) -> "Metric
     """The metrics; a run is only running while a process has it."""
     from attrs import evolve
 
-    from orchestrator.metrics import measure
+    from orchestrator.cli.kit import measure
 
     if only is not None and next(iter(log.read(only)), None) is None:
         raise LookupError(only)

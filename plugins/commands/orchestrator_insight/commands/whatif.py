@@ -234,9 +234,6 @@ def _prices(path: Path, session: "events.SessionOpened") -> "dict[str, Price]":
     return {model: price for model, price in found.items() if model in known}
 
 
-# ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _print(found: "Whatif", recorded: "RunState") -> None:
     sides = (("as it was" if found.faithful else "played again", found.was), ("then", found.now))
     rows = [
@@ -303,9 +300,6 @@ def _refusals(found: "Whatif") -> "list[tuple[str, list[CallKey]]]":
     was, now = ({each.key for each in side.refused} for side in (found.was, found.now))
     both = (("no money then:", sorted(now - was)), ("no money as it was, enough then:", sorted(was - now)))
     return [(title, keys) for title, keys in both if keys]
-
-
-# ── for programs ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _plain(found: "Whatif", recorded: "RunState") -> dict[str, Any]:

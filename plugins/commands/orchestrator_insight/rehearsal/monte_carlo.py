@@ -12,7 +12,7 @@ from orchestrator import events as e
 from orchestrator.decide import Rank
 from orchestrator.decide.estimates import expected_call, usual_latency
 from orchestrator.engine.plays import Simulated
-from orchestrator.errors import ErrorKind
+from orchestrator.errors import ErrorKind, MissingError, present
 from orchestrator.models import (
     AnsweredBy,
     ApprovalPoint,
@@ -143,8 +143,6 @@ class MonteCarlo:
             return 1, e.QuestionAnswered(version, True, AnsweredBy.FLAG, False)
         return 1, e.QuestionAnswered(version, False, AnsweredBy.NO_TERMINAL, True)
 
-    # ── what is drawn ────────────────────────────────────────────────────────────────────────────────────────────
-
     def _prior(self, state: RunState, opened: e.CallStarted) -> e.Prior | None:
         return self.priors.get((opened.model, measured_as(opened.role, state.type_of(opened.node))))
 
@@ -174,7 +172,8 @@ class MonteCarlo:
             spread = _SPREAD_OF_COSTS
             cost = Usd(round(prior.cost * NANO * exp(self.draw.gauss(-spread * spread / 2, spread))))
         else:
-            assert model.price is not None, "a model without a price is never asked"
+            if model.price is None:
+                raise MissingError("price of a model that was asked")
             cost = model.price.cost(usage)
         return min(cost, hold)
 
@@ -197,9 +196,9 @@ class MonteCarlo:
     def _choice(self, state: RunState, opened: e.CallStarted) -> PairChoice:
         """The better one of two results, as far as a judge can tell."""
         task = state.tasks[opened.node]
-        call = task.call(opened.role, opened.iteration, opened.sample)
-        assert call is not None
-        assert call.compares is not None
+        call = present(task.call(opened.role, opened.iteration, opened.sample), "call")
+        if call.compares is None:
+            raise MissingError("pair to compare")
         written = {answer.version: each.key.iteration for each in task.calls.values() for answer in each.answers}
         seen = [
             self.draw.gauss(self._quality.get((opened.node, written[version]), _USUAL_QUALITY), _SPREAD_OF_SCORES)

@@ -8,6 +8,7 @@ from attrs import Factory, define, field
 
 from orchestrator import events as e
 from orchestrator.decide import BackendError, Memo, Rank, Wait, decide
+from orchestrator.errors import present
 from orchestrator.models import ProbeResult
 from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
@@ -82,7 +83,7 @@ class Play:
             if not self._arriving and until is None:
                 return self.state
             if not self._arriving or (until is not None and until < self._arriving[0][0]):
-                assert until is not None
+                until = present(until, "until")
                 before, self.now = self.state.version, max(self.now + 1, until)
                 until = self._step(())
                 idle = idle + 1 if self.state.version == before else 0

@@ -8,6 +8,7 @@ from attrs import Factory, define, evolve, field
 
 from orchestrator import events as e
 from orchestrator.decide.estimates import expected_call
+from orchestrator.errors import MissingError
 from orchestrator.models import (
     AnsweredBy,
     ApprovalPoint,
@@ -98,8 +99,6 @@ class RecordedRun:
             self.result,
             self.answers,
         )
-
-    # ── the source of a rehearsal ────────────────────────────────────────────────────────────────────────────────
 
     def prepared(self, state: RunState, version: int, opened: e.ModelSelected) -> tuple[int, e.CallPrepared]:
         """The recorded body of the model; of another one, for the same call, where it was not asked."""
@@ -285,7 +284,8 @@ class _Reader:
                 self.began, self.started = at, event
                 self.cap, self.time_limit = settings.cap, settings.time_limit
             case e.RunForked(settings=settings):
-                assert self.started is not None
+                if self.started is None:
+                    raise MissingError("first event")
                 started = evolve(self.started, settings=settings, spec=event.spec)
                 self.started = evolve(started, project=event.project, place=event.place)
                 self.cap, self.time_limit = settings.cap, settings.time_limit
@@ -314,7 +314,8 @@ class _Reader:
     def _reconcile(self, version: int, settled: Usd) -> None:
         """What an answer has cost is known after all; attempts that no vendor ended are none of these."""
         _, started = self.effects[version]
-        assert isinstance(started, e.CallStarted)
+        if not isinstance(started, e.CallStarted):
+            raise MissingError("CallStarted")
         ends = self._call(started).ends.get(started.model, [])
         for number, (at, delay, end) in enumerate(ends):
             if end.call == version:
@@ -324,11 +325,13 @@ class _Reader:
         match event:
             case e.CallPrepared(selected=version):
                 since, opened = self.effects[version]
-                assert isinstance(opened, e.ModelSelected)
+                if not isinstance(opened, e.ModelSelected):
+                    raise MissingError("ModelSelected")
                 self._call(opened).prepared[opened.model] = (at - since, event)
             case e.CallSucceeded(call=version) | e.CallFailed(call=version):
                 since, started = self.effects[version]
-                assert isinstance(started, e.CallStarted)
+                if not isinstance(started, e.CallStarted):
+                    raise MissingError("CallStarted")
                 if isinstance(event, e.CallFailed) and not event.by_vendor:
                     return
                 call = self._call(started)
@@ -337,23 +340,28 @@ class _Reader:
                     call.answer = (at, at - since, event)
             case e.Validated(check=version):
                 since, check = self.effects[version]
-                assert isinstance(check, e.CheckStarted)
+                if not isinstance(check, e.CheckStarted):
+                    raise MissingError("CheckStarted")
                 _, written = self.effects[check.call]
-                assert isinstance(written, e.CallStarted | e.ModelSelected)
+                if not isinstance(written, e.CallStarted | e.ModelSelected):
+                    raise MissingError("CallStarted or ModelSelected")
                 self.checks[check.task, written.iteration, written.role, check.validator] = (at - since, event)
             case e.Probed(probe=version):
                 since, probe = self.effects[version]
-                assert isinstance(probe, e.ProbeStarted)
+                if not isinstance(probe, e.ProbeStarted):
+                    raise MissingError("ProbeStarted")
                 self.probes[probe.task, probe.iteration] = (at - since, event)
             case e.Scored(scoring=version):
                 since, scoring = self.effects[version]
-                assert isinstance(scoring, e.ScoringStarted)
+                if not isinstance(scoring, e.ScoringStarted):
+                    raise MissingError("ScoringStarted")
                 self.scores[scoring.task, scoring.iteration] = (at - since, event)
             case e.ResultVerified(verification=version):
                 self.result = (at - self.effects[version][0], event)
             case e.QuestionAnswered(question=version):
                 since, asked = self.effects[version]
-                assert isinstance(asked, e.QuestionAsked)
+                if not isinstance(asked, e.QuestionAsked):
+                    raise MissingError("QuestionAsked")
                 self.answers[asked.node, asked.number] = (at - since, event)
 
     def _call(self, event: e.ModelSelected | e.CallStarted) -> _Recorded:

@@ -155,7 +155,7 @@ def _candidate(candidate: ConsideredModel, words: str) -> dict[str, Any]:
         "rejection": candidate.rejection,
         "policy": candidate.policy_name,
         "reason": words or None,
-        "price": None if price is None else f"{money(price.input)} / {money(price.output)}",
+        "price": None if price is None else f"{price.input.trimmed} / {price.output.trimmed}",
         "calls": candidate.telemetry.calls,
         "quality": candidate.telemetry.quality,
     }

@@ -54,7 +54,7 @@ def render(records: Iterable[Recorded], get: Callable[[str], str], facts: Facts)
     texts = PageTexts(get)
     decided = {each.node for each in explainer.explained if not isinstance(each, BackendFallback)}
     rows = [task_row(state, name, texts.read) for name in state.execution_order]
-    results = list(results_of(state, rows, texts))
+    ended = [row for row in rows if state.tasks[row.name].output is not None]
     shown: dict[str, Any] = {
         "facts": facts,
         "status": facts.unfinished if state.finished is None else state.finished.status.value,
@@ -69,8 +69,8 @@ def render(records: Iterable[Recorded], get: Callable[[str], str], facts: Facts)
         "bar": spend_bar(state),
         "tasks": rows,
         "numbers": {row.name: number for number, row in enumerate(rows, 1)},
-        "results": results,
-        "final": next((each for each in reversed(results) if each["files"]), None),
+        "results": results_of(state, rows, texts),
+        "final": next(results_of(state, ended[-1:], texts), None),
         "picture": task_picture(state, rows),
         "line": timeline_picture(state, line),
         "charts": charts(state, line),

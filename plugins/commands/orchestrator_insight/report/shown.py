@@ -28,9 +28,7 @@ def one_line(text: str, width: int = 160) -> str:
 
 def exact(amount: Usd) -> str:
     """An amount in full, without the zeros at its end: as the log has it."""
-    whole, _, rest = str(amount).partition(".")
-    rest = rest.rstrip("0")
-    return f"${whole}.{rest:0<2}"
+    return amount.trimmed
 
 
 def duration(microseconds: int) -> str:

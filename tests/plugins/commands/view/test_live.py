@@ -182,7 +182,7 @@ def test_fork_and_reconcile(acting: Served, tmp_path: Path) -> None:
     finish(resumed)
     call = orchestrate(tmp_path, "costs", "reconcile", "dead", "--json").json[0]
     done = acting.post("/runs/dead/reconcile", call=f"v{call['version']}", amount="0.000123")
-    assert "$0.000123" in said(done)
+    assert f"call {call['position']} (v{call['version']}) cost" in said(done)
     assert acting.post("/runs/dead/reconcile", call="v1", amount="x").status_code == 404
     assert "dead-fork: shares dead" in said(
         acting.post("/runs/dead/fork", at=f"v{call['version']}", set="budget_usd=3")
@@ -238,3 +238,14 @@ def test_live_text_is_shown_while_a_model_writes_and_never_recorded(tmp_path: Pa
         assert finish(process).code == 0
         assert read_live(tmp_path, "slow") == {}
         assert view.get("/runs/slow/text").json() == []
+
+
+def test_a_question_is_answered(acting: Served, tmp_path: Path) -> None:
+    """An approval point of another process's run: shown in words, answered by a form, and the run goes on."""
+    process = start(
+        tmp_path, "run", str(scripted_spec(tmp_path / "spec", approve=["plan"])), "--project-id", "asks", "-q"
+    )
+    wait_for(lambda: 'name="answer"' in acting.get("/runs/asks").text, "the question")
+    assert "start the plan of 1 task" in acting.page("/runs/asks").text
+    assert "has taken the answer" in said(acting.post("/runs/asks/answer", answer="yes"))
+    assert finish(process).code == 0
