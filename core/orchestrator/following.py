@@ -1,13 +1,15 @@
-"""Following runs: their events after each commit, and the live text of those that go on in this process."""
+"""Following runs: their events after each commit, and the live text of those that go on."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from itertools import islice
+from pathlib import Path
 from typing import Final, TypeVar
 
 from attrs import Factory, define, frozen
 
 from orchestrator import events as e
+from orchestrator.engine.live_text import CallText, LiveTextFile, read_calls
 from orchestrator.engine.loop import Loop
 from orchestrator.engine.runs import RunEnd, Watchers
 from orchestrator.engine.session import Session
@@ -49,21 +51,26 @@ class LiveSession:
     """Set once the session's first step is durable."""
     changed: asyncio.Event = Factory(asyncio.Event)
     """Set at the next commit; then another one is in its place."""
+    file: LiveTextFile | None = None
+    """What other processes see of its live text."""
     _listeners: "list[asyncio.Queue[TextPiece | None]]" = Factory(list)
 
-    def watchers(self, given: Watchers, join: "Callable[[LiveSession], None]") -> Watchers:
-        """Watchers that wake followers, besides what the given ones do."""
+    def watchers(self, given: Watchers, join: "Callable[[LiveSession], None]", file: LiveTextFile) -> Watchers:
+        """Watchers that wake followers and fill the file of live text, besides what the given ones do."""
 
         def begin(session: Session, loop: Loop) -> None:
             self.run, self.session, self.loop = session.stream.run, session, loop
+            self.file = file
+            file.begin(self.run)
             join(self)
             given.on_session(session, loop)
 
         def on_text(call: e.CallStarted, text: str) -> None:
             given.on_text(call, text)
             self._text(call, text)
+            file.take(call, text)
 
-        observers = [*given.observers, lambda version, at, event: self.committed()]
+        observers = [*given.observers, file.observe, lambda version, at, event: self.committed()]
         return Watchers(observers, begin, on_text, given.asker, given.write)
 
     def committed(self) -> None:
@@ -78,14 +85,16 @@ class LiveSession:
 
     def end(self) -> None:
         """Say that nothing more will come."""
+        if self.file is not None:
+            self.file.end()
         self.wake()
         for queue in self._listeners:
             queue.put_nowait(None)
 
     def _text(self, call: e.CallStarted, text: str) -> None:
-        which = f"{call.iteration}/{call.sample}/{call.attempt}"
+        piece = _piece(CallText.of(call), text)
         for queue in self._listeners:
-            queue.put_nowait(TextPiece(call.node, call.role, call.model, which, text))
+            queue.put_nowait(piece)
 
     async def text(self) -> AsyncIterator[TextPiece]:
         """The text from now on, until the session ends."""
@@ -98,6 +107,28 @@ class LiveSession:
                 yield piece
         finally:
             self._listeners.remove(queue)
+
+
+def _piece(call: CallText, text: str) -> TextPiece:
+    return TextPiece(call.task, call.role, call.model, call.call, text)
+
+
+async def text_elsewhere(log: EventLog, folder: Path, run: str) -> AsyncIterator[TextPiece]:
+    """What models write in a run of another process, which is looked at again and again, until none has the run.
+
+    Args:
+        log: says whether a process has the run.
+        folder: the data folder.
+        run: its id.
+    """
+    seen: dict[tuple[str, Role, str], int] = {}
+    while log.locks.is_held(run):
+        calls = await asyncio.to_thread(read_calls, folder, run)
+        for call in calls:
+            if text := call.after(seen.get(call.key, 0)):
+                yield _piece(call, text)
+        seen = {call.key: call.length for call in calls}
+        await asyncio.sleep(PAUSE)
 
 
 async def committed(log: EventLog, run: str, after: int, live: LiveSession | None = None) -> AsyncIterator[Recorded]:

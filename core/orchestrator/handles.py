@@ -1,6 +1,7 @@
 """``RunHandle``: one run of a data folder, for programs: follow it, wait for it, go on with it, and ask why."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from html import escape
 from os import PathLike
@@ -13,9 +14,10 @@ from orchestrator.answering import OpenQuestion, open_questions
 from orchestrator.engine.outputs.results import project_state
 from orchestrator.engine.replies import QuestionReply, request_of
 from orchestrator.engine.runs import RunEnd
+from orchestrator.engine.vendors.environment import called_by
 from orchestrator.errors import MissingError, UsageError
 from orchestrator.events import QuestionAnswered
-from orchestrator.following import PAUSE, LiveSession, TextPiece, committed, settled
+from orchestrator.following import PAUSE, LiveSession, TextPiece, committed, settled, text_elsewhere
 from orchestrator.log import Recorded
 from orchestrator.log.naming import EventId, read_event_id
 from orchestrator.log.requests import ANSWER, CANCEL
@@ -77,16 +79,18 @@ class RunHandle:
     async def text(self) -> AsyncIterator[TextPiece]:
         """What models write from now on, piece by piece, with task and role, until the session of the run ends.
 
-        Live text is never recorded: of a run of another process there is none, and this ends at once.
+        Live text is never recorded. Of a run of another process it comes twice a second, beginning with what the
+        calls in flight have written so far, 4,000 characters of each at most and without keys; the last words of its
+        session may be missing.
         """
         live = self.workspace.live.get(self.id)
-        if live is not None:
-            following = live.text()
-            try:
-                async for piece in following:
-                    yield piece
-            finally:
-                await following.aclose()  # type: ignore[attr-defined]  # an asynchronous generator
+        log, folder = self._engine.log, self._engine.folder
+        following = text_elsewhere(log, folder, self.id) if live is None else live.text()
+        try:
+            async for piece in following:
+                yield piece
+        finally:
+            await following.aclose()  # type: ignore[attr-defined]  # an asynchronous generator
 
     async def result(self, timeout: float | None = None) -> ProjectState:  # noqa: ASYNC109  # seconds, as everywhere
         """Wait until no process has the run any more, and return how it stands then.
@@ -157,6 +161,7 @@ class RunHandle:
         add_time: float | None = None,
         ask: bool = False,
         yes: bool = False,
+        **objects: Any,
     ) -> "RunHandle":
         """Go on with the run, with more money or time where they are given; returns once its session has begun.
 
@@ -165,13 +170,15 @@ class RunHandle:
             add_time: seconds to add to the time limit.
             ask: whether questions wait for ``answer``; else nothing is asked, as where no person is.
             yes: whether all of them are answered with yes.
+            objects: the plugins that its start was given, as there; left out: those that this workspace gave it.
 
         Raises:
+            KeywordError: there is no such argument.
             UsageError: it has ended for good, or its content was deleted.
             NotAllowedError: its spec wants what its user has not agreed to.
             RunLockedError: a process has it.
         """
-        again = await self.workspace.resume(self, add_budget=add_budget, add_time=add_time, ask=ask, yes=yes)
+        again = await self.workspace.resume(self, add_budget=add_budget, add_time=add_time, ask=ask, yes=yes, **objects)
         self.session = again.session
         return self
 
@@ -186,15 +193,20 @@ class RunHandle:
         """
         live, log = self.workspace.live.get(self.id), self._engine.log
         if live is not None and live.loop is not None and live.task is not None:
-            live.loop.interrupt(CANCEL)
+            live.loop.interrupt(CANCEL, self._by)
             await asyncio.wait({live.task})
             return
         if not log.locks.is_held(self.id):
             raise UsageError(f"no process has run {self.id}: there is nothing to stop")
-        await log.ask(self.id, CANCEL, at=self._engine.ports.clock())
+        await log.ask(self.id, CANCEL, at=self._engine.ports.clock(), text=self._by)
         async with asyncio.timeout(_PATIENCE):
             while log.locks.is_held(self.id):  # noqa: ASYNC110  # another process wakes no one
                 await asyncio.sleep(PAUSE)
+
+    @property
+    def _by(self) -> str:
+        """The application that this program works for."""
+        return called_by(os.environ)
 
     def questions(self) -> tuple[OpenQuestion, ...]:
         """What the run asks now, in this process or in another; see ``ask`` of ``Workspace.start``."""
@@ -221,7 +233,7 @@ class RunHandle:
         """
         asked = self._open_question(question)
         amount = None if add_budget is None else Usd.rounded(add_budget)
-        reply, log = QuestionReply(accepted, AnsweredBy.ELSEWHERE, amount=amount), self._engine.log
+        reply, log = QuestionReply(accepted, AnsweredBy.ELSEWHERE, amount=amount, by=self._by), self._engine.log
         live = self.workspace.live.get(self.id)
         if live is not None and live.session is not None:
             live.session.replies.put(asked.version, reply)
@@ -349,10 +361,12 @@ class RunHandle:
             budget: another ceiling, in dollars.
 
         Raises:
-            UsageError: no decision was made yet.
+            UsageError: no decision was made yet, or the budget is negative.
             SpecError: a file cannot be used.
             PluginError: a plugin is not installed, or switched off.
         """
+        if budget is not None and budget < 0:
+            raise UsageError(f"whatif(budget={budget}): an amount may not be negative")
         found: dict[str, Any] = await self._asked(
             "whatif",
             tuple(map(Path, policies)),

@@ -18,13 +18,12 @@ from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.models import Budget, Model, ModelProfile, ProjectState
 from orchestrator.optimization import PluginBackend
-from orchestrator.plugins.handed import OBJECTS, objects_among
+from orchestrator.plugins.handed import OBJECTS, check_keywords, objects_among
 from orchestrator.policy import JobSpec
 from orchestrator.policy_dsl import bind
 from orchestrator.records import RunRecords
 from orchestrator.spec import Spec, spec_from, usual_models, with_models
 from orchestrator.spec.containers import KEY
-from orchestrator.spec.kinds import suggestion
 from orchestrator.spi import Backend
 from orchestrator.workspace import Workspace
 
@@ -319,10 +318,6 @@ class Orchestrator:
         return spec if self._backend is None else with_backend(spec, self._backend)
 
 
-class KeywordError(SpecError, TypeError):
-    """A keyword that ``Orchestrator`` does not know; a TypeError too, as Python has it."""
-
-
 _OWN: Final = (
     "budget",
     "cache",
@@ -336,14 +331,8 @@ _OWN: Final = (
 
 def _check_keywords(given: Mapping[str, Any]) -> None:
     """Refuse keywords that are neither arguments nor keys of the spec file."""
-    known = {*_OWN, *OBJECTS, *(each.name for each in fields(Spec) if KEY in each.metadata)}
-    problems = [
-        f"Orchestrator: there is no argument {name!r}{suggestion(name, sorted(known))}"
-        for name in given
-        if name not in known
-    ]
-    if problems:
-        raise KeywordError(problems)
+    keys = (each.name for each in fields(Spec) if KEY in each.metadata)
+    check_keywords("Orchestrator", given, (*_OWN, *OBJECTS, *keys))
 
 
 def with_backend(spec: Spec, backend: Backend) -> Spec:

@@ -11,6 +11,7 @@ from attrs import define, evolve, field
 
 from orchestrator.answering import WaitingAsker
 from orchestrator.documents import expanded
+from orchestrator.engine.live_text import LiveTextFile
 from orchestrator.engine.questions import Agreeing, Asker
 from orchestrator.engine.runs import Engine, RunEnd, Watchers
 from orchestrator.engine.vendors.environment import data_folder
@@ -20,6 +21,8 @@ from orchestrator.handles import RunHandle
 from orchestrator.log.codec import prepare
 from orchestrator.models import Budget
 from orchestrator.money import Usd
+from orchestrator.plugins.handed import objects_only
+from orchestrator.plugins.registry import Plugin
 from orchestrator.policy_dsl import bind
 from orchestrator.run_list import RunFilter, RunSummaries, found_run, known_status, runs_in, summaries
 from orchestrator.spec import Spec, parse_spec, read_spec, spec_from, usual_models, with_models
@@ -51,6 +54,8 @@ class Workspace:
     failures: dict[str, Exception] = field(factory=dict, init=False, repr=False)
     """What ended the last session that was begun here, by run, where that was an error."""
     _engine: Engine | None = field(default=None, init=False, repr=False)
+    _objects: dict[str, tuple[Plugin, ...]] = field(factory=dict, init=False, repr=False)
+    """The objects that runs were given as plugins, by run."""
     _sessions: set[LiveSession] = field(factory=set, init=False, repr=False)
 
     @classmethod
@@ -142,6 +147,7 @@ class Workspace:
         ask: bool = False,
         yes: bool = False,
         source: str | None = None,
+        **objects: Any,
     ) -> RunHandle:
         """Start a run, and return once it has begun: its first events are durable. It goes on in the background.
 
@@ -155,21 +161,28 @@ class Workspace:
             ask: whether questions wait for ``run.answer(…)``; else nothing is asked, as where no person is.
             yes: whether all of them are answered with yes.
             source: where a dict comes from that is not your program's own word: it is trusted as little as a file.
+            objects: plugins that are objects of this program, by kind, as ``Orchestrator`` takes them:
+                ``validators={"house": function}``, ``providers={"mine": object}``, ``exporters=[object]``, and
+                ``backends``, ``policy_loaders``, ``scaffolds``, ``scorers`` by name. Providers and exporters are used
+                beside those that the spec names, the others where it names them.
 
         Raises:
+            KeywordError: there is no such argument.
             SpecError: the spec, or an argument, makes no sense; every problem is named.
             NotAllowedError: it wants what its user has not agreed to.
             NoProviderError: there is neither key nor address nor script.
             UsageError: there is a run of this id with another spec.
             OrchestrateError: whatever else keeps it from starting; nothing is recorded then.
         """
-        engine = self.engine
+        keys, plugins = objects_only("start", objects)
+        engine = self._engine_with(plugins)
         folder = None if output is None else expanded(Path(output))
 
         def prepared() -> tuple[Spec, Path | None]:
             read = with_budget(with_models(read_any(spec, source), usual_models()), budget)
             where = folder or (expanded(read.output_dir) if read.output_dir else None)
-            return bind(read, engine.admission, (), engine.catalogue.loader_for_suffix, where), where
+            named = with_objects(read, keys)
+            return bind(named, engine.admission, (), engine.catalogue.loader_for_suffix, where), where
 
         with python_words():
             bound, where = await asyncio.to_thread(prepared)
@@ -177,7 +190,18 @@ class Workspace:
         async def begin(watchers: Watchers) -> RunEnd:
             return await engine.start(bound, output=where, force=force, new_project=new_project, watchers=watchers)
 
-        return await self.begun(begin, budget=budget, asker=asker_for(ask, yes))
+        run = await self.begun(begin, budget=budget, asker=asker_for(ask, yes))
+        return self._remembered(run, plugins)
+
+    def _remembered(self, run: RunHandle, plugins: tuple[Plugin, ...]) -> RunHandle:
+        if plugins:
+            self._objects[run.id] = plugins
+        return run
+
+    def _engine_with(self, plugins: tuple[Plugin, ...]) -> Engine:
+        """The engine of a run that is given these plugins; other runs do not have them."""
+        engine = self.engine
+        return evolve(engine, catalogue=engine.catalogue.with_local(plugins)) if plugins else engine
 
     async def resume(
         self,
@@ -187,15 +211,18 @@ class Workspace:
         add_time: float | None = None,
         ask: bool = False,
         yes: bool = False,
+        **objects: Any,
     ) -> RunHandle:
         """See ``RunHandle.resume``."""
-        engine = self.engine
+        plugins = objects_only("resume", objects)[1] or self._objects.get(run.id, ())
+        engine = self._engine_with(plugins)
         money = None if add_budget is None else Usd.rounded(add_budget)
 
         async def begin(watchers: Watchers) -> RunEnd:
             return await engine.resume(run.id, add_budget=money, add_time=add_time, watchers=watchers)
 
-        return await self.begun(begin, budget=run.budget, asker=asker_for(ask, yes), run=run.id)
+        again = await self.begun(begin, budget=run.budget, asker=asker_for(ask, yes), run=run.id)
+        return self._remembered(again, plugins)
 
     async def begun(
         self,
@@ -209,7 +236,8 @@ class Workspace:
         """The run of a session that has begun, or has ended already; what keeps it from beginning is raised."""
         session = LiveSession(run)
         given = watchers or Watchers()
-        joined = session.watchers(evolve(given, asker=asker or given.asker), self._join)
+        live = LiveTextFile(self.engine.folder, self.engine.log.redactor.values)
+        joined = session.watchers(evolve(given, asker=asker or given.asker), self._join, live)
         task = session.task = asyncio.create_task(self._played(session, begin(joined)), name="orchestrate-run")
         task.add_done_callback(lambda done: done.cancelled() or done.exception())  # result() raises it
         beginning = asyncio.create_task(session.began.wait())
@@ -261,9 +289,11 @@ class Workspace:
             since: when they began at the earliest: ISO 8601 in UTC.
 
         Raises:
-            UsageError: there is no such status.
+            UsageError: there is no such status, or the limit is below zero.
             LogError: the log cannot be read.
         """
+        if limit is not None and limit < 0:
+            raise UsageError(f"runs(limit={limit}): a limit is 0 or more; None lists all")
         wanted = RunFilter(None if status is None else known_status(status), since, limit, project)
         return wanted.among(summaries(self.engine.log))
 
@@ -314,8 +344,24 @@ def with_budget(spec: Spec, budget: Budget | None) -> Spec:
     if budget is None:
         return spec
     given = spec_from("-", "-", budget_usd=budget.max_usd, time_seconds=budget.max_time_seconds)
-    as_read = spec if spec.as_read is None else spec.as_read
-    return evolve(spec, budget_usd=given.budget_usd, time_seconds=given.time_seconds, as_read=as_read)
+    return evolve(spec, budget_usd=given.budget_usd, time_seconds=given.time_seconds, as_read=_as_read(spec))
+
+
+def with_objects(spec: Spec, keys: Mapping[str, Any]) -> Spec:
+    """The spec that also names the providers and exporters which are objects, which is its user's own word."""
+    if not keys:
+        return spec
+    given = spec_from("-", "-", **keys)
+    return evolve(
+        spec,
+        providers={**spec.providers, **given.providers},
+        exporters={**spec.exporters, **given.exporters},
+        as_read=_as_read(spec),
+    )
+
+
+def _as_read(spec: Spec) -> Spec:
+    return spec if spec.as_read is None else spec.as_read
 
 
 def _all(tasks: "Sequence[asyncio.Task[Any]]") -> "asyncio.Future[list[Any]]":

@@ -1,6 +1,8 @@
 """What a program hears of a run is what the log has: under random cancels and reconnects, and from another process."""
 
 import asyncio
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -8,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator import ProjectStatus, Workspace
+from orchestrator.events import CallStarted
 from orchestrator.handles import RunHandle
 from orchestrator.log import Recorded
 from tests.api.stepping import CancelledAt, a_spec
-from tests.cli.command import count, finish, start, wait_until
+from tests.cli.command import ANSWERS, PATIENCE, count, finish, start, wait_until
 
 
 async def _heard(run: RunHandle, cancels: list[int]) -> list[Recorded]:
@@ -70,9 +73,10 @@ def test_a_run_of_another_process(tmp_path: Path) -> None:
             assert run.summary().status == "running"
             following = asyncio.create_task(_heard(run, [3]))
             waiting = asyncio.create_task(run.result(timeout=60))
-            assert [piece async for piece in run.text()] == []
+            text = asyncio.create_task(_texts(run))
             await run.cancel()
             heard, state = await following, await waiting
+            assert await text == {}
             assert heard[-1].name == "run.interrupted"
             assert [each.version for each in heard] == list(range(1, len(heard) + 1))
             assert state.is_open
@@ -80,6 +84,68 @@ def test_a_run_of_another_process(tmp_path: Path) -> None:
 
     asyncio.run(scene())
     assert finish(process).code == 130
+
+
+async def _texts(run: RunHandle) -> dict[tuple[str, str, str, str], str]:
+    """The live text of a run to the session's end, whole, by task, role, call and model."""
+    texts: dict[tuple[str, str, str, str], str] = {}
+    async for piece in run.text():
+        key = (piece.task, piece.role.value, piece.call, piece.model)
+        texts[key] = texts.get(key, "") + piece.text
+    return texts
+
+
+def test_live_text_of_a_run_of_another_process(tmp_path: Path) -> None:
+    """It has task, role, model and call, each call's text once; it ends with the session, and nothing is left of it."""
+    home = tmp_path / "home"
+    process = start(home, "run", str(a_spec(tmp_path, tasks=2, delay_ms=800, project_id="theirs")), "-q")
+    wait_until(lambda: count(home, "call.started"), process)
+
+    async def scene() -> None:
+        async with Workspace.open(home) as ws:
+            run = ws.run("theirs")
+            texts = await _texts(run)
+            calls = [each.event async for each in run.events() if isinstance(each.event, CallStarted)]
+            called = {(each.node, each.role.value, f"1/{each.sample}/1", each.model) for each in calls}
+            assert set(texts) <= called
+            missing = {each[:2] for each in called - set(texts)}
+            assert missing <= {("t2", "evaluator")}  # the last words of a session
+            for (_, role, _, _), text in texts.items():
+                assert text == next(each["text"] for each in ANSWERS if each["role"] == role)
+            assert await _texts(run) == {}
+            assert list((home / "live").iterdir()) == []
+
+    asyncio.run(scene())
+    assert finish(process).code == 0
+
+
+_THEIRS = """
+import asyncio, sys
+from orchestrator import Workspace
+
+async def main():
+    async with Workspace.open(sys.argv[1]) as ws:
+        await (await ws.start(sys.argv[2])).result(timeout=60)
+
+asyncio.run(main())
+"""
+
+
+def test_live_text_of_another_python_program(tmp_path: Path) -> None:
+    """A run that a program started shows its text to other processes as a run of the command line does."""
+    home = tmp_path / "home"
+    spec = a_spec(tmp_path, delay_ms=800, project_id="theirs")
+    process = subprocess.Popen([sys.executable, "-c", _THEIRS, str(home), str(spec)], text=True)
+    wait_until(lambda: count(home, "call.started"), process)
+
+    async def scene() -> None:
+        async with Workspace.open(home) as ws:
+            texts = await _texts(ws.run("theirs"))
+            assert texts[("t1", "generator", "1/1/1", "north")] == ANSWERS[0]["text"]
+            assert list((home / "live").iterdir()) == []
+
+    asyncio.run(scene())
+    assert process.wait(PATIENCE) == 0
 
 
 def test_live_text_has_its_task_and_role(tmp_path: Path) -> None:

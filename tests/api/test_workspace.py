@@ -104,6 +104,10 @@ def test_what_is_asked_of_a_run(tmp_path: Path) -> None:
             with pytest.raises(UsageError, match=text):
                 await refused
         (tmp_path / "mine.txt").write_text("mine")
+        with pytest.raises(UsageError, match="limit is 0 or more"):
+            ws.runs(limit=-1)
+        with pytest.raises(UsageError, match="may not be negative"):
+            await run.whatif(budget=-1)
         with pytest.raises(OutputError, match="is not a report"):
             await run.report(tmp_path / "mine.txt")
 

@@ -87,6 +87,16 @@ def test_a_planner_names_the_files_that_each_task_is_shown(tmp_path: Path) -> No
     _proven(home)
 
 
+def test_a_forecast_refuses_the_files_that_a_run_would_refuse(tmp_path: Path) -> None:
+    """``plan`` names a file that is missing or binary, and exits with 2, as ``run`` does."""
+    src = _project(tmp_path)
+    spec = str(scripted_spec(tmp_path / "spec"))
+    for wrong, said in ((src / "absent", "there is no such file"), (src / "picture.png", "no text in UTF-8")):
+        planned = orchestrate(tmp_path / "home", "plan", spec, "--context", str(wrong))
+        assert (planned.code, said in planned.err) == (2, True), planned.err
+    assert orchestrate(tmp_path / "home", "plan", spec, "--context", str(src)).code == 0
+
+
 def test_files_in_a_spec_with_tasks_are_theirs_by_name_or_all(tmp_path: Path) -> None:
     """A task that names files is shown those, one that names none all of the spec's own, an empty list none."""
     _project(tmp_path)

@@ -56,6 +56,8 @@ def test_check_takes_a_file(tmp_path: Path) -> None:
     done = orchestrate(tmp_path, "plugins", "check", "loud", "--plugin", str(tmp_path / "loud.py"))
     assert done.code == 1
     assert "not a Finding" in done.out
+    told = orchestrate(tmp_path, "plugins", "check", "./loud.py")
+    assert (told.code, "orchestrate plugins check loud --plugin ./loud.py" in told.err) == (2, True)
 
 
 def test_a_bandit_draws_for_each_call_and_replays_exactly(tmp_path: Path) -> None:

@@ -180,3 +180,16 @@ def test_a_backend_in_a_file_is_recomputed_with_it_and_not_without(tmp_path: Pat
     assert orchestrate(tmp_path / "home", *strict).code == 6
     file.write_text(file.read_text() + "# changed\n")
     assert orchestrate(tmp_path / "home", *strict, "--plugin", str(file)).code == 6
+
+
+def test_a_file_that_fails_is_named(tmp_path: Path) -> None:
+    """Its warning says the file where that of an installed plugin says the distribution."""
+    (tmp_path / "noisy.py").write_text(
+        "from orchestrator.spi import Exporter, hookimpl\n\n\nclass Noisy(Exporter):\n"
+        "    def export(self, metrics):\n        raise RuntimeError('boom')\n\n\n"
+        "@hookimpl\ndef orchestrator_exporter(config):\n    return Noisy()\n"
+    )
+    spec = scripted_spec(tmp_path / "spec", exporters={"noisy": {}})
+    done = orchestrate(tmp_path / "home", "run", str(spec), "--plugin", str(tmp_path / "noisy.py"))
+    assert done.code == 0, done.err
+    assert "the exporter 'noisy' (noisy.py) failed (export): RuntimeError: boom" in done.err

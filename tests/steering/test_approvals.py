@@ -263,9 +263,14 @@ def test_yes_agrees_to_all_but_more_money(tmp_path: Path) -> None:
     home = tmp_path / "home"
     points = ["plan", "tasks", {"spend": 0.001}]
     spec = scripted_spec(tmp_path, tasks=TWO, approve=points, project_id="a")
-    assert orchestrate(home, "run", str(spec), "--yes").code == 0
+    agreed = orchestrate(home, "run", str(spec), "--yes")
+    assert agreed.code == 0
+    assert "--yes answers: start the plan of 2 tasks" in agreed.err
+    assert "waiting" not in agreed.err
+    assert "orchestrate answer" not in agreed.err
     tight = scripted_spec(tmp_path, tasks=TWO, approve=["ceiling"], budget_usd=0.0008, project_id="b")
-    assert orchestrate(home, "run", str(tight), "--yes").code == 4
+    refused = orchestrate(home, "run", str(tight), "--yes")
+    assert (refused.code, "--yes does not agree to: raise the ceiling" in refused.err) == (4, True)
     proven(home, "a")
     proven(home, "b")
 
@@ -286,6 +291,31 @@ def test_points_that_are_none(tmp_path: Path, points: Any, said: str) -> None:
     assert (refused.code, said in refused.err) == (2, True), refused.err
 
 
+def test_of_two_answers_that_wait_the_last_one_counts(tmp_path: Path) -> None:
+    """A yes to a run that no process has can be taken back before it goes on."""
+    home = tmp_path / "home"
+    spec = scripted_spec(tmp_path, tasks=TWO, approve="plan", project_id="a")
+    with waiting(home, spec):
+        pass
+    for word in ("yes", "no"):
+        assert "once it goes on" in answered(home, "a", word).out
+    assert orchestrate(home, "resume", "a").code == 130
+    assert count(home, "task.started") == 0
+    proven(home, "a")
+
+
+def test_an_amount_on_the_command_line(tmp_path: Path) -> None:
+    """``--approve spend=0.001`` asks before the amount; what is no amount is one line, exit 2."""
+    home = tmp_path / "home"
+    spec = str(scripted_spec(tmp_path, project_id="a"))
+    for wrong in ("spend=much", "spend=", "spend=[1"):
+        refused = orchestrate(home, "run", spec, "--approve", wrong)
+        assert (refused.code, "--approve" in refused.err) == (2, True), refused.err
+    agreed = orchestrate(home, "run", spec, "--approve", "spend=0.0001", "--yes")
+    assert agreed.code == 0, agreed.err
+    assert "spend more than $0.0001?" in agreed.err
+
+
 def test_a_run_that_asks_nothing(tmp_path: Path) -> None:
     """One line, exit 2."""
     home = tmp_path / "home"
@@ -303,6 +333,7 @@ def test_at_a_terminal_the_person_there_is_asked(tmp_path: Path) -> None:
     with Terminal(home, "run", str(spec)) as terminal:
         terminal.wait_for(r"second \(summarization, after first\): Say what x is\.")
         terminal.wait_for(r"Start the plan of 2 tasks.*\[y/N\]")
+        assert "waiting for a person" not in terminal.text  # it is asked once
         terminal.type("\n")
         assert terminal.wait() == 130
     with Terminal(home, "resume", "a") as terminal:

@@ -89,7 +89,7 @@ def load(name: str, kernel: Sequence[str]) -> "click.Command | None":
             _keep_problem(name, catalogue.find(KIND, name).reason)
         raise
     _keep_problem(name, "")
-    _LATEST[:] = [f"the command {entry.name!r} of {entry.distribution} {entry.version}".rstrip()]
+    _LATEST[:] = [f"the {entry.label}"]
     return loaded
 
 
@@ -129,7 +129,7 @@ def _described(entry: "PluginEntry", name: str) -> Listed:
         "name": name,
         "distribution": entry.distribution,
         "version": entry.version,
-        "text": line(module.first_line or f"A command of {entry.distribution} {entry.version}.", _LONGEST),
+        "text": line(module.first_line or f"The {entry.label}.", _LONGEST),
         "problem": line(problem, _LONGEST),
         "file": None if module.file is None else str(module.file),
         "changed": _changed(module.file),

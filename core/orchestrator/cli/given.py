@@ -171,7 +171,7 @@ def with_approvals(spec: Spec, points: Sequence[str]) -> Spec:
 def read_set(text: str) -> dict[str, Any]:
     """``NAME=VALUE`` as a mapping."""
     name, _, value = text.partition("=")
-    return {name.strip(): read_value(value.strip(), "--approve").value}
+    return {name.strip(): read_value(value, "--approve")}
 
 
 def with_loop(spec: Spec, name: str | None) -> Spec:

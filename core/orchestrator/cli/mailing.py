@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from orchestrator.cli.logs import open_log
 from orchestrator.cli.options import existing_run, home
 from orchestrator.engine.replies import QuestionReply, request_of
+from orchestrator.engine.vendors.environment import called_by
 from orchestrator.events import QuestionAsked
 from orchestrator.log import EventLog, Texts
 from orchestrator.log.requests import ANSWER
@@ -79,4 +80,5 @@ def send_answer(run: str, question: int, reply: QuestionReply) -> bool:
     Raises:
         LogError: the log cannot be written.
     """
+    reply = evolve(reply, by=called_by(os.environ))
     return send(run, ANSWER, request_of(question, reply), lambda state: question not in state.pending)

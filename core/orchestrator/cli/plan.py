@@ -118,6 +118,7 @@ def show(
     from orchestrator.cli.agreeing import prepare
     from orchestrator.cli.given import bound, named_output, spec_of_file, with_backend, with_loop
     from orchestrator.engine.beginning import check_names, check_prices
+    from orchestrator.engine.gathering import gather
     from orchestrator.engine.routes import outlook, rehearse
     from orchestrator.engine.vendors.admission import admission_of
     from orchestrator.engine.vendors.connect import connect
@@ -130,6 +131,7 @@ def show(
     admission = prepare(admission_of(catalogue, environment, home()), allow)
     spec = bound(with_loop(spec, loop), admission, catalogue, policies, named_output(spec), is_run=False)
     check_names(spec, catalogue, environment)
+    gather(spec.named_files, Path(spec.folder), spec.stdin)  # what a run would refuse is refused here, too
     connected = connect(catalogue, spec, environment)
     check_prices(spec, connected)
     run = None

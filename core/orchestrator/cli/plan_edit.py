@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -34,6 +35,7 @@ def edit(run_id: str, file: Path | None, show: bool, as_json: bool) -> int:
     from orchestrator.cli.mailing import send, spoken_to
     from orchestrator.engine.answers.context import names_of
     from orchestrator.engine.editing import checked_plan, plan_of
+    from orchestrator.engine.vendors.environment import called_by
     from orchestrator.log.requests import EDIT
 
     run = spoken_to(run_id)
@@ -54,7 +56,8 @@ def edit(run_id: str, file: Path | None, show: bool, as_json: bool) -> int:
         notice(f"{run_id}: the plan stays as it is")
         return 0
     before = run.state.plan_version
-    taken = send(run_id, EDIT, json.dumps(plan, default=str), lambda state: state.plan_version > before)
+    brought = {**plan, "by": by} if (by := called_by(os.environ)) else plan
+    taken = send(run_id, EDIT, json.dumps(brought, default=str), lambda state: state.plan_version > before)
     if as_json:
         result_json({"run_id": run_id, "tasks": [task["id"] for task in plan["tasks"]], "taken": taken})
     else:

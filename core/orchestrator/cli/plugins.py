@@ -141,7 +141,11 @@ def check(plugin: str | None, scale: bool, as_json: bool) -> int:
         raise UsageError(text) from error
     suites = installed.suites_of(_catalogue(), plugin)
     if not suites:
-        raise UsageError(f"{plugin or 'nothing'} is no plugin and offers none; see: orchestrate plugins list")
+        way = "orchestrate plugins list"
+        if plugin is not None and plugin.endswith(".py"):
+            name = Path(plugin).stem
+            way = f"orchestrate plugins check {name} --plugin {plugin}"
+        raise UsageError(f"{plugin or 'nothing'} is no plugin and offers none; see: {way}")
     report, bad = [], 0
     for name, suite in suites.items():
         title = name.removeprefix("Test_")

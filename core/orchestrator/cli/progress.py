@@ -43,6 +43,7 @@ from orchestrator.errors import ErrorKind
 from orchestrator.log.accounts import called
 from orchestrator.models import (
     PLAN_PROBLEMS,
+    ApprovalPoint,
     Finish,
     ModelInfo,
     SkipReason,
@@ -77,11 +78,15 @@ class Progress:
         text_of: the text of a digest.
         run: the run's id.
         verbose: whether every event becomes a line, too.
+        agreeing: whether ``--yes`` answers what the run asks.
+        asking: whether the questions are asked at this terminal, in their own words.
     """
 
     text_of: Callable[[str], str]
     run: str = ""
     verbose: bool = False
+    agreeing: bool = False
+    asking: bool = False
     state: RunState = Factory(RunState)
     doing: dict[str, str] = Factory(dict)
     """What is being done for each node now."""
@@ -179,10 +184,14 @@ class Progress:
             case e.Compared():
                 yield Note(f"{event.task}: {remarks_on_choice(event)[-1]}")
             case e.QuestionAsked() if event.node in APPROVALS:
-                yield Note(f"waiting for a person: {question_of(event, self.state)}", Tone.WARNING)
-                for each in shown_with(event, self.state, self.text_of):
-                    yield Note(f"  {each}", Tone.DETAIL)
-                yield Note(ways_of(event, self.run), Tone.WARNING)
+                answers = "--yes does not agree to" if event.node == ApprovalPoint.CEILING else "--yes answers"
+                waits = answers if self.agreeing else "waiting for a person"
+                if not self.asking:
+                    yield Note(f"{waits}: {question_of(event, self.state)}", Tone.WARNING)
+                    for each in shown_with(event, self.state, self.text_of):
+                        yield Note(f"  {each}", Tone.DETAIL)
+                if not self.agreeing:
+                    yield Note(ways_of(event, self.run), Tone.WARNING)
             case e.QuestionAnswered():
                 yield from self._answered_by(event)
             case e.PlanEdited():

@@ -46,9 +46,9 @@ LOG_FORMAT: Final = "ORCHESTRATE_LOG_FORMAT"
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ENOUGH: Final = 2
+"""Signals that do not keep the report of a session from being written."""
 _LOST: Final = 3
 """The exit code of a run whose results could not be written."""
-"""Signals that do not keep the report of a session from being written."""
 _CENT: Final = 10**7
 
 Begin = Callable[[Engine, Watchers], Awaitable[RunEnd]]
@@ -175,7 +175,8 @@ class _Watch:
         self._run = session.stream.run
         self.live.begin(self._run)
         self.diagnostics.begin(self._run)
-        progress = Progress(session.stream.texts.get, self._run)
+        agreeing, asking = isinstance(self.asker, Agreeing), isinstance(self.asker, Terminal)
+        progress = Progress(session.stream.texts.get, self._run, agreeing=agreeing, asking=asking)
         for record in self.workspace.log.read(self._run):
             self.diagnostics.recall(record.version, record.event)
             progress.recall([(record.at, record.event)])

@@ -281,6 +281,7 @@ def cancel(run_id: str, as_json: bool) -> int:
     import asyncio
     import time
 
+    from orchestrator.engine.vendors.environment import called_by
     from orchestrator.log.requests import CANCEL
 
     existing_run(open_log(run_id), run_id)
@@ -288,7 +289,7 @@ def cancel(run_id: str, as_json: bool) -> int:
     try:
         if not log.locks.is_held(run_id):
             raise UsageError(f"no process has run {run_id}: there is nothing to stop; see: {command('runs list')}")
-        asyncio.run(log.ask(run_id, CANCEL, at=time.time_ns() // 1000))
+        asyncio.run(log.ask(run_id, CANCEL, at=time.time_ns() // 1000, text=called_by(os.environ)))
         until = time.monotonic() + _PATIENCE
         while (live := log.locks.is_held(run_id)) and time.monotonic() < until:
             time.sleep(_PAUSE)

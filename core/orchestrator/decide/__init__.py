@@ -2,7 +2,7 @@
 
 ``decide(state, now, rank, memo)`` answers with one decision, or with a Wait. Equal arguments give equal answers: no
 clock, no randomness, no text is in reach. The memo only saves time. Read ``schedule`` first, then ``review``,
-``asking``, ``routing`` and ``spending``.
+``calling``, ``routing`` and ``spending``.
 """
 
 from orchestrator.decide.context import BackendError, Rank, Wait

@@ -10,6 +10,7 @@ from orchestrator import events as e
 from orchestrator.decide.planning import execution_order
 from orchestrator.documents import LineOf
 from orchestrator.engine.answers.context import FileNames, names_of
+from orchestrator.engine.vendors.environment import application_word
 from orchestrator.errors import SpecError
 from orchestrator.models import PlannedTask
 from orchestrator.spec import TaskSpec, parse_spec
@@ -100,7 +101,8 @@ def edited_plan(state: RunState, texts: EditedTexts, text: str, request: int) ->
     Raises:
         SpecError: the request holds no plan.
     """
-    value = json.loads(text)
+    value = {**json.loads(text)}
+    by = application_word(value.pop("by", ""))
     spec = parse_spec({"project": "-", "criteria": "-", **value}, "the edited plan")
     names = names_of(state, texts.get)
     paths = dict(spec.task_paths)
@@ -108,7 +110,7 @@ def edited_plan(state: RunState, texts: EditedTexts, text: str, request: int) ->
         _planned(task, texts, paths.get(task.id) or paths.get(str(number)), names)
         for number, task in enumerate(spec.tasks, 1)
     )
-    return e.PlanEdited(tasks, execution_order(tasks), request)
+    return e.PlanEdited(tasks, execution_order(tasks), request, by)
 
 
 def _planned(task: TaskSpec, texts: EditedTexts, path: str | None, names: FileNames | None) -> PlannedTask:

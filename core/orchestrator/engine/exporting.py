@@ -297,7 +297,7 @@ class Exporting:
             return
         loop = asyncio.get_running_loop()
         worker = _Worker(
-            label=f"exporter {name!r} of {entry.distribution} {entry.version}".rstrip(),
+            label=entry.label,
             make=lambda: catalogue.exporter(name, config),
             every=every,
             metrics=self._metrics,

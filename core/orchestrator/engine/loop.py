@@ -58,12 +58,18 @@ class Loop:
     _queue: "asyncio.Queue[e.Outcome]" = field(factory=asyncio.Queue, init=False)
     _performing: dict[int, "asyncio.Task[None]"] = field(default=Factory(dict), init=False)
     _stop: str | None = field(default=None, init=False)
+    _stopped_by: str = field(default="", init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
     _broken: Exception | None = field(default=None, init=False)
 
-    def interrupt(self, cause: str) -> None:
-        """Ask the session to end; the calls in flight are ended, and the run can be resumed."""
-        self._stop = cause
+    def interrupt(self, cause: str, by: str = "") -> None:
+        """Ask the session to end; the calls in flight are ended, and the run can be resumed.
+
+        Args:
+            cause: as in ``RunInterrupted``.
+            by: likewise.
+        """
+        self._stop, self._stopped_by = cause, by
         self._wake.set()
 
     def bring(self, outcome: e.Outcome) -> None:
@@ -242,7 +248,7 @@ class Loop:
             for version, opened in self.state.pending.items()
             if isinstance(opened, e.CallStarted) and version not in ended
         )
-        await self._step([*outcomes, e.RunInterrupted(self._stop or "cancelled")])
+        await self._step([*outcomes, e.RunInterrupted(self._stop or "cancelled", self._stopped_by)])
 
     async def _cancel_effects(self) -> None:
         tasks = list(self._performing.values())

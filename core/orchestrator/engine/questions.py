@@ -122,24 +122,24 @@ async def answered(answering: QuestionAnswering, version: int, asked: e.Question
         reply = await answering.approval(version, asked)
         raised = asked.node == ApprovalPoint.CEILING and reply.accepted
         cap = state.cap + (reply.amount or asked.amount or Usd.ZERO) if raised else None
-        return e.QuestionAnswered(version, reply.accepted, reply.how, reply.rest, cap=cap)
+        return e.QuestionAnswered(version, reply.accepted, reply.how, reply.rest, cap=cap, by=reply.by)
     if asked.node == e.FORECAST:
         outlook = RiskForecast(asked.number, expected_total(state), state.cap)
         reply = await answering.reply(version, lambda asker: asker.approve(outlook))
-        return e.QuestionAnswered(version, reply.accepted, reply.how, reply.rest)
+        return e.QuestionAnswered(version, reply.accepted, reply.how, reply.rest, by=reply.by)
     offered = suggestions_of(state)
     suggestion = offered[asked.number - 1]
     offer = _offer(asked.number, len(offered), suggestion, texts.get)
     reply = await answering.reply(version, lambda asker: asker.ask(offer))
     if not reply.accepted:
-        return e.QuestionAnswered(version, False, reply.how, reply.rest)
+        return e.QuestionAnswered(version, False, reply.how, reply.rest, by=reply.by)
     project = criteria = words = None
     if suggestion.description is not None:
         text = joined_description(texts.get(state.project), texts.get(suggestion.description))
         project, words = texts.put(text), count_words(text)
     if suggestion.criteria is not None:
         criteria = texts.put(joined_criteria(texts.get(state.criteria), texts.get(suggestion.criteria)))
-    return e.QuestionAnswered(version, True, reply.how, reply.rest, project, criteria, words)
+    return e.QuestionAnswered(version, True, reply.how, reply.rest, project, criteria, words, by=reply.by)
 
 
 def declines(state: RunState, outcome: e.Outcome) -> bool:

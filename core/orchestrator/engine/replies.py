@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import orjson
 from attrs import Factory, define, frozen
 
+from orchestrator.engine.vendors.environment import application_word
 from orchestrator.models import AnsweredBy
 from orchestrator.money import Usd
 
@@ -24,6 +25,8 @@ class QuestionReply:
     """Whether the questions that would follow are answered with no."""
     amount: Usd | None = None
     """By how much the ceiling is raised; None: by as much as was asked for."""
+    by: str = ""
+    """As in ``QuestionAnswered``."""
 
 
 @define
@@ -62,7 +65,7 @@ class Replies:
 def request_of(question: int, reply: QuestionReply) -> str:
     """A reply as the text of a request in the mailbox."""
     amount = None if reply.amount is None else str(reply.amount)
-    return orjson.dumps({"question": question, "accepted": reply.accepted, "amount": amount}).decode()
+    return orjson.dumps({"question": question, "accepted": reply.accepted, "amount": amount, "by": reply.by}).decode()
 
 
 def read_request(text: str) -> tuple[int, QuestionReply] | None:
@@ -75,4 +78,5 @@ def read_request(text: str) -> tuple[int, QuestionReply] | None:
         return None
     if not isinstance(question, int) or not isinstance(accepted, bool) or (amount is not None and amount <= Usd.ZERO):
         return None
-    return question, QuestionReply(accepted, AnsweredBy.ELSEWHERE, amount=amount)
+    by = application_word(found.get("by"))
+    return question, QuestionReply(accepted, AnsweredBy.ELSEWHERE, amount=amount, by=by)

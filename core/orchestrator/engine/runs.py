@@ -40,7 +40,7 @@ from orchestrator.engine.replies import read_request
 from orchestrator.engine.session import RunLog, Session, append_remedies, raised_budget, raised_time
 from orchestrator.engine.vendors.admission import admission_of
 from orchestrator.engine.vendors.connect import Connected, client_of, connect
-from orchestrator.engine.vendors.environment import Environment
+from orchestrator.engine.vendors.environment import Environment, application_word
 from orchestrator.errors import LogError, MissingError, SpecError, UsageError, present
 from orchestrator.log import EventLog, Redactor, Texts, append_head, read_heads
 from orchestrator.log.accounts import stream_of
@@ -415,7 +415,7 @@ class Engine:
         while True:
             await asyncio.sleep(_LOOKS)
             with suppress(LogError):
-                for request in self.log.asked(session.stream.run):
+                for request in _last_words(self.log.asked(session.stream.run)):
                     if request not in taken and session.state.is_open:
                         taken.add(request)
                         self._take_request(session, loop, request)
@@ -432,7 +432,7 @@ class Engine:
     def _take_request(self, session: Session, loop: Loop, request: MailboxRequest) -> None:
         """Bring in what is asked; what no command of ours has put in is left alone."""
         if request.kind == CANCEL:
-            loop.interrupt(CANCEL)
+            loop.interrupt(CANCEL, application_word(request.text))
         elif request.kind == ANSWER and (found := read_request(request.text)) is not None:
             session.replies.put(*found)
         elif request.kind == EDIT:
@@ -525,3 +525,10 @@ def _remedies(run: str, state: RunState, add_budget: Usd | None, add_time: float
     if add_time is not None:
         remedies.append(raised_time(state, round(add_time * SECOND)))
     return remedies
+
+
+def _last_words(requests: Sequence[MailboxRequest]) -> list[MailboxRequest]:
+    """The requests without each answer that a later one to the same question has replaced."""
+    readable = [(each, read_request(each.text)) for each in requests if each.kind == ANSWER]
+    last = {found[0]: each for each, found in readable if found is not None}
+    return [each for each in requests if each.kind != ANSWER or each in last.values()]

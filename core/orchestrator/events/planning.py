@@ -57,6 +57,8 @@ class QuestionAnswered(Outcome):
     """Of that description."""
     cap: Usd | None = None
     """The new ceiling, with a yes to raise it."""
+    by: str = ""
+    """What brought it for its user from another process, such as ``view``; empty: a command, or a program."""
 
 
 @frozen
@@ -112,6 +114,8 @@ class PlanEdited(Outcome):
     execution_order: tuple[str, ...]
     request: int
     """The number of the request that brought it."""
+    by: str = ""
+    """What brought it for its user, such as ``view``; empty: a command, or a program."""
 
 
 @frozen

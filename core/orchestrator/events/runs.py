@@ -211,6 +211,8 @@ class RunInterrupted(Outcome):
 
     cause: str
     """The signal's name, ``cancelled``, or ``declined``: a person declined to start the tasks at a high risk."""
+    by: str = ""
+    """What has sent a request to stop for its user, such as ``view``; empty: a command, a program, or no request."""
 
 
 @frozen

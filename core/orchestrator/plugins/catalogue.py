@@ -157,7 +157,7 @@ class Catalogue:
             PluginConflictError: two distributions offer one name.
         """
         for entry in self.probe_all():
-            what = f"the {entry.kind} {entry.name!r} of {entry.distribution} {entry.version}".rstrip()
+            what = f"the {entry.label}"
             way_on = f"leave it out with --disable {entry.distribution}:{entry.name}"
             if entry.status is PluginStatus.BROKEN:
                 raise PluginLoadError(entry.kind, entry.name, f"strict plugins: {what}: {entry.reason}; {way_on}")

@@ -7,6 +7,7 @@ from orchestrator.contract import KINDS, ContractError
 from orchestrator.errors import SpecError
 from orchestrator.plugins.local import plugin_of_object
 from orchestrator.plugins.registry import Plugin
+from orchestrator.spec.kinds import suggestion
 
 OBJECTS: Final[Mapping[str, str]] = {f"{name}s": name for name in KINDS if name != "command"}
 """The keywords that take objects, and the kind of each. A command is typed; no program hands one in."""
@@ -16,6 +17,40 @@ _KEYS: Final = ("providers", "validators", "exporters")
 _NAMED: Final = ("providers", "exporters")
 """Those whose plugins a run has by being named in its spec."""
 _DATA: Final = (Mapping, Sequence, int, float, type(None))
+
+
+class KeywordError(SpecError, TypeError):
+    """A keyword that a call of the Python API does not know; a TypeError too, as Python has it."""
+
+
+def check_keywords(call: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse keywords that a call does not know.
+
+    Raises:
+        KeywordError: there are some; all problems together.
+    """
+    names = sorted(known)
+    problems = [
+        f"{call}: there is no argument {name!r}{suggestion(name, names)}" for name in given if name not in names
+    ]
+    if problems:
+        raise KeywordError(problems)
+
+
+def objects_only(call: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Plugin, ...]]:
+    """See ``objects_among``, for a call that has its settings from a spec.
+
+    Raises:
+        KeywordError: there is no such keyword.
+        SpecError: an object is none of its kind, or a value is a setting; all problems together.
+    """
+    check_keywords(call, given, OBJECTS)
+    keys, plugins = objects_among(given)
+    made = {(each.kind, each.name) for each in plugins}
+    settings = [word for word, data in keys.items() if any((OBJECTS[word], name) not in made for name in data)]
+    if settings:
+        raise SpecError([f"{call}: {word} takes objects here; its settings stand in the spec" for word in settings])
+    return keys, plugins
 
 
 def objects_among(given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Plugin, ...]]:

@@ -82,6 +82,12 @@ class PluginEntry:
     notes: tuple[str, ...] = ()
     """What its author should change before it breaks, such as a deprecated hook."""
 
+    @property
+    def label(self) -> str:
+        """Its kind and name, and whose it is: of a distribution with its version, or of a file."""
+        where = f"of {self.distribution} {self.version}".rstrip() if self.distribution else f"({self.module})"
+        return f"{self.kind} {self.name!r} {where}"
+
 
 @define(eq=False)
 class Plugin:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from attrs import evolve
 
+from orchestrator.errors import UsageError
 from orchestrator.log.heads import Head, append_line, heads_in
 
 __all__ = ["append_line", "read_anchor"]
@@ -14,7 +15,10 @@ def read_anchor(path: Path) -> tuple[list[Head], list[int]]:
 
     Raises:
         LogError: the file cannot be read.
+        UsageError: no line holds a head, so that nothing would be verified against it.
     """
     lines = heads_in(path)
     heads = [evolve(head, source=path.name) for head in lines if head is not None]
+    if not heads:
+        raise UsageError(f"{path} holds no head; name a file that audit anchor wrote")
     return heads, [number for number, head in enumerate(lines, 1) if head is None]

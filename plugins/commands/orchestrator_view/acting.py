@@ -84,7 +84,7 @@ class Acting:
         if done.project and self.source.has_log:
             found = self.source.log.query(_BEGUN, [done.project])
             run = found[0][0] if found else run
-        return self._shown(done, f"/runs/{quote(run, safe='')}" if run and done.ok else "/")
+        return self._shown(done, _address(run) if run and done.ok else "/")
 
     def stop(self, run: str, form: Form) -> Done:
         """Ask the process of a run to stop, through its mailbox."""
@@ -100,6 +100,24 @@ class Acting:
         word = "yes" if one(form, "answer") == "yes" else "no"
         more = form.get("add_budget", []) if word == "yes" else []
         return self.actions.do(["answer", *_pairs("--add-budget", more)], run, word)
+
+    def plan(self, request: Request) -> Response:
+        """The form with the plan of a run, as ``plan edit --show`` prints it."""
+        run = request.path_params["run"]
+        shown = self.actions.do(["plan", "edit", "--show"], run)
+        return self._plan(run, shown.printed if shown.ok else None, "" if shown.ok else shown.said)
+
+    def edit(self, request: Request) -> Response:
+        """Give a run another plan; one that is refused is shown again, with why."""
+        run, form = request.path_params["run"], self.form(request)
+        if form is None:
+            return PlainTextResponse(_MISSING, 403)
+        text = one(form, "plan")
+        done = self.actions.do(["plan", "edit", "--file=-"], run, given=text)
+        return self._shown(done, _address(run)) if done.ok else self._plan(run, text, done.said)
+
+    def _plan(self, run: str, text: str | None, problem: str) -> Response:
+        return self.show("plan", "Runs", {"run": run, "plan": text, "problem": problem})
 
     def fork(self, run: str, form: Form) -> Done:
         """Make a run that shares the past of this one."""
@@ -125,7 +143,7 @@ class Acting:
                 return PlainTextResponse(_MISSING, 403)
             back = one(form, "back")
             done = work(run, form)
-            return self._shown(done, back if back == "/money" else f"/runs/{quote(run, safe='')}")
+            return self._shown(done, back if back == "/money" else _address(run))
 
         return answer
 
@@ -148,6 +166,10 @@ class Acting:
     def _shown(self, done: Done, address: str) -> Response:
         """Go on to a page that tells what became of an action."""
         return RedirectResponse(f"{address}?said={self.actions.remember(done)}", 303)
+
+
+def _address(run: str) -> str:
+    return f"/runs/{quote(run, safe='')}"
 
 
 def one(form: Form, name: str) -> str:

@@ -41,6 +41,8 @@ class Done:
     """What it said on stdout and stderr."""
     project: str = ""
     """Digest of the project of the run that it began: no two runs have the same."""
+    printed: str = ""
+    """What it printed on stdout, whole and as it is."""
 
     @property
     def ok(self) -> bool:
@@ -60,18 +62,25 @@ class Actions:
     _said: OrderedDict[str, Done] = field(factory=OrderedDict)
     _running: list["subprocess.Popen[bytes]"] = field(factory=list)
 
-    def do(self, words: Sequence[str], *arguments: str) -> Done:
-        """Run a command to its end; ``arguments`` are no options, whatever they begin with."""
-        given = [*words, "--home", str(self.folder), *(("--", *arguments) if arguments else ())]
+    def do(self, words: Sequence[str], *arguments: str, given: str = "") -> Done:
+        """Run a command to its end.
+
+        Args:
+            words: the command with its options.
+            arguments: they are no options, whatever they begin with.
+            given: what it reads from stdin.
+        """
+        line = [*words, "--home", str(self.folder), *(("--", *arguments) if arguments else ())]
         try:
             ended = subprocess.run(
-                self._line(given), env=self._environment(), stdin=subprocess.DEVNULL, capture_output=True,
+                self._line(line), env=self._environment(), input=given.encode(), capture_output=True,
                 timeout=_PATIENCE, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return Done(self._shown(words, arguments), 1, f"it did not end within {_PATIENCE:.0f} s")
         said = (ended.stdout + ended.stderr).decode(errors="replace")
-        return Done(self._shown(words, arguments), ended.returncode, _cut(said))
+        printed = ended.stdout.decode(errors="replace")
+        return Done(self._shown(words, arguments), ended.returncode, _cut(said), printed=printed)
 
     def begin(self, words: Sequence[str], *arguments: str) -> Done:
         """Start a command that stays with its run, and wait until the run goes on or the command has ended."""

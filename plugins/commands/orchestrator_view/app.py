@@ -142,12 +142,15 @@ class Pages:
 
     def evals(self, request: Request) -> Response:
         """The list of evaluations."""
-        return self._page("evals", "Evals", {"rows": eval_rows(self._log())})
+        position = live.latest(self.source)
+        values = {"rows": eval_rows(self._log())}
+        return self._page("evals", "Evals", values, live=f"/events?after={position}")
 
     def eval(self, request: Request) -> Response:
         """An evaluation: cases and arms."""
+        position = live.latest(self.source)
         values = eval_values(self.source.log, request.path_params["name"], request.query_params.get("baseline", ""))
-        return self._page("eval", "Evals", values)
+        return self._page("eval", "Evals", values, live=f"/events?after={position}")
 
     def money(self, request: Request) -> Response:
         """What was spent."""
@@ -270,6 +273,8 @@ def make_app(source: Source, access: Access) -> Starlette:
         routes += [
             Route("/start", answered(acting.start)),
             Route("/start", post(acting.about_spec(acting.begin)), methods=["POST"]),
+            Route("/runs/{run}/plan", answered(acting.plan)),
+            Route("/runs/{run}/plan", post(acting.edit), methods=["POST"]),
             Route("/start/check", post(acting.about_spec(acting.check)), methods=["POST"]),
         ]
         for name, work in about.items():

@@ -25,7 +25,9 @@ _NEEDED: Final = ("starlette", "uvicorn", "jinja2")
     "--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="The port. [default: a free one]"
 )
 @click.option("--open", "open_", is_flag=True, help="Open the address in the browser.")
-@click.option("--allow-actions", is_flag=True, help="Let pages start, stop, resume, answer, fork and reconcile.")
+@click.option(
+    "--allow-actions", is_flag=True, help="Let pages start, stop, resume, answer, edit a plan, fork, reconcile."
+)
 @home_option
 def view(port: int, open_: bool, allow_actions: bool) -> int:
     """See runs live in the browser: tasks, calls, decisions, money, evaluations, the log. Ctrl-C ends it.

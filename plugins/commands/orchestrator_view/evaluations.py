@@ -1,17 +1,21 @@
 """The pages of evaluations: the list, and one with its arms, cells and regressions."""
 
+import json
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from orchestrator.cli.kit import Reader
-from orchestrator.errors import OrchestrateError, UsageError
+from orchestrator.errors import OrchestrateError
 from orchestrator.models import CellOutcome
 from orchestrator.reading import Texts
 from orchestrator_eval import rendering
 from orchestrator_eval.documents import baseline_of, document, regressions
 from orchestrator_eval.results import EvalResult, result_of
 from orchestrator_eval.stream import existing, folded, names, plan_of, stream_name
+
+_BEGUN: Final = "SELECT stream FROM events WHERE version = 1 AND stream IN (SELECT value FROM json_each(?))"
+"""Which of some runs have begun."""
 
 
 def eval_rows(log: Reader | None) -> list[dict[str, Any]]:
@@ -40,13 +44,10 @@ def eval_values(log: Reader, name: str, baseline: str) -> dict[str, Any]:
         UsageError: there is none of the name.
     """
     existing(log, name)
-    values: dict[str, Any] = {"name": name, "problem": "", "baseline": baseline, "regressions": []}
+    others = [each for each in names(log) if each != name]
+    values: dict[str, Any] = {"name": name, "problem": "", "baseline": baseline, "others": others}
     try:
         found = _result(log, name)
-        if baseline:
-            before = baseline_of(document(_result(log, baseline)))
-            worse = regressions(found, before, strict=False)
-            values["regressions"] = list(rendering.regression_lines(worse, baseline))
     except OrchestrateError as error:
         return {**values, "problem": str(error)}
     return {
@@ -59,30 +60,42 @@ def eval_values(log: Reader, name: str, baseline: str) -> dict[str, Any]:
         "spent": found.spent,
         "cap": found.cap,
         "columns": [arm.name for arm in found.arms],
-        "cases": list(_cases(found)),
-        "others": [each for each in names(log) if each != name],
+        "cases": list(_cases(log, found)),
+        **_beside(log, found, baseline),
     }
+
+
+def _beside(log: Reader, found: EvalResult, baseline: str) -> dict[str, Any]:
+    """The regressions against another evaluation, or why there is nothing to say of them."""
+    if not baseline:
+        return {"regressions": [], "regression_problem": ""}
+    try:
+        worse = regressions(found, baseline_of(document(_result(log, baseline))), strict=False)
+    except OrchestrateError as error:
+        return {"regressions": [], "regression_problem": str(error)}
+    return {"regressions": list(rendering.regression_lines(worse, baseline)), "regression_problem": ""}
 
 
 def _result(log: Reader, name: str) -> EvalResult:
     state = existing(log, name)
     texts = Texts(log, stream_name(name), os.urandom, log.redactor)
-    if state.started is None:
-        raise UsageError(f"there is no evaluation {name!r}")
     return result_of(log, name, state, plan_of(state, texts), texts)
 
 
-def _cases(found: EvalResult) -> Iterator[dict[str, Any]]:
+def _cases(log: Reader, found: EvalResult) -> Iterator[dict[str, Any]]:
     """A row for each case: the cells of each arm, one for each repetition."""
-    cells = {(each.cell.case, each.cell.arm, each.cell.repetition): each for each in found.cells}
+    cells = {(each.cell.case, each.cell.arm, each.cell.repetition): each.state for each in found.cells}
+    runs = {row[0] for row in log.query(_BEGUN, [json.dumps([state.run for state in cells.values()])])}
+    unfinished = "running" if log.locks.is_held(stream_name(found.name)) else "interrupted"
+
+    def cell(case: str, arm: int, number: int) -> dict[str, Any] | None:
+        state = cells.get((case, arm, number))
+        if state is None:
+            return None
+        outcome = unfinished if state.outcome is None else state.outcome.value
+        return {"run": state.run if state.run in runs else "", "outcome": outcome, "number": number}
+
     for case in found.plan.suite.cases:
-        row = []
-        for arm in found.arms:
-            each = [cells.get((case.id, arm.number, number)) for number in range(1, found.plan.repetitions + 1)]
-            row.append(
-                [
-                    None if cell is None else {"run": cell.state.run, "outcome": (cell.outcome or "running")}
-                    for cell in each
-                ]
-            )
+        numbers = range(1, found.plan.repetitions + 1)
+        row = [[cell(case.id, arm.number, number) for number in numbers] for arm in found.arms]
         yield {"id": case.id, "cells": row}

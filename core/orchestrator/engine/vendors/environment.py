@@ -101,8 +101,12 @@ _WORD: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 def called_by(variables: Mapping[str, str]) -> str:
     """The application that calls this program, as the log says it; empty where none does."""
-    word = variables.get(BY, "")
-    return word if _WORD.fullmatch(word) else ""
+    return application_word(variables.get(BY, ""))
+
+
+def application_word(given: object) -> str:
+    """The word of an application as the log says it; empty where it is none."""
+    return given if isinstance(given, str) and _WORD.fullmatch(given) else ""
 
 
 def data_folder(given: Path | None, variables: Mapping[str, str]) -> Path:

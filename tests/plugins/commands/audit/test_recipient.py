@@ -166,6 +166,9 @@ def test_an_anchor_that_says_nothing_is_said_to(home: Path, tmp_path: Path, caps
     for wrong in (tmp_path / "absent", tmp_path, Path("/dev/zero")):
         shown = command(capsys, "audit", "verify", "--anchor", str(wrong))
         assert (shown.code != 0, len(shown.err.splitlines())) == (True, 1), wrong
+    (tmp_path / "no-heads").write_text("{half\n")
+    shown = command(capsys, "audit", "verify", RUN, "--anchor", str(tmp_path / "no-heads"))
+    assert (shown.code, "holds no head" in shown.err) == (2, True)
     assert command(capsys, "audit", "anchor", "absent", "--to", str(anchor)).code == 2
     with unguarded(home) as connection:
         connection.execute("UPDATE events SET at = at + 1 WHERE version = 30")

@@ -89,6 +89,7 @@ POSTS = (
     "/runs/quick/resume",
     "/runs/quick/fork",
     "/runs/quick/reconcile",
+    "/runs/quick/plan",
 )
 
 

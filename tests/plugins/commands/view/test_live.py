@@ -1,5 +1,7 @@
 """Live: events of a run of another process arrive as they are committed, and a reader that comes back goes on."""
 
+import asyncio
+import html
 import json
 import re
 import signal
@@ -10,7 +12,13 @@ from typing import Any
 import httpx
 import pytest
 
+from orchestrator import events as e
+from orchestrator.engine.replies import read_request
+from orchestrator.events import CallStarted
 from orchestrator.log import EventLog
+from orchestrator.log.requests import CANCEL
+from orchestrator.models import Role
+from orchestrator.money import Usd
 from tests.cli.command import PATIENCE, clean_environment, finish, orchestrate, scripted_spec, start
 from tests.plugins.commands.view.serving import Page, Served, served, wait_for
 
@@ -39,6 +47,15 @@ def recorded(home: Path, run: str) -> list[tuple[int, int, str]]:
     log = EventLog.open_to_read(home)
     try:
         return [(each.position, each.version, each.type) for each in log.read_own(run)]
+    finally:
+        log.close()
+
+
+def brought_by(home: Path, run: str, kind: type[e.Event]) -> list[str]:
+    """The field ``by`` of a run's events of a kind."""
+    log = EventLog.open_to_read(home)
+    try:
+        return [getattr(each.event, "by") for each in log.read_own(run, types=(kind,))]  # noqa: B009
     finally:
         log.close()
 
@@ -126,10 +143,7 @@ def test_a_spec_is_checked_started_and_the_log_says_by_what(acting: Served, tmp_
     wait_for(lambda: "Final output" in acting.get("/runs/mine").text, "the end of the run")
     shown = orchestrate(tmp_path, "runs", "show", "mine", "--json").json
     assert (shown["status"], shown["cap_usd"]) == ("SUCCESS", "0.500000000")
-    log = EventLog.open_to_read(tmp_path)
-    opened = [each.event for each in log.read("mine") if each.type == "session.opened"]
-    log.close()
-    assert [each.by for each in opened] == ["view"]  # type: ignore[attr-defined]
+    assert brought_by(tmp_path, "mine", e.SessionOpened) == ["view"]
 
 
 def test_what_a_spec_wants_has_to_be_agreed_to(acting: Served, tmp_path: Path) -> None:
@@ -158,6 +172,7 @@ def test_stop_and_resume_with_more_money(acting: Served, tmp_path: Path) -> None
     wait_for(lambda: "Waits for" in acting.get("/runs/slow").text, "the run's page")
     assert "slow has stopped" in said(acting.post("/runs/slow/stop"))
     assert finish(process).code == 130
+    assert brought_by(tmp_path, "slow", e.RunInterrupted) == ["view"]
     assert "nothing to stop" in said(acting.post("/runs/slow/stop"))
     before = orchestrate(tmp_path, "runs", "show", "slow", "--json").json["cap_usd"]
     resumed = acting.post("/runs/slow/resume", add_budget="2")
@@ -231,7 +246,8 @@ def test_live_text_is_shown_while_a_model_writes_and_never_recorded(tmp_path: Pa
         process = start(tmp_path, "run", str(spec), "--project-id", "slow", "-q")
         wait_for(lambda: "generate for t0" in view.get("/runs/slow").text, "a call")
         writer = LiveTextFile(tmp_path, lambda text: text.replace("sk-key", "[key]"), "slow")
-        writer.take("t0", "<b>first</b> sk-key \x1b[1m")
+        call = CallStarted(1, "t0", Role.GENERATOR, 1, 1, 1, 1, "scripted", "north", 9, 9, Usd(9), 9)
+        writer.take(call, "<b>first</b> sk-key \x1b[1m")
         assert [each["text"] for each in view.get("/runs/slow/text").json()] == ["<b>first</b> [key] ␛[1m"]
         assert "<b>first" not in view.get("/runs/slow").text
         assert "<b>first</b> [key]" in view.page("/runs/slow").text
@@ -249,3 +265,63 @@ def test_a_question_is_answered(acting: Served, tmp_path: Path) -> None:
     assert "start the plan of 1 task" in acting.page("/runs/asks").text
     assert "has taken the answer" in said(acting.post("/runs/asks/answer", answer="yes"))
     assert finish(process).code == 0
+    assert brought_by(tmp_path, "asks", e.QuestionAnswered) == ["view"]
+
+
+def test_a_command_brings_no_word_of_its_own(tmp_path: Path) -> None:
+    """Stopped, answered and edited from a shell the log names no application; nor does it take in a text as a word."""
+    spec = scripted_spec(tmp_path / "spec", tasks=TASKS[:1], approve=["plan"], delay_ms=2000)
+    process = start(tmp_path, "run", str(spec), "--project-id", "asks", "-q")
+    wait_for(lambda: orchestrate(tmp_path, "answer", "asks", "--json").code == 0, "the question")
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(orchestrate(tmp_path, "plan", "edit", "asks", "--show").out)
+    assert orchestrate(tmp_path, "plan", "edit", "asks", "--file", str(plan)).code == 0
+    wait_for(lambda: orchestrate(tmp_path, "answer", "asks", "--json").code == 0, "the question again")
+    assert orchestrate(tmp_path, "answer", "asks", "yes", environ={"ORCHESTRATE_BY": "A text, no word"}).code == 0
+    log = EventLog.open(tmp_path)
+    asyncio.run(log.ask("asks", CANCEL, at=1, text="A text of another program."))
+    log.close()
+    assert finish(process).code == 130
+    for kind in (e.PlanEdited, e.QuestionAnswered, e.RunInterrupted):
+        assert brought_by(tmp_path, "asks", kind) == [""], kind
+    for word, known in (("view", "view"), ("A text.", ""), (7, ""), (None, "")):
+        taken = read_request(json.dumps({"question": 3, "accepted": True, "amount": None, "by": word}))
+        assert taken is not None
+        assert taken[1].by == known
+
+
+def field(page: Page) -> str:
+    """The plan in the form of a page."""
+    found = re.search(r"<textarea[^>]*>\n?(.*?)</textarea>", page.source, re.DOTALL)
+    assert found is not None
+    return html.unescape(found[1])
+
+
+def test_a_plan_is_edited_while_its_approval_is_waited_for(acting: Served, tmp_path: Path) -> None:
+    """The form has what ``plan edit --show`` prints; a bad plan comes back with its error, a good one is the run's."""
+    spec = scripted_spec(tmp_path / "spec", tasks=TASKS, approve=["plan"])
+    process = start(tmp_path, "run", str(spec), "--project-id", "asks", "-q")
+    wait_for(lambda: "/runs/asks/plan" in Page(acting.get("/runs/asks").text).links, "the question")
+    plan = field(acting.page("/runs/asks/plan"))
+    assert plan.strip() == orchestrate(tmp_path, "plan", "edit", "asks", "--show").out.strip()
+    bad = Page(acting.post("/runs/asks/plan", plan=plan.replace("id: t2", "id: t1")).text)
+    assert any(each.get("role") == "alert" for each in bad.of("div"))
+    assert "'t1'" in bad.text
+    assert field(bad) == plan.replace("id: t2", "id: t1")
+    empty = Page(acting.post("/runs/asks/plan", plan="").text)
+    assert any(each.get("role") == "alert" for each in empty.of("div"))
+    assert empty.of("textarea")
+    prompt = "prompt: |\r\n    Write <x> & y.\r\n\r\n    No more."  # with the ends of lines of a browser's form
+    good = plan[: plan.index("- id: t1")].replace("prompt: Write x.", prompt)
+    assert prompt in good
+    assert "asks has taken the plan; 1 tasks" in said(acting.post("/runs/asks/plan", plan=good))
+    wait_for(lambda: "start the plan of 1 task" in acting.get("/runs/asks").text, "the question about the new plan")
+    assert "Write <x> & y.\n\nNo more." in field(acting.page("/runs/asks/plan")).replace("\n    ", "\n")
+    acting.post("/runs/asks/answer", answer="yes")
+    assert finish(process).code == 0
+    assert orchestrate(tmp_path, "runs", "show", "asks", "--json").json["tasks"][0]["id"] == "t0"
+    assert brought_by(tmp_path, "asks", e.PlanEdited) == ["view"]
+    assert "/runs/asks/plan" not in acting.page("/runs/asks").links
+    late = acting.page("/runs/asks/plan")
+    assert "have begun" in late.text
+    assert not late.of("textarea")
