@@ -284,7 +284,7 @@ KINDS: Final[Mapping[str, PluginKind]] = MappingProxyType(
         for kind in (
             PluginKind("provider", provider, "providers:ProviderContract", "gateway"),
             PluginKind("validator", validator, "validators:ValidatorContract", "brief_words", has_deadlines=True),
-            PluginKind("scorer", scorer, "scorers:ScorerContract", "brevity", has_deadlines=True),
+            PluginKind("scorer", scorer, "scorers:ScorerContract", "brevity"),
             PluginKind("backend", backend, "backends:BackendContract", "thrifty"),
             PluginKind("policy_loader", policy_loader, "loaders:LoaderContract", "tomlish"),
             PluginKind("exporter", exporter, "exporters:ExporterContract", "lines", has_deadlines=True),

@@ -20,10 +20,7 @@ OrchestrateError                  shown as one line; the command exits with its 
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, TypeVar
-
-if TYPE_CHECKING:
-    from orchestrator.money import Usage
+from typing import ClassVar, TypeVar
 
 from orchestrator.money import Usage
 
@@ -126,6 +123,10 @@ class LogError(OrchestrateError):
     """The event log cannot be read or written."""
 
     exit_code = 3
+
+
+class UnreadableWalError(LogError):
+    """The latest events are in a file that cannot be read where it is; nothing is wrong with them."""
 
 
 class ConcurrencyError(LogError):

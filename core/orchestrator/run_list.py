@@ -152,7 +152,8 @@ def first_line(texts: Texts, digest: str) -> str:
 
 def runs_in(log: EventLog) -> list[str]:
     """The ids of all runs of a log, in the order in which they began."""
-    return [run for (run,) in log.query(_OWN_NAMES) if not run.startswith((PREFIX, SIMULATED + PREFIX))]
+    named = (run for (run,) in log.query(_OWN_NAMES) if isinstance(run, str))  # a damaged database may hold anything
+    return [run for run in named if not run.startswith((PREFIX, SIMULATED + PREFIX))]
 
 
 def found_run(runs: Sequence[str], word: str) -> str:

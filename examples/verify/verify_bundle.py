@@ -6,6 +6,7 @@ import re
 import sys
 import tarfile
 from base64 import b64decode
+from typing import Any
 
 EVENT, TEXT = ("position", "stream", "version", "type", "schema", "at", "data", "hash"), ("run", "digest", "text")
 KINDS = dict.fromkeys(("position", "version", "schema", "at"), int)
@@ -19,18 +20,18 @@ def require(holds: bool, what: str) -> None:
         raise ValueError(what)
 
 
-def lines(content: dict[str, bytes], name: str, names: tuple[str, ...], about: dict) -> list[dict]:
+def lines(parts: dict[str, bytes], name: str, keys: tuple[str, ...], about: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of a member: compact JSON, columns in order and of their types, and as the manifest describes it."""
-    rows = [{k: KINDS.get(k, str)(row[k]) for k in names} for row in map(json.loads, content[name].splitlines())]
+    rows = [{k: KINDS.get(k, str)(row[k]) for k in keys} for row in map(json.loads, parts[name].splitlines())]
     plain = "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
     described = {"lines": len(rows), "sha256": hashlib.sha256(plain.encode()).hexdigest()}
-    require(plain.encode() == content[name] and described == about, f"{name} is not as it is written")
+    require(plain.encode() == parts[name] and described == about, f"{name} is not as it is written")
     return rows
 
 
-def chain(rows: list[dict]) -> list[dict]:
+def chain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The streams, as the manifest has them. ValueError names the first event that does not fit."""
-    streams, hashes = dict[str, dict](), dict[tuple[str, int], str]()
+    streams, hashes = dict[str, dict[str, Any]](), dict[Any, str]()
     for row in rows:
         stream, version, is_first = row["stream"], row["version"], row["stream"] not in streams
         fork = json.loads(row["data"]) if is_first and row["type"] == "run.forked" else {"version": 0}
@@ -43,7 +44,7 @@ def chain(rows: list[dict]) -> list[dict]:
     return list(streams.values())
 
 
-def check_texts(rows: list[dict], texts: list[dict], salts: dict[str, str]) -> None:
+def check_texts(rows: list[dict[str, Any]], texts: list[dict[str, Any]], salts: dict[str, str]) -> None:
     """Each text is what its digest says; those the events refer to are there in their order, unless deleted."""
     data = "".join(row["data"] for row in rows if row["type"] != "session.opened")
     needed = dict.fromkeys(re.findall('"([0-9a-f]{64})"', re.sub('"(hash|place|value)":"[0-9a-f]{64}"', "", data)))
@@ -53,18 +54,17 @@ def check_texts(rows: list[dict], texts: list[dict], salts: dict[str, str]) -> N
     require(found == [each for each in needed if each in found or not gone], "the texts are not those of the events")
 
 
-def verify(path: str, public: str | None = None) -> dict:
+def verify(path: str, public: str | None = None) -> dict[str, Any]:
     """Check a bundle; returns its manifest. Raises where anything does not fit."""
     with tarfile.open(path, "r:") as tar:
         members = {each.name: file.read() for each in tar.getmembers() if (file := tar.extractfile(each))}
-    manifest: dict = json.loads(members["manifest.json"])
+    manifest: dict[str, Any] = json.loads(members["manifest.json"])
     sums = [f"{hashlib.sha256(members[name]).hexdigest()}  {name}\n" for name in members if name != "SHA256SUMS"]
     require("".join(sums).encode() == members["SHA256SUMS"], "a member is not what SHA256SUMS says")
     rows = lines(members, "events.jsonl", EVENT, manifest["events"])
-    named = [manifest["streams"], manifest["head"], manifest["sessions"]]
     opened = [{key: json.loads(row["data"])[key] for key in SESSION} for row in rows if row["type"] == "session.opened"]
-    sessions = [{**each, "plugins": [{key: one[key] for key in PLUGIN} for one in each["plugins"]]} for each in opened]
-    require([streams := chain(rows), streams[-1]["head"], sessions] == named, "the manifest says other than the events")
+    own = [{**each, "plugins": [{key: one[key] for key in PLUGIN} for one in each["plugins"]]} for each in opened]
+    require(manifest | {"streams": chain(rows), "head": rows[-1]["hash"], "sessions": own} == manifest, "bad manifest")
     if manifest["texts"] is not None:
         check_texts(rows, lines(members, "texts.jsonl", TEXT, manifest["texts"]), manifest["salts"])
     if public is not None:

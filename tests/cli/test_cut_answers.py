@@ -8,9 +8,8 @@ import pytest
 from tests.cli.command import orchestrate, rows
 
 MODEL = {"id": "m-1", "vendor": "v", "price": {"input": 1, "output": 1}, "context": 64000, "max_output": 16000}
-LOOP = (
-    "def f():\n" + "    assert to_roman(4000) == 'MMM'\n    assert to_roman(90) == 'CM'\n" * 40 + "    assert to_roman("
-)
+HEAD = "def f():\n" + "".join(f"    name_{n} = {n}\n" for n in range(20))
+LOOP = HEAD + "    assert to_roman(4000) == 'MMM'\n    assert to_roman(90) == 'CM'\n" * 40 + "    assert to_roman("
 CUT = "def f():\n" + "".join(f"    assert to_roman({n}) == '{n * 7}'\n" for n in range(80)) + "    assert to_roman("
 
 

@@ -228,7 +228,9 @@ _HOOKS: Final = {
 
 
 def _hook(kind: str, name: str) -> str:
-    arguments = {"provider": "config", "backend": "parameters", "exporter": "config"}.get(kind, "")
+    arguments = {"provider": "config", "backend": "parameters", "scorer": "parameters", "exporter": "config"}.get(
+        kind, ""
+    )
     return HEAD + f"@hookimpl\ndef orchestrator_{kind}({arguments}): {_HOOKS[name]}\n"
 
 
@@ -243,7 +245,7 @@ _MAKERS: Final = {
 NAMES: Final = {kind: names for kind, (names, _) in _MAKERS.items()}
 """The bad plugins of each kind."""
 HOOKS: Final = tuple(_HOOKS)
-_OF_HOOKS: Final = (*_MAKERS, "command")
+_OF_HOOKS: Final = (*_MAKERS, "scorer", "command")
 """What has bad hooks: a command that misbehaves once it is called is the user's to end."""
 
 

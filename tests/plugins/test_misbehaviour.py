@@ -201,6 +201,7 @@ def test_a_bad_hook_breaks_its_plugin_only(kind: str, hook: str) -> None:
     make = {
         "provider": lambda name: catalogue.provider(name, config),
         "backend": lambda name: catalogue.backend(name, {}),
+        "scorer": lambda name: catalogue.scorer(name, {}),
         "exporter": lambda name: catalogue.exporter(name, ExporterConfig("x")),
     }.get(kind) or getattr(catalogue, kind)
     if hook == "hangs" and kind in IN_THREADS:

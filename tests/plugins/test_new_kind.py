@@ -14,7 +14,7 @@ from tests.plugins.conftest import run_python
 from tests.plugins.installed import install_source
 
 ROOT: Final = Path(__file__).parents[2]
-MARK: Final = "# ── the kinds "
+MARK: Final = "KINDS: Final["
 
 
 def blocks() -> Iterator[str]:
@@ -62,7 +62,8 @@ def test_four_edits_make_a_kind(copy: Path, tmp_path: Path) -> None:
     run(copy, "-m", "orchestrator", "plugins", "new", "greeting", "good_day", "-o", str(plugin))
     assert "It greets at the beginning of a run." in (plugin / "README.md").read_text()
     install_source(site, plugin)
-    (listed,) = json.loads(run(copy, "-m", "orchestrator", "plugins", "info", "good_day", "--json", site=site))
+    document = json.loads(run(copy, "-m", "orchestrator", "plugins", "info", "good_day", "--json", site=site))
+    (listed,) = document["items"]
     assert (listed["kind"], listed["status"], listed["hooks"]) == ("greeting", "loaded", ["orchestrator_greeting"])
     checked = run(copy, "-m", "orchestrator", "plugins", "check", "orchestrator-good-day", site=site)
     assert checked == "greeting_good_day: 3 passed, 0 left out, 0 failed\n"

@@ -147,6 +147,7 @@ def install(name: str, index: str | None, dry_run: bool, as_json: bool) -> int:
 
     NAME is a distribution, with a version if you like, a wheel or folder, or the word of a plugin that the index lists.
     """
+    _refuse_own(name)
     wanted = requirement(name, read_index(index))
     arguments = installer_command(wanted)
     if dry_run:
@@ -174,6 +175,16 @@ def install(name: str, index: str | None, dry_run: bool, as_json: bool) -> int:
     if not new:
         notice(f"{wanted} is installed; it brings no plugin that was not here before")
     return 0
+
+
+def _refuse_own(name: str) -> None:
+    """Refuse the name of a plugin that is here: a distribution of that name could be anything."""
+    here = next((each for each in _installed() if each.name == name), None)
+    if here is not None:
+        raise UsageError(
+            f"the {here.kind} {name!r} is here already (of {here.distribution}); "
+            f"to install another distribution of that name, write '{name}>=0'"
+        )
 
 
 def _installed() -> "list[PluginEntry]":

@@ -26,7 +26,6 @@ from orchestrator.cli.options import (
     yes_option,
 )
 from orchestrator.cli.stdout import keep_stdout, keeping_stdout
-from orchestrator.errors import MissingError
 
 _KERNEL: Final = {
     "demo": ("demo", "Run an example; needs no key, no network and no money."),
@@ -64,6 +63,8 @@ class LazyGroup(CommandGroup):
             return None if found is None else keep_stdout(with_examples(found, cmd_name))
         own = getattr(import_module(f"orchestrator.cli.{_KERNEL[cmd_name][0]}"), cmd_name)
         if not isinstance(own, click.Command):
+            from orchestrator.errors import MissingError
+
             raise MissingError("Command")
         return keep_stdout(with_examples(own, cmd_name))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import quote
 
-from orchestrator.errors import LogError, present
+from orchestrator.errors import LogError, UnreadableWalError, present
 from orchestrator.log import chain, schema
 
 DATABASE: Final = "events.db"
@@ -92,7 +92,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
             wal = path.with_name(path.name + "-wal")
             if wal.exists() and wal.stat().st_size:
                 text = f"its latest events are in {wal.name}, which cannot be read in this folder: make it writable"
-                raise LogError(f"{text}, or copy it") from failure
+                raise UnreadableWalError(f"{text}, or copy it") from failure
         except BaseException:
             connection.close()
             raise

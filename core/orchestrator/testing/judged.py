@@ -40,7 +40,7 @@ class Judged:
         """
         measured = {each.model: ModelTelemetry() for each in _PROBED}
         for draw in (0.0, 0.5):
-            with suppress(Exception):
+            with suppress(Exception, SystemExit):
                 self.rank(_PROBED, measured, draw)
         assert not self.problem, self.problem
 

@@ -117,6 +117,10 @@ class Stage:
 
     def _append(self, event: e.Event) -> e.Event:
         event = self.written(self.now, event)
+        if isinstance(event, e.CallStarted) and not event.accounts:  # an append fills them in
+            names = self.state.settings.accounts
+            held = self.state.held + event.hold
+            event = evolve(event, accounts=tuple(e.AccountEntry(name, held, len(self.history)) for name in names))
         folded(self.state, self.now, event)
         self.history.append((self.now, event))
         return event

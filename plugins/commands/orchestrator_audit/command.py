@@ -28,7 +28,7 @@ from orchestrator.cli.kit import (
     result_json,
     whole_run,
 )
-from orchestrator.errors import LogError, UsageError, present
+from orchestrator.errors import LogError, UnreadableWalError, UsageError, present
 from orchestrator.reading import Head, read_heads, unreadable_lines
 from orchestrator.spi import hookimpl
 from orchestrator_audit.anchors import append_line, read_anchor
@@ -113,6 +113,8 @@ def _of_log(what: str | None, head: str | None, anchored: Sequence[Head]) -> Aud
     try:
         return _of_readable(what, [*read_heads(home()), *anchored], head)
     except LogError as error:
+        if isinstance(error.__cause__, UnreadableWalError):
+            raise
         report = AuditReport()
         report.add(what or "", {"chain": [Problem(0, str(error))]})
         return report

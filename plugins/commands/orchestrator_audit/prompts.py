@@ -132,7 +132,7 @@ class Prompts:
         size = None if self.bodies is None else self.bodies.size(self._session, model, selected, sent)
         if size is not None and size != event.body_bytes:
             yield f"the body of {what.removeprefix('the ')} has {size} bytes, the event says {event.body_bytes}"
-        elif event.body_bytes < least:
+        elif self.bodies is None and event.body_bytes < least:
             yield f"{what} has {least} bytes, and its body is said to have {event.body_bytes}"
 
 
