@@ -143,7 +143,7 @@ def test_the_commands_of_the_container_work_without_a_daemon(folder: Path, tmp_p
     text = (CI / "Dockerfile").read_text(encoding="utf-8").replace("\\\n#", "")
     shown = re.search(r"docker run .* orchestrate (run .*)", text)
     assert shown is not None
-    words = [each.replace("/work", str(folder)).replace("/data", f"{root}/data") for each in shlex.split(shown[1])]
+    words = [each.replace("/project", str(folder)).replace("/data", f"{root}/data") for each in shlex.split(shown[1])]
     as_user: dict[str, Any] = (
         {"user": USER, "group": USER, "extra_groups": []} if reachable(Path(sys.executable).resolve()) else {}
     )
