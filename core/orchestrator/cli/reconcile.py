@@ -214,15 +214,16 @@ def _reckoned(
 
 
 def _mapping(vendor: str | None, path: Path | None) -> "BillMapping | None":
-    from orchestrator.engine.bills import MAPPINGS, read_mapping
+    from orchestrator.engine.bills import known_mappings, read_mapping
 
     if path is not None:
         return read_mapping(path)
-    if vendor is not None and vendor not in MAPPINGS:
+    known = known_mappings()
+    if vendor is not None and vendor not in known:
         raise UsageError(
-            f"there is no mapping for bills of {vendor!r}; known are {', '.join(MAPPINGS)}, or --mapping FILE"
+            f"there is no mapping for bills of {vendor!r}; known are {', '.join(known)}, or --mapping FILE"
         )
-    return None if vendor is None else MAPPINGS[vendor]
+    return None if vendor is None else known[vendor]
 
 
 def _unreconciled_calls(wanted: str | None) -> tuple[list[UnreconciledCall], Trust | None]:

@@ -19,7 +19,10 @@ from attrs import Factory, define, fields, frozen
 from orchestrator.documents import load_yaml, read_text
 from orchestrator.errors import SpecError
 from orchestrator.money import Usd
+from orchestrator.plugins.parts import has_part, part
 
+_BILLS: Final = "bills"
+"""The part that knows the columns of vendors' bills."""
 _CENTS: Final = "cents"
 _VARIANTS: Final = frozenset(
     ["mini", "nano", "lite", "pro", "max", "turbo", "flash", "air", "audio", "image", "realtime", "search", "vision"]
@@ -54,14 +57,10 @@ class BillMapping:
         return tuple(each for each in (self.time, self.model, self.amount, self.currency) if each is not None)
 
 
-MAPPINGS: Final[Mapping[str, BillMapping]] = {
-    "openai": BillMapping("start_time_iso", "line_item", "amount_value", "amount_currency"),
-    "anthropic": BillMapping("usage_date_utc", "model", "cost_usd"),
-    "google": BillMapping("Usage start date", "SKU description", "Cost ($)"),
-    "deepseek": BillMapping("utc_date", "model", "cost", "currency"),
-    "openrouter": BillMapping("created_at", "model_permaslug", "cost_total", request="generation_id"),
-}
-"""The bills that are known, by vendor."""
+def known_mappings() -> Mapping[str, BillMapping]:
+    """The bills that are known, by vendor; none where the package that knows them is switched off."""
+    known = part(_BILLS) if has_part(_BILLS) else {}
+    return {vendor: BillMapping(**columns) for vendor, columns in known.items()}
 
 
 @frozen
@@ -136,7 +135,7 @@ def read_bill(text: str, source: str, mapping: BillMapping | None) -> list[Bille
     try:
         mapping = mapping or known_mapping(rows.fieldnames or ())
         if mapping is None:
-            known = ", ".join(MAPPINGS)
+            known = ", ".join(known_mappings()) or "none"
             raise SpecError([f"{source}:1: its columns are of no known bill ({known}); name them with --mapping FILE"])
         missing = [name for name in mapping.columns if name not in (rows.fieldnames or ())]
         if missing:
@@ -175,7 +174,7 @@ def read_mapping(path: Path) -> BillMapping:
 
 def known_mapping(columns: Sequence[str]) -> BillMapping | None:
     """The known bill that has these columns."""
-    return next((each for each in MAPPINGS.values() if set(each.columns) <= set(columns)), None)
+    return next((each for each in known_mappings().values() if set(each.columns) <= set(columns)), None)
 
 
 def _line(row: Mapping[str, Any], mapping: BillMapping, number: int) -> BilledLine:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from tests.cli.command import clean_environment
@@ -43,6 +43,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(table=st.sampled_from(sorted(COLUMNS)), column=st.integers(0), row=st.integers(0), value=VALUES)
+@example(table="events", column=0, row=0, value=b"")
 def test_any_value_anywhere_in_the_database_is_found(
     table: str,
     column: int,
