@@ -129,7 +129,7 @@ def test_the_commands_of_the_container_work_without_a_daemon(folder: Path, tmp_p
     for rest in (rest for word, rest in instructions() if word == "RUN"):
         line = re.sub(r"(?<![\w./])/(opt/orchestrate|data)\b", rf"{root}/\1", rest)
         line = line.replace("useradd", f"useradd --prefix {root}")
-        line = line.replace("install --no-cache-dir multi-llm-orchestrator", f"install --no-cache-dir {ROOT}")
+        line = line.replace("install --no-cache-dir /src", f"install --no-cache-dir {ROOT}")
         subprocess.run(["sh", "-euc", line.replace("python -m", f"{sys.executable} -m")], check=True, timeout=500)
     environ = {
         name: value.replace("/opt/orchestrate", f"{root}/opt/orchestrate").replace("/data", f"{root}/data")
