@@ -79,6 +79,11 @@ class Workspace:
             raise UsageError("the workspace is not open; write: async with Workspace.open(home) as ws")
         return self._engine
 
+    @property
+    def ceiling_usd(self) -> Usd | None:
+        """What the user's configuration lets a spec spend at most, in US dollars; None: it names nothing."""
+        return self.engine.admission.configuration.ceiling_usd
+
     def _opened(self) -> Engine:
         engine = Engine.open(self.home)
         prepare()

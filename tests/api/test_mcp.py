@@ -107,6 +107,34 @@ def test_a_call_beyond_the_ceiling_is_refused_by_the_ceiling(tmp_path: Path) -> 
     _with_client(tmp_path, scene, ORCHESTRATE_CONFIG=str(tmp_path / "config.toml"))
 
 
+def test_no_answer_of_a_client_goes_beyond_the_ceiling(tmp_path: Path) -> None:
+    """A question for more money may be answered with yes only up to the user's ceiling; a no always counts."""
+    (tmp_path / "config.toml").write_text("ceiling_usd = 0.001\n")
+    tasks = [{"id": f"t{n}", "type": "code_generation", "prompt": "Write x."} for n in range(3)]
+    asking: dict[str, Any] = {
+        "approve": [{"ceiling": True}],
+        "budget_usd": 0.0009,
+        "project_id": "poor",
+        "tasks": tasks,
+    }
+    spec = str(scripted_spec(tmp_path, tasks=tasks, **asking))
+
+    async def scene(call: Call) -> None:
+        await call("run_spec", spec=spec)
+        (question,) = (await _ended(call, "poor"))["questions"]
+        if question["name"] == "forecast/1":  # its risk is high
+            await call("answer", question="forecast/1", accepted=True, run="poor")
+            (question,) = (await _ended(call, "poor"))["questions"]
+        assert question["name"] == "approve_ceiling/1"
+        for named in (question["name"], str(question["version"])):
+            with pytest.raises(RefusedError, match=r"more than your ceiling of \$0\.001"):
+                await call("answer", question=named, accepted=True, run="poor")
+        assert (await call("status", run="poor"))["cap_usd"] == "0.000900000"
+        await call("answer", question=question["name"], accepted=False, run="poor")
+
+    _with_client(tmp_path, scene, ORCHESTRATE_CONFIG=str(tmp_path / "config.toml"))
+
+
 def test_a_client_is_trusted_as_little_as_a_file(tmp_path: Path) -> None:
     """What it wants beside calling models is refused where its user has not agreed, with what to agree to."""
     keys = json.loads(a_spec(tmp_path).read_text())

@@ -9,13 +9,16 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
 from orchestrator import Workspace
-from orchestrator.errors import OrchestrateError
+from orchestrator.errors import NotAllowedError, OrchestrateError
+from orchestrator.money import Usd
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 SOURCE: Final = "mcp"
 """What the specs of clients are called: their capabilities are never the user's own word."""
+_RAISED: Final = "approve_ceiling/"
+"""What the names of questions for more money begin with."""
 _INSTRUCTIONS: Final = (
     "Runs break a project into tasks and have models of several vendors do them within a budget in US dollars."
     " run_spec begins a run and returns at once; ask status until it has ended. explain says why each model was chosen,"
@@ -114,7 +117,26 @@ def _tools(ws: Workspace) -> tuple[Callable[..., Awaitable[dict[str, Any]]], ...
             run: the id of a run that was begun here, or last.
         """
         handle = ws.run(run)
+        if accepted:
+            _keep_the_ceiling(ws, handle.id, question)
         await handle.answer(question, accepted)
         return handle.summary().to_dict()
 
     return run_spec, status, explain, costs, answer
+
+
+def _keep_the_ceiling(ws: Workspace, run: str, question: str) -> None:
+    """Refuse a yes that would raise a run's ceiling above its user's: that is for the user's own hands.
+
+    Raises:
+        NotAllowedError: it would.
+    """
+    handle = ws.run(run)
+    asked = next((each for each in handle.questions() if question in (each.name, str(each.version))), None)
+    if asked is None or asked.amount_usd is None or not asked.name.startswith(_RAISED):
+        return
+    ceiling, wanted = ws.ceiling_usd, Usd.parse(handle.summary().cap_usd) + Usd.parse(asked.amount_usd)
+    if ceiling is not None and wanted > ceiling:
+        way = f"orchestrate answer {run} yes"
+        text = f"{wanted.trimmed} would be more than your ceiling of {ceiling.trimmed}; the user can agree with: {way}"
+        raise NotAllowedError(text, [])
