@@ -115,7 +115,6 @@ def test_no_answer_of_a_client_goes_beyond_the_ceiling(tmp_path: Path) -> None:
         "approve": [{"ceiling": True}],
         "budget_usd": 0.0009,
         "project_id": "poor",
-        "tasks": tasks,
     }
     spec = str(scripted_spec(tmp_path, tasks=tasks, **asking))
 
