@@ -76,6 +76,21 @@ def test_what_fails_says_why(tmp_path: Path) -> None:
     assert re.search(r"^::(error|warning) title=task_001 .*::.*a check did not pass", ended.err, re.MULTILINE)
 
 
+def test_a_run_without_a_plan_is_annotated_too(tmp_path: Path) -> None:
+    """There is no task to annotate: the run itself is, and it is the only case."""
+    path = spec(tmp_path, "unused")
+    document = json.loads(path.read_text())
+    del document["tasks"]
+    path.write_text(json.dumps({**document, "limits": {"single_task_fallback": False}}))
+    words = ("run", str(path), "--junit", str(tmp_path / "junit.xml"), "--github")
+    ended = orchestrate(tmp_path / "home", *words, environ={"GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")})
+    assert ended.code == 3
+    assert re.search(r"^::error title=run::SYSTEM_FAILURE: no plan could be made$", ended.err, re.MULTILINE)
+    (name,) = cases(tmp_path)
+    assert name.startswith("run/")
+    assert "no plan could be made" in (tmp_path / "summary.md").read_text()
+
+
 def test_nothing_that_a_model_or_a_spec_wrote_commands_github(tmp_path: Path) -> None:
     """Commands are stopped but for our annotations; in the summary a text is a text."""
     ended = played(tmp_path, "no list at all", "--verbose")

@@ -16,7 +16,7 @@ from orchestrator.cli.options import FILE, command
 from orchestrator.cli.output import line, money, notice
 from orchestrator.cli.words import HALTED, SHORTFALLS
 from orchestrator.errors import DamagedLogError, UsageError
-from orchestrator.models import TaskStatus, Verdict
+from orchestrator.models import ProjectStatus, TaskStatus, Verdict
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import Check, TaskState
 
@@ -118,8 +118,8 @@ def junit_of(run: str, state: RunState, text_of: Callable[[str], str]) -> str:
     """The run as JUnit XML: the tasks, then the checks of each task's result, then the verification."""
     tasks = [state.tasks[name] for name in state.execution_order]
     checks = [case for task in tasks for case in _checks(task, text_of)]
-    suites = [JunitSuite("tasks", [_case(task, text_of) for task in tasks]), JunitSuite("checks", checks)]
-    return junit_xml(run, [*suites, JunitSuite("run", [_run(run, state, text_of)])])
+    suites = {"tasks": [_case(task, text_of) for task in tasks], "checks": checks, "run": [_run(run, state, text_of)]}
+    return junit_xml(run, [JunitSuite(name, cases) for name, cases in suites.items() if cases])
 
 
 def _case(task: TaskState, text_of: Callable[[str], str]) -> JunitCase:
@@ -157,15 +157,26 @@ def _run(run: str, state: RunState, text_of: Callable[[str], str]) -> JunitCase:
     seconds = state.active(state.at) / 1_000_000
     if state.finished is None:
         return JunitCase("run", run, CaseOutcome.SKIPPED, "not ended", seconds=seconds)
-    status, reason, checked = state.finished.status, state.finished.reason, state.verified
-    outcome = CaseOutcome.PASSED if status.value == "SUCCESS" else CaseOutcome.FAILURE
-    why = "" if outcome is CaseOutcome.PASSED else status.value + (f": {HALTED[reason]}" if reason else "")
+    status, checked = state.finished.status, state.verified
+    outcome = CaseOutcome.PASSED if status is ProjectStatus.SUCCESS else CaseOutcome.FAILURE
+    why = "" if outcome is CaseOutcome.PASSED else _stands(state)
     details = "" if checked is None or outcome is CaseOutcome.PASSED else _text(checked.details, text_of)
     return JunitCase("run", run, outcome, why, details, seconds)
 
 
+def _stands(state: RunState) -> str:
+    """How the run stands, in words."""
+    if state.finished is None:
+        return "interrupted"
+    why = f": {HALTED[state.finished.reason]}" if state.finished.reason else ""
+    return state.finished.status.value + why
+
+
 def annotations(state: RunState, text_of: Callable[[str], str]) -> Iterator[str]:
-    """A command of GitHub Actions for each task that is not completed, and for a verification that did not pass."""
+    """A command of GitHub Actions for the run and each task that is not as it should be, and for its verification."""
+    if state.finished is None or state.finished.status is not ProjectStatus.SUCCESS:
+        is_partial = state.finished is not None and state.finished.status is ProjectStatus.PARTIAL_SUCCESS
+        yield f"::{'warning' if is_partial else 'error'} title=run::{_data(_stands(state))}"
     for name in state.execution_order:
         task = state.tasks[name]
         outcome, why = _outcome(task)
@@ -187,9 +198,8 @@ def _property(text: str) -> str:
 
 def summary_of(run: str, state: RunState, text_of: Callable[[str], str]) -> str:
     """The run as Markdown: status, money, and a row for each task."""
-    status = "interrupted" if state.finished is None else state.finished.status.value
     lines = [
-        f"### orchestrate: {_plain(run)}: {_plain(status)}",
+        f"### orchestrate: {_plain(run)}: {_plain(_stands(state))}",
         "",
         f"{_plain(money(state.spend.total))} of at most {_plain(money(state.cap))}"
         + (", simulated" if state.settings.simulated else ""),

@@ -179,7 +179,8 @@ def install(name: str, index: str | None, dry_run: bool, as_json: bool) -> int:
 
 def _refuse_own(name: str) -> None:
     """Refuse the name of a plugin that is here: a distribution of that name could be anything."""
-    here = next((each for each in _installed() if each.name == name), None)
+    word = name.lower().replace("-", "_")
+    here = next((each for each in _installed() if each.name == word), None)
     if here is not None:
         raise UsageError(
             f"the {here.kind} {name!r} is here already (of {here.distribution}); "
