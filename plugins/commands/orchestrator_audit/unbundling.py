@@ -182,7 +182,7 @@ def _manifest(opened: _Opened) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = orjson.loads(opened.content(MANIFEST))
         number = manifest["format"]
-        if number != FORMAT:
+        if type(number) is not int or number != FORMAT:
             raise _BadBundleError(f"it has format {number}, this program knows {FORMAT}; use the newer program")
         named = {EVENTS: manifest["events"], TEXTS: manifest["texts"]}
         for name, about in named.items():
@@ -272,9 +272,14 @@ def _compare(log: EventLog, manifest: dict[str, Any]) -> None:
     with tempfile.TemporaryFile() as first, tempfile.TemporaryFile() as second:
         texts = None if manifest["texts"] is None else Member(second)
         again = manifest_of(log, manifest["run"], Member(first), texts)
-    wrong = sorted(name for name in again.keys() | manifest.keys() if again.get(name) != manifest.get(name))
+    # as text: True is equal to 1 in Python, and not in a manifest
+    wrong = sorted(name for name in again.keys() | manifest.keys() if _text(again, name) != _text(manifest, name))
     if wrong:
         raise _BadBundleError(f"in the manifest {', '.join(wrong)} is not what its events and texts give")
+
+
+def _text(manifest: dict[str, Any], name: str) -> bytes:
+    return orjson.dumps(manifest[name], option=orjson.OPT_SORT_KEYS) if name in manifest else b""
 
 
 def _load(connection: sqlite3.Connection, opened: _Opened, manifest: dict[str, Any]) -> dict[str, tuple[int, int, str]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import DamagedLogError, LogError, UsageError
@@ -344,6 +344,7 @@ WRONG = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-(2**70), 2**70),
+    st.integers(0, 99).map(float),
     st.text(max_size=8),
     st.lists(st.integers(), max_size=2),
     st.dictionaries(st.text(max_size=4), st.integers(), max_size=2),
@@ -387,6 +388,8 @@ def _respaced(name: str, content: bytes) -> bytes:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(MEMBERS), line=st.integers(0), place=st.integers(0), wrong=WRONG)
+@example(name=bundles.MANIFEST, line=0, place=1, wrong=True)
+@example(name=bundles.MANIFEST, line=0, place=1, wrong=1.0)
 def test_content_of_another_form_is_refused_in_one_line(
     name: str, line: int, place: int, wrong: object, whole: Members, tmp_path: Path
 ) -> None:
