@@ -176,7 +176,7 @@ def test_garbage_is_what_no_event_refers_to(home: Path) -> None:
 def test_stats_count_what_is_there(home: Path) -> None:
     """Events, texts and bytes of every stream, and the file as a whole."""
     log = EventLog.open_to_read(home)
-    found = log.stats(home / "events.db")
+    found = log.stats()
     [(events,)] = log.store.query("SELECT count(*) FROM events")
     log.close()
     [five] = found.runs
