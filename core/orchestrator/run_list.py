@@ -13,6 +13,7 @@ from orchestrator.documents.nearest import nearest
 from orchestrator.errors import DamagedLogError, UsageError
 from orchestrator.log import EventLog, Texts
 from orchestrator.log.accounts import PREFIX, SIMULATED
+from orchestrator.log.naming import WORKER
 from orchestrator.log.views import own
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
@@ -153,7 +154,7 @@ def first_line(texts: Texts, digest: str) -> str:
 def runs_in(log: EventLog) -> list[str]:
     """The ids of all runs of a log, in the order in which they began."""
     named = (run for (run,) in log.query(_OWN_NAMES) if isinstance(run, str))  # a damaged database may hold anything
-    return [run for run in named if not run.startswith((PREFIX, SIMULATED + PREFIX))]
+    return [run for run in named if not run.startswith((PREFIX, SIMULATED + PREFIX, WORKER))]
 
 
 def found_run(runs: Sequence[str], word: str) -> str:
