@@ -1,10 +1,13 @@
 """Submitting a run: its first event alone, for whichever worker goes on with it."""
 
 from pathlib import Path
+from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from orchestrator.documents import expanded, read_text
 from orchestrator.engine.beginning import check_names, check_spec, gathered_files, run_started, stage_of
+from orchestrator.engine.reproduction import SCRIPTED
 from orchestrator.engine.runs import Engine
 from orchestrator.engine.session import RunLog
 from orchestrator.engine.vendors.connect import connect
@@ -47,7 +50,7 @@ async def submit(
         OrchestrateError: whatever else keeps it from beginning; nothing is recorded then.
     """
     run = spec.project_id or engine.new_id()
-    spec = engine.admission.admit(spec, output)
+    spec = with_scripts(engine.admission.admit(spec, output))
     if engine.log.last(run) is not None:
         if not new_project:
             return _again(engine, spec, run)
@@ -76,6 +79,22 @@ async def submit(
     finally:
         lock.release()
     return Submission(run, True)
+
+
+def with_scripts(spec: Spec) -> Spec:
+    """The spec with the text of each file of scripted answers in the place of its path: workers read no such file.
+
+    Raises:
+        SpecError: one cannot be read.
+    """
+    providers: dict[str, dict[str, Any]] = {}
+    for name, options in spec.providers.items():
+        answers = options.get("answers")
+        if options.get("type", name) == SCRIPTED and isinstance(answers, str):
+            text = read_text(Path(spec.folder) / expanded(answers))
+            options = {**{key: each for key, each in options.items() if key != "answers"}, "script": text}
+        providers[name] = dict(options)
+    return evolve(spec, providers=providers)
 
 
 def _is_simulated(engine: Engine, spec: Spec) -> bool:

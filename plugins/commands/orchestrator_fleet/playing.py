@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import shlex
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +13,7 @@ from attrs import Factory, define, evolve, field
 
 from orchestrator import Workspace
 from orchestrator.cli.kit import RunEnd, Watchers
-from orchestrator.errors import ConcurrencyError, LogError, OrchestrateError, RunLockedError
+from orchestrator.errors import ConcurrencyError, LogError, NotAllowedError, OrchestrateError, RunLockedError
 from orchestrator.reading import events as e
 from orchestrator_fleet.open_runs import RELEASED, OpenRuns
 from orchestrator_fleet.registry import Registration, live_workers
@@ -112,6 +113,8 @@ class Worker:
         if self._busy():
             return False
         log = self.workspace.engine.log
+        if await asyncio.to_thread(lambda: any(map(log.asked, list(self._playing)))):
+            return False  # a person's answer is on its way
         known = {run: each for run, each in self._runs.runs.items() if run not in self._playing}
         if any(run not in self._left and each.is_free and not log.locks.is_held(run) for run, each in known.items()):
             return False
@@ -144,6 +147,9 @@ class Worker:
             self.report("lost", run, "another process has gone on with it")
         except LogError as error:
             self._broken = error
+        except NotAllowedError as error:
+            flags = " ".join(f"--allow {shlex.quote(each)}" for each in error.missing)
+            self._leave(run, f"it wants what the configuration here does not agree to; agree there, or with {flags}")
         except OrchestrateError as error:
             self._leave(run, str(error))
         except Exception as error:

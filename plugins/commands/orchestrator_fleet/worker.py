@@ -20,6 +20,7 @@ from orchestrator.cli.kit import (
 )
 from orchestrator.spi import hookimpl
 
+_LONGEST: Final = 600
 JOBS: Final = 10
 """Runs that a worker plays at once where nothing else is said."""
 
@@ -66,7 +67,7 @@ async def _work(jobs: int, until_idle: bool, grace: float, allow: tuple[str, ...
         report = _report(registration.name, as_json)
         found = Worker(workspace, registration, jobs, report, until_idle, grace)
         _heed_signals(found)
-        report("started", "", f"{jobs} runs at once, on {line(workspace.home)}")
+        report("started", "", f"{jobs} runs at once, on {line(str(workspace.home))}")
         await found.run()
         report("stopped", "", found.cause)
     return 0
@@ -81,7 +82,7 @@ def _report(name: str, as_json: bool) -> Any:
 
             write_json({"worker": name, "event": what, "run_id": run or None, "text": words}, pretty=False)
         else:
-            notice(" ".join(filter(None, (f"{name}: {what}", line(run), f"({line(words)})" if words else ""))))
+            notice(" ".join(filter(None, (f"{name}: {what}", line(run), f"({line(words, _LONGEST)})" if words else ""))))
 
     return show
 
