@@ -49,7 +49,13 @@ def test_results_come_from_the_log_alone(tmp_path: Path) -> None:
     folder = tmp_path / "project"
     (folder / "notes").mkdir(parents=True)
     (folder / "notes" / "a.md").write_text("The number is seven.")
-    spec = scripted_spec(folder, project_id="moved", context=["notes"], output_dir="out", verify_cmd="test -f task_001_code_generation.py")
+    spec = scripted_spec(
+        folder,
+        project_id="moved",
+        context=["notes"],
+        output_dir="out",
+        verify_cmd="test -f task_001_code_generation.py",
+    )
     home = tmp_path / "home"
     done = orchestrate(home, "submit", str(spec), cwd=folder)
     assert done.code == 0, done.err
@@ -110,8 +116,7 @@ def test_a_bad_spec_among_good_ones_loses_nothing(tmp_path: Path) -> None:
 
 def test_a_run_without_a_key_is_submitted_and_left(tmp_path: Path) -> None:
     """Who submits needs no key; a worker without one says once why it leaves the run."""
-    fields = {"providers": {"openai": {}}, "project_id": "keyless"}
-    spec = scripted_spec(tmp_path, **fields)
+    spec = scripted_spec(tmp_path, providers={"openai": {}}, project_id="keyless")
     home = tmp_path / "home"
     done = orchestrate(home, "submit", str(spec))
     assert done.code == 0, done.err
@@ -166,12 +171,9 @@ def test_a_plugin_that_is_not_here_keeps_a_run_from_being_taken(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("level", "is_left"), [("bwrap", True), (None, False)])
-def test_a_sandbox_that_does_not_hold_here_keeps_a_run_away(
-    tmp_path: Path, level: str | None, is_left: bool
-) -> None:
+def test_a_sandbox_that_does_not_hold_here_keeps_a_run_away(tmp_path: Path, level: str | None, is_left: bool) -> None:
     """Where the spec wants bubblewrap and there is none, the run is left; one that wants none in particular is not."""
-    fields = {} if level is None else {"validators": {"sandbox": level}}
-    spec = scripted_spec(tmp_path, project_id="boxed", **fields)
+    spec = scripted_spec(tmp_path, project_id="boxed", validators={"sandbox": level or "auto"})
     home = tmp_path / "home"
     assert orchestrate(home, "submit", str(spec)).code == 0
     worked = left(home, PATH=str(tmp_path))

@@ -72,7 +72,7 @@ class OpenRuns:
             case e.RunFinished() | e.ContentDeleted():
                 self.runs.pop(run, None)
                 return
-            case e.RunForked():  # whoever makes one goes on with it
+            case e.RunForked():  # its maker goes on with it
                 self.runs[run] = OpenRun(is_stopped=True)
                 return
         known = self.runs.setdefault(run, OpenRun())

@@ -57,7 +57,7 @@ async def _work(jobs: int, until_idle: bool, grace: float, allow: tuple[str, ...
 
     from orchestrator import Workspace
     from orchestrator.cli.kit import VERSION
-    from orchestrator_fleet.playing import Worker
+    from orchestrator_fleet.claiming import Worker
     from orchestrator_fleet.registry import Registration
 
     async with Workspace.open(home()) as workspace:
@@ -82,7 +82,9 @@ def _report(name: str, as_json: bool) -> Any:
 
             write_json({"worker": name, "event": what, "run_id": run or None, "text": words}, pretty=False)
         else:
-            notice(" ".join(filter(None, (f"{name}: {what}", line(run), f"({line(words, _LONGEST)})" if words else ""))))
+            notice(
+                " ".join(filter(None, (f"{name}: {what}", line(run), f"({line(words, _LONGEST)})" if words else "")))
+            )
 
     return show
 

@@ -132,7 +132,7 @@ def orchestrator_provider(config: ProviderConfig) -> Provider | None:
     where = f"providers.{config.name}"
     unknown = [str(key) for key in config.options if key not in ("answers", "script")]
     if unknown:
-        raise SpecError([f"{where}: unknown option {key!r}; it takes answers" for key in unknown])
+        raise SpecError([f"{where}: unknown option {key!r}; it takes answers or script" for key in unknown])
     script = config.options.get("script")
     if isinstance(script, str):
         return Scripted(read_script(script, f"{where}.script", config.name), config.models)

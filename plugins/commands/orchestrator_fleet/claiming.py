@@ -52,7 +52,7 @@ class Worker:
     """Why it stops; empty: it does not."""
     released: int = field(default=0, init=False)
     _runs: OpenRuns = field(factory=OpenRuns, init=False)
-    _playing: dict[str, asyncio.Task[None]] = field(default=Factory(dict), init=False)
+    _active: dict[str, asyncio.Task[None]] = field(default=Factory(dict), init=False)
     _left: dict[str, tuple[str, float]] = field(default=Factory(dict), init=False)
     """The runs it does not take: why, and when to look again."""
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
@@ -91,17 +91,17 @@ class Worker:
         busy = self._busy()
         if busy >= self.jobs:
             return
-        besides = {*self._playing, *(run for run, (_, until) in self._left.items() if until > now)}
+        besides = {*self._active, *(run for run, (_, until) in self._left.items() if until > now)}
         for run in await asyncio.to_thread(lambda: list(self._runs.free(log, besides))):
             if busy >= self.jobs or self.cause:
                 return
             busy += 1
-            self._playing[run] = asyncio.create_task(self._play(run), name=run)
+            self._active[run] = asyncio.create_task(self._play(run), name=run)
         self._left = {run: why for run, why in self._left.items() if run in self._runs.runs}
 
     def _busy(self) -> int:
         """How many runs do something; one that waits for a person's answer does not."""
-        return len(self._playing) - sum(self._waits(run) for run in self._playing)
+        return len(self._active) - sum(self._waits(run) for run in self._active)
 
     def _waits(self, run: str) -> bool:
         live = self.workspace.live.get(run)
@@ -113,9 +113,9 @@ class Worker:
         if self._busy():
             return False
         log = self.workspace.engine.log
-        if await asyncio.to_thread(lambda: any(map(log.asked, list(self._playing)))):
+        if await asyncio.to_thread(lambda: any(map(log.asked, list(self._active)))):
             return False  # a person's answer is on its way
-        known = {run: each for run, each in self._runs.runs.items() if run not in self._playing}
+        known = {run: each for run, each in self._runs.runs.items() if run not in self._active}
         if any(run not in self._left and each.is_free and not log.locks.is_held(run) for run, each in known.items()):
             return False
         held = {each.by for run, each in known.items() if log.locks.is_held(run)}
@@ -129,13 +129,13 @@ class Worker:
 
     async def _drain(self) -> None:
         """Wait for the sessions that are ending; what waits for a person is given back."""
-        if not self._playing:
+        if not self._active:
             return
         if self.cause == "idle" or self._broken is not None:
             for session in list(self.workspace.live.values()):
                 if session.loop is not None:
                     session.loop.interrupt(RELEASED, self.registration.name)
-        await asyncio.wait(set(self._playing.values()), timeout=self.grace)
+        await asyncio.wait(set(self._active.values()), timeout=self.grace)
 
     async def _play(self, run: str) -> None:
         """Take one run and play it; whatever goes wrong with it harms no other."""
@@ -155,7 +155,7 @@ class Worker:
         except Exception as error:
             self._leave(run, f"it failed here: {type(error).__name__}: {error}")
         finally:
-            del self._playing[run]
+            del self._active[run]
             self._wake.set()
 
     async def _taken(self, run: str) -> None:
