@@ -12,7 +12,7 @@ from orchestrator.engine.replies import read_request
 from orchestrator.engine.session import Session
 from orchestrator.engine.vendors.environment import application_word
 from orchestrator.errors import LogError, SpecError
-from orchestrator.log.requests import ANSWER, CANCEL, EDIT, MailboxRequest
+from orchestrator.log.requests import ANSWER, CANCEL, EDIT, RELEASE, MailboxRequest
 
 _LOOKS: Final = 0.5
 """Seconds between two looks into the mailbox of a run."""
@@ -28,7 +28,7 @@ async def heed(session: Session, loop: Loop) -> None:
                 if request not in taken and session.state.is_open:
                     taken.add(request)
                     _take(session, loop, request)
-                if request.kind == CANCEL:
+                if request.kind in (CANCEL, RELEASE):
                     return
 
 
@@ -42,8 +42,8 @@ def kept_edits(session: Session) -> list[e.PlanEdited]:
 
 def _take(session: Session, loop: Loop, request: MailboxRequest) -> None:
     """Bring in what is asked; what no command of ours has put in is left alone."""
-    if request.kind == CANCEL:
-        loop.interrupt(CANCEL, application_word(request.text))
+    if request.kind in (CANCEL, RELEASE):
+        loop.interrupt(request.kind, application_word(request.text))
     elif request.kind == ANSWER and (found := read_request(request.text)) is not None:
         session.resources.replies.put(*found)
     elif request.kind == EDIT:

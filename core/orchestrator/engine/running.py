@@ -94,6 +94,9 @@ class DataFolder:
     """Whether a forecast above ``ask_above_usd`` of the configuration is asked about; not where a ceiling is agreed."""
     learns: bool = True
     """Whether new runs begin with what earlier ones measured; without it, runs do not depend on each other."""
+    is_worker: bool = False
+    """Whether runs that others began are gone on with: the configuration here has to agree to all that they want, what
+    this process lacks keeps them from being opened, and their folders are another machine's."""
 
     def texts(self, run: str) -> Texts:
         """The texts of a run."""
@@ -189,12 +192,13 @@ async def run_to_end(
     exporting: Exporting | None = None
     mailbox: asyncio.Task[None] | None = None
     try:
-        exporting = await _exporting(here, session, spec, watchers, strict=bool(opening))
+        exporting = await _exporting(here, session, spec, watchers, strict=bool(opening) or here.is_worker)
         loop = session.loop()
         mailbox = asyncio.create_task(heed(session, loop))
         watchers.on_session(session, loop)
         caps = accounts.caps_of(here.log, session.stream.accounts, session.stream.simulated)
-        known = await here.aside(lambda: _measured(here, session)) if opening and here.learns else {}
+        is_first = session.state.session is None
+        known = await here.aside(lambda: _measured(here, session)) if is_first and here.learns else {}
         opened = session.opening(caps, priors(known, session.connected.models))
         await loop.run([*opening, opened, *kept_edits(session)])
     finally:

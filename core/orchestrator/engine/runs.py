@@ -9,6 +9,7 @@ from orchestrator import events as e
 from orchestrator.documents import load_json
 from orchestrator.engine import accounts
 from orchestrator.engine.beginning import (
+    check_able,
     check_descriptors,
     check_names,
     check_spec,
@@ -88,13 +89,13 @@ class Engine(DataFolder):
             NotAllowedError: the spec wants what its user has not agreed to.
             OrchestrateError: whatever keeps the run from starting; nothing is recorded then.
         """
-        run = spec.project_id or f"run-{self.ports.random_bytes(4).hex()}"
+        run = spec.project_id or self.new_id()
         watchers = watchers or Watchers()
         spec = await self.aside(lambda: self.admission.admit(spec, output))
         if self.log.last(run) is not None:
             if not new_project:
                 return await self._again(spec, run, output, force, watchers)
-            run = self._next_id(run)
+            run = self.next_id(run)
         lock = self.log.locks.acquire(run)
         try:
             connected = await self.aside(lambda: self._connected(spec))
@@ -103,7 +104,7 @@ class Engine(DataFolder):
             writer = OutputFolder(output, run, force) if output is not None else None
             state = RunState()
             session = await self.aside(lambda: session_of(self, run, spec, state, connected, writer, watchers))
-            names = await self._accounts(spec, connected.simulated, caps, above)
+            names = await self.accounts_of(spec, connected.simulated, caps, above)
             session.stream.accounts = names
             stage = stage_of(spec, by_default=input_stage, can_ask=watchers.asker is not None)
             started = run_started(
@@ -143,13 +144,18 @@ class Engine(DataFolder):
             )
         return await self._resumed(run, output, force, watchers, spec=spec)
 
-    def _next_id(self, run: str) -> str:
+    def new_id(self) -> str:
+        """The id of a run that is given none."""
+        return f"run-{self.ports.random_bytes(4).hex()}"
+
+    def next_id(self, run: str) -> str:
+        """The first id like one that is taken which is not."""
         number = 2
         while self.log.last(f"{run}-{number}") is not None:
             number += 1
         return f"{run}-{number}"
 
-    async def _accounts(
+    async def accounts_of(
         self, spec: Spec, simulated: bool, caps: Mapping[str, Usd] | None, above: Sequence[str]
     ) -> tuple[str, ...]:
         """The accounts that bind a new run."""
@@ -197,7 +203,7 @@ class Engine(DataFolder):
         try:
             await self.aside(lambda: self.check(run))
             state, place = await self.aside(lambda: self.load(run)), self.place(run)
-            folder = output or place.output
+            folder = output if self.is_worker else output or place.output
             remedies = _remedies(run, state, add_budget, add_time)
             if _is_over(state) and not remedies:
                 return await self.aside(lambda: self._nothing_to_do(run, state, folder, force))
@@ -208,7 +214,11 @@ class Engine(DataFolder):
                 raise UsageError(
                     f"run {run} was {'' if state.settings.simulated else 'not '}simulated; it cannot change"
                 )
+            if self.is_worker:
+                await self.aside(lambda: check_able(admitted, connected, self.admission.configuration.sandbox))
             writer = OutputFolder(folder, run, force) if folder is not None else None
+            if self.is_worker and writer is not None:  # what earlier sessions wrote is on other machines
+                export(state, run, self._head(run), self.texts(run), writer)
             session = await self.aside(lambda: session_of(self, run, admitted, state, connected, writer, watchers))
             await append_remedies(session.stream, state, self.ports, remedies)
             return await run_to_end(self, session, admitted, [], watchers, "")
@@ -220,10 +230,11 @@ class Engine(DataFolder):
         source = f"the spec of {run}"
         spec = parse_spec(load_json(self.spec(run), source).value, source)
         settled = e.Grant(CapabilityKind.BUDGET, str(spec.budget_usd), GrantedBy.OWN)
-        file = source if place.spec is None else str(place.spec)
+        is_file = place.spec is not None and not self.is_worker  # what was granted to a file, was granted there
+        file = str(place.spec) if is_file else source
         again = evolve(spec, folder=str(place.folder), source=file)
         read = (each.granted(GrantedBy.OWN) for each in files_wanted(again, self.admission.around))  # read once, before
-        return evolve(again, grants=(settled, *read))
+        return evolve(again, grants=tuple(read) if self.is_worker else (settled, *read))
 
     def check(self, run: str) -> None:
         """Make sure that a run's history is whole, as far as the heads kept beside the log can tell.
