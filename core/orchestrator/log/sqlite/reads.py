@@ -21,7 +21,7 @@ from orchestrator.log.views import VIEWS, own
 T = TypeVar("T")
 
 COLUMNS: Final = "position, stream, version, type, schema, at, data, hash"
-"""Of the table ``events``, in the order of ``Row``."""
+"""Of the table ``events``, in the order of ``StoredRow``."""
 
 _PAGE: Final = 1000
 _PAGE_BYTES: Final = 16 * 1024 * 1024
