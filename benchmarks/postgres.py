@@ -222,7 +222,7 @@ def run(rounds: int) -> Iterator[Row]:
             "the peer inserts finished rows",
         )
         yield _row(
-            f"PostgreSQL: the same from 8 processes, beside eventsourcing with its PostgreSQL module",
+            "PostgreSQL: the same from 8 processes, beside eventsourcing with its PostgreSQL module",
             (partial(rate, "ours", processes=8), partial(rate, "peer", processes=8)),
             rounds,
             3.0,

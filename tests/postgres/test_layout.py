@@ -38,7 +38,9 @@ def test_another_layout_is_refused_before_anything_is_changed(
         connection.execute("UPDATE layout SET number = %s", (number,))
         connection.execute("DROP VIEW runs")
         for write in (True, False):
-            with pytest.raises(StoreError, match=f"layout {number}, this program knows {layout.NUMBER}: use the {which}"):
+            with pytest.raises(
+                StoreError, match=f"layout {number}, this program knows {layout.NUMBER}: use the {which}"
+            ):
                 PostgresStore(url, write=write)
         assert connection.execute("SELECT to_regclass('runs')").fetchone() == (None,)
 

@@ -126,11 +126,15 @@ def test_a_later_member_sees_what_an_earlier_one_writes(opened: Opened) -> None:
 
     def second(tails: Tails) -> Changes:
         last = tails.last_row("account/org")
-        seen.extend([last and last.version, tails.holds(run="a"), tails.pace("scope"), tails.in_flight("account/org", "a")])
+        seen.extend(
+            [last and last.version, tails.holds(run="a"), tails.pace("scope"), tails.in_flight("account/org", "a")]
+        )
         return Changes(rows=(following("account/org", tails.last("account/org")),), ended=(("a", 1),))
 
     def third(tails: Tails) -> Changes:
-        seen.extend([tails.blob("a", "d"), tails.holds(account="account/org"), [each.kind for each in tails.asked("a")]])
+        seen.extend(
+            [tails.blob("a", "d"), tails.holds(account="account/org"), [each.kind for each in tails.asked("a")]]
+        )
         return Changes(forgotten=("a",), taken=(("a", None, None),))
 
     accounts = ("account/org",)
@@ -168,7 +172,8 @@ def test_accounts_of_many_writers_form_chains(opened: Opened) -> None:
         known: list[Last | None] = [None, None]
         for _ in range(10):
             members = [
-                appending(f"run-{number}-{place}", known[place], accounts=orders[(number + place) % 2]) for place in (0, 1)
+                appending(f"run-{number}-{place}", known[place], accounts=orders[(number + place) % 2])
+                for place in (0, 1)
             ]
             known = [tail(each) for each in stores[number].write(members)]
 

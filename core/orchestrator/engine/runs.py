@@ -490,7 +490,7 @@ class Engine:
         return RunEnd(stream.run, session.state, stream.head, stream.texts, True, folder, notice, warnings)
 
     def _measured(self, session: Session) -> Mapping[str, ModelRecord]:
-        return measured(self.log, self.folder).of(session.stream.simulated)
+        return measured(self.log).of(session.stream.simulated)
 
     def _handed_over(self, session: Session) -> tuple[str, ...]:
         """Keep the head of a run that has ended, and write its files; a warning for each that cannot be written."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
-from attrs import Factory, frozen
+from attrs import Factory, evolve, frozen
 
 from orchestrator.errors import LogError, OrchestrateError
 
@@ -166,6 +166,10 @@ class Select:
     limit: int | None = None
     search: str = ""
 
+    def following(self, row: Row) -> "Select":
+        """The same after a row, in the order of the selection, which is not reversed."""
+        return evolve(self, after_version=row.version) if self.by_version else evolve(self, after=row.position)
+
 
 class StoreReads(Protocol):
     """What can be read of a store; the same inside a transaction, where the changes made in it are seen."""
@@ -244,6 +248,33 @@ class StoreReads(Protocol):
                 the streams of its ancestors must be among them.
         """
 
+    def raw(
+        self,
+        stream: str | None = None,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        version: int | None = None,
+        upto_version: int | None = None,
+        limit: int | None = None,
+    ) -> Iterator[RawRow]:
+        """The stored rows in the order of positions, for an audit: no index is trusted.
+
+        Args:
+            stream: only of this stream.
+            after: only positions above it.
+            before: only positions below it.
+            version: only rows of this version.
+            upto_version: only versions up to it.
+            limit: at most so many.
+        """
+
+    def raw_salt(self, run: str) -> tuple[bytes, bool] | None:
+        """The salt of a run, and whether it is stored as it was written."""
+
+    def raw_blob(self, run: str, digest: str) -> tuple[bytes, bool] | None:
+        """A text of a run, and whether it is stored as it was written."""
+
 
 class Tails(StoreReads, Protocol):
     """What a member's ``make`` may read: the transaction, the changes of the group's earlier members included.
@@ -257,6 +288,16 @@ class Tails(StoreReads, Protocol):
 
     def in_flight(self, account: str, run: str) -> int:
         """The nano-dollars that an account's stream holds for calls of live runs; ``run`` counts as live."""
+
+
+def all_rows(store: StoreReads, select: Select) -> Iterator[Row]:
+    """Every row of a selection without a limit, page by page, in its order (not in reverse)."""
+    while True:
+        rows, is_last = store.page(select)
+        yield from rows
+        if is_last:
+            return
+        select = select.following(rows[-1])
 
 
 @frozen
@@ -386,10 +427,12 @@ class Store(StoreReads, Protocol):
     locks: Locks
     is_shared: bool
     """Whether another connection can append while something is read (a memory store: no)."""
-    is_imported: bool
-    """Whether its runs came out of bundles: without accounts, perhaps without texts, only for reading."""
     url: str
     """Its address for people, without a password."""
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether its runs came out of bundles: without accounts, perhaps without texts, only for reading."""
 
     def write(self, members: Sequence[Member]) -> list[Written]:
         """Write a group in one transaction, durable when this returns; one answer for each member.
@@ -407,31 +450,6 @@ class Store(StoreReads, Protocol):
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Read the store as it is at one moment, whatever is appended meanwhile."""
-
-    def raw(
-        self,
-        stream: str | None = None,
-        *,
-        after: int = 0,
-        before: int | None = None,
-        version: int | None = None,
-        upto_version: int | None = None,
-    ) -> Iterator[RawRow]:
-        """The stored rows in the order of positions, for an audit: no index is trusted.
-
-        Args:
-            stream: only of this stream.
-            after: only positions above it.
-            before: only positions below it.
-            version: only rows of this version.
-            upto_version: only versions up to it.
-        """
-
-    def raw_salt(self, run: str) -> tuple[bytes, bool] | None:
-        """The salt of a run, and whether it is stored as it was written."""
-
-    def raw_blob(self, run: str, digest: str) -> tuple[bytes, bool] | None:
-        """A text of a run, and whether it is stored as it was written."""
 
     def integrity(self) -> list[str]:
         """What the database itself finds wrong with its files, a line each; empty also where it cannot look."""
