@@ -3,7 +3,9 @@ from collections.abc import Callable
 import pytest
 
 from orchestrator.log.protocol import Changes, Member, NewRow, Tails
-from orchestrator.log.views import VIEWS
+from orchestrator.log.sqlite import SqliteStore
+from orchestrator.log.sqlite.views import VIEWS
+from orchestrator.testing.memory import memory_database
 from orchestrator_postgres.store import PostgresStore
 from tests import golden
 
@@ -27,7 +29,7 @@ def _writing(rows: tuple[NewRow, ...]) -> Member:
 def test_views_have_equal_rows_on_both_databases(opened: Callable[..., PostgresStore]) -> None:
     """Column by column, over every golden log: by the program's definitions, and by the stored views."""
     rows = _golden_rows()
-    store, other = opened(), memory_store()
+    store, other = opened(), SqliteStore(memory_database())
     for one in (store, other):
         one.write([_writing(tuple(rows))])
     for name in VIEWS:

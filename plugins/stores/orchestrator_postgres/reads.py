@@ -1,6 +1,6 @@
 """What can be read of a log on PostgreSQL: the same on the connection that reads, and inside a transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from orchestrator.log.protocol import (
@@ -10,6 +10,7 @@ from orchestrator.log.protocol import (
     Last,
     MailboxRow,
     Page,
+    RawRow,
     Row,
     Select,
     StoredText,
@@ -19,6 +20,13 @@ from orchestrator_postgres.dialect import POSTGRES
 
 COLUMNS: Final = "position, stream, version, type, schema, at, data, hash"
 PAGE: Final = 1000
+_TYPES: Final = "text integer text integer integer text text"
+"""The server lets no value of another type in."""
+
+_RAW: Final = """
+SELECT position, convert_to(stream, 'UTF8'), version, convert_to(type, 'UTF8'), schema, at,
+    convert_to(data::text, 'UTF8'), convert_to(hash, 'UTF8') FROM events
+"""
 _ONE: Final = f"SELECT {COLUMNS} FROM events WHERE"
 _TAIL: Final = f"{_ONE} stream = %s ORDER BY version DESC LIMIT 1"
 
@@ -138,6 +146,42 @@ class Reads:
         query = f"{own(name, POSTGRES, len(streams or ()))} SELECT * FROM {name} WHERE true{only}"
         names, rows = self._names_and_rows(query, [*(streams or ()), *(where or {}).values()])
         return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def raw(
+        self,
+        stream: str | None = None,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        version: int | None = None,
+        upto_version: int | None = None,
+        limit: int | None = None,
+    ) -> Iterator[RawRow]:
+        """The stored rows in the order of positions, read past every index."""
+        parts: dict[str, Any] = {
+            "stream = %s": stream,
+            "position > %s": after,
+            "position < %s": before,
+            "version = %s": version,
+            "version <= %s": upto_version,
+        }
+        given = {part: value for part, value in parts.items() if value is not None}
+        query = f"{_RAW} WHERE {' AND '.join(given)} ORDER BY position LIMIT %s"
+        for row in self._raw_rows(query, [*given.values(), limit]):
+            yield RawRow(*row[:8], _TYPES)
+
+    def _raw_rows(self, query: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+        yield from self._rows(query, values)
+
+    def raw_salt(self, run: str) -> tuple[bytes, bool] | None:
+        """The salt of a run; the server lets no value of another type in."""
+        found = self.salt(run)
+        return None if found is None else (found, True)
+
+    def raw_blob(self, run: str, digest: str) -> tuple[bytes, bool] | None:
+        """A text of a run; the server lets no value of another type in."""
+        found = self.blob(run, digest)
+        return None if found is None else (found, True)
 
 
 def _condition(select: Select) -> tuple[str, list[Any]]:

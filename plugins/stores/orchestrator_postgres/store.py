@@ -3,24 +3,19 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import count
 from typing import Any, Final
 
 import psycopg
 
 from orchestrator.errors import LogError
-from orchestrator.log.protocol import Member, RawRow, Space, StoreError, StreamSize, Written
+from orchestrator.log.protocol import Member, Space, StoreError, StreamSize, Written
+from orchestrator.spi import hookimpl
 from orchestrator_postgres import connecting, layout
 from orchestrator_postgres.groups import Writer
 from orchestrator_postgres.owners import Owners
 from orchestrator_postgres.reads import Reads
 
-_TYPES: Final = "text integer text integer integer text text"
-"""The server lets no value of another type in."""
-
-_RAW: Final = """
-SELECT position, convert_to(stream, 'UTF8'), version, convert_to(type, 'UTF8'), schema, at,
-    convert_to(data::text, 'UTF8'), convert_to(hash, 'UTF8') FROM events
-"""
 _FETCHED: Final = 1000
 _SIZES: Final = """
 SELECT e.stream, e.events, e.size, coalesce(t.texts, 0), coalesce(t.size, 0), coalesce(c.cached, 0)
@@ -65,6 +60,7 @@ class PostgresStore(Reads):
         self._guard = threading.RLock()
         self._write_guard = threading.RLock()
         self._reading_at_once = False
+        self._cursors = count()
         self._writing: psycopg.Connection[Any] | None = None
         self._reading = connecting.connect(url)
         try:
@@ -127,48 +123,21 @@ class PostgresStore(Reads):
                 with self._guard, suppress(psycopg.Error):
                     self._reading.execute("COMMIT")
 
-    def raw(
-        self,
-        stream: str | None = None,
-        *,
-        after: int = 0,
-        before: int | None = None,
-        version: int | None = None,
-        upto_version: int | None = None,
-    ) -> Iterator[RawRow]:
-        """The stored rows in the order of positions, read past every index."""
-        parts: dict[str, Any] = {
-            "stream = %s": stream,
-            "position > %s": after,
-            "position < %s": before,
-            "version = %s": version,
-            "version <= %s": upto_version,
-        }
-        given = {part: value for part, value in parts.items() if value is not None}
-        name = f"raw_{id(given)}"
+    def _raw_rows(self, query: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+        """Some rows at a time, by a plan without indexes."""
+        name = f"raw_{next(self._cursors)}"
         with self.snapshot():
-            for setting in ("enable_indexscan", "enable_bitmapscan", "enable_indexonlyscan"):
-                self._reading.execute(f"SET LOCAL {setting} = off")
-            query = f"DECLARE {name} CURSOR FOR {_RAW} WHERE {' AND '.join(given)} ORDER BY position"
             with self._guard, connecting.explained(self._address):
-                psycopg.ClientCursor(self._reading).execute(query, list(given.values()))
-            for setting in ("enable_indexscan", "enable_bitmapscan", "enable_indexonlyscan"):
-                self._reading.execute(f"SET LOCAL {setting} = on")
-            rows = self._rows(f"FETCH {_FETCHED} FROM {name}")
-            while rows:
-                yield from (RawRow(*row[:8], types=_TYPES) for row in rows)
-                rows = self._rows(f"FETCH {_FETCHED} FROM {name}")
+                self._use_indexes(False)
+                psycopg.ClientCursor(self._reading).execute(f"DECLARE {name} CURSOR FOR {query}", values)
+                self._use_indexes(True)
+            while rows := self._rows(f"FETCH {_FETCHED} FROM {name}"):
+                yield from rows
             self._reading.execute(f"CLOSE {name}")
 
-    def raw_salt(self, run: str) -> tuple[bytes, bool] | None:
-        """The salt of a run; the server lets no value of another type in."""
-        found = self.salt(run)
-        return None if found is None else (found, True)
-
-    def raw_blob(self, run: str, digest: str) -> tuple[bytes, bool] | None:
-        """A text of a run; the server lets no value of another type in."""
-        found = self.blob(run, digest)
-        return None if found is None else (found, True)
+    def _use_indexes(self, use: bool) -> None:
+        for setting in ("enable_indexscan", "enable_bitmapscan", "enable_indexonlyscan"):
+            self._reading.execute(f"SET LOCAL {setting} = {'on' if use else 'off'}")
 
     def integrity(self) -> list[str]:
         """Nothing: a server's files are looked at by its owner's tools, such as ``pg_amcheck``."""
@@ -234,3 +203,9 @@ class PostgresStores:
             return False
         finally:
             connection.close()
+
+
+@hookimpl
+def orchestrator_store() -> PostgresStores:
+    """The stores of this kind."""
+    return PostgresStores()
