@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.log.protocol import Changes, Member, NewRow, Tails
 from orchestrator.log.sqlite import SqliteStore
-from orchestrator.log.sqlite.views import VIEWS
+from orchestrator.log.views import VIEWS
 from orchestrator.testing.memory import memory_database
 from orchestrator_postgres.store import PostgresStore
 from tests import golden

@@ -381,18 +381,23 @@ class Handle(Protocol):
 
 
 class Locks(Protocol):
-    """Who has a run: one process at a time, freed however that process ends."""
+    """The locks of runs."""
 
     def acquire(self, run: str) -> Handle:
         """Take the lock of a run.
 
         Raises:
-            RunLockedError: a process has it, this one included; the message says which.
-            UsageError: it cannot be the id of a run.
+            RunLockedError: a process has it; the message says which.
         """
 
     def is_held(self, run: str) -> bool:
         """Whether any process has the lock of a run, this one included."""
+
+    def evict(self, run: str) -> bool:
+        """Make the process that has the lock of a run lose it, with every other run that it has; whether it has.
+
+        For a process that is stopped, or cut off: it cannot write any more, and what it had is free.
+        """
 
     def discard_free(self) -> int:
         """Remove what locks that no process has have left behind; returns how many there were."""

@@ -95,9 +95,15 @@ class LogReader:
         """The runs that share the past of a run directly, oldest first."""
         return lineage.descendants(self.store, run)
 
-    def tail(self, after: int = 0, stream: str | None = None) -> Iterator[Recorded]:
-        """Every event after a position, of one stream or of all, as far as there are any; for following a log."""
-        yield from self.select(Select(None if stream is None else (stream,), after=after))
+    def tail(
+        self, after: int = 0, stream: str | None = None, types: Sequence[type[Event]] | None = None
+    ) -> Iterator[Recorded]:
+        """Every event after a position, of one stream or of all, as far as there are any; for following a log.
+
+        With ``types`` only events of these classes; the others are not even fetched.
+        """
+        names = None if types is None else tuple(_NAMES[kind] for kind in types)
+        yield from self.select(Select(None if stream is None else (stream,), names, after=after))
 
     def newest(
         self, count: int, stream: str | None = None, types: Sequence[type[Event]] | None = None

@@ -24,6 +24,9 @@ from orchestrator.events import (
 CANCEL: Final = "cancel"
 """Asks for the end of the session; the run can be resumed."""
 
+RELEASE: Final = "release"
+"""Asks for the end of the session, so that another process goes on with the run."""
+
 ANSWER: Final = "answer"
 """Answers an open question; see ``engine.replies``."""
 
@@ -60,3 +63,4 @@ def taken_by(run: str, events: Iterable[Event]) -> Iterator[Taken]:
                 yield run, ANSWER, None
             case _ if isinstance(event, _ENDING):
                 yield run, CANCEL, None
+                yield run, RELEASE, None

@@ -43,6 +43,29 @@ class Dialect:
     mark: str
 
 
+def _extract(column: str, path: str) -> str:
+    return f"json_extract({column}, '$.{path}')"
+
+
+def _time(column: str) -> str:
+    seconds = f"strftime('%Y-%m-%dT%H:%M:%S', {column} / 1000000, 'unixepoch')"
+    return f"{seconds} || printf('.%06dZ', {column} % 1000000)"
+
+
+SQLITE: Final = Dialect(
+    text=_extract,
+    whole=_extract,
+    real=_extract,
+    length=lambda column, path: f"json_array_length({column}, '$.{path}')",
+    each=lambda column, path, name: f"json_each({column}, '$.{path}') AS {name}",
+    word=lambda name: f"{name}.value",
+    time=_time,
+    least=lambda one, other: f"min({one}, {other})",
+    once="LIMIT -1",  # limits nothing
+    events="main.events",
+    mark="?",
+)
+
 _PHASES: Final = " ".join(f"WHEN '{role.value}' THEN '{phase.value}'" for role, phase in PHASE_OF.items())
 
 
@@ -246,15 +269,19 @@ def definitions(dialect: Dialect) -> dict[str, str]:
     return {name: part(dialect).strip() for name, part in parts.items()}
 
 
-def own(name: str, dialect: Dialect, streams: int = 0) -> str:
+VIEWS: Final = definitions(SQLITE)
+"""The views, by name."""
+
+
+def own(name: str, streams: int = 0, dialect: Dialect = SQLITE) -> str:
     """A ``WITH`` clause that defines a view by this program's query, for a query that begins with ``SELECT``.
 
     The name in the clause goes before a stored view of the same name.
 
     Args:
         name: of the view.
-        dialect: of the database.
         streams: how many streams the view is to be made of, whose names are the query's first parameters; 0: of all.
+        dialect: of the database.
     """
     only = ""
     if streams:

@@ -6,8 +6,8 @@ from typing import Any, Final
 from attrs import define
 
 from orchestrator.cli.kit import Reader, account_names, team_of
-from orchestrator.events import RunForked, RunStarted
 from orchestrator.money import Usd
+from orchestrator.reading import events as e
 from orchestrator_insight.report.shown import exact
 
 _MOST_BARS: Final = 14
@@ -25,7 +25,7 @@ class SpendTotal:
     """In flight + unreconciled."""
 
 
-def _is_of(began: Mapping[str, RunStarted | RunForked], call: Mapping[str, Any], simulated: bool) -> bool:
+def _is_of(began: Mapping[str, e.RunStarted | e.RunForked], call: Mapping[str, Any], simulated: bool) -> bool:
     run = began.get(call["run_id"])
     return run is not None and run.settings.simulated == simulated
 

@@ -143,7 +143,7 @@ class Reads:
         if streams is not None and not streams:
             return []
         only = "".join(f' AND "{column}" = %s' for column in where or ())
-        query = f"{own(name, POSTGRES, len(streams or ()))} SELECT * FROM {name} WHERE true{only}"
+        query = f"{own(name, len(streams or ()), POSTGRES)} SELECT * FROM {name} WHERE true{only}"
         names, rows = self._names_and_rows(query, [*(streams or ()), *(where or {}).values()])
         return [dict(zip(names, row, strict=True)) for row in rows]
 

@@ -5,7 +5,7 @@ from typing import Any, Final, TypeVar
 
 from orchestrator.log.protocol import CacheRow, Extent, Hold, Last, MailboxRow, Page, RawRow, Row, Select, StoredText
 from orchestrator.log.sqlite.connections import Queryable
-from orchestrator.log.sqlite.views import VIEWS, own
+from orchestrator.log.views import VIEWS, own
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.errors import DamagedLogError, LogError
-from orchestrator.log.sqlite.views import VIEWS
+from orchestrator.log.views import VIEWS
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
