@@ -107,10 +107,11 @@ def application(path: Path, *, typed: bool) -> Application[Any]:
     return kind(env={"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(path)})
 
 
-def postgres_application(url: str) -> Application[Any]:
-    """An application on a PostgreSQL server, with its defaults."""
+def postgres_application(url: str, *, create: bool) -> Application[Any]:
+    """An application on a PostgreSQL server, with its defaults; ``create``: whether its tables are made."""
     given = conninfo_to_dict(url)
     names = {"DBNAME": "dbname", "HOST": "host", "PORT": "port", "USER": "user"}
     env = {f"POSTGRES_{name}": str(given.get(key) or "") for name, key in names.items()}
     module = {"PERSISTENCE_MODULE": "eventsourcing.postgres", "POSTGRES_PASSWORD": "none", "POSTGRES_SCHEMA": "public"}
+    module["CREATE_TABLE"] = "yes" if create else "no"
     return cast("type[Application[Any]]", Application)(env={**env, **module})

@@ -20,8 +20,10 @@ from uuid import uuid4
 
 import psycopg
 
+from benchmarks.append import plain
 from benchmarks.history import calls_of, make_run
 from benchmarks.measure import Row
+from benchmarks.peer import History, postgres_application
 from orchestrator.engine.ports import real_ports
 from orchestrator.events import Event
 from orchestrator.log import EventLog, Redactor, encode
@@ -97,10 +99,7 @@ def _raw(url: str, events: Sequence[Event]) -> Iterator[Callable[[float], int]]:
 
 def _peer(url: str, events: Sequence[Event]) -> Iterator[Callable[[float], int]]:
     """The ``eventsourcing`` library: twenty aggregates, three events of each saved at once."""
-    from benchmarks.append import plain
-    from benchmarks.peer import History, postgres_application
-
-    app, facts = postgres_application(url), plain(events)
+    app, facts = postgres_application(url, create=False), plain(events)
     histories = [History() for _ in range(_RUNS)]
     app.save(*histories)
 
@@ -213,7 +212,9 @@ async def _proxy(socket: str) -> None:
 def run(rounds: int) -> Iterator[Row]:
     """Compare with the raw statement, with the library, and with a slow network."""
     with temporary.temporary_server(_DURABLE) as server:
-        url, rate = server.url(), partial(_rate, url=server.url())
+        rate = partial(_rate, url=server.url())
+        PostgresStore(server.url(), write=True).close()  # tables are made before several processes need them
+        postgres_application(server.url(), create=True).close()
         yield _row(
             f"PostgreSQL: appends of {_EVENTS} events grouped by {_RUNS} runs, beside the raw grouped statement",
             (partial(rate, "ours", processes=1), partial(rate, "raw", processes=1)),
@@ -230,13 +231,12 @@ def run(rounds: int) -> Iterator[Row]:
         )
         with _distant(server) as distant:
             yield _row(
-                f"PostgreSQL: the same from 4 processes with {_ROUND_TRIP * 1000:g} ms of round-trip time, beside 5,000",
+                f"PostgreSQL: the same from 4 processes, {_ROUND_TRIP * 1000:g} ms of round-trip time, beside 5,000",
                 (partial(_rate, "ours", distant, 4), lambda: 5000.0),
                 rounds,
                 1.0,
                 f"{os.cpu_count()} cores do the server's, the writers' and the network's work",
             )
-        del url
 
 
 if __name__ == "__main__":
