@@ -5,12 +5,13 @@ from typing import Any, Final
 
 from attrs import define
 
-from orchestrator.cli.kit import Reader, account_names, team_of
+from orchestrator.cli.kit import Reader, account_names
 from orchestrator.money import Usd
 from orchestrator.reading import events as e
 from orchestrator_insight.report.shown import exact
 
 _MOST_BARS: Final = 14
+_TEAM: Final = "team/"
 _MOST_UNKNOWN: Final = 200
 _BY: Final = ("day", "model", "role", "team")
 
@@ -30,6 +31,11 @@ def _is_of(began: Mapping[str, e.RunStarted | e.RunForked], call: Mapping[str, A
     return run is not None and run.settings.simulated == simulated
 
 
+def _team(began: e.RunStarted | e.RunForked) -> str | None:
+    names = (name.removeprefix(_TEAM) for name in began.settings.accounts if name.startswith(_TEAM))
+    return next(names, None)
+
+
 def _version(log: Reader | None, position: int) -> int:
     found = None if log is None else log.at_position(position)
     return 0 if found is None else found.version
@@ -44,7 +50,7 @@ def money_values(log: Reader | None, simulated: bool) -> dict[str, Any]:
             each["started_at"][:10],
             each["model"],
             each["role"],
-            team_of(began[each["run_id"]].settings),
+            _team(began[each["run_id"]]),
             1,
             each["settled_nano"],
             each["held_nano"],
