@@ -5,14 +5,12 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any, Final
 
+import psycopg
 import pytest
 
 from orchestrator.errors import MissingError
-
-psycopg = pytest.importorskip("psycopg", reason="PostgreSQL needs the extra postgres")
-
-from orchestrator_postgres.store import PostgresStore  # noqa: E402
-from orchestrator_postgres.temporary import TemporaryServer, temporary_server  # noqa: E402
+from orchestrator_postgres.store import PostgresStore
+from orchestrator_postgres.temporary import TemporaryServer, temporary_server
 
 _NUMBERS: Final = count(1)
 

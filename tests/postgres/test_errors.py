@@ -62,7 +62,7 @@ def test_missing_rights_are_one_line(opened: Opened, url: str) -> None:
         connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}")
         try:
             store = PostgresStore(url.replace("postgres@", f"{role}@"), write=True)
-            with pytest.raises(StoreError, match="the role may not do this .*: connect as the owner") as caught:
+            with pytest.raises(StoreError, match=r"the role may not do this .*: connect as the owner") as caught:
                 store.write([appending("run")])
             store.close()
         finally:
@@ -96,7 +96,7 @@ def test_a_reader_outlives_a_restart_of_the_server(durable_server: TemporaryServ
     store = PostgresStore(durable_server.url(), write=True)
     [known] = [tail(each) for each in store.write([appending("run")])]
     durable_server.kill()
-    with pytest.raises(StoreError, match="check the address and the server|the server stopped") as caught:
+    with pytest.raises(StoreError, match=r"check the address and the server|the server stopped") as caught:
         store.high_water()
     assert "\n" not in str(caught.value)
     durable_server.start()
@@ -125,13 +125,13 @@ def test_a_connection_that_is_lost_is_noticed(opened: Opened, given_url: str) ->
     assert not over_tcp or found == list(wanted.values())
 
 
-def test_the_writers_role_of_the_documentation(url: str, opened: Opened, tmp_path: Path) -> None:
+def test_the_writers_role_of_the_documentation(url: str, opened: Opened) -> None:
     """Writes, and has no right to change or delete an event."""
     opened().close()
     role = f"writer_{os.getpid()}"
     with psycopg.connect(url, autocommit=True) as connection:
         [schema] = connection.execute("SELECT current_schema()").fetchone() or ("",)
-        text = (Path(__file__).parents[2] / "docs" / "stores.md").read_text()
+        text = (Path(__file__).parents[2] / "docs" / "postgresql.md").read_text()
         [block] = [part.split("```")[0] for part in text.split("```sql\n")[1:] if "CREATE ROLE" in part.split("```")[0]]
         statements = block.replace("orchestrate_writer", role).replace("SCHEMA public", f"SCHEMA {schema}")
         try:

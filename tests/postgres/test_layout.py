@@ -22,7 +22,7 @@ def test_a_log_is_made_once_however_many_open_it(url: str) -> None:
 def test_nothing_is_made_for_reading(url: str) -> None:
     """Nor to see whether there is a log."""
     assert not PostgresStores().exists(url)
-    with pytest.raises(StoreError, match="there is no event log at .*: run something there first"):
+    with pytest.raises(StoreError, match=r"there is no event log at .*: run something there first"):
         PostgresStore(url, write=False)
     with psycopg.connect(url) as connection:
         assert layout.number_of(connection) == 0

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 
 from orchestrator.errors import ConcurrencyError, OrchestrateError
-from orchestrator.log.protocol import Hold, Last, Member, Row, Written
+from orchestrator.log.protocol import Hold, Last, Member, StoredRow, Written
 from orchestrator_postgres import writing
 from orchestrator_postgres.writing import Conflict, Group, Prefetched, key_of
 
@@ -108,7 +108,7 @@ class Writer:
         if wanted:
             found.tails.update(dict.fromkeys(wanted))
             for row in self._connection.execute(writing.TAILS, (wanted,)):
-                found.tails[row[1]] = Row(*row)
+                found.tails[row[1]] = StoredRow(*row)
         if scopes:
             found.pace.update(self._connection.execute(writing.PACE, (list(scopes),)).fetchall())
 

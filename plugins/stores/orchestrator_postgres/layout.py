@@ -140,7 +140,7 @@ def _renew_views(connection: Connection[Any]) -> None:
                 connection.execute(f"DROP VIEW IF EXISTS {name}")
             _create_views(connection)
             connection.execute("UPDATE layout SET views = %s", (_views_digest(),))
-    except errors.InsufficientPrivilege:  # a writer's role; whoever owns the tables will do it
+    except errors.InsufficientPrivilege:  # a role that may only write; the owner of the tables will do it
         return
 
 

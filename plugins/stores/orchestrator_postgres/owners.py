@@ -33,6 +33,14 @@ ON CONFLICT (run) DO UPDATE SET owner = excluded.owner, who = excluded.who WHERE
 """
 _RELEASE: Final = "DELETE FROM owners WHERE run = %s AND owner = %s"
 _HELD: Final = f"SELECT who FROM owners WHERE run = %s AND {LIVE}"
+_EVICT: Final = """
+SELECT pg_terminate_backend(l.pid, 5000) FROM owners JOIN pg_locks AS l ON l.locktype = 'advisory' AND l.objsubid = 2
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND l.classid = 'events'::regclass::oid AND l.objid = CAST(owners.owner AS oid) AND l.granted
+WHERE owners.run = %s
+"""
+"""Ends the connection that holds a run, and waits for that at most so many milliseconds."""
+
 _FREE: Final = f"DELETE FROM owners WHERE NOT {LIVE}"
 
 Executed = Callable[..., list[tuple[Any, ...]]]
@@ -105,6 +113,11 @@ class Owners:
     def is_held(self, run: str) -> bool:
         """Whether any process has the lock of a run, this one included."""
         return bool(self._read(_HELD, (run,)))
+
+    def evict(self, run: str) -> bool:
+        """End the connection of the process that has the lock: without it that process cannot write."""
+        self._read(_EVICT, (run,))
+        return not self.is_held(run)
 
     def discard_free(self) -> int:
         """Remove the rows of processes that are gone; returns how many."""

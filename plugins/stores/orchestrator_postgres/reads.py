@@ -11,8 +11,8 @@ from orchestrator.log.protocol import (
     MailboxRow,
     Page,
     RawRow,
-    Row,
     Select,
+    StoredRow,
     StoredText,
 )
 from orchestrator.log.views import own
@@ -47,9 +47,9 @@ class Reads:
         rows = self._rows(query, values)
         return rows[0][0] if rows else None
 
-    def _row(self, query: str, values: Sequence[Any]) -> Row | None:
+    def _row(self, query: str, values: Sequence[Any]) -> StoredRow | None:
         rows = self._rows(query, values)
-        return Row(*rows[0]) if rows else None
+        return StoredRow(*rows[0]) if rows else None
 
     def page(self, select: Select) -> Page:
         """The first rows of a selection."""
@@ -58,22 +58,22 @@ class Reads:
         limit = PAGE if select.limit is None else select.limit
         query = f"{_ONE} {where} ORDER BY {order} {'DESC' if select.reverse else 'ASC'} LIMIT %s"
         rows = self._rows(query, [*values, limit])
-        return Page([Row(*row) for row in rows], len(rows) < limit)
+        return Page([StoredRow(*row) for row in rows], len(rows) < limit)
 
     def last(self, stream: str) -> Last | None:
         """The last event of a stream, or None where there is no such stream."""
         row = self.last_row(stream)
         return None if row is None else Last(row.version, row.hash, row.at)
 
-    def last_row(self, stream: str) -> Row | None:
+    def last_row(self, stream: str) -> StoredRow | None:
         """The same, whole."""
         return self._row(_TAIL, (stream,))
 
-    def row(self, stream: str, version: int) -> Row | None:
+    def row(self, stream: str, version: int) -> StoredRow | None:
         """One event of a stream."""
         return self._row(f"{_ONE} stream = %s AND version = %s", (stream, version))
 
-    def at_position(self, position: int) -> Row | None:
+    def at_position(self, position: int) -> StoredRow | None:
         """The event at a position."""
         return self._row(f"{_ONE} position = %s", (position,))
 
@@ -168,7 +168,7 @@ class Reads:
         given = {part: value for part, value in parts.items() if value is not None}
         query = f"{_RAW} WHERE {' AND '.join(given)} ORDER BY position LIMIT %s"
         for row in self._raw_rows(query, [*given.values(), limit]):
-            yield RawRow(*row[:8], _TYPES)
+            yield RawRow._make((*row, _TYPES))
 
     def _raw_rows(self, query: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
         yield from self._rows(query, values)

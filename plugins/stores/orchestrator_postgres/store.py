@@ -9,7 +9,7 @@ from typing import Any, Final
 import psycopg
 
 from orchestrator.errors import LogError
-from orchestrator.log.protocol import Member, Space, StoreError, StreamSize, Written
+from orchestrator.log.protocol import Locks, Member, Space, StoreError, StreamSize, Written
 from orchestrator.spi import hookimpl
 from orchestrator_postgres import connecting, layout
 from orchestrator_postgres.groups import Writer
@@ -68,7 +68,7 @@ class PostgresStore(Reads):
         except LogError as error:
             self.close()
             raise error if isinstance(error, StoreError) else StoreError(f"{self.url}: {error}") from error
-        self.locks = Owners(self._rows, self._exclusive if write else None)
+        self.locks: Locks = Owners(self._rows, self._exclusive if write else None)
 
     def _prepare(self, write: bool) -> None:
         with connecting.explained(self._address):

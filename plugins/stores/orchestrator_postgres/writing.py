@@ -13,7 +13,7 @@ import psycopg
 from attrs import define, field
 from psycopg import errors
 
-from orchestrator.log.protocol import Changes, Hold, Last, Member, Row, StoreError
+from orchestrator.log.protocol import Changes, Hold, Last, Member, StoredRow, StoreError
 from orchestrator_postgres.owners import LIVE, SPACE
 from orchestrator_postgres.reads import COLUMNS, Reads
 
@@ -84,7 +84,7 @@ def _columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
 class Prefetched:
     """What was read for a group after its locks were taken."""
 
-    tails: dict[str, Row | Last | None] = field(factory=dict)
+    tails: dict[str, StoredRow | Last | None] = field(factory=dict)
     holds: dict[str, list[Hold]] = field(factory=dict)
     """By run; of the runs whose holds were read."""
     pace: dict[str, int] = field(factory=dict)
@@ -131,7 +131,7 @@ class Group(Reads):
             return Last(found.version, found.hash, found.at) if found is not None else None
         return super().last(stream)
 
-    def last_row(self, stream: str) -> Row | None:
+    def last_row(self, stream: str) -> StoredRow | None:
         """The same, whole."""
         found = self._found.tails.get(stream)
         if stream in self._found.tails and not isinstance(found, Last):
@@ -176,7 +176,7 @@ class Group(Reads):
             before = self._found.tails.get(row.stream)
             if isinstance(before, Last) and row.stream == member.stream and before is member.known:
                 self.known.append((row.stream, before))
-            self._found.tails[row.stream] = Row(0, *row)
+            self._found.tails[row.stream] = StoredRow(0, *row)
         for hold in changes.holds:
             if hold.run in self._found.holds:
                 self._found.holds[hold.run].append(hold)
