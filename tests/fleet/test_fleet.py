@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from orchestrator.documents import read_value
+from orchestrator.documents import load_yaml
 from orchestrator.spi import Fleet
 from orchestrator.testing import ExecutorContract
 from orchestrator_executors import local
@@ -95,7 +95,7 @@ def check(words: list[str]) -> None:
 
 def test_the_deployment_for_kubernetes_can_be_read(tmp_path: Path) -> None:
     """Its command is one, and a pod has longer to end than a worker takes."""
-    deployment: Any = read_value((EXAMPLES / "kubernetes.yaml").read_text(), "kubernetes.yaml")
+    deployment: Any = load_yaml((EXAMPLES / "kubernetes.yaml").read_text(), "kubernetes.yaml").value
     pod = deployment["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     program, command, *options = container["command"]

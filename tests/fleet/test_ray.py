@@ -25,12 +25,12 @@ CLUSTERS: list[Any] = []
 @pytest.fixture(scope="module", autouse=True)
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A head and a node, on the loopback interface only."""
+    home = tmp_path_factory.mktemp("ray")
+    before = dict(os.environ)
+    os.environ.update(clean_environment(home), RAY_USAGE_STATS_ENABLED="0", **{ray_cluster._STAYS: "0"})
     pytest.importorskip("ray", reason="the extra ray is not installed: no test of a Ray cluster is run")
     from ray.cluster_utils import Cluster
 
-    home = tmp_path_factory.mktemp("ray")
-    before = dict(os.environ)
-    os.environ.update(clean_environment(home), RAY_USAGE_STATS_ENABLED="0", PYTHONPATH=str(Path(__file__).parents[2]))
     arguments = {"num_cpus": 2, "node_ip_address": "127.0.0.1", "include_dashboard": False}
     found = Cluster(initialize_head=True, connect=False, head_node_args=arguments)
     CLUSTERS[:] = [found]

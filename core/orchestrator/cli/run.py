@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("spec_files", metavar="SPEC...", nargs=-1, required=True, type=FILE)
+@click.argument("spec_files", metavar="SPEC...", nargs=-1, type=FILE)
 @output_option
 @click.option("--jobs", type=click.IntRange(1, 1000), help="With several specs: runs at once. [default: 4]")
 @click.option("--project-id", help="The run's id. The same id again resumes the run.")
@@ -108,6 +108,8 @@ def run(
     """
     from orchestrator.cli.given import spec_of_file, with_approvals, with_backend, with_loop
 
+    if not spec_files:
+        raise click.UsageError("Missing argument 'SPEC'.", click.get_current_context())
     if no_cache:
         flags["cache"] = False
 

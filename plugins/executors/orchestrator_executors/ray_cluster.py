@@ -1,7 +1,7 @@
 """The executor ``ray``: workers on a Ray cluster, each kept by a detached actor that Ray starts again when it dies.
 
-``--address`` is that of the cluster, such as ``10.0.0.5:6379`` or ``ray://10.0.0.5:10001``. Every node needs this program
-with its plugins, its keys in the environment, and the store that the workers share.
+``--address`` is that of the cluster, such as ``10.0.0.5:6379`` or ``ray://10.0.0.5:10001``. Every node needs this
+program with its plugins, its keys in the environment, and the store that the workers share.
 """
 
 import os
@@ -21,6 +21,9 @@ orchestrator_contract = {"missing": "it needs a Ray cluster: name one in `addres
 
 NAMESPACE: Final = "orchestrate"
 """Of the actors, so that every process finds them again."""
+_LOOPBACK: Final = ("127.", "localhost:")
+_STAYS: Final = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Ray's switch without which it looks for a cluster of the loopback interface at another address of the machine."""
 _MARGIN: Final = 10.0
 _LOOK: Final = 10.0
 _PAUSE: Final = 1.0
@@ -109,6 +112,9 @@ def _connected(fleet: Fleet) -> Iterator[Any]:
     Raises:
         UsageError: Ray is not installed, or no cluster answers.
     """
+    where = fleet.address or os.environ.get("RAY_ADDRESS") or "auto"
+    if where.startswith(_LOOPBACK):
+        os.environ.setdefault(_STAYS, "0")
     try:
         import ray
     except ImportError as error:
@@ -116,7 +122,6 @@ def _connected(fleet: Fleet) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    where = fleet.address or os.environ.get("RAY_ADDRESS") or "auto"
     try:
         ray.init(address=where, namespace=NAMESPACE, log_to_driver=False, logging_level="ERROR")
     except Exception as error:
