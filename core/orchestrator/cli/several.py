@@ -18,7 +18,8 @@ from orchestrator.cli.output import money, notice, write_json
 from orchestrator.cli.run_session import EXIT_CODES, advice_for, done_line
 from orchestrator.cli.tables import print_table
 from orchestrator.engine.questions import Agreeing
-from orchestrator.engine.runs import Engine, RunEnd, Watchers
+from orchestrator.engine.running import RunEnd, Watchers
+from orchestrator.engine.runs import Engine
 from orchestrator.errors import OrchestrateError, RunLockedError
 from orchestrator.log import Codec
 

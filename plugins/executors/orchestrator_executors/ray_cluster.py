@@ -4,6 +4,7 @@
 program with its plugins, its keys in the environment, and the store that the workers share.
 """
 
+import logging
 import os
 import subprocess
 import threading
@@ -123,7 +124,7 @@ def _connected(fleet: Fleet) -> Iterator[Any]:
         yield ray
         return
     try:
-        ray.init(address=where, namespace=NAMESPACE, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=where, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:
         first = str(error).strip().partition("\n")[0]
         raise UsageError(f"no Ray cluster answers at {where}: {first}; start one with: ray start --head") from error
