@@ -251,7 +251,7 @@ class Catalogue:
         Raises:
             PluginError: as ``load``; also where its hook raises, or returns no executor.
         """
-        return self._make("executor", name, contract.executor)
+        return self._make("executor", name, plugin_kinds.executor)
 
     def command(self, name: str) -> "click.Command":
         """Build a command.
