@@ -1,7 +1,6 @@
 """The executor ``ray`` on a cluster of this machine: its contract, and runs that end although a node is killed."""
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -90,8 +89,6 @@ def test_runs_end_although_a_node_is_killed(tmp_path: Path, cluster: Any) -> Non
 
 def test_a_cluster_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
     """Exit code 2, with the address."""
-    began = time.monotonic()
     done = orchestrate(tmp_path, "fleet", "up", "--executor", "ray", "--address", "127.0.0.1:1")
     assert done.code == 2, done.err
     assert "no Ray cluster answers at 127.0.0.1:1" in done.err
-    assert time.monotonic() - began < 100

@@ -6,6 +6,7 @@ program with its plugins, its keys in the environment, and the store that the wo
 
 import logging
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -124,6 +125,7 @@ def _connected(fleet: Fleet) -> Iterator[Any]:
         yield ray
         return
     try:
+        _check_answers(where)
         ray.init(address=where, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:
         first = str(error).strip().partition("\n")[0]
@@ -132,6 +134,17 @@ def _connected(fleet: Fleet) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _check_answers(where: str) -> None:
+    """Find out soon whether anything listens at an address; Ray itself takes minutes to say so.
+
+    Raises:
+        OSError: nothing does.
+    """
+    host, _, port = where.rpartition("://")[2].rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=_LOOK).close()
 
 
 @hookimpl
