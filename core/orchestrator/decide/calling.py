@@ -9,7 +9,7 @@ from attrs import frozen
 from orchestrator.decide.approvals import asks_at_ceiling, next_ceiling, next_spend
 from orchestrator.decide.context import GRACE, RoutingContext
 from orchestrator.decide.lengths import AnswerSizes, call_sizes
-from orchestrator.decide.pacing import exceeded, may_start
+from orchestrator.decide.pacing import exceeded, may_start, turn_of
 from orchestrator.decide.retry import is_behind, is_spent, needs_probe, ready_at, wake_for_breaker
 from orchestrator.decide.roster import Rejection
 from orchestrator.decide.routing import Asked, Listing, Query, is_excluded, list_candidates
@@ -219,6 +219,9 @@ def _start(
     state = m.state
     if state.in_flight >= state.settings.concurrency or m.money_waits:
         return None
+    turn = turn_of(m, call)
+    if turn is None:
+        return None
     model, prepared = state.models[current.model], call.prepared
     prepared = present(prepared, "prepared call")
     headroom = find_headroom(m, query, model, call)
@@ -251,6 +254,7 @@ def _start(
         probe=needs_probe(state, model.id),
         violates=tuple(dict.fromkeys((*headroom.violates, *beyond))),
         larger=_is_larger(call, current, headroom.max_tokens),
+        ticket=turn.ticket,
     )
 
 

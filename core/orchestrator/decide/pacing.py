@@ -13,11 +13,24 @@ from orchestrator.models import ModelInfo
 from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode, Policy
 from orchestrator.settings import EVERY, SECOND
+from orchestrator.state.calls import LogicalCall
 from orchestrator.state.health import Start
 
 _MINUTE = 60 * SECOND
 _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
+
+
+_KEPT = 5 * SECOND
+"""How long after its beginning a slot may be used: later, other calls have the time."""
+
+
+@frozen
+class Turn:
+    """A call may start, as far as its run knows."""
+
+    ticket: int | None = None
+    """Version of the PaceRefused that reserved a slot for it; None: it takes one now."""
 
 
 @frozen
@@ -67,6 +80,28 @@ def may_start(m: RoutingContext, node: str, model: ModelInfo, tokens: int, hold:
             m.paced.add(window.name)
             allowed = False
     return allowed
+
+
+def turn_of(m: RoutingContext, call: LogicalCall) -> Turn | None:
+    """Whether a call has its turn among those of all runs; None: not yet, or a place is kept for one that has.
+
+    A call whose slot is reserved keeps its place in the run from then on, so that no slot is reserved in vain.
+    """
+    slots = m.state.slots
+    if not slots:
+        return Turn()
+    kept = 0
+    for key, slot in slots.items():
+        if key != call.key and m.now <= slot.until + _KEPT:
+            m.wake_at(slot.until + _KEPT + 1)
+            kept += 1
+    if m.state.in_flight + kept >= m.state.settings.concurrency:
+        return None
+    own = slots.get(call.key)
+    if own is not None and m.now < own.until:
+        m.wake_at(own.until)
+        return None
+    return Turn(None if own is None or m.now > own.until + _KEPT else own.version)
 
 
 def _windows(m: RoutingContext, node: str, model: ModelInfo, tokens: int, hold: Usd) -> Iterator[_Window]:

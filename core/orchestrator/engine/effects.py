@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from attrs import Factory, define
+from attrs import Factory, define, field
 
 from orchestrator import events as e
 from orchestrator.confinement import is_allowed
@@ -27,6 +27,7 @@ from orchestrator.engine.ports import Ports
 from orchestrator.engine.questions import Asker, QuestionAnswering, answered
 from orchestrator.engine.readers import reader_of
 from orchestrator.engine.replies import Replies
+from orchestrator.engine.shared_pace import SharedPace
 from orchestrator.errors import Billed, ErrorKind, ExhaustedError, MissingError, ProviderError, present
 from orchestrator.models import CacheUse, Finish, ModelInfo, ScorerProblem
 from orchestrator.money import Usage, Usd
@@ -131,6 +132,11 @@ class Effects:
     replies: Replies = Factory(Replies)
     """What other processes answer."""
     _placed: tuple[int, Placement] | None = None
+    pace: SharedPace = field(init=False)
+    """What its calls take of the paces of all runs."""
+
+    def __attrs_post_init__(self) -> None:
+        self.pace = SharedPace(self.state)
 
     async def perform(self, version: int, opened: e.Event) -> e.Outcome:
         """Perform one effect and return its outcome."""
@@ -358,6 +364,7 @@ class Effects:
             latency=latency,
             request_id=self.texts.put(str(reply.request_id), shapes=True) if reply.request_id else None,
             thoughts=taken.thoughts,
+            allowances=self.pace.news(started, reply.allowances),
         )
 
     def _reader(self, call: e.ModelSelected | e.CallStarted) -> Read:

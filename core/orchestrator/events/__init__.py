@@ -24,6 +24,7 @@ from orchestrator.events.calls import (
     CallStarted,
     CallSucceeded,
     Defect,
+    PaceRefused,
     Reading,
     Reused,
 )
@@ -146,6 +147,7 @@ __all__ = [
     "ModelCandidate",
     "ModelSelected",
     "Outcome",
+    "PaceRefused",
     "OutputChosen",
     "PlanEdited",
     "PlanMade",

@@ -12,6 +12,7 @@ from orchestrator.log import cache as caching
 from orchestrator.log import chain, lineage, schema
 from orchestrator.log.connections import Connection
 from orchestrator.log.redaction import Redactor
+from orchestrator.log.pacing import PaceStanding, standings
 from orchestrator.log.requests import MailboxRequest
 from orchestrator.log.sealing import SALT, Keys, NoKeyError
 from orchestrator.log.transaction import COLUMNS, Last, Recorded, Transaction, explained
@@ -180,6 +181,12 @@ class LogReader:
             LogError: the database cannot be read.
         """
         return self._reading(work)
+
+    def paces(self) -> list[PaceStanding]:
+        """What is set for providers and known of their accounts."""
+        if not self.query("SELECT 1 FROM sqlite_master WHERE name = 'pace'"):
+            return []
+        return standings({str(scope): int(until) for scope, until in self.query("SELECT scope, until FROM pace")})
 
     def asked(self, run: str) -> list[MailboxRequest]:
         """What other processes ask of a run, in the order in which they did."""

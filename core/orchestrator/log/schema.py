@@ -25,6 +25,7 @@ CREATE TRIGGER events_are_never_deleted BEFORE DELETE ON events
 BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 """
 
+_PACE: Final = "CREATE TABLE IF NOT EXISTS pace (scope TEXT PRIMARY KEY, until INTEGER NOT NULL)"
 _QUOTED: Final = re.compile(r'[\["`](\w+)[\]"`]')
 _BEFORE_QUERY: Final = re.compile(r"CREATE VIEW \w+ AS ")
 
@@ -65,7 +66,7 @@ def refuse_disguised(connection: sqlite3.Connection) -> None:
     Raises:
         LogError: it is not.
     """
-    query = "SELECT name, type, sql FROM sqlite_master WHERE name COLLATE NOCASE IN (?, ?, ?, ?, ?, ?)"
+    query = "SELECT name, type, sql FROM sqlite_master WHERE name COLLATE NOCASE IN (?, ?, ?, ?, ?, ?, ?)"
     for name, kind, sql in connection.execute(query, _NAMES):
         if kind != "table" or not str(sql).lstrip().upper().startswith("CREATE TABLE"):
             raise DamagedLogError(0, f"{name} is no table of this program's: restore the file from a backup")
@@ -123,6 +124,7 @@ def create(connection: sqlite3.Connection) -> None:
     if is_current(connection):
         _renew_views(connection)
         requests.create(connection)
+        connection.execute(_PACE)
         return
     from sqlite_utils import Database  # costs a tenth of a second, and is needed once per data folder
 
@@ -132,6 +134,7 @@ def create(connection: sqlite3.Connection) -> None:
         if not is_current(connection):
             _tables(database)
             requests.create(connection)
+            connection.execute(_PACE)
             for statement in _TRIGGERS.split("END;")[:-1]:
                 connection.execute(statement + "END")
             for name, query in VIEWS.items():
@@ -144,8 +147,8 @@ def create(connection: sqlite3.Connection) -> None:
         raise
 
 
-_NAMES: Final = ("events", "blobs", "salts", "cache", "open_holds", requests.NAME)
-_ADDED: Final = {("table", requests.NAME)}
+_NAMES: Final = ("events", "blobs", "salts", "cache", "open_holds", requests.NAME, "pace")
+_ADDED: Final = {("table", requests.NAME), ("table", "pace")}
 """What a log has only once this program has written to it: earlier ones made none."""
 
 

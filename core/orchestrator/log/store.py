@@ -15,7 +15,7 @@ from orchestrator.errors import ConcurrencyError, DamagedLogError, LogError, Run
 from orchestrator.events import CallStarted, ContentDeleted, Event, RunForked, Totals
 from orchestrator.log import accounts as accounting
 from orchestrator.log import cache as caching
-from orchestrator.log import chain, requests, retention, schema
+from orchestrator.log import chain, pacing, requests, retention, schema
 from orchestrator.log.commits import GroupCommit, TransactionLockFactory
 from orchestrator.log.connections import (
     DATABASE,
@@ -33,6 +33,7 @@ from orchestrator.log.redaction import Redactor
 from orchestrator.log.sealing import SALT, Keys
 from orchestrator.log.texts import pack
 from orchestrator.log.transaction import Encoded, Last, Recorded, Transaction, explained
+from orchestrator.models import Allowances
 from orchestrator.money import Usd
 
 T = TypeVar("T")
@@ -68,6 +69,7 @@ class _Request:
     accounts: tuple[str, ...]
     simulated: bool
     reusable: caching.Entries | None = None
+    pace: pacing.PaceChanges | None = None
 
 
 class EventLog(LogReader):
@@ -199,6 +201,7 @@ class EventLog(LogReader):
         accounts: Sequence[str] = (),
         simulated: bool = False,
         reusable: caching.Entries | None = None,
+        pace: pacing.PaceChanges | None = None,
     ) -> Committed:
         """Write events to the end of a stream, durably, in one transaction.
 
@@ -206,12 +209,13 @@ class EventLog(LogReader):
             stream: a run's id.
             expected: the last version the writer knows; 0: the stream must not exist.
             at: microseconds UTC, stored with every event.
-            events: at least one. With accounts, only the last may be a CallStarted.
+            events: at least one. With accounts, or with a pace, only the last may be a CallStarted.
             texts: texts to store for the run, by digest.
             salt: the run's salt, stored where the run has none.
             accounts: names of the accounts that a CallStarted's hold must fit.
             simulated: whether the accounts are those of simulated providers.
             reusable: answers that these events make reusable, for the response cache.
+            pace: what the events change in the paces of vendors' accounts.
 
         Raises:
             ConcurrencyError: the stream is not at the expected version; nothing is written.
@@ -221,12 +225,13 @@ class EventLog(LogReader):
         """
         if not events:
             raise ValueError("an append has events")
-        if accounts and any(isinstance(each, CallStarted) for each in events[:-1]):
-            raise ValueError("with accounts, only the last event may be a CallStarted")
+        asks = accounts or pace is not None
+        if asks and any(isinstance(each, CallStarted) for each in events[:-1]):
+            raise ValueError("with accounts or a pace, only the last event may be a CallStarted")
         if stream in self._damaged:
             raise self._damaged[stream]
         encoded = tuple(self._transaction.encode(each) for each in events)
-        request = _Request(stream, expected, at, encoded, texts or {}, salt, tuple(accounts), simulated, reusable)
+        request = _Request(stream, expected, at, encoded, texts or {}, salt, tuple(accounts), simulated, reusable, pace)
         return await self._submit(lambda: self._append(request))
 
     async def open_account(self, name: str, cap: Usd, *, at: int, simulated: bool = False) -> Totals:
@@ -255,6 +260,20 @@ class EventLog(LogReader):
             LogError: the log cannot be written.
         """
         return await self._submit(lambda: accounting.raise_cap(self._transaction, name, extra, at, simulated))
+
+    async def set_pace(self, provider: str, said: Allowances, burst: int | None = None) -> None:
+        """Set how much every account of a provider allows; see ``pacing.Pace.set``.
+
+        Raises:
+            LogError: the log cannot be written.
+        """
+
+        def work() -> None:
+            pace = self._pace()
+            pace.set(provider, said, burst)
+            self._keep(pace)
+
+        await self._submit(work)
 
     async def ask(self, run: str, kind: str, *, at: int, text: str = "") -> None:
         """Put a request into the mailbox of a live run; see ``requests``.
@@ -337,13 +356,16 @@ class EventLog(LogReader):
         packed = [(key, seal(key, pack(text))) for key, text in request.texts.items()]
         transaction.store_texts(stream, packed, None if request.salt is None else seal(SALT, request.salt))
         ledger = accounting.Accounts(transaction, self.locks, stream)
+        pace = self._pace()
+        if request.pace is not None:
+            pace.follow(request.pace)
         records: list[Recorded] = []
         written: list[Event] = []
         for encoded in request.encoded:
             movements: list[accounting.Movement] = []
-            if request.accounts and isinstance(encoded.event, CallStarted):
+            if isinstance(encoded.event, CallStarted) and (request.accounts or request.pace is not None):
                 version = last.version + 1 if last else 1  # a fork's first event is no call
-                event, movements = ledger.reserve(version, encoded.event, request.accounts, request.simulated)
+                event, movements = self._admitted(request, ledger, pace, version, encoded.event)
                 encoded = transaction.encode(event)
             record = transaction.write(stream, last, request.at, encoded)
             last = Last(record.version, record.hash, record.at)
@@ -352,9 +374,32 @@ class EventLog(LogReader):
             ledger.record(request.at, movements)
             ledger.follow(request.at, encoded.event, request.simulated)
         requests.take_out(transaction.connection, stream, written)
+        self._keep(pace)
         if request.reusable is not None:
             caching.keep(transaction.connection, stream, request.reusable)
         return Committed(tuple(written), record.version, record.position, record.hash, tuple(records))
+
+    def _admitted(
+        self, request: _Request, ledger: accounting.Accounts, pace: pacing.Pace, version: int, started: CallStarted
+    ) -> tuple[Event, list[accounting.Movement]]:
+        """A CallStarted with its accounts and what to append to them, or what is written in its place."""
+        held, movements = ledger.reserve(version, started, request.accounts, request.simulated)
+        need = None if request.pace is None else request.pace.need
+        if need is None or not isinstance(held, CallStarted):
+            return held, movements
+        turn = pace.turn(need, started, request.at)
+        return (held, movements) if isinstance(turn, CallStarted) else (turn, [])
+
+    def _pace(self) -> pacing.Pace:
+        def read(scope: str) -> int | None:
+            row = self._connection.execute("SELECT until FROM pace WHERE scope = ?", (scope,)).fetchone()
+            return None if row is None else int(row[0])
+
+        return pacing.Pace(read)
+
+    def _keep(self, pace: pacing.Pace) -> None:
+        for scope, until in pace.changes.items():
+            self._connection.execute("INSERT OR REPLACE INTO pace(scope, until) VALUES (?, ?)", (scope, until))
 
     def check(self, stream: str, head: str | None = None) -> None:
         """Make sure that a stream is whole and, where a head is known, has it; else it is never appended to.

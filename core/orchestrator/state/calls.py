@@ -68,6 +68,16 @@ class Refusal:
     event: AccountRefused
 
 
+@frozen
+class Slot:
+    """When a call may start that waits for its turn among those of all runs."""
+
+    version: int
+    """Of the PaceRefused that reserved it."""
+    until: int
+    """Microseconds UTC."""
+
+
 @define
 class LogicalCall:
     """All that has happened to one logical call.

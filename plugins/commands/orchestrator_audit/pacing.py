@@ -10,11 +10,13 @@ from orchestrator.decide.compliance import binding
 from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode, RateLimit
 from orchestrator.settings import SECOND
-from orchestrator_audit.shadow_state import PacedStart, ShadowState
+from orchestrator_audit.shadow_state import Call, PacedStart, ShadowState
 
 _MINUTE: Final = 60 * SECOND
 _HOUR: Final = 3600 * SECOND
 _DAY: Final = 86_400 * SECOND
+_KEPT: Final = 5 * SECOND
+"""How long after its beginning a reserved slot may be used."""
 
 
 @define
@@ -45,6 +47,17 @@ class Pacing(ShadowState):
         self.starts[self.version] = PacedStart(self.at, event.node, event.provider, tokens)
         while self.starts[oldest := next(iter(self.starts))].at <= self.at - _DAY:
             del self.starts[oldest]
+
+    def keeps_its_turn(self, event: e.CallStarted, call: Call) -> None:
+        """A call with a reserved slot starts in it; without one, or long after it, it has no ticket."""
+        slot, ticket = call.slot, event.ticket
+        if slot is None:
+            self.require("limits", ticket is None, "a call has the ticket of a slot that is not reserved for it")
+            return
+        version, until = slot
+        self.require("limits", self.at >= until, "a call starts before its slot")
+        due = self.at <= until + _KEPT
+        self.require("limits", ticket == (version if due else None), "a call has another ticket than its slot's")
 
     def _rate(self, limit: RateLimit, node: str | None, hold: Usd, tokens: int) -> None:
         def within(length: int) -> list[tuple[int, PacedStart]]:

@@ -53,6 +53,8 @@ class Call:
     """Not to be asked again before."""
     smallest: int | None = None
     refusals: list[tuple[int, e.AccountRefused]] = Factory(list)
+    slot: tuple[int, int] | None = None
+    """Version of the PaceRefused that reserved a slot for it, and when that begins."""
     cut: list[int] = Factory(list)
     """The limits at which answers of the selection were cut off."""
     largest: dict[str, int] = Factory(dict)
