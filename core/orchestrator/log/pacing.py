@@ -166,19 +166,29 @@ class PaceStanding:
     """What is known of an account's pace, or of a provider's."""
 
     name: str
-    """``PROVIDER``, or ``PROVIDER/ACCOUNT`` of an account."""
-    requests: int | None
+    """``PROVIDER``, or ``PROVIDER/ACCOUNT`` of an account; ``sim/`` is before those of simulated runs."""
+    requests: float | None
     """In a minute; None: not known."""
-    tokens: int | None
+    tokens: float | None
     burst: int
     """Microseconds by which a call may come early."""
     next: int
     """When the next call may start, microseconds UTC; 0: at once."""
 
+    @property
+    def provider(self) -> str:
+        """Without the account."""
+        return self.name.removesuffix(f"/{self.account}")
+
+    @property
+    def account(self) -> str | None:
+        """As ``ModelInfo.account``; None: it is a provider, and what it says holds for each of its accounts."""
+        return self.name.removeprefix("sim/").partition("/")[2] or None
+
 
 def standings(numbers: Mapping[str, int]) -> list[PaceStanding]:
     """Providers with what is set for them, and accounts with what was learned of them, by name."""
-    names = sorted({_owner(scope) for scope in numbers})
+    names = sorted({_owner(scope) for scope, number in numbers.items() if number})
     return [
         PaceStanding(
             name,
@@ -195,8 +205,11 @@ def _owner(scope: str) -> str:
     return scope.removesuffix(f"/{_EACH}").rpartition("/")[0]
 
 
-def _per_minute(each: int | None) -> int | None:
-    return round(_MINUTE * _FINE / each) if each else None
+def _per_minute(each: int | None) -> float | None:
+    if not each:
+        return None
+    exact = _MINUTE * _FINE / each
+    return round(exact) if exact >= 1 else exact
 
 
 def per_minute(most: int) -> Allowance:

@@ -11,8 +11,8 @@ from orchestrator.log import accounts as accounting
 from orchestrator.log import cache as caching
 from orchestrator.log import chain, lineage, schema
 from orchestrator.log.connections import Connection
-from orchestrator.log.redaction import Redactor
 from orchestrator.log.pacing import PaceStanding, standings
+from orchestrator.log.redaction import Redactor
 from orchestrator.log.requests import MailboxRequest
 from orchestrator.log.sealing import SALT, Keys, NoKeyError
 from orchestrator.log.transaction import COLUMNS, Last, Recorded, Transaction, explained

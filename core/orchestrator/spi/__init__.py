@@ -39,6 +39,8 @@ from orchestrator.spi.validators import Candidate, Finding, Ran, Run, RunOptions
 
 __all__ = [
     "INTERFACE",
+    "Allowance",
+    "Allowances",
     "App",
     "ArchitectureProfile",
     "Ask",
