@@ -1,6 +1,7 @@
 """``orchestrate limits``: how often all runs together may ask a provider, and when the next call may start."""
 
 import asyncio
+import math
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -63,6 +64,8 @@ def set_(provider: str, requests: int | None, tokens: int | None, burst: float |
 
     if (requests, tokens, burst) == (None, None, None):
         raise UsageError("nothing is to be set: give --requests, --tokens or --burst")
+    if burst is not None and math.isnan(burst):
+        raise UsageError("--burst: nan is no number of seconds")
     _check(provider)
     said = Allowances(*(None if most is None else per_minute(most) for most in (requests, tokens)))
     asyncio.run(_set(provider, said, None if burst is None else round(burst * 1_000_000)))

@@ -13,7 +13,7 @@ from orchestrator.models import ModelInfo
 from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode, Policy
 from orchestrator.settings import EVERY, SECOND
-from orchestrator.state.calls import LogicalCall
+from orchestrator.state.calls import LogicalCall, Slot
 from orchestrator.state.health import Start
 
 _MINUTE = 60 * SECOND
@@ -21,8 +21,7 @@ _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
 
 
-_KEPT = 5 * SECOND
-"""How long after its beginning a slot may be used: later, other calls have the time."""
+_MOST_DOUBLED = 6
 
 
 @frozen
@@ -92,8 +91,8 @@ def turn_of(m: RoutingContext, call: LogicalCall) -> Turn | None:
         return Turn()
     kept = 0
     for key, slot in slots.items():
-        if key != call.key and m.now <= slot.until + _KEPT:
-            m.wake_at(slot.until + _KEPT + 1)
+        if key != call.key and m.now <= (last := _last_of(slot)):
+            m.wake_at(last + 1)
             kept += 1
     if m.state.in_flight + kept >= m.state.settings.concurrency:
         return None
@@ -101,7 +100,16 @@ def turn_of(m: RoutingContext, call: LogicalCall) -> Turn | None:
     if own is not None and m.now < own.until:
         m.wake_at(own.until)
         return None
-    return Turn(None if own is None or m.now > own.until + _KEPT else own.version)
+    return Turn(None if own is None or m.now > _last_of(own) else own.version)
+
+
+def _last_of(slot: Slot) -> int:
+    """The last time at which a slot may be used: later, other calls have the time.
+
+    A second after its beginning, and twice as long for each that was missed: one is used at last, however late the
+    process comes to its work.
+    """
+    return slot.until + (SECOND << min(slot.refusals - 1, _MOST_DOUBLED))
 
 
 def _windows(m: RoutingContext, node: str, model: ModelInfo, tokens: int, hold: Usd) -> Iterator[_Window]:

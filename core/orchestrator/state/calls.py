@@ -76,6 +76,8 @@ class Slot:
     """Of the PaceRefused that reserved it."""
     until: int
     """Microseconds UTC."""
+    refusals: int = 1
+    """How often the call was refused in a row."""
 
 
 @define

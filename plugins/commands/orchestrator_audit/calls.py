@@ -53,7 +53,7 @@ class Calls(Sizes, Pacing, Governance):
         call.selections += 1
         call.selected.append(event.model)
         call.selection, call.prepared, call.smallest, call.ready = event, None, None, 0
-        call.slot = None
+        call.forget_slot()
         call.refusals.clear()
         call.cut.clear()
         call.shrunk = call.cut_off = False
@@ -133,7 +133,7 @@ class Calls(Sizes, Pacing, Governance):
         call = self.calls.setdefault(key_of(event), Call())
         self._may_start(event, call)
         call.attempts += 1
-        call.slot = None
+        call.forget_slot()
         call.in_flight = True
         call.smallest = event.max_tokens
         for breaker in self.breakers_of(event.model):
@@ -175,7 +175,8 @@ class Calls(Sizes, Pacing, Governance):
         self._may_start(event.call, call)
         self.require("limits", self.state.settings.limits.shared, "a call waits for other runs, and shares no pace")
         self.require("limits", event.until > self.at, "a call waits for a time that has come")
-        call.slot = (self.version, event.until)
+        call.slot = (self.version, event.until, event.until + (SECOND << min(call.paced, 6)))
+        call.paced += 1
 
     def _may_start(self, event: e.CallStarted, call: Call) -> None:
         limits = self.state.settings.limits

@@ -15,8 +15,6 @@ from orchestrator_audit.shadow_state import Call, PacedStart, ShadowState
 _MINUTE: Final = 60 * SECOND
 _HOUR: Final = 3600 * SECOND
 _DAY: Final = 86_400 * SECOND
-_KEPT: Final = 5 * SECOND
-"""How long after its beginning a reserved slot may be used."""
 
 
 @define
@@ -54,10 +52,10 @@ class Pacing(ShadowState):
         if slot is None:
             self.require("limits", ticket is None, "a call has the ticket of a slot that is not reserved for it")
             return
-        version, until = slot
+        version, until, lapses = slot
         self.require("limits", self.at >= until, "a call starts before its slot")
-        due = self.at <= until + _KEPT
-        self.require("limits", ticket == (version if due else None), "a call has another ticket than its slot's")
+        own = version if self.at <= lapses else None
+        self.require("limits", ticket == own, "a call has another ticket than its slot's")
 
     def _rate(self, limit: RateLimit, node: str | None, hold: Usd, tokens: int) -> None:
         def within(length: int) -> list[tuple[int, PacedStart]]:

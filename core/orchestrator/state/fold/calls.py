@@ -72,7 +72,9 @@ def _account_refused(state: RunState, at: int, event: e.AccountRefused) -> None:
 
 
 def _pace_refused(state: RunState, at: int, event: e.PaceRefused) -> None:
-    state.slots[call_of(state, event.call).key] = Slot(state.version, event.until)
+    key = call_of(state, event.call).key
+    before = state.slots.get(key)
+    state.slots[key] = Slot(state.version, event.until, 1 if before is None else before.refusals + 1)
 
 
 def _call_succeeded(state: RunState, at: int, event: e.CallSucceeded) -> None:
