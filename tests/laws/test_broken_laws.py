@@ -130,15 +130,19 @@ def test_a_planted_breach_of_the_question_of_risk_is_found(name: str) -> None:
 _OUT_OF_TURN = {
     "alone": (e.RunStarted, _limited(shared=False), "a call waits for other runs, and shares no pace"),
     "at once": (e.PaceRefused, lambda v: changed(v, until=v.until - SECOND), "waits for a time that has come"),
-    "too early": (e.PaceRefused, lambda v: changed(v, until=v.until + SECOND + 1), "a call starts before its slot"),
-    "too late": (e.PaceRefused, lambda v: changed(v, until=v.until - 1), "another ticket than its slot's"),
-    "none": (e.CallStarted, lambda v: changed(v, ticket=None), "another ticket than its slot's"),
-    "another's": (e.CallStarted, lambda v: changed(v, ticket=v.ticket - 1), "another ticket than its slot's"),
+    "too early": (
+        e.PaceRefused,
+        lambda v: changed(v, until=v.until + SECOND + 1),
+        "a call starts before its reservation",
+    ),
+    "too late": (e.PaceRefused, lambda v: changed(v, until=v.until - 1), "another ticket than its reservation's"),
+    "none": (e.CallStarted, lambda v: changed(v, ticket=None), "another ticket than its reservation's"),
+    "another's": (e.CallStarted, lambda v: changed(v, ticket=v.ticket - 1), "another ticket than its reservation's"),
 }
 
 
 @pytest.mark.parametrize("name", sorted(_OUT_OF_TURN))
-def test_a_planted_breach_of_the_turns_is_found(name: str) -> None:
+def test_a_planted_breach_of_the_reservations_is_found(name: str) -> None:
     """A call that waits without need, starts out of its turn, or with a ticket that it does not have."""
     stage = Stage(RunSettings(limits=Limits(shared=True)), [model("chat")], [task("only")])
     stage.full_accounts = lambda call: (
@@ -146,14 +150,14 @@ def test_a_planted_breach_of_the_turns_is_found(name: str) -> None:
     )
     stage.begin()
     stage.prepare()
-    stage.now = stage.last(e.PaceRefused).until + SECOND  # as late as a slot can be used
+    stage.now = stage.last(e.PaceRefused).until + SECOND  # as late as a reservation can be used
     stage.step()
     assert _take_all(stage.history) == []
     kind, change, problem = _OUT_OF_TURN[name]
     assert any(problem in line for line in _take_all(_with(stage.history, kind, change)))
 
 
-def test_a_ticket_without_a_slot_is_found(history: History) -> None:
+def test_a_ticket_without_a_turn_is_found(history: History) -> None:
     """Nothing was reserved for the call."""
     forged = _with(history, e.CallStarted, lambda v: changed(v, ticket=1))  # type: ignore[call-arg]
     laws = Laws()
@@ -161,7 +165,7 @@ def test_a_ticket_without_a_slot_is_found(history: History) -> None:
         laws.take(at, event)
         if laws.problems:
             break
-    assert "the ticket of a slot that is not reserved" in laws.problems[0]
+    assert "a call has a ticket, and no reservation" in laws.problems[0]
 
 
 def test_events_after_the_end_are_found(history: History) -> None:

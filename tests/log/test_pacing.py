@@ -1,4 +1,4 @@
-"""The pace of an account: slots that follow each other, tickets, and what vendors say."""
+"""The pace of an account: reservations that follow each other, tickets, and what vendors say."""
 
 import asyncio
 from itertools import pairwise
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orchestrator import events as e
 from orchestrator.errors import ConcurrencyError
 from orchestrator.log import EventLog
-from orchestrator.log.pacing import Pace, PaceChanges, PaceNeed, VendorAccount, per_minute, standings
+from orchestrator.log.pacing import PaceChanges, PaceLedger, PaceNeed, VendorAccount, per_minute, standings
 from orchestrator.models import Allowance, Allowances, Role
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND
@@ -22,16 +22,16 @@ CALL = e.CallStarted(1, "task", Role.GENERATOR, 1, 1, 1, 1, "openai", "m", 9, 9,
 AT = 1_800_000_000 * SECOND
 
 
-def _pace(**numbers: int) -> Pace:
+def _pace(**numbers: int) -> PaceLedger:
     """Of a store that has nothing yet, with so many requests and tokens a minute."""
-    pace = Pace({}.get)
+    pace = PaceLedger({}.get)
     pace.set("openai", Allowances(**{kind: per_minute(most) for kind, most in numbers.items()}), None)
     return pace
 
 
-def _until(pace: Pace, at: int = AT, tokens: int = 1, ticket: int | None = None) -> int:
+def _until(pace: PaceLedger, at: int = AT, tokens: int = 1, ticket: int | None = None) -> int:
     """When a call that asks at a time may start."""
-    found = pace.turn(PaceNeed(ACCOUNT, tokens), evolve(CALL, ticket=ticket), at)
+    found = pace.admit(PaceNeed(ACCOUNT, tokens), evolve(CALL, ticket=ticket), at)
     return found.until if isinstance(found, e.PaceRefused) else at
 
 
@@ -58,7 +58,7 @@ def test_tokens_count_and_what_is_not_used_is_given_back() -> None:
 
 
 def test_a_ticket_takes_no_second_slot_unless_the_vendor_closed_the_account() -> None:
-    """After a Retry-After even those with a slot wait, and each for another one."""
+    """After a Retry-After even those with a reservation wait, and each for another one."""
     pace = _pace(requests=60)
     assert [_until(pace) - AT for _ in range(2)] == [0, SECOND]
     assert _until(pace, AT + SECOND, ticket=7) == AT + SECOND
@@ -69,7 +69,7 @@ def test_a_ticket_takes_no_second_slot_unless_the_vendor_closed_the_account() ->
 
 def test_where_nothing_is_known_only_a_vendors_word_makes_calls_wait() -> None:
     """Then they go on one by one, a tenth of a second apart, and all at once only before and after."""
-    pace = Pace({}.get)
+    pace = PaceLedger({}.get)
     assert [_until(pace) for _ in range(3)] == [AT] * 3
     pace.follow(PaceChanges(closed=((ACCOUNT, AT + SECOND),)))
     assert [_until(pace) - AT for _ in range(3)] == [SECOND, SECOND + 100_000, SECOND + 200_000]
@@ -78,7 +78,7 @@ def test_where_nothing_is_known_only_a_vendors_word_makes_calls_wait() -> None:
 
 def test_what_is_set_counts_before_what_is_learned() -> None:
     """A vendor's headers fill in what the user has not set; 0 takes a number away again."""
-    pace = Pace({}.get)
+    pace = PaceLedger({}.get)
     pace.follow(PaceChanges(learned=((ACCOUNT, Allowances(Allowance(60, 60 * SECOND))),)))
     assert [_until(pace) - AT for _ in range(2)] == [0, SECOND]
     pace.set("openai", Allowances(per_minute(600)), None)
@@ -115,7 +115,7 @@ async def _append(log: EventLog, run: str, expected: int, pace: PaceChanges, eve
 
 
 def test_an_append_reserves_in_its_own_transaction() -> None:
-    """Runs that append together get slots one after the other; a refused append reserves nothing."""
+    """Runs that append together get reservations one after the other; a refused append reserves nothing."""
     log, need = memory_log(), PaceChanges(need=PaceNeed(ACCOUNT, 1))
 
     async def all_of_it() -> list[e.Event]:

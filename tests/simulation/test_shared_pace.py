@@ -84,7 +84,7 @@ def test_a_hundred_runs_against_a_hundred_requests_a_second() -> None:
 def test_no_run_starves(
     runs: int, per_second: int, tokens: int | None, concurrency: int, crashes: list[int], seed: int
 ) -> None:
-    """Whatever the limits, and whoever dies: every run comes to its end, and starts in the order of its slots."""
+    """Whatever the limits, and whoever dies: every run comes to its end, and no two calls have one time."""
     scenario = _crowd(runs, per_second, crashes=tuple(CrashPoint(each, "after") for each in crashes))
     pace = Allowances(scenario.pace and scenario.pace.requests, None if tokens is None else Allowance(tokens, MINUTE))
     settings = evolve(scenario.settings, concurrency=concurrency)
@@ -93,8 +93,10 @@ def test_no_run_starves(
     assert len(ends) == runs
     assert {*ends} <= {ProjectStatus.SUCCESS, ProjectStatus.PARTIAL_SUCCESS}
     assert _refused(report) == 0
-    slots = [event.until for h in report.histories.values() for _, event in h if isinstance(event, e.PaceRefused)]
-    assert len(slots) == len({*slots}), "two calls have one slot"
+    reservations = [
+        event.until for h in report.histories.values() for _, event in h if isinstance(event, e.PaceRefused)
+    ]
+    assert len(reservations) == len({*reservations}), "two calls have one time"
     report.world.close()
 
 
@@ -123,7 +125,7 @@ class _Speaking:
 
 
 def test_what_a_vendor_says_to_one_run_holds_for_all() -> None:
-    """After a Retry-After no run asks for so long; the limit in the headers of the first reply paces all from then on."""
+    """After a Retry-After no run asks for so long; the headers of the first reply pace all from then on."""
     base, arrived = _crowd(4, 100), list[float]()
     models = tuple(evolve(model, account="0" * 32) for model in base.models)
     scenario = evolve(base, pace=None, calls_per_second=None, models=models)

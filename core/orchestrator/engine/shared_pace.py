@@ -21,7 +21,7 @@ _LONGEST_PERIOD: Final = 86_400 * SECOND
 
 @define
 class SharedPace:
-    """Made per session; it forgets with it what calls have taken, and then the slots are lost.
+    """Made per session; it forgets with it what calls have taken, and then the reservations are lost.
 
     Args:
         state: of the run; settings and models are read from it.

@@ -146,7 +146,7 @@ class CallStarted(Decision):
     larger: bool = False
     """Whether it asks with more room because the answer before was cut off; once per model and logical call."""
     ticket: int | None = None
-    """Version of the PaceRefused whose slot it uses; it takes no second one."""
+    """Version of the PaceRefused whose reservation it uses; it makes no second one."""
 
 
 @frozen
@@ -163,13 +163,13 @@ class AccountRefused(Outcome):
 
 @frozen
 class PaceRefused(Outcome):
-    """Written by append in place of a CallStarted that the pace of all runs makes wait; its slot is reserved."""
+    """Written by append in place of a CallStarted that the pace of all runs makes wait; its time is reserved."""
 
     call: CallStarted
     scope: str
     """What it waits for: ``requests`` or ``tokens`` of an account, as ``PROVIDER/ACCOUNT/requests``."""
     until: int
-    """When the slot begins, in microseconds UTC: the call may start then."""
+    """The time that is reserved for it, in microseconds UTC: the call may start then."""
 
 
 @frozen

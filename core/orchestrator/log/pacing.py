@@ -1,9 +1,9 @@
 """One pace for all runs: when calls on a vendor's account may start, reserved in the append that starts them.
 
 For the requests and the tokens of an account the store keeps when the next call may start. One that comes earlier is
-given a slot of its own, later than all that were given before, so that no call is passed by another. What a provider
-allows is kept under the provider's name, as ``orchestrate limits`` sets it, else under the account's, as the vendor's
-headers say. All of it are numbers by scope beside the history: without them calls start too early, once.
+given a reservation, later than all before it, so that no call is passed by another. What a provider allows is kept
+under the provider's name, as ``orchestrate limits`` sets it, else under the account's, as the vendor's headers say. All
+of it are numbers by scope beside the history: without them calls start too early, once.
 """
 
 from collections.abc import Callable, Mapping
@@ -94,16 +94,16 @@ class PaceChanges:
 
 
 @define
-class Pace:
+class PaceLedger:
     """The paces of accounts, inside one transaction: reads numbers, and collects those that change."""
 
     read: Read
     changes: dict[str, int] = Factory(dict)
 
-    def turn(self, need: PaceNeed, started: CallStarted, at: int) -> CallStarted | PaceRefused:
-        """The call itself where it may start now, else its refusal; its slot is reserved then.
+    def admit(self, need: PaceNeed, started: CallStarted, at: int) -> CallStarted | PaceRefused:
+        """The call itself where it may start now, else its refusal; its time is reserved then.
 
-        A call with a ticket takes no second slot, unless its vendor has closed the account since.
+        A call with a ticket makes no second reservation, unless its vendor has closed the account since.
         """
         account = need.account
         closed = self._get(account.scope(_CLOSED))

@@ -262,7 +262,7 @@ class EventLog(LogReader):
         return await self._submit(lambda: accounting.raise_cap(self._transaction, name, extra, at, simulated))
 
     async def set_pace(self, provider: str, said: Allowances, burst: int | None = None) -> None:
-        """Set how much every account of a provider allows; see ``pacing.Pace.set``.
+        """Set how much every account of a provider allows; see ``pacing.PaceLedger.set``.
 
         Raises:
             LogError: the log cannot be written.
@@ -380,24 +380,29 @@ class EventLog(LogReader):
         return Committed(tuple(written), record.version, record.position, record.hash, tuple(records))
 
     def _admitted(
-        self, request: _Request, ledger: accounting.Accounts, pace: pacing.Pace, version: int, started: CallStarted
+        self,
+        request: _Request,
+        ledger: accounting.Accounts,
+        pace: pacing.PaceLedger,
+        version: int,
+        started: CallStarted,
     ) -> tuple[Event, list[accounting.Movement]]:
         """A CallStarted with its accounts and what to append to them, or what is written in its place."""
         held, movements = ledger.reserve(version, started, request.accounts, request.simulated)
         need = None if request.pace is None else request.pace.need
         if need is None or not isinstance(held, CallStarted):
             return held, movements
-        turn = pace.turn(need, started, request.at)
-        return (held, movements) if isinstance(turn, CallStarted) else (turn, [])
+        reservation = pace.admit(need, started, request.at)
+        return (held, movements) if isinstance(reservation, CallStarted) else (reservation, [])
 
-    def _pace(self) -> pacing.Pace:
+    def _pace(self) -> pacing.PaceLedger:
         def read(scope: str) -> int | None:
             row = self._connection.execute("SELECT until FROM pace WHERE scope = ?", (scope,)).fetchone()
             return None if row is None else int(row[0])
 
-        return pacing.Pace(read)
+        return pacing.PaceLedger(read)
 
-    def _keep(self, pace: pacing.Pace) -> None:
+    def _keep(self, pace: pacing.PaceLedger) -> None:
         for scope, until in pace.changes.items():
             self._connection.execute("INSERT OR REPLACE INTO pace(scope, until) VALUES (?, ?)", (scope, until))
 

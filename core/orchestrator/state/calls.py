@@ -69,8 +69,8 @@ class Refusal:
 
 
 @frozen
-class Slot:
-    """When a call may start that waits for its turn among those of all runs."""
+class Reservation:
+    """When a call may start that takes turns with those of all runs."""
 
     version: int
     """Of the PaceRefused that reserved it."""

@@ -46,16 +46,16 @@ class Pacing(ShadowState):
         while self.starts[oldest := next(iter(self.starts))].at <= self.at - _DAY:
             del self.starts[oldest]
 
-    def keeps_its_turn(self, event: e.CallStarted, call: Call) -> None:
-        """A call with a reserved slot starts in it; without one, or long after it, it has no ticket."""
-        slot, ticket = call.slot, event.ticket
-        if slot is None:
-            self.require("limits", ticket is None, "a call has the ticket of a slot that is not reserved for it")
+    def keeps_its_reservation(self, event: e.CallStarted, call: Call) -> None:
+        """A call with a reservation does not start before it; without one, or long after it, it has no ticket."""
+        reservation, ticket = call.reservation, event.ticket
+        if reservation is None:
+            self.require("limits", ticket is None, "a call has a ticket, and no reservation")
             return
-        version, until, lapses = slot
-        self.require("limits", self.at >= until, "a call starts before its slot")
+        version, until, lapses = reservation
+        self.require("limits", self.at >= until, "a call starts before its reservation")
         own = version if self.at <= lapses else None
-        self.require("limits", ticket == own, "a call has another ticket than its slot's")
+        self.require("limits", ticket == own, "a call has another ticket than its reservation's")
 
     def _rate(self, limit: RateLimit, node: str | None, hold: Usd, tokens: int) -> None:
         def within(length: int) -> list[tuple[int, PacedStart]]:

@@ -1,4 +1,4 @@
-"""Calls that take turns with those of other runs: slots, tickets, and the places kept for them."""
+"""Calls that take turns with those of other runs: reservations, tickets, and the places kept for them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -38,11 +38,11 @@ def test_a_call_waits_for_its_slot_and_starts_with_its_ticket() -> None:
     (started,) = made.wait()
     assert isinstance(started, e.CallStarted)
     assert (started.ticket, started.attempt, started.try_) == (version, 1, 1)
-    assert made.state.slots == {}
+    assert made.state.reservations == {}
 
 
 def test_a_slot_lapses_a_second_after_its_beginning_and_the_next_later() -> None:
-    """Others have the time then: the call asks again, without a ticket, and has twice as long for the next slot."""
+    """Others have the time then: the call asks again, without a ticket, and has twice as long the next time."""
     made = _stage()
     made.prepare()
     for late in (SECOND + 1, 2 * SECOND + 1):
@@ -65,20 +65,20 @@ def test_a_new_session_has_no_slots_of_the_old_one() -> None:
 
 
 def test_a_run_reserves_no_more_slots_than_it_has_places() -> None:
-    """Five tasks, two calls at once: two slots, and the places are kept for those who have them."""
+    """Five tasks, two calls at once: two reservations, and the places are kept for those who have them."""
     made = _stage(tasks=5, concurrency=2)
     made.prepare()
     assert len(made.all(e.PaceRefused)) == 2
     made.full_accounts = lambda call: None
     made.step()
-    assert made.all(e.CallStarted) == []  # no other call takes a place that a slot is reserved for
+    assert made.all(e.CallStarted) == []  # no other call takes a place that is kept for a reservation
     made.wait()
     made.wait()
     assert [each.ticket is not None for each in made.all(e.CallStarted)] == [True, True]
 
 
 def test_another_model_has_no_ticket() -> None:
-    """A slot belongs to the model it was reserved for: what is selected in its place asks anew."""
+    """A reservation belongs to the model it was reserved for: what is selected in its place asks anew."""
     made = _stage()
     made.prepare()
     made.wait()
@@ -91,7 +91,7 @@ def test_another_model_has_no_ticket() -> None:
 
 
 def test_a_call_that_waits_for_its_turn_ends_with_the_time() -> None:
-    """A slot after the end of the run's time: the run ends, nothing waits for ever."""
+    """A reservation after the end of the run's time: the run ends, nothing waits for ever."""
     made = _stage()
     made.full_accounts = _later(made, 10_000 * SECOND)
     made.prepare()
