@@ -24,7 +24,7 @@ AT = 1_800_000_000 * SECOND
 
 def _pace(**numbers: int) -> PaceLedger:
     """Of a store that has nothing yet, with so many requests and tokens a minute."""
-    pace = PaceLedger({}.get)
+    pace = PaceLedger(lambda scope: None)
     pace.set("openai", Allowances(**{kind: per_minute(most) for kind, most in numbers.items()}), None)
     return pace
 
@@ -69,7 +69,7 @@ def test_a_ticket_takes_no_second_slot_unless_the_vendor_closed_the_account() ->
 
 def test_where_nothing_is_known_only_a_vendors_word_makes_calls_wait() -> None:
     """Then they go on one by one, a tenth of a second apart, and all at once only before and after."""
-    pace = PaceLedger({}.get)
+    pace = PaceLedger(lambda scope: None)
     assert [_until(pace) for _ in range(3)] == [AT] * 3
     pace.follow(PaceChanges(closed=((ACCOUNT, AT + SECOND),)))
     assert [_until(pace) - AT for _ in range(3)] == [SECOND, SECOND + 100_000, SECOND + 200_000]
@@ -78,7 +78,7 @@ def test_where_nothing_is_known_only_a_vendors_word_makes_calls_wait() -> None:
 
 def test_what_is_set_counts_before_what_is_learned() -> None:
     """A vendor's headers fill in what the user has not set; 0 takes a number away again."""
-    pace = PaceLedger({}.get)
+    pace = PaceLedger(lambda scope: None)
     pace.follow(PaceChanges(learned=((ACCOUNT, Allowances(Allowance(60, 60 * SECOND))),)))
     assert [_until(pace) - AT for _ in range(2)] == [0, SECOND]
     pace.set("openai", Allowances(per_minute(600)), None)

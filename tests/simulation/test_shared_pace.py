@@ -86,7 +86,8 @@ def test_no_run_starves(
 ) -> None:
     """Whatever the limits, and whoever dies: every run comes to its end, and no two calls have one time."""
     scenario = _crowd(runs, per_second, crashes=tuple(CrashPoint(each, "after") for each in crashes))
-    pace = Allowances(scenario.pace and scenario.pace.requests, None if tokens is None else Allowance(tokens, MINUTE))
+    requests = Allowance(60 * per_second, MINUTE)
+    pace = Allowances(requests, None if tokens is None else Allowance(tokens, MINUTE))
     settings = evolve(scenario.settings, concurrency=concurrency)
     report = played(evolve(scenario, pace=pace, settings=settings, seed=seed))
     ends = [state.finished.status for state in report.states.values() if state.finished is not None]
@@ -120,7 +121,7 @@ class _Speaking:
         self.vendor.append(asyncio.get_running_loop().time())
         if len(self.vendor) == 1:
             raise ProviderError("slow down", kind=ErrorKind.RATE_LIMIT, retryable=True, retry_after=30.0, status=429)
-        reply = await self.inner.call(body, ctx)
+        reply = cast("Reply", await self.inner.call(body, ctx))
         return evolve(reply, allowances=Allowances(requests=Allowance(60, MINUTE)))
 
 
