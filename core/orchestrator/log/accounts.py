@@ -31,7 +31,7 @@ from orchestrator.events import (
     Unreconciled,
 )
 from orchestrator.log.protocol import Hold
-from orchestrator.log.transaction import Draft
+from orchestrator.log.transaction import AppendDraft
 from orchestrator.money import Usd
 
 Movement = tuple[str, AccountEvent]
@@ -51,7 +51,7 @@ def called(name: str, simulated: bool = False) -> str:
     return f"{SIMULATED if simulated else ''}{name}"
 
 
-def totals_of(draft: Draft, name: str, simulated: bool = False) -> tuple[int, Totals]:
+def totals_of(draft: AppendDraft, name: str, simulated: bool = False) -> tuple[int, Totals]:
     """The version and the totals an account's stream ends with.
 
     Raises:
@@ -77,7 +77,7 @@ def totals_in(event: Event | None, name: str, simulated: bool = False) -> Totals
     return totals
 
 
-def open_account(draft: Draft, name: str, cap: Usd, at: int, simulated: bool = False) -> Totals:
+def open_account(draft: AppendDraft, name: str, cap: Usd, at: int, simulated: bool = False) -> Totals:
     """Open an account.
 
     Raises:
@@ -93,7 +93,7 @@ def open_account(draft: Draft, name: str, cap: Usd, at: int, simulated: bool = F
     return totals
 
 
-def set_cap(draft: Draft, name: str, cap: Usd, at: int, simulated: bool = False) -> Totals:
+def set_cap(draft: AppendDraft, name: str, cap: Usd, at: int, simulated: bool = False) -> Totals:
     """Give an account another cap.
 
     Raises:
@@ -109,7 +109,7 @@ def set_cap(draft: Draft, name: str, cap: Usd, at: int, simulated: bool = False)
     return totals
 
 
-def raise_cap(draft: Draft, name: str, extra: Usd, at: int, simulated: bool = False) -> Totals:
+def raise_cap(draft: AppendDraft, name: str, extra: Usd, at: int, simulated: bool = False) -> Totals:
     """Give an account a cap that is higher by ``extra``.
 
     Raises:
@@ -122,7 +122,7 @@ def raise_cap(draft: Draft, name: str, extra: Usd, at: int, simulated: bool = Fa
 class Accounts:
     """The account side of one run's append."""
 
-    def __init__(self, draft: Draft, run: str) -> None:
+    def __init__(self, draft: AppendDraft, run: str) -> None:
         self._draft = draft
         self._run = run
 

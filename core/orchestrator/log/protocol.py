@@ -28,7 +28,7 @@ class StoreError(LogError):
         self.detail = detail or message
 
 
-class Row(NamedTuple):
+class StoredRow(NamedTuple):
     """One stored event, verbatim."""
 
     position: int
@@ -133,7 +133,7 @@ class RawRow(NamedTuple):
 class Page(NamedTuple):
     """Rows of a selection, and whether they are the last ones."""
 
-    rows: list[Row]
+    rows: list[StoredRow]
     is_last: bool
 
 
@@ -166,7 +166,7 @@ class Select:
     limit: int | None = None
     search: str = ""
 
-    def following(self, row: Row) -> "Select":
+    def following(self, row: StoredRow) -> "Select":
         """The same after a row, in the order of the selection, which is not reversed."""
         return evolve(self, after_version=row.version) if self.by_version else evolve(self, after=row.position)
 
@@ -184,13 +184,13 @@ class StoreReads(Protocol):
     def last(self, stream: str) -> Last | None:
         """The last event of a stream (highest version), or None where there is no such stream."""
 
-    def last_row(self, stream: str) -> Row | None:
+    def last_row(self, stream: str) -> StoredRow | None:
         """The same, whole."""
 
-    def row(self, stream: str, version: int) -> Row | None:
+    def row(self, stream: str, version: int) -> StoredRow | None:
         """One event of a stream."""
 
-    def at_position(self, position: int) -> Row | None:
+    def at_position(self, position: int) -> StoredRow | None:
         """The event at a position."""
 
     def high_water(self) -> int:
@@ -293,7 +293,7 @@ class Tails(StoreReads, Protocol):
         """The nano-dollars that an account's stream holds for calls of live runs; ``run`` counts as live."""
 
 
-def all_rows(store: StoreReads, select: Select) -> Iterator[Row]:
+def all_rows(store: StoreReads, select: Select) -> Iterator[StoredRow]:
     """Every row of a selection without a limit, page by page, in its order (not in reverse)."""
     while True:
         rows, is_last = store.page(select)

@@ -12,7 +12,7 @@ from orchestrator.events import ContentDeleted, Event
 from orchestrator.log import chain, lineage
 from orchestrator.log.protocol import CacheRow, Select, Store, StoredText, StoreReads, all_rows
 from orchestrator.log.sealing import Keys, NoKeyError
-from orchestrator.log.transaction import Draft
+from orchestrator.log.transaction import AppendDraft
 
 LARGE: Final = 100_000
 """Events from which on a run's history is reported as large, and again at each doubling."""
@@ -78,7 +78,7 @@ def stats(store: Store) -> LogStats:
     return LogStats(runs, space.file, space.pending, space.free)
 
 
-def delete_content(draft: Draft, run: str, expected: int, at: int, keys: Keys) -> ContentDeleted:
+def delete_content(draft: AppendDraft, run: str, expected: int, at: int, keys: Keys) -> ContentDeleted:
     """Delete a run's texts, their salt and its cached answers, and append that it was done.
 
     Forks that share its past get the texts they need under their own names first, encrypted with their own keys where

@@ -30,7 +30,7 @@ from orchestrator.log.reading import LogReader
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.sealing import SALT, Keys
 from orchestrator.log.texts import pack
-from orchestrator.log.transaction import Draft, Encoded, Encoder, Recorded, recorded
+from orchestrator.log.transaction import AppendDraft, Encoded, Encoder, Recorded, recorded
 from orchestrator.models import Allowances
 from orchestrator.money import Usd
 
@@ -230,11 +230,11 @@ class EventLog(LogReader):
             name, simulated, lambda draft: accounting.raise_cap(draft, name, extra, at, simulated)
         )
 
-    async def _on_account(self, name: str, simulated: bool, move: Callable[[Draft], Totals]) -> Totals:
+    async def _on_account(self, name: str, simulated: bool, move: Callable[[AppendDraft], Totals]) -> Totals:
         totals: list[Totals] = []
 
         def make(tails: Tails) -> Changes:
-            draft = Draft(tails, self._encoder)
+            draft = AppendDraft(tails, self._encoder)
             totals.append(move(draft))
             return draft.changes()
 
@@ -287,7 +287,7 @@ class EventLog(LogReader):
         deleted: list[ContentDeleted] = []
 
         def make(tails: Tails) -> Changes:
-            draft = Draft(tails, self._encoder)
+            draft = AppendDraft(tails, self._encoder)
             deleted.append(retention.delete_content(draft, run, expected, at, self.keys))
             return draft.changes()
 
@@ -364,7 +364,7 @@ class _Append:
 
     def __call__(self, tails: Tails) -> Changes:
         """What is written, or why nothing is."""
-        request, draft = self.request, Draft(tails, self.encoder)
+        request, draft = self.request, AppendDraft(tails, self.encoder)
         last = draft.last(request.stream)
         self._check(last)
         self._add_texts(draft)
@@ -409,7 +409,7 @@ class _Append:
         if actual != request.expected:
             raise ConcurrencyError(request.stream, request.expected, actual)
 
-    def _add_texts(self, draft: Draft) -> None:
+    def _add_texts(self, draft: AppendDraft) -> None:
         stream = self.request.stream
         seal = partial(self.keys.seal, stream)
         draft.texts += [(stream, key, seal(key, pack(text))) for key, text in self.request.texts.items()]

@@ -119,7 +119,7 @@ class Encoder:
         return Encoded(name, schema, redacted, event)
 
 
-class Draft:
+class AppendDraft:
     """What one append writes: it reads as if its rows were stored already. Hashes are made here and nowhere else.
 
     Args:

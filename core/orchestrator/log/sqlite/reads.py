@@ -3,14 +3,25 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from orchestrator.log.protocol import CacheRow, Extent, Hold, Last, MailboxRow, Page, RawRow, Row, Select, StoredText
+from orchestrator.log.protocol import (
+    CacheRow,
+    Extent,
+    Hold,
+    Last,
+    MailboxRow,
+    Page,
+    RawRow,
+    Select,
+    StoredRow,
+    StoredText,
+)
 from orchestrator.log.sqlite.connections import Queryable
 from orchestrator.log.views import VIEWS, own
 
 T = TypeVar("T")
 
 COLUMNS: Final = "position, stream, version, type, schema, at, data, hash"
-"""Of the table ``events``, in the order of ``Row``."""
+"""Of the table ``events``, in the order of ``StoredRow``."""
 
 _PAGE: Final = 1000
 _PAGE_BYTES: Final = 16 * 1024 * 1024
@@ -70,7 +81,7 @@ class SqliteReads:
         def fetched(connection: Queryable) -> Page:
             rows, size = [], 0
             for row in connection.execute(sql, values):
-                rows.append(Row(*row))
+                rows.append(StoredRow(*row))
                 size += len(str(row[6]))
                 if size > _PAGE_BYTES and select.limit is None:
                     return Page(rows, False)
@@ -83,20 +94,20 @@ class SqliteReads:
         row = self._one(_LAST, (stream,))
         return None if row is None else Last(*row)
 
-    def last_row(self, stream: str) -> Row | None:
+    def last_row(self, stream: str) -> StoredRow | None:
         """The last event of a stream, whole."""
         row = self._one(_LAST_ROW, (stream,))
-        return None if row is None else Row(*row)
+        return None if row is None else StoredRow(*row)
 
-    def row(self, stream: str, version: int) -> Row | None:
+    def row(self, stream: str, version: int) -> StoredRow | None:
         """One event of a stream."""
         row = self._one(_ROW, (stream, version))
-        return None if row is None else Row(*row)
+        return None if row is None else StoredRow(*row)
 
-    def at_position(self, position: int) -> Row | None:
+    def at_position(self, position: int) -> StoredRow | None:
         """The event at a position."""
         row = self._one(_AT, (position,))
-        return None if row is None else Row(*row)
+        return None if row is None else StoredRow(*row)
 
     def high_water(self) -> int:
         """The last position: write transactions exclude each other, so that none appears below it."""
