@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from orchestrator import events as e
-from orchestrator.decide.routing import telemetry_of
+from orchestrator.decide.ranking import telemetry_of
 from orchestrator.log import EventLog
 from orchestrator.models import ModelInfo, TaskType, Verdict
 from orchestrator.replay import verify

@@ -16,6 +16,8 @@ from attrs import define, frozen
 from orchestrator import events as e
 from orchestrator.engine.loop import Loop
 from orchestrator.engine.session import Session, append_remedies, raised_budget, raised_time
+from orchestrator.log.protocol import Store
+from orchestrator.log.sqlite import SqliteStore
 from orchestrator.models import PlannedTask, ProjectStatus, TaskType
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND
@@ -158,6 +160,7 @@ def simulate(
     observer: Observer | None = None,
     make_backend: Callable[[], Backend] = CheapestFirst,
     make_provider: Callable[..., Provider] | None = None,
+    make_store: Callable[[], Store] = SqliteStore.in_memory,
 ) -> SimulationReport:
     """Play a scenario to its end.
 
@@ -167,12 +170,13 @@ def simulate(
         make_backend: builds the backend that ranks in every session, under the guard of a run but without its clock.
         make_provider: builds the provider that is called in every session, for the models of the scenario. It is given
             the simulated vendor, to wrap it, unless it takes no argument.
+        make_store: makes the empty store that everything is written to.
 
     Raises:
         DeadlockError: every task waits and no timer is set.
         AssertionError: it does not end within its limits of sessions, events and virtual time, or an observer's own.
     """
-    world = World(scenario, make_backend, _wrapping(make_provider))
+    world = World(scenario, make_backend, _wrapping(make_provider), make_store)
     runs = [f"run-{number}" for number in range(1, scenario.runs + 1)]
     failures: list[BaseException] = []
     crashes = sessions = 0
