@@ -295,6 +295,14 @@ _ACCOUNT: Final = {
     "excess_usd": "usd",
     "free_usd": "usd",
 }
+_LIMITS: Final = {
+    "provider": "text",
+    "account": "text?",
+    "requests_per_minute": "num?",
+    "tokens_per_minute": "num?",
+    "burst_seconds": "num",
+    "next_in_seconds": "num",
+}
 _PRICE: Final = dict.fromkeys(("input", "output", "cached_input", "cache_write", "reasoning"), "usd")
 _MODEL: Final = {
     "id": "text",
@@ -381,6 +389,14 @@ _AUDITED: Final = {
         {"run": "text?", "check": "text", "what": "text", "result": "text", "problems": "int", "reason": "text?"}
     ],
     "heads": Map("hash"),
+}
+
+_FLEET: Final = {
+    "executor": "text",
+    "address": "text?",
+    "wanted": "int",
+    "jobs": "int",
+    "workers": [{"worker": "text", "alive": "bool", "place": "text"}],
 }
 
 FORMATS: Final[dict[str, Any]] = {
@@ -488,6 +504,8 @@ FORMATS: Final[dict[str, Any]] = {
         "moved": "bool",
         "changes": ["text"],
     },
+    "limits-set": _LIMITS,
+    "limits-show": [_LIMITS],
     "log-gc": {
         "texts": "int",
         "text_bytes": "int",
@@ -702,6 +720,9 @@ FORMATS: Final[dict[str, Any]] = {
             "capabilities": [{"kind": "text", "value": "text", "granted_by": "text?", "denied": "bool"}],
         }
     ],
+    "fleet-up": _FLEET,
+    "fleet-status": _FLEET,
+    "fleet-down": _FLEET,
     "submit": [{"run_id": "text", "new": "bool"}],
     "trust-list": [{"spec": "text", "capability": "text"}],
     "whatif": {

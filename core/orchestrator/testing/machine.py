@@ -172,6 +172,7 @@ class World:
             slowest=scenario.slowest,
             cut_rate=scenario.cut_rate,
             calls_per_minute=scenario.calls_per_minute,
+            calls_per_second=scenario.calls_per_second,
             outages=scenario.outages,
             broke=scenario.broke,
             epoch=EPOCH,

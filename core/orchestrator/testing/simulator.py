@@ -92,6 +92,8 @@ class _Player:
             if process.log.last(f"sim/account/{name}") is None:
                 await process.log.open_account(name, cap, at=process.ports().clock(), simulated=True)
                 await process.log.set_cap(name, cap + Usd(1), at=process.ports().clock(), simulated=True)
+        if scenario.pace is not None:
+            await process.log.set_pace("sim/simulated", scenario.pace)
         if scenario.one_by_one:
             return all([await self.play(run) for run in runs])
         async with asyncio.TaskGroup() as group:

@@ -110,6 +110,7 @@ class Writer:
             for row in self._connection.execute(writing.TAILS, (wanted,)):
                 found.tails[row[1]] = StoredRow(*row)
         if scopes:
+            found.pace.update(dict.fromkeys(scopes))
             found.pace.update(self._connection.execute(writing.PACE, (list(scopes),)).fetchall())
 
     def _one_by_one(self, members: Sequence[Member]) -> list[Written]:

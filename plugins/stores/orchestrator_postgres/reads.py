@@ -132,9 +132,13 @@ class Reads:
         return [MailboxRow(*row) for row in self._rows(query, (run,))]
 
     def pace(self, scope: str) -> int | None:
-        """The reserved time of a scope of shared rate limits; None before its first reservation."""
+        """The number kept for a scope of shared rate limits; None where there is none."""
         found = self._first("SELECT reserved FROM pace WHERE scope = %s", (scope,))
         return None if found is None else int(found)
+
+    def paces(self) -> dict[str, int]:
+        """These numbers of all scopes, by scope."""
+        return {str(scope): int(number) for scope, number in self._rows("SELECT scope, reserved FROM pace")}
 
     def view(
         self, name: str, where: Mapping[str, Any] | None = None, *, streams: Sequence[str] | None = None

@@ -87,7 +87,7 @@ class Prefetched:
     tails: dict[str, StoredRow | Last | None] = field(factory=dict)
     holds: dict[str, list[Hold]] = field(factory=dict)
     """By run; of the runs whose holds were read."""
-    pace: dict[str, int] = field(factory=dict)
+    pace: dict[str, int | None] = field(factory=dict)
     now: int | None = None
 
 
