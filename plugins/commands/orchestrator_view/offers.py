@@ -11,7 +11,7 @@ from orchestrator.models import ModelInfo
 from orchestrator.money import Price, Usd
 from orchestrator.reading import events as e
 from orchestrator.reading import own
-from orchestrator_insight.report.shown import duration
+from orchestrator_insight.shown import duration
 
 _SESSIONS: Final = 40
 _LATEST: Final = "SELECT stream, version FROM events WHERE type = 'session.opened' ORDER BY position DESC LIMIT ?"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
+from attrs import asdict
 
 _FAST = 1
 _HEADROOM = 1 << 18
@@ -12,8 +13,13 @@ _HEADROOM = 1 << 18
 
 def inert(value: Any) -> bytes:
     """A value as JSON that an HTML parser takes for nothing else, wherever it stands."""
-    text = orjson.dumps(value)
+    text = orjson.dumps(value, default=_fields)
     return text.replace(b"<", b"\\u003c").replace(b">", b"\\u003e").replace(b"&", b"\\u0026")
+
+
+def _fields(value: Any) -> Any:
+    """An attrs object as a JSON object."""
+    return asdict(value, recurse=False)
 
 
 class Packed:
