@@ -115,9 +115,9 @@ def shown(each: Explained) -> DecisionShown:
             said, what = ("no model is left",), DOING[each.role]
             return DecisionShown(each.version, each.at, "no_candidate", each.node, what, remarks=said, candidates=rows)
         case VerifiedResult():
-            said = () if each.event.verdict is Verdict.PASSED else ("so the run ends as PARTIAL_SUCCESS at best",)
+            limit = () if each.event.verdict is Verdict.PASSED else ("so the run ends as PARTIAL_SUCCESS at best",)
             what = f"verification {verification(each.event)}"
-            return DecisionShown(each.version, each.at, "verification", each.node, what, remarks=said)
+            return DecisionShown(each.version, each.at, "verification", each.node, what, remarks=limit)
         case PlanRemarks():
             return DecisionShown(each.version, each.at, "plan", each.node, "the plan is made", remarks=each.remarks)
         case ResultsCompared():
