@@ -11,9 +11,10 @@ from attrs import asdict, frozen
 
 from orchestrator.documents.nearest import nearest
 from orchestrator.errors import DamagedLogError, UsageError
+from orchestrator.events import RunForked, SessionOpened
 from orchestrator.log import EventLog, Texts
 from orchestrator.log.accounts import PREFIX, SIMULATED
-from orchestrator.log.views import own
+from orchestrator.log.naming import WORKER
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 
@@ -24,18 +25,14 @@ _LAST: Final = re.compile(r"last(?:~([0-9]{1,6}))?")
 GIVEN: Final = "run-"
 """What the ids begin with that the program gives; it may be left out."""
 _MOST_NAMED: Final = 4
-_OWN_NAMES: Final = "SELECT stream FROM events GROUP BY stream ORDER BY min(position)"
-_COLUMNS: Final = (
-    "run_id, status, project_digest, started_at, finished_at, cap_nano, settled_nano, held_nano, tasks, head"
-)
 
 
 @frozen
 class RunSummary:
     """How a run stands, without reading its history.
 
-    ``status`` is that of ``ProjectStatus``, else ``running`` or ``interrupted``. Times are ISO 8601 in UTC, amounts
-    US dollars as texts with nine decimals.
+    ``status`` is that of ``ProjectStatus``, else ``running``, ``interrupted`` or ``submitted``. Times are ISO 8601
+    in UTC, amounts US dollars as texts with nine decimals.
     """
 
     run_id: str
@@ -105,7 +102,7 @@ def known_status(word: str) -> str:
     Raises:
         UsageError: there is none like it.
     """
-    known = {str(each).casefold(): str(each) for each in (*ProjectStatus, "running", "interrupted")}
+    known = {str(each).casefold(): str(each) for each in (*ProjectStatus, "running", "interrupted", "submitted")}
     if word.casefold() not in known:
         near = nearest(word, known.values())
         hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(known.values())}"
@@ -115,28 +112,33 @@ def known_status(word: str) -> str:
 
 def summaries(log: EventLog) -> Iterator[RunSummary]:
     """The runs of a log, newest first; a title is read once its run is asked for."""
-    for run, status, digest, started, finished, cap, settled, held, tasks, head in reversed(
-        log.query(f"{own('runs')} SELECT {_COLUMNS} FROM runs")
-    ):
+    for row in reversed(log.view("runs")):
+        run = row["run_id"]
         yield RunSummary(
             run_id=run,
-            title=first_line(Texts(log, run, os.urandom, log.redactor), digest),
-            status=shown_status(log, run, status),
-            started_at=started,
-            finished_at=finished,
-            cap_usd=str(Usd(cap)),
-            settled_usd=str(Usd(settled)),
-            held_usd=str(Usd(held)),
-            tasks=tasks,
-            head=head,
+            title=first_line(Texts(log, run, os.urandom, log.redactor), row["project_digest"]),
+            status=shown_status(log, run, row["status"]),
+            started_at=row["started_at"],
+            finished_at=row["finished_at"],
+            cap_usd=str(Usd(row["cap_nano"])),
+            settled_usd=str(Usd(row["settled_nano"])),
+            held_usd=str(Usd(row["held_nano"])),
+            tasks=row["tasks"],
+            head=row["head"],
         )
 
 
 def shown_status(log: EventLog, run: str, status: str) -> str:
-    """The status of a run; an unfinished one is ``running`` while a process has it, else ``interrupted``."""
+    """The status of a run; an unfinished one is ``running`` while a process has it, else ``interrupted``.
+
+    One that no process has had yet is ``submitted``.
+    """
     if status != "open":
         return status
-    return "running" if log.locks.is_held(run) else "interrupted"
+    if log.locks.is_held(run):
+        return "running"
+    is_new = next(log.read(run, types=[RunForked, SessionOpened]), None) is None
+    return "submitted" if is_new else "interrupted"
 
 
 def first_line(texts: Texts, digest: str) -> str:
@@ -152,8 +154,8 @@ def first_line(texts: Texts, digest: str) -> str:
 
 def runs_in(log: EventLog) -> list[str]:
     """The ids of all runs of a log, in the order in which they began."""
-    named = (run for (run,) in log.query(_OWN_NAMES) if isinstance(run, str))  # a damaged database may hold anything
-    return [run for run in named if not run.startswith((PREFIX, SIMULATED + PREFIX))]
+    named = [each.stream for each in log.extents()]  # a damaged database may hold anything
+    return [run for run in named if isinstance(run, str) and not run.startswith((PREFIX, SIMULATED + PREFIX, WORKER))]
 
 
 def found_run(runs: Sequence[str], word: str) -> str:

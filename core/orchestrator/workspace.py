@@ -13,7 +13,8 @@ from orchestrator.answering import WaitingAsker
 from orchestrator.documents import expanded
 from orchestrator.engine.live_text import LiveTextFile
 from orchestrator.engine.questions import Agreeing, Asker
-from orchestrator.engine.runs import Engine, RunEnd, Watchers
+from orchestrator.engine.running import RunEnd, Watchers
+from orchestrator.engine.runs import Engine
 from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.following import LiveSession, settled
@@ -24,9 +25,9 @@ from orchestrator.money import Usd
 from orchestrator.plugins.handed import objects_only
 from orchestrator.plugins.registry import Plugin
 from orchestrator.policy_dsl import bind
+from orchestrator.python_messages import python_words
 from orchestrator.run_list import RunFilter, RunSummaries, found_run, known_status, runs_in, summaries
 from orchestrator.spec import Spec, parse_spec, read_spec, spec_from, usual_models, with_models
-from orchestrator.wording import python_words
 
 if TYPE_CHECKING:
     from types import TracebackType

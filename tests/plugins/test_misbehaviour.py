@@ -10,13 +10,13 @@ from typing import Any, Final
 import pytest
 
 from orchestrator import events as e
-from orchestrator.contract import KINDS
 from orchestrator.deadlines import awaiting
 from orchestrator.engine import checks, exporting, rank
 from orchestrator.engine.vendors import isolated, isolation
 from orchestrator.errors import OrchestrateError
 from orchestrator.log import EventLog, Redactor, Texts
 from orchestrator.models import ProjectStatus, TaskStatus, Verdict
+from orchestrator.plugin_kinds import KINDS
 from orchestrator.plugins import GROUPS, Catalogue, loading
 from orchestrator_apps import application
 from tests.plugins.bad import DISTRIBUTION, HOOKS, NAMES, VERSION, entry_points, modules
@@ -50,11 +50,11 @@ def impatient(bad_site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     contained = awaiting.contained
     monkeypatch.setattr(awaiting.contained, "__defaults__", (0.3,))
     monkeypatch.setattr(
-        "orchestrator.engine.effects.contained", lambda call, seconds: contained(call, min(seconds, 0.15))
+        "orchestrator.engine.calls.contained", lambda call, seconds: contained(call, min(seconds, 0.15))
     )
     real = checks.Checks
     monkeypatch.setattr(
-        "orchestrator.engine.runs.Checks", lambda selector, settings: real(selector, settings, seconds=0.1)
+        "orchestrator.engine.running.Checks", lambda selector, settings: real(selector, settings, seconds=0.1)
     )
     monkeypatch.setattr(checks, "GRACE_SECONDS", 0.1)
     limits = exporting.ExportLimits(0.2, 0.3, 1000, 0.0)

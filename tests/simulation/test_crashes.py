@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 from attrs import evolve
 
-from orchestrator.events import TYPES, EvalEvent, SessionLost, SessionOpened
+from orchestrator.events import TYPES, EvalEvent, SessionLost, SessionOpened, WorkerEvent
 from orchestrator.testing.outcomes import same_outcome
 from orchestrator.testing.simulator import WHERE, CrashPoint, Scenario, SimulationReport, simulate
 from tests.simulation.plays import played, steady
@@ -29,7 +29,7 @@ def test_a_run_killed_at_any_append_comes_to_the_same_end(given: bool, faulty: b
     """Whatever append kills it, the resumed run ends like the one that was never killed, and asks nothing twice."""
     scenario = evolve(steady(4, given=given, faulty=faulty), tasks=tasks)
     whole = played(scenario)
-    expected, appends = whole.outcome("run-1"), whole.world.connection.appends
+    expected, appends = whole.outcome("run-1"), whole.world.store.appends
     assert len(expected.tasks) == tasks
     assert any(task.checks for task in expected.tasks.values()) is given
     assert appends > 30
@@ -70,7 +70,7 @@ def test_a_run_killed_in_its_verification_goes_on_with_it() -> None:
 _CHOICE = 2
 _OF_SCORERS = {"scoring.started", "scoring.ended"}
 """The simulator has no scorers."""
-OF_EVALUATIONS = tuple(name for name, cls in TYPES.items() if issubclass(cls, EvalEvent))
+OF_EVALUATIONS = tuple(name for name, cls in TYPES.items() if issubclass(cls, EvalEvent | WorkerEvent))
 OF_COMMANDS = ("run.forked", "content.deleted", *OF_EVALUATIONS)
 """What commands append to runs without a session; see the tests of forks and of retention."""
 
@@ -81,7 +81,7 @@ def _seeds_with() -> dict[str, list[int]]:
     found: dict[str, list[int]] = {name: [] for name in TYPES if name not in {*OF_COMMANDS, *_OF_SCORERS}}
     for seed in range(2_000):
         world = simulate(Scenario.draw(seed)).world
-        for (name,) in world.connection.inner.execute("SELECT DISTINCT type FROM events"):
+        for (name,) in world.store.inner.connection.execute("SELECT DISTINCT type FROM events"):
             found.setdefault(name, []).append(seed)
         world.close()
         if all(len(seeds) >= _CHOICE for seeds in found.values()):
@@ -104,7 +104,7 @@ def _aim(seeds: list[int], name: str, where: str) -> int | None:
     for seed in seeds:
         scenario = Scenario.draw(seed)
         report = played(evolve(scenario, crashes=(*scenario.crashes, CrashPoint(1, where, name))))
-        hit = report.world.connection.hits[name, where]
+        hit = report.world.store.hits[name, where]
         report.world.close()
         if hit:
             return seed

@@ -163,7 +163,8 @@ def _decomposed(spec: "Spec") -> "tuple[Spec, str]":
     from attrs import evolve
 
     from orchestrator.engine.loop import Loop
-    from orchestrator.engine.runs import Engine, Watchers
+    from orchestrator.engine.running import Watchers
+    from orchestrator.engine.runs import Engine
     from orchestrator.errors import OrchestrateError
     from orchestrator.events import Event, PlanMade
     from orchestrator.spec import TaskSpec
@@ -207,7 +208,7 @@ def _priors(connected: "Connected") -> "tuple[Prior, ...]":
     try:
         if log is None:
             return ()
-        known = measured(log, home(), keep=False).of(connected.simulated)
+        known = measured(log, keep=False).of(connected.simulated)
         return priors(known, connected.models)
     except LogError as error:
         notice(line(f"! what earlier runs measured is left out: {error}; see: {command('audit verify')}", 300))

@@ -13,7 +13,8 @@ from attrs import Factory, define, field
 
 from orchestrator import events as e
 from orchestrator.decide import BackendError, Memo, Rank, Wait, decide
-from orchestrator.engine.effects import Effects, cancelled
+from orchestrator.engine.calls import cancelled, label_of
+from orchestrator.engine.effects import Effects
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.questions import declines
 from orchestrator.errors import LogError
@@ -59,17 +60,21 @@ class Loop:
     _performing: dict[int, "asyncio.Task[None]"] = field(default=Factory(dict), init=False)
     _stop: str | None = field(default=None, init=False)
     _stopped_by: str = field(default="", init=False)
+    _patience: float = field(default=0.0, init=False)
+    """Seconds that calls in flight may take to end once the session is to."""
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
     _broken: Exception | None = field(default=None, init=False)
 
-    def interrupt(self, cause: str, by: str = "") -> None:
+    def interrupt(self, cause: str, by: str = "", patience: float = 0.0) -> None:
         """Ask the session to end; the calls in flight are ended, and the run can be resumed.
 
         Args:
             cause: as in ``RunInterrupted``.
             by: likewise.
+            patience: seconds that calls in flight are given to end by themselves. Nothing new is begun meanwhile; a
+                second interruption with less patience shortens the wait.
         """
-        self._stop, self._stopped_by = cause, by
+        self._stop, self._stopped_by, self._patience = cause, by, patience
         self._wake.set()
 
     def bring(self, outcome: e.Outcome) -> None:
@@ -188,7 +193,7 @@ class Loop:
 
     def _backend_failed(self, error: BackendError) -> e.BackendFailed:
         name = next((p.name for p in self.state.opened.plugins if p.kind == "backend"), "backend")
-        said = f"{self.effects.label('backend', name)}: {error}"
+        said = f"{label_of(self.state, 'backend', name)}: {error}"
         return e.BackendFailed(name, error.problem, self.effects.texts.put(said, shapes=True))
 
     def _start_effects(self) -> None:
@@ -204,7 +209,7 @@ class Loop:
     def _prepare(self, version: int, selected: e.ModelSelected) -> None:
         """Prepare a call here and now: it waits for nothing, and the next step closes it, so that it needs no task."""
         try:
-            self._queue.put_nowait(self.effects.prepare(version, selected))
+            self._queue.put_nowait(self.effects.calls.prepare(version, selected))
         except Exception as error:
             self._broken = error
 
@@ -240,6 +245,7 @@ class Loop:
 
     async def _end_session(self, arrived: Sequence[e.Outcome]) -> None:
         """Record what has arrived, end the calls in flight, and close the session."""
+        await self._wait_for_calls()
         await self._cancel_effects()
         outcomes = [outcome for outcome in [*arrived, *self._drain()] if self._is_wanted(outcome)]
         ended = {outcome.call for outcome in outcomes if isinstance(outcome, (e.CallSucceeded, e.CallFailed))}
@@ -249,6 +255,24 @@ class Loop:
             if isinstance(opened, e.CallStarted) and version not in ended
         )
         await self._step([*outcomes, e.RunInterrupted(self._stop or "cancelled", self._stopped_by)])
+
+    async def _wait_for_calls(self) -> None:
+        """Let calls in flight end by themselves, as long as the patience for it lasts."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        while (left := began + self._patience - clock()) > 0 and (calls := self._calls_in_flight()):
+            self._wake.clear()
+            waking = asyncio.create_task(self._wake.wait())
+            await asyncio.wait({*calls, waking}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            waking.cancel()
+
+    def _calls_in_flight(self) -> "set[asyncio.Task[None]]":
+        opened = self.state.pending
+        return {
+            task
+            for version, task in self._performing.items()
+            if isinstance(opened.get(version), e.CallStarted) and not task.done()
+        }
 
     async def _cancel_effects(self) -> None:
         tasks = list(self._performing.values())

@@ -41,6 +41,7 @@ from orchestrator.events.kinds import (
     EvalEvent,
     Event,
     Outcome,
+    WorkerEvent,
 )
 from orchestrator.events.planning import (
     ArchitectureDecided,
@@ -95,6 +96,7 @@ from orchestrator.events.tasks import (
     Validated,
     VerificationStarted,
 )
+from orchestrator.events.workers import WorkerStarted, WorkerStopped
 
 __all__ = [
     "ADVISE",
@@ -186,4 +188,7 @@ __all__ = [
     "Unreconciled",
     "Validated",
     "VerificationStarted",
+    "WorkerEvent",
+    "WorkerStarted",
+    "WorkerStopped",
 ]

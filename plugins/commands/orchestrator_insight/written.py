@@ -8,7 +8,7 @@ from attrs import frozen
 
 from orchestrator.cli.kit import DOING, LEFT_OUT
 from orchestrator.decide.outcome import output_of
-from orchestrator.engine.answers.reading import reasons_in
+from orchestrator.engine.answers.read_answer import reasons_in
 from orchestrator.events import Reading
 from orchestrator.models import Role, is_comparison, sample_words
 from orchestrator.state.calls import CallKey

@@ -28,9 +28,9 @@ from orchestrator.cli.kit import (
 )
 from orchestrator.reading import EventLog, events
 from orchestrator.spi import hookimpl
+from orchestrator_insight.commands.explain_json import plain
 from orchestrator_insight.commands.explain_summary import print_summary
 from orchestrator_insight.decisions import CandidateShown, DecisionShown, shown
-from orchestrator_insight.decisions_plain import plain
 from orchestrator_insight.explanation import Explained, about
 from orchestrator_insight.run_history import RunHistory
 
