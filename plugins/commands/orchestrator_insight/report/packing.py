@@ -2,10 +2,11 @@
 
 import zlib
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import orjson
-from attrs import asdict
+from attrs import fields
 
 _FAST = 1
 _HEADROOM = 1 << 18
@@ -19,7 +20,12 @@ def inert(value: Any) -> bytes:
 
 def _fields(value: Any) -> Any:
     """An attrs object as a JSON object."""
-    return asdict(value, recurse=False)
+    return {name: getattr(value, name) for name in _names(type(value))}
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
 
 
 class Packed:
