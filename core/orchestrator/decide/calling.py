@@ -9,7 +9,7 @@ from attrs import frozen
 from orchestrator.decide.approvals import asks_at_ceiling, next_ceiling, next_spend
 from orchestrator.decide.context import GRACE, RoutingContext
 from orchestrator.decide.lengths import AnswerSizes, call_sizes
-from orchestrator.decide.pacing import exceeded, may_start
+from orchestrator.decide.pacing import exceeded, may_start, may_take_place, ticket_of
 from orchestrator.decide.retry import is_behind, is_spent, needs_probe, ready_at, wake_for_breaker
 from orchestrator.decide.roster import Rejection
 from orchestrator.decide.routing import Asked, Listing, Query, is_excluded, list_candidates
@@ -217,7 +217,7 @@ def _start(
 ) -> CallStarted | QuestionAsked | NoHeadroom | None:
     """An attempt, as soon as there is a place, the money and the time for it."""
     state = m.state
-    if state.in_flight >= state.settings.concurrency or m.money_waits:
+    if m.money_waits or not may_take_place(m, call):
         return None
     model, prepared = state.models[current.model], call.prepared
     prepared = present(prepared, "prepared call")
@@ -251,6 +251,7 @@ def _start(
         probe=needs_probe(state, model.id),
         violates=tuple(dict.fromkeys((*headroom.violates, *beyond))),
         larger=_is_larger(call, current, headroom.max_tokens),
+        ticket=ticket_of(m, call),
     )
 
 

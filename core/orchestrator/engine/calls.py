@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, cast
 
-from attrs import define
+from attrs import define, field
 
 from orchestrator import events as e
 from orchestrator.deadlines import EscapedError
@@ -19,6 +19,7 @@ from orchestrator.engine.outputs.placement import Placement
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.readers import reader_of
 from orchestrator.engine.resources import Resources, TextStore
+from orchestrator.engine.shared_pace import SharedPace
 from orchestrator.errors import Billed, ErrorKind, ExhaustedError, MissingError, ProviderError, present
 from orchestrator.models import CacheUse, Finish, ModelInfo
 from orchestrator.money import Usage, Usd
@@ -61,6 +62,11 @@ class Calls:
     placement: Placement
     """Where the files of the tasks go; what it has looked up is kept."""
     cache: ResponseCache | None = None
+    pace: SharedPace = field(init=False)
+    """What the calls take of the paces of all runs."""
+
+    def __attrs_post_init__(self) -> None:
+        self.pace = SharedPace(self.state)
 
     def prepare(self, version: int, selected: e.ModelSelected) -> e.CallPrepared:
         """Build the prompt, shape the body and look into the cache; waits for nothing."""
@@ -247,6 +253,7 @@ class Calls:
             latency=latency,
             request_id=self.texts.put(str(reply.request_id), shapes=True) if reply.request_id else None,
             thoughts=taken.thoughts,
+            allowances=self.pace.news(started, reply.allowances),
         )
 
     def _reader(self, call: e.ModelSelected | e.CallStarted) -> Read:

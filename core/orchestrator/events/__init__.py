@@ -24,6 +24,7 @@ from orchestrator.events.calls import (
     CallStarted,
     CallSucceeded,
     Defect,
+    PaceRefused,
     Reading,
     Reused,
 )
@@ -149,6 +150,7 @@ __all__ = [
     "ModelSelected",
     "Outcome",
     "OutputChosen",
+    "PaceRefused",
     "PlanEdited",
     "PlanMade",
     "PlanPatched",

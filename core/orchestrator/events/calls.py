@@ -5,6 +5,7 @@ from attrs import frozen
 from orchestrator.errors import ErrorKind
 from orchestrator.events.kinds import Decision, Outcome
 from orchestrator.models import (
+    Allowances,
     ArchitectureProfile,
     CacheUse,
     Finish,
@@ -144,6 +145,8 @@ class CallStarted(Decision):
     """The SOFT and MONITOR policies whose cap on the task's cost, or whose rate, it goes beyond, by name."""
     larger: bool = False
     """Whether it asks with more room because the answer before was cut off; once per model and logical call."""
+    ticket: int | None = None
+    """Version of the PaceRefused whose reservation it uses; it makes no second one."""
 
 
 @frozen
@@ -156,6 +159,17 @@ class AccountRefused(Outcome):
     free: Usd
     in_flight_live: Usd
     """Held for calls in flight in live runs, which may become free."""
+
+
+@frozen
+class PaceRefused(Outcome):
+    """Written by append in place of a CallStarted that the pace of all runs makes wait; its time is reserved."""
+
+    call: CallStarted
+    scope: str
+    """What it waits for: ``requests`` or ``tokens`` of an account, as ``PROVIDER/ACCOUNT/requests``."""
+    until: int
+    """The time that is reserved for it, in microseconds UTC: the call may start then."""
 
 
 @frozen
@@ -180,6 +194,8 @@ class CallSucceeded(Outcome):
     """Digest of the vendor's id of the call."""
     thoughts: str | None = None
     """Digest of the thinking that the model wrote into its text; the answer is without it."""
+    allowances: Allowances | None = None
+    """What the vendor's headers say that the account may do, in runs that share their pace, where that is news."""
 
 
 @frozen

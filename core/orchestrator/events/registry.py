@@ -30,6 +30,7 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "call.prepared": calls.CallPrepared,
     "call.started": calls.CallStarted,
     "account.refused": calls.AccountRefused,
+    "pace.refused": calls.PaceRefused,
     "call.succeeded": calls.CallSucceeded,
     "call.failed": calls.CallFailed,
     "spend.refused": spending.SpendRefused,
