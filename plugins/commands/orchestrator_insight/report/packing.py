@@ -20,7 +20,7 @@ def inert(value: Any) -> bytes:
 
 def _fields(value: Any) -> Any:
     """An attrs object as a JSON object."""
-    return {name: getattr(value, name) for name in _names(type(value))}
+    return {name: getattr(value, name) for name in _names(value.__class__)}
 
 
 @cache
