@@ -1,7 +1,11 @@
 """Awaiting code that may never come back: a function in a thread of its own, or a coroutine in a task of its own."""
 
 import asyncio
+import os
+from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
+from queue import SimpleQueue
 from typing import Any, Final, Protocol, TypeVar
 
 from orchestrator.deadlines import EscapedError, harmless, outcome_of
@@ -13,6 +17,11 @@ GRACE: Final = 5.0
 """Seconds a third-party coroutine may take to end once it is cancelled; then it is left behind."""
 
 
+_IDLE: Final = deque["SimpleQueue[Callable[[], None]]"]()
+"""The queues of threads that wait for work. To begin one holds the event loop up until the machine has begun it."""
+os.register_at_fork(after_in_child=_IDLE.clear)
+
+
 class Offload(Protocol):
     """Runs a blocking function off the event loop and gives back what it returns or raises."""
 
@@ -21,9 +30,12 @@ class Offload(Protocol):
 
 
 async def in_daemon_thread(function: Callable[[], T]) -> T:
-    """Run it in a thread of its own that the exit does not wait for, should it hang.
+    """Run it in a thread that has nothing else to do, and that the exit does not wait for, should it hang.
+
+    A thread that has come back is kept for the next function.
 
     Raises:
+        ExhaustedError: there is no thread for it.
         EscapedError: it raised what would end more than itself.
         Exception: what it raised.
     """
@@ -37,8 +49,23 @@ async def in_daemon_thread(function: Callable[[], T]) -> T:
         except RuntimeError:
             return  # the loop has ended, and with it the caller
 
-    LeftThread(work).start()
+    _hand(work)
     return await future  # type: ignore[no-any-return]
+
+
+def _hand(work: Callable[[], None]) -> None:
+    try:
+        queue = _IDLE.pop()
+    except IndexError:
+        queue = SimpleQueue()
+        LeftThread(partial(_serve, queue)).start()
+    queue.put(work)
+
+
+def _serve(queue: "SimpleQueue[Callable[[], None]]") -> None:
+    while True:
+        queue.get()()
+        _IDLE.append(queue)
 
 
 def _deliver(future: "asyncio.Future[Any]", result: Any, error: Exception | None) -> None:

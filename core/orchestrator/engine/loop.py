@@ -99,6 +99,7 @@ class Loop:
                 until = await self._step(arrived)
                 if not self.state.is_open:
                     return
+                await self.ports.pace()  # steps that one commit made durable come back together
                 self._start_effects()
                 arrived = await self._next_outcomes(until)
                 if self._broken is not None:
