@@ -391,6 +391,14 @@ _AUDITED: Final = {
     "heads": Map("hash"),
 }
 
+_FLEET: Final = {
+    "executor": "text",
+    "address": "text?",
+    "wanted": "int",
+    "jobs": "int",
+    "workers": [{"worker": "text", "alive": "bool", "place": "text"}],
+}
+
 FORMATS: Final[dict[str, Any]] = {
     "answer": {
         "run_id": "text",
@@ -712,6 +720,9 @@ FORMATS: Final[dict[str, Any]] = {
             "capabilities": [{"kind": "text", "value": "text", "granted_by": "text?", "denied": "bool"}],
         }
     ],
+    "fleet-up": _FLEET,
+    "fleet-status": _FLEET,
+    "fleet-down": _FLEET,
     "submit": [{"run_id": "text", "new": "bool"}],
     "trust-list": [{"spec": "text", "capability": "text"}],
     "whatif": {

@@ -7,7 +7,7 @@ shaped its request, so what is shown is what was sent.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, frozen
 
 from orchestrator import events as e
 from orchestrator.engine.answers.requests import Prompt, read_prompt
@@ -30,8 +30,8 @@ class SentRequest:
     """Of its CallStarted."""
     attempt: int
     max_tokens: int
-    versions: list[int]
-    """Of its events."""
+    ended: int | None = None
+    """Version of the event that ended it; None where that was the end of its session, or none yet."""
     answer: str | None = None
     """Digest of the answer."""
     finish: Finish | None = None
@@ -69,8 +69,8 @@ class Exchange:
     iteration: int
     sample: int
     model: str
-    versions: list[int] = field(init=False)
-    """Of all its events."""
+    prepared: int | None = None
+    """Version of its CallPrepared."""
     prompt: str | None = None
     """Digest of the prompt; None before it is prepared."""
     attempts: list[SentRequest] = Factory(list)
@@ -79,8 +79,11 @@ class Exchange:
     refused: str | None = None
     """Code of why the plan made of its answer was refused."""
 
-    def __attrs_post_init__(self) -> None:
-        self.versions = [self.version]
+    @property
+    def versions(self) -> list[int]:
+        """Of all its events."""
+        ends = (version for sent in self.attempts for version in (sent.version, sent.ended))
+        return [each for each in (self.version, self.prepared, *ends) if each is not None]
 
 
 def exchanges(history: Iterable[tuple[int, e.Event]]) -> list[Exchange]:
@@ -106,13 +109,11 @@ class ExchangeReader:
                 self.by_selection[version] = Exchange(version, *key, event.model)
             case e.CallPrepared(selected=selected):
                 found = self.by_selection[selected]
-                found.prompt, found.reused = event.prompt, event.reused
-                found.versions.append(version)
+                found.prepared, found.prompt, found.reused = version, event.prompt, event.reused
             case e.CallStarted(selected=selected):
                 found = self.by_selection[selected]
-                sent = SentRequest(version, event.attempt, event.max_tokens, [version])
+                sent = SentRequest(version, event.attempt, event.max_tokens)
                 found.attempts.append(sent)
-                found.versions.append(version)
                 self.by_start[version] = (found, sent)
             case e.CallSucceeded() | e.CallFailed():
                 self._ended(version, event)
@@ -128,10 +129,9 @@ class ExchangeReader:
                 found.refused = problem
 
     def _ended(self, version: int, event: e.CallSucceeded | e.CallFailed) -> None:
-        found, sent = self.by_start[event.call]
-        for versions in (found.versions, sent.versions):
-            versions.append(version)
-        sent.settled, sent.unreconciled, sent.latency = event.settled, event.unreconciled, event.latency
+        sent = self.by_start[event.call][1]
+        sent.ended, sent.latency = version, event.latency
+        sent.settled, sent.unreconciled = event.settled, event.unreconciled
         if isinstance(event, e.CallSucceeded):
             sent.answer, sent.finish, sent.usage = event.answer, event.finish, event.usage
             sent.problem = event.reading.problem
@@ -215,7 +215,7 @@ def with_texts(exchange: Exchange, get: Get) -> Shown:
         digests.append(exchange.reused.answer)
     texts = {digest: _text(digest, get) for digest in digests}
     if exchange.prompt is None:
-        return Shown(exchange, None, "(not prepared yet)", texts)
+        return Shown(exchange, None, "(its prompt was not made)", texts)
     stored = _text(exchange.prompt, get)
     try:
         return Shown(exchange, read_prompt(stored), "", texts)

@@ -185,6 +185,15 @@ def scaffold(made: object) -> spi.Scaffold:
     return cast(spi.Scaffold, made)
 
 
+def executor(made: object) -> spi.Executor:
+    """Check an executor."""
+    _check_methods(made, {"scale": 1, "status": 1})
+    for method in ("scale", "status"):
+        if is_async(getattr(made, method)):
+            raise ContractError(f"`{method}` is async; it is a plain method")
+    return cast(spi.Executor, made)
+
+
 def command(made: object) -> "click.Command":
     """Check a command, and every command below it."""
     import click
@@ -289,6 +298,7 @@ KINDS: Final[Mapping[str, PluginKind]] = MappingProxyType(
             PluginKind("policy_loader", policy_loader, "loaders:LoaderContract", "tomlish"),
             PluginKind("exporter", exporter, "exporters:ExporterContract", "lines", has_deadlines=True),
             PluginKind("scaffold", scaffold, "scaffolds:ScaffoldContract", "notes"),
+            PluginKind("executor", executor, "executors:ExecutorContract", "polite"),
             PluginKind("command", command, "commands:CommandContract", "calls"),
         )
     }

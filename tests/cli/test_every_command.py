@@ -41,6 +41,7 @@ ON_NOTHING = {
     "log gc": 0,
     "audit verify": 2,
     "workers list": 0,
+    "fleet status": 0,
     "models list": 0,
     "plugins list": 0,
     "doctor": 0,

@@ -216,3 +216,10 @@ def test_a_damaged_history_explains_nothing(home: Path, tmp_path: Path) -> None:
     own = shutil.copytree(home, tmp_path / "home")
     tamper(own, "UPDATE events SET data = replace(data, 'not-them', 'no-model') WHERE type = 'model.selected'")
     assert orchestrate(own, "explain", "many").code == 6
+
+
+def test_of_an_ended_run_nothing_is_said_to_come(home: Path) -> None:
+    """A plan that the spec gave has no choice, and never will have one."""
+    ended = orchestrate(home, "explain", "many", "plan", "--prompts")
+    assert (ended.code, ended.out) == (0, "")
+    assert "no model was chosen for plan in many" in ended.err

@@ -92,7 +92,7 @@ def test_the_page_shows_the_run_and_needs_nothing_else(quickstart: Path) -> None
     assert {"bar", "graph", "timeline"} <= set(svgs)
     assert set(data["tasks"]) == set(run["execution_order"])
     repaired = [
-        iteration for task in data["tasks"].values() for iteration in task["iterations"] if iteration["iteration"] == 2
+        iteration for task in data["tasks"].values() for iteration in task["iterations"] if iteration["number"] == 2
     ]
     assert repaired, "the quickstart's failing draft has a second iteration"
     assert any(

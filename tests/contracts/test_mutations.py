@@ -6,6 +6,7 @@ import pytest
 
 import orchestrator.testing.contracts.base as base
 import orchestrator.testing.contracts.conduct as conduct
+import orchestrator.testing.contracts.executors as executors
 import orchestrator.testing.contracts.providers as providers
 from orchestrator.testing import PluginContract
 from orchestrator.testing.contracts import SUITES, names_of_tests, play
@@ -34,6 +35,7 @@ def test_a_planted_bug_is_noticed(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(providers, "PATIENCE", 1.0)
     monkeypatch.setattr(conduct, "LONGEST_PAUSE", PAUSE)
     monkeypatch.setattr(conduct, "GRACE", PAUSE)
+    monkeypatch.setattr(executors, "PATIENCE", 2.0)
     with pytest.raises((AssertionError, Exception)) as failed:
         getattr(bug.suite(), bug.noticed_by)()
     let_go()

@@ -13,6 +13,8 @@ def test_the_commands_of_the_page_work(tmp_path: Path) -> None:
     home = tmp_path / "home"
     for each in QUICKSTART.iterdir():
         shutil.copy(each, tmp_path / each.name)
+    for name in ("a", "b"):
+        shutil.copy(tmp_path / "spec.yaml", tmp_path / f"{name}.yaml")
     submit, work, *others = _lines(page("fleet.md"))
     begun = orchestrate(home, *submit, cwd=tmp_path)
     assert len(begun.lines) == 3, begun.err

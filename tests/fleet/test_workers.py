@@ -64,9 +64,10 @@ def test_another_worker_takes_over_what_a_killed_one_left(tmp_path: Path) -> Non
     """Kill -9 in the middle: every run ends, in a second session; accounts are exact; the logs verify."""
     home = tmp_path / "home"
     assert orchestrate(home, "budget", "set", "sim/org", "50").code == 0
-    runs = submitted(home, tmp_path, many=3)
+    runs = submitted(home, tmp_path, many=3, delay_ms=500, loop="plain")
     with worker(home) as first:
         wait_until(lambda: count(home, "call.started") >= 3, first)
+        os.kill(first.pid, signal.SIGSTOP)  # so that it has its runs still when the other one is there
         with worker(home, "--until-idle") as second:
             wait_until(lambda: count(home, "worker.started") == 2, second)
             first.kill()
@@ -108,7 +109,7 @@ def test_a_vendors_ledger_is_the_account_where_nothing_was_in_flight(tmp_path: P
 def test_sigterm_lets_calls_end_and_gives_the_runs_back(tmp_path: Path) -> None:
     """Nothing is lost or unreconciled; the worker says that it ended; another one goes on."""
     home = tmp_path / "home"
-    runs = submitted(home, tmp_path, many=2, delay_ms=400)
+    runs = submitted(home, tmp_path, many=2, delay_ms=800, loop="plain")
     with worker(home) as first:
         wait_until(lambda: count(home, "call.started") >= 2, first)
         done = signalled(first, signal.SIGTERM)

@@ -27,7 +27,7 @@ COMMANDS = {
     "orchestrator_apps": {"build"},
     "orchestrator_audit": {"audit"},
     "orchestrator_eval": {"eval"},
-    "orchestrator_fleet": {"submit", "worker", "workers"},
+    "orchestrator_fleet": {"fleet", "submit", "worker", "workers"},
     "orchestrator_insight": {"explain", "fork", "metrics", "pool", "report", "watch", "whatif"},
     "orchestrator_mcp": {"mcp"},
     "orchestrator_sandbox": set[str](),

@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("spec_file", metavar="SPEC", type=FILE)
+@click.argument("spec_files", metavar="SPEC...", nargs=-1, type=FILE)
 @output_option
+@click.option("--jobs", type=click.IntRange(1, 1000), help="With several specs: runs at once. [default: 4]")
 @click.option("--project-id", help="The run's id. The same id again resumes the run.")
 @click.option("--budget", type=AMOUNT, help="The ceiling, in US dollars.")
 @click.option("--time", type=SECONDS, help="The time limit, in seconds of active time.")
@@ -75,8 +76,9 @@ if TYPE_CHECKING:
 @exact_option
 @home_option
 def run(
-    spec_file: Path,
+    spec_files: tuple[Path, ...],
     output_dir: Path | None,
+    jobs: int | None,
     models: Path | None,
     sets: tuple[str, ...],
     policies: tuple[Path, ...],
@@ -99,15 +101,31 @@ def run(
 ) -> int:
     """Run a spec file ('-': stdin). If its project_id names an open run, resume that run.
 
+    Several specs are runs side by side, in this process; -o is then the folder of their folders, and the exit code
+    that of the worst. To have other processes run them: orchestrate submit.
+
     Exit codes: 0 success, 1 finished but not good enough, 2 usage or spec, 3 system failure, 4 budget exhausted,
     5 time is up, 70 a defect of the program, 130 interrupted.
     """
     from orchestrator.cli.given import spec_of_file, with_approvals, with_backend, with_loop
 
+    if not spec_files:
+        raise click.UsageError("Missing argument 'SPEC'.", click.get_current_context())
     if no_cache:
         flags["cache"] = False
-    spec = with_backend(spec_of_file(spec_file, sets, spec_keys(**flags), models, context), backend)
-    spec = with_approvals(with_loop(spec, loop), approve)
+
+    def read(file: Path) -> "Spec":
+        spec = with_backend(spec_of_file(file, sets, spec_keys(**flags), models, context), backend)
+        return with_approvals(with_loop(spec, loop), approve)
+
+    if len(spec_files) > 1:
+        from orchestrator.cli.several import JOBS, named_specs, run_several
+
+        _refuse_for_several(project_id=flags["project_id"], junit=junit, github=github, log_format=log_format)
+        specs = named_specs(spec_files, [read(file) for file in spec_files], output_dir)
+        settings = {"force": force, "new_project": new_project, "agrees": yes, "as_json": as_json, "quiet": quiet}
+        return run_several(specs, policies, allow, jobs=jobs or JOBS, **settings)
+    [spec] = map(read, spec_files)
     return run_spec(
         spec,
         output=output_dir,
@@ -122,6 +140,19 @@ def run(
         allow=allow,
         pipeline=Pipeline(junit, github),
     )
+
+
+def _refuse_for_several(**options: object) -> None:
+    """Refuse options that are about one run.
+
+    Raises:
+        UsageError: one is given.
+    """
+    from orchestrator.errors import UsageError
+
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise UsageError(f"--{given[0].replace('_', '-')} is for one run, and there are several specs")
 
 
 def spec_keys(budget: Any, time: float | None, **others: Any) -> dict[str, Any]:

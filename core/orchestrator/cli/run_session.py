@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from attrs import define
 
@@ -270,19 +270,7 @@ def _report(outcome: RunEnd, titles: Mapping[str, str], as_json: bool, report_li
     if outcome.notice:
         report_line(outcome.notice)
     if as_json:
-        write_json(
-            {
-                "type": "done",
-                "schema": 1,
-                "run_id": outcome.run,
-                "status": status,
-                "settled_usd": str(state.spend.settled),
-                "held_usd": str(state.held),
-                "cap_usd": str(state.cap),
-                "head": outcome.head,
-            },
-            pretty=False,
-        )
+        write_json(done_line(outcome), pretty=False)
     else:
         print_run(state, outcome.run, outcome.head, status, outcome.folder, text_of=titles.__getitem__)
     advice = advice_for(outcome.run, state)
@@ -293,6 +281,21 @@ def _report(outcome: RunEnd, titles: Mapping[str, str], as_json: bool, report_li
         report_line(
             f"the results are in the log; write them to files with: {command(f'runs export {outcome.run} -o DIR')}"
         )
+
+
+def done_line(outcome: RunEnd) -> dict[str, Any]:
+    """The last line of the stream of events, as data: how the run stands."""
+    state = outcome.state
+    return {
+        "type": "done",
+        "schema": 1,
+        "run_id": outcome.run,
+        "status": "interrupted" if state.finished is None else state.finished.status.value,
+        "settled_usd": str(state.spend.settled),
+        "held_usd": str(state.held),
+        "cap_usd": str(state.cap),
+        "head": outcome.head,
+    }
 
 
 def advice_for(run: str, state: RunState) -> str:

@@ -245,6 +245,14 @@ class Catalogue:
         """
         return self._make("scaffold", name, plugin_kinds.scaffold)
 
+    def executor(self, name: str) -> spi.Executor:
+        """Build an executor.
+
+        Raises:
+            PluginError: as ``load``; also where its hook raises, or returns no executor.
+        """
+        return self._make("executor", name, plugin_kinds.executor)
+
     def command(self, name: str) -> "click.Command":
         """Build a command.
 

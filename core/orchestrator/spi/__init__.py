@@ -19,6 +19,7 @@ from orchestrator.models import Allowance, Allowances, ArchitectureProfile, Fini
 from orchestrator.money import Price, Rate, Usage, Usd
 from orchestrator.policy import EnforcementMode, Policy, PolicyHierarchy, PolicySet
 from orchestrator.spi.backends import Backend, ModelTelemetry, Ranked, RoutingCandidate
+from orchestrator.spi.executors import Executor, Fleet, FleetWorker
 from orchestrator.spi.exporters import (
     Exporter,
     ExporterConfig,
@@ -53,10 +54,13 @@ __all__ = [
     "DeprecatedHook",
     "EnforcementMode",
     "ErrorKind",
+    "Executor",
     "Exporter",
     "ExporterConfig",
     "Finding",
     "Finish",
+    "Fleet",
+    "FleetWorker",
     "Job",
     "Launch",
     "LevelProbe",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pluggy
 
 from orchestrator.spi.backends import Backend
+from orchestrator.spi.executors import Executor
 from orchestrator.spi.exporters import Exporter, ExporterConfig
 from orchestrator.spi.policy_loaders import Loader
 from orchestrator.spi.providers import Provider, ProviderConfig
@@ -87,6 +88,14 @@ def orchestrator_exporter(config: ExporterConfig) -> Exporter:  # type: ignore[e
 @hookspec(firstresult=True)
 def orchestrator_scaffold() -> Scaffold:  # type: ignore[empty-body]
     """Return the scaffold of the application type that the entry point is named for."""
+
+
+@hookspec(firstresult=True)
+def orchestrator_executor() -> Executor:  # type: ignore[empty-body]
+    """Return the executor. Called by ``orchestrate fleet`` when a user names it.
+
+    It starts, scales and restarts workers; import what it needs when it is used, not before.
+    """
 
 
 @hookspec(firstresult=True)

@@ -7,9 +7,7 @@ from orchestrator.cli.output import line, money, result
 from orchestrator.cli.screen import width_of
 from orchestrator.cli.stdout import stdout
 from orchestrator.cli.tables import print_table
-from orchestrator.state.run import RunState
-from orchestrator.state.tasks import TaskState
-from orchestrator_insight.comparison import Comparison, TaskPair, compare
+from orchestrator_insight.comparison import Comparison, TaskPair, TaskResult, compare
 
 __all__ = ["compare", "plain", "show"]
 
@@ -38,9 +36,9 @@ def show(found: Comparison, marks: Mapping[str, str]) -> None:
     result("")
     if found.common:
         result(f"shared: {found.common} versions of history")
-    for run, state in zip((found.one, found.other), found.states, strict=True):
+    for run, state, status in zip((found.one, found.other), found.states, found.status, strict=True):
         spent = f"spend {money(state.spend.total)} of at most {money(state.cap)}"
-        result(line(f"{run}: {_status(state)}, {spent}" + (f" ({marks[run]})" if run in marks else "")))
+        result(line(f"{run}: {status}, {spent}" + (f" ({marks[run]})" if run in marks else "")))
     if not (found.spec or found.settings or found.decisions):
         result("nothing differs in spec, settings and decisions")
 
@@ -58,18 +56,11 @@ def _row(pair: TaskPair) -> tuple[str, ...]:
     return (pair.task, *one, "" if one == other else "≠", *other)
 
 
-def _cells(task: TaskState | None) -> tuple[str, str, str, str]:
-    if task is None:
+def _cells(found: TaskResult | None) -> tuple[str, str, str, str]:
+    if found is None:
         return (_NONE, _NONE, _NONE, _NONE)
-    end = task.finished
-    if end is None:
-        return ("open", _NONE, _NONE, money(task.spend.total))
-    score = _NONE if end.score is None else f"{end.score:.3f}"
-    return (end.status.value, score, end.model or _NONE, money(task.spend.total))
-
-
-def _status(state: RunState) -> str:
-    return "open" if state.finished is None else state.finished.status.value
+    score = _NONE if found.score is None else f"{found.score:.3f}"
+    return (found.status, score, found.model or _NONE, money(found.cost))
 
 
 def plain(found: Comparison) -> dict[str, Any]:
@@ -83,19 +74,13 @@ def plain(found: Comparison) -> dict[str, Any]:
         "tasks": [
             {"task": pair.task, "values": [_plain_task(pair.one), _plain_task(pair.other)]} for pair in found.tasks
         ],
-        "status": [_status(state) for state in found.states],
+        "status": list(found.status),
         "spent_usd": [str(amount) for amount in found.spend],
         "cap_usd": [str(state.cap) for state in found.states],
     }
 
 
-def _plain_task(task: TaskState | None) -> dict[str, Any] | None:
-    if task is None:
+def _plain_task(found: TaskResult | None) -> dict[str, Any] | None:
+    if found is None:
         return None
-    end = task.finished
-    return {
-        "status": "open" if end is None else end.status.value,
-        "score": None if end is None else end.score,
-        "model": None if end is None else end.model,
-        "cost_usd": str(task.spend.total),
-    }
+    return {"status": found.status, "score": found.score, "model": found.model, "cost_usd": str(found.cost)}

@@ -12,7 +12,6 @@ from orchestrator.money import Usd
 from orchestrator.spec import differences
 from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
-from orchestrator.state.tasks import TaskState
 from orchestrator_insight.forks import settings_changed
 
 
@@ -28,12 +27,23 @@ class Decided:
 
 
 @frozen
+class TaskResult:
+    """What came of a task in one of the runs."""
+
+    status: str
+    """``open`` where it has not ended."""
+    score: float | None
+    model: str | None
+    cost: Usd
+
+
+@frozen
 class TaskPair:
     """A task of both runs; None where a run does not have it."""
 
     task: str
-    one: TaskState | None
-    other: TaskState | None
+    one: TaskResult | None
+    other: TaskResult | None
 
 
 @frozen
@@ -49,6 +59,12 @@ class Comparison:
     states: tuple[RunState, RunState]
     common: int
     """How many versions they share as events, because one is a fork of the other, or both are of a third."""
+
+    @property
+    def status(self) -> tuple[str, str]:
+        """How each has ended; ``open`` where it has not."""
+        one, other = ("open" if each.finished is None else each.finished.status.value for each in self.states)
+        return one, other
 
     @property
     def spend(self) -> tuple[Usd, Usd]:
@@ -86,10 +102,20 @@ def compare(log: EventLog, one: str, other: str, texts: tuple[Texts, Texts]) -> 
         spec=tuple(_specs(first.state, second.state, texts)),
         settings=tuple(_settings(first.state, second.state)),
         decisions=tuple(_decisions(first.decisions, second.decisions)),
-        tasks=tuple(TaskPair(name, first.state.tasks.get(name), second.state.tasks.get(name)) for name in names),
+        tasks=tuple(TaskPair(name, _result(first.state, name), _result(second.state, name)) for name in names),
         states=(first.state, second.state),
         common=_common(log, one, other),
     )
+
+
+def _result(state: RunState, name: str) -> TaskResult | None:
+    task = state.tasks.get(name)
+    if task is None:
+        return None
+    end = task.finished
+    if end is None:
+        return TaskResult("open", None, None, task.spend.total)
+    return TaskResult(end.status.value, end.score, end.model, task.spend.total)
 
 
 def _common(log: EventLog, one: str, other: str) -> int:

@@ -256,6 +256,8 @@ class Explainer:
         self.explained: list[Explained] = []
         self._choices: dict[int, ModelChoice] = {}
         self._attempts: dict[int, AttemptSeen] = {}
+        self._seen: dict[tuple[str, TaskType | None], ConsideredModel] = {}
+        """The latest of each: most models are as they were at the choice before, and need no second object."""
 
     def take(self, at: int, event: e.Event) -> None:
         """Look at one event before it is folded, and fold it."""
@@ -394,7 +396,7 @@ class Explainer:
         trouble: tuple[str, ...] = ()
         if record is not None and rejection is RejectionReason.OFF:
             trouble = (*sorted(kind.value for kind in record.kinds), *(["exceeded"] if record.exceeded else []))
-        return ConsideredModel(
+        made = ConsideredModel(
             model=candidate.model,
             vendor="" if model is None else model.vendor,
             slots=() if model is None else tuple(slots_of(state, candidate.model)),
@@ -410,3 +412,8 @@ class Explainer:
             until=record.until if record is not None and rejection is RejectionReason.BREAKER else None,
             trouble=trouble,
         )
+        known = self._seen.get((made.model, kind))
+        if known == made:
+            return known
+        self._seen[made.model, kind] = made
+        return made

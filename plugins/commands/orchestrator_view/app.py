@@ -19,18 +19,17 @@ from orchestrator.errors import OrchestrateError, UsageError
 from orchestrator_view import live
 from orchestrator_view.acting import Acting
 from orchestrator_view.actions import Actions
-from orchestrator_view.comparing import compare_values
-from orchestrator_view.deciding import decisions
+from orchestrator_view.compare_page import compare_values
 from orchestrator_view.evaluations import eval_rows, eval_values
 from orchestrator_view.guard import Access, Guard
 from orchestrator_view.history import LogQuery, log_values, verify_values
 from orchestrator_view.listing import STATUSES
 from orchestrator_view.offers import model_rows
 from orchestrator_view.rendering import render, resource
-from orchestrator_view.running import run_values, texts_now
+from orchestrator_view.run_page import run_values, texts_now
 from orchestrator_view.source import Source
 from orchestrator_view.spending import money_values
-from orchestrator_view.working import task_values
+from orchestrator_view.task_page import task_values
 
 Values = dict[str, Any]
 
@@ -111,8 +110,14 @@ class Pages:
         number = _number(request.query_params.get("page"))
         with self.source.run(request.path_params["run"]) as reading:
             start = (number - 1) * _DECISIONS
-            shown, total = decisions(reading, request.query_params.get("task") or None, start, _DECISIONS)
-            values = {"run": reading.run, "decisions": shown, "total": total, "number": number}
+            shown, total = reading.decisions(request.query_params.get("task") or None, start, _DECISIONS)
+            values = {
+                "event_name": reading.event,
+                "run": reading.run,
+                "decisions": shown,
+                "total": total,
+                "number": number,
+            }
             return self._page("decisions", "Runs", {**values, "more": start + _DECISIONS < total})
 
     def text(self, request: Request) -> Response:

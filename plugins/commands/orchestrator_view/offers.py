@@ -11,7 +11,7 @@ from orchestrator.models import ModelInfo
 from orchestrator.money import Price, Usd
 from orchestrator.reading import Recorded
 from orchestrator.reading import events as e
-from orchestrator_insight.report.shown import duration
+from orchestrator_insight.shown import duration
 
 _SESSIONS: Final = 40
 

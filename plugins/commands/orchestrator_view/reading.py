@@ -2,62 +2,41 @@
 
 from collections.abc import Iterable
 
-from attrs import Factory, define
+from attrs import define
 
 from orchestrator.cli.kit import Trust
 from orchestrator.errors import DamagedLogError
-from orchestrator.exchanges import DAMAGED, DELETED, ExchangeReader
-from orchestrator.reading import Recorded, RunState, Texts, event_name
-from orchestrator_insight.explanation import Explainer
-from orchestrator_insight.report.calls import Timeline, TimelineReader
+from orchestrator.exchanges import DAMAGED, DELETED
+from orchestrator.reading import Recorded, Texts
+from orchestrator_insight.decisions import DecisionShown, shown
+from orchestrator_insight.explanation import about
+from orchestrator_insight.run_history import RunHistory, uncollected
 
 
-@define
-class RunReading:
+@define(kw_only=True)
+class RunReading(RunHistory):
     """One run as far as it was read.
 
     Attributes:
         run: its id.
         trust: how far it can be trusted, found when it was first read.
         texts: its texts.
-        position: of the last event that was read.
-        head: the hash of that event.
-        positions: of each event, by its version.
     """
 
     run: str
     trust: Trust
     texts: Texts
-    explainer: Explainer = Factory(Explainer)
-    chronicler: TimelineReader = Factory(TimelineReader)
-    exchanges: ExchangeReader = Factory(ExchangeReader)
-    position: int = 0
-    head: str = ""
-    positions: dict[int, int] = Factory(dict)
 
-    @property
-    def state(self) -> RunState:
-        """What the events fold to."""
-        return self.explainer.state
+    def read_on(self, records: Iterable[Recorded]) -> None:
+        """Read the next events."""
+        with uncollected():
+            for record in records:
+                self.take(record)
 
-    @property
-    def timeline(self) -> Timeline:
-        """Sessions and attempts."""
-        return self.chronicler.line
-
-    def take(self, records: Iterable[Recorded]) -> None:
-        """Read on."""
-        for record in records:
-            event = record.event
-            self.explainer.take(record.at, event)
-            self.chronicler.take(record.at, event)
-            self.exchanges.take(record.version, event)
-            self.positions[record.version] = self.position = record.position
-            self.head = record.hash
-
-    def event(self, version: int) -> str:
-        """An event of the run, as people name it."""
-        return event_name(self.positions.get(version), version)
+    def decisions(self, node: str | None, first: int = 0, most: int = 2**31) -> tuple[list[DecisionShown], int]:
+        """Some of the decisions about a task, or about all, in words; and how many there are."""
+        found = about(self.explainer.explained, node)
+        return [shown(each) for each in found[first : first + most]], len(found)
 
     def text(self, digest: str | None) -> str | None:
         """A text, or a note where it is gone; None where there is none."""

@@ -12,11 +12,27 @@ from markupsafe import Markup, escape
 
 from orchestrator.cli.kit import money, seconds, timestamp
 from orchestrator.money import Usd
-from orchestrator_insight.report.shown import exact, one_line, score, visible
+from orchestrator_insight.shown import exact, one_line, score, visible
 
 LONGEST: Final = 24_000
 """Characters of a text on a page; the whole is a link beside it."""
 _LONGEST_COLOURED: Final = 40_000
+_LANGUAGES: Final = {
+    ".css": "css",
+    ".html": "html",
+    ".js": "javascript",
+    ".json": "json",
+    ".md": "markdown",
+    ".py": "python",
+    ".tex": "latex",
+    ".toml": "toml",
+    ".ts": "typescript",
+    ".tsx": "tsx",
+    ".txt": "text",
+    ".yaml": "yaml",
+    ".yml": "yaml",
+}
+"""The lexers of what runs mostly write; to find another one, Pygments compiles the patterns of all that it has."""
 _SHARED: Final = "orchestrator_insight.report"
 
 
@@ -56,8 +72,9 @@ def _lexer(name: str, language: str) -> Any:
     from pygments.lexers import get_lexer_by_name, get_lexer_for_filename
     from pygments.util import ClassNotFound
 
+    language = _LANGUAGES.get(PurePosixPath(name).suffix, "") if name else language
     try:
-        if name:
+        if name and not language:
             return get_lexer_for_filename(PurePosixPath(name).name, stripnl=False, ensurenl=False)
         return get_lexer_by_name(language, stripnl=False, ensurenl=False) if language else None
     except ClassNotFound:

@@ -105,8 +105,8 @@ class Source:
         trust = trust_in(log, run)
 
         def read() -> RunReading:
-            reading = RunReading(run, trust, texts_of(log, run, trust))
-            reading.take(log.read(run))
+            reading = RunReading(run=run, trust=trust, texts=texts_of(log, run, trust))
+            reading.read_on(log.read(run))
             if reading.state.start is None:
                 raise LookupError(run)
             return reading
@@ -117,7 +117,7 @@ class Source:
         """Take the new events of a run; False where it has to be read again."""
         if found.trust.damage:
             return True
-        found.take(self.log.read(found.run, found.state.version))
+        found.read_on(self.log.read(found.run, found.state.version))
         return True
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from attrs import define
 from orchestrator.cli.kit import Reader, account_names
 from orchestrator.money import Usd
 from orchestrator.reading import events as e
-from orchestrator_insight.report.shown import exact
+from orchestrator_insight.shown import exact
 
 _MOST_BARS: Final = 14
 _TEAM: Final = "team/"

@@ -6,6 +6,7 @@ from tests.contracts.planted.backends import BACKENDS, SoundBackend, SoundExplor
 from tests.contracts.planted.bug import Bug, suite_of
 from tests.contracts.planted.commands import COMMANDS, SoundCommand
 from tests.contracts.planted.conduct import CONDUCT
+from tests.contracts.planted.executors import EXECUTORS, SoundExecutor
 from tests.contracts.planted.exporters import EXPORTERS, SoundExporter
 from tests.contracts.planted.policy_loaders import LOADERS, SoundLoader
 from tests.contracts.planted.programs import PROGRAMS
@@ -25,6 +26,7 @@ SOUND: Final = (
     SoundLoader,
     SoundExporter,
     SoundScaffold,
+    SoundExecutor,
     SoundCommand,
 )
 BUGS: Final = (
@@ -40,5 +42,6 @@ BUGS: Final = (
     *(Bug(f"scorer: {name}", suite_of(SoundScorer, made), test) for name, (made, test) in SCORERS.items()),
     *(Bug(name, suite, test) for name, (suite, test) in CONDUCT.items()),
     *(Bug(f"scaffold: {name}", suite_of(SoundScaffold, made), test) for name, (made, test) in SCAFFOLDS.items()),
+    *(Bug(f"executor: {name}", suite_of(SoundExecutor, made), test) for name, (made, test) in EXECUTORS.items()),
     *(Bug(f"command: {name}", suite, test) for name, (suite, test) in COMMANDS.items()),
 )

@@ -8,6 +8,7 @@ from orchestrator.plugin_kinds import KINDS
 from orchestrator.testing.contracts.backends import BackendContract
 from orchestrator.testing.contracts.base import ContractResult, PluginContract, names_of_tests, play
 from orchestrator.testing.contracts.commands import Called, CommandContract, called
+from orchestrator.testing.contracts.executors import ExecutorContract
 from orchestrator.testing.contracts.exporters import ExporterContract
 from orchestrator.testing.contracts.loaders import LoaderContract
 from orchestrator.testing.contracts.providers import ProviderContract
@@ -27,6 +28,7 @@ __all__ = [
     "Called",
     "CommandContract",
     "ContractResult",
+    "ExecutorContract",
     "ExporterContract",
     "LoaderContract",
     "PluginContract",

@@ -1,16 +1,13 @@
-"""What ``orchestrate explain --json`` gives: plain values, for programs."""
+"""Decisions as JSON has them, for programs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 from attrs import fields
 
-from orchestrator.cli.kit import (
-    line,
-    timestamp,
-)
+from orchestrator.cli.kit import line, timestamp
 from orchestrator.reading import events
 from orchestrator.spi import ModelTelemetry
-from orchestrator_insight.commands.explain_reasons import removal, why
+from orchestrator_insight.decisions import removal, why
 from orchestrator_insight.explanation import (
     AttemptSeen,
     BackendFallback,
@@ -26,9 +23,9 @@ from orchestrator_insight.explanation import (
 )
 
 
-def plain(each: Explained, positions: Mapping[int, int]) -> dict[str, object]:
-    """One thing that was explained; ``positions`` has the position of each event by its version."""
-    position = positions.get(each.version)
+def plain(each: Explained, position_of: Callable[[int], int | None]) -> dict[str, object]:
+    """One of them; ``position_of`` knows the position of an event by its version."""
+    position = position_of(each.version)
     head: dict[str, object] = {"position": position, "version": each.version, "at": timestamp(each.at)}
     if isinstance(each, BackendFallback):
         return {"kind": "backend_failed", **head, "backend": each.backend, "problem": each.problem}
@@ -83,7 +80,7 @@ def plain(each: Explained, positions: Mapping[int, int]) -> dict[str, object]:
         },
         "candidates": [_plain_candidate(each, candidate) for candidate in each.considered],
         "attempts": [
-            {"position": positions.get(attempt.version), **_plain_attempt(attempt)} for attempt in each.attempts
+            {"position": position_of(attempt.version), **_plain_attempt(attempt)} for attempt in each.attempts
         ],
         "too_long": each.too_long and {"prompt_tokens": each.too_long[0], "context": each.too_long[1]},
         "reused": each.reused and {"run": each.reused.run, "version": each.reused.call},

@@ -1,6 +1,5 @@
 """Write a run as one HTML page."""
 
-import gc
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -79,10 +78,9 @@ def write_page(log: EventLog, run: str, path: Path, verify: bool | None, damage:
     from orchestrator.reading import Texts
     from orchestrator.reading import verify as verify_history
     from orchestrator_insight.report import Facts, render
+    from orchestrator_insight.run_history import uncollected
 
-    collecting = gc.isenabled()
-    gc.disable()  # what is read of a history only grows, and looking through it again and again costs a fifth
-    try:
+    with uncollected():
         last, verified = log.last(run), None
         if verify or (verify is None and last is not None and last.version <= _MOST_TO_VERIFY):
             records = list(log.read(run))
@@ -91,9 +89,6 @@ def write_page(log: EventLog, run: str, path: Path, verify: bool | None, damage:
         texts = Texts(log, run, os.urandom, log.redactor)
         facts = Facts(run, shown_status(log, run, "open"), damage, verified, time.time_ns() // 1000)
         _write(path, render(log.read(run), texts.get, facts))
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _check_target(path: Path, force: bool) -> None:

@@ -14,7 +14,7 @@ from orchestrator.state.results import checks_of
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
 from orchestrator_insight.report import graph
-from orchestrator_insight.report.calls import Attempt, Timeline
+from orchestrator_insight.timeline import Attempt, Timeline
 
 MOST_ROWS: Final = 500
 """Boxes of a picture, rows of a timeline and bars of a chart; what goes beyond is summed up."""

@@ -2,9 +2,11 @@
 
 import zlib
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import orjson
+from attrs import fields
 
 _FAST = 1
 _HEADROOM = 1 << 18
@@ -12,8 +14,18 @@ _HEADROOM = 1 << 18
 
 def inert(value: Any) -> bytes:
     """A value as JSON that an HTML parser takes for nothing else, wherever it stands."""
-    text = orjson.dumps(value)
+    text = orjson.dumps(value, default=_fields)
     return text.replace(b"<", b"\\u003c").replace(b">", b"\\u003e").replace(b"&", b"\\u0026")
+
+
+def _fields(value: Any) -> Any:
+    """An attrs object as a JSON object."""
+    return {name: getattr(value, name) for name in _names(value.__class__)}
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
 
 
 class Packed:

@@ -33,54 +33,37 @@
     return shown;
   };
 
-  const choice = (each) => {
-    if (each.kind === "refusal") {
-      const final = each.final ? "given up" : "asked again later";
-      return element("p", `event ${each.event}: ${each.what}: needs ${each.need}, free ${each.free} (${each.limit}); ${final}`);
-    }
-    if (each.kind === "backend_failed") return element("p", `event ${each.event}: ${each.what} failed: ${each.problem}`);
-    if (each.kind === "plan") {
-      const head = element("p", `event ${each.event}: ${each.what}`);
-      return add(element("div"), head, ...each.remarks.map((one) => element("p", one)));
-    }
-    if (each.kind === "verification") {
-      return element("p", `event ${each.event}: ${each.what}: ${each.verdict}${each.problem ? ` (${each.problem})` : ""}`);
-    }
-    if (each.kind === "no_candidate") {
-      const rows = each.candidates.map((one) => [one.model, one.vendor, one.rejection, one.reason]);
-      return folded(`event ${each.event}: ${each.what}: no model was left`, table(["model", "vendor", "outcome", "why"], rows));
-    }
-    const title = `event ${each.event}: ${each.what} → ${each.model}`;
+  const decision = (each) => {
+    const title = `event ${each.event}: ${each.what}${each.model === null ? "" : ` → ${each.model}`}`;
+    const lines = each.remarks.map((one) => element("p", one));
+    if (!each.candidates.length && !each.said) return add(element("div"), element("p", title), ...lines);
     const rows = each.candidates.map((one) => [
-      one.model, one.vendor, one.rejection ?? "chosen", one.reason, one.score?.toFixed(4), one.price, String(one.calls), one.quality?.toFixed(3),
+      one.is_chosen ? "*" : "", one.model, one.vendor, one.price, one.calls, one.quality, one.latency, one.score, one.why,
     ]);
-    const heads = ["model", "vendor", "outcome", "why", "score", "price in / out", "calls", "quality"];
-    const attempts = each.attempts.map((one) => [String(one.attempt), one.hold, one.cost, one.end, one.error]);
+    const heads = ["", "model", "vendor", "price in/out", "calls", "quality", "latency", "score", "why"];
     return folded(
       title,
-      element("p", each.sentence),
-      each.reused ? element("p", "an answer of an earlier run was reused: nothing was asked") : null,
-      each.waiver ? element("p", `waiver: ${each.waiver}`) : null,
-      table(heads, rows),
-      attempts.length ? table(["attempt", "held", "cost", "end", "error"], attempts) : null,
+      ...lines,
+      rows.length ? table(heads, rows) : null,
+      ...each.attempts.map((one) => element("p", one)),
       ...(each.said ?? []).map(([what, text]) => folded(what, block(text))),
     );
   };
 
   const iteration = (each) => {
     const score = each.score === null ? "not scored" : `score ${each.score.toFixed(3)}`;
-    const title = `Iteration ${each.iteration}: ${score}${each.gate === false ? ", gate not passed" : ""}${each.chosen ? ", chosen" : ""}`;
+    const title = `Iteration ${each.number}: ${score}${each.gate === false ? ", gate not passed" : ""}${each.chosen ? ", chosen" : ""}`;
     const box = add(element("div"), element("h3", title));
     for (const step of each.steps) {
-      add(box, folded(`${step.label} by ${step.model}`, block(step.text)));
+      add(box, folded(`${step.label} by ${step.model}`, ...step.defects.map((one) => element("p", one.result ? `${one.text} (${one.result})` : one.text)), block(step.text)));
       if (step.changes) add(box, folded(`what the ${step.label} changed`, step.changes.length ? diff(step.changes) : element("p", "nothing")));
     }
-    for (const [role, why] of Object.entries(each.skipped)) add(box, element("p", `${role} left out: ${why}`));
+    for (const one of each.skipped) add(box, element("p", `left out: ${one}`));
     for (const check of each.checks) {
-      add(box, folded(`check ${check.validator}: ${check.verdict}`, block(check.details ?? "it said nothing")));
+      add(box, folded(`check ${check.validator}: ${check.verdict}${check.tests ? `, ${check.tests}` : ""}`, block(check.details ?? "it said nothing")));
     }
     for (const judge of each.scores) {
-      add(box, folded(`evaluated by ${judge.model}: ${judge.said}`, block(judge.reasons)));
+      add(box, folded(`evaluated by ${judge.by}: ${judge.said}`, block(judge.reasons)));
     }
     return box;
   };
@@ -100,7 +83,7 @@
       for (const each of task.iterations) add(box, iteration(each));
     }
     const decided = choices.get(box.dataset.node) ?? [];
-    add(box, element("h3", "Decisions"), ...(decided.length ? decided.map(choice) : [element("p", "none")]));
+    add(box, element("h3", "Decisions"), ...(decided.length ? decided.map(decision) : [element("p", "none")]));
   };
   const boxes = [...document.querySelectorAll("details.work")];
   for (const box of boxes) box.addEventListener("toggle", () => { if (box.open) fill(box); });

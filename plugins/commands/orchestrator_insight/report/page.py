@@ -8,7 +8,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import asdict, frozen
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -16,13 +16,15 @@ from orchestrator.cli.kit import money
 from orchestrator.events import ADVISE, ENHANCE, PLAN, VERIFY
 from orchestrator.log.transaction import Recorded
 from orchestrator.replay import Verification
+from orchestrator_insight.decisions import shown as decision_shown
 from orchestrator_insight.explanation import BackendFallback
-from orchestrator_insight.report.choices import choices_of
 from orchestrator_insight.report.drawing import charts, spend_bar, task_picture, task_row, timeline_picture
 from orchestrator_insight.report.packing import Packed
-from orchestrator_insight.report.reading import ReportData
-from orchestrator_insight.report.shown import exact, one_line, score, visible
-from orchestrator_insight.report.work import PageTexts, results_of, work_of
+from orchestrator_insight.report.page_texts import PageTexts, results_of
+from orchestrator_insight.report.reading import read_for_report
+from orchestrator_insight.report.said import said_in
+from orchestrator_insight.shown import exact, one_line, score, visible
+from orchestrator_insight.written import iterations
 
 _BEFORE: Final = {ENHANCE: "the suggestions", ADVISE: "the architecture", PLAN: "the plan", VERIFY: "the verification"}
 
@@ -48,9 +50,8 @@ class Facts:
 
 def render(records: Iterable[Recorded], get: Callable[[str], str], facts: Facts) -> Iterator[bytes]:
     """The page of a run, part by part: from its stored events (at least one, read once) and the text of each digest."""
-    read = ReportData()
-    read.all(records)
-    explainer, state, line = read.explainer, read.explainer.state, read.chronicler.line
+    history, events = read_for_report(records)
+    explainer, state, line = history.explainer, history.state, history.timeline
     texts = PageTexts(get)
     decided = {each.node for each in explainer.explained if not isinstance(each, BackendFallback)}
     rows = [task_row(state, name, texts.read) for name in state.execution_order]
@@ -64,8 +65,8 @@ def render(records: Iterable[Recorded], get: Callable[[str], str], facts: Facts)
         "title": (texts.read(state.project) or "").strip() or facts.run,
         "criteria": texts.read(state.criteria) or "",
         "state": state,
-        "head": read.head,
-        "events": read.count,
+        "head": history.head,
+        "events": history.count,
         "bar": spend_bar(state),
         "tasks": rows,
         "numbers": {row.name: number for number, row in enumerate(rows, 1)},
@@ -79,24 +80,27 @@ def render(records: Iterable[Recorded], get: Callable[[str], str], facts: Facts)
         "limit": _seconds(state.time_limit),
     }
     work = Packed()
-    for name, done in work_of(state, texts):
-        work.add(done, name)
-    choices = Packed()
-    for choice in choices_of(explainer.explained, read.positions, read.calls.by_selection, texts):
-        choices.add(choice)
+    for name, task in state.tasks.items():
+        asked = {"title": texts.read(task.planned.title), "prompt": texts.read(task.planned.prompt)}
+        work.add({**asked, "iterations": tuple(iterations(task, texts.read))}, name)
+    decisions = Packed()
+    for each in explainer.explained:
+        said = history.exchanges.by_selection.get(each.version)
+        values = asdict(decision_shown(each), recurse=False) | {"event": history.event(each.version)}
+        decisions.add(values if said is None else {**values, "said": list(said_in(said, texts.read))})
     style, script = _resource("parts.css") + _resource("page.css"), _resource("page.js")
     parts = _template().generate(**shown, left_out=texts.left_out, style=Markup(style), policy=_policy(style, script))
     yield from (part.encode() for part in parts)
-    yield from _data(work, choices, read.events)
+    yield from _data(work, decisions, events)
     yield f"</script>\n<script>{script}</script>\n</body>\n</html>".encode()
 
 
-def _data(work: Packed, choices: Packed, events: Packed) -> Iterator[bytes]:
+def _data(work: Packed, decisions: Packed, events: Packed) -> Iterator[bytes]:
     """What the page's script shows, as one JSON document."""
     yield b'{"tasks":{'
     yield from work
     yield b'},"choices":['
-    yield from choices
+    yield from decisions
     yield b'],"events":['
     yield from events
     yield b"]}"

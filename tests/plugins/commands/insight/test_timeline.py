@@ -4,7 +4,7 @@ from orchestrator import events as e
 from orchestrator.money import Usd
 from orchestrator.testing.scenario import Scenario
 from orchestrator.testing.simulator import simulate
-from orchestrator_insight.report.calls import TimelineReader
+from orchestrator_insight.timeline import TimelineReader
 
 
 def test_every_attempt_is_on_the_axis_with_what_it_cost() -> None:

@@ -4,7 +4,6 @@ from typing import Any
 
 from orchestrator.cli.kit import existing_run, seconds
 from orchestrator.errors import OrchestrateError
-from orchestrator.reading import TaskState
 from orchestrator_insight.comparison import compare
 from orchestrator_view.source import Source
 
@@ -23,21 +22,8 @@ def compare_values(source: Source, one: str, other: str) -> dict[str, Any]:
     except OrchestrateError as error:
         return {**values, "problem": str(error)}
     values["found"] = found
-    for run, state in zip((one, other), found.states, strict=True):
-        status = "open" if state.finished is None else state.finished.status.value
+    for run, state, status in zip((one, other), found.states, found.status, strict=True):
         facts = {"spent": state.spend.total, "cap": state.cap, "active": seconds(state.active(state.at))}
         values["sides"].append({"run": run, "status": status, **facts})
-    values["rows"] = [{"task": pair.task, "cells": [_cell(pair.one), _cell(pair.other)]} for pair in found.tasks]
+    values["rows"] = [{"task": pair.task, "cells": [pair.one, pair.other]} for pair in found.tasks]
     return values
-
-
-def _cell(task: TaskState | None) -> dict[str, Any] | None:
-    if task is None:
-        return None
-    end = task.finished
-    return {
-        "status": "open" if end is None else end.status.value,
-        "score": None if end is None else end.score,
-        "model": None if end is None else end.model,
-        "cost": task.spend.total,
-    }

@@ -6,6 +6,8 @@ from typing import Final
 from orchestrator.cli.kit import seconds
 from orchestrator.money import Usd
 
+NONE: Final = "–"
+"""In the place of what is not known."""
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _TURNING: Final = re.compile("[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -38,4 +40,4 @@ def duration(microseconds: int) -> str:
 
 def score(value: float | None) -> str:
     """A score with three decimals."""
-    return "–" if value is None else f"{value:.3f}"
+    return NONE if value is None else f"{value:.3f}"

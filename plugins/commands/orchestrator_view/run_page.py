@@ -10,9 +10,9 @@ from orchestrator.cli.kit import DOING, HALTED, Reader, money, question_of, read
 from orchestrator.reading import CallKey, RunState
 from orchestrator.reading import events as e
 from orchestrator_insight.report.drawing import charts, spend_bar, task_picture, task_row, timeline_picture
-from orchestrator_insight.report.shown import duration, visible
+from orchestrator_insight.shown import duration, visible
 from orchestrator_view.reading import RunReading, title_of
-from orchestrator_view.working import files_of
+from orchestrator_view.task_page import files_of
 
 _BEFORE: Final = {e.ENHANCE: "suggestions", e.ADVISE: "architecture", e.PLAN: "plan"}
 _MOST_WAITS: Final = 12
