@@ -200,13 +200,14 @@ class Orchestrator:
     @contextmanager
     def _reading(self) -> "Iterator[EventLog | None]":
         """The log of the data folder; None where this orchestrator has played nothing."""
-        from orchestrator.log import DATABASE, EventLog
+        from orchestrator.log import EventLog
+        from orchestrator.plugins.stores import has_store, open_log_to_read
 
         folder = data_folder(self.state_manager.path, os.environ)
-        if not self._played_runs or not (folder / DATABASE).exists():
+        if not self._played_runs or not has_store(folder):
             yield None
             return
-        log = EventLog.open_to_read(folder)
+        log = open_log_to_read(folder, EventLog)
         try:
             yield log
         finally:

@@ -19,6 +19,8 @@ from orchestrator import spi
 if TYPE_CHECKING:
     import click
 
+    from orchestrator.log.protocol import StoreKind
+
 INTERFACE_NAME: Final = "orchestrator_interface"
 """The name in a plugin's module that holds the range of interface versions it is made for."""
 
@@ -185,6 +187,14 @@ def scaffold(made: object) -> spi.Scaffold:
     return cast(spi.Scaffold, made)
 
 
+def store(made: object) -> "StoreKind":
+    """Check what opens the stores of a kind."""
+    _check_methods(made, {"exists": 1})
+    if not callable(getattr(made, "open", None)):
+        raise ContractError(f"the {type(made).__name__} it returned has no method `open`")
+    return cast("StoreKind", made)
+
+
 def executor(made: object) -> spi.Executor:
     """Check an executor."""
     _check_methods(made, {"scale": 1, "status": 1})
@@ -304,3 +314,8 @@ KINDS: Final[Mapping[str, PluginKind]] = MappingProxyType(
     }
 )
 """Every kind of plugin by its name, in the order in which they are listed."""
+
+INSTALLED: Final[Mapping[str, PluginKind]] = MappingProxyType(
+    {**KINDS, "store": PluginKind("store", store, "stores:StoreContract", "ledger")}
+)
+"""The same with the kinds that no spec names, and that ``plugins new`` has no template for."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -10,7 +11,7 @@ from attrs import evolve
 
 from orchestrator import events as e
 from orchestrator.decide.ranking import telemetry_of
-from orchestrator.log import EventLog
+from orchestrator.log import EventLog, Recorded, Select
 from orchestrator.models import ModelInfo, TaskType, Verdict
 from orchestrator.replay import verify
 from orchestrator.state.fold import fold
@@ -45,7 +46,7 @@ def test_of_one_run_it_measures_what_the_run_measures(tmp_path: Path, seed: int)
     alone = evolve(drawn.settings, accounts=())
     report = simulate(evolve(drawn, runs=1, tasks=4, settings=alone, account_caps={}, priors=()))
     log = report.world.log()
-    found = measured(log, tmp_path, keep=False)
+    found = measured(log, keep=False)
     state = report.states["run-1"]
     assert found.real == {}
     counted: dict[str, dict[TaskType | None, Measured]] = {}
@@ -71,29 +72,29 @@ def test_a_snapshot_is_gone_on_from_and_a_bad_one_is_forgotten(tmp_path: Path, m
         spec = scripted_spec(tmp_path, project_id=name)
         assert orchestrate(home, "run", str(spec)).code == 0
     log = _log(home)
-    whole = measured(log, home, keep=False)
+    whole = measured(log, keep=False)
     assert not (home / SNAPSHOT).exists()
-    assert measured(log, home) == whole
+    assert measured(log) == whole
     stored = orjson.loads((home / SNAPSHOT).read_bytes())
     assert stored["position"] == whole.position
     assert orchestrate(home, "run", str(scripted_spec(tmp_path, project_id="three"))).code == 0
 
     read: list[str] = []
-    original = EventLog.query
+    original = EventLog.select
 
-    def query(self: EventLog, sql: str, parameters: object = ()) -> object:
-        found = original(self, sql, parameters)  # type: ignore[arg-type]
-        read.extend(str(row[1]) for row in found if "type IN" in sql)
-        return found
+    def select(self: EventLog, select: Select) -> Iterator[Recorded]:
+        for record in original(self, select):
+            read.extend([record.stream] if select.streams is None and "call.started" in (select.types or ()) else [])
+            yield record
 
-    monkeypatch.setattr(EventLog, "query", query)
-    later = measured(log, home, keep=False)
+    monkeypatch.setattr(EventLog, "select", select)
+    later = measured(log, keep=False)
     assert set(read) == {"three"}
     (home / SNAPSHOT).unlink()
-    assert measured(log, home, keep=False) == later
+    assert measured(log, keep=False) == later
     for damage in (b"", b"{", b"[]", orjson.dumps({**stored, "hash": "0" * 64}), orjson.dumps({**stored, "format": 0})):
         (home / SNAPSHOT).write_bytes(damage)
-        assert measured(log, home, keep=False) == later
+        assert measured(log, keep=False) == later
     log.close()
 
 
@@ -102,7 +103,7 @@ def test_simulated_runs_are_measured_apart(tmp_path: Path) -> None:
     home = tmp_path / "home"
     assert orchestrate(home, "run", str(scripted_spec(tmp_path, project_id="one"))).code == 0
     log = _log(home)
-    found = measured(log, home)
+    found = measured(log)
     assert (sorted(found.simulated), found.real) == (["scripted/north", "scripted/south"], {})
     assert found.of(simulated=False) == {}
     assert found.simulated["scripted/north"].by_type[TaskType.CODE_GEN].quality == 0.95
@@ -118,7 +119,7 @@ def test_failed_checks_are_counted_for_the_author(tmp_path: Path) -> None:
     ]
     assert orchestrate(home, "run", str(scripted_spec(tmp_path, answers=broken))).code == 1
     log = _log(home)
-    seen = [record.by_type[TaskType.CODE_GEN] for record in measured(log, home).simulated.values()]
+    seen = [record.by_type[TaskType.CODE_GEN] for record in measured(log).simulated.values()]
     ((failed,),) = log.store.query("SELECT count(*) FROM checks WHERE verdict = 'failed'")
     assert sum(each.validator_failures for each in seen) == failed > 0
     log.close()
@@ -144,7 +145,7 @@ def test_a_failed_check_of_an_equal_answer_is_counted_with_the_chosen_one(tmp_pa
     assert isinstance(failed, e.CheckStarted)
     assert (chosen.iteration, failed.iteration, failed.vote) == (2, 1, True)
     log, author = _log(run.home), run.task("task_001").model
-    counted = measured(log, run.home).simulated[f"scripted/{author}"].by_type[TaskType.CODE_GEN].validator_failures
+    counted = measured(log).simulated[f"scripted/{author}"].by_type[TaskType.CODE_GEN].validator_failures
     log.close()
     meter = Measurement()
     meter.begin(run.run)
@@ -253,7 +254,7 @@ def test_priors_of_a_simulated_world_are_verified_too() -> None:
 def test_an_empty_log_measures_nothing(tmp_path: Path) -> None:
     """No run, no record, no snapshot."""
     log = EventLog.open(tmp_path)
-    assert measured(log, tmp_path) == Telemetry()
+    assert measured(log) == Telemetry()
     assert not (tmp_path / SNAPSHOT).exists()
     log.close()
 
@@ -271,7 +272,7 @@ def test_only_grades_of_an_evaluation_are_learnt_and_they_can_be_taken_back(tmp_
     assert orchestrate(home, "eval", "teach", "tried").code == 0
     assert _learnt(home, tmp_path) == {"scripted/small-1": {TaskType.SUMMARIZATION: (12, 0.75)}}
     log = _log(home)
-    known = priors(measured(log, tmp_path, keep=False).simulated, [ModelInfo("small-1", "scripted", "small")])
+    known = priors(measured(log, keep=False).simulated, [ModelInfo("small-1", "scripted", "small")])
     assert [(each.calls, each.type) for each in known] == [(12, TaskType.SUMMARIZATION)]
     log.close()
     spec = tmp_path / "spec.json"
@@ -288,7 +289,7 @@ def _learnt(home: Path, folder: Path) -> dict[str, dict[TaskType | None, tuple[i
     """Calls and quality that are known of simulated models."""
     log = _log(home)
     try:
-        found = measured(log, folder, keep=False).simulated
+        found = measured(log, keep=False).simulated
         return {
             model: {kind: (seen.calls, seen.quality) for kind, seen in record.by_type.items()}
             for model, record in found.items()

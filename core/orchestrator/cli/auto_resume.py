@@ -21,11 +21,12 @@ def run_to_resume(spec: "Spec") -> str | None:
     """
     from orchestrator.cli.options import home
     from orchestrator.engine.similarity import similar_runs
-    from orchestrator.log import DATABASE, EventLog
+    from orchestrator.log import EventLog
+    from orchestrator.plugins.stores import has_store, open_log_to_read
 
-    if not (home() / DATABASE).exists():
+    if not has_store(home()):
         return None
-    log = EventLog.open_to_read(home())
+    log = open_log_to_read(home(), EventLog)
     try:
         found = similar_runs(log, spec, time.time_ns() // 1000)
     finally:

@@ -16,6 +16,8 @@ from orchestrator.cli.tables import print_table
 from orchestrator.errors import UsageError
 from orchestrator.log import EventLog
 from orchestrator.log.accounts import SIMULATED, called
+from orchestrator.plugins.stores import open_log as open_log_to_write
+from orchestrator.plugins.stores import open_log_to_read
 
 if TYPE_CHECKING:
     from orchestrator.events import Totals
@@ -84,7 +86,7 @@ def _end_dead_runs() -> None:
     """Keep what dead runs hold; only where there are any is the log opened for writing."""
     from orchestrator.engine.accounts import end_dead_runs, holding_runs
 
-    reading = EventLog.open_to_read(home())
+    reading = open_log_to_read(home(), EventLog)
     try:
         dead = [run for run in holding_runs(reading) if not reading.locks.is_held(run)]
     finally:
@@ -155,7 +157,7 @@ def _on_log(work: "Callable[[EventLog], Awaitable[Any]]") -> Any:
     """Do something with the log of the data folder, open for writing."""
 
     async def done() -> Any:
-        log = EventLog.open(home())
+        log = open_log_to_write(home())
         try:
             return await work(log)
         finally:

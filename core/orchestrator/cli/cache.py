@@ -10,8 +10,8 @@ from orchestrator.cli.logs import open_log_if_any
 from orchestrator.cli.options import exact_option, has_log, home, home_option, json_option
 from orchestrator.cli.output import money, notice, result_json, timestamp
 from orchestrator.cli.tables import print_table
-from orchestrator.log import EventLog
 from orchestrator.money import Usd
+from orchestrator.plugins.stores import open_log
 
 if TYPE_CHECKING:
     from orchestrator.log.cache import CacheStats
@@ -75,7 +75,7 @@ def clear(as_json: bool) -> int:
     """Delete every answer, so that no call is reused. The logs of runs keep theirs."""
 
     async def cleared() -> int:
-        log = EventLog.open(home())
+        log = open_log(home())
         try:
             return await log.clear_cache()
         finally:

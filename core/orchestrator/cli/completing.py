@@ -41,11 +41,12 @@ def _tasks(context: click.Context) -> Iterable[str]:
     from orchestrator.cli.options import has_log, home
     from orchestrator.events import PLAN
     from orchestrator.log import EventLog
+    from orchestrator.plugins.stores import open_log_to_read
 
     run = context.params.get("run_id")
     if run is None or not has_log():
         return []
-    log = EventLog.open_to_read(home())
+    log = open_log_to_read(home(), EventLog)
     try:
         return [*dict.fromkeys(row["task_id"] for row in log.view("tasks", {"run_id": run})), PLAN]
     finally:
@@ -87,10 +88,11 @@ def _accounts(context: click.Context) -> Iterable[str]:
     from orchestrator.engine.accounts import account_names
     from orchestrator.log import EventLog
     from orchestrator.log.accounts import called
+    from orchestrator.plugins.stores import open_log_to_read
 
     if not has_log():
         return []
-    log = EventLog.open_to_read(home())
+    log = open_log_to_read(home(), EventLog)
     try:
         return [called(name, simulated) for name, simulated in account_names(log)]
     finally:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
 
 from attrs import define, frozen
 
@@ -11,7 +12,8 @@ from orchestrator.cli.output import clean, notice
 from orchestrator.errors import DamagedLogError, LogError
 from orchestrator.log import EventLog, LogFinding, Texts, read_heads
 from orchestrator.log.lineage import Segment
-from orchestrator.log.protocol import Extent
+from orchestrator.log.protocol import Extent, Store
+from orchestrator.plugins.stores import chosen_store
 
 T = TypeVar("T")
 
@@ -28,6 +30,11 @@ class Reader(EventLog):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._cuts: dict[str, Segment] = {}
+
+    @classmethod
+    def open_to_read(cls, folder: Path, store: Store | None = None) -> Self:
+        """The log of a data folder wherever its store is; see ``EventLog``."""
+        return super().open_to_read(folder, chosen_store(write=False) if store is None else store)
 
     def cut(self, run: str, stream: str, position: int) -> None:
         """Let the history of a run end before a bad event of a stream: its own, or that of an ancestor."""

@@ -48,12 +48,13 @@ def _known_runs() -> list[str]:
     """The runs of the data folder; none where its log cannot be read, which the command itself then says."""
     from orchestrator.errors import OrchestrateError
     from orchestrator.log import EventLog
+    from orchestrator.plugins.stores import open_log_to_read
     from orchestrator.run_list import runs_in
 
     try:
         if not has_log():
             return []
-        log = EventLog.open_to_read(home())
+        log = open_log_to_read(home(), EventLog)
         try:
             return runs_in(log)
         finally:

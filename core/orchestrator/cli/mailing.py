@@ -13,8 +13,9 @@ from orchestrator.cli.options import existing_run, home
 from orchestrator.engine.replies import QuestionReply, request_of
 from orchestrator.engine.vendors.environment import called_by
 from orchestrator.events import QuestionAsked
-from orchestrator.log import EventLog, Texts
+from orchestrator.log import Texts
 from orchestrator.log.requests import ANSWER
+from orchestrator.plugins.stores import open_log as open_log_to_write
 from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState
 
@@ -61,7 +62,7 @@ def send(run: str, kind: str, text: str, is_taken: Callable[[RunState], bool]) -
     Raises:
         LogError: the log cannot be written.
     """
-    log = EventLog.open(home())
+    log = open_log_to_write(home())
     try:
         asyncio.run(log.ask(run, kind, at=time.time_ns() // 1000, text=text))
         until = time.monotonic() + _PATIENCE

@@ -134,6 +134,15 @@ def _remember_home(context: click.Context, parameter: click.Parameter, value: Pa
     return value
 
 
+def _remember_store(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    from orchestrator.plugins.stores import choose_store
+
+    if value is not None:
+        choose_store(value)
+        context.find_root().call_on_close(lambda: choose_store(None))
+    return value
+
+
 def context_option(command: F) -> F:
     """Add ``--context``."""
     return click.option(
@@ -154,6 +163,17 @@ def home_option(command: F) -> F:
         is_eager=True,
         callback=_remember_home,
         help="The data folder. [default: $ORCHESTRATE_HOME, else the platform's]",
+    )(_store_option(command))
+
+
+def _store_option(command: F) -> F:
+    return click.option(
+        "--store",
+        metavar="URL",
+        expose_value=False,
+        is_eager=True,
+        callback=_remember_store,
+        help="Where the event log is, such as sqlite:FOLDER. [default: $ORCHESTRATE_STORE, else the data folder]",
     )(command)
 
 
@@ -204,11 +224,11 @@ def has_log() -> bool:
         UsageError: the data folder is no folder, or must not be looked into.
     """
     from orchestrator.errors import UsageError
-    from orchestrator.log.sqlite import database_of
+    from orchestrator.plugins.stores import has_store
 
     folder = home()
     try:
-        return database_of(folder).exists()
+        return has_store(folder)
     except OSError as error:
         raise UsageError(f"{folder}: {error.strerror}; name another data folder with --home") from error
 

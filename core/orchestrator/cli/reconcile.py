@@ -19,9 +19,10 @@ from orchestrator.cli.options import FILE, Amount, command, exact_option, existi
 from orchestrator.cli.output import line, money, notice, result_json
 from orchestrator.cli.tables import print_table
 from orchestrator.errors import SpecError, UsageError
-from orchestrator.log import EventLog, Select
+from orchestrator.log import Select
 from orchestrator.log.naming import event_name, read_event_id
 from orchestrator.money import Usd
+from orchestrator.plugins.stores import open_log as open_log_to_write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -349,7 +350,7 @@ def _reconcile(run: str, costs: "Mapping[int, Usd]") -> list[Any]:
     from orchestrator.engine.reconciling import reconcile as settle
 
     async def work() -> list[Any]:
-        log = EventLog.open(home())
+        log = open_log_to_write(home())
         try:
             return list(await settle(log, home(), run, costs, lambda: time.time_ns() // 1000))
         finally:

@@ -29,6 +29,7 @@ from orchestrator.cli.tables import print_run, print_table
 from orchestrator.errors import UsageError
 from orchestrator.log import EventLog, Texts
 from orchestrator.money import Usd
+from orchestrator.plugins.stores import open_log as open_log_to_write
 from orchestrator.run_list import DELETED, RunFilter, RunSummary, known_status, shown_status, summaries
 from orchestrator.state.fold import fold
 
@@ -286,7 +287,7 @@ def cancel(run_id: str, as_json: bool) -> int:
     from orchestrator.log.requests import CANCEL
 
     existing_run(open_log(run_id), run_id)
-    log = EventLog.open(home())
+    log = open_log_to_write(home())
     try:
         if not log.locks.is_held(run_id):
             raise UsageError(f"no process has run {run_id}: there is nothing to stop; see: {command('runs list')}")
@@ -322,7 +323,7 @@ def take_over(run_id: str, patience: float, as_json: bool) -> int:
     from orchestrator.log.requests import RELEASE
 
     existing_run(open_log(run_id), run_id)
-    log = EventLog.open(home())
+    log = open_log_to_write(home())
     try:
         if not log.locks.is_held(run_id):
             raise UsageError(f"no process has run {run_id}; go on with it: {command(f'resume {run_id}')}, or a worker")

@@ -25,6 +25,7 @@ from orchestrator.engine.vendors.environment import Environment
 from orchestrator.errors import PluginError, SpecError
 from orchestrator.log import EventLog, Recorded, Redactor, encode
 from orchestrator.plugins import Catalogue
+from orchestrator.plugins.stores import open_log_to_read
 from orchestrator.spi import Exporter, ExporterConfig, Metrics, RunEvent, no_history
 from orchestrator.state.measurement import Measurement
 
@@ -57,7 +58,7 @@ def _run_event(run: str, version: int, at: int, event: e.Event) -> RunEvent:
 
 def _history(home: Path, run: str, after: int) -> Iterator[RunEvent]:
     """The run's committed events after a version, over a connection of its own."""
-    log = EventLog.open_to_read(home)
+    log = open_log_to_read(home, EventLog)
     try:
         for record in log.read_own(run, after):
             yield _run_event(run, record.version, record.at, record.event)

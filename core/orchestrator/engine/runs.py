@@ -27,10 +27,11 @@ from orchestrator.engine.vendors.admission import admission_of
 from orchestrator.engine.vendors.connect import Connected, connect
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.errors import MissingError, UsageError, present
-from orchestrator.log import EventLog, Redactor, read_heads
+from orchestrator.log import Redactor, read_heads
 from orchestrator.models import CapabilityKind, GrantedBy, ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.plugins import Catalogue
+from orchestrator.plugins.stores import open_log
 from orchestrator.settings import SECOND
 from orchestrator.spec import Spec, differences, parse_spec
 from orchestrator.state.fold import fold
@@ -53,7 +54,7 @@ class Engine(DataFolder):
         check_descriptors()
         redactor = Redactor()
         ports = real_ports()
-        log = EventLog.open(folder, redactor=redactor, offload=ports.offload)
+        log = open_log(folder, redactor=redactor, offload=ports.offload)
         catalogue, environment = Catalogue.discover(), Environment.of_process(redactor.add)
         return cls(folder, log, catalogue, environment, ports, admission_of(catalogue, environment, folder))
 

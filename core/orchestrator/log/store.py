@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 from attrs import Factory, define, frozen
 
@@ -91,7 +92,12 @@ class EventLog(LogReader):
 
     @classmethod
     def open(
-        cls, folder: Path, *, redactor: Redactor | None = None, offload: Offload = asyncio.to_thread
+        cls,
+        folder: Path,
+        *,
+        redactor: Redactor | None = None,
+        offload: Offload = asyncio.to_thread,
+        store: Store | None = None,
     ) -> "EventLog":
         """The log of a data folder, for reading and appending; both are made where they do not exist.
 
@@ -100,12 +106,14 @@ class EventLog(LogReader):
         """
         from orchestrator.log.sqlite import SqliteStore
 
-        log = cls(SqliteStore.open(folder), offload=offload, redactor=redactor)
+        if store is not None:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log = cls(store or SqliteStore.open(folder), offload=offload, redactor=redactor)
         log.keys = Keys(folder)
         return log
 
     @classmethod
-    def open_to_read(cls, folder: Path) -> "EventLog":
+    def open_to_read(cls, folder: Path, store: Store | None = None) -> Self:
         """The log of a data folder, or of a database alone, for reading only, also while another process writes it.
 
         Raises:
@@ -113,7 +121,7 @@ class EventLog(LogReader):
         """
         from orchestrator.log.sqlite import SqliteStore, database_of
 
-        log = cls(SqliteStore.open_to_read(folder), offload=asyncio.to_thread, is_writable=False)
+        log = cls(store or SqliteStore.open_to_read(folder), offload=asyncio.to_thread, is_writable=False)
         log.keys = Keys(database_of(folder).parent)
         return log
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     import click
 
+    from orchestrator.log.protocol import StoreKind
+
 _Made = TypeVar("_Made")
 
 
@@ -244,6 +246,14 @@ class Catalogue:
             PluginError: as ``load``; also where its hook raises, or returns no scaffold.
         """
         return self._make("scaffold", name, plugin_kinds.scaffold)
+
+    def store(self, name: str) -> "StoreKind":
+        """What opens the stores whose addresses begin with a name, such as ``sqlite``.
+
+        Raises:
+            PluginError: as ``load``; also where its hook raises, or returns something else.
+        """
+        return self._make("store", name, plugin_kinds.store)
 
     def executor(self, name: str) -> spi.Executor:
         """Build an executor.

@@ -86,6 +86,11 @@ def orchestrator_exporter(config: ExporterConfig) -> Exporter:  # type: ignore[e
 
 
 @hookspec(firstresult=True)
+def orchestrator_store() -> Any:
+    """Return what opens the stores whose addresses begin with the name of the entry point."""
+
+
+@hookspec(firstresult=True)
 def orchestrator_scaffold() -> Scaffold:  # type: ignore[empty-body]
     """Return the scaffold of the application type that the entry point is named for."""
 

@@ -22,8 +22,8 @@ from orchestrator.models.offers import qualified
 from orchestrator.state.health import Measured, ModelRecord, measured_as
 from orchestrator.telemetry.grades import grades, learn
 
-SNAPSHOT: Final = "telemetry"
-"""The name of the store's memo: in a data folder the file ``telemetry.json``."""
+SNAPSHOT: Final = "telemetry.json"
+"""The name of the store's memo: in a data folder the file of that name."""
 
 _FORMAT: Final = 2
 _WORTH_KEEPING: Final = 200

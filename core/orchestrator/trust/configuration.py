@@ -98,6 +98,10 @@ class Configuration:
         default=None,
         metadata=key(PATH, "The data folder, unless --home or ORCHESTRATE_HOME names another.", blank=True),
     )
+    store: str | None = field(
+        default=None,
+        metadata=key(PATH, "The address of the store, unless --store or ORCHESTRATE_STORE names another.", blank=True),
+    )
     path: Path | None = field(default=None, eq=False)
     """The file it was read from; None: there is none."""
     sources: Mapping[str, Any] = field(default=Factory(dict), eq=False)

@@ -22,6 +22,7 @@ from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.errors import LogError, UsageError
 from orchestrator.log import EventLog
 from orchestrator.log.transaction import Recorded
+from orchestrator.plugins.stores import open_log_to_read
 from orchestrator.policy import Policy
 
 __all__ = ["AuditLog", "AuditRecord", "records_of"]
@@ -71,7 +72,7 @@ class AuditLog:
             UsageError: there is no such run, or no run at all.
             LogError: the log cannot be read, or the run's history is damaged.
         """
-        log = EventLog.open_to_read(self._home)
+        log = open_log_to_read(self._home, EventLog)
         try:
             run = self.run if self.run is not None else _newest(log)
             if run is None or log.last(run) is None:

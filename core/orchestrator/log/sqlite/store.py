@@ -220,14 +220,14 @@ class SqliteStore(SqliteReads):
     def memo(self, name: str) -> bytes | None:
         """A disposable value: a file in the data folder."""
         with suppress(OSError):
-            return None if self._folder is None else (self._folder / f"{name}.json").read_bytes()
+            return None if self._folder is None else (self._folder / name).read_bytes()
         return None
 
     def keep_memo(self, name: str, value: bytes) -> None:
         """Put a disposable value in the place of the old one, whole."""
         if self._folder is not None:
             with suppress(OSError):
-                _replace(self._folder / f"{name}.json", value)
+                _replace(self._folder / name, value)
 
     def close(self) -> None:
         """Close the database, after the transaction that is running. The last to close folds the WAL in."""

@@ -1,0 +1,112 @@
+"""Which store a data folder has its log in: the one of its folder, or the one of an address.
+
+The address is that of ``--store``, else ``ORCHESTRATE_STORE``, else ``store`` in the user's configuration. The folder
+keeps what is no part of the log: heads, keys, locks of its own.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from orchestrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.deadlines.awaiting import Offload
+    from orchestrator.log import EventLog, Redactor
+    from orchestrator.log.protocol import Store, StoreKind
+
+VARIABLE: Final = "ORCHESTRATE_STORE"
+_SCHEME: Final = re.compile(r"([a-z][a-z0-9_+.-]*):")
+_CHOSEN: Final[list[str]] = []
+
+Log = TypeVar("Log", bound="EventLog")
+
+
+def choose_store(url: str | None) -> None:
+    """Let every log of this process be in the store of an address; None: as environment and configuration say.
+
+    Raises:
+        UsageError: it is no address.
+    """
+    if url is not None:
+        _scheme_of(url)
+    _CHOSEN[:] = [] if url is None else [url]
+
+
+def store_url(variables: "Mapping[str, str]" = os.environ) -> str | None:
+    """The address of the store; None: that of the data folder itself.
+
+    Raises:
+        UsageError: it is no address, or the user's configuration cannot be used.
+    """
+    from orchestrator.trust.configuration import read_configuration
+
+    url = next(iter(_CHOSEN), None) or variables.get(VARIABLE) or read_configuration(variables).store
+    if url:
+        _scheme_of(url)
+    return url or None
+
+
+def open_log(folder: Path, *, redactor: "Redactor | None" = None, offload: "Offload | None" = None) -> "EventLog":
+    """The log of a data folder, for reading and appending, wherever its store is.
+
+    Raises:
+        UsageError: the address of the store makes no sense.
+        LogError: it cannot be opened; the message says what to do.
+    """
+    import asyncio
+
+    from orchestrator.log import EventLog
+
+    store = chosen_store(write=True)
+    return EventLog.open(folder, redactor=redactor, offload=offload or asyncio.to_thread, store=store)
+
+
+def open_log_to_read(folder: Path, kind: type[Log]) -> Log:
+    """The same for reading only.
+
+    Args:
+        folder: the data folder, or a database alone.
+        kind: the class of the log.
+    """
+    return kind.open_to_read(folder, chosen_store(write=False))
+
+
+def chosen_store(*, write: bool) -> "Store | None":
+    """The store that was chosen by its address; None: the one of the data folder.
+
+    Raises:
+        UsageError: the address makes no sense, or no plugin knows it.
+        LogError: it cannot be opened.
+    """
+    url = store_url()
+    return None if url is None else _kind_of(url).open(url, write=write)
+
+
+def has_store(folder: Path) -> bool:
+    """Whether there is a log of a data folder.
+
+    Raises:
+        OSError: the folder must not be looked into.
+        LogError: the store cannot be asked.
+    """
+    from orchestrator.log.sqlite import database_of
+
+    url = store_url()
+    return database_of(folder).exists() if url is None else _kind_of(url).exists(url)
+
+
+def _kind_of(url: str) -> "StoreKind":
+    from orchestrator.plugins import Catalogue
+
+    return Catalogue.discover().store(_scheme_of(url))
+
+
+def _scheme_of(url: str) -> str:
+    found = _SCHEME.match(url)
+    if found is None:
+        raise UsageError(f"{url!r} is no address of a store: write one such as sqlite:/path/to/folder")
+    return found[1]

@@ -1,0 +1,11 @@
+"""``sqlite:FOLDER``: a file of SQLite, for the processes of one machine."""
+
+from orchestrator.log.protocol import StoreKind
+from orchestrator.log.sqlite.plugin import SqliteStores
+from orchestrator.spi import hookimpl
+
+
+@hookimpl
+def orchestrator_store() -> StoreKind:
+    """Return what opens them."""
+    return SqliteStores()

@@ -1,0 +1,38 @@
+"""Where the log is: ``--store``, the environment, the user's configuration."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import orchestrate, scripted_spec
+
+
+def test_a_run_is_written_to_the_store_and_read_from_it(tmp_path: Path) -> None:
+    """Every command finds it there by option or variable; the data folder has no log of its own, and keeps the head."""
+    home, url = tmp_path / "home", f"sqlite:{tmp_path / 'elsewhere'}"
+    spec = scripted_spec(tmp_path, project_id="stored")
+    assert orchestrate(home, "run", str(spec), "--store", url).code == 0
+    assert (tmp_path / "elsewhere" / "events.db").exists()
+    assert not (home / "events.db").exists()
+    assert (home / "heads.jsonl").exists()
+    assert "stored" in orchestrate(home, "runs", "list", "--store", url).out
+    assert "stored" not in orchestrate(home, "runs", "list").out
+    there = {"ORCHESTRATE_STORE": url}
+    assert "stored" in orchestrate(home, "runs", "list", environ=there).out
+    assert orchestrate(home, "audit", "verify", "stored", environ=there).code == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("nowhere", "'nowhere' is no address of a store"),
+        ("sqlit:x", "no store 'sqlit' is installed; did you mean 'sqlite'?"),
+        ("sqlite:", "names no folder"),
+    ],
+)
+def test_a_bad_address_is_one_line(url: str, said: str, tmp_path: Path) -> None:
+    """It says what is wrong with it, and nothing is made."""
+    shown = orchestrate(tmp_path / "home", "runs", "list", "--store", url)
+    assert (shown.code, shown.err.count("\n")) == (2, 1)
+    assert said in shown.err
+    assert not (tmp_path / "home" / "events.db").exists()
