@@ -13,6 +13,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from orchestrator.log import EventLog
+from orchestrator.log.sqlite import SqliteStore
 from tests.cli import forked
 
 ROOT: Final = Path(__file__).parents[2]
@@ -105,6 +106,7 @@ def rows(home: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
     """What a query over the log's tables and views gives."""
     log = EventLog.open_to_read(home)
     try:
+        assert isinstance(log.store, SqliteStore)
         return log.store.query(sql, parameters)
     finally:
         log.close()

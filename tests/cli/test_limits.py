@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator import events as e
+from orchestrator.cli.progress import Progress
+from orchestrator.models import Role
+from orchestrator.money import Usd
+from orchestrator.settings import SECOND
 from tests.cli.command import orchestrate, rows, scripted_spec
 
 
@@ -73,3 +78,13 @@ def test_a_run_that_shares_its_pace_waits_for_its_turns_and_stays_verifiable(tmp
     assert orchestrate(home, "replay", "shared", "--verify", "--strict").code == 0
     assert orchestrate(home, "audit", "verify").code == 0
     assert "next call" in orchestrate(home, "limits", "show").out
+
+
+def test_only_a_long_wait_for_other_runs_is_said() -> None:
+    """A line names the provider and the seconds; waits of a moment would fill the screen."""
+    call = e.CallStarted(1, "task", Role.GENERATOR, 1, 1, 1, 1, "openai", "m", 9, 9, Usd(5), 9)
+    progress = Progress(lambda digest: "", "run")
+    short, long = (e.PaceRefused(call, "openai/requests", seconds * SECOND) for seconds in (9, 25))
+    assert list(progress._notes(short)) == []
+    (note,) = progress._notes(long)
+    assert note.text == "calls of other runs come first: openai is called in 25 s"

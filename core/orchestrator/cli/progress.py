@@ -50,7 +50,7 @@ from orchestrator.models import (
     SkipReason,
     Verdict,
 )
-from orchestrator.settings import MissingTool
+from orchestrator.settings import SECOND, MissingTool
 from orchestrator.state.fold import apply
 from orchestrator.state.fold.planning import APPROVALS
 from orchestrator.state.run import RunState
@@ -66,6 +66,8 @@ _UNSAID: Final = (
     SkipReason.TESTS,
 )
 """Steps that are not needed: nothing went wrong, or a check has said so already."""
+_LONG: Final = 10 * SECOND
+"""A wait for other runs that is worth a line."""
 _ERROR_WIDTH: Final = 160
 _MOST_MODELS: Final = 8
 """Models that are introduced one by one, at most."""
@@ -223,6 +225,9 @@ class Progress:
                 name = called(account, self.state.settings.simulated)
                 text = f"account {name} has {money(event.free)} left; the call may cost {money(event.need)}"
                 yield Note(text, Tone.WARNING)
+            case e.PaceRefused(call=call, until=until) if until - self.state.at >= _LONG:
+                wait = (until - self.state.at) // SECOND
+                yield Note(f"calls of other runs come first: {line(call.provider)} is called in {wait} s", Tone.WARNING)
             case _:
                 yield from money_notes(event)
                 yield from self._check_notes(event)

@@ -270,7 +270,7 @@ def delete(run_id: str, yes: bool, as_json: bool) -> int:
     if found.forks:
         notice(f"its forks keep the texts they share: {line(', '.join(found.forks))}")
     if not found.overwritten:
-        notice("another process reads the log: what was deleted may be in its WAL until orchestrate log gc")
+        notice(line(found.remains))
     return 0
 
 

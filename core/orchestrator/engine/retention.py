@@ -32,6 +32,8 @@ class Deleted:
     """Whether the bytes are gone from the database's files; if not, ``log gc`` takes them once no process reads."""
     forks: tuple[str, ...]
     """The runs that share its past, and keep the texts they need."""
+    remains: str
+    """Where its bytes still are if they are not overwritten: a line for people."""
 
 
 async def delete_content(workspace: "Engine", run: str) -> Deleted:
@@ -62,7 +64,7 @@ async def delete_content(workspace: "Engine", run: str) -> Deleted:
                 append_head(workspace.folder, run, last.hash, last.version)
     finally:
         lock.release()
-    return Deleted(run, event.texts, event.size, overwritten, tuple(log.forks(run)))
+    return Deleted(run, event.texts, event.size, overwritten, tuple(log.forks(run)), log.store.remains)
 
 
 @define

@@ -437,6 +437,8 @@ class Store(StoreReads, Protocol):
     """Whether another connection can append while something is read (a memory store: no)."""
     url: str
     """Its address for people, without a password."""
+    remains: str
+    """Where deleted bytes still are when ``shrink`` says False: a line for people."""
 
     @property
     def is_imported(self) -> bool:

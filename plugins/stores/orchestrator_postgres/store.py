@@ -48,11 +48,13 @@ class PostgresStore(Reads):
         locks: who has a run.
         is_shared: others can append while something is read.
         is_imported: never.
+        remains: where what was deleted still is.
         url: the address for people.
     """
 
     is_shared: bool = True
     is_imported: bool = False
+    remains: str = "the server's write-ahead log and its backups keep what was deleted until they are recycled"
 
     def __init__(self, url: str, *, write: bool) -> None:
         self.url = connecting.shown(url)

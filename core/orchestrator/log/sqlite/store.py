@@ -52,6 +52,8 @@ class SqliteStore(SqliteReads):
         url: its address, for people.
     """
 
+    remains: str = "another process reads the log: what was deleted may be in its WAL until orchestrate log gc"
+
     def __init__(
         self,
         connection: Connection,
