@@ -15,6 +15,7 @@ from attrs import frozen
 from orchestrator.log import EventLog
 from orchestrator.log.sqlite import SqliteStore
 from tests.cli import forked
+from tests.sql import sqlite_of
 
 ROOT: Final = Path(__file__).parents[2]
 QUICKSTART: Final = ROOT / "examples" / "quickstart" / "spec.yaml"
@@ -107,7 +108,7 @@ def rows(home: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
     log = EventLog.open_to_read(home)
     try:
         assert isinstance(log.store, SqliteStore)
-        return log.store.query(sql, parameters)
+        return sqlite_of(log).query(sql, parameters)
     finally:
         log.close()
 

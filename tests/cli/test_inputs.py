@@ -8,6 +8,7 @@ from orchestrator.log import EventLog
 from tests.cli.command import orchestrate, scripted_spec
 from tests.cli.conftest import Finished
 from tests.cli.in_process import command
+from tests.sql import sqlite_of
 
 LONG = "a" * 300
 
@@ -113,7 +114,9 @@ def test_an_account_has_the_same_name_wherever_it_is_shown(tmp_path: Path) -> No
     assert {each["name"] for each in refusals if each["limit"] == "account"} == {"sim/team/eng"}
     log = EventLog.open_to_read(home)
     try:
-        recorded = log.store.query("SELECT json_extract(data, '$.account') FROM events WHERE type = 'account.refused'")
+        recorded = sqlite_of(log).query(
+            "SELECT json_extract(data, '$.account') FROM events WHERE type = 'account.refused'"
+        )
     finally:
         log.close()
     assert {name for (name,) in recorded} == {"team/eng"}

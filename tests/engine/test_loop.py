@@ -23,6 +23,7 @@ from orchestrator.state.run import RunState
 from orchestrator.testing.simulator import CheapestFirst, Scenario, World
 from orchestrator.testing.virtual_time import DeadlockError, VirtualLoop
 from tests.simulation.plays import steady
+from tests.sql import sqlite_of
 
 
 def scenario() -> Scenario:
@@ -106,7 +107,7 @@ def test_a_log_that_fails_ends_the_session_and_every_later_append() -> None:
     world = World(scenario())
 
     async def body(session: Session, loop: Loop, opening: Sequence[e.Outcome]) -> None:
-        connection = world.store.inner.connection
+        connection = sqlite_of(world.log()).connection
         connection.execute("DROP TABLE events")
         with pytest.raises(LogError, match="cannot be written"):
             await loop.run(opening)

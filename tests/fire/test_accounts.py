@@ -11,6 +11,7 @@ from orchestrator.log import EventLog
 from orchestrator.money import Usd
 from orchestrator.state.fold import fold
 from tests.cli.command import finish, orchestrate, scripted_spec, start
+from tests.sql import sqlite_of
 
 WRITERS = 2
 RUNS = 110
@@ -84,9 +85,9 @@ def test_many_killed_runs_of_two_processes_never_exceed_the_cap(tmp_path: Path) 
         assert log.verify() == []
         streams = ("sim/account/org", "sim/account/team/eng")
         totals = [_assert_law(log, stream) for stream in streams]
-        assert log.store.query("SELECT count(*) FROM open_holds") == [(0,)]
+        assert sqlite_of(log).query("SELECT count(*) FROM open_holds") == [(0,)]
         states = [fold((record.at, record.event) for record in log.read(run)) for run in log.streams("writer-")]
-        types = {str(row[0]) for row in log.store.query("SELECT DISTINCT type FROM events")}
+        types = {str(row[0]) for row in sqlite_of(log).query("SELECT DISTINCT type FROM events")}
     finally:
         log.close()
     for account in totals:

@@ -14,6 +14,7 @@ from orchestrator.log.protocol import Changes, Member
 from orchestrator.models import Finish
 from orchestrator.money import Usd
 from orchestrator.testing.memory import memory_database, memory_log
+from tests.sql import sqlite_of
 
 SECRET = b"s" * 32
 
@@ -80,7 +81,7 @@ def test_rows_made_with_another_secret_are_not_written() -> None:
     answered(log, "one", "hello", "a")
     answered(log, "two", "hello", "b", secret=b"other" * 7)
     assert log.cache_secret() == SECRET
-    assert log.store.query("SELECT key FROM cache") == [("a",)]
+    assert sqlite_of(log).query("SELECT key FROM cache") == [("a",)]
 
 
 def test_the_rows_of_a_run_are_forgotten_with_its_content() -> None:
@@ -89,7 +90,7 @@ def test_the_rows_of_a_run_are_forgotten_with_its_content() -> None:
     answered(log, "one", "hello", "a", "b")
     answered(log, "two", "hello", "c")
     log.store.write([Member(lambda tails: Changes(dropped_cache=("one",)))])
-    assert log.store.query("SELECT key FROM cache") == [("c",)]
+    assert sqlite_of(log).query("SELECT key FROM cache") == [("c",)]
 
 
 def test_clearing_forgets_the_rows_and_the_secret() -> None:

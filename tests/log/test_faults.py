@@ -23,6 +23,7 @@ from orchestrator.models import ProjectStatus, TaskStatus
 from orchestrator.spec import Spec
 from orchestrator_providers.scripted import Scripted
 from tests.log.project import CALLS_PER_TASK, RUN, differences, in_workspace, spec_of, write_project
+from tests.sql import sqlite_of
 
 ERRORS: Final = ("disk I/O error", "database or disk is full")
 CALLS: Final = 5 * CALLS_PER_TASK
@@ -145,7 +146,7 @@ def resumed(home: Path, tmp_path: Path, asked: Asked) -> None:
     assert CALLS <= len(asked.calls) <= CALLS + CONCURRENCY
     log = EventLog.open_to_read(home)
     assert log.verify() == []
-    assert log.store.query("PRAGMA integrity_check") == [("ok",)]
+    assert sqlite_of(log).query("PRAGMA integrity_check") == [("ok",)]
     assert differences(log) == ()
     log.close()
 

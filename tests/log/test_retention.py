@@ -19,6 +19,7 @@ from orchestrator.policy import Retention
 from tests.cli.in_process import command
 from tests.log.project import RUN, copied, in_workspace, spec_of, unguarded, write_project
 from tests.plugins.commands.audit.logs import audited, doing, failures, finished_run
+from tests.sql import sqlite_of
 
 SECRETS = (b"Do part 3 of the work", b"answer = 43", b"A table with three columns", b"Name the third column")
 
@@ -72,7 +73,7 @@ def test_deleted_content_is_nowhere_in_the_files(home: Path) -> None:
 def test_chain_money_and_decisions_stay_provable(home: Path) -> None:
     """The audit passes and says that the texts are deleted; the spend is what it was; a second time is refused."""
     log = EventLog.open_to_read(home)
-    spend = log.store.query("SELECT * FROM spend")
+    spend = sqlite_of(log).query("SELECT * FROM spend")
     log.close()
     doing(home, lambda w: delete_content(w, RUN))
     report = audited(home)
@@ -81,7 +82,7 @@ def test_chain_money_and_decisions_stay_provable(home: Path) -> None:
         *((name, "they were deleted") for name in ("texts", "readings", "prompts", "settings", "files")),
     ]
     log = EventLog.open_to_read(home)
-    assert log.store.query("SELECT * FROM spend") == spend
+    assert sqlite_of(log).query("SELECT * FROM spend") == spend
     assert [record.type for record in log.read(RUN)][-1] == "content.deleted"
     log.close()
     with pytest.raises(UsageError, match="deleted already"):
@@ -139,7 +140,7 @@ def test_a_deletion_is_all_or_nothing(home: Path) -> None:
     """Where the log cannot be written everything is as it was."""
 
     async def failing(workspace: object) -> None:
-        workspace.log.store.connection.execute("PRAGMA query_only = ON")  # type: ignore[attr-defined]
+        sqlite_of(workspace.log).connection.execute("PRAGMA query_only = ON")  # type: ignore[attr-defined]
         await delete_content(workspace, RUN)  # type: ignore[arg-type]
 
     with pytest.raises(LogError):
@@ -177,7 +178,7 @@ def test_stats_count_what_is_there(home: Path) -> None:
     """Events, texts and bytes of every stream, and the file as a whole."""
     log = EventLog.open_to_read(home)
     found = log.stats()
-    [(events,)] = log.store.query("SELECT count(*) FROM events")
+    [(events,)] = sqlite_of(log).query("SELECT count(*) FROM events")
     log.close()
     [five] = found.runs
     assert (five.run, five.events, five.texts, five.deleted, five.is_large) == (

@@ -16,6 +16,7 @@ from orchestrator.log.sqlite import SqliteStore
 from orchestrator.models import Role, SkipReason
 from orchestrator.money import Usd
 from orchestrator.testing.memory import memory_database, memory_log
+from tests.sql import sqlite_of
 
 T = TypeVar("T")
 
@@ -131,8 +132,10 @@ def test_appends_that_meet_are_one_transaction_and_a_conflict_fails_alone() -> N
 
     assert connection.commits == 1
     assert [type(each) for each in results] == [Committed] * 18 + [ConcurrencyError] * 2
-    assert log.store.query("SELECT count(*), count(DISTINCT position), max(position) FROM events") == [(54, 54, 54)]
-    assert log.store.query("SELECT count(*) FROM blobs") == [(18,)]
+    assert sqlite_of(log).query("SELECT count(*), count(DISTINCT position), max(position) FROM events") == [
+        (54, 54, 54)
+    ]
+    assert sqlite_of(log).query("SELECT count(*) FROM blobs") == [(18,)]
     assert log.verify() == []
 
 
@@ -183,7 +186,7 @@ def test_an_error_of_the_disk_fails_the_batch_and_everything_after(statement: st
 
     assert [type(each) for each in results] == [LogError, LogError]
     assert not inner.in_transaction
-    assert memory_log(inner).store.query("SELECT stream FROM events") == [("a",)]
+    assert sqlite_of(memory_log(inner)).query("SELECT stream FROM events") == [("a",)]
     assert asyncio.run(memory_log(inner).append("a", 1, 1, events(1))).version == 2
 
 
@@ -298,9 +301,9 @@ def test_a_folder_is_made_private_and_keeps_what_was_written(tmp_path: Path) -> 
     folder = tmp_path / "a b?#%" / "home"
     log = EventLog.open(folder)
     done = asyncio.run(log.append("a", 0, 1, events(3), {"d": "text"}, salt=b"s" * 32))
-    assert log.store.query("PRAGMA journal_mode") == [("wal",)]
-    assert log.store.connection.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert log.store.connection.execute("PRAGMA secure_delete").fetchone() == (1,)
+    assert sqlite_of(log).query("PRAGMA journal_mode") == [("wal",)]
+    assert sqlite_of(log).connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert sqlite_of(log).connection.execute("PRAGMA secure_delete").fetchone() == (1,)
     log.close()
 
     assert folder.stat().st_mode & 0o777 == 0o700

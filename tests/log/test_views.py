@@ -44,6 +44,7 @@ from orchestrator.models import (
 from orchestrator.money import Usage, Usd
 from orchestrator.settings import RunSettings
 from orchestrator.testing.memory import memory_log
+from tests.sql import sqlite_of
 
 D = "d" * 64
 MINUTE = 60_000_000
@@ -132,8 +133,8 @@ def filled(*more: Event) -> EventLog:
 
 def rows(log: EventLog, view: str) -> list[dict[str, Any]]:
     """The rows of a view, by column."""
-    names = [row[1] for row in log.store.query(f"PRAGMA table_info({view})")]
-    return [dict(zip(names, row, strict=True)) for row in log.store.query(f"SELECT * FROM {view}")]
+    names = [row[1] for row in sqlite_of(log).query(f"PRAGMA table_info({view})")]
+    return [dict(zip(names, row, strict=True)) for row in sqlite_of(log).query(f"SELECT * FROM {view}")]
 
 
 def test_calls() -> None:

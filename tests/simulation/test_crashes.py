@@ -10,6 +10,7 @@ from orchestrator.events import TYPES, EvalEvent, SessionLost, SessionOpened, Wo
 from orchestrator.testing.outcomes import same_outcome
 from orchestrator.testing.simulator import WHERE, CrashPoint, Scenario, SimulationReport, simulate
 from tests.simulation.plays import played, steady
+from tests.sql import sqlite_of
 
 _heavy = pytest.mark.heavy
 
@@ -81,7 +82,7 @@ def _seeds_with() -> dict[str, list[int]]:
     found: dict[str, list[int]] = {name: [] for name in TYPES if name not in {*OF_COMMANDS, *_OF_SCORERS}}
     for seed in range(2_000):
         world = simulate(Scenario.draw(seed)).world
-        for (name,) in world.store.inner.connection.execute("SELECT DISTINCT type FROM events"):
+        for (name,) in sqlite_of(world.log()).connection.execute("SELECT DISTINCT type FROM events"):
             found.setdefault(name, []).append(seed)
         world.close()
         if all(len(seeds) >= _CHOICE for seeds in found.values()):

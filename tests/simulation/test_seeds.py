@@ -10,6 +10,7 @@ from orchestrator.models import ProjectStatus
 from orchestrator.testing.simulator import Scenario, SimulationReport
 from orchestrator.testing.vendor import FAULTS, ODDITIES
 from tests.simulation.plays import played
+from tests.sql import sqlite_of
 
 _CHUNK = 250
 
@@ -102,8 +103,8 @@ def test_equal_seeds_give_equal_logs(seed: int) -> None:
     def reported() -> tuple[object, ...]:
         report = played(Scenario.draw(seed))
         log = report.world.log()
-        rows = log.store.query("SELECT * FROM events ORDER BY position")
-        texts = log.store.query("SELECT * FROM blobs ORDER BY run, digest")
+        rows = sqlite_of(log).query("SELECT * FROM events ORDER BY position")
+        texts = sqlite_of(log).query("SELECT * FROM blobs ORDER BY run, digest")
         return rows, texts, report.world.vendor.bills, report.world.files
 
     assert reported() == reported()

@@ -25,6 +25,7 @@ from tests.e2e.test_loop import OBJECTS, RIGHT, TASK, TESTS, WRONG, says
 from tests.plugins.commands.eval.suites import answer, case, write
 from tests.scripted import fields, job
 from tests.scripted import orchestrator as scripted
+from tests.sql import sqlite_of
 
 
 def _log(home: Path) -> EventLog:
@@ -120,7 +121,7 @@ def test_failed_checks_are_counted_for_the_author(tmp_path: Path) -> None:
     assert orchestrate(home, "run", str(scripted_spec(tmp_path, answers=broken))).code == 1
     log = _log(home)
     seen = [record.by_type[TaskType.CODE_GEN] for record in measured(log).simulated.values()]
-    ((failed,),) = log.store.query("SELECT count(*) FROM checks WHERE verdict = 'failed'")
+    ((failed,),) = sqlite_of(log).query("SELECT count(*) FROM checks WHERE verdict = 'failed'")
     assert sum(each.validator_failures for each in seen) == failed > 0
     log.close()
 

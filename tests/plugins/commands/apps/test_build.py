@@ -22,6 +22,7 @@ from tests.cli.command import Ended, count, orchestrate, start, wait_until
 from tests.cli.test_damage import DAMAGES
 from tests.cli.test_reading import tamper
 from tests.plugins.commands.apps.scripts import GREETER, GREETER_DESCRIPTION, NOTES, NOTES_DESCRIPTION, fields
+from tests.sql import sqlite_of
 
 _NODE_MODULES = os.environ.get("ORCHESTRATE_TEST_NODE_MODULES")
 
@@ -304,7 +305,9 @@ def test_what_a_spec_says_stands_where_the_command_line_says_nothing(tmp_path: P
     assert (tmp_path / "out dir ünï" / "words" / "py.typed").exists(), "as libraries have it"
     log = EventLog.open_to_read(tmp_path)
     try:
-        ((digest,),) = log.store.query("SELECT json_extract(data, '$.criteria') FROM events WHERE type = 'run.started'")
+        ((digest,),) = sqlite_of(log).query(
+            "SELECT json_extract(data, '$.criteria') FROM events WHERE type = 'run.started'"
+        )
         assert Texts(log, "words", bytes, Redactor()).get(digest) == "it greets politely"
     finally:
         log.close()

@@ -20,6 +20,7 @@ from orchestrator.money import Usd
 from orchestrator_eval.documents import schema
 from tests.cli.command import PATIENCE, ROOT, Ended, finish, orchestrate, rows, start
 from tests.plugins.commands.eval.suites import MARK, MODELS, SCRIPTED, answer, case, write
+from tests.sql import sqlite_of
 
 SMALL = ROOT / "examples" / "eval" / "small.yaml"
 
@@ -98,7 +99,7 @@ def test_no_prompt_holds_what_graders_know(tmp_path: Path) -> None:
     ended = run(tmp_path, suite, "--vary", "loop=reviewed,best_of,repair")
     assert ended.code == 0, ended.err
     log = EventLog.open_to_read(tmp_path / "home")
-    runs = [name for (name,) in log.store.query("SELECT run_id FROM runs")]
+    runs = [name for (name,) in sqlite_of(log).query("SELECT run_id FROM runs")]
     assert len(runs) == 2 * 5
     prompts = 0
     for name in runs:

@@ -23,6 +23,7 @@ from orchestrator.state.run import RunState
 from orchestrator_insight.forks import cut_of, fork
 from tests.log.project import RUN, copied, in_workspace, spec_of, unguarded, watching, write_project
 from tests.plugins.commands.audit.logs import audited, doing, failures, finished_run, forked
+from tests.sql import sqlite_of
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def query(home: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
     """Rows of the views."""
     log = EventLog.open_to_read(home)
     try:
-        return log.store.query(sql, values)
+        return sqlite_of(log).query(sql, values)
     finally:
         log.close()
 
@@ -322,7 +323,7 @@ def test_an_append_of_a_fork_is_all_or_nothing(home: Path) -> None:
 
     async def failing(workspace: Any) -> None:
         cut = cut_of(workspace.log, RUN, version=60)
-        workspace.log.store.connection.execute("PRAGMA query_only = ON")
+        sqlite_of(workspace.log).connection.execute("PRAGMA query_only = ON")
         await fork(workspace, RUN, cut)
 
     with pytest.raises(LogError):

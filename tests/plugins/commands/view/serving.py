@@ -20,6 +20,7 @@ from orchestrator_view.app import make_app
 from orchestrator_view.guard import Access
 from orchestrator_view.source import Source
 from tests.golden import Golden
+from tests.sql import sqlite_of
 
 PATIENCE: Final = 60.0
 
@@ -135,7 +136,7 @@ def golden_home(folder: Path, log: Golden) -> Path:
     """A data folder with the rows of a golden log."""
     opened = EventLog.open(folder)
     try:
-        connection: Any = opened.store.connection
+        connection: Any = sqlite_of(opened).connection
         for row in log.rows:
             values = [row[name] for name in ("stream", "version", "type", "schema", "at", "data", "hash")]
             connection.execute(
