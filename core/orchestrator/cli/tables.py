@@ -192,7 +192,7 @@ def _facts(state: RunState, run: str, head: str, status: str, files: Path | None
         ("status", status + why),
         ("spend", f"{money(state.spend.total)} of at most {money(state.cap)}{unreconciled}{simulated}"),
         ("time", f"{seconds(state.active(state.at))} of at most {seconds(state.time_limit)}"),
-        ("head", head),
+        ("head", str(head)),  # a damaged log may hold anything there
     ]
     if state.plan.spend.total:
         facts.insert(3, ("planning", money(state.plan.spend.total)))
