@@ -130,7 +130,7 @@ def test_the_readme_is_one_screen_and_links_that_lead_somewhere() -> None:
 def test_no_path_of_a_machine_stands_in_tracked_files() -> None:
     """Tracked files name no folder of the machine they were written on."""
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    needle = f"{ROOT.parent}{os.sep}"
-    assert len(needle) > 4
+    # a folder such as /tmp, which texts may name, is none of this machine's own
+    needle = f"{ROOT.parent if len(ROOT.parent.parts) > 2 else ROOT}{os.sep}"
     guilty = [name for name in tracked if needle in (ROOT / name).read_text(encoding="utf-8", errors="replace")]
     assert guilty == []

@@ -1,78 +1,78 @@
 """Check a bundle by docs/log-format.md alone: ``python verify_bundle.py FILE [PUBLIC_KEY_IN_HEX]``."""
 
-import hashlib
-import json
 import re
 import sys
 import tarfile
-from base64 import b64decode
+from base64 import b64decode, b64encode
+from hashlib import sha256
+from json import JSONEncoder, loads
+from pathlib import Path
 from typing import Any
 
 EVENT, TEXT = ("position", "stream", "version", "type", "schema", "at", "data", "hash"), ("run", "digest", "text")
-KINDS = dict.fromkeys(("position", "version", "schema", "at"), int)
-SESSION, PLUGIN = ("number", "program", "rules", "plugins"), ("kind", "name", "distribution", "version")
-GENESIS = hashlib.sha256(b"multi-llm-orchestrator genesis 1\n").hexdigest()
+NUMBERS, SESSION = ("position", "version", "schema", "at"), ("number", "program", "rules")
+GENESIS, USED = sha256(b"multi-llm-orchestrator genesis 1\n").hexdigest(), ("kind", "name", "distribution", "version")
+compact = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
-def require(holds: bool, what: str) -> None:
-    """Raise a ValueError that says what does not hold."""
+def _require(holds: bool, what: str) -> None:
     if not holds:
-        raise ValueError(what)
-
-
-def lines(parts: dict[str, bytes], name: str, keys: tuple[str, ...], about: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of a member: compact JSON, columns in order and of their types, and as the manifest describes it."""
-    rows = [{k: KINDS.get(k, str)(row[k]) for k in keys} for row in map(json.loads, parts[name].splitlines())]
-    plain = "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
-    described = {"lines": len(rows), "sha256": hashlib.sha256(plain.encode()).hexdigest()}
-    require(plain.encode() == parts[name] and described == about, f"{name} is not as it is written")
-    return rows
+        raise ValueError(f"{what}: not as it must be")
 
 
 def chain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The streams, as the manifest has them. ValueError names the first event that does not fit."""
-    streams, hashes = dict[str, dict[str, Any]](), dict[Any, str]()
+    streams: list[dict[str, Any]] = [{"stream": "", "to": 0, "head": ""}]
     for row in rows:
-        stream, version, is_first = row["stream"], row["version"], row["stream"] not in streams
-        fork = json.loads(row["data"]) if is_first and row["type"] == "run.forked" else {"version": 0}
-        require(hashes.get((fork.get("parent"), fork["version"])) == fork.get("hash"), f"{stream}: its past differs")
-        about = streams.setdefault(stream, {"stream": stream, "from": version, "to": fork["version"], "head": GENESIS})
-        content = "".join(f"{len(str(each).encode())}:{each}" for each in (about["head"], *list(row.values())[1:-1]))
-        digest = hashlib.sha256(f"multi-llm-orchestrator event 1\n{content}".encode()).hexdigest()
-        require((version, row["hash"]) == (about["to"] + 1, digest), f"{stream} v{version} was changed, or one before")
-        about["to"], about["head"], hashes[stream, version] = version, digest, digest
-    return list(streams.values())
+        last, forked, where = streams[-1], row["type"] == "run.forked", f"{row['stream']} v{row['version']}"
+        if forked or row["stream"] != last["stream"]:
+            past = [loads(row["data"])[key] for key in ("parent", "version", "hash")] if forked else ["", 0, ""]
+            _require(compact(past) == compact([last[key] for key in ("stream", "to", "head")]), f"the past of {where}")
+            streams += [last := {"stream": row["stream"], "from": row["version"], "to": last["to"], "head": GENESIS}]
+        parts = [str(part).encode() for part in (last["head"], *[row[key] for key in EVENT][1:-1])]
+        content = b"multi-llm-orchestrator event 1\n" + b"".join(b"%d:%b" % (len(part), part) for part in parts)
+        last |= {"to": last["to"] + 1, "head": sha256(content).hexdigest()}
+        _require([row["version"], row["schema"], row["hash"]] == [last["to"], 1, last["head"]], where)
+    return streams[1:]
 
 
-def check_texts(rows: list[dict[str, Any]], texts: list[dict[str, Any]], salts: dict[str, str]) -> None:
-    """Each text is what its digest says; those the events refer to are there in their order, unless deleted."""
-    data = "".join(row["data"] for row in rows if row["type"] != "session.opened")
-    needed = dict.fromkeys(re.findall('"([0-9a-f]{64})"', re.sub('"(hash|place|value)":"[0-9a-f]{64}"', "", data)))
-    found = [hashlib.sha256(bytes.fromhex(salts[each["run"]]) + each["text"].encode()).hexdigest() for each in texts]
-    require(found == [each["digest"] for each in texts], "a text is not what its digest says")
-    gone = any(row["type"] == "content.deleted" for row in rows)
-    require(found == [each for each in needed if each in found or not gone], "the texts are not those of the events")
-
-
-def verify(path: str, public: str | None = None) -> dict[str, Any]:
+def verify(path: str, public: str = "") -> dict[str, Any]:
     """Check a bundle; returns its manifest. Raises where anything does not fit."""
-    with tarfile.open(path, "r:") as tar:
-        members = {each.name: file.read() for each in tar.getmembers() if (file := tar.extractfile(each))}
-    manifest: dict[str, Any] = json.loads(members["manifest.json"])
-    sums = [f"{hashlib.sha256(members[name]).hexdigest()}  {name}\n" for name in members if name != "SHA256SUMS"]
-    require("".join(sums).encode() == members["SHA256SUMS"], "a member is not what SHA256SUMS says")
-    rows = lines(members, "events.jsonl", EVENT, manifest["events"])
-    opened = [{key: json.loads(row["data"])[key] for key in SESSION} for row in rows if row["type"] == "session.opened"]
-    own = [{**each, "plugins": [{key: one[key] for key in PLUGIN} for one in each["plugins"]]} for each in opened]
-    require(manifest | {"streams": chain(rows), "head": rows[-1]["hash"], "sessions": own} == manifest, "bad manifest")
-    if manifest["texts"] is not None:
-        check_texts(rows, lines(members, "texts.jsonl", TEXT, manifest["texts"]), manifest["salts"])
-    if public is not None:
+    raw, tar, sums, found, rows = Path(path).read_bytes(), b"", "", dict[str, bytes](), dict[str, list[Any]]()
+    for name in ("manifest.json", "events.jsonl", "texts.jsonl", "signature.json", "SHA256SUMS"):
+        info, start = tarfile.TarInfo(name), len(tar) + 512
+        if raw[len(tar) : start].startswith(name.encode() + b"\0"):
+            info.size, found[name] = (size := int(raw[start - 388 : start - 377], 8)), raw[start : start + size]
+            tar += info.tobuf(tarfile.USTAR_FORMAT) + found[name] + bytes(-info.size % 512)
+            sums += f"{sha256(found[name]).hexdigest()}  {name}\n" * (name != "SHA256SUMS")
+    _require(found["SHA256SUMS"] == sums.encode() and raw == tar + bytes(1024), "the tar file")
+    for name, keys in (("events.jsonl", EVENT), ("texts.jsonl", TEXT)):
+        parsed = map(loads, found.get(name, b"").splitlines())
+        rows[name] = [{k: abs(int(row[k])) % 2**63 if k in NUMBERS else str(row[k]) for k in keys} for row in parsed]
+        _require("".join(f"{compact(row)}\n" for row in rows[name]).encode() == found.get(name, b""), name)
+    events, first, digests = rows["events.jsonl"], "session.opened", re.compile('"([0-9a-f]{64})"').findall
+    own, others = ([loads(row["data"]) for row in events if (row["type"] == first) is yes] for yes in (True, False))
+    sessions = [{k: d[k] for k in SESSION} | {"plugins": [{k: p[k] for k in USED} for p in d["plugins"]]} for d in own]
+    bound = [d | {"place": 0, "hash": 0, "grants": [g | {"value": 0} for g in d.get("grants", [])]} for d in others]
+    _require(sorted({row["position"] for row in events}) == [row["position"] for row in events], "the positions")
+    gone = "texts.jsonl" not in found or any(row["type"] == "content.deleted" for row in events)
+    salts = {run: bytes.fromhex(salt).hex() for run, salt in loads(found["manifest.json"])["salts"].items()}
+    texts = [(row["digest"], bytes.fromhex(salts[row["run"]]) + row["text"].encode()) for row in rows["texts.jsonl"]]
+    wanted = {digest for digest, _ in texts} | set(digests(compact(bound)) if not gone else [])
+    order = [digest for digest in dict.fromkeys(digests(compact(others))) if digest in wanted]
+    _require([digest for digest, _ in texts] == order == [sha256(text).hexdigest() for _, text in texts], "the texts")
+    about = [{"lines": len(rows[m]), "sha256": sha256(found[m]).hexdigest()} for m in rows if m in found]
+    manifest = {"format": 1, "run": events[-1]["stream"], "head": events[-1]["hash"], "streams": chain(events)}
+    manifest |= {"salts": salts, "sessions": sessions, "events": about[0], "texts": [*about, None][1]}
+    _require(compact(manifest) == compact(loads(found["manifest.json"])), "manifest.json")
+    if public or "signature.json" in found:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-        dsse, body = json.loads(members["signature.json"]), members["manifest.json"]
-        text = f"DSSEv1 {len(dsse['payloadType'])} {dsse['payloadType']} {len(body)} ".encode() + body
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(b64decode(dsse["signatures"][0]["sig"]), text)
+        envelope, body = loads(found["signature.json"]), found["manifest.json"]
+        [signature], kind = envelope["signatures"], envelope["payloadType"]
+        _require(envelope["payload"] == b64encode(body).decode(), "signature.json")
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public or signature["keyid"]))
+        key.verify(b64decode(signature["sig"]), f"DSSEv1 {len(kind)} {kind} {len(body)} ".encode() + body)
     return manifest
 
 

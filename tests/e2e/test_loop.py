@@ -70,6 +70,15 @@ def delivered(run: Played) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def test_a_right_answer_that_imports_itself_as_its_tests_do_is_right(tmp_path: Path) -> None:
+    """A model that copies the import of the tests loses nothing by it, and needs no second draft."""
+    copied = RIGHT.replace("def double", "from double import double\n\n\ndef double")
+    run = played(tmp_path, says("generator", copied), loop="plain")
+    assert called(run) == ["generator 1"]
+    assert run.task().status is TaskStatus.COMPLETED
+    assert delivered(run) == "def double(x):\n    return 2 * x\n"
+
+
 def test_right_first_time_is_three_calls(tmp_path: Path) -> None:
     """A critic with nothing to say, and one evaluation, which a low score of does not degrade."""
     run = played(tmp_path, says("generator", RIGHT), says("critic", ACCEPTS), says("evaluator", '{"score": 1}'))

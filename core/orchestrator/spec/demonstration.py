@@ -24,7 +24,7 @@ tasks:
     type: code_generation
     prompt: "Write the function mean(values) of the module mean. An empty list raises ValueError."
     hard_validators: [python_syntax]
-    # Tests of your own decide whether the task is done. They need pytest beside the program: pip install pytest
+    # Tests of your own decide whether the task is done.
     # hard_validators: [python_syntax, pytest]
     # tests: |
     #   from mean import mean

@@ -180,7 +180,7 @@ def _as_mark(name: str, finding: Finding, lent: "_LentSandbox") -> Mark:
     counted = (passed or 0, total) if total else None
     if finding.verdict is Verdict.UNKNOWN and lent.ended in _OF_THE_ANSWER:
         return Mark(False, details, 0, total or 1, lent.level)
-    if finding.verdict not in (Verdict.PASSED, Verdict.FAILED):
+    if finding.permanent or finding.verdict not in (Verdict.PASSED, Verdict.FAILED):
         return Mark.error(details, lent.level)
     ok = finding.verdict is Verdict.PASSED
     right, checks = counted or (int(ok), 1)

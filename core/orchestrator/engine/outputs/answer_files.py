@@ -13,6 +13,7 @@ from orchestrator.engine.answers.languages import SUFFIXES, suffix_of
 from orchestrator.engine.answers.naming import is_file_name
 from orchestrator.engine.outputs.data import is_strict, laid_out
 from orchestrator.engine.outputs.folder import ASIDE, MARKER
+from orchestrator.engine.outputs.own_imports import without_own_imports
 from orchestrator.models import TaskType
 
 _OURS: Final = frozenset({MARKER, "summary.json", "readme.md"})
@@ -95,6 +96,9 @@ def delivery(
         files = {_named(place, file_name(number, kind, suffix)): content}
     is_whole = not several and _ended(text) in files.values()
     renamed = refused_names(found) if several else 0
+    if kind is TaskType.CODE_GEN:
+        tests = wanted.tests if len(files) == 1 else None
+        files = {name: without_own_imports(name, content, tests) for name, content in files.items()}
     return Delivery(files, 0 if is_whole else max(0, len(found) - len(files)), renamed)
 
 

@@ -9,6 +9,7 @@ import shutil
 import sys
 import tarfile
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -390,6 +391,7 @@ def _respaced(name: str, content: bytes) -> bytes:
 @given(name=st.sampled_from(MEMBERS), line=st.integers(0), place=st.integers(0), wrong=WRONG)
 @example(name=bundles.MANIFEST, line=0, place=1, wrong=True)
 @example(name=bundles.MANIFEST, line=0, place=1, wrong=1.0)
+@example(name=bundles.EVENTS, line=10, place=1, wrong=0)
 def test_content_of_another_form_is_refused_in_one_line(
     name: str, line: int, place: int, wrong: object, whole: Members, tmp_path: Path
 ) -> None:
@@ -405,6 +407,8 @@ def test_content_of_another_form_is_refused_in_one_line(
     report = checked(bundled, tmp_path)
     assert report.failed
     assert all("\n" not in problem.message for check in report.failed for problem in check.problems)
+    with pytest.raises((ValueError, KeyError, TypeError, AttributeError, IndexError)):
+        _independent().verify(str(tmp_path / "bundle.tar"))
 
 
 def test_repacking_alone_changes_nothing_that_counts(whole: Members, tmp_path: Path) -> None:
@@ -421,6 +425,7 @@ def test_a_member_that_unpacks_to_nothing_is_no_bundle(tmp_path: Path) -> None:
     assert failures(checked(bytes(block) + bytes(1024), tmp_path)) == {("", "bundle")}
 
 
+@cache
 def _independent() -> Any:
     """The verifier that was written from docs/log-format.md alone."""
     path = Path(__file__).parents[4] / "examples" / "verify" / "verify_bundle.py"

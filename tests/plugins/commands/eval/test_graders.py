@@ -151,6 +151,14 @@ def test_a_validator_that_raises_is_an_error(bench: Bench) -> None:
     assert "raised KeyError" in sheet.details
 
 
+def test_a_verdict_that_no_answer_can_change_is_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without pytest beside the program, no answer has failed."""
+    monkeypatch.setattr("orchestrator_validators.pytest_suite.is_installed", lambda name: name != "pytest")
+    sheet = grade(bench, case_of({"pytest": TESTS}, "code_generation"), "def f(x):\n    return 2 * x\n")
+    assert sheet.passed is None
+    assert "pytest is not installed" in sheet.details
+
+
 def test_all_graders_must_pass_and_a_failure_beats_an_error(bench: Bench) -> None:
     """A list of graders: every one passes; where one fails, another one's error does not matter."""
     both = case_of([{"regex": "a"}, {"exact": "ab"}])
