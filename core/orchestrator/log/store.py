@@ -26,7 +26,7 @@ from orchestrator.log import accounts as accounting
 from orchestrator.log import cache as caching
 from orchestrator.log import pacing, requests, retention
 from orchestrator.log.commits import GroupCommit
-from orchestrator.log.protocol import Changes, Last, Member, Store, Tails, Written
+from orchestrator.log.protocol import UNFINISHED, Changes, Last, Member, Store, StoreError, Tails, Written
 from orchestrator.log.reading import LogReader
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.sealing import SALT, Keys
@@ -109,6 +109,7 @@ class EventLog(LogReader):
         if store is not None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = cls(store or SqliteStore.open(folder), offload=offload, redactor=redactor)
+        _refuse_closed(log.store, "")
         log.keys = Keys(folder)
         return log
 
@@ -122,6 +123,7 @@ class EventLog(LogReader):
         from orchestrator.log.sqlite import SqliteStore, database_of
 
         log = cls(store or SqliteStore.open_to_read(folder), offload=asyncio.to_thread, is_writable=False)
+        _refuse_closed(log.store, UNFINISHED)
         log.keys = Keys(database_of(folder).parent)
         return log
 
@@ -357,6 +359,18 @@ class EventLog(LogReader):
             error = DamagedLogError(first.position, f"{stream} is damaged at event {first.event}: {first.message}")
             self._damaged[stream] = error
             raise error
+
+
+def _refuse_closed(store: Store, beginning: str) -> None:
+    """Refuse a store that was closed by a line with this beginning.
+
+    Raises:
+        StoreError: it was.
+    """
+    why = store.closed
+    if why and why.startswith(beginning):
+        store.close()
+        raise StoreError(f"{store.url}: {why}")
 
 
 @define
