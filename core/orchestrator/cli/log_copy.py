@@ -38,9 +38,6 @@ def copy(source: str, target: str, as_json: bool) -> int:
     if as_json:
         result_json(asdict(found))
         return 0
-    result(
-        line(f"{found.events:,} events of {found.streams:,} streams and {found.texts:,} texts copied, all hashes equal")
-    )
-    result(line(f"{found.source} is closed"))
-    notice(f"from now on name the new one: --store {found.target}, or in ORCHESTRATE_STORE or the configuration")
+    result(line(f"{found.events:,} events and {found.texts:,} texts copied to {found.target}; every hash is the same"))
+    result(line(f"{found.source} is closed: name the new one from now on, with --store, or in ORCHESTRATE_STORE"))
     return 0
