@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from orchestrator.engine.running import Watchers
 from orchestrator.errors import DamagedLogError, LogError, OrchestrateError
 from orchestrator.events import TaskStarted
-from orchestrator.log import EventLog, LogFinding, chain, read_heads
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import LogFinding, chain, read_heads
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator.testing.memory import memory_log
 from orchestrator_providers.scripted import Scripted
