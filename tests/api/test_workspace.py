@@ -361,7 +361,7 @@ def test_an_error_in_the_middle_of_a_run_is_raised_by_its_result(
 
 
 def test_runs_side_by_side_go_on_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one commit made durable for several runs does not hold up the event loop at once: a round has one of them."""
+    """What one commit made durable for several runs does not go on at once: a round has one of them."""
     turns: list[tuple[int, int]] = []
     rounds = 0
 
