@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from orchestrator.errors import RunLockedError
-from orchestrator.log import EventLog, chain
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import chain
 from orchestrator.log.protocol import UNFINISHED, Changes, Store, StoreError
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator_postgres.store import PostgresStore

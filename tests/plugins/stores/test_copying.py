@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import DamagedLogError, LogError, RunLockedError, UsageError
 from orchestrator.events import TaskStarted
-from orchestrator.log import EventLog, chain
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import chain
 from orchestrator.log.protocol import UNFINISHED, Changes, NewRow, Store, StoreError
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator_stores.copying import copy_log
