@@ -309,13 +309,9 @@ KINDS: Final[Mapping[str, PluginKind]] = MappingProxyType(
             PluginKind("exporter", exporter, "exporters:ExporterContract", "lines", has_deadlines=True),
             PluginKind("scaffold", scaffold, "scaffolds:ScaffoldContract", "notes"),
             PluginKind("executor", executor, "executors:ExecutorContract", "polite"),
+            PluginKind("store", store, "stores:StoreContract", "ledger"),
             PluginKind("command", command, "commands:CommandContract", "calls"),
         )
     }
 )
 """Every kind of plugin by its name, in the order in which they are listed."""
-
-INSTALLED: Final[Mapping[str, PluginKind]] = MappingProxyType(
-    {**KINDS, "store": PluginKind("store", store, "stores:StoreContract", "ledger")}
-)
-"""The same with the kinds that no spec names, and that ``plugins new`` has no template for."""

@@ -8,6 +8,7 @@ import orchestrator.testing.contracts.base as base
 import orchestrator.testing.contracts.conduct as conduct
 import orchestrator.testing.contracts.executors as executors
 import orchestrator.testing.contracts.provider_calls as provider_calls
+import orchestrator.testing.contracts.store_processes as stores
 from orchestrator.testing import PluginContract
 from orchestrator.testing.contracts import SUITES, names_of_tests, play
 from tests.contracts.planted import BUGS, SOUND, Bug
@@ -36,6 +37,7 @@ def test_a_planted_bug_is_noticed(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(conduct, "LONGEST_PAUSE", PAUSE)
     monkeypatch.setattr(conduct, "GRACE", PAUSE)
     monkeypatch.setattr(executors, "PATIENCE", 2.0)
+    monkeypatch.setattr(stores, "PATIENCE", 2.0)
     with pytest.raises((AssertionError, Exception)) as failed:
         getattr(bug.suite(), bug.noticed_by)()
     let_go()

@@ -169,7 +169,7 @@ def test_a_readme_tells_how_a_spec_names_it(tmp_path: Path, capsys: pytest.Captu
         folder = begin(tmp_path, kind, capsys)
         readme = (folder / "README.md").read_text()
         lines = re.findall(r"^```yaml\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
-        assert len(lines) == (kind not in ("command", "executor"))  # no spec names those
+        assert len(lines) == (kind not in ("command", "executor", "store"))  # no spec names those
         assert kind != "command" or "    orchestrate my_command RUN --json\n" in readme
         spec = tmp_path / "spec.yaml"
         spec.write_text(f"project: Write x.\ncriteria: x is there\n{''.join(lines)}")

@@ -38,15 +38,27 @@ def given_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def url(given_url: str) -> Iterator[str]:
-    """The address of an empty schema."""
-    schema = f"test_{os.getpid()}_{next(_NUMBERS)}"
+def new_url(given_url: str) -> Iterator[Callable[[], str]]:
+    """Gives addresses of empty schemas, which are dropped with the test."""
+    made: list[str] = []
     with psycopg.connect(given_url, autocommit=True) as connection:
-        connection.execute(f"CREATE SCHEMA {schema}")
-        base, _, query = given_url.partition("?")
-        kept = [part for part in query.split("&") if part and not part.startswith("options=")]
-        yield f"{base}?{'&'.join([*kept, f'options=-csearch_path%3D{schema}'])}"
-        connection.execute(f"DROP SCHEMA {schema} CASCADE")
+
+        def new() -> str:
+            made.append(f"test_{os.getpid()}_{next(_NUMBERS)}")
+            connection.execute(f"CREATE SCHEMA {made[-1]}")
+            base, _, query = given_url.partition("?")
+            kept = [part for part in query.split("&") if part and not part.startswith("options=")]
+            return f"{base}?{'&'.join([*kept, f'options=-csearch_path%3D{made[-1]}'])}"
+
+        yield new
+        for schema in made:
+            connection.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+@pytest.fixture
+def url(new_url: Callable[[], str]) -> str:
+    """The address of an empty schema."""
+    return new_url()
 
 
 @pytest.fixture

@@ -205,10 +205,6 @@ class MemoryLocks:
         """Nothing is left behind in memory."""
         return 0
 
-    def clear(self) -> None:
-        """Free every lock, as the kernel does when a process dies."""
-        self._held.clear()
-
 
 class _MemoryHandle:
     def __init__(self, held: dict[str, object], run: str) -> None:

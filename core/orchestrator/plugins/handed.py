@@ -9,8 +9,8 @@ from orchestrator.plugins.local import plugin_of_object
 from orchestrator.plugins.registry import Plugin
 from orchestrator.spec.kinds import suggestion
 
-OBJECTS: Final[Mapping[str, str]] = {f"{name}s": name for name in KINDS if name != "command"}
-"""The keywords that take objects, and the kind of each. A command is typed; no program hands one in."""
+OBJECTS: Final[Mapping[str, str]] = {f"{name}s": name for name in KINDS if name not in ("command", "store")}
+"""The keywords that take objects, and the kind of each. Commands are typed, and stores have addresses."""
 
 _KEYS: Final = ("providers", "validators", "exporters")
 """Those that are keys of the spec, too."""

@@ -16,7 +16,7 @@ from attrs import define
 from orchestrator import plugin_kinds, spi
 from orchestrator.deadlines import EscapedError, OutOfTimeError, run_in_thread
 from orchestrator.errors import ExhaustedError, PluginLoadError, SpecError, present
-from orchestrator.plugin_kinds import INSTALLED, ContractError
+from orchestrator.plugin_kinds import KINDS, ContractError
 from orchestrator.plugins import registry
 from orchestrator.plugins.registry import DISABLE, Plugin
 
@@ -121,7 +121,7 @@ class PluginLoader:
             self._manager.check_pending()
         except pluggy.PluginValidationError as error:
             unknown = ", ".join(caller.name for caller in callers if not caller.has_spec())
-            hooks = ", ".join(kind.hook for kind in INSTALLED.values())
+            hooks = ", ".join(kind.hook for kind in KINDS.values())
             raise ContractError(f"there is no hook {unknown}; the hooks are {hooks}") from error
         for caller in callers:
             for implementation in caller.get_hookimpls():
@@ -130,11 +130,11 @@ class PluginLoader:
 
     def _check_kind(self, plugin: Plugin, module: ModuleType) -> None:
         if self._hook_of(plugin.kind, module) is None:
-            raise ContractError(f"it has no function {INSTALLED[plugin.kind].hook} marked with hookimpl")
+            raise ContractError(f"it has no function {KINDS[plugin.kind].hook} marked with hookimpl")
 
     def _hook_of(self, kind: str, module: ModuleType) -> str | None:
         """The name of the hook through which a module serves a kind: the kind's own, else a deprecated one of it."""
-        wanted = INSTALLED[kind].hook
+        wanted = KINDS[kind].hook
         callers = self._manager.get_hookcallers(module) or ()
         if any(caller.name == wanted for caller in callers):
             return wanted
@@ -184,7 +184,7 @@ def _patiently(plugin: Plugin, call: Callable[[], _Made]) -> _Made:
     """What a plugin's code gives. A third-party one is given so much time, and not called again after that."""
     if plugin.timed_out:
         raise OutOfTimeError("it has not come back before")
-    if not registry.is_isolated(plugin.distribution) or INSTALLED[plugin.kind].has_deadlines:
+    if not registry.is_isolated(plugin.distribution) or KINDS[plugin.kind].has_deadlines:
         return call()
     try:
         return run_in_thread(call, PATIENCE)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DISTRIBUTION: Final = "multi-llm-orchestrator"
 """The distribution whose plugins are the built-in ones."""
 
-GROUPS: Final[Mapping[str, str]] = MappingProxyType({kind.name: kind.group for kind in plugin_kinds.INSTALLED.values()})
+GROUPS: Final[Mapping[str, str]] = MappingProxyType({kind.name: kind.group for kind in plugin_kinds.KINDS.values()})
 """Every kind of plugin, and the entry-point group it is found in."""
 
 TRUSTED: Final = frozenset({DISTRIBUTION})

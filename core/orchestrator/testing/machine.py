@@ -22,7 +22,7 @@ from orchestrator.engine.session import RunLog, Session
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts
-from orchestrator.log.protocol import Changes, Member, Store, Tails, Written
+from orchestrator.log.protocol import Changes, Handle, Locks, Member, Store, Tails, Written
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator.models import AnsweredBy, Verdict, VerificationProblem
@@ -57,6 +57,29 @@ class PlantedError(Exception):
 
 
 @define
+class MortalLocks:
+    """Locks that free what a dead process had, as the kernel does: here no process dies, and no connection ends."""
+
+    inner: Locks
+    _held: list[Handle] = Factory(list)
+
+    def acquire(self, run: str) -> Handle:
+        """Take the lock of a run; see ``Locks``."""
+        self._held.append(self.inner.acquire(run))
+        return self._held[-1]
+
+    def release_all(self) -> None:
+        """Free every lock that was taken."""
+        while self._held:
+            self._held.pop().release()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+
+@define
 class CrashingStore:
     """A store that kills the process at chosen groups of writes, and counts what it killed.
 
@@ -70,7 +93,11 @@ class CrashingStore:
     """(event type, where) of the events that killed groups wrote."""
     appends: int = 0
     crashed: bool = False
+    locks: MortalLocks = field(init=False)
     _types: list[str] = Factory(list)
+
+    def __attrs_post_init__(self) -> None:
+        self.locks = MortalLocks(self.inner.locks)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -130,7 +157,7 @@ class CrashingStore:
         return self._is_aimed_at(point, point.type)
 
 
-_OUTLIVING: Final = ("locks", "is_shared", "url", "close")
+_OUTLIVING: Final = ("is_shared", "url", "close")
 """What of a store is no access to its database."""
 
 
@@ -217,10 +244,8 @@ class World:
         return found
 
     def release_locks(self) -> None:
-        """Give back what a dead process had: here no process dies, and no connection ends."""
-        clear: Callable[[], object] | None = getattr(self.store.inner.locks, "clear", None)
-        if clear is not None:
-            clear()
+        """Give back what a dead process had."""
+        self.store.locks.release_all()
 
     def close(self) -> None:
         """Let go of the store."""

@@ -106,7 +106,7 @@ class _Player:
         scenario = world.scenario
         state = fold((record.at, record.event) for record in process.log.read(run))
         assert state.version < _MOST_EVENTS, f"seed {scenario.seed} writes more than {_MOST_EVENTS} events"
-        lock = world.store.inner.locks.acquire(run)
+        lock = world.store.locks.acquire(run)
         observers: list[Any] = []
         session = process.session(run, state, observers)
         if self.observer is not None:

@@ -104,12 +104,6 @@ class Owners:
             with suppress(StoreError), self._writing() as connection:
                 connection.execute(_RELEASE, (run, self._number))
 
-    def clear(self) -> None:
-        """Give back every run of this process, as its end does."""
-        if self._writing is not None and self._number is not None:
-            with self._writing() as connection:
-                connection.execute("DELETE FROM owners WHERE owner = %s", (self._number,))
-
     def is_held(self, run: str) -> bool:
         """Whether any process has the lock of a run, this one included."""
         return bool(self._read(_HELD, (run,)))

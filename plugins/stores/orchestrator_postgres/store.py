@@ -16,6 +16,7 @@ from orchestrator_postgres.groups import Writer
 from orchestrator_postgres.owners import Owners
 from orchestrator_postgres.reads import Reads
 
+orchestrator_contract = {"missing": "it needs a server: inherit from the contract, and give `make_address`"}
 _FETCHED: Final = 1000
 _SIZES: Final = """
 SELECT e.stream, e.events, e.size, coalesce(t.texts, 0), coalesce(t.size, 0), coalesce(c.cached, 0)

@@ -8,6 +8,8 @@ from orchestrator.spi import hookimpl
 
 _STORES: Final = MemoryStores()
 
+orchestrator_contract = {"address": "memory:{folder}"}
+
 
 @hookimpl
 def orchestrator_store() -> StoreKind:

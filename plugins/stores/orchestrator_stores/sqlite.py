@@ -4,6 +4,8 @@ from orchestrator.log.protocol import StoreKind
 from orchestrator.log.sqlite.plugin import SqliteStores
 from orchestrator.spi import hookimpl
 
+orchestrator_contract = {"address": "sqlite:{folder}/log"}
+
 
 @hookimpl
 def orchestrator_store() -> StoreKind:

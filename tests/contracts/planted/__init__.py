@@ -13,6 +13,7 @@ from tests.contracts.planted.programs import PROGRAMS
 from tests.contracts.planted.providers import PROVIDERS, SoundProvider
 from tests.contracts.planted.scaffolds import SCAFFOLDS, SoundScaffold
 from tests.contracts.planted.scorers import SCORERS, SoundScorer
+from tests.contracts.planted.stores import STORES, SoundStore
 from tests.contracts.planted.validators import VALIDATORS, SoundValidator
 
 __all__ = ["BUGS", "SOUND", "Bug"]
@@ -27,6 +28,7 @@ SOUND: Final = (
     SoundExporter,
     SoundScaffold,
     SoundExecutor,
+    SoundStore,
     SoundCommand,
 )
 BUGS: Final = (
@@ -43,5 +45,6 @@ BUGS: Final = (
     *(Bug(name, suite, test) for name, (suite, test) in CONDUCT.items()),
     *(Bug(f"scaffold: {name}", suite_of(SoundScaffold, made), test) for name, (made, test) in SCAFFOLDS.items()),
     *(Bug(f"executor: {name}", suite_of(SoundExecutor, made), test) for name, (made, test) in EXECUTORS.items()),
+    *(Bug(f"store: {name}", suite, test) for name, (suite, test) in STORES.items()),
     *(Bug(f"command: {name}", suite, test) for name, (suite, test) in COMMANDS.items()),
 )

@@ -1,29 +1,18 @@
-"""The built-in stores keep the contract."""
+"""The stores that come with the program keep the contract."""
 
-from pathlib import Path
-
-import pytest
-
-from orchestrator.log.protocol import Store
-from orchestrator.log.sqlite import SqliteStore
-from orchestrator.testing.contracts.stores import StoreContract
+from orchestrator.testing import StoreContract
+from orchestrator_stores import memory, sqlite
 
 
 class TestMemory(StoreContract):
     """The one in memory."""
 
-    def make_store(self) -> Store:
-        """A new one."""
-        return SqliteStore.in_memory()
+    plugin = memory
+    address = "memory:{folder}"
 
 
 class TestSqlite(StoreContract):
     """The one in a file."""
 
-    @pytest.fixture(autouse=True)
-    def _folder(self, tmp_path: Path) -> None:
-        self.folder = tmp_path
-
-    def make_store(self) -> Store:
-        """A new one."""
-        return SqliteStore.open(self.folder)
+    plugin = sqlite
+    address = "sqlite:{folder}/log"

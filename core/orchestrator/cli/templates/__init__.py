@@ -17,7 +17,10 @@ _COMMON: Final = {
     ".gitignore": "common/gitignore.txt",
 }
 """The files of every distribution, and where their texts are."""
-_IMPORTS: Final = {"command": "what else of `orchestrator` a command may import stands above"}
+_IMPORTS: Final = {
+    "command": "what else of `orchestrator` a command may import stands above",
+    "store": "what a store has to be stands in `orchestrator.log.protocol`",
+}
 """What a kind may import beside the interface."""
 
 

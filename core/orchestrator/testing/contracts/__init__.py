@@ -14,6 +14,7 @@ from orchestrator.testing.contracts.loaders import LoaderContract
 from orchestrator.testing.contracts.providers import ProviderContract
 from orchestrator.testing.contracts.scaffolds import ScaffoldContract
 from orchestrator.testing.contracts.scorers import ScorerContract
+from orchestrator.testing.contracts.stores import StoreContract
 from orchestrator.testing.contracts.validators import ValidatorContract
 from orchestrator.testing.contracts.wire import Recording, load_recordings
 
@@ -36,6 +37,7 @@ __all__ = [
     "Recording",
     "ScaffoldContract",
     "ScorerContract",
+    "StoreContract",
     "ValidatorContract",
     "called",
     "load_recordings",

@@ -1,139 +1,135 @@
-"""The contract of stores: inherit from it, and give ``make_store``."""
+"""The contract of stores."""
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Any, Final
 
-from orchestrator.errors import ConcurrencyError, RunLockedError, UsageError
-from orchestrator.events import TaskStarted
-from orchestrator.log import chain
-from orchestrator.log.protocol import CacheRow, Changes, Member, NewRow, Select, Store, Tails, all_rows
-from orchestrator.testing.memory import log_over, memory_log
+from attrs import evolve
 
-_VERBATIM: Final = ('{"b":1.0,"a":1e5,"a":2}', '{"text":"\\u0000"}', '{"text":"\U0001f600é"}', '{"n":9007199254740993}')
-_WRITERS: Final = 4
-_EACH: Final = 10
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log.protocol import Changes, Contents, Hold, MailboxRow, Select, Store, StoreError, all_rows
+from orchestrator.log.sqlite import SqliteStore
+from orchestrator.log.views import VIEWS
+from orchestrator.testing.accounts import AccountMachine
+from orchestrator.testing.contracts.store_basis import adding, beside, contents, data_of, written
+from orchestrator.testing.contracts.store_processes import ProcessesContract
+from orchestrator.testing.contracts.store_rows import RowsContract
+from orchestrator.testing.memory import log_over
+from orchestrator.testing.scenario import CrashPoint
+from orchestrator.testing.simulator import Scenario, simulate
 
+_SEED: Final = 15
+"""Two runs that draw on accounts."""
 
-def _adding(stream: str, *data: str) -> Member:
-    """Adds events with some data to the end of a stream."""
-
-    def make(tails: Tails) -> Changes:
-        last = tails.last(stream)
-        version, previous = (0, chain.GENESIS) if last is None else (last.version, last.hash)
-        rows = []
-        for each in data:
-            version += 1
-            previous = chain.link(previous, stream, version, "test", 1, version, each)
-            rows.append(NewRow(stream, version, "test", 1, version, each, previous))
-        return Changes(rows=tuple(rows))
-
-    return Member(make, stream)
+_CRASHES: Final = (CrashPoint(5, "before"), CrashPoint(9, "inside"), CrashPoint(14, "after"))
+_EXAMPLES: Final = 4
+_STEPS: Final = 15
 
 
-def _refused(tails: Tails) -> Changes:
-    raise UsageError("no")
+class StoreContract(RowsContract, ProcessesContract):
+    """A store keeps rows as they are, in order, all of a member or nothing, and has every run once.
 
+    Name the module in ``plugin`` and say in ``address`` where an empty store can be made.
+    """
 
-class StoreContract:
-    """A store keeps rows as they are, in order, all of a member or nothing, and has every run once."""
+    def test_accounts_keep_their_laws(self) -> None:
+        """Runs that take holds, end them and die, and caps that move: never beyond a cap, never a hold too many."""
+        from hypothesis import Phase, settings
+        from hypothesis.stateful import run_state_machine_as_test
 
-    def make_store(self) -> Store:
-        """An empty store of its own."""
-        raise NotImplementedError
+        make = self.make_store
 
-    def test_rows_are_kept_byte_for_byte(self) -> None:
-        """Numbers, escapes and repeated keys come back as they were written, also as an audit reads them."""
-        store = self.make_store()
-        store.write([_adding("a", *_VERBATIM)])
-        assert [row.data for row in all_rows(store, Select(("a",), by_version=True))] == [*_VERBATIM]
-        assert [row.data.decode() for row in store.raw("a")] == [*_VERBATIM]
-        assert chain.verify(store, texts=False) == []
+        class OnThisStore(AccountMachine):
+            def make_log(self) -> EventLog:
+                return log_over(make())
 
-    def test_a_member_that_fails_fails_alone(self) -> None:
-        """What stands before and after it in its group is written; its error is its answer."""
-        store = self.make_store()
-        first, second, third = store.write([_adding("a", "{}"), Member(_refused), _adding("a", "{}")])
-        assert (first.error, third.error) == (None, None)
-        assert isinstance(second.error, UsageError)
-        assert first.positions < third.positions
-        last = store.last("a")
-        assert last is not None
-        assert last.version == 2
-
-    def test_a_writer_that_has_not_seen_everything_is_refused(self) -> None:
-        """The expected version has to be the last one, and nothing is written otherwise."""
-        log = log_over(self.make_store())
-        asyncio.run(log.append("a", 0, 1, [TaskStarted("t")]))
-        try:
-            asyncio.run(log.append("a", 0, 2, [TaskStarted("u")]))
-        except ConcurrencyError as error:
-            assert (error.expected, error.actual) == (0, 1)  # noqa: PT017 - a suite without pytest
-        else:
-            raise AssertionError("a second first event was taken")
-        assert len(list(log.read("a"))) == 1
-
-    def test_nothing_appears_below_the_high_water(self) -> None:
-        """A reader that goes on from there, while several write, sees every event once."""
-        store, seen = self.make_store(), list[int]()
-        with ThreadPoolExecutor(_WRITERS) as pool:
-            work = [
-                pool.submit(lambda name=name: [store.write([_adding(name, "{}")]) for _ in range(_EACH)])  # type: ignore[misc]
-                for name in map(str, range(_WRITERS))
-            ]
-            while len(seen) < _WRITERS * _EACH:
-                done, upto, after = all(each.done() for each in work), store.high_water(), seen[-1] if seen else 0
-                seen += [row.position for row in all_rows(store, Select(after=after, before=upto + 1))]
-                assert not done or len(seen) == _WRITERS * _EACH, "events appeared below the high water"
-        assert seen == [row.position for row in all_rows(store, Select())]
-
-    def test_a_run_is_had_once(self) -> None:
-        """A second process is refused while the first has it, and may take it then."""
-        store = self.make_store()
-        handle = store.locks.acquire("run")
-        assert store.locks.is_held("run")
-        try:
-            store.locks.acquire("run")
-        except RunLockedError:
-            pass
-        else:
-            raise AssertionError("a run was had twice")
-        handle.release()
-        assert not store.locks.is_held("run")
-        store.locks.acquire("run").release()
-
-    def test_names_are_ordered_by_their_bytes(self) -> None:
-        """Whatever the language of the database: capitals first, letters with accents last."""
-        store = self.make_store()
-        store.write([Member(lambda tails: Changes(salts=tuple((name, b"s") for name in ("é", "b", "B", "a"))))])
-        assert store.owners() == ["B", "a", "b", "é"]
-
-    def test_what_is_deleted_is_gone(self) -> None:
-        """Texts, salt and cached answers of a run; those of others stay."""
-        store = self.make_store()
-        rows = tuple(CacheRow(f"key-{run}", run, 1) for run in ("a", "b"))
-        store.write(
-            [
-                Member(
-                    lambda tails: Changes(
-                        salts=(("a", b"s"), ("b", b"s")),
-                        texts=(("a", "d", b"text"), ("b", "d", b"text")),
-                        secret=b"secret",
-                        cached=rows,
-                    )
-                )
-            ]
+        examples = settings(
+            max_examples=_EXAMPLES,
+            stateful_step_count=_STEPS,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=(Phase.generate,),
         )
-        store.write([Member(lambda tails: Changes(forgotten=("a",)))])
-        assert (store.salt("a"), store.blob("a", "d"), store.cached("key-a")) == (None, None, None)
-        assert (bytes(store.salt("b")), bytes(store.blob("b", "d"))) == (b"s", b"text")
-        assert store.cached("key-b") == rows[1]
+        run_state_machine_as_test(OnThisStore, settings=examples)
 
-    def test_heads_are_those_of_any_other_store(self) -> None:
-        """The same appends have the same hashes as in a store in memory."""
-        heads = []
-        for log in (log_over(self.make_store()), memory_log()):
-            for version in range(3):
-                asyncio.run(log.append("a", version, version + 1, [TaskStarted(f"t{version}")]))
-            heads.append([record.hash for record in log.read("a")])
-        assert heads[0] == heads[1]
+    def test_a_simulated_run_is_the_same_as_in_memory(self) -> None:
+        """With its crashes: the same events, the same heads, the same views, and the same holds at the end."""
+        scenario = evolve(Scenario.draw(_SEED), crashes=_CRASHES)
+        found = []
+        for make in (self.make_store, SqliteStore.in_memory):
+            store: list[Store] = []
+
+            def kept(make: Any = make, store: list[Store] = store) -> Store:
+                store.append(make())
+                return store[-1]
+
+            report = simulate(scenario, make_store=kept)
+            rows = [(row.stream, row.version, row.data, row.hash) for row in all_rows(store[0], Select())]
+            views = {name: store[0].view(name) for name in VIEWS}
+            assert report.crashes == len(_CRASHES), "it did not crash where it was to crash"
+            found.append((rows, {name: [_without_position(row) for row in rows] for name, rows in views.items()}))
+            holds = store[0].holds()
+            assert holds == [], f"holds are left: {holds}"
+        (rows, views), (expected_rows, expected_views) = found
+        assert rows == expected_rows, "its events differ from those of a store in memory"
+        for name in VIEWS:
+            assert views[name] == expected_views[name], f"its view {name} differs from that of a store in memory"
+
+    def test_a_log_moves_in_and_out(self) -> None:
+        """It takes in what another store has, place by place, is closed until it is opened, and refuses writes then."""
+        store = self.make_store()
+        rows = [row._replace(position=row.position * 3) for row in _some_rows()]
+        beside_them: dict[str, Any] = {
+            "salts": [("a", b"\0s")],
+            "texts": [("a", "d", b"\0t")],
+            "holds": [Hold("a", 1, "account/org", 2**53 + 1)],
+            "asked": [("a", MailboxRow(7, 1, "cancel", "it's"))],
+            "pace": {"p": 5},
+        }
+        store.take_in(Contents(rows=rows, cached=(), **{**beside_them, "pace": [("p", 5)]}), "it's not finished: go on")
+        assert store.closed == "it's not finished: go on"
+        self._refuses_to_write(store, "it's not finished: go on")
+        store.reopen()
+        assert list(all_rows(store, Select())) == rows
+        found = contents(store)
+        assert {name: found[name] for name in ("salts", "texts", "holds", "pace")} == {
+            name: beside_them[name] for name in ("salts", "texts", "holds", "pace")
+        }
+        assert store.asked("a") == [MailboxRow(7, 1, "cancel", "it's")]
+        written(store, adding("b", "2"), beside(Changes(asked=(("a", "cancel", "", 2),))))
+        assert store.high_water() > rows[-1].position
+        self._closes(store)
+
+    def _closes(self, store: Store) -> None:
+        other = self.open_again(store)
+        try:
+            with store.closing("moved"):
+                raise InterruptedError
+        except InterruptedError:
+            assert store.closed == "", "it is closed although what closed it failed"
+        written(other, adding("b", "3"))
+        with store.closing("moved to another"):
+            assert data_of(store, "b")[-1] == "3"
+        assert (store.closed, other.closed) == ("moved to another", "moved to another")
+        self._refuses_to_write(other, "moved to another")
+
+    @staticmethod
+    def _refuses_to_write(store: Store, why: str) -> None:
+        high = store.high_water()
+        for member in (adding("a", "9"), beside(Changes(pace={"z": 1})), beside(Changes(forgotten=("a",)))):
+            try:
+                store.write([member])
+            except StoreError as error:
+                assert why in str(error), f"it does not say why it is closed, but: {error}"  # noqa: PT017 - without pytest
+            else:
+                raise AssertionError("a closed store was written")
+        assert store.high_water() == high
+
+
+def _some_rows() -> list[Any]:
+    store = SqliteStore.in_memory()
+    written(store, adding("a", "1", "2"), adding("b", "1"))
+    return list(all_rows(store, Select()))
+
+
+def _without_position(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if "position" not in name}
