@@ -17,7 +17,7 @@ _LONGEST: Final = 300
 _DIGEST: Final = re.compile("[0-9a-f]{64}")
 _DURATIONS: Final = frozenset(("active", "duration", "latency", "retry_after", "time_limit", "timeout", "took"))
 """Fields that are microseconds, in whatever event they stand."""
-_EMPTY: Final = (None, [], {}, "")
+_EMPTY: Final[tuple[Any, ...]] = (None, [], {}, "")
 
 
 def readable_fields(kind: str, data: str) -> Iterator[tuple[str, str]]:
@@ -27,7 +27,8 @@ def readable_fields(kind: str, data: str) -> Iterator[tuple[str, str]]:
     except ValueError:
         yield "damaged", data[:_LONGEST]
         return
-    known = _fields(events.TYPES.get(kind))
+    found: Any = events.TYPES.get(kind)
+    known = _fields(found)
     for name, value in stored.items() if isinstance(stored, dict) else [("value", stored)]:
         if value not in _EMPTY:
             yield name.rstrip("_"), _cut(_shown(value, name, known.get(name)))
