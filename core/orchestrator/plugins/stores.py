@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.deadlines.awaiting import Offload
-    from orchestrator.log import EventLog, Redactor
+    from orchestrator.ledger.event_log import EventLog
+    from orchestrator.log import Redactor
     from orchestrator.log.protocol import Store, StoreKind
 
 VARIABLE: Final = "ORCHESTRATE_STORE"
@@ -59,7 +60,7 @@ def open_log(folder: Path, *, redactor: "Redactor | None" = None, offload: "Offl
     """
     import asyncio
 
-    from orchestrator.log import EventLog
+    from orchestrator.ledger.event_log import EventLog
 
     store = chosen_store(write=True)
     return EventLog.open(folder, redactor=redactor, offload=offload or asyncio.to_thread, store=store)
@@ -83,7 +84,27 @@ def chosen_store(*, write: bool) -> "Store | None":
         LogError: it cannot be opened.
     """
     url = store_url()
-    return None if url is None else _kind_of(url).open(url, write=write)
+    return None if url is None else open_store(url, write=write)
+
+
+def open_store(url: str, *, write: bool) -> "Store":
+    """The store at an address.
+
+    Raises:
+        UsageError: the address makes no sense, or no plugin knows it.
+        LogError: it cannot be opened.
+    """
+    return _kind_of(url).open(url, write=write)
+
+
+def store_exists(url: str) -> bool:
+    """Whether there is a log at an address.
+
+    Raises:
+        UsageError: the address makes no sense, or no plugin knows it.
+        LogError: the store cannot be asked.
+    """
+    return _kind_of(url).exists(url)
 
 
 def has_store(folder: Path) -> bool:
@@ -96,7 +117,7 @@ def has_store(folder: Path) -> bool:
     from orchestrator.log.sqlite import database_of
 
     url = store_url()
-    return database_of(folder).exists() if url is None else _kind_of(url).exists(url)
+    return database_of(folder).exists() if url is None else store_exists(url)
 
 
 def _kind_of(url: str) -> "StoreKind":
