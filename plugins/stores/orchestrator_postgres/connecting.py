@@ -74,7 +74,8 @@ def explained(url: str) -> Iterator[None]:
     try:
         yield
     except (psycopg.Error, OSError) as error:
-        raise StoreError(f"{shown(url)}: {_advice(error)}", _line(error)) from error
+        is_damage = isinstance(error, errors.DataCorrupted | errors.IndexCorrupted)
+        raise StoreError(f"{shown(url)}: {_advice(error)}", _line(error), is_damage=is_damage) from error
 
 
 def _line(error: BaseException) -> str:
