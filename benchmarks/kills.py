@@ -26,7 +26,7 @@ from tests.servers.roles import play
 
 from orchestrator.log import EventLog, Redactor, Texts
 from orchestrator.log.protocol import Select
-from orchestrator.money import Usd
+from orchestrator.money import Price, Usd
 from orchestrator.state.fold import fold
 from orchestrator.testing.outcomes import RunOutcome, outcome_of, same_outcome
 from orchestrator_postgres.store import PostgresStore
@@ -36,7 +36,8 @@ _ANSWER: Final = 0.2
 """Seconds that the vendor takes for an answer, so that a kill meets calls in flight."""
 _UNTOUCHED: Final = "run-9999"
 _PATIENCE: Final = 1200.0
-_PRICE: Final = {"input": 0.25, "output": 1.25}
+_PRICES: Final = {"alpha": ("0.25", "1.25"), "beta": ("0.75", "3.75"), "gamma": ("2.25", "11.25")}
+"""So far apart that what is measured of a model changes no choice: runs are compared with one that learned nothing."""
 _SLOTS: Final = {
     "alpha": ["deepseek-chat", "deepseek-reasoner", "gemini-2.5-flash"],
     "beta": ["moonshot-v1", "claude-opus", "gpt-4o-mini"],
@@ -292,6 +293,11 @@ def _slowly(request: Mapping[str, Any]) -> str | Fault:
     return play(json.loads(text.replace(text[start : start + len(_UNTOUCHED)], _UNTOUCHED)))
 
 
+def _vendor() -> OpenAIServer:
+    prices = {name: Price(Usd.parse(given), Usd.parse(made)) for name, (given, made) in _PRICES.items()}
+    return OpenAIServer(_slowly, prices=prices)
+
+
 def _spec(folder: Path, name: str) -> Path:
     path = folder / f"{name}.json"
     spec = {
@@ -299,6 +305,7 @@ def _spec(folder: Path, name: str) -> Path:
         "project": "Write it.",
         "criteria": "it is there",
         "budget_usd": 0.5,
+        "routing": {"backend": "weighted_sum", "parameters": {"w_quality": 0, "w_trust": 0, "w_cost": 1}},
         "tasks": [{"id": "only", "type": "summarization", "prompt": f"Sum up {name}."}],
     }
     path.write_text(json.dumps(spec))
@@ -307,10 +314,16 @@ def _spec(folder: Path, name: str) -> Path:
 
 def _models(folder: Path) -> Path:
     path = folder / "models.json"
-    common = {"provider": "openai_compatible", "price": _PRICE, "context": 131072, "max_output": 16384}
+    common = {"provider": "openai_compatible", "context": 131072, "max_output": 16384, "trains_on_data": False}
     models = [
-        {"id": name, "vendor": name, **common, "slots": slots, "trains_on_data": False}
-        for name, slots in _SLOTS.items()
+        {
+            "id": name,
+            "vendor": name,
+            **common,
+            "slots": _SLOTS[name],
+            "price": {"input": float(given), "output": float(made)},
+        }
+        for name, (given, made) in _PRICES.items()
     ]
     path.write_text(json.dumps({"models": models}))
     return path
@@ -318,7 +331,7 @@ def _models(folder: Path) -> Path:
 
 def untouched(folder: Path) -> RunOutcome:
     """How a run ends that no kill meets."""
-    with OpenAIServer(_slowly) as vendor:
+    with _vendor() as vendor:
         world = World(folder, Figures(runs=1, workers=1, kills=0), vendor, None)
         world.submit([_UNTOUCHED])
         world.do("worker", "--until-idle")
@@ -335,7 +348,7 @@ def try_out(figures: Figures, folder: Path) -> Found:
     (folder / "untouched").mkdir()
     expected = untouched(folder / "untouched")
     with ExitStack() as stack:
-        vendor = stack.enter_context(OpenAIServer(_slowly))
+        vendor = stack.enter_context(_vendor())
         server = stack.enter_context(temporary_server(())) if figures.postgres else None
         world = World(folder, figures, vendor, server)
         world.home.mkdir()
