@@ -29,6 +29,7 @@ from orchestrator.log.protocol import Select
 from orchestrator.money import Price, Usd
 from orchestrator.state.fold import fold
 from orchestrator.testing.outcomes import RunOutcome, outcome_of, same_outcome
+from orchestrator_fleet.registry import workers_of
 from orchestrator_postgres.store import PostgresStore
 from orchestrator_postgres.temporary import TemporaryServer, temporary_server
 
@@ -183,12 +184,20 @@ class World:
                 self.server.start()
                 server_dies = False
             if time.monotonic() >= next_kill and self.figures.kills in (None, *range(len(self.killed) + 1, 10_000)):
-                self._kill(rng.randrange(self.figures.workers))
-                next_kill = time.monotonic() + self.figures.every
+                busy = self._busy()
+                if busy:
+                    self._kill(rng.choice(busy))
+                    next_kill = time.monotonic() + self.figures.every
             for place, worker in enumerate(self._fleet):
                 if worker.poll() is not None:
                     self._fleet[place] = self._worker()
             time.sleep(0.1)
+
+    def _busy(self) -> list[int]:
+        """The places of the workers that have runs; on a slow machine others may not have begun."""
+        with self.log() as log:
+            working = {each.process for each in workers_of(log) if each.status == "working"}
+        return [place for place, worker in enumerate(self._fleet) if worker.pid in working]
 
     def _kill(self, place: int) -> None:
         worker = self._fleet[place]

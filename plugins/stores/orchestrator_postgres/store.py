@@ -129,7 +129,7 @@ class PostgresStore(Reads):
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Read the log as it is at one moment, whatever is appended meanwhile: this thread, by a connection of its own."""
+        """Read the log as it is at one moment, whatever is appended meanwhile: in this thread alone."""
         if self._snapshot() is not None:
             yield
             return
