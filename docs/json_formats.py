@@ -520,6 +520,14 @@ FORMATS: Final[dict[str, Any]] = {
         "lock_files": "int",
         "dry_run": "bool",
     },
+    "log-copy": {
+        "source": "text",
+        "target": "text",
+        "streams": "int",
+        "events": "int",
+        "texts": "int",
+        "position": "int",
+    },
     "log-import": {**_AUDITED, "path": "text?"},
     "log-recover": {
         "run_id": "text",
