@@ -1,7 +1,7 @@
 """The event log: append with an expected version, read, follow, verify; over a store."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -291,6 +291,16 @@ class EventLog(LogReader):
         await asyncio.to_thread(partial(self.store.shrink, compact=vacuum and not skipped))
         after = (await asyncio.to_thread(self.store.space)).file
         return retention.Collected(texts, size, cached, tuple(skipped), before, after)
+
+    def collectable(self, expired: Iterable[str] = ()) -> retention.Collected:
+        """What ``collect`` would take away once the content of some runs is deleted; nothing is written."""
+        gone = set(expired)
+        owners = [each for each in self.store.owners() if each and each not in gone and self.store.texts(each)]
+        live = [each for each in owners if self.locks.is_held(each)]
+        texts = [text for run in owners if run not in live for text in retention.unreferenced(self.store, run)]
+        cached = len(retention.orphaned(self.store, gone))
+        size = self.store.space().file
+        return retention.Collected(len(texts), sum(each.size for each in texts), cached, tuple(live), size, size)
 
     async def _collect_cache(self) -> int:
         """Forget the answers of runs without content; how many there were."""

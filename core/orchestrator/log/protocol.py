@@ -24,11 +24,13 @@ class StoreError(LogError):
 
     Attributes:
         detail: what the database itself said.
+        is_damage: whether what is stored may be damaged; False: nothing is known of it, as where no server answers.
     """
 
-    def __init__(self, message: str, detail: str = "") -> None:
+    def __init__(self, message: str, detail: str = "", *, is_damage: bool = True) -> None:
         super().__init__(message)
         self.detail = detail or message
+        self.is_damage = is_damage
 
 
 class StoredRow(NamedTuple):
