@@ -519,6 +519,14 @@ FORMATS: Final[dict[str, Any]] = {
         "expired_damaged": "any",
         "lock_files": "int",
     },
+    "log-copy": {
+        "source": "text",
+        "target": "text",
+        "streams": "int",
+        "events": "int",
+        "texts": "int",
+        "position": "int",
+    },
     "log-import": {**_AUDITED, "path": "text?"},
     "log-recover": {
         "run_id": "text",

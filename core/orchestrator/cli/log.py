@@ -17,6 +17,7 @@ from orchestrator.cli.event_ids import EVENT, EVENT_HELP
 from orchestrator.cli.examples import with_examples
 from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.ids import RUN
+from orchestrator.cli.log_copy import copy as copy_command
 from orchestrator.cli.logs import open_log, open_log_if_any
 from orchestrator.cli.options import (
     FILE,
@@ -73,6 +74,9 @@ class _LogGroup(CommandGroup):
 @home_option
 def log() -> None:
     """Read the event log, and keep it small."""
+
+
+log.add_command(copy_command)
 
 
 @log.command()

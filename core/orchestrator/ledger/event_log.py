@@ -21,7 +21,7 @@ from orchestrator.ledger import pacing, retention
 from orchestrator.ledger.append import Append, AppendRequest, Committed, ended_by
 from orchestrator.ledger.log_reader import LogReader
 from orchestrator.log.commits import GroupCommit
-from orchestrator.log.protocol import Changes, Last, Member, Store, Tails, Written
+from orchestrator.log.protocol import UNFINISHED, Changes, Last, Member, Store, StoreError, Tails, Written
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.sealing import Keys
 from orchestrator.log.transaction import AppendDraft, Encoder, Recorded
@@ -69,6 +69,7 @@ class EventLog(LogReader):
         if store is not None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = cls(store or SqliteStore.open(folder), offload=offload, redactor=redactor)
+        _refuse_closed(log.store, "")
         log.keys = Keys(folder)
         return log
 
@@ -82,6 +83,7 @@ class EventLog(LogReader):
         from orchestrator.log.sqlite import SqliteStore, database_of
 
         log = cls(store or SqliteStore.open_to_read(folder), offload=asyncio.to_thread, is_writable=False)
+        _refuse_closed(log.store, UNFINISHED)
         log.keys = Keys(database_of(folder).parent)
         return log
 
@@ -319,6 +321,18 @@ class EventLog(LogReader):
             error = DamagedLogError(first.position, f"{stream} is damaged at event {first.event}: {first.message}")
             self._damaged[stream] = error
             raise error
+
+
+def _refuse_closed(store: Store, beginning: str) -> None:
+    """Refuse a store that was closed by a line with this beginning.
+
+    Raises:
+        StoreError: it was.
+    """
+    why = store.closed
+    if why and why.startswith(beginning):
+        store.close()
+        raise StoreError(f"{store.url}: {why}")
 
 
 def _drop(run: str, digests: Sequence[str]) -> Member:

@@ -84,7 +84,27 @@ def chosen_store(*, write: bool) -> "Store | None":
         LogError: it cannot be opened.
     """
     url = store_url()
-    return None if url is None else _kind_of(url).open(url, write=write)
+    return None if url is None else open_store(url, write=write)
+
+
+def open_store(url: str, *, write: bool) -> "Store":
+    """The store at an address.
+
+    Raises:
+        UsageError: the address makes no sense, or no plugin knows it.
+        LogError: it cannot be opened.
+    """
+    return _kind_of(url).open(url, write=write)
+
+
+def store_exists(url: str) -> bool:
+    """Whether there is a log at an address.
+
+    Raises:
+        UsageError: the address makes no sense, or no plugin knows it.
+        LogError: the store cannot be asked.
+    """
+    return _kind_of(url).exists(url)
 
 
 def has_store(folder: Path) -> bool:
@@ -97,7 +117,7 @@ def has_store(folder: Path) -> bool:
     from orchestrator.log.sqlite import database_of
 
     url = store_url()
-    return database_of(folder).exists() if url is None else _kind_of(url).exists(url)
+    return database_of(folder).exists() if url is None else store_exists(url)
 
 
 def _kind_of(url: str) -> "StoreKind":

@@ -88,6 +88,8 @@ def _advice(error: BaseException) -> str:
             return f"the server's disk is full ({text}): free some space there, then resume"
         case errors.InsufficientPrivilege():
             return f"the role may not do this ({text}): connect as the owner of the tables, or grant it the right"
+        case errors.ObjectNotInPrerequisiteState():
+            return error.diag.message_primary or text  # a closed log says itself what to do
         case errors.TooManyConnections():
             return "the server has no connection left: raise its max_connections, or start fewer processes"
         case errors.ReadOnlySqlTransaction():

@@ -9,9 +9,9 @@ from typing import Any, Final
 import psycopg
 
 from orchestrator.errors import LogError
-from orchestrator.log.protocol import Locks, Member, Space, StoreError, StreamSize, Written
+from orchestrator.log.protocol import Contents, Locks, Member, Space, StoreError, StreamSize, Written
 from orchestrator.spi import hookimpl
-from orchestrator_postgres import connecting, layout
+from orchestrator_postgres import connecting, layout, moving
 from orchestrator_postgres.groups import Writer
 from orchestrator_postgres.owners import Owners
 from orchestrator_postgres.reads import Reads
@@ -95,6 +95,46 @@ class PostgresStore(Reads):
         """Write a group in one transaction; see ``Store.write``."""
         with self._exclusive():
             return self._writer.write(members)
+
+    @contextmanager
+    def _alone(self) -> Iterator[psycopg.Connection[Any]]:
+        """A transaction that no other writer comes into; an exception takes back what was done in it."""
+        with self._write_guard:
+            try:
+                with self._exclusive() as connection:
+                    connection.execute("BEGIN")
+                    moving.lock(connection)
+                yield connection
+                with self._exclusive() as connection:
+                    connection.execute("COMMIT")
+            except BaseException:
+                with suppress(StoreError), self._exclusive() as connection:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def closing(self, why: str) -> Iterator[None]:
+        """Close it for writing with the end of the context; see ``Store``."""
+        with self._alone():
+            with self._exclusive() as connection:
+                moving.close(connection, why)
+            yield
+
+    @property
+    def closed(self) -> str:
+        """Why nothing can be written any more; empty: it can."""
+        return str(self._first(moving.WHY) or "")
+
+    def take_in(self, contents: Contents, why: str) -> None:
+        """Take in what another store has; see ``Store``."""
+        with self._alone(), self._exclusive() as connection:
+            moving.take_in(connection, contents)
+            moving.close(connection, why)
+
+    def reopen(self) -> None:
+        """Let it be written again."""
+        with self._alone(), self._exclusive() as connection:
+            moving.reopen(connection)
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._names_and_rows(query, values)[1]
