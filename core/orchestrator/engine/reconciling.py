@@ -9,7 +9,7 @@ from orchestrator import events as e
 from orchestrator.engine.session import left_open
 from orchestrator.engine.vendors.environment import called_by
 from orchestrator.errors import LogError, UsageError
-from orchestrator.log import EventLog, append_head, read_heads
+from orchestrator.log import EventLog, append_head, read_heads, stored_calls
 from orchestrator.money import Usd
 from orchestrator.state.fold import apply, fold
 from orchestrator.state.run import RunState
@@ -51,6 +51,7 @@ async def reconcile(
         if state.finished is not None:
             with suppress(LogError):  # the money is settled all the same; the next head will do
                 append_head(folder, run, written.hash, written.version)
+        stored_calls.keep(log.store, run)
         return found
     finally:
         lock.release()

@@ -10,7 +10,7 @@ from attrs import Factory, define, frozen
 from orchestrator.engine.live_text import forget_live
 from orchestrator.engine.session import RunLog, append_remedies
 from orchestrator.errors import DamagedLogError, LogError, RunLockedError, SpecError, UsageError
-from orchestrator.log import append_head
+from orchestrator.log import append_head, stored_calls
 from orchestrator.log.accounts import PREFIX, SIMULATED
 from orchestrator.log.naming import is_evaluation, is_worker
 from orchestrator.policy import Retention
@@ -62,6 +62,7 @@ async def delete_content(workspace: "Engine", run: str) -> Deleted:
         if last is not None:
             with suppress(LogError):  # the texts are gone all the same; the next head will do
                 append_head(workspace.folder, run, last.hash, last.version)
+        stored_calls.keep(log.store, run)
     finally:
         lock.release()
     return Deleted(run, event.texts, event.size, overwritten, tuple(log.forks(run)), log.store.remains)

@@ -29,7 +29,7 @@ from orchestrator.engine.session import RunLog, Session
 from orchestrator.engine.vendors.connect import Connected, client_of
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.errors import LogError
-from orchestrator.log import EventLog, Texts, append_head
+from orchestrator.log import EventLog, Texts, append_head, stored_calls
 from orchestrator.log.accounts import stream_of
 from orchestrator.log.retention import Growth
 from orchestrator.plugins import Catalogue
@@ -211,6 +211,7 @@ async def run_to_end(
         if exporting is not None:
             await exporting.finish()
     stream, writer = session.stream, session.resources.writer
+    await here.aside(lambda: stored_calls.keep(here.log.store, stream.run))
     warnings: tuple[str, ...] = ()
     if session.state.finished is not None:
         warnings = await here.aside(lambda: _handed_over(here, session))

@@ -9,7 +9,7 @@ from orchestrator.errors import DamagedLogError
 from orchestrator.events import TYPES, Event, RunForked, RunStarted, Totals
 from orchestrator.log import accounts as accounting
 from orchestrator.log import cache as caching
-from orchestrator.log import chain, lineage, retention
+from orchestrator.log import chain, lineage, retention, stored_calls
 from orchestrator.log.pacing import PaceStanding, standings
 from orchestrator.log.protocol import Extent, Hold, Last, Locks, Select, Store
 from orchestrator.log.redaction import Redactor
@@ -150,6 +150,8 @@ class LogReader:
             where: columns and the values they must equal.
             streams: only these streams are looked at; None: all.
         """
+        if streams is None:
+            return stored_calls.view(self.store, name, where or {})
         return self.store.view(name, where, streams=streams)
 
     def holds(self, *, run: str | None = None, account: str | None = None) -> list[Hold]:

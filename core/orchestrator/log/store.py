@@ -24,7 +24,7 @@ from orchestrator.events import (
 )
 from orchestrator.log import accounts as accounting
 from orchestrator.log import cache as caching
-from orchestrator.log import pacing, requests, retention
+from orchestrator.log import pacing, requests, retention, stored_calls
 from orchestrator.log.commits import GroupCommit
 from orchestrator.log.protocol import Changes, Last, Member, Store, Tails, Written
 from orchestrator.log.reading import LogReader
@@ -306,6 +306,7 @@ class EventLog(LogReader):
     async def collect(self, vacuum: bool = True) -> retention.Collected:
         """Delete texts that nothing refers to and cached answers of deleted runs, and give unused space back.
 
+        Of runs whose calls are not stored, or as they were earlier, these are stored; see ``stored_calls``.
         Live runs are left alone, and as long as there are any the file is not made smaller.
         """
         before = (await asyncio.to_thread(self.store.space)).file
@@ -324,6 +325,7 @@ class EventLog(LogReader):
                 lock.release()
             texts, size = texts + len(gone), size + sum(each.size for each in gone)
         cached = await self._collect_cache()
+        await asyncio.to_thread(partial(stored_calls.rebuild, self.store))
         await asyncio.to_thread(partial(self.store.shrink, compact=vacuum and not skipped))
         after = (await asyncio.to_thread(self.store.space)).file
         return retention.Collected(texts, size, cached, tuple(skipped), before, after)

@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.errors import DamagedLogError, LogError
+from orchestrator.log.stored_calls import CREATE, TABLES
 from orchestrator.log.views import VIEWS
 
 if TYPE_CHECKING:
@@ -131,11 +132,29 @@ def _renew_views(connection: sqlite3.Connection) -> None:
         raise
 
 
+def has(connection: "sqlite3.Connection | Queryable", name: str) -> bool:
+    """Whether a table of stored calls is there as this program makes it."""
+    found = connection.execute("SELECT sql FROM sqlite_master WHERE name = ? COLLATE NOCASE", (name,)).fetchall()
+    return found == [(CREATE[name],)]
+
+
+def _renew_stored(connection: sqlite3.Connection) -> None:
+    """Make the tables of stored calls, which are disposable, in the place of any that are missing or otherwise."""
+    if all(has(connection, name) for name in CREATE):
+        return
+    for kind, name in connection.execute("SELECT type, name FROM sqlite_master").fetchall():
+        if str(name).lower() in TABLES:
+            connection.execute(f"DROP {kind} {name}")
+    for statement in CREATE.values():
+        connection.execute(statement)
+
+
 def create(connection: sqlite3.Connection) -> None:
     """Lay out an empty database; of one that is laid out only the views are brought up to this program's."""
     if is_current(connection):
         _renew_views(connection)
         _add_later(connection)
+        _renew_stored(connection)
         return
     from sqlite_utils import Database  # costs a tenth of a second, and is needed once per data folder
 
@@ -145,6 +164,7 @@ def create(connection: sqlite3.Connection) -> None:
         if not is_current(connection):
             _tables(database)
             _add_later(connection)
+            _renew_stored(connection)
             for statement in _TRIGGERS.split("END;")[:-1]:
                 connection.execute(statement + "END")
             for name, query in VIEWS.items():
@@ -158,7 +178,9 @@ def create(connection: sqlite3.Connection) -> None:
 
 
 _NAMES: Final = ("events", "blobs", "salts", "cache", "open_holds", *_LATER)
-_ADDED: Final = {("table", name) for name in _LATER}
+_ADDED: Final = {("table", name) for name in _LATER} | {
+    ("table" if name in TABLES else "index", name) for name in CREATE
+}
 """What a log has only once this program has written to it: earlier ones made none."""
 
 
