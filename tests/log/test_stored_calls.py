@@ -20,6 +20,12 @@ from tests.sql import sqlite_of
 VIEWS = ("calls", "spend", "runs")
 
 
+@pytest.fixture(autouse=True)
+def worth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Store calls of logs of any size."""
+    monkeypatch.setattr(stored_calls, "WORTH", 0)
+
+
 def fill(store: Store, prefix: str, pattern: str) -> None:
     """Write golden logs into a store; with a prefix forks do not know their parents any more."""
     rows = [
@@ -154,7 +160,17 @@ def test_tables_that_are_lost_are_made_again(script: str, tmp_path: Any) -> None
     assert (agrees(reader.store), bool(runs)) == (True, True)
     reader.close()
     log = EventLog.open(tmp_path)
-    assert log.store.layout() == []
     stored_calls.keep(log.store, log.streams()[0])
-    assert (len(log.store.stored_runs()), agrees(log.store)) == (runs, True)
+    assert (len(log.store.stored_runs()), agrees(log.store), log.store.layout()) == (runs, True, [])
     log.close()
+
+
+def test_calls_of_a_small_log_are_not_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays as small as it is."""
+    monkeypatch.setattr(stored_calls, "WORTH", len(HISTORY) + 1)
+    log = filled()
+    stored_calls.keep(log.store, "run-1")
+    assert sqlite_of(log).query("SELECT name FROM sqlite_master WHERE name LIKE 'stored%'") == []
+    asyncio.run(log.append("run-1", len(HISTORY), START + 10**9, [HISTORY[-1]]))
+    stored_calls.keep(log.store, "run-1")
+    assert len(log.store.stored_runs()) == 1

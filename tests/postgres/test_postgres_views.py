@@ -10,7 +10,7 @@ from orchestrator.log.views import VIEWS
 from orchestrator.testing.memory import memory_database
 from orchestrator_postgres.store import PostgresStore
 from tests import golden
-from tests.log.test_stored_calls import agrees, check_equal_rows, fill
+from tests.log.test_stored_calls import agrees, check_equal_rows, fill, worth  # noqa: F401
 
 
 def _golden_rows() -> list[NewRow]:
@@ -47,6 +47,7 @@ def test_views_have_equal_rows_on_both_databases(opened: Callable[..., PostgresS
         assert store.view(name, streams=[]) == []
 
 
+@pytest.mark.usefixtures("worth")
 @pytest.mark.parametrize(("pattern", "prefix"), [("rules-*-s*.jsonl", "/"), ("rules-4-forked.jsonl", "")])
 def test_stored_calls_have_the_rows_of_the_views(
     opened: Callable[..., PostgresStore], pattern: str, prefix: str
@@ -55,6 +56,7 @@ def test_stored_calls_have_the_rows_of_the_views(
     check_equal_rows(opened(), pattern, prefix)
 
 
+@pytest.mark.usefixtures("worth")
 @pytest.mark.parametrize("script", ["DROP TABLE stored_calls", "ALTER TABLE stored_runs ADD COLUMN more text"])
 def test_tables_of_stored_calls_that_are_lost_are_made_again(
     url: str, opened: Callable[..., PostgresStore], script: str

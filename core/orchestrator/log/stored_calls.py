@@ -73,6 +73,8 @@ LEFT JOIN events AS e ON e.stream = r.run_id AND e.version = r.version
 READ_CALLS: Final = f"SELECT {', '.join(CALLS)} FROM stored_calls"
 DELETE: Final = tuple(f"DELETE FROM {name} WHERE run_id = " for name in TABLES)
 
+WORTH: Final = 10_000
+"""Events of a log from which on calls are stored; to read fewer takes no time worth mentioning."""
 _MOST: Final = 500
 """Streams of which the events are read one by one; beyond that all events are."""
 _AT_ONCE: Final = 100
@@ -209,17 +211,22 @@ def _digest(rows: Sequence[Any]) -> str:
 def keep(store: Store, run: str) -> None:
     """Store the rows of a run that has come to rest; of all runs, where nothing is stored yet.
 
-    Where that is not possible, nothing happens.
+    Where that is not possible, or the log is small, nothing happens.
     """
     with suppress(LogError):
-        if store.stored_runs(1):
+        if store.high_water() >= WORTH and store.stored_runs(1):
             _keep(store, [run])
         else:
             rebuild(store)
 
 
 def rebuild(store: Store) -> int:
-    """Store the rows of all runs whose rows are missing or older than they are; returns how many these were."""
+    """Store the rows of all runs whose rows are missing or older than they are; returns how many these were.
+
+    In a small log nothing is stored.
+    """
+    if store.high_water() < WORTH:
+        return 0
     extents = store.extents()
     known = _known_runs(store, extents)
     calls = _known_calls(store, known)

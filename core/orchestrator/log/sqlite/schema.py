@@ -132,15 +132,15 @@ def _renew_views(connection: sqlite3.Connection) -> None:
         raise
 
 
-def has(connection: "sqlite3.Connection | Queryable", name: str) -> bool:
-    """Whether a table of stored calls is there as this program makes it."""
-    found = connection.execute("SELECT sql FROM sqlite_master WHERE name = ? COLLATE NOCASE", (name,)).fetchall()
-    return found == [(CREATE[name],)]
+def has_stored(connection: "sqlite3.Connection | Queryable") -> bool:
+    """Whether the tables of stored calls are there as this program makes them."""
+    found = dict(connection.execute("SELECT name, sql FROM sqlite_master").fetchall())
+    return all(found.get(name) == statement for name, statement in CREATE.items())
 
 
-def _renew_stored(connection: sqlite3.Connection) -> None:
+def renew_stored(connection: "sqlite3.Connection | Queryable") -> None:
     """Make the tables of stored calls, which are disposable, in the place of any that are missing or otherwise."""
-    if all(has(connection, name) for name in CREATE):
+    if has_stored(connection):
         return
     for kind, name in connection.execute("SELECT type, name FROM sqlite_master").fetchall():
         if str(name).lower() in TABLES:
@@ -154,7 +154,6 @@ def create(connection: sqlite3.Connection) -> None:
     if is_current(connection):
         _renew_views(connection)
         _add_later(connection)
-        _renew_stored(connection)
         return
     from sqlite_utils import Database  # costs a tenth of a second, and is needed once per data folder
 
@@ -164,7 +163,6 @@ def create(connection: sqlite3.Connection) -> None:
         if not is_current(connection):
             _tables(database)
             _add_later(connection)
-            _renew_stored(connection)
             for statement in _TRIGGERS.split("END;")[:-1]:
                 connection.execute(statement + "END")
             for name, query in VIEWS.items():
@@ -178,9 +176,7 @@ def create(connection: sqlite3.Connection) -> None:
 
 
 _NAMES: Final = ("events", "blobs", "salts", "cache", "open_holds", *_LATER)
-_ADDED: Final = {("table", name) for name in _LATER} | {
-    ("table" if name in TABLES else "index", name) for name in CREATE
-}
+_ADDED: Final = {("table", name) for name in _LATER}
 """What a log has only once this program has written to it: earlier ones made none."""
 
 
@@ -195,6 +191,8 @@ def differences(connection: "sqlite3.Connection | Queryable") -> list[str]:
         create(fresh)
         wanted = _layout(fresh)
     found = _layout(connection)
+    stored = {("table" if name in TABLES else "index", name): _plain(CREATE[name]) for name in CREATE}
+    wanted |= {key: stored[key] for key in stored.keys() & found.keys()}
     return [
         *(f"the {kind} {name} is missing" for kind, name in wanted.keys() - found.keys() - _ADDED),
         *(f"the {kind} {name} is none of this program's" for kind, name in found.keys() - wanted.keys()),

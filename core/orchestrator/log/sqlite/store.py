@@ -5,7 +5,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Any, Final, TypeVar
@@ -223,14 +222,14 @@ class SqliteStore(SqliteReads):
 
     def stored_runs(self, limit: int | None = None) -> list[tuple[Any, ...]]:
         """The rows of the table ``stored_runs``; see ``Store``."""
-        return self._stored("stored_runs", f"{READ_RUNS} LIMIT {-1 if limit is None else limit}")
+        return self._stored(f"{READ_RUNS} LIMIT {-1 if limit is None else limit}")
 
     def stored_calls(self) -> list[tuple[Any, ...]]:
         """The rows of the table ``stored_calls``; see ``Store``."""
-        return self._stored("stored_calls", READ_CALLS)
+        return self._stored(READ_CALLS)
 
-    def _stored(self, table: str, query: str) -> list[tuple[Any, ...]]:
-        return self.query(query) if self._asking(partial(schema.has, name=table)) else []
+    def _stored(self, query: str) -> list[tuple[Any, ...]]:
+        return self.query(query) if self._asking(schema.has_stored) else []
 
     def store_calls(self, runs: Sequence[tuple[Any, ...]], calls: Sequence[tuple[Any, ...]]) -> None:
         """Put rows in the place of those of the same runs; see ``Store``."""

@@ -8,6 +8,7 @@ from orchestrator.errors import OrchestrateError, present
 from orchestrator.log.protocol import Changes, Locks, Member, Written
 from orchestrator.log.sqlite.connections import Queryable
 from orchestrator.log.sqlite.reads import SqliteReads
+from orchestrator.log.sqlite.schema import renew_stored
 from orchestrator.log.stored_calls import DELETE, insert
 
 _INSERT: Final = "INSERT INTO events(stream, version, type, schema, at, data, hash) VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -56,6 +57,7 @@ def replace_calls(connection: Queryable, runs: Sequence[tuple[Any, ...]], calls:
     """Put rows of calls in the place of those of the same runs; see ``Store.store_calls``."""
     connection.execute("BEGIN IMMEDIATE")
     try:
+        renew_stored(connection)
         for run in runs:
             for statement in DELETE:
                 connection.execute(f"{statement} ?", run[:1])

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from orchestrator import events as e
 from orchestrator.errors import LogError
-from orchestrator.log import EventLog, Head, chain
+from orchestrator.log import EventLog, Head, chain, stored_calls
 from orchestrator.log.codec import CODEC
 from orchestrator.log.heads import FILE
 from orchestrator.log.texts import pack
@@ -197,11 +197,21 @@ STORAGE: dict[str, tuple[str, str, str]] = {
 }
 
 
+def store_calls(home: Path) -> None:
+    """Store the calls of the runs, as in a log of many."""
+    log = EventLog.open(home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stored_calls, "WORTH", 0)
+        assert stored_calls.rebuild(log.store)
+    log.close()
+
+
 @pytest.mark.parametrize(("script", "check", "message"), STORAGE.values(), ids=STORAGE)
 def test_what_is_stored_beside_the_events_is_checked(
     home: Path, script: str, check: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each edit alone ends with exit code 6 and a line that names it, for the log and for its run."""
+    store_calls(home)
     connection = sqlite3.connect(home / "events.db", isolation_level=None)
     connection.executescript(script)
     connection.close()
@@ -213,6 +223,7 @@ def test_what_is_stored_beside_the_events_is_checked(
 
 def test_commands_do_not_read_by_stored_views(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Sums and lists are what the events say, whatever a stored view or the tables of stored calls say."""
+    store_calls(home)
     before = [command(capsys, *words, "--json").json for words in (("costs", "show", RUN), ("runs", "list"))]
     connection = sqlite3.connect(home / "events.db", isolation_level=None)
     for view in ("spend", "runs", "calls"):
