@@ -3,14 +3,14 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from orchestrator.log import stored_calls
+from orchestrator.ledger import stored_calls
 from orchestrator.log.protocol import Changes, Member, NewRow, Tails
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator.log.views import VIEWS
 from orchestrator.testing.memory import memory_database
 from orchestrator_postgres.store import PostgresStore
 from tests import golden
-from tests.log.test_stored_calls import agrees, check_equal_rows, fill, worth  # noqa: F401
+from tests.ledger.test_stored_calls import agrees, check_equal_rows, fill, worth  # noqa: F401
 
 
 def _golden_rows() -> list[NewRow]:

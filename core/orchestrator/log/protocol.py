@@ -2,7 +2,7 @@
 
 A store keeps rows as they are given, verbatim, and side rows that can be lost or deleted without harm to the history:
 texts, salts, cached answers, open holds, requests, pace. It computes no hash, decodes no event and knows no rule:
-``EventLog`` makes the rows, by the ``make`` of a ``Member``, out of what the store says its tails are.
+``ledger.EventLog`` makes the rows, by the ``make`` of a ``Member``, out of what the store says its tails are.
 
 Every method is blocking and may be called from any thread; the log takes care not to call one from an event loop.
 """
@@ -483,7 +483,7 @@ class Store(StoreReads, Protocol):
     def stored_runs(self, limit: int | None = None) -> list[tuple[Any, ...]]:
         """The rows of the disposable table ``stored_runs``, each followed by the hash of the event it was made of.
 
-        See ``stored_calls.TABLES``; empty where the table is missing, may not be read, or has another layout.
+        See ``stored_tables.TABLES``; empty where the table is missing, may not be read, or has another layout.
 
         Args:
             limit: at most so many.

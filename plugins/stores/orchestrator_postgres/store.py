@@ -10,7 +10,7 @@ import psycopg
 
 from orchestrator.errors import LogError
 from orchestrator.log.protocol import Locks, Member, Space, StoreError, StreamSize, Written
-from orchestrator.log.stored_calls import DELETE, READ_CALLS, READ_RUNS
+from orchestrator.log.stored_tables import DELETE, READ_CALLS, READ_RUNS
 from orchestrator.spi import hookimpl
 from orchestrator_postgres import connecting, layout
 from orchestrator_postgres.groups import Writer

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.errors import DamagedLogError, LogError
-from orchestrator.log.stored_calls import CREATE, TABLES
+from orchestrator.log.stored_tables import CREATE, TABLES
 from orchestrator.log.views import VIEWS
 
 if TYPE_CHECKING:

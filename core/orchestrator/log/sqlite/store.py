@@ -27,7 +27,7 @@ from orchestrator.log.sqlite.connections import (
 from orchestrator.log.sqlite.explaining import UNREADABLE, explained, unreadable
 from orchestrator.log.sqlite.reads import SqliteReads
 from orchestrator.log.sqlite.writing import replace_calls, write_group
-from orchestrator.log.stored_calls import READ_CALLS, READ_RUNS
+from orchestrator.log.stored_tables import READ_CALLS, READ_RUNS
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from orchestrator.log.protocol import Changes, Locks, Member, Written
 from orchestrator.log.sqlite.connections import Queryable
 from orchestrator.log.sqlite.reads import SqliteReads
 from orchestrator.log.sqlite.schema import renew_stored
-from orchestrator.log.stored_calls import DELETE, insert
+from orchestrator.log.stored_tables import DELETE, insert
 
 _INSERT: Final = "INSERT INTO events(stream, version, type, schema, at, data, hash) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _TEXT: Final = "INSERT OR IGNORE INTO blobs(run, digest, data) VALUES (?, ?, ?)"

@@ -14,71 +14,21 @@ from typing import Any, Final
 import orjson
 
 from orchestrator.errors import LogError
-from orchestrator.log.accounts import PREFIX, SIMULATED
+from orchestrator.ledger.accounts import PREFIX, SIMULATED
 from orchestrator.log.naming import EVAL, WORKER
 from orchestrator.log.protocol import Extent, Select, Store
+from orchestrator.log.stored_tables import CALLS, RUN
 from orchestrator.models import PHASE_OF
 
 _LAYOUT: Final = 1
 """Another number for another content of the same columns."""
-
-_TEXT, _WHOLE, _REAL = "TEXT", "BIGINT", "DOUBLE PRECISION"
-CALLS: Final = {
-    "run_id": _TEXT,
-    "call_id": _TEXT,
-    "task_id": _TEXT,
-    "role": _TEXT,
-    "provider": _TEXT,
-    "model": _TEXT,
-    "outcome": _TEXT,
-    "input_tokens": _WHOLE,
-    "output_tokens": _WHOLE,
-    "held_nano": _WHOLE,
-    "settled_nano": _WHOLE,
-    "started_at": _TEXT,
-    "latency_ms": _REAL,
-    "position": _WHOLE,
-}
-"""The columns of the view ``calls``."""
-_RUN: Final = {
-    "run_id": _TEXT,
-    "status": _TEXT,
-    "project_digest": _TEXT,
-    "started_at": _TEXT,
-    "finished_at": _TEXT,
-    "cap_nano": _WHOLE,
-    "settled_nano": _WHOLE,
-    "held_nano": _WHOLE,
-    "unreconciled_nano": _WHOLE,
-    "tasks": _WHOLE,
-    "events": _WHOLE,
-    "head": _TEXT,
-}
-"""The columns of the view ``runs``."""
-TABLES: Final = {
-    "stored_runs": {**_RUN, "version": _WHOLE, "calls": _TEXT, "digest": _TEXT},
-    "stored_calls": CALLS,
-}
-"""The columns of the tables, and their types as every database has them. ``calls`` is a digest of the run's calls."""
-INDEX: Final = "stored_calls_run"
-CREATE: Final = {
-    name: f"CREATE TABLE {name} ({', '.join(f'{column} {kind}' for column, kind in columns.items())})"
-    for name, columns in TABLES.items()
-} | {INDEX: f"CREATE INDEX {INDEX} ON stored_calls(run_id)"}
-"""The statement that makes each table, and the index."""
-READ_RUNS: Final = f"""
-SELECT {", ".join(f"r.{column}" for column in TABLES["stored_runs"])}, e.hash FROM stored_runs AS r
-LEFT JOIN events AS e ON e.stream = r.run_id AND e.version = r.version
-"""
-READ_CALLS: Final = f"SELECT {', '.join(CALLS)} FROM stored_calls"
-DELETE: Final = tuple(f"DELETE FROM {name} WHERE run_id = " for name in TABLES)
 
 WORTH: Final = 10_000
 """Events of a log from which on calls are stored; to read fewer takes no time worth mentioning."""
 _MOST: Final = 500
 """Streams of which the events are read one by one; beyond that all events are."""
 _AT_ONCE: Final = 100
-_HEAD, _VERSION, _CALLS_DIGEST = len(_RUN) - 1, len(_RUN), len(_RUN) + 1
+_HEAD, _VERSION, _CALLS_DIGEST = len(RUN) - 1, len(RUN), len(RUN) + 1
 _POSITION: Final = itemgetter(len(CALLS) - 1)
 _KEY: Final = ("run_id", "task_id", "role", "phase", "provider", "model")
 _SPEND: Final = (*_KEY, "calls", "settled_nano", "held_nano", "unreconciled_nano")
@@ -89,11 +39,6 @@ _OTHERS: Final = (PREFIX, SIMULATED + PREFIX, WORKER, EVAL)
 
 View = list[dict[str, Any]]
 Row = tuple[Any, ...]
-
-
-def insert(name: str, mark: str) -> str:
-    """The statement that adds a row to a table; ``mark`` stands for a value."""
-    return f"INSERT INTO {name}({', '.join(TABLES[name])}) VALUES ({', '.join([mark] * len(TABLES[name]))})"
 
 
 def view(store: Store, name: str, where: Mapping[str, Any]) -> View:
@@ -118,7 +63,7 @@ def view(store: Store, name: str, where: Mapping[str, Any]) -> View:
 
 def _runs(store: Store, known: Mapping[str, Row], loose: Sequence[str], extents: Sequence[Extent]) -> View:
     place = {each.stream: number for number, each in enumerate(extents)}
-    rows = [dict(zip(_RUN, row, strict=False)) for row in known.values()]
+    rows = [dict(zip(RUN, row, strict=False)) for row in known.values()]
     rows += [row for row in store.view("runs", streams=_family(store, loose)) if row["run_id"] in {*loose}]
     return sorted(rows, key=lambda row: place[row["run_id"]])
 
@@ -197,7 +142,7 @@ def _batches(streams: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _is_whole(row: Row) -> bool:
-    return _digest(row[:-1]) == row[-1]
+    return bool(_digest(row[:-1]) == row[-1])
 
 
 def _digest(rows: Sequence[Any]) -> str:
@@ -248,7 +193,7 @@ def _made(store: Store, streams: Sequence[str]) -> Iterator[tuple[str, tuple[Row
         last = store.last(row["run_id"])
         if row["run_id"] in {*streams} and last is not None and last.hash == row["head"]:
             own = calls[row["run_id"]]
-            plain = (*(row[column] for column in _RUN), last.version, _digest(own))
+            plain = (*(row[column] for column in RUN), last.version, _digest(own))
             yield row["run_id"], ((*plain, _digest(plain)), own)
 
 

@@ -7,7 +7,8 @@ import pytest
 from attrs import frozen
 
 from orchestrator.events import RunFinished
-from orchestrator.log import EventLog, stored_calls
+from orchestrator.ledger import stored_calls
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.protocol import Changes, Member, NewRow, Store, Tails
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator.models import ProjectStatus
