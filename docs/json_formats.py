@@ -518,6 +518,7 @@ FORMATS: Final[dict[str, Any]] = {
         "expired_live": "any",
         "expired_damaged": "any",
         "lock_files": "int",
+        "dry_run": "bool",
     },
     "log-copy": {
         "source": "text",
