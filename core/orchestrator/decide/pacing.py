@@ -50,14 +50,19 @@ class _Window:
         return now
 
 
-def may_start(m: RoutingContext, node: str, model: ModelInfo, tokens: int, hold: Usd) -> bool:
+def may_start(
+    m: RoutingContext, node: str, model: ModelInfo, tokens: int, hold: Usd, *, is_batched: bool = False
+) -> bool:
     """Whether nothing but money stands against a call now; where something does, note when to look again.
 
-    ``tokens`` is the most the call can read and write.
+    ``tokens`` is the most the call can read and write. A call of a batch is bound by policies only: what a vendor takes
+    in a minute are single calls.
     """
     starts = m.state.starts
     allowed = True
     for window in _windows(m, node, model, tokens, hold):
+        if is_batched and window.provider is not None:
+            continue
         if window.name in m.paced:
             allowed = False
             continue

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from attrs import Factory, define
+from attrs import Factory, define, field
 
 from orchestrator import events as e
 from orchestrator.confinement import is_allowed
@@ -20,6 +20,7 @@ from orchestrator.engine.answers.requests import Prompt, read_prompt
 from orchestrator.engine.answers.reuse import ResponseCache
 from orchestrator.engine.answers.taking import Read, Taken, taken_in
 from orchestrator.engine.applications import Application
+from orchestrator.engine.batches import Batches
 from orchestrator.engine.checks import Checks
 from orchestrator.engine.outputs.placement import Placement
 from orchestrator.engine.outputs.verification import Verifier, verified
@@ -28,7 +29,7 @@ from orchestrator.engine.questions import Asker, QuestionAnswering, answered
 from orchestrator.engine.readers import reader_of
 from orchestrator.engine.replies import Replies
 from orchestrator.errors import Billed, ErrorKind, ExhaustedError, MissingError, ProviderError, present
-from orchestrator.models import CacheUse, Finish, ModelInfo, ScorerProblem
+from orchestrator.models import CacheUse, Finish, Lane, ModelInfo, ScorerProblem
 from orchestrator.money import Usage, Usd
 from orchestrator.spi import (
     Body,
@@ -130,7 +131,12 @@ class Effects:
     """How a person is asked; None where none can be asked."""
     replies: Replies = Factory(Replies)
     """What other processes answer."""
+    batches: Batches = field(init=False)
     _placed: tuple[int, Placement] | None = None
+
+    @batches.default
+    def _batches_of_session(self) -> Batches:
+        return Batches(self.run, self.state, self.texts, self.ports, self.providers, self.http, self._batched_body)
 
     async def perform(self, version: int, opened: e.Event) -> e.Outcome:
         """Perform one effect and return its outcome."""
@@ -139,6 +145,8 @@ class Effects:
                 return self.prepare(version, opened)
             case e.CallStarted():
                 return await self._call(version, opened)
+            case e.BatchStarted():
+                return await self.batches.submit(version, opened)
             case e.CheckStarted():
                 return await self._check(version, opened)
             case e.ProbeStarted():
@@ -247,12 +255,29 @@ class Effects:
     async def _call(self, version: int, started: e.CallStarted) -> e.Outcome:
         began = self.ports.monotonic()
         try:
-            reply = await self._reply(started)
-            latency = self._since(began)
+            reply = await (self._reply(started) if started.lane is Lane.INTERACTIVE else self._collected(version))
+            latency = self._latency(version, began)
             taken = await taken_in(reply.text, self._reader(started), self.texts, self.ports)
             return self._succeeded(version, started, reply, taken, latency)
         except ProviderError as error:
-            return self._failed(version, started, error, self._since(began))
+            return self._failed(version, started, error, self._latency(version, began))
+
+    async def _collected(self, version: int) -> Reply:
+        return self._check_reply(await self.batches.reply(version), self.state.batched[version].model.provider)
+
+    def _batched_body(self, started: e.CallStarted, model: ModelInfo) -> Body:
+        where = CallRef(started.node, started.role, started.iteration, started.sample, started.try_)
+        return self._body(model, started, where)
+
+    def _latency(self, version: int, began: float) -> int:
+        """The microseconds since a call began; one of a batch may have begun in an earlier session."""
+        batched = self.state.batched.get(version)
+        return self._since(began) if batched is None else max(0, self.ports.clock() - batched.at)
+
+    def _model(self, version: int, started: e.CallStarted) -> ModelInfo:
+        """The model that an open call was started with."""
+        batched = self.state.batched.get(version)
+        return self.state.models[started.model] if batched is None else batched.model
 
     def _since(self, began: float) -> int:
         return max(0, round((self.ports.monotonic() - began) * 1_000_000))
@@ -292,8 +317,11 @@ class Effects:
             said = str(error) if isinstance(error, EscapedError) else f"{type(error).__name__}: {error}"
             text = f"{self.label('provider', started.provider)} raised {said}"
             raise ProviderError(text, kind=ErrorKind.PLUGIN, retryable=True) from error
+        return self._check_reply(reply, started.provider)
+
+    def _check_reply(self, reply: object, provider: str) -> Reply:
         if not isinstance(reply, Reply) or not isinstance(reply.text, str):
-            text = f"{self.label('provider', started.provider)} returned {type(reply).__name__}, not a Reply"
+            text = f"{self.label('provider', provider)} returned {type(reply).__name__}, not a Reply"
             raise ProviderError(text, kind=ErrorKind.PLUGIN)
         return reply
 
@@ -345,7 +373,7 @@ class Effects:
         self, version: int, started: e.CallStarted, reply: Reply, taken: Taken, latency: int
     ) -> e.CallSucceeded:
         usage = _believable(reply)
-        settled, unreconciled = self._settle(started, usage)
+        settled, unreconciled = self._settle(version, started, usage)
         return e.CallSucceeded(
             call=version,
             answer=taken.answer,
@@ -364,22 +392,21 @@ class Effects:
         """Reads answers to a call; it looks at nothing that changes, so that a thread may call it."""
         return reader_of(self.state, self.texts, self._placement(), call, self.validators, self.task_paths)
 
-    def _settle(self, started: e.CallStarted, usage: Usage | None) -> tuple[Usd, Usd]:
+    def _settle(self, version: int, started: e.CallStarted, usage: Usage | None) -> tuple[Usd, Usd]:
         """(settled, unreconciled): the exact cost, or the hold where it is unknown."""
-        price = self.state.models[started.model].price
+        price = self._model(version, started).price_in(started.lane)
         if usage is None or price is None:
             return Usd.ZERO, started.hold
         return price.cost(usage, self.ports.clock()), Usd.ZERO
 
     def _failed(self, version: int, started: e.CallStarted, error: ProviderError, latency: int) -> e.CallFailed:
-        usage = error.usage if error.usage is not None and error.usage.is_sane else None
-        settled, unreconciled = (Usd.ZERO, Usd.ZERO) if error.billed is Billed.NO else self._settle(started, usage)
+        settled, unreconciled = self._cost_of_failure(version, started, error)
         return e.CallFailed(
             call=version,
             kind=error.kind,
             retryable=error.retryable,
-            outage=error.kind not in _NO_OUTAGE and not self._is_unreachable(started, error),
-            by_vendor=error.kind is not ErrorKind.CANCELLED and not self._is_unreachable(started, error),
+            outage=error.kind not in _NO_OUTAGE and not self._is_unreachable(version, started, error),
+            by_vendor=error.kind is not ErrorKind.CANCELLED and not self._is_unreachable(version, started, error),
             settled=settled,
             unreconciled=unreconciled,
             retry_after=_microseconds(error.retry_after),
@@ -388,9 +415,16 @@ class Effects:
             latency=latency,
         )
 
-    def _is_unreachable(self, started: e.CallStarted, error: ProviderError) -> bool:
+    def _cost_of_failure(self, version: int, started: e.CallStarted, error: ProviderError) -> tuple[Usd, Usd]:
+        """(settled, unreconciled): nothing where the vendor certainly bills nothing."""
+        if error.billed is Billed.NO:
+            return Usd.ZERO, Usd.ZERO
+        usage = error.usage if error.usage is not None and error.usage.is_sane else None
+        return self._settle(version, started, usage)
+
+    def _is_unreachable(self, version: int, started: e.CallStarted, error: ProviderError) -> bool:
         """Whether nothing but the way to the vendor has failed: then no attempt of the call is used up."""
-        has_host = self.state.models[started.model].host is not None
+        has_host = self._model(version, started).host is not None
         return error.kind is ErrorKind.UNREACHABLE and error.billed is Billed.NO and has_host
 
     async def _check(self, version: int, started: e.CheckStarted) -> e.Validated:

@@ -21,9 +21,10 @@ from orchestrator.engine.replies import Replies
 from orchestrator.engine.vendors.accounts import located
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.engine.vendors.environment import called_by
-from orchestrator.models import ProjectStatus
+from orchestrator.errors import UsageError
+from orchestrator.models import Lane, ModelInfo, ProjectStatus
 from orchestrator.money import Usd
-from orchestrator.spi import Validator
+from orchestrator.spi import BatchProvider, Validator
 from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
 
@@ -153,12 +154,14 @@ class Session:
         """
         state = self.state
         known = {model.id for model in self.connected.models}
+        models = located(self.connected.models, self.connected.providers, self.stream.secret(self.ports))
+        self._check_batches(models)
         return e.SessionOpened(
             number=1 if state.session is None else state.session.number + 1,
             rules=RULES,
             program=VERSION,
             plugins=self.connected.plugins,
-            models=located(self.connected.models, self.connected.providers, self.stream.secret(self.ports)),
+            models=models,
             slots=self.connected.slots,
             files=self.writer is not None,
             caps=dict(caps or {}),
@@ -170,13 +173,37 @@ class Session:
             by=called_by(os.environ),
         )
 
+    def _check_batches(self, models: Sequence[ModelInfo]) -> None:
+        """Refuse to go on without the provider, or with another account, than a batch waits at.
+
+        Raises:
+            UsageError: its results could not be collected.
+        """
+        accounts = {model.provider: model.account for model in models}
+        for batched in self.state.batched.values():
+            provider, account = batched.model.provider, batched.model.account
+            if not isinstance(self.connected.providers.get(provider), BatchProvider):
+                why = f"the provider {provider} cannot be used"
+            elif account is not None and accounts.get(provider) != account:
+                why = f"the provider {provider} has another key or address"
+            else:
+                continue
+            run = self.stream.run
+            raise UsageError(
+                f"run {run} waits for a batch, and {why}: make it as it was and resume, or go on without the batch "
+                f"in a fork: orchestrate fork {run}"
+            )
+
 
 def left_open(state: RunState) -> tuple[e.EndedAttempt, ...]:
-    """The attempts without an end; who takes the run keeps their holds."""
+    """The attempts that no process can go on with; who takes the run keeps their holds.
+
+    Those of the lane ``batch`` are not among them: their results are still to be had.
+    """
     return tuple(
         e.EndedAttempt(version, opened.hold)
         for version, opened in state.pending.items()
-        if isinstance(opened, e.CallStarted)
+        if isinstance(opened, e.CallStarted) and opened.lane is Lane.INTERACTIVE
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from orchestrator.events import accounts, calls, channels, evaluation, planning, routing, runs, spending, tasks
+from orchestrator.events import accounts, batches, calls, channels, evaluation, planning, routing, runs, spending, tasks
 from orchestrator.events.kinds import Event
 
 TYPES: Final[Mapping[str, type[Event]]] = {
@@ -32,6 +32,8 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "account.refused": calls.AccountRefused,
     "call.succeeded": calls.CallSucceeded,
     "call.failed": calls.CallFailed,
+    "batch.started": batches.BatchStarted,
+    "batch.submitted": batches.BatchSubmitted,
     "spend.refused": spending.SpendRefused,
     "spend.exceeded": spending.SpendExceeded,
     "spend.reconciled": spending.SpendReconciled,

@@ -92,6 +92,7 @@ from orchestrator.models.strategies import (
 )
 from orchestrator.models.vocabulary import (
     Finish,
+    Lane,
     Phase,
     ProbeResult,
     ProjectStatus,
@@ -148,6 +149,7 @@ __all__ = [
     "InputProblem",
     "JudgeMethod",
     "JudgeUse",
+    "Lane",
     "LeftOutReason",
     "Model",
     "ModelInfo",
