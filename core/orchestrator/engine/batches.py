@@ -26,9 +26,9 @@ _T = TypeVar("_T")
 
 _OPERATION_SECONDS: Final = 300.0
 """How long one request about a batch may take."""
-_FIRST_LOOK, _LONGEST_LOOK = 0.25, 60.0
+_FIRST_LOOK, _LONGEST_LOOK = 0.1, 60.0
 """Seconds between two looks: at first, and at most. They grow with the age of the batch."""
-_PART_OF_AGE: Final = 10
+_PART_OF_AGE: Final = 5
 _STOP_SECONDS: Final = 10.0
 """How long the end of a session may be held up by cancelling batches."""
 _AFTER_CANCEL: Final = 3600 * SECOND
