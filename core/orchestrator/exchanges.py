@@ -12,7 +12,7 @@ from attrs import Factory, define, field, frozen
 from orchestrator import events as e
 from orchestrator.engine.answers.requests import Prompt, read_prompt
 from orchestrator.errors import DamagedLogError
-from orchestrator.models import Finish, Role
+from orchestrator.models import Finish, Lane, Role
 from orchestrator.money import Usage, Usd
 
 Get = Callable[[str], str]
@@ -30,6 +30,7 @@ class SentRequest:
     """Of its CallStarted."""
     attempt: int
     max_tokens: int
+    lane: Lane
     versions: list[int]
     """Of its events."""
     answer: str | None = None
@@ -110,7 +111,7 @@ class ExchangeReader:
                 found.versions.append(version)
             case e.CallStarted(selected=selected):
                 found = self.by_selection[selected]
-                sent = SentRequest(version, event.attempt, event.max_tokens, [version])
+                sent = SentRequest(version, event.attempt, event.max_tokens, event.lane, [version])
                 found.attempts.append(sent)
                 found.versions.append(version)
                 self.by_start[version] = (found, sent)
@@ -186,6 +187,7 @@ class Shown:
             "version": sent.version,
             "attempt": sent.attempt,
             "max_tokens": sent.max_tokens,
+            "lane": sent.lane.value,
             "end": sent.end,
             "answer": self.answer(sent),
             "finish": None if sent.finish is None else sent.finish.value,

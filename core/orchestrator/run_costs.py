@@ -1,4 +1,4 @@
-"""What runs spent, summed by model, phase, task, provider, run or team, over the view ``spend``."""
+"""What runs spent, summed by model, phase, task, provider, lane, run or team, over the view ``spend``."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -13,6 +13,7 @@ COLUMNS: Final = {
     "phase": "s.phase",
     "task": "s.task_id",
     "provider": "s.provider",
+    "lane": "s.lane",
     "run": "s.run_id",
     "team": """(SELECT substr(value, 6) FROM json_each(r.data, '$.settings.accounts') WHERE value LIKE 'team/%')""",
 }

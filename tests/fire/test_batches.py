@@ -1,4 +1,4 @@
-"""``kill -9`` around batches: nothing is submitted twice, every result is settled once, the vendor's bill is the log."""
+"""``kill -9`` around batches: nothing is submitted twice, every result is settled once, the bill is the log."""
 
 import json
 import random
@@ -52,7 +52,6 @@ def test_a_run_that_is_killed_as_its_batch_is_taken_waits_for_the_same_batch(tmp
         assert ended.code == 0, ended.stderr
         assert len(server.batches) == 1
         assert assert_accounted(command.home, [RUN], server) == assert_sound(command, RUN).spend.settled
-        assert command.run("audit", "verify").code == 0
 
 
 @pytest.mark.heavy
@@ -76,7 +75,7 @@ def test_a_kill_at_any_step_costs_nothing(name: str, step: str, tmp_path: Path) 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", SELLING)
 def test_an_evaluation_in_batches_costs_half_over_fifty_kills(name: str, tmp_path: Path) -> None:
-    """200 cases, 50 kills: each case is graded once, the vendor's ledger is the log, and the bill is half the list's."""
+    """200 cases, 50 kills: each case counts once, the vendor's ledger is the log, and the bill is half the list's."""
     suite, draw, trap = _suite(tmp_path, 200), random.Random(name), Trap()
     with server_of(name, on=trap) as server:
         command = command_of(tmp_path, server)

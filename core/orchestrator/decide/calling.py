@@ -18,7 +18,16 @@ from orchestrator.decide.spending import Headroom, NoHeadroom, find_headroom, fi
 from orchestrator.decide.timeouts import call_timeout
 from orchestrator.errors import ErrorKind, present
 from orchestrator.events import CallStarted, Decision, ModelCandidate, ModelSelected, QuestionAsked, SpendRefused
-from orchestrator.models import CallEnd, Finish, Lane, ReadingProblem, RejectionReason, Role, SelectionReason, SpendLimit
+from orchestrator.models import (
+    CallEnd,
+    Finish,
+    Lane,
+    ReadingProblem,
+    RejectionReason,
+    Role,
+    SelectionReason,
+    SpendLimit,
+)
 from orchestrator.state.calls import Answer, CallKey, LogicalCall, Selection
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState

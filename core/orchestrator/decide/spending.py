@@ -215,7 +215,9 @@ def _reserve(m: RoutingContext, query: Query, node: str) -> Callable[[int], Usd]
 
     def reserve(max_tokens: int) -> Usd:
         longest = 4 * max_tokens + 4096
-        return min(_hold(m.state, node, judge, longest)(usual_size(settings, judge, Role.EVALUATOR, kind)) for judge in judges)
+        return min(
+            _hold(m.state, node, judge, longest)(usual_size(settings, judge, Role.EVALUATOR, kind)) for judge in judges
+        )
 
     return reserve
 

@@ -34,7 +34,7 @@ class BatchLaws(ShadowState):
             call = self.open_effects.get(version)
             fits = isinstance(call, e.CallStarted) and version in self.batched
             same = isinstance(call, e.CallStarted) and (call.provider, call.model) == (event.provider, event.model)
-            self.require("intents", fits and same, f"a batch has call {version}, which is not open, or of another model")
+            self.require("intents", fits and same, f"call {version} of a batch is not open, or of another model")
             self.require("intents", version not in self.in_batch, f"call {version} is in two batches")
             self.in_batch[version] = self.version
         once = bool(event.calls) and len(set(event.calls)) == len(event.calls)

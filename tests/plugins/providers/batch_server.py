@@ -1,4 +1,4 @@
-"""A vendor on this machine that sells batches as OpenAI, Anthropic and Google do, and keeps a ledger of what it bills."""
+"""A vendor on this machine that sells batches as OpenAI, Anthropic and Google do, and keeps a ledger."""
 
 import json
 import re
@@ -92,7 +92,7 @@ class BatchServer(VendorServer):
                 lines = [(row["custom_id"], row["url"], row["body"]) for row in rows]
                 return self._create("batch_", wanted["metadata"]["orchestrate_batch"], lines)
             case "GET", ["batches"]:
-                return Fault(200, {"object": "list", "data": [self._shown(b) for b in self.batches[::-1]]})
+                return Fault(200, {"object": "list", "data": self._listed()})
             case "GET", ["batches", name]:
                 return self._look(name)
             case "GET", ["files", name, "content"]:
@@ -107,7 +107,9 @@ class BatchServer(VendorServer):
         for name, verdict in batch.verdicts.items():
             around = {"id": f"batch_req_{name[:8]}", "custom_id": name, "error": None, "response": None}
             if verdict == "done" and file.startswith("out-"):
-                lines.append(around | {"response": {"status_code": 200, "request_id": "r", "body": batch.answers[name]}})
+                lines.append(
+                    around | {"response": {"status_code": 200, "request_id": "r", "body": batch.answers[name]}}
+                )
             elif verdict == "error" and file.startswith("err-"):
                 body = {"error": {"message": "The server had an error", "type": "server_error"}}
                 lines.append(around | {"response": {"status_code": 500, "request_id": "r", "body": body}})
@@ -122,7 +124,7 @@ class BatchServer(VendorServer):
                 rows = json.loads(received.body)["requests"]
                 return self._create("msgbatch_", None, [(e["custom_id"], "/v1/messages", e["params"]) for e in rows])
             case "GET", ["messages", "batches"]:
-                return Fault(200, {"data": [self._shown(b) for b in self.batches[::-1]], "has_more": False})
+                return Fault(200, {"data": self._listed(), "has_more": False})
             case "GET", ["messages", "batches", name]:
                 return self._look(name)
             case "GET", ["messages", "batches", name, "results"]:
@@ -151,7 +153,7 @@ class BatchServer(VendorServer):
                 rows = batch["inputConfig"]["requests"]["requests"]
                 return self._create("", batch["displayName"], [(e["metadata"]["key"], url, e["request"]) for e in rows])
             case "GET", ["batches"]:
-                return Fault(200, {"operations": [self._shown(b) for b in self.batches[::-1]]})
+                return Fault(200, {"operations": self._listed()})
             case "GET", ["batches", name]:
                 return self._look(name)
             case "POST", ["batches", name] if name.endswith(":cancel"):
@@ -176,16 +178,25 @@ class BatchServer(VendorServer):
         self.on("created")
         return Fault(200, self._shown(batch))
 
+    def _listed(self) -> list[Mapping[str, Any]]:
+        """All batches, the latest first; being listed brings them on as a look does."""
+        for batch in self.batches:
+            self._bring_on(batch)
+        return [self._shown(batch) for batch in self.batches[::-1]]
+
+    def _bring_on(self, batch: Submitted) -> None:
+        with self._lock:
+            batch.looks += 1
+            if not batch.has_ended and (batch.looks > self.patience or batch.cancelled):
+                self._finish(batch)
+
     def _of(self, name: str) -> Submitted:
         return next(batch for batch in self.batches if batch.id == name)
 
     def _look(self, name: str) -> Fault:
         self.on("look")
         batch = self._of(name)
-        with self._lock:
-            batch.looks += 1
-            if not batch.has_ended and (batch.looks > self.patience or batch.cancelled):
-                self._finish(batch)
+        self._bring_on(batch)
         shown = self._shown(batch)
         self.on("looked")
         return Fault(200, shown)
@@ -218,7 +229,9 @@ class BatchServer(VendorServer):
         return Fault(200, content, {"content-type": "application/octet-stream"})
 
     def _shown(self, batch: Submitted) -> Mapping[str, Any]:
-        return {"openai": _openai_batch, "anthropic": _anthropic_batch, "google": self._google_batch}[self.vendor](batch)
+        return {"openai": _openai_batch, "anthropic": _anthropic_batch, "google": self._google_batch}[self.vendor](
+            batch
+        )
 
     def _google_batch(self, batch: Submitted) -> Mapping[str, Any]:
         done, expired = batch.has_ended, "expired" in batch.verdicts.values()
@@ -242,7 +255,13 @@ def _openai_batch(batch: Submitted) -> Mapping[str, Any]:
         "id": batch.id,
         "object": "batch",
         "endpoint": "/v1/chat/completions",
-        "status": "in_progress" if not done else "cancelled" if batch.cancelled else "expired" if expired else "completed",
+        "status": "in_progress"
+        if not done
+        else "cancelled"
+        if batch.cancelled
+        else "expired"
+        if expired
+        else "completed",
         "output_file_id": f"out-{batch.id}" if "done" in batch.verdicts.values() else None,
         "error_file_id": f"err-{batch.id}" if set(batch.verdicts.values()) - {"done"} else None,
         "created_at": int(batch.created),

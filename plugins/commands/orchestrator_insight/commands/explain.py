@@ -41,7 +41,7 @@ from orchestrator.cli.kit import (
     verification,
     with_texts,
 )
-from orchestrator.models import RejectionReason, Role, SpendLimit, Verdict, Waiver, is_comparison, sample_words
+from orchestrator.models import Lane, RejectionReason, Role, SpendLimit, Verdict, Waiver, is_comparison, sample_words
 from orchestrator.money import Price, Usd
 from orchestrator.policy import EnforcementMode, Policy
 from orchestrator.reading import EventLog, RunState, event_name, events
@@ -337,7 +337,8 @@ def _is_of_author(choice: ModelChoice, candidate: ConsideredModel) -> bool:
 def _attempt(seen: AttemptSeen) -> str:
     """The result of a call and of its hold."""
     size = f"at most {seen.max_tokens} tokens" + (", once more after a cut" if seen.larger else "")
-    text = f"attempt {seen.attempt}: held {money(seen.hold)} for {size}; "
+    lane = "" if seen.lane is Lane.INTERACTIVE else ", in a batch"
+    text = f"attempt {seen.attempt}: held {money(seen.hold)} for {size}{lane}; "
     match seen.end:
         case "in flight":
             return text + "still in flight"
@@ -466,6 +467,8 @@ def _plain_attempt(seen: AttemptSeen) -> dict[str, object]:
         "max_tokens": seen.max_tokens,
         "cut_off": seen.cut_off,
         "larger": seen.larger,
+        "lane": seen.lane.value,
+        "batch": seen.batch,
         "violates": list(seen.violates),
         "body_bytes": seen.body_bytes,
         "hold_usd": str(seen.hold),
