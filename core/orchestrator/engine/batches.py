@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 from attrs import Factory, define
 
@@ -206,7 +206,7 @@ class Batches:
             idempotency_key=key,
         )
         try:
-            return await contained(lambda: cast("Coroutine[Any, Any, _T]", ask(context)), _OPERATION_SECONDS)
+            return cast("_T", await contained(lambda: ask(context), _OPERATION_SECONDS))
         except ProviderError:
             raise
         except TimeoutError as error:

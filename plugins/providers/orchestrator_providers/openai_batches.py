@@ -45,7 +45,8 @@ class OpenAIBatches(BatchVendor):
                 if object_of(each, "metadata").get(_KEY) == order.key:
                     return text_of(each, "id", "a batch")
             created = found[-1].get("created_at") if found else None
-            if not found or not page.get("has_more") or (_is_number(created) and created < order.since - _SKEW):
+            is_older = isinstance(created, int) and created < order.since - _SKEW
+            if not found or not page.get("has_more") or is_older:
                 return None
             after = f"&after={in_path(text_of(found[-1], 'id', 'a batch'))}"
         raise bad_answer("the list of batches has no end")
@@ -121,7 +122,3 @@ class OpenAIBatches(BatchVendor):
         headers = {"x-request-id": str(response.get("request_id") or "")}
         content = json.dumps(response.get("body")).encode()
         return attempt(lambda: self.read_answer(status if type(status) is int else 200, headers, content))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
