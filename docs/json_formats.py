@@ -656,6 +656,7 @@ FORMATS: Final[dict[str, Any]] = {
         "not_recomputable?": [_AT],
     },
     "runs-cancel": {"run_id": "text", "stopped": "bool"},
+    "runs-take-over": {"run_id": "text", "ended_process": "bool"},
     "runs-delete": {
         "run_id": "text",
         "texts": "int",
@@ -701,6 +702,7 @@ FORMATS: Final[dict[str, Any]] = {
             "capabilities": [{"kind": "text", "value": "text", "granted_by": "text?", "denied": "bool"}],
         }
     ],
+    "submit": [{"run_id": "text", "new": "bool"}],
     "trust-list": [{"spec": "text", "capability": "text"}],
     "whatif": {
         "faithful": "bool",
@@ -720,6 +722,17 @@ FORMATS: Final[dict[str, Any]] = {
             }
         ],
     },
+    "workers-list": [
+        {
+            "worker": "text",
+            "status": "text",
+            "host": "text",
+            "process": "int",
+            "jobs": "int",
+            "runs": ["text"],
+            "started_at": "time",
+        }
+    ],
 }
 """What each document holds; a list is its ``items``."""
 

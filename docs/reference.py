@@ -20,6 +20,7 @@ _KINDS = {
     events.Decision: ("Decisions", "Computed by `decide`; `orchestrate replay RUN --verify` computes each again."),
     events.AccountEvent: ("Account events", "In the streams of accounts, in the transaction of the run's own event."),
     events.EvalEvent: ("Events of evaluations", "In the streams `eval/NAME`: which cell is which run, and its grade."),
+    events.WorkerEvent: ("Events of workers", "In the streams `worker/NAME`: that a worker began, and that it ended."),
 }
 _VALUES = (
     events.PluginUsed,

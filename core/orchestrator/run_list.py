@@ -11,8 +11,10 @@ from attrs import asdict, frozen
 
 from orchestrator.documents.nearest import nearest
 from orchestrator.errors import DamagedLogError, UsageError
+from orchestrator.events import RunForked, SessionOpened
 from orchestrator.log import EventLog, Texts
 from orchestrator.log.accounts import PREFIX, SIMULATED
+from orchestrator.log.naming import WORKER
 from orchestrator.log.views import own
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
@@ -34,8 +36,8 @@ _COLUMNS: Final = (
 class RunSummary:
     """How a run stands, without reading its history.
 
-    ``status`` is that of ``ProjectStatus``, else ``running`` or ``interrupted``. Times are ISO 8601 in UTC, amounts
-    US dollars as texts with nine decimals.
+    ``status`` is that of ``ProjectStatus``, else ``running``, ``interrupted`` or ``submitted``. Times are ISO 8601
+    in UTC, amounts US dollars as texts with nine decimals.
     """
 
     run_id: str
@@ -105,7 +107,7 @@ def known_status(word: str) -> str:
     Raises:
         UsageError: there is none like it.
     """
-    known = {str(each).casefold(): str(each) for each in (*ProjectStatus, "running", "interrupted")}
+    known = {str(each).casefold(): str(each) for each in (*ProjectStatus, "running", "interrupted", "submitted")}
     if word.casefold() not in known:
         near = nearest(word, known.values())
         hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(known.values())}"
@@ -133,10 +135,16 @@ def summaries(log: EventLog) -> Iterator[RunSummary]:
 
 
 def shown_status(log: EventLog, run: str, status: str) -> str:
-    """The status of a run; an unfinished one is ``running`` while a process has it, else ``interrupted``."""
+    """The status of a run; an unfinished one is ``running`` while a process has it, else ``interrupted``.
+
+    One that no process has had yet is ``submitted``.
+    """
     if status != "open":
         return status
-    return "running" if log.locks.is_held(run) else "interrupted"
+    if log.locks.is_held(run):
+        return "running"
+    is_new = next(log.read(run, types=[RunForked, SessionOpened]), None) is None
+    return "submitted" if is_new else "interrupted"
 
 
 def first_line(texts: Texts, digest: str) -> str:
@@ -153,7 +161,7 @@ def first_line(texts: Texts, digest: str) -> str:
 def runs_in(log: EventLog) -> list[str]:
     """The ids of all runs of a log, in the order in which they began."""
     named = (run for (run,) in log.query(_OWN_NAMES) if isinstance(run, str))  # a damaged database may hold anything
-    return [run for run in named if not run.startswith((PREFIX, SIMULATED + PREFIX))]
+    return [run for run in named if not run.startswith((PREFIX, SIMULATED + PREFIX, WORKER))]
 
 
 def found_run(runs: Sequence[str], word: str) -> str:

@@ -39,6 +39,7 @@ ON_NOTHING = {
     "log stats": 0,
     "log gc": 0,
     "audit verify": 2,
+    "workers list": 0,
     "models list": 0,
     "plugins list": 0,
     "doctor": 0,

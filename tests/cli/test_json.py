@@ -24,6 +24,7 @@ ELSEWHERE: Final = {
     "log export": "JSON lines: rows of the log, docs/log-format.md",
     "audit records": "JSON lines, docs/auditing.md",
     "spec schema": "a JSON Schema",
+    "worker": "JSON lines, docs/fleet.md",
     "eval run": "orchestrator_eval/result.schema.json",
     "eval grade": "orchestrator_eval/result.schema.json",
     "eval retry": "orchestrator_eval/result.schema.json",
@@ -84,6 +85,8 @@ COMMANDS: Final = (
     "fork done --at v6 --project-id twig",
     "pool spec.json --backend greedy --backend pareto",
     "runs delete twig --yes",
+    "submit later.json",
+    "workers list --all",
     "runs show nope",
     "runs show",
     "rnus list",
@@ -91,7 +94,7 @@ COMMANDS: Final = (
 )
 """Command lines that cover the shapes of every document."""
 
-UNTRIED: Final = {"runs-cancel", "plugins-check", "answer", "plan-edit", "log-import"}
+UNTRIED: Final = {"runs-cancel", "runs-take-over", "plugins-check", "answer", "plan-edit", "log-import"}
 """Formats whose documents need a live run, or take long; ``log import`` is ``audit import``."""
 
 INDEX: Final = {
@@ -127,6 +130,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     orchestrate(folder, "run", "cut.json", "--time", "0.001")
     scripted_spec(folder, project_id="done")
     scripted_spec(folder, name="open.json")
+    scripted_spec(folder, name="later.json", project_id="later")
+    assert orchestrate(folder, "worker", "--until-idle").code == 0
     plain = json.loads((folder / "open.json").read_text())
     del plain["tasks"]
     (folder / "open.json").write_text(json.dumps(plain))

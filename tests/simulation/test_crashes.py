@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 from attrs import evolve
 
-from orchestrator.events import TYPES, EvalEvent, SessionLost, SessionOpened
+from orchestrator.events import TYPES, EvalEvent, SessionLost, SessionOpened, WorkerEvent
 from orchestrator.testing.outcomes import same_outcome
 from orchestrator.testing.simulator import WHERE, CrashPoint, Scenario, SimulationReport, simulate
 from tests.simulation.plays import played, steady
@@ -70,7 +70,7 @@ def test_a_run_killed_in_its_verification_goes_on_with_it() -> None:
 _CHOICE = 2
 _OF_SCORERS = {"scoring.started", "scoring.ended"}
 """The simulator has no scorers."""
-OF_EVALUATIONS = tuple(name for name, cls in TYPES.items() if issubclass(cls, EvalEvent))
+OF_EVALUATIONS = tuple(name for name, cls in TYPES.items() if issubclass(cls, EvalEvent | WorkerEvent))
 OF_COMMANDS = ("run.forked", "content.deleted", *OF_EVALUATIONS)
 """What commands append to runs without a session; see the tests of forks and of retention."""
 

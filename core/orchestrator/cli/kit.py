@@ -22,7 +22,9 @@ if TYPE_CHECKING:
         bound,
         check_policy_names,
         models_files,
+        named_output,
         spec_of_file,
+        with_approvals,
         with_backend,
         with_flags,
         with_loop,
@@ -43,8 +45,10 @@ if TYPE_CHECKING:
         advise_option,
         allow_option,
         always_json_option,
+        approve_option,
         backend_option,
         command,
+        context_option,
         disable_option,
         enhance_option,
         exact_option,
@@ -77,6 +81,7 @@ if TYPE_CHECKING:
         result_json,
         seconds,
         timestamp,
+        write_json,
     )
     from orchestrator.cli.progress import Progress
     from orchestrator.cli.remarks import forbidden, remarks_on, remarks_on_choice, restricted
@@ -93,7 +98,8 @@ if TYPE_CHECKING:
     from orchestrator.engine.outputs.results import project_state
     from orchestrator.engine.replies import QuestionReply
     from orchestrator.engine.runs import Engine, RunEnd, Watchers
-    from orchestrator.engine.session import Session
+    from orchestrator.engine.session import VERSION, Session
+    from orchestrator.engine.submitting import Submission, submit
     from orchestrator.engine.vendors.environment import BY
     from orchestrator.exchanges import Shown, exchanges, with_texts
     from orchestrator.log.naming import EventId
@@ -108,6 +114,14 @@ if TYPE_CHECKING:
     from orchestrator.telemetry import Grades, grades, measured
 
 _HOMES: Final = {
+    "write_json": "orchestrator.cli.output",
+    "context_option": "orchestrator.cli.options",
+    "approve_option": "orchestrator.cli.options",
+    "VERSION": "orchestrator.engine.session",
+    "with_approvals": "orchestrator.cli.given",
+    "named_output": "orchestrator.cli.given",
+    "Submission": "orchestrator.engine.submitting",
+    "submit": "orchestrator.engine.submitting",
     "INTERRUPTED": "orchestrator.cli.exits",
     "SYSTEM": "orchestrator.cli.exits",
     "USAGE": "orchestrator.cli.exits",
@@ -281,6 +295,7 @@ __all__ = [
     "UNMEASURED",
     "UNREADABLE",
     "USAGE",
+    "VERSION",
     "CaseOutcome",
     "Catalogue",
     "CommandGroup",
@@ -305,6 +320,7 @@ __all__ = [
     "Shown",
     "Spec",
     "SpokenTo",
+    "Submission",
     "Trust",
     "Watchers",
     "account_names",
@@ -313,11 +329,13 @@ __all__ = [
     "allow_option",
     "always_json_option",
     "apply_sets",
+    "approve_option",
     "backend_option",
     "bound",
     "check_policy_names",
     "clean",
     "command",
+    "context_option",
     "disable_option",
     "enhance_option",
     "exact_option",
@@ -342,6 +360,7 @@ __all__ = [
     "models_files",
     "models_option",
     "money",
+    "named_output",
     "notice",
     "on_terminal",
     "open_log",
@@ -379,6 +398,7 @@ __all__ = [
     "spoken_to",
     "stdout",
     "strict_plugins_option",
+    "submit",
     "suggestion",
     "texts_of",
     "timestamp",
@@ -390,12 +410,14 @@ __all__ = [
     "whole_run",
     "whole_steps",
     "width_of",
+    "with_approvals",
     "with_backend",
     "with_flags",
     "with_loop",
     "with_models",
     "with_policies",
     "with_texts",
+    "write_json",
     "yes_option",
 ]
 

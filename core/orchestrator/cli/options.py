@@ -223,12 +223,14 @@ def existing_run(log: "EventLog", run: str, *, or_account: bool = False) -> str:
     from orchestrator.errors import DamagedLogError, UsageError
     from orchestrator.log import read_heads
     from orchestrator.log.accounts import PREFIX, SIMULATED
-    from orchestrator.log.naming import EVAL, is_evaluation
+    from orchestrator.log.naming import EVAL, is_evaluation, is_worker
 
     if run.startswith((PREFIX, SIMULATED + PREFIX)) and not or_account:
         raise UsageError(f"{run!r} is an account, no run; see: {command('budget show')}")
     if is_evaluation(run) and not or_account:
         raise UsageError(f"{run!r} is an evaluation, no run; see: {command(f'eval show {run.removeprefix(EVAL)}')}")
+    if is_worker(run) and not or_account:
+        raise UsageError(f"{run!r} is a worker, no run; see: {command('workers list')}")
     if log.last(run) is None:
         if any(saved.run == run for saved in read_heads(home())):
             text = f"every event of {run} is missing, and heads.jsonl has a head of it"

@@ -14,6 +14,7 @@ from orchestrator.cli.ids import RUN
 from orchestrator.cli.logs import open_log, open_log_if_any
 from orchestrator.cli.options import (
     FILE,
+    SECONDS,
     SINCE,
     command,
     exact_option,
@@ -301,6 +302,50 @@ def cancel(run_id: str, as_json: bool) -> int:
         how = "will stop as soon as it can" if live else "has stopped"
         result(f"{run_id} {how}; resume with: {command(f'resume {run_id}')}")
     return 0
+
+
+@runs.command("take-over")
+@click.argument("run_id", metavar="RUN", type=RUN)
+@click.option("--patience", type=SECONDS, default=5.0, show_default=True, help="Seconds to ask for it before.")
+@json_option
+@home_option
+def take_over(run_id: str, patience: float, as_json: bool) -> int:
+    """Free a run from its process, so that another can go on with it; workers do at once.
+
+    The process is asked to give it back. One that does not, because it is stopped, hangs or is cut off, is ended: it
+    loses the other runs that it has, too, and nothing that is in the log.
+    """
+    import asyncio
+    import time
+
+    from orchestrator.engine.vendors.environment import called_by
+    from orchestrator.log.requests import RELEASE
+
+    existing_run(open_log(run_id), run_id)
+    log = EventLog.open(home())
+    try:
+        if not log.locks.is_held(run_id):
+            raise UsageError(f"no process has run {run_id}; go on with it: {command(f'resume {run_id}')}, or a worker")
+        asyncio.run(log.ask(run_id, RELEASE, at=time.time_ns() // 1000, text=called_by(os.environ)))
+        until = time.monotonic() + patience
+        while (is_asked := _is_asked(log, run_id, RELEASE)) and time.monotonic() < until:
+            time.sleep(_PAUSE)
+        freed = not is_asked or log.locks.evict(run_id)
+    finally:
+        log.close()
+    if not freed:
+        raise UsageError(f"{run_id} is held by a process of another machine that does not answer; end it there")
+    if as_json:
+        result_json({"run_id": run_id, "ended_process": is_asked})
+    else:
+        how = "its process was ended" if is_asked else "its process gave it back"
+        result(f"{run_id} is free: {how}; workers go on with it, or: {command(f'resume {run_id}')}")
+    return 0
+
+
+def _is_asked(log: EventLog, run: str, kind: str) -> bool:
+    """Whether a request still lies in the mailbox: the end of the session takes it out."""
+    return any(each.kind == kind for each in log.asked(run))
 
 
 @runs.command()

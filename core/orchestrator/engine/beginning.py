@@ -12,6 +12,7 @@ from orchestrator.confinement import UnsafeNameError, checked_name
 from orchestrator.engine.answers.context import map_of
 from orchestrator.engine.answers.enhancing import count_words
 from orchestrator.engine.answers.wording import read_templates
+from orchestrator.engine.checks import selector_for
 from orchestrator.engine.delivering import RunPlace
 from orchestrator.engine.editing import planned_task
 from orchestrator.engine.gathering import Gathered, gather
@@ -19,15 +20,16 @@ from orchestrator.engine.ports import Ports
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.engine.vendors.names import unknown_names
-from orchestrator.errors import LogError, PluginError, PluginNotFoundError, SpecError
+from orchestrator.errors import LogError, PluginError, PluginNotFoundError, SandboxError, SpecError
 from orchestrator.log import Texts
 from orchestrator.models import AUTO, CapabilityKind, ModelInfo
 from orchestrator.money import Usd
 from orchestrator.plugins import Catalogue
-from orchestrator.settings import EVERY, RunSettings
+from orchestrator.settings import EVERY, RunSettings, SandboxChoice
 from orchestrator.spec import Spec, TaskSpec
 from orchestrator.spec.canonical import portable
 from orchestrator.state.run import RunState
+from orchestrator.trust import stricter
 
 _SEED_BYTES: Final = 7
 _PRIVATE: Final = (
@@ -85,6 +87,28 @@ def check_spec(spec: Spec, connected: Connected, catalogue: Catalogue) -> None:
     _check_app(spec, catalogue)
     _check_paths(spec)
     templates_of(spec)
+
+
+def check_able(spec: Spec, connected: Connected, floor: SandboxChoice) -> None:
+    """Refuse to go on, in this process, with a run that lacks a plugin or a sandbox here.
+
+    Raises:
+        SpecError: it names a plugin that is not installed.
+        SandboxError: what models write would be run, and no sandbox that the run allows holds on this machine.
+    """
+    _check_validators(spec, connected, connected.catalogue)
+    _check_app(spec, connected.catalogue)
+    choice = stricter(spec.validators.sandbox, floor)
+    if choice is SandboxChoice.NONE or (choice is SandboxChoice.AUTO and not _runs_code(spec)):
+        return
+    if selector_for(choice).level() is None:
+        raise SandboxError(f"no sandbox holds on this machine (sandbox: {choice.value}); see: orchestrate doctor")
+
+
+def _runs_code(spec: Spec) -> bool:
+    """Whether a run will run what models write, as far as its spec tells."""
+    ran = (spec.verify_cmd, spec.app, spec.validators.commands)
+    return any(ran) or any(task.tests or "pytest" in task.hard_validators for task in spec.tasks)
 
 
 def check_prices(spec: Spec, connected: Connected) -> None:
@@ -211,12 +235,15 @@ def run_started(
     seed: int | None = None,
     gathered: Gathered | None = None,
     ask_above: Usd | None = None,
+    work: Path | None = None,
 ) -> e.RunStarted:
     """The first event of a run; the texts of the spec and of the user's files are staged for the append.
 
-    Without a seed it is drawn.
+    Without a seed it is drawn. With ``work``, a working folder, the run's place is recorded relative to it.
     """
     canonical, paths = portable(spec.canonical())
+    here = place_for(spec, output)
+    place = here.absolute if work is None else here.portable(work)
     return e.RunStarted(
         seed=int.from_bytes(random_bytes(_SEED_BYTES)) if seed is None else seed,
         settings=evolve(
@@ -239,7 +266,7 @@ def run_started(
         )
         or None,
         words=count_words(spec.project),
-        place=texts.put(evolve(place_for(spec, output), paths=paths).text()),
+        place=texts.put(evolve(place, paths=paths).text()),
         grants=recorded_grants(spec, texts),
         context=None if gathered is None else _context(gathered, texts),
     )

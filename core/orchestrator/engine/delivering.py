@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from orchestrator import events as e
 from orchestrator.engine.applications import Application, application
@@ -33,13 +33,33 @@ class RunPlace:
     """The absolute paths of the spec, in whose places numbers stand in its text."""
 
     def text(self) -> str:
-        """All as absolute paths, in JSON."""
-        output = None if self.output is None else str(self.output.absolute())
-        spec = None if self.spec is None else str(self.spec)
-        stored: dict[str, Any] = {"folder": str(self.folder.absolute()), "output": output, "spec": spec}
+        """All in JSON, as absolute paths unless ``portable`` made them relative."""
+        output, spec = (None if each is None else str(each) for each in (self.output, self.spec))
+        stored: dict[str, Any] = {"folder": str(self.folder), "output": output, "spec": spec}
         if self.paths:
             stored["paths"] = list(self.paths)
         return json.dumps(stored, ensure_ascii=False, sort_keys=True)
+
+    @property
+    def absolute(self) -> "RunPlace":
+        """The place on this machine."""
+        output = None if self.output is None else self.output.absolute()
+        return evolve(self, folder=self.folder.absolute(), output=output)
+
+    def portable(self, work: Path) -> "RunPlace":
+        """The place relative to a working folder, for whichever machine goes on with the run.
+
+        What lies elsewhere is left out: of the spec's file the name stays, and the spec's folder is the working folder.
+        """
+        folder, output, spec = (_below(work, each) for each in (self.folder, self.output, self.spec))
+        named = None if self.spec is None else Path(self.spec.name)
+        return evolve(self, folder=folder or Path(), output=output, spec=spec or named)
+
+
+def _below(work: Path, path: Path | None) -> Path | None:
+    """A path relative to a folder that it lies below; else None."""
+    whole = None if path is None else path.absolute()
+    return None if whole is None or not whole.is_relative_to(work) else whole.relative_to(work)
 
 
 def spec_of(log: EventLog, run: str, texts: Texts) -> str:

@@ -7,7 +7,7 @@ durable. The loop holds nothing that a decision depends on.
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeGuard
 
 from attrs import Factory, define, field
 
@@ -61,17 +61,21 @@ class Loop:
     _performing: dict[int, "asyncio.Task[None]"] = field(default=Factory(dict), init=False)
     _stop: str | None = field(default=None, init=False)
     _stopped_by: str = field(default="", init=False)
+    _patience: float = field(default=0.0, init=False)
+    """Seconds that calls in flight may take to end once the session is to."""
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
     _broken: Exception | None = field(default=None, init=False)
 
-    def interrupt(self, cause: str, by: str = "") -> None:
+    def interrupt(self, cause: str, by: str = "", patience: float = 0.0) -> None:
         """Ask the session to end; the calls in flight are ended, and the run can be resumed.
 
         Args:
             cause: as in ``RunInterrupted``.
             by: likewise.
+            patience: seconds that calls in flight are given to end by themselves. Nothing new is begun meanwhile; a
+                second interruption with less patience shortens the wait.
         """
-        self._stop, self._stopped_by = cause, by
+        self._stop, self._stopped_by, self._patience = cause, by, patience
         self._wake.set()
 
     def bring(self, outcome: e.Outcome) -> None:
@@ -247,6 +251,7 @@ class Loop:
 
         Calls in batches stay open: the vendor goes on with them, and a later session collects what it has done.
         """
+        await self._wait_for_calls()
         if self._stop == CANCEL:
             await self.effects.batches.cancel()
         await self._cancel_effects()
@@ -255,9 +260,27 @@ class Loop:
         outcomes.extend(
             cancelled(version, opened)
             for version, opened in self.state.pending.items()
-            if isinstance(opened, e.CallStarted) and opened.lane is Lane.INTERACTIVE and version not in ended
+            if _is_single_call(opened) and version not in ended
         )
         await self._step([*outcomes, e.RunInterrupted(self._stop or "cancelled", self._stopped_by)])
+
+    async def _wait_for_calls(self) -> None:
+        """Let calls in flight end by themselves, as long as the patience for it lasts."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        while (left := began + self._patience - clock()) > 0 and (calls := self._calls_in_flight()):
+            self._wake.clear()
+            waking = asyncio.create_task(self._wake.wait())
+            await asyncio.wait({*calls, waking}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            waking.cancel()
+
+    def _calls_in_flight(self) -> "set[asyncio.Task[None]]":
+        opened = self.state.pending
+        return {
+            task
+            for version, task in self._performing.items()
+            if _is_single_call(opened.get(version)) and not task.done()
+        }
 
     async def _cancel_effects(self) -> None:
         tasks = list(self._performing.values())
@@ -265,3 +288,8 @@ class Loop:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self.effects.batches.close()
+
+
+def _is_single_call(opened: e.Event | None) -> TypeGuard[e.CallStarted]:
+    """Whether an open effect is a call that is sent alone, and so ends with the session at the latest."""
+    return isinstance(opened, e.CallStarted) and opened.lane is Lane.INTERACTIVE

@@ -12,7 +12,7 @@ from orchestrator.engine.session import RunLog, append_remedies
 from orchestrator.errors import DamagedLogError, LogError, RunLockedError, SpecError, UsageError
 from orchestrator.log import append_head
 from orchestrator.log.accounts import PREFIX, SIMULATED
-from orchestrator.log.naming import is_evaluation
+from orchestrator.log.naming import is_evaluation, is_worker
 from orchestrator.policy import Retention
 from orchestrator.spec import parse_spec
 
@@ -105,7 +105,7 @@ def _own(workspace: "Engine") -> Iterator[tuple[str, Retention]]:
     """Every run that has content, with what its spec says of it."""
     log = workspace.log
     for run in log.streams():
-        if run.startswith((PREFIX, SIMULATED + PREFIX)) or is_evaluation(run):
+        if run.startswith((PREFIX, SIMULATED + PREFIX)) or is_evaluation(run) or is_worker(run):
             continue
         if not log.query("SELECT 1 FROM salts WHERE run = ?", [run]):
             continue

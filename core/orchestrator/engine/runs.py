@@ -15,6 +15,7 @@ from orchestrator.documents import load_json
 from orchestrator.engine import accounts
 from orchestrator.engine.applications import Application, application
 from orchestrator.engine.beginning import (
+    check_able,
     check_descriptors,
     check_names,
     check_spec,
@@ -44,7 +45,7 @@ from orchestrator.engine.vendors.environment import Environment, application_wor
 from orchestrator.errors import LogError, MissingError, SpecError, UsageError, present
 from orchestrator.log import EventLog, Redactor, Texts, append_head, read_heads
 from orchestrator.log.accounts import stream_of
-from orchestrator.log.requests import ANSWER, CANCEL, EDIT, MailboxRequest
+from orchestrator.log.requests import ANSWER, CANCEL, EDIT, RELEASE, MailboxRequest
 from orchestrator.log.retention import Growth
 from orchestrator.models import CapabilityKind, GrantedBy, ProjectStatus
 from orchestrator.money import Usd
@@ -114,6 +115,9 @@ class Engine:
     """Whether a forecast above ``ask_above_usd`` of the configuration is asked about; not where a ceiling is agreed."""
     learns: bool = True
     """Whether new runs begin with what earlier ones measured; without it, runs do not depend on each other."""
+    is_worker: bool = False
+    """Whether runs that others began are gone on with: the configuration here has to agree to all that they want, what
+    this process lacks keeps them from being opened, and their folders are another machine's."""
 
     @classmethod
     def open(cls, folder: Path) -> "Engine":
@@ -162,13 +166,13 @@ class Engine:
             NotAllowedError: the spec wants what its user has not agreed to.
             OrchestrateError: whatever keeps the run from starting; nothing is recorded then.
         """
-        run = spec.project_id or f"run-{self.ports.random_bytes(4).hex()}"
+        run = spec.project_id or self.new_id()
         watchers = watchers or Watchers()
         spec = await self._aside(lambda: self.admission.admit(spec, output))
         if self.log.last(run) is not None:
             if not new_project:
                 return await self._again(spec, run, output, force, watchers)
-            run = self._next_id(run)
+            run = self.next_id(run)
         lock = self.log.locks.acquire(run)
         try:
             connected = await self._aside(lambda: self._connected(spec))
@@ -177,7 +181,7 @@ class Engine:
             writer = OutputFolder(output, run, force) if output is not None else None
             state = RunState()
             session = await self._aside(lambda: self._session(run, spec, state, connected, writer, watchers))
-            names = await self._accounts(spec, connected.simulated, caps, above)
+            names = await self.accounts_of(spec, connected.simulated, caps, above)
             session.stream.accounts = names
             stage = stage_of(spec, by_default=input_stage, can_ask=watchers.asker is not None)
             started = run_started(
@@ -223,13 +227,18 @@ class Engine:
             )
         return await self._resumed(run, output, force, watchers, spec=spec)
 
-    def _next_id(self, run: str) -> str:
+    def new_id(self) -> str:
+        """The id of a run that is given none."""
+        return f"run-{self.ports.random_bytes(4).hex()}"
+
+    def next_id(self, run: str) -> str:
+        """The first id like one that is taken which is not."""
         number = 2
         while self.log.last(f"{run}-{number}") is not None:
             number += 1
         return f"{run}-{number}"
 
-    async def _accounts(
+    async def accounts_of(
         self, spec: Spec, simulated: bool, caps: Mapping[str, Usd] | None, above: Sequence[str]
     ) -> tuple[str, ...]:
         """The accounts that bind a new run."""
@@ -277,7 +286,7 @@ class Engine:
         try:
             await self._aside(lambda: self.check(run))
             state, place = await self._aside(lambda: self.load(run)), self.place(run)
-            folder = output or place.output
+            folder = output if self.is_worker else output or place.output
             remedies = _remedies(run, state, add_budget, add_time)
             if _is_over(state) and not remedies:
                 return await self._aside(lambda: self._nothing_to_do(run, state, folder, force))
@@ -288,7 +297,11 @@ class Engine:
                 raise UsageError(
                     f"run {run} was {'' if state.settings.simulated else 'not '}simulated; it cannot change"
                 )
+            if self.is_worker:
+                await self._aside(lambda: check_able(admitted, connected, self.admission.configuration.sandbox))
             writer = OutputFolder(folder, run, force) if folder is not None else None
+            if self.is_worker and writer is not None:  # what earlier sessions wrote is on other machines
+                export(state, run, self._head(run), self.texts(run), writer)
             session = await self._aside(lambda: self._session(run, admitted, state, connected, writer, watchers))
             await append_remedies(session.stream, state, self.ports, remedies)
             return await self._play(session, admitted, [], watchers, "")
@@ -300,10 +313,11 @@ class Engine:
         source = f"the spec of {run}"
         spec = parse_spec(load_json(self.spec(run), source).value, source)
         settled = e.Grant(CapabilityKind.BUDGET, str(spec.budget_usd), GrantedBy.OWN)
-        file = source if place.spec is None else str(place.spec)
+        is_file = place.spec is not None and not self.is_worker  # what was granted to a file, was granted there
+        file = str(place.spec) if is_file else source
         again = evolve(spec, folder=str(place.folder), source=file)
         read = (each.granted(GrantedBy.OWN) for each in files_wanted(again, self.admission.around))  # read once, before
-        return evolve(again, grants=(settled, *read))
+        return evolve(again, grants=tuple(read) if self.is_worker else (settled, *read))
 
     def check(self, run: str) -> None:
         """Make sure that a run's history is whole, as far as the heads kept beside the log can tell.
@@ -419,7 +433,7 @@ class Engine:
                     if request not in taken and session.state.is_open:
                         taken.add(request)
                         self._take_request(session, loop, request)
-                    if request.kind == CANCEL:
+                    if request.kind in (CANCEL, RELEASE):
                         return
 
     def _kept(self, session: Session) -> list[e.PlanEdited]:
@@ -431,8 +445,8 @@ class Engine:
 
     def _take_request(self, session: Session, loop: Loop, request: MailboxRequest) -> None:
         """Bring in what is asked; what no command of ours has put in is left alone."""
-        if request.kind == CANCEL:
-            loop.interrupt(CANCEL, application_word(request.text))
+        if request.kind in (CANCEL, RELEASE):
+            loop.interrupt(request.kind, application_word(request.text))
         elif request.kind == ANSWER and (found := read_request(request.text)) is not None:
             session.replies.put(*found)
         elif request.kind == EDIT:
@@ -465,12 +479,13 @@ class Engine:
         exporting: Exporting | None = None
         mailbox: asyncio.Task[None] | None = None
         try:
-            exporting = await self._exporting(session, spec, watchers, strict=bool(opening))
+            exporting = await self._exporting(session, spec, watchers, strict=bool(opening) or self.is_worker)
             loop = session.loop()
             mailbox = asyncio.create_task(self._heed(session, loop))
             watchers.on_session(session, loop)
             caps = accounts.caps_of(self.log, session.stream.accounts, session.stream.simulated)
-            known = await self._aside(lambda: self._measured(session)) if opening and self.learns else {}
+            is_first = session.state.session is None
+            known = await self._aside(lambda: self._measured(session)) if is_first and self.learns else {}
             opened = session.opening(caps, priors(known, session.connected.models))
             await loop.run([*opening, opened, *self._kept(session)])
         finally:

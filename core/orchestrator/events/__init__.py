@@ -42,6 +42,7 @@ from orchestrator.events.kinds import (
     EvalEvent,
     Event,
     Outcome,
+    WorkerEvent,
 )
 from orchestrator.events.planning import (
     ArchitectureDecided,
@@ -96,6 +97,7 @@ from orchestrator.events.tasks import (
     Validated,
     VerificationStarted,
 )
+from orchestrator.events.workers import WorkerStarted, WorkerStopped
 
 __all__ = [
     "ADVISE",
@@ -190,4 +192,7 @@ __all__ = [
     "Unreconciled",
     "Validated",
     "VerificationStarted",
+    "WorkerEvent",
+    "WorkerStarted",
+    "WorkerStopped",
 ]

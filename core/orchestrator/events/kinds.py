@@ -46,3 +46,8 @@ class AccountEvent(Event):
 @frozen
 class EvalEvent(Event):
     """A step of an evaluation, in a stream of its own, ``eval/NAME``."""
+
+
+@frozen
+class WorkerEvent(Event):
+    """What a worker says of itself, in a stream of its own, ``worker/NAME``."""

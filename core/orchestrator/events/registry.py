@@ -3,7 +3,19 @@
 from collections.abc import Mapping
 from typing import Final
 
-from orchestrator.events import accounts, batches, calls, channels, evaluation, planning, routing, runs, spending, tasks
+from orchestrator.events import (
+    accounts,
+    batches,
+    calls,
+    channels,
+    evaluation,
+    planning,
+    routing,
+    runs,
+    spending,
+    tasks,
+    workers,
+)
 from orchestrator.events.kinds import Event
 
 TYPES: Final[Mapping[str, type[Event]]] = {
@@ -70,5 +82,7 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "cell.graded": evaluation.Graded,
     "eval.finished": evaluation.EvalFinished,
     "eval.taught": evaluation.EvalTaught,
+    "worker.started": workers.WorkerStarted,
+    "worker.stopped": workers.WorkerStopped,
 }
 """The stored name of every event class. A name is never reused and never changes."""

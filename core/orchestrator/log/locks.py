@@ -7,6 +7,7 @@ starts. What the files contain only serves the message.
 import errno
 import fcntl
 import os
+import signal
 import socket
 import threading
 import time
@@ -16,11 +17,13 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from orchestrator.errors import LogError, RunLockedError, UsageError
-from orchestrator.log.naming import EVAL, is_evaluation
+from orchestrator.log.naming import is_evaluation, is_worker
 
 _PROBE_PAUSE: Final = 0.02
 _PROBE_PATIENCE: Final = 0.05
 """Seconds of pauses after the first: five tries in all."""
+_ENDING: Final = 5.0
+"""Seconds for which a process that was killed is waited for."""
 _PAUSE: Final = 0.0002
 _LONGEST_PAUSE: Final = 0.01
 _PATIENCE: Final = 60.0
@@ -47,6 +50,12 @@ class Locks(Protocol):
     def is_held(self, run: str) -> bool:
         """Whether any process has the lock of a run, this one included."""
 
+    def evict(self, run: str) -> bool:
+        """Make the process that has the lock of a run lose it, with every other run that it has; whether it has.
+
+        For a process that is stopped, or cut off: it cannot write any more, and what it had is free.
+        """
+
     def discard_free(self) -> int:
         """Remove what locks that no process has have left behind; returns how many there were."""
 
@@ -69,8 +78,8 @@ class FileLocks:
         self._sleep = sleep
 
     def _path(self, run: str) -> Path:
-        if is_evaluation(run):
-            run = EVAL.replace("/", "~") + run.removeprefix(EVAL)
+        if is_evaluation(run) or is_worker(run):
+            run = run.replace("/", "~", 1)
         if not run or run.startswith(".") or "/" in run or "\0" in run:
             raise UsageError(f"{run!r} cannot be the id of a run; use letters, digits, '-' and '_'")
         return self._folder / run
@@ -104,6 +113,24 @@ class FileLocks:
         who = f"process {owner[0]} on {owner[1]}" if len(owner) == 2 else "another process"
         raise RunLockedError(f"{run} is being run by {who}; wait for it to end, or stop it")
 
+    def evict(self, run: str) -> bool:
+        """Kill the process that has the lock, where it is one of this machine; see ``Locks``."""
+        path = self._path(run)
+        with suppress(OSError, ValueError, IndexError):
+            process, host = path.read_text().split()[:2]
+            if host == socket.gethostname() and self.is_held(run) and _has_open(int(process), path):
+                os.kill(int(process), signal.SIGKILL)
+        return self._is_freed(run)
+
+    def _is_freed(self, run: str) -> bool:
+        """Whether a lock is free within the time that the kernel takes to end a process."""
+        until = time.monotonic() + _ENDING
+        while held := self.is_held(run):
+            if time.monotonic() > until:
+                break
+            self._sleep(_PROBE_PAUSE)
+        return not held
+
     def discard_free(self) -> int:
         """Remove the files of locks that no process has; returns how many."""
         removed = 0
@@ -128,6 +155,20 @@ class FileLocks:
             return not _try_lock(descriptor, fcntl.LOCK_SH)
         finally:
             os.close(descriptor)
+
+
+def _has_open(process: int, path: Path) -> bool:
+    """Whether a process has a file open, as far as the system shows it: its number may be another's by now."""
+    opened = Path(f"/proc/{process}/fd")
+    if not opened.is_dir():
+        return False
+    wanted = path.stat()
+    for each in opened.iterdir():
+        with suppress(OSError):
+            found = each.stat()
+            if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+                return True
+    return False
 
 
 def _is_file_of(descriptor: int, path: Path) -> bool:
@@ -181,6 +222,11 @@ class MemoryLocks:
     def is_held(self, run: str) -> bool:
         """Whether any process has the lock of a run."""
         return run in self._held
+
+    def evict(self, run: str) -> bool:
+        """Free the lock: there is no other process."""
+        self._held.pop(run, None)
+        return True
 
     def discard_free(self) -> int:
         """Nothing is left behind in memory."""

@@ -100,11 +100,20 @@ class LogReader:
         with self._read_guard:
             return lineage.descendants(self._reader, run)
 
-    def tail(self, after: int = 0, stream: str | None = None) -> Iterator[Recorded]:
-        """Every event after a position, of one stream or of all, as far as there are any; for following a log."""
+    def tail(
+        self, after: int = 0, stream: str | None = None, types: Sequence[type[Event]] | None = None
+    ) -> Iterator[Recorded]:
+        """Every event after a position, of one stream or of all, as far as there are any; for following a log.
+
+        With ``types`` only events of these classes; the others are not even fetched.
+        """
         where = "position > ? AND stream = ?" if stream is not None else "position > ?"
+        if types is not None:
+            where += f" AND type IN ({', '.join('?' * len(types))})"
+        names = [_NAMES[kind] for kind in types or ()]
         while True:
-            rows, is_last = self._page(f"{where} ORDER BY position", [after] if stream is None else [after, stream])
+            limits = [after, *([] if stream is None else [stream]), *names]
+            rows, is_last = self._page(f"{where} ORDER BY position", limits)
             yield from (Recorded(*row) for row in rows)
             if is_last:
                 return

@@ -29,6 +29,9 @@ NAME: Final = "requests"
 CANCEL: Final = "cancel"
 """Asks for the end of the session; the run can be resumed."""
 
+RELEASE: Final = "release"
+"""Asks for the end of the session, so that another process goes on with the run."""
+
 ANSWER: Final = "answer"
 """Answers an open question; see ``engine.replies``."""
 
@@ -76,4 +79,4 @@ def take_out(connection: Queryable, run: str, events: Iterable[Event]) -> None:
             case QuestionAnswered():
                 connection.execute("DELETE FROM requests WHERE run = ? AND kind = ?", (run, ANSWER))
             case _ if isinstance(event, _ENDING):
-                connection.execute("DELETE FROM requests WHERE run = ? AND kind = ?", (run, CANCEL))
+                connection.execute("DELETE FROM requests WHERE run = ? AND kind IN (?, ?)", (run, CANCEL, RELEASE))

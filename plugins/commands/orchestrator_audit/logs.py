@@ -7,7 +7,7 @@ from orchestrator.errors import LogError
 from orchestrator.events import ContentDeleted, Event, RunForked, RunStarted, SessionOpened
 from orchestrator.log import EventLog, Head, LogFinding
 from orchestrator.log.accounts import PREFIX, SIMULATED, stream_of
-from orchestrator.log.naming import is_evaluation
+from orchestrator.log.naming import is_evaluation, is_worker
 from orchestrator.log.schema import is_imported
 from orchestrator.log.transaction import Recorded
 from orchestrator.plugins import Catalogue
@@ -75,8 +75,8 @@ def is_account(stream: str) -> bool:
 
 
 def is_run(stream: str) -> bool:
-    """Whether a stream is that of a run, and neither of an account nor of an evaluation."""
-    return not is_account(stream) and not is_evaluation(stream)
+    """Whether a stream is that of a run, and not of an account, an evaluation or a worker."""
+    return not is_account(stream) and not is_evaluation(stream) and not is_worker(stream)
 
 
 def _unread(log: EventLog, run: str | None, texts: bool) -> dict[str, str]:

@@ -19,6 +19,8 @@ The file::
 
 An answer belongs to the calls that meet all of its keys among ``task``, ``role``, ``iteration``, ``sample``, ``try``
 and ``model`` (a model's id). The answer with the most keys counts, the later one of equals; never the order of calls.
+``script`` in the place of ``answers`` is the text of such a file, as a submitted run has it in its log.
+
 A decomposed plan's tasks are named ``task_001``, ``task_002`` … in the plan's order; a given plan keeps its ids.
 
 Beside ``text`` an answer may have ``delay_ms`` and ``usage``: ``none``, or tokens by token class such as
@@ -128,9 +130,12 @@ def _error(failure: Failure) -> ProviderError:
 def orchestrator_provider(config: ProviderConfig) -> Provider | None:
     """Build the provider from the file named by ``answers``; None where a spec does not ask for it."""
     where = f"providers.{config.name}"
-    unknown = [str(key) for key in config.options if key != "answers"]
+    unknown = [str(key) for key in config.options if key not in ("answers", "script")]
     if unknown:
-        raise SpecError([f"{where}: unknown option {key!r}; it takes answers" for key in unknown])
+        raise SpecError([f"{where}: unknown option {key!r}; it takes answers or script" for key in unknown])
+    script = config.options.get("script")
+    if isinstance(script, str):
+        return Scripted(read_script(script, f"{where}.script", config.name), config.models)
     answers = config.options.get("answers")
     if answers is None:
         return None

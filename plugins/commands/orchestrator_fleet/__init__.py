@@ -1,0 +1,1 @@
+"""Runs for workers: submitting them, the processes that play them, and what starts those."""
