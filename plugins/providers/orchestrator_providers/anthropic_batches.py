@@ -85,7 +85,9 @@ class AnthropicBatches(BatchVendor):
         if kind == "succeeded":
             return attempt(lambda: self.reply(object_of(result, "message"), {}))
         error = object_of(result, "error")
-        failed = self.error_inside(error.get("error", error), None, {})
+        error = object_of(error, "error") or error
+        status = 400 if error.get("type") == "invalid_request_error" else 500
+        failed = self.error_inside(error, None, {}, status)
         return ProviderError(  # a request that ended with an error is not charged for in a batch
             str(failed), kind=failed.kind, retryable=failed.retryable, billed=Billed.NO
         )
