@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.engine.loop import Loop
-from orchestrator.engine.runs import Engine, RunEnd, Watchers
+from orchestrator.engine.running import RunEnd, Watchers
+from orchestrator.engine.runs import Engine
 from orchestrator.engine.session import Session
 from orchestrator.models import ProjectStatus
 from orchestrator.spec import Spec, spec_from

@@ -22,7 +22,7 @@ from orchestrator.models import (
     VerificationProblem,
     Waiver,
 )
-from orchestrator_insight.commands.explain import LIMITS, WAIVED
+from orchestrator_insight.commands.explain_reasons import LIMITS, WAIVED
 
 _TABLES: tuple[tuple[Mapping[StrEnum, str], type[StrEnum]], ...] = (
     (LIMITS, SpendLimit),

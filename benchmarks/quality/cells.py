@@ -12,7 +12,8 @@ from benchmarks.quality.grading import Grader
 from benchmarks.quality.problems import Problem
 from benchmarks.quality.specs import FILE, Settings, spec_of
 from orchestrator.engine.outputs.folder import output_files
-from orchestrator.engine.runs import Engine, RunEnd
+from orchestrator.engine.running import RunEnd
+from orchestrator.engine.runs import Engine
 from orchestrator.models import Role, TaskType
 from orchestrator_eval.measures import AUTHORS, Attempt, attempts
 

@@ -11,7 +11,7 @@ from attrs import Factory, define, frozen
 from orchestrator import events as e
 from orchestrator.engine.live_text import CallText, LiveTextFile, read_calls
 from orchestrator.engine.loop import Loop
-from orchestrator.engine.runs import RunEnd, Watchers
+from orchestrator.engine.running import RunEnd, Watchers
 from orchestrator.engine.session import Session
 from orchestrator.errors import MissingError
 from orchestrator.log import EventLog, Recorded

@@ -13,7 +13,7 @@ from attrs import define
 from orchestrator.answering import OpenQuestion, open_questions
 from orchestrator.engine.outputs.results import project_state
 from orchestrator.engine.replies import QuestionReply, request_of
-from orchestrator.engine.runs import RunEnd
+from orchestrator.engine.running import RunEnd
 from orchestrator.engine.vendors.environment import called_by
 from orchestrator.errors import MissingError, UsageError
 from orchestrator.events import QuestionAnswered
@@ -236,7 +236,7 @@ class RunHandle:
         reply, log = QuestionReply(accepted, AnsweredBy.ELSEWHERE, amount=amount, by=self._by), self._engine.log
         live = self.workspace.live.get(self.id)
         if live is not None and live.session is not None:
-            live.session.replies.put(asked.version, reply)
+            live.session.resources.replies.put(asked.version, reply)
         else:
             await log.ask(self.id, ANSWER, at=self._engine.ports.clock(), text=request_of(asked.version, reply))
             if not log.locks.is_held(self.id):

@@ -8,15 +8,17 @@ at most 5 s before the next event's hooks are called: a message that one puts in
 import asyncio
 import logging
 import queue
-import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from enum import StrEnum
+from functools import partial
 from inspect import isawaitable
 from typing import Any, Final
 
 from orchestrator import events as e
+from orchestrator.deadlines import harmless, outcome_of
+from orchestrator.deadlines.threads import LeftThread
 from orchestrator.errors import present
 from orchestrator.models import Model, TaskResult, Verdict
 
@@ -71,12 +73,10 @@ class HookRegistry:
         """Call every callback; what raises is logged. Returns what the asynchronous ones still have to do."""
         pending: list[Awaitable[Any]] = []
         for hook in tuple(self._hooks[event_type]):
-            try:
-                returned = hook(**arguments)
-            except (Exception, SystemExit):
-                _LOGGER.warning("a hook for %s failed", event_type.value, exc_info=True)
-                continue
-            if isawaitable(returned):
+            returned, error = outcome_of(partial(hook, **arguments))
+            if error is not None:
+                _warn(event_type, error)
+            elif isawaitable(returned):
                 pending.append(returned)
         return pending
 
@@ -101,7 +101,7 @@ class HookObserver:
         self._queue: queue.SimpleQueue[tuple[EventType, Mapping[str, Any]] | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pending: list[Future[Any]] = []
-        self._thread = threading.Thread(target=self._work, daemon=True, name="orchestrate-hooks")
+        self._thread = LeftThread(self._work, "orchestrate-hooks")
         for version, event in history:
             self._remember(version, event)
 
@@ -115,8 +115,7 @@ class HookObserver:
         if self._loop is None:
             return True
         self._queue.put(None)
-        await asyncio.to_thread(self._thread.join, grace)
-        if self._thread.is_alive():
+        if not await self._thread.ended_within(grace):
             _LOGGER.warning("a hook has not come back within %g s; the run ends without it", grace)
             return False
         _, late = await asyncio.to_thread(wait_for, self._pending, grace)
@@ -193,5 +192,11 @@ class HookObserver:
 async def _awaited(kind: EventType, awaitable: Awaitable[Any]) -> None:
     try:
         await awaitable
-    except (Exception, SystemExit):
-        _LOGGER.warning("a hook for %s failed", kind.value, exc_info=True)
+    except (asyncio.CancelledError, GeneratorExit):
+        raise
+    except BaseException as error:
+        _warn(kind, harmless(error))
+
+
+def _warn(kind: EventType, error: Exception) -> None:
+    _LOGGER.warning("a hook for %s failed", kind.value, exc_info=error)

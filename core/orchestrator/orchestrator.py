@@ -13,7 +13,8 @@ from orchestrator import contract
 from orchestrator.channels import ChannelHub
 from orchestrator.documents import expanded
 from orchestrator.engine.outputs.results import project_state
-from orchestrator.engine.runs import Engine, RunEnd, Watchers
+from orchestrator.engine.running import RunEnd, Watchers
+from orchestrator.engine.runs import Engine
 from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.models import Budget, Model, ModelProfile, ProjectState

@@ -13,7 +13,8 @@ from orchestrator.answering import WaitingAsker
 from orchestrator.documents import expanded
 from orchestrator.engine.live_text import LiveTextFile
 from orchestrator.engine.questions import Agreeing, Asker
-from orchestrator.engine.runs import Engine, RunEnd, Watchers
+from orchestrator.engine.running import RunEnd, Watchers
+from orchestrator.engine.runs import Engine
 from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.following import LiveSession, settled

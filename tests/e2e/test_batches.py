@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator import events as e
-from orchestrator.decide.lanes import MOST_BYTES
+from orchestrator.decide import lanes
 from orchestrator.engine.loop import Loop
 from orchestrator.engine.runs import Engine, RunEnd, Watchers
 from orchestrator.errors import ErrorKind, UsageError
@@ -54,7 +54,9 @@ def played(
 
     async def play() -> RunEnd:
         workspace, loops = Engine.open(home), list[Loop]()
-        watchers = Watchers([lambda version, at, event: stop(event, loops[0])], lambda session, loop: loops.append(loop))
+        watchers = Watchers(
+            [lambda version, at, event: stop(event, loops[0])], lambda session, loop: loops.append(loop)
+        )
         try:
             if spec is None:
                 return await workspace.resume(RUN, watchers=watchers)
@@ -187,8 +189,8 @@ def test_a_task_chooses_its_own_lane(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with server_of("openai") as server:
         end = played(tmp_path, server, monkeypatch, spec)
         history = history_of(tmp_path)
-        lanes = {call.node: call.lane for call in of(history, e.CallStarted)}
-        assert lanes == {"t0": Lane.INTERACTIVE, "t1": Lane.BATCH}
+        taken = {call.node: call.lane for call in of(history, e.CallStarted)}
+        assert taken == {"t0": Lane.INTERACTIVE, "t1": Lane.BATCH}
         assert (server.requests, len(server.batches)) == (1, 1)
         assert end.state.spend.settled == server.billed
 
@@ -201,12 +203,17 @@ def test_a_model_without_batches_is_called_at_once(tmp_path: Path, monkeypatch: 
         assert [call.lane for call in of(history_of(tmp_path), e.CallStarted)] == [Lane.INTERACTIVE]
 
 
-def test_a_batch_is_read_in_one_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What its requests and their longest answers may take together is bounded; the rest is the next batch."""
+@pytest.mark.parametrize(("bound", "most", "sizes"), [("MOST_CALLS", 2, [2, 1]), ("MOST_BYTES", 1, [1, 1, 1])])
+def test_a_batch_is_bounded(
+    bound: str, most: int, sizes: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In requests, and in what they and their longest answers take together; the rest is in further batches."""
+    monkeypatch.setattr(lanes, bound, most)
     with server_of("openai") as server:
-        wide = MOST_BYTES // 4 // 2
-        played(tmp_path, server, monkeypatch, plain(3, limits={"max_tokens": {"summarization": wide // 25}}))
-        assert [len(batch.lines) for batch in server.batches] == [3]
+        end = played(tmp_path, server, monkeypatch, plain(3))
+        assert end.state.finished is not None and end.state.finished.status is ProjectStatus.SUCCESS
+        assert [len(batch.lines) for batch in server.batches] == sizes
+        assert_accounted(tmp_path, [RUN], server)
 
 
 def test_a_run_is_not_resumed_without_the_provider_its_batch_waits_at(

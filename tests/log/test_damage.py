@@ -12,7 +12,7 @@ from attrs import field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.runs import Watchers
+from orchestrator.engine.running import Watchers
 from orchestrator.errors import DamagedLogError, LogError, OrchestrateError
 from orchestrator.events import TaskStarted
 from orchestrator.log import EventLog, LogFinding, read_heads, verify

@@ -13,7 +13,8 @@ import pytest
 from attrs import Factory, define
 
 from orchestrator.engine.outputs import folder as output_folder
-from orchestrator.engine.runs import Engine, RunEnd
+from orchestrator.engine.running import RunEnd
+from orchestrator.engine.runs import Engine
 from orchestrator.errors import LogError, OutputError
 from orchestrator.events import CallStarted, FileWritten, RunInterrupted
 from orchestrator.log import DATABASE, EventLog, FileLocks, TransactionLock, configure, create
@@ -365,7 +366,7 @@ def test_heads_that_cannot_be_kept_are_a_warning(tmp_path: Path, monkeypatch: py
     def full(*arguments: object) -> None:
         raise LogError("heads.jsonl: No space left on device; the head of five is ffff")
 
-    monkeypatch.setattr("orchestrator.engine.runs.append_head", full)
+    monkeypatch.setattr("orchestrator.engine.running.append_head", full)
 
     outcome = in_workspace(tmp_path / "home", lambda w: w.start(spec, output=tmp_path / "out"))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from orchestrator.engine.runs import Watchers
+from orchestrator.engine.running import Watchers
 from orchestrator.errors import LogError, RunLockedError, UsageError
 from orchestrator.events import RunStarted
 from orchestrator.log import EventLog, FileLocks, Recorded

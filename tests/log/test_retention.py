@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from orchestrator.engine.retention import delete_content
-from orchestrator.engine.runs import Watchers
+from orchestrator.engine.running import Watchers
 from orchestrator.errors import DamagedLogError, LogError, RunLockedError, UsageError
 from orchestrator.events import CallStarted, TaskStarted
 from orchestrator.log import EventLog

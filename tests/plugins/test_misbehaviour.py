@@ -50,11 +50,11 @@ def impatient(bad_site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     contained = awaiting.contained
     monkeypatch.setattr(awaiting.contained, "__defaults__", (0.3,))
     monkeypatch.setattr(
-        "orchestrator.engine.effects.contained", lambda call, seconds: contained(call, min(seconds, 0.15))
+        "orchestrator.engine.calls.contained", lambda call, seconds: contained(call, min(seconds, 0.15))
     )
     real = checks.Checks
     monkeypatch.setattr(
-        "orchestrator.engine.runs.Checks", lambda selector, settings: real(selector, settings, seconds=0.1)
+        "orchestrator.engine.running.Checks", lambda selector, settings: real(selector, settings, seconds=0.1)
     )
     monkeypatch.setattr(checks, "GRACE_SECONDS", 0.1)
     limits = exporting.ExportLimits(0.2, 0.3, 1000, 0.0)

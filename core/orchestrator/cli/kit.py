@@ -97,7 +97,8 @@ if TYPE_CHECKING:
     from orchestrator.engine.outputs.placement import Placement
     from orchestrator.engine.outputs.results import project_state
     from orchestrator.engine.replies import QuestionReply
-    from orchestrator.engine.runs import Engine, RunEnd, Watchers
+    from orchestrator.engine.running import RunEnd, Watchers
+    from orchestrator.engine.runs import Engine
     from orchestrator.engine.session import VERSION, Session
     from orchestrator.engine.submitting import Submission, submit
     from orchestrator.engine.vendors.environment import BY

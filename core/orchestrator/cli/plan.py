@@ -163,7 +163,8 @@ def _decomposed(spec: "Spec") -> "tuple[Spec, str]":
     from attrs import evolve
 
     from orchestrator.engine.loop import Loop
-    from orchestrator.engine.runs import Engine, Watchers
+    from orchestrator.engine.running import Watchers
+    from orchestrator.engine.runs import Engine
     from orchestrator.errors import OrchestrateError
     from orchestrator.events import Event, PlanMade
     from orchestrator.spec import TaskSpec

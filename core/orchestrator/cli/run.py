@@ -35,7 +35,8 @@ from orchestrator.cli.options import (
 from orchestrator.cli.pipelines import Pipeline, github_option, junit_option
 
 if TYPE_CHECKING:
-    from orchestrator.engine.runs import Engine, RunEnd, Watchers
+    from orchestrator.engine.running import RunEnd, Watchers
+    from orchestrator.engine.runs import Engine
     from orchestrator.spec import Spec
 
 

@@ -25,7 +25,8 @@ from orchestrator.diagnostics import Diagnostics, LogFormat
 from orchestrator.engine.live_text import LiveTextFile
 from orchestrator.engine.loop import Loop
 from orchestrator.engine.questions import Agreeing
-from orchestrator.engine.runs import Engine, RunEnd, Watchers
+from orchestrator.engine.running import RunEnd, Watchers
+from orchestrator.engine.runs import Engine
 from orchestrator.engine.session import Session
 from orchestrator.errors import DamagedLogError, UsageError
 from orchestrator.log import Codec, Redactor

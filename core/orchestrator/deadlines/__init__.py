@@ -6,9 +6,11 @@ plugin does ends more than the call.
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar, cast
 
+from orchestrator.deadlines.threads import LeftThread
 from orchestrator.errors import ExhaustedError
 
 _Made = TypeVar("_Made")
@@ -55,21 +57,6 @@ class _Watched(threading.local):
 _WATCHED: Final = _Watched()
 
 
-def begin_thread(work: Callable[..., None], name: str, *arguments: object) -> threading.Thread:
-    """A thread that the exit does not wait for, begun.
-
-    Raises:
-        ExhaustedError: the machine gives the program no further thread.
-    """
-    thread = threading.Thread(target=work, args=arguments, daemon=True, name=name)
-    try:
-        thread.start()
-    except RuntimeError as error:
-        text = f"this process gets no further thread ({error}); end other programs, or raise the limit: ulimit -u"
-        raise ExhaustedError(text) from error
-    return thread
-
-
 def run_in_thread(function: Callable[[], _Made], seconds: float) -> _Made:
     """What a function returns or raises, if it does so within so many seconds.
 
@@ -93,7 +80,7 @@ def run_in_thread(function: Callable[[], _Made], seconds: float) -> _Made:
     if queue is None:
         queue = _WATCHED.work = SimpleQueue()
         try:
-            begin_thread(_serve, "orchestrate-plugin", queue)
+            LeftThread(partial(_serve, queue)).start()
         except ExhaustedError:
             _WATCHED.work = None
             raise

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol, TypeVar
 
-from orchestrator.deadlines import EscapedError, begin_thread, harmless, outcome_of
+from orchestrator.deadlines import EscapedError, harmless, outcome_of
+from orchestrator.deadlines.threads import LeftThread
 
 T = TypeVar("T")
 
@@ -36,7 +37,7 @@ async def in_daemon_thread(function: Callable[[], T]) -> T:
         except RuntimeError:
             return  # the loop has ended, and with it the caller
 
-    begin_thread(work, "orchestrate-plugin")
+    LeftThread(work).start()
     return await future  # type: ignore[no-any-return]
 
 

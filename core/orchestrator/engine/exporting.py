@@ -20,6 +20,7 @@ from attrs import define, evolve, field, frozen
 
 from orchestrator import events as e
 from orchestrator.deadlines import EscapedError, outcome_of
+from orchestrator.deadlines.threads import LeftThread
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.errors import PluginError, SpecError
 from orchestrator.log import EventLog, Recorded, Redactor, encode
@@ -99,11 +100,10 @@ class _Worker:
     _left_out: int = 0
     _failures: int = 0
     _exported: float = 0.0
-    _thread: threading.Thread = field(init=False)
+    _thread: LeftThread = field(init=False)
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._work, daemon=True, name="orchestrate-exporter")
-        self._thread.start()
+        self._thread = LeftThread(self._work, "orchestrate-exporter").start()
 
     def put(self, item: _Item) -> None:
         """Queue an event; see whether the exporter still lives."""
@@ -136,8 +136,7 @@ class _Worker:
 
     def join(self, seconds: float) -> None:
         """Wait for its end, at most that long."""
-        self._thread.join(max(0.0, seconds))
-        if self._thread.is_alive():
+        if not self._thread.ends_within(seconds):
             self.abandon(f"has not come back within {self.limits.grace:g} s of the run's end")
 
     def _work(self) -> None:

@@ -13,7 +13,8 @@ from attrs import Factory, define, field
 
 from orchestrator import events as e
 from orchestrator.decide import BackendError, Memo, Rank, Wait, decide
-from orchestrator.engine.effects import Effects, cancelled
+from orchestrator.engine.calls import cancelled, label_of
+from orchestrator.engine.effects import Effects
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.questions import declines
 from orchestrator.errors import LogError
@@ -196,7 +197,7 @@ class Loop:
 
     def _backend_failed(self, error: BackendError) -> e.BackendFailed:
         name = next((p.name for p in self.state.opened.plugins if p.kind == "backend"), "backend")
-        said = f"{self.effects.label('backend', name)}: {error}"
+        said = f"{label_of(self.state, 'backend', name)}: {error}"
         return e.BackendFailed(name, error.problem, self.effects.texts.put(said, shapes=True))
 
     def _start_effects(self) -> None:
@@ -212,7 +213,7 @@ class Loop:
     def _prepare(self, version: int, selected: e.ModelSelected) -> None:
         """Prepare a call here and now: it waits for nothing, and the next step closes it, so that it needs no task."""
         try:
-            self._queue.put_nowait(self.effects.prepare(version, selected))
+            self._queue.put_nowait(self.effects.calls.prepare(version, selected))
         except Exception as error:
             self._broken = error
 
@@ -253,7 +254,7 @@ class Loop:
         """
         await self._wait_for_calls()
         if self._stop == CANCEL:
-            await self.effects.batches.cancel()
+            await self.effects.calls.batches.cancel()
         await self._cancel_effects()
         outcomes = [outcome for outcome in [*arrived, *self._drain()] if self._is_wanted(outcome)]
         ended = {outcome.call for outcome in outcomes if isinstance(outcome, (e.CallSucceeded, e.CallFailed))}
@@ -287,7 +288,7 @@ class Loop:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self.effects.batches.close()
+        self.effects.calls.batches.close()
 
 
 def _is_single_call(opened: e.Event | None) -> TypeGuard[e.CallStarted]:

@@ -1,19 +1,13 @@
 """Starting and resuming runs on a data folder: what the front doors and the commands share."""
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from functools import cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
 
-from attrs import Factory, define, evolve, field, frozen
+from attrs import define, evolve
 
 from orchestrator import events as e
 from orchestrator.documents import load_json
 from orchestrator.engine import accounts
-from orchestrator.engine.applications import Application, application
 from orchestrator.engine.beginning import (
     check_able,
     check_descriptors,
@@ -23,101 +17,30 @@ from orchestrator.engine.beginning import (
     run_started,
     stage_of,
 )
-from orchestrator.engine.checks import Checks, selector_for
-from orchestrator.engine.commanded import seconds_of_commands
 from orchestrator.engine.delivering import RunPlace, application_of, export, place_of, spec_of
-from orchestrator.engine.editing import edited_plan
-from orchestrator.engine.effects import OnText
-from orchestrator.engine.exporting import Exporting
-from orchestrator.engine.loop import Loop, Observer
 from orchestrator.engine.outputs.earlier import take_away_earlier
 from orchestrator.engine.outputs.folder import OutputFolder
-from orchestrator.engine.outputs.placement import Placement
-from orchestrator.engine.outputs.verification import FolderVerifier, Verifier
-from orchestrator.engine.ports import Ports, real_ports
-from orchestrator.engine.questions import Asker
-from orchestrator.engine.rank import guard, runner_of
-from orchestrator.engine.replies import read_request
-from orchestrator.engine.session import RunLog, Session, append_remedies, raised_budget, raised_time
+from orchestrator.engine.ports import real_ports
+from orchestrator.engine.running import DataFolder, RunEnd, Watchers, run_to_end, session_of
+from orchestrator.engine.session import append_remedies, raised_budget, raised_time
 from orchestrator.engine.vendors.admission import admission_of
-from orchestrator.engine.vendors.connect import Connected, client_of, connect
-from orchestrator.engine.vendors.environment import Environment, application_word
-from orchestrator.errors import LogError, MissingError, SpecError, UsageError, present
-from orchestrator.log import EventLog, Redactor, Texts, append_head, read_heads
-from orchestrator.log.accounts import stream_of
-from orchestrator.log.requests import ANSWER, CANCEL, EDIT, RELEASE, MailboxRequest
-from orchestrator.log.retention import Growth
+from orchestrator.engine.vendors.connect import Connected, connect
+from orchestrator.engine.vendors.environment import Environment
+from orchestrator.errors import MissingError, UsageError, present
+from orchestrator.log import EventLog, Redactor, read_heads
 from orchestrator.models import CapabilityKind, GrantedBy, ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.plugins import Catalogue
 from orchestrator.settings import SECOND
 from orchestrator.spec import Spec, differences, parse_spec
-from orchestrator.spi import Backend, Sandbox, to_stdout
 from orchestrator.state.fold import fold
-from orchestrator.state.health import ModelRecord
 from orchestrator.state.run import RunState
-from orchestrator.telemetry import measured, priors
-from orchestrator.trust import Admission, files_wanted, stricter
-
-T = TypeVar("T")
-
-_ASIDE: Final = ThreadPoolExecutor(2, thread_name_prefix="orchestrate-start")
-"""Where runs are prepared: with more threads an event loop would wait longer for each of its rounds."""
-_LOOKS: Final = 0.5
-"""Seconds between two looks into the mailbox of a run."""
+from orchestrator.trust import files_wanted
 
 
 @define
-class Watchers:
-    """Who looks on: all optional, none can harm the run."""
-
-    observers: list[Observer] = Factory(list)
-    on_session: Callable[[Session, Loop], None] = lambda session, loop: None
-    """Called once before the first step: to show what is used, and to install signal handlers."""
-    on_text: OnText = lambda call, text: None
-    """Live text of a call; shown, never recorded."""
-    asker: Asker | None = None
-    """How a person is asked; None where none can be asked."""
-    write: Callable[[str], None] = to_stdout
-    """Shows what an exporter without a file has to say; called in its thread."""
-
-
-@frozen
-class RunEnd:
-    """How a call of ``start`` or ``resume`` left the run."""
-
-    run: str
-    state: RunState = field(repr=False)  # asyncio shows what a task returned, and a state can be long
-    head: str
-    texts: Texts = field(repr=False)
-    played: bool
-    """Whether a session was opened; False: there was nothing left to do."""
-    folder: Path | None
-    notice: str = ""
-    """What to print for the user, such as that an existing run was resumed."""
-    warnings: tuple[str, ...] = ()
-
-
-@define
-class Engine:
-    """A data folder, its log, the installed plugins and the user's environment."""
-
-    folder: Path
-    log: EventLog
-    catalogue: Catalogue
-    environment: Environment
-    ports: Ports
-    admission: Admission
-    """What a spec has to pass before anything that it names is read, called or run."""
-    backend: Backend | None = None
-    """Ranks in place of the backend of the specs, which have its qualified name."""
-    asks_above: bool = True
-    """Whether a forecast above ``ask_above_usd`` of the configuration is asked about; not where a ceiling is agreed."""
-    learns: bool = True
-    """Whether new runs begin with what earlier ones measured; without it, runs do not depend on each other."""
-    is_worker: bool = False
-    """Whether runs that others began are gone on with: the configuration here has to agree to all that they want, what
-    this process lacks keeps them from being opened, and their folders are another machine's."""
+class Engine(DataFolder):
+    """Starts and resumes the runs of a data folder."""
 
     @classmethod
     def open(cls, folder: Path) -> "Engine":
@@ -168,19 +91,19 @@ class Engine:
         """
         run = spec.project_id or self.new_id()
         watchers = watchers or Watchers()
-        spec = await self._aside(lambda: self.admission.admit(spec, output))
+        spec = await self.aside(lambda: self.admission.admit(spec, output))
         if self.log.last(run) is not None:
             if not new_project:
                 return await self._again(spec, run, output, force, watchers)
             run = self.next_id(run)
         lock = self.log.locks.acquire(run)
         try:
-            connected = await self._aside(lambda: self._connected(spec))
+            connected = await self.aside(lambda: self._connected(spec))
             gathered = await gathered_files(spec, self.ports)
             replaced = None if output is None else take_away_earlier(self.log, output, run, self.texts)
             writer = OutputFolder(output, run, force) if output is not None else None
             state = RunState()
-            session = await self._aside(lambda: self._session(run, spec, state, connected, writer, watchers))
+            session = await self.aside(lambda: session_of(self, run, spec, state, connected, writer, watchers))
             names = await self.accounts_of(spec, connected.simulated, caps, above)
             session.stream.accounts = names
             stage = stage_of(spec, by_default=input_stage, can_ask=watchers.asker is not None)
@@ -198,15 +121,9 @@ class Engine:
             )
             if spec.encrypt:
                 self.log.keys.make(run)
-            return await self._play(session, spec, [started], watchers, _replaced(output, replaced))
+            return await run_to_end(self, session, spec, [started], watchers, _replaced(output, replaced))
         finally:
             lock.release()
-
-    async def _aside(self, work: Callable[[], T]) -> T:
-        """Do in a thread what would hold the event loop up; here where the terminal may be asked: Ctrl-C ends that."""
-        if self.admission.ask is not None:
-            return work()
-        return await asyncio.get_running_loop().run_in_executor(_ASIDE, work)
 
     def _connected(self, spec: Spec) -> Connected:
         """What a new run calls, loaded and checked."""
@@ -217,7 +134,7 @@ class Engine:
 
     async def _again(self, spec: Spec, run: str, output: Path | None, force: bool, watchers: Watchers) -> RunEnd:
         """The same id once more: the same spec goes on, another one is refused."""
-        await self._aside(lambda: self.check(run))
+        await self.aside(lambda: self.check(run))
         changes = differences(self.spec(run), spec.canonical())
         if changes:
             raise UsageError(
@@ -284,27 +201,27 @@ class Engine:
             raise UsageError(f"there is no run {run!r} in {self.folder}; see: orchestrate runs list")
         lock = self.log.locks.acquire(run)
         try:
-            await self._aside(lambda: self.check(run))
-            state, place = await self._aside(lambda: self.load(run)), self.place(run)
+            await self.aside(lambda: self.check(run))
+            state, place = await self.aside(lambda: self.load(run)), self.place(run)
             folder = output if self.is_worker else output or place.output
             remedies = _remedies(run, state, add_budget, add_time)
             if _is_over(state) and not remedies:
-                return await self._aside(lambda: self._nothing_to_do(run, state, folder, force))
+                return await self.aside(lambda: self._nothing_to_do(run, state, folder, force))
             again = self.recorded(run, place) if spec is None else evolve(spec, folder=str(place.folder))
-            admitted = await self._aside(lambda: self.admission.admit(again, folder))
-            connected = await self._aside(lambda: connect(self.catalogue, admitted, self.environment, self.backend))
+            admitted = await self.aside(lambda: self.admission.admit(again, folder))
+            connected = await self.aside(lambda: connect(self.catalogue, admitted, self.environment, self.backend))
             if connected.simulated != state.settings.simulated:
                 raise UsageError(
                     f"run {run} was {'' if state.settings.simulated else 'not '}simulated; it cannot change"
                 )
             if self.is_worker:
-                await self._aside(lambda: check_able(admitted, connected, self.admission.configuration.sandbox))
+                await self.aside(lambda: check_able(admitted, connected, self.admission.configuration.sandbox))
             writer = OutputFolder(folder, run, force) if folder is not None else None
             if self.is_worker and writer is not None:  # what earlier sessions wrote is on other machines
                 export(state, run, self._head(run), self.texts(run), writer)
-            session = await self._aside(lambda: self._session(run, admitted, state, connected, writer, watchers))
+            session = await self.aside(lambda: session_of(self, run, admitted, state, connected, writer, watchers))
             await append_remedies(session.stream, state, self.ports, remedies)
-            return await self._play(session, admitted, [], watchers, "")
+            return await run_to_end(self, session, admitted, [], watchers, "")
         finally:
             lock.release()
 
@@ -331,10 +248,6 @@ class Engine:
     def load(self, run: str, upto: int | None = None) -> RunState:
         """The state a run's history amounts to, up to a version."""
         return fold((record.at, record.event) for record in self.log.read(run, upto=upto))
-
-    def texts(self, run: str) -> Texts:
-        """The texts of a run."""
-        return Texts(self.log, run, self.ports.random_bytes, self.log.redactor)
 
     def spec(self, run: str) -> str:
         """The spec that a run follows, in canonical JSON.
@@ -373,152 +286,6 @@ class Engine:
         last = present(self.log.last(run), "last event")
         return str(last.hash)
 
-    def _session(
-        self,
-        run: str,
-        spec: Spec,
-        state: RunState,
-        connected: Connected,
-        writer: OutputFolder | None,
-        watchers: Watchers,
-    ) -> Session:
-        async def end_dead_runs(refused: e.AccountRefused) -> None:
-            stream = stream_of(refused.account, connected.simulated)
-            await accounts.end_dead_runs(self.log, self.ports.clock, stream)
-
-        names = state.settings.accounts if state.start is not None else ()
-        selector = selector_for(stricter(spec.validators.sandbox, self.admission.configuration.sandbox))
-        texts = self.texts(run)
-        built = None if spec.app is None else application(spec.app, cache(connected.catalogue.scaffold))
-        return Session(
-            stream=RunLog(self.log, run, texts, names, connected.simulated, end_dead_runs),
-            state=state,
-            connected=connected,
-            ports=self.ports,
-            rank=guard(connected.backend, runner_of(connected.plugins)),
-            validator=cache(connected.catalogue.validator),
-            writer=writer,
-            http=None if connected.simulated else client_of(spec, self.environment),
-            observers=[*watchers.observers, Growth(run)],
-            on_text=watchers.on_text,
-            checks=evolve(Checks(selector, spec.validators.settings), limits=seconds_of_commands(spec)),
-            task_paths=spec.task_paths,
-            verify_cmd=spec.verify_cmd,
-            verifier=self._verifier(spec, state, writer, selector, built, texts),
-            application=built,
-            asker=watchers.asker,
-        )
-
-    def _verifier(
-        self,
-        spec: Spec,
-        state: RunState,
-        writer: OutputFolder | None,
-        selector: Sandbox,
-        built: Application | None,
-        texts: Texts,
-    ) -> Verifier | None:
-        """What judges the result as a whole; there is nothing to judge without an output folder."""
-        if writer is None or built is None:
-            return None if writer is None else FolderVerifier(writer, selector)
-        return built.verifier(writer, selector, state, texts.get, Placement(state, texts.get).placed)
-
-    async def _heed(self, session: Session, loop: Loop) -> None:
-        """Look into the run's mailbox, and bring in what it holds, until another process asks for the session's end."""
-        taken: set[MailboxRequest] = set()
-        while True:
-            await asyncio.sleep(_LOOKS)
-            with suppress(LogError):
-                for request in _last_words(self.log.asked(session.stream.run)):
-                    if request not in taken and session.state.is_open:
-                        taken.add(request)
-                        self._take_request(session, loop, request)
-                    if request.kind in (CANCEL, RELEASE):
-                        return
-
-    def _kept(self, session: Session) -> list[e.PlanEdited]:
-        """The plan that the mailbox has kept for this session; it comes before any answer about another plan."""
-        kept = [request for request in self.log.asked(session.stream.run) if request.kind == EDIT]
-        with suppress(SpecError, ValueError, TypeError):
-            return [edited_plan(session.state, session.stream.texts, each.text, each.number) for each in kept[-1:]]
-        return []
-
-    def _take_request(self, session: Session, loop: Loop, request: MailboxRequest) -> None:
-        """Bring in what is asked; what no command of ours has put in is left alone."""
-        if request.kind in (CANCEL, RELEASE):
-            loop.interrupt(request.kind, application_word(request.text))
-        elif request.kind == ANSWER and (found := read_request(request.text)) is not None:
-            session.replies.put(*found)
-        elif request.kind == EDIT:
-            with suppress(SpecError, ValueError, TypeError):
-                loop.bring(edited_plan(session.state, session.stream.texts, request.text, request.number))
-
-    async def _exporting(self, session: Session, spec: Spec, watchers: Watchers, strict: bool) -> Exporting | None:
-        """Open the spec's exporters; what a resumed run lacks of them is no reason not to go on."""
-        if not spec.exporters:
-            return None
-        exporting = Exporting(session.stream.run)
-        exporting.recall(self.log.read(session.stream.run))
-        redactor = self.log.redactor
-        await exporting.open(
-            session.connected.catalogue,
-            spec.exporters,
-            self.environment,
-            redactor,
-            watchers.write,
-            strict=strict,
-            home=self.folder,
-        )
-        session.observers = [*session.observers, exporting.observe]
-        return exporting
-
-    async def _play(
-        self, session: Session, spec: Spec, opening: Sequence[e.Outcome], watchers: Watchers, notice: str
-    ) -> RunEnd:
-        """Run one session to its end, and write what follows from it."""
-        exporting: Exporting | None = None
-        mailbox: asyncio.Task[None] | None = None
-        try:
-            exporting = await self._exporting(session, spec, watchers, strict=bool(opening) or self.is_worker)
-            loop = session.loop()
-            mailbox = asyncio.create_task(self._heed(session, loop))
-            watchers.on_session(session, loop)
-            caps = accounts.caps_of(self.log, session.stream.accounts, session.stream.simulated)
-            is_first = session.state.session is None
-            known = await self._aside(lambda: self._measured(session)) if is_first and self.learns else {}
-            opened = session.opening(caps, priors(known, session.connected.models))
-            await loop.run([*opening, opened, *self._kept(session)])
-        finally:
-            if mailbox is not None:
-                mailbox.cancel()
-                await asyncio.wait([mailbox])
-            await session.connected.close()
-            if session.http is not None:
-                await session.http.aclose()
-            if exporting is not None:
-                await exporting.finish()
-        stream, writer = session.stream, session.writer
-        warnings: tuple[str, ...] = ()
-        if session.state.finished is not None:
-            warnings = await self._aside(lambda: self._handed_over(session))
-        folder = writer.path if isinstance(writer, OutputFolder) else None
-        return RunEnd(stream.run, session.state, stream.head, stream.texts, True, folder, notice, warnings)
-
-    def _measured(self, session: Session) -> Mapping[str, ModelRecord]:
-        return measured(self.log, self.folder).of(session.stream.simulated)
-
-    def _handed_over(self, session: Session) -> tuple[str, ...]:
-        """Keep the head of a run that has ended, and write its files; a warning for each that cannot be written."""
-        stream, writer = session.stream, session.writer
-        warnings: tuple[str, ...] = ()
-        try:
-            append_head(self.folder, stream.run, stream.head, session.state.version)
-        except LogError as error:  # the run has ended all the same
-            warnings = (str(error),)
-        if isinstance(writer, OutputFolder):
-            warnings += export(session.state, stream.run, stream.head, stream.texts, writer)
-        return warnings
-
 
 def _replaced(folder: Path | None, run: str | None) -> str:
     """That the files of an earlier run were replaced, and how to have them again; empty where there were none."""
@@ -540,10 +307,3 @@ def _remedies(run: str, state: RunState, add_budget: Usd | None, add_time: float
     if add_time is not None:
         remedies.append(raised_time(state, round(add_time * SECOND)))
     return remedies
-
-
-def _last_words(requests: Sequence[MailboxRequest]) -> list[MailboxRequest]:
-    """The requests without each answer that a later one to the same question has replaced."""
-    readable = [(each, read_request(each.text)) for each in requests if each.kind == ANSWER]
-    last = {found[0]: each for each, found in readable if found is not None}
-    return [each for each in requests if each.kind != ANSWER or each in last.values()]

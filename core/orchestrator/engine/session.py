@@ -4,33 +4,27 @@ import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from attrs import Factory, define
+from attrs import define
 
 from orchestrator import events as e
 from orchestrator.decide import RULES, Rank
 from orchestrator.decide.outcome import reopened_by
 from orchestrator.engine.answers.reuse import ResponseCache
-from orchestrator.engine.applications import Application
-from orchestrator.engine.checks import Checks
-from orchestrator.engine.effects import Effects, OnText, Writer
+from orchestrator.engine.effects import Effects
 from orchestrator.engine.loop import Loop, Observer
-from orchestrator.engine.outputs.verification import Verifier
 from orchestrator.engine.ports import Ports
-from orchestrator.engine.questions import Asker
-from orchestrator.engine.replies import Replies
+from orchestrator.engine.resources import Resources
 from orchestrator.engine.vendors.accounts import located
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.engine.vendors.environment import called_by
 from orchestrator.errors import UsageError
 from orchestrator.models import Lane, ModelInfo, ProjectStatus
 from orchestrator.money import Usd
-from orchestrator.spi import BatchProvider, Validator
+from orchestrator.spi import BatchProvider
 from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
 
 if TYPE_CHECKING:
-    import httpx
-
     from orchestrator.log import Committed, EventLog, Texts
     from orchestrator.log.cache import Entries
 
@@ -103,49 +97,23 @@ class Session:
 
     stream: RunLog
     state: RunState
-    connected: Connected
     ports: Ports
     rank: Rank | None
-    validator: Callable[[str], Validator]
-    writer: Writer | None
-    http: "httpx.AsyncClient | None"
-    """None where every provider only pretends."""
+    resources: Resources
     observers: Sequence[Observer] = ()
-    on_text: OnText = lambda call, text: None
-    checks: Checks = Factory(Checks)
-    task_paths: Mapping[str, str] = Factory(dict)
-    verify_cmd: str | None = None
-    verifier: Verifier | None = None
-    application: Application | None = None
-    """What is built, where the run builds one."""
-    asker: Asker | None = None
-    replies: Replies = Factory(Replies)
+
+    @property
+    def connected(self) -> Connected:
+        """The providers, models, slots and plugins of the session."""
+        return self.resources.connected
 
     def loop(self) -> Loop:
         """The loop that will run it."""
-        effects = Effects(
-            run=self.stream.run,
-            state=self.state,
-            texts=self.stream.texts,
-            ports=self.ports,
-            providers=self.connected.providers,
-            validators=self.connected.validators,
-            validator=self.validator,
-            writer=self.writer,
-            http=self.http,
-            on_text=self.on_text,
-            checks=self.checks,
-            task_paths=self.task_paths,
-            verify_cmd=self.verify_cmd,
-            verifier=self.verifier,
-            application=self.application,
-            scorer=self.connected.scorer,
-            asker=self.asker,
-            replies=self.replies,
-            cache=ResponseCache(self.stream.log, self.ports.random_bytes, self.stream.simulated),
-        )
-        self.stream.reusable = effects.reusable
-        return Loop(self.state, self.stream, effects, self.ports, self.rank, self.observers)
+        stream = self.stream
+        cache = ResponseCache(stream.log, self.ports.random_bytes, stream.simulated)
+        effects = Effects.of(stream.run, self.state, stream.texts, self.ports, self.resources, cache)
+        stream.reusable = effects.calls.reusable
+        return Loop(self.state, stream, effects, self.ports, self.rank, self.observers)
 
     def opening(self, caps: Mapping[str, Usd] | None = None, priors: Sequence[e.Prior] = ()) -> e.SessionOpened:
         """The event that takes the run: ends what a dead session left, reopens what lacked a model.
@@ -163,12 +131,12 @@ class Session:
             plugins=self.connected.plugins,
             models=models,
             slots=self.connected.slots,
-            files=self.writer is not None,
+            files=self.resources.writer is not None,
             caps=dict(caps or {}),
             ended=left_open(state),
             reopened=reopened_by(state, "model") if _is(state, ProjectStatus.SYSTEM_FAILURE) else (),
             priors=tuple(prior for prior in priors if prior.model in known) if state.session is None else (),
-            can_ask=self.asker is not None,
+            can_ask=self.resources.asker is not None,
             local=self.connected.local,
             by=called_by(os.environ),
         )

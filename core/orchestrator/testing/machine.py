@@ -5,7 +5,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from attrs import Factory, define, field
 
@@ -17,6 +17,7 @@ from orchestrator.engine.ports import Ports, in_place
 from orchestrator.engine.questions import ApprovalQuestion, Offer, RiskForecast
 from orchestrator.engine.rank import guard, run_here
 from orchestrator.engine.replies import QuestionReply
+from orchestrator.engine.resources import Resources
 from orchestrator.engine.session import RunLog, Session
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.log import EventLog, MemoryLocks, Texts
@@ -308,16 +309,18 @@ class Process:
         return Session(
             stream=RunLog(self.log, run, texts, scenario.settings.accounts, simulated=True),
             state=state,
-            connected=connected,
             ports=self.ports(),
             rank=self.rank(),
-            validator=lambda name: self.validator,
-            writer=Files(self.world, run),
-            http=cast("Any", None),  # the simulated vendor opens no connection
+            resources=Resources(
+                connected=connected,
+                validator=lambda name: self.validator,
+                writer=Files(self.world, run),
+                http=None,  # the simulated vendor opens no connection
+                verify_cmd="make check" if scenario.settings.verify else None,
+                verifier=lambda command, outputs, seconds: self.verified(run),
+                asker=Person(self.world, run) if scenario.person else None,
+            ),
             observers=observers,
-            verify_cmd="make check" if scenario.settings.verify else None,
-            verifier=lambda command, outputs, seconds: self.verified(run),
-            asker=Person(self.world, run) if scenario.person else None,
         )
 
     def rank(self) -> Rank:

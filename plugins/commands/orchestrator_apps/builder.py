@@ -17,7 +17,8 @@ from orchestrator.documents import expanded
 from orchestrator.engine.answers.advising import shown, with_texts
 from orchestrator.engine.loop import Loop
 from orchestrator.engine.outputs.results import project_state
-from orchestrator.engine.runs import Engine, RunEnd, Watchers
+from orchestrator.engine.running import RunEnd, Watchers
+from orchestrator.engine.runs import Engine
 from orchestrator.engine.session import Session
 from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.models import AUTO, ArchitectureProfile, Budget, ProjectState, ProjectStatus

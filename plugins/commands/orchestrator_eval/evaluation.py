@@ -14,7 +14,8 @@ from orchestrator.cli.kit import bound, notice, prepare
 from orchestrator.engine import accounts
 from orchestrator.engine.checks import selector_for
 from orchestrator.engine.routes import outlook
-from orchestrator.engine.runs import Engine, RunEnd
+from orchestrator.engine.running import RunEnd
+from orchestrator.engine.runs import Engine
 from orchestrator.engine.vendors.connect import Connected, connect
 from orchestrator.errors import MissingError, UsageError, present
 from orchestrator.log import append_head

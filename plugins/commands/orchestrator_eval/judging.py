@@ -5,7 +5,7 @@ from typing import Any, Final
 from attrs import evolve
 
 from orchestrator.engine.answers.scores import read_score, reasons_in
-from orchestrator.engine.runs import RunEnd
+from orchestrator.engine.running import RunEnd
 from orchestrator.spec import Spec
 from orchestrator.spec.kinds import Money
 from orchestrator_eval.graders import Mark

@@ -12,7 +12,8 @@ from attrs import Factory, define, field, frozen
 
 from orchestrator.cli.kit import bound
 from orchestrator.engine.loop import Loop
-from orchestrator.engine.runs import Engine, RunEnd, Watchers
+from orchestrator.engine.running import RunEnd, Watchers
+from orchestrator.engine.runs import Engine
 from orchestrator.engine.session import Session
 from orchestrator.errors import LogError, OrchestrateError, RunLockedError, present
 from orchestrator.models import CellOutcome, CellProblem, ProjectStatus, TaskEndReason

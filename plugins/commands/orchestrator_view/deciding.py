@@ -7,7 +7,7 @@ from typing import Any
 from orchestrator.cli.kit import DOING, money, verification
 from orchestrator.exchanges import Exchange, SentRequest, Shown, with_texts
 from orchestrator.models import sample_words
-from orchestrator_insight.commands.explain import WAIVED, refused, removal, sentence, why
+from orchestrator_insight.commands.explain_reasons import WAIVED, refused, removal, sentence, why
 from orchestrator_insight.explanation import (
     BackendFallback,
     ConsideredModel,

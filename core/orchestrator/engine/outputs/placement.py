@@ -15,12 +15,13 @@ class Placement:
     it. Tasks that are given one and the same name share it, and the later one's output is there in the end. Whatever
     else would be written under a name that is another task's, in any case of letters, goes into its own task's folder.
 
-    It may be kept while the run goes on: it looks at the state as it is when it is asked.
+    It may be kept while the run goes on, and while its plan changes: it looks at the state as it is when it is asked.
     """
 
     def __init__(self, state: RunState, get: Callable[[str], str]) -> None:
         self._state = state
         self._get = get
+        self._plan = -1
         self._paths: dict[str, str] | None = None
         self._owners: dict[str, str] = {}
         self._brought: dict[str, tuple[str, frozenset[str]]] = {}
@@ -81,6 +82,8 @@ class Placement:
 
     def _wanted(self) -> dict[str, str]:
         """By task, the path that counts. Known once there is a plan."""
+        if self._plan != self._state.plan_version:
+            self._plan, self._paths, self._owners, self._brought = self._state.plan_version, None, {}, {}
         if self._paths is not None:
             return self._paths
         paths: dict[str, str] = {}

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
-from orchestrator.deadlines import EscapedError, begin_thread, harmless
+from orchestrator.deadlines import EscapedError, harmless
+from orchestrator.deadlines.threads import LeftThread
 from orchestrator.errors import ExhaustedError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class IsolationThread:
         self._loop.set_exception_handler(self._note)
         self._leaving = asyncio.Event()
         try:
-            self._thread = begin_thread(self._live, "orchestrate-provider")
+            self._thread = LeftThread(self._live, "orchestrate-provider").start()
         except ExhaustedError:
             self._loop.close()
             raise
@@ -49,7 +50,7 @@ class IsolationThread:
     @property
     def is_open(self) -> bool:
         """Whether calls may still come in."""
-        return not self._is_closed and self._thread.is_alive()
+        return not self._is_closed and self._thread.is_alive
 
     def enter(self, work: _Work) -> "IsolatedCall":
         """Send a call over; it begins when the loop there comes to it."""
@@ -88,8 +89,7 @@ class IsolationThread:
         """Cancel whatever is left inside, and wait for the thread; whether it has ended in time."""
         self._is_closed = True
         self.tell(self._leaving.set)
-        await asyncio.to_thread(self._thread.join, END_SECONDS)
-        return not self._thread.is_alive()
+        return await self._thread.ended_within(END_SECONDS)
 
     def _live(self) -> None:
         why = "its thread has ended"

@@ -9,7 +9,7 @@ from orchestrator.engine.answers.requests import read_prompt
 from orchestrator.exchanges import Exchange
 from orchestrator.log.naming import event_name
 from orchestrator.models import sample_words
-from orchestrator_insight.commands.explain import LIMITS, WAIVED, removal, sentence, why
+from orchestrator_insight.commands.explain_reasons import LIMITS, WAIVED, removal, sentence, why
 from orchestrator_insight.explanation import (
     BackendFallback,
     ConsideredModel,

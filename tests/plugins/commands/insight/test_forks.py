@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.engine.rank import guard, run_here
 from orchestrator.engine.retention import delete_content
-from orchestrator.engine.runs import Watchers
+from orchestrator.engine.running import Watchers
 from orchestrator.errors import DamagedLogError, LogError, SpecError, UsageError
 from orchestrator.events import CallStarted, RunForked, SessionOpened
 from orchestrator.log import EventLog
