@@ -91,14 +91,16 @@ def test_calls_that_are_ready_at_once_are_one_batch_at_the_price_of_batches(
     """Five tasks, more than ``concurrency``, are one batch; holds and settlements are the vendor's batch price."""
     with server_of(name) as server:
         end = played(tmp_path, server, monkeypatch, plain(5))
-        assert end.state.finished is not None and end.state.finished.status is ProjectStatus.SUCCESS
+        assert end.state.finished is not None
+        assert end.state.finished.status is ProjectStatus.SUCCESS
         history = history_of(tmp_path)
         assert [len(batch.lines) for batch in server.batches] == [5]
         assert server.requests == 0
         assert assert_accounted(tmp_path, [RUN], server) == server.billed == end.state.spend.settled
         for call in of(history, e.CallStarted):
             model = end.state.models[call.model]
-            assert call.lane is Lane.BATCH and model.batch_price is not None
+            assert call.lane is Lane.BATCH
+            assert model.batch_price is not None
             bound = model.output_bound(call.max_tokens)
             assert call.hold == model.batch_price.bound(call.body_bytes + model.hidden_tokens, bound or 0)
 
@@ -111,7 +113,8 @@ def test_what_a_vendor_did_not_get_to_is_released_and_asked_for_again(
     with server_of("openai", judge=lambda number, name: next(verdicts, "done")) as server:
         end = played(tmp_path, server, monkeypatch, plain(3))
         history = history_of(tmp_path)
-        assert end.state.finished is not None and end.state.finished.status is ProjectStatus.SUCCESS
+        assert end.state.finished is not None
+        assert end.state.finished.status is ProjectStatus.SUCCESS
         failed = of(history, e.CallFailed)
         assert {each.kind for each in failed} == {ErrorKind.SERVER, ErrorKind.OVERLOADED}
         assert all(each.settled == each.unreconciled == Usd.ZERO and each.by_vendor for each in failed)
@@ -157,7 +160,8 @@ def test_a_cancelled_run_cancels_its_batch_and_resume_asks_again(
         assert [batch.cancelled for batch in server.batches] == [True]
         server.patience = 0
         end = played(tmp_path, server, monkeypatch, None)
-        assert end.state.finished is not None and end.state.finished.status is ProjectStatus.SUCCESS
+        assert end.state.finished is not None
+        assert end.state.finished.status is ProjectStatus.SUCCESS
         failed = of(history_of(tmp_path), e.CallFailed)
         assert [(each.kind, each.by_vendor, each.unreconciled) for each in failed] == [
             (ErrorKind.CANCELLED, False, Usd.ZERO)
@@ -175,7 +179,8 @@ def test_a_batch_that_takes_too_long_is_cancelled(tmp_path: Path, monkeypatch: p
                 server.patience = 0
 
         end = played(tmp_path, server, monkeypatch, plain(1, limits={"batch_wait": 0.3}), stop)
-        assert end.state.finished is not None and end.state.finished.status is ProjectStatus.SUCCESS
+        assert end.state.finished is not None
+        assert end.state.finished.status is ProjectStatus.SUCCESS
         history = history_of(tmp_path)
         assert [each.timeout for each in of(history, e.CallStarted)] == [300_000] * 2
         assert server.batches[0].cancelled
@@ -211,7 +216,8 @@ def test_a_batch_is_bounded(
     monkeypatch.setattr(lanes, bound, most)
     with server_of("openai") as server:
         end = played(tmp_path, server, monkeypatch, plain(3))
-        assert end.state.finished is not None and end.state.finished.status is ProjectStatus.SUCCESS
+        assert end.state.finished is not None
+        assert end.state.finished.status is ProjectStatus.SUCCESS
         assert [len(batch.lines) for batch in server.batches] == sizes
         assert_accounted(tmp_path, [RUN], server)
 

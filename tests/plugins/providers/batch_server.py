@@ -83,8 +83,9 @@ class BatchServer(VendorServer):
         match received.method, path:
             case "POST", ["files"]:
                 found = _FILE.search(received.body)
-                name = f"file-{len(self._files)}"
-                self._files[name] = b"" if found is None else found[1]
+                with self._lock:
+                    name = f"file-{len(self._files)}"
+                    self._files[name] = b"" if found is None else found[1]
                 return Fault(200, {"id": name, "object": "file", "purpose": "batch"})
             case "POST", ["batches"]:
                 wanted = json.loads(received.body)

@@ -92,7 +92,7 @@ def asked(name: str, answers: Paths, method: str, *arguments: Any, **options: An
 
     async def call() -> Any:
         async with make_client(transport=httpx.MockTransport(respond)) as http:
-            given = [order_of(vendor, name)] if not arguments else arguments
+            given = arguments if arguments else [order_of(vendor, name)]
             try:
                 return await getattr(vendor, method)(*given, a_context(http))
             except ProviderError as error:
@@ -149,7 +149,8 @@ def test_results_are_read_one_by_one(name: str) -> None:
 def test_a_batch_that_openai_refuses_is_charged_for_nothing() -> None:
     """A queue that is full is a rate limit of every request."""
     found, _ = asked("openai", paths("openai", state="failed"), "collect_batch", SUBMITTED["openai"])
-    assert isinstance(found, BatchResults) and not found.results
+    assert isinstance(found, BatchResults)
+    assert not found.results
     assert found.rest is not None
     assert (found.rest.kind, found.rest.retryable, found.rest.billed) == (ErrorKind.RATE_LIMIT, True, Billed.NO)
 
@@ -185,7 +186,8 @@ def test_a_batch_is_cancelled(name: str) -> None:
 def test_batches_cost_half_and_can_be_switched_off(name: str) -> None:
     """Every priced model has the price of batches, unless the spec says that none are sold."""
     for model in vendor_of(name).models():
-        assert model.price is not None and model.batch_price is not None
+        assert model.price is not None
+        assert model.batch_price is not None
         assert model.batch_price.input.nano * 2 == model.price.input.nano
         assert model.batch_price.output.nano * 2 == model.price.output.nano
     assert all(model.batch_price is None for model in vendor_of(name, batches=False).models())
