@@ -19,7 +19,7 @@ from orchestrator.models import ArchitectureProfile, Finish, ModelInfo, Role, Ta
 from orchestrator.money import Price, Rate, Usage, Usd
 from orchestrator.policy import EnforcementMode, Policy, PolicyHierarchy, PolicySet
 from orchestrator.spi.backends import Backend, ModelTelemetry, Ranked, RoutingCandidate
-from orchestrator.spi.batches import BatchOrder, BatchProvider, BatchRequest, BatchResult, BatchResults
+from orchestrator.spi.batches import BatchOrder, BatchProvider, BatchRequest, BatchResults
 from orchestrator.spi.exporters import (
     Exporter,
     ExporterConfig,
@@ -47,7 +47,6 @@ __all__ = [
     "BatchOrder",
     "BatchProvider",
     "BatchRequest",
-    "BatchResult",
     "BatchResults",
     "Billed",
     "Body",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from orchestrator.spi import BatchOrder, BatchResult, BatchResults, Billed, CallContext, ErrorKind, ProviderError
+from orchestrator.spi import BatchOrder, BatchResults, Billed, CallContext, ErrorKind, ProviderError, Reply
 from orchestrator_providers.batching import (
     MOST_PAGES,
     BatchVendor,
@@ -72,13 +72,13 @@ class AnthropicBatches(BatchVendor):
             return None
         return BatchResults(await self._results(batch, ctx))
 
-    async def _results(self, batch: str, ctx: CallContext) -> dict[str, BatchResult]:
+    async def _results(self, batch: str, ctx: CallContext) -> dict[str, Reply | ProviderError]:
         """The results; their address is made here, so that the key goes nowhere else."""
         _, content = await self.ask(ctx, "GET", f"{_BATCHES}/{in_path(batch)}/results")
         lines = self.lines(content)
         return {str(line.get("custom_id")): self._result(object_of(line, "result")) for line in lines}
 
-    def _result(self, result: Mapping[str, Any]) -> BatchResult:
+    def _result(self, result: Mapping[str, Any]) -> Reply | ProviderError:
         kind = result.get("type")
         if kind in _UNDONE:
             return undone(str(kind), cancelled=kind == "canceled")

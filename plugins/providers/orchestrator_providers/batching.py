@@ -11,7 +11,6 @@ from attrs import evolve
 from orchestrator.spi import (
     BatchOrder,
     BatchRequest,
-    BatchResult,
     Billed,
     CallContext,
     ErrorKind,
@@ -135,7 +134,7 @@ def bodies(requests: Iterable[BatchRequest]) -> Iterator[tuple[str, dict[str, An
         yield each.id, {name: value for name, value in body.items() if name not in _STREAMING}
 
 
-def attempt(read: Callable[[], Reply]) -> BatchResult:
+def attempt(read: Callable[[], Reply]) -> Reply | ProviderError:
     """What ``read`` returns, or the error it raises."""
     try:
         return read()

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from orchestrator.spi import BatchOrder, BatchResult, BatchResults, Billed, CallContext, ErrorKind, Price, ProviderError
+from orchestrator.spi import BatchOrder, BatchResults, Billed, CallContext, ErrorKind, Price, ProviderError, Reply
 from orchestrator_providers.batching import (
     MOST_PAGES,
     BatchVendor,
@@ -81,7 +81,7 @@ class GoogleBatches(BatchVendor):
         text = f"the batch failed: {one_line(message_of(error), self.key)}"
         return ProviderError(text, kind=ErrorKind.SERVER, retryable=True, billed=Billed.NO)
 
-    def _result(self, result: Mapping[str, Any]) -> BatchResult:
+    def _result(self, result: Mapping[str, Any]) -> Reply | ProviderError:
         error = object_of(result, "error")
         if error:
             failed = self.error_inside(error, None, {}, _ERROR_STATUS.get(error.get("code", 0), 500))

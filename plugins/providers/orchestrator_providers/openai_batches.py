@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from orchestrator.spi import BatchOrder, BatchResult, BatchResults, Billed, CallContext, ErrorKind, ProviderError
+from orchestrator.spi import BatchOrder, BatchResults, Billed, CallContext, ErrorKind, ProviderError, Reply
 from orchestrator_providers.batching import (
     MOST_PAGES,
     BatchVendor,
@@ -90,7 +90,7 @@ class OpenAIBatches(BatchVendor):
             return BatchResults({}, self._failure(found))
         if status not in _ENDED:
             return None
-        results: dict[str, BatchResult] = {}
+        results: dict[str, Reply | ProviderError] = {}
         for name in ("error_file_id", "output_file_id"):
             file = found.get(name)
             if isinstance(file, str) and file:
@@ -112,7 +112,7 @@ class OpenAIBatches(BatchVendor):
         text = f"the batch was refused: {said or 'no reason is given'}"
         return ProviderError(text, kind=kind, retryable=full, billed=Billed.NO)
 
-    def _result(self, line: Mapping[str, Any]) -> BatchResult:
+    def _result(self, line: Mapping[str, Any]) -> Reply | ProviderError:
         error, response = object_of(line, "error"), object_of(line, "response")
         if error.get("code") in (_AFTER_EXPIRY, _AFTER_CANCEL):
             return undone(str(error["code"]), cancelled=error["code"] == _AFTER_CANCEL)
