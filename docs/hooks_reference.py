@@ -6,12 +6,12 @@ import sys
 import typing
 
 from orchestrator import spi
-from orchestrator.contract import KINDS, PluginKind
-from orchestrator.spi import hooks
+from orchestrator.plugin_kinds import KINDS, PluginKind
+from orchestrator.spi import hookspecs
 
 
 def _section(kind: PluginKind) -> str:
-    hook = getattr(hooks, kind.hook)
+    hook = getattr(hookspecs, kind.hook)
     returned = inspect.get_annotations(hook, eval_str=False).get("return", "")
     name = "Validator" if returned is spi.Validator else getattr(returned, "__name__", str(returned))
     deprecated = hook.orchestrator_spec["warn_on_impl"]

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.cli.templates import distribution_files, template
-from orchestrator.contract import KINDS, PluginKind
-from orchestrator.spi import hooks
+from orchestrator.plugin_kinds import KINDS, PluginKind
+from orchestrator.spi import hookspecs
 from orchestrator.testing.contracts.base import PluginContract
 
 DOCS: Final = Path(__file__).parent
@@ -44,7 +44,7 @@ def groups() -> str:
 
 
 def _hook(kind: PluginKind) -> str:
-    hook = getattr(hooks, kind.hook)
+    hook = getattr(hookspecs, kind.hook)
     first = " ".join(inspect.cleandoc(hook.__doc__ or "").partition("\n\n")[0].split())
     return f"`{kind.hook}({', '.join(inspect.signature(hook).parameters)})` | {first.partition('. ')[0].rstrip('.')}"
 
@@ -61,7 +61,7 @@ def suites() -> str:
 
 def _attributes(kind: PluginKind, suite: type[PluginContract]) -> list[str]:
     own = [name for name in inspect.get_annotations(suite) if name not in ("kind", "plugin", "options")]
-    return ["options", *own] if inspect.signature(getattr(hooks, kind.hook)).parameters else own
+    return ["options", *own] if inspect.signature(getattr(hookspecs, kind.hook)).parameters else own
 
 
 PARTS: Final[Mapping[str, Callable[[], str]]] = {"tutorials": tutorials, "groups": groups, "suites": suites}

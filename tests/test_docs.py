@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from string import Template
 
-from orchestrator.engine.answers.wording import built_in
+from orchestrator.engine.answers.prompt_templates import built_in
 
 ROOT = Path(__file__).parent.parent
 

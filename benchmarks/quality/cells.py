@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 from benchmarks.quality.grading import Grader
 from benchmarks.quality.problems import Problem
 from benchmarks.quality.specs import FILE, Settings, spec_of
-from orchestrator.engine.outputs.folder import output_files
+from orchestrator.engine.outputs.answer_files import output_files
 from orchestrator.engine.running import RunEnd
 from orchestrator.engine.runs import Engine
 from orchestrator.models import Role, TaskType

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from html import escape
 from os import PathLike
 from pathlib import Path
@@ -15,8 +15,8 @@ from orchestrator.engine.outputs.results import project_state
 from orchestrator.engine.replies import QuestionReply, request_of
 from orchestrator.engine.running import RunEnd
 from orchestrator.engine.vendors.environment import called_by
-from orchestrator.errors import MissingError, UsageError
-from orchestrator.events import QuestionAnswered
+from orchestrator.errors import MissingError, UsageError, present
+from orchestrator.events import QuestionAnswered, RunForked, RunStarted
 from orchestrator.following import PAUSE, LiveSession, TextPiece, committed, settled, text_elsewhere
 from orchestrator.log import Recorded
 from orchestrator.log.naming import EventId, read_event_id
@@ -26,8 +26,9 @@ from orchestrator.money import Usd
 from orchestrator.rankings import rank_of
 from orchestrator.replay import Verification
 from orchestrator.replay import verify as verify_history
-from orchestrator.run_costs import COLUMNS, SUMS, Sum, sums_of
+from orchestrator.run_costs import COLUMNS, Row, Sum, spend_of, sums_of
 from orchestrator.run_list import RunSummary, summaries
+from orchestrator.settings import RunSettings
 
 if TYPE_CHECKING:
     from orchestrator.engine.runs import Engine
@@ -301,8 +302,13 @@ class RunHandle:
         """
         if by not in COLUMNS:
             raise UsageError(f"costs(by={by!r}): say one of {', '.join(COLUMNS)}")
-        sql = SUMS.format(key=COLUMNS[by], where="s.run_id = ?")
-        return await asyncio.to_thread(lambda: sums_of(self._engine.log.query(sql, [self.id]), by, False))
+        return await asyncio.to_thread(lambda: sums_of(self._spend(by), by, False))
+
+    def _spend(self, by: str) -> Iterator[Row]:
+        log = self._engine.log
+        first = present(next(log.read_own(self.id), None), "the first event of the run").event
+        settings = first.settings if isinstance(first, RunStarted | RunForked) else RunSettings()
+        return spend_of(log, self.id, settings, by)
 
     async def report(self, path: str | PathLike[str], *, force: bool = False) -> Path:
         """Write the run as one HTML page that needs no network; returns its path.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, field, fields, frozen
 
-from orchestrator import contract
+from orchestrator import plugin_kinds
 from orchestrator.channels import ChannelHub
 from orchestrator.documents import expanded
 from orchestrator.engine.outputs.results import project_state
@@ -160,8 +160,8 @@ class Orchestrator:
         if not callable(getattr(backend, "rank", None)):
             raise SpecError([f"set_optimization_backend: a {type(backend).__name__} has no method `rank`"])
         try:
-            self._backend = contract.backend(backend)
-        except contract.ContractError as error:
+            self._backend = plugin_kinds.backend(backend)
+        except plugin_kinds.ContractError as error:
             raise SpecError([f"set_optimization_backend: {type(backend).__name__}: {error}"]) from error
 
     def set_metrics_exporter(self, exporter: "MetricsExporter") -> None:

@@ -29,7 +29,7 @@ from orchestrator.policy import CapabilityRules, Policy, PolicyHierarchy, Retent
 from orchestrator.policy_analysis import AnalysisReport, PolicyAnalyzer
 from orchestrator.spec import Spec
 from orchestrator.spec.kinds import NAME, NameUse, Place, Refused, described, suggestion
-from orchestrator.spec.reading import parse_policies, refuse_unknown_node
+from orchestrator.spec.parsing import parse_policies, refuse_unknown_node
 from orchestrator.spec.vocabulary import POLICIES, RETENTION
 from orchestrator.spi import Loader
 from orchestrator.trust import Admission

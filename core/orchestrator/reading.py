@@ -15,9 +15,8 @@ from orchestrator import events
 if TYPE_CHECKING:
     from orchestrator.decide import Memo, Rank, Wait, decide
     from orchestrator.decide.outcome import output_of
-    from orchestrator.log import EventLog, Head, Recorded, Texts, encode, read_heads, unreadable_lines
+    from orchestrator.log import EventLog, Head, Recorded, Select, Texts, encode, read_heads, unreadable_lines
     from orchestrator.log.naming import event_name
-    from orchestrator.log.views import own
     from orchestrator.replay import UnavailableBackendError, verify
     from orchestrator.state.calls import CallKey
     from orchestrator.state.fold import apply, fold
@@ -33,12 +32,12 @@ _HOMES: Final = {
     "EventLog": "orchestrator.log",
     "Head": "orchestrator.log",
     "Recorded": "orchestrator.log",
+    "Select": "orchestrator.log",
     "Texts": "orchestrator.log",
     "encode": "orchestrator.log",
     "read_heads": "orchestrator.log",
     "unreadable_lines": "orchestrator.log",
     "event_name": "orchestrator.log.naming",
-    "own": "orchestrator.log.views",
     "UnavailableBackendError": "orchestrator.replay",
     "verify": "orchestrator.replay",
     "CallKey": "orchestrator.state.calls",
@@ -58,6 +57,7 @@ __all__ = [
     "Rank",
     "Recorded",
     "RunState",
+    "Select",
     "TaskState",
     "Texts",
     "UnavailableBackendError",
@@ -70,7 +70,6 @@ __all__ = [
     "events",
     "fold",
     "output_of",
-    "own",
     "read_heads",
     "unreadable_lines",
     "verify",

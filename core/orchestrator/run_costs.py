@@ -1,32 +1,32 @@
 """What runs spent, summed by model, phase, task, provider, lane, run or team, over the view ``spend``."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define
 
-from orchestrator.log.views import own
 from orchestrator.money import Usd
+from orchestrator.settings import RunSettings
+
+if TYPE_CHECKING:
+    from orchestrator.log import EventLog
 
 COLUMNS: Final = {
-    "model": "s.model",
-    "phase": "s.phase",
-    "task": "s.task_id",
-    "provider": "s.provider",
-    "lane": "s.lane",
-    "run": "s.run_id",
-    "team": """(SELECT substr(value, 6) FROM json_each(r.data, '$.settings.accounts') WHERE value LIKE 'team/%')""",
+    "model": "model",
+    "phase": "phase",
+    "task": "task_id",
+    "provider": "provider",
+    "lane": "lane",
+    "run": "run_id",
+    "team": None,
 }
-"""What spend can be summed by, as the table ``spend`` (s) and the first event of its run (r) have it."""
+"""What spend can be summed by, and the column of the view ``spend`` that has it; the team is the run's."""
 
-SUMS: Final = f"""
-{own("spend")}
-SELECT s.run_id, {{key}}, sum(s.calls), sum(s.settled_nano), sum(s.held_nano), sum(s.unreconciled_nano)
-FROM spend AS s JOIN events AS r ON r.stream = s.run_id AND r.type IN ('run.started', 'run.forked')
-WHERE {{where}} GROUP BY s.run_id, 2 ORDER BY min(r.position)
-"""
-IS_SIMULATED: Final = "json_extract(r.data, '$.settings.simulated')"
 _NO_TEAM: Final = "(no team)"
+_TEAM: Final = "team/"
+
+Row = tuple[str, str | None, int, int, int, int]
+"""Run, name, calls, and settled, held and unreconciled in nano-dollars."""
 
 
 @define
@@ -62,6 +62,32 @@ class Sum:
             "unreconciled_usd": str(self.unreconciled),
             "total_usd": str(self.total),
         }
+
+
+def team_of(settings: RunSettings) -> str | None:
+    """The team of a run, or None."""
+    return next((name.removeprefix(_TEAM) for name in settings.accounts if name.startswith(_TEAM)), None)
+
+
+def spend_of(log: "EventLog", run: str, settings: RunSettings, by: str) -> Iterator[Row]:
+    """What a run spent, by model, phase, task, provider, run or team."""
+    return _rows(log.view("spend", {"run_id": run}), {run: settings}, by)
+
+
+def spend_of_all(log: "EventLog", simulated: bool, by: str) -> Iterator[Row]:
+    """What all runs spent, the simulated ones or the others."""
+    began = {run: event.settings for run, event in log.beginnings().items()}
+    wanted = {run: settings for run, settings in began.items() if settings.simulated == simulated}
+    return _rows(log.view("spend"), wanted, by)
+
+
+def _rows(spend: Iterable[Mapping[str, Any]], runs: Mapping[str, RunSettings], by: str) -> Iterator[Row]:
+    column = COLUMNS[by]
+    for row in spend:
+        run = str(row["run_id"])
+        if run in runs:
+            name = team_of(runs[run]) if column is None else row[column]
+            yield run, name, row["calls"], row["settled_nano"], row["held_nano"], row["unreconciled_nano"]
 
 
 def sums_of(rows: Iterable[Sequence[Any]], by: str, everything: bool) -> list[Sum]:

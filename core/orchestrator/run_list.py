@@ -15,7 +15,6 @@ from orchestrator.events import RunForked, SessionOpened
 from orchestrator.log import EventLog, Texts
 from orchestrator.log.accounts import PREFIX, SIMULATED
 from orchestrator.log.naming import WORKER
-from orchestrator.log.views import own
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 
@@ -26,10 +25,6 @@ _LAST: Final = re.compile(r"last(?:~([0-9]{1,6}))?")
 GIVEN: Final = "run-"
 """What the ids begin with that the program gives; it may be left out."""
 _MOST_NAMED: Final = 4
-_OWN_NAMES: Final = "SELECT stream FROM events GROUP BY stream ORDER BY min(position)"
-_COLUMNS: Final = (
-    "run_id, status, project_digest, started_at, finished_at, cap_nano, settled_nano, held_nano, tasks, head"
-)
 
 
 @frozen
@@ -117,20 +112,19 @@ def known_status(word: str) -> str:
 
 def summaries(log: EventLog) -> Iterator[RunSummary]:
     """The runs of a log, newest first; a title is read once its run is asked for."""
-    for run, status, digest, started, finished, cap, settled, held, tasks, head in reversed(
-        log.query(f"{own('runs')} SELECT {_COLUMNS} FROM runs")
-    ):
+    for row in reversed(log.view("runs")):
+        run = row["run_id"]
         yield RunSummary(
             run_id=run,
-            title=first_line(Texts(log, run, os.urandom, log.redactor), digest),
-            status=shown_status(log, run, status),
-            started_at=started,
-            finished_at=finished,
-            cap_usd=str(Usd(cap)),
-            settled_usd=str(Usd(settled)),
-            held_usd=str(Usd(held)),
-            tasks=tasks,
-            head=head,
+            title=first_line(Texts(log, run, os.urandom, log.redactor), row["project_digest"]),
+            status=shown_status(log, run, row["status"]),
+            started_at=row["started_at"],
+            finished_at=row["finished_at"],
+            cap_usd=str(Usd(row["cap_nano"])),
+            settled_usd=str(Usd(row["settled_nano"])),
+            held_usd=str(Usd(row["held_nano"])),
+            tasks=row["tasks"],
+            head=row["head"],
         )
 
 
@@ -160,8 +154,8 @@ def first_line(texts: Texts, digest: str) -> str:
 
 def runs_in(log: EventLog) -> list[str]:
     """The ids of all runs of a log, in the order in which they began."""
-    named = (run for (run,) in log.query(_OWN_NAMES) if isinstance(run, str))  # a damaged database may hold anything
-    return [run for run in named if not run.startswith((PREFIX, SIMULATED + PREFIX, WORKER))]
+    named = [each.stream for each in log.extents()]  # a damaged database may hold anything
+    return [run for run in named if isinstance(run, str) and not run.startswith((PREFIX, SIMULATED + PREFIX, WORKER))]
 
 
 def found_run(runs: Sequence[str], word: str) -> str:

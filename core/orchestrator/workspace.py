@@ -25,9 +25,9 @@ from orchestrator.money import Usd
 from orchestrator.plugins.handed import objects_only
 from orchestrator.plugins.registry import Plugin
 from orchestrator.policy_dsl import bind
+from orchestrator.python_messages import python_words
 from orchestrator.run_list import RunFilter, RunSummaries, found_run, known_status, runs_in, summaries
 from orchestrator.spec import Spec, parse_spec, read_spec, spec_from, usual_models, with_models
-from orchestrator.wording import python_words
 
 if TYPE_CHECKING:
     from types import TracebackType

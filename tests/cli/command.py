@@ -105,7 +105,7 @@ def rows(home: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
     """What a query over the log's tables and views gives."""
     log = EventLog.open_to_read(home)
     try:
-        return log.query(sql, parameters)
+        return log.store.query(sql, parameters)
     finally:
         log.close()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.engine.answers import reading
+from orchestrator.engine.answers import read_answer
 from orchestrator.engine.checks import selector_for
 from orchestrator.events import Reading
 from orchestrator.log import EventLog, Texts
@@ -166,7 +166,7 @@ def test_an_answer_that_cannot_be_read_is_in_the_log_with_its_settlement(
     def fails(text: str) -> Reading:
         raise RuntimeError("a defect of the reader")
 
-    monkeypatch.setattr(reading, "read_score", fails)
+    monkeypatch.setattr(read_answer, "read_score", fails)
     state = run(orchestrator(tmp_path), project_id="r")
     assert state.results["only"].status is TaskStatus.DEGRADED
     sql = "SELECT data FROM events WHERE type = 'call.succeeded' AND data LIKE '%unreadable%'"

@@ -113,7 +113,7 @@ def test_an_account_has_the_same_name_wherever_it_is_shown(tmp_path: Path) -> No
     assert {each["name"] for each in refusals if each["limit"] == "account"} == {"sim/team/eng"}
     log = EventLog.open_to_read(home)
     try:
-        recorded = log.query("SELECT json_extract(data, '$.account') FROM events WHERE type = 'account.refused'")
+        recorded = log.store.query("SELECT json_extract(data, '$.account') FROM events WHERE type = 'account.refused'")
     finally:
         log.close()
     assert {name for (name,) in recorded} == {"team/eng"}

@@ -106,12 +106,13 @@ def test_a_log_that_fails_ends_the_session_and_every_later_append() -> None:
     world = World(scenario())
 
     async def body(session: Session, loop: Loop, opening: Sequence[e.Outcome]) -> None:
-        world.connection.inner.execute("DROP TABLE events")
+        connection = world.store.inner.connection
+        connection.execute("DROP TABLE events")
         with pytest.raises(LogError, match="cannot be written"):
             await loop.run(opening)
         with pytest.raises(LogError, match="nothing more is written"):
             await session.stream.append(0, 1, opening)
-        world.connection.inner.execute("CREATE TABLE events(stream, at, version, position, type, schema, data, hash)")
+        connection.execute("CREATE TABLE events(stream, at, version, position, type, schema, data, hash)")
 
     first_session(world, body)
 

@@ -84,9 +84,9 @@ def test_many_killed_runs_of_two_processes_never_exceed_the_cap(tmp_path: Path) 
         assert log.verify() == []
         streams = ("sim/account/org", "sim/account/team/eng")
         totals = [_assert_law(log, stream) for stream in streams]
-        assert log.query("SELECT count(*) FROM open_holds") == [(0,)]
+        assert log.store.query("SELECT count(*) FROM open_holds") == [(0,)]
         states = [fold((record.at, record.event) for record in log.read(run)) for run in log.streams("writer-")]
-        types = {str(row[0]) for row in log.query("SELECT DISTINCT type FROM events")}
+        types = {str(row[0]) for row in log.store.query("SELECT DISTINCT type FROM events")}
     finally:
         log.close()
     for account in totals:

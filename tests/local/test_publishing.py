@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from orchestrator.cli.publishing import Published, installer_command, read_index, requirement
-from orchestrator.contract import KINDS
 from orchestrator.errors import UsageError
+from orchestrator.plugin_kinds import KINDS
 from tests.cli.command import ROOT, orchestrate
 from tests.cli.in_process import command
 from tests.plugins.conftest import build_wheels

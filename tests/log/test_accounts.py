@@ -110,7 +110,7 @@ def test_a_hold_is_taken_in_every_account_and_settled() -> None:
             Settled("run", 2, Usd(30), Usd(20), totals(cap, settled=20)),
         ]
         assert log.account(name) == totals(cap, settled=20)
-    assert log.query("SELECT * FROM open_holds") == []
+    assert log.store.query("SELECT * FROM open_holds") == []
     assert log.verify() == []
 
 
@@ -163,7 +163,7 @@ def test_every_way_an_attempt_can_end(
 
     assert account_events(log, "org")[1:] == [event]
     assert log.account("org") == after
-    assert log.query("SELECT * FROM open_holds") == []
+    assert log.store.query("SELECT * FROM open_holds") == []
     check_law(log)
 
 
@@ -204,7 +204,7 @@ def test_a_run_without_accounts_may_start_several_calls_at_once() -> None:
     done = asyncio.run(log.append("run", 0, 1, [started(1), started(2)]))
 
     assert done.events == (started(1), started(2))
-    assert log.query("SELECT * FROM open_holds") == []
+    assert log.store.query("SELECT * FROM open_holds") == []
 
 
 def test_only_the_last_event_may_ask_accounts() -> None:
@@ -228,7 +228,7 @@ def test_a_conflict_or_an_unknown_account_writes_nothing() -> None:
     asyncio.run(scene())
 
     assert [len(list(log.read(name))) for name in ("run", "account/org")] == [1, 2]
-    assert len(log.query("SELECT * FROM open_holds")) == 1
+    assert len(log.store.query("SELECT * FROM open_holds")) == 1
 
 
 def test_simulated_money_has_accounts_of_its_own() -> None:
@@ -346,7 +346,7 @@ def test_the_law_of_money_holds_on_every_prefix(steps: Sequence[Step], caps: tup
     org, red, blue = (log.account(name) for name in ("org", "red", "blue"))
     for field in ("settled", "held", "unreconciled", "excess"):
         assert getattr(org, field) == getattr(red, field) + getattr(blue, field)
-    rows = log.query("SELECT coalesce(sum(nano), 0) FROM open_holds WHERE account = 'account/org'")
+    rows = log.store.query("SELECT coalesce(sum(nano), 0) FROM open_holds WHERE account = 'account/org'")
     assert Usd(rows[0][0]) == org.held - org.unreconciled
     assert log.verify() == []
 

@@ -10,6 +10,7 @@ from orchestrator.events import Reading, TaskStarted
 from orchestrator.log import EventLog, Redactor, Texts
 from orchestrator.log import cache as caching
 from orchestrator.log.cache import Entries, key_of, request_of
+from orchestrator.log.protocol import Changes, Member
 from orchestrator.models import Finish
 from orchestrator.money import Usd
 from orchestrator.testing.memory import memory_database, memory_log
@@ -79,17 +80,16 @@ def test_rows_made_with_another_secret_are_not_written() -> None:
     answered(log, "one", "hello", "a")
     answered(log, "two", "hello", "b", secret=b"other" * 7)
     assert log.cache_secret() == SECRET
-    assert log.query("SELECT key FROM cache") == [("a",)]
+    assert log.store.query("SELECT key FROM cache") == [("a",)]
 
 
 def test_the_rows_of_a_run_are_forgotten_with_its_content() -> None:
     """Those of other runs stay."""
-    connection = memory_database()
-    log = memory_log(connection)
+    log = memory_log()
     answered(log, "one", "hello", "a", "b")
     answered(log, "two", "hello", "c")
-    assert caching.forget(connection, "one") == 2
-    assert log.query("SELECT key FROM cache") == [("c",)]
+    log.store.write([Member(lambda tails: Changes(dropped_cache=("one",)))])
+    assert log.store.query("SELECT key FROM cache") == [("c",)]
 
 
 def test_clearing_forgets_the_rows_and_the_secret() -> None:

@@ -10,6 +10,7 @@ from orchestrator.errors import DamagedLogError
 from orchestrator.events import CallPrepared, Evaluated, TaskStarted
 from orchestrator.log import GENESIS, LogFinding, Redactor, Texts, verify
 from orchestrator.log.chain import link
+from orchestrator.log.sqlite import SqliteStore
 from orchestrator.testing.memory import memory_database, memory_log
 
 COLUMNS = ("stream", "version", "type", "schema", "at", "data", "hash")
@@ -52,7 +53,7 @@ def sample() -> Sample:
 
 def first(connection: sqlite3.Connection, stream: str | None = None) -> LogFinding:
     """The first finding; there is one."""
-    findings = verify(connection, stream)
+    findings = verify(SqliteStore(connection), stream)
     assert findings
     assert [each.position for each in findings] == sorted({each.position for each in findings})
     return findings[0]
@@ -62,10 +63,10 @@ def test_a_whole_log_has_no_findings() -> None:
     """What was appended verifies, all of it and stream by stream, also with any of its heads."""
     connection = sample().connection
 
-    assert verify(connection) == []
+    assert verify(SqliteStore(connection)) == []
     for stream, head in connection.execute("SELECT stream, hash FROM events").fetchall():
-        assert verify(connection, stream, head) == []
-        assert verify(connection, None, head) == []
+        assert verify(SqliteStore(connection), stream, head) == []
+        assert verify(SqliteStore(connection), None, head) == []
 
 
 def test_every_column_is_in_the_hash_and_no_boundary_can_move() -> None:
@@ -139,7 +140,7 @@ def test_a_missing_event_is_named_by_the_one_before_it(version: int) -> None:
     expected = (0, *log.positions)[version - 1]
     assert first(log.connection).position == expected
     assert first(log.connection, "a").position == expected
-    assert verify(log.connection, "b") == []
+    assert verify(SqliteStore(log.connection), "b") == []
 
 
 def test_a_cut_tail_needs_a_head() -> None:
@@ -148,11 +149,11 @@ def test_a_cut_tail_needs_a_head() -> None:
     head = log.connection.execute("SELECT hash FROM events WHERE stream = 'a' AND version = 6").fetchone()[0]
     log.connection.execute("DELETE FROM events WHERE stream = 'a' AND version = 6")
 
-    assert verify(log.connection, "a") == []
-    [found] = verify(log.connection, "a", head)
+    assert verify(SqliteStore(log.connection), "a") == []
+    [found] = verify(SqliteStore(log.connection), "a", head)
     assert found.position == log.positions[4]
     assert "missing" in found.message
-    [gone] = verify(log.connection, "c", head)
+    [gone] = verify(SqliteStore(log.connection), "c", head)
     assert gone.position == 0
 
 
@@ -232,7 +233,7 @@ def test_a_bad_text_is_named_by_the_first_event_that_refers_to_it(version: int, 
         value = {"flip": bytes(flipped), "empty": b"", "text": "plain"}[change]
         log.connection.execute("UPDATE blobs SET data = ? WHERE digest = ?", (value, digest))
 
-    findings = verify(log.connection)
+    findings = verify(SqliteStore(log.connection))
     assert [each.position for each in findings] == [log.positions[version - 1]]
 
 
@@ -245,7 +246,7 @@ def test_a_text_used_twice_is_named_by_its_first_event() -> None:
     asyncio.run(log.append("a", 0, 1, events, texts.take(), salt=texts.salt))
     connection.execute("DELETE FROM blobs")
 
-    assert [each.position for each in verify(connection)] == [2]
+    assert [each.position for each in verify(SqliteStore(connection))] == [2]
 
 
 def test_a_changed_or_missing_salt_is_found() -> None:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from orchestrator.engine.running import Watchers
 from orchestrator.errors import DamagedLogError, LogError, OrchestrateError
 from orchestrator.events import TaskStarted
-from orchestrator.log import EventLog, LogFinding, read_heads, verify
+from orchestrator.log import EventLog, LogFinding, chain, read_heads
+from orchestrator.log.sqlite import SqliteStore
 from orchestrator.testing.memory import memory_log
 from orchestrator_providers.scripted import Scripted
 from tests.log.project import RUN, copied, in_workspace, spec_of, unguarded, watching, write_project
@@ -86,6 +87,11 @@ def loaded(image: bytes) -> sqlite3.Connection:
         connection.execute(f"DROP TRIGGER {name}")
     connection.execute("DROP INDEX idx_events_stream_version")
     return connection
+
+
+def verify(connection: sqlite3.Connection, stream: str | None = None, head: str | None = None) -> list[LogFinding]:
+    """What is wrong with a database."""
+    return chain.verify(SqliteStore(connection), stream, head)
 
 
 def first(connection: sqlite3.Connection, head: str | None = None) -> LogFinding:

@@ -18,6 +18,7 @@ from orchestrator.engine.runs import Engine
 from orchestrator.errors import LogError, OutputError
 from orchestrator.events import CallStarted, FileWritten, RunInterrupted
 from orchestrator.log import DATABASE, EventLog, FileLocks, TransactionLock, configure, create
+from orchestrator.log.sqlite import SqliteStore
 from orchestrator.models import ProjectStatus, TaskStatus
 from orchestrator.spec import Spec
 from orchestrator_providers.scripted import Scripted
@@ -91,14 +92,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 def log_over(home: Path, connection: FailingConnection, workspace: Engine) -> EventLog:
     """The log of a data folder, written through the connection."""
     reader = sqlite3.connect(f"file:{home / DATABASE}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
-    return EventLog(
-        connection,
-        offload=workspace.ports.offload,
-        transaction_lock=TransactionLock(home / "write.lock"),
-        locks=FileLocks(home),
-        redactor=workspace.log.redactor,
-        reader=reader,
+    store = SqliteStore(
+        connection, transaction_lock=TransactionLock(home / "write.lock"), locks=FileLocks(home), reader=reader
     )
+    return EventLog(store, offload=workspace.ports.offload, redactor=workspace.log.redactor)
 
 
 def play(tmp_path: Path, asked: Asked, kind: str, number: int, **options: Any) -> bool:
@@ -148,7 +145,7 @@ def resumed(home: Path, tmp_path: Path, asked: Asked) -> None:
     assert CALLS <= len(asked.calls) <= CALLS + CONCURRENCY
     log = EventLog.open_to_read(home)
     assert log.verify() == []
-    assert log.query("PRAGMA integrity_check") == [("ok",)]
+    assert log.store.query("PRAGMA integrity_check") == [("ok",)]
     assert differences(log) == ()
     log.close()
 

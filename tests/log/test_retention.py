@@ -72,7 +72,7 @@ def test_deleted_content_is_nowhere_in_the_files(home: Path) -> None:
 def test_chain_money_and_decisions_stay_provable(home: Path) -> None:
     """The audit passes and says that the texts are deleted; the spend is what it was; a second time is refused."""
     log = EventLog.open_to_read(home)
-    spend = log.query("SELECT * FROM spend")
+    spend = log.store.query("SELECT * FROM spend")
     log.close()
     doing(home, lambda w: delete_content(w, RUN))
     report = audited(home)
@@ -81,7 +81,7 @@ def test_chain_money_and_decisions_stay_provable(home: Path) -> None:
         *((name, "they were deleted") for name in ("texts", "readings", "prompts", "settings", "files")),
     ]
     log = EventLog.open_to_read(home)
-    assert log.query("SELECT * FROM spend") == spend
+    assert log.store.query("SELECT * FROM spend") == spend
     assert [record.type for record in log.read(RUN)][-1] == "content.deleted"
     log.close()
     with pytest.raises(UsageError, match="deleted already"):
@@ -139,7 +139,7 @@ def test_a_deletion_is_all_or_nothing(home: Path) -> None:
     """Where the log cannot be written everything is as it was."""
 
     async def failing(workspace: object) -> None:
-        workspace.log._connection.execute("PRAGMA query_only = ON")  # type: ignore[attr-defined]
+        workspace.log.store.connection.execute("PRAGMA query_only = ON")  # type: ignore[attr-defined]
         await delete_content(workspace, RUN)  # type: ignore[arg-type]
 
     with pytest.raises(LogError):
@@ -176,8 +176,8 @@ def test_garbage_is_what_no_event_refers_to(home: Path) -> None:
 def test_stats_count_what_is_there(home: Path) -> None:
     """Events, texts and bytes of every stream, and the file as a whole."""
     log = EventLog.open_to_read(home)
-    found = log.stats(home / "events.db")
-    [(events,)] = log.query("SELECT count(*) FROM events")
+    found = log.stats()
+    [(events,)] = log.store.query("SELECT count(*) FROM events")
     log.close()
     [five] = found.runs
     assert (five.run, five.events, five.texts, five.deleted, five.is_large) == (

@@ -11,7 +11,8 @@ import pytest
 
 from orchestrator.errors import ConcurrencyError, LogError
 from orchestrator.events import Event, StepSkipped, TaskStarted
-from orchestrator.log import Committed, EventLog, MemoryLocks, Recorded
+from orchestrator.log import Committed, EventLog, Recorded
+from orchestrator.log.sqlite import SqliteStore
 from orchestrator.models import Role, SkipReason
 from orchestrator.money import Usd
 from orchestrator.testing.memory import memory_database, memory_log
@@ -74,7 +75,7 @@ def test_an_append_is_read_back() -> None:
 
 def test_reading_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """By version, by type, across pages; an event is decoded only when it is asked for."""
-    monkeypatch.setattr("orchestrator.log.reading._PAGE", 3)
+    monkeypatch.setattr("orchestrator.log.sqlite.reads._PAGE", 3)
     connection = memory_database()
     log = memory_log(connection)
     mixed: list[Event] = [
@@ -130,8 +131,8 @@ def test_appends_that_meet_are_one_transaction_and_a_conflict_fails_alone() -> N
 
     assert connection.commits == 1
     assert [type(each) for each in results] == [Committed] * 18 + [ConcurrencyError] * 2
-    assert log.query("SELECT count(*), count(DISTINCT position), max(position) FROM events") == [(54, 54, 54)]
-    assert log.query("SELECT count(*) FROM blobs") == [(18,)]
+    assert log.store.query("SELECT count(*), count(DISTINCT position), max(position) FROM events") == [(54, 54, 54)]
+    assert log.store.query("SELECT count(*) FROM blobs") == [(18,)]
     assert log.verify() == []
 
 
@@ -146,7 +147,7 @@ def test_appends_during_a_commit_go_together_into_the_next() -> None:
             await gate.wait()
             return work()
 
-        log = EventLog(connection, offload=offload, locks=MemoryLocks())
+        log = EventLog(SqliteStore(connection), offload=offload)
         first = asyncio.ensure_future(log.append("a", 0, 1, events(1)))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -182,7 +183,7 @@ def test_an_error_of_the_disk_fails_the_batch_and_everything_after(statement: st
 
     assert [type(each) for each in results] == [LogError, LogError]
     assert not inner.in_transaction
-    assert memory_log(inner).query("SELECT stream FROM events") == [("a",)]
+    assert memory_log(inner).store.query("SELECT stream FROM events") == [("a",)]
     assert asyncio.run(memory_log(inner).append("a", 1, 1, events(1))).version == 2
 
 
@@ -235,7 +236,7 @@ def test_a_cancelled_waiter_does_not_disturb_the_others() -> None:
             await gate.wait()
             return work()
 
-        log = EventLog(connection, offload=offload, locks=MemoryLocks())
+        log = EventLog(SqliteStore(connection), offload=offload)
         during = asyncio.ensure_future(log.append("during", 0, 1, events(1)))
         beside = asyncio.ensure_future(log.append("beside", 0, 1, events(1)))
         await begun.wait()
@@ -268,7 +269,7 @@ def test_a_loop_that_ends_during_a_commit_fails_the_waiters() -> None:
             await asyncio.Event().wait()
             return work()
 
-        log = EventLog(memory_database(), offload=offload, locks=MemoryLocks())
+        log = EventLog(SqliteStore(memory_database()), offload=offload)
         waiter = asyncio.ensure_future(log.append("a", 0, 1, events(1)))
         await begun.wait()
         [writer] = asyncio.all_tasks() - {waiter, asyncio.current_task()}
@@ -297,9 +298,9 @@ def test_a_folder_is_made_private_and_keeps_what_was_written(tmp_path: Path) -> 
     folder = tmp_path / "a b?#%" / "home"
     log = EventLog.open(folder)
     done = asyncio.run(log.append("a", 0, 1, events(3), {"d": "text"}, salt=b"s" * 32))
-    assert log.query("PRAGMA journal_mode") == [("wal",)]
-    assert log._connection.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert log._connection.execute("PRAGMA secure_delete").fetchone() == (1,)
+    assert log.store.query("PRAGMA journal_mode") == [("wal",)]
+    assert log.store.connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert log.store.connection.execute("PRAGMA secure_delete").fetchone() == (1,)
     log.close()
 
     assert folder.stat().st_mode & 0o777 == 0o700

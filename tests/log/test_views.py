@@ -132,8 +132,8 @@ def filled(*more: Event) -> EventLog:
 
 def rows(log: EventLog, view: str) -> list[dict[str, Any]]:
     """The rows of a view, by column."""
-    names = [row[1] for row in log.query(f"PRAGMA table_info({view})")]
-    return [dict(zip(names, row, strict=True)) for row in log.query(f"SELECT * FROM {view}")]
+    names = [row[1] for row in log.store.query(f"PRAGMA table_info({view})")]
+    return [dict(zip(names, row, strict=True)) for row in log.store.query(f"SELECT * FROM {view}")]
 
 
 def test_calls() -> None:

@@ -10,8 +10,8 @@ from typing import Any, Final
 import attrs
 
 from orchestrator import spi
-from orchestrator.contract import KINDS
-from orchestrator.spi import hooks
+from orchestrator.plugin_kinds import KINDS
+from orchestrator.spi import hookspecs
 
 FILE: Final = Path(__file__).parents[1] / "data" / "interface-1.0.json"
 """The first version; never rewritten while the first number of the interface is 1."""
@@ -20,7 +20,7 @@ FILE: Final = Path(__file__).parents[1] / "data" / "interface-1.0.json"
 def described() -> dict[str, Any]:
     """Everything that ``orchestrator.spi`` exports, and the hook of every kind."""
     promised = {name: getattr(spi, name) for name in spi.__all__ if name != "INTERFACE"}
-    promised |= {kind.hook: getattr(hooks, kind.hook) for kind in KINDS.values()}
+    promised |= {kind.hook: getattr(hookspecs, kind.hook) for kind in KINDS.values()}
     return {name: _description(promised[name]) for name in sorted(promised)}
 
 

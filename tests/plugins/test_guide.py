@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator import testing
 from orchestrator.cli.templates import distribution_files
-from orchestrator.contract import KINDS
+from orchestrator.plugin_kinds import KINDS
 from orchestrator.testing import pytest_plugin, specs, strategies
 from orchestrator.testing.contracts import SUITES, play
 from tests.plugins.conftest import run_python

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import pytest
 
-from orchestrator import contract, spi
+from orchestrator import plugin_kinds, spi
 from orchestrator.errors import PluginConflictError, PluginLoadError
 from orchestrator.plugins import Catalogue, PluginStatus
-from orchestrator.spi import hooks
+from orchestrator.spi import hookspecs
 from tests.cli.command import orchestrate, scripted_spec
 from tests.plugins import promise
 from tests.plugins.installed import installed
@@ -40,14 +40,14 @@ def site_of(folder: Path, *names: str, source: str = VALIDATOR, distribution: st
 @pytest.mark.parametrize("declared", [None, ">=1", ">=1,<2", "==1", "==1.0", ">=1.0, <=1.9", "!=1.3", ">0.9", "<2"])
 def test_a_range_that_has_this_version_is_let_in(declared: str | None) -> None:
     """Ranges of major and minor numbers, as in requirements; none at all promises nothing and is let in."""
-    contract.check_interface(declared, (1, 0))
+    plugin_kinds.check_interface(declared, (1, 0))
 
 
 @pytest.mark.parametrize("declared", [">=2", "<1", "==1.1", ">=1.1,<2", "!=1", "!=1.0", ">1.0", "<=0.9"])
 def test_a_range_without_this_version_is_refused_in_one_line(declared: str) -> None:
     """The line says what it is made for and what is here."""
-    with pytest.raises(contract.InterfaceError) as refused:
-        contract.check_interface(declared, (1, 0))
+    with pytest.raises(plugin_kinds.InterfaceError) as refused:
+        plugin_kinds.check_interface(declared, (1, 0))
     said = str(refused.value)
     assert said == f"it is made for version {declared} of the plugin interface; this program has 1.0"
 
@@ -55,8 +55,8 @@ def test_a_range_without_this_version_is_refused_in_one_line(declared: str) -> N
 @pytest.mark.parametrize("declared", ["", "1", "~=1", ">=1,", ">=1.0.0", ">=x", 1, (1, 2), ">=99999999"])
 def test_what_is_no_range_is_said(declared: object) -> None:
     """A slip of the pen is not taken for a range."""
-    with pytest.raises(contract.ContractError, match=r"write it as|must be text"):
-        contract.check_interface(declared)
+    with pytest.raises(plugin_kinds.ContractError, match=r"write it as|must be text"):
+        plugin_kinds.check_interface(declared)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_what_is_no_range_is_said(declared: object) -> None:
 )
 def test_the_range_is_read_without_running_the_module(source: str, found: object) -> None:
     """Also where the module could not be imported."""
-    assert contract.declared_interface(source) == found
+    assert plugin_kinds.declared_interface(source) == found
 
 
 def test_a_plugin_for_another_version_is_refused_before_it_runs(
@@ -106,7 +106,7 @@ def orchestrator_check():
 def specifications() -> types.ModuleType:
     """Today's hooks, and one that goes away."""
     module = types.ModuleType("specifications")
-    found = {name: getattr(hooks, name) for name in dir(hooks) if name.startswith("orchestrator_")}
+    found = {name: getattr(hookspecs, name) for name in dir(hookspecs) if name.startswith("orchestrator_")}
     warning = spi.DeprecatedHook("orchestrator_check", "orchestrator_validator", "2.0")
 
     @spi.hookspec(firstresult=True, warn_on_impl=warning)
@@ -134,9 +134,9 @@ def test_a_deprecated_hook_works_and_says_what_replaces_it(
 
 def test_no_hook_of_today_is_deprecated() -> None:
     """When one becomes so, the page about compatibility has to say it."""
-    for name in dir(hooks):
+    for name in dir(hookspecs):
         if name.startswith("orchestrator_"):
-            assert getattr(hooks, name).orchestrator_spec["warn_on_impl"] is None
+            assert getattr(hookspecs, name).orchestrator_spec["warn_on_impl"] is None
 
 
 # ── what is promised ─────────────────────────────────────────────────────────────────────────────────────────────

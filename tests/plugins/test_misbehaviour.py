@@ -10,13 +10,13 @@ from typing import Any, Final
 import pytest
 
 from orchestrator import events as e
-from orchestrator.contract import KINDS
 from orchestrator.deadlines import awaiting
 from orchestrator.engine import checks, exporting, rank
 from orchestrator.engine.vendors import isolated, isolation
 from orchestrator.errors import OrchestrateError
 from orchestrator.log import EventLog, Redactor, Texts
 from orchestrator.models import ProjectStatus, TaskStatus, Verdict
+from orchestrator.plugin_kinds import KINDS
 from orchestrator.plugins import GROUPS, Catalogue, loading
 from orchestrator_apps import application
 from tests.plugins.bad import DISTRIBUTION, HOOKS, NAMES, VERSION, entry_points, modules

@@ -33,9 +33,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     core = shutil.copytree(ROOT / "core" / "orchestrator", copy / "core" / "orchestrator", ignore=ignored)
     shutil.copytree(ROOT / "docs", copy / "docs", ignore=ignored)
     hook, check, row, module, test, use, about, suite = blocks()
-    hooks = core / "spi" / "hooks.py"
+    hooks = core / "spi" / "hookspecs.py"
     hooks.write_text(f"{hooks.read_text()}\n\n{hook}")
-    contract = core / "contract.py"
+    contract = core / "plugin_kinds.py"
     before, mark, table = contract.read_text().partition(MARK)
     rows, end, after = table.partition("        )\n    }\n)")
     contract.write_text(f"{before}{check}\n\n{mark}{rows}            {row}{end}{after}")

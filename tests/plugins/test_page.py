@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.contract import KINDS
+from orchestrator.plugin_kinds import KINDS
 from orchestrator.plugins import PluginStatus
-from orchestrator.spi import hooks
+from orchestrator.spi import hookspecs
 from tests.plugins.conftest import build_wheels, install_wheels, run_python
 
 PAGE = Path(__file__).parents[2] / "docs" / "plugins.md"
@@ -52,7 +52,9 @@ def test_the_pages_validator_is_short() -> None:
 def test_the_page_names_every_kind_group_hook_and_status() -> None:
     """The page knows every kind of plugin with its group and hook, and every status of the listing."""
     page = PAGE.read_text()
-    assert {name for name in dir(hooks) if name.startswith("orchestrator_")} == {kind.hook for kind in KINDS.values()}
+    assert {name for name in dir(hookspecs) if name.startswith("orchestrator_")} == {
+        kind.hook for kind in KINDS.values()
+    }
     words = [*KINDS, *(kind.group for kind in KINDS.values()), *PluginStatus]
     assert [word for word in words if f"`{word}`" not in page] == []
     assert [kind.hook for kind in KINDS.values() if f"`{kind.hook}(" not in page] == []

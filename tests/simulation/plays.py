@@ -23,7 +23,7 @@ def judged(report: SimulationReport) -> list[str]:
     problems += broken_accounts(report.accounts, report.histories)
     problems += broken_bills(report.world.vendor.bills, report.histories)
     problems += [f"the log: {finding.message}" for finding in report.world.log().verify()]
-    holds = report.world.log().query("SELECT run, call FROM open_holds")
+    holds = report.world.log().holds()
     return [*problems, *(f"a hold is left open: {hold}" for hold in holds)]
 
 

@@ -29,7 +29,7 @@ def test_a_run_killed_at_any_append_comes_to_the_same_end(given: bool, faulty: b
     """Whatever append kills it, the resumed run ends like the one that was never killed, and asks nothing twice."""
     scenario = evolve(steady(4, given=given, faulty=faulty), tasks=tasks)
     whole = played(scenario)
-    expected, appends = whole.outcome("run-1"), whole.world.connection.appends
+    expected, appends = whole.outcome("run-1"), whole.world.store.appends
     assert len(expected.tasks) == tasks
     assert any(task.checks for task in expected.tasks.values()) is given
     assert appends > 30
@@ -81,7 +81,7 @@ def _seeds_with() -> dict[str, list[int]]:
     found: dict[str, list[int]] = {name: [] for name in TYPES if name not in {*OF_COMMANDS, *_OF_SCORERS}}
     for seed in range(2_000):
         world = simulate(Scenario.draw(seed)).world
-        for (name,) in world.connection.inner.execute("SELECT DISTINCT type FROM events"):
+        for (name,) in world.store.inner.connection.execute("SELECT DISTINCT type FROM events"):
             found.setdefault(name, []).append(seed)
         world.close()
         if all(len(seeds) >= _CHOICE for seeds in found.values()):
@@ -104,7 +104,7 @@ def _aim(seeds: list[int], name: str, where: str) -> int | None:
     for seed in seeds:
         scenario = Scenario.draw(seed)
         report = played(evolve(scenario, crashes=(*scenario.crashes, CrashPoint(1, where, name))))
-        hit = report.world.connection.hits[name, where]
+        hit = report.world.store.hits[name, where]
         report.world.close()
         if hit:
             return seed

@@ -31,7 +31,7 @@ def whole() -> SimulationReport:
 @pytest.mark.parametrize("where", WHERE)
 def test_a_choice_that_is_killed_at_any_append_comes_to_the_same_end(where: str) -> None:
     """The same result is chosen, of the same verdicts, and no answer that is on disk is asked for again."""
-    expected, appends = whole().outcome("run-1"), whole().world.connection.appends
+    expected, appends = whole().outcome("run-1"), whole().world.store.appends
     first = [event for _, event in whole().histories["run-1"] if isinstance(event, e.Compared)]
     for append in range(1, appends + 1):
         report = played(evolve(scenario(), crashes=(CrashPoint(append, where),)))

@@ -38,7 +38,7 @@ class _Distribution:
             [f"{scenario.tasks} tasks", f"{len(scenario.models)} models", f"{len(scenario.crashes)} crash points"]
         )
         self.faults.update(report.world.vendor.fired)
-        self.hits.update(report.world.connection.hits)
+        self.hits.update(report.world.store.hits)
         for run, state in report.states.items():
             assert state.finished is not None
             self.statuses[state.finished.status] += 1
@@ -102,8 +102,8 @@ def test_equal_seeds_give_equal_logs(seed: int) -> None:
     def reported() -> tuple[object, ...]:
         report = played(Scenario.draw(seed))
         log = report.world.log()
-        rows = log.query("SELECT * FROM events ORDER BY position")
-        texts = log.query("SELECT * FROM blobs ORDER BY run, digest")
+        rows = log.store.query("SELECT * FROM events ORDER BY position")
+        texts = log.store.query("SELECT * FROM blobs ORDER BY run, digest")
         return rows, texts, report.world.vendor.bills, report.world.files
 
     assert reported() == reported()

@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from orchestrator import events as e
-from orchestrator.decide.routing import telemetry_of
+from orchestrator.decide.ranking import telemetry_of
 from orchestrator.log import EventLog
 from orchestrator.models import ModelInfo, TaskType, Verdict
 from orchestrator.replay import verify
@@ -119,7 +119,7 @@ def test_failed_checks_are_counted_for_the_author(tmp_path: Path) -> None:
     assert orchestrate(home, "run", str(scripted_spec(tmp_path, answers=broken))).code == 1
     log = _log(home)
     seen = [record.by_type[TaskType.CODE_GEN] for record in measured(log, home).simulated.values()]
-    ((failed,),) = log.query("SELECT count(*) FROM checks WHERE verdict = 'failed'")
+    ((failed,),) = log.store.query("SELECT count(*) FROM checks WHERE verdict = 'failed'")
     assert sum(each.validator_failures for each in seen) == failed > 0
     log.close()
 

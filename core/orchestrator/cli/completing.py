@@ -6,8 +6,6 @@ from typing import Any, Final
 import click
 from click.shell_completion import CompletionItem
 
-_TASKS: Final = "SELECT DISTINCT task_id FROM tasks WHERE run_id = ?"
-
 
 def completed(context: click.Context, begun: str, names: Callable[[], Iterable[str]]) -> list[CompletionItem]:
     """The names that begin so; none where they cannot be found out, because a shell shows no error."""
@@ -43,14 +41,13 @@ def _tasks(context: click.Context) -> Iterable[str]:
     from orchestrator.cli.options import has_log, home
     from orchestrator.events import PLAN
     from orchestrator.log import EventLog
-    from orchestrator.log.views import own
 
     run = context.params.get("run_id")
     if run is None or not has_log():
         return []
     log = EventLog.open_to_read(home())
     try:
-        return [*(task for (task,) in log.query(f"{own('tasks')} {_TASKS}", [run])), PLAN]
+        return [*dict.fromkeys(row["task_id"] for row in log.view("tasks", {"run_id": run})), PLAN]
     finally:
         log.close()
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 import click
@@ -20,7 +20,7 @@ from orchestrator.errors import LogError
 from orchestrator.events import RunForked, RunStarted
 from orchestrator.log import EventLog
 from orchestrator.money import Usd
-from orchestrator.run_costs import COLUMNS, IS_SIMULATED, SUMS, Sum, sums_of
+from orchestrator.run_costs import COLUMNS, Row, Sum, spend_of, spend_of_all, sums_of
 from orchestrator.settings import RunSettings
 
 
@@ -89,7 +89,7 @@ def _of_run(log: Reader, run: str, by: str) -> tuple[list[Sum], bool, str]:
     def read() -> tuple[list[Sum], bool]:
         settings = _settings(log, run)
         try:
-            rows: Iterable[Sequence[Any]] = log.query(SUMS.format(key=COLUMNS[by], where="s.run_id = ?"), [run])
+            rows: Iterable[Row] = list(spend_of(log, run, settings, by))
         except LogError:  # what is damaged may be another run
             rows = spent(log, run, settings, by)
         return sums_of(rows, by, False), settings.simulated
@@ -114,20 +114,12 @@ def _of_all(log: EventLog | None, simulated: bool, by: str) -> list[Sum]:
     if log is None:
         return []
     _mention_others(log, simulated)
-    return sums_of(
-        log.query(SUMS.format(key=COLUMNS[by], where=f"{IS_SIMULATED} = ?"), [int(simulated)]),
-        by,
-        True,
-    )
+    return sums_of(spend_of_all(log, simulated, by), by, True)
 
 
 def _mention_others(log: EventLog, simulated: bool) -> None:
     """Say how many runs are left out."""
-    rows = log.query(
-        f"SELECT count(*) FROM events AS r WHERE r.type IN ('run.started', 'run.forked') AND {IS_SIMULATED} = ?",
-        [int(not simulated)],
-    )
-    count = rows[0][0]
+    count = sum(event.settings.simulated != simulated for event in log.beginnings().values())
     if count:
         kind, way = ("real", "") if simulated else ("simulated", "; see them with --simulated")
         notice(f"{count} {kind} run{'' if count == 1 else 's'} left out{way}")

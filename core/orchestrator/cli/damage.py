@@ -1,6 +1,7 @@
 """Reading a damaged run: one line on stderr says so, what is shown is marked, and the command exits with 6."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 from attrs import define, frozen
@@ -10,6 +11,7 @@ from orchestrator.cli.output import clean, notice
 from orchestrator.errors import DamagedLogError, LogError
 from orchestrator.log import EventLog, LogFinding, Texts, read_heads
 from orchestrator.log.lineage import Segment
+from orchestrator.log.protocol import Extent
 
 T = TypeVar("T")
 
@@ -18,8 +20,6 @@ FAILED: Final = 6
 
 UNREADABLE: Final = (LogError, ValueError, LookupError, AssertionError, TypeError, AttributeError)
 """What reading a history raises that is not as it was written."""
-
-_BEFORE: Final = "SELECT max(version) FROM events WHERE stream = ? AND position < ?"
 
 
 class Reader(EventLog):
@@ -31,15 +31,20 @@ class Reader(EventLog):
 
     def cut(self, run: str, stream: str, position: int) -> None:
         """Let the history of a run end before a bad event of a stream: its own, or that of an ancestor."""
-        last = self.query(_BEFORE, [stream, position])[0][0]
-        self._cuts[run] = Segment(stream, last or 0)
+        versions = [row.version for row in self.store.raw(stream, before=position) if isinstance(row.version, int)]
+        self._cuts[run] = Segment(stream, max(versions, default=0))
 
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The rows of a query over the tables and views."""
-        try:
-            return super().query(sql, parameters)
-        except LogError as error:
-            raise LogError(f"{error}; what is damaged is named by: {command('audit verify')}") from error
+    def view(
+        self, name: str, where: Mapping[str, Any] | None = None, *, streams: Sequence[str] | None = None
+    ) -> list[dict[str, Any]]:
+        """The rows of one of the views; see ``EventLog``."""
+        with _pointing():
+            return super().view(name, where, streams=streams)
+
+    def extents(self) -> list[Extent]:
+        """Every stream; see ``EventLog``."""
+        with _pointing():
+            return super().extents()
 
     def segments(self, stream: str) -> list[Segment]:
         """The parts of a run's history, up to where it is cut."""
@@ -48,6 +53,15 @@ class Reader(EventLog):
             if cut is not None and each.stream == cut.stream:
                 return [*found[:place], cut]
         return found if cut is None else []
+
+
+@contextmanager
+def _pointing() -> Iterator[None]:
+    """Let the error of a log that cannot be read say which command names what is damaged."""
+    try:
+        yield
+    except LogError as error:
+        raise LogError(f"{error}; what is damaged is named by: {command('audit verify')}") from error
 
 
 @frozen

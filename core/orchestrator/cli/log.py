@@ -229,7 +229,7 @@ def stats(as_json: bool) -> int:
     store = open_log_if_any()
     if store is None and not as_json:
         return _nothing()
-    found = LogStats((), 0, 0, 0) if store is None else store.stats(home() / DATABASE)
+    found = LogStats((), 0, 0, 0) if store is None else store.stats()
     if as_json:
         result_json(
             {
@@ -410,9 +410,8 @@ def recover(run_id: str, into: Path, as_json: bool) -> int:
 
 def _start(store: EventLog, run: str | None, lines: int) -> int:
     """The position after which the last so many events begin."""
-    where, values = ("", []) if run is None else ("WHERE stream = ?", [run])
-    rows = store.query(f"SELECT position FROM events {where} ORDER BY position DESC LIMIT ?", [*values, lines + 1])
-    return int(rows[lines][0]) if len(rows) > lines else 0
+    rows = store.newest(lines + 1, run)
+    return rows[lines].position if len(rows) > lines else 0
 
 
 def _print(records: Iterable[Recorded], as_json: bool, *, with_stream: bool) -> None:

@@ -178,7 +178,7 @@ def home() -> Path:
 
     from orchestrator.engine.vendors.environment import data_folder
     from orchestrator.errors import UsageError
-    from orchestrator.log.connections import is_database
+    from orchestrator.log.sqlite import is_database
 
     folder = data_folder(given_home(), os.environ)
     try:
@@ -204,7 +204,7 @@ def has_log() -> bool:
         UsageError: the data folder is no folder, or must not be looked into.
     """
     from orchestrator.errors import UsageError
-    from orchestrator.log.connections import database_of
+    from orchestrator.log.sqlite import database_of
 
     folder = home()
     try:

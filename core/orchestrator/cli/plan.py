@@ -208,7 +208,7 @@ def _priors(connected: "Connected") -> "tuple[Prior, ...]":
     try:
         if log is None:
             return ()
-        known = measured(log, home(), keep=False).of(connected.simulated)
+        known = measured(log, keep=False).of(connected.simulated)
         return priors(known, connected.models)
     except LogError as error:
         notice(line(f"! what earlier runs measured is left out: {error}; see: {command('audit verify')}", 300))

@@ -21,7 +21,7 @@ from orchestrator.cli.options import (
 from orchestrator.cli.output import line, notice, result, result_json
 from orchestrator.cli.publishing import install, search
 from orchestrator.cli.tables import print_table
-from orchestrator.contract import KINDS
+from orchestrator.plugin_kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

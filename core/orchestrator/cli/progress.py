@@ -36,7 +36,8 @@ from orchestrator.cli.words import (
     UNREAD,
 )
 from orchestrator.decide.compliance import violated
-from orchestrator.decide.routing import backend_name, slots_of
+from orchestrator.decide.ranking import backend_name
+from orchestrator.decide.routing import slots_of
 from orchestrator.engine.answers.advising import shown, with_texts
 from orchestrator.engine.outputs.results import reading_of
 from orchestrator.errors import ErrorKind

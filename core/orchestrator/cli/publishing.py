@@ -17,8 +17,8 @@ from attrs import Factory, frozen
 from orchestrator.cli.options import json_option
 from orchestrator.cli.output import line, notice, result, result_json
 from orchestrator.cli.tables import print_table
-from orchestrator.contract import KINDS
 from orchestrator.errors import OrchestrateError, UsageError
+from orchestrator.plugin_kinds import KINDS
 
 if TYPE_CHECKING:
     from orchestrator.plugins import PluginEntry

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from attrs import frozen
 
-from orchestrator.cli.damage import Trust, trust_in
+from orchestrator.cli.damage import Reader, Trust, trust_in
 from orchestrator.cli.ids import RUN
 from orchestrator.cli.logs import open_log, open_log_if_any
 from orchestrator.cli.options import FILE, Amount, command, exact_option, existing_run, home, home_option, json_option
 from orchestrator.cli.output import line, money, notice, result_json
 from orchestrator.cli.tables import print_table
 from orchestrator.errors import SpecError, UsageError
-from orchestrator.log import EventLog
+from orchestrator.log import EventLog, Select
 from orchestrator.log.naming import event_name, read_event_id
-from orchestrator.log.views import own
 from orchestrator.money import Usd
 
 if TYPE_CHECKING:
@@ -29,16 +28,6 @@ if TYPE_CHECKING:
 
     from orchestrator.engine.bills import BillDifference, BillMapping
 
-_UNRECONCILED: Final = f"""
-{own("calls")}
-SELECT c.run_id, c.position, e.version, c.call_id, c.model, c.started_at, c.held_nano
-FROM calls AS c JOIN events AS e ON e.position = c.position
-WHERE c.held_nano > 0 AND c.outcome != 'in_flight' {{where}} ORDER BY c.position
-"""
-_STARTED: Final = f"""
-{own("calls")}
-SELECT c.position, e.version, c.call_id FROM calls AS c JOIN events AS e ON e.position = c.position WHERE c.run_id = ?
-"""
 _COLUMNS: Final = ("run", "call", "amount_usd")
 
 
@@ -232,13 +221,31 @@ def _unreconciled_calls(wanted: str | None) -> tuple[list[UnreconciledCall], Tru
     if log is None:
         return [], None
     trust = None if wanted is None else trust_in(log, existing_run(log, wanted))
-    where, values = ("", []) if wanted is None else ("AND c.run_id = ?", [wanted])
-    rows = (trust or Trust(log, ())).read(lambda: log.query(_UNRECONCILED.format(where=where), values))
-    unreconciled = [
-        UnreconciledCall(run, position, version, call, model, at, Usd(held))
-        for run, position, version, call, model, at, held in rows
-    ]
+    unreconciled = (trust or Trust(log, ())).read(lambda: _without_cost(log, wanted))
     return unreconciled, trust
+
+
+def _without_cost(log: Reader, wanted: str | None) -> list[UnreconciledCall]:
+    versions = _versions(log, wanted)
+    return [
+        UnreconciledCall(
+            row["run_id"],
+            row["position"],
+            versions[row["position"]],
+            row["call_id"],
+            row["model"],
+            row["started_at"],
+            Usd(row["held_nano"]),
+        )
+        for row in log.view("calls", None if wanted is None else {"run_id": wanted})
+        if (row["held_nano"] or 0) > 0 and row["outcome"] != "in_flight"
+    ]
+
+
+def _versions(log: Reader, run: str | None) -> dict[int, int]:
+    """The version of every CallStarted, by its position."""
+    streams = None if run is None else (run,)
+    return {each.position: each.version for each in log.select(Select(streams, ("call.started",)))}
 
 
 def _list(run: str | None, as_json: bool) -> int:
@@ -287,7 +294,11 @@ def _found(run: str, call: str) -> StartedCall:
 def _started(run: str) -> list[StartedCall]:
     """Every call of a run, whatever became of it: one that a dead process left in flight can be settled, too."""
     log = open_log(run)
-    return Trust(log, ()).read(lambda: [StartedCall(run, *row) for row in log.query(_STARTED, [run])])
+    versions = _versions(log, run)
+    return [
+        StartedCall(run, row["position"], versions[row["position"]], row["call_id"])
+        for row in log.view("calls", {"run_id": run})
+    ]
 
 
 def _named(call: str, among: Iterable[StartedCall]) -> StartedCall | None:

@@ -215,7 +215,7 @@ def _without_lost_outputs(run: Loaded) -> list[str]:
 
 def _mark_as_damaged(folder: "OutputFolder", run: Loaded, run_id: str) -> None:
     """Let what stands beside the files of a damaged run say so."""
-    from orchestrator.engine.outputs.folder import tables
+    from orchestrator.engine.outputs.readme import tables
     from orchestrator.engine.outputs.results import summary
 
     found = summary(run.state, run_id, run.head, run.get) | run.trust.plain()

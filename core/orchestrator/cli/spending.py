@@ -6,6 +6,7 @@ from typing import Final
 from orchestrator import events as e
 from orchestrator.log import EventLog
 from orchestrator.models import PHASE_OF
+from orchestrator.run_costs import Row, team_of
 from orchestrator.settings import RunSettings
 
 _NAMES: Final[dict[str, Callable[[e.CallStarted], str]]] = {
@@ -16,13 +17,10 @@ _NAMES: Final[dict[str, Callable[[e.CallStarted], str]]] = {
     "lane": lambda call: call.lane.value,
 }
 
-Row = tuple[str, str | None, int, int, int, int]
-"""Run, name, calls, and settled, held and unreconciled in nano-dollars; as the view ``spend`` has them."""
-
 
 def spent(log: EventLog, run: str, settings: RunSettings, by: str) -> Iterator[Row]:
     """A row for every call of a run's own: under its model, phase, task, provider or lane, the run or its team."""
-    team = next((name.removeprefix("team/") for name in settings.accounts if name.startswith("team/")), None)
+    team = team_of(settings)
     started: dict[int, e.CallStarted] = {}
     ends: dict[int, tuple[int, int]] = {}
     for record in log.read(run):

@@ -1,20 +1,19 @@
 """Which model to call: the row of the task's type, then all others, less those that may not be called."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Final, NamedTuple
 
-from attrs import Factory, define, frozen
+from attrs import define, frozen
 
 from orchestrator.decide.compliance import MEASURED, violated, violations
 from orchestrator.decide.context import RoutingContext
-from orchestrator.decide.retry import host_of, is_host_behind, is_model_behind, is_off, uniform
-from orchestrator.decide.roster import LOWER_TIER, Rejection, Roster, Row, Verdicts, is_reviewing
+from orchestrator.decide.ranking import code_of, ranked
+from orchestrator.decide.retry import host_of, is_host_behind, is_model_behind, is_off
+from orchestrator.decide.roster import LOWER_TIER, Rejection, Roster, Verdicts, is_reviewing
 from orchestrator.events import ModelCandidate
 from orchestrator.models import DraftMode, ModelInfo, ModelOrder, RejectionReason, Role, TaskType, Waiver
 from orchestrator.settings import CrossVendor
-from orchestrator.spi import ModelTelemetry, Ranked, RoutingCandidate
-from orchestrator.state.health import ModelRecord
+from orchestrator.spi import Ranked
 from orchestrator.state.run import RunState
 
 _WAIVERS: Final = (None, Waiver.SAME_VENDOR, Waiver.SAME_TIER, Waiver.SAME_MODEL, Waiver.LOWER_TIER)
@@ -22,9 +21,7 @@ _OFF: Final = Rejection(RejectionReason.OFF)
 _VENDOR: Final = Rejection(RejectionReason.VENDOR)
 _BREAKER: Final = Rejection(RejectionReason.BREAKER)
 _RANKED: Final = Rejection(RejectionReason.RANKED)
-_LONGEST_CODE = 40
 _DEAREST: Final = 1 << 62
-_UNSEEN: Final = ModelTelemetry()
 _NO_DISTANCES: Final[Mapping[str, int]] = {}
 
 
@@ -149,7 +146,7 @@ class Listing:
             if said is not None:
                 score, reason = said.score + 0.0, said.reason or None
                 if reason is not None and (last is None or last.reason != reason):  # one that was noted is a code
-                    reason = _code(reason)
+                    reason = code_of(reason)
             if (
                 last is None
                 or last.score != score
@@ -179,7 +176,7 @@ def list_candidates(
     near = roster.distances(query.author)
     rejection = _rejection(m, query, verdicts, near, visited)
     violates, behind = _violates(state, roster, verdicts)
-    ranking = _ranked(m, row, kind, _out(rejection, visited), identity)
+    ranking = ranked(m, row, kind, _out(rejection, visited), identity)
     order = ranking.order
     if is_reviewing(query.role) and near and _cross_vendor(state, query) is not CrossVendor.OFF:
         order = sorted(order, key=lambda name: near.get(name, 0))
@@ -329,97 +326,3 @@ def is_excluded(m: RoutingContext, query: Query, model: ModelInfo) -> bool:
 def _cross_vendor(state: RunState, query: Query) -> CrossVendor:
     """An evaluator of another vendor is always preferred; the setting speaks of reviewers."""
     return state.settings.cross_vendor if query.role is Role.CRITIC else CrossVendor.PREFER
-
-
-@frozen
-class _Ranking:
-    """The models in their order, what ordered them, and what the backend said of those it ranked."""
-
-    order: Sequence[str]
-    backend: str = "row"
-    ranked: Mapping[str, Ranked] = Factory(dict)
-    draw: float | None = None
-
-
-def _ranked(
-    m: RoutingContext, row: Row, kind: TaskType | None, out: Mapping[str, Rejection], identity: tuple[object, ...]
-) -> _Ranking:
-    """The backend's order: of all, where it was named; else of the measured among the places they hold."""
-    state = m.state
-    if m.rank is None or state.backend_failed or kind is None:
-        return _Ranking(row.models)
-    named = state.settings.backend_named
-    places: Sequence[int]
-    if named:
-        places = [place for place, name in enumerate(row.models) if name not in out] if out else row.places
-    else:
-        measured = _measured(state, kind)
-        if len(measured) < 2:
-            return _Ranking(row.models)
-        places = [place for place, name in enumerate(row.models) if name in measured and name not in out]
-    if len(places) < 2 and not (named and places):
-        return _Ranking(row.models)
-    offers = row.offers
-    offered = offers if places is row.places else [offers[place] for place in places]
-    telemetry = _telemetry_of_all(state, kind, offered)
-    draw = uniform(state.first.seed, "rank", *identity)
-    ranked = {each.model: each for each in m.rank(offered, telemetry, draw)}
-    order = list(ranked)
-    if len(places) < len(row.models):
-        moved, order = order, list(row.models)
-        for place, name in zip(places, moved, strict=True):
-            order[place] = name
-    return _Ranking(order, backend_name(state), ranked, draw)
-
-
-def _telemetry_of_all(
-    state: RunState, kind: TaskType, offered: Sequence[RoutingCandidate]
-) -> dict[str, ModelTelemetry]:
-    """What the backend is shown of each."""
-    records, telemetry = state.records, {}
-    for offer in offered:
-        name = offer.model
-        record = records.get(name)
-        telemetry[name] = (record.shown.get(kind) if record else None) or telemetry_of(record, kind)
-    return telemetry
-
-
-def _measured(state: RunState, kind: TaskType) -> set[str]:
-    """The models with ten calls or more for a type of task."""
-    return {
-        name
-        for name, record in state.records.items()
-        if (seen := record.by_type.get(kind)) is not None and seen.calls >= MEASURED
-    }
-
-
-@lru_cache(256)
-def _code(reason: str) -> str | None:
-    """A backend's reason, where it is a code: events hold no free text."""
-    is_code = len(reason) <= _LONGEST_CODE and reason.isascii() and reason.replace("-", "_").isidentifier()
-    return reason if is_code else None
-
-
-def backend_name(state: RunState) -> str:
-    """The name of the session's backend."""
-    return next((plugin.name for plugin in state.opened.plugins if plugin.kind == "backend"), "row")
-
-
-def telemetry_of(record: ModelRecord | None, kind: TaskType) -> ModelTelemetry:
-    """What a backend is shown of a model."""
-    if record is None:
-        return _UNSEEN
-    shown = record.shown.get(kind)
-    if not isinstance(shown, ModelTelemetry):
-        shown = record.shown[kind] = _telemetry(record, kind)
-    return shown
-
-
-def _telemetry(record: ModelRecord, kind: TaskType) -> ModelTelemetry:
-    measured = record.by_type.get(kind)
-    p95, success = record.shown_p95_ms, record.shown_success_rate
-    if measured is None:
-        return ModelTelemetry(latency_p95_ms=p95, success_rate=success)
-    return ModelTelemetry(
-        measured.calls, measured.quality, measured.trust, measured.cost, measured.latency_ms, p95, success
-    )

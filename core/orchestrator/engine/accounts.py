@@ -70,11 +70,7 @@ def caps_of(log: EventLog, names: Sequence[str], simulated: bool) -> dict[str, U
 
 def holding_runs(log: EventLog, stream: str | None = None) -> list[str]:
     """The runs with calls in flight in an account (its stream; None: in any), whether they are alive or not."""
-    if stream is None:
-        found = log.query("SELECT DISTINCT run FROM open_holds ORDER BY run")
-    else:
-        found = log.query("SELECT DISTINCT run FROM open_holds WHERE account = ? ORDER BY run", [stream])
-    return [str(row[0]) for row in found]
+    return sorted({hold.run for hold in log.holds(account=stream)})
 
 
 async def end_dead_runs(log: EventLog, clock: Callable[[], int], stream: str | None = None) -> list[str]:

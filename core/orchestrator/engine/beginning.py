@@ -11,7 +11,7 @@ from orchestrator import events as e
 from orchestrator.confinement import UnsafeNameError, checked_name
 from orchestrator.engine.answers.context import map_of
 from orchestrator.engine.answers.enhancing import count_words
-from orchestrator.engine.answers.wording import read_templates
+from orchestrator.engine.answers.prompt_templates import read_templates
 from orchestrator.engine.checks import selector_for
 from orchestrator.engine.delivering import RunPlace
 from orchestrator.engine.editing import planned_task

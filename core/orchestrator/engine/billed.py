@@ -6,39 +6,30 @@ from datetime import UTC, datetime
 from orchestrator.engine.bills import BilledCall
 from orchestrator.errors import DamagedLogError, MissingError
 from orchestrator.events import CallSucceeded, SessionOpened
-from orchestrator.log import EventLog, Texts
-from orchestrator.log.views import own
+from orchestrator.log import EventLog, Select, Texts
 from orchestrator.models import ModelInfo
 from orchestrator.money import Usd
-
-_CALLS = f"""
-{own("calls")}
-SELECT c.run_id, e.version, c.model, e.at, c.settled_nano, c.unreconciled, c.simulated FROM (
-    SELECT run_id, position, model, outcome, settled_nano,
-        iif(outcome = 'in_flight', 0, held_nano) AS unreconciled,
-        (SELECT json_extract(s.data, '$.settings.simulated') FROM events AS s
-            WHERE s.stream = run_id AND s.type IN ('run.started', 'run.forked')) AS simulated
-    FROM calls
-) AS c JOIN events AS e ON e.position = c.position ORDER BY c.position
-"""
 
 
 def billed_calls(log: EventLog) -> list[BilledCall]:
     """Every call of every run that has ended, with the names its model may have on a bill."""
     names = {model.id: (model.id, model.sent_name) for model in _models(log)}
     requests = dict(_requests(log))
+    began = log.beginnings()
+    starts = {record.position: record for record in log.select(Select(types=("call.started",)))}
     return [
         BilledCall(
-            run=str(run),
-            version=int(version),
-            models=names.get(model, (str(model),)),
-            day=datetime.fromtimestamp(at / 1_000_000, UTC).date(),
-            settled=Usd(settled),
-            unreconciled=Usd(unreconciled or 0),
-            request=requests.get((run, version)),
-            simulated=bool(simulated),
+            run=run,
+            version=start.version,
+            models=names.get(row["model"], (str(row["model"]),)),
+            day=datetime.fromtimestamp(start.at / 1_000_000, UTC).date(),
+            settled=Usd(row["settled_nano"]),
+            unreconciled=Usd(0 if row["outcome"] == "in_flight" else row["held_nano"] or 0),
+            request=requests.get((run, start.version)),
+            simulated=began[run].settings.simulated,
         )
-        for run, version, model, at, settled, unreconciled, simulated in log.query(_CALLS)
+        for row in log.view("calls")
+        for run, start in [(str(row["run_id"]), starts[row["position"]])]
     ]
 
 

@@ -9,8 +9,9 @@ from attrs import evolve, frozen
 
 from orchestrator import events as e
 from orchestrator.engine.applications import Application, application
-from orchestrator.engine.outputs.folder import OutputFolder, tables
+from orchestrator.engine.outputs.folder import OutputFolder
 from orchestrator.engine.outputs.placement import Placement
+from orchestrator.engine.outputs.readme import tables
 from orchestrator.engine.outputs.results import summary
 from orchestrator.errors import MissingError, UsageError
 from orchestrator.log import EventLog, Texts

@@ -12,7 +12,7 @@ from orchestrator.engine.answers.equivalence import canonical_form
 from orchestrator.engine.answers.marks import marks_of
 from orchestrator.engine.answers.patching import existing_tasks
 from orchestrator.engine.answers.prompts import criteria_count
-from orchestrator.engine.answers.reading import Keep, read_answer
+from orchestrator.engine.answers.read_answer import Keep, read_answer
 from orchestrator.engine.answers.taking import Read
 from orchestrator.engine.outputs.placement import Placement
 from orchestrator.events import PLAN, CallStarted, ModelSelected, Reading

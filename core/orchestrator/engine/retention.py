@@ -107,7 +107,7 @@ def _own(workspace: "Engine") -> Iterator[tuple[str, Retention]]:
     for run in log.streams():
         if run.startswith((PREFIX, SIMULATED + PREFIX)) or is_evaluation(run) or is_worker(run):
             continue
-        if not log.query("SELECT 1 FROM salts WHERE run = ?", [run]):
+        if log.store.salt(run) is None:
             continue
         retention = Retention()
         with suppress(SpecError, UsageError, LogError, ValueError):

@@ -12,7 +12,8 @@ from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.forecast import compares, next_forecast
 from orchestrator.decide.lengths import call_sizes, usual_length
 from orchestrator.decide.planning import execution_order
-from orchestrator.decide.routing import DraftQuery, Query, backend_name, list_candidates
+from orchestrator.decide.ranking import backend_name
+from orchestrator.decide.routing import DraftQuery, Query, list_candidates
 from orchestrator.decide.spending import is_too_long
 from orchestrator.decide.strategies import COLD, judge_runs, most_iterations, strategy_of
 from orchestrator.engine.plays import Simulated

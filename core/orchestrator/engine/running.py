@@ -219,7 +219,7 @@ async def run_to_end(
 
 
 def _measured(here: DataFolder, session: Session) -> Mapping[str, ModelRecord]:
-    return measured(here.log, here.folder).of(session.stream.simulated)
+    return measured(here.log).of(session.stream.simulated)
 
 
 def _handed_over(here: DataFolder, session: Session) -> tuple[str, ...]:

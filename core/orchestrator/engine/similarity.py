@@ -9,14 +9,14 @@ from attrs import frozen
 
 from orchestrator import events as e
 from orchestrator.errors import LogError
-from orchestrator.log import Texts
+from orchestrator.log import Select, Texts
 from orchestrator.models import ProjectStatus
 from orchestrator.settings import SECOND
 from orchestrator.spec import Spec, differences
 from orchestrator.spec.canonical import portable
 
 if TYPE_CHECKING:
-    from orchestrator.log import EventLog
+    from orchestrator.log import EventLog, Recorded
 
 NEWEST: Final = 50
 """So many runs are looked at; older ones are named with ``--resume``."""
@@ -25,6 +25,8 @@ LEAST: Final = 0.3
 LEAST_SHARED: Final = 0.2
 """And this part of the keywords it must share: else every run of today would be similar."""
 
+_AFTERWARDS: Final = ("spend.reconciled", "content.deleted")
+_LOOKED_AT: Final = 1000
 _WEEK: Final = 7 * 86_400 * SECOND
 _WORDS: Final = re.compile(r"\w{3,}")
 _COMMON: Final = frozenset(
@@ -32,13 +34,6 @@ _COMMON: Final = frozenset(
         "and app application are build building can code create for from has have implement into make needs new "
         "program project python should simple small that the them this use uses using want which will with write"
     )
-)
-_BEGINNINGS: Final = (
-    "SELECT stream FROM events WHERE type IN ('run.started', 'run.forked') ORDER BY position DESC LIMIT ?"
-)
-_LATEST: Final = (
-    "SELECT type, at, data FROM events WHERE stream = ? AND type NOT IN ('spend.reconciled', 'content.deleted')"
-    " ORDER BY version DESC LIMIT 1"
 )
 
 
@@ -84,18 +79,19 @@ def similar_runs(log: "EventLog", spec: Spec, now: int) -> list[Similar]:
     """
     wanted = keywords(spec.project)
     found = []
-    for (run,) in log.query(_BEGINNINGS, [NEWEST]):
+    for begun in log.newest(NEWEST, types=(e.RunStarted, e.RunForked)):
+        run = begun.stream
         if log.locks.is_held(run):
             continue
-        similar = _compared(log, str(run), spec, wanted, now)
+        similar = _compared(log, run, spec, wanted, now)
         if similar is not None:
             found.append(similar)
     return sorted(found, key=lambda each: (not each.same, -each.score, -each.at, each.run))
 
 
 def _compared(log: "EventLog", run: str, spec: Spec, wanted: frozenset[str], now: int) -> Similar | None:
-    kind, at, data = log.query(_LATEST, [run])[0]
-    status = ProjectStatus(json.loads(data)["status"]) if kind == "run.finished" else None
+    latest = _latest(log, run)
+    at, status = latest.at, ProjectStatus(json.loads(latest.data)["status"]) if latest.type == "run.finished" else None
     if status is not None and status.is_closed:
         return None
     try:
@@ -114,6 +110,13 @@ def _compared(log: "EventLog", run: str, spec: Spec, wanted: frozenset[str], now
         return None
     changes = tuple(differences(portable(stored)[0], portable(spec.canonical())[0])) if same else ()
     return Similar(run, project, status, at, total, same, changes)
+
+
+def _latest(log: "EventLog", run: str) -> "Recorded":
+    """The last event that says how a run stands."""
+    select = Select((run,), reverse=True, limit=_LOOKED_AT)
+    newest = list(log.select(select))
+    return next((each for each in newest if each.type not in _AFTERWARDS), newest[0])
 
 
 def _beginning(log: "EventLog", run: str) -> tuple[e.RunStarted | None, str]:

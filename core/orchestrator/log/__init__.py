@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from orchestrator.log.chain import GENESIS, LogFinding, verify
     from orchestrator.log.codec import Codec, decode, encode
-    from orchestrator.log.connections import DATABASE, configure
     from orchestrator.log.heads import Head, append_head, read_heads, unreadable_lines
     from orchestrator.log.locks import FileLocks, Handle, Locks, MemoryLocks, TransactionLock, no_lock
+    from orchestrator.log.protocol import Last, Select, Store
     from orchestrator.log.redaction import Redactor
-    from orchestrator.log.schema import create
+    from orchestrator.log.sqlite.connections import DATABASE, configure
+    from orchestrator.log.sqlite.schema import create
     from orchestrator.log.store import Committed, EventLog
     from orchestrator.log.texts import Texts
-    from orchestrator.log.transaction import Last, Recorded
+    from orchestrator.log.transaction import Recorded
 
 _HOMES = {
-    "DATABASE": "connections",
+    "DATABASE": "sqlite.connections",
     "GENESIS": "chain",
     "Codec": "codec",
     "Committed": "store",
@@ -28,16 +29,18 @@ _HOMES = {
     "LogFinding": "chain",
     "Handle": "locks",
     "Head": "heads",
-    "Last": "transaction",
+    "Last": "protocol",
     "Locks": "locks",
     "MemoryLocks": "locks",
     "Recorded": "transaction",
     "Redactor": "redaction",
+    "Select": "protocol",
+    "Store": "protocol",
     "Texts": "texts",
     "TransactionLock": "locks",
     "append_head": "heads",
-    "configure": "connections",
-    "create": "schema",
+    "configure": "sqlite.connections",
+    "create": "sqlite.schema",
     "decode": "codec",
     "encode": "codec",
     "no_lock": "locks",
@@ -61,6 +64,8 @@ __all__ = [
     "MemoryLocks",
     "Recorded",
     "Redactor",
+    "Select",
+    "Store",
     "Texts",
     "TransactionLock",
     "append_head",

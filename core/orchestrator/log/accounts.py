@@ -30,8 +30,8 @@ from orchestrator.events import (
     Totals,
     Unreconciled,
 )
-from orchestrator.log.locks import Locks
-from orchestrator.log.transaction import Transaction
+from orchestrator.log.protocol import Hold
+from orchestrator.log.transaction import AppendDraft
 from orchestrator.money import Usd
 
 Movement = tuple[str, AccountEvent]
@@ -51,24 +51,33 @@ def called(name: str, simulated: bool = False) -> str:
     return f"{SIMULATED if simulated else ''}{name}"
 
 
-def totals_of(transaction: Transaction, name: str, simulated: bool = False) -> tuple[int, Totals]:
+def totals_of(draft: AppendDraft, name: str, simulated: bool = False) -> tuple[int, Totals]:
     """The version and the totals an account's stream ends with.
 
     Raises:
         UsageError: there is no such account.
     """
-    found = transaction.last_event(stream_of(name, simulated))
-    if found is None:
+    found = draft.last_event(stream_of(name, simulated))
+    version, event = found or (0, None)
+    return version, totals_in(event, name, simulated)
+
+
+def totals_in(event: Event | None, name: str, simulated: bool = False) -> Totals:
+    """The totals in the event that an account's stream ends with; None: there is no such stream.
+
+    Raises:
+        UsageError: there is no such account.
+    """
+    if event is None:
         raise UsageError(f"there is no account {called(name, simulated)!r}: open it first")
-    version, event = found
     totals = getattr(event, "totals", None)
     if not isinstance(totals, Totals):
         what = f"the stream of the account {called(name, simulated)!r}"
         raise LogError(f"{what} ends with something else than an account event")
-    return version, totals
+    return totals
 
 
-def open_account(transaction: Transaction, name: str, cap: Usd, at: int, simulated: bool = False) -> Totals:
+def open_account(draft: AppendDraft, name: str, cap: Usd, at: int, simulated: bool = False) -> Totals:
     """Open an account.
 
     Raises:
@@ -77,47 +86,45 @@ def open_account(transaction: Transaction, name: str, cap: Usd, at: int, simulat
     stream = stream_of(name, simulated)
     if not name or cap < Usd.ZERO:
         raise UsageError("an account needs a name and a cap of at least 0")
-    if transaction.last(stream) is not None:
+    if draft.last(stream) is not None:
         raise UsageError(f"there is an account {called(name, simulated)!r} already: set its cap instead")
     totals = Totals(cap=cap)
-    transaction.write_next(stream, at, AccountOpened(totals))
+    draft.write_next(stream, at, AccountOpened(totals))
     return totals
 
 
-def set_cap(transaction: Transaction, name: str, cap: Usd, at: int, simulated: bool = False) -> Totals:
+def set_cap(draft: AppendDraft, name: str, cap: Usd, at: int, simulated: bool = False) -> Totals:
     """Give an account another cap.
 
     Raises:
         UsageError: there is no such account, or the cap is below what is settled and held.
     """
-    _, totals = totals_of(transaction, name, simulated)
+    _, totals = totals_of(draft, name, simulated)
     used = totals.settled + totals.held
     if cap < used:
         whose = f"the account {called(name, simulated)!r}"
         raise UsageError(f"{whose} has {used.shown} settled and held: its cap cannot be {cap.shown}")
     totals = evolve(totals, cap=cap)
-    transaction.write_next(stream_of(name, simulated), at, CapSet(totals))
+    draft.write_next(stream_of(name, simulated), at, CapSet(totals))
     return totals
 
 
-def raise_cap(transaction: Transaction, name: str, extra: Usd, at: int, simulated: bool = False) -> Totals:
+def raise_cap(draft: AppendDraft, name: str, extra: Usd, at: int, simulated: bool = False) -> Totals:
     """Give an account a cap that is higher by ``extra``.
 
     Raises:
         UsageError: there is no such account, or ``extra`` is negative beyond what is free.
     """
-    _, totals = totals_of(transaction, name, simulated)
-    return set_cap(transaction, name, totals.cap + extra, at, simulated)
+    _, totals = totals_of(draft, name, simulated)
+    return set_cap(draft, name, totals.cap + extra, at, simulated)
 
 
 class Accounts:
     """The account side of one run's append."""
 
-    def __init__(self, transaction: Transaction, locks: Locks, run: str) -> None:
-        self._transaction = transaction
-        self._locks = locks
+    def __init__(self, draft: AppendDraft, run: str) -> None:
+        self._draft = draft
         self._run = run
-        self._has_holds: bool | None = None  # None: not looked up yet
 
     def reserve(
         self, version: int, started: CallStarted, names: Sequence[str], simulated: bool
@@ -130,10 +137,10 @@ class Accounts:
         entries: list[AccountEntry] = []
         movements: list[Movement] = []
         for name in names:
-            tail, totals = totals_of(self._transaction, name, simulated)
+            tail, totals = totals_of(self._draft, name, simulated)
             stream = stream_of(name, simulated)
             if totals.free < started.hold:
-                live = self._in_flight_live(stream)
+                live = Usd(self._draft.in_flight(stream, self._run))
                 return AccountRefused(started, name, started.hold, totals.free, live), []
             after = _checked(evolve(totals, held=totals.held + started.hold))
             entries.append(AccountEntry(name, after.settled + after.held, tail + 1))
@@ -142,16 +149,11 @@ class Accounts:
 
     def record(self, at: int, movements: Sequence[Movement]) -> None:
         """Append the holds of a CallStarted to their accounts."""
-        if movements:
-            self._has_holds = True
         for stream, event in movements:
             if not isinstance(event, Held):
                 raise MissingError("Held")
-            self._transaction.write_next(stream, at, event)
-            self._transaction.connection.execute(
-                "INSERT INTO open_holds(run, call, account, nano) VALUES (?, ?, ?, ?)",
-                (event.run, event.call, stream, event.amount.nano),
-            )
+            self._draft.write_next(stream, at, event)
+            self._draft.hold(Hold(event.run, event.call, stream, event.amount.nano))
 
     def follow(self, at: int, event: Event, simulated: bool = False) -> None:
         """Append to the accounts what an event of the run means for the holds it ends, or for money they keep."""
@@ -170,11 +172,11 @@ class Accounts:
         Raises:
             UsageError: the call is none of the run's own.
         """
-        started = self._transaction.event(self._run, event.call)
+        started = self._draft.event(self._run, event.call)
         if not isinstance(started, CallStarted) or started.hold != event.unreconciled:
             raise UsageError(f"{self._run} has no call {event.call} with {event.unreconciled.shown} unreconciled")
         for entry in started.accounts:
-            _, totals = totals_of(self._transaction, entry.name, simulated)
+            _, totals = totals_of(self._draft, entry.name, simulated)
             after = evolve(
                 totals,
                 held=totals.held - event.unreconciled,
@@ -183,23 +185,18 @@ class Accounts:
                 excess=totals.excess + max(Usd.ZERO, event.settled - event.unreconciled),
             )
             movement = Reconciled(self._run, event.call, event.unreconciled, event.settled, _checked(after))
-            self._transaction.write_next(stream_of(entry.name, simulated), at, movement)
+            self._draft.write_next(stream_of(entry.name, simulated), at, movement)
 
     def _end(self, at: int, call: int, settled: Usd | None, unreconciled: Usd) -> None:
-        if self._has_holds is None:
-            found = self._transaction.connection.execute("SELECT 1 FROM open_holds WHERE run = ? LIMIT 1", (self._run,))
-            self._has_holds = found.fetchone() is not None
-        if not self._has_holds:
-            return
-        query = "SELECT account, nano FROM open_holds WHERE run = ? AND call = ? ORDER BY account"
-        rows = self._transaction.connection.execute(query, (self._run, call)).fetchall()
-        for stream, nano in rows:
-            self._transaction.write_next(stream, at, self._ending(stream, call, Usd(nano), settled, unreconciled))
-        if rows:
-            self._transaction.connection.execute("DELETE FROM open_holds WHERE run = ? AND call = ?", (self._run, call))
+        ended = [hold for hold in self._draft.holds(self._run) if hold.call == call]
+        for hold in ended:
+            self._draft.write_next(
+                hold.account, at, self._ending(hold.account, call, Usd(hold.nano), settled, unreconciled)
+            )
+        self._draft.end(ended)
 
     def _ending(self, stream: str, call: int, hold: Usd, settled: Usd | None, unreconciled: Usd) -> AccountEvent:
-        found = self._transaction.last_event(stream)
+        found = self._draft.last_event(stream)
         if found is None:
             raise LogError(f"there is no account {stream}")
         totals: Totals = found[1].totals  # type: ignore[attr-defined]
@@ -215,12 +212,6 @@ class Accounts:
         beyond = max(Usd.ZERO, settled - hold)
         after = evolve(totals, held=held, settled=totals.settled + settled, excess=totals.excess + beyond)
         return Settled(self._run, call, hold, settled, _checked(after))
-
-    def _in_flight_live(self, stream: str) -> Usd:
-        """Held by calls in flight in runs whose lock is held; the run that asks is one."""
-        query = "SELECT run, sum(nano) FROM open_holds WHERE account = ? GROUP BY run"
-        rows = self._transaction.connection.execute(query, (stream,)).fetchall()
-        return Usd(sum(nano for run, nano in rows if run == self._run or self._locks.is_held(run)))
 
 
 def _checked(totals: Totals) -> Totals:

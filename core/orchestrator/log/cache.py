@@ -5,14 +5,15 @@ the data folder, so that a row does not reveal what was asked. The rows of simul
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Final
 
 from attrs import Factory, frozen
 
-from orchestrator.events import CallSucceeded
-from orchestrator.log import chain
+from orchestrator.events import CallPrepared, CallSucceeded, RunForked, RunStarted
 from orchestrator.log.codec import CODEC
+from orchestrator.log.protocol import CacheRow, Select, StoreReads, all_rows
+from orchestrator.models import CacheUse
 
 SECRET_BYTES: Final = 32
 SIMULATED: Final = "sim/"
@@ -20,31 +21,6 @@ SIMULATED: Final = "sim/"
 
 _OWNER: Final = ""
 """Under this name, which no run has, the secret stands among the salts."""
-
-_SECRET: Final = "SELECT salt FROM salts WHERE run = ?"
-_ANSWER: Final = (
-    "SELECT type, schema, data FROM events WHERE stream = ? AND version > ? AND type = 'call.succeeded'"
-    " AND json_extract(data, '$.call') = ? ORDER BY version LIMIT 1"
-)
-_STATS: Final = """
-WITH rows AS (SELECT substr(key, 1, 4) = 'sim/' AS simulated, run, call FROM cache)
-SELECT rows.simulated, count(*), count(DISTINCT rows.run),
-    sum(json_extract(e.data, '$.answer_bytes')), min(e.at), max(e.at)
-FROM rows LEFT JOIN events AS e ON e.stream = rows.run AND e.type = 'call.succeeded' AND e.version > rows.call
-    AND json_extract(e.data, '$.call') = rows.call
-GROUP BY 1 ORDER BY 1
-"""
-_HITS: Final = """
-WITH hits AS (
-    SELECT json_extract(data, '$.reused.run') AS run, json_extract(data, '$.reused.call') AS call, stream
-    FROM events WHERE type = 'call.prepared' AND json_extract(data, '$.cache') = 'hit'
-)
-SELECT json_extract(first.data, '$.settings.simulated'), count(*), sum(json_extract(paid.data, '$.settled'))
-FROM hits JOIN events AS first ON first.stream = hits.stream AND first.type IN ('run.started', 'run.forked')
-LEFT JOIN events AS paid ON paid.stream = hits.run AND paid.type = 'call.succeeded' AND paid.version > hits.call
-    AND json_extract(paid.data, '$.call') = hits.call
-GROUP BY 1 ORDER BY 1
-"""
 
 
 @frozen
@@ -88,53 +64,87 @@ def key_of(secret: bytes, simulated: bool, request: bytes) -> str:
     return (SIMULATED if simulated else "") + hmac.digest(secret, request, "sha256").hex()
 
 
-def secret_of(connection: chain.Queryable) -> bytes | None:
+def secret_of(store: StoreReads) -> bytes | None:
     """The secret of the data folder, or None before anything was kept."""
-    row = connection.execute(_SECRET, (_OWNER,)).fetchone()
-    return None if row is None else bytes(row[0])
+    found = store.salt(_OWNER)
+    return None if found is None else bytes(found)
 
 
-def keep(connection: chain.Queryable, run: str, entries: Entries) -> None:
-    """Write the rows of a run's answers; where two processes drew a secret, the rows of the second are left out."""
-    connection.execute("INSERT OR IGNORE INTO salts(run, salt) VALUES (?, ?)", (_OWNER, entries.secret))
-    if secret_of(connection) != entries.secret:
-        return
-    for key, call in entries.calls.items():
-        connection.execute("INSERT OR REPLACE INTO cache(key, run, call) VALUES (?, ?, ?)", (key, run, call))
+def rows_of(run: str, entries: Entries) -> tuple[CacheRow, ...]:
+    """The rows of a run's answers."""
+    return tuple(CacheRow(key, run, call) for key, call in entries.calls.items())
 
 
-def find(connection: chain.Queryable, key: str) -> Found | None:
+def find(store: StoreReads, key: str) -> Found | None:
     """The answer under a key, or None; its text is that run's."""
-    row = connection.execute("SELECT run, call FROM cache WHERE key = ?", (key,)).fetchone()
-    if row is None:
-        return None
-    run, call = str(row[0]), int(row[1])
-    stored = connection.execute(_ANSWER, (run, call, call)).fetchone()
-    answer = None if stored is None else CODEC.decode(*stored)
-    return Found(run, call, answer) if isinstance(answer, CallSucceeded) else None
+    row = store.cached(key)
+    answer = None if row is None else answer_of(store, row.run, row.call)
+    return None if row is None or answer is None else Found(row.run, row.call, answer)
 
 
-def forget(connection: chain.Queryable, run: str) -> int:
-    """Delete the rows of a run's answers, as when its content is deleted; returns how many there were."""
-    return connection.execute("DELETE FROM cache WHERE run = ?", (run,)).rowcount
+def answer_of(store: StoreReads, run: str, call: int) -> CallSucceeded | None:
+    """The answer to a call of a run, or None where it has none."""
+    select = Select((run,), ("call.succeeded",), after_version=call, by_version=True)
+    for row in all_rows(store, select):
+        event = CODEC.decode(row.type, row.schema, row.data)
+        if isinstance(event, CallSucceeded) and event.call == call:
+            return event
+    return None
 
 
-def clear(connection: chain.Queryable) -> int:
-    """Delete every row, and the secret; returns how many there were."""
-    connection.execute("DELETE FROM salts WHERE run = ?", (_OWNER,))
-    return connection.execute("DELETE FROM cache").rowcount
-
-
-def stats(connection: chain.Queryable) -> list[CacheStats]:
+def stats(store: StoreReads) -> list[CacheStats]:
     """The set of real providers, then that of simulated ones."""
-    held = {bool(row[0]): row[1:] for row in connection.execute(_STATS)}
-    saved = {bool(row[0]): row[1:] for row in connection.execute(_HITS)}
-    found = []
-    for simulated in (False, True):
-        answers, runs, size, oldest, newest = held.get(simulated, (0, 0, 0, None, None))
-        hits, nano = saved.get(simulated, (0, 0))
-        found.append(CacheStats(simulated, answers, runs, size or 0, oldest, newest, hits, nano or 0))
-    return found
+    rows = store.cache_rows()
+    hits = list(_hits(store))
+    wanted = {(row.run, row.call) for row in rows} | {(run, call) for _, run, call in hits}
+    answers = dict(_answers(store, wanted))
+    return [
+        _set(simulated, [row for row in rows if row.key.startswith(SIMULATED) == simulated], hits, answers)
+        for simulated in (False, True)
+    ]
+
+
+def _set(
+    simulated: bool,
+    rows: Sequence[CacheRow],
+    hits: Sequence[tuple[bool, str, int]],
+    answers: Mapping[tuple[str, int], tuple[int, CallSucceeded]],
+) -> CacheStats:
+    kept = [answers[row.run, row.call] for row in rows if (row.run, row.call) in answers]
+    used = [(run, call) for pretended, run, call in hits if pretended == simulated]
+    times = [at for at, _ in kept]
+    return CacheStats(
+        simulated,
+        len(rows),
+        len({row.run for row in rows}),
+        sum(answer.answer_bytes for _, answer in kept),
+        min(times, default=None),
+        max(times, default=None),
+        len(used),
+        sum(answers[each][1].settled.nano for each in used if each in answers),
+    )
+
+
+def _answers(
+    store: StoreReads, wanted: Set[tuple[str, int]]
+) -> Iterator[tuple[tuple[str, int], tuple[int, CallSucceeded]]]:
+    """The answers to some calls, with their times."""
+    for run in sorted({run for run, _ in wanted}):
+        for row in all_rows(store, Select((run,), ("call.succeeded",), by_version=True)):
+            event = CODEC.decode(row.type, row.schema, row.data)
+            if isinstance(event, CallSucceeded) and (run, event.call) in wanted:
+                yield (run, event.call), (row.at, event)
+
+
+def _hits(store: StoreReads) -> Iterator[tuple[bool, str, int]]:
+    """Every answer that was reused: whether in a simulated run, and the call it was given to first."""
+    simulated: dict[str, bool] = {}
+    for row in all_rows(store, Select(types=("run.started", "run.forked", "call.prepared"))):
+        event = CODEC.decode(row.type, row.schema, row.data)
+        if isinstance(event, RunStarted | RunForked):
+            simulated[row.stream] = event.settings.simulated
+        elif isinstance(event, CallPrepared) and event.cache is CacheUse.HIT and event.reused is not None:
+            yield simulated.get(row.stream, False), event.reused.run, event.reused.call
 
 
 def request_of(*parts: str | int | bytes) -> bytes:

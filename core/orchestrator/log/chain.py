@@ -7,15 +7,15 @@ it anew, unless a head is kept elsewhere.
 import hashlib
 import json
 import re
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Final
 
 from attrs import define, evolve, field, frozen
 
 from orchestrator.errors import DamagedLogError, LogError
 from orchestrator.log.naming import event_name
+from orchestrator.log.protocol import RawRow, Store, StoreError, StoreReads
 from orchestrator.log.texts import unpack
 
 _DOMAIN: Final = b"multi-llm-orchestrator event 1\n"
@@ -26,23 +26,12 @@ GENESIS: Final = hashlib.sha256(b"multi-llm-orchestrator genesis 1\n").hexdigest
 """The hash before the first event of every stream."""
 
 _TYPES: Final = "text integer text integer integer text text"
-_COLUMNS: Final = (
-    "position, CAST(stream AS BLOB), version, CAST(type AS BLOB), schema, at, CAST(data AS BLOB), CAST(hash AS BLOB),"
-    " typeof(stream) || ' ' || typeof(version) || ' ' || typeof(type) || ' ' || typeof(schema) || ' ' || typeof(at)"
-    " || ' ' || typeof(data) || ' ' || typeof(hash)"
-)
-_OF_STREAM: Final = "WHERE position IN (SELECT position FROM events WHERE stream = ?)"
-_TEXT: Final = "SELECT CAST(data AS BLOB), typeof(data) FROM blobs WHERE run = ? AND digest = ?"
 _MISSING: Final = "is missing"
 _DIGEST: Final = re.compile(rb'"([0-9a-f]{64})"')
 _WITHOUT_TEXTS: Final = frozenset({b"session.opened"})  # has parameters of plugins, which may look like digests
 _FORKED: Final = b"run.forked"
 _BEGINNINGS: Final = (b"run.started", _FORKED)
 _HASH: Final = re.compile(rb'"hash":"[0-9a-f]{64}"')
-
-
-UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)
-"""What ``sqlite3`` raises where a file is damaged; the second where its message quotes damaged bytes."""
 
 
 Opener = Callable[[str, str, bytes], bytes]
@@ -52,13 +41,6 @@ Opener = Callable[[str, str, bytes], bytes]
 def plain(run: str, name: str, stored: bytes) -> bytes:
     """What is stored as it is; nothing is decrypted."""
     return stored
-
-
-class Queryable(Protocol):
-    """What can be asked in SQL: a ``sqlite3.Connection``, or a wrapper of one."""
-
-    def execute(self, sql: str, parameters: Any = ..., /) -> sqlite3.Cursor:
-        """Run one statement."""
 
 
 @frozen
@@ -86,26 +68,6 @@ class LogFinding:
         return event_name(self.position, self.version)
 
 
-@frozen
-class _Row:
-    position: int
-    stream: bytes
-    version: int
-    type: bytes
-    schema: int
-    at: int
-    data: bytes
-    hash: bytes
-    types: str
-
-    def linked(self, previous: bytes) -> bytes:
-        return _link(previous, self.stream, self.version, self.type, self.schema, self.at, self.data)
-
-    @property
-    def name(self) -> str:
-        return self.stream.decode(errors="replace")
-
-
 @define
 class _Stream:
     """How far a stream is verified."""
@@ -125,7 +87,7 @@ class _Stream:
     needed: set[bytes] = field(factory=set)
     """Those of them that may not be missing."""
 
-    def refer(self, row: "_Row") -> None:
+    def refer(self, row: RawRow) -> None:
         """Take in the digests of an event's texts."""
         found = referred(row.type, row.data)
         for digest in found:
@@ -137,6 +99,14 @@ def _link(previous: bytes, stream: bytes, version: int, kind: bytes, schema: int
     v, s, a = b"%d" % version, b"%d" % schema, b"%d" % at
     columns = (len(previous), previous, len(stream), stream, len(v), v, len(kind), kind, len(s), s, len(a), a)
     return hashlib.sha256(_LINKED % (*columns, len(data), data)).hexdigest().encode()
+
+
+def _linked(row: RawRow, previous: bytes) -> bytes:
+    return _link(previous, row.stream, row.version, row.type, row.schema, row.at, row.data)
+
+
+def _name(row: RawRow) -> str:
+    return row.stream.decode(errors="replace")
 
 
 def link(previous: str, stream: str, version: int, kind: str, schema: int, at: int, data: str) -> str:
@@ -163,7 +133,7 @@ def private(kind: bytes, data: bytes) -> set[bytes]:
 
 
 def verify(
-    connection: Queryable,
+    store: Store,
     stream: str | None = None,
     head: str | None = None,
     *,
@@ -173,7 +143,7 @@ def verify(
     """Everything wrong with one stream, or with all: at most one break of the chain and one bad text each.
 
     Args:
-        connection: the log; it is only read.
+        store: the log; it is only read.
         stream: the stream to look at; None for all of them.
         head: a hash that must be that of some event looked at, so that the log goes on from there.
         texts: whether the texts are looked at; without, only the events count.
@@ -186,66 +156,61 @@ def verify(
     findings: dict[int, LogFinding] = {}
     last, seen = 0, head is None
     try:
-        for row in _rows(connection, stream):
+        for row in store.raw(stream):
             state = streams.setdefault(row.stream, _Stream())
             last = row.position
             if state.broken:
                 continue
-            finding = _advance(connection, state, row)
+            finding = _advance(store, state, row)
             if finding is not None:
                 findings.setdefault(finding.position, finding)
             elif head is not None and row.hash == head.encode():
                 seen = True
         if stream is not None and not findings:
-            for finding in _strayed(connection, stream, streams.get(stream.encode(), _Stream())):
+            for finding in _strayed(store, stream, streams.get(stream.encode(), _Stream())):
                 findings[finding.position] = finding
         for name, state in streams.items() if texts else ():
-            for finding in _texts(connection, name, state, opened):
+            for finding in _texts(store, name, state, opened):
                 findings.setdefault(finding.position, finding)
         if stream is None and not findings:
-            for problem in _integrity(connection):
+            for problem in store.integrity():
                 findings[0] = LogFinding(0, "", f"the database file: {problem}")
-    except UNREADABLE as error:
-        findings.setdefault(last, LogFinding(last, stream or "", f"the database file is damaged after it: {error}"))
+    except StoreError as error:
+        findings.setdefault(
+            last, LogFinding(last, stream or "", f"the database file is damaged after it: {error.detail}")
+        )
     if not seen:
         message = f"no event has the head {head}: events after it are missing, or the head is of another log"
         findings.setdefault(last, LogFinding(last, stream or "", message, "heads"))
-    return [_located(connection, findings[position]) for position in sorted(findings)]
+    return [_located(store, findings[position]) for position in sorted(findings)]
 
 
-def _located(connection: Queryable, finding: LogFinding) -> LogFinding:
+def _located(store: StoreReads, finding: LogFinding) -> LogFinding:
     """The finding with the version of its event."""
-    query = "SELECT version FROM events NOT INDEXED WHERE position = ? AND version BETWEEN 1 AND position"
-    with suppress(*UNREADABLE):
-        row = connection.execute(query, (finding.position,)).fetchone()
-        return finding if row is None else evolve(finding, version=row[0])
+    with suppress(StoreError):
+        row = next(store.raw(after=finding.position - 1, before=finding.position + 1), None)
+        named = None if row is None else row.version
+        return evolve(finding, version=named) if isinstance(named, int) and 0 < named <= finding.position else finding
     return finding
 
 
-def _rows(connection: Queryable, stream: str | None) -> Iterator[_Row]:
-    # With an index at hand SQLite takes columns from it that may differ from those of a damaged row.
-    which, values = ("", ()) if stream is None else (_OF_STREAM, (stream,))
-    for row in connection.execute(f"SELECT {_COLUMNS} FROM events NOT INDEXED {which} ORDER BY position", values):
-        yield _Row(row[0], row[1] or b"", *row[2:])
-
-
-def _advance(connection: Queryable, state: _Stream, row: _Row) -> LogFinding | None:
+def _advance(store: StoreReads, state: _Stream, row: RawRow) -> LogFinding | None:
     """Take the next event of a stream, or say what is wrong with it."""
     if not state.position and row.type == _FORKED:
         _take_origin(state, row)
-    if row.types == _TYPES and row.version == state.version + 1 and row.linked(state.hash) == row.hash:
+    if row.types == _TYPES and row.version == state.version + 1 and _linked(row, state.hash) == row.hash:
         state.version, state.hash, state.position = row.version, row.hash, row.position
         state.refer(row)
         state.deleted = state.deleted or row.type == b"content.deleted"
         if row.type == _FORKED and state.parent is not None and row.version == state.shared + 1:
-            return _against_parent(connection, state, row)
+            return _against_parent(store, state, row)
         return None
     state.broken = True
-    position, message = _diagnose(connection, state, row)
-    return LogFinding(position, row.name, message)
+    position, message = _diagnose(store, state, row)
+    return LogFinding(position, _name(row), message)
 
 
-def _take_origin(state: _Stream, row: _Row) -> None:
+def _take_origin(state: _Stream, row: RawRow) -> None:
     """A fork's stream begins after what it shares with its parent."""
     try:
         fields = json.loads(row.data)
@@ -256,53 +221,48 @@ def _take_origin(state: _Stream, row: _Row) -> None:
         state.parent, state.shared, state.version = parent, version, version
 
 
-def _against_parent(connection: Queryable, state: _Stream, row: _Row) -> LogFinding | None:
+def _against_parent(store: StoreReads, state: _Stream, row: RawRow) -> LogFinding | None:
     """The event of the parent that a fork names must be there, with the hash it names."""
-    query = "SELECT CAST(hash AS BLOB), position FROM events WHERE stream = ? AND version = ?"
-    found = connection.execute(query, (state.parent, state.shared)).fetchone()
+    found = next(store.raw(state.parent, version=state.shared), None)
     named = json.loads(row.data).get("hash")
     what = f"the event {state.shared} of {state.parent}, whose past it shares,"
     if found is None:
-        return LogFinding(row.position, row.name, f"{what} is missing")
-    if not isinstance(named, str) or found[0] != named.encode():
-        return LogFinding(row.position, row.name, f"{what} has another hash than it names: the past was changed")
+        return LogFinding(row.position, _name(row), f"{what} is missing")
+    if not isinstance(named, str) or found.hash != named.encode():
+        return LogFinding(row.position, _name(row), f"{what} has another hash than it names: the past was changed")
     return None
 
 
-def _diagnose(connection: Queryable, state: _Stream, row: _Row) -> tuple[int, str]:
+def _diagnose(store: StoreReads, state: _Stream, row: RawRow) -> tuple[int, str]:
     expected = state.version + 1
     if row.types != _TYPES:
         return row.position, "a column of this event has another type than was written"
     if row.version == expected:
         return row.position, "this event, or its hash, was changed"
-    if not state.position and evolve(row, type=_FORKED).linked(state.hash) == row.hash:
+    if not state.position and _linked(row._replace(type=_FORKED), state.hash) == row.hash:
         return row.position, "this event's type was changed; it was run.forked"
-    if evolve(row, version=expected).linked(state.hash) == row.hash:
+    if _linked(row._replace(version=expected), state.hash) == row.hash:
         return row.position, f"this event's version was changed; it was {expected}"
     if not state.position and row.type == _FORKED:
         return row.position, "this event, or its hash, was changed"
     if row.version < expected:
         return row.position, f"this event stands where version {expected} of its stream should be"
-    moved = _moved(connection, row, expected)
+    moved = _moved(store, row, expected)
     if moved is not None:
         return moved, "this event does not stand in the order of its stream"
-    if any(evolve(row, stream=name).linked(digest) == row.hash for name, digest in _before(connection, row)):
+    if any(_linked(row._replace(stream=name), digest) == row.hash for name, digest in _before(store, row)):
         return row.position, "this event was moved here from another stream"
-    for other in _between(connection, state.position, row.position):
+    for other in _between(store, state.position, row.position):
         first = other.version if not state.position and other.type == _FORKED else expected
-        if evolve(other, stream=row.stream, version=first).linked(state.hash) == other.hash:
-            return other.position, f"this event was moved here from the stream {row.name}"
+        if _linked(other._replace(stream=row.stream, version=first), state.hash) == other.hash:
+            return other.position, f"this event was moved here from the stream {_name(row)}"
     return state.position, f"version {expected} is missing after this event"
 
 
-def _moved(connection: Queryable, row: _Row, expected: int) -> int | None:
+def _moved(store: StoreReads, row: RawRow, expected: int) -> int | None:
     """The misplaced event, where the expected one stands later: itself if it alone was moved, else the one found."""
-    later = connection.execute(
-        "SELECT position, version FROM events WHERE stream = ? AND position >= ? ORDER BY position",
-        (row.name, row.position),
-    )
     passed: list[int] = []
-    for position, version in later:
+    for position, version in ((each.position, each.version) for each in store.raw(_name(row), after=row.position - 1)):
         if version == expected:
             alone = len(passed) > 1 and passed == list(range(row.version, row.version + len(passed)))
             return int(position) if alone else row.position
@@ -310,46 +270,42 @@ def _moved(connection: Queryable, row: _Row, expected: int) -> int | None:
     return None
 
 
-def _before(connection: Queryable, row: _Row) -> Iterator[tuple[bytes, bytes]]:
+def _before(store: StoreReads, row: RawRow) -> Iterator[tuple[bytes, bytes]]:
     """Name and hash of the events of other streams that this one may once have followed."""
-    query = (
-        "SELECT CAST(stream AS BLOB), CAST(hash AS BLOB) FROM events"
-        " WHERE version = ? AND typeof(stream) = 'text' AND typeof(hash) = 'text' AND position < ?"
-    )
-    yield from connection.execute(query, (row.version - 1, row.position))
+    for other in store.raw(before=row.position, version=row.version - 1):
+        if other.types.startswith("text ") and other.types.endswith(" text"):
+            yield other.stream, other.hash
 
 
-def _between(connection: Queryable, after: int, before: int) -> Iterator[_Row]:
-    query = f"SELECT {_COLUMNS} FROM events WHERE position > ? AND position < ? ORDER BY position"
-    for row in connection.execute(query, (after, before)):
-        if row[-1].partition(" ")[2] == _TYPES.partition(" ")[2]:  # the stream may be anything
-            yield _Row(row[0], row[1] or b"", *row[2:])
+def _between(store: StoreReads, after: int, before: int) -> Iterator[RawRow]:
+    for row in store.raw(after=after, before=before):
+        if row.types.partition(" ")[2] == _TYPES.partition(" ")[2]:  # the stream may be anything
+            yield row
 
 
-def _strayed(connection: Queryable, stream: str, state: _Stream) -> Iterator[LogFinding]:
+def _strayed(store: StoreReads, stream: str, state: _Stream) -> Iterator[LogFinding]:
     """The event that should follow the last one of a stream, and is now in another."""
-    query = f"SELECT {_COLUMNS} FROM events WHERE position > ? AND version = ? ORDER BY position"
-    for row in connection.execute(query, (state.position, state.version + 1)):
-        other = _Row(row[0], stream.encode(), *row[2:])
-        if row[1] != other.stream and other.types == _TYPES and other.linked(state.hash) == other.hash:
+    for row in store.raw(after=state.position, version=state.version + 1):
+        other = row._replace(stream=stream.encode())
+        if row.stream != other.stream and other.types == _TYPES and _linked(other, state.hash) == other.hash:
             yield LogFinding(other.position, stream, f"this event was moved here from the stream {stream}")
 
 
-def _texts(connection: Queryable, name: bytes, state: _Stream, opened: Opener) -> Iterable[LogFinding]:
+def _texts(store: StoreReads, name: bytes, state: _Stream, opened: Opener) -> Iterable[LogFinding]:
     """The first event of a stream that refers to a text which is missing or not what its digest says."""
     if state.deleted:
         return []
     run = name.decode(errors="replace")
-    heirs = [run, *_ancestors(connection, state)]
-    salt = _blob(connection, "SELECT CAST(salt AS BLOB), typeof(salt) FROM salts WHERE run = ?", (run,), opened)
+    heirs = [run, *_ancestors(store, state)]
+    salt = _opened(run, "", lambda: store.raw_salt(run), opened)
     for digest, position in state.refers.items():
         text = digest.decode()
         if not isinstance(salt, bytes):
             return [LogFinding(position, run, f"the salt of the run's texts {salt}", "texts")]
-        data = _blob(connection, _TEXT, (run, text), opened)
+        data = _text(store, run, text, opened)
         for ancestor in heirs[1:]:
             if data == _MISSING:
-                data = _blob(connection, _TEXT, (ancestor, text), opened)
+                data = _text(store, ancestor, text, opened)
         if data == _MISSING and digest not in state.needed:
             continue
         if not isinstance(data, bytes):
@@ -361,20 +317,18 @@ def _texts(connection: Queryable, name: bytes, state: _Stream, opened: Opener) -
     return []
 
 
-def _ancestors(connection: Queryable, state: _Stream) -> list[str]:
+def _ancestors(store: StoreReads, state: _Stream) -> list[str]:
     """The runs in which a fork's texts are looked for, too; what they have deleted must be among its own."""
     found: list[str] = []
     parent, shared, position = state.parent, state.shared, min(state.refers.values(), default=0)
     while parent is not None and parent not in found:
         found.append(parent)
         above = _Stream()
-        rows = connection.execute(
-            f"SELECT {_COLUMNS} FROM events WHERE stream = ? AND version <= ? ORDER BY version", (parent, shared)
-        )
-        first = next((_Row(row[0], row[1] or b"", *row[2:]) for row in rows), None)
-        if connection.execute("SELECT 1 FROM salts WHERE run = ?", (parent,)).fetchone() is None:
+        rows = store.raw(parent, upto_version=shared)
+        first = next(rows, None)
+        if store.raw_salt(parent) is None:
             for row in rows:
-                _need(state, row[3], row[6], position)
+                _need(state, row.type, row.data, position)
             if first is not None:
                 _need(state, first.type, first.data, position)
         if first is not None and first.type == _FORKED:
@@ -391,22 +345,22 @@ def _need(state: _Stream, kind: bytes, data: bytes, position: int) -> None:
     state.needed.update(set(found) - private(kind, data))
 
 
-def _blob(connection: Queryable, query: str, values: tuple[str, ...], opened: Opener) -> bytes | str:
-    """The bytes that a query finds of a run and a name, decrypted; or what is wrong with them."""
+def _text(store: StoreReads, run: str, digest: str, opened: Opener) -> bytes | str:
+    return _opened(run, digest, lambda: store.raw_blob(run, digest), opened)
+
+
+def _opened(run: str, name: str, find: Callable[[], tuple[bytes, bool] | None], opened: Opener) -> bytes | str:
+    """The bytes stored of a run under a name, decrypted; or what is wrong with them."""
     try:
-        row = connection.execute(query, values).fetchone()
-    except UNREADABLE as error:
-        return f"cannot be read: {error}"
-    if row is None:
+        found = find()
+    except StoreError as error:
+        return f"cannot be read: {error.detail}"
+    if found is None:
         return _MISSING
-    if row[1] != "blob":
+    content, is_as_written = found
+    if not is_as_written:
         return "is not stored as it was written"
     try:
-        return opened(values[0], values[1] if len(values) > 1 else "", bytes(row[0]))
+        return opened(run, name, content)
     except LogError as error:
         return f"cannot be decrypted: {error}"
-
-
-def _integrity(connection: Queryable) -> list[str]:
-    found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(1)")]
-    return [] if found == ["ok"] else found

@@ -1,77 +1,56 @@
 """One writer per process: what is asked while a transaction runs is written together by the next."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Generic, TypeVar
 
 from attrs import define
 
 from orchestrator.deadlines.awaiting import Offload
-from orchestrator.errors import LogError, OrchestrateError
-from orchestrator.log.chain import Queryable
-from orchestrator.log.transaction import explained
-
-T = TypeVar("T")
-
-
-TransactionLockFactory = Callable[[], AbstractContextManager[None]]
-"""Makes the context in which write transactions of all processes exclude each other."""
+from orchestrator.errors import LogError
+from orchestrator.log.protocol import Member, StoreError, Written
 
 
 @define(eq=False)
-class _Member(Generic[T]):
-    work: Callable[[], T]
-    future: "asyncio.Future[T]"
-    result: T | None = None
-    error: OrchestrateError | None = None
+class _Waiting:
+    member: Member
+    future: "asyncio.Future[Written]"
 
 
 class GroupCommit:
-    """Commits pieces of work in batches, each in a savepoint of its own.
+    """Has members written in groups.
 
-    A piece that raises an ``OrchestrateError`` fails alone. Any other error fails the batch, and every later piece:
-    after an I/O error it is unknown what is on disk. The coroutine that writes lives only while there is work.
+    A member whose ``make`` raises an ``OrchestrateError`` fails alone. Any other error fails the group, and every later
+    member: after an I/O error it is unknown what is on disk. The coroutine that writes lives only while there is work.
 
     Args:
-        connection: in autocommit mode.
-        guard: held while the connection is used.
-        transaction_lock: makes the lock that excludes other processes.
-        offload: where the blocking part runs.
+        write: writes a group, and blocks.
+        offload: where that runs.
     """
 
-    def __init__(
-        self,
-        connection: Queryable,
-        guard: AbstractContextManager[Any],
-        transaction_lock: TransactionLockFactory,
-        offload: Offload,
-    ) -> None:
-        self._connection = connection
-        self._guard = guard
-        self._transaction_lock = transaction_lock
+    def __init__(self, write: Callable[[Sequence[Member]], Sequence[Written]], offload: Offload) -> None:
+        self._store_write = write
         self._offload = offload
-        self._queue: list[_Member[Any]] = []
+        self._queue: list[_Waiting] = []
         self._task: asyncio.Task[None] | None = None
         self._failure: str | None = None
 
-    async def submit(self, work: Callable[[], T]) -> T:
-        """Run ``work`` in a transaction and return what it returns once that is durable.
+    async def submit(self, member: Member) -> Written:
+        """Write a member; returns what was written once that is durable.
 
-        Cancelled before its transaction begins, the work is not done; later, it is done all the same.
+        Cancelled before its transaction begins, nothing is written; later, it is written all the same.
 
         Raises:
-            OrchestrateError: raised by ``work``, which then has written nothing.
+            OrchestrateError: raised by its ``make``; nothing of it is written.
             LogError: the log cannot be written, now or since an earlier failure.
         """
         self._refuse_after_failure()
         loop = asyncio.get_running_loop()
-        member: _Member[T] = _Member(work, loop.create_future())
-        self._queue.append(member)
+        waiting = _Waiting(member, loop.create_future())
+        self._queue.append(waiting)
         if self._task is None:
             self._task = loop.create_task(self._write())
-        return await member.future
+        return await waiting.future
 
     async def flush(self) -> None:
         """Wait until nothing is being written."""
@@ -83,14 +62,14 @@ class GroupCommit:
             raise LogError(f"nothing more is written since the event log failed: {self._failure}")
 
     async def _write(self) -> None:
-        batch: list[_Member[Any]] = []
+        batch: list[_Waiting] = []
         try:
             while self._queue:
                 batch = [member for member in self._queue if not member.future.done()]
                 self._queue.clear()
                 if batch:
-                    await self._offload(partial(self._commit, batch))
-                    _acknowledge(batch)
+                    members = [waiting.member for waiting in batch]
+                    _acknowledge(batch, await self._offload(partial(self._store_write, members)))
         except BaseException as error:
             self._fail([*batch, *self._queue], error)
             if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | SystemExit):
@@ -99,7 +78,7 @@ class GroupCommit:
             self._queue.clear()
             self._task = None
 
-    def _fail(self, members: list[_Member[Any]], error: BaseException) -> None:
+    def _fail(self, members: list[_Waiting], error: BaseException) -> None:
         self._failure = explained(error)
         for member in members:
             if member.future.done():
@@ -111,33 +90,19 @@ class GroupCommit:
             else:
                 member.future.set_exception(error)
 
-    def _commit(self, batch: list[_Member[Any]]) -> None:
-        with self._transaction_lock(), self._guard:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                for member in batch:
-                    self._attempt(member)
-                self._connection.execute("COMMIT")
-            except BaseException:
-                with suppress(Exception):
-                    self._connection.execute("ROLLBACK")
-                raise
 
-    def _attempt(self, member: _Member[Any]) -> None:
-        self._connection.execute("SAVEPOINT member")
-        try:
-            member.result = member.work()
-        except OrchestrateError as error:
-            member.error = error
-            self._connection.execute("ROLLBACK TO member")
-        self._connection.execute("RELEASE member")
-
-
-def _acknowledge(batch: list[_Member[Any]]) -> None:
-    for member in batch:
-        if member.future.done():
+def _acknowledge(batch: Sequence[_Waiting], written: Sequence[Written]) -> None:
+    for waiting, done in zip(batch, written, strict=True):
+        if waiting.future.done():
             continue
-        if member.error is not None:
-            member.future.set_exception(member.error)
+        if done.error is not None:
+            waiting.future.set_exception(done.error)
         else:
-            member.future.set_result(member.result)
+            waiting.future.set_result(done)
+
+
+def explained(error: BaseException) -> str:
+    """Why the log cannot be written, and what to do, on one line."""
+    if isinstance(error, StoreError):
+        return str(error)
+    return f"{str(error) or type(error).__name__}: remove the cause, then resume"

@@ -5,20 +5,14 @@ A fork's own events are numbered on from there, so that versions are unique alon
 
 import json
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from attrs import frozen
 
 from orchestrator.errors import LogError
 from orchestrator.log import chain
+from orchestrator.log.protocol import Select, Store, StoreError, StoreReads, all_rows
 
-_FIRST: Final = (
-    "SELECT version, CAST(type AS BLOB), CAST(data AS BLOB), position FROM events WHERE stream = ?"
-    " ORDER BY version LIMIT 1"
-)
-_EVENT: Final = "SELECT position, CAST(hash AS BLOB) FROM events WHERE stream = ? AND version = ?"
-_FORKS: Final = "SELECT stream, data FROM events WHERE type = 'run.forked' ORDER BY position"
-_SALT: Final = "SELECT 1 FROM salts WHERE run = ?"
 _DEEPEST: Final = 1000
 
 
@@ -52,22 +46,22 @@ def parse(version: int, data: bytes | str, position: int = 0) -> Origin | None:
     return found if found.version == version - 1 and found.version > 0 else None
 
 
-def origin(connection: chain.Queryable, stream: str) -> Origin | None:
+def origin(store: StoreReads, stream: str) -> Origin | None:
     """What a run shares with another, or None where it is no fork."""
-    row: Any = connection.execute(_FIRST, (stream,)).fetchone()
-    if row is None or row[1] != b"run.forked":
+    row = next(store.raw(stream, limit=1), None)
+    if row is None or row.type != b"run.forked":
         return None
-    return parse(row[0], row[2], row[3])
+    return parse(row.version, row.data, row.position)
 
 
-def origins(connection: chain.Queryable, stream: str) -> Iterator[Origin]:
+def origins(store: StoreReads, stream: str) -> Iterator[Origin]:
     """What a run shares, then what that one shares, and so on.
 
     Raises:
         LogError: the forks go in a circle, which only a damaged log has.
     """
     for _ in range(_DEEPEST):
-        found = origin(connection, stream)
+        found = origin(store, stream)
         if found is None:
             return
         yield found
@@ -75,22 +69,23 @@ def origins(connection: chain.Queryable, stream: str) -> Iterator[Origin]:
     raise LogError(f"the ancestors of {stream} go in a circle: the log is damaged; see: orchestrate audit verify")
 
 
-def segments(connection: chain.Queryable, stream: str) -> list[Segment]:
+def segments(store: StoreReads, stream: str) -> list[Segment]:
     """The parts of a run's history, oldest first; one for a run that is no fork."""
     found, upto = [Segment(stream, None)], None
-    for each in origins(connection, stream):
+    for each in origins(store, stream):
         upto = each.version if upto is None else min(upto, each.version)
         found.append(Segment(each.parent, upto))
     return found[::-1]
 
 
-def descendants(connection: chain.Queryable, stream: str) -> list[str]:
+def descendants(store: StoreReads, stream: str) -> list[str]:
     """The runs that share the past of a run itself, without an ancestor's of theirs between."""
-    return [str(name) for name, data in connection.execute(_FORKS) if json.loads(data)["parent"] == stream]
+    forks = all_rows(store, Select(types=("run.forked",)))
+    return [row.stream for row in forks if json.loads(row.data)["parent"] == stream]
 
 
 def verify(
-    connection: chain.Queryable,
+    store: Store,
     stream: str | None = None,
     head: str | None = None,
     *,
@@ -102,25 +97,24 @@ def verify(
     See ``chain.verify``; of an ancestor's stream only what the run shares counts.
     """
     if stream is None:
-        return chain.verify(connection, None, head, texts=texts, opened=opened)
+        return chain.verify(store, None, head, texts=texts, opened=opened)
     try:
-        past = list(origins(connection, stream))
-    except chain.UNREADABLE:
+        past = list(origins(store, stream))
+    except StoreError:
         past = []
     if not past:
-        return chain.verify(connection, stream, head, texts=texts, opened=opened)
+        return chain.verify(store, stream, head, texts=texts, opened=opened)
     findings = []
-    shared = any(_has(connection, each, head) for each in past) if head is not None else False
+    shared = any(_has(store, each, head) for each in past) if head is not None else False
     for each in past:
-        end = connection.execute(_EVENT, (each.parent, each.version)).fetchone()
-        last = each.position if end is None else end[0]
-        own = texts and connection.execute(_SALT, (each.parent,)).fetchone() is not None  # else the fork has copies
-        above = chain.verify(connection, each.parent, each.hash, texts=own, opened=opened)
+        end = next(store.raw(each.parent, version=each.version), None)
+        last = each.position if end is None else end.position
+        own = texts and store.raw_salt(each.parent) is not None  # else the fork has copies
+        above = chain.verify(store, each.parent, each.hash, texts=own, opened=opened)
         findings += [found for found in above if found.position <= last]
-    findings += chain.verify(connection, stream, None if shared else head, texts=texts, opened=opened)
+    findings += chain.verify(store, stream, None if shared else head, texts=texts, opened=opened)
     return sorted(findings, key=lambda found: found.position)
 
 
-def _has(connection: chain.Queryable, shared: Origin, head: str) -> bool:
-    query = "SELECT 1 FROM events WHERE stream = ? AND version <= ? AND hash = ?"
-    return connection.execute(query, (shared.parent, shared.version, head)).fetchone() is not None
+def _has(store: StoreReads, shared: Origin, head: str) -> bool:
+    return any(row.hash == head.encode() for row in store.raw(shared.parent, upto_version=shared.version))

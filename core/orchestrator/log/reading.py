@@ -1,25 +1,21 @@
 """Reading an event log: histories, pages of everything, single rows, and whether they are whole."""
 
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any, Final, TypeVar
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from typing import Any, Final
 
-from orchestrator.errors import DamagedLogError, LogError
-from orchestrator.events import TYPES, Event, Totals
+from orchestrator.errors import DamagedLogError
+from orchestrator.events import TYPES, Event, RunForked, RunStarted, Totals
 from orchestrator.log import accounts as accounting
 from orchestrator.log import cache as caching
-from orchestrator.log import chain, lineage, schema
-from orchestrator.log.connections import Connection
+from orchestrator.log import chain, lineage, retention
+from orchestrator.log.protocol import Extent, Hold, Last, Locks, Select, Store
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.requests import MailboxRequest
 from orchestrator.log.sealing import SALT, Keys, NoKeyError
-from orchestrator.log.transaction import COLUMNS, Last, Recorded, Transaction, explained
+from orchestrator.log.transaction import Recorded
 
-T = TypeVar("T")
-
-_PAGE: Final = 1000
-_PAGE_BYTES: Final = 16 * 1024 * 1024
 _NAMES: Final = {kind: name for name, kind in TYPES.items()}
 
 
@@ -27,26 +23,30 @@ class LogReader:
     """What can be asked of a log.
 
     Args:
-        reader: the database.
-        guard: held while it is used.
+        store: the database.
         redactor: takes the values of keys out of every event.
-        stands_still: whether nothing can be appended while something is read.
     """
 
-    def __init__(
-        self, reader: Connection, guard: AbstractContextManager[Any], redactor: Redactor, is_exclusive: bool
-    ) -> None:
-        self._reader = reader
-        self._read_guard = guard
+    def __init__(self, store: Store, redactor: Redactor) -> None:
+        self.store = store
         self.redactor = redactor
-        self._is_exclusive = is_exclusive
         self.keys = Keys()
         self._segments: dict[str, list[lineage.Segment]] = {}
 
     @property
+    def locks(self) -> Locks:
+        """Who has a run."""
+        return self.store.locks
+
+    @property
     def is_on_disk(self) -> bool:
         """Whether it is the log of a data folder; not one of a moment in this process alone, as of a bundle."""
-        return not self._is_exclusive
+        return self.store.is_shared
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether its runs came out of bundles; they have no accounts, and may have no texts."""
+        return self.store.is_imported
 
     def read(
         self, stream: str, after: int = 0, upto: int | None = None, types: Sequence[type[Event]] | None = None
@@ -69,36 +69,31 @@ class LogReader:
         self, stream: str, after: int = 0, upto: int | None = None, types: Sequence[type[Event]] | None = None
     ) -> Iterator[Recorded]:
         """The events of a stream itself, as ``read`` gives them; without what a fork shares."""
-        where, values = "stream = ? AND version > ? AND version <= ?", [stream]
-        if types is not None:
-            where += f" AND type IN ({', '.join('?' * len(types))})"
-        names = [_NAMES[kind] for kind in types or ()]
-        while True:
-            limits = [*values, after, 2**62 if upto is None else upto, *names]
-            rows, is_last = self._page(f"{where} ORDER BY version", limits)
-            for row in rows:
-                yield Recorded(*row)
-            if is_last:
+        names = None if types is None else tuple(_NAMES[kind] for kind in types)
+        yield from self.select(Select((stream,), names, after_version=after, upto_version=upto, by_version=True))
+
+    def select(self, select: Select) -> Iterator[Recorded]:
+        """The events of a selection, in its order; a page at a time is read."""
+        left = select.limit
+        while left is None or left > 0:
+            rows, is_last = self.store.page(select)
+            yield from (Recorded(*row) for row in rows)
+            if is_last or left is not None:
                 return
-            after = rows[-1][2]
+            select = select.following(rows[-1])
 
     def segments(self, stream: str) -> list[lineage.Segment]:
         """The parts of a run's history, oldest first: one, and for a fork one more for each ancestor."""
         found = self._segments.get(stream)
         if found is None:
-            try:
-                with self._read_guard:
-                    found = lineage.segments(self._reader, stream)
-            except chain.UNREADABLE as error:
-                raise LogError(f"the event log cannot be read: {explained(error)}") from error
+            found = lineage.segments(self.store, stream)
             if len(found) > 1 or self.last(stream) is not None:  # what a run shares never changes
                 self._segments[stream] = found
         return found
 
     def forks(self, run: str) -> list[str]:
         """The runs that share the past of a run directly, oldest first."""
-        with self._read_guard:
-            return lineage.descendants(self._reader, run)
+        return lineage.descendants(self.store, run)
 
     def tail(
         self, after: int = 0, stream: str | None = None, types: Sequence[type[Event]] | None = None
@@ -107,32 +102,62 @@ class LogReader:
 
         With ``types`` only events of these classes; the others are not even fetched.
         """
-        where = "position > ? AND stream = ?" if stream is not None else "position > ?"
-        if types is not None:
-            where += f" AND type IN ({', '.join('?' * len(types))})"
-        names = [_NAMES[kind] for kind in types or ()]
-        while True:
-            limits = [after, *([] if stream is None else [stream]), *names]
-            rows, is_last = self._page(f"{where} ORDER BY position", limits)
-            yield from (Recorded(*row) for row in rows)
-            if is_last:
-                return
-            after = rows[-1][0]
+        names = None if types is None else tuple(_NAMES[kind] for kind in types)
+        yield from self.select(Select(None if stream is None else (stream,), names, after=after))
+
+    def newest(
+        self, count: int, stream: str | None = None, types: Sequence[type[Event]] | None = None
+    ) -> list[Recorded]:
+        """The last so many events, of one stream or of all, perhaps of some classes; the latest first."""
+        names = None if types is None else tuple(_NAMES[kind] for kind in types)
+        streams = None if stream is None else (stream,)
+        return list(self.select(Select(streams, names, reverse=True, limit=count)))
+
+    def at_position(self, position: int) -> Recorded | None:
+        """The event at a position."""
+        row = self.store.at_position(position)
+        return None if row is None else Recorded(*row)
+
+    def high_water(self) -> int:
+        """A position up to which nothing will appear any more; 0 where there is nothing."""
+        return self.store.high_water()
 
     def streams(self, prefix: str = "") -> list[str]:
         """The names of the streams that begin with ``prefix``, oldest first."""
-        query = (
-            "SELECT stream FROM events WHERE (version = 1 OR type = 'run.forked') AND substr(stream, 1, ?) = ?"
-            " ORDER BY position"
-        )
-        return [str(row[0]) for row in self._fetch(query, [len(prefix), prefix])]
+        return self.store.streams(prefix)
+
+    def extents(self) -> list[Extent]:
+        """Every stream with its first position and last version, oldest first."""
+        return self.store.extents()
+
+    def beginnings(self) -> dict[str, RunStarted | RunForked]:
+        """By run the event it began with, oldest first."""
+        found: dict[str, RunStarted | RunForked] = {}
+        for record in self.select(Select(types=("run.started", "run.forked"))):
+            event = record.event
+            if isinstance(event, RunStarted | RunForked):
+                found[record.stream] = event
+        return found
+
+    def view(
+        self, name: str, where: Mapping[str, Any] | None = None, *, streams: Sequence[str] | None = None
+    ) -> list[dict[str, Any]]:
+        """The rows of one of the views, such as ``calls``; see ``docs/events.md``.
+
+        Args:
+            name: of the view.
+            where: columns and the values they must equal.
+            streams: only these streams are looked at; None: all.
+        """
+        return self.store.view(name, where, streams=streams)
+
+    def holds(self, *, run: str | None = None, account: str | None = None) -> list[Hold]:
+        """Money of calls in flight: of a run, in an account's stream, or all; by run, call and account."""
+        return self.store.holds(run=run, account=account)
 
     def last(self, stream: str) -> Last | None:
         """The last version of a stream, its hash and its time; None where there is no such stream."""
-        rows = self._fetch(
-            "SELECT version, hash, at FROM events WHERE stream = ? ORDER BY version DESC LIMIT 1", [stream]
-        )
-        return Last(*rows[0]) if rows else None
+        return self.store.last(stream)
 
     def account(self, name: str, simulated: bool = False) -> Totals:
         """How an account stands.
@@ -140,13 +165,13 @@ class LogReader:
         Raises:
             UsageError: there is no such account.
         """
-        with self._read_guard:
-            return accounting.totals_of(Transaction(self._reader, self.redactor), name, simulated)[1]
+        row = self.store.last_row(accounting.stream_of(name, simulated))
+        return accounting.totals_in(None if row is None else Recorded(*row).event, name, simulated)
 
     def salt(self, run: str) -> bytes | None:
         """The salt of a run's texts, or None where it has none, or the key of an encrypted one is not here."""
-        rows = self._fetch("SELECT salt FROM salts WHERE run = ?", [run])
-        return self._opened(run, SALT, rows[0][0]) if rows else None
+        stored = self.store.salt(run)
+        return None if stored is None else self._opened(run, SALT, stored)
 
     def _opened(self, run: str, name: str, stored: Any) -> bytes | None:
         if not isinstance(stored, bytes):
@@ -161,60 +186,36 @@ class LogReader:
     def blob(self, run: str, digest: str) -> bytes | None:
         """The compressed text that a run, or an ancestor of a fork, stored under a digest; or None."""
         for segment in reversed(self.segments(run)):
-            rows = self._fetch("SELECT data FROM blobs WHERE run = ? AND digest = ?", [segment.stream, digest])
-            if rows:
-                return self._opened(segment.stream, digest, rows[0][0])
+            stored = self.store.blob(segment.stream, digest)
+            if stored is not None:
+                return self._opened(segment.stream, digest, stored)
         return None
 
     def cache_secret(self) -> bytes | None:
         """The secret of the data folder, or None before a session or an answer needed one."""
-        return self._reading(caching.secret_of)
+        return caching.secret_of(self.store)
 
     def cached(self, key: str) -> caching.Found | None:
         """The answer that the response cache has under a key, or None."""
-        return self._reading(lambda connection: caching.find(connection, key))
+        return caching.find(self.store, key)
 
     def cache_stats(self) -> list[caching.CacheStats]:
         """What the response cache holds and has saved: of real providers, then of simulated ones."""
-        return self._reading(caching.stats)
-
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The rows of a query over the tables and views."""
-        return self._fetch(sql, parameters)
-
-    def inspect(self, work: Callable[[chain.Queryable], T]) -> T:
-        """What a function finds in the database; it must only read.
-
-        Raises:
-            LogError: the database cannot be read.
-        """
-        return self._reading(work)
+        return caching.stats(self.store)
 
     def asked(self, run: str) -> list[MailboxRequest]:
         """What other processes ask of a run, in the order in which they did."""
-        rows = self.query("SELECT id, at, kind, text FROM requests WHERE run = ? ORDER BY id", [run])
-        return [MailboxRequest(int(number), int(at), str(kind), str(text)) for number, at, kind, text in rows]
+        return [MailboxRequest(*row) for row in self.store.asked(run)]
 
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Read the log as it stands at one moment, whatever is appended meanwhile; not where it is written, too."""
-        if self._is_exclusive:
-            yield
-            return
-        with self._read_guard:
-            self._reader.execute("BEGIN")
-        try:
-            yield
-        finally:
-            with self._read_guard, suppress(sqlite3.Error):  # of a damaged file not even that can be done
-                self._reader.execute("COMMIT")
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Read the log as it is at one moment, whatever is appended meanwhile; not where it is written, too."""
+        return self.store.snapshot()
 
     def verify(
         self, stream: str | None = None, head: str | None = None, *, texts: bool = True
     ) -> list[chain.LogFinding]:
         """Everything wrong with one stream, what a fork shares included, or with all; see ``chain.verify``."""
-        with self._read_guard:
-            found = lineage.verify(self._reader, stream, head, texts=texts, opened=self.keys.open)
+        found = lineage.verify(self.store, stream, head, texts=texts, opened=self.keys.open)
         without: dict[str, bool] = {}
         for each in found:
             if each.check == "texts" and each.stream not in without:
@@ -223,7 +224,7 @@ class LogReader:
 
     def why_unread(self, run: str) -> str | None:
         """Why the texts of a run cannot be looked at, though they are not deleted; None where they can be."""
-        if self._reading(schema.is_imported):
+        if self.is_imported:
             return "there are no texts here" if self.salt(run) is None else None
         if not self.is_on_disk:
             return None
@@ -234,30 +235,11 @@ class LogReader:
 
     def is_encrypted(self, run: str) -> bool:
         """Whether the first event of a run says that its texts are encrypted at rest."""
-        query = "SELECT json_extract(data, '$.settings.encrypt') FROM events WHERE stream = ? ORDER BY version LIMIT 1"
-        rows = self._fetch(query, [run])
-        return bool(rows and rows[0][0])
+        first = next(self.store.raw(run, limit=1), None)
+        with suppress(ValueError, TypeError, AttributeError):
+            return first is not None and bool(json.loads(first.data).get("settings", {}).get("encrypt"))
+        return False
 
-    def _page(self, where: str, parameters: Sequence[Any]) -> tuple[list[tuple[Any, ...]], bool]:
-        """The next rows, as many as a page and the memory may hold, and whether they are the last."""
-
-        def fetched(connection: chain.Queryable) -> tuple[list[tuple[Any, ...]], bool]:
-            rows, size = [], 0
-            for row in connection.execute(f"SELECT {COLUMNS} FROM events WHERE {where} LIMIT {_PAGE}", parameters):
-                rows.append(row)
-                size += len(str(row[6]))
-                if size > _PAGE_BYTES:
-                    return rows, False
-            return rows, len(rows) < _PAGE
-
-        return self._reading(fetched)
-
-    def _fetch(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-        return self._reading(lambda connection: connection.execute(sql, parameters).fetchall())
-
-    def _reading(self, work: Callable[[chain.Queryable], T]) -> T:
-        try:
-            with self._read_guard:
-                return work(self._reader)
-        except chain.UNREADABLE as error:
-            raise LogError(f"the event log cannot be read: {explained(error)}") from error
+    def stats(self) -> retention.LogStats:
+        """What the log takes, in all and by run."""
+        return retention.stats(self.store)

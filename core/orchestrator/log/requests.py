@@ -5,8 +5,7 @@ them. The transaction with which its session ends, or with which the next one op
 end; that of an answer or of an edited plan takes out what brought it, and the end of the run everything.
 """
 
-import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from attrs import frozen
@@ -21,10 +20,6 @@ from orchestrator.events import (
     SessionLost,
     SessionOpened,
 )
-from orchestrator.log.chain import Queryable
-
-NAME: Final = "requests"
-"""The table."""
 
 CANCEL: Final = "cancel"
 """Asks for the end of the session; the run can be resumed."""
@@ -38,11 +33,9 @@ ANSWER: Final = "answer"
 EDIT: Final = "edit"
 """Brings another plan; see ``engine.editing``."""
 
-_TABLE: Final = """
-CREATE TABLE IF NOT EXISTS requests (
-    id INTEGER PRIMARY KEY, run TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL DEFAULT '', at INTEGER NOT NULL
-)
-"""
+Taken = tuple[str, str | None, int | None]
+"""A run, the kind of requests that are taken out (None: all), and up to which number (None: all)."""
+
 _ENDING: Final = (SessionOpened, SessionFailed, SessionLost, RunInterrupted)
 
 
@@ -58,25 +51,16 @@ class MailboxRequest:
     text: str
 
 
-def create(connection: sqlite3.Connection) -> None:
-    """Make the table where it does not exist: logs of earlier programs have none."""
-    connection.execute(_TABLE)
-
-
-def put(connection: Queryable, run: str, kind: str, text: str, at: int) -> None:
-    """Put a request in; inside a transaction."""
-    connection.execute("INSERT INTO requests(run, kind, text, at) VALUES (?, ?, ?, ?)", (run, kind, text, at))
-
-
-def take_out(connection: Queryable, run: str, events: Iterable[Event]) -> None:
-    """Take out what is asked of a run where these events end or open its session; inside their transaction."""
+def taken_by(run: str, events: Iterable[Event]) -> Iterator[Taken]:
+    """What these events of a run take out of its mailbox: what they end, open, or answer."""
     for event in events:
         match event:
             case RunFinished():
-                connection.execute("DELETE FROM requests WHERE run = ?", (run,))
+                yield run, None, None
             case PlanEdited(request=number):
-                connection.execute("DELETE FROM requests WHERE run = ? AND kind = ? AND id <= ?", (run, EDIT, number))
+                yield run, EDIT, number
             case QuestionAnswered():
-                connection.execute("DELETE FROM requests WHERE run = ? AND kind = ?", (run, ANSWER))
+                yield run, ANSWER, None
             case _ if isinstance(event, _ENDING):
-                connection.execute("DELETE FROM requests WHERE run = ? AND kind IN (?, ?)", (run, CANCEL, RELEASE))
+                yield run, CANCEL, None
+                yield run, RELEASE, None

@@ -1,31 +1,23 @@
 """Keeping a log small: what it takes, by run; content that is deleted, texts that nothing refers to."""
 
 import logging
-import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from attrs import frozen
 
 from orchestrator.errors import UsageError
 from orchestrator.events import ContentDeleted, Event
-from orchestrator.log import cache, chain, lineage
+from orchestrator.log import chain, lineage
+from orchestrator.log.protocol import CacheRow, Select, Store, StoredText, StoreReads, all_rows
 from orchestrator.log.sealing import Keys, NoKeyError
-from orchestrator.log.transaction import Transaction
+from orchestrator.log.transaction import AppendDraft
 
 LARGE: Final = 100_000
 """Events from which on a run's history is reported as large, and again at each doubling."""
 
 _LOGGER: Final = logging.getLogger("orchestrator.log")
-_EVENTS: Final = (
-    "SELECT stream, count(*), sum(length(CAST(data AS BLOB)) + length(stream) + length(type) + length(hash) + 24)"
-    " FROM events GROUP BY stream ORDER BY min(position)"
-)
-_TEXTS: Final = "SELECT run, count(*), sum(length(data) + length(digest) + length(run)) FROM blobs GROUP BY run"
-_SALT: Final = "SELECT 1 FROM salts WHERE run = ?"
-_ROWS: Final = "SELECT CAST(type AS BLOB), CAST(data AS BLOB) FROM events WHERE stream = ? AND version <= ?"
 
 
 @frozen
@@ -78,118 +70,75 @@ class Collected:
     after: int
 
 
-def sizes(connection: chain.Queryable) -> tuple[Size, ...]:
-    """What every stream takes, oldest first."""
-    texts = {run: (count, size) for run, count, size in connection.execute(_TEXTS)}
-    cached = dict(connection.execute("SELECT run, count(*) FROM cache GROUP BY run"))
-    deleted = {run for (run,) in connection.execute("SELECT stream FROM events WHERE type = 'content.deleted'")}
-    return tuple(
-        Size(run, events, size, *texts.get(run, (0, 0)), cached.get(run, 0), run in deleted)
-        for run, events, size in connection.execute(_EVENTS)
-    )
-
-
-def stats(connection: chain.Queryable, database: Path) -> LogStats:
+def stats(store: Store) -> LogStats:
     """What a log takes, on disk and by run."""
-    pages = {
-        name: int(connection.execute(f"PRAGMA {name}").fetchone()[0])
-        for name in ("page_size", "page_count", "freelist_count")
-    }
-    wal = database.with_name(f"{database.name}-wal")
-    return LogStats(
-        runs=sizes(connection),
-        file=pages["page_size"] * pages["page_count"],
-        wal=wal.stat().st_size if wal.exists() else 0,
-        free=pages["page_size"] * pages["freelist_count"],
-    )
+    deleted = {row.stream for row in all_rows(store, Select(types=("content.deleted",)))}
+    space = store.space()
+    runs = tuple(Size(*each, each.stream in deleted) for each in store.sizes())
+    return LogStats(runs, space.file, space.pending, space.free)
 
 
-def delete_content(transaction: Transaction, run: str, expected: int, at: int, keys: Keys) -> ContentDeleted:
+def delete_content(draft: AppendDraft, run: str, expected: int, at: int, keys: Keys) -> ContentDeleted:
     """Delete a run's texts, their salt and its cached answers, and append that it was done.
 
     Forks that share its past get the texts they need under their own names first, encrypted with their own keys where
-    they have some. For a transaction of the caller's, who then deletes the key.
+    they have some. For the draft of an append; its caller then deletes the key.
 
     Raises:
         UsageError: the run is not at the expected version, or its content is deleted already.
     """
-    connection = transaction.connection
-    last = transaction.last(run)
+    tails, last = draft.tails, draft.last(run)
     if last is None or last.version != expected:
         raise UsageError(f"{run} has gone on meanwhile; try again")
-    if connection.execute(_SALT, (run,)).fetchone() is None:
+    if tails.raw_salt(run) is None:
         raise UsageError(f"the content of {run} is deleted already")
-    for fork in _heirs(connection, run):
-        for digest in needed(connection, fork):
-            found = connection.execute("SELECT data FROM blobs WHERE run = ? AND digest = ?", (run, digest)).fetchone()
+    for fork in _heirs(tails, run):
+        for digest in needed(tails, fork):
+            found = tails.blob(run, digest)
             with suppress(NoKeyError):  # what cannot be read is gone already
-                if found is None:
-                    continue
-                data = keys.seal(fork, digest, keys.open(run, digest, bytes(found[0])))
-                transaction.store_texts(fork, [(digest, data)], None)
-    gone: tuple[int, int | None] = connection.execute(
-        "SELECT count(*), sum(length(data)) FROM blobs WHERE run = ?", (run,)
-    ).fetchone()
-    connection.execute("DELETE FROM blobs WHERE run = ?", (run,))
-    connection.execute("DELETE FROM salts WHERE run = ?", (run,))
-    cache.forget(connection, run)
-    event = ContentDeleted(gone[0], gone[1] or 0)
-    transaction.write(run, last, max(at, last.at + 1), transaction.encode(event))
+                if found is not None:
+                    draft.texts.append((fork, digest, keys.seal(fork, digest, keys.open(run, digest, bytes(found)))))
+    gone = tails.texts(run)
+    draft.forgotten.append(run)
+    event = ContentDeleted(len(gone), sum(each.size for each in gone))
+    draft.write(run, max(at, last.at + 1), draft.encode(event))
     return event
 
 
-def _heirs(connection: chain.Queryable, run: str) -> list[str]:
+def _heirs(store: StoreReads, run: str) -> list[str]:
     """The forks that go on needing a run's texts; where a fork's own content is deleted, those of that fork."""
-    found, seen, left = [], {run}, lineage.descendants(connection, run)
+    found, seen, left = [], {run}, lineage.descendants(store, run)
     while left:
         fork = left.pop()
         if fork in seen:
             continue
         seen.add(fork)
-        if connection.execute(_SALT, (fork,)).fetchone() is not None:
+        if store.raw_salt(fork) is not None:
             found.append(fork)
         else:
-            left += lineage.descendants(connection, fork)
+            left += lineage.descendants(store, fork)
     return found
 
 
-def needed(connection: chain.Queryable, run: str) -> Iterator[str]:
+def needed(store: StoreReads, run: str) -> Iterator[str]:
     """The digests that a run's history refers to, what it shares as a fork included; some more than once."""
-    for segment in lineage.segments(connection, run):
-        upto = 2**62 if segment.upto is None else segment.upto
-        for kind, data in connection.execute(_ROWS, (segment.stream, upto)):
-            for digest in chain.referred(kind, data):
+    for segment in lineage.segments(store, run):
+        for row in store.raw(segment.stream, upto_version=segment.upto):
+            for digest in chain.referred(row.type, row.data):
                 yield digest.decode()
 
 
-def collect(connection: chain.Queryable, run: str) -> tuple[int, int]:
-    """Delete the texts of a run that nothing refers to: how many, and their bytes. No session may be open."""
-    wanted = set(needed(connection, run))
-    count = size = 0
-    for digest, length in connection.execute("SELECT digest, length(data) FROM blobs WHERE run = ?", (run,)).fetchall():
-        if digest not in wanted:
-            connection.execute("DELETE FROM blobs WHERE run = ? AND digest = ?", (run, digest))
-            count, size = count + 1, size + length
-    return count, size
+def unreferenced(store: StoreReads, run: str) -> list[StoredText]:
+    """The texts of a run that nothing refers to; no session may be open."""
+    wanted = set(needed(store, run))
+    return [text for text in store.texts(run) if text.digest not in wanted]
 
 
-def collect_cache(connection: chain.Queryable) -> int:
-    """Delete the cached answers whose run has no content any more; how many."""
-    return connection.execute("DELETE FROM cache WHERE run NOT IN (SELECT run FROM salts)").rowcount
-
-
-def shrink(connection: Any, *, vacuum: bool) -> bool:
-    """Fold the WAL in, so that nothing deleted is left in it, and give unused pages back; whether that was possible.
-
-    Not inside a transaction.
-    """
-    try:
-        if vacuum:
-            connection.execute("VACUUM")
-        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    except sqlite3.OperationalError:
-        return False
-    return not busy
+def orphaned(store: StoreReads) -> list[CacheRow]:
+    """The cached answers whose run has no content any more."""
+    rows = store.cache_rows()
+    gone = {run for run in {row.run for row in rows} if store.raw_salt(run) is None}
+    return [row for row in rows if row.run in gone]
 
 
 class Growth:

@@ -1,41 +1,37 @@
-"""The event log: append with an expected version, read, follow, verify. One SQLite file in WAL mode."""
+"""The event log: append with an expected version, read, follow, verify; over a store."""
 
 import asyncio
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-from attrs import frozen
+from attrs import Factory, define, frozen
 
 from orchestrator.deadlines.awaiting import Offload
 from orchestrator.errors import ConcurrencyError, DamagedLogError, LogError, RunLockedError
-from orchestrator.events import CallStarted, ContentDeleted, Event, RunForked, Totals
+from orchestrator.events import (
+    CallFailed,
+    CallStarted,
+    CallSucceeded,
+    ContentDeleted,
+    Event,
+    RunForked,
+    SessionLost,
+    SessionOpened,
+    SpendReconciled,
+    Totals,
+)
 from orchestrator.log import accounts as accounting
 from orchestrator.log import cache as caching
-from orchestrator.log import chain, requests, retention, schema
-from orchestrator.log.commits import GroupCommit, TransactionLockFactory
-from orchestrator.log.connections import (
-    DATABASE,
-    Connection,
-    configure,
-    connect,
-    connect_to_read,
-    create_private,
-    database_of,
-    is_database,
-)
-from orchestrator.log.locks import FileLocks, Locks, MemoryLocks, TransactionLock, no_lock
+from orchestrator.log import requests, retention
+from orchestrator.log.commits import GroupCommit
+from orchestrator.log.protocol import Changes, Last, Member, Store, Tails, Written
 from orchestrator.log.reading import LogReader
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.sealing import SALT, Keys
 from orchestrator.log.texts import pack
-from orchestrator.log.transaction import Encoded, Last, Recorded, Transaction, explained
+from orchestrator.log.transaction import AppendDraft, Encoded, Encoder, Recorded, recorded
 from orchestrator.money import Usd
-
-T = TypeVar("T")
 
 
 @frozen
@@ -74,33 +70,22 @@ class EventLog(LogReader):
     """The memory of the program.
 
     Args:
-        connection: the database, laid out by ``schema.create``; used by one thread at a time.
-        offload: where transactions run: a thread, or in place.
-        transaction_lock: makes the lock that excludes the write transactions of other processes.
-        locks: the locks of runs, to tell live ones.
+        store: the database.
+        offload: where what blocks runs: a thread, or in place.
         redactor: takes the values of keys out of every event.
-        reader: a second connection for reading, so that readers do not wait for commits.
+        is_writable: whether anything can be appended.
     """
 
     def __init__(
-        self,
-        connection: Connection,
-        *,
-        offload: Offload,
-        transaction_lock: TransactionLockFactory = no_lock,
-        locks: Locks,
-        redactor: Redactor | None = None,
-        reader: Connection | None = None,
+        self, store: Store, *, offload: Offload, redactor: Redactor | None = None, is_writable: bool = True
     ) -> None:
-        self._guard = threading.Lock()
-        read_guard = threading.Lock() if reader else self._guard
-        super().__init__(reader or connection, read_guard, redactor or Redactor(), is_exclusive=reader is None)
-        self._connection = connection
-        self._transaction_lock = transaction_lock
-        self.locks = locks
-        self._transaction = Transaction(connection, self.redactor)
-        self._commits: GroupCommit | None = GroupCommit(connection, self._guard, transaction_lock, offload)
+        super().__init__(store, redactor or Redactor())
+        self._encoder = Encoder(self.redactor)
+        self._offload = offload
+        self._commits = GroupCommit(store.write, offload) if is_writable else None
         self._damaged: dict[str, DamagedLogError] = {}
+        self._known: dict[str, Last] = {}
+        """The tails of the streams that this process has written to."""
 
     @classmethod
     def open(
@@ -111,37 +96,9 @@ class EventLog(LogReader):
         Raises:
             LogError: the folder or the file cannot be used; the message says what to do.
         """
-        path = folder / DATABASE
-        if is_database(folder):
-            raise LogError(f"{folder} is a database alone, which is only read; name a data folder with --home")
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = TransactionLock(folder / "write.lock")
-            create_private(path)
-            connection = connect(path, "rwc")
-            try:
-                with lock():
-                    schema.refuse_imported(connection)
-                    configure(connection)
-                    schema.create(connection)
-                reader = connect(path, "ro")
-            except BaseException:
-                connection.close()
-                raise
-        except OSError as error:
-            raise LogError(f"{folder}: {error.strerror}; choose another data folder with --home") from error
-        except chain.UNREADABLE as error:
-            raise LogError(f"{path}: {explained(error)}") from error
-        except LogError as error:
-            raise LogError(f"{path}: {error}") from error
-        log = cls(
-            connection,
-            offload=offload,
-            transaction_lock=lock,
-            locks=FileLocks(folder),
-            redactor=redactor,
-            reader=reader,
-        )
+        from orchestrator.log.sqlite import SqliteStore
+
+        log = cls(SqliteStore.open(folder), offload=offload, redactor=redactor)
         log.keys = Keys(folder)
         return log
 
@@ -152,22 +109,10 @@ class EventLog(LogReader):
         Raises:
             LogError: there is no log in the folder, or it cannot be read.
         """
-        path = database_of(folder)
-        if not path.exists():
-            raise LogError(f"there is no event log in {folder}: run something first, or name its folder with --home")
-        try:
-            connection = connect_to_read(path)
-        except chain.UNREADABLE as error:
-            raise LogError(f"{path}: {explained(error)}") from error
-        except DamagedLogError:
-            raise
-        except LogError as error:
-            raise LogError(f"{path}: {error}") from error
-        locks = FileLocks(folder) if path != folder else MemoryLocks()
-        log = cls(connection, offload=asyncio.to_thread, locks=locks)
-        log.keys = Keys(path.parent)
-        log._commits = None
-        log._is_exclusive = False
+        from orchestrator.log.sqlite import SqliteStore, database_of
+
+        log = cls(SqliteStore.open_to_read(folder), offload=asyncio.to_thread, is_writable=False)
+        log.keys = Keys(database_of(folder).parent)
         return log
 
     async def flush(self) -> None:
@@ -176,16 +121,8 @@ class EventLog(LogReader):
             await self._commits.flush()
 
     def close(self) -> None:
-        """Close the database, after the transaction that is running. The last to close folds the WAL in."""
-        if self._reader is not self._connection:
-            with self._read_guard:
-                self._reader.close()
-        if self._commits is None:
-            self._connection.close()
-            return
-        # Without the lock the WAL may not be folded in: the next process that opens the file will do it.
-        with suppress(OSError), self._transaction_lock(), self._guard:
-            self._connection.close()
+        """Let go of the store, after what is being written."""
+        self.store.close()
 
     async def append(
         self,
@@ -225,9 +162,34 @@ class EventLog(LogReader):
             raise ValueError("with accounts, only the last event may be a CallStarted")
         if stream in self._damaged:
             raise self._damaged[stream]
-        encoded = tuple(self._transaction.encode(each) for each in events)
+        encoded = tuple(self._encoder.encode(each) for each in events)
         request = _Request(stream, expected, at, encoded, texts or {}, salt, tuple(accounts), simulated, reusable)
-        return await self._submit(lambda: self._append(request))
+        made = _Append(request, self._encoder, self.keys)
+        known = self._known.pop(stream, None)
+        written = await self._submit(
+            Member(
+                made,
+                stream,
+                known if known is not None and known.version == expected else None,
+                accounts=tuple(sorted(self._accounts_of(request))),
+                ending=tuple(call for each in events for call in _ended_by(each)),
+            )
+        )
+        committed = made.committed(written)
+        self._known[stream] = Last(committed.version, committed.hash, at)
+        return committed
+
+    def _accounts_of(self, request: _Request) -> set[str]:
+        """The streams of the accounts that an append may move, besides those that hold money for what it ends."""
+        found = {accounting.stream_of(name, request.simulated) for name in request.accounts}
+        for each in request.encoded:
+            if isinstance(each.event, SpendReconciled):
+                row = self.store.row(request.stream, each.event.call)
+                started = None if row is None else Recorded(*row).event
+                if isinstance(started, CallStarted):
+                    names = (entry.name for entry in started.accounts)
+                    found.update(accounting.stream_of(name, request.simulated) for name in names)
+        return found
 
     async def open_account(self, name: str, cap: Usd, *, at: int, simulated: bool = False) -> Totals:
         """Open an account.
@@ -236,7 +198,9 @@ class EventLog(LogReader):
             UsageError: there is one of this name, or the cap is negative.
             LogError: the log cannot be written.
         """
-        return await self._submit(lambda: accounting.open_account(self._transaction, name, cap, at, simulated))
+        return await self._on_account(
+            name, simulated, lambda draft: accounting.open_account(draft, name, cap, at, simulated)
+        )
 
     async def set_cap(self, name: str, cap: Usd, *, at: int, simulated: bool = False) -> Totals:
         """Give an account another cap.
@@ -245,7 +209,9 @@ class EventLog(LogReader):
             UsageError: there is no such account, or the cap is below what is settled and held.
             LogError: the log cannot be written.
         """
-        return await self._submit(lambda: accounting.set_cap(self._transaction, name, cap, at, simulated))
+        return await self._on_account(
+            name, simulated, lambda draft: accounting.set_cap(draft, name, cap, at, simulated)
+        )
 
     async def raise_cap(self, name: str, extra: Usd, *, at: int, simulated: bool = False) -> Totals:
         """Give an account a cap that is higher by ``extra``, whatever else changes it at the same time.
@@ -254,7 +220,20 @@ class EventLog(LogReader):
             UsageError: there is no such account.
             LogError: the log cannot be written.
         """
-        return await self._submit(lambda: accounting.raise_cap(self._transaction, name, extra, at, simulated))
+        return await self._on_account(
+            name, simulated, lambda draft: accounting.raise_cap(draft, name, extra, at, simulated)
+        )
+
+    async def _on_account(self, name: str, simulated: bool, move: Callable[[AppendDraft], Totals]) -> Totals:
+        totals: list[Totals] = []
+
+        def make(tails: Tails) -> Changes:
+            draft = AppendDraft(tails, self._encoder)
+            totals.append(move(draft))
+            return draft.changes()
+
+        await self._submit(Member(make, accounts=(accounting.stream_of(name, simulated),)))
+        return totals[-1]
 
     async def ask(self, run: str, kind: str, *, at: int, text: str = "") -> None:
         """Put a request into the mailbox of a live run; see ``requests``.
@@ -262,7 +241,7 @@ class EventLog(LogReader):
         Raises:
             LogError: the log cannot be written.
         """
-        await self._submit(lambda: requests.put(self._transaction.connection, run, kind, text, at))
+        await self._submit(Member(lambda tails: Changes(asked=((run, kind, text, at),))))
 
     async def clear_cache(self) -> int:
         """Forget every answer of the response cache, real and simulated; returns how many there were.
@@ -270,7 +249,14 @@ class EventLog(LogReader):
         Raises:
             LogError: the log cannot be written.
         """
-        return await self._submit(lambda: caching.clear(self._transaction.connection))
+        found: list[int] = []
+
+        def make(tails: Tails) -> Changes:
+            found.append(len(tails.cache_rows()))
+            return Changes(clear_cache=True)
+
+        await self._submit(Member(make, whole=True))
+        return found[-1]
 
     async def delete_content(self, run: str, expected: int, at: int) -> tuple[ContentDeleted, bool]:
         """Delete a run's texts, salt and cached answers, durably; see ``retention.delete_content``.
@@ -278,83 +264,58 @@ class EventLog(LogReader):
         Returns:
             The event that was appended, and whether the deleted bytes are gone from the WAL, too.
         """
-        event = await self._submit(lambda: retention.delete_content(self._transaction, run, expected, at, self.keys))
+        deleted: list[ContentDeleted] = []
+
+        def make(tails: Tails) -> Changes:
+            draft = AppendDraft(tails, self._encoder)
+            deleted.append(retention.delete_content(draft, run, expected, at, self.keys))
+            return draft.changes()
+
+        await self._submit(Member(make, run, whole=True))
         self.keys.delete(run)
-        return event, await asyncio.to_thread(self._shrink, False)
+        return deleted[-1], await asyncio.to_thread(partial(self.store.shrink, compact=False))
 
     async def collect(self, vacuum: bool = True) -> retention.Collected:
         """Delete texts that nothing refers to and cached answers of deleted runs, and give unused space back.
 
         Live runs are left alone, and as long as there are any the file is not made smaller.
         """
-        before = await asyncio.to_thread(self._bytes)
+        before = (await asyncio.to_thread(self.store.space)).file
         texts = size = 0
         skipped = []
-        for (run,) in self.query("SELECT DISTINCT run FROM blobs ORDER BY run"):
+        for run in [each for each in self.store.owners() if each and self.store.texts(each)]:
             try:
                 lock = self.locks.acquire(run)
             except RunLockedError:
-                skipped.append(str(run))
+                skipped.append(run)
                 continue
             try:
-                found = await self._submit(partial(retention.collect, self._connection, run))
+                gone = retention.unreferenced(self.store, run)
+                await self._submit(_drop(run, [each.digest for each in gone]))
             finally:
                 lock.release()
-            texts, size = texts + found[0], size + found[1]
-        cached = await self._submit(lambda: retention.collect_cache(self._connection))
-        await asyncio.to_thread(self._shrink, vacuum and not skipped)
-        after = await asyncio.to_thread(self._bytes)
+            texts, size = texts + len(gone), size + sum(each.size for each in gone)
+        cached = await self._collect_cache()
+        await asyncio.to_thread(partial(self.store.shrink, compact=vacuum and not skipped))
+        after = (await asyncio.to_thread(self.store.space)).file
         return retention.Collected(texts, size, cached, tuple(skipped), before, after)
 
-    def _shrink(self, vacuum: bool) -> bool:
-        with self._transaction_lock(), self._guard:
-            return retention.shrink(self._connection, vacuum=vacuum)
+    async def _collect_cache(self) -> int:
+        """Forget the answers of runs without content; how many there were."""
+        found: list[int] = []
 
-    def _bytes(self) -> int:
-        """Of the database; of its WAL only what will become part of it."""
-        [(pages,)], [(size,)] = self.query("PRAGMA page_count"), self.query("PRAGMA page_size")
-        return int(pages) * int(size)
+        def make(tails: Tails) -> Changes:
+            rows = retention.orphaned(tails)
+            found.append(len(rows))
+            return Changes(dropped_cache=tuple({row.run for row in rows}))
 
-    def stats(self, database: Path) -> retention.LogStats:
-        """What the log takes, on disk and by run."""
-        with self._read_guard:
-            return retention.stats(self._reader, database)
+        await self._submit(Member(make, whole=True))
+        return found[-1]
 
-    async def _submit(self, work: Callable[[], T]) -> T:
+    async def _submit(self, member: Member) -> Written:
         if self._commits is None:
             raise LogError("the event log was opened for reading only")
-        return await self._commits.submit(work)
-
-    def _append(self, request: _Request) -> Committed:
-        """The part inside the transaction."""
-        transaction, stream = self._transaction, request.stream
-        last = transaction.last(stream)
-        first = request.encoded[0].event
-        actual = last.version if last else first.version if isinstance(first, RunForked) else 0
-        if actual != request.expected:
-            raise ConcurrencyError(stream, request.expected, actual)
-        seal = partial(self.keys.seal, stream)
-        packed = [(key, seal(key, pack(text))) for key, text in request.texts.items()]
-        transaction.store_texts(stream, packed, None if request.salt is None else seal(SALT, request.salt))
-        ledger = accounting.Accounts(transaction, self.locks, stream)
-        records: list[Recorded] = []
-        written: list[Event] = []
-        for encoded in request.encoded:
-            movements: list[accounting.Movement] = []
-            if request.accounts and isinstance(encoded.event, CallStarted):
-                version = last.version + 1 if last else 1  # a fork's first event is no call
-                event, movements = ledger.reserve(version, encoded.event, request.accounts, request.simulated)
-                encoded = transaction.encode(event)
-            record = transaction.write(stream, last, request.at, encoded)
-            last = Last(record.version, record.hash, record.at)
-            records.append(record)
-            written.append(encoded.event)
-            ledger.record(request.at, movements)
-            ledger.follow(request.at, encoded.event, request.simulated)
-        requests.take_out(transaction.connection, stream, written)
-        if request.reusable is not None:
-            caching.keep(transaction.connection, stream, request.reusable)
-        return Committed(tuple(written), record.version, record.position, record.hash, tuple(records))
+        return await self._commits.submit(member)
 
     def check(self, stream: str, head: str | None = None) -> None:
         """Make sure that a stream is whole and, where a head is known, has it; else it is never appended to.
@@ -368,3 +329,75 @@ class EventLog(LogReader):
             error = DamagedLogError(first.position, f"{stream} is damaged at event {first.event}: {first.message}")
             self._damaged[stream] = error
             raise error
+
+
+@define
+class _Append:
+    """Makes an append, inside the transaction; as often as the store asks for it."""
+
+    request: _Request
+    encoder: Encoder
+    keys: Keys
+    _own: list[int] = Factory(list)
+    """The places of the run's own rows among those made."""
+    _events: list[Event] = Factory(list)
+
+    def __call__(self, tails: Tails) -> Changes:
+        """What is written, or why nothing is."""
+        request, draft = self.request, AppendDraft(tails, self.encoder)
+        last = draft.last(request.stream)
+        self._check(last)
+        self._add_texts(draft)
+        ledger = accounting.Accounts(draft, request.stream)
+        self._own = []
+        for encoded in request.encoded:
+            movements: list[accounting.Movement] = []
+            if request.accounts and isinstance(encoded.event, CallStarted):
+                version = last.version + 1 if last else 1  # a fork's first event is no call
+                event, movements = ledger.reserve(version, encoded.event, request.accounts, request.simulated)
+                encoded = draft.encode(event)
+            self._own.append(len(draft.rows))
+            draft.write(request.stream, request.at, encoded)
+            last = draft.last(request.stream)
+            ledger.record(request.at, movements)
+            ledger.follow(request.at, encoded.event, request.simulated)
+        self._events = [draft.events[place] for place in self._own]
+        draft.taken += requests.taken_by(request.stream, self._events)
+        if request.reusable is not None:
+            draft.secret, draft.cached = request.reusable.secret, caching.rows_of(request.stream, request.reusable)
+        return draft.changes()
+
+    def _check(self, last: Last | None) -> None:
+        request, first = self.request, self.request.encoded[0].event
+        actual = last.version if last else first.version if isinstance(first, RunForked) else 0
+        if actual != request.expected:
+            raise ConcurrencyError(request.stream, request.expected, actual)
+
+    def _add_texts(self, draft: AppendDraft) -> None:
+        stream = self.request.stream
+        seal = partial(self.keys.seal, stream)
+        draft.texts += [(stream, key, seal(key, pack(text))) for key, text in self.request.texts.items()]
+        if self.request.salt is not None:
+            draft.salts.append((stream, seal(SALT, self.request.salt)))
+
+    def committed(self, written: Written) -> Committed:
+        """What was written, with the positions the store gave."""
+        rows = [written.changes.rows[place] for place in self._own]
+        records = recorded(rows, self._events, [written.positions[place] for place in self._own])
+        last = records[-1]
+        return Committed(tuple(self._events), last.version, last.position, last.hash, tuple(records))
+
+
+def _ended_by(event: Event) -> tuple[int, ...]:
+    """The calls whose holds an event of a run ends."""
+    if isinstance(event, CallSucceeded | CallFailed):
+        return (event.call,)
+    if isinstance(event, SessionOpened | SessionLost):
+        return tuple(attempt.call for attempt in event.ended)
+    return ()
+
+
+def _drop(run: str, digests: Sequence[str]) -> Member:
+    """Deletes texts of a run."""
+    changes = Changes(dropped_texts=tuple((run, digest) for digest in digests))
+    return Member(lambda tails: changes)

@@ -1,32 +1,21 @@
-"""What an append does inside its transaction: rows, chained, with plain prepared statements."""
+"""What an append makes: rows, chained on the tails of their streams, for the store to write."""
 
 import json
-import sqlite3
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Any, Final, NamedTuple
 
 from attrs import frozen
 
-from orchestrator.errors import LogError, UnknownEventError, present
+from orchestrator.errors import LogError, UnknownEventError
 from orchestrator.events import Event, RunForked
 from orchestrator.log import chain
 from orchestrator.log.codec import CODEC, Codec
+from orchestrator.log.protocol import CacheRow, Changes, Hold, Last, NewRow, Tails
 from orchestrator.log.redaction import Redactor
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-COLUMNS: Final = "position, stream, version, type, schema, at, data, hash"
-
-_LAST: Final = "SELECT version, hash, at FROM events WHERE stream = ? ORDER BY version DESC LIMIT 1"
-_INSERT: Final = "INSERT INTO events(stream, version, type, schema, at, data, hash) VALUES (?, ?, ?, ?, ?, ?, ?)"
-
-
-class Last(NamedTuple):
-    """The last event of a stream: its version, its hash and its time."""
-
-    version: int
-    hash: str
-    at: int
 
 
 class Encoded(NamedTuple):
@@ -105,17 +94,15 @@ def iso(at: int) -> str:
     return f"{(_EPOCH + timedelta(microseconds=at)).isoformat(timespec='microseconds').removesuffix('+00:00')}Z"
 
 
-class Transaction:
-    """Reads tails and writes events; the caller holds the transaction open.
+class Encoder:
+    """Gives events their stored form.
 
     Args:
-        connection: in autocommit mode, so that BEGIN and COMMIT are the caller's.
         redactor: takes the values of keys out of every event.
         codec: how events are stored.
     """
 
-    def __init__(self, connection: chain.Queryable, redactor: Redactor, codec: Codec = CODEC) -> None:
-        self.connection = connection
+    def __init__(self, redactor: Redactor, codec: Codec = CODEC) -> None:
         self._redactor = redactor
         self._codec = codec
 
@@ -131,48 +118,116 @@ class Transaction:
             event = self._codec.decode(name, schema, redacted)
         return Encoded(name, schema, redacted, event)
 
+
+class AppendDraft:
+    """What one append writes: it reads as if its rows were stored already. Hashes are made here and nowhere else.
+
+    Args:
+        tails: what the store says, inside its transaction.
+        encoder: gives events their stored form.
+    """
+
+    def __init__(self, tails: Tails, encoder: Encoder) -> None:
+        self.tails = tails
+        self.encode = encoder.encode
+        self.rows: list[NewRow] = []
+        self.events: list[Event] = []
+        """Of the rows, in their order."""
+        self.texts: list[tuple[str, str, bytes]] = []
+        self.salts: list[tuple[str, bytes]] = []
+        self.forgotten: list[str] = []
+        self.taken: list[tuple[str, str | None, int | None]] = []
+        self.secret: bytes | None = None
+        self.cached: tuple[CacheRow, ...] = ()
+        self.pace: dict[str, int] = {}
+        self._lasts: dict[str, tuple[Last, Event]] = {}
+        self._holds: list[Hold] = []
+        self._ended: list[Hold] = []
+
     def last(self, stream: str) -> Last | None:
         """The last event of a stream, or None where there is no such stream."""
-        row = self.connection.execute(_LAST, (stream,)).fetchone()
-        return None if row is None else Last(*row)
+        found = self._lasts.get(stream)
+        return self.tails.last(stream) if found is None else found[0]
 
     def last_event(self, stream: str) -> tuple[int, Event] | None:
         """The version and the event that a stream ends with."""
-        row = self.connection.execute(
-            f"SELECT {COLUMNS} FROM events WHERE stream = ? ORDER BY version DESC LIMIT 1", (stream,)
-        ).fetchone()
-        return None if row is None else (row[2], Recorded(*row).event)
+        found = self._lasts.get(stream)
+        if found is not None:
+            return found[0].version, found[1]
+        row = self.tails.last_row(stream)
+        if row is None:
+            return None
+        event = Recorded(*row).event
+        self._lasts[stream] = Last(row.version, row.hash, row.at), event
+        return row.version, event
 
     def event(self, stream: str, version: int) -> Event | None:
-        """One event of a stream, or None where it has none of that version."""
-        row = self.connection.execute(
-            f"SELECT {COLUMNS} FROM events WHERE stream = ? AND version = ?", (stream, version)
-        ).fetchone()
+        """One stored event of a stream, or None where it has none of that version."""
+        row = self.tails.row(stream, version)
         return None if row is None else Recorded(*row).event
 
-    def write(self, stream: str, last: Last | None, at: int, encoded: Encoded) -> Recorded:
-        """Insert an event after the last one of its stream."""
+    def write(self, stream: str, at: int, encoded: Encoded) -> NewRow:
+        """Add an event after the last one of its stream."""
+        last = self.last(stream)
         version, previous = (
             (_shared(encoded.event) + 1, chain.GENESIS) if last is None else (last.version + 1, last.hash)
         )
-        name, schema, data, _ = encoded
-        digest = chain.link(previous, stream, version, name, schema, at, data)
-        row = (stream, version, name, schema, at, data, digest)
-        position = present(self.connection.execute(_INSERT, row).lastrowid, "position")
-        return Recorded(position, *row)
+        name, schema, data, event = encoded
+        row = NewRow(
+            stream, version, name, schema, at, data, chain.link(previous, stream, version, name, schema, at, data)
+        )
+        self._lasts[stream] = Last(version, row.hash, at), event
+        self.rows.append(row)
+        self.events.append(event)
+        return row
 
-    def write_next(self, stream: str, at: int, event: Event) -> Recorded:
-        """Insert an event at the end of its stream, wherever that is."""
-        return self.write(stream, self.last(stream), at, self.encode(event))
+    def write_next(self, stream: str, at: int, event: Event) -> NewRow:
+        """The same for an event that is not encoded yet."""
+        return self.write(stream, at, self.encode(event))
 
-    def store_texts(self, run: str, packed: list[tuple[str, bytes]], salt: bytes | None) -> None:
-        """Store compressed texts by digest, and the salt of a run that has none."""
-        if salt is not None:
-            self.connection.execute("INSERT OR IGNORE INTO salts(run, salt) VALUES (?, ?)", (run, salt))
-        for digest, data in packed:
-            self.connection.execute(
-                "INSERT OR IGNORE INTO blobs(run, digest, data) VALUES (?, ?, ?)", (run, digest, data)
-            )
+    def holds(self, run: str) -> list[Hold]:
+        """The open holds of a run, by call and account."""
+        stored = [hold for hold in self.tails.holds(run=run) if hold not in self._ended]
+        return sorted([*stored, *(hold for hold in self._holds if hold.run == run)])
+
+    def hold(self, hold: Hold) -> None:
+        """Add an open hold."""
+        self._holds.append(hold)
+
+    def end(self, holds: Sequence[Hold]) -> None:
+        """Take open holds away."""
+        self._ended += [hold for hold in holds if hold not in self._holds]
+        self._holds = [hold for hold in self._holds if hold not in holds]
+
+    def in_flight(self, account: str, run: str) -> int:
+        """The nano-dollars that an account holds for calls of live runs; ``run`` counts as live."""
+        stored = self.tails.in_flight(account, run)
+        return stored + _held(self._holds, account) - _held(self._ended, account)
+
+    def changes(self) -> Changes:
+        """What the store is to write."""
+        return Changes(
+            forgotten=tuple(self.forgotten),
+            ended=tuple(dict.fromkeys((hold.run, hold.call) for hold in self._ended)),
+            taken=tuple(self.taken),
+            salts=tuple(self.salts),
+            texts=tuple(self.texts),
+            rows=tuple(self.rows),
+            holds=tuple(self._holds),
+            secret=self.secret,
+            cached=self.cached,
+            pace=self.pace,
+        )
+
+
+def recorded(rows: Sequence[NewRow], events: Sequence[Event], positions: Sequence[int]) -> list[Recorded]:
+    """Rows that were written, with their positions; their events need no decoding."""
+    found = []
+    for row, event, position in zip(rows, events, positions, strict=True):
+        record = Recorded(position, *row)
+        record.__dict__["decoded"] = event
+        found.append(record)
+    return found
 
 
 def _shared(event: Event) -> int:
@@ -180,18 +235,5 @@ def _shared(event: Event) -> int:
     return event.version if isinstance(event, RunForked) else 0
 
 
-def explained(error: BaseException) -> str:
-    """Why the database cannot be used, and what to do, on one line."""
-    text = str(error)
-    if isinstance(error, UnicodeDecodeError):
-        return "the file is damaged: restore it, or choose another folder with --home"
-    if isinstance(error, sqlite3.Error):
-        if "full" in text:
-            return "the disk is full: free some space, then resume"
-        if "readonly" in text or "unable to open" in text:
-            return f"the data folder cannot be written ({text}): make it writable, or choose another with --home"
-        if "not a database" in text or "malformed" in text:
-            return f"the file is damaged or no event log ({text}): restore it, or choose another folder with --home"
-        if "locked" in text:
-            return f"another program keeps the event log locked ({text}): close it, then resume"
-    return f"{text or type(error).__name__}: remove the cause, then resume"
+def _held(holds: Sequence[Hold], account: str) -> int:
+    return sum(hold.nano for hold in holds if hold.account == account)

@@ -1,5 +1,6 @@
 """The vocabulary: task types, roles, phases, models, slots, and the tables the specification gives for them."""
 
+from orchestrator.models.answer_codes import InputProblem, PlanProblem, ReadingProblem
 from orchestrator.models.architecture import (
     APP_TYPES,
     AUTO,
@@ -9,6 +10,7 @@ from orchestrator.models.architecture import (
     StructuralPattern,
     Topology,
 )
+from orchestrator.models.cell_codes import CellOutcome, CellProblem
 from orchestrator.models.codes import (
     AnsweredBy,
     ApprovalPoint,
@@ -16,13 +18,6 @@ from orchestrator.models.codes import (
     BreakerReason,
     CacheUse,
     CallEnd,
-    CapabilityKind,
-    CellOutcome,
-    CellProblem,
-    GrantedBy,
-    InputProblem,
-    PlanProblem,
-    ReadingProblem,
     RejectionReason,
     RunEndReason,
     ScorerProblem,
@@ -90,6 +85,7 @@ from orchestrator.models.strategies import (
     is_comparison,
     sample_words,
 )
+from orchestrator.models.trust_codes import CapabilityKind, GrantedBy
 from orchestrator.models.vocabulary import (
     Finish,
     Lane,

@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
-from orchestrator.models.codes import PlanProblem
+from orchestrator.models.answer_codes import PlanProblem
 from orchestrator.models.vocabulary import Lane, TaskType
 
 PLAN_PROBLEMS: Final[Mapping[PlanProblem, str]] = MappingProxyType(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import evolve
 
-from orchestrator import contract, spi
+from orchestrator import plugin_kinds, spi
 from orchestrator.documents.nearest import nearest
 from orchestrator.errors import PluginConflictError, PluginError, PluginLoadError, PluginNotFoundError
 from orchestrator.events import PluginUsed
@@ -31,7 +31,7 @@ from orchestrator.plugins.registry import (
     described,
     normalised,
 )
-from orchestrator.spi import hooks
+from orchestrator.spi import hookspecs
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -53,7 +53,7 @@ class Catalogue:
     """
 
     def __init__(
-        self, points: "Iterable[EntryPoint]", environ: Mapping[str, str], specifications: ModuleType = hooks
+        self, points: "Iterable[EntryPoint]", environ: Mapping[str, str], specifications: ModuleType = hookspecs
     ) -> None:
         self._environ = environ
         self._loader = PluginLoader(specifications, environ.get(RAISE, "") not in ("", "0"))
@@ -191,7 +191,7 @@ class Catalogue:
             PluginError: as ``load``; also where its hook raises anything but ``SpecError``, or returns no provider.
             SpecError: its options make no sense.
         """
-        return self._make("provider", name, contract.provider, config=config)
+        return self._make("provider", name, plugin_kinds.provider, config=config)
 
     def validator(self, name: str) -> spi.Validator:
         """Build a validator.
@@ -199,7 +199,7 @@ class Catalogue:
         Raises:
             PluginError: as ``load``; also where its hook raises, or returns no validator.
         """
-        return self._make("validator", name, contract.validator)
+        return self._make("validator", name, plugin_kinds.validator)
 
     def scorer(self, name: str, parameters: Mapping[str, Any]) -> spi.Scorer:
         """Build a scorer from a spec's parameters.
@@ -208,7 +208,7 @@ class Catalogue:
             PluginError: as ``load``; also where its hook raises anything but ``SpecError``, or returns no scorer.
             SpecError: the parameters make no sense.
         """
-        return self._make("scorer", name, contract.scorer, parameters=deepcopy(dict(parameters)))
+        return self._make("scorer", name, plugin_kinds.scorer, parameters=deepcopy(dict(parameters)))
 
     def backend(self, name: str, parameters: Mapping[str, Any]) -> spi.Backend:
         """Build a backend from a spec's parameters.
@@ -217,7 +217,7 @@ class Catalogue:
             PluginError: as ``load``; also where its hook raises anything but ``SpecError``, or returns no backend.
             SpecError: the parameters make no sense.
         """
-        return self._make("backend", name, contract.backend, parameters=deepcopy(dict(parameters)))
+        return self._make("backend", name, plugin_kinds.backend, parameters=deepcopy(dict(parameters)))
 
     def policy_loader(self, name: str) -> spi.Loader:
         """Build a policy loader.
@@ -225,7 +225,7 @@ class Catalogue:
         Raises:
             PluginError: as ``load``; also where its hook raises, or returns no loader.
         """
-        loader = self._make("policy_loader", name, contract.policy_loader)
+        loader = self._make("policy_loader", name, plugin_kinds.policy_loader)
         return GuardedLoader(loader.suffixes, loader, self._find("policy_loader", name), self._loader.lets_through)
 
     def exporter(self, name: str, config: spi.ExporterConfig) -> spi.Exporter:
@@ -235,7 +235,7 @@ class Catalogue:
             PluginError: as ``load``; also where its hook raises anything but ``SpecError``, or returns no exporter.
             SpecError: its options make no sense.
         """
-        return self._make("exporter", name, contract.exporter, config=config)
+        return self._make("exporter", name, plugin_kinds.exporter, config=config)
 
     def scaffold(self, name: str) -> spi.Scaffold:
         """Build a scaffold.
@@ -243,7 +243,7 @@ class Catalogue:
         Raises:
             PluginError: as ``load``; also where its hook raises, or returns no scaffold.
         """
-        return self._make("scaffold", name, contract.scaffold)
+        return self._make("scaffold", name, plugin_kinds.scaffold)
 
     def command(self, name: str) -> "click.Command":
         """Build a command.
@@ -251,7 +251,7 @@ class Catalogue:
         Raises:
             PluginError: as ``load``; also where its hook raises, or returns no command.
         """
-        return self._make("command", name, contract.command)
+        return self._make("command", name, plugin_kinds.command)
 
     def loader_for_suffix(self, suffix: str) -> spi.Loader:
         """Find the policy loader for a file name ending such as ``.yaml``, whatever its case.

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from orchestrator.contract import KINDS, ContractError
 from orchestrator.errors import SpecError
+from orchestrator.plugin_kinds import KINDS, ContractError
 from orchestrator.plugins.local import plugin_of_object
 from orchestrator.plugins.registry import Plugin
 from orchestrator.spec.kinds import suggestion

@@ -13,10 +13,10 @@ from typing import Any, Final, NoReturn, TypeVar
 import pluggy
 from attrs import define
 
-from orchestrator import contract, spi
-from orchestrator.contract import KINDS, ContractError
+from orchestrator import plugin_kinds, spi
 from orchestrator.deadlines import EscapedError, OutOfTimeError, run_in_thread
 from orchestrator.errors import ExhaustedError, PluginLoadError, SpecError, present
+from orchestrator.plugin_kinds import KINDS, ContractError
 from orchestrator.plugins import registry
 from orchestrator.plugins.registry import DISABLE, Plugin
 
@@ -87,7 +87,7 @@ class PluginLoader:
                 raise ContractError("an entry point must name a module, not something in it")
             if not self._manager.is_registered(module):  # one module may serve several kinds
                 self._register(plugin, module)
-            contract.check_interface(getattr(module, contract.INTERFACE_NAME, None))
+            plugin_kinds.check_interface(getattr(module, plugin_kinds.INTERFACE_NAME, None))
             self._check_kind(plugin, module)
             self._note_hooks(plugin, module)
         except (ExhaustedError, KeyboardInterrupt, GeneratorExit):
@@ -125,7 +125,7 @@ class PluginLoader:
             raise ContractError(f"there is no hook {unknown}; the hooks are {hooks}") from error
         for caller in callers:
             for implementation in caller.get_hookimpls():
-                if implementation.plugin is module and contract.is_async(implementation.function):
+                if implementation.plugin is module and plugin_kinds.is_async(implementation.function):
                     raise ContractError(f"its {caller.name} is async; hooks are plain functions")
 
     def _check_kind(self, plugin: Plugin, module: ModuleType) -> None:
@@ -170,7 +170,7 @@ class GuardedLoader:
     def load(self, text: str, source: str) -> tuple[Mapping[str, Any], Mapping[tuple[str | int, ...], int]]:
         """See ``Loader``; PluginLoadError where it raises something else or returns something else."""
         try:
-            return _patiently(self.plugin, lambda: contract.loaded(self.loader.load(text, source)))
+            return _patiently(self.plugin, lambda: plugin_kinds.loaded(self.loader.load(text, source)))
         except (SpecError, ExhaustedError, KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:

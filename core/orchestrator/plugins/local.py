@@ -18,9 +18,9 @@ from typing import Any, ClassVar, Final
 
 from attrs import field, frozen
 
-from orchestrator.contract import KINDS
 from orchestrator.documents import expanded
 from orchestrator.errors import UsageError
+from orchestrator.plugin_kinds import KINDS
 from orchestrator.plugins.registry import Plugin
 from orchestrator.spi import hookimpl
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import Factory, define, frozen
 
-from orchestrator import contract
-from orchestrator.contract import ContractError
+from orchestrator import plugin_kinds
+from orchestrator.plugin_kinds import ContractError
 from orchestrator.plugins.installed import named
 from orchestrator.plugins.sources import source_of
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DISTRIBUTION: Final = "multi-llm-orchestrator"
 """The distribution whose plugins are the built-in ones."""
 
-GROUPS: Final[Mapping[str, str]] = MappingProxyType({kind.name: kind.group for kind in contract.KINDS.values()})
+GROUPS: Final[Mapping[str, str]] = MappingProxyType({kind.name: kind.group for kind in plugin_kinds.KINDS.values()})
 """Every kind of plugin, and the entry-point group it is found in."""
 
 TRUSTED: Final = frozenset({DISTRIBUTION})
@@ -142,8 +142,8 @@ class Plugin:
             source = getattr(self.point, "source", None)
             if source is None:
                 _, source = source_of(self.point.value)
-            self.declared, self.looked = contract.declared_interface(source), True
-        contract.check_interface(self.declared)
+            self.declared, self.looked = plugin_kinds.declared_interface(source), True
+        plugin_kinds.check_interface(self.declared)
 
     def entry(self) -> PluginEntry:
         """Its line of the listing, as things stand."""

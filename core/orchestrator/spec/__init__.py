@@ -13,8 +13,7 @@ from orchestrator.spec.classes import (
     Spec,
     ValidatorsSpec,
 )
-from orchestrator.spec.plan import TaskSpec
-from orchestrator.spec.reading import (
+from orchestrator.spec.parsing import (
     MODELS_VARIABLE,
     apply_sets,
     parse_policies,
@@ -27,6 +26,7 @@ from orchestrator.spec.reading import (
     usual_models,
     with_models,
 )
+from orchestrator.spec.plan import TaskSpec
 from orchestrator.spec.schema import json_schema
 from orchestrator.spec.skeleton import SKELETON
 

@@ -30,7 +30,7 @@ from orchestrator.spi.exporters import (
     no_history,
     to_stdout,
 )
-from orchestrator.spi.hooks import INTERFACE, DeprecatedHook, hookimpl, hookspec
+from orchestrator.spi.hookspecs import INTERFACE, DeprecatedHook, hookimpl, hookspec
 from orchestrator.spi.policy_loaders import Loader
 from orchestrator.spi.providers import Body, CallContext, CallRef, Message, Provider, ProviderConfig, Reply, Request
 from orchestrator.spi.sandboxes import Job, LevelProbe, Sandbox, SandboxLevel

@@ -4,21 +4,14 @@ They are no part of the snapshot: they are looked up anew each time, so that wha
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from attrs import frozen
 
 from orchestrator import events as e
-from orchestrator.log import EventLog
+from orchestrator.log import EventLog, Select
 from orchestrator.models import CellOutcome, TaskType
 from orchestrator.models.offers import qualified
 from orchestrator.state.health import ModelRecord
-
-_TAUGHT: Final = """
-    SELECT stream FROM events AS each WHERE type = 'eval.taught' AND json_extract(data, '$.on')
-    AND NOT EXISTS (SELECT 1 FROM events WHERE type = 'eval.taught' AND stream = each.stream AND version > each.version)
-    ORDER BY position
-"""
 
 
 @frozen
@@ -42,7 +35,11 @@ def grades(log: EventLog) -> list[Grades]:
     Raises:
         LogError: the log cannot be read.
     """
-    return [found for (stream,) in log.query(_TAUGHT) for found in _of(log, str(stream))]
+    taught: dict[str, bool] = {}
+    for record in log.select(Select(types=("eval.taught",))):
+        taught.pop(record.stream, None)
+        taught[record.stream] = bool(getattr(record.event, "on", False))
+    return [found for stream, on in taught.items() if on for found in _of(log, stream)]
 
 
 def _of(log: EventLog, stream: str) -> Iterator[Grades]:

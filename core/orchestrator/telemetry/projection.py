@@ -1,56 +1,35 @@
 """The projection: every call, score and failed check of every run, folded into one record per model.
 
-Its snapshot is a file beside the log: position, hash of the event there, and the figures. It is disposable: where it is
+Its snapshot is a memo of the store: position, hash of the event there, and the figures. It is disposable: where it is
 missing, damaged, of another program or of another log, the projection begins anew.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
-from tempfile import mkstemp
 from typing import Any, Final
 
 import orjson
 from attrs import Factory, define, field
 
 from orchestrator import events as e
-from orchestrator.errors import LogError
+from orchestrator.errors import LogError, present
 from orchestrator.log import EventLog
 from orchestrator.log.naming import is_evaluation
-from orchestrator.log.transaction import COLUMNS, Recorded
-from orchestrator.models import Lane, Role, TaskType
+from orchestrator.log.protocol import Select
+from orchestrator.log.transaction import Recorded
+from orchestrator.models import Lane, Role, TaskType, Verdict
 from orchestrator.models.offers import qualified
 from orchestrator.state.health import Measured, ModelRecord, measured_as
 from orchestrator.telemetry.grades import grades, learn
 
-SNAPSHOT: Final = "telemetry.json"
-"""The file's name in the data folder."""
+SNAPSHOT: Final = "telemetry"
+"""The name of the store's memo: in a data folder the file ``telemetry.json``."""
 
 _FORMAT: Final = 2
-_PAGE: Final = 2000
 _WORTH_KEEPING: Final = 200
 """Events read since the snapshot after which a new one is written."""
 _MOST_CALLS: Final = 20_000
 _TYPES: Final = ("call.started", "call.succeeded", "call.failed", "iteration.evaluated", "output.chosen")
-_FORM: Final = """
-    (SELECT json_extract(data, '$.reading.equivalence') FROM events
-    WHERE stream = ended.stream AND type = 'call.succeeded' AND json_extract(data, '$.call') = {call})
-"""
-_FAILED_CHECKS: Final = f"""
-    SELECT count(*) FROM events AS ended JOIN events AS begun
-    ON begun.stream = ended.stream AND begun.version = json_extract(ended.data, '$.check')
-    WHERE ended.stream = ?1 AND ended.type = 'check.validated' AND json_extract(ended.data, '$.verdict') = 'failed'
-    AND json_extract(begun.data, '$.task') = ?2
-    AND (json_extract(begun.data, '$.call') = ?3
-    OR {_FORM.format(call="json_extract(begun.data, '$.call')").strip()} = {_FORM.format(call="?3").strip()})
-"""
-"""Of an answer to a task; equal answers share their checks."""
-_ROWS: Final = (
-    f"SELECT {COLUMNS} FROM events WHERE position > ? AND type IN ({', '.join('?' * len(_TYPES))})"
-    f" ORDER BY position LIMIT {_PAGE}"
-)
-
 Records = dict[str, ModelRecord]
 """By provider instance and model, see ``qualified``. Of a record averages, latencies and the latest calls count."""
 
@@ -69,7 +48,7 @@ class Telemetry:
         return self.simulated if simulated else self.real
 
 
-def measured(log: EventLog, folder: Path, *, keep: bool = True) -> Telemetry:
+def measured(log: EventLog, *, keep: bool = True) -> Telemetry:
     """What all runs of a data folder have measured until now, and the grades of evaluations that are to count.
 
     With ``keep`` the snapshot is brought up to date, as far as the folder can be written.
@@ -77,7 +56,7 @@ def measured(log: EventLog, folder: Path, *, keep: bool = True) -> Telemetry:
     Raises:
         LogError: the log cannot be read.
     """
-    telemetry = _read_snapshot(log, folder / SNAPSHOT)
+    telemetry = _read_snapshot(log)
     reader = _Reader(log, telemetry)
     count = 0
     for record in reader.rows():
@@ -86,7 +65,7 @@ def measured(log: EventLog, folder: Path, *, keep: bool = True) -> Telemetry:
         telemetry.position = record.position
         count += 1
     if keep and count >= _WORTH_KEEPING:
-        _write_snapshot(log, folder / SNAPSHOT, telemetry)
+        _write_snapshot(log, telemetry)
     learn({False: telemetry.real, True: telemetry.simulated}, grades(log))
     return telemetry
 
@@ -110,13 +89,7 @@ class _Reader:
 
     def rows(self) -> Iterator[Recorded]:
         """The events that measure something, after the position reached."""
-        after = self.telemetry.position
-        while True:
-            rows = self.log.query(_ROWS, [after, *_TYPES])
-            yield from (Recorded(*row) for row in rows)
-            if len(rows) < _PAGE:
-                return
-            after = rows[-1][0]
+        return self.log.select(Select(types=_TYPES, after=self.telemetry.position))
 
     def take(self, record: Recorded) -> None:
         """Count one event."""
@@ -139,7 +112,7 @@ class _Reader:
             case e.OutputChosen(call=call):
                 author = self._started(run, call)
                 if author is not None:  # only what is delivered counts
-                    failed = self.log.query(_FAILED_CHECKS, [run, author.node, call])[0][0]
+                    failed = _failed_checks(self.log, run, author.node, call)
                     self._record(run, author).measured(self._type(run, author.node)).validator_failures += failed
 
     def _succeeded(self, run: str, event: e.CallSucceeded) -> None:
@@ -205,16 +178,33 @@ class _Reader:
         return next((record.event for record in self.log.read(run, version - 1, version)), None)
 
 
-def _read_snapshot(log: EventLog, path: Path) -> Telemetry:
+def _failed_checks(log: EventLog, run: str, task: str, call: int) -> int:
+    """The failed checks of an answer to a task; equal answers share their checks."""
+    begun: dict[int, int] = {}
+    forms: dict[int, str | None] = {}
+    failed = list[int]()
+    for record in log.read_own(run, types=[e.CallSucceeded, e.CheckStarted, e.Validated]):
+        match record.event:
+            case e.CallSucceeded() as answer:
+                forms[answer.call] = None if answer.reading is None else answer.reading.equivalence
+            case e.CheckStarted() as check if check.task == task:
+                begun[record.version] = check.call
+            case e.Validated(verdict=Verdict.FAILED, check=check) if check in begun:
+                failed.append(begun[check])
+    form = forms.get(call)
+    return sum(other == call or (form is not None and forms.get(other) == form) for other in failed)
+
+
+def _read_snapshot(log: EventLog) -> Telemetry:
     """The snapshot, or an empty projection where it cannot be used."""
     try:
-        stored = orjson.loads(path.read_bytes())
+        stored = orjson.loads(log.store.memo(SNAPSHOT) or b"")
         position = stored["position"]
-        rows = log.query("SELECT hash FROM events WHERE position = ?", [position])
-        if stored["format"] != _FORMAT or [(stored["hash"],)] != rows:
+        there = log.at_position(position)
+        if stored["format"] != _FORMAT or there is None or stored["hash"] != there.hash:
             return Telemetry()
         return Telemetry(_read_records(stored["real"]), _read_records(stored["simulated"]), position)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return Telemetry()
 
 
@@ -233,26 +223,19 @@ def _read_records(stored: Mapping[str, Any]) -> Records:
     return records
 
 
-def _write_snapshot(log: EventLog, path: Path, telemetry: Telemetry) -> None:
+def _write_snapshot(log: EventLog, telemetry: Telemetry) -> None:
     """Put the snapshot in the place of the old one, whole; what cannot be written is left for the next time."""
-    ((digest,),) = log.query("SELECT hash FROM events WHERE position = ?", [telemetry.position])
+    there = present(log.at_position(telemetry.position), "the last event that is counted")
     data = orjson.dumps(
         {
             "format": _FORMAT,
             "position": telemetry.position,
-            "hash": digest,
+            "hash": there.hash,
             "real": _plain_records(telemetry.real),
             "simulated": _plain_records(telemetry.simulated),
         }
     )
-    with suppress(OSError):
-        descriptor, name = mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            Path(name).replace(path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
+    log.store.keep_memo(SNAPSHOT, data)
 
 
 def _plain_records(records: Records) -> dict[str, Any]:

@@ -196,10 +196,8 @@ class AccountMachine(RuleBasedStateMachine):
             assert (totals.held - totals.unreconciled, totals.unreconciled) == (flying[name], unreconciled[name]), (
                 f"{name} holds other money"
             )
-            rows = self.log.query(
-                "SELECT coalesce(sum(nano), 0) FROM open_holds WHERE account = ?", [f"account/{name}"]
-            )
-            assert rows == [(flying[name].nano,)], f"the open holds of {name} are {rows}"
+            holds = self.log.holds(account=f"account/{name}")
+            assert sum(hold.nano for hold in holds) == flying[name].nano, f"the open holds of {name} are {holds}"
 
     def teardown(self) -> None:
         """Once every process is dead, each stream leads to its totals, agrees with its runs, and the log is whole."""

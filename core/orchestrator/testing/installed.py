@@ -5,9 +5,9 @@ from types import ModuleType
 from typing import Any, ClassVar
 from unittest import SkipTest
 
-from orchestrator import contract
-from orchestrator.contract import ContractError
+from orchestrator import plugin_kinds
 from orchestrator.errors import PluginError, SpecError
+from orchestrator.plugin_kinds import ContractError
 from orchestrator.plugins import Catalogue, PluginEntry, PluginStatus
 from orchestrator.plugins.registry import normalised
 from orchestrator.testing.contracts import SUITES, PluginContract
@@ -79,10 +79,10 @@ def _build(kind: str) -> Any:
     def build(self: PluginContract, **arguments: object) -> Any:
         """Ask the hook; options that are needed and not given leave the test out."""
         assert self.plugin is not None
-        hook = getattr(self.plugin, contract.KINDS[kind].hook, None)
-        assert hook is not None, f"{self.plugin.__name__} has no function {contract.KINDS[kind].hook}"
+        hook = getattr(self.plugin, plugin_kinds.KINDS[kind].hook, None)
+        assert hook is not None, f"{self.plugin.__name__} has no function {plugin_kinds.KINDS[kind].hook}"
         try:
-            return contract.KINDS[kind].check(hook(**arguments))
+            return plugin_kinds.KINDS[kind].check(hook(**arguments))
         except SpecError as error:
             asked: Any = arguments.get("parameters", getattr(arguments.get("config"), "options", {}))
             if dict(asked) != dict(self.options):

@@ -1,13 +1,13 @@
 """The simulated machine: what outlives a process, and one process on it, which dies as a whole."""
 
 import asyncio
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, NoReturn, cast
 
-from attrs import Factory, define, field
+from attrs import Factory, define, evolve, field
 
 from orchestrator import events as e
 from orchestrator.decide import Rank
@@ -21,8 +21,9 @@ from orchestrator.engine.resources import Resources
 from orchestrator.engine.session import RunLog, Session
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.log import EventLog, MemoryLocks, Texts
+from orchestrator.log.protocol import Changes, Member, Store, Tails, Written
 from orchestrator.log.redaction import Redactor
-from orchestrator.log.schema import create
+from orchestrator.log.sqlite import SqliteStore
 from orchestrator.models import AnsweredBy, Verdict, VerificationProblem
 from orchestrator.money import Usd
 from orchestrator.plugins import Catalogue
@@ -55,57 +56,56 @@ class PlantedError(Exception):
 
 
 @define
-class CrashingConnection:
-    """A connection that kills the process at chosen transactions, and counts what it killed.
+class CrashingStore:
+    """A store that kills the process at chosen groups of writes, and counts what it killed.
 
-    A dead process can do nothing any more: until ``revive``, every statement raises Crash again.
+    A dead process can do nothing any more: until ``revive``, everything raises Crash again. What is killed before its
+    commit leaves nothing; the store itself takes it back, as its database does when a process dies.
     """
 
-    inner: sqlite3.Connection
+    inner: Store
     points: list[CrashPoint] = Factory(list)
     hits: Counter[tuple[str, str]] = Factory(Counter)
-    """(event type, where) of the events that killed transactions wrote."""
+    """(event type, where) of the events that killed groups wrote."""
     appends: int = 0
     crashed: bool = False
     _types: list[str] = Factory(list)
 
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
-        """Like the connection's own; a transaction may end in a Crash."""
-        if self.crashed:
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if self.crashed and name not in _OUTLIVING:
             raise Crash
-        if sql.startswith("BEGIN"):
-            self.appends += 1
-            self._types.clear()
-        elif sql.startswith("COMMIT"):
-            return self._commit(sql)
-        result = self.inner.execute(sql, parameters)
-        if sql.startswith("INSERT INTO events"):
-            self._types.append(str(parameters[2]))
-            if self._due("inside"):
-                self._die("inside")
-        return result
+        return getattr(self.inner, name)
 
-    def executemany(self, sql: str, parameters: Any) -> sqlite3.Cursor:
-        """Like the connection's own."""
+    def write(self, members: Sequence[Member]) -> list[Written]:
+        """Like the store's own; a group may end in a Crash."""
         if self.crashed:
             raise Crash
-        return self.inner.executemany(sql, parameters)
+        self.appends += 1
+        self._types.clear()
+        watched = [evolve(each, make=partial(self._make, each.make)) for each in members]
+        written = self.inner.write([*watched, Member(self._commit)])
+        if self._due("after"):
+            self._die("after")
+        return written[:-1]
 
     def revive(self) -> None:
         """Let the next process begin."""
         self.crashed = False
 
-    def close(self) -> None:
-        """Close the database."""
-        self.inner.close()
+    def _make(self, make: Callable[[Tails], Changes], tails: Tails) -> Changes:
+        changes = make(tails)
+        for row in changes.rows:
+            self._types.append(row.type)
+            if self._due("inside"):
+                self._die("inside")
+        return changes
 
-    def _commit(self, sql: str) -> sqlite3.Cursor:
+    def _commit(self, tails: Tails) -> Changes:
         if self._due("before"):
             self._die("before")  # nothing of the transaction has been seen by anybody: as if it had not begun
-        result = self.inner.execute(sql)
-        if self._due("after"):
-            self._die("after")
-        return result
+        return Changes()
 
     def _due(self, where: str) -> bool:
         return any(
@@ -117,11 +117,9 @@ class CrashingConnection:
     def _is_aimed_at(self, point: CrashPoint, name: str) -> bool:
         return point.append <= self.appends and name in self._types
 
-    def _die(self, where: str) -> None:
+    def _die(self, where: str) -> NoReturn:
         self.points = [point for point in self.points if not self._is_spent(point)]
         self.hits.update((name, where) for name in self._types)
-        if self.inner.in_transaction:
-            self.inner.execute("ROLLBACK")  # what SQLite does with it when the file is opened again
         self.crashed = True
         raise Crash
 
@@ -131,18 +129,23 @@ class CrashingConnection:
         return self._is_aimed_at(point, point.type)
 
 
+_OUTLIVING: Final = ("locks", "is_shared", "url", "close")
+"""What of a store is no access to its database."""
+
+
 @define
 class World:
-    """What outlives a process: the database, the vendor, the locks, time."""
+    """What outlives a process: the store with its locks, the vendor, time."""
 
     scenario: Scenario
     make_backend: Callable[[], Backend] = Factory(lambda: CheapestFirst)
     """Builds the backend that ranks in every session."""
     make_provider: Callable[[Provider], Provider] | None = None
     """Gives what is called in place of the simulated vendor, in every session."""
+    make_store: Callable[[], Store] = SqliteStore.in_memory
+    """Makes the empty store that everything is written to."""
     vendor: SimulatedVendor = field(init=False)
-    connection: CrashingConnection = field(init=False)
-    locks: MemoryLocks = Factory(MemoryLocks)
+    store: CrashingStore = field(init=False)
     now: float = 0.0
     """Virtual seconds."""
     draw: Random = field(init=False)
@@ -173,17 +176,15 @@ class World:
             broke=scenario.broke,
             epoch=EPOCH,
         )
-        inner = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        create(inner)
-        self.connection = CrashingConnection(inner, points=list(scenario.crashes))
+        self.store = CrashingStore(self.make_store(), points=list(scenario.crashes))
 
     def process(self) -> "Process":
         """A new process on this world."""
-        return Process(self, EventLog(self.connection, offload=in_place, locks=self.locks, redactor=Redactor()))
+        return Process(self, EventLog(cast("Store", self.store), offload=in_place, redactor=Redactor()))
 
     def log(self) -> EventLog:
         """The log, for reading; no crash is in its way."""
-        return EventLog(self.connection.inner, offload=in_place, locks=self.locks)
+        return EventLog(self.store.inner, offload=in_place)
 
     def history(self, stream: str) -> list[tuple[int, e.Event]]:
         """A stream's history so far: pairs of at and event."""
@@ -213,9 +214,15 @@ class World:
             found.append(e.SpendReconciled(version, started.hold, Usd(cost)))
         return found
 
+    def release_locks(self) -> None:
+        """Give back what a dead process had; a store in memory does not see its process die."""
+        locks = self.store.inner.locks
+        if isinstance(locks, MemoryLocks):
+            locks.clear()
+
     def close(self) -> None:
-        """Let go of the database."""
-        self.connection.close()
+        """Let go of the store."""
+        self.store.inner.close()
 
 
 def _try_of(started: e.CallStarted) -> tuple[object, ...]:

@@ -4,10 +4,11 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
-from orchestrator.log.connections import Connection
-from orchestrator.log.locks import Locks, MemoryLocks
+from orchestrator.log.locks import Locks
+from orchestrator.log.protocol import Store
 from orchestrator.log.redaction import Redactor
-from orchestrator.log.schema import create
+from orchestrator.log.sqlite import SqliteStore, create
+from orchestrator.log.sqlite.connections import Connection
 from orchestrator.log.store import EventLog
 
 T = TypeVar("T")
@@ -29,4 +30,9 @@ def memory_log(
     connection: Connection | None = None, locks: Locks | None = None, redactor: Redactor | None = None
 ) -> EventLog:
     """A log over ``connection`` (a new database where it is None) that commits in place."""
-    return EventLog(connection or memory_database(), offload=in_place, locks=locks or MemoryLocks(), redactor=redactor)
+    return log_over(SqliteStore(connection or memory_database(), locks=locks), redactor)
+
+
+def log_over(store: Store, redactor: Redactor | None = None) -> EventLog:
+    """A log over any store that commits in place."""
+    return EventLog(store, offload=in_place, redactor=redactor)

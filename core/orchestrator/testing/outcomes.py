@@ -12,7 +12,7 @@ from typing import Any
 from attrs import Factory, fields, frozen
 
 from orchestrator.engine.answers.advising import profile_of
-from orchestrator.engine.outputs.folder import file_name, render
+from orchestrator.engine.outputs.answer_files import file_name, render
 from orchestrator.models import ArchitectureProfile, ProjectStatus, Role, TaskStatus, TaskType, Verdict
 from orchestrator.money import Usd
 from orchestrator.state.run import RunState

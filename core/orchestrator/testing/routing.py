@@ -20,8 +20,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from orchestrator import events as e
 from orchestrator.decide.compliance import binding, violated, violations
 from orchestrator.decide.context import Rank, RoutingContext
+from orchestrator.decide.ranking import telemetry_of
 from orchestrator.decide.retry import is_off
-from orchestrator.decide.routing import Listing, Query, list_candidates, slots_of, telemetry_of
+from orchestrator.decide.routing import Listing, Query, list_candidates, slots_of
 from orchestrator.errors import ErrorKind
 from orchestrator.models import ModelInfo, PlannedTask, Role, TaskType, Waiver
 from orchestrator.models.offers import is_lower_tier

@@ -1,7 +1,7 @@
 """Whole runs in one seeded loop with virtual time: the real engine, decide, log and SQL, a pretended vendor, crashes.
 
 ``simulate(Scenario.draw(seed))`` plays a world to its end. Equal seeds give equal histories, byte for byte. The log is
-an in-memory SQLite database whose connection outlives a crash; only files, the process and the vendor are faulted.
+a store that outlives a crash (SQLite in memory, or any other); only files, the process and the vendor are faulted.
 """
 
 import asyncio
@@ -102,7 +102,7 @@ class _Player:
         scenario = world.scenario
         state = fold((record.at, record.event) for record in process.log.read(run))
         assert state.version < _MOST_EVENTS, f"seed {scenario.seed} writes more than {_MOST_EVENTS} events"
-        lock = world.locks.acquire(run)
+        lock = world.store.inner.locks.acquire(run)
         observers: list[Any] = []
         session = process.session(run, state, observers)
         if self.observer is not None:
@@ -184,13 +184,13 @@ def simulate(
             try:
                 over = runner.run(_Player(world.process(), sessions, observer, failures).play_all(runs))
             except BaseException:
-                if not world.connection.crashed:
+                if not world.store.crashed:
                     raise  # only a process that was killed may end like this
                 crashes += 1
             finally:
-                world.connection.revive()
+                world.store.revive()
                 world.now = loop.time() + 1.0
-                world.locks.clear()
+                world.release_locks()
         if failures:
             raise failures[0]
     histories = {run: world.history(run) for run in runs}

@@ -1,5 +1,7 @@
 """Show what each model cost on each day."""
 
+from collections import Counter
+
 import click
 
 from orchestrator.cli.kit import home_option, json_option, money, notice, open_log, print_table, result_json
@@ -8,11 +10,6 @@ from orchestrator.spi import hookimpl
 
 orchestrator_interface = ">=1,<2"
 
-COSTS = """
-SELECT substr(started_at, 1, 10), model, count(*), sum(settled_nano + held_nano) FROM calls
-WHERE substr(started_at, 1, 10) >= ? GROUP BY 1, 2 ORDER BY 1, 4 DESC
-"""
-
 
 @click.command()
 @click.option("--since", default="", metavar="DATE", help="Leave earlier days out, such as 2026-11-01.")
@@ -20,7 +17,7 @@ WHERE substr(started_at, 1, 10) >= ? GROUP BY 1, 2 ORDER BY 1, 4 DESC
 @home_option
 def daily(since: str, as_json: bool) -> int:
     """Show what each model cost on each day (UTC), unreconciled amounts included."""
-    rows = open_log().query(COSTS, [since])
+    rows = _costs(since)
     if as_json:
         found = [{"day": day, "model": model, "calls": calls, "usd": nano / 1e9} for day, model, calls, nano in rows]
         result_json(found)
@@ -30,6 +27,18 @@ def daily(since: str, as_json: bool) -> int:
     else:
         notice("no calls")
     return 0
+
+
+def _costs(since: str) -> list[tuple[str, str, int, int]]:
+    """Day, model, calls and nano-dollars, the dearest of each day first."""
+    counts: Counter[tuple[str, str]] = Counter()
+    nano: Counter[tuple[str, str]] = Counter()
+    for call in open_log().view("calls"):
+        day = call["started_at"][:10], call["model"]
+        counts[day] += 1
+        nano[day] += call["settled_nano"] + (call["held_nano"] or 0)
+    days = [(*each, counts[each], nano[each]) for each in counts if each[0] >= since]
+    return sorted(days, key=lambda row: (row[0], -row[3]))
 
 
 @hookimpl

@@ -10,11 +10,11 @@ from unicodedata import combining, normalize
 
 from attrs import evolve, frozen
 
-from orchestrator.contract import ContractError
 from orchestrator.deadlines import run_in_thread
 from orchestrator.engine.answers.advising import profile_of
 from orchestrator.engine.outputs.folder import OutputFolder
 from orchestrator.models import AUTO, ArchitectureProfile
+from orchestrator.plugin_kinds import ContractError
 from orchestrator.spi import App, Sandbox, Scaffold, Skeleton
 from orchestrator.state.run import RunState
 from orchestrator_apps.assembly import AppVerifier, assembled, read_assembly

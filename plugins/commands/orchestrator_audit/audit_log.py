@@ -11,7 +11,7 @@ Nothing is collected in memory while a run goes on: the log holds it all, and th
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from attrs import asdict, frozen
@@ -25,8 +25,6 @@ from orchestrator.log.transaction import Recorded
 from orchestrator.policy import Policy
 
 __all__ = ["AuditLog", "AuditRecord", "records_of"]
-
-_RUNS: Final = "SELECT stream FROM events WHERE type IN ('run.started', 'run.forked') ORDER BY position DESC LIMIT 1"
 
 
 @frozen
@@ -144,5 +142,5 @@ def _timestamp(at: int) -> str:
 
 
 def _newest(log: EventLog) -> str | None:
-    rows = log.query(_RUNS)
-    return str(rows[0][0]) if rows else None
+    newest = log.newest(1, types=(e.RunStarted, e.RunForked))
+    return newest[0].stream if newest else None

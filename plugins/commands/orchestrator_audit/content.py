@@ -5,7 +5,6 @@ import os
 from attrs import Factory, define
 
 from orchestrator.log import EventLog, Texts
-from orchestrator.log.schema import is_imported
 from orchestrator.log.transaction import Recorded
 from orchestrator.plugins import Catalogue
 from orchestrator.state.run import RunState
@@ -36,7 +35,7 @@ class Content:
     def of(cls, log: EventLog, run: str) -> "Content":
         """The content of a run; only where its log was written here is anything read that the log names."""
         texts = Texts(log, run, os.urandom, log.redactor)
-        is_here = not log.inspect(is_imported) and log.is_on_disk
+        is_here = not log.is_imported and log.is_on_disk
         prompts = prompts_of(log, run, texts, Catalogue.discover(), builds=is_here)
         folder = output_folder(log, run, texts) if is_here else None
         return cls(run, Readings(texts), prompts, Beginnings(texts), Files(run, folder, texts))

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.errors import LogError, UsageError
-from orchestrator.log import Head, schema
-from orchestrator.log.connections import is_database
-from orchestrator.log.transaction import explained
+from orchestrator.log import Head
+from orchestrator.log.sqlite import is_database, schema
+from orchestrator.log.sqlite.explaining import explained
 from orchestrator_audit.checks import AuditReport
 from orchestrator_audit.unbundling import verify
 

@@ -4,11 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from orchestrator.errors import LogError
-from orchestrator.events import ContentDeleted, Event, RunForked, RunStarted, SessionOpened
-from orchestrator.log import EventLog, Head, LogFinding
+from orchestrator.events import ContentDeleted, Event, RunForked, RunStarted, SessionOpened, Totals
+from orchestrator.log import EventLog, Head, LogFinding, Select
 from orchestrator.log.accounts import PREFIX, SIMULATED, stream_of
 from orchestrator.log.naming import is_evaluation, is_worker
-from orchestrator.log.schema import is_imported
 from orchestrator.log.transaction import Recorded
 from orchestrator.plugins import Catalogue
 from orchestrator.replay import verify as recomputed
@@ -19,7 +18,6 @@ from orchestrator_audit.laws import Laws
 from orchestrator_audit.shadow_state import OF_A_HISTORY
 from orchestrator_audit.storage import layout, rows
 
-_CAPS = "SELECT DISTINCT json_extract(data, '$.totals.cap') FROM events WHERE stream = ? AND position < ?"
 _OF_THE_LOG = ("chain", "texts", "heads")
 _AFTER_A_CUT = (None, "session.opened", "session.lost")
 """What may follow a step that is cut short, as by ``log recover``: that a tail is missing only heads can show."""
@@ -62,7 +60,7 @@ def audit(
                 report.skip(name, OF_A_HISTORY, "the chain is broken")
                 continue
             seen |= _run(log, name, used, report, name not in unread)
-        if accounts and not log.inspect(is_imported):
+        if accounts and not log.is_imported:
             _accounts(log, run, used, seen, broken, report)
         elif seen:
             report.skip(run or "", ["accounts"], f"there are no accounts here: {', '.join(sorted(seen))}")
@@ -145,8 +143,8 @@ def against_heads(log: EventLog, run: str | None, heads: Sequence[Head]) -> list
 
 def _against(log: EventLog, run: str, heads: Sequence[Head]) -> LogFinding | None:
     """The first of a run's heads that its events contradict."""
-    rows = log.query("SELECT version, position, hash FROM events WHERE stream = ? ORDER BY version", [run])
-    events = {version: (position, digest) for version, position, digest in rows}
+    rows = log.store.raw(run)
+    events = {row.version: (row.position, row.hash.decode(errors="replace")) for row in rows}
     versions = [version for version in events if isinstance(version, int)]
     for head in heads:
         version = head.version
@@ -249,8 +247,9 @@ def _caps(log: EventLog, record: Recorded, laws: Laws) -> list[Problem]:
     event, simulated = record.event, laws.state.settings.simulated
     wrong = []
     for name, cap in event.caps.items() if isinstance(event, SessionOpened) else ():
-        known = log.query(_CAPS, [stream_of(name, simulated), record.position])
-        if known and (cap.nano,) not in known:
+        select = Select((stream_of(name, simulated),), before=record.position)
+        known = {getattr(each.event, "totals", Totals()).cap for each in log.select(select)}
+        if known and cap not in known:
             wrong.append(Problem(record.position, f"the account {name} never had the cap ${cap}", record.version))
     return wrong
 

@@ -14,13 +14,15 @@ from attrs import Factory, define, frozen
 
 from orchestrator.errors import LogError, RunLockedError, UsageError
 from orchestrator.events import TYPES, RunStarted
-from orchestrator.log import chain, lineage, schema
-from orchestrator.log.connections import DATABASE, configure
+from orchestrator.log import chain, lineage
 from orchestrator.log.heads import read_heads
 from orchestrator.log.locks import FileLocks, TransactionLock
+from orchestrator.log.protocol import StoreError
 from orchestrator.log.sealing import SALT, Keys, copy_key
+from orchestrator.log.sqlite import DATABASE, SqliteStore, configure, schema
+from orchestrator.log.sqlite.explaining import UNREADABLE, explained
 from orchestrator.log.texts import unpack
-from orchestrator.log.transaction import Recorded, explained
+from orchestrator.log.transaction import Recorded
 
 _MISSING: Final = "is missing"
 _SCANS: Final = ("INDEXED BY idx_events_stream_version", "NOT INDEXED")
@@ -153,7 +155,7 @@ def recover(source: Path, run: str, target: Path) -> Recovered:
             with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
                 _refuse_fork(connection, run)
                 salvage = _salvaged(connection, run, Keys(database.parent))
-                findings = chain.verify(connection, run, opened=salvage.keys.open)
+                findings = chain.verify(SqliteStore(connection), run, opened=salvage.keys.open)
         salvaged = _cut(salvage)
         head = _known_head(database.parent, run)
         _refuse_nothing(salvage, salvaged, findings, head)
@@ -163,7 +165,9 @@ def recover(source: Path, run: str, target: Path) -> Recovered:
     except OSError as error:
         where = error.filename or path
         raise LogError(f"{where}: {error.strerror}; choose another place for what is recovered") from error
-    except chain.UNREADABLE as error:
+    except StoreError as error:
+        raise LogError(f"{path}: {error}") from error
+    except UNREADABLE as error:
         raise LogError(f"{path}: {explained(error)}") from error
     return _report(path, salvage, salvaged, len(texts), findings, head)
 
@@ -171,8 +175,8 @@ def recover(source: Path, run: str, target: Path) -> Recovered:
 def _refuse_fork(connection: sqlite3.Connection, run: str) -> None:
     """A fork's own events mean nothing without those it shares."""
     try:
-        found = lineage.origin(connection, run)
-    except chain.UNREADABLE:
+        found = lineage.origin(SqliteStore(connection), run)
+    except StoreError:
         return
     if found is not None:
         raise UsageError(f"{run} is a fork: recover {found.parent}, whose past it shares, and fork that again")
@@ -218,7 +222,7 @@ def _salvaged(connection: sqlite3.Connection, run: str, keys: Keys) -> _Salvage:
 def _readable(connection: sqlite3.Connection, scan: str, run: str) -> Iterator[tuple[Any, ...]]:
     """The rows up to the first that cannot be read."""
     query = _ROWS.format(scan=scan, order="version" if scan.startswith("INDEXED") else "position")
-    with suppress(*chain.UNREADABLE):
+    with suppress(*UNREADABLE):
         yield from connection.execute(query, (run,))
 
 
@@ -284,7 +288,7 @@ def _take_text(connection: sqlite3.Connection, salvage: _Salvage, digest: str, v
 def _row(connection: sqlite3.Connection, query: str, values: Sequence[str]) -> tuple[Any, ...] | None:
     """The first row, looked for with the index and, where that fails or finds nothing, without."""
     for scan in ("", "NOT INDEXED"):
-        with suppress(*chain.UNREADABLE):
+        with suppress(*UNREADABLE):
             row: tuple[Any, ...] | None = connection.execute(query.format(scan=scan), values).fetchone()
             if row is not None:
                 return row
@@ -334,7 +338,7 @@ def _write(path: Path, run: str, salvaged: Sequence[Recorded], texts: Mapping[st
                 salt = salvage.keys.seal(run, SALT, salvage.salt)
                 connection.execute("INSERT INTO salts(run, salt) VALUES (?, ?)", (run, salt))
             connection.execute("COMMIT")
-            findings = chain.verify(connection, opened=salvage.keys.open)
+            findings = chain.verify(SqliteStore(connection), opened=salvage.keys.open)
         if findings:
             raise LogError(f"{path} was not written as it should be: {findings[0].message}; try another disk")
     except BaseException:

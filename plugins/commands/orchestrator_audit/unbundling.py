@@ -13,8 +13,9 @@ import orjson
 from attrs import Factory, define
 
 from orchestrator.errors import LogError, OrchestrateError, UsageError
-from orchestrator.log import EventLog, Head, MemoryLocks, schema
-from orchestrator.log.connections import LARGEST_VALUE
+from orchestrator.log import EventLog, Head
+from orchestrator.log.sqlite import SqliteStore, schema
+from orchestrator.log.sqlite.connections import LARGEST_VALUE
 from orchestrator.log.texts import LARGEST_TEXT, pack
 from orchestrator_audit import signing
 from orchestrator_audit.bundles import (
@@ -253,7 +254,7 @@ def _audit(
         wanted = {each["stream"]: (each["from"], each["to"], each["head"]) for each in manifest["streams"]}
         if ends != wanted:
             raise _BadBundleError("its events are not those the manifest names")
-        log = EventLog(connection, offload=_nowhere, locks=MemoryLocks())
+        log = EventLog(SqliteStore(connection), offload=_nowhere)
         try:
             texts = manifest["texts"] is not None
             found = audit(log, manifest["run"], head=head, heads=heads, texts=texts, accounts=False)

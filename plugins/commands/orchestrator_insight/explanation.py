@@ -15,7 +15,8 @@ from orchestrator.cli.kit import remarks_on, remarks_on_choice
 from orchestrator.decide.compliance import binding, undeclared
 from orchestrator.decide.input_stage import input_chain
 from orchestrator.decide.outcome import output_of
-from orchestrator.decide.routing import slots_of, telemetry_of
+from orchestrator.decide.ranking import telemetry_of
+from orchestrator.decide.routing import slots_of
 from orchestrator.decide.spending import estimated_tokens, is_too_long
 from orchestrator.errors import ErrorKind
 from orchestrator.log.accounts import called

@@ -1,6 +1,6 @@
 """The forms of actions, and what answers them: checked, done as a command, and told on the page that follows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote
@@ -12,13 +12,13 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from orchestrator.cli.kit import Engine, bound, prepare, spec_of_file
 from orchestrator.errors import NotAllowedError, OrchestrateError, UsageError
 from orchestrator.money import Usd
+from orchestrator.reading import events as e
 from orchestrator_view.actions import Actions, Done
 from orchestrator_view.guard import Access
 from orchestrator_view.source import Source
 
-_BEGUN: Final = """
-SELECT stream FROM events WHERE type = 'run.started' AND json_extract(data, '$.project') = ? ORDER BY position DESC
-"""
+_LATEST: Final = 200
+"""Runs that one just begun is looked for among."""
 _MISSING: Final = "This form is not one of this session's; load the page again."
 
 Form = Mapping[str, list[str]]
@@ -82,9 +82,14 @@ class Acting:
         done = self.actions.begin(words, path)
         run = one(form, "project_id") or one(form, "known_id")
         if done.project and self.source.has_log:
-            found = self.source.log.query(_BEGUN, [done.project])
-            run = found[0][0] if found else run
+            run = next(self._begun(done.project), run)
         return self._shown(done, _address(run) if run and done.ok else "/")
+
+    def _begun(self, project: str) -> Iterator[str]:
+        """The runs of a description's digest, newest first."""
+        for record in self.source.log.newest(_LATEST, types=(e.RunStarted,)):
+            if isinstance(record.event, e.RunStarted) and record.event.project == project:
+                yield record.stream
 
     def stop(self, run: str, form: Form) -> Done:
         """Ask the process of a run to stop, through its mailbox."""

@@ -1,9 +1,8 @@
 """The pages of evaluations: the list, and one with its arms, cells and regressions."""
 
-import json
 import os
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from orchestrator.cli.kit import Reader
 from orchestrator.errors import OrchestrateError
@@ -13,9 +12,6 @@ from orchestrator_eval import rendering
 from orchestrator_eval.documents import baseline_of, document, regressions
 from orchestrator_eval.results import EvalResult, result_of
 from orchestrator_eval.stream import existing, folded, names, plan_of, stream_name
-
-_BEGUN: Final = "SELECT stream FROM events WHERE version = 1 AND stream IN (SELECT value FROM json_each(?))"
-"""Which of some runs have begun."""
 
 
 def eval_rows(log: Reader | None) -> list[dict[str, Any]]:
@@ -85,7 +81,7 @@ def _result(log: Reader, name: str) -> EvalResult:
 def _cases(log: Reader, found: EvalResult) -> Iterator[dict[str, Any]]:
     """A row for each case: the cells of each arm, one for each repetition."""
     cells = {(each.cell.case, each.cell.arm, each.cell.repetition): each.state for each in found.cells}
-    runs = {row[0] for row in log.query(_BEGUN, [json.dumps([state.run for state in cells.values()])])}
+    runs = {state.run for state in cells.values() if log.last(state.run) is not None}
     unfinished = "running" if log.locks.is_held(stream_name(found.name)) else "interrupted"
 
     def cell(case: str, arm: int, number: int) -> dict[str, Any] | None:

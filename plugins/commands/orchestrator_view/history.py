@@ -11,12 +11,11 @@ from attrs import fields, frozen
 from orchestrator.cli.kit import Catalogue, Reader, money, rank_of, whole_steps
 from orchestrator.errors import LogError
 from orchestrator.money import Usd
-from orchestrator.reading import UnavailableBackendError, events, read_heads, verify
+from orchestrator.reading import Select, UnavailableBackendError, events, read_heads, verify
 from orchestrator_view.source import Source
 
 PAGE: Final = 50
 _LONGEST: Final = 300
-_COLUMNS: Final = "position, stream, version, type, at, data"
 
 
 @frozen
@@ -65,21 +64,17 @@ def log_values(source: Source, wanted: LogQuery) -> dict[str, Any]:
 
 
 def _rows(log: Reader, wanted: LogQuery) -> Iterator[EventRow]:
-    parts, values = ["position < ?"], [wanted.before or 2**62]
-    streams = [each.stream for each in log.segments(wanted.run)] if wanted.run else []
-    if streams:
-        parts.append(f"stream IN ({', '.join('?' * len(streams))})")
-        values.extend(streams)  # type: ignore[arg-type]
-    if wanted.type:
-        parts.append("type = ?")
-        values.append(wanted.type)  # type: ignore[arg-type]
-    if wanted.search:
-        parts.append("(instr(lower(data), ?) OR instr(type, ?) OR position = ? OR 'v' || version = ?)")
-        text = wanted.search.strip().lower()
-        values.extend([text, text, text, text])  # type: ignore[list-item]
-    sql = f"SELECT {_COLUMNS} FROM events WHERE {' AND '.join(parts)} ORDER BY position DESC LIMIT {PAGE + 1}"
-    for position, stream, version, kind, at, data in log.query(sql, values):
-        yield EventRow(position, stream, version, kind, at, list(_fields(kind, data)))
+    streams = tuple(each.stream for each in log.segments(wanted.run)) if wanted.run else None
+    select = Select(
+        streams,
+        (wanted.type,) if wanted.type else None,
+        before=wanted.before or None,
+        search=wanted.search.strip().lower(),
+        reverse=True,
+        limit=PAGE + 1,
+    )
+    for row in log.select(select):
+        yield EventRow(row.position, row.stream, row.version, row.type, row.at, list(_fields(row.type, row.data)))
 
 
 def _fields(kind: str, data: str) -> Iterator[tuple[str, str]]:

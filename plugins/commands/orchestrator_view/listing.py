@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import evolve, frozen
@@ -10,22 +11,15 @@ from attrs import evolve, frozen
 from orchestrator.cli.kit import Reader, shown_status
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
-from orchestrator.reading import Texts, own
+from orchestrator.reading import Select, Texts
+from orchestrator.reading import events as e
 from orchestrator_view.reading import title_of
 
 PAGE: Final = 50
 """Runs on a page."""
 STATUSES: Final = ("running", "interrupted", *(each.value for each in ProjectStatus))
 _AT_ONCE: Final = 400
-_STREAMS: Final = "SELECT stream, min(position), max(version) FROM events GROUP BY stream ORDER BY 2 DESC"
 _NO_RUNS: Final = ("account/", "sim/account/", "eval/")
-_COLUMNS: Final = """
-run_id, status, project_digest, started_at, finished_at, cap_nano, settled_nano, held_nano, unreconciled_nano, tasks
-"""
-_MODELS: Final = """
-SELECT stream, json_extract(data, '$.model'), count(*) FROM events
-WHERE type = 'call.started' AND stream IN ({marks}) GROUP BY 1, 2 ORDER BY 3 DESC
-"""
 
 
 @frozen
@@ -85,7 +79,7 @@ class RunIndex:
     def page(self, status: str = "", search: str = "", number: int = 1) -> RunPage:
         """The runs with a status and a text in title, id or models; ``number`` is the page's, from 1."""
         with self._guard:
-            latest = {run: last for run, _, last in self._log.query(_STREAMS) if not run.startswith(_NO_RUNS)}
+            latest = {run: last for run, _, last in reversed(self._log.extents()) if not run.startswith(_NO_RUNS)}
             start = (number - 1) * PAGE
             if not (status or search):
                 shown = list(latest)[start : start + PAGE]
@@ -108,29 +102,29 @@ class RunIndex:
 
     def _read(self, runs: Sequence[str]) -> Iterator[RunRow]:
         streams = {each.stream for run in runs for each in self._log.segments(run)}
-        view = own("runs", len(streams))
-        models: dict[str, list[str]] = {}
-        for run, model, _ in self._log.query(_MODELS.format(marks=", ".join("?" * len(runs))), runs):
-            models.setdefault(run, []).append(model)
         wanted = set(runs)
-        for found in self._log.query(f"{view} SELECT {_COLUMNS} FROM runs", list(streams)):
-            if found[0] in wanted:
-                yield self._row(found, models)
+        calls: dict[str, Counter[str]] = {}
+        for record in self._log.select(Select(tuple(runs), ("call.started",))):
+            if isinstance(record.event, e.CallStarted):
+                calls.setdefault(record.stream, Counter())[record.event.model] += 1
+        for found in self._log.view("runs", streams=sorted(streams)):
+            if found["run_id"] in wanted:
+                yield self._row(found, calls)
 
-    def _row(self, found: tuple[Any, ...], models: dict[str, list[str]]) -> RunRow:
-        run, status, digest, started, finished, cap, settled, held, unreconciled, tasks = found
+    def _row(self, found: Mapping[str, Any], calls: Mapping[str, Counter[str]]) -> RunRow:
+        run, digest = found["run_id"], found["project_digest"]
         return RunRow(
             run=run,
-            status=status,
+            status=found["status"],
             title=title_of(Texts(self._log, run, os.urandom, self._log.redactor), digest),
-            started=started,
-            finished=finished,
-            cap=Usd(cap),
-            settled=Usd(settled),
-            held=Usd(held),
-            unreconciled=Usd(unreconciled),
-            tasks=tasks,
-            models=tuple(models.get(run, ())),
+            started=found["started_at"],
+            finished=found["finished_at"],
+            cap=Usd(found["cap_nano"]),
+            settled=Usd(found["settled_nano"]),
+            held=Usd(found["held_nano"]),
+            unreconciled=Usd(found["unreconciled_nano"]),
+            tasks=found["tasks"],
+            models=tuple(model for model, _ in calls.get(run, Counter[str]()).most_common()),
         )
 
 

@@ -57,7 +57,7 @@ def latest(source: Source) -> int:
     with source.here():
         if not source.has_log:
             return 0
-        return int(source.log.query("SELECT coalesce(max(position), 0) FROM events")[0][0])
+        return source.log.high_water()
 
 
 def _after(source: Source, position: int, run: str | None) -> list[Recorded]:

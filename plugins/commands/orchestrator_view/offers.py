@@ -9,16 +9,11 @@ from attrs import frozen
 from orchestrator.cli.kit import Grades, Reader, grades, measured, qualified
 from orchestrator.models import ModelInfo
 from orchestrator.money import Price, Usd
+from orchestrator.reading import Recorded
 from orchestrator.reading import events as e
-from orchestrator.reading import own
 from orchestrator_insight.report.shown import duration
 
 _SESSIONS: Final = 40
-_LATEST: Final = "SELECT stream, version FROM events WHERE type = 'session.opened' ORDER BY position DESC LIMIT ?"
-_CALLS: Final = f"""
-{own("calls")}
-SELECT provider, model, outcome, latency_ms, settled_nano + held_nano FROM calls
-"""
 
 
 @frozen
@@ -50,7 +45,7 @@ def model_rows(log: Reader | None, folder: Path) -> list[ModelRow]:
     graded: dict[str, list[Grades]] = {}
     for each in grades(log):
         graded.setdefault(each.model, []).append(each)
-    records = measured(log, folder, keep=False)
+    records = measured(log, keep=False)
     rows = []
     for key in {**known, **called}:
         info, slots, simulated = known.get(key, (None, (), False))
@@ -88,15 +83,18 @@ def _rank(took: Sequence[float], share: float) -> str:
     return "–" if not took else duration(round(took[min(len(took) - 1, int(share * len(took)))] * 1000))
 
 
+def _sessions(log: Reader) -> list[Recorded]:
+    """The latest sessions, the newest first."""
+    return log.newest(_SESSIONS, types=(e.SessionOpened,))
+
+
 def _known(log: Reader) -> dict[tuple[str, str], tuple[ModelInfo, tuple[str, ...], bool]]:
     """What the latest sessions knew, by provider and model."""
     found: dict[tuple[str, str], tuple[ModelInfo, tuple[str, ...], bool]] = {}
-    for stream, version in log.query(_LATEST, [_SESSIONS]):
-        simulated = _is_simulated(log, stream)
-        for record in log.read_own(stream, version - 1, version):
-            event = record.event
-            if not isinstance(event, e.SessionOpened):
-                continue
+    for record in _sessions(log):
+        event = record.event
+        if isinstance(event, e.SessionOpened):
+            simulated = _is_simulated(log, record.stream)
             for info in event.models:
                 slots = tuple(slot for slot, model in event.slots.items() if model == info.id)
                 found.setdefault((info.provider, info.id), (info, slots, simulated))
@@ -111,17 +109,18 @@ def _is_simulated(log: Reader, stream: str) -> bool:
 
 def _called(log: Reader) -> dict[tuple[str, str], list[tuple[str, float | None, int]]]:
     found: dict[tuple[str, str], list[tuple[str, float | None, int]]] = {}
-    for provider, model, outcome, latency, nano in log.query(_CALLS):
-        found.setdefault((provider, model), []).append((outcome, latency, nano))
+    for row in log.view("calls"):
+        nano = (row["settled_nano"] or 0) + (row["held_nano"] or 0)
+        found.setdefault((row["provider"], row["model"]), []).append((row["outcome"], row["latency_ms"], nano))
     return found
 
 
 def _open_circuits(log: Reader) -> set[str]:
     """The models whose circuit is open in a run that a process has now."""
     found: set[str] = set()
-    for stream, _ in log.query(_LATEST, [_SESSIONS]):
-        if log.locks.is_held(stream):
-            found.update(_open_in(log, stream))
+    for record in _sessions(log):
+        if log.locks.is_held(record.stream):
+            found.update(_open_in(log, record.stream))
     return found
 
 

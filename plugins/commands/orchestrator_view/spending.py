@@ -1,32 +1,18 @@
 """The page of money: spend by day, model, phase and team, accounts with their caps, calls of unknown cost."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import define
 
 from orchestrator.cli.kit import Reader, account_names
 from orchestrator.money import Usd
-from orchestrator.reading import own
+from orchestrator.reading import events as e
 from orchestrator_insight.report.shown import exact
 
 _MOST_BARS: Final = 14
-_SIMULATED: Final = "json_extract(r.data, '$.settings.simulated')"
-_TEAM: Final = "(SELECT substr(value, 6) FROM json_each(r.data, '$.settings.accounts') WHERE value LIKE 'team/%')"
-_CALLS: Final = f"""
-{own("calls")}, begun AS (
-    SELECT stream, data FROM events WHERE type IN ('run.started', 'run.forked')
-)
-SELECT substr(c.started_at, 1, 10), c.model, c.role, {_TEAM}, count(*), sum(c.settled_nano), sum(c.held_nano)
-FROM calls AS c JOIN begun AS r ON r.stream = c.run_id WHERE {_SIMULATED} = ? GROUP BY 1, 2, 3, 4
-"""
-_UNKNOWN: Final = f"""
-{own("calls")}
-SELECT c.run_id, e.version, c.call_id, c.model, c.started_at, c.held_nano
-FROM calls AS c JOIN events AS e ON e.position = c.position
-JOIN events AS r ON r.stream = c.run_id AND r.type IN ('run.started', 'run.forked')
-WHERE c.held_nano > 0 AND c.outcome != 'in_flight' AND {_SIMULATED} = ? ORDER BY c.position DESC LIMIT 200
-"""
+_TEAM: Final = "team/"
+_MOST_UNKNOWN: Final = 200
 _BY: Final = ("day", "model", "role", "team")
 
 
@@ -40,10 +26,38 @@ class SpendTotal:
     """In flight + unreconciled."""
 
 
+def _is_of(began: Mapping[str, e.RunStarted | e.RunForked], call: Mapping[str, Any], simulated: bool) -> bool:
+    run = began.get(call["run_id"])
+    return run is not None and run.settings.simulated == simulated
+
+
+def _team(began: e.RunStarted | e.RunForked) -> str | None:
+    names = (name.removeprefix(_TEAM) for name in began.settings.accounts if name.startswith(_TEAM))
+    return next(names, None)
+
+
+def _version(log: Reader | None, position: int) -> int:
+    found = None if log is None else log.at_position(position)
+    return 0 if found is None else found.version
+
+
 def money_values(log: Reader | None, simulated: bool) -> dict[str, Any]:
     """What the page shows."""
-    rows = [] if log is None else log.query(_CALLS, [int(simulated)])
-    unknown = [] if log is None else log.query(_UNKNOWN, [int(simulated)])
+    began = {} if log is None else log.beginnings()
+    found = [] if log is None else [each for each in log.view("calls") if _is_of(began, each, simulated)]
+    rows = [
+        (
+            each["started_at"][:10],
+            each["model"],
+            each["role"],
+            _team(began[each["run_id"]]),
+            1,
+            each["settled_nano"],
+            each["held_nano"],
+        )
+        for each in found
+    ]
+    unknown = [each for each in found if (each["held_nano"] or 0) > 0 and each["outcome"] != "in_flight"]
     total = SpendTotal()
     for *_, calls, settled, held in rows:
         total.calls += calls
@@ -55,8 +69,15 @@ def money_values(log: Reader | None, simulated: bool) -> dict[str, Any]:
         "charts": [bars(f"By {name}", _summed(rows, at), by_time=name == "day") for at, name in enumerate(_BY)],
         "accounts": [] if log is None else list(_accounts(log, simulated)),
         "unreconciled": [
-            {"run": run, "version": version, "call": call, "model": model, "started": started, "amount": Usd(held)}
-            for run, version, call, model, started, held in unknown
+            {
+                "run": each["run_id"],
+                "version": _version(log, each["position"]),
+                "call": each["call_id"],
+                "model": each["model"],
+                "started": each["started_at"],
+                "amount": Usd(each["held_nano"]),
+            }
+            for each in unknown[: -_MOST_UNKNOWN - 1 : -1]
         ],
     }
 

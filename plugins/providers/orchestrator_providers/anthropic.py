@@ -18,8 +18,8 @@ from orchestrator_providers.faults import Cause, bad_answer, by_words, classify,
 from orchestrator_providers.json_forms import is_strict, unbounded
 from orchestrator_providers.live_answer import Gathering
 from orchestrator_providers.openai_answers import count, details, larger_counts
+from orchestrator_providers.safe_text import clean, words_of
 from orchestrator_providers.vendor import conversation
-from orchestrator_providers.wording import clean, words_of
 
 _VERSION: Final = "2023-06-01"
 _TODAY: Final = ("json_schema", "reasoning", "effort", "no_temperature")

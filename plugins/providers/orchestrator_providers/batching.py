@@ -22,9 +22,9 @@ from orchestrator.spi import (
     SpecError,
 )
 from orchestrator_providers.faults import bad_answer, transport_error
+from orchestrator_providers.safe_text import excerpt
 from orchestrator_providers.strict_json import NO_JSON, parse_strict
 from orchestrator_providers.vendor import Vendor
-from orchestrator_providers.wording import excerpt
 
 if TYPE_CHECKING:
     import httpx

@@ -21,8 +21,8 @@ from orchestrator_providers.google_batches import GoogleBatches
 from orchestrator_providers.json_forms import unbounded
 from orchestrator_providers.live_answer import Gathering
 from orchestrator_providers.openai_answers import beyond, count, larger_usage, token_classes
+from orchestrator_providers.safe_text import clean, one_line, words_of
 from orchestrator_providers.waiting import duration
-from orchestrator_providers.wording import clean, one_line, words_of
 
 _LEVELS: Final = ("json_schema", "reasoning", "effort")
 # They ignore what is said of sampling.

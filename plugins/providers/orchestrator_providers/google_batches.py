@@ -21,7 +21,7 @@ from orchestrator_providers.batching import (
     undone,
 )
 from orchestrator_providers.faults import bad_answer
-from orchestrator_providers.wording import message_of, one_line
+from orchestrator_providers.safe_text import message_of, one_line
 
 _SUCCEEDED, _FAILED, _CANCELLED, _EXPIRED = (
     f"BATCH_STATE_{state}" for state in ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED")

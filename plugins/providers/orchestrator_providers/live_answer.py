@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from orchestrator.spi import ErrorKind, ModelInfo, ProviderError, Reply
 from orchestrator_providers.event_stream import EventSplitter
 from orchestrator_providers.faults import bad_answer, cut_off
+from orchestrator_providers.safe_text import excerpt, one_line
 from orchestrator_providers.strict_json import NO_JSON, parse_strict
-from orchestrator_providers.wording import excerpt, one_line
 
 if TYPE_CHECKING:
     from orchestrator_providers.vendor import Vendor

@@ -12,8 +12,8 @@ from orchestrator_providers.access import CALLING, REACHING, check_options, choo
 from orchestrator_providers.catalogue import Catalogue, Listed, in_region
 from orchestrator_providers.faults import Cause, classify
 from orchestrator_providers.openai_family import OpenAIFamily, number_at_the_end
+from orchestrator_providers.safe_text import message_of, one_line, words_of
 from orchestrator_providers.waiting import reset_in_text
-from orchestrator_providers.wording import message_of, one_line, words_of
 
 HOSTS: Final = {"international": "https://api.minimax.io/v1", "china": "https://api.minimaxi.com/v1"}
 

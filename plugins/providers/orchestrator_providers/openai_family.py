@@ -20,8 +20,8 @@ from orchestrator_providers.openai_answers import (
     read_usage,
     text_of,
 )
+from orchestrator_providers.safe_text import clean
 from orchestrator_providers.vendor import Vendor
-from orchestrator_providers.wording import clean
 
 _FINISH: Final = {
     "stop": Finish.STOP,

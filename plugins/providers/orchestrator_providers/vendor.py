@@ -22,9 +22,9 @@ from orchestrator_providers.faults import (
     transport_error,
 )
 from orchestrator_providers.live_answer import Gathering, LiveAnswer, inline_thinking
+from orchestrator_providers.safe_text import clean, excerpt, message_of, one_line, words_of
 from orchestrator_providers.strict_json import NO_JSON, parse_strict
 from orchestrator_providers.waiting import rate_reset, retry_after, wait_in_text
-from orchestrator_providers.wording import clean, excerpt, message_of, one_line, words_of
 
 if TYPE_CHECKING:
     import httpx

@@ -15,8 +15,8 @@ from orchestrator_providers.access import CALLING, REACHING, check_options, choo
 from orchestrator_providers.catalogue import Catalogue, Listed, in_region
 from orchestrator_providers.faults import Cause
 from orchestrator_providers.openai_family import OpenAIFamily
+from orchestrator_providers.safe_text import message_of
 from orchestrator_providers.waiting import reset_in_text
-from orchestrator_providers.wording import message_of
 
 HOSTS: Final = {"international": "https://api.z.ai/api/paas/v4", "china": "https://open.bigmodel.cn/api/paas/v4"}
 

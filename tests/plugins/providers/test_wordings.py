@@ -8,9 +8,9 @@ import pytest
 from orchestrator.errors import ErrorKind
 from orchestrator.spi import ProviderConfig, ProviderError
 from orchestrator_providers import openai_compatible
+from orchestrator_providers.safe_text import words_of
 from orchestrator_providers.vendor import Vendor
 from orchestrator_providers.waiting import wait_in_text
-from orchestrator_providers.wording import words_of
 from orchestrator_providers.wordings import WORDINGS, Wording, is_beyond_the_limit
 from tests.plugins.providers.refusals import MINUTES, REFUSALS, Refusal
 from tests.plugins.providers.vendors import built

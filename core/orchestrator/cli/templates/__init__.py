@@ -25,7 +25,7 @@ def distribution_files(kind: str, name: str, group: str, version: str = "0.1.0")
     """The files of a new distribution, by their paths.
 
     Args:
-        kind: one of ``orchestrator.contract.KINDS``.
+        kind: one of ``orchestrator.plugin_kinds.KINDS``.
         name: lower-case words with an underscore between them.
         group: the entry-point group of the kind.
         version: of the program: the oldest that the plugin asks for.

@@ -9,7 +9,7 @@ from orchestrator.decide.outcome import output_of
 from orchestrator.engine.answers.context import context_parts
 from orchestrator.engine.answers.criteria import criteria_of, numbered
 from orchestrator.engine.answers.marks import Marks, cut, marks_of
-from orchestrator.engine.answers.wording import Wording
+from orchestrator.engine.answers.prompt_templates import Wording
 from orchestrator.errors import MissingError
 from orchestrator.events import TaskFinished
 from orchestrator.models import TaskEndReason, TaskStatus, TaskType, Verdict

@@ -33,7 +33,7 @@ from orchestrator.engine.answers.criteria import criteria_of
 from orchestrator.engine.answers.defects import critique_text
 from orchestrator.engine.answers.marks import cut
 from orchestrator.engine.answers.patching import failed_text, plan_text
-from orchestrator.engine.answers.reading import reasons_in
+from orchestrator.engine.answers.read_answer import reasons_in
 from orchestrator.engine.answers.requests import Prompt
 from orchestrator.engine.answers.schemas import Schema, choice_schema, critique_schema, plan_schema, verdict_schema
 from orchestrator.errors import MissingError, present

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from orchestrator.engine.outputs.folder import MARKER, is_own_mark, tables
+from orchestrator.engine.outputs.folder import MARKER, is_own_mark
 from orchestrator.engine.outputs.placement import Placement
+from orchestrator.engine.outputs.readme import tables
 from orchestrator.engine.outputs.results import summary
 from orchestrator.errors import OrchestrateError
 from orchestrator.log import EventLog, Texts

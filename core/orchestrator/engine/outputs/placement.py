@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from orchestrator.engine.answers.choosing import Delivery, Wanted
-from orchestrator.engine.outputs.folder import delivery, file_name, is_folder, output_files, wanted_name
+from orchestrator.engine.outputs.answer_files import delivery, file_name, is_folder, output_files, wanted_name
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from orchestrator.contract import KINDS
+from orchestrator.plugin_kinds import KINDS
 from orchestrator.testing.contracts.backends import BackendContract
 from orchestrator.testing.contracts.base import ContractResult, PluginContract, names_of_tests, play
 from orchestrator.testing.contracts.commands import Called, CommandContract, called

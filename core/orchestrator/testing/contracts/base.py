@@ -17,7 +17,7 @@ from unittest import SkipTest
 
 from attrs import define, field, frozen
 
-from orchestrator import contract
+from orchestrator import plugin_kinds
 from orchestrator.errors import SpecError
 
 CANARY: Final = "sk-canary-3b9d51f0c7aa"
@@ -44,7 +44,7 @@ class PluginContract:
         """Ask the plugin's hook for its object, and check its shape, as a run does."""
         if self.plugin is None:
             raise SkipTest("no plugin: name its module in `plugin`, or override `make`")
-        kind = contract.KINDS[self.kind]
+        kind = plugin_kinds.KINDS[self.kind]
         return kind.check(getattr(self.plugin, kind.hook)(**arguments))
 
     def test_the_module_has_the_hook_of_its_kind(self) -> None:
@@ -53,11 +53,11 @@ class PluginContract:
         hook = getattr(module, f"orchestrator_{self.kind}", None)
         assert callable(hook), f"{module.__name__} has no function orchestrator_{self.kind}"
         assert hasattr(hook, "orchestrator_impl"), f"orchestrator_{self.kind} is not marked with hookimpl"
-        assert not contract.is_async(hook), f"orchestrator_{self.kind} is async; hooks are plain functions"
+        assert not plugin_kinds.is_async(hook), f"orchestrator_{self.kind} is async; hooks are plain functions"
 
     def test_it_is_made_for_this_interface(self) -> None:
         """The range of interface versions that the module declares includes this one."""
-        contract.check_interface(getattr(self._module(), contract.INTERFACE_NAME, None))
+        plugin_kinds.check_interface(getattr(self._module(), plugin_kinds.INTERFACE_NAME, None))
 
     def keeps_options(self, use: Callable[[dict[str, Any]], object]) -> None:
         """Fail where what is built of options, and used, changes them: a spec and others have them too."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 from unittest import SkipTest, mock
 
-from orchestrator.contract import ContractError
 from orchestrator.errors import SpecError
+from orchestrator.plugin_kinds import ContractError
 from orchestrator.spi import Loader
 from orchestrator.testing.contracts.base import CANARY, EscapeError, PluginContract, in_time, watched
 from orchestrator.testing.contracts.conduct import nothing_left

@@ -37,11 +37,6 @@ if TYPE_CHECKING:
 _DEFAULT = "console"
 _JSON = "json"
 _HEADS = ("model", "calls", "success", "latency", "p95", "quality", "trust", "cost", "failed checks")
-_SIMULATED = "json_extract(data, '$.settings.simulated')"
-_RUNS = f"""
-SELECT stream, {_SIMULATED} FROM events
-WHERE type = 'run.started' OR type = 'run.forked' ORDER BY position
-"""
 
 
 @click.command()
@@ -143,7 +138,7 @@ def _exporter(name: str, sets: Sequence[str]) -> "Exporter":
 
 
 def _all(log: "EventLog", simulated: bool) -> list[str]:
-    found = log.query(_RUNS)
+    found = [(run, event.settings.simulated) for run, event in log.beginnings().items()]
     others = sum(bool(pretended) != simulated for _, pretended in found)
     if others:
         kind, way = ("real", "") if simulated else ("simulated", "; see them with --simulated")

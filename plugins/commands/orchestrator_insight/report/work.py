@@ -7,7 +7,7 @@ from typing import Any, Final
 from attrs import define
 
 from orchestrator.decide.outcome import output_of
-from orchestrator.engine.answers.reading import reasons_in
+from orchestrator.engine.answers.read_answer import reasons_in
 from orchestrator.engine.outputs.placement import Placement
 from orchestrator.errors import DamagedLogError
 from orchestrator.events import Reading

@@ -304,7 +304,7 @@ def test_what_a_spec_says_stands_where_the_command_line_says_nothing(tmp_path: P
     assert (tmp_path / "out dir ünï" / "words" / "py.typed").exists(), "as libraries have it"
     log = EventLog.open_to_read(tmp_path)
     try:
-        ((digest,),) = log.query("SELECT json_extract(data, '$.criteria') FROM events WHERE type = 'run.started'", ())
+        ((digest,),) = log.store.query("SELECT json_extract(data, '$.criteria') FROM events WHERE type = 'run.started'")
         assert Texts(log, "words", bytes, Redactor()).get(digest) == "it greets politely"
     finally:
         log.close()

@@ -98,7 +98,7 @@ def test_no_prompt_holds_what_graders_know(tmp_path: Path) -> None:
     ended = run(tmp_path, suite, "--vary", "loop=reviewed,best_of,repair")
     assert ended.code == 0, ended.err
     log = EventLog.open_to_read(tmp_path / "home")
-    runs = [name for (name,) in log.query("SELECT run_id FROM runs")]
+    runs = [name for (name,) in log.store.query("SELECT run_id FROM runs")]
     assert len(runs) == 2 * 5
     prompts = 0
     for name in runs:

@@ -59,7 +59,7 @@ def query(home: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
     """Rows of the views."""
     log = EventLog.open_to_read(home)
     try:
-        return log.query(sql, values)
+        return log.store.query(sql, values)
     finally:
         log.close()
 
@@ -322,7 +322,7 @@ def test_an_append_of_a_fork_is_all_or_nothing(home: Path) -> None:
 
     async def failing(workspace: Any) -> None:
         cut = cut_of(workspace.log, RUN, version=60)
-        workspace.log._connection.execute("PRAGMA query_only = ON")
+        workspace.log.store.connection.execute("PRAGMA query_only = ON")
         await fork(workspace, RUN, cut)
 
     with pytest.raises(LogError):

@@ -135,7 +135,7 @@ def golden_home(folder: Path, log: Golden) -> Path:
     """A data folder with the rows of a golden log."""
     opened = EventLog.open(folder)
     try:
-        connection: Any = opened._connection
+        connection: Any = opened.store.connection
         for row in log.rows:
             values = [row[name] for name in ("stream", "version", "type", "schema", "at", "data", "hash")]
             connection.execute(

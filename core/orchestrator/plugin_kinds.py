@@ -248,7 +248,7 @@ def _listed(names: Iterable[str]) -> str:
 class PluginKind:
     """A kind of plugin. The catalogue, loading, ``plugins`` and the generated pages go by what stands here.
 
-    Its hook is specified in ``orchestrator.spi.hooks``; its template is the folder of its name in
+    Its hook is specified in ``orchestrator.spi.hookspecs``; its template is the folder of its name in
     ``orchestrator/cli/templates``.
     """
 

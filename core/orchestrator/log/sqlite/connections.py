@@ -5,11 +5,11 @@ import sqlite3
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 from orchestrator.errors import LogError, UnreadableWalError, present
-from orchestrator.log import chain, schema
+from orchestrator.log.sqlite import schema
 
 DATABASE: Final = "events.db"
 """The file's name in the data folder."""
@@ -37,14 +37,21 @@ def database_of(home: Path) -> Path:
     return home if is_database(home) else home / DATABASE
 
 
-class Connection(chain.Queryable, Protocol):
+class Queryable(Protocol):
+    """What can be asked in SQL: a ``sqlite3.Connection``, or a wrapper of one."""
+
+    def execute(self, sql: str, parameters: Any = ..., /) -> sqlite3.Cursor:
+        """Run one statement."""
+
+
+class Connection(Queryable, Protocol):
     """A ``sqlite3.Connection`` in autocommit mode (``isolation_level=None``), or a wrapper of one."""
 
     def close(self) -> None:
         """Close the database."""
 
 
-def configure(connection: chain.Queryable) -> None:
+def configure(connection: Queryable) -> None:
     """Make a connection write durably: WAL, a full sync per commit, deleted content overwritten."""
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
     connection.execute("PRAGMA journal_mode = WAL")

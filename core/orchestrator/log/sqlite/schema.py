@@ -6,11 +6,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.errors import DamagedLogError, LogError
-from orchestrator.log import chain, requests
 from orchestrator.log.views import VIEWS
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
+
+    from orchestrator.log.sqlite.connections import Queryable
 
 VERSION: Final = 1
 """The layout's number, kept in ``PRAGMA user_version``."""
@@ -24,6 +25,18 @@ BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 CREATE TRIGGER events_are_never_deleted BEFORE DELETE ON events
 BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 """
+
+_REQUESTS: Final = "requests"
+_PACE: Final = "pace"
+_LATER: Final = {
+    _REQUESTS: """
+CREATE TABLE IF NOT EXISTS requests (
+    id INTEGER PRIMARY KEY, run TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL DEFAULT '', at INTEGER NOT NULL
+)
+""",
+    _PACE: "CREATE TABLE IF NOT EXISTS pace (scope TEXT PRIMARY KEY, reserved INTEGER NOT NULL)",
+}
+"""Tables that the first programs did not make; they are made where they are missing."""
 
 _QUOTED: Final = re.compile(r'[\["`](\w+)[\]"`]')
 _BEFORE_QUERY: Final = re.compile(r"CREATE VIEW \w+ AS ")
@@ -44,7 +57,7 @@ def is_current(connection: sqlite3.Connection) -> bool:
     return version == VERSION
 
 
-def is_imported(connection: sqlite3.Connection | chain.Queryable) -> bool:
+def is_imported(connection: "sqlite3.Connection | Queryable") -> bool:
     """Whether the runs of a database came out of bundles; they have no accounts, and may have no texts."""
     return int(connection.execute("PRAGMA application_id").fetchone()[0]) == IMPORTED
 
@@ -65,7 +78,7 @@ def refuse_disguised(connection: sqlite3.Connection) -> None:
     Raises:
         LogError: it is not.
     """
-    query = "SELECT name, type, sql FROM sqlite_master WHERE name COLLATE NOCASE IN (?, ?, ?, ?, ?, ?)"
+    query = "SELECT name, type, sql FROM sqlite_master WHERE name COLLATE NOCASE IN (?, ?, ?, ?, ?, ?, ?)"
     for name, kind, sql in connection.execute(query, _NAMES):
         if kind != "table" or not str(sql).lstrip().upper().startswith("CREATE TABLE"):
             raise DamagedLogError(0, f"{name} is no table of this program's: restore the file from a backup")
@@ -122,7 +135,7 @@ def create(connection: sqlite3.Connection) -> None:
     """Lay out an empty database; of one that is laid out only the views are brought up to this program's."""
     if is_current(connection):
         _renew_views(connection)
-        requests.create(connection)
+        _add_later(connection)
         return
     from sqlite_utils import Database  # costs a tenth of a second, and is needed once per data folder
 
@@ -131,7 +144,7 @@ def create(connection: sqlite3.Connection) -> None:
     try:
         if not is_current(connection):
             _tables(database)
-            requests.create(connection)
+            _add_later(connection)
             for statement in _TRIGGERS.split("END;")[:-1]:
                 connection.execute(statement + "END")
             for name, query in VIEWS.items():
@@ -144,12 +157,17 @@ def create(connection: sqlite3.Connection) -> None:
         raise
 
 
-_NAMES: Final = ("events", "blobs", "salts", "cache", "open_holds", requests.NAME)
-_ADDED: Final = {("table", requests.NAME)}
+_NAMES: Final = ("events", "blobs", "salts", "cache", "open_holds", *_LATER)
+_ADDED: Final = {("table", name) for name in _LATER}
 """What a log has only once this program has written to it: earlier ones made none."""
 
 
-def differences(connection: sqlite3.Connection | chain.Queryable) -> list[str]:
+def _add_later(connection: sqlite3.Connection) -> None:
+    for statement in _LATER.values():
+        connection.execute(statement)
+
+
+def differences(connection: "sqlite3.Connection | Queryable") -> list[str]:
     """How the tables, indexes, triggers and views of a database differ from this program's, one line each."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
         create(fresh)
@@ -166,7 +184,7 @@ def differences(connection: sqlite3.Connection | chain.Queryable) -> list[str]:
     ]
 
 
-def _layout(connection: sqlite3.Connection | chain.Queryable) -> dict[tuple[str, str], str]:
+def _layout(connection: "sqlite3.Connection | Queryable") -> dict[tuple[str, str], str]:
     """By kind and name the statement that makes an object, in one way of quoting and spacing."""
     rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE substr(name, 1, 7) != 'sqlite_'")
     return {(str(kind), str(name)): _plain(str(sql)) for kind, name, sql in rows}

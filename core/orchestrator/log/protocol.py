@@ -1,0 +1,504 @@
+"""What a store of events is: everything that is asked of a database stands here, and nothing above it knows one.
+
+A store keeps rows as they are given, verbatim, and side rows that can be lost or deleted without harm to the history:
+texts, salts, cached answers, open holds, requests, pace. It computes no hash, decodes no event and knows no rule:
+``EventLog`` makes the rows, by the ``make`` of a ``Member``, out of what the store says its tails are.
+
+Every method is blocking and may be called from any thread; the log takes care not to call one from an event loop.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol
+
+from attrs import Factory, evolve, frozen
+
+from orchestrator.errors import LogError, OrchestrateError
+
+
+class StoreError(LogError):
+    """A store cannot be opened, read or written.
+
+    Attributes:
+        detail: what the database itself said.
+    """
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail or message
+
+
+class StoredRow(NamedTuple):
+    """One stored event, verbatim."""
+
+    position: int
+    """Its place in the whole log, from 1; grows in the order of commits and may have gaps."""
+    stream: str
+    version: int
+    """Its place in its stream, from 1; unique there."""
+    type: str
+    schema: int
+    at: int
+    """Microseconds UTC."""
+    data: str
+    """Compact JSON, byte for byte as it was given: ``1e5``, ``\\u0000``, repeated keys and 2**53 + 1 stay so."""
+    hash: str
+
+
+class NewRow(NamedTuple):
+    """An event to be stored; its position is the store's."""
+
+    stream: str
+    version: int
+    type: str
+    schema: int
+    at: int
+    data: str
+    hash: str
+
+
+class Last(NamedTuple):
+    """The last event of a stream: its version, its hash and its time."""
+
+    version: int
+    hash: str
+    at: int
+
+
+class Extent(NamedTuple):
+    """A stream: its name, the position of its first event, and its last version."""
+
+    stream: str
+    first: int
+    last: int
+
+
+class Hold(NamedTuple):
+    """Money of a call in flight that an account holds."""
+
+    run: str
+    call: int
+    """Version of its CallStarted."""
+    account: str
+    """The account's stream."""
+    nano: int
+
+
+class StoredText(NamedTuple):
+    """A text of a run, as it is stored: compressed, perhaps encrypted."""
+
+    digest: str
+    size: int
+    """Bytes."""
+    start: bytes
+    """Its first 16 bytes."""
+
+
+class CacheRow(NamedTuple):
+    """An answer that can be reused."""
+
+    key: str
+    run: str
+    call: int
+
+
+class MailboxRow(NamedTuple):
+    """What another process asks of a run."""
+
+    number: int
+    """Grows; may be used again once the request is taken out."""
+    at: int
+    kind: str
+    text: str
+
+
+class RawRow(NamedTuple):
+    """A stored event as an audit reads it: past every index, as bytes, with the types of its columns.
+
+    ``types`` is ``"text integer text integer integer text text"`` where every column is of the type it was written
+    with: stream, version, type, schema, at, data, hash. Where a database enforces types it is a constant.
+    """
+
+    position: int
+    stream: bytes
+    version: int
+    type: bytes
+    schema: int
+    at: int
+    data: bytes
+    hash: bytes
+    types: str
+
+
+class Page(NamedTuple):
+    """Rows of a selection, and whether they are the last ones."""
+
+    rows: list[StoredRow]
+    is_last: bool
+
+
+@frozen
+class Select:
+    """Which rows are read. All conditions hold together.
+
+    Attributes:
+        streams: of these streams; None: of all.
+        types: of these stored types; None: of all.
+        after: only positions above it.
+        before: only positions below it; None: all.
+        after_version: only versions above it.
+        upto_version: only versions up to it; None: all.
+        by_version: in the order of versions (of one stream), not of positions.
+        reverse: the last ones first.
+        limit: at most so many; None: a page of the store's own size, by number and bytes.
+        search: only rows whose data or type has this text (in lower case; the case of the data does not count), or
+            whose position it is, or, after a ``v``, whose version; empty: all.
+    """
+
+    streams: tuple[str, ...] | None = None
+    types: tuple[str, ...] | None = None
+    after: int = 0
+    before: int | None = None
+    after_version: int = 0
+    upto_version: int | None = None
+    by_version: bool = False
+    reverse: bool = False
+    limit: int | None = None
+    search: str = ""
+
+    def following(self, row: StoredRow) -> "Select":
+        """The same after a row, in the order of the selection, which is not reversed."""
+        return evolve(self, after_version=row.version) if self.by_version else evolve(self, after=row.position)
+
+
+class StoreReads(Protocol):
+    """What can be read of a store; the same inside a transaction, where the changes made in it are seen."""
+
+    def page(self, select: Select) -> Page:
+        """The first rows of a selection. With a limit as many as that; without, as many as fit a page.
+
+        Raises:
+            StoreError: the store cannot be read. So every other method here.
+        """
+
+    def last(self, stream: str) -> Last | None:
+        """The last event of a stream (highest version), or None where there is no such stream."""
+
+    def last_row(self, stream: str) -> StoredRow | None:
+        """The same, whole."""
+
+    def row(self, stream: str, version: int) -> StoredRow | None:
+        """One event of a stream."""
+
+    def at_position(self, position: int) -> StoredRow | None:
+        """The event at a position."""
+
+    def high_water(self) -> int:
+        """A position up to which nothing will ever appear any more; 0 where there is nothing."""
+
+    def streams(self, prefix: str = "") -> list[str]:
+        """The streams that begin with ``prefix``, in the order of their first events.
+
+        A stream begins with version 1, or with an event ``run.forked``.
+        """
+
+    def extents(self) -> list[Extent]:
+        """Every stream, in the order of their first events; whatever their first version is."""
+
+    def salt(self, run: str) -> Any:
+        """The salt of a run, ``bytes`` as they were stored; None where it has none."""
+
+    def blob(self, run: str, digest: str) -> Any:
+        """What a run itself stored under a digest, ``bytes``; None where there is nothing."""
+
+    def texts(self, run: str) -> list[StoredText]:
+        """What is stored of a run, by digest."""
+
+    def owners(self) -> list[str]:
+        """Every name that side rows (texts, salts, cache, holds) belong to, sorted; the empty one is the cache's."""
+
+    def cached(self, key: str) -> CacheRow | None:
+        """The row of the response cache under a key."""
+
+    def cache_rows(self) -> list[CacheRow]:
+        """Every row of the response cache, by run and call."""
+
+    def holds(self, *, run: str | None = None, account: str | None = None) -> list[Hold]:
+        """The open holds of a run, of an account's stream, or all; by run, call and account."""
+
+    def asked(self, run: str) -> list[MailboxRow]:
+        """What is asked of a run, in order."""
+
+    def pace(self, scope: str) -> int | None:
+        """The reserved time of a scope of shared rate limits, in microseconds; None before its first reservation."""
+
+    def view(
+        self,
+        name: str,
+        where: Mapping[str, Any] | None = None,
+        *,
+        streams: Sequence[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """The rows of one of the views (``views.VIEWS``) by this program's definition, in its order.
+
+        Args:
+            name: of the view.
+            where: columns and the values they must equal.
+            streams: the view is made of the events of these streams alone; None: of all. For a run that is a fork
+                the streams of its ancestors must be among them.
+        """
+
+    def raw(
+        self,
+        stream: str | None = None,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        version: int | None = None,
+        upto_version: int | None = None,
+        limit: int | None = None,
+    ) -> Iterator[RawRow]:
+        """The stored rows in the order of positions, for an audit: no index is trusted.
+
+        Args:
+            stream: only of this stream.
+            after: only positions above it.
+            before: only positions below it.
+            version: only rows of this version.
+            upto_version: only versions up to it.
+            limit: at most so many.
+        """
+
+    def raw_salt(self, run: str) -> tuple[bytes, bool] | None:
+        """The salt of a run, and whether it is stored as it was written."""
+
+    def raw_blob(self, run: str, digest: str) -> tuple[bytes, bool] | None:
+        """A text of a run, and whether it is stored as it was written."""
+
+
+class Tails(StoreReads, Protocol):
+    """What a member's ``make`` may read: the transaction, the changes of the group's earlier members included.
+
+    Of streams only the declared ones (``Member.stream`` and its accounts), of holds only those of ``Member.stream``
+    and of declared accounts are sure to be locked; whatever else is read makes the member ``whole``.
+    """
+
+    def now(self, at: int) -> int:
+        """The time shared rate limits count by: a server's clock, else ``at``."""
+
+    def in_flight(self, account: str, run: str) -> int:
+        """The nano-dollars that an account's stream holds for calls of live runs; ``run`` counts as live."""
+
+
+def all_rows(store: StoreReads, select: Select) -> Iterator[StoredRow]:
+    """Every row of a selection without a limit, page by page, in its order (not in reverse)."""
+    while True:
+        rows, is_last = store.page(select)
+        yield from rows
+        if is_last:
+            return
+        select = select.following(rows[-1])
+
+
+@frozen
+class Changes:
+    """What one member writes; all of it or nothing. Applied in the order of these fields, deletions first.
+
+    Attributes:
+        forgotten: runs whose texts, salts and cached answers are deleted.
+        dropped_texts: (run, digest) of single texts that are deleted.
+        dropped_cache: runs whose cached answers are deleted.
+        clear_cache: whether all cached answers and their secret (the salt of the empty name) are deleted.
+        ended: (run, call) of holds that are deleted.
+        taken: requests that are taken out of a run's mailbox: (run, kind or None for all, number up to which or None).
+        salts: (run, salt), kept only where the run has none.
+        texts: (run, digest, bytes), kept only where the run has no such text.
+        rows: the events, in the order of their positions. A version that is there already is a conflict: see
+            ``Store.write``.
+        holds: new holds.
+        secret: the secret of the cache's keys, kept as the salt of the empty name where there is none. Where there is
+            another, ``cached`` is not written.
+        cached: rows of the response cache; one under the same key is replaced.
+        asked: new requests: (run, kind, text, at).
+        pace: by scope the time that is reserved now.
+    """
+
+    forgotten: tuple[str, ...] = ()
+    dropped_texts: tuple[tuple[str, str], ...] = ()
+    dropped_cache: tuple[str, ...] = ()
+    clear_cache: bool = False
+    ended: tuple[tuple[str, int], ...] = ()
+    taken: tuple[tuple[str, str | None, int | None], ...] = ()
+    salts: tuple[tuple[str, bytes], ...] = ()
+    texts: tuple[tuple[str, str, bytes], ...] = ()
+    rows: tuple[NewRow, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    secret: bytes | None = None
+    cached: tuple[CacheRow, ...] = ()
+    asked: tuple[tuple[str, str, str, int], ...] = ()
+    pace: Mapping[str, int] = Factory(dict)
+
+
+@frozen(eq=False)
+class Member:
+    """One piece of a group: what it reads, and what it makes of that.
+
+    Attributes:
+        make: pure; given the tails it returns what is to be written, or raises an ``OrchestrateError``, and then this
+            member alone writes nothing. It may be called again, where the store has to begin anew.
+        stream: the stream whose rows it writes; its last event may be read. Empty: none.
+        known: the last event of ``stream`` as the writer knows it. A store may take it for the tail without a look,
+            if it then refuses the rows unless that very event (version and hash) is there.
+        accounts: streams of accounts it may write to: locked, in the order of their names, before they are read.
+        ending: calls (versions) of ``stream`` whose open holds end: the accounts of these holds are locked, too.
+        pace: scopes of shared rate limits it may reserve in: locked, in the order of their names, after the accounts.
+        whole: whether it reads more than its own tails; the earlier members' changes must be readable then.
+    """
+
+    make: Callable[[Tails], Changes]
+    stream: str = ""
+    known: Last | None = None
+    accounts: tuple[str, ...] = ()
+    ending: tuple[int, ...] = ()
+    pace: tuple[str, ...] = ()
+    whole: bool = False
+
+
+@frozen
+class Written:
+    """What became of a member: the changes that were made, with the position of each row, or its error."""
+
+    changes: Changes = Changes()
+    positions: tuple[int, ...] = ()
+    error: OrchestrateError | None = None
+
+
+class Handle(Protocol):
+    """The lock of a run, held."""
+
+    def release(self) -> None:
+        """Give it back; a second time does nothing."""
+
+
+class Locks(Protocol):
+    """The locks of runs."""
+
+    def acquire(self, run: str) -> Handle:
+        """Take the lock of a run.
+
+        Raises:
+            RunLockedError: a process has it; the message says which.
+        """
+
+    def is_held(self, run: str) -> bool:
+        """Whether any process has the lock of a run, this one included."""
+
+    def evict(self, run: str) -> bool:
+        """Make the process that has the lock of a run lose it, with every other run that it has; whether it has.
+
+        For a process that is stopped, or cut off: it cannot write any more, and what it had is free.
+        """
+
+    def discard_free(self) -> int:
+        """Remove what locks that no process has have left behind; returns how many there were."""
+
+
+class Space(NamedTuple):
+    """What a store takes, in bytes; 0 where it cannot say."""
+
+    file: int
+    pending: int
+    """Not yet folded into the file."""
+    free: int
+    """Of the file, used by nothing."""
+
+
+class StreamSize(NamedTuple):
+    """What one stream takes: events and their bytes, texts and their bytes, cached answers."""
+
+    stream: str
+    events: int
+    event_bytes: int
+    """Data, name of the stream, type, hash, and 24 for the rest."""
+    texts: int
+    text_bytes: int
+    """Data, digest and name of the run."""
+    cached: int
+
+
+class Store(StoreReads, Protocol):
+    """A database of one log."""
+
+    locks: Locks
+    is_shared: bool
+    """Whether another connection can append while something is read (a memory store: no)."""
+    url: str
+    """Its address for people, without a password."""
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether its runs came out of bundles: without accounts, perhaps without texts, only for reading."""
+
+    def write(self, members: Sequence[Member]) -> list[Written]:
+        """Write a group in one transaction, durable when this returns; one answer for each member.
+
+        Members are made in their order; each sees what the earlier ones changed. A member whose ``make`` raises an
+        ``OrchestrateError`` fails alone. Where a row's (stream, version) exists already, or a ``known`` tail is not
+        there, the member is made again with the tails as they are now, and its ``make`` says what is wrong.
+
+        Lock order: accounts by name, then pace by name, then the order of positions.
+
+        Raises:
+            StoreError: nothing is known of what was written; the caller writes nothing more through this store.
+            Any other exception, out of a ``make``: nothing was written.
+        """
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Read the store as it is at one moment, whatever is appended meanwhile."""
+
+    def integrity(self) -> list[str]:
+        """What the database itself finds wrong with its files, a line each; empty also where it cannot look."""
+
+    def layout(self) -> list[str]:
+        """How tables, indexes, triggers and views differ from this program's, a line each."""
+
+    def sizes(self) -> list[StreamSize]:
+        """What every stream takes, oldest first."""
+
+    def space(self) -> Space:
+        """What the whole takes."""
+
+    def shrink(self, *, compact: bool) -> bool:
+        """Make deleted bytes unreadable where the store keeps them, and with ``compact`` give unused space back.
+
+        Returns:
+            Whether nothing deleted is left in the store's files; False where backups or a server's log may have it.
+        """
+
+    def memo(self, name: str) -> bytes | None:
+        """A disposable value that was kept under a name, such as a projection's snapshot."""
+
+    def keep_memo(self, name: str, value: bytes) -> None:
+        """Keep a disposable value; where that is not possible, nothing happens."""
+
+    def close(self) -> None:
+        """Let go of the database, after what is being written."""
+
+
+class StoreKind(Protocol):
+    """What a plugin of the kind ``stores`` gives; the name of its entry point is the scheme of its URLs."""
+
+    def open(self, url: str, *, write: bool) -> Store:
+        """The store at an address. For writing it is made where it does not exist, for reading never.
+
+        Raises:
+            UsageError: the address makes no sense; one line that says what to write instead.
+            StoreError: it cannot be opened; one line that says what to do.
+        """
+
+    def exists(self, url: str) -> bool:
+        """Whether there is a log at an address.
+
+        Raises:
+            StoreError: that cannot be found out.
+        """
