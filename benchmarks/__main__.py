@@ -30,12 +30,14 @@ _BENCHMARKS: Final = {
     "holds": ("holds", "run"),
     "lag": ("lag", "run"),
     "view": ("view", "run"),
+    "postgres": ("postgres", "run"),
 }
 _VERSIONS: Final = (
     "attrs",
     "cattrs",
     "orjson",
     "eventsourcing",
+    "psycopg",
     "langgraph",
     "langgraph-checkpoint-sqlite",
     "llm",

@@ -9,6 +9,7 @@ import attrs
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, AggregateEvent
 from eventsourcing.persistence import JSONTranscoder, Transcoding
+from psycopg.conninfo import conninfo_to_dict
 
 from orchestrator.events import Event
 from orchestrator.money import Usd
@@ -104,3 +105,13 @@ def application(path: Path, *, typed: bool) -> Application[Any]:
     """An application on an SQLite file, with its defaults."""
     kind = cast("type[Application[Any]]", TypedApplication if typed else Application)
     return kind(env={"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(path)})
+
+
+def postgres_application(url: str, *, create: bool) -> Application[Any]:
+    """An application on a PostgreSQL server, with its defaults; ``create``: whether its tables are made."""
+    given = conninfo_to_dict(url)
+    names = {"DBNAME": "dbname", "HOST": "host", "PORT": "port", "USER": "user"}
+    env = {f"POSTGRES_{name}": str(given.get(key) or "") for name, key in names.items()}
+    module = {"PERSISTENCE_MODULE": "eventsourcing.postgres", "POSTGRES_PASSWORD": "none", "POSTGRES_SCHEMA": "public"}
+    module["CREATE_TABLE"] = "yes" if create else "no"
+    return cast("type[Application[Any]]", Application)(env={**env, **module})

@@ -298,6 +298,14 @@ _ACCOUNT: Final = {
     "excess_usd": "usd",
     "free_usd": "usd",
 }
+_LIMITS: Final = {
+    "provider": "text",
+    "account": "text?",
+    "requests_per_minute": "num?",
+    "tokens_per_minute": "num?",
+    "burst_seconds": "num",
+    "next_in_seconds": "num",
+}
 _PRICE: Final = dict.fromkeys(("input", "output", "cached_input", "cache_write", "reasoning"), "usd")
 _MODEL: Final = {
     "id": "text",
@@ -491,6 +499,8 @@ FORMATS: Final[dict[str, Any]] = {
         "moved": "bool",
         "changes": ["text"],
     },
+    "limits-set": _LIMITS,
+    "limits-show": [_LIMITS],
     "log-gc": {
         "texts": "int",
         "text_bytes": "int",

@@ -1,8 +1,9 @@
 """Golden logs: stored rows of simulated runs, and the pins that hold them to what they meant when they were written.
 
 ``python -m tests.golden NAME SEED`` adds one of a simulated run, with ``scored`` for SEED one of a run with a scorer,
-with ``steered`` one whose plan was edited and patched, with ``batched`` one in batches, and without a seed one of a
-fork of the quickstart. It writes over no file. See tests/data/golden/README.md.
+with ``steered`` one whose plan was edited and patched, with ``paced`` one whose calls take turns with those of others,
+with ``batched`` one in batches, and without a seed one of a fork of the quickstart. It writes over no file. See
+tests/data/golden/README.md.
 """
 
 import json
@@ -163,6 +164,25 @@ def add_batched(name: str) -> Path:
             log.close()
 
 
+def add_paced(name: str) -> Path:
+    """Write a new golden log of a run whose calls take turns with those of other runs, through the front door.
+
+    Raises:
+        FileExistsError: there is one of this name; golden logs are never rewritten.
+    """
+    with TemporaryDirectory() as folder:
+        home = Path(folder)
+        spec = scripted_spec(home / "spec", limits={"shared": True}, project_id="paced")
+        for words in (["limits", "set", "sim/scripted", "--requests", "1200"], ["run", str(spec)]):
+            ended = orchestrate(home, *words)
+            assert ended.code == 0, ended.err
+        log = EventLog.open_to_read(home)
+        try:
+            return _written(name, log, "paced")
+        finally:
+            log.close()
+
+
 def _written(name: str, log: EventLog, run: str, **more: Any) -> Path:
     """The rows of a run's history in a new file, under their pins."""
     found = Golden(name, {}, [{column: getattr(row, column) for column in _COLUMNS} for row in log.read(run)])
@@ -175,6 +195,6 @@ def _written(name: str, log: EventLog, run: str, **more: Any) -> Path:
 
 if __name__ == "__main__":
     given = sys.argv[2] if len(sys.argv) > 2 else ""
-    others = {"": add_forked, "scored": add_scored, "steered": add_steered, "batched": add_batched}
+    others = {"": add_forked, "scored": add_scored, "steered": add_steered, "paced": add_paced, "batched": add_batched}
     made = add(sys.argv[1], int(given)) if given.isdecimal() else others[given](sys.argv[1])
     sys.stdout.write(f"{made}\n")

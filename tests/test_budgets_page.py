@@ -31,7 +31,7 @@ def _pattern(line: str) -> str:
 def test_the_worked_example_prints_what_the_page_shows(tmp_path: Path) -> None:
     """The commands run in order on one data folder, and every line shown is printed, in the order shown."""
     commands = list(_commands())
-    assert len(commands) == 17
+    assert len(commands) == 22
     for words, shown in commands:
         ended = orchestrate(tmp_path / "home", *shlex.split(words), cwd=ROOT)
         assert ended.code in (0, 1, 4), ended.err

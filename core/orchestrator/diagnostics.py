@@ -181,7 +181,7 @@ class Diagnostics:
         match event:
             case e.CallStarted():
                 return _of_call(event)
-            case e.AccountRefused(call=call):
+            case e.AccountRefused(call=call) | e.PaceRefused(call=call):
                 return _of_call(call)
             case e.CallSucceeded(call=version) | e.CallFailed(call=version):
                 opened = self._opened.pop(version, None)

@@ -110,9 +110,10 @@ class _Check:
         return True
 
     def end_step(self) -> None:
-        """At the end of a step decide waits, unless an account was asked: then the next step follows."""
+        """At the end of a step decide waits, unless the store was asked: then the next step follows."""
         last, self._last = self._last, None
-        if last is None or (isinstance(last, (e.CallStarted, e.AccountRefused)) and self.state.settings.accounts):
+        asked = isinstance(last, (e.CallStarted, e.AccountRefused, e.PaceRefused))
+        if last is None or (asked and self.state.settings.asks_store):
             return
         expected = self._decide(self.state.at, self.state.version)
         if expected is not None and not isinstance(expected, Wait):
@@ -150,8 +151,8 @@ class _Check:
 
 
 def _as_decided(event: e.Event) -> e.Decision | None:
-    """The decision an event records: itself, without what append filled in, or the one an account refused."""
-    if isinstance(event, e.AccountRefused):
+    """The decision an event records: itself, without what append filled in, or the one that was refused."""
+    if isinstance(event, (e.AccountRefused, e.PaceRefused)):
         return event.call
     if isinstance(event, e.CallStarted):
         return changed(event, accounts=())

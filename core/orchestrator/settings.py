@@ -133,6 +133,8 @@ class Limits:
     """The same for tokens, input and output together."""
     max_tasks: int = 50
     """The most tasks of a model's plan."""
+    shared: bool = False
+    """Whether calls take their turns with those of all runs on the same account; the log keeps whose turn it is."""
     single_task_fallback: bool = True
     """Whether the project as it is becomes the only task where no answer is a plan; the run is no success then."""
 
@@ -212,6 +214,11 @@ class RunSettings:
     """How calls are sent, where a task does not say otherwise."""
     app: str | None = None
     """The type of application that is built, or ``auto``; None: none is built."""
+
+    @property
+    def asks_store(self) -> bool:
+        """Whether what other runs do can keep a call from starting, so that a step ends at its CallStarted."""
+        return bool(self.accounts) or self.limits.shared
 
     def output_limit(self, role: Role, kind: TaskType | None) -> int:
         """The most tokens of a role's answer, thinking aside, for a task of this type where it matters."""

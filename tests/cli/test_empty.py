@@ -12,6 +12,7 @@ LISTINGS: Final[dict[str, Any]] = {
     "costs --all": [],
     "costs reconcile": [],
     "budget show": [],
+    "limits show": [],
     "cache stats": [],
     "cache clear": {"forgotten": 0},
     "log tail": None,

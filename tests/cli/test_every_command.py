@@ -33,6 +33,7 @@ ON_NOTHING = {
     "costs show": 0,
     "metrics": 0,
     "budget show": 0,
+    "limits show": 0,
     "cache stats": 0,
     "cache clear": 0,
     "log tail": 0,

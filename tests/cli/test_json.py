@@ -72,6 +72,8 @@ COMMANDS: Final = (
     "budget set sim/org 10",
     "budget raise sim/org 1",
     "budget show",
+    "limits set openai --requests 5",
+    "limits show",
     "cache stats",
     "cache clear",
     "plan spec.json --simulate 10",

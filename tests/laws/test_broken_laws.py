@@ -10,7 +10,7 @@ from orchestrator.errors import ErrorKind
 from orchestrator.models import AnsweredBy, CacheUse, Finish, ReadingProblem, Role, SkipReason
 from orchestrator.money import Usd
 from orchestrator.policy import Policy, RateLimit
-from orchestrator.settings import RunSettings
+from orchestrator.settings import SECOND, Limits, RunSettings
 from orchestrator.testing.laws import Laws, broken_laws
 from orchestrator.testing.ledgers import broken_accounts, broken_bills
 from orchestrator.testing.simulator import History, Scenario, simulate
@@ -125,6 +125,47 @@ def test_a_planted_breach_of_the_question_of_risk_is_found(name: str) -> None:
     else:
         tampered = _with(stage.history, kind, change)
     assert any(problem in line for line in _take_all(tampered))
+
+
+_OUT_OF_TURN = {
+    "alone": (e.RunStarted, _limited(shared=False), "a call waits for other runs, and shares no pace"),
+    "at once": (e.PaceRefused, lambda v: changed(v, until=v.until - SECOND), "waits for a time that has come"),
+    "too early": (
+        e.PaceRefused,
+        lambda v: changed(v, until=v.until + SECOND + 1),
+        "a call starts before its reservation",
+    ),
+    "too late": (e.PaceRefused, lambda v: changed(v, until=v.until - 1), "another ticket than its reservation's"),
+    "none": (e.CallStarted, lambda v: changed(v, ticket=None), "another ticket than its reservation's"),
+    "another's": (e.CallStarted, lambda v: changed(v, ticket=v.ticket - 1), "another ticket than its reservation's"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(_OUT_OF_TURN))
+def test_a_planted_breach_of_the_reservations_is_found(name: str) -> None:
+    """A call that waits without need, starts out of its turn, or with a ticket that it does not have."""
+    stage = Stage(RunSettings(limits=Limits(shared=True)), [model("chat")], [task("only")])
+    stage.full_accounts = lambda call: (
+        None if call.ticket else e.PaceRefused(call, "simulated/requests", stage.now + SECOND)
+    )
+    stage.begin()
+    stage.prepare()
+    stage.now = stage.last(e.PaceRefused).until + SECOND  # as late as a reservation can be used
+    stage.step()
+    assert _take_all(stage.history) == []
+    kind, change, problem = _OUT_OF_TURN[name]
+    assert any(problem in line for line in _take_all(_with(stage.history, kind, change)))
+
+
+def test_a_ticket_without_a_turn_is_found(history: History) -> None:
+    """Nothing was reserved for the call."""
+    forged = _with(history, e.CallStarted, lambda v: changed(v, ticket=1))  # type: ignore[call-arg]
+    laws = Laws()
+    for at, event in forged:
+        laws.take(at, event)
+        if laws.problems:
+            break
+    assert "a call has a ticket, and no reservation" in laws.problems[0]
 
 
 def test_events_after_the_end_are_found(history: History) -> None:

@@ -1,4 +1,4 @@
-"""What a shell completes: the names of tasks, models, backends, strategies, plugins and accounts."""
+"""What a shell completes: the names of tasks, models, backends, providers, strategies, plugins and accounts."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -97,6 +97,13 @@ def _accounts(context: click.Context) -> Iterable[str]:
         log.close()
 
 
+def provider_names() -> list[str]:
+    """The providers that are installed."""
+    from orchestrator.plugins import Catalogue
+
+    return sorted(entry.name for entry in Catalogue.discover().entries("provider"))
+
+
 STATUS: Final = NameParam("status", _statuses)
 TASK: Final = NameParam("task", _tasks)
 MODEL: Final = NameParam("model", _models)
@@ -105,3 +112,4 @@ EXPORTER: Final = NameParam("exporter", _plugins("exporter"))
 PLUGIN: Final = NameParam("plugin", _plugins(""))
 STRATEGY: Final = NameParam("strategy", _strategies)
 ACCOUNT: Final = NameParam("account", _accounts)
+PROVIDER: Final = NameParam("provider", lambda context: provider_names())

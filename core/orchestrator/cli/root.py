@@ -37,6 +37,7 @@ _KERNEL: Final = {
     "replay": ("replay", "Rebuild a run from its log; verify every decision."),
     "log": ("log", "Read, export and compact the event log."),
     "budget": ("budget", "Set and show caps over several runs."),
+    "limits": ("limits", "Limit how often all runs ask a provider."),
     "cache": ("cache", "Show or clear the response cache."),
     "policy": ("policy", "Check policy files; show which policies apply."),
     "spec": ("spec", "Create, check and describe spec files."),

@@ -10,7 +10,7 @@ from orchestrator.decide.approvals import asks_at_ceiling, next_ceiling, next_sp
 from orchestrator.decide.context import GRACE, RoutingContext
 from orchestrator.decide.lanes import lane_of
 from orchestrator.decide.lengths import AnswerSizes, call_sizes
-from orchestrator.decide.pacing import exceeded, may_start
+from orchestrator.decide.pacing import exceeded, may_start, may_take_place, ticket_of
 from orchestrator.decide.retry import is_behind, is_spent, needs_probe, ready_at, wake_for_breaker
 from orchestrator.decide.roster import Rejection
 from orchestrator.decide.routing import Asked, Listing, Query, is_excluded, list_candidates
@@ -232,7 +232,7 @@ def _start(
     model, prepared = state.models[current.model], call.prepared
     lane = lane_of(state, call.key.node, model)
     is_batched = lane is Lane.BATCH
-    if not is_batched and state.in_flight - len(state.batched) >= state.settings.concurrency:
+    if not is_batched and not may_take_place(m, call):
         return None
     prepared = present(prepared, "prepared call")
     headroom = find_headroom(m, query, model, call)
@@ -267,6 +267,7 @@ def _start(
         violates=tuple(dict.fromkeys((*headroom.violates, *beyond))),
         larger=_is_larger(call, current, headroom.max_tokens),
         lane=lane,
+        ticket=None if is_batched else ticket_of(m, call),
     )
 
 

@@ -13,11 +13,15 @@ from orchestrator.models import ModelInfo
 from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode, Policy
 from orchestrator.settings import EVERY, SECOND
+from orchestrator.state.calls import LogicalCall, Reservation
 from orchestrator.state.health import Start
 
 _MINUTE = 60 * SECOND
 _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
+
+
+_MOST_DOUBLED = 6
 
 
 @frozen
@@ -72,6 +76,44 @@ def may_start(
             m.paced.add(window.name)
             allowed = False
     return allowed
+
+
+def may_take_place(m: RoutingContext, call: LogicalCall) -> bool:
+    """Whether there is a place for the call, and the time of its reservation has come, where it has one.
+
+    A call with a reservation keeps its place in the run from then on, so that no reservation is made in vain.
+    """
+    state, places = m.state, m.state.settings.concurrency
+    single = state.in_flight - len(state.batched)
+    if not state.reservations:
+        return single < places
+    kept = 0
+    for key, reservation in state.reservations.items():
+        if key != call.key and m.now <= (last := _last_of(reservation)):
+            m.wake_at(last + 1)
+            kept += 1
+    if single + kept >= places:
+        return False
+    own = state.reservations.get(call.key)
+    if own is not None and m.now < own.until:
+        m.wake_at(own.until)
+        return False
+    return True
+
+
+def ticket_of(m: RoutingContext, call: LogicalCall) -> int | None:
+    """The version of the PaceRefused that made the call's reservation; None where there is none, or it has passed."""
+    own = m.state.reservations.get(call.key)
+    return None if own is None or m.now > _last_of(own) else own.version
+
+
+def _last_of(reservation: Reservation) -> int:
+    """The last time at which a reservation may be used: later, other calls have the time.
+
+    A second after its beginning, and twice as long for each that was missed: one is used at last, however late the
+    process comes to its work.
+    """
+    return reservation.until + (SECOND << min(reservation.refusals - 1, _MOST_DOUBLED))
 
 
 def _windows(m: RoutingContext, node: str, model: ModelInfo, tokens: int, hold: Usd) -> Iterator[_Window]:

@@ -20,6 +20,7 @@ from orchestrator.engine.outputs.placement import Placement
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.readers import reader_of
 from orchestrator.engine.resources import Resources, TextStore
+from orchestrator.engine.shared_pace import SharedPace
 from orchestrator.errors import Billed, ErrorKind, ExhaustedError, MissingError, ProviderError, present
 from orchestrator.models import CacheUse, Finish, Lane, ModelInfo
 from orchestrator.money import Usage, Usd
@@ -64,11 +65,13 @@ class Calls:
     cache: ResponseCache | None = None
     batches: Batches = field(init=False)
     """Those that calls of the lane ``batch`` are in."""
+    pace: SharedPace = field(init=False)
+    """What the calls take of the paces of all runs."""
 
-    @batches.default
-    def _batches_of_session(self) -> Batches:
+    def __attrs_post_init__(self) -> None:
         providers, http = self.resources.connected.providers, self.resources.http
-        return Batches(self.run, self.state, self.texts, self.ports, providers, http, self._batched_body)
+        self.batches = Batches(self.run, self.state, self.texts, self.ports, providers, http, self._batched_body)
+        self.pace = SharedPace(self.state)
 
     def prepare(self, version: int, selected: e.ModelSelected) -> e.CallPrepared:
         """Build the prompt, shape the body and look into the cache; waits for nothing."""
@@ -273,6 +276,7 @@ class Calls:
             latency=latency,
             request_id=self.texts.put(str(reply.request_id), shapes=True) if reply.request_id else None,
             thoughts=taken.thoughts,
+            allowances=self.pace.news(started, reply.allowances),
         )
 
     def _reader(self, call: e.ModelSelected | e.CallStarted) -> Read:

@@ -144,7 +144,7 @@ class Loop:
                 if isinstance(decision, Wait):
                     until = decision.until
                     break
-                if isinstance(decision, e.CallStarted) and state.settings.accounts:
+                if isinstance(decision, e.CallStarted) and state.settings.asks_store:
                     held = decision
                     break
                 event = decision
@@ -160,7 +160,7 @@ class Loop:
         return until
 
     async def _append(self, expected: int, now: int, events: list[e.Event], held: e.CallStarted | None) -> None:
-        """Make the step durable. A hold that accounts must agree to is folded as the log wrote it."""
+        """Make the step durable. A call that accounts or the pace may refuse is folded as the log wrote it."""
         everything = events if held is None else [*events, held]
         if not everything:
             return

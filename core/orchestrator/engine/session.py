@@ -14,6 +14,7 @@ from orchestrator.engine.effects import Effects
 from orchestrator.engine.loop import Loop, Observer
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.resources import Resources
+from orchestrator.engine.shared_pace import SharedPace
 from orchestrator.engine.vendors.accounts import located
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.engine.vendors.environment import called_by
@@ -44,6 +45,8 @@ class RunLog:
     """Called when an account had too little free, before the loop goes on."""
     reusable: "Callable[[Sequence[e.Event]], Entries | None]" = lambda events: None
     """What events leave to the response cache."""
+    pace: SharedPace | None = None
+    """What the session's calls take of the paces of all runs."""
     head: str = ""
     """The hash of the last event appended here."""
     _drawn: bytes | None = None
@@ -73,6 +76,7 @@ class RunLog:
     async def append(self, expected: int, at: int, events: Sequence[e.Event]) -> "Committed":
         """Write events and staged texts in one transaction; see ``EventLog.append``."""
         reusable = self.reusable(events) or self._only_secret()
+        pace = None if self.pace is None else self.pace.changes(at, events)
         committed = await self.log.append(
             self.run,
             expected,
@@ -83,8 +87,11 @@ class RunLog:
             accounts=self.accounts,
             simulated=self.simulated,
             reusable=reusable,
+            pace=pace,
         )
         self.head = committed.hash
+        if self.pace is not None:
+            self.pace.committed(expected + 1, committed.events)
         last = committed.events[-1]
         if self.on_refused is not None and isinstance(last, e.AccountRefused):
             await self.on_refused(last)
@@ -112,7 +119,7 @@ class Session:
         stream = self.stream
         cache = ResponseCache(stream.log, self.ports.random_bytes, stream.simulated)
         effects = Effects.of(stream.run, self.state, stream.texts, self.ports, self.resources, cache)
-        stream.reusable = effects.calls.reusable
+        stream.reusable, stream.pace = effects.calls.reusable, effects.calls.pace
         return Loop(self.state, stream, effects, self.ports, self.rank, self.observers)
 
     def opening(self, caps: Mapping[str, Usd] | None = None, priors: Sequence[e.Prior] = ()) -> e.SessionOpened:

@@ -25,6 +25,7 @@ from orchestrator.events.calls import (
     CallStarted,
     CallSucceeded,
     Defect,
+    PaceRefused,
     Reading,
     Reused,
 )
@@ -153,6 +154,7 @@ __all__ = [
     "ModelSelected",
     "Outcome",
     "OutputChosen",
+    "PaceRefused",
     "PlanEdited",
     "PlanMade",
     "PlanPatched",

@@ -5,6 +5,7 @@ from attrs import frozen
 from orchestrator.errors import ErrorKind
 from orchestrator.events.kinds import Decision, Outcome
 from orchestrator.models import (
+    Allowances,
     ArchitectureProfile,
     CacheUse,
     Finish,
@@ -147,6 +148,8 @@ class CallStarted(Decision):
     """Whether it asks with more room because the answer before was cut off; once per model and logical call."""
     lane: Lane = Lane.INTERACTIVE
     """How it is sent; in the lane ``batch`` a later BatchStarted says with which others."""
+    ticket: int | None = None
+    """Version of the PaceRefused whose reservation it uses; it makes no second one."""
 
 
 @frozen
@@ -159,6 +162,17 @@ class AccountRefused(Outcome):
     free: Usd
     in_flight_live: Usd
     """Held for calls in flight in live runs, which may become free."""
+
+
+@frozen
+class PaceRefused(Outcome):
+    """Written by append in place of a CallStarted that the pace of all runs makes wait; its time is reserved."""
+
+    call: CallStarted
+    scope: str
+    """What it waits for: ``requests`` or ``tokens`` of an account, as ``PROVIDER/ACCOUNT/requests``."""
+    until: int
+    """The time that is reserved for it, in microseconds UTC: the call may start then."""
 
 
 @frozen
@@ -183,6 +197,8 @@ class CallSucceeded(Outcome):
     """Digest of the vendor's id of the call."""
     thoughts: str | None = None
     """Digest of the thinking that the model wrote into its text; the answer is without it."""
+    allowances: Allowances | None = None
+    """What the vendor's headers say that the account may do, in runs that share their pace, where that is news."""
 
 
 @frozen

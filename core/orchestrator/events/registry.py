@@ -42,6 +42,7 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "call.prepared": calls.CallPrepared,
     "call.started": calls.CallStarted,
     "account.refused": calls.AccountRefused,
+    "pace.refused": calls.PaceRefused,
     "call.succeeded": calls.CallSucceeded,
     "call.failed": calls.CallFailed,
     "batch.started": batches.BatchStarted,

@@ -230,7 +230,10 @@ class StoreReads(Protocol):
         """What is asked of a run, in order."""
 
     def pace(self, scope: str) -> int | None:
-        """The reserved time of a scope of shared rate limits, in microseconds; None before its first reservation."""
+        """The number kept for a scope of shared rate limits, such as a reserved time; None where there is none."""
+
+    def paces(self) -> dict[str, int]:
+        """These numbers of all scopes, by scope."""
 
     def view(
         self,
@@ -320,7 +323,7 @@ class Changes:
             another, ``cached`` is not written.
         cached: rows of the response cache; one under the same key is replaced.
         asked: new requests: (run, kind, text, at).
-        pace: by scope the time that is reserved now.
+        pace: by scope the number that is kept from now on.
     """
 
     forgotten: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from orchestrator.events import TYPES, Event, RunForked, RunStarted, Totals
 from orchestrator.log import accounts as accounting
 from orchestrator.log import cache as caching
 from orchestrator.log import chain, lineage, retention
+from orchestrator.log.pacing import PaceStanding, standings
 from orchestrator.log.protocol import Extent, Hold, Last, Locks, Select, Store
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.requests import MailboxRequest
@@ -154,6 +155,10 @@ class LogReader:
     def holds(self, *, run: str | None = None, account: str | None = None) -> list[Hold]:
         """Money of calls in flight: of a run, in an account's stream, or all; by run, call and account."""
         return self.store.holds(run=run, account=account)
+
+    def paces(self) -> list[PaceStanding]:
+        """What is set for providers and known of their accounts."""
+        return standings(self.store.paces())
 
     def last(self, stream: str) -> Last | None:
         """The last version of a stream, its hash and its time; None where there is no such stream."""

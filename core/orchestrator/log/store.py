@@ -23,7 +23,7 @@ from orchestrator.events import (
 )
 from orchestrator.log import accounts as accounting
 from orchestrator.log import cache as caching
-from orchestrator.log import requests, retention
+from orchestrator.log import pacing, requests, retention
 from orchestrator.log.commits import GroupCommit
 from orchestrator.log.protocol import Changes, Last, Member, Store, Tails, Written
 from orchestrator.log.reading import LogReader
@@ -31,6 +31,7 @@ from orchestrator.log.redaction import Redactor
 from orchestrator.log.sealing import SALT, Keys
 from orchestrator.log.texts import pack
 from orchestrator.log.transaction import AppendDraft, Encoded, Encoder, Recorded, recorded
+from orchestrator.models import Allowances
 from orchestrator.money import Usd
 
 
@@ -39,7 +40,7 @@ class Committed:
     """What an append wrote, durably.
 
     Attributes:
-        events: the events as written: with accounts filled in, or AccountRefused in the place of the CallStarted.
+        events: the events as written: with accounts filled in, or a refusal in the place of the CallStarted.
         version: of the last of them.
         position: of the last of them.
         hash: the head of the stream.
@@ -64,6 +65,7 @@ class _Request:
     accounts: tuple[str, ...]
     simulated: bool
     reusable: caching.Entries | None = None
+    pace: pacing.PaceChanges | None = None
 
 
 class EventLog(LogReader):
@@ -136,6 +138,7 @@ class EventLog(LogReader):
         accounts: Sequence[str] = (),
         simulated: bool = False,
         reusable: caching.Entries | None = None,
+        pace: pacing.PaceChanges | None = None,
     ) -> Committed:
         """Write events to the end of a stream, durably, in one transaction.
 
@@ -143,12 +146,13 @@ class EventLog(LogReader):
             stream: a run's id.
             expected: the last version the writer knows; 0: the stream must not exist.
             at: microseconds UTC, stored with every event.
-            events: at least one. With accounts, only the last may be a CallStarted.
+            events: at least one. With accounts, or with a pace, only the last may be a CallStarted.
             texts: texts to store for the run, by digest.
             salt: the run's salt, stored where the run has none.
             accounts: names of the accounts that a CallStarted's hold must fit.
             simulated: whether the accounts are those of simulated providers.
             reusable: answers that these events make reusable, for the response cache.
+            pace: what the events change in the paces of vendors' accounts.
 
         Raises:
             ConcurrencyError: the stream is not at the expected version; nothing is written.
@@ -158,12 +162,13 @@ class EventLog(LogReader):
         """
         if not events:
             raise ValueError("an append has events")
-        if accounts and any(isinstance(each, CallStarted) for each in events[:-1]):
-            raise ValueError("with accounts, only the last event may be a CallStarted")
+        asks = accounts or pace is not None
+        if asks and any(isinstance(each, CallStarted) for each in events[:-1]):
+            raise ValueError("with accounts or a pace, only the last event may be a CallStarted")
         if stream in self._damaged:
             raise self._damaged[stream]
         encoded = tuple(self._encoder.encode(each) for each in events)
-        request = _Request(stream, expected, at, encoded, texts or {}, salt, tuple(accounts), simulated, reusable)
+        request = _Request(stream, expected, at, encoded, texts or {}, salt, tuple(accounts), simulated, reusable, pace)
         made = _Append(request, self._encoder, self.keys)
         known = self._known.pop(stream, None)
         written = await self._submit(
@@ -173,6 +178,7 @@ class EventLog(LogReader):
                 known if known is not None and known.version == expected else None,
                 accounts=tuple(sorted(self._accounts_of(request))),
                 ending=tuple(call for each in events for call in _ended_by(each)),
+                pace=() if pace is None else pace.scopes,
             )
         )
         committed = made.committed(written)
@@ -234,6 +240,20 @@ class EventLog(LogReader):
 
         await self._submit(Member(make, accounts=(accounting.stream_of(name, simulated),)))
         return totals[-1]
+
+    async def set_pace(self, provider: str, said: Allowances, burst: int | None = None) -> None:
+        """Set how much every account of a provider allows; see ``pacing.PaceLedger.set``.
+
+        Raises:
+            LogError: the log cannot be written.
+        """
+
+        def make(tails: Tails) -> Changes:
+            pace = pacing.PaceLedger(tails.pace)
+            pace.set(provider, said, burst)
+            return Changes(pace=pace.changes)
+
+        await self._submit(Member(make, pace=pacing.VendorAccount(provider).scopes))
 
     async def ask(self, run: str, kind: str, *, at: int, text: str = "") -> None:
         """Put a request into the mailbox of a live run; see ``requests``.
@@ -349,12 +369,15 @@ class _Append:
         self._check(last)
         self._add_texts(draft)
         ledger = accounting.Accounts(draft, request.stream)
+        pace = pacing.PaceLedger(tails.pace)
+        if request.pace is not None:
+            pace.follow(request.pace)
         self._own = []
         for encoded in request.encoded:
             movements: list[accounting.Movement] = []
-            if request.accounts and isinstance(encoded.event, CallStarted):
+            if isinstance(encoded.event, CallStarted) and (request.accounts or request.pace is not None):
                 version = last.version + 1 if last else 1  # a fork's first event is no call
-                event, movements = ledger.reserve(version, encoded.event, request.accounts, request.simulated)
+                event, movements = self._admitted(encoded.event, version, ledger, pace, tails.now(request.at))
                 encoded = draft.encode(event)
             self._own.append(len(draft.rows))
             draft.write(request.stream, request.at, encoded)
@@ -363,9 +386,22 @@ class _Append:
             ledger.follow(request.at, encoded.event, request.simulated)
         self._events = [draft.events[place] for place in self._own]
         draft.taken += requests.taken_by(request.stream, self._events)
+        draft.pace = pace.changes
         if request.reusable is not None:
             draft.secret, draft.cached = request.reusable.secret, caching.rows_of(request.stream, request.reusable)
         return draft.changes()
+
+    def _admitted(
+        self, started: CallStarted, version: int, ledger: accounting.Accounts, pace: pacing.PaceLedger, now: int
+    ) -> tuple[Event, list[accounting.Movement]]:
+        """A CallStarted with its accounts and what to append to them, or what is written in its place."""
+        request = self.request
+        held, movements = ledger.reserve(version, started, request.accounts, request.simulated)
+        need = None if request.pace is None else request.pace.need
+        if need is None or not isinstance(held, CallStarted):
+            return held, movements
+        admitted = pace.admit(need, started, now)
+        return (held, movements) if isinstance(admitted, CallStarted) else (admitted, [])
 
     def _check(self, last: Last | None) -> None:
         request, first = self.request, self.request.encoded[0].event

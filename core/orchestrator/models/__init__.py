@@ -1,5 +1,6 @@
 """The vocabulary: task types, roles, phases, models, slots, and the tables the specification gives for them."""
 
+from orchestrator.models.allowances import Allowance, Allowances
 from orchestrator.models.answer_codes import InputProblem, PlanProblem, ReadingProblem
 from orchestrator.models.architecture import (
     APP_TYPES,
@@ -125,6 +126,8 @@ __all__ = [
     "SLOT_ALIASES",
     "THRESHOLDS",
     "USUAL_TASKS",
+    "Allowance",
+    "Allowances",
     "AnsweredBy",
     "ApiParadigm",
     "ApprovalPoint",

@@ -225,6 +225,12 @@ class LimitsSpec:
             PerProvider(1_000_000_000), "Tokens read and written in a minute: of every provider, or by provider."
         ),
     )
+    shared: bool = field(
+        default=_USUAL.limits.shared,
+        metadata=key(
+            Flag(), "Whether calls take turns with those of all runs on the account, as `orchestrate limits` says."
+        ),
+    )
     max_tasks: int = field(
         default=_USUAL.limits.max_tasks,
         metadata=key(Whole(1, 1000), "The most tasks of a plan that a model makes; the first ones count."),
@@ -466,6 +472,7 @@ class Spec:
                 call_total=max(Limits().call_total, _microseconds(limits.call_timeout or 0)),
                 requests_per_minute=dict(limits.requests_per_minute),
                 tokens_per_minute=dict(limits.tokens_per_minute),
+                shared=limits.shared,
                 max_tasks=limits.max_tasks,
                 single_task_fallback=limits.single_task_fallback,
             ),

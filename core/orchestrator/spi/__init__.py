@@ -15,7 +15,7 @@ Import from here, never from the modules behind: only the names here are promise
 """
 
 from orchestrator.errors import Billed, ErrorKind, ProviderError, SandboxError, SpecError
-from orchestrator.models import ArchitectureProfile, Finish, ModelInfo, Role, TaskType, Verdict
+from orchestrator.models import Allowance, Allowances, ArchitectureProfile, Finish, ModelInfo, Role, TaskType, Verdict
 from orchestrator.money import Price, Rate, Usage, Usd
 from orchestrator.policy import EnforcementMode, Policy, PolicyHierarchy, PolicySet
 from orchestrator.spi.backends import Backend, ModelTelemetry, Ranked, RoutingCandidate
@@ -40,6 +40,8 @@ from orchestrator.spi.validators import Candidate, Finding, Ran, Run, RunOptions
 
 __all__ = [
     "INTERFACE",
+    "Allowance",
+    "Allowances",
     "App",
     "ArchitectureProfile",
     "Ask",

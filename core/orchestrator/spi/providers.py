@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from attrs import frozen
 
-from orchestrator.models import Finish, ModelInfo, Role
+from orchestrator.models import Allowances, Finish, ModelInfo, Role
 from orchestrator.money import Usage
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ class Reply:
     """Why the answer ends."""
     request_id: str | None = None
     """The vendor's id of the call, for its support."""
+    allowances: Allowances | None = None
+    """How often and how much the account may ask, as far as the vendor says."""
 
 
 @frozen

@@ -68,6 +68,18 @@ class Refusal:
     event: AccountRefused
 
 
+@frozen
+class Reservation:
+    """When a call may start that takes turns with those of all runs."""
+
+    version: int
+    """Of the PaceRefused that reserved it."""
+    until: int
+    """Microseconds UTC."""
+    refusals: int = 1
+    """How often the call was refused in a row."""
+
+
 @define
 class LogicalCall:
     """All that has happened to one logical call.

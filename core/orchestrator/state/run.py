@@ -20,7 +20,7 @@ from orchestrator.models import ModelInfo, Phase, TaskType
 from orchestrator.money import Usd
 from orchestrator.settings import RunSettings
 from orchestrator.state.batches import Batch, BatchedCall
-from orchestrator.state.calls import CallKey, LogicalCall, Spend
+from orchestrator.state.calls import CallKey, LogicalCall, Reservation, Spend
 from orchestrator.state.channels import Channel
 from orchestrator.state.health import HostRecord, ModelRecord, Start
 from orchestrator.state.inputs import AdviseNode, ApprovalRecord, Consent, EnhanceNode
@@ -118,6 +118,8 @@ class RunState:
     """By host, as SessionOpened.models name it; of this session."""
     starts: dict[int, Start] = Factory(dict)
     """The attempts of the last day by version, oldest first."""
+    reservations: dict[CallKey, Reservation] = Factory(dict)
+    """The reservations of calls that have not started since."""
 
     verification: int | None = None
     """Version of the VerificationStarted."""

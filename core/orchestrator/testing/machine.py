@@ -20,7 +20,7 @@ from orchestrator.engine.replies import QuestionReply
 from orchestrator.engine.resources import Resources
 from orchestrator.engine.session import RunLog, Session
 from orchestrator.engine.vendors.connect import Connected
-from orchestrator.log import EventLog, MemoryLocks, Texts
+from orchestrator.log import EventLog, Texts
 from orchestrator.log.protocol import Changes, Member, Store, Tails, Written
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.sqlite import SqliteStore
@@ -172,6 +172,7 @@ class World:
             slowest=scenario.slowest,
             cut_rate=scenario.cut_rate,
             calls_per_minute=scenario.calls_per_minute,
+            calls_per_second=scenario.calls_per_second,
             outages=scenario.outages,
             broke=scenario.broke,
             epoch=EPOCH,
@@ -215,10 +216,10 @@ class World:
         return found
 
     def release_locks(self) -> None:
-        """Give back what a dead process had; a store in memory does not see its process die."""
-        locks = self.store.inner.locks
-        if isinstance(locks, MemoryLocks):
-            locks.clear()
+        """Give back what a dead process had: here no process dies, and no connection ends."""
+        clear: Callable[[], object] | None = getattr(self.store.inner.locks, "clear", None)
+        if clear is not None:
+            clear()
 
     def close(self) -> None:
         """Let go of the store."""

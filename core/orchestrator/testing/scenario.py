@@ -8,7 +8,7 @@ from attrs import Factory, evolve, frozen
 
 from orchestrator.decide.strategies import REVIEWED, STRATEGIES
 from orchestrator.events import Length, Prior
-from orchestrator.models import SLOTS, JudgeMethod, ModelInfo, Role, TaskType
+from orchestrator.models import SLOTS, Allowances, JudgeMethod, ModelInfo, Role, TaskType
 from orchestrator.money import Price, Rate, Usd
 from orchestrator.policy import EnforcementMode, Policy, RateLimit
 from orchestrator.settings import (
@@ -90,6 +90,10 @@ class Scenario:
     """(host, from, to): between these virtual seconds no connection to the host can be made."""
     broke: tuple[str, ...] = ()
     """The accounts without money."""
+    calls_per_second: int | None = None
+    """How often the vendor lets all runs together ask."""
+    pace: Allowances | None = None
+    """What is set for the vendor; runs keep to it together whose settings share their limits."""
 
     @classmethod
     def draw(cls, seed: int) -> "Scenario":

@@ -16,6 +16,8 @@ from attrs import define, frozen
 from orchestrator import events as e
 from orchestrator.engine.loop import Loop
 from orchestrator.engine.session import Session, append_remedies, raised_budget, raised_time
+from orchestrator.log.protocol import Store
+from orchestrator.log.sqlite import SqliteStore
 from orchestrator.models import PlannedTask, ProjectStatus, TaskType
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND
@@ -90,6 +92,8 @@ class _Player:
             if process.log.last(f"sim/account/{name}") is None:
                 await process.log.open_account(name, cap, at=process.ports().clock(), simulated=True)
                 await process.log.set_cap(name, cap + Usd(1), at=process.ports().clock(), simulated=True)
+        if scenario.pace is not None:
+            await process.log.set_pace("sim/simulated", scenario.pace)
         if scenario.one_by_one:
             return all([await self.play(run) for run in runs])
         async with asyncio.TaskGroup() as group:
@@ -156,6 +160,7 @@ def simulate(
     observer: Observer | None = None,
     make_backend: Callable[[], Backend] = CheapestFirst,
     make_provider: Callable[..., Provider] | None = None,
+    make_store: Callable[[], Store] = SqliteStore.in_memory,
 ) -> SimulationReport:
     """Play a scenario to its end.
 
@@ -165,12 +170,13 @@ def simulate(
         make_backend: builds the backend that ranks in every session, under the guard of a run but without its clock.
         make_provider: builds the provider that is called in every session, for the models of the scenario. It is given
             the simulated vendor, to wrap it, unless it takes no argument.
+        make_store: makes the empty store that everything is written to.
 
     Raises:
         DeadlockError: every task waits and no timer is set.
         AssertionError: it does not end within its limits of sessions, events and virtual time, or an observer's own.
     """
-    world = World(scenario, make_backend, _wrapping(make_provider))
+    world = World(scenario, make_backend, _wrapping(make_provider), make_store)
     runs = [f"run-{number}" for number in range(1, scenario.runs + 1)]
     failures: list[BaseException] = []
     crashes = sessions = 0

@@ -204,7 +204,7 @@ class SpendingOrder(Laws):
 
     def _may_start_calls(self, at: int) -> bool:
         state, limits = self.state, self.state.settings.limits
-        paced = bool(limits.requests_per_minute or limits.tokens_per_minute) or any(
+        paced = bool(limits.shared or limits.requests_per_minute or limits.tokens_per_minute) or any(
             policy.rate_limit is not None for policy in state.settings.policies
         )
         if not self.is_open or self.finished is not None or paced or self.needs_consent:

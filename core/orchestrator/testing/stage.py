@@ -56,8 +56,8 @@ class Stage:
     plan: Sequence[PlannedTask] | None = None
     rank: Rank | None = None
     files: bool = False
-    full_accounts: Callable[[e.CallStarted], e.AccountRefused | None] = lambda started: None
-    """What the accounts above the run refuse."""
+    full_accounts: Callable[[e.CallStarted], e.AccountRefused | e.PaceRefused | None] = lambda started: None
+    """What the accounts above the run refuse, or the pace of all runs."""
     written: Callable[[int, e.Event], e.Event] = lambda at, event: event
     """Makes an event durable, and says what has become of it, before it is folded."""
     slots: dict[str, str] = Factory(dict)
@@ -108,7 +108,7 @@ class Stage:
             if isinstance(decision, Wait):
                 self.waits_until = decision.until
                 return decided
-            asked = isinstance(decision, e.CallStarted) and bool(self.settings.accounts)
+            asked = isinstance(decision, e.CallStarted) and self.settings.asks_store
             event = (self.full_accounts(decision) if isinstance(decision, e.CallStarted) else None) or decision
             decided.append(self._append(event))
             if asked:

@@ -107,6 +107,8 @@ class SimulatedVendor:
     """How many of its answers are long: below what one needs it is cut off at the call's limit."""
     calls_per_minute: int | None = None
     """How often a run may ask it; beyond, it answers 429."""
+    calls_per_second: int | None = None
+    """How often all runs together may ask it; beyond, it answers 429."""
     outages: Sequence[tuple[str, float, float]] = ()
     """(host, from, to): between these virtual seconds no connection to the host can be made."""
     broke: Sequence[str] = ()
@@ -196,14 +198,20 @@ class SimulatedVendor:
         return round(10 ** draw.uniform(2.5, 4.5)) if draw.random() < self.cut_rate else 0
 
     def _is_too_often(self, run: str) -> bool:
-        """Whether a run asks more often than the vendor lets it; a request counts whatever becomes of it."""
-        if self.calls_per_minute is None:
+        """Whether a run, or all together, ask more often than the vendor lets them."""
+        alone = self._exceeds(self.calls_per_minute, run, 59.9)  # its clock and the caller's differ a little
+        together = self._exceeds(self.calls_per_second, "", 0.999)
+        return alone or together
+
+    def _exceeds(self, most: int | None, who: str, window: float) -> bool:
+        """Whether this is one request too many within so many seconds; it counts whatever becomes of it."""
+        if most is None:
             return False
-        now, arrivals = asyncio.get_running_loop().time(), self._arrivals.setdefault(run, deque())
-        while arrivals and arrivals[0] < now - 59.9:  # its clock and the caller's differ a little
+        now, arrivals = asyncio.get_running_loop().time(), self._arrivals.setdefault(who, deque())
+        while arrivals and arrivals[0] < now - window:
             arrivals.popleft()
         arrivals.append(now)
-        return len(arrivals) > self.calls_per_minute
+        return len(arrivals) > most
 
     def _fault_of(self, where: CallRef, model: str) -> str | None:
         draw = self._draw(where, model, "fault")

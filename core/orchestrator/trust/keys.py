@@ -59,7 +59,7 @@ _GROUPS: Final[Mapping[str, str]] = {
     "evaluate": "runs max_delta on_disagree second tests_decide judge scorer parameters with_judge",
     "validators": "missing_tool settings.*.longest settings.*.shortest commands.*.pass commands.*.timeout",
     "limits": "tries attempts outage batch_wait breaker.failures breaker.seconds iterations.* max_tokens.* "
-    "call_timeout requests_per_minute tokens_per_minute max_tasks single_task_fallback",
+    "call_timeout requests_per_minute tokens_per_minute shared max_tasks single_task_fallback",
     "providers.*": "api batches effort idle_seconds region script stream type",
     "exporters.*": "attributes events every_seconds on port project service_name",
 }

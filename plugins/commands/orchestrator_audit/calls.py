@@ -53,6 +53,7 @@ class Calls(Sizes, Pacing, Governance):
         call.selections += 1
         call.selected.append(event.model)
         call.selection, call.prepared, call.smallest, call.ready = event, None, None, 0
+        call.forget_reservation()
         call.refusals.clear()
         call.cut.clear()
         call.shrunk = call.cut_off = False
@@ -133,6 +134,7 @@ class Calls(Sizes, Pacing, Governance):
         self.takes_its_lane(event)
         self._may_start(event, call)
         call.attempts += 1
+        call.forget_reservation()
         call.in_flight = True
         call.smallest = event.max_tokens
         for breaker in self.breakers_of(event.model):
@@ -170,9 +172,19 @@ class Calls(Sizes, Pacing, Governance):
         call.smallest = event.call.max_tokens
         call.refusals.append((self.at, event))
 
+    def pace_refused(self, event: e.PaceRefused) -> None:
+        """The call could have started, but for the calls of other runs before it; a time is reserved for it."""
+        call = self.calls.setdefault(key_of(event.call), Call())
+        self._may_start(event.call, call)
+        self.require("limits", self.state.settings.limits.shared, "a call waits for other runs, and shares no pace")
+        self.require("limits", event.until > self.at, "a call waits for a time that has come")
+        call.reservation = (self.version, event.until, event.until + (SECOND << min(call.paced, 6)))
+        call.paced += 1
+
     def _may_start(self, event: e.CallStarted, call: Call) -> None:
         limits = self.state.settings.limits
         self._may_be_wanted(event, call)
+        self.keeps_its_reservation(event, call)
         self._may_be_called(event.model, event.node)
         selection, prepared = call.selection, call.prepared
         chosen = selection is not None and selection.model == event.model

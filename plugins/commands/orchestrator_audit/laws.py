@@ -36,7 +36,7 @@ class Laws(Inputs, Sessions, Tasks, Choices, Calls):
         """
         self.version += 1
         self.require("sessions", at >= self.at, "time goes backwards")
-        if isinstance(event, e.Decision | e.AccountRefused):
+        if isinstance(event, e.Decision | e.AccountRefused | e.PaceRefused):
             self.require("sessions", self.is_open, f"{type(event).__name__} without an open session")
         if self.finished is not None:
             reopens = isinstance(event, e.SessionOpened) and not self.finished.status.is_closed
@@ -91,6 +91,7 @@ _CHECKS: Final[dict[type[e.Event], Callable[[Laws, Any], None]]] = {
     e.BatchStarted: Laws.batch_started,
     e.BatchSubmitted: Laws.batch_submitted,
     e.AccountRefused: Laws.account_refused,
+    e.PaceRefused: Laws.pace_refused,
     e.CallSucceeded: Laws.call_succeeded,
     e.CallFailed: Laws.call_failed,
     e.SpendRefused: Laws.spend_refused,

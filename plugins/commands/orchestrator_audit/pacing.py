@@ -11,7 +11,7 @@ from orchestrator.models import Lane
 from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode, RateLimit
 from orchestrator.settings import SECOND
-from orchestrator_audit.shadow_state import PacedStart, ShadowState
+from orchestrator_audit.shadow_state import Call, PacedStart, ShadowState
 
 _MINUTE: Final = 60 * SECOND
 _HOUR: Final = 3600 * SECOND
@@ -47,6 +47,17 @@ class Pacing(ShadowState):
         self.starts[self.version] = PacedStart(self.at, event.node, paced, tokens)
         while self.starts[oldest := next(iter(self.starts))].at <= self.at - _DAY:
             del self.starts[oldest]
+
+    def keeps_its_reservation(self, event: e.CallStarted, call: Call) -> None:
+        """A call with a reservation does not start before it; without one, or long after it, it has no ticket."""
+        reservation, ticket = call.reservation, event.ticket
+        if reservation is None:
+            self.require("limits", ticket is None, "a call has a ticket, and no reservation")
+            return
+        version, until, lapses = reservation
+        self.require("limits", self.at >= until, "a call starts before its reservation")
+        own = version if self.at <= lapses else None
+        self.require("limits", ticket == own, "a call has another ticket than its reservation's")
 
     def _rate(self, limit: RateLimit, node: str | None, hold: Usd, tokens: int) -> None:
         def within(length: int) -> list[tuple[int, PacedStart]]:

@@ -66,6 +66,8 @@ class Sessions(Endings):
         self.answered_hosts.clear()
         self.unreachable_since.clear()
         self.breakers = {name: each for name, each in self.breakers.items() if each.until is not None}
+        for call in self.calls.values():
+            call.forget_reservation()
         self.reopen(event.reopened)
 
     def session_lost(self, event: e.SessionLost) -> None:

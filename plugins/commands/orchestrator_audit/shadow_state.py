@@ -53,6 +53,10 @@ class Call:
     """Not to be asked again before."""
     smallest: int | None = None
     refusals: list[tuple[int, e.AccountRefused]] = Factory(list)
+    reservation: tuple[int, int, int] | None = None
+    """Its reservation: version of the PaceRefused, when it begins, and when it lapses."""
+    paced: int = 0
+    """How often it was made to wait for other runs, since it last started."""
     cut: list[int] = Factory(list)
     """The limits at which answers of the selection were cut off."""
     largest: dict[str, int] = Factory(dict)
@@ -73,6 +77,10 @@ class Call:
     """Whether its latest answer was cut off at less than that."""
     cut_off: bool = False
     """Whether its latest answer was cut off, and not read as a plan or a score."""
+
+    def forget_reservation(self) -> None:
+        """It has used its reservation, or has none any more."""
+        self.reservation, self.paced = None, 0
 
     def reopen(self) -> None:
         """Begin anew; what was answered stays answered."""

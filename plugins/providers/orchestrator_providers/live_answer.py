@@ -4,7 +4,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from attrs import evolve
+
 from orchestrator.spi import ErrorKind, ModelInfo, ProviderError, Reply
+from orchestrator_providers.allowances import allowances
 from orchestrator_providers.event_stream import EventSplitter
 from orchestrator_providers.faults import bad_answer, cut_off
 from orchestrator_providers.safe_text import excerpt, one_line
@@ -99,6 +102,9 @@ class LiveAnswer:
         Raises:
             ProviderError: it was cut, or there is no reply in it.
         """
+        return evolve(self._finish(status, headers), allowances=allowances(headers))
+
+    def _finish(self, status: int, headers: Mapping[str, str]) -> Reply:
         rest = self._splitter.rest()
         if not self._splitter.seen:
             return self._whole(b"".join(self._raw), status, headers)

@@ -29,11 +29,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
     A date is compared with the answer's own ``Date``.
     """
-    milliseconds = seconds(_given(headers, "retry-after-ms"))
+    milliseconds = seconds(spoken(headers, "retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
     for name in _IN_SECONDS:
-        value = _given(headers, name)
+        value = spoken(headers, name)
         asked = seconds(value)
         if asked is None and value is not None:
             asked = _until(_date(value), headers)
@@ -42,7 +42,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def _given(headers: Mapping[str, str], name: str) -> str | None:
+def spoken(headers: Mapping[str, str], name: str) -> str | None:
     """A header of the server's, or that of the vendor behind it, as a LiteLLM gateway hands it on."""
     value = headers.get(name)
     return headers.get(_BEHIND + name) if value is None else value
@@ -62,7 +62,7 @@ def rate_reset(headers: Mapping[str, str]) -> float | None:
         if wait is None:
             continue
         token_class = match["openai"] or match["anthropic"]
-        left = _given(
+        left = spoken(
             headers,
             f"x-ratelimit-remaining-{token_class}"
             if match["openai"]

@@ -166,9 +166,15 @@ class SqliteReads:
         return [MailboxRow(int(number), int(at), str(kind), str(text)) for number, at, kind, text in rows]
 
     def pace(self, scope: str) -> int | None:
-        """The reserved time of a scope of shared rate limits."""
+        """The number kept for a scope of shared rate limits."""
         row = self._one("SELECT reserved FROM pace WHERE scope = ?", (scope,))
         return None if row is None else int(row[0])
+
+    def paces(self) -> dict[str, int]:
+        """These numbers of all scopes; none in a log of an earlier program, which has no such table."""
+        if self._one("SELECT 1 FROM sqlite_master WHERE name = 'pace'", ()) is None:
+            return {}
+        return {str(scope): int(number) for scope, number in self.query("SELECT scope, reserved FROM pace")}
 
     def view(
         self, name: str, where: Mapping[str, Any] | None = None, *, streams: Sequence[str] | None = None

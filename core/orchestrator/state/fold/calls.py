@@ -7,7 +7,7 @@ from orchestrator.errors import ErrorKind
 from orchestrator.models import Finish, Lane
 from orchestrator.settings import SECOND
 from orchestrator.state.batches import BatchedCall
-from orchestrator.state.calls import Answer, Failure, Refusal
+from orchestrator.state.calls import Answer, Failure, Refusal, Reservation
 from orchestrator.state.fold.attempts import call_of, count, end_probe, started_of
 from orchestrator.state.fold.handlers import Handlers, closed
 from orchestrator.state.fold.hosts import forget_probe, host_of, note_reached, note_unreachable
@@ -34,6 +34,7 @@ def _call_prepared(state: RunState, at: int, event: e.CallPrepared) -> None:
 
 def _call_started(state: RunState, at: int, event: e.CallStarted) -> None:
     call = call_of(state, event)
+    state.reservations.pop(call.key, None)
     call.in_flight = state.version
     call.attempts += 1
     call.smallest = event.max_tokens if call.smallest is None else min(call.smallest, event.max_tokens)
@@ -72,6 +73,12 @@ def _account_refused(state: RunState, at: int, event: e.AccountRefused) -> None:
     call = call_of(state, event.call)
     call.smallest = event.call.max_tokens if call.smallest is None else min(call.smallest, event.call.max_tokens)
     call.refusals.append(Refusal(at, event))
+
+
+def _pace_refused(state: RunState, at: int, event: e.PaceRefused) -> None:
+    key = call_of(state, event.call).key
+    before = state.reservations.get(key)
+    state.reservations[key] = Reservation(state.version, event.until, 1 if before is None else before.refusals + 1)
 
 
 def _call_succeeded(state: RunState, at: int, event: e.CallSucceeded) -> None:
@@ -137,6 +144,7 @@ HANDLERS: Final[Handlers] = {
     e.CallPrepared: _call_prepared,
     e.CallStarted: _call_started,
     e.AccountRefused: _account_refused,
+    e.PaceRefused: _pace_refused,
     e.CallSucceeded: _call_succeeded,
     e.CallFailed: _call_failed,
 }

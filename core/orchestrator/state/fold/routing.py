@@ -23,6 +23,7 @@ def _model_selected(state: RunState, at: int, event: e.ModelSelected) -> None:
         )
     )
     call.candidates.update([(candidate.model, candidate) for candidate in event.candidates])
+    state.reservations.pop(key, None)
     call.prepared = None
     call.failure = None
     call.smallest = None

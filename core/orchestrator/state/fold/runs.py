@@ -37,6 +37,7 @@ def _session_opened(state: RunState, at: int, event: e.SessionOpened) -> None:
     state.backend_failed = False
     state.finished = None
     state.hosts.clear()
+    state.reservations.clear()
     for record in state.records.values():
         record.kinds.clear()
         record.probe = None

@@ -22,6 +22,7 @@ def _spend_reconciled(state: RunState, at: int, event: e.SpendReconciled) -> Non
 
 def _spend_refused(state: RunState, at: int, event: e.SpendRefused) -> None:
     call = state.node(event.node).calls[CallKey(event.node, event.role, event.iteration, event.sample)]
+    state.reservations.pop(call.key, None)
     call.refused, call.refused_by = True, event.limit
 
 

@@ -1,0 +1,1 @@
+"""Event logs on PostgreSQL: the store that ``postgresql://`` names."""

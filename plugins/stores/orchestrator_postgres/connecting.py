@@ -1,0 +1,115 @@
+"""Connections to a server, and what its errors mean on one line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.string import TextLoader
+
+from orchestrator.errors import UsageError
+from orchestrator.log.protocol import StoreError
+
+SCHEMES: Final = ("postgresql://", "postgres://")
+_PATIENCE: Final = 10
+"""Seconds for a connection to be made."""
+
+# A server notices that the machine of a writer is gone, and frees its runs: idle, and with bytes not acknowledged.
+_NOTICE_LOSS: Final = (
+    "SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),"
+    " set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '25000', false)"
+)
+_CLIENT: Final = {
+    "connect_timeout": _PATIENCE,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+    "application_name": "orchestrate",
+}
+
+
+def parameters(url: str) -> dict[str, Any]:
+    """The parts of an address, those that a user left out included.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        wanted = "postgresql://USER@HOST/DATABASE?sslmode=verify-full"
+        raise UsageError(f"this is no address of a PostgreSQL database ({_line(error)}): write {wanted}") from error
+    return {**_CLIENT, **{name: value for name, value in given.items() if value is not None}}
+
+
+def shown(url: str) -> str:
+    """An address for people: without user, password and options."""
+    given = parameters(url)
+    place = given.get("host") or given.get("hostaddr") or "localhost"
+    port = f":{given['port']}" if given.get("port") else ""
+    return f"postgresql://{place}{port}/{given.get('dbname') or given.get('user') or ''}"
+
+
+def connect(url: str) -> psycopg.Connection[Any]:
+    """A connection in autocommit mode, which gives JSON as it is stored.
+
+    Raises:
+        UsageError: the address is none.
+        StoreError: there is no connection to be had.
+    """
+    given = parameters(url)
+    with explained(url):
+        connection = psycopg.connect(**given, autocommit=True)
+        connection.adapters.register_loader("json", TextLoader)
+        connection.execute(_NOTICE_LOSS)
+        return connection
+
+
+@contextmanager
+def explained(url: str) -> Iterator[None]:
+    """Have what the driver raises say on one line what to do, without its types."""
+    try:
+        yield
+    except (psycopg.Error, OSError) as error:
+        raise StoreError(f"{shown(url)}: {_advice(error)}", _line(error)) from error
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def _advice(error: BaseException) -> str:
+    text = _line(error)
+    match error:
+        case errors.DiskFull():
+            return f"the server's disk is full ({text}): free some space there, then resume"
+        case errors.InsufficientPrivilege():
+            return f"the role may not do this ({text}): connect as the owner of the tables, or grant it the right"
+        case errors.TooManyConnections():
+            return "the server has no connection left: raise its max_connections, or start fewer processes"
+        case errors.ReadOnlySqlTransaction():
+            return "the server only reads (a replica?): name the primary server"
+        case errors.AdminShutdown() | errors.CrashShutdown() | errors.CannotConnectNow():
+            return f"the server stopped or is starting ({text}): wait until it runs, then resume"
+        case errors.InvalidSchemaName():
+            return f"{text}: create the schema that the address names first"
+        case psycopg.OperationalError():
+            return _no_connection(text)
+    return f"{text}: remove the cause, then resume"
+
+
+def _no_connection(text: str) -> str:
+    if "password" in text or "authentication" in text or "pg_hba" in text:
+        return f"the server refuses the login ({text}): check user and password, or set PGPASSWORD or ~/.pgpass"
+    if "does not exist" in text:
+        return f"{text}: create it, or name another in the address"
+    if "SSL" in text or "certificate" in text:
+        return f"there is no safe connection ({text}): see sslmode and sslrootcert in the address"
+    if "too many" in text or "connection slots" in text:
+        return "the server has no connection left: raise its max_connections, or start fewer processes"
+    if "starting up" in text or "shutting down" in text:
+        return f"the server stopped or is starting ({text}): wait until it runs, then resume"
+    return f"the server cannot be reached, or the connection broke ({text}): check the address and the server"

@@ -1,0 +1,211 @@
+"""A log on a PostgreSQL server: one connection that writes and holds the process's lock, and one that reads."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import count
+from typing import Any, Final
+
+import psycopg
+
+from orchestrator.errors import LogError
+from orchestrator.log.protocol import Locks, Member, Space, StoreError, StreamSize, Written
+from orchestrator.spi import hookimpl
+from orchestrator_postgres import connecting, layout
+from orchestrator_postgres.groups import Writer
+from orchestrator_postgres.owners import Owners
+from orchestrator_postgres.reads import Reads
+
+_FETCHED: Final = 1000
+_SIZES: Final = """
+SELECT e.stream, e.events, e.size, coalesce(t.texts, 0), coalesce(t.size, 0), coalesce(c.cached, 0)
+FROM (
+    SELECT stream, min(position) AS first, count(*) AS events, CAST(sum(octet_length(data::text)
+        + octet_length(stream) + octet_length(type) + octet_length(hash) + 24) AS bigint) AS size
+    FROM events GROUP BY stream
+) AS e LEFT JOIN (
+    SELECT run, count(*) AS texts,
+        CAST(sum(octet_length(data) + octet_length(digest) + octet_length(run)) AS bigint) AS size
+    FROM blobs GROUP BY run
+) AS t ON t.run = e.stream
+LEFT JOIN (SELECT run, count(*) AS cached FROM cache GROUP BY run) AS c ON c.run = e.stream ORDER BY e.first
+"""
+_SPACE: Final = """
+SELECT CAST(coalesce(sum(pg_total_relation_size(oid)), 0) AS bigint) FROM pg_class
+WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+"""
+_IDENTITY: Final = "SELECT 'events'::regclass::oid"
+
+
+class PostgresStore(Reads):
+    """A log on a server; see ``Store``.
+
+    Args:
+        url: its address.
+        write: whether it is written, too; its tables are then made where there are none.
+
+    Attributes:
+        locks: who has a run.
+        is_shared: others can append while something is read.
+        is_imported: never.
+        url: the address for people.
+    """
+
+    is_shared: bool = True
+    is_imported: bool = False
+
+    def __init__(self, url: str, *, write: bool) -> None:
+        self.url = connecting.shown(url)
+        self._address = url
+        self._guard = threading.RLock()
+        self._write_guard = threading.RLock()
+        self._reading_at_once = False
+        self._cursors = count()
+        self._writing: psycopg.Connection[Any] | None = None
+        self._reading = connecting.connect(url)
+        try:
+            self._prepare(write)
+        except LogError as error:
+            self.close()
+            raise error if isinstance(error, StoreError) else StoreError(f"{self.url}: {error}") from error
+        self.locks: Locks = Owners(self._rows, self._exclusive if write else None)
+
+    def _prepare(self, write: bool) -> None:
+        with connecting.explained(self._address):
+            if not write:
+                if not layout.check(self._reading):
+                    raise StoreError(f"there is no event log at {self.url}: run something there first")
+                return
+            self._writing = connecting.connect(self._address)
+            layout.create(self._writing)
+            [identity] = self._writing.execute(_IDENTITY).fetchone() or ("",)
+            self._writer = Writer(self._writing, str(identity))
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[psycopg.Connection[Any]]:
+        """The connection that writes, for one thread."""
+        if self._writing is None:
+            raise StoreError("the event log was opened for reading only")
+        with self._write_guard, connecting.explained(self._address):
+            yield self._writing
+
+    def write(self, members: Sequence[Member]) -> list[Written]:
+        """Write a group in one transaction; see ``Store.write``."""
+        with self._exclusive():
+            return self._writer.write(members)
+
+    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self._names_and_rows(query, values)[1]
+
+    def _names_and_rows(self, query: str, values: Sequence[Any] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
+        with self._guard, connecting.explained(self._address):
+            try:
+                cursor = self._reading.execute(query, values)
+            except psycopg.OperationalError:
+                if self._reading_at_once or not self._reading.broken:
+                    raise
+                self._reading = connecting.connect(self._address)  # the server was started again
+                cursor = self._reading.execute(query, values)
+            return [each.name for each in cursor.description or ()], cursor.fetchall()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read the log as it is at one moment, whatever is appended meanwhile."""
+        with self._guard, connecting.explained(self._address):
+            nested, self._reading_at_once = self._reading_at_once, True
+            if not nested:
+                self._reading.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            yield
+        finally:
+            if not nested:
+                self._reading_at_once = False
+                with self._guard, suppress(psycopg.Error):
+                    self._reading.execute("COMMIT")
+
+    def _raw_rows(self, query: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+        """Some rows at a time, by a plan without indexes."""
+        name = f"raw_{next(self._cursors)}"
+        with self.snapshot():
+            with self._guard, connecting.explained(self._address):
+                self._use_indexes(False)
+                psycopg.ClientCursor(self._reading).execute(f"DECLARE {name} CURSOR FOR {query}", values)
+                self._use_indexes(True)
+            while rows := self._rows(f"FETCH {_FETCHED} FROM {name}"):
+                yield from rows
+            self._reading.execute(f"CLOSE {name}")
+
+    def _use_indexes(self, use: bool) -> None:
+        for setting in ("enable_indexscan", "enable_bitmapscan", "enable_indexonlyscan"):
+            self._reading.execute(f"SET LOCAL {setting} = {'on' if use else 'off'}")
+
+    def integrity(self) -> list[str]:
+        """Nothing: a server's files are looked at by its owner's tools, such as ``pg_amcheck``."""
+        return []
+
+    def layout(self) -> list[str]:
+        """How the tables differ from this program's, a line each."""
+        with self._guard, connecting.explained(self._address):
+            return layout.differences(self._reading)
+
+    def sizes(self) -> list[StreamSize]:
+        """What every stream takes, oldest first."""
+        return [StreamSize(*row) for row in self._rows(_SIZES)]
+
+    def space(self) -> Space:
+        """What the tables and their indexes take; what is unused of them the server does not say."""
+        return Space(int(self._first(_SPACE)), 0, 0)
+
+    def shrink(self, *, compact: bool) -> bool:
+        """Have the server clean up. Its write-ahead log and its backups keep what was deleted: never True."""
+        if self._writing is not None:
+            with suppress(StoreError), self._exclusive() as connection:
+                for table in ("blobs", "salts", "cache"):
+                    connection.execute(f"VACUUM {'(FULL) ' if compact else ''}{table}")
+        return False
+
+    def memo(self, name: str) -> bytes | None:
+        """A disposable value that was kept under a name."""
+        found = self._first("SELECT value FROM memos WHERE name = %s", (name,))
+        return None if found is None else bytes(found)
+
+    def keep_memo(self, name: str, value: bytes) -> None:
+        """Keep a disposable value; where that is not possible, nothing happens."""
+        query = "INSERT INTO memos(name, value) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+        with suppress(StoreError), self._exclusive() as connection:
+            connection.execute(query, (name, value))
+
+    def close(self) -> None:
+        """Let go of the database, after what is being written; the runs of this process are then free."""
+        with self._guard:
+            self._reading.close()
+        if self._writing is not None:
+            with self._write_guard:
+                self._writing.close()
+
+
+class PostgresStores:
+    """The stores of this kind."""
+
+    def open(self, url: str, *, write: bool) -> PostgresStore:
+        """The store at an address; see ``StoreKind``."""
+        return PostgresStore(url, write=write)
+
+    def exists(self, url: str) -> bool:
+        """Whether there is a log at an address."""
+        connection = connecting.connect(url)
+        try:
+            with connecting.explained(url):
+                return layout.number_of(connection) != 0
+        except StoreError:
+            raise
+        except LogError:
+            return False
+        finally:
+            connection.close()
+
+
+@hookimpl
+def orchestrator_store() -> PostgresStores:
+    """The stores of this kind."""
+    return PostgresStores()
