@@ -19,7 +19,7 @@ from orchestrator.engine.vendors.accounts import located
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.engine.vendors.environment import called_by
 from orchestrator.errors import UsageError
-from orchestrator.models import Lane, ModelInfo, ProjectStatus
+from orchestrator.models import Lane, ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.spi import BatchProvider
 from orchestrator.state.fold import apply
@@ -130,7 +130,7 @@ class Session:
         state = self.state
         known = {model.id for model in self.connected.models}
         models = located(self.connected.models, self.connected.providers, self.stream.secret(self.ports))
-        self._check_batches(models)
+        self._check_batches()
         return e.SessionOpened(
             number=1 if state.session is None else state.session.number + 1,
             rules=RULES,
@@ -148,26 +148,19 @@ class Session:
             by=called_by(os.environ),
         )
 
-    def _check_batches(self, models: Sequence[ModelInfo]) -> None:
-        """Refuse to go on without the provider, or with another account, than a batch waits at.
+    def _check_batches(self) -> None:
+        """Refuse to go on without the provider that a batch waits at.
 
         Raises:
             UsageError: its results could not be collected.
         """
-        accounts = {model.provider: model.account for model in models}
         for batched in self.state.batched.values():
-            provider, account = batched.model.provider, batched.model.account
+            provider, run = batched.model.provider, self.stream.run
             if not isinstance(self.connected.providers.get(provider), BatchProvider):
-                why = f"the provider {provider} cannot be used"
-            elif account is not None and accounts.get(provider) != account:
-                why = f"the provider {provider} has another key or address"
-            else:
-                continue
-            run = self.stream.run
-            raise UsageError(
-                f"run {run} waits for a batch, and {why}: make it as it was and resume, or go on without the batch "
-                f"in a fork: orchestrate fork {run}"
-            )
+                raise UsageError(
+                    f"run {run} waits for a batch, and the provider {provider} cannot be used: make it as it was and "
+                    f"resume, or go on without the batch in a fork: orchestrate fork {run}"
+                )
 
 
 def left_open(state: RunState) -> tuple[e.EndedAttempt, ...]:
