@@ -203,14 +203,14 @@ def _no_cap_for_a_score(patch: pytest.MonkeyPatch) -> None:
         if question.role is not Role.EVALUATOR:
             return original(m, question, chosen, call)
         size = call.current.max_tokens
-        return Headroom(size, spending._hold(chosen, call.prepared.body_bytes)(size))
+        return Headroom(size, spending._hold(m.state, call.key.node, chosen, call.prepared.body_bytes)(size))
 
     patch.setattr(calling, "find_headroom", find)
 
 
 def _hold_half(patch: pytest.MonkeyPatch) -> None:
     original = spending._hold
-    patch.setattr(spending, "_hold", lambda model, size: lambda most: original(model, size)(most).part(1, 2))
+    patch.setattr(spending, "_hold", lambda *given: lambda most: original(*given)(most).part(1, 2))
 
 
 def _overtake(patch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,10 @@ from orchestrator.engine.shared_pace import SharedPace
 from orchestrator.engine.vendors.accounts import located
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.engine.vendors.environment import called_by
-from orchestrator.models import ProjectStatus
+from orchestrator.errors import UsageError
+from orchestrator.models import Lane, ProjectStatus
 from orchestrator.money import Usd
+from orchestrator.spi import BatchProvider
 from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
 
@@ -127,12 +129,14 @@ class Session:
         """
         state = self.state
         known = {model.id for model in self.connected.models}
+        models = located(self.connected.models, self.connected.providers, self.stream.secret(self.ports))
+        self._check_batches()
         return e.SessionOpened(
             number=1 if state.session is None else state.session.number + 1,
             rules=RULES,
             program=VERSION,
             plugins=self.connected.plugins,
-            models=located(self.connected.models, self.connected.providers, self.stream.secret(self.ports)),
+            models=models,
             slots=self.connected.slots,
             files=self.resources.writer is not None,
             caps=dict(caps or {}),
@@ -144,13 +148,30 @@ class Session:
             by=called_by(os.environ),
         )
 
+    def _check_batches(self) -> None:
+        """Refuse to go on without the provider that a batch waits at.
+
+        Raises:
+            UsageError: its results could not be collected.
+        """
+        for batched in self.state.batched.values():
+            provider, run = batched.model.provider, self.stream.run
+            if not isinstance(self.connected.providers.get(provider), BatchProvider):
+                raise UsageError(
+                    f"run {run} waits for a batch, and the provider {provider} cannot be used: make it as it was and "
+                    f"resume, or go on without the batch in a fork: orchestrate fork {run}"
+                )
+
 
 def left_open(state: RunState) -> tuple[e.EndedAttempt, ...]:
-    """The attempts without an end; who takes the run keeps their holds."""
+    """The attempts that no process can go on with; who takes the run keeps their holds.
+
+    Those of the lane ``batch`` are not among them: their results are still to be had.
+    """
     return tuple(
         e.EndedAttempt(version, opened.hold)
         for version, opened in state.pending.items()
-        if isinstance(opened, e.CallStarted)
+        if isinstance(opened, e.CallStarted) and opened.lane is Lane.INTERACTIVE
     )
 
 

@@ -14,6 +14,7 @@ from orchestrator.models import (
     ROLE_MAX_TOKENS,
     ROUTING_TABLE,
     THRESHOLDS,
+    Lane,
     ModelInfo,
     Phase,
     Role,
@@ -199,6 +200,12 @@ class LimitsSpec:
             Real(0, 86_400, above=True),
             "Seconds one attempt may take; left out: as long as what is asked for takes at the model's pace.",
             blank=True,
+        ),
+    )
+    batch_wait: float = field(
+        default=_USUAL.limits.batch_wait / SECOND,
+        metadata=key(
+            Real(0, 7 * 86_400, above=True), "Seconds a batch may take; then it is cancelled, and what it has counts."
         ),
     )
     outage: float = field(
@@ -395,6 +402,14 @@ class Spec:
     advise: bool | None = field(
         default=None, metadata=key(Flag(), "Whether a model advises on the architecture before the plan is made.")
     )
+    lane: Lane = field(
+        default=_USUAL.lane,
+        metadata=key(
+            Choice(Lane),
+            "How models are called. batch: in batches, which take up to a day and cost about half, where the vendor "
+            "sells them.",
+        ),
+    )
     app: str | None = field(
         default=None,
         metadata=key(
@@ -452,6 +467,7 @@ class Spec:
                 breaker_failures=limits.breaker.failures,
                 breaker_open=_microseconds(limits.breaker.seconds),
                 outage=_microseconds(limits.outage),
+                batch_wait=_microseconds(limits.batch_wait),
                 call_timeout=None if limits.call_timeout is None else _microseconds(limits.call_timeout),
                 call_total=max(Limits().call_total, _microseconds(limits.call_timeout or 0)),
                 requests_per_minute=dict(limits.requests_per_minute),
@@ -469,6 +485,7 @@ class Spec:
             verify=self.verify_cmd is not None or self.app is not None,
             advise=self.advise is True,
             app=self.app,
+            lane=self.lane,
             approve=self.approve,
             replans=MOST_REPLANS if self.replan is Replanning.ON_FAILURE else 0,
         )
