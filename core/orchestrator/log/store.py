@@ -271,6 +271,20 @@ class EventLog(LogReader):
         """
         await self._submit(Member(lambda tails: Changes(asked=((run, kind, text, at),))))
 
+    async def draw_secret(self, random: Callable[[int], bytes]) -> bytes:
+        """The secret of the data folder. Where it has none yet, the first that is stored counts for every process.
+
+        Args:
+            random: draws so many bytes.
+
+        Raises:
+            LogError: the log cannot be written.
+        """
+        while (stored := self.cache_secret()) is None:
+            drawn = Changes(secret=random(caching.SECRET_BYTES))
+            await self._submit(Member(lambda tails, drawn=drawn: drawn))
+        return stored
+
     async def clear_cache(self) -> int:
         """Forget every answer of the response cache, real and simulated; returns how many there were.
 
