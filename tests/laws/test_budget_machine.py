@@ -289,7 +289,7 @@ def _block_for_an_account(patch: pytest.MonkeyPatch) -> None:
 
 
 def _nothing_for_a_score(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(spending, "_reserve", lambda m, question: lambda size: Usd.ZERO)
+    patch.setattr(spending, "_reserve", lambda *given: lambda size: Usd.ZERO)
 
 
 def _hang(patch: pytest.MonkeyPatch) -> None:
@@ -342,7 +342,7 @@ _RULES: Final[Mapping[str, tuple[Patch, str]]] = {
     "nothing is left for the score": (_nothing_for_a_score, "no money is left for an evaluation"),
     "a call that does not fit waits for ever": (_hang, "waits although nothing is in flight"),
     "a task costs nothing": (_free_of_charge, "the cost of .* is wrong"),
-    "one account alone is asked": (_only_the_organisation, "holds other money|held nowhere"),
+    "one account alone is asked": (_only_the_organisation, "holds other money|held nowhere|held in other accounts"),
     "accounts never settle": (_release_everything, "settled and unreconciled are"),
 }
 
