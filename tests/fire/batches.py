@@ -137,7 +137,20 @@ def evaluate_over_kills(name: str, folder: Path, cases: int, kills: int) -> Eval
     suite, draw, trap = _suite(folder, cases), random.Random(name), Trap()
     with server_of(name, on=trap) as server:
         command = command_of(folder, server)
-        words = ("eval", "run", str(suite), "--lane", "batch", "--no-controls", "--name", "e", "--budget", "5")
+        words = (
+            "eval",
+            "run",
+            str(suite),
+            "--lane",
+            "batch",
+            "--no-controls",
+            "--jobs",
+            "16",
+            "--name",
+            "e",
+            "--budget",
+            "5",
+        )
         done = sum(_is_killed(command, trap, draw, words) for _ in range(kills))
         trap.disarm()
         ended = finish(command.start(*words, "--json"), 1800)
