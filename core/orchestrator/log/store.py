@@ -281,8 +281,7 @@ class EventLog(LogReader):
             LogError: the log cannot be written.
         """
         while (stored := self.cache_secret()) is None:
-            drawn = Changes(secret=random(caching.SECRET_BYTES))
-            await self._submit(Member(lambda tails, drawn=drawn: drawn))
+            await self._submit(_storing(random(caching.SECRET_BYTES)))
         return stored
 
     async def clear_cache(self) -> int:
@@ -371,6 +370,10 @@ class EventLog(LogReader):
             error = DamagedLogError(first.position, f"{stream} is damaged at event {first.event}: {first.message}")
             self._damaged[stream] = error
             raise error
+
+
+def _storing(secret: bytes) -> Member:
+    return Member(lambda tails: Changes(secret=secret))
 
 
 @define
