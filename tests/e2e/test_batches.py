@@ -13,7 +13,7 @@ from orchestrator.engine.loop import Loop
 from orchestrator.engine.running import RunEnd, Watchers
 from orchestrator.engine.runs import Engine
 from orchestrator.errors import ErrorKind, UsageError
-from orchestrator.log.requests import CANCEL
+from orchestrator.ledger.requests import CANCEL
 from orchestrator.models import Lane, ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.replay import verify

@@ -26,8 +26,10 @@ from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
 
 if TYPE_CHECKING:
-    from orchestrator.log import Committed, EventLog, Texts
-    from orchestrator.log.cache import Entries
+    from orchestrator.ledger.append import Committed
+    from orchestrator.ledger.cache import Entries
+    from orchestrator.ledger.event_log import EventLog
+    from orchestrator.log import Texts
 
 VERSION: Final = "0.1.0"
 
