@@ -11,7 +11,8 @@ from typing import Any, Final
 from attrs import frozen
 
 from orchestrator import events as e
-from orchestrator.log import EventLog, Redactor, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Redactor, Texts
 from orchestrator.models import Lane
 from orchestrator.money import Usd
 from orchestrator.state.fold import fold
