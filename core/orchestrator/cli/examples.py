@@ -29,6 +29,7 @@ EXAMPLES: Final[Mapping[str, str]] = {
     "limits set": "limits set openai --requests 500 --tokens 200000",
     "limits show": "limits show",
     "log": "log tail",
+    "log copy": "log copy sqlite:old sqlite:new",
     "log export": "log export last > run.jsonl",
     "log gc": "log gc",
     "log import": "log import run.bundle --into received.db",
