@@ -29,6 +29,7 @@ from orchestrator.engine.session import RunLog, Session
 from orchestrator.engine.vendors.connect import Connected, client_of
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.errors import LogError
+from orchestrator.ledger import stored_calls
 from orchestrator.ledger.accounts import stream_of
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.ledger.retention import Growth
@@ -213,6 +214,7 @@ async def run_to_end(
         if exporting is not None:
             await exporting.finish()
     stream, writer = session.stream, session.resources.writer
+    await here.aside(lambda: stored_calls.keep(here.log.store, stream.run))
     warnings: tuple[str, ...] = ()
     if session.state.finished is not None:
         warnings = await here.aside(lambda: _handed_over(here, session))
