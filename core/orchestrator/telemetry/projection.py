@@ -17,7 +17,7 @@ from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.naming import is_evaluation
 from orchestrator.log.protocol import Select
 from orchestrator.log.transaction import Recorded
-from orchestrator.models import Role, TaskType, Verdict
+from orchestrator.models import Lane, Role, TaskType, Verdict
 from orchestrator.models.offers import qualified
 from orchestrator.state.health import Measured, ModelRecord, measured_as
 from orchestrator.telemetry.grades import grades, learn
@@ -126,9 +126,10 @@ class _Reader:
         record = self._record(run, started)
         record.calls += 1
         record.recent.append(True)
-        record.latencies.append(event.latency // 1000)
         measured = record.measured(self._type_of(run, started))
-        measured.observe_answer(float(event.settled), event.latency / 1000)
+        if started.lane is Lane.INTERACTIVE:  # what a batch took and cost says nothing of single calls
+            record.latencies.append(event.latency // 1000)
+            measured.observe_answer(float(event.settled), event.latency / 1000)
         if event.usage is not None:
             measured.observe_length(started.role, event.usage.output)
 
