@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from orchestrator.cli.damage import FAILED, Reader, trust_in
-from orchestrator.cli.groups import CommandGroup
+from orchestrator.cli.groups import ShowGroup
 from orchestrator.cli.ids import RUN, latest
 from orchestrator.cli.logs import open_log, open_log_if_any
 from orchestrator.cli.options import exact_option, existing_run, home, home_option, json_option
@@ -24,14 +24,10 @@ from orchestrator.run_costs import COLUMNS, Row, Sum, spend_of, spend_of_all, su
 from orchestrator.settings import RunSettings
 
 
-class _Costs(CommandGroup):
-    """A group whose command ``show`` need not be named."""
+class _Costs(ShowGroup):
+    """Its help tells of all its commands."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take what is no command, nor the wish for help, for the arguments of ``show``."""
-        if args[:1] not in (["show"], ["reconcile"], ["--help"], ["-h"]):
-            args = ["show", *args]
-        return super().parse_args(ctx, args)
+    own_options = ("--help", "-h")
 
 
 @click.group(cls=_Costs, subcommand_metavar="[show] [RUN] [OPTIONS] | reconcile [RUN [CALL]] [OPTIONS]")
@@ -113,13 +109,14 @@ def _settings(log: Reader, run: str) -> RunSettings:
 def _of_all(log: EventLog | None, simulated: bool, by: str) -> list[Sum]:
     if log is None:
         return []
-    _mention_others(log, simulated)
-    return sums_of(spend_of_all(log, simulated, by), by, True)
+    began = {run: event.settings for run, event in log.beginnings().items()}
+    wanted = {run: settings for run, settings in began.items() if settings.simulated == simulated}
+    _mention_others(len(began) - len(wanted), simulated)
+    return sums_of(spend_of_all(log, wanted, by), by, True)
 
 
-def _mention_others(log: EventLog, simulated: bool) -> None:
+def _mention_others(count: int, simulated: bool) -> None:
     """Say how many runs are left out."""
-    count = sum(event.settings.simulated != simulated for event in log.beginnings().values())
     if count:
         kind, way = ("real", "") if simulated else ("simulated", "; see them with --simulated")
         notice(f"{count} {kind} run{'' if count == 1 else 's'} left out{way}")

@@ -10,6 +10,7 @@ from attrs import Factory, define, frozen
 from orchestrator.engine.live_text import forget_live
 from orchestrator.engine.session import RunLog, append_remedies
 from orchestrator.errors import DamagedLogError, LogError, RunLockedError, SpecError, UsageError
+from orchestrator.ledger import stored_calls
 from orchestrator.ledger.accounts import PREFIX, SIMULATED
 from orchestrator.log import append_head
 from orchestrator.log.naming import is_evaluation, is_worker
@@ -62,6 +63,7 @@ async def delete_content(workspace: "Engine", run: str) -> Deleted:
         if last is not None:
             with suppress(LogError):  # the texts are gone all the same; the next head will do
                 append_head(workspace.folder, run, last.hash, last.version)
+        stored_calls.keep(log.store, run)
     finally:
         lock.release()
     return Deleted(run, event.texts, event.size, overwritten, tuple(log.forks(run)), log.store.remains)
@@ -79,10 +81,11 @@ class Expired:
     """Runs whose log is evidence now."""
 
 
-async def expire(workspace: "Engine", policy: Retention) -> Expired:
+async def expire(workspace: "Engine", policy: Retention, *, dry_run: bool = False) -> Expired:
     """Delete the content of every run whose last event is older than the policy, or its own spec, keeps it.
 
-    The shorter time counts; a run that the policy or any spec holds is kept, and so is a live one.
+    The shorter time counts; a run that the policy or any spec holds is kept, and so is a live one. With ``dry_run``
+    nothing is deleted, and the answer is what would be.
     """
     own = dict(_own(workspace))
     held = {*policy.hold, *(run for each in own.values() for run in each.hold)}
@@ -95,12 +98,22 @@ async def expire(workspace: "Engine", policy: Retention) -> Expired:
             found.held.append(run)
             continue
         try:
-            found.deleted.append(await delete_content(workspace, run))
+            found.deleted.append(_deletable(workspace, run) if dry_run else await delete_content(workspace, run))
         except RunLockedError:
             found.live.append(run)
         except DamagedLogError:
             found.damaged.append(run)
     return found
+
+
+def _deletable(workspace: "Engine", run: str) -> Deleted:
+    """What ``delete_content`` would delete of a run; see there for what it raises."""
+    log = workspace.log
+    if log.locks.is_held(run):
+        raise RunLockedError(f"{run} is live")
+    workspace.check(run)
+    texts = log.store.texts(run)
+    return Deleted(run, len(texts), sum(each.size for each in texts), False, tuple(log.forks(run)), log.store.remains)
 
 
 def _own(workspace: "Engine") -> Iterator[tuple[str, Retention]]:

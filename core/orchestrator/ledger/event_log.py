@@ -1,7 +1,7 @@
 """The event log: append with an expected version, read, follow, verify; over a store."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -17,7 +17,7 @@ from orchestrator.events import (
 )
 from orchestrator.ledger import accounts as accounting
 from orchestrator.ledger import cache as caching
-from orchestrator.ledger import pacing, retention
+from orchestrator.ledger import pacing, retention, stored_calls
 from orchestrator.ledger.append import Append, AppendRequest, Committed, ended_by
 from orchestrator.ledger.log_reader import LogReader
 from orchestrator.log.commits import GroupCommit
@@ -235,6 +235,19 @@ class EventLog(LogReader):
         """
         await self._submit(Member(lambda tails: Changes(asked=((run, kind, text, at),))))
 
+    async def draw_secret(self, random: Callable[[int], bytes]) -> bytes:
+        """The secret of the data folder. Where it has none yet, the first that is stored counts for every process.
+
+        Args:
+            random: draws so many bytes.
+
+        Raises:
+            LogError: the log cannot be written.
+        """
+        while (stored := self.cache_secret()) is None:
+            await self._submit(_storing(random(caching.SECRET_BYTES)))
+        return stored
+
     async def clear_cache(self) -> int:
         """Forget every answer of the response cache, real and simulated; returns how many there were.
 
@@ -270,6 +283,7 @@ class EventLog(LogReader):
     async def collect(self, vacuum: bool = True) -> retention.Collected:
         """Delete texts that nothing refers to and cached answers of deleted runs, and give unused space back.
 
+        Of runs whose calls are not stored, or as they were earlier, these are stored; see ``stored_calls``.
         Live runs are left alone, and as long as there are any the file is not made smaller.
         """
         before = (await asyncio.to_thread(self.store.space)).file
@@ -288,9 +302,20 @@ class EventLog(LogReader):
                 lock.release()
             texts, size = texts + len(gone), size + sum(each.size for each in gone)
         cached = await self._collect_cache()
+        await asyncio.to_thread(partial(stored_calls.rebuild, self.store))
         await asyncio.to_thread(partial(self.store.shrink, compact=vacuum and not skipped))
         after = (await asyncio.to_thread(self.store.space)).file
         return retention.Collected(texts, size, cached, tuple(skipped), before, after)
+
+    def collectable(self, expired: Iterable[str] = ()) -> retention.Collected:
+        """What ``collect`` would take away once the content of some runs is deleted; nothing is written."""
+        gone = set(expired)
+        owners = [each for each in self.store.owners() if each and each not in gone and self.store.texts(each)]
+        live = [each for each in owners if self.locks.is_held(each)]
+        texts = [text for run in owners if run not in live for text in retention.unreferenced(self.store, run)]
+        cached = len(retention.orphaned(self.store, gone))
+        size = self.store.space().file
+        return retention.Collected(len(texts), sum(each.size for each in texts), cached, tuple(live), size, size)
 
     async def _collect_cache(self) -> int:
         """Forget the answers of runs without content; how many there were."""
@@ -321,6 +346,10 @@ class EventLog(LogReader):
             error = DamagedLogError(first.position, f"{stream} is damaged at event {first.event}: {first.message}")
             self._damaged[stream] = error
             raise error
+
+
+def _storing(secret: bytes) -> Member:
+    return Member(lambda tails: Changes(secret=secret))
 
 
 def _refuse_closed(store: Store, beginning: str) -> None:

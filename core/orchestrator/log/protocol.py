@@ -24,11 +24,13 @@ class StoreError(LogError):
 
     Attributes:
         detail: what the database itself said.
+        is_damage: whether what is stored may be damaged; False: nothing is known of it, as where no server answers.
     """
 
-    def __init__(self, message: str, detail: str = "") -> None:
+    def __init__(self, message: str, detail: str = "", *, is_damage: bool = True) -> None:
         super().__init__(message)
         self.detail = detail or message
+        self.is_damage = is_damage
 
 
 class StoredRow(NamedTuple):
@@ -529,6 +531,21 @@ class Store(StoreReads, Protocol):
         Returns:
             Whether nothing deleted is left in the store's files; False where backups or a server's log may have it.
         """
+
+    def stored_runs(self, limit: int | None = None) -> list[tuple[Any, ...]]:
+        """The rows of the disposable table ``stored_runs``, each followed by the hash of the event it was made of.
+
+        See ``stored_tables.TABLES``; empty where the table is missing, may not be read, or has another layout.
+
+        Args:
+            limit: at most so many.
+        """
+
+    def stored_calls(self) -> list[tuple[Any, ...]]:
+        """The rows of the disposable table ``stored_calls``; likewise."""
+
+    def store_calls(self, runs: Sequence[tuple[Any, ...]], calls: Sequence[tuple[Any, ...]]) -> None:
+        """Put rows in the place of those of the same runs, in one transaction; where that fails, nothing happens."""
 
     def memo(self, name: str) -> bytes | None:
         """A disposable value that was kept under a name, such as a projection's snapshot."""

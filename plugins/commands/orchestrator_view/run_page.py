@@ -73,6 +73,7 @@ def run_values(reading: RunReading, log: Reader, folder: Path) -> dict[str, Any]
         "charts": charts(state, reading.timeline),
         "sessions": reading.timeline.sessions,
         "questions": list(_questions(reading)),
+        "asked": list(reading.questions.values()),
         "can_edit_plan": state.planned and not state.begun and state.finished is None,
         "unreconciled": [
             {"version": version, "call": started, "event": reading.event(version)}
@@ -131,7 +132,7 @@ def _waits_for(state: RunState, event: e.Event) -> Iterator[str]:
         case e.CheckStarted():
             yield f"the check {event.validator} of {event.task}"
         case e.QuestionAsked():
-            yield "an answer to its question"
+            yield f"an answer: {question_of(event, state)}"
         case e.VerificationStarted():
             yield "the verification of the result"
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 from attrs import define
 
 from orchestrator.cli.kit import Reader, account_names
+from orchestrator.models import PHASE_OF, Role
 from orchestrator.money import Usd
 from orchestrator.reading import events as e
 from orchestrator_insight.shown import exact
@@ -13,7 +14,7 @@ from orchestrator_insight.shown import exact
 _MOST_BARS: Final = 14
 _TEAM: Final = "team/"
 _MOST_UNKNOWN: Final = 200
-_BY: Final = ("day", "model", "role", "team")
+_BY: Final = ("day", "model", "phase", "team")
 
 
 @define
@@ -49,7 +50,7 @@ def money_values(log: Reader | None, simulated: bool) -> dict[str, Any]:
         (
             each["started_at"][:10],
             each["model"],
-            each["role"],
+            PHASE_OF[Role(each["role"])].value.replace("_", " "),
             _team(began[each["run_id"]]),
             1,
             each["settled_nano"],

@@ -1,5 +1,6 @@
 """Connections to a server, and what its errors mean on one line."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -11,6 +12,8 @@ from psycopg.types.string import TextLoader
 
 from orchestrator.errors import UsageError
 from orchestrator.log.protocol import StoreError
+
+logging.getLogger("psycopg").addHandler(logging.NullHandler())  # else it writes lines of its own about lost connections
 
 SCHEMES: Final = ("postgresql://", "postgres://")
 _PATIENCE: Final = 10
@@ -74,7 +77,8 @@ def explained(url: str) -> Iterator[None]:
     try:
         yield
     except (psycopg.Error, OSError) as error:
-        raise StoreError(f"{shown(url)}: {_advice(error)}", _line(error)) from error
+        is_damage = isinstance(error, errors.DataCorrupted | errors.IndexCorrupted)
+        raise StoreError(f"{shown(url)}: {_advice(error)}", _line(error), is_damage=is_damage) from error
 
 
 def _line(error: BaseException) -> str:

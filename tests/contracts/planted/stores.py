@@ -254,6 +254,20 @@ class _LosesHolds(SqliteStore):
         return super().write(_changing(members, lambda tails, made: evolve(made, holds=made.holds[:1])))
 
 
+class _NewSecret(SqliteStore):
+    def write(self, members: Sequence[Member]) -> list[Written]:
+        return super().write(
+            _changing(
+                members, lambda tails, made: evolve(made, clear_cache=made.secret is not None or made.clear_cache)
+            )
+        )
+
+
+class _DoubledCalls(SqliteStore):
+    def stored_calls(self) -> list[tuple[Any, ...]]:
+        return super().stored_calls() * 2
+
+
 class _ViewsReversed(SqliteStore):
     def view(self, name: str, where: Any = None, *, streams: Any = None) -> list[dict[str, Any]]:
         return super().view(name, where, streams=streams)[::-1]
@@ -328,6 +342,8 @@ STORES: Final[dict[str, tuple[type[StoreContract], str]]] = {
     "reads on in a snapshot": (_suite(_NoSnapshot), "test_a_moment_is_read_as_it_was"),
     "lets readers wait": (_suite(_OneAtATime), "test_reading_does_not_wait_for_writing"),
     "loses holds": (_suite(_LosesHolds), "test_accounts_keep_their_laws"),
+    "draws a new secret": (_suite(_NewSecret), "test_the_first_secret_counts_for_all"),
+    "stores calls twice": (_suite(_DoubledCalls), "test_stored_calls_are_those_of_the_last_time"),
     "turns views around": (_suite(_ViewsReversed), "test_a_simulated_run_is_the_same_as_in_memory"),
     "gives new positions": (_suite(_Renumbers), "test_a_log_moves_in_and_out"),
     "cannot be closed": (_suite(_NeverClosed), "test_a_log_moves_in_and_out"),

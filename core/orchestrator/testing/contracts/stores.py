@@ -1,5 +1,7 @@
 """The contract of stores."""
 
+import asyncio
+import os
 from typing import Any, Final
 
 from attrs import evolve
@@ -7,6 +9,7 @@ from attrs import evolve
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.protocol import Changes, Contents, Hold, MailboxRow, Select, Store, StoreError, all_rows
 from orchestrator.log.sqlite import SqliteStore
+from orchestrator.log.stored_tables import TABLES
 from orchestrator.log.views import VIEWS
 from orchestrator.testing.accounts import AccountMachine
 from orchestrator.testing.contracts.store_basis import adding, beside, contents, data_of, written
@@ -50,6 +53,39 @@ class StoreContract(RowsContract, ProcessesContract):
             phases=(Phase.generate,),
         )
         run_state_machine_as_test(OnThisStore, settings=examples)
+
+    def test_the_first_secret_counts_for_all(self) -> None:
+        """Two logs that draw one at once have the same, and it stays."""
+        store = self.make_store()
+        logs = [log_over(store), log_over(store)]
+
+        async def draw() -> list[bytes]:
+            return list(await asyncio.gather(*(log.draw_secret(os.urandom) for log in logs)))
+
+        first, second = asyncio.run(draw())
+        assert first == second == bytes(store.salt("") or b"")
+        assert asyncio.run(draw()) == [first, second]
+
+    def test_stored_calls_are_those_of_the_last_time(self) -> None:
+        """They are disposable: those that were put there last of a run, with the hash of its event, or none."""
+        store = self.make_store()
+        written(store, adding("a", "1"), adding("b", "1"))
+        last = store.last("a")
+        assert last is not None
+        for status in ("OPEN", "SUCCESS"):
+            runs = [_columns("stored_runs", run_id=run, status=status, version=1) for run in ("a", "b")]
+            calls = [_columns("stored_calls", run_id=run, call_id=status, latency_ms=0.5) for run in ("a", "b")]
+            store.store_calls(runs, calls)
+        late = _columns("stored_runs", run_id="b", status="LATE", version=9)
+        store.store_calls([late], [])
+        found = sorted(store.stored_runs())
+        if found:  # a store may keep none
+            assert found == [
+                (*runs[0], last.hash),
+                (*_columns("stored_runs", run_id="b", status="LATE", version=9), None),
+            ]
+            assert store.stored_calls() == calls[:1]
+            assert len(store.stored_runs(limit=1)) == 1
 
     def test_a_simulated_run_is_the_same_as_in_memory(self) -> None:
         """With its crashes: the same events, the same heads, the same views, and the same holds at the end."""
@@ -129,6 +165,11 @@ def _some_rows() -> list[Any]:
     store = SqliteStore.in_memory()
     written(store, adding("a", "1", "2"), adding("b", "1"))
     return list(all_rows(store, Select()))
+
+
+def _columns(table: str, **values: Any) -> tuple[Any, ...]:
+    """A row of one of the tables of stored calls."""
+    return tuple(values.get(column) for column in TABLES[table])
 
 
 def _without_position(row: dict[str, Any]) -> dict[str, Any]:
