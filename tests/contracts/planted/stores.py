@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -34,6 +35,11 @@ def _changing(members: Sequence[Member], change: Callable[[Tails, Changes], Chan
         return evolve(member, make=lambda tails: change(tails, member.make(tails)))
 
     return [changed(each) for each in members]
+
+
+def _remade(members: Sequence[Member], make: Callable[[Callable[[Tails], Changes], Tails], Changes]) -> list[Member]:
+    """Members that are made by something else, which is given what makes them."""
+    return [evolve(each, make=partial(make, each.make)) for each in members]
 
 
 class _Tidy(SqliteStore):
@@ -98,7 +104,7 @@ class _Together(SqliteStore):
                 errors.append(error)
                 raise
 
-        return super().write([evolve(each, make=lambda tails, m=each.make: change(m, tails)) for each in members])
+        return super().write(_remade(members, change))
 
 
 class _Before(SqliteStore):
@@ -108,7 +114,7 @@ class _Before(SqliteStore):
         def reading(make: Callable[[Tails], Changes], tails: Tails) -> Changes:
             return make(odd(_Seen(self, tails)))
 
-        return super().write([evolve(each, make=lambda tails, m=each.make: reading(m, tails)) for each in members])
+        return super().write(_remade(members, reading))
 
 
 class _Seen:
@@ -132,7 +138,7 @@ class _Tolerant(SqliteStore):
             except ValueError as error:
                 raise UsageError(str(error)) from error
 
-        return super().write([evolve(each, make=lambda tails, m=each.make: change(m, tails)) for each in members])
+        return super().write(_remade(members, change))
 
 
 class _Silent(SqliteStore):
@@ -183,10 +189,10 @@ class _OwnLocks(SqliteStore):
     """Each process has locks of its own."""
 
     @classmethod
-    def open(cls, folder: Path) -> "_OwnLocks":
+    def open(cls, folder: Path) -> SqliteStore:
         store = super().open(folder)
         store.locks = MemoryLocks()
-        return odd(store)
+        return store
 
 
 class _Handle:
@@ -223,10 +229,10 @@ class _Marks:
 
 class _MarkLocks(SqliteStore):
     @classmethod
-    def open(cls, folder: Path) -> "_MarkLocks":
+    def open(cls, folder: Path) -> SqliteStore:
         store = super().open(folder)
         store.locks = _Marks(folder)
-        return odd(store)
+        return store
 
 
 class _NoSnapshot(SqliteStore):
@@ -255,12 +261,10 @@ class _LosesHolds(SqliteStore):
 
 
 class _NewSecret(SqliteStore):
+    """Puts a secret in the place of the one there is."""
+
     def write(self, members: Sequence[Member]) -> list[Written]:
-        return super().write(
-            _changing(
-                members, lambda tails, made: evolve(made, clear_cache=made.secret is not None or made.clear_cache)
-            )
-        )
+        return super().write(_changing(members, lambda tails, made: evolve(made, clear_cache=made.secret is not None)))
 
 
 class _DoubledCalls(SqliteStore):
@@ -342,7 +346,7 @@ STORES: Final[dict[str, tuple[type[StoreContract], str]]] = {
     "reads on in a snapshot": (_suite(_NoSnapshot), "test_a_moment_is_read_as_it_was"),
     "lets readers wait": (_suite(_OneAtATime), "test_reading_does_not_wait_for_writing"),
     "loses holds": (_suite(_LosesHolds), "test_accounts_keep_their_laws"),
-    "draws a new secret": (_suite(_NewSecret), "test_the_first_secret_counts_for_all"),
+    "takes a new secret": (_suite(_NewSecret), "test_the_first_secret_counts_for_all"),
     "stores calls twice": (_suite(_DoubledCalls), "test_stored_calls_are_those_of_the_last_time"),
     "turns views around": (_suite(_ViewsReversed), "test_a_simulated_run_is_the_same_as_in_memory"),
     "gives new positions": (_suite(_Renumbers), "test_a_log_moves_in_and_out"),

@@ -63,7 +63,8 @@ class StoreContract(RowsContract, ProcessesContract):
             return list(await asyncio.gather(*(log.draw_secret(os.urandom) for log in logs)))
 
         first, second = asyncio.run(draw())
-        assert first == second == bytes(store.salt("") or b"")
+        written(store, beside(Changes(secret=b"of one that came late")))
+        assert first == second == bytes(store.salt("") or b""), "the first secret did not stay"
         assert asyncio.run(draw()) == [first, second]
 
     def test_stored_calls_are_those_of_the_last_time(self) -> None:
