@@ -15,8 +15,6 @@ from orchestrator.log import chain
 from orchestrator.log.protocol import Changes, Handle, Member, Select, Store, Tails, all_rows
 from orchestrator.testing.contracts.base import in_time
 from orchestrator.testing.contracts.store_basis import StoreBasis, adding, beside, data_of, following, written
-from orchestrator.testing.machine import Crash, CrashingStore
-from orchestrator.testing.scenario import CrashPoint
 
 _WRITERS: Final = 4
 _EACH: Final = 8
@@ -86,6 +84,9 @@ class ProcessesContract(StoreBasis):
 
     def test_a_crash_leaves_all_of_a_group_or_nothing(self) -> None:
         """The process dies before the commit, inside the group, or after it; the next one goes on."""
+        from orchestrator.testing.machine import Crash, CrashingStore
+        from orchestrator.testing.scenario import CrashPoint
+
         for where, kept in (("before", ["1"]), ("inside", ["1"]), ("after", ["1", "2"])):
             store = self.make_store()
             written(store, adding("a", "1"))

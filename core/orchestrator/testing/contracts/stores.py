@@ -11,13 +11,11 @@ from orchestrator.log.protocol import Changes, Contents, Hold, MailboxRow, Selec
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator.log.stored_tables import TABLES
 from orchestrator.log.views import VIEWS
-from orchestrator.testing.accounts import AccountMachine
 from orchestrator.testing.contracts.store_basis import adding, beside, contents, data_of, written
 from orchestrator.testing.contracts.store_processes import ProcessesContract
 from orchestrator.testing.contracts.store_rows import RowsContract
 from orchestrator.testing.memory import log_over
 from orchestrator.testing.scenario import CrashPoint
-from orchestrator.testing.simulator import Scenario, simulate
 
 _SEED: Final = 15
 """Two runs that draw on accounts."""
@@ -37,6 +35,8 @@ class StoreContract(RowsContract, ProcessesContract):
         """Runs that take holds, end them and die, and caps that move: never beyond a cap, never a hold too many."""
         from hypothesis import Phase, settings
         from hypothesis.stateful import run_state_machine_as_test
+
+        from orchestrator.testing.accounts import AccountMachine
 
         make = self.make_store
 
@@ -90,6 +90,8 @@ class StoreContract(RowsContract, ProcessesContract):
 
     def test_a_simulated_run_is_the_same_as_in_memory(self) -> None:
         """With its crashes: the same events, the same heads, the same views, and the same holds at the end."""
+        from orchestrator.testing.simulator import Scenario, simulate  # needs the audit, which may be switched off
+
         scenario = evolve(Scenario.draw(_SEED), crashes=_CRASHES)
         found = []
         for make in (self.make_store, SqliteStore.in_memory):
