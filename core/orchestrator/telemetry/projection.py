@@ -48,15 +48,19 @@ class Telemetry:
         return self.simulated if simulated else self.real
 
 
-def measured(log: EventLog, *, keep: bool = True) -> Telemetry:
+def measured(log: EventLog, *, keep: bool = True, newest: int | None = None) -> Telemetry:
     """What all runs of a data folder have measured until now, and the grades of evaluations that are to count.
 
-    With ``keep`` the snapshot is brought up to date, as far as the folder can be written.
+    With ``keep`` the snapshot is brought up to date, as far as the folder can be written. With ``newest`` no more than
+    so many events are read: where the snapshot is older or missing, only those of the latest events are measured.
 
     Raises:
         LogError: the log cannot be read.
     """
     telemetry = _read_snapshot(log)
+    first = 0 if newest is None else log.high_water() - newest
+    if telemetry.position < first:
+        telemetry, keep = Telemetry(position=first), False
     reader = _Reader(log, telemetry)
     count = 0
     for record in reader.rows():
