@@ -18,7 +18,7 @@ from orchestrator.log.transaction import Recorded
 from orchestrator.replay import Verification
 from orchestrator_insight.decisions import shown as decision_shown
 from orchestrator_insight.event_fields import amounts
-from orchestrator_insight.explanation import BackendFallback
+from orchestrator_insight.explained import BackendFallback
 from orchestrator_insight.report.drawing import charts, spend_bar, task_picture, task_row, timeline_picture
 from orchestrator_insight.report.packing import Packed, inert
 from orchestrator_insight.report.page_texts import PageTexts, results_of
