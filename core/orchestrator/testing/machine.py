@@ -22,7 +22,8 @@ from orchestrator.engine.session import RunLog, Session
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts
-from orchestrator.log.protocol import Changes, Handle, Locks, Member, Store, Tails, Written
+from orchestrator.log.locks import Handle, Locks
+from orchestrator.log.protocol import Changes, Member, Store, Tails, Written
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator.models import AnsweredBy, Verdict, VerificationProblem

@@ -12,7 +12,8 @@ from attrs import evolve
 
 from orchestrator.errors import ConcurrencyError, OrchestrateError, RunLockedError, UsageError
 from orchestrator.log.locks import MemoryLocks
-from orchestrator.log.protocol import Changes, Contents, Last, Member, Page, Select, Store, Tails, Written
+from orchestrator.log.protocol import Changes, Member, Store, Tails, Written
+from orchestrator.log.rows import Contents, Last, Page, Select
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator.log.sqlite.connections import Queryable
 from orchestrator.log.sqlite.plugin import SqliteStores

@@ -9,18 +9,8 @@ from unittest import SkipTest
 
 from orchestrator.errors import ConcurrencyError
 from orchestrator.log import chain
-from orchestrator.log.protocol import (
-    Changes,
-    Last,
-    Member,
-    NewRow,
-    Select,
-    Store,
-    StoreKind,
-    StoreReads,
-    Tails,
-    all_rows,
-)
+from orchestrator.log.protocol import Changes, Member, Store, StoreKind, StoreReads, Tails, all_rows
+from orchestrator.log.rows import Last, NewRow, Select
 from orchestrator.testing.contracts.base import PluginContract
 
 AT: Final = 1_800_000_000_000_000

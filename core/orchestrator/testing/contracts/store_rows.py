@@ -8,7 +8,8 @@ from typing import Any, Final
 from orchestrator.errors import ConcurrencyError, UsageError
 from orchestrator.events import TaskStarted
 from orchestrator.log import chain
-from orchestrator.log.protocol import CacheRow, Changes, Hold, Last, Member, Select, StoredRow, Tails, all_rows
+from orchestrator.log.protocol import Changes, Member, Tails, all_rows
+from orchestrator.log.rows import CacheRow, Hold, Last, Select, StoredRow
 from orchestrator.testing.contracts.store_basis import (
     AT,
     StoreBasis,

@@ -7,7 +7,8 @@ from typing import Any, Final
 from attrs import evolve
 
 from orchestrator.ledger.event_log import EventLog
-from orchestrator.log.protocol import Changes, Contents, Hold, MailboxRow, Select, Store, StoreError, all_rows
+from orchestrator.log.protocol import Changes, Store, StoreError, all_rows
+from orchestrator.log.rows import Contents, Hold, MailboxRow, Select
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator.log.stored_tables import TABLES
 from orchestrator.log.views import VIEWS
