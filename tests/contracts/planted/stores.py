@@ -344,7 +344,7 @@ STORES: Final[dict[str, tuple[type[StoreContract], str]]] = {
     "gives a run away twice": (_suite(_OwnLocks), "test_a_run_is_had_once"),
     "keeps the locks of the dead": (_suite(_MarkLocks), "test_what_a_killed_process_had_is_free"),
     "cannot take a run away": (_suite(_MarkLocks), "test_a_run_is_taken_from_a_process_that_stopped"),
-    "reads on in a snapshot": (_suite(_NoSnapshot), "test_a_moment_is_read_as_it_was"),
+    "reads on in a snapshot": (_suite(_NoSnapshot), "test_a_snapshot_shows_nothing_new"),
     "lets readers wait": (_suite(_OneAtATime), "test_reading_does_not_wait_for_writing"),
     "loses holds": (_suite(_LosesHolds), "test_accounts_keep_their_laws"),
     "takes a new secret": (_suite(_NewSecret), "test_the_first_secret_counts_for_all"),

@@ -143,7 +143,7 @@ class ProcessesContract(StoreBasis):
                 os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)
 
-    def test_a_moment_is_read_as_it_was(self) -> None:
+    def test_a_snapshot_shows_nothing_new(self) -> None:
         """Inside a snapshot nothing is new, whatever another process appends; after it everything is."""
         store, other = self.shared()
         written(store, adding("a", "1"))

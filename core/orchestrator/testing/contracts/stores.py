@@ -34,7 +34,7 @@ class StoreContract(RowsContract, ProcessesContract):
 
     def test_accounts_keep_their_laws(self) -> None:
         """Runs that take holds, end them and die, and caps that move: never beyond a cap, never a hold too many."""
-        from hypothesis import Phase, settings
+        from hypothesis import HealthCheck, Phase, settings
         from hypothesis.stateful import run_state_machine_as_test
 
         from orchestrator.testing.accounts import AccountMachine
@@ -52,6 +52,7 @@ class StoreContract(RowsContract, ProcessesContract):
             derandomize=True,
             database=None,
             phases=(Phase.generate,),
+            suppress_health_check=tuple(HealthCheck),  # a server may be slow
         )
         run_state_machine_as_test(OnThisStore, settings=examples)
 
