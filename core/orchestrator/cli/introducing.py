@@ -1,16 +1,17 @@
 """What a run says at its beginning: what may be spent, which models are used, and that calls wait in batches."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from orchestrator import events as e
 from orchestrator.cli.notes import Note, Tone, forbidden
 from orchestrator.cli.output import line, money, seconds
-from orchestrator.cli.words import UNMEASURED
+from orchestrator.cli.words import UNADVISED, UNMEASURED
 from orchestrator.decide.compliance import violated
 from orchestrator.decide.lanes import uses_batches
 from orchestrator.decide.ranking import backend_name
 from orchestrator.decide.routing import slots_of
+from orchestrator.engine.answers.advising import shown, with_texts
 from orchestrator.models import ModelInfo
 from orchestrator.state.run import RunState
 
@@ -78,3 +79,21 @@ def batch_note(state: RunState, version: int, event: e.BatchSubmitted) -> Iterab
         f"a batch of {calls} waits at {where}, {most} at most: "
         "Ctrl-C stops the waiting, and resume collects the answers"
     )
+
+
+def enhanced_note(event: e.SpecEnhanced) -> Note:
+    """What became of suggestions for the description."""
+    if event.problem is not None:
+        why = UNADVISED[event.problem]
+        return Note(f"no suggestions: {why}; the description is unchanged", Tone.WARNING)
+    offered = len(event.taken) + len(event.refused)
+    return Note(f"suggestions: {len(event.taken)} of {offered} taken")
+
+
+def architecture_notes(event: e.ArchitectureDecided, text_of: Callable[[str], str]) -> Iterable[Note]:
+    """The architecture that was advised; ``text_of`` gives the texts of digests."""
+    if event.problem is not None:
+        why = UNADVISED[event.problem]
+        yield Note(f"no advice on the architecture: {why}; the defaults are used", Tone.WARNING)
+    for text in shown(with_texts(event.profile, text_of), event.model or "defaults"):
+        yield Note(text, Tone.DETAIL)

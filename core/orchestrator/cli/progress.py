@@ -12,7 +12,7 @@ from orchestrator import events as e
 from orchestrator.cli.approving import question_of, shown_with, ways_of
 from orchestrator.cli.circuits import closed_note, is_of_account, opened_note
 from orchestrator.cli.describing import describe, stored_name
-from orchestrator.cli.introducing import batch_note, introduction
+from orchestrator.cli.introducing import architecture_notes, batch_note, enhanced_note, introduction
 from orchestrator.cli.notes import (
     Note,
     Tone,
@@ -27,8 +27,7 @@ from orchestrator.cli.notes import (
 )
 from orchestrator.cli.output import line, money
 from orchestrator.cli.remarks import remarks_on_choice
-from orchestrator.cli.words import DOING, FALLBACKS, LEFT_OUT, UNADVISED, UNREAD
-from orchestrator.engine.answers.advising import shown, with_texts
+from orchestrator.cli.words import DOING, FALLBACKS, LEFT_OUT, UNREAD
 from orchestrator.engine.outputs.results import reading_of
 from orchestrator.errors import ErrorKind
 from orchestrator.ledger.accounts import called
@@ -143,9 +142,9 @@ class Progress:
             case e.SessionOpened():
                 yield from self._session(event)
             case e.SpecEnhanced():
-                yield self._enhanced(event)
+                yield enhanced_note(event)
             case e.ArchitectureDecided():
-                yield from self._architecture(event)
+                yield from architecture_notes(event, self.text_of)
             case e.PlanMade():
                 yield from self._plan(event)
             case e.PlanRefused(problem=problem, tasks=tasks):
@@ -243,20 +242,6 @@ class Progress:
             yield from self._introduction()
         elif self.state.start is not None and self.state.start.given_plan is None:
             yield Note("planning …")
-
-    def _enhanced(self, event: e.SpecEnhanced) -> Note:
-        if event.problem is not None:
-            why = UNADVISED[event.problem]
-            return Note(f"no suggestions: {why}; the description is unchanged", Tone.WARNING)
-        offered = len(event.taken) + len(event.refused)
-        return Note(f"suggestions: {len(event.taken)} of {offered} taken")
-
-    def _architecture(self, event: e.ArchitectureDecided) -> Iterable[Note]:
-        if event.problem is not None:
-            why = UNADVISED[event.problem]
-            yield Note(f"no advice on the architecture: {why}; the defaults are used", Tone.WARNING)
-        for text in shown(with_texts(event.profile, self.text_of), event.model or "defaults"):
-            yield Note(text, Tone.DETAIL)
 
     def _plan(self, event: e.PlanMade) -> Iterable[Note]:
         if event.fallback:
