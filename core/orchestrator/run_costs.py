@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define
 
+from orchestrator.events import RunArchived
+from orchestrator.models import PHASE_OF
 from orchestrator.money import Usd
 from orchestrator.settings import RunSettings
 
@@ -63,9 +65,9 @@ class Sum:
         }
 
 
-def team_of(settings: RunSettings) -> str | None:
-    """The team of a run, or None."""
-    return next((name.removeprefix(_TEAM) for name in settings.accounts if name.startswith(_TEAM)), None)
+def team_of(accounts: Iterable[str]) -> str | None:
+    """The team of a run with these accounts, or None."""
+    return next((name.removeprefix(_TEAM) for name in accounts if name.startswith(_TEAM)), None)
 
 
 def spend_of(log: "EventLog", run: str, settings: RunSettings, by: str) -> Iterator[Row]:
@@ -77,7 +79,24 @@ def spend_of_all(log: "EventLog", simulated: bool, by: str) -> Iterator[Row]:
     """What all runs spent, the simulated ones or the others."""
     began = {run: event.settings for run, event in log.beginnings().items()}
     wanted = {run: settings for run, settings in began.items() if settings.simulated == simulated}
-    return _rows(log.view("spend"), wanted, by)
+    yield from _rows(log.view("spend"), wanted, by)
+    for run, (_, archived) in log.archived_runs().items():
+        if archived.simulated == simulated:
+            yield from spend_of_archived(run, archived, by)
+
+
+def spend_of_archived(run: str, archived: RunArchived, by: str) -> Iterator[Row]:
+    """What an archived run spent, by model, phase, task, provider, run or team."""
+    for each in archived.spend:
+        names = {
+            "model": each.model,
+            "phase": PHASE_OF[each.role].value,
+            "task": each.node,
+            "provider": each.provider,
+            "run": run,
+            "team": team_of(archived.accounts),
+        }
+        yield run, names[by], each.calls, each.settled.nano, 0, 0
 
 
 def _rows(spend: Iterable[Mapping[str, Any]], runs: Mapping[str, RunSettings], by: str) -> Iterator[Row]:
@@ -85,7 +104,7 @@ def _rows(spend: Iterable[Mapping[str, Any]], runs: Mapping[str, RunSettings], b
     for row in spend:
         run = str(row["run_id"])
         if run in runs:
-            name = team_of(runs[run]) if column is None else row[column]
+            name = team_of(runs[run].accounts) if column is None else row[column]
             yield run, name, row["calls"], row["settled_nano"], row["held_nano"], row["unreconciled_nano"]
 
 

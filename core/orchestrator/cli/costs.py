@@ -12,7 +12,7 @@ from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.ids import RUN, latest
 from orchestrator.cli.logs import open_log, open_log_if_any
 from orchestrator.cli.options import exact_option, existing_run, home, home_option, json_option
-from orchestrator.cli.output import clean, money, notice, result, result_json
+from orchestrator.cli.output import clean, line, money, notice, result, result_json
 from orchestrator.cli.reconcile import reconcile
 from orchestrator.cli.spending import spent
 from orchestrator.cli.tables import print_table
@@ -20,7 +20,7 @@ from orchestrator.errors import LogError
 from orchestrator.events import RunForked, RunStarted
 from orchestrator.log import EventLog
 from orchestrator.money import Usd
-from orchestrator.run_costs import COLUMNS, Row, Sum, spend_of, spend_of_all, sums_of
+from orchestrator.run_costs import COLUMNS, Row, Sum, spend_of, spend_of_all, spend_of_archived, sums_of
 from orchestrator.settings import RunSettings
 
 
@@ -84,9 +84,13 @@ def show(run_id: str | None, everything: bool, simulated: bool, by: str, as_csv:
 
 def _of_run(log: Reader, run: str, by: str) -> tuple[list[Sum], bool, str]:
     """The sums of a run, whether it is simulated, and the mark beside the total of a damaged one."""
-    trust = trust_in(log, existing_run(log, run))
+    trust = trust_in(log, existing_run(log, run, or_archived=True))
 
     def read() -> tuple[list[Sum], bool]:
+        archived = log.archived(run)
+        if archived is not None:
+            notice(f"{run} is archived: {line(log.bundle_of(run, archived))}")
+            return sums_of(spend_of_archived(run, archived, by), by, False), archived.simulated
         settings = _settings(log, run)
         try:
             rows: Iterable[Row] = list(spend_of(log, run, settings, by))
@@ -119,7 +123,9 @@ def _of_all(log: EventLog | None, simulated: bool, by: str) -> list[Sum]:
 
 def _mention_others(log: EventLog, simulated: bool) -> None:
     """Say how many runs are left out."""
-    count = sum(event.settings.simulated != simulated for event in log.beginnings().values())
+    kinds = [event.settings.simulated for event in log.beginnings().values()]
+    kinds += [archived.simulated for _, archived in log.archived_runs().values()]
+    count = sum(kind != simulated for kind in kinds)
     if count:
         kind, way = ("real", "") if simulated else ("simulated", "; see them with --simulated")
         notice(f"{count} {kind} run{'' if count == 1 else 's'} left out{way}")

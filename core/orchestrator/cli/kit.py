@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.mailing import SpokenTo, send_answer, spoken_to
     from orchestrator.cli.notes import verification
     from orchestrator.cli.options import (
+        AGE,
         AMOUNT,
         CONCURRENCY,
         FILE,
@@ -174,6 +175,7 @@ _HOMES: Final = {
     "verification": "orchestrator.cli.notes",
     "AMOUNT": "orchestrator.cli.options",
     "CONCURRENCY": "orchestrator.cli.options",
+    "AGE": "orchestrator.cli.options",
     "FILE": "orchestrator.cli.options",
     "SECONDS": "orchestrator.cli.options",
     "advise_option": "orchestrator.cli.options",
@@ -269,6 +271,7 @@ _HOMES: Final = {
 }
 
 __all__ = [
+    "AGE",
     "AMOUNT",
     "BACKEND",
     "BY",

@@ -38,34 +38,33 @@ from orchestrator.log.transaction import Recorded
 
 if TYPE_CHECKING:
     from orchestrator.engine.retention import Expired
-    from orchestrator.policy import Retention
 
 _PAUSE: Final = 0.2
 _MOST_NAMED: Final = 10
-_IMPORT: Final = "import"
+_OF_AUDIT: Final = ("archive", "import")
 _LINES: Final = click.IntRange(0, 10**9)
 
 
 class _LogGroup(CommandGroup):
-    """The group, with a command of the plugin that makes bundles: ``log import`` is ``audit import``."""
+    """The group, with two commands of the plugin that makes bundles: ``log import`` is ``audit import``."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command of the group."""
-        return sorted([*super().list_commands(ctx), _IMPORT])
+        return sorted([*super().list_commands(ctx), *_OF_AUDIT])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """A command; that of the plugin is loaded when it is called for."""
-        if cmd_name != _IMPORT:
+        if cmd_name not in _OF_AUDIT:
             return super().get_command(ctx, cmd_name)
         from orchestrator.cli import commands
 
         found = commands.load("audit", [])
-        shared = found.get_command(ctx, _IMPORT) if isinstance(found, click.Group) else None
+        shared = found.get_command(ctx, cmd_name) if isinstance(found, click.Group) else None
         if shared is None:
             return None
         own = copy.copy(shared)
         own.epilog = None
-        return with_examples(own, f"log {_IMPORT}")
+        return with_examples(own, f"log {cmd_name}")
 
 
 @click.group(cls=_LogGroup)
@@ -90,7 +89,7 @@ def show(run_id: str, call: EventId | None, as_json: bool) -> int:
     store = open_log(run_id)
     if call is not None:
         return _show_call(store, existing_run(store, run_id), call, as_json=as_json)
-    records, code = _of_run(store, existing_run(store, run_id, or_account=True))
+    records, code = _of_run(store, existing_run(store, run_id, or_account=True, or_archived=True))
     _print(records, as_json, with_stream=False)
     return code
 
@@ -145,7 +144,9 @@ def tail(run_id: str | None, lines: int, follow: bool, as_json: bool) -> int:
     store = open_log(run_id) if run_id is not None else open_log_if_any()
     if store is None:
         return _nothing()
-    trust = trust_in(store, *(() if run_id is None else (existing_run(store, run_id, or_account=True),)))
+    trust = trust_in(
+        store, *(() if run_id is None else (existing_run(store, run_id, or_account=True, or_archived=True),))
+    )
     trust.warn()
     position = _start(store, run_id, lines)
     while True:
@@ -174,7 +175,7 @@ def export(run_id: str, as_script: Path | None) -> int:
     store = open_log(run_id)
     if as_script is not None:
         return _script(store, whole_run(store, run_id), as_script)
-    existing_run(store, run_id, or_account=True)
+    existing_run(store, run_id, or_account=True, or_archived=True)
     records, code = _of_run(store, run_id)
     for record in records:
         result(_json(record, stored=True), as_is=True)
@@ -245,6 +246,7 @@ def stats(as_json: bool) -> int:
                         "text_bytes": each.text_bytes,
                         "cached_answers": each.cached,
                         "content_deleted": each.deleted,
+                        "archived": each.archived,
                         "large": each.is_large,
                     }
                     for each in found.runs
@@ -253,7 +255,12 @@ def stats(as_json: bool) -> int:
         )
         return 0
     heads = ("run", "events", "bytes", "texts", "text bytes", "cached", "")
-    notes = [("large" if each.is_large else "") + ("content deleted" if each.deleted else "") for each in found.runs]
+    notes = [
+        ("large" if each.is_large else "")
+        + ("content deleted" if each.deleted else "")
+        + ("archived" if each.archived else "")
+        for each in found.runs
+    ]
     print_table(
         heads,
         [
@@ -286,11 +293,13 @@ def gc(files: tuple[Path, ...], as_json: bool) -> int:
     counts. Live runs are skipped.
     """
     import asyncio
+    import os
 
     from orchestrator.engine.retention import Expired, expire
     from orchestrator.engine.runs import Engine
+    from orchestrator.policy_dsl import retention_in_force
 
-    policy = _retention(files)
+    policy = retention_in_force(files, os.environ)
     if not has_log():
         if as_json:
             result_json({**_collected(Collected(0, 0, 0, (), 0, 0)), **_expired(Expired()), "lock_files": 0})
@@ -320,18 +329,6 @@ def gc(files: tuple[Path, ...], as_json: bool) -> int:
     if found.skipped:
         notice(f"skipped, because they are live: {line(', '.join(found.skipped))}; the file gets smaller when none is")
     return 0
-
-
-def _retention(files: tuple[Path, ...]) -> "Retention":
-    """What the configuration, its policy files and those of the command line say of texts and their age."""
-    import os
-
-    from orchestrator.policy_dsl import retention_of
-    from orchestrator.trust.configuration import read_configuration
-
-    configuration = read_configuration(os.environ)
-    named = map(configuration.named, configuration.policy_files)
-    return configuration.retention.merged(retention_of([*named, *files]))
 
 
 def _expired(found: "Expired") -> dict[str, object]:

@@ -16,6 +16,7 @@ from orchestrator.events.accounts import (
     Totals,
     Unreconciled,
 )
+from orchestrator.events.archiving import ArchivedSpend, RunArchived
 from orchestrator.events.calls import (
     AccountEntry,
     AccountRefused,
@@ -38,6 +39,7 @@ from orchestrator.events.kinds import (
     PLAN,
     VERIFY,
     AccountEvent,
+    ArchiveEvent,
     Decision,
     EvalEvent,
     Event,
@@ -112,6 +114,8 @@ __all__ = [
     "AccountOpened",
     "AccountRefused",
     "ArchitectureDecided",
+    "ArchiveEvent",
+    "ArchivedSpend",
     "BackendFailed",
     "BreakerClosed",
     "BreakerOpened",
@@ -167,6 +171,7 @@ __all__ = [
     "ResultVerified",
     "Reused",
     "Rewired",
+    "RunArchived",
     "RunContext",
     "RunFinished",
     "RunForked",

@@ -3,7 +3,19 @@
 from collections.abc import Mapping
 from typing import Final
 
-from orchestrator.events import accounts, calls, channels, evaluation, planning, routing, runs, spending, tasks, workers
+from orchestrator.events import (
+    accounts,
+    archiving,
+    calls,
+    channels,
+    evaluation,
+    planning,
+    routing,
+    runs,
+    spending,
+    tasks,
+    workers,
+)
 from orchestrator.events.kinds import Event
 
 TYPES: Final[Mapping[str, type[Event]]] = {
@@ -16,6 +28,7 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "time.raised": runs.TimeRaised,
     "run.forked": runs.RunForked,
     "content.deleted": runs.ContentDeleted,
+    "run.archived": archiving.RunArchived,
     "question.asked": planning.QuestionAsked,
     "question.answered": planning.QuestionAnswered,
     "spec.enhanced": planning.SpecEnhanced,

@@ -1,10 +1,12 @@
 """Auditing a log: the chain, the texts, the heads, and every law, run by run and account by account."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from orchestrator.errors import LogError
-from orchestrator.events import ContentDeleted, Event, RunForked, RunStarted, SessionOpened, Totals
+from orchestrator.events import ContentDeleted, Event, RunArchived, RunForked, RunStarted, SessionOpened, Totals
 from orchestrator.log import EventLog, Head, LogFinding, Select
 from orchestrator.log.accounts import PREFIX, SIMULATED, stream_of
 from orchestrator.log.naming import is_evaluation, is_worker
@@ -54,6 +56,11 @@ def audit(
         used, seen = AccountUse(), set[str]()
         for name in names:
             if log.last(name) is None:
+                continue
+            archived = log.archived(name)
+            if archived is not None and not broken & {name, ""}:
+                _bundle(log, name, archived, report)
+                seen |= used.take_archived(name, archived)
                 continue
             hurt = broken & {name, "", *(segment.stream for segment in log.segments(name))}
             if hurt:
@@ -145,6 +152,10 @@ def _against(log: EventLog, run: str, heads: Sequence[Head]) -> LogFinding | Non
     """The first of a run's heads that its events contradict."""
     rows = log.store.raw(run)
     events = {row.version: (row.position, row.hash.decode(errors="replace")) for row in rows}
+    archived = log.archived(run)
+    if archived is not None:  # of the events before them, the bundle tells
+        events[archived.version] = (next(iter(events.values()))[0], archived.head)
+        heads = [head for head in heads if head.version >= archived.version]
     versions = [version for version in events if isinstance(version, int)]
     for head in heads:
         version = head.version
@@ -209,6 +220,20 @@ def _run(log: EventLog, run: str, used: AccountUse, report: AuditReport, texts: 
         content.report(laws, report, is_whole=is_whole)
     _decisions(log, run, report)
     return accounts
+
+
+def _bundle(log: EventLog, run: str, archived: RunArchived, report: AuditReport) -> None:
+    """The bundle of an archived run is what it was, where it is here: it was verified when the run was archived."""
+    path = log.bundle_of(run, archived)
+    try:
+        with Path(path).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        what = f"{path}: {error.strerror}" if path else "its place is unknown"
+        report.skip(run, ["bundle"], f"the run is archived, and its bundle is not here ({what}); verify it where it is")
+        return
+    wrong = [] if digest == archived.bundle else [Problem(0, f"{path} is not the bundle that the run was archived in")]
+    report.add(run, {"bundle": wrong})
 
 
 def _decisions(log: EventLog, run: str, report: AuditReport) -> None:

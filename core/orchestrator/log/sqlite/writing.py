@@ -8,6 +8,7 @@ from orchestrator.errors import OrchestrateError, present
 from orchestrator.log.protocol import Changes, Locks, Member, Written
 from orchestrator.log.sqlite.connections import Queryable
 from orchestrator.log.sqlite.reads import SqliteReads
+from orchestrator.log.sqlite.schema import NEVER_DELETED
 
 _INSERT: Final = "INSERT INTO events(stream, version, type, schema, at, data, hash) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _TEXT: Final = "INSERT OR IGNORE INTO blobs(run, digest, data) VALUES (?, ?, ?)"
@@ -86,6 +87,11 @@ def _apply(connection: Queryable, changes: Changes) -> tuple[int, ...]:
 
 
 def _delete(connection: Queryable, changes: Changes) -> None:
+    if changes.archived:  # the guard is away for this transaction only
+        connection.execute("DROP TRIGGER IF EXISTS events_are_never_deleted")
+        for stream in changes.archived:
+            connection.execute("DELETE FROM events WHERE stream = ?", (stream,))
+        connection.execute(NEVER_DELETED)
     for run in changes.forgotten:
         connection.execute("DELETE FROM blobs WHERE run = ?", (run,))
         connection.execute("DELETE FROM salts WHERE run = ?", (run,))

@@ -4,7 +4,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from orchestrator.errors import ConcurrencyError, RunLockedError, UsageError
+from orchestrator.errors import ConcurrencyError, RunLockedError, UsageError, present
 from orchestrator.events import TaskStarted
 from orchestrator.log import chain
 from orchestrator.log.protocol import CacheRow, Changes, Member, NewRow, Select, Store, Tails, all_rows
@@ -29,6 +29,19 @@ def _adding(stream: str, *data: str) -> Member:
         return Changes(rows=tuple(rows))
 
     return Member(make, stream)
+
+
+def _archiving(stream: str) -> Member:
+    """Leaves one event of a stream."""
+
+    def make(tails: Tails) -> Changes:
+        last = present(tails.last(stream), "last event")
+        data = f'{{"version":{last.version},"head":"{last.hash}"}}'
+        version, kind = last.version + 1, "run.archived"
+        link = chain.link(last.hash, stream, version, kind, 1, version, data)
+        return Changes(archived=(stream,), rows=(NewRow(stream, version, kind, 1, version, data, link),))
+
+    return Member(make, stream, whole=True)
 
 
 def _refused(tails: Tails) -> Changes:
@@ -128,6 +141,17 @@ class StoreContract:
         assert (store.salt("a"), store.blob("a", "d"), store.cached("key-a")) == (None, None, None)
         assert (bytes(store.salt("b")), bytes(store.blob("b", "d"))) == (b"s", b"text")
         assert store.cached("key-b") == rows[1]
+
+    def test_an_archived_stream_keeps_one_event(self) -> None:
+        """Its others are gone, those of other streams stay, and events cannot be deleted afterwards either."""
+        store = self.make_store()
+        store.write([_adding("a", "{}", "{}"), _adding("b", "{}")])
+        store.write([_archiving("a"), _adding("b", "{}")])
+        assert [(row.version, row.type) for row in all_rows(store, Select(("a",)))] == [(3, "run.archived")]
+        assert len(list(all_rows(store, Select(("b",))))) == 2
+        assert store.streams() == ["b", "a"]
+        assert chain.verify(store, texts=False) == []
+        assert store.layout() == []
 
     def test_heads_are_those_of_any_other_store(self) -> None:
         """The same appends have the same hashes as in a store in memory."""
