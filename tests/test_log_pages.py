@@ -16,7 +16,7 @@ AUDITING = page("auditing.md")
 def test_the_worked_example_on_auditing_prints_what_the_page_shows(tmp_path: Path) -> None:
     """The commands run in order on one data folder, and every line shown is printed, in the order shown."""
     pytest.importorskip("cryptography")
-    assert run_all(AUDITING, tmp_path, {"examples": ROOT / "examples"}) == 11
+    assert run_all(AUDITING, tmp_path, {"examples": ROOT / "examples"}) == 15
 
 
 def test_the_worked_example_on_the_log_prints_what_the_page_shows(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ class Since(click.ParamType[str]):
         return f"{when:%Y-%m-%dT%H:%M:%S}"
 
 
-class Age(click.ParamType[int]):
+class AgeType(click.ParamType[int]):
     """A length of time such as ``90m``, ``12h`` or ``30d``, as microseconds."""
 
     name = "age"
@@ -143,7 +143,7 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w":
 AMOUNT: Final = Amount()
 SECONDS: Final = Seconds()
 SINCE: Final = Since()
-AGE: Final = Age()
+AGE: Final = AgeType()
 CONCURRENCY: Final = click.IntRange(1, 1000)
 FILE: Final = Named(path_type=Path)
 

@@ -78,7 +78,9 @@ def test_what_is_shown_says_that_it_is_archived_and_money_is_what_it_was(
     home: Path, to: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Lists, sums and accounts; whatever needs the events says in one line where they are."""
-    sums = [("costs", RUN, "--by", by, "--json") for by in ("model", "phase", "task", "provider", "run", "team")]
+    sums: list[tuple[str, ...]] = [
+        ("costs", RUN, "--by", by, "--json") for by in ("model", "phase", "task", "provider", "run", "team")
+    ]
     sums += [("costs", "--all", "--simulated", "--by", "phase", "--json"), ("budget", "show", "--json")]
     before = [json.loads(command(capsys, *words).out) for words in sums]
     archived(capsys, to)
