@@ -19,7 +19,8 @@ from benchmarks.measure import Row, alternate, cpu, rate
 from benchmarks.peer import History, application
 from orchestrator.engine.ports import real_ports
 from orchestrator.events import Event
-from orchestrator.log import EventLog, Redactor, configure, create, encode
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Redactor, configure, create, encode
 
 _BATCHES: Final = {100: 100, 1: 1500}
 """How many appends are measured, by events per append."""

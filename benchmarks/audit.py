@@ -26,7 +26,7 @@ def main(what: str, home: str, run: str) -> None:
     if what == "report":
         _write_report(home, run)
         return
-    from orchestrator.log import EventLog
+    from orchestrator.ledger.event_log import EventLog
     from orchestrator_audit.bundles import make
     from orchestrator_audit.logs import audit
     from orchestrator_audit.unbundling import verify
@@ -45,7 +45,7 @@ def main(what: str, home: str, run: str) -> None:
 
 def _write_report(home: str, run: str) -> None:
     from orchestrator.cli.root import root
-    from orchestrator.log import EventLog
+    from orchestrator.ledger.event_log import EventLog
 
     began = process_time()
     root.main(["report", run, "-o", str(Path(home) / "report.html"), "--home", home], standalone_mode=False)

@@ -5,7 +5,7 @@ from typing import Final
 
 from benchmarks.tasks import play, spec_of
 from orchestrator.events import Event
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 
 _EVENTS_PER_TASK: Final = 24
 

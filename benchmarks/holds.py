@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from benchmarks.measure import Row
 from orchestrator import events as e
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.models import MAX_TOKENS, ROLE_MAX_TOKENS
 
 _MEDIAN, _P95 = 2.0, 5.0

@@ -26,7 +26,8 @@ from benchmarks.measure import Row
 from benchmarks.peer import History, postgres_application
 from orchestrator.engine.ports import real_ports
 from orchestrator.events import Event
-from orchestrator.log import EventLog, Redactor, encode
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Redactor, encode
 from orchestrator_postgres import temporary, writing
 from orchestrator_postgres.store import PostgresStore
 

@@ -15,7 +15,8 @@ from benchmarks.history import calls_of, make_run
 from benchmarks.measure import Row, alternate, cpu, rate
 from benchmarks.peer import History, application
 from orchestrator.events import TYPES, CallFailed, CallStarted, CallSucceeded, Event
-from orchestrator.log import DATABASE, EventLog
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import DATABASE
 from orchestrator.state.fold import fold
 
 EVENTS: Final = 200_000

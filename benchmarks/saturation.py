@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator import events as e
-from orchestrator.log import EventLog
-from orchestrator.log.pacing import PaceChanges, PaceNeed, VendorAccount, per_minute
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.ledger.pacing import PaceChanges, PaceNeed, VendorAccount, per_minute
 from orchestrator.models import Allowances, Finish, Role
 from orchestrator.money import Usd
 

@@ -18,7 +18,7 @@ from attrs import frozen
 
 from orchestrator import events as e
 from orchestrator.decide import RULES
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.codec import CODEC
 from orchestrator.state.fold import fold
 from orchestrator.testing.fingerprint import fingerprint

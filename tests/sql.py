@@ -1,6 +1,6 @@
 """SQL over a log in SQLite, for tests that look at its rows or damage them."""
 
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.sqlite import SqliteStore
 
 

@@ -125,10 +125,14 @@ def test_the_layers_hold(tree: Path) -> None:
 
 PLANTED = {
     "core/orchestrator/log/planted.py": (
-        "import orchestrator.engine",
+        "import orchestrator.ledger.cache",
         "A package of the core imports only from packages below it",
     ),
     "core/orchestrator/attic.py": ("", "A package of the core imports only from packages below it"),
+    "core/orchestrator/ledger/cache.py": (
+        "import orchestrator.ledger.event_log",
+        "A module of ledger imports only from modules below it",
+    ),
     "core/orchestrator/cli/planted.py": ("import orchestrator_validators.length", "The core imports no plugin"),
     "plugins/backends/orchestrator_backends/planted.py": (
         "import orchestrator_validators",
@@ -143,7 +147,7 @@ PLANTED = {
         "Plugins see only the contract and the ground",
     ),
     "plugins/commands/orchestrator_audit/command.py": (
-        "from orchestrator.log import EventLog",
+        "from orchestrator.ledger.event_log import EventLog",
         "Commands see the contract, the reading face, the kit and Workspace",
     ),
     "core/orchestrator/decide/planted.py": (

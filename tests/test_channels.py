@@ -10,7 +10,8 @@ from orchestrator import Orchestrator
 from orchestrator.channels import LONGEST_MESSAGE, ChannelClosedError, TaskChannel
 from orchestrator.events import ChannelPut, ChannelTaken
 from orchestrator.hooks import EventType
-from orchestrator.log import EventLog, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Texts
 from orchestrator.replay import no_backend, verify
 from orchestrator.state.fold import fold
 from tests.cli.command import orchestrate

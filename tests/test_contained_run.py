@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.engine.checks import selector_for
-from orchestrator.log import EventLog, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Texts
 from orchestrator.settings import SandboxChoice
 from tests.cli.in_process import command
 

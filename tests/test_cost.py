@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from orchestrator import Budget, Model, ProjectStatus, Task, TaskType
 from orchestrator.cost import BudgetHierarchy, CostForecaster, CostPredictor, CostRecorder, RiskLevel
 from orchestrator.events import AccountEvent, CallStarted, CallSucceeded, Held, RunStarted, SessionOpened
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.models import COST_TABLE, MAX_ITERATIONS, SLOTS, build_default_profiles
 from orchestrator.money import Usd
 from orchestrator.testing.played import play_spec

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator import events as e
 from orchestrator.engine.checks import selector_for
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.models import Role
 from orchestrator.settings import SandboxChoice
 from orchestrator.state.fold import fold

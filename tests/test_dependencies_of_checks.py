@@ -8,7 +8,8 @@ import pytest
 
 from orchestrator import events as e
 from orchestrator.engine.checks import selector_for
-from orchestrator.log import EventLog, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Texts
 from orchestrator.settings import SandboxChoice
 from tests.cli.in_process import command
 

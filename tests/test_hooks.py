@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator import Orchestrator, ProjectStatus, StateManager
 from orchestrator.hooks import EventType, HookObserver, HookRegistry
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.models import TaskResult
 from tests.cli.command import QUICKSTART
 from tests.scripted import fields, orchestrator, run

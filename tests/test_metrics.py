@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import PluginNotFoundError, SpecError, UsageError
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.metrics import (
     ConsoleExporter,
     JSONExporter,

@@ -10,7 +10,7 @@ import pytest
 from orchestrator import Budget, Orchestrator, ProjectStatus, StateManager
 from orchestrator.errors import PluginNotFoundError, SpecError
 from orchestrator.events import ModelSelected, SessionOpened
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.optimization import GreedyBackend, ParetoBackend, PluginBackend, WeightedSumBackend
 from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate
 from tests.cli.command import ANSWERS, orchestrate

@@ -19,7 +19,7 @@ from attrs import frozen
 from benchmarks.quality.specs import Settings, provider_fields
 from orchestrator import events as e
 from orchestrator.errors import LogError
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.spec import spec_from
 
 _SLACK: Final = 300.0

@@ -14,7 +14,8 @@ from orchestrator.engine.loop import Loop
 from orchestrator.engine.running import RunEnd, Watchers
 from orchestrator.engine.session import Session
 from orchestrator.errors import MissingError
-from orchestrator.log import EventLog, Recorded
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Recorded
 from orchestrator.models import Role
 
 T = TypeVar("T")

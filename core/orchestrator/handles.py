@@ -18,9 +18,9 @@ from orchestrator.engine.vendors.environment import called_by
 from orchestrator.errors import MissingError, UsageError, present
 from orchestrator.events import QuestionAnswered, RunForked, RunStarted
 from orchestrator.following import PAUSE, LiveSession, TextPiece, committed, settled, text_elsewhere
+from orchestrator.ledger.requests import ANSWER, CANCEL
 from orchestrator.log import Recorded
 from orchestrator.log.naming import EventId, read_event_id
-from orchestrator.log.requests import ANSWER, CANCEL
 from orchestrator.models import AnsweredBy, Budget, ProjectState
 from orchestrator.money import Usd
 from orchestrator.rankings import rank_of

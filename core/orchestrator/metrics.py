@@ -17,7 +17,7 @@ from orchestrator.spi import Exporter, ExporterConfig, Metrics, ModelMetrics, Ru
 from orchestrator.state.measurement import Measurement
 
 if TYPE_CHECKING:
-    from orchestrator.log import EventLog
+    from orchestrator.ledger.event_log import EventLog
 
 __all__ = [
     "ConsoleExporter",

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from orchestrator.engine.session import Session
     from orchestrator.events import Event
     from orchestrator.hooks import EventType, Hook, HookObserver, HookRegistry
-    from orchestrator.log import EventLog
+    from orchestrator.ledger.event_log import EventLog
     from orchestrator.metrics import MetricsExporter
     from orchestrator.money import Usd
 
@@ -200,7 +200,7 @@ class Orchestrator:
     @contextmanager
     def _reading(self) -> "Iterator[EventLog | None]":
         """The log of the data folder; None where this orchestrator has played nothing."""
-        from orchestrator.log import EventLog
+        from orchestrator.ledger.event_log import EventLog
         from orchestrator.plugins.stores import has_store, open_log_to_read
 
         folder = data_folder(self.state_manager.path, os.environ)

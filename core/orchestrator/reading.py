@@ -15,7 +15,8 @@ from orchestrator import events
 if TYPE_CHECKING:
     from orchestrator.decide import Memo, Rank, Wait, decide
     from orchestrator.decide.outcome import output_of
-    from orchestrator.log import EventLog, Head, Recorded, Select, Texts, encode, read_heads, unreadable_lines
+    from orchestrator.ledger.event_log import EventLog
+    from orchestrator.log import Head, Recorded, Select, Texts, encode, read_heads, unreadable_lines
     from orchestrator.log.naming import event_name
     from orchestrator.replay import UnavailableBackendError, verify
     from orchestrator.state.calls import CallKey
@@ -29,7 +30,7 @@ _HOMES: Final = {
     "Rank": "orchestrator.decide",
     "Wait": "orchestrator.decide",
     "decide": "orchestrator.decide",
-    "EventLog": "orchestrator.log",
+    "EventLog": "orchestrator.ledger.event_log",
     "Head": "orchestrator.log",
     "Recorded": "orchestrator.log",
     "Select": "orchestrator.log",

@@ -11,7 +11,7 @@ from orchestrator.money import Usd
 from orchestrator.settings import RunSettings
 
 if TYPE_CHECKING:
-    from orchestrator.log import EventLog
+    from orchestrator.ledger.event_log import EventLog
 
 COLUMNS: Final = {
     "model": "model",

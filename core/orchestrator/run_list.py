@@ -13,8 +13,9 @@ from attrs import asdict, frozen
 from orchestrator.documents.nearest import nearest
 from orchestrator.errors import DamagedLogError, UsageError, present
 from orchestrator.events import RunForked, SessionOpened
-from orchestrator.log import EventLog, Texts
-from orchestrator.log.accounts import PREFIX, SIMULATED
+from orchestrator.ledger.accounts import PREFIX, SIMULATED
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Texts
 from orchestrator.log.naming import WORKER
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd

@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator import Budget, ProjectStatus, Workspace
 from orchestrator.answering import OpenQuestion
+from orchestrator.engine.loop import Loop
 from orchestrator.errors import NotAllowedError, OutputError, RunLockedError, SpecError, UsageError
 from orchestrator.handles import RunHandle
 from orchestrator.run_list import RunSummaries
@@ -357,3 +358,37 @@ def test_an_error_in_the_middle_of_a_run_is_raised_by_its_result(
     with caplog.at_level(logging.ERROR, "asyncio"):
         _in(tmp_path / "home", scene)
     assert caplog.records == []
+
+
+def test_runs_side_by_side_go_on_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one commit made durable for several runs does not go on at once: a round has one of them."""
+    turns: list[tuple[int, int]] = []
+    rounds = 0
+
+    class Counted(Loop):
+        """Counts in which round of the event loop a run hears of its events."""
+
+        async def _append(self, *step: Any) -> None:
+            self.observers = [*self.observers, lambda *_: turns.append((rounds, id(self)))]
+            try:
+                await super()._append(*step)
+            finally:
+                self.observers = self.observers[:-1]
+
+    async def scene(ws: Workspace) -> None:
+        def counted() -> None:
+            nonlocal rounds
+            rounds += 1
+            one_round()
+
+        loop: Any = asyncio.get_running_loop()
+        one_round, loop._run_once = loop._run_once, counted
+        runs = await asyncio.gather(*(ws.start(spec) for _ in range(5)))
+        await asyncio.gather(*(run.result(timeout=120) for run in runs))
+
+    spec = a_spec(tmp_path, tasks=2)
+    monkeypatch.setattr("orchestrator.engine.session.Loop", Counted)
+    _in(tmp_path / "home", scene)
+    by_round = {at: {run for when, run in turns if when == at} for at, _ in turns}
+    assert len({run for _, run in turns}) == 5
+    assert {len(found) for found in by_round.values()} == {1}

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.sqlite import SqliteStore
 from tests.cli import forked
 from tests.sql import sqlite_of

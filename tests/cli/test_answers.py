@@ -10,7 +10,8 @@ import pytest
 from orchestrator.engine.answers import read_answer
 from orchestrator.engine.checks import selector_for
 from orchestrator.events import Reading
-from orchestrator.log import EventLog, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Texts
 from orchestrator.models import TaskStatus
 from orchestrator.settings import SandboxChoice
 from tests.cli.command import MODELS, ROOT, orchestrate, rows, scripted_spec

@@ -42,8 +42,8 @@ def test_an_old_request_does_not_stop_a_new_session(tmp_path: Path) -> None:
     process.communicate()
     import asyncio
 
-    from orchestrator.log import EventLog
-    from orchestrator.log.requests import CANCEL
+    from orchestrator.ledger.event_log import EventLog
+    from orchestrator.ledger.requests import CANCEL
 
     log = EventLog.open(home)
     asyncio.run(log.ask("killed", CANCEL, at=1))

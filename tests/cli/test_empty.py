@@ -72,7 +72,7 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("ORCHESTRATE_HOME", str(home))
     monkeypatch.chdir(tmp_path)
     if request.param != "nothing":
-        from orchestrator.log import EventLog
+        from orchestrator.ledger.event_log import EventLog
 
         EventLog.open(home).close()
     return home

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from tests.cli.command import orchestrate, scripted_spec
 from tests.cli.conftest import Finished
 from tests.cli.in_process import command

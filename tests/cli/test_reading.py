@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.log import GENESIS, EventLog
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import GENESIS
 from orchestrator.log.chain import link
 from orchestrator.plugins import Catalogue
 from orchestrator.rankings import rank_of, whole_steps

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import events as e
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from tests.cli.command import orchestrate, scripted_spec
 
 FAULTY: list[Any] = [

@@ -7,7 +7,7 @@ import pytest
 import orchestrator.testing.contracts.base as base
 import orchestrator.testing.contracts.conduct as conduct
 import orchestrator.testing.contracts.executors as executors
-import orchestrator.testing.contracts.providers as providers
+import orchestrator.testing.contracts.provider_calls as provider_calls
 from orchestrator.testing import PluginContract
 from orchestrator.testing.contracts import SUITES, names_of_tests, play
 from tests.contracts.planted import BUGS, SOUND, Bug
@@ -32,7 +32,7 @@ OF_MODULES = {
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 def test_a_planted_bug_is_noticed(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test that is named for the bug fails, and says why on one line."""
-    monkeypatch.setattr(providers, "PATIENCE", 1.0)
+    monkeypatch.setattr(provider_calls, "PATIENCE", 1.0)
     monkeypatch.setattr(conduct, "LONGEST_PAUSE", PAUSE)
     monkeypatch.setattr(conduct, "GRACE", PAUSE)
     monkeypatch.setattr(executors, "PATIENCE", 2.0)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator import events as e
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.models import ProjectStatus, TaskStatus
 from tests.plugins.conftest import run_python
 

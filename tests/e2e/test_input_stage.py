@@ -18,7 +18,8 @@ from orchestrator.events import (
     RunStarted,
     SpecEnhanced,
 )
-from orchestrator.log import EventLog, Redactor, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Redactor, Texts
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.state.fold import fold

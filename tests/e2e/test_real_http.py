@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.log import EventLog, Redactor, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Redactor, Texts
 from orchestrator.state.fold import fold
 from orchestrator.testing.outcomes import RunOutcome, outcome_of, same_outcome
 from tests.cli.command import ROOT, Ended, orchestrate, rows

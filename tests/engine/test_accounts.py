@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.engine.accounts import end_dead_runs, holding_runs
 from orchestrator.events import AccountRefused, CallStarted, SessionLost, SessionOpened, Unreconciled
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.money import Usd
 from orchestrator.replay import verify
 from tests.cli.command import finish, orchestrate, rows, scripted_spec, start, wait_until

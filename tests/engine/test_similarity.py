@@ -7,7 +7,8 @@ import pytest
 from orchestrator.engine.ports import in_place
 from orchestrator.engine.similarity import NEWEST, similar_runs
 from orchestrator.events import Event, RunFinished, RunStarted
-from orchestrator.log import EventLog, Redactor, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Redactor, Texts
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.settings import RunSettings

@@ -14,7 +14,8 @@ from attrs import define, field, frozen
 
 from orchestrator import events as e
 from orchestrator.engine.rank import guard, run_here
-from orchestrator.log import EventLog, Redactor, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Redactor, Texts
 from orchestrator.plugins import Catalogue
 from orchestrator.replay import verify
 from orchestrator.state.fold import fold

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import events as e
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.money import Usd
 from orchestrator.state.fold import fold
 from tests.cli.command import finish, orchestrate, scripted_spec, start

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import settings as profile
 
 from orchestrator import events as e
-from orchestrator.log import accounts
+from orchestrator.ledger import accounts
 from orchestrator.money import Usd
 from orchestrator.testing.accounts import AccountMachine
 

@@ -14,7 +14,7 @@ from hypothesis.stateful import initialize, run_state_machine_as_test
 from orchestrator import events as e
 from orchestrator.decide import calling, outcome, spending
 from orchestrator.decide.spending import Headroom, NoHeadroom
-from orchestrator.log import accounts
+from orchestrator.ledger import accounts
 from orchestrator.models import Role, SelectionReason, TaskType
 from orchestrator.money import Price, Usd
 from orchestrator.plugins import Catalogue

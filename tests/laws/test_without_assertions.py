@@ -13,7 +13,7 @@ SCRIPT = """
 from orchestrator import events as e
 from orchestrator.errors import LogError
 from orchestrator.events import Totals
-from orchestrator.log.accounts import _checked
+from orchestrator.ledger.accounts import _checked
 from orchestrator.models import Verdict
 from orchestrator.money import Usd
 from orchestrator.state.fold import apply

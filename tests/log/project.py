@@ -13,7 +13,7 @@ from orchestrator import replay
 from orchestrator.engine.rank import guard, run_here
 from orchestrator.engine.running import RunEnd, Watchers
 from orchestrator.engine.runs import Engine
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.plugins import Catalogue
 from orchestrator.spec import Spec, read_spec
 

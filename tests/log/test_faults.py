@@ -17,7 +17,8 @@ from orchestrator.engine.running import RunEnd
 from orchestrator.engine.runs import Engine
 from orchestrator.errors import LogError, OutputError
 from orchestrator.events import CallStarted, FileWritten, RunInterrupted
-from orchestrator.log import DATABASE, EventLog, FileLocks, TransactionLock, configure, create
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import DATABASE, FileLocks, TransactionLock, configure, create
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator.models import ProjectStatus, TaskStatus
 from orchestrator.spec import Spec

@@ -10,7 +10,8 @@ from attrs import frozen
 from orchestrator.engine.running import Watchers
 from orchestrator.errors import LogError, RunLockedError, UsageError
 from orchestrator.events import RunStarted
-from orchestrator.log import EventLog, FileLocks, Recorded
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import FileLocks, Recorded
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.settings import RunSettings

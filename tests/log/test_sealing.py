@@ -9,7 +9,8 @@ from attrs import evolve
 
 from orchestrator.engine.retention import delete_content
 from orchestrator.errors import DamagedLogError, LogError
-from orchestrator.log import EventLog, sealing
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import sealing
 from orchestrator.log.sealing import Keys, NoKeyError, is_sealed
 from tests.cli.in_process import command
 from tests.log.project import RUN, in_workspace, spec_of, unguarded, write_project

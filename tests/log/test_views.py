@@ -27,7 +27,7 @@ from orchestrator.events import (
     TaskStarted,
     Validated,
 )
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.models import (
     Finish,
     PlannedTask,

@@ -14,7 +14,8 @@ from orchestrator.deadlines import awaiting
 from orchestrator.engine import checks, exporting, rank
 from orchestrator.engine.vendors import isolated, isolation
 from orchestrator.errors import OrchestrateError
-from orchestrator.log import EventLog, Redactor, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Redactor, Texts
 from orchestrator.models import ProjectStatus, TaskStatus, Verdict
 from orchestrator.plugin_kinds import KINDS
 from orchestrator.plugins import GROUPS, Catalogue, loading

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.protocol import Store
 from orchestrator.testing.accounts import AccountMachine
 from orchestrator.testing.memory import log_over

@@ -11,7 +11,8 @@ from attrs import evolve
 
 from orchestrator import events as e
 from orchestrator.decide.ranking import telemetry_of
-from orchestrator.log import EventLog, Recorded, Select
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Recorded, Select
 from orchestrator.models import ModelInfo, TaskType, Verdict
 from orchestrator.replay import verify
 from orchestrator.state.fold import fold

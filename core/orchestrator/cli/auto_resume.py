@@ -21,7 +21,7 @@ def run_to_resume(spec: "Spec") -> str | None:
     """
     from orchestrator.cli.options import home
     from orchestrator.engine.similarity import similar_runs
-    from orchestrator.log import EventLog
+    from orchestrator.ledger.event_log import EventLog
     from orchestrator.plugins.stores import has_store, open_log_to_read
 
     if not has_store(home()):

@@ -14,8 +14,8 @@ from orchestrator.cli.options import AMOUNT, WithAmounts, command, exact_option,
 from orchestrator.cli.output import line, money, notice, result_json
 from orchestrator.cli.tables import print_table
 from orchestrator.errors import UsageError
-from orchestrator.log import EventLog
-from orchestrator.log.accounts import SIMULATED, called
+from orchestrator.ledger.accounts import SIMULATED, called
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.plugins.stores import open_log as open_log_to_write
 from orchestrator.plugins.stores import open_log_to_read
 

@@ -14,7 +14,7 @@ from orchestrator.money import Usd
 from orchestrator.plugins.stores import open_log
 
 if TYPE_CHECKING:
-    from orchestrator.log.cache import CacheStats
+    from orchestrator.ledger.cache import CacheStats
 
 
 @click.group(cls=CommandGroup)

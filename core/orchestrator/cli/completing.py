@@ -40,7 +40,7 @@ class NameParam(click.ParamType[str]):
 def _tasks(context: click.Context) -> Iterable[str]:
     from orchestrator.cli.options import has_log, home
     from orchestrator.events import PLAN
-    from orchestrator.log import EventLog
+    from orchestrator.ledger.event_log import EventLog
     from orchestrator.plugins.stores import open_log_to_read
 
     run = context.params.get("run_id")
@@ -86,8 +86,8 @@ def _statuses(context: click.Context) -> Iterable[str]:
 def _accounts(context: click.Context) -> Iterable[str]:
     from orchestrator.cli.options import has_log, home
     from orchestrator.engine.accounts import account_names
-    from orchestrator.log import EventLog
-    from orchestrator.log.accounts import called
+    from orchestrator.ledger.accounts import called
+    from orchestrator.ledger.event_log import EventLog
     from orchestrator.plugins.stores import open_log_to_read
 
     if not has_log():

@@ -18,7 +18,7 @@ from orchestrator.cli.spending import spent
 from orchestrator.cli.tables import print_table
 from orchestrator.errors import LogError
 from orchestrator.events import RunForked, RunStarted
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.money import Usd
 from orchestrator.run_costs import COLUMNS, Row, Sum, spend_of, spend_of_all, spend_of_archived, sums_of
 from orchestrator.settings import RunSettings

@@ -10,8 +10,9 @@ from attrs import define, frozen
 from orchestrator.cli.options import command, existing_run, home
 from orchestrator.cli.output import clean, notice
 from orchestrator.errors import DamagedLogError, LogError
-from orchestrator.log import EventLog, LogFinding, Texts, read_heads
-from orchestrator.log.lineage import Segment
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.ledger.lineage import Segment
+from orchestrator.log import LogFinding, Texts, read_heads
 from orchestrator.log.protocol import Extent, Store
 from orchestrator.plugins.stores import chosen_store
 

@@ -47,7 +47,7 @@ def latest(everything: bool) -> str | None:
 def _known_runs() -> list[str]:
     """The runs of the data folder; none where its log cannot be read, which the command itself then says."""
     from orchestrator.errors import OrchestrateError
-    from orchestrator.log import EventLog
+    from orchestrator.ledger.event_log import EventLog
     from orchestrator.plugins.stores import open_log_to_read
     from orchestrator.run_list import runs_in
 

@@ -14,10 +14,10 @@ from orchestrator.cli.options import command, has_log, home, home_option, json_o
 from orchestrator.cli.output import line, notice, result_json
 from orchestrator.cli.tables import print_table
 from orchestrator.errors import UsageError
-from orchestrator.log.accounts import SIMULATED
+from orchestrator.ledger.accounts import SIMULATED
 
 if TYPE_CHECKING:
-    from orchestrator.log.pacing import PaceStanding
+    from orchestrator.ledger.pacing import PaceStanding
     from orchestrator.models import Allowances
 
 _MOST: Final = click.IntRange(0, 1_000_000_000)
@@ -59,7 +59,7 @@ def show(as_json: bool) -> int:
 @home_option
 def set_(provider: str, requests: int | None, tokens: int | None, burst: float | None, as_json: bool) -> int:
     """Set how many requests and tokens a minute a provider allows each of its accounts."""
-    from orchestrator.log.pacing import per_minute
+    from orchestrator.ledger.pacing import per_minute
     from orchestrator.models import Allowances
 
     if (requests, tokens, burst) == (None, None, None):
@@ -78,7 +78,7 @@ def set_(provider: str, requests: int | None, tokens: int | None, burst: float |
 
 
 async def _set(provider: str, said: "Allowances", burst: int | None) -> None:
-    from orchestrator.log import EventLog
+    from orchestrator.ledger.event_log import EventLog
 
     log = EventLog.open(home())
     try:

@@ -31,9 +31,10 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.output import line, notice, result, result_json, timestamp
 from orchestrator.errors import LogError, UsageError
-from orchestrator.log import DATABASE, EventLog
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.ledger.retention import Collected, LogStats
+from orchestrator.log import DATABASE
 from orchestrator.log.naming import EventId, event_name
-from orchestrator.log.retention import Collected, LogStats
 from orchestrator.log.transaction import Recorded
 
 if TYPE_CHECKING:

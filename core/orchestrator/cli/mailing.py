@@ -13,8 +13,8 @@ from orchestrator.cli.options import existing_run, home
 from orchestrator.engine.replies import QuestionReply, request_of
 from orchestrator.engine.vendors.environment import called_by
 from orchestrator.events import QuestionAsked
+from orchestrator.ledger.requests import ANSWER
 from orchestrator.log import Texts
-from orchestrator.log.requests import ANSWER
 from orchestrator.plugins.stores import open_log as open_log_to_write
 from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState

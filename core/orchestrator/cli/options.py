@@ -11,7 +11,7 @@ import click
 from orchestrator.cli.completing import BACKEND, PLUGIN, STRATEGY
 
 if TYPE_CHECKING:
-    from orchestrator.log import EventLog
+    from orchestrator.ledger.event_log import EventLog
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -262,8 +262,8 @@ def existing_run(log: "EventLog", run: str, *, or_account: bool = False, or_arch
         DamagedLogError: there was one, and all of it is gone.
     """
     from orchestrator.errors import DamagedLogError, UsageError
+    from orchestrator.ledger.accounts import PREFIX, SIMULATED
     from orchestrator.log import read_heads
-    from orchestrator.log.accounts import PREFIX, SIMULATED
     from orchestrator.log.naming import EVAL, is_evaluation, is_worker
 
     if run.startswith((PREFIX, SIMULATED + PREFIX)) and not or_account:

@@ -36,7 +36,7 @@ def edit(run_id: str, file: Path | None, show: bool, as_json: bool) -> int:
     from orchestrator.engine.answers.context import names_of
     from orchestrator.engine.editing import checked_plan, plan_of
     from orchestrator.engine.vendors.environment import called_by
-    from orchestrator.log.requests import EDIT
+    from orchestrator.ledger.requests import EDIT
 
     run = spoken_to(run_id)
     _refuse_begun(run)

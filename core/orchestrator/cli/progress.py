@@ -41,7 +41,7 @@ from orchestrator.decide.routing import slots_of
 from orchestrator.engine.answers.advising import shown, with_texts
 from orchestrator.engine.outputs.results import reading_of
 from orchestrator.errors import ErrorKind
-from orchestrator.log.accounts import called
+from orchestrator.ledger.accounts import called
 from orchestrator.models import (
     PLAN_PROBLEMS,
     ApprovalPoint,

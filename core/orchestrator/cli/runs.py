@@ -29,7 +29,8 @@ from orchestrator.cli.options import (
 from orchestrator.cli.output import line, money, notice, result, result_json
 from orchestrator.cli.tables import print_run, print_table
 from orchestrator.errors import UsageError
-from orchestrator.log import EventLog, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Texts
 from orchestrator.money import Usd
 from orchestrator.plugins.stores import open_log as open_log_to_write
 from orchestrator.run_list import DELETED, RunFilter, RunSummary, known_status, shown_status, summaries
@@ -290,7 +291,7 @@ def cancel(run_id: str, as_json: bool) -> int:
     import time
 
     from orchestrator.engine.vendors.environment import called_by
-    from orchestrator.log.requests import CANCEL
+    from orchestrator.ledger.requests import CANCEL
 
     existing_run(open_log(run_id), run_id)
     log = open_log_to_write(home())
@@ -326,7 +327,7 @@ def take_over(run_id: str, patience: float, as_json: bool) -> int:
     import time
 
     from orchestrator.engine.vendors.environment import called_by
-    from orchestrator.log.requests import RELEASE
+    from orchestrator.ledger.requests import RELEASE
 
     existing_run(open_log(run_id), run_id)
     log = open_log_to_write(home())

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from orchestrator import events as e
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.models import PHASE_OF
 from orchestrator.run_costs import Row, team_of
 from orchestrator.settings import RunSettings

@@ -7,8 +7,8 @@ from typing import Final
 from orchestrator import events as e
 from orchestrator.engine.session import left_open
 from orchestrator.errors import LogError, RunLockedError, UsageError
-from orchestrator.log import EventLog
-from orchestrator.log.accounts import PREFIX, SIMULATED, called, stream_of
+from orchestrator.ledger.accounts import PREFIX, SIMULATED, called, stream_of
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.money import Usd
 from orchestrator.state.fold import fold
 

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from orchestrator.engine.bills import BilledCall
 from orchestrator.errors import DamagedLogError, MissingError
 from orchestrator.events import CallSucceeded, SessionOpened
-from orchestrator.log import EventLog, Select, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Select, Texts
 from orchestrator.models import ModelInfo
 from orchestrator.money import Usd
 

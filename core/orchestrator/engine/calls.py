@@ -30,7 +30,7 @@ from orchestrator.state.run import RunState
 if TYPE_CHECKING:
     import httpx
 
-    from orchestrator.log.cache import Entries, Found
+    from orchestrator.ledger.cache import Entries, Found
 
 _LOGGER: Final = logging.getLogger("orchestrator.effects")
 LONGEST_DETAILS: Final = 16_000

@@ -23,7 +23,8 @@ from orchestrator.deadlines import EscapedError, outcome_of
 from orchestrator.deadlines.threads import LeftThread
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.errors import PluginError, SpecError
-from orchestrator.log import EventLog, Recorded, Redactor, encode
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Recorded, Redactor, encode
 from orchestrator.plugins import Catalogue
 from orchestrator.plugins.stores import open_log_to_read
 from orchestrator.spi import Exporter, ExporterConfig, Metrics, RunEvent, no_history

@@ -99,7 +99,6 @@ class Loop:
                 until = await self._step(arrived)
                 if not self.state.is_open:
                     return
-                await self.ports.pace()  # steps that one commit made durable come back together
                 self._start_effects()
                 arrived = await self._next_outcomes(until)
                 if self._broken is not None:
@@ -166,10 +165,13 @@ class Loop:
         committed = await self.log.append(expected, now, everything)
         if held is not None:
             apply(self.state, now, committed.events[-1])
-        for version, event in enumerate(committed.events, expected + 1):
-            for observer in self.observers:
-                with suppress(Exception):
-                    observer(version, now, event)
+        try:
+            await self.ports.pace()  # steps that one commit made durable come back together
+        finally:
+            for version, event in enumerate(committed.events, expected + 1):
+                for observer in self.observers:
+                    with suppress(Exception):
+                        observer(version, now, event)
 
     def _is_wanted(self, outcome: e.Outcome) -> bool:
         """Whether the effect an outcome ends is still open; an outcome of no effect always is wanted."""

@@ -12,7 +12,7 @@ from orchestrator.engine.replies import read_request
 from orchestrator.engine.session import Session
 from orchestrator.engine.vendors.environment import application_word
 from orchestrator.errors import LogError, SpecError
-from orchestrator.log.requests import ANSWER, CANCEL, EDIT, RELEASE, MailboxRequest
+from orchestrator.ledger.requests import ANSWER, CANCEL, EDIT, RELEASE, MailboxRequest
 
 _LOOKS: Final = 0.5
 """Seconds between two looks into the mailbox of a run."""

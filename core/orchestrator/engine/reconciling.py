@@ -9,7 +9,8 @@ from orchestrator import events as e
 from orchestrator.engine.session import left_open
 from orchestrator.engine.vendors.environment import called_by
 from orchestrator.errors import LogError, UsageError
-from orchestrator.log import EventLog, append_head, read_heads
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import append_head, read_heads
 from orchestrator.money import Usd
 from orchestrator.state.fold import apply, fold
 from orchestrator.state.run import RunState

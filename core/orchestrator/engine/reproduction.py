@@ -6,7 +6,8 @@ from typing import Any, Final
 from attrs import evolve, fields, frozen
 
 from orchestrator import events as e
-from orchestrator.log import EventLog, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Texts
 from orchestrator.models import Finish, ModelInfo
 from orchestrator.money import Usage, Usd
 from orchestrator.spec import Spec, parse_spec

@@ -10,8 +10,8 @@ from attrs import Factory, define, frozen
 from orchestrator.engine.live_text import forget_live
 from orchestrator.engine.session import RunLog, append_remedies
 from orchestrator.errors import DamagedLogError, LogError, RunLockedError, SpecError, UsageError
+from orchestrator.ledger.accounts import PREFIX, SIMULATED
 from orchestrator.log import append_head
-from orchestrator.log.accounts import PREFIX, SIMULATED
 from orchestrator.log.naming import is_evaluation, is_worker
 from orchestrator.policy import Retention
 from orchestrator.spec import parse_spec

@@ -29,9 +29,10 @@ from orchestrator.engine.session import RunLog, Session
 from orchestrator.engine.vendors.connect import Connected, client_of
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.errors import LogError
-from orchestrator.log import EventLog, Texts, append_head
-from orchestrator.log.accounts import stream_of
-from orchestrator.log.retention import Growth
+from orchestrator.ledger.accounts import stream_of
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.ledger.retention import Growth
+from orchestrator.log import Texts, append_head
 from orchestrator.plugins import Catalogue
 from orchestrator.spec import Spec
 from orchestrator.spi import Backend, Sandbox, to_stdout

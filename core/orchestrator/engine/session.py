@@ -24,8 +24,10 @@ from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
 
 if TYPE_CHECKING:
-    from orchestrator.log import Committed, EventLog, Texts
-    from orchestrator.log.cache import Entries
+    from orchestrator.ledger.append import Committed
+    from orchestrator.ledger.cache import Entries
+    from orchestrator.ledger.event_log import EventLog
+    from orchestrator.log import Texts
 
 VERSION: Final = "0.1.0"
 
@@ -57,7 +59,7 @@ class RunLog:
         """
         if self.simulated:
             return b""
-        from orchestrator.log.cache import SECRET_BYTES
+        from orchestrator.ledger.cache import SECRET_BYTES
 
         stored = self.log.cache_secret()
         if stored is None:
@@ -66,7 +68,7 @@ class RunLog:
 
     def _only_secret(self) -> "Entries | None":
         """The secret that was drawn, to be stored once."""
-        from orchestrator.log.cache import Entries
+        from orchestrator.ledger.cache import Entries
 
         drawn, self._drawn = self._drawn, None
         return None if drawn is None else Entries(drawn)

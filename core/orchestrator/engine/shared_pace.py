@@ -7,7 +7,7 @@ from attrs import Factory, define
 
 from orchestrator import events as e
 from orchestrator.errors import ErrorKind
-from orchestrator.log.pacing import PaceChanges, PaceNeed, VendorAccount
+from orchestrator.ledger.pacing import PaceChanges, PaceNeed, VendorAccount
 from orchestrator.models import Allowance, Allowances
 from orchestrator.settings import SECOND
 from orchestrator.state.run import RunState

@@ -16,7 +16,8 @@ from orchestrator.spec import Spec, differences
 from orchestrator.spec.canonical import portable
 
 if TYPE_CHECKING:
-    from orchestrator.log import EventLog, Recorded
+    from orchestrator.ledger.event_log import EventLog
+    from orchestrator.log import Recorded
 
 NEWEST: Final = 50
 """So many runs are looked at; older ones are named with ``--resume``."""

@@ -1,4 +1,4 @@
-"""The memory: an append-only log of events in one SQLite file, hash-chained, with the texts stored apart.
+"""Streams of events: stored in a database, hash-chained, with texts apart. What they mean is above, in ``ledger``.
 
 Names are loaded on first use; reading a log needs no more than reading takes.
 """
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from orchestrator.log.redaction import Redactor
     from orchestrator.log.sqlite.connections import DATABASE, configure
     from orchestrator.log.sqlite.schema import create
-    from orchestrator.log.store import Committed, EventLog
     from orchestrator.log.texts import Texts
     from orchestrator.log.transaction import Recorded
 
@@ -23,8 +22,6 @@ _HOMES = {
     "DATABASE": "sqlite.connections",
     "GENESIS": "chain",
     "Codec": "codec",
-    "Committed": "store",
-    "EventLog": "store",
     "FileLocks": "locks",
     "LogFinding": "chain",
     "Handle": "locks",
@@ -53,8 +50,6 @@ __all__ = [
     "DATABASE",
     "GENESIS",
     "Codec",
-    "Committed",
-    "EventLog",
     "FileLocks",
     "Handle",
     "Head",

@@ -2,7 +2,7 @@
 
 A store keeps rows as they are given, verbatim, and side rows that can be lost or deleted without harm to the history:
 texts, salts, cached answers, open holds, requests, pace. It computes no hash, decodes no event and knows no rule:
-``EventLog`` makes the rows, by the ``make`` of a ``Member``, out of what the store says its tails are.
+``ledger.EventLog`` makes the rows, by the ``make`` of a ``Member``, out of what the store says its tails are.
 
 Every method is blocking and may be called from any thread; the log takes care not to call one from an event loop.
 """

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.deadlines.awaiting import Offload
-    from orchestrator.log import EventLog, Redactor
+    from orchestrator.ledger.event_log import EventLog
+    from orchestrator.log import Redactor
     from orchestrator.log.protocol import Store, StoreKind
 
 VARIABLE: Final = "ORCHESTRATE_STORE"
@@ -59,7 +60,7 @@ def open_log(folder: Path, *, redactor: "Redactor | None" = None, offload: "Offl
     """
     import asyncio
 
-    from orchestrator.log import EventLog
+    from orchestrator.ledger.event_log import EventLog
 
     store = chosen_store(write=True)
     return EventLog.open(folder, redactor=redactor, offload=offload or asyncio.to_thread, store=store)

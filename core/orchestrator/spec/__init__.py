@@ -6,13 +6,12 @@ models, tasks), ``classes`` (the file as a whole), ``reading`` (files and argume
 
 from orchestrator.spec.canonical import differences
 from orchestrator.spec.classes import (
-    BreakerSpec,
-    LimitsSpec,
     ReviewSpec,
     RoutingSpec,
     Spec,
     ValidatorsSpec,
 )
+from orchestrator.spec.limits import BreakerSpec, LimitsSpec
 from orchestrator.spec.parsing import (
     MODELS_VARIABLE,
     apply_sets,

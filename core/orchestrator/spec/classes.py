@@ -28,7 +28,6 @@ from orchestrator.settings import (
     Approvals,
     CrossVendor,
     Evaluation,
-    Limits,
     MissingTool,
     Replanning,
     RunSettings,
@@ -52,58 +51,21 @@ from orchestrator.spec.kinds import (
     Text,
     Whole,
 )
+from orchestrator.spec.limits import LIMITS, LimitsSpec, microseconds
 from orchestrator.spec.loop import LOOP, under
-from orchestrator.spec.pace import PerProvider
 from orchestrator.spec.plan import CONTEXT, IDENTIFIER, PLAN, TASK_PATHS, TaskSpec
-from orchestrator.spec.vocabulary import EVALUATION, MODELS, NODE_POLICIES, POLICIES, RETENTION
+from orchestrator.spec.plugin_options import PROVIDER, ExporterOptions, ProviderOptions
+from orchestrator.spec.vocabulary import EVALUATION, MODELS, NODE_POLICIES, POLICIES, RETENTION, TASK_TYPES
 
 _USUAL: Final = RunSettings()
 """The rules of a run where a spec says nothing: each default stands once, in the settings."""
 
-_TYPES: Final = {kind.value: kind for kind in TaskType}
 _PHASES: Final = {phase.value: phase for phase in Phase}
-_TYPES_AND_ROLES: Final[dict[str, TaskType | Role]] = {**_TYPES, **{role.value: role for role in Role}}
 
 
 def _check_shares(shares: dict[Any, float], at: Place) -> None:
     if sum(shares.values()) > 1 + 1e-9:
         at.report(f"the shares add up to {sum(shares.values()):g}, more than 1")
-
-
-_PROVIDER: Final = Reference(NameOf.PROVIDER)
-
-
-class _ProviderOptions(FreeMapping):
-    """What a provider is built with; which plugin it is of is the program's to know."""
-
-    def read(self, value: Any, at: Place) -> dict[str, Any]:
-        """See ``Kind``."""
-        options = super().read(value, at)
-        if "type" in options:
-            options["type"] = _PROVIDER.read(options["type"], at.below("type"))
-        return options
-
-    def schema(self) -> dict[str, Any]:
-        """See ``Kind``."""
-        return {**super().schema(), "properties": {"type": _PROVIDER.schema()}}
-
-
-_EVERY: Final = Real(0, 86_400)
-
-
-class _ExporterOptions(FreeMapping):
-    """What an exporter is built with; how often it exports is the program's to know."""
-
-    def read(self, value: Any, at: Place) -> dict[str, Any]:
-        """See ``Kind``."""
-        options = super().read(value, at)
-        if "every_seconds" in options:
-            options["every_seconds"] = _EVERY.read(options["every_seconds"], at.below("every_seconds"))
-        return options
-
-    def schema(self) -> dict[str, Any]:
-        """See ``Kind``."""
-        return {**super().schema(), "properties": {"every_seconds": _EVERY.schema()}}
 
 
 @frozen(kw_only=True)
@@ -119,7 +81,7 @@ class RoutingSpec:
     table: dict[TaskType, tuple[str, ...]] = field(
         factory=dict,
         metadata=key(
-            MapOf(ListOf(Reference(NameOf.MODEL), least=1, unique=True, most=200), _TYPES),
+            MapOf(ListOf(Reference(NameOf.MODEL), least=1, unique=True, most=200), TASK_TYPES),
             "Models or slots by task type, first to last.",
         ),
     )
@@ -159,85 +121,9 @@ class ValidatorsSpec:
     )
 
 
-@frozen(kw_only=True)
-class BreakerSpec:
-    """When a failing model is left alone."""
-
-    failures: int = field(
-        default=_USUAL.limits.breaker_failures,
-        metadata=key(Whole(1, 1000), "Consecutive failures that open the breaker."),
-    )
-    seconds: float = field(
-        default=_USUAL.limits.breaker_open / SECOND,
-        metadata=key(Real(0, 86_400, above=True), "How long it stays open before a probe."),
-    )
-
-
-BREAKER: Final = Record(BreakerSpec)
-
-
-@frozen(kw_only=True)
-class LimitsSpec:
-    """Bounds on asking again and on answers."""
-
-    tries: int = field(default=_USUAL.limits.tries, metadata=key(Whole(1, 100), "Attempts per model and logical call."))
-    attempts: int = field(default=_USUAL.limits.attempts, metadata=key(Whole(1, 1000), "Attempts per logical call."))
-    breaker: BreakerSpec = field(default=BreakerSpec(), metadata=key(BREAKER, "When a failing model is left alone."))
-    iterations: dict[TaskType, int] = field(
-        factory=dict, metadata=key(MapOf(Whole(1, 100), _TYPES), "Iterations a task of a type may take.")
-    )
-    max_tokens: dict[TaskType | Role, int] = field(
-        factory=dict,
-        metadata=key(
-            MapOf(Whole(1, 10_000_000), _TYPES_AND_ROLES),
-            "The output limit of a task type or a role, thinking aside; calls are made at exactly that.",
-        ),
-    )
-    call_timeout: float | None = field(
-        default=None,
-        metadata=key(
-            Real(0, 86_400, above=True),
-            "Seconds one attempt may take; left out: as long as what is asked for takes at the model's pace.",
-            blank=True,
-        ),
-    )
-    outage: float = field(
-        default=_USUAL.limits.outage / SECOND,
-        metadata=key(
-            Real(0, 86_400, above=True),
-            "Seconds a host that has answered in the session may be unreachable before it is given up.",
-        ),
-    )
-    requests_per_minute: dict[str, int] = field(
-        factory=dict,
-        metadata=key(PerProvider(1_000_000), "Calls that may start in a minute: of every provider, or by provider."),
-    )
-    tokens_per_minute: dict[str, int] = field(
-        factory=dict,
-        metadata=key(
-            PerProvider(1_000_000_000), "Tokens read and written in a minute: of every provider, or by provider."
-        ),
-    )
-    shared: bool = field(
-        default=_USUAL.limits.shared,
-        metadata=key(
-            Flag(), "Whether calls take turns with those of all runs on the account, as `orchestrate limits` says."
-        ),
-    )
-    max_tasks: int = field(
-        default=_USUAL.limits.max_tasks,
-        metadata=key(Whole(1, 1000), "The most tasks of a plan that a model makes; the first ones count."),
-    )
-    single_task_fallback: bool = field(
-        default=_USUAL.limits.single_task_fallback,
-        metadata=key(Flag(), "Whether the project becomes the only task where no answer is a plan; no success then."),
-    )
-
-
 ROUTING: Final = Record(RoutingSpec)
 REVIEW: Final = Record(ReviewSpec)
 VALIDATORS: Final = Record(ValidatorsSpec)
-LIMITS: Final = Record(LimitsSpec)
 
 
 @frozen(kw_only=True)
@@ -268,7 +154,7 @@ class Spec:
         default=None, metadata=key(PATH, "Where the results are written, from the working folder.", blank=True)
     )
     quality_targets: dict[TaskType, float] = field(
-        factory=dict, metadata=key(MapOf(Real(0, 1), _TYPES), "The score at which a task of a type is good enough.")
+        factory=dict, metadata=key(MapOf(Real(0, 1), TASK_TYPES), "The score at which a task of a type is good enough.")
     )
     policies: tuple[Policy, ...] = field(default=(), metadata=key(POLICIES, "Rules about who may be asked."))
     node_policies: dict[str, tuple[Policy, ...]] = field(
@@ -332,14 +218,14 @@ class Spec:
     providers: dict[str, dict[str, Any]] = field(
         factory=dict,
         metadata=key(
-            MapOf(_ProviderOptions(empty=True), least=1, name=_PROVIDER),
+            MapOf(ProviderOptions(empty=True), least=1, name=PROVIDER),
             "Providers and their options; type names the plugin of one with another name. Left out: all with a key.",
         ),
     )
     exporters: dict[str, dict[str, Any]] = field(
         factory=dict,
         metadata=key(
-            MapOf(_ExporterOptions(empty=True), name=Reference(NameOf.EXPORTER)),
+            MapOf(ExporterOptions(empty=True), name=Reference(NameOf.EXPORTER)),
             "Metrics exporters and their options; every_seconds: how often, 0 only at the end, left out: as tasks end.",
         ),
     )
@@ -426,7 +312,7 @@ class Spec:
         bound, node_policies = with_strictest_modes((*policies, *self.policies), self.node_policies)
         return RunSettings(
             cap=self.budget_usd,
-            time_limit=_microseconds(self.time_seconds),
+            time_limit=microseconds(self.time_seconds),
             concurrency=self.concurrency,
             thresholds={**THRESHOLDS, **self.quality_targets},
             iterations={**MAX_ITERATIONS, **limits.iterations},
@@ -446,20 +332,7 @@ class Spec:
             plateau=self.plateau,
             cross_vendor=self.review.cross_vendor,
             missing_tool=self.validators.missing_tool,
-            limits=Limits(
-                tries=limits.tries,
-                attempts=limits.attempts,
-                breaker_failures=limits.breaker.failures,
-                breaker_open=_microseconds(limits.breaker.seconds),
-                outage=_microseconds(limits.outage),
-                call_timeout=None if limits.call_timeout is None else _microseconds(limits.call_timeout),
-                call_total=max(Limits().call_total, _microseconds(limits.call_timeout or 0)),
-                requests_per_minute=dict(limits.requests_per_minute),
-                tokens_per_minute=dict(limits.tokens_per_minute),
-                shared=limits.shared,
-                max_tasks=limits.max_tasks,
-                single_task_fallback=limits.single_task_fallback,
-            ),
+            limits=limits.settings(),
             policies=bound,
             node_policies=node_policies,
             allow_unbounded=self.allow_unbounded,
@@ -481,10 +354,6 @@ class Spec:
     def canonical(self) -> str:
         """The spec as canonical JSON: equal text means the same spec. What equals its default is left out."""
         return canonical_json(SPEC.dump(self))
-
-
-def _microseconds(seconds: float) -> int:
-    return max(1, round(seconds * SECOND))
 
 
 def _shares(given: Mapping[Phase, float]) -> dict[Phase, float]:

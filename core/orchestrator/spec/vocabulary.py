@@ -2,13 +2,16 @@
 
 from typing import Any, Final
 
-from orchestrator.models import JudgeMethod, ModelInfo
+from orchestrator.models import JudgeMethod, ModelInfo, TaskType
 from orchestrator.money import Price, Rate
 from orchestrator.policy import EnforcementMode, Policy, RateLimit, Retention
 from orchestrator.settings import Evaluation, OnDisagree, SecondJudge
 from orchestrator.spec.containers import FreeMapping, Key, ListOf, MapOf, Record
 from orchestrator.spec.kinds import NAME, Choice, Flag, Money, NameOf, Place, Real, Reference, Whole
 from orchestrator.spec.times import Age, Date, Hours, Timestamp, Weekdays
+
+TASK_TYPES: Final = {kind.value: kind for kind in TaskType}
+"""Task types by name."""
 
 NAMES: Final = ListOf(NAME)
 """A list of names."""

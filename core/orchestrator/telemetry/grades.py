@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from attrs import frozen
 
 from orchestrator import events as e
-from orchestrator.log import EventLog, Select
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Select
 from orchestrator.models import CellOutcome, TaskType
 from orchestrator.models.offers import qualified
 from orchestrator.state.health import ModelRecord

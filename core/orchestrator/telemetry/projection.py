@@ -13,7 +13,7 @@ from attrs import Factory, define, field
 
 from orchestrator import events as e
 from orchestrator.errors import LogError, present
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.naming import is_evaluation
 from orchestrator.log.protocol import Select
 from orchestrator.log.transaction import Recorded

@@ -25,7 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from orchestrator import events as e
 from orchestrator.errors import ErrorKind, UsageError
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.models import Finish, Role
 from orchestrator.money import Usd
 from orchestrator.testing.ledgers import broken_accounts

@@ -20,7 +20,8 @@ from orchestrator.engine.replies import QuestionReply
 from orchestrator.engine.resources import Resources
 from orchestrator.engine.session import RunLog, Session
 from orchestrator.engine.vendors.connect import Connected
-from orchestrator.log import EventLog, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Texts
 from orchestrator.log.protocol import Changes, Member, Store, Tails, Written
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.sqlite import SqliteStore

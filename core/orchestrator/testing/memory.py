@@ -4,12 +4,12 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.locks import Locks
 from orchestrator.log.protocol import Store
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.sqlite import SqliteStore, create
 from orchestrator.log.sqlite.connections import Connection
-from orchestrator.log.store import EventLog
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.log import EventLog
+    from orchestrator.ledger.event_log import EventLog
     from orchestrator.testing.played import Played
     from orchestrator.testing.vendor import SimulatedVendor
 

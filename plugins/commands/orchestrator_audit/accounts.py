@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from attrs import Factory, define
 
 from orchestrator import events as e
-from orchestrator.log.accounts import stream_of
+from orchestrator.ledger.accounts import stream_of
 from orchestrator.money import Usd
 
 History = Sequence[tuple[int, e.Event]]

@@ -20,8 +20,9 @@ from orchestrator.engine.retention import held_runs
 from orchestrator.engine.runs import Engine
 from orchestrator.errors import DamagedLogError, LogError, MissingError, RunLockedError, UsageError, present
 from orchestrator.events import ArchivedSpend, RunArchived, RunFinished
-from orchestrator.log import EventLog, Texts, append_head
-from orchestrator.log.accounts import stream_of
+from orchestrator.ledger.accounts import stream_of
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Texts, append_head
 from orchestrator.models import ProjectStatus, Role
 from orchestrator.money import Usd
 from orchestrator.plugins.stores import open_log_to_read

@@ -20,7 +20,7 @@ from orchestrator import events as e
 from orchestrator.documents import expanded
 from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.errors import LogError, UsageError
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.transaction import Recorded
 from orchestrator.plugins.stores import open_log_to_read
 from orchestrator.policy import Policy

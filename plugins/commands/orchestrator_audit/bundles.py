@@ -23,7 +23,8 @@ from attrs import Factory, define, frozen
 
 from orchestrator.errors import LogError, MissingError, UsageError
 from orchestrator.events import SessionOpened
-from orchestrator.log import EventLog, chain
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import chain
 from orchestrator.log.texts import unpack
 from orchestrator_audit import signing
 

@@ -4,7 +4,8 @@ import os
 
 from attrs import Factory, define
 
-from orchestrator.log import EventLog, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Texts
 from orchestrator.log.transaction import Recorded
 from orchestrator.plugins import Catalogue
 from orchestrator.state.run import RunState

@@ -11,7 +11,8 @@ from orchestrator.engine.delivering import place_of
 from orchestrator.engine.outputs.folder import LARGEST_FILE, MARKER
 from orchestrator.engine.outputs.placement import Placement
 from orchestrator.errors import DamagedLogError, OrchestrateError
-from orchestrator.log import EventLog, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Texts
 from orchestrator.state.run import RunState
 
 

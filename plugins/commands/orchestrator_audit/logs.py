@@ -7,8 +7,9 @@ from pathlib import Path
 
 from orchestrator.errors import LogError
 from orchestrator.events import ContentDeleted, Event, RunArchived, RunForked, RunStarted, SessionOpened, Totals
-from orchestrator.log import EventLog, Head, LogFinding, Select
-from orchestrator.log.accounts import PREFIX, SIMULATED, stream_of
+from orchestrator.ledger.accounts import PREFIX, SIMULATED, stream_of
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Head, LogFinding, Select
 from orchestrator.log.naming import is_evaluation, is_worker
 from orchestrator.log.transaction import Recorded
 from orchestrator.plugins import Catalogue

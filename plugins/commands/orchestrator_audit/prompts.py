@@ -13,7 +13,8 @@ from orchestrator.engine.delivering import RunPlace, application_of, place_of, s
 from orchestrator.engine.session import VERSION
 from orchestrator.engine.vendors.instances import instances_of
 from orchestrator.errors import DamagedLogError, OrchestrateError, UsageError
-from orchestrator.log import EventLog, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Texts
 from orchestrator.plugins import Catalogue
 from orchestrator.spec import Spec, parse_spec
 from orchestrator.spi import CallRef, ModelInfo, Provider, Request

@@ -14,7 +14,8 @@ from attrs import Factory, define, frozen
 
 from orchestrator.errors import LogError, RunLockedError, UsageError
 from orchestrator.events import TYPES, RunStarted
-from orchestrator.log import chain, lineage
+from orchestrator.ledger import lineage
+from orchestrator.log import chain
 from orchestrator.log.heads import read_heads
 from orchestrator.log.locks import FileLocks, TransactionLock
 from orchestrator.log.protocol import StoreError

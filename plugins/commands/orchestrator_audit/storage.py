@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from orchestrator.events import ContentDeleted, Held, Released, Settled, Unreconciled
-from orchestrator.log import EventLog, retention
-from orchestrator.log.accounts import PREFIX, SIMULATED
-from orchestrator.log.cache import answer_of
+from orchestrator.ledger import retention
+from orchestrator.ledger.accounts import PREFIX, SIMULATED
+from orchestrator.ledger.cache import answer_of
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.sealing import is_sealed
 from orchestrator_audit.checks import Problem
 

@@ -13,7 +13,8 @@ import orjson
 from attrs import Factory, define
 
 from orchestrator.errors import LogError, OrchestrateError, UsageError
-from orchestrator.log import EventLog, Head
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Head
 from orchestrator.log.sqlite import SqliteStore, schema
 from orchestrator.log.sqlite.connections import LARGEST_VALUE
 from orchestrator.log.texts import LARGEST_TEXT, pack

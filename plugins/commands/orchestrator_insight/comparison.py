@@ -6,7 +6,8 @@ from attrs import Factory, define, frozen
 
 from orchestrator import events as e
 from orchestrator.errors import DamagedLogError
-from orchestrator.log import EventLog, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Texts
 from orchestrator.models import sample_words
 from orchestrator.money import Usd
 from orchestrator.spec import differences

@@ -19,7 +19,7 @@ from orchestrator.decide.ranking import telemetry_of
 from orchestrator.decide.routing import slots_of
 from orchestrator.decide.spending import estimated_tokens, is_too_long
 from orchestrator.errors import ErrorKind
-from orchestrator.log.accounts import called
+from orchestrator.ledger.accounts import called
 from orchestrator.models import (
     BackendProblem,
     Finish,

@@ -13,7 +13,7 @@ from orchestrator.decide.outcome import reopened_by
 from orchestrator.engine.beginning import recorded_grants, settings_after
 from orchestrator.engine.vendors.environment import called_by
 from orchestrator.errors import UsageError, present
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.transaction import Recorded
 from orchestrator.models import ProjectStatus, Strategy
 from orchestrator.money import Usd

@@ -10,7 +10,8 @@ from orchestrator import ProjectState
 from orchestrator.engine.answers.marks import cut
 from orchestrator.engine.checks import selector_for
 from orchestrator.events import CallPrepared, ModelSelected, TaskFinished
-from orchestrator.log import EventLog, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Texts
 from orchestrator.models import Role, TaskStatus
 from orchestrator.settings import SandboxChoice
 from tests.cli.command import orchestrate, scripted_spec

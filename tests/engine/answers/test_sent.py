@@ -9,7 +9,8 @@ import pytest
 from orchestrator.engine.answers.marks import marks_of
 from orchestrator.events import RunStarted
 from orchestrator.exchanges import Exchange, Shown, exchanges, with_texts
-from orchestrator.log import EventLog, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Texts
 from orchestrator.models import Role
 from tests.cli.command import QUICKSTART, orchestrate, scripted_spec
 from tests.engine.answers.test_marks import CANARY, outside

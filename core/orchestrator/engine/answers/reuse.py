@@ -17,8 +17,8 @@ from orchestrator.state.calls import CallKey, LogicalCall
 from orchestrator.state.run import RunState
 
 if TYPE_CHECKING:
-    from orchestrator.log import EventLog
-    from orchestrator.log.cache import Entries, Found
+    from orchestrator.ledger.cache import Entries, Found
+    from orchestrator.ledger.event_log import EventLog
 
 _SECRET_BYTES: Final = 32
 
@@ -41,7 +41,7 @@ class ResponseCache:
 
     def key(self, model: ModelInfo, address: str, call: CallKey, content: bytes) -> str:
         """The key of a request: what is sent, to which model, and which of several equal requests it is."""
-        from orchestrator.log.cache import key_of, request_of
+        from orchestrator.ledger.cache import key_of, request_of
 
         which = (call.role.value, call.iteration, call.sample)
         return key_of(self._with(), self.simulated, request_of(model.provider, address, model.id, *which, content))
@@ -70,7 +70,7 @@ class ResponseCache:
                 calls[key] = answer.version
         if not calls:
             return None
-        from orchestrator.log.cache import Entries
+        from orchestrator.ledger.cache import Entries
 
         return Entries(self._with(), calls)
 

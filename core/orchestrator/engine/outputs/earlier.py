@@ -10,7 +10,8 @@ from orchestrator.engine.outputs.placement import Placement
 from orchestrator.engine.outputs.readme import tables
 from orchestrator.engine.outputs.results import summary
 from orchestrator.errors import OrchestrateError
-from orchestrator.log import EventLog, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Texts
 from orchestrator.state.fold import fold
 
 

@@ -23,7 +23,7 @@ def located(models: Sequence[ModelInfo], providers: Mapping[str, Provider], secr
 
 def account_of(name: str, provider: Provider, secret: bytes) -> str:
     """The name of an account: equal for equal provider, key and address, and of use for nothing else."""
-    from orchestrator.log.cache import request_of
+    from orchestrator.ledger.cache import request_of
 
     key, address = getattr(provider, "key", None), getattr(provider, "base_url", None)
     parts = ("account", name, *(each if isinstance(each, str) else "" for each in (key, address)))

@@ -1,15 +1,15 @@
 """The part of the contract of providers that is about live text: what ``ctx.on_text`` is given while a call goes on."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 from unittest import SkipTest
 
 from attrs import Factory, define, evolve
 
-from orchestrator.spi import CallContext, Provider, Reply, Request
-from orchestrator.testing.contracts.base import PluginContract
+from orchestrator.spi import Reply
+from orchestrator.testing.contracts.provider_calls import ProviderCalls
 from orchestrator.testing.contracts.wire import Wire
 
 LINGER = 0.1
@@ -29,15 +29,8 @@ class LiveText:
         (self.after if self.ended else self.during).append(text)
 
 
-class LiveContract(PluginContract):
+class LiveContract(ProviderCalls):
     """Live text is the text of the reply, in pieces, and ends with the call."""
-
-    make: Callable[..., Provider]
-    request: Callable[..., Request]
-    _run: Callable[[Callable[[], Coroutine[Any, Any, Any]], str], Any]
-    _context: Callable[..., CallContext]
-    _encoded: Callable[..., Any]
-    _answers: Callable[..., Iterator[Wire]]
 
     def test_live_text_is_the_text_of_the_reply(self) -> None:
         """The pieces, put together, are the reply's text; a provider that shows nothing is one that does not stream."""

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -17,10 +17,10 @@ from unittest import SkipTest
 from attrs import frozen
 
 from orchestrator.errors import ProviderError
-from orchestrator.spi import CallContext, Provider, Reply, Request
+from orchestrator.spi import Provider, Reply
 from orchestrator.testing.contracts import conduct
-from orchestrator.testing.contracts.base import PluginContract
 from orchestrator.testing.contracts.conduct import blocks, longest_pause, no_task_left, nothing_left
+from orchestrator.testing.contracts.provider_calls import ProviderCalls
 
 _AT_ONCE: Final = 4
 _PATIENCE: Final = 10.0
@@ -72,19 +72,13 @@ class FakeProgram:
         return left
 
 
-class ProgramContract(PluginContract):
+class ProgramContract(ProviderCalls):
     """A program is started for each call, side by side; it ends with its call, and others go on meanwhile."""
 
     program: ClassVar[str] = ""
     """Text of a Python program that stands in for the one that the provider starts, and answers as that one does."""
     program_option: ClassVar[str] = "command"
     """The option of a spec that names the program."""
-
-    config: Callable[..., Any]
-    request: Callable[..., Request]
-    _run: Callable[[Callable[[], Coroutine[Any, Any, Any]], str], Any]
-    _context: Callable[..., CallContext]
-    _encoded: Callable[..., Any]
 
     def make_for(self, program: Path) -> Provider:
         """The provider, so that it starts this program."""

@@ -12,7 +12,8 @@ import pytest
 
 from orchestrator import AppBuilder, ProjectStatus, StateManager
 from orchestrator.errors import OutputError, SpecError
-from orchestrator.log import EventLog, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Texts
 from orchestrator.log.redaction import Redactor
 from orchestrator.models import Verdict
 from orchestrator.spi import SandboxLevel

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from orchestrator import events as e
 from orchestrator.engine.runs import Engine
-from orchestrator.log import EventLog, chain, read_heads
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import chain, read_heads
 from orchestrator.log.codec import CODEC
 from orchestrator.testing.memory import memory_database, memory_log
 from orchestrator_audit.checks import AuditReport

@@ -10,7 +10,8 @@ import pytest
 from orchestrator.engine.runs import Engine
 from orchestrator.errors import LogError, UsageError
 from orchestrator.events import RunArchived
-from orchestrator.log import EventLog, read_heads
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import read_heads
 from orchestrator.money import Usd
 from orchestrator_audit import archiving, bundles
 from orchestrator_audit.signing import OWN_KEY, make_key

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import DamagedLogError, LogError, UsageError
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator_audit import bundles, signing
 from orchestrator_audit.checks import AuditReport
 from orchestrator_audit.unbundling import verify

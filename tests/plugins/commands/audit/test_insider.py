@@ -12,7 +12,8 @@ from attrs import evolve
 
 from orchestrator import events as e
 from orchestrator.errors import LogError
-from orchestrator.log import EventLog, Head, chain
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Head, chain
 from orchestrator.log.codec import CODEC
 from orchestrator.log.heads import FILE
 from orchestrator.log.texts import pack

@@ -8,7 +8,8 @@ import pytest
 from attrs import evolve as changed
 
 from orchestrator import events as e
-from orchestrator.log import EventLog, Head
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Head
 from orchestrator.models import ProjectStatus, Role, TaskStatus
 from orchestrator.money import Usd
 from orchestrator.policy import Policy

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator import events as e
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from tests.cli.command import finish, orchestrate, rows, start
 from tests.plugins.commands.eval.suites import answer, case, write
 

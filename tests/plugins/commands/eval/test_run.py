@@ -15,7 +15,8 @@ import pytest
 
 from orchestrator import events as e
 from orchestrator.errors import LogError
-from orchestrator.log import EventLog, Redactor, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Redactor, Texts
 from orchestrator.money import Usd
 from orchestrator_eval.documents import schema
 from tests.cli.command import PATIENCE, ROOT, Ended, finish, orchestrate, rows, start

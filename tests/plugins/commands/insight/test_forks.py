@@ -13,7 +13,7 @@ from orchestrator.engine.retention import delete_content
 from orchestrator.engine.running import Watchers
 from orchestrator.errors import DamagedLogError, LogError, SpecError, UsageError
 from orchestrator.events import CallStarted, RunForked, SessionOpened
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.plugins import Catalogue

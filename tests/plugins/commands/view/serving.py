@@ -15,7 +15,7 @@ import httpx
 import uvicorn
 from attrs import frozen
 
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator_view.app import make_app
 from orchestrator_view.guard import Access
 from orchestrator_view.source import Source

@@ -15,8 +15,8 @@ import pytest
 from orchestrator import events as e
 from orchestrator.engine.replies import read_request
 from orchestrator.events import CallStarted
-from orchestrator.log import EventLog
-from orchestrator.log.requests import CANCEL
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.ledger.requests import CANCEL
 from orchestrator.models import Role
 from orchestrator.money import Usd
 from tests.cli.command import PATIENCE, clean_environment, finish, orchestrate, scripted_spec, start

@@ -8,13 +8,14 @@ from typing import Any, Final
 
 from orchestrator.errors import DamagedLogError, UsageError
 from orchestrator.events import TYPES, Event, RunArchived, RunForked, RunStarted, Totals
-from orchestrator.log import accounts as accounting
-from orchestrator.log import cache as caching
-from orchestrator.log import chain, lineage, retention
-from orchestrator.log.pacing import PaceStanding, standings
+from orchestrator.ledger import accounts as accounting
+from orchestrator.ledger import cache as caching
+from orchestrator.ledger import lineage, retention
+from orchestrator.ledger.pacing import PaceStanding, standings
+from orchestrator.ledger.requests import MailboxRequest
+from orchestrator.log import chain
 from orchestrator.log.protocol import Extent, Hold, Last, Locks, Select, Store
 from orchestrator.log.redaction import Redactor
-from orchestrator.log.requests import MailboxRequest
 from orchestrator.log.sealing import SALT, Keys, NoKeyError
 from orchestrator.log.texts import unpack
 from orchestrator.log.transaction import Recorded

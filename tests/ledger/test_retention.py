@@ -13,8 +13,8 @@ from orchestrator.engine.retention import delete_content
 from orchestrator.engine.running import Watchers
 from orchestrator.errors import DamagedLogError, LogError, RunLockedError, UsageError
 from orchestrator.events import CallStarted, TaskStarted
-from orchestrator.log import EventLog
-from orchestrator.log.retention import Growth
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.ledger.retention import Growth
 from orchestrator.policy import Retention
 from tests.cli.in_process import command
 from tests.log.project import RUN, copied, in_workspace, spec_of, unguarded, write_project

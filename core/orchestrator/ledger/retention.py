@@ -9,7 +9,8 @@ from attrs import frozen
 
 from orchestrator.errors import UsageError
 from orchestrator.events import ContentDeleted, Event, RunArchived
-from orchestrator.log import chain, lineage
+from orchestrator.ledger import lineage
+from orchestrator.log import chain
 from orchestrator.log.protocol import CacheRow, Select, Store, StoredText, StoreReads, all_rows
 from orchestrator.log.sealing import Keys, NoKeyError
 from orchestrator.log.transaction import AppendDraft

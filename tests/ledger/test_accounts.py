@@ -28,8 +28,10 @@ from orchestrator.events import (
     Totals,
     Unreconciled,
 )
-from orchestrator.log import Committed, EventLog, MemoryLocks
-from orchestrator.log.accounts import stream_of
+from orchestrator.ledger.accounts import stream_of
+from orchestrator.ledger.append import Committed
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import MemoryLocks
 from orchestrator.models import Finish, Role
 from orchestrator.money import Usd
 from orchestrator.testing.memory import memory_database, memory_log

@@ -6,72 +6,33 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from attrs import Factory, define, frozen
-
 from orchestrator.deadlines.awaiting import Offload
-from orchestrator.errors import ConcurrencyError, DamagedLogError, LogError, RunLockedError
+from orchestrator.errors import DamagedLogError, LogError, RunLockedError
 from orchestrator.events import (
-    CallFailed,
     CallStarted,
-    CallSucceeded,
     ContentDeleted,
     Event,
     RunArchived,
-    RunForked,
-    SessionLost,
-    SessionOpened,
     SpendReconciled,
     Totals,
 )
-from orchestrator.log import accounts as accounting
-from orchestrator.log import cache as caching
-from orchestrator.log import pacing, requests, retention
+from orchestrator.ledger import accounts as accounting
+from orchestrator.ledger import cache as caching
+from orchestrator.ledger import pacing, retention
+from orchestrator.ledger.append import Append, AppendRequest, Committed, ended_by
+from orchestrator.ledger.log_reader import LogReader
 from orchestrator.log.commits import GroupCommit
 from orchestrator.log.protocol import Changes, Last, Member, Store, Tails, Written
-from orchestrator.log.reading import LogReader
 from orchestrator.log.redaction import Redactor
-from orchestrator.log.sealing import SALT, Keys
+from orchestrator.log.sealing import Keys
 from orchestrator.log.texts import pack
-from orchestrator.log.transaction import AppendDraft, Encoded, Encoder, Recorded, recorded
+from orchestrator.log.transaction import AppendDraft, Encoder, Recorded
 from orchestrator.models import Allowances
 from orchestrator.money import Usd
 
 
-@frozen
-class Committed:
-    """What an append wrote, durably.
-
-    Attributes:
-        events: the events as written: with accounts filled in, or a refusal in the place of the CallStarted.
-        version: of the last of them.
-        position: of the last of them.
-        hash: the head of the stream.
-        records: the stored rows, one per event.
-    """
-
-    events: tuple[Event, ...]
-    version: int
-    position: int
-    hash: str
-    records: tuple[Recorded, ...]
-
-
-@frozen
-class _Request:
-    stream: str
-    expected: int
-    at: int
-    encoded: tuple[Encoded, ...]
-    texts: Mapping[str, str]
-    salt: bytes | None
-    accounts: tuple[str, ...]
-    simulated: bool
-    reusable: caching.Entries | None = None
-    pace: pacing.PaceChanges | None = None
-
-
 class EventLog(LogReader):
-    """The memory of the program.
+    """The log of a data folder: every stream, and what the ledger says of money, paces and answers.
 
     Args:
         store: the database.
@@ -177,8 +138,10 @@ class EventLog(LogReader):
         if stream in self._damaged:
             raise self._damaged[stream]
         encoded = tuple(self._encoder.encode(each) for each in events)
-        request = _Request(stream, expected, at, encoded, texts or {}, salt, tuple(accounts), simulated, reusable, pace)
-        made = _Append(request, self._encoder, self.keys)
+        request = AppendRequest(
+            stream, expected, at, encoded, texts or {}, salt, tuple(accounts), simulated, reusable, pace
+        )
+        made = Append(request, self._encoder, self.keys)
         known = self._known.pop(stream, None)
         written = await self._submit(
             Member(
@@ -186,7 +149,7 @@ class EventLog(LogReader):
                 stream,
                 known if known is not None and known.version == expected else None,
                 accounts=tuple(sorted(self._accounts_of(request))),
-                ending=tuple(call for each in events for call in _ended_by(each)),
+                ending=tuple(call for each in events for call in ended_by(each)),
                 pace=() if pace is None else pace.scopes,
             )
         )
@@ -194,7 +157,7 @@ class EventLog(LogReader):
         self._known[stream] = Last(committed.version, committed.hash, at)
         return committed
 
-    def _accounts_of(self, request: _Request) -> set[str]:
+    def _accounts_of(self, request: AppendRequest) -> set[str]:
         """The streams of the accounts that an append may move, besides those that hold money for what it ends."""
         found = {accounting.stream_of(name, request.simulated) for name in request.accounts}
         for each in request.encoded:
@@ -380,88 +343,6 @@ class EventLog(LogReader):
             error = DamagedLogError(first.position, f"{stream} is damaged at event {first.event}: {first.message}")
             self._damaged[stream] = error
             raise error
-
-
-@define
-class _Append:
-    """Makes an append, inside the transaction; as often as the store asks for it."""
-
-    request: _Request
-    encoder: Encoder
-    keys: Keys
-    _own: list[int] = Factory(list)
-    """The places of the run's own rows among those made."""
-    _events: list[Event] = Factory(list)
-
-    def __call__(self, tails: Tails) -> Changes:
-        """What is written, or why nothing is."""
-        request, draft = self.request, AppendDraft(tails, self.encoder)
-        last = draft.last(request.stream)
-        self._check(last)
-        self._add_texts(draft)
-        ledger = accounting.Accounts(draft, request.stream)
-        pace = pacing.PaceLedger(tails.pace)
-        if request.pace is not None:
-            pace.follow(request.pace)
-        self._own = []
-        for encoded in request.encoded:
-            movements: list[accounting.Movement] = []
-            if isinstance(encoded.event, CallStarted) and (request.accounts or request.pace is not None):
-                version = last.version + 1 if last else 1  # a fork's first event is no call
-                event, movements = self._admitted(encoded.event, version, ledger, pace, tails.now(request.at))
-                encoded = draft.encode(event)
-            self._own.append(len(draft.rows))
-            draft.write(request.stream, request.at, encoded)
-            last = draft.last(request.stream)
-            ledger.record(request.at, movements)
-            ledger.follow(request.at, encoded.event, request.simulated)
-        self._events = [draft.events[place] for place in self._own]
-        draft.taken += requests.taken_by(request.stream, self._events)
-        draft.pace = pace.changes
-        if request.reusable is not None:
-            draft.secret, draft.cached = request.reusable.secret, caching.rows_of(request.stream, request.reusable)
-        return draft.changes()
-
-    def _admitted(
-        self, started: CallStarted, version: int, ledger: accounting.Accounts, pace: pacing.PaceLedger, now: int
-    ) -> tuple[Event, list[accounting.Movement]]:
-        """A CallStarted with its accounts and what to append to them, or what is written in its place."""
-        request = self.request
-        held, movements = ledger.reserve(version, started, request.accounts, request.simulated)
-        need = None if request.pace is None else request.pace.need
-        if need is None or not isinstance(held, CallStarted):
-            return held, movements
-        admitted = pace.admit(need, started, now)
-        return (held, movements) if isinstance(admitted, CallStarted) else (admitted, [])
-
-    def _check(self, last: Last | None) -> None:
-        request, first = self.request, self.request.encoded[0].event
-        actual = last.version if last else first.version if isinstance(first, RunForked) else 0
-        if actual != request.expected:
-            raise ConcurrencyError(request.stream, request.expected, actual)
-
-    def _add_texts(self, draft: AppendDraft) -> None:
-        stream = self.request.stream
-        seal = partial(self.keys.seal, stream)
-        draft.texts += [(stream, key, seal(key, pack(text))) for key, text in self.request.texts.items()]
-        if self.request.salt is not None:
-            draft.salts.append((stream, seal(SALT, self.request.salt)))
-
-    def committed(self, written: Written) -> Committed:
-        """What was written, with the positions the store gave."""
-        rows = [written.changes.rows[place] for place in self._own]
-        records = recorded(rows, self._events, [written.positions[place] for place in self._own])
-        last = records[-1]
-        return Committed(tuple(self._events), last.version, last.position, last.hash, tuple(records))
-
-
-def _ended_by(event: Event) -> tuple[int, ...]:
-    """The calls whose holds an event of a run ends."""
-    if isinstance(event, CallSucceeded | CallFailed):
-        return (event.call,)
-    if isinstance(event, SessionOpened | SessionLost):
-        return tuple(attempt.call for attempt in event.ended)
-    return ()
 
 
 def _drop(run: str, digests: Sequence[str]) -> Member:

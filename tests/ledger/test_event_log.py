@@ -11,7 +11,9 @@ import pytest
 
 from orchestrator.errors import ConcurrencyError, LogError
 from orchestrator.events import Event, StepSkipped, TaskStarted
-from orchestrator.log import Committed, EventLog, Recorded
+from orchestrator.ledger.append import Committed
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Recorded
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator.models import Role, SkipReason
 from orchestrator.money import Usd
@@ -413,7 +415,7 @@ def test_damage_of_the_file_itself_is_a_finding(tmp_path: Path) -> None:
 def test_a_killed_writer_leaves_a_whole_log(tmp_path: Path) -> None:
     """After SIGKILL in the middle of appending, everything acknowledged is there and verifies."""
     program = (
-        "import asyncio, sys; from pathlib import Path; from orchestrator.log import EventLog;"
+        "import asyncio, sys; from pathlib import Path; from orchestrator.ledger.event_log import EventLog;"
         "from orchestrator.events import TaskStarted\n"
         "async def main():\n"
         "    log = EventLog.open(Path(sys.argv[1]))\n"
@@ -441,7 +443,7 @@ def test_a_killed_writer_leaves_a_whole_log(tmp_path: Path) -> None:
 def test_two_processes_may_make_the_folder_at_once(tmp_path: Path) -> None:
     """The layout is made once, whichever process comes first."""
     program = (
-        "import asyncio, sys; from pathlib import Path; from orchestrator.log import EventLog;"
+        "import asyncio, sys; from pathlib import Path; from orchestrator.ledger.event_log import EventLog;"
         "from orchestrator.events import TaskStarted\n"
         "log = EventLog.open(Path(sys.argv[1]))\n"
         "asyncio.run(log.append(sys.argv[2], 0, 1, [TaskStarted('t')]))\n"
@@ -463,7 +465,8 @@ def test_importing_the_log_is_cheap() -> None:
     program = (
         "import sys, orchestrator.log\n"
         "assert not {'sqlite_utils', 'cattrs', 'asyncio'} & set(sys.modules)\n"
-        "from orchestrator.log import EventLog, Redactor, verify\n"
+        "from orchestrator.log import Redactor, verify\n"
+        "from orchestrator.ledger.event_log import EventLog\n"
         "assert 'sqlite_utils' not in sys.modules\n"
         "assert set(orchestrator.log.__all__) <= {name for name in orchestrator.log._HOMES}\n"
         "[getattr(orchestrator.log, name) for name in orchestrator.log.__all__]\n"

@@ -7,9 +7,10 @@ import pytest
 from orchestrator import events as e
 from orchestrator.errors import ConcurrencyError
 from orchestrator.events import Reading, TaskStarted
-from orchestrator.log import EventLog, Redactor, Texts
-from orchestrator.log import cache as caching
-from orchestrator.log.cache import Entries, key_of, request_of
+from orchestrator.ledger import cache as caching
+from orchestrator.ledger.cache import Entries, key_of, request_of
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Redactor, Texts
 from orchestrator.log.protocol import Changes, Member
 from orchestrator.models import Finish
 from orchestrator.money import Usd

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from orchestrator.events import AccountRefused, CallStarted, CallSucceeded, Event, Reading
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.models import Finish, Role
 from orchestrator.money import Usd
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from orchestrator import events as e
 from orchestrator.errors import ConcurrencyError
-from orchestrator.log import EventLog
-from orchestrator.log.pacing import PaceChanges, PaceLedger, PaceNeed, VendorAccount, per_minute, standings
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.ledger.pacing import PaceChanges, PaceLedger, PaceNeed, VendorAccount, per_minute, standings
 from orchestrator.models import Allowance, Allowances, Role
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND
