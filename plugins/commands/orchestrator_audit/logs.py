@@ -18,6 +18,7 @@ from orchestrator_audit.accounts import AccountLaws, AccountUse, side_of
 from orchestrator_audit.checks import AuditReport, Problem
 from orchestrator_audit.content import FOREIGN, Content
 from orchestrator_audit.laws import Laws
+from orchestrator_audit.reservations import Reservations
 from orchestrator_audit.shadow_state import OF_A_HISTORY
 from orchestrator_audit.storage import layout, rows
 
@@ -54,7 +55,7 @@ def audit(
             _storage(log, run, report)
         broken = {check.subject for check in report.failed if check.name == "chain"}
         names = [run] if run is not None else [name for name in log.streams() if is_run(name)]
-        used, seen = AccountUse(), set[str]()
+        used, seen, times = AccountUse(), set[str](), Reservations(apart=log.is_imported)
         for name in names:
             if log.last(name) is None:
                 continue
@@ -67,7 +68,8 @@ def audit(
             if hurt:
                 report.skip(name, OF_A_HISTORY, "the chain is broken")
                 continue
-            seen |= _run(log, name, used, report, name not in unread)
+            seen |= _run(log, name, used, times, report, name not in unread)
+        _pace(times, report)
         if accounts and not log.is_imported:
             _accounts(log, run, used, seen, broken, report)
         elif seen:
@@ -183,7 +185,16 @@ def _storage(log: EventLog, run: str | None, report: AuditReport) -> None:
         report.add(subject, {"rows": problems})
 
 
-def _run(log: EventLog, run: str, used: AccountUse, report: AuditReport, texts: bool) -> set[str]:
+def _pace(times: Reservations, report: AuditReport) -> None:
+    """What was reserved of the paces that runs share."""
+    problems: dict[str, list[Problem]] = {run: [] for run in times.runs}
+    for run, problem in times.problems():
+        problems[run].append(problem)
+    for run, found in problems.items():
+        report.add(run, {"pace": found})
+
+
+def _run(log: EventLog, run: str, used: AccountUse, times: Reservations, report: AuditReport, texts: bool) -> set[str]:
     """Every law over a run's history; returns the streams of its accounts."""
     laws, content = Laws(), Content.of(log, run) if texts else None
     problems: dict[str, list[Problem]] = {name: [] for name in OF_A_HISTORY}
@@ -198,6 +209,7 @@ def _run(log: EventLog, run: str, used: AccountUse, report: AuditReport, texts: 
             laws.take(record.at, event)
             if record.stream == run:
                 used.take(run, record.version, event)
+                times.take(run, record)
                 if isinstance(event, RunStarted | RunForked):
                     accounts |= {stream_of(name, event.settings.simulated) for name in event.settings.accounts}
             _collect(laws, record, run, problems)
