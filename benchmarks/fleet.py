@@ -1,7 +1,7 @@
 """Many open runs at once, played by workers in virtual time: ``python -m benchmarks.fleet [RUNS [WORKERS]]``.
 
-The real engine, decide, log and SQL, a pretended vendor, and one clock that jumps, so that no time is spent waiting. All
-runs are open at once, on one organisation's account and in one pace. Prints what became of them, and what a run costs
+The real engine, decide, log and SQL, a pretended vendor, and one clock that jumps, so that no time is spent waiting.
+All runs are open at once, on one account and in one pace. Prints what became of them, and what a run costs
 the machine; ``docs/scale.md`` works with these numbers.
 """
 

@@ -536,6 +536,15 @@ FORMATS: Final[dict[str, Any]] = {
         "expired_live": "any",
         "expired_damaged": "any",
         "lock_files": "int",
+        "dry_run": "bool",
+    },
+    "log-copy": {
+        "source": "text",
+        "target": "text",
+        "streams": "int",
+        "events": "int",
+        "texts": "int",
+        "position": "int",
     },
     "log-import": {**_AUDITED, "path": "text?"},
     "log-recover": {

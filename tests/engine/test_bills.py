@@ -126,8 +126,10 @@ def test_a_bill_settles_a_run_through_the_command(tmp_path: Path) -> None:
     refused = orchestrate(home, "costs", "reconcile", "--from", str(bill))
     assert (refused.code, "--mapping" in refused.err) == (2, True)
     options = ("costs", "reconcile", "--from", str(bill), "--mapping", str(mapping), "--json")
+    would = orchestrate(home, *options, "--dry-run")
+    assert orchestrate(home, "costs", "reconcile", "--json").json == [unknown], "nothing is written"
     done = orchestrate(home, *options)
-    assert done.code == 0, done.err
+    assert (done.code, done.json) == (0, would.json), done.err
     (settled,) = done.json["settled"]
     assert (settled["call"], settled["settled_usd"]) == (unknown["call"], "0.000001234")
     assert [each["why"] for each in done.json["differences"]] == ["no call of the log"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Ended, orchestrate, rows, scripted_spec
+from tests.cli.test_reading import tamper
 
 IDLE = ("worker", "--until-idle")
 
@@ -125,6 +126,17 @@ def test_a_run_without_a_key_is_submitted_and_left(tmp_path: Path) -> None:
     assert worked.err.count("left keyless") == 1
     assert "OPENAI_API_KEY" in worked.err
     assert kinds(home, "keyless") == ["run.started"]
+
+
+def test_a_damaged_run_harms_no_other(tmp_path: Path) -> None:
+    """It is left with what is wrong with it, though it is the oldest; the other one is played."""
+    specs = [str(scripted_spec(tmp_path, name=f"{name}.json", project_id=name)) for name in ("bad", "good")]
+    home = tmp_path / "home"
+    assert orchestrate(home, "submit", *specs).code == 0
+    tamper(home, "UPDATE events SET at = at + 1 WHERE stream = 'bad'")
+    worked = left(home)
+    assert "left bad (bad is damaged" in worked.err
+    assert status(home, "good") == "SUCCESS"
 
 
 def left(home: Path, *arguments: str, **environ: str) -> Ended:

@@ -219,10 +219,15 @@ def test_gc_deletes_what_a_policy_keeps_no_longer(
     assert command(capsys, "log", "gc", "--policy", _policy(tmp_path, long), "--json").json["expired"] == []
     time.sleep(1.1)
     assert command(capsys, "log", "gc", "--policy", _policy(tmp_path, held), "--json").json["held"] == [RUN]
-    gone = command(capsys, "log", "gc", "--policy", _policy(tmp_path, "retention: {keep: 1s}"), "--json").json
+    short = ("log", "gc", "--policy", _policy(tmp_path, "retention: {keep: 1s}"))
+    before = (home / "events.db").read_bytes()
+    would = command(capsys, *short, "--dry-run", "--json").json
+    assert ((home / "events.db").read_bytes(), would["dry_run"]) == (before, True)
+    assert "texts would be deleted" in command(capsys, *short, "--dry-run").out
+    gone = command(capsys, *short, "--json").json
+    assert would == {**gone, "bytes_after": would["bytes_before"], "lock_files": 0, "dry_run": True}
     assert [each["run_id"] for each in gone["expired"]] == [RUN]
-    again = command(capsys, "log", "gc", "--policy", _policy(tmp_path, "retention: {keep: 1s}"), "--json").json
-    assert again["expired"] == []
+    assert command(capsys, *short, "--json").json["expired"] == []
     assert failures(audited(home)) == set()
 
 

@@ -240,6 +240,26 @@ def test_reads_of_one_moment(opened: Opened) -> None:
     assert store.streams() == ["one", "two"]
 
 
+def test_threads_read_at_once(opened: Opened) -> None:
+    """One verifies a stream, one all of them at one moment, others look: none is in another's transaction."""
+    store = opened()
+    store.write([appending("one", count=3)])
+
+    def work(number: int) -> set[int]:
+        found = set()
+        for _ in range(10):
+            if number % 2:
+                found.add(len(list(store.raw("one"))))
+            else:
+                with store.snapshot():
+                    found.add(len(list(store.raw())))
+            found.add(store.high_water())
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, range(4))) == [{3}] * 4
+
+
 def test_the_remembered_holds_are_bounded(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that plays run after run does not grow."""
     monkeypatch.setattr(groups, "REMEMBERED", 3)

@@ -30,6 +30,7 @@ EXAMPLES: Final[Mapping[str, str]] = {
     "limits show": "limits show",
     "log": "log tail",
     "log archive": "log archive --older-than 30d --to archive",
+    "log copy": "log copy sqlite:old sqlite:new",
     "log export": "log export last > run.jsonl",
     "log gc": "log gc",
     "log import": "log import run.bundle --into received.db",

@@ -108,6 +108,7 @@ if TYPE_CHECKING:
     from orchestrator.metrics import measure
     from orchestrator.models.offers import qualified
     from orchestrator.plugins import Catalogue
+    from orchestrator.plugins.stores import shown_store, store_variables
     from orchestrator.rankings import rank_of, ranking, whole_steps
     from orchestrator.run_list import shown_status
     from orchestrator.spec import Spec, apply_sets, parse_spec, read_models, spec_from, with_models
@@ -235,6 +236,8 @@ _HOMES: Final = {
     "advice_for": "orchestrator.cli.run_session",
     "run_session": "orchestrator.cli.run_session",
     "shown_status": "orchestrator.run_list",
+    "shown_store": "orchestrator.plugins.stores",
+    "store_variables": "orchestrator.plugins.stores",
     "texts_of": "orchestrator.cli.runs",
     "width_of": "orchestrator.cli.screen",
     "stdout": "orchestrator.cli.stdout",
@@ -396,11 +399,13 @@ __all__ = [
     "seconds",
     "send_answer",
     "shown_status",
+    "shown_store",
     "shown_with",
     "spec_from",
     "spec_of_file",
     "spoken_to",
     "stdout",
+    "store_variables",
     "strict_plugins_option",
     "submit",
     "suggestion",

@@ -17,6 +17,7 @@ from orchestrator.cli.event_ids import EVENT, EVENT_HELP
 from orchestrator.cli.examples import with_examples
 from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.ids import RUN
+from orchestrator.cli.log_copy import copy as copy_command
 from orchestrator.cli.logs import open_log, open_log_if_any
 from orchestrator.cli.options import (
     FILE,
@@ -72,6 +73,9 @@ class _LogGroup(CommandGroup):
 @home_option
 def log() -> None:
     """Read the event log, and keep it small."""
+
+
+log.add_command(copy_command)
 
 
 @log.command()
@@ -285,9 +289,10 @@ def stats(as_json: bool) -> int:
 
 @log.command()
 @click.option("--policy", "files", type=FILE, multiple=True, metavar="FILE", help="A policy file that says retention.")
+@click.option("--dry-run", is_flag=True, help="Say what would be deleted; delete nothing.")
 @json_option
 @home_option
-def gc(files: tuple[Path, ...], as_json: bool) -> int:
+def gc(files: tuple[Path, ...], dry_run: bool, as_json: bool) -> int:
     """Delete texts that no event refers to and those a policy no longer keeps, and free unused space.
 
     How long texts are kept says retention in the configuration, in policy files and in a run's spec: the shortest time
@@ -303,28 +308,34 @@ def gc(files: tuple[Path, ...], as_json: bool) -> int:
     policy = retention_in_force(files, os.environ)
     if not has_log():
         if as_json:
-            result_json({**_collected(Collected(0, 0, 0, (), 0, 0)), **_expired(Expired()), "lock_files": 0})
+            nothing = {**_collected(Collected(0, 0, 0, (), 0, 0)), **_expired(Expired())}
+            result_json({**nothing, "lock_files": 0, "dry_run": dry_run})
         return 0 if as_json else _nothing()
     workspace = Engine.open(home())
 
     async def collected() -> tuple[Expired, Collected]:
-        return await expire(workspace, policy), await workspace.log.collect()
+        expired = await expire(workspace, policy, dry_run=dry_run)
+        if dry_run:
+            return expired, workspace.log.collectable(each.run for each in expired.deleted)
+        return expired, await workspace.log.collect()
 
     try:
         expired, found = asyncio.run(collected())
-        lock_files = workspace.log.locks.discard_free()
+        lock_files = 0 if dry_run else workspace.log.locks.discard_free()
     finally:
         workspace.close()
     if as_json:
-        result_json({**_collected(found), **_expired(expired), "lock_files": lock_files})
+        result_json({**_collected(found), **_expired(expired), "lock_files": lock_files, "dry_run": dry_run})
         return 0
+    done = "would be deleted" if dry_run else "deleted"
     for each in expired.deleted:
-        result(line(f"{each.run}: {each.texts} texts deleted ({each.size:,} bytes), which are kept no longer"))
+        result(line(f"{each.run}: {each.texts} texts {done} ({each.size:,} bytes), which are kept no longer"))
     for name, why in ((expired.held, "are held"), (expired.live, "are live"), (expired.damaged, "are damaged")):
         if name:
             notice(f"older than they are kept, and not deleted, because they {why}: {line(', '.join(name))}")
-    result(f"{found.texts} texts ({found.size:,} bytes) and {found.cached} cached answers deleted")
-    result(f"database {found.before:,} → {found.after:,} bytes")
+    result(f"{found.texts} texts ({found.size:,} bytes) and {found.cached} cached answers {done}")
+    if not dry_run:
+        result(f"database {found.before:,} → {found.after:,} bytes")
     if lock_files:
         result(f"{lock_files} unused lock file{'' if lock_files == 1 else 's'} removed")
     if found.skipped:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.options import has_log, home
+from orchestrator.cli.output import notice
 from orchestrator.errors import MissingError
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def open_log(run: str = "") -> "Reader":
     if not isinstance(log, Reader):
         raise MissingError("Reader")
     click.get_current_context().call_on_close(log.close)
+    if log.store.closed:
+        notice(f"! {log.store.closed}")
     return log
 
 

@@ -84,6 +84,7 @@ class UnreconciledCall(StartedCall):
     metavar="FILE",
     help="The columns of the bill, in YAML: time, model, amount, currency, unit.",
 )
+@click.option("--dry-run", is_flag=True, help="Say what would be settled; write nothing.")
 @json_option
 @exact_option
 @home_option
@@ -94,6 +95,7 @@ def reconcile(
     source: Path | None,
     vendor: str | None,
     mapping: Path | None,
+    dry_run: bool,
     as_json: bool,
 ) -> int:
     """List calls whose cost is unknown, enter what the vendor billed for one, or settle them from the vendor's bill.
@@ -122,7 +124,8 @@ def reconcile(
     else:
         return _list(run_id, as_json)
     among = {(run, each.version): each for run in costs for each in _started(run)}
-    settled = [(among[run, event.call], event) for run, each in costs.items() for event in _reconcile(run, each)]
+    found = {run: _reconcile(run, each, dry_run) for run, each in costs.items()}
+    settled = [(among[run, event.call], event) for run, events in found.items() for event in events]
     if as_json:
         plain = [
             {
@@ -138,13 +141,13 @@ def reconcile(
         of_bill = {"settled": plain, "differences": [_plain(each) for each in differences or ()]}
         result_json(plain if differences is None else of_bill)
         return 0
-    for found, each in settled:
+    for of, each in settled:
         excess = each.settled - each.unreconciled if each.settled > each.unreconciled else Usd.ZERO
         beyond = f", {money(excess)} more than was held" if excess else ""
         cost = f"{money(each.settled)} of {money(each.unreconciled)} unreconciled"
-        notice(f"{line(found.run)}: call {found.event} cost {cost}{beyond}")
+        notice(f"{line(of.run)}: call {of.event} cost {cost}{beyond}{', nothing is written' if dry_run else ''}")
     if differences is not None:
-        _show_differences(differences, len(settled))
+        _show_differences(differences, f"{len(settled)} calls {'would be ' if dry_run else ''}settled")
     return 0
 
 
@@ -160,9 +163,9 @@ def _plain(each: "BillDifference") -> dict[str, object]:
     }
 
 
-def _show_differences(differences: "Sequence[BillDifference]", settled: int) -> None:
+def _show_differences(differences: "Sequence[BillDifference]", settled: str) -> None:
     if not differences:
-        notice(f"{settled} calls settled; the bill and the log agree")
+        notice(f"{settled}; the bill and the log agree")
         return
     print_table(
         ("day", "model", "billed", "in the log", "unreconciled", "difference"),
@@ -346,13 +349,13 @@ def _read(path: Path) -> "Mapping[str, Mapping[int, Usd]]":
     return costs
 
 
-def _reconcile(run: str, costs: "Mapping[int, Usd]") -> list[Any]:
+def _reconcile(run: str, costs: "Mapping[int, Usd]", dry_run: bool) -> list[Any]:
     from orchestrator.engine.reconciling import reconcile as settle
 
     async def work() -> list[Any]:
         log = open_log_to_write(home())
         try:
-            return list(await settle(log, home(), run, costs, lambda: time.time_ns() // 1000))
+            return list(await settle(log, home(), run, costs, lambda: time.time_ns() // 1000, dry_run=dry_run))
         finally:
             log.close()
 

@@ -17,7 +17,13 @@ from orchestrator.state.run import RunState
 
 
 async def reconcile(
-    log: EventLog, folder: Path, run: str, costs: Mapping[int, Usd], clock: Callable[[], int]
+    log: EventLog,
+    folder: Path,
+    run: str,
+    costs: Mapping[int, Usd],
+    clock: Callable[[], int],
+    *,
+    dry_run: bool = False,
 ) -> list[e.SpendReconciled]:
     """Settle what is unreconciled for calls of a run, in one transaction with the accounts above it.
 
@@ -29,6 +35,7 @@ async def reconcile(
         run: its id.
         costs: what each call has cost, by the version of its CallStarted.
         clock: microseconds UTC.
+        dry_run: only answer what would be settled; nothing is written.
 
     Raises:
         UsageError: there is no such run, or nothing is unreconciled for a call; nothing is written then.
@@ -48,6 +55,8 @@ async def reconcile(
             ending.append(e.SessionLost(state.session.number, left_open(state)))
             apply(state, now, ending[0])
         found = [_reconciled(state, run, call, cost) for call, cost in costs.items()]
+        if dry_run:
+            return found
         written = await log.append(run, expected, now, [*ending, *found], simulated=state.settings.simulated)
         if state.finished is not None:
             with suppress(LogError):  # the money is settled all the same; the next head will do

@@ -79,10 +79,11 @@ class Expired:
     """Runs whose log is evidence now."""
 
 
-async def expire(workspace: "Engine", policy: Retention) -> Expired:
+async def expire(workspace: "Engine", policy: Retention, *, dry_run: bool = False) -> Expired:
     """Delete the content of every run whose last event is older than the policy, or its own spec, keeps it.
 
-    The shorter time counts; a run that the policy or any spec holds is kept, and so is a live one.
+    The shorter time counts; a run that the policy or any spec holds is kept, and so is a live one. With ``dry_run``
+    nothing is deleted, and the answer is what would be.
     """
     own = dict(_own(workspace))
     held = _held(policy, own)
@@ -95,7 +96,7 @@ async def expire(workspace: "Engine", policy: Retention) -> Expired:
             found.held.append(run)
             continue
         try:
-            found.deleted.append(await delete_content(workspace, run))
+            found.deleted.append(_deletable(workspace, run) if dry_run else await delete_content(workspace, run))
         except RunLockedError:
             found.live.append(run)
         except DamagedLogError:
@@ -110,6 +111,16 @@ def held_runs(workspace: "Engine", policy: Retention) -> set[str]:
 
 def _held(policy: Retention, own: Mapping[str, Retention]) -> set[str]:
     return {*policy.hold, *(run for each in own.values() for run in each.hold)}
+
+
+def _deletable(workspace: "Engine", run: str) -> Deleted:
+    """What ``delete_content`` would delete of a run; see there for what it raises."""
+    log = workspace.log
+    if log.locks.is_held(run):
+        raise RunLockedError(f"{run} is live")
+    workspace.check(run)
+    texts = log.store.texts(run)
+    return Deleted(run, len(texts), sum(each.size for each in texts), False, tuple(log.forks(run)), log.store.remains)
 
 
 def _own(workspace: "Engine") -> Iterator[tuple[str, Retention]]:

@@ -1,7 +1,7 @@
 """The event log: append with an expected version, read, follow, verify; over a store."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -22,7 +22,7 @@ from orchestrator.ledger import pacing, retention
 from orchestrator.ledger.append import Append, AppendRequest, Committed, ended_by
 from orchestrator.ledger.log_reader import LogReader
 from orchestrator.log.commits import GroupCommit
-from orchestrator.log.protocol import Changes, Last, Member, Store, Tails, Written
+from orchestrator.log.protocol import UNFINISHED, Changes, Last, Member, Store, StoreError, Tails, Written
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.sealing import Keys
 from orchestrator.log.texts import pack
@@ -71,6 +71,7 @@ class EventLog(LogReader):
         if store is not None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = cls(store or SqliteStore.open(folder), offload=offload, redactor=redactor)
+        _refuse_closed(log.store, "")
         log.keys = Keys(folder)
         return log
 
@@ -84,6 +85,7 @@ class EventLog(LogReader):
         from orchestrator.log.sqlite import SqliteStore, database_of
 
         log = cls(store or SqliteStore.open_to_read(folder), offload=asyncio.to_thread, is_writable=False)
+        _refuse_closed(log.store, UNFINISHED)
         log.keys = Keys(database_of(folder).parent)
         return log
 
@@ -314,6 +316,16 @@ class EventLog(LogReader):
         after = (await asyncio.to_thread(self.store.space)).file
         return retention.Collected(texts, size, cached, tuple(skipped), before, after)
 
+    def collectable(self, expired: Iterable[str] = ()) -> retention.Collected:
+        """What ``collect`` would take away once the content of some runs is deleted; nothing is written."""
+        gone = set(expired)
+        owners = [each for each in self.store.owners() if each and each not in gone and self.store.texts(each)]
+        live = [each for each in owners if self.locks.is_held(each)]
+        texts = [text for run in owners if run not in live for text in retention.unreferenced(self.store, run)]
+        cached = len(retention.orphaned(self.store, gone))
+        size = self.store.space().file
+        return retention.Collected(len(texts), sum(each.size for each in texts), cached, tuple(live), size, size)
+
     async def _collect_cache(self) -> int:
         """Forget the answers of runs without content; how many there were."""
         found: list[int] = []
@@ -343,6 +355,18 @@ class EventLog(LogReader):
             error = DamagedLogError(first.position, f"{stream} is damaged at event {first.event}: {first.message}")
             self._damaged[stream] = error
             raise error
+
+
+def _refuse_closed(store: Store, beginning: str) -> None:
+    """Refuse a store that was closed by a line with this beginning.
+
+    Raises:
+        StoreError: it was.
+    """
+    why = store.closed
+    if why and why.startswith(beginning):
+        store.close()
+        raise StoreError(f"{store.url}: {why}")
 
 
 def _drop(run: str, digests: Sequence[str]) -> Member:

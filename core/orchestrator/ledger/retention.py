@@ -1,7 +1,7 @@
 """Keeping a log small: what it takes, by run; content that is deleted, texts that nothing refers to."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -167,10 +167,10 @@ def unreferenced(store: StoreReads, run: str) -> list[StoredText]:
     return [text for text in store.texts(run) if text.digest not in wanted]
 
 
-def orphaned(store: StoreReads) -> list[CacheRow]:
-    """The cached answers whose run has no content any more."""
+def orphaned(store: StoreReads, deleted: Collection[str] = ()) -> list[CacheRow]:
+    """The cached answers whose run has no content any more, or is among those that are to be deleted."""
     rows = store.cache_rows()
-    gone = {run for run in {row.run for row in rows} if store.raw_salt(run) is None}
+    gone = {run for run in {row.run for row in rows} if run in deleted or store.raw_salt(run) is None}
     return [row for row in rows if row.run in gone]
 
 

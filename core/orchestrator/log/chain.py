@@ -156,6 +156,9 @@ def verify(
 
     Returns:
         The findings by position; none means that everything holds.
+
+    Raises:
+        StoreError: the store does not answer, and nothing is known of what is in it.
     """
     streams: dict[bytes, _Stream] = {}
     findings: dict[int, LogFinding] = {}
@@ -181,6 +184,8 @@ def verify(
             for problem in store.integrity():
                 findings[0] = LogFinding(0, "", f"the database file: {problem}")
     except StoreError as error:
+        if not error.is_damage:
+            raise
         findings.setdefault(
             last, LogFinding(last, stream or "", f"the database file is damaged after it: {error.detail}")
         )

@@ -7,13 +7,16 @@ texts, salts, cached answers, open holds, requests, pace. It computes no hash, d
 Every method is blocking and may be called from any thread; the log takes care not to call one from an event loop.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from attrs import Factory, evolve, frozen
 
 from orchestrator.errors import LogError, OrchestrateError
+
+UNFINISHED: Final = "this is an unfinished copy"
+"""What ``Store.closed`` begins with where not even reading makes sense."""
 
 
 class StoreError(LogError):
@@ -21,11 +24,13 @@ class StoreError(LogError):
 
     Attributes:
         detail: what the database itself said.
+        is_damage: whether what is stored may be damaged; False: nothing is known of it, as where no server answers.
     """
 
-    def __init__(self, message: str, detail: str = "") -> None:
+    def __init__(self, message: str, detail: str = "", *, is_damage: bool = True) -> None:
         super().__init__(message)
         self.detail = detail or message
+        self.is_damage = is_damage
 
 
 class StoredRow(NamedTuple):
@@ -110,6 +115,29 @@ class MailboxRow(NamedTuple):
     at: int
     kind: str
     text: str
+
+
+@frozen
+class Contents:
+    """Everything that one store has and another takes in, verbatim; what is read is read once.
+
+    Attributes:
+        rows: the events, in the order of their positions.
+        salts: (run, salt); the secret of the cache is that of the empty name.
+        texts: (run, digest, bytes).
+        cached: rows of the response cache.
+        holds: the open holds.
+        asked: (run, request).
+        pace: (scope, number).
+    """
+
+    rows: Iterable[StoredRow]
+    salts: Iterable[tuple[str, bytes]]
+    texts: Iterable[tuple[str, str, bytes]]
+    cached: Iterable[CacheRow]
+    holds: Iterable[Hold]
+    asked: Iterable[tuple[str, MailboxRow]]
+    pace: Iterable[tuple[str, int]]
 
 
 class RawRow(NamedTuple):
@@ -459,6 +487,30 @@ class Store(StoreReads, Protocol):
             StoreError: nothing is known of what was written; the caller writes nothing more through this store.
             Any other exception, out of a ``make``: nothing was written.
         """
+
+    def take_in(self, contents: Contents, why: str) -> None:
+        """Take in what another store has, in one transaction, and be closed then, as ``why`` says.
+
+        Rows keep their positions; those up to ``high_water`` are there already and are no part of the contents. What
+        stands beside the events is replaced. A store that is closed may take in, too.
+        """
+
+    def closing(self, why: str) -> AbstractContextManager[None]:
+        """Close it for writing with the end of the context, for every process that has it open.
+
+        Inside nothing else writes: other writers wait, and are refused afterwards by a ``StoreError`` that says why;
+        reading goes on. A context that ends by an exception, or with the process, changes nothing.
+
+        Args:
+            why: a line for people that says what to do instead.
+        """
+
+    @property
+    def closed(self) -> str:
+        """Why nothing can be written to it any more; empty: it can."""
+
+    def reopen(self) -> None:
+        """Let it be written again."""
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Read the store as it is at one moment, whatever is appended meanwhile."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 VARIABLE: Final = "ORCHESTRATE_STORE"
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9_+.-]*):")
+_PASSWORD: Final = re.compile(r"(?<=://)([^/?#:@]*):[^/?#]*@")
+_PASSWORD_KEY: Final = re.compile(r"([?&])\w*password=[^&#]*&?")
 _CHOSEN: Final[list[str]] = []
 
 Log = TypeVar("Log", bound="EventLog")
@@ -49,6 +51,26 @@ def store_url(variables: "Mapping[str, str]" = os.environ) -> str | None:
     if url:
         _scheme_of(url)
     return url or None
+
+
+def store_variables() -> dict[str, str]:
+    """The variables by which a process that is started from here finds the same store; they may hold a password.
+
+    Raises:
+        UsageError: the address of the store makes no sense.
+    """
+    url = store_url()
+    return {} if url is None else {VARIABLE: url}
+
+
+def shown_store() -> str | None:
+    """The address of the store as it may be kept and shown: without a password. None: that of the data folder.
+
+    Raises:
+        UsageError: it makes no sense.
+    """
+    url = store_url()
+    return None if url is None else _PASSWORD_KEY.sub(r"\1", _PASSWORD.sub(r"\1@", url))
 
 
 def open_log(folder: Path, *, redactor: "Redactor | None" = None, offload: "Offload | None" = None) -> "EventLog":
@@ -84,7 +106,27 @@ def chosen_store(*, write: bool) -> "Store | None":
         LogError: it cannot be opened.
     """
     url = store_url()
-    return None if url is None else _kind_of(url).open(url, write=write)
+    return None if url is None else open_store(url, write=write)
+
+
+def open_store(url: str, *, write: bool) -> "Store":
+    """The store at an address.
+
+    Raises:
+        UsageError: the address makes no sense, or no plugin knows it.
+        LogError: it cannot be opened.
+    """
+    return _kind_of(url).open(url, write=write)
+
+
+def store_exists(url: str) -> bool:
+    """Whether there is a log at an address.
+
+    Raises:
+        UsageError: the address makes no sense, or no plugin knows it.
+        LogError: the store cannot be asked.
+    """
+    return _kind_of(url).exists(url)
 
 
 def has_store(folder: Path) -> bool:
@@ -97,7 +139,7 @@ def has_store(folder: Path) -> bool:
     from orchestrator.log.sqlite import database_of
 
     url = store_url()
-    return database_of(folder).exists() if url is None else _kind_of(url).exists(url)
+    return database_of(folder).exists() if url is None else store_exists(url)
 
 
 def _kind_of(url: str) -> "StoreKind":

@@ -1,10 +1,10 @@
 """Executors: what starts workers, on this machine or on others, and starts them again when they die."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from attrs import frozen
+from attrs import Factory, frozen
 
 
 @frozen
@@ -23,6 +23,9 @@ class Fleet:
     """Where the executor starts workers, such as the address of a cluster; None: its usual place."""
     grace: float = 30.0
     """Seconds that a worker may take to end."""
+    environment: Mapping[str, str] = Factory(dict)
+    """Variables that a worker has besides those of the place where it runs; they may hold a password, and belong into
+    no command line, file or message."""
 
 
 @frozen

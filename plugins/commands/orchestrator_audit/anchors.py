@@ -4,7 +4,7 @@ from pathlib import Path
 
 from attrs import evolve
 
-from orchestrator.errors import UsageError
+from orchestrator.errors import LogError, UsageError
 from orchestrator.log.heads import Head, append_line, heads_in
 
 __all__ = ["append_line", "read_anchor"]
@@ -14,10 +14,12 @@ def read_anchor(path: Path) -> tuple[list[Head], list[int]]:
     """The heads of an anchor, oldest first, and the numbers of the lines that hold none.
 
     Raises:
-        LogError: the file cannot be read.
-        UsageError: no line holds a head, so that nothing would be verified against it.
+        UsageError: the file cannot be read, or no line holds a head, so that nothing would be verified against it.
     """
-    lines = heads_in(path)
+    try:
+        lines = heads_in(path)
+    except LogError as error:
+        raise UsageError(str(error)) from error
     heads = [evolve(head, source=path.name) for head in lines if head is not None]
     if not heads:
         raise UsageError(f"{path} holds no head; name a file that audit anchor wrote")

@@ -13,7 +13,15 @@ from attrs import Factory, define, evolve, field
 
 from orchestrator import Workspace
 from orchestrator.cli.kit import RunEnd, Watchers
-from orchestrator.errors import ConcurrencyError, LogError, NotAllowedError, OrchestrateError, RunLockedError
+from orchestrator.errors import (
+    ConcurrencyError,
+    DamagedLogError,
+    LogError,
+    NotAllowedError,
+    OrchestrateError,
+    RunLockedError,
+    UnknownEventError,
+)
 from orchestrator.reading import events as e
 from orchestrator_fleet.open_runs import RELEASED, OpenRuns
 from orchestrator_fleet.registry import Registration, live_workers
@@ -145,6 +153,8 @@ class Worker:
             pass  # another worker was faster
         except ConcurrencyError:
             self.report("lost", run, "another process has gone on with it")
+        except (DamagedLogError, UnknownEventError) as error:
+            self._leave(run, str(error))
         except LogError as error:
             self._broken = error
         except NotAllowedError as error:

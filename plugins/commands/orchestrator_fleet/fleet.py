@@ -14,6 +14,7 @@ from orchestrator.cli.kit import (
     CommandGroup,
     allow_option,
     command,
+    has_log,
     home,
     home_option,
     json_option,
@@ -47,6 +48,8 @@ class FleetSettings:
     jobs: int = JOBS
     grace: float = 30.0
     allow: tuple[str, ...] = ()
+    store: str | None = None
+    """The address of the log, without a password; None: the data folder."""
 
     @classmethod
     def read(cls) -> "FleetSettings | None":
@@ -71,6 +74,7 @@ class FleetSettings:
 
     def fleet(self) -> "Fleet":
         """The workers that are wanted."""
+        from orchestrator.cli.kit import store_variables
         from orchestrator.spi import Fleet
 
         digest = hashlib.sha256(str(home().absolute()).encode()).hexdigest()
@@ -83,6 +87,7 @@ class FleetSettings:
             name=f"worker-{digest[:_NAMED]}",
             address=self.address,
             grace=self.grace,
+            environment=store_variables(),
         )
 
     def made(self) -> "Executor":
@@ -109,7 +114,10 @@ def _where(function: Any) -> Any:
 
 @click.group(cls=CommandGroup)
 def fleet() -> None:
-    """Start, scale and stop many workers at once: here, or on a cluster."""
+    """Start, scale and stop many workers at once: here, or on a cluster.
+
+    The address of a store (--store, ORCHESTRATE_STORE) reaches them in their environment, never in a command line.
+    """
 
 
 @fleet.command()
@@ -134,10 +142,10 @@ def up(
 
     Workers that run go on as they are: another --jobs holds for those that are started.
     """
-    known = FleetSettings.read()
-    _refuse_another(known, executor, address)
+    known, store = FleetSettings.read(), _store()
+    _refuse_another(known, executor, address, store)
     name = executor or (LOCAL if known is None else known.executor)
-    wanted = FleetSettings(name, address or (known and known.address) or None, workers, jobs, grace, allow)
+    wanted = FleetSettings(name, address or (known and known.address) or None, workers, jobs, grace, allow, store)
     made = wanted.made()
     made.scale(wanted.fleet())
     wanted.write()
@@ -190,8 +198,22 @@ def _known(executor: str | None, address: str | None) -> FleetSettings:
     return evolve(found, executor=executor or found.executor, address=address or found.address)
 
 
-def _refuse_another(known: FleetSettings | None, executor: str | None, address: str | None) -> None:
-    """Refuse to forget a fleet that was started elsewhere: nothing would end it.
+def _store() -> str | None:
+    """Where the workers' log is, once the store there has answered.
+
+    Raises:
+        LogError: it does not.
+    """
+    from orchestrator.cli.kit import shown_store
+
+    found = shown_store()
+    if found is not None:
+        has_log()
+    return found
+
+
+def _refuse_another(known: FleetSettings | None, executor: str | None, address: str | None, store: str | None) -> None:
+    """Refuse to forget a fleet that was started elsewhere: nothing would end it. All its workers have one log.
 
     Raises:
         UsageError: there is one.
@@ -201,6 +223,9 @@ def _refuse_another(known: FleetSettings | None, executor: str | None, address: 
     if executor not in (None, known.executor) or address not in (None, known.address):
         at = f" at {known.address}" if known.address else ""
         raise UsageError(f"{known.workers} workers are kept by {known.executor}{at}; first: {command('fleet down')}")
+    if store != known.store:
+        at = known.store or "in the data folder"
+        raise UsageError(f"the log of the fleet's workers is {at}; name it, or first: {command('fleet down')}")
 
 
 def _plain(known: FleetSettings, made: "Executor") -> dict[str, Any]:

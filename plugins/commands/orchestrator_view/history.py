@@ -1,21 +1,18 @@
 """The page of the log: events with search and types, and verification on demand."""
 
-import json
 from collections.abc import Iterator
-from functools import cache
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from attrs import fields, frozen
+from attrs import frozen
 
-from orchestrator.cli.kit import Catalogue, Reader, money, rank_of, whole_steps
+from orchestrator.cli.kit import Catalogue, Reader, rank_of, whole_steps
 from orchestrator.errors import LogError
-from orchestrator.money import Usd
 from orchestrator.reading import Select, UnavailableBackendError, events, read_heads, verify
+from orchestrator_view.event_fields import readable_fields
 from orchestrator_view.source import Source
 
 PAGE: Final = 50
-_LONGEST: Final = 300
 
 
 @frozen
@@ -74,36 +71,8 @@ def _rows(log: Reader, wanted: LogQuery) -> Iterator[EventRow]:
         limit=PAGE + 1,
     )
     for row in log.select(select):
-        yield EventRow(row.position, row.stream, row.version, row.type, row.at, list(_fields(row.type, row.data)))
-
-
-def _fields(kind: str, data: str) -> Iterator[tuple[str, str]]:
-    """Names and values of an event; money is readable."""
-    try:
-        stored = json.loads(data)
-    except ValueError:
-        yield "damaged", data[:_LONGEST]
-        return
-    for name, value in stored.items() if isinstance(stored, dict) else [("value", stored)]:
-        if value in (None, [], {}, ""):
-            continue
-        yield name, _shown(value, name in _amounts(kind))
-
-
-@cache
-def _amounts(kind: str) -> frozenset[str]:
-    """The fields of a type of events that are money."""
-    known = events.TYPES.get(kind)
-    return frozenset() if known is None else frozenset(each.name for each in fields(known) if each.type is Usd)
-
-
-def _shown(value: Any, is_money: bool) -> str:
-    if is_money and isinstance(value, int) and not isinstance(value, bool):
-        return money(Usd(value))
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if len(text) == 64 and all(each in "0123456789abcdef" for each in text):
-        return f"{text[:12]}…"
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+        shown = list(readable_fields(row.type, row.data))
+        yield EventRow(row.position, row.stream, row.version, row.type, row.at, shown)
 
 
 def verify_values(source: Source, run: str) -> dict[str, Any]:

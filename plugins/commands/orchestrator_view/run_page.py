@@ -131,7 +131,7 @@ def _waits_for(state: RunState, event: e.Event) -> Iterator[str]:
         case e.CheckStarted():
             yield f"the check {event.validator} of {event.task}"
         case e.QuestionAsked():
-            yield "an answer to its question"
+            yield f"an answer: {question_of(event, state)}"
         case e.VerificationStarted():
             yield "the verification of the result"
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 from attrs import define
 
 from orchestrator.cli.kit import Reader, account_names, timestamp
+from orchestrator.models import PHASE_OF, Role
 from orchestrator.money import Usd
 from orchestrator.reading import events as e
 from orchestrator_insight.shown import exact
@@ -13,7 +14,7 @@ from orchestrator_insight.shown import exact
 _MOST_BARS: Final = 14
 _TEAM: Final = "team/"
 _MOST_UNKNOWN: Final = 200
-_BY: Final = ("day", "model", "role", "team")
+_BY: Final = ("day", "model", "phase", "team")
 
 
 @define
@@ -43,7 +44,15 @@ def _archived(log: Reader, simulated: bool) -> Iterable[tuple[Any, ...]]:
             team = next((name.removeprefix(_TEAM) for name in run.accounts if name.startswith(_TEAM)), None)
             for each in run.spend:
                 day = timestamp(run.began)[:10]
-                yield day, each.model, each.role.value, team, each.calls, each.settled.nano, 0
+                yield (
+                    day,
+                    each.model,
+                    PHASE_OF[each.role].value.replace("_", " "),
+                    team,
+                    each.calls,
+                    each.settled.nano,
+                    0,
+                )
 
 
 def _version(log: Reader | None, position: int) -> int:
@@ -59,7 +68,7 @@ def money_values(log: Reader | None, simulated: bool) -> dict[str, Any]:
         (
             each["started_at"][:10],
             each["model"],
-            each["role"],
+            PHASE_OF[Role(each["role"])].value.replace("_", " "),
             _team(began[each["run_id"]]),
             1,
             each["settled_nano"],

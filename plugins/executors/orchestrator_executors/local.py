@@ -41,7 +41,8 @@ class LocalExecutor:
             lock = fleet.folder / f"{fleet.name}-{number:03}.lock"
             if not _is_held(lock):
                 words = [sys.executable, "-S", str(_KEEPER), str(lock), str(fleet.grace), *fleet.command]
-                subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
+                environment = {**os.environ, **fleet.environment}
+                subprocess.run(words, check=True, stdin=subprocess.DEVNULL, env=environment)
                 _wait(lock, True, _START)
         for lock in locks[fleet.workers :]:
             _wait(lock, False, fleet.grace + _MARGIN)

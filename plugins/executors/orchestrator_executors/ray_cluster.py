@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -34,8 +34,9 @@ _PAUSE: Final = 1.0
 class WorkerActor:
     """An actor with one worker; where that dies, it ends itself, and Ray starts it again, here or on another node."""
 
-    def __init__(self, command: Sequence[str], grace: float) -> None:
+    def __init__(self, command: Sequence[str], grace: float, environment: Mapping[str, str]) -> None:
         self._grace = grace
+        self._environment = dict(environment)
         self._is_ending = False
         self._child: subprocess.Popen[bytes] | None = None
         self._started = threading.Event()
@@ -43,7 +44,9 @@ class WorkerActor:
 
     def _keep(self, command: list[str]) -> None:
         # the system ends the child with the thread that started it: this one lasts as long as the process
-        self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=end_with_parent)
+        self._child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, preexec_fn=end_with_parent, env={**os.environ, **self._environment}
+        )
         self._started.set()
         self._child.wait()
         time.sleep(_PAUSE)
@@ -92,7 +95,9 @@ class RayExecutor:
 def _made(ray: Any, fleet: Fleet, name: str) -> Any:
     actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0, max_concurrency=4)(WorkerActor)
     options = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "scheduling_strategy": "SPREAD"}
-    return actor.options(get_if_exists=True, **options).remote(list(fleet.command), fleet.grace)
+    return actor.options(get_if_exists=True, **options).remote(
+        list(fleet.command), fleet.grace, dict(fleet.environment)
+    )
 
 
 def _seen(ray: Any, name: str) -> FleetWorker:

@@ -1,5 +1,6 @@
 """Connections to a server, and what its errors mean on one line."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -11,6 +12,8 @@ from psycopg.types.string import TextLoader
 
 from orchestrator.errors import UsageError
 from orchestrator.log.protocol import StoreError
+
+logging.getLogger("psycopg").addHandler(logging.NullHandler())  # else it writes lines of its own about lost connections
 
 SCHEMES: Final = ("postgresql://", "postgres://")
 _PATIENCE: Final = 10
@@ -74,7 +77,8 @@ def explained(url: str) -> Iterator[None]:
     try:
         yield
     except (psycopg.Error, OSError) as error:
-        raise StoreError(f"{shown(url)}: {_advice(error)}", _line(error)) from error
+        is_damage = isinstance(error, errors.DataCorrupted | errors.IndexCorrupted)
+        raise StoreError(f"{shown(url)}: {_advice(error)}", _line(error), is_damage=is_damage) from error
 
 
 def _line(error: BaseException) -> str:
@@ -88,6 +92,8 @@ def _advice(error: BaseException) -> str:
             return f"the server's disk is full ({text}): free some space there, then resume"
         case errors.InsufficientPrivilege():
             return f"the role may not do this ({text}): connect as the owner of the tables, or grant it the right"
+        case errors.ObjectNotInPrerequisiteState():
+            return error.diag.message_primary or text  # a closed log says itself what to do
         case errors.TooManyConnections():
             return "the server has no connection left: raise its max_connections, or start fewer processes"
         case errors.ReadOnlySqlTransaction():

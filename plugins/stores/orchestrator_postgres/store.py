@@ -1,20 +1,22 @@
 """A log on a PostgreSQL server: one connection that writes and holds the process's lock, and one that reads."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psycopg
 
 from orchestrator.errors import LogError
-from orchestrator.log.protocol import Locks, Member, Space, StoreError, StreamSize, Written
+from orchestrator.log.protocol import Contents, Locks, Member, Space, StoreError, StreamSize, Written
 from orchestrator.spi import hookimpl
-from orchestrator_postgres import connecting, layout
+from orchestrator_postgres import connecting, layout, moving
 from orchestrator_postgres.groups import Writer
 from orchestrator_postgres.owners import Owners
 from orchestrator_postgres.reads import Reads
+
+T = TypeVar("T")
 
 _FETCHED: Final = 1000
 _SIZES: Final = """
@@ -61,7 +63,7 @@ class PostgresStore(Reads):
         self._address = url
         self._guard = threading.RLock()
         self._write_guard = threading.RLock()
-        self._reading_at_once = False
+        self._snapshots = threading.local()
         self._cursors = count()
         self._writing: psycopg.Connection[Any] | None = None
         self._reading = connecting.connect(url)
@@ -96,50 +98,118 @@ class PostgresStore(Reads):
         with self._exclusive():
             return self._writer.write(members)
 
+    @contextmanager
+    def _alone(self) -> Iterator[psycopg.Connection[Any]]:
+        """A transaction that no other writer comes into; an exception takes back what was done in it."""
+        with self._write_guard:
+            try:
+                with self._exclusive() as connection:
+                    connection.execute("BEGIN")
+                    moving.lock(connection)
+                yield connection
+                with self._exclusive() as connection:
+                    connection.execute("COMMIT")
+            except BaseException:
+                with suppress(StoreError), self._exclusive() as connection:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def closing(self, why: str) -> Iterator[None]:
+        """Close it for writing with the end of the context; see ``Store``."""
+        with self._alone():
+            with self._exclusive() as connection:
+                moving.close(connection, why)
+            yield
+
+    @property
+    def closed(self) -> str:
+        """Why nothing can be written any more; empty: it can."""
+        return str(self._first(moving.WHY) or "")
+
+    def take_in(self, contents: Contents, why: str) -> None:
+        """Take in what another store has; see ``Store``."""
+        with self._alone(), self._exclusive() as connection:
+            moving.take_in(connection, contents)
+            moving.close(connection, why)
+
+    def reopen(self) -> None:
+        """Let it be written again."""
+        with self._alone(), self._exclusive() as connection:
+            moving.reopen(connection)
+
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._names_and_rows(query, values)[1]
 
     def _names_and_rows(self, query: str, values: Sequence[Any] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
-        with self._guard, connecting.explained(self._address):
-            try:
-                cursor = self._reading.execute(query, values)
-            except psycopg.OperationalError:
-                if self._reading_at_once or not self._reading.broken:
-                    raise
-                self._reading = connecting.connect(self._address)  # the server was started again
-                cursor = self._reading.execute(query, values)
+        def ask(connection: psycopg.Connection[Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
+            cursor = connection.execute(query, values)
             return [each.name for each in cursor.description or ()], cursor.fetchall()
+
+        return self._asking(ask)
+
+    def _asking(self, work: Callable[[psycopg.Connection[Any]], T]) -> T:
+        """Read by this thread's snapshot, else by the connection that all share; it is made anew where it broke."""
+        with connecting.explained(self._address):
+            own = self._snapshot()
+            if own is not None:
+                return work(own)
+            with self._guard:
+                try:
+                    return work(self._reading)
+                except psycopg.OperationalError:
+                    if not self._reading.broken:
+                        raise
+                    self._reading = connecting.connect(self._address)  # the server was started again
+                    return work(self._reading)
+
+    def _snapshot(self) -> psycopg.Connection[Any] | None:
+        connection: psycopg.Connection[Any] | None = getattr(self._snapshots, "connection", None)
+        return connection
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Read the log as it is at one moment, whatever is appended meanwhile."""
-        with self._guard, connecting.explained(self._address):
-            nested, self._reading_at_once = self._reading_at_once, True
-            if not nested:
-                self._reading.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        """Read the log as it is at one moment, whatever is appended meanwhile: in this thread alone."""
+        if self._snapshot() is not None:
+            yield
+            return
+        with connecting.explained(self._address):
+            connection = connecting.connect(self._address)
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self._snapshots.connection = connection
         try:
             yield
         finally:
-            if not nested:
-                self._reading_at_once = False
-                with self._guard, suppress(psycopg.Error):
-                    self._reading.execute("COMMIT")
+            self._snapshots.connection = None
+            connection.close()
 
     def _raw_rows(self, query: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-        """Some rows at a time, by a plan without indexes."""
-        name = f"raw_{next(self._cursors)}"
-        with self.snapshot():
-            with self._guard, connecting.explained(self._address):
-                self._use_indexes(False)
-                psycopg.ClientCursor(self._reading).execute(f"DECLARE {name} CURSOR FOR {query}", values)
-                self._use_indexes(True)
-            while rows := self._rows(f"FETCH {_FETCHED} FROM {name}"):
-                yield from rows
-            self._reading.execute(f"CLOSE {name}")
+        """By a plan without indexes; in a snapshot, where an audit reads a whole log, some rows at a time."""
 
-    def _use_indexes(self, use: bool) -> None:
+        def all_at_once(reading: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
+            with reading.transaction():
+                self._use_indexes(reading, False)
+                return psycopg.ClientCursor(reading).execute(query, values).fetchall()
+
+        connection = self._snapshot()
+        yield from self._asking(all_at_once) if connection is None else self._page_by_page(connection, query, values)
+
+    def _page_by_page(
+        self, connection: psycopg.Connection[Any], query: str, values: Sequence[Any]
+    ) -> Iterator[tuple[Any, ...]]:
+        name = f"raw_{next(self._cursors)}"
+        with connecting.explained(self._address):
+            self._use_indexes(connection, False)
+            psycopg.ClientCursor(connection).execute(f"DECLARE {name} CURSOR FOR {query}", values)
+            self._use_indexes(connection, True)
+        while rows := self._rows(f"FETCH {_FETCHED} FROM {name}"):
+            yield from rows
+        connection.execute(f"CLOSE {name}")
+
+    @staticmethod
+    def _use_indexes(connection: psycopg.Connection[Any], use: bool) -> None:
         for setting in ("enable_indexscan", "enable_bitmapscan", "enable_indexonlyscan"):
-            self._reading.execute(f"SET LOCAL {setting} = {'on' if use else 'off'}")
+            connection.execute(f"SET LOCAL {setting} = {'on' if use else 'off'}")
 
     def integrity(self) -> list[str]:
         """Nothing: a server's files are looked at by its owner's tools, such as ``pg_amcheck``."""
@@ -147,8 +217,7 @@ class PostgresStore(Reads):
 
     def layout(self) -> list[str]:
         """How the tables differ from this program's, a line each."""
-        with self._guard, connecting.explained(self._address):
-            return layout.differences(self._reading)
+        return self._asking(layout.differences)
 
     def sizes(self) -> list[StreamSize]:
         """What every stream takes, oldest first."""

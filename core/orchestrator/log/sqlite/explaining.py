@@ -14,6 +14,8 @@ def explained(error: BaseException) -> str:
     text = str(error)
     if isinstance(error, UnicodeDecodeError):
         return "the file is damaged: restore it, or choose another folder with --home"
+    if isinstance(error, sqlite3.IntegrityError) and error.sqlite_errorname == "SQLITE_CONSTRAINT_TRIGGER":
+        return text  # a closed log says itself what to do
     if "full" in text:
         return "the disk is full: free some space, then resume"
     if "readonly" in text or "unable to open" in text:

@@ -38,7 +38,7 @@ class SqliteStores:
         path = path.removeprefix("//") if path.startswith("//") else path
         if not path or "?" in path:
             raise UsageError(f"{url!r} names no folder: write sqlite:/path/to/folder, or leave it out and say --home")
-        place = Path(path).expanduser()
+        place = Path(path).expanduser().absolute()
         return place.parent if place.name == DATABASE and not is_database(place) else place
 
 

@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.errors import DamagedLogError, LogError
+from orchestrator.log.sqlite.moving import TRIGGERS
 from orchestrator.log.views import VIEWS
 
 if TYPE_CHECKING:
@@ -162,6 +163,8 @@ def create(connection: sqlite3.Connection) -> None:
 _NAMES: Final = ("events", "blobs", "salts", "cache", "open_holds", *_LATER)
 _ADDED: Final = {("table", name) for name in _LATER}
 """What a log has only once this program has written to it: earlier ones made none."""
+_CLOSED: Final = {("trigger", name) for name in TRIGGERS}
+"""What a log has that was moved to another store."""
 
 
 def _add_later(connection: sqlite3.Connection) -> None:
@@ -177,7 +180,7 @@ def differences(connection: "sqlite3.Connection | Queryable") -> list[str]:
     found = _layout(connection)
     return [
         *(f"the {kind} {name} is missing" for kind, name in wanted.keys() - found.keys() - _ADDED),
-        *(f"the {kind} {name} is none of this program's" for kind, name in found.keys() - wanted.keys()),
+        *(f"the {kind} {name} is none of this program's" for kind, name in found.keys() - wanted.keys() - _CLOSED),
         *(
             f"the {kind} {name} is not as this program makes it"
             for kind, name in wanted.keys() & found.keys()

@@ -11,8 +11,8 @@ from typing import Final, TypeVar
 
 from orchestrator.errors import DamagedLogError, LogError
 from orchestrator.log.locks import FileLocks, Locks, MemoryLocks, TransactionLock, no_lock
-from orchestrator.log.protocol import Member, Space, StoreError, StreamSize, Written
-from orchestrator.log.sqlite import schema
+from orchestrator.log.protocol import Contents, Member, Space, StoreError, StreamSize, Written
+from orchestrator.log.sqlite import moving, schema
 from orchestrator.log.sqlite.connections import (
     DATABASE,
     Connection,
@@ -70,8 +70,8 @@ class SqliteStore(SqliteReads):
         self.locks: Locks = locks or MemoryLocks()
         self.is_shared = reader is not None
         self.url = url
-        self._guard = threading.Lock()
-        self._read_guard = threading.Lock() if reader else self._guard
+        self._guard = threading.RLock()
+        self._read_guard = threading.RLock() if reader else self._guard
         self._transaction_lock = transaction_lock
         self._folder = folder
         self._is_writable = True
@@ -119,7 +119,7 @@ class SqliteStore(SqliteReads):
             transaction_lock=lock,
             reader=reader,
             folder=folder,
-            url=f"sqlite:{path}",
+            url=f"sqlite:{folder}",
         )
 
     @classmethod
@@ -141,7 +141,7 @@ class SqliteStore(SqliteReads):
         except LogError as error:
             raise LogError(f"{path}: {error}") from error
         locks = FileLocks(folder) if path != folder else MemoryLocks()
-        store = cls(connection, locks=locks, folder=folder if path != folder else None, url=f"sqlite:{path}")
+        store = cls(connection, locks=locks, folder=folder if path != folder else None, url=f"sqlite:{folder}")
         store.is_shared = True
         store._is_writable = False
         return store
@@ -167,6 +167,48 @@ class SqliteStore(SqliteReads):
                 return write_group(self.connection, self.locks, members)
         except UNREADABLE as error:
             raise StoreError(explained(error), str(error)) from error
+
+    @contextmanager
+    def _alone(self) -> Iterator[Connection]:
+        """A transaction that no other writer comes into; an exception takes back what was done in it."""
+        with self._transaction_lock(), self._guard:
+            try:
+                self.connection.execute("BEGIN IMMEDIATE")
+            except UNREADABLE as error:
+                raise StoreError(explained(error), str(error)) from error
+            try:
+                yield self.connection
+                self.connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def closing(self, why: str) -> Iterator[None]:
+        """Close it for writing with the end of the context; see ``Store``."""
+        with self._alone() as connection:
+            moving.close(connection, why)
+            yield
+
+    @property
+    def closed(self) -> str:
+        """Why nothing can be written any more; empty: it can."""
+        return self._asking(moving.closed)
+
+    def take_in(self, contents: Contents, why: str) -> None:
+        """Take in what another store has; see ``Store``."""
+        with self._alone() as connection:
+            try:
+                moving.take_in(connection, contents)
+                moving.close(connection, why)
+            except UNREADABLE as error:
+                raise StoreError(explained(error), str(error)) from error
+
+    def reopen(self) -> None:
+        """Let it be written again."""
+        with self._alone() as connection:
+            moving.reopen(connection)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

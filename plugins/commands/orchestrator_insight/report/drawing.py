@@ -132,7 +132,7 @@ def timeline_picture(state: RunState, line: Timeline) -> dict[str, Any]:
         "row_height": _ROW_HEIGHT,
         "hidden": len(nodes) - len(shown),
         "ticks": [
-            {"x": round(1000 * step / _TICKS, 1), "label": seconds(whole * step // _TICKS)}
+            {"x": round(1000 * step / _TICKS, 1), "label": _tick(whole * step // _TICKS, whole)}
             for step in range(_TICKS + 1)
         ]
         if len(line.sessions) == 1
@@ -142,6 +142,11 @@ def timeline_picture(state: RunState, line: Timeline) -> dict[str, Any]:
             for session in (line.sessions if len(line.sessions) > 1 else [])
         ],
     }
+
+
+def _tick(at: int, whole: int) -> str:
+    """A time on the axis; under some seconds in milliseconds, so that no two ticks are called the same."""
+    return f"{at / 1000:,.0f} ms" if 0 < whole < 3_000_000 else seconds(at)
 
 
 def _attempt(line: Timeline, attempt: Attempt, row: int, now: int) -> dict[str, Any]:
@@ -169,7 +174,7 @@ def charts(state: RunState, line: Timeline) -> list[dict[str, Any]]:
     by_task |= {name: node.spend.total for name, node in state.before_tasks.items() if node.spend.total}
     return [
         _chart("by model", line.spend_by_model.items()),
-        _chart("by phase", ((phase.value, amount) for phase, amount in line.spend_by_phase.items())),
+        _chart("by phase", ((phase.value.replace("_", " "), amount) for phase, amount in line.spend_by_phase.items())),
         _chart("by task", by_task.items()),
     ]
 

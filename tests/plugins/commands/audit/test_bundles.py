@@ -6,6 +6,7 @@ import io
 import json
 import random
 import shutil
+import subprocess
 import sys
 import tarfile
 from contextlib import suppress
@@ -468,3 +469,17 @@ def test_the_independent_verifier_refuses_every_change_of_an_event(data: st.Data
         rows[number][column] = value + 1 if isinstance(value, int) else f"{value} "
     with pytest.raises((ValueError, KeyError, TypeError)):
         verifier.chain(rows)
+
+
+def test_the_independent_verifier_refuses_in_one_line(home: Path, keys: Path, tmp_path: Path) -> None:
+    """Exit code 6 and a line on stderr, of whatever is no bundle, or not the one that was signed."""
+    bundle(home, tmp_path / "run.tar", RUN, keys)
+    whole = unpacked((tmp_path / "run.tar").read_bytes())
+    other = whole["signature.json"].replace(b"bundle+json", b"letter+json")
+    (tmp_path / "type.tar").write_bytes(repacked({**whole, "signature.json": other}))
+    (tmp_path / "deep.tar").write_bytes(repacked({**whole, bundles.EVENTS: b"[" * 100_000}))
+    (tmp_path / "none.tar").write_bytes(b"none")
+    script = Path(__file__).parents[4] / "examples" / "verify" / "verify_bundle.py"
+    for name, code in (("run", 0), ("type", 6), ("deep", 6), ("none", 6), ("absent", 6)):
+        ended = subprocess.run([sys.executable, script, tmp_path / f"{name}.tar"], capture_output=True, text=True)
+        assert (ended.returncode, len(ended.stderr.splitlines())) == (code, code // 6), ended.stderr

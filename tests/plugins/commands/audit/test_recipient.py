@@ -165,7 +165,7 @@ def test_an_anchor_that_says_nothing_is_said_to(home: Path, tmp_path: Path, caps
     assert (shown.code, "line 2 of" in shown.err) == (6, True)
     for wrong in (tmp_path / "absent", tmp_path, Path("/dev/zero")):
         shown = command(capsys, "audit", "verify", "--anchor", str(wrong))
-        assert (shown.code != 0, len(shown.err.splitlines())) == (True, 1), wrong
+        assert (shown.code, shown.out, len(shown.err.splitlines())) == (2, "", 1), wrong
     (tmp_path / "no-heads").write_text("{half\n")
     shown = command(capsys, "audit", "verify", RUN, "--anchor", str(tmp_path / "no-heads"))
     assert (shown.code, "holds no head" in shown.err) == (2, True)

@@ -1,13 +1,15 @@
 """Every page: over golden logs, over real runs, and over runs that try to get out of it."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command import orchestrate, scripted_spec
+from orchestrator_view.event_fields import readable_fields
+from tests.cli.command import orchestrate, scripted_spec, start
 from tests.golden import FOLDER, read
-from tests.plugins.commands.view.serving import Page, Served, foreign, golden_home, served
+from tests.plugins.commands.view.serving import Page, Served, foreign, golden_home, served, wait_for
 
 PAGES = ("/", "/runs", "/compare", "/evals", "/money", "/money?simulated=1", "/models", "/log", "/log/verify")
 
@@ -188,3 +190,35 @@ def test_a_megabyte_is_cut_and_there_as_a_whole(hostile_view: Served) -> None:
     assert whole.headers["content-type"].startswith("text/plain")
     assert len(whole.text) >= 900_000
     assert whole.headers["x-content-type-options"] == "nosniff"
+
+
+def test_events_are_shown_with_readable_money_and_durations_and_without_what_is_empty() -> None:
+    """Inside of other values too; what is damaged, and what no type knows, is shown as it is."""
+    totals = '{"run": "r", "amount": 1500000, "call": 7, "totals": {"cap": 5000000000, "held": 10, "excess": 0}}'
+    assert dict(readable_fields("account.held", totals)) == {
+        "run": "r", "amount": "$0.0015", "call": "7", "totals": "{cap $5.0000, held <$0.0001, excess $0.0000}",
+    }  # fmt: skip
+    digest = "ab" * 32
+    answered = json.dumps({"latency": 31_000, "answer": digest, "usage": {"input": 9}, "thoughts": None, "try_": 1})
+    assert dict(readable_fields("call.succeeded", answered)) == {
+        "latency": "31 ms", "answer": f"{digest[:12]}…", "usage": "{input 9}", "try": "1",
+    }  # fmt: skip
+    phases = '{"phases": {"generation": 26709975}, "risk": "low", "parts": [[1, true], "x"]}'
+    assert dict(readable_fields("forecast.made", phases)) == {
+        "phases": "{generation $0.0267}", "risk": "low", "parts": "[[1, true], x]",
+    }  # fmt: skip
+    assert list(readable_fields("call.started", "{no json")) == [("damaged", "{no json")]
+    assert list(readable_fields("never.known", '[{"amount": 1}]')) == [("value", "[{amount 1}]")]
+
+
+def test_a_question_is_said_where_nothing_may_be_done(tmp_path: Path) -> None:
+    """What a run waits for is its question in words, on a page that has no form for an answer."""
+    spec = scripted_spec(tmp_path / "spec", approve=["plan"])
+    process = start(tmp_path, "run", str(spec), "--project-id", "asks", "-q")
+    try:
+        with served(tmp_path) as view:
+            wait_for(lambda: "an answer: start the plan of 1 task" in view.get("/runs/asks").text, "the question")
+            assert not view.page("/runs/asks").of("form")
+    finally:
+        process.kill()
+        process.communicate()

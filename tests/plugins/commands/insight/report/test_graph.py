@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator_insight.report.graph import HEIGHT, MOST_PASSES, WIDTH, Line, Picture, draw
+from orchestrator_insight.report.graph import HEIGHT, MOST_PASSES, WIDTH, Box, Line, Picture, draw
 
 
 @st.composite
@@ -52,12 +52,17 @@ def points(line: Line) -> Iterator[tuple[float, float]]:
 
 def behind(picture: Picture) -> list[tuple[str, str]]:
     """(line's end, box) of every line that is somewhere behind a box."""
+    columns: dict[float, list[Box]] = {}
+    for box in picture.boxes:
+        columns.setdefault(box.x, []).append(box)
     return [
         (line.end, box.name)
         for line in picture.lines
-        for box in picture.boxes
         for x, y in points(line)
-        if box.x + 1 < x < box.x + WIDTH - 1 and box.y + 1 < y < box.y + HEIGHT - 1
+        for left, boxes in columns.items()
+        if left + 1 < x < left + WIDTH - 1
+        for box in boxes
+        if box.y + 1 < y < box.y + HEIGHT - 1
     ]
 
 
