@@ -1,4 +1,4 @@
-"""What runs spent, summed by model, phase, task, provider, run or team, over the view ``spend``."""
+"""What runs spent, summed by model, phase, task, provider, lane, run or team, over the view ``spend``."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +18,7 @@ COLUMNS: Final = {
     "phase": "phase",
     "task": "task_id",
     "provider": "provider",
+    "lane": "lane",
     "run": "run_id",
     "team": None,
 }
@@ -75,24 +76,20 @@ def spend_of(log: "EventLog", run: str, settings: RunSettings, by: str) -> Itera
     return _rows(log.view("spend", {"run_id": run}), {run: settings}, by)
 
 
-def spend_of_all(log: "EventLog", simulated: bool, by: str) -> Iterator[Row]:
-    """What all runs spent, the simulated ones or the others."""
-    began = {run: event.settings for run, event in log.beginnings().items()}
-    wanted = {run: settings for run, settings in began.items() if settings.simulated == simulated}
-    yield from _rows(log.view("spend"), wanted, by)
-    for run, (_, archived) in log.archived_runs().items():
-        if archived.simulated == simulated:
-            yield from spend_of_archived(run, archived, by)
+def spend_of_all(log: "EventLog", runs: Mapping[str, RunSettings], by: str) -> Iterator[Row]:
+    """What several runs spent, whose settings are given."""
+    return _rows(log.view("spend"), runs, by)
 
 
-def spend_of_archived(run: str, archived: RunArchived, by: str) -> Iterator[Row]:
-    """What an archived run spent, by model, phase, task, provider, run or team."""
+def of_archived(run: str, archived: RunArchived, by: str) -> Iterator[Row]:
+    """What an archived run spent, by model, phase, task, provider, lane, run or team."""
     for each in archived.spend:
         names = {
             "model": each.model,
             "phase": PHASE_OF[each.role].value,
             "task": each.node,
             "provider": each.provider,
+            "lane": each.lane.value,
             "run": run,
             "team": team_of(archived.accounts),
         }

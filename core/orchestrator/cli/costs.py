@@ -20,7 +20,7 @@ from orchestrator.errors import LogError
 from orchestrator.events import RunForked, RunStarted
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.money import Usd
-from orchestrator.run_costs import COLUMNS, Row, Sum, spend_of, spend_of_all, spend_of_archived, sums_of
+from orchestrator.run_costs import COLUMNS, Row, Sum, of_archived, spend_of, spend_of_all, sums_of
 from orchestrator.settings import RunSettings
 
 
@@ -90,7 +90,7 @@ def _of_run(log: Reader, run: str, by: str) -> tuple[list[Sum], bool, str]:
         archived = log.archived(run)
         if archived is not None:
             notice(f"{run} is archived: {line(log.bundle_of(run, archived))}")
-            return sums_of(spend_of_archived(run, archived, by), by, False), archived.simulated
+            return sums_of(of_archived(run, archived, by), by, False), archived.simulated
         settings = _settings(log, run)
         try:
             rows: Iterable[Row] = list(spend_of(log, run, settings, by))
@@ -117,15 +117,17 @@ def _settings(log: Reader, run: str) -> RunSettings:
 def _of_all(log: EventLog | None, simulated: bool, by: str) -> list[Sum]:
     if log is None:
         return []
-    _mention_others(log, simulated)
-    return sums_of(spend_of_all(log, simulated, by), by, True)
+    began = {run: event.settings for run, event in log.beginnings().items()}
+    wanted = {run: settings for run, settings in began.items() if settings.simulated == simulated}
+    archived = {run: each for run, (_, each) in log.archived_runs().items()}
+    others = sum(each.simulated != simulated for each in archived.values())
+    _mention_others(len(began) - len(wanted) + others, simulated)
+    rows = [row for run, each in archived.items() if each.simulated == simulated for row in of_archived(run, each, by)]
+    return sums_of([*spend_of_all(log, wanted, by), *rows], by, True)
 
 
-def _mention_others(log: EventLog, simulated: bool) -> None:
+def _mention_others(count: int, simulated: bool) -> None:
     """Say how many runs are left out."""
-    kinds = [event.settings.simulated for event in log.beginnings().values()]
-    kinds += [archived.simulated for _, archived in log.archived_runs().values()]
-    count = sum(kind != simulated for kind in kinds)
     if count:
         kind, way = ("real", "") if simulated else ("simulated", "; see them with --simulated")
         notice(f"{count} {kind} run{'' if count == 1 else 's'} left out{way}")

@@ -17,6 +17,7 @@ from orchestrator.events.accounts import (
     Unreconciled,
 )
 from orchestrator.events.archiving import ArchivedSpend, RunArchived
+from orchestrator.events.batches import BatchRefusal, BatchStarted, BatchSubmitted
 from orchestrator.events.calls import (
     AccountEntry,
     AccountRefused,
@@ -117,6 +118,9 @@ __all__ = [
     "ArchiveEvent",
     "ArchivedSpend",
     "BackendFailed",
+    "BatchRefusal",
+    "BatchStarted",
+    "BatchSubmitted",
     "BreakerClosed",
     "BreakerOpened",
     "BudgetRaised",

@@ -3,7 +3,7 @@
 from attrs import frozen
 
 from orchestrator.events.kinds import ArchiveEvent
-from orchestrator.models import ProjectStatus, Role
+from orchestrator.models import Lane, ProjectStatus, Role
 from orchestrator.money import Usd
 
 
@@ -17,6 +17,7 @@ class ArchivedSpend:
     model: str
     calls: int
     settled: Usd
+    lane: Lane = Lane.INTERACTIVE
 
 
 @frozen

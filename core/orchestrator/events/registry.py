@@ -6,6 +6,7 @@ from typing import Final
 from orchestrator.events import (
     accounts,
     archiving,
+    batches,
     calls,
     channels,
     evaluation,
@@ -46,6 +47,8 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "pace.refused": calls.PaceRefused,
     "call.succeeded": calls.CallSucceeded,
     "call.failed": calls.CallFailed,
+    "batch.started": batches.BatchStarted,
+    "batch.submitted": batches.BatchSubmitted,
     "spend.refused": spending.SpendRefused,
     "spend.exceeded": spending.SpendExceeded,
     "spend.reconciled": spending.SpendReconciled,

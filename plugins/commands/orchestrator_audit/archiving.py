@@ -23,7 +23,7 @@ from orchestrator.events import ArchivedSpend, RunArchived, RunFinished
 from orchestrator.ledger.accounts import stream_of
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts, append_head
-from orchestrator.models import ProjectStatus, Role
+from orchestrator.models import Lane, ProjectStatus, Role
 from orchestrator.money import Usd
 from orchestrator.plugins.stores import open_log_to_read
 from orchestrator.policy import Retention
@@ -300,7 +300,8 @@ def _synced_folder(folder: Path) -> None:
 def _spend(log: EventLog, run: str) -> Iterator[ArchivedSpend]:
     for row in log.view("spend", {"run_id": run}):
         settled, role = Usd(row["settled_nano"]), Role(row["role"])
-        yield ArchivedSpend(row["task_id"], role, row["provider"], row["model"], row["calls"], settled)
+        lane = Lane(row["lane"])
+        yield ArchivedSpend(row["task_id"], role, row["provider"], row["model"], row["calls"], settled, lane)
 
 
 def _accounts(log: EventLog, run: str, names: Sequence[str], simulated: bool) -> dict[str, Usd]:

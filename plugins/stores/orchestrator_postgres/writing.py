@@ -14,6 +14,7 @@ from attrs import define, field
 from psycopg import errors
 
 from orchestrator.log.protocol import Changes, Hold, Last, Member, StoredRow, StoreError
+from orchestrator.log.stored_tables import DELETE as STORED
 from orchestrator_postgres.owners import LIVE, SPACE
 from orchestrator_postgres.reads import COLUMNS, Reads
 
@@ -259,6 +260,8 @@ def _deletions(changes: Changes) -> Iterable[Statement]:
         yield "DELETE FROM events WHERE stream = ANY(%s::text[])", (list(changes.archived),)
         yield "SELECT set_config('orchestrate.archives', 'off', true)", ()
         yield "REVOKE DELETE ON events FROM CURRENT_USER", ()
+        for statement in STORED:
+            yield f"{statement} ANY(%s::text[])", (list(changes.archived),)
     for table in ("blobs", "salts", "cache") if changes.forgotten else ():
         yield f"DELETE FROM {table} WHERE run = ANY(%s::text[])", (list(changes.forgotten),)
     for run, digest in changes.dropped_texts:
