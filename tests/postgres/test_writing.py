@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from orchestrator.errors import ConcurrencyError, UsageError
-from orchestrator.log.protocol import Changes, Hold, Last, Member, Select, StoreError, Tails
+from orchestrator.log.protocol import Changes, Member, StoreError, Tails
+from orchestrator.log.rows import Hold, Last, Select
 from orchestrator_postgres import groups
 from orchestrator_postgres.store import PostgresStore
 from tests.postgres.members import AT, appending, following, tail
