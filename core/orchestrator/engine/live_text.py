@@ -1,6 +1,7 @@
 """What models write now, in a file beside the log, for those who look on from another process.
 
-It is shown, never recorded, and gone when the session ends. One that a dead process left is not shown.
+It is shown, never recorded, and gone when the session ends. One that a dead process left is not shown. An encrypted run
+has none.
 """
 
 import json
@@ -123,9 +124,9 @@ class LiveTextFile:
     """When calls ended whose text is still here."""
     _written: float = 0.0
 
-    def begin(self, run: str) -> None:
-        """The session of a run begins."""
-        self.run = run
+    def begin(self, run: str, encrypted: bool = False) -> None:
+        """The session of a run begins; the texts of an encrypted one are never in a file in clear."""
+        self.run = "" if encrypted else run
         forget_live(self.folder, run)
 
     def take(self, call: e.CallStarted, text: str) -> None:

@@ -148,8 +148,8 @@ class Calls(Sizes, Pacing, Governance):
         if call.cut_off:
             stands = self._works_with(event)
             self.require("intents", not stands, "an answer that others work with is asked for again")
-        named = {each.name for each in event.accounts}
-        self.require("accounts", named == set(self.state.settings.accounts), "a call is held in other accounts")
+        named = sorted(each.name for each in event.accounts)
+        self.require("accounts", named == sorted(self.state.settings.accounts), "a call is held in other accounts")
         places = self.state.settings.concurrency
         self.require("limits", len(self.calls_in_flight) <= places, "more calls in flight than may be")
         compares = call.selection is not None and call.selection.compares is not None

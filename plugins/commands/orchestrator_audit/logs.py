@@ -15,6 +15,7 @@ from orchestrator.replay import verify as recomputed
 from orchestrator_audit.accounts import AccountLaws, AccountUse, side_of
 from orchestrator_audit.checks import AuditReport, Problem
 from orchestrator_audit.content import FOREIGN, Content
+from orchestrator_audit.fields import every_stream
 from orchestrator_audit.laws import Laws
 from orchestrator_audit.shadow_state import OF_A_HISTORY
 from orchestrator_audit.storage import layout, rows
@@ -48,6 +49,8 @@ def audit(
     with log.snapshot():
         unread = _unread(log, run, texts)
         _log(log, run, head, heads, unread, report, texts=texts)
+        for name, problems in every_stream(log, run):
+            report.add(name, {"fields": problems})
         if accounts:  # a bundle has neither a layout of its own nor rows beside its events
             _storage(log, run, report)
         broken = {check.subject for check in report.failed if check.name == "chain"}
@@ -147,13 +150,20 @@ def _against(log: EventLog, run: str, heads: Sequence[Head]) -> LogFinding | Non
     rows = log.store.raw(run)
     events = {row.version: (row.position, row.hash.decode(errors="replace")) for row in rows}
     versions = [version for version in events if isinstance(version, int)]
+    newest: dict[str, int] = {}
     for head in heads:
         version = head.version
+        last = newest.setdefault(head.source, version)
+        newest[head.source] = version
         if version not in events:
             version = max((each for each in versions if each < head.version), default=0)
         position, digest = events.get(version, (0, ""))
         if version < head.version:
             message = f"{head.source} has a head of v{head.version}; the events after v{version} are missing"
+        elif version < last:
+            message = (
+                f"{head.source} has the head of v{version} after that of v{last}: its lines were put in another order"
+            )
         elif digest != head.head:
             message = f"{head.source} has another head for v{head.version}: this event, or one before it, was changed"
         else:
@@ -250,7 +260,9 @@ def _caps(log: EventLog, record: Recorded, laws: Laws) -> list[Problem]:
     for name, cap in event.caps.items() if isinstance(event, SessionOpened) else ():
         select = Select((stream_of(name, simulated),), before=record.position)
         known = {getattr(each.event, "totals", Totals()).cap for each in log.select(select)}
-        if known and cap not in known:
+        if name not in laws.state.settings.accounts:
+            wrong.append(Problem(record.position, f"the account {name} is none above the run", record.version))
+        elif known and cap not in known:
             wrong.append(Problem(record.position, f"the account {name} never had the cap ${cap}", record.version))
     return wrong
 
