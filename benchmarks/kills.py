@@ -24,7 +24,8 @@ from attrs import define, evolve, field, frozen
 from tests.servers.openai_server import Fault, OpenAIServer
 from tests.servers.roles import play
 
-from orchestrator.log import EventLog, Redactor, Texts
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import Redactor, Texts
 from orchestrator.log.protocol import Select
 from orchestrator.money import Price, Usd
 from orchestrator.state.fold import fold

@@ -1,4 +1,4 @@
-"""What runs spent, summed by model, phase, task, provider, run or team, over the view ``spend``."""
+"""What runs spent, summed by model, phase, task, provider, lane, run or team, over the view ``spend``."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +16,7 @@ COLUMNS: Final = {
     "phase": "phase",
     "task": "task_id",
     "provider": "provider",
+    "lane": "lane",
     "run": "run_id",
     "team": None,
 }
@@ -73,11 +74,9 @@ def spend_of(log: "EventLog", run: str, settings: RunSettings, by: str) -> Itera
     return _rows(log.view("spend", {"run_id": run}), {run: settings}, by)
 
 
-def spend_of_all(log: "EventLog", simulated: bool, by: str) -> Iterator[Row]:
-    """What all runs spent, the simulated ones or the others."""
-    began = {run: event.settings for run, event in log.beginnings().items()}
-    wanted = {run: settings for run, settings in began.items() if settings.simulated == simulated}
-    return _rows(log.view("spend"), wanted, by)
+def spend_of_all(log: "EventLog", runs: Mapping[str, RunSettings], by: str) -> Iterator[Row]:
+    """What several runs spent, whose settings are given."""
+    return _rows(log.view("spend"), runs, by)
 
 
 def _rows(spend: Iterable[Mapping[str, Any]], runs: Mapping[str, RunSettings], by: str) -> Iterator[Row]:

@@ -1,11 +1,16 @@
 from collections.abc import Callable
 
+import psycopg
+import pytest
+
+from orchestrator.ledger import stored_calls
 from orchestrator.log.protocol import Changes, Member, NewRow, Tails
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator.log.views import VIEWS
 from orchestrator.testing.memory import memory_database
 from orchestrator_postgres.store import PostgresStore
 from tests import golden
+from tests.ledger.test_stored_calls import agrees, check_equal_rows, fill, worth  # noqa: F401
 
 
 def _golden_rows() -> list[NewRow]:
@@ -40,3 +45,29 @@ def test_views_have_equal_rows_on_both_databases(opened: Callable[..., PostgresS
     for name in VIEWS:
         assert store.view(name, streams=[stream]) == store.view(name, {"run_id": stream})
         assert store.view(name, streams=[]) == []
+
+
+@pytest.mark.usefixtures("worth")
+@pytest.mark.parametrize(("pattern", "prefix"), [("rules-*-s*.jsonl", "/"), ("rules-4-forked.jsonl", "")])
+def test_stored_calls_have_the_rows_of_the_views(
+    opened: Callable[..., PostgresStore], pattern: str, prefix: str
+) -> None:
+    """As on SQLite: what is stored is never another answer than the events give."""
+    check_equal_rows(opened(), pattern, prefix)
+
+
+@pytest.mark.usefixtures("worth")
+@pytest.mark.parametrize("script", ["DROP TABLE stored_calls", "ALTER TABLE stored_runs ADD COLUMN more text"])
+def test_tables_of_stored_calls_that_are_lost_are_made_again(
+    url: str, opened: Callable[..., PostgresStore], script: str
+) -> None:
+    """Reading does without them, and so does a role that may not read them; the owner makes them again."""
+    store = opened()
+    fill(store, "/", "rules-4-small.jsonl")
+    stored_calls.rebuild(store)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(script)
+    assert (agrees(store), store.stored_calls()) == (True, [])
+    again = opened()
+    stored_calls.keep(again, again.streams()[0])
+    assert (len(again.stored_runs()), agrees(again), again.layout()) == (1, True, [])

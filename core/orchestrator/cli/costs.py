@@ -113,13 +113,14 @@ def _settings(log: Reader, run: str) -> RunSettings:
 def _of_all(log: EventLog | None, simulated: bool, by: str) -> list[Sum]:
     if log is None:
         return []
-    _mention_others(log, simulated)
-    return sums_of(spend_of_all(log, simulated, by), by, True)
+    began = {run: event.settings for run, event in log.beginnings().items()}
+    wanted = {run: settings for run, settings in began.items() if settings.simulated == simulated}
+    _mention_others(len(began) - len(wanted), simulated)
+    return sums_of(spend_of_all(log, wanted, by), by, True)
 
 
-def _mention_others(log: EventLog, simulated: bool) -> None:
+def _mention_others(count: int, simulated: bool) -> None:
     """Say how many runs are left out."""
-    count = sum(event.settings.simulated != simulated for event in log.beginnings().values())
     if count:
         kind, way = ("real", "") if simulated else ("simulated", "; see them with --simulated")
         notice(f"{count} {kind} run{'' if count == 1 else 's'} left out{way}")

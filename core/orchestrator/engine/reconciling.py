@@ -9,6 +9,7 @@ from orchestrator import events as e
 from orchestrator.engine.session import left_open
 from orchestrator.engine.vendors.environment import called_by
 from orchestrator.errors import LogError, UsageError
+from orchestrator.ledger import stored_calls
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import append_head, read_heads
 from orchestrator.money import Usd
@@ -61,6 +62,7 @@ async def reconcile(
         if state.finished is not None:
             with suppress(LogError):  # the money is settled all the same; the next head will do
                 append_head(folder, run, written.hash, written.version)
+        stored_calls.keep(log.store, run)
         return found
     finally:
         lock.release()

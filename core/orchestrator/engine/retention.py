@@ -10,6 +10,7 @@ from attrs import Factory, define, frozen
 from orchestrator.engine.live_text import forget_live
 from orchestrator.engine.session import RunLog, append_remedies
 from orchestrator.errors import DamagedLogError, LogError, RunLockedError, SpecError, UsageError
+from orchestrator.ledger import stored_calls
 from orchestrator.ledger.accounts import PREFIX, SIMULATED
 from orchestrator.log import append_head
 from orchestrator.log.naming import is_evaluation, is_worker
@@ -62,6 +63,7 @@ async def delete_content(workspace: "Engine", run: str) -> Deleted:
         if last is not None:
             with suppress(LogError):  # the texts are gone all the same; the next head will do
                 append_head(workspace.folder, run, last.hash, last.version)
+        stored_calls.keep(log.store, run)
     finally:
         lock.release()
     return Deleted(run, event.texts, event.size, overwritten, tuple(log.forks(run)), log.store.remains)

@@ -29,6 +29,7 @@ from orchestrator.engine.session import RunLog, Session
 from orchestrator.engine.vendors.connect import Connected, client_of
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.errors import LogError
+from orchestrator.ledger import stored_calls
 from orchestrator.ledger.accounts import stream_of
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.ledger.retention import Growth
@@ -200,7 +201,8 @@ async def run_to_end(
         caps = accounts.caps_of(here.log, session.stream.accounts, session.stream.simulated)
         is_first = session.state.session is None
         known = await here.aside(lambda: _measured(here, session)) if is_first and here.learns else {}
-        opened = session.opening(caps, priors(known, session.connected.models))
+        secret = b"" if session.stream.simulated else await here.log.draw_secret(session.ports.random_bytes)
+        opened = session.opening(caps, priors(known, session.connected.models), secret)
         await loop.run([*opening, opened, *kept_edits(session)])
     finally:
         if mailbox is not None:
@@ -212,6 +214,7 @@ async def run_to_end(
         if exporting is not None:
             await exporting.finish()
     stream, writer = session.stream, session.resources.writer
+    await here.aside(lambda: stored_calls.keep(here.log.store, stream.run))
     warnings: tuple[str, ...] = ()
     if session.state.finished is not None:
         warnings = await here.aside(lambda: _handed_over(here, session))

@@ -17,7 +17,7 @@ from orchestrator.events import (
 )
 from orchestrator.ledger import accounts as accounting
 from orchestrator.ledger import cache as caching
-from orchestrator.ledger import pacing, requests, retention
+from orchestrator.ledger import pacing, requests, retention, stored_calls
 from orchestrator.ledger.append import Append, AppendRequest, Committed, ended_by
 from orchestrator.ledger.log_reader import LogReader
 from orchestrator.log.commits import GroupCommit
@@ -238,6 +238,19 @@ class EventLog(LogReader):
         stored = requests.sealed(self.keys, run, kind, text)
         await self._submit(Member(lambda tails: Changes(asked=((run, kind, stored, at),))))
 
+    async def draw_secret(self, random: Callable[[int], bytes]) -> bytes:
+        """The secret of the data folder. Where it has none yet, the first that is stored counts for every process.
+
+        Args:
+            random: draws so many bytes.
+
+        Raises:
+            LogError: the log cannot be written.
+        """
+        while (stored := self.cache_secret()) is None:
+            await self._submit(_storing(random(caching.SECRET_BYTES)))
+        return stored
+
     async def clear_cache(self) -> int:
         """Forget every answer of the response cache, real and simulated; returns how many there were.
 
@@ -273,6 +286,7 @@ class EventLog(LogReader):
     async def collect(self, vacuum: bool = True) -> retention.Collected:
         """Delete texts that nothing refers to and cached answers of deleted runs, and give unused space back.
 
+        Of runs whose calls are not stored, or as they were earlier, these are stored; see ``stored_calls``.
         Live runs are left alone, and as long as there are any the file is not made smaller.
         """
         before = (await asyncio.to_thread(self.store.space)).file
@@ -291,6 +305,7 @@ class EventLog(LogReader):
                 lock.release()
             texts, size = texts + len(gone), size + sum(each.size for each in gone)
         cached = await self._collect_cache()
+        await asyncio.to_thread(partial(stored_calls.rebuild, self.store))
         await asyncio.to_thread(partial(self.store.shrink, compact=vacuum and not skipped))
         after = (await asyncio.to_thread(self.store.space)).file
         return retention.Collected(texts, size, cached, tuple(skipped), before, after)
@@ -334,6 +349,10 @@ class EventLog(LogReader):
             error = DamagedLogError(first.position, f"{stream} is damaged at event {first.event}: {first.message}")
             self._damaged[stream] = error
             raise error
+
+
+def _storing(secret: bytes) -> Member:
+    return Member(lambda tails: Changes(secret=secret))
 
 
 def _refuse_closed(store: Store, beginning: str) -> None:

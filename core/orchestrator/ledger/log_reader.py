@@ -9,7 +9,7 @@ from orchestrator.errors import DamagedLogError
 from orchestrator.events import TYPES, Event, RunForked, RunStarted, Totals
 from orchestrator.ledger import accounts as accounting
 from orchestrator.ledger import cache as caching
-from orchestrator.ledger import lineage, retention
+from orchestrator.ledger import lineage, retention, stored_calls
 from orchestrator.ledger.pacing import PaceStanding, standings
 from orchestrator.ledger.requests import MailboxRequest, opened
 from orchestrator.log import chain
@@ -151,6 +151,8 @@ class LogReader:
             where: columns and the values they must equal.
             streams: only these streams are looked at; None: all.
         """
+        if streams is None:
+            return stored_calls.view(self.store, name, where or {})
         return self.store.view(name, where, streams=streams)
 
     def holds(self, *, run: str | None = None, account: str | None = None) -> list[Hold]:

@@ -532,6 +532,21 @@ class Store(StoreReads, Protocol):
             Whether nothing deleted is left in the store's files; False where backups or a server's log may have it.
         """
 
+    def stored_runs(self, limit: int | None = None) -> list[tuple[Any, ...]]:
+        """The rows of the disposable table ``stored_runs``, each followed by the hash of the event it was made of.
+
+        See ``stored_tables.TABLES``; empty where the table is missing, may not be read, or has another layout.
+
+        Args:
+            limit: at most so many.
+        """
+
+    def stored_calls(self) -> list[tuple[Any, ...]]:
+        """The rows of the disposable table ``stored_calls``; likewise."""
+
+    def store_calls(self, runs: Sequence[tuple[Any, ...]], calls: Sequence[tuple[Any, ...]]) -> None:
+        """Put rows in the place of those of the same runs, in one transaction; where that fails, nothing happens."""
+
     def memo(self, name: str) -> bytes | None:
         """A disposable value that was kept under a name, such as a projection's snapshot."""
 

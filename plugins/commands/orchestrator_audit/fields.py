@@ -8,7 +8,7 @@ from typing import Any, Final
 from orchestrator.decide import RULES
 from orchestrator.engine.session import VERSION
 from orchestrator.errors import LogError
-from orchestrator.log import EventLog
+from orchestrator.ledger.event_log import EventLog
 from orchestrator_audit.checks import Problem
 
 _SINCE: Final = MappingProxyType(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from orchestrator.events import ContentDeleted, Held, Released, Settled, Unreconciled
-from orchestrator.ledger import retention
+from orchestrator.ledger import retention, stored_calls
 from orchestrator.ledger.accounts import PREFIX, SIMULATED
 from orchestrator.ledger.cache import answer_of
 from orchestrator.ledger.event_log import EventLog
@@ -42,6 +42,7 @@ def rows(log: EventLog, run: str | None) -> Iterator[Subject]:
         yield from ((name, problem) for problem in _asked(log, name))
     yield from _holds(log, run)
     yield from _cached(log, run)
+    yield from ((name, Problem(0, problem)) for name, problem in stored_calls.differences(log.store, run))
 
 
 def _texts(log: EventLog, run: str) -> Iterator[Problem]:

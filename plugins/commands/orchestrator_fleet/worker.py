@@ -67,7 +67,7 @@ async def _work(jobs: int, until_idle: bool, grace: float, allow: tuple[str, ...
         report = _report(registration.name, as_json)
         found = Worker(workspace, registration, jobs, report, until_idle, grace)
         _heed_signals(found)
-        report("started", "", f"{jobs} runs at once, on {line(str(workspace.home))}")
+        report("started", "", f"{jobs} runs at once, on {line(workspace.engine.log.store.url)}")
         await found.run()
         report("stopped", "", found.cause)
     return 0

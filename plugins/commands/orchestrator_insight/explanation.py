@@ -23,6 +23,7 @@ from orchestrator.ledger.accounts import called
 from orchestrator.models import (
     BackendProblem,
     Finish,
+    Lane,
     PlanRepair,
     RejectionReason,
     Role,
@@ -93,6 +94,10 @@ class AttemptSeen:
     """Whether the answer ended at its limit."""
     larger: bool = False
     """Whether it asks with more room, because an answer was cut off."""
+    lane: Lane = Lane.INTERACTIVE
+    """How it is sent."""
+    batch: int | None = None
+    """Version of the BatchStarted that it is in."""
     violates: tuple[str, ...] = ()
     """The SOFT and MONITOR policies whose cap on the task's cost, or whose rate, it went beyond."""
 
@@ -275,9 +280,14 @@ class Explainer:
                 self._prepared(self._choices[selected], event)
             case e.CallStarted():
                 sizes = (event.max_tokens, event.body_bytes, event.hold)
-                seen = AttemptSeen(version, event.attempt, *sizes, violates=event.violates, larger=event.larger)
+                seen = AttemptSeen(
+                    version, event.attempt, *sizes, violates=event.violates, larger=event.larger, lane=event.lane
+                )
                 self._attempts[version] = seen
                 self._choices[event.selected].attempts.append(seen)
+            case e.BatchStarted(calls=calls):
+                for call in calls:
+                    self._attempts[call].batch = version
             case e.CallSucceeded() | e.CallFailed():
                 self._ended(event)
             case e.SpendReconciled(call=call, settled=settled):

@@ -9,6 +9,7 @@ from typing import Any, Final
 from psycopg import Connection, errors
 
 from orchestrator.errors import LogError
+from orchestrator.log.stored_tables import CREATE, TABLES
 from orchestrator_postgres.dialect import VIEWS
 
 NUMBER: Final = 1
@@ -110,6 +111,7 @@ def create(connection: Connection[Any]) -> None:
     """
     if check(connection):
         _renew_views(connection)
+        _renew_stored(connection)
         return
     with connection.transaction():
         connection.execute(_ONE_AT_A_TIME)
@@ -119,6 +121,8 @@ def create(connection: Connection[Any]) -> None:
             fields = ", ".join(f"{column} {kind}" for column, kind in columns.items())
             connection.execute(f"CREATE TABLE {name} ({fields})")
         for statement in _REST:
+            connection.execute(statement)
+        for statement in CREATE.values():
             connection.execute(statement)
         _create_views(connection)
         connection.execute("INSERT INTO layout(number, views) VALUES (%s, %s)", (NUMBER, _views_digest()))
@@ -144,6 +148,31 @@ def _renew_views(connection: Connection[Any]) -> None:
         return
 
 
+def has_stored(connection: Connection[Any]) -> bool:
+    """Whether the tables of stored calls are there as this program makes them, and may be read."""
+    found: dict[str, dict[str, str]] = {}
+    for table, column, kind in connection.execute(f"{_COLUMNS} AND has_table_privilege(c.oid, 'SELECT')"):
+        if table in TABLES:
+            found.setdefault(table, {})[column] = kind.upper()
+    return found == TABLES
+
+
+def _renew_stored(connection: Connection[Any]) -> None:
+    """Make the tables of stored calls, which are disposable, in the place of any that are missing or otherwise."""
+    if has_stored(connection):
+        return
+    try:
+        with connection.transaction():
+            connection.execute(_ONE_AT_A_TIME)
+            if not has_stored(connection):
+                for name in TABLES:
+                    connection.execute(f"DROP TABLE IF EXISTS {name}")
+                for statement in CREATE.values():
+                    connection.execute(statement)
+    except errors.InsufficientPrivilege:  # a role that may only write; commands do without them
+        return
+
+
 _COLUMNS: Final = """
 SELECT c.relname, a.attname, format_type(a.atttypid, NULL) FROM pg_class AS c
 JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -165,7 +194,11 @@ def differences(connection: Connection[Any]) -> list[str]:
     found: dict[str, dict[str, str]] = {}
     for table, column, kind in connection.execute(_COLUMNS):
         found.setdefault(str(table), {})[str(column)] = str(kind)
-    lines = []
+    lines = [
+        f"the table {table} is not as this program makes it"
+        for table, columns in TABLES.items()
+        if table in found and {name: kind.upper() for name, kind in found[table].items()} != columns
+    ]
     for table, columns in _TABLES.items():
         wanted = {column: kind.split()[0] for column, kind in columns.items()}
         if table not in found:

@@ -10,6 +10,7 @@ import psycopg
 
 from orchestrator.errors import LogError
 from orchestrator.log.protocol import Contents, Locks, Member, Space, StoreError, StreamSize, Written
+from orchestrator.log.stored_tables import DELETE, READ_CALLS, READ_RUNS
 from orchestrator.spi import hookimpl
 from orchestrator_postgres import connecting, layout, moving
 from orchestrator_postgres.groups import Writer
@@ -234,6 +235,28 @@ class PostgresStore(Reads):
                 for table in ("blobs", "salts", "cache"):
                     connection.execute(f"VACUUM {'(FULL) ' if compact else ''}{table}")
         return False
+
+    def stored_runs(self, limit: int | None = None) -> list[tuple[Any, ...]]:
+        """The rows of the table ``stored_runs``; see ``Store``."""
+        return self._rows(f"{READ_RUNS} LIMIT %s", (limit,)) if self._has_stored() else []
+
+    def stored_calls(self) -> list[tuple[Any, ...]]:
+        """The rows of the table ``stored_calls``; see ``Store``."""
+        return self._rows(READ_CALLS) if self._has_stored() else []
+
+    def _has_stored(self) -> bool:
+        with self._guard, connecting.explained(self._address):
+            return layout.has_stored(self._reading)
+
+    def store_calls(self, runs: Sequence[tuple[Any, ...]], calls: Sequence[tuple[Any, ...]]) -> None:
+        """Put rows in the place of those of the same runs; see ``Store``."""
+        with suppress(StoreError, psycopg.Error), self._exclusive() as connection, connection.transaction():
+            for statement in DELETE:
+                connection.execute(f"{statement} ANY(%s::text[])", ([row[0] for row in runs],))
+            for name, rows in (("stored_runs", runs), ("stored_calls", calls)):
+                with connection.cursor().copy(f"COPY {name} FROM STDIN") as copy:
+                    for row in rows:
+                        copy.write_row(row)
 
     def memo(self, name: str) -> bytes | None:
         """A disposable value that was kept under a name."""

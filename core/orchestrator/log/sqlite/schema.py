@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.errors import DamagedLogError, LogError
 from orchestrator.log.sqlite.moving import TRIGGERS
+from orchestrator.log.stored_tables import CREATE, TABLES
 from orchestrator.log.views import VIEWS
 
 if TYPE_CHECKING:
@@ -132,6 +133,23 @@ def _renew_views(connection: sqlite3.Connection) -> None:
         raise
 
 
+def has_stored(connection: "sqlite3.Connection | Queryable") -> bool:
+    """Whether the tables of stored calls are there as this program makes them."""
+    found = dict(connection.execute("SELECT name, sql FROM sqlite_master").fetchall())
+    return all(found.get(name) == statement for name, statement in CREATE.items())
+
+
+def renew_stored(connection: "sqlite3.Connection | Queryable") -> None:
+    """Make the tables of stored calls, which are disposable, in the place of any that are missing or otherwise."""
+    if has_stored(connection):
+        return
+    for kind, name in connection.execute("SELECT type, name FROM sqlite_master").fetchall():
+        if str(name).lower() in TABLES:
+            connection.execute(f"DROP {kind} {name}")
+    for statement in CREATE.values():
+        connection.execute(statement)
+
+
 def create(connection: sqlite3.Connection) -> None:
     """Lay out an empty database; of one that is laid out only the views are brought up to this program's."""
     if is_current(connection):
@@ -176,6 +194,8 @@ def differences(connection: "sqlite3.Connection | Queryable") -> list[str]:
         create(fresh)
         wanted = _layout(fresh)
     found = _layout(connection)
+    stored = {("table" if name in TABLES else "index", name): _plain(CREATE[name]) for name in CREATE}
+    wanted |= {key: stored[key] for key in stored.keys() & found.keys()}
     return [
         *(f"the {kind} {name} is missing" for kind, name in wanted.keys() - found.keys() - _ADDED),
         *(f"the {kind} {name} is none of this program's" for kind, name in found.keys() - wanted.keys() - _CLOSED),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from tempfile import mkstemp
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from orchestrator.errors import DamagedLogError, LogError
 from orchestrator.log.locks import FileLocks, Locks, MemoryLocks, TransactionLock, no_lock
@@ -26,7 +26,8 @@ from orchestrator.log.sqlite.connections import (
 )
 from orchestrator.log.sqlite.explaining import UNREADABLE, explained, unreadable
 from orchestrator.log.sqlite.reads import SqliteReads
-from orchestrator.log.sqlite.writing import write_group
+from orchestrator.log.sqlite.writing import replace_calls, write_group
+from orchestrator.log.stored_tables import READ_CALLS, READ_RUNS
 
 T = TypeVar("T")
 
@@ -260,6 +261,23 @@ class SqliteStore(SqliteReads):
             except sqlite3.OperationalError:
                 return False
         return not busy
+
+    def stored_runs(self, limit: int | None = None) -> list[tuple[Any, ...]]:
+        """The rows of the table ``stored_runs``; see ``Store``."""
+        return self._stored(f"{READ_RUNS} LIMIT {-1 if limit is None else limit}")
+
+    def stored_calls(self) -> list[tuple[Any, ...]]:
+        """The rows of the table ``stored_calls``; see ``Store``."""
+        return self._stored(READ_CALLS)
+
+    def _stored(self, query: str) -> list[tuple[Any, ...]]:
+        return self.query(query) if self._asking(schema.has_stored) else []
+
+    def store_calls(self, runs: Sequence[tuple[Any, ...]], calls: Sequence[tuple[Any, ...]]) -> None:
+        """Put rows in the place of those of the same runs; see ``Store``."""
+        if self._is_writable:
+            with suppress(sqlite3.Error, OSError), self._transaction_lock(), self._guard:
+                replace_calls(self.connection, runs, calls)
 
     def memo(self, name: str) -> bytes | None:
         """A disposable value: a file in the data folder."""

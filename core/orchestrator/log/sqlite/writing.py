@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from orchestrator.errors import OrchestrateError, present
 from orchestrator.log.protocol import Changes, Locks, Member, Written
 from orchestrator.log.sqlite.connections import Queryable
 from orchestrator.log.sqlite.reads import SqliteReads
+from orchestrator.log.sqlite.schema import renew_stored
+from orchestrator.log.stored_tables import DELETE, insert
 
 _INSERT: Final = "INSERT INTO events(stream, version, type, schema, at, data, hash) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _TEXT: Final = "INSERT OR IGNORE INTO blobs(run, digest, data) VALUES (?, ?, ?)"
@@ -49,6 +51,24 @@ def write_group(connection: Queryable, locks: Locks, members: Sequence[Member]) 
             connection.execute("ROLLBACK")
         raise
     return written
+
+
+def replace_calls(connection: Queryable, runs: Sequence[tuple[Any, ...]], calls: Sequence[tuple[Any, ...]]) -> None:
+    """Put rows of calls in the place of those of the same runs; see ``Store.store_calls``."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        renew_stored(connection)
+        for run in runs:
+            for statement in DELETE:
+                connection.execute(f"{statement} ?", run[:1])
+        for name, rows in (("stored_runs", runs), ("stored_calls", calls)):
+            for row in rows:
+                connection.execute(insert(name, "?"), row)
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(Exception):
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _attempt(connection: Queryable, tails: SqliteTails, member: Member) -> Written:

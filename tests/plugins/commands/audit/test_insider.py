@@ -12,6 +12,7 @@ from attrs import evolve
 
 from orchestrator import events as e
 from orchestrator.errors import LogError
+from orchestrator.ledger import stored_calls
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Head, chain
 from orchestrator.log.codec import CODEC
@@ -184,8 +185,27 @@ STORAGE: dict[str, tuple[str, str, str]] = {
         "rows",
         "names call 1, which has no answer",
     ),
+    "a stored call": (
+        "UPDATE stored_calls SET settled_nano = 5",
+        "rows",
+        "its stored calls are not as this program stored them",
+    ),
+    "the stored calls of no run": (
+        "INSERT INTO stored_calls(run_id, position) VALUES ('ghost', 1)",
+        "rows",
+        "there are stored calls of it, and no stored run",
+    ),
     "a cache key that is none": ("INSERT INTO cache VALUES ('k', 'five', 1)", "rows", "has no proper key"),
 }
+
+
+def store_calls(home: Path) -> None:
+    """Store the calls of the runs, as in a log of many."""
+    log = EventLog.open(home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stored_calls, "WORTH", 0)
+        assert stored_calls.rebuild(log.store)
+    log.close()
 
 
 @pytest.mark.parametrize(("script", "check", "message"), STORAGE.values(), ids=STORAGE)
@@ -193,6 +213,7 @@ def test_what_is_stored_beside_the_events_is_checked(
     home: Path, script: str, check: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each edit alone ends with exit code 6 and a line that names it, for the log and for its run."""
+    store_calls(home)
     connection = sqlite3.connect(home / "events.db", isolation_level=None)
     connection.executescript(script)
     connection.close()
@@ -203,13 +224,16 @@ def test_what_is_stored_beside_the_events_is_checked(
 
 
 def test_commands_do_not_read_by_stored_views(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Sums and lists are what the events say, whatever a stored view says."""
+    """Sums and lists are what the events say, whatever a stored view or the tables of stored calls say."""
+    store_calls(home)
     before = [command(capsys, *words, "--json").json for words in (("costs", "show", RUN), ("runs", "list"))]
     connection = sqlite3.connect(home / "events.db", isolation_level=None)
     for view in ("spend", "runs", "calls"):
         columns = [row[1] for row in connection.execute(f"PRAGMA table_info({view})")]
         connection.execute(f"DROP VIEW {view}")
         connection.execute(f"CREATE VIEW {view} AS SELECT {', '.join(f'7 AS {name}' for name in columns)}")
+    assert connection.execute("UPDATE stored_runs SET settled_nano = 7, status = 'FAILED'").rowcount
+    assert connection.execute("UPDATE stored_calls SET settled_nano = 7").rowcount
     connection.close()
     after = [command(capsys, *words, "--json").json for words in (("costs", "show", RUN), ("runs", "list"))]
     assert after == before
