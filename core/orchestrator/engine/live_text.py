@@ -17,6 +17,7 @@ from attrs import Factory, define, fields
 
 from orchestrator import events as e
 from orchestrator.models import Role
+from orchestrator.state.run import RunState
 
 _PAUSE: Final = 0.5
 """Seconds between two writes."""
@@ -124,9 +125,10 @@ class LiveTextFile:
     """When calls ended whose text is still here."""
     _written: float = 0.0
 
-    def begin(self, run: str, encrypted: bool = False) -> None:
+    def begin(self, run: str, state: RunState | None = None) -> None:
         """The session of a run begins; the texts of an encrypted one are never in a file in clear."""
-        self.run = "" if encrypted else run
+        is_encrypted = state is not None and state.version > 0 and state.settings.encrypt
+        self.run = "" if is_encrypted else run
         forget_live(self.folder, run)
 
     def take(self, call: e.CallStarted, text: str) -> None:
@@ -139,6 +141,8 @@ class LiveTextFile:
     def observe(self, version: int, at: int, event: e.Event) -> None:
         """An event was committed: a call has begun, or ended."""
         match event:
+            case e.RunStarted(settings=settings) if settings.encrypt:
+                self.run = ""
             case e.CallStarted():
                 key = self._calls[version] = CallText.of(event).key
                 self._forget(key)

@@ -12,7 +12,6 @@ from orchestrator.log.naming import event_name
 CHECKS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "chain": "every event is unchanged and in its place",
-        "fields": "every event has each of its fields once, and none that the program of its session did not know",
         "texts": "every text matches the digest in its event",
         "heads": "the heads kept elsewhere are in the log",
         "layout": "the tables, indexes, triggers and views are as this program makes them",

@@ -1,7 +1,8 @@
 """What is stored of an event, beside what it is read as: each field once, and none that its session could not write."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from orchestrator.decide import RULES
 from orchestrator.engine.session import VERSION
 from orchestrator.errors import LogError
 from orchestrator.ledger.event_log import EventLog
-from orchestrator_audit.checks import Problem
+from orchestrator.log import LogFinding
 
 _SINCE: Final = MappingProxyType(
     {
@@ -26,21 +27,22 @@ class _TwiceError(ValueError):
     """A field stands twice in an object: readers differ in which of the two they take."""
 
 
-def doubtful(log: EventLog, stream: str) -> list[Problem]:
-    """The events of a stream whose stored fields are ambiguous, or contradict the rules that its session names."""
-    found, rules = [], RULES
-    try:
-        for row in log.store.raw(stream):
-            kind = row.type.decode(errors="replace")
-            values = _read(row.data)
-            if kind == "session.opened" and isinstance(values, dict):
-                rules = values.get("rules", rules)
-            problem = values if isinstance(values, str) else _aged(kind, values, rules)
-            if problem is not None:
-                found.append(Problem(row.position, problem, row.version))
-    except LogError:
-        return found  # the check of the chain names it
-    return found
+def doubtful_events(log: EventLog, streams: Iterable[str]) -> Iterator[LogFinding]:
+    """The events whose stored fields are ambiguous, or contradict the rules that their session names."""
+    for stream in streams:
+        with suppress(LogError, AttributeError, TypeError):  # the chain itself names what cannot be read
+            yield from _doubtful(log, stream)
+
+
+def _doubtful(log: EventLog, stream: str) -> Iterator[LogFinding]:
+    rules = RULES
+    for row in log.store.raw(stream):
+        kind, values = row.type.decode(errors="replace"), _read(row.data)
+        if kind == "session.opened" and isinstance(values, dict):
+            rules = values.get("rules", rules)
+        problem = values if isinstance(values, str) else _aged(kind, values, rules)
+        if problem is not None:
+            yield LogFinding(row.position, stream, problem, "chain", row.version)
 
 
 def _read(data: bytes) -> Any:
@@ -70,9 +72,3 @@ def _aged(kind: str, values: Any, rules: Any) -> str | None:
     name, since = _SINCE.get(kind, ("", 0))
     is_younger = rules < since and name in values
     return f"it has the field {name}, which there was not under rules {rules}" if is_younger else None
-
-
-def every_stream(log: EventLog, run: str | None) -> Iterator[tuple[str, list[Problem]]]:
-    """The streams looked at, each with what is doubtful about its events."""
-    for name in [run] if run is not None else log.streams():
-        yield name, doubtful(log, name)

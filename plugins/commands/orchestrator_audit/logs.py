@@ -15,7 +15,7 @@ from orchestrator.replay import verify as recomputed
 from orchestrator_audit.accounts import AccountLaws, AccountUse, side_of
 from orchestrator_audit.checks import AuditReport, Problem
 from orchestrator_audit.content import FOREIGN, Content
-from orchestrator_audit.fields import every_stream
+from orchestrator_audit.fields import doubtful_events
 from orchestrator_audit.laws import Laws
 from orchestrator_audit.shadow_state import OF_A_HISTORY
 from orchestrator_audit.storage import layout, rows
@@ -49,8 +49,6 @@ def audit(
     with log.snapshot():
         unread = _unread(log, run, texts)
         _log(log, run, head, heads, unread, report, texts=texts)
-        for name, problems in every_stream(log, run):
-            report.add(name, {"fields": problems})
         if accounts:  # a bundle has neither a layout of its own nor rows beside its events
             _storage(log, run, report)
         broken = {check.subject for check in report.failed if check.name == "chain"}
@@ -106,6 +104,7 @@ def _log(
 ) -> None:
     """Chain, texts and heads of every stream looked at, the first finding of each kind."""
     found = log.verify(run, head, texts=texts and run not in unread)
+    found += doubtful_events(log, [run] if run is not None else log.streams())
     hurt = {finding.stream for finding in found}
     found += [finding for finding in against_heads(log, run, heads or ()) if finding.stream not in hurt]
     names = [run] if run is not None else log.streams()
@@ -271,7 +270,7 @@ def _collect(laws: Laws, record: Recorded, run: str, problems: dict[str, list[Pr
     """Take the breaches that the latest event showed; those in what a fork shares are its parent's."""
     for breach in laws.breaches:
         if record.stream == run:
-            problems[breach.check].append(Problem(record.position, breach.message, record.version))
+            problems.setdefault(breach.check, []).append(Problem(record.position, breach.message, record.version))
     laws.breaches.clear()
 
 
