@@ -19,6 +19,6 @@ def run(rounds: int) -> Iterator[Row]:
         with tempfile.TemporaryDirectory() as scratch:
             found = evaluate_over_kills(name, Path(scratch), _CASES, _KILLS)
         ratio = float(found.spent) / float(found.list_price)
-        note = f"{found.kills} kills; {found.solved} solved; the vendor's ledger is the log to the nano-dollar"
+        note = f"{found.kills} kills, 16 cells at once; {found.solved} solved; the vendor's ledger is the log's"
         what = f"{_CASES} cases in batches of {name}, beside the price of single calls"
         yield Row(what, f"${found.spent}", f"${found.list_price}", ratio, (ratio, ratio), 0.55, True, note)

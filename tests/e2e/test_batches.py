@@ -1,6 +1,7 @@
 """Runs in the lane ``batch`` through the engine, against a vendor on this machine that sells batches."""
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from orchestrator.money import Usd
 from orchestrator.replay import verify
 from orchestrator.spec import parse_spec
 from orchestrator.testing.laws import broken_laws
+from tests.cli.command import orchestrate, scripted_spec
 from tests.fire.batches import RUN, SELLING, assert_accounted, server_of, variables
 from tests.plugins.providers.batch_server import BatchServer
 from tests.plugins.providers.vendors import VENDORS
@@ -240,3 +242,23 @@ def test_a_run_is_not_resumed_without_the_provider_its_batch_waits_at(
         end = played(tmp_path, server, monkeypatch, None)
         assert end.state.finished is not None
         assert_accounted(tmp_path, [RUN], server)
+
+
+def test_the_command_says_what_waits_and_what_each_lane_cost(tmp_path: Path) -> None:
+    """One task may wait, the other not: a line for the batch, and the spend by lane."""
+    tasks = [{**task, "lane": lane} for task, lane in zip(plain(2)["tasks"], ("batch", "interactive"), strict=True)]
+    (tmp_path / "spec.json").write_text(json.dumps({**plain(), "lane": "interactive", "tasks": tasks}))
+    with server_of("openai", patience=0) as server:
+        ended = orchestrate(tmp_path, "run", "spec.json", environ=variables(server))
+    assert ended.code == 0, ended.err
+    assert ended.err.count("a batch of 1 call waits at openai") == 1
+    lanes = {row["lane"]: row for row in orchestrate(tmp_path, "costs", "show", RUN, "--by", "lane", "--json").json}
+    assert {name: row["calls"] for name, row in lanes.items()} == {"batch": 1, "interactive": 1}
+
+
+def test_a_lane_that_nobody_sells_is_said_once(tmp_path: Path) -> None:
+    """The calls are made at once, and the person who hoped for half the price knows why it is the whole."""
+    ended = orchestrate(tmp_path, "run", str(scripted_spec(tmp_path, lane="batch")))
+    assert ended.code == 0, ended.err
+    assert ended.err.count("lane batch changes nothing") == 1
+    assert "lane batch" not in orchestrate(tmp_path, "run", str(scripted_spec(tmp_path))).err

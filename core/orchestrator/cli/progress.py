@@ -36,6 +36,7 @@ from orchestrator.cli.words import (
     UNREAD,
 )
 from orchestrator.decide.compliance import violated
+from orchestrator.decide.lanes import uses_batches
 from orchestrator.decide.ranking import backend_name
 from orchestrator.decide.routing import slots_of
 from orchestrator.engine.answers.advising import shown, with_texts
@@ -323,6 +324,11 @@ class Progress:
         if settings.backend_named and not any(record.by_type for record in self.state.records.values()):
             yield Note(f"backend {backend_name(self.state)}: {UNMEASURED}")
         yield from self._models()
+        sold = any(model.batch_price is not None for model in self.state.models.values())
+        if uses_batches(self.state) and not sold:
+            yield Note(
+                "lane batch changes nothing: no model here is sold in batches, so each is called at once", Tone.WARNING
+            )
 
     def _models(self) -> Iterable[Note]:
         """The models one by one; many of them only by vendor, with what keeps some from being used."""

@@ -21,8 +21,9 @@ from orchestrator.ledger import pacing, requests, retention, stored_calls
 from orchestrator.ledger.append import Append, AppendRequest, Committed, ended_by
 from orchestrator.ledger.log_reader import LogReader
 from orchestrator.log.commits import GroupCommit
-from orchestrator.log.protocol import UNFINISHED, Changes, Last, Member, Store, StoreError, Tails, Written
+from orchestrator.log.protocol import UNFINISHED, Changes, Member, Store, StoreError, Tails, Written
 from orchestrator.log.redaction import Redactor
+from orchestrator.log.rows import Last
 from orchestrator.log.sealing import Keys, NoKeyError
 from orchestrator.log.transaction import AppendDraft, Encoder, Recorded
 from orchestrator.models import Allowances

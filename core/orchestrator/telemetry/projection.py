@@ -15,7 +15,7 @@ from orchestrator import events as e
 from orchestrator.errors import LogError, present
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.naming import is_evaluation
-from orchestrator.log.protocol import Select
+from orchestrator.log.rows import Select
 from orchestrator.log.transaction import Recorded
 from orchestrator.models import Lane, Role, TaskType, Verdict
 from orchestrator.models.offers import qualified

@@ -19,7 +19,7 @@ from orchestrator.cli.kit import (
 from orchestrator.models import Lane, RejectionReason, Role, SpendLimit, Verdict, Waiver, is_comparison, sample_words
 from orchestrator.money import Price, Usd
 from orchestrator.policy import EnforcementMode, Policy
-from orchestrator_insight.explanation import (
+from orchestrator_insight.explained import (
     AttemptSeen,
     BackendFallback,
     ConsideredModel,

@@ -8,7 +8,8 @@ from typing import Final
 from orchestrator.errors import ConcurrencyError, RunLockedError, UsageError
 from orchestrator.events import TaskStarted
 from orchestrator.log import chain
-from orchestrator.log.protocol import CacheRow, Changes, Member, NewRow, Select, Store, Tails, all_rows
+from orchestrator.log.protocol import Changes, Member, Store, Tails, all_rows
+from orchestrator.log.rows import CacheRow, NewRow, Select
 from orchestrator.testing.memory import log_over, memory_log
 
 _VERBATIM: Final = ('{"b":1.0,"a":1e5,"a":2}', '{"text":"\\u0000"}', '{"text":"\U0001f600é"}', '{"n":9007199254740993}')

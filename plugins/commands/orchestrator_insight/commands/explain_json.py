@@ -8,7 +8,7 @@ from orchestrator.cli.kit import line, timestamp
 from orchestrator.reading import events
 from orchestrator.spi import ModelTelemetry
 from orchestrator_insight.decisions import removal, why
-from orchestrator_insight.explanation import (
+from orchestrator_insight.explained import (
     AttemptSeen,
     BackendFallback,
     ConsideredModel,
