@@ -74,9 +74,9 @@ def _providers(event: e.SessionOpened, used: Sequence[e.PluginUsed], spec: Spec,
     wanted = list(dict.fromkeys(each.type for each in instances))
     if names != wanted:
         yield f"the providers are {', '.join(names) or 'none'}, the spec names {', '.join(wanted)}"
-    strangers = sorted(set(event.local) - {each.name for each in instances})
-    if strangers:
-        yield f"the spec names no provider {strangers[0]}, which is said to be on this machine"
+    unnamed = sorted(set(event.local) - {each.name for each in instances})
+    if unnamed:
+        yield f"the spec names no provider {unnamed[0]}, which is said to be on this machine"
 
 
 def _backend(used: Sequence[e.PluginUsed], spec: Spec) -> Iterator[str]:
