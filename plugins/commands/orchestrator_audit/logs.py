@@ -1,10 +1,12 @@
 """Auditing a log: the chain, the texts, the heads, and every law, run by run and account by account."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from orchestrator.errors import LogError
-from orchestrator.events import ContentDeleted, Event, RunForked, RunStarted, SessionOpened, Totals
+from orchestrator.events import ContentDeleted, Event, RunArchived, RunForked, RunStarted, SessionOpened, Totals
 from orchestrator.ledger.accounts import PREFIX, SIMULATED, stream_of
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Head, LogFinding, Select
@@ -15,7 +17,9 @@ from orchestrator.replay import verify as recomputed
 from orchestrator_audit.accounts import AccountLaws, AccountUse, side_of
 from orchestrator_audit.checks import AuditReport, Problem
 from orchestrator_audit.content import FOREIGN, Content
+from orchestrator_audit.fields import doubtful_events
 from orchestrator_audit.laws import Laws
+from orchestrator_audit.reservations import Reservations
 from orchestrator_audit.shadow_state import OF_A_HISTORY
 from orchestrator_audit.storage import layout, rows
 
@@ -52,15 +56,21 @@ def audit(
             _storage(log, run, report)
         broken = {check.subject for check in report.failed if check.name == "chain"}
         names = [run] if run is not None else [name for name in log.streams() if is_run(name)]
-        used, seen = AccountUse(), set[str]()
+        used, seen, times = AccountUse(), set[str](), Reservations(apart=log.is_imported)
         for name in names:
             if log.last(name) is None:
+                continue
+            archived = log.archived(name)
+            if archived is not None and not broken & {name, ""}:
+                _bundle(log, name, archived, report)
+                seen |= used.take_archived(name, archived)
                 continue
             hurt = broken & {name, "", *(segment.stream for segment in log.segments(name))}
             if hurt:
                 report.skip(name, OF_A_HISTORY, "the chain is broken")
                 continue
-            seen |= _run(log, name, used, report, name not in unread)
+            seen |= _run(log, name, used, times, report, name not in unread)
+        _pace(times, report)
         if accounts and not log.is_imported:
             _accounts(log, run, used, seen, broken, report)
         elif seen:
@@ -103,6 +113,7 @@ def _log(
 ) -> None:
     """Chain, texts and heads of every stream looked at, the first finding of each kind."""
     found = log.verify(run, head, texts=texts and run not in unread)
+    found += doubtful_events(log, [run] if run is not None else log.streams())
     hurt = {finding.stream for finding in found}
     found += [finding for finding in against_heads(log, run, heads or ()) if finding.stream not in hurt]
     names = [run] if run is not None else log.streams()
@@ -146,14 +157,25 @@ def _against(log: EventLog, run: str, heads: Sequence[Head]) -> LogFinding | Non
     """The first of a run's heads that its events contradict."""
     rows = log.store.raw(run)
     events = {row.version: (row.position, row.hash.decode(errors="replace")) for row in rows}
+    archived = log.archived(run)
+    if archived is not None:  # of the events before them, the bundle tells
+        events[archived.version] = (next(iter(events.values()))[0], archived.head)
+        heads = [head for head in heads if head.version >= archived.version]
     versions = [version for version in events if isinstance(version, int)]
+    newest: dict[str, int] = {}
     for head in heads:
         version = head.version
+        last = newest.setdefault(head.source, version)
+        newest[head.source] = version
         if version not in events:
             version = max((each for each in versions if each < head.version), default=0)
         position, digest = events.get(version, (0, ""))
         if version < head.version:
             message = f"{head.source} has a head of v{head.version}; the events after v{version} are missing"
+        elif version < last:
+            message = (
+                f"{head.source} has the head of v{version} after that of v{last}: its lines were put in another order"
+            )
         elif digest != head.head:
             message = f"{head.source} has another head for v{head.version}: this event, or one before it, was changed"
         else:
@@ -172,7 +194,16 @@ def _storage(log: EventLog, run: str | None, report: AuditReport) -> None:
         report.add(subject, {"rows": problems})
 
 
-def _run(log: EventLog, run: str, used: AccountUse, report: AuditReport, texts: bool) -> set[str]:
+def _pace(times: Reservations, report: AuditReport) -> None:
+    """What was reserved of the paces that runs share."""
+    problems: dict[str, list[Problem]] = {run: [] for run in times.runs}
+    for run, problem in times.problems():
+        problems[run].append(problem)
+    for run, found in problems.items():
+        report.add(run, {"pace": found})
+
+
+def _run(log: EventLog, run: str, used: AccountUse, times: Reservations, report: AuditReport, texts: bool) -> set[str]:
     """Every law over a run's history; returns the streams of its accounts."""
     laws, content = Laws(), Content.of(log, run) if texts else None
     problems: dict[str, list[Problem]] = {name: [] for name in OF_A_HISTORY}
@@ -187,6 +218,7 @@ def _run(log: EventLog, run: str, used: AccountUse, report: AuditReport, texts: 
             laws.take(record.at, event)
             if record.stream == run:
                 used.take(run, record.version, event)
+                times.take(run, record)
                 if isinstance(event, RunStarted | RunForked):
                     accounts |= {stream_of(name, event.settings.simulated) for name in event.settings.accounts}
             _collect(laws, record, run, problems)
@@ -210,6 +242,20 @@ def _run(log: EventLog, run: str, used: AccountUse, report: AuditReport, texts: 
         content.report(laws, report, is_whole=is_whole)
     _decisions(log, run, report)
     return accounts
+
+
+def _bundle(log: EventLog, run: str, archived: RunArchived, report: AuditReport) -> None:
+    """The bundle of an archived run is what it was, where it is here: it was verified when the run was archived."""
+    path = log.bundle_of(run, archived)
+    try:
+        with Path(path).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        what = f"{path}: {error.strerror}" if path else "its place is unknown"
+        report.skip(run, ["bundle"], f"the run is archived, and its bundle is not here ({what}); verify it where it is")
+        return
+    wrong = [] if digest == archived.bundle else [Problem(0, f"{path} is not the bundle that the run was archived in")]
+    report.add(run, {"bundle": wrong})
 
 
 def _decisions(log: EventLog, run: str, report: AuditReport) -> None:
@@ -250,7 +296,9 @@ def _caps(log: EventLog, record: Recorded, laws: Laws) -> list[Problem]:
     for name, cap in event.caps.items() if isinstance(event, SessionOpened) else ():
         select = Select((stream_of(name, simulated),), before=record.position)
         known = {getattr(each.event, "totals", Totals()).cap for each in log.select(select)}
-        if known and cap not in known:
+        if name not in laws.state.settings.accounts:
+            wrong.append(Problem(record.position, f"the account {name} is none above the run", record.version))
+        elif known and cap not in known:
             wrong.append(Problem(record.position, f"the account {name} never had the cap ${cap}", record.version))
     return wrong
 
@@ -259,7 +307,7 @@ def _collect(laws: Laws, record: Recorded, run: str, problems: dict[str, list[Pr
     """Take the breaches that the latest event showed; those in what a fork shares are its parent's."""
     for breach in laws.breaches:
         if record.stream == run:
-            problems[breach.check].append(Problem(record.position, breach.message, record.version))
+            problems.setdefault(breach.check, []).append(Problem(record.position, breach.message, record.version))
     laws.breaches.clear()
 
 

@@ -90,6 +90,11 @@ class _KeepsCache(SqliteStore):
         return super().write(_changing(members, change))
 
 
+class _KeepsArchived(SqliteStore):
+    def write(self, members: Sequence[Member]) -> list[Written]:
+        return super().write(_changing(members, lambda tails, made: evolve(made, archived=())))
+
+
 class _Together(SqliteStore):
     """One member that fails takes the others with it."""
 
@@ -333,6 +338,7 @@ STORES: Final[dict[str, tuple[type[StoreContract], str]]] = {
     "knows no stream that begins later": (_suite(_FromOne), "test_a_stream_may_begin_later"),
     "takes answers of another cache": (_suite(_AnySecret), "test_what_stands_beside_the_events_is_kept"),
     "keeps answers of a deleted run": (_suite(_KeepsCache), "test_what_is_deleted_is_gone"),
+    "keeps what is archived": (_suite(_KeepsArchived), "test_an_archived_stream_keeps_one_event"),
     "fails a whole group": (_suite(_Together), "test_a_member_that_fails_fails_alone"),
     "shows members an old state": (_suite(_Before), "test_members_see_what_earlier_ones_did"),
     "writes beside a defect": (_suite(_Tolerant), "test_a_defect_of_a_member_leaves_nothing"),

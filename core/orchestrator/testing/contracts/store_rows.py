@@ -135,6 +135,22 @@ class RowsContract(StoreBasis):
         written(store, beside(Changes(clear_cache=True)))
         assert (store.cache_rows(), store.salt("")) == ([], None)
 
+    def test_an_archived_stream_keeps_one_event(self) -> None:
+        """Its others are gone, those of other streams stay, and events cannot be deleted afterwards either."""
+        store = self.make_store()
+        written(store, adding("a", "1", "2"), adding("b", "1"))
+
+        def archiving(tails: Tails) -> Changes:
+            last = tails.last("a")
+            data = f'{{"version":2,"head":"{last.hash if last else ""}"}}'
+            return Changes(archived=("a",), rows=next_rows("a", last, data, kind="run.archived"))
+
+        written(store, Member(archiving, "a", whole=True), adding("b", "2"))
+        assert [(row.version, row.type) for row in all_rows(store, Select(("a",)))] == [(3, "run.archived")]
+        assert (data_of(store, "b"), store.streams()) == (["1", "2"], ["b", "a"])
+        assert chain.verify(store, texts=False) == []
+        assert store.layout() == []
+
     def test_a_member_that_fails_fails_alone(self) -> None:
         """What stands before and after it in its group is written; its error is its answer, and nothing of it stays."""
         store = self.make_store()
