@@ -64,6 +64,8 @@ class Calls:
     cache: ResponseCache | None = None
     pace: SharedPace = field(init=False)
     """What the calls take of the paces of all runs."""
+    reading: set[int] = field(factory=set, init=False)
+    """The calls whose answers are there and are being read."""
 
     def __attrs_post_init__(self) -> None:
         self.pace = SharedPace(self.state)
@@ -163,10 +165,13 @@ class Calls:
         try:
             reply = await self._reply(started)
             latency = since(self.ports, began)
+            self.reading.add(version)
             taken = await taken_in(reply.text, self._reader(started), self.texts, self.ports)
             return self._succeeded(version, started, reply, taken, latency)
         except ProviderError as error:
             return self._failed(version, started, error, since(self.ports, began))
+        finally:
+            self.reading.discard(version)
 
     async def _reply(self, started: e.CallStarted) -> Reply:
         """The provider's reply.
