@@ -31,6 +31,7 @@ _BENCHMARKS: Final = {
     "lag": ("lag", "run"),
     "view": ("view", "run"),
     "postgres": ("postgres", "run"),
+    "batches": ("batches", "run"),
 }
 _VERSIONS: Final = (
     "attrs",

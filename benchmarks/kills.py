@@ -26,7 +26,7 @@ from tests.servers.roles import play
 
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Redactor, Texts
-from orchestrator.log.protocol import Select
+from orchestrator.log.rows import Select
 from orchestrator.money import Price, Usd
 from orchestrator.state.fold import fold
 from orchestrator.testing.outcomes import RunOutcome, outcome_of, same_outcome

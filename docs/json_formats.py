@@ -104,6 +104,7 @@ _SENT: Final = {
     "version": "int",
     "attempt": "int",
     "max_tokens": "int",
+    "lane": "text",
     "end": "text",
     "answer": "text?",
     "finish": "text?",
@@ -167,6 +168,8 @@ _CHOICE: Final = {
             "max_tokens": "int",
             "cut_off": "any",
             "larger": "any",
+            "lane": "text",
+            "batch": "int?",
             "violates": ["text"],
             "body_bytes": "int",
             "hold_usd": "usd",
@@ -455,7 +458,7 @@ FORMATS: Final[dict[str, Any]] = {
     "costs-show": [
         {
             **_SPENT,
-            **{f"{name}?": "text?" for name in ("model", "phase", "task", "provider", "run", "team")},
+            **{f"{name}?": "text?" for name in ("model", "phase", "task", "provider", "lane", "run", "team")},
         }
     ],
     "doctor": {

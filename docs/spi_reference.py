@@ -26,6 +26,8 @@ FILLED: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("ArchitectureProfile", "Policy", "PolicyHierarchy", "PolicySet"), PROGRAM),
         **dict.fromkeys(("Ask", "Body", "Finding", "Launch", "Ranked", "Reply", "Score", "Skeleton", "Usage"), PLUGIN),
         **dict.fromkeys(("ModelInfo", "Price", "Rate", "Usd"), BOTH),
+        **dict.fromkeys(("BatchOrder", "BatchRequest"), PROGRAM),
+        "BatchResults": PLUGIN,
         "RunOptions": PLUGIN,
         "Job": PROGRAM,
         "LevelProbe": "the package that brings the sandbox",
@@ -39,6 +41,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             *("Provider", "ProviderConfig", "Request", "Message", "CallRef", "Body", "CallContext", "Reply", "Finish"),
             *("ProviderError", "ErrorKind", "Billed", "ModelInfo", "Role"),
         ),
+        "Batches": ("BatchProvider", "BatchOrder", "BatchRequest", "BatchResults"),
         "Money": ("Price", "Rate", "Usage", "Usd"),
         "Validators": ("Validator", "Candidate", "ValidatorContext", "Finding", "Verdict", "TaskType"),
         "The sandbox": (

@@ -1,9 +1,9 @@
 """Golden logs: stored rows of simulated runs, and the pins that hold them to what they meant when they were written.
 
 ``python -m tests.golden NAME SEED`` adds one of a simulated run, with ``scored`` for SEED one of a run with a scorer,
-with ``steered`` one whose plan was edited and patched, with ``paced`` one whose calls
-take turns with those of others, and without a seed one of a fork of the quickstart. It writes
-over no file. See tests/data/golden/README.md.
+with ``steered`` one whose plan was edited and patched, with ``paced`` one whose calls take turns with those of others,
+with ``batched`` one in batches, and without a seed one of a fork of the quickstart. It writes over no file. See
+tests/data/golden/README.md.
 """
 
 import json
@@ -145,6 +145,25 @@ def add_scored(name: str) -> Path:
             log.close()
 
 
+def add_batched(name: str) -> Path:
+    """Write a new golden log of a run in batches, through the front door.
+
+    Raises:
+        FileExistsError: there is one of this name; golden logs are never rewritten.
+    """
+    from tests.fire import batches
+
+    with TemporaryDirectory() as folder, batches.server_of("openai") as server:
+        command = batches.command_of(Path(folder), server)
+        ended = command.run("run", str(batches.spec(Path(folder))))
+        assert ended.code == 0, ended.stderr
+        log = EventLog.open_to_read(command.home)
+        try:
+            return _written(name, log, batches.RUN)
+        finally:
+            log.close()
+
+
 def add_paced(name: str) -> Path:
     """Write a new golden log of a run whose calls take turns with those of other runs, through the front door.
 
@@ -176,6 +195,6 @@ def _written(name: str, log: EventLog, run: str, **more: Any) -> Path:
 
 if __name__ == "__main__":
     given = sys.argv[2] if len(sys.argv) > 2 else ""
-    others = {"": add_forked, "scored": add_scored, "steered": add_steered, "paced": add_paced}
+    others = {"": add_forked, "scored": add_scored, "steered": add_steered, "paced": add_paced, "batched": add_batched}
     made = add(sys.argv[1], int(given)) if given.isdecimal() else others[given](sys.argv[1])
     sys.stdout.write(f"{made}\n")

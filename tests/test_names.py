@@ -41,8 +41,6 @@ NAMES: Final = frozenset(
         "books",
         "moment",
         "story",
-        "lane",
-        "lanes",
         "evolve",
         "resting",
     }
@@ -165,9 +163,9 @@ def test_the_walk_sees_names_of_every_kind() -> None:
 from attrs import evolve, frozen
 from orchestrator.moment import Nothing
 class TurnTaker: ...
-def tell_story(rooms, *, lane=1): self.books = evolve(nobody_there=2)
+def tell_story(rooms, *, moment=1): self.books = evolve(nobody_there=2)
 x = {"resting": 1, "return": 2, "mushroom": 3, "a room of its own": 4}
-sql = "SELECT turn FROM runs WHERE kind = 'lane'"
+sql = "SELECT turn FROM runs WHERE kind = 'moment'"
 """
     found = {each.rpartition(": ")[2] for each in in_names(Path("core/ladder/x.py"), source)}
     assert found == {
@@ -176,7 +174,7 @@ sql = "SELECT turn FROM runs WHERE kind = 'lane'"
         "TurnTaker",
         "tell_story",
         "rooms",
-        "lane",
+        "moment",
         "books",
         "nobody_there",
         "resting",

@@ -23,8 +23,8 @@ from tests import golden
 
 DECISIONS = sorted((cls for cls in e.TYPES.values() if issubclass(cls, e.Decision)), key=lambda cls: cls.__name__)
 _EACH = 3
-_SCORED = golden.FOLDER / "rules-4-scored.jsonl"
-"""The simulator has no scorers: their decision comes out of a recorded run."""
+_RECORDED = {e.BatchStarted: "rules-4-batched", e.ScoringStarted: "rules-4-scored"}
+"""The simulator has no batches and no scorers: their decisions come out of recorded runs."""
 
 
 def check(history: Sequence[tuple[int, e.Event]]) -> Verification:
@@ -36,10 +36,9 @@ def check(history: Sequence[tuple[int, e.Event]]) -> Verification:
 def samples() -> Mapping[type[e.Event], list[tuple[History, int]]]:
     """For every decision a few places in generated histories where one stands."""
     found: dict[type[e.Event], list[tuple[History, int]]] = {cls: [] for cls in DECISIONS}
-    history = golden.read(_SCORED).history()
-    found[e.ScoringStarted] = [
-        (history, at) for at, (_, event) in enumerate(history) if type(event) is e.ScoringStarted
-    ]
+    for recorded, name in _RECORDED.items():
+        history = golden.read(golden.FOLDER / f"{name}.jsonl").history()
+        found[recorded] = [(history, at) for at, (_, event) in enumerate(history) if type(event) is recorded][:_EACH]
     for seed in range(2_000):
         world = simulate(Scenario.draw(seed))
         for history in world.histories.values():
@@ -48,7 +47,7 @@ def samples() -> Mapping[type[e.Event], list[tuple[History, int]]]:
                 if places is not None and len(places) < _EACH and (not places or places[-1][0] is not history):
                     places.append((history, index))
         world.world.close()
-        if all(len(places) == _EACH for cls, places in found.items() if cls is not e.ScoringStarted):
+        if all(len(places) == _EACH for cls, places in found.items() if cls not in _RECORDED):
             break
     return found
 

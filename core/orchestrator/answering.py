@@ -7,6 +7,7 @@ from attrs import frozen
 
 from orchestrator.engine.questions import ApprovalQuestion, Offer, RiskForecast
 from orchestrator.engine.replies import QuestionReply
+from orchestrator.errors import UsageError
 from orchestrator.events import ENHANCE, FORECAST, QuestionAsked
 from orchestrator.models import ApprovalPoint
 from orchestrator.money import Usd
@@ -52,6 +53,21 @@ def open_questions(state: RunState) -> tuple[OpenQuestion, ...]:
         )
         for version, each in asked
     )
+
+
+def open_question(state: RunState, run: str, wanted: OpenQuestion | int | str) -> OpenQuestion:
+    """The question of a run that is meant by itself, its version or its name.
+
+    Raises:
+        UsageError: it is not open.
+    """
+    asked = open_questions(state)
+    found = next((each for each in asked if wanted in (each, each.version, each.name)), None)
+    if found is None:
+        named = wanted.name if isinstance(wanted, OpenQuestion) else wanted
+        listed = ", ".join(each.name for each in asked) or "none"
+        raise UsageError(f"run {run} asks no question {named!r}; open questions: {listed}")
+    return found
 
 
 def question_of(asked: QuestionAsked, state: RunState, money: Callable[[Usd], str]) -> str:

@@ -12,7 +12,7 @@ from attrs import Factory, define, frozen
 from orchestrator import events as e
 from orchestrator.engine.answers.requests import Prompt, read_prompt
 from orchestrator.errors import DamagedLogError
-from orchestrator.models import Finish, Role
+from orchestrator.models import Finish, Lane, Role
 from orchestrator.money import Usage, Usd
 
 Get = Callable[[str], str]
@@ -30,6 +30,7 @@ class SentRequest:
     """Of its CallStarted."""
     attempt: int
     max_tokens: int
+    lane: Lane
     ended: int | None = None
     """Version of the event that ended it; None where that was the end of its session, or none yet."""
     answer: str | None = None
@@ -112,7 +113,7 @@ class ExchangeReader:
                 found.prepared, found.prompt, found.reused = version, event.prompt, event.reused
             case e.CallStarted(selected=selected):
                 found = self.by_selection[selected]
-                sent = SentRequest(version, event.attempt, event.max_tokens)
+                sent = SentRequest(version, event.attempt, event.max_tokens, event.lane)
                 found.attempts.append(sent)
                 self.by_start[version] = (found, sent)
             case e.CallSucceeded() | e.CallFailed():
@@ -186,6 +187,7 @@ class Shown:
             "version": sent.version,
             "attempt": sent.attempt,
             "max_tokens": sent.max_tokens,
+            "lane": sent.lane.value,
             "end": sent.end,
             "answer": self.answer(sent),
             "finish": None if sent.finish is None else sent.finish.value,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
 
 from attrs import define
 
-from orchestrator.answering import OpenQuestion, open_questions
+from orchestrator.answering import OpenQuestion, open_question, open_questions
 from orchestrator.engine.outputs.results import project_state
 from orchestrator.engine.replies import QuestionReply, request_of
 from orchestrator.engine.running import RunEnd
@@ -29,6 +29,7 @@ from orchestrator.replay import verify as verify_history
 from orchestrator.run_costs import COLUMNS, Row, Sum, spend_of, sums_of
 from orchestrator.run_list import RunSummary, summaries
 from orchestrator.settings import RunSettings
+from orchestrator.state.run import RunState
 
 if TYPE_CHECKING:
     from orchestrator.engine.runs import Engine
@@ -211,10 +212,11 @@ class RunHandle:
 
     def questions(self) -> tuple[OpenQuestion, ...]:
         """What the run asks now, in this process or in another; see ``ask`` of ``Workspace.start``."""
+        return open_questions(self._state_now())
+
+    def _state_now(self) -> RunState:
         live = self.workspace.live.get(self.id)
-        if live is not None and live.session is not None:
-            return open_questions(live.session.state)
-        return open_questions(self._engine.load(self.id))
+        return self._engine.load(self.id) if live is None or live.session is None else live.session.state
 
     async def answer(
         self, question: OpenQuestion | int | str, accepted: bool = True, *, add_budget: float | None = None
@@ -232,7 +234,7 @@ class RunHandle:
             UsageError: it is not open.
             TimeoutError: the process that has the run has not taken it in within 15 s.
         """
-        asked = self._open_question(question)
+        asked = open_question(self._state_now(), self.id, question)
         amount = None if add_budget is None else Usd.rounded(add_budget)
         reply, log = QuestionReply(accepted, AnsweredBy.ELSEWHERE, amount=amount, by=self._by), self._engine.log
         live = self.workspace.live.get(self.id)
@@ -246,15 +248,6 @@ class RunHandle:
             async for event in self.events(after=asked.version):
                 if isinstance(event.event, QuestionAnswered) and event.event.question == asked.version:
                     return
-
-    def _open_question(self, question: OpenQuestion | int | str) -> OpenQuestion:
-        asked = self.questions()
-        found = next((each for each in asked if question in (each, each.version, each.name)), None)
-        if found is None:
-            named = question.name if isinstance(question, OpenQuestion) else question
-            listed = ", ".join(each.name for each in asked) or "none"
-            raise UsageError(f"run {self.id} asks no question {named!r}; open questions: {listed}")
-        return found
 
     async def fork(
         self, at: int | str, *, sets: Sequence[str] = (), project_id: str | None = None, models: Path | None = None

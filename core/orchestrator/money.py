@@ -284,12 +284,27 @@ class Price(TokenClasses):
                 total = max(total, input_tokens * rate.dearest_input + output_tokens * rate.dearest_output)
         return Usd(-(-total // _MILLION))
 
+    @property
+    def halved(self) -> "Price":
+        """Half of it, each token class rounded up to a nano-dollar."""
+        return Price(*_halves(self), tuple(_half_rate(rate) for rate in self.rates))
+
     def affordable_output(self, input_tokens: int, amount: Usd) -> int:
         """The largest number of output tokens whose bound, with this input, is within ``amount``; may be negative."""
         return min(_affordable(token_classes, input_tokens, amount) for token_classes in self._possible(input_tokens))
 
     def _possible(self, input_tokens: int) -> tuple[TokenClasses, ...]:
         return (self, *(rate for rate in self.rates if rate.holds(input_tokens, None)))
+
+
+def _halves(of: TokenClasses) -> tuple[Usd, Usd, Usd, Usd, Usd]:
+    whole = (of.input, of.output, of.cached_input, of.cache_write, of.reasoning)
+    first, second, *others = (Usd(-(-each.nano // 2)) for each in whole)
+    return first, second, *others  # type: ignore[return-value]
+
+
+def _half_rate(rate: Rate) -> Rate:
+    return Rate(*_halves(rate), rate.over, rate.since, rate.hours, rate.days)
 
 
 def _affordable(token_classes: TokenClasses, input_tokens: int, amount: Usd) -> int:

@@ -1,4 +1,4 @@
-"""What runs spent, summed by model, phase, task, provider, run or team, over the view ``spend``."""
+"""What runs spent, summed by model, phase, task, provider, lane, run or team, over the view ``spend``."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +16,7 @@ COLUMNS: Final = {
     "phase": "phase",
     "task": "task_id",
     "provider": "provider",
+    "lane": "lane",
     "run": "run_id",
     "team": None,
 }

@@ -14,6 +14,7 @@ from orchestrator.models import (
     ROUTING_TABLE,
     THRESHOLDS,
     JudgeMethod,
+    Lane,
     Phase,
     Role,
     Strategy,
@@ -122,6 +123,8 @@ class Limits:
     """The most one attempt may take, in microseconds; None: as long as what is asked for takes at the model's pace."""
     call_total: int = 3600 * SECOND
     """The most all attempts at one logical call may take together, pauses aside, in microseconds."""
+    batch_wait: int = 26 * 3600 * SECOND
+    """The most a batch is waited for, from the start of a call in it, in microseconds; then it is cancelled."""
     verify_timeout: int = 600 * SECOND
     """The most the verification of the result may take, in microseconds."""
     requests_per_minute: dict[str, int] = Factory(dict)
@@ -207,6 +210,8 @@ class RunSettings:
     approve: Approvals = Approvals()
     replans: int = 0
     """How often a planner is asked for other tasks, where a task failed that others wait for."""
+    lane: Lane = Lane.INTERACTIVE
+    """How calls are sent, where a task does not say otherwise."""
     app: str | None = None
     """The type of application that is built, or ``auto``; None: none is built."""
 

@@ -1,5 +1,6 @@
 """An account without money, a key that is refused, a request that is declined: said once, and asked once."""
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.engine.runs import Engine
+from orchestrator.spec import parse_spec
 from tests.cli.command import Ended, orchestrate, rows
 from tests.e2e.test_real_http import PRICE, models_file
 from tests.plugins.providers.refusals import QUOTA, WINDOWS, Refusal
@@ -82,6 +85,27 @@ def test_the_accounts_of_a_session_are_told_apart_and_their_keys_are_in_no_log(t
             seen.append(account)
     assert seen[0] != seen[1]
     assert not any(b"sk-of-the-account-1234" in path.read_bytes() for path in tmp_path.rglob("*.db*"))
+
+
+def test_runs_that_begin_at_once_name_an_account_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever draws the secret of a new data folder first, draws it for all of them."""
+    with OpenAIServer() as server:
+        monkeypatch.setenv("OPENAI_COMPATIBLE_BASE_URL", server.base_url)
+        models = json.loads(models_file(tmp_path).read_text())["models"]
+        content = {"project": "x", "criteria": "y", "tasks": TASKS[:1], "models": models, "loop": "plain"}
+
+        async def play() -> None:
+            workspace = Engine.open(tmp_path / "home")
+            try:
+                specs = [parse_spec({**content, "project_id": f"r{number}"}, "spec") for number in range(3)]
+                await asyncio.gather(*(workspace.start(spec) for spec in specs))
+            finally:
+                workspace.close()
+
+        asyncio.run(play())
+    found = rows(tmp_path / "home", "SELECT data FROM events WHERE type = 'session.opened'")
+    assert len(found) == 3
+    assert len({model["account"] for (data,) in found for model in json.loads(data)["models"]}) == 1
 
 
 def test_another_account_goes_on(tmp_path: Path) -> None:

@@ -203,14 +203,14 @@ def _no_cap_for_a_score(patch: pytest.MonkeyPatch) -> None:
         if question.role is not Role.EVALUATOR:
             return original(m, question, chosen, call)
         size = call.current.max_tokens
-        return Headroom(size, spending._hold(chosen, call.prepared.body_bytes)(size))
+        return Headroom(size, spending._hold(m.state, call.key.node, chosen, call.prepared.body_bytes)(size))
 
     patch.setattr(calling, "find_headroom", find)
 
 
 def _hold_half(patch: pytest.MonkeyPatch) -> None:
     original = spending._hold
-    patch.setattr(spending, "_hold", lambda model, size: lambda most: original(model, size)(most).part(1, 2))
+    patch.setattr(spending, "_hold", lambda *given: lambda most: original(*given)(most).part(1, 2))
 
 
 def _overtake(patch: pytest.MonkeyPatch) -> None:
@@ -289,7 +289,7 @@ def _block_for_an_account(patch: pytest.MonkeyPatch) -> None:
 
 
 def _nothing_for_a_score(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(spending, "_reserve", lambda m, question: lambda size: Usd.ZERO)
+    patch.setattr(spending, "_reserve", lambda *given: lambda size: Usd.ZERO)
 
 
 def _hang(patch: pytest.MonkeyPatch) -> None:
@@ -342,7 +342,7 @@ _RULES: Final[Mapping[str, tuple[Patch, str]]] = {
     "nothing is left for the score": (_nothing_for_a_score, "no money is left for an evaluation"),
     "a call that does not fit waits for ever": (_hang, "waits although nothing is in flight"),
     "a task costs nothing": (_free_of_charge, "the cost of .* is wrong"),
-    "one account alone is asked": (_only_the_organisation, "holds other money|held nowhere"),
+    "one account alone is asked": (_only_the_organisation, "holds other money|held nowhere|held in other accounts"),
     "accounts never settle": (_release_everything, "settled and unreconciled are"),
 }
 

@@ -9,7 +9,8 @@ from attrs import frozen
 from orchestrator.events import RunFinished
 from orchestrator.ledger import stored_calls
 from orchestrator.ledger.event_log import EventLog
-from orchestrator.log.protocol import Changes, Member, NewRow, Store, Tails
+from orchestrator.log.protocol import Changes, Member, Store, Tails
+from orchestrator.log.rows import NewRow
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd

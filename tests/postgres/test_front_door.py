@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.log.protocol import Select, StoreError
+from orchestrator.log.protocol import StoreError
+from orchestrator.log.rows import Select
 from orchestrator.money import Usd
 from orchestrator_postgres.store import PostgresStore
 from orchestrator_postgres.temporary import TemporaryServer

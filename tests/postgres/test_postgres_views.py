@@ -4,7 +4,8 @@ import psycopg
 import pytest
 
 from orchestrator.ledger import stored_calls
-from orchestrator.log.protocol import Changes, Member, NewRow, Tails
+from orchestrator.log.protocol import Changes, Member, Tails
+from orchestrator.log.rows import NewRow
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator.log.views import VIEWS
 from orchestrator.testing.memory import memory_database

@@ -1,3 +1,5 @@
+import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -6,7 +8,9 @@ import psycopg
 import pytest
 
 from orchestrator.errors import ConcurrencyError, UsageError
-from orchestrator.log.protocol import Changes, Hold, Last, Member, Select, StoreError, Tails
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log.protocol import Changes, Member, StoreError, Tails
+from orchestrator.log.rows import Hold, Last, Select
 from orchestrator_postgres import groups
 from orchestrator_postgres.store import PostgresStore
 from tests.postgres.members import AT, appending, following, tail
@@ -284,3 +288,13 @@ def test_after_its_connection_a_store_writes_nothing_more(opened: Opened, url: s
     other = opened()
     other.locks.acquire("run").release()
     assert other.streams() == ["run"]
+
+
+def test_those_who_draw_the_secret_at_once_have_the_same(opened: Opened) -> None:
+    """Each on a connection of its own: the first that is stored counts."""
+    logs = [EventLog(opened(), offload=asyncio.to_thread) for _ in range(3)]
+
+    async def draw() -> list[bytes]:
+        return list(await asyncio.gather(*(log.draw_secret(os.urandom) for log in logs)))
+
+    assert len(set(asyncio.run(draw()))) == 1

@@ -42,7 +42,7 @@ def test_dependencies_exist_and_are_named_once() -> None:
         "f:4: tasks[0].dependencies[1]: no task has the id 'zz'",
         (
             "f:5: tasks[1].extra: unknown key; "
-            "known are id, type, prompt, title, dependencies, hard_validators, schema, tests, context"
+            "known are id, type, prompt, title, dependencies, hard_validators, schema, tests, context, lane"
         ),
         "f:6: tasks[2].dependencies[1]: it stands in the list twice",
     ]

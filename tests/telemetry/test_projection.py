@@ -92,8 +92,14 @@ def test_a_snapshot_is_gone_on_from_and_a_bad_one_is_forgotten(tmp_path: Path, m
     monkeypatch.setattr(EventLog, "select", select)
     later = measured(log, keep=False)
     assert set(read) == {"three"}
+    assert measured(log, keep=False, newest=log.high_water()) == later
     (home / SNAPSHOT).unlink()
     assert measured(log, keep=False) == later
+    read.clear()
+    few = measured(log, newest=30)
+    assert (set(read), few.position) == ({"three"}, later.position)
+    assert not (home / SNAPSHOT).exists()  # a part is never kept for the whole
+    assert 0 < sum(each.calls for each in few.simulated.values()) < sum(each.calls for each in later.simulated.values())
     for damage in (b"", b"{", b"[]", orjson.dumps({**stored, "hash": "0" * 64}), orjson.dumps({**stored, "format": 0})):
         (home / SNAPSHOT).write_bytes(damage)
         assert measured(log, keep=False) == later

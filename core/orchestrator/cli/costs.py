@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from orchestrator.cli.damage import FAILED, Reader, trust_in
-from orchestrator.cli.groups import CommandGroup
+from orchestrator.cli.groups import ShowGroup
 from orchestrator.cli.ids import RUN, latest
 from orchestrator.cli.logs import open_log, open_log_if_any
 from orchestrator.cli.options import exact_option, existing_run, home, home_option, json_option
@@ -24,14 +24,10 @@ from orchestrator.run_costs import COLUMNS, Row, Sum, spend_of, spend_of_all, su
 from orchestrator.settings import RunSettings
 
 
-class _Costs(CommandGroup):
-    """A group whose command ``show`` need not be named."""
+class _Costs(ShowGroup):
+    """Its help tells of all its commands."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take what is no command, nor the wish for help, for the arguments of ``show``."""
-        if args[:1] not in (["show"], ["reconcile"], ["--help"], ["-h"]):
-            args = ["show", *args]
-        return super().parse_args(ctx, args)
+    own_options = ("--help", "-h")
 
 
 @click.group(cls=_Costs, subcommand_metavar="[show] [RUN] [OPTIONS] | reconcile [RUN [CALL]] [OPTIONS]")

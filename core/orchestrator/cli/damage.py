@@ -13,7 +13,8 @@ from orchestrator.errors import DamagedLogError, LogError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.ledger.lineage import Segment
 from orchestrator.log import LogFinding, Texts, read_heads
-from orchestrator.log.protocol import Extent, Store
+from orchestrator.log.protocol import Store
+from orchestrator.log.rows import Extent
 from orchestrator.plugins.stores import chosen_store
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from orchestrator.cli.screen import width_of
 from orchestrator.cli.stdout import stdout
 from orchestrator.cli.words import DOING
 from orchestrator.exchanges import SentRequest, Shown
-from orchestrator.models import sample_words
+from orchestrator.models import Lane, sample_words
 from orchestrator.money import Usd
 
 _RULE: Final = 100
@@ -61,7 +61,7 @@ def _answer(shown: Shown, sent: SentRequest) -> Iterator[str]:
 
 
 def _amounts(sent: SentRequest) -> str:
-    parts = []
+    parts = [] if sent.lane is Lane.INTERACTIVE else ["in a batch"]
     if sent.usage is not None:
         parts.append(f"{sent.usage.input_tokens} read, {sent.usage.output_tokens} written")
     if sent.finish is not None:

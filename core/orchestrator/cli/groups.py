@@ -1,8 +1,10 @@
 """Groups of commands that say what a misspelt command may have meant."""
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import click
+from click.shell_completion import CompletionItem
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -27,4 +29,26 @@ class CommandGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-__all__ = ["CommandGroup", "suggestion"]
+class ShowGroup(CommandGroup):
+    """A group whose command ``show`` need not be named."""
+
+    own_options: ClassVar[tuple[str, ...]] = ()
+    """The options that are the group's, and not those of ``show``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take what is no command for the arguments of ``show``."""
+        is_asked_by_shell = ctx.resilient_parsing and not args
+        if not is_asked_by_shell and (not args or args[0] not in (*self.commands, *self.own_options)):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands, and what ``show`` takes as its first word."""
+        shown = self.commands["show"]
+        context = shown.make_context("show", [], parent=ctx, resilient_parsing=True)
+        argument = next((each for each in shown.params if isinstance(each, click.Argument)), None)
+        takes = shown if argument is None or incomplete.startswith("-") else argument
+        return [*super().shell_complete(ctx, incomplete), *takes.shell_complete(context, incomplete)]
+
+
+__all__ = ["CommandGroup", "ShowGroup", "suggestion"]

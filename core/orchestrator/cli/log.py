@@ -18,14 +18,13 @@ from orchestrator.cli.examples import with_examples
 from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.ids import RUN
 from orchestrator.cli.log_copy import copy as copy_command
+from orchestrator.cli.log_size import gc, nothing_recorded, stats
 from orchestrator.cli.logs import open_log, open_log_if_any
 from orchestrator.cli.options import (
     FILE,
     always_json_option,
-    command,
     exact_option,
     existing_run,
-    has_log,
     home,
     home_option,
     json_option,
@@ -33,14 +32,12 @@ from orchestrator.cli.options import (
 from orchestrator.cli.output import line, notice, result, result_json, timestamp
 from orchestrator.errors import LogError, UsageError
 from orchestrator.ledger.event_log import EventLog
-from orchestrator.ledger.retention import Collected, LogStats
 from orchestrator.log import DATABASE
 from orchestrator.log.naming import EventId, event_name
 from orchestrator.log.transaction import Recorded
 
 if TYPE_CHECKING:
-    from orchestrator.engine.retention import Expired
-    from orchestrator.policy import Retention
+    pass
 
 _PAUSE: Final = 0.2
 _MOST_NAMED: Final = 10
@@ -77,6 +74,8 @@ def log() -> None:
 
 
 log.add_command(copy_command)
+log.add_command(stats)
+log.add_command(gc)
 
 
 @log.command()
@@ -149,7 +148,7 @@ def tail(run_id: str | None, lines: int, follow: bool, as_json: bool) -> int:
     """Print the latest events, of one run or of all."""
     store = open_log(run_id) if run_id is not None else open_log_if_any()
     if store is None:
-        return _nothing()
+        return nothing_recorded()
     trust = trust_in(store, *(() if run_id is None else (existing_run(store, run_id, or_account=True),)))
     trust.warn()
     position = _start(store, run_id, lines)
@@ -157,7 +156,7 @@ def tail(run_id: str | None, lines: int, follow: bool, as_json: bool) -> int:
         records = list(store.tail(position, run_id))
         _print(records, as_json, with_stream=run_id is None)
         if not follow:
-            return trust.code if position or records or not lines else _nothing()
+            return trust.code if position or records or not lines else nothing_recorded()
         if records:
             position = records[-1].position
         time.sleep(_PAUSE)
@@ -184,12 +183,6 @@ def export(run_id: str, as_script: Path | None) -> int:
     for record in records:
         result(_json(record, stored=True), as_is=True)
     return code
-
-
-def _nothing() -> int:
-    """Say that there is nothing to show, which is no error."""
-    notice(f"there are no events in {home()}; begin with: {command('run SPEC')}")
-    return 0
 
 
 def _script(store: Reader, run: str, path: Path) -> int:
@@ -222,148 +215,6 @@ def _script(store: Reader, run: str, path: Path) -> int:
     result(line(f"{path}: {len(made.answers['answers'])} answers of {run}"))
     notice(f"play it with: orchestrate run {shlex.quote(str(spec))}")
     return 0
-
-
-@log.command()
-@json_option
-@home_option
-def stats(as_json: bool) -> int:
-    """Show the size of the log by run: events, texts, bytes."""
-    from orchestrator.cli.tables import print_table
-
-    store = open_log_if_any()
-    if store is None and not as_json:
-        return _nothing()
-    found = LogStats((), 0, 0, 0) if store is None else store.stats()
-    if as_json:
-        result_json(
-            {
-                "file_bytes": found.file,
-                "wal_bytes": found.wal,
-                "free_bytes": found.free,
-                "runs": [
-                    {
-                        "run_id": each.run,
-                        "events": each.events,
-                        "event_bytes": each.event_bytes,
-                        "texts": each.texts,
-                        "text_bytes": each.text_bytes,
-                        "cached_answers": each.cached,
-                        "content_deleted": each.deleted,
-                        "large": each.is_large,
-                    }
-                    for each in found.runs
-                ],
-            }
-        )
-        return 0
-    heads = ("run", "events", "bytes", "texts", "text bytes", "cached", "")
-    notes = [("large" if each.is_large else "") + ("content deleted" if each.deleted else "") for each in found.runs]
-    print_table(
-        heads,
-        [
-            (
-                each.run,
-                f"{each.events:,}",
-                f"{each.event_bytes:,}",
-                f"{each.texts:,}",
-                f"{each.text_bytes:,}",
-                f"{each.cached:,}",
-                note,
-            )
-            for each, note in zip(found.runs, notes, strict=True)
-        ],
-        right=heads[1:6],
-    )
-    result("")
-    result(f"database {found.file:,} bytes, {found.free:,} of them unused; WAL {found.wal:,} bytes")
-    return 0
-
-
-@log.command()
-@click.option("--policy", "files", type=FILE, multiple=True, metavar="FILE", help="A policy file that says retention.")
-@click.option("--dry-run", is_flag=True, help="Say what would be deleted; delete nothing.")
-@json_option
-@home_option
-def gc(files: tuple[Path, ...], dry_run: bool, as_json: bool) -> int:
-    """Delete texts that no event refers to and those a policy no longer keeps, and free unused space.
-
-    How long texts are kept says retention in the configuration, in policy files and in a run's spec: the shortest time
-    counts. Live runs are skipped.
-    """
-    import asyncio
-
-    from orchestrator.engine.retention import Expired, expire
-    from orchestrator.engine.runs import Engine
-
-    policy = _retention(files)
-    if not has_log():
-        if as_json:
-            nothing = {**_collected(Collected(0, 0, 0, (), 0, 0)), **_expired(Expired())}
-            result_json({**nothing, "lock_files": 0, "dry_run": dry_run})
-        return 0 if as_json else _nothing()
-    workspace = Engine.open(home())
-
-    async def collected() -> tuple[Expired, Collected]:
-        expired = await expire(workspace, policy, dry_run=dry_run)
-        if dry_run:
-            return expired, workspace.log.collectable(each.run for each in expired.deleted)
-        return expired, await workspace.log.collect()
-
-    try:
-        expired, found = asyncio.run(collected())
-        lock_files = 0 if dry_run else workspace.log.locks.discard_free()
-    finally:
-        workspace.close()
-    if as_json:
-        result_json({**_collected(found), **_expired(expired), "lock_files": lock_files, "dry_run": dry_run})
-        return 0
-    done = "would be deleted" if dry_run else "deleted"
-    for each in expired.deleted:
-        result(line(f"{each.run}: {each.texts} texts {done} ({each.size:,} bytes), which are kept no longer"))
-    for name, why in ((expired.held, "are held"), (expired.live, "are live"), (expired.damaged, "are damaged")):
-        if name:
-            notice(f"older than they are kept, and not deleted, because they {why}: {line(', '.join(name))}")
-    result(f"{found.texts} texts ({found.size:,} bytes) and {found.cached} cached answers {done}")
-    if not dry_run:
-        result(f"database {found.before:,} → {found.after:,} bytes")
-    if lock_files:
-        result(f"{lock_files} unused lock file{'' if lock_files == 1 else 's'} removed")
-    if found.skipped:
-        notice(f"skipped, because they are live: {line(', '.join(found.skipped))}; the file gets smaller when none is")
-    return 0
-
-
-def _retention(files: tuple[Path, ...]) -> "Retention":
-    """What the configuration, its policy files and those of the command line say of texts and their age."""
-    import os
-
-    from orchestrator.policy_dsl import retention_of
-    from orchestrator.trust.configuration import read_configuration
-
-    configuration = read_configuration(os.environ)
-    named = map(configuration.named, configuration.policy_files)
-    return configuration.retention.merged(retention_of([*named, *files]))
-
-
-def _expired(found: "Expired") -> dict[str, object]:
-    return {
-        "expired": [{"run_id": each.run, "texts": each.texts, "bytes": each.size} for each in found.deleted],
-        "held": found.held,
-        "expired_live": found.live,
-        "expired_damaged": found.damaged,
-    }
-
-
-def _collected(found: Collected) -> dict[str, object]:
-    return {
-        "texts": found.texts,
-        "text_bytes": found.size,
-        "cached_answers": found.cached,
-        "live": list(found.skipped),
-        "bytes_before": found.before,
-        "bytes_after": found.after,
-    }
 
 
 @log.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from orchestrator.cli.forecast import plain_forecast, plain_plays, print_plays
-from orchestrator.cli.groups import CommandGroup
+from orchestrator.cli.groups import ShowGroup
 from orchestrator.cli.logs import open_log_if_any
 from orchestrator.cli.notes import forecast_line
 from orchestrator.cli.options import (
@@ -49,17 +49,7 @@ _OF_TASKS: Final = ("level", "task", "after")
 _OF_TYPES: Final = ("type", "generate", "critique", "evaluate", "an iteration at worst")
 
 
-class _Plan(CommandGroup):
-    """A group whose command ``show`` need not be named."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take what is no command for the arguments of ``show``."""
-        if args[:1] not in (["show"], ["edit"]):
-            args = ["show", *args]
-        return super().parse_args(ctx, args)
-
-
-@click.group(cls=_Plan, subcommand_metavar="[show] SPEC [OPTIONS] | edit RUN [OPTIONS]")
+@click.group(cls=ShowGroup, subcommand_metavar="[show] SPEC [OPTIONS] | edit RUN [OPTIONS]")
 def plan() -> None:
     """Show a spec's tasks, the models for each, and a forecast; change the plan of a run."""
 

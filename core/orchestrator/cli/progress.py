@@ -36,6 +36,7 @@ from orchestrator.cli.words import (
     UNREAD,
 )
 from orchestrator.decide.compliance import violated
+from orchestrator.decide.lanes import uses_batches
 from orchestrator.decide.ranking import backend_name
 from orchestrator.decide.routing import slots_of
 from orchestrator.engine.answers.advising import shown, with_texts
@@ -146,6 +147,10 @@ class Progress:
                     self.doing[call.node] = "waiting to retry"
             case e.CallStarted(node=node, role=role, iteration=iteration):
                 self.doing[node] = DOING[role] + (f" again ({iteration})" if iteration > 1 else "")
+            case e.BatchStarted(calls=calls):
+                for version in calls:
+                    if isinstance(call := self._opened.get(version), e.CallStarted):
+                        self.doing[call.node] = f"{DOING[call.role]}, in a batch"
             case e.CheckStarted(task=node, validator=validator):
                 self.doing[node] = f"checking {validator}"
             case e.OutputChosen(task=node):
@@ -178,6 +183,8 @@ class Progress:
             case e.ModelSelected(selection=number) if number > 1:
                 how = FALLBACKS[event.reason]
                 yield Note(f"{at_work(event.node, event.role)}: {event.model} {how}", Tone.WARNING)
+            case e.BatchSubmitted(batch=version):
+                yield from self._batch(version, event)
             case e.CallFailed():
                 yield from self._failed(event)
             case e.CallSucceeded():
@@ -248,6 +255,8 @@ class Progress:
             )
         if self.state.settings.verify and not event.files:
             yield Note("the result cannot be verified without an output folder; name one with -o DIR", Tone.WARNING)
+        if self.state.batched:
+            yield Note(f"waiting for batches: {len(self.state.batched)} calls have no answer yet")
         if event.reopened:
             yield Note(f"retrying: {', '.join(event.reopened)}")
         if self.state.planned:
@@ -315,6 +324,11 @@ class Progress:
         if settings.backend_named and not any(record.by_type for record in self.state.records.values()):
             yield Note(f"backend {backend_name(self.state)}: {UNMEASURED}")
         yield from self._models()
+        sold = any(model.batch_price is not None for model in self.state.models.values())
+        if uses_batches(self.state) and not sold:
+            yield Note(
+                "lane batch changes nothing: no model here is sold in batches, so each is called at once", Tone.WARNING
+            )
 
     def _models(self) -> Iterable[Note]:
         """The models one by one; many of them only by vendor, with what keeps some from being used."""
@@ -343,6 +357,18 @@ class Progress:
         if model.price is None:
             return model.id, " is not used: its price is not known; declare it with --models", Tone.WARNING
         return model.id, f" (slots: {', '.join(slots)})" if slots else "", Tone.PLAIN
+
+    def _batch(self, version: int, event: e.BatchSubmitted) -> Iterable[Note]:
+        batch = self.state.batches.get(version)
+        if batch is None or event.vendor_id is None:
+            return  # each of its calls says why
+        count, most = len(batch.started.calls), seconds(self.state.settings.limits.batch_wait)
+        calls = "1 call" if count == 1 else f"{count} calls"
+        where = f"{line(batch.started.provider)} ({line(batch.started.model)})"
+        yield Note(
+            f"a batch of {calls} waits at {where}, {most} at most: "
+            "Ctrl-C stops the waiting, and resume collects the answers"
+        )
 
     def _failed(self, event: e.CallFailed) -> Iterable[Note]:
         call = self._opened.pop(event.call, None)

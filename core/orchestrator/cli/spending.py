@@ -14,11 +14,12 @@ _NAMES: Final[dict[str, Callable[[e.CallStarted], str]]] = {
     "phase": lambda call: PHASE_OF[call.role].value,
     "task": lambda call: call.node,
     "provider": lambda call: call.provider,
+    "lane": lambda call: call.lane.value,
 }
 
 
 def spent(log: EventLog, run: str, settings: RunSettings, by: str) -> Iterator[Row]:
-    """A row for every call of a run's own: under its model, phase, task or provider, the run or its team."""
+    """A row for every call of a run's own: under its model, phase, task, provider or lane, the run or its team."""
     team = team_of(settings)
     started: dict[int, e.CallStarted] = {}
     ends: dict[int, tuple[int, int]] = {}

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from orchestrator.decide.approvals import asks_at_ceiling, next_ceiling, next_spend
 from orchestrator.decide.context import GRACE, RoutingContext
+from orchestrator.decide.lanes import lane_of
 from orchestrator.decide.lengths import AnswerSizes, call_sizes
 from orchestrator.decide.pacing import exceeded, may_start, may_take_place, ticket_of
 from orchestrator.decide.retry import is_behind, is_spent, needs_probe, ready_at, wake_for_breaker
@@ -17,7 +18,16 @@ from orchestrator.decide.spending import Headroom, NoHeadroom, find_headroom, fi
 from orchestrator.decide.timeouts import call_timeout
 from orchestrator.errors import ErrorKind, present
 from orchestrator.events import CallStarted, Decision, ModelCandidate, ModelSelected, QuestionAsked, SpendRefused
-from orchestrator.models import CallEnd, Finish, ReadingProblem, RejectionReason, Role, SelectionReason, SpendLimit
+from orchestrator.models import (
+    CallEnd,
+    Finish,
+    Lane,
+    ReadingProblem,
+    RejectionReason,
+    Role,
+    SelectionReason,
+    SpendLimit,
+)
 from orchestrator.state.calls import Answer, CallKey, LogicalCall, Selection
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
@@ -217,15 +227,19 @@ def _start(
 ) -> CallStarted | QuestionAsked | NoHeadroom | None:
     """An attempt, as soon as there is a place, the money and the time for it."""
     state = m.state
-    if m.money_waits or not may_take_place(m, call):
+    if m.money_waits:
         return None
     model, prepared = state.models[current.model], call.prepared
+    lane = lane_of(state, call.key.node, model)
+    is_batched = lane is Lane.BATCH
+    if not is_batched and not may_take_place(m, call):
+        return None
     prepared = present(prepared, "prepared call")
     headroom = find_headroom(m, query, model, call)
     if not isinstance(headroom, Headroom):
         return headroom
     tokens = prepared.body_bytes + model.hidden_tokens + headroom.max_tokens
-    if not may_start(m, call.key.node, model, tokens, headroom.hold):
+    if not may_start(m, call.key.node, model, tokens, headroom.hold, is_batched=is_batched):
         return None
     agreed = next_spend(m, headroom.hold) if state.settings.approve.spend else True
     if agreed is not True:
@@ -234,6 +248,7 @@ def _start(
     limits = state.settings.limits
     longest = limits.call_timeout or call_timeout(state.records.get(model.id), prepared.body_bytes, headroom.max_tokens)
     left = state.time_limit - state.active(m.now) + GRACE
+    timeout = min(longest, max(GRACE, limits.call_total - call.took), left)
     return CallStarted(
         selected=current.version,
         node=call.key.node,
@@ -247,11 +262,12 @@ def _start(
         max_tokens=headroom.max_tokens,
         body_bytes=prepared.body_bytes,
         hold=headroom.hold,
-        timeout=min(longest, max(GRACE, limits.call_total - call.took), left),
+        timeout=limits.batch_wait if is_batched else timeout,
         probe=needs_probe(state, model.id),
         violates=tuple(dict.fromkeys((*headroom.violates, *beyond))),
         larger=_is_larger(call, current, headroom.max_tokens),
-        ticket=ticket_of(m, call),
+        lane=lane,
+        ticket=None if is_batched else ticket_of(m, call),
     )
 
 

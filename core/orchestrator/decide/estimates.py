@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import frozen
 
-from orchestrator.models import ModelInfo, Role, TaskType
+from orchestrator.models import Lane, ModelInfo, Role, TaskType
 from orchestrator.money import NANO, Usage, Usd
 from orchestrator.settings import SECOND
 from orchestrator.state.health import Measured, measured_as
@@ -48,7 +48,12 @@ def typical_output(role: Role, kind: TaskType | None) -> int:
 
 
 def expected_call(
-    state: RunState, model: ModelInfo, role: Role, kind: TaskType | None, read: int = TYPICAL_INPUT
+    state: RunState,
+    model: ModelInfo,
+    role: Role,
+    kind: TaskType | None,
+    read: int = TYPICAL_INPUT,
+    lane: Lane = Lane.INTERACTIVE,
 ) -> ExpectedCall:
     """What is expected of one call: the measured averages, else an estimate from the price and typical lengths.
 
@@ -58,16 +63,18 @@ def expected_call(
         role: what the call is for.
         kind: the type of the task; None for the plan.
         read: tokens of the prompt.
+        lane: how it is sent; what was measured of single calls says nothing of the cost of others.
     """
     measured = _measured(state, model, measured_as(role, kind))
     length = measured.length(role)
     usual = typical_output(role, kind) if length is None else length.mean
     written, thought = min(usual, state.settings.output_limit(role, kind)), model.thinking // _THOUGHT
-    if measured.cost is not None:
+    if measured.cost is not None and lane is Lane.INTERACTIVE:
         cost = Usd(round(measured.cost * NANO))
     else:
         usage = Usage(input=read, output=written, reasoning=thought)
-        cost = Usd.ZERO if model.price is None else model.price.cost(usage)
+        price = model.price_in(lane)
+        cost = Usd.ZERO if price is None else price.cost(usage)
     latency = usual_latency(state, model, read, written + thought)
     if measured.latency_ms is not None:
         latency = round(measured.latency_ms * 1000)

@@ -11,6 +11,7 @@ from attrs import frozen
 from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.estimates import expected_call, typical_output
 from orchestrator.decide.gates import has_given_tests
+from orchestrator.decide.lanes import lane_of
 from orchestrator.decide.routing import DraftQuery, Query, list_candidates
 from orchestrator.decide.strategies import COLD, compares_pairs, judge_runs, most_iterations, strategy_of
 from orchestrator.events import FORECAST, ForecastMade, QuestionAsked
@@ -178,7 +179,8 @@ def _judgements(state: RunState, task: TaskState, models: _Models) -> _Expected:
         return scores
     samples = most_iterations(state.settings, kind)
     read = _read(state, task, Role.EVALUATOR) + typical_output(Role.GENERATOR, kind)
-    call = expected_call(state, state.models[models.judge], Role.EVALUATOR, kind, read)
+    judge = state.models[models.judge]
+    call = expected_call(state, judge, Role.EVALUATOR, kind, read, lane_of(state, task.name, judge))
     times = samples * (samples - 1)
     return _Expected(
         _sum((scores.cost, Usd(call.cost.nano * times))),
@@ -202,7 +204,9 @@ def _calls(state: RunState, task: TaskState, model: str | None, role: Role, perc
     """So many calls in the hundred."""
     if model is None:
         return _Expected()
-    call = expected_call(state, state.models[model], role, task.planned.type, _read(state, task, role))
+    info = state.models[model]
+    read, lane = _read(state, task, role), lane_of(state, task.name, info)
+    call = expected_call(state, info, role, task.planned.type, read, lane)
     tokens = call.read + call.written + call.thought
     return _Expected(call.cost.part(percent, 100), call.latency * percent // 100, tokens * percent // 100)
 

@@ -54,14 +54,19 @@ class _Window:
         return now
 
 
-def may_start(m: RoutingContext, node: str, model: ModelInfo, tokens: int, hold: Usd) -> bool:
+def may_start(
+    m: RoutingContext, node: str, model: ModelInfo, tokens: int, hold: Usd, *, is_batched: bool = False
+) -> bool:
     """Whether nothing but money stands against a call now; where something does, note when to look again.
 
-    ``tokens`` is the most the call can read and write.
+    ``tokens`` is the most the call can read and write. A call of a batch is bound by policies only: what a vendor takes
+    in a minute are single calls.
     """
     starts = m.state.starts
     allowed = True
     for window in _windows(m, node, model, tokens, hold):
+        if is_batched and window.provider is not None:
+            continue
         if window.name in m.paced:
             allowed = False
             continue
@@ -79,14 +84,15 @@ def may_take_place(m: RoutingContext, call: LogicalCall) -> bool:
     A call with a reservation keeps its place in the run from then on, so that no reservation is made in vain.
     """
     state, places = m.state, m.state.settings.concurrency
+    single = state.in_flight - len(state.batched)
     if not state.reservations:
-        return state.in_flight < places
+        return single < places
     kept = 0
     for key, reservation in state.reservations.items():
         if key != call.key and m.now <= (last := _last_of(reservation)):
             m.wake_at(last + 1)
             kept += 1
-    if state.in_flight + kept >= places:
+    if single + kept >= places:
         return False
     own = state.reservations.get(call.key)
     if own is not None and m.now < own.until:

@@ -6,6 +6,7 @@ from orchestrator.decide.approvals import is_waiting, may_begin, next_consent_to
 from orchestrator.decide.context import Rank, RoutingContext, Wait
 from orchestrator.decide.forecast import next_consent, next_forecast, wants_consent
 from orchestrator.decide.input_stage import next_advice, next_enhancement, wants_advice, wants_enhancement
+from orchestrator.decide.lanes import interactive_tasks, next_batch, uses_batches, wanted_lane
 from orchestrator.decide.outcome import block, conclude, next_ending
 from orchestrator.decide.planning import next_planning
 from orchestrator.decide.replanning import Mend, next_patch, next_replaced
@@ -14,7 +15,7 @@ from orchestrator.decide.review import next_review
 from orchestrator.decide.roster import Memo
 from orchestrator.decide.spending import next_warning
 from orchestrator.events import Decision, TaskStarted
-from orchestrator.models import TaskEndReason
+from orchestrator.models import Lane, TaskEndReason
 from orchestrator.settings import Approvals
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
@@ -43,7 +44,7 @@ def decide(state: RunState, now: int, rank: Rank | None, memo: Memo) -> Decision
     m = RoutingContext(state, now, rank, time_up=left <= 0, memo=memo)
     if left > 0:
         m.wake_at(now + left)
-    return _next(m) or Wait(min(m.wakes, default=None))
+    return _next(m) or next_batch(m) or Wait(min(m.wakes, default=None))
 
 
 def _next(m: RoutingContext) -> Decision | None:
@@ -80,17 +81,29 @@ def _next_of_tasks(m: RoutingContext) -> Decision | None:
             return decision
     if m.time_up and state.ready:
         return conclude(m, _task_at(state, state.ready[0]), TaskEndReason.TIME)
-    if state.ready and len(state.running) < state.settings.concurrency:
-        return _next_start(m)
+    if state.ready and (orders := _startable(state)):
+        return _next_start(m, orders)
     return next_ending(m) if state.unfinished == 0 else None
 
 
-def _next_start(m: RoutingContext) -> Decision | None:
+def _startable(state: RunState) -> list[int]:
+    """The ready tasks that there is a place for; those whose calls go in batches need none."""
+    if len(state.running) < state.settings.concurrency:
+        return state.ready
+    if not uses_batches(state):
+        return []
+    if interactive_tasks(state) < state.settings.concurrency:
+        return state.ready
+    names = state.execution_order
+    return sorted(order for order in state.ready if wanted_lane(state, names[order]) is Lane.BATCH)
+
+
+def _next_start(m: RoutingContext, orders: list[int]) -> Decision | None:
     """The first ready task starts, once a person has agreed to it where the settings ask for that."""
     state = m.state
     if state.settings.approve == _NOTHING:
-        return TaskStarted(state.execution_order[state.ready[0]])
-    tasks = [_task_at(state, order) for order in sorted(state.ready)]
+        return TaskStarted(state.execution_order[orders[0]])
+    tasks = [_task_at(state, order) for order in sorted(orders)]
     begins = next((task for task in tasks if may_begin(state, task)), None)
     return next_consent_to(m, tasks) or (None if begins is None else TaskStarted(begins.name))
 

@@ -7,6 +7,7 @@ from attrs import frozen
 
 from orchestrator.decide.compliance import caps_of
 from orchestrator.decide.context import RoutingContext
+from orchestrator.decide.lanes import lane_of
 from orchestrator.decide.lengths import usual_size
 from orchestrator.decide.routing import Query, removed_now
 from orchestrator.decide.strategies import judge_runs
@@ -17,6 +18,7 @@ from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode
 from orchestrator.settings import PHASE_PERCENTS, SECOND
 from orchestrator.state.calls import LogicalCall, Refusal
+from orchestrator.state.run import RunState
 
 BYTES_PER_TOKEN = 3
 """The estimate by which a prompt is said to fit a context window; no bound."""
@@ -62,8 +64,8 @@ def find_headroom(m: RoutingContext, query: Query, model: ModelInfo, call: Logic
     prepared = present(prepared, "prepared call")
     sizes = present(find_sizes(model, call), "higher limit, and an answer that was cut off is asked again")
     floor, full = sizes
-    hold = _hold(model, prepared.body_bytes)
-    reserve = _reserve(m, query)
+    hold = _hold(state, call.key.node, model, prepared.body_bytes)
+    reserve = _reserve(m, query, call.key.node)
 
     def need(size: int) -> Usd:
         return hold(size) + reserve(size)
@@ -181,9 +183,9 @@ def find_sizes(model: ModelInfo, call: LogicalCall) -> tuple[int, int] | None:
     return min(full, floor), full
 
 
-def _hold(model: ModelInfo, body_bytes: int) -> Callable[[int], Usd]:
-    """The most a call with this body can cost, as a function of ``max_tokens``."""
-    price = present(model.price, "price of a model that was selected")
+def _hold(state: RunState, node: str, model: ModelInfo, body_bytes: int) -> Callable[[int], Usd]:
+    """The most a call of a node with this body can cost in its lane, as a function of ``max_tokens``."""
+    price = present(model.price_in(lane_of(state, node, model)), "price of a model that was selected")
 
     def hold(max_tokens: int) -> Usd:
         bound = model.output_bound(max_tokens)
@@ -192,7 +194,7 @@ def _hold(model: ModelInfo, body_bytes: int) -> Callable[[int], Usd]:
     return hold
 
 
-def _reserve(m: RoutingContext, query: Query) -> Callable[[int], Usd]:
+def _reserve(m: RoutingContext, query: Query, node: str) -> Callable[[int], Usd]:
     """What scoring the output once costs at least, as a function of the output's ``max_tokens``.
 
     It is what a judge is asked for at first that was not measured. A draft, its critique, its revision and comparisons
@@ -213,7 +215,9 @@ def _reserve(m: RoutingContext, query: Query) -> Callable[[int], Usd]:
 
     def reserve(max_tokens: int) -> Usd:
         longest = 4 * max_tokens + 4096
-        return min(_hold(judge, longest)(usual_size(settings, judge, Role.EVALUATOR, kind)) for judge in judges)
+        return min(
+            _hold(m.state, node, judge, longest)(usual_size(settings, judge, Role.EVALUATOR, kind)) for judge in judges
+        )
 
     return reserve
 

@@ -15,13 +15,14 @@ from orchestrator.engine.answers.prompts import build_prompt
 from orchestrator.engine.answers.requests import Prompt, read_prompt
 from orchestrator.engine.answers.reuse import ResponseCache
 from orchestrator.engine.answers.taking import Read, Taken, taken_in
+from orchestrator.engine.batches import Batches
 from orchestrator.engine.outputs.placement import Placement
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.readers import reader_of
 from orchestrator.engine.resources import Resources, TextStore
 from orchestrator.engine.shared_pace import SharedPace
 from orchestrator.errors import Billed, ErrorKind, ExhaustedError, MissingError, ProviderError, present
-from orchestrator.models import CacheUse, Finish, ModelInfo
+from orchestrator.models import CacheUse, Finish, Lane, ModelInfo
 from orchestrator.money import Usage, Usd
 from orchestrator.spi import Body, CallContext, CallRef, Reply, Request
 from orchestrator.state.calls import CallKey, LogicalCall, Selection
@@ -62,12 +63,16 @@ class Calls:
     placement: Placement
     """Where the files of the tasks go; what it has looked up is kept."""
     cache: ResponseCache | None = None
+    batches: Batches = field(init=False)
+    """Those that calls of the lane ``batch`` are in."""
     pace: SharedPace = field(init=False)
     """What the calls take of the paces of all runs."""
     reading: set[int] = field(factory=set, init=False)
     """The calls whose answers are there and are being read."""
 
     def __attrs_post_init__(self) -> None:
+        providers, http = self.resources.connected.providers, self.resources.http
+        self.batches = Batches(self.run, self.state, self.texts, self.ports, providers, http, self._batched_body)
         self.pace = SharedPace(self.state)
 
     def prepare(self, version: int, selected: e.ModelSelected) -> e.CallPrepared:
@@ -163,17 +168,33 @@ class Calls:
         """Ask the model, read its answer, and settle what it cost."""
         began = self.ports.monotonic()
         try:
-            reply = await self._reply(started)
-            latency = since(self.ports, began)
+            is_alone = started.lane is Lane.INTERACTIVE
+            reply = await (self._reply(started) if is_alone else self.batches.reply(version))
+            reply = self._check_reply(reply, started)
+            latency = self._latency(version, began)
             self.reading.add(version)
             taken = await taken_in(reply.text, self._reader(started), self.texts, self.ports)
             return self._succeeded(version, started, reply, taken, latency)
         except ProviderError as error:
-            return self._failed(version, started, error, since(self.ports, began))
+            return self._failed(version, started, error, self._latency(version, began))
         finally:
             self.reading.discard(version)
 
-    async def _reply(self, started: e.CallStarted) -> Reply:
+    def _latency(self, version: int, began: float) -> int:
+        """The microseconds since a call began; one of a batch may have begun in an earlier session."""
+        batched = self.state.batched.get(version)
+        return since(self.ports, began) if batched is None else max(0, self.ports.clock() - batched.at)
+
+    def _model(self, version: int, started: e.CallStarted) -> ModelInfo:
+        """The model that an open call was started with."""
+        batched = self.state.batched.get(version)
+        return self.state.models[started.model] if batched is None else batched.model
+
+    def _batched_body(self, started: e.CallStarted, model: ModelInfo) -> Body:
+        where = CallRef(started.node, started.role, started.iteration, started.sample, started.try_)
+        return self._body(model, started, where)
+
+    async def _reply(self, started: e.CallStarted) -> object:
         """The provider's reply.
 
         Raises:
@@ -193,7 +214,7 @@ class Calls:
         )
         provider = self.resources.connected.providers[started.provider]
         try:
-            reply: object = await contained(lambda: provider.call(body, context), seconds)
+            return cast("object", await contained(lambda: provider.call(body, context), seconds))
         except ProviderError as error:
             if isinstance(error.kind, ErrorKind) and isinstance(error.billed, Billed):
                 raise self._reached_nothing(error) from error.__cause__
@@ -208,6 +229,8 @@ class Calls:
             said = str(error) if isinstance(error, EscapedError) else f"{type(error).__name__}: {error}"
             text = f"{label_of(self.state, 'provider', started.provider)} raised {said}"
             raise ProviderError(text, kind=ErrorKind.PLUGIN, retryable=True) from error
+
+    def _check_reply(self, reply: object, started: e.CallStarted) -> Reply:
         if not isinstance(reply, Reply) or not isinstance(reply.text, str):
             text = f"{label_of(self.state, 'provider', started.provider)} returned {type(reply).__name__}, not a Reply"
             raise ProviderError(text, kind=ErrorKind.PLUGIN)
@@ -245,7 +268,7 @@ class Calls:
         self, version: int, started: e.CallStarted, reply: Reply, taken: Taken, latency: int
     ) -> e.CallSucceeded:
         usage = _believable(reply)
-        settled, unreconciled = self._settle(started, usage)
+        settled, unreconciled = self._settle(version, started, usage)
         return e.CallSucceeded(
             call=version,
             answer=taken.answer,
@@ -267,22 +290,22 @@ class Calls:
             self.state, self.texts, self.placement, call, self.resources.connected.validators, self.resources.task_paths
         )
 
-    def _settle(self, started: e.CallStarted, usage: Usage | None) -> tuple[Usd, Usd]:
+    def _settle(self, version: int, started: e.CallStarted, usage: Usage | None) -> tuple[Usd, Usd]:
         """(settled, unreconciled): the exact cost, or the hold where it is unknown."""
-        price = self.state.models[started.model].price
+        price = self._model(version, started).price_in(started.lane)
         if usage is None or price is None:
             return Usd.ZERO, started.hold
         return price.cost(usage, self.ports.clock()), Usd.ZERO
 
     def _failed(self, version: int, started: e.CallStarted, error: ProviderError, latency: int) -> e.CallFailed:
-        usage = error.usage if error.usage is not None and error.usage.is_sane else None
-        settled, unreconciled = (Usd.ZERO, Usd.ZERO) if error.billed is Billed.NO else self._settle(started, usage)
+        settled, unreconciled = self._cost_of_failure(version, started, error)
+        unreachable = self._is_unreachable(version, started, error)
         return e.CallFailed(
             call=version,
             kind=error.kind,
             retryable=error.retryable,
-            outage=error.kind not in _NO_OUTAGE and not self._is_unreachable(started, error),
-            by_vendor=error.kind is not ErrorKind.CANCELLED and not self._is_unreachable(started, error),
+            outage=error.kind not in _NO_OUTAGE and not unreachable,
+            by_vendor=error.kind is not ErrorKind.CANCELLED and not unreachable,
             settled=settled,
             unreconciled=unreconciled,
             retry_after=_microseconds(error.retry_after),
@@ -291,9 +314,16 @@ class Calls:
             latency=latency,
         )
 
-    def _is_unreachable(self, started: e.CallStarted, error: ProviderError) -> bool:
+    def _cost_of_failure(self, version: int, started: e.CallStarted, error: ProviderError) -> tuple[Usd, Usd]:
+        """(settled, unreconciled): nothing where the vendor certainly bills nothing."""
+        if error.billed is Billed.NO:
+            return Usd.ZERO, Usd.ZERO
+        usage = error.usage if error.usage is not None and error.usage.is_sane else None
+        return self._settle(version, started, usage)
+
+    def _is_unreachable(self, version: int, started: e.CallStarted, error: ProviderError) -> bool:
         """Whether nothing but the way to the vendor has failed: then no attempt of the call is used up."""
-        has_host = self.state.models[started.model].host is not None
+        has_host = self._model(version, started).host is not None
         return error.kind is ErrorKind.UNREACHABLE and error.billed is Billed.NO and has_host
 
 

@@ -133,4 +133,5 @@ def planned_task(task: TaskSpec, put: Callable[[str], str], path: str | None) ->
         schema=put(json.dumps(dict(task.schema))) if task.schema is not None else None,
         tests=put(task.tests) if task.tests else None,
         path=put(path) if path else None,
+        lane=task.lane,
     )

@@ -57,6 +57,8 @@ class Effects:
                 return self.calls.prepare(version, opened)
             case e.CallStarted():
                 return await self.calls.call(version, opened)
+            case e.BatchStarted():
+                return await self.calls.batches.submit(version, opened)
             case e.CheckStarted():
                 return await self._check(version, opened)
             case e.ProbeStarted():

@@ -7,7 +7,7 @@ durable. The loop holds nothing that a decision depends on.
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeGuard
 
 from attrs import Factory, define, field
 
@@ -18,6 +18,8 @@ from orchestrator.engine.effects import Effects
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.questions import declines
 from orchestrator.errors import LogError
+from orchestrator.ledger.requests import CANCEL
+from orchestrator.models import Lane
 from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
 
@@ -182,6 +184,8 @@ class Loop:
                 return version in self.state.pending
             case e.CallSucceeded(call=version) | e.CallFailed(call=version):
                 return version in self.state.pending
+            case e.BatchSubmitted(batch=version):
+                return version in self.state.pending
             case e.QuestionAnswered(question=version):
                 return version in self.state.pending
             case e.PlanEdited():
@@ -208,7 +212,7 @@ class Loop:
         for version, opened in self.state.pending.items():
             if isinstance(opened, e.ModelSelected):
                 self._prepare(version, opened)
-            elif version not in self._performing:
+            elif version not in self._performing and not self.state.is_held_back(version):
                 self._performing[version] = asyncio.create_task(self._perform(version, opened))
 
     def _prepare(self, version: int, selected: e.ModelSelected) -> None:
@@ -262,15 +266,20 @@ class Loop:
         return arrived
 
     async def _end_session(self, arrived: Sequence[e.Outcome]) -> None:
-        """Record what has arrived, end the calls in flight, and close the session."""
+        """Record what has arrived, end the calls in flight, and close the session.
+
+        Calls in batches stay open: the vendor goes on with them, and a later session collects what it has done.
+        """
         await self._wait_for_calls()
+        if self._stop == CANCEL:
+            await self.effects.calls.batches.cancel()
         await self._cancel_effects()
         outcomes = [outcome for outcome in [*arrived, *self._drain()] if self._is_wanted(outcome)]
         ended = {outcome.call for outcome in outcomes if isinstance(outcome, (e.CallSucceeded, e.CallFailed))}
         outcomes.extend(
             cancelled(version, opened)
             for version, opened in self.state.pending.items()
-            if isinstance(opened, e.CallStarted) and version not in ended
+            if _is_single_call(opened) and version not in ended
         )
         await self._step([*outcomes, e.RunInterrupted(self._stop or "cancelled", self._stopped_by)])
 
@@ -289,7 +298,7 @@ class Loop:
         return {
             task
             for version, task in self._performing.items()
-            if isinstance(opened.get(version), e.CallStarted) and not task.done()
+            if _is_single_call(opened.get(version)) and not task.done()
         }
 
     async def _cancel_effects(self) -> None:
@@ -297,3 +306,9 @@ class Loop:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self.effects.calls.batches.close()
+
+
+def _is_single_call(opened: e.Event | None) -> TypeGuard[e.CallStarted]:
+    """Whether an open effect is a call that is sent alone, and so ends with the session at the latest."""
+    return isinstance(opened, e.CallStarted) and opened.lane is Lane.INTERACTIVE

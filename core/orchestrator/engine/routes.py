@@ -155,6 +155,7 @@ def _planned(task: TaskSpec) -> PlannedTask:
         dependencies=task.dependencies,
         validators=task.hard_validators,
         tests="" if task.tests else None,
+        lane=task.lane,
     )
 
 

@@ -201,7 +201,8 @@ async def run_to_end(
         caps = accounts.caps_of(here.log, session.stream.accounts, session.stream.simulated)
         is_first = session.state.session is None
         known = await here.aside(lambda: _measured(here, session)) if is_first and here.learns else {}
-        opened = session.opening(caps, priors(known, session.connected.models))
+        secret = b"" if session.stream.simulated else await here.log.draw_secret(session.ports.random_bytes)
+        opened = session.opening(caps, priors(known, session.connected.models), secret)
         await loop.run([*opening, opened, *kept_edits(session)])
     finally:
         if mailbox is not None:

@@ -18,8 +18,10 @@ from orchestrator.engine.shared_pace import SharedPace
 from orchestrator.engine.vendors.accounts import located
 from orchestrator.engine.vendors.connect import Connected
 from orchestrator.engine.vendors.environment import called_by
-from orchestrator.models import ProjectStatus
+from orchestrator.errors import UsageError
+from orchestrator.models import Lane, ProjectStatus
 from orchestrator.money import Usd
+from orchestrator.spi import BatchProvider
 from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
 
@@ -49,33 +51,10 @@ class RunLog:
     """What the session's calls take of the paces of all runs."""
     head: str = ""
     """The hash of the last event appended here."""
-    _drawn: bytes | None = None
-    """The data folder's secret, where it is not stored yet."""
-
-    def secret(self, ports: Ports) -> bytes:
-        """The data folder's secret; where it has none yet, it is drawn, and stored with the next append.
-
-        A simulated run needs none, and draws none: its draws are its scenario's.
-        """
-        if self.simulated:
-            return b""
-        from orchestrator.ledger.cache import SECRET_BYTES
-
-        stored = self.log.cache_secret()
-        if stored is None:
-            stored = self._drawn = ports.random_bytes(SECRET_BYTES)
-        return stored
-
-    def _only_secret(self) -> "Entries | None":
-        """The secret that was drawn, to be stored once."""
-        from orchestrator.ledger.cache import Entries
-
-        drawn, self._drawn = self._drawn, None
-        return None if drawn is None else Entries(drawn)
 
     async def append(self, expected: int, at: int, events: Sequence[e.Event]) -> "Committed":
         """Write events and staged texts in one transaction; see ``EventLog.append``."""
-        reusable = self.reusable(events) or self._only_secret()
+        reusable = self.reusable(events)
         pace = None if self.pace is None else self.pace.changes(at, events)
         committed = await self.log.append(
             self.run,
@@ -122,19 +101,26 @@ class Session:
         stream.reusable, stream.pace = effects.calls.reusable, effects.calls.pace
         return Loop(self.state, stream, effects, self.ports, self.rank, self.observers)
 
-    def opening(self, caps: Mapping[str, Usd] | None = None, priors: Sequence[e.Prior] = ()) -> e.SessionOpened:
+    def opening(
+        self, caps: Mapping[str, Usd] | None = None, priors: Sequence[e.Prior] = (), secret: bytes = b""
+    ) -> e.SessionOpened:
         """The event that takes the run: ends what a dead session left, reopens what lacked a model.
 
-        ``priors`` are what earlier runs measured; a run has them from its first session on.
+        Args:
+            caps: of the accounts above the run.
+            priors: what earlier runs measured; a run has them from its first session on.
+            secret: the data folder's, under which vendors' accounts are named; simulated runs have no such accounts.
         """
         state = self.state
         known = {model.id for model in self.connected.models}
+        models = located(self.connected.models, self.connected.providers, secret)
+        self._check_batches()
         return e.SessionOpened(
             number=1 if state.session is None else state.session.number + 1,
             rules=RULES,
             program=VERSION,
             plugins=self.connected.plugins,
-            models=located(self.connected.models, self.connected.providers, self.stream.secret(self.ports)),
+            models=models,
             slots=self.connected.slots,
             files=self.resources.writer is not None,
             caps=dict(caps or {}),
@@ -146,13 +132,30 @@ class Session:
             by=called_by(os.environ),
         )
 
+    def _check_batches(self) -> None:
+        """Refuse to go on without the provider that a batch waits at.
+
+        Raises:
+            UsageError: its results could not be collected.
+        """
+        for batched in self.state.batched.values():
+            provider, run = batched.model.provider, self.stream.run
+            if not isinstance(self.connected.providers.get(provider), BatchProvider):
+                raise UsageError(
+                    f"run {run} waits for a batch, and the provider {provider} cannot be used: make it as it was and "
+                    f"resume, or go on without the batch in a fork: orchestrate fork {run}"
+                )
+
 
 def left_open(state: RunState) -> tuple[e.EndedAttempt, ...]:
-    """The attempts without an end; who takes the run keeps their holds."""
+    """The attempts that no process can go on with; who takes the run keeps their holds.
+
+    Those of the lane ``batch`` are not among them: their results are still to be had.
+    """
     return tuple(
         e.EndedAttempt(version, opened.hold)
         for version, opened in state.pending.items()
-        if isinstance(opened, e.CallStarted)
+        if isinstance(opened, e.CallStarted) and opened.lane is Lane.INTERACTIVE
     )
 
 

@@ -1,14 +1,14 @@
 """What the calls of one session take of the paces of vendors' accounts, and what their ends say of these."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeGuard
 
 from attrs import Factory, define
 
 from orchestrator import events as e
 from orchestrator.errors import ErrorKind
 from orchestrator.ledger.pacing import PaceChanges, PaceNeed, VendorAccount
-from orchestrator.models import Allowance, Allowances
+from orchestrator.models import Allowance, Allowances, Lane
 from orchestrator.settings import SECOND
 from orchestrator.state.run import RunState
 
@@ -46,7 +46,7 @@ class SharedPace:
         succeeded = [each for each in events if isinstance(each, e.CallSucceeded) and each.call in self._taken]
         failed = [each for each in events if isinstance(each, e.CallFailed) and each.call in self._taken]
         return PaceChanges(
-            need=self._need(last) if isinstance(last, e.CallStarted) else None,
+            need=self._need(last) if _is_paced(last) else None,
             unused=tuple(unused for each in succeeded if (unused := self._unused(each)) is not None),
             closed=tuple(
                 (self._taken[each.call].account, at + min(each.retry_after, _LONGEST_WAIT))
@@ -61,7 +61,7 @@ class SharedPace:
     def committed(self, first: int, events: Sequence[e.Event]) -> None:
         """Remember what became of events; ``first`` is the version of the first of them."""
         for version, event in enumerate(events, first):
-            if isinstance(event, e.CallStarted) and self.is_on:
+            if _is_paced(event) and self.is_on:
                 self._taken[version] = self._need(event)
             elif isinstance(event, (e.CallSucceeded, e.CallFailed)):
                 self._taken.pop(event.call, None)
@@ -98,3 +98,8 @@ def _sane(said: object) -> Allowance | None:
     if not isinstance(said, Allowance) or type(said.most) is not int or type(said.period) is not int:
         return None
     return said if 0 < said.most <= _MOST and 0 < said.period <= _LONGEST_PERIOD else None
+
+
+def _is_paced(event: e.Event) -> TypeGuard[e.CallStarted]:
+    """Whether an event is a call that takes up a pace; one of a batch takes up none."""
+    return isinstance(event, e.CallStarted) and event.lane is Lane.INTERACTIVE

@@ -16,6 +16,7 @@ from orchestrator.events.accounts import (
     Totals,
     Unreconciled,
 )
+from orchestrator.events.batches import BatchRefusal, BatchStarted, BatchSubmitted
 from orchestrator.events.calls import (
     AccountEntry,
     AccountRefused,
@@ -113,6 +114,9 @@ __all__ = [
     "AccountRefused",
     "ArchitectureDecided",
     "BackendFailed",
+    "BatchRefusal",
+    "BatchStarted",
+    "BatchSubmitted",
     "BreakerClosed",
     "BreakerOpened",
     "BudgetRaised",

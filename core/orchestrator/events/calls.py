@@ -9,6 +9,7 @@ from orchestrator.models import (
     ArchitectureProfile,
     CacheUse,
     Finish,
+    Lane,
     PairChoice,
     PlannedTask,
     PlanRepair,
@@ -145,6 +146,8 @@ class CallStarted(Decision):
     """The SOFT and MONITOR policies whose cap on the task's cost, or whose rate, it goes beyond, by name."""
     larger: bool = False
     """Whether it asks with more room because the answer before was cut off; once per model and logical call."""
+    lane: Lane = Lane.INTERACTIVE
+    """How it is sent; in the lane ``batch`` a later BatchStarted says with which others."""
     ticket: int | None = None
     """Version of the PaceRefused whose reservation it uses; it makes no second one."""
 

@@ -3,7 +3,19 @@
 from collections.abc import Mapping
 from typing import Final
 
-from orchestrator.events import accounts, calls, channels, evaluation, planning, routing, runs, spending, tasks, workers
+from orchestrator.events import (
+    accounts,
+    batches,
+    calls,
+    channels,
+    evaluation,
+    planning,
+    routing,
+    runs,
+    spending,
+    tasks,
+    workers,
+)
 from orchestrator.events.kinds import Event
 
 TYPES: Final[Mapping[str, type[Event]]] = {
@@ -33,6 +45,8 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "pace.refused": calls.PaceRefused,
     "call.succeeded": calls.CallSucceeded,
     "call.failed": calls.CallFailed,
+    "batch.started": batches.BatchStarted,
+    "batch.submitted": batches.BatchSubmitted,
     "spend.refused": spending.SpendRefused,
     "spend.exceeded": spending.SpendExceeded,
     "spend.reconciled": spending.SpendReconciled,

@@ -10,7 +10,8 @@ from orchestrator.events import CallFailed, CallStarted, CallSucceeded, Event, R
 from orchestrator.ledger import accounts as accounting
 from orchestrator.ledger import cache as caching
 from orchestrator.ledger import pacing, requests
-from orchestrator.log.protocol import Changes, Last, Tails, Written
+from orchestrator.log.protocol import Changes, Tails, Written
+from orchestrator.log.rows import Last
 from orchestrator.log.sealing import SALT, Keys
 from orchestrator.log.texts import pack
 from orchestrator.log.transaction import AppendDraft, Encoded, Encoder, Recorded, recorded

@@ -12,7 +12,8 @@ from attrs import Factory, frozen
 
 from orchestrator.events import CallPrepared, CallSucceeded, RunForked, RunStarted
 from orchestrator.log.codec import CODEC
-from orchestrator.log.protocol import CacheRow, Select, StoreReads, all_rows
+from orchestrator.log.protocol import StoreReads, all_rows
+from orchestrator.log.rows import CacheRow, Select
 from orchestrator.models import CacheUse
 
 SECRET_BYTES: Final = 32

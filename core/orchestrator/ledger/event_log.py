@@ -21,8 +21,9 @@ from orchestrator.ledger import pacing, retention, stored_calls
 from orchestrator.ledger.append import Append, AppendRequest, Committed, ended_by
 from orchestrator.ledger.log_reader import LogReader
 from orchestrator.log.commits import GroupCommit
-from orchestrator.log.protocol import UNFINISHED, Changes, Last, Member, Store, StoreError, Tails, Written
+from orchestrator.log.protocol import UNFINISHED, Changes, Member, Store, StoreError, Tails, Written
 from orchestrator.log.redaction import Redactor
+from orchestrator.log.rows import Last
 from orchestrator.log.sealing import Keys
 from orchestrator.log.transaction import AppendDraft, Encoder, Recorded
 from orchestrator.models import Allowances
@@ -235,6 +236,19 @@ class EventLog(LogReader):
         """
         await self._submit(Member(lambda tails: Changes(asked=((run, kind, text, at),))))
 
+    async def draw_secret(self, random: Callable[[int], bytes]) -> bytes:
+        """The secret of the data folder. Where it has none yet, the first that is stored counts for every process.
+
+        Args:
+            random: draws so many bytes.
+
+        Raises:
+            LogError: the log cannot be written.
+        """
+        while (stored := self.cache_secret()) is None:
+            await self._submit(_storing(random(caching.SECRET_BYTES)))
+        return stored
+
     async def clear_cache(self) -> int:
         """Forget every answer of the response cache, real and simulated; returns how many there were.
 
@@ -333,6 +347,10 @@ class EventLog(LogReader):
             error = DamagedLogError(first.position, f"{stream} is damaged at event {first.event}: {first.message}")
             self._damaged[stream] = error
             raise error
+
+
+def _storing(secret: bytes) -> Member:
+    return Member(lambda tails: Changes(secret=secret))
 
 
 def _refuse_closed(store: Store, beginning: str) -> None:

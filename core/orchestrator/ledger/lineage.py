@@ -11,7 +11,8 @@ from attrs import frozen
 
 from orchestrator.errors import LogError
 from orchestrator.log import chain
-from orchestrator.log.protocol import Select, Store, StoreError, StoreReads, all_rows
+from orchestrator.log.protocol import Store, StoreError, StoreReads, all_rows
+from orchestrator.log.rows import Select
 
 _DEEPEST: Final = 1000
 

@@ -13,8 +13,10 @@ from orchestrator.ledger import lineage, retention, stored_calls
 from orchestrator.ledger.pacing import PaceStanding, standings
 from orchestrator.ledger.requests import MailboxRequest
 from orchestrator.log import chain
-from orchestrator.log.protocol import Extent, Hold, Last, Locks, Select, Store
+from orchestrator.log.locks import Locks
+from orchestrator.log.protocol import Store
 from orchestrator.log.redaction import Redactor
+from orchestrator.log.rows import Extent, Hold, Last, Select
 from orchestrator.log.sealing import SALT, Keys, NoKeyError
 from orchestrator.log.transaction import Recorded
 

@@ -11,7 +11,8 @@ from orchestrator.errors import UsageError
 from orchestrator.events import ContentDeleted, Event
 from orchestrator.ledger import lineage
 from orchestrator.log import chain
-from orchestrator.log.protocol import CacheRow, Select, Store, StoredText, StoreReads, all_rows
+from orchestrator.log.protocol import Store, StoreReads, all_rows
+from orchestrator.log.rows import CacheRow, Select, StoredText
 from orchestrator.log.sealing import Keys, NoKeyError
 from orchestrator.log.transaction import AppendDraft
 

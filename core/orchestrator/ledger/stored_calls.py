@@ -16,7 +16,8 @@ import orjson
 from orchestrator.errors import LogError
 from orchestrator.ledger.accounts import PREFIX, SIMULATED
 from orchestrator.log.naming import EVAL, WORKER
-from orchestrator.log.protocol import Extent, Select, Store
+from orchestrator.log.protocol import Store
+from orchestrator.log.rows import Extent, Select
 from orchestrator.log.stored_tables import CALLS, RUN
 from orchestrator.models import PHASE_OF
 

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from orchestrator.log.codec import Codec, decode, encode
     from orchestrator.log.heads import Head, append_head, read_heads, unreadable_lines
     from orchestrator.log.locks import FileLocks, Handle, Locks, MemoryLocks, TransactionLock, no_lock
-    from orchestrator.log.protocol import Last, Select, Store
+    from orchestrator.log.protocol import Store
     from orchestrator.log.redaction import Redactor
+    from orchestrator.log.rows import Last, Select
     from orchestrator.log.sqlite.connections import DATABASE, configure
     from orchestrator.log.sqlite.schema import create
     from orchestrator.log.texts import Texts
@@ -26,12 +27,12 @@ _HOMES = {
     "LogFinding": "chain",
     "Handle": "locks",
     "Head": "heads",
-    "Last": "protocol",
+    "Last": "rows",
     "Locks": "locks",
     "MemoryLocks": "locks",
     "Recorded": "transaction",
     "Redactor": "redaction",
-    "Select": "protocol",
+    "Select": "rows",
     "Store": "protocol",
     "Texts": "texts",
     "TransactionLock": "locks",

@@ -15,7 +15,8 @@ from attrs import define, evolve, field, frozen
 
 from orchestrator.errors import DamagedLogError, LogError
 from orchestrator.log.naming import event_name
-from orchestrator.log.protocol import RawRow, Store, StoreError, StoreReads
+from orchestrator.log.protocol import Store, StoreError, StoreReads
+from orchestrator.log.rows import RawRow
 from orchestrator.log.texts import unpack
 
 _DOMAIN: Final = b"multi-llm-orchestrator event 1\n"

@@ -14,13 +14,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from orchestrator.errors import LogError, RunLockedError, UsageError
 from orchestrator.log.naming import is_evaluation, is_worker
-from orchestrator.log.protocol import Handle, Locks
-
-__all__ = ["FileLocks", "Handle", "Locks", "MemoryLocks", "TransactionLock", "no_lock"]
 
 _PROBE_PAUSE: Final = 0.02
 _PROBE_PATIENCE: Final = 0.05
@@ -31,6 +28,36 @@ _PAUSE: Final = 0.0002
 _LONGEST_PAUSE: Final = 0.01
 _PATIENCE: Final = 60.0
 _BUSY: Final = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+
+
+class Handle(Protocol):
+    """The lock of a run, held."""
+
+    def release(self) -> None:
+        """Give it back; a second time does nothing."""
+
+
+class Locks(Protocol):
+    """The locks of runs."""
+
+    def acquire(self, run: str) -> Handle:
+        """Take the lock of a run.
+
+        Raises:
+            RunLockedError: a process has it; the message says which.
+        """
+
+    def is_held(self, run: str) -> bool:
+        """Whether any process has the lock of a run, this one included."""
+
+    def evict(self, run: str) -> bool:
+        """Make the process that has the lock of a run lose it, with every other run that it has; whether it has.
+
+        For a process that is stopped, or cut off: it cannot write any more, and what it had is free.
+        """
+
+    def discard_free(self) -> int:
+        """Remove what locks that no process has have left behind; returns how many there were."""
 
 
 class _FileHandle:

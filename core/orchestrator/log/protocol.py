@@ -7,13 +7,30 @@ texts, salts, cached answers, open holds, requests, pace. It computes no hash, d
 Every method is blocking and may be called from any thread; the log takes care not to call one from an event loop.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
-from attrs import Factory, evolve, frozen
+from attrs import Factory, frozen
 
 from orchestrator.errors import LogError, OrchestrateError
+from orchestrator.log.locks import Locks
+from orchestrator.log.rows import (
+    CacheRow,
+    Contents,
+    Extent,
+    Hold,
+    Last,
+    MailboxRow,
+    NewRow,
+    Page,
+    RawRow,
+    Select,
+    Space,
+    StoredRow,
+    StoredText,
+    StreamSize,
+)
 
 UNFINISHED: Final = "this is an unfinished copy"
 """What ``Store.closed`` begins with where not even reading makes sense."""
@@ -31,172 +48,6 @@ class StoreError(LogError):
         super().__init__(message)
         self.detail = detail or message
         self.is_damage = is_damage
-
-
-class StoredRow(NamedTuple):
-    """One stored event, verbatim."""
-
-    position: int
-    """Its place in the whole log, from 1; grows in the order of commits and may have gaps."""
-    stream: str
-    version: int
-    """Its place in its stream, from 1; unique there."""
-    type: str
-    schema: int
-    at: int
-    """Microseconds UTC."""
-    data: str
-    """Compact JSON, byte for byte as it was given: ``1e5``, ``\\u0000``, repeated keys and 2**53 + 1 stay so."""
-    hash: str
-
-
-class NewRow(NamedTuple):
-    """An event to be stored; its position is the store's."""
-
-    stream: str
-    version: int
-    type: str
-    schema: int
-    at: int
-    data: str
-    hash: str
-
-
-class Last(NamedTuple):
-    """The last event of a stream: its version, its hash and its time."""
-
-    version: int
-    hash: str
-    at: int
-
-
-class Extent(NamedTuple):
-    """A stream: its name, the position of its first event, and its last version."""
-
-    stream: str
-    first: int
-    last: int
-
-
-class Hold(NamedTuple):
-    """Money of a call in flight that an account holds."""
-
-    run: str
-    call: int
-    """Version of its CallStarted."""
-    account: str
-    """The account's stream."""
-    nano: int
-
-
-class StoredText(NamedTuple):
-    """A text of a run, as it is stored: compressed, perhaps encrypted."""
-
-    digest: str
-    size: int
-    """Bytes."""
-    start: bytes
-    """Its first 16 bytes."""
-
-
-class CacheRow(NamedTuple):
-    """An answer that can be reused."""
-
-    key: str
-    run: str
-    call: int
-
-
-class MailboxRow(NamedTuple):
-    """What another process asks of a run."""
-
-    number: int
-    """Grows; may be used again once the request is taken out."""
-    at: int
-    kind: str
-    text: str
-
-
-@frozen
-class Contents:
-    """Everything that one store has and another takes in, verbatim; what is read is read once.
-
-    Attributes:
-        rows: the events, in the order of their positions.
-        salts: (run, salt); the secret of the cache is that of the empty name.
-        texts: (run, digest, bytes).
-        cached: rows of the response cache.
-        holds: the open holds.
-        asked: (run, request).
-        pace: (scope, number).
-    """
-
-    rows: Iterable[StoredRow]
-    salts: Iterable[tuple[str, bytes]]
-    texts: Iterable[tuple[str, str, bytes]]
-    cached: Iterable[CacheRow]
-    holds: Iterable[Hold]
-    asked: Iterable[tuple[str, MailboxRow]]
-    pace: Iterable[tuple[str, int]]
-
-
-class RawRow(NamedTuple):
-    """A stored event as an audit reads it: past every index, as bytes, with the types of its columns.
-
-    ``types`` is ``"text integer text integer integer text text"`` where every column is of the type it was written
-    with: stream, version, type, schema, at, data, hash. Where a database enforces types it is a constant.
-    """
-
-    position: int
-    stream: bytes
-    version: int
-    type: bytes
-    schema: int
-    at: int
-    data: bytes
-    hash: bytes
-    types: str
-
-
-class Page(NamedTuple):
-    """Rows of a selection, and whether they are the last ones."""
-
-    rows: list[StoredRow]
-    is_last: bool
-
-
-@frozen
-class Select:
-    """Which rows are read. All conditions hold together.
-
-    Attributes:
-        streams: of these streams; None: of all.
-        types: of these stored types; None: of all.
-        after: only positions above it.
-        before: only positions below it; None: all.
-        after_version: only versions above it.
-        upto_version: only versions up to it; None: all.
-        by_version: in the order of versions (of one stream), not of positions.
-        reverse: the last ones first.
-        limit: at most so many; None: a page of the store's own size, by number and bytes.
-        search: only rows whose data or type has this text (in lower case; the case of the data does not count), or
-            whose position it is, or, after a ``v``, whose version; empty: all.
-    """
-
-    streams: tuple[str, ...] | None = None
-    types: tuple[str, ...] | None = None
-    after: int = 0
-    before: int | None = None
-    after_version: int = 0
-    upto_version: int | None = None
-    by_version: bool = False
-    reverse: bool = False
-    limit: int | None = None
-    search: str = ""
-
-    def following(self, row: StoredRow) -> "Select":
-        """The same after a row, in the order of the selection, which is not reversed."""
-        return evolve(self, after_version=row.version) if self.by_version else evolve(self, after=row.position)
 
 
 class StoreReads(Protocol):
@@ -402,59 +253,6 @@ class Written:
     changes: Changes = Changes()
     positions: tuple[int, ...] = ()
     error: OrchestrateError | None = None
-
-
-class Handle(Protocol):
-    """The lock of a run, held."""
-
-    def release(self) -> None:
-        """Give it back; a second time does nothing."""
-
-
-class Locks(Protocol):
-    """The locks of runs."""
-
-    def acquire(self, run: str) -> Handle:
-        """Take the lock of a run.
-
-        Raises:
-            RunLockedError: a process has it; the message says which.
-        """
-
-    def is_held(self, run: str) -> bool:
-        """Whether any process has the lock of a run, this one included."""
-
-    def evict(self, run: str) -> bool:
-        """Make the process that has the lock of a run lose it, with every other run that it has; whether it has.
-
-        For a process that is stopped, or cut off: it cannot write any more, and what it had is free.
-        """
-
-    def discard_free(self) -> int:
-        """Remove what locks that no process has have left behind; returns how many there were."""
-
-
-class Space(NamedTuple):
-    """What a store takes, in bytes; 0 where it cannot say."""
-
-    file: int
-    pending: int
-    """Not yet folded into the file."""
-    free: int
-    """Of the file, used by nothing."""
-
-
-class StreamSize(NamedTuple):
-    """What one stream takes: events and their bytes, texts and their bytes, cached answers."""
-
-    stream: str
-    events: int
-    event_bytes: int
-    """Data, name of the stream, type, hash, and 24 for the rest."""
-    texts: int
-    text_bytes: int
-    """Data, digest and name of the run."""
-    cached: int
 
 
 class Store(StoreReads, Protocol):

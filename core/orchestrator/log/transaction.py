@@ -12,8 +12,9 @@ from orchestrator.errors import LogError, UnknownEventError
 from orchestrator.events import Event, RunForked
 from orchestrator.log import chain
 from orchestrator.log.codec import CODEC, Codec
-from orchestrator.log.protocol import CacheRow, Changes, Hold, Last, NewRow, Tails
+from orchestrator.log.protocol import Changes, Tails
 from orchestrator.log.redaction import Redactor
+from orchestrator.log.rows import CacheRow, Hold, Last, NewRow
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

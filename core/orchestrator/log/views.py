@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import frozen
 
-from orchestrator.models import PHASE_OF
+from orchestrator.models import PHASE_OF, Lane
 
 
 @frozen
@@ -104,7 +104,7 @@ attempts AS (
     SELECT s.stream AS run_id, s.version, s.position, s.at,
         {d.text("s.data", "node")} AS task_id, {d.text("s.data", "role")} AS role,
         {d.text("s.data", "provider")} AS provider, {d.text("s.data", "model")} AS model,
-        {" || '/' || ".join(parts)} AS call_id,
+        coalesce({d.text("s.data", "lane")}, '{Lane.INTERACTIVE}') AS lane, {" || '/' || ".join(parts)} AS call_id,
         coalesce(ends.outcome, 'in_flight') AS outcome, ends.input_tokens, ends.output_tokens, ends.latency,
         CASE WHEN ends.outcome IS NULL THEN {d.whole("s.data", "hold")}
             WHEN r.call IS NULL THEN ends.unreconciled ELSE 0 END AS held,
@@ -136,7 +136,7 @@ def _calls(d: Dialect) -> str:
 WITH {_attempts(d)}
 SELECT run_id, call_id, task_id, role, provider, model, outcome, input_tokens, output_tokens, held AS held_nano,
     settled AS settled_nano, {d.time("at")} AS started_at,
-    CAST(latency AS DOUBLE PRECISION) / 1000 AS latency_ms, position
+    CAST(latency AS DOUBLE PRECISION) / 1000 AS latency_ms, position, lane
 FROM attempts ORDER BY position
 """
 
@@ -146,8 +146,8 @@ def _spend(d: Dialect) -> str:
 WITH {_attempts(d)}
 SELECT run_id, task_id, role, CASE role {_PHASES} END AS phase, provider, model, count(*) AS calls,
     CAST(sum(settled) AS BIGINT) AS settled_nano, CAST(sum(held) AS BIGINT) AS held_nano,
-    CAST(sum(unreconciled) AS BIGINT) AS unreconciled_nano
-FROM attempts GROUP BY run_id, task_id, role, provider, model ORDER BY min(position)
+    CAST(sum(unreconciled) AS BIGINT) AS unreconciled_nano, lane
+FROM attempts GROUP BY run_id, task_id, role, provider, model, lane ORDER BY min(position)
 """
 
 

@@ -89,6 +89,7 @@ from orchestrator.models.strategies import (
 from orchestrator.models.trust_codes import CapabilityKind, GrantedBy
 from orchestrator.models.vocabulary import (
     Finish,
+    Lane,
     Phase,
     ProbeResult,
     ProjectStatus,
@@ -147,6 +148,7 @@ __all__ = [
     "InputProblem",
     "JudgeMethod",
     "JudgeUse",
+    "Lane",
     "LeftOutReason",
     "Model",
     "ModelInfo",

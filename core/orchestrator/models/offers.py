@@ -6,6 +6,7 @@ from typing import Final
 
 from attrs import Factory, frozen
 
+from orchestrator.models.vocabulary import Lane
 from orchestrator.money import Price
 
 DEFAULT_EFFORT: Final = "default"
@@ -88,6 +89,9 @@ class ModelInfo:
     thinking_tokens: dict[str, int] = Factory(dict)
     """Room for its thinking by effort, in tokens, beside what it may answer; ``default`` where no effort is said."""
 
+    batch_price: Price | None = None
+    """Per million tokens in the lane ``batch``; None: batches of it are not sold."""
+
     @property
     def sent_name(self) -> str:
         """The name the vendor knows."""
@@ -99,6 +103,10 @@ class ModelInfo:
         if not self.thinking_in_limit or not self.thinking_tokens:
             return 0
         return self.thinking_tokens.get(self.effort or DEFAULT_EFFORT, max(self.thinking_tokens.values()))
+
+    def price_in(self, lane: Lane) -> Price | None:
+        """What its tokens cost in a lane."""
+        return self.batch_price if lane is Lane.BATCH else self.price
 
     def output_bound(self, max_tokens: int) -> int | None:
         """The most output tokens a call with this limit can be billed for, or None where nothing bounds it."""

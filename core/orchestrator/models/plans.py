@@ -8,7 +8,7 @@ from typing import Final
 from attrs import frozen
 
 from orchestrator.models.answer_codes import PlanProblem
-from orchestrator.models.vocabulary import TaskType
+from orchestrator.models.vocabulary import Lane, TaskType
 
 PLAN_PROBLEMS: Final[Mapping[PlanProblem, str]] = MappingProxyType(
     {
@@ -50,6 +50,8 @@ class PlannedTask:
     """Numbers, from 1, of the files of the run's context that it needs; None: all."""
     replaces: str | None = None
     """In a patch: the task in whose place it stands."""
+    lane: Lane | None = None
+    """How its calls are sent; None: as the run's are."""
 
 
 class PlanRepairKind(StrEnum):

@@ -108,6 +108,15 @@ class RiskLevel(StrEnum):
     HIGH = "high"
 
 
+class Lane(StrEnum):
+    """How calls are sent."""
+
+    INTERACTIVE = "interactive"
+    """One by one; answered at once."""
+    BATCH = "batch"
+    """In batches, where the vendor sells them: answered within a day, for about half the price."""
+
+
 class Finish(StrEnum):
     """Why a model stopped writing."""
 

@@ -14,6 +14,7 @@ from orchestrator.models import (
     ROLE_MAX_TOKENS,
     ROUTING_TABLE,
     THRESHOLDS,
+    Lane,
     ModelInfo,
     Phase,
     Role,
@@ -281,6 +282,14 @@ class Spec:
     advise: bool | None = field(
         default=None, metadata=key(Flag(), "Whether a model advises on the architecture before the plan is made.")
     )
+    lane: Lane = field(
+        default=_USUAL.lane,
+        metadata=key(
+            Choice(Lane),
+            "How models are called. batch: in batches, which take up to a day and cost about half, where the vendor "
+            "sells them.",
+        ),
+    )
     app: str | None = field(
         default=None,
         metadata=key(
@@ -342,6 +351,7 @@ class Spec:
             verify=self.verify_cmd is not None or self.app is not None,
             advise=self.advise is True,
             app=self.app,
+            lane=self.lane,
             approve=self.approve,
             replans=MOST_REPLANS if self.replan is Replanning.ON_FAILURE else 0,
         )

@@ -57,6 +57,12 @@ class LimitsSpec:
             blank=True,
         ),
     )
+    batch_wait: float = field(
+        default=_USUAL.batch_wait / SECOND,
+        metadata=key(
+            Real(0, 7 * 86_400, above=True), "Seconds a batch may take; then it is cancelled, and what it has counts."
+        ),
+    )
     outage: float = field(
         default=_USUAL.outage / SECOND,
         metadata=key(
@@ -97,6 +103,7 @@ class LimitsSpec:
             breaker_failures=self.breaker.failures,
             breaker_open=microseconds(self.breaker.seconds),
             outage=microseconds(self.outage),
+            batch_wait=microseconds(self.batch_wait),
             call_timeout=None if self.call_timeout is None else microseconds(self.call_timeout),
             call_total=max(_USUAL.call_total, microseconds(self.call_timeout or 0)),
             requests_per_minute=dict(self.requests_per_minute),

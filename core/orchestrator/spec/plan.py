@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from orchestrator.models import TaskType
+from orchestrator.models import Lane, TaskType
 from orchestrator.spec.containers import FreeMapping, ListOf, MapOf, OneOrMore, Record, key
 from orchestrator.spec.kinds import PATH, Choice, NameOf, Place, Reference, Text, suggestion
 
@@ -64,6 +64,9 @@ class TaskSpec:
     context: tuple[str, ...] | None = field(
         default=None,
         metadata=key(CONTEXT, "Files of yours that it needs; left out: all that the spec names, empty: none."),
+    )
+    lane: Lane | None = field(
+        default=None, metadata=key(Choice(Lane), "How its calls are sent; left out: as the spec says.", blank=True)
     )
 
 

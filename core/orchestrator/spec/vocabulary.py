@@ -135,6 +135,7 @@ MODEL: Final = Record(
         "id": Key(NAME, "The name a run, a policy and the log use."),
         "provider": Key(Reference(NameOf.PROVIDER), "The provider that speaks to it: its name under providers."),
         "price": Key(PRICE, "US dollars per million tokens; a model without a price is not asked."),
+        "batch_price": Key(PRICE, "The same in batches; left out: half, where its vendor is known to sell batches."),
         "context": Key(_TOKENS, "The context window in tokens."),
         "max_output": Key(_TOKENS, "The most tokens one answer can have."),
         "max_input": Key(_TOKENS, "The most tokens a prompt can have, where that is less than the context window."),

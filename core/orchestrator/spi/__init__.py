@@ -19,6 +19,7 @@ from orchestrator.models import Allowance, Allowances, ArchitectureProfile, Fini
 from orchestrator.money import Price, Rate, Usage, Usd
 from orchestrator.policy import EnforcementMode, Policy, PolicyHierarchy, PolicySet
 from orchestrator.spi.backends import Backend, ModelTelemetry, Ranked, RoutingCandidate
+from orchestrator.spi.batches import BatchOrder, BatchProvider, BatchRequest, BatchResults
 from orchestrator.spi.executors import Executor, Fleet, FleetWorker
 from orchestrator.spi.exporters import (
     Exporter,
@@ -46,6 +47,10 @@ __all__ = [
     "ArchitectureProfile",
     "Ask",
     "Backend",
+    "BatchOrder",
+    "BatchProvider",
+    "BatchRequest",
+    "BatchResults",
     "Billed",
     "Body",
     "CallContext",

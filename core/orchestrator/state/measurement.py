@@ -6,7 +6,7 @@ from attrs import Factory, define
 
 from orchestrator import events as e
 from orchestrator.errors import present
-from orchestrator.models import TaskStatus, Verdict
+from orchestrator.models import Lane, TaskStatus, Verdict
 from orchestrator.money import Usd
 from orchestrator.spi import Metrics, ModelMetrics, RunMetrics
 from orchestrator.state.fold import apply
@@ -58,6 +58,8 @@ class _RunMeter:
     state: RunState = Factory(RunState)
     authors: dict[int, str] = Factory(dict)
     """Models by the version of the answer that a check or a score may judge."""
+    batched: set[int] = Factory(set)
+    """Versions of the calls of the lane batch: how long they take says nothing of a model."""
     sessions: int = 0
     calls: int = 0
     failed: int = 0
@@ -124,6 +126,8 @@ class Measurement:
             self._at = max(self._at, at)
         if isinstance(event, e.CallStarted):
             run.authors[run.state.version + 1] = event.model
+            if event.lane is Lane.BATCH:
+                run.batched.add(run.state.version + 1)
         apply(run.state, at, event)
 
     def metrics(self) -> Metrics:
@@ -176,8 +180,9 @@ class Measurement:
         record = meter.record
         record.calls += 1
         record.recent.append(True)
-        record.latencies.append(event.latency // 1000)
-        record.measured(None).observe_answer(float(event.settled), event.latency / 1000)
+        if event.call not in run.batched:
+            record.latencies.append(event.latency // 1000)
+            record.measured(None).observe_answer(float(event.settled), event.latency / 1000)
         meter.cost += event.settled + event.unreconciled
         if event.usage is not None:
             for counter in (meter, run):

@@ -19,6 +19,7 @@ from orchestrator.events import (
 from orchestrator.models import ModelInfo, Phase, TaskType
 from orchestrator.money import Usd
 from orchestrator.settings import RunSettings
+from orchestrator.state.batches import Batch, BatchedCall
 from orchestrator.state.calls import CallKey, LogicalCall, Reservation, Spend
 from orchestrator.state.channels import Channel
 from orchestrator.state.health import HostRecord, ModelRecord, Start
@@ -96,6 +97,12 @@ class RunState:
     """The open effects: the decision that opened each, by its version."""
     in_flight: int = 0
     """Calls without an end."""
+    batched: dict[int, BatchedCall] = Factory(dict)
+    """Those of the lane ``batch`` among them, by version."""
+    batches: dict[int, Batch] = Factory(dict)
+    """The batches that have such calls, by the version of their BatchStarted."""
+    waits_since: int | None = None
+    """Since when nothing but results of batches is waited for, in microseconds UTC; None: something else is."""
     spend: Spend = Factory(Spend)
     in_flight_held: Usd = Usd.ZERO
     excess: Usd = Usd.ZERO
@@ -158,11 +165,19 @@ class RunState:
         return self.cap - self.spend.settled - self.held
 
     def active(self, now: int) -> int:
-        """Active time up to ``now``, in microseconds. While a person is asked it stands still."""
+        """Active time up to ``now``, in microseconds.
+
+        While a person is asked, and while nothing but batches is waited for, it stands still.
+        """
         if not self.is_open:
             return self.active_before
-        asked_at = self.enhance.asked_at
-        return self.active_before + (now if asked_at is None else asked_at) - self.session_at
+        stands = self.waits_since if self.enhance.asked_at is None else self.enhance.asked_at
+        return self.active_before + (now if stands is None else stands) - self.session_at
+
+    def is_held_back(self, version: int) -> bool:
+        """Whether an open effect is a call whose batch is not submitted yet, so that there is nothing to collect."""
+        call = self.batched.get(version)
+        return call is not None and (call.batch is None or self.batches[call.batch].submitted is None)
 
     def node(self, name: str) -> Node:
         """A task, or one of the nodes before the tasks."""

@@ -247,12 +247,12 @@ def main() -> None:
     sys.argv = ["pytest"]
     if task["tests"]:
         importlib.import_module("pytest")  # before a file of that name can take its place
-    guards, witnesses = _beside("guard"), _beside("witness")
+    guards, witnesses, notes = _beside("guard"), _beside("witness"), _beside("notes")
     os.chdir("src")
     here = os.getcwd()  # noqa: PTH109
     tests = [os.path.join(here, name) for name in (*task["tests"], *task["controls"])]  # noqa: PTH118
     guard = guards.Guard(here + os.sep, tests)
-    witness = witnesses.Witness(here + os.sep, tests[: len(task["tests"])], guard.say)
+    witness = witnesses.Witness(here + os.sep, tests[: len(task["tests"])], guard.say, notes)
     if task["tests"]:
         witness.install()
     sys.path[:0] = [here, *(os.path.join(here, root) for root in task["roots"])]  # noqa: PTH118

@@ -15,7 +15,7 @@ from orchestrator.suites.controls import Controls
 from orchestrator.suites.defined import defined_tests, skipping_tests, skips_itself
 from orchestrator.suites.failures import FailedTest
 
-_INSIDE: Final = ("collector", "guard", "witness")
+_INSIDE: Final = ("collector", "guard", "witness", "notes")
 _NAMED: Final = 5
 GATE: Final = ("--noconftest",)
 """Options of pytest for sources that bring nothing but code and tests."""

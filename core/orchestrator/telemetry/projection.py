@@ -15,9 +15,9 @@ from orchestrator import events as e
 from orchestrator.errors import LogError, present
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.naming import is_evaluation
-from orchestrator.log.protocol import Select
+from orchestrator.log.rows import Select
 from orchestrator.log.transaction import Recorded
-from orchestrator.models import Role, TaskType, Verdict
+from orchestrator.models import Lane, Role, TaskType, Verdict
 from orchestrator.models.offers import qualified
 from orchestrator.state.health import Measured, ModelRecord, measured_as
 from orchestrator.telemetry.grades import grades, learn
@@ -48,15 +48,19 @@ class Telemetry:
         return self.simulated if simulated else self.real
 
 
-def measured(log: EventLog, *, keep: bool = True) -> Telemetry:
+def measured(log: EventLog, *, keep: bool = True, newest: int | None = None) -> Telemetry:
     """What all runs of a data folder have measured until now, and the grades of evaluations that are to count.
 
-    With ``keep`` the snapshot is brought up to date, as far as the folder can be written.
+    With ``keep`` the snapshot is brought up to date, as far as the folder can be written. With ``newest`` no more than
+    so many events are read: where the snapshot is older or missing, only those of the latest events are measured.
 
     Raises:
         LogError: the log cannot be read.
     """
     telemetry = _read_snapshot(log)
+    first = 0 if newest is None else log.high_water() - newest
+    if telemetry.position < first:
+        telemetry, keep = Telemetry(position=first), False
     reader = _Reader(log, telemetry)
     count = 0
     for record in reader.rows():
@@ -122,9 +126,10 @@ class _Reader:
         record = self._record(run, started)
         record.calls += 1
         record.recent.append(True)
-        record.latencies.append(event.latency // 1000)
         measured = record.measured(self._type_of(run, started))
-        measured.observe_answer(float(event.settled), event.latency / 1000)
+        if started.lane is Lane.INTERACTIVE:  # what a batch took and cost says nothing of single calls
+            record.latencies.append(event.latency // 1000)
+            measured.observe_answer(float(event.settled), event.latency / 1000)
         if event.usage is not None:
             measured.observe_length(started.role, event.usage.output)
 

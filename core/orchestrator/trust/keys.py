@@ -43,22 +43,24 @@ _PRICE: Final = "input output cached_input cache_write reasoning"
 
 _GROUPS: Final[Mapping[str, str]] = {
     "": "project criteria time_seconds concurrency verbose project_id team job_id quality_targets.* task_paths.* loop "
-    "plateau phase_budgets.* allow_unbounded cache encrypt enhance advise app approve replan",
+    "plateau phase_budgets.* allow_unbounded cache encrypt enhance advise app approve replan lane",
     "policies.*": _POLICY,
     "node_policies.*.*": _POLICY,
-    "tasks.*": "id type prompt title dependencies.* hard_validators.* schema tests",
+    "tasks.*": "id type prompt title dependencies.* hard_validators.* schema tests lane",
     "routing": "backend parameters table.*.*",
     "models.*": "id provider context max_input max_output price_date effort thinking_tokens.* hidden_tokens "
     "thinking_in_limit tier slots.* trains_on_data regions.* abilities.* vendor wire_name",
     "models.*.price": _PRICE,
     "models.*.price.rates.*": f"{_PRICE} over since hours days",
+    "models.*.batch_price": _PRICE,
+    "models.*.batch_price.rates.*": f"{_PRICE} over since hours days",
     "retention": "keep hold.*",
     "review": "cross_vendor",
     "evaluate": "runs max_delta on_disagree second tests_decide judge scorer parameters with_judge",
     "validators": "missing_tool settings.*.longest settings.*.shortest commands.*.pass commands.*.timeout",
-    "limits": "tries attempts outage breaker.failures breaker.seconds iterations.* max_tokens.* call_timeout "
-    "requests_per_minute tokens_per_minute shared max_tasks single_task_fallback",
-    "providers.*": "api effort idle_seconds region script stream type",
+    "limits": "tries attempts outage batch_wait breaker.failures breaker.seconds iterations.* max_tokens.* "
+    "call_timeout requests_per_minute tokens_per_minute shared max_tasks single_task_fallback",
+    "providers.*": "api batches effort idle_seconds region script stream type",
     "exporters.*": "attributes events every_seconds on port project service_name",
 }
 

@@ -8,7 +8,7 @@ from orchestrator import events as e
 from orchestrator.decide.compliance import binding, violated
 from orchestrator.decide.strategies import judge_runs
 from orchestrator.errors import ErrorKind, MissingError
-from orchestrator.models import CacheUse, Finish, ReadingProblem, Role, SelectionReason, SpendLimit
+from orchestrator.models import CacheUse, Finish, Lane, ReadingProblem, Role, SelectionReason, SpendLimit
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND, CrossVendor
 from orchestrator.state.calls import CallKey
@@ -131,6 +131,7 @@ class Calls(Sizes, Pacing, Governance):
     def call_started(self, event: e.CallStarted) -> None:
         """Everything that must be true before a byte leaves."""
         call = self.calls.setdefault(key_of(event), Call())
+        self.takes_its_lane(event)
         self._may_start(event, call)
         call.attempts += 1
         call.forget_reservation()
@@ -151,7 +152,9 @@ class Calls(Sizes, Pacing, Governance):
         named = {each.name for each in event.accounts}
         self.require("accounts", named == set(self.state.settings.accounts), "a call is held in other accounts")
         places = self.state.settings.concurrency
-        self.require("limits", len(self.calls_in_flight) <= places, "more calls in flight than may be")
+        single = [each for each in self.calls_in_flight if each.lane is Lane.INTERACTIVE]
+        within = event.lane is Lane.BATCH or len(single) <= places
+        self.require("limits", within, "more calls in flight than may be")
         compares = call.selection is not None and call.selection.compares is not None
         if (event.role in (Role.GENERATOR, Role.CRITIC, Role.REVISER) or compares) and self._is_judged(event.node):
             self.leaves_an_evaluation(event)
@@ -197,12 +200,7 @@ class Calls(Sizes, Pacing, Governance):
         self.require("limits", call.tries[event.model] < limits.tries, f"{event.model} is tried too often")
         self.require("limits", call.ended - call.ended_before < limits.attempts, "the call is tried too often")
         self.require("limits", self.at >= call.ready, "asked again too soon")
-        self.require(
-            "limits", 0 < event.timeout <= (limits.call_timeout or limits.call_total), "a time-out is out of bounds"
-        )
-        self.require("limits", call.took < limits.call_total, "a call is asked again after its deadline")
-        rest = max(_GRACE, limits.call_total - call.took)
-        self.require("limits", event.timeout <= rest, "an attempt may take longer than is left of its call's time")
+        self._may_last(event, call)
         self.require("limits", self.state.active(self.at) < self.state.time_limit, "a call starts after the deadline")
         breakers = self.breakers_of(event.model)
         probing = event.probe is bool(breakers)
@@ -212,6 +210,19 @@ class Calls(Sizes, Pacing, Governance):
             self.require("limits", may, "asked behind an open breaker")
             self.require("limits", breaker.probe is None, "a second probe")
         self.waits_and_shrinks(event, call)
+
+    def _may_last(self, event: e.CallStarted, call: Call) -> None:
+        """As long as its call has time left; one of a batch as long as batches are waited for."""
+        limits = self.state.settings.limits
+        self.require("limits", call.took < limits.call_total, "a call is asked again after its deadline")
+        if event.lane is Lane.BATCH:
+            self.require("limits", event.timeout == limits.batch_wait, "a batch is waited for another time")
+            return
+        self.require(
+            "limits", 0 < event.timeout <= (limits.call_timeout or limits.call_total), "a time-out is out of bounds"
+        )
+        rest = max(_GRACE, limits.call_total - call.took)
+        self.require("limits", event.timeout <= rest, "an attempt may take longer than is left of its call's time")
 
     def _works_with(self, event: e.CallStarted) -> bool:
         """Whether a review, a check or a score of what a draft or a revision says has begun."""
@@ -263,15 +274,16 @@ class Calls(Sizes, Pacing, Governance):
         host = self.host_of(started.model)
         if host is not None:
             self._reached(host, started, answered=True)
-        model = self.models.get(started.model)
-        price = model.price if model is not None else None
+        self.ends_in_its_batch(event.call, started)
+        model = self.model_of(event.call, started)
+        price = model.price_in(started.lane) if model is not None else None
         cost = price.cost(event.usage, self.at) if price and event.usage else Usd.ZERO
         self.require("holds", event.settled == cost, "settled is not the cost of the usage")
         known = event.usage is not None or event.unreconciled == started.hold
         self.require("holds", known, "an unknown cost is not unreconciled")
         self.answered_by[event.call] = started.model
         call.ended += 1
-        call.took += event.latency
+        call.took += 0 if started.lane is Lane.BATCH else event.latency
         call.tries[started.model] += 1
         call.ready = 0
         if event.reading.problem in (None, ReadingProblem.NO_SUGGESTIONS):
@@ -318,11 +330,12 @@ class Calls(Sizes, Pacing, Governance):
         if found is None:
             return
         started, call = found
+        self.ends_in_its_batch(event.call, started)
         self._looks_at_host(event, started)
         if not event.by_vendor:
             return
         call.ended += 1
-        call.took += event.latency
+        call.took += 0 if started.lane is Lane.BATCH else event.latency
         call.tries[started.model] += 1
         if self.session is None:
             raise MissingError("session")

@@ -6,11 +6,11 @@ from attrs import Factory, define
 
 from orchestrator import events as e
 from orchestrator.models import Verdict
-from orchestrator_audit.shadow_state import ShadowState
+from orchestrator_audit.batches import BatchLaws
 
 
 @define
-class Endings(ShadowState):
+class Endings(BatchLaws):
     """The verification and the messages."""
 
     verdict: Verdict | None = None

@@ -88,6 +88,8 @@ _CHECKS: Final[dict[type[e.Event], Callable[[Laws, Any], None]]] = {
     e.ModelSelected: Laws.model_selected,
     e.CallPrepared: Laws.call_prepared,
     e.CallStarted: Laws.call_started,
+    e.BatchStarted: Laws.batch_started,
+    e.BatchSubmitted: Laws.batch_submitted,
     e.AccountRefused: Laws.account_refused,
     e.PaceRefused: Laws.pace_refused,
     e.CallSucceeded: Laws.call_succeeded,

@@ -7,6 +7,7 @@ from attrs import define, evolve
 
 from orchestrator import events as e
 from orchestrator.decide.compliance import binding
+from orchestrator.models import Lane
 from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode, RateLimit
 from orchestrator.settings import SECOND
@@ -31,7 +32,7 @@ class Pacing(ShadowState):
             ("tokens", limits.tokens_per_minute, tokens),
         ):
             limit = most.get(event.provider, most.get("*"))
-            if limit is None:
+            if limit is None or event.lane is Lane.BATCH:
                 continue
             same = [start for _, start in self._since(_MINUTE) if start.provider == event.provider]
             taken = len(same) if name == "requests" else sum(start.tokens for start in same)
@@ -42,7 +43,8 @@ class Pacing(ShadowState):
             if policy.rate_limit is not None and policy.enforcement_mode is EnforcementMode.HARD:
                 node = None if number < of_the_run else event.node
                 self._rate(policy.rate_limit, node, event.hold, tokens)
-        self.starts[self.version] = PacedStart(self.at, event.node, event.provider, tokens)
+        paced = event.provider if event.lane is Lane.INTERACTIVE else ""  # a batch takes up nothing of these limits
+        self.starts[self.version] = PacedStart(self.at, event.node, paced, tokens)
         while self.starts[oldest := next(iter(self.starts))].at <= self.at - _DAY:
             del self.starts[oldest]
 

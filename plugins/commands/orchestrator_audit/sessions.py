@@ -6,7 +6,7 @@ from typing import Final
 from attrs import define
 
 from orchestrator import events as e
-from orchestrator.models import ApprovalPoint, ProjectStatus, RunEndReason, TaskStatus, Verdict
+from orchestrator.models import ApprovalPoint, Lane, ProjectStatus, RunEndReason, TaskStatus, Verdict
 from orchestrator.money import Usd
 from orchestrator.state.fold.planning import APPROVALS
 from orchestrator_audit.endings import Endings
@@ -39,6 +39,7 @@ class Sessions(Endings):
             if isinstance(opened, e.CallStarted):
                 del self.open_effects[version]
                 self.let_go(version, opened)
+        self.leave_batches()
         self.is_open, self.finished = False, None
         self.forget_verification()
         self.asked, self.agreed = 0, False
@@ -79,12 +80,14 @@ class Sessions(Endings):
         """Only an open session ends; an interrupted one has nothing in flight."""
         self.require("sessions", self.is_open, f"{type(event).__name__} without an open session")
         if isinstance(event, e.RunInterrupted):
-            self.require("sessions", not self.calls_in_flight, "RunInterrupted with calls in flight")
+            single = [each for each in self.calls_in_flight if each.lane is Lane.INTERACTIVE]
+            self.require("sessions", not single, "RunInterrupted with calls in flight")
         self.is_open = False
 
     def _end_lost(self, ended: Iterable[e.EndedAttempt]) -> None:
         lost = {attempt.call: attempt.amount for attempt in ended}
-        open_ = {version: each.hold for version, each in self.open_effects.items() if isinstance(each, e.CallStarted)}
+        opened = {version: each for version, each in self.open_effects.items() if isinstance(each, e.CallStarted)}
+        open_ = {version: each.hold for version, each in opened.items() if each.lane is Lane.INTERACTIVE}
         self.require("intents", lost == open_, f"the attempts ended are {lost}, open are {open_}")
         for version, amount in lost.items():
             self.end(version, Usd.ZERO, amount)

@@ -222,6 +222,12 @@ class ShadowState:
     skipped: set[tuple[str, Role, int]] = Factory(set)
     chosen: dict[str, e.OutputChosen] = Factory(dict)
     finished: e.RunFinished | None = None
+    batched: dict[int, ModelInfo] = Factory(dict)
+    """The models of the calls of the lane ``batch``, as they were when each began, by its version."""
+    in_batch: dict[int, int] = Factory(dict)
+    """The version of the BatchStarted by that of the call."""
+    submitted: set[int] = Factory(set)
+    """Versions of the batches that were taken or refused."""
 
     @property
     def problems(self) -> list[str]:

@@ -8,16 +8,17 @@ from orchestrator import events as e
 from orchestrator.decide.compliance import binding, violated
 from orchestrator.decide.retry import is_off
 from orchestrator.decide.spending import BYTES_PER_TOKEN
-from orchestrator.models import FIRST_TOKENS, Role, SelectionReason
+from orchestrator.models import FIRST_TOKENS, Lane, Role, SelectionReason
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND
-from orchestrator_audit.shadow_state import Call, ShadowState
+from orchestrator_audit.batches import BatchLaws
+from orchestrator_audit.shadow_state import Call
 
 _LONGEST_WAIT: Final = 60 * SECOND
 
 
 @define
-class Sizes(ShadowState):
+class Sizes(BatchLaws):
     """The hold of a call, and the spending order where it does not fit."""
 
     def sizes(self, event: e.CallStarted, call: Call, selection: e.ModelSelected) -> None:
@@ -50,11 +51,12 @@ class Sizes(ShadowState):
         # another session may have known a lower limit of the model: the call stays as small as it was asked then
         floor = min(full, before, least or max(-(-full // 4), 256))  # after a cut, more than it is enough
         self.require("limits", event.max_tokens >= floor, "shrunk below the floor")
-        if model is None or model.price is None:
+        price = None if model is None else model.price_in(event.lane)
+        if model is None or price is None:
             return
         bound = model.output_bound(event.max_tokens)
         tokens_in, tokens_out = event.body_bytes + model.hidden_tokens, event.max_tokens if bound is None else bound
-        possible = [model.price, *(rate for rate in model.price.rates if tokens_in > rate.over)]
+        possible = [price, *(rate for rate in price.rates if tokens_in > rate.over)]
         nano = max(
             tokens_in * max(each.input, each.cached_input, each.cache_write).nano
             + tokens_out * max(each.output, each.reasoning).nano
@@ -127,9 +129,11 @@ class Sizes(ShadowState):
             bound = model.output_bound(asked)
             if bound is None and settings.allow_unbounded:
                 bound = asked
-            if model.price is None or bound is None or is_off(record):
+            lane = Lane.INTERACTIVE if model.batch_price is None else self.wanted_lane(event.node)
+            price = model.price_in(lane)
+            if price is None or bound is None or is_off(record):
                 continue
             if violated(binding(settings, event.node), model, slots, record) is None:
-                estimates.append(model.price.bound(4 * event.max_tokens + 4096 + model.hidden_tokens, bound))
+                estimates.append(price.bound(4 * event.max_tokens + 4096 + model.hidden_tokens, bound))
         free = self.cap - self.settled - self.held
         self.require("limits", not estimates or free >= min(estimates), "no money is left for an evaluation")

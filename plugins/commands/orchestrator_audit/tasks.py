@@ -7,17 +7,17 @@ from attrs import evolve as changed
 
 from orchestrator import events as e
 from orchestrator.decide.strategies import judge_runs, most_iterations
-from orchestrator.models import Role, ScoredBy, SkipReason, TaskEndReason, TaskStatus, Verdict
+from orchestrator.models import Lane, Role, ScoredBy, SkipReason, TaskEndReason, TaskStatus, Verdict
 from orchestrator.models.scores import reaches
 from orchestrator.money import Usd
 from orchestrator.settings import MissingTool
 from orchestrator.state.calls import CallKey
 from orchestrator.state.fold.planning import APPROVALS
-from orchestrator_audit.shadow_state import ShadowState
+from orchestrator_audit.batches import BatchLaws
 
 
 @define
-class Tasks(ShadowState):
+class Tasks(BatchLaws):
     """The plan and what became of each task of it."""
 
     def plan_made(self, event: e.PlanMade) -> None:
@@ -98,7 +98,9 @@ class Tasks(ShadowState):
             self.require("intents", not failed, f"{event.task} started, {name} failed")
         self.started.add(event.task)
         places = self.state.settings.concurrency
-        self.require("limits", len(self.started) <= places, "more tasks started than may be")
+        single = [name for name in self.started if self.wanted_lane(name) is Lane.INTERACTIVE]
+        fits = self.wanted_lane(event.task) is Lane.BATCH or len(single) <= places
+        self.require("limits", fits, "more tasks started than may be")
 
     def _is_approved(self, task: str) -> None:
         """A person has agreed to all that the settings want agreed to before a task starts."""

@@ -28,6 +28,7 @@ from orchestrator.cli.kit import (
     plugin_option,
     result_json,
 )
+from orchestrator.models import Lane
 from orchestrator.spi import hookimpl
 from orchestrator_eval.showing import show_result
 
@@ -38,6 +39,14 @@ if TYPE_CHECKING:
     from orchestrator_eval.runner import CellGrade
 
 _PERCENT: Final = 100.0
+_JOBS: Final = 4
+_JOBS_IN_BATCHES: Final = 100
+"""A cell that waits for a batch costs next to nothing."""
+_jobs = click.option(
+    "--jobs",
+    type=click.IntRange(1, 100),
+    help=f"Cells at once. [default: {_JOBS}, in the lane batch {_JOBS_IN_BATCHES}]",
+)
 
 
 class _Share(click.ParamType[float]):
@@ -96,7 +105,8 @@ def eval_() -> None:
 @click.option("--case", "cases", multiple=True, metavar="ID", help="Only this case.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only cases with this tag.")
 @click.option("--budget", type=AMOUNT, help="The ceiling of the whole evaluation, in US dollars.")
-@click.option("--jobs", type=click.IntRange(1, 100), default=4, show_default=True, help="Cells at once.")
+@click.option("--lane", type=click.Choice([each.value for each in Lane]), help="batch: call models in batches.")
+@_jobs
 @click.option("--name", metavar="NAME", help="The evaluation's name. The same name again goes on with it.")
 @click.option("--no-controls", is_flag=True, help="Leave out the control arms: plain, and the best single model.")
 @click.option("--teach", is_flag=True, help="Let the grades count in which models later runs call.")
@@ -115,7 +125,8 @@ def run(
     cases: tuple[str, ...],
     tags: tuple[str, ...],
     budget: Any,
-    jobs: int,
+    lane: str | None,
+    jobs: int | None,
     name: str | None,
     no_controls: bool,
     teach: bool,
@@ -139,6 +150,7 @@ def run(
 
     _check_name(name)
     _check_outputs(outputs)
+    sets = sets if lane is None else (*sets, f"lane={lane}")
     suite = with_models(read_suite(suite_file), models_files(models))
     suite = evolve(suite, cases=chosen(suite, cases, tags, limit))
     arms = arms_of(vary, sets)
@@ -161,12 +173,12 @@ def run(
 @click.argument("name", metavar="NAME")
 @click.option("--errors", is_flag=True, help="Run the cells that are errors once more.")
 @click.option("--budget", type=AMOUNT, help="Another ceiling of the whole evaluation, in US dollars.")
-@click.option("--jobs", type=click.IntRange(1, 100), default=4, show_default=True, help="Cells at once.")
+@_jobs
 @allow_option
 @plugin_option
 @_outputs
 @home_option
-def retry(name: str, errors: bool, budget: Any, jobs: int, allow: tuple[str, ...], **outputs: Any) -> int:
+def retry(name: str, errors: bool, budget: Any, jobs: int | None, allow: tuple[str, ...], **outputs: Any) -> int:
     """Go on with an evaluation: the cells without a grade, and with --errors those that are errors."""
     from orchestrator.models import CellOutcome
     from orchestrator_eval.evaluation import known_evaluation
@@ -351,8 +363,9 @@ def _progress(evaluation: "Evaluation") -> "Callable[[Cell, CellGrade], None]":
 
 
 def _played(
-    evaluation: "Evaluation", budget: Any, jobs: int, outputs: dict[str, Any], again: "Sequence[Any]" = ()
+    evaluation: "Evaluation", budget: Any, jobs: int | None, outputs: dict[str, Any], again: "Sequence[Any]" = ()
 ) -> int:
+    jobs = jobs or (_JOBS_IN_BATCHES if evaluation.plan.is_batched else _JOBS)
     left = asyncio.run(evaluation.play(budget, jobs, _progress(evaluation), again=again))
     if left == "signal":
         notice(f"interrupted; the same command goes on, and: {command(f'eval retry {evaluation.name}')}")

@@ -9,6 +9,7 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from orchestrator.errors import SpecError
+from orchestrator.models import Lane
 from orchestrator.money import Usd
 from orchestrator.spec import Spec
 from orchestrator.spec.kinds import Place, Refused
@@ -57,6 +58,12 @@ class EvalPlan:
     def size(self) -> int:
         """How many cells there are."""
         return len(self.suite.cases) * len(self.arms) * self.repetitions
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether the models of every arm are called in batches."""
+        shared = {"lane": self.suite.spec.get("lane")}
+        return all(arm.applied(shared).get("lane") == Lane.BATCH for arm in self.arms)
 
     def case(self, name: str) -> Case:
         """The case of an id."""

@@ -16,10 +16,10 @@ from orchestrator.cli.kit import (
     timestamp,
     verification,
 )
-from orchestrator.models import RejectionReason, Role, SpendLimit, Verdict, Waiver, is_comparison, sample_words
+from orchestrator.models import Lane, RejectionReason, Role, SpendLimit, Verdict, Waiver, is_comparison, sample_words
 from orchestrator.money import Price, Usd
 from orchestrator.policy import EnforcementMode, Policy
-from orchestrator_insight.explanation import (
+from orchestrator_insight.explained import (
     AttemptSeen,
     BackendFallback,
     ConsideredModel,
@@ -275,7 +275,8 @@ def _is_of_author(choice: ModelChoice, candidate: ConsideredModel) -> bool:
 def _attempt(seen: AttemptSeen) -> str:
     """The result of a call and of its hold."""
     size = f"at most {seen.max_tokens} tokens" + (", once more after a cut" if seen.larger else "")
-    text = f"attempt {seen.attempt}: held {money(seen.hold)} for {size}; "
+    lane = "" if seen.lane is Lane.INTERACTIVE else ", in a batch"
+    text = f"attempt {seen.attempt}: held {money(seen.hold)} for {size}{lane}; "
     match seen.end:
         case "in flight":
             return text + "still in flight"

@@ -24,7 +24,7 @@ from orchestrator_view.evaluations import eval_rows, eval_values
 from orchestrator_view.guard import Access, Guard
 from orchestrator_view.history import LogQuery, log_values, verify_values
 from orchestrator_view.listing import STATUSES
-from orchestrator_view.offers import model_rows
+from orchestrator_view.offers import MEASURED, model_rows
 from orchestrator_view.rendering import render, resource
 from orchestrator_view.run_page import run_values, texts_now
 from orchestrator_view.source import Source
@@ -166,7 +166,7 @@ class Pages:
     def models(self, request: Request) -> Response:
         """What models cost, and how they did."""
         rows, _ = self._kept("models", lambda: model_rows(self._log(), self.source.folder))
-        return self._page("models", "Models", {"rows": rows})
+        return self._page("models", "Models", {"rows": rows, "measured": MEASURED})
 
     def _kept(self, name: str, make: Callable[[], Any]) -> tuple[Any, int]:
         """A value made of the whole log, made again only after something was committed; and the position it is of."""

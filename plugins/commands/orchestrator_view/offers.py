@@ -14,6 +14,8 @@ from orchestrator.reading import events as e
 from orchestrator_insight.shown import duration
 
 _SESSIONS: Final = 40
+MEASURED: Final = 5_000
+"""Events of which scores are at least; more where running commands have kept what they measured."""
 
 
 @frozen
@@ -45,7 +47,7 @@ def model_rows(log: Reader | None, folder: Path) -> list[ModelRow]:
     graded: dict[str, list[Grades]] = {}
     for each in grades(log):
         graded.setdefault(each.model, []).append(each)
-    records = measured(log, keep=False)
+    records = measured(log, keep=False, newest=MEASURED)
     rows = []
     for key in {**known, **called}:
         info, slots, simulated = known.get(key, (None, (), False))
@@ -102,7 +104,7 @@ def _known(log: Reader) -> dict[tuple[str, str], tuple[ModelInfo, tuple[str, ...
 
 
 def _is_simulated(log: Reader, stream: str) -> bool:
-    first = next(log.read_own(stream), None)
+    first = next(log.read_own(stream, types=(e.RunStarted, e.RunForked)), None)
     event = None if first is None else first.event
     return isinstance(event, e.RunStarted | e.RunForked) and event.settings.simulated
 

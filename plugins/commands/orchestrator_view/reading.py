@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable
 
-from attrs import define
+from attrs import Factory, define
 
 from orchestrator.cli.kit import Trust
 from orchestrator.errors import DamagedLogError
 from orchestrator.exchanges import DAMAGED, DELETED
 from orchestrator.reading import Recorded, Texts
+from orchestrator.reading import events as e
 from orchestrator_insight.decisions import DecisionShown, shown
 from orchestrator_insight.explanation import about
 from orchestrator_insight.run_history import RunHistory, uncollected
+from orchestrator_view.questions import QuestionShown, answered, asked
 
 
 @define(kw_only=True)
@@ -21,17 +23,27 @@ class RunReading(RunHistory):
         run: its id.
         trust: how far it can be trusted, found when it was first read.
         texts: its texts.
+        questions: what a person was asked, by the version of the question.
     """
 
     run: str
     trust: Trust
     texts: Texts
+    questions: dict[int, QuestionShown] = Factory(dict)
 
     def read_on(self, records: Iterable[Recorded]) -> None:
         """Read the next events."""
         with uncollected():
             for record in records:
                 self.take(record)
+                self._note_question(record)
+
+    def _note_question(self, record: Recorded) -> None:
+        match record.event:
+            case e.QuestionAsked() as event:
+                self.questions[record.version] = asked(event, self.state, record.at)
+            case e.QuestionAnswered(question=version) as event if version in self.questions:
+                self.questions[version] = answered(self.questions[version], event)
 
     def decisions(self, node: str | None, first: int = 0, most: int = 2**31) -> tuple[list[DecisionShown], int]:
         """Some of the decisions about a task, or about all, in words; and how many there are."""

@@ -73,6 +73,7 @@ def run_values(reading: RunReading, log: Reader, folder: Path) -> dict[str, Any]
         "charts": charts(state, reading.timeline),
         "sessions": reading.timeline.sessions,
         "questions": list(_questions(reading)),
+        "asked": list(reading.questions.values()),
         "can_edit_plan": state.planned and not state.begun and state.finished is None,
         "unreconciled": [
             {"version": version, "call": started, "event": reading.event(version)}

@@ -1,7 +1,7 @@
 """The provider ``anthropic``: Anthropic's messages.
 
 Needs ``ANTHROPIC_API_KEY``; ``ANTHROPIC_BASE_URL`` names another address. Options: ``base_url``, ``api_key_env``,
-``stream``, ``idle_seconds``, ``effort``.
+``stream``, ``idle_seconds``, ``effort``, ``batches: false`` where none are sold.
 """
 
 from collections.abc import Mapping
@@ -11,13 +11,15 @@ from attrs import evolve
 
 from orchestrator.spi import Billed, ErrorKind, Finish, Provider, ProviderConfig, Reply, Request, Usage, hookimpl
 from orchestrator_providers.access import CALLING, REACHING, check_options, find_access, read_manner
+from orchestrator_providers.anthropic_batches import AnthropicBatches
+from orchestrator_providers.batching import read_batches_option
 from orchestrator_providers.catalogue import Catalogue, Listed
 from orchestrator_providers.faults import Cause, bad_answer, by_words, classify, refused_answer
 from orchestrator_providers.json_forms import is_strict, unbounded
 from orchestrator_providers.live_answer import Gathering
 from orchestrator_providers.openai_answers import count, details, larger_counts
 from orchestrator_providers.safe_text import clean, words_of
-from orchestrator_providers.vendor import Vendor, conversation
+from orchestrator_providers.vendor import conversation
 
 _VERSION: Final = "2023-06-01"
 _TODAY: Final = ("json_schema", "reasoning", "effort", "no_temperature")
@@ -106,7 +108,7 @@ _FINISH: Final = {
 }
 
 
-class Anthropic(Vendor):
+class Anthropic(AnthropicBatches):
     """Speaks ``/messages``."""
 
     request_ids = ("request-id", "x-request-id")
@@ -256,7 +258,7 @@ def _said_only(fields: Mapping[str, Any]) -> dict[str, Any]:
 @hookimpl
 def orchestrator_provider(config: ProviderConfig) -> Provider | None:
     """Build the provider, or None where there is no key."""
-    check_options(config, (*REACHING, *CALLING))
+    check_options(config, (*REACHING, *CALLING, "batches"))
     access = find_access(
         config,
         keys=("ANTHROPIC_API_KEY",),
@@ -268,6 +270,7 @@ def orchestrator_provider(config: ProviderConfig) -> Provider | None:
     # Other programs read the same variable and want it without the version.
     base_url = access.base_url if access.base_url.endswith("/v1") else f"{access.base_url}/v1"
     made = Anthropic(evolve(access, base_url=base_url), CATALOGUE.today(config), read_manner(config))
+    made.sells_batches = read_batches_option(config)
     made.choose = lambda served: CATALOGUE.today(config, served=served)
     made.retired = CATALOGUE.retired_now()
     return made

@@ -1,7 +1,8 @@
 """The provider ``google``: the Gemini API.
 
 Needs ``GEMINI_API_KEY`` or ``GOOGLE_API_KEY``; ``GOOGLE_BASE_URL`` or ``GEMINI_BASE_URL`` names another address.
-Options: ``base_url``, ``api_key_env``, ``stream``, ``idle_seconds``, ``effort``.
+Options: ``base_url``, ``api_key_env``, ``stream``, ``idle_seconds``, ``effort``, ``batches: false``
+where none are sold.
 """
 
 import re
@@ -13,13 +14,14 @@ from attrs import evolve
 
 from orchestrator.spi import ErrorKind, Finish, Price, Provider, ProviderConfig, Reply, Request, Usage, Usd, hookimpl
 from orchestrator_providers.access import CALLING, REACHING, check_options, find_access, read_manner
+from orchestrator_providers.batching import read_batches_option
 from orchestrator_providers.catalogue import Catalogue, Listed
 from orchestrator_providers.faults import Cause, bad_answer, by_words, classify, refused_answer
+from orchestrator_providers.google_batches import GoogleBatches
 from orchestrator_providers.json_forms import unbounded
 from orchestrator_providers.live_answer import Gathering
 from orchestrator_providers.openai_answers import beyond, count, larger_usage, token_classes
 from orchestrator_providers.safe_text import clean, one_line, words_of
-from orchestrator_providers.vendor import Vendor
 from orchestrator_providers.waiting import duration
 
 _LEVELS: Final = ("json_schema", "reasoning", "effort")
@@ -89,7 +91,7 @@ _TOO_MANY: Final = 429
 _A_DAY: Final = re.compile(r"per_?day", re.IGNORECASE)
 
 
-class Google(Vendor):
+class Google(GoogleBatches):
     """Speaks ``:generateContent``."""
 
     def url(self, request: Request) -> str:
@@ -257,7 +259,7 @@ class _ContentGathering:
 @hookimpl
 def orchestrator_provider(config: ProviderConfig) -> Provider | None:
     """Build the provider, or None where there is no key."""
-    check_options(config, (*REACHING, *CALLING))
+    check_options(config, (*REACHING, *CALLING, "batches"))
     access = find_access(
         config,
         keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
@@ -269,6 +271,7 @@ def orchestrator_provider(config: ProviderConfig) -> Provider | None:
     versioned = re.search(r"/v1(?:alpha|beta)?$", access.base_url)
     base_url = access.base_url if versioned else f"{access.base_url}/v1beta"
     made = Google(evolve(access, base_url=base_url), CATALOGUE.today(config), read_manner(config))
+    made.sells_batches = read_batches_option(config)
     made.choose = lambda served: CATALOGUE.today(config, served=served)
     made.retired = CATALOGUE.retired_now()
     return made

@@ -1,7 +1,8 @@
 """The provider ``openai``: OpenAI's chat completions, or its responses.
 
 Needs ``OPENAI_API_KEY``; ``OPENAI_BASE_URL`` names another address. Options: ``base_url``, ``api_key_env``, ``stream``,
-``idle_seconds``, ``effort``, and ``api: chat`` (the default) or ``api: responses``.
+``idle_seconds``, ``effort``, ``batches: false`` where none are sold, and ``api: chat`` (the default) or
+``api: responses``.
 """
 
 from collections.abc import Mapping
@@ -9,9 +10,11 @@ from typing import Any, Final
 
 from orchestrator.spi import Provider, ProviderConfig, Reply, Request, SpecError, hookimpl
 from orchestrator_providers.access import CALLING, REACHING, check_options, find_access, read_manner
+from orchestrator_providers.batching import read_batches_option
 from orchestrator_providers.catalogue import Catalogue, Listed
 from orchestrator_providers.json_forms import is_object
 from orchestrator_providers.live_answer import Gathering
+from orchestrator_providers.openai_batches import OpenAIBatches
 from orchestrator_providers.openai_family import OpenAIFamily
 from orchestrator_providers.openai_responses import ResponseGathering, read_response
 from orchestrator_providers.vendor import conversation
@@ -63,7 +66,7 @@ CATALOGUE: Final = Catalogue(
 )
 
 
-class OpenAI(OpenAIFamily):
+class OpenAI(OpenAIBatches, OpenAIFamily):
     """Speaks to OpenAI's chat completions."""
 
     limit_field = "max_completion_tokens"
@@ -113,7 +116,7 @@ class OpenAIResponses(OpenAI):
 @hookimpl
 def orchestrator_provider(config: ProviderConfig) -> Provider | None:
     """Build the provider, or None where there is no key."""
-    check_options(config, (*REACHING, *CALLING, "api"))
+    check_options(config, (*REACHING, *CALLING, "api", "batches"))
     api = config.options.get("api", "chat")
     if api not in ("chat", "responses"):
         raise SpecError([f"providers.{config.name}.api: say chat or responses"])
@@ -123,6 +126,7 @@ def orchestrator_provider(config: ProviderConfig) -> Provider | None:
     if access is None:
         return None
     made = (OpenAI if api == "chat" else OpenAIResponses)(access, CATALOGUE.today(config), read_manner(config))
+    made.sells_batches = read_batches_option(config)
     made.choose = lambda served: CATALOGUE.today(config, served=served)
     made.retired = CATALOGUE.retired_now()
     return made

@@ -12,7 +12,7 @@ Options in a spec, all optional::
 
 A base URL of the environment gets ``OPENAI_COMPATIBLE_API_KEY`` unless ``api_key_env`` names another variable; a base
 URL of a spec gets a key only from the variable the spec names. The models, their prices, slots and abilities come from
-the spec or a models file.
+the spec or a models file; one with a ``batch_price`` is called in batches where a spec says ``lane: batch``.
 """
 
 from typing import Any, Final
@@ -22,16 +22,19 @@ from attrs import evolve
 from orchestrator.spi import Provider, ProviderConfig, Request, hookimpl
 from orchestrator_providers.access import CALLING, REACHING, check_options, find_access, read_manner
 from orchestrator_providers.catalogue import with_effort
+from orchestrator_providers.openai_batches import OpenAIBatches
 from orchestrator_providers.openai_family import OpenAIFamily
 
 BASE_URL_VARIABLE: Final = "OPENAI_COMPATIBLE_BASE_URL"
 KEY_VARIABLE: Final = "OPENAI_COMPATIBLE_API_KEY"
 
 
-class OpenAICompatible(OpenAIFamily):
+class OpenAICompatible(OpenAIBatches, OpenAIFamily):
     """Speaks to one server at one base URL."""
 
     takes_any_schema = True
+    # Only models that are declared with a batch_price: most servers have no batches.
+    sells_batches = False
 
     def fields(self, request: Request) -> dict[str, Any]:
         """The body of a request, with its seed; the ability ``no_seed`` is for a server that refuses one."""

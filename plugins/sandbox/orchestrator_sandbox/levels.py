@@ -64,10 +64,20 @@ class Containment(Protocol):
         """The launcher's configuration, but for its report."""
 
 
+_MODULE: Final = """import sys, types
+module = sys.modules[{name!r}] = types.ModuleType({name!r})
+exec({source!r}, module.__dict__)
+"""
+
+
 @cache
 def launcher() -> str:
-    """The source that runs inside."""
-    return files("orchestrator_sandbox").joinpath("launcher.py").read_text(encoding="utf-8")
+    """The source that runs inside: a module that it imports, as there is no file of it there, and the launcher."""
+    rules, main = (
+        files("orchestrator_sandbox").joinpath(f"{name}.py").read_text(encoding="utf-8")
+        for name in ("kernel_rules", "launcher")
+    )
+    return _MODULE.format(name="orchestrator_sandbox.kernel_rules", source=rules) + main
 
 
 def _base(job: Job, cwd: str, home: str, private: bool) -> dict[str, Any]:

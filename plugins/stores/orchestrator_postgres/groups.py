@@ -7,7 +7,8 @@ from typing import Any
 import psycopg
 
 from orchestrator.errors import ConcurrencyError, OrchestrateError
-from orchestrator.log.protocol import Hold, Last, Member, StoredRow, Written
+from orchestrator.log.protocol import Member, Written
+from orchestrator.log.rows import Hold, Last, StoredRow
 from orchestrator_postgres import writing
 from orchestrator_postgres.writing import Conflict, Group, Prefetched, key_of
 

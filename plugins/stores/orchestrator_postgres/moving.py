@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from psycopg import Connection, errors
 
-from orchestrator.log.protocol import Contents, StoreError
+from orchestrator.log.protocol import StoreError
+from orchestrator.log.rows import Contents
 
 _TABLES: Final = ("events", "blobs", "salts", "cache", "open_holds", "requests", "pace")
 _BESIDE: Final = _TABLES[1:]

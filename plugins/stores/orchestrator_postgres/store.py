@@ -9,7 +9,9 @@ from typing import Any, Final, TypeVar
 import psycopg
 
 from orchestrator.errors import LogError
-from orchestrator.log.protocol import Contents, Locks, Member, Space, StoreError, StreamSize, Written
+from orchestrator.log.locks import Locks
+from orchestrator.log.protocol import Member, StoreError, Written
+from orchestrator.log.rows import Contents, Space, StreamSize
 from orchestrator.log.stored_tables import DELETE, READ_CALLS, READ_RUNS
 from orchestrator.spi import hookimpl
 from orchestrator_postgres import connecting, layout, moving

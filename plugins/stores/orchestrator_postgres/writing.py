@@ -13,7 +13,8 @@ import psycopg
 from attrs import define, field
 from psycopg import errors
 
-from orchestrator.log.protocol import Changes, Hold, Last, Member, StoredRow, StoreError
+from orchestrator.log.protocol import Changes, Member, StoreError
+from orchestrator.log.rows import Hold, Last, StoredRow
 from orchestrator_postgres.owners import LIVE, SPACE
 from orchestrator_postgres.reads import COLUMNS, Reads
 

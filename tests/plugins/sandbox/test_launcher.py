@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from orchestrator_sandbox.launcher import beyond_landlock, landlock_rules, seccomp_filter
+from orchestrator_sandbox.kernel_rules import beyond_landlock, landlock_rules, seccomp_filter
 
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _ALLOWED, _ERROR = 0x7FFF0000, 0x00050000

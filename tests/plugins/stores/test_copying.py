@@ -12,7 +12,8 @@ from orchestrator.errors import DamagedLogError, LogError, RunLockedError, Usage
 from orchestrator.events import TaskStarted
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import chain
-from orchestrator.log.protocol import UNFINISHED, Changes, NewRow, Store, StoreError
+from orchestrator.log.protocol import UNFINISHED, Changes, Store, StoreError
+from orchestrator.log.rows import NewRow
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator_stores.copying import copy_log
 from tests.cli.command import orchestrate, scripted_spec

@@ -21,7 +21,7 @@ from orchestrator.events import PluginUsed
 from orchestrator.models import AUTO, SLOT_ALIASES, ModelInfo
 from orchestrator.models.offers import qualified
 from orchestrator.plugins.local import plugins_of_files, qualified_name, source_digest
-from orchestrator.spi import Backend, Provider, Scorer
+from orchestrator.spi import Backend, BatchProvider, Provider, Scorer
 from orchestrator.trust.wants import plugin_files
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def offered(
     The models of an instance that is not called as its plugin are always qualified.
     """
     first = {(model.provider, model.id) for model in declared}
-    offered = [model for provider in providers.values() for model in provider.models()]
+    offered = [_batchable(model, provider) for provider in providers.values() for model in provider.models()]
     offered.sort(key=lambda model: (model.provider, model.id) not in first)
     found: dict[str, ModelInfo] = {}
     for each in offered:
@@ -225,6 +225,12 @@ def offered(
             name = qualified(model.provider, model.id)
             found[name] = evolve(model, id=name, wire_name=model.sent_name)
     return tuple(found.values())
+
+
+def _batchable(model: ModelInfo, provider: Provider) -> ModelInfo:
+    """The model without a price for batches where its provider cannot submit any."""
+    sold = model.batch_price is None or isinstance(provider, BatchProvider)
+    return model if sold else evolve(model, batch_price=None)
 
 
 def retired_names(providers: Mapping[str, Provider]) -> dict[str, str]:

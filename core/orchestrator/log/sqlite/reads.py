@@ -3,18 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from orchestrator.log.protocol import (
-    CacheRow,
-    Extent,
-    Hold,
-    Last,
-    MailboxRow,
-    Page,
-    RawRow,
-    Select,
-    StoredRow,
-    StoredText,
-)
+from orchestrator.log.rows import CacheRow, Extent, Hold, Last, MailboxRow, Page, RawRow, Select, StoredRow, StoredText
 from orchestrator.log.sqlite.connections import Queryable
 from orchestrator.log.views import VIEWS, own
 

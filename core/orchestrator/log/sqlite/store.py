@@ -11,7 +11,8 @@ from typing import Any, Final, TypeVar
 
 from orchestrator.errors import DamagedLogError, LogError
 from orchestrator.log.locks import FileLocks, Locks, MemoryLocks, TransactionLock, no_lock
-from orchestrator.log.protocol import Contents, Member, Space, StoreError, StreamSize, Written
+from orchestrator.log.protocol import Member, StoreError, Written
+from orchestrator.log.rows import Contents, Space, StreamSize
 from orchestrator.log.sqlite import moving, schema
 from orchestrator.log.sqlite.connections import (
     DATABASE,

@@ -5,7 +5,8 @@ from contextlib import suppress
 from typing import Any, Final
 
 from orchestrator.errors import OrchestrateError, present
-from orchestrator.log.protocol import Changes, Locks, Member, Written
+from orchestrator.log.locks import Locks
+from orchestrator.log.protocol import Changes, Member, Written
 from orchestrator.log.sqlite.connections import Queryable
 from orchestrator.log.sqlite.reads import SqliteReads
 from orchestrator.log.sqlite.schema import renew_stored

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from orchestrator import events as e
-from orchestrator.state.fold import calls, channels, planning, routing, runs, spending, tasks
+from orchestrator.state.fold import batches, calls, channels, planning, routing, runs, spending, tasks
 from orchestrator.state.fold.handlers import Handlers
 from orchestrator.state.run import RunState
 
@@ -18,6 +18,7 @@ _HANDLERS: Final[Handlers] = {
     **planning.HANDLERS,
     **routing.HANDLERS,
     **calls.HANDLERS,
+    **batches.HANDLERS,
     **spending.HANDLERS,
     **tasks.HANDLERS,
     **channels.HANDLERS,
@@ -38,6 +39,8 @@ def apply(state: RunState, at: int, event: e.Event) -> RunState:
         handler(state, at, event)
     except KeyError as error:
         raise ValueError(f"{type(event).__name__} at version {state.version} refers to nothing: {error}") from error
+    if state.batched or state.waits_since is not None:
+        batches.note_waiting(state, at)
     state.at = at
     return state
 

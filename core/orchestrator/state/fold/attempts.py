@@ -1,9 +1,10 @@
 """Attempts that end: their hold becomes what they cost, wherever that is counted."""
 
 from orchestrator import events as e
-from orchestrator.models import PHASE_OF
+from orchestrator.models import PHASE_OF, Lane
 from orchestrator.money import Usd
 from orchestrator.state.calls import LogicalCall, Spend
+from orchestrator.state.fold.batches import end_batched
 from orchestrator.state.fold.handlers import closed
 from orchestrator.state.run import Excess, RunState
 
@@ -26,6 +27,8 @@ def count(state: RunState, version: int, started: e.CallStarted, settled: Usd, u
     if version in state.starts:
         state.starts[version].cost = settled + unreconciled
     state.in_flight -= 1
+    if started.lane is Lane.BATCH:
+        end_batched(state, version)
     state.in_flight_held -= started.hold
     state.spend.add(settled, unreconciled)
     state.node(started.node).spend.add(settled, unreconciled)

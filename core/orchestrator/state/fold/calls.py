@@ -4,8 +4,9 @@ from typing import Final
 
 from orchestrator import events as e
 from orchestrator.errors import ErrorKind
-from orchestrator.models import Finish
+from orchestrator.models import Finish, Lane
 from orchestrator.settings import SECOND
+from orchestrator.state.batches import BatchedCall
 from orchestrator.state.calls import Answer, Failure, Refusal, Reservation
 from orchestrator.state.fold.attempts import call_of, count, end_probe, started_of
 from orchestrator.state.fold.handlers import Handlers, closed
@@ -42,6 +43,8 @@ def _call_started(state: RunState, at: int, event: e.CallStarted) -> None:
     state.in_flight += 1
     state.in_flight_held += event.hold
     state.pending[state.version] = event
+    if event.lane is Lane.BATCH:
+        state.batched[state.version] = BatchedCall(at, state.models[event.model])
     _remember_start(state, at, event)
 
 
@@ -62,7 +65,8 @@ def _remember_start(state: RunState, at: int, event: e.CallStarted) -> None:
         del starts[oldest]
     hidden = 0 if model is None else model.hidden_tokens
     tokens = event.body_bytes + hidden + event.max_tokens
-    starts[state.version] = Start(at, event.node, event.provider, tokens, event.hold)
+    paced = event.provider if event.lane is Lane.INTERACTIVE else ""  # a vendor's limits for single calls are others
+    starts[state.version] = Start(at, event.node, paced, tokens, event.hold)
 
 
 def _account_refused(state: RunState, at: int, event: e.AccountRefused) -> None:
@@ -80,8 +84,9 @@ def _pace_refused(state: RunState, at: int, event: e.PaceRefused) -> None:
 def _call_succeeded(state: RunState, at: int, event: e.CallSucceeded) -> None:
     started = started_of(state, event.call)
     call = count(state, event.call, started, event.settled, event.unreconciled)
+    is_batched = started.lane is Lane.BATCH  # how long it took says nothing of the model
     call.ended += 1
-    call.took += event.latency
+    call.took += 0 if is_batched else event.latency
     call.tries[started.model] = call.tries.get(started.model, 0) + 1
     call.failure = None
     call.candidates.clear()
@@ -99,12 +104,14 @@ def _call_succeeded(state: RunState, at: int, event: e.CallSucceeded) -> None:
     record.failures = 0
     record.calls += 1
     record.recent.append(True)
-    record.latencies.append(event.latency // 1000)
     measured = record.measured(measured_as(started.role, state.type_of(started.node)))
-    measured.observe_answer(float(event.settled), event.latency / 1000)
+    if not is_batched:
+        record.latencies.append(event.latency // 1000)
+        measured.observe_answer(float(event.settled), event.latency / 1000)
     if event.usage is not None:
         measured.observe_length(started.role, event.usage.output)
-        record.observe_pace(event.usage.output_tokens, event.latency)
+        if not is_batched:
+            record.observe_pace(event.usage.output_tokens, event.latency)
     end_probe(state, event.call, started, True)
     note_reached(state, event.call, started, answered=True)
 
@@ -115,7 +122,7 @@ def _call_failed(state: RunState, at: int, event: e.CallFailed) -> None:
     record = state.record(started.model)
     if event.by_vendor:
         call.ended += 1
-        call.took += event.latency
+        call.took += 0 if started.lane is Lane.BATCH else event.latency
         call.tries[started.model] = call.tries.get(started.model, 0) + 1
         call.failure = Failure(at, event.kind, event.retryable, event.retry_after)
         record.kinds.add(event.kind)

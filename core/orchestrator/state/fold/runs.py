@@ -10,6 +10,7 @@ from orchestrator.models import ApprovalPoint
 from orchestrator.money import Usd
 from orchestrator.state.calls import Spend
 from orchestrator.state.fold.attempts import call_of, count, end_probe, started_of
+from orchestrator.state.fold.batches import leave_batches
 from orchestrator.state.fold.handlers import Handlers
 from orchestrator.state.fold.tasks import reopen
 from orchestrator.state.health import Measured
@@ -87,6 +88,7 @@ def _close_session(state: RunState, until: int) -> None:
         state.active_before = state.active(until)
         state.is_open = False
         state.enhance.asked_at = None
+        state.waits_since = None
 
 
 def _end_lost(state: RunState, ended: Iterable[e.EndedAttempt]) -> None:
@@ -121,6 +123,7 @@ def _run_forked(state: RunState, at: int, event: e.RunForked) -> None:
         if isinstance(opened, e.CallStarted):
             call_of(state, started_of(state, version)).in_flight = None
             end_probe(state, version, opened, None)
+    leave_batches(state)
     state.in_flight, state.in_flight_held = 0, Usd.ZERO
     state.starts.clear()
     state.spend, state.excess = Spend(), Usd.ZERO

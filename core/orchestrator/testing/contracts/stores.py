@@ -1,13 +1,15 @@
 """The contract of stores: inherit from it, and give ``make_store``."""
 
 import asyncio
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from orchestrator.errors import ConcurrencyError, RunLockedError, UsageError
 from orchestrator.events import TaskStarted
 from orchestrator.log import chain
-from orchestrator.log.protocol import CacheRow, Changes, Member, NewRow, Select, Store, Tails, all_rows
+from orchestrator.log.protocol import Changes, Member, Store, Tails, all_rows
+from orchestrator.log.rows import CacheRow, NewRow, Select
 from orchestrator.testing.memory import log_over, memory_log
 
 _VERBATIM: Final = ('{"b":1.0,"a":1e5,"a":2}', '{"text":"\\u0000"}', '{"text":"\U0001f600é"}', '{"n":9007199254740993}')
@@ -128,6 +130,18 @@ class StoreContract:
         assert (store.salt("a"), store.blob("a", "d"), store.cached("key-a")) == (None, None, None)
         assert (bytes(store.salt("b")), bytes(store.blob("b", "d"))) == (b"s", b"text")
         assert store.cached("key-b") == rows[1]
+
+    def test_the_first_secret_counts_for_all(self) -> None:
+        """Two logs that draw one at once have the same, and it stays."""
+        store = self.make_store()
+        logs = [log_over(store), log_over(store)]
+
+        async def draw() -> list[bytes]:
+            return list(await asyncio.gather(*(log.draw_secret(os.urandom) for log in logs)))
+
+        first, second = asyncio.run(draw())
+        assert first == second == bytes(store.salt("") or b"")
+        assert asyncio.run(draw()) == [first, second]
 
     def test_heads_are_those_of_any_other_store(self) -> None:
         """The same appends have the same hashes as in a store in memory."""

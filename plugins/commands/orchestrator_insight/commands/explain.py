@@ -31,7 +31,8 @@ from orchestrator.spi import hookimpl
 from orchestrator_insight.commands.explain_json import plain
 from orchestrator_insight.commands.explain_summary import print_summary
 from orchestrator_insight.decisions import CandidateShown, DecisionShown, shown
-from orchestrator_insight.explanation import Explained, about
+from orchestrator_insight.explained import Explained
+from orchestrator_insight.explanation import about
 from orchestrator_insight.run_history import RunHistory
 
 

@@ -8,7 +8,7 @@ from orchestrator.cli.kit import line, timestamp
 from orchestrator.reading import events
 from orchestrator.spi import ModelTelemetry
 from orchestrator_insight.decisions import removal, why
-from orchestrator_insight.explanation import (
+from orchestrator_insight.explained import (
     AttemptSeen,
     BackendFallback,
     ConsideredModel,
@@ -128,6 +128,8 @@ def _plain_attempt(seen: AttemptSeen) -> dict[str, object]:
         "max_tokens": seen.max_tokens,
         "cut_off": seen.cut_off,
         "larger": seen.larger,
+        "lane": seen.lane.value,
+        "batch": seen.batch,
         "violates": list(seen.violates),
         "body_bytes": seen.body_bytes,
         "hold_usd": str(seen.hold),

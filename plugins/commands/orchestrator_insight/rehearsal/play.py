@@ -9,7 +9,7 @@ from attrs import Factory, define, field
 from orchestrator import events as e
 from orchestrator.decide import BackendError, Memo, Rank, Wait, decide
 from orchestrator.errors import present
-from orchestrator.models import ProbeResult
+from orchestrator.models import Lane, ProbeResult
 from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
 
@@ -127,6 +127,11 @@ class Play:
         match decision:
             case e.ModelSelected():
                 outcome = self.source.prepared(state, version, decision)
+            case e.CallStarted(lane=Lane.BATCH):
+                return  # it is asked with its batch
+            case e.BatchStarted():
+                self._submit(version, decision)
+                return
             case e.CallStarted():
                 outcome = self.source.called(state, version, decision)
             case e.CheckStarted():
@@ -145,3 +150,12 @@ class Play:
                 return
         delay, event = outcome
         heappush(self._arriving, (self.now + max(delay, 1), version, event))
+
+    def _submit(self, version: int, decision: e.BatchStarted) -> None:
+        """A batch is taken at once, and each of its calls ends as it would alone."""
+        heappush(self._arriving, (self.now + 1, version, e.BatchSubmitted(version, "")))
+        for call in decision.calls:
+            opened = self.state.pending[call]
+            if isinstance(opened, e.CallStarted):
+                delay, event = self.source.called(self.state, call, opened)
+                heappush(self._arriving, (self.now + max(delay, 2), call, event))

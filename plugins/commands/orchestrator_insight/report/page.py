@@ -17,7 +17,7 @@ from orchestrator.events import ADVISE, ENHANCE, PLAN, VERIFY
 from orchestrator.log.transaction import Recorded
 from orchestrator.replay import Verification
 from orchestrator_insight.decisions import shown as decision_shown
-from orchestrator_insight.explanation import BackendFallback
+from orchestrator_insight.explained import BackendFallback
 from orchestrator_insight.report.drawing import charts, spend_bar, task_picture, task_row, timeline_picture
 from orchestrator_insight.report.packing import Packed
 from orchestrator_insight.report.page_texts import PageTexts, results_of

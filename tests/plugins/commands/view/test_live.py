@@ -266,6 +266,9 @@ def test_a_question_is_answered(acting: Served, tmp_path: Path) -> None:
     assert "has taken the answer" in said(acting.post("/runs/asks/answer", answer="yes"))
     assert finish(process).code == 0
     assert brought_by(tmp_path, "asks", e.QuestionAnswered) == ["view"]
+    shown = acting.page("/runs/asks").words
+    answers = shown.partition("Questions and approvals")[2]
+    assert answers.index("start the plan of 1 task") < answers.index("yes") < answers.index("another process (view)")
 
 
 def test_a_command_brings_no_word_of_its_own(tmp_path: Path) -> None:
