@@ -2,24 +2,19 @@
 
 import json
 import re
-import shutil
 import sqlite3
-import subprocess
+from collections.abc import Iterator
 from contextlib import closing
 from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
 
 from tests.cli.command import QUICKSTART, orchestrate, scripted_spec
+from tests.plugins.commands.view.browser import LAYOUT, Browser, axe_findings, browser
 
-_BROWSER: Final = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None
-)
 HOSTILE: Final = (
     "```python\nx = 1\n```\n</script><script>document.title='owned'</script>"
     "<img src=http://127.0.0.1:9/leak onerror=\"document.title='owned'\"><style>*{display:none}</style>"
@@ -196,72 +191,63 @@ def test_a_fork_a_damaged_log_and_deleted_texts_are_shown_and_said(own_copy: Pat
     assert "event 9 (v9): " in Page(target.read_text()).text
 
 
-class _Nothing(BaseHTTPRequestHandler):
-    """A proxy that answers no request, and remembers each."""
-
-    asked: ClassVar[list[str]] = []
-
-    def handle(self) -> None:
-        """Note the first line of whatever is sent."""
-        self.asked.append(self.rfile.readline(1000).decode(errors="replace"))
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A browser."""
+    with browser() as found:
+        yield found
 
 
-def dom(path: Path, profile: Path, fragment: str = "") -> tuple[str, list[str]]:
-    """The page as a headless browser has it after its scripts ran, and the requests it sent."""
-    assert _BROWSER is not None
-    _Nothing.asked.clear()
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Nothing) as proxy:
-        Thread(target=proxy.serve_forever, daemon=True).start()
-        try:
-            ended = subprocess.run(
-                [
-                    _BROWSER,
-                    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-                    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-                    f"--user-data-dir={profile}",
-                    f"--proxy-server=127.0.0.1:{proxy.server_port}",
-                    "--proxy-bypass-list=<-loopback>",
-                    "--virtual-time-budget=5000",
-                    "--dump-dom",
-                    f"file://{quote(str(path))}{fragment}",
-                ],
-                capture_output=True,
-                timeout=120,
-                text=True,
-                check=True,
-            )
-        finally:
-            proxy.shutdown()
-    return ended.stdout, list(_Nothing.asked)
+def opened(chromium: Browser, page: Path, fragment: str = "") -> None:
+    """Open a report from its file; it asks for nothing else."""
+    chromium.open("about:blank")  # another fragment alone would not load it again
+    chromium.open(f"file://{quote(str(page))}{fragment}")
+    assert chromium.run("performance.getEntriesByType('resource').length") == 0
 
 
-needs_browser = pytest.mark.skipif(_BROWSER is None, reason="there is no Chromium to open the page with")
-
-
-@needs_browser
-def test_in_a_browser_search_and_details_work(quickstart: Path, tmp_path: Path) -> None:
+def test_in_a_browser_search_and_details_work(chromium: Browser, quickstart: Path) -> None:
     """A link with a search shows the matching events alone; a link to a task opens its drafts and decisions."""
     page = quickstart / "report.html"
-    found, asked = dom(page, tmp_path / "one", "#find=check.validated%20failed")
-    rows = re.findall(r"<tr><td class=\"number\">\d+</td>.*?</tr>", found, re.DOTALL)
+    opened(chromium, page, "#find=check.validated%20failed")
+    rows = chromium.run("[...document.querySelectorAll('#table tbody tr')].map((each) => each.textContent)")
     wanted = [
-        each for each in data_of(page.read_text())["events"] if each[2] == "check.validated" and "failed" in each[3]
+        each for each in data_of(page.read_text())["events"] if each[3] == "check.validated" and "failed" in each[4]
     ]
     assert wanted
     assert len(rows) == len(wanted)
     assert all("check.validated" in row for row in rows)
-    opened, _ = dom(page, tmp_path / "two", "#work-1")
-    box = opened[opened.index('id="work-1"') :]
-    assert "what was asked for" in box
-    assert "draft by " in box
-    assert "price in / out" in box
-    assert [request for request in asked if "127.0.0.1" in request] == []
+    opened(chromium, page, "#find=call.succeeded")
+    assert '"settled": $0.0005' in chromium.run("document.querySelector('#table tbody').textContent")
+    opened(chromium, page, "#work-1")
+    box = chromium.run("document.getElementById('work-1').textContent")
+    assert all(each in box for each in ("what was asked for", "draft by ", "price in/out"))
+    assert chromium.run("[...document.querySelectorAll('time')].every((each) => each.title.endsWith(' UTC'))")
 
 
-@needs_browser
-def test_in_a_browser_no_planted_script_runs_and_nothing_is_fetched(hostile: Path, tmp_path: Path) -> None:
+def test_in_a_browser_the_report_is_short_until_it_is_opened(
+    chromium: Browser, quickstart: Path, tmp_path: Path
+) -> None:
+    """Seven tasks are under 3,000 px, title and final output in the first screen; nothing is cut at any width; axe."""
+    tall = "document.documentElement.scrollHeight"
+    for width, height in ((390, 844), (640, 450), (1280, 800)):
+        chromium.size(width, height)
+        opened(chromium, quickstart / "report.html")
+        assert json.loads(chromium.run(LAYOUT)) == [], width
+        assert chromium.run("document.querySelector('h1').getBoundingClientRect().bottom") < height
+        if height > 450:
+            assert chromium.run("document.querySelector('.final').getBoundingClientRect().top") < height - 60
+        chromium.shot(tmp_path / f"report-{width}.png")
+    folded = chromium.run(tall)
+    assert folded < 3_000
+    assert axe_findings(chromium) == []
+    chromium.run("document.getElementById('all').click()")
+    assert chromium.run(tall) > 2 * folded
+    assert chromium.run("document.querySelectorAll('details:not([open])').length") == 0
+
+
+def test_in_a_browser_no_planted_script_runs_and_nothing_is_fetched(chromium: Browser, hostile: Path) -> None:
     """The hostile answers are shown; the title is the program's; no image is requested."""
-    found, asked = dom(hostile / "report.html", tmp_path / "profile", "#work-1")
-    assert "<title>bad: " in found
-    assert "&lt;script&gt;document.title='owned'&lt;/script&gt;" in found
-    assert [request for request in asked if "leak" in request] == []
+    opened(chromium, hostile / "report.html", "#work-1")
+    assert chromium.run("document.title").startswith("bad: ")
+    assert "<script>document.title='owned'</script>" in chromium.run("document.getElementById('work-1').textContent")
+    assert chromium.run("document.images.length") == 0

@@ -9,7 +9,7 @@ from attrs import frozen
 from orchestrator.cli.kit import Catalogue, Reader, rank_of, whole_steps
 from orchestrator.errors import LogError
 from orchestrator.reading import Select, UnavailableBackendError, events, read_heads, verify
-from orchestrator_view.event_fields import readable_fields
+from orchestrator_insight.event_fields import readable_fields
 from orchestrator_view.source import Source
 
 PAGE: Final = 50

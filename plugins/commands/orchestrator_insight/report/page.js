@@ -68,6 +68,12 @@
     return box;
   };
 
+  const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  for (const time of document.querySelectorAll("time[datetime]")) {
+    time.title = time.textContent;
+    time.textContent = local.format(new Date(time.dateTime));
+  }
+
   const choices = new Map();
   for (const each of data.choices) {
     if (!choices.has(each.node)) choices.set(each.node, []);
@@ -118,11 +124,21 @@
   }
   let matches = data.events;
   let first = 0;
+  // What an event holds, with its amounts in dollars: they are stored in billionths of one, in fields that its type names.
+  const dollars = (nano) => {
+    const shown = Math.abs(nano) < 50000 && nano ? "<$0.0001" : `$${(Math.abs(nano) / 1e9).toFixed(4)}`;
+    return nano < 0 ? `-${shown}` : shown;
+  };
+  const readable = (type, fields) => {
+    const names = data.amounts[type] ?? [];
+    return fields.replace(/"(\w+)":\s?(-?\d+)(?=[,}])/g, (all, name, nano) =>
+      names.includes(name) ? `"${name}": ${dollars(Number(nano))}` : all);
+  };
   const show = () => {
     body.replaceChildren();
     for (const [position, version, seconds, type, fields] of matches.slice(first, first + PAGE)) {
       const row = element("tr");
-      add(row, element("td", position, "number"), element("td", version, "number"), element("td", seconds.toFixed(3), "number"), element("td", type), element("td", fields));
+      add(row, element("td", position, "number"), element("td", version, "number"), element("td", seconds.toFixed(3), "number"), element("td", type), element("td", readable(type, fields)));
       add(body, row);
     }
     const last = Math.min(first + PAGE, matches.length);

@@ -17,9 +17,10 @@ from orchestrator.events import ADVISE, ENHANCE, PLAN, VERIFY
 from orchestrator.log.transaction import Recorded
 from orchestrator.replay import Verification
 from orchestrator_insight.decisions import shown as decision_shown
+from orchestrator_insight.event_fields import amounts
 from orchestrator_insight.explained import BackendFallback
 from orchestrator_insight.report.drawing import charts, spend_bar, task_picture, task_row, timeline_picture
-from orchestrator_insight.report.packing import Packed
+from orchestrator_insight.report.packing import Packed, inert
 from orchestrator_insight.report.page_texts import PageTexts, results_of
 from orchestrator_insight.report.reading import read_for_report
 from orchestrator_insight.report.said import said_in
@@ -97,7 +98,7 @@ def render(records: Iterable[Recorded], get: Callable[[str], str], facts: Facts)
 
 def _data(work: Packed, decisions: Packed, events: Packed) -> Iterator[bytes]:
     """What the page's script shows, as one JSON document."""
-    yield b'{"tasks":{'
+    yield b'{"amounts":' + inert(amounts()) + b',"tasks":{'
     yield from work
     yield b'},"choices":['
     yield from decisions
@@ -136,8 +137,10 @@ def _template() -> Any:
     return environment.get_template("page.html.j2")
 
 
-def _when(at: int) -> str:
-    return datetime.fromtimestamp(at / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+def _when(at: int) -> Markup:
+    """A time: the page's script shows it in the reader's zone, and the exact one in its title."""
+    when = datetime.fromtimestamp(at / 1_000_000, UTC)
+    return Markup('<time datetime="{}">{}</time>').format(when.isoformat(), when.strftime("%Y-%m-%d %H:%M:%S UTC"))
 
 
 def _seconds(microseconds: int) -> str:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -17,6 +18,34 @@ INSTALLED: Final = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None
 )
 _QT: Final = Path(__file__).with_name("qt_browser.py")
+
+
+LAYOUT: Final = """
+(() => {
+  const found = [], wide = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth > wide) found.push(`sideways: ${document.documentElement.scrollWidth}`);
+  for (const each of document.querySelectorAll("main .card, main .scroll:has(> table:not(.matrix, .diff))"))
+    if (each.scrollWidth > each.clientWidth + 1) found.push(`cut or scrolled: ${each.textContent.trim().slice(0, 30)}`);
+  const shown = [...document.querySelectorAll("main *, header *")].filter((each) =>
+    !each.childElementCount && each.textContent.trim() && each.checkVisibility({contentVisibilityAuto: true})
+    && !each.closest("svg, .hidden, .scroll, pre, .skip"));
+  const boxes = shown.map((each) => [each, each.getBoundingClientRect()]);
+  boxes.forEach(([one, a], at) => boxes.slice(at + 1, at + 60).forEach(([other, b]) => {
+    const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+    const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+    if (across > 2 && down > 3 && !(one.closest("header") ^ other.closest("header")))
+      found.push(`"${one.textContent.slice(0, 30)}" on "${other.textContent.slice(0, 30)}"`);
+  }));
+  return JSON.stringify(found.slice(0, 10));
+})()
+"""
+"""Gives what is cut, scrolls sideways or lies on something else, as JSON."""
+_AXE: Final = """
+(() => { window.found = null; axe.run(document, {resultTypes: ["violations"]}).then((all) => {
+  window.found = JSON.stringify(all.violations.filter((each) => ["serious", "critical"].includes(each.impact))
+    .map((each) => `${each.id}: ${each.nodes.map((node) => node.target.join(" ")).slice(0, 4)}`));
+}); return true; })()
+"""
 
 
 class Browser(Protocol):
@@ -115,3 +144,20 @@ def _qt() -> Iterator[Browser]:
         yield _Qt(process)
         assert process.stdin is not None
         process.stdin.close()
+
+
+def axe_findings(chromium: Browser) -> list[str]:
+    """What axe finds serious in the page that is open: names, roles, contrast, order."""
+    spec = find_spec("axe_core_python")
+    assert spec is not None, "axe is in the extra dev-view"
+    assert spec.submodule_search_locations
+    [source] = Path(spec.submodule_search_locations[0]).glob("**/axe*.js")
+    chromium.run(f"(() => {{ {source.read_text()}; window.axe = axe; return true; }})()")
+    chromium.run(_AXE)
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        found = chromium.run("window.found")
+        if found is not None:
+            return list(json.loads(found))
+        time.sleep(0.05)
+    raise AssertionError("axe has not answered")

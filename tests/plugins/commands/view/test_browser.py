@@ -9,14 +9,13 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.cli.command import ROOT, finish, orchestrate, scripted_spec, start
-from tests.plugins.commands.view.browser import Browser, browser
+from tests.plugins.commands.view.browser import LAYOUT, Browser, axe_findings, browser
 from tests.plugins.commands.view.serving import Served, served, wait_for
 
 SMALL: Final = ROOT / "examples" / "eval" / "small.yaml"
@@ -39,32 +38,7 @@ PAGES: Final = {
     "question": "/runs/asks",
     "plan": "/runs/asks/plan",
 }
-_LAYOUT: Final = """
-(() => {
-  const found = [], wide = document.documentElement.clientWidth;
-  if (document.documentElement.scrollWidth > wide) found.push(`sideways: ${document.documentElement.scrollWidth}`);
-  for (const each of document.querySelectorAll("main .card, main .scroll:has(> table:not(.matrix, .diff))"))
-    if (each.scrollWidth > each.clientWidth + 1) found.push(`cut or scrolled: ${each.textContent.trim().slice(0, 30)}`);
-  const shown = [...document.querySelectorAll("main *, header *")].filter((each) =>
-    !each.childElementCount && each.textContent.trim() && each.checkVisibility({contentVisibilityAuto: true})
-    && !each.closest("svg, .hidden, .scroll, pre, .skip"));
-  const boxes = shown.map((each) => [each, each.getBoundingClientRect()]);
-  boxes.forEach(([one, a], at) => boxes.slice(at + 1, at + 60).forEach(([other, b]) => {
-    const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
-    const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-    if (across > 2 && down > 3 && !(one.closest("header") ^ other.closest("header")))
-      found.push(`"${one.textContent.slice(0, 30)}" on "${other.textContent.slice(0, 30)}"`);
-  }));
-  return JSON.stringify(found.slice(0, 10));
-})()
-"""
 _ASKED: Final = "JSON.stringify(performance.getEntriesByType('resource').map((each) => each.name))"
-_AXE: Final = """
-(() => { window.found = null; axe.run(document, {resultTypes: ["violations"]}).then((all) => {
-  window.found = JSON.stringify(all.violations.filter((each) => ["serious", "critical"].includes(each.impact))
-    .map((each) => `${each.id}: ${each.nodes.map((node) => node.target.join(" ")).slice(0, 4)}`));
-}); return true; })()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -90,18 +64,6 @@ def view(quick: Path, chromium: Browser, tmp_path_factory: pytest.TempPathFactor
         asking.communicate()
 
 
-def axe_findings(chromium: Browser) -> list[str]:
-    """What axe finds serious in the page that is open: names, roles, contrast, order."""
-    spec = find_spec("axe_core_python")
-    assert spec is not None, "axe is in the extra dev-view"
-    assert spec.submodule_search_locations
-    [source] = Path(spec.submodule_search_locations[0]).glob("**/axe*.js")
-    chromium.run(f"(() => {{ {source.read_text()}; window.axe = axe; return true; }})()")
-    chromium.run(_AXE)
-    found: list[str] = json.loads(wait_for(lambda: chromium.run("window.found"), "axe's answer"))
-    return found
-
-
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_fits_every_width_asks_no_other_place_and_has_no_serious_finding(
     chromium: Browser, view: Served, name: str, tmp_path: Path
@@ -111,7 +73,7 @@ def test_a_page_fits_every_width_asks_no_other_place_and_has_no_serious_finding(
     for width in widths:
         chromium.size(width, 900)
         chromium.open(f"{view.base}{PAGES[name]}")
-        assert json.loads(chromium.run(_LAYOUT)) == [], f"{name} at {width} px"
+        assert json.loads(chromium.run(LAYOUT)) == [], f"{name} at {width} px"
         chromium.shot(tmp_path / f"{name}-{width}.png")
     assert [each for each in json.loads(chromium.run(_ASKED)) if not each.startswith(f"{view.base}/")] == []
     assert all((tmp_path / f"{name}-{width}.png").stat().st_size > 1000 for width in widths)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_view.event_fields import readable_fields
+from orchestrator_insight.event_fields import readable_fields
 from tests.cli.command import orchestrate, scripted_spec, start
 from tests.golden import FOLDER, read
 from tests.plugins.commands.view.serving import Page, Served, foreign, golden_home, served, wait_for

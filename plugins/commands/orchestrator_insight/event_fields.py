@@ -3,14 +3,15 @@
 import json
 import re
 from collections.abc import Iterator
+from enum import Enum
 from functools import cache
 from typing import Any, Final, get_args, get_origin
 
 from attrs import fields, has
 
+from orchestrator import events
 from orchestrator.cli.kit import money
 from orchestrator.money import Usd
-from orchestrator.reading import events
 from orchestrator_insight.shown import duration
 
 _LONGEST: Final = 300
@@ -78,3 +79,22 @@ def _number(value: int, name: str, kind: Any) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+@cache
+def amounts() -> dict[str, list[str]]:
+    """The names of the fields that are money, at any depth, by the type of the event; only types that have one."""
+    found = {kind: sorted(_named(event)) for kind, event in events.TYPES.items()}
+    return {kind: names for kind, names in found.items() if names}
+
+
+def _named(kind: Any) -> set[str]:
+    found: set[str] = set()
+    for name, inner in _fields(kind).items():
+        plain = _inside(inner)
+        if Usd in plain:
+            keys = (each for each in plain if issubclass(each, Enum))
+            found.update((str(member) for key in keys for member in key), (name,))
+        else:
+            found.update(*(_named(each) for each in plain))
+    return found
