@@ -286,6 +286,16 @@ _RUN: Final = {
             "output": "text?",
         }
     ],
+    "archived?": {
+        "at": "time",
+        "path": "text?",
+        "bundle_sha256": "hash",
+        "signed_by": "hash",
+        "status": "text",
+        "version": "int",
+        "head": "hash",
+        "tasks": "int",
+    },
     **_DAMAGED,
 }
 _SPENT: Final = {"calls": "int", "settled_usd": "usd", "held_usd": "usd", "unreconciled_usd": "usd", "total_usd": "usd"}
@@ -394,6 +404,12 @@ _AUDITED: Final = {
     "heads": Map("hash"),
 }
 
+_ARCHIVED: Final = {
+    "dry_run": "bool",
+    "archived": [{"run_id": "text", "path": "text", "events": "int", "bytes": "int", "sha256": "text", "head": "text"}],
+    "left": Map("text"),
+}
+
 _FLEET: Final = {
     "executor": "text",
     "address": "text?",
@@ -414,6 +430,7 @@ FORMATS: Final[dict[str, Any]] = {
         "accepted?": "bool",
         "taken?": "bool",
     },
+    "audit-archive": _ARCHIVED,
     "audit-export": {
         "run_id": "text",
         "path": "text",
@@ -509,6 +526,7 @@ FORMATS: Final[dict[str, Any]] = {
     },
     "limits-set": _LIMITS,
     "limits-show": [_LIMITS],
+    "log-archive": _ARCHIVED,
     "log-gc": {
         "texts": "int",
         "text_bytes": "int",
@@ -560,6 +578,7 @@ FORMATS: Final[dict[str, Any]] = {
                 "text_bytes": "int",
                 "cached_answers": "int",
                 "content_deleted": "bool",
+                "archived": "bool",
                 "large": "bool",
             }
         ],

@@ -19,6 +19,7 @@ _KINDS = {
     events.Outcome: ("Outcomes", "Brought in from outside: by a person, a vendor, a validator, the disk."),
     events.Decision: ("Decisions", "Computed by `decide`; `orchestrate replay RUN --verify` computes each again."),
     events.AccountEvent: ("Account events", "In the streams of accounts, in the transaction of the run's own event."),
+    events.ArchiveEvent: ("Archived runs", "What is left of a run that `orchestrate log archive` moved into a bundle."),
     events.EvalEvent: ("Events of evaluations", "In the streams `eval/NAME`: which cell is which run, and its grade."),
     events.WorkerEvent: ("Events of workers", "In the streams `worker/NAME`: that a worker began, and that it ended."),
 }
@@ -32,6 +33,7 @@ _VALUES = (
     events.Defect,
     events.Reused,
     events.Totals,
+    events.ArchivedSpend,
     models.PlannedTask,
     models.PlanRepair,
     models.Suggestion,

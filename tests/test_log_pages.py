@@ -21,7 +21,7 @@ def test_the_worked_example_on_auditing_prints_what_the_page_shows(tmp_path: Pat
 
 def test_the_worked_example_on_the_log_prints_what_the_page_shows(tmp_path: Path) -> None:
     """The same for the page on the log."""
-    assert run_all(page("log.md"), tmp_path, {"examples": ROOT / "examples"}) == 11
+    assert run_all(page("log.md"), tmp_path, {"examples": ROOT / "examples"}) == 15
 
 
 def test_the_program_on_the_page_reads_the_newest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,5 +43,5 @@ def test_every_check_of_a_log_is_on_the_page() -> None:
     """The table names the checks with what they make sure of, in their order."""
     rows = re.findall(r"^\| `([a-z]+)` \| (.+) \|$", AUDITING, re.MULTILINE)
     of_texts = ("readings", "settings", "prompts", "files", "decisions")
-    wanted = ("chain", "texts", "heads", "layout", "rows", *OF_A_HISTORY, *of_texts, "accounts")
+    wanted = ("chain", "texts", "heads", "layout", "rows", *OF_A_HISTORY, *of_texts, "pace", "accounts")
     assert rows == [(name, CHECKS[name]) for name in wanted]

@@ -46,6 +46,7 @@ __all__ = [
     "parse_hierarchy",
     "parse_policies",
     "read_policy_file",
+    "retention_in_force",
     "retention_of",
     "rules_of",
     "with_policies",
@@ -293,6 +294,19 @@ def retention_of(files: Iterable[Path], loader_for: LoaderFor | None = None) -> 
     for path in files:
         found = found.merged(read_policy_file(path, loader_for).hierarchy.retention)
     return found
+
+
+def retention_in_force(files: Iterable[Path], variables: Mapping[str, str]) -> Retention:
+    """What the user's configuration, its policy files and these files say of texts and their age.
+
+    Raises:
+        SpecError: a file cannot be used.
+    """
+    from orchestrator.trust.configuration import read_configuration
+
+    configuration = read_configuration(variables)
+    named = map(configuration.named, configuration.policy_files)
+    return configuration.retention.merged(retention_of([*named, *files]))
 
 
 def bind(

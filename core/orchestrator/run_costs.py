@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define
 
+from orchestrator.events import RunArchived
+from orchestrator.models import PHASE_OF
 from orchestrator.money import Usd
 from orchestrator.settings import RunSettings
 
@@ -64,9 +66,9 @@ class Sum:
         }
 
 
-def team_of(settings: RunSettings) -> str | None:
-    """The team of a run, or None."""
-    return next((name.removeprefix(_TEAM) for name in settings.accounts if name.startswith(_TEAM)), None)
+def team_of(accounts: Iterable[str]) -> str | None:
+    """The team of a run with these accounts, or None."""
+    return next((name.removeprefix(_TEAM) for name in accounts if name.startswith(_TEAM)), None)
 
 
 def spend_of(log: "EventLog", run: str, settings: RunSettings, by: str) -> Iterator[Row]:
@@ -79,12 +81,27 @@ def spend_of_all(log: "EventLog", runs: Mapping[str, RunSettings], by: str) -> I
     return _rows(log.view("spend"), runs, by)
 
 
+def of_archived(run: str, archived: RunArchived, by: str) -> Iterator[Row]:
+    """What an archived run spent, by model, phase, task, provider, lane, run or team."""
+    for each in archived.spend:
+        names = {
+            "model": each.model,
+            "phase": PHASE_OF[each.role].value,
+            "task": each.node,
+            "provider": each.provider,
+            "lane": each.lane.value,
+            "run": run,
+            "team": team_of(archived.accounts),
+        }
+        yield run, names[by], each.calls, each.settled.nano, 0, 0
+
+
 def _rows(spend: Iterable[Mapping[str, Any]], runs: Mapping[str, RunSettings], by: str) -> Iterator[Row]:
     column = COLUMNS[by]
     for row in spend:
         run = str(row["run_id"])
         if run in runs:
-            name = team_of(runs[run]) if column is None else row[column]
+            name = team_of(runs[run].accounts) if column is None else row[column]
             yield run, name, row["calls"], row["settled_nano"], row["held_nano"], row["unreconciled_nano"]
 
 

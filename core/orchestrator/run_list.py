@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from html import escape
 from itertools import islice
 from typing import Any, Final
@@ -10,7 +11,7 @@ from typing import Any, Final
 from attrs import asdict, frozen
 
 from orchestrator.documents.nearest import nearest
-from orchestrator.errors import DamagedLogError, UsageError
+from orchestrator.errors import DamagedLogError, UsageError, present
 from orchestrator.events import RunForked, SessionOpened
 from orchestrator.ledger.accounts import PREFIX, SIMULATED
 from orchestrator.ledger.event_log import EventLog
@@ -22,6 +23,10 @@ from orchestrator.money import Usd
 DELETED: Final = "(deleted)"
 """What stands in the place of a deleted text."""
 
+ARCHIVED: Final = "archived"
+"""The status of a run whose events are in a bundle."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = re.compile(r"last(?:~([0-9]{1,6}))?")
 GIVEN: Final = "run-"
 """What the ids begin with that the program gives; it may be left out."""
@@ -32,8 +37,8 @@ _MOST_NAMED: Final = 4
 class RunSummary:
     """How a run stands, without reading its history.
 
-    ``status`` is that of ``ProjectStatus``, else ``running``, ``interrupted`` or ``submitted``. Times are ISO 8601
-    in UTC, amounts US dollars as texts with nine decimals.
+    ``status`` is that of ``ProjectStatus``, else ``running``, ``interrupted``, ``submitted`` or ``archived``. Times
+    are ISO 8601 in UTC, amounts US dollars as texts with nine decimals.
     """
 
     run_id: str
@@ -103,7 +108,9 @@ def known_status(word: str) -> str:
     Raises:
         UsageError: there is none like it.
     """
-    known = {str(each).casefold(): str(each) for each in (*ProjectStatus, "running", "interrupted", "submitted")}
+    known = {
+        str(each).casefold(): str(each) for each in (*ProjectStatus, "running", "interrupted", "submitted", ARCHIVED)
+    }
     if word.casefold() not in known:
         near = nearest(word, known.values())
         hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(known.values())}"
@@ -113,7 +120,11 @@ def known_status(word: str) -> str:
 
 def summaries(log: EventLog) -> Iterator[RunSummary]:
     """The runs of a log, newest first; a title is read once its run is asked for."""
+    archived = [(_iso(found.began), run) for run, (_, found) in log.archived_runs().items()]
+    archived.sort()
     for row in reversed(log.view("runs")):
+        while archived and archived[-1][0] >= row["started_at"]:
+            yield _of_archived(log, archived.pop()[1])
         run = row["run_id"]
         yield RunSummary(
             run_id=run,
@@ -127,6 +138,29 @@ def summaries(log: EventLog) -> Iterator[RunSummary]:
             tasks=row["tasks"],
             head=row["head"],
         )
+    for _, run in reversed(archived):
+        yield _of_archived(log, run)
+
+
+def _of_archived(log: EventLog, run: str) -> RunSummary:
+    found, last = present(log.archived(run), "archived run"), present(log.last(run), "last event")
+    return RunSummary(
+        run_id=run,
+        title=f"({ARCHIVED})",
+        status=ARCHIVED,
+        started_at=_iso(found.began),
+        finished_at=_iso(found.ended),
+        cap_usd=str(found.cap),
+        settled_usd=str(found.settled),
+        held_usd=str(Usd.ZERO),
+        tasks=found.tasks,
+        head=last.hash,
+    )
+
+
+def _iso(at: int) -> str:
+    """Microseconds UTC as the views write them."""
+    return f"{(_EPOCH + timedelta(microseconds=at)):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def shown_status(log: EventLog, run: str, status: str) -> str:

@@ -29,6 +29,7 @@ LISTINGS: Final[dict[str, Any]] = {
         "expired_live": [],
         "expired_damaged": [],
         "lock_files": 0,
+        "dry_run": False,
     },
     "audit records": None,
     "metrics --all": None,

@@ -69,6 +69,8 @@ COMMANDS: Final = (
     "log show done --call v6",
     "log recover done --into recovered",
     "log copy sqlite:recovered sqlite:copied",
+    "log archive --older-than 9d --to archive --dry-run",
+    "audit archive --older-than 9d --to archive --dry-run",
     "log gc",
     "budget set sim/org 10",
     "budget raise sim/org 1",

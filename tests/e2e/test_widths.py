@@ -62,6 +62,8 @@ COMMANDS: Final = (
     "log show last --call v6",
     "log stats",
     "log tail",
+    "log archive --older-than 0d --to archive --dry-run",
+    "audit archive --older-than 0d --to archive --dry-run",
     "log gc",
     "log recover last --into recovered",
     "log copy sqlite:recovered sqlite:copied",

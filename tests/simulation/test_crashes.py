@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 from attrs import evolve
 
-from orchestrator.events import TYPES, EvalEvent, SessionLost, SessionOpened, WorkerEvent
+from orchestrator.events import TYPES, ArchiveEvent, EvalEvent, SessionLost, SessionOpened, WorkerEvent
 from orchestrator.testing.outcomes import same_outcome
 from orchestrator.testing.simulator import WHERE, CrashPoint, Scenario, SimulationReport, simulate
 from tests.simulation.plays import played, steady
@@ -71,7 +71,7 @@ def test_a_run_killed_in_its_verification_goes_on_with_it() -> None:
 _CHOICE = 2
 _NOT_SIMULATED = {"scoring.started", "scoring.ended", "plan.edited"}
 """The simulator has no scorers and no mailbox; ``tests/steering`` edits the plan of a run that was killed."""
-OF_EVALUATIONS = tuple(name for name, cls in TYPES.items() if issubclass(cls, EvalEvent | WorkerEvent))
+OF_EVALUATIONS = tuple(name for name, cls in TYPES.items() if issubclass(cls, ArchiveEvent | EvalEvent | WorkerEvent))
 OF_COMMANDS = ("run.forked", "content.deleted", *OF_EVALUATIONS)
 """What commands append to runs without a session; see the tests of forks and of retention."""
 

@@ -12,17 +12,19 @@ from hypothesis import strategies as st
 
 from orchestrator import events as e
 from orchestrator.errors import ErrorKind, ProviderError
+from orchestrator.log import Select
 from orchestrator.models import Allowance, Allowances, ProjectStatus
 from orchestrator.replay import verify
 from orchestrator.settings import SECOND
 from orchestrator.spi import Body, CallContext, Reply, Request
 from orchestrator.testing.simulator import CrashPoint, Scenario, SimulationReport, simulate, sound_rank
+from orchestrator_audit.reservations import Reservations
 from tests.simulation.plays import played, steady
 
 MINUTE = 60 * SECOND
 
 
-def _crowd(runs: int, per_second: int, *, shared: bool = True, tasks: int = 1, **changes: Any) -> Scenario:
+def crowd(runs: int, per_second: int, *, shared: bool = True, tasks: int = 1, **changes: Any) -> Scenario:
     """Runs of quick answers, each with ample money, against a vendor that lets them ask so often together."""
     base = steady(4, given=True, faulty=False)
     settings = evolve(base.settings, concurrency=8, limits=evolve(base.settings.limits, shared=shared))
@@ -43,10 +45,10 @@ def _span(report: SimulationReport) -> float:
 
 
 def _compared(runs: int, per_second: int) -> None:
-    alone = simulate(_crowd(runs, per_second, shared=False))
+    alone = simulate(crowd(runs, per_second, shared=False))
     assert _refused(alone) > 0.4
     alone.world.close()
-    together = played(_crowd(runs, per_second))
+    together = played(crowd(runs, per_second))
     assert _refused(together) == 0
     assert all(state.finished is not None for state in together.states.values())
     calls = len(together.world.vendor.bills)
@@ -63,11 +65,11 @@ def test_a_crowd_that_takes_turns_hears_no_refusal() -> None:
 @pytest.mark.heavy
 def test_a_hundred_runs_against_a_hundred_requests_a_second() -> None:
     """The same at the size of a team."""
-    together = played(_crowd(100, 100, tasks=3))
+    together = played(crowd(100, 100, tasks=3))
     assert _refused(together) == 0
     assert _span(together) <= 1.2 * len(together.world.vendor.bills) / 100 + 10
     together.world.close()
-    alone = simulate(_crowd(100, 100, tasks=3, shared=False))
+    alone = simulate(crowd(100, 100, tasks=3, shared=False))
     assert _refused(alone) > 0.4
     alone.world.close()
 
@@ -85,7 +87,7 @@ def test_no_run_starves(
     runs: int, per_second: int, tokens: int | None, concurrency: int, crashes: list[int], seed: int
 ) -> None:
     """Whatever the limits, and whoever dies: every run comes to its end, and no two calls have one time."""
-    scenario = _crowd(runs, per_second, crashes=tuple(CrashPoint(each, "after") for each in crashes))
+    scenario = crowd(runs, per_second, crashes=tuple(CrashPoint(each, "after") for each in crashes))
     requests = Allowance(60 * per_second, MINUTE)
     pace = Allowances(requests, None if tokens is None else Allowance(tokens, MINUTE))
     settings = evolve(scenario.settings, concurrency=concurrency)
@@ -94,6 +96,10 @@ def test_no_run_starves(
     assert len(ends) == runs
     assert {*ends} <= {ProjectStatus.SUCCESS, ProjectStatus.PARTIAL_SUCCESS}
     assert _refused(report) == 0
+    times = Reservations()
+    for record in report.world.log().select(Select(types=("pace.refused",))):
+        times.take(record.stream, record)
+    assert list(times.problems()) == []
     reservations = [
         event.until for h in report.histories.values() for _, event in h if isinstance(event, e.PaceRefused)
     ]
@@ -127,7 +133,7 @@ class _Speaking:
 
 def test_what_a_vendor_says_to_one_run_holds_for_all() -> None:
     """After a Retry-After no run asks for so long; the headers of the first reply pace all from then on."""
-    base, arrived = _crowd(4, 100), list[float]()
+    base, arrived = crowd(4, 100), list[float]()
     models = tuple(evolve(model, account="0" * 32) for model in base.models)
     scenario = evolve(base, pace=None, calls_per_second=None, models=models)
     report = simulate(scenario, make_provider=lambda vendor: _Speaking(vendor, arrived))
@@ -149,7 +155,7 @@ def test_what_a_vendor_says_to_one_run_holds_for_all() -> None:
 
 def test_a_refusal_counts_as_the_call_it_replaces_and_its_ticket_is_recomputed() -> None:
     """``replay --verify`` computes both again; a forged ticket, and a call without its refusal, are found."""
-    report = played(_crowd(3, 2))
+    report = played(crowd(3, 2))
     history = next(h for h in report.histories.values() if any(isinstance(event, e.PaceRefused) for _, event in h))
     found = verify(history, lambda session: sound_rank())
     assert found.decisions == sum(isinstance(event, e.Decision | e.PaceRefused) for _, event in history)

@@ -14,10 +14,10 @@ from orchestrator.state.run import RunState
 from orchestrator.testing.simulator import Scenario, simulate
 from orchestrator.testing.stage import Stage, model, task
 
+OF_OTHER_STREAMS = e.AccountEvent | e.ArchiveEvent | e.EvalEvent | e.WorkerEvent
 
-@pytest.mark.parametrize(
-    "event", [cls for cls in e.TYPES.values() if issubclass(cls, e.AccountEvent | e.EvalEvent | e.WorkerEvent)]
-)
+
+@pytest.mark.parametrize("event", [cls for cls in e.TYPES.values() if issubclass(cls, OF_OTHER_STREAMS)])
 def test_an_event_of_an_account_is_none_of_a_run(event: type[e.Event]) -> None:
     """The fold of a run refuses what belongs into another stream."""
     with pytest.raises(ValueError, match="is not an event of a run"):
@@ -31,9 +31,7 @@ def test_an_event_that_refers_to_nothing_is_refused() -> None:
             fold([(1, event)])
 
 
-@pytest.mark.parametrize(
-    "cls", [cls for cls in e.TYPES.values() if not issubclass(cls, e.AccountEvent | e.EvalEvent | e.WorkerEvent)]
-)
+@pytest.mark.parametrize("cls", [cls for cls in e.TYPES.values() if not issubclass(cls, OF_OTHER_STREAMS)])
 def test_every_event_of_a_run_is_folded(cls: type[e.Event]) -> None:
     """A new event cannot be forgotten: each class but the accounts' has its handler."""
     problem = ""

@@ -80,7 +80,7 @@ def _strategies(context: click.Context) -> Iterable[str]:
 def _statuses(context: click.Context) -> Iterable[str]:
     from orchestrator.models import ProjectStatus
 
-    return [*map(str, ProjectStatus), "running", "interrupted", "submitted"]
+    return [*map(str, ProjectStatus), "running", "interrupted", "submitted", "archived"]
 
 
 def _accounts(context: click.Context) -> Iterable[str]:

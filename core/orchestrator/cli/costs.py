@@ -12,7 +12,7 @@ from orchestrator.cli.groups import ShowGroup
 from orchestrator.cli.ids import RUN, latest
 from orchestrator.cli.logs import open_log, open_log_if_any
 from orchestrator.cli.options import exact_option, existing_run, home, home_option, json_option
-from orchestrator.cli.output import clean, money, notice, result, result_json
+from orchestrator.cli.output import clean, line, money, notice, result, result_json
 from orchestrator.cli.reconcile import reconcile
 from orchestrator.cli.spending import spent
 from orchestrator.cli.tables import print_table
@@ -20,7 +20,7 @@ from orchestrator.errors import LogError
 from orchestrator.events import RunForked, RunStarted
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.money import Usd
-from orchestrator.run_costs import COLUMNS, Row, Sum, spend_of, spend_of_all, sums_of
+from orchestrator.run_costs import COLUMNS, Row, Sum, of_archived, spend_of, spend_of_all, sums_of
 from orchestrator.settings import RunSettings
 
 
@@ -80,9 +80,13 @@ def show(run_id: str | None, everything: bool, simulated: bool, by: str, as_csv:
 
 def _of_run(log: Reader, run: str, by: str) -> tuple[list[Sum], bool, str]:
     """The sums of a run, whether it is simulated, and the mark beside the total of a damaged one."""
-    trust = trust_in(log, existing_run(log, run))
+    trust = trust_in(log, existing_run(log, run, or_archived=True))
 
     def read() -> tuple[list[Sum], bool]:
+        archived = log.archived(run)
+        if archived is not None:
+            notice(f"{run} is archived: {line(log.bundle_of(run, archived))}")
+            return sums_of(of_archived(run, archived, by), by, False), archived.simulated
         settings = _settings(log, run)
         try:
             rows: Iterable[Row] = list(spend_of(log, run, settings, by))
@@ -111,8 +115,11 @@ def _of_all(log: EventLog | None, simulated: bool, by: str) -> list[Sum]:
         return []
     began = {run: event.settings for run, event in log.beginnings().items()}
     wanted = {run: settings for run, settings in began.items() if settings.simulated == simulated}
-    _mention_others(len(began) - len(wanted), simulated)
-    return sums_of(spend_of_all(log, wanted, by), by, True)
+    archived = {run: each for run, (_, each) in log.archived_runs().items()}
+    others = sum(each.simulated != simulated for each in archived.values())
+    _mention_others(len(began) - len(wanted) + others, simulated)
+    rows = [row for run, each in archived.items() if each.simulated == simulated for row in of_archived(run, each, by)]
+    return sums_of([*spend_of_all(log, wanted, by), *rows], by, True)
 
 
 def _mention_others(count: int, simulated: bool) -> None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.mailing import SpokenTo, send_answer, spoken_to
     from orchestrator.cli.notes import verification
     from orchestrator.cli.options import (
+        AGE,
         AMOUNT,
         CONCURRENCY,
         FILE,
@@ -137,7 +138,7 @@ _NAMES: Final = {
     "orchestrator.cli.mailing": "SpokenTo send_answer spoken_to",
     "orchestrator.cli.notes": "verification",
     "orchestrator.cli.options": (
-        "AMOUNT CONCURRENCY FILE SECONDS advise_option allow_option always_json_option approve_option "
+        "AGE AMOUNT CONCURRENCY FILE SECONDS advise_option allow_option always_json_option approve_option "
         "backend_option command context_option disable_option enhance_option exact_option existing_run "
         "force_option has_log home home_option json_option log_format_option loop_option models_option "
         "output_option plugin_option quiet_option strict_plugins_option verbose_option wants_exact yes_option"
@@ -182,6 +183,7 @@ _NAMES: Final = {
 _HOMES: Final = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
+    "AGE",
     "AMOUNT",
     "BACKEND",
     "BY",

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
@@ -36,35 +36,32 @@ from orchestrator.log import DATABASE
 from orchestrator.log.naming import EventId, event_name
 from orchestrator.log.transaction import Recorded
 
-if TYPE_CHECKING:
-    pass
-
 _PAUSE: Final = 0.2
 _MOST_NAMED: Final = 10
-_IMPORT: Final = "import"
+_OF_AUDIT: Final = ("archive", "import")
 _LINES: Final = click.IntRange(0, 10**9)
 
 
 class _LogGroup(CommandGroup):
-    """The group, with a command of the plugin that makes bundles: ``log import`` is ``audit import``."""
+    """The group, with two commands of the plugin that makes bundles: ``log import`` is ``audit import``."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command of the group."""
-        return sorted([*super().list_commands(ctx), _IMPORT])
+        return sorted([*super().list_commands(ctx), *_OF_AUDIT])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """A command; that of the plugin is loaded when it is called for."""
-        if cmd_name != _IMPORT:
+        if cmd_name not in _OF_AUDIT:
             return super().get_command(ctx, cmd_name)
         from orchestrator.cli import commands
 
         found = commands.load("audit", [])
-        shared = found.get_command(ctx, _IMPORT) if isinstance(found, click.Group) else None
+        shared = found.get_command(ctx, cmd_name) if isinstance(found, click.Group) else None
         if shared is None:
             return None
         own = copy.copy(shared)
         own.epilog = None
-        return with_examples(own, f"log {_IMPORT}")
+        return with_examples(own, f"log {cmd_name}")
 
 
 @click.group(cls=_LogGroup)
@@ -94,7 +91,7 @@ def show(run_id: str, call: EventId | None, as_json: bool) -> int:
     store = open_log(run_id)
     if call is not None:
         return _show_call(store, existing_run(store, run_id), call, as_json=as_json)
-    records, code = _of_run(store, existing_run(store, run_id, or_account=True))
+    records, code = _of_run(store, existing_run(store, run_id, or_account=True, or_archived=True))
     _print(records, as_json, with_stream=False)
     return code
 
@@ -149,7 +146,9 @@ def tail(run_id: str | None, lines: int, follow: bool, as_json: bool) -> int:
     store = open_log(run_id) if run_id is not None else open_log_if_any()
     if store is None:
         return nothing_recorded()
-    trust = trust_in(store, *(() if run_id is None else (existing_run(store, run_id, or_account=True),)))
+    trust = trust_in(
+        store, *(() if run_id is None else (existing_run(store, run_id, or_account=True, or_archived=True),))
+    )
     trust.warn()
     position = _start(store, run_id, lines)
     while True:
@@ -178,7 +177,7 @@ def export(run_id: str, as_script: Path | None) -> int:
     store = open_log(run_id)
     if as_script is not None:
         return _script(store, whole_run(store, run_id), as_script)
-    existing_run(store, run_id, or_account=True)
+    existing_run(store, run_id, or_account=True, or_archived=True)
     records, code = _of_run(store, run_id)
     for record in records:
         result(_json(record, stored=True), as_is=True)

@@ -12,7 +12,6 @@ from orchestrator.ledger.retention import Collected, LogStats
 
 if TYPE_CHECKING:
     from orchestrator.engine.retention import Expired
-    from orchestrator.policy import Retention
 
 
 def nothing_recorded() -> int:
@@ -47,6 +46,7 @@ def stats(as_json: bool) -> int:
                         "text_bytes": each.text_bytes,
                         "cached_answers": each.cached,
                         "content_deleted": each.deleted,
+                        "archived": each.archived,
                         "large": each.is_large,
                     }
                     for each in found.runs
@@ -55,7 +55,12 @@ def stats(as_json: bool) -> int:
         )
         return 0
     heads = ("run", "events", "bytes", "texts", "text bytes", "cached", "")
-    notes = [("large" if each.is_large else "") + ("content deleted" if each.deleted else "") for each in found.runs]
+    notes = [
+        ("large" if each.is_large else "")
+        + ("content deleted" if each.deleted else "")
+        + ("archived" if each.archived else "")
+        for each in found.runs
+    ]
     print_table(
         heads,
         [
@@ -89,11 +94,13 @@ def gc(files: tuple[Path, ...], dry_run: bool, as_json: bool) -> int:
     counts. Live runs are skipped.
     """
     import asyncio
+    import os
 
     from orchestrator.engine.retention import Expired, expire
     from orchestrator.engine.runs import Engine
+    from orchestrator.policy_dsl import retention_in_force
 
-    policy = _retention(files)
+    policy = retention_in_force(files, os.environ)
     if not has_log():
         if as_json:
             nothing = {**_collected(Collected(0, 0, 0, (), 0, 0)), **_expired(Expired())}
@@ -129,18 +136,6 @@ def gc(files: tuple[Path, ...], dry_run: bool, as_json: bool) -> int:
     if found.skipped:
         notice(f"skipped, because they are live: {line(', '.join(found.skipped))}; the file gets smaller when none is")
     return 0
-
-
-def _retention(files: tuple[Path, ...]) -> "Retention":
-    """What the configuration, its policy files and those of the command line say of texts and their age."""
-    import os
-
-    from orchestrator.policy_dsl import retention_of
-    from orchestrator.trust.configuration import read_configuration
-
-    configuration = read_configuration(os.environ)
-    named = map(configuration.named, configuration.policy_files)
-    return configuration.retention.merged(retention_of([*named, *files]))
 
 
 def _expired(found: "Expired") -> dict[str, object]:

@@ -82,6 +82,26 @@ class Since(click.ParamType[str]):
         return f"{when:%Y-%m-%dT%H:%M:%S}"
 
 
+class AgeType(click.ParamType[int]):
+    """A length of time such as ``90m``, ``12h`` or ``30d``, as microseconds."""
+
+    name = "age"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it, or fail with a usage error."""
+        from datetime import timedelta
+
+        if isinstance(value, int):
+            return value
+        age = _AGE.fullmatch(str(value))
+        if age is None:
+            self.fail(f"{value!r} is no length of time such as 90m, 12h or 30d", param, ctx)
+        try:
+            return timedelta(**{_UNITS[age[2]]: int(age[1])}) // timedelta(microseconds=1)
+        except OverflowError:
+            self.fail(f"{value!r} is too long", param, ctx)
+
+
 class Named(click.Path):
     """A file or folder; ``~`` is the home folder, and an empty name, such as that of an unset variable, is none."""
 
@@ -123,6 +143,7 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w":
 AMOUNT: Final = Amount()
 SECONDS: Final = Seconds()
 SINCE: Final = Since()
+AGE: Final = AgeType()
 CONCURRENCY: Final = click.IntRange(1, 1000)
 FILE: Final = Named(path_type=Path)
 
@@ -233,11 +254,11 @@ def has_log() -> bool:
         raise UsageError(f"{folder}: {error.strerror}; name another data folder with --home") from error
 
 
-def existing_run(log: "EventLog", run: str, *, or_account: bool = False) -> str:
+def existing_run(log: "EventLog", run: str, *, or_account: bool = False, or_archived: bool = False) -> str:
     """The id of a run that is in the log; with ``or_account`` it may be the stream of an account.
 
     Raises:
-        UsageError: there never was one.
+        UsageError: there never was one, or it is archived and may not be.
         DamagedLogError: there was one, and all of it is gone.
     """
     from orchestrator.errors import DamagedLogError, UsageError
@@ -256,6 +277,8 @@ def existing_run(log: "EventLog", run: str, *, or_account: bool = False) -> str:
             text = f"every event of {run} is missing, and heads.jsonl has a head of it"
             raise DamagedLogError(0, f"{text}; see: {command(f'audit verify {run}')}")
         raise UsageError(f"there is no run {run!r} in {home()}; see: {command('runs list')}")
+    if not or_archived:
+        log.refuse_archived(run)
     return run
 
 

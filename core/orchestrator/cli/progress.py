@@ -12,45 +12,26 @@ from orchestrator import events as e
 from orchestrator.cli.approving import question_of, shown_with, ways_of
 from orchestrator.cli.circuits import closed_note, is_of_account, opened_note
 from orchestrator.cli.describing import describe, stored_name
+from orchestrator.cli.introducing import architecture_notes, batch_note, enhanced_note, introduction
 from orchestrator.cli.notes import (
     Note,
     Tone,
     at_work,
     context_notes,
     finished,
-    forbidden,
     gist,
     money_notes,
     remarks,
     removed_notes,
     verification,
 )
-from orchestrator.cli.output import line, money, seconds
+from orchestrator.cli.output import line, money
 from orchestrator.cli.remarks import remarks_on_choice
-from orchestrator.cli.words import (
-    DOING,
-    FALLBACKS,
-    LEFT_OUT,
-    UNADVISED,
-    UNMEASURED,
-    UNREAD,
-)
-from orchestrator.decide.compliance import violated
-from orchestrator.decide.lanes import uses_batches
-from orchestrator.decide.ranking import backend_name
-from orchestrator.decide.routing import slots_of
-from orchestrator.engine.answers.advising import shown, with_texts
+from orchestrator.cli.words import DOING, FALLBACKS, LEFT_OUT, UNREAD
 from orchestrator.engine.outputs.results import reading_of
 from orchestrator.errors import ErrorKind
 from orchestrator.ledger.accounts import called
-from orchestrator.models import (
-    PLAN_PROBLEMS,
-    ApprovalPoint,
-    Finish,
-    ModelInfo,
-    SkipReason,
-    Verdict,
-)
+from orchestrator.models import PLAN_PROBLEMS, ApprovalPoint, Finish, SkipReason, Verdict
 from orchestrator.settings import SECOND, MissingTool
 from orchestrator.state.fold import apply
 from orchestrator.state.fold.planning import APPROVALS
@@ -70,8 +51,6 @@ _UNSAID: Final = (
 _LONG: Final = 10 * SECOND
 """A wait for other runs that is worth a line."""
 _ERROR_WIDTH: Final = 160
-_MOST_MODELS: Final = 8
-"""Models that are introduced one by one, at most."""
 
 
 @define
@@ -163,9 +142,9 @@ class Progress:
             case e.SessionOpened():
                 yield from self._session(event)
             case e.SpecEnhanced():
-                yield self._enhanced(event)
+                yield enhanced_note(event)
             case e.ArchitectureDecided():
-                yield from self._architecture(event)
+                yield from architecture_notes(event, self.text_of)
             case e.PlanMade():
                 yield from self._plan(event)
             case e.PlanRefused(problem=problem, tasks=tasks):
@@ -184,7 +163,7 @@ class Progress:
                 how = FALLBACKS[event.reason]
                 yield Note(f"{at_work(event.node, event.role)}: {event.model} {how}", Tone.WARNING)
             case e.BatchSubmitted(batch=version):
-                yield from self._batch(version, event)
+                yield from batch_note(self.state, version, event)
             case e.CallFailed():
                 yield from self._failed(event)
             case e.CallSucceeded():
@@ -264,20 +243,6 @@ class Progress:
         elif self.state.start is not None and self.state.start.given_plan is None:
             yield Note("planning …")
 
-    def _enhanced(self, event: e.SpecEnhanced) -> Note:
-        if event.problem is not None:
-            why = UNADVISED[event.problem]
-            return Note(f"no suggestions: {why}; the description is unchanged", Tone.WARNING)
-        offered = len(event.taken) + len(event.refused)
-        return Note(f"suggestions: {len(event.taken)} of {offered} taken")
-
-    def _architecture(self, event: e.ArchitectureDecided) -> Iterable[Note]:
-        if event.problem is not None:
-            why = UNADVISED[event.problem]
-            yield Note(f"no advice on the architecture: {why}; the defaults are used", Tone.WARNING)
-        for text in shown(with_texts(event.profile, self.text_of), event.model or "defaults"):
-            yield Note(text, Tone.DETAIL)
-
     def _plan(self, event: e.PlanMade) -> Iterable[Note]:
         if event.fallback:
             yield Note(
@@ -312,63 +277,9 @@ class Progress:
 
     def _introduction(self) -> Iterable[Note]:
         """Once per process: what may be spent, and on which models."""
-        if self._introduced or self.state.session is None:
-            return
-        self._introduced = True
-        settings, spent = self.state.settings, self.state.spend.total
-        already = f", {money(spent)} of it spent" if spent else ""
-        yield Note(
-            f"ceiling {money(self.state.cap)}{already}; time limit {seconds(self.state.time_limit)};"
-            f" at most {settings.concurrency} calls at once"
-        )
-        if settings.backend_named and not any(record.by_type for record in self.state.records.values()):
-            yield Note(f"backend {backend_name(self.state)}: {UNMEASURED}")
-        yield from self._models()
-        sold = any(model.batch_price is not None for model in self.state.models.values())
-        if uses_batches(self.state) and not sold:
-            yield Note(
-                "lane batch changes nothing: no model here is sold in batches, so each is called at once", Tone.WARNING
-            )
-
-    def _models(self) -> Iterable[Note]:
-        """The models one by one; many of them only by vendor, with what keeps some from being used."""
-        models = self.state.models.values()
-        notes = [self._introduced_model(model) for model in models]
-        if len(notes) <= _MOST_MODELS:
-            yield from (Note(f"model {name}{about}", tone) for name, about, tone in notes)
-            return
-        vendors = dict.fromkeys(model.vendor for model in models)
-        yield Note(f"{len(notes)} models of {len(vendors)} vendors: {', '.join(vendors)}")
-        unused: dict[str, list[str]] = {}
-        for name, about, tone in notes:
-            if tone is Tone.WARNING:
-                unused.setdefault(about.removeprefix(" is not used: "), []).append(name)
-        for why, names in unused.items():
-            more = f" and {len(names) - _MOST_MODELS} more" if len(names) > _MOST_MODELS else ""
-            yield Note(f"not used: {', '.join(names[:_MOST_MODELS])}{more}: {why}", Tone.WARNING)
-
-    def _introduced_model(self, model: ModelInfo) -> tuple[str, str, Tone]:
-        """A model, and what it is used for, or why it is not."""
-        slots = slots_of(self.state, model.id)
-        policy = violated(self.state.settings.policies, model, slots, None)
-        if policy is not None:
-            why = forbidden(self.state, e.PLAN, policy, (model.id,))
-            return model.id, f" is not used: {why}", Tone.WARNING
-        if model.price is None:
-            return model.id, " is not used: its price is not known; declare it with --models", Tone.WARNING
-        return model.id, f" (slots: {', '.join(slots)})" if slots else "", Tone.PLAIN
-
-    def _batch(self, version: int, event: e.BatchSubmitted) -> Iterable[Note]:
-        batch = self.state.batches.get(version)
-        if batch is None or event.vendor_id is None:
-            return  # each of its calls says why
-        count, most = len(batch.started.calls), seconds(self.state.settings.limits.batch_wait)
-        calls = "1 call" if count == 1 else f"{count} calls"
-        where = f"{line(batch.started.provider)} ({line(batch.started.model)})"
-        yield Note(
-            f"a batch of {calls} waits at {where}, {most} at most: "
-            "Ctrl-C stops the waiting, and resume collects the answers"
-        )
+        if not self._introduced and self.state.session is not None:
+            self._introduced = True
+            yield from introduction(self.state)
 
     def _failed(self, event: e.CallFailed) -> Iterable[Note]:
         call = self._opened.pop(event.call, None)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from attrs import frozen
 
+from orchestrator.cli.archived import archived_run
+from orchestrator.cli.archived import show as show_archived
 from orchestrator.cli.completing import STATUS
 from orchestrator.cli.damage import ReadableTexts, Reader, Trust, is_readable, trust_in
 from orchestrator.cli.groups import CommandGroup
@@ -162,7 +164,11 @@ def _title(run: RunSummary) -> str:
 @home_option
 def show(run_id: str, as_json: bool) -> int:
     """Show a run: tasks, status, spend and head."""
-    run = load(open_log(run_id), run_id)
+    log = open_log(run_id)
+    archived = archived_run(log, existing_run(log, run_id, or_archived=True))
+    if archived is not None:
+        return show_archived(archived, as_json=as_json)
+    run = load(log, run_id)
     if as_json:
         from orchestrator.engine.outputs.results import summary
 

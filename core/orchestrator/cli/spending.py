@@ -20,7 +20,7 @@ _NAMES: Final[dict[str, Callable[[e.CallStarted], str]]] = {
 
 def spent(log: EventLog, run: str, settings: RunSettings, by: str) -> Iterator[Row]:
     """A row for every call of a run's own: under its model, phase, task, provider or lane, the run or its team."""
-    team = team_of(settings)
+    team = team_of(settings.accounts)
     started: dict[int, e.CallStarted] = {}
     ends: dict[int, tuple[int, int]] = {}
     for record in log.read(run):

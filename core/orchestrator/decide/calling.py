@@ -1,6 +1,5 @@
 """One logical call, from being wanted to an answer or to giving up."""
 
-from collections import Counter
 from typing import Final
 
 from attrs import evolve as changed
@@ -16,18 +15,10 @@ from orchestrator.decide.roster import Rejection
 from orchestrator.decide.routing import Asked, Listing, Query, is_excluded, list_candidates
 from orchestrator.decide.spending import Headroom, NoHeadroom, find_headroom, find_sizes, is_too_long, refusal_of
 from orchestrator.decide.timeouts import call_timeout
+from orchestrator.decide.usable import is_cut_off, is_usable, unusable, unusable_of, usable
 from orchestrator.errors import ErrorKind, present
 from orchestrator.events import CallStarted, Decision, ModelCandidate, ModelSelected, QuestionAsked, SpendRefused
-from orchestrator.models import (
-    CallEnd,
-    Finish,
-    Lane,
-    ReadingProblem,
-    RejectionReason,
-    Role,
-    SelectionReason,
-    SpendLimit,
-)
+from orchestrator.models import CallEnd, Lane, RejectionReason, SelectionReason, SpendLimit
 from orchestrator.state.calls import Answer, CallKey, LogicalCall, Selection
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
@@ -103,35 +94,6 @@ def is_at_work(m: RoutingContext, call: LogicalCall) -> bool:
     return call.current is not None
 
 
-def usable(call: LogicalCall) -> Answer | None:
-    """The answer that ends the call: the latest that can be used."""
-    answer = call.answer
-    return answer if answer is not None and _is_usable(call, answer) else None
-
-
-def unusable(call: LogicalCall) -> list[Answer]:
-    """The answers that cannot be used, oldest first."""
-    return [answer for answer in call.answers if not _is_usable(call, answer)]
-
-
-def _is_usable(call: LogicalCall, answer: Answer) -> bool:
-    """Whether an answer can be used; that there is nothing to suggest is an answer, too."""
-    return call.can_use(answer) or answer.reading.problem is ReadingProblem.NO_SUGGESTIONS
-
-
-def is_cut_off(call: LogicalCall) -> bool:
-    """The call has an answer of the current selection that was cut off, so that a higher limit may give a better one.
-
-    That is so of what is delivered only: a plan or a score that can be read is whole all the same, and a critique says
-    the most important first. An answer that cannot be used is asked for anew; see ``_call_anew``. One that repeats
-    itself at its end would do so to any limit.
-    """
-    if call.key.role not in (Role.GENERATOR, Role.REVISER) or not call.cut:
-        return False
-    latest = call.answers[-1]
-    return latest.finish is Finish.LENGTH and not latest.reading.repeats and _is_usable(call, latest)
-
-
 def _go_on(m: RoutingContext, query: Query, call: LogicalCall, current: Selection) -> CallStep:
     """The selected model again, or the next one."""
     state = m.state
@@ -178,7 +140,7 @@ def _why_spent(call: LogicalCall) -> SelectionReason:
 def _call_anew(m: RoutingContext, query: Query, call: LogicalCall, current: Selection) -> CallStep:
     """After an answer that cannot be used: the same model once more, shown why, then the next one."""
     state, model = m.state, current.model
-    is_first = _unusable_of(call)[model] < _UNUSABLE_OF_MODEL
+    is_first = unusable_of(call)[model] < _UNUSABLE_OF_MODEL
     if not is_first or is_spent(m, call, model, False) or is_behind(state, model, m.now):
         return _select(m, query, call, SelectionReason.UNREADABLE, None)
     visited = {name: why for name, why in _visited(m, call, None).items() if name != model}
@@ -188,17 +150,12 @@ def _call_anew(m: RoutingContext, query: Query, call: LogicalCall, current: Sele
     return _selected(m, query, call, SelectionReason.REASK, listing, model, None)
 
 
-def _unusable_of(call: LogicalCall) -> Counter[str]:
-    """How many answers cannot be used, by model."""
-    return Counter(answer.model for answer in unusable(call))
-
-
 def _is_exhausted(state: RunState, call: LogicalCall) -> bool:
     """The call has had all its attempts, all its time, or all its answers that cannot be used."""
     limits = state.settings.limits
     if call.ended - call.ended_before >= limits.attempts or call.took >= limits.call_total:
         return True
-    return sum(not _is_usable(call, answer) for answer in call.answers[call.answers_before :]) >= _UNUSABLE
+    return sum(not is_usable(call, answer) for answer in call.answers[call.answers_before :]) >= _UNUSABLE
 
 
 def _continue_cut_answer(m: RoutingContext, query: Query, call: LogicalCall, answer: Answer) -> CallStep:
@@ -309,7 +266,7 @@ def _visited(
             continue
         is_known = None if left_for is None else _LEFT_FOR.get(left_for)
         visited[selection.model] = _TRIED if is_known is None else Rejection(is_known, name)
-    for model, count in _unusable_of(call).items() if call.answers else ():
+    for model, count in unusable_of(call).items() if call.answers else ():
         if count >= _UNUSABLE_OF_MODEL:
             visited[model] = _TRIED
     return visited

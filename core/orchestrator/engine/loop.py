@@ -23,6 +23,8 @@ from orchestrator.models import Lane
 from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
 
+_TOLERATED: Final = 1_000_000
+"""Microseconds that a run's last event may be ahead of the clock, as after several steps at once."""
 _MOST_DECISIONS: Final = 100_000
 _ROUNDS: Final = 5
 """Of the event loop, in which a call is begun, and answered by a vendor that does not have to be waited for."""
@@ -68,6 +70,8 @@ class Loop:
     """Seconds that calls in flight may take to end once the session is to."""
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
     _broken: Exception | None = field(default=None, init=False)
+    _ahead: int = field(default=0, init=False)
+    """Microseconds by which the run's time is ahead of this machine's clock."""
 
     def interrupt(self, cause: str, by: str = "", patience: float = 0.0) -> None:
         """Ask the session to end; the calls in flight are ended, and the run can be resumed.
@@ -120,10 +124,20 @@ class Loop:
         finally:
             await self._cancel_effects()
 
+    def _now(self) -> int:
+        """The time of a step. It never goes back; and it goes on at the clock's pace where another machine's was ahead.
+
+        Without that, a wait of a second would last until this clock has caught up.
+        """
+        behind = self.state.at + 1 - (self.ports.clock() + self._ahead)
+        if behind > _TOLERATED:
+            self._ahead += behind
+        return max(self.ports.clock() + self._ahead, self.state.at + 1)
+
     async def _step(self, arrived: Sequence[e.Outcome]) -> int | None:
         """One transaction: outcomes, then decisions until there is none. Returns when to look again."""
         state = self.state
-        expected, now = state.version, max(self.ports.clock(), state.at + 1)
+        expected, now = state.version, self._now()
         events: list[e.Event] = []
         for outcome in arrived:
             if self._is_wanted(outcome):
@@ -236,7 +250,7 @@ class Loop:
             self._wake.clear()
             timer: asyncio.TimerHandle | None = None
             if until is not None:
-                seconds = max(0.0, (until - self.ports.clock()) / 1_000_000)
+                seconds = max(0.0, (until - self.ports.clock() - self._ahead) / 1_000_000)
                 timer = asyncio.get_running_loop().call_later(seconds, self._wake.set)
             try:
                 await self._wake.wait()

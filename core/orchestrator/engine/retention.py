@@ -1,7 +1,7 @@
 """Deleting the content of a run: because somebody asks for it, or because it is older than a policy keeps it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -88,7 +88,7 @@ async def expire(workspace: "Engine", policy: Retention, *, dry_run: bool = Fals
     nothing is deleted, and the answer is what would be.
     """
     own = dict(_own(workspace))
-    held = {*policy.hold, *(run for each in own.values() for run in each.hold)}
+    held = _held(policy, own)
     found, now = Expired(), workspace.ports.clock()
     for run, retention in own.items():
         keep, last = retention.merged(policy).keep, workspace.log.last(run)
@@ -104,6 +104,15 @@ async def expire(workspace: "Engine", policy: Retention, *, dry_run: bool = Fals
         except DamagedLogError:
             found.damaged.append(run)
     return found
+
+
+def held_runs(workspace: "Engine", policy: Retention) -> set[str]:
+    """The runs that the policy, or the spec of any run, holds."""
+    return _held(policy, dict(_own(workspace)))
+
+
+def _held(policy: Retention, own: Mapping[str, Retention]) -> set[str]:
+    return {*policy.hold, *(run for each in own.values() for run in each.hold)}
 
 
 def _deletable(workspace: "Engine", run: str) -> Deleted:
@@ -122,7 +131,7 @@ def _own(workspace: "Engine") -> Iterator[tuple[str, Retention]]:
     for run in log.streams():
         if run.startswith((PREFIX, SIMULATED + PREFIX)) or is_evaluation(run) or is_worker(run):
             continue
-        if log.store.salt(run) is None:
+        if log.store.salt(run) is None or log.archived(run) is not None:
             continue
         retention = Retention()
         with suppress(SpecError, UsageError, LogError, ValueError):

@@ -242,12 +242,19 @@ class Engine(DataFolder):
 
         Raises:
             DamagedLogError: it is not.
+            UsageError: it is archived.
         """
+        self.log.refuse_archived(run)
         heads = [head.head for head in read_heads(self.folder) if head.run == run]
         self.log.check(run, heads[-1] if heads else None)
 
     def load(self, run: str, upto: int | None = None) -> RunState:
-        """The state a run's history amounts to, up to a version."""
+        """The state a run's history amounts to, up to a version.
+
+        Raises:
+            UsageError: it is archived.
+        """
+        self.log.refuse_archived(run)
         return fold((record.at, record.event) for record in self.log.read(run, upto=upto))
 
     def spec(self, run: str) -> str:

@@ -16,6 +16,7 @@ from orchestrator.events.accounts import (
     Totals,
     Unreconciled,
 )
+from orchestrator.events.archiving import ArchivedSpend, RunArchived
 from orchestrator.events.batches import BatchRefusal, BatchStarted, BatchSubmitted
 from orchestrator.events.calls import (
     AccountEntry,
@@ -39,6 +40,7 @@ from orchestrator.events.kinds import (
     PLAN,
     VERIFY,
     AccountEvent,
+    ArchiveEvent,
     Decision,
     EvalEvent,
     Event,
@@ -113,6 +115,8 @@ __all__ = [
     "AccountOpened",
     "AccountRefused",
     "ArchitectureDecided",
+    "ArchiveEvent",
+    "ArchivedSpend",
     "BackendFailed",
     "BatchRefusal",
     "BatchStarted",
@@ -171,6 +175,7 @@ __all__ = [
     "ResultVerified",
     "Reused",
     "Rewired",
+    "RunArchived",
     "RunContext",
     "RunFinished",
     "RunForked",

@@ -173,6 +173,10 @@ class PaceRefused(Outcome):
     """What it waits for: ``requests`` or ``tokens`` of an account, as ``PROVIDER/ACCOUNT/requests``."""
     until: int
     """The time that is reserved for it, in microseconds UTC: the call may start then."""
+    took: int = 0
+    """Microseconds that the call takes of the scope: so much later is the next time that is reserved in it."""
+    early: int = 0
+    """By how many microseconds a call of the scope may come early."""
 
 
 @frozen

@@ -49,5 +49,10 @@ class EvalEvent(Event):
 
 
 @frozen
+class ArchiveEvent(Event):
+    """What is left of a run whose events were moved out of the log."""
+
+
+@frozen
 class WorkerEvent(Event):
     """What a worker says of itself, in a stream of its own, ``worker/NAME``."""

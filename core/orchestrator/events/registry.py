@@ -5,6 +5,7 @@ from typing import Final
 
 from orchestrator.events import (
     accounts,
+    archiving,
     batches,
     calls,
     channels,
@@ -28,6 +29,7 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "time.raised": runs.TimeRaised,
     "run.forked": runs.RunForked,
     "content.deleted": runs.ContentDeleted,
+    "run.archived": archiving.RunArchived,
     "question.asked": planning.QuestionAsked,
     "question.answered": planning.QuestionAnswered,
     "spec.enhanced": planning.SpecEnhanced,

@@ -12,6 +12,7 @@ from orchestrator.events import (
     CallStarted,
     ContentDeleted,
     Event,
+    RunArchived,
     SpendReconciled,
     Totals,
 )
@@ -25,6 +26,7 @@ from orchestrator.log.protocol import UNFINISHED, Changes, Member, Store, StoreE
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.rows import Last
 from orchestrator.log.sealing import Keys
+from orchestrator.log.texts import pack
 from orchestrator.log.transaction import AppendDraft, Encoder, Recorded
 from orchestrator.models import Allowances
 from orchestrator.money import Usd
@@ -280,6 +282,28 @@ class EventLog(LogReader):
         await self._submit(Member(make, run, whole=True))
         self.keys.delete(run)
         return deleted[-1], await asyncio.to_thread(partial(self.store.shrink, compact=False))
+
+    async def archive(
+        self, run: str, event: RunArchived, at: int, texts: Mapping[str, str], salt: bytes
+    ) -> tuple[Last, bool]:
+        """Leave one event of a run, durably; see ``retention.archive``.
+
+        Returns:
+            The stream's end, and whether the deleted bytes are gone from the WAL, too.
+        """
+        stored = {digest: pack(text) for digest, text in texts.items()}
+
+        def make(tails: Tails) -> Changes:
+            draft = AppendDraft(tails, self._encoder)
+            retention.archive(draft, run, event, at, stored, salt)
+            return draft.changes()
+
+        written = await self._submit(Member(make, run, whole=True))
+        self._known.pop(run, None)
+        self._segments.pop(run, None)
+        row = written.changes.rows[-1]
+        gone = await asyncio.to_thread(partial(self.store.shrink, compact=False))
+        return Last(row.version, row.hash, row.at), gone
 
     async def collect(self, vacuum: bool = True) -> retention.Collected:
         """Delete texts that nothing refers to and cached answers of deleted runs, and give unused space back.

@@ -1,12 +1,13 @@
 """Reading an event log: histories, pages of everything, single rows, and whether they are whole."""
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any, Final
 
-from orchestrator.errors import DamagedLogError
-from orchestrator.events import TYPES, Event, RunForked, RunStarted, Totals
+from orchestrator.errors import DamagedLogError, UsageError
+from orchestrator.events import TYPES, Event, RunArchived, RunForked, RunStarted, Totals
 from orchestrator.ledger import accounts as accounting
 from orchestrator.ledger import cache as caching
 from orchestrator.ledger import lineage, retention, stored_calls
@@ -18,8 +19,10 @@ from orchestrator.log.protocol import Store
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.rows import Extent, Hold, Last, Select
 from orchestrator.log.sealing import SALT, Keys, NoKeyError
+from orchestrator.log.texts import unpack
 from orchestrator.log.transaction import Recorded
 
+_ARCHIVED: Final = "run.archived"
 _NAMES: Final = {kind: name for name, kind in TYPES.items()}
 
 
@@ -142,6 +145,34 @@ class LogReader:
             if isinstance(event, RunStarted | RunForked):
                 found[record.stream] = event
         return found
+
+    def archived(self, run: str) -> RunArchived | None:
+        """What is left of a run whose events are in a bundle; None for a run that is in the log."""
+        row = self.store.last_row(run)
+        event = Recorded(*row).event if row is not None and row.type == _ARCHIVED else None
+        return event if isinstance(event, RunArchived) else None
+
+    def archived_runs(self) -> dict[str, tuple[int, RunArchived]]:
+        """By run when it was archived, and what is left of it."""
+        found = self.select(Select(types=(_ARCHIVED,)))
+        return {each.stream: (each.at, each.event) for each in found if isinstance(each.event, RunArchived)}
+
+    def bundle_of(self, run: str, archived: RunArchived) -> str:
+        """The path of an archived run's bundle, as it was then; empty where that is gone."""
+        salt, stored = self.salt(run), self.store.blob(run, archived.place)
+        return "" if salt is None or stored is None else unpack(salt, archived.place, stored).decode()
+
+    def refuse_archived(self, run: str) -> None:
+        """Make sure that the events of a run are in the log.
+
+        Raises:
+            UsageError: they are in a bundle; the message says in which, and how to read it.
+        """
+        archived = self.archived(run)
+        if archived is not None:
+            place = self.bundle_of(run, archived) or f"a bundle with the SHA-256 {archived.bundle}"
+            how = f"orchestrate log import {shlex.quote(place)} --into NEW.db"
+            raise UsageError(f"{run} is archived in {place}; read it with: {how}")
 
     def view(
         self, name: str, where: Mapping[str, Any] | None = None, *, streams: Sequence[str] | None = None

@@ -119,7 +119,7 @@ class PaceLedger:
         for each, time in took.items():
             if time:
                 self.changes[account.scope(each)] = max(nexts[each], until) + time
-        return started if until <= at else PaceRefused(started, account.scope(kind), until)
+        return started if until <= at else PaceRefused(started, account.scope(kind), until, took[kind], burst)
 
     def follow(self, changes: PaceChanges) -> None:
         """Record what the ends of calls mean for the pace of their accounts."""

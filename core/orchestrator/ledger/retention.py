@@ -1,14 +1,14 @@
 """Keeping a log small: what it takes, by run; content that is deleted, texts that nothing refers to."""
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from typing import Final
 
 from attrs import frozen
 
 from orchestrator.errors import UsageError
-from orchestrator.events import ContentDeleted, Event
+from orchestrator.events import ContentDeleted, Event, RunArchived
 from orchestrator.ledger import lineage
 from orchestrator.log import chain
 from orchestrator.log.protocol import Store, StoreReads, all_rows
@@ -36,6 +36,8 @@ class Size:
     """Answers of it that other runs may reuse."""
     deleted: bool
     """Whether its content is gone."""
+    archived: bool
+    """Whether its events are in a bundle."""
 
     @property
     def is_large(self) -> bool:
@@ -74,9 +76,12 @@ class Collected:
 
 def stats(store: Store) -> LogStats:
     """What a log takes, on disk and by run."""
-    deleted = {row.stream for row in all_rows(store, Select(types=("content.deleted",)))}
+    gone = {row.stream: row.type for row in all_rows(store, Select(types=("content.deleted", "run.archived")))}
     space = store.space()
-    runs = tuple(Size(*each, each.stream in deleted) for each in store.sizes())
+    runs = tuple(
+        Size(*each, gone.get(each.stream) == "content.deleted", gone.get(each.stream) == "run.archived")
+        for each in store.sizes()
+    )
     return LogStats(runs, space.file, space.pending, space.free)
 
 
@@ -105,6 +110,33 @@ def delete_content(draft: AppendDraft, run: str, expected: int, at: int, keys: K
     event = ContentDeleted(len(gone), sum(each.size for each in gone))
     draft.write(run, max(at, last.at + 1), draft.encode(event))
     return event
+
+
+def archive(draft: AppendDraft, run: str, event: RunArchived, at: int, texts: Mapping[str, bytes], salt: bytes) -> None:
+    """Leave one event of a run: its other events, its texts, salt and cached answers are deleted. For an append.
+
+    Args:
+        draft: of the append.
+        run: the run's id; no fork shares its events.
+        event: what is left; it names the last event.
+        at: microseconds UTC.
+        texts: those that the event refers to, as they are stored, by digest.
+        salt: of these texts; the run's own is deleted with the texts that it proves.
+
+    Raises:
+        UsageError: the run has gone on meanwhile, or a fork shares its events.
+    """
+    last = draft.last(run)
+    if last is None or (last.version, last.hash) != (event.version, event.head):
+        raise UsageError(f"{run} has gone on meanwhile; try again")
+    if lineage.descendants(draft.tails, run):
+        raise UsageError(f"{run} has forks that share its events: archive them first")
+    draft.archived.append(run)
+    draft.forgotten.append(run)
+    draft.taken.append((run, None, None))
+    draft.salts.append((run, salt))
+    draft.texts += [(run, digest, text) for digest, text in texts.items()]
+    draft.write(run, max(at, last.at + 1), draft.encode(event))
 
 
 def _heirs(store: StoreReads, run: str) -> list[str]:

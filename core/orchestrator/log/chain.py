@@ -31,8 +31,13 @@ _MISSING: Final = "is missing"
 _DIGEST: Final = re.compile(rb'"([0-9a-f]{64})"')
 _WITHOUT_TEXTS: Final = frozenset({b"session.opened"})  # has parameters of plugins, which may look like digests
 _FORKED: Final = b"run.forked"
+_ARCHIVED: Final = b"run.archived"
 _BEGINNINGS: Final = (b"run.started", _FORKED)
-_HASH: Final = re.compile(rb'"hash":"[0-9a-f]{64}"')
+_HASHES: Final = {
+    _FORKED: re.compile(rb'"hash":"[0-9a-f]{64}"'),
+    _ARCHIVED: re.compile(rb'"(?:head|bundle|key)":"[0-9a-f]{64}"'),
+}
+"""What looks like the digest of a text and is none, by the type of the event."""
 
 
 Opener = Callable[[str, str, bytes], bytes]
@@ -119,7 +124,7 @@ def referred(kind: bytes, data: bytes) -> list[bytes]:
     """The digests of the texts that an event of a stored type refers to, in the order of its data."""
     if kind in _WITHOUT_TEXTS:
         return []
-    return _DIGEST.findall(_HASH.sub(b"", data) if kind == _FORKED else data)
+    return _DIGEST.findall(_HASHES[kind].sub(b"", data) if kind in _HASHES else data)
 
 
 def private(kind: bytes, data: bytes) -> set[bytes]:
@@ -168,7 +173,7 @@ def verify(
             finding = _advance(store, state, row)
             if finding is not None:
                 findings.setdefault(finding.position, finding)
-            elif head is not None and row.hash == head.encode():
+            elif head is not None and head.encode() in (row.hash, (_end_of_archived(row) or (0, b""))[1]):
                 seen = True
         if stream is not None and not findings:
             for finding in _strayed(store, stream, streams.get(stream.encode(), _Stream())):
@@ -204,6 +209,8 @@ def _advance(store: StoreReads, state: _Stream, row: RawRow) -> LogFinding | Non
     """Take the next event of a stream, or say what is wrong with it."""
     if not state.position and row.type == _FORKED:
         _take_origin(state, row)
+    elif not state.position:
+        state.version, state.hash = _end_of_archived(row) or (state.version, state.hash)
     if row.types == _TYPES and row.version == state.version + 1 and _linked(row, state.hash) == row.hash:
         state.version, state.hash, state.position = row.version, row.hash, row.position
         state.refer(row)
@@ -214,6 +221,17 @@ def _advance(store: StoreReads, state: _Stream, row: RawRow) -> LogFinding | Non
     state.broken = True
     position, message = _diagnose(store, state, row)
     return LogFinding(position, _name(row), message)
+
+
+def _end_of_archived(row: RawRow) -> tuple[int, bytes] | None:
+    """Version and hash of the last event that an archived run had, as the one that is left of it says."""
+    if row.type == _ARCHIVED:
+        with suppress(ValueError, TypeError, KeyError, AttributeError):
+            fields = json.loads(row.data)
+            version, head = fields["version"], fields["head"].encode()
+            if isinstance(version, int) and version > 0:
+                return version, head
+    return None
 
 
 def _take_origin(state: _Stream, row: RawRow) -> None:

@@ -78,7 +78,7 @@ class StoreReads(Protocol):
     def streams(self, prefix: str = "") -> list[str]:
         """The streams that begin with ``prefix``, in the order of their first events.
 
-        A stream begins with version 1, or with an event ``run.forked``.
+        A stream begins with version 1, or with an event ``run.forked`` or ``run.archived``.
         """
 
     def extents(self) -> list[Extent]:
@@ -187,6 +187,7 @@ class Changes:
     """What one member writes; all of it or nothing. Applied in the order of these fields, deletions first.
 
     Attributes:
+        archived: streams whose events are deleted; ``rows`` has the event that is left of each.
         forgotten: runs whose texts, salts and cached answers are deleted.
         dropped_texts: (run, digest) of single texts that are deleted.
         dropped_cache: runs whose cached answers are deleted.
@@ -205,6 +206,7 @@ class Changes:
         pace: by scope the number that is kept from now on.
     """
 
+    archived: tuple[str, ...] = ()
     forgotten: tuple[str, ...] = ()
     dropped_texts: tuple[tuple[str, str], ...] = ()
     dropped_cache: tuple[str, ...] = ()

@@ -136,6 +136,7 @@ class AppendDraft:
         """Of the rows, in their order."""
         self.texts: list[tuple[str, str, bytes]] = []
         self.salts: list[tuple[str, bytes]] = []
+        self.archived: list[str] = []
         self.forgotten: list[str] = []
         self.taken: list[tuple[str, str | None, int | None]] = []
         self.secret: bytes | None = None
@@ -208,6 +209,7 @@ class AppendDraft:
     def changes(self) -> Changes:
         """What the store is to write."""
         return Changes(
+            archived=tuple(self.archived),
             forgotten=tuple(self.forgotten),
             ended=tuple(dict.fromkeys((hold.run, hold.call) for hold in self._ended)),
             taken=tuple(self.taken),

@@ -37,6 +37,7 @@ __all__ = [
     "CrashPoint",
     "History",
     "Observer",
+    "Player",
     "Scenario",
     "SimulationReport",
     "World",
@@ -76,7 +77,7 @@ class SimulationReport:
 
 
 @define
-class _Player:
+class Player:
     """One process that goes on with every run that is not over."""
 
     process: Process
@@ -85,8 +86,8 @@ class _Player:
     failures: list[BaseException]
     """What observers raised: the loop swallows it, a simulation must not."""
 
-    async def play_all(self, runs: Sequence[str]) -> bool:
-        """Play every run; returns whether all were over before."""
+    async def prepare(self) -> None:
+        """Open the accounts of the world, and set its pace."""
         process, scenario = self.process, self.process.world.scenario
         for name, cap in scenario.account_caps.items():
             if process.log.last(f"sim/account/{name}") is None:
@@ -94,7 +95,11 @@ class _Player:
                 await process.log.set_cap(name, cap + Usd(1), at=process.ports().clock(), simulated=True)
         if scenario.pace is not None:
             await process.log.set_pace("sim/simulated", scenario.pace)
-        if scenario.one_by_one:
+
+    async def play_all(self, runs: Sequence[str]) -> bool:
+        """Play every run; returns whether all were over before."""
+        await self.prepare()
+        if self.process.world.scenario.one_by_one:
             return all([await self.play(run) for run in runs])
         async with asyncio.TaskGroup() as group:
             running = [group.create_task(self.play(run)) for run in runs]
@@ -188,7 +193,7 @@ def simulate(
         with asyncio.Runner(loop_factory=lambda: VirtualLoop(world.now)) as runner:
             loop = runner.get_loop()
             try:
-                over = runner.run(_Player(world.process(), sessions, observer, failures).play_all(runs))
+                over = runner.run(Player(world.process(), sessions, observer, failures).play_all(runs))
             except BaseException:
                 if not world.store.crashed:
                     raise  # only a process that was killed may end like this

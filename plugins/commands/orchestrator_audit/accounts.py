@@ -23,6 +23,8 @@ class _Side:
     in_flight: Usd = Usd.ZERO
     entries: dict[_Call, tuple[Usd, e.AccountEntry]] = Factory(dict)
     """The hold of every call, and where it stands in the account."""
+    archived: dict[str, Usd] = Factory(dict)
+    """By archived run what its calls settled."""
 
 
 @define
@@ -57,6 +59,15 @@ class AccountUse:
                         side.settled + event.settled,
                         side.unreconciled - event.unreconciled,
                     )
+
+    def take_archived(self, run: str, archived: e.RunArchived) -> set[str]:
+        """Count a run of which one event is left; the streams of its accounts."""
+        streams = {stream_of(name, archived.simulated): settled for name, settled in archived.accounts.items()}
+        for stream, settled in streams.items():
+            side = self.sides.setdefault(stream, _Side())
+            side.settled += settled
+            side.archived[run] = settled
+        return set(streams)
 
     def _started(self, run: str, version: int, event: e.CallStarted) -> None:
         simulated = self._simulated.get(run, False)
@@ -96,6 +107,8 @@ class AccountLaws:
     totals: e.Totals = e.Totals()
     _holds: dict[_Call, Usd] = Factory(dict)
     _unreconciled: dict[_Call, Usd] = Factory(dict)
+    _settled: dict[str, Usd] = Factory(dict)
+    """By run what the account says of its calls."""
 
     def take(self, event: e.Event) -> Iterable[str]:
         """Check the next event; yields what is wrong with it."""
@@ -112,6 +125,8 @@ class AccountLaws:
             yield f"{type(event).__name__} does not lead to its totals"
         if isinstance(event, e.Held):
             yield from self._entry(event, totals)
+        elif isinstance(event, e.Settled | e.Reconciled):
+            self._settled[event.run] = self._settled.get(event.run, Usd.ZERO) + event.amount
         self.totals = totals
 
     def _after(self, event: e.Event, totals: e.Totals) -> e.Totals | None:
@@ -153,6 +168,8 @@ class AccountLaws:
         """The run's CallStarted says the same of the hold."""
         if self.used is None or (self.runs is not None and event.run not in self.runs):
             return
+        if event.run in self.used.archived:  # its calls are in its bundle
+            return
         found = self.used.entries.pop((event.run, event.call), None)
         balance = totals.settled + totals.held
         if found is None or (found[0], found[1].version) != (event.amount, self.version):
@@ -166,6 +183,12 @@ class AccountLaws:
             return
         for run, call in self.used.entries:
             yield f"{run}, version {call}: the CallStarted and its Held do not agree"
+        for run, settled in self.used.archived.items():
+            own = self._settled.get(run, Usd.ZERO)
+            if own != settled:
+                yield f"{run} is archived with {settled} settled, and the account has settled {own} for it"
+            if any(call[0] == run for call in (*self._holds, *self._unreconciled)):
+                yield f"{run} is archived, and the account still holds money for it"
         if self.runs is not None:
             return
         used, totals = self.used, self.totals

@@ -32,6 +32,7 @@ CHECKS: Final[Mapping[str, str]] = MappingProxyType(
         "gates": "an output passed its gate only if all its checks passed",
         "statuses": "the status of tasks and run follows from their outputs, gates and scores",
         "limits": "tries, back-off, breakers, sizes, concurrency and deadlines were kept",
+        "pace": "no two calls have one reserved time, and all runs together kept the pace that they share",
         "accounts": "the totals of accounts follow from their events and agree with their runs",
     }
 )

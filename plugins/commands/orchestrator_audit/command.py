@@ -4,14 +4,16 @@ import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from orchestrator.cli.kit import (
+    AGE,
     FILE,
     RUN,
     CommandGroup,
+    Reader,
     always_json_option,
     clean,
     command,
@@ -34,6 +36,11 @@ from orchestrator.spi import hookimpl
 from orchestrator_audit.anchors import append_line, read_anchor
 from orchestrator_audit.checks import AuditReport, Problem
 from orchestrator_audit.logs import is_account, is_run
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from orchestrator_audit.archiving import Archived
 
 _FAILED: Final = 6
 _HEAD: Final = re.compile("[0-9a-f]{64}")
@@ -136,9 +143,28 @@ def _of_readable(what: str | None, heads: Sequence[Head], head: str | None) -> A
         raise UsageError(f"{what!r} is an {kind}, no run; all of them are verified with: {command('audit verify')}")
     if what is not None and log.last(what) is None and what not in {each.run for each in heads}:
         raise UsageError(f"there is no run or bundle {what!r}; see: orchestrate runs list, for {home()}")
-    report = audited(log, what, head=head, heads=heads)
+    bundle = None if what is None else _of_its_bundle(log, what, head, heads)
+    report = audited(log, what, head=head if bundle is None else None, heads=heads)
+    report.checks += [] if bundle is None else bundle.checks
     for number in unreadable_lines(home()):
         report.skip("", ["heads"], f"line {number} of heads.jsonl cannot be read")
+    return report
+
+
+def _of_its_bundle(log: Reader, run: str, head: str | None, heads: Sequence[Head]) -> AuditReport | None:
+    """What an audit of the bundle of an archived run finds; None for another run, or where its bundle is not here."""
+    from orchestrator_audit.signing import own_public
+    from orchestrator_audit.unbundling import verify as verified
+
+    archived, last = log.archived(run), log.last(run)
+    path = None if archived is None else Path(log.bundle_of(run, archived))
+    if archived is None or path is None or not _is_file(path):
+        return None
+    known = [each for each in heads if each.run == run and each.version <= archived.version]
+    inside = None if last is not None and head == last.hash else head
+    report = verified(path, key=own_public(home()), is_own_key=True, head=inside, heads=known)
+    # accounts are of the log, which checks them
+    report.checks = [check for check in report.checks if check not in report.skipped or check.name != "accounts"]
     return report
 
 
@@ -321,6 +347,66 @@ def import_(bundle: Path, into: Path, key: Path | None, anchor: Path | None, as_
             result(line(f"{into}: {name}, {events} events, head {head}"))
             notice(f"read it with: orchestrate replay {name} --verify --home {shlex.quote(str(into))}")
     return _FAILED if report.failed else 0
+
+
+@audit.command()
+@click.option(
+    "--older-than", type=AGE, required=True, metavar="AGE", help="How old the last event must be: 30d, 12h, 26w."
+)
+@click.option("--to", "folder", type=FILE, required=True, metavar="DIR", help="The folder that the bundles go to.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be archived, and what would be left and why.")
+@click.option("--policy", "files", type=FILE, multiple=True, metavar="FILE", help="A policy file that holds runs.")
+@click.option(
+    "--sign", type=FILE, metavar="KEYFILE", help="The private key. [default: that of the data folder, made if missing]"
+)
+@json_option
+@home_option
+def archive(
+    older_than: int, folder: Path, dry_run: bool, files: tuple[Path, ...], sign: Path | None, as_json: bool
+) -> int:
+    """Move runs that have ended out of the log, each into a signed bundle in DIR.
+
+    A run keeps one event, which says when it was archived, where its bundle is, its digest, and what was spent; audit
+    verify checks both. Runs that are open, live, held or damaged, or have calls of unknown cost, stay.
+    """
+    from orchestrator_audit.archiving import Archived, archive_runs
+
+    if not has_log():
+        found = Archived()
+        if not as_json:
+            notice(f"there are no events in {home()}")
+    else:
+        key = None if dry_run else _signing_key(sign)
+        found = archive_runs(home(), folder.absolute(), older_than, key=key, files=files)
+    if as_json:
+        result_json(found.plain(dry_run=dry_run))
+    else:
+        _print_archived(found, dry_run)
+    return 0
+
+
+def _signing_key(sign: Path | None) -> "Ed25519PrivateKey":
+    """The key that bundles are signed with: the one given, else that of the data folder, which is made if missing."""
+    from orchestrator_audit.signing import OWN_KEY, make_key, read_private
+
+    own = home() / OWN_KEY
+    if sign is None and not own.is_file():
+        home().mkdir(mode=0o700, parents=True, exist_ok=True)
+        beside, name = make_key(own)
+        notice(f"made a key to sign bundles with, {name}; give {clean(str(beside))} to those who check")
+    return read_private(_small(sign or own))
+
+
+def _print_archived(found: "Archived", dry_run: bool) -> None:
+    for each in found.bundles:
+        what = f"would go to {each.path}" if dry_run else f"{each.path}, {each.size:,} bytes, head {each.head}"
+        result(line(f"{each.run}: {each.events} events; {what}"))
+    for run, why in found.left.items():
+        notice(line(f"left: {run}: {why}"))
+    if not found.bundles:
+        result("no run is archived")
+    elif not dry_run:
+        notice(found.remains or f"give the space back to the disk with: {command('log gc')}")
 
 
 @audit.command()

@@ -1,10 +1,12 @@
 """Auditing a log: the chain, the texts, the heads, and every law, run by run and account by account."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from orchestrator.errors import LogError
-from orchestrator.events import ContentDeleted, Event, RunForked, RunStarted, SessionOpened, Totals
+from orchestrator.events import ContentDeleted, Event, RunArchived, RunForked, RunStarted, SessionOpened, Totals
 from orchestrator.ledger.accounts import PREFIX, SIMULATED, stream_of
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Head, LogFinding, Select
@@ -16,6 +18,7 @@ from orchestrator_audit.accounts import AccountLaws, AccountUse, side_of
 from orchestrator_audit.checks import AuditReport, Problem
 from orchestrator_audit.content import FOREIGN, Content
 from orchestrator_audit.laws import Laws
+from orchestrator_audit.reservations import Reservations
 from orchestrator_audit.shadow_state import OF_A_HISTORY
 from orchestrator_audit.storage import layout, rows
 
@@ -52,15 +55,21 @@ def audit(
             _storage(log, run, report)
         broken = {check.subject for check in report.failed if check.name == "chain"}
         names = [run] if run is not None else [name for name in log.streams() if is_run(name)]
-        used, seen = AccountUse(), set[str]()
+        used, seen, times = AccountUse(), set[str](), Reservations(apart=log.is_imported)
         for name in names:
             if log.last(name) is None:
+                continue
+            archived = log.archived(name)
+            if archived is not None and not broken & {name, ""}:
+                _bundle(log, name, archived, report)
+                seen |= used.take_archived(name, archived)
                 continue
             hurt = broken & {name, "", *(segment.stream for segment in log.segments(name))}
             if hurt:
                 report.skip(name, OF_A_HISTORY, "the chain is broken")
                 continue
-            seen |= _run(log, name, used, report, name not in unread)
+            seen |= _run(log, name, used, times, report, name not in unread)
+        _pace(times, report)
         if accounts and not log.is_imported:
             _accounts(log, run, used, seen, broken, report)
         elif seen:
@@ -146,6 +155,10 @@ def _against(log: EventLog, run: str, heads: Sequence[Head]) -> LogFinding | Non
     """The first of a run's heads that its events contradict."""
     rows = log.store.raw(run)
     events = {row.version: (row.position, row.hash.decode(errors="replace")) for row in rows}
+    archived = log.archived(run)
+    if archived is not None:  # of the events before them, the bundle tells
+        events[archived.version] = (next(iter(events.values()))[0], archived.head)
+        heads = [head for head in heads if head.version >= archived.version]
     versions = [version for version in events if isinstance(version, int)]
     for head in heads:
         version = head.version
@@ -172,7 +185,16 @@ def _storage(log: EventLog, run: str | None, report: AuditReport) -> None:
         report.add(subject, {"rows": problems})
 
 
-def _run(log: EventLog, run: str, used: AccountUse, report: AuditReport, texts: bool) -> set[str]:
+def _pace(times: Reservations, report: AuditReport) -> None:
+    """What was reserved of the paces that runs share."""
+    problems: dict[str, list[Problem]] = {run: [] for run in times.runs}
+    for run, problem in times.problems():
+        problems[run].append(problem)
+    for run, found in problems.items():
+        report.add(run, {"pace": found})
+
+
+def _run(log: EventLog, run: str, used: AccountUse, times: Reservations, report: AuditReport, texts: bool) -> set[str]:
     """Every law over a run's history; returns the streams of its accounts."""
     laws, content = Laws(), Content.of(log, run) if texts else None
     problems: dict[str, list[Problem]] = {name: [] for name in OF_A_HISTORY}
@@ -187,6 +209,7 @@ def _run(log: EventLog, run: str, used: AccountUse, report: AuditReport, texts: 
             laws.take(record.at, event)
             if record.stream == run:
                 used.take(run, record.version, event)
+                times.take(run, record)
                 if isinstance(event, RunStarted | RunForked):
                     accounts |= {stream_of(name, event.settings.simulated) for name in event.settings.accounts}
             _collect(laws, record, run, problems)
@@ -210,6 +233,20 @@ def _run(log: EventLog, run: str, used: AccountUse, report: AuditReport, texts: 
         content.report(laws, report, is_whole=is_whole)
     _decisions(log, run, report)
     return accounts
+
+
+def _bundle(log: EventLog, run: str, archived: RunArchived, report: AuditReport) -> None:
+    """The bundle of an archived run is what it was, where it is here: it was verified when the run was archived."""
+    path = log.bundle_of(run, archived)
+    try:
+        with Path(path).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        what = f"{path}: {error.strerror}" if path else "its place is unknown"
+        report.skip(run, ["bundle"], f"the run is archived, and its bundle is not here ({what}); verify it where it is")
+        return
+    wrong = [] if digest == archived.bundle else [Problem(0, f"{path} is not the bundle that the run was archived in")]
+    report.add(run, {"bundle": wrong})
 
 
 def _decisions(log: EventLog, run: str, report: AuditReport) -> None:

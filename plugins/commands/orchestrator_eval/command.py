@@ -26,11 +26,10 @@ from orchestrator.cli.kit import (
     money,
     notice,
     plugin_option,
-    result_json,
 )
 from orchestrator.models import Lane
 from orchestrator.spi import hookimpl
-from orchestrator_eval.showing import show_result
+from orchestrator_eval.showing import list_evaluations, show_result
 
 if TYPE_CHECKING:
     from orchestrator.engine.runs import Engine
@@ -243,7 +242,7 @@ def show(name: str | None, **outputs: Any) -> int:
 
     with _workspace() as workspace:
         if name is None:
-            return _listed(workspace, outputs["as_json"])
+            return list_evaluations(workspace, outputs["as_json"])
         return show_result(known_evaluation(workspace, name, grades=False).result(), outputs, "")
 
 
@@ -374,28 +373,6 @@ def _played(
     elif left == "errors":
         notice("! too many errors one after the other: nothing more was begun")
     return show_result(evaluation.result(), outputs, left)
-
-
-def _listed(workspace: "Engine", as_json: bool) -> int:
-    from orchestrator.cli.kit import print_table, timestamp
-    from orchestrator.models import CellOutcome
-    from orchestrator_eval.stream import folded, names
-
-    listed: list[tuple[str, int, int, int, int, bool, str]] = []
-    for name in names(workspace.log):
-        state = folded(workspace.log, name)
-        solved, failed, errors = (state.count(outcome) for outcome in CellOutcome)
-        cells = 0 if state.started is None else state.started.cells
-        listed.append((name, cells, solved, failed, errors, state.finished is not None, timestamp(state.at)))
-    keys: tuple[str, ...] = ("name", "cells", "solved", "failed", "errors", "finished", "latest_at")
-    if as_json:
-        result_json([dict(zip(keys, each, strict=True)) for each in listed], form="eval list")
-    elif listed:
-        shown = [(each[0], *map(str, each[1:5]), "yes" if each[5] else "no", each[6][:19]) for each in listed]
-        print_table(("name", "cells", "solved", "failed", "errors", "finished", "latest"), shown)
-    else:
-        notice("there is no evaluation yet: orchestrate eval run SUITE")
-    return 0
 
 
 @hookimpl

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator.cli.kit import line, money, notice, result, result_json
 
 if TYPE_CHECKING:
+    from orchestrator.cli.kit import Engine
     from orchestrator_eval.documents import Regression
     from orchestrator_eval.results import EvalResult
 
@@ -91,3 +92,26 @@ def _print(found: "EvalResult", worse: "Sequence[Regression]", baseline: str) ->
         for each in lines:
             result(line(each))
     result(f"spent {money(found.spent)} of {money(found.cap)}" + (f", {money(found.held)} held" if found.held else ""))
+
+
+def list_evaluations(workspace: "Engine", as_json: bool) -> int:
+    """Print every evaluation with its counts."""
+    from orchestrator.cli.kit import print_table, timestamp
+    from orchestrator.models import CellOutcome
+    from orchestrator_eval.stream import folded, names
+
+    listed: list[tuple[str, int, int, int, int, bool, str]] = []
+    for name in names(workspace.log):
+        state = folded(workspace.log, name)
+        solved, failed, errors = (state.count(outcome) for outcome in CellOutcome)
+        cells = 0 if state.started is None else state.started.cells
+        listed.append((name, cells, solved, failed, errors, state.finished is not None, timestamp(state.at)))
+    keys: tuple[str, ...] = ("name", "cells", "solved", "failed", "errors", "finished", "latest_at")
+    if as_json:
+        result_json([dict(zip(keys, each, strict=True)) for each in listed], form="eval list")
+    elif listed:
+        shown = [(each[0], *map(str, each[1:5]), "yes" if each[5] else "no", each[6][:19]) for each in listed]
+        print_table(("name", "cells", "solved", "failed", "errors", "finished", "latest"), shown)
+    else:
+        notice("there is no evaluation yet: orchestrate eval run SUITE")
+    return 0

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
-from orchestrator.cli.kit import Reader, shown_status
+from orchestrator.cli.kit import Reader, shown_status, timestamp
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.reading import Select, Texts
@@ -17,7 +17,8 @@ from orchestrator_view.reading import title_of
 
 PAGE: Final = 50
 """Runs on a page."""
-STATUSES: Final = ("running", "interrupted", *(each.value for each in ProjectStatus))
+ARCHIVED: Final = "archived"
+STATUSES: Final = ("running", "interrupted", *(each.value for each in ProjectStatus), ARCHIVED)
 _AT_ONCE: Final = 400
 _NO_RUNS: Final = ("account/", "sim/account/", "eval/")
 
@@ -109,7 +110,12 @@ class RunIndex:
                 calls.setdefault(record.stream, Counter())[record.event.model] += 1
         for found in self._log.view("runs", streams=sorted(streams)):
             if found["run_id"] in wanted:
+                wanted.discard(found["run_id"])
                 yield self._row(found, calls)
+        for run in wanted:
+            archived = self._log.archived(run)
+            if archived is not None:
+                yield _of_archived(run, archived)
 
     def _row(self, found: Mapping[str, Any], calls: Mapping[str, Counter[str]]) -> RunRow:
         run, digest = found["run_id"], found["project_digest"]
@@ -126,6 +132,25 @@ class RunIndex:
             tasks=found["tasks"],
             models=tuple(model for model, _ in calls.get(run, Counter[str]()).most_common()),
         )
+
+
+def _of_archived(run: str, archived: e.RunArchived) -> RunRow:
+    models: Counter[str] = Counter()
+    for each in archived.spend:
+        models[each.model] += each.calls
+    return RunRow(
+        run=run,
+        status=ARCHIVED,
+        title=f"({ARCHIVED})",
+        started=timestamp(archived.began),
+        finished=timestamp(archived.ended),
+        cap=archived.cap,
+        settled=archived.settled,
+        held=Usd.ZERO,
+        unreconciled=Usd.ZERO,
+        tasks=archived.tasks,
+        models=tuple(model for model, _ in models.most_common()),
+    )
 
 
 def _is_like(row: RunRow, status: str, search: str) -> bool:

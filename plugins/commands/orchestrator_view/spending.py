@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from attrs import define
 
-from orchestrator.cli.kit import Reader, account_names
+from orchestrator.cli.kit import Reader, account_names, timestamp
 from orchestrator.models import PHASE_OF, Role
 from orchestrator.money import Usd
 from orchestrator.reading import events as e
@@ -37,6 +37,24 @@ def _team(began: e.RunStarted | e.RunForked) -> str | None:
     return next(names, None)
 
 
+def _archived(log: Reader, simulated: bool) -> Iterable[tuple[Any, ...]]:
+    """What archived runs spent, on the day on which each began."""
+    for _, run in log.archived_runs().values():
+        if run.simulated == simulated:
+            team = next((name.removeprefix(_TEAM) for name in run.accounts if name.startswith(_TEAM)), None)
+            for each in run.spend:
+                day = timestamp(run.began)[:10]
+                yield (
+                    day,
+                    each.model,
+                    PHASE_OF[each.role].value.replace("_", " "),
+                    team,
+                    each.calls,
+                    each.settled.nano,
+                    0,
+                )
+
+
 def _version(log: Reader | None, position: int) -> int:
     found = None if log is None else log.at_position(position)
     return 0 if found is None else found.version
@@ -58,6 +76,7 @@ def money_values(log: Reader | None, simulated: bool) -> dict[str, Any]:
         )
         for each in found
     ]
+    rows += [] if log is None else list(_archived(log, simulated))
     unknown = [each for each in found if (each["held_nano"] or 0) > 0 and each["outcome"] != "in_flight"]
     total = SpendTotal()
     for *_, calls, settled, held in rows:

@@ -1,12 +1,14 @@
 """Connections to a server, and what its errors mean on one line."""
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import errors
+from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import TextLoader
 
@@ -15,7 +17,8 @@ from orchestrator.log.protocol import StoreError
 
 logging.getLogger("psycopg").addHandler(logging.NullHandler())  # else it writes lines of its own about lost connections
 
-SCHEMES: Final = ("postgresql://", "postgres://")
+T = TypeVar("T")
+
 _PATIENCE: Final = 10
 """Seconds for a connection to be made."""
 
@@ -24,12 +27,16 @@ _NOTICE_LOSS: Final = (
     "SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),"
     " set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '25000', false)"
 )
+_NOTICE_SILENCE: Final = "SELECT set_config('idle_in_transaction_session_timeout', %s, false)"
+_LOST: Final = 25_000
+_WRITTEN, _READ = 2, 10
+"""How many times as long as a lost connection takes to be noticed an answer may take."""
 _CLIENT: Final = {
     "connect_timeout": _PATIENCE,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    "tcp_user_timeout": 25_000,
+    "tcp_user_timeout": _LOST,
     "application_name": "orchestrate",
 }
 
@@ -56,8 +63,44 @@ def shown(url: str) -> str:
     return f"postgresql://{place}{port}/{given.get('dbname') or given.get('user') or ''}"
 
 
-def connect(url: str) -> psycopg.Connection[Any]:
+class AnsweredConnection(psycopg.Connection[Any]):
+    """A connection that breaks where nothing comes from the server for too long.
+
+    The system notices a machine that is gone, but no proxy that takes bytes and passes none on.
+    """
+
+    patience: float = 60.0
+    """Seconds without an answer."""
+
+    def wait(self, gen: PQGen[T], *arguments: Any, **options: Any) -> T:
+        """Have a statement's generator run to its end, as the driver does."""
+        return super().wait(self._bounded(gen), *arguments, **options)
+
+    def _bounded(self, gen: PQGen[T]) -> PQGen[T]:
+        until = time.monotonic() + self.patience
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if ready:
+                    until = time.monotonic() + self.patience
+                elif time.monotonic() > until:
+                    self.pgconn.finish()
+                    raise psycopg.OperationalError(f"no answer came within {self.patience:g} s")
+                wanted = gen.send(ready)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+
+
+def connect(url: str, *, writes: bool = False) -> psycopg.Connection[Any]:
     """A connection in autocommit mode, which gives JSON as it is stored.
+
+    Args:
+        url: the address. Its ``tcp_user_timeout`` (25 s) says how soon a server counts as gone: twice as long may an
+            answer to what is written take, ten times as long one to what is read.
+        writes: whether it writes. The server then ends it, too, where it keeps a transaction open for as long: the
+            locks of accounts would be held for ever by a process that is cut off.
 
     Raises:
         UsageError: the address is none.
@@ -65,9 +108,13 @@ def connect(url: str) -> psycopg.Connection[Any]:
     """
     given = parameters(url)
     with explained(url):
-        connection = psycopg.connect(**given, autocommit=True)
+        connection = AnsweredConnection.connect(**given, autocommit=True)
+        lost = int(given["tcp_user_timeout"]) or _LOST
+        connection.patience = lost / 1000 * (_WRITTEN if writes else _READ)
         connection.adapters.register_loader("json", TextLoader)
         connection.execute(_NOTICE_LOSS)
+        if writes:
+            connection.execute(_NOTICE_SILENCE, (str(_WRITTEN * lost),))
         return connection
 
 

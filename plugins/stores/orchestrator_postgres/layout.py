@@ -53,7 +53,10 @@ _REST: Final = (
     "CREATE SEQUENCE owner_numbers AS integer CYCLE",
     """
 CREATE FUNCTION events_are_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION 'events are append-only'; END $$
+BEGIN
+    IF TG_OP = 'DELETE' AND current_setting('orchestrate.archives', true) = 'on' THEN RETURN NULL; END IF;
+    RAISE EXCEPTION 'events are append-only';
+END $$
 """,
     """
 CREATE TRIGGER events_are_never_changed BEFORE UPDATE OR DELETE OR TRUNCATE ON events

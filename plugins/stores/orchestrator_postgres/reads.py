@@ -72,8 +72,9 @@ class Reads:
 
     def streams(self, prefix: str = "") -> list[str]:
         """The streams that begin with ``prefix``, in the order of their first events."""
-        query = "SELECT stream FROM events WHERE (version = 1 OR type = 'run.forked') AND starts_with(stream, %s)"
-        return [str(row[0]) for row in self._rows(f"{query} ORDER BY position", (prefix,))]
+        first = "(version = 1 OR type IN ('run.forked', 'run.archived'))"
+        query = f"SELECT stream FROM events WHERE {first} AND starts_with(stream, %s) ORDER BY position"
+        return [str(row[0]) for row in self._rows(query, (prefix,))]
 
     def extents(self) -> list[Extent]:
         """Every stream, in the order of their first events."""

@@ -83,7 +83,7 @@ class PostgresStore(Reads):
                 if not layout.check(self._reading):
                     raise StoreError(f"there is no event log at {self.url}: run something there first")
                 return
-            self._writing = connecting.connect(self._address)
+            self._writing = connecting.connect(self._address, writes=True)
             layout.create(self._writing)
             [identity] = self._writing.execute(_IDENTITY).fetchone() or ("",)
             self._writer = Writer(self._writing, str(identity))

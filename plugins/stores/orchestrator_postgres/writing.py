@@ -15,6 +15,7 @@ from psycopg import errors
 
 from orchestrator.log.protocol import Changes, Member, StoreError
 from orchestrator.log.rows import Hold, Last, StoredRow
+from orchestrator.log.stored_tables import DELETE as STORED
 from orchestrator_postgres.owners import LIVE, SPACE
 from orchestrator_postgres.reads import COLUMNS, Reads
 
@@ -185,7 +186,13 @@ class Group(Reads):
 
     def _must_be_written_before(self, changes: Changes) -> bool:
         """Whether it deletes what an earlier member adds: what is pending is written with its deletions first."""
-        if changes.forgotten or changes.dropped_texts or changes.dropped_cache or changes.clear_cache:
+        if (
+            changes.archived
+            or changes.forgotten
+            or changes.dropped_texts
+            or changes.dropped_cache
+            or changes.clear_cache
+        ):
             return True
         calls, runs = set(changes.ended), {run for run, _, _ in changes.taken}
         return any(
@@ -248,6 +255,14 @@ _COMMIT: Final[tuple[Statement, int]] = (("COMMIT", ()), 0)
 
 
 def _deletions(changes: Changes) -> Iterable[Statement]:
+    if changes.archived:  # only the owner of the table can give itself this right, and only for this transaction
+        yield "GRANT DELETE ON events TO CURRENT_USER", ()
+        yield "SELECT set_config('orchestrate.archives', 'on', true)", ()
+        yield "DELETE FROM events WHERE stream = ANY(%s::text[])", (list(changes.archived),)
+        yield "SELECT set_config('orchestrate.archives', 'off', true)", ()
+        yield "REVOKE DELETE ON events FROM CURRENT_USER", ()
+        for statement in STORED:
+            yield f"{statement} ANY(%s::text[])", (list(changes.archived),)
     for table in ("blobs", "salts", "cache") if changes.forgotten else ():
         yield f"DELETE FROM {table} WHERE run = ANY(%s::text[])", (list(changes.forgotten),)
     for run, digest in changes.dropped_texts:

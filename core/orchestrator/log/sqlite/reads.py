@@ -26,8 +26,8 @@ _LAST_ROW: Final = f"SELECT {COLUMNS} FROM events WHERE stream = ? ORDER BY vers
 _ROW: Final = f"SELECT {COLUMNS} FROM events WHERE stream = ? AND version = ?"
 _AT: Final = f"SELECT {COLUMNS} FROM events WHERE position = ?"
 _STREAMS: Final = (
-    "SELECT stream FROM events WHERE (version = 1 OR type = 'run.forked') AND substr(stream, 1, ?) = ?"
-    " ORDER BY position"
+    "SELECT stream FROM events WHERE (version = 1 OR type IN ('run.forked', 'run.archived'))"
+    " AND substr(stream, 1, ?) = ? ORDER BY position"
 )
 _EXTENTS: Final = "SELECT stream, min(position), max(version) FROM events GROUP BY stream ORDER BY 2"
 _OWNERS: Final = """

@@ -21,11 +21,13 @@ VERSION: Final = 1
 IMPORTED: Final = 0x4D4C4F62
 """``PRAGMA application_id`` of a database whose runs came out of bundles."""
 
-_TRIGGERS: Final = """
+NEVER_CHANGED: Final = """
 CREATE TRIGGER events_are_never_changed BEFORE UPDATE ON events
-BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+BEGIN SELECT RAISE(ABORT, 'events are append-only'); END
+"""
+NEVER_DELETED: Final = """
 CREATE TRIGGER events_are_never_deleted BEFORE DELETE ON events
-BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+BEGIN SELECT RAISE(ABORT, 'events are append-only'); END
 """
 
 _REQUESTS: Final = "requests"
@@ -164,8 +166,8 @@ def create(connection: sqlite3.Connection) -> None:
         if not is_current(connection):
             _tables(database)
             _add_later(connection)
-            for statement in _TRIGGERS.split("END;")[:-1]:
-                connection.execute(statement + "END")
+            connection.execute(NEVER_CHANGED)
+            connection.execute(NEVER_DELETED)
             for name, query in VIEWS.items():
                 database.create_view(name, query.strip())
             connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -9,7 +9,7 @@ from orchestrator.log.locks import Locks
 from orchestrator.log.protocol import Changes, Member, Written
 from orchestrator.log.sqlite.connections import Queryable
 from orchestrator.log.sqlite.reads import SqliteReads
-from orchestrator.log.sqlite.schema import renew_stored
+from orchestrator.log.sqlite.schema import NEVER_DELETED, has_stored, renew_stored
 from orchestrator.log.stored_tables import DELETE, insert
 
 _INSERT: Final = "INSERT INTO events(stream, version, type, schema, at, data, hash) VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -107,6 +107,14 @@ def _apply(connection: Queryable, changes: Changes) -> tuple[int, ...]:
 
 
 def _delete(connection: Queryable, changes: Changes) -> None:
+    if changes.archived:  # the guard is away for this transaction only
+        connection.execute("DROP TRIGGER IF EXISTS events_are_never_deleted")
+        for stream in changes.archived:
+            connection.execute("DELETE FROM events WHERE stream = ?", (stream,))
+        connection.execute(NEVER_DELETED)
+        for statement in DELETE if has_stored(connection) else ():
+            for stream in changes.archived:
+                connection.execute(f"{statement} ?", (stream,))
     for run in changes.forgotten:
         connection.execute("DELETE FROM blobs WHERE run = ?", (run,))
         connection.execute("DELETE FROM salts WHERE run = ?", (run,))

@@ -5,7 +5,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from orchestrator.errors import ConcurrencyError, RunLockedError, UsageError
+from orchestrator.errors import ConcurrencyError, RunLockedError, UsageError, present
 from orchestrator.events import TaskStarted
 from orchestrator.log import chain
 from orchestrator.log.protocol import Changes, Member, Store, Tails, all_rows
@@ -31,6 +31,19 @@ def _adding(stream: str, *data: str) -> Member:
         return Changes(rows=tuple(rows))
 
     return Member(make, stream)
+
+
+def _archiving(stream: str) -> Member:
+    """Leaves one event of a stream."""
+
+    def make(tails: Tails) -> Changes:
+        last = present(tails.last(stream), "last event")
+        data = f'{{"version":{last.version},"head":"{last.hash}"}}'
+        version, kind = last.version + 1, "run.archived"
+        link = chain.link(last.hash, stream, version, kind, 1, version, data)
+        return Changes(archived=(stream,), rows=(NewRow(stream, version, kind, 1, version, data, link),))
+
+    return Member(make, stream, whole=True)
 
 
 def _refused(tails: Tails) -> Changes:
@@ -130,6 +143,17 @@ class StoreContract:
         assert (store.salt("a"), store.blob("a", "d"), store.cached("key-a")) == (None, None, None)
         assert (bytes(store.salt("b")), bytes(store.blob("b", "d"))) == (b"s", b"text")
         assert store.cached("key-b") == rows[1]
+
+    def test_an_archived_stream_keeps_one_event(self) -> None:
+        """Its others are gone, those of other streams stay, and events cannot be deleted afterwards either."""
+        store = self.make_store()
+        store.write([_adding("a", "{}", "{}"), _adding("b", "{}")])
+        store.write([_archiving("a"), _adding("b", "{}")])
+        assert [(row.version, row.type) for row in all_rows(store, Select(("a",)))] == [(3, "run.archived")]
+        assert len(list(all_rows(store, Select(("b",))))) == 2
+        assert store.streams() == ["b", "a"]
+        assert chain.verify(store, texts=False) == []
+        assert store.layout() == []
 
     def test_the_first_secret_counts_for_all(self) -> None:
         """Two logs that draw one at once have the same, and it stays."""
