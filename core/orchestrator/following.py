@@ -62,7 +62,7 @@ class LiveSession:
         def begin(session: Session, loop: Loop) -> None:
             self.run, self.session, self.loop = session.stream.run, session, loop
             self.file = file
-            file.begin(self.run)
+            file.begin(self.run, session.state)
             join(self)
             given.on_session(session, loop)
 

@@ -1,5 +1,6 @@
 """Texts encrypted at rest: with the key everything is as ever, without it nothing can be read, and both are said."""
 
+import asyncio
 import shutil
 import sqlite3
 from pathlib import Path
@@ -7,11 +8,15 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from orchestrator import events as e
+from orchestrator.engine.live_text import LiveTextFile, read_calls
 from orchestrator.engine.retention import delete_content
 from orchestrator.errors import DamagedLogError, LogError
 from orchestrator.ledger.event_log import EventLog
+from orchestrator.ledger.requests import ANSWER
 from orchestrator.log import sealing
 from orchestrator.log.sealing import Keys, NoKeyError, is_sealed
+from orchestrator.state.fold import fold
 from tests.cli.in_process import command
 from tests.log.project import RUN, in_workspace, spec_of, unguarded, write_project
 from tests.plugins.commands.audit.logs import audited, doing, failures, forked
@@ -190,3 +195,48 @@ def test_without_the_package_the_run_does_not_begin(
     shown = command(capsys, "run", str(path))
     assert (shown.code, "[sign]" in shown.err) == (2, True)
     assert stored(tmp_path / "home") == []
+
+
+def test_what_is_asked_of_an_encrypted_run_is_encrypted(home: Path) -> None:
+    """An answer may hold a person's words: with the key it is read, without it nothing is read or put in."""
+    log = EventLog.open(home)
+    try:
+        asyncio.run(log.ask(RUN, ANSWER, at=1, text="words of a person"))
+        [kept] = log.store.asked(RUN)
+        assert "words" not in kept.text
+        assert [each.text for each in log.asked(RUN)] == ["words of a person"]
+    finally:
+        log.close()
+    Keys(home).delete(RUN)
+    log = EventLog.open(home)
+    try:
+        with pytest.raises(NoKeyError):
+            log.asked(RUN)
+        with pytest.raises(NoKeyError):
+            asyncio.run(log.ask(RUN, ANSWER, at=1, text="more words"))
+    finally:
+        log.close()
+
+
+def test_a_request_of_an_encrypted_run_stored_in_clear_is_found(home: Path) -> None:
+    """Its end is taken away, as if it went on."""
+    with unguarded(home) as connection:
+        connection.execute("DELETE FROM events WHERE stream = ? AND type = 'run.finished'", (RUN,))
+        connection.execute("INSERT INTO requests(run, kind, text, at) VALUES (?, 'answer', 'words', 1)", (RUN,))
+    found = [problem.message for check in audited(home).failed if check.name == "rows" for problem in check.problems]
+    assert any("stored in clear" in each for each in found)
+
+
+def test_live_texts_of_an_encrypted_run_are_in_no_file(home: Path, tmp_path: Path) -> None:
+    """Neither in its first session nor in a later one."""
+    log = EventLog.open_to_read(home)
+    events = [record.event for record in log.read(RUN)]
+    state = fold((record.at, record.event) for record in log.read(RUN))
+    log.close()
+    call = next(each for each in events if isinstance(each, e.CallStarted))
+    for before in (None, state):
+        file = LiveTextFile(tmp_path, lambda text: text)
+        file.begin(RUN, before)
+        file.observe(1, 1, events[0])
+        file.take(call, "words")
+        assert read_calls(tmp_path, RUN) == ()

@@ -10,9 +10,10 @@ import click
 from orchestrator.cli.completing import ACCOUNT
 from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.logs import open_log
-from orchestrator.cli.options import AMOUNT, WithAmounts, command, exact_option, has_log, home, home_option, json_option
+from orchestrator.cli.options import command, exact_option, has_log, home, home_option, json_option
 from orchestrator.cli.output import line, money, notice, result_json
 from orchestrator.cli.tables import print_table
+from orchestrator.cli.values import AMOUNT, WithAmounts
 from orchestrator.errors import UsageError
 from orchestrator.ledger.accounts import SIMULATED, called
 from orchestrator.ledger.event_log import EventLog

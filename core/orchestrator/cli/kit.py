@@ -38,11 +38,6 @@ if TYPE_CHECKING:
     from orchestrator.cli.mailing import SpokenTo, send_answer, spoken_to
     from orchestrator.cli.notes import verification
     from orchestrator.cli.options import (
-        AGE,
-        AMOUNT,
-        CONCURRENCY,
-        FILE,
-        SECONDS,
         advise_option,
         allow_option,
         always_json_option,
@@ -91,6 +86,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.screen import width_of
     from orchestrator.cli.stdout import stdout
     from orchestrator.cli.tables import STYLES, print_facts, print_run, print_table, title_of
+    from orchestrator.cli.values import AGE, AMOUNT, CONCURRENCY, FILE, SECONDS
     from orchestrator.cli.words import DOING, HALTED, LEFT_OUT, REMOVED, SELECTED, SHORTFALLS, UNMEASURED
     from orchestrator.engine.accounts import account_names
     from orchestrator.engine.live_text import read_live
@@ -138,11 +134,12 @@ _NAMES: Final = {
     "orchestrator.cli.mailing": "SpokenTo send_answer spoken_to",
     "orchestrator.cli.notes": "verification",
     "orchestrator.cli.options": (
-        "AGE AMOUNT CONCURRENCY FILE SECONDS advise_option allow_option always_json_option approve_option "
+        "advise_option allow_option always_json_option approve_option "
         "backend_option command context_option disable_option enhance_option exact_option existing_run "
         "force_option has_log home home_option json_option log_format_option loop_option models_option "
         "output_option plugin_option quiet_option strict_plugins_option verbose_option wants_exact yes_option"
     ),
+    "orchestrator.cli.values": "AGE AMOUNT CONCURRENCY FILE SECONDS",
     "orchestrator.cli.output": (
         "OutputClosedError clean line money notice on_terminal paged result result_json seconds timestamp write_json"
     ),

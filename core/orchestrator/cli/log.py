@@ -20,16 +20,9 @@ from orchestrator.cli.ids import RUN
 from orchestrator.cli.log_copy import copy as copy_command
 from orchestrator.cli.log_size import gc, nothing_recorded, stats
 from orchestrator.cli.logs import open_log, open_log_if_any
-from orchestrator.cli.options import (
-    FILE,
-    always_json_option,
-    exact_option,
-    existing_run,
-    home,
-    home_option,
-    json_option,
-)
+from orchestrator.cli.options import always_json_option, exact_option, existing_run, home, home_option, json_option
 from orchestrator.cli.output import line, notice, result, result_json, timestamp
+from orchestrator.cli.values import FILE
 from orchestrator.errors import LogError, UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import DATABASE

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.logs import open_log_if_any
-from orchestrator.cli.options import FILE, command, has_log, home, home_option, json_option
+from orchestrator.cli.options import command, has_log, home, home_option, json_option
 from orchestrator.cli.output import line, notice, result, result_json
+from orchestrator.cli.values import FILE
 from orchestrator.ledger.retention import Collected, LogStats
 
 if TYPE_CHECKING:

@@ -9,19 +9,10 @@ import click
 
 from orchestrator.cli.completing import MODEL
 from orchestrator.cli.groups import CommandGroup
-from orchestrator.cli.options import (
-    FILE,
-    Amount,
-    allow_option,
-    command,
-    exact_option,
-    home,
-    home_option,
-    json_option,
-    models_option,
-)
+from orchestrator.cli.options import allow_option, command, exact_option, home, home_option, json_option, models_option
 from orchestrator.cli.output import notice, result, result_json
 from orchestrator.cli.tables import print_facts, print_table
+from orchestrator.cli.values import FILE, Amount
 from orchestrator.log.naming import EVAL
 from orchestrator.models.offers import qualified
 

@@ -12,8 +12,9 @@ from attrs import define, field
 
 from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, junit_xml
 from orchestrator.cli.notes import verification
-from orchestrator.cli.options import FILE, command
+from orchestrator.cli.options import command
 from orchestrator.cli.output import line, money, notice
+from orchestrator.cli.values import FILE
 from orchestrator.cli.words import HALTED, SHORTFALLS
 from orchestrator.errors import DamagedLogError, UsageError
 from orchestrator.models import ProjectStatus, TaskStatus, Verdict

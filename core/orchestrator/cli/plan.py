@@ -11,8 +11,6 @@ from orchestrator.cli.groups import ShowGroup
 from orchestrator.cli.logs import open_log_if_any
 from orchestrator.cli.notes import forecast_line
 from orchestrator.cli.options import (
-    AMOUNT,
-    FILE,
     allow_option,
     backend_option,
     command,
@@ -29,6 +27,7 @@ from orchestrator.cli.output import line, money, notice, result, result_json, se
 from orchestrator.cli.plan_edit import edit
 from orchestrator.cli.remarks import forbidden
 from orchestrator.cli.tables import print_table
+from orchestrator.cli.values import AMOUNT, FILE
 from orchestrator.cli.words import DOING, REMOVED, UNMEASURED
 from orchestrator.decide.compliance import binding
 from orchestrator.engine.routes import Option, Route, RunOutlook, TaskRoute

@@ -10,17 +10,11 @@ import click
 
 from orchestrator.cli.completing import PLUGIN
 from orchestrator.cli.groups import CommandGroup
-from orchestrator.cli.options import (
-    FILE,
-    disable_option,
-    home_option,
-    json_option,
-    plugin_option,
-    strict_plugins_option,
-)
+from orchestrator.cli.options import disable_option, home_option, json_option, plugin_option, strict_plugins_option
 from orchestrator.cli.output import line, notice, result, result_json
 from orchestrator.cli.publishing import install, search
 from orchestrator.cli.tables import print_table
+from orchestrator.cli.values import FILE
 from orchestrator.plugin_kinds import KINDS
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.cli.groups import CommandGroup
-from orchestrator.cli.options import FILE, home_option, json_option
+from orchestrator.cli.options import home_option, json_option
 from orchestrator.cli.output import clean, notice, result, result_json
 from orchestrator.cli.tables import print_table
+from orchestrator.cli.values import FILE
 
 if TYPE_CHECKING:
     from orchestrator.policy import Policy

@@ -15,9 +15,10 @@ from attrs import frozen
 from orchestrator.cli.damage import Reader, Trust, trust_in
 from orchestrator.cli.ids import RUN
 from orchestrator.cli.logs import open_log, open_log_if_any
-from orchestrator.cli.options import FILE, Amount, command, exact_option, existing_run, home, home_option, json_option
+from orchestrator.cli.options import command, exact_option, existing_run, home, home_option, json_option
 from orchestrator.cli.output import line, money, notice, result_json
 from orchestrator.cli.tables import print_table
+from orchestrator.cli.values import FILE, Amount
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.log import Select
 from orchestrator.log.naming import event_name, read_event_id

@@ -13,10 +13,6 @@ from orchestrator.cli.examples import with_examples
 from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.ids import RUN
 from orchestrator.cli.options import (
-    AMOUNT,
-    CONCURRENCY,
-    FILE,
-    SECONDS,
     advise_option,
     context_option,
     enhance_option,
@@ -26,6 +22,7 @@ from orchestrator.cli.options import (
     yes_option,
 )
 from orchestrator.cli.stdout import keep_stdout, keeping_stdout
+from orchestrator.cli.values import AMOUNT, CONCURRENCY, FILE, SECONDS
 
 _KERNEL: Final = {
     "demo": ("demo", "Run an example; needs no key, no network and no money."),

@@ -7,10 +7,6 @@ import click
 
 from orchestrator.cli.ids import RUN
 from orchestrator.cli.options import (
-    AMOUNT,
-    CONCURRENCY,
-    FILE,
-    SECONDS,
     advise_option,
     allow_option,
     approve_option,
@@ -33,6 +29,7 @@ from orchestrator.cli.options import (
     yes_option,
 )
 from orchestrator.cli.pipelines import Pipeline, github_option, junit_option
+from orchestrator.cli.values import AMOUNT, CONCURRENCY, FILE, SECONDS
 
 if TYPE_CHECKING:
     from orchestrator.engine.running import RunEnd, Watchers

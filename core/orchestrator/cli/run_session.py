@@ -174,7 +174,7 @@ class _Watch:
     def begin(self, session: Session, loop: Loop) -> None:
         """Take the session before its first step."""
         self._run = session.stream.run
-        self.live.begin(self._run)
+        self.live.begin(self._run, session.state)
         self.diagnostics.begin(self._run)
         agreeing, asking = isinstance(self.asker, Agreeing), isinstance(self.asker, Terminal)
         progress = Progress(session.stream.texts.get, self._run, agreeing=agreeing, asking=asking)

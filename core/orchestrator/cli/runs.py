@@ -14,20 +14,10 @@ from orchestrator.cli.damage import ReadableTexts, Reader, Trust, is_readable, t
 from orchestrator.cli.groups import CommandGroup
 from orchestrator.cli.ids import RUN
 from orchestrator.cli.logs import open_log, open_log_if_any
-from orchestrator.cli.options import (
-    FILE,
-    SECONDS,
-    SINCE,
-    command,
-    exact_option,
-    existing_run,
-    force_option,
-    home,
-    home_option,
-    json_option,
-)
+from orchestrator.cli.options import command, exact_option, existing_run, force_option, home, home_option, json_option
 from orchestrator.cli.output import line, money, notice, result, result_json
 from orchestrator.cli.tables import print_run, print_table
+from orchestrator.cli.values import FILE, SECONDS, SINCE
 from orchestrator.errors import UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts

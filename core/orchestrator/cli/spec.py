@@ -9,8 +9,9 @@ import click
 from attrs import evolve, frozen
 
 from orchestrator.cli.groups import CommandGroup
-from orchestrator.cli.options import FILE, always_json_option, home, home_option, json_option
+from orchestrator.cli.options import always_json_option, home, home_option, json_option
 from orchestrator.cli.output import clean, notice, result, result_json, write_json
+from orchestrator.cli.values import FILE
 from orchestrator.errors import NotAllowedError, OrchestrateError, OutputError, SpecError, UsageError
 from orchestrator.models import CapabilityKind
 

@@ -13,7 +13,7 @@ from orchestrator.engine.outputs.folder import OutputFolder
 from orchestrator.engine.outputs.placement import Placement
 from orchestrator.engine.outputs.readme import tables
 from orchestrator.engine.outputs.results import summary
-from orchestrator.errors import MissingError, UsageError
+from orchestrator.errors import DamagedLogError, MissingError, UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts
 from orchestrator.plugins import Catalogue
@@ -82,13 +82,24 @@ def place_of(log: EventLog, run: str, texts: Texts) -> RunPlace:
 
     Raises:
         UsageError: it was deleted.
+        DamagedLogError: the text is another one.
     """
     digest = _first(log, run).place
-    if digest is None:
-        return RunPlace(Path(), None)
-    stored = json.loads(_text(run, texts, digest))
-    output, spec = (None if stored.get(name) is None else Path(stored[name]) for name in ("output", "spec"))
-    return RunPlace(Path(stored["folder"]), output, spec, tuple(stored.get("paths", ())))
+    return RunPlace(Path(), None) if digest is None else read_place(_text(run, texts, digest), run)
+
+
+def read_place(text: str, run: str) -> RunPlace:
+    """Where a run reads and writes, as it is stored.
+
+    Raises:
+        DamagedLogError: the text says something else.
+    """
+    try:
+        stored = json.loads(text)
+        output, spec = (None if stored.get(name) is None else Path(stored[name]) for name in ("output", "spec"))
+        return RunPlace(Path(stored["folder"]), output, spec, tuple(stored.get("paths", ())))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise DamagedLogError(0, f"the text that says where {run} reads and writes is another one") from error
 
 
 def _first(log: EventLog, run: str) -> e.RunStarted | e.RunForked:

@@ -1,6 +1,7 @@
 """What models write now, in a file beside the log, for those who look on from another process.
 
-It is shown, never recorded, and gone when the session ends. One that a dead process left is not shown.
+It is shown, never recorded, and gone when the session ends. One that a dead process left is not shown. An encrypted run
+has none.
 """
 
 import json
@@ -16,6 +17,7 @@ from attrs import Factory, define, fields
 
 from orchestrator import events as e
 from orchestrator.models import Role
+from orchestrator.state.run import RunState
 
 _PAUSE: Final = 0.5
 """Seconds between two writes."""
@@ -123,9 +125,10 @@ class LiveTextFile:
     """When calls ended whose text is still here."""
     _written: float = 0.0
 
-    def begin(self, run: str) -> None:
-        """The session of a run begins."""
-        self.run = run
+    def begin(self, run: str, state: RunState | None = None) -> None:
+        """The session of a run begins; the texts of an encrypted one are never in a file in clear."""
+        is_encrypted = state is not None and state.version > 0 and state.settings.encrypt
+        self.run = "" if is_encrypted else run
         forget_live(self.folder, run)
 
     def take(self, call: e.CallStarted, text: str) -> None:
@@ -138,6 +141,8 @@ class LiveTextFile:
     def observe(self, version: int, at: int, event: e.Event) -> None:
         """An event was committed: a call has begun, or ended."""
         match event:
+            case e.RunStarted(settings=settings) if settings.encrypt:
+                self.run = ""
             case e.CallStarted():
                 key = self._calls[version] = CallText.of(event).key
                 self._forget(key)

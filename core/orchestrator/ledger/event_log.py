@@ -18,14 +18,14 @@ from orchestrator.events import (
 )
 from orchestrator.ledger import accounts as accounting
 from orchestrator.ledger import cache as caching
-from orchestrator.ledger import pacing, retention, stored_calls
+from orchestrator.ledger import pacing, requests, retention, stored_calls
 from orchestrator.ledger.append import Append, AppendRequest, Committed, ended_by
 from orchestrator.ledger.log_reader import LogReader
 from orchestrator.log.commits import GroupCommit
 from orchestrator.log.protocol import UNFINISHED, Changes, Member, Store, StoreError, Tails, Written
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.rows import Last
-from orchestrator.log.sealing import Keys
+from orchestrator.log.sealing import Keys, NoKeyError
 from orchestrator.log.texts import pack
 from orchestrator.log.transaction import AppendDraft, Encoder, Recorded
 from orchestrator.models import Allowances
@@ -231,12 +231,15 @@ class EventLog(LogReader):
         await self._submit(Member(make, pace=pacing.VendorAccount(provider).scopes))
 
     async def ask(self, run: str, kind: str, *, at: int, text: str = "") -> None:
-        """Put a request into the mailbox of a live run; see ``requests``.
+        """Put a request into the mailbox of a live run; see ``requests``. That of an encrypted run is encrypted.
 
         Raises:
-            LogError: the log cannot be written.
+            LogError: the log cannot be written, or the key of an encrypted run is not here.
         """
-        await self._submit(Member(lambda tails: Changes(asked=((run, kind, text, at),))))
+        if self.keys.of(run) is None and self.is_encrypted(run):
+            raise NoKeyError(f"the texts of {run} are encrypted, and their key is not here")
+        stored = requests.sealed(self.keys, run, kind, text)
+        await self._submit(Member(lambda tails: Changes(asked=((run, kind, stored, at),))))
 
     async def draw_secret(self, random: Callable[[int], bytes]) -> bytes:
         """The secret of the data folder. Where it has none yet, the first that is stored counts for every process.

@@ -12,7 +12,7 @@ from orchestrator.ledger import accounts as accounting
 from orchestrator.ledger import cache as caching
 from orchestrator.ledger import lineage, retention, stored_calls
 from orchestrator.ledger.pacing import PaceStanding, standings
-from orchestrator.ledger.requests import MailboxRequest
+from orchestrator.ledger.requests import MailboxRequest, opened
 from orchestrator.log import chain
 from orchestrator.log.locks import Locks
 from orchestrator.log.protocol import Store
@@ -245,8 +245,14 @@ class LogReader:
         return caching.stats(self.store)
 
     def asked(self, run: str) -> list[MailboxRequest]:
-        """What other processes ask of a run, in the order in which they did."""
-        return [MailboxRequest(*row) for row in self.store.asked(run)]
+        """What other processes ask of a run, in the order in which they did.
+
+        Raises:
+            NoKeyError: a request is encrypted, and the key of the run is not here.
+            DamagedLogError: a request was not encrypted with the key of the run.
+        """
+        rows = self.store.asked(run)
+        return [MailboxRequest(*row[:3], opened(self.keys, run, row.kind, row.text)) for row in rows]
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Read the log as it is at one moment, whatever is appended meanwhile; not where it is written, too."""

@@ -5,11 +5,14 @@ them. The transaction with which its session ends, or with which the next one op
 end; that of an answer or of an edited plan takes out what brought it, and the end of the run everything.
 """
 
+import binascii
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from attrs import frozen
 
+from orchestrator.errors import DamagedLogError
 from orchestrator.events import (
     Event,
     PlanEdited,
@@ -20,6 +23,7 @@ from orchestrator.events import (
     SessionLost,
     SessionOpened,
 )
+from orchestrator.log.sealing import Keys
 
 CANCEL: Final = "cancel"
 """Asks for the end of the session; the run can be resumed."""
@@ -32,6 +36,12 @@ ANSWER: Final = "answer"
 
 EDIT: Final = "edit"
 """Brings another plan; see ``engine.editing``."""
+
+KINDS: Final = (CANCEL, RELEASE, ANSWER, EDIT)
+"""Every kind that this program puts in."""
+
+_SEALED: Final = "sealed:"
+"""How the text of a request begins that is encrypted; what follows is base64."""
 
 Taken = tuple[str, str | None, int | None]
 """A run, the kind of requests that are taken out (None: all), and up to which number (None: all)."""
@@ -64,3 +74,36 @@ def taken_by(run: str, events: Iterable[Event]) -> Iterator[Taken]:
             case _ if isinstance(event, _ENDING):
                 yield run, CANCEL, None
                 yield run, RELEASE, None
+
+
+def sealed(keys: Keys, run: str, kind: str, text: str) -> str:
+    """The text of a request as it is stored: encrypted where the run has a key."""
+    if keys.of(run) is None:
+        return text
+    return _SEALED + b64encode(keys.seal(run, _bound(kind), text.encode())).decode()
+
+
+def opened(keys: Keys, run: str, kind: str, stored: str) -> str:
+    """The text of a request; see ``sealed``.
+
+    Raises:
+        NoKeyError: it is encrypted, and the key of the run is not here.
+        DamagedLogError: it was not encrypted with the key of the run.
+    """
+    if not is_sealed(stored):
+        return stored
+    try:
+        content = b64decode(stored.removeprefix(_SEALED), validate=True)
+    except binascii.Error as error:
+        raise DamagedLogError(0, f"a request of {run} cannot be read: {error}") from error
+    return keys.open(run, _bound(kind), content).decode(errors="replace")
+
+
+def is_sealed(stored: str) -> bool:
+    """Whether the stored text of a request is encrypted."""
+    return stored.startswith(_SEALED)
+
+
+def _bound(kind: str) -> str:
+    """What stands in place of a digest, so that no request stands in a text's place, or another's."""
+    return f"request {kind}"

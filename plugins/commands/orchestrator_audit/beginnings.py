@@ -8,13 +8,16 @@ from attrs import define, evolve, fields
 from orchestrator import events as e
 from orchestrator.decide import RULES
 from orchestrator.engine.beginning import InputStage, run_started, settings_after
+from orchestrator.engine.delivering import read_place
 from orchestrator.engine.session import VERSION
 from orchestrator.engine.vendors.connect import slots_of
 from orchestrator.errors import DamagedLogError, OrchestrateError
 from orchestrator.log import Texts
+from orchestrator.plugins import Catalogue
 from orchestrator.settings import RunSettings
 from orchestrator.spec import Spec, parse_spec
 from orchestrator.state.run import RunState
+from orchestrator_audit.session_plugins import contradictions, departures
 
 _COMPARED = ("project", "criteria", "given_plan", "words")
 
@@ -36,9 +39,11 @@ class Beginnings:
 
     Args:
         texts: of the run.
+        catalogue: the installed plugins.
     """
 
     texts: Texts
+    catalogue: Catalogue
     foreign: bool = False
     """Whether a session was of another program or of other rules, which may have had other rules by default."""
     _spec: Spec | None = None
@@ -47,6 +52,8 @@ class Beginnings:
 
     def take(self, version: int, event: e.Event, state: RunState) -> Iterator[str]:
         """What is wrong with how a run, a fork or a session begins."""
+        if isinstance(event, e.RunStarted | e.RunForked) and event.place is not None:
+            yield from self._place(event.place)
         match event:
             case e.RunStarted():
                 self._spec = self._read(event.spec)
@@ -57,12 +64,26 @@ class Beginnings:
                     () if old is None or self._spec is None else tuple(_forked(event, state, old, self._spec))
                 )
             case e.SessionOpened():
+                yield from contradictions(event)
                 self.foreign = self.foreign or (event.rules, event.program) != (RULES, VERSION)
                 waiting, self._waiting = self._waiting, ()
                 if not self.foreign:
                     yield from waiting
                     if event.slots != slots_of(event.models):
                         yield "the slots of the session are filled by other models than say so"
+                    if self._spec is not None:
+                        yield from departures(event, self._spec, self.catalogue)
+
+    def _place(self, digest: str) -> Iterator[str]:
+        """The text may be missing; where it is there, it names folders."""
+        try:
+            text = self.texts.get(digest)
+        except (KeyError, DamagedLogError):
+            return  # it may be missing; the check of the texts names one that is damaged
+        try:
+            read_place(text, "the run")
+        except DamagedLogError as error:
+            yield str(error)
 
     def _read(self, digest: str) -> Spec | None:
         try:

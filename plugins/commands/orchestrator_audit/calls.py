@@ -149,8 +149,8 @@ class Calls(Sizes, Pacing, Circuits, Governance):
         if call.cut_off:
             stands = self._works_with(event)
             self.require("intents", not stands, "an answer that others work with is asked for again")
-        named = {each.name for each in event.accounts}
-        self.require("accounts", named == set(self.state.settings.accounts), "a call is held in other accounts")
+        named = sorted(each.name for each in event.accounts)
+        self.require("accounts", named == sorted(self.state.settings.accounts), "a call is held in other accounts")
         places = self.state.settings.concurrency
         single = [each for each in self.calls_in_flight if each.lane is Lane.INTERACTIVE]
         within = event.lane is Lane.BATCH or len(single) <= places

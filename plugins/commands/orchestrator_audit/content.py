@@ -37,9 +37,10 @@ class Content:
         """The content of a run; only where its log was written here is anything read that the log names."""
         texts = Texts(log, run, os.urandom, log.redactor)
         is_here = not log.is_imported and log.is_on_disk
-        prompts = prompts_of(log, run, texts, Catalogue.discover(), builds=is_here)
+        catalogue = Catalogue.discover()
+        prompts = prompts_of(log, run, texts, catalogue, builds=is_here)
         folder = output_folder(log, run, texts) if is_here else None
-        return cls(run, Readings(texts), prompts, Beginnings(texts), Files(run, folder, texts))
+        return cls(run, Readings(texts), prompts, Beginnings(texts, catalogue), Files(run, folder, texts))
 
     def take(self, record: Recorded, state: RunState) -> None:
         """Check an event; what a fork shares is its parent's."""

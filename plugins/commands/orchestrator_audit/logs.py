@@ -17,6 +17,7 @@ from orchestrator.replay import verify as recomputed
 from orchestrator_audit.accounts import AccountLaws, AccountUse, side_of
 from orchestrator_audit.checks import AuditReport, Problem
 from orchestrator_audit.content import FOREIGN, Content
+from orchestrator_audit.fields import doubtful_events
 from orchestrator_audit.laws import Laws
 from orchestrator_audit.reservations import Reservations
 from orchestrator_audit.shadow_state import OF_A_HISTORY
@@ -112,6 +113,7 @@ def _log(
 ) -> None:
     """Chain, texts and heads of every stream looked at, the first finding of each kind."""
     found = log.verify(run, head, texts=texts and run not in unread)
+    found += doubtful_events(log, [run] if run is not None else log.streams())
     hurt = {finding.stream for finding in found}
     found += [finding for finding in against_heads(log, run, heads or ()) if finding.stream not in hurt]
     names = [run] if run is not None else log.streams()
@@ -160,13 +162,20 @@ def _against(log: EventLog, run: str, heads: Sequence[Head]) -> LogFinding | Non
         events[archived.version] = (next(iter(events.values()))[0], archived.head)
         heads = [head for head in heads if head.version >= archived.version]
     versions = [version for version in events if isinstance(version, int)]
+    newest: dict[str, int] = {}
     for head in heads:
         version = head.version
+        last = newest.setdefault(head.source, version)
+        newest[head.source] = version
         if version not in events:
             version = max((each for each in versions if each < head.version), default=0)
         position, digest = events.get(version, (0, ""))
         if version < head.version:
             message = f"{head.source} has a head of v{head.version}; the events after v{version} are missing"
+        elif version < last:
+            message = (
+                f"{head.source} has the head of v{version} after that of v{last}: its lines were put in another order"
+            )
         elif digest != head.head:
             message = f"{head.source} has another head for v{head.version}: this event, or one before it, was changed"
         else:
@@ -287,7 +296,9 @@ def _caps(log: EventLog, record: Recorded, laws: Laws) -> list[Problem]:
     for name, cap in event.caps.items() if isinstance(event, SessionOpened) else ():
         select = Select((stream_of(name, simulated),), before=record.position)
         known = {getattr(each.event, "totals", Totals()).cap for each in log.select(select)}
-        if known and cap not in known:
+        if name not in laws.state.settings.accounts:
+            wrong.append(Problem(record.position, f"the account {name} is none above the run", record.version))
+        elif known and cap not in known:
             wrong.append(Problem(record.position, f"the account {name} never had the cap ${cap}", record.version))
     return wrong
 
@@ -296,7 +307,7 @@ def _collect(laws: Laws, record: Recorded, run: str, problems: dict[str, list[Pr
     """Take the breaches that the latest event showed; those in what a fork shares are its parent's."""
     for breach in laws.breaches:
         if record.stream == run:
-            problems[breach.check].append(Problem(record.position, breach.message, record.version))
+            problems.setdefault(breach.check, []).append(Problem(record.position, breach.message, record.version))
     laws.breaches.clear()
 
 

@@ -120,6 +120,8 @@ class Prompts:
             yield f"{what} is another than follows from the texts"
         elif prompt.cut != event.cut:
             yield f"{what} leaves out of {list(prompt.cut)}, the event says {list(event.cut)}"
+        elif prompt.files_cut != event.files_cut:
+            yield f"{what} does not hold {prompt.files_cut} files whole, the event says {event.files_cut}"
         elif event.problem is None:
             yield from self._sized(what, selected, event, sent, state)
 

@@ -22,6 +22,8 @@ class Sessions(Endings):
     def run_started(self, event: e.RunStarted) -> None:
         """It is the first event."""
         self.require("sessions", self.version == 1, "RunStarted is not the first event")
+        accounts = event.settings.accounts
+        self.require("accounts", len(set(accounts)) == len(accounts), "an account is named twice")
         self.cap = event.settings.cap
 
     def run_forked(self, event: e.RunForked) -> None:

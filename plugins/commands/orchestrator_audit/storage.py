@@ -9,10 +9,13 @@ from orchestrator.ledger import retention, stored_calls
 from orchestrator.ledger.accounts import PREFIX, SIMULATED
 from orchestrator.ledger.cache import answer_of
 from orchestrator.ledger.event_log import EventLog
+from orchestrator.ledger.requests import KINDS
+from orchestrator.ledger.requests import is_sealed as is_sealed_request
 from orchestrator.log.sealing import is_sealed
 from orchestrator_audit.checks import Problem
 
 _ENDS: Final = (Released, Settled, Unreconciled)
+_FINISHED: Final = "run.finished"
 _KEY: Final = re.compile("(sim/)?[0-9a-f]{64}")
 Subject = tuple[str, Problem]
 """A run (empty: the log as a whole), and what is wrong with it."""
@@ -36,6 +39,7 @@ def rows(log: EventLog, run: str | None) -> Iterator[Subject]:
         yield name, Problem(0, f"there are rows of {name}, and no event of it")
     for name in names:
         yield from ((name, problem) for problem in _texts(log, name))
+        yield from ((name, problem) for problem in _asked(log, name))
     yield from _holds(log, run)
     yield from _cached(log, run)
     yield from ((name, Problem(0, problem)) for name, problem in stored_calls.differences(log.store, run))
@@ -63,6 +67,21 @@ def _texts(log: EventLog, run: str) -> Iterator[Problem]:
             0 if last is None else last.position,
             f"no event refers to {len(stray)} of its texts, the first is {stray[0][:12]}",
         )
+
+
+def _asked(log: EventLog, run: str) -> Iterator[Problem]:
+    """Requests that no process would put in, or that the end of the run would have taken out."""
+    rows = log.store.asked(run)
+    last = log.store.last_row(run) if rows else None
+    is_closed = last is not None and last.type == _FINISHED
+    for row in rows:
+        what = f"the request {row.number} of the mailbox"
+        if row.kind not in KINDS:
+            yield Problem(0, f"{what} asks for something that this program does not know")
+        elif is_closed:
+            yield Problem(0, f"{what} is of a run that has ended")
+        elif log.is_encrypted(run) and not is_sealed_request(row.text):
+            yield Problem(0, f"{what} is of an encrypted run, and is stored in clear")
 
 
 def _holds(log: EventLog, run: str | None) -> Iterator[Subject]:

@@ -97,7 +97,8 @@ class Reads:
     def owners(self) -> list[str]:
         """Every name that side rows belong to, sorted."""
         query = "SELECT run FROM blobs UNION SELECT run FROM salts UNION SELECT run FROM cache"
-        return [str(row[0]) for row in self._rows(f"{query} UNION SELECT run FROM open_holds ORDER BY 1")]
+        others = "UNION SELECT run FROM open_holds UNION SELECT run FROM requests"
+        return [str(row[0]) for row in self._rows(f"{query} {others} ORDER BY 1")]
 
     def cached(self, key: str) -> CacheRow | None:
         """The row of the response cache under a key."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
+from orchestrator.errors import LogError
 from orchestrator.log.rows import CacheRow, Extent, Hold, Last, MailboxRow, Page, RawRow, Select, StoredRow, StoredText
 from orchestrator.log.sqlite.connections import Queryable
 from orchestrator.log.views import VIEWS, own
@@ -33,6 +34,19 @@ _EXTENTS: Final = "SELECT stream, min(position), max(version) FROM events GROUP 
 _OWNERS: Final = """
 SELECT run FROM blobs UNION SELECT run FROM salts UNION SELECT run FROM cache UNION SELECT run FROM open_holds
 """
+_ASKED_OF: Final = "UNION SELECT run FROM requests"
+"""In a log of an earlier program there is no such table."""
+
+
+def _whole(value: object) -> int:
+    """A number beside the events.
+
+    Raises:
+        LogError: somebody has stored something else in its place.
+    """
+    if type(value) is not int:
+        raise LogError("a row beside the events holds no number where one must be; see: orchestrate audit verify")
+    return value
 
 
 class SqliteReads:
@@ -130,40 +144,41 @@ class SqliteReads:
 
     def owners(self) -> list[str]:
         """Every name that side rows belong to, sorted."""
-        return sorted(str(name) for (name,) in self.query(_OWNERS))
+        is_old = self._one("SELECT 1 FROM sqlite_master WHERE name = 'requests'", ()) is None
+        return sorted(str(name) for (name,) in self.query(_OWNERS if is_old else f"{_OWNERS} {_ASKED_OF}"))
 
     def cached(self, key: str) -> CacheRow | None:
         """The row of the response cache under a key."""
         row = self._one("SELECT key, run, call FROM cache WHERE key = ?", (key,))
-        return None if row is None else CacheRow(str(row[0]), str(row[1]), int(row[2]))
+        return None if row is None else CacheRow(str(row[0]), str(row[1]), _whole(row[2]))
 
     def cache_rows(self) -> list[CacheRow]:
         """Every row of the response cache."""
         rows = self.query("SELECT key, run, call FROM cache ORDER BY run, call")
-        return [CacheRow(str(key), str(run), int(call)) for key, run, call in rows]
+        return [CacheRow(str(key), str(run), _whole(call)) for key, run, call in rows]
 
     def holds(self, *, run: str | None = None, account: str | None = None) -> list[Hold]:
         """The open holds of a run, of an account's stream, or all."""
         conditions = {"run": run, "account": account}
         where, values = _equal({name: value for name, value in conditions.items() if value is not None})
         sql = f"SELECT run, call, account, nano FROM open_holds {where} ORDER BY run, call, account"
-        return [Hold(str(a), int(b), str(c), int(d)) for a, b, c, d in self.query(sql, values)]
+        return [Hold(str(a), _whole(b), str(c), _whole(d)) for a, b, c, d in self.query(sql, values)]
 
     def asked(self, run: str) -> list[MailboxRow]:
         """What is asked of a run, in order."""
         rows = self.query("SELECT id, at, kind, text FROM requests WHERE run = ? ORDER BY id", (run,))
-        return [MailboxRow(int(number), int(at), str(kind), str(text)) for number, at, kind, text in rows]
+        return [MailboxRow(_whole(number), _whole(at), str(kind), str(text)) for number, at, kind, text in rows]
 
     def pace(self, scope: str) -> int | None:
         """The number kept for a scope of shared rate limits."""
         row = self._one("SELECT reserved FROM pace WHERE scope = ?", (scope,))
-        return None if row is None else int(row[0])
+        return None if row is None else _whole(row[0])
 
     def paces(self) -> dict[str, int]:
         """These numbers of all scopes; none in a log of an earlier program, which has no such table."""
         if self._one("SELECT 1 FROM sqlite_master WHERE name = 'pace'", ()) is None:
             return {}
-        return {str(scope): int(number) for scope, number in self.query("SELECT scope, reserved FROM pace")}
+        return {str(scope): _whole(number) for scope, number in self.query("SELECT scope, reserved FROM pace")}
 
     def view(
         self, name: str, where: Mapping[str, Any] | None = None, *, streams: Sequence[str] | None = None

@@ -1,4 +1,4 @@
-"""Forty edits, each by one who may write everything and computes chain, heads, sums and manifest anew.
+"""More than seventy edits, each by one who may write everything and computes chain, heads, sums and manifest anew.
 
 Each ends with exit code 6 and names the first bad event or object; without an edit the same ends with 0.
 """
@@ -208,6 +208,39 @@ def _line(number: int, change: Change) -> Callable[[bytes], bytes]:
     return work
 
 
+def _twice(home: Path) -> None:
+    """The sum of a run twice in its event: for one reader the first counts, for another the last."""
+    stored(
+        home, 'UPDATE events SET data = replace(data, \'"settled":\', \'"settled":1,"settled":\') WHERE type = ?', _END
+    )
+    previous = chain.GENESIS
+    sql = "SELECT position, version, type, schema, at, data FROM events WHERE stream = ? ORDER BY version"
+    for position, version, kind, schema, at, data in stored(home, sql, RUN):
+        previous = chain.link(previous, RUN, version, kind, schema, at, data)
+        stored(home, "UPDATE events SET hash = ? WHERE position = ?", previous, position)
+    (home / FILE).write_text(json.dumps({"run": RUN, "version": version, "head": previous}) + "\n")
+
+
+def _earlier(home: Path) -> None:
+    """A true head of an earlier event, after that of the last."""
+    version, head = stored(home, "SELECT version, hash FROM events WHERE stream = ? AND version = 9", RUN)[0]
+    with (home / FILE).open("a") as file:
+        file.write(json.dumps({"run": RUN, "version": version, "head": head}) + "\n")
+
+
+def opened(change: Callable[[Fields], object]) -> Callable[[Path], None]:
+    """Change what the session was opened with."""
+
+    def work(row: Fields) -> None:
+        before = json.dumps(row["data"])
+        change(row["data"])
+        assert json.dumps(row["data"]) != before
+
+    return event("session.opened", work)
+
+
+_END = "run.finished"
+_ASKED = "INSERT INTO requests(run, kind, text, at) VALUES"
 _DIGEST = "a" * 64
 LOG: dict[str, Callable[[Path], None]] = {
     "a larger threshold": event("run.started", setting("settings", "thresholds", "code_generation", to=0.5)),
@@ -250,6 +283,31 @@ LOG: dict[str, Callable[[Path], None]] = {
     "a text of no event": sql(f"INSERT INTO blobs VALUES ('{RUN}', '{_DIGEST}', x'00')"),
     "a hold of no call": sql(f"INSERT INTO open_holds VALUES ('{RUN}', 9, 'sim/account/org', 7)"),
     "a cached answer of none": sql(f"INSERT INTO cache VALUES ('{_DIGEST}', '{RUN}', 1)"),
+    "a sum that stands twice": _twice,
+    "older rules": opened(lambda data: data.update(rules=3)),
+    "newer rules": opened(lambda data: data.update(rules=5)),
+    "another program": opened(lambda data: data.update(program="0.0.9")),
+    "a plugin of another version": opened(lambda data: data["plugins"][0].update(version="0.0.9")),
+    "a plugin with a digest": opened(lambda data: data["plugins"][0].update(source_digest=_DIGEST)),
+    "a plugin of another name": opened(lambda data: data["plugins"][-1].update(name="zz")),
+    "a plugin twice": opened(lambda data: data["plugins"].append(data["plugins"][-1])),
+    "plugins in another order": opened(lambda data: data["plugins"].reverse()),
+    "no provider": opened(lambda data: data["plugins"].pop(0)),
+    "other parameters": opened(lambda data: data["plugins"][1]["parameters"].update(weight=1)),
+    "a model twice": opened(lambda data: data["models"].append(data["models"][-1])),
+    "the cap of another account": opened(lambda data: data["caps"].update(team=1)),
+    "a provider of this machine": opened(lambda data: data["local"].append("elsewhere")),
+    "an account twice": event("run.started", lambda row: row["data"]["settings"]["accounts"].append("org")),
+    "a place that is none": event("run.started", lambda row: row["data"].update(place=row["data"]["spec"])),
+    "files left out of a prompt": event("call.prepared", adding("files_cut", more=1)),
+    "a request after the end": sql(f"{_ASKED} ('{RUN}', 'cancel', '', 1)"),
+    "a request of no run": sql(f"{_ASKED} ('ghost', 'cancel', '', 1)"),
+    "a request of no kind": sql(f"{_ASKED} ('{RUN}', 'obey', '', 1)"),
+    "a request at no time": sql(f"{_ASKED} ('{RUN}', 'cancel', '', 'soon')"),
+    "another salt": sql(f"UPDATE salts SET salt = zeroblob(32) WHERE run = '{RUN}'"),
+    "a missing index": sql("DROP INDEX idx_open_holds_account"),
+    "a table of one's own": sql("CREATE TABLE notes(x)"),
+    "heads in another order": _earlier,
     "another head": heads(lambda text: text.replace('"head":"', '"head":"0')[:-3] + '"}\n'),
     "a later head": heads(lambda text: text.replace('"version":', '"version":9')),
     "a head of no run": heads(lambda text: text + text.replace(RUN, "ghost")),
