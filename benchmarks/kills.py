@@ -286,9 +286,12 @@ def _take_overs(log: EventLog, killed: Sequence[tuple[int, int]]) -> list[list[f
 
 
 def _ledger(vendor: OpenAIServer, names: Sequence[str]) -> dict[str, Usd]:
-    """What the vendor charged for each run; every prompt has the run's name in it."""
+    """What the vendor charged for each run; every prompt has the run's name in it.
+
+    A request that was cut in the middle by a kill is none, has no name, and costs nothing.
+    """
     billed = dict.fromkeys(names, Usd.ZERO)
-    for served in vendor.ledger:
+    for served in (each for each in vendor.ledger if each.billed):
         text = served.body.decode()
         start = text.index("run-")
         billed[text[start : start + len(_UNTOUCHED)]] += served.billed

@@ -81,13 +81,13 @@ def _named(calls: Iterable[Row]) -> View:
 def _spend(calls: Iterable[Row]) -> View:
     """The rows of the view ``spend``, out of those of ``calls``."""
     sums: dict[tuple[Any, ...], list[int]] = {}
-    for run, _, task, role, provider, model, outcome, _, _, held, settled, _, _, _, lane in calls:
+    for run, _, task, role, provider, model, outcome, _, _, held, settled, *_, lane in calls:
         found = sums.setdefault((run, task, role, _PHASES.get(role), provider, model, lane), [0, 0, 0, 0])
         found[0] += 1
         found[1] += settled
         found[2] += held
         found[3] += 0 if outcome == "in_flight" else held
-    return [dict(zip(_SPEND, (*key, *values, lane), strict=True)) for (*key, lane), values in sums.items()]
+    return [dict(zip(_SPEND, (*key[:-1], *values, key[-1]), strict=True)) for key, values in sums.items()]
 
 
 def _family(store: Store, streams: Sequence[str]) -> list[str]:
