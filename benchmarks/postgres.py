@@ -35,7 +35,7 @@ _RUNS: Final = 20
 _EVENTS: Final = 3
 _SECONDS: Final = 3.0
 _ROUND_TRIP: Final = 0.0024
-_DURABLE: Final = ("shared_buffers=256MB",)
+DURABLE: Final = ("shared_buffers=256MB",)
 _PORT: Final = "5432"
 
 
@@ -212,7 +212,7 @@ async def _proxy(socket: str) -> None:
 
 def run(rounds: int) -> Iterator[Row]:
     """Compare with the raw statement, with the library, and with a slow network."""
-    with temporary.temporary_server(_DURABLE) as server:
+    with temporary.temporary_server(DURABLE) as server:
         rate = partial(_rate, url=server.url())
         PostgresStore(server.url(), write=True).close()  # tables are made before several processes need them
         postgres_application(server.url(), create=True).close()

@@ -67,6 +67,8 @@ class Calls:
     """Those that calls of the lane ``batch`` are in."""
     pace: SharedPace = field(init=False)
     """What the calls take of the paces of all runs."""
+    reading: set[int] = field(factory=set, init=False)
+    """The calls whose answers are there and are being read."""
 
     def __attrs_post_init__(self) -> None:
         providers, http = self.resources.connected.providers, self.resources.http
@@ -170,10 +172,13 @@ class Calls:
             reply = await (self._reply(started) if is_alone else self.batches.reply(version))
             reply = self._check_reply(reply, started)
             latency = self._latency(version, began)
+            self.reading.add(version)
             taken = await taken_in(reply.text, self._reader(started), self.texts, self.ports)
             return self._succeeded(version, started, reply, taken, latency)
         except ProviderError as error:
             return self._failed(version, started, error, self._latency(version, began))
+        finally:
+            self.reading.discard(version)
 
     def _latency(self, version: int, began: float) -> int:
         """The microseconds since a call began; one of a batch may have begun in an earlier session."""

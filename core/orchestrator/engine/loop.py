@@ -26,6 +26,8 @@ from orchestrator.state.run import RunState
 _TOLERATED: Final = 1_000_000
 """Microseconds that a run's last event may be ahead of the clock, as after several steps at once."""
 _MOST_DECISIONS: Final = 100_000
+_ROUNDS: Final = 5
+"""Of the event loop, in which a call is begun, and answered by a vendor that does not have to be waited for."""
 
 Observer = Callable[[int, int, e.Event], None]
 """Called with (version, at, event) after the commit, once per event."""
@@ -255,8 +257,21 @@ class Loop:
             finally:
                 if timer is not None:
                     timer.cancel()
+        await self._wait_for_readers()
         await self.ports.pace()
         return self._drain()
+
+    async def _wait_for_readers(self) -> None:
+        """Let effects that end at once bring their outcomes: an append with all of them costs what one of each does."""
+        if not self.ports.patience or self._stop is not None:
+            return
+        for _ in range(_ROUNDS):
+            if all(task.done() for task in self._performing.values()):
+                return
+            await asyncio.sleep(0)
+        reading = [task for version, task in self._performing.items() if version in self.effects.calls.reading]
+        if reading:
+            await asyncio.wait(reading, timeout=self.ports.patience)
 
     def _drain(self) -> list[e.Outcome]:
         arrived = []

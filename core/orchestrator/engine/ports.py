@@ -35,6 +35,8 @@ class Ports:
     """For work of plugins, which may never come back."""
     pace: Callable[[], Awaitable[None]] = at_once
     """Awaited before each step: several runs of one program take their steps one after the other."""
+    patience: float = 0.0
+    """Seconds that a step waits for answers that are being read, so that one append has them all."""
 
 
 def real_ports() -> Ports:
@@ -53,6 +55,7 @@ def real_ports() -> Ports:
         offload=offload,
         offload_foreign=in_daemon_thread,
         pace=one_step_a_round,
+        patience=0.01,
     )
 
 

@@ -30,9 +30,9 @@ _MOST: Final = 500
 """Streams of which the events are read one by one; beyond that all events are."""
 _AT_ONCE: Final = 100
 _HEAD, _VERSION, _CALLS_DIGEST = len(RUN) - 1, len(RUN), len(RUN) + 1
-_POSITION: Final = itemgetter(len(CALLS) - 1)
+_POSITION: Final = itemgetter([*CALLS].index("position"))
 _KEY: Final = ("run_id", "task_id", "role", "phase", "provider", "model")
-_SPEND: Final = (*_KEY, "calls", "settled_nano", "held_nano", "unreconciled_nano")
+_SPEND: Final = (*_KEY, "calls", "settled_nano", "held_nano", "unreconciled_nano", "lane")
 
 _PHASES: Final = {role.value: phase.value for role, phase in PHASE_OF.items()}
 _OTHERS: Final = (PREFIX, SIMULATED + PREFIX, WORKER, EVAL)
@@ -81,13 +81,13 @@ def _named(calls: Iterable[Row]) -> View:
 def _spend(calls: Iterable[Row]) -> View:
     """The rows of the view ``spend``, out of those of ``calls``."""
     sums: dict[tuple[Any, ...], list[int]] = {}
-    for run, _, task, role, provider, model, outcome, _, _, held, settled, *_ in calls:
-        found = sums.setdefault((run, task, role, _PHASES.get(role), provider, model), [0, 0, 0, 0])
+    for run, _, task, role, provider, model, outcome, _, _, held, settled, *_, lane in calls:
+        found = sums.setdefault((run, task, role, _PHASES.get(role), provider, model, lane), [0, 0, 0, 0])
         found[0] += 1
         found[1] += settled
         found[2] += held
         found[3] += 0 if outcome == "in_flight" else held
-    return [dict(zip(_SPEND, (*key, *values), strict=True)) for key, values in sums.items()]
+    return [dict(zip(_SPEND, (*key[:-1], *values, key[-1]), strict=True)) for key, values in sums.items()]
 
 
 def _family(store: Store, streams: Sequence[str]) -> list[str]:

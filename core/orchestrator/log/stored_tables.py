@@ -21,6 +21,7 @@ CALLS: Final = {
     "started_at": _TEXT,
     "latency_ms": _REAL,
     "position": _WHOLE,
+    "lane": _TEXT,
 }
 """The columns of the view ``calls``."""
 RUN: Final = {

@@ -22,6 +22,9 @@ _SINCE: Final = MappingProxyType(
 )
 """By type a field that programs under older rules did not write, and the first rules under which there was one."""
 
+_MOST_VALUES: Final = 500_000
+"""In one event; a program writes some thousands at most."""
+
 
 class _TwiceError(ValueError):
     """A field stands twice in an object: readers differ in which of the two they take."""
@@ -47,6 +50,8 @@ def _doubtful(log: EventLog, stream: str) -> Iterator[LogFinding]:
 
 def _read(data: bytes) -> Any:
     """The fields; a text where one stands twice; None where they cannot be read, which the chain's check names."""
+    if data.count(b",") > _MOST_VALUES:
+        return f"it has more than {_MOST_VALUES} values, and would fill the memory"
     try:
         return json.loads(data, object_pairs_hook=_once)
     except _TwiceError as error:

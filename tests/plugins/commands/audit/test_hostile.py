@@ -130,6 +130,10 @@ def _large_event(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE events SET data = ? WHERE position = 20", ("[" + "0," * (90 << 20) + "0]",))
 
 
+def _unfolding_event(connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE events SET data = ? WHERE position = 20", ("[" + "{}," * (9 << 20) + "{}]",))
+
+
 def _large_page(connection: sqlite3.Connection) -> None:
     for version in range(1, 151):
         row = (version, '{"task":"' + "x" * (3 << 20) + '"}', "0" * 64)
@@ -148,7 +152,7 @@ def _endless(connection: sqlite3.Connection) -> None:
     )
 
 
-@pytest.mark.parametrize("harm", [_bomb, _large_event, _large_page, _endless])
+@pytest.mark.parametrize("harm", [_bomb, _large_event, _unfolding_event, _large_page, _endless])
 def test_a_log_that_could_fill_the_memory_is_refused(
     original: Path, tmp_path: Path, harm: Callable[[sqlite3.Connection], None]
 ) -> None:
