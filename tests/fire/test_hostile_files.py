@@ -1,6 +1,6 @@
 """Hostile spec, models and policy files given to the real command: one clear line, exit 2, before any call."""
 
-import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +12,13 @@ from tests.spec.test_reading import HOSTILE
 
 _MOST_KILOBYTES = 400 * 1024
 _DEADLINE = 10.0
+_WEIGHED = """
+import os, sys
+child = os.posix_spawn(sys.executable, [sys.executable, *sys.argv[1:]], os.environ)
+_, status, usage = os.wait4(child, 0)
+print(os.waitstatus_to_exitcode(status), usage.ru_maxrss)
+"""
+"""Between the tests and the command: a process counts the largest memory of the one that has begun it as its own."""
 
 
 def _arguments(kind: str, bad: Path, folder: Path) -> list[str]:
@@ -44,12 +51,13 @@ def test_refusing_takes_little_memory(case: str, tmp_path: Path) -> None:
     """The largest memory of the whole process stays below 400 MB."""
     bad = tmp_path / "bad.yaml"
     HOSTILE[case](bad)
-    process = os.posix_spawn(
-        sys.executable,
-        [sys.executable, "-m", "orchestrator", "run", str(bad), "--home", str(tmp_path / "home")],
-        environment(None),
-        file_actions=[(os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0)],
+    words = ["-m", "orchestrator", "run", str(bad), "--home", str(tmp_path / "home")]
+    ended = subprocess.run(
+        [sys.executable, "-c", _WEIGHED, *words],
+        env=environment(None),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
-    _, status, usage = os.wait4(process, 0)
-    assert os.waitstatus_to_exitcode(status) == 2
-    assert usage.ru_maxrss < _MOST_KILOBYTES
+    code, kilobytes = map(int, ended.stdout.split())
+    assert code == 2
+    assert kilobytes < _MOST_KILOBYTES

@@ -245,8 +245,8 @@ _MAKERS: Final = {
 NAMES: Final = {kind: names for kind, (names, _) in _MAKERS.items()}
 """The bad plugins of each kind."""
 HOOKS: Final = tuple(_HOOKS)
-_OF_HOOKS: Final = (*_MAKERS, "scorer", "executor", "command")
-"""What has bad hooks: a command or an executor that misbehaves once it is called is the user's to end."""
+_OF_HOOKS: Final = (*_MAKERS, "scorer", "executor", "store", "command")
+"""What has bad hooks: a command, an executor or a store that misbehaves once it is called is the user's to end."""
 
 
 def modules() -> dict[str, str]:

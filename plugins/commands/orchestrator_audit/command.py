@@ -381,7 +381,7 @@ def archive(
     if as_json:
         result_json(found.plain(dry_run=dry_run))
     else:
-        _print_archived(found, dry_run)
+        _print_archived(found, folder, dry_run)
     return 0
 
 
@@ -397,10 +397,13 @@ def _signing_key(sign: Path | None) -> "Ed25519PrivateKey":
     return read_private(_small(sign or own))
 
 
-def _print_archived(found: "Archived", dry_run: bool) -> None:
+def _print_archived(found: "Archived", folder: Path, dry_run: bool) -> None:
+    if found.bundles:
+        result(line(f"{'would go' if dry_run else 'went'} to {folder}:"))
     for each in found.bundles:
-        what = f"would go to {each.path}" if dry_run else f"{each.path}, {each.size:,} bytes, head {each.head}"
-        result(line(f"{each.run}: {each.events} events; {what}"))
+        result(line(f"{Path(each.path).name}: {each.events} events" + ("" if dry_run else f", {each.size:,} bytes")))
+        if not dry_run:
+            result(line(f"head {each.head}"))
     for run, why in found.left.items():
         notice(line(f"left: {run}: {why}"))
     if not found.bundles:

@@ -55,7 +55,7 @@ def departures(event: e.SessionOpened, spec: Spec, catalogue: Catalogue) -> Iter
     if validators != sorted(validators):
         yield "the validators are in another order than a session has them"
     for kind, named in (("exporter", tuple(spec.exporters)), ("scorer", (spec.evaluate.scorer,))):
-        others = [each.name for each in by_kind[kind] if each.name not in named]
+        others = [each.name for each in by_kind[kind] if each.distribution and each.name not in named]
         if others:
             yield f"the spec names no {kind} {others[0]}"
 
@@ -71,10 +71,12 @@ def _providers(event: e.SessionOpened, used: Sequence[e.PluginUsed], spec: Spec,
         instances = instances_of(spec.providers, catalogue.names("provider"))
     except OrchestrateError:
         return  # a plugin that is installed now has the name of an instance
-    wanted = list(dict.fromkeys(each.type for each in instances))
+    handed = {each.name for each in used if not each.distribution}  # objects and files, beside those of the spec
+    wanted = [name for name in dict.fromkeys(each.type for each in instances) if name not in handed]
+    names = [name for name in names if name not in handed]
     if names != wanted:
         yield f"the providers are {', '.join(names) or 'none'}, the spec names {', '.join(wanted)}"
-    unnamed = sorted(set(event.local) - {each.name for each in instances})
+    unnamed = sorted(set(event.local) - handed - {each.name for each in instances})
     if unnamed:
         yield f"the spec names no provider {unnamed[0]}, which is said to be on this machine"
 
@@ -84,7 +86,7 @@ def _backend(used: Sequence[e.PluginUsed], spec: Spec) -> Iterator[str]:
         yield f"a session has one backend, and this one has {len(used)}"
         return
     wanted = spec.routing.backend or "greedy"
-    if used[0].name != wanted:
+    if used[0].distribution and used[0].name != wanted:
         yield f"the backend is {used[0].name}, the spec names {wanted}"
     parameters = dict(spec.routing.parameters)
     if used[0].distribution and used[0].parameters != parameters and _PATH not in str(parameters):

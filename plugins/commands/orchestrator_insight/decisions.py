@@ -112,8 +112,8 @@ def shown(each: Explained) -> DecisionShown:
             return DecisionShown(each.version, each.at, "refusal", each.node, _what(each), remarks=(refused(each),))
         case NoCandidateLeft():
             rows = tuple(_candidate(seen, is_chosen=False, why=removal(seen)) for seen in each.considered)
-            said, what = ("no model is left",), DOING[each.role]
-            return DecisionShown(each.version, each.at, "no_candidate", each.node, what, remarks=said, candidates=rows)
+            what = f"{DOING[each.role]}: no model is left"
+            return DecisionShown(each.version, each.at, "no_candidate", each.node, what, candidates=rows)
         case VerifiedResult():
             limit = () if each.event.verdict is Verdict.PASSED else ("so the run ends as PARTIAL_SUCCESS at best",)
             what = f"verification {verification(each.event)}"
