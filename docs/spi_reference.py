@@ -26,7 +26,8 @@ FILLED: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("ArchitectureProfile", "Policy", "PolicyHierarchy", "PolicySet"), PROGRAM),
         **dict.fromkeys(("Ask", "Body", "Finding", "Launch", "Ranked", "Reply", "Score", "Skeleton", "Usage"), PLUGIN),
         **dict.fromkeys(("ModelInfo", "Price", "Rate", "Usd"), BOTH),
-        **dict.fromkeys(("BatchOrder", "BatchRequest"), PROGRAM),
+        **dict.fromkeys(("BatchOrder", "BatchRequest", "Fleet"), PROGRAM),
+        **dict.fromkeys(("Allowance", "Allowances", "FleetWorker"), PLUGIN),
         "BatchResults": PLUGIN,
         "RunOptions": PLUGIN,
         "Job": PROGRAM,
@@ -39,7 +40,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "Providers": (
             *("Provider", "ProviderConfig", "Request", "Message", "CallRef", "Body", "CallContext", "Reply", "Finish"),
-            *("ProviderError", "ErrorKind", "Billed", "ModelInfo", "Role"),
+            *("ProviderError", "ErrorKind", "Billed", "ModelInfo", "Role", "Allowances", "Allowance"),
         ),
         "Batches": ("BatchProvider", "BatchOrder", "BatchRequest", "BatchResults"),
         "Money": ("Price", "Rate", "Usage", "Usd"),
@@ -63,6 +64,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             ),
         ),
         "Scaffolds": ("Scaffold", "App", "ArchitectureProfile", "Skeleton", "Launch", "Ask"),
+        "Executors": ("Executor", "Fleet", "FleetWorker"),
         "Every plugin": ("hookimpl", "hookspec", "INTERFACE", "SpecError", "DeprecatedHook"),
     }
 )

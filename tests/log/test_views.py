@@ -143,7 +143,7 @@ def test_calls() -> None:
 
     assert list(calls[0]) == [
         "run_id", "call_id", "task_id", "role", "provider", "model", "outcome", "input_tokens", "output_tokens",
-        "held_nano", "settled_nano", "started_at", "latency_ms", "position",
+        "held_nano", "settled_nano", "started_at", "latency_ms", "position", "lane",
     ]  # fmt: skip
     assert [(c["call_id"], c["outcome"], c["held_nano"], c["settled_nano"]) for c in calls] == [
         ("plan/decomposer/1/1/1", "answered", 0, 40),
@@ -169,6 +169,7 @@ def test_calls() -> None:
         "started_at": "2026-01-01T00:03:00.000005Z",
         "latency_ms": 1.5,
         "position": 4,
+        "lane": "interactive",
     }
     assert (calls[4]["input_tokens"], calls[4]["latency_ms"]) == (None, None)
 
@@ -180,9 +181,10 @@ def test_spend_groups_calls_and_adds_up_to_the_run() -> None:
 
     assert list(spend[0]) == [
         "run_id", "task_id", "role", "phase", "provider", "model", "calls",
-        "settled_nano", "held_nano", "unreconciled_nano",
+        "settled_nano", "held_nano", "unreconciled_nano", "lane",
     ]  # fmt: skip
-    assert [tuple(row.values())[1:] for row in spend] == [
+    assert {row["lane"] for row in spend} == {"interactive"}
+    assert [tuple(row.values())[1:-1] for row in spend] == [
         ("plan", "decomposer", "decomposition", "prov", "m1", 1, 40, 0, 0),
         ("t1", "generator", "generation", "prov", "m1", 2, 0, 100, 100),
         ("t1", "generator", "generation", "prov", "m2", 1, 60, 0, 0),

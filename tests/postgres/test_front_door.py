@@ -68,7 +68,7 @@ def test_every_command_reads_a_log_on_a_server(url: str, tmp_path: Path) -> None
     assert "write-ahead log and its backups keep what was deleted" in do("runs", "delete", "one", "--yes")
     assert "ok: " in do("audit", "verify")
     do("run", str(QUICKSTART), "--set", "project_id=two")
-    assert "two: " in do("log", "archive", "--older-than", "0d", "--to", str(tmp_path / "archive"))
+    assert "two.bundle: " in do("log", "archive", "--older-than", "0d", "--to", str(tmp_path / "archive"))
     assert "archived" in do("runs", "list")
     assert "ok: two, " in do("audit", "verify")
 

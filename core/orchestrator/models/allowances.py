@@ -18,5 +18,6 @@ class Allowances:
     """What a vendor allows one account; None: it does not say."""
 
     requests: Allowance | None = None
+    """Calls, whatever they hold."""
     tokens: Allowance | None = None
     """Input and output together."""

@@ -33,6 +33,7 @@ class FleetWorker:
     """A worker of a fleet, as its executor sees it."""
 
     name: str
+    """Tells it from the other workers of its fleet."""
     is_alive: bool
     """Whether its process runs; else it is being started again."""
     place: str = ""
