@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -74,7 +75,12 @@ def schema_of(server: str) -> Iterator[str]:
         connection.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
         connection.execute(f"CREATE SCHEMA {name}")
         yield server.replace("search_path%3Dpublic", f"search_path%3D{name}")
-        connection.execute(f"DROP SCHEMA {name} CASCADE")
+        for tries in range(5):  # the last write of a cut connection may still be under way
+            with suppress(psycopg.errors.DeadlockDetected):
+                connection.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+                return
+            time.sleep(0.1 * tries)
+        raise AssertionError(f"the schema {name} cannot be dropped")
 
 
 @pytest.mark.heavy
