@@ -69,8 +69,12 @@ def test_a_run_killed_in_its_verification_goes_on_with_it() -> None:
 
 
 _CHOICE = 2
-_NOT_SIMULATED = {"scoring.started", "scoring.ended", "plan.edited"}
-"""The simulator has no scorers and no mailbox; ``tests/steering`` edits the plan of a run that was killed."""
+_NOT_SIMULATED = {
+    *("scoring.started", "scoring.ended", "plan.edited"),
+    *("batch.started", "batch.submitted", "pace.refused"),
+}
+"""What the worlds drawn here have not: scorers, a mailbox, batches, a shared pace. ``tests/steering`` edits the plan of
+a run that was killed, ``tests/fire/test_batches.py`` kills at every step of a batch."""
 OF_EVALUATIONS = tuple(name for name, cls in TYPES.items() if issubclass(cls, ArchiveEvent | EvalEvent | WorkerEvent))
 OF_COMMANDS = ("run.forked", "content.deleted", *OF_EVALUATIONS)
 """What commands append to runs without a session; see the tests of forks and of retention."""
