@@ -88,6 +88,24 @@ def test_a_cancelled_session_records_it() -> None:
     assert history[-1][1] == e.RunInterrupted("cancelled")
 
 
+def test_a_session_that_is_cancelled_after_its_last_event_has_none_after_it() -> None:
+    """Cancelled while its last step waits for other runs, a finished run stays as it is."""
+    world = World(scenario())
+
+    async def body(session: Session, loop: Loop, opening: Sequence[e.Outcome]) -> None:
+        async def pace() -> None:
+            if session.state.finished is not None:
+                running.cancel()
+            await asyncio.sleep(0)
+
+        loop.ports = evolve(loop.ports, pace=pace)
+        running = asyncio.ensure_future(loop.run(opening))
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    assert isinstance(first_session(world, body)[-1][1], e.RunFinished)
+
+
 def test_a_refused_append_ends_the_session() -> None:
     """When another writer was first, nothing more is appended and the error reaches the caller."""
     world = World(scenario())

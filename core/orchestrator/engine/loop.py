@@ -118,8 +118,9 @@ class Loop:
                     await self._end_session(arrived)
                     return
         except asyncio.CancelledError:
-            with suppress(LogError):  # a log that cannot be written any more must not hide the cancellation
-                await self._end_session([])
+            if self.state.is_open:  # the last step may have closed it
+                with suppress(LogError):  # a log that cannot be written any more must not hide the cancellation
+                    await self._end_session([])
             raise
         finally:
             await self._cancel_effects()
