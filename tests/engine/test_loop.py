@@ -106,6 +106,25 @@ def test_a_session_that_is_cancelled_after_its_last_event_has_none_after_it() ->
     assert isinstance(first_session(world, body)[-1][1], e.RunFinished)
 
 
+def test_what_has_arrived_is_recorded_where_the_wait_for_calls_is_cancelled() -> None:
+    """An interruption with patience, then a cancellation: what came in with the interruption is in the log."""
+    raised = e.TimeRaised(10**12, ())
+
+    async def body(session: Session, loop: Loop, opening: Sequence[e.Outcome]) -> None:
+        running = asyncio.ensure_future(loop.run(opening))
+        await asyncio.sleep(1.0)
+        loop.bring(raised)
+        loop.interrupt("SIGTERM", patience=50.0)
+        await asyncio.sleep(1.0)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    history = [event for _, event in first_session(World(evolve(scenario(), slowest=100.0)), body)]
+    assert history.count(raised) == 1
+    assert history[-1] == e.RunInterrupted("SIGTERM")
+
+
 def test_a_refused_append_ends_the_session() -> None:
     """When another writer was first, nothing more is appended and the error reaches the caller."""
     world = World(scenario())

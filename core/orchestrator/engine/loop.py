@@ -285,11 +285,13 @@ class Loop:
 
         Calls in batches stay open: the vendor goes on with them, and a later session collects what it has done.
         """
+        for outcome in arrived:  # a cancellation that ends the waiting comes back for them
+            self._queue.put_nowait(outcome)
         await self._wait_for_calls()
         if self._stop == CANCEL:
             await self.effects.calls.batches.cancel()
         await self._cancel_effects()
-        outcomes = [outcome for outcome in [*arrived, *self._drain()] if self._is_wanted(outcome)]
+        outcomes = [outcome for outcome in self._drain() if self._is_wanted(outcome)]
         ended = {outcome.call for outcome in outcomes if isinstance(outcome, (e.CallSucceeded, e.CallFailed))}
         outcomes.extend(
             cancelled(version, opened)
