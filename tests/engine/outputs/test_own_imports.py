@@ -42,9 +42,27 @@ def test_an_import_of_oneself_is_left_out(head: str, path: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        ("A, B", "A, (B, *REST) = 1, (2, 3)\n"),
+        ("A", "if True:\n    A = 1\nelse:\n    A = 2\n"),
+        ("A", "try:\n    import tomllib\n    A = 1\nexcept ImportError:\n    A = 2\n"),
+        ("g", "try:\n    pass\nfinally:\n    def g():\n        pass\n"),
+    ],
+)
+def test_a_name_may_be_defined_in_any_way(names: str, code: str) -> None:
+    """Several names at once, and definitions in branches, are definitions, too."""
+    content = code_of(f"from solution import {names}\n{code}")
+    assert content == code + CODE
+    exec(compile(content, "solution.py", "exec"), {})
+
+
+@pytest.mark.parametrize(
     "head",
     [
         "from math import floor\n",
+        "from solution import a\na.b = 1\n",
+        "from solution import g\nif True:\n    from elsewhere import g\n",
         "from solution import g\n",
         "from solution import f, g\n",
         "from solution import f as other\n",

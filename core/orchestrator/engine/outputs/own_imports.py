@@ -5,7 +5,7 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, TypeGuard
 
 from orchestrator.suites import imported, statements
 
@@ -49,12 +49,20 @@ def _is_own(node: ast.stmt, modules: set[str], defined: set[str]) -> bool:
 
 
 def _defined(node: ast.stmt) -> Iterator[str]:
-    """The names that a top-level statement defines, imports aside."""
+    """The names that a top-level statement defines, imports aside: itself, or what stands in its branches."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield node.name
     elif isinstance(node, ast.Assign | ast.AnnAssign):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        yield from (target.id for target in targets if isinstance(target, ast.Name))
+        yield from (each.id for target in targets for each in ast.walk(target) if _is_bound(each))
+    elif isinstance(node, ast.If | ast.Try | ast.With):
+        inner = [*node.body, *getattr(node, "orelse", []), *getattr(node, "finalbody", [])]
+        inner += [each for handler in getattr(node, "handlers", []) for each in handler.body]
+        yield from (name for each in inner for name in _defined(each))
+
+
+def _is_bound(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 
 def _lines(node: ast.stmt) -> range:
