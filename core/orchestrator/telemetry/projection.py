@@ -4,6 +4,7 @@ Its snapshot is a memo of the store: position, hash of the event there, and the 
 missing, damaged, of another program or of another log, the projection begins anew.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -29,6 +30,8 @@ _FORMAT: Final = 2
 _WORTH_KEEPING: Final = 200
 """Events read since the snapshot after which a new one is written."""
 _MOST_CALLS: Final = 20_000
+_MOST_RUNS: Final = 200
+"""Whose failed checks are known at once: as many as go on side by side."""
 _TYPES: Final = ("call.started", "call.succeeded", "call.failed", "iteration.evaluated", "output.chosen")
 Records = dict[str, ModelRecord]
 """By provider instance and model, see ``qualified``. Of a record averages, latencies and the latest calls count."""
@@ -90,6 +93,7 @@ class _Reader:
     telemetry: Telemetry
     _runs: dict[str, _Run] = field(factory=dict, init=False)
     _calls: dict[tuple[str, int], e.CallStarted] = field(factory=dict, init=False)
+    _checks: "dict[str, _FailedChecks]" = field(factory=dict, init=False)
 
     def rows(self) -> Iterator[Recorded]:
         """The events that measure something, after the position reached."""
@@ -116,7 +120,7 @@ class _Reader:
             case e.OutputChosen(call=call):
                 author = self._started(run, call)
                 if author is not None:  # only what is delivered counts
-                    failed = _failed_checks(self.log, run, author.node, call)
+                    failed = self._failed_of(run).of(record.version, author.node, call)
                     self._record(run, author).measured(self._type(run, author.node)).validator_failures += failed
 
     def _succeeded(self, run: str, event: e.CallSucceeded) -> None:
@@ -142,6 +146,14 @@ class _Reader:
         record.recent.append(False)
         if event.outage:
             record.measured(self._type_of(run, started)).observe_outage()
+
+    def _failed_of(self, run: str) -> "_FailedChecks":
+        found = self._checks.get(run)
+        if found is None:
+            if len(self._checks) >= _MOST_RUNS:
+                self._checks.clear()
+            found = self._checks[run] = _FailedChecks(self.log, run)
+        return found
 
     def _type_of(self, run: str, started: e.CallStarted) -> TaskType | None:
         return measured_as(started.role, self._type(run, started.node))
@@ -182,21 +194,37 @@ class _Reader:
         return next((record.event for record in self.log.read(run, version - 1, version)), None)
 
 
-def _failed_checks(log: EventLog, run: str, task: str, call: int) -> int:
-    """The failed checks of an answer to a task; equal answers share their checks."""
-    begun: dict[int, int] = {}
-    forms: dict[int, str | None] = {}
-    failed = list[int]()
-    for record in log.read_own(run, types=[e.CallSucceeded, e.CheckStarted, e.Validated]):
-        match record.event:
-            case e.CallSucceeded() as answer:
-                forms[answer.call] = None if answer.reading is None else answer.reading.equivalence
-            case e.CheckStarted() as check if check.task == task:
-                begun[record.version] = check.call
-            case e.Validated(verdict=Verdict.FAILED, check=check) if check in begun:
-                failed.append(begun[check])
-    form = forms.get(call)
-    return sum(other == call or (form is not None and forms.get(other) == form) for other in failed)
+@define
+class _FailedChecks:
+    """The failed checks of the answers of a run, each of its events read once; equal answers to a task share theirs."""
+
+    log: EventLog
+    run: str
+    _upto: int = field(default=0, init=False)
+    _begun: dict[int, tuple[str, int]] = field(factory=dict, init=False)
+    """The task and the answer, by the version of the CheckStarted."""
+    _forms: dict[int, str] = field(factory=dict, init=False)
+    _failed: Counter[tuple[str, int | str]] = field(factory=Counter, init=False)
+
+    def of(self, version: int, task: str, call: int) -> int:
+        """Those of an answer to a task, as far as the run had come at a version."""
+        if version > self._upto:
+            self._read()
+        return self._failed[task, self._forms.get(call, call)]
+
+    def _read(self) -> None:
+        kinds = [e.CallSucceeded, e.CheckStarted, e.Validated, e.OutputChosen]
+        for record in self.log.read_own(self.run, self._upto, types=kinds):
+            self._upto = record.version
+            match record.event:
+                case e.CallSucceeded(reading=reading) as answer:
+                    if reading is not None and reading.equivalence is not None:
+                        self._forms[answer.call] = reading.equivalence
+                case e.CheckStarted(task=task, call=call):
+                    self._begun[record.version] = task, call
+                case e.Validated(verdict=Verdict.FAILED, check=check) if check in self._begun:
+                    task, call = self._begun[check]
+                    self._failed[task, self._forms.get(call, call)] += 1
 
 
 def _read_snapshot(log: EventLog) -> Telemetry:
