@@ -128,15 +128,16 @@ def _error(failure: Failure) -> ProviderError:
 
 @hookimpl
 def orchestrator_provider(config: ProviderConfig) -> Provider | None:
-    """Build the provider from the file named by ``answers``; None where a spec does not ask for it."""
+    """Build the provider from what ``answers`` or ``script`` says; None where a spec does not ask for it."""
     where = f"providers.{config.name}"
     unknown = [str(key) for key in config.options if key not in ("answers", "script")]
     if unknown:
         raise SpecError([f"{where}: unknown option {key!r}; it takes answers or script" for key in unknown])
-    script = config.options.get("script")
-    if isinstance(script, str):
+    script, answers = (config.options.get(key) for key in ("script", "answers"))
+    if script is not None:
+        if not isinstance(script, str) or answers is not None:
+            raise SpecError([f"{where}.script: give the text of a file of answers, in the place of answers"])
         return Scripted(read_script(script, f"{where}.script", config.name), config.models)
-    answers = config.options.get("answers")
     if answers is None:
         return None
     if not isinstance(answers, str) or not answers:

@@ -304,7 +304,16 @@ def test_without_answers_it_is_not_available(tmp_path: Path) -> None:
     assert made({}, tmp_path) is None
 
 
-@pytest.mark.parametrize("options", [{"answers": "missing.yaml"}, {"answers": 3}, {"answer": "a.yaml"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"answers": "missing.yaml"},
+        {"answers": 3},
+        {"answer": "a.yaml"},
+        {"script": 3},
+        {"script": "answers: []", "answers": "a.yaml"},
+    ],
+)
 def test_options_that_make_no_sense_are_refused(options: Mapping[str, Any], tmp_path: Path) -> None:
     """A missing file, a wrong type and a wrong name are errors for the user."""
     with pytest.raises(SpecError):
