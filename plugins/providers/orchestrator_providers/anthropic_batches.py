@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from orchestrator.spi import BatchOrder, BatchResults, Billed, CallContext, ErrorKind, ProviderError, Reply
+from orchestrator.spi import BatchOrder, BatchResults, CallContext, ErrorKind, ProviderError, Reply
 from orchestrator_providers.batching import (
     MOST_PAGES,
     BatchVendor,
@@ -18,6 +18,7 @@ from orchestrator_providers.batching import (
     object_of,
     objects_of,
     text_of,
+    uncharged,
     undone,
 )
 from orchestrator_providers.faults import bad_answer
@@ -87,10 +88,7 @@ class AnthropicBatches(BatchVendor):
         error = object_of(result, "error")
         error = object_of(error, "error") or error
         status = 400 if error.get("type") == "invalid_request_error" else 500
-        failed = self.error_inside(error, None, {}, status)
-        return ProviderError(  # a request that ended with an error is not charged for in a batch
-            str(failed), kind=failed.kind, retryable=failed.retryable, billed=Billed.NO
-        )
+        return uncharged(self.error_inside(error, None, {}, status))
 
     async def cancel_batch(self, batch: str, ctx: CallContext) -> None:
         """See ``BatchProvider``."""

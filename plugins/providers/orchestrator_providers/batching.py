@@ -142,6 +142,11 @@ def attempt(read: Callable[[], Reply]) -> Reply | ProviderError:
         return error
 
 
+def uncharged(failed: ProviderError) -> ProviderError:
+    """The error of a request that has failed: in a batch that is charged for nothing, whatever the error is."""
+    return ProviderError(str(failed), kind=failed.kind, retryable=failed.retryable, billed=Billed.NO)
+
+
 def undone(why: str, *, cancelled: bool) -> ProviderError:
     """A request that the vendor did not get to: it is charged for nothing, and may be sent again."""
     kind = ErrorKind.CANCELLED if cancelled else ErrorKind.OVERLOADED

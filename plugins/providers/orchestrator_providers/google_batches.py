@@ -18,6 +18,7 @@ from orchestrator_providers.batching import (
     object_of,
     objects_of,
     text_of,
+    uncharged,
     undone,
 )
 from orchestrator_providers.faults import bad_answer
@@ -84,8 +85,7 @@ class GoogleBatches(BatchVendor):
     def _result(self, result: Mapping[str, Any]) -> Reply | ProviderError:
         error = object_of(result, "error")
         if error:
-            failed = self.error_inside(error, None, {}, _ERROR_STATUS.get(error.get("code", 0), 500))
-            return ProviderError(str(failed), kind=failed.kind, retryable=failed.retryable, billed=Billed.NO)
+            return uncharged(self.error_inside(error, None, {}, _ERROR_STATUS.get(error.get("code", 0), 500)))
         return attempt(lambda: self.reply(object_of(result, "response"), {}))
 
     async def cancel_batch(self, batch: str, ctx: CallContext) -> None:

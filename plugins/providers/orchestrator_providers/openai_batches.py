@@ -17,6 +17,7 @@ from orchestrator_providers.batching import (
     object_of,
     objects_of,
     text_of,
+    uncharged,
     undone,
 )
 from orchestrator_providers.faults import bad_answer
@@ -117,8 +118,11 @@ class OpenAIBatches(BatchVendor):
         if error.get("code") in (_AFTER_EXPIRY, _AFTER_CANCEL):
             return undone(str(error["code"]), cancelled=error["code"] == _AFTER_CANCEL)
         if not response:
-            return self.error_inside(error or None, None, {})
-        status = response.get("status_code")
+            failed = self.error_inside(error or None, None, {})
+            return uncharged(failed) if error else failed
+        given = response.get("status_code")
+        status = given if type(given) is int else 200
         headers = {"x-request-id": str(response.get("request_id") or "")}
         content = json.dumps(response.get("body")).encode()
-        return attempt(lambda: self.read_answer(status if type(status) is int else 200, headers, content))
+        found = attempt(lambda: self.read_answer(status, headers, content))
+        return uncharged(found) if isinstance(found, ProviderError) and status >= 400 else found

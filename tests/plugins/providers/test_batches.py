@@ -146,6 +146,27 @@ def test_results_are_read_one_by_one(name: str) -> None:
         assert (each.retryable, each.billed) == (True, Billed.NO)
 
 
+@pytest.mark.parametrize(
+    ("line", "billed"),
+    [
+        ({"response": {"status_code": 504, "body": {"error": {"message": "m"}}}}, Billed.NO),
+        ({"response": {"status_code": 520, "body": None}}, Billed.NO),
+        ({"response": None, "error": {"code": "server_error", "message": "m"}}, Billed.NO),
+        ({"response": {"status_code": 200, "body": None}}, Billed.UNKNOWN),
+        ({}, Billed.UNKNOWN),
+    ],
+)
+def test_a_request_that_failed_in_a_batch_of_openai_is_charged_for_nothing(
+    line: Mapping[str, Any], billed: Billed
+) -> None:
+    """Whatever status it failed with; only where an answer may be lost is that not known."""
+    answers = {**paths("openai"), ("GET", "/v1/files/file-out/content"): [{"custom_id": IDS[0], **line}]}
+    found, _ = asked("openai", answers, "collect_batch", SUBMITTED["openai"])
+    error = found.results[IDS[0]]
+    assert isinstance(error, ProviderError)
+    assert error.billed is billed
+
+
 def test_a_batch_that_openai_refuses_is_charged_for_nothing() -> None:
     """A queue that is full is a rate limit of every request."""
     found, _ = asked("openai", paths("openai", state="failed"), "collect_batch", SUBMITTED["openai"])
