@@ -125,6 +125,29 @@ def test_live_runs_and_missing_rights_are_refused(opened: Opened, url: str) -> N
     assert server.write([appending("new")])[0].error is None
 
 
+def test_the_owner_of_the_tables_moves_a_log(new_url: Callable[[], str]) -> None:
+    """There and away again, without being a superuser; afterwards it has no more rights than before."""
+    url = new_url()
+    with psycopg.connect(url, autocommit=True) as connection:
+        [schema] = connection.execute("SELECT current_schema()").fetchone() or ("",)
+        role = f"owner_{schema}"
+        connection.execute(f"CREATE ROLE {role} LOGIN")
+        connection.execute(f"ALTER SCHEMA {schema} OWNER TO {role}")
+        try:
+            source, server = SqliteStore.in_memory(), PostgresStore(url.replace("postgres@", f"{role}@"), write=True)
+            fill(source, ["rules-4-small"])
+            copy_log(source, server)
+            for statement in ("UPDATE events SET at = 0", "DELETE FROM events", "TRUNCATE events"):
+                with pytest.raises(StoreError, match="permission denied for table events"):
+                    server._rows(statement)
+            copy_log(server, SqliteStore.in_memory())
+            server.close()
+        finally:
+            connection.execute(f"ALTER SCHEMA {schema} OWNER TO CURRENT_USER")
+            connection.execute(f"DROP OWNED BY {role}")
+            connection.execute(f"DROP ROLE {role}")
+
+
 def test_runs_move_to_a_server_by_one_command(url: str, tmp_path: Path) -> None:
     """A run, its copy on the server, a sound audit there; the file refuses on one line."""
     home = tmp_path / "home"

@@ -16,6 +16,13 @@ _TABLES: Final = ("events", "blobs", "salts", "cache", "open_holds", "requests",
 _BESIDE: Final = _TABLES[1:]
 _PATIENCE: Final = 10.0
 _PAUSE: Final = 0.05
+_ALONE: Final = (
+    "SET LOCAL lock_timeout = '50ms'",  # of what the grant waits for, too
+    "GRANT DELETE ON events TO CURRENT_USER",  # to lock a table takes a right that its owner gave away
+    f"LOCK TABLE {', '.join(_TABLES)} IN SHARE ROW EXCLUSIVE MODE NOWAIT",
+    "REVOKE DELETE ON events FROM CURRENT_USER",
+    "SET LOCAL lock_timeout TO DEFAULT",
+)
 WHY: Final = """
 SELECT obj_description(oid, 'pg_proc') FROM pg_proc
 WHERE proname = 'log_is_closed' AND pronamespace = current_schema()::regnamespace
@@ -39,8 +46,9 @@ def lock(connection: Connection[Any]) -> None:
     while True:
         connection.execute("SAVEPOINT alone")
         try:
-            connection.execute(f"LOCK TABLE {', '.join(_TABLES)} IN SHARE ROW EXCLUSIVE MODE NOWAIT")
-        except errors.LockNotAvailable as error:
+            for statement in _ALONE:
+                connection.execute(statement)
+        except (errors.LockNotAvailable, errors.InternalError_) as error:  # the second where two grant at once
             connection.execute("ROLLBACK TO alone")
             if time.monotonic() > until:
                 raise StoreError("other processes write the log all the time: stop them, then try again") from error
