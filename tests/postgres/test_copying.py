@@ -1,5 +1,6 @@
 """A log moves from a file to a server and back, and to another schema."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -146,6 +147,15 @@ def test_the_owner_of_the_tables_moves_a_log(new_url: Callable[[], str]) -> None
             connection.execute(f"ALTER SCHEMA {schema} OWNER TO CURRENT_USER")
             connection.execute(f"DROP OWNED BY {role}")
             connection.execute(f"DROP ROLE {role}")
+
+
+def test_a_copy_may_take_longer_than_a_silence(url: str) -> None:
+    """The old log's transaction is idle while the new one is filled, and the server lets it be."""
+    server = PostgresStore(f"{url}&tcp_user_timeout=500", write=True)  # ends a silence after 1 s
+    with server.closing("moved"):
+        time.sleep(1.5)
+    assert server.closed == "moved"
+    server.close()
 
 
 def test_runs_move_to_a_server_by_one_command(url: str, tmp_path: Path) -> None:

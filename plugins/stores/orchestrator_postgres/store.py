@@ -109,6 +109,7 @@ class PostgresStore(Reads):
             try:
                 with self._exclusive() as connection:
                     connection.execute("BEGIN")
+                    connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")  # a copy takes its time
                     moving.lock(connection)
                 yield connection
                 with self._exclusive() as connection:
