@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 VARIABLE: Final = "ORCHESTRATE_STORE"
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9_+.-]*):")
-_PASSWORD: Final = re.compile(r"(?<=://)([^/?#:@]*):[^/?#]*@")
+_PASSWORD: Final = re.compile(r"(?<=://)([^/:@]*):[^/]*@")
+_BEFORE_HOST: Final = re.compile(r"^([^:@]*://)?.*@", re.DOTALL)
 _PASSWORD_KEY: Final = re.compile(r"([?&])\w*password=[^&#]*&?")
 _CHOSEN: Final[list[str]] = []
 
@@ -151,5 +152,6 @@ def _kind_of(url: str) -> "StoreKind":
 def _scheme_of(url: str) -> str:
     found = _SCHEME.match(url)
     if found is None:
-        raise UsageError(f"{url!r} is no address of a store: write one such as sqlite:/path/to/folder")
+        named = _PASSWORD_KEY.sub(r"\1", _BEFORE_HOST.sub(r"\1…@", url))
+        raise UsageError(f"{named!r} is no address of a store: write one such as sqlite:/path/to/folder")
     return found[1]

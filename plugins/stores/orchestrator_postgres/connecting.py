@@ -1,6 +1,7 @@
 """Connections to a server, and what its errors mean on one line."""
 
 import logging
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,10 @@ logging.getLogger("psycopg").addHandler(logging.NullHandler())  # else it writes
 
 T = TypeVar("T")
 
+_SECRET: Final = re.compile(r'"[^"]*(?:[@%]|password=).*"')
+"""What the driver quotes of an address that it cannot read, where a password may be in it."""
+_SLASHED: Final = re.compile(r"\w+://[^/@]*/[^?#]*@")
+"""An address with an @ behind the host's end: a password has a slash, and is taken for the name of the database."""
 _PATIENCE: Final = 10
 """Seconds for a connection to be made."""
 
@@ -47,11 +52,17 @@ def parameters(url: str) -> dict[str, Any]:
     Raises:
         UsageError: it is none.
     """
+    wanted = "postgresql://USER@HOST/DATABASE?sslmode=verify-full"
+    if _SLASHED.match(url):
+        raise UsageError(
+            "this is no address of a PostgreSQL database (an @ follows a slash; write %2F for a slash in a password,"
+            f" and %40 for an @): write {wanted}"
+        )
     try:
         given = conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
-        wanted = "postgresql://USER@HOST/DATABASE?sslmode=verify-full"
-        raise UsageError(f"this is no address of a PostgreSQL database ({_line(error)}): write {wanted}") from error
+        why = _SECRET.sub('"…"', _line(error))
+        raise UsageError(f"this is no address of a PostgreSQL database ({why}): write {wanted}") from error
     return {**_CLIENT, **{name: value for name, value in given.items() if value is not None}}
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.plugins.stores import choose_store, shown_store
 from tests.cli.command import orchestrate, scripted_spec
 
 
@@ -36,3 +37,40 @@ def test_a_bad_address_is_one_line(url: str, said: str, tmp_path: Path) -> None:
     assert (shown.code, shown.err.count("\n")) == (2, 1)
     assert said in shown.err
     assert not (tmp_path / "home" / "events.db").exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "Postgresql://u:geheim@h/d",
+        " postgresql://u:geheim@h/d",
+        "POSTGRES://h/d?password=geheim",
+        "U:geheim@h/d",
+        "postgresql://u:geheim@[::1",
+        "postgresql://u:geheim%ZZ@h/d",
+        "postgresql://u:ge/heim@h/d",
+        "postgresql://u:ge/geheim?x@h/d",
+        "postgresql://h/d?password=geheim%Z",
+        "postgresql://[::1/d?password=geheim",
+        "nowhere://u:geheim@h/d",
+    ],
+)
+def test_a_bad_address_shows_no_password(url: str, tmp_path: Path) -> None:
+    """Whatever is wrong with it, in the option and in the variable."""
+    for arguments, environ in (
+        (("runs", "list", "--store", url), {}),
+        (("runs", "list"), {"ORCHESTRATE_STORE": url}),
+    ):
+        shown = orchestrate(tmp_path / "home", *arguments, environ=environ)
+        assert (shown.code, shown.err.count("\n"), shown.out) == (2, 1, "")
+        assert "heim" not in shown.err
+
+
+@pytest.mark.parametrize("password", ["geheim", "ge?heim", "ge#heim", "ge:heim", "ge@heim", "ge%2Fheim"])
+def test_an_address_is_kept_without_its_password(password: str) -> None:
+    """Whatever characters it has."""
+    choose_store(f"postgresql://u:{password}@h:5432/d?sslmode=require&password=geheim")
+    try:
+        assert shown_store() == "postgresql://u@h:5432/d?sslmode=require&"
+    finally:
+        choose_store(None)
