@@ -24,6 +24,12 @@ Opened = Callable[..., PostgresStore]
         ("postgresql://user:secret@h/log?sslmod=require", 'this is no address.*"sslmod"'),
         ("postgresql://user:secret@127.0.0.1:1/log?sslmode=verify", "sslmode"),
         ("postgresql://h:port/log", "port"),
+        ("postgresql://user:100%secret@h/log", "this is no address.*percent-encoded"),
+        ("postgresql://user:more secret@h/log", "this is no address.*unexpected spaces"),
+        ("postgresql://user:secret@[::1]x/log", "this is no address"),
+        ("postgresql:/user:secret@h/log", "this is no address"),
+        ("postgresql:user secret", "this is no address"),
+        ("postgresql://user:secret\udcff@h/log", "this is no address.*no text"),
         ("postgresql://user:secret@127.0.0.1:1/log?sslmode=verify-full&sslrootcert=/nowhere.pem", "127.0.0.1"),
     ],
 )

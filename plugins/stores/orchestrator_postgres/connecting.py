@@ -20,8 +20,8 @@ logging.getLogger("psycopg").addHandler(logging.NullHandler())  # else it writes
 
 T = TypeVar("T")
 
-_SECRET: Final = re.compile(r'"[^"]*(?:[@%]|password=).*"')
-"""What the driver quotes of an address that it cannot read, where a password may be in it."""
+_QUOTED: Final = re.compile('".*"')
+"""What the driver quotes of an address that it cannot read: a password may be in it, or all of it."""
 _SLASHED: Final = re.compile(r"\w+://[^/@]*/[^?#]*@")
 """An address with an @ behind the host's end: a password has a slash, and is taken for the name of the database."""
 _PATIENCE: Final = 10
@@ -60,8 +60,10 @@ def parameters(url: str) -> dict[str, Any]:
         )
     try:
         given = conninfo_to_dict(url)
-    except psycopg.ProgrammingError as error:
-        why = _SECRET.sub('"…"', _line(error))
+    except (psycopg.ProgrammingError, UnicodeEncodeError) as error:
+        why = "it is no text" if isinstance(error, UnicodeEncodeError) else _line(error)
+        if "query parameter" not in why:  # of these only the name is quoted
+            why = _QUOTED.sub('"…"', why)
         raise UsageError(f"this is no address of a PostgreSQL database ({why}): write {wanted}") from error
     return {**_CLIENT, **{name: value for name, value in given.items() if value is not None}}
 
