@@ -60,7 +60,9 @@ def suites() -> str:
 
 
 def _attributes(kind: PluginKind, suite: type[PluginContract]) -> list[str]:
-    own = [name for name in inspect.get_annotations(suite) if name not in ("kind", "plugin", "options")]
+    common = inspect.get_annotations(PluginContract)
+    parts = reversed([each for each in suite.__mro__ if issubclass(each, PluginContract)])
+    own = [name for part in parts for name in inspect.get_annotations(part) if name[0] != "_" and name not in common]
     return ["options", *own] if inspect.signature(getattr(hookspecs, kind.hook)).parameters else own
 
 

@@ -5,15 +5,16 @@ A test compares the page with what this prints, so that the page says what the c
 
 import ast
 import inspect
+import pkgutil
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
+from importlib import import_module
 
 from attrs import fields, has
 
 from orchestrator import events, models, money, settings
 from orchestrator.log.codec import SCHEMAS
-from orchestrator.models import codes
 
 _KINDS = {
     events.Outcome: ("Outcomes", "Brought in from outside: by a person, a vendor, a validator, the disk."),
@@ -34,11 +35,14 @@ _VALUES = (
     events.Reused,
     events.Totals,
     events.ArchivedSpend,
+    events.BatchRefusal,
     models.PlannedTask,
     models.PlanRepair,
     models.Suggestion,
     models.ArchitectureProfile,
     models.ModelInfo,
+    models.Allowances,
+    models.Allowance,
     money.Price,
     money.Rate,
     money.Usage,
@@ -90,13 +94,21 @@ def _table(cls: type) -> Iterator[str]:
 
 def _codes() -> Iterator[str]:
     """Every enumeration of codes, with what each member means."""
-    for name, kind in vars(codes).items():
-        if not (isinstance(kind, type) and issubclass(kind, StrEnum) and kind is not StrEnum):
-            continue
+    for name, kind in _enumerations():
         yield from (f"### {name}", "", inspect.getdoc(kind) or "", "", "| code | |", "|---|---|")
         about = _meanings(kind)
         yield from (f"| `{member.value}` | {about[member.name]} |" for member in kind)
         yield ""
+
+
+def _enumerations() -> Iterator[tuple[str, type[StrEnum]]]:
+    """Those of the modules whose subject is codes: ``codes`` itself, then the others by name."""
+    found = [each.name for each in pkgutil.iter_modules(models.__path__) if each.name.endswith("codes")]
+    for module in sorted(found, key=lambda name: (name != "codes", name)):
+        path = f"{models.__name__}.{module}"
+        for name, kind in vars(import_module(path)).items():
+            if isinstance(kind, type) and issubclass(kind, StrEnum) and kind.__module__ == path:
+                yield name, kind
 
 
 def _meanings(kind: type[StrEnum]) -> dict[str, str]:
