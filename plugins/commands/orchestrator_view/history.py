@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from attrs import frozen
 
 from orchestrator.cli.kit import Catalogue, Reader, rank_of, whole_steps
-from orchestrator.errors import LogError
+from orchestrator.errors import LogError, UsageError
 from orchestrator.reading import Select, UnavailableBackendError, events, read_heads, verify
 from orchestrator_insight.event_fields import readable_fields
 from orchestrator_view.source import Source
@@ -88,8 +88,9 @@ def verify_values(source: Source, run: str) -> dict[str, Any]:
     if findings:
         return {**values, "problem": "the log is damaged: nothing follows from it"}
     try:
+        log.refuse_archived(run)
         history = ((each.at, each.event) for each in whole_steps(list(log.read(run)), None))
         values["verified"] = verify(history, rank_of(Catalogue.discover()))
-    except (UnavailableBackendError, LogError) as error:
+    except (UnavailableBackendError, LogError, UsageError) as error:
         values["problem"] = str(error)
     return values

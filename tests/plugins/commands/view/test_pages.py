@@ -45,6 +45,7 @@ def test_every_page_shows_every_golden_log(path: Path, tmp_path: Path) -> None:
             shown = view.page(page)
             assert shown.of("main"), page
             assert foreign(shown) == [], page
+            assert "</" not in shown.text, f"{page}: a mark of the page is shown as a text"
 
 
 def test_a_folder_without_a_log_has_every_page_and_says_how_to_begin(tmp_path: Path) -> None:
