@@ -32,6 +32,16 @@ def test_limits_are_set_shown_and_taken_away(tmp_path: Path) -> None:
     assert lines[1].split() == ["openai", "–", "500", "–", "1.5", "s", "now"]
 
 
+def test_a_limit_is_set_where_the_log_is(tmp_path: Path) -> None:
+    """In the store that all workers have, and not in the data folder."""
+    home, store = tmp_path / "home", f"sqlite:{tmp_path / 'elsewhere'}"
+    said = orchestrate(home, "limits", "set", "openai", "--requests", "500", "--store", store)
+    assert said.code == 0, said.err
+    (shown,) = orchestrate(home, "limits", "show", "--json", environ={"ORCHESTRATE_STORE": store}).json
+    assert (shown["provider"], shown["requests_per_minute"]) == ("openai", 500)
+    assert not (home / "events.db").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

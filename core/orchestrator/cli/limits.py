@@ -15,6 +15,7 @@ from orchestrator.cli.output import line, notice, result_json
 from orchestrator.cli.tables import print_table
 from orchestrator.errors import UsageError
 from orchestrator.ledger.accounts import SIMULATED
+from orchestrator.plugins.stores import open_log as open_log_to_write
 
 if TYPE_CHECKING:
     from orchestrator.ledger.pacing import PaceStanding
@@ -78,9 +79,7 @@ def set_(provider: str, requests: int | None, tokens: int | None, burst: float |
 
 
 async def _set(provider: str, said: "Allowances", burst: int | None) -> None:
-    from orchestrator.ledger.event_log import EventLog
-
-    log = EventLog.open(home())
+    log = open_log_to_write(home())
     try:
         await log.set_pace(provider, said, burst)
     finally:
