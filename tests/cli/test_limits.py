@@ -32,6 +32,17 @@ def test_limits_are_set_shown_and_taken_away(tmp_path: Path) -> None:
     assert lines[1].split() == ["openai", "–", "500", "–", "1.5", "s", "now"]
 
 
+@pytest.mark.parametrize("numbers", [("--requests", "0"), ("--tokens", "0"), ("--burst", "0"), ("--burst", "1e-9")])
+def test_the_last_limit_is_taken_away(numbers: tuple[str, str], tmp_path: Path) -> None:
+    """Of a provider that had one, and of one that never had any: nothing is left to be listed."""
+    orchestrate(tmp_path, "limits", "set", "openai", numbers[0], "5")
+    for provider in ("openai", "scripted"):
+        said = orchestrate(tmp_path, "limits", "set", provider, *numbers)
+        assert said.code == 0, said.err
+        assert said.err == f"{provider}: any number of requests and any number of tokens a minute for each account\n"
+    assert orchestrate(tmp_path, "limits", "show", "--json").json == []
+
+
 def test_a_limit_is_set_where_the_log_is(tmp_path: Path) -> None:
     """In the store that all workers have, and not in the data folder."""
     home, store = tmp_path / "home", f"sqlite:{tmp_path / 'elsewhere'}"

@@ -60,7 +60,7 @@ def show(as_json: bool) -> int:
 @home_option
 def set_(provider: str, requests: int | None, tokens: int | None, burst: float | None, as_json: bool) -> int:
     """Set how many requests and tokens a minute a provider allows each of its accounts."""
-    from orchestrator.ledger.pacing import per_minute
+    from orchestrator.ledger.pacing import PaceStanding, per_minute
     from orchestrator.models import Allowances
 
     if (requests, tokens, burst) == (None, None, None):
@@ -70,7 +70,8 @@ def set_(provider: str, requests: int | None, tokens: int | None, burst: float |
     _check(provider)
     said = Allowances(*(None if most is None else per_minute(most) for most in (requests, tokens)))
     asyncio.run(_set(provider, said, None if burst is None else round(burst * 1_000_000)))
-    found = next(each for each in open_log().paces() if each.name == provider)
+    nothing = PaceStanding(provider, None, None, 0, 0)  # 0 took away the last of its limits
+    found = next((each for each in open_log().paces() if each.name == provider), nothing)
     if as_json:
         result_json(_as_json(found))
     else:
