@@ -17,6 +17,7 @@ from orchestrator.ledger.accounts import PREFIX, SIMULATED
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts
 from orchestrator.log.naming import WORKER
+from orchestrator.log.rows import Select
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 
@@ -26,6 +27,7 @@ DELETED: Final = "(deleted)"
 ARCHIVED: Final = "archived"
 """The status of a run whose events are in a bundle."""
 
+_FIRST: Final = ("run.started", "run.forked")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = re.compile(r"last(?:~([0-9]{1,6}))?")
 GIVEN: Final = "run-"
@@ -190,7 +192,16 @@ def first_line(texts: Texts, digest: str) -> str:
 def runs_in(log: EventLog) -> list[str]:
     """The ids of all runs of a log, in the order in which they began."""
     named = [each.stream for each in log.extents()]  # a damaged database may hold anything
-    return [run for run in named if isinstance(run, str) and not run.startswith((PREFIX, SIMULATED + PREFIX, WORKER))]
+    runs = [run for run in named if isinstance(run, str) and not run.startswith((PREFIX, SIMULATED + PREFIX, WORKER))]
+    archived = log.archived_runs()
+    if not archived:
+        return runs
+    began = {each.stream: each.at for each in log.select(Select(types=_FIRST))}
+    when, at = {run: found.began for run, (_, found) in archived.items()}, 0
+    for run in runs:
+        if run not in archived:  # what is left of one stands where it was archived, not where it began
+            at = when[run] = began.get(run, at)
+    return sorted(runs, key=when.__getitem__)
 
 
 def found_run(runs: Sequence[str], word: str) -> str:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from orchestrator.documents import load_yaml
 from orchestrator.spi import Fleet
 from orchestrator.testing import ExecutorContract
@@ -80,6 +82,32 @@ def test_an_executor_that_is_none_is_named(tmp_path: Path) -> None:
     assert "nomad" in unknown.err
     here = orchestrate(tmp_path, "fleet", "up", "--address", "10.0.0.5:6379")
     assert (here.code, "takes no address" in here.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"executor": 5, "allow": []}',
+        '{"grace": "q", "allow": []}',
+        '{"allow": [1]}',
+        '{"x": 1}',
+        "\xff",
+    ],
+)
+def test_what_fleet_up_remembered_is_no_settings(text: str, tmp_path: Path) -> None:
+    """One line says what to do, and doing it helps."""
+    path = tmp_path / "fleet" / "fleet.json"
+    path.parent.mkdir()
+    path.write_text(text, encoding="latin-1")
+    for arguments in (("up",), ("status",), ("down", "--executor", "local")):
+        shown = orchestrate(tmp_path, "fleet", *arguments)
+        assert (shown.code, shown.err.count("\n")) == (2, 1), shown.err
+        assert "delete it, then say --executor and --address" in shown.err
+    path.unlink()
+    assert orchestrate(tmp_path, "fleet", "down", "--executor", "local").code == 0
 
 
 def commands_of(text: str) -> list[list[str]]:

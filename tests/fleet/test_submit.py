@@ -115,6 +115,20 @@ def test_a_bad_spec_among_good_ones_loses_nothing(tmp_path: Path) -> None:
     assert orchestrate(tmp_path / "home", "runs", "list", "--json").json == []
 
 
+def test_what_was_submitted_before_an_error_is_named(tmp_path: Path) -> None:
+    """It is in the log, and workers play it: a second submit would repeat it."""
+    home = tmp_path / "home"
+    taken = str(scripted_spec(tmp_path, name="taken.json", project_id="taken"))
+    assert orchestrate(home, "submit", taken).code == 0
+    names = [str(scripted_spec(tmp_path, name=f"{name}.json", project_id=name)) for name in ("one", "two")]
+    done = orchestrate(home, "submit", names[0], taken, names[1], "--budget", "2")
+    assert (done.code, done.lines) == (2, ["one"])
+    assert "run taken exists with another spec" in done.err
+    names = [str(scripted_spec(tmp_path, name=f"{name}.json", project_id=name)) for name in ("three", "four")]
+    as_json = orchestrate(home, "submit", names[0], taken, names[1], "--budget", "2", "--json")
+    assert (as_json.code, as_json.json) == (2, [{"run_id": "three", "new": True}])
+
+
 def test_a_run_without_a_key_is_submitted_and_left(tmp_path: Path) -> None:
     """Who submits needs no key; a worker without one says once why it leaves the run."""
     spec = scripted_spec(tmp_path, providers={"openai": {}}, project_id="keyless")

@@ -61,11 +61,12 @@ class FleetSettings:
         path = _folder() / _FILE
         try:
             found = json.loads(path.read_text())
-            return cls(**{**found, "allow": tuple(found["allow"])})
+            return cls(**_checked({**found, "allow": tuple(found["allow"])}))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, LookupError) as error:
-            raise UsageError(f"{path} cannot be read ({type(error).__name__}); say --executor and --address") from error
+            advice = "delete it, then say --executor and --address"
+            raise UsageError(f"{path} cannot be read ({type(error).__name__}); {advice}") from error
 
     def write(self) -> None:
         """Remember them in the data folder."""
@@ -99,6 +100,20 @@ class FleetSettings:
         from orchestrator.cli.kit import Catalogue
 
         return Catalogue.discover().executor(self.executor)
+
+
+def _checked(found: dict[str, Any]) -> dict[str, Any]:
+    """What a file says, where it is of the kinds that are written.
+
+    Raises:
+        ValueError: it is not.
+    """
+    kinds: dict[str, Any] = {"executor": str, "workers": int, "jobs": int, "grace": int | float}
+    kinds |= {"address": str | None, "store": str | None}
+    wrong = [name for name, kind in kinds.items() if name in found and not isinstance(found[name], kind)]
+    if wrong or not all(isinstance(each, str) for each in found["allow"]):
+        raise ValueError(wrong)
+    return found
 
 
 def _folder() -> Path:
@@ -152,7 +167,9 @@ def up(
     if as_json:
         result_json(_plain(wanted, made))
     else:
-        result(f"{workers} workers of {jobs} runs each by {wanted.executor}; see: {command('fleet status')}")
+        each = f"{jobs} run{'' if jobs == 1 else 's'} each"
+        kept = f"{workers} worker{'' if workers == 1 else 's'} of {each} by {wanted.executor}"
+        result(f"{kept}; see: {command('fleet status')}")
     return 0
 
 

@@ -25,7 +25,7 @@ from orchestrator.cli.kit import (
     result,
     result_json,
 )
-from orchestrator.errors import UsageError
+from orchestrator.errors import OrchestrateError, UsageError
 from orchestrator.spi import hookimpl
 
 if TYPE_CHECKING:
@@ -92,20 +92,25 @@ def submit(
     engine = Engine.open(home())
     prepare(engine.admission, allow)
 
-    async def all_of_them() -> "list[Submission]":
+    submitted: list[Submission] = []
+
+    async def all_of_them() -> None:
         from orchestrator.cli.kit import bound, named_output
         from orchestrator.cli.kit import submit as write
 
         admitted = [bound(each, engine.admission, engine.catalogue, policies, named_output(each)) for each in specs]
-        return [
-            await write(engine, spec, output=named_output(own), new_project=new_project)
-            for spec, own in zip(admitted, specs, strict=True)
-        ]
+        for spec, own in zip(admitted, specs, strict=True):
+            submitted.append(await write(engine, spec, output=named_output(own), new_project=new_project))
 
     try:
-        _show(asyncio.run(all_of_them()), as_json)
+        asyncio.run(all_of_them())
+    except OrchestrateError:
+        if submitted:  # these are in the log, and workers play them
+            _show(submitted, as_json)
+        raise
     finally:
         engine.close()
+    _show(submitted, as_json)
     return 0
 
 

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from orchestrator.engine.runs import Engine
 from orchestrator.errors import LogError, UsageError
@@ -238,3 +239,17 @@ def test_a_run_that_went_on_meanwhile_is_not_cut(home: Path, to: Path, capsys: p
             asyncio.run(engine.log.archive(RUN, event, 1, {}, b"s"))
     finally:
         engine.close()
+
+
+def test_the_last_run_is_the_one_that_began_last(home: Path, to: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is left of an older run stands behind it in the log."""
+    spec = evolve(spec_of(write_project(to.parent / "later")), project_id="later")
+    in_workspace(home, lambda w: w.start(spec))
+    policy = to.parent / "policy.yaml"
+    policy.write_text("retention: {hold: [later]}\n")
+    assert archived(capsys, to, "--policy", str(policy)).code == 0
+    assert (left_of(home) is None, left_of(home, "later")) == (False, None)
+    listed = command(capsys, "runs", "list", "--json").json
+    assert [each["run_id"] for each in listed] == ["later", RUN]
+    assert command(capsys, "runs", "show", "last", "--json").json["run_id"] == "later"
+    assert command(capsys, "runs", "show", "last~1", "--json").json["run_id"] == RUN
