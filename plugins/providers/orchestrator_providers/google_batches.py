@@ -85,7 +85,7 @@ class GoogleBatches(BatchVendor):
     def _result(self, result: Mapping[str, Any]) -> Reply | ProviderError:
         error = object_of(result, "error")
         if error:
-            return uncharged(self.error_inside(error, None, {}, _ERROR_STATUS.get(error.get("code", 0), 500)))
+            return uncharged(self.error_inside(error, None, {}, _status_of(error.get("code"))))
         return attempt(lambda: self.reply(object_of(result, "response"), {}))
 
     async def cancel_batch(self, batch: str, ctx: CallContext) -> None:
@@ -106,3 +106,7 @@ def _inlined(batch: Mapping[str, Any]) -> list[dict[str, Any]]:
         if inner:
             return inner
     return []
+
+
+def _status_of(code: Any) -> int:
+    return _ERROR_STATUS.get(code, 500) if type(code) is int else 500

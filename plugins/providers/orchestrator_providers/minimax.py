@@ -121,9 +121,7 @@ class MiniMax(OpenAIFamily):
         # Refused for its number before any work, unless there is an answer beside it.
         billed = Billed.UNKNOWN if cause.billed is None or answer.get("choices") else cause.billed
         raise ProviderError(
-            f"an error inside an answer: {one_line(str(base.get('status_msg')), self.key)} ({base['status_code']})"[
-                :2000
-            ],
+            one_line(f"an error inside an answer: {base.get('status_msg')} ({base['status_code']})", self.key),
             kind=cause.kind,
             retryable=cause.retryable,
             retry_after=cause.wait,

@@ -1,8 +1,10 @@
+import json
+
 import pytest
 
 from orchestrator.errors import Billed, ErrorKind, ProviderError
 from tests.plugins.providers.test_recordings import reader
-from tests.plugins.providers.vendors import VENDORS
+from tests.plugins.providers.vendors import CANARY, VENDORS, built
 
 FORMATS = {**{name: (name, "") for name in VENDORS}, "responses": ("openai", "/responses"), "compat": ("compat", "")}
 OVERLOADED = b'{"error": {"type": "overloaded_error", "message": "overloaded"}}'
@@ -41,3 +43,13 @@ def test_what_is_no_object_is_a_bad_answer(name: str, content: bytes, kind: str,
         200,
         said,
     )
+
+
+def test_no_part_of_an_error_inside_an_answer_shows_the_key() -> None:
+    """A number that is a text may hold it, as every other part of an answer may."""
+    for base in ({"status_code": f"1004 {CANARY}", "status_msg": "no"}, {"status_code": 1, "status_msg": [CANARY]}):
+        raw = json.dumps({"base_resp": base, "choices": []}).encode()
+        with pytest.raises(ProviderError) as caught:
+            built("minimax").read_answer(200, {}, raw)
+        assert "an error inside an answer" in str(caught.value)
+        assert CANARY not in str(caught.value)
