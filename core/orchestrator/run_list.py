@@ -16,8 +16,8 @@ from orchestrator.events import RunForked, SessionOpened
 from orchestrator.ledger.accounts import PREFIX, SIMULATED
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts
-from orchestrator.log.naming import WORKER
-from orchestrator.log.rows import Select
+from orchestrator.log.event_names import WORKER
+from orchestrator.log.stored_rows import Select
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 

@@ -30,7 +30,7 @@ from orchestrator.events import (
     Totals,
     Unreconciled,
 )
-from orchestrator.log.rows import Hold
+from orchestrator.log.stored_rows import Hold
 from orchestrator.log.transaction import AppendDraft
 from orchestrator.money import Usd
 
