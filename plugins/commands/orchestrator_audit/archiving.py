@@ -31,7 +31,6 @@ from orchestrator.policy_dsl import retention_in_force
 from orchestrator.run_list import runs_in
 from orchestrator_audit import bundles, signing
 from orchestrator_audit.accounts import AccountUse, side_of
-from orchestrator_audit.logs import is_run
 from orchestrator_audit.unbundling import verify
 
 if TYPE_CHECKING:
@@ -158,7 +157,7 @@ class Archive:
         found = []
         for run in runs_in(log):
             last = log.last(run)
-            if is_run(run) and last is not None and now - last.at >= age and log.archived(run) is None:
+            if last is not None and now - last.at >= age and log.archived(run) is None:
                 found.append(run)
         return found
 
