@@ -100,13 +100,14 @@ if TYPE_CHECKING:
     from orchestrator.engine.submitting import Submission, submit
     from orchestrator.engine.vendors.environment import BY
     from orchestrator.exchanges import Shown, exchanges, with_texts
+    from orchestrator.ledger.accounts import kind_of
     from orchestrator.log.event_names import EventId
     from orchestrator.metrics import measure
     from orchestrator.models.offers import qualified
     from orchestrator.plugins import Catalogue
     from orchestrator.plugins.store_of_folder import shown_store, store_variables
     from orchestrator.recorded_rankings import rank_of, ranking, whole_steps
-    from orchestrator.run_list import shown_status
+    from orchestrator.run_list import STATUSES, runs_in, shown_status
     from orchestrator.spec import Spec, apply_sets, parse_spec, read_models, spec_from, with_models
     from orchestrator.spec.plan import IDENTIFIER
     from orchestrator.spec.value_kinds import Place, Refused
@@ -163,13 +164,14 @@ _NAMES: Final = {
     "orchestrator.engine.submitting": "Submission submit",
     "orchestrator.engine.vendors.environment": "BY",
     "orchestrator.exchanges": "Shown exchanges with_texts",
+    "orchestrator.ledger.accounts": "kind_of",
     "orchestrator.log.event_names": "EventId",
     "orchestrator.metrics": "measure",
     "orchestrator.models.offers": "qualified",
     "orchestrator.plugins": "Catalogue",
     "orchestrator.plugins.store_of_folder": "shown_store store_variables",
     "orchestrator.recorded_rankings": "rank_of ranking whole_steps",
-    "orchestrator.run_list": "shown_status",
+    "orchestrator.run_list": "STATUSES runs_in shown_status",
     "orchestrator.spec": "Spec apply_sets parse_spec read_models spec_from with_models",
     "orchestrator.spec.value_kinds": "Place Refused",
     "orchestrator.spec.plan": "IDENTIFIER",
@@ -201,6 +203,7 @@ __all__ = [
     "SECONDS",
     "SELECTED",
     "SHORTFALLS",
+    "STATUSES",
     "STRATEGY",
     "STYLES",
     "SYSTEM",
@@ -262,6 +265,7 @@ __all__ = [
     "home_option",
     "json_option",
     "junit_xml",
+    "kind_of",
     "latest",
     "line",
     "lines_of",
@@ -302,6 +306,7 @@ __all__ = [
     "result",
     "result_json",
     "run_session",
+    "runs_in",
     "seconds",
     "send_answer",
     "shown_status",

@@ -133,11 +133,11 @@ def existing_run(log: "EventLog", run: str, *, or_account: bool = False, or_arch
         DamagedLogError: there was one, and all of it is gone.
     """
     from orchestrator.errors import DamagedLogError, UsageError
-    from orchestrator.ledger.accounts import PREFIX, SIMULATED
+    from orchestrator.ledger.accounts import is_account
     from orchestrator.log import read_heads
     from orchestrator.log.event_names import EVAL, is_evaluation, is_worker
 
-    if run.startswith((PREFIX, SIMULATED + PREFIX)) and not or_account:
+    if is_account(run) and not or_account:
         raise UsageError(f"{run!r} is an account, no run; see: {command('budget show')}")
     if is_evaluation(run) and not or_account:
         raise UsageError(f"{run!r} is an evaluation, no run; see: {command(f'eval show {run.removeprefix(EVAL)}')}")

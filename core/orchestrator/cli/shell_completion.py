@@ -78,9 +78,9 @@ def _strategies(context: click.Context) -> Iterable[str]:
 
 
 def _statuses(context: click.Context) -> Iterable[str]:
-    from orchestrator.models import ProjectStatus
+    from orchestrator.run_list import STATUSES
 
-    return [*map(str, ProjectStatus), "running", "interrupted", "submitted", "archived"]
+    return STATUSES
 
 
 def _accounts(context: click.Context) -> Iterable[str]:

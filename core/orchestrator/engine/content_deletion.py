@@ -11,9 +11,8 @@ from orchestrator.engine.live_text import forget_live
 from orchestrator.engine.session import RunLog, append_remedies
 from orchestrator.errors import DamagedLogError, LogError, RunLockedError, SpecError, UsageError
 from orchestrator.ledger import stored_calls
-from orchestrator.ledger.accounts import PREFIX, SIMULATED
+from orchestrator.ledger.accounts import is_run
 from orchestrator.log import append_head
-from orchestrator.log.event_names import is_evaluation, is_worker
 from orchestrator.policy import Retention
 from orchestrator.spec import parse_spec
 
@@ -129,7 +128,7 @@ def _own(workspace: "Engine") -> Iterator[tuple[str, Retention]]:
     """Every run that has content, with what its spec says of it."""
     log = workspace.log
     for run in log.streams():
-        if run.startswith((PREFIX, SIMULATED + PREFIX)) or is_evaluation(run) or is_worker(run):
+        if not is_run(run):
             continue
         if log.store.salt(run) is None or log.archived(run) is not None:
             continue

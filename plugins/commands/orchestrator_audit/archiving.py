@@ -32,7 +32,6 @@ from orchestrator.run_list import runs_in
 from orchestrator_audit import bundles, signing
 from orchestrator_audit.accounts import AccountUse, side_of
 from orchestrator_audit.bundle_check import verify
-from orchestrator_audit.log_audit import is_run
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -158,7 +157,7 @@ class Archive:
         found = []
         for run in runs_in(log):
             last = log.last(run)
-            if is_run(run) and last is not None and now - last.at >= age and log.archived(run) is None:
+            if last is not None and now - last.at >= age and log.archived(run) is None:
                 found.append(run)
         return found
 

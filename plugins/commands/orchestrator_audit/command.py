@@ -21,6 +21,7 @@ from orchestrator.cli.kit import (
     home,
     home_option,
     json_option,
+    kind_of,
     line,
     notice,
     open_log,
@@ -35,7 +36,6 @@ from orchestrator.reading import Head, read_heads, unreadable_lines
 from orchestrator.spi import hookimpl
 from orchestrator_audit.anchors import append_line, read_anchor
 from orchestrator_audit.checks import AuditReport, Problem
-from orchestrator_audit.log_audit import is_account, is_run
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -138,9 +138,10 @@ def _of_readable(what: str | None, heads: Sequence[Head], head: str | None) -> A
     if log is None:  # nothing is proved by nothing: the folder may be a wrong one
         named = "no log to verify" if what is None else f"no run or bundle {what!r}"
         raise UsageError(f"there is {named} in {home()}: name the folder of a log with --home")
-    if what is not None and not is_run(what):
-        kind = "account" if is_account(what) else "evaluation"
-        raise UsageError(f"{what!r} is an {kind}, no run; all of them are verified with: {command('audit verify')}")
+    if what is not None and (kind := kind_of(what)) != "run":
+        article = "a" if kind == "worker" else "an"
+        every = command("audit verify")
+        raise UsageError(f"{what!r} is {article} {kind}, no run; all of them are verified with: {every}")
     if what is not None and log.last(what) is None and what not in {each.run for each in heads}:
         raise UsageError(f"there is no run or bundle {what!r}; see: orchestrate runs list, for {home()}")
     bundle = None if what is None else _of_its_bundle(log, what, head, heads)
@@ -433,7 +434,7 @@ def keygen(file: Path | None) -> int:
 
 def _has_runs() -> bool:
     log = open_log_if_any()
-    return log is not None and any(is_run(name) for name in log.streams())
+    return log is not None and any(kind_of(name) == "run" for name in log.streams())
 
 
 @audit.command()

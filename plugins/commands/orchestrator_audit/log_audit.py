@@ -7,10 +7,9 @@ from pathlib import Path
 
 from orchestrator.errors import LogError
 from orchestrator.events import ContentDeleted, Event, RunArchived, RunForked, RunStarted, SessionOpened, Totals
-from orchestrator.ledger.accounts import PREFIX, SIMULATED, stream_of
+from orchestrator.ledger.accounts import is_account, is_run, stream_of
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Head, LogFinding, Select
-from orchestrator.log.event_names import is_evaluation, is_worker
 from orchestrator.log.transaction import Recorded
 from orchestrator.plugins import Catalogue
 from orchestrator.replay import verify as recomputed
@@ -76,16 +75,6 @@ def audit(
         elif seen:
             report.skip(run or "", ["accounts"], f"there are no accounts here: {', '.join(sorted(seen))}")
     return report
-
-
-def is_account(stream: str) -> bool:
-    """Whether a stream is that of an account."""
-    return stream.startswith((PREFIX, SIMULATED + PREFIX))
-
-
-def is_run(stream: str) -> bool:
-    """Whether a stream is that of a run, and not of an account, an evaluation or a worker."""
-    return not is_account(stream) and not is_evaluation(stream) and not is_worker(stream)
 
 
 def _unread(log: EventLog, run: str | None, texts: bool) -> dict[str, str]:

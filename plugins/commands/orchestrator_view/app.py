@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from orchestrator.cli.kit import notice
+from orchestrator.cli.kit import STATUSES, notice
 from orchestrator.errors import OrchestrateError, UsageError
 from orchestrator_view import live
 from orchestrator_view.action_forms import Acting
@@ -23,7 +23,6 @@ from orchestrator_view.compare_page import compare_values
 from orchestrator_view.evaluations import eval_rows, eval_values
 from orchestrator_view.guard import Access, Guard
 from orchestrator_view.history import LogQuery, log_values, verify_values
-from orchestrator_view.listing import STATUSES
 from orchestrator_view.log_source import Source
 from orchestrator_view.offers import MEASURED, model_rows
 from orchestrator_view.rendering import render, resource
