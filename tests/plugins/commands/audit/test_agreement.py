@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.engine.retention import delete_content
+from orchestrator.engine.content_deletion import delete_content
 from orchestrator_audit import bundles
-from orchestrator_audit.unbundling import verify
+from orchestrator_audit.bundle_check import verify
 from tests.log.project import RUN
 from tests.plugins.commands.audit.logs import doing, failures, finished_run, forked
 from tests.plugins.commands.audit.test_bundles import Members, bundle, independent, members_of, repacked
