@@ -79,7 +79,7 @@ class Beginnings:
                 self._session = event
             case e.CheckStarted():
                 self._checks[version] = event.validator
-            case e.Validated() if self._session is not None and not self.foreign:
+            case e.Validated() if self._spec is not None and self._session is not None and not self.foreign:
                 yield from unlisted(self._session, self._checks.get(event.check), event)
 
     def _place(self, digest: str) -> Iterator[str]:
