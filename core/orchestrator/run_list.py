@@ -13,11 +13,10 @@ from attrs import asdict, frozen
 from orchestrator.documents.nearest import nearest
 from orchestrator.errors import DamagedLogError, UsageError, present
 from orchestrator.events import RunForked, SessionOpened
-from orchestrator.ledger.accounts import PREFIX, SIMULATED
+from orchestrator.ledger.accounts import is_run
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts
-from orchestrator.log.naming import WORKER
-from orchestrator.log.rows import Select
+from orchestrator.log.stored_rows import Select
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 
@@ -26,6 +25,9 @@ DELETED: Final = "(deleted)"
 
 ARCHIVED: Final = "archived"
 """The status of a run whose events are in a bundle."""
+
+STATUSES: Final = (*map(str, ProjectStatus), "running", "interrupted", "submitted", ARCHIVED)
+"""Every status that a run can have in a list."""
 
 _FIRST: Final = ("run.started", "run.forked")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -110,9 +112,7 @@ def known_status(word: str) -> str:
     Raises:
         UsageError: there is none like it.
     """
-    known = {
-        str(each).casefold(): str(each) for each in (*ProjectStatus, "running", "interrupted", "submitted", ARCHIVED)
-    }
+    known = {each.casefold(): each for each in STATUSES}
     if word.casefold() not in known:
         near = nearest(word, known.values())
         hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(known.values())}"
@@ -192,7 +192,7 @@ def first_line(texts: Texts, digest: str) -> str:
 def runs_in(log: EventLog) -> list[str]:
     """The ids of all runs of a log, in the order in which they began."""
     named = [each.stream for each in log.extents()]  # a damaged database may hold anything
-    runs = [run for run in named if isinstance(run, str) and not run.startswith((PREFIX, SIMULATED + PREFIX, WORKER))]
+    runs = [run for run in named if isinstance(run, str) and is_run(run)]
     archived = log.archived_runs()
     if not archived:
         return runs

@@ -82,6 +82,19 @@ def test_an_account_is_no_run(
     assert "is an account, no run" in ended.err
 
 
+def test_a_worker_is_no_run(tmp_path: Path) -> None:
+    """It is no run to be shown, counted or verified alone."""
+    home = tmp_path / "home"
+    assert orchestrate(home, "submit", str(scripted_spec(tmp_path, project_id="only"))).code == 0
+    assert orchestrate(home, "worker", "--until-idle").code == 0
+    log = EventLog.open_to_read(home)
+    [worker] = log.streams("worker/")
+    log.close()
+    assert f"{worker!r} is a worker, no run" in orchestrate(home, "audit", "verify", worker).err
+    assert f"{worker!r} is a worker, no run" in orchestrate(home, "runs", "show", worker).err
+    assert "there is 1 run" in orchestrate(home, "runs", "show", "last~1").err
+
+
 def test_a_file_of_costs_is_settled_whole_or_not_at_all(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

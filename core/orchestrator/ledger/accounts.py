@@ -30,7 +30,8 @@ from orchestrator.events import (
     Totals,
     Unreconciled,
 )
-from orchestrator.log.rows import Hold
+from orchestrator.log.event_names import is_evaluation, is_worker
+from orchestrator.log.stored_rows import Hold
 from orchestrator.log.transaction import AppendDraft
 from orchestrator.money import Usd
 
@@ -44,6 +45,25 @@ SIMULATED: Final = "sim/"
 def stream_of(name: str, simulated: bool = False) -> str:
     """The stream of an account; simulated providers have a second set of accounts."""
     return f"{SIMULATED if simulated else ''}{PREFIX}{name}"
+
+
+def is_account(stream: str) -> bool:
+    """Whether a stream is that of an account."""
+    return stream.startswith((PREFIX, SIMULATED + PREFIX))
+
+
+def kind_of(stream: str) -> str:
+    """What a stream is of: ``run``, ``account``, ``evaluation`` or ``worker``."""
+    if is_account(stream):
+        return "account"
+    if is_evaluation(stream):
+        return "evaluation"
+    return "worker" if is_worker(stream) else "run"
+
+
+def is_run(stream: str) -> bool:
+    """Whether a stream is that of a run, and not of an account, an evaluation or a worker."""
+    return kind_of(stream) == "run"
 
 
 def called(name: str, simulated: bool = False) -> str:

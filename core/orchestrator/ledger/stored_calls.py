@@ -14,11 +14,10 @@ from typing import Any, Final
 import orjson
 
 from orchestrator.errors import LogError
-from orchestrator.ledger.accounts import PREFIX, SIMULATED
-from orchestrator.log.naming import EVAL, WORKER
+from orchestrator.ledger.accounts import is_run
 from orchestrator.log.protocol import Store
-from orchestrator.log.rows import Extent, Select
-from orchestrator.log.stored_tables import CALLS, RUN
+from orchestrator.log.stored_call_tables import CALLS, RUN
+from orchestrator.log.stored_rows import Extent, Select
 from orchestrator.models import PHASE_OF
 
 _LAYOUT: Final = 1
@@ -35,8 +34,6 @@ _KEY: Final = ("run_id", "task_id", "role", "phase", "provider", "model")
 _SPEND: Final = (*_KEY, "calls", "settled_nano", "held_nano", "unreconciled_nano", "lane")
 
 _PHASES: Final = {role.value: phase.value for role, phase in PHASE_OF.items()}
-_OTHERS: Final = (PREFIX, SIMULATED + PREFIX, WORKER, EVAL)
-"""What the names of streams begin with that have no calls."""
 
 View = list[dict[str, Any]]
 Row = tuple[Any, ...]
@@ -134,7 +131,7 @@ def _by_run(store: Store) -> defaultdict[str, list[Row]]:
 def _streams_without(known: Mapping[str, Any], extents: Sequence[Extent]) -> list[str]:
     """The streams that may be runs and of which nothing is known."""
     names = (each.stream for each in extents if isinstance(each.stream, str))  # a damaged log may hold anything
-    return [name for name in names if name not in known and not name.startswith(_OTHERS)]
+    return [name for name in names if name not in known and is_run(name)]
 
 
 def _batches(streams: Sequence[str]) -> Iterator[Sequence[str]]:

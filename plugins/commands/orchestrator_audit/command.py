@@ -21,6 +21,7 @@ from orchestrator.cli.kit import (
     home,
     home_option,
     json_option,
+    kind_of,
     line,
     notice,
     open_log,
@@ -35,7 +36,6 @@ from orchestrator.reading import Head, read_heads, unreadable_lines
 from orchestrator.spi import hookimpl
 from orchestrator_audit.anchors import append_line, read_anchor
 from orchestrator_audit.checks import AuditReport, Problem
-from orchestrator_audit.logs import is_account, is_run
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -108,8 +108,8 @@ def _audited(what: str | None, head: str | None, anchor: Path | None, key: Path 
 
 def _of_bundle(path: Path, head: str | None, heads: Sequence[Head] | None, key: Path | None) -> AuditReport:
     """A bundle is to be signed with the key given, else with that of the data folder, where it has one."""
+    from orchestrator_audit.bundle_check import verify as verified
     from orchestrator_audit.signing import own_public, read_public
-    from orchestrator_audit.unbundling import verify as verified
 
     public = own_public(home()) if key is None else read_public(_small(key))
     return verified(path, key=public, is_own_key=key is None, head=head, heads=heads)
@@ -128,7 +128,7 @@ def _of_log(what: str | None, head: str | None, anchored: Sequence[Head]) -> Aud
 
 
 def _of_readable(what: str | None, heads: Sequence[Head], head: str | None) -> AuditReport:
-    from orchestrator_audit.logs import audit as audited
+    from orchestrator_audit.log_audit import audit as audited
 
     there = has_log()
     if not there and (heads or head is not None):
@@ -138,9 +138,10 @@ def _of_readable(what: str | None, heads: Sequence[Head], head: str | None) -> A
     if log is None:  # nothing is proved by nothing: the folder may be a wrong one
         named = "no log to verify" if what is None else f"no run or bundle {what!r}"
         raise UsageError(f"there is {named} in {home()}: name the folder of a log with --home")
-    if what is not None and not is_run(what):
-        kind = "account" if is_account(what) else "evaluation"
-        raise UsageError(f"{what!r} is an {kind}, no run; all of them are verified with: {command('audit verify')}")
+    if what is not None and (kind := kind_of(what)) != "run":
+        article = "a" if kind == "worker" else "an"
+        every = command("audit verify")
+        raise UsageError(f"{what!r} is {article} {kind}, no run; all of them are verified with: {every}")
     if what is not None and log.last(what) is None and what not in {each.run for each in heads}:
         raise UsageError(f"there is no run or bundle {what!r}; see: orchestrate runs list, for {home()}")
     bundle = None if what is None else _of_its_bundle(log, what, head, heads)
@@ -153,8 +154,8 @@ def _of_readable(what: str | None, heads: Sequence[Head], head: str | None) -> A
 
 def _of_its_bundle(log: Reader, run: str, head: str | None, heads: Sequence[Head]) -> AuditReport | None:
     """What an audit of the bundle of an archived run finds; None for another run, or where its bundle is not here."""
+    from orchestrator_audit.bundle_check import verify as verified
     from orchestrator_audit.signing import own_public
-    from orchestrator_audit.unbundling import verify as verified
 
     archived, last = log.archived(run), log.last(run)
     path = None if archived is None else Path(log.bundle_of(run, archived))
@@ -332,7 +333,7 @@ def import_(bundle: Path, into: Path, key: Path | None, anchor: Path | None, as_
 
     Nothing is imported where anything is wrong: exit code 6. The run cannot be gone on with.
     """
-    from orchestrator_audit.importing import import_bundle
+    from orchestrator_audit.bundle_import import import_bundle
     from orchestrator_audit.signing import read_public
 
     public = None if key is None else read_public(_small(key))
@@ -433,7 +434,7 @@ def keygen(file: Path | None) -> int:
 
 def _has_runs() -> bool:
     log = open_log_if_any()
-    return log is not None and any(is_run(name) for name in log.streams())
+    return log is not None and any(kind_of(name) == "run" for name in log.streams())
 
 
 @audit.command()

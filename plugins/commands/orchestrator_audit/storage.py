@@ -6,12 +6,12 @@ from typing import Final
 
 from orchestrator.events import ContentDeleted, Held, Released, Settled, Unreconciled
 from orchestrator.ledger import retention, stored_calls
-from orchestrator.ledger.accounts import PREFIX, SIMULATED
+from orchestrator.ledger.accounts import is_account
 from orchestrator.ledger.cache import answer_of
 from orchestrator.ledger.event_log import EventLog
-from orchestrator.ledger.requests import KINDS
-from orchestrator.ledger.requests import is_sealed as is_sealed_request
-from orchestrator.log.sealing import is_sealed
+from orchestrator.ledger.mailbox_requests import KINDS
+from orchestrator.ledger.mailbox_requests import is_sealed as is_sealed_request
+from orchestrator.log.text_encryption import is_sealed
 from orchestrator_audit.checks import Problem
 
 _ENDS: Final = (Released, Settled, Unreconciled)
@@ -88,7 +88,7 @@ def _holds(log: EventLog, run: str | None) -> Iterator[Subject]:
     """Open holds are those that the events of accounts have begun and not ended."""
     found = {(hold.run, hold.call, hold.account): hold.nano for hold in log.holds()}
     implied: dict[tuple[str, int, str], int] = {}
-    for account in (name for name in log.streams() if name.startswith((PREFIX, SIMULATED + PREFIX))):
+    for account in (name for name in log.streams() if is_account(name)):
         for record in log.read_own(account):
             event = record.event
             if isinstance(event, Held):

@@ -6,11 +6,11 @@ from urllib.parse import urlencode
 
 from attrs import frozen
 
-from orchestrator.cli.kit import Catalogue, Reader, rank_of, whole_steps
+from orchestrator.cli.kit import Catalogue, Reader, kind_of, rank_of, whole_steps
 from orchestrator.errors import LogError, UsageError
 from orchestrator.reading import Select, UnavailableBackendError, events, read_heads, verify
 from orchestrator_insight.event_fields import readable_fields
-from orchestrator_view.source import Source
+from orchestrator_view.log_source import Source
 
 PAGE: Final = 50
 
@@ -21,6 +21,8 @@ class EventRow:
 
     position: int
     stream: str
+    kind: str
+    """What the stream is of."""
     version: int
     type: str
     at: int
@@ -72,7 +74,7 @@ def _rows(log: Reader, wanted: LogQuery) -> Iterator[EventRow]:
     )
     for row in log.select(select):
         shown = list(readable_fields(row.type, row.data))
-        yield EventRow(row.position, row.stream, row.version, row.type, row.at, shown)
+        yield EventRow(row.position, row.stream, kind_of(row.stream), row.version, row.type, row.at, shown)
 
 
 def verify_values(source: Source, run: str) -> dict[str, Any]:

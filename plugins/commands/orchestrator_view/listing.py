@@ -8,19 +8,16 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
-from orchestrator.cli.kit import Reader, shown_status, timestamp
-from orchestrator.models import ProjectStatus
+from orchestrator.cli.kit import Reader, runs_in, shown_status, timestamp
 from orchestrator.money import Usd
 from orchestrator.reading import Select, Texts
 from orchestrator.reading import events as e
-from orchestrator_view.reading import title_of
+from orchestrator_view.kept_run import title_of
 
 PAGE: Final = 50
 """Runs on a page."""
 ARCHIVED: Final = "archived"
-STATUSES: Final = ("running", "interrupted", *(each.value for each in ProjectStatus), ARCHIVED)
 _AT_ONCE: Final = 400
-_NO_RUNS: Final = ("account/", "sim/account/", "eval/")
 
 
 @frozen
@@ -80,7 +77,8 @@ class RunIndex:
     def page(self, status: str = "", search: str = "", number: int = 1) -> RunPage:
         """The runs with a status and a text in title, id or models; ``number`` is the page's, from 1."""
         with self._guard:
-            latest = {run: last for run, _, last in reversed(self._log.extents()) if not run.startswith(_NO_RUNS)}
+            lasts = {each.stream: each.last for each in self._log.extents()}
+            latest = {run: lasts[run] for run in reversed(runs_in(self._log)) if run in lasts}
             start = (number - 1) * PAGE
             if not (status or search):
                 shown = list(latest)[start : start + PAGE]

@@ -3,7 +3,18 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from orchestrator.log.rows import CacheRow, Extent, Hold, Last, MailboxRow, Page, RawRow, Select, StoredRow, StoredText
+from orchestrator.log.stored_rows import (
+    CacheRow,
+    Extent,
+    Hold,
+    Last,
+    MailboxRow,
+    Page,
+    RawRow,
+    Select,
+    StoredRow,
+    StoredText,
+)
 from orchestrator.log.views import own
 from orchestrator_postgres.dialect import POSTGRES
 

@@ -11,8 +11,8 @@ import psycopg
 from orchestrator.errors import LogError
 from orchestrator.log.locks import Locks
 from orchestrator.log.protocol import Member, StoreError, Written
-from orchestrator.log.rows import Contents, Space, StreamSize
-from orchestrator.log.stored_tables import DELETE, READ_CALLS, READ_RUNS
+from orchestrator.log.stored_call_tables import DELETE, READ_CALLS, READ_RUNS
+from orchestrator.log.stored_rows import Contents, Space, StreamSize
 from orchestrator.spi import hookimpl
 from orchestrator_postgres import connecting, layout, moving
 from orchestrator_postgres.groups import Writer

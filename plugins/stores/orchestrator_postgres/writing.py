@@ -14,8 +14,8 @@ from attrs import define, field
 from psycopg import errors
 
 from orchestrator.log.protocol import Changes, Member, StoreError
-from orchestrator.log.rows import Hold, Last, StoredRow
-from orchestrator.log.stored_tables import DELETE as STORED
+from orchestrator.log.stored_call_tables import DELETE as STORED
+from orchestrator.log.stored_rows import Hold, Last, StoredRow
 from orchestrator_postgres.owners import LIVE, SPACE
 from orchestrator_postgres.reads import COLUMNS, Reads
 

@@ -70,6 +70,15 @@ def test_an_evaluation_shows_cases_in_arms_with_intervals_and_a_link_to_each_run
     assert (page.of("body")[0]["data-live"] or "").startswith("/events?after=")
 
 
+def test_an_evaluation_is_no_run(view: Served, home: Path) -> None:
+    """Neither in the list's count nor where runs are counted backwards; its events lead to its own page."""
+    runs = len(orchestrate(home, "runs", "list", "--json").json)
+    assert f"of {runs}" in view.page("/runs").words
+    assert f"there are {runs} runs" in orchestrate(home, "runs", "show", "last~999").err
+    links = view.page("/log?type=eval.started").links
+    assert {"/evals/after", "/evals/before", "/evals/small"} == {each for each in links if each.startswith("/evals/")}
+
+
 def test_regressions_against_another_evaluation(view: Served) -> None:
     """The form offers the others; a lost case is named, and the way back is no regression."""
     assert {each.get("value") for each in view.page("/evals/after").of("option")} == {"", None}

@@ -223,3 +223,16 @@ def test_a_question_is_said_where_nothing_may_be_done(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_workers_are_no_runs_and_submitted_ones_can_be_filtered(tmp_path: Path) -> None:
+    """The count under the list is that of runs; the filter has every status that the list shows."""
+    spec = str(scripted_spec(tmp_path / "spec"))
+    for words in (("submit", spec, "--set", "project_id=done"), ("worker", "--until-idle"), ("submit", spec)):
+        assert orchestrate(tmp_path, *words).code == 0, words
+    with served(tmp_path) as view:
+        assert "1–2 of 2" in view.page("/runs").words
+        assert "1–1 of 1" in view.page("/runs?status=submitted").words
+        assert "submitted" in [each.get("value") for each in view.page("/runs").of("option")]
+        links = {link for link in view.page("/log").links if link.startswith("/")}
+        assert [link for link in sorted(links) if view.get(link).status_code != 200] == [], "a worker has no page"
