@@ -26,11 +26,11 @@ from tests.servers.roles import play
 
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Redactor, Texts
-from orchestrator.log.rows import Select
+from orchestrator.log.stored_rows import Select
 from orchestrator.money import Price, Usd
 from orchestrator.state.fold import fold
-from orchestrator.testing.outcomes import RunOutcome, outcome_of, same_outcome
-from orchestrator_fleet.registry import workers_of
+from orchestrator.testing.equal_outcomes import RunOutcome, outcome_of, same_outcome
+from orchestrator_fleet.worker_registry import workers_of
 from orchestrator_postgres.store import PostgresStore
 from orchestrator_postgres.temporary import TemporaryServer, temporary_server
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from benchmarks.measure import Row, alternate, cpu, milliseconds
 from orchestrator.decide import RULES, Memo, Rank, decide
 from orchestrator.decide.ranking import telemetry_of
-from orchestrator.engine.rank import guard, runner_of
+from orchestrator.engine.backend_guard import guard, runner_of
 from orchestrator.events import Event, ForecastMade, ModelSelected, PlanMade, RunStarted, SessionOpened, TaskStarted
 from orchestrator.models import ModelInfo, PlannedTask, TaskType
 from orchestrator.money import Price, Usd

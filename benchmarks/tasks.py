@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.engine.loop import Loop
-from orchestrator.engine.running import RunEnd, Watchers
 from orchestrator.engine.runs import Engine
 from orchestrator.engine.session import Session
+from orchestrator.engine.session_lifetime import RunEnd, Watchers
 from orchestrator.models import ProjectStatus
 from orchestrator.spec import Spec, spec_from
 

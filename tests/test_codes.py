@@ -5,8 +5,17 @@ from enum import StrEnum
 
 import pytest
 
-from orchestrator.cli.words import FALLBACKS, HALTED, LEFT_OUT, REMOVED, SELECTED, SHORTFALLS, UNADVISED, UNVERIFIED
-from orchestrator.engine.answers.common import _SHORTFALLS
+from orchestrator.cli.code_words import (
+    FALLBACKS,
+    HALTED,
+    LEFT_OUT,
+    REMOVED,
+    SELECTED,
+    SHORTFALLS,
+    UNADVISED,
+    UNVERIFIED,
+)
+from orchestrator.engine.answers.common_prompt import _SHORTFALLS
 from orchestrator.models import (
     PLAN_PROBLEMS,
     CallEnd,
@@ -22,7 +31,7 @@ from orchestrator.models import (
     VerificationProblem,
     Waiver,
 )
-from orchestrator_insight.decisions import LIMITS, WAIVED
+from orchestrator_insight.decisions_in_words import LIMITS, WAIVED
 
 _TABLES: tuple[tuple[Mapping[StrEnum, str], type[StrEnum]], ...] = (
     (LIMITS, SpendLimit),

@@ -12,7 +12,7 @@ from orchestrator.events import AccountEvent, CallStarted, CallSucceeded, Held, 
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.models import COST_TABLE, MAX_ITERATIONS, SLOTS, build_default_profiles
 from orchestrator.money import Usd
-from orchestrator.testing.played import play_spec
+from orchestrator.testing.played_run import play_spec
 from tests.scripted import orchestrator, run
 
 COSTS = st.floats(0.000001, 10.0)

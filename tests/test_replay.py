@@ -13,7 +13,7 @@ from attrs import fields, has
 
 from orchestrator import events as e
 from orchestrator.decide import RULES, Rank
-from orchestrator.decide.context import BackendError
+from orchestrator.decide.round_context import BackendError
 from orchestrator.models import BackendProblem, ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.replay import Verification, no_backend, verify

@@ -11,11 +11,11 @@ from attrs import evolve, frozen
 from benchmarks.quality.grading import Grader
 from benchmarks.quality.problems import Problem
 from benchmarks.quality.specs import FILE, Settings, spec_of
-from orchestrator.engine.outputs.answer_files import output_files
-from orchestrator.engine.running import RunEnd
+from orchestrator.engine.outputs.files_in_answer import output_files
 from orchestrator.engine.runs import Engine
+from orchestrator.engine.session_lifetime import RunEnd
 from orchestrator.models import Role, TaskType
-from orchestrator_eval.measures import AUTHORS, Attempt, attempts
+from orchestrator_eval.run_measures import AUTHORS, Attempt, attempts
 
 
 class CellError(RuntimeError):

@@ -10,7 +10,7 @@ from typing import Any, Final
 from attrs import Factory, define, frozen
 
 from orchestrator import events as e
-from orchestrator.engine.answers.requests import Prompt, read_prompt
+from orchestrator.engine.answers.stored_prompts import Prompt, read_prompt
 from orchestrator.errors import DamagedLogError
 from orchestrator.models import Finish, Lane, Role
 from orchestrator.money import Usage, Usd

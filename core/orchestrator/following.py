@@ -11,8 +11,8 @@ from attrs import Factory, define, frozen
 from orchestrator import events as e
 from orchestrator.engine.live_text import CallText, LiveTextFile, read_calls
 from orchestrator.engine.loop import Loop
-from orchestrator.engine.running import RunEnd, Watchers
 from orchestrator.engine.session import Session
+from orchestrator.engine.session_lifetime import RunEnd, Watchers
 from orchestrator.errors import MissingError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Recorded

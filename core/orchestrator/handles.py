@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
 
 from attrs import define
 
-from orchestrator.answering import OpenQuestion, open_question, open_questions
-from orchestrator.engine.outputs.results import project_state
-from orchestrator.engine.replies import QuestionReply, request_of
-from orchestrator.engine.running import RunEnd
+from orchestrator.answering_questions import OpenQuestion, open_question, open_questions
+from orchestrator.engine.answers_from_outside import QuestionReply, request_of
+from orchestrator.engine.outputs.run_results import project_state
+from orchestrator.engine.session_lifetime import RunEnd
 from orchestrator.engine.vendors.environment import called_by
 from orchestrator.errors import MissingError, UsageError, present
 from orchestrator.events import QuestionAnswered, RunForked, RunStarted
 from orchestrator.following import PAUSE, LiveSession, TextPiece, committed, settled, text_elsewhere
-from orchestrator.ledger.requests import ANSWER, CANCEL
+from orchestrator.ledger.mailbox_requests import ANSWER, CANCEL
 from orchestrator.log import Recorded
-from orchestrator.log.naming import EventId, read_event_id
+from orchestrator.log.event_names import EventId, read_event_id
 from orchestrator.models import AnsweredBy, Budget, ProjectState
 from orchestrator.money import Usd
-from orchestrator.rankings import rank_of
+from orchestrator.recorded_rankings import rank_of
 from orchestrator.replay import Verification
 from orchestrator.replay import verify as verify_history
 from orchestrator.run_costs import COLUMNS, Row, Sum, spend_of, sums_of

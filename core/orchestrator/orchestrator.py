@@ -12,19 +12,19 @@ from attrs import evolve, field, fields, frozen
 from orchestrator import plugin_kinds
 from orchestrator.channels import ChannelHub
 from orchestrator.documents import expanded
-from orchestrator.engine.outputs.results import project_state
-from orchestrator.engine.running import RunEnd, Watchers
+from orchestrator.engine.outputs.run_results import project_state
 from orchestrator.engine.runs import Engine
+from orchestrator.engine.session_lifetime import RunEnd, Watchers
 from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.models import Budget, Model, ModelProfile, ProjectState
 from orchestrator.optimization import PluginBackend
-from orchestrator.plugins.handed import OBJECTS, check_keywords, objects_among
+from orchestrator.plugins.handed_objects import OBJECTS, check_keywords, objects_among
 from orchestrator.policy import JobSpec
 from orchestrator.policy_dsl import bind
-from orchestrator.records import RunRecords
+from orchestrator.run_records import RunRecords
 from orchestrator.spec import Spec, spec_from, usual_models, with_models
-from orchestrator.spec.containers import KEY
+from orchestrator.spec.container_kinds import KEY
 from orchestrator.spi import Backend
 from orchestrator.workspace import Workspace
 
@@ -201,7 +201,7 @@ class Orchestrator:
     def _reading(self) -> "Iterator[EventLog | None]":
         """The log of the data folder; None where this orchestrator has played nothing."""
         from orchestrator.ledger.event_log import EventLog
-        from orchestrator.plugins.stores import has_store, open_log_to_read
+        from orchestrator.plugins.store_of_folder import has_store, open_log_to_read
 
         folder = data_folder(self.state_manager.path, os.environ)
         if not self._played_runs or not has_store(folder):

@@ -305,7 +305,7 @@ KINDS: Final[Mapping[str, PluginKind]] = MappingProxyType(
             PluginKind("validator", validator, "validators:ValidatorContract", "brief_words", has_deadlines=True),
             PluginKind("scorer", scorer, "scorers:ScorerContract", "brevity"),
             PluginKind("backend", backend, "backends:BackendContract", "thrifty"),
-            PluginKind("policy_loader", policy_loader, "loaders:LoaderContract", "tomlish"),
+            PluginKind("policy_loader", policy_loader, "policy_loaders:LoaderContract", "tomlish"),
             PluginKind("exporter", exporter, "exporters:ExporterContract", "lines", has_deadlines=True),
             PluginKind("scaffold", scaffold, "scaffolds:ScaffoldContract", "notes"),
             PluginKind("executor", executor, "executors:ExecutorContract", "polite"),

@@ -28,13 +28,13 @@ from orchestrator.errors import NotAllowedError, OrchestrateError, SpecError
 from orchestrator.policy import CapabilityRules, Policy, PolicyHierarchy, Retention
 from orchestrator.policy_analysis import AnalysisReport, PolicyAnalyzer
 from orchestrator.spec import Spec
-from orchestrator.spec.kinds import NAME, NameUse, Place, Refused, described, suggestion
 from orchestrator.spec.parsing import parse_policies, refuse_unknown_node
-from orchestrator.spec.vocabulary import POLICIES, RETENTION
+from orchestrator.spec.spellings import POLICIES, RETENTION
+from orchestrator.spec.value_kinds import NAME, NameUse, Place, Refused, described, suggestion
 from orchestrator.spi import Loader
 from orchestrator.trust import Admission
-from orchestrator.trust.configuration import PATTERNS
-from orchestrator.trust.wants import reading
+from orchestrator.trust.user_configuration import PATTERNS
+from orchestrator.trust.wanted_capabilities import reading
 
 __all__ = [
     "AnalysisReport",
@@ -302,7 +302,7 @@ def retention_in_force(files: Iterable[Path], variables: Mapping[str, str]) -> R
     Raises:
         SpecError: a file cannot be used.
     """
-    from orchestrator.trust.configuration import read_configuration
+    from orchestrator.trust.user_configuration import read_configuration
 
     configuration = read_configuration(variables)
     named = map(configuration.named, configuration.policy_files)

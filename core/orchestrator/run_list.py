@@ -16,7 +16,7 @@ from orchestrator.events import RunForked, SessionOpened
 from orchestrator.ledger.accounts import is_run
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts
-from orchestrator.log.rows import Select
+from orchestrator.log.stored_rows import Select
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 

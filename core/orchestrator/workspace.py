@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, evolve, field
 
-from orchestrator.answering import WaitingAsker
+from orchestrator.answering_questions import WaitingAsker
 from orchestrator.documents import expanded
 from orchestrator.engine.live_text import LiveTextFile
 from orchestrator.engine.questions import Agreeing, Asker
-from orchestrator.engine.running import RunEnd, Watchers
 from orchestrator.engine.runs import Engine
+from orchestrator.engine.session_lifetime import RunEnd, Watchers
 from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.following import LiveSession, settled
@@ -22,7 +22,7 @@ from orchestrator.handles import RunHandle
 from orchestrator.log.codec import prepare
 from orchestrator.models import Budget
 from orchestrator.money import Usd
-from orchestrator.plugins.handed import objects_only
+from orchestrator.plugins.handed_objects import objects_only
 from orchestrator.plugins.registry import Plugin
 from orchestrator.policy_dsl import bind
 from orchestrator.python_messages import python_words

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator import Budget, ProjectStatus, Workspace
 from orchestrator.errors import NotAllowedError, PluginError, SpecError
-from orchestrator.plugins.handed import KeywordError
+from orchestrator.plugins.handed_objects import KeywordError
 from orchestrator.spi import Candidate, Finding, Score, ScorerContext, ValidatorContext
 from tests.api.stepping import a_spec
 from tests.cli.command import orchestrate, rows, scripted_spec

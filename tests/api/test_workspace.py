@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from orchestrator import Budget, ProjectStatus, Workspace
-from orchestrator.answering import OpenQuestion
+from orchestrator.answering_questions import OpenQuestion
 from orchestrator.engine.loop import Loop
 from orchestrator.errors import NotAllowedError, OutputError, RunLockedError, SpecError, UsageError
 from orchestrator.handles import RunHandle

@@ -43,7 +43,7 @@ def test_an_old_request_does_not_stop_a_new_session(tmp_path: Path) -> None:
     import asyncio
 
     from orchestrator.ledger.event_log import EventLog
-    from orchestrator.ledger.requests import CANCEL
+    from orchestrator.ledger.mailbox_requests import CANCEL
 
     log = EventLog.open(home)
     asyncio.run(log.ask("killed", CANCEL, at=1))

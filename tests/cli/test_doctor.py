@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engine.vendors import survey
+from orchestrator.engine.vendors import provider_survey
 from tests.cli.command import orchestrate
 from tests.cli.in_process import command
 from tests.plugins.providers.vendor_server import VendorServer
@@ -17,7 +17,7 @@ from tests.plugins.providers.vendors import CANARY, VENDORS, built
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ORCHESTRATE_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(survey, "LOCAL_SERVERS", {})
+    monkeypatch.setattr(provider_survey, "LOCAL_SERVERS", {})
 
 
 def served(name: str) -> VendorServer:
@@ -95,7 +95,7 @@ def test_a_server_at_a_usual_address_is_suggested(
     with served("deepseek") as server, socket.create_server(("127.0.0.1", 0)) as silent:
         there = server.base_url
         addresses = {"Ollama": there, "vLLM": f"http://127.0.0.1:{silent.getsockname()[1]}/v1"}
-        monkeypatch.setattr(survey, "LOCAL_SERVERS", addresses)
+        monkeypatch.setattr(provider_survey, "LOCAL_SERVERS", addresses)
         monkeypatch.setenv("OPENAI_COMPATIBLE_API_KEY", CANARY)
         found = command(capsys, "doctor", "--json").json["local_servers"]
         shown = command(capsys, "doctor")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.cli.ids import resolved_task
+from orchestrator.cli.run_ids import resolved_task
 from orchestrator.errors import UsageError
 from orchestrator.run_list import found_run
 from tests.cli.command import orchestrate, scripted_spec

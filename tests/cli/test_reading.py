@@ -12,7 +12,7 @@ from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import GENESIS
 from orchestrator.log.chain import link
 from orchestrator.plugins import Catalogue
-from orchestrator.rankings import rank_of, whole_steps
+from orchestrator.recorded_rankings import rank_of, whole_steps
 from orchestrator.replay import verify
 from orchestrator.spec import json_schema, read_spec
 from tests.cli.command import (

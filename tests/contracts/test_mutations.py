@@ -5,9 +5,9 @@ from unittest import SkipTest
 import pytest
 
 import orchestrator.testing.contracts.base as base
-import orchestrator.testing.contracts.conduct as conduct
 import orchestrator.testing.contracts.executors as executors
-import orchestrator.testing.contracts.provider_calls as provider_calls
+import orchestrator.testing.contracts.plugin_conduct as conduct
+import orchestrator.testing.contracts.provider_setup as provider_calls
 import orchestrator.testing.contracts.store_processes as stores
 from orchestrator.testing import PluginContract
 from orchestrator.testing.contracts import SUITES, names_of_tests, play

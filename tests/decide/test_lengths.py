@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator import events as e
-from orchestrator.decide.lengths import call_sizes
+from orchestrator.decide.answer_lengths import call_sizes
 from orchestrator.models import FIRST_TOKENS, MAX_TOKENS, ROLE_MAX_TOKENS, Finish, ModelInfo, Role, TaskType
 from orchestrator.money import Usage
 from orchestrator.replay import verify

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator import events as e
-from orchestrator.decide.pairs import is_settled, leader
+from orchestrator.decide.pair_comparison import is_settled, leader
 from orchestrator.decide.strategies import STRATEGIES, compares_pairs, most_iterations
 from orchestrator.errors import ErrorKind
 from orchestrator.models import (

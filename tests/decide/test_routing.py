@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from orchestrator import events as e
 from orchestrator.decide.compliance import violated, violations
-from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.roster import Memo
+from orchestrator.decide.round_context import RoutingContext
 from orchestrator.decide.routing import Query, list_candidates
 from orchestrator.errors import ErrorKind
 from orchestrator.models import ROLE_MAX_TOKENS, ModelInfo, ProjectStatus, Role, TaskType

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.decide.verdicts import cost_of, holds_for_others, next_checks
+from orchestrator.decide.due_validators import cost_of, holds_for_others, next_checks
 from orchestrator.models import Verdict
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import Check

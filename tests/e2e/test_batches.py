@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from orchestrator import events as e
-from orchestrator.decide import lanes
+from orchestrator.decide import batch_lanes
 from orchestrator.engine.loop import Loop
-from orchestrator.engine.running import RunEnd, Watchers
 from orchestrator.engine.runs import Engine
+from orchestrator.engine.session_lifetime import RunEnd, Watchers
 from orchestrator.errors import ErrorKind, UsageError
-from orchestrator.ledger.requests import CANCEL
+from orchestrator.ledger.mailbox_requests import CANCEL
 from orchestrator.models import Lane, ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.replay import verify
@@ -216,7 +216,7 @@ def test_a_batch_is_bounded(
     bound: str, most: int, sizes: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In requests, and in what they and their longest answers take together; the rest is in further batches."""
-    monkeypatch.setattr(lanes, bound, most)
+    monkeypatch.setattr(batch_lanes, bound, most)
     with server_of("openai") as server:
         end = played(tmp_path, server, monkeypatch, plain(3))
         assert end.state.finished is not None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.exits import INTERRUPTED
+from orchestrator.cli.exit_codes import INTERRUPTED
 from tests.cli.command import orchestrate, rows, scripted_spec
 from tests.cli.in_process import command
 from tests.e2e.terminal import Terminal

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from orchestrator import events as e
 from orchestrator.models import Role, ScoredBy, SkipReason, TaskStatus
-from orchestrator.testing.played import Played, play_spec
+from orchestrator.testing.played_run import Played, play_spec
 from tests.cli.command import orchestrate
 
 RIGHT: Final = "```python\ndef double(x):\n    return 2 * x\n```"

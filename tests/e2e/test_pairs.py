@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator import events as e
 from orchestrator.models import CallEnd, PairChoice, Role, ScoredBy, TaskStatus, comparison_sample, is_comparison
-from orchestrator.testing.played import MODELS, Played
+from orchestrator.testing.played_run import MODELS, Played
 from tests.cli.command import orchestrate
 from tests.e2e.test_loop import BROKEN, RIGHT, TASK, WRONG, called, played, says
 

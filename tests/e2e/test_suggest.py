@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.vendors.suggesting import OfferedModel, ServerOffer, models_file
+from orchestrator.engine.vendors.suggested_models import OfferedModel, ServerOffer, models_file
 from orchestrator.money import Usd
 from orchestrator.spec import read_models
 from tests.cli.command import Ended, orchestrate, rows

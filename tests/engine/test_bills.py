@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.bills import BilledCall, BilledLine, known_mappings, read_bill, reckon
+from orchestrator.engine.vendor_bills import BilledCall, BilledLine, known_mappings, read_bill, reckon
 from orchestrator.errors import SpecError
 from orchestrator.money import Usd
 from tests.cli.command import orchestrate, rows, scripted_spec

@@ -11,8 +11,8 @@ from attrs import evolve
 from orchestrator import events as e
 from orchestrator.deadlines import run_in_thread
 from orchestrator.decide import BackendError
+from orchestrator.engine.backend_guard import guard, run_here
 from orchestrator.engine.loop import Loop
-from orchestrator.engine.rank import guard, run_here
 from orchestrator.engine.session import Session, append_remedies, left_open, raised_budget
 from orchestrator.errors import ConcurrencyError, ErrorKind, LogError
 from orchestrator.models import PlannedTask, TaskType

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from orchestrator.deadlines.awaiting import in_daemon_thread
 from orchestrator.engine.checks import Checks, selector_for
-from orchestrator.engine.probing import MOST
+from orchestrator.engine.counterexample_runs import MOST
 from orchestrator.settings import SandboxChoice
 from orchestrator.spi import Candidate
 from tests.plugins.validators.contained import candidate, levels

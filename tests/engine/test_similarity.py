@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.engine.ports import in_place
-from orchestrator.engine.similarity import NEWEST, similar_runs
+from orchestrator.engine.similar_runs import NEWEST, similar_runs
 from orchestrator.events import Event, RunFinished, RunStarted
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Redactor, Texts

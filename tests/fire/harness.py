@@ -13,7 +13,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from orchestrator import events as e
-from orchestrator.engine.rank import guard, run_here
+from orchestrator.engine.backend_guard import guard, run_here
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Redactor, Texts
 from orchestrator.plugins import Catalogue

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from orchestrator.engine.retention import delete_content
-from orchestrator.engine.running import Watchers
+from orchestrator.engine.content_deletion import delete_content
+from orchestrator.engine.session_lifetime import Watchers
 from orchestrator.errors import DamagedLogError, LogError, RunLockedError, UsageError
 from orchestrator.events import CallStarted, TaskStarted
 from orchestrator.ledger.event_log import EventLog

@@ -10,11 +10,11 @@ from orchestrator.events import RunFinished
 from orchestrator.ledger import stored_calls
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.protocol import Changes, Member, Store, Tails
-from orchestrator.log.rows import NewRow
 from orchestrator.log.sqlite import SqliteStore
+from orchestrator.log.stored_rows import NewRow
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
-from orchestrator.testing.memory import memory_database
+from orchestrator.testing.memory_log import memory_database
 from tests import golden
 from tests.log.test_views import HISTORY, START, filled
 from tests.sql import sqlite_of

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.commanded import CommandValidator, argv_of
+from orchestrator.engine.command_validators import CommandValidator, argv_of
 from orchestrator.errors import SandboxError
 from orchestrator.models import TaskType, Verdict
-from orchestrator.spec.commands import CommandSpec
+from orchestrator.spec.command_validators import CommandSpec
 from orchestrator.spi import Candidate, Ran, ValidatorContext
 from tests.cli.command import orchestrate, scripted_spec
 

@@ -12,7 +12,7 @@ from orchestrator.errors import ExhaustedError
 from orchestrator.plugins import Catalogue
 from orchestrator.spi import Backend, Body, CallContext, ModelTelemetry, Provider, Ranked, Reply, RoutingCandidate
 from orchestrator.testing import Scenario, simulate
-from orchestrator.testing.judged import Judged
+from orchestrator.testing.watched_backend import Judged
 from tests.cli.command import orchestrate, scripted_spec
 
 BANDIT = """

@@ -15,7 +15,7 @@ from orchestrator import Budget, Orchestrator, StateManager
 from orchestrator.errors import SpecError
 from orchestrator.models import ModelInfo, ProjectState
 from orchestrator.money import Price, Usage, Usd
-from orchestrator.plugins.local import qualified_name, source_digest
+from orchestrator.plugins.local_plugins import qualified_name, source_digest
 from orchestrator.spi import (
     App,
     Body,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.engine.vendors import isolated
+from orchestrator.engine.vendors import isolated_provider
 from orchestrator.spi import Body, CallContext, Reply
 from orchestrator.testing import ProviderContract
 from orchestrator.testing.contracts import play
@@ -54,7 +54,7 @@ def test_the_program_of_the_page_keeps_the_contract() -> None:
 
 def test_the_sdk_of_the_page_keeps_the_contract_and_one_that_blocks_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both with an SDK that takes its time."""
-    monkeypatch.setattr("orchestrator.testing.contracts.conduct.LONGEST_PAUSE", 0.5)
+    monkeypatch.setattr("orchestrator.testing.contracts.plugin_conduct.LONGEST_PAUSE", 0.5)
     module = _module("vendor_sdk", SDK)
     blocking = _module("vendor_sdk", SDK.replace("await asyncio.to_thread(self._sdk.complete, ", "self._sdk.complete("))
 
@@ -92,7 +92,7 @@ def test_a_run_says_once_that_a_provider_blocks(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, made: Mine, said: int
 ) -> None:
     """Also where nothing else waits for it; the run goes on."""
-    monkeypatch.setattr(isolated, "BLOCKED_SECONDS", 0.1)
+    monkeypatch.setattr(isolated_provider, "BLOCKED_SECONDS", 0.1)
     with caplog.at_level(logging.WARNING, "orchestrator.plugins"):
         state = run(orchestrator(tmp_path, providers={"mine": made}, tasks=[TASK]))
     assert state.status is not None

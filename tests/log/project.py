@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator import replay
-from orchestrator.engine.rank import guard, run_here
-from orchestrator.engine.running import RunEnd, Watchers
+from orchestrator.engine.backend_guard import guard, run_here
 from orchestrator.engine.runs import Engine
+from orchestrator.engine.session_lifetime import RunEnd, Watchers
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.plugins import Catalogue
 from orchestrator.spec import Spec, read_spec

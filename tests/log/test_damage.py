@@ -12,13 +12,13 @@ from attrs import field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.running import Watchers
+from orchestrator.engine.session_lifetime import Watchers
 from orchestrator.errors import DamagedLogError, LogError, OrchestrateError
 from orchestrator.events import TaskStarted
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import LogFinding, chain, read_heads
 from orchestrator.log.sqlite import SqliteStore
-from orchestrator.testing.memory import memory_log
+from orchestrator.testing.memory_log import memory_log
 from orchestrator_providers.scripted import Scripted
 from tests.log.project import RUN, copied, in_workspace, spec_of, unguarded, watching, write_project
 

@@ -12,9 +12,9 @@ from typing import Any, Final
 import pytest
 from attrs import Factory, define
 
-from orchestrator.engine.outputs import folder as output_folder
-from orchestrator.engine.running import RunEnd
+from orchestrator.engine.outputs import folder_writing as output_folder
 from orchestrator.engine.runs import Engine
+from orchestrator.engine.session_lifetime import RunEnd
 from orchestrator.errors import LogError, OutputError
 from orchestrator.events import CallStarted, FileWritten, RunInterrupted
 from orchestrator.ledger.event_log import EventLog
@@ -365,7 +365,7 @@ def test_heads_that_cannot_be_kept_are_a_warning(tmp_path: Path, monkeypatch: py
     def full(*arguments: object) -> None:
         raise LogError("heads.jsonl: No space left on device; the head of five is ffff")
 
-    monkeypatch.setattr("orchestrator.engine.running.append_head", full)
+    monkeypatch.setattr("orchestrator.engine.session_lifetime.append_head", full)
 
     outcome = in_workspace(tmp_path / "home", lambda w: w.start(spec, output=tmp_path / "out"))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from orchestrator.engine.running import Watchers
+from orchestrator.engine.session_lifetime import Watchers
 from orchestrator.errors import LogError, RunLockedError, UsageError
 from orchestrator.events import RunStarted
 from orchestrator.ledger.event_log import EventLog

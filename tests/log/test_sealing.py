@@ -9,13 +9,13 @@ import pytest
 from attrs import evolve
 
 from orchestrator import events as e
+from orchestrator.engine.content_deletion import delete_content
 from orchestrator.engine.live_text import LiveTextFile, read_calls
-from orchestrator.engine.retention import delete_content
 from orchestrator.errors import DamagedLogError, LogError
 from orchestrator.ledger.event_log import EventLog
-from orchestrator.ledger.requests import ANSWER
-from orchestrator.log import sealing
-from orchestrator.log.sealing import Keys, NoKeyError, is_sealed
+from orchestrator.ledger.mailbox_requests import ANSWER
+from orchestrator.log import text_encryption
+from orchestrator.log.text_encryption import Keys, NoKeyError, is_sealed
 from orchestrator.state.fold import fold
 from tests.cli.in_process import command
 from tests.log.project import RUN, in_workspace, spec_of, unguarded, write_project
@@ -174,7 +174,7 @@ def test_keys_are_bound_to_their_run(tmp_path: Path) -> None:
     with pytest.raises(NoKeyError):
         Keys(None).open("one", "a", sealed)
     assert keys.seal("none", "a", b"text") == b"text"
-    (tmp_path / sealing.FOLDER / "bad.key").write_bytes(b"short")
+    (tmp_path / text_encryption.FOLDER / "bad.key").write_bytes(b"short")
     with pytest.raises(LogError, match="no key"):
         keys.of("bad")
     assert keys.delete("one") is True

@@ -11,8 +11,8 @@ import pytest
 
 from orchestrator import events as e
 from orchestrator.deadlines import awaiting
-from orchestrator.engine import checks, exporting, rank
-from orchestrator.engine.vendors import isolated, isolation
+from orchestrator.engine import backend_guard, checks, exporting
+from orchestrator.engine.vendors import isolated_provider, isolation_thread
 from orchestrator.errors import OrchestrateError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Redactor, Texts
@@ -55,17 +55,17 @@ def impatient(bad_site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     real = checks.Checks
     monkeypatch.setattr(
-        "orchestrator.engine.running.Checks", lambda selector, settings: real(selector, settings, seconds=0.1)
+        "orchestrator.engine.session_lifetime.Checks", lambda selector, settings: real(selector, settings, seconds=0.1)
     )
     monkeypatch.setattr(checks, "GRACE_SECONDS", 0.1)
     limits = exporting.ExportLimits(0.2, 0.3, 1000, 0.0)
     monkeypatch.setattr(exporting, "ExportLimits", lambda: limits)
     monkeypatch.setattr(application, "SECONDS", 0.2)
-    monkeypatch.setattr(rank, "SECONDS", 0.3)
-    monkeypatch.setattr(isolated, "BEGIN_SECONDS", 0.1)
-    monkeypatch.setattr(isolated, "ENCODE_SECONDS", 0.2)
-    monkeypatch.setattr(isolated, "MODELS_SECONDS", 0.3)
-    monkeypatch.setattr(isolation, "END_SECONDS", 0.2)
+    monkeypatch.setattr(backend_guard, "SECONDS", 0.3)
+    monkeypatch.setattr(isolated_provider, "BEGIN_SECONDS", 0.1)
+    monkeypatch.setattr(isolated_provider, "ENCODE_SECONDS", 0.2)
+    monkeypatch.setattr(isolated_provider, "MODELS_SECONDS", 0.3)
+    monkeypatch.setattr(isolation_thread, "END_SECONDS", 0.2)
     monkeypatch.setattr(loading, "PATIENCE", 0.5)
 
 
@@ -179,7 +179,7 @@ def test_a_bad_scaffold_costs_its_application(name: str, orchestrate_run: Callab
 @pytest.mark.parametrize("name", some("policy_loader"))
 def test_a_bad_policy_loader_keeps_a_run_from_starting_with_one_line(name: str, tmp_path: Path) -> None:
     """Policies that cannot be read are no reason to go on without them: an error for the user, and no traceback."""
-    from orchestrator.cli.given import with_policies
+    from orchestrator.cli.spec_from_options import with_policies
     from orchestrator.spec import parse_spec
 
     file = tmp_path / f"policies.{name}"

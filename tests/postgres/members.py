@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from orchestrator.errors import ConcurrencyError
 from orchestrator.log.chain import GENESIS, link
 from orchestrator.log.protocol import Changes, Member, Tails, Written
-from orchestrator.log.rows import Last, NewRow
+from orchestrator.log.stored_rows import Last, NewRow
 
 AT = 1_767_225_600_000_000
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from orchestrator.log import chain
 from orchestrator.log.protocol import StoreError
-from orchestrator.log.rows import Last, Select
+from orchestrator.log.stored_rows import Last, Select
 from orchestrator_postgres.store import PostgresStore
 from orchestrator_postgres.temporary import TemporaryServer
 from tests.cli.command import QUICKSTART, Ended, finish, orchestrate, scripted_spec, start

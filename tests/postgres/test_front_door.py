@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.log.protocol import StoreError
-from orchestrator.log.rows import Select
+from orchestrator.log.stored_rows import Select
 from orchestrator.money import Usd
 from orchestrator_postgres.store import PostgresStore
 from orchestrator_postgres.temporary import TemporaryServer

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.errors import ConcurrencyError, UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.protocol import Changes, Member, StoreError, Tails
-from orchestrator.log.rows import Hold, Last, Select
+from orchestrator.log.stored_rows import Hold, Last, Select
 from orchestrator_postgres import groups
 from orchestrator_postgres.store import PostgresStore
 from tests.postgres.members import AT, appending, following, tail

@@ -4,8 +4,8 @@ from attrs import evolve
 
 from orchestrator.replay import verify
 from orchestrator.settings import Limits, RunSettings
+from orchestrator.testing.bills_and_accounts import broken_accounts, broken_bills
 from orchestrator.testing.laws import broken_laws
-from orchestrator.testing.ledgers import broken_accounts, broken_bills
 from orchestrator.testing.scenario import draw_models
 from orchestrator.testing.simulator import Observer, Scenario, SimulationReport, ample, simulate, sound_rank
 

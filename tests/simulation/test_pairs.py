@@ -8,7 +8,7 @@ from attrs import evolve
 from orchestrator import events as e
 from orchestrator.decide.strategies import STRATEGIES
 from orchestrator.models import TaskType
-from orchestrator.testing.outcomes import same_outcome
+from orchestrator.testing.equal_outcomes import same_outcome
 from orchestrator.testing.simulator import WHERE, CrashPoint, Scenario, SimulationReport
 from tests.simulation.plays import played, steady
 

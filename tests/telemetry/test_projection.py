@@ -20,7 +20,7 @@ from orchestrator.state.fold import fold
 from orchestrator.state.health import Measured, ModelRecord
 from orchestrator.state.measurement import Measurement
 from orchestrator.telemetry import SNAPSHOT, Telemetry, measured, priors
-from orchestrator.testing.played import play_spec
+from orchestrator.testing.played_run import play_spec
 from orchestrator.testing.simulator import Scenario, simulate, sound_rank
 from tests.cli.command import orchestrate, rows, scripted_spec
 from tests.e2e.test_loop import OBJECTS, RIGHT, TASK, TESTS, WRONG, says

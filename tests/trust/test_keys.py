@@ -9,10 +9,10 @@ import pytest
 from orchestrator.errors import OrchestrateError
 from orchestrator.plugins import Catalogue
 from orchestrator.spec.classes import SPEC
-from orchestrator.spec.containers import FreeMapping, ListOf, MapOf, Record
-from orchestrator.spec.kinds import Kind
+from orchestrator.spec.container_kinds import FreeMapping, ListOf, MapOf, Record
+from orchestrator.spec.value_kinds import Kind
 from orchestrator.spi import ExporterConfig, ProviderConfig
-from orchestrator.trust.keys import AGREED, FREE, is_known
+from orchestrator.trust.keys_needing_consent import AGREED, FREE, is_known
 
 OF_PLUGINS = {"providers.*", "exporters.*", "validators.settings.*"}
 """Mappings whose keys belong to plugins."""
@@ -33,7 +33,7 @@ def leaves(kind: Kind[Any], path: str = "") -> Iterator[str]:
 @pytest.mark.parametrize("path", sorted(leaves(SPEC)))
 def test_a_key_of_the_spec_is_in_a_column(path: str) -> None:
     """Whoever adds a key says whether it opens, sends, listens or executes."""
-    assert path in OF_PLUGINS or is_known(path), f"put {path} into AGREED or FREE of orchestrator.trust.keys"
+    assert path in OF_PLUGINS or is_known(path), f"put {path} into a column of trust/keys_needing_consent.py"
 
 
 def test_free_mappings_are_plugins_or_listed() -> None:
@@ -83,7 +83,7 @@ def test_an_option_of_a_built_in_plugin_is_in_a_column(kind: str, name: str) -> 
     """A new option of a provider or an exporter fails here, too."""
     for option in options_of(kind, name):
         path = f"{kind}s.*.{option}"
-        assert is_known(path), f"put {path} into AGREED or FREE of orchestrator.trust.keys"
+        assert is_known(path), f"put {path} into a column of trust/keys_needing_consent.py"
 
 
 def test_the_columns_hold_nothing_else() -> None:

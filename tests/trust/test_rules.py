@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import UsageError
 from orchestrator.models import CapabilityKind, GrantedBy
-from orchestrator.reserved import is_reserved
+from orchestrator.reserved_names import is_reserved
 from orchestrator.settings import SandboxChoice
 from orchestrator.spec import spec_from
 from orchestrator.trust import (

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.log import Redactor
-from orchestrator.log.fragments import FRAGMENT, secret_part
+from orchestrator.log.key_fragments import FRAGMENT, secret_part
 from orchestrator.log.redaction import MARK
 from orchestrator_providers.safe_text import one_line
 from tests.cli.command import orchestrate, scripted_spec

@@ -13,7 +13,7 @@ from typing import Final
 
 import click
 
-from orchestrator.cli.exits import INTERRUPTED, OUTPUT_CLOSED, SYSTEM, USAGE
+from orchestrator.cli.exit_codes import INTERRUPTED, OUTPUT_CLOSED, SYSTEM, USAGE
 from orchestrator.cli.output import OutputClosedError, notice, result_json
 from orchestrator.cli.root import root
 
@@ -84,14 +84,14 @@ def _refused(lines: Sequence[str], code: int, as_json: bool) -> int:
 
 def _unforeseen(error: Exception) -> int:
     """The exit code after an error that no room below has made a line of."""
-    from orchestrator.cli import defects
+    from orchestrator.cli import program_errors
     from orchestrator.plugins import RAISE
 
     if os.environ.get(RAISE, "") not in ("", "0"):
         raise error
     if isinstance(error, OSError) and error.filename is None and _is_stdout_closed():  # click prints the help itself
         return _closed(OutputClosedError(error))
-    return defects.say(error)
+    return program_errors.say(error)
 
 
 def _closed(error: OutputClosedError) -> int:

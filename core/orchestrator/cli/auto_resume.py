@@ -8,7 +8,7 @@ import click
 from orchestrator.cli.output import line, notice, seconds
 
 if TYPE_CHECKING:
-    from orchestrator.engine.similarity import Similar
+    from orchestrator.engine.similar_runs import Similar
     from orchestrator.spec import Spec
 
 _WIDTH = 60
@@ -20,9 +20,9 @@ def run_to_resume(spec: "Spec") -> str | None:
     One of the same description, criteria and settings is gone on with at once, everything else is asked about.
     """
     from orchestrator.cli.options import home
-    from orchestrator.engine.similarity import similar_runs
+    from orchestrator.engine.similar_runs import similar_runs
     from orchestrator.ledger.event_log import EventLog
-    from orchestrator.plugins.stores import has_store, open_log_to_read
+    from orchestrator.plugins.store_of_folder import has_store, open_log_to_read
 
     if not has_store(home()):
         return None

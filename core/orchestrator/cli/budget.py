@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from orchestrator.cli.completing import ACCOUNT
-from orchestrator.cli.groups import CommandGroup
-from orchestrator.cli.logs import open_log
+from orchestrator.cli.command_groups import CommandGroup
+from orchestrator.cli.opening_logs import open_log
 from orchestrator.cli.options import command, exact_option, has_log, home, home_option, json_option
 from orchestrator.cli.output import line, money, notice, result_json
+from orchestrator.cli.shell_completion import ACCOUNT
 from orchestrator.cli.tables import print_table
 from orchestrator.cli.values import AMOUNT, WithAmounts
 from orchestrator.errors import UsageError
 from orchestrator.ledger.accounts import SIMULATED, called
 from orchestrator.ledger.event_log import EventLog
-from orchestrator.plugins.stores import open_log as open_log_to_write
-from orchestrator.plugins.stores import open_log_to_read
+from orchestrator.plugins.store_of_folder import open_log as open_log_to_write
+from orchestrator.plugins.store_of_folder import open_log_to_read
 
 if TYPE_CHECKING:
     from orchestrator.events import Totals

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.groups import CommandGroup
-from orchestrator.cli.logs import open_log_if_any
+from orchestrator.cli.command_groups import CommandGroup
+from orchestrator.cli.opening_logs import open_log_if_any
 from orchestrator.cli.options import exact_option, has_log, home, home_option, json_option
 from orchestrator.cli.output import money, notice, result_json, timestamp
 from orchestrator.cli.tables import print_table
 from orchestrator.money import Usd
-from orchestrator.plugins.stores import open_log
+from orchestrator.plugins.store_of_folder import open_log
 
 if TYPE_CHECKING:
     from orchestrator.ledger.cache import CacheStats

@@ -29,8 +29,8 @@ _PACKAGED: Final = "quickstart"
 @home_option
 def demo(output_dir: Path | None, force: bool, quiet: bool, as_json: bool) -> int:
     """Run the quickstart: a project of seven tasks with scripted answers. No key, no network, no money."""
-    from orchestrator.cli.given import spec_of_file
     from orchestrator.cli.run import run_spec
+    from orchestrator.cli.spec_from_options import spec_of_file
 
     spec = spec_of_file(quickstart() / "spec.yaml", (), {}, None)
     code = run_spec(spec, output=output_dir, force=force, quiet=quiet, as_json=as_json)

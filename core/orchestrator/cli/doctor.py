@@ -12,8 +12,8 @@ from orchestrator.cli.tables import print_facts, print_table
 
 if TYPE_CHECKING:
     from orchestrator.engine.vendors.environment import Environment, Network
-    from orchestrator.engine.vendors.listing import ListedModels
-    from orchestrator.engine.vendors.survey import Offers, Surveyed
+    from orchestrator.engine.vendors.listed_models import ListedModels
+    from orchestrator.engine.vendors.provider_survey import Offers, Surveyed
     from orchestrator.plugins import Catalogue
 
 _TOOLS: Final = ("pytest", "ruff", "pdflatex", "bwrap")
@@ -102,7 +102,7 @@ def _vendors(catalogue: "Catalogue", environment: "Environment", network: "Netwo
     import asyncio
 
     from orchestrator.engine.vendors.http import make_client
-    from orchestrator.engine.vendors.survey import check_live, find_local, offers_of, survey
+    from orchestrator.engine.vendors.provider_survey import check_live, find_local, offers_of, survey
 
     found = survey(catalogue, environment)
 

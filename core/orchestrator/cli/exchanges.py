@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator
 from typing import Final
 
+from orchestrator.cli.code_words import DOING
 from orchestrator.cli.output import clean, line, money, seconds
-from orchestrator.cli.screen import width_of
 from orchestrator.cli.stdout import stdout
-from orchestrator.cli.words import DOING
+from orchestrator.cli.text_fitting import width_of
 from orchestrator.exchanges import SentRequest, Shown
 from orchestrator.models import Lane, sample_words
 from orchestrator.money import Usd

@@ -55,7 +55,7 @@ def carry_out(
             )
         return resume_run(resume, output=output_dir, verbose=verbose, yes=yes)
 
-    from orchestrator.cli.given import spec_of_file, with_context, with_flags
+    from orchestrator.cli.spec_from_options import spec_of_file, with_context, with_flags
     from orchestrator.spec import spec_from, with_models
 
     keys = spec_keys(**flags)

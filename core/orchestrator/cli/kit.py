@@ -9,34 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from orchestrator.cli.agreeing import prepare
-    from orchestrator.cli.approving import question_of, shown_with
-    from orchestrator.cli.completing import BACKEND, EXPORTER, STRATEGY, TASK
-    from orchestrator.cli.damage import UNREADABLE, Reader, Trust, trust_in, whole_run
-    from orchestrator.cli.display import Display, Lines, live_view
+    from orchestrator.cli.approval_texts import question_of, shown_with
+    from orchestrator.cli.asking_consent import prepare
+    from orchestrator.cli.code_words import DOING, HALTED, LEFT_OUT, REMOVED, SELECTED, SHORTFALLS, UNMEASURED
+    from orchestrator.cli.command_groups import CommandGroup, suggestion
+    from orchestrator.cli.damaged_runs import UNREADABLE, Reader, Trust, trust_in, whole_run
     from orchestrator.cli.event_ids import EVENT, EVENT_HELP
+    from orchestrator.cli.event_sentences import verification
     from orchestrator.cli.exchanges import lines_of
-    from orchestrator.cli.exits import INTERRUPTED, SYSTEM, USAGE
+    from orchestrator.cli.exit_codes import INTERRUPTED, SYSTEM, USAGE
     from orchestrator.cli.flags import DEFAULT_CRITERIA
-    from orchestrator.cli.given import (
-        bound,
-        check_policy_names,
-        models_files,
-        named_output,
-        spec_of_file,
-        with_approvals,
-        with_backend,
-        with_flags,
-        with_loop,
-        with_policies,
-    )
-    from orchestrator.cli.groups import CommandGroup, suggestion
-    from orchestrator.cli.ids import RUN, latest, resolved_run, resolved_task
     from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, junit_xml
-    from orchestrator.cli.live import Pace
-    from orchestrator.cli.logs import open_log, open_log_if_any
+    from orchestrator.cli.live_view import Pace
     from orchestrator.cli.mailing import SpokenTo, send_answer, spoken_to
-    from orchestrator.cli.notes import verification
+    from orchestrator.cli.opening_logs import open_log, open_log_if_any
     from orchestrator.cli.options import (
         advise_option,
         allow_option,
@@ -79,61 +65,75 @@ if TYPE_CHECKING:
         timestamp,
         write_json,
     )
-    from orchestrator.cli.progress import Progress
-    from orchestrator.cli.remarks import forbidden, remarks_on, remarks_on_choice, restricted
+    from orchestrator.cli.progress_display import Display, Lines, live_view
+    from orchestrator.cli.progress_lines import Progress
+    from orchestrator.cli.run_ids import RUN, latest, resolved_run, resolved_task
     from orchestrator.cli.run_session import EXIT_CODES, advice_for, run_session
     from orchestrator.cli.runs import texts_of
-    from orchestrator.cli.screen import width_of
+    from orchestrator.cli.shared_sentences import forbidden, remarks_on, remarks_on_choice, restricted
+    from orchestrator.cli.shell_completion import BACKEND, EXPORTER, STRATEGY, TASK
+    from orchestrator.cli.spec_from_options import (
+        bound,
+        check_policy_names,
+        models_files,
+        named_output,
+        spec_of_file,
+        with_approvals,
+        with_backend,
+        with_flags,
+        with_loop,
+        with_policies,
+    )
     from orchestrator.cli.stdout import stdout
     from orchestrator.cli.tables import STYLES, print_facts, print_run, print_table, title_of
+    from orchestrator.cli.text_fitting import width_of
     from orchestrator.cli.values import AGE, AMOUNT, CONCURRENCY, FILE, SECONDS
-    from orchestrator.cli.words import DOING, HALTED, LEFT_OUT, REMOVED, SELECTED, SHORTFALLS, UNMEASURED
     from orchestrator.engine.accounts import account_names
+    from orchestrator.engine.answers_from_outside import QuestionReply
     from orchestrator.engine.live_text import read_live
     from orchestrator.engine.loop import Loop
-    from orchestrator.engine.outputs.placement import Placement
-    from orchestrator.engine.outputs.results import project_state
-    from orchestrator.engine.replies import QuestionReply
-    from orchestrator.engine.running import RunEnd, Watchers
+    from orchestrator.engine.outputs.file_placement import Placement
+    from orchestrator.engine.outputs.run_results import project_state
     from orchestrator.engine.runs import Engine
     from orchestrator.engine.session import VERSION, Session
+    from orchestrator.engine.session_lifetime import RunEnd, Watchers
     from orchestrator.engine.submitting import Submission, submit
     from orchestrator.engine.vendors.environment import BY
     from orchestrator.exchanges import Shown, exchanges, with_texts
     from orchestrator.ledger.accounts import kind_of
-    from orchestrator.log.naming import EventId
+    from orchestrator.log.event_names import EventId
     from orchestrator.metrics import measure
     from orchestrator.models.offers import qualified
     from orchestrator.plugins import Catalogue
-    from orchestrator.plugins.stores import shown_store, store_variables
-    from orchestrator.rankings import rank_of, ranking, whole_steps
+    from orchestrator.plugins.store_of_folder import shown_store, store_variables
+    from orchestrator.recorded_rankings import rank_of, ranking, whole_steps
     from orchestrator.run_list import STATUSES, runs_in, shown_status
     from orchestrator.spec import Spec, apply_sets, parse_spec, read_models, spec_from, with_models
-    from orchestrator.spec.kinds import Place, Refused
     from orchestrator.spec.plan import IDENTIFIER
+    from orchestrator.spec.value_kinds import Place, Refused
     from orchestrator.telemetry import Grades, grades, measured
 
 _NAMES: Final = {
-    "orchestrator.cli.agreeing": "prepare",
-    "orchestrator.cli.approving": "question_of shown_with",
-    "orchestrator.cli.completing": "BACKEND EXPORTER STRATEGY TASK",
-    "orchestrator.cli.damage": "Reader Trust UNREADABLE trust_in whole_run",
-    "orchestrator.cli.display": "Display Lines live_view",
+    "orchestrator.cli.asking_consent": "prepare",
+    "orchestrator.cli.approval_texts": "question_of shown_with",
+    "orchestrator.cli.shell_completion": "BACKEND EXPORTER STRATEGY TASK",
+    "orchestrator.cli.damaged_runs": "Reader Trust UNREADABLE trust_in whole_run",
+    "orchestrator.cli.progress_display": "Display Lines live_view",
     "orchestrator.cli.event_ids": "EVENT EVENT_HELP",
     "orchestrator.cli.exchanges": "lines_of",
-    "orchestrator.cli.exits": "INTERRUPTED SYSTEM USAGE",
+    "orchestrator.cli.exit_codes": "INTERRUPTED SYSTEM USAGE",
     "orchestrator.cli.flags": "DEFAULT_CRITERIA",
-    "orchestrator.cli.given": (
+    "orchestrator.cli.spec_from_options": (
         "bound check_policy_names models_files named_output spec_of_file with_approvals with_backend with_flags "
         "with_loop with_policies"
     ),
-    "orchestrator.cli.groups": "CommandGroup suggestion",
-    "orchestrator.cli.ids": "RUN latest resolved_run resolved_task",
+    "orchestrator.cli.command_groups": "CommandGroup suggestion",
+    "orchestrator.cli.run_ids": "RUN latest resolved_run resolved_task",
     "orchestrator.cli.junit": "CaseOutcome JunitCase JunitSuite junit_xml",
-    "orchestrator.cli.live": "Pace",
-    "orchestrator.cli.logs": "open_log open_log_if_any",
+    "orchestrator.cli.live_view": "Pace",
+    "orchestrator.cli.opening_logs": "open_log open_log_if_any",
     "orchestrator.cli.mailing": "SpokenTo send_answer spoken_to",
-    "orchestrator.cli.notes": "verification",
+    "orchestrator.cli.event_sentences": "verification",
     "orchestrator.cli.options": (
         "advise_option allow_option always_json_option approve_option "
         "backend_option command context_option disable_option enhance_option exact_option existing_run "
@@ -144,36 +144,36 @@ _NAMES: Final = {
     "orchestrator.cli.output": (
         "OutputClosedError clean line money notice on_terminal paged result result_json seconds timestamp write_json"
     ),
-    "orchestrator.cli.progress": "Progress",
-    "orchestrator.cli.remarks": "forbidden remarks_on remarks_on_choice restricted",
+    "orchestrator.cli.progress_lines": "Progress",
+    "orchestrator.cli.shared_sentences": "forbidden remarks_on remarks_on_choice restricted",
     "orchestrator.cli.run_session": "EXIT_CODES advice_for run_session",
     "orchestrator.cli.runs": "texts_of",
-    "orchestrator.cli.screen": "width_of",
+    "orchestrator.cli.text_fitting": "width_of",
     "orchestrator.cli.stdout": "stdout",
     "orchestrator.cli.tables": "STYLES print_facts print_run print_table title_of",
-    "orchestrator.cli.words": "DOING HALTED LEFT_OUT REMOVED SELECTED SHORTFALLS UNMEASURED",
+    "orchestrator.cli.code_words": "DOING HALTED LEFT_OUT REMOVED SELECTED SHORTFALLS UNMEASURED",
     "orchestrator.engine.accounts": "account_names",
     "orchestrator.engine.live_text": "read_live",
     "orchestrator.engine.loop": "Loop",
-    "orchestrator.engine.outputs.placement": "Placement",
-    "orchestrator.engine.outputs.results": "project_state",
-    "orchestrator.engine.replies": "QuestionReply",
-    "orchestrator.engine.running": "RunEnd Watchers",
+    "orchestrator.engine.outputs.file_placement": "Placement",
+    "orchestrator.engine.outputs.run_results": "project_state",
+    "orchestrator.engine.answers_from_outside": "QuestionReply",
+    "orchestrator.engine.session_lifetime": "RunEnd Watchers",
     "orchestrator.engine.runs": "Engine",
     "orchestrator.engine.session": "Session VERSION",
     "orchestrator.engine.submitting": "Submission submit",
     "orchestrator.engine.vendors.environment": "BY",
     "orchestrator.exchanges": "Shown exchanges with_texts",
     "orchestrator.ledger.accounts": "kind_of",
-    "orchestrator.log.naming": "EventId",
+    "orchestrator.log.event_names": "EventId",
     "orchestrator.metrics": "measure",
     "orchestrator.models.offers": "qualified",
     "orchestrator.plugins": "Catalogue",
-    "orchestrator.plugins.stores": "shown_store store_variables",
-    "orchestrator.rankings": "rank_of ranking whole_steps",
+    "orchestrator.plugins.store_of_folder": "shown_store store_variables",
+    "orchestrator.recorded_rankings": "rank_of ranking whole_steps",
     "orchestrator.run_list": "STATUSES runs_in shown_status",
     "orchestrator.spec": "Spec apply_sets parse_spec read_models spec_from with_models",
-    "orchestrator.spec.kinds": "Place Refused",
+    "orchestrator.spec.value_kinds": "Place Refused",
     "orchestrator.spec.plan": "IDENTIFIER",
     "orchestrator.telemetry": "Grades grades measured",
 }

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from orchestrator.cli.completing import PROVIDER
-from orchestrator.cli.groups import CommandGroup
-from orchestrator.cli.logs import open_log
+from orchestrator.cli.command_groups import CommandGroup
+from orchestrator.cli.opening_logs import open_log
 from orchestrator.cli.options import command, has_log, home, home_option, json_option
 from orchestrator.cli.output import line, notice, result_json
+from orchestrator.cli.shell_completion import PROVIDER
 from orchestrator.cli.tables import print_table
 from orchestrator.errors import UsageError
 from orchestrator.ledger.accounts import SIMULATED
-from orchestrator.plugins.stores import open_log as open_log_to_write
+from orchestrator.plugins.store_of_folder import open_log as open_log_to_write
 
 if TYPE_CHECKING:
     from orchestrator.ledger.pacing import PaceStanding
@@ -93,7 +93,7 @@ def _check(provider: str) -> None:
     Raises:
         UsageError: it has no name, or more than one.
     """
-    from orchestrator.cli.completing import provider_names
+    from orchestrator.cli.shell_completion import provider_names
 
     name = provider.removeprefix(SIMULATED)
     if not name.strip() or "/" in name or not name.isprintable():

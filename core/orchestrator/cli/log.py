@@ -11,22 +11,22 @@ from typing import Final
 
 import click
 
-from orchestrator.cli.damage import Reader, trust_in, whole_run
-from orchestrator.cli.describing import describe
+from orchestrator.cli.command_groups import CommandGroup
+from orchestrator.cli.damaged_runs import Reader, trust_in, whole_run
 from orchestrator.cli.event_ids import EVENT, EVENT_HELP
+from orchestrator.cli.event_lines import describe
 from orchestrator.cli.examples import with_examples
-from orchestrator.cli.groups import CommandGroup
-from orchestrator.cli.ids import RUN
 from orchestrator.cli.log_copy import copy as copy_command
 from orchestrator.cli.log_size import gc, nothing_recorded, stats
-from orchestrator.cli.logs import open_log, open_log_if_any
+from orchestrator.cli.opening_logs import open_log, open_log_if_any
 from orchestrator.cli.options import always_json_option, exact_option, existing_run, home, home_option, json_option
 from orchestrator.cli.output import line, notice, result, result_json, timestamp
+from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.values import FILE
 from orchestrator.errors import LogError, UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import DATABASE
-from orchestrator.log.naming import EventId, event_name
+from orchestrator.log.event_names import EventId, event_name
 from orchestrator.log.transaction import Recorded
 
 _PAUSE: Final = 0.2
@@ -46,9 +46,9 @@ class _LogGroup(CommandGroup):
         """A command; that of the plugin is loaded when it is called for."""
         if cmd_name not in _OF_AUDIT:
             return super().get_command(ctx, cmd_name)
-        from orchestrator.cli import commands
+        from orchestrator.cli import plugin_commands
 
-        found = commands.load("audit", [])
+        found = plugin_commands.load("audit", [])
         shared = found.get_command(ctx, cmd_name) if isinstance(found, click.Group) else None
         if shared is None:
             return None
@@ -182,7 +182,7 @@ def _script(store: Reader, run: str, path: Path) -> int:
     import os
 
     from orchestrator.engine.delivering import spec_of
-    from orchestrator.engine.reproduction import reproduce
+    from orchestrator.engine.scripted_answers import reproduce
     from orchestrator.errors import OutputError
     from orchestrator.log import Texts
 

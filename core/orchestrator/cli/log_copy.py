@@ -24,7 +24,7 @@ def copy(source: str, target: str, as_json: bool) -> int:
 
     from orchestrator.errors import UsageError
     from orchestrator.plugins import part
-    from orchestrator.plugins.stores import open_store, store_exists
+    from orchestrator.plugins.store_of_folder import open_store, store_exists
 
     copy_log = part("copy_log")
     if not store_exists(source):

@@ -8,14 +8,14 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from orchestrator.cli.logs import open_log
+from orchestrator.cli.opening_logs import open_log
 from orchestrator.cli.options import existing_run, home
-from orchestrator.engine.replies import QuestionReply, request_of
+from orchestrator.engine.answers_from_outside import QuestionReply, request_of
 from orchestrator.engine.vendors.environment import called_by
 from orchestrator.events import QuestionAsked
-from orchestrator.ledger.requests import ANSWER
+from orchestrator.ledger.mailbox_requests import ANSWER
 from orchestrator.log import Texts
-from orchestrator.plugins.stores import open_log as open_log_to_write
+from orchestrator.plugins.store_of_folder import open_log as open_log_to_write
 from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState
 

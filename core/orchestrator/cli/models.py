@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from orchestrator.cli.completing import MODEL
-from orchestrator.cli.groups import CommandGroup
+from orchestrator.cli.command_groups import CommandGroup
 from orchestrator.cli.options import allow_option, command, exact_option, home, home_option, json_option, models_option
 from orchestrator.cli.output import notice, result, result_json
+from orchestrator.cli.shell_completion import MODEL
 from orchestrator.cli.tables import print_facts, print_table
 from orchestrator.cli.values import FILE, Amount
-from orchestrator.log.naming import EVAL
+from orchestrator.log.event_names import EVAL
 from orchestrator.models.offers import qualified
 
 if TYPE_CHECKING:
-    from orchestrator.engine.vendors.survey import Offers
+    from orchestrator.engine.vendors.provider_survey import Offers
     from orchestrator.models import ModelInfo
     from orchestrator.money import Price, Rate, TokenClasses
     from orchestrator.telemetry import Grades
@@ -111,8 +111,8 @@ def suggest(base_url: str, api_key_env: str | None, provider: str, price: Any, o
 
     from orchestrator.engine.vendors.environment import Environment
     from orchestrator.engine.vendors.http import make_client
-    from orchestrator.engine.vendors.suggesting import ServerOffer, models_file
-    from orchestrator.engine.vendors.suggesting import suggest as suggested
+    from orchestrator.engine.vendors.suggested_models import ServerOffer, models_file
+    from orchestrator.engine.vendors.suggested_models import suggest as suggested
     from orchestrator.errors import UsageError
 
     environment = Environment.of_process(lambda secret: None)
@@ -142,7 +142,7 @@ def suggest(base_url: str, api_key_env: str | None, provider: str, price: Any, o
 
 def _grades(model: str) -> "list[Grades]":
     """What evaluations have taught of a model; nothing where there is no log, or it cannot be read."""
-    from orchestrator.cli.logs import open_log_if_any
+    from orchestrator.cli.opening_logs import open_log_if_any
     from orchestrator.errors import LogError
     from orchestrator.telemetry import grades
 
@@ -174,12 +174,12 @@ def _plain_grades(each: "Grades") -> dict[str, Any]:
 def _offers_of(spec_file: Path | None, models: Path | None, allow: tuple[str, ...]) -> "Offers":
     from attrs import evolve
 
-    from orchestrator.cli.agreeing import prepare
-    from orchestrator.cli.given import spec_given
-    from orchestrator.engine.vendors.admission import admission_of
-    from orchestrator.engine.vendors.connect import client_of
+    from orchestrator.cli.asking_consent import prepare
+    from orchestrator.cli.spec_from_options import spec_given
     from orchestrator.engine.vendors.environment import Environment
-    from orchestrator.engine.vendors.survey import narrowed, offers_of, survey
+    from orchestrator.engine.vendors.provider_survey import narrowed, offers_of, survey
+    from orchestrator.engine.vendors.session_providers import client_of
+    from orchestrator.engine.vendors.user_admission import admission_of
     from orchestrator.errors import SpecError
     from orchestrator.plugins import Catalogue
     from orchestrator.spec import spec_from, with_models
@@ -201,7 +201,7 @@ def _offers_of(spec_file: Path | None, models: Path | None, allow: tuple[str, ..
 
 
 def _near(name: str, offers: "Offers") -> str:
-    from orchestrator.spec.kinds import suggestion
+    from orchestrator.spec.value_kinds import suggestion
 
     return suggestion(name, [*(model.id for model in offers.models), *offers.slots])
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from orchestrator.cli.completing import BACKEND, PLUGIN, STRATEGY
+from orchestrator.cli.shell_completion import BACKEND, PLUGIN, STRATEGY
 from orchestrator.cli.values import FILE
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def _remember_home(context: click.Context, parameter: click.Parameter, value: Pa
 
 
 def _remember_store(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    from orchestrator.plugins.stores import choose_store
+    from orchestrator.plugins.store_of_folder import choose_store
 
     if value is not None:
         choose_store(value)
@@ -116,7 +116,7 @@ def has_log() -> bool:
         UsageError: the data folder is no folder, or must not be looked into.
     """
     from orchestrator.errors import UsageError
-    from orchestrator.plugins.stores import has_store
+    from orchestrator.plugins.store_of_folder import has_store
 
     folder = home()
     try:
@@ -135,7 +135,7 @@ def existing_run(log: "EventLog", run: str, *, or_account: bool = False, or_arch
     from orchestrator.errors import DamagedLogError, UsageError
     from orchestrator.ledger.accounts import is_account
     from orchestrator.log import read_heads
-    from orchestrator.log.naming import EVAL, is_evaluation, is_worker
+    from orchestrator.log.event_names import EVAL, is_evaluation, is_worker
 
     if is_account(run) and not or_account:
         raise UsageError(f"{run!r} is an account, no run; see: {command('budget show')}")

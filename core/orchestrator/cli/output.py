@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from orchestrator.cli.options import wants_exact
-from orchestrator.cli.screen import width_of, wrapped
 from orchestrator.cli.stdout import stdout
+from orchestrator.cli.text_fitting import width_of, wrapped
 
 if TYPE_CHECKING:
     from orchestrator.money import Usd

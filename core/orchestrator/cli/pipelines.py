@@ -10,12 +10,12 @@ from typing import Final
 import click
 from attrs import define, field
 
+from orchestrator.cli.code_words import HALTED, SHORTFALLS
+from orchestrator.cli.event_sentences import verification
 from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, junit_xml
-from orchestrator.cli.notes import verification
 from orchestrator.cli.options import command
 from orchestrator.cli.output import line, money, notice
 from orchestrator.cli.values import FILE
-from orchestrator.cli.words import HALTED, SHORTFALLS
 from orchestrator.errors import DamagedLogError, UsageError
 from orchestrator.models import ProjectStatus, TaskStatus, Verdict
 from orchestrator.state.run import RunState

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from orchestrator.cli.code_words import DOING, REMOVED, UNMEASURED
+from orchestrator.cli.command_groups import ShowGroup
+from orchestrator.cli.event_sentences import forecast_line
 from orchestrator.cli.forecast import plain_forecast, plain_plays, print_plays
-from orchestrator.cli.groups import ShowGroup
-from orchestrator.cli.logs import open_log_if_any
-from orchestrator.cli.notes import forecast_line
+from orchestrator.cli.opening_logs import open_log_if_any
 from orchestrator.cli.options import (
     allow_option,
     backend_option,
@@ -25,17 +26,16 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.output import line, money, notice, result, result_json, seconds
 from orchestrator.cli.plan_edit import edit
-from orchestrator.cli.remarks import forbidden
+from orchestrator.cli.shared_sentences import forbidden
 from orchestrator.cli.tables import print_table
 from orchestrator.cli.values import AMOUNT, FILE
-from orchestrator.cli.words import DOING, REMOVED, UNMEASURED
 from orchestrator.decide.compliance import binding
 from orchestrator.engine.routes import Option, Route, RunOutlook, TaskRoute
 from orchestrator.models import RejectionReason, Role
 from orchestrator.policy import Policy
 
 if TYPE_CHECKING:
-    from orchestrator.engine.vendors.connect import Connected
+    from orchestrator.engine.vendors.session_providers import Connected
     from orchestrator.events import Prior
     from orchestrator.spec import Spec
 
@@ -104,14 +104,14 @@ def show(
     of a run, and plan edit RUN changes it. --simulate N plays the plan N times (Monte Carlo) on outcomes drawn from
     what earlier runs measured.
     """
-    from orchestrator.cli.agreeing import prepare
-    from orchestrator.cli.given import bound, named_output, spec_of_file, with_backend, with_loop
+    from orchestrator.cli.asking_consent import prepare
+    from orchestrator.cli.spec_from_options import bound, named_output, spec_of_file, with_backend, with_loop
     from orchestrator.engine.beginning import check_names, check_prices
-    from orchestrator.engine.gathering import gather
+    from orchestrator.engine.context_files import gather
     from orchestrator.engine.routes import outlook, rehearse
-    from orchestrator.engine.vendors.admission import admission_of
-    from orchestrator.engine.vendors.connect import connect
     from orchestrator.engine.vendors.environment import Environment
+    from orchestrator.engine.vendors.session_providers import connect
+    from orchestrator.engine.vendors.user_admission import admission_of
     from orchestrator.plugins import Catalogue
 
     catalogue = Catalogue.discover()
@@ -152,8 +152,8 @@ def _decomposed(spec: "Spec") -> "tuple[Spec, str]":
     from attrs import evolve
 
     from orchestrator.engine.loop import Loop
-    from orchestrator.engine.running import Watchers
     from orchestrator.engine.runs import Engine
+    from orchestrator.engine.session_lifetime import Watchers
     from orchestrator.errors import OrchestrateError
     from orchestrator.events import Event, PlanMade
     from orchestrator.spec import TaskSpec

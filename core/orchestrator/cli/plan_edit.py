@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from orchestrator.cli.ids import RUN
 from orchestrator.cli.options import command, home_option, json_option
 from orchestrator.cli.output import notice, on_terminal, result, result_json
+from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.values import FILE
 from orchestrator.errors import SpecError, UsageError
 
@@ -34,10 +34,10 @@ def edit(run_id: str, file: Path | None, show: bool, as_json: bool) -> int:
     Tasks are written as in a spec. A run that has asked to approve its plan asks again, about the new one.
     """
     from orchestrator.cli.mailing import send, spoken_to
-    from orchestrator.engine.answers.context import names_of
-    from orchestrator.engine.editing import checked_plan, plan_of
+    from orchestrator.engine.answers.context_in_prompts import names_of
+    from orchestrator.engine.plan_editing import checked_plan, plan_of
     from orchestrator.engine.vendors.environment import called_by
-    from orchestrator.ledger.requests import EDIT
+    from orchestrator.ledger.mailbox_requests import EDIT
 
     run = spoken_to(run_id)
     _refuse_begun(run)

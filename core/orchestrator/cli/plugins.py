@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from orchestrator.cli.completing import PLUGIN
-from orchestrator.cli.groups import CommandGroup
+from orchestrator.cli.command_groups import CommandGroup
 from orchestrator.cli.options import disable_option, home_option, json_option, plugin_option, strict_plugins_option
 from orchestrator.cli.output import line, notice, result, result_json
-from orchestrator.cli.publishing import install, search
+from orchestrator.cli.plugin_index import install, search
+from orchestrator.cli.shell_completion import PLUGIN
 from orchestrator.cli.tables import print_table
 from orchestrator.cli.values import FILE
 from orchestrator.plugin_kinds import KINDS
@@ -165,7 +165,7 @@ def _scale(suite: Any, results: Any, as_json: bool) -> dict[str, Any]:
     """The grade of one plugin; printed, unless everything is."""
     from importlib import import_module
 
-    scale: Any = import_module("orchestrator.testing.scale")
+    scale: Any = import_module("orchestrator.testing.plugin_grades")
     criteria = scale.graded(suite, results)
     level = scale.reached(criteria)
     if not as_json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.groups import CommandGroup
+from orchestrator.cli.command_groups import CommandGroup
 from orchestrator.cli.options import home_option, json_option
 from orchestrator.cli.output import clean, notice, result, result_json
 from orchestrator.cli.tables import print_table
@@ -38,7 +38,7 @@ def check(files: tuple[Path, ...], spec_file: Path | None, as_json: bool) -> int
 
     Exit code 2 where there are errors; warnings and information do not count.
     """
-    from orchestrator.cli.given import spec_given
+    from orchestrator.cli.spec_from_options import spec_given
 
     read, problems = _read(files)
     errors, warnings, info = ([*problems], [], []) if problems else _analysed(read)
@@ -74,7 +74,7 @@ def _read(files: Sequence[Path]) -> tuple[list["PolicyFile"], list[str]]:
 def _misspelt(files: Sequence["PolicyFile"], spec: "Spec | None") -> list[str]:
     """The names in them that are nothing's."""
     from orchestrator.engine.vendors.environment import Environment
-    from orchestrator.engine.vendors.names import unknown_names
+    from orchestrator.engine.vendors.known_names import unknown_names
     from orchestrator.plugins import Catalogue
 
     uses = [use for file in files for use in file.uses]
@@ -145,7 +145,7 @@ def explain(files: tuple[Path, ...], team: str, job: str, node: str, as_json: bo
 
 
 def _fields(policy: "Policy") -> dict[str, Any]:
-    from orchestrator.spec.vocabulary import POLICY
+    from orchestrator.spec.spellings import POLICY
 
     dumped: dict[str, Any] = POLICY.dump(policy)
     return dumped

@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from attrs import frozen
 
-from orchestrator.cli.damage import Reader, Trust, trust_in
-from orchestrator.cli.ids import RUN
-from orchestrator.cli.logs import open_log, open_log_if_any
+from orchestrator.cli.damaged_runs import Reader, Trust, trust_in
+from orchestrator.cli.opening_logs import open_log, open_log_if_any
 from orchestrator.cli.options import command, exact_option, existing_run, home, home_option, json_option
 from orchestrator.cli.output import line, money, notice, result_json
+from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.tables import print_table
 from orchestrator.cli.values import FILE, Amount
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.log import Select
-from orchestrator.log.naming import event_name, read_event_id
+from orchestrator.log.event_names import event_name, read_event_id
 from orchestrator.money import Usd
-from orchestrator.plugins.stores import open_log as open_log_to_write
+from orchestrator.plugins.store_of_folder import open_log as open_log_to_write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.engine.bills import BillDifference, BillMapping
+    from orchestrator.engine.vendor_bills import BillDifference, BillMapping
 
 _COLUMNS: Final = ("run", "call", "amount_usd")
 
@@ -196,8 +196,8 @@ def _reckoned(
 ) -> "tuple[Mapping[str, Mapping[int, Usd]], Sequence[BillDifference]]":
     """What a bill says of the calls of all runs, and where it differs."""
     from orchestrator.documents import read_text
-    from orchestrator.engine.billed import billed_calls, model_names
-    from orchestrator.engine.bills import read_bill, reckon
+    from orchestrator.engine.billed_calls import billed_calls, model_names
+    from orchestrator.engine.vendor_bills import read_bill, reckon
 
     bill = read_bill(read_text(path), str(path), _mapping(vendor, mapping))
     log = open_log_if_any()
@@ -208,7 +208,7 @@ def _reckoned(
 
 
 def _mapping(vendor: str | None, path: Path | None) -> "BillMapping | None":
-    from orchestrator.engine.bills import known_mappings, read_mapping
+    from orchestrator.engine.vendor_bills import known_mappings, read_mapping
 
     if path is not None:
         return read_mapping(path)

@@ -4,19 +4,19 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-from orchestrator.cli.damage import Trust, whole_run
+from orchestrator.cli.damaged_runs import Trust, whole_run
 from orchestrator.cli.event_ids import EVENT, EVENT_HELP
-from orchestrator.cli.ids import RUN
-from orchestrator.cli.logs import open_log
+from orchestrator.cli.opening_logs import open_log
 from orchestrator.cli.options import exact_option, home_option, json_option, plugin_option
 from orchestrator.cli.output import result, result_json
+from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.runs import Loaded, texts_of
 from orchestrator.cli.tables import print_run
 from orchestrator.errors import UsageError
-from orchestrator.log.naming import EventId, event_name
+from orchestrator.log.event_names import EventId, event_name
 from orchestrator.log.transaction import Recorded
 from orchestrator.plugins import Catalogue
-from orchestrator.rankings import rank_of, whole_steps
+from orchestrator.recorded_rankings import rank_of, whole_steps
 from orchestrator.replay import Difference, Verification
 from orchestrator.replay import verify as verify_history
 from orchestrator.run_list import shown_status
@@ -53,7 +53,7 @@ def replay(run_id: str, verify: bool, strict: bool, to: EventId | None, as_json:
     texts = texts_of(log, run_id, Trust(log, ()))
     loaded = Loaded(state, texts, records[-1].hash, status, Trust(log, ()))
     if as_json:
-        from orchestrator.engine.outputs.results import summary
+        from orchestrator.engine.outputs.run_results import summary
 
         result_json({**summary(state, run_id, loaded.head, loaded.get), "status": status})
     else:

@@ -8,10 +8,9 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from orchestrator.cli import commands
+from orchestrator.cli import plugin_commands
+from orchestrator.cli.command_groups import CommandGroup
 from orchestrator.cli.examples import with_examples
-from orchestrator.cli.groups import CommandGroup
-from orchestrator.cli.ids import RUN
 from orchestrator.cli.options import (
     advise_option,
     context_option,
@@ -21,6 +20,7 @@ from orchestrator.cli.options import (
     plugin_option,
     yes_option,
 )
+from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.stdout import keep_stdout, keeping_stdout
 from orchestrator.cli.values import AMOUNT, CONCURRENCY, FILE, SECONDS
 
@@ -57,7 +57,7 @@ class LazyGroup(CommandGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command; None where there is none of the name."""
         if cmd_name not in _KERNEL:
-            found = commands.load(cmd_name, [*_KERNEL])
+            found = plugin_commands.load(cmd_name, [*_KERNEL])
             return None if found is None else keep_stdout(with_examples(found, cmd_name))
         own = getattr(import_module(f"orchestrator.cli.{_KERNEL[cmd_name][0]}"), cmd_name)
         if not isinstance(own, click.Command):
@@ -79,10 +79,10 @@ class LazyGroup(CommandGroup):
     def _lines(self) -> list[tuple[str, str]]:
         """Every command with its line: the kernel's, then those of plugins."""
         own = [(name, text) for name, (_, text) in _KERNEL.items()]
-        return own + [(each["name"], _line(each)) for each in commands.listed([*_KERNEL])]
+        return own + [(each["name"], _line(each)) for each in plugin_commands.listed([*_KERNEL])]
 
 
-def _line(each: commands.Listed) -> str:
+def _line(each: plugin_commands.Listed) -> str:
     return f"broken: {each['problem']}; see: plugins info {each['name']}" if each["problem"] else each["text"]
 
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.ids import RUN
 from orchestrator.cli.options import (
     advise_option,
     allow_option,
@@ -29,11 +28,12 @@ from orchestrator.cli.options import (
     yes_option,
 )
 from orchestrator.cli.pipelines import Pipeline, github_option, junit_option
+from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.values import AMOUNT, CONCURRENCY, FILE, SECONDS
 
 if TYPE_CHECKING:
-    from orchestrator.engine.running import RunEnd, Watchers
     from orchestrator.engine.runs import Engine
+    from orchestrator.engine.session_lifetime import RunEnd, Watchers
     from orchestrator.spec import Spec
 
 
@@ -104,7 +104,7 @@ def run(
     Exit codes: 0 success, 1 finished but not good enough, 2 usage or spec, 3 system failure, 4 budget exhausted,
     5 time is up, 70 a defect of the program, 130 interrupted.
     """
-    from orchestrator.cli.given import spec_of_file, with_approvals, with_backend, with_loop
+    from orchestrator.cli.spec_from_options import spec_of_file, with_approvals, with_backend, with_loop
 
     if not spec_files:
         raise click.UsageError("Missing argument 'SPEC'.", click.get_current_context())
@@ -116,7 +116,7 @@ def run(
         return with_approvals(with_loop(spec, loop), approve)
 
     if len(spec_files) > 1:
-        from orchestrator.cli.several import JOBS, named_specs, run_several
+        from orchestrator.cli.several_specs import JOBS, named_specs, run_several
 
         _refuse_for_several(project_id=flags["project_id"], junit=junit, github=github, log_format=log_format)
         specs = named_specs(spec_files, [read(file) for file in spec_files], output_dir)
@@ -177,8 +177,8 @@ def run_spec(
 
     ``input_stage``: what comes before the plan is wanted, unless the spec says otherwise.
     """
-    from orchestrator.cli.given import bound, named_output
     from orchestrator.cli.run_session import run_session
+    from orchestrator.cli.spec_from_options import bound, named_output
 
     folder = output or named_output(spec)
 

@@ -11,23 +11,23 @@ from typing import Any, Final
 from attrs import define
 
 from orchestrator import events as e
-from orchestrator.cli.agreeing import prepare
-from orchestrator.cli.asking import Terminal, asker_for
-from orchestrator.cli.display import Display, Lines, display_for
-from orchestrator.cli.exits import INTERRUPTED
+from orchestrator.cli.asking_consent import prepare
+from orchestrator.cli.exit_codes import INTERRUPTED
 from orchestrator.cli.options import command, home
 from orchestrator.cli.output import OutputClosedError, clean, notice, result, timestamp, write_json
 from orchestrator.cli.pipelines import Pipeline
-from orchestrator.cli.progress import Progress
+from orchestrator.cli.progress_display import Display, Lines, display_for
+from orchestrator.cli.progress_lines import Progress
 from orchestrator.cli.tables import print_run
+from orchestrator.cli.terminal_questions import Terminal, asker_for
 from orchestrator.decide.forecast import is_declined, lacking
 from orchestrator.diagnostics import Diagnostics, LogFormat
 from orchestrator.engine.live_text import LiveTextFile
 from orchestrator.engine.loop import Loop
 from orchestrator.engine.questions import Agreeing
-from orchestrator.engine.running import RunEnd, Watchers
 from orchestrator.engine.runs import Engine
 from orchestrator.engine.session import Session
+from orchestrator.engine.session_lifetime import RunEnd, Watchers
 from orchestrator.errors import DamagedLogError, UsageError
 from orchestrator.log import Codec, Redactor
 from orchestrator.models import ProjectStatus

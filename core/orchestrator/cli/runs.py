@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from attrs import frozen
 
-from orchestrator.cli.archived import archived_run
-from orchestrator.cli.archived import show as show_archived
-from orchestrator.cli.completing import STATUS
-from orchestrator.cli.damage import ReadableTexts, Reader, Trust, is_readable, trust_in
-from orchestrator.cli.groups import CommandGroup
-from orchestrator.cli.ids import RUN
-from orchestrator.cli.logs import open_log, open_log_if_any
+from orchestrator.cli.archived_runs import archived_run
+from orchestrator.cli.archived_runs import show as show_archived
+from orchestrator.cli.command_groups import CommandGroup
+from orchestrator.cli.damaged_runs import ReadableTexts, Reader, Trust, is_readable, trust_in
+from orchestrator.cli.opening_logs import open_log, open_log_if_any
 from orchestrator.cli.options import command, exact_option, existing_run, force_option, home, home_option, json_option
 from orchestrator.cli.output import line, money, notice, result, result_json
+from orchestrator.cli.run_ids import RUN
+from orchestrator.cli.shell_completion import STATUS
 from orchestrator.cli.tables import print_run, print_table
 from orchestrator.cli.values import FILE, SECONDS, SINCE
 from orchestrator.errors import UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts
 from orchestrator.money import Usd
-from orchestrator.plugins.stores import open_log as open_log_to_write
+from orchestrator.plugins.store_of_folder import open_log as open_log_to_write
 from orchestrator.run_list import DELETED, RunFilter, RunSummary, known_status, shown_status, summaries
 from orchestrator.state.fold import fold
 
 if TYPE_CHECKING:
-    from orchestrator.engine.outputs.folder import OutputFolder
+    from orchestrator.engine.outputs.folder_writing import OutputFolder
     from orchestrator.state.run import RunState
 
 _PATIENCE: Final = 15.0
@@ -160,7 +160,7 @@ def show(run_id: str, as_json: bool) -> int:
         return show_archived(archived, as_json=as_json)
     run = load(log, run_id)
     if as_json:
-        from orchestrator.engine.outputs.results import summary
+        from orchestrator.engine.outputs.run_results import summary
 
         found = {**summary(run.state, run_id, run.head, run.get), "status": run.status}
         result_json(found | run.trust.plain())
@@ -178,7 +178,7 @@ def export(run_id: str, output_dir: Path, force: bool) -> int:
     """Write a run's results into a folder. Existing files stay."""
     from orchestrator.engine.delivering import application_of, spec_of
     from orchestrator.engine.delivering import export as write
-    from orchestrator.engine.outputs.folder import OutputFolder
+    from orchestrator.engine.outputs.folder_writing import OutputFolder
     from orchestrator.plugins import Catalogue
 
     log = open_log(run_id)
@@ -213,8 +213,8 @@ def _without_lost_outputs(run: Loaded) -> list[str]:
 
 def _mark_as_damaged(folder: "OutputFolder", run: Loaded, run_id: str) -> None:
     """Let what stands beside the files of a damaged run say so."""
-    from orchestrator.engine.outputs.readme import tables
-    from orchestrator.engine.outputs.results import summary
+    from orchestrator.engine.outputs.folder_readme import tables
+    from orchestrator.engine.outputs.run_results import summary
 
     found = summary(run.state, run_id, run.head, run.get) | run.trust.plain()
     remark = f"**The log of this run is damaged: {run.trust.mark}.**\n\n"
@@ -235,7 +235,7 @@ def delete(run_id: str, yes: bool, as_json: bool) -> int:
     import asyncio
     import sys
 
-    from orchestrator.engine.retention import Deleted, delete_content
+    from orchestrator.engine.content_deletion import Deleted, delete_content
     from orchestrator.engine.runs import Engine
 
     existing_run(open_log(run_id), run_id)
@@ -281,7 +281,7 @@ def cancel(run_id: str, as_json: bool) -> int:
     import time
 
     from orchestrator.engine.vendors.environment import called_by
-    from orchestrator.ledger.requests import CANCEL
+    from orchestrator.ledger.mailbox_requests import CANCEL
 
     existing_run(open_log(run_id), run_id)
     log = open_log_to_write(home())
@@ -317,7 +317,7 @@ def take_over(run_id: str, patience: float, as_json: bool) -> int:
     import time
 
     from orchestrator.engine.vendors.environment import called_by
-    from orchestrator.ledger.requests import RELEASE
+    from orchestrator.ledger.mailbox_requests import RELEASE
 
     existing_run(open_log(run_id), run_id)
     log = open_log_to_write(home())

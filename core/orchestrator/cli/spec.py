@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import evolve, frozen
 
-from orchestrator.cli.groups import CommandGroup
+from orchestrator.cli.command_groups import CommandGroup
 from orchestrator.cli.options import always_json_option, home, home_option, json_option
 from orchestrator.cli.output import clean, notice, result, result_json, write_json
 from orchestrator.cli.values import FILE
@@ -38,7 +38,7 @@ def validate(files: tuple[Path, ...], as_json: bool) -> int:
     Policies that contradict each other, and a ' #' that may have cut a text, are shown as a warning. What a spec wants
     beside calling models is listed.
     """
-    from orchestrator.cli.given import STDIN
+    from orchestrator.cli.spec_from_options import STDIN
 
     checked = [(STDIN if str(path) == "-" else str(path), _checked(path)) for path in files]
     if as_json:
@@ -81,10 +81,10 @@ class _Checked:
 
 
 def _checked(path: Path) -> _Checked:
-    from orchestrator.cli.given import named_output, spec_given
+    from orchestrator.cli.spec_from_options import named_output, spec_given
     from orchestrator.engine.beginning import check_names
-    from orchestrator.engine.vendors.admission import admission_of
     from orchestrator.engine.vendors.environment import Environment
+    from orchestrator.engine.vendors.user_admission import admission_of
     from orchestrator.plugins import Catalogue
     from orchestrator.policy_dsl import with_policies
 
@@ -142,7 +142,7 @@ def schema() -> int:
 @home_option
 def init(file: Path, demo: bool, force: bool) -> int:
     """Write a spec file to start from. '-' prints it."""
-    from orchestrator.spec import SKELETON, demonstration
+    from orchestrator.spec import SKELETON, demo_files
 
     if str(file) == "-":
         if demo:
@@ -154,7 +154,7 @@ def init(file: Path, demo: bool, force: bool) -> int:
         notice(f"{file} is written; edit it, then: orchestrate run {file}")
         return 0
     answers = file.with_name(f"{file.stem}.answers.yaml")
-    _write_new({file: demonstration.SPEC.format(answers=answers.name), answers: demonstration.ANSWERS}, force)
+    _write_new({file: demo_files.SPEC.format(answers=answers.name), answers: demo_files.ANSWERS}, force)
     notice(f"{file} and {answers} are written; run them with: orchestrate run {file}")
     return 0
 

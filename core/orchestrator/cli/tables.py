@@ -6,11 +6,11 @@ from typing import Final
 
 import click
 
-from orchestrator.cli.notes import verification
+from orchestrator.cli.code_words import HALTED, SHORTFALLS
+from orchestrator.cli.event_sentences import verification
 from orchestrator.cli.output import line, money, result, seconds
-from orchestrator.cli.screen import GAP, LEAST_TEXT, cut, fitting, longest_word, width_of, wrapped
 from orchestrator.cli.stdout import stdout
-from orchestrator.cli.words import HALTED, SHORTFALLS
+from orchestrator.cli.text_fitting import GAP, LEAST_TEXT, cut, fitting, longest_word, width_of, wrapped
 from orchestrator.errors import DamagedLogError
 from orchestrator.models import TaskStatus
 from orchestrator.state.run import RunState

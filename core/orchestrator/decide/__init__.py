@@ -5,8 +5,8 @@ clock, no randomness, no text is in reach. The memo only saves time. Read ``sche
 ``calling``, ``routing`` and ``spending``.
 """
 
-from orchestrator.decide.context import BackendError, Rank, Wait
 from orchestrator.decide.roster import Memo
+from orchestrator.decide.round_context import BackendError, Rank, Wait
 from orchestrator.decide.schedule import RULES, decide
 
 __all__ = ["RULES", "BackendError", "Memo", "Rank", "Wait", "decide"]

@@ -3,8 +3,8 @@
 A question is asked while nothing else is at work, and nothing starts before it is answered: waiting takes no time.
 """
 
-from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.outcome import conclude
+from orchestrator.decide.round_context import RoutingContext
 from orchestrator.events import Decision, QuestionAsked
 from orchestrator.models import ApprovalPoint, TaskEndReason
 from orchestrator.money import Usd

@@ -5,17 +5,17 @@ from typing import Final
 from attrs import evolve as changed
 from attrs import frozen
 
+from orchestrator.decide.answer_lengths import AnswerSizes, call_sizes
 from orchestrator.decide.approvals import asks_at_ceiling, next_ceiling, next_spend
-from orchestrator.decide.context import GRACE, RoutingContext
-from orchestrator.decide.lanes import lane_of
-from orchestrator.decide.lengths import AnswerSizes, call_sizes
+from orchestrator.decide.batch_lanes import lane_of
 from orchestrator.decide.pacing import exceeded, may_start, may_take_place, ticket_of
 from orchestrator.decide.retry import is_behind, is_spent, needs_probe, ready_at, wake_for_breaker
 from orchestrator.decide.roster import Rejection
+from orchestrator.decide.round_context import GRACE, RoutingContext
 from orchestrator.decide.routing import Asked, Listing, Query, is_excluded, list_candidates
 from orchestrator.decide.spending import Headroom, NoHeadroom, find_headroom, find_sizes, is_too_long, refusal_of
 from orchestrator.decide.timeouts import call_timeout
-from orchestrator.decide.usable import is_cut_off, is_usable, unusable, unusable_of, usable
+from orchestrator.decide.usable_answers import is_cut_off, is_usable, unusable, unusable_of, usable
 from orchestrator.errors import ErrorKind, present
 from orchestrator.events import CallStarted, Decision, ModelCandidate, ModelSelected, QuestionAsked, SpendRefused
 from orchestrator.models import CallEnd, Lane, RejectionReason, SelectionReason, SpendLimit

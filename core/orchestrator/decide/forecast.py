@@ -8,10 +8,10 @@ from typing import Final
 
 from attrs import frozen
 
-from orchestrator.decide.context import RoutingContext
+from orchestrator.decide.batch_lanes import lane_of
 from orchestrator.decide.estimates import expected_call, typical_output
 from orchestrator.decide.gates import has_given_tests
-from orchestrator.decide.lanes import lane_of
+from orchestrator.decide.round_context import RoutingContext
 from orchestrator.decide.routing import DraftQuery, Query, list_candidates
 from orchestrator.decide.strategies import COLD, compares_pairs, judge_runs, most_iterations, strategy_of
 from orchestrator.events import FORECAST, ForecastMade, QuestionAsked

@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import frozen
 
-from orchestrator.decide.verdicts import holds_for_others, next_checks
+from orchestrator.decide.due_validators import holds_for_others, next_checks
 from orchestrator.events import CheckStarted
 from orchestrator.models import Verdict
 from orchestrator.settings import MissingTool

@@ -6,7 +6,7 @@ Neither can fail a run: without a usable answer the description stays as it is, 
 from attrs import evolve
 
 from orchestrator.decide.calling import NoAnswer, next_call
-from orchestrator.decide.context import RoutingContext
+from orchestrator.decide.round_context import RoutingContext
 from orchestrator.decide.routing import Query
 from orchestrator.events import ADVISE, ENHANCE, ArchitectureDecided, Decision, QuestionAsked, SpecEnhanced
 from orchestrator.models import (

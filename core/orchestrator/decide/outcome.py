@@ -3,8 +3,8 @@
 from fractions import Fraction
 from typing import Final
 
-from orchestrator.decide.context import GRACE, RoutingContext
 from orchestrator.decide.gates import TESTS, has_given_tests, standing
+from orchestrator.decide.round_context import GRACE, RoutingContext
 from orchestrator.decide.spending import refusal_of
 from orchestrator.errors import present
 from orchestrator.events import (

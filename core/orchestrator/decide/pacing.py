@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from attrs import frozen
 
-from orchestrator.decide.context import RoutingContext
+from orchestrator.decide.round_context import RoutingContext
 from orchestrator.models import ModelInfo
 from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode, Policy

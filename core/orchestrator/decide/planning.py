@@ -5,8 +5,8 @@ from heapq import heapify, heappop, heappush
 from typing import Final
 
 from orchestrator.decide.calling import NoAnswer, next_call
-from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.outcome import finish_run
+from orchestrator.decide.round_context import RoutingContext
 from orchestrator.decide.routing import Query
 from orchestrator.events import PLAN, Decision, PlanMade, PlanRefused
 from orchestrator.models import CallEnd, PlannedTask, PlanProblem, ProjectStatus, Role, RunEndReason, TaskType

@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from orchestrator.decide.context import RoutingContext
+from orchestrator.decide.round_context import RoutingContext
 from orchestrator.errors import ErrorKind, MissingError
 from orchestrator.events import BreakerClosed, BreakerOpened, Decision, SpendExceeded
 from orchestrator.models import BreakerReason

@@ -3,15 +3,15 @@
 from typing import Final
 
 from orchestrator.decide.calling import NoAnswer, is_at_work, next_step
-from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.drafts import draft_for
 from orchestrator.decide.gates import Gate, gate_of, next_check
 from orchestrator.decide.outcome import conclude, is_good_enough, output_of, waiting
-from orchestrator.decide.pairs import STOPPING, SetAside, choose, is_set_aside
+from orchestrator.decide.pair_comparison import STOPPING, SetAside, choose, is_set_aside
+from orchestrator.decide.round_context import RoutingContext
 from orchestrator.decide.routing import Query
 from orchestrator.decide.scoring import next_score, tests_decide
 from orchestrator.decide.strategies import compares_pairs, judge_runs, last_try, most_iterations, strategy_of
-from orchestrator.decide.usable import usable
+from orchestrator.decide.usable_answers import usable
 from orchestrator.errors import present
 from orchestrator.events import Decision, ModelCandidate, ProbeStarted, StepSkipped
 from orchestrator.models import CallEnd, CritiqueUse, ProbeResult, Role, ScoredBy, SkipReason, TaskEndReason

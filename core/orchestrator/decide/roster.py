@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 from attrs import Factory, define, frozen
 
+from orchestrator.decide.answer_lengths import usual_size
 from orchestrator.decide.compliance import binding, violated, violations
-from orchestrator.decide.lengths import usual_size
 from orchestrator.errors import present
 from orchestrator.events import ModelCandidate, RunStarted, SessionOpened
 from orchestrator.models import SLOT_ALIASES, ModelInfo, RejectionReason, Role, TaskType

@@ -6,10 +6,10 @@ from typing import Final, NamedTuple
 from attrs import define, frozen
 
 from orchestrator.decide.compliance import MEASURED, violated, violations
-from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.ranking import code_of, ranked
 from orchestrator.decide.retry import host_of, is_host_behind, is_model_behind, is_off
 from orchestrator.decide.roster import LOWER_TIER, Rejection, Roster, Verdicts, is_reviewing
+from orchestrator.decide.round_context import RoutingContext
 from orchestrator.events import ModelCandidate
 from orchestrator.models import DraftMode, ModelInfo, ModelOrder, RejectionReason, Role, TaskType, Waiver
 from orchestrator.settings import CrossVendor

@@ -5,12 +5,12 @@ from fractions import Fraction
 from attrs import Factory, define
 
 from orchestrator.decide.calling import CallStep, NoAnswer, next_step
-from orchestrator.decide.context import RoutingContext
 from orchestrator.decide.gates import Gate
 from orchestrator.decide.outcome import conclude
+from orchestrator.decide.round_context import RoutingContext
 from orchestrator.decide.routing import Query
 from orchestrator.decide.strategies import judge_runs, runs_beside_tests
-from orchestrator.decide.usable import usable
+from orchestrator.decide.usable_answers import usable
 from orchestrator.errors import MissingError
 from orchestrator.events import Decision, Evaluated, ScoringStarted, StepSkipped
 from orchestrator.models import CallEnd, Role, ScoredBy, SkipReason, TaskEndReason

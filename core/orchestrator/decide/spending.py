@@ -5,10 +5,10 @@ from functools import lru_cache
 
 from attrs import frozen
 
+from orchestrator.decide.answer_lengths import usual_size
+from orchestrator.decide.batch_lanes import lane_of
 from orchestrator.decide.compliance import caps_of
-from orchestrator.decide.context import RoutingContext
-from orchestrator.decide.lanes import lane_of
-from orchestrator.decide.lengths import usual_size
+from orchestrator.decide.round_context import RoutingContext
 from orchestrator.decide.routing import Query, removed_now
 from orchestrator.decide.strategies import judge_runs
 from orchestrator.errors import MissingError, present

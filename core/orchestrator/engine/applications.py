@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 
-from orchestrator.engine.outputs.folder import OutputFolder
+from orchestrator.engine.outputs.folder_writing import OutputFolder
 from orchestrator.engine.outputs.verification import Verifier
 from orchestrator.plugins import has_part, part
 from orchestrator.spi import Sandbox, Scaffold

@@ -9,17 +9,17 @@ from attrs import evolve, fields, frozen
 
 from orchestrator import events as e
 from orchestrator.confinement import UnsafeNameError, checked_name
-from orchestrator.engine.answers.context import map_of
+from orchestrator.engine.answers.context_in_prompts import map_of
 from orchestrator.engine.answers.enhancing import count_words
 from orchestrator.engine.answers.prompt_templates import read_templates
 from orchestrator.engine.checks import selector_for
+from orchestrator.engine.context_files import Gathered, gather
 from orchestrator.engine.delivering import RunPlace
-from orchestrator.engine.editing import planned_task
-from orchestrator.engine.gathering import Gathered, gather
+from orchestrator.engine.plan_editing import planned_task
 from orchestrator.engine.ports import Ports
-from orchestrator.engine.vendors.connect import Connected
 from orchestrator.engine.vendors.environment import Environment
-from orchestrator.engine.vendors.names import unknown_names
+from orchestrator.engine.vendors.known_names import unknown_names
+from orchestrator.engine.vendors.session_providers import Connected
 from orchestrator.errors import LogError, PluginError, PluginNotFoundError, SandboxError, SpecError
 from orchestrator.log import Texts
 from orchestrator.models import AUTO, CapabilityKind, ModelInfo

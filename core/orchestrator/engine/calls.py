@@ -10,15 +10,15 @@ from attrs import define, field
 from orchestrator import events as e
 from orchestrator.deadlines import EscapedError
 from orchestrator.deadlines.awaiting import contained
-from orchestrator.engine.answers.marks import cut, marks_of
+from orchestrator.engine.answer_readers import reader_of
+from orchestrator.engine.answers.cached_answers import ResponseCache
+from orchestrator.engine.answers.prompt_marks import cut, marks_of
 from orchestrator.engine.answers.prompts import build_prompt
-from orchestrator.engine.answers.requests import Prompt, read_prompt
-from orchestrator.engine.answers.reuse import ResponseCache
-from orchestrator.engine.answers.taking import Read, Taken, taken_in
+from orchestrator.engine.answers.stored_prompts import Prompt, read_prompt
+from orchestrator.engine.answers.timed_reading import Read, Taken, taken_in
 from orchestrator.engine.batches import Batches
-from orchestrator.engine.outputs.placement import Placement
+from orchestrator.engine.outputs.file_placement import Placement
 from orchestrator.engine.ports import Ports
-from orchestrator.engine.readers import reader_of
 from orchestrator.engine.resources import Resources, TextStore
 from orchestrator.engine.shared_pace import SharedPace
 from orchestrator.errors import Billed, ErrorKind, ExhaustedError, MissingError, ProviderError, present
@@ -240,7 +240,7 @@ class Calls:
         """A provider's error; where no connection was made, with what the client knows of the reason."""
         if self.resources.http is None or error.kind is not ErrorKind.CONNECTION:
             return error
-        from orchestrator.engine.vendors.reaching import as_unreachable
+        from orchestrator.engine.vendors.connection_errors import as_unreachable
 
         return as_unreachable(error)
 

@@ -11,7 +11,7 @@ from attrs import Factory, define, evolve, frozen
 
 from orchestrator.deadlines import EscapedError
 from orchestrator.deadlines.awaiting import Offload
-from orchestrator.engine.probing import probed
+from orchestrator.engine.counterexample_runs import probed
 from orchestrator.errors import ExhaustedError, SandboxError
 from orchestrator.models import ProbeResult, ScorerProblem, Verdict
 from orchestrator.plugins import has_part, part

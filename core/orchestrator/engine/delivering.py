@@ -9,10 +9,10 @@ from attrs import evolve, frozen
 
 from orchestrator import events as e
 from orchestrator.engine.applications import Application, application
-from orchestrator.engine.outputs.folder import OutputFolder
-from orchestrator.engine.outputs.placement import Placement
-from orchestrator.engine.outputs.readme import tables
-from orchestrator.engine.outputs.results import summary
+from orchestrator.engine.outputs.file_placement import Placement
+from orchestrator.engine.outputs.folder_readme import tables
+from orchestrator.engine.outputs.folder_writing import OutputFolder
+from orchestrator.engine.outputs.run_results import summary
 from orchestrator.errors import DamagedLogError, MissingError, UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts

@@ -9,11 +9,11 @@ from attrs import define
 
 from orchestrator import events as e
 from orchestrator.confinement import is_allowed
-from orchestrator.engine.answers.context import files_of
-from orchestrator.engine.answers.marks import cut
-from orchestrator.engine.answers.reuse import ResponseCache
+from orchestrator.engine.answers.cached_answers import ResponseCache
+from orchestrator.engine.answers.context_in_prompts import files_of
+from orchestrator.engine.answers.prompt_marks import cut
 from orchestrator.engine.calls import LONGEST_DETAILS, Calls, label_of, since
-from orchestrator.engine.outputs.placement import Placement
+from orchestrator.engine.outputs.file_placement import Placement
 from orchestrator.engine.outputs.verification import verified
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.questions import QuestionAnswering, answered

@@ -26,7 +26,7 @@ from orchestrator.errors import PluginError, SpecError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Recorded, Redactor, encode
 from orchestrator.plugins import Catalogue
-from orchestrator.plugins.stores import open_log_to_read
+from orchestrator.plugins.store_of_folder import open_log_to_read
 from orchestrator.spi import Exporter, ExporterConfig, Metrics, RunEvent, no_history
 from orchestrator.state.measurement import Measurement
 

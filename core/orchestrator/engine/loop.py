@@ -18,7 +18,7 @@ from orchestrator.engine.effects import Effects
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.questions import declines
 from orchestrator.errors import LogError
-from orchestrator.ledger.requests import CANCEL
+from orchestrator.ledger.mailbox_requests import CANCEL
 from orchestrator.models import Lane
 from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState

@@ -6,13 +6,13 @@ from contextlib import suppress
 from typing import Final
 
 from orchestrator import events as e
-from orchestrator.engine.editing import edited_plan
+from orchestrator.engine.answers_from_outside import read_request
 from orchestrator.engine.loop import Loop
-from orchestrator.engine.replies import read_request
+from orchestrator.engine.plan_editing import edited_plan
 from orchestrator.engine.session import Session
 from orchestrator.engine.vendors.environment import application_word
 from orchestrator.errors import LogError, SpecError
-from orchestrator.ledger.requests import ANSWER, CANCEL, EDIT, RELEASE, MailboxRequest
+from orchestrator.ledger.mailbox_requests import ANSWER, CANCEL, EDIT, RELEASE, MailboxRequest
 
 _LOOKS: Final = 0.5
 """Seconds between two looks into the mailbox of a run."""

@@ -8,7 +8,7 @@ from attrs import frozen
 from orchestrator import events as e
 from orchestrator.decide.forecast import expected_total
 from orchestrator.engine.answers.enhancing import count_words, joined_criteria, joined_description
-from orchestrator.engine.replies import QuestionReply, Replies
+from orchestrator.engine.answers_from_outside import QuestionReply, Replies
 from orchestrator.models import AnsweredBy, ApprovalPoint, Suggestion, SuggestionKind
 from orchestrator.money import Usd
 from orchestrator.state.fold.planning import APPROVALS

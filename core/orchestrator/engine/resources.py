@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Protocol
 from attrs import Factory, frozen
 
 from orchestrator import events as e
+from orchestrator.engine.answers_from_outside import Replies
 from orchestrator.engine.applications import Application
 from orchestrator.engine.checks import Checks
 from orchestrator.engine.outputs.verification import Verifier
 from orchestrator.engine.questions import Asker
-from orchestrator.engine.replies import Replies
-from orchestrator.engine.vendors.connect import Connected
+from orchestrator.engine.vendors.session_providers import Connected
 from orchestrator.spi import Validator
 
 if TYPE_CHECKING:

@@ -8,18 +8,18 @@ from attrs import evolve, frozen
 from orchestrator import events as e
 from orchestrator.deadlines import run_in_thread
 from orchestrator.decide import RULES, BackendError
-from orchestrator.decide.context import RoutingContext
+from orchestrator.decide.answer_lengths import call_sizes, usual_length
 from orchestrator.decide.forecast import compares, next_forecast
-from orchestrator.decide.lengths import call_sizes, usual_length
 from orchestrator.decide.planning import execution_order
 from orchestrator.decide.ranking import backend_name
+from orchestrator.decide.round_context import RoutingContext
 from orchestrator.decide.routing import DraftQuery, Query, list_candidates
 from orchestrator.decide.spending import is_too_long
 from orchestrator.decide.strategies import COLD, judge_runs, most_iterations, strategy_of
+from orchestrator.engine.backend_guard import guard
 from orchestrator.engine.plays import Simulated
-from orchestrator.engine.rank import guard
 from orchestrator.engine.session import VERSION
-from orchestrator.engine.vendors.connect import Connected
+from orchestrator.engine.vendors.session_providers import Connected
 from orchestrator.errors import PluginError, SpecError
 from orchestrator.models import CritiqueUse, DraftMode, ModelInfo, PlannedTask, RejectionReason, Role, TaskType, Waiver
 from orchestrator.money import Price, Usd

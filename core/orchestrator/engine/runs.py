@@ -18,20 +18,20 @@ from orchestrator.engine.beginning import (
     stage_of,
 )
 from orchestrator.engine.delivering import RunPlace, application_of, export, place_of, spec_of
-from orchestrator.engine.outputs.earlier import take_away_earlier
-from orchestrator.engine.outputs.folder import OutputFolder
+from orchestrator.engine.outputs.earlier_folder import take_away_earlier
+from orchestrator.engine.outputs.folder_writing import OutputFolder
 from orchestrator.engine.ports import real_ports
-from orchestrator.engine.running import DataFolder, RunEnd, Watchers, run_to_end, session_of
 from orchestrator.engine.session import append_remedies, raised_budget, raised_time
-from orchestrator.engine.vendors.admission import admission_of
-from orchestrator.engine.vendors.connect import Connected, connect
+from orchestrator.engine.session_lifetime import DataFolder, RunEnd, Watchers, run_to_end, session_of
 from orchestrator.engine.vendors.environment import Environment
+from orchestrator.engine.vendors.session_providers import Connected, connect
+from orchestrator.engine.vendors.user_admission import admission_of
 from orchestrator.errors import MissingError, UsageError, present
 from orchestrator.log import Redactor, read_heads
 from orchestrator.models import CapabilityKind, GrantedBy, ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.plugins import Catalogue
-from orchestrator.plugins.stores import open_log
+from orchestrator.plugins.store_of_folder import open_log
 from orchestrator.settings import SECOND
 from orchestrator.spec import Spec, differences, parse_spec
 from orchestrator.state.fold import fold

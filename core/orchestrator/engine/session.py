@@ -9,15 +9,15 @@ from attrs import define
 from orchestrator import events as e
 from orchestrator.decide import RULES, Rank
 from orchestrator.decide.outcome import reopened_by
-from orchestrator.engine.answers.reuse import ResponseCache
+from orchestrator.engine.answers.cached_answers import ResponseCache
 from orchestrator.engine.effects import Effects
 from orchestrator.engine.loop import Loop, Observer
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.resources import Resources
 from orchestrator.engine.shared_pace import SharedPace
-from orchestrator.engine.vendors.accounts import located
-from orchestrator.engine.vendors.connect import Connected
 from orchestrator.engine.vendors.environment import called_by
+from orchestrator.engine.vendors.model_accounts import located
+from orchestrator.engine.vendors.session_providers import Connected
 from orchestrator.errors import UsageError
 from orchestrator.models import Lane, ProjectStatus
 from orchestrator.money import Usd

@@ -30,8 +30,8 @@ from orchestrator.events import (
     Totals,
     Unreconciled,
 )
-from orchestrator.log.naming import is_evaluation, is_worker
-from orchestrator.log.rows import Hold
+from orchestrator.log.event_names import is_evaluation, is_worker
+from orchestrator.log.stored_rows import Hold
 from orchestrator.log.transaction import AppendDraft
 from orchestrator.money import Usd
 

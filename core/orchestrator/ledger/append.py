@@ -9,10 +9,10 @@ from orchestrator.errors import ConcurrencyError
 from orchestrator.events import CallFailed, CallStarted, CallSucceeded, Event, RunForked, SessionLost, SessionOpened
 from orchestrator.ledger import accounts as accounting
 from orchestrator.ledger import cache as caching
-from orchestrator.ledger import pacing, requests
+from orchestrator.ledger import mailbox_requests, pacing
 from orchestrator.log.protocol import Changes, Tails, Written
-from orchestrator.log.rows import Last
-from orchestrator.log.sealing import SALT, Keys
+from orchestrator.log.stored_rows import Last
+from orchestrator.log.text_encryption import SALT, Keys
 from orchestrator.log.texts import pack
 from orchestrator.log.transaction import AppendDraft, Encoded, Encoder, Recorded, recorded
 
@@ -86,7 +86,7 @@ class Append:
             accounts.record(request.at, movements)
             accounts.follow(request.at, encoded.event, request.simulated)
         self._events = [draft.events[place] for place in self._own]
-        draft.taken += requests.taken_by(request.stream, self._events)
+        draft.taken += mailbox_requests.taken_by(request.stream, self._events)
         draft.pace = pace.changes
         if request.reusable is not None:
             draft.secret, draft.cached = request.reusable.secret, caching.rows_of(request.stream, request.reusable)

@@ -13,7 +13,7 @@ from attrs import Factory, frozen
 from orchestrator.events import CallPrepared, CallSucceeded, RunForked, RunStarted
 from orchestrator.log.codec import CODEC
 from orchestrator.log.protocol import StoreReads, all_rows
-from orchestrator.log.rows import CacheRow, Select
+from orchestrator.log.stored_rows import CacheRow, Select
 from orchestrator.models import CacheUse
 
 SECRET_BYTES: Final = 32

@@ -18,14 +18,14 @@ from orchestrator.events import (
 )
 from orchestrator.ledger import accounts as accounting
 from orchestrator.ledger import cache as caching
-from orchestrator.ledger import pacing, requests, retention, stored_calls
+from orchestrator.ledger import mailbox_requests, pacing, retention, stored_calls
 from orchestrator.ledger.append import Append, AppendRequest, Committed, ended_by
 from orchestrator.ledger.log_reader import LogReader
-from orchestrator.log.commits import GroupCommit
+from orchestrator.log.group_commit import GroupCommit
 from orchestrator.log.protocol import UNFINISHED, Changes, Member, Store, StoreError, Tails, Written
 from orchestrator.log.redaction import Redactor
-from orchestrator.log.rows import Last
-from orchestrator.log.sealing import Keys, NoKeyError
+from orchestrator.log.stored_rows import Last
+from orchestrator.log.text_encryption import Keys, NoKeyError
 from orchestrator.log.texts import pack
 from orchestrator.log.transaction import AppendDraft, Encoder, Recorded
 from orchestrator.models import Allowances
@@ -238,7 +238,7 @@ class EventLog(LogReader):
         """
         if self.keys.of(run) is None and self.is_encrypted(run):
             raise NoKeyError(f"the texts of {run} are encrypted, and their key is not here")
-        stored = requests.sealed(self.keys, run, kind, text)
+        stored = mailbox_requests.sealed(self.keys, run, kind, text)
         await self._submit(Member(lambda tails: Changes(asked=((run, kind, stored, at),))))
 
     async def draw_secret(self, random: Callable[[int], bytes]) -> bytes:

@@ -12,7 +12,7 @@ from attrs import frozen
 from orchestrator.errors import LogError
 from orchestrator.log import chain
 from orchestrator.log.protocol import Store, StoreError, StoreReads, all_rows
-from orchestrator.log.rows import Select
+from orchestrator.log.stored_rows import Select
 
 _DEEPEST: Final = 1000
 

@@ -11,14 +11,14 @@ from orchestrator.events import TYPES, Event, RunArchived, RunForked, RunStarted
 from orchestrator.ledger import accounts as accounting
 from orchestrator.ledger import cache as caching
 from orchestrator.ledger import lineage, retention, stored_calls
+from orchestrator.ledger.mailbox_requests import MailboxRequest, opened
 from orchestrator.ledger.pacing import PaceStanding, standings
-from orchestrator.ledger.requests import MailboxRequest, opened
 from orchestrator.log import chain
 from orchestrator.log.locks import Locks
 from orchestrator.log.protocol import Store
 from orchestrator.log.redaction import Redactor
-from orchestrator.log.rows import Extent, Hold, Last, Select
-from orchestrator.log.sealing import SALT, Keys, NoKeyError
+from orchestrator.log.stored_rows import Extent, Hold, Last, Select
+from orchestrator.log.text_encryption import SALT, Keys, NoKeyError
 from orchestrator.log.texts import unpack
 from orchestrator.log.transaction import Recorded
 

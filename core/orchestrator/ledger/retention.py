@@ -12,8 +12,8 @@ from orchestrator.events import ContentDeleted, Event, RunArchived
 from orchestrator.ledger import lineage
 from orchestrator.log import chain
 from orchestrator.log.protocol import Store, StoreReads, all_rows
-from orchestrator.log.rows import CacheRow, Select, StoredText
-from orchestrator.log.sealing import Keys, NoKeyError
+from orchestrator.log.stored_rows import CacheRow, Select, StoredText
+from orchestrator.log.text_encryption import Keys, NoKeyError
 from orchestrator.log.transaction import AppendDraft
 
 LARGE: Final = 100_000

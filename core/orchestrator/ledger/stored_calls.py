@@ -16,8 +16,8 @@ import orjson
 from orchestrator.errors import LogError
 from orchestrator.ledger.accounts import is_run
 from orchestrator.log.protocol import Store
-from orchestrator.log.rows import Extent, Select
-from orchestrator.log.stored_tables import CALLS, RUN
+from orchestrator.log.stored_call_tables import CALLS, RUN
+from orchestrator.log.stored_rows import Extent, Select
 from orchestrator.models import PHASE_OF
 
 _LAYOUT: Final = 1

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from orchestrator.log.locks import FileLocks, Handle, Locks, MemoryLocks, TransactionLock, no_lock
     from orchestrator.log.protocol import Store
     from orchestrator.log.redaction import Redactor
-    from orchestrator.log.rows import Last, Select
     from orchestrator.log.sqlite.connections import DATABASE, configure
     from orchestrator.log.sqlite.schema import create
+    from orchestrator.log.stored_rows import Last, Select
     from orchestrator.log.texts import Texts
     from orchestrator.log.transaction import Recorded
 
@@ -27,12 +27,12 @@ _HOMES = {
     "LogFinding": "chain",
     "Handle": "locks",
     "Head": "heads",
-    "Last": "rows",
+    "Last": "stored_rows",
     "Locks": "locks",
     "MemoryLocks": "locks",
     "Recorded": "transaction",
     "Redactor": "redaction",
-    "Select": "rows",
+    "Select": "stored_rows",
     "Store": "protocol",
     "Texts": "texts",
     "TransactionLock": "locks",

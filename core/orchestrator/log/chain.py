@@ -14,9 +14,9 @@ from typing import Final
 from attrs import define, evolve, field, frozen
 
 from orchestrator.errors import DamagedLogError, LogError
-from orchestrator.log.naming import event_name
+from orchestrator.log.event_names import event_name
 from orchestrator.log.protocol import Store, StoreError, StoreReads
-from orchestrator.log.rows import RawRow
+from orchestrator.log.stored_rows import RawRow
 from orchestrator.log.texts import unpack
 
 _DOMAIN: Final = b"multi-llm-orchestrator event 1\n"

@@ -18,7 +18,7 @@ from cattrs.gen import make_dict_structure_fn
 
 from orchestrator.errors import LogError, UnknownEventError
 from orchestrator.events import TYPES, Event
-from orchestrator.log.readers import compiled
+from orchestrator.log.compiled_readers import compiled
 from orchestrator.money import Usd
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]

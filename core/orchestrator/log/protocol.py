@@ -15,7 +15,7 @@ from attrs import Factory, frozen
 
 from orchestrator.errors import LogError, OrchestrateError
 from orchestrator.log.locks import Locks
-from orchestrator.log.rows import (
+from orchestrator.log.stored_rows import (
     CacheRow,
     Contents,
     Extent,

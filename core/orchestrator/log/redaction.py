@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 
 import orjson
 
-from orchestrator.log.fragments import Fragments
+from orchestrator.log.key_fragments import Fragments
 from orchestrator.models import SHORTEST_SECRET
 
 MARK: Final = "[redacted]"

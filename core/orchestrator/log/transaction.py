@@ -14,7 +14,7 @@ from orchestrator.log import chain
 from orchestrator.log.codec import CODEC, Codec
 from orchestrator.log.protocol import Changes, Tails
 from orchestrator.log.redaction import Redactor
-from orchestrator.log.rows import CacheRow, Hold, Last, NewRow
+from orchestrator.log.stored_rows import CacheRow, Hold, Last, NewRow
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

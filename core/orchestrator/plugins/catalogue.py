@@ -16,9 +16,9 @@ from orchestrator import plugin_kinds, spi
 from orchestrator.documents.nearest import nearest
 from orchestrator.errors import PluginConflictError, PluginError, PluginLoadError, PluginNotFoundError
 from orchestrator.events import PluginUsed
-from orchestrator.plugins.installed import installed_points
+from orchestrator.plugins.entry_points import installed_points
 from orchestrator.plugins.loading import GuardedLoader, PluginLoader
-from orchestrator.plugins.local import LocalPoint, files_named, plugins_of_files
+from orchestrator.plugins.local_plugins import LocalPoint, files_named, plugins_of_files
 from orchestrator.plugins.registry import (
     DISABLE,
     GROUPS,

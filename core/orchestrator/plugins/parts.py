@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.errors import PluginConflictError, PluginLoadError, PluginNotFoundError
-from orchestrator.plugins.installed import installed_points
+from orchestrator.plugins.entry_points import installed_points
 from orchestrator.plugins.registry import DISABLE, names_of, switched_off
 
 if TYPE_CHECKING:

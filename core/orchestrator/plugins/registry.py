@@ -11,13 +11,13 @@ from attrs import Factory, define, frozen
 
 from orchestrator import plugin_kinds
 from orchestrator.plugin_kinds import ContractError
-from orchestrator.plugins.installed import named
-from orchestrator.plugins.sources import source_of
+from orchestrator.plugins.entry_points import named
+from orchestrator.plugins.module_source import source_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from orchestrator.plugins.local import LocalPoint
+    from orchestrator.plugins.local_plugins import LocalPoint
 
 DISTRIBUTION: Final = "multi-llm-orchestrator"
 """The distribution whose plugins are the built-in ones."""

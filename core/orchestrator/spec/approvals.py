@@ -7,7 +7,7 @@ from attrs import evolve
 
 from orchestrator.money import Usd
 from orchestrator.settings import Approvals
-from orchestrator.spec.kinds import Flag, Kind, Money, Place, Refused, described, suggestion
+from orchestrator.spec.value_kinds import Flag, Kind, Money, Place, Refused, described, suggestion
 
 _FLAGS: Final = ("plan", "tasks", "ceiling")
 _SPEND: Final = "spend"

@@ -36,9 +36,14 @@ from orchestrator.settings import (
 )
 from orchestrator.spec.approvals import APPROVE
 from orchestrator.spec.canonical import canonical_json
-from orchestrator.spec.commands import COMMANDS, CommandSpec
-from orchestrator.spec.containers import FreeMapping, ListOf, MapOf, Record, key
-from orchestrator.spec.kinds import (
+from orchestrator.spec.command_validators import COMMANDS, CommandSpec
+from orchestrator.spec.container_kinds import FreeMapping, ListOf, MapOf, Record, key
+from orchestrator.spec.limits import LIMITS, LimitsSpec, microseconds
+from orchestrator.spec.loop import LOOP, under
+from orchestrator.spec.plan import CONTEXT, IDENTIFIER, PLAN, TASK_PATHS, TaskSpec
+from orchestrator.spec.plugin_options import PROVIDER, ExporterOptions, ProviderOptions
+from orchestrator.spec.spellings import EVALUATION, MODELS, NODE_POLICIES, POLICIES, RETENTION, TASK_TYPES
+from orchestrator.spec.value_kinds import (
     NAME,
     PATH,
     Choice,
@@ -52,11 +57,6 @@ from orchestrator.spec.kinds import (
     Text,
     Whole,
 )
-from orchestrator.spec.limits import LIMITS, LimitsSpec, microseconds
-from orchestrator.spec.loop import LOOP, under
-from orchestrator.spec.plan import CONTEXT, IDENTIFIER, PLAN, TASK_PATHS, TaskSpec
-from orchestrator.spec.plugin_options import PROVIDER, ExporterOptions, ProviderOptions
-from orchestrator.spec.vocabulary import EVALUATION, MODELS, NODE_POLICIES, POLICIES, RETENTION, TASK_TYPES
 
 _USUAL: Final = RunSettings()
 """The rules of a run where a spec says nothing: each default stands once, in the settings."""

@@ -6,10 +6,10 @@ from attrs import field, frozen
 
 from orchestrator.models import Role, TaskType
 from orchestrator.settings import SECOND, Limits
-from orchestrator.spec.containers import MapOf, Record, key
-from orchestrator.spec.kinds import Flag, Real, Whole
+from orchestrator.spec.container_kinds import MapOf, Record, key
 from orchestrator.spec.pace import PerProvider
-from orchestrator.spec.vocabulary import TASK_TYPES
+from orchestrator.spec.spellings import TASK_TYPES
+from orchestrator.spec.value_kinds import Flag, Real, Whole
 
 _USUAL: Final = Limits()
 _TYPES_AND_ROLES: Final[dict[str, TaskType | Role]] = {**TASK_TYPES, **{role.value: role for role in Role}}

@@ -7,7 +7,7 @@ from attrs import evolve
 
 from orchestrator.decide.strategies import REVIEWED, STRATEGIES
 from orchestrator.models import CritiqueUse, JudgeMethod, JudgeUse, Strategy, TaskType
-from orchestrator.spec.kinds import Choice, Kind, Place, Real, Refused, Whole, described, suggestion
+from orchestrator.spec.value_kinds import Choice, Kind, Place, Real, Refused, Whole, described, suggestion
 
 _NAME: Final = "strategy"
 _DEFAULT: Final = "default"

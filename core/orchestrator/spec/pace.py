@@ -6,8 +6,8 @@ from typing import Any, Final
 from attrs import frozen
 
 from orchestrator.settings import EVERY
-from orchestrator.spec.containers import MapOf
-from orchestrator.spec.kinds import Kind, NameOf, Place, Reference, Whole, described
+from orchestrator.spec.container_kinds import MapOf
+from orchestrator.spec.value_kinds import Kind, NameOf, Place, Reference, Whole, described
 
 
 class _ProviderOrEvery(Reference):

@@ -17,11 +17,11 @@ from orchestrator.models import ModelInfo
 from orchestrator.money import Usd
 from orchestrator.policy import Policy
 from orchestrator.spec.classes import MODELS_FILE, REVIEW, ROUTING, SPEC, VALIDATORS, ModelsFile, Spec
-from orchestrator.spec.containers import Record
-from orchestrator.spec.kinds import Kind, Money, Place, Refused, suggestion
+from orchestrator.spec.container_kinds import Record
 from orchestrator.spec.limits import BREAKER, LIMITS
 from orchestrator.spec.plan import TASK
-from orchestrator.spec.vocabulary import EVALUATION, MODEL, POLICIES, POLICY, PRICE, RATE, RATE_LIMIT
+from orchestrator.spec.spellings import EVALUATION, MODEL, POLICIES, POLICY, PRICE, RATE, RATE_LIMIT
+from orchestrator.spec.value_kinds import Kind, Money, Place, Refused, suggestion
 
 MODELS_VARIABLE: Final = "ORCHESTRATE_MODELS"
 """The variable that names the models file to use where no other is named."""

@@ -7,8 +7,8 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from orchestrator.models import Lane, TaskType
-from orchestrator.spec.containers import FreeMapping, ListOf, MapOf, OneOrMore, Record, key
-from orchestrator.spec.kinds import PATH, Choice, NameOf, Place, Reference, Text, suggestion
+from orchestrator.spec.container_kinds import FreeMapping, ListOf, MapOf, OneOrMore, Record, key
+from orchestrator.spec.value_kinds import PATH, Choice, NameOf, Place, Reference, Text, suggestion
 
 IDENTIFIER: Final = Text(
     r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",

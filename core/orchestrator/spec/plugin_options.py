@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from orchestrator.spec.containers import FreeMapping
-from orchestrator.spec.kinds import NameOf, Place, Real, Reference
+from orchestrator.spec.container_kinds import FreeMapping
+from orchestrator.spec.value_kinds import NameOf, Place, Real, Reference
 
 PROVIDER: Final = Reference(NameOf.PROVIDER)
 _EVERY: Final = Real(0, 86_400)

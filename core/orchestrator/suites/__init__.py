@@ -6,14 +6,14 @@ must be in it. Code written against this very collector could still find the key
 never stronger than that.
 """
 
-from orchestrator.suites.defined import defined_tests, is_test_file
-from orchestrator.suites.failures import FailedTest, failure_lines, short
-from orchestrator.suites.hiding import keeps_from_running, shadowing, takes_place_of_runner, within
+from orchestrator.suites.failed_tests import FailedTest, failure_lines, short
+from orchestrator.suites.file_layout import Layout, laid_out
 from orchestrator.suites.imports import imported, imported_from, imported_modules, is_installed
-from orchestrator.suites.insides import tampering
-from orchestrator.suites.layout import Layout, laid_out
-from orchestrator.suites.signed import CallResult, SandboxedCall, SignedReport, SignedRun
-from orchestrator.suites.source import UNREADABLE, parse, statements, unwarned
+from orchestrator.suites.python_source import UNREADABLE, parse, statements, unwarned
+from orchestrator.suites.shadowing_files import keeps_from_running, shadowing, takes_place_of_runner, within
+from orchestrator.suites.signed_reports import CallResult, SandboxedCall, SignedReport, SignedRun
+from orchestrator.suites.tampering_code import tampering
+from orchestrator.suites.tests_in_source import defined_tests, is_test_file
 
 __all__ = [
     "UNREADABLE",

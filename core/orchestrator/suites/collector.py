@@ -247,7 +247,7 @@ def main() -> None:
     sys.argv = ["pytest"]
     if task["tests"]:
         importlib.import_module("pytest")  # before a file of that name can take its place
-    guards, witnesses, notes = _beside("guard"), _beside("witness"), _beside("notes")
+    guards, witnesses, notes = _beside("process_guard"), _beside("pass_evidence"), _beside("rewriting_tests")
     os.chdir("src")
     here = os.getcwd()  # noqa: PTH109
     tests = [os.path.join(here, name) for name in (*task["tests"], *task["controls"])]  # noqa: PTH118

@@ -5,7 +5,7 @@ import sys
 import sysconfig
 from importlib.machinery import PathFinder
 
-from orchestrator.suites.source import statements
+from orchestrator.suites.python_source import statements
 
 
 def imported(source: str) -> set[str]:

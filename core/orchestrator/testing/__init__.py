@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         called,
         load_recordings,
     )
-    from orchestrator.testing.played import Played
+    from orchestrator.testing.played_run import Played
     from orchestrator.testing.routing import RoutingRules
     from orchestrator.testing.runs import RunMachine
     from orchestrator.testing.scenario import Scenario
@@ -44,7 +44,7 @@ _HOMES = {
     "ExecutorContract": _CONTRACTS,
     "ExporterContract": _CONTRACTS,
     "LoaderContract": _CONTRACTS,
-    "Played": "played",
+    "Played": "played_run",
     "PluginContract": _CONTRACTS,
     "ProviderContract": _CONTRACTS,
     "Recording": _CONTRACTS,

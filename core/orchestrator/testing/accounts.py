@@ -28,8 +28,8 @@ from orchestrator.errors import ErrorKind, UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.models import Finish, Role
 from orchestrator.money import Usd
-from orchestrator.testing.ledgers import broken_accounts
-from orchestrator.testing.memory import memory_log
+from orchestrator.testing.bills_and_accounts import broken_accounts
+from orchestrator.testing.memory_log import memory_log
 
 RUNS: Final[Mapping[str, tuple[str, ...]]] = {
     "run-0": ("org", "team/red", "job/nightly"),

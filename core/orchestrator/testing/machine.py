@@ -11,15 +11,15 @@ from attrs import Factory, define, evolve, field
 
 from orchestrator import events as e
 from orchestrator.decide import Rank
-from orchestrator.engine.answers.fences import content_of
+from orchestrator.engine.answers.answer_blocks import content_of
+from orchestrator.engine.answers_from_outside import QuestionReply
+from orchestrator.engine.backend_guard import guard, run_here
 from orchestrator.engine.outputs.verification import Verified
 from orchestrator.engine.ports import Ports, in_place
 from orchestrator.engine.questions import ApprovalQuestion, Offer, RiskForecast
-from orchestrator.engine.rank import guard, run_here
-from orchestrator.engine.replies import QuestionReply
 from orchestrator.engine.resources import Resources
 from orchestrator.engine.session import RunLog, Session
-from orchestrator.engine.vendors.connect import Connected
+from orchestrator.engine.vendors.session_providers import Connected
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts
 from orchestrator.log.locks import Handle, Locks

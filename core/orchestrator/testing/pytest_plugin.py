@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.ledger.event_log import EventLog
-    from orchestrator.testing.played import Played
+    from orchestrator.testing.played_run import Played
     from orchestrator.testing.vendor import SimulatedVendor
 
 
@@ -22,7 +22,7 @@ def orchestrate_run(tmp_path: "Path") -> "Callable[..., Played]":
 
     Every other keyword is a key of the spec. Plugins that are installed take part as in any run. No network is used.
     """
-    from orchestrator.testing.played import play_spec
+    from orchestrator.testing.played_run import play_spec
 
     count = iter(range(1_000_000))
 
@@ -35,7 +35,7 @@ def orchestrate_run(tmp_path: "Path") -> "Callable[..., Played]":
 @pytest.fixture
 def simulated_vendor() -> "Callable[..., SimulatedVendor]":
     """Make a vendor that pretends, bills and fails as wanted: ``simulated_vendor(faults=["server"], rate=1)``."""
-    from orchestrator.testing.played import simulated
+    from orchestrator.testing.played_run import simulated
 
     return simulated
 
@@ -43,7 +43,7 @@ def simulated_vendor() -> "Callable[..., SimulatedVendor]":
 @pytest.fixture
 def event_log() -> "Iterator[EventLog]":
     """An empty log in memory."""
-    from orchestrator.testing.memory import memory_log
+    from orchestrator.testing.memory_log import memory_log
 
     log = memory_log()
     yield log

@@ -19,9 +19,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from orchestrator import events as e
 from orchestrator.decide.compliance import binding, violated, violations
-from orchestrator.decide.context import Rank, RoutingContext
 from orchestrator.decide.ranking import telemetry_of
 from orchestrator.decide.retry import is_off
+from orchestrator.decide.round_context import Rank, RoutingContext
 from orchestrator.decide.routing import Listing, Query, list_candidates, slots_of
 from orchestrator.errors import ErrorKind
 from orchestrator.models import ModelInfo, PlannedTask, Role, TaskType, Waiver
@@ -30,9 +30,9 @@ from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode, Policy
 from orchestrator.settings import CrossVendor, RunSettings
 from orchestrator.spi import Backend, ModelTelemetry
-from orchestrator.testing.judged import Judged, patient
 from orchestrator.testing.stage import Stage, task
 from orchestrator.testing.strategies import budgets, catalogues, policies, settings_of_runs
+from orchestrator.testing.watched_backend import Judged, patient
 
 _TASKS: Final = ("t0", "t1", "t2")
 _ANY_POLICY: Final = policies(list(EnforcementMode), budgets())

@@ -9,7 +9,7 @@ from orchestrator.models import Phase, Role, TaskType
 from orchestrator.policy import EnforcementMode
 from orchestrator.settings import CrossVendor, MissingTool, OnDisagree
 from orchestrator.spec import Spec, parse_spec
-from orchestrator.spec.kinds import ELSEWHERE
+from orchestrator.spec.value_kinds import ELSEWHERE
 
 Strategy = st.SearchStrategy
 

@@ -13,10 +13,10 @@ from orchestrator.models import CapabilityKind, GrantedBy
 from orchestrator.policy import CapabilityRules
 from orchestrator.spec import Spec
 from orchestrator.trust.capabilities import Capability, checked_patterns
-from orchestrator.trust.configuration import Configuration, configuration_path
-from orchestrator.trust.rules import Weighed, listed, refusal, weigh
-from orchestrator.trust.store import GrantStore
-from orchestrator.trust.wants import Surroundings, wants
+from orchestrator.trust.grant_rules import Weighed, listed, refusal, weigh
+from orchestrator.trust.remembered_grants import GrantStore
+from orchestrator.trust.user_configuration import Configuration, configuration_path
+from orchestrator.trust.wanted_capabilities import Surroundings, wants
 
 Ask = Callable[[Sequence[str]], bool]
 """Shows the lines of what a spec wants to the person at the terminal; whether they agree."""

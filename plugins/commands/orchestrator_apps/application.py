@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from orchestrator.deadlines import run_in_thread
 from orchestrator.engine.answers.advising import profile_of
-from orchestrator.engine.outputs.folder import OutputFolder
+from orchestrator.engine.outputs.folder_writing import OutputFolder
 from orchestrator.models import AUTO, ArchitectureProfile
 from orchestrator.plugin_kinds import ContractError
 from orchestrator.spi import App, Sandbox, Scaffold, Skeleton

@@ -9,7 +9,7 @@ import cattrs
 from attrs import asdict, frozen
 
 from orchestrator.confinement import UnsafeNameError, checked_name
-from orchestrator.engine.outputs.folder import OutputFolder
+from orchestrator.engine.outputs.folder_writing import OutputFolder
 from orchestrator.engine.outputs.verification import FolderVerifier, TooLargeError, Verified, copied
 from orchestrator.models import Verdict
 from orchestrator.spi import App, Sandbox, Skeleton

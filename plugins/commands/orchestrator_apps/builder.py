@@ -16,10 +16,10 @@ from orchestrator import events as e
 from orchestrator.documents import expanded
 from orchestrator.engine.answers.advising import shown, with_texts
 from orchestrator.engine.loop import Loop
-from orchestrator.engine.outputs.results import project_state
-from orchestrator.engine.running import RunEnd, Watchers
+from orchestrator.engine.outputs.run_results import project_state
 from orchestrator.engine.runs import Engine
 from orchestrator.engine.session import Session
+from orchestrator.engine.session_lifetime import RunEnd, Watchers
 from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.models import AUTO, ArchitectureProfile, Budget, ProjectState, ProjectStatus
 from orchestrator.orchestrator import StateManager

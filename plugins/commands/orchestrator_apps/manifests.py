@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from orchestrator.plugins.installed import module_owners
+from orchestrator.plugins.entry_points import module_owners
 from orchestrator.suites import is_test_file
 from orchestrator_apps.declared import ManifestError, declared, normal
 

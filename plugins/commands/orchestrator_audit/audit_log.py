@@ -22,7 +22,7 @@ from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.errors import LogError, UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.transaction import Recorded
-from orchestrator.plugins.stores import open_log_to_read
+from orchestrator.plugins.store_of_folder import open_log_to_read
 from orchestrator.policy import Policy
 
 __all__ = ["AuditLog", "AuditRecord", "records_of"]

@@ -10,7 +10,7 @@ from orchestrator.decide import RULES
 from orchestrator.engine.beginning import InputStage, run_started, settings_after
 from orchestrator.engine.delivering import read_place
 from orchestrator.engine.session import VERSION
-from orchestrator.engine.vendors.connect import slots_of
+from orchestrator.engine.vendors.session_providers import slots_of
 from orchestrator.errors import DamagedLogError, OrchestrateError
 from orchestrator.log import Texts
 from orchestrator.plugins import Catalogue

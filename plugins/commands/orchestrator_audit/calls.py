@@ -13,8 +13,8 @@ from orchestrator.money import Usd
 from orchestrator.settings import SECOND, CrossVendor
 from orchestrator.state.calls import CallKey
 from orchestrator_audit.circuits import Circuits
-from orchestrator_audit.governance import Governance
 from orchestrator_audit.pacing import Pacing
+from orchestrator_audit.policy_laws import Governance
 from orchestrator_audit.shadow_state import Call, Written, key_of
 from orchestrator_audit.sizes import Sizes
 

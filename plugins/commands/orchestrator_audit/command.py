@@ -108,8 +108,8 @@ def _audited(what: str | None, head: str | None, anchor: Path | None, key: Path 
 
 def _of_bundle(path: Path, head: str | None, heads: Sequence[Head] | None, key: Path | None) -> AuditReport:
     """A bundle is to be signed with the key given, else with that of the data folder, where it has one."""
+    from orchestrator_audit.bundle_check import verify as verified
     from orchestrator_audit.signing import own_public, read_public
-    from orchestrator_audit.unbundling import verify as verified
 
     public = own_public(home()) if key is None else read_public(_small(key))
     return verified(path, key=public, is_own_key=key is None, head=head, heads=heads)
@@ -128,7 +128,7 @@ def _of_log(what: str | None, head: str | None, anchored: Sequence[Head]) -> Aud
 
 
 def _of_readable(what: str | None, heads: Sequence[Head], head: str | None) -> AuditReport:
-    from orchestrator_audit.logs import audit as audited
+    from orchestrator_audit.log_audit import audit as audited
 
     there = has_log()
     if not there and (heads or head is not None):
@@ -154,8 +154,8 @@ def _of_readable(what: str | None, heads: Sequence[Head], head: str | None) -> A
 
 def _of_its_bundle(log: Reader, run: str, head: str | None, heads: Sequence[Head]) -> AuditReport | None:
     """What an audit of the bundle of an archived run finds; None for another run, or where its bundle is not here."""
+    from orchestrator_audit.bundle_check import verify as verified
     from orchestrator_audit.signing import own_public
-    from orchestrator_audit.unbundling import verify as verified
 
     archived, last = log.archived(run), log.last(run)
     path = None if archived is None else Path(log.bundle_of(run, archived))
@@ -333,7 +333,7 @@ def import_(bundle: Path, into: Path, key: Path | None, anchor: Path | None, as_
 
     Nothing is imported where anything is wrong: exit code 6. The run cannot be gone on with.
     """
-    from orchestrator_audit.importing import import_bundle
+    from orchestrator_audit.bundle_import import import_bundle
     from orchestrator_audit.signing import read_public
 
     public = None if key is None else read_public(_small(key))

@@ -9,12 +9,12 @@ from orchestrator.log import Texts
 from orchestrator.log.transaction import Recorded
 from orchestrator.plugins import Catalogue
 from orchestrator.state.run import RunState
+from orchestrator_audit.answer_rereading import Readings
 from orchestrator_audit.beginnings import Beginnings
 from orchestrator_audit.checks import AuditReport, Problem
 from orchestrator_audit.files import Files, output_folder
 from orchestrator_audit.laws import Laws
-from orchestrator_audit.prompts import Prompts, prompts_of
-from orchestrator_audit.readings import Readings
+from orchestrator_audit.prompt_rebuilding import Prompts, prompts_of
 
 FOREIGN = "a session was of another program, or under other rules than this one's"
 _DELETED = "they were deleted"

@@ -8,8 +8,8 @@ from attrs import Factory, define
 from orchestrator import events as e
 from orchestrator.confinement import UnsafeNameError, read_file
 from orchestrator.engine.delivering import place_of
-from orchestrator.engine.outputs.folder import LARGEST_FILE, MARKER
-from orchestrator.engine.outputs.placement import Placement
+from orchestrator.engine.outputs.file_placement import Placement
+from orchestrator.engine.outputs.folder_writing import LARGEST_FILE, MARKER
 from orchestrator.errors import DamagedLogError, OrchestrateError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts

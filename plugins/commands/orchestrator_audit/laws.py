@@ -14,7 +14,7 @@ from orchestrator.state.fold import apply
 from orchestrator_audit.accounts import History, broken_accounts
 from orchestrator_audit.calls import Calls
 from orchestrator_audit.choices import Choices
-from orchestrator_audit.inputs import Inputs
+from orchestrator_audit.input_stage import Inputs
 from orchestrator_audit.sessions import Sessions
 from orchestrator_audit.shadow_state import Call, key_of
 from orchestrator_audit.tasks import Tasks

@@ -19,9 +19,9 @@ from orchestrator.log import chain
 from orchestrator.log.heads import read_heads
 from orchestrator.log.locks import FileLocks, TransactionLock
 from orchestrator.log.protocol import StoreError
-from orchestrator.log.sealing import SALT, Keys, copy_key
 from orchestrator.log.sqlite import DATABASE, SqliteStore, configure, schema
 from orchestrator.log.sqlite.explaining import UNREADABLE, explained
+from orchestrator.log.text_encryption import SALT, Keys, copy_key
 from orchestrator.log.texts import unpack
 from orchestrator.log.transaction import Recorded
 

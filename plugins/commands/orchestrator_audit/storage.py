@@ -9,9 +9,9 @@ from orchestrator.ledger import retention, stored_calls
 from orchestrator.ledger.accounts import is_account
 from orchestrator.ledger.cache import answer_of
 from orchestrator.ledger.event_log import EventLog
-from orchestrator.ledger.requests import KINDS
-from orchestrator.ledger.requests import is_sealed as is_sealed_request
-from orchestrator.log.sealing import is_sealed
+from orchestrator.ledger.mailbox_requests import KINDS
+from orchestrator.ledger.mailbox_requests import is_sealed as is_sealed_request
+from orchestrator.log.text_encryption import is_sealed
 from orchestrator_audit.checks import Problem
 
 _ENDS: Final = (Released, Settled, Unreconciled)

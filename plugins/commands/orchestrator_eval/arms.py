@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from orchestrator.errors import UsageError
 from orchestrator.models import ModelInfo, usual_quality
 from orchestrator.spec import apply_sets, read_models
-from orchestrator.spec.vocabulary import MODELS
+from orchestrator.spec.spellings import MODELS
 from orchestrator_eval.suite import Suite
 
 PLAIN: Final = "plain"

@@ -33,8 +33,8 @@ from orchestrator_eval.showing import list_evaluations, show_result
 
 if TYPE_CHECKING:
     from orchestrator.engine.runs import Engine
+    from orchestrator_eval.cell_matrix import Cell, EvalPlan
     from orchestrator_eval.evaluation import Evaluation
-    from orchestrator_eval.plan import Cell, EvalPlan
     from orchestrator_eval.runner import CellGrade
 
 _PERCENT: Final = 100.0
@@ -141,10 +141,10 @@ def run(
     from attrs import evolve
 
     from orchestrator_eval.arms import arms_of, with_models
+    from orchestrator_eval.cell_matrix import chosen
     from orchestrator_eval.evaluation import Evaluation, name_for, prepared
-    from orchestrator_eval.plan import chosen
+    from orchestrator_eval.evaluation_stream import folded
     from orchestrator_eval.preflight import check_graders
-    from orchestrator_eval.stream import folded
     from orchestrator_eval.suite import read_suite
 
     _check_name(name)
@@ -203,8 +203,8 @@ def grade(
     """Grade recorded answers once more, by other graders. No model is called, nothing is spent."""
     from attrs import evolve
 
+    from orchestrator_eval.cell_matrix import chosen
     from orchestrator_eval.evaluation import known_evaluation
-    from orchestrator_eval.plan import chosen
     from orchestrator_eval.preflight import check_graders
     from orchestrator_eval.suite import read_suite
 
@@ -256,7 +256,7 @@ def show(name: str | None, **outputs: Any) -> int:
 @home_option
 def add(run_id: str, task: str, suite_file: Path, case: str | None, oracle: Path | None, grader: Path | None) -> int:
     """Make a case of a task of a run, and add it to a suite: what went wrong once is asked for ever after."""
-    from orchestrator_eval.adding import add_case
+    from orchestrator_eval.added_cases import add_case
 
     with _workspace() as workspace:
         added = add_case(workspace, run_id, task, suite_file, case, oracle, grader)
@@ -288,7 +288,7 @@ def _workspace(allow: tuple[str, ...] = ()) -> "Iterator[Engine]":
 def _check_outputs(outputs: dict[str, Any]) -> None:
     """Refuse what could not be read or written in the end, before money is spent."""
     from orchestrator.errors import UsageError
-    from orchestrator_eval.documents import read_baseline
+    from orchestrator_eval.result_json import read_baseline
 
     if outputs["baseline"] is not None:
         read_baseline(outputs["baseline"])
@@ -312,7 +312,7 @@ def _check_name(name: str | None) -> None:
 
 def _latest(workspace: "Engine", suite: str) -> str:
     from orchestrator.errors import UsageError
-    from orchestrator_eval.stream import names
+    from orchestrator_eval.evaluation_stream import names
 
     found = [each for each in names(workspace.log) if each == suite or each.startswith(f"{suite}-")]
     if not found:

@@ -14,9 +14,9 @@ from orchestrator.cli.kit import bound, notice, prepare
 from orchestrator.engine import accounts
 from orchestrator.engine.checks import selector_for
 from orchestrator.engine.routes import outlook
-from orchestrator.engine.running import RunEnd
 from orchestrator.engine.runs import Engine
-from orchestrator.engine.vendors.connect import Connected, connect
+from orchestrator.engine.session_lifetime import RunEnd
+from orchestrator.engine.vendors.session_providers import Connected, connect
 from orchestrator.errors import MissingError, UsageError, present
 from orchestrator.log import append_head
 from orchestrator.models import CellOutcome, CellProblem
@@ -25,13 +25,22 @@ from orchestrator.reading import events as e
 from orchestrator.spec import Spec
 from orchestrator.spi import Job, Scorer
 from orchestrator_eval.arms import Arm, best_model, with_controls
+from orchestrator_eval.cell_matrix import Cell, EvalPlan, spec_of
+from orchestrator_eval.evaluation_stream import (
+    EvalStream,
+    existing,
+    folded,
+    names,
+    open_cells,
+    open_stream,
+    plan_of,
+    stream_name,
+)
 from orchestrator_eval.graders import Bench
 from orchestrator_eval.grading_rules import SECONDS, GraderKind
-from orchestrator_eval.plan import Cell, EvalPlan, spec_of
 from orchestrator_eval.preflight import check_arms
 from orchestrator_eval.results import EvalResult, result_of
 from orchestrator_eval.runner import CellGrade, Runner
-from orchestrator_eval.stream import EvalStream, existing, folded, names, open_cells, open_stream, plan_of, stream_name
 from orchestrator_eval.suite import Suite
 
 _PROGRAM: Final = "multi-llm-orchestrator"

@@ -9,8 +9,8 @@ from typing import Any, Final, Unpack
 
 from attrs import Factory, define, evolve, frozen
 
-from orchestrator.engine.answers.choosing import Wanted
-from orchestrator.engine.outputs.answer_files import output_files
+from orchestrator.engine.answers.result_block import Wanted
+from orchestrator.engine.outputs.files_in_answer import output_files
 from orchestrator.errors import OrchestrateError, SandboxError
 from orchestrator.models import Verdict
 from orchestrator.spi import (

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from orchestrator.spec.containers import FreeMapping, MapOf, Record, key
-from orchestrator.spec.kinds import NAME, Kind, Place, Real, Refused, Text, described, suggestion
+from orchestrator.spec.container_kinds import FreeMapping, MapOf, Record, key
+from orchestrator.spec.value_kinds import NAME, Kind, Place, Real, Refused, Text, described, suggestion
 
 SECONDS: Final = 30.0
 """What one grader may take where it says nothing."""

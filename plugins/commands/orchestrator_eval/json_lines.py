@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from orchestrator.spec.kinds import Place, Whole, described
+from orchestrator.spec.value_kinds import Place, Whole, described
 
 FROM: Final = "from"
 """The key that makes an item of ``cases`` a file of cases."""

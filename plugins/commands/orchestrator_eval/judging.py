@@ -5,9 +5,9 @@ from typing import Any, Final
 from attrs import evolve
 
 from orchestrator.engine.answers.scores import read_score, reasons_in
-from orchestrator.engine.running import RunEnd
+from orchestrator.engine.session_lifetime import RunEnd
 from orchestrator.spec import Spec
-from orchestrator.spec.kinds import Money
+from orchestrator.spec.value_kinds import Money
 from orchestrator_eval.graders import Mark
 from orchestrator_eval.grading_rules import JudgeRule
 from orchestrator_eval.suite import Case, Suite, parsed

@@ -4,7 +4,7 @@ from typing import Final
 
 from orchestrator.cli.kit import CaseOutcome, JunitCase, JunitSuite, junit_xml
 from orchestrator.models import CellOutcome
-from orchestrator_eval.rendering import short, why
+from orchestrator_eval.result_lines import short, why
 from orchestrator_eval.results import ArmResult, CellResult, EvalResult
 
 _OUTCOMES: Final = {

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from orchestrator.cli.kit import bound, notice
 from orchestrator.engine.beginning import check_names, check_spec
 from orchestrator.engine.runs import Engine
-from orchestrator.engine.vendors.connect import Connected, connect
+from orchestrator.engine.vendors.session_providers import Connected, connect
 from orchestrator.errors import SpecError, UsageError
+from orchestrator_eval.cell_matrix import EvalPlan, spec_of
 from orchestrator_eval.graders import Bench
 from orchestrator_eval.grading_rules import GraderKind
-from orchestrator_eval.plan import EvalPlan, spec_of
 from orchestrator_eval.suite import Case, Suite
 
 

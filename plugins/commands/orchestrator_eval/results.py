@@ -11,10 +11,10 @@ from orchestrator.models import CellOutcome
 from orchestrator.money import Usd
 from orchestrator.reading import EventLog, Texts, fold
 from orchestrator.reading import events as e
-from orchestrator_eval.measures import RunMeasures, measured_run, total
-from orchestrator_eval.plan import Cell, EvalPlan
+from orchestrator_eval.cell_matrix import Cell, EvalPlan
+from orchestrator_eval.evaluation_stream import CellState, EvalState, stream_name
+from orchestrator_eval.run_measures import RunMeasures, measured_run, total
 from orchestrator_eval.statistics import Comparison, Share, compare, pass_all, share_of
-from orchestrator_eval.stream import CellState, EvalState, stream_name
 
 
 @frozen

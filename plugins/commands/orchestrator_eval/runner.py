@@ -12,19 +12,19 @@ from attrs import Factory, define, field, frozen
 
 from orchestrator.cli.kit import bound
 from orchestrator.engine.loop import Loop
-from orchestrator.engine.running import RunEnd, Watchers
 from orchestrator.engine.runs import Engine
 from orchestrator.engine.session import Session
+from orchestrator.engine.session_lifetime import RunEnd, Watchers
 from orchestrator.errors import LogError, OrchestrateError, RunLockedError, present
 from orchestrator.models import CellOutcome, CellProblem, ProjectStatus, TaskEndReason
 from orchestrator.money import Usd
 from orchestrator.reading import events as e
+from orchestrator_eval.cell_matrix import Cell, EvalPlan, run_id
+from orchestrator_eval.evaluation_stream import CellState, EvalStream, stream_name
 from orchestrator_eval.graders import Bench, GradeSheet, Mark
 from orchestrator_eval.grading_rules import GraderKind
 from orchestrator_eval.judging import judge_spec, judged
-from orchestrator_eval.measures import AUTHORS, attempts, total
-from orchestrator_eval.plan import Cell, EvalPlan, run_id
-from orchestrator_eval.stream import CellState, EvalStream, stream_name
+from orchestrator_eval.run_measures import AUTHORS, attempts, total
 from orchestrator_eval.suite import Case
 
 IN_A_ROW: Final = 5

@@ -8,7 +8,7 @@ from orchestrator.cli.kit import line, money, notice, result, result_json
 
 if TYPE_CHECKING:
     from orchestrator.cli.kit import Engine
-    from orchestrator_eval.documents import Regression
+    from orchestrator_eval.result_json import Regression
     from orchestrator_eval.results import EvalResult
 
 BELOW: Final = 100
@@ -21,9 +21,9 @@ _INTERRUPTED: Final = 130
 
 def show_result(found: "EvalResult", outputs: dict[str, Any], left: str) -> int:
     """Print and write the result, and give the exit code."""
-    from orchestrator_eval.documents import document, read_baseline, regressions
     from orchestrator_eval.junit import junit
-    from orchestrator_eval.rendering import markdown
+    from orchestrator_eval.result_json import document, read_baseline, regressions
+    from orchestrator_eval.result_lines import markdown
 
     baseline = None if outputs["baseline"] is None else read_baseline(outputs["baseline"])
     worse = [] if baseline is None else regressions(found, baseline, strict=outputs["strict"])
@@ -46,7 +46,7 @@ def show_result(found: "EvalResult", outputs: dict[str, Any], left: str) -> int:
 
 
 def _code(found: "EvalResult", worse: "Sequence[Regression]", bar: float | None, left: str) -> int:
-    from orchestrator_eval.documents import below
+    from orchestrator_eval.result_json import below
 
     lower = below(found, bar) if bar is not None else []
     for arm in lower:
@@ -76,18 +76,18 @@ def _write(path: Path, text: str) -> None:
 
 def _print(found: "EvalResult", worse: "Sequence[Regression]", baseline: str) -> None:
     from orchestrator.cli.kit import print_table
-    from orchestrator_eval import rendering
+    from orchestrator_eval import result_lines
 
-    print_table(rendering.HEAD, list(rendering.rows(found)), right=rendering.HEAD[4:10])
+    print_table(result_lines.HEAD, list(result_lines.rows(found)), right=result_lines.HEAD[4:10])
     for arm in found.arms:
-        more = list(rendering.quality(arm))
+        more = list(result_lines.quality(arm))
         if more:
             result(line(f"{arm.name}: {'; '.join(more)}"))
     for lines in (
-        map(rendering.compared, found.pairings),
-        rendering.remarks(found),
-        rendering.regression_lines(worse, baseline),
-        (f"error: {each}" for each in rendering.error_lines(found)),
+        map(result_lines.compared, found.pairings),
+        result_lines.remarks(found),
+        result_lines.regression_lines(worse, baseline),
+        (f"error: {each}" for each in result_lines.error_lines(found)),
     ):
         for each in lines:
             result(line(each))
@@ -98,7 +98,7 @@ def list_evaluations(workspace: "Engine", as_json: bool) -> int:
     """Print every evaluation with its counts."""
     from orchestrator.cli.kit import print_table, timestamp
     from orchestrator.models import CellOutcome
-    from orchestrator_eval.stream import folded, names
+    from orchestrator_eval.evaluation_stream import folded, names
 
     listed: list[tuple[str, int, int, int, int, bool, str]] = []
     for name in names(workspace.log):

@@ -15,9 +15,9 @@ from orchestrator.errors import SpecError
 from orchestrator.models import TaskType
 from orchestrator.money import Usd
 from orchestrator.spec import Spec, parse_spec
-from orchestrator.spec.containers import FreeMapping, ListOf, Record, key
-from orchestrator.spec.kinds import NAME, PATH, Choice, Money, Place, Real, Refused, Text
+from orchestrator.spec.container_kinds import FreeMapping, ListOf, Record, key
 from orchestrator.spec.plan import IDENTIFIER
+from orchestrator.spec.value_kinds import NAME, PATH, Choice, Money, Place, Real, Refused, Text
 from orchestrator_eval.grading_rules import GRADERS, Grader
 from orchestrator_eval.json_lines import FROM, Row, rows
 

@@ -57,8 +57,8 @@ async def _work(jobs: int, until_idle: bool, grace: float, allow: tuple[str, ...
 
     from orchestrator import Workspace
     from orchestrator.cli.kit import VERSION
-    from orchestrator_fleet.claiming import Worker
-    from orchestrator_fleet.registry import Registration
+    from orchestrator_fleet.claiming_runs import Worker
+    from orchestrator_fleet.worker_registry import Registration
 
     async with Workspace.open(home()) as workspace:
         prepare(workspace.engine.admission, allow, may_ask=False, show=lambda text: None)

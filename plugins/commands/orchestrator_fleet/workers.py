@@ -27,7 +27,7 @@ def workers() -> None:
 @home_option
 def list_(everyone: bool, as_json: bool) -> int:
     """List workers, oldest first: where they are, and which runs they have."""
-    from orchestrator_fleet.registry import workers_of
+    from orchestrator_fleet.worker_registry import workers_of
 
     log = open_log_if_any()
     found = [] if log is None else [each for each in workers_of(log) if everyone or each.status in ("idle", "working")]

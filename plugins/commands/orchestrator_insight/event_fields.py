@@ -12,7 +12,7 @@ from attrs import fields, has
 from orchestrator import events
 from orchestrator.cli.kit import money
 from orchestrator.money import Usd
-from orchestrator_insight.shown import duration
+from orchestrator_insight.page_values import duration
 
 _LONGEST: Final = 300
 _DIGEST: Final = re.compile("[0-9a-f]{64}")

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from attrs import Factory, define
 
 from orchestrator.exchanges import ExchangeReader
-from orchestrator.log.naming import event_name
+from orchestrator.log.event_names import event_name
 from orchestrator.log.transaction import Recorded
 from orchestrator.state.run import RunState
-from orchestrator_insight.explanation import Explainer
+from orchestrator_insight.explaining_history import Explainer
 from orchestrator_insight.timeline import Timeline, TimelineReader
 
 

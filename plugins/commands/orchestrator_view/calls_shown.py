@@ -6,8 +6,8 @@ from typing import Any
 from orchestrator.cli.kit import DOING, money
 from orchestrator.exchanges import Exchange, SentRequest, Shown, with_texts
 from orchestrator.models import sample_words
-from orchestrator_insight.shown import duration
-from orchestrator_view.reading import RunReading
+from orchestrator_insight.page_values import duration
+from orchestrator_view.kept_run import RunReading
 
 
 def exchange_values(reading: RunReading, exchange: Exchange) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def _serve(listening: socket.socket, access: "Access") -> None:
     import uvicorn
 
     from orchestrator_view.app import make_app
-    from orchestrator_view.source import Source
+    from orchestrator_view.log_source import Source
 
     source = Source(home(), click.get_current_context())
     options: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False, "lifespan": "off"}

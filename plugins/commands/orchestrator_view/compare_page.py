@@ -4,8 +4,8 @@ from typing import Any
 
 from orchestrator.cli.kit import existing_run, seconds
 from orchestrator.errors import OrchestrateError
-from orchestrator_insight.comparison import compare
-from orchestrator_view.source import Source
+from orchestrator_insight.run_difference import compare
+from orchestrator_view.log_source import Source
 
 
 def compare_values(source: Source, one: str, other: str) -> dict[str, Any]:

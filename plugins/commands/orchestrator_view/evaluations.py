@@ -8,10 +8,10 @@ from orchestrator.cli.kit import Reader
 from orchestrator.errors import OrchestrateError
 from orchestrator.models import CellOutcome
 from orchestrator.reading import Texts
-from orchestrator_eval import rendering
-from orchestrator_eval.documents import baseline_of, document, regressions
+from orchestrator_eval import result_lines
+from orchestrator_eval.evaluation_stream import existing, folded, names, plan_of, stream_name
+from orchestrator_eval.result_json import baseline_of, document, regressions
 from orchestrator_eval.results import EvalResult, result_of
-from orchestrator_eval.stream import existing, folded, names, plan_of, stream_name
 
 
 def eval_rows(log: Reader | None) -> list[dict[str, Any]]:
@@ -48,11 +48,11 @@ def eval_values(log: Reader, name: str, baseline: str) -> dict[str, Any]:
         return {**values, "problem": str(error)}
     return {
         **values,
-        "head": rendering.HEAD,
-        "arms": list(rendering.rows(found)),
-        "compared": [rendering.compared(each) for each in found.pairings],
-        "remarks": list(rendering.remarks(found)),
-        "errors": list(rendering.error_lines(found)),
+        "head": result_lines.HEAD,
+        "arms": list(result_lines.rows(found)),
+        "compared": [result_lines.compared(each) for each in found.pairings],
+        "remarks": list(result_lines.remarks(found)),
+        "errors": list(result_lines.error_lines(found)),
         "spent": found.spent,
         "cap": found.cap,
         "columns": [arm.name for arm in found.arms],
@@ -69,7 +69,7 @@ def _beside(log: Reader, found: EvalResult, baseline: str) -> dict[str, Any]:
         worse = regressions(found, baseline_of(document(_result(log, baseline))), strict=False)
     except OrchestrateError as error:
         return {"regressions": [], "regression_problem": str(error)}
-    return {"regressions": list(rendering.regression_lines(worse, baseline)), "regression_problem": ""}
+    return {"regressions": list(result_lines.regression_lines(worse, baseline)), "regression_problem": ""}
 
 
 def _result(log: Reader, name: str) -> EvalResult:

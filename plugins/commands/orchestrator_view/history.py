@@ -10,7 +10,7 @@ from orchestrator.cli.kit import Catalogue, Reader, kind_of, rank_of, whole_step
 from orchestrator.errors import LogError, UsageError
 from orchestrator.reading import Select, UnavailableBackendError, events, read_heads, verify
 from orchestrator_insight.event_fields import readable_fields
-from orchestrator_view.source import Source
+from orchestrator_view.log_source import Source
 
 PAGE: Final = 50
 

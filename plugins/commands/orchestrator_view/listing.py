@@ -12,7 +12,7 @@ from orchestrator.cli.kit import Reader, runs_in, shown_status, timestamp
 from orchestrator.money import Usd
 from orchestrator.reading import Select, Texts
 from orchestrator.reading import events as e
-from orchestrator_view.reading import title_of
+from orchestrator_view.kept_run import title_of
 
 PAGE: Final = 50
 """Runs on a page."""

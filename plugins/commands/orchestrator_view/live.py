@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 
 from orchestrator.errors import OrchestrateError
 from orchestrator.reading import Recorded
-from orchestrator_view.source import Source
+from orchestrator_view.log_source import Source
 
 _PAUSE: Final = 0.25
 """Seconds between two looks at the log."""

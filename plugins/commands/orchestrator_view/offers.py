@@ -11,7 +11,7 @@ from orchestrator.models import ModelInfo
 from orchestrator.money import Price, Usd
 from orchestrator.reading import Recorded
 from orchestrator.reading import events as e
-from orchestrator_insight.shown import duration
+from orchestrator_insight.page_values import duration
 
 _SESSIONS: Final = 40
 MEASURED: Final = 5_000

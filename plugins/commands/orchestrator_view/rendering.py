@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from orchestrator.cli.kit import money, seconds, timestamp
 from orchestrator.money import Usd
-from orchestrator_insight.shown import exact, one_line, score, visible
+from orchestrator_insight.page_values import exact, one_line, score, visible
 
 LONGEST: Final = 24_000
 """Characters of a text on a page; the whole is a link beside it."""

@@ -9,9 +9,9 @@ from attrs import frozen
 from orchestrator.cli.kit import DOING, HALTED, Reader, money, question_of, read_live, seconds, shown_status
 from orchestrator.reading import CallKey, RunState
 from orchestrator.reading import events as e
+from orchestrator_insight.page_values import duration, visible
 from orchestrator_insight.report.drawing import charts, spend_bar, task_picture, task_row, timeline_picture
-from orchestrator_insight.shown import duration, visible
-from orchestrator_view.reading import RunReading, title_of
+from orchestrator_view.kept_run import RunReading, title_of
 from orchestrator_view.task_page import files_of
 
 _BEFORE: Final = {e.ENHANCE: "suggestions", e.ADVISE: "architecture", e.PLAN: "plan"}

@@ -9,7 +9,7 @@ from orchestrator.cli.kit import Reader, account_names, timestamp
 from orchestrator.models import PHASE_OF, Role
 from orchestrator.money import Usd
 from orchestrator.reading import events as e
-from orchestrator_insight.shown import exact
+from orchestrator_insight.page_values import exact
 
 _MOST_BARS: Final = 14
 _TEAM: Final = "team/"

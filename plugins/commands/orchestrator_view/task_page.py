@@ -6,9 +6,9 @@ from orchestrator.cli.kit import Placement
 from orchestrator.errors import DamagedLogError
 from orchestrator.reading import TaskState
 from orchestrator_insight.report.drawing import task_row
-from orchestrator_insight.written import StepShown, iterations, side_by_side
+from orchestrator_insight.task_history import StepShown, iterations, side_by_side
 from orchestrator_view.calls_shown import exchange_values
-from orchestrator_view.reading import RunReading
+from orchestrator_view.kept_run import RunReading
 
 _LONGEST_LINE: Final = 2_000
 

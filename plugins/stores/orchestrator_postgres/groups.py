@@ -8,7 +8,7 @@ import psycopg
 
 from orchestrator.errors import ConcurrencyError, OrchestrateError
 from orchestrator.log.protocol import Member, Written
-from orchestrator.log.rows import Hold, Last, StoredRow
+from orchestrator.log.stored_rows import Hold, Last, StoredRow
 from orchestrator_postgres import writing
 from orchestrator_postgres.writing import Conflict, Group, Prefetched, key_of
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from psycopg import Connection, errors
 
 from orchestrator.errors import LogError
-from orchestrator.log.stored_tables import CREATE, TABLES
+from orchestrator.log.stored_call_tables import CREATE, TABLES
 from orchestrator_postgres.dialect import VIEWS
 
 NUMBER: Final = 1

@@ -10,7 +10,7 @@ from typing import Any, Final
 from psycopg import Connection, errors
 
 from orchestrator.log.protocol import StoreError
-from orchestrator.log.rows import Contents
+from orchestrator.log.stored_rows import Contents
 
 _TABLES: Final = ("events", "blobs", "salts", "cache", "open_holds", "requests", "pace")
 _BESIDE: Final = _TABLES[1:]

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import count
 from typing import Any, Final, TypeVar
 
@@ -11,8 +11,8 @@ import psycopg
 from orchestrator.errors import LogError
 from orchestrator.log.locks import Locks
 from orchestrator.log.protocol import Member, StoreError, Written
-from orchestrator.log.rows import Contents, Space, StreamSize
-from orchestrator.log.stored_tables import DELETE, READ_CALLS, READ_RUNS
+from orchestrator.log.stored_call_tables import DELETE, READ_CALLS, READ_RUNS
+from orchestrator.log.stored_rows import Contents, Space, StreamSize
 from orchestrator.spi import hookimpl
 from orchestrator_postgres import connecting, layout, moving
 from orchestrator_postgres.groups import Writer
@@ -146,10 +146,15 @@ class PostgresStore(Reads):
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._names_and_rows(query, values)[1]
 
-    def _names_and_rows(self, query: str, values: Sequence[Any] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
+    def _names_and_rows(
+        self, query: str, values: Sequence[Any] = (), setting: str = ""
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
         def ask(connection: psycopg.Connection[Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
-            cursor = connection.execute(query, values)
-            return [each.name for each in cursor.description or ()], cursor.fetchall()
+            with connection.transaction() if setting else nullcontext():
+                if setting:
+                    connection.execute(setting)
+                cursor = connection.execute(query, values)
+                return [each.name for each in cursor.description or ()], cursor.fetchall()
 
         return self._asking(ask)
 

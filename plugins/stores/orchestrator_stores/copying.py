@@ -14,7 +14,7 @@ from attrs import fields, frozen
 from orchestrator.errors import DamagedLogError, RunLockedError, UsageError
 from orchestrator.log import chain
 from orchestrator.log.protocol import UNFINISHED, Store, StoreError, all_rows
-from orchestrator.log.rows import Contents, Select
+from orchestrator.log.stored_rows import Contents, Select
 
 _MOST_NAMED = 5
 

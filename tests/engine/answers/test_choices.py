@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.answers.choices import read_choice
+from orchestrator.engine.answers.pair_preferences import read_choice
 from orchestrator.models import PairChoice, ReadingProblem
 from orchestrator.testing.answers import WrittenJson, written_json
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from orchestrator.engine.answers import equivalence
 from orchestrator.engine.answers.equivalence import LONGEST
-from orchestrator.engine.outputs.answer_files import output_files
+from orchestrator.engine.outputs.files_in_answer import output_files
 from orchestrator.models import TaskType
 
 CODE = TaskType.CODE_GEN

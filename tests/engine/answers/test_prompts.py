@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator import ProjectState
-from orchestrator.engine.answers.marks import cut
+from orchestrator.engine.answers.prompt_marks import cut
 from orchestrator.engine.checks import selector_for
 from orchestrator.events import CallPrepared, ModelSelected, TaskFinished
 from orchestrator.ledger.event_log import EventLog

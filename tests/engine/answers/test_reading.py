@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.engine.answers.fences import named_files
+from orchestrator.engine.answers.answer_blocks import named_files
 from orchestrator.engine.answers.read_answer import read_answer
-from orchestrator.engine.outputs.answer_files import delivery
+from orchestrator.engine.outputs.files_in_answer import delivery
 from orchestrator.events import Reading
 from orchestrator.models import Role, TaskType
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from orchestrator.engine.answers.marks import marks_of
+from orchestrator.engine.answers.prompt_marks import marks_of
 from orchestrator.events import RunStarted
 from orchestrator.exchanges import Exchange, Shown, exchanges, with_texts
 from orchestrator.ledger.event_log import EventLog

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.engine.answers import taking
-from orchestrator.engine.answers.taking import Taken, taken_in
+from orchestrator.engine.answers import timed_reading
+from orchestrator.engine.answers.timed_reading import Taken, taken_in
 from orchestrator.engine.ports import real_ports
 from orchestrator.events import Reading
 from orchestrator.models import ReadingProblem
@@ -73,7 +73,7 @@ def test_a_reader_that_raises_leaves_the_answer(error: BaseException) -> None:
 
 def test_a_reader_that_hangs_leaves_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the time for it is over."""
-    monkeypatch.setattr(taking, "SECONDS", 0.05)
+    monkeypatch.setattr(timed_reading, "SECONDS", 0.05)
     over = threading.Event()
 
     def read(text: str, keep: Callable[[str], str]) -> Reading:

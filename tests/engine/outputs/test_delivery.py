@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.outputs.answer_files import delivery, render
-from orchestrator.engine.outputs.data import is_strict, laid_out
+from orchestrator.engine.outputs.delivered_json import is_strict, laid_out
+from orchestrator.engine.outputs.files_in_answer import delivery, render
 from orchestrator.models import TaskType
 from orchestrator.testing.answers import json_values
 

@@ -6,9 +6,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.confinement import UnsafeNameError, checked_name, read_file
-from orchestrator.engine.answers.fences import content_of
-from orchestrator.engine.outputs.answer_files import output_files, render
-from orchestrator.engine.outputs.folder import LARGEST_FILE, OutputFolder
+from orchestrator.engine.answers.answer_blocks import content_of
+from orchestrator.engine.outputs.files_in_answer import output_files, render
+from orchestrator.engine.outputs.folder_writing import LARGEST_FILE, OutputFolder
 from orchestrator.errors import OutputError
 from orchestrator.models import TaskType
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.answers.choosing import Wanted
-from orchestrator.engine.outputs.answer_files import delivery
+from orchestrator.engine.answers.result_block import Wanted
+from orchestrator.engine.outputs.files_in_answer import delivery
 from orchestrator.engine.outputs.own_imports import without_own_imports
 from orchestrator.models import TaskType
 

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.engine.checks import selector_for
 from orchestrator.engine.outputs import verification
-from orchestrator.engine.outputs.folder import OutputFolder
+from orchestrator.engine.outputs.folder_writing import OutputFolder
 from orchestrator.engine.outputs.verification import FolderVerifier, TooLargeError, Verified, copied, verified
 from orchestrator.engine.ports import in_place
 from orchestrator.models import Verdict

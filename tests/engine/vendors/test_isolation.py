@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from orchestrator.deadlines import EscapedError, OutOfTimeError
-from orchestrator.engine.vendors import isolated
+from orchestrator.engine.vendors import isolated_provider
 from orchestrator.engine.vendors.http import make_client
-from orchestrator.engine.vendors.isolated import IsolatedProvider, isolate
+from orchestrator.engine.vendors.isolated_provider import IsolatedProvider, isolate
 from orchestrator.errors import ErrorKind, PluginLoadError, ProviderError
 from orchestrator.events import PluginUsed
 from orchestrator.models import ModelInfo, Role
@@ -109,7 +109,7 @@ def test_a_call_behind_one_that_blocks_moves_to_another_thread(
     gate: threading.Event, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has not begun, so that it can; the one that blocks may still come back."""
-    monkeypatch.setattr(isolated, "BEGIN_SECONDS", 0.1)
+    monkeypatch.setattr(isolated_provider, "BEGIN_SECONDS", 0.1)
     threads = {}
 
     async def answered(body: Body, ctx: CallContext) -> Reply:
@@ -250,7 +250,7 @@ def test_what_a_provider_changes_is_a_copy() -> None:
 
 def test_an_encode_that_hangs_is_given_up(gate: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run waits for it a moment and goes on."""
-    monkeypatch.setattr(isolated, "ENCODE_SECONDS", 0.1)
+    monkeypatch.setattr(isolated_provider, "ENCODE_SECONDS", 0.1)
 
     class Hanging(Odd):
         def encode(self, request: Request) -> Body:
@@ -266,7 +266,7 @@ def test_who_cannot_say_what_it_sells_is_refused_in_one_line(
     models: str, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line names the distribution and its version."""
-    monkeypatch.setattr(isolated, "MODELS_SECONDS", 0.2)
+    monkeypatch.setattr(isolated_provider, "MODELS_SECONDS", 0.2)
     space: dict[str, Any] = {"gate": gate}
     exec(f"def models(self):\n    {models}", space)
     mute = type("Mute", (Odd,), {"models": space["models"]})()

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.engine.vendors.environment import Environment
-from orchestrator.engine.vendors.names import KnownNames, unknown_names
+from orchestrator.engine.vendors.known_names import KnownNames, unknown_names
 from orchestrator.plugins import Catalogue
-from orchestrator.spec.kinds import NameOf, NameUse
+from orchestrator.spec.value_kinds import NameOf, NameUse
 from tests.cli.command import orchestrate, scripted_spec
 
 

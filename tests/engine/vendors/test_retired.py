@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.engine.vendors.connect import Connected, connect
 from orchestrator.engine.vendors.environment import Environment
+from orchestrator.engine.vendors.session_providers import Connected, connect
 from orchestrator.errors import SpecError
 from orchestrator.plugins import Catalogue
 from orchestrator.spec import spec_from

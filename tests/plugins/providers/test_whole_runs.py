@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engine.running import RunEnd, Watchers
 from orchestrator.engine.runs import Engine
+from orchestrator.engine.session_lifetime import RunEnd, Watchers
 from orchestrator.engine.vendors.http import make_client
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd

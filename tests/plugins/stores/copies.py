@@ -7,7 +7,7 @@ from typing import Any
 from attrs import asdict
 
 from orchestrator.log.protocol import Changes, Member, Store
-from orchestrator.log.rows import CacheRow, Hold, NewRow
+from orchestrator.log.stored_rows import CacheRow, Hold, NewRow
 from orchestrator_stores.copying import contents_of
 from tests import golden
 

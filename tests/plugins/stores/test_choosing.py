@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.plugins.stores import choose_store, shown_store
+from orchestrator.plugins.store_of_folder import choose_store, shown_store
 from tests.cli.command import orchestrate, scripted_spec
 
 

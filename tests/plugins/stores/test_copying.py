@@ -13,8 +13,8 @@ from orchestrator.events import TaskStarted
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import chain
 from orchestrator.log.protocol import UNFINISHED, Changes, Store, StoreError
-from orchestrator.log.rows import NewRow
 from orchestrator.log.sqlite import SqliteStore
+from orchestrator.log.stored_rows import NewRow
 from orchestrator_stores.copying import copy_log
 from tests.cli.command import orchestrate, scripted_spec
 from tests.plugins.stores.copies import Dying, everything, fill, names, rows_of, write

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.deadlines.awaiting import in_daemon_thread
 from orchestrator.engine.checks import Checks, selector_for
-from orchestrator.engine.outputs.answer_files import output_files
+from orchestrator.engine.outputs.files_in_answer import output_files
 from orchestrator.models import TaskType
 from orchestrator.settings import SandboxChoice
 from orchestrator.spi import Candidate, Finding, Validator

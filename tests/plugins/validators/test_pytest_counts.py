@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orchestrator.models import TaskType, Verdict
 from orchestrator.spi import Candidate
 from orchestrator.suites import FailedTest, defined_tests, failure_lines, laid_out
-from orchestrator.suites.failures import LONGEST, SHOWN
+from orchestrator.suites.failed_tests import LONGEST, SHOWN
 from orchestrator_validators.pytest_suite import pytest_suite
 from tests.plugins.validators.contained import candidate, judge
 

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from attrs import evolve
 
-from orchestrator.engine.answers.schemas import Schema, closed, short_text
+from orchestrator.engine.answers.answer_schemas import Schema, closed, short_text
 from orchestrator.errors import present
 from orchestrator.events import Reading
 from orchestrator.models import (

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from orchestrator.engine.answers.schemas import closed, list_of, short_text
+from orchestrator.engine.answers.answer_schemas import closed, list_of, short_text
 from orchestrator.errors import present
 from orchestrator.events import Reading
 from orchestrator.models import ReadingProblem, Suggestion, SuggestionKind

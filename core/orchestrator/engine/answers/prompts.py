@@ -14,8 +14,14 @@ from attrs import evolve, frozen
 
 from orchestrator.decide.outcome import output_of
 from orchestrator.engine.answers import advising, enhancing
-from orchestrator.engine.answers.again import again_parts
-from orchestrator.engine.answers.common import (
+from orchestrator.engine.answers.answer_schemas import (
+    Schema,
+    choice_schema,
+    critique_schema,
+    plan_schema,
+    verdict_schema,
+)
+from orchestrator.engine.answers.common_prompt import (
     LONGEST_DETAILS,
     LONGEST_RESULT,
     Get,
@@ -28,14 +34,14 @@ from orchestrator.engine.answers.common import (
     task_parts,
     warning_parts,
 )
-from orchestrator.engine.answers.context import files_of, not_whole
-from orchestrator.engine.answers.criteria import criteria_of
-from orchestrator.engine.answers.defects import critique_text
-from orchestrator.engine.answers.marks import cut
-from orchestrator.engine.answers.patching import failed_text, plan_text
+from orchestrator.engine.answers.context_in_prompts import files_of, not_whole
+from orchestrator.engine.answers.defects_for_reviser import critique_text
+from orchestrator.engine.answers.plan_patches import failed_text, plan_text
+from orchestrator.engine.answers.prompt_marks import cut
 from orchestrator.engine.answers.read_answer import reasons_in
-from orchestrator.engine.answers.requests import Prompt
-from orchestrator.engine.answers.schemas import Schema, choice_schema, critique_schema, plan_schema, verdict_schema
+from orchestrator.engine.answers.repeated_prompts import again_parts
+from orchestrator.engine.answers.stored_prompts import Prompt
+from orchestrator.engine.answers.success_criteria import criteria_of
 from orchestrator.errors import MissingError, present
 from orchestrator.events import ModelSelected
 from orchestrator.models import AUTO, DraftMode, PairChoice, Role, TaskType

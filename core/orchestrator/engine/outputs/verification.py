@@ -12,7 +12,7 @@ from attrs import frozen
 from orchestrator.confinement import UnsafeNameError, checked_name, read_file
 from orchestrator.deadlines.awaiting import Offload
 from orchestrator.engine.checks import GRACE_SECONDS
-from orchestrator.engine.outputs.folder import OutputFolder, is_own_mark
+from orchestrator.engine.outputs.folder_writing import OutputFolder, is_own_mark
 from orchestrator.errors import SandboxError
 from orchestrator.models import Verdict, VerificationProblem
 from orchestrator.spi import Job, Sandbox

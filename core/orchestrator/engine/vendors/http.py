@@ -43,7 +43,7 @@ def make_client(
     """
     import httpx
 
-    from orchestrator.engine.vendors.transport import BoundedTransport
+    from orchestrator.engine.vendors.bounded_transport import BoundedTransport
 
     client = httpx.AsyncClient(
         transport=BoundedTransport(
@@ -62,7 +62,7 @@ def make_client(
 
 
 def _direct(concurrency: int, network: Network) -> "httpx.AsyncBaseTransport":
-    from orchestrator.engine.vendors.transport import PoolTransport
+    from orchestrator.engine.vendors.bounded_transport import PoolTransport
 
     return PoolTransport(_context(network), concurrency, _KEEPALIVE_SECONDS, None)
 
@@ -71,7 +71,7 @@ def _proxied(concurrency: int, network: Network) -> "httpx.AsyncBaseTransport":
     """The way by the proxy; one that is named for other programs, and makes no sense, fails where it is used."""
     import httpx
 
-    from orchestrator.engine.vendors.transport import NoWay, PoolTransport
+    from orchestrator.engine.vendors.bounded_transport import NoWay, PoolTransport
 
     try:
         return PoolTransport(_context(network), concurrency, _KEEPALIVE_SECONDS, network.proxy)

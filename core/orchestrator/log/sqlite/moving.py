@@ -7,7 +7,7 @@ refused by SQLite itself.
 import re
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.log.rows import Contents
+from orchestrator.log.stored_rows import Contents
 
 if TYPE_CHECKING:
     from orchestrator.log.sqlite.connections import Queryable

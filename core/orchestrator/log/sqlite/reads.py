@@ -5,8 +5,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from orchestrator.errors import LogError
-from orchestrator.log.rows import CacheRow, Extent, Hold, Last, MailboxRow, Page, RawRow, Select, StoredRow, StoredText
 from orchestrator.log.sqlite.connections import Queryable
+from orchestrator.log.stored_rows import (
+    CacheRow,
+    Extent,
+    Hold,
+    Last,
+    MailboxRow,
+    Page,
+    RawRow,
+    Select,
+    StoredRow,
+    StoredText,
+)
 from orchestrator.log.views import VIEWS, own
 
 T = TypeVar("T")

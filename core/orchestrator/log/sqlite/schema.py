@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.errors import DamagedLogError, LogError
 from orchestrator.log.sqlite.moving import TRIGGERS
-from orchestrator.log.stored_tables import CREATE, TABLES
+from orchestrator.log.stored_call_tables import CREATE, TABLES
 from orchestrator.log.views import VIEWS
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from typing import Any, Final, TypeVar
 from orchestrator.errors import DamagedLogError, LogError
 from orchestrator.log.locks import FileLocks, Locks, MemoryLocks, TransactionLock, no_lock
 from orchestrator.log.protocol import Member, StoreError, Written
-from orchestrator.log.rows import Contents, Space, StreamSize
 from orchestrator.log.sqlite import moving, schema
 from orchestrator.log.sqlite.connections import (
     DATABASE,
@@ -28,7 +27,8 @@ from orchestrator.log.sqlite.connections import (
 from orchestrator.log.sqlite.explaining import UNREADABLE, explained, unreadable
 from orchestrator.log.sqlite.reads import SqliteReads
 from orchestrator.log.sqlite.writing import replace_calls, write_group
-from orchestrator.log.stored_tables import READ_CALLS, READ_RUNS
+from orchestrator.log.stored_call_tables import READ_CALLS, READ_RUNS
+from orchestrator.log.stored_rows import Contents, Space, StreamSize
 
 T = TypeVar("T")
 

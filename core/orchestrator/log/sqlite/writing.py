@@ -10,7 +10,7 @@ from orchestrator.log.protocol import Changes, Member, Written
 from orchestrator.log.sqlite.connections import Queryable
 from orchestrator.log.sqlite.reads import SqliteReads
 from orchestrator.log.sqlite.schema import NEVER_DELETED, has_stored, renew_stored
-from orchestrator.log.stored_tables import DELETE, insert
+from orchestrator.log.stored_call_tables import DELETE, insert
 
 _INSERT: Final = "INSERT INTO events(stream, version, type, schema, at, data, hash) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _TEXT: Final = "INSERT OR IGNORE INTO blobs(run, digest, data) VALUES (?, ?, ?)"

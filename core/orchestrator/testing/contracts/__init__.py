@@ -10,13 +10,13 @@ from orchestrator.testing.contracts.base import ContractResult, PluginContract, 
 from orchestrator.testing.contracts.commands import Called, CommandContract, called
 from orchestrator.testing.contracts.executors import ExecutorContract
 from orchestrator.testing.contracts.exporters import ExporterContract
-from orchestrator.testing.contracts.loaders import LoaderContract
+from orchestrator.testing.contracts.policy_loaders import LoaderContract
+from orchestrator.testing.contracts.pretended_http import Recording, load_recordings
 from orchestrator.testing.contracts.providers import ProviderContract
 from orchestrator.testing.contracts.scaffolds import ScaffoldContract
 from orchestrator.testing.contracts.scorers import ScorerContract
 from orchestrator.testing.contracts.stores import StoreContract
 from orchestrator.testing.contracts.validators import ValidatorContract
-from orchestrator.testing.contracts.wire import Recording, load_recordings
 
 SUITES: Final[Mapping[str, type[PluginContract]]] = MappingProxyType(
     {kind.name: kind.load_suite() for kind in KINDS.values()}

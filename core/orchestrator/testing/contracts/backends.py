@@ -15,13 +15,19 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from orchestrator.deadlines import run_in_thread
 from orchestrator.decide import BackendError
-from orchestrator.engine.rank import guard
+from orchestrator.engine.backend_guard import guard
 from orchestrator.errors import SpecError
 from orchestrator.money import Price, Usd
 from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate
 from orchestrator.testing.contracts.base import PluginContract, in_time, unchanged, watched
-from orchestrator.testing.contracts.conduct import nothing_left
-from orchestrator.testing.contracts.world import SharedStateError, a_year_later, overheard, salted, shared_state_kept
+from orchestrator.testing.contracts.plugin_conduct import nothing_left
+from orchestrator.testing.contracts.side_effects import (
+    SharedStateError,
+    a_year_later,
+    overheard,
+    salted,
+    shared_state_kept,
+)
 from orchestrator.testing.routing import RoutingRules
 from orchestrator.testing.strategies import fields_of_candidates
 

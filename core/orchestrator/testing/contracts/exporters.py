@@ -18,8 +18,8 @@ from orchestrator.money import Usd
 from orchestrator.settings import RunSettings
 from orchestrator.spi import Exporter, ExporterConfig, Metrics, ModelMetrics, RunEvent, RunMetrics
 from orchestrator.testing.contracts.base import CANARY, EscapeError, PluginContract, in_time, watched
-from orchestrator.testing.contracts.conduct import nothing_left
-from orchestrator.testing.contracts.world import overheard, shared_state_kept
+from orchestrator.testing.contracts.plugin_conduct import nothing_left
+from orchestrator.testing.contracts.side_effects import overheard, shared_state_kept
 from orchestrator.testing.stage import Stage, model, task
 
 NAMES: Final = ("plain", 'quote"d', "back\\slash", "two\nlines", "ünï-čødé 👋", "{}", "", " ", "a,b", "<b>", "$(id)")

@@ -9,11 +9,11 @@ from orchestrator.errors import ProviderError, SpecError
 from orchestrator.models import ModelInfo
 from orchestrator.money import Price
 from orchestrator.spi import Reply
-from orchestrator.testing.contracts.answers import AnswerContract
-from orchestrator.testing.contracts.calls import CallContract
-from orchestrator.testing.contracts.live import LiveContract
-from orchestrator.testing.contracts.programs import ProgramContract
-from orchestrator.testing.contracts.wire import Wire
+from orchestrator.testing.contracts.pretended_http import Wire
+from orchestrator.testing.contracts.provider_answers import AnswerContract
+from orchestrator.testing.contracts.provider_conduct import CallContract
+from orchestrator.testing.contracts.provider_live_text import LiveContract
+from orchestrator.testing.contracts.provider_programs import ProgramContract
 
 
 class ProviderContract(AnswerContract, CallContract, ProgramContract, LiveContract):

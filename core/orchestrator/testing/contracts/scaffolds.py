@@ -11,8 +11,8 @@ from orchestrator.confinement import UnsafeNameError, checked_name
 from orchestrator.models import ArchitectureProfile
 from orchestrator.spi import App, Ask, Launch, Scaffold, Skeleton
 from orchestrator.testing.contracts.base import EscapeError, PluginContract, in_time, watched
-from orchestrator.testing.contracts.conduct import nothing_left
-from orchestrator.testing.contracts.world import SharedStateError, a_year_later, overheard, shared_state_kept
+from orchestrator.testing.contracts.plugin_conduct import nothing_left
+from orchestrator.testing.contracts.side_effects import SharedStateError, a_year_later, overheard, shared_state_kept
 
 APPS: Final = (
     App("tide_tables", "Show the tides", ArchitectureProfile()),

@@ -10,9 +10,9 @@ from orchestrator.errors import SandboxError
 from orchestrator.models import TaskType
 from orchestrator.spi import Candidate, Ran, Score, Scorer, ScorerContext
 from orchestrator.testing.contracts.base import EscapeError, PluginContract, in_time, unchanged, watched
-from orchestrator.testing.contracts.conduct import nothing_left
+from orchestrator.testing.contracts.plugin_conduct import nothing_left
+from orchestrator.testing.contracts.side_effects import shared_state_kept
 from orchestrator.testing.contracts.validators import HOSTILE, FakeRun
-from orchestrator.testing.contracts.world import shared_state_kept
 
 _RANS = (None, Ran(0, "fine"), Ran(1, "wrong\n" * 100), Ran(None, "", ended="time"))
 

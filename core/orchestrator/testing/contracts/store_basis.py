@@ -10,7 +10,7 @@ from unittest import SkipTest
 from orchestrator.errors import ConcurrencyError
 from orchestrator.log import chain
 from orchestrator.log.protocol import Changes, Member, Store, StoreKind, StoreReads, Tails, all_rows
-from orchestrator.log.rows import Last, NewRow, Select
+from orchestrator.log.stored_rows import Last, NewRow, Select
 from orchestrator.testing.contracts.base import PluginContract
 
 AT: Final = 1_800_000_000_000_000

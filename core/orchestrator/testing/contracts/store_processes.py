@@ -14,7 +14,7 @@ from orchestrator.errors import ConcurrencyError, RunLockedError
 from orchestrator.log import chain
 from orchestrator.log.locks import Handle
 from orchestrator.log.protocol import Changes, Member, Store, Tails, all_rows
-from orchestrator.log.rows import Select
+from orchestrator.log.stored_rows import Select
 from orchestrator.testing.contracts.base import in_time
 from orchestrator.testing.contracts.store_basis import StoreBasis, adding, beside, data_of, following, written
 

@@ -9,7 +9,7 @@ from orchestrator.errors import ConcurrencyError, UsageError
 from orchestrator.events import TaskStarted
 from orchestrator.log import chain
 from orchestrator.log.protocol import Changes, Member, Tails, all_rows
-from orchestrator.log.rows import CacheRow, Hold, Last, Select, StoredRow
+from orchestrator.log.stored_rows import CacheRow, Hold, Last, Select, StoredRow
 from orchestrator.testing.contracts.store_basis import (
     AT,
     StoreBasis,
@@ -21,7 +21,7 @@ from orchestrator.testing.contracts.store_basis import (
     next_rows,
     written,
 )
-from orchestrator.testing.memory import log_over
+from orchestrator.testing.memory_log import log_over
 
 VERBATIM: Final = (
     '{"b":1.0,"a":1e5,"a":2}',

@@ -8,14 +8,14 @@ from attrs import evolve
 
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.protocol import Changes, Store, StoreError, all_rows
-from orchestrator.log.rows import Contents, Hold, MailboxRow, Select
 from orchestrator.log.sqlite import SqliteStore
-from orchestrator.log.stored_tables import TABLES
+from orchestrator.log.stored_call_tables import TABLES
+from orchestrator.log.stored_rows import Contents, Hold, MailboxRow, Select
 from orchestrator.log.views import VIEWS
 from orchestrator.testing.contracts.store_basis import adding, beside, contents, data_of, written
 from orchestrator.testing.contracts.store_processes import ProcessesContract
 from orchestrator.testing.contracts.store_rows import RowsContract
-from orchestrator.testing.memory import log_over
+from orchestrator.testing.memory_log import log_over
 from orchestrator.testing.scenario import CrashPoint
 
 _SEED: Final = 15

@@ -30,9 +30,9 @@ from orchestrator.reading import EventLog, events
 from orchestrator.spi import hookimpl
 from orchestrator_insight.commands.explain_json import plain
 from orchestrator_insight.commands.explain_summary import print_summary
-from orchestrator_insight.decisions import CandidateShown, DecisionShown, shown
-from orchestrator_insight.explained import Explained
-from orchestrator_insight.explanation import about
+from orchestrator_insight.decisions_in_words import CandidateShown, DecisionShown, shown
+from orchestrator_insight.explained_choices import Explained
+from orchestrator_insight.explaining_history import about
 from orchestrator_insight.run_history import RunHistory
 
 

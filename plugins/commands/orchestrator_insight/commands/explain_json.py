@@ -7,8 +7,8 @@ from attrs import fields
 from orchestrator.cli.kit import line, timestamp
 from orchestrator.reading import events
 from orchestrator.spi import ModelTelemetry
-from orchestrator_insight.decisions import removal, why
-from orchestrator_insight.explained import (
+from orchestrator_insight.decisions_in_words import removal, why
+from orchestrator_insight.explained_choices import (
     AttemptSeen,
     BackendFallback,
     ConsideredModel,

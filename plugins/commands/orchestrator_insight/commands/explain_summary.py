@@ -7,7 +7,7 @@ from orchestrator.cli.kit import SELECTED, SHORTFALLS, money, print_table, title
 from orchestrator.models import Role
 from orchestrator.reading import RunState
 from orchestrator.reading import events as e
-from orchestrator_insight.explained import Explained, ModelChoice, NoCandidateLeft, SpendRefusal
+from orchestrator_insight.explained_choices import Explained, ModelChoice, NoCandidateLeft, SpendRefusal
 
 _NONE: Final = "–"
 _HEADS: Final = ("task", "status", "model", "why", "calls", "cost", "title")

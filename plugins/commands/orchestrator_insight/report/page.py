@@ -16,16 +16,16 @@ from orchestrator.cli.kit import money
 from orchestrator.events import ADVISE, ENHANCE, PLAN, VERIFY
 from orchestrator.log.transaction import Recorded
 from orchestrator.replay import Verification
-from orchestrator_insight.decisions import shown as decision_shown
+from orchestrator_insight.decisions_in_words import shown as decision_shown
 from orchestrator_insight.event_fields import amounts
-from orchestrator_insight.explained import BackendFallback
+from orchestrator_insight.explained_choices import BackendFallback
+from orchestrator_insight.page_values import exact, one_line, score, visible
+from orchestrator_insight.report.call_texts import said_in
 from orchestrator_insight.report.drawing import charts, spend_bar, task_picture, task_row, timeline_picture
 from orchestrator_insight.report.packing import Packed, inert
+from orchestrator_insight.report.page_history import read_for_report
 from orchestrator_insight.report.page_texts import PageTexts, results_of
-from orchestrator_insight.report.reading import read_for_report
-from orchestrator_insight.report.said import said_in
-from orchestrator_insight.shown import exact, one_line, score, visible
-from orchestrator_insight.written import iterations
+from orchestrator_insight.task_history import iterations
 
 _BEFORE: Final = {ENHANCE: "the suggestions", ADVISE: "the architecture", PLAN: "the plan", VERIFY: "the verification"}
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from attrs import define
 
-from orchestrator.engine.outputs.placement import Placement
+from orchestrator.engine.outputs.file_placement import Placement
 from orchestrator.errors import DamagedLogError
 from orchestrator.state.run import RunState
 from orchestrator_insight.report.drawing import TaskRow

@@ -12,9 +12,9 @@ from orchestrator.engine.runs import Engine
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import chain, read_heads
 from orchestrator.log.codec import CODEC
-from orchestrator.testing.memory import memory_database, memory_log
+from orchestrator.testing.memory_log import memory_database, memory_log
 from orchestrator_audit.checks import AuditReport
-from orchestrator_audit.logs import audit
+from orchestrator_audit.log_audit import audit
 from orchestrator_insight.forks import Forked, cut_of, fork
 from tests.log.project import RUN, in_workspace, spec_of, write_project
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from orchestrator.engine.checks import selector_for
 from orchestrator.plugins import Catalogue
 from orchestrator.settings import SandboxChoice
-from orchestrator.spec.kinds import Place
+from orchestrator.spec.value_kinds import Place
 from orchestrator_eval.graders import Bench, GradeSheet, candidate_of
 from orchestrator_eval.suite import CASE, Case
 

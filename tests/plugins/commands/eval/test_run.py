@@ -18,7 +18,7 @@ from orchestrator.errors import LogError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Redactor, Texts
 from orchestrator.money import Usd
-from orchestrator_eval.documents import schema
+from orchestrator_eval.result_json import schema
 from tests.cli.command import PATIENCE, ROOT, Ended, finish, orchestrate, rows, start
 from tests.plugins.commands.eval.suites import MARK, MODELS, SCRIPTED, answer, case, write
 from tests.sql import sqlite_of

@@ -4,8 +4,8 @@ from orchestrator import events as e
 from orchestrator.money import Usd
 from orchestrator.state.fold import fold
 from orchestrator.testing.simulator import Scenario, simulate
-from orchestrator_insight.explained import BackendFallback, ModelChoice, SpendRefusal
-from orchestrator_insight.explanation import about, explain
+from orchestrator_insight.explained_choices import BackendFallback, ModelChoice, SpendRefusal
+from orchestrator_insight.explaining_history import about, explain
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.engine.rank import guard, run_here
-from orchestrator.engine.retention import delete_content
-from orchestrator.engine.running import Watchers
+from orchestrator.engine.backend_guard import guard, run_here
+from orchestrator.engine.content_deletion import delete_content
+from orchestrator.engine.session_lifetime import Watchers
 from orchestrator.errors import DamagedLogError, LogError, SpecError, UsageError
 from orchestrator.events import CallStarted, RunForked, SessionOpened
 from orchestrator.ledger.event_log import EventLog

@@ -18,7 +18,7 @@ from attrs import frozen
 from orchestrator.ledger.event_log import EventLog
 from orchestrator_view.app import make_app
 from orchestrator_view.guard import Access
-from orchestrator_view.source import Source
+from orchestrator_view.log_source import Source
 from tests.golden import Golden
 from tests.sql import sqlite_of
 

@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from orchestrator import events as e
-from orchestrator.engine.replies import read_request
+from orchestrator.engine.answers_from_outside import read_request
 from orchestrator.events import CallStarted
 from orchestrator.ledger.event_log import EventLog
-from orchestrator.ledger.requests import CANCEL
+from orchestrator.ledger.mailbox_requests import CANCEL
 from orchestrator.models import Role
 from orchestrator.money import Usd
 from tests.cli.command import PATIENCE, clean_environment, finish, orchestrate, scripted_spec, start
