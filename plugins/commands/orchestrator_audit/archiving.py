@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +18,7 @@ from attrs import Factory, define, frozen
 
 from orchestrator.engine.content_deletion import held_runs
 from orchestrator.engine.runs import Engine
-from orchestrator.errors import DamagedLogError, LogError, MissingError, RunLockedError, UsageError, present
+from orchestrator.errors import DamagedLogError, LogError, RunLockedError, UsageError, present
 from orchestrator.events import ArchivedSpend, RunArchived, RunFinished
 from orchestrator.ledger.accounts import stream_of
 from orchestrator.ledger.event_log import EventLog
@@ -269,11 +269,8 @@ def _make(folder: Path) -> None:
 
 def _free(path: Path, digest: str) -> Path:
     """The first name like a bundle's that is not taken by another file: it may be of another log."""
-    for number in count(2):
-        if not path.exists() or _digest(path) == digest:
-            return path
-        path = path.with_name(f"{path.stem.removesuffix(f'-{number - 1}')}-{number}{path.suffix}")
-    raise MissingError("name")
+    names = chain([path], (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2)))
+    return next(each for each in names if not each.exists() or _digest(each) == digest)
 
 
 def _digest(path: Path) -> str:

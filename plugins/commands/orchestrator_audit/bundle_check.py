@@ -276,20 +276,26 @@ def _compare(log: EventLog, manifest: dict[str, Any]) -> None:
         again = manifest_of(log, manifest["run"], Member(first), texts)
     # as text: True is equal to 1 in Python, and not in a manifest
     wrong = sorted(name for name in again.keys() | manifest.keys() if _text(again, name) != _text(manifest, name))
+    if not wrong and list(again) != list(manifest):
+        wrong = ["the order of the fields"]
     if wrong:
         raise _BadBundleError(f"in the manifest {', '.join(wrong)} is not what its events and texts give")
 
 
 def _text(manifest: dict[str, Any], name: str) -> bytes:
-    return orjson.dumps(manifest[name], option=orjson.OPT_SORT_KEYS) if name in manifest else b""
+    return orjson.dumps(manifest[name]) if name in manifest else b""
 
 
 def _load(connection: sqlite3.Connection, opened: _Opened, manifest: dict[str, Any]) -> dict[str, tuple[int, int, str]]:
     ends: dict[str, tuple[int, int, str]] = {}
+    position = -1
     insert = f"INSERT INTO events({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
     for row in opened.lines(EVENTS):
         if set(row) != set(COLUMNS):
             raise ValueError(f"an event has the columns {sorted(row)}")
+        if row["position"] <= position:
+            raise ValueError(f"event {row['position']} comes after event {position}")
+        position = row["position"]
         connection.execute(insert, [row[name] for name in COLUMNS])
         first = ends.get(row["stream"], (row["version"],))[0]
         ends[row["stream"]] = (first, row["version"], row["hash"])

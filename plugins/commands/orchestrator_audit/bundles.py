@@ -161,19 +161,22 @@ def _session(event: object) -> dict[str, object]:
 def _texts(
     log: EventLog, streams: Iterable[str], refers: Mapping[str, str], member: Member, salts: dict[str, str]
 ) -> None:
-    """The texts that are there, each under the run that refers to it first, and the salts that prove them."""
-    for stream in streams:
+    """The texts that are there, and the salts that prove them.
+
+    Each stands under the run that refers to it first, or, where that has deleted its texts, under the next that has
+    not: there this run and every later fork find it.
+    """
+    order = list(streams)
+    for stream in order:
         salt = log.salt(stream)
         if salt is not None:
             salts[stream] = salt.hex()
-    for digest, stream in refers.items():
-        packed = log.blob(stream, digest)
-        if packed is None:  # a fork keeps what its parent has deleted
-            stream = next(reversed(list(streams)))
-            packed = log.blob(stream, digest)
-        if packed is not None and stream in salts:
-            text = unpack(bytes.fromhex(salts[stream]), digest, packed).decode()
-            member.add({"run": stream, "digest": digest, "text": text})
+    for digest, first in refers.items():
+        keeper = next((stream for stream in order[order.index(first) :] if stream in salts), None)
+        packed = next((each for stream in order if (each := log.blob(stream, digest)) is not None), None)
+        if packed is not None and keeper is not None:
+            text = unpack(bytes.fromhex(salts[keeper]), digest, packed).decode()
+            member.add({"run": keeper, "digest": digest, "text": text})
 
 
 def _write(path: Path, members: Mapping[str, IO[bytes] | bytes]) -> int:

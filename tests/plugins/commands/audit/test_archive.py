@@ -194,6 +194,17 @@ def test_a_bundle_of_another_log_is_never_replaced(home: Path, to: Path, capsys:
     assert event.bundle == archiving._digest(to / f"{RUN}-2.bundle")
 
 
+@pytest.mark.parametrize("run", ["job-1", "job", "job-2"])
+def test_a_free_name_is_that_of_the_run_and_a_number(tmp_path: Path, run: str) -> None:
+    """A number at the end of a run's own id is no number of a bundle: it would be taken for another run's."""
+    path = tmp_path / f"{run}.bundle"
+    for name in (run, f"{run}-2", f"{run}-3"):
+        found = archiving._free(path, "0" * 64)
+        assert found.name == f"{name}.bundle"
+        found.write_text(name)
+    assert archiving._free(path, archiving._digest(tmp_path / f"{run}-2.bundle")).name == f"{run}-2.bundle"
+
+
 def test_a_bundle_that_was_changed_or_moved_is_noticed(
     home: Path, to: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

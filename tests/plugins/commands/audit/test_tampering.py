@@ -358,11 +358,11 @@ def test_an_edit_of_a_bundle_is_found(
     home: Path, edit: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By this program and by the one that was written from the page alone."""
-    from tests.plugins.commands.audit.test_bundles import _independent
+    from tests.plugins.commands.audit.test_bundles import independent
 
     edit(home)
     shown = command(capsys, "audit", "verify", str(home / "run.tar"))
     assert shown.code == 6, shown.out
     assert shown.lines[0].startswith(("first bad event: ", "bad: "))
     with pytest.raises((ValueError, LookupError, TypeError)):
-        _independent().verify(str(home / "run.tar"))
+        independent().verify(str(home / "run.tar"))
