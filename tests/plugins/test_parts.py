@@ -32,9 +32,8 @@ OF_KINDS = (
     "orchestrator_scaffolds",
     "orchestrator_scorers",
     "orchestrator_stores",
-    "orchestrator_validators",
 )
-"""The packages of other kinds, less those that every run needs: a provider and a backend."""
+"""The packages of other kinds, less those that the quickstart uses."""
 COMMANDS = {
     "orchestrator_apps": {"build"},
     "orchestrator_audit": {"audit"},
@@ -71,7 +70,8 @@ def test_every_package_beside_the_core_is_tried() -> None:
     found = [*ROOT.glob("plugins/commands/*/__init__.py"), *ROOT.glob("plugins/sandbox/*/__init__.py")]
     assert tuple(sorted(file.parent.name for file in found)) == PACKAGES
     others = {file.parent.name for file in ROOT.glob("plugins/*/*/__init__.py")} - set(PACKAGES)
-    assert others - {"orchestrator_backends", "orchestrator_providers"} == set(OF_KINDS)
+    used = {"orchestrator_backends", "orchestrator_providers", "orchestrator_validators"}
+    assert others - used == set(OF_KINDS)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -90,9 +90,9 @@ def test_the_kernel_runs_resumes_and_verifies_without_it(package: str, tmp_path:
 
 
 def test_the_kernel_alone_runs_resumes_and_notices_a_changed_event(tmp_path: Path) -> None:
-    """With every package switched off at once that no run needs; the chain is verified by the kernel itself."""
-    home, off = tmp_path, {DISABLE: ",".join(PACKAGES + OF_KINDS)}
-    run = orchestrate(home, "run", str(QUICKSTART), "--project-id", "q", "--budget", "0.004", environ=off)
+    """With every package switched off at once that it does not use; the chain is verified by the kernel itself."""
+    home, out, off = tmp_path / "home", str(tmp_path / "out"), {DISABLE: ",".join(PACKAGES + OF_KINDS)}
+    run = orchestrate(home, "run", str(QUICKSTART), "--project-id", "q", "--budget", "0.004", "-o", out, environ=off)
     assert run.code == 4, run.err
     resumed = orchestrate(home, "resume", "q", "--add-budget", "1", environ=off)
     assert (resumed.code, "SUCCESS" in resumed.out) == (0, True), resumed.err
