@@ -23,6 +23,8 @@ _RUNS: Final = 10_000
 _TASKS: Final = 850
 """About 20,000 events."""
 _PATIENCE: Final = 120.0
+_LIMIT: Final = 1.0
+"""Seconds in which the page *Models* opens."""
 _COPIES: Final = {
     "events": "(stream, version, type, schema, at, data, hash) SELECT ?, version, type, schema, at, data, hash",
     "blobs": "(run, digest, data) SELECT ?, digest, data",
@@ -102,19 +104,30 @@ def _row(what: str, folder: Path, path: str, theirs: str, rounds: int, target: f
     )
 
 
+def _models(what: str, folder: Path, rounds: int) -> Row:
+    """The page *Models* beside the time it may take."""
+    seconds = [_first(_ours, folder, "/models") for _ in range(rounds)]
+    note = "time on the wall, the first page after a start"
+    found, spread = median(seconds), (min(seconds) / _LIMIT, max(seconds) / _LIMIT)
+    return Row(what, milliseconds(found), milliseconds(_LIMIT), found / _LIMIT, spread, 1.0, True, note)
+
+
 def run(rounds: int) -> Iterator[Row]:
-    """Compare the pages *Runs* and a run with datasette's pages of the same views."""
+    """Compare the pages *Runs* and a run with datasette's pages of the same views; *Models* has a limit."""
     if shutil.which("datasette") is None and not _has_datasette():
         raise SystemExit("this benchmark needs datasette: pip install '.[bench]'")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         _many_runs(folder)
         yield _row("Runs with 10,000 runs, beside datasette's view", folder, "/", "/events/runs?_size=50", rounds, 1.0)
+        play(folder, spec_of(folder, 1))  # a run that ends keeps the calls of those before it
+        yield _models("Models with 10,000 runs, beside the 1 s it may take", folder, rounds)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         run_id = _long_run(folder)
         theirs = f"/events/tasks?run_id={run_id}&_size=1000"
         yield _row("a run of 20,000 events, beside its tasks there", folder, f"/runs/{run_id}", theirs, rounds, 10.0)
+        yield _models("Models with a run of 20,000 events, beside the 1 s it may take", folder, rounds)
 
 
 def _has_datasette() -> bool:

@@ -68,7 +68,7 @@ def add(name: str, seed: int) -> Path:
         FileExistsError: there is one of this name; golden logs are never rewritten.
     """
     report = simulate(Scenario.draw(seed))
-    return _written(name, report.world.log(), "run-1", seed=seed)
+    return _write(name, report.world.log(), "run-1", seed=seed)
 
 
 def add_forked(name: str) -> Path:
@@ -87,11 +87,7 @@ def add_forked(name: str) -> Path:
         ):
             ended = orchestrate(home, *words)
             assert ended.code == 0, ended.err
-        log = EventLog.open_to_read(home)
-        try:
-            return _written(name, log, "fork")
-        finally:
-            log.close()
+        return _written(name, home, "fork")
 
 
 def add_steered(name: str) -> Path:
@@ -119,11 +115,7 @@ def add_steered(name: str) -> Path:
         for words in (["plan", "edit", "run", "--file", str(other)], ["resume", "run", "--yes"]):
             ended = orchestrate(home, *words)
             assert ended.code == 0, ended.err
-        log = EventLog.open_to_read(home)
-        try:
-            return _written(name, log, "run")
-        finally:
-            log.close()
+        return _written(name, home, "run")
 
 
 def add_scored(name: str) -> Path:
@@ -138,11 +130,7 @@ def add_scored(name: str) -> Path:
         evaluate = {"scorer": "mentions", "parameters": {"terms": ["x", "y"]}, "with_judge": True}
         spec = scripted_spec(home / "spec", tasks=tasks, evaluate=evaluate, project_id="scored")
         orchestrate(home, "run", str(spec))
-        log = EventLog.open_to_read(home)
-        try:
-            return _written(name, log, "scored")
-        finally:
-            log.close()
+        return _written(name, home, "scored")
 
 
 def add_batched(name: str) -> Path:
@@ -157,11 +145,7 @@ def add_batched(name: str) -> Path:
         command = batches.command_of(Path(folder), server)
         ended = command.run("run", str(batches.spec(Path(folder))))
         assert ended.code == 0, ended.stderr
-        log = EventLog.open_to_read(command.home)
-        try:
-            return _written(name, log, batches.RUN)
-        finally:
-            log.close()
+        return _written(name, command.home, batches.RUN)
 
 
 def add_paced(name: str) -> Path:
@@ -176,14 +160,19 @@ def add_paced(name: str) -> Path:
         for words in (["limits", "set", "sim/scripted", "--requests", "1200"], ["run", str(spec)]):
             ended = orchestrate(home, *words)
             assert ended.code == 0, ended.err
-        log = EventLog.open_to_read(home)
-        try:
-            return _written(name, log, "paced")
-        finally:
-            log.close()
+        return _written(name, home, "paced")
 
 
-def _written(name: str, log: EventLog, run: str, **more: Any) -> Path:
+def _written(name: str, home: Path, run: str) -> Path:
+    """The history of a run of a data folder in a new file."""
+    log = EventLog.open_to_read(home)
+    try:
+        return _write(name, log, run)
+    finally:
+        log.close()
+
+
+def _write(name: str, log: EventLog, run: str, **more: Any) -> Path:
     """The rows of a run's history in a new file, under their pins."""
     found = Golden(name, {}, [{column: getattr(row, column) for column in _COLUMNS} for row in log.read(run)])
     path = FOLDER / f"rules-{RULES}-{name}.jsonl"

@@ -21,6 +21,26 @@ HOSTILE: Final = (
 )
 
 
+PRINTED: Final = """
+(() => {
+  const seen = (each) => each.checkVisibility({contentVisibilityAuto: true});
+  matchMedia("print").addEventListener("change", (now) => {
+    if (!now.matches) return;
+    const all = (what) => [...document.querySelectorAll(what)];
+    window.paper = JSON.stringify({
+      delivered: all("details.work").filter((each) => [...each.querySelectorAll("pre")].some(seen))
+        .map((each) => each.dataset.node),
+      controls: all("button, input, select, nav a").filter(seen).map((each) => each.textContent),
+      cut: all(".scroll").filter((each) => each.scrollWidth > each.clientWidth + 1)
+        .map((each) => each.textContent.trim().slice(0, 30)),
+    });
+  });
+  return true;
+})()
+"""
+"""Notes in ``window.paper`` what of a page is on paper, once it is printed."""
+
+
 class Page(HTMLParser):
     """The elements of a page, and the text of the ones that matter."""
 
@@ -243,6 +263,22 @@ def test_in_a_browser_the_report_is_short_until_it_is_opened(
     chromium.run("document.getElementById('all').click()")
     assert chromium.run(tall) > 2 * folded
     assert chromium.run("document.querySelectorAll('details:not([open])').length") == 0
+
+
+def test_in_a_browser_the_printed_report_has_what_was_delivered_and_no_controls(
+    chromium: Browser, quickstart: Path, tmp_path: Path
+) -> None:
+    """Every task's files are open on paper and the whole table fits it; what can only be clicked is not there."""
+    opened(chromium, quickstart / "report.html")
+    assert chromium.run(PRINTED)
+    chromium.print(tmp_path / "report.pdf")
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    paper = json.loads(chromium.run("window.paper"))
+    tasks = {each["id"] for each in orchestrate(quickstart, "runs", "show", "quick", "--json").json["tasks"]}
+    assert {each for each in paper["delivered"] if each != "plan"} == tasks
+    assert paper["controls"] == []
+    assert paper["cut"] == []
+    assert chromium.run("document.querySelectorAll('details.work[open]').length") == 0, "as before the printing"
 
 
 def test_in_a_browser_no_planted_script_runs_and_nothing_is_fetched(chromium: Browser, hostile: Path) -> None:

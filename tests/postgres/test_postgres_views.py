@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
 import pytest
@@ -46,6 +47,23 @@ def test_views_have_equal_rows_on_both_databases(opened: Callable[..., PostgresS
     for name in VIEWS:
         assert store.view(name, streams=[stream]) == store.view(name, {"run_id": stream})
         assert store.view(name, streams=[]) == []
+
+
+def test_a_view_of_one_run_compares_no_call_with_every_other(
+    opened: Callable[..., PostgresStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The planner takes the events of a run for a few, and would join them by nested loops: minutes for 2,000 tasks."""
+    opened()
+    asked = PostgresStore._names_and_rows
+
+    def explained(store: PostgresStore, query: str, *more: Any) -> Any:
+        return asked(store, f"EXPLAIN {query}", *more)
+
+    monkeypatch.setattr(PostgresStore, "_names_and_rows", explained)
+    for name in VIEWS:
+        plan = [row["QUERY PLAN"] for row in opened().view(name, streams=["run-1"])]
+        assert plan
+        assert not [step for step in plan if "Nested Loop Left Join" in step], name
 
 
 @pytest.mark.usefixtures("worth")

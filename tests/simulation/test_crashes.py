@@ -74,7 +74,8 @@ _NOT_SIMULATED = {
     *("batch.started", "batch.submitted", "pace.refused"),
 }
 """What the worlds drawn here have not: scorers, a mailbox, batches, a shared pace. ``tests/steering`` edits the plan of
-a run that was killed, ``tests/fire/test_batches.py`` kills at every step of a batch."""
+a run that was killed, ``tests/fire/test_batches.py`` kills at every step of a batch, and ``test_shared_pace.py`` at a
+refusal by the pace."""
 OF_EVALUATIONS = tuple(name for name, cls in TYPES.items() if issubclass(cls, ArchiveEvent | EvalEvent | WorkerEvent))
 OF_COMMANDS = ("run.forked", "content.deleted", *OF_EVALUATIONS)
 """What commands append to runs without a session; see the tests of forks and of retention."""

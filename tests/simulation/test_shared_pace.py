@@ -17,7 +17,7 @@ from orchestrator.models import Allowance, Allowances, ProjectStatus
 from orchestrator.replay import verify
 from orchestrator.settings import SECOND
 from orchestrator.spi import Body, CallContext, Reply, Request
-from orchestrator.testing.simulator import CrashPoint, Scenario, SimulationReport, simulate, sound_rank
+from orchestrator.testing.simulator import WHERE, CrashPoint, Scenario, SimulationReport, simulate, sound_rank
 from orchestrator_audit.reservations import Reservations
 from tests.simulation.plays import played, steady
 
@@ -60,6 +60,16 @@ def _compared(runs: int, per_second: int) -> None:
 def test_a_crowd_that_takes_turns_hears_no_refusal() -> None:
     """Six runs against three requests a second: each for itself mostly 429s, together none."""
     _compared(6, 3)
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_a_process_that_dies_as_it_has_to_wait_goes_on(where: str) -> None:
+    """The time that was reserved may be lost, no money is, and nothing is sent too early."""
+    report = played(crowd(3, 2, crashes=(CrashPoint(1, where, "pace.refused"),)))
+    assert report.world.store.hits["pace.refused", where]
+    assert _refused(report) == 0
+    assert all(state.finished is not None for state in report.states.values())
+    report.world.close()
 
 
 @pytest.mark.heavy

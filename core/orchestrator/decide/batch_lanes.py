@@ -39,9 +39,7 @@ def interactive_tasks(state: RunState) -> int:
 
 def uses_batches(state: RunState) -> bool:
     """Whether any call of the run may go in a batch."""
-    if state.settings.lane is Lane.BATCH:
-        return True
-    return any(task.planned.lane is Lane.BATCH for task in state.tasks.values())
+    return state.plans_batches or state.settings.lane is Lane.BATCH
 
 
 def next_batch(m: RoutingContext) -> BatchStarted | None:

@@ -285,6 +285,6 @@ def own(name: str, streams: int = 0, dialect: Dialect = SQLITE) -> str:
     """
     only = ""
     if streams:
-        marks = ", ".join([dialect.mark] * streams)
-        only = f"events AS (SELECT * FROM {dialect.events} WHERE stream IN ({marks})), "
+        marks = ", ".join([f"({dialect.mark})"] * streams)  # a planner takes plain values for few rows: it scans
+        only = f"events AS (SELECT * FROM {dialect.events} WHERE stream IN (VALUES {marks})), "
     return f"WITH {only}{name} AS ({definitions(dialect)[name]})"

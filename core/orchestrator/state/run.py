@@ -92,6 +92,8 @@ class RunState:
     running: list[int] = Factory(list)
     """The started and unfinished tasks' places in the execution order, ascending."""
     unfinished: int = 0
+    plans_batches: bool = False
+    """Whether a task of the plan names the lane ``batch``."""
 
     pending: dict[int, Event] = Factory(dict)
     """The open effects: the decision that opened each, by its version."""

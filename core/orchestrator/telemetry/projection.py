@@ -21,7 +21,7 @@ from orchestrator.log.transaction import Recorded
 from orchestrator.models import Lane, Role, TaskType, Verdict
 from orchestrator.models.offers import qualified
 from orchestrator.state.health import Measured, ModelRecord, measured_as
-from orchestrator.telemetry.grades import grades, learn
+from orchestrator.telemetry.grades import Grades, grades, learn
 
 SNAPSHOT: Final = "telemetry.json"
 """The name of the store's memo: in a data folder the file of that name."""
@@ -51,11 +51,14 @@ class Telemetry:
         return self.simulated if simulated else self.real
 
 
-def measured(log: EventLog, *, keep: bool = True, newest: int | None = None) -> Telemetry:
+def measured(
+    log: EventLog, *, keep: bool = True, newest: int | None = None, graded: list[Grades] | None = None
+) -> Telemetry:
     """What all runs of a data folder have measured until now, and the grades of evaluations that are to count.
 
     With ``keep`` the snapshot is brought up to date, as far as the folder can be written. With ``newest`` no more than
     so many events are read: where the snapshot is older or missing, only those of the latest events are measured.
+    ``graded`` are these grades, where they have been read already.
 
     Raises:
         LogError: the log cannot be read.
@@ -73,7 +76,7 @@ def measured(log: EventLog, *, keep: bool = True, newest: int | None = None) -> 
         count += 1
     if keep and count >= _WORTH_KEEPING:
         _write_snapshot(log, telemetry)
-    learn({False: telemetry.real, True: telemetry.simulated}, grades(log))
+    learn({False: telemetry.real, True: telemetry.simulated}, grades(log) if graded is None else graded)
     return telemetry
 
 

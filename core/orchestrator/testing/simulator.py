@@ -24,8 +24,9 @@ from orchestrator.settings import SECOND
 from orchestrator.spi import Backend, Provider
 from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState
+from orchestrator.testing.crashing_store import Crash
 from orchestrator.testing.equal_outcomes import RunOutcome, outcome_of
-from orchestrator.testing.machine import CheapestFirst, Crash, PlantedError, Process, World, sound_rank
+from orchestrator.testing.machine import CheapestFirst, PlantedError, Process, World, sound_rank
 from orchestrator.testing.scenario import WHERE, CrashPoint, Scenario, ample
 from orchestrator.testing.vendor import plan
 from orchestrator.testing.virtual_time import VirtualLoop

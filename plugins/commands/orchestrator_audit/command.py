@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from orchestrator.cli.kit import (
-    AGE,
     FILE,
     RUN,
     CommandGroup,
@@ -35,12 +34,11 @@ from orchestrator.errors import LogError, UnreadableWalError, UsageError, presen
 from orchestrator.reading import Head, read_heads, unreadable_lines
 from orchestrator.spi import hookimpl
 from orchestrator_audit.anchors import append_line, read_anchor
+from orchestrator_audit.archive_command import archive
 from orchestrator_audit.checks import AuditReport, Problem
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    from orchestrator_audit.archiving import Archived
+    pass
 
 _FAILED: Final = 6
 _HEAD: Final = re.compile("[0-9a-f]{64}")
@@ -109,9 +107,9 @@ def _audited(what: str | None, head: str | None, anchor: Path | None, key: Path 
 def _of_bundle(path: Path, head: str | None, heads: Sequence[Head] | None, key: Path | None) -> AuditReport:
     """A bundle is to be signed with the key given, else with that of the data folder, where it has one."""
     from orchestrator_audit.bundle_check import verify as verified
-    from orchestrator_audit.signing import own_public, read_public
+    from orchestrator_audit.signing import own_public, read_public, small_file
 
-    public = own_public(home()) if key is None else read_public(_small(key))
+    public = own_public(home()) if key is None else read_public(small_file(key))
     return verified(path, key=public, is_own_key=key is None, head=head, heads=heads)
 
 
@@ -174,18 +172,6 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:  # a name too long for one, or a folder that must not be looked into
         return False
-
-
-def _small(key: Path) -> Path:
-    """The file of a key, once it is sure that it has an end.
-
-    Raises:
-        SpecError: it is no small file of text, or cannot be read.
-    """
-    from orchestrator.documents import read_text
-
-    read_text(key)
-    return key
 
 
 def _gone(what: str | None, heads: Sequence[Head], head: str | None) -> AuditReport:
@@ -276,10 +262,10 @@ def export(run_id: str, output: Path, sign: Path | None, without_texts: bool, as
     The file holds the events, the texts, the plugin versions and the head. The same run gives the same file.
     """
     from orchestrator_audit.bundles import make
-    from orchestrator_audit.signing import OWN_KEY, read_private
+    from orchestrator_audit.signing import OWN_KEY, read_private, small_file
 
     own = home() / OWN_KEY
-    key = read_private(_small(sign or own)) if sign is not None or own.is_file() else None
+    key = read_private(small_file(sign or own)) if sign is not None or own.is_file() else None
     log = open_log(run_id)
     made = make(log, whole_run(log, run_id), output, texts=not without_texts, key=key)
     if as_json:
@@ -334,9 +320,9 @@ def import_(bundle: Path, into: Path, key: Path | None, anchor: Path | None, as_
     Nothing is imported where anything is wrong: exit code 6. The run cannot be gone on with.
     """
     from orchestrator_audit.bundle_import import import_bundle
-    from orchestrator_audit.signing import read_public
+    from orchestrator_audit.signing import read_public, small_file
 
-    public = None if key is None else read_public(_small(key))
+    public = None if key is None else read_public(small_file(key))
     heads = None if anchor is None else read_anchor(anchor)[0]
     report = import_bundle(bundle, into, key=public, heads=heads)
     if as_json:
@@ -348,69 +334,6 @@ def import_(bundle: Path, into: Path, key: Path | None, anchor: Path | None, as_
             result(line(f"{into}: {name}, {events} events, head {head}"))
             notice(f"read it with: orchestrate replay {name} --verify --home {shlex.quote(str(into))}")
     return _FAILED if report.failed else 0
-
-
-@audit.command()
-@click.option(
-    "--older-than", type=AGE, required=True, metavar="AGE", help="How old the last event must be: 30d, 12h, 26w."
-)
-@click.option("--to", "folder", type=FILE, required=True, metavar="DIR", help="The folder that the bundles go to.")
-@click.option("--dry-run", is_flag=True, help="Only show what would be archived, and what would be left and why.")
-@click.option("--policy", "files", type=FILE, multiple=True, metavar="FILE", help="A policy file that holds runs.")
-@click.option(
-    "--sign", type=FILE, metavar="KEYFILE", help="The private key. [default: that of the data folder, made if missing]"
-)
-@json_option
-@home_option
-def archive(
-    older_than: int, folder: Path, dry_run: bool, files: tuple[Path, ...], sign: Path | None, as_json: bool
-) -> int:
-    """Move runs that have ended out of the log, each into a signed bundle in DIR.
-
-    A run keeps one event, which says when it was archived, where its bundle is, its digest, and what was spent; audit
-    verify checks both. Runs that are open, live, held or damaged, or have calls of unknown cost, stay.
-    """
-    from orchestrator_audit.archiving import Archived, archive_runs
-
-    if not has_log():
-        found = Archived()
-        if not as_json:
-            notice(f"there are no events in {home()}")
-    else:
-        key = None if dry_run else _signing_key(sign)
-        found = archive_runs(home(), folder.absolute(), older_than, key=key, files=files)
-    if as_json:
-        result_json(found.plain(dry_run=dry_run))
-    else:
-        _print_archived(found, folder, dry_run)
-    return 0
-
-
-def _signing_key(sign: Path | None) -> "Ed25519PrivateKey":
-    """The key that bundles are signed with: the one given, else that of the data folder, which is made if missing."""
-    from orchestrator_audit.signing import OWN_KEY, make_key, read_private
-
-    own = home() / OWN_KEY
-    if sign is None and not own.is_file():
-        home().mkdir(mode=0o700, parents=True, exist_ok=True)
-        beside, name = make_key(own)
-        notice(f"made a key to sign bundles with, {name}; give {clean(str(beside))} to those who check")
-    return read_private(_small(sign or own))
-
-
-def _print_archived(found: "Archived", folder: Path, dry_run: bool) -> None:
-    if found.bundles:
-        result(line(f"{'would go' if dry_run else 'went'} to {folder}:"))
-    for each in found.bundles:
-        result(line(f"{Path(each.path).name}: {each.events} events" + ("" if dry_run else f", {each.size:,} bytes")))
-        if not dry_run:
-            result(line(f"head {each.head}"))
-    for run, why in found.left.items():
-        notice(line(f"left: {run}: {why}"))
-    if not found.bundles:
-        result("no run is archived")
-    elif not dry_run:
-        notice(found.remains or f"give the space back to the disk with: {command('log gc')}")
 
 
 @audit.command()
@@ -455,6 +378,9 @@ def records(run_id: str | None) -> int:
     for record in AuditLog(run_id, home=home()):
         result(clean(orjson.dumps(record.plain()).decode()), as_is=True)
     return 0
+
+
+audit.add_command(archive)
 
 
 @hookimpl

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from orchestrator.documents import read_text
 from orchestrator.errors import OrchestrateError, UsageError
 
 if TYPE_CHECKING:
@@ -59,6 +60,16 @@ def make_key(path: Path) -> tuple[Path, str]:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
     return beside, key_id(private.public_key())
+
+
+def small_file(key: Path) -> Path:
+    """The file of a key, once it is sure that it has an end.
+
+    Raises:
+        SpecError: it is no small file of text, or cannot be read.
+    """
+    read_text(key)
+    return key
 
 
 def read_private(path: Path) -> "Ed25519PrivateKey":

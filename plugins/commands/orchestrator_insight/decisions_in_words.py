@@ -1,6 +1,7 @@
 """Decisions in words, for the terminal, the report and the web application: candidates, and why each was rejected."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from attrs import frozen
@@ -230,6 +231,7 @@ def _number(value: float | None, form: str) -> str:
     return NONE if value is None else f"{value:{form}}"
 
 
+@lru_cache(maxsize=256)  # the same few prices stand beside every candidate of every decision
 def _priced(price: Price | None) -> str:
     return NONE if price is None else f"{price.input.trimmed}/{price.output.trimmed}"
 

@@ -45,9 +45,10 @@ def model_rows(log: Reader | None, folder: Path) -> list[ModelRow]:
     called = _called(log)
     open_circuits = _open_circuits(log)
     graded: dict[str, list[Grades]] = {}
-    for each in grades(log):
+    found = grades(log)
+    for each in found:
         graded.setdefault(each.model, []).append(each)
-    records = measured(log, keep=False, newest=MEASURED)
+    records = measured(log, keep=False, newest=MEASURED, graded=found)
     rows = []
     for key in {**known, **called}:
         info, slots, simulated = known.get(key, (None, (), False))

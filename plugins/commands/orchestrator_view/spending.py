@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import define
+from attrs import field, frozen
 
 from orchestrator.cli.kit import Reader, account_names, timestamp
 from orchestrator.models import PHASE_OF, Role
@@ -17,13 +17,13 @@ _MOST_UNKNOWN: Final = 200
 _BY: Final = ("day", "model", "phase", "team")
 
 
-@define
+@frozen
 class SpendTotal:
     """A sum of calls."""
 
-    calls: int = 0
-    settled: Usd = Usd.ZERO
-    held: Usd = Usd.ZERO
+    calls: int
+    settled: Usd = field(converter=Usd)
+    held: Usd = field(converter=Usd)
     """In flight + unreconciled."""
 
 
@@ -64,7 +64,7 @@ def money_values(log: Reader | None, simulated: bool) -> dict[str, Any]:
     """What the page shows."""
     began = {} if log is None else log.beginnings()
     found = [] if log is None else [each for each in log.view("calls") if _is_of(began, each, simulated)]
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         (
             each["started_at"][:10],
             each["model"],
@@ -78,11 +78,7 @@ def money_values(log: Reader | None, simulated: bool) -> dict[str, Any]:
     ]
     rows += [] if log is None else list(_archived(log, simulated))
     unknown = [each for each in found if (each["held_nano"] or 0) > 0 and each["outcome"] != "in_flight"]
-    total = SpendTotal()
-    for *_, calls, settled, held in rows:
-        total.calls += calls
-        total.settled += Usd(settled or 0)
-        total.held += Usd(held or 0)
+    total = SpendTotal(*(sum(each[at] or 0 for each in rows) for at in (4, 5, 6)))
     return {
         "simulated": simulated,
         "total": total,
@@ -103,11 +99,10 @@ def money_values(log: Reader | None, simulated: bool) -> dict[str, Any]:
 
 
 def _summed(rows: Iterable[Sequence[Any]], at: int) -> dict[str, Usd]:
-    sums: dict[str, Usd] = {}
+    sums: dict[str, int] = {}
     for row in rows:
-        name = str(row[at] or "(no team)")
-        sums[name] = sums.get(name, Usd.ZERO) + Usd((row[5] or 0) + (row[6] or 0))
-    return sums
+        sums[row[at]] = sums.get(row[at], 0) + (row[5] or 0) + (row[6] or 0)
+    return {str(name or "(no team)"): Usd(nano) for name, nano in sums.items()}
 
 
 def bars(title: str, sums: dict[str, Usd], *, by_time: bool = False) -> dict[str, Any]:

@@ -28,6 +28,8 @@ SELECT position, convert_to(stream, 'UTF8'), version, convert_to(type, 'UTF8'), 
     convert_to(data::text, 'UTF8'), convert_to(hash, 'UTF8') FROM events
 """
 _ONE: Final = f"SELECT {COLUMNS} FROM events WHERE"
+_NO_NESTED_LOOPS: Final = "SET LOCAL enable_nestloop = off"
+"""For a view of some streams: the planner takes them for a few rows, and would compare each call with each other."""
 _TAIL: Final = f"{_ONE} stream = %s ORDER BY version DESC LIMIT 1"
 
 
@@ -38,8 +40,10 @@ class Reads:
         """The rows of a query; of one that fails a ``StoreError``."""
         raise NotImplementedError
 
-    def _names_and_rows(self, query: str, values: Sequence[Any] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """The same, with the names of the columns."""
+    def _names_and_rows(
+        self, query: str, values: Sequence[Any] = (), setting: str = ""
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The same, with the names of the columns, and with a setting of the server's for this transaction alone."""
         raise NotImplementedError
 
     def _first(self, query: str, values: Sequence[Any] = ()) -> Any:
@@ -150,7 +154,8 @@ class Reads:
             return []
         only = "".join(f' AND "{column}" = %s' for column in where or ())
         query = f"{own(name, len(streams or ()), POSTGRES)} SELECT * FROM {name} WHERE true{only}"
-        names, rows = self._names_and_rows(query, [*(streams or ()), *(where or {}).values()])
+        setting = _NO_NESTED_LOOPS if streams else ""
+        names, rows = self._names_and_rows(query, [*(streams or ()), *(where or {}).values()], setting)
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def raw(

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import count
 from typing import Any, Final, TypeVar
 
@@ -146,10 +146,15 @@ class PostgresStore(Reads):
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._names_and_rows(query, values)[1]
 
-    def _names_and_rows(self, query: str, values: Sequence[Any] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
+    def _names_and_rows(
+        self, query: str, values: Sequence[Any] = (), setting: str = ""
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
         def ask(connection: psycopg.Connection[Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
-            cursor = connection.execute(query, values)
-            return [each.name for each in cursor.description or ()], cursor.fetchall()
+            with connection.transaction() if setting else nullcontext():
+                if setting:
+                    connection.execute(setting)
+                cursor = connection.execute(query, values)
+                return [each.name for each in cursor.description or ()], cursor.fetchall()
 
         return self._asking(ask)
 

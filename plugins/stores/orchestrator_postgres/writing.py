@@ -121,8 +121,12 @@ class Group(Reads):
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._names_and_rows(query, values)[1]
 
-    def _names_and_rows(self, query: str, values: Sequence[Any] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
+    def _names_and_rows(
+        self, query: str, values: Sequence[Any] = (), setting: str = ""
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
         self.flush()
+        if setting:
+            self._connection.execute(setting)
         cursor = self._connection.execute(query, values)
         return [each.name for each in cursor.description or ()], cursor.fetchall()
 

@@ -1,12 +1,13 @@
 """Folds what comes before the first task: questions, the specification as enhanced, the architecture, the plan."""
 
+from collections.abc import Sequence
 from heapq import heappush
 from typing import Final
 
 from attrs import evolve
 
 from orchestrator import events as e
-from orchestrator.models import ApprovalPoint, TaskStatus
+from orchestrator.models import ApprovalPoint, Lane, PlannedTask, TaskStatus
 from orchestrator.state.fold.handlers import Handlers, closed
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
@@ -113,6 +114,7 @@ def _lay_out(state: RunState, event: e.PlanMade | e.PlanEdited) -> None:
         if not planned.dependencies:
             heappush(state.ready, place[planned.id])
     state.unfinished = len(event.tasks)
+    state.plans_batches = _names_batches(event.tasks)
 
 
 def _plan_patched(state: RunState, at: int, event: e.PlanPatched) -> None:
@@ -130,6 +132,7 @@ def _plan_patched(state: RunState, at: int, event: e.PlanPatched) -> None:
     if event.tasks:
         state.plan_version = state.version
         state.execution_order = event.execution_order
+        state.plans_batches |= _names_batches(event.tasks)
         _arrange(state)
 
 
@@ -153,6 +156,10 @@ def _arrange(state: RunState) -> None:
         elif task.waiting == 0:
             heappush(state.blocked if task.failed_dependencies else state.ready, order)
     state.unfinished = sum(task.finished is None for task in tasks)
+
+
+def _names_batches(tasks: Sequence[PlannedTask]) -> bool:
+    return any(task.lane is Lane.BATCH for task in tasks)
 
 
 def _has_failed(task: TaskState) -> bool:

@@ -1,5 +1,6 @@
 """What ``orchestrate explain`` begins with: a line for each task of a run."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -9,28 +10,26 @@ from orchestrator.reading import RunState
 from orchestrator.reading import events as e
 from orchestrator_insight.explained_choices import Explained, ModelChoice, NoCandidateLeft, SpendRefusal
 
+Choice = ModelChoice | NoCandidateLeft | SpendRefusal
 _NONE: Final = "–"
 _HEADS: Final = ("task", "status", "model", "why", "calls", "cost", "title")
 
 
 def print_summary(found: Sequence[Explained], state: RunState, text_of: Callable[[str], str]) -> None:
     """Write a line for each task, and for what comes before and after the tasks."""
-    before = [node for node in (e.ENHANCE, e.ADVISE, e.PLAN) if any(_node(each) == node for each in found)]
-    rows = [_row(name, [each for each in found if _node(each) == name], state, text_of) for name in before]
-    rows += [
-        _row(name, [each for each in found if _node(each) == name], state, text_of) for name in state.execution_order
-    ]
+    by_node: defaultdict[str, list[Choice]] = defaultdict(list)
+    for each in found:
+        if isinstance(each, Choice):
+            by_node[each.node].append(each)
+    before = [node for node in (e.ENHANCE, e.ADVISE, e.PLAN) if node in by_node]
+    rows = [_row(name, by_node[name], state, text_of) for name in (*before, *state.execution_order)]
     if state.verified is not None:
         rows.append((e.VERIFY, state.verified.verdict.value, _NONE, verification(state.verified), "", "", ""))
     print_table(_HEADS, rows, right=("calls", "cost"), spare=("calls", "cost"))
 
 
-def _node(each: Explained) -> str | None:
-    return each.node if isinstance(each, ModelChoice | NoCandidateLeft | SpendRefusal) else None
-
-
 def _row(
-    name: str, found: Sequence[Explained], state: RunState, text_of: Callable[[str], str]
+    name: str, found: Sequence[Choice], state: RunState, text_of: Callable[[str], str]
 ) -> tuple[str, str, str, str, str, str, str]:
     choices = [each for each in found if isinstance(each, ModelChoice)]
     calls = str(sum(len(choice.attempts) for choice in choices))

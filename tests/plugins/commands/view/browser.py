@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -63,6 +64,9 @@ class Browser(Protocol):
     def shot(self, path: Path) -> None:
         """Write a picture of what is seen."""
 
+    def print(self, path: Path) -> None:
+        """Print the page to a PDF."""
+
 
 class _Selenium:
     def __init__(self, driver: Any) -> None:
@@ -80,6 +84,9 @@ class _Selenium:
 
     def shot(self, path: Path) -> None:
         self._driver.save_screenshot(str(path))
+
+    def print(self, path: Path) -> None:
+        path.write_bytes(b64decode(self._driver.execute_cdp_cmd("Page.printToPDF", {})["data"]))
 
 
 class _Qt:
@@ -104,6 +111,9 @@ class _Qt:
 
     def shot(self, path: Path) -> None:
         self._ask("shot", str(path))
+
+    def print(self, path: Path) -> None:
+        assert self._ask("print", str(path)), path
 
 
 @contextmanager

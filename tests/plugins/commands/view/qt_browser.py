@@ -59,11 +59,26 @@ def main() -> None:
         view.resize(*size)
         wait(200)
 
+    def printed(path: str) -> bool:
+        loop, found = QEventLoop(), [False]
+
+        def done(_: str, is_written: bool) -> None:
+            found[0] = is_written
+            loop.quit()
+
+        page.pdfPrintingFinished.connect(done)
+        page.printToPdf(path)
+        QTimer.singleShot(60_000, loop.quit)
+        loop.exec()
+        page.pdfPrintingFinished.disconnect(done)
+        return found[0]
+
     does: dict[str, Callable[[Any], Any]] = {
         "open": opened,
         "run": ran,
         "size": sized,
         "shot": lambda path: view.grab().save(path),
+        "print": printed,
     }
     for line in sys.stdin:
         name, value = json.loads(line)
