@@ -1,5 +1,6 @@
 """What is no kernel can be switched off, a package at a time, and the kernel goes on."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,16 @@ PACKAGES = (
     "orchestrator_steering",
     "orchestrator_view",
 )
+OF_KINDS = (
+    "orchestrator_executors",
+    "orchestrator_exporters",
+    "orchestrator_policy_loaders",
+    "orchestrator_postgres",
+    "orchestrator_scaffolds",
+    "orchestrator_scorers",
+    "orchestrator_stores",
+)
+"""The packages of other kinds, less those that the quickstart uses."""
 COMMANDS = {
     "orchestrator_apps": {"build"},
     "orchestrator_audit": {"audit"},
@@ -58,6 +69,9 @@ def test_every_package_beside_the_core_is_tried() -> None:
     """A new package of commands or of a sandbox is tried, too."""
     found = [*ROOT.glob("plugins/commands/*/__init__.py"), *ROOT.glob("plugins/sandbox/*/__init__.py")]
     assert tuple(sorted(file.parent.name for file in found)) == PACKAGES
+    others = {file.parent.name for file in ROOT.glob("plugins/*/*/__init__.py")} - set(PACKAGES)
+    used = {"orchestrator_backends", "orchestrator_providers", "orchestrator_validators"}
+    assert others - used == set(OF_KINDS)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -73,6 +87,22 @@ def test_the_kernel_runs_resumes_and_verifies_without_it(package: str, tmp_path:
     verified = orchestrate(home, "replay", "q", "--verify", environ={DISABLE: package})
     assert (verified.code, verified.out.startswith("ok: ")) == (0, True), verified.out + verified.err
     assert orchestrate(home, "log", "show", "q", environ={DISABLE: package}).code == 0
+
+
+def test_the_kernel_alone_runs_resumes_and_notices_a_changed_event(tmp_path: Path) -> None:
+    """With every package switched off at once that it does not use; the chain is verified by the kernel itself."""
+    home, out, off = tmp_path / "home", str(tmp_path / "out"), {DISABLE: ",".join(PACKAGES + OF_KINDS)}
+    run = orchestrate(home, "run", str(QUICKSTART), "--project-id", "q", "--budget", "0.004", "-o", out, environ=off)
+    assert run.code == 4, run.err
+    resumed = orchestrate(home, "resume", "q", "--add-budget", "1", environ=off)
+    assert (resumed.code, "SUCCESS" in resumed.out) == (0, True), resumed.err
+    assert orchestrate(home, "replay", "q", "--verify", environ=off).code == 0
+    with sqlite3.connect(home / "events.db") as database:
+        database.execute("DROP TRIGGER events_are_never_changed")
+        database.execute("UPDATE events SET at = at + 1 WHERE version = 100")
+    for words in (("replay", "q", "--verify"), ("log", "show", "q"), ("resume", "q")):
+        found = orchestrate(home, *words, environ=off)
+        assert (found.code, "(v100)" in found.err) == (6, True), found.err
 
 
 def test_its_commands_and_parts_are_off_and_say_so(without: str) -> None:

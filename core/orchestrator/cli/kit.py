@@ -5,8 +5,9 @@ everything else with ``notice``. An error for the user is a ``UsageError`` or an
 stderr, and its exit code. Names are loaded on first use.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from orchestrator.cli.approval_texts import question_of, shown_with
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         models_option,
         output_option,
         plugin_option,
+        policy_option,
         quiet_option,
         strict_plugins_option,
         verbose_option,
@@ -138,7 +140,8 @@ _NAMES: Final = {
         "advise_option allow_option always_json_option approve_option "
         "backend_option command context_option disable_option enhance_option exact_option existing_run "
         "force_option has_log home home_option json_option log_format_option loop_option models_option "
-        "output_option plugin_option quiet_option strict_plugins_option verbose_option wants_exact yes_option"
+        "output_option plugin_option policy_option quiet_option strict_plugins_option verbose_option wants_exact "
+        "yes_option"
     ),
     "orchestrator.cli.values": "AGE AMOUNT CONCURRENCY FILE SECONDS",
     "orchestrator.cli.output": (
@@ -286,6 +289,7 @@ __all__ = [
     "paged",
     "parse_spec",
     "plugin_option",
+    "policy_option",
     "prepare",
     "print_facts",
     "print_run",
@@ -342,8 +346,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(home), name)
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -251,6 +251,12 @@ models_option: Final = click.option(
 backend_option: Final = click.option(
     "--backend", metavar="NAME", type=BACKEND, help="The backend that ranks the models."
 )
+set_option: Final = click.option(
+    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a key of the spec, such as evaluate.runs=1."
+)
+policy_option: Final = click.option(
+    "--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies."
+)
 loop_option: Final = click.option(
     "--loop",
     metavar="NAME",

@@ -23,6 +23,8 @@ from orchestrator.cli.options import (
     loop_option,
     models_option,
     plugin_option,
+    policy_option,
+    set_option,
 )
 from orchestrator.cli.output import line, money, notice, result, result_json, seconds
 from orchestrator.cli.plan_edit import edit
@@ -60,10 +62,8 @@ plan.add_command(edit)
 @click.argument("spec_file", metavar="SPEC", type=FILE)
 @click.option("--budget", type=AMOUNT, help="The ceiling, in US dollars.")
 @models_option
-@click.option(
-    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a key of the spec, such as evaluate.runs=1."
-)
-@click.option("--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies.")
+@set_option
+@policy_option
 @context_option
 @backend_option
 @loop_option

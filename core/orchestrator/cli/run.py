@@ -22,7 +22,9 @@ from orchestrator.cli.options import (
     models_option,
     output_option,
     plugin_option,
+    policy_option,
     quiet_option,
+    set_option,
     strict_plugins_option,
     verbose_option,
     yes_option,
@@ -46,10 +48,8 @@ if TYPE_CHECKING:
 @click.option("--time", type=SECONDS, help="The time limit, in seconds of active time.")
 @click.option("--concurrency", type=CONCURRENCY, help="Simultaneous API calls.")
 @models_option
-@click.option(
-    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a key of the spec, such as evaluate.runs=1."
-)
-@click.option("--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies.")
+@set_option
+@policy_option
 @context_option
 @backend_option
 @loop_option

@@ -1,6 +1,7 @@
 """``orchestrate runs``: list, show and export runs."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -277,10 +278,6 @@ def delete(run_id: str, yes: bool, as_json: bool) -> int:
 @home_option
 def cancel(run_id: str, as_json: bool) -> int:
     """Ask the process of a live run to stop. The run can be resumed."""
-    import asyncio
-    import time
-
-    from orchestrator.engine.vendors.environment import called_by
     from orchestrator.ledger.mailbox_requests import CANCEL
 
     existing_run(open_log(run_id), run_id)
@@ -288,10 +285,7 @@ def cancel(run_id: str, as_json: bool) -> int:
     try:
         if not log.locks.is_held(run_id):
             raise UsageError(f"no process has run {run_id}: there is nothing to stop; see: {command('runs list')}")
-        asyncio.run(log.ask(run_id, CANCEL, at=time.time_ns() // 1000, text=called_by(os.environ)))
-        until = time.monotonic() + _PATIENCE
-        while (live := log.locks.is_held(run_id)) and time.monotonic() < until:
-            time.sleep(_PAUSE)
+        live = _asked_until(lambda: log.locks.is_held(run_id), log, run_id, CANCEL, _PATIENCE)
     finally:
         log.close()
     if as_json:
@@ -313,10 +307,6 @@ def take_over(run_id: str, patience: float, as_json: bool) -> int:
     The process is asked to give it back. One that does not, because it is stopped, hangs or is cut off, is ended: it
     loses the other runs that it has, too, and nothing that is in the log.
     """
-    import asyncio
-    import time
-
-    from orchestrator.engine.vendors.environment import called_by
     from orchestrator.ledger.mailbox_requests import RELEASE
 
     existing_run(open_log(run_id), run_id)
@@ -324,10 +314,7 @@ def take_over(run_id: str, patience: float, as_json: bool) -> int:
     try:
         if not log.locks.is_held(run_id):
             raise UsageError(f"no process has run {run_id}; go on with it: {command(f'resume {run_id}')}, or a worker")
-        asyncio.run(log.ask(run_id, RELEASE, at=time.time_ns() // 1000, text=called_by(os.environ)))
-        until = time.monotonic() + patience
-        while (is_asked := _is_asked(log, run_id, RELEASE)) and time.monotonic() < until:
-            time.sleep(_PAUSE)
+        is_asked = _asked_until(lambda: _is_asked(log, run_id, RELEASE), log, run_id, RELEASE, patience)
         freed = not is_asked or log.locks.evict(run_id)
     finally:
         log.close()
@@ -339,6 +326,20 @@ def take_over(run_id: str, patience: float, as_json: bool) -> int:
         how = "its process was ended" if is_asked else "its process gave it back"
         result(f"{run_id} is free: {how}; workers go on with it, or: {command(f'resume {run_id}')}")
     return 0
+
+
+def _asked_until(is_so: Callable[[], bool], log: EventLog, run: str, kind: str, patience: float) -> bool:
+    """Ask the process of a run for something, and wait for some seconds while it is so; whether it still is."""
+    import asyncio
+    import time
+
+    from orchestrator.engine.vendors.environment import called_by
+
+    asyncio.run(log.ask(run, kind, at=time.time_ns() // 1000, text=called_by(os.environ)))
+    until = time.monotonic() + patience
+    while (still := is_so()) and time.monotonic() < until:
+        time.sleep(_PAUSE)
+    return still
 
 
 def _is_asked(log: EventLog, run: str, kind: str) -> bool:

@@ -18,7 +18,7 @@ from orchestrator.documents.document import (
 )
 from orchestrator.documents.fenced import Fenced, fenced_blocks
 from orchestrator.documents.files import read_bytes, read_document, read_stream, read_text
-from orchestrator.documents.json_text import load_json
+from orchestrator.documents.json_text import load_json, parse_json
 from orchestrator.documents.paths import expanded
 from orchestrator.documents.scalars import read_value
 
@@ -35,6 +35,7 @@ __all__ = [
     "fenced_blocks",
     "load_json",
     "load_yaml",
+    "parse_json",
     "read_bytes",
     "read_document",
     "read_stream",

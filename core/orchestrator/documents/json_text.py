@@ -1,7 +1,9 @@
 """JSON to nodes: strict, with lines, nothing recursive beyond the bound."""
 
 import json
+import math
 import re
+from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from orchestrator.documents.document import MAX_DEPTH, Document, DocumentNode, refusal, shown, text_node
@@ -15,7 +17,24 @@ def _no_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is not a JSON number")
 
 
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError("a number is too large")
+    return value
+
+
 _SCALARS: Final = json.JSONDecoder(parse_float=number, parse_int=number, parse_constant=_no_constant)
+
+
+def parse_json(text: str, pairs: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> Any:
+    """Plain values of JSON that has no NaN and no number beyond a float; ``pairs`` makes each object.
+
+    Raises:
+        ValueError: not such JSON.
+        RecursionError: nested too deeply.
+    """
+    return json.loads(text, object_pairs_hook=pairs, parse_constant=_no_constant, parse_float=_finite)
 
 
 def load_json(text: str, source: str) -> Document:

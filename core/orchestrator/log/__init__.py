@@ -3,8 +3,9 @@
 Names are loaded on first use; reading a log needs no more than reading takes.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from orchestrator.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from orchestrator.log.chain import GENESIS, LogFinding, verify
@@ -76,8 +77,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"orchestrator.log.{home}"), name)
+__getattr__ = lazy_names(__name__, _HOMES, "orchestrator.log.")

@@ -4,8 +4,9 @@ Needs the extra ``testing``. The names below are loaded on first use, so that a 
 installed pays nothing for it.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from orchestrator.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from orchestrator.testing.accounts import AccountMachine
@@ -88,8 +89,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"orchestrator.testing.{home}"), name)
+__getattr__ = lazy_names(__name__, _HOMES, "orchestrator.testing.")

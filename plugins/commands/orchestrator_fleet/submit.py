@@ -22,6 +22,7 @@ from orchestrator.cli.kit import (
     models_option,
     notice,
     plugin_option,
+    policy_option,
     result,
     result_json,
 )
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 @click.option("--concurrency", type=CONCURRENCY, help="Simultaneous API calls of each run.")
 @models_option
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a key of each spec.")
-@click.option("--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies.")
+@policy_option
 @context_option
 @backend_option
 @loop_option

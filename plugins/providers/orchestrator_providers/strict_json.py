@@ -1,9 +1,8 @@
 """JSON as vendors should write it: what is ambiguous or no number is refused, not guessed."""
 
-import json
-import math
 from typing import Any, Final
 
+from orchestrator.documents import parse_json
 from orchestrator_providers.openai_answers import larger_usage
 
 NO_JSON: Final = (ValueError, RecursionError, MemoryError)
@@ -26,9 +25,7 @@ def parse_strict(content: bytes) -> Any:
     """
     if sum(map(content.count, (b",", b"[", b"{"))) > MOST_VALUES:
         raise ValueError(f"more than {MOST_VALUES:,} values")
-    return json.loads(
-        content.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite
-    )
+    return parse_json(content.decode("utf-8-sig"), _object)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -38,15 +35,4 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             for key, each in pairs:
                 if key == name:
                     value[name] = larger_usage(value[name], each)
-    return value
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):
-        raise ValueError("a number is too large")
     return value

@@ -5,13 +5,13 @@ Strict: no duplicate keys, no NaN or Infinity. A schema is read by its own ``$sc
 """
 
 import json
-import math
 import sys
 from collections.abc import Iterator, Mapping
 from importlib.resources import files as resources
 from importlib.util import find_spec
 from typing import Any, Final
 
+from orchestrator.documents import parse_json
 from orchestrator.spi import Candidate, Finding, Validator, ValidatorContext, Verdict, hookimpl
 from orchestrator_validators.schema_check import check
 
@@ -23,9 +23,7 @@ _REFERENCES: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 def json_schema(candidate: Candidate, context: ValidatorContext) -> Finding:
     """Parse the content and check it against the schema."""
     try:
-        value = json.loads(
-            candidate.content, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite
-        )
+        value = parse_json(candidate.content, _object)
     except RecursionError:
         return Finding.failed("the JSON is nested too deeply")
     except ValueError as error:
@@ -81,17 +79,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise ValueError(f"the key {twice!r} stands twice in one object")
-    return value
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):
-        raise ValueError(f"{digits} is too large")
     return value
 
 

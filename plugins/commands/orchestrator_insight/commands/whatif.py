@@ -21,6 +21,7 @@ from orchestrator.cli.kit import (
     notice,
     open_log,
     plugin_option,
+    policy_option,
     print_table,
     result,
     result_json,
@@ -49,7 +50,7 @@ _NOT_MADE: Final = {"not_called": "not called any more", "no_money": "no money",
 
 @click.command()
 @click.argument("run_id", metavar="RUN", type=RUN)
-@click.option("--policy", "policies", multiple=True, type=FILE, metavar="FILE", help="A file with more policies.")
+@policy_option
 @backend_option
 @click.option(
     "--parameters",
