@@ -107,7 +107,7 @@ def test_a_forecast_counts_the_files_that_are_quoted(tmp_path: Path, is_flag: bo
     tasks = [{"id": each, "type": "summarization", "prompt": "Say what there is."} for each in ("all", "none")]
     without = str(scripted_spec(tmp_path / "without", tasks=tasks))
     tasks[1]["context"] = []  # type: ignore[assignment]
-    given = {} if is_flag else {"context": ["notes.md", "long.md"]}
+    given: dict[str, Any] = {} if is_flag else {"context": ["notes.md", "long.md"]}
     spec = str(scripted_spec(tmp_path, tasks=tasks, project_id="mine", **given))
     flags = ("--context", str(tmp_path / "notes.md"), "--context", str(tmp_path / "long.md")) if is_flag else ()
     before, planned = (orchestrate(home, "plan", *words, "--json").json for words in ((without,), (spec, *flags)))
