@@ -86,7 +86,7 @@ def heads_in(path: Path, *, missing_ok: bool = False) -> list[Head | None]:
         LogError: the file cannot be read, or is missing and may not be.
     """
     try:
-        with _opened(path) as file:
+        with open_regular(path) as file:
             content = file.read(_LARGEST + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
         if missing_ok:
@@ -99,7 +99,7 @@ def heads_in(path: Path, *, missing_ok: bool = False) -> list[Head | None]:
     return [_head(line) for line in content.splitlines()]
 
 
-def _opened(path: Path) -> IO[bytes]:
+def open_regular(path: Path) -> IO[bytes]:
     """A regular file for reading: what is none, such as a pipe, may have no end.
 
     Raises:

@@ -16,6 +16,7 @@ from attrs import Factory, define
 from orchestrator.errors import LogError, OrchestrateError, UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Head
+from orchestrator.log.heads import open_regular
 from orchestrator.log.sqlite import SqliteStore, schema
 from orchestrator.log.sqlite.connections import LARGEST_VALUE
 from orchestrator.log.texts import LARGEST_TEXT, pack
@@ -124,7 +125,7 @@ def verify(
     """
     report = AuditReport()
     try:
-        with path.open("rb") as file, tempfile.TemporaryDirectory(prefix="orchestrate-") as scratch:
+        with open_regular(path) as file, tempfile.TemporaryDirectory(prefix="orchestrate-") as scratch:
             try:
                 opened = _open(file)
                 manifest = _manifest(opened)
@@ -144,7 +145,7 @@ def verify(
 
 def signer_of(path: Path) -> str | None:
     """Who signed a bundle that was verified; None where it is not signed, or that cannot be checked here."""
-    with path.open("rb") as file, suppress(OrchestrateError):
+    with open_regular(path) as file, suppress(OrchestrateError):
         opened = _open(file)
         if SIGNATURE in opened.places:
             return signing.check(opened.content(SIGNATURE), opened.content(MANIFEST), None)

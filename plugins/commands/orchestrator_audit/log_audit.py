@@ -10,6 +10,7 @@ from orchestrator.events import ContentDeleted, Event, RunArchived, RunForked, R
 from orchestrator.ledger.accounts import is_account, is_run, stream_of
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Head, LogFinding, Select
+from orchestrator.log.heads import open_regular
 from orchestrator.log.transaction import Recorded
 from orchestrator.plugins import Catalogue
 from orchestrator.replay import verify as recomputed
@@ -27,6 +28,8 @@ from orchestrator_audit.storage import layout, rows
 _OF_THE_LOG = ("chain", "texts", "heads")
 _AFTER_A_CUT = (None, "session.opened", "session.lost")
 """What may follow a step that is cut short, as by ``log recover``: that a tail is missing only heads can show."""
+_MOST_ROWS = 20
+"""Rows of a run that are named one by one."""
 _NO_TEXTS = "there are no texts here"
 
 
@@ -183,7 +186,9 @@ def _storage(log: EventLog, run: str | None, report: AuditReport) -> None:
     for subject, problem in rows(log, run):
         found.setdefault(subject, []).append(problem)
     for subject, problems in found.items():
-        report.add(subject, {"rows": problems})
+        left = len(problems) - _MOST_ROWS
+        more = [Problem(0, f"and {left:,} more rows that are not as they must be")] if left > 0 else []
+        report.add(subject, {"rows": problems[:_MOST_ROWS] + more})
 
 
 def _pace(times: Reservations, report: AuditReport) -> None:
@@ -250,7 +255,7 @@ def _bundle(log: EventLog, run: str, archived: RunArchived, report: AuditReport)
     """The bundle of an archived run is what it was, where it is here: it was verified when the run was archived."""
     path = log.bundle_of(run, archived)
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(Path(path)) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         what = f"{path}: {error.strerror}" if path else "its place is unknown"

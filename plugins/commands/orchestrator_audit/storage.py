@@ -2,14 +2,24 @@
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import groupby
+from operator import attrgetter
 from typing import Final
 
 from orchestrator.errors import LogError
-from orchestrator.events import ContentDeleted, Held, Released, RunForked, RunStarted, Settled, Unreconciled
+from orchestrator.events import (
+    CallSucceeded,
+    ContentDeleted,
+    Held,
+    Released,
+    RunForked,
+    RunStarted,
+    Settled,
+    Unreconciled,
+)
 from orchestrator.ledger import retention, stored_calls
 from orchestrator.ledger.accounts import is_account, is_run, kind_of
 from orchestrator.ledger.cache import SIMULATED as CACHED_SIMULATED
-from orchestrator.ledger.cache import answer_of
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.ledger.mailbox_requests import KINDS
 from orchestrator.ledger.mailbox_requests import is_sealed as is_sealed_request
@@ -123,17 +133,24 @@ def _holds(log: EventLog, run: str | None) -> Iterator[Subject]:
 
 def _cached(log: EventLog, run: str | None) -> Iterator[Subject]:
     """A row of the response cache names an answer of its run."""
-    for key, owner, call in log.store.cache_rows():
-        if run not in (None, owner):
-            continue
-        if not _KEY.fullmatch(str(key)):
-            yield str(owner), Problem(0, f"a row of the response cache for call {call} has no proper key")
-        elif answer_of(log.store, owner, call) is None:
-            yield str(owner), Problem(0, f"a row of the response cache names call {call}, which has no answer")
-        elif str(key).startswith(CACHED_SIMULATED) is not _is_simulated(log, owner):
-            yield owner, Problem(0, f"a row of the response cache gives call {call} to runs that it is not for")
-        elif _deletion(log, owner) is not None:
-            yield owner, Problem(0, f"a row of the response cache names call {call}, whose answer was deleted")
+    by_run = groupby(log.store.cache_rows(), key=attrgetter("run"))
+    for owner, rows in by_run:
+        if run in (None, owner):
+            answered = {
+                each.event.call
+                for each in log.read_own(owner, types=[CallSucceeded])
+                if isinstance(each.event, CallSucceeded)
+            }
+            deleted, pretended = _deletion(log, owner), _is_simulated(log, owner)
+            for key, _, call in rows:
+                if not _KEY.fullmatch(key):
+                    yield owner, Problem(0, f"a row of the response cache for call {call} has no proper key")
+                elif call not in answered:
+                    yield owner, Problem(0, f"a row of the response cache names call {call}, which has no answer")
+                elif key.startswith(CACHED_SIMULATED) is not pretended:
+                    yield owner, Problem(0, f"a row of the response cache gives call {call} to runs that it is not for")
+                elif deleted is not None:
+                    yield owner, Problem(0, f"a row of the response cache names call {call}, whose answer was deleted")
 
 
 def _is_simulated(log: EventLog, run: str) -> bool:

@@ -1,5 +1,6 @@
 """Logs and bundles of somebody who means harm: one line, exit code 6, no traceback, no more memory than is allowed."""
 
+import os
 import resource
 import shutil
 import sqlite3
@@ -13,6 +14,8 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
+from orchestrator.errors import UsageError
+from orchestrator_audit.bundle_check import verify
 from tests.cli.command import clean_environment
 from tests.cli.in_process import command
 from tests.log.project import RUN, unguarded
@@ -175,3 +178,28 @@ def test_a_bundle_that_could_fill_the_memory_is_refused(original: Path, tmp_path
         (tmp_path / "bad.tar").write_bytes(repacked({**whole, name: unfolding}))
         code, err = bounded("audit", "verify", str(tmp_path / "bad.tar"), home=tmp_path)
         assert (code, "Traceback" in err) == (6, False), (name, err)
+
+
+def test_what_has_no_end_is_no_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A pipe is not waited for and a device not read, named by a person or by an event of an archived run."""
+    os.mkfifo(tmp_path / "pipe.tar")
+    for path in (str(tmp_path / "pipe.tar"), "/dev/zero"):
+        ended = command(capsys, "log", "import", path, "--into", str(tmp_path / "received.db"))
+        assert (ended.code, "it is no file" in ended.err) == (2, True)
+        with pytest.raises(UsageError, match="it is no file"):
+            verify(Path(path))
+    assert not (tmp_path / "received.db").exists()
+
+
+def test_of_many_bad_rows_some_are_named(original: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A message of millions of lines helps nobody."""
+    home = Path(shutil.copytree(original, tmp_path / "home"))
+    connection = unguarded(home)
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)"
+    connection.execute(f"INSERT INTO open_holds {numbers} SELECT '{RUN}', i, 'account/org', 1 FROM n")
+    connection.execute(f"INSERT INTO cache {numbers} SELECT printf('%064x', i), '{RUN}', i FROM n")
+    connection.close()
+    shown = command(capsys, "audit", "verify", "--home", str(home))
+    assert shown.code == 6
+    assert len(shown.lines) < 40
+    assert "more rows that are not as they must be" in shown.out
