@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.money import Usd
 from tests.cli.command import (
     clean_environment,
     count,
@@ -95,6 +96,32 @@ def test_a_forecast_refuses_the_files_that_a_run_would_refuse(tmp_path: Path) ->
         planned = orchestrate(tmp_path / "home", "plan", spec, "--context", str(wrong))
         assert (planned.code, said in planned.err) == (2, True), planned.err
     assert orchestrate(tmp_path / "home", "plan", spec, "--context", str(src)).code == 0
+
+
+@pytest.mark.parametrize("is_flag", [True, False])
+def test_a_forecast_counts_the_files_that_are_quoted(tmp_path: Path, is_flag: bool) -> None:
+    """By flag and by spec; it is what a run records as its own; a task that is shown none costs what it did."""
+    home = tmp_path / "home"
+    (tmp_path / "notes.md").write_text("word " * 7000)
+    (tmp_path / "long.md").write_text("word " * 90_000)
+    tasks = [{"id": each, "type": "summarization", "prompt": "Say what there is."} for each in ("all", "none")]
+    without = str(scripted_spec(tmp_path / "without", tasks=tasks))
+    tasks[1]["context"] = []  # type: ignore[assignment]
+    given: dict[str, Any] = {} if is_flag else {"context": ["notes.md", "long.md"]}
+    spec = str(scripted_spec(tmp_path, tasks=tasks, project_id="mine", **given))
+    flags = ("--context", str(tmp_path / "notes.md"), "--context", str(tmp_path / "long.md")) if is_flag else ()
+    before, planned = (orchestrate(home, "plan", *words, "--json").json for words in ((without,), (spec, *flags)))
+    assert orchestrate(home, "run", spec, *flags, "-q").code == 0
+    [made] = rows(home, "SELECT data FROM events WHERE type = 'forecast.made'")
+    recorded = json.loads(made[0])
+    assert planned["forecast"]["tokens"] == recorded["tokens"] > before["forecast"]["tokens"] + 4 * 120_000 // 4
+    assert Usd.parse(planned["forecast"]["expected_usd"]).nano == recorded["expected"]
+    holds = [{each["task"]: each["iteration_hold_usd"] for each in plan["tasks"]} for plan in (before, planned)]
+    assert holds[1]["none"] == holds[0]["none"]
+    assert Usd.parse(holds[1]["all"]) > Usd.parse(holds[0]["all"])
+    plays = [orchestrate(home, "plan", spec, *words, "--simulate", "20", "--json").json for words in (flags, ())]
+    costs = [Usd.parse(each["simulated"]["cost_usd"]["p50"]) for each in plays]
+    assert costs[0] > costs[1] if is_flag else costs[0] == costs[1]
 
 
 def test_files_in_a_spec_with_tasks_are_theirs_by_name_or_all(tmp_path: Path) -> None:

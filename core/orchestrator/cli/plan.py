@@ -120,15 +120,15 @@ def show(
     admission = prepare(admission_of(catalogue, environment, home()), allow)
     spec = bound(with_loop(spec, loop), admission, catalogue, policies, named_output(spec), is_run=False)
     check_names(spec, catalogue, environment)
-    gather(spec.named_files, Path(spec.folder), spec.stdin)  # what a run would refuse is refused here, too
+    gathered = gather(spec.named_files, Path(spec.folder), spec.stdin) if spec.named_files else None
     connected = connect(catalogue, spec, environment)
     check_prices(spec, connected)
     run = None
     if decompose and not spec.tasks:
         spec, run = _decomposed(spec)
     priors = _priors(connected)
-    found = outlook(spec, connected, priors)
-    played = None if plays is None else rehearse(spec, connected, priors, plays, seed)
+    found = outlook(spec, connected, priors, gathered)
+    played = None if plays is None else rehearse(spec, connected, priors, plays, seed, gathered)
     if as_json:
         simulated = None if played is None else plain_plays(played)
         result_json({**_plain(found), "simulated": simulated, "run_id": run})

@@ -260,7 +260,7 @@ def run_started(
         given_plan=tuple(
             evolve(
                 planned_task(task, texts.put, spec.task_paths.get(task.id) or spec.task_paths.get(str(number))),
-                context=_needed(task, spec, gathered),
+                context=files_needed(task, spec, gathered),
             )
             for number, task in enumerate(spec.tasks, 1)
         )
@@ -268,7 +268,7 @@ def run_started(
         words=count_words(spec.project),
         place=texts.put(evolve(place, paths=paths).text()),
         grants=recorded_grants(spec, texts),
-        context=None if gathered is None else _context(gathered, texts),
+        context=None if gathered is None else run_context(gathered, texts.put),
     )
 
 
@@ -287,20 +287,18 @@ async def gathered_files(spec: Spec, ports: Ports) -> Gathered | None:
     return await ports.offload(lambda: gather(spec.named_files, Path(spec.folder), spec.stdin))
 
 
-def _context(gathered: Gathered, texts: Texts) -> e.RunContext:
+def run_context(gathered: Gathered, put: Callable[[str], str]) -> e.RunContext:
+    """The user's files as a run records them; ``put`` stores a text and returns its digest."""
     listed = gathered.left_out[:_MOST_LEFT_OUT]
     return e.RunContext(
-        files=tuple(
-            e.ContextFile(texts.put(each.name), texts.put(each.text), len(each.text.encode()))
-            for each in gathered.files
-        ),
-        map=texts.put(map_of([(each.name, each.text) for each in gathered.files])),
-        left_out=tuple(e.LeftOut(texts.put(each.name), each.reason) for each in listed),
+        files=tuple(e.ContextFile(put(each.name), put(each.text), len(each.text.encode())) for each in gathered.files),
+        map=put(map_of([(each.name, each.text) for each in gathered.files])),
+        left_out=tuple(e.LeftOut(put(each.name), each.reason) for each in listed),
         more_left_out=len(gathered.left_out) - len(listed),
     )
 
 
-def _needed(task: TaskSpec, spec: Spec, gathered: Gathered | None) -> tuple[int, ...] | None:
+def files_needed(task: TaskSpec, spec: Spec, gathered: Gathered | None) -> tuple[int, ...] | None:
     """The numbers of the files that a task of the spec names; where it names none itself, all of the spec's own."""
     if gathered is None:
         return None

@@ -7,7 +7,7 @@ from attrs import evolve, frozen
 
 from orchestrator import events as e
 from orchestrator.deadlines import run_in_thread
-from orchestrator.decide import RULES, BackendError
+from orchestrator.decide import RULES, BackendError, Rank
 from orchestrator.decide.answer_lengths import call_sizes, usual_length
 from orchestrator.decide.forecast import compares, next_forecast
 from orchestrator.decide.planning import execution_order
@@ -16,7 +16,10 @@ from orchestrator.decide.round_context import RoutingContext
 from orchestrator.decide.routing import DraftQuery, Query, list_candidates
 from orchestrator.decide.spending import is_too_long
 from orchestrator.decide.strategies import COLD, judge_runs, most_iterations, strategy_of
+from orchestrator.engine.answers.context_in_prompts import map_of, quoted_bytes
 from orchestrator.engine.backend_guard import guard
+from orchestrator.engine.beginning import files_needed, run_context
+from orchestrator.engine.context_files import Gathered
 from orchestrator.engine.plays import Simulated
 from orchestrator.engine.session import VERSION
 from orchestrator.engine.vendors.session_providers import Connected
@@ -118,10 +121,12 @@ class RunOutlook:
     """Whether earlier runs measured anything that counts."""
 
 
-def outlook(spec: Spec, connected: Connected, priors: Sequence[e.Prior] = ()) -> RunOutlook:
+def outlook(
+    spec: Spec, connected: Connected, priors: Sequence[e.Prior] = (), gathered: Gathered | None = None
+) -> RunOutlook:
     """The routes of a spec's plan, or of every type of task where a model is to make the plan.
 
-    ``priors`` are what earlier runs measured.
+    ``priors`` are what earlier runs measured, ``gathered`` the files of the spec's context.
     Inputs are estimated: 4 bytes for each token that may be written at first before them, and 4 KiB for what stands
     around. A model is left out for its context window only where what is certain does not fit.
 
@@ -130,23 +135,29 @@ def outlook(spec: Spec, connected: Connected, priors: Sequence[e.Prior] = ()) ->
     """
     settings = spec.settings(connected.simulated)
     tasks = spec.tasks or [TaskSpec(id=kind.value, type=kind, prompt="-") for kind in TaskType]
-    planned = tuple([_planned(task) for task in tasks])
+    planned = tuple([_planned(task, spec, gathered) for task in tasks])
     order = execution_order(planned)
-    look = _Look(spec, connected, settings, planned, priors)
+    rank = guard(connected.backend, run_in_thread)
+    look = _Look(spec, _opening(connected, settings, planned, priors, gathered), rank)
     levels: dict[str, int] = {}
     by_id = {task.id: task for task in planned}
     for name in order:
         levels[name] = 1 + max((levels[dependency] for dependency in by_id[name].dependencies), default=0)
     return RunOutlook(
         settings=settings,
-        planning=None if spec.tasks else look.planning(),
+        planning=None if spec.tasks else look.planning(_map_bytes(gathered)),
         forecast=look.forecast() if spec.tasks else None,
         tasks=tuple(look.task(by_id[name], levels[name]) for name in order),
         measured=bool(priors),
     )
 
 
-def _planned(task: TaskSpec) -> PlannedTask:
+def _map_bytes(gathered: Gathered | None) -> int:
+    """What a planner is shown of the files."""
+    return 0 if gathered is None else len(map_of([(each.name, each.text) for each in gathered.files]).encode())
+
+
+def _planned(task: TaskSpec, spec: Spec, gathered: Gathered | None) -> PlannedTask:
     return PlannedTask(
         task.id,
         task.type,
@@ -156,10 +167,18 @@ def _planned(task: TaskSpec) -> PlannedTask:
         validators=task.hard_validators,
         tests="" if task.tests else None,
         lane=task.lane,
+        context=files_needed(task, spec, gathered),
     )
 
 
-def rehearse(spec: Spec, connected: Connected, priors: Sequence[e.Prior], plays: int, seed: int) -> Simulated:
+def rehearse(
+    spec: Spec,
+    connected: Connected,
+    priors: Sequence[e.Prior],
+    plays: int,
+    seed: int,
+    gathered: Gathered | None = None,
+) -> Simulated:
     """Play a spec's plan so many times on outcomes drawn from earlier measurements; the part ``simulate``.
 
     Raises:
@@ -169,13 +188,18 @@ def rehearse(spec: Spec, connected: Connected, priors: Sequence[e.Prior], plays:
     if not spec.tasks:
         raise SpecError(["tasks: the spec has none, and a model's plan cannot be rehearsed: give a plan"])
     settings = spec.settings(connected.simulated)
-    opening = _opening(connected, settings, tuple([_planned(task) for task in spec.tasks]), priors)
+    planned = tuple([_planned(task, spec, gathered) for task in spec.tasks])
+    opening = _opening(connected, settings, planned, priors, gathered)
     played: Simulated = part("simulate")(*opening, guard(connected.backend, run_in_thread), plays, seed)
     return played
 
 
 def _opening(
-    connected: Connected, settings: RunSettings, tasks: tuple[PlannedTask, ...], priors: Sequence[e.Prior]
+    connected: Connected,
+    settings: RunSettings,
+    tasks: tuple[PlannedTask, ...],
+    priors: Sequence[e.Prior],
+    gathered: Gathered | None,
 ) -> tuple[e.RunStarted, e.SessionOpened]:
     """The events a run with a given plan would begin with."""
     known = {model.id for model in connected.models}
@@ -191,28 +215,26 @@ def _opening(
         priors=tuple([prior for prior in priors if prior.model in known]),
         local=connected.local,
     )
-    return e.RunStarted(seed=0, settings=settings, spec="", project="", criteria="", given_plan=tasks), opened
+    context = None if gathered is None else run_context(gathered, lambda text: "")
+    started = e.RunStarted(
+        seed=0, settings=settings, spec="", project="", criteria="", given_plan=tasks, context=context
+    )
+    return started, opened
 
 
 class _Look:
-    def __init__(
-        self,
-        spec: Spec,
-        connected: Connected,
-        settings: RunSettings,
-        tasks: tuple[PlannedTask, ...],
-        priors: Sequence[e.Prior],
-    ) -> None:
-        started, opened = _opening(connected, settings, tasks, priors)
+    def __init__(self, spec: Spec, opening: tuple[e.RunStarted, e.SessionOpened], rank: Rank) -> None:
+        started, opened = opening
+        tasks = started.given_plan or ()
         history: Sequence[tuple[int, e.Event]] = [
             (1, started),
             (2, opened),
             (3, e.PlanMade(tasks, execution_order(tasks), None)),
         ]
-        self.settings = settings
+        self.settings = started.settings
         self.is_given = bool(spec.tasks)
         self.state = fold(history)
-        self.timestamp = RoutingContext(self.state, 4, guard(connected.backend, run_in_thread), time_up=False)
+        self.timestamp = RoutingContext(self.state, 4, rank, time_up=False)
         self.types = {task.id: task.type for task in tasks}
         self.around = len(spec.project.encode()) + len(spec.criteria.encode()) + _AROUND
 
@@ -232,9 +254,10 @@ class _Look:
         text = f"the backend {name} failed: {error}; in a run the routing table's order would hold from here on"
         return PluginError("backend", name, text)
 
-    def planning(self) -> Route:
-        """Who makes the plan."""
-        return self._route(Query(Role.DECOMPOSER, None, node=e.PLAN), e.PLAN, 1, self.around, self.around)
+    def planning(self, shown: int) -> Route:
+        """Who makes the plan; ``shown`` is how many bytes it sees of the user's files."""
+        size = self.around + shown
+        return self._route(Query(Role.DECOMPOSER, None, node=e.PLAN), e.PLAN, 1, size, size)
 
     def _bytes(self, role: Role, kind: TaskType) -> int:
         """How long an answer may be at first."""
@@ -244,8 +267,9 @@ class _Look:
         """The routes of a task's first iteration, each author the first choice; no critique, no revision."""
         draft, critique = (self._bytes(role, task.type) for role in (Role.GENERATOR, Role.CRITIC))
         needed = sum(self._bytes(Role.GENERATOR, self.types[name]) for name in task.dependencies)
-        known = self.around + task.prompt_bytes
-        given = known + needed
+        known, shown = self.around + task.prompt_bytes, quoted_bytes(self.state, task)
+        given = known + shown + needed
+        known += shown if self.is_given else 0  # a planner names the files of each task
         sizes = {
             Role.GENERATOR: given,
             Role.CRITIC: given + draft,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orchestrator.cli.kit import existing_run, seconds
+from orchestrator.cli.kit import existing_run, seconds, shown_status
 from orchestrator.errors import OrchestrateError
 from orchestrator_insight.run_difference import compare
 from orchestrator_view.log_source import Source
@@ -24,6 +24,6 @@ def compare_values(source: Source, one: str, other: str) -> dict[str, Any]:
     values["found"] = found
     for run, state, status in zip((one, other), found.states, found.status, strict=True):
         facts = {"spent": state.spend.total, "cap": state.cap, "active": seconds(state.active(state.at))}
-        values["sides"].append({"run": run, "status": status, **facts})
+        values["sides"].append({"run": run, "status": shown_status(log, run, status), **facts})
     values["rows"] = [{"task": pair.task, "cells": [pair.one, pair.other]} for pair in found.tasks]
     return values

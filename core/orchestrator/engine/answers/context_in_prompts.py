@@ -64,6 +64,15 @@ def files_of(state: "RunState", planned: "PlannedTask") -> "tuple[ContextFile, .
     return context.files if planned.context is None else tuple(context.files[number - 1] for number in planned.context)
 
 
+def quoted_bytes(state: "RunState", planned: "PlannedTask") -> int:
+    """How many bytes of a task's files its prompts hold at least."""
+    total = 0
+    for file in files_of(state, planned):
+        size = min(file.size, LONGEST_FILE)
+        total += size if total + size <= LONGEST_FILES else 0
+    return total
+
+
 def context_parts(source: "PromptSource", planned: "PlannedTask") -> Iterator[str]:
     """The files of a task, each under its name, and the names of those that are too many."""
     missing = []

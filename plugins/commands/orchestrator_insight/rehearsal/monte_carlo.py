@@ -11,6 +11,7 @@ from attrs import Factory, define, evolve, field
 from orchestrator import events as e
 from orchestrator.decide import Rank
 from orchestrator.decide.estimates import expected_call, usual_latency
+from orchestrator.engine.answers.context_in_prompts import quoted_bytes
 from orchestrator.engine.plays import Simulated
 from orchestrator.errors import ErrorKind, MissingError, present
 from orchestrator.models import (
@@ -88,7 +89,8 @@ class MonteCarlo:
         size = _AROUND
         if opened.node in state.tasks:
             planned = state.tasks[opened.node].planned
-            size += planned.prompt_bytes + sum(self._output(name) for name in planned.dependencies)
+            size += planned.prompt_bytes + quoted_bytes(state, planned)
+            size += sum(self._output(name) for name in planned.dependencies)
             if opened.role is not Role.GENERATOR or opened.iteration > 1:
                 size += self._output(opened.node) * (1 if opened.compares is None else 2)
             if opened.role is Role.REVISER:
