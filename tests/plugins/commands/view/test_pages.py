@@ -125,6 +125,7 @@ def test_two_runs_are_compared(quick_view: Served) -> None:
     assert "budget_usd: 1 → 2" in page.words
     assert "statussuccessinterrupted" in page.words
     assert "First difference" in page.text
+    assert "First difference" in quick_view.page("/compare?one=quick&other=last").text
     assert "there is no run" in quick_view.page("/compare?one=quick&other=none").text
 
 
