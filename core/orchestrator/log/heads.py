@@ -4,8 +4,9 @@ import errno
 import os
 import stat
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import orjson
 from attrs import frozen
@@ -99,7 +100,7 @@ def heads_in(path: Path, *, missing_ok: bool = False) -> list[Head | None]:
     return [_head(line) for line in content.splitlines()]
 
 
-def open_regular(path: Path) -> IO[bytes]:
+def open_regular(path: Path) -> BufferedReader:
     """A regular file for reading: what is none, such as a pipe, may have no end.
 
     Raises:

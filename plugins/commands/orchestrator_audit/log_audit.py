@@ -116,13 +116,12 @@ def _log(
     report.heads = {name: (last.version, last.hash) for name, last in lasts.items()}
     kept = {each.run for each in heads or ()}
     subjects = dict.fromkeys((*lasts, *(finding.stream for finding in found)))
+    grouped: dict[tuple[str, str], list[Problem]] = defaultdict(list)
+    for each in found:
+        grouped[each.stream, each.check].append(Problem(each.position, each.message, each.version))
     for subject in subjects:
         for kind in _OF_THE_LOG:
-            problems = [
-                Problem(each.position, each.message, each.version)
-                for each in found
-                if (each.stream, each.check) == (subject, kind)
-            ]
+            problems = grouped[subject, kind]
             if kind == "texts" and not problems and (subject in unread or is_account(subject)):
                 if subject in unread:
                     report.skip(subject, ["texts"], unread[subject])
