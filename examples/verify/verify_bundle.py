@@ -37,7 +37,7 @@ def chain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def verify(path: str, public: str = "") -> dict[str, Any]:
-    """Check a bundle; returns its manifest. Raises where anything does not fit."""
+    """Check a bundle, which is read into memory; returns its manifest. Raises where anything does not fit."""
     raw, tar, sums, found, rows = Path(path).read_bytes(), b"", "", dict[str, bytes](), dict[str, list[Any]]()
     for name in ("manifest.json", "events.jsonl", "texts.jsonl", "signature.json", "SHA256SUMS"):
         info, start = tarfile.TarInfo(name), len(tar) + 512

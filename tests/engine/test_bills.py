@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.vendor_bills import BilledCall, BilledLine, known_mappings, read_bill, reckon
+from orchestrator.engine.vendor_bills import ArchivedCalls, BilledCall, BilledLine, known_mappings, read_bill, reckon
 from orchestrator.errors import SpecError
 from orchestrator.money import Usd
 from tests.cli.command import orchestrate, rows, scripted_spec
@@ -74,6 +74,20 @@ def test_what_cannot_be_is_listed_and_settles_nothing(nano: int, why: str) -> No
     """A bill of somebody else's calls, too, or of another day."""
     found = reckon([billed("m", nano)], [call(3, "m", settled=10), call(4, "m", held=60), call(5, "m", held=40)])
     assert (found.costs, [each.why for each in found.differences]) == ({}, [why])
+
+
+@pytest.mark.parametrize(
+    ("first", "simulated", "model"), [(1, False, "m"), (29, False, "m"), (1, True, "m"), (1, False, "n")]
+)
+def test_a_day_of_an_archived_run_settles_nothing(first: int, simulated: bool, model: str) -> None:
+    """Its calls are on the bill, and only their sum is left here: what is over would be divided among others."""
+    archived = [ArchivedCalls("old", model, date(2026, 11, first), DAY, simulated)]
+    found = reckon([billed("m", 60)], [call(3, "m", settled=10), call(4, "m", held=60)], (), archived)
+    if simulated or model != "m":
+        assert found.costs == {"run": {4: Usd(50)}}
+    else:
+        assert found.costs == {}
+        assert ["old, which is archived" in each.why for each in found.differences] == [True]
 
 
 @given(st.lists(st.integers(1, 10**9), min_size=1, max_size=8), st.integers(0, 10**9), st.floats(0, 1))

@@ -196,14 +196,14 @@ def _reckoned(
 ) -> "tuple[Mapping[str, Mapping[int, Usd]], Sequence[BillDifference]]":
     """What a bill says of the calls of all runs, and where it differs."""
     from orchestrator.documents import read_text
-    from orchestrator.engine.billed_calls import billed_calls, model_names
+    from orchestrator.engine.billed_calls import archived_calls, billed_calls, model_names
     from orchestrator.engine.vendor_bills import read_bill, reckon
 
     bill = read_bill(read_text(path), str(path), _mapping(vendor, mapping))
     log = open_log_if_any()
     if log is None:
         raise UsageError(f"there are no runs in {home()} that a bill could be of")
-    found = Trust(log, ()).read(lambda: reckon(bill, billed_calls(log), model_names(log)))
+    found = Trust(log, ()).read(lambda: reckon(bill, billed_calls(log), model_names(log), archived_calls(log)))
     return found.costs, found.differences
 
 

@@ -1,9 +1,9 @@
 """The calls of a log as a vendor's bill may tell of them."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
-from orchestrator.engine.vendor_bills import BilledCall
+from orchestrator.engine.vendor_bills import ArchivedCalls, BilledCall
 from orchestrator.errors import DamagedLogError, MissingError
 from orchestrator.events import CallSucceeded, SessionOpened
 from orchestrator.ledger.event_log import EventLog
@@ -23,7 +23,7 @@ def billed_calls(log: EventLog) -> list[BilledCall]:
             run=run,
             version=start.version,
             models=names.get(row["model"], (str(row["model"]),)),
-            day=datetime.fromtimestamp(start.at / 1_000_000, UTC).date(),
+            day=_day(start.at),
             settled=Usd(row["settled_nano"]),
             unreconciled=Usd(0 if row["outcome"] == "in_flight" else row["held_nano"] or 0),
             request=requests.get((run, start.version)),
@@ -32,6 +32,19 @@ def billed_calls(log: EventLog) -> list[BilledCall]:
         for row in log.view("calls")
         for run, start in [(str(row["run_id"]), starts[row["position"]])]
     ]
+
+
+def archived_calls(log: EventLog) -> list[ArchivedCalls]:
+    """What archived runs have called, with the days between which they did."""
+    return [
+        ArchivedCalls(run, each.model, _day(left.began), _day(left.ended), left.simulated)
+        for run, (_, left) in log.archived_runs().items()
+        for each in left.spend
+    ]
+
+
+def _day(at: int) -> date:
+    return datetime.fromtimestamp(at / 1_000_000, UTC).date()
 
 
 def model_names(log: EventLog) -> set[str]:

@@ -93,6 +93,17 @@ class BilledCall:
 
 
 @frozen
+class ArchivedCalls:
+    """The calls of an archived run to a model: what they cost together is known, on which days is in its bundle."""
+
+    run: str
+    model: str
+    first: date
+    last: date
+    simulated: bool = False
+
+
+@frozen
 class BillDifference:
     """Where a bill and the log differ."""
 
@@ -211,19 +222,26 @@ def _day(text: str) -> date:
     return when.date() if when.tzinfo is None else when.astimezone(UTC).date()
 
 
-def reckon(lines: Sequence[BilledLine], calls: Sequence[BilledCall], models: Iterable[str] = ()) -> Reckoning:
+def reckon(
+    lines: Sequence[BilledLine],
+    calls: Sequence[BilledCall],
+    models: Iterable[str] = (),
+    archived: Sequence[ArchivedCalls] = (),
+) -> Reckoning:
     """What a bill says of calls: by the request where both name it, else by day and model.
 
     Args:
         lines: of the bill.
         calls: of the log, of whatever vendors.
         models: names of further models, so that a line of theirs is not taken for one of a shorter name.
+        archived: calls that a bill has, too: of a day and model that may be theirs nothing is settled.
     """
     found = Reckoning()
     real = {name for each in calls if not each.simulated for name in each.models}
     calls = [each for each in calls if not each.simulated or not real & set(each.models)]
     lines, calls = _by_request(lines, calls, found)
-    names = _Names(calls, models)
+    names = _Names(calls, [*models, *(each.model for each in archived)])
+    others = [each for each in archived if not each.simulated or each.model not in real]
     billed: dict[tuple[date, str], list[BilledLine]] = defaultdict(list)
     for line in lines:
         billed[line.day, names.of(line.model) or line.model].append(line)
@@ -233,8 +251,15 @@ def reckon(lines: Sequence[BilledLine], calls: Sequence[BilledCall], models: Ite
     days = {line.day for line in lines}
     for key in sorted(billed.keys() | made.keys()):
         if key in billed or (key[0] in days and any(each.unreconciled for each in made[key])):
-            _reckon_day(key, billed.get(key, []), made.get(key, []), found)
+            _reckon_day(key, billed.get(key, []), made.get(key, []), found, _owner(key, others, names))
     return found
+
+
+def _owner(key: tuple[date, str], archived: Iterable[ArchivedCalls], names: "_Names") -> str | None:
+    """The first archived run that may have called a model on a day."""
+    day, model = key
+    of_model = (each for each in archived if (names.of(each.model) or each.model) == model)
+    return next((each.run for each in of_model if each.first <= day <= each.last), None)
 
 
 def _by_request(
@@ -253,12 +278,18 @@ def _by_request(
 
 
 def _reckon_day(
-    key: tuple[date, str], lines: Sequence[BilledLine], calls: Sequence[BilledCall], found: Reckoning
+    key: tuple[date, str],
+    lines: Sequence[BilledLine],
+    calls: Sequence[BilledCall],
+    found: Reckoning,
+    archived: str | None = None,
 ) -> None:
     billed, slack = _sum(each.amount for each in lines), _sum(each.slack for each in lines)
     settled, held = _sum(each.settled for each in calls), _sum(each.unreconciled for each in calls)
     rest, unknown = billed.nano - settled.nano, [each for each in calls if each.unreconciled]
-    if not calls:
+    if archived is not None and lines:
+        why = f"calls of {archived}, which is archived, may be among them; nothing is settled by it"
+    elif not calls:
         why = "no call of the log"
     elif not lines:
         why = "not on the bill, and left unreconciled"

@@ -8,29 +8,26 @@ that, the run is in the log, or in its bundle, or in both; the next archive make
 import asyncio
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 
 from orchestrator.engine.content_deletion import held_runs
 from orchestrator.engine.runs import Engine
-from orchestrator.errors import DamagedLogError, LogError, RunLockedError, UsageError, present
-from orchestrator.events import ArchivedSpend, RunArchived, RunFinished
-from orchestrator.ledger.accounts import stream_of
+from orchestrator.errors import DamagedLogError, LogError, RunLockedError, UsageError
+from orchestrator.events import RunArchived
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts, append_head
-from orchestrator.models import Lane, ProjectStatus, Role
-from orchestrator.money import Usd
 from orchestrator.plugins.store_of_folder import open_log_to_read
 from orchestrator.policy import Retention
 from orchestrator.policy_dsl import retention_in_force
 from orchestrator.run_list import runs_in
 from orchestrator_audit import bundles, signing
-from orchestrator_audit.accounts import AccountUse, side_of
+from orchestrator_audit.archived_runs import remains
 from orchestrator_audit.bundle_check import verify
 
 if TYPE_CHECKING:
@@ -231,25 +228,9 @@ class Archive:
         self, log: EventLog, run: str, row: Mapping[str, Any], made: ArchivedBundle, key: "Ed25519PrivateKey"
     ) -> tuple[RunArchived, Texts]:
         """What is left of a run, and the texts that it refers to."""
-        state, last = self.engine.load(run), present(log.last(run), "last event")
-        first = next(log.read_own(run))
         texts = Texts(_Nothing(), run, self.engine.ports.random_bytes, log.redactor)
-        event = RunArchived(
-            version=last.version,
-            head=last.hash,
-            bundle=made.sha256,
-            place=texts.put(str(made.path)),
-            key=signing.key_id(key.public_key()),
-            began=first.at,
-            ended=max(record.at for record in log.read_own(run, types=[RunFinished])),
-            status=ProjectStatus(row["status"]),
-            simulated=state.settings.simulated,
-            tasks=row["tasks"],
-            cap=Usd(row["cap_nano"]),
-            active=state.active(state.at),
-            spend=tuple(_spend(log, run)),
-            accounts=_accounts(log, run, state.settings.accounts, state.settings.simulated),
-        )
+        place, signer = texts.put(str(made.path)), signing.key_id(key.public_key())
+        event = evolve(remains(log, run, row), bundle=made.sha256, place=place, key=signer)
         return event, texts
 
     async def _replace(self, run: str, event: RunArchived, texts: Texts, found: Archived) -> None:
@@ -291,21 +272,6 @@ def _synced_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _spend(log: EventLog, run: str) -> Iterator[ArchivedSpend]:
-    for row in log.view("spend", {"run_id": run}):
-        settled, role = Usd(row["settled_nano"]), Role(row["role"])
-        lane = Lane(row["lane"])
-        yield ArchivedSpend(row["task_id"], role, row["provider"], row["model"], row["calls"], settled, lane)
-
-
-def _accounts(log: EventLog, run: str, names: Sequence[str], simulated: bool) -> dict[str, Usd]:
-    """What a run has settled of each account."""
-    used = AccountUse()
-    for record in log.read_own(run):
-        used.take(run, record.version, record.event)
-    return {name: side_of(used, stream_of(name, simulated)).settled for name in names}
 
 
 class _Nothing:

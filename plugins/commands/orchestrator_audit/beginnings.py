@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from attrs import define, evolve, fields
+from attrs import Factory, define, evolve, fields
 
 from orchestrator import events as e
 from orchestrator.decide import RULES
@@ -17,7 +17,7 @@ from orchestrator.plugins import Catalogue
 from orchestrator.settings import RunSettings
 from orchestrator.spec import Spec, parse_spec
 from orchestrator.state.run import RunState
-from orchestrator_audit.session_plugins import contradictions, departures
+from orchestrator_audit.session_plugins import contradictions, departures, unlisted
 
 _COMPARED = ("project", "criteria", "given_plan", "words")
 
@@ -49,6 +49,9 @@ class Beginnings:
     _spec: Spec | None = None
     _waiting: tuple[str, ...] = ()
     """What is wrong with the event that began the run, until a session says whose rules it had."""
+    _session: e.SessionOpened | None = None
+    _checks: dict[int, str] = Factory(dict)
+    """The validators of checks, by the versions of their CheckStarted."""
 
     def take(self, version: int, event: e.Event, state: RunState) -> Iterator[str]:
         """What is wrong with how a run, a fork or a session begins."""
@@ -73,6 +76,11 @@ class Beginnings:
                         yield "the slots of the session are filled by other models than say so"
                     if self._spec is not None:
                         yield from departures(event, self._spec, self.catalogue)
+                self._session = event
+            case e.CheckStarted():
+                self._checks[version] = event.validator
+            case e.Validated() if self._spec is not None and self._session is not None and not self.foreign:
+                yield from unlisted(self._session, self._checks.get(event.check), event)
 
     def _place(self, digest: str) -> Iterator[str]:
         """The text may be missing; where it is there, it names folders."""

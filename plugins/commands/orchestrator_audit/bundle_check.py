@@ -6,6 +6,7 @@ import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -139,6 +140,15 @@ def verify(
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; name a run, or the file of a bundle") from error
     return report
+
+
+def signer_of(path: Path) -> str | None:
+    """Who signed a bundle that was verified; None where it is not signed, or that cannot be checked here."""
+    with path.open("rb") as file, suppress(OrchestrateError):
+        opened = _open(file)
+        if SIGNATURE in opened.places:
+            return signing.check(opened.content(SIGNATURE), opened.content(MANIFEST), None)
+    return None
 
 
 def _open(file: IO[bytes]) -> _Opened:

@@ -14,11 +14,13 @@ from orchestrator.log.transaction import Recorded
 from orchestrator.plugins import Catalogue
 from orchestrator.replay import verify as recomputed
 from orchestrator_audit.accounts import AccountLaws, AccountUse, side_of
+from orchestrator_audit.archived_runs import differences
 from orchestrator_audit.checks import AuditReport, Problem
 from orchestrator_audit.content import FOREIGN, Content
 from orchestrator_audit.fields import doubtful_events
 from orchestrator_audit.laws import Laws
 from orchestrator_audit.reservations import Reservations
+from orchestrator_audit.reuse import Reuses
 from orchestrator_audit.shadow_state import OF_A_HISTORY
 from orchestrator_audit.storage import layout, rows
 
@@ -68,7 +70,8 @@ def audit(
             if hurt:
                 report.skip(name, OF_A_HISTORY, "the chain is broken")
                 continue
-            seen |= _run(log, name, used, times, report, name not in unread)
+            reuses = Reuses(log) if accounts and not log.is_imported else None
+            seen |= _run(log, name, used, times, report, name not in unread, reuses)
         _pace(times, report)
         if accounts and not log.is_imported:
             _accounts(log, run, used, seen, broken, report)
@@ -192,7 +195,15 @@ def _pace(times: Reservations, report: AuditReport) -> None:
         report.add(run, {"pace": found})
 
 
-def _run(log: EventLog, run: str, used: AccountUse, times: Reservations, report: AuditReport, texts: bool) -> set[str]:
+def _run(
+    log: EventLog,
+    run: str,
+    used: AccountUse,
+    times: Reservations,
+    report: AuditReport,
+    texts: bool,
+    reuses: Reuses | None,
+) -> set[str]:
     """Every law over a run's history; returns the streams of its accounts."""
     laws, content = Laws(), Content.of(log, run) if texts else None
     problems: dict[str, list[Problem]] = {name: [] for name in OF_A_HISTORY}
@@ -211,6 +222,8 @@ def _run(log: EventLog, run: str, used: AccountUse, times: Reservations, report:
                 if isinstance(event, RunStarted | RunForked):
                     accounts |= {stream_of(name, event.settings.simulated) for name in event.settings.accounts}
             _collect(laws, record, run, problems)
+            wrong = None if reuses is None else reuses.take(run, record)
+            problems["intents"] += [] if wrong is None else [Problem(record.position, wrong, record.version)]
             if record.stream == run:
                 problems["spend"] += _caps(log, record, laws)
     except (LogError, ValueError, LookupError, AssertionError, TypeError, AttributeError) as error:
@@ -243,8 +256,13 @@ def _bundle(log: EventLog, run: str, archived: RunArchived, report: AuditReport)
         what = f"{path}: {error.strerror}" if path else "its place is unknown"
         report.skip(run, ["bundle"], f"the run is archived, and its bundle is not here ({what}); verify it where it is")
         return
-    wrong = [] if digest == archived.bundle else [Problem(0, f"{path} is not the bundle that the run was archived in")]
-    report.add(run, {"bundle": wrong})
+    last = next(iter(log.newest(1, run)), None)
+    if digest != archived.bundle:
+        report.add(run, {"bundle": [Problem(0, f"{path} is not the bundle that the run was archived in")]})
+    else:
+        at = (0, None) if last is None else (last.position, last.version)
+        wrong = differences(archived, run, Path(path))
+        report.add(run, {"bundle": [Problem(at[0], each, at[1]) for each in wrong]})
 
 
 def _decisions(log: EventLog, run: str, report: AuditReport) -> None:
@@ -304,7 +322,8 @@ def _accounts(
     log: EventLog, run: str | None, used: AccountUse, seen: Iterable[str], broken: set[str], report: AuditReport
 ) -> None:
     """Every account there is, or those of one run."""
-    streams = sorted(seen) if run is not None else [name for name in log.streams() if is_account(name)]
+    everywhere = [name for name in log.streams() if is_account(name)] if run is None else []
+    streams = sorted({*seen, *everywhere})
     missing = {name for _, _, name in used.missing}
     for stream in streams:
         if broken & {stream, ""}:

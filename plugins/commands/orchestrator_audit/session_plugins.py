@@ -6,6 +6,7 @@ from typing import Final
 from orchestrator import events as e
 from orchestrator.engine.vendors.instances import instances_of
 from orchestrator.errors import OrchestrateError
+from orchestrator.models import Verdict
 from orchestrator.plugins import Catalogue
 from orchestrator.plugins.registry import DISTRIBUTION, normalised
 from orchestrator.spec import Spec
@@ -55,6 +56,14 @@ def departures(event: e.SessionOpened, spec: Spec, catalogue: Catalogue) -> Iter
         others = [each.name for each in by_kind[kind] if each.distribution and not _is_named(each, named)]
         if others:
             yield f"the spec names no {kind} {others[0]}"
+
+
+def unlisted(session: e.SessionOpened, validator: str | None, event: e.Validated) -> Iterator[str]:
+    """A check that came to a verdict ran a validator that its session has; one that is missing says nothing."""
+    if validator is None or event.verdict is Verdict.UNKNOWN:
+        return
+    if not any(each.kind == "validator" and _is_named(each, [validator]) for each in session.plugins):
+        yield f"the session has no validator {validator}, which came to a verdict"
 
 
 def _is_named(used: e.PluginUsed, names: Iterable[str | None]) -> bool:

@@ -1,22 +1,27 @@
 """What is stored beside the events: the layout of the database, and rows that the events must account for."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
-from orchestrator.events import ContentDeleted, Held, Released, Settled, Unreconciled
+from orchestrator.errors import LogError
+from orchestrator.events import ContentDeleted, Held, Released, RunForked, RunStarted, Settled, Unreconciled
 from orchestrator.ledger import retention, stored_calls
-from orchestrator.ledger.accounts import is_account
+from orchestrator.ledger.accounts import is_account, is_run, kind_of
+from orchestrator.ledger.cache import SIMULATED as CACHED_SIMULATED
 from orchestrator.ledger.cache import answer_of
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.ledger.mailbox_requests import KINDS
 from orchestrator.ledger.mailbox_requests import is_sealed as is_sealed_request
 from orchestrator.log.text_encryption import is_sealed
+from orchestrator.log.transaction import Recorded
 from orchestrator_audit.checks import Problem
 
 _ENDS: Final = (Released, Settled, Unreconciled)
 _FINISHED: Final = "run.finished"
 _KEY: Final = re.compile("(sim/)?[0-9a-f]{64}")
+_SCOPE: Final = re.compile("[^/].*/((requests|tokens)(/each)?|closed|burst)")
+_WITH_TEXTS: Final = ("run", "evaluation")
 Subject = tuple[str, Problem]
 """A run (empty: the log as a whole), and what is wrong with it."""
 
@@ -40,16 +45,29 @@ def rows(log: EventLog, run: str | None) -> Iterator[Subject]:
     for name in names:
         yield from ((name, problem) for problem in _texts(log, name))
         yield from ((name, problem) for problem in _asked(log, name))
-    yield from _holds(log, run)
-    yield from _cached(log, run)
+        if kind_of(name) not in _WITH_TEXTS and (log.salt(name) is not None or log.store.texts(name)):
+            yield name, Problem(0, f"there are texts or a salt of {name}, which has none")
+    yield from _read("the open holds", lambda: _holds(log, run))
+    yield from _read("the response cache", lambda: _cached(log, run))
+    if run is None:
+        yield from _read("what is kept beside the runs", lambda: (("", each) for each in _of_no_import(log)))
+        yield from _read("the paces", lambda: (("", each) for each in _paces(log)))
     yield from ((name, Problem(0, problem)) for name, problem in stored_calls.differences(log.store, run))
+
+
+def _read(what: str, find: Callable[[], Iterator[Subject]]) -> Iterator[Subject]:
+    """What is found in a table; one that holds something else than numbers in their place is a finding itself."""
+    try:
+        yield from find()
+    except LogError as error:
+        yield "", Problem(0, f"{what}: {error}")
 
 
 def _texts(log: EventLog, run: str) -> Iterator[Problem]:
     """Texts that nothing in the history of a run refers to, and those that are said to be deleted."""
     texts = log.store.texts(run)
     stored = [each.digest for each in texts]
-    gone = next(log.read_own(run, types=[ContentDeleted]), None)
+    gone = _deletion(log, run)
     if gone is not None and (stored or log.salt(run) is not None):
         yield Problem(gone.position, "its texts were deleted, and there are texts of it", gone.version)
         return
@@ -112,3 +130,33 @@ def _cached(log: EventLog, run: str | None) -> Iterator[Subject]:
             yield str(owner), Problem(0, f"a row of the response cache for call {call} has no proper key")
         elif answer_of(log.store, owner, call) is None:
             yield str(owner), Problem(0, f"a row of the response cache names call {call}, which has no answer")
+        elif str(key).startswith(CACHED_SIMULATED) is not _is_simulated(log, owner):
+            yield owner, Problem(0, f"a row of the response cache gives call {call} to runs that it is not for")
+        elif _deletion(log, owner) is not None:
+            yield owner, Problem(0, f"a row of the response cache names call {call}, whose answer was deleted")
+
+
+def _is_simulated(log: EventLog, run: str) -> bool:
+    first = next(log.read_own(run), None)
+    return first is not None and isinstance(first.event, RunStarted | RunForked) and first.event.settings.simulated
+
+
+def _deletion(log: EventLog, run: str) -> Recorded | None:
+    return next(log.read_own(run, types=[ContentDeleted]), None)
+
+
+def _of_no_import(log: EventLog) -> Iterator[Problem]:
+    """What a log of imported runs cannot hold: one that is taken for such a log is checked less."""
+    if log.is_imported:
+        held = {"accounts": [name for name in log.streams() if not is_run(name)], "holds": log.holds()}
+        held |= {"cached answers": log.store.cache_rows(), "paces": list(log.store.paces())}
+        found = [name for name, rows in held.items() if rows]
+        if found:
+            yield Problem(0, f"it is said to hold only imported runs, and holds {', '.join(found)}")
+
+
+def _paces(log: EventLog) -> Iterator[Problem]:
+    """The numbers beside the log by which runs wait for each other; how large they are follows from no event."""
+    for scope in log.store.paces():
+        if not _SCOPE.fullmatch(scope):
+            yield Problem(0, f"the pace of {scope} is none that a run keeps")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote
 
-from attrs import define
+from attrs import define, evolve
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
@@ -19,6 +19,8 @@ from orchestrator_view.log_source import Source
 
 _LATEST: Final = 200
 """Runs that one just begun is looked for among."""
+_BACK: Final = ("/money", "/money?simulated=1")
+"""Pages, beside that of the run, to which a form about a run may lead back."""
 _MISSING: Final = "This form is not one of this session's; load the page again."
 
 Form = Mapping[str, list[str]]
@@ -48,13 +50,18 @@ class Acting:
 
     def check(self, form: Form) -> Response:
         """What a spec wants, before anything of it happens."""
-        path, text = one(form, "spec"), one(form, "text")
-        values: dict[str, Any] = {"spec": path, "text": text, "found": None, "problem": ""}
+        return self._checked(one(form, "spec").strip(), one(form, "text"))
+
+    def _checked(self, path: str, text: str = "", said: Done | None = None) -> Response:
+        """The form again, with what is wrong, or with what the spec wants; ``said``: what became of its start."""
+        values: dict[str, Any] = {"spec": path, "text": text, "found": None, "problem": "", "said": said}
+        if not (path or text.strip()):
+            return self.show("start", "Runs", {**values, "problem": "Name a spec file, or paste the text of one."})
+        file = self.actions.keep(text) if text.strip() else Path(path).expanduser()
         try:
-            file = self.actions.keep(text) if text.strip() else Path(path).expanduser()
             values |= {"found": self._wants(file), "spec": str(file)}
         except OrchestrateError as error:
-            values["problem"] = str(error)
+            values["problem"] = str(error).replace(f"{file}:", "line ") if text.strip() else str(error)
         return self.show("start", "Runs", values)
 
     def _wants(self, path: Path) -> dict[str, Any]:
@@ -80,10 +87,12 @@ class Acting:
         words += _pairs("--project-id", form.get("project_id", [])) + _pairs("--budget", form.get("budget", []))
         path = one(form, "spec")
         done = self.actions.begin(words, path)
+        if not done.ok:
+            return self._checked(path, said=done)
         run = one(form, "project_id") or one(form, "known_id")
         if done.project and self.source.has_log:
             run = next(self._begun(done.project), run)
-        return self._shown(done, _address(run) if run and done.ok else "/")
+        return self._shown(done, _address(run) if run else "/")
 
     def _begun(self, project: str) -> Iterator[str]:
         """The runs of a description's digest, newest first."""
@@ -128,7 +137,8 @@ class Acting:
         """Make a run that shares the past of this one."""
         sets = [line.strip() for line in one(form, "set").splitlines() if line.strip()]
         words = ["fork", "--at", one(form, "at") or "v1", *_pairs("--set", sets)]
-        return self.actions.do([*words, *_pairs("--project-id", form.get("project_id", []))], run)
+        done = self.actions.do([*words, *_pairs("--project-id", form.get("project_id", []))], run)
+        return evolve(done, run=done.printed.partition(":")[0] if done.ok else "")
 
     def reconcile(self, run: str, form: Form) -> Done:
         """Enter what a call of unknown cost has cost."""
@@ -148,7 +158,7 @@ class Acting:
                 return PlainTextResponse(_MISSING, 403)
             back = one(form, "back")
             done = work(run, form)
-            return self._shown(done, back if back == "/money" else _address(run))
+            return self._shown(done, back if back in _BACK else _address(done.run or run))
 
         return answer
 
@@ -170,7 +180,7 @@ class Acting:
 
     def _shown(self, done: Done, address: str) -> Response:
         """Go on to a page that tells what became of an action."""
-        return RedirectResponse(f"{address}?said={self.actions.remember(done)}", 303)
+        return RedirectResponse(f"{address}{'&' if '?' in address else '?'}said={self.actions.remember(done)}", 303)
 
 
 def _address(run: str) -> str:

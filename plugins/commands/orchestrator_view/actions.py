@@ -41,6 +41,8 @@ class Done:
     """What it said on stdout and stderr."""
     project: str = ""
     """Digest of the project of the run that it began: no two runs have the same."""
+    run: str = ""
+    """The run that it made; empty: none."""
     printed: str = ""
     """What it printed on stdout, whole and as it is."""
 

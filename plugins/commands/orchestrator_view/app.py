@@ -160,7 +160,8 @@ class Pages:
         """What was spent."""
         simulated = request.query_params.get("simulated", "") not in ("", "0")
         values, position = self._kept(f"money {simulated}", lambda: money_values(self._log(), simulated))
-        return self._page("money", "Money", values, live=f"/events?after={position}")
+        said = self.actions.said(request.query_params.get("said", ""))
+        return self._page("money", "Money", {**values, "said": said}, live=f"/events?after={position}")
 
     def models(self, request: Request) -> Response:
         """What models cost, and how they did."""

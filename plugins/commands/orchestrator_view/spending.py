@@ -81,6 +81,7 @@ def money_values(log: Reader | None, simulated: bool) -> dict[str, Any]:
     total = SpendTotal(*(sum(each[at] or 0 for each in rows) for at in (4, 5, 6)))
     return {
         "simulated": simulated,
+        "other": not (simulated or total.calls) and bool(began),
         "total": total,
         "charts": [bars(f"By {name}", _summed(rows, at), by_time=name == "day") for at, name in enumerate(_BY)],
         "accounts": [] if log is None else list(_accounts(log, simulated)),

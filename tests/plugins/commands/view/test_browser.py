@@ -92,6 +92,16 @@ def test_title_and_final_output_are_in_the_first_screen(chromium: Browser, view:
         )
 
 
+def test_a_chart_breaks_no_word(chromium: Browser, view: Served) -> None:
+    """On a phone the names have the room that they need, and the bars what is left."""
+    chromium.size(390, 844)
+    chromium.open(f"{view.base}/money?simulated=1")
+    tall = (
+        "[...document.querySelectorAll('.chart th')].find((each) => each.textContent === 'decomposition').offsetHeight"
+    )
+    assert chromium.run(tall) < 32
+
+
 def test_the_token_is_not_left_in_the_address(chromium: Browser, view: Served) -> None:
     """Nor in the history; times are in words, exact on hover."""
     chromium.open(f"{view.base}/?token={view.access.token}")

@@ -155,13 +155,17 @@ def test_what_a_spec_wants_has_to_be_agreed_to(acting: Served, tmp_path: Path) -
     refused = acting.post("/start", spec=str(spec), project_id="no")
     assert "exit code 2" in said(refused)
     assert "not agreed to" in said(refused)
+    assert str(spec) in [each.get("value") for each in Page(refused.text).of("input")], "the form is there again"
     assert acting.post("/start", spec=str(spec), project_id="yes", allow="sandbox=none").url.path == "/runs/yes"
 
 
 def test_a_bad_spec_is_one_line(acting: Served, tmp_path: Path) -> None:
     """A missing file, a pasted text that is no spec: said on the form, and nothing is started."""
     assert "none.yaml" in acting.post("/start/check", spec=str(tmp_path / "none.yaml")).text
-    assert "criteria" in acting.post("/start/check", text="project: x\n").text
+    pasted = acting.post("/start/check", text="project: x\n").text
+    assert "line 1: the key" in Page(pasted).words
+    assert "criteria" in pasted
+    assert "Name a spec file" in acting.post("/start/check", spec=" ", text=" ").text
     assert not (tmp_path / "events.db").exists()
 
 
@@ -199,9 +203,12 @@ def test_fork_and_reconcile(acting: Served, tmp_path: Path) -> None:
     done = acting.post("/runs/dead/reconcile", call=f"v{call['version']}", amount="0.000123")
     assert f"call {call['position']} (v{call['version']}) cost" in said(done)
     assert acting.post("/runs/dead/reconcile", call="v1", amount="x").status_code == 404
-    assert "dead-fork: shares dead" in said(
-        acting.post("/runs/dead/fork", at=f"v{call['version']}", set="budget_usd=3")
-    )
+    again = acting.post("/runs/dead/reconcile", call="v1", amount="1", back="/money?simulated=1")
+    assert (again.url.path, "nothing is unreconciled" in said(again)) == ("/money", True)
+    assert acting.post("/runs/dead/reconcile", call="v1", amount="1", back="//evil.example").url.path == "/runs/dead"
+    forked = acting.post("/runs/dead/fork", at=f"v{call['version']}", set="budget_usd=3")
+    assert "dead-fork: shares dead" in said(forked)
+    assert forked.url.path == "/runs/dead-fork", "on with the new run"
     assert {each["run_id"] for each in orchestrate(tmp_path, "runs", "list", "--json").json} == {"dead", "dead-fork"}
 
 

@@ -123,7 +123,9 @@ def test_two_runs_are_compared(quick_view: Served) -> None:
     """Settings, first difference, scores and cost; runs that are not there are said."""
     page = quick_view.page("/compare?one=quick&other=quick-fork")
     assert "budget_usd: 1 → 2" in page.words
+    assert "statussuccessinterrupted" in page.words
     assert "First difference" in page.text
+    assert "First difference" in quick_view.page("/compare?one=quick&other=last").text
     assert "there is no run" in quick_view.page("/compare?one=quick&other=none").text
 
 
@@ -136,7 +138,10 @@ def test_money_is_summed_as_costs_has_it(quick_view: Served, quick: Path) -> Non
         assert f"${each['total_usd'].rstrip('0')}" in page.source or each["total_usd"].startswith("0.000000000")
     assert "org" in page.text
     assert "$5.00" in page.text
-    assert "Nothing was spent" in quick_view.page("/money").text
+    real = quick_view.page("/money")
+    assert "Nothing was spent" in real.text
+    assert "what simulated ones would have paid is under Simulated" in real.words
+    assert "/money?simulated=1" in real.links
 
 
 def test_models_are_shown_with_prices_and_what_was_measured(quick_view: Served) -> None:
