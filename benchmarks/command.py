@@ -21,4 +21,6 @@ def run(rounds: int) -> Iterator[Row]:
 
     pairs = alternate(partial(ask, "orchestrate"), partial(ask, "llm"), max(rounds, 9))
     clock = " and ".join(milliseconds(median(found)) for found in walls.values())
-    yield pairs.row("orchestrate --help, beside llm --help", milliseconds, 0.2, most=True, note=f"by the clock {clock}")
+    yield pairs.row(
+        "orchestrate --help, beside llm --help", milliseconds, 0.15, most=True, note=f"by the clock {clock}"
+    )

@@ -20,7 +20,7 @@ from langgraph.graph import END, START, StateGraph
 from benchmarks.measure import Row, alternate, cpu, milliseconds
 from benchmarks.postgres import DURABLE
 from benchmarks.tasks import TEXTS, at_first_step, play, spec_of
-from orchestrator_postgres import temporary
+from orchestrator_postgres import temporary_server
 
 TASKS: Final = 200
 _NUMBERS: Final = itertools.count()
@@ -114,7 +114,7 @@ def _ours_on(url: str, tasks: int, concurrency: int) -> float:
 
 def postgres(rounds: int) -> Iterator[Row]:
     """Compare per task with the log, and the checkpoints, on a server."""
-    with temporary.temporary_server(DURABLE) as server:
+    with temporary_server.temporary_server(DURABLE) as server:
         ours, peer = partial(_ours_on, server.url(), TASKS, 8), partial(_langgraph_on, server.url(), TASKS)
         what = "a task of five calls at concurrency 8, beside LangGraph + PostgresSaver"
         note = "CPU time of the client; 24 events and their texts beside 7 checkpoints"

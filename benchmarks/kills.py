@@ -32,7 +32,7 @@ from orchestrator.state.fold import fold
 from orchestrator.testing.equal_outcomes import RunOutcome, outcome_of, same_outcome
 from orchestrator_fleet.worker_registry import workers_of
 from orchestrator_postgres.store import PostgresStore
-from orchestrator_postgres.temporary import TemporaryServer, temporary_server
+from orchestrator_postgres.temporary_server import TemporaryServer, temporary_server
 
 _ANSWER: Final = 0.2
 """Seconds that the vendor takes for an answer, so that a kill meets calls in flight."""

@@ -28,7 +28,7 @@ from orchestrator.engine.ports import real_ports
 from orchestrator.events import Event
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Redactor, encode
-from orchestrator_postgres import temporary, writing
+from orchestrator_postgres import temporary_server, writing
 from orchestrator_postgres.store import PostgresStore
 
 _RUNS: Final = 20
@@ -172,7 +172,7 @@ def _shown(rate: float) -> str:
 
 
 @contextmanager
-def _distant(server: temporary.TemporaryServer) -> Iterator[str]:
+def _distant(server: temporary_server.TemporaryServer) -> Iterator[str]:
     """The server's address behind a network with a round-trip time."""
     command = [sys.executable, "-m", "benchmarks.postgres", "proxy", str(server.folder / f".s.PGSQL.{_PORT}")]
     proxy = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -212,7 +212,7 @@ async def _proxy(socket: str) -> None:
 
 def run(rounds: int) -> Iterator[Row]:
     """Compare with the raw statement, with the library, and with a slow network."""
-    with temporary.temporary_server(DURABLE) as server:
+    with temporary_server.temporary_server(DURABLE) as server:
         rate = partial(_rate, url=server.url())
         PostgresStore(server.url(), write=True).close()  # tables are made before several processes need them
         postgres_application(server.url(), create=True).close()

@@ -21,7 +21,7 @@ from orchestrator.models import (
 )
 from orchestrator.money import Usd
 from orchestrator.settings import RunSettings
-from orchestrator.testing.stage import model
+from orchestrator.testing.decide_by_hand import model
 
 
 def test_every_table_speaks_of_every_type_of_task() -> None:

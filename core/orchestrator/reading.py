@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from orchestrator.replay import UnavailableBackendError, verify
     from orchestrator.state.calls import CallKey
     from orchestrator.state.fold import apply, fold
-    from orchestrator.state.results import checks_of
     from orchestrator.state.run import RunState
+    from orchestrator.state.task_answers import checks_of
     from orchestrator.state.tasks import TaskState
 
 _HOMES: Final = {
@@ -45,7 +45,7 @@ _HOMES: Final = {
     "apply": "orchestrator.state.fold",
     "fold": "orchestrator.state.fold",
     "output_of": "orchestrator.decide.outcome",
-    "checks_of": "orchestrator.state.results",
+    "checks_of": "orchestrator.state.task_answers",
     "RunState": "orchestrator.state.run",
     "TaskState": "orchestrator.state.tasks",
 }

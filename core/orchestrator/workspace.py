@@ -17,8 +17,7 @@ from orchestrator.engine.runs import Engine
 from orchestrator.engine.session_lifetime import RunEnd, Watchers
 from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.errors import SpecError, UsageError
-from orchestrator.following import LiveSession, settled
-from orchestrator.handles import RunHandle
+from orchestrator.following_runs import LiveSession, settled
 from orchestrator.log.codec import prepare
 from orchestrator.models import Budget
 from orchestrator.money import Usd
@@ -26,6 +25,7 @@ from orchestrator.plugins.handed_objects import objects_only
 from orchestrator.plugins.registry import Plugin
 from orchestrator.policy_dsl import bind
 from orchestrator.python_messages import python_words
+from orchestrator.run_handle import RunHandle
 from orchestrator.run_list import RunFilter, RunSummaries, found_run, known_status, runs_in, summaries
 from orchestrator.spec import Spec, parse_spec, read_spec, spec_from, usual_models, with_models
 

@@ -13,7 +13,7 @@ from orchestrator import Budget, ProjectStatus, Workspace
 from orchestrator.answering_questions import OpenQuestion
 from orchestrator.engine.loop import Loop
 from orchestrator.errors import NotAllowedError, OutputError, RunLockedError, SpecError, UsageError
-from orchestrator.handles import RunHandle
+from orchestrator.run_handle import RunHandle
 from orchestrator.run_list import RunSummaries
 from orchestrator.spec import read_spec
 from tests.api.stepping import a_spec

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cli.flags import DEFAULT_CRITERIA, ask_for_criteria
+from orchestrator.cli.specification_flags import DEFAULT_CRITERIA, ask_for_criteria
 from orchestrator.spec import read_models
 from tests.cli.command import ROOT, count, orchestrate, rows, scripted_spec, signalled, start, wait_until
 from tests.cli.conftest import Finished

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator import events as e
-from orchestrator.decide.retry import draw, ready_at
+from orchestrator.decide.retries_and_circuits import draw, ready_at
 from orchestrator.errors import ErrorKind
 from orchestrator.models import ProjectStatus, Role, SpendLimit, TaskStatus, TaskType
 from orchestrator.money import Price, Usage, Usd
 from orchestrator.settings import SECOND, Limits, RunSettings
-from orchestrator.testing.stage import CHEAP, Stage, model, task
+from orchestrator.testing.decide_by_hand import CHEAP, Stage, model, task
 
 FIXED: Any = {"fixed_types": tuple(TaskType), "fixed_roles": tuple(Role)}
 """Answers are asked for at their limits."""

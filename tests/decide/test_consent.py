@@ -9,8 +9,8 @@ from orchestrator.models import AnsweredBy, ProjectStatus, RiskLevel
 from orchestrator.money import Usd
 from orchestrator.replay import verify
 from orchestrator.settings import SECOND, RunSettings
+from orchestrator.testing.decide_by_hand import Stage, model, task
 from orchestrator.testing.laws import Laws
-from orchestrator.testing.stage import Stage, model, task
 
 MODELS = [model("chat"), model("other", "south")]
 

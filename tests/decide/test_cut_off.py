@@ -9,8 +9,8 @@ from orchestrator.errors import ErrorKind
 from orchestrator.models import Finish, ProjectStatus, ReadingProblem, Role, TaskType
 from orchestrator.money import Usage, Usd
 from orchestrator.settings import Limits, RunSettings
+from orchestrator.testing.decide_by_hand import CHEAP, Stage, model, task
 from orchestrator.testing.laws import Laws
-from orchestrator.testing.stage import CHEAP, Stage, model, task
 
 USED = Usage(input=10, output=512)
 CUT: dict[str, Any] = {"finish": Finish.LENGTH}

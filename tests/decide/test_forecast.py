@@ -10,7 +10,7 @@ from orchestrator.decide.strategies import STRATEGIES
 from orchestrator.models import JudgeMethod, Phase, PlannedTask, TaskType
 from orchestrator.money import Price, Usd
 from orchestrator.settings import SECOND, Evaluation, RunSettings
-from orchestrator.testing.stage import Stage, model, task
+from orchestrator.testing.decide_by_hand import Stage, model, task
 
 CODE, TEXT = TaskType.CODE_GEN, TaskType.SUMMARIZATION
 AUTHOR = model("author", "north", price=Price(Usd.parse(1), Usd.parse(10)))

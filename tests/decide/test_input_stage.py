@@ -17,7 +17,7 @@ from orchestrator.models import (
 )
 from orchestrator.money import Price, Usd
 from orchestrator.settings import SECOND, RunSettings
-from orchestrator.testing.stage import Stage, model, task
+from orchestrator.testing.decide_by_hand import Stage, model, task
 
 DEAR = Price(Usd.parse(5), Usd.parse(25))
 MODELS = [

@@ -13,8 +13,8 @@ from orchestrator.models import FIRST_TOKENS, MAX_TOKENS, ROLE_MAX_TOKENS, Finis
 from orchestrator.money import Usage
 from orchestrator.replay import verify
 from orchestrator.settings import RunSettings
+from orchestrator.testing.decide_by_hand import Stage, model, task
 from orchestrator.testing.laws import broken_laws
-from orchestrator.testing.stage import Stage, model, task
 
 CODE, JUDGED = TaskType.CODE_GEN, TaskType.EVALUATION
 ROLES = (Role.GENERATOR, Role.REVISER, Role.CRITIC, Role.EVALUATOR, Role.DECOMPOSER)

@@ -28,8 +28,8 @@ from orchestrator.models import (
 from orchestrator.money import Price, Usd
 from orchestrator.replay import verify
 from orchestrator.settings import Evaluation, RunSettings, SecondJudge
+from orchestrator.testing.decide_by_hand import Stage, model, task
 from orchestrator.testing.laws import broken_laws
-from orchestrator.testing.stage import Stage, model, task
 
 MODELS = (model("a", "north"), model("b", "south"), model("c", "east"))
 TESTS = "1" * 64

@@ -11,7 +11,7 @@ from orchestrator.models import ProjectStatus
 from orchestrator.money import Usage, Usd
 from orchestrator.policy import EnforcementMode, Policy, RateLimit
 from orchestrator.settings import SECOND, Limits, RunSettings
-from orchestrator.testing.stage import Stage, model, task
+from orchestrator.testing.decide_by_hand import Stage, model, task
 
 MINUTE = 60 * SECOND
 

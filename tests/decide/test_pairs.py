@@ -29,8 +29,8 @@ from orchestrator.models import (
 from orchestrator.money import Usage, Usd
 from orchestrator.replay import verify
 from orchestrator.settings import Evaluation, RunSettings
+from orchestrator.testing.decide_by_hand import Stage, model, task
 from orchestrator.testing.laws import broken_laws
-from orchestrator.testing.stage import Stage, model, task
 
 TEXT = TaskType.SUMMARIZATION
 MODELS = (model("a", "north"), model("b", "south"), model("c", "east"))

@@ -11,7 +11,7 @@ from orchestrator import events as e
 from orchestrator.models import Role, TaskStatus, TaskType
 from orchestrator.models.scores import decimal_of, is_nearer, is_within, reaches
 from orchestrator.settings import Evaluation, RunSettings
-from orchestrator.testing.stage import Stage, model, task
+from orchestrator.testing.decide_by_hand import Stage, model, task
 
 KIND = TaskType.SUMMARIZATION
 HUNDREDTHS = [Decimal(number) / 100 for number in range(101)]

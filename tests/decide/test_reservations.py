@@ -7,7 +7,7 @@ from orchestrator import events as e
 from orchestrator.errors import ErrorKind
 from orchestrator.models import Role, TaskType
 from orchestrator.settings import SECOND, Limits, RunSettings
-from orchestrator.testing.stage import Stage, model, task
+from orchestrator.testing.decide_by_hand import Stage, model, task
 
 FIXED: Any = {"fixed_types": tuple(TaskType), "fixed_roles": tuple(Role)}
 SCOPE = "simulated/requests"

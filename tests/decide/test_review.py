@@ -8,7 +8,7 @@ from orchestrator import events as e
 from orchestrator.errors import ErrorKind
 from orchestrator.models import ProjectStatus, ReadingProblem, Role, TaskStatus, TaskType, Verdict
 from orchestrator.settings import Evaluation, MissingTool, OnDisagree, RunSettings
-from orchestrator.testing.stage import Stage, model, task
+from orchestrator.testing.decide_by_hand import Stage, model, task
 
 BOTH = (model("a", "north"), model("b", "south"))
 WRITES = TaskType.SUMMARIZATION  # two iterations at most, threshold 0.80

@@ -17,9 +17,9 @@ from orchestrator.money import Price, Usd
 from orchestrator.policy import EnforcementMode, Policy, with_strictest_modes
 from orchestrator.settings import CrossVendor, Evaluation, RunSettings, SecondJudge
 from orchestrator.spi import ModelTelemetry, Ranked, RoutingCandidate
-from orchestrator.state.health import ModelRecord
+from orchestrator.state.model_health import ModelRecord
+from orchestrator.testing.decide_by_hand import Stage, model, task
 from orchestrator.testing.simulator import sound_rank
-from orchestrator.testing.stage import Stage, model, task
 from orchestrator.testing.strategies import catalogues, models, policies
 
 KIND = TaskType.SUMMARIZATION

@@ -12,7 +12,7 @@ from orchestrator.errors import ErrorKind
 from orchestrator.models import PlannedTask, ProjectStatus, Role, TaskStatus
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND, RunSettings
-from orchestrator.testing.stage import Stage, model, task
+from orchestrator.testing.decide_by_hand import Stage, model, task
 from orchestrator.testing.strategies import plans
 
 BOTH = (model("a", "north"), model("b", "south"))

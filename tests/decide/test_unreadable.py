@@ -8,8 +8,8 @@ from orchestrator import events as e
 from orchestrator.models import ProjectStatus, ReadingProblem, Role, SelectionReason, TaskStatus
 from orchestrator.money import Usd
 from orchestrator.settings import Limits, RunSettings
+from orchestrator.testing.decide_by_hand import CHEAP, Stage, model, task
 from orchestrator.testing.laws import broken_laws
-from orchestrator.testing.stage import CHEAP, Stage, model, task
 
 MODELS = tuple(model(name, name) for name in ("a", "b", "c", "d"))
 NO_JSON: dict[str, Any] = {"reading": e.Reading(problem=ReadingProblem.NO_JSON)}

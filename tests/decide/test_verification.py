@@ -6,8 +6,8 @@ from orchestrator import events as e
 from orchestrator.errors import ErrorKind
 from orchestrator.models import ProjectStatus, Role, Verdict, VerificationProblem
 from orchestrator.settings import SECOND, RunSettings
+from orchestrator.testing.decide_by_hand import Stage, model, task
 from orchestrator.testing.laws import broken_laws
-from orchestrator.testing.stage import Stage, model, task
 
 
 def verified(stage: Stage, verdict: Verdict) -> list[e.Event]:

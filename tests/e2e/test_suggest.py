@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.vendors.suggested_models import OfferedModel, ServerOffer, models_file
 from orchestrator.money import Usd
 from orchestrator.spec import read_models
+from orchestrator_providers.suggested_models import OfferedModel, ServerOffer, models_file
 from tests.cli.command import Ended, orchestrate, rows
 from tests.e2e.test_instances import agreed, spec_file
 from tests.servers.gateways import LITELLM, OLLAMA, OPENROUTER, VLLM, GatewayServer

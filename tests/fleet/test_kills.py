@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from benchmarks.kills import Figures, try_out
 
-from orchestrator_postgres.temporary import programs
+from orchestrator_postgres.temporary_server import programs
 
 
 @pytest.mark.heavy

@@ -12,9 +12,9 @@ from orchestrator.money import Usd
 from orchestrator.policy import Policy, RateLimit
 from orchestrator.settings import SECOND, Limits, RunSettings
 from orchestrator.testing.bills_and_accounts import broken_accounts, broken_bills
+from orchestrator.testing.decide_by_hand import Stage, model, task
 from orchestrator.testing.laws import Laws, broken_laws
 from orchestrator.testing.simulator import History, Scenario, simulate
-from orchestrator.testing.stage import Stage, model, task
 from tests.simulation.plays import steady
 
 _ONE = Usd(1)

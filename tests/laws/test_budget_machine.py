@@ -22,8 +22,8 @@ from orchestrator.settings import SECOND, RunSettings
 from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate
 from orchestrator.testing import BudgetMachine, simulate
 from orchestrator.testing.accounts import NAMES
+from orchestrator.testing.decide_by_hand import model, task
 from orchestrator.testing.laws import broken_laws
-from orchestrator.testing.stage import model, task
 from tests.simulation.plays import steady
 
 Candidates = Sequence[RoutingCandidate]

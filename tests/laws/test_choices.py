@@ -9,9 +9,9 @@ from attrs import evolve as changed
 from orchestrator import events as e
 from orchestrator.decide.strategies import STRATEGIES
 from orchestrator.models import JudgeMethod, PairChoice, Role, Verdict
+from orchestrator.testing.decide_by_hand import Stage
 from orchestrator.testing.laws import Laws, broken_laws
 from orchestrator.testing.simulator import History
-from orchestrator.testing.stage import Stage
 from tests.decide.test_pairs import judge, stage
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.errors import MissingError
 from orchestrator_postgres.store import PostgresStore
-from orchestrator_postgres.temporary import TemporaryServer, temporary_server
+from orchestrator_postgres.temporary_server import TemporaryServer, temporary_server
 
 _NUMBERS: Final = count(1)
 

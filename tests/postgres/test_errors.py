@@ -8,9 +8,9 @@ import pytest
 from orchestrator.errors import OrchestrateError, UsageError
 from orchestrator.log import chain
 from orchestrator.log.protocol import StoreError
-from orchestrator_postgres import connecting
+from orchestrator_postgres import connections
 from orchestrator_postgres.store import PostgresStore
-from orchestrator_postgres.temporary import TemporaryServer
+from orchestrator_postgres.temporary_server import TemporaryServer
 from tests.postgres.members import appending, tail
 
 Opened = Callable[..., PostgresStore]
@@ -92,7 +92,7 @@ def test_missing_rights_are_one_line(opened: Opened, url: str) -> None:
 )
 def test_each_trouble_of_a_server_is_one_line(error: psycopg.Error, says: str) -> None:
     """With what to do about it; the driver's own words are kept aside."""
-    with pytest.raises(StoreError, match=says) as caught, connecting.explained("postgresql://u:secret@h/d"):
+    with pytest.raises(StoreError, match=says) as caught, connections.explained("postgresql://u:secret@h/d"):
         raise error
     assert str(caught.value).startswith("postgresql://h/d: ")
     assert "\n" not in str(caught.value) + caught.value.detail
@@ -121,9 +121,9 @@ def test_a_reader_outlives_a_restart_of_the_server(durable_server: TemporaryServ
 def test_a_connection_that_is_lost_is_noticed(opened: Opened, given_url: str) -> None:
     """Both sides are asked to: the server frees a run of a machine that is gone, idle or not."""
     wanted = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
-    given = connecting.parameters(given_url)
+    given = connections.parameters(given_url)
     assert {name: given[name] for name in wanted} == wanted
-    assert connecting.parameters(f"{given_url}&keepalives_idle=1")["keepalives_idle"] == "1"
+    assert connections.parameters(f"{given_url}&keepalives_idle=1")["keepalives_idle"] == "1"
     store, asked = opened(), []
     for name in wanted:
         asked.append(f"tcp_{name.removeprefix('tcp_')}")

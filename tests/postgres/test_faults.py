@@ -18,7 +18,7 @@ from orchestrator.log import chain
 from orchestrator.log.protocol import StoreError
 from orchestrator.log.stored_rows import Last, Select
 from orchestrator_postgres.store import PostgresStore
-from orchestrator_postgres.temporary import TemporaryServer
+from orchestrator_postgres.temporary_server import TemporaryServer
 from tests.cli.command import QUICKSTART, Ended, finish, orchestrate, scripted_spec, start
 from tests.postgres.members import appending, tail
 from tests.postgres.wire import Wire

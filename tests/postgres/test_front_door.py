@@ -8,7 +8,7 @@ from orchestrator.log.protocol import StoreError
 from orchestrator.log.stored_rows import Select
 from orchestrator.money import Usd
 from orchestrator_postgres.store import PostgresStore
-from orchestrator_postgres.temporary import TemporaryServer
+from orchestrator_postgres.temporary_server import TemporaryServer
 from tests.cli.command import QUICKSTART, finish, orchestrate, start
 
 

@@ -6,7 +6,7 @@ import pytest
 from psycopg import errors
 
 from orchestrator.log.protocol import StoreError
-from orchestrator_postgres import layout
+from orchestrator_postgres import tables
 from orchestrator_postgres.store import PostgresStore, PostgresStores
 
 
@@ -25,10 +25,10 @@ def test_nothing_is_made_for_reading(url: str) -> None:
     with pytest.raises(StoreError, match=r"there is no event log at .*: run something there first"):
         PostgresStore(url, write=False)
     with psycopg.connect(url) as connection:
-        assert layout.number_of(connection) == 0
+        assert tables.number_of(connection) == 0
 
 
-@pytest.mark.parametrize(("number", "which"), [(layout.NUMBER + 1, "newer"), (-1, "older")])
+@pytest.mark.parametrize(("number", "which"), [(tables.NUMBER + 1, "newer"), (-1, "older")])
 def test_another_layout_is_refused_before_anything_is_changed(
     url: str, opened: Callable[..., PostgresStore], number: int, which: str
 ) -> None:
@@ -39,7 +39,7 @@ def test_another_layout_is_refused_before_anything_is_changed(
         connection.execute("DROP VIEW runs")
         for write in (True, False):
             with pytest.raises(
-                StoreError, match=f"layout {number}, this program knows {layout.NUMBER}: use the {which}"
+                StoreError, match=f"layout {number}, this program knows {tables.NUMBER}: use the {which}"
             ):
                 PostgresStore(url, write=write)
         assert connection.execute("SELECT to_regclass('runs')").fetchone() == (None,)

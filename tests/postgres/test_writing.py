@@ -11,7 +11,7 @@ from orchestrator.errors import ConcurrencyError, UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.protocol import Changes, Member, StoreError, Tails
 from orchestrator.log.stored_rows import Hold, Last, Select
-from orchestrator_postgres import groups
+from orchestrator_postgres import group_writes
 from orchestrator_postgres.store import PostgresStore
 from tests.postgres.members import AT, appending, following, tail
 
@@ -266,7 +266,7 @@ def test_threads_read_at_once(opened: Opened) -> None:
 
 def test_the_remembered_holds_are_bounded(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that plays run after run does not grow."""
-    monkeypatch.setattr(groups, "REMEMBERED", 3)
+    monkeypatch.setattr(group_writes, "REMEMBERED", 3)
     store = opened()
     for number in range(10):
         store.write([appending(f"run-{number}")])

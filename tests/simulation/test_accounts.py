@@ -6,8 +6,8 @@ from orchestrator import events as e
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Price, Usd
 from orchestrator.settings import RunSettings
+from orchestrator.testing.decide_by_hand import model
 from orchestrator.testing.simulator import Scenario, SimulationReport
-from orchestrator.testing.stage import model
 from tests.simulation.plays import played, steady
 
 

@@ -11,9 +11,9 @@ from orchestrator.errors import ErrorKind
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Price, Usd
 from orchestrator.settings import SECOND
+from orchestrator.testing.decide_by_hand import model
 from orchestrator.testing.laws import broken_laws
 from orchestrator.testing.simulator import CrashPoint, Scenario, SimulationReport
-from orchestrator.testing.stage import model
 from tests.simulation.plays import played, steady
 
 CHEAP = Price(Usd.parse("0.1"), Usd.parse("0.4"))

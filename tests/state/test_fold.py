@@ -9,10 +9,10 @@ from orchestrator.models import ProjectStatus, TaskType
 from orchestrator.money import Usd
 from orchestrator.settings import RunSettings
 from orchestrator.state.fold import apply, fold
-from orchestrator.state.health import Measured, ModelRecord
+from orchestrator.state.model_health import Measured, ModelRecord
 from orchestrator.state.run import RunState
+from orchestrator.testing.decide_by_hand import Stage, model, task
 from orchestrator.testing.simulator import Scenario, simulate
-from orchestrator.testing.stage import Stage, model, task
 
 OF_OTHER_STREAMS = e.AccountEvent | e.ArchiveEvent | e.EvalEvent | e.WorkerEvent
 

@@ -14,9 +14,9 @@ from orchestrator.money import Usd
 from orchestrator.replay import verify
 from orchestrator.settings import Approvals, RunSettings
 from orchestrator.state.fold import fold
+from orchestrator.testing.decide_by_hand import Stage, model
 from orchestrator.testing.laws import broken_laws
 from orchestrator.testing.runs import RunMachine
-from orchestrator.testing.stage import Stage, model
 from orchestrator.testing.strategies import plans, settings_of_runs
 
 _AMOUNTS = st.integers(0, 10**8).map(Usd)

@@ -14,7 +14,7 @@ from orchestrator.spi import ExporterConfig, Metrics, ModelMetrics
 from orchestrator_exporters import json as json_exporter
 from orchestrator_exporters import prometheus
 from orchestrator_exporters.exposition import exposition, is_exposition
-from orchestrator_exporters.files import ForeignFileError
+from orchestrator_exporters.replaced_files import ForeignFileError
 from tests.cli.command import orchestrate, rows, scripted_spec
 
 EXPORTERS = {"json": json_exporter, "prometheus": prometheus}

@@ -8,8 +8,8 @@ import pytest
 
 from orchestrator.errors import OrchestrateError
 from orchestrator.plugins import Catalogue
-from orchestrator.spec.classes import SPEC
 from orchestrator.spec.container_kinds import FreeMapping, ListOf, MapOf, Record
+from orchestrator.spec.spec_keys import SPEC
 from orchestrator.spec.value_kinds import Kind
 from orchestrator.spi import ExporterConfig, ProviderConfig
 from orchestrator.trust.keys_needing_consent import AGREED, FREE, is_known

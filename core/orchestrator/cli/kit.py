@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from orchestrator.cli.event_sentences import verification
     from orchestrator.cli.exchanges import lines_of
     from orchestrator.cli.exit_codes import INTERRUPTED, SYSTEM, USAGE
-    from orchestrator.cli.flags import DEFAULT_CRITERIA
     from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, junit_xml
     from orchestrator.cli.live_view import Pace
-    from orchestrator.cli.mailing import SpokenTo, send_answer, spoken_to
+    from orchestrator.cli.mailbox_messages import SpokenTo, send_answer, spoken_to
     from orchestrator.cli.opening_logs import open_log, open_log_if_any
     from orchestrator.cli.options import (
         advise_option,
@@ -86,6 +85,7 @@ if TYPE_CHECKING:
         with_loop,
         with_policies,
     )
+    from orchestrator.cli.specification_flags import DEFAULT_CRITERIA
     from orchestrator.cli.stdout import stdout
     from orchestrator.cli.tables import STYLES, print_facts, print_run, print_table, title_of
     from orchestrator.cli.text_fitting import width_of
@@ -124,7 +124,7 @@ _NAMES: Final = {
     "orchestrator.cli.event_ids": "EVENT EVENT_HELP",
     "orchestrator.cli.exchanges": "lines_of",
     "orchestrator.cli.exit_codes": "INTERRUPTED SYSTEM USAGE",
-    "orchestrator.cli.flags": "DEFAULT_CRITERIA",
+    "orchestrator.cli.specification_flags": "DEFAULT_CRITERIA",
     "orchestrator.cli.spec_from_options": (
         "bound check_policy_names models_files named_output spec_of_file with_approvals with_backend with_flags "
         "with_loop with_policies"
@@ -134,7 +134,7 @@ _NAMES: Final = {
     "orchestrator.cli.junit": "CaseOutcome JunitCase JunitSuite junit_xml",
     "orchestrator.cli.live_view": "Pace",
     "orchestrator.cli.opening_logs": "open_log open_log_if_any",
-    "orchestrator.cli.mailing": "SpokenTo send_answer spoken_to",
+    "orchestrator.cli.mailbox_messages": "SpokenTo send_answer spoken_to",
     "orchestrator.cli.event_sentences": "verification",
     "orchestrator.cli.options": (
         "advise_option allow_option always_json_option approve_option "

@@ -111,9 +111,9 @@ def suggest(base_url: str, api_key_env: str | None, provider: str, price: Any, o
 
     from orchestrator.engine.vendors.environment import Environment
     from orchestrator.engine.vendors.http import make_client
-    from orchestrator.engine.vendors.suggested_models import ServerOffer, models_file
-    from orchestrator.engine.vendors.suggested_models import suggest as suggested
+    from orchestrator.engine.vendors.local_addresses import is_local
     from orchestrator.errors import UsageError
+    from orchestrator.plugins import part
 
     environment = Environment.of_process(lambda secret: None)
     key = None if api_key_env is None else environment.secret(api_key_env)
@@ -121,12 +121,14 @@ def suggest(base_url: str, api_key_env: str | None, provider: str, price: Any, o
         raise UsageError(f"--api-key-env: {api_key_env} is not set")
     network = environment.network()
 
-    async def ask() -> ServerOffer:
+    suggesting = part("suggested_models")
+
+    async def ask() -> Any:
         async with make_client(network=network) as http:
-            return await suggested(base_url, key, http)
+            return await suggesting.suggest(base_url, key, http, is_local)
 
     found = asyncio.run(ask())
-    text = models_file(found, provider, api_key_env, price, datetime.now(UTC).date().isoformat())
+    text = suggesting.models_file(found, provider, api_key_env, price, datetime.now(UTC).date().isoformat())
     if output is None:
         result(text.rstrip("\n"))
         return 0

@@ -16,7 +16,7 @@ from orchestrator.cli.values import FILE
 from orchestrator.errors import SpecError, UsageError
 
 if TYPE_CHECKING:
-    from orchestrator.cli.mailing import SpokenTo
+    from orchestrator.cli.mailbox_messages import SpokenTo
     from orchestrator.documents import Document
 
 _HEAD: Final = "# The plan of {run}. Save to change it; delete everything to leave it as it is.\n"
@@ -33,7 +33,7 @@ def edit(run_id: str, file: Path | None, show: bool, as_json: bool) -> int:
 
     Tasks are written as in a spec. A run that has asked to approve its plan asks again, about the new one.
     """
-    from orchestrator.cli.mailing import send, spoken_to
+    from orchestrator.cli.mailbox_messages import send, spoken_to
     from orchestrator.engine.answers.context_in_prompts import names_of
     from orchestrator.engine.plan_editing import checked_plan, plan_of
     from orchestrator.engine.vendors.environment import called_by

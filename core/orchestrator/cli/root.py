@@ -146,7 +146,7 @@ def root(context: click.Context, /, **flags: Any) -> int | None:
     if not given:
         click.echo(context.get_help(), err=True)
         return 2
-    from orchestrator.cli.flags import carry_out
+    from orchestrator.cli.specification_flags import carry_out
 
     code: int | None = keeping_stdout(carry_out)(**flags)
     return code

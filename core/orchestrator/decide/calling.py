@@ -9,7 +9,7 @@ from orchestrator.decide.answer_lengths import AnswerSizes, call_sizes
 from orchestrator.decide.approvals import asks_at_ceiling, next_ceiling, next_spend
 from orchestrator.decide.batch_lanes import lane_of
 from orchestrator.decide.pacing import exceeded, may_start, may_take_place, ticket_of
-from orchestrator.decide.retry import is_behind, is_spent, needs_probe, ready_at, wake_for_breaker
+from orchestrator.decide.retries_and_circuits import is_behind, is_spent, needs_probe, ready_at, wake_for_breaker
 from orchestrator.decide.roster import Rejection
 from orchestrator.decide.round_context import GRACE, RoutingContext
 from orchestrator.decide.routing import Asked, Listing, Query, is_excluded, list_candidates

@@ -7,7 +7,7 @@ from orchestrator.models import SLOT_ALIASES, ModelInfo
 from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode, Policy
 from orchestrator.settings import RunSettings
-from orchestrator.state.health import ModelRecord
+from orchestrator.state.model_health import ModelRecord
 
 MEASURED: Final = 10
 """From so many calls on a model is measured: its latency is judged, and the default backend ranks it."""

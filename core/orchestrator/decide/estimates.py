@@ -9,7 +9,7 @@ from attrs import frozen
 from orchestrator.models import Lane, ModelInfo, Role, TaskType
 from orchestrator.money import NANO, Usage, Usd
 from orchestrator.settings import SECOND
-from orchestrator.state.health import Measured, measured_as
+from orchestrator.state.model_health import Measured, measured_as
 from orchestrator.state.run import RunState
 
 TYPICAL_INPUT: Final = 600

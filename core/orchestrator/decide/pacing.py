@@ -14,7 +14,7 @@ from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode, Policy
 from orchestrator.settings import EVERY, SECOND
 from orchestrator.state.calls import LogicalCall, Reservation
-from orchestrator.state.health import Start
+from orchestrator.state.model_health import Start
 
 _MINUTE = 60 * SECOND
 _HOUR = 60 * _MINUTE

@@ -7,12 +7,12 @@ from typing import Final
 from attrs import Factory, frozen
 
 from orchestrator.decide.compliance import MEASURED
-from orchestrator.decide.retry import uniform
+from orchestrator.decide.retries_and_circuits import uniform
 from orchestrator.decide.roster import Rejection, Row
 from orchestrator.decide.round_context import RoutingContext
 from orchestrator.models import TaskType
 from orchestrator.spi import ModelTelemetry, Ranked, RoutingCandidate
-from orchestrator.state.health import ModelRecord
+from orchestrator.state.model_health import ModelRecord
 from orchestrator.state.run import RunState
 
 _LONGEST_CODE = 40

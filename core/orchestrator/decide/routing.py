@@ -7,7 +7,7 @@ from attrs import define, frozen
 
 from orchestrator.decide.compliance import MEASURED, violated, violations
 from orchestrator.decide.ranking import code_of, ranked
-from orchestrator.decide.retry import host_of, is_host_behind, is_model_behind, is_off
+from orchestrator.decide.retries_and_circuits import host_of, is_host_behind, is_model_behind, is_off
 from orchestrator.decide.roster import LOWER_TIER, Rejection, Roster, Verdicts, is_reviewing
 from orchestrator.decide.round_context import RoutingContext
 from orchestrator.events import ModelCandidate

@@ -9,7 +9,7 @@ from orchestrator.decide.input_stage import next_advice, next_enhancement, wants
 from orchestrator.decide.outcome import block, conclude, next_ending
 from orchestrator.decide.planning import next_planning
 from orchestrator.decide.replanning import Mend, next_patch, next_replaced
-from orchestrator.decide.retry import next_health
+from orchestrator.decide.retries_and_circuits import next_health
 from orchestrator.decide.review import next_review
 from orchestrator.decide.roster import Memo
 from orchestrator.decide.round_context import Rank, RoutingContext, Wait

@@ -3,7 +3,7 @@
 from typing import Final
 
 from orchestrator.settings import SECOND
-from orchestrator.state.health import ModelRecord
+from orchestrator.state.model_health import ModelRecord
 
 _START: Final = 120 * SECOND
 """For the connection, a queue, and a model that has to be loaded."""

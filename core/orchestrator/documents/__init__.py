@@ -7,6 +7,7 @@ characters after aliases are expanded, one document, text keys, no duplicate key
 Of Markdown only the fenced blocks are read, in time proportional to the text; ``fenced_blocks`` refuses nothing.
 """
 
+from orchestrator.documents.bounded_files import read_bytes, read_document, read_stream, read_text
 from orchestrator.documents.document import (
     MAX_BYTES,
     MAX_CHARACTERS,
@@ -17,10 +18,9 @@ from orchestrator.documents.document import (
     LineOf,
 )
 from orchestrator.documents.fenced import Fenced, fenced_blocks
-from orchestrator.documents.files import read_bytes, read_document, read_stream, read_text
 from orchestrator.documents.json_text import load_json, parse_json
 from orchestrator.documents.paths import expanded
-from orchestrator.documents.scalars import read_value
+from orchestrator.documents.yaml_scalars import read_value
 
 __all__ = [
     "MAX_BYTES",

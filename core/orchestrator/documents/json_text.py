@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from orchestrator.documents.document import MAX_DEPTH, Document, DocumentNode, refusal, shown, text_node
-from orchestrator.documents.scalars import number
+from orchestrator.documents.yaml_scalars import number
 from orchestrator.errors import MissingError, SpecError, present
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*")

@@ -25,7 +25,7 @@ from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.scanner import Scanner, ScannerError
 
 from orchestrator.documents.document import MAX_DEPTH, Document, DocumentNode, refusal, shown, text_node
-from orchestrator.documents.scalars import resolve
+from orchestrator.documents.yaml_scalars import resolve
 from orchestrator.errors import SpecError
 
 _COMMENT: Final = re.compile(r"\S\s+#")

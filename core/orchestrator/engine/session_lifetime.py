@@ -37,7 +37,7 @@ from orchestrator.log import Texts, append_head
 from orchestrator.plugins import Catalogue
 from orchestrator.spec import Spec
 from orchestrator.spi import Backend, Sandbox, to_stdout
-from orchestrator.state.health import ModelRecord
+from orchestrator.state.model_health import ModelRecord
 from orchestrator.state.run import RunState
 from orchestrator.telemetry import measured, priors
 from orchestrator.trust import Admission, stricter

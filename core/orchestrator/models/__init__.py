@@ -29,7 +29,7 @@ from orchestrator.models.codes import (
     VerificationProblem,
     Waiver,
 )
-from orchestrator.models.context import (
+from orchestrator.models.given_files import (
     LEFT_OUT_FILES,
     MOST_CONTEXT_BYTES,
     MOST_CONTEXT_BYTES_IN_SUM,

@@ -5,12 +5,6 @@ models, tasks), ``classes`` (the file as a whole), ``reading`` (files and argume
 """
 
 from orchestrator.spec.canonical import differences
-from orchestrator.spec.classes import (
-    ReviewSpec,
-    RoutingSpec,
-    Spec,
-    ValidatorsSpec,
-)
 from orchestrator.spec.limits import BreakerSpec, LimitsSpec
 from orchestrator.spec.parsing import (
     MODELS_VARIABLE,
@@ -28,6 +22,12 @@ from orchestrator.spec.parsing import (
 from orchestrator.spec.plan import TaskSpec
 from orchestrator.spec.schema import json_schema
 from orchestrator.spec.skeleton import SKELETON
+from orchestrator.spec.spec_keys import (
+    ReviewSpec,
+    RoutingSpec,
+    Spec,
+    ValidatorsSpec,
+)
 
 __all__ = [
     "MODELS_VARIABLE",

@@ -16,10 +16,10 @@ from orchestrator.events import ADVISE, ENHANCE, PLAN
 from orchestrator.models import ModelInfo
 from orchestrator.money import Usd
 from orchestrator.policy import Policy
-from orchestrator.spec.classes import MODELS_FILE, REVIEW, ROUTING, SPEC, VALIDATORS, ModelsFile, Spec
 from orchestrator.spec.container_kinds import Record
 from orchestrator.spec.limits import BREAKER, LIMITS
 from orchestrator.spec.plan import TASK
+from orchestrator.spec.spec_keys import MODELS_FILE, REVIEW, ROUTING, SPEC, VALIDATORS, ModelsFile, Spec
 from orchestrator.spec.spellings import EVALUATION, MODEL, POLICIES, POLICY, PRICE, RATE, RATE_LIMIT
 from orchestrator.spec.value_kinds import Kind, Money, Place, Refused, suggestion
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orchestrator.spec.classes import SPEC
+from orchestrator.spec.spec_keys import SPEC
 
 
 def json_schema() -> dict[str, Any]:

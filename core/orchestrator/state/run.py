@@ -22,8 +22,8 @@ from orchestrator.settings import RunSettings
 from orchestrator.state.batches import Batch, BatchedCall
 from orchestrator.state.calls import CallKey, LogicalCall, Reservation, Spend
 from orchestrator.state.channels import Channel
-from orchestrator.state.health import HostRecord, ModelRecord, Start
 from orchestrator.state.inputs import AdviseNode, ApprovalRecord, Consent, EnhanceNode
+from orchestrator.state.model_health import HostRecord, ModelRecord, Start
 from orchestrator.state.tasks import Node, PlanNode, TaskState
 
 

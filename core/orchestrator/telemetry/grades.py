@@ -12,7 +12,7 @@ from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Select
 from orchestrator.models import CellOutcome, TaskType
 from orchestrator.models.offers import qualified
-from orchestrator.state.health import ModelRecord
+from orchestrator.state.model_health import ModelRecord
 
 
 @frozen

@@ -7,7 +7,7 @@ from orchestrator.errors import present
 from orchestrator.events import Prior
 from orchestrator.models import ModelInfo, Role, TaskType, usual_quality
 from orchestrator.models.offers import qualified
-from orchestrator.state.health import Measured, ModelRecord
+from orchestrator.state.model_health import Measured, ModelRecord
 
 COLD: Final = 10
 """Fewer calls of a model for a type of task are ignored."""

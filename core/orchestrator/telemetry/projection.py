@@ -20,7 +20,7 @@ from orchestrator.log.stored_rows import Select
 from orchestrator.log.transaction import Recorded
 from orchestrator.models import Lane, Role, TaskType, Verdict
 from orchestrator.models.offers import qualified
-from orchestrator.state.health import Measured, ModelRecord, measured_as
+from orchestrator.state.model_health import Measured, ModelRecord, measured_as
 from orchestrator.telemetry.grades import Grades, grades, learn
 
 SNAPSHOT: Final = "telemetry.json"

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from orchestrator.testing.routing import RoutingRules
     from orchestrator.testing.runs import RunMachine
     from orchestrator.testing.scenario import Scenario
+    from orchestrator.testing.simulated_vendor import SimulatedVendor
     from orchestrator.testing.simulator import simulate
-    from orchestrator.testing.vendor import SimulatedVendor
 
 _CONTRACTS = "contracts"
 _HOMES = {
@@ -54,7 +54,7 @@ _HOMES = {
     "ScaffoldContract": _CONTRACTS,
     "ScorerContract": _CONTRACTS,
     "Scenario": "scenario",
-    "SimulatedVendor": "vendor",
+    "SimulatedVendor": "simulated_vendor",
     "StoreContract": _CONTRACTS,
     "ValidatorContract": _CONTRACTS,
     "called": _CONTRACTS,

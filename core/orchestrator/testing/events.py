@@ -18,8 +18,6 @@ _LARGEST: Final = 2**53
 
 _CHARACTERS: Final = st.characters(codec="utf-8")
 
-DIGESTS: Final = st.binary(min_size=32, max_size=32).map(bytes.hex)
-"""What a text's digest looks like: 64 hexadecimal digits."""
 
 _JSON: Final[st.SearchStrategy[Any]] = st.recursive(
     st.none()

@@ -42,7 +42,7 @@ from orchestrator.spi import (
 from orchestrator.state.run import RunState
 from orchestrator.testing.crashing_store import CrashingStore
 from orchestrator.testing.scenario import Scenario
-from orchestrator.testing.vendor import SimulatedVendor, VendorOfRun
+from orchestrator.testing.simulated_vendor import SimulatedVendor, VendorOfRun
 
 EPOCH: Final = 1_800_000_000 * SECOND
 """The machine's clock when virtual time is 0."""

@@ -15,8 +15,8 @@ from orchestrator.money import Price, Usd
 from orchestrator.policy_dsl import bind
 from orchestrator.spec import parse_spec
 from orchestrator.state.run import RunState
-from orchestrator.testing.stage import model
-from orchestrator.testing.vendor import SimulatedVendor
+from orchestrator.testing.decide_by_hand import model
+from orchestrator.testing.simulated_vendor import SimulatedVendor
 
 ANSWERS: Final[Sequence[Mapping[str, Any]]] = (
     {"role": "generator", "text": "```python\nx = 1\n```"},

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from orchestrator.ledger.event_log import EventLog
     from orchestrator.testing.played_run import Played
-    from orchestrator.testing.vendor import SimulatedVendor
+    from orchestrator.testing.simulated_vendor import SimulatedVendor
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from orchestrator import events as e
 from orchestrator.decide.compliance import binding, violated, violations
 from orchestrator.decide.ranking import telemetry_of
-from orchestrator.decide.retry import is_off
+from orchestrator.decide.retries_and_circuits import is_off
 from orchestrator.decide.round_context import Rank, RoutingContext
 from orchestrator.decide.routing import Listing, Query, list_candidates, slots_of
 from orchestrator.errors import ErrorKind
@@ -30,7 +30,7 @@ from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode, Policy
 from orchestrator.settings import CrossVendor, RunSettings
 from orchestrator.spi import Backend, ModelTelemetry
-from orchestrator.testing.stage import Stage, task
+from orchestrator.testing.decide_by_hand import Stage, task
 from orchestrator.testing.strategies import budgets, catalogues, policies, settings_of_runs
 from orchestrator.testing.watched_backend import Judged, patient
 

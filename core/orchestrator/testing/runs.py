@@ -35,9 +35,9 @@ from orchestrator.replay import verify
 from orchestrator.settings import SECOND, RunSettings
 from orchestrator.spi import Backend
 from orchestrator.state.fold import fold
+from orchestrator.testing.decide_by_hand import Stage
 from orchestrator.testing.laws import Laws
 from orchestrator.testing.machine import CheapestFirst
-from orchestrator.testing.stage import Stage
 from orchestrator.testing.strategies import catalogues, located, plans, settings_of_runs
 from orchestrator.testing.watched_backend import Judged, patient
 

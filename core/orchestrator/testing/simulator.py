@@ -28,7 +28,7 @@ from orchestrator.testing.crashing_store import Crash
 from orchestrator.testing.equal_outcomes import RunOutcome, outcome_of
 from orchestrator.testing.machine import CheapestFirst, PlantedError, Process, World, sound_rank
 from orchestrator.testing.scenario import WHERE, CrashPoint, Scenario, ample
-from orchestrator.testing.vendor import plan
+from orchestrator.testing.simulated_vendor import plan
 from orchestrator.testing.virtual_time import VirtualLoop
 
 __all__ = [

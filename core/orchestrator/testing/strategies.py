@@ -34,9 +34,9 @@ from orchestrator.settings import (
     SecondJudge,
 )
 from orchestrator.spi import ModelTelemetry, RoutingCandidate
+from orchestrator.testing.decide_by_hand import Stage
 from orchestrator.testing.scenario import WHERE, CrashPoint, Scenario
-from orchestrator.testing.stage import Stage
-from orchestrator.testing.vendor import FAULTS, ODDITIES
+from orchestrator.testing.simulated_vendor import FAULTS, ODDITIES
 
 Strategy = st.SearchStrategy
 

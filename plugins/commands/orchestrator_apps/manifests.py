@@ -8,7 +8,7 @@ from attrs import frozen
 
 from orchestrator.plugins.entry_points import module_owners
 from orchestrator.suites import is_test_file
-from orchestrator_apps.declared import ManifestError, declared, normal
+from orchestrator_apps.declared_requirements import ManifestError, declared, normal
 
 _DISTRIBUTIONS: Final[Mapping[str, str]] = {
     "attr": "attrs",

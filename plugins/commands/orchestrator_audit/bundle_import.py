@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.errors import LogError, UsageError
 from orchestrator.log import Head
 from orchestrator.log.sqlite import is_database, schema
-from orchestrator.log.sqlite.explaining import explained
+from orchestrator.log.sqlite.error_messages import explained
 from orchestrator_audit.bundle_check import verify
 from orchestrator_audit.checks import AuditReport
 

@@ -105,11 +105,6 @@ class AuditReport:
         return [check for check in self.checks if check.result is AuditResult.SKIPPED]
 
     @property
-    def first_bad_event(self) -> int | None:
-        """The lowest position at which anything is wrong; None where nothing is."""
-        return None if self.first_problem is None else self.first_problem.position
-
-    @property
     def first_problem(self) -> Problem | None:
         """The breach at the lowest position, before those without one; None where nothing is wrong."""
         problems = [problem for check in self.failed for problem in check.problems]

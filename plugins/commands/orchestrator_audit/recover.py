@@ -20,7 +20,7 @@ from orchestrator.log.heads import read_heads
 from orchestrator.log.locks import FileLocks, TransactionLock
 from orchestrator.log.protocol import StoreError
 from orchestrator.log.sqlite import DATABASE, SqliteStore, configure, schema
-from orchestrator.log.sqlite.explaining import UNREADABLE, explained
+from orchestrator.log.sqlite.error_messages import UNREADABLE, explained
 from orchestrator.log.text_encryption import SALT, Keys, copy_key
 from orchestrator.log.texts import unpack
 from orchestrator.log.transaction import Recorded

@@ -6,7 +6,7 @@ from attrs import define
 
 from orchestrator import events as e
 from orchestrator.decide.compliance import binding, violated
-from orchestrator.decide.retry import is_off
+from orchestrator.decide.retries_and_circuits import is_off
 from orchestrator.decide.spending import BYTES_PER_TOKEN
 from orchestrator.models import FIRST_TOKENS, Lane, Role, SelectionReason
 from orchestrator.money import Usd

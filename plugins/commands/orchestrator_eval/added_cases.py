@@ -12,7 +12,7 @@ from orchestrator.errors import OutputError, SpecError, UsageError
 from orchestrator.reading import RunState, TaskState, Texts
 from orchestrator.spec.plan import IDENTIFIER
 from orchestrator.spec.value_kinds import Place, Refused
-from orchestrator_eval.suite import read_suite
+from orchestrator_eval.suite_file import read_suite
 
 _GIVEN: Final = "\n\nThe files of the tasks that this one builds on:\n"
 _NEW: Final = "suite: {name}\n\n# keys of a spec, for every case: providers, models, criteria …\nspec: {{}}\n\ncases:\n"

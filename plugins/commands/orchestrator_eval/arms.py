@@ -11,7 +11,7 @@ from orchestrator.errors import UsageError
 from orchestrator.models import ModelInfo, usual_quality
 from orchestrator.spec import apply_sets, read_models
 from orchestrator.spec.spellings import MODELS
-from orchestrator_eval.suite import Suite
+from orchestrator_eval.suite_file import Suite
 
 PLAIN: Final = "plain"
 """The control arm: one call of the first model of the row for each task."""

@@ -14,7 +14,7 @@ from orchestrator.money import Usd
 from orchestrator.spec import Spec
 from orchestrator.spec.value_kinds import Place, Refused
 from orchestrator_eval.arms import Arm
-from orchestrator_eval.suite import CASE, Case, Suite, parsed, plain_number, spec_document
+from orchestrator_eval.suite_file import CASE, Case, Suite, parsed, plain_number, spec_document
 
 _LONGEST: Final = 64
 _SEED_BITS: Final = 53

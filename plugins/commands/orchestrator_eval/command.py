@@ -29,7 +29,7 @@ from orchestrator.cli.kit import (
 )
 from orchestrator.models import Lane
 from orchestrator.spi import hookimpl
-from orchestrator_eval.showing import list_evaluations, show_result
+from orchestrator_eval.result_output import list_evaluations, show_result
 
 if TYPE_CHECKING:
     from orchestrator.engine.runs import Engine
@@ -145,7 +145,7 @@ def run(
     from orchestrator_eval.evaluation import Evaluation, name_for, prepared
     from orchestrator_eval.evaluation_stream import folded
     from orchestrator_eval.preflight import check_graders
-    from orchestrator_eval.suite import read_suite
+    from orchestrator_eval.suite_file import read_suite
 
     _check_name(name)
     _check_outputs(outputs)
@@ -206,7 +206,7 @@ def grade(
     from orchestrator_eval.cell_matrix import chosen
     from orchestrator_eval.evaluation import known_evaluation
     from orchestrator_eval.preflight import check_graders
-    from orchestrator_eval.suite import read_suite
+    from orchestrator_eval.suite_file import read_suite
 
     suite = read_suite(suite_file)
     suite = evolve(suite, cases=chosen(suite, cases, (), None))

@@ -41,7 +41,7 @@ from orchestrator_eval.grading_rules import SECONDS, GraderKind
 from orchestrator_eval.preflight import check_arms
 from orchestrator_eval.results import EvalResult, result_of
 from orchestrator_eval.runner import CellGrade, Runner
-from orchestrator_eval.suite import Suite
+from orchestrator_eval.suite_file import Suite
 
 _PROGRAM: Final = "multi-llm-orchestrator"
 """The distribution whose plugins refuse what they do not know."""

@@ -27,7 +27,7 @@ from orchestrator.spi import (
     ValidatorContext,
 )
 from orchestrator_eval.grading_rules import SECONDS, CommandRule, Grader, GraderKind, ScorerRule
-from orchestrator_eval.suite import Case, fingerprint
+from orchestrator_eval.suite_file import Case, fingerprint
 
 ANSWER: Final = "answer.txt"
 """The file in which a command finds the answer as the model gave it."""

@@ -10,7 +10,7 @@ from orchestrator.errors import SpecError, UsageError
 from orchestrator_eval.cell_matrix import EvalPlan, spec_of
 from orchestrator_eval.graders import Bench
 from orchestrator_eval.grading_rules import GraderKind
-from orchestrator_eval.suite import Case, Suite
+from orchestrator_eval.suite_file import Case, Suite
 
 
 def check_graders(suite: Suite, bench: Bench) -> None:

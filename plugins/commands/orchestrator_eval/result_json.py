@@ -14,7 +14,7 @@ from orchestrator.engine.session import VERSION
 from orchestrator.errors import UsageError
 from orchestrator_eval.results import ArmResult, CellResult, EvalResult, Part
 from orchestrator_eval.statistics import LEVEL, Comparison, compare
-from orchestrator_eval.suite import fingerprint
+from orchestrator_eval.suite_file import fingerprint
 
 FORMAT: Final = "orchestrate-eval"
 FORMAT_VERSION: Final = 1

@@ -25,7 +25,7 @@ from orchestrator_eval.graders import Bench, GradeSheet, Mark
 from orchestrator_eval.grading_rules import GraderKind
 from orchestrator_eval.judging import judge_spec, judged
 from orchestrator_eval.run_measures import AUTHORS, attempts, total
-from orchestrator_eval.suite import Case
+from orchestrator_eval.suite_file import Case
 
 IN_A_ROW: Final = 5
 """Errors one after the other after which nothing more is begun: the vendor, or the network, is gone."""

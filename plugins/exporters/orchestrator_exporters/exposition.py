@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from orchestrator.spi import Metrics, ModelMetrics, RunMetrics, Usd
-from orchestrator_exporters.projects import by_project
+from orchestrator_exporters.runs_by_project import by_project
 
 _MODELS: Final = {
     "calls_total": "Calls the vendor has ended.",

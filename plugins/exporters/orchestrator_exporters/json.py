@@ -7,8 +7,8 @@ from typing import Any, Final
 from attrs import asdict
 
 from orchestrator.spi import Exporter, ExporterConfig, Metrics, Usd, hookimpl
-from orchestrator_exporters.files import replace
 from orchestrator_exporters.options import Options
+from orchestrator_exporters.replaced_files import replace
 
 _HEAD: Final = {"format": "orchestrate-metrics", "format_version": 1}
 

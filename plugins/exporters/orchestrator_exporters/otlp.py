@@ -16,8 +16,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from orchestrator.spi import Exporter, Metrics, RunEvent, Usd
-from orchestrator_exporters.projects import by_project
-from orchestrator_exporters.spans import Spans
+from orchestrator_exporters.run_trace import Spans
+from orchestrator_exporters.runs_by_project import by_project
 
 _SECONDS: Final = 3.0
 """How long one request may take, tries included."""

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from orchestrator.spi import Exporter, ExporterConfig, Metrics, hookimpl
 from orchestrator_exporters.exposition import bounded_exposition, exposition, is_exposition
-from orchestrator_exporters.files import replace
 from orchestrator_exporters.options import Options
+from orchestrator_exporters.replaced_files import replace
 
 _CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _READ_SECONDS: Final = 10.0

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from orchestrator.spi import Allowance, Allowances
-from orchestrator_providers.waiting import duration, seconds, spoken
+from orchestrator_providers.wait_times import duration, seconds, spoken
 
 _MINUTE: Final = 60.0
 _DAY: Final = 86_400.0

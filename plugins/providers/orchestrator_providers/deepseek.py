@@ -8,8 +8,8 @@ at the one of its end. Public holidays in China, which are off-peak, count as an
 from typing import Any, Final
 
 from orchestrator.spi import Provider, ProviderConfig, Request, hookimpl
-from orchestrator_providers.access import CALLING, REACHING, check_options, find_access, read_manner
-from orchestrator_providers.catalogue import Catalogue, Listed
+from orchestrator_providers.keys_and_addresses import CALLING, REACHING, check_options, find_access, read_manner
+from orchestrator_providers.model_catalogue import Catalogue, Listed
 from orchestrator_providers.openai_family import OpenAIFamily
 
 CATALOGUE: Final = Catalogue(

@@ -21,7 +21,7 @@ from orchestrator_providers.batching import (
     uncharged,
     undone,
 )
-from orchestrator_providers.faults import bad_answer
+from orchestrator_providers.error_meanings import bad_answer
 from orchestrator_providers.safe_text import message_of, one_line
 
 _SUCCEEDED, _FAILED, _CANCELLED, _EXPIRED = (

@@ -10,8 +10,15 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from orchestrator.spi import ModelInfo, Provider, ProviderConfig, Request, hookimpl
-from orchestrator_providers.access import CALLING, REACHING, check_options, choose_region, find_access, read_manner
-from orchestrator_providers.catalogue import Catalogue, Listed, in_region
+from orchestrator_providers.keys_and_addresses import (
+    CALLING,
+    REACHING,
+    check_options,
+    choose_region,
+    find_access,
+    read_manner,
+)
+from orchestrator_providers.model_catalogue import Catalogue, Listed, in_region
 from orchestrator_providers.openai_family import OpenAIFamily
 
 SLOT: Final = "moonshot-v1"

@@ -8,13 +8,13 @@ from attrs import evolve
 
 from orchestrator.spi import ErrorKind, ModelInfo, ProviderError, Reply
 from orchestrator_providers.allowances import allowances
+from orchestrator_providers.error_meanings import bad_answer, cut_off
 from orchestrator_providers.event_stream import EventSplitter
-from orchestrator_providers.faults import bad_answer, cut_off
 from orchestrator_providers.safe_text import excerpt, one_line
 from orchestrator_providers.strict_json import NO_JSON, parse_strict
 
 if TYPE_CHECKING:
-    from orchestrator_providers.vendor import Vendor
+    from orchestrator_providers.one_call import Vendor
 
 _THOUGHT: Final = re.compile(r"\s*<think>(?:.*?</think>\s*|.*)", re.DOTALL)
 

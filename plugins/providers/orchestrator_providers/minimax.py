@@ -8,12 +8,19 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from orchestrator.spi import Billed, ErrorKind, Provider, ProviderConfig, ProviderError, Request, Usage, hookimpl
-from orchestrator_providers.access import CALLING, REACHING, check_options, choose_region, find_access, read_manner
-from orchestrator_providers.catalogue import Catalogue, Listed, in_region
-from orchestrator_providers.faults import Cause, classify
+from orchestrator_providers.error_meanings import Cause, classify
+from orchestrator_providers.keys_and_addresses import (
+    CALLING,
+    REACHING,
+    check_options,
+    choose_region,
+    find_access,
+    read_manner,
+)
+from orchestrator_providers.model_catalogue import Catalogue, Listed, in_region
 from orchestrator_providers.openai_family import OpenAIFamily, number_at_the_end
 from orchestrator_providers.safe_text import message_of, one_line, words_of
-from orchestrator_providers.waiting import reset_in_text
+from orchestrator_providers.wait_times import reset_in_text
 
 HOSTS: Final = {"international": "https://api.minimax.io/v1", "china": "https://api.minimaxi.com/v1"}
 

@@ -20,7 +20,7 @@ from orchestrator_providers.batching import (
     uncharged,
     undone,
 )
-from orchestrator_providers.faults import bad_answer
+from orchestrator_providers.error_meanings import bad_answer
 from orchestrator_providers.safe_text import one_line
 
 _KEY: Final = "orchestrate_batch"

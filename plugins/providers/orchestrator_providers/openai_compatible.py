@@ -20,8 +20,8 @@ from typing import Any, Final
 from attrs import evolve
 
 from orchestrator.spi import Provider, ProviderConfig, Request, hookimpl
-from orchestrator_providers.access import CALLING, REACHING, check_options, find_access, read_manner
-from orchestrator_providers.catalogue import with_effort
+from orchestrator_providers.keys_and_addresses import CALLING, REACHING, check_options, find_access, read_manner
+from orchestrator_providers.model_catalogue import with_effort
 from orchestrator_providers.openai_batches import OpenAIBatches
 from orchestrator_providers.openai_family import OpenAIFamily
 

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from orchestrator.spi import ErrorKind, Finish, ProviderError, Reply, Request, Usage
-from orchestrator_providers.faults import bad_answer, billed_of_usage, refused_answer
+from orchestrator_providers.error_meanings import bad_answer, billed_of_usage, refused_answer
 from orchestrator_providers.json_forms import is_closed, is_object, is_strict, unbounded
 from orchestrator_providers.live_answer import Gathering
+from orchestrator_providers.one_call import Vendor
 from orchestrator_providers.openai_answers import (
     BROKEN_OFF,
     FILTERED,
@@ -21,7 +22,6 @@ from orchestrator_providers.openai_answers import (
     text_of,
 )
 from orchestrator_providers.safe_text import clean
-from orchestrator_providers.vendor import Vendor
 
 _FINISH: Final = {
     "stop": Finish.STOP,

@@ -53,8 +53,8 @@ from orchestrator.spi import (
     Usage,
     hookimpl,
 )
-from orchestrator_providers.catalogue import overridden
-from orchestrator_providers.script import Failure, Script, read_script
+from orchestrator_providers.answers_file import Failure, Script, read_script
+from orchestrator_providers.model_catalogue import overridden
 
 BYTES_PER_TOKEN: Final = 4
 

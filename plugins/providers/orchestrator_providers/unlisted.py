@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from orchestrator_providers import anthropic, deepseek, google, kimi, minimax, openai, zhipu
-from orchestrator_providers.catalogue import Catalogue
+from orchestrator_providers.model_catalogue import Catalogue
 
 CATALOGUES: Final = tuple(each.CATALOGUE for each in (openai, anthropic, google, kimi, deepseek, minimax, zhipu))
 

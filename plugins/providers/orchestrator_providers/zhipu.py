@@ -11,12 +11,19 @@ from typing import Any, Final
 from attrs import evolve
 
 from orchestrator.spi import ErrorKind, Price, Provider, ProviderConfig, Request, Usd, hookimpl
-from orchestrator_providers.access import CALLING, REACHING, check_options, choose_region, find_access, read_manner
-from orchestrator_providers.catalogue import Catalogue, Listed, in_region
-from orchestrator_providers.faults import Cause
+from orchestrator_providers.error_meanings import Cause
+from orchestrator_providers.keys_and_addresses import (
+    CALLING,
+    REACHING,
+    check_options,
+    choose_region,
+    find_access,
+    read_manner,
+)
+from orchestrator_providers.model_catalogue import Catalogue, Listed, in_region
 from orchestrator_providers.openai_family import OpenAIFamily
 from orchestrator_providers.safe_text import message_of
-from orchestrator_providers.waiting import reset_in_text
+from orchestrator_providers.wait_times import reset_in_text
 
 HOSTS: Final = {"international": "https://api.z.ai/api/paas/v4", "china": "https://open.bigmodel.cn/api/paas/v4"}
 

@@ -5,6 +5,6 @@ temporary folder, a deadline, bounded output and the end of whatever it started.
 level adds.
 """
 
-from orchestrator_sandbox.selection import LevelSelector
+from orchestrator_sandbox.level_selection import LevelSelector
 
 __all__ = ["LevelSelector"]

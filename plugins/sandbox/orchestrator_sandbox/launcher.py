@@ -1,7 +1,7 @@
 """What runs inside: one process that gives up its rights and becomes the job, and one that ends whatever is left.
 
 This file is handed to a bare interpreter as its source, with ``kernel_rules.py``: both use the standard library only
-and import nothing else of the program. The argument is a mapping as JSON; see ``process.py``.
+and import nothing else of the program. The argument is a mapping as JSON; see ``job_process.py``.
 """
 
 import ctypes

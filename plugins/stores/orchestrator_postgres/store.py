@@ -14,10 +14,10 @@ from orchestrator.log.protocol import Member, StoreError, Written
 from orchestrator.log.stored_call_tables import DELETE, READ_CALLS, READ_RUNS
 from orchestrator.log.stored_rows import Contents, Space, StreamSize
 from orchestrator.spi import hookimpl
-from orchestrator_postgres import connecting, layout, moving
-from orchestrator_postgres.groups import Writer
-from orchestrator_postgres.owners import Owners
+from orchestrator_postgres import connections, moving, tables
+from orchestrator_postgres.group_writes import Writer
 from orchestrator_postgres.reads import Reads
+from orchestrator_postgres.run_owners import Owners
 
 T = TypeVar("T")
 
@@ -63,14 +63,14 @@ class PostgresStore(Reads):
     remains: str = "the server's write-ahead log and its backups keep what was deleted until they are recycled"
 
     def __init__(self, url: str, *, write: bool) -> None:
-        self.url = connecting.shown(url)
+        self.url = connections.shown(url)
         self._address = url
         self._guard = threading.RLock()
         self._write_guard = threading.RLock()
         self._snapshots = threading.local()
         self._cursors = count()
         self._writing: psycopg.Connection[Any] | None = None
-        self._reading = connecting.connect(url)
+        self._reading = connections.connect(url)
         try:
             self._prepare(write)
         except LogError as error:
@@ -79,13 +79,13 @@ class PostgresStore(Reads):
         self.locks: Locks = Owners(self._rows, self._exclusive if write else None)
 
     def _prepare(self, write: bool) -> None:
-        with connecting.explained(self._address):
+        with connections.explained(self._address):
             if not write:
-                if not layout.check(self._reading):
+                if not tables.check(self._reading):
                     raise StoreError(f"there is no event log at {self.url}: run something there first")
                 return
-            self._writing = connecting.connect(self._address, writes=True)
-            layout.create(self._writing)
+            self._writing = connections.connect(self._address, writes=True)
+            tables.create(self._writing)
             [identity] = self._writing.execute(_IDENTITY).fetchone() or ("",)
             self._writer = Writer(self._writing, str(identity))
 
@@ -94,7 +94,7 @@ class PostgresStore(Reads):
         """The connection that writes, for one thread."""
         if self._writing is None:
             raise StoreError("the event log was opened for reading only")
-        with self._write_guard, connecting.explained(self._address):
+        with self._write_guard, connections.explained(self._address):
             yield self._writing
 
     def write(self, members: Sequence[Member]) -> list[Written]:
@@ -160,7 +160,7 @@ class PostgresStore(Reads):
 
     def _asking(self, work: Callable[[psycopg.Connection[Any]], T]) -> T:
         """Read by this thread's snapshot, else by the connection that all share; it is made anew where it broke."""
-        with connecting.explained(self._address):
+        with connections.explained(self._address):
             own = self._snapshot()
             if own is not None:
                 return work(own)
@@ -170,7 +170,7 @@ class PostgresStore(Reads):
                 except psycopg.OperationalError:
                     if not self._reading.broken:
                         raise
-                    self._reading = connecting.connect(self._address)  # the server was started again
+                    self._reading = connections.connect(self._address)  # the server was started again
                     return work(self._reading)
 
     def _snapshot(self) -> psycopg.Connection[Any] | None:
@@ -183,8 +183,8 @@ class PostgresStore(Reads):
         if self._snapshot() is not None:
             yield
             return
-        with connecting.explained(self._address):
-            connection = connecting.connect(self._address)
+        with connections.explained(self._address):
+            connection = connections.connect(self._address)
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         self._snapshots.connection = connection
         try:
@@ -208,7 +208,7 @@ class PostgresStore(Reads):
         self, connection: psycopg.Connection[Any], query: str, values: Sequence[Any]
     ) -> Iterator[tuple[Any, ...]]:
         name = f"raw_{next(self._cursors)}"
-        with connecting.explained(self._address):
+        with connections.explained(self._address):
             self._use_indexes(connection, False)
             psycopg.ClientCursor(connection).execute(f"DECLARE {name} CURSOR FOR {query}", values)
             self._use_indexes(connection, True)
@@ -227,7 +227,7 @@ class PostgresStore(Reads):
 
     def layout(self) -> list[str]:
         """How the tables differ from this program's, a line each."""
-        return self._asking(layout.differences)
+        return self._asking(tables.differences)
 
     def sizes(self) -> list[StreamSize]:
         """What every stream takes, oldest first."""
@@ -254,8 +254,8 @@ class PostgresStore(Reads):
         return self._rows(READ_CALLS) if self._has_stored() else []
 
     def _has_stored(self) -> bool:
-        with self._guard, connecting.explained(self._address):
-            return layout.has_stored(self._reading)
+        with self._guard, connections.explained(self._address):
+            return tables.has_stored(self._reading)
 
     def store_calls(self, runs: Sequence[tuple[Any, ...]], calls: Sequence[tuple[Any, ...]]) -> None:
         """Put rows in the place of those of the same runs; see ``Store``."""
@@ -296,10 +296,10 @@ class PostgresStores:
 
     def exists(self, url: str) -> bool:
         """Whether there is a log at an address."""
-        connection = connecting.connect(url)
+        connection = connections.connect(url)
         try:
-            with connecting.explained(url):
-                return layout.number_of(connection) != 0
+            with connections.explained(url):
+                return tables.number_of(connection) != 0
         except StoreError:
             raise
         except LogError:

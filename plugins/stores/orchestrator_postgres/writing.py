@@ -16,8 +16,8 @@ from psycopg import errors
 from orchestrator.log.protocol import Changes, Member, StoreError
 from orchestrator.log.stored_call_tables import DELETE as STORED
 from orchestrator.log.stored_rows import Hold, Last, StoredRow
-from orchestrator_postgres.owners import LIVE, SPACE
 from orchestrator_postgres.reads import COLUMNS, Reads
+from orchestrator_postgres.run_owners import LIVE, SPACE
 
 Statement = tuple[str, Sequence[Any]]
 

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.models import ModelInfo
 from orchestrator.money import Price, Usd
 from orchestrator.spi import SpecError
-from orchestrator_providers.access import find_access
+from orchestrator_providers.keys_and_addresses import find_access
 from tests.plugins.providers.calls import a_config, a_request
 from tests.plugins.providers.vendors import VENDORS, build, built
 

@@ -12,7 +12,7 @@ from genai_prices.types import ModelPrice
 from orchestrator.models import SLOTS, ModelInfo
 from orchestrator.money import Usage, Usd
 from orchestrator_providers import anthropic, deepseek, google, kimi, minimax, openai, zhipu
-from orchestrator_providers.catalogue import Catalogue, price_of, published
+from orchestrator_providers.model_catalogue import Catalogue, price_of, published
 from tests.plugins.providers.calls import a_config
 from tests.plugins.providers.vendors import VENDORS, built
 

@@ -16,7 +16,7 @@ import pytest
 from orchestrator.engine.vendors.http import make_client
 from orchestrator.errors import Billed, ErrorKind, ProviderError
 from orchestrator.spi import Reply
-from orchestrator_providers.vendor import Vendor
+from orchestrator_providers.one_call import Vendor
 from tests.plugins.providers.calls import a_context, a_request
 from tests.plugins.providers.vendors import CANARY, VENDORS, built
 

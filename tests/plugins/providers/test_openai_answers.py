@@ -10,10 +10,10 @@ from orchestrator.errors import Billed, ErrorKind, ProviderError
 from orchestrator.models import Finish
 from orchestrator.money import Usage
 from orchestrator.spi import Reply
-from orchestrator_providers.access import Access
+from orchestrator_providers.keys_and_addresses import Access
 from orchestrator_providers.openai_answers import read_usage
 from orchestrator_providers.openai_compatible import OpenAICompatible
-from orchestrator_providers.waiting import retry_after
+from orchestrator_providers.wait_times import retry_after
 
 CHAT: Mapping[str, Any] = {
     "id": "chatcmpl-1",

@@ -12,7 +12,7 @@ import pytest
 from orchestrator.documents import load_yaml, read_text
 from orchestrator.models import MAX_ITERATIONS, MAX_TOKENS, ROLE_MAX_TOKENS, SLOTS, THRESHOLDS, Role, TaskType, Verdict
 from orchestrator.spi import CallRef, Candidate, ValidatorContext
-from orchestrator_providers.script import Script, read_script
+from orchestrator_providers.answers_file import Script, read_script
 from orchestrator_validators.python_syntax import python_syntax
 
 FOLDER = Path(__file__).parents[3] / "examples" / "quickstart"

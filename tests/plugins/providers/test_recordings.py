@@ -11,9 +11,9 @@ from orchestrator.errors import Billed, ErrorKind, ProviderError
 from orchestrator.models import Finish
 from orchestrator.money import Usage
 from orchestrator.spi import Reply
-from orchestrator_providers.access import Access
+from orchestrator_providers.keys_and_addresses import Access
+from orchestrator_providers.one_call import Vendor
 from orchestrator_providers.openai_compatible import OpenAICompatible
-from orchestrator_providers.vendor import Vendor
 from tests.plugins.providers.recorded import EXPECTED, Failed, Said, TokenClasses
 from tests.plugins.providers.vendors import VENDORS, built
 

@@ -14,7 +14,7 @@ from orchestrator.errors import Billed, ErrorKind, ProviderError
 from orchestrator.models import Finish, ModelInfo, Role
 from orchestrator.money import Usage, Usd
 from orchestrator.spi import CallContext, Provider, Reply, SpecError
-from orchestrator_providers.script import Script, read_script
+from orchestrator_providers.answers_file import Script, read_script
 from orchestrator_providers.scripted import Scripted, orchestrator_provider
 from tests.plugins.providers.calls import MODEL, a_config, a_context, a_request
 

@@ -22,7 +22,7 @@ from orchestrator.money import Usage
 from orchestrator.spi import Reply
 from orchestrator_providers.event_stream import EventSplitter
 from orchestrator_providers.live_answer import LiveAnswer
-from orchestrator_providers.vendor import Vendor
+from orchestrator_providers.one_call import Vendor
 from tests.plugins.providers.calls import a_context, a_request
 from tests.plugins.providers.vendors import CANARY, VENDORS, built, slot_model
 

@@ -8,10 +8,10 @@ import pytest
 from orchestrator.errors import ErrorKind
 from orchestrator.spi import ProviderConfig, ProviderError
 from orchestrator_providers import openai_compatible
+from orchestrator_providers.error_wordings import WORDINGS, Wording, is_beyond_the_limit
+from orchestrator_providers.one_call import Vendor
 from orchestrator_providers.safe_text import words_of
-from orchestrator_providers.vendor import Vendor
-from orchestrator_providers.waiting import wait_in_text
-from orchestrator_providers.wordings import WORDINGS, Wording, is_beyond_the_limit
+from orchestrator_providers.wait_times import wait_in_text
 from tests.plugins.providers.refusals import MINUTES, REFUSALS, Refusal
 from tests.plugins.providers.vendors import built
 

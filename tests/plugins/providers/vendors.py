@@ -7,7 +7,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from orchestrator.spi import ModelInfo, ProviderConfig
-from orchestrator_providers.vendor import Vendor
+from orchestrator_providers.one_call import Vendor
 
 CANARY: Final = "sk-canary-7f3a9c+/=Zq"
 """A key that must never be seen anywhere but in a header."""

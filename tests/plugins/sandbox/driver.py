@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 from orchestrator.errors import SandboxError
 from orchestrator.spi import Job
+from orchestrator_sandbox.job_process import run_job
+from orchestrator_sandbox.level_selection import LevelSelector
 from orchestrator_sandbox.levels import Bwrap, Containment, Landlock, Plain
-from orchestrator_sandbox.process import run_job
-from orchestrator_sandbox.selection import LevelSelector
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator_sandbox.disk_usage import DiskUsage
 from orchestrator_sandbox.job import WRITTEN, tool_paths
-from orchestrator_sandbox.usage import DiskUsage
 from tests.plugins.sandbox.places import LEVELS, ROOT, USERS, attack
 
 PLACES = [pytest.param(user, level, id=f"{level}-{user}") for level in LEVELS for user in USERS]
@@ -188,7 +188,7 @@ import sys, json
 sys.base_prefix = sys.argv[1]
 from orchestrator.spi import Job
 from orchestrator_sandbox.levels import Bwrap, Landlock
-from orchestrator_sandbox.process import run_job
+from orchestrator_sandbox.job_process import run_job
 containment = Landlock() if sys.argv[2] == "landlock" else Bwrap.find()
 job = Job((sys.executable, "-I", "reads.py", sys.argv[1] + "/" + sys.argv[4]), {"reads.py": sys.argv[3].encode()})
 print(run_job(containment, job).output)
@@ -223,7 +223,7 @@ _SLOW = """
 import sys
 from orchestrator.spi import Job
 from orchestrator_sandbox.levels import Plain
-from orchestrator_sandbox.process import run_job
+from orchestrator_sandbox.job_process import run_job
 print("began", flush=True)
 run_job(Plain(), Job(("/bin/sh", "-c", sys.argv[1])))
 """

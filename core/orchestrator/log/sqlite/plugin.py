@@ -9,7 +9,6 @@ from orchestrator.log.protocol import Store
 from orchestrator.log.sqlite.connections import DATABASE, database_of, is_database
 from orchestrator.log.sqlite.store import SqliteStore
 
-MEMORY: Final = "memory:"
 SQLITE: Final = "sqlite:"
 
 

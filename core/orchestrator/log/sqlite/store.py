@@ -24,7 +24,7 @@ from orchestrator.log.sqlite.connections import (
     database_of,
     is_database,
 )
-from orchestrator.log.sqlite.explaining import UNREADABLE, explained, unreadable
+from orchestrator.log.sqlite.error_messages import UNREADABLE, explained, unreadable
 from orchestrator.log.sqlite.reads import SqliteReads
 from orchestrator.log.sqlite.writing import replace_calls, write_group
 from orchestrator.log.stored_call_tables import READ_CALLS, READ_RUNS

@@ -1,7 +1,7 @@
 """What attempts show of their hosts: whether a connection can be made."""
 
 from orchestrator import events as e
-from orchestrator.state.health import HostRecord
+from orchestrator.state.model_health import HostRecord
 from orchestrator.state.run import RunState
 
 

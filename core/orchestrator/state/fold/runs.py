@@ -13,8 +13,8 @@ from orchestrator.state.fold.attempts import call_of, count, end_probe, started_
 from orchestrator.state.fold.batches import leave_batches
 from orchestrator.state.fold.handlers import Handlers
 from orchestrator.state.fold.tasks import reopen
-from orchestrator.state.health import Measured
 from orchestrator.state.inputs import ApprovalRecord, Consent
+from orchestrator.state.model_health import Measured
 from orchestrator.state.run import RunState
 
 

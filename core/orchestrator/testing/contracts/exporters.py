@@ -20,7 +20,7 @@ from orchestrator.spi import Exporter, ExporterConfig, Metrics, ModelMetrics, Ru
 from orchestrator.testing.contracts.base import CANARY, EscapeError, PluginContract, in_time, watched
 from orchestrator.testing.contracts.plugin_conduct import nothing_left
 from orchestrator.testing.contracts.side_effects import overheard, shared_state_kept
-from orchestrator.testing.stage import Stage, model, task
+from orchestrator.testing.decide_by_hand import Stage, model, task
 
 NAMES: Final = ("plain", 'quote"d', "back\\slash", "two\nlines", "ünï-čødé 👋", "{}", "", " ", "a,b", "<b>", "$(id)")
 """Names of runs and models that break formats which do not escape."""

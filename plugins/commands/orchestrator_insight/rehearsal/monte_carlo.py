@@ -28,7 +28,7 @@ from orchestrator.models import (
 )
 from orchestrator.money import NANO, Usage, Usd
 from orchestrator.state.fold.planning import APPROVALS
-from orchestrator.state.health import measured_as
+from orchestrator.state.model_health import measured_as
 from orchestrator.state.run import RunState
 from orchestrator_insight.rehearsal.play import Play, unverified
 

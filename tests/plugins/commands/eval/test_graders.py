@@ -12,7 +12,7 @@ from orchestrator.plugins import Catalogue
 from orchestrator.settings import SandboxChoice
 from orchestrator.spec.value_kinds import Place
 from orchestrator_eval.graders import Bench, GradeSheet, candidate_of
-from orchestrator_eval.suite import CASE, Case
+from orchestrator_eval.suite_file import CASE, Case
 
 
 @pytest.fixture(scope="module")

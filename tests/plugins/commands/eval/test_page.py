@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orchestrator.models import CellProblem
 from orchestrator_eval.grading_rules import GraderKind
-from orchestrator_eval.suite import read_suite
+from orchestrator_eval.suite_file import read_suite
 from tests.cli.command import ROOT
 from tests.pages import page, run_all
 

@@ -13,7 +13,7 @@ from orchestrator.models import ModelInfo
 from orchestrator.money import Price, Usd
 from orchestrator_eval.arms import Arm, arms_of, best_model, with_controls
 from orchestrator_eval.cell_matrix import Cell, EvalPlan, run_id, spec_of
-from orchestrator_eval.suite import fingerprint, read_suite
+from orchestrator_eval.suite_file import fingerprint, read_suite
 from tests.cli.command import orchestrate
 from tests.plugins.commands.eval.suites import MARK, MODELS, case, write
 

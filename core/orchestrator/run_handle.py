@@ -17,7 +17,7 @@ from orchestrator.engine.session_lifetime import RunEnd
 from orchestrator.engine.vendors.environment import called_by
 from orchestrator.errors import MissingError, UsageError, present
 from orchestrator.events import QuestionAnswered, RunForked, RunStarted
-from orchestrator.following import PAUSE, LiveSession, TextPiece, committed, settled, text_elsewhere
+from orchestrator.following_runs import PAUSE, LiveSession, TextPiece, committed, settled, text_elsewhere
 from orchestrator.ledger.mailbox_requests import ANSWER, CANCEL
 from orchestrator.log import Recorded
 from orchestrator.log.event_names import EventId, read_event_id

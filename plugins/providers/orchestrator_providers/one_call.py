@@ -12,8 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from orchestrator.spi import Body, CallContext, ErrorKind, ModelInfo, ProviderError, Reply, Request, Usage
-from orchestrator_providers.access import Access, Manner
-from orchestrator_providers.faults import (
+from orchestrator_providers.error_meanings import (
     Cause,
     bad_answer,
     billed_of_status,
@@ -21,10 +20,11 @@ from orchestrator_providers.faults import (
     classify,
     transport_error,
 )
+from orchestrator_providers.keys_and_addresses import Access, Manner
 from orchestrator_providers.live_answer import Gathering, LiveAnswer, inline_thinking
 from orchestrator_providers.safe_text import clean, excerpt, message_of, one_line, words_of
 from orchestrator_providers.strict_json import NO_JSON, parse_strict
-from orchestrator_providers.waiting import rate_reset, retry_after, wait_in_text
+from orchestrator_providers.wait_times import rate_reset, retry_after, wait_in_text
 
 if TYPE_CHECKING:
     import httpx

@@ -1,5 +1,7 @@
 """A models file from what a server lists: OpenAI's ``/v1/models``, Ollama's ``/api/tags``, LiteLLM's ``/model/info``.
 
+The part ``suggested_models``, for ``orchestrate models suggest``.
+
 Only what the server says is written down. A model whose price it does not say is written as a comment, for the user to
 complete: no price is made up.
 """
@@ -13,7 +15,6 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
-from orchestrator.engine.vendors.local_addresses import is_local
 from orchestrator.errors import ErrorKind, ProviderError, UsageError
 from orchestrator.money import NANO, Usd
 
@@ -71,8 +72,16 @@ class ServerOffer:
     models: tuple[OfferedModel, ...]
 
 
-async def suggest(base_url: str, key: str | None, http: "httpx.AsyncClient") -> ServerOffer:
+async def suggest(
+    base_url: str, key: str | None, http: "httpx.AsyncClient", is_local: Callable[[str], bool]
+) -> ServerOffer:
     """Ask a server what it serves; this costs nothing.
+
+    Args:
+        base_url: the address below which it answers.
+        key: sent to it, if any.
+        http: the client.
+        is_local: whether an address is this machine's own; what it serves costs nothing there.
 
     Raises:
         UsageError: it is no address.

@@ -22,9 +22,9 @@ from attrs import Factory, define
 from orchestrator.confinement import folder_of, read_file
 from orchestrator.errors import MissingError, SandboxError
 from orchestrator.spi import Job, Ran
+from orchestrator_sandbox.disk_usage import DiskUsage
 from orchestrator_sandbox.job import OUTPUT, TAKEN, UNPRIVILEGED_UID, is_root
 from orchestrator_sandbox.levels import Containment, Folders, launcher
-from orchestrator_sandbox.usage import DiskUsage
 
 _START_SECONDS: Final = 10.0
 """What starting and ending the sandbox may take on top of the job's own time."""

@@ -15,8 +15,8 @@ from attrs import Factory, define
 from orchestrator.errors import SandboxError, present
 from orchestrator.settings import SandboxChoice
 from orchestrator.spi import Job, LevelProbe, Ran, SandboxLevel
+from orchestrator_sandbox.job_process import run_job
 from orchestrator_sandbox.levels import Bwrap, Containment, Landlock, Plain
-from orchestrator_sandbox.process import run_job
 
 INSTALL: Final = (
     "install bubblewrap (apt-get install bubblewrap, dnf install bubblewrap) or use a kernel with Landlock; "

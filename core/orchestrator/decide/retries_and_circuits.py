@@ -8,7 +8,7 @@ from orchestrator.events import BreakerClosed, BreakerOpened, Decision, SpendExc
 from orchestrator.models import BreakerReason
 from orchestrator.settings import SECOND
 from orchestrator.state.calls import LogicalCall
-from orchestrator.state.health import HostRecord, ModelRecord
+from orchestrator.state.model_health import HostRecord, ModelRecord
 from orchestrator.state.run import RunState
 
 _LONGEST_WAIT = 60 * SECOND

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from orchestrator.spi import Billed, ErrorKind, ProviderError, Usage
+from orchestrator_providers.error_wordings import WORDINGS
 from orchestrator_providers.safe_text import one_line
-from orchestrator_providers.wordings import WORDINGS
 
 if TYPE_CHECKING:
     import httpx
