@@ -33,11 +33,10 @@ class Content:
     _positions: dict[int, int] = Factory(dict)
 
     @classmethod
-    def of(cls, log: EventLog, run: str) -> "Content":
+    def of(cls, log: EventLog, run: str, catalogue: Catalogue) -> "Content":
         """The content of a run; only where its log was written here is anything read that the log names."""
         texts = Texts(log, run, os.urandom, log.redactor)
         is_here = not log.is_imported and log.is_on_disk
-        catalogue = Catalogue.discover()
         prompts = prompts_of(log, run, texts, catalogue, builds=is_here)
         folder = output_folder(log, run, texts) if is_here else None
         return cls(run, Readings(texts), prompts, Beginnings(texts, catalogue), Files(run, folder, texts))

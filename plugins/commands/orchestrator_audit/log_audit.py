@@ -60,6 +60,7 @@ def audit(
             _storage(log, run, report)
         broken = {check.subject for check in report.failed if check.name == "chain"}
         names = [run] if run is not None else [name for name in log.streams() if is_run(name)]
+        catalogue = Catalogue.discover()  # each reads the sources of all plugins
         used, seen, times = AccountUse(), set[str](), Reservations(apart=log.is_imported)
         for name in names:
             if log.last(name) is None:
@@ -74,7 +75,7 @@ def audit(
                 report.skip(name, OF_A_HISTORY, "the chain is broken")
                 continue
             reuses = Reuses(log) if accounts and not log.is_imported else None
-            seen |= _run(log, name, used, times, report, name not in unread, reuses)
+            seen |= _run(log, name, used, times, report, name not in unread, reuses, catalogue)
         _pace(times, report)
         if accounts and not log.is_imported:
             _accounts(log, run, used, seen, broken, report)
@@ -207,9 +208,10 @@ def _run(
     report: AuditReport,
     texts: bool,
     reuses: Reuses | None,
+    catalogue: Catalogue,
 ) -> set[str]:
     """Every law over a run's history; returns the streams of its accounts."""
-    laws, content = Laws(), Content.of(log, run) if texts else None
+    laws, content = Laws(), Content.of(log, run, catalogue) if texts else None
     problems: dict[str, list[Problem]] = {name: [] for name in OF_A_HISTORY}
     accounts: set[str] = set()
     record: Recorded | None = None
@@ -246,7 +248,7 @@ def _run(
         report.skip(run, ["limits"], FOREIGN)
     if content is not None:
         content.report(laws, report, is_whole=is_whole)
-    _decisions(log, run, report)
+    _decisions(log, run, report, catalogue)
     return accounts
 
 
@@ -269,7 +271,7 @@ def _bundle(log: EventLog, run: str, archived: RunArchived, report: AuditReport)
         report.add(run, {"bundle": [Problem(at[0], each, at[1]) for each in wrong]})
 
 
-def _decisions(log: EventLog, run: str, report: AuditReport) -> None:
+def _decisions(log: EventLog, run: str, report: AuditReport, catalogue: Catalogue) -> None:
     """Every decision, computed again by the rules that are in force here."""
     from orchestrator.cli.kit import rank_of
 
@@ -281,7 +283,7 @@ def _decisions(log: EventLog, run: str, report: AuditReport) -> None:
             yield record.at, record.event
 
     try:
-        found = recomputed(history(), rank_of(Catalogue.discover()))
+        found = recomputed(history(), rank_of(catalogue))
     except (LogError, ValueError, LookupError, AssertionError, TypeError, AttributeError):
         report.skip(run, ["decisions"], "its events cannot be read")
         return

@@ -31,7 +31,7 @@ _ENDS: Final = (Released, Settled, Unreconciled)
 _FINISHED: Final = "run.finished"
 _KEY: Final = re.compile("(sim/)?[0-9a-f]{64}")
 _SCOPE: Final = re.compile("[^/].*/((requests|tokens)(/each)?|closed|burst)")
-_WITH_TEXTS: Final = ("run", "evaluation")
+_WITH_TEXTS: Final = ("run", "evaluation", "worker")
 Subject = tuple[str, Problem]
 """A run (empty: the log as a whole), and what is wrong with it."""
 

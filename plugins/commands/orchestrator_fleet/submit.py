@@ -105,10 +105,14 @@ def submit(
 
     try:
         asyncio.run(all_of_them())
-    except OrchestrateError:
+    except OrchestrateError as error:
         if submitted:  # these are in the log, and workers play them
             _show(submitted, as_json)
-        raise
+        if not submitted or not as_json:
+            raise
+        for problem in getattr(error, "problems", ()) or (str(error),):  # JSON is one document
+            notice(f"orchestrate: {problem}")
+        return error.exit_code
     finally:
         engine.close()
     _show(submitted, as_json)

@@ -194,6 +194,8 @@ def _unlike(where: str, before: object, after: object) -> Iterator[str]:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, Usd):
+        return value.trimmed
     return (", ".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value)
 
 

@@ -143,7 +143,7 @@ def _specs(one: RunState, other: RunState, texts: tuple[Texts, Texts]) -> Iterab
 def _settings(one: RunState, other: RunState) -> Iterator[str]:
     yield from settings_changed(one.settings, other.settings)
     if one.cap != other.cap and (one.cap, other.cap) != (one.settings.cap, other.settings.cap):
-        yield f"the ceiling at the end: {one.cap} → {other.cap}"
+        yield f"the ceiling at the end: {one.cap.trimmed} → {other.cap.trimmed}"
 
 
 def _decisions(one: Mapping[str, str], other: Mapping[str, str]) -> Iterator[Decided]:

@@ -69,7 +69,7 @@ def test_a_fork_goes_on_from_the_past_it_shares(home: Path) -> None:
     """It asks only what comes after the cut, counts only that, and its decisions can be computed again."""
     made = forked(home, 60, "budget_usd=2")
     assert (made.run, made.cut.version, made.cut.moved) == ("five-fork", 60, False)
-    assert made.changes == ("cap: 5.000000000 → 2.000000000",)
+    assert made.changes == ("cap: $5.00 → $2.00",)
     in_workspace(home, lambda w: w.resume("five-fork"))
 
     parent, state = state_of(home, RUN), state_of(home, "five-fork")
