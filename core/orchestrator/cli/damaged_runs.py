@@ -70,7 +70,10 @@ def _pointing() -> Iterator[None]:
     try:
         yield
     except LogError as error:
-        raise LogError(f"{error}; what is damaged is named by: {command('audit verify')}") from error
+        text = f"{error}; what is damaged is named by: {command('audit verify')}"
+        raise (
+            DamagedLogError(error.position, text) if isinstance(error, DamagedLogError) else LogError(text)
+        ) from error
 
 
 @frozen

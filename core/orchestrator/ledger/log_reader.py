@@ -17,13 +17,17 @@ from orchestrator.log import chain
 from orchestrator.log.locks import Locks
 from orchestrator.log.protocol import Store
 from orchestrator.log.redaction import Redactor
-from orchestrator.log.stored_rows import Extent, Hold, Last, Select
+from orchestrator.log.stored_rows import Extent, Hold, Last, Select, StoredRow
 from orchestrator.log.text_encryption import SALT, Keys, NoKeyError
 from orchestrator.log.texts import unpack
 from orchestrator.log.transaction import Recorded
 
 _ARCHIVED: Final = "run.archived"
 _NAMES: Final = {kind: name for name, kind in TYPES.items()}
+_ROW: Final = (int, str, int, str, int, int, str, str)
+"""The types of a stored row's values; a database that was edited may have others."""
+_MAY_LACK: Final = {"finished_at", "task_id", "role", "phase", "input_tokens", "output_tokens", "latency_ms"}
+"""The columns of views that are empty where there is nothing."""
 
 
 class LogReader:
@@ -84,7 +88,7 @@ class LogReader:
         left = select.limit
         while left is None or left > 0:
             rows, is_last = self.store.page(select)
-            yield from (Recorded(*row) for row in rows)
+            yield from map(_record, rows)
             if is_last or left is not None:
                 return
             select = select.following(rows[-1])
@@ -123,7 +127,7 @@ class LogReader:
     def at_position(self, position: int) -> Recorded | None:
         """The event at a position."""
         row = self.store.at_position(position)
-        return None if row is None else Recorded(*row)
+        return None if row is None else _record(row)
 
     def high_water(self) -> int:
         """A position up to which nothing will appear any more; 0 where there is nothing."""
@@ -183,10 +187,17 @@ class LogReader:
             name: of the view.
             where: columns and the values they must equal.
             streams: only these streams are looked at; None: all.
+
+        Raises:
+            DamagedLogError: an event is not what its type says.
         """
         if streams is None:
-            return stored_calls.view(self.store, name, where or {})
-        return self.store.view(name, where, streams=streams)
+            rows = stored_calls.view(self.store, name, where or {})
+        else:
+            rows = self.store.view(name, where, streams=streams)
+        if name in ("runs", "calls", "spend"):
+            _check(rows)
+        return rows
 
     def holds(self, *, run: str | None = None, account: str | None = None) -> list[Hold]:
         """Money of calls in flight: of a run, in an account's stream, or all; by run, call and account."""
@@ -290,3 +301,18 @@ class LogReader:
     def stats(self) -> retention.LogStats:
         """What the log takes, in all and by run."""
         return retention.stats(self.store)
+
+
+def _record(row: StoredRow) -> Recorded:
+    if tuple(map(type, row)) != _ROW:
+        raise DamagedLogError(
+            row.position, f"event {row.position} was changed: its values are of other kinds than the log writes"
+        )
+    return Recorded(*row)
+
+
+def _check(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a view whose events lack what their types say."""
+    for row in rows:
+        if None in row.values() and (lacking := [name for name in row if row[name] is None and name not in _MAY_LACK]):
+            raise DamagedLogError(0, f"the events of {row['run_id']} say no {lacking[0]}: the log is damaged")

@@ -124,7 +124,7 @@ forks(stream, parent, upto) AS (
 ),
 lineage(run_id, stream, upto, born) AS (
     SELECT stream, stream, 9223372036854775807, position FROM events WHERE type IN ('run.started', 'run.forked')
-    UNION ALL
+    UNION
     SELECT l.run_id, f.parent, {d.least("l.upto", "f.upto")}, l.born
     FROM lineage AS l JOIN forks AS f ON f.stream = l.stream
 )

@@ -35,7 +35,7 @@ from orchestrator.reading import Head, read_heads, unreadable_lines
 from orchestrator.spi import hookimpl
 from orchestrator_audit.anchors import append_line, read_anchor
 from orchestrator_audit.archive_command import archive
-from orchestrator_audit.checks import AuditReport, Problem
+from orchestrator_audit.checks import AuditReport, AuditResult, Problem
 
 if TYPE_CHECKING:
     pass
@@ -209,7 +209,7 @@ def _print(report: AuditReport, strict: bool) -> None:
         notice(line(f"not checked: {check.subject + ', ' if check.subject else ''}{check.name}: {check.reason}"))
     if strict and report.skipped and not problems:
         result(f"failed: {len(report.skipped)} checks could not be made")
-    names = dict.fromkeys(check.name for check in report.checks if check not in report.skipped)
+    names = dict.fromkeys(check.name for check in report.checks if check.result is not AuditResult.SKIPPED)
     if not problems and names:
         notice(f"checked: {', '.join(names)}")
 

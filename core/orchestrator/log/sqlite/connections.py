@@ -74,7 +74,13 @@ def create_private(path: Path) -> None:
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
-    """A connection in autocommit mode; ``mode`` is that of SQLite's URIs, such as ``rwc``."""
+    """A connection in autocommit mode; ``mode`` is that of SQLite's URIs, such as ``rwc``.
+
+    Raises:
+        LogError: there is something else than a file, such as a pipe, which would be waited for.
+    """
+    if path.exists() and not path.is_file():
+        raise LogError("it is no file: choose another folder with --home")
     uri = f"file:{quote(os.fsencode(path.absolute()))}?mode={mode}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
