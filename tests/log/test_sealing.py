@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from orchestrator import events as e
-from orchestrator.engine.content_deletion import delete_content
+from orchestrator.engine.content_retention import delete_content
 from orchestrator.engine.live_text import LiveTextFile, read_calls
 from orchestrator.errors import DamagedLogError, LogError
 from orchestrator.ledger.event_log import EventLog

@@ -9,10 +9,10 @@ from orchestrator.cli.opening_logs import open_log_if_any
 from orchestrator.cli.options import command, has_log, home, home_option, json_option
 from orchestrator.cli.output import line, notice, result, result_json
 from orchestrator.cli.values import FILE
-from orchestrator.ledger.retention import Collected, LogStats
+from orchestrator.ledger.removal import Collected, LogStats
 
 if TYPE_CHECKING:
-    from orchestrator.engine.content_deletion import Expired
+    from orchestrator.engine.content_retention import Expired
 
 
 def nothing_recorded() -> int:
@@ -97,7 +97,7 @@ def gc(files: tuple[Path, ...], dry_run: bool, as_json: bool) -> int:
     import asyncio
     import os
 
-    from orchestrator.engine.content_deletion import Expired, expire
+    from orchestrator.engine.content_retention import Expired, expire
     from orchestrator.engine.runs import Engine
     from orchestrator.policy_dsl import retention_in_force
 

@@ -236,7 +236,7 @@ def delete(run_id: str, yes: bool, as_json: bool) -> int:
     import asyncio
     import sys
 
-    from orchestrator.engine.content_deletion import Deleted, delete_content
+    from orchestrator.engine.content_retention import Deleted, delete_content
     from orchestrator.engine.runs import Engine
 
     existing_run(open_log(run_id), run_id)

@@ -18,7 +18,7 @@ from orchestrator.events import (
 )
 from orchestrator.ledger import accounts as accounting
 from orchestrator.ledger import cache as caching
-from orchestrator.ledger import mailbox_requests, pacing, retention, stored_calls
+from orchestrator.ledger import mailbox_requests, pacing, removal, stored_calls
 from orchestrator.ledger.append import Append, AppendRequest, Committed, ended_by
 from orchestrator.ledger.log_reader import LogReader
 from orchestrator.log.group_commit import GroupCommit
@@ -270,7 +270,7 @@ class EventLog(LogReader):
         return found[-1]
 
     async def delete_content(self, run: str, expected: int, at: int) -> tuple[ContentDeleted, bool]:
-        """Delete a run's texts, salt and cached answers, durably; see ``retention.delete_content``.
+        """Delete a run's texts, salt and cached answers, durably; see ``removal.delete_content``.
 
         Returns:
             The event that was appended, and whether the deleted bytes are gone from the WAL, too.
@@ -279,7 +279,7 @@ class EventLog(LogReader):
 
         def make(tails: Tails) -> Changes:
             draft = AppendDraft(tails, self._encoder)
-            deleted.append(retention.delete_content(draft, run, expected, at, self.keys))
+            deleted.append(removal.delete_content(draft, run, expected, at, self.keys))
             return draft.changes()
 
         await self._submit(Member(make, run, whole=True))
@@ -289,7 +289,7 @@ class EventLog(LogReader):
     async def archive(
         self, run: str, event: RunArchived, at: int, texts: Mapping[str, str], salt: bytes
     ) -> tuple[Last, bool]:
-        """Leave one event of a run, durably; see ``retention.archive``.
+        """Leave one event of a run, durably; see ``removal.archive``.
 
         Returns:
             The stream's end, and whether the deleted bytes are gone from the WAL, too.
@@ -298,7 +298,7 @@ class EventLog(LogReader):
 
         def make(tails: Tails) -> Changes:
             draft = AppendDraft(tails, self._encoder)
-            retention.archive(draft, run, event, at, stored, salt)
+            removal.archive(draft, run, event, at, stored, salt)
             return draft.changes()
 
         written = await self._submit(Member(make, run, whole=True))
@@ -308,7 +308,7 @@ class EventLog(LogReader):
         gone = await asyncio.to_thread(partial(self.store.shrink, compact=False))
         return Last(row.version, row.hash, row.at), gone
 
-    async def collect(self, vacuum: bool = True) -> retention.Collected:
+    async def collect(self, vacuum: bool = True) -> removal.Collected:
         """Delete texts that nothing refers to and cached answers of deleted runs, and give unused space back.
 
         Of runs whose calls are not stored, or as they were earlier, these are stored; see ``stored_calls``.
@@ -324,7 +324,7 @@ class EventLog(LogReader):
                 skipped.append(run)
                 continue
             try:
-                gone = retention.unreferenced(self.store, run)
+                gone = removal.unreferenced(self.store, run)
                 await self._submit(_drop(run, [each.digest for each in gone]))
             finally:
                 lock.release()
@@ -333,24 +333,24 @@ class EventLog(LogReader):
         await asyncio.to_thread(partial(stored_calls.rebuild, self.store))
         await asyncio.to_thread(partial(self.store.shrink, compact=vacuum and not skipped))
         after = (await asyncio.to_thread(self.store.space)).file
-        return retention.Collected(texts, size, cached, tuple(skipped), before, after)
+        return removal.Collected(texts, size, cached, tuple(skipped), before, after)
 
-    def collectable(self, expired: Iterable[str] = ()) -> retention.Collected:
+    def collectable(self, expired: Iterable[str] = ()) -> removal.Collected:
         """What ``collect`` would take away once the content of some runs is deleted; nothing is written."""
         gone = set(expired)
         owners = [each for each in self.store.owners() if each and each not in gone and self.store.texts(each)]
         live = [each for each in owners if self.locks.is_held(each)]
-        texts = [text for run in owners if run not in live for text in retention.unreferenced(self.store, run)]
-        cached = len(retention.orphaned(self.store, gone))
+        texts = [text for run in owners if run not in live for text in removal.unreferenced(self.store, run)]
+        cached = len(removal.orphaned(self.store, gone))
         size = self.store.space().file
-        return retention.Collected(len(texts), sum(each.size for each in texts), cached, tuple(live), size, size)
+        return removal.Collected(len(texts), sum(each.size for each in texts), cached, tuple(live), size, size)
 
     async def _collect_cache(self) -> int:
         """Forget the answers of runs without content; how many there were."""
         found: list[int] = []
 
         def make(tails: Tails) -> Changes:
-            rows = retention.orphaned(tails)
+            rows = removal.orphaned(tails)
             found.append(len(rows))
             return Changes(dropped_cache=tuple({row.run for row in rows}))
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import Factory, define, evolve, frozen
 
-from orchestrator.engine.content_deletion import held_runs
+from orchestrator.engine.content_retention import held_runs
 from orchestrator.engine.runs import Engine
 from orchestrator.errors import DamagedLogError, LogError, RunLockedError, UsageError
 from orchestrator.events import RunArchived

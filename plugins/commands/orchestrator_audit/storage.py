@@ -17,7 +17,7 @@ from orchestrator.events import (
     Settled,
     Unreconciled,
 )
-from orchestrator.ledger import retention, stored_calls
+from orchestrator.ledger import removal, stored_calls
 from orchestrator.ledger.accounts import is_account, is_run, kind_of
 from orchestrator.ledger.cache import SIMULATED as CACHED_SIMULATED
 from orchestrator.ledger.event_log import EventLog
@@ -87,7 +87,7 @@ def _texts(log: EventLog, run: str) -> Iterator[Problem]:
             yield Problem(
                 0, f"{len(clear)} texts of an encrypted run are stored in clear, the first is {clear[0][:12]}"
             )
-    wanted = set(retention.needed(log.store, run)) if stored else set()
+    wanted = set(removal.needed(log.store, run)) if stored else set()
     stray = [digest for digest in stored if digest not in wanted]
     if stray:
         last = next(iter(log.newest(1, run)), None)

@@ -57,7 +57,7 @@ async def _work(jobs: int, until_idle: bool, grace: float, allow: tuple[str, ...
 
     from orchestrator import Workspace
     from orchestrator.cli.kit import VERSION
-    from orchestrator_fleet.claiming_runs import Worker
+    from orchestrator_fleet.worker_process import Worker
     from orchestrator_fleet.worker_registry import Registration
 
     async with Workspace.open(home()) as workspace:

@@ -10,7 +10,7 @@ from attrs import asdict, define, field, frozen
 from orchestrator.cli.kit import Engine, timestamp
 from orchestrator.reading import EventLog, Texts
 from orchestrator.reading import events as e
-from orchestrator_fleet.open_runs import OpenRuns
+from orchestrator_fleet.claimable_runs import OpenRuns
 
 PREFIX: Final = "worker/"
 """What the names of the streams of workers begin with."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.engine.content_deletion import delete_content
+from orchestrator.engine.content_retention import delete_content
 from orchestrator_audit import bundles
 from orchestrator_audit.bundle_check import verify
 from tests.log.project import RUN

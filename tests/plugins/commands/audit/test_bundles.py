@@ -226,7 +226,7 @@ def test_a_damaged_run_is_not_bundled(home: Path, tmp_path: Path) -> None:
 
 def test_the_bundle_of_a_run_whose_content_is_deleted(home: Path, tmp_path: Path) -> None:
     """Its events are proved, its texts are said to be deleted, and a fork still has those it shares."""
-    from orchestrator.engine.content_deletion import delete_content
+    from orchestrator.engine.content_retention import delete_content
 
     copy = shutil.copytree(home, tmp_path / "home")
     doing(copy, lambda w: delete_content(w, RUN))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.engine.backend_guard import guard, run_here
-from orchestrator.engine.content_deletion import delete_content
+from orchestrator.engine.content_retention import delete_content
 from orchestrator.engine.session_lifetime import Watchers
 from orchestrator.errors import DamagedLogError, LogError, SpecError, UsageError
 from orchestrator.events import CallStarted, RunForked, SessionOpened

@@ -23,7 +23,7 @@ from orchestrator.errors import (
     UnknownEventError,
 )
 from orchestrator.reading import events as e
-from orchestrator_fleet.open_runs import RELEASED, OpenRuns
+from orchestrator_fleet.claimable_runs import RELEASED, OpenRuns
 from orchestrator_fleet.worker_registry import Registration, live_workers
 
 LOOK: Final = 0.25
