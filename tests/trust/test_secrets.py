@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from orchestrator.log import Redactor
 from orchestrator.log.key_fragments import FRAGMENT, secret_part
 from orchestrator.log.redaction import MARK
-from orchestrator_providers.safe_text import one_line
+from orchestrator_providers.text_without_keys import one_line
 from tests.cli.command import orchestrate, scripted_spec
 
 KEY = "sk-ant-api03-Zq7Rw2Lx9TbVf4NcYh8KsPd3"

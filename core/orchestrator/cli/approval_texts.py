@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from orchestrator.answering_questions import question_of as asked_in_words
 from orchestrator.cli.options import command
-from orchestrator.cli.output import line, money
+from orchestrator.cli.terminal_output import line, money
 from orchestrator.events import QuestionAsked
 from orchestrator.models import ApprovalPoint
 from orchestrator.state.run import RunState

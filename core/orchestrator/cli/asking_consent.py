@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.output import notice, on_terminal
+from orchestrator.cli.terminal_output import notice, on_terminal
 
 if TYPE_CHECKING:
     from orchestrator.trust import Admission

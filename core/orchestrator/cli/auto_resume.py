@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.output import line, notice, seconds
+from orchestrator.cli.terminal_output import line, notice, seconds
 
 if TYPE_CHECKING:
     from orchestrator.engine.similar_runs import Similar

@@ -5,7 +5,7 @@ from typing import Final
 
 from orchestrator import events as e
 from orchestrator.cli.event_sentences import Note, Tone
-from orchestrator.cli.output import line, seconds
+from orchestrator.cli.terminal_output import line, seconds
 from orchestrator.decide.retries_and_circuits import given_up_at
 from orchestrator.errors import ErrorKind
 from orchestrator.models import BreakerReason

@@ -8,7 +8,7 @@ from typing import Any, Final, Self, TypeVar
 from attrs import define, frozen
 
 from orchestrator.cli.options import command, existing_run, home
-from orchestrator.cli.output import clean, notice
+from orchestrator.cli.terminal_output import clean, notice
 from orchestrator.errors import DamagedLogError, LogError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.ledger.lineage import Segment

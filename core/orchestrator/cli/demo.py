@@ -14,7 +14,7 @@ from orchestrator.cli.options import (
     output_option,
     quiet_option,
 )
-from orchestrator.cli.output import notice
+from orchestrator.cli.terminal_output import notice
 
 _PACKAGED: Final = "quickstart"
 """The folder in the installed package; a clone has it among its examples."""

@@ -7,8 +7,8 @@ import click
 from attrs import frozen
 
 from orchestrator.cli.options import home, home_option, json_option
-from orchestrator.cli.output import line, notice, result, result_json
 from orchestrator.cli.tables import print_facts, print_table
+from orchestrator.cli.terminal_output import line, notice, result, result_json
 
 if TYPE_CHECKING:
     from orchestrator.engine.vendors.environment import Environment, Network

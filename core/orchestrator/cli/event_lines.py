@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from attrs import fields, has
 
-from orchestrator.cli.output import line, money, timestamp
+from orchestrator.cli.terminal_output import line, money, timestamp
 from orchestrator.events import TYPES, EndedAttempt, Event, ModelCandidate, PluginUsed
 from orchestrator.models import ModelInfo, PlannedTask
 from orchestrator.money import Usage, Usd

@@ -13,8 +13,8 @@ from orchestrator.cli.code_words import (
     SHORTFALLS,
     UNVERIFIED,
 )
-from orchestrator.cli.output import clean, line, money, seconds
 from orchestrator.cli.shared_sentences import remarks_on
+from orchestrator.cli.terminal_output import clean, line, money, seconds
 from orchestrator.decide.compliance import binding, undeclared
 from orchestrator.models import (
     LEFT_OUT_FILES,

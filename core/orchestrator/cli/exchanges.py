@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from orchestrator.cli.code_words import DOING
-from orchestrator.cli.output import clean, line, money, seconds
 from orchestrator.cli.stdout import stdout
+from orchestrator.cli.terminal_output import clean, line, money, seconds
 from orchestrator.cli.text_fitting import width_of
 from orchestrator.exchanges import SentRequest, Shown
 from orchestrator.models import Lane, sample_words

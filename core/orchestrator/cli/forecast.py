@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.cli.output import money, notice, result, seconds
 from orchestrator.cli.tables import print_table
+from orchestrator.cli.terminal_output import money, notice, result, seconds
 from orchestrator.events import ForecastMade
 
 if TYPE_CHECKING:

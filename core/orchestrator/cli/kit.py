@@ -52,20 +52,6 @@ if TYPE_CHECKING:
         wants_exact,
         yes_option,
     )
-    from orchestrator.cli.output import (
-        OutputClosedError,
-        clean,
-        line,
-        money,
-        notice,
-        on_terminal,
-        paged,
-        result,
-        result_json,
-        seconds,
-        timestamp,
-        write_json,
-    )
     from orchestrator.cli.progress_display import Display, Lines, live_view
     from orchestrator.cli.progress_lines import Progress
     from orchestrator.cli.run_ids import RUN, latest, resolved_run, resolved_task
@@ -88,6 +74,20 @@ if TYPE_CHECKING:
     from orchestrator.cli.specification_flags import DEFAULT_CRITERIA
     from orchestrator.cli.stdout import stdout
     from orchestrator.cli.tables import STYLES, print_facts, print_run, print_table, title_of
+    from orchestrator.cli.terminal_output import (
+        OutputClosedError,
+        clean,
+        line,
+        money,
+        notice,
+        on_terminal,
+        paged,
+        result,
+        result_json,
+        seconds,
+        timestamp,
+        write_json,
+    )
     from orchestrator.cli.text_fitting import width_of
     from orchestrator.cli.values import AGE, AMOUNT, CONCURRENCY, FILE, SECONDS
     from orchestrator.engine.accounts import account_names
@@ -144,7 +144,7 @@ _NAMES: Final = {
         "yes_option"
     ),
     "orchestrator.cli.values": "AGE AMOUNT CONCURRENCY FILE SECONDS",
-    "orchestrator.cli.output": (
+    "orchestrator.cli.terminal_output": (
         "OutputClosedError clean line money notice on_terminal paged result result_json seconds timestamp write_json"
     ),
     "orchestrator.cli.progress_lines": "Progress",

@@ -20,8 +20,8 @@ from orchestrator.cli.log_copy import copy as copy_command
 from orchestrator.cli.log_size import gc, nothing_recorded, stats
 from orchestrator.cli.opening_logs import open_log, open_log_if_any
 from orchestrator.cli.options import always_json_option, exact_option, existing_run, home, home_option, json_option
-from orchestrator.cli.output import line, notice, result, result_json, timestamp
 from orchestrator.cli.run_ids import RUN
+from orchestrator.cli.terminal_output import line, notice, result, result_json, timestamp
 from orchestrator.cli.values import FILE
 from orchestrator.errors import LogError, UsageError
 from orchestrator.ledger.event_log import EventLog

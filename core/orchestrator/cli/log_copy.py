@@ -3,7 +3,7 @@
 import click
 
 from orchestrator.cli.options import json_option
-from orchestrator.cli.output import line, notice, result, result_json
+from orchestrator.cli.terminal_output import line, notice, result, result_json
 
 
 @click.command("copy")

@@ -7,7 +7,7 @@ import click
 
 from orchestrator.cli.opening_logs import open_log_if_any
 from orchestrator.cli.options import command, has_log, home, home_option, json_option
-from orchestrator.cli.output import line, notice, result, result_json
+from orchestrator.cli.terminal_output import line, notice, result, result_json
 from orchestrator.cli.values import FILE
 from orchestrator.ledger.removal import Collected, LogStats
 

@@ -9,9 +9,9 @@ import click
 
 from orchestrator.cli.command_groups import CommandGroup
 from orchestrator.cli.options import allow_option, command, exact_option, home, home_option, json_option, models_option
-from orchestrator.cli.output import notice, result, result_json
 from orchestrator.cli.shell_completion import MODEL
 from orchestrator.cli.tables import print_facts, print_table
+from orchestrator.cli.terminal_output import notice, result, result_json
 from orchestrator.cli.values import FILE, Amount
 from orchestrator.log.event_names import EVAL
 from orchestrator.models.offers import qualified

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.options import has_log, home
-from orchestrator.cli.output import notice
+from orchestrator.cli.terminal_output import notice
 from orchestrator.errors import MissingError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from orchestrator.cli.code_words import HALTED, SHORTFALLS
 from orchestrator.cli.event_sentences import verification
 from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, junit_xml
 from orchestrator.cli.options import command
-from orchestrator.cli.output import line, money, notice
+from orchestrator.cli.terminal_output import line, money, notice
 from orchestrator.cli.values import FILE
 from orchestrator.errors import DamagedLogError, UsageError
 from orchestrator.models import ProjectStatus, TaskStatus, Verdict

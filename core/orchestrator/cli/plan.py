@@ -26,10 +26,10 @@ from orchestrator.cli.options import (
     policy_option,
     set_option,
 )
-from orchestrator.cli.output import line, money, notice, result, result_json, seconds
 from orchestrator.cli.plan_edit import edit
 from orchestrator.cli.shared_sentences import forbidden
 from orchestrator.cli.tables import print_table
+from orchestrator.cli.terminal_output import line, money, notice, result, result_json, seconds
 from orchestrator.cli.values import AMOUNT, FILE
 from orchestrator.decide.compliance import binding
 from orchestrator.engine.routes import Option, Route, RunOutlook, TaskRoute
@@ -107,7 +107,7 @@ def show(
     from orchestrator.cli.asking_consent import prepare
     from orchestrator.cli.spec_from_options import bound, named_output, spec_of_file, with_backend, with_loop
     from orchestrator.engine.beginning import check_names, check_prices
-    from orchestrator.engine.context_files import gather
+    from orchestrator.engine.reading_given_files import gather
     from orchestrator.engine.routes import outlook, rehearse
     from orchestrator.engine.vendors.environment import Environment
     from orchestrator.engine.vendors.session_providers import connect

@@ -15,8 +15,8 @@ import click
 from attrs import Factory, frozen
 
 from orchestrator.cli.options import json_option
-from orchestrator.cli.output import line, notice, result, result_json
 from orchestrator.cli.tables import print_table
+from orchestrator.cli.terminal_output import line, notice, result, result_json
 from orchestrator.errors import OrchestrateError, UsageError
 from orchestrator.plugin_kinds import KINDS
 

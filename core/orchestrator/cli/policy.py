@@ -9,8 +9,8 @@ import click
 
 from orchestrator.cli.command_groups import CommandGroup
 from orchestrator.cli.options import home_option, json_option
-from orchestrator.cli.output import clean, notice, result, result_json
 from orchestrator.cli.tables import print_table
+from orchestrator.cli.terminal_output import clean, notice, result, result_json
 from orchestrator.cli.values import FILE
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.cli.exit_codes import DEFECT, SYSTEM
-from orchestrator.cli.output import line, notice
 from orchestrator.cli.plugin_commands import whose
+from orchestrator.cli.terminal_output import line, notice
 
 _LONGEST: Final = 300
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from orchestrator import events as e
 from orchestrator.cli.event_sentences import Tone, said
-from orchestrator.cli.output import notice
 from orchestrator.cli.progress_lines import Progress
+from orchestrator.cli.terminal_output import notice
 
 if TYPE_CHECKING:
     from orchestrator.cli.live_view import Pace

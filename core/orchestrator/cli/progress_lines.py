@@ -25,9 +25,9 @@ from orchestrator.cli.event_sentences import (
     removed_notes,
     verification,
 )
-from orchestrator.cli.output import line, money
 from orchestrator.cli.run_introduction import architecture_notes, batch_note, enhanced_note, introduction
 from orchestrator.cli.shared_sentences import remarks_on_choice
+from orchestrator.cli.terminal_output import line, money
 from orchestrator.engine.outputs.run_results import reading_of
 from orchestrator.errors import ErrorKind
 from orchestrator.ledger.accounts import called

@@ -15,9 +15,9 @@ from attrs import frozen
 from orchestrator.cli.damaged_runs import Reader, Trust, trust_in
 from orchestrator.cli.opening_logs import open_log, open_log_if_any
 from orchestrator.cli.options import command, exact_option, existing_run, home, home_option, json_option
-from orchestrator.cli.output import line, money, notice, result_json
 from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.tables import print_table
+from orchestrator.cli.terminal_output import line, money, notice, result_json
 from orchestrator.cli.values import FILE, Amount
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.log import Select

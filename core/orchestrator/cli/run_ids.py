@@ -7,8 +7,8 @@ import click
 
 from orchestrator.cli.command_groups import suggestion
 from orchestrator.cli.options import has_log, home
-from orchestrator.cli.output import notice
 from orchestrator.cli.shell_completion import completed
+from orchestrator.cli.terminal_output import notice
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

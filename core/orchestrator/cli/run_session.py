@@ -14,11 +14,11 @@ from orchestrator import events as e
 from orchestrator.cli.asking_consent import prepare
 from orchestrator.cli.exit_codes import INTERRUPTED
 from orchestrator.cli.options import command, home
-from orchestrator.cli.output import OutputClosedError, clean, notice, result, timestamp, write_json
 from orchestrator.cli.pipelines import Pipeline
 from orchestrator.cli.progress_display import Display, Lines, display_for
 from orchestrator.cli.progress_lines import Progress
 from orchestrator.cli.tables import print_run
+from orchestrator.cli.terminal_output import OutputClosedError, clean, notice, result, timestamp, write_json
 from orchestrator.cli.terminal_questions import Terminal, asker_for
 from orchestrator.decide.forecast import is_declined, lacking
 from orchestrator.diagnostics import Diagnostics, LogFormat

@@ -14,10 +14,10 @@ from orchestrator.cli.command_groups import CommandGroup
 from orchestrator.cli.damaged_runs import ReadableTexts, Reader, Trust, is_readable, trust_in
 from orchestrator.cli.opening_logs import open_log, open_log_if_any
 from orchestrator.cli.options import command, exact_option, existing_run, force_option, home, home_option, json_option
-from orchestrator.cli.output import line, money, notice, result, result_json
 from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.shell_completion import STATUS
 from orchestrator.cli.tables import print_run, print_table
+from orchestrator.cli.terminal_output import line, money, notice, result, result_json
 from orchestrator.cli.values import FILE, SECONDS, SINCE
 from orchestrator.errors import UsageError
 from orchestrator.ledger.event_log import EventLog

@@ -13,10 +13,10 @@ from attrs import Factory, define, frozen
 from orchestrator.cli.asking_consent import prepare
 from orchestrator.cli.exit_codes import INTERRUPTED
 from orchestrator.cli.options import home
-from orchestrator.cli.output import money, notice, write_json
 from orchestrator.cli.run_session import EXIT_CODES, advice_for, done_line
 from orchestrator.cli.spec_from_options import bound, named_output
 from orchestrator.cli.tables import print_table
+from orchestrator.cli.terminal_output import money, notice, write_json
 from orchestrator.engine.questions import Agreeing
 from orchestrator.engine.runs import Engine
 from orchestrator.engine.session_lifetime import RunEnd, Watchers
@@ -135,7 +135,7 @@ class Several:
         def observe(version: int, at: int, event: "e.Event") -> None:
             import json
 
-            from orchestrator.cli.output import timestamp
+            from orchestrator.cli.terminal_output import timestamp
 
             kind, schema, data = codec.encode(event)
             line = {"run_id": runs[0], "version": version, "at": timestamp(at), "type": kind, "schema": schema}

@@ -6,7 +6,7 @@ from typing import Final
 from attrs import fields
 
 from orchestrator import events as e
-from orchestrator.cli.output import money
+from orchestrator.cli.terminal_output import money
 from orchestrator.models import size_remark
 from orchestrator.money import Usd
 from orchestrator.policy import Policy, RateLimit

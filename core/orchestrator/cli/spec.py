@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from orchestrator.cli.command_groups import CommandGroup
 from orchestrator.cli.options import always_json_option, home, home_option, json_option
-from orchestrator.cli.output import clean, notice, result, result_json, write_json
+from orchestrator.cli.terminal_output import clean, notice, result, result_json, write_json
 from orchestrator.cli.values import FILE
 from orchestrator.errors import NotAllowedError, OrchestrateError, OutputError, SpecError, UsageError
 from orchestrator.models import CapabilityKind

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
-from orchestrator.cli.output import notice
+from orchestrator.cli.terminal_output import notice
 from orchestrator.documents import Document, expanded, read_stream, read_value
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.models import MOST_CONTEXT_BYTES

@@ -6,7 +6,7 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from orchestrator.cli.output import on_terminal
+from orchestrator.cli.terminal_output import on_terminal
 from orchestrator.errors import present
 
 DEFAULT_CRITERIA: Final = "the result does what the description asks"

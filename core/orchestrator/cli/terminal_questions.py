@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import define
 
 from orchestrator.cli.approval_texts import question_of, shown_with
-from orchestrator.cli.output import line, money, notice, on_terminal
+from orchestrator.cli.terminal_output import line, money, notice, on_terminal
 from orchestrator.engine.answers_from_outside import QuestionReply
 from orchestrator.engine.questions import Agreeing, ApprovalQuestion, Asker, Offer, RiskForecast
 from orchestrator.models import AnsweredBy

@@ -8,8 +8,8 @@ import click
 
 from orchestrator.cli.command_groups import CommandGroup
 from orchestrator.cli.options import home, home_option, json_option
-from orchestrator.cli.output import notice, result, result_json
 from orchestrator.cli.tables import print_facts, print_table
+from orchestrator.cli.terminal_output import notice, result, result_json
 
 
 @click.group(cls=CommandGroup)

@@ -13,10 +13,10 @@ from orchestrator.engine.answers.context_in_prompts import map_of
 from orchestrator.engine.answers.enhancing import count_words
 from orchestrator.engine.answers.prompt_templates import read_templates
 from orchestrator.engine.checks import selector_for
-from orchestrator.engine.context_files import Gathered, gather
 from orchestrator.engine.delivering import RunPlace
 from orchestrator.engine.plan_editing import planned_task
 from orchestrator.engine.ports import Ports
+from orchestrator.engine.reading_given_files import Gathered, gather
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.engine.vendors.known_names import unknown_names
 from orchestrator.engine.vendors.session_providers import Connected

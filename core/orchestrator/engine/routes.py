@@ -19,8 +19,8 @@ from orchestrator.decide.strategies import COLD, judge_runs, most_iterations, st
 from orchestrator.engine.answers.context_in_prompts import map_of, quoted_bytes
 from orchestrator.engine.backend_guard import guard
 from orchestrator.engine.beginning import files_needed, run_context
-from orchestrator.engine.context_files import Gathered
 from orchestrator.engine.plays import Simulated
+from orchestrator.engine.reading_given_files import Gathered
 from orchestrator.engine.session import VERSION
 from orchestrator.engine.vendors.session_providers import Connected
 from orchestrator.errors import PluginError, SpecError

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from orchestrator.cli.output import line, money, result
 from orchestrator.cli.stdout import stdout
 from orchestrator.cli.tables import print_table
+from orchestrator.cli.terminal_output import line, money, result
 from orchestrator.cli.text_fitting import width_of
 from orchestrator_insight.run_difference import Comparison, TaskPair, TaskResult, compare
 

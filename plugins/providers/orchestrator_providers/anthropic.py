@@ -19,7 +19,7 @@ from orchestrator_providers.live_answer import Gathering
 from orchestrator_providers.model_catalogue import Catalogue, Listed
 from orchestrator_providers.one_call import conversation
 from orchestrator_providers.openai_answers import count, details, larger_counts
-from orchestrator_providers.safe_text import clean, words_of
+from orchestrator_providers.text_without_keys import clean, words_of
 
 _VERSION: Final = "2023-06-01"
 _TODAY: Final = ("json_schema", "reasoning", "effort", "no_temperature")

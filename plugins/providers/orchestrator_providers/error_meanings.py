@@ -6,7 +6,7 @@ from attrs import frozen
 
 from orchestrator.spi import Billed, ErrorKind, ProviderError, Usage
 from orchestrator_providers.error_wordings import WORDINGS
-from orchestrator_providers.safe_text import one_line
+from orchestrator_providers.text_without_keys import one_line
 
 if TYPE_CHECKING:
     import httpx

@@ -21,7 +21,7 @@ from orchestrator_providers.keys_and_addresses import CALLING, REACHING, check_o
 from orchestrator_providers.live_answer import Gathering
 from orchestrator_providers.model_catalogue import Catalogue, Listed
 from orchestrator_providers.openai_answers import beyond, count, larger_usage, token_classes
-from orchestrator_providers.safe_text import clean, one_line, words_of
+from orchestrator_providers.text_without_keys import clean, one_line, words_of
 from orchestrator_providers.wait_times import duration
 
 _LEVELS: Final = ("json_schema", "reasoning", "effort")

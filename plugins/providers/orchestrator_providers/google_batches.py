@@ -22,7 +22,7 @@ from orchestrator_providers.batching import (
     undone,
 )
 from orchestrator_providers.error_meanings import bad_answer
-from orchestrator_providers.safe_text import message_of, one_line
+from orchestrator_providers.text_without_keys import message_of, one_line
 
 _SUCCEEDED, _FAILED, _CANCELLED, _EXPIRED = (
     f"BATCH_STATE_{state}" for state in ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED")

@@ -19,7 +19,7 @@ from orchestrator_providers.keys_and_addresses import (
 )
 from orchestrator_providers.model_catalogue import Catalogue, Listed, in_region
 from orchestrator_providers.openai_family import OpenAIFamily, number_at_the_end
-from orchestrator_providers.safe_text import message_of, one_line, words_of
+from orchestrator_providers.text_without_keys import message_of, one_line, words_of
 from orchestrator_providers.wait_times import reset_in_text
 
 HOSTS: Final = {"international": "https://api.minimax.io/v1", "china": "https://api.minimaxi.com/v1"}

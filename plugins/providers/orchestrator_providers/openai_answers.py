@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from orchestrator.spi import Usage
-from orchestrator_providers.safe_text import clean
+from orchestrator_providers.text_without_keys import clean
 
 
 def text_of(content: Any) -> str | None:

@@ -21,7 +21,7 @@ from orchestrator_providers.batching import (
     undone,
 )
 from orchestrator_providers.error_meanings import bad_answer
-from orchestrator_providers.safe_text import one_line
+from orchestrator_providers.text_without_keys import one_line
 
 _KEY: Final = "orchestrate_batch"
 _ENDED: Final = ("completed", "expired", "cancelled")

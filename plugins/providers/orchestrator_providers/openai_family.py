@@ -21,7 +21,7 @@ from orchestrator_providers.openai_answers import (
     read_usage,
     text_of,
 )
-from orchestrator_providers.safe_text import clean
+from orchestrator_providers.text_without_keys import clean
 
 _FINISH: Final = {
     "stop": Finish.STOP,

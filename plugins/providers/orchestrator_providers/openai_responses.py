@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator.spi import ErrorKind, Finish, ProviderError, Reply, Usage
 from orchestrator_providers.error_meanings import bad_answer, refused_answer
 from orchestrator_providers.openai_answers import beyond, count, details, token_classes
-from orchestrator_providers.safe_text import clean, one_line, words_of
+from orchestrator_providers.text_without_keys import clean, one_line, words_of
 
 if TYPE_CHECKING:
     from orchestrator_providers.one_call import Vendor

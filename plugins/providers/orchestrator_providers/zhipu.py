@@ -22,7 +22,7 @@ from orchestrator_providers.keys_and_addresses import (
 )
 from orchestrator_providers.model_catalogue import Catalogue, Listed, in_region
 from orchestrator_providers.openai_family import OpenAIFamily
-from orchestrator_providers.safe_text import message_of
+from orchestrator_providers.text_without_keys import message_of
 from orchestrator_providers.wait_times import reset_in_text
 
 HOSTS: Final = {"international": "https://api.z.ai/api/paas/v4", "china": "https://open.bigmodel.cn/api/paas/v4"}

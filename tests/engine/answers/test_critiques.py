@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.answers.critiques import read_critique
+from orchestrator.engine.answers.reading_critiques import read_critique
 from orchestrator.models import ReadingProblem
 from orchestrator.testing.answers import WrittenJson, written_json
 

@@ -10,7 +10,7 @@ from orchestrator.spi import ProviderConfig, ProviderError
 from orchestrator_providers import openai_compatible
 from orchestrator_providers.error_wordings import WORDINGS, Wording, is_beyond_the_limit
 from orchestrator_providers.one_call import Vendor
-from orchestrator_providers.safe_text import words_of
+from orchestrator_providers.text_without_keys import words_of
 from orchestrator_providers.wait_times import wait_in_text
 from tests.plugins.providers.refusals import MINUTES, REFUSALS, Refusal
 from tests.plugins.providers.vendors import built

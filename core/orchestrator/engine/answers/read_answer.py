@@ -13,11 +13,11 @@ from attrs import evolve
 from orchestrator.engine.answers.advising import read_profile
 from orchestrator.engine.answers.context_in_prompts import FileNames
 from orchestrator.engine.answers.criteria_verdicts import is_partial
-from orchestrator.engine.answers.critiques import read_critique
 from orchestrator.engine.answers.enhancing import read_suggestions
 from orchestrator.engine.answers.json_documents import whole_values
 from orchestrator.engine.answers.pair_preferences import read_choice
 from orchestrator.engine.answers.plans import MOST_TASKS, ExistingTasks, Keep, read_plan
+from orchestrator.engine.answers.reading_critiques import read_critique
 from orchestrator.engine.answers.repetition import ends_in_loop
 from orchestrator.engine.answers.result_block import Delivery
 from orchestrator.engine.answers.scores import read_score, reasons_in, without_quoted

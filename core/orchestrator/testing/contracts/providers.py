@@ -11,9 +11,9 @@ from orchestrator.money import Price
 from orchestrator.spi import Reply
 from orchestrator.testing.contracts.pretended_http import Wire
 from orchestrator.testing.contracts.provider_answers import AnswerContract
-from orchestrator.testing.contracts.provider_conduct import CallContract
 from orchestrator.testing.contracts.provider_live_text import LiveContract
 from orchestrator.testing.contracts.provider_programs import ProgramContract
+from orchestrator.testing.contracts.provider_side_by_side import CallContract
 
 
 class ProviderContract(AnswerContract, CallContract, ProgramContract, LiveContract):
