@@ -245,7 +245,7 @@ def _regex(bench: Bench, rule: str, candidate: Candidate, lent: _LentSandbox) ->
     ran = lent.run((sys.executable, "-I", "search.py"), files, seconds=SECONDS, executes=False)
     if ran.code in (0, 1) and not ran.output:
         return Mark.of(ran.code == 0, "" if ran.code == 0 else "regex: the pattern is not found", lent.level)
-    return Mark.error(f"regex: the search ended with {_how(ran)}", lent.level)
+    return Mark.error(f"regex: the search gave no answer: {_how(ran)}", lent.level)
 
 
 def _command(bench: Bench, rule: CommandRule, candidate: Candidate, lent: _LentSandbox) -> Mark:

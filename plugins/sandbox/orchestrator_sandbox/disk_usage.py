@@ -21,7 +21,9 @@ from orchestrator_sandbox.job import ENTRIES, UNPRIVILEGED_UID, WRITTEN, is_root
 
 _HANDLE: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PATIENCE: Final = 4
-"""Looks in a row in which a process or a folder cannot be counted, before that is taken for hiding."""
+"""Looks in a row in which a folder cannot be counted, before that is taken for hiding."""
+_STARTING: Final = 40
+"""The same for a process: one that is being started cannot be looked at, which takes long on a machine that stalls."""
 _MAPPED: Final = re.compile(r"^\S+ \S+ \S+ \S+ (\d+) +(/.*) \(deleted\)$", re.MULTILINE)
 
 _File = tuple[int, int]
@@ -59,7 +61,7 @@ class DiskUsage:
         if sys.platform == "linux":
             with _as_the_job():
                 self._add_nameless(sizes)
-        hides = self._moved >= _PATIENCE or any(looks >= _PATIENCE for looks in self._hidden.values())
+        hides = self._moved >= _PATIENCE or any(looks >= _STARTING for looks in self._hidden.values())
         return hides or sum(sizes.values()) > WRITTEN
 
     def _add_nameless(self, sizes: dict[_File, int]) -> None:
