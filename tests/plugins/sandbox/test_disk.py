@@ -7,10 +7,12 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from orchestrator_sandbox import disk_usage
 from orchestrator_sandbox.disk_usage import DiskUsage
 from orchestrator_sandbox.job import WRITTEN, tool_paths
 from tests.plugins.sandbox.places import LEVELS, ROOT, USERS, attack
@@ -160,6 +162,20 @@ def test_the_count_is_of_blocks_and_of_each_file_once(tmp_path: Path) -> None:
     assert not usage.is_too_much()
     (tmp_path / "more").write_bytes(bytes(WRITTEN * 2 // 3))
     assert usage.is_too_much()
+
+
+def test_a_process_that_is_slow_to_start_does_not_hide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot be looked at for a while; one that never can be is ended."""
+    usage = DiskUsage((tmp_path,), os.getpid(), 1 << 20)
+    monkeypatch.setattr(disk_usage, "_descendants", lambda process: [os.getpid()])
+    assert not usage.is_too_much()
+
+    def unreadable(pid: int) -> Iterator[os.stat_result]:
+        raise PermissionError
+
+    monkeypatch.setattr(disk_usage, "_open_in", unreadable)
+    assert not any(usage.is_too_much() for _ in range(20))
+    assert any(usage.is_too_much() for _ in range(40))
 
 
 # ── the settings of the package index ────────────────────────────────────────────────────────────────────────────────
