@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from attrs import frozen
 
 from orchestrator import spi
+from orchestrator.python_trees import tree_of
 
 if TYPE_CHECKING:
     import click
@@ -85,7 +86,7 @@ def declared_interface(source: str) -> object:
     if INTERFACE_NAME not in source:
         return None
     try:
-        tree = ast.parse(source)
+        tree = tree_of(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         found = _PLAIN.search(source)  # written for another Python, perhaps: what it is made for is known all the same
         return None if found is None else found[2]

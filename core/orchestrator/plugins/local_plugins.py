@@ -22,6 +22,7 @@ from orchestrator.documents import expanded
 from orchestrator.errors import UsageError
 from orchestrator.plugin_kinds import KINDS
 from orchestrator.plugins.registry import Plugin
+from orchestrator.python_trees import tree_of
 from orchestrator.spi import hookimpl
 
 FILES: Final = "ORCHESTRATE_PLUGINS"
@@ -124,7 +125,7 @@ def _content(path: Path) -> bytes:
 def _kinds_in(source: str, path: Path) -> list[str]:
     """The kinds whose hooks a file defines, in the order of the kinds."""
     try:
-        tree = ast.parse(source)
+        tree = tree_of(source)
     except SyntaxError as error:
         where = "it" if error.lineno is None else f"line {error.lineno}"
         raise UsageError(f"plugin file {path}: {where} is no Python: {error.msg}") from error

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from attrs import frozen
 
+from orchestrator.python_trees import tree_of
+
 
 @frozen
 class ModuleSource:
@@ -53,7 +55,7 @@ def read_module(value: str) -> ModuleSource:
         return ModuleSource(problem=f"there is no module {name}")
     file, source = source_of(value)
     try:
-        tree = ast.parse(source)
+        tree = tree_of(source)
     except SyntaxError as error:
         return ModuleSource(file, problem=f"line {error.lineno} of its module is no Python: {error.msg}")
     except (ValueError, RecursionError, MemoryError) as error:

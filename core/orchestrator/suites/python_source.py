@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from orchestrator.python_trees import tree_of
+
 # Warning filters belong to the whole process, and validators run in threads.
 _FILTERS: Final = threading.Lock()
 UNREADABLE: Final = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError)
@@ -28,7 +30,7 @@ def parse(source: str) -> ast.Module:
         SyntaxError, ValueError, RecursionError, MemoryError, OverflowError: it is none, or nested too deeply.
     """
     with unwarned():
-        return ast.parse(source)
+        return tree_of(source)
 
 
 def statements(source: str) -> list[ast.stmt]:

@@ -10,6 +10,8 @@ from typing import Final
 
 from attrs import frozen
 
+from orchestrator.python_trees import tree_of
+
 _FROM: Final = re.compile(
     r"""(?:^|[;\s])(?:import|export)\b(?:(?!\b(?:import|export)\s)[^'"`;])*?from\s*["']([^"'\n]+)["']"""
     r"""|(?:^|[;\s])import\s*["']([^"'\n]+)["']"""
@@ -82,7 +84,7 @@ def python_imports(files: Mapping[str, str]) -> Imports:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # such as of an escape sequence: it is no matter of the terminal's
-                tree = ast.parse(content)
+                tree = tree_of(content)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last: nested too deeply
             problems.append(f"{path}: not Python: {' '.join(str(error).split()) or 'it is nested too deeply'}")
             continue

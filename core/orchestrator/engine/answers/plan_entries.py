@@ -17,6 +17,7 @@ from orchestrator.confinement import is_allowed
 from orchestrator.engine.answers.answer_blocks import content_of
 from orchestrator.engine.answers.plan_types import exact_type, fits, near_type, type_by_traces, type_of_file
 from orchestrator.models import PlanRepairKind, TaskType
+from orchestrator.python_trees import tree_of
 
 Notes = list[tuple[PlanRepairKind, str | None]]
 """Repairs of one entry: the kind of each, and a detail where it has one."""
@@ -159,7 +160,7 @@ def _tests(item: Mapping[str, Any], notes: Notes) -> str | None:
         return None
     for source in (text, content_of(text, TaskType.CODE_GEN), textwrap.dedent(text)):
         try:
-            tree = ast.parse(source)
+            tree = tree_of(source)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         if any(_is_test(node) for node in ast.walk(tree)):
