@@ -231,7 +231,7 @@ class EventLog(LogReader):
         await self._submit(Member(make, pace=pacing.VendorAccount(provider).scopes))
 
     async def ask(self, run: str, kind: str, *, at: int, text: str = "") -> None:
-        """Put a request into the mailbox of a live run; see ``requests``. That of an encrypted run is encrypted.
+        """Put a request into the mailbox of a live run (``mailbox_requests``). That of an encrypted run is encrypted.
 
         Raises:
             LogError: the log cannot be written, or the key of an encrypted run is not here.

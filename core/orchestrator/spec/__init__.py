@@ -1,7 +1,7 @@
 """The spec file: what a user wants of one run, read strictly, with every problem at its line.
 
-Reading order: ``kinds`` (values), ``containers`` (lists, mappings, records), ``vocabulary`` and ``plan`` (policies,
-models, tasks), ``classes`` (the file as a whole), ``reading`` (files and arguments), ``canonical`` (comparing).
+Reading order: ``value_kinds``, ``container_kinds`` (lists, mappings, records), ``spellings`` and ``plan`` (policies,
+models, tasks), ``spec_keys`` (the file as a whole), ``parsing`` (files and arguments), ``canonical`` (comparing).
 """
 
 from orchestrator.spec.canonical import differences

@@ -2,7 +2,8 @@
 
 A path such as ``providers.*.base_url`` is a key below any name, ``tasks.*.prompt`` one of every item of a list. Every
 key of the spec file and every option of the built-in plugins is in one of the columns: a test fails where a new one is
-not. An option of another plugin that is in neither needs agreement wherever it could name something (see ``wants``).
+not. An option of another plugin that is in neither needs agreement wherever it could name something; see
+``wanted_capabilities``.
 """
 
 from collections.abc import Mapping

@@ -46,7 +46,7 @@ class VendorFacts:
 
 @frozen
 class Surroundings:
-    """Where a spec is run: everything ``wants`` looks at beside the spec. The defaults know no vendor and no link."""
+    """Where a spec is run: everything this module looks at beside the spec. The defaults know no vendor and no link."""
 
     work: Path = Path()
     """The working folder."""

@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
@@ -36,9 +36,6 @@ from orchestrator.spi import hookimpl
 from orchestrator_audit.anchors import append_line, read_anchor
 from orchestrator_audit.archive_command import archive
 from orchestrator_audit.checks import AuditReport, AuditResult, Problem
-
-if TYPE_CHECKING:
-    pass
 
 _FAILED: Final = 6
 _HEAD: Final = re.compile("[0-9a-f]{64}")

@@ -1,8 +1,8 @@
 """What is sent to the models, built from the state and the texts of the run.
 
 A prompt begins with what all roles of its node share, and ends with the role and its instructions. Every text of a
-model or a user is between marks (see ``marks``); what is outside them is ours or, where a run replaces a template, its
-user's.
+model or a user is between marks (see ``prompt_marks``); what is outside them is ours or, where a run replaces a
+template, its user's.
 """
 
 import json
