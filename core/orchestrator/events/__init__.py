@@ -8,6 +8,7 @@ event within its stream, from 1, and the version of the decision that opened an 
 
 from orchestrator.events.accounts import (
     AccountOpened,
+    Advanced,
     CapSet,
     Held,
     Reconciled,
@@ -114,6 +115,7 @@ __all__ = [
     "AccountEvent",
     "AccountOpened",
     "AccountRefused",
+    "Advanced",
     "ArchitectureDecided",
     "ArchiveEvent",
     "ArchivedSpend",

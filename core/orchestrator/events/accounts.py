@@ -3,18 +3,21 @@
 from attrs import frozen
 
 from orchestrator.events.kinds import AccountEvent
+from orchestrator.events.runs import EndedAttempt
 from orchestrator.money import Usd
 
 
 @frozen
 class Totals:
-    """The state of an account. ``held`` counts calls in flight and unreconciled money."""
+    """The state of an account. ``held`` counts calls in flight, advances and unreconciled money."""
 
     cap: Usd = Usd.ZERO
     settled: Usd = Usd.ZERO
     held: Usd = Usd.ZERO
     unreconciled: Usd = Usd.ZERO
     excess: Usd = Usd.ZERO
+    advance: Usd = Usd.ZERO
+    """How much a run takes at once for calls to come; 0: every call moves the account."""
 
     @property
     def free(self) -> Usd:
@@ -31,7 +34,7 @@ class AccountOpened(AccountEvent):
 
 @frozen
 class CapSet(AccountEvent):
-    """Its cap changed; it is never below settled + held."""
+    """Its cap, or how much it advances, changed; the cap is never below settled + held."""
 
     totals: Totals
 
@@ -86,4 +89,24 @@ class Unreconciled(AccountEvent):
     run: str
     call: int
     hold: Usd
+    totals: Totals
+
+
+@frozen
+class Advanced(AccountEvent):
+    """A run's advance changed: what it took or gave back, and what its calls came to since the last such event."""
+
+    run: str
+    call: int
+    """Version of the run's event with which it changed: the CallStarted it was taken for, or the end of a session."""
+    taken: Usd
+    returned: Usd
+    settled: Usd
+    """What calls that it granted came to since its last change."""
+    excess: Usd
+    """What of that was beyond their holds."""
+    unreconciled: tuple[EndedAttempt, ...]
+    """Calls that it granted whose cost became unknown since then, by the versions of their CallStarted."""
+    open: Usd
+    """What the account holds for it from now on."""
     totals: Totals

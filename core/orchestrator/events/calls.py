@@ -22,13 +22,15 @@ from orchestrator.money import Usage, Usd
 
 @frozen
 class AccountEntry:
-    """The account's event for a hold."""
+    """Where an account holds a call's hold: in an event of its own, or in the run's advance."""
 
     name: str
     balance: Usd
     """Settled + held after it."""
     version: int
-    """Of the Held event in the account's stream."""
+    """Of the Held event in the account's stream; of the Advanced event, where the run's advance grants the hold."""
+    advance: Usd | None = None
+    """What is left of the run's advance after this hold; None: the account itself holds it."""
 
 
 @frozen

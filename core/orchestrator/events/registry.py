@@ -80,6 +80,7 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "account.released": accounts.Released,
     "account.unreconciled": accounts.Unreconciled,
     "account.reconciled": accounts.Reconciled,
+    "account.advanced": accounts.Advanced,
     "eval.started": evaluation.EvalStarted,
     "cell.started": evaluation.CellStarted,
     "cell.graded": evaluation.Graded,

@@ -15,6 +15,7 @@ from orchestrator.events import (
     AccountEvent,
     AccountOpened,
     AccountRefused,
+    Advanced,
     CallFailed,
     CallStarted,
     CallSucceeded,
@@ -30,9 +31,11 @@ from orchestrator.events import (
     Totals,
     Unreconciled,
 )
+from orchestrator.ledger.advances import ADVANCE, CLOSING, NOTHING, PLENTY, Advance, RunAdvances
 from orchestrator.log.event_names import is_evaluation, is_worker
 from orchestrator.log.stored_rows import Hold
 from orchestrator.log.transaction import AppendDraft
+from orchestrator.models import Lane
 from orchestrator.money import Usd
 
 Movement = tuple[str, AccountEvent]
@@ -45,6 +48,12 @@ SIMULATED: Final = "sim/"
 def stream_of(name: str, simulated: bool = False) -> str:
     """The stream of an account; simulated providers have a second set of accounts."""
     return f"{SIMULATED if simulated else ''}{PREFIX}{name}"
+
+
+def name_of(stream: str) -> tuple[str, bool]:
+    """The name of the account that a stream is of, and whether it is one of simulated providers."""
+    name = stream.removeprefix(SIMULATED)
+    return name.removeprefix(PREFIX), name != stream
 
 
 def is_account(stream: str) -> bool:
@@ -97,36 +106,49 @@ def totals_in(event: Event | None, name: str, simulated: bool = False) -> Totals
     return totals
 
 
-def open_account(draft: AppendDraft, name: str, cap: Usd, at: int, simulated: bool = False) -> Totals:
-    """Open an account.
+def open_account(
+    draft: AppendDraft, name: str, cap: Usd, at: int, simulated: bool = False, *, advance: Usd | None = None
+) -> Totals:
+    """Open an account; ``advance``: how much a run takes of it at once.
 
     Raises:
-        UsageError: there is one of this name, or the cap is negative.
+        UsageError: there is one of this name, or an amount is negative.
     """
     stream = stream_of(name, simulated)
     if not name or cap < Usd.ZERO:
         raise UsageError("an account needs a name and a cap of at least 0")
     if draft.last(stream) is not None:
         raise UsageError(f"there is an account {called(name, simulated)!r} already: set its cap instead")
-    totals = Totals(cap=cap)
+    totals = _advancing(Totals(cap=cap), advance)
     draft.write_next(stream, at, AccountOpened(totals))
     return totals
 
 
-def set_cap(draft: AppendDraft, name: str, cap: Usd, at: int, simulated: bool = False) -> Totals:
-    """Give an account another cap.
+def set_cap(
+    draft: AppendDraft, name: str, cap: Usd, at: int, simulated: bool = False, *, advance: Usd | None = None
+) -> Totals:
+    """Give an account another cap; ``advance``: how much a run takes of it at once from now on, None: as before.
 
     Raises:
-        UsageError: there is no such account, or the cap is below what is settled and held.
+        UsageError: there is no such account, the cap is below what is settled and held, or the advance is negative.
     """
     _, totals = totals_of(draft, name, simulated)
     used = totals.settled + totals.held
     if cap < used:
         whose = f"the account {called(name, simulated)!r}"
         raise UsageError(f"{whose} has {used.shown} settled and held: its cap cannot be {cap.shown}")
-    totals = evolve(totals, cap=cap)
+    totals = _advancing(evolve(totals, cap=cap), advance)
     draft.write_next(stream_of(name, simulated), at, CapSet(totals))
     return totals
+
+
+def _advancing(totals: Totals, advance: Usd | None) -> Totals:
+    """Raises UsageError where the advance is negative."""
+    if advance is None:
+        return totals
+    if advance < Usd.ZERO:
+        raise UsageError("an advance is at least 0; 0: runs take none")
+    return evolve(totals, advance=advance)
 
 
 def raise_cap(draft: AppendDraft, name: str, extra: Usd, at: int, simulated: bool = False) -> Totals:
@@ -140,11 +162,18 @@ def raise_cap(draft: AppendDraft, name: str, extra: Usd, at: int, simulated: boo
 
 
 class Accounts:
-    """The account side of one run's append."""
+    """The account side of one run's append.
 
-    def __init__(self, draft: AppendDraft, run: str) -> None:
+    Args:
+        draft: what is written.
+        run: its id.
+        advances: what the run has taken of accounts for calls to come; it is changed.
+    """
+
+    def __init__(self, draft: AppendDraft, run: str, advances: RunAdvances) -> None:
         self._draft = draft
         self._run = run
+        self._advances = advances
 
     def reserve(
         self, version: int, started: CallStarted, names: Sequence[str], simulated: bool
@@ -157,26 +186,46 @@ class Accounts:
         entries: list[AccountEntry] = []
         movements: list[Movement] = []
         for name in names:
+            stream, hold = stream_of(name, simulated), started.hold
+            advance = self._advances.of(name) if started.lane is Lane.INTERACTIVE else None
+            if advance is not None and is_granted(self._advances, name, started):
+                entries.append(AccountEntry(name, advance.balance, advance.version, advance.room - hold))
+                continue
             tail, totals = totals_of(self._draft, name, simulated)
-            stream = stream_of(name, simulated)
-            if totals.free < started.hold:
-                live = Usd(self._draft.in_flight(stream, self._run))
-                return AccountRefused(started, name, started.hold, totals.free, live), []
-            after = _checked(evolve(totals, held=totals.held + started.hold))
-            entries.append(AccountEntry(name, after.settled + after.held, tail + 1))
-            movements.append((stream, Held(self._run, version, started.hold, after)))
+            room, excess = (Usd.ZERO, Usd.ZERO) if advance is None else (advance.room, advance.excess)
+            free = totals.free - excess
+            if free + room < hold:
+                live = Usd(self._draft.in_flight(stream, self._run)) - room
+                return AccountRefused(started, name, hold, free + room, live), []
+            need, size = hold - room, totals.advance if is_advanced(started) else Usd.ZERO
+            if free < need + Usd(size.nano * (1 + PLENTY)):
+                size = Usd.ZERO
+            if not hold or (advance is None and not size):
+                after = _checked(evolve(totals, held=totals.held + hold))
+                entries.append(AccountEntry(name, after.settled + after.held, tail + 1))
+                movements.append((stream, Held(self._run, version, hold, after)))
+                continue
+            changed = advanced(self._run, version, advance or NOTHING, totals, taken=need + size)
+            balance = changed.totals.settled + changed.totals.held
+            entries.append(AccountEntry(name, balance, tail + 1, room + need + size - hold))
+            movements.append((stream, changed))
         return evolve(started, accounts=tuple(entries)), movements
 
     def record(self, at: int, movements: Sequence[Movement]) -> None:
         """Append the holds of a CallStarted to their accounts."""
         for stream, event in movements:
-            if not isinstance(event, Held):
+            if isinstance(event, Held):
+                self._draft.write_next(stream, at, event)
+                self._draft.hold(Hold(event.run, event.call, stream, event.amount.nano))
+            elif isinstance(event, Advanced):
+                self._advance(at, stream, event)
+            else:
                 raise MissingError("Held")
-            self._draft.write_next(stream, at, event)
-            self._draft.hold(Hold(event.run, event.call, stream, event.amount.nano))
 
-    def follow(self, at: int, event: Event, simulated: bool = False) -> None:
+    def follow(self, at: int, version: int, event: Event, simulated: bool = False) -> None:
         """Append to the accounts what an event of the run means for the holds it ends, or for money they keep."""
+        if isinstance(event, CLOSING):
+            self._give_back(at, version, event)
         if isinstance(event, (CallSucceeded, CallFailed)):
             billed = isinstance(event, CallSucceeded) or bool(event.settled)
             self._end(at, event.call, event.settled if billed else None, event.unreconciled)
@@ -185,6 +234,31 @@ class Accounts:
                 self._end(at, attempt.call, None, attempt.amount)
         elif isinstance(event, SpendReconciled):
             self._reconcile(at, event, simulated)
+        self._advances.take(version, event)
+
+    def _give_back(self, at: int, version: int, event: Event) -> None:
+        """Give back what the run has left of its advances at the end of a session."""
+        left = self._advances.copy()
+        left.take_ends(event)
+        streams = [hold.account for hold in self._draft.holds(self._run) if hold.call == ADVANCE]
+        for stream in streams:
+            name, is_simulated = name_of(stream)
+            advance = left.of(name)
+            if advance is None:
+                raise LogError(f"{stream} holds an advance of {self._run}, and no call of it says so")
+            _, totals = totals_of(self._draft, name, is_simulated)
+            self._advance(at, stream, advanced(self._run, version, advance, totals, returned=advance.room))
+
+    def _advance(self, at: int, stream: str, event: Advanced) -> None:
+        """Append the change of an advance, and keep its row among the open holds."""
+        self._draft.write_next(stream, at, event)
+        rows = [hold for hold in self._draft.holds(self._run) if hold.call == ADVANCE]
+        self._draft.end(rows)
+        for row in rows:
+            if row.account != stream:
+                self._draft.hold(row)
+        if event.open:
+            self._draft.hold(Hold(self._run, ADVANCE, stream, event.open.nano))
 
     def _reconcile(self, at: int, event: SpendReconciled, simulated: bool) -> None:
         """Turn unreconciled money into spend in every account that the call's CallStarted names.
@@ -196,6 +270,9 @@ class Accounts:
         if not isinstance(started, CallStarted) or started.hold != event.unreconciled:
             raise UsageError(f"{self._run} has no call {event.call} with {event.unreconciled.shown} unreconciled")
         for entry in started.accounts:
+            advance = self._advances.of(entry.name)
+            if advance is not None and advance.is_unreconciled(event.call):
+                continue  # the account learns what the call came to with the advance's next change
             _, totals = totals_of(self._draft, entry.name, simulated)
             after = evolve(
                 totals,
@@ -232,6 +309,42 @@ class Accounts:
         beyond = max(Usd.ZERO, settled - hold)
         after = evolve(totals, held=held, settled=totals.settled + settled, excess=totals.excess + beyond)
         return Settled(self._run, call, hold, settled, _checked(after))
+
+
+def is_advanced(started: CallStarted) -> bool:
+    """Whether advances may grant a call: one that may cost something; not one of a batch, which outlives sessions."""
+    return started.hold > Usd.ZERO and started.lane is Lane.INTERACTIVE
+
+
+def is_granted(advances: RunAdvances, name: str, started: CallStarted) -> bool:
+    """Whether the hold of a call fits what its run has of an account, so that the account is not moved."""
+    return is_advanced(started) and advances.covers(name, started.hold)
+
+
+def advanced(
+    run: str, version: int, advance: Advance, totals: Totals, *, taken: Usd = Usd.ZERO, returned: Usd = Usd.ZERO
+) -> Advanced:
+    """The account's event for an advance that grows or shrinks; what calls of it came to becomes the account's."""
+    unreconciled = sum((each.amount for each in advance.unreconciled), Usd.ZERO)
+    after = evolve(
+        totals,
+        settled=totals.settled + advance.settled,
+        held=totals.held - (advance.settled - advance.excess) + taken - returned,
+        unreconciled=totals.unreconciled + unreconciled,
+        excess=totals.excess + advance.excess,
+    )
+    left = advance.open + taken - returned
+    return Advanced(
+        run,
+        version,
+        taken,
+        returned,
+        advance.settled,
+        advance.excess,
+        advance.unreconciled,
+        left,
+        _checked(after),
+    )
 
 
 def _checked(totals: Totals) -> Totals:

@@ -6,11 +6,21 @@ from functools import partial
 from attrs import Factory, define, frozen
 
 from orchestrator.errors import ConcurrencyError
-from orchestrator.events import CallFailed, CallStarted, CallSucceeded, Event, RunForked, SessionLost, SessionOpened
+from orchestrator.events import (
+    CallFailed,
+    CallStarted,
+    CallSucceeded,
+    Event,
+    RunForked,
+    SessionLost,
+    SessionOpened,
+    SpendReconciled,
+)
 from orchestrator.ledger import accounts as accounting
 from orchestrator.ledger import cache as caching
 from orchestrator.ledger import mailbox_requests, pacing
-from orchestrator.log.protocol import Changes, Tails, Written
+from orchestrator.ledger.advances import ADVANCE, CLOSING, RunAdvances, read_advances
+from orchestrator.log.protocol import Changes, StoreReads, Tails, Written
 from orchestrator.log.stored_rows import Last
 from orchestrator.log.text_encryption import SALT, Keys
 from orchestrator.log.texts import pack
@@ -59,6 +69,10 @@ class Append:
     request: AppendRequest
     encoder: Encoder
     keys: Keys
+    known: RunAdvances | None = None
+    """The advances of the run; None: they are to be read."""
+    advances: RunAdvances = Factory(RunAdvances)
+    """What is left of them after it."""
     _own: list[int] = Factory(list)
     """The places of the run's own rows among those made."""
     _events: list[Event] = Factory(list)
@@ -69,7 +83,9 @@ class Append:
         last = draft.last(request.stream)
         self._check(last)
         self._add_texts(draft)
-        accounts = accounting.Accounts(draft, request.stream)
+        known = read_advances(tails, request.stream) if self.known is None else self.known
+        self.advances = known.copy()
+        accounts = accounting.Accounts(draft, request.stream, self.advances)
         pace = pacing.PaceLedger(tails.pace)
         if request.pace is not None:
             pace.follow(request.pace)
@@ -81,10 +97,10 @@ class Append:
                 event, movements = self._admitted(encoded.event, version, accounts, pace, tails.now(request.at))
                 encoded = draft.encode(event)
             self._own.append(len(draft.rows))
-            draft.write(request.stream, request.at, encoded)
+            row = draft.write(request.stream, request.at, encoded)
             last = draft.last(request.stream)
             accounts.record(request.at, movements)
-            accounts.follow(request.at, encoded.event, request.simulated)
+            accounts.follow(request.at, row.version, encoded.event, request.simulated)
         self._events = [draft.events[place] for place in self._own]
         draft.taken += mailbox_requests.taken_by(request.stream, self._events)
         draft.pace = pace.changes
@@ -125,10 +141,29 @@ class Append:
         return Committed(tuple(self._events), last.version, last.position, last.hash, tuple(records))
 
 
+def moved_by(request: AppendRequest, advances: RunAdvances | None, store: StoreReads) -> set[str]:
+    """The streams of the accounts that an append may move, besides those that hold money for what it ends."""
+    found: set[str] = set()
+    last = request.encoded[-1].event
+    if isinstance(last, CallStarted):
+        moved = (
+            name for name in request.accounts if advances is None or not accounting.is_granted(advances, name, last)
+        )
+        found.update(accounting.stream_of(name, request.simulated) for name in moved)
+    for each in request.encoded:
+        if isinstance(each.event, SpendReconciled):
+            row = store.row(request.stream, each.event.call)
+            started = None if row is None else Recorded(*row).event
+            if isinstance(started, CallStarted):
+                names = (entry.name for entry in started.accounts)
+                found.update(accounting.stream_of(name, request.simulated) for name in names)
+    return found
+
+
 def ended_by(event: Event) -> tuple[int, ...]:
     """The calls whose holds an event of a run ends."""
     if isinstance(event, CallSucceeded | CallFailed):
         return (event.call,)
     if isinstance(event, SessionOpened | SessionLost):
-        return tuple(attempt.call for attempt in event.ended)
-    return ()
+        return (*(attempt.call for attempt in event.ended), ADVANCE)
+    return (ADVANCE,) if isinstance(event, CLOSING) else ()

@@ -13,13 +13,13 @@ from orchestrator.events import (
     ContentDeleted,
     Event,
     RunArchived,
-    SpendReconciled,
     Totals,
 )
 from orchestrator.ledger import accounts as accounting
 from orchestrator.ledger import cache as caching
 from orchestrator.ledger import mailbox_requests, pacing, removal, stored_calls
-from orchestrator.ledger.append import Append, AppendRequest, Committed, ended_by
+from orchestrator.ledger.advances import RunAdvances
+from orchestrator.ledger.append import Append, AppendRequest, Committed, ended_by, moved_by
 from orchestrator.ledger.log_reader import LogReader
 from orchestrator.log.group_commit import GroupCommit
 from orchestrator.log.protocol import UNFINISHED, Changes, Member, Store, StoreError, Tails, Written
@@ -27,7 +27,7 @@ from orchestrator.log.redaction import Redactor
 from orchestrator.log.stored_rows import Last
 from orchestrator.log.text_encryption import Keys, NoKeyError
 from orchestrator.log.texts import pack
-from orchestrator.log.transaction import AppendDraft, Encoder, Recorded
+from orchestrator.log.transaction import AppendDraft, Encoder
 from orchestrator.models import Allowances
 from orchestrator.money import Usd
 
@@ -50,8 +50,8 @@ class EventLog(LogReader):
         self._offload = offload
         self._commits = GroupCommit(store.write, offload) if is_writable else None
         self._damaged: dict[str, DamagedLogError] = {}
-        self._known: dict[str, Last] = {}
-        """The tails of the streams that this process has written to."""
+        self._known: dict[str, tuple[Last, RunAdvances]] = {}
+        """The tails of the streams that this process has written to, with the advances of their runs."""
 
     @classmethod
     def open(
@@ -144,54 +144,49 @@ class EventLog(LogReader):
         request = AppendRequest(
             stream, expected, at, encoded, texts or {}, salt, tuple(accounts), simulated, reusable, pace
         )
-        made = Append(request, self._encoder, self.keys)
-        known = self._known.pop(stream, None)
+        known, advances = self._known.pop(stream, (None, None))
+        if known is None or known.version != expected:
+            known, advances = None, RunAdvances() if expected == 0 else None
+        made = Append(request, self._encoder, self.keys, advances)
         written = await self._submit(
             Member(
                 made,
                 stream,
-                known if known is not None and known.version == expected else None,
-                accounts=tuple(sorted(self._accounts_of(request))),
+                known,
+                accounts=tuple(sorted(moved_by(request, advances, self.store))),
                 ending=tuple(call for each in events for call in ended_by(each)),
                 pace=() if pace is None else pace.scopes,
+                whole=advances is None,
             )
         )
         committed = made.committed(written)
-        self._known[stream] = Last(committed.version, committed.hash, at)
+        self._known[stream] = Last(committed.version, committed.hash, at), made.advances
         return committed
 
-    def _accounts_of(self, request: AppendRequest) -> set[str]:
-        """The streams of the accounts that an append may move, besides those that hold money for what it ends."""
-        found = {accounting.stream_of(name, request.simulated) for name in request.accounts}
-        for each in request.encoded:
-            if isinstance(each.event, SpendReconciled):
-                row = self.store.row(request.stream, each.event.call)
-                started = None if row is None else Recorded(*row).event
-                if isinstance(started, CallStarted):
-                    names = (entry.name for entry in started.accounts)
-                    found.update(accounting.stream_of(name, request.simulated) for name in names)
-        return found
-
-    async def open_account(self, name: str, cap: Usd, *, at: int, simulated: bool = False) -> Totals:
-        """Open an account.
+    async def open_account(
+        self, name: str, cap: Usd, *, at: int, simulated: bool = False, advance: Usd | None = None
+    ) -> Totals:
+        """Open an account; ``advance``: how much a run takes of it at once.
 
         Raises:
-            UsageError: there is one of this name, or the cap is negative.
+            UsageError: there is one of this name, or an amount is negative.
             LogError: the log cannot be written.
         """
         return await self._on_account(
-            name, simulated, lambda draft: accounting.open_account(draft, name, cap, at, simulated)
+            name, simulated, lambda draft: accounting.open_account(draft, name, cap, at, simulated, advance=advance)
         )
 
-    async def set_cap(self, name: str, cap: Usd, *, at: int, simulated: bool = False) -> Totals:
-        """Give an account another cap.
+    async def set_cap(
+        self, name: str, cap: Usd, *, at: int, simulated: bool = False, advance: Usd | None = None
+    ) -> Totals:
+        """Give an account another cap; ``advance``: how much a run takes of it at once from now on, None: as before.
 
         Raises:
-            UsageError: there is no such account, or the cap is below what is settled and held.
+            UsageError: there is no such account, the cap is below what is settled and held, or the advance is negative.
             LogError: the log cannot be written.
         """
         return await self._on_account(
-            name, simulated, lambda draft: accounting.set_cap(draft, name, cap, at, simulated)
+            name, simulated, lambda draft: accounting.set_cap(draft, name, cap, at, simulated, advance=advance)
         )
 
     async def raise_cap(self, name: str, extra: Usd, *, at: int, simulated: bool = False) -> Totals:

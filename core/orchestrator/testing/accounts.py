@@ -7,8 +7,8 @@
     TestAccounts = AccountMachine.TestCase
 
 Each run draws on the organisation and, some of them, on a team and a job. After every step: settled + held ≤ cap +
-excess in each account; every account counts what its runs count; nothing is held that is neither in flight nor
-unreconciled; and no hold that fits was refused. A subclass may give another log by overriding ``make_log``. What the
+excess in each account; every account counts what its runs count; nothing is held that is neither in flight,
+nor unreconciled, nor an advance; and no hold that fits was refused. A subclass may give another log by overriding ``make_log``. What the
 runs of this machine take is drawn; ``orchestrator.testing.budgets`` puts a run that decides for itself among them.
 """
 
@@ -25,11 +25,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from orchestrator import events as e
 from orchestrator.errors import ErrorKind, UsageError
+from orchestrator.ledger.advances import ADVANCE, CLOSING
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.models import Finish, Role
 from orchestrator.money import Usd
 from orchestrator.testing.bills_and_accounts import broken_accounts
-from orchestrator.testing.memory_log import memory_log
+from orchestrator.testing.memory_log import log_over, memory_log
 
 RUNS: Final[Mapping[str, tuple[str, ...]]] = {
     "run-0": ("org", "team/red", "job/nightly"),
@@ -42,6 +43,7 @@ RUNS: Final[Mapping[str, tuple[str, ...]]] = {
 NAMES: Final = ("org", "team/red", "team/blue", "job/nightly")
 
 _AMOUNTS: Final = st.integers(0, 60)
+_ADVANCES: Final = st.sampled_from([0, 0, 5, 20])
 _CHOICES: Final = st.integers(0, 1000)
 
 
@@ -83,6 +85,24 @@ class ReferenceRun:
         if unreconciled:
             self.unreconciled[call] = unreconciled
 
+    def advance(self, name: str) -> tuple[Usd, Usd]:
+        """What is left of the run's advance of an account, and what calls cost beyond their holds since it changed."""
+        found, room, excess, holds = 0, Usd.ZERO, Usd.ZERO, dict[int, Usd]()
+        for version, (_, event) in enumerate(self.events, 1):
+            if isinstance(event, e.CallStarted):
+                for entry in event.accounts:
+                    if entry.name == name and entry.advance is not None:
+                        excess = excess if entry.version == found else Usd.ZERO
+                        found, room, holds[version] = entry.version, entry.advance, event.hold
+            elif isinstance(event, e.CallSucceeded | e.CallFailed | e.SpendReconciled) and event.call in holds:
+                if isinstance(event, e.SpendReconciled) or not event.unreconciled:
+                    hold = holds.pop(event.call)
+                    room += hold - min(hold, event.settled)
+                    excess += max(Usd.ZERO, event.settled - hold)
+            elif isinstance(event, CLOSING):
+                found, room, excess, holds = 0, Usd.ZERO, Usd.ZERO, {}
+        return room, excess
+
 
 class AccountMachine(RuleBasedStateMachine):
     """Runs that take holds, end them, die, and accounts whose caps move."""
@@ -102,11 +122,20 @@ class AccountMachine(RuleBasedStateMachine):
         """An empty log for one example."""
         return memory_log()
 
-    @initialize(caps=st.lists(st.integers(0, 250), min_size=len(NAMES), max_size=len(NAMES)))
-    def open(self, caps: list[int]) -> None:
+    @initialize(
+        caps=st.lists(st.integers(0, 250), min_size=len(NAMES), max_size=len(NAMES)),
+        advances=st.lists(_ADVANCES, min_size=len(NAMES), max_size=len(NAMES)),
+    )
+    def open(self, caps: list[int], advances: list[int] | None = None) -> None:
         """Open every account."""
-        for name, cap in zip(NAMES, caps, strict=True):
-            self._do(self.log.open_account(name, Usd(cap * self.unit), at=self.at()))
+        for name, cap, advance in zip(NAMES, caps, advances or [0] * len(NAMES), strict=True):
+            amounts = Usd(cap * self.unit), Usd(advance * self.unit)
+            self._do(self.log.open_account(name, amounts[0], at=self.at(), advance=amounts[1]))
+
+    @rule()
+    def go_on_elsewhere(self) -> None:
+        """The processes remember nothing of what they wrote: all they know is in the store."""
+        self.log = log_over(self.log.store)
 
     @rule(run=st.sampled_from(list(RUNS)), amount=_AMOUNTS)
     def hold(self, run: str, amount: int) -> None:
@@ -115,7 +144,7 @@ class AccountMachine(RuleBasedStateMachine):
         refused = self._do(self._start(run, wanted))
         assert (refused is None) == (Usd(wanted) <= free), "refused although it fits, or the reverse"
         if refused is not None:
-            assert self.log.account(refused.account).free == refused.free
+            assert self._free_in(run, refused.account) == refused.free
             assert self._do(self._start(run, max(0, free.nano))) is None or free < Usd.ZERO, "what is free is refused"
 
     @rule(wants=st.dictionaries(st.sampled_from(list(RUNS)), _AMOUNTS, min_size=2))
@@ -149,7 +178,7 @@ class AccountMachine(RuleBasedStateMachine):
 
     @rule(run=st.sampled_from(list(RUNS)))
     def crash(self, run: str) -> None:
-        """A process dies; the next one ends what it left."""
+        """A process dies; the next one ends what it left, and gives back what it had taken."""
         ended = tuple(e.EndedAttempt(call, held) for call, held in self.references[run].in_flight.items())
         self._do(self._append(run, e.SessionLost(1, ended)))
 
@@ -160,13 +189,14 @@ class AccountMachine(RuleBasedStateMachine):
         run, call, unreconciled = self._choose("unreconciled", choice)
         self._do(self._append(run, e.SpendReconciled(call, unreconciled, Usd(amount * self.unit))))
 
-    @rule(name=st.sampled_from(NAMES), cap=st.integers(0, 400))
-    def set_cap(self, name: str, cap: int) -> None:
-        """A cap moves, never below what is settled and held."""
+    @rule(name=st.sampled_from(NAMES), cap=st.integers(0, 400), advance=st.none() | _ADVANCES)
+    def set_cap(self, name: str, cap: int, advance: int | None = None) -> None:
+        """A cap moves, never below what is settled and held; runs may take more or less at once from then on."""
+        size = None if advance is None else Usd(advance * self.unit)
         totals = self.log.account(name)
         used, wanted = totals.settled + totals.held, Usd(cap * self.unit)
         try:
-            self._do(self.log.set_cap(name, wanted, at=self.at()))
+            self._do(self.log.set_cap(name, wanted, at=self.at(), advance=size))
         except UsageError:
             assert wanted < used
         else:
@@ -193,16 +223,20 @@ class AccountMachine(RuleBasedStateMachine):
         for name in NAMES:
             totals = self.log.account(name)
             assert totals.settled + totals.held <= totals.cap + totals.excess, f"{name} is beyond its cap"
-            assert (totals.held - totals.unreconciled, totals.unreconciled) == (flying[name], unreconciled[name]), (
-                f"{name} holds other money"
-            )
             holds = self.log.holds(account=f"account/{name}")
-            assert sum(hold.nano for hold in holds) == flying[name].nano, f"the open holds of {name} are {holds}"
+            in_flight = totals.held - totals.unreconciled
+            assert sum(hold.nano for hold in holds) == in_flight.nano, f"the open holds of {name} are {holds}"
+            if any(hold.call == ADVANCE for hold in holds):
+                assert totals.held >= flying[name] + unreconciled[name], f"{name} holds less than its calls"
+            else:
+                assert in_flight == flying[name], f"{name} holds other money"
+                assert totals.unreconciled == unreconciled[name], f"{name} holds other unreconciled money"
 
     def teardown(self) -> None:
         """Once every process is dead, each stream leads to its totals, agrees with its runs, and the log is whole."""
-        for run in self._runs("in_flight"):
+        for run in RUNS:
             self.crash(run)
+        assert not self.log.holds(), "dead runs hold money"
         accounts = {name: [(each.at, each.event) for each in self.log.read(f"account/{name}")] for name in NAMES}
         assert broken_accounts(accounts, {run: reference.events for run, reference in self.references.items()}) == []
         assert self.log.verify(texts=False) == []
@@ -228,7 +262,12 @@ class AccountMachine(RuleBasedStateMachine):
         return done.events[0]
 
     def _free(self, run: str) -> Usd:
-        return min(self.log.account(name).free for name in self.accounts[run])
+        return min(self._free_in(run, name) for name in self.accounts[run])
+
+    def _free_in(self, run: str, name: str) -> Usd:
+        """What a call of the run may take: what the account has left, and what the run has left of its advance."""
+        room, excess = self.references[run].advance(name)
+        return self.log.account(name).free + room - excess
 
     def _runs(self, what: str) -> list[str]:
         return [run for run in RUNS if getattr(self.references[run], what)]

@@ -7,6 +7,7 @@ from attrs import Factory, define
 from orchestrator import events as e
 from orchestrator.ledger.accounts import stream_of
 from orchestrator.money import Usd
+from orchestrator_audit.advances import AdvanceLaws, GrantedCall, GrantedEnd
 
 History = Sequence[tuple[int, e.Event]]
 
@@ -23,6 +24,8 @@ class _Side:
     in_flight: Usd = Usd.ZERO
     entries: dict[_Call, tuple[Usd, e.AccountEntry]] = Factory(dict)
     """The hold of every call, and where it stands in the account."""
+    granted: dict[str, list[GrantedCall | GrantedEnd]] = Factory(dict)
+    """By run the calls that its advance granted, and their ends."""
     archived: dict[str, Usd] = Factory(dict)
     """By archived run what its calls settled."""
 
@@ -34,7 +37,8 @@ class AccountUse:
     sides: dict[str, _Side] = Factory(dict)
     missing: list[tuple[str, int, str]] = Factory(list)
     """Run, version and account of every call that is in none of its entries."""
-    _open: dict[_Call, tuple[Usd, tuple[str, ...]]] = Factory(dict)
+    _open: dict[_Call, tuple[Usd, dict[str, bool]]] = Factory(dict)
+    """By call its hold, and by account whether the run's advance granted it."""
     _names: dict[str, tuple[str, ...]] = Factory(dict)
     _simulated: dict[str, bool] = Factory(dict)
 
@@ -47,14 +51,16 @@ class AccountUse:
             case e.CallStarted():
                 self._started(run, version, event)
             case e.CallSucceeded() | e.CallFailed():
-                self._ended((run, event.call), event.settled, event.unreconciled)
+                self._ended((run, event.call), version, event.settled, event.unreconciled)
             case e.SessionOpened() | e.SessionLost():
                 for attempt in event.ended:
-                    self._ended((run, attempt.call), Usd.ZERO, attempt.amount)
+                    self._ended((run, attempt.call), version, Usd.ZERO, attempt.amount)
             case e.SpendReconciled():
-                _, names = self._open.pop((run, event.call), (Usd.ZERO, ()))
-                for name in names:
+                _, names = self._open.pop((run, event.call), (Usd.ZERO, {}))
+                for name, is_granted in names.items():
                     side = self.sides[name]
+                    if is_granted:
+                        side.granted[run].append(GrantedEnd(version, event.call, event.settled, Usd.ZERO))
                     side.settled, side.unreconciled = (
                         side.settled + event.settled,
                         side.unreconciled - event.unreconciled,
@@ -72,20 +78,26 @@ class AccountUse:
     def _started(self, run: str, version: int, event: e.CallStarted) -> None:
         simulated = self._simulated.get(run, False)
         entries = {stream_of(entry.name, simulated): entry for entry in event.accounts}
-        names = tuple(entries)
+        names = {name: entry.advance is not None for name, entry in entries.items()}
         wanted = self._names.get(run, ())
         self.missing.extend((run, version, name) for name in wanted if name not in names)
         for name, entry in entries.items():
             side = self.sides.setdefault(name, _Side())
-            side.entries[run, version] = (event.hold, entry)
+            if entry.advance is None:
+                side.entries[run, version] = (event.hold, entry)
+            else:
+                granted = GrantedCall(version, event.hold, entry.version, entry.balance, entry.advance)
+                side.granted.setdefault(run, []).append(granted)
             side.in_flight += event.hold
         if names:
             self._open[run, version] = (event.hold, names)
 
-    def _ended(self, call: _Call, settled: Usd, unreconciled: Usd) -> None:
-        hold, names = self._open.get(call, (Usd.ZERO, ()))
-        for name in names:
+    def _ended(self, call: _Call, version: int, settled: Usd, unreconciled: Usd) -> None:
+        hold, names = self._open.get(call, (Usd.ZERO, {}))
+        for name, is_granted in names.items():
             side = self.sides[name]
+            if is_granted:
+                side.granted[call[0]].append(GrantedEnd(version, call[1], settled, unreconciled))
             side.settled, side.unreconciled = side.settled + settled, side.unreconciled + unreconciled
             side.in_flight -= hold
         if not unreconciled:
@@ -107,6 +119,8 @@ class AccountLaws:
     totals: e.Totals = e.Totals()
     _holds: dict[_Call, Usd] = Factory(dict)
     _unreconciled: dict[_Call, Usd] = Factory(dict)
+    _advances: dict[str, AdvanceLaws] = Factory(dict)
+    """By run what it has of the account."""
     _settled: dict[str, Usd] = Factory(dict)
     """By run what the account says of its calls."""
 
@@ -125,6 +139,8 @@ class AccountLaws:
             yield f"{type(event).__name__} does not lead to its totals"
         if isinstance(event, e.Held):
             yield from self._entry(event, totals)
+        elif isinstance(event, e.Advanced):
+            yield from self._advanced(event, totals)
         elif isinstance(event, e.Settled | e.Reconciled):
             self._settled[event.run] = self._settled.get(event.run, Usd.ZERO) + event.amount
         self.totals = totals
@@ -132,13 +148,20 @@ class AccountLaws:
     def _after(self, event: e.Event, totals: e.Totals) -> e.Totals | None:
         """The totals that must follow; None where the event ends something that is not there."""
         was = self.totals
-        cap, settled, held, unreconciled, excess = was.cap, was.settled, was.held, was.unreconciled, was.excess
+        cap, settled, held, unreconciled = was.cap, was.settled, was.held, was.unreconciled
+        excess, advance = was.excess, was.advance
         match event:
             case e.AccountOpened() | e.CapSet():
-                return e.Totals(totals.cap, settled, held, unreconciled, excess)
+                return e.Totals(totals.cap, settled, held, unreconciled, excess, totals.advance)
             case e.Held():
                 self._holds[event.run, event.call] = event.amount
-                return e.Totals(cap, settled, held + event.amount, unreconciled, excess)
+                return e.Totals(cap, settled, held + event.amount, unreconciled, excess, advance)
+            case e.Advanced():
+                lost = sum((each.amount for each in event.unreconciled), Usd.ZERO)
+                moved = event.taken - event.returned - (event.settled - event.excess)
+                return e.Totals(
+                    cap, settled + event.settled, held + moved, unreconciled + lost, excess + event.excess, advance
+                )
             case e.Reconciled():
                 if self._unreconciled.pop((event.run, event.call), None) != event.unreconciled:
                     return None
@@ -149,6 +172,7 @@ class AccountLaws:
                     held - event.unreconciled,
                     unreconciled - event.unreconciled,
                     excess + beyond,
+                    advance,
                 )
             case e.Settled() | e.Released() | e.Unreconciled():
                 if self._holds.pop((event.run, event.call), None) != event.hold:
@@ -156,12 +180,12 @@ class AccountLaws:
         match event:
             case e.Unreconciled():
                 self._unreconciled[event.run, event.call] = event.hold
-                return e.Totals(cap, settled, held, unreconciled + event.hold, excess)
+                return e.Totals(cap, settled, held, unreconciled + event.hold, excess, advance)
             case e.Released():
-                return e.Totals(cap, settled, held - event.hold, unreconciled, excess)
+                return e.Totals(cap, settled, held - event.hold, unreconciled, excess, advance)
             case e.Settled():
                 beyond = max(Usd.ZERO, event.amount - event.hold)
-                return e.Totals(cap, settled + event.amount, held - event.hold, unreconciled, excess + beyond)
+                return e.Totals(cap, settled + event.amount, held - event.hold, unreconciled, excess + beyond, advance)
         return None
 
     def _entry(self, event: e.Held, totals: e.Totals) -> Iterable[str]:
@@ -177,28 +201,51 @@ class AccountLaws:
         elif found[1].balance != balance:
             yield f"{event.run}, version {event.call}: the balance is not the account's"
 
+    def _advanced(self, event: e.Advanced, totals: e.Totals) -> Iterable[str]:
+        """The run's calls came to what the account says of its advance."""
+        run = event.run
+        self._settled[run] = self._settled.get(run, Usd.ZERO) + event.settled
+        self._unreconciled.update({(run, each.call): each.amount for each in event.unreconciled})
+        laws = self._advances.get(run)
+        if laws is None:
+            is_known = self.used is not None and (self.runs is None or run in self.runs)
+            is_known = is_known and self.used is not None and run not in self.used.archived
+            calls = self.used.granted.pop(run, []) if is_known and self.used is not None else None
+            laws = self._advances[run] = AdvanceLaws(run, calls)
+        yield from laws.take(event, self.version, totals.settled + totals.held, self.totals.advance)
+
     def finish(self) -> Iterable[str]:
         """Check the end against the runs; yields what is wrong with it."""
         if self.used is None:
             return
+        for laws in self._advances.values():
+            yield from laws.finish()
+        for run in self.used.granted:
+            if self.runs is None or run in self.runs:
+                yield f"{run}: its calls are granted by an advance that the account never gave"
         for run, call in self.used.entries:
             yield f"{run}, version {call}: the CallStarted and its Held do not agree"
         for run, settled in self.used.archived.items():
             own = self._settled.get(run, Usd.ZERO)
             if own != settled:
                 yield f"{run} is archived with {settled} settled, and the account has settled {own} for it"
-            if any(call[0] == run for call in (*self._holds, *self._unreconciled)):
+            advance = self._advances.get(run)
+            is_open = advance is not None and advance.open > Usd.ZERO
+            if is_open or any(call[0] == run for call in (*self._holds, *self._unreconciled)):
                 yield f"{run} is archived, and the account still holds money for it"
         if self.runs is not None:
             return
-        used, totals = self.used, self.totals
-        if (used.settled, used.unreconciled) != (totals.settled, totals.unreconciled):
+        used, totals, advances = self.used, self.totals, self._advances.values()
+        settled = used.settled - sum((each.settled for each in advances), Usd.ZERO)
+        unreconciled = used.unreconciled - sum((each.unreconciled for each in advances), Usd.ZERO)
+        if (settled, unreconciled) != (totals.settled, totals.unreconciled):
             yield (
                 f"settled and unreconciled are {totals.settled} and {totals.unreconciled},"
-                f" of the runs {used.settled} and {used.unreconciled}"
+                f" of the runs {settled} and {unreconciled}"
             )
-        if totals.held != used.unreconciled + used.in_flight:
-            yield f"{totals.held} is held, of the runs {used.unreconciled + used.in_flight}"
+        granted = sum((each.open - each.in_flight for each in advances), Usd.ZERO)
+        if totals.held != unreconciled + used.in_flight + granted:
+            yield f"{totals.held} is held, of the runs {unreconciled + used.in_flight + granted}"
 
 
 def side_of(used: AccountUse, stream: str) -> _Side:

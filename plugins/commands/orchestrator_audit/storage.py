@@ -8,6 +8,7 @@ from typing import Final
 
 from orchestrator.errors import LogError
 from orchestrator.events import (
+    Advanced,
     CallSucceeded,
     ContentDeleted,
     Held,
@@ -19,6 +20,7 @@ from orchestrator.events import (
 )
 from orchestrator.ledger import removal, stored_calls
 from orchestrator.ledger.accounts import is_account, is_run, kind_of
+from orchestrator.ledger.advances import ADVANCE
 from orchestrator.ledger.cache import SIMULATED as CACHED_SIMULATED
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.ledger.mailbox_requests import KINDS
@@ -121,6 +123,10 @@ def _holds(log: EventLog, run: str | None) -> Iterator[Subject]:
             event = record.event
             if isinstance(event, Held):
                 implied[event.run, event.call, account] = event.amount.nano
+            elif isinstance(event, Advanced):
+                implied.pop((event.run, ADVANCE, account), None)
+                if event.open:
+                    implied[event.run, ADVANCE, account] = event.open.nano
             elif isinstance(event, _ENDS):
                 implied.pop((event.run, event.call, account), None)
     for key in sorted(found.keys() | implied.keys()):
@@ -128,7 +134,8 @@ def _holds(log: EventLog, run: str | None) -> Iterator[Subject]:
         if found.get(key) == implied.get(key) or run not in (None, owner):
             continue
         what = "is missing" if key not in found else "is not implied by any event" if key not in implied else "differs"
-        yield owner, Problem(0, f"the open hold of call {call} in {account} {what}")
+        subject = "advance" if call == ADVANCE else f"open hold of call {call}"
+        yield owner, Problem(0, f"the {subject} in {account} {what}")
 
 
 def _cached(log: EventLog, run: str | None) -> Iterator[Subject]:
