@@ -104,7 +104,7 @@ class Advanced(AccountEvent):
     settled: Usd
     """What calls that it granted came to since its last change."""
     excess: Usd
-    """What of that was beyond their holds."""
+    """What of that was beyond all that the run had taken."""
     unreconciled: tuple[EndedAttempt, ...]
     """Calls that it granted whose cost became unknown since then, by the versions of their CallStarted."""
     open: Usd

@@ -192,13 +192,13 @@ class Accounts:
                 entries.append(AccountEntry(name, advance.balance, advance.version, advance.room - hold))
                 continue
             tail, totals = totals_of(self._draft, name, simulated)
-            room, excess = (Usd.ZERO, Usd.ZERO) if advance is None else (advance.room, advance.excess)
-            free = totals.free - excess
-            if free + room < hold:
-                live = Usd(self._draft.in_flight(stream, self._run)) - room
-                return AccountRefused(started, name, hold, free + room, live), []
-            need, size = hold - room, totals.advance if is_advanced(started) else Usd.ZERO
-            if free < need + Usd(size.nano * (1 + PLENTY)):
+            room, own = (Usd.ZERO, Usd.ZERO) if advance is None else (advance.room, advance.free)
+            free = totals.free + room
+            if free < hold:
+                live = Usd(self._draft.in_flight(stream, self._run)) - own
+                return AccountRefused(started, name, hold, free, live), []
+            need, size = hold - own, totals.advance if is_advanced(started) else Usd.ZERO
+            if free < hold + Usd(size.nano * (1 + PLENTY)):
                 size = Usd.ZERO
             if not hold or (advance is None and not size):
                 after = _checked(evolve(totals, held=totals.held + hold))
@@ -207,7 +207,7 @@ class Accounts:
                 continue
             changed = advanced(self._run, version, advance or NOTHING, totals, taken=need + size)
             balance = changed.totals.settled + changed.totals.held
-            entries.append(AccountEntry(name, balance, tail + 1, room + need + size - hold))
+            entries.append(AccountEntry(name, balance, tail + 1, own + need + size - hold))
             movements.append((stream, changed))
         return evolve(started, accounts=tuple(entries)), movements
 
@@ -247,7 +247,7 @@ class Accounts:
             if advance is None:
                 raise LogError(f"{stream} holds an advance of {self._run}, and no call of it says so")
             _, totals = totals_of(self._draft, name, is_simulated)
-            self._advance(at, stream, advanced(self._run, version, advance, totals, returned=advance.room))
+            self._advance(at, stream, advanced(self._run, version, advance, totals, returned=advance.free))
 
     def _advance(self, at: int, stream: str, event: Advanced) -> None:
         """Append the change of an advance, and keep its row among the open holds."""

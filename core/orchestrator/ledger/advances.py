@@ -52,10 +52,9 @@ class Advance:
     Attributes:
         version: of the account's event that gave it.
         balance: the account's settled + held after that event.
-        room: what further calls may take.
+        room: what further calls may take; negative: calls have cost so much more than all that was taken.
         in_flight: the holds of calls in flight, by the versions of their CallStarted.
         settled: what calls came to since that event.
-        excess: what of it was beyond their holds.
         unreconciled: the holds of calls whose cost became unknown since that event.
     """
 
@@ -64,13 +63,22 @@ class Advance:
     room: Usd
     in_flight: Mapping[int, Usd] = Factory(dict)
     settled: Usd = Usd.ZERO
-    excess: Usd = Usd.ZERO
     unreconciled: tuple[EndedAttempt, ...] = ()
 
     @property
     def open(self) -> Usd:
         """What is left of it once what it came to is the account's again: room and calls in flight."""
-        return self.room + sum(self.in_flight.values(), Usd.ZERO)
+        return self.free + sum(self.in_flight.values(), Usd.ZERO)
+
+    @property
+    def free(self) -> Usd:
+        """What can be given back."""
+        return max(Usd.ZERO, self.room)
+
+    @property
+    def excess(self) -> Usd:
+        """What calls have cost beyond all that was taken."""
+        return max(Usd.ZERO, -self.room)
 
     def started(self, entry: AccountEntry, room: Usd, call: int, hold: Usd) -> "Advance":
         """After a call that it grants; an entry with another version says that the account has moved for it."""
@@ -104,12 +112,7 @@ class Advance:
         return evolve(self._spent(amount, settled), unreconciled=left)
 
     def _spent(self, hold: Usd, settled: Usd) -> "Advance":
-        return evolve(
-            self,
-            room=self.room + hold - min(settled, hold),
-            settled=self.settled + settled,
-            excess=self.excess + max(Usd.ZERO, settled - hold),
-        )
+        return evolve(self, room=self.room + hold - settled, settled=self.settled + settled)
 
 
 NOTHING: Final = Advance(0, Usd.ZERO, Usd.ZERO)

@@ -7,9 +7,10 @@
     TestAccounts = AccountMachine.TestCase
 
 Each run draws on the organisation and, some of them, on a team and a job. After every step: settled + held ≤ cap +
-excess in each account; every account counts what its runs count; nothing is held that is neither in flight,
-nor unreconciled, nor an advance; and no hold that fits was refused. A subclass may give another log by overriding ``make_log``. What the
-runs of this machine take is drawn; ``orchestrator.testing.budgets`` puts a run that decides for itself among them.
+excess in each account; every account counts what its runs count; nothing is held that is neither in flight, nor
+unreconciled, nor an advance; and no hold that fits was refused. A subclass may give another log by overriding
+``make_log``. What the runs of this machine take is drawn; ``orchestrator.testing.budgets`` puts a run that decides
+for itself among them.
 """
 
 import asyncio
@@ -85,23 +86,20 @@ class ReferenceRun:
         if unreconciled:
             self.unreconciled[call] = unreconciled
 
-    def advance(self, name: str) -> tuple[Usd, Usd]:
-        """What is left of the run's advance of an account, and what calls cost beyond their holds since it changed."""
-        found, room, excess, holds = 0, Usd.ZERO, Usd.ZERO, dict[int, Usd]()
+    def advance(self, name: str) -> Usd:
+        """What is left of the run's advance of an account; negative: what calls have cost beyond it."""
+        room, holds = Usd.ZERO, dict[int, Usd]()
         for version, (_, event) in enumerate(self.events, 1):
             if isinstance(event, e.CallStarted):
                 for entry in event.accounts:
                     if entry.name == name and entry.advance is not None:
-                        excess = excess if entry.version == found else Usd.ZERO
-                        found, room, holds[version] = entry.version, entry.advance, event.hold
+                        room, holds[version] = entry.advance, event.hold
             elif isinstance(event, e.CallSucceeded | e.CallFailed | e.SpendReconciled) and event.call in holds:
                 if isinstance(event, e.SpendReconciled) or not event.unreconciled:
-                    hold = holds.pop(event.call)
-                    room += hold - min(hold, event.settled)
-                    excess += max(Usd.ZERO, event.settled - hold)
+                    room += holds.pop(event.call) - event.settled
             elif isinstance(event, CLOSING):
-                found, room, excess, holds = 0, Usd.ZERO, Usd.ZERO, {}
-        return room, excess
+                room, holds = Usd.ZERO, {}
+        return room
 
 
 class AccountMachine(RuleBasedStateMachine):
@@ -266,8 +264,7 @@ class AccountMachine(RuleBasedStateMachine):
 
     def _free_in(self, run: str, name: str) -> Usd:
         """What a call of the run may take: what the account has left, and what the run has left of its advance."""
-        room, excess = self.references[run].advance(name)
-        return self.log.account(name).free + room - excess
+        return self.log.account(name).free + self.references[run].advance(name)
 
     def _runs(self, what: str) -> list[str]:
         return [run for run in RUNS if getattr(self.references[run], what)]

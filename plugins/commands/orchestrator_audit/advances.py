@@ -52,7 +52,6 @@ class AdvanceLaws:
     """What the account holds for it, as its last event says."""
     settled: Usd = Usd.ZERO
     """What calls came to since then."""
-    _excess: Usd = Usd.ZERO
     _room: Usd = Usd.ZERO
     _lost: dict[int, Usd] = Factory(dict)
     """The holds of calls whose cost became unknown since then."""
@@ -88,14 +87,14 @@ class AdvanceLaws:
             yield f"{where} does not lead to what is open of it"
         if self.calls is not None:
             said = (event.settled, event.excess, {each.call: each.amount for each in event.unreconciled})
-            if said != (self.settled, self._excess, self._lost):
+            if said != (self.settled, max(Usd.ZERO, -self._room), self._lost):
                 yield f"{where} came to something else, by the calls of the run"
-            if event.returned > self._room:
+            if event.returned > max(Usd.ZERO, self._room):
                 yield f"{where} gives back money that calls have taken"
             if event.taken and event.taken not in self._sizes(event.call, size):
                 yield f"{where} is of another size than the account gives"
-        self.open, self._room = event.open, self._room + event.taken - event.returned
-        self.settled = self._excess = Usd.ZERO
+        self.open, self._room = event.open, max(Usd.ZERO, self._room) + event.taken - event.returned
+        self.settled = Usd.ZERO
         self._lost = {}
         self._given = (version, balance)
 
@@ -109,7 +108,8 @@ class AdvanceLaws:
         call = calls[self._next] if self._next < len(calls) else None
         if not isinstance(call, GrantedCall) or call.version != version:
             return ()
-        return call.hold - self._room, call.hold - self._room + size
+        missing = call.hold - max(Usd.ZERO, self._room)
+        return missing, missing + size
 
     def _follow(self, before: int | None) -> Iterable[str]:
         """Count the calls before an event of the run, and what that event ends; None: all."""
@@ -145,5 +145,4 @@ class AdvanceLaws:
             self._lost[end.call] = end.unreconciled
             return
         self.settled += end.settled
-        self._excess += max(Usd.ZERO, end.settled - hold)
-        self._room += hold - min(end.settled, hold)
+        self._room += hold - end.settled
