@@ -1,8 +1,8 @@
 """What many runs at once have in common, and how much of it there is: ``python -m benchmarks.saturation``.
 
-Appends, calls on one organisation's account (held and settled) and reservations of one vendor account's pace, each a
-second, by so many runs that append at the same time in one process; in SQLite, and in PostgreSQL where its address is
-in ``$ORCHESTRATE_TEST_POSTGRES``. ``docs/scale.md`` works with these numbers.
+Appends, calls on one organisation's account (held and settled; without and with advances) and reservations of one
+vendor account's pace, each a second, by so many runs that append at the same time in one process; in SQLite, and in
+PostgreSQL where its address is in ``$ORCHESTRATE_TEST_POSTGRES``. ``docs/scale.md`` works with these numbers.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,8 @@ from orchestrator.money import Usd
 _SECONDS: Final = 2.0
 _AT_ONCE: Final = (1, 20, 100)
 _HOLD: Final = Usd(1000)
+_CALLS_AT_ONCE: Final = 100
+"""How many calls an advance is enough for."""
 _CALL: Final = e.CallStarted(1, "task", Role.GENERATOR, 1, 1, 1, 1, "openai", "m", 9, 9, _HOLD, 9)
 _PACED: Final = PaceChanges(need=PaceNeed(VendorAccount("openai", "0" * 32), 1))
 
@@ -35,8 +38,8 @@ async def _append(log: EventLog, run: str, version: int) -> int:
     return (await log.append(run, version, _now(), [note] * 3)).version
 
 
-async def _call(log: EventLog, run: str, version: int) -> int:
-    held = await log.append(run, version, _now(), [_CALL], accounts=["org"])
+async def _call(account: str, log: EventLog, run: str, version: int) -> int:
+    held = await log.append(run, version, _now(), [_CALL], accounts=[account])
     end = e.CallSucceeded(held.version, "0" * 64, 1, Finish.STOP, e.Reading(), None, Usd(500), Usd.ZERO, 9)
     return (await log.append(run, held.version, _now(), [end])).version
 
@@ -47,7 +50,8 @@ async def _reserve(log: EventLog, run: str, version: int) -> int:
 
 _THINGS: Final[dict[str, One]] = {
     "appends of 3 events": _append,
-    "calls on one account": _call,
+    "calls on one account": partial(_call, "org"),
+    "calls on one account, with advances": partial(_call, "team/advancing"),
     "paced starts of calls": _reserve,
 }
 
@@ -73,10 +77,10 @@ async def rate(log: EventLog, one: One, at_once: int, name: str) -> float:
 
 async def _rates(log: EventLog) -> dict[str, list[float]]:
     await log.open_account("org", Usd.parse(1_000_000), at=_now())
+    await log.open_account("team/advancing", Usd.parse(1_000_000), at=_now(), advance=Usd(_CALLS_AT_ONCE * _HOLD.nano))
     await log.set_pace("openai", Allowances(per_minute(6000)))
     return {
-        name: [await rate(log, one, number, f"{one.__name__}{number}") for number in _AT_ONCE]
-        for name, one in _THINGS.items()
+        name: [await rate(log, one, number, f"{name}-{number}") for number in _AT_ONCE] for name, one in _THINGS.items()
     }
 
 

@@ -67,8 +67,9 @@ _ABOUT: Final = {
     "held_usd": "In flight and unreconciled.",
     "spent_usd": "Settled and unreconciled.",
     "unreconciled_usd": "Held for calls whose cost is unknown.",
-    "in_flight_usd": "Held for calls that have not ended.",
+    "in_flight_usd": "Held for calls that have not ended, and as advances.",
     "free_usd": "What is left below the cap.",
+    "advance_usd": "What a run takes of the account at once; 0: each call takes its own hold.",
     "need_usd": "The most the call may cost.",
     "excess_usd": "What vendors billed beyond holds.",
     "hold_usd": "The most the attempt could cost.",
@@ -307,6 +308,7 @@ _ACCOUNT: Final = {
     "unreconciled_usd": "usd",
     "excess_usd": "usd",
     "free_usd": "usd",
+    "advance_usd": "usd",
 }
 _LIMITS: Final = {
     "provider": "text",

@@ -74,3 +74,22 @@ def test_a_spec_names_its_team_and_its_job(tmp_path: Path) -> None:
     below = orchestrate(home, "budget", "set", "sim/org", "0.000001")
     assert below.code == 2
     assert "settled and held: its cap cannot be" in below.err
+
+
+def test_a_run_takes_money_of_an_account_at_once(tmp_path: Path) -> None:
+    """The account is moved less often than there are calls, and has in the end what they came to."""
+    home = tmp_path / "home"
+    opened = orchestrate(home, "budget", "set", "sim/org", "1", "--advance", "0.05")
+    assert opened.err == "sim/org: a cap of $1.0000, $1.0000 of it left; a run takes $0.0500 at once\n"
+    assert orchestrate(home, "run", str(scripted_spec(tmp_path, project_id="r"))).code == 0
+    ((calls,),) = rows(home, "SELECT count(*) FROM events WHERE stream = 'r' AND type = 'call.started'")
+    ((moved,),) = rows(home, "SELECT count(*) FROM events WHERE type LIKE 'account.%'")
+    assert moved - 1 < calls
+    (account,) = orchestrate(home, "budget", "show", "--json").json
+    ((settled,),) = rows(home, "SELECT sum(settled_nano) FROM calls")
+    assert account["settled_usd"] == f"{settled / 10**9:.9f}"
+    assert (account["in_flight_usd"], account["advance_usd"]) == ("0.000000000", "0.050000000")
+    assert orchestrate(home, "budget", "show").lines[0].split()[-1] == "advance"
+    assert orchestrate(home, "audit", "verify").code == 0
+    assert orchestrate(home, "budget", "set", "sim/org", "1", "--advance", "0").code == 0
+    assert orchestrate(home, "budget", "show").lines[0].split()[-1] == "left"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.engine.accounts import end_dead_runs, holding_runs
-from orchestrator.events import AccountRefused, CallStarted, SessionLost, SessionOpened, Unreconciled
+from orchestrator.events import AccountRefused, Advanced, CallStarted, SessionLost, SessionOpened, Unreconciled
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.money import Usd
 from orchestrator.replay import verify
@@ -25,10 +25,10 @@ def _events(home: Path, stream: str) -> list[Any]:
         log.close()
 
 
-def _killed_in_flight(folder: Path, run: str) -> Path:
+def _killed_in_flight(folder: Path, run: str, *more: str) -> Path:
     """A data folder with an account and a run in it that was killed while a call held money."""
     home = folder / "home"
-    assert orchestrate(home, "budget", "set", "sim/org", "0.05").code == 0
+    assert orchestrate(home, "budget", "set", "sim/org", "0.05", *more).code == 0
     spec = scripted_spec(folder / "dead", delay_ms=60_000, project_id=run, budget_usd=0.04)
     process = start(home, "run", str(spec))
     wait_until(lambda: rows(home, HOLDS)[0][0], process)
@@ -55,13 +55,32 @@ def test_what_a_dead_run_holds_is_unreconciled_when_the_budget_is_shown(tmp_path
     (account,) = shown.json
     assert account["account"] == "sim/org"
     assert (account["in_flight_usd"], account["unreconciled_usd"]) == (str(Usd.ZERO), str(held))
-    assert "dead died with calls in flight" in shown.err
+    assert "dead died; what its calls in flight held is unreconciled" in shown.err
     events = _events(home, "dead")
     assert isinstance(events[-1], SessionLost)
     assert sum(each.amount.nano for each in events[-1].ended) == held.nano
     assert isinstance(_events(home, "sim/account/org")[-1], Unreconciled)
     assert orchestrate(home, "budget", "show").err == ""
     assert _events(home, "dead") == events
+    assert orchestrate(home, "audit", "verify").code == 0
+
+
+def test_what_a_dead_run_had_taken_at_once_is_given_back(tmp_path: Path) -> None:
+    """Of its advance only what calls in flight held stays; the run goes on, and spends what it would have spent."""
+    home = _killed_in_flight(tmp_path, "dead", "--advance", "0.002")
+    taken = _totals(home).held
+    assert taken > Usd.parse("0.002")
+    orchestrate(home, "budget", "show")
+    lost = _events(home, "dead")[-1]
+    assert isinstance(lost, SessionLost)
+    held = _totals(home).held
+    assert Usd.ZERO < held < taken
+    assert held == _totals(home).unreconciled == sum((each.amount for each in lost.ended), Usd.ZERO)
+    assert isinstance(_events(home, "sim/account/org")[-1], Advanced)
+    answers = tmp_path / "dead" / "answers.json"
+    answers.write_text(json.dumps({**json.loads(answers.read_text()), "delay_ms": 0}))
+    assert orchestrate(home, "resume", "dead").code == 0
+    assert _totals(home).held == held
     assert orchestrate(home, "audit", "verify").code == 0
 
 

@@ -5,6 +5,7 @@ from hypothesis import settings as profile
 
 from orchestrator import events as e
 from orchestrator.ledger import accounts
+from orchestrator.ledger.advances import RunAdvances
 from orchestrator.money import Usd
 from orchestrator.testing.accounts import AccountMachine
 
@@ -33,6 +34,26 @@ def test_who_could_pay_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(e.Totals, "free", property(lambda totals: totals.cap - totals.settled - totals.held - Usd(1)))
     machine = AccountMachine()
     machine.open([10, 10, 10, 10])
-    monkeypatch.setattr(machine, "_free", lambda run: Usd(10))
+    monkeypatch.setattr(machine, "_free_in", lambda run, name: Usd(10))
     with pytest.raises(AssertionError, match="refused although it fits"):
         machine.hold("run-3", 10)
+
+
+def test_an_advance_that_is_not_given_back_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log that leaves dead runs what they had taken breaks a law of the machine."""
+    monkeypatch.setattr(accounts.Accounts, "_give_back", lambda *_: None)
+    machine = AccountMachine()
+    machine.open([200, 0, 0, 0], [5, 0, 0, 0])
+    machine.hold("run-3", 10)
+    with pytest.raises(AssertionError, match="dead runs hold money"):
+        machine.teardown()
+
+
+def test_calls_beyond_an_advance_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that grants its calls more than it has taken breaks a law of the machine."""
+    monkeypatch.setattr(RunAdvances, "covers", lambda self, name, hold: self.of(name) is not None)
+    machine = AccountMachine()
+    machine.open([200, 0, 0, 0], [5, 0, 0, 0])
+    machine.hold("run-3", 10)
+    with pytest.raises(AssertionError, match="refused although it fits, or the reverse"):
+        machine.hold("run-3", 191)

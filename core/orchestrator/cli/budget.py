@@ -13,7 +13,7 @@ from orchestrator.cli.options import command, exact_option, has_log, home, home_
 from orchestrator.cli.shell_completion import ACCOUNT
 from orchestrator.cli.tables import print_table
 from orchestrator.cli.terminal_output import line, money, notice, result_json
-from orchestrator.cli.values import AMOUNT, WithAmounts
+from orchestrator.cli.values import AMOUNT, Amount, WithAmounts
 from orchestrator.errors import UsageError
 from orchestrator.ledger.accounts import SIMULATED, called
 from orchestrator.ledger.event_log import EventLog
@@ -59,15 +59,17 @@ def show(as_json: bool) -> int:
     elif not found:
         notice(f"nothing caps the runs in {home()}; open an account with: {command('budget set org USD')}")
     else:
-        heads = ("account", "cap", "spent", "in flight", "unreconciled", "left")
-        print_table(
-            heads, [_row(*account) for account in found], right=heads[1:], spare=("in flight", "unreconciled", "spent")
-        )
+        heads = ["account", "cap", "spent", "in flight", "unreconciled", "left"]
+        if any(totals.advance for _, _, totals in found):
+            heads.append("advance")
+        rows = [_row(*account)[: len(heads)] for account in found]
+        print_table(heads, rows, right=heads[1:], spare=("in flight", "advance", "unreconciled", "spent"))
     return 0
 
 
 def _row(name: str, simulated: bool, totals: "Totals") -> tuple[str, ...]:
-    amounts = (totals.cap, totals.settled, totals.held - totals.unreconciled, totals.unreconciled, totals.free)
+    in_flight = totals.held - totals.unreconciled
+    amounts = (totals.cap, totals.settled, in_flight, totals.unreconciled, totals.free, totals.advance)
     return called(name, simulated), *(money(amount) for amount in amounts)
 
 
@@ -80,6 +82,7 @@ def _as_json(name: str, simulated: bool, totals: "Totals") -> dict[str, Any]:
         "unreconciled_usd": str(totals.unreconciled),
         "excess_usd": str(totals.excess),
         "free_usd": str(totals.free),
+        "advance_usd": str(totals.advance),
     }
 
 
@@ -94,16 +97,22 @@ def _end_dead_runs() -> None:
         reading.close()
     if dead:
         for run in _on_log(lambda log: end_dead_runs(log, _now)):
-            notice(f"{run} died with calls in flight; what they held is unreconciled: {command(f'resume {run}')}")
+            notice(f"{run} died; what its calls in flight held is unreconciled: {command(f'resume {run}')}")
 
 
 @budget.command("set", cls=WithAmounts)
 @_NAME
 @_USD
+@click.option(
+    "--advance",
+    metavar="USD",
+    type=Amount(or_nothing=True),
+    help="How much a run takes of it at once for calls to come, so that not every call moves it; 0: nothing.",
+)
 @json_option
 @exact_option
 @home_option
-def set_(name: str, amount: Any, as_json: bool) -> int:
+def set_(name: str, amount: Any, advance: Any, as_json: bool) -> int:
     """Open an account with a cap, or change its cap."""
     account, simulated = _account(name)
 
@@ -111,8 +120,8 @@ def set_(name: str, amount: Any, as_json: bool) -> int:
         from orchestrator.engine.accounts import existing
 
         if existing(log, [account], simulated):
-            return await log.set_cap(account, amount, at=_now(), simulated=simulated)
-        return await log.open_account(account, amount, at=_now(), simulated=simulated)
+            return await log.set_cap(account, amount, at=_now(), simulated=simulated, advance=advance)
+        return await log.open_account(account, amount, at=_now(), simulated=simulated, advance=advance)
 
     _say(name, _on_log(work), as_json)
     return 0
@@ -136,7 +145,8 @@ def _say(name: str, totals: "Totals", as_json: bool) -> None:
         account, simulated = _account(name)
         result_json(_as_json(account, simulated, totals))
         return
-    notice(f"{line(name)}: a cap of {money(totals.cap)}, {money(totals.free)} of it left")
+    at_once = f"; a run takes {money(totals.advance)} at once" if totals.advance else ""
+    notice(f"{line(name)}: a cap of {money(totals.cap)}, {money(totals.free)} of it left{at_once}")
 
 
 def _account(name: str) -> tuple[str, bool]:

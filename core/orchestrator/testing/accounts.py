@@ -138,9 +138,9 @@ class AccountMachine(RuleBasedStateMachine):
     @rule(run=st.sampled_from(list(RUNS)), amount=_AMOUNTS)
     def hold(self, run: str, amount: int) -> None:
         """A run wants to start a call. It is refused only where it does not fit, and what is free it gets."""
-        free, wanted = self._free(run), amount * self.unit
+        free, fits, wanted = self._free(run), self._fits(run, amount * self.unit), amount * self.unit
         refused = self._do(self._start(run, wanted))
-        assert (refused is None) == (Usd(wanted) <= free), "refused although it fits, or the reverse"
+        assert (refused is None) == fits, "refused although it fits, or the reverse"
         if refused is not None:
             assert self._free_in(run, refused.account) == refused.free
             assert self._do(self._start(run, max(0, free.nano))) is None or free < Usd.ZERO, "what is free is refused"
@@ -154,7 +154,7 @@ class AccountMachine(RuleBasedStateMachine):
 
         refused = self._do(together())
         if all(refused):
-            left = [Usd(amount * self.unit) <= self._free(run) for run, amount in wants.items()]
+            left = [self._fits(run, amount * self.unit) for run, amount in wants.items()]
             assert not any(left), "no run got what one could have"
 
     @precondition(lambda self: self._runs("in_flight"))
@@ -258,6 +258,13 @@ class AccountMachine(RuleBasedStateMachine):
         done = await self.log.append(run, reference.version, at, [event], accounts=accounts)
         reference.take(at, done.events[0])
         return done.events[0]
+
+    def _fits(self, run: str, nano: int) -> bool:
+        """Whether each account has it: of what the run has taken before, or with what is left in the account."""
+        wanted, advance = Usd(nano), self.references[run].advance
+        return all(
+            advance(name) >= wanted > Usd.ZERO or self._free_in(run, name) >= wanted for name in self.accounts[run]
+        )
 
     def _free(self, run: str) -> Usd:
         return min(self._free_in(run, name) for name in self.accounts[run])
