@@ -2,7 +2,10 @@
 
 import asyncio
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from attrs import evolve
@@ -26,12 +29,13 @@ from orchestrator.events import (
     Totals,
 )
 from orchestrator.ledger.advances import ADVANCE
+from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.stored_rows import Hold
 from orchestrator.models import Lane
 from orchestrator.money import Usd
 from orchestrator.testing.laws import broken_accounts
 from orchestrator.testing.memory_log import log_over, memory_log
-from tests.ledger.test_accounts import account_events, answered, failed, started
+from tests.ledger.test_accounts import SPENDER, account_events, answered, failed, started
 from tests.sql import sqlite_of
 
 ENDED = RunInterrupted("SIGTERM")
@@ -312,3 +316,31 @@ def test_what_a_call_says_of_its_advance_is_checked(field: str) -> None:
     run.events[-1] = evolve(call, accounts=(evolve(entry, **{field: wrong}),))
     histories = {"run": [(1, event) for event in run.events]}
     assert broken_accounts({"org": account}, histories) != []
+
+
+def test_processes_that_take_advances_cannot_overdraw_an_account(tmp_path: Path) -> None:
+    """Two real processes spend of the same accounts until both are refused; what they left is given back by a third."""
+    log = EventLog.open(tmp_path)
+    for name, cap in (("org", 2000), ("team", 1400)):
+        asyncio.run(log.open_account(name, Usd(cap), at=1, advance=Usd(37)))
+    log.close()
+    pairs = [("run-0", "run-1"), ("run-1", "run-0")]
+    processes = [subprocess.Popen([sys.executable, str(SPENDER), str(tmp_path), *pair]) for pair in pairs]
+    assert [process.wait(60) for process in processes] == [0, 0]
+
+    log = EventLog.open(tmp_path)
+    for run, _ in pairs:
+        last = log.last(run)
+        assert last is not None
+        asyncio.run(log.append(run, last.version, last.at + 1, [ENDED]))
+    histories = {run: [(each.at, each.event) for each in log.read(run)] for run, _ in pairs}
+    accounts = {name: [(each.at, each.event) for each in log.read(f"account/{name}")] for name in ("org", "team")}
+    assert broken_accounts(accounts, histories) == []
+    team = log.account("team")
+    calls = sum(isinstance(event, CallStarted) for history in histories.values() for _, event in history)
+    assert (team.held, team.settled) == (Usd(0), Usd(3 * calls))
+    assert team.free < Usd(2 * 10), "money lies idle"
+    assert log.account("org").settled == team.settled
+    assert any(isinstance(event, Advanced) for _, event in accounts["team"])
+    assert log.verify() == []
+    log.close()

@@ -59,6 +59,8 @@ class Scenario:
     raises: int = 0
     """How often a halted run gets more money or time, or is tried again for want of a model."""
     account_caps: Mapping[str, Usd] = Factory(dict)
+    account_advance: Usd = Usd.ZERO
+    """What a run takes of each account at once."""
     backend_fails: float = 0.0
     decide_fails: float = 0.0
     by_model: bool = False

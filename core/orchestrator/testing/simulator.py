@@ -92,7 +92,8 @@ class Player:
         process, scenario = self.process, self.process.world.scenario
         for name, cap in scenario.account_caps.items():
             if process.log.last(f"sim/account/{name}") is None:
-                await process.log.open_account(name, cap, at=process.ports().clock(), simulated=True)
+                at, advance = process.ports().clock(), scenario.account_advance
+                await process.log.open_account(name, cap, at=at, simulated=True, advance=advance)
                 await process.log.set_cap(name, cap + Usd(1), at=process.ports().clock(), simulated=True)
         if scenario.pace is not None:
             await process.log.set_pace("sim/simulated", scenario.pace)
