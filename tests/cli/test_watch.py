@@ -24,7 +24,7 @@ def test_a_run_of_another_process_is_followed_to_its_end(tmp_path: Path) -> None
     plain = start(home, "watch", "seen")
     with Terminal(home, "watch", "seen") as terminal:
         terminal.wait_for(r"second waiting")
-        terminal.wait_for(r"first (generate|critique|revise|evaluate)[^\n]* \d+\.\d s (north|south) \$0\.")
+        terminal.wait_for(r"(first|second) (generate|critique|revise|evaluate)[^\n]* \d+\.\d s (north|south) \$0\.")
         code = terminal.wait()
         screen = terminal.text
     lines = finish(plain)
