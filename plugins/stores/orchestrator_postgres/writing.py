@@ -28,8 +28,8 @@ WITH positions AS MATERIALIZED (SELECT pg_advisory_xact_lock({SPACE}, 0)),
 known AS MATERIALIZED (
     SELECT 1 / CASE WHEN EXISTS (
         SELECT 1 FROM unnest(%s::text[], %s::bigint[], %s::text[]) AS k(stream, version, hash)
-        WHERE NOT EXISTS (
-            SELECT 1 FROM events AS e WHERE e.stream = k.stream AND e.version = k.version AND e.hash = k.hash
+        WHERE k.hash IS DISTINCT FROM (
+            SELECT e.hash FROM events AS e WHERE e.stream = k.stream AND e.version = k.version
         )
     ) THEN 0 ELSE 1 END AS whole
 ),
