@@ -40,8 +40,17 @@ async def _append(log: EventLog, run: str, version: int) -> int:
 
 async def _call(account: str, log: EventLog, run: str, version: int) -> int:
     held = await log.append(run, version, _now(), [_CALL], accounts=[account])
-    end = e.CallSucceeded(held.version, "0" * 64, 1, Finish.STOP, e.Reading(), None, Usd(500), Usd.ZERO, 9)
-    return (await log.append(run, held.version, _now(), [end])).version
+    return (await log.append(run, held.version, _now(), [_end(held.version)])).version
+
+
+async def _turn(account: str, log: EventLog, run: str, version: int) -> int:
+    """The end of a call and the start of the next one, in one append."""
+    last = [_end(version)] if version else []
+    return (await log.append(run, version, _now(), [*last, _CALL], accounts=[account])).version
+
+
+def _end(call: int) -> e.CallSucceeded:
+    return e.CallSucceeded(call, "0" * 64, 1, Finish.STOP, e.Reading(), None, Usd(500), Usd.ZERO, 9)
 
 
 async def _reserve(log: EventLog, run: str, version: int) -> int:
@@ -52,6 +61,8 @@ _THINGS: Final[dict[str, One]] = {
     "appends of 3 events": _append,
     "calls on one account": partial(_call, "org"),
     "calls on one account, with advances": partial(_call, "team/advancing"),
+    "calls on one account, one append each": partial(_turn, "org"),
+    "calls on one account, one append each, with advances": partial(_turn, "team/advancing"),
     "paced starts of calls": _reserve,
 }
 
