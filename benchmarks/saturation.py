@@ -43,7 +43,7 @@ async def _call(account: str, log: EventLog, run: str, version: int) -> int:
     return (await log.append(run, held.version, _now(), [_end(held.version)])).version
 
 
-async def _turn(account: str, log: EventLog, run: str, version: int) -> int:
+async def _in_one_append(account: str, log: EventLog, run: str, version: int) -> int:
     """The end of a call and the start of the next one, in one append."""
     last = [_end(version)] if version else []
     return (await log.append(run, version, _now(), [*last, _CALL], accounts=[account])).version
@@ -61,8 +61,8 @@ _THINGS: Final[dict[str, One]] = {
     "appends of 3 events": _append,
     "calls on one account": partial(_call, "org"),
     "calls on one account, with advances": partial(_call, "team/advancing"),
-    "calls on one account, one append each": partial(_turn, "org"),
-    "calls on one account, one append each, with advances": partial(_turn, "team/advancing"),
+    "calls on one account, one append each": partial(_in_one_append, "org"),
+    "calls on one account, one append each, with advances": partial(_in_one_append, "team/advancing"),
     "paced starts of calls": _reserve,
 }
 

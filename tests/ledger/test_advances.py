@@ -224,7 +224,7 @@ def test_calls_that_outlive_a_session_are_held_by_the_account_itself() -> None:
 
 
 def test_a_session_that_failed_leaves_what_its_calls_hold() -> None:
-    """The room goes back at once; the next session ends the calls."""
+    """What is left goes back at once; the next session ends the calls."""
     run = Spender(1000, 50)
     run.append(started(30))
     run.append(SessionFailed("0" * 64))

@@ -189,11 +189,11 @@ class Accounts:
             stream, hold = stream_of(name, simulated), started.hold
             advance = self._advances.of(name) if started.lane is Lane.INTERACTIVE else None
             if advance is not None and is_granted(self._advances, name, started):
-                entries.append(AccountEntry(name, advance.balance, advance.version, advance.room - hold))
+                entries.append(AccountEntry(name, advance.balance, advance.version, advance.left - hold))
                 continue
             tail, totals = totals_of(self._draft, name, simulated)
-            room, own = (Usd.ZERO, Usd.ZERO) if advance is None else (advance.room, advance.free)
-            free = totals.free + room
+            left, own = (Usd.ZERO, Usd.ZERO) if advance is None else (advance.left, advance.free)
+            free = totals.free + left
             if free < hold:
                 live = Usd(self._draft.in_flight(stream, self._run)) - own
                 return AccountRefused(started, name, hold, free, live), []

@@ -52,7 +52,7 @@ class Advance:
     Attributes:
         version: of the account's event that gave it.
         balance: the account's settled + held after that event.
-        room: what further calls may take; negative: calls have cost so much more than all that was taken.
+        left: what further calls may take; negative: calls have cost so much more than all that was taken.
         in_flight: the holds of calls in flight, by the versions of their CallStarted.
         settled: what calls came to since that event.
         unreconciled: the holds of calls whose cost became unknown since that event.
@@ -60,32 +60,32 @@ class Advance:
 
     version: int
     balance: Usd
-    room: Usd
+    left: Usd
     in_flight: Mapping[int, Usd] = Factory(dict)
     settled: Usd = Usd.ZERO
     unreconciled: tuple[EndedAttempt, ...] = ()
 
     @property
     def open(self) -> Usd:
-        """What is left of it once what it came to is the account's again: room and calls in flight."""
+        """What the account goes on holding for it once it knows what calls came to: what is left, and calls in flight."""
         return self.free + sum(self.in_flight.values(), Usd.ZERO)
 
     @property
     def free(self) -> Usd:
         """What can be given back."""
-        return max(Usd.ZERO, self.room)
+        return max(Usd.ZERO, self.left)
 
     @property
     def excess(self) -> Usd:
         """What calls have cost beyond all that was taken."""
-        return max(Usd.ZERO, -self.room)
+        return max(Usd.ZERO, -self.left)
 
-    def started(self, entry: AccountEntry, room: Usd, call: int, hold: Usd) -> "Advance":
+    def started(self, entry: AccountEntry, left: Usd, call: int, hold: Usd) -> "Advance":
         """After a call that it grants; an entry with another version says that the account has moved for it."""
         in_flight = {**self.in_flight, call: hold}
         if entry.version != self.version:
-            return Advance(entry.version, entry.balance, room, in_flight)
-        return evolve(self, room=room, in_flight=in_flight)
+            return Advance(entry.version, entry.balance, left, in_flight)
+        return evolve(self, left=left, in_flight=in_flight)
 
     def ended(self, call: int, settled: Usd, unreconciled: Usd) -> "Advance":
         """After the end of a call that it granted.
@@ -112,7 +112,7 @@ class Advance:
         return evolve(self._spent(amount, settled), unreconciled=left)
 
     def _spent(self, hold: Usd, settled: Usd) -> "Advance":
-        return evolve(self, room=self.room + hold - settled, settled=self.settled + settled)
+        return evolve(self, left=self.left + hold - settled, settled=self.settled + settled)
 
 
 NOTHING: Final = Advance(0, Usd.ZERO, Usd.ZERO)
@@ -136,7 +136,7 @@ class RunAdvances:
     def covers(self, name: str, hold: Usd) -> bool:
         """Whether a hold fits what the run has of an account."""
         found = self._found.get(name)
-        return found is not None and found.room >= hold
+        return found is not None and found.left >= hold
 
     def take(self, version: int, event: Event) -> None:
         """Count the next event of the run."""

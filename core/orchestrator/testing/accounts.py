@@ -88,18 +88,18 @@ class ReferenceRun:
 
     def advance(self, name: str) -> Usd:
         """What is left of the run's advance of an account; negative: what calls have cost beyond it."""
-        room, holds = Usd.ZERO, dict[int, Usd]()
+        left, holds = Usd.ZERO, dict[int, Usd]()
         for version, (_, event) in enumerate(self.events, 1):
             if isinstance(event, e.CallStarted):
                 for entry in event.accounts:
                     if entry.name == name and entry.advance is not None:
-                        room, holds[version] = entry.advance, event.hold
+                        left, holds[version] = entry.advance, event.hold
             elif isinstance(event, e.CallSucceeded | e.CallFailed | e.SpendReconciled) and event.call in holds:
                 if isinstance(event, e.SpendReconciled) or not event.unreconciled:
-                    room += holds.pop(event.call) - event.settled
+                    left += holds.pop(event.call) - event.settled
             elif isinstance(event, CLOSING):
-                room, holds = Usd.ZERO, {}
-        return room
+                left, holds = Usd.ZERO, {}
+        return left
 
 
 class AccountMachine(RuleBasedStateMachine):

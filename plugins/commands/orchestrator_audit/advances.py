@@ -17,14 +17,14 @@ class GrantedCall:
         hold: what it may cost.
         account_version: of the account's event that it names.
         balance: of the account after that event.
-        room: what is left of the advance after it.
+        left: what is left of the advance after it.
     """
 
     version: int
     hold: Usd
     account_version: int
     balance: Usd
-    room: Usd
+    left: Usd
 
 
 @frozen
@@ -52,7 +52,7 @@ class AdvanceLaws:
     """What the account holds for it, as its last event says."""
     settled: Usd = Usd.ZERO
     """What calls came to since then."""
-    _room: Usd = Usd.ZERO
+    _left: Usd = Usd.ZERO
     _lost: dict[int, Usd] = Factory(dict)
     """The holds of calls whose cost became unknown since then."""
     _holds: dict[int, Usd] = Factory(dict)
@@ -87,13 +87,13 @@ class AdvanceLaws:
             yield f"{where} does not lead to what is open of it"
         if self.calls is not None:
             said = (event.settled, event.excess, {each.call: each.amount for each in event.unreconciled})
-            if said != (self.settled, max(Usd.ZERO, -self._room), self._lost):
+            if said != (self.settled, max(Usd.ZERO, -self._left), self._lost):
                 yield f"{where} came to something else, by the calls of the run"
-            if event.returned > max(Usd.ZERO, self._room):
+            if event.returned > max(Usd.ZERO, self._left):
                 yield f"{where} gives back money that calls have taken"
             if event.taken and event.taken not in self._sizes(event.call, size):
                 yield f"{where} is of another size than the account gives"
-        self.open, self._room = event.open, max(Usd.ZERO, self._room) + event.taken - event.returned
+        self.open, self._left = event.open, max(Usd.ZERO, self._left) + event.taken - event.returned
         self.settled = Usd.ZERO
         self._lost = {}
         self._given = (version, balance)
@@ -108,7 +108,7 @@ class AdvanceLaws:
         call = calls[self._next] if self._next < len(calls) else None
         if not isinstance(call, GrantedCall) or call.version != version:
             return ()
-        missing = call.hold - max(Usd.ZERO, self._room)
+        missing = call.hold - max(Usd.ZERO, self._left)
         return missing, missing + size
 
     def _follow(self, before: int | None) -> Iterable[str]:
@@ -128,10 +128,10 @@ class AdvanceLaws:
                 self._end(each)
 
     def _start(self, call: GrantedCall) -> Iterable[str]:
-        self._room -= call.hold
+        self._left -= call.hold
         self._holds[call.version] = call.hold
         where = f"{self.run}, version {call.version}"
-        if call.room != self._room or self._room < Usd.ZERO:
+        if call.left != self._left or self._left < Usd.ZERO:
             yield f"{where}: the call is granted more than the advance has"
         if (call.account_version, call.balance) != self._given:
             yield f"{where}: the account's event of its advance is another one"
@@ -145,4 +145,4 @@ class AdvanceLaws:
             self._lost[end.call] = end.unreconciled
             return
         self.settled += end.settled
-        self._room += hold - end.settled
+        self._left += hold - end.settled
