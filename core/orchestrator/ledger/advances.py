@@ -67,7 +67,7 @@ class Advance:
 
     @property
     def open(self) -> Usd:
-        """What the account goes on holding for it once it knows what calls came to: what is left, and calls in flight."""
+        """What the account holds for it once it knows what calls came to: what is left, and calls in flight."""
         return self.free + sum(self.in_flight.values(), Usd.ZERO)
 
     @property
