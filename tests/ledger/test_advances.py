@@ -323,6 +323,56 @@ def test_what_an_account_says_of_an_advance_is_checked(change: object, problem: 
     assert any(re.search(problem, each) for each in found), found
 
 
+def _kept(event: Advanced) -> list[Advanced]:
+    """What is left stays held."""
+    totals = evolve(event.totals, held=event.totals.held + event.returned)
+    return [evolve(event, returned=Usd(0), open=event.returned, totals=totals)]
+
+
+@pytest.mark.parametrize(
+    ("forge", "problem"),
+    [
+        (lambda end: [], "version 5: the advance is not given back"),
+        (_kept, "gives back something else than what is left"),
+        (lambda end: [evolve(end, call=4)], "no end of a session"),
+        (lambda end: [evolve(end, call=6)], "no end of a session"),
+        (lambda end: [end, evolve(end, returned=Usd(0), settled=Usd(0))], "no end of a session"),
+        (lambda end: [end, evolve(end, run="other", returned=Usd(0), settled=Usd(0))], "no end of a session"),
+    ],
+    ids=["dropped", "kept", "before", "after", "twice", "of another run"],
+)
+def test_the_end_of_a_session_gives_back_all_that_is_left(forge: object, problem: str) -> None:
+    """At that end and at no other event; though the totals that are stored follow from each other."""
+    run = Spender(1000, 50)
+    for event in (started(30), answered(1, 25), started(60), answered(3, 10), ENDED):
+        run.append(event)
+    *account, (at, end) = [(each.at, each.event) for each in run.log.read("account/org")]
+    histories = {"run": [(1, event) for event in run.events]}
+    assert broken_accounts({"org": [*account, (at, end)]}, histories) == []
+    forged = [*account, *((at, each) for each in forge(end))]  # type: ignore[operator]
+    found = broken_accounts({"org": forged}, histories)
+    assert any(problem in each for each in found), found
+
+
+def test_a_call_that_takes_of_an_account_gives_nothing_back() -> None:
+    """Though the run's own call says that so much less is left."""
+    run = Spender(1000, 50)
+    for event in (started(30), started(60)):
+        run.append(event)
+    *account, (at, grown) = [(each.at, each.event) for each in run.log.read("account/org")]
+    call = run.events[-1]
+    assert isinstance(grown, Advanced)
+    assert isinstance(call, CallStarted)
+    less, totals = Usd(20), evolve(grown.totals, held=grown.totals.held - Usd(20))
+    grown = evolve(grown, returned=less, open=grown.open - less, totals=totals)
+    (entry,) = call.accounts
+    entry = evolve(entry, balance=entry.balance - less, advance=Usd(30))
+    history: list[tuple[int, Event]] = [(1, run.events[0]), (1, evolve(call, accounts=(entry,)))]
+    assert broken_accounts({"org": [*account, (at, grown)]}, {"run": history}) == [
+        "org: version 3: run, version 2: the advance is of another size than the account gives"
+    ]
+
+
 @pytest.mark.parametrize("field", ["advance", "balance", "version"])
 def test_what_a_call_says_of_its_advance_is_checked(field: str) -> None:
     """What is left of it, and which event of the account gave it."""

@@ -6,8 +6,9 @@ from attrs import Factory, define
 
 from orchestrator import events as e
 from orchestrator.ledger.accounts import stream_of
+from orchestrator.ledger.advances import CLOSING
 from orchestrator.money import Usd
-from orchestrator_audit.advances import AdvanceLaws, GrantedCall, GrantedEnd
+from orchestrator_audit.advances import AdvanceLaws, Granted, GrantedCall, GrantedClose, GrantedEnd
 
 History = Sequence[tuple[int, e.Event]]
 
@@ -24,8 +25,8 @@ class _Side:
     in_flight: Usd = Usd.ZERO
     entries: dict[_Call, tuple[Usd, e.AccountEntry]] = Factory(dict)
     """The hold of every call, and where it stands in the account."""
-    granted: dict[str, list[GrantedCall | GrantedEnd]] = Factory(dict)
-    """By run the calls that its advance granted, and their ends."""
+    granted: dict[str, list[Granted]] = Factory(dict)
+    """By run the calls that its advance granted, their ends, and those of its sessions."""
     archived: dict[str, Usd] = Factory(dict)
     """By archived run what its calls settled."""
 
@@ -65,6 +66,11 @@ class AccountUse:
                         side.settled + event.settled,
                         side.unreconciled - event.unreconciled,
                     )
+
+        if isinstance(event, CLOSING):
+            for side in self.sides.values():
+                if run in side.granted:
+                    side.granted[run].append(GrantedClose(version))
 
     def take_archived(self, run: str, archived: e.RunArchived) -> set[str]:
         """Count a run of which one event is left; the streams of its accounts."""

@@ -37,6 +37,16 @@ class GrantedEnd:
     unreconciled: Usd
 
 
+@frozen
+class GrantedClose:
+    """The event of the run, by its version, with which what is left is given back."""
+
+    version: int
+
+
+Granted = GrantedCall | GrantedEnd | GrantedClose
+
+
 @define
 class AdvanceLaws:
     """Follows what one run has of an account; tells every law that is broken.
@@ -47,7 +57,7 @@ class AdvanceLaws:
     """
 
     run: str
-    calls: Sequence[GrantedCall | GrantedEnd] | None
+    calls: Sequence[Granted] | None
     open: Usd = Usd.ZERO
     """What the account holds for it, as its last event says."""
     settled: Usd = Usd.ZERO
@@ -89,10 +99,7 @@ class AdvanceLaws:
             said = (event.settled, event.excess, {each.call: each.amount for each in event.unreconciled})
             if said != (self.settled, max(Usd.ZERO, -self._left), self._lost):
                 yield f"{where} came to something else, by the calls of the run"
-            if event.returned > max(Usd.ZERO, self._left):
-                yield f"{where} gives back money that calls have taken"
-            if event.taken and event.taken not in self._sizes(event.call, size):
-                yield f"{where} is of another size than the account gives"
+            yield from self._cause(event, where, size)
         self.open, self._left = event.open, max(Usd.ZERO, self._left) + event.taken - event.returned
         self.settled = Usd.ZERO
         self._lost = {}
@@ -102,14 +109,20 @@ class AdvanceLaws:
         """Check the calls after the account's last event."""
         yield from self._follow(None)
 
-    def _sizes(self, version: int, size: Usd) -> tuple[Usd, ...]:
-        """What the run may take for a call: what is missing, or that and an advance."""
-        calls = self.calls or ()
-        call = calls[self._next] if self._next < len(calls) else None
-        if not isinstance(call, GrantedCall) or call.version != version:
-            return ()
-        missing = call.hold - max(Usd.ZERO, self._left)
-        return missing, missing + size
+    def _cause(self, event: e.Advanced, where: str, size: Usd) -> Iterable[str]:
+        """A call takes what is missing, or that and an advance; the end of a session gives back all that is left."""
+        calls, left = self.calls or (), max(Usd.ZERO, self._left)
+        cause = calls[self._next] if self._next < len(calls) else None
+        if cause is None or cause.version != event.call:
+            yield f"{where} changes with no call of it, and no end of a session"
+        elif isinstance(cause, GrantedCall):
+            missing = cause.hold - left
+            if event.returned or event.taken not in (missing, missing + size):
+                yield f"{where} is of another size than the account gives"
+        else:
+            self._next += 1
+            if event.taken or event.returned != left:
+                yield f"{where} gives back something else than what is left"
 
     def _follow(self, before: int | None) -> Iterable[str]:
         """Count the calls before an event of the run, and what that event ends; None: all."""
@@ -117,15 +130,17 @@ class AdvanceLaws:
         while self._next < len(calls):
             each = calls[self._next]
             is_late = before is not None and (
-                each.version > before or (each.version == before and isinstance(each, GrantedCall))
+                each.version > before or (each.version == before and not isinstance(each, GrantedEnd))
             )
             if is_late:
                 return
             self._next += 1
             if isinstance(each, GrantedCall):
                 yield from self._start(each)
-            else:
+            elif isinstance(each, GrantedEnd):
                 self._end(each)
+            elif self.open:
+                yield f"{self.run}, version {each.version}: the advance is not given back"
 
     def _start(self, call: GrantedCall) -> Iterable[str]:
         self._left -= call.hold
