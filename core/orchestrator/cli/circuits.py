@@ -6,7 +6,7 @@ from typing import Final
 from orchestrator import events as e
 from orchestrator.cli.event_sentences import Note, Tone
 from orchestrator.cli.terminal_output import line, seconds
-from orchestrator.decide.retries_and_circuits import given_up_at
+from orchestrator.decide.unreachable_hosts import given_up_at
 from orchestrator.errors import ErrorKind
 from orchestrator.models import BreakerReason
 from orchestrator.state.run import RunState

@@ -34,7 +34,7 @@ def edit(run_id: str, file: Path | None, show: bool, as_json: bool) -> int:
     Tasks are written as in a spec. A run that has asked to approve its plan asks again, about the new one.
     """
     from orchestrator.cli.mailbox_messages import send, spoken_to
-    from orchestrator.engine.answers.context_in_prompts import names_of
+    from orchestrator.engine.answers.given_files_in_prompts import names_of
     from orchestrator.engine.plan_editing import checked_plan, plan_of
     from orchestrator.engine.vendors.environment import called_by
     from orchestrator.ledger.mailbox_requests import EDIT

@@ -1,21 +1,35 @@
-"""Approval points: what a person has to agree to before the run goes on. Off unless the settings name some.
+"""Approval points: what a person has to agree to before the run goes on, and what ends the session after a "no".
 
-A question is asked while nothing else is at work, and nothing starts before it is answered: waiting takes no time.
+Off unless the settings name some. A question is asked while nothing else is at work, and nothing starts before it is
+answered: waiting takes no time.
 """
+
+from typing import Final
 
 from orchestrator.decide.outcome import conclude
 from orchestrator.decide.round_context import RoutingContext
-from orchestrator.events import Decision, QuestionAsked
+from orchestrator.events import FORECAST, Decision, Outcome, QuestionAnswered, QuestionAsked
 from orchestrator.models import ApprovalPoint, TaskEndReason
 from orchestrator.money import Usd
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
+
+_ENDING: Final = (FORECAST, ApprovalPoint.PLAN, ApprovalPoint.SPEND, ApprovalPoint.FORECAST)
+"""A no to these ends the session; to a task it leaves the task out, to the ceiling it leaves it where it is."""
 
 
 def is_waiting(state: RunState) -> bool:
     """Whether a person is asked, or has said no in this session: then there is nothing to decide."""
     record = state.approvals
     return record.open is not None or record.declined > state.session_version
+
+
+def declines(state: RunState, outcome: Outcome) -> bool:
+    """Whether an outcome is a no to going on: then the session ends with it."""
+    if not isinstance(outcome, QuestionAnswered) or outcome.accepted:
+        return False
+    asked = state.pending.get(outcome.question)
+    return isinstance(asked, QuestionAsked) and asked.node in _ENDING
 
 
 def next_consent_to(m: RoutingContext, tasks: list[TaskState]) -> Decision | None:

@@ -1,21 +1,18 @@
-"""Asking again: when, how often, and behind which breaker."""
+"""Asking a model again: when, how often, and behind which circuit breaker."""
 
 from hashlib import sha256
 
 from orchestrator.decide.round_context import RoutingContext
-from orchestrator.errors import ErrorKind, MissingError
+from orchestrator.decide.unreachable_hosts import host_of, is_host_behind, next_of_hosts
+from orchestrator.errors import ErrorKind
 from orchestrator.events import BreakerClosed, BreakerOpened, Decision, SpendExceeded
 from orchestrator.models import BreakerReason
 from orchestrator.settings import SECOND
 from orchestrator.state.calls import LogicalCall
-from orchestrator.state.model_health import HostRecord, ModelRecord
+from orchestrator.state.model_health import ModelRecord
 from orchestrator.state.run import RunState
 
 _LONGEST_WAIT = 60 * SECOND
-_FIRST_PATIENCE = 10 * SECOND
-"""How long a host that has not answered in the session is tried."""
-_LONGEST_PAUSE = 10 * SECOND
-"""The most between two attempts to reach a host; each is said."""
 _PER_MODEL = 4
 """The rules from which on pauses count the attempts of the model; before, those of the whole call."""
 _FATAL = (ErrorKind.AUTHENTICATION, ErrorKind.QUOTA, ErrorKind.UNKNOWN_MODEL)
@@ -38,7 +35,7 @@ def next_health(m: RoutingContext) -> Decision | None:
             return BreakerOpened(model, BreakerReason.PROBE, m.now + limits.breaker_open)
         elif not record.opened and record.failures >= limits.breaker_failures:
             return BreakerOpened(model, BreakerReason.FAILURES, m.now + limits.breaker_open)
-    return _next_of_hosts(m) if state.hosts else None
+    return next_of_hosts(m) if state.hosts else None
 
 
 def _account_meant(state: RunState, name: str, kind: ErrorKind) -> str | None:
@@ -59,45 +56,6 @@ def _account_meant(state: RunState, name: str, kind: ErrorKind) -> str | None:
     ]
     refused = sum(ErrorKind.AUTHENTICATION in record.kinds for record in others)
     return account if refused > 1 and not any(any(record.recent) for record in others) else None
-
-
-def _next_of_hosts(m: RoutingContext) -> Decision | None:
-    """What the latest attempts to reach the hosts mean for them."""
-    for name, host in m.state.hosts.items():
-        if host.failed:
-            return BreakerOpened(host.model, BreakerReason.UNREACHABLE, _tried_again_at(m, host), host=name)
-        if host.reached:
-            return BreakerClosed(host.model, host=name)
-    return None
-
-
-def _tried_again_at(m: RoutingContext, host: HostRecord) -> int | None:
-    """When a host is tried again that was not reached: after one second, then two, four; None: no more."""
-    ends = given_up_at(m.state, host)
-    if m.now >= ends or (host.lasting and not host.answered):
-        return None
-    pause = min(_LONGEST_PAUSE, SECOND << min(host.failures - 1, 6))
-    return min(ends, max(m.now + SECOND, host.began + pause))
-
-
-def given_up_at(state: RunState, host: HostRecord) -> int:
-    """When a host that cannot be reached is given up, as far as is known now."""
-    if host.since is None:
-        raise MissingError("attempt that reached the host")
-    return host.since + (state.settings.limits.outage if host.answered else _FIRST_PATIENCE)
-
-
-def host_of(state: RunState, model: str) -> HostRecord | None:
-    """What was seen of a model's host in this session, if anything."""
-    known = state.models.get(model) if state.hosts else None
-    return None if known is None or known.host is None else state.hosts.get(known.host)
-
-
-def is_host_behind(host: HostRecord | None, now: int) -> bool:
-    """The host cannot be reached, and no probe may be sent now."""
-    if host is None or not host.opened or host.until is None:
-        return False
-    return host.probe is not None or now < host.until
 
 
 def is_off(record: ModelRecord | None) -> bool:

@@ -7,9 +7,10 @@ from attrs import define, frozen
 
 from orchestrator.decide.compliance import MEASURED, violated, violations
 from orchestrator.decide.ranking import code_of, ranked
-from orchestrator.decide.retries_and_circuits import host_of, is_host_behind, is_model_behind, is_off
+from orchestrator.decide.retries_and_circuits import is_model_behind, is_off
 from orchestrator.decide.roster import LOWER_TIER, Rejection, Roster, Verdicts, is_reviewing
 from orchestrator.decide.round_context import RoutingContext
+from orchestrator.decide.unreachable_hosts import host_of, is_host_behind
 from orchestrator.events import ModelCandidate
 from orchestrator.models import DraftMode, ModelInfo, ModelOrder, RejectionReason, Role, TaskType, Waiver
 from orchestrator.settings import CrossVendor

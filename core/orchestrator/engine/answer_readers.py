@@ -7,8 +7,8 @@ from attrs import evolve
 
 from orchestrator.decide.outcome import output_of
 from orchestrator.engine.answers.advising import app_types_of
-from orchestrator.engine.answers.context_in_prompts import names_of
 from orchestrator.engine.answers.equivalence import canonical_form
+from orchestrator.engine.answers.given_files_in_prompts import names_of
 from orchestrator.engine.answers.plan_patches import existing_tasks
 from orchestrator.engine.answers.prompt_marks import marks_of
 from orchestrator.engine.answers.prompts import criteria_count

@@ -9,8 +9,8 @@ from attrs import evolve, fields, frozen
 
 from orchestrator import events as e
 from orchestrator.confinement import UnsafeNameError, checked_name
-from orchestrator.engine.answers.context_in_prompts import map_of
 from orchestrator.engine.answers.enhancing import count_words
+from orchestrator.engine.answers.given_files_in_prompts import map_of
 from orchestrator.engine.answers.prompt_templates import read_templates
 from orchestrator.engine.checks import selector_for
 from orchestrator.engine.delivering import RunPlace

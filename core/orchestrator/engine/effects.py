@@ -10,7 +10,7 @@ from attrs import define
 from orchestrator import events as e
 from orchestrator.confinement import is_allowed
 from orchestrator.engine.answers.cached_answers import ResponseCache
-from orchestrator.engine.answers.context_in_prompts import files_of
+from orchestrator.engine.answers.given_files_in_prompts import files_of
 from orchestrator.engine.answers.prompt_marks import cut
 from orchestrator.engine.calls import LONGEST_DETAILS, Calls, label_of, since
 from orchestrator.engine.outputs.file_placement import Placement

@@ -13,10 +13,10 @@ from attrs import Factory, define, field
 
 from orchestrator import events as e
 from orchestrator.decide import BackendError, Memo, Rank, Wait, decide
+from orchestrator.decide.approvals import declines
 from orchestrator.engine.calls import cancelled, label_of
 from orchestrator.engine.effects import Effects
 from orchestrator.engine.ports import Ports
-from orchestrator.engine.questions import declines
 from orchestrator.errors import LogError
 from orchestrator.ledger.mailbox_requests import CANCEL
 from orchestrator.models import Lane

@@ -9,7 +9,7 @@ from attrs import evolve
 from orchestrator import events as e
 from orchestrator.decide.planning import execution_order
 from orchestrator.documents import LineOf
-from orchestrator.engine.answers.context_in_prompts import FileNames, names_of
+from orchestrator.engine.answers.given_files_in_prompts import FileNames, names_of
 from orchestrator.engine.vendors.environment import application_word
 from orchestrator.errors import SpecError
 from orchestrator.models import PlannedTask

@@ -142,18 +142,6 @@ async def answered(answering: QuestionAnswering, version: int, asked: e.Question
     return e.QuestionAnswered(version, True, reply.how, reply.rest, project, criteria, words, by=reply.by)
 
 
-def declines(state: RunState, outcome: e.Outcome) -> bool:
-    """Whether an outcome is a no to going on: then the session ends with it."""
-    if not isinstance(outcome, e.QuestionAnswered) or outcome.accepted:
-        return False
-    asked = state.pending.get(outcome.question)
-    return isinstance(asked, e.QuestionAsked) and asked.node in _ENDING
-
-
-_ENDING: Final = (e.FORECAST, ApprovalPoint.PLAN, ApprovalPoint.SPEND, ApprovalPoint.FORECAST)
-"""A no to these ends the session; to a task it leaves the task out, to the ceiling it leaves it where it is."""
-
-
 def suggestions_of(state: RunState) -> tuple[Suggestion, ...]:
     """What the enhancer suggested, in its order."""
     found = (call.answer for call in state.enhance.calls.values())

@@ -16,7 +16,7 @@ from orchestrator.decide.round_context import RoutingContext
 from orchestrator.decide.routing import DraftQuery, Query, list_candidates
 from orchestrator.decide.spending import is_too_long
 from orchestrator.decide.strategies import COLD, judge_runs, most_iterations, strategy_of
-from orchestrator.engine.answers.context_in_prompts import map_of, quoted_bytes
+from orchestrator.engine.answers.given_files_in_prompts import map_of, quoted_bytes
 from orchestrator.engine.backend_guard import guard
 from orchestrator.engine.beginning import files_needed, run_context
 from orchestrator.engine.plays import Simulated

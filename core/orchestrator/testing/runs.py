@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from orchestrator import events as e
+from orchestrator.decide.approvals import declines
 from orchestrator.decide.outcome import reopened_by
 from orchestrator.decide.planning import execution_order
-from orchestrator.engine.questions import declines
 from orchestrator.errors import ErrorKind
 from orchestrator.models import (
     AnsweredBy,

@@ -6,7 +6,7 @@ from typing import Final
 from attrs import frozen
 
 from orchestrator.decide.outcome import output_of
-from orchestrator.engine.answers.context_in_prompts import context_parts
+from orchestrator.engine.answers.given_files_in_prompts import context_parts
 from orchestrator.engine.answers.prompt_marks import Marks, cut, marks_of
 from orchestrator.engine.answers.prompt_templates import Wording
 from orchestrator.engine.answers.success_criteria import criteria_of, numbered

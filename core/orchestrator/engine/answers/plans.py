@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from attrs import define, evolve, field, frozen
 
-from orchestrator.engine.answers.context_in_prompts import FileNames
+from orchestrator.engine.answers.given_files_in_prompts import FileNames
 from orchestrator.engine.answers.plan_edges import acyclic, first_with_dependencies
 from orchestrator.engine.answers.plan_entries import Entry, asks, fault_of, loosely, prompt_of, read_entry, split
 from orchestrator.events import Reading

@@ -34,8 +34,8 @@ from orchestrator.engine.answers.common_prompt import (
     task_parts,
     warning_parts,
 )
-from orchestrator.engine.answers.context_in_prompts import files_of, not_whole
 from orchestrator.engine.answers.defects_for_reviser import critique_text
+from orchestrator.engine.answers.given_files_in_prompts import files_of, not_whole
 from orchestrator.engine.answers.plan_patches import failed_text, plan_text
 from orchestrator.engine.answers.prompt_marks import cut
 from orchestrator.engine.answers.read_answer import reasons_in

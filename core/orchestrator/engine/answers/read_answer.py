@@ -11,9 +11,9 @@ from types import MappingProxyType
 from attrs import evolve
 
 from orchestrator.engine.answers.advising import read_profile
-from orchestrator.engine.answers.context_in_prompts import FileNames
 from orchestrator.engine.answers.criteria_verdicts import is_partial
 from orchestrator.engine.answers.enhancing import read_suggestions
+from orchestrator.engine.answers.given_files_in_prompts import FileNames
 from orchestrator.engine.answers.json_documents import whole_values
 from orchestrator.engine.answers.pair_preferences import read_choice
 from orchestrator.engine.answers.plans import MOST_TASKS, ExistingTasks, Keep, read_plan

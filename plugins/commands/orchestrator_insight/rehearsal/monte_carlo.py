@@ -11,7 +11,7 @@ from attrs import Factory, define, evolve, field
 from orchestrator import events as e
 from orchestrator.decide import Rank
 from orchestrator.decide.estimates import expected_call, usual_latency
-from orchestrator.engine.answers.context_in_prompts import quoted_bytes
+from orchestrator.engine.answers.given_files_in_prompts import quoted_bytes
 from orchestrator.engine.plays import Simulated
 from orchestrator.errors import ErrorKind, MissingError, present
 from orchestrator.models import (

@@ -1,4 +1,4 @@
-"""The user's files in prompts: the map a planner sees, the names it may use, the texts that a task is shown."""
+"""The files that a user gives to a run, in prompts: the map a planner sees, the names it may use, the texts shown."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
