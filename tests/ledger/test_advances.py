@@ -151,6 +151,27 @@ def test_a_refusal_counts_what_the_run_has_left() -> None:
     assert run.problems == []
 
 
+@pytest.mark.parametrize(
+    ("ends", "live"),
+    [
+        ([answered(1, 30)], 0),
+        ([answered(1, 10)], 0),
+        ([answered(1, 100)], 0),
+        ([failed(1, unreconciled=30)], 0),
+        ([started(20), answered(1, 35)], 20),
+    ],
+)
+def test_a_refusal_counts_no_call_that_has_ended(ends: list[Event], live: int) -> None:
+    """The account does not know yet what it cost; no other call gets that by waiting for it."""
+    run = Spender(1000, 50)
+    run.append(started(30))
+    for event in ends:
+        run.append(event)
+    refused = run.append(started(1000))
+    assert isinstance(refused, AccountRefused)
+    assert refused.in_flight_live == Usd(live)
+
+
 @pytest.mark.parametrize("simulated", [False, True])
 @pytest.mark.parametrize("forget", [False, True])
 def test_another_process_gives_back_what_a_dead_one_had(simulated: bool, forget: bool) -> None:

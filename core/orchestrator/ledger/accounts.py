@@ -195,7 +195,8 @@ class Accounts:
             left, own = (Usd.ZERO, Usd.ZERO) if advance is None else (advance.left, advance.free)
             free = totals.free + left
             if free < hold:
-                live = Usd(self._draft.in_flight(stream, self._run)) - own
+                idle = Usd.ZERO if advance is None else advance.idle
+                live = Usd(self._draft.in_flight(stream, self._run)) - idle
                 return AccountRefused(started, name, hold, free, live), []
             need, size = hold - own, totals.advance if is_advanced(started) else Usd.ZERO
             if free < hold + Usd(size.nano * (1 + PLENTY)):

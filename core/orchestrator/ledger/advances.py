@@ -76,6 +76,12 @@ class Advance:
         return max(Usd.ZERO, self.left)
 
     @property
+    def idle(self) -> Usd:
+        """What the account holds for it, and for no call in flight: what is left, and what calls came to."""
+        unreconciled = sum((each.amount for each in self.unreconciled), Usd.ZERO)
+        return self.free + self.settled - self.excess + unreconciled
+
+    @property
     def excess(self) -> Usd:
         """What calls have cost beyond all that was taken."""
         return max(Usd.ZERO, -self.left)
