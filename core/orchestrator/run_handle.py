@@ -26,9 +26,9 @@ from orchestrator.money import Usd
 from orchestrator.recorded_rankings import rank_of
 from orchestrator.replay import Verification
 from orchestrator.replay import verify as verify_history
-from orchestrator.run_costs import COLUMNS, Row, Sum, spend_of, sums_of
 from orchestrator.run_list import RunSummary, summaries
 from orchestrator.settings import RunSettings
+from orchestrator.spend_sums import COLUMNS, Row, Sum, spend_of, sums_of
 from orchestrator.state.run import RunState
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""``orchestrate costs``: what was spent, by model, task and role, over the view ``spend``."""
+"""``orchestrate costs``: shows what was spent; what it can be summed by is in ``spend_sums``."""
 
 import csv
 import io
@@ -20,8 +20,8 @@ from orchestrator.errors import LogError
 from orchestrator.events import RunForked, RunStarted
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.money import Usd
-from orchestrator.run_costs import COLUMNS, Row, Sum, of_archived, spend_of, spend_of_all, sums_of
 from orchestrator.settings import RunSettings
+from orchestrator.spend_sums import COLUMNS, Row, Sum, of_archived, spend_of, spend_of_all, sums_of
 
 
 class _Costs(ShowGroup):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.cli.build_server_output import Pipeline, github_option, junit_option
 from orchestrator.cli.options import (
     advise_option,
     allow_option,
@@ -29,7 +30,6 @@ from orchestrator.cli.options import (
     verbose_option,
     yes_option,
 )
-from orchestrator.cli.pipelines import Pipeline, github_option, junit_option
 from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.values import AMOUNT, CONCURRENCY, FILE, SECONDS
 

@@ -12,9 +12,9 @@ from attrs import define
 
 from orchestrator import events as e
 from orchestrator.cli.asking_consent import prepare
+from orchestrator.cli.build_server_output import Pipeline
 from orchestrator.cli.exit_codes import INTERRUPTED
 from orchestrator.cli.options import command, home
-from orchestrator.cli.pipelines import Pipeline
 from orchestrator.cli.progress_display import Display, Lines, display_for
 from orchestrator.cli.progress_lines import Progress
 from orchestrator.cli.tables import print_run

@@ -52,11 +52,11 @@ class Extent(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """Money of a call in flight that an account holds."""
+    """Money that an account holds for a call in flight, or as a run's advance for calls to come."""
 
     run: str
     call: int
-    """Version of its CallStarted."""
+    """Version of its CallStarted; 0: an advance."""
     account: str
     """The account's stream."""
     nano: int

@@ -22,9 +22,9 @@ from orchestrator_view.actions import Actions
 from orchestrator_view.compare_page import compare_values
 from orchestrator_view.evaluations import eval_rows, eval_values
 from orchestrator_view.guard import Access, Guard
-from orchestrator_view.history import LogQuery, log_values, verify_values
+from orchestrator_view.log_page import LogQuery, log_values, verify_values
 from orchestrator_view.log_source import Source
-from orchestrator_view.offers import MEASURED, model_rows
+from orchestrator_view.models_page import MEASURED, model_rows
 from orchestrator_view.rendering import render, resource
 from orchestrator_view.run_page import run_values, texts_now
 from orchestrator_view.spending import money_values

@@ -1,4 +1,4 @@
-"""What runs spent, summed by model, phase, task, provider, lane, run or team, over the view ``spend``."""
+"""The sums that spend is shown in: by model, phase, task, provider, lane, run or team, over the view ``spend``."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
