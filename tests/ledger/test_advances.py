@@ -415,3 +415,41 @@ def test_processes_that_take_advances_cannot_overdraw_an_account(tmp_path: Path)
     assert any(isinstance(event, Advanced) for _, event in accounts["team"])
     assert log.verify() == []
     log.close()
+
+
+def test_a_run_that_is_refused_gives_back_what_it_has_left() -> None:
+    """Else runs that wait for money would hold it against each other. Its calls in flight keep theirs."""
+    run = Spender(1000, 50)
+    run.append(started(30))
+    run.append(started(20))
+    run.append(answered(1, 10))
+    assert isinstance(run.append(started(975)), AccountRefused)
+    assert run.moved[-1] == Advanced(
+        "run", 4, Usd(0), Usd(50), Usd(10), Usd(0), (), Usd(20), money(settled=10, held=20)
+    )
+    run.append(answered(2, 5))
+    for _ in range(2):
+        call = run.append(started(12))
+        assert isinstance(call, CallStarted)
+        assert call.accounts[0].version == 4
+        run.elsewhere()
+    assert run.moved[-1] == Advanced("run", 6, Usd(50), Usd(0), Usd(5), Usd(0), (), Usd(65), money(settled=15, held=65))
+    run.append(ENDED)
+    assert run.problems == []
+
+
+def test_a_refusal_lets_another_run_start() -> None:
+    """What one run gives back is there for the next one."""
+    run = Spender(1000, 50)
+    run.append(started(30))
+    run.append(failed(1))
+    other = started(960)
+
+    def start() -> Event:
+        return asyncio.run(run.log.append("other", other_version, 1, [other], accounts=["org"])).events[0]
+
+    other_version = 0
+    assert isinstance(start(), AccountRefused)
+    assert isinstance(run.append(started(1001)), AccountRefused)
+    other_version = 1
+    assert isinstance(start(), CallStarted)

@@ -1,5 +1,6 @@
 """Accounts over several runs: two levels, one process after another, and no run starves."""
 
+import pytest
 from attrs import evolve
 
 from orchestrator import events as e
@@ -56,8 +57,12 @@ def test_the_tighter_level_binds() -> None:
         assert set(_statuses(report)) == {ProjectStatus.BUDGET_EXHAUSTED}
 
 
-def test_runs_that_can_take_turns_all_come_to_their_end() -> None:
-    """An account that fits one large hold at a time: every run waits, none is refused for good."""
+@pytest.mark.parametrize("part", [0, 1, 10])
+def test_runs_that_can_take_turns_all_come_to_their_end(part: int) -> None:
+    """An account that fits one large hold at a time: every run waits, none is refused for good.
+
+    Nor where runs take a part of it at once, in hundredths: a run that is refused gives back what it has left.
+    """
     waited = 0
     for seed in range(8):
         quick = evolve(_world(seed, Usd.parse(1000), Usd.parse(1000)), slowest=2.0)
@@ -65,7 +70,8 @@ def test_runs_that_can_take_turns_all_come_to_their_end() -> None:
         largest = max(event.hold for event in _starts(free))
         spent = sum(state.spend.total.nano for state in free.states.values())
         cap = Usd(spent + 2 * largest.nano)
-        report = played(evolve(quick, account_caps={"org": cap, "team/eng": cap}))
+        advance = cap.part(part, 100)
+        report = played(evolve(quick, account_caps={"org": cap, "team/eng": cap}, account_advance=advance))
         assert _refusals(report, e.SpendRefused) == [], f"seed {seed}"
         assert all(status.is_closed for status in _statuses(report)), f"seed {seed}"
         waited += len(_refusals(report, e.AccountRefused))

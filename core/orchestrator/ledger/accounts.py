@@ -198,7 +198,7 @@ class Accounts:
                 idle = Usd.ZERO if advance is None else advance.idle
                 live = Usd(self._draft.in_flight(stream, self._run)) - idle
                 return AccountRefused(started, name, hold, free, live), []
-            need, size = hold - own, totals.advance if is_advanced(started) else Usd.ZERO
+            need, size = max(Usd.ZERO, hold - own), totals.advance if is_advanced(started) else Usd.ZERO
             if free < hold + Usd(size.nano * (1 + PLENTY)):
                 size = Usd.ZERO
             if not hold or (advance is None and not size):
@@ -238,7 +238,7 @@ class Accounts:
         self._advances.take(version, event)
 
     def _give_back(self, at: int, version: int, event: Event) -> None:
-        """Give back what the run has left of its advances at the end of a session."""
+        """Give back what the run has left of its advances, at the end of a session or where an account refused."""
         left = self._advances.copy()
         left.take_ends(event)
         streams = [hold.account for hold in self._draft.holds(self._run) if hold.call == ADVANCE]

@@ -14,6 +14,7 @@ from orchestrator.errors import LogError
 from orchestrator.events import (
     TYPES,
     AccountEntry,
+    AccountRefused,
     CallFailed,
     CallStarted,
     CallSucceeded,
@@ -37,8 +38,8 @@ ADVANCE: Final = 0
 PLENTY: Final = 10
 """An account gives a whole advance as long as it has so many of them left beside it; else what the call needs."""
 
-CLOSING: Final = (SessionOpened, SessionLost, SessionFailed, RunInterrupted, RunFinished)
-"""The events of a run with which its advances are given back."""
+CLOSING: Final = (SessionOpened, SessionLost, SessionFailed, RunInterrupted, RunFinished, AccountRefused)
+"""The events of a run with which it gives back what is left of its advances: another run may need it, or it is over."""
 
 _READ: Final = (CallStarted, CallSucceeded, CallFailed, SpendReconciled, *CLOSING)
 _NAMES: Final = tuple(name for name, kind in TYPES.items() if kind in _READ)
@@ -50,7 +51,7 @@ class Advance:
     """What a run has of an account.
 
     Attributes:
-        version: of the account's event that gave it.
+        version: of the account's event that gave it; 0: what was left was given back, and the account must be asked.
         balance: the account's settled + held after that event.
         left: what further calls may take; negative: calls have cost so much more than all that was taken.
         in_flight: the holds of calls in flight, by the versions of their CallStarted.
@@ -142,7 +143,7 @@ class RunAdvances:
     def covers(self, name: str, hold: Usd) -> bool:
         """Whether a hold fits what the run has of an account."""
         found = self._found.get(name)
-        return found is not None and found.left >= hold
+        return found is not None and found.version > 0 and found.left >= hold
 
     def take(self, version: int, event: Event) -> None:
         """Count the next event of the run."""
@@ -178,9 +179,7 @@ class RunAdvances:
 
     def _close(self) -> None:
         left = {name: each for name, each in self._found.items() if each.in_flight}
-        self._found = {
-            name: Advance(each.version, each.balance, Usd.ZERO, each.in_flight) for name, each in left.items()
-        }
+        self._found = {name: Advance(0, Usd.ZERO, Usd.ZERO, each.in_flight) for name, each in left.items()}
 
 
 def read_advances(tails: Tails, run: str) -> RunAdvances:

@@ -145,11 +145,8 @@ def moved_by(request: AppendRequest, advances: RunAdvances | None, store: StoreR
     """The streams of the accounts that an append may move, besides those that hold money for what it ends."""
     found: set[str] = set()
     last = request.encoded[-1].event
-    if isinstance(last, CallStarted):
-        moved = (
-            name for name in request.accounts if advances is None or not accounting.is_granted(advances, name, last)
-        )
-        found.update(accounting.stream_of(name, request.simulated) for name in moved)
+    if isinstance(last, CallStarted) and not _is_granted(request, advances, last):
+        found.update(accounting.stream_of(name, request.simulated) for name in request.accounts)
     for each in request.encoded:
         if isinstance(each.event, SpendReconciled):
             row = store.row(request.stream, each.event.call)
@@ -158,6 +155,16 @@ def moved_by(request: AppendRequest, advances: RunAdvances | None, store: StoreR
                 names = (entry.name for entry in started.accounts)
                 found.update(accounting.stream_of(name, request.simulated) for name in names)
     return found
+
+
+def _is_granted(request: AppendRequest, advances: RunAdvances | None, last: CallStarted) -> bool:
+    """Whether the run has what its last event needs, once the others have happened: no account is moved then."""
+    if advances is None:
+        return False
+    after = advances.copy()
+    for version, each in enumerate(request.encoded[:-1], request.expected + 1):
+        after.take(version, each.event)
+    return all(accounting.is_granted(after, name, last) for name in request.accounts)
 
 
 def ended_by(event: Event) -> tuple[int, ...]:

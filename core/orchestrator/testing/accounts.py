@@ -98,7 +98,8 @@ class ReferenceRun:
                 if isinstance(event, e.SpendReconciled) or not event.unreconciled:
                     left += holds.pop(event.call) - event.settled
             elif isinstance(event, CLOSING):
-                left, holds = Usd.ZERO, {}
+                left = Usd.ZERO
+                holds = holds if isinstance(event, e.AccountRefused) else {}
         return left
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from attrs import Factory, define
 
 from orchestrator import events as e
-from orchestrator.ledger.accounts import stream_of
+from orchestrator.ledger.accounts import is_advanced, stream_of
 from orchestrator.ledger.advances import CLOSING
 from orchestrator.money import Usd
 from orchestrator_audit.advances import AdvanceLaws, Granted, GrantedCall, GrantedClose, GrantedEnd
@@ -92,7 +92,9 @@ class AccountUse:
             if entry.advance is None:
                 side.entries[run, version] = (event.hold, entry)
             else:
-                granted = GrantedCall(version, event.hold, entry.version, entry.balance, entry.advance)
+                granted = GrantedCall(
+                    version, event.hold, entry.version, entry.balance, entry.advance, is_advanced(event)
+                )
                 side.granted.setdefault(run, []).append(granted)
             side.in_flight += event.hold
         if names:
@@ -218,7 +220,7 @@ class AccountLaws:
             is_known = is_known and self.used is not None and run not in self.used.archived
             calls = self.used.granted.pop(run, []) if is_known and self.used is not None else None
             laws = self._advances[run] = AdvanceLaws(run, calls)
-        yield from laws.take(event, self.version, totals.settled + totals.held, self.totals.advance)
+        yield from laws.take(event, self.version, self.totals)
 
     def finish(self) -> Iterable[str]:
         """Check the end against the runs; yields what is wrong with it."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from attrs import Factory, define, frozen
 
 from orchestrator import events as e
+from orchestrator.ledger.advances import PLENTY
 from orchestrator.money import Usd
 
 
@@ -18,6 +19,7 @@ class GrantedCall:
         account_version: of the account's event that it names.
         balance: of the account after that event.
         left: what is left of the advance after it.
+        may: whether an advance grants such a call.
     """
 
     version: int
@@ -25,6 +27,7 @@ class GrantedCall:
     account_version: int
     balance: Usd
     left: Usd
+    may: bool
 
 
 @frozen
@@ -39,7 +42,7 @@ class GrantedEnd:
 
 @frozen
 class GrantedClose:
-    """The event of the run, by its version, with which what is left is given back."""
+    """The event of the run, by its version, that gives back what is left: a session ends, or an account refused."""
 
     version: int
 
@@ -80,14 +83,13 @@ class AdvanceLaws:
         """What the account does not know yet to be unreconciled."""
         return sum(self._lost.values(), Usd.ZERO)
 
-    def take(self, event: e.Advanced, version: int, balance: Usd, size: Usd) -> Iterable[str]:
+    def take(self, event: e.Advanced, version: int, before: e.Totals) -> Iterable[str]:
         """Check the account's next event for this run.
 
         Args:
             event: it.
             version: its own in the account's stream.
-            balance: the account's settled + held after it.
-            size: how much the account advanced before it.
+            before: the account before it.
         """
         yield from self._follow(event.call)
         where = f"{self.run}, version {event.call}: the advance"
@@ -99,25 +101,27 @@ class AdvanceLaws:
             said = (event.settled, event.excess, {each.call: each.amount for each in event.unreconciled})
             if said != (self.settled, max(Usd.ZERO, -self._left), self._lost):
                 yield f"{where} came to something else, by the calls of the run"
-            yield from self._cause(event, where, size)
+            yield from self._cause(event, where, before)
         self.open, self._left = event.open, max(Usd.ZERO, self._left) + event.taken - event.returned
         self.settled = Usd.ZERO
         self._lost = {}
-        self._given = (version, balance)
+        self._given = (version, event.totals.settled + event.totals.held)
 
     def finish(self) -> Iterable[str]:
         """Check the calls after the account's last event."""
         yield from self._follow(None)
 
-    def _cause(self, event: e.Advanced, where: str, size: Usd) -> Iterable[str]:
-        """A call takes what is missing, or that and an advance; the end of a session gives back all that is left."""
+    def _cause(self, event: e.Advanced, where: str, before: e.Totals) -> Iterable[str]:
+        """A call takes what is missing, with an advance where there is plenty; else all that is left is given back."""
         calls, left = self.calls or (), max(Usd.ZERO, self._left)
         cause = calls[self._next] if self._next < len(calls) else None
         if cause is None or cause.version != event.call:
-            yield f"{where} changes with no call of it, and no end of a session"
+            yield f"{where} changes with no call of it, no refusal, and no end of a session"
         elif isinstance(cause, GrantedCall):
-            missing = cause.hold - left
-            if event.returned or event.taken not in (missing, missing + size):
+            taken = max(Usd.ZERO, cause.hold - left)
+            if before.free + self._left >= cause.hold + Usd(before.advance.nano * (1 + PLENTY)):
+                taken += before.advance
+            if event.returned or event.taken != taken:
                 yield f"{where} is of another size than the account gives"
         else:
             self._next += 1
@@ -146,6 +150,8 @@ class AdvanceLaws:
         self._left -= call.hold
         self._holds[call.version] = call.hold
         where = f"{self.run}, version {call.version}"
+        if not call.may:
+            yield f"{where}: no advance grants a call of a batch, or one that costs nothing"
         if call.left != self._left or self._left < Usd.ZERO:
             yield f"{where}: the call is granted more than the advance has"
         if (call.account_version, call.balance) != self._given:
