@@ -98,7 +98,7 @@ class Advanced(AccountEvent):
 
     run: str
     call: int
-    """Version of the run's event with which it changed: the CallStarted it was taken for, a refusal, or the end of a session."""
+    """Version of the run's event with which it changed: a CallStarted, a refusal, or the end of a session."""
     taken: Usd
     returned: Usd
     settled: Usd
