@@ -91,7 +91,7 @@ class Alone(Narrow):
     """The same where the accounts have plenty and no other run uses them: all that binds is the run's cap."""
 
     generated_settings = st.builds(_rules, st.integers(15, 45), st.just(4))
-    hold = hold_together = end = crash = reconcile = set_cap = None  # type: ignore[assignment]
+    hold = hold_together = end = crash = reconcile = set_cap = go_on_elsewhere = None  # type: ignore[assignment]
 
     @initialize()
     def open(self) -> None:

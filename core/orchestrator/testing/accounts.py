@@ -184,8 +184,7 @@ class AccountMachine(RuleBasedStateMachine):
     @rule(run=st.sampled_from(list(RUNS)))
     def crash(self, run: str) -> None:
         """A process dies; the next one ends what it left, and gives back what it had taken."""
-        ended = tuple(e.EndedAttempt(call, held) for call, held in self.references[run].in_flight.items())
-        self._do(self._append(run, e.SessionLost(1, ended)))
+        self._lose(run)
 
     @precondition(lambda self: self._runs("unreconciled"))
     @rule(amount=st.integers(0, 120), choice=_CHOICES)
@@ -240,7 +239,7 @@ class AccountMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Once every process is dead, each stream leads to its totals, agrees with its runs, and the log is whole."""
         for run in RUNS:
-            self.crash(run)
+            self._lose(run)
         assert not self.log.holds(), "dead runs hold money"
         accounts = {name: [(each.at, each.event) for each in self.log.read(f"account/{name}")] for name in NAMES}
         assert broken_accounts(accounts, {run: reference.events for run, reference in self.references.items()}) == []
@@ -249,6 +248,10 @@ class AccountMachine(RuleBasedStateMachine):
     def at(self) -> int:
         """The time of what happens now, in microseconds."""
         return 1
+
+    def _lose(self, run: str) -> None:
+        ended = tuple(e.EndedAttempt(call, held) for call, held in self.references[run].in_flight.items())
+        self._do(self._append(run, e.SessionLost(1, ended)))
 
     def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
         return _runner().run(work)
