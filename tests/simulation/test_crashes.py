@@ -86,7 +86,7 @@ def _seeds_with() -> dict[str, list[int]]:
     """For every type of event a few seeds whose worlds write one."""
     found: dict[str, list[int]] = {name: [] for name in TYPES if name not in {*OF_COMMANDS, *_NOT_SIMULATED}}
     for seed in range(2_000):
-        world = simulate(Scenario.draw(seed)).world
+        world = simulate(_drawn(seed)).world
         for (name,) in sqlite_of(world.log()).connection.execute("SELECT DISTINCT type FROM events"):
             found.setdefault(name, []).append(seed)
         world.close()
@@ -105,10 +105,17 @@ def test_a_crash_hits_every_type_of_event_before_inside_and_after() -> None:
     assert [pair for pair, seed in hits.items() if seed is None] == []
 
 
+def _drawn(seed: int) -> Scenario:
+    """A world; in every other one runs take money of their accounts at once."""
+    scenario = Scenario.draw(seed)
+    caps = scenario.account_caps.values()
+    return evolve(scenario, account_advance=min(caps).part(1, 50)) if caps and seed % 2 else scenario
+
+
 def _aim(seeds: list[int], name: str, where: str) -> int | None:
     """The seed whose world died as aimed at; another of its crashes may come in the way."""
     for seed in seeds:
-        scenario = Scenario.draw(seed)
+        scenario = _drawn(seed)
         report = played(evolve(scenario, crashes=(*scenario.crashes, CrashPoint(1, where, name))))
         hit = report.world.store.hits[name, where]
         report.world.close()

@@ -120,7 +120,7 @@ class ExecutorContract(PluginContract):
             folder = Path(name) / "seen"
             folder.mkdir()
             command = (sys.executable, "-S", "-c", WORKER, str(folder))
-            fleet = Fleet(command, workers, Path(name) / "fleet", f"contract-{os.getpid()}", self.address, grace=10.0)
+            fleet = Fleet(command, workers, Path(name) / "fleet", f"contract-{os.getpid()}", self.address, grace=30.0)
             try:
                 executor.scale(fleet)
                 yield executor, fleet, folder
