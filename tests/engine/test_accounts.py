@@ -66,7 +66,7 @@ def test_what_a_dead_run_holds_is_unreconciled_when_the_budget_is_shown(tmp_path
 
 
 def test_what_a_dead_run_had_taken_at_once_is_given_back(tmp_path: Path) -> None:
-    """Of its advance only what calls in flight held stays; the run goes on, and spends what it would have spent."""
+    """Of its advance only what calls in flight held stays, and the run can go on."""
     home = _killed_in_flight(tmp_path, "dead", "--advance", "0.002")
     taken = _totals(home).held
     assert taken > Usd.parse("0.002")

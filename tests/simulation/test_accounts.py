@@ -61,7 +61,7 @@ def test_the_tighter_level_binds() -> None:
 def test_runs_that_can_take_turns_all_come_to_their_end(part: int) -> None:
     """An account that fits one large hold at a time: every run waits, none is refused for good.
 
-    Nor where runs take a part of it at once, in hundredths: a run that is refused gives back what it has left.
+    Nor where runs take a part of it at once, in hundredths.
     """
     waited = 0
     for seed in range(8):

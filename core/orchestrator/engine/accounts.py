@@ -7,7 +7,7 @@ from typing import Final
 from orchestrator import events as e
 from orchestrator.engine.session import left_open
 from orchestrator.errors import LogError, RunLockedError, UsageError
-from orchestrator.ledger.accounts import PREFIX, SIMULATED, called, stream_of
+from orchestrator.ledger.accounts import PREFIX, SIMULATED, called, name_of, stream_of
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.money import Usd
 from orchestrator.state.fold import fold
@@ -109,8 +109,4 @@ async def _end(log: EventLog, run: str, clock: Callable[[], int]) -> bool:
 
 def account_names(log: EventLog) -> list[tuple[str, bool]]:
     """Every account: its name, and whether it is one of simulated providers; real ones first."""
-    return [
-        (stream.removeprefix(prefix), simulated)
-        for simulated, prefix in ((False, PREFIX), (True, SIMULATED + PREFIX))
-        for stream in log.streams(prefix)
-    ]
+    return [name_of(stream) for prefix in (PREFIX, SIMULATED + PREFIX) for stream in log.streams(prefix)]

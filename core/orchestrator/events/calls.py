@@ -26,7 +26,7 @@ class AccountEntry:
 
     name: str
     balance: Usd
-    """Settled + held after it."""
+    """The account's settled + held after that event."""
     version: int
     """Of the Held event in the account's stream; of the Advanced event, where the run's advance grants the hold."""
     advance: Usd | None = None

@@ -143,7 +143,11 @@ def set_cap(
 
 
 def _advancing(totals: Totals, advance: Usd | None) -> Totals:
-    """Raises UsageError where the advance is negative."""
+    """The totals with another advance; None: with the same.
+
+    Raises:
+        UsageError: it is negative.
+    """
     if advance is None:
         return totals
     if advance < Usd.ZERO:
@@ -186,31 +190,44 @@ class Accounts:
         entries: list[AccountEntry] = []
         movements: list[Movement] = []
         for name in names:
-            stream, hold = stream_of(name, simulated), started.hold
-            advance = self._advances.of(name) if started.lane is Lane.INTERACTIVE else None
-            if advance is not None and is_granted(self._advances, name, started):
-                entries.append(AccountEntry(name, advance.balance, advance.version, advance.left - hold))
+            if is_granted(self._advances, name, started):
+                entries.append(self._granted(name, started.hold))
                 continue
-            tail, totals = totals_of(self._draft, name, simulated)
-            left, own = (Usd.ZERO, Usd.ZERO) if advance is None else (advance.left, advance.free)
-            free = totals.free + left
-            if free < hold:
-                idle = Usd.ZERO if advance is None else advance.idle
-                live = Usd(self._draft.in_flight(stream, self._run)) - idle
-                return AccountRefused(started, name, hold, free, live), []
-            need, size = max(Usd.ZERO, hold - own), totals.advance if is_advanced(started) else Usd.ZERO
-            if free < hold + Usd(size.nano * (1 + PLENTY)):
-                size = Usd.ZERO
-            if not hold or (advance is None and not size):
-                after = _checked(evolve(totals, held=totals.held + hold))
-                entries.append(AccountEntry(name, after.settled + after.held, tail + 1))
-                movements.append((stream, Held(self._run, version, hold, after)))
-                continue
-            changed = advanced(self._run, version, advance or NOTHING, totals, taken=need + size)
-            balance = changed.totals.settled + changed.totals.held
-            entries.append(AccountEntry(name, balance, tail + 1, own + need + size - hold))
-            movements.append((stream, changed))
+            moved = self._moved(version, started, name, simulated)
+            if isinstance(moved, AccountRefused):
+                return moved, []
+            entry, movement = moved
+            entries.append(entry)
+            movements.append(movement)
         return evolve(started, accounts=tuple(entries)), movements
+
+    def _granted(self, name: str, hold: Usd) -> AccountEntry:
+        """Where a hold is that the run's advance grants."""
+        advance = self._advances.of(name) or NOTHING
+        return AccountEntry(name, advance.balance, advance.version, advance.left - hold)
+
+    def _moved(
+        self, version: int, started: CallStarted, name: str, simulated: bool
+    ) -> tuple[AccountEntry, Movement] | AccountRefused:
+        """Where a hold is for which the account is moved: held by itself, or by an advance that grows."""
+        stream, hold = stream_of(name, simulated), started.hold
+        tail, totals = totals_of(self._draft, name, simulated)
+        found = self._advances.of(name) if started.lane is Lane.INTERACTIVE else None
+        advance = found or NOTHING
+        free = totals.free + advance.left
+        if free < hold:
+            live = Usd(self._draft.in_flight(stream, self._run)) - advance.idle
+            return AccountRefused(started, name, hold, free, live)
+        size = totals.advance if is_advanced(started) else Usd.ZERO
+        if free < hold + Usd(size.nano * (1 + PLENTY)):
+            size = Usd.ZERO
+        if not hold or (found is None and not size):
+            after = _checked(evolve(totals, held=totals.held + hold))
+            return AccountEntry(name, _balance(after), tail + 1), (stream, Held(self._run, version, hold, after))
+        taken = max(Usd.ZERO, hold - advance.free) + size
+        changed = advanced(self._run, version, advance, totals, taken=taken)
+        entry = AccountEntry(name, _balance(changed.totals), tail + 1, advance.free + taken - hold)
+        return entry, (stream, changed)
 
     def record(self, at: int, movements: Sequence[Movement]) -> None:
         """Append the holds of a CallStarted to their accounts."""
@@ -346,6 +363,10 @@ def advanced(
         left,
         _checked(after),
     )
+
+
+def _balance(totals: Totals) -> Usd:
+    return totals.settled + totals.held
 
 
 def _checked(totals: Totals) -> Totals:
