@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.progress_display import Display, Lines, live_view
     from orchestrator.cli.progress_lines import Progress
     from orchestrator.cli.run_ids import RUN, latest, resolved_run, resolved_task
-    from orchestrator.cli.run_session import EXIT_CODES, advice_for, run_session
+    from orchestrator.cli.run_session import EXIT_CODES, RunSession, advice_for
     from orchestrator.cli.runs import texts_of
     from orchestrator.cli.shared_sentences import forbidden, remarks_on, remarks_on_choice, restricted
     from orchestrator.cli.shell_completion import BACKEND, EXPORTER, STRATEGY, TASK
@@ -149,7 +149,7 @@ _NAMES: Final = {
     ),
     "orchestrator.cli.progress_lines": "Progress",
     "orchestrator.cli.shared_sentences": "forbidden remarks_on remarks_on_choice restricted",
-    "orchestrator.cli.run_session": "EXIT_CODES advice_for run_session",
+    "orchestrator.cli.run_session": "EXIT_CODES RunSession advice_for",
     "orchestrator.cli.runs": "texts_of",
     "orchestrator.cli.text_fitting": "width_of",
     "orchestrator.cli.stdout": "stdout",
@@ -235,6 +235,7 @@ __all__ = [
     "Reader",
     "Refused",
     "RunEnd",
+    "RunSession",
     "Session",
     "Shown",
     "Spec",
@@ -309,7 +310,6 @@ __all__ = [
     "restricted",
     "result",
     "result_json",
-    "run_session",
     "runs_in",
     "seconds",
     "send_answer",

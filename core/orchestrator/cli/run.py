@@ -34,8 +34,6 @@ from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.values import AMOUNT, CONCURRENCY, FILE, SECONDS
 
 if TYPE_CHECKING:
-    from orchestrator.engine.runs import Engine
-    from orchestrator.engine.session_lifetime import RunEnd, Watchers
     from orchestrator.spec import Spec
 
 
@@ -177,20 +175,12 @@ def run_spec(
 
     ``input_stage``: what comes before the plan is wanted, unless the spec says otherwise.
     """
-    from orchestrator.cli.run_session import run_session
+    from orchestrator.cli.run_session import RunSession
     from orchestrator.cli.spec_from_options import bound, named_output
 
     folder = output or named_output(spec)
-
-    async def begin(workspace: "Engine", watchers: "Watchers") -> "RunEnd":
-        admitted = bound(spec, workspace.admission, workspace.catalogue, policies, folder)
-        return await workspace.start(
-            admitted, output=folder, force=force, new_project=new_project, watchers=watchers, input_stage=input_stage
-        )
-
     loud = verbose or (spec.verbose and not quiet)
-    return run_session(
-        begin,
+    with RunSession(
         as_json=as_json,
         verbose=loud,
         quiet=quiet,
@@ -198,7 +188,19 @@ def run_spec(
         yes=yes,
         allow=allow,
         pipeline=pipeline,
-    )
+    ) as session:
+        engine = session.engine
+        admitted = bound(spec, engine.admission, engine.catalogue, policies, folder)
+        return session.play(
+            engine.start(
+                admitted,
+                output=folder,
+                force=force,
+                new_project=new_project,
+                watchers=session.watchers,
+                input_stage=input_stage,
+            )
+        )
 
 
 @click.command()
@@ -271,15 +273,9 @@ def resume_run(
     pipeline: Pipeline | None = None,
 ) -> int:
     """Go on with a run in front of the user, and give the exit code."""
-    from orchestrator.cli.run_session import run_session
+    from orchestrator.cli.run_session import RunSession
 
-    async def begin(workspace: "Engine", watchers: "Watchers") -> "RunEnd":
-        return await workspace.resume(
-            run_id, output=output, force=force, add_budget=add_budget, add_time=add_time, watchers=watchers
-        )
-
-    return run_session(
-        begin,
+    with RunSession(
         as_json=as_json,
         verbose=verbose,
         quiet=quiet,
@@ -287,4 +283,14 @@ def resume_run(
         yes=yes,
         allow=allow,
         pipeline=pipeline,
-    )
+    ) as session:
+        return session.play(
+            session.engine.resume(
+                run_id,
+                output=output,
+                force=force,
+                add_budget=add_budget,
+                add_time=add_time,
+                watchers=session.watchers,
+            )
+        )

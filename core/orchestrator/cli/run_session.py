@@ -4,9 +4,9 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
-from typing import Any, Final
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from typing import Any, Final, Self
 
 from attrs import define
 
@@ -52,95 +52,122 @@ _LOST: Final = 3
 """The exit code of a run whose results could not be written."""
 _CENT: Final = 10**7
 
-Begin = Callable[[Engine, Watchers], Awaitable[RunEnd]]
-"""Starts or resumes a run on a workspace."""
 
+class RunSession:
+    """One session on the data folder: ``with RunSession(...) as session``, one call of ``play``, and its exit code.
 
-def run_session(
-    begin: Begin,
-    *,
-    as_json: bool,
-    verbose: bool = False,
-    quiet: bool = False,
-    log_format: str | None = None,
-    yes: bool = False,
-    allow: Sequence[str] = (),
-    pipeline: Pipeline | None = None,
-) -> int:
-    """Run one session on the data folder, show it, and give the exit code.
-
-    Args:
-        begin: starts or resumes the run.
-        as_json: stdout is the stream of events.
-        verbose: every event is a log line on stderr.
-        quiet: nothing but warnings on stderr.
-        log_format: ``json``: stderr is a log of JSON lines and nothing else; None: as the environment says.
-        yes: every suggestion is taken, the tasks start at any risk, and no question is asked.
-        allow: what ``--allow`` agrees to.
-        pipeline: writes what a build server reads.
+    Attributes:
+        engine: the data folder, open until the run is played.
+        watchers: what ``engine.start`` and ``engine.resume`` are to be given.
+        outcome: how the run stands; None until it is played.
     """
-    if quiet and verbose:
-        raise UsageError("--quiet and --verbose exclude each other")
-    structured = _form(log_format) is LogFormat.JSON
-    pipeline = pipeline or Pipeline()
-    pipeline.begin()
-    workspace = Engine.open(home())
-    display: Display = Lines(quiet=True) if structured else display_for(quiet=as_json or quiet)
-    level = logging.DEBUG if verbose else logging.WARNING if quiet or not structured else logging.INFO
-    diagnostics = Diagnostics(
-        notice if structured else display.log,
-        workspace.log.redactor.shapes,
-        form=LogFormat.JSON if structured else LogFormat.TEXT,
-        level=level,
-        events=structured or verbose,
-    )
 
-    def report_line(text: str, level: int = logging.INFO) -> None:
-        if structured:
-            diagnostics.log(level, text)
+    outcome: RunEnd | None = None
+
+    def __init__(
+        self,
+        *,
+        as_json: bool,
+        verbose: bool = False,
+        quiet: bool = False,
+        log_format: str | None = None,
+        yes: bool = False,
+        allow: Sequence[str] = (),
+        pipeline: Pipeline | None = None,
+    ) -> None:
+        """Open the data folder.
+
+        Args:
+            as_json: stdout is the stream of events.
+            verbose: every event is a log line on stderr.
+            quiet: nothing but warnings on stderr.
+            log_format: ``json``: stderr is a log of JSON lines and nothing else; None: as the environment says.
+            yes: every suggestion is taken, the tasks start at any risk, and no question is asked.
+            allow: what ``--allow`` agrees to.
+            pipeline: writes what a build server reads.
+
+        Raises:
+            UsageError: two options exclude each other.
+        """
+        if quiet and verbose:
+            raise UsageError("--quiet and --verbose exclude each other")
+        structured = _form(log_format) is LogFormat.JSON
+        self._as_json, self._quiet, self._structured = as_json, quiet, structured
+        self._pipeline = pipeline or Pipeline()
+        self._pipeline.begin()
+        self.engine = Engine.open(home())
+        redactor = self.engine.log.redactor
+        display: Display = Lines(quiet=True) if structured else display_for(quiet=as_json or quiet)
+        level = logging.DEBUG if verbose else logging.WARNING if quiet or not structured else logging.INFO
+        self._diagnostics = Diagnostics(
+            notice if structured else display.log,
+            redactor.shapes,
+            form=LogFormat.JSON if structured else LogFormat.TEXT,
+            level=level,
+            events=structured or verbose,
+        )
+        report_line = self._report_line
+        prepare(self.engine.admission, allow, may_ask=not (yes or structured), show=report_line)
+        asker = asker_for(display, yes=yes, silent=as_json or quiet or structured)
+        live = LiveTextFile(self.engine.folder, redactor.values)
+        self._watch = watch = _Watch(self.engine, display, self._diagnostics, report_line, structured, asker, live)
+        self.watchers = Watchers(
+            observers=[watch.observe, live.observe],
+            on_session=watch.begin,
+            on_text=live.take,
+            asker=asker,
+            write=report_line if structured else display.log,
+        )
+        self._open = ExitStack()
+        self._stream = _Stream(redactor)
+        if as_json:
+            self.watchers.observers.append(self._stream.observe)
+
+    def __enter__(self) -> Self:
+        self._open.enter_context(self._diagnostics)
+        for close in self.engine.close, self._watch.live.end, self._watch.display.end:
+            self._open.callback(close)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def play(self, run: Coroutine[Any, Any, RunEnd]) -> int:
+        """Play a run to the end of its session, show how it stands, and give the exit code.
+
+        Args:
+            run: ``engine.start`` or ``engine.resume``, given the ``watchers``.
+        """
+        with self._open:
+            self.outcome = outcome = asyncio.run(run)
+            titles = _titles(outcome)
+            unwritten = self._pipeline.end(outcome.run, outcome.state, outcome.texts.get)
+        lost = self._stream.lost
+        try:
+            _report(outcome, titles, self._as_json, self._report_line)
+        except OutputClosedError as error:
+            lost = lost or error.reason
+        lost = lost or unwritten
+        if lost:
+            notice(f"orchestrate: {lost}")
+        self._pipeline.close()
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)  # the exit code is settled
+        return _exit_code(outcome.state, lost)
+
+    def _report_line(self, text: str, level: int = logging.INFO) -> None:
+        if self._structured:
+            self._diagnostics.log(level, text)
         elif level >= logging.WARNING:
             notice(f"! {text}")
-        elif not quiet:
+        elif not self._quiet:
             notice(text)
 
-    may_ask = not (yes or structured)
-    prepare(workspace.admission, allow, may_ask=may_ask, show=report_line)
-    asker = asker_for(display, yes=yes, silent=as_json or quiet or structured)
-    live = LiveTextFile(workspace.folder, workspace.log.redactor.values)
-    watch = _Watch(workspace, display, diagnostics, report_line, structured, asker, live)
-    write = report_line if structured else display.log
-    watchers = Watchers(
-        observers=[watch.observe, live.observe],
-        on_session=watch.begin,
-        on_text=live.take,
-        asker=asker,
-        write=write,
-    )
-    stream = _Stream(workspace.log.redactor)
-    if as_json:
-        watchers.observers.append(stream.observe)
-    with diagnostics:
-        try:
-            outcome = asyncio.run(_begun(begin, workspace, watchers))
-            titles = _titles(outcome)
-            unwritten = pipeline.end(outcome.run, outcome.state, outcome.texts.get)
-        finally:
-            display.end()
-            live.end()
-            workspace.close()
-    try:
-        _report(outcome, titles, as_json, report_line)
-    except OutputClosedError as error:
-        stream.lost = stream.lost or error.reason
-    lost = stream.lost or unwritten
-    if lost:
-        notice(f"orchestrate: {lost}")
-    pipeline.close()
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)  # the exit code is settled
-    if outcome.state.finished is None:
+
+def _exit_code(state: RunState, lost: str) -> int:
+    if state.finished is None:
         return INTERRUPTED
-    return EXIT_CODES[outcome.state.finished.status] or (_LOST if lost else 0)
+    return EXIT_CODES[state.finished.status] or (_LOST if lost else 0)
 
 
 def _form(given: str | None) -> LogFormat:
@@ -149,10 +176,6 @@ def _form(given: str | None) -> LogFormat:
         return LogFormat(word)
     except ValueError:
         raise UsageError(f"{LOG_FORMAT}={word}: a log format is {' or '.join(LogFormat)}") from None
-
-
-async def _begun(begin: Begin, workspace: Engine, watchers: Watchers) -> RunEnd:
-    return await begin(workspace, watchers)
 
 
 @define

@@ -1,7 +1,7 @@
 """Build an application from a sentence."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -23,9 +23,6 @@ from orchestrator.cli.kit import (
     yes_option,
 )
 from orchestrator.spi import hookimpl
-
-if TYPE_CHECKING:
-    from orchestrator.cli.kit import Engine, RunEnd, Watchers
 
 
 @click.command()
@@ -79,7 +76,7 @@ def build(
 
     Exit codes are those of run; 1 also where the application did not pass its trial.
     """
-    from orchestrator.cli.kit import bound, line, result, run_session, with_loop
+    from orchestrator.cli.kit import RunSession, bound, line, result, with_loop
     from orchestrator.errors import UsageError
     from orchestrator.models import Verdict
     from orchestrator_apps.builder import assembly_of
@@ -96,18 +93,14 @@ def build(
     }
     spec = _spec(spec_file, {key: value for key, value in given.items() if value is not None}, models)
     spec = with_loop(spec, loop)
-    played: list[RunEnd] = []
-
-    async def begin(workspace: "Engine", watchers: "Watchers") -> "RunEnd":
-        admitted = bound(spec, workspace.admission, workspace.catalogue, output=output_dir)
-        played.append(await workspace.start(admitted, output=output_dir, force=force, watchers=watchers))
-        return played[0]
-
-    code = run_session(
-        begin, as_json=as_json, verbose=verbose, quiet=quiet, log_format=log_format, yes=yes, allow=allow
-    )
-    if played and not as_json:
-        assembly = assembly_of(played[0].state, played[0].texts.get)
+    with RunSession(
+        as_json=as_json, verbose=verbose, quiet=quiet, log_format=log_format, yes=yes, allow=allow
+    ) as session:
+        engine = session.engine
+        admitted = bound(spec, engine.admission, engine.catalogue, output=output_dir)
+        code = session.play(engine.start(admitted, output=output_dir, force=force, watchers=session.watchers))
+    if session.outcome is not None and not as_json:
+        assembly = assembly_of(session.outcome.state, session.outcome.texts.get)
         for step in assembly.steps:
             why = "" if step.verdict is Verdict.PASSED else ": " + (step.details.strip().splitlines() or ["?"])[-1]
             result(line(f"{step.name} {step.verdict.value}{why}", 200))
