@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
+from orchestrator.cli.part_commands import PartCommand
 from orchestrator.cli.root import root
 from orchestrator.cli.run_ids import RunType
 from tests.cli import in_process
@@ -54,6 +55,7 @@ def _commands(group: click.Group, words: tuple[str, ...] = ()) -> Iterator[tuple
     for name in group.list_commands(click.Context(group)):
         found = group.get_command(click.Context(group), name)
         assert found is not None
+        found = found.loaded() if isinstance(found, PartCommand) else found
         yield " ".join((*words, name)), found
         if isinstance(found, click.Group):
             yield from _commands(found, (*words, name))

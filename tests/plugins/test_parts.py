@@ -3,19 +3,25 @@
 import sqlite3
 from pathlib import Path
 
+import click
 import pytest
 
 import orchestrator
+from orchestrator.cli.costs import costs
+from orchestrator.cli.log import log
+from orchestrator.cli.part_commands import PartCommand
 from orchestrator.engine.checks import selector_for
 from orchestrator.errors import PluginNotFoundError, SandboxError
 from orchestrator.plugins import DISABLE, Catalogue, PluginStatus, has_part, part
 from orchestrator.settings import SandboxChoice
 from orchestrator.spi import Job
 from tests.cli.command import QUICKSTART, ROOT, orchestrate
+from tests.plugins.conftest import run_python
 
 PACKAGES = (
     "orchestrator_apps",
     "orchestrator_audit",
+    "orchestrator_bills",
     "orchestrator_eval",
     "orchestrator_fleet",
     "orchestrator_insight",
@@ -37,6 +43,7 @@ OF_KINDS = (
 COMMANDS = {
     "orchestrator_apps": {"build"},
     "orchestrator_audit": {"audit"},
+    "orchestrator_bills": set[str](),
     "orchestrator_eval": {"eval"},
     "orchestrator_fleet": {"fleet", "submit", "worker", "workers"},
     "orchestrator_insight": {"explain", "fork", "metrics", "pool", "report", "watch", "whatif"},
@@ -47,7 +54,8 @@ COMMANDS = {
 }
 PARTS = {
     "orchestrator_apps": {"applications", "apps"},
-    "orchestrator_audit": {"audit_log", "laws", "recover"},
+    "orchestrator_audit": {"archive_runs", "audit_log", "import_bundle", "laws", "recover"},
+    "orchestrator_bills": {"reconcile_costs"},
     "orchestrator_eval": set[str](),
     "orchestrator_fleet": set[str](),
     "orchestrator_insight": {"agents", "comparing", "simulate"},
@@ -157,6 +165,10 @@ def test_without_the_sandbox_nothing_of_a_model_is_run(monkeypatch: pytest.Monke
     ("package", "arguments"),
     [
         ("audit", ("log", "recover", "q", "--into", "saved.db")),
+        ("audit", ("log", "archive", "--older-than", "1d", "--to", "archive")),
+        ("audit", ("log", "import", "--help")),
+        ("bills", ("costs", "reconcile")),
+        ("bills", ("costs", "reconcile", "--help")),
         ("insight", ("runs", "diff", "q", "q")),
     ],
 )
@@ -170,3 +182,31 @@ def test_what_a_kernel_command_lacks_is_said_in_a_line(
     assert done.code not in (0, 1), done.out
     assert done.err.count("\n") == 1
     assert f"of orchestrator_{package} is switched off: named in {DISABLE}" in done.err
+
+
+@pytest.mark.parametrize(("package", "group", "name"), [("bills", "costs", "reconcile"), ("audit", "log", "archive")])
+def test_a_command_that_is_a_part_is_listed_and_its_neighbours_work_without_it(
+    package: str, group: str, name: str, tmp_path: Path
+) -> None:
+    """The help and what a shell completes are the same with the package and without it, and import nothing of it."""
+    home, off = tmp_path / "home", {DISABLE: package}
+    shown = orchestrate(home, group, "--help")
+    assert f"\n  {name} " in shown.out
+    assert orchestrate(home, group, "--help", environ=off).out == shown.out
+    asked = {"_ORCHESTRATE_COMPLETE": "bash_complete", "COMP_WORDS": f"orchestrate {group} ", "COMP_CWORD": "2"}
+    completed = orchestrate(home, environ=asked | off)
+    assert (f"plain,{name}" in completed.lines, completed.err) == (True, "")
+    assert orchestrate(home, "costs", environ=off).code == orchestrate(home, "log", "stats", environ=off).code == 0
+    script = "import sys; from orchestrator.cli import carry_out, root; carry_out(root, sys.argv[1:])"
+    script += "; print([name for name in sys.modules if name.startswith('orchestrator_')])"
+    assert run_python("-c", script, group, "--help").stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("group", [costs, log], ids=["costs", "log"])
+def test_the_line_of_a_command_that_is_a_part_is_that_of_its_own_help(group: click.Group) -> None:
+    """The kernel says of it what its package says."""
+    parts = [each for each in group.commands.values() if isinstance(each, PartCommand)]
+    assert parts
+    for each in parts:
+        assert each.get_short_help_str(200) == each.loaded().get_short_help_str(200)
+        assert each.name == each.loaded().name

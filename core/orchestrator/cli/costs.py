@@ -11,7 +11,7 @@ from orchestrator.cli.command_groups import ShowGroup
 from orchestrator.cli.damaged_runs import FAILED, Reader, trust_in
 from orchestrator.cli.opening_logs import open_log, open_log_if_any
 from orchestrator.cli.options import exact_option, existing_run, home, home_option, json_option
-from orchestrator.cli.reconcile import reconcile
+from orchestrator.cli.part_commands import PartCommand
 from orchestrator.cli.run_ids import RUN, latest
 from orchestrator.cli.spend_from_events import spent
 from orchestrator.cli.tables import print_table
@@ -22,6 +22,10 @@ from orchestrator.ledger.event_log import EventLog
 from orchestrator.money import Usd
 from orchestrator.settings import RunSettings
 from orchestrator.spend_sums import COLUMNS, Row, Sum, of_archived, spend_of, spend_of_all, sums_of
+
+_RECONCILE: Final = (
+    "List calls whose cost is unknown, enter what the vendor billed for one, or settle them from the vendor's bill."
+)
 
 
 class _Costs(ShowGroup):
@@ -35,7 +39,7 @@ def costs() -> None:
     """Show what runs spent; reconcile calls whose cost is unknown."""
 
 
-costs.add_command(reconcile)
+costs.add_command(PartCommand("reconcile", "reconcile_costs", _RECONCILE))
 
 
 @costs.command()

@@ -89,13 +89,14 @@ if TYPE_CHECKING:
         write_json,
     )
     from orchestrator.cli.text_fitting import width_of
-    from orchestrator.cli.values import AGE, AMOUNT, CONCURRENCY, FILE, SECONDS
+    from orchestrator.cli.values import AGE, AMOUNT, CONCURRENCY, FILE, SECONDS, Amount
     from orchestrator.engine.accounts import account_names
     from orchestrator.engine.answers_from_outside import QuestionReply
     from orchestrator.engine.live_text import read_live
     from orchestrator.engine.loop import Loop
     from orchestrator.engine.outputs.file_placement import Placement
     from orchestrator.engine.outputs.run_results import project_state
+    from orchestrator.engine.reconciling import reconcile_in
     from orchestrator.engine.runs import Engine
     from orchestrator.engine.session import VERSION, Session
     from orchestrator.engine.session_lifetime import RunEnd, Watchers
@@ -103,7 +104,7 @@ if TYPE_CHECKING:
     from orchestrator.engine.vendors.environment import BY
     from orchestrator.exchanges import Shown, exchanges, with_texts
     from orchestrator.ledger.accounts import kind_of
-    from orchestrator.log.event_names import EventId
+    from orchestrator.log.event_names import EventId, read_event_id
     from orchestrator.metrics import measure
     from orchestrator.models.offers import qualified
     from orchestrator.plugins import Catalogue
@@ -143,7 +144,7 @@ _NAMES: Final = {
         "output_option plugin_option policy_option quiet_option strict_plugins_option verbose_option wants_exact "
         "yes_option"
     ),
-    "orchestrator.cli.values": "AGE AMOUNT CONCURRENCY FILE SECONDS",
+    "orchestrator.cli.values": "AGE AMOUNT Amount CONCURRENCY FILE SECONDS",
     "orchestrator.cli.terminal_output": (
         "OutputClosedError clean line money notice on_terminal paged result result_json seconds timestamp write_json"
     ),
@@ -162,13 +163,14 @@ _NAMES: Final = {
     "orchestrator.engine.outputs.run_results": "project_state",
     "orchestrator.engine.answers_from_outside": "QuestionReply",
     "orchestrator.engine.session_lifetime": "RunEnd Watchers",
+    "orchestrator.engine.reconciling": "reconcile_in",
     "orchestrator.engine.runs": "Engine",
     "orchestrator.engine.session": "Session VERSION",
     "orchestrator.engine.submitting": "Submission submit",
     "orchestrator.engine.vendors.environment": "BY",
     "orchestrator.exchanges": "Shown exchanges with_texts",
     "orchestrator.ledger.accounts": "kind_of",
-    "orchestrator.log.event_names": "EventId",
+    "orchestrator.log.event_names": "EventId read_event_id",
     "orchestrator.metrics": "measure",
     "orchestrator.models.offers": "qualified",
     "orchestrator.plugins": "Catalogue",
@@ -215,6 +217,7 @@ __all__ = [
     "UNREADABLE",
     "USAGE",
     "VERSION",
+    "Amount",
     "CaseOutcome",
     "Catalogue",
     "CommandGroup",
@@ -301,8 +304,10 @@ __all__ = [
     "quiet_option",
     "rank_of",
     "ranking",
+    "read_event_id",
     "read_live",
     "read_models",
+    "reconcile_in",
     "remarks_on",
     "remarks_on_choice",
     "resolved_run",

@@ -1,6 +1,5 @@
 """``orchestrate log``: the events themselves."""
 
-import copy
 import shlex
 import time
 from collections import deque
@@ -15,11 +14,11 @@ from orchestrator.cli.command_groups import CommandGroup
 from orchestrator.cli.damaged_runs import Reader, trust_in, whole_run
 from orchestrator.cli.event_ids import EVENT, EVENT_HELP
 from orchestrator.cli.event_lines import describe
-from orchestrator.cli.examples import with_examples
 from orchestrator.cli.log_copy import copy as copy_command
 from orchestrator.cli.log_size import gc, nothing_recorded, stats
 from orchestrator.cli.opening_logs import open_log, open_log_if_any
 from orchestrator.cli.options import always_json_option, exact_option, existing_run, home, home_option, json_option
+from orchestrator.cli.part_commands import PartCommand
 from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.terminal_output import line, notice, result, result_json, timestamp
 from orchestrator.cli.values import FILE
@@ -31,33 +30,12 @@ from orchestrator.log.transaction import Recorded
 
 _PAUSE: Final = 0.2
 _MOST_NAMED: Final = 10
-_OF_AUDIT: Final = ("archive", "import")
 _LINES: Final = click.IntRange(0, 10**9)
+_ARCHIVE: Final = "Move runs that have ended out of the log, each into a signed bundle in DIR."
+_IMPORT: Final = "Verify a bundle, and put its run into a database that replay, explain, report and audit read."
 
 
-class _LogGroup(CommandGroup):
-    """The group, with two commands of the plugin that makes bundles: ``log import`` is ``audit import``."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Every command of the group."""
-        return sorted([*super().list_commands(ctx), *_OF_AUDIT])
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """A command; that of the plugin is loaded when it is called for."""
-        if cmd_name not in _OF_AUDIT:
-            return super().get_command(ctx, cmd_name)
-        from orchestrator.cli import plugin_commands
-
-        found = plugin_commands.load("audit", [])
-        shared = found.get_command(ctx, cmd_name) if isinstance(found, click.Group) else None
-        if shared is None:
-            return None
-        own = copy.copy(shared)
-        own.epilog = None
-        return with_examples(own, f"log {cmd_name}")
-
-
-@click.group(cls=_LogGroup)
+@click.group(cls=CommandGroup)
 @home_option
 def log() -> None:
     """Read the event log, and keep it small."""
@@ -66,6 +44,8 @@ def log() -> None:
 log.add_command(copy_command)
 log.add_command(stats)
 log.add_command(gc)
+log.add_command(PartCommand("archive", "archive_runs", _ARCHIVE))
+log.add_command(PartCommand("import", "import_bundle", _IMPORT))
 
 
 @log.command()

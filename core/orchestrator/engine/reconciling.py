@@ -1,6 +1,7 @@
 """Settling unreconciled money: what calls of unknown cost have really cost."""
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from orchestrator.ledger import stored_calls
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import append_head, read_heads
 from orchestrator.money import Usd
+from orchestrator.plugins.store_of_folder import open_log
 from orchestrator.state.fold import apply, fold
 from orchestrator.state.run import RunState
 
@@ -66,6 +68,21 @@ async def reconcile(
         return found
     finally:
         lock.release()
+
+
+async def reconcile_in(
+    folder: Path, run: str, costs: Mapping[int, Usd], *, dry_run: bool = False
+) -> list[e.SpendReconciled]:
+    """The same, now, in the log of a data folder, which is opened for it; see ``reconcile``.
+
+    Raises:
+        LogError: it cannot be opened.
+    """
+    log = open_log(folder)
+    try:
+        return await reconcile(log, folder, run, costs, lambda: time.time_ns() // 1000, dry_run=dry_run)
+    finally:
+        log.close()
 
 
 def _reconciled(state: RunState, run: str, call: int, cost: Usd) -> e.SpendReconciled:

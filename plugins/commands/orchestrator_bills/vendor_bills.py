@@ -19,10 +19,8 @@ from attrs import Factory, define, fields, frozen
 from orchestrator.documents import load_yaml, read_text
 from orchestrator.errors import SpecError
 from orchestrator.money import Usd
-from orchestrator.plugins.parts import has_part, part
+from orchestrator_bills.known_bills import BILLS
 
-_BILLS: Final = "bills"
-"""The part that knows the columns of vendors' bills."""
 _CENTS: Final = "cents"
 _VARIANTS: Final = frozenset(
     ["mini", "nano", "lite", "pro", "max", "turbo", "flash", "air", "audio", "image", "realtime", "search", "vision"]
@@ -58,9 +56,8 @@ class BillMapping:
 
 
 def known_mappings() -> Mapping[str, BillMapping]:
-    """The bills that are known, by vendor; none where the package that knows them is switched off."""
-    known = part(_BILLS) if has_part(_BILLS) else {}
-    return {vendor: BillMapping(**columns) for vendor, columns in known.items()}
+    """The bills that are known, by vendor."""
+    return {vendor: BillMapping(**columns) for vendor, columns in BILLS.items()}
 
 
 @frozen
@@ -146,7 +143,7 @@ def read_bill(text: str, source: str, mapping: BillMapping | None) -> list[Bille
     try:
         mapping = mapping or known_mapping(rows.fieldnames or ())
         if mapping is None:
-            known = ", ".join(known_mappings()) or "none"
+            known = ", ".join(known_mappings())
             raise SpecError([f"{source}:1: its columns are of no known bill ({known}); name them with --mapping FILE"])
         missing = [name for name in mapping.columns if name not in (rows.fieldnames or ())]
         if missing:

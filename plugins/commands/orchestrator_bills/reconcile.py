@@ -3,32 +3,44 @@
 import asyncio
 import csv
 import io
-import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 from attrs import frozen
 
-from orchestrator.cli.damaged_runs import Reader, Trust, trust_in
-from orchestrator.cli.opening_logs import open_log, open_log_if_any
-from orchestrator.cli.options import command, exact_option, existing_run, home, home_option, json_option
-from orchestrator.cli.run_ids import RUN
-from orchestrator.cli.tables import print_table
-from orchestrator.cli.terminal_output import line, money, notice, result_json
-from orchestrator.cli.values import FILE, Amount
+from orchestrator.cli.kit import (
+    FILE,
+    RUN,
+    Amount,
+    Reader,
+    Trust,
+    command,
+    exact_option,
+    existing_run,
+    home,
+    home_option,
+    json_option,
+    line,
+    money,
+    notice,
+    open_log,
+    open_log_if_any,
+    print_table,
+    read_event_id,
+    reconcile_in,
+    result_json,
+    trust_in,
+)
+from orchestrator.documents import read_text
 from orchestrator.errors import SpecError, UsageError
-from orchestrator.log import Select
-from orchestrator.log.event_names import event_name, read_event_id
 from orchestrator.money import Usd
-from orchestrator.plugins.store_of_folder import open_log as open_log_to_write
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from orchestrator.engine.vendor_bills import BillDifference, BillMapping
+from orchestrator.reading import Select, event_name
+from orchestrator.reading import events as e
+from orchestrator_bills.billed_calls import archived_calls, billed_calls, model_names
+from orchestrator_bills.vendor_bills import BillDifference, BillMapping, known_mappings, read_bill, read_mapping, reckon
 
 _COLUMNS: Final = ("run", "call", "amount_usd")
 
@@ -152,7 +164,7 @@ def reconcile(
     return 0
 
 
-def _plain(each: "BillDifference") -> dict[str, object]:
+def _plain(each: BillDifference) -> dict[str, object]:
     return {
         "day": each.day.isoformat(),
         "model": each.model,
@@ -164,7 +176,7 @@ def _plain(each: "BillDifference") -> dict[str, object]:
     }
 
 
-def _show_differences(differences: "Sequence[BillDifference]", settled: str) -> None:
+def _show_differences(differences: Sequence[BillDifference], settled: str) -> None:
     if not differences:
         notice(f"{settled}; the bill and the log agree")
         return
@@ -185,20 +197,14 @@ def _show_differences(differences: "Sequence[BillDifference]", settled: str) -> 
 
 def _names_calls(path: Path) -> bool:
     """Whether a file names single calls of the log, in columns of our own."""
-    from orchestrator.documents import read_text
-
     header = next(csv.reader(io.StringIO(read_text(path), newline="")), [])
     return ("run" in header and "call" in header) or "amount_usd" in header
 
 
 def _reckoned(
     path: Path, vendor: str | None, mapping: Path | None
-) -> "tuple[Mapping[str, Mapping[int, Usd]], Sequence[BillDifference]]":
+) -> tuple[Mapping[str, Mapping[int, Usd]], Sequence[BillDifference]]:
     """What a bill says of the calls of all runs, and where it differs."""
-    from orchestrator.documents import read_text
-    from orchestrator.engine.billed_calls import archived_calls, billed_calls, model_names
-    from orchestrator.engine.vendor_bills import read_bill, reckon
-
     bill = read_bill(read_text(path), str(path), _mapping(vendor, mapping))
     log = open_log_if_any()
     if log is None:
@@ -207,9 +213,7 @@ def _reckoned(
     return found.costs, found.differences
 
 
-def _mapping(vendor: str | None, path: Path | None) -> "BillMapping | None":
-    from orchestrator.engine.vendor_bills import known_mappings, read_mapping
-
+def _mapping(vendor: str | None, path: Path | None) -> BillMapping | None:
     if path is not None:
         return read_mapping(path)
     known = known_mappings()
@@ -314,14 +318,12 @@ def _named(call: str, among: Iterable[StartedCall]) -> StartedCall | None:
     return next((each for each in among if event.is_of(each.position, each.version)), None)
 
 
-def _read(path: Path) -> "Mapping[str, Mapping[int, Usd]]":
+def _read(path: Path) -> Mapping[str, Mapping[int, Usd]]:
     """What a file says, by run and call.
 
     Raises:
         SpecError: it cannot be read, or names a call for which nothing is unreconciled; every problem with its line.
     """
-    from orchestrator.documents import read_text
-
     costs: dict[str, dict[int, Usd]] = defaultdict(dict)
     problems: list[str] = []
     unreconciled: dict[str, list[UnreconciledCall]] = defaultdict(list)
@@ -350,15 +352,6 @@ def _read(path: Path) -> "Mapping[str, Mapping[int, Usd]]":
     return costs
 
 
-def _reconcile(run: str, costs: "Mapping[int, Usd]", dry_run: bool) -> list[Any]:
-    from orchestrator.engine.reconciling import reconcile as settle
-
-    async def work() -> list[Any]:
-        log = open_log_to_write(home())
-        try:
-            return list(await settle(log, home(), run, costs, lambda: time.time_ns() // 1000, dry_run=dry_run))
-        finally:
-            log.close()
-
+def _reconcile(run: str, costs: Mapping[int, Usd], dry_run: bool) -> list[e.SpendReconciled]:
     existing_run(open_log(run), run)
-    return asyncio.run(work())
+    return asyncio.run(reconcile_in(home(), run, costs, dry_run=dry_run))

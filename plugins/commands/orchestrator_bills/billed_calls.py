@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
-from orchestrator.engine.vendor_bills import ArchivedCalls, BilledCall
 from orchestrator.errors import DamagedLogError, MissingError
-from orchestrator.events import CallSucceeded, SessionOpened
-from orchestrator.ledger.event_log import EventLog
-from orchestrator.log import Select, Texts
 from orchestrator.models import ModelInfo
 from orchestrator.money import Usd
+from orchestrator.reading import EventLog, Select, Texts
+from orchestrator.reading import events as e
+from orchestrator_bills.vendor_bills import ArchivedCalls, BilledCall
 
 
 def billed_calls(log: EventLog) -> list[BilledCall]:
@@ -54,9 +53,9 @@ def model_names(log: EventLog) -> set[str]:
 
 def _models(log: EventLog) -> Iterator[ModelInfo]:
     for run in log.streams():
-        for record in log.read_own(run, types=[SessionOpened]):
+        for record in log.read_own(run, types=[e.SessionOpened]):
             event = record.event
-            if not isinstance(event, SessionOpened):
+            if not isinstance(event, e.SessionOpened):
                 raise MissingError("SessionOpened")
             yield from event.models
 
@@ -65,9 +64,9 @@ def _requests(log: EventLog) -> Iterator[tuple[tuple[str, int], str]]:
     """The vendor's ids of requests, by run and call, as far as their texts are there."""
     for run in log.streams():
         texts: Texts | None = None
-        for record in log.read_own(run, types=[CallSucceeded]):
+        for record in log.read_own(run, types=[e.CallSucceeded]):
             event = record.event
-            if isinstance(event, CallSucceeded) and event.request_id is not None:
+            if isinstance(event, e.CallSucceeded) and event.request_id is not None:
                 texts = texts or Texts(log, run, bytes, log.redactor)
                 try:
                     yield (run, event.call), texts.get(event.request_id)

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.vendor_bills import ArchivedCalls, BilledCall, BilledLine, known_mappings, read_bill, reckon
 from orchestrator.errors import SpecError
 from orchestrator.money import Usd
+from orchestrator_bills.vendor_bills import ArchivedCalls, BilledCall, BilledLine, known_mappings, read_bill, reckon
 from tests.cli.command import orchestrate, rows, scripted_spec
-from tests.cli.test_reconcile import UNKNOWN
+from tests.plugins.commands.bills.test_reconcile import UNKNOWN
 
 DAY = date(2026, 11, 29)
 HEADERS = {

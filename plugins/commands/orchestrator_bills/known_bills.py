@@ -1,4 +1,4 @@
-"""The columns of each vendor's own bill, for ``costs reconcile --from``: the part ``bills``."""
+"""The columns of each vendor's own bill."""
 
 from collections.abc import Mapping
 from typing import Final
