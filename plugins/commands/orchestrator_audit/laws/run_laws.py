@@ -11,17 +11,15 @@ from attrs import define
 
 from orchestrator import events as e
 from orchestrator.state.fold import apply
-from orchestrator_audit.accounts import History, broken_accounts
-from orchestrator_audit.calls import Calls
-from orchestrator_audit.choices import Choices
-from orchestrator_audit.input_stage import Inputs
-from orchestrator_audit.sessions import Sessions
-from orchestrator_audit.shadow_state import Call, key_of
-from orchestrator_audit.tasks import Tasks
+from orchestrator_audit.laws.accounts import History, broken_accounts
+from orchestrator_audit.laws.calls import Calls
+from orchestrator_audit.laws.choices import Choices
+from orchestrator_audit.laws.input_stage import Inputs
+from orchestrator_audit.laws.sessions import Sessions
+from orchestrator_audit.laws.shadow_state import Call, key_of
+from orchestrator_audit.laws.tasks import Tasks
 
 __all__ = ["Call", "History", "Laws", "broken_accounts", "broken_laws", "key_of"]
-
-_AFTER_THE_END: Final = (e.BudgetRaised, e.TimeRaised, e.SpendReconciled, e.RunForked, e.ContentDeleted)
 
 
 @define
@@ -36,12 +34,7 @@ class Laws(Inputs, Sessions, Tasks, Choices, Calls):
         """
         self.version += 1
         self.require("sessions", at >= self.at, "time goes backwards")
-        if isinstance(event, e.Decision | e.AccountRefused | e.PaceRefused):
-            self.require("sessions", self.is_open, f"{type(event).__name__} without an open session")
-        if self.finished is not None:
-            reopens = isinstance(event, e.SessionOpened) and not self.finished.status.is_closed
-            allowed = reopens or isinstance(event, _AFTER_THE_END)
-            self.require("sessions", allowed, f"{type(event).__name__} after RunFinished")
+        self.has_session(event)
         self.at = at
         check = _CHECKS.get(type(event))
         if check is not None:

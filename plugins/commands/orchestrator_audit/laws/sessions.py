@@ -9,15 +9,27 @@ from orchestrator import events as e
 from orchestrator.models import ApprovalPoint, Lane, ProjectStatus, RunEndReason, TaskStatus, Verdict
 from orchestrator.money import Usd
 from orchestrator.state.fold.planning import APPROVALS
-from orchestrator_audit.endings import Endings
+from orchestrator_audit.laws.verification_and_channels import Endings
 
 _ASKED_ANEW: Final = (e.FORECAST, ApprovalPoint.SPEND, ApprovalPoint.CEILING, ApprovalPoint.FORECAST)
 """Questions about money: whether they are still to be answered is decided anew in each session."""
+
+_AFTER_THE_END: Final = (e.BudgetRaised, e.TimeRaised, e.SpendReconciled, e.RunForked, e.ContentDeleted)
+"""What a run's history may have after RunFinished, beside the session that goes on with it."""
 
 
 @define
 class Sessions(Endings):
     """The run, its sessions, its forks and its end."""
+
+    def has_session(self, event: e.Event) -> None:
+        """A decision needs an open session; after the end of the run only some events may come."""
+        name = type(event).__name__
+        if isinstance(event, e.Decision | e.AccountRefused | e.PaceRefused):
+            self.require("sessions", self.is_open, f"{name} without an open session")
+        if self.finished is not None:
+            reopens = isinstance(event, e.SessionOpened) and not self.finished.status.is_closed
+            self.require("sessions", reopens or isinstance(event, _AFTER_THE_END), f"{name} after RunFinished")
 
     def run_started(self, event: e.RunStarted) -> None:
         """It is the first event."""

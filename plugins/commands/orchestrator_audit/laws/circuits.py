@@ -6,7 +6,7 @@ from attrs import define
 
 from orchestrator import events as e
 from orchestrator.errors import ErrorKind
-from orchestrator_audit.shadow_state import Breaker, ShadowState
+from orchestrator_audit.laws.shadow_state import Breaker, ShadowState
 
 _SAYS_NOTHING: Final = (ErrorKind.UNREACHABLE, ErrorKind.UNSENT, ErrorKind.PLUGIN)
 """Kinds of errors that do not say whether a host was reached."""

@@ -6,7 +6,7 @@ from attrs import Factory, define
 
 from orchestrator import events as e
 from orchestrator.models import Verdict
-from orchestrator_audit.batches import BatchLaws
+from orchestrator_audit.laws.batches import BatchLaws
 
 
 @define

@@ -8,7 +8,7 @@ from orchestrator import events as e
 from orchestrator.ledger.accounts import is_advanced, stream_of
 from orchestrator.ledger.advances import CLOSING
 from orchestrator.money import Usd
-from orchestrator_audit.advances import AdvanceLaws, Granted, GrantedCall, GrantedClose, GrantedEnd
+from orchestrator_audit.laws.advances import AdvanceLaws, Granted, GrantedCall, GrantedClose, GrantedEnd
 
 History = Sequence[tuple[int, e.Event]]
 

@@ -17,7 +17,7 @@ from orchestrator.log.sqlite import SqliteStore
 from orchestrator.models import Lane, ProjectStatus, Role
 from orchestrator.money import Usd
 from orchestrator.state.fold import fold
-from orchestrator_audit.accounts import AccountUse, side_of
+from orchestrator_audit.laws.accounts import AccountUse, side_of
 
 _OF_THE_FILE: Final = ("bundle", "place", "key")
 
@@ -57,7 +57,7 @@ def differences(event: RunArchived, run: str, path: Path) -> list[str]:
         run: the run's id.
         path: its bundle, of which the digest is the event's.
     """
-    from orchestrator_audit.bundle_check import signer_of, verify  # which audits a log, as what calls this does
+    from orchestrator_audit.bundles.checking import signer_of, verify  # which audits a log, as what calls this does
 
     found: list[RunArchived] = []
 

@@ -7,7 +7,7 @@ from orchestrator.decide.compliance import binding, caps_of, violations
 from orchestrator.models import RejectionReason, SelectionReason
 from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode, Policy
-from orchestrator_audit.shadow_state import ShadowState
+from orchestrator_audit.laws.shadow_state import ShadowState
 
 
 @define

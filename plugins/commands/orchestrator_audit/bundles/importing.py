@@ -13,7 +13,7 @@ from orchestrator.errors import LogError, UsageError
 from orchestrator.log import Head
 from orchestrator.log.sqlite import is_database, schema
 from orchestrator.log.sqlite.error_messages import explained
-from orchestrator_audit.bundle_check import verify
+from orchestrator_audit.bundles.checking import verify
 from orchestrator_audit.checks import AuditReport
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from attrs import Factory, define
 from orchestrator import events as e
 from orchestrator.models import ApprovalPoint
 from orchestrator.state.fold.planning import APPROVALS
-from orchestrator_audit.endings import Endings
+from orchestrator_audit.laws.verification_and_channels import Endings
 
 
 @define

@@ -20,8 +20,8 @@ from orchestrator.log.heads import open_regular
 from orchestrator.log.sqlite import SqliteStore, schema
 from orchestrator.log.sqlite.connections import LARGEST_VALUE
 from orchestrator.log.texts import LARGEST_TEXT, pack
-from orchestrator_audit import signing
-from orchestrator_audit.bundles import (
+from orchestrator_audit.bundles import signing
+from orchestrator_audit.bundles.writing import (
     BLOCK,
     CHUNK,
     COLUMNS,

@@ -26,9 +26,9 @@ from orchestrator.plugins.store_of_folder import open_log_to_read
 from orchestrator.policy import Retention
 from orchestrator.policy_dsl import retention_in_force
 from orchestrator.run_list import runs_in
-from orchestrator_audit import bundles, signing
-from orchestrator_audit.archived_runs import remains
-from orchestrator_audit.bundle_check import verify
+from orchestrator_audit.bundles import signing, writing
+from orchestrator_audit.bundles.archived_runs import remains
+from orchestrator_audit.bundles.checking import verify
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -209,7 +209,7 @@ class Archive:
         beside = path.with_name(f".{path.name}.new")
         try:
             beside.unlink(missing_ok=True)
-            made = bundles.make(log, run, beside, key=key)
+            made = writing.make(log, run, beside, key=key)
             beside.chmod(0o600)
             if verify(beside, key=key.public_key(), head=made.head).failed:
                 return None

@@ -26,7 +26,7 @@ from orchestrator.events import SessionOpened
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import chain
 from orchestrator.log.texts import unpack
-from orchestrator_audit import signing
+from orchestrator_audit.bundles import signing
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

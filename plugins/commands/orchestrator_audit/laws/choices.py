@@ -4,7 +4,7 @@ from attrs import define
 
 from orchestrator import events as e
 from orchestrator.models import PairChoice, Verdict
-from orchestrator_audit.shadow_state import ShadowState
+from orchestrator_audit.laws.shadow_state import ShadowState
 
 _AGREED = {(PairChoice.A, PairChoice.B): 0, (PairChoice.B, PairChoice.A): 1}
 """By what a judge answered in both orders: which of the two results won."""

@@ -4,7 +4,7 @@ from attrs import define
 
 from orchestrator import events as e
 from orchestrator.models import Lane, ModelInfo
-from orchestrator_audit.shadow_state import ShadowState
+from orchestrator_audit.laws.shadow_state import ShadowState
 
 
 @define

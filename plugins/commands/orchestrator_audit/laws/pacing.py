@@ -11,7 +11,7 @@ from orchestrator.models import Lane
 from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode, RateLimit
 from orchestrator.settings import SECOND
-from orchestrator_audit.shadow_state import Call, PacedStart, ShadowState
+from orchestrator_audit.laws.shadow_state import Call, PacedStart, ShadowState
 
 _MINUTE: Final = 60 * SECOND
 _HOUR: Final = 3600 * SECOND

@@ -12,11 +12,11 @@ from orchestrator.models import CacheUse, Finish, Lane, ReadingProblem, Role, Se
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND, CrossVendor
 from orchestrator.state.calls import CallKey
-from orchestrator_audit.circuits import Circuits
-from orchestrator_audit.pacing import Pacing
-from orchestrator_audit.policy_laws import Governance
-from orchestrator_audit.shadow_state import Call, Written, key_of
-from orchestrator_audit.sizes import Sizes
+from orchestrator_audit.laws.circuits import Circuits
+from orchestrator_audit.laws.pacing import Pacing
+from orchestrator_audit.laws.policies import Governance
+from orchestrator_audit.laws.shadow_state import Call, Written, key_of
+from orchestrator_audit.laws.sizes import Sizes
 
 _FATAL: Final = (ErrorKind.AUTHENTICATION, ErrorKind.QUOTA, ErrorKind.UNKNOWN_MODEL)
 _PER_MODEL: Final = 4

@@ -11,8 +11,8 @@ from orchestrator.decide.spending import BYTES_PER_TOKEN
 from orchestrator.models import FIRST_TOKENS, Lane, Role, SelectionReason
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND
-from orchestrator_audit.batches import BatchLaws
-from orchestrator_audit.shadow_state import Call
+from orchestrator_audit.laws.batches import BatchLaws
+from orchestrator_audit.laws.shadow_state import Call
 
 _LONGEST_WAIT: Final = 60 * SECOND
 

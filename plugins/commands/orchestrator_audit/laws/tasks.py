@@ -13,7 +13,7 @@ from orchestrator.money import Usd
 from orchestrator.settings import MissingTool
 from orchestrator.state.calls import CallKey
 from orchestrator.state.fold.planning import APPROVALS
-from orchestrator_audit.batches import BatchLaws
+from orchestrator_audit.laws.batches import BatchLaws
 
 
 @define
