@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.event_ids import EVENT, EVENT_HELP
     from orchestrator.cli.event_sentences import verification
     from orchestrator.cli.exchanges import lines_of
-    from orchestrator.cli.exit_codes import INTERRUPTED, SYSTEM, USAGE
+    from orchestrator.cli.exit_codes import EXIT_CODES, INTERRUPTED, SYSTEM, USAGE
     from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, junit_xml
     from orchestrator.cli.live_view import Pace
     from orchestrator.cli.mailbox_messages import SpokenTo, send_answer, spoken_to
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.progress_display import Display, Lines, live_view
     from orchestrator.cli.progress_lines import Progress
     from orchestrator.cli.run_ids import RUN, latest, resolved_run, resolved_task
-    from orchestrator.cli.run_session import EXIT_CODES, RunSession, advice_for
+    from orchestrator.cli.run_session import RunSession, advice_for
     from orchestrator.cli.runs import texts_of
     from orchestrator.cli.shared_sentences import forbidden, remarks_on, remarks_on_choice, restricted
     from orchestrator.cli.shell_completion import BACKEND, EXPORTER, STRATEGY, TASK
@@ -103,7 +103,7 @@ if TYPE_CHECKING:
     from orchestrator.engine.vendors.environment import BY
     from orchestrator.exchanges import Shown, exchanges, with_texts
     from orchestrator.ledger.accounts import kind_of
-    from orchestrator.log.event_names import EventId
+    from orchestrator.log.event_ids import EventId
     from orchestrator.metrics import measure
     from orchestrator.models.offers import qualified
     from orchestrator.plugins import Catalogue
@@ -123,7 +123,7 @@ _NAMES: Final = {
     "orchestrator.cli.progress_display": "Display Lines live_view",
     "orchestrator.cli.event_ids": "EVENT EVENT_HELP",
     "orchestrator.cli.exchanges": "lines_of",
-    "orchestrator.cli.exit_codes": "INTERRUPTED SYSTEM USAGE",
+    "orchestrator.cli.exit_codes": "EXIT_CODES INTERRUPTED SYSTEM USAGE",
     "orchestrator.cli.specification_flags": "DEFAULT_CRITERIA",
     "orchestrator.cli.spec_from_options": (
         "bound check_policy_names models_files named_output spec_of_file with_approvals with_backend with_flags "
@@ -149,7 +149,7 @@ _NAMES: Final = {
     ),
     "orchestrator.cli.progress_lines": "Progress",
     "orchestrator.cli.shared_sentences": "forbidden remarks_on remarks_on_choice restricted",
-    "orchestrator.cli.run_session": "EXIT_CODES RunSession advice_for",
+    "orchestrator.cli.run_session": "RunSession advice_for",
     "orchestrator.cli.runs": "texts_of",
     "orchestrator.cli.text_fitting": "width_of",
     "orchestrator.cli.stdout": "stdout",
@@ -168,7 +168,7 @@ _NAMES: Final = {
     "orchestrator.engine.vendors.environment": "BY",
     "orchestrator.exchanges": "Shown exchanges with_texts",
     "orchestrator.ledger.accounts": "kind_of",
-    "orchestrator.log.event_names": "EventId",
+    "orchestrator.log.event_ids": "EventId",
     "orchestrator.metrics": "measure",
     "orchestrator.models.offers": "qualified",
     "orchestrator.plugins": "Catalogue",

@@ -26,7 +26,7 @@ from orchestrator.cli.values import FILE
 from orchestrator.errors import LogError, UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import DATABASE
-from orchestrator.log.event_names import EventId, event_name
+from orchestrator.log.event_ids import EventId, event_name
 from orchestrator.log.transaction import Recorded
 
 _PAUSE: Final = 0.2

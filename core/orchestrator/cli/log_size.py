@@ -9,7 +9,8 @@ from orchestrator.cli.opening_logs import open_log_if_any
 from orchestrator.cli.options import command, has_log, home, home_option, json_option
 from orchestrator.cli.terminal_output import line, notice, result, result_json
 from orchestrator.cli.values import FILE
-from orchestrator.ledger.removal import Collected, LogStats
+from orchestrator.ledger.history_sizes import LogStats
+from orchestrator.ledger.removal import Collected
 
 if TYPE_CHECKING:
     from orchestrator.engine.content_retention import Expired

@@ -13,7 +13,7 @@ from orchestrator.cli.shell_completion import MODEL
 from orchestrator.cli.tables import print_facts, print_table
 from orchestrator.cli.terminal_output import notice, result, result_json
 from orchestrator.cli.values import FILE, Amount
-from orchestrator.log.event_names import EVAL
+from orchestrator.log.stream_names import EVAL
 from orchestrator.models.offers import qualified
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from orchestrator.cli.terminal_output import line, money, notice, result_json
 from orchestrator.cli.values import FILE, Amount
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.log import Select
-from orchestrator.log.event_names import event_name, read_event_id
+from orchestrator.log.event_ids import event_name, read_event_id
 from orchestrator.money import Usd
 from orchestrator.plugins.store_of_folder import open_log as open_log_to_write
 

@@ -13,7 +13,7 @@ from orchestrator.cli.runs import Loaded, texts_of
 from orchestrator.cli.tables import print_run
 from orchestrator.cli.terminal_output import result, result_json
 from orchestrator.errors import UsageError
-from orchestrator.log.event_names import EventId, event_name
+from orchestrator.log.event_ids import EventId, event_name
 from orchestrator.log.transaction import Recorded
 from orchestrator.plugins import Catalogue
 from orchestrator.recorded_rankings import rank_of, whole_steps

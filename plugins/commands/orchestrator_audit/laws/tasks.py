@@ -8,7 +8,7 @@ from attrs import evolve as changed
 from orchestrator import events as e
 from orchestrator.decide.strategies import judge_runs, most_iterations
 from orchestrator.models import Lane, Role, ScoredBy, SkipReason, TaskEndReason, TaskStatus, Verdict
-from orchestrator.models.scores import reaches
+from orchestrator.models.score_comparison import reaches
 from orchestrator.money import Usd
 from orchestrator.settings import MissingTool
 from orchestrator.state.calls import CallKey

@@ -1,4 +1,4 @@
-"""How an event is named for people: its position in the log and its version in the run, both; and what streams are."""
+"""How an event is named for people: its position in the log and its version in the run, both."""
 
 import re
 from typing import Final
@@ -6,23 +6,6 @@ from typing import Final
 from attrs import frozen
 
 _PATTERN: Final = re.compile(r"(v?)([0-9]{1,18})", re.ASCII)
-
-EVAL: Final = "eval/"
-"""What the names of the streams of evaluations begin with, and those of the accounts that bind their runs."""
-
-
-WORKER: Final = "worker/"
-"""What the names of the streams of workers begin with, and those of their locks."""
-
-
-def is_worker(stream: str) -> bool:
-    """Whether a stream is that of a worker."""
-    return stream.startswith(WORKER)
-
-
-def is_evaluation(stream: str) -> bool:
-    """Whether a stream is that of an evaluation."""
-    return stream.startswith(EVAL)
 
 
 def event_name(position: int | None, version: int | None) -> str:

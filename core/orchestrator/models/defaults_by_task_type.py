@@ -84,6 +84,3 @@ PHASE_OF: Final[Mapping[Role, Phase]] = MappingProxyType(
     }
 )
 """The phase a role's spend counts in."""
-
-SHORTEST_SECRET: Final = 8
-"""Characters a key must have to be taken out of texts; shorter ones would eat ordinary words."""
