@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.exit_codes import EXIT_CODES, INTERRUPTED, SYSTEM, USAGE
     from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, junit_xml
     from orchestrator.cli.live_view import Pace
+    from orchestrator.cli.loaded_runs import texts_of
     from orchestrator.cli.mailbox_messages import SpokenTo, send_answer, spoken_to
     from orchestrator.cli.opening_logs import open_log, open_log_if_any
     from orchestrator.cli.options import (
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
     from orchestrator.cli.progress_lines import Progress
     from orchestrator.cli.run_ids import RUN, latest, resolved_run, resolved_task
     from orchestrator.cli.run_session import RunSession, advice_for
-    from orchestrator.cli.runs import texts_of
     from orchestrator.cli.shared_sentences import forbidden, remarks_on, remarks_on_choice, restricted
     from orchestrator.cli.shell_completion import BACKEND, EXPORTER, STRATEGY, TASK
     from orchestrator.cli.spec_from_options import (
@@ -150,7 +150,7 @@ _NAMES: Final = {
     "orchestrator.cli.progress_lines": "Progress",
     "orchestrator.cli.shared_sentences": "forbidden remarks_on remarks_on_choice restricted",
     "orchestrator.cli.run_session": "RunSession advice_for",
-    "orchestrator.cli.runs": "texts_of",
+    "orchestrator.cli.loaded_runs": "texts_of",
     "orchestrator.cli.text_fitting": "width_of",
     "orchestrator.cli.stdout": "stdout",
     "orchestrator.cli.tables": "STYLES print_facts print_run print_table title_of",

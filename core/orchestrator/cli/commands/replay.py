@@ -6,10 +6,10 @@ import click
 
 from orchestrator.cli.damaged_runs import Trust, whole_run
 from orchestrator.cli.event_ids import EVENT, EVENT_HELP
+from orchestrator.cli.loaded_runs import Loaded, texts_of
 from orchestrator.cli.opening_logs import open_log
 from orchestrator.cli.options import exact_option, home_option, json_option, plugin_option
 from orchestrator.cli.run_ids import RUN
-from orchestrator.cli.runs import Loaded, texts_of
 from orchestrator.cli.tables import print_run
 from orchestrator.cli.terminal_output import result, result_json
 from orchestrator.errors import UsageError

@@ -8,6 +8,7 @@ import click
 
 from orchestrator.cli.code_words import DOING, REMOVED, UNMEASURED
 from orchestrator.cli.command_groups import ShowGroup
+from orchestrator.cli.commands.plan_edit import edit
 from orchestrator.cli.event_sentences import forecast_line
 from orchestrator.cli.forecast import plain_forecast, plain_plays, print_plays
 from orchestrator.cli.opening_logs import open_log_if_any
@@ -26,7 +27,6 @@ from orchestrator.cli.options import (
     policy_option,
     set_option,
 )
-from orchestrator.cli.plan_edit import edit
 from orchestrator.cli.shared_sentences import forbidden
 from orchestrator.cli.tables import print_table
 from orchestrator.cli.terminal_output import line, money, notice, result, result_json, seconds

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from orchestrator.cli.command_groups import CommandGroup
+from orchestrator.cli.commands.plugin_index import install, search
 from orchestrator.cli.options import disable_option, home_option, json_option, plugin_option, strict_plugins_option
-from orchestrator.cli.plugin_index import install, search
 from orchestrator.cli.shell_completion import PLUGIN
 from orchestrator.cli.tables import print_table
 from orchestrator.cli.terminal_output import line, notice, result, result_json

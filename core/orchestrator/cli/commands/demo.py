@@ -29,7 +29,7 @@ _PACKAGED: Final = "quickstart"
 @home_option
 def demo(output_dir: Path | None, force: bool, quiet: bool, as_json: bool) -> int:
     """Run the quickstart: a project of seven tasks with scripted answers. No key, no network, no money."""
-    from orchestrator.cli.run import run_spec
+    from orchestrator.cli.commands.run import run_spec
     from orchestrator.cli.spec_from_options import spec_of_file
 
     spec = spec_of_file(quickstart() / "spec.yaml", (), {}, None)
@@ -41,7 +41,7 @@ def demo(output_dir: Path | None, force: bool, quiet: bool, as_json: bool) -> in
 
 def quickstart() -> Path:
     """The folder with the quickstart's spec and answers."""
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parents[2]
     packaged = package / _PACKAGED
     return packaged if packaged.is_dir() else package.parents[1] / "examples" / _PACKAGED
 

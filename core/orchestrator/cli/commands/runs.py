@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from attrs import frozen
 
 from orchestrator.cli.archived_runs import archived_run
 from orchestrator.cli.archived_runs import show as show_archived
 from orchestrator.cli.command_groups import CommandGroup
-from orchestrator.cli.damaged_runs import ReadableTexts, Reader, Trust, is_readable, trust_in
+from orchestrator.cli.damaged_runs import is_readable, trust_in
+from orchestrator.cli.loaded_runs import Loaded, load
 from orchestrator.cli.opening_logs import open_log, open_log_if_any
 from orchestrator.cli.options import command, exact_option, existing_run, force_option, home, home_option, json_option
 from orchestrator.cli.run_ids import RUN
@@ -24,12 +24,10 @@ from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts
 from orchestrator.money import Usd
 from orchestrator.plugins.store_of_folder import open_log as open_log_to_write
-from orchestrator.run_list import DELETED, RunFilter, RunSummary, known_status, shown_status, summaries
-from orchestrator.state.fold import fold
+from orchestrator.run_list import RunFilter, RunSummary, known_status, summaries
 
 if TYPE_CHECKING:
     from orchestrator.engine.outputs.folder_writing import OutputFolder
-    from orchestrator.state.run import RunState
 
 _PATIENCE: Final = 15.0
 """Seconds for which a run that is to stop is waited for."""
@@ -41,50 +39,6 @@ _TITLE_WIDTH = 60
 @home_option
 def runs() -> None:
     """List, show, compare and export runs; delete the content of one."""
-
-
-@frozen
-class Loaded:
-    """A run read from the log."""
-
-    state: "RunState"
-    texts: Texts
-    head: str
-    status: str
-    trust: Trust
-
-    def get(self, digest: str) -> str:
-        """The text of a digest, or a note where the run's content is deleted."""
-        try:
-            return self.texts.get(digest)
-        except KeyError:
-            if self.state.content_deleted:
-                return DELETED
-            raise
-
-
-def load(log: Reader, run: str) -> Loaded:
-    """The state, texts, head and status of a run; of a damaged one what can be read, after a warning.
-
-    Raises:
-        UsageError: there is no such run.
-        DamagedLogError: nothing of it can be read.
-    """
-    trust = trust_in(log, existing_run(log, run))
-
-    def read() -> tuple["RunState", str]:
-        records = list(log.read(run))
-        return fold((record.at, record.event) for record in records), records[-1].hash
-
-    state, head = trust.read(read)
-    texts = texts_of(log, run, trust)
-    finished = state.finished.status.value if state.finished is not None else "open"
-    return Loaded(state, texts, head, shown_status(log, run, finished), trust)
-
-
-def texts_of(log: EventLog, run: str, trust: Trust) -> Texts:
-    """The texts of a run; of a damaged one with notes in the place of those that cannot be read."""
-    return (ReadableTexts if trust.damage else Texts)(log, run, os.urandom, log.redactor)
 
 
 @runs.command("list")

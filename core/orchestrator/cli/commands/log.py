@@ -12,12 +12,12 @@ from typing import Final
 import click
 
 from orchestrator.cli.command_groups import CommandGroup
+from orchestrator.cli.commands.log_size import gc, nothing_recorded, stats
 from orchestrator.cli.damaged_runs import Reader, trust_in, whole_run
 from orchestrator.cli.event_ids import EVENT, EVENT_HELP
 from orchestrator.cli.event_lines import describe
 from orchestrator.cli.examples import with_examples
 from orchestrator.cli.log_copy import copy as copy_command
-from orchestrator.cli.log_size import gc, nothing_recorded, stats
 from orchestrator.cli.opening_logs import open_log, open_log_if_any
 from orchestrator.cli.options import always_json_option, exact_option, existing_run, home, home_option, json_option
 from orchestrator.cli.run_ids import RUN
@@ -92,7 +92,7 @@ def show(run_id: str, call: EventId | None, as_json: bool) -> int:
 def _show_call(store: Reader, run: str, call: EventId, *, as_json: bool) -> int:
     """One call with its texts: exactly what was sent, and what came back."""
     from orchestrator.cli.exchanges import lines_of, title_of
-    from orchestrator.cli.runs import texts_of
+    from orchestrator.cli.loaded_runs import texts_of
     from orchestrator.exchanges import exchanges, with_texts
 
     trust = trust_in(store, run)
