@@ -12,7 +12,7 @@ from orchestrator.ledger import accounts as accounting
 from orchestrator.ledger import cache as caching
 from orchestrator.ledger import history_sizes, lineage, stored_calls
 from orchestrator.ledger.mailbox_requests import MailboxRequest, opened
-from orchestrator.ledger.pacing import PaceStanding, standings
+from orchestrator.ledger.shared_pace import PaceStanding, standings
 from orchestrator.log import chain
 from orchestrator.log.locks import Locks
 from orchestrator.log.protocol import Store

@@ -46,7 +46,7 @@ from orchestrator.models.given_files import (
     MOST_CONTEXT_FILES,
     LeftOutReason,
 )
-from orchestrator.models.offers import ModelInfo, usual_quality
+from orchestrator.models.offers import ModelInfo
 from orchestrator.models.plans import (
     PLAN_PROBLEMS,
     PLAN_REPAIRS,
@@ -86,6 +86,7 @@ from orchestrator.models.strategies import (
     is_comparison,
     sample_words,
 )
+from orchestrator.models.tiers import usual_quality
 from orchestrator.models.trust_codes import CapabilityKind, GrantedBy
 from orchestrator.models.vocabulary import (
     Finish,

@@ -18,7 +18,7 @@ from orchestrator.ledger.accounts import SIMULATED
 from orchestrator.plugins.store_of_folder import open_log as open_log_to_write
 
 if TYPE_CHECKING:
-    from orchestrator.ledger.pacing import PaceStanding
+    from orchestrator.ledger.shared_pace import PaceStanding
     from orchestrator.models import Allowances
 
 _MOST: Final = click.IntRange(0, 1_000_000_000)
@@ -60,7 +60,7 @@ def show(as_json: bool) -> int:
 @home_option
 def set_(provider: str, requests: int | None, tokens: int | None, burst: float | None, as_json: bool) -> int:
     """Set how many requests and tokens a minute a provider allows each of its accounts."""
-    from orchestrator.ledger.pacing import PaceStanding, per_minute
+    from orchestrator.ledger.shared_pace import PaceStanding, per_minute
     from orchestrator.models import Allowances
 
     if (requests, tokens, burst) == (None, None, None):

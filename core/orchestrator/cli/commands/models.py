@@ -111,9 +111,9 @@ def suggest(base_url: str, api_key_env: str | None, provider: str, price: Any, o
 
     from orchestrator.engine.vendors.environment import Environment
     from orchestrator.engine.vendors.http import make_client
-    from orchestrator.engine.vendors.local_addresses import is_local
     from orchestrator.errors import UsageError
     from orchestrator.plugins import part
+    from orchestrator.trust.addresses import is_local
 
     environment = Environment.of_process(lambda secret: None)
     key = None if api_key_env is None else environment.secret(api_key_env)

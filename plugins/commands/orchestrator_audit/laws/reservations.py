@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from attrs import Factory, define, frozen
 
 from orchestrator import events as e
-from orchestrator.ledger.pacing import REQUESTS
+from orchestrator.ledger.shared_pace import REQUESTS
 from orchestrator.log.transaction import Recorded
 from orchestrator_audit.checks import Problem
 

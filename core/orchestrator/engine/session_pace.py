@@ -7,7 +7,7 @@ from attrs import Factory, define
 
 from orchestrator import events as e
 from orchestrator.errors import ErrorKind
-from orchestrator.ledger.pacing import PaceChanges, PaceNeed, VendorAccount
+from orchestrator.ledger.shared_pace import PaceChanges, PaceNeed, VendorAccount
 from orchestrator.models import Allowance, Allowances, Lane
 from orchestrator.settings import SECOND
 from orchestrator.state.run import RunState

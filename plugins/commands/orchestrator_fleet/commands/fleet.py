@@ -27,7 +27,7 @@ from orchestrator.cli.kit import (
 )
 from orchestrator.errors import UsageError
 from orchestrator.spi import hookimpl
-from orchestrator_fleet.worker import JOBS
+from orchestrator_fleet.commands.worker import JOBS
 
 if TYPE_CHECKING:
     from orchestrator.spi import Executor, Fleet
