@@ -1,8 +1,8 @@
 """Write the index of published plugins, for ``orchestrate plugins search``.
 
-Run: ``python .ci/plugin_index.py -o core/orchestrator/cli/plugin_index.json``. It asks a package index (PEP 691) for
-its names, looks at the newest wheel of each that begins with ``orchestrator-``, and lists those with entry points of
-ours. No code of theirs is run.
+Run: ``python .ci/plugin_index.py -o core/orchestrator/cli/commands/plugin_index.json``. It asks a package index
+(PEP 691) for its names, looks at the newest wheel of each that begins with ``orchestrator-``, and lists those with
+entry points of ours. No code of theirs is run.
 """
 
 import argparse

@@ -27,8 +27,8 @@ def main(what: str, home: str, run: str) -> None:
         _write_report(home, run)
         return
     from orchestrator.ledger.event_log import EventLog
-    from orchestrator_audit.bundle_check import verify
-    from orchestrator_audit.bundles import make
+    from orchestrator_audit.bundles.checking import verify
+    from orchestrator_audit.bundles.writing import make
     from orchestrator_audit.log_audit import audit
 
     log = EventLog.open_to_read(Path(home))

@@ -34,7 +34,7 @@ def test_an_event_is_added_in_the_four_places_that_the_page_names(tmp_path: Path
     core = shutil.copytree(CORE, tmp_path / "orchestrator", ignore=shutil.ignore_patterns("__pycache__"))
     events, fold = core / "events" / "tasks.py", core / "state" / "fold" / "tasks.py"
     events.write_text(f"{events.read_text()}\n\n{cls}")
-    registry = core / "events" / "registry.py"
+    registry = core / "events" / "stored_names.py"
     registry.write_text(registry.read_text().replace('    "run.finished"', f'    {name}    "run.finished"'))
     init = core / "events" / "__init__.py"
     text = init.read_text().replace("    TaskStarted,\n", "    TaskPutOff,\n    TaskStarted,\n", 1)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator_audit.checks import CHECKS
-from orchestrator_audit.shadow_state import OF_A_HISTORY
+from orchestrator_audit.laws.shadow_state import OF_A_HISTORY
 from tests.cli.command import ROOT
 from tests.pages import page, run_all
 

@@ -192,7 +192,7 @@ class Orchestrator:
 
     def profiles(self) -> dict[Model, ModelProfile]:
         """What was measured of each model in the runs this orchestrator has taken part in, with its latest price."""
-        from orchestrator.measured_profiles import measured_profiles
+        from orchestrator.model_profiles import measured_profiles
 
         with self._reading() as log:
             return {} if log is None else measured_profiles(log, self._played_runs)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.decide.outcome import output_of
     from orchestrator.ledger.event_log import EventLog
     from orchestrator.log import Head, Recorded, Select, Texts, encode, read_heads, unreadable_lines
-    from orchestrator.log.event_names import event_name
+    from orchestrator.log.event_ids import event_name
     from orchestrator.replay import UnavailableBackendError, verify
     from orchestrator.state.calls import CallKey
     from orchestrator.state.fold import apply, fold
@@ -38,7 +38,7 @@ _HOMES: Final = {
     "encode": "orchestrator.log",
     "read_heads": "orchestrator.log",
     "unreadable_lines": "orchestrator.log",
-    "event_name": "orchestrator.log.event_names",
+    "event_name": "orchestrator.log.event_ids",
     "UnavailableBackendError": "orchestrator.replay",
     "verify": "orchestrator.replay",
     "CallKey": "orchestrator.state.calls",

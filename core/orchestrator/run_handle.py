@@ -20,7 +20,7 @@ from orchestrator.events import QuestionAnswered, RunForked, RunStarted
 from orchestrator.following_runs import PAUSE, LiveSession, TextPiece, committed, settled, text_elsewhere
 from orchestrator.ledger.mailbox_requests import ANSWER, CANCEL
 from orchestrator.log import Recorded
-from orchestrator.log.event_names import EventId, read_event_id
+from orchestrator.log.event_ids import EventId, read_event_id
 from orchestrator.models import AnsweredBy, Budget, ProjectState
 from orchestrator.money import Usd
 from orchestrator.recorded_rankings import rank_of

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.log.event_names import event_name, read_event_id
+from orchestrator.log.event_ids import event_name, read_event_id
 from tests.cli.command import Ended, orchestrate, rows, scripted_spec
 
 LARGEST = 10**18 - 1

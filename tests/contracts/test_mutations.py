@@ -6,7 +6,7 @@ import pytest
 
 import orchestrator.testing.contracts.base as base
 import orchestrator.testing.contracts.executors as executors
-import orchestrator.testing.contracts.plugin_conduct as conduct
+import orchestrator.testing.contracts.leftovers as conduct
 import orchestrator.testing.contracts.provider_setup as provider_calls
 import orchestrator.testing.contracts.store_processes as stores
 from orchestrator.testing import PluginContract

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from orchestrator import events as e
 from orchestrator.models import Role, TaskStatus, TaskType
-from orchestrator.models.scores import decimal_of, is_nearer, is_within, reaches
+from orchestrator.models.score_comparison import decimal_of, is_nearer, is_within, reaches
 from orchestrator.settings import Evaluation, RunSettings
 from orchestrator.testing.decide_by_hand import Stage, model, task
 

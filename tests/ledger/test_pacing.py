@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orchestrator import events as e
 from orchestrator.errors import ConcurrencyError
 from orchestrator.ledger.event_log import EventLog
-from orchestrator.ledger.pacing import PaceChanges, PaceLedger, PaceNeed, VendorAccount, per_minute, standings
+from orchestrator.ledger.shared_pace import PaceChanges, PaceLedger, PaceNeed, VendorAccount, per_minute, standings
 from orchestrator.models import Allowance, Allowances, Role
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND

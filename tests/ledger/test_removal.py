@@ -14,7 +14,7 @@ from orchestrator.engine.session_lifetime import Watchers
 from orchestrator.errors import DamagedLogError, LogError, RunLockedError, UsageError
 from orchestrator.events import CallStarted, TaskStarted
 from orchestrator.ledger.event_log import EventLog
-from orchestrator.ledger.removal import Growth
+from orchestrator.ledger.history_sizes import Growth
 from orchestrator.policy import Retention
 from tests.cli.in_process import command
 from tests.log.project import RUN, copied, in_workspace, spec_of, unguarded, write_project

@@ -54,7 +54,7 @@ def test_the_program_of_the_page_keeps_the_contract() -> None:
 
 def test_the_sdk_of_the_page_keeps_the_contract_and_one_that_blocks_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both with an SDK that takes its time."""
-    monkeypatch.setattr("orchestrator.testing.contracts.plugin_conduct.LONGEST_PAUSE", 0.5)
+    monkeypatch.setattr("orchestrator.testing.contracts.leftovers.LONGEST_PAUSE", 0.5)
     module = _module("vendor_sdk", SDK)
     blocking = _module("vendor_sdk", SDK.replace("await asyncio.to_thread(self._sdk.complete, ", "self._sdk.complete("))
 

@@ -7,8 +7,8 @@ import click
 import pytest
 
 import orchestrator
-from orchestrator.cli.costs import costs
-from orchestrator.cli.log import log
+from orchestrator.cli.commands.costs import costs
+from orchestrator.cli.commands.log import log
 from orchestrator.cli.part_commands import PartCommand
 from orchestrator.engine.checks import selector_for
 from orchestrator.errors import PluginNotFoundError, SandboxError

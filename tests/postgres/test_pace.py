@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator import events as e
 from orchestrator.ledger.event_log import EventLog
-from orchestrator.ledger.pacing import PaceChanges, PaceNeed, VendorAccount, per_minute
+from orchestrator.ledger.shared_pace import PaceChanges, PaceNeed, VendorAccount, per_minute
 from orchestrator.models import Allowances, Role
 from orchestrator.money import Usd
 from orchestrator_postgres.store import PostgresStore

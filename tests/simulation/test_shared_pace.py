@@ -18,7 +18,7 @@ from orchestrator.replay import verify
 from orchestrator.settings import SECOND
 from orchestrator.spi import Body, CallContext, Reply, Request
 from orchestrator.testing.simulator import WHERE, CrashPoint, Scenario, SimulationReport, simulate, sound_rank
-from orchestrator_audit.reservations import Reservations
+from orchestrator_audit.laws.reservations import Reservations
 from tests.simulation.plays import played, steady
 
 MINUTE = 60 * SECOND

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.cli.costs import unformulated
+from orchestrator.cli.commands.costs import unformulated
 from orchestrator.spi import ExporterConfig, Metrics, ModelMetrics
 from orchestrator_exporters import json as json_exporter
 from orchestrator_exporters import prometheus

@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from orchestrator.log.event_names import EventId, read_event_id
+from orchestrator.log.event_ids import EventId, read_event_id
 
 EVENT_HELP: Final = "275, its position in the log, or v24, its version in the run"
 """What the help of an option or argument that takes an event says of it."""

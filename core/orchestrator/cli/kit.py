@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from orchestrator.cli.event_ids import EVENT, EVENT_HELP
     from orchestrator.cli.event_sentences import verification
     from orchestrator.cli.exchanges import lines_of
-    from orchestrator.cli.exit_codes import INTERRUPTED, SYSTEM, USAGE
+    from orchestrator.cli.exit_codes import EXIT_CODES, INTERRUPTED, SYSTEM, USAGE
     from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, junit_xml
     from orchestrator.cli.live_view import Pace
+    from orchestrator.cli.loaded_runs import texts_of
     from orchestrator.cli.mailbox_messages import SpokenTo, send_answer, spoken_to
     from orchestrator.cli.opening_logs import open_log, open_log_if_any
     from orchestrator.cli.options import (
@@ -55,8 +56,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.progress_display import Display, Lines, live_view
     from orchestrator.cli.progress_lines import Progress
     from orchestrator.cli.run_ids import RUN, latest, resolved_run, resolved_task
-    from orchestrator.cli.run_session import EXIT_CODES, RunSession, advice_for
-    from orchestrator.cli.runs import texts_of
+    from orchestrator.cli.run_session import RunSession, advice_for
     from orchestrator.cli.shared_sentences import forbidden, remarks_on, remarks_on_choice, restricted
     from orchestrator.cli.shell_completion import BACKEND, EXPORTER, STRATEGY, TASK
     from orchestrator.cli.spec_from_options import (
@@ -104,7 +104,7 @@ if TYPE_CHECKING:
     from orchestrator.engine.vendors.environment import BY
     from orchestrator.exchanges import Shown, exchanges, with_texts
     from orchestrator.ledger.accounts import kind_of
-    from orchestrator.log.event_names import EventId, read_event_id
+    from orchestrator.log.event_ids import EventId, read_event_id
     from orchestrator.metrics import measure
     from orchestrator.models.offers import qualified
     from orchestrator.plugins import Catalogue
@@ -124,7 +124,7 @@ _NAMES: Final = {
     "orchestrator.cli.progress_display": "Display Lines live_view",
     "orchestrator.cli.event_ids": "EVENT EVENT_HELP",
     "orchestrator.cli.exchanges": "lines_of",
-    "orchestrator.cli.exit_codes": "INTERRUPTED SYSTEM USAGE",
+    "orchestrator.cli.exit_codes": "EXIT_CODES INTERRUPTED SYSTEM USAGE",
     "orchestrator.cli.specification_flags": "DEFAULT_CRITERIA",
     "orchestrator.cli.spec_from_options": (
         "bound check_policy_names models_files named_output spec_of_file with_approvals with_backend with_flags "
@@ -150,8 +150,8 @@ _NAMES: Final = {
     ),
     "orchestrator.cli.progress_lines": "Progress",
     "orchestrator.cli.shared_sentences": "forbidden remarks_on remarks_on_choice restricted",
-    "orchestrator.cli.run_session": "EXIT_CODES RunSession advice_for",
-    "orchestrator.cli.runs": "texts_of",
+    "orchestrator.cli.run_session": "RunSession advice_for",
+    "orchestrator.cli.loaded_runs": "texts_of",
     "orchestrator.cli.text_fitting": "width_of",
     "orchestrator.cli.stdout": "stdout",
     "orchestrator.cli.tables": "STYLES print_facts print_run print_table title_of",
@@ -170,7 +170,7 @@ _NAMES: Final = {
     "orchestrator.engine.vendors.environment": "BY",
     "orchestrator.exchanges": "Shown exchanges with_texts",
     "orchestrator.ledger.accounts": "kind_of",
-    "orchestrator.log.event_names": "EventId read_event_id",
+    "orchestrator.log.event_ids": "EventId read_event_id",
     "orchestrator.metrics": "measure",
     "orchestrator.models.offers": "qualified",
     "orchestrator.plugins": "Catalogue",

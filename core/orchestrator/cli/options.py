@@ -135,7 +135,7 @@ def existing_run(log: "EventLog", run: str, *, or_account: bool = False, or_arch
     from orchestrator.errors import DamagedLogError, UsageError
     from orchestrator.ledger.accounts import is_account
     from orchestrator.log import read_heads
-    from orchestrator.log.event_names import EVAL, is_evaluation, is_worker
+    from orchestrator.log.stream_names import EVAL, is_evaluation, is_worker
 
     if is_account(run) and not or_account:
         raise UsageError(f"{run!r} is an account, no run; see: {command('budget show')}")

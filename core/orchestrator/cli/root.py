@@ -59,7 +59,7 @@ class LazyGroup(CommandGroup):
         if cmd_name not in _KERNEL:
             found = plugin_commands.load(cmd_name, [*_KERNEL])
             return None if found is None else keep_stdout(with_examples(found, cmd_name))
-        own = getattr(import_module(f"orchestrator.cli.{_KERNEL[cmd_name][0]}"), cmd_name)
+        own = getattr(import_module(f"orchestrator.cli.commands.{_KERNEL[cmd_name][0]}"), cmd_name)
         if not isinstance(own, click.Command):
             from orchestrator.errors import MissingError
 

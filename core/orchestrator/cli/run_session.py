@@ -13,7 +13,7 @@ from attrs import define
 from orchestrator import events as e
 from orchestrator.cli.asking_consent import prepare
 from orchestrator.cli.build_server_output import Pipeline
-from orchestrator.cli.exit_codes import INTERRUPTED
+from orchestrator.cli.exit_codes import EXIT_CODES, INTERRUPTED, SYSTEM
 from orchestrator.cli.options import command, home
 from orchestrator.cli.progress_display import Display, Lines, display_for
 from orchestrator.cli.progress_lines import Progress
@@ -33,23 +33,12 @@ from orchestrator.log import Codec, Redactor
 from orchestrator.models import ProjectStatus
 from orchestrator.state.run import RunState
 
-EXIT_CODES: Final = {
-    ProjectStatus.SUCCESS: 0,
-    ProjectStatus.PARTIAL_SUCCESS: 1,
-    ProjectStatus.SYSTEM_FAILURE: 3,
-    ProjectStatus.BUDGET_EXHAUSTED: 4,
-    ProjectStatus.TIMEOUT: 5,
-}
-"""What the command exits with, by how the run ended."""
-
 LOG_FORMAT: Final = "ORCHESTRATE_LOG_FORMAT"
 """The variable that says how log lines look where no flag does."""
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ENOUGH: Final = 2
 """Signals that do not keep the report of a session from being written."""
-_LOST: Final = 3
-"""The exit code of a run whose results could not be written."""
 _CENT: Final = 10**7
 
 
@@ -167,7 +156,7 @@ class RunSession:
 def _exit_code(state: RunState, lost: str) -> int:
     if state.finished is None:
         return INTERRUPTED
-    return EXIT_CODES[state.finished.status] or (_LOST if lost else 0)
+    return EXIT_CODES[state.finished.status] or (SYSTEM if lost else 0)
 
 
 def _form(given: str | None) -> LogFormat:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import Factory, define, frozen
 
 from orchestrator.cli.asking_consent import prepare
-from orchestrator.cli.exit_codes import INTERRUPTED
+from orchestrator.cli.exit_codes import EXIT_CODES, INTERRUPTED
 from orchestrator.cli.options import home
-from orchestrator.cli.run_session import EXIT_CODES, advice_for, done_line
+from orchestrator.cli.run_session import advice_for, done_line
 from orchestrator.cli.spec_from_options import bound, named_output
 from orchestrator.cli.tables import print_table
 from orchestrator.cli.terminal_output import money, notice, write_json

@@ -37,11 +37,11 @@ def carry_out(
     if criteria is not None and project is None:
         raise click.UsageError("--criteria belongs to --project")
     if list_projects:
-        from orchestrator.cli.runs import print_runs
+        from orchestrator.cli.commands.runs import print_runs
 
         return print_runs(as_json=False)
 
-    from orchestrator.cli.run import resume_run, run_spec, spec_keys
+    from orchestrator.cli.commands.run import resume_run, run_spec, spec_keys
 
     if resume is not None:
         named = click.get_current_context().get_parameter_source("models")

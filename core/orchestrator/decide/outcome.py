@@ -18,7 +18,7 @@ from orchestrator.events import (
     VerificationStarted,
 )
 from orchestrator.models import CallEnd, ProjectStatus, Role, RunEndReason, TaskEndReason, TaskStatus, Verdict
-from orchestrator.models.scores import decimal_of, reaches
+from orchestrator.models.score_comparison import decimal_of, reaches
 from orchestrator.state.calls import Answer
 from orchestrator.state.run import RunState
 from orchestrator.state.task_answers import checks_of, first_equal

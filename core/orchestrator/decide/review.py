@@ -15,7 +15,7 @@ from orchestrator.decide.usable_answers import usable
 from orchestrator.errors import present
 from orchestrator.events import Decision, ModelCandidate, ProbeStarted, StepSkipped
 from orchestrator.models import CallEnd, CritiqueUse, ProbeResult, Role, ScoredBy, SkipReason, TaskEndReason
-from orchestrator.models.scores import is_nearer
+from orchestrator.models.score_comparison import is_nearer
 from orchestrator.state.calls import Answer, LogicalCall
 from orchestrator.state.task_answers import first_equal, written
 from orchestrator.state.tasks import TaskState

@@ -14,7 +14,7 @@ from orchestrator.decide.usable_answers import usable
 from orchestrator.errors import MissingError
 from orchestrator.events import Decision, Evaluated, ScoringStarted, StepSkipped
 from orchestrator.models import CallEnd, Role, ScoredBy, SkipReason, TaskEndReason
-from orchestrator.models.scores import is_within
+from orchestrator.models.score_comparison import is_within
 from orchestrator.settings import OnDisagree, SecondJudge
 from orchestrator.state.calls import Answer
 from orchestrator.state.run import RunState

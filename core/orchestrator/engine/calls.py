@@ -20,7 +20,7 @@ from orchestrator.engine.batches import Batches
 from orchestrator.engine.outputs.file_placement import Placement
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.resources import Resources, TextStore
-from orchestrator.engine.shared_pace import SharedPace
+from orchestrator.engine.session_pace import SharedPace
 from orchestrator.errors import Billed, ErrorKind, ExhaustedError, MissingError, ProviderError, present
 from orchestrator.models import CacheUse, Finish, Lane, ModelInfo
 from orchestrator.money import Usage, Usd

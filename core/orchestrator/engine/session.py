@@ -14,7 +14,7 @@ from orchestrator.engine.effects import Effects
 from orchestrator.engine.loop import Loop, Observer
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.resources import Resources
-from orchestrator.engine.shared_pace import SharedPace
+from orchestrator.engine.session_pace import SharedPace
 from orchestrator.engine.vendors.environment import called_by
 from orchestrator.engine.vendors.model_accounts import located
 from orchestrator.engine.vendors.session_providers import Connected

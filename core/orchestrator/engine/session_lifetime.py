@@ -32,7 +32,7 @@ from orchestrator.errors import LogError
 from orchestrator.ledger import stored_calls
 from orchestrator.ledger.accounts import stream_of
 from orchestrator.ledger.event_log import EventLog
-from orchestrator.ledger.removal import Growth
+from orchestrator.ledger.history_sizes import Growth
 from orchestrator.log import Texts, append_head
 from orchestrator.plugins import Catalogue
 from orchestrator.spec import Spec

@@ -60,7 +60,6 @@ from orchestrator.events.planning import (
     Rewired,
     SpecEnhanced,
 )
-from orchestrator.events.registry import TYPES
 from orchestrator.events.routing import BackendFailed, BreakerClosed, BreakerOpened, ModelCandidate, ModelSelected
 from orchestrator.events.runs import (
     BudgetRaised,
@@ -83,6 +82,7 @@ from orchestrator.events.runs import (
     TimeRaised,
 )
 from orchestrator.events.spending import BudgetWarned, SpendExceeded, SpendReconciled, SpendRefused
+from orchestrator.events.stored_names import TYPES
 from orchestrator.events.tasks import (
     CheckStarted,
     Compared,

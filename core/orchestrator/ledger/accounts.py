@@ -32,8 +32,8 @@ from orchestrator.events import (
     Unreconciled,
 )
 from orchestrator.ledger.advances import ADVANCE, CLOSING, NOTHING, PLENTY, Advance, RunAdvances
-from orchestrator.log.event_names import is_evaluation, is_worker
 from orchestrator.log.stored_rows import Hold
+from orchestrator.log.stream_names import is_evaluation, is_worker
 from orchestrator.log.transaction import AppendDraft
 from orchestrator.models import Lane
 from orchestrator.money import Usd

@@ -18,7 +18,7 @@ from orchestrator.events import (
 )
 from orchestrator.ledger import accounts as accounting
 from orchestrator.ledger import cache as caching
-from orchestrator.ledger import mailbox_requests, pacing
+from orchestrator.ledger import mailbox_requests, shared_pace
 from orchestrator.ledger.advances import ADVANCE, CLOSING, RunAdvances, read_advances
 from orchestrator.log.protocol import Changes, StoreReads, Tails, Written
 from orchestrator.log.stored_rows import Last
@@ -59,7 +59,7 @@ class AppendRequest:
     accounts: tuple[str, ...]
     simulated: bool
     reusable: caching.Entries | None = None
-    pace: pacing.PaceChanges | None = None
+    pace: shared_pace.PaceChanges | None = None
 
 
 @define
@@ -86,7 +86,7 @@ class Append:
         known = read_advances(tails, request.stream) if self.known is None else self.known
         self.advances = known.copy()
         accounts = accounting.Accounts(draft, request.stream, self.advances)
-        pace = pacing.PaceLedger(tails.pace)
+        pace = shared_pace.PaceLedger(tails.pace)
         if request.pace is not None:
             pace.follow(request.pace)
         self._own = []
@@ -109,7 +109,7 @@ class Append:
         return draft.changes()
 
     def _admitted(
-        self, started: CallStarted, version: int, accounts: accounting.Accounts, pace: pacing.PaceLedger, now: int
+        self, started: CallStarted, version: int, accounts: accounting.Accounts, pace: shared_pace.PaceLedger, now: int
     ) -> tuple[Event, list[accounting.Movement]]:
         """A CallStarted with its accounts and what to append to them, or what is written in its place."""
         request = self.request

@@ -17,7 +17,7 @@ from orchestrator.events import (
 )
 from orchestrator.ledger import accounts as accounting
 from orchestrator.ledger import cache as caching
-from orchestrator.ledger import mailbox_requests, pacing, removal, stored_calls
+from orchestrator.ledger import mailbox_requests, removal, shared_pace, stored_calls
 from orchestrator.ledger.advances import RunAdvances
 from orchestrator.ledger.append import Append, AppendRequest, Committed, ended_by, moved_by
 from orchestrator.ledger.log_reader import LogReader
@@ -111,7 +111,7 @@ class EventLog(LogReader):
         accounts: Sequence[str] = (),
         simulated: bool = False,
         reusable: caching.Entries | None = None,
-        pace: pacing.PaceChanges | None = None,
+        pace: shared_pace.PaceChanges | None = None,
     ) -> Committed:
         """Write events to the end of a stream, durably, in one transaction.
 
@@ -212,18 +212,18 @@ class EventLog(LogReader):
         return totals[-1]
 
     async def set_pace(self, provider: str, said: Allowances, burst: int | None = None) -> None:
-        """Set how much every account of a provider allows; see ``pacing.PaceLedger.set``.
+        """Set how much every account of a provider allows; see ``shared_pace.PaceLedger.set``.
 
         Raises:
             LogError: the log cannot be written.
         """
 
         def make(tails: Tails) -> Changes:
-            pace = pacing.PaceLedger(tails.pace)
+            pace = shared_pace.PaceLedger(tails.pace)
             pace.set(provider, said, burst)
             return Changes(pace=pace.changes)
 
-        await self._submit(Member(make, pace=pacing.VendorAccount(provider).scopes))
+        await self._submit(Member(make, pace=shared_pace.VendorAccount(provider).scopes))
 
     async def ask(self, run: str, kind: str, *, at: int, text: str = "") -> None:
         """Put a request into the mailbox of a live run (``mailbox_requests``). That of an encrypted run is encrypted.

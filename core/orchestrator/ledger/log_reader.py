@@ -10,9 +10,9 @@ from orchestrator.errors import DamagedLogError, UsageError
 from orchestrator.events import TYPES, Event, RunArchived, RunForked, RunStarted, Totals
 from orchestrator.ledger import accounts as accounting
 from orchestrator.ledger import cache as caching
-from orchestrator.ledger import lineage, removal, stored_calls
+from orchestrator.ledger import history_sizes, lineage, stored_calls
 from orchestrator.ledger.mailbox_requests import MailboxRequest, opened
-from orchestrator.ledger.pacing import PaceStanding, standings
+from orchestrator.ledger.shared_pace import PaceStanding, standings
 from orchestrator.log import chain
 from orchestrator.log.locks import Locks
 from orchestrator.log.protocol import Store
@@ -298,9 +298,9 @@ class LogReader:
             return first is not None and bool(json.loads(first.data).get("settings", {}).get("encrypt"))
         return False
 
-    def stats(self) -> removal.LogStats:
+    def stats(self) -> history_sizes.LogStats:
         """What the log takes, in all and by run."""
-        return removal.stats(self.store)
+        return history_sizes.stats(self.store)
 
 
 def _record(row: StoredRow) -> Recorded:

@@ -1,62 +1,18 @@
-"""Keeping a log small: what it takes, by run; content that is deleted, texts that nothing refers to."""
+"""Keeping a log small: content that is deleted, runs that are archived, texts that nothing refers to."""
 
-import logging
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from typing import Final
 
 from attrs import frozen
 
 from orchestrator.errors import UsageError
-from orchestrator.events import ContentDeleted, Event, RunArchived
+from orchestrator.events import ContentDeleted, RunArchived
 from orchestrator.ledger import lineage
 from orchestrator.log import chain
-from orchestrator.log.protocol import Store, StoreReads, all_rows
-from orchestrator.log.stored_rows import CacheRow, Select, StoredText
+from orchestrator.log.protocol import StoreReads
+from orchestrator.log.stored_rows import CacheRow, StoredText
 from orchestrator.log.text_encryption import Keys, NoKeyError
 from orchestrator.log.transaction import AppendDraft
-
-LARGE: Final = 100_000
-"""Events from which on a run's history is reported as large, and again at each doubling."""
-
-_LOGGER: Final = logging.getLogger("orchestrator.log")
-
-
-@frozen
-class Size:
-    """What a run takes."""
-
-    run: str
-    events: int
-    event_bytes: int
-    texts: int
-    text_bytes: int
-    """As stored: compressed."""
-    cached: int
-    """Answers of it that other runs may reuse."""
-    deleted: bool
-    """Whether its content is gone."""
-    archived: bool
-    """Whether its events are in a bundle."""
-
-    @property
-    def is_large(self) -> bool:
-        """Whether its history has grown so long that reading it is slow."""
-        return self.events >= LARGE
-
-
-@frozen
-class LogStats:
-    """What a log takes."""
-
-    runs: tuple[Size, ...]
-    """Every stream, those of accounts included, oldest first."""
-    file: int
-    """Bytes of the database."""
-    wal: int
-    """Bytes not yet folded into it."""
-    free: int
-    """Bytes of it that nothing uses."""
 
 
 @frozen
@@ -72,17 +28,6 @@ class Collected:
     before: int
     """Bytes of the database and its WAL."""
     after: int
-
-
-def stats(store: Store) -> LogStats:
-    """What a log takes, on disk and by run."""
-    gone = {row.stream: row.type for row in all_rows(store, Select(types=("content.deleted", "run.archived")))}
-    space = store.space()
-    runs = tuple(
-        Size(*each, gone.get(each.stream) == "content.deleted", gone.get(each.stream) == "run.archived")
-        for each in store.sizes()
-    )
-    return LogStats(runs, space.file, space.pending, space.free)
 
 
 def delete_content(draft: AppendDraft, run: str, expected: int, at: int, keys: Keys) -> ContentDeleted:
@@ -173,23 +118,3 @@ def orphaned(store: StoreReads, deleted: Collection[str] = ()) -> list[CacheRow]
     rows = store.cache_rows()
     gone = {run for run in {row.run for row in rows} if run in deleted or store.raw_salt(run) is None}
     return [row for row in rows if row.run in gone]
-
-
-class Growth:
-    """An observer of a run that warns when its history has grown large."""
-
-    def __init__(self, run: str, large: int = LARGE) -> None:
-        self._run = run
-        self._next = large
-
-    def __call__(self, version: int, at: int, event: Event) -> None:
-        """Take in a committed event."""
-        if version < self._next:
-            return
-        while self._next <= version:
-            self._next *= 2
-        _LOGGER.warning(
-            "the history of %s has %d events: reading it takes longer and longer; split the project into several runs",
-            self._run,
-            version,
-        )

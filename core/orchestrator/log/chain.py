@@ -14,7 +14,7 @@ from typing import Final
 from attrs import define, evolve, field, frozen
 
 from orchestrator.errors import DamagedLogError, LogError
-from orchestrator.log.event_names import event_name
+from orchestrator.log.event_ids import event_name
 from orchestrator.log.protocol import Store, StoreError, StoreReads
 from orchestrator.log.stored_rows import RawRow
 from orchestrator.log.texts import unpack

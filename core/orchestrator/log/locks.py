@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from orchestrator.errors import LogError, RunLockedError, UsageError
-from orchestrator.log.event_names import is_evaluation, is_worker
+from orchestrator.log.stream_names import is_evaluation, is_worker
 
 _PROBE_PAUSE: Final = 0.02
 _PROBE_PATIENCE: Final = 0.05

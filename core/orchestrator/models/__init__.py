@@ -29,14 +29,7 @@ from orchestrator.models.codes import (
     VerificationProblem,
     Waiver,
 )
-from orchestrator.models.given_files import (
-    LEFT_OUT_FILES,
-    MOST_CONTEXT_BYTES,
-    MOST_CONTEXT_BYTES_IN_SUM,
-    MOST_CONTEXT_FILES,
-    LeftOutReason,
-)
-from orchestrator.models.limits import (
+from orchestrator.models.defaults_by_task_type import (
     FIRST_TOKENS,
     LEAST_FIRST_TOKENS,
     MAX_ITERATIONS,
@@ -44,10 +37,16 @@ from orchestrator.models.limits import (
     PHASE_OF,
     PHASE_SHARES,
     ROLE_MAX_TOKENS,
-    SHORTEST_SECRET,
     THRESHOLDS,
 )
-from orchestrator.models.offers import ModelInfo, usual_quality
+from orchestrator.models.given_files import (
+    LEFT_OUT_FILES,
+    MOST_CONTEXT_BYTES,
+    MOST_CONTEXT_BYTES_IN_SUM,
+    MOST_CONTEXT_FILES,
+    LeftOutReason,
+)
+from orchestrator.models.offers import ModelInfo
 from orchestrator.models.plans import (
     PLAN_PROBLEMS,
     PLAN_REPAIRS,
@@ -60,6 +59,7 @@ from orchestrator.models.plans import (
     size_remark,
 )
 from orchestrator.models.results import Budget, ProjectState, Task, TaskResult
+from orchestrator.models.secrets import SHORTEST_SECRET
 from orchestrator.models.slots import (
     COST_TABLE,
     INPUT_CHAIN,
@@ -86,6 +86,7 @@ from orchestrator.models.strategies import (
     is_comparison,
     sample_words,
 )
+from orchestrator.models.tiers import usual_quality
 from orchestrator.models.trust_codes import CapabilityKind, GrantedBy
 from orchestrator.models.vocabulary import (
     Finish,

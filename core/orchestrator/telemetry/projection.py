@@ -15,8 +15,8 @@ from attrs import Factory, define, field
 from orchestrator import events as e
 from orchestrator.errors import LogError, present
 from orchestrator.ledger.event_log import EventLog
-from orchestrator.log.event_names import is_evaluation
 from orchestrator.log.stored_rows import Select
+from orchestrator.log.stream_names import is_evaluation
 from orchestrator.log.transaction import Recorded
 from orchestrator.models import Lane, Role, TaskType, Verdict
 from orchestrator.models.offers import qualified

@@ -46,3 +46,11 @@ def address_of(value: object) -> Address:
     if port is not None and port != _PORTS.get(scheme):
         host = f"{host}:{port}"
     return Address(f"{scheme}://{host}", host, scheme == "https", is_loopback(name))
+
+
+def is_local(url: object) -> bool:
+    """Whether a provider's ``base_url`` leads to this machine; no for whatever is no URL."""
+    try:
+        return isinstance(url, str) and is_loopback(urlsplit(url).hostname or "")
+    except ValueError:
+        return False

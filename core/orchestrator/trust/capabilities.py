@@ -2,7 +2,7 @@
 
 import hashlib
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -11,35 +11,11 @@ from attrs import frozen
 from orchestrator.errors import UsageError
 from orchestrator.events import Grant
 from orchestrator.models import CapabilityKind, GrantedBy
+from orchestrator.trust.consent_sentences import DOING
 
 _LONGEST: Final = 200
 _EXACT: Final = (CapabilityKind.COMMAND, CapabilityKind.OPTION)
 """Kinds in whose values a ``*`` is what it is for a shell."""
-
-DOING: Final[Mapping[CapabilityKind, str]] = {
-    CapabilityKind.SANDBOX: "run code that models write as you, with your files and your network (sandbox: {value})",
-    CapabilityKind.COMMAND: "run this command as you: {value}",
-    CapabilityKind.ADDRESS: "send data to {value}",
-    CapabilityKind.KEY: "send the value of {variable} to {host}",
-    CapabilityKind.READ: "read {value}",
-    CapabilityKind.WRITE: "have an exporter write {value}",
-    CapabilityKind.LISTEN: "listen on {value}, where other machines reach it",
-    CapabilityKind.OUTPUT: "write the results into {value}",
-    CapabilityKind.BUDGET: "spend up to ${value}, more than your ceiling",
-    CapabilityKind.OPTION: "give a plugin the option {value}",
-    CapabilityKind.PLUGIN: "load {variable}, whose code can do whatever you can (SHA-256 {host:.12})",
-}
-"""What each kind means to a person; every kind has words."""
-
-AGREED_BY: Final[Mapping[GrantedBy, str]] = {
-    GrantedBy.OWN: "your own flag or argument",
-    GrantedBy.FLAG: "--allow",
-    GrantedBy.POLICY: "a policy file",
-    GrantedBy.CONFIGURATION: "your configuration",
-    GrantedBy.REMEMBERED: "agreed earlier",
-    GrantedBy.ASKED: "agreed now",
-}
-"""Who agreed, in words; every member has some."""
 
 
 @frozen(order=True)

@@ -7,7 +7,8 @@ from attrs import frozen
 
 from orchestrator.events import Grant
 from orchestrator.models import GrantedBy
-from orchestrator.trust.capabilities import AGREED_BY, Capability, covered
+from orchestrator.trust.capabilities import Capability, covered
+from orchestrator.trust.consent_sentences import AGREED_BY
 
 _ORDER: Final = (
     GrantedBy.OWN,

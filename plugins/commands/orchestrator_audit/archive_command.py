@@ -23,7 +23,7 @@ from orchestrator.cli.kit import (
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from orchestrator_audit.archiving import Archived
+    from orchestrator_audit.bundles.archiving import Archived
 
 
 @click.command()
@@ -46,7 +46,7 @@ def archive(
     A run keeps one event, which says when it was archived, where its bundle is, its digest, and what was spent; audit
     verify checks both. Runs that are open, live, held or damaged, or have calls of unknown cost, stay.
     """
-    from orchestrator_audit.archiving import Archived, archive_runs
+    from orchestrator_audit.bundles.archiving import Archived, archive_runs
 
     if not has_log():
         found = Archived()
@@ -64,7 +64,7 @@ def archive(
 
 def _signing_key(sign: Path | None) -> "Ed25519PrivateKey":
     """The key that bundles are signed with: the one given, else that of the data folder, which is made if missing."""
-    from orchestrator_audit.signing import OWN_KEY, make_key, read_private, small_file
+    from orchestrator_audit.bundles.signing import OWN_KEY, make_key, read_private, small_file
 
     own = home() / OWN_KEY
     if sign is None and not own.is_file():

@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import Factory, define, frozen
 
-from orchestrator.log.event_names import event_name
+from orchestrator.log.event_ids import event_name
 
 CHECKS: Final[Mapping[str, str]] = MappingProxyType(
     {

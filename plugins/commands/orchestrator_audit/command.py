@@ -103,8 +103,8 @@ def _audited(what: str | None, head: str | None, anchor: Path | None, key: Path 
 
 def _of_bundle(path: Path, head: str | None, heads: Sequence[Head] | None, key: Path | None) -> AuditReport:
     """A bundle is to be signed with the key given, else with that of the data folder, where it has one."""
-    from orchestrator_audit.bundle_check import verify as verified
-    from orchestrator_audit.signing import own_public, read_public, small_file
+    from orchestrator_audit.bundles.checking import verify as verified
+    from orchestrator_audit.bundles.signing import own_public, read_public, small_file
 
     public = own_public(home()) if key is None else read_public(small_file(key))
     return verified(path, key=public, is_own_key=key is None, head=head, heads=heads)
@@ -149,8 +149,8 @@ def _of_readable(what: str | None, heads: Sequence[Head], head: str | None) -> A
 
 def _of_its_bundle(log: Reader, run: str, head: str | None, heads: Sequence[Head]) -> AuditReport | None:
     """What an audit of the bundle of an archived run finds; None for another run, or where its bundle is not here."""
-    from orchestrator_audit.bundle_check import verify as verified
-    from orchestrator_audit.signing import own_public
+    from orchestrator_audit.bundles.checking import verify as verified
+    from orchestrator_audit.bundles.signing import own_public
 
     archived, last = log.archived(run), log.last(run)
     path = None if archived is None else Path(log.bundle_of(run, archived))
@@ -258,8 +258,8 @@ def export(run_id: str, output: Path, sign: Path | None, without_texts: bool, as
 
     The file holds the events, the texts, the plugin versions and the head. The same run gives the same file.
     """
-    from orchestrator_audit.bundles import make
-    from orchestrator_audit.signing import OWN_KEY, read_private, small_file
+    from orchestrator_audit.bundles.signing import OWN_KEY, read_private, small_file
+    from orchestrator_audit.bundles.writing import make
 
     own = home() / OWN_KEY
     key = read_private(small_file(sign or own)) if sign is not None or own.is_file() else None
@@ -316,8 +316,8 @@ def import_(bundle: Path, into: Path, key: Path | None, anchor: Path | None, as_
 
     Nothing is imported where anything is wrong: exit code 6. The run cannot be gone on with.
     """
-    from orchestrator_audit.bundle_import import import_bundle
-    from orchestrator_audit.signing import read_public, small_file
+    from orchestrator_audit.bundles.importing import import_bundle
+    from orchestrator_audit.bundles.signing import read_public, small_file
 
     public = None if key is None else read_public(small_file(key))
     heads = None if anchor is None else read_anchor(anchor)[0]
@@ -341,7 +341,7 @@ def keygen(file: Path | None) -> int:
 
     Without FILE it is that of the data folder: audit export signs with it, and audit verify expects its signature.
     """
-    from orchestrator_audit.signing import OWN_KEY, make_key
+    from orchestrator_audit.bundles.signing import OWN_KEY, make_key
 
     if file is None:
         home().mkdir(mode=0o700, parents=True, exist_ok=True)

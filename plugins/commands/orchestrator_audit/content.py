@@ -13,7 +13,7 @@ from orchestrator_audit.answer_rereading import Readings
 from orchestrator_audit.beginnings import Beginnings
 from orchestrator_audit.checks import AuditReport, Problem
 from orchestrator_audit.files import Files, output_folder
-from orchestrator_audit.laws import Laws
+from orchestrator_audit.laws.run_laws import Laws
 from orchestrator_audit.prompt_rebuilding import Prompts, prompts_of
 
 FOREIGN = "a session was of another program, or under other rules than this one's"

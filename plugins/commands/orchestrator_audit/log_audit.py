@@ -14,15 +14,15 @@ from orchestrator.log.heads import open_regular
 from orchestrator.log.transaction import Recorded
 from orchestrator.plugins import Catalogue
 from orchestrator.replay import verify as recomputed
-from orchestrator_audit.accounts import AccountLaws, AccountUse, side_of
-from orchestrator_audit.archived_runs import differences
+from orchestrator_audit.bundles.archived_runs import differences
 from orchestrator_audit.checks import AuditReport, Problem
 from orchestrator_audit.content import FOREIGN, Content
 from orchestrator_audit.fields import doubtful_events
-from orchestrator_audit.laws import Laws
-from orchestrator_audit.reservations import Reservations
-from orchestrator_audit.reuse import Reuses
-from orchestrator_audit.shadow_state import OF_A_HISTORY
+from orchestrator_audit.laws.accounts import AccountLaws, AccountUse, side_of
+from orchestrator_audit.laws.reservations import Reservations
+from orchestrator_audit.laws.response_cache import Reuses
+from orchestrator_audit.laws.run_laws import Laws
+from orchestrator_audit.laws.shadow_state import OF_A_HISTORY
 from orchestrator_audit.storage import layout, rows
 
 _OF_THE_LOG = ("chain", "texts", "heads")

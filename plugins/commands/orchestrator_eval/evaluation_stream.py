@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from attrs import Factory, define, field, frozen
 
 from orchestrator.errors import MissingError, UsageError
-from orchestrator.log.event_names import EVAL
+from orchestrator.log.stream_names import EVAL
 from orchestrator.models import CellOutcome
 from orchestrator.reading import EventLog, Texts
 from orchestrator.reading import events as e

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from attrs import Factory, define
 
 from orchestrator.exchanges import ExchangeReader
-from orchestrator.log.event_names import event_name
+from orchestrator.log.event_ids import event_name
 from orchestrator.log.transaction import Recorded
 from orchestrator.state.run import RunState
 from orchestrator_insight.explaining_history import Explainer

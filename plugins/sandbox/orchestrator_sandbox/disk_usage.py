@@ -17,7 +17,7 @@ from typing import Final
 
 from attrs import Factory, define
 
-from orchestrator_sandbox.job import ENTRIES, UNPRIVILEGED_UID, WRITTEN, is_root
+from orchestrator_sandbox.job_limits import ENTRIES, UNPRIVILEGED_UID, WRITTEN, is_root
 
 _HANDLE: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PATIENCE: Final = 4

@@ -23,7 +23,7 @@ from orchestrator.confinement import folder_of, read_file
 from orchestrator.errors import MissingError, SandboxError
 from orchestrator.spi import Job, Ran
 from orchestrator_sandbox.disk_usage import DiskUsage
-from orchestrator_sandbox.job import OUTPUT, TAKEN, UNPRIVILEGED_UID, is_root
+from orchestrator_sandbox.job_limits import OUTPUT, TAKEN, UNPRIVILEGED_UID, is_root
 from orchestrator_sandbox.levels import Containment, Folders, launcher
 
 _START_SECONDS: Final = 10.0

@@ -13,19 +13,15 @@ from attrs import frozen
 
 from orchestrator.spi import Job, SandboxLevel
 from orchestrator.spi.sandboxes import MIB
-from orchestrator_sandbox.job import (
+from orchestrator_sandbox.job_environment import detail_paths, environment, is_closed, system_paths, tool_paths
+from orchestrator_sandbox.job_limits import (
     ENTRIES,
     TAKEN,
     UNPRIVILEGED_UID,
     WRITTEN,
-    detail_paths,
-    environment,
-    is_closed,
     is_root,
     limits,
     processes_allowed,
-    system_paths,
-    tool_paths,
 )
 
 _DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")

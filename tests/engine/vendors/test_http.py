@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from orchestrator.engine.vendors.connection_errors import UnreachableError, as_unreachable
 from orchestrator.engine.vendors.environment import Environment, Network
 from orchestrator.engine.vendors.http import make_client
-from orchestrator.engine.vendors.local_addresses import is_local, is_loopback
 from orchestrator.errors import Billed, ErrorKind, ProviderError, UsageError
+from orchestrator.trust.addresses import is_local, is_loopback
 from tests.servers.openai_server import Fault, OpenAIServer
 
 COMPRESS: Mapping[str, Callable[[bytes], bytes]] = {

@@ -14,7 +14,8 @@ import pytest
 
 from orchestrator_sandbox import disk_usage
 from orchestrator_sandbox.disk_usage import DiskUsage
-from orchestrator_sandbox.job import WRITTEN, tool_paths
+from orchestrator_sandbox.job_environment import tool_paths
+from orchestrator_sandbox.job_limits import WRITTEN
 from tests.plugins.sandbox.places import LEVELS, ROOT, USERS, attack
 
 PLACES = [pytest.param(user, level, id=f"{level}-{user}") for level in LEVELS for user in USERS]

@@ -14,9 +14,9 @@ from urllib.parse import unquote, urlsplit
 from attrs import Factory, define, frozen
 
 from orchestrator.documents import expanded, read_bytes
-from orchestrator.engine.vendors.local_addresses import is_loopback
 from orchestrator.errors import SpecError
 from orchestrator.models import SHORTEST_SECRET
+from orchestrator.trust.addresses import is_loopback
 from orchestrator.trust.user_configuration import read_configuration
 
 _LOGGER: Final = logging.getLogger("orchestrator.environment")

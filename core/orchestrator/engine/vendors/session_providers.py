@@ -14,7 +14,6 @@ from orchestrator.engine.vendors.environment import Environment
 from orchestrator.engine.vendors.instances import Instance, instances_of
 from orchestrator.engine.vendors.isolated_provider import IsolatedProvider, isolate
 from orchestrator.engine.vendors.listed_models import ListedModels, narrow, unlisted
-from orchestrator.engine.vendors.local_addresses import is_local
 from orchestrator.engine.vendors.price_age import old_prices
 from orchestrator.errors import NoProviderError, PluginError, SpecError
 from orchestrator.events import PluginUsed
@@ -22,6 +21,7 @@ from orchestrator.models import AUTO, SLOT_ALIASES, ModelInfo
 from orchestrator.models.offers import qualified
 from orchestrator.plugins.local_plugins import plugins_of_files, qualified_name, source_digest
 from orchestrator.spi import Backend, BatchProvider, Provider, Scorer
+from orchestrator.trust.addresses import is_local
 from orchestrator.trust.wanted_capabilities import plugin_files
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from orchestrator.errors import SpecError
 from orchestrator.money import Price, Usd
 from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate
 from orchestrator.testing.contracts.base import PluginContract, in_time, unchanged, watched
-from orchestrator.testing.contracts.plugin_conduct import nothing_left
+from orchestrator.testing.contracts.leftovers import nothing_left
 from orchestrator.testing.contracts.side_effects import (
     SharedStateError,
     a_year_later,

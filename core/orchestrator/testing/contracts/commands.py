@@ -18,7 +18,7 @@ from attrs import frozen
 from orchestrator.cli import carry_out
 from orchestrator.cli.stdout import keep_stdout
 from orchestrator.testing.contracts.base import PluginContract, in_time, watched
-from orchestrator.testing.contracts.plugin_conduct import nothing_left
+from orchestrator.testing.contracts.leftovers import nothing_left
 from orchestrator.testing.contracts.side_effects import overheard
 
 CODES: Final = (0, 1, 2, 3, 4, 5, 6, 100)

@@ -18,7 +18,7 @@ from orchestrator.money import Usd
 from orchestrator.settings import RunSettings
 from orchestrator.spi import Exporter, ExporterConfig, Metrics, ModelMetrics, RunEvent, RunMetrics
 from orchestrator.testing.contracts.base import CANARY, EscapeError, PluginContract, in_time, watched
-from orchestrator.testing.contracts.plugin_conduct import nothing_left
+from orchestrator.testing.contracts.leftovers import nothing_left
 from orchestrator.testing.contracts.side_effects import overheard, shared_state_kept
 from orchestrator.testing.decide_by_hand import Stage, model, task
 

@@ -13,7 +13,7 @@ from orchestrator.errors import SpecError
 from orchestrator.plugin_kinds import ContractError
 from orchestrator.spi import Loader
 from orchestrator.testing.contracts.base import CANARY, EscapeError, PluginContract, in_time, watched
-from orchestrator.testing.contracts.plugin_conduct import nothing_left
+from orchestrator.testing.contracts.leftovers import nothing_left
 from orchestrator.testing.contracts.side_effects import overheard, shared_state_kept
 
 HOSTILE: Final[Mapping[str, str]] = {

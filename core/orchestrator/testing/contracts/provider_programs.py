@@ -18,8 +18,8 @@ from attrs import frozen
 
 from orchestrator.errors import ProviderError
 from orchestrator.spi import Provider, Reply
-from orchestrator.testing.contracts import plugin_conduct
-from orchestrator.testing.contracts.plugin_conduct import blocks, longest_pause, no_task_left, nothing_left
+from orchestrator.testing.contracts import leftovers
+from orchestrator.testing.contracts.leftovers import blocks, longest_pause, no_task_left, nothing_left
 from orchestrator.testing.contracts.provider_setup import ProviderCalls
 
 _AT_ONCE: Final = 4
@@ -66,7 +66,7 @@ class FakeProgram:
 
     def alive(self) -> list[int]:
         """The processes that are still there after a while; one that was not waited for is there, too."""
-        late = time.monotonic() + plugin_conduct.GRACE
+        late = time.monotonic() + leftovers.GRACE
         while (left := [each for each in self.started() if _is_there(each)]) and time.monotonic() < late:
             time.sleep(_BEAT)
         return left
@@ -125,13 +125,13 @@ class ProgramContract(ProviderCalls):
         def pauses() -> Iterator[float]:
             while True:
                 with self._fake() as fake:
-                    timer = threading.Timer(1.5 * plugin_conduct.LONGEST_PAUSE, fake.let_go)
+                    timer = threading.Timer(1.5 * leftovers.LONGEST_PAUSE, fake.let_go)
                     timer.start()
                     yield self._run(lambda: longest_pause(self._call(self.make_for(fake.path))), "a call hangs")
                     timer.join()
 
         longest = blocks(pauses())
-        assert longest <= plugin_conduct.LONGEST_PAUSE, (
+        assert longest <= leftovers.LONGEST_PAUSE, (
             f"while its program worked nothing else happened for {longest:.1f} s: it blocks the event loop; await "
             "asyncio.create_subprocess_exec, or give the waiting to asyncio.to_thread"
         )

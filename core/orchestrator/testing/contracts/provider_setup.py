@@ -10,7 +10,7 @@ from orchestrator.models import ModelInfo, Role
 from orchestrator.money import Price, Usd
 from orchestrator.spi import Body, CallContext, CallRef, Message, Provider, ProviderConfig, Request
 from orchestrator.testing.contracts.base import CANARY, PATIENCE, PluginContract
-from orchestrator.testing.contracts.plugin_conduct import longest_pause, no_task_left
+from orchestrator.testing.contracts.leftovers import longest_pause, no_task_left
 from orchestrator.testing.contracts.pretended_http import Answer, Recording, Sent, Wire, successes
 
 ADDRESS: Final = "http://127.0.0.1:9/v1"

@@ -10,9 +10,9 @@ from attrs import evolve
 
 from orchestrator.errors import ProviderError
 from orchestrator.spi import Reply
-from orchestrator.testing.contracts import plugin_conduct
+from orchestrator.testing.contracts import leftovers
 from orchestrator.testing.contracts.base import CANARY, no_sleep, watched
-from orchestrator.testing.contracts.plugin_conduct import blocks, nothing_left
+from orchestrator.testing.contracts.leftovers import blocks, nothing_left
 from orchestrator.testing.contracts.pretended_http import Answer, Wire, successes
 from orchestrator.testing.contracts.provider_answers import REFUSALS, RUBBISH
 from orchestrator.testing.contracts.provider_setup import JSON, ProviderCalls, always
@@ -137,7 +137,7 @@ class CallContract(ProviderCalls):
                 yield max(self._run(partial(self._paused, wire, request), "a call hangs") for wire in wires)
 
         longest = blocks(pauses())
-        assert longest <= plugin_conduct.LONGEST_PAUSE, (
+        assert longest <= leftovers.LONGEST_PAUSE, (
             f"during a call nothing else happened for {longest:.1f} s: it blocks the event loop; await instead of "
             "waiting, and give long work to asyncio.to_thread"
         )

@@ -11,7 +11,7 @@ from orchestrator.confinement import UnsafeNameError, checked_name
 from orchestrator.models import ArchitectureProfile
 from orchestrator.spi import App, Ask, Launch, Scaffold, Skeleton
 from orchestrator.testing.contracts.base import EscapeError, PluginContract, in_time, watched
-from orchestrator.testing.contracts.plugin_conduct import nothing_left
+from orchestrator.testing.contracts.leftovers import nothing_left
 from orchestrator.testing.contracts.side_effects import SharedStateError, a_year_later, overheard, shared_state_kept
 
 APPS: Final = (

@@ -10,7 +10,7 @@ from orchestrator.errors import SandboxError
 from orchestrator.models import TaskType
 from orchestrator.spi import Candidate, Ran, Score, Scorer, ScorerContext
 from orchestrator.testing.contracts.base import EscapeError, PluginContract, in_time, unchanged, watched
-from orchestrator.testing.contracts.plugin_conduct import nothing_left
+from orchestrator.testing.contracts.leftovers import nothing_left
 from orchestrator.testing.contracts.side_effects import shared_state_kept
 from orchestrator.testing.contracts.validators import HOSTILE, FakeRun
 

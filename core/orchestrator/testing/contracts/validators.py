@@ -13,7 +13,7 @@ from orchestrator.errors import SandboxError
 from orchestrator.models import TaskType, Verdict
 from orchestrator.spi import Candidate, Finding, Ran, Validator, ValidatorContext, find_tool
 from orchestrator.testing.contracts.base import EscapeError, PluginContract, in_time, unchanged, watched
-from orchestrator.testing.contracts.plugin_conduct import nothing_left
+from orchestrator.testing.contracts.leftovers import nothing_left
 from orchestrator.testing.contracts.side_effects import SharedStateError, overheard, shared_state_kept
 
 HOSTILE: Final[Mapping[str, str]] = {

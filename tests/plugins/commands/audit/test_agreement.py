@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from orchestrator.engine.content_retention import delete_content
-from orchestrator_audit import bundles
-from orchestrator_audit.bundle_check import verify
+from orchestrator_audit.bundles import writing
+from orchestrator_audit.bundles.checking import verify
 from tests.log.project import RUN
 from tests.plugins.commands.audit.logs import doing, failures, finished_run, forked
 from tests.plugins.commands.audit.test_bundles import Members, bundle, independent, members_of, repacked
@@ -50,7 +50,7 @@ def test_a_bundle_passes_whichever_ancestor_has_deleted_its_texts(
     assert failures(verify(tmp_path / "run.tar")) == set()
     assert independent().verify(str(tmp_path / "run.tar"))["run"] == LAST
     members = members_of(tmp_path / "run.tar")
-    members[bundles.TEXTS] = b"".join(members[bundles.TEXTS].splitlines(keepends=True)[:-1])
+    members[writing.TEXTS] = b"".join(members[writing.TEXTS].splitlines(keepends=True)[:-1])
     refused(_counted(members), tmp_path)
 
 
@@ -65,10 +65,10 @@ def refused(members: dict[str, bytes], folder: Path) -> None:
 
 def _counted(members: dict[str, bytes]) -> dict[str, bytes]:
     """The members with the numbers of lines in the manifest counted anew."""
-    manifest = json.loads(members[bundles.MANIFEST])
-    for name, content in ((bundles.EVENTS, "events"), (bundles.TEXTS, "texts")):
+    manifest = json.loads(members[writing.MANIFEST])
+    for name, content in ((writing.EVENTS, "events"), (writing.TEXTS, "texts")):
         manifest[content]["lines"] = members[name].count(b"\n")
-    return {**members, bundles.MANIFEST: json.dumps(manifest).encode()}
+    return {**members, writing.MANIFEST: json.dumps(manifest).encode()}
 
 
 def _salt_of_nothing(manifest: dict[str, Any], texts: list[dict[str, str]], events: list[dict[str, Any]]) -> None:
@@ -105,13 +105,13 @@ def test_what_no_hash_covers_is_refused_by_both(
     whole: Members, tmp_path: Path, change: Callable[[Any, Any, Any], None]
 ) -> None:
     """Salts, the run of a text, and positions: nothing of them is in the chain."""
-    manifest = json.loads(whole[bundles.MANIFEST])
+    manifest = json.loads(whole[writing.MANIFEST])
     texts, events = (
-        [json.loads(line) for line in whole[name].splitlines()] for name in (bundles.TEXTS, bundles.EVENTS)
+        [json.loads(line) for line in whole[name].splitlines()] for name in (writing.TEXTS, writing.EVENTS)
     )
     change(manifest, texts, events)
-    lines = {name: b"".join(map(_line, rows)) for name, rows in ((bundles.EVENTS, events), (bundles.TEXTS, texts))}
-    refused(_counted({**whole, bundles.MANIFEST: json.dumps(manifest).encode(), **lines}), tmp_path)
+    lines = {name: b"".join(map(_line, rows)) for name, rows in ((writing.EVENTS, events), (writing.TEXTS, texts))}
+    refused(_counted({**whole, writing.MANIFEST: json.dumps(manifest).encode(), **lines}), tmp_path)
 
 
 def _line(row: dict[str, Any]) -> bytes:

@@ -14,8 +14,8 @@ from orchestrator.events import RunArchived
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import read_heads
 from orchestrator.money import Usd
-from orchestrator_audit import archiving, bundles
-from orchestrator_audit.signing import OWN_KEY, make_key
+from orchestrator_audit.bundles import archiving, writing
+from orchestrator_audit.bundles.signing import OWN_KEY, make_key
 from tests.cli.command import Ended
 from tests.cli.in_process import command
 from tests.log.project import RUN, in_workspace, spec_of, unguarded, write_project
@@ -172,7 +172,7 @@ def test_an_interrupted_archive_loses_nothing_and_is_done_again(
     def interrupted(*_: object, **__: object) -> None:
         raise LogError("interrupted")
 
-    place = {"make": bundles, "archive": EventLog}.get(broken, archiving)
+    place = {"make": writing, "archive": EventLog}.get(broken, archiving)
     with monkeypatch.context() as patch:
         patch.setattr(place, broken, interrupted)
         assert archived(capsys, to).code == 3

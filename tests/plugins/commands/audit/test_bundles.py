@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import DamagedLogError, LogError, UsageError
 from orchestrator.ledger.event_log import EventLog
-from orchestrator_audit import bundles, signing
-from orchestrator_audit.bundle_check import verify
+from orchestrator_audit.bundles import signing, writing
+from orchestrator_audit.bundles.checking import verify
 from orchestrator_audit.checks import AuditReport
 from tests import golden
 from tests.cli.command import orchestrate, rows, scripted_spec
@@ -50,11 +50,11 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def bundle(home: Path, path: Path, run: str = RUN, key: Path | None = None, *, texts: bool = True) -> bundles.Bundled:
+def bundle(home: Path, path: Path, run: str = RUN, key: Path | None = None, *, texts: bool = True) -> writing.Bundled:
     """Write a run's bundle."""
     log = EventLog.open_to_read(home)
     try:
-        return bundles.make(log, run, path, texts=texts, key=None if key is None else signing.read_private(key))
+        return writing.make(log, run, path, texts=texts, key=None if key is None else signing.read_private(key))
     finally:
         log.close()
 
@@ -313,7 +313,7 @@ def packed(members: dict[str, bytes]) -> bytes:
     members["SHA256SUMS"] = "".join(f"{digest}  {name}\n" for name, digest in sums.items()).encode()
     target = io.BytesIO()
     for name, content in members.items():
-        bundles._put(target, name, content)
+        writing._put(target, name, content)
     return target.getvalue() + bytes(1024)
 
 
@@ -323,25 +323,25 @@ def packed(members: dict[str, bytes]) -> bytes:
 def repacked(members: dict[str, bytes]) -> bytes:
     """A bundle of members whose sums, and whose digests in the manifest, are computed anew where they can be."""
     with suppress(ValueError, TypeError, KeyError, AttributeError):
-        manifest = json.loads(members[bundles.MANIFEST])
-        for name, field in ((bundles.EVENTS, "events"), (bundles.TEXTS, "texts")):
+        manifest = json.loads(members[writing.MANIFEST])
+        for name, field in ((writing.EVENTS, "events"), (writing.TEXTS, "texts")):
             manifest[field]["sha256"] = hashlib.sha256(members[name]).hexdigest()
-        members = {**members, bundles.MANIFEST: json.dumps(manifest).encode()}
+        members = {**members, writing.MANIFEST: json.dumps(manifest).encode()}
     sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in members.items())
     out = io.BytesIO()
-    for name, content in {**members, bundles.SUMS: sums.encode()}.items():
-        out.write(bundles.header(name, len(content)) + content + bytes(-len(content) % bundles.BLOCK))
-    return out.getvalue() + bytes(2 * bundles.BLOCK)
+    for name, content in {**members, writing.SUMS: sums.encode()}.items():
+        out.write(writing.header(name, len(content)) + content + bytes(-len(content) % writing.BLOCK))
+    return out.getvalue() + bytes(2 * writing.BLOCK)
 
 
 def members_of(path: Path) -> dict[str, bytes]:
     """The members of a bundle, without its sums."""
     with tarfile.open(path) as tar:
         found = {each.name: file.read() for each in tar.getmembers() if (file := tar.extractfile(each))}
-    return {name: content for name, content in found.items() if name != bundles.SUMS}
+    return {name: content for name, content in found.items() if name != writing.SUMS}
 
 
-MEMBERS = (bundles.MANIFEST, bundles.EVENTS, bundles.TEXTS)
+MEMBERS = (writing.MANIFEST, writing.EVENTS, writing.TEXTS)
 WRONG = st.one_of(
     st.none(),
     st.booleans(),
@@ -385,24 +385,24 @@ def whole(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Members:
 
 def _respaced(name: str, content: bytes) -> bytes:
     """The member as it is after its JSON was read and written."""
-    return json.dumps(json.loads(content)).encode() if name == bundles.MANIFEST else content
+    return json.dumps(json.loads(content)).encode() if name == writing.MANIFEST else content
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(MEMBERS), line=st.integers(0), place=st.integers(0), wrong=WRONG)
-@example(name=bundles.MANIFEST, line=0, place=1, wrong=True)
-@example(name=bundles.MANIFEST, line=0, place=1, wrong=1.0)
-@example(name=bundles.EVENTS, line=10, place=1, wrong=0)
+@example(name=writing.MANIFEST, line=0, place=1, wrong=True)
+@example(name=writing.MANIFEST, line=0, place=1, wrong=1.0)
+@example(name=writing.EVENTS, line=10, place=1, wrong=0)
 def test_content_of_another_form_is_refused_in_one_line(
     name: str, line: int, place: int, wrong: object, whole: Members, tmp_path: Path
 ) -> None:
     """A value of another type anywhere, under sums that hold: no traceback and no false ok."""
-    lines = [whole[name]] if name == bundles.MANIFEST else whole[name].splitlines()
+    lines = [whole[name]] if name == writing.MANIFEST else whole[name].splitlines()
     original = json.loads(lines[line % len(lines)])
     found = places(original)
     changed = planted(original, found[place % len(found)], wrong)
     lines[line % len(lines)] = json.dumps(changed).encode()
-    content = b"\n".join(lines) + (b"" if name == bundles.MANIFEST else b"\n")
+    content = b"\n".join(lines) + (b"" if name == writing.MANIFEST else b"\n")
     bundled = repacked({**whole, name: content})
     assume(bundled != repacked({**whole, name: _respaced(name, whole[name])}))
     report = checked(bundled, tmp_path)
@@ -419,7 +419,7 @@ def test_repacking_alone_changes_nothing_that_counts(whole: Members, tmp_path: P
 
 def test_a_member_that_unpacks_to_nothing_is_no_bundle(tmp_path: Path) -> None:
     """A size below nothing in a head of the tar."""
-    block = bytearray(bundles.header(bundles.MANIFEST, 5))
+    block = bytearray(writing.header(writing.MANIFEST, 5))
     block[124:136] = b"\xff" * 12
     total = sum(block[:148]) + 8 * 32 + sum(block[156:])
     block[148:156] = b"%06o\0 " % total
@@ -461,7 +461,7 @@ def test_the_independent_verifier_agrees(home: Path, keys: Path, tmp_path: Path)
 def test_the_independent_verifier_refuses_every_change_of_an_event(data: st.DataObject, whole: Members) -> None:
     """Any column of any event, and any event left out."""
     verifier = independent()
-    rows = [json.loads(line) for line in whole[bundles.EVENTS].splitlines()]
+    rows = [json.loads(line) for line in whole[writing.EVENTS].splitlines()]
     number = data.draw(st.integers(0, len(rows) - 2))
     column = data.draw(st.sampled_from([*list(verifier.EVENT)[1:], "all"]))
     if column == "all":
@@ -479,7 +479,7 @@ def test_the_independent_verifier_refuses_in_one_line(home: Path, keys: Path, tm
     whole = unpacked((tmp_path / "run.tar").read_bytes())
     other = whole["signature.json"].replace(b"bundle+json", b"letter+json")
     (tmp_path / "type.tar").write_bytes(repacked({**whole, "signature.json": other}))
-    (tmp_path / "deep.tar").write_bytes(repacked({**whole, bundles.EVENTS: b"[" * 100_000}))
+    (tmp_path / "deep.tar").write_bytes(repacked({**whole, writing.EVENTS: b"[" * 100_000}))
     (tmp_path / "none.tar").write_bytes(b"none")
     script = Path(__file__).parents[4] / "examples" / "verify" / "verify_bundle.py"
     for name, code in (("run", 0), ("type", 6), ("deep", 6), ("none", 6), ("absent", 6)):

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import UsageError
-from orchestrator_audit.bundle_check import verify
+from orchestrator_audit.bundles.checking import verify
 from tests.cli.command import clean_environment
 from tests.cli.in_process import command
 from tests.log.project import RUN, unguarded

@@ -17,8 +17,8 @@ from orchestrator.settings import CrossVendor
 from orchestrator.testing.memory_log import memory_database, memory_log
 from orchestrator.testing.simulator import Scenario, simulate
 from orchestrator_audit.checks import CHECKS, AuditResult
+from orchestrator_audit.laws.shadow_state import OF_A_HISTORY
 from orchestrator_audit.log_audit import audit
-from orchestrator_audit.shadow_state import OF_A_HISTORY
 from tests import golden
 from tests.log.project import RUN, unguarded
 from tests.plugins.commands.audit.logs import COLUMNS, INSERT, audited, failures, finished_run, stored_anew

@@ -9,8 +9,8 @@ from orchestrator.log import Select, chain
 from orchestrator.log.codec import CODEC
 from orchestrator.testing.memory_log import memory_database, memory_log
 from orchestrator.testing.simulator import simulate
+from orchestrator_audit.laws.reservations import Reservations
 from orchestrator_audit.log_audit import audit
-from orchestrator_audit.reservations import Reservations
 from tests.plugins.commands.audit.logs import INSERT, failures
 from tests.simulation.test_shared_pace import crowd
 
