@@ -15,7 +15,7 @@ from orchestrator.cli.code_words import (
     UNADVISED,
     UNVERIFIED,
 )
-from orchestrator.engine.answers.common_prompt import _SHORTFALLS
+from orchestrator.engine.answers.task_prompt_sections import _SHORTFALLS
 from orchestrator.models import (
     PLAN_PROBLEMS,
     CallEnd,

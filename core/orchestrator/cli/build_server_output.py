@@ -11,9 +11,9 @@ import click
 from attrs import define, field
 
 from orchestrator.cli.code_words import HALTED, SHORTFALLS
-from orchestrator.cli.event_sentences import verification
 from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, junit_xml
 from orchestrator.cli.options import command
+from orchestrator.cli.progress_wording import verification
 from orchestrator.cli.terminal_output import line, money, notice
 from orchestrator.cli.values import FILE
 from orchestrator.errors import DamagedLogError, UsageError

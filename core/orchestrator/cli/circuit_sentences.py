@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from orchestrator import events as e
-from orchestrator.cli.event_sentences import Note, Tone
+from orchestrator.cli.progress_wording import Note, Tone
 from orchestrator.cli.terminal_output import line, seconds
 from orchestrator.decide.unreachable_hosts import given_up_at
 from orchestrator.errors import ErrorKind

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from orchestrator.cli.command_groups import CommandGroup, suggestion
     from orchestrator.cli.damaged_runs import UNREADABLE, Reader, Trust, trust_in, whole_run
     from orchestrator.cli.event_ids import EVENT, EVENT_HELP
-    from orchestrator.cli.event_sentences import verification
     from orchestrator.cli.exchanges import lines_of
     from orchestrator.cli.exit_codes import EXIT_CODES, INTERRUPTED, SYSTEM, USAGE
     from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, junit_xml
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     )
     from orchestrator.cli.progress_display import Display, Lines, live_view
     from orchestrator.cli.progress_lines import Progress
+    from orchestrator.cli.progress_wording import verification
     from orchestrator.cli.run_ids import RUN, latest, resolved_run, resolved_task
     from orchestrator.cli.run_session import RunSession, advice_for
     from orchestrator.cli.shared_sentences import forbidden, remarks_on, remarks_on_choice, restricted
@@ -136,7 +136,7 @@ _NAMES: Final = {
     "orchestrator.cli.live_view": "Pace",
     "orchestrator.cli.opening_logs": "open_log open_log_if_any",
     "orchestrator.cli.mailbox_messages": "SpokenTo send_answer spoken_to",
-    "orchestrator.cli.event_sentences": "verification",
+    "orchestrator.cli.progress_wording": "verification",
     "orchestrator.cli.options": (
         "advise_option allow_option always_json_option approve_option "
         "backend_option command context_option disable_option enhance_option exact_option existing_run "

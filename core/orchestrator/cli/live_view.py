@@ -6,8 +6,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import events as e
-from orchestrator.cli.event_sentences import STYLES_OF_NOTES, Note, Tone, said
 from orchestrator.cli.progress_lines import Progress
+from orchestrator.cli.progress_wording import STYLES_OF_NOTES, Note, Tone, said
 from orchestrator.cli.tables import STYLES
 from orchestrator.cli.terminal_output import line, money, seconds
 from orchestrator.cli.text_fitting import wrapped

@@ -4,8 +4,8 @@ import sys
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator import events as e
-from orchestrator.cli.event_sentences import Tone, said
 from orchestrator.cli.progress_lines import Progress
+from orchestrator.cli.progress_wording import Tone, said
 from orchestrator.cli.terminal_output import notice
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from orchestrator.cli.approval_texts import question_of, shown_with, ways_of
 from orchestrator.cli.circuit_sentences import closed_note, is_of_account, opened_note
 from orchestrator.cli.code_words import DOING, FALLBACKS, LEFT_OUT, UNREAD
 from orchestrator.cli.event_lines import describe, stored_name
-from orchestrator.cli.event_sentences import (
+from orchestrator.cli.progress_wording import (
     Note,
     Tone,
     at_work,

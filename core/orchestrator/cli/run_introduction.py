@@ -5,7 +5,7 @@ from typing import Final
 
 from orchestrator import events as e
 from orchestrator.cli.code_words import UNADVISED, UNMEASURED
-from orchestrator.cli.event_sentences import Note, Tone, forbidden
+from orchestrator.cli.progress_wording import Note, Tone, forbidden
 from orchestrator.cli.terminal_output import line, money, seconds
 from orchestrator.decide.batch_lanes import uses_batches
 from orchestrator.decide.compliance import violated

@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from orchestrator.cli.code_words import HALTED, SHORTFALLS
-from orchestrator.cli.event_sentences import verification
+from orchestrator.cli.progress_wording import verification
 from orchestrator.cli.stdout import stdout
 from orchestrator.cli.terminal_output import line, money, result, seconds
 from orchestrator.cli.text_fitting import GAP, LEAST_TEXT, cut, fitting, longest_word, width_of, wrapped

@@ -15,7 +15,7 @@ from orchestrator.decide.compliance import binding, violated, violations
 from orchestrator.errors import present
 from orchestrator.events import ModelCandidate, RunStarted, SessionOpened
 from orchestrator.models import SLOT_ALIASES, ModelInfo, RejectionReason, Role, TaskType
-from orchestrator.models.tiers import is_lower_tier
+from orchestrator.models.offers import is_lower_tier
 from orchestrator.money import Price, Usd
 from orchestrator.policy import Policy
 from orchestrator.settings import RunSettings

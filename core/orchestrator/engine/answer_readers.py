@@ -11,7 +11,7 @@ from orchestrator.engine.answers.equivalence import canonical_form
 from orchestrator.engine.answers.given_files_in_prompts import names_of
 from orchestrator.engine.answers.plan_patches import existing_tasks
 from orchestrator.engine.answers.prompt_marks import marks_of
-from orchestrator.engine.answers.prompts import criteria_count
+from orchestrator.engine.answers.prompts_by_role import criteria_count
 from orchestrator.engine.answers.read_answer import Keep, read_answer
 from orchestrator.engine.answers.timed_reading import Read
 from orchestrator.engine.outputs.file_placement import Placement

@@ -8,7 +8,7 @@ from typing import Final
 from attrs import evolve, fields, frozen
 
 from orchestrator import events as e
-from orchestrator.confinement import UnsafeNameError, checked_name
+from orchestrator.allowed_file_names import UnsafeNameError, checked_name
 from orchestrator.engine.answers.enhancing import count_words
 from orchestrator.engine.answers.given_files_in_prompts import map_of
 from orchestrator.engine.answers.prompt_templates import read_templates

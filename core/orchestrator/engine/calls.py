@@ -13,7 +13,7 @@ from orchestrator.deadlines.awaiting import contained
 from orchestrator.engine.answer_readers import reader_of
 from orchestrator.engine.answers.cached_answers import ResponseCache
 from orchestrator.engine.answers.prompt_marks import cut, marks_of
-from orchestrator.engine.answers.prompts import build_prompt
+from orchestrator.engine.answers.prompts_by_role import build_prompt
 from orchestrator.engine.answers.stored_prompts import Prompt, read_prompt
 from orchestrator.engine.answers.timed_reading import Read, Taken, taken_in
 from orchestrator.engine.batches import Batches

@@ -8,7 +8,7 @@ from typing import Final
 from attrs import define
 
 from orchestrator import events as e
-from orchestrator.confinement import is_allowed
+from orchestrator.allowed_file_names import is_allowed
 from orchestrator.engine.answers.cached_answers import ResponseCache
 from orchestrator.engine.answers.given_files_in_prompts import files_of
 from orchestrator.engine.answers.prompt_marks import cut

@@ -11,6 +11,7 @@ from orchestrator.models.architecture import (
     StructuralPattern,
     Topology,
 )
+from orchestrator.models.assumed_quality import usual_quality
 from orchestrator.models.cell_codes import CellOutcome, CellProblem
 from orchestrator.models.codes import (
     AnsweredBy,
@@ -58,7 +59,7 @@ from orchestrator.models.plans import (
     SuggestionKind,
     size_remark,
 )
-from orchestrator.models.results import Budget, ProjectState, Task, TaskResult
+from orchestrator.models.project_state import Budget, ProjectState, Task, TaskResult
 from orchestrator.models.secrets import SHORTEST_SECRET
 from orchestrator.models.slots import (
     COST_TABLE,
@@ -86,7 +87,6 @@ from orchestrator.models.strategies import (
     is_comparison,
     sample_words,
 )
-from orchestrator.models.tiers import usual_quality
 from orchestrator.models.trust_codes import CapabilityKind, GrantedBy
 from orchestrator.models.vocabulary import (
     Finish,

@@ -1,5 +1,7 @@
 """What a provider sells."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from attrs import Factory, frozen
@@ -9,6 +11,16 @@ from orchestrator.money import Price
 
 DEFAULT_EFFORT: Final = "default"
 """In ``thinking_tokens``: as the model thinks where no effort is said."""
+
+_SIZES: Final[Mapping[str | None, int]] = MappingProxyType(
+    {"economy": 0, "small": 0, "standard": 1, "medium": 1, "premium": 2, "large": 2}
+)
+"""The tiers that have an order, smallest first."""
+
+
+def is_lower_tier(tier: str | None, other: str | None) -> bool:
+    """Whether a tier is below another one; one that is unknown or a vendor's own is below none, and none below it."""
+    return tier in _SIZES and other in _SIZES and _SIZES[tier] < _SIZES[other]
 
 
 def qualified(provider: str, model: str) -> str:

@@ -25,7 +25,7 @@ from orchestrator.decide.round_context import Rank, RoutingContext
 from orchestrator.decide.routing import Listing, Query, list_candidates, slots_of
 from orchestrator.errors import ErrorKind
 from orchestrator.models import ModelInfo, PlannedTask, Role, TaskType, Waiver
-from orchestrator.models.tiers import is_lower_tier
+from orchestrator.models.offers import is_lower_tier
 from orchestrator.money import Usd
 from orchestrator.policy import EnforcementMode, Policy
 from orchestrator.settings import CrossVendor, RunSettings

@@ -6,8 +6,9 @@ Pure: ``capabilities`` (one thing a spec may want), ``keys_needing_consent`` (th
 """
 
 from orchestrator.trust.admission import Admission, Ask, source_of
-from orchestrator.trust.capabilities import Capability, checked_patterns, covered
+from orchestrator.trust.capabilities import Capability
 from orchestrator.trust.consent_sentences import AGREED_BY, DOING
+from orchestrator.trust.grant_patterns import checked_patterns, covered
 from orchestrator.trust.grant_rules import Weighed, listed, refusal, weigh
 from orchestrator.trust.remembered_grants import GrantStore
 from orchestrator.trust.user_configuration import (

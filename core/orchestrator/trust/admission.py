@@ -12,7 +12,8 @@ from orchestrator.events import Grant
 from orchestrator.models import CapabilityKind, GrantedBy
 from orchestrator.policy import CapabilityRules
 from orchestrator.spec import Spec
-from orchestrator.trust.capabilities import Capability, checked_patterns
+from orchestrator.trust.capabilities import Capability
+from orchestrator.trust.grant_patterns import checked_patterns
 from orchestrator.trust.grant_rules import Weighed, listed, refusal, weigh
 from orchestrator.trust.remembered_grants import GrantStore
 from orchestrator.trust.user_configuration import Configuration, configuration_path

@@ -7,8 +7,9 @@ from attrs import frozen
 
 from orchestrator.events import Grant
 from orchestrator.models import GrantedBy
-from orchestrator.trust.capabilities import Capability, covered
+from orchestrator.trust.capabilities import Capability
 from orchestrator.trust.consent_sentences import AGREED_BY
+from orchestrator.trust.grant_patterns import covered
 
 _ORDER: Final = (
     GrantedBy.OWN,

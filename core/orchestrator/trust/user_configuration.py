@@ -16,7 +16,7 @@ from orchestrator.settings import SandboxChoice
 from orchestrator.spec.container_kinds import ListOf, Record, key
 from orchestrator.spec.spellings import RETENTION
 from orchestrator.spec.value_kinds import PATH, Choice, Kind, Money, Place, Refused, Text
-from orchestrator.trust.capabilities import checked_patterns
+from orchestrator.trust.grant_patterns import checked_patterns
 
 VARIABLE: Final = "ORCHESTRATE_CONFIG"
 """The variable that names the file."""

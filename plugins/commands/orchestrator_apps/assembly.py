@@ -8,7 +8,7 @@ from typing import Final
 import cattrs
 from attrs import asdict, frozen
 
-from orchestrator.confinement import UnsafeNameError, checked_name
+from orchestrator.allowed_file_names import UnsafeNameError, checked_name
 from orchestrator.engine.outputs.folder_writing import OutputFolder
 from orchestrator.engine.outputs.verification import FolderVerifier, TooLargeError, Verified, copied
 from orchestrator.models import Verdict

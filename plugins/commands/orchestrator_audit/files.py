@@ -6,7 +6,7 @@ from pathlib import Path
 from attrs import Factory, define
 
 from orchestrator import events as e
-from orchestrator.confinement import UnsafeNameError, read_file
+from orchestrator.allowed_file_names import UnsafeNameError, read_file
 from orchestrator.engine.delivering import place_of
 from orchestrator.engine.outputs.file_placement import Placement
 from orchestrator.engine.outputs.folder_writing import LARGEST_FILE, MARKER

@@ -7,7 +7,7 @@ from attrs import Factory, define
 
 from orchestrator import events as e
 from orchestrator.decide import RULES
-from orchestrator.engine.answers.prompts import build_prompt
+from orchestrator.engine.answers.prompts_by_role import build_prompt
 from orchestrator.engine.answers.stored_prompts import Prompt, read_prompt
 from orchestrator.engine.delivering import RunPlace, application_of, place_of, spec_of
 from orchestrator.engine.session import VERSION

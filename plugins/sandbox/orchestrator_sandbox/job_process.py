@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from attrs import Factory, define
 
-from orchestrator.confinement import folder_of, read_file
+from orchestrator.allowed_file_names import folder_of, read_file
 from orchestrator.errors import MissingError, SandboxError
 from orchestrator.spi import Job, Ran
 from orchestrator_sandbox.disk_usage import DiskUsage

@@ -9,7 +9,6 @@ import click
 from orchestrator.cli.code_words import DOING, REMOVED, UNMEASURED
 from orchestrator.cli.command_groups import ShowGroup
 from orchestrator.cli.commands.plan_edit import edit
-from orchestrator.cli.event_sentences import forecast_line
 from orchestrator.cli.forecast import plain_forecast, plain_plays, print_plays
 from orchestrator.cli.opening_logs import open_log_if_any
 from orchestrator.cli.options import (
@@ -27,6 +26,7 @@ from orchestrator.cli.options import (
     policy_option,
     set_option,
 )
+from orchestrator.cli.progress_wording import forecast_line
 from orchestrator.cli.shared_sentences import forbidden
 from orchestrator.cli.tables import print_table
 from orchestrator.cli.terminal_output import line, money, notice, result, result_json, seconds

@@ -2,7 +2,7 @@
 
 from pathlib import PurePosixPath
 
-from orchestrator.confinement import UnsafeNameError, checked_name
+from orchestrator.allowed_file_names import UnsafeNameError, checked_name
 from orchestrator.documents.fenced import fenced_blocks
 from orchestrator.engine.answers.block_names import labelled
 from orchestrator.engine.answers.languages import suffix_of

@@ -11,7 +11,7 @@ from attrs import frozen
 from orchestrator.engine.answers.prompt_marks import cut
 
 if TYPE_CHECKING:
-    from orchestrator.engine.answers.common_prompt import Get, PromptSource
+    from orchestrator.engine.answers.task_prompt_sections import Get, PromptSource
     from orchestrator.events import ContextFile
     from orchestrator.models import PlannedTask
     from orchestrator.state.run import RunState

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from orchestrator.engine.answers.common_prompt import LONGEST_DETAILS, PromptSource
 from orchestrator.engine.answers.prompt_marks import cut
+from orchestrator.engine.answers.task_prompt_sections import LONGEST_DETAILS, PromptSource
 from orchestrator.events import ModelSelected
 from orchestrator.models import PLAN_PROBLEMS, Finish, ReadingProblem
 from orchestrator.state.calls import Answer

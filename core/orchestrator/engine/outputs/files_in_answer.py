@@ -6,7 +6,7 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import Final
 
-from orchestrator.confinement import UnsafeNameError, checked_name
+from orchestrator.allowed_file_names import UnsafeNameError, checked_name
 from orchestrator.engine.answers.answer_blocks import blocks, files_of, refused_names
 from orchestrator.engine.answers.block_names import is_file_name
 from orchestrator.engine.answers.languages import SUFFIXES, suffix_of

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from orchestrator.confinement import folder_of
+from orchestrator.allowed_file_names import folder_of
 from orchestrator.errors import OutputError
 
 MARKER: Final = ".orchestrate-run"

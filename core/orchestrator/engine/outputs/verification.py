@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import frozen
 
-from orchestrator.confinement import UnsafeNameError, checked_name, read_file
+from orchestrator.allowed_file_names import UnsafeNameError, checked_name, read_file
 from orchestrator.deadlines.awaiting import Offload
 from orchestrator.engine.checks import GRACE_SECONDS
 from orchestrator.engine.outputs.folder_writing import OutputFolder, is_own_mark

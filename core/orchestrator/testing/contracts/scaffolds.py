@@ -7,7 +7,7 @@ import tomllib
 from copy import deepcopy
 from typing import Any, Final
 
-from orchestrator.confinement import UnsafeNameError, checked_name
+from orchestrator.allowed_file_names import UnsafeNameError, checked_name
 from orchestrator.models import ArchitectureProfile
 from orchestrator.spi import App, Ask, Launch, Scaffold, Skeleton
 from orchestrator.testing.contracts.base import EscapeError, PluginContract, in_time, watched

@@ -21,7 +21,15 @@ from orchestrator.engine.answers.answer_schemas import (
     plan_schema,
     verdict_schema,
 )
-from orchestrator.engine.answers.common_prompt import (
+from orchestrator.engine.answers.defects_for_reviser import critique_text
+from orchestrator.engine.answers.given_files_in_prompts import files_of, not_whole
+from orchestrator.engine.answers.plan_patches import failed_text, plan_text
+from orchestrator.engine.answers.prompt_marks import cut
+from orchestrator.engine.answers.read_answer import reasons_in
+from orchestrator.engine.answers.repeated_prompts import again_parts
+from orchestrator.engine.answers.stored_prompts import Prompt
+from orchestrator.engine.answers.success_criteria import criteria_of
+from orchestrator.engine.answers.task_prompt_sections import (
     LONGEST_DETAILS,
     LONGEST_RESULT,
     Get,
@@ -34,14 +42,6 @@ from orchestrator.engine.answers.common_prompt import (
     task_parts,
     warning_parts,
 )
-from orchestrator.engine.answers.defects_for_reviser import critique_text
-from orchestrator.engine.answers.given_files_in_prompts import files_of, not_whole
-from orchestrator.engine.answers.plan_patches import failed_text, plan_text
-from orchestrator.engine.answers.prompt_marks import cut
-from orchestrator.engine.answers.read_answer import reasons_in
-from orchestrator.engine.answers.repeated_prompts import again_parts
-from orchestrator.engine.answers.stored_prompts import Prompt
-from orchestrator.engine.answers.success_criteria import criteria_of
 from orchestrator.errors import MissingError, present
 from orchestrator.events import ModelSelected
 from orchestrator.models import AUTO, DraftMode, PairChoice, Role, TaskType
