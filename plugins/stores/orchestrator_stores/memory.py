@@ -3,7 +3,7 @@
 from typing import Final
 
 from orchestrator.log.protocol import StoreKind
-from orchestrator.log.sqlite.plugin import MemoryStores
+from orchestrator.log.sqlite.store_addresses import MemoryStores
 from orchestrator.spi import hookimpl
 
 _STORES: Final = MemoryStores()

@@ -1,7 +1,7 @@
 """``sqlite:FOLDER``: a file of SQLite, for the processes of one machine."""
 
 from orchestrator.log.protocol import StoreKind
-from orchestrator.log.sqlite.plugin import SqliteStores
+from orchestrator.log.sqlite.store_addresses import SqliteStores
 from orchestrator.spi import hookimpl
 
 orchestrator_contract = {"address": "sqlite:{folder}/log"}

@@ -15,7 +15,7 @@ from orchestrator.log.locks import MemoryLocks
 from orchestrator.log.protocol import Changes, Member, Store, Tails, Written
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator.log.sqlite.connections import Queryable
-from orchestrator.log.sqlite.plugin import SqliteStores
+from orchestrator.log.sqlite.store_addresses import SqliteStores
 from orchestrator.log.stored_rows import Contents, Last, Page, Select
 from orchestrator.testing import StoreContract
 from orchestrator_stores import sqlite
