@@ -13,7 +13,7 @@ from orchestrator.engine.outputs.file_placement import Placement
 from orchestrator.engine.outputs.folder_readme import tables
 from orchestrator.engine.outputs.folder_writing import OutputFolder
 from orchestrator.engine.outputs.run_results import summary
-from orchestrator.errors import DamagedLogError, MissingError, UsageError
+from orchestrator.errors import DamagedLogError, MissingError, NoTextError, UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts
 from orchestrator.plugins import Catalogue
@@ -68,7 +68,7 @@ def spec_of(log: EventLog, run: str, texts: Texts) -> str:
     """The spec that a run follows, in canonical JSON; where its place is not known here, without absolute paths.
 
     Raises:
-        UsageError: the content of the run was deleted.
+        UsageError: the content of the run was deleted, or cannot be read here.
     """
     spec = _text(run, texts, _first(log, run).spec)
     try:
@@ -81,7 +81,7 @@ def place_of(log: EventLog, run: str, texts: Texts) -> RunPlace:
     """Where a run reads and writes.
 
     Raises:
-        UsageError: it was deleted.
+        UsageError: it was deleted, or cannot be read here.
         DamagedLogError: the text is another one.
     """
     digest = _first(log, run).place
@@ -112,8 +112,8 @@ def _first(log: EventLog, run: str) -> e.RunStarted | e.RunForked:
 def _text(run: str, texts: Texts, digest: str) -> str:
     try:
         return texts.get(digest)
-    except KeyError:
-        raise UsageError(f"the content of {run} was deleted: it can be read, and not gone on with") from None
+    except NoTextError as error:
+        raise UsageError(f"the content of {run} {error.why}; without it nothing is written or gone on with") from None
 
 
 def application_of(spec: str, catalogue: Catalogue) -> Application | None:

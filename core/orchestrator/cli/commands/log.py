@@ -22,7 +22,7 @@ from orchestrator.cli.part_commands import PartCommand
 from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.terminal_output import line, notice, result, result_json, timestamp
 from orchestrator.cli.values import FILE
-from orchestrator.errors import LogError, UsageError
+from orchestrator.errors import LogError, NoTextError, UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import DATABASE
 from orchestrator.log.event_ids import EventId, event_name
@@ -172,8 +172,8 @@ def _script(store: Reader, run: str, path: Path) -> int:
     texts = Texts(store, run, os.urandom, store.redactor)
     try:
         made = reproduce(store, run, spec_of(store, run, texts), texts, path.name)
-    except KeyError:
-        raise UsageError(f"a text of {run} is missing: without its content it cannot be played again") from None
+    except NoTextError as error:
+        raise UsageError(f"a text of {run} {error.why}; without it the run cannot be played again") from None
     for target, content in ((path, made.answers), (spec, made.spec)):
         try:
             with target.open("x", encoding="utf-8") as file:

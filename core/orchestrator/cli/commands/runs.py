@@ -23,6 +23,8 @@ from orchestrator.cli.values import FILE, SECONDS, SINCE
 from orchestrator.errors import UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts
+from orchestrator.log.text_encryption import FOLDER as KEYS
+from orchestrator.log.texts import WITHOUT_KEY
 from orchestrator.money import Usd
 from orchestrator.plugins.store_of_folder import open_log as open_log_to_write
 from orchestrator.run_list import RunFilter, RunSummary, known_status, summaries
@@ -94,6 +96,8 @@ def print_runs(*, as_json: bool, wanted: RunFilter = _EVERY) -> int:
             right=("spend", "tasks"),
             spare=("tasks", "started"),
         )
+    if not as_json and any(run.title == WITHOUT_KEY for run in found):
+        notice(f"the keys of encrypted runs are looked for in {home() / KEYS}")
     return 0
 
 
