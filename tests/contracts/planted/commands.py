@@ -144,7 +144,10 @@ COMMANDS: Final[dict[str, tuple[type[CommandContract], str]]] = {
         _IMPORTS,
     ),
     "the log, late": (_with_source(_SOURCE.replace("return None", "import orchestrator.log")), _IMPORTS),
-    "another command": (_with_source(_SOURCE.replace("cli.kit import result", "cli.doctor import doctor")), _IMPORTS),
+    "another command": (
+        _with_source(_SOURCE.replace("cli.kit import result", "cli.commands.doctor import doctor")),
+        _IMPORTS,
+    ),
     "a thread": (_made(_leaving_a_thread), "test_it_leaves_nothing_running"),
 }
 """By what is wrong: the suite, and the test that notices."""
