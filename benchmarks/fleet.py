@@ -20,9 +20,9 @@ from orchestrator.log import Select
 from orchestrator.models import Allowance, Allowances
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND, Evaluation, Limits, RunSettings
-from orchestrator.testing.scenario import Scenario, ample, draw_models
-from orchestrator.testing.simulator import Player, World
-from orchestrator.testing.virtual_time import VirtualLoop
+from orchestrator.testing.simulation.scenario import Scenario, ample, draw_models
+from orchestrator.testing.simulation.simulator import Player, World
+from orchestrator.testing.simulation.virtual_time import VirtualLoop
 
 _MINUTE = 60 * SECOND
 _CAP = Usd.parse(1_000_000)

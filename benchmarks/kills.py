@@ -29,7 +29,7 @@ from orchestrator.log import Redactor, Texts
 from orchestrator.log.stored_rows import Select
 from orchestrator.money import Price, Usd
 from orchestrator.state.fold import fold
-from orchestrator.testing.equal_outcomes import RunOutcome, outcome_of, same_outcome
+from orchestrator.testing.simulation.equal_outcomes import RunOutcome, outcome_of, same_outcome
 from orchestrator_fleet.worker_registry import workers_of
 from orchestrator_postgres.store import PostgresStore
 from orchestrator_postgres.temporary_server import TemporaryServer, temporary_server

@@ -461,7 +461,14 @@ FORMATS: Final[dict[str, Any]] = {
             "saved_usd": "usd",
         }
     ],
-    "config-show": Map("any"),
+    "config-show": {
+        "file": "text",
+        "exists": "bool",
+        "ceiling_usd": "usd?",
+        "ask_above_usd": "usd?",
+        "data": "text",
+        "*": "any",
+    },
     "costs-reconcile": [
         {
             "run": "text",
@@ -682,7 +689,17 @@ FORMATS: Final[dict[str, Any]] = {
     "plugins-list": [_PLUGIN],
     "plugins-search": [{"distribution": "text", "version": "text", "summary": "text", "plugins": Map(["text"])}],
     "policy-check": {"ok": "bool", "errors": ["text"], "warnings": ["text"], "info": ["text"]},
-    "policy-explain": [{"level": "text", "place": "text", "name": "text", "enforcement_mode?": "text", "*": "any"}],
+    "policy-explain": [
+        {
+            "level": "text",
+            "place": "text",
+            "name": "text",
+            "max_cost_per_task_usd?": "usd",
+            "rate_limit?": {"cost_usd_per_hour?": "usd", "*": "any"},
+            "enforcement_mode?": "text",
+            "*": "any",
+        }
+    ],
     "pool": {
         "winner": "text?",
         "why": "text",

@@ -22,7 +22,7 @@ from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.codec import CODEC
 from orchestrator.state.fold import fold
 from orchestrator.testing.fingerprint import fingerprint
-from orchestrator.testing.simulator import History, Scenario, simulate
+from orchestrator.testing.simulation.simulator import History, Scenario, simulate
 from tests.cli.command import QUICKSTART, count, orchestrate, scripted_spec, start, wait_until
 
 FOLDER = Path(__file__).parent / "data" / "golden"

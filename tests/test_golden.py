@@ -13,7 +13,7 @@ from orchestrator.log import chain
 from orchestrator.log.codec import CODEC
 from orchestrator.replay import verify
 from orchestrator.testing.fingerprint import fingerprint
-from orchestrator.testing.simulator import sound_rank
+from orchestrator.testing.simulation.simulator import sound_rank
 from tests import golden
 
 PATHS = sorted(golden.FOLDER.glob("*.jsonl"))

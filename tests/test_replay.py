@@ -18,7 +18,7 @@ from orchestrator.models import BackendProblem, ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.replay import Verification, no_backend, verify
 from orchestrator.spi import ModelTelemetry, Ranked, RoutingCandidate
-from orchestrator.testing.simulator import History, Scenario, simulate, sound_rank
+from orchestrator.testing.simulation.simulator import History, Scenario, simulate, sound_rank
 from tests import golden
 
 DECISIONS = sorted((cls for cls in e.TYPES.values() if issubclass(cls, e.Decision)), key=lambda cls: cls.__name__)

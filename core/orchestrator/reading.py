@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from orchestrator.log.event_ids import event_name
     from orchestrator.replay import UnavailableBackendError, verify
     from orchestrator.state.calls import CallKey
+    from orchestrator.state.equal_answers import checks_of
     from orchestrator.state.fold import apply, fold
     from orchestrator.state.run import RunState
-    from orchestrator.state.task_answers import checks_of
     from orchestrator.state.tasks import TaskState
 
 _HOMES: Final = {
@@ -45,7 +45,7 @@ _HOMES: Final = {
     "apply": "orchestrator.state.fold",
     "fold": "orchestrator.state.fold",
     "output_of": "orchestrator.decide.outcome",
-    "checks_of": "orchestrator.state.task_answers",
+    "checks_of": "orchestrator.state.equal_answers",
     "RunState": "orchestrator.state.run",
     "TaskState": "orchestrator.state.tasks",
 }

@@ -191,6 +191,31 @@ def test_every_command_prints_what_its_schema_says(home: Path) -> None:
     assert seen <= {path.stem for path in json_formats.SCHEMAS.glob("*.json")}
 
 
+AMOUNTS: Final = """\
+global:
+  - {name: cheap, max_cost_per_task_usd: 0.012, rate_limit: {cost_usd_per_hour: 5, tokens_per_day: 9}}
+"""
+
+
+def test_amounts_of_policies_are_texts(home: Path) -> None:
+    """Whole ones, too; other numbers stay numbers."""
+    (home / "cheap.yaml").write_text(AMOUNTS)
+    shown = orchestrate(home, "policy", "explain", "cheap.yaml", "--json", cwd=home)
+    (policy,) = _checked(shown, "policy-explain")["items"]
+    assert policy["max_cost_per_task_usd"] == "0.012000000"
+    assert policy["rate_limit"] == {"cost_usd_per_hour": "5.000000000", "tokens_per_day": 9}
+
+
+def test_amounts_of_the_configuration_are_texts(home: Path) -> None:
+    """Whole ones, too; one that is not set is null."""
+    (home / "amounts.toml").write_text("ceiling_usd = 0.5\n")
+    shown = orchestrate(
+        home, "config", "show", "--json", environ={"ORCHESTRATE_CONFIG": str(home / "amounts.toml")}, cwd=home
+    )
+    found = _checked(shown, "config-show")
+    assert (found["ceiling_usd"], found["ask_above_usd"]) == ("0.500000000", None)
+
+
 def _takes_json(found: click.Command) -> bool:
     return any("--json" in parameter.opts for parameter in found.params)
 

@@ -13,7 +13,7 @@ from orchestrator.replay import verify
 from orchestrator.state.fold import apply, fold
 from orchestrator.state.run import RunState
 from orchestrator.testing import Scenario, simulate
-from orchestrator.testing.machine import sound_rank
+from orchestrator.testing.simulation.machine import sound_rank
 
 
 @given(st.integers(0, 5_000))

@@ -19,7 +19,7 @@ from orchestrator.settings import CrossVendor, Evaluation, RunSettings, SecondJu
 from orchestrator.spi import ModelTelemetry, Ranked, RoutingCandidate
 from orchestrator.state.model_health import ModelRecord
 from orchestrator.testing.decide_by_hand import Stage, model, task
-from orchestrator.testing.simulator import sound_rank
+from orchestrator.testing.simulation.simulator import sound_rank
 from orchestrator.testing.strategies import catalogues, models, policies
 
 KIND = TaskType.SUMMARIZATION

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Redactor, Texts
 from orchestrator.state.fold import fold
-from orchestrator.testing.equal_outcomes import RunOutcome, outcome_of, same_outcome
+from orchestrator.testing.simulation.equal_outcomes import RunOutcome, outcome_of, same_outcome
 from tests.cli.command import ROOT, Ended, orchestrate, rows
 from tests.servers.openai_server import OpenAIServer
 

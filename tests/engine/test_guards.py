@@ -16,8 +16,8 @@ from orchestrator.models import AnsweredBy, Finish, Verdict
 from orchestrator.money import Usage, Usd
 from orchestrator.spi import Body, CallContext, Reply, Request
 from orchestrator.testing.laws import Laws
-from orchestrator.testing.simulated_vendor import SimulatedVendor
-from orchestrator.testing.simulator import World
+from orchestrator.testing.simulation.simulated_vendor import SimulatedVendor
+from orchestrator.testing.simulation.simulator import World
 from tests.engine.test_loop import first_session, scenario
 
 History = list[tuple[int, e.Event]]

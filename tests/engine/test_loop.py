@@ -20,8 +20,8 @@ from orchestrator.money import Price, Usd
 from orchestrator.spi import Ranked, RoutingCandidate
 from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState
-from orchestrator.testing.simulator import CheapestFirst, Scenario, World
-from orchestrator.testing.virtual_time import DeadlockError, VirtualLoop
+from orchestrator.testing.simulation.simulator import CheapestFirst, Scenario, World
+from orchestrator.testing.simulation.virtual_time import DeadlockError, VirtualLoop
 from tests.simulation.plays import steady
 from tests.sql import sqlite_of
 

@@ -17,7 +17,7 @@ from orchestrator.money import Usd
 from orchestrator.settings import SECOND
 from orchestrator.spec import spec_from
 from orchestrator.state.run import RunState
-from orchestrator.testing.equal_outcomes import RunOutcome, outcome_of
+from orchestrator.testing.simulation.equal_outcomes import RunOutcome, outcome_of
 from tests.plugins.providers.vendors import CANARY, VENDORS
 
 SPEED: Final = 60

@@ -10,7 +10,7 @@ from orchestrator.errors import ErrorKind
 from orchestrator.events import CallStarted, CallSucceeded, SpendExceeded
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
-from orchestrator.testing.equal_outcomes import same_outcome
+from orchestrator.testing.simulation.equal_outcomes import same_outcome
 from tests.faults.fast import Played, play, result_of
 from tests.faults.rows import RELEASED, ROWS, SETTLED, UNRECONCILED, Row
 from tests.plugins.providers.vendor_server import Asked, VendorServer, Wrong

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from orchestrator.models import ProjectStatus
-from orchestrator.testing.equal_outcomes import RunOutcome, outcome_of, same_outcome
+from orchestrator.testing.simulation.equal_outcomes import RunOutcome, outcome_of, same_outcome
 from tests.fire.harness import ROOT, Command, assert_sound, finish, kill, models_file, spec_file
 from tests.servers.openai_server import Fault, OpenAIServer
 from tests.servers.roles import play

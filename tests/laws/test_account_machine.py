@@ -10,8 +10,8 @@ from orchestrator.ledger.advances import RunAdvances
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.protocol import Member, Written
 from orchestrator.money import Usd
-from orchestrator.testing.accounts import AccountMachine
-from orchestrator.testing.memory_log import in_place, memory_log
+from orchestrator.testing.simulation.memory_log import in_place, memory_log
+from orchestrator.testing.state_machines.accounts import AccountMachine
 
 TestAccounts = AccountMachine.TestCase
 TestAccounts.settings = profile(stateful_step_count=30, max_examples=40, deadline=None)

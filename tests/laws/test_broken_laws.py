@@ -14,7 +14,7 @@ from orchestrator.settings import SECOND, Limits, RunSettings
 from orchestrator.testing.bills_and_accounts import broken_accounts, broken_bills
 from orchestrator.testing.decide_by_hand import Stage, model, task
 from orchestrator.testing.laws import Laws, broken_laws
-from orchestrator.testing.simulator import History, Scenario, simulate
+from orchestrator.testing.simulation.simulator import History, Scenario, simulate
 from tests.simulation.plays import steady
 
 _ONE = Usd(1)

@@ -21,9 +21,9 @@ from orchestrator.plugins import Catalogue
 from orchestrator.settings import SECOND, RunSettings
 from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate
 from orchestrator.testing import BudgetMachine, simulate
-from orchestrator.testing.accounts import NAMES
 from orchestrator.testing.decide_by_hand import model, task
 from orchestrator.testing.laws import broken_laws
+from orchestrator.testing.state_machines.accounts import NAMES
 from tests.simulation.plays import steady
 
 Candidates = Sequence[RoutingCandidate]

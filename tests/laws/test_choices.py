@@ -11,7 +11,7 @@ from orchestrator.decide.strategies import STRATEGIES
 from orchestrator.models import JudgeMethod, PairChoice, Role, Verdict
 from orchestrator.testing.decide_by_hand import Stage
 from orchestrator.testing.laws import Laws, broken_laws
-from orchestrator.testing.simulator import History
+from orchestrator.testing.simulation.simulator import History
 from tests.decide.test_pairs import judge, stage
 
 

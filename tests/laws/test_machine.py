@@ -10,7 +10,7 @@ from hypothesis.stateful import rule
 from orchestrator import events as e
 from orchestrator.models import JudgeMethod
 from orchestrator.settings import RunSettings
-from orchestrator.testing.runs import RunMachine
+from orchestrator.testing.state_machines.runs import RunMachine
 from orchestrator.testing.strategies import settings_of_runs
 
 

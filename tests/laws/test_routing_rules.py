@@ -9,7 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from orchestrator.plugins import Catalogue
 from orchestrator.spi import ModelTelemetry, Ranked, RoutingCandidate
-from orchestrator.testing.routing import RoutingRules
+from orchestrator.testing.state_machines.routing import RoutingRules
 
 _UNSHRUNK: Final[dict[str, Any]] = {
     "max_examples": 200,

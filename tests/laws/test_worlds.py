@@ -9,7 +9,7 @@ from orchestrator.replay import verify
 from orchestrator.state.fold import apply, fold
 from orchestrator.testing.bills_and_accounts import broken_accounts, broken_bills
 from orchestrator.testing.laws import Laws, broken_laws
-from orchestrator.testing.simulator import History, Scenario, SimulationReport, simulate, sound_rank
+from orchestrator.testing.simulation.simulator import History, Scenario, SimulationReport, simulate, sound_rank
 from orchestrator.testing.strategies import scenarios
 from tests.simulation.test_live_state import Shadow
 

@@ -34,7 +34,7 @@ from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import MemoryLocks
 from orchestrator.models import Finish, Role
 from orchestrator.money import Usd
-from orchestrator.testing.memory_log import memory_database, memory_log
+from orchestrator.testing.simulation.memory_log import memory_database, memory_log
 from tests.sql import sqlite_of
 
 SPENDER = Path(__file__).parent / "spender.py"

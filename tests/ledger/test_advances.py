@@ -34,7 +34,7 @@ from orchestrator.log.stored_rows import Hold
 from orchestrator.models import Lane
 from orchestrator.money import Usd
 from orchestrator.testing.laws import broken_accounts
-from orchestrator.testing.memory_log import log_over, memory_log
+from orchestrator.testing.simulation.memory_log import log_over, memory_log
 from tests.ledger.test_accounts import SPENDER, account_events, answered, failed, started
 from tests.sql import sqlite_of
 

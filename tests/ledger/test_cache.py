@@ -14,7 +14,7 @@ from orchestrator.log import Redactor, Texts
 from orchestrator.log.protocol import Changes, Member
 from orchestrator.models import Finish
 from orchestrator.money import Usd
-from orchestrator.testing.memory_log import memory_database, memory_log
+from orchestrator.testing.simulation.memory_log import memory_database, memory_log
 from tests.sql import sqlite_of
 
 SECRET = b"s" * 32

@@ -17,7 +17,7 @@ from orchestrator.log import Recorded
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator.models import Role, SkipReason
 from orchestrator.money import Usd
-from orchestrator.testing.memory_log import memory_database, memory_log
+from orchestrator.testing.simulation.memory_log import memory_database, memory_log
 from tests.sql import sqlite_of
 
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from orchestrator.ledger.shared_pace import PaceChanges, PaceLedger, PaceNeed, V
 from orchestrator.models import Allowance, Allowances, Role
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND
-from orchestrator.testing.memory_log import memory_log
+from orchestrator.testing.simulation.memory_log import memory_log
 
 ACCOUNT = VendorAccount("openai", "0" * 32)
 CALL = e.CallStarted(1, "task", Role.GENERATOR, 1, 1, 1, 1, "openai", "m", 9, 9, Usd(5), 9)

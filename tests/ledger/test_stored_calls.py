@@ -14,7 +14,7 @@ from orchestrator.log.sqlite import SqliteStore
 from orchestrator.log.stored_rows import NewRow
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
-from orchestrator.testing.memory_log import memory_database
+from orchestrator.testing.simulation.memory_log import memory_database
 from tests import golden
 from tests.log.test_views import HISTORY, START, filled
 from tests.sql import sqlite_of

@@ -11,7 +11,7 @@ from orchestrator.events import CallPrepared, Evaluated, TaskStarted
 from orchestrator.log import GENESIS, LogFinding, Redactor, Texts, verify
 from orchestrator.log.chain import link
 from orchestrator.log.sqlite import SqliteStore
-from orchestrator.testing.memory_log import memory_database, memory_log
+from orchestrator.testing.simulation.memory_log import memory_database, memory_log
 
 COLUMNS = ("stream", "version", "type", "schema", "at", "data", "hash")
 INTEGERS = ("version", "schema", "at")

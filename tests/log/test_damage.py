@@ -18,7 +18,7 @@ from orchestrator.events import TaskStarted
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import LogFinding, chain, read_heads
 from orchestrator.log.sqlite import SqliteStore
-from orchestrator.testing.memory_log import memory_log
+from orchestrator.testing.simulation.memory_log import memory_log
 from orchestrator_providers.scripted import Scripted
 from tests.log.project import RUN, copied, in_workspace, spec_of, unguarded, watching, write_project
 

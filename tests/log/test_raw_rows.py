@@ -7,7 +7,7 @@ import pytest
 from orchestrator.log import GENESIS
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator.log.sqlite import reads as reading
-from orchestrator.testing.memory_log import memory_database
+from orchestrator.testing.simulation.memory_log import memory_database
 
 EVENTS = 40
 

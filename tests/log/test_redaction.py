@@ -12,7 +12,7 @@ from orchestrator.events import TYPES, Event, PluginUsed, RunForked, SessionOpen
 from orchestrator.log import Redactor, Texts
 from orchestrator.log.redaction import MARK, SHORTEST
 from orchestrator.testing.events import event_of
-from orchestrator.testing.memory_log import memory_log
+from orchestrator.testing.simulation.memory_log import memory_log
 
 KEY = 'sk-proj-S3cret/Key+With"odd\\chars&äöü=42'
 

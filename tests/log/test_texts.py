@@ -6,7 +6,7 @@ import pytest
 from orchestrator.errors import DamagedLogError
 from orchestrator.events import TaskStarted
 from orchestrator.log import Redactor, Texts
-from orchestrator.testing.memory_log import memory_database, memory_log
+from orchestrator.testing.simulation.memory_log import memory_database, memory_log
 
 
 def salted(count: int) -> bytes:

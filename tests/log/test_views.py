@@ -44,7 +44,7 @@ from orchestrator.models import (
 )
 from orchestrator.money import Usage, Usd
 from orchestrator.settings import RunSettings
-from orchestrator.testing.memory_log import memory_log
+from orchestrator.testing.simulation.memory_log import memory_log
 from tests.sql import sqlite_of
 
 D = "d" * 64

@@ -9,7 +9,7 @@ from orchestrator.log.protocol import Changes, Member, Tails
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator.log.stored_rows import NewRow
 from orchestrator.log.views import VIEWS
-from orchestrator.testing.memory_log import memory_database
+from orchestrator.testing.simulation.memory_log import memory_database
 from orchestrator_postgres.store import PostgresStore
 from tests import golden
 from tests.ledger.test_stored_calls import agrees, check_equal_rows, fill, worth  # noqa: F401

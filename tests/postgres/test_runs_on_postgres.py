@@ -8,10 +8,10 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.protocol import Store
-from orchestrator.testing.accounts import AccountMachine
-from orchestrator.testing.memory_log import log_over
-from orchestrator.testing.scenario import Scenario
-from orchestrator.testing.simulator import simulate
+from orchestrator.testing.simulation.memory_log import log_over
+from orchestrator.testing.simulation.scenario import Scenario
+from orchestrator.testing.simulation.simulator import simulate
+from orchestrator.testing.state_machines.accounts import AccountMachine
 from orchestrator_postgres.store import PostgresStore
 
 STEPS = 25

@@ -6,8 +6,8 @@ from orchestrator.replay import verify
 from orchestrator.settings import Limits, RunSettings
 from orchestrator.testing.bills_and_accounts import broken_accounts, broken_bills
 from orchestrator.testing.laws import broken_laws
-from orchestrator.testing.scenario import draw_models
-from orchestrator.testing.simulator import Observer, Scenario, SimulationReport, ample, simulate, sound_rank
+from orchestrator.testing.simulation.scenario import draw_models
+from orchestrator.testing.simulation.simulator import Observer, Scenario, SimulationReport, ample, simulate, sound_rank
 
 STEADY_FAULTS = ("rate_limit", "overloaded", "server", "gateway", "cut", "content_filter", "empty", "unreadable")
 """Faults that depend on (logical call, try) only, and leave nothing behind in a session."""

@@ -8,7 +8,7 @@ from orchestrator.models import ProjectStatus
 from orchestrator.money import Price, Usd
 from orchestrator.settings import RunSettings
 from orchestrator.testing.decide_by_hand import model
-from orchestrator.testing.simulator import Scenario, SimulationReport
+from orchestrator.testing.simulation.simulator import Scenario, SimulationReport
 from tests.simulation.plays import played, steady
 
 

@@ -7,7 +7,7 @@ from attrs import evolve
 
 from orchestrator import events as e
 from orchestrator.models import ProjectStatus, RiskLevel
-from orchestrator.testing.simulator import WHERE, CrashPoint, Scenario, SimulationReport
+from orchestrator.testing.simulation.simulator import WHERE, CrashPoint, Scenario, SimulationReport
 from tests.simulation.plays import played, steady
 
 _SEEDS = range(4, 40)

@@ -7,8 +7,8 @@ import pytest
 from attrs import evolve
 
 from orchestrator.events import TYPES, ArchiveEvent, EvalEvent, SessionLost, SessionOpened, WorkerEvent
-from orchestrator.testing.equal_outcomes import same_outcome
-from orchestrator.testing.simulator import WHERE, CrashPoint, Scenario, SimulationReport, simulate
+from orchestrator.testing.simulation.equal_outcomes import same_outcome
+from orchestrator.testing.simulation.simulator import WHERE, CrashPoint, Scenario, SimulationReport, simulate
 from tests.simulation.plays import played, steady
 from tests.sql import sqlite_of
 

@@ -7,8 +7,8 @@ from attrs import evolve
 
 from orchestrator.events import ArchitectureDecided, PlanMade, QuestionAnswered, QuestionAsked, SpecEnhanced
 from orchestrator.models import Role
-from orchestrator.testing.equal_outcomes import same_outcome
-from orchestrator.testing.simulator import WHERE, CrashPoint, Scenario, SimulationReport
+from orchestrator.testing.simulation.equal_outcomes import same_outcome
+from orchestrator.testing.simulation.simulator import WHERE, CrashPoint, Scenario, SimulationReport
 from tests.simulation.plays import played, steady
 
 

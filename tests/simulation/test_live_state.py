@@ -6,7 +6,7 @@ from orchestrator import events as e
 from orchestrator.engine.session import Session
 from orchestrator.state.fold import apply, fold
 from orchestrator.state.run import RunState
-from orchestrator.testing.simulator import Scenario, simulate
+from orchestrator.testing.simulation.simulator import Scenario, simulate
 from tests.simulation.plays import played, steady
 
 

@@ -7,7 +7,7 @@ from attrs import evolve, fields
 
 from orchestrator.models import ArchitectureProfile, ProjectStatus, Role, TaskStatus, TaskType, Verdict
 from orchestrator.money import Usd
-from orchestrator.testing.equal_outcomes import NodeOutcome, RunOutcome, TaskOutcome, same_outcome
+from orchestrator.testing.simulation.equal_outcomes import NodeOutcome, RunOutcome, TaskOutcome, same_outcome
 from tests.simulation.plays import played, steady
 
 

@@ -9,7 +9,7 @@ from orchestrator import events as e
 from orchestrator.errors import ErrorKind
 from orchestrator.models import ProjectStatus
 from orchestrator.settings import SECOND, Limits
-from orchestrator.testing.simulator import CrashPoint, Scenario, SimulationReport, ample, simulate
+from orchestrator.testing.simulation.simulator import CrashPoint, Scenario, SimulationReport, ample, simulate
 from tests.simulation.plays import judged, played, steady
 
 PER_MINUTE = 60

@@ -8,8 +8,8 @@ from attrs import evolve
 from orchestrator import events as e
 from orchestrator.decide.strategies import STRATEGIES
 from orchestrator.models import TaskType
-from orchestrator.testing.equal_outcomes import same_outcome
-from orchestrator.testing.simulator import WHERE, CrashPoint, Scenario, SimulationReport
+from orchestrator.testing.simulation.equal_outcomes import same_outcome
+from orchestrator.testing.simulation.simulator import WHERE, CrashPoint, Scenario, SimulationReport
 from tests.simulation.plays import played, steady
 
 

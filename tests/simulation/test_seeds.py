@@ -7,8 +7,8 @@ import pytest
 from attrs import Factory, define
 
 from orchestrator.models import ProjectStatus
-from orchestrator.testing.simulated_vendor import FAULTS, ODDITIES
-from orchestrator.testing.simulator import Scenario, SimulationReport
+from orchestrator.testing.simulation.simulated_vendor import FAULTS, ODDITIES
+from orchestrator.testing.simulation.simulator import Scenario, SimulationReport
 from tests.simulation.plays import played
 from tests.sql import sqlite_of
 

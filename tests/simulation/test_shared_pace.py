@@ -17,7 +17,14 @@ from orchestrator.models import Allowance, Allowances, ProjectStatus
 from orchestrator.replay import verify
 from orchestrator.settings import SECOND
 from orchestrator.spi import Body, CallContext, Reply, Request
-from orchestrator.testing.simulator import WHERE, CrashPoint, Scenario, SimulationReport, simulate, sound_rank
+from orchestrator.testing.simulation.simulator import (
+    WHERE,
+    CrashPoint,
+    Scenario,
+    SimulationReport,
+    simulate,
+    sound_rank,
+)
 from orchestrator_audit.laws.reservations import Reservations
 from tests.simulation.plays import played, steady
 

@@ -13,7 +13,7 @@ from orchestrator.money import Price, Usd
 from orchestrator.settings import SECOND
 from orchestrator.testing.decide_by_hand import model
 from orchestrator.testing.laws import broken_laws
-from orchestrator.testing.simulator import CrashPoint, Scenario, SimulationReport
+from orchestrator.testing.simulation.simulator import CrashPoint, Scenario, SimulationReport
 from tests.simulation.plays import played, steady
 
 CHEAP = Price(Usd.parse("0.1"), Usd.parse("0.4"))

@@ -12,7 +12,7 @@ from orchestrator.state.fold import apply, fold
 from orchestrator.state.model_health import Measured, ModelRecord
 from orchestrator.state.run import RunState
 from orchestrator.testing.decide_by_hand import Stage, model, task
-from orchestrator.testing.simulator import Scenario, simulate
+from orchestrator.testing.simulation.simulator import Scenario, simulate
 
 OF_OTHER_STREAMS = e.AccountEvent | e.ArchiveEvent | e.EvalEvent | e.WorkerEvent
 

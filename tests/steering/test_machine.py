@@ -16,7 +16,7 @@ from orchestrator.settings import Approvals, RunSettings
 from orchestrator.state.fold import fold
 from orchestrator.testing.decide_by_hand import Stage, model
 from orchestrator.testing.laws import broken_laws
-from orchestrator.testing.runs import RunMachine
+from orchestrator.testing.state_machines.runs import RunMachine
 from orchestrator.testing.strategies import plans, settings_of_runs
 
 _AMOUNTS = st.integers(0, 10**8).map(Usd)

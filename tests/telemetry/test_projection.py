@@ -21,7 +21,7 @@ from orchestrator.state.measurement import Measurement
 from orchestrator.state.model_health import Measured, ModelRecord
 from orchestrator.telemetry import SNAPSHOT, Telemetry, measured, priors
 from orchestrator.testing.played_run import play_spec
-from orchestrator.testing.simulator import Scenario, simulate, sound_rank
+from orchestrator.testing.simulation.simulator import Scenario, simulate, sound_rank
 from tests.cli.command import orchestrate, rows, scripted_spec
 from tests.e2e.test_loop import OBJECTS, RIGHT, TASK, TESTS, WRONG, says
 from tests.plugins.commands.eval.suites import answer, case, write

@@ -13,8 +13,8 @@ from orchestrator.events import CheckStarted
 from orchestrator.models import Verdict
 from orchestrator.settings import MissingTool
 from orchestrator.state.calls import Answer
+from orchestrator.state.equal_answers import checks_of, first_equal, written
 from orchestrator.state.run import RunState
-from orchestrator.state.task_answers import checks_of, first_equal, written
 from orchestrator.state.tasks import Check, TaskState
 
 TESTS: Final = "pytest"

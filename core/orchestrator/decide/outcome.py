@@ -20,8 +20,8 @@ from orchestrator.events import (
 from orchestrator.models import CallEnd, ProjectStatus, Role, RunEndReason, TaskEndReason, TaskStatus, Verdict
 from orchestrator.models.score_comparison import decimal_of, reaches
 from orchestrator.state.calls import Answer
+from orchestrator.state.equal_answers import checks_of, first_equal
 from orchestrator.state.run import RunState
-from orchestrator.state.task_answers import checks_of, first_equal
 from orchestrator.state.tasks import TaskState
 
 _ENOUGH_TESTS: Final = 4

@@ -21,8 +21,8 @@ from orchestrator.errors import present
 from orchestrator.events import Compared, ComparedPair, Decision, ModelCandidate
 from orchestrator.models import CallEnd, PairChoice, Role, TaskEndReason, comparison_sample, is_comparison
 from orchestrator.state.calls import Answer
+from orchestrator.state.equal_answers import first_equal
 from orchestrator.state.run import RunState
-from orchestrator.state.task_answers import first_equal
 from orchestrator.state.tasks import TaskState
 
 STOPPING: Final = (CallEnd.BUDGET, CallEnd.POLICY, CallEnd.TIME)

@@ -17,7 +17,7 @@ from orchestrator.events import Decision, ModelCandidate, ProbeStarted, StepSkip
 from orchestrator.models import CallEnd, CritiqueUse, ProbeResult, Role, ScoredBy, SkipReason, TaskEndReason
 from orchestrator.models.score_comparison import is_nearer
 from orchestrator.state.calls import Answer, LogicalCall
-from orchestrator.state.task_answers import first_equal, written
+from orchestrator.state.equal_answers import first_equal, written
 from orchestrator.state.tasks import TaskState
 
 

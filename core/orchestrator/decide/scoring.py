@@ -17,8 +17,8 @@ from orchestrator.models import CallEnd, Role, ScoredBy, SkipReason, TaskEndReas
 from orchestrator.models.score_comparison import is_within
 from orchestrator.settings import OnDisagree, SecondJudge
 from orchestrator.state.calls import Answer
+from orchestrator.state.equal_answers import first_equal
 from orchestrator.state.run import RunState
-from orchestrator.state.task_answers import first_equal
 from orchestrator.state.tasks import TaskState
 
 

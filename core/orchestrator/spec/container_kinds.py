@@ -1,7 +1,7 @@
 """Kinds that hold others: lists, mappings, records of named keys, and free data."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from keyword import iskeyword
 from typing import Any, Final, Generic, TypeVar
@@ -59,6 +59,10 @@ class ListOf(Kind[tuple[T, ...]]):
     def dump(self, value: tuple[T, ...]) -> list[Any]:
         """A list of what its items dump to."""
         return [self.item.dump(item) for item in value]
+
+    def output(self, value: tuple[T, ...]) -> list[Any]:
+        """See ``Kind``."""
+        return [self.item.output(item) for item in value]
 
     def schema(self) -> dict[str, Any]:
         """See ``Kind``."""
@@ -131,6 +135,10 @@ class MapOf(Kind[dict[K, T]]):
     def dump(self, value: dict[K, T]) -> dict[str, Any]:
         """A mapping of what its values dump to."""
         return {str(key): self.item.dump(item) for key, item in value.items()}
+
+    def output(self, value: dict[K, T]) -> dict[str, Any]:
+        """See ``Kind``."""
+        return {str(key): self.item.output(item) for key, item in value.items()}
 
     def schema(self) -> dict[str, Any]:
         """See ``Kind``."""
@@ -278,12 +286,17 @@ class Record(Kind[T], Generic[T]):
 
     def dump(self, value: T) -> dict[str, Any]:
         """The keys whose values are not the defaults."""
-        dumped: dict[str, Any] = {}
-        for name, entry in self.keys.items():
+        return {name: self.keys[name].kind.dump(held) for name, held in self._given(value)}
+
+    def output(self, value: T) -> dict[str, Any]:
+        """The same keys; see ``Kind``."""
+        return {name: self.keys[name].kind.output(held) for name, held in self._given(value)}
+
+    def _given(self, value: T) -> Iterator[tuple[str, Any]]:
+        for name in self.keys:
             held = getattr(value, _attribute(name))
             if held is not None and (self.required(name) or held != self.defaults[name]):
-                dumped[name] = entry.kind.dump(held)
-        return dumped
+                yield name, held
 
     def schema(self) -> dict[str, Any]:
         """See ``Kind``."""

@@ -145,6 +145,10 @@ class Kind(Generic[T]):
         """Plain data that reads as this value."""
         return value
 
+    def output(self, value: T) -> Any:
+        """The value as ``--json`` prints it: as ``dump`` has it, but an amount of money as a text."""
+        return self.dump(value)
+
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of what it reads."""
         raise NotImplementedError
@@ -308,6 +312,10 @@ class Money(Kind[Usd]):
         """A number with as many decimals as it needs."""
         whole, rest = divmod(value.nano, NANO)
         return Decimal(str(value)) if rest else whole
+
+    def output(self, value: Usd) -> str:
+        """A text with nine decimals."""
+        return str(value)
 
     def schema(self) -> dict[str, Any]:
         """See ``Kind``."""

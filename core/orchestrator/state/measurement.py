@@ -9,10 +9,10 @@ from orchestrator.errors import present
 from orchestrator.models import Lane, TaskStatus, Verdict
 from orchestrator.money import Usd
 from orchestrator.spi import Metrics, ModelMetrics, RunMetrics
+from orchestrator.state.equal_answers import checks_of, written
 from orchestrator.state.fold import apply
 from orchestrator.state.model_health import ModelRecord
 from orchestrator.state.run import RunState
-from orchestrator.state.task_answers import checks_of, written
 from orchestrator.state.tasks import Check, TaskState
 
 

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 from orchestrator.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from orchestrator.testing.accounts import AccountMachine
-    from orchestrator.testing.budgets import BudgetMachine
     from orchestrator.testing.contracts import (
         BackendContract,
         Called,
@@ -29,17 +27,19 @@ if TYPE_CHECKING:
         load_recordings,
     )
     from orchestrator.testing.played_run import Played
-    from orchestrator.testing.routing import RoutingRules
-    from orchestrator.testing.runs import RunMachine
-    from orchestrator.testing.scenario import Scenario
-    from orchestrator.testing.simulated_vendor import SimulatedVendor
-    from orchestrator.testing.simulator import simulate
+    from orchestrator.testing.simulation.scenario import Scenario
+    from orchestrator.testing.simulation.simulated_vendor import SimulatedVendor
+    from orchestrator.testing.simulation.simulator import simulate
+    from orchestrator.testing.state_machines.accounts import AccountMachine
+    from orchestrator.testing.state_machines.budgets import BudgetMachine
+    from orchestrator.testing.state_machines.routing import RoutingRules
+    from orchestrator.testing.state_machines.runs import RunMachine
 
 _CONTRACTS = "contracts"
 _HOMES = {
-    "AccountMachine": "accounts",
+    "AccountMachine": "state_machines.accounts",
     "BackendContract": _CONTRACTS,
-    "BudgetMachine": "budgets",
+    "BudgetMachine": "state_machines.budgets",
     "Called": _CONTRACTS,
     "CommandContract": _CONTRACTS,
     "ExecutorContract": _CONTRACTS,
@@ -49,17 +49,17 @@ _HOMES = {
     "PluginContract": _CONTRACTS,
     "ProviderContract": _CONTRACTS,
     "Recording": _CONTRACTS,
-    "RoutingRules": "routing",
-    "RunMachine": "runs",
+    "RoutingRules": "state_machines.routing",
+    "RunMachine": "state_machines.runs",
     "ScaffoldContract": _CONTRACTS,
     "ScorerContract": _CONTRACTS,
-    "Scenario": "scenario",
-    "SimulatedVendor": "simulated_vendor",
+    "Scenario": "simulation.scenario",
+    "SimulatedVendor": "simulation.simulated_vendor",
     "StoreContract": _CONTRACTS,
     "ValidatorContract": _CONTRACTS,
     "called": _CONTRACTS,
     "load_recordings": _CONTRACTS,
-    "simulate": "simulator",
+    "simulate": "simulation.simulator",
 }
 
 __all__ = [

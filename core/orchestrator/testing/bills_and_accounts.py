@@ -11,7 +11,7 @@ from orchestrator.errors import ErrorKind
 from orchestrator.models import Role
 from orchestrator.money import Usd
 from orchestrator.testing.laws import History, broken_accounts
-from orchestrator.testing.simulated_vendor import Bill
+from orchestrator.testing.simulation.simulated_vendor import Bill
 
 __all__ = ["History", "broken_accounts", "broken_bills"]
 

@@ -16,7 +16,7 @@ from orchestrator.policy_dsl import bind
 from orchestrator.spec import parse_spec
 from orchestrator.state.run import RunState
 from orchestrator.testing.decide_by_hand import model
-from orchestrator.testing.simulated_vendor import SimulatedVendor
+from orchestrator.testing.simulation.simulated_vendor import SimulatedVendor
 
 ANSWERS: Final[Sequence[Mapping[str, Any]]] = (
     {"role": "generator", "text": "```python\nx = 1\n```"},

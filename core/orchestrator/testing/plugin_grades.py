@@ -162,8 +162,8 @@ _SEEDS: Final = range(3)
 def _in_runs(suite: type[PluginContract]) -> Criterion:
     from orchestrator.engine.backend_guard import guard, run_here
     from orchestrator.replay import verify
-    from orchestrator.testing.scenario import Scenario
-    from orchestrator.testing.simulator import simulate
+    from orchestrator.testing.simulation.scenario import Scenario
+    from orchestrator.testing.simulation.simulator import simulate
 
     make = suite().make  # type: ignore[attr-defined]
     for seed in _SEEDS:

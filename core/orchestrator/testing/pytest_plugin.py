@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from orchestrator.ledger.event_log import EventLog
     from orchestrator.testing.played_run import Played
-    from orchestrator.testing.simulated_vendor import SimulatedVendor
+    from orchestrator.testing.simulation.simulated_vendor import SimulatedVendor
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def simulated_vendor() -> "Callable[..., SimulatedVendor]":
 @pytest.fixture
 def event_log() -> "Iterator[EventLog]":
     """An empty log in memory."""
-    from orchestrator.testing.memory_log import memory_log
+    from orchestrator.testing.simulation.memory_log import memory_log
 
     log = memory_log()
     yield log

@@ -35,8 +35,8 @@ from orchestrator.settings import (
 )
 from orchestrator.spi import ModelTelemetry, RoutingCandidate
 from orchestrator.testing.decide_by_hand import Stage
-from orchestrator.testing.scenario import WHERE, CrashPoint, Scenario
-from orchestrator.testing.simulated_vendor import FAULTS, ODDITIES
+from orchestrator.testing.simulation.scenario import WHERE, CrashPoint, Scenario
+from orchestrator.testing.simulation.simulated_vendor import FAULTS, ODDITIES
 
 Strategy = st.SearchStrategy
 

@@ -12,7 +12,7 @@ from orchestrator.engine.answers.read_answer import reasons_in
 from orchestrator.events import Reading
 from orchestrator.models import Role, is_comparison, sample_words
 from orchestrator.state.calls import CallKey
-from orchestrator.state.task_answers import checks_of
+from orchestrator.state.equal_answers import checks_of
 from orchestrator.state.tasks import TaskState
 
 Read = Callable[[str | None], str | None]

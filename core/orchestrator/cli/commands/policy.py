@@ -132,7 +132,9 @@ def explain(files: tuple[Path, ...], team: str, job: str, node: str, as_json: bo
         raise SpecError(problems)
     found = _binding(read, team, job, node)
     if as_json:
-        result_json([{"level": level, "place": place, **_fields(each)} for level, place, each in found])
+        from orchestrator.spec.spellings import POLICY
+
+        result_json([{"level": level, "place": place, **POLICY.output(each)} for level, place, each in found])
     elif not found:
         notice("no policy binds such a run")
     else:

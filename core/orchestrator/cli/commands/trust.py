@@ -72,7 +72,7 @@ def show(as_json: bool) -> int:
     from orchestrator.trust import CONFIGURATION, configuration_path, read_configuration
 
     configuration = read_configuration(os.environ)
-    values = {name: entry.kind.dump(held) if (held := getattr(configuration, name)) is not None else None
+    values = {name: entry.kind.output(held) if (held := getattr(configuration, name)) is not None else None
               for name, entry in CONFIGURATION.keys.items()}  # fmt: skip
     path = configuration_path(os.environ)
     if as_json:

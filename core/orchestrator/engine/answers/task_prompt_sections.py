@@ -14,8 +14,8 @@ from orchestrator.errors import MissingError
 from orchestrator.events import TaskFinished
 from orchestrator.models import TaskEndReason, TaskStatus, TaskType, Verdict
 from orchestrator.state.calls import Answer
+from orchestrator.state.equal_answers import checks_of
 from orchestrator.state.run import RunState
-from orchestrator.state.task_answers import checks_of
 from orchestrator.state.tasks import Check, TaskState
 from orchestrator.suites import imported_modules
 

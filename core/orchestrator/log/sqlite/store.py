@@ -25,8 +25,8 @@ from orchestrator.log.sqlite.connections import (
     is_database,
 )
 from orchestrator.log.sqlite.error_messages import UNREADABLE, explained, unreadable
+from orchestrator.log.sqlite.grouped_writes import replace_calls, write_group
 from orchestrator.log.sqlite.reads import SqliteReads
-from orchestrator.log.sqlite.writing import replace_calls, write_group
 from orchestrator.log.stored_call_tables import READ_CALLS, READ_RUNS
 from orchestrator.log.stored_rows import Contents, Space, StreamSize
 

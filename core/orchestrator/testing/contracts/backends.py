@@ -28,7 +28,7 @@ from orchestrator.testing.contracts.side_effects import (
     salted,
     shared_state_kept,
 )
-from orchestrator.testing.routing import RoutingRules
+from orchestrator.testing.state_machines.routing import RoutingRules
 from orchestrator.testing.strategies import fields_of_candidates
 
 EXAMPLES: Final = 30

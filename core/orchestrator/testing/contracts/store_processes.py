@@ -86,8 +86,8 @@ class ProcessesContract(StoreBasis):
 
     def test_a_crash_leaves_all_of_a_group_or_nothing(self) -> None:
         """The process dies before the commit, inside the group, or after it; the next one goes on."""
-        from orchestrator.testing.crashing_store import Crash, CrashingStore
-        from orchestrator.testing.scenario import CrashPoint
+        from orchestrator.testing.simulation.crashing_store import Crash, CrashingStore
+        from orchestrator.testing.simulation.scenario import CrashPoint
 
         for where, kept in (("before", ["1"]), ("inside", ["1"]), ("after", ["1", "2"])):
             store = self.make_store()

@@ -21,7 +21,7 @@ from orchestrator.testing.contracts.store_basis import (
     next_rows,
     written,
 )
-from orchestrator.testing.memory_log import log_over
+from orchestrator.testing.simulation.memory_log import log_over
 
 VERBATIM: Final = (
     '{"b":1.0,"a":1e5,"a":2}',

@@ -15,8 +15,8 @@ from orchestrator.log.views import VIEWS
 from orchestrator.testing.contracts.store_basis import adding, beside, contents, data_of, written
 from orchestrator.testing.contracts.store_processes import ProcessesContract
 from orchestrator.testing.contracts.store_rows import RowsContract
-from orchestrator.testing.memory_log import log_over
-from orchestrator.testing.scenario import CrashPoint
+from orchestrator.testing.simulation.memory_log import log_over
+from orchestrator.testing.simulation.scenario import CrashPoint
 
 _SEED: Final = 15
 """Two runs that draw on accounts."""
@@ -37,7 +37,7 @@ class StoreContract(RowsContract, ProcessesContract):
         from hypothesis import HealthCheck, Phase, settings
         from hypothesis.stateful import run_state_machine_as_test
 
-        from orchestrator.testing.accounts import AccountMachine
+        from orchestrator.testing.state_machines.accounts import AccountMachine
 
         make = self.make_store
 
@@ -92,7 +92,10 @@ class StoreContract(RowsContract, ProcessesContract):
 
     def test_a_simulated_run_is_the_same_as_in_memory(self) -> None:
         """With its crashes: the same events, the same heads, the same views, and the same holds at the end."""
-        from orchestrator.testing.simulator import Scenario, simulate  # needs the audit, which may be switched off
+        from orchestrator.testing.simulation.simulator import (  # needs the audit, which may be switched off
+            Scenario,
+            simulate,
+        )
 
         scenario = evolve(Scenario.draw(_SEED), crashes=_CRASHES)
         found = []

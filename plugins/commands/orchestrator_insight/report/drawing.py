@@ -10,8 +10,8 @@ from orchestrator.cli.kit import money, seconds
 from orchestrator.decide.outcome import output_of
 from orchestrator.models import TaskStatus, Verdict
 from orchestrator.money import Usd
+from orchestrator.state.equal_answers import checks_of
 from orchestrator.state.run import RunState
-from orchestrator.state.task_answers import checks_of
 from orchestrator.state.tasks import TaskState
 from orchestrator_insight.report import graph
 from orchestrator_insight.timeline import Attempt, Timeline

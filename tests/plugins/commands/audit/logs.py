@@ -12,7 +12,7 @@ from orchestrator.engine.runs import Engine
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import chain, read_heads
 from orchestrator.log.codec import CODEC
-from orchestrator.testing.memory_log import memory_database, memory_log
+from orchestrator.testing.simulation.memory_log import memory_database, memory_log
 from orchestrator_audit.checks import AuditReport
 from orchestrator_audit.log_audit import audit
 from orchestrator_insight.forks import Forked, cut_of, fork

@@ -14,8 +14,8 @@ from orchestrator.models import ProjectStatus, Role, TaskStatus
 from orchestrator.money import Usd
 from orchestrator.policy import Policy
 from orchestrator.settings import CrossVendor
-from orchestrator.testing.memory_log import memory_database, memory_log
-from orchestrator.testing.simulator import Scenario, simulate
+from orchestrator.testing.simulation.memory_log import memory_database, memory_log
+from orchestrator.testing.simulation.simulator import Scenario, simulate
 from orchestrator_audit.checks import CHECKS, AuditResult
 from orchestrator_audit.laws.shadow_state import OF_A_HISTORY
 from orchestrator_audit.log_audit import audit

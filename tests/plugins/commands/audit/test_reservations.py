@@ -7,8 +7,8 @@ from orchestrator import events as e
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Select, chain
 from orchestrator.log.codec import CODEC
-from orchestrator.testing.memory_log import memory_database, memory_log
-from orchestrator.testing.simulator import simulate
+from orchestrator.testing.simulation.memory_log import memory_database, memory_log
+from orchestrator.testing.simulation.simulator import simulate
 from orchestrator_audit.laws.reservations import Reservations
 from orchestrator_audit.log_audit import audit
 from tests.plugins.commands.audit.logs import INSERT, failures

@@ -3,7 +3,7 @@ import pytest
 from orchestrator import events as e
 from orchestrator.money import Usd
 from orchestrator.state.fold import fold
-from orchestrator.testing.simulator import Scenario, simulate
+from orchestrator.testing.simulation.simulator import Scenario, simulate
 from orchestrator_insight.explained_choices import BackendFallback, ModelChoice, SpendRefusal
 from orchestrator_insight.explaining_history import about, explain
 

@@ -2,8 +2,8 @@
 
 from orchestrator import events as e
 from orchestrator.money import Usd
-from orchestrator.testing.scenario import Scenario
-from orchestrator.testing.simulator import simulate
+from orchestrator.testing.simulation.scenario import Scenario
+from orchestrator.testing.simulation.simulator import simulate
 from orchestrator_insight.timeline import TimelineReader
 
 

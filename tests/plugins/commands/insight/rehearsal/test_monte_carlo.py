@@ -12,7 +12,7 @@ from orchestrator.models import JudgeMethod, ProjectStatus, TaskType
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND, RunSettings
 from orchestrator.testing.decide_by_hand import model, task
-from orchestrator.testing.simulator import sound_rank
+from orchestrator.testing.simulation.simulator import sound_rank
 from orchestrator_insight.rehearsal.monte_carlo import Simulated, simulate
 
 KIND = TaskType.SUMMARIZATION

@@ -9,7 +9,14 @@ from orchestrator.models import ModelInfo, ProjectStatus, Role, TaskType, is_com
 from orchestrator.money import Price, Usd
 from orchestrator.policy import Policy
 from orchestrator.state.calls import CallKey
-from orchestrator.testing.simulator import CrashPoint, History, Scenario, SimulationReport, simulate, sound_rank
+from orchestrator.testing.simulation.simulator import (
+    CrashPoint,
+    History,
+    Scenario,
+    SimulationReport,
+    simulate,
+    sound_rank,
+)
 from orchestrator_insight.rehearsal.recorded import Basis, record
 from orchestrator_insight.rehearsal.whatif import ChangeReason, Rules, Whatif, whatif
 from tests.simulation.plays import steady

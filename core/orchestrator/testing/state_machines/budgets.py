@@ -30,10 +30,10 @@ from orchestrator import events as e
 from orchestrator.models import Finish, ModelInfo, PlannedTask
 from orchestrator.money import Price, Usage, Usd
 from orchestrator.settings import SECOND, RunSettings
-from orchestrator.testing.accounts import AccountMachine, ReferenceRun
 from orchestrator.testing.decide_by_hand import START
-from orchestrator.testing.runs import RunMachine
 from orchestrator.testing.spending_order import SpendingOrder
+from orchestrator.testing.state_machines.accounts import AccountMachine, ReferenceRun
+from orchestrator.testing.state_machines.runs import RunMachine
 from orchestrator.testing.strategies import catalogues, plans, settings_of_runs
 
 RUN: Final = "decides"

@@ -21,7 +21,7 @@ from orchestrator.settings import (
     OnDisagree,
     RunSettings,
 )
-from orchestrator.testing.simulated_vendor import FAULTS, ODDITIES
+from orchestrator.testing.simulation.simulated_vendor import FAULTS, ODDITIES
 
 WHERE: Final = ("before", "inside", "after")
 """Where a crash can be: before the transaction, inside it, after COMMIT and before the acknowledgement."""

@@ -40,9 +40,9 @@ from orchestrator.spi import (
     ValidatorContext,
 )
 from orchestrator.state.run import RunState
-from orchestrator.testing.crashing_store import CrashingStore
-from orchestrator.testing.scenario import Scenario
-from orchestrator.testing.simulated_vendor import SimulatedVendor, VendorOfRun
+from orchestrator.testing.simulation.crashing_store import CrashingStore
+from orchestrator.testing.simulation.scenario import Scenario
+from orchestrator.testing.simulation.simulated_vendor import SimulatedVendor, VendorOfRun
 
 EPOCH: Final = 1_800_000_000 * SECOND
 """The machine's clock when virtual time is 0."""

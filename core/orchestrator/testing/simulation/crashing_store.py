@@ -9,7 +9,7 @@ from attrs import Factory, define, evolve, field
 
 from orchestrator.log.locks import Handle, Locks
 from orchestrator.log.protocol import Changes, Member, Store, Tails, Written
-from orchestrator.testing.scenario import CrashPoint
+from orchestrator.testing.simulation.scenario import CrashPoint
 
 
 class Crash(BaseException):

@@ -1,7 +1,7 @@
 """One run as a Hypothesis state machine: the real ``decide`` and ``apply`` under outcomes that are chosen one by one.
 
 After every step no law of money, order, review or policy is broken, and something can always happen; at the end the
-fold and the recomputation agree with what was decided. ``orchestrator.testing.budgets`` puts such a run under accounts.
+fold and the recomputation agree with what was decided. ``BudgetMachine`` puts such a run under accounts.
 """
 
 from typing import Any, ClassVar
@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from orchestrator import events as e
 from orchestrator.decide.approvals import declines
+from orchestrator.decide.judging_plans import execution_order
 from orchestrator.decide.outcome import reopened_by
-from orchestrator.decide.planning import execution_order
 from orchestrator.errors import ErrorKind
 from orchestrator.models import (
     AnsweredBy,
@@ -37,7 +37,7 @@ from orchestrator.spi import Backend
 from orchestrator.state.fold import fold
 from orchestrator.testing.decide_by_hand import Stage
 from orchestrator.testing.laws import Laws
-from orchestrator.testing.machine import CheapestFirst
+from orchestrator.testing.simulation.machine import CheapestFirst
 from orchestrator.testing.strategies import catalogues, located, plans, settings_of_runs
 from orchestrator.testing.watched_backend import Judged, patient
 

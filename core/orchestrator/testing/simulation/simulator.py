@@ -24,12 +24,12 @@ from orchestrator.settings import SECOND
 from orchestrator.spi import Backend, Provider
 from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState
-from orchestrator.testing.crashing_store import Crash
-from orchestrator.testing.equal_outcomes import RunOutcome, outcome_of
-from orchestrator.testing.machine import CheapestFirst, PlantedError, Process, World, sound_rank
-from orchestrator.testing.scenario import WHERE, CrashPoint, Scenario, ample
-from orchestrator.testing.simulated_vendor import plan
-from orchestrator.testing.virtual_time import VirtualLoop
+from orchestrator.testing.simulation.crashing_store import Crash
+from orchestrator.testing.simulation.equal_outcomes import RunOutcome, outcome_of
+from orchestrator.testing.simulation.machine import CheapestFirst, PlantedError, Process, World, sound_rank
+from orchestrator.testing.simulation.scenario import WHERE, CrashPoint, Scenario, ample
+from orchestrator.testing.simulation.simulated_vendor import plan
+from orchestrator.testing.simulation.virtual_time import VirtualLoop
 
 __all__ = [
     "WHERE",

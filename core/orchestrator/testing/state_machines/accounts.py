@@ -2,14 +2,14 @@
 
 ::
 
-    from orchestrator.testing.accounts import AccountMachine
+    from orchestrator.testing.state_machines.accounts import AccountMachine
 
     TestAccounts = AccountMachine.TestCase
 
 Each run draws on the organisation and, some of them, on a team and a job. After every step: settled + held ≤ cap +
 excess in each account; every account counts what its runs count; nothing is held that is neither in flight, nor
 unreconciled, nor an advance; and no hold that fits was refused. A subclass may give another log by overriding
-``make_log``. What the runs of this machine take is drawn; ``orchestrator.testing.budgets`` puts a run that decides
+``make_log``. What the runs of this machine take is drawn; ``BudgetMachine`` puts a run that decides
 for itself among them.
 """
 
@@ -31,7 +31,7 @@ from orchestrator.ledger.event_log import EventLog
 from orchestrator.models import Finish, Role
 from orchestrator.money import Usd
 from orchestrator.testing.bills_and_accounts import broken_accounts
-from orchestrator.testing.memory_log import in_place, memory_log
+from orchestrator.testing.simulation.memory_log import in_place, memory_log
 
 RUNS: Final[Mapping[str, tuple[str, ...]]] = {
     "run-0": ("org", "team/red", "job/nightly"),
