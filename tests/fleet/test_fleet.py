@@ -66,8 +66,15 @@ def test_a_fleet_of_this_machine(tmp_path: Path) -> None:
         assert status(home, run) == "SUCCESS"
         other = orchestrate(home, "fleet", "up", "--executor", "ray", "--address", "127.0.0.1:1")
         assert (other.code, "first: orchestrate fleet down" in other.err) == (2, True)
-        assert orchestrate(home, "fleet", "up", "--workers", "1").code == 0
-        assert len(orchestrate(home, "fleet", "status", "--json").json["workers"]) == 1
+        scaled = orchestrate(home, "fleet", "up", "--workers", "1")
+        assert scaled.out.startswith("1 worker by local; one that is added plays 3 runs at once; see: "), scaled
+        left = orchestrate(home, "fleet", "status", "--json").json
+        assert (left["jobs"], len(left["workers"])) == (3, 1)
+        other = orchestrate(home, "fleet", "up", "--executor", "ray", "--address", "127.0.0.1:1")
+        assert "1 worker is kept by local; first" in other.err
+        assert orchestrate(home, "fleet", "up", "--workers", "2").code == 0
+        until(lambda: len(orchestrate(home, "workers", "list", "--json").json) == 2)
+        assert [each["jobs"] for each in orchestrate(home, "workers", "list", "--json").json] == [3, 3]
     finally:
         down = orchestrate(home, "fleet", "down")
     assert down.code == 0, down.err

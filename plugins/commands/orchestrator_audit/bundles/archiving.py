@@ -18,7 +18,7 @@ from attrs import Factory, define, evolve, frozen
 
 from orchestrator.engine.content_retention import held_runs
 from orchestrator.engine.runs import Engine
-from orchestrator.errors import DamagedLogError, LogError, RunLockedError, UsageError
+from orchestrator.errors import DamagedLogError, LogError, RunLockedError, UsageError, present
 from orchestrator.events import RunArchived
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts, append_head
@@ -140,7 +140,9 @@ class Archive:
         for run in reversed(old):
             why = HELD if run in held else self._obstacle(run, rows.get(run), gone)
             if why is None and key is None:
-                found.bundles.append(ArchivedBundle(run, self._path(run), rows[run]["events"], 0))
+                # versions count on along the history, and a fork's bundle has the events it shares, too
+                events = present(self.engine.log.last(run), "last event").version
+                found.bundles.append(ArchivedBundle(run, self._path(run), events, 0))
                 gone.add(run)
             elif why is None and key is not None:
                 why = await self._one(run, key, found)

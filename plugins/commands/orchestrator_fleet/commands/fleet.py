@@ -36,6 +36,8 @@ LOCAL: Final = "local"
 _FOLDER: Final = "fleet"
 _FILE: Final = "fleet.json"
 _NAMED: Final = 8
+GRACE: Final = 30.0
+"""Seconds in which a worker stops, unless it is told."""
 
 
 @define
@@ -46,7 +48,7 @@ class FleetSettings:
     address: str | None = None
     workers: int = 1
     jobs: int = JOBS
-    grace: float = 30.0
+    grace: float = GRACE
     allow: tuple[str, ...] = ()
     store: str | None = None
     """The address of the log, without a password; None: the data folder."""
@@ -138,8 +140,8 @@ def fleet() -> None:
 @fleet.command()
 @_where
 @click.option("--workers", type=click.IntRange(0, 999), default=1, show_default=True, help="Processes.")
-@click.option("--jobs", type=click.IntRange(1, 1000), default=JOBS, show_default=True, help="Runs at once in each.")
-@click.option("--grace", type=SECONDS, default=30.0, show_default=True, help="Seconds in which a worker stops.")
+@click.option("--jobs", type=click.IntRange(1, 1000), help=f"Runs at once in each: as before, at first {JOBS}.")
+@click.option("--grace", type=SECONDS, help=f"Seconds in which a worker stops: as before, at first {GRACE:g}.")
 @allow_option
 @plugin_option
 @json_option
@@ -148,29 +150,47 @@ def up(
     executor: str | None,
     address: str | None,
     workers: int,
-    jobs: int,
-    grace: float,
+    jobs: int | None,
+    grace: float | None,
     allow: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """See to it that as many workers run: one that dies is started again. With another number it scales.
 
-    Workers that run go on as they are: another --jobs holds for those that are started.
+    Workers that run go on as they are: another --jobs, --grace or --allow holds for those that are added.
     """
     known, store = FleetSettings.read(), _store()
     _refuse_another(known, executor, address, store)
-    name = executor or (LOCAL if known is None else known.executor)
-    wanted = FleetSettings(name, address or (known and known.address) or None, workers, jobs, grace, allow, store)
+    before = known or FleetSettings()
+    wanted = FleetSettings(
+        executor or before.executor,
+        address or before.address,
+        workers,
+        jobs or before.jobs,
+        before.grace if grace is None else grace,
+        allow,
+        store,
+    )
     made = wanted.made()
     made.scale(wanted.fleet())
     wanted.write()
     if as_json:
         result_json(_plain(wanted, made))
     else:
-        each = f"{jobs} run{'' if jobs == 1 else 's'} each"
-        kept = f"{workers} worker{'' if workers == 1 else 's'} of {each} by {wanted.executor}"
-        result(f"{kept}; see: {command('fleet status')}")
+        result(f"{_shown(wanted, known)}; see: {command('fleet status')}")
     return 0
+
+
+def _shown(wanted: FleetSettings, known: FleetSettings | None) -> str:
+    """A fleet in words; of workers that ran before it is not known how many runs each of them plays."""
+    runs = f"{wanted.jobs} run{'' if wanted.jobs == 1 else 's'}"
+    if known is not None and known.workers:
+        return f"{_workers(wanted.workers)} by {wanted.executor}; one that is added plays {runs} at once"
+    return f"{_workers(wanted.workers)} of {runs} each by {wanted.executor}"
+
+
+def _workers(number: int) -> str:
+    return f"{number} worker{'' if number == 1 else 's'}"
 
 
 @fleet.command()
@@ -239,7 +259,8 @@ def _refuse_another(known: FleetSettings | None, executor: str | None, address: 
         return
     if executor not in (None, known.executor) or address not in (None, known.address):
         at = f" at {known.address}" if known.address else ""
-        raise UsageError(f"{known.workers} workers are kept by {known.executor}{at}; first: {command('fleet down')}")
+        kept = f"{_workers(known.workers)} {'is' if known.workers == 1 else 'are'} kept by {known.executor}{at}"
+        raise UsageError(f"{kept}; first: {command('fleet down')}")
     if store != known.store:
         at = known.store or "in the data folder"
         raise UsageError(f"the log of the fleet's workers is {at}; name it, or first: {command('fleet down')}")

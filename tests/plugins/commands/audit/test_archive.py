@@ -153,11 +153,13 @@ def test_a_live_run_and_a_damaged_one_are_left(home: Path, to: Path, capsys: pyt
 def test_forks_go_before_the_runs_whose_events_they_share(
     home: Path, to: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Both are archived by one command, each bundle whole by itself."""
+    """Both are archived by one command, each bundle whole by itself; a dry run counts the same events."""
     forked(home, 60, name=FORK)
     assert command(capsys, "resume", FORK).code == 0
+    dry = json.loads(archived(capsys, to, "--dry-run", "--json").out)
     found = json.loads(archived(capsys, to, "--json").out)
     assert [each["run_id"] for each in found["archived"]] == [FORK, RUN]
+    assert [each["events"] for each in dry["archived"]] == [each["events"] for each in found["archived"]]
     assert failures(audited(home)) == set()
     for run in (FORK, RUN):
         assert command(capsys, "audit", "verify", str(to / f"{run}.bundle")).code == 0
