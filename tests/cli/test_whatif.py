@@ -169,3 +169,30 @@ def test_a_misspelt_name_in_a_policy_file_is_refused(finished: Finished, tmp_pat
     assert "did you mean 'openai'?" in refused.err
     rules.write_text("global:\n  - {name: p, blocked_models: [south]}\n")
     assert orchestrate(finished.home, "whatif", "done", "--policy", str(rules)).code == 0
+
+
+def test_a_policy_of_a_single_task_binds_the_tasks_of_the_run(finished: Finished, tmp_path: Path) -> None:
+    """It forbids a model for that task; of a task that the run has not, the file is refused as for a new run."""
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("node:\n  only:\n    - {name: no_north, blocked_models: [north]}\n")
+    found = orchestrate(finished.home, "whatif", "done", "--policy", str(rules), "--json").json
+    drafts = [each for each in found["changes"] if each["role"] == "generator"]
+    assert {(each["task"], each["was"], each["policy"]) for each in drafts} == {("only", "north", "no_north")}
+    rules.write_text("node:\n  onyl:\n    - {name: no_north, blocked_models: [north]}\n")
+    refused = orchestrate(finished.home, "whatif", "done", "--policy", str(rules))
+    assert refused.code == 2
+    assert "rules.yaml:2: node.onyl: the plan has no task 'onyl'; did you mean 'only'?" in refused.err
+
+
+def test_a_stricter_policy_of_a_single_task_is_played_as_a_run_would_have_it(tmp_path: Path) -> None:
+    """A policy that is monitored in the run, and hard for a task, is hard there."""
+    spec = scripted_spec(
+        tmp_path,
+        project_id="done",
+        policies=[{"name": "p", "blocked_models": ["north"], "enforcement_mode": "monitor"}],
+    )
+    assert orchestrate(tmp_path / "home", "run", str(spec)).code == 0
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("node:\n  only:\n    - {name: p, max_latency_ms: 5000}\n")
+    found = orchestrate(tmp_path / "home", "whatif", "done", "--policy", str(rules), "--json").json
+    assert {each["policy"] for each in found["changes"] if each["was"] == "north"} == {"p"}

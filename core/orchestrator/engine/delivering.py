@@ -122,28 +122,53 @@ def application_of(spec: str, catalogue: Catalogue) -> Application | None:
     return None if wanted is None else application(str(wanted), cache(catalogue.scaffold))
 
 
+@frozen
+class Exported:
+    """What came of writing a run's files."""
+
+    warnings: tuple[str, ...]
+    """A line per file that could not be written."""
+    left: tuple[str, ...]
+    """The outputs that are there with another content, and were left as they are."""
+
+
 def export(
-    state: RunState, run: str, head: str, texts: Texts, folder: OutputFolder, built: Application | None = None
-) -> tuple[str, ...]:
-    """Write a run's outputs, summary and table; returns a warning per file that could not be written.
+    state: RunState,
+    run: str,
+    head: str,
+    texts: Texts,
+    folder: OutputFolder,
+    built: Application | None = None,
+    *,
+    replace: bool = False,
+) -> Exported:
+    """Write a run's summary and table, and its outputs that are missing; with ``replace`` those that differ, too.
 
     With an application (``built``) that was put together, what its scaffold and its manifest bring is written, too.
+    Without one nobody knows what its files were.
     """
-    warnings = []
+    warnings, left = [], []
     files = tables(summary(state, run, head, texts.get), is_app=state.settings.app is not None)
     outputs: dict[str, str] = {}
     placement = Placement(state, texts.get)
     for name in state.execution_order:
         outputs.update(placement.files(state.tasks[name]))
+    is_known = state.settings.app is None
     if built is not None and state.verified is not None:
         try:
             outputs = built.files(outputs, state, texts.get)
+            is_known = True
         except Exception as error:
             cause = " ".join(f"{type(error).__name__}: {error}".split())
             warnings.append(f"what the scaffold brings cannot be written: {cause}")
     for target, content in outputs.items():
-        if target not in files and folder.is_missing(target):
+        if target in files:
+            continue
+        differs = is_known and folder.has_other(target, content)
+        if folder.is_missing(target) or (differs and replace):
             files[target] = content
+        elif differs:
+            left.append(target)
     for target, content in files.items():
         try:
             folder.write(target, content)
@@ -151,4 +176,4 @@ def export(
             warnings.append(
                 f"{folder.path / target}: {error.strerror}; write it later with: orchestrate runs export {run}"
             )
-    return tuple(warnings)
+    return Exported(tuple(warnings), tuple(left))

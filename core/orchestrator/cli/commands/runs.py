@@ -1,7 +1,7 @@
 """``orchestrate runs``: list, show and export runs."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +11,7 @@ from orchestrator.cli.archived_runs import archived_run
 from orchestrator.cli.archived_runs import show as show_archived
 from orchestrator.cli.command_groups import CommandGroup
 from orchestrator.cli.damaged_runs import is_readable
+from orchestrator.cli.exit_codes import SYSTEM, USAGE
 from orchestrator.cli.loaded_runs import Loaded, load
 from orchestrator.cli.opening_logs import open_log, open_log_if_any
 from orchestrator.cli.options import command, exact_option, existing_run, force_option, home, home_option, json_option
@@ -33,6 +34,8 @@ _PATIENCE: Final = 15.0
 """Seconds for which a run that is to stop is waited for."""
 _PAUSE: Final = 0.1
 _TITLE_WIDTH = 60
+_MOST_NAMED: Final = 10
+"""Files in one line."""
 _DIFF: Final = "Show what differs between two runs: spec, settings, decisions, results, spend."
 
 
@@ -134,7 +137,11 @@ def show(run_id: str, as_json: bool) -> int:
 @force_option
 @home_option
 def export(run_id: str, output_dir: Path, force: bool) -> int:
-    """Write a run's results into a folder. Existing files stay."""
+    """Write a run's results into a folder.
+
+    Outputs that are there with another content are named and left, and the exit code is 2; with --force they are
+    written again. Files that are not the run's stay as they are.
+    """
     from orchestrator.engine.delivering import application_of, spec_of
     from orchestrator.engine.delivering import export as write
     from orchestrator.engine.outputs.folder_writing import OutputFolder
@@ -149,13 +156,24 @@ def export(run_id: str, output_dir: Path, force: bool) -> int:
     application = None
     if not run.trust.damage:
         application = application_of(spec_of(log, run_id, run.texts), Catalogue.discover())
-    warnings = [*lost, *write(run.state, run_id, run.head, run.texts, folder, application)]
+    written = write(run.state, run_id, run.head, run.texts, folder, application, replace=force)
+    warnings = [*lost, *written.warnings]
     if run.trust.damage:
         _mark_as_damaged(folder, run, run_id)
     for warning in warnings:
         notice(f"! {warning}")
-    notice(f"{run_id}: written to {output_dir}")
-    return run.trust.code or (3 if warnings else 0)
+    notice(f"{run_id}: {_said(written.left, output_dir, is_whole=not warnings)}")
+    return run.trust.code or (SYSTEM if warnings else USAGE if written.left else 0)
+
+
+def _said(left: Sequence[str], folder: Path, *, is_whole: bool) -> str:
+    """What was written, and which outputs were left because they differ."""
+    what = f"written to {folder}" if is_whole else f"not everything is written to {folder}"
+    if not left:
+        return what
+    more = f" and {len(left) - _MOST_NAMED} more" if len(left) > _MOST_NAMED else ""
+    named = line(", ".join(left[:_MOST_NAMED]))
+    return f"{what}, without what differs there: {named}{more}; overwrite with --force"
 
 
 def _without_lost_outputs(run: Loaded) -> list[str]:

@@ -137,20 +137,22 @@ def _decided_again(
 
     history = [(record.at, record.event) for record in log.read(run)]
     sessions = [event for _, event in history if isinstance(event, events.SessionOpened)]
-    started = history[0][1]
-    if not sessions or not isinstance(started, events.RunStarted):
+    if not sessions or not isinstance(history[0][1], events.RunStarted):
         raise UsageError(f"no decision was made in {run} yet")
     catalogue = Catalogue.discover()
     own, is_here = _own_rank(rank_of(catalogue)(sessions[-1]))
     named, rank = (None, own) if backend is None else _backend(catalogue, backend, parameters)
+    recorded = fold(history)
+    everywhere, by_node = _policies(policies, recorded, sessions[-1], catalogue)
     rules = Rules(
-        policies=_policies(policies, started, sessions[-1], catalogue),
+        policies=everywhere,
+        node_policies=by_node,
         prices={} if prices is None else _prices(prices, sessions[-1]),
         cap=budget,
         backend=named,
         loop=_loop(loop),
     )
-    return decide_again(history, rules, rank, own), fold(history), is_here
+    return decide_again(history, rules, rank, own), recorded, is_here
 
 
 def _loop(name: str | None) -> "dict[TaskType, Strategy] | None":
@@ -197,27 +199,30 @@ def _backend(catalogue: "Catalogue", name: str, parameters: "Mapping[str, Any]")
 
 
 def _policies(
-    files: tuple[Path, ...], started: "events.RunStarted", session: "events.SessionOpened", catalogue: "Catalogue"
-) -> "tuple[Policy, ...]":
-    """The policies of the files, as they bind a run of this team and job.
+    files: tuple[Path, ...], run: "RunState", session: "events.SessionOpened", catalogue: "Catalogue"
+) -> "tuple[tuple[Policy, ...], Mapping[str, tuple[Policy, ...]]]":
+    """The policies of the files, as they bind a run of this team and job with these tasks, and those of single nodes.
 
     Raises:
         SpecError: a name in them is neither one of the run's nor of anything installed.
     """
     if not files:
-        return ()
+        return (), {}
     from attrs import evolve
 
     from orchestrator.cli.kit import check_policy_names, parse_spec, with_policies
 
-    fields: dict[str, str] = {"project": "-", "criteria": "-"}
-    for account in started.settings.accounts:
+    fields: dict[str, Any] = {"project": "-", "criteria": "-"}
+    if run.tasks:
+        fields["tasks"] = [{"id": name, "type": task.planned.type, "prompt": "-"} for name, task in run.tasks.items()]
+    for account in run.settings.accounts:
         level, _, name = account.partition("/")
         if level in ("team", "job"):
             fields["team" if level == "team" else "job_id"] = name
     spec = with_policies(parse_spec(fields, "whatif"), files, catalogue)
     check_policy_names(evolve(spec, models=session.models), catalogue)
-    return tuple(spec.settings(False).policies)
+    settings = spec.settings(False)
+    return tuple(settings.policies), settings.node_policies
 
 
 def _prices(path: Path, session: "events.SessionOpened") -> "dict[str, Price]":

@@ -14,7 +14,8 @@ from orchestrator.decide import Rank
 from orchestrator.decide.roster import Rejection
 from orchestrator.models import ProjectStatus, RejectionReason, Strategy, TaskType
 from orchestrator.money import Price, Usd
-from orchestrator.policy import Policy
+from orchestrator.policy import Policy, with_strictest_modes
+from orchestrator.settings import RunSettings
 from orchestrator.state.calls import CallKey
 from orchestrator.state.run import RunState
 from orchestrator_insight.rehearsal.play import Play
@@ -38,6 +39,8 @@ class Rules:
 
     policies: tuple[Policy, ...] = ()
     """More policies, before the run's own."""
+    node_policies: Mapping[str, tuple[Policy, ...]] = Factory(dict)
+    """More policies of single nodes, before the run's own."""
     prices: Mapping[str, Price] = Factory(dict)
     """By model id."""
     cap: Usd | None = None
@@ -162,11 +165,13 @@ class _Watch:
 def _play(recording: RecordedRun, rules: Rules, rank: Rank | None) -> tuple[Side, RecordedRun]:
     """One play from the first event to the end."""
     settings = recording.started.settings
+    policies, node_policies = _joined(rules, settings)
     settings = evolve(
         settings,
         cap=recording.cap if rules.cap is None else rules.cap,
         time_limit=recording.time_limit,
-        policies=(*rules.policies, *settings.policies),
+        policies=policies,
+        node_policies=node_policies,
         accounts=(),
         loop=settings.loop if rules.loop is None else dict(rules.loop),
         backend_named=settings.backend_named or rules.backend is not None,
@@ -191,6 +196,14 @@ def _play(recording: RecordedRun, rules: Rules, rank: Rank | None) -> tuple[Side
         rejection=watch.rejection,
     )
     return side, recording
+
+
+def _joined(rules: Rules, settings: RunSettings) -> tuple[tuple[Policy, ...], dict[str, tuple[Policy, ...]]]:
+    """The policies of both that bind the run, and those that bind its nodes, each in its strictest mode."""
+    own = settings.node_policies
+    nodes = {node: (*rules.node_policies.get(node, ()), *own.get(node, ())) for node in {**rules.node_policies, **own}}
+    policies, by_node = with_strictest_modes((*rules.policies, *settings.policies), nodes)
+    return policies, {node: tuple(dict.fromkeys(each)) for node, each in by_node.items()}
 
 
 def _changes(was: Side, now: Side) -> Iterable[ChangedCall]:
