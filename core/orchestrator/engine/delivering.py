@@ -145,7 +145,7 @@ def export(
     """Write a run's summary and table, and its outputs that are missing; with ``replace`` those that differ, too.
 
     With an application (``built``) that was put together, what its scaffold and its manifest bring is written, too.
-    Without one nobody knows what its files were.
+    Without one its outputs are written where they are missing, and compared with nothing.
     """
     warnings, left = [], []
     files = tables(summary(state, run, head, texts.get), is_app=state.settings.app is not None)
