@@ -10,11 +10,12 @@ import click
 from orchestrator.cli.archived_runs import archived_run
 from orchestrator.cli.archived_runs import show as show_archived
 from orchestrator.cli.command_groups import CommandGroup
-from orchestrator.cli.damaged_runs import is_readable, trust_in
+from orchestrator.cli.damaged_runs import is_readable
 from orchestrator.cli.exit_codes import SYSTEM, USAGE
 from orchestrator.cli.loaded_runs import Loaded, load
 from orchestrator.cli.opening_logs import open_log, open_log_if_any
 from orchestrator.cli.options import command, exact_option, existing_run, force_option, home, home_option, json_option
+from orchestrator.cli.part_commands import PartCommand
 from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.shell_completion import STATUS
 from orchestrator.cli.tables import print_run, print_table
@@ -22,7 +23,6 @@ from orchestrator.cli.terminal_output import line, money, notice, result, result
 from orchestrator.cli.values import FILE, SECONDS, SINCE
 from orchestrator.errors import UsageError
 from orchestrator.ledger.event_log import EventLog
-from orchestrator.log import Texts
 from orchestrator.log.text_encryption import FOLDER as KEYS
 from orchestrator.log.texts import WITHOUT_KEY
 from orchestrator.money import Usd
@@ -38,12 +38,16 @@ _PAUSE: Final = 0.1
 _TITLE_WIDTH = 60
 _MOST_NAMED: Final = 10
 """Files in one line."""
+_DIFF: Final = "Show what differs between two runs: spec, settings, decisions, results, spend."
 
 
 @click.group(cls=CommandGroup)
 @home_option
 def runs() -> None:
     """List, show, compare and export runs; delete the content of one."""
+
+
+runs.add_command(PartCommand("diff", "compare_runs", _DIFF))
 
 
 @runs.command("list")
@@ -321,25 +325,3 @@ def _asked_until(is_so: Callable[[], bool], log: EventLog, run: str, kind: str, 
 def _is_asked(log: EventLog, run: str, kind: str) -> bool:
     """Whether a request still lies in the mailbox: the end of the session takes it out."""
     return any(each.kind == kind for each in log.asked(run))
-
-
-@runs.command()
-@click.argument("one", metavar="A", type=RUN)
-@click.argument("other", metavar="B", type=RUN)
-@json_option
-@exact_option
-@home_option
-def diff(one: str, other: str, as_json: bool) -> int:
-    """Show what differs between two runs: spec, settings, decisions, results, spend."""
-    from orchestrator.plugins import part
-
-    comparing = part("comparing")
-    log = open_log(one)
-    trust = trust_in(log, *(existing_run(log, run) for run in (one, other)))
-    texts = tuple(Texts(log, run, os.urandom, log.redactor) for run in (one, other))
-    found = trust.read(lambda: comparing.compare(log, one, other, (texts[0], texts[1])))
-    if as_json:
-        result_json(comparing.plain(found) | trust.plain())
-    else:
-        comparing.show(found, {each.run: trust.mark for each in trust.damage})
-    return trust.code
