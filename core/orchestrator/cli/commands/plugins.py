@@ -3,6 +3,7 @@
 import keyword
 import os
 import re
+from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -214,7 +215,7 @@ def new(kind: str, name: str, folder: Path | None) -> int:
     return 0
 
 
-new.help = f"{new.help}\n\nKIND is one of {', '.join(KINDS)}."
+new.help = f"{cleandoc(new.help or '')}\n\nKIND is one of {', '.join(KINDS)}."
 
 plugins.add_command(search)
 plugins.add_command(install)
