@@ -3,6 +3,7 @@
 import keyword
 import os
 import re
+from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -179,7 +180,7 @@ def _scale(suite: Any, results: Any, as_json: bool) -> dict[str, Any]:
 
 
 @plugins.command()
-@click.argument("kind", type=click.Choice([*KINDS]))
+@click.argument("kind", metavar="KIND", type=click.Choice([*KINDS]))
 @click.argument("name")
 @click.option("--output-dir", "-o", "folder", type=FILE, help="Where to write it. [default: orchestrator-NAME]")
 def new(kind: str, name: str, folder: Path | None) -> int:
@@ -213,6 +214,8 @@ def new(kind: str, name: str, folder: Path | None) -> int:
     notice(f"next: cd {quote(str(folder))}; pip install -e '.[test]'; pytest")
     return 0
 
+
+new.help = f"{cleandoc(new.help or '')}\n\nKIND is one of {', '.join(KINDS)}."
 
 plugins.add_command(search)
 plugins.add_command(install)
