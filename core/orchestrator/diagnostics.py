@@ -82,7 +82,8 @@ class Diagnostics:
         redact: takes secrets out of a text.
         form: for people, or one JSON document a line.
         level: what is less important is left out, as a number of ``logging``.
-        events: whether events of the run become lines.
+        events: whether events of the run become lines. For people who do not want them, what loggers say is a remark
+            like any other: ``! history is large``.
     """
 
     def __init__(
@@ -154,7 +155,9 @@ class Diagnostics:
         import structlog
 
         render: Any = structlog.processors.JSONRenderer(ensure_ascii=True)
-        if self._form is LogFormat.TEXT:
+        if self._form is LogFormat.TEXT and not self._events:
+            render = _remark
+        elif self._form is LogFormat.TEXT:
             render = structlog.dev.ConsoleRenderer(
                 colors=False, pad_event_to=16, exception_formatter=structlog.dev.plain_traceback
             )
@@ -257,6 +260,11 @@ class _Sink:
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self.debug = self.info = self.warning = self.error = self.critical = self.msg = write
+
+
+def _remark(logger: object, method: str, values: MutableMapping[str, Any]) -> str:
+    """A line of a logger among the lines that people read."""
+    return "\n".join(filter(None, (f"! {values['event']}", values.get("exception"))))
 
 
 class _Handler(logging.Handler):

@@ -34,6 +34,20 @@ class MissingError(ValueError):
         super().__init__(f"there is no {what}")
 
 
+class NoTextError(KeyError):
+    """A run has no text of a digest that can be read.
+
+    Attributes:
+        mark: what can stand in its place, such as ``(deleted)``.
+        why: what is so of the text, to be said after it: ``was deleted``.
+    """
+
+    def __init__(self, digest: str, mark: str, why: str) -> None:
+        self.mark = mark
+        self.why = why
+        super().__init__(digest)
+
+
 def present(value: T | None, what: str) -> T:
     """The value, which what came before makes certain.
 

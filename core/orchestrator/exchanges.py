@@ -11,14 +11,13 @@ from attrs import Factory, define, frozen
 
 from orchestrator import events as e
 from orchestrator.engine.answers.stored_prompts import Prompt, read_prompt
-from orchestrator.errors import DamagedLogError
+from orchestrator.errors import DamagedLogError, NoTextError
 from orchestrator.models import Finish, Lane, Role
 from orchestrator.money import Usage, Usd
 
 Get = Callable[[str], str]
-"""The text of a digest; raises KeyError where it was deleted."""
+"""The text of a digest; raises NoTextError where it cannot be had."""
 
-DELETED: Final = "(this text was deleted)"
 DAMAGED: Final = "(this text is damaged)"
 
 
@@ -225,10 +224,15 @@ def with_texts(exchange: Exchange, get: Get) -> Shown:
         return Shown(exchange, None, stored, texts)
 
 
+def note(error: NoTextError) -> str:
+    """What stands in the place of a text that cannot be had."""
+    return f"(this text {error.why})"
+
+
 def _text(digest: str, get: Get) -> str:
     try:
         return get(digest)
-    except KeyError:
-        return DELETED
+    except NoTextError as error:
+        return note(error)
     except DamagedLogError:
         return DAMAGED

@@ -11,7 +11,7 @@ from typing import Any, Final
 from attrs import asdict, frozen
 
 from orchestrator.documents.nearest import nearest
-from orchestrator.errors import DamagedLogError, UsageError, present
+from orchestrator.errors import DamagedLogError, NoTextError, UsageError, present
 from orchestrator.events import RunForked, SessionOpened
 from orchestrator.ledger.accounts import is_run
 from orchestrator.ledger.event_log import EventLog
@@ -19,9 +19,6 @@ from orchestrator.log import Texts
 from orchestrator.log.stored_rows import Select
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
-
-DELETED: Final = "(deleted)"
-"""What stands in the place of a deleted text."""
 
 ARCHIVED: Final = "archived"
 """The status of a run whose events are in a bundle."""
@@ -182,8 +179,8 @@ def first_line(texts: Texts, digest: str) -> str:
     """The first line of a text, or what stands in its place."""
     try:
         lines = texts.get(digest).strip().splitlines()
-    except KeyError:
-        return DELETED
+    except NoTextError as error:
+        return error.mark
     except DamagedLogError:
         return "(damaged)"
     return lines[0] if lines else ""

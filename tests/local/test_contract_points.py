@@ -47,6 +47,15 @@ def test_check_takes_a_word(tmp_path: Path, wanted: str) -> None:
     assert "lenght is no plugin and offers none" in unknown.err
 
 
+@pytest.mark.heavy
+def test_everything_that_comes_with_the_program_keeps_its_contract(tmp_path: Path) -> None:
+    """``plugins check`` of a fresh installation finds nothing."""
+    done = orchestrate(tmp_path, "plugins", "check")
+    assert done.code == 0, done.err
+    assert all(line.endswith(" 0 failed") for line in done.lines)
+    assert {line.partition("_")[0] for line in done.lines} >= {"provider", "command", "store", "scaffold"}
+
+
 def test_check_takes_a_file(tmp_path: Path) -> None:
     """A file with a fault fails, and the fault is named."""
     (tmp_path / "loud.py").write_text(

@@ -16,6 +16,7 @@ from orchestrator.ledger.event_log import EventLog
 from orchestrator.ledger.mailbox_requests import ANSWER
 from orchestrator.log import text_encryption
 from orchestrator.log.text_encryption import Keys, NoKeyError, is_sealed
+from orchestrator.log.texts import WITHOUT_KEY
 from orchestrator.state.fold import fold
 from tests.cli.in_process import command
 from tests.log.project import RUN, in_workspace, spec_of, unguarded, write_project
@@ -92,6 +93,42 @@ def test_deleting_the_key_deletes_the_texts_of_every_copy(home: Path, capsys: py
         assert command(capsys, *words).code == 0, words
     shown = command(capsys, "resume", RUN)
     assert (shown.code != 0, len(shown.err.splitlines())) == (True, 1)
+
+
+def test_a_key_that_is_not_here_is_no_deletion(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command says that the texts are encrypted and where the key is looked for, until they are deleted."""
+    key = home / "keys" / f"{RUN}.key"
+    kept = key.rename(tmp_path / "kept.key")
+    lacking = f"encrypted, and the key of {RUN} is not here: {key}"
+    out = str(tmp_path / "out")
+    for words in (
+        ("audit", "verify", RUN),
+        ("audit", "export", RUN, "-o", str(tmp_path / "one.tar")),
+        ("explain", RUN, "t1", "--prompts"),
+        ("runs", "export", RUN, "-o", out),
+        ("runs", "diff", RUN, RUN),
+        ("fork", RUN, "--at", "v9"),
+        ("resume", RUN),
+        ("log", "export", RUN, "--as-script", f"{out}.json"),
+    ):
+        ended = command(capsys, *words)
+        shown = ended.out + ended.err
+        assert lacking in shown, words
+        assert "deleted" not in shown, words
+    listed = command(capsys, "runs", "list")
+    assert WITHOUT_KEY in listed.out
+    assert str(home / "keys") in listed.err
+    assert command(capsys, "runs", "show", RUN, "--json").json["tasks"][0]["output"] == WITHOUT_KEY
+    assert command(capsys, "report", RUN, "-o", str(tmp_path / "page.html")).code == 0
+    assert "is encrypted, and the key" in (tmp_path / "page.html").read_text()
+    fork = command(capsys, "audit", "export", f"{RUN}-fork", "-o", str(tmp_path / "fork.tar"))
+    assert (fork.code, lacking in fork.err) == (0, True)
+    kept.rename(key)
+    assert WITHOUT_KEY not in command(capsys, "runs", "list").out
+    assert command(capsys, "runs", "delete", RUN, "--yes").code == 0
+    assert "(deleted)" in command(capsys, "runs", "list").out
+    gone = command(capsys, "runs", "diff", RUN, RUN).out
+    assert "the content of a run was deleted" in gone
 
 
 def test_runs_delete_takes_the_key_away(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

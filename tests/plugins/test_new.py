@@ -129,6 +129,7 @@ def test_a_name_that_is_none_is_refused(name: str, tmp_path: Path, capsys: pytes
     [
         ("validator", "length", "there is a built-in validator 'length'"),
         ("policy_loader", "yaml", "there is a built-in policy_loader 'yaml'"),
+        ("command", "run", "'run' is a command of the core, which no plugin can replace"),
         ("backend", "providers", "its module would replace orchestrator_providers, which is built in"),
     ],
 )

@@ -9,6 +9,8 @@ import pytest
 import orchestrator
 from orchestrator.cli.commands.costs import costs
 from orchestrator.cli.commands.log import log
+from orchestrator.cli.commands.models import models
+from orchestrator.cli.commands.runs import runs
 from orchestrator.cli.part_commands import PartCommand
 from orchestrator.engine.checks import selector_for
 from orchestrator.errors import PluginNotFoundError, SandboxError
@@ -54,11 +56,11 @@ COMMANDS = {
 }
 PARTS = {
     "orchestrator_apps": {"applications", "apps"},
-    "orchestrator_audit": {"archive_runs", "audit_log", "import_bundle", "laws", "recover"},
+    "orchestrator_audit": {"archive_runs", "audit_log", "import_bundle", "laws", "recover_run"},
     "orchestrator_bills": {"reconcile_costs"},
     "orchestrator_eval": set[str](),
     "orchestrator_fleet": set[str](),
-    "orchestrator_insight": {"agents", "comparing", "simulate"},
+    "orchestrator_insight": {"agents", "compare_runs", "simulate"},
     "orchestrator_mcp": set[str](),
     "orchestrator_sandbox": {"sandbox"},
     "orchestrator_steering": set[str](),
@@ -129,7 +131,7 @@ def test_its_commands_and_parts_are_off_and_say_so(without: str) -> None:
 def test_a_package_is_named_with_or_without_its_prefix(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both switch the package off."""
     monkeypatch.setenv(DISABLE, name)
-    assert not has_part("comparing")
+    assert not has_part("compare_runs")
     assert has_part("audit_log")
 
 
@@ -170,6 +172,9 @@ def test_without_the_sandbox_nothing_of_a_model_is_run(monkeypatch: pytest.Monke
         ("bills", ("costs", "reconcile")),
         ("bills", ("costs", "reconcile", "--help")),
         ("insight", ("runs", "diff", "q", "q")),
+        ("insight", ("runs", "diff", "--help")),
+        ("providers", ("models", "suggest", "--base-url", "http://127.0.0.1:9/v1")),
+        ("stores", ("log", "copy", "sqlite:old", "sqlite:new")),
     ],
 )
 def test_what_a_kernel_command_lacks_is_said_in_a_line(
@@ -184,7 +189,16 @@ def test_what_a_kernel_command_lacks_is_said_in_a_line(
     assert f"of orchestrator_{package} is switched off: named in {DISABLE}" in done.err
 
 
-@pytest.mark.parametrize(("package", "group", "name"), [("bills", "costs", "reconcile"), ("audit", "log", "archive")])
+@pytest.mark.parametrize(
+    ("package", "group", "name"),
+    [
+        ("bills", "costs", "reconcile"),
+        ("audit", "log", "recover"),
+        ("insight", "runs", "diff"),
+        ("providers", "models", "suggest"),
+        ("stores", "log", "copy"),
+    ],
+)
 def test_a_command_that_is_a_part_is_listed_and_its_neighbours_work_without_it(
     package: str, group: str, name: str, tmp_path: Path
 ) -> None:
@@ -202,7 +216,7 @@ def test_a_command_that_is_a_part_is_listed_and_its_neighbours_work_without_it(
     assert run_python("-c", script, group, "--help").stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("group", [costs, log], ids=["costs", "log"])
+@pytest.mark.parametrize("group", [costs, log, models, runs], ids=lambda group: str(group.name))
 def test_the_line_of_a_command_that_is_a_part_is_that_of_its_own_help(group: click.Group) -> None:
     """The kernel says of it what its package says."""
     parts = [each for each in group.commands.values() if isinstance(each, PartCommand)]

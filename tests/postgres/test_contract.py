@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from orchestrator.testing import StoreContract
-from orchestrator_postgres import store
+from orchestrator_postgres import addresses
 
 
 class TestPostgres(StoreContract):
     """A schema for each store."""
 
-    plugin = store
+    plugin = addresses
 
     @pytest.fixture(autouse=True)
     def _schemas(self, new_url: Callable[[], str]) -> Iterator[None]:

@@ -7,7 +7,8 @@ from psycopg import errors
 
 from orchestrator.log.protocol import StoreError
 from orchestrator_postgres import tables
-from orchestrator_postgres.store import PostgresStore, PostgresStores
+from orchestrator_postgres.addresses import PostgresStores
+from orchestrator_postgres.store import PostgresStore
 
 
 def test_a_log_is_made_once_however_many_open_it(url: str) -> None:

@@ -109,4 +109,5 @@ def test_a_short_key_is_warned_of(tmp_path: Path) -> None:
     spec = scripted_spec(tmp_path, providers={"openai_compatible": options}, models=[model], limits=limits)
     flags = ("--allow", "key=MY_KEY@127.0.0.1:9")
     ended = orchestrate(tmp_path / "home", "run", str(spec), *flags, environ={"MY_KEY": "x"})
-    assert ended.err.count("MY_KEY has fewer than 8 characters") == 1
+    assert ended.err.count("! MY_KEY has fewer than 8 characters") == 1
+    assert "[warning" not in ended.err

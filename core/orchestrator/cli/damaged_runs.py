@@ -9,7 +9,7 @@ from attrs import define, frozen
 
 from orchestrator.cli.options import command, existing_run, home
 from orchestrator.cli.terminal_output import clean, notice
-from orchestrator.errors import DamagedLogError, LogError
+from orchestrator.errors import DamagedLogError, LogError, NoTextError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.ledger.lineage import Segment
 from orchestrator.log import LogFinding, Texts, read_heads
@@ -233,14 +233,11 @@ class ReadableTexts(Texts):
         """The text of a digest, or a note."""
         try:
             return super().get(digest)
-        except KeyError:
-            return MISSING
+        except NoTextError as error:
+            return error.mark
         except DamagedLogError:
             return DAMAGED
 
 
 DAMAGED: Final = "(damaged)"
 """What stands in the place of a text that is not what was written."""
-
-MISSING: Final = "(missing)"
-"""Shown in place of a text that is missing though it was not deleted."""

@@ -96,11 +96,9 @@ if TYPE_CHECKING:
     from orchestrator.engine.loop import Loop
     from orchestrator.engine.outputs.file_placement import Placement
     from orchestrator.engine.outputs.run_results import project_state
-    from orchestrator.engine.reconciling import reconcile_in
     from orchestrator.engine.runs import Engine
     from orchestrator.engine.session import VERSION, Session
     from orchestrator.engine.session_lifetime import RunEnd, Watchers
-    from orchestrator.engine.submitting import Submission, submit
     from orchestrator.engine.vendors.environment import BY
     from orchestrator.exchanges import Shown, exchanges, with_texts
     from orchestrator.ledger.accounts import kind_of
@@ -163,10 +161,8 @@ _NAMES: Final = {
     "orchestrator.engine.outputs.run_results": "project_state",
     "orchestrator.engine.answers_from_outside": "QuestionReply",
     "orchestrator.engine.session_lifetime": "RunEnd Watchers",
-    "orchestrator.engine.reconciling": "reconcile_in",
     "orchestrator.engine.runs": "Engine",
     "orchestrator.engine.session": "Session VERSION",
-    "orchestrator.engine.submitting": "Submission submit",
     "orchestrator.engine.vendors.environment": "BY",
     "orchestrator.exchanges": "Shown exchanges with_texts",
     "orchestrator.ledger.accounts": "kind_of",
@@ -243,7 +239,6 @@ __all__ = [
     "Shown",
     "Spec",
     "SpokenTo",
-    "Submission",
     "Trust",
     "Watchers",
     "account_names",
@@ -307,7 +302,6 @@ __all__ = [
     "read_event_id",
     "read_live",
     "read_models",
-    "reconcile_in",
     "remarks_on",
     "remarks_on_choice",
     "resolved_run",
@@ -327,7 +321,6 @@ __all__ = [
     "stdout",
     "store_variables",
     "strict_plugins_option",
-    "submit",
     "suggestion",
     "texts_of",
     "timestamp",

@@ -6,9 +6,10 @@ from attrs import frozen
 
 from orchestrator.cli.damaged_runs import ReadableTexts, Reader, Trust, trust_in
 from orchestrator.cli.options import existing_run
+from orchestrator.errors import NoTextError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts
-from orchestrator.run_list import DELETED, shown_status
+from orchestrator.run_list import shown_status
 from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState
 
@@ -24,13 +25,11 @@ class Loaded:
     trust: Trust
 
     def get(self, digest: str) -> str:
-        """The text of a digest, or a note where the run's content is deleted."""
+        """The text of a digest, or a note in its place where it cannot be had."""
         try:
             return self.texts.get(digest)
-        except KeyError:
-            if self.state.content_deleted:
-                return DELETED
-            raise
+        except NoTextError as error:
+            return error.mark
 
 
 def load(log: Reader, run: str) -> Loaded:

@@ -284,7 +284,9 @@ allow_option: Final = click.option(
 yes_option: Final = click.option(
     "--yes", "-y", is_flag=True, help="Ask no questions: accept every suggestion, start at any risk."
 )
-force_option: Final = click.option("--force", is_flag=True, help="Write into a folder that is not empty.")
+force_option: Final = click.option(
+    "--force", is_flag=True, help="Write into a folder that is not empty, over files of the same names."
+)
 verbose_option: Final = click.option("--verbose", "-v", is_flag=True, help="Log every event to stderr.")
 quiet_option: Final = click.option("--quiet", "-q", is_flag=True, help="Print only warnings on stderr.")
 log_format_option: Final = click.option(

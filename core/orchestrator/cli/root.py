@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Final
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -10,6 +10,7 @@ from click.shell_completion import CompletionItem
 
 from orchestrator.cli import plugin_commands
 from orchestrator.cli.command_groups import CommandGroup
+from orchestrator.cli.commands import COMMANDS
 from orchestrator.cli.examples import with_examples
 from orchestrator.cli.options import (
     advise_option,
@@ -24,28 +25,6 @@ from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.stdout import keep_stdout, keeping_stdout
 from orchestrator.cli.values import AMOUNT, CONCURRENCY, FILE, SECONDS
 
-_KERNEL: Final = {
-    "demo": ("demo", "Run an example; needs no key, no network and no money."),
-    "run": ("run", "Run a spec file."),
-    "resume": ("run", "Resume a run."),
-    "plan": ("plan", "Show tasks, models and a forecast; spend nothing."),
-    "runs": ("runs", "List, show and export runs."),
-    "costs": ("costs", "Show what runs spent; reconcile unknown costs."),
-    "replay": ("replay", "Rebuild a run from its log; verify every decision."),
-    "log": ("log", "Read, export and compact the event log."),
-    "budget": ("budget", "Set and show caps over several runs."),
-    "limits": ("limits", "Limit how often all runs ask a provider."),
-    "cache": ("cache", "Show or clear the response cache."),
-    "policy": ("policy", "Check policy files; show which policies apply."),
-    "spec": ("spec", "Create, check and describe spec files."),
-    "models": ("models", "List models with prices, slots and facts."),
-    "trust": ("trust", "Show and revoke what specs were allowed."),
-    "config": ("trust", "Show the configuration of this user."),
-    "plugins": ("plugins", "List, check and create plugins."),
-    "doctor": ("doctor", "Check this machine: keys, addresses, sandbox, tools."),
-}
-"""The kernel's own commands: the module that has each, and its line in the help. All others are plugins."""
-
 
 class LazyGroup(CommandGroup):
     """A group whose commands are imported when they are called, not when they are listed."""
@@ -56,10 +35,10 @@ class LazyGroup(CommandGroup):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command; None where there is none of the name."""
-        if cmd_name not in _KERNEL:
-            found = plugin_commands.load(cmd_name, [*_KERNEL])
+        if cmd_name not in COMMANDS:
+            found = plugin_commands.load(cmd_name, [*COMMANDS])
             return None if found is None else keep_stdout(with_examples(found, cmd_name))
-        own = getattr(import_module(f"orchestrator.cli.commands.{_KERNEL[cmd_name][0]}"), cmd_name)
+        own = getattr(import_module(f"orchestrator.cli.commands.{COMMANDS[cmd_name][0]}"), cmd_name)
         if not isinstance(own, click.Command):
             from orchestrator.errors import MissingError
 
@@ -78,8 +57,8 @@ class LazyGroup(CommandGroup):
 
     def _lines(self) -> list[tuple[str, str]]:
         """Every command with its line: the kernel's, then those of plugins."""
-        own = [(name, text) for name, (_, text) in _KERNEL.items()]
-        return own + [(each["name"], _line(each)) for each in plugin_commands.listed([*_KERNEL])]
+        own = [(name, text) for name, (_, text) in COMMANDS.items()]
+        return own + [(each["name"], _line(each)) for each in plugin_commands.listed([*COMMANDS])]
 
 
 def _line(each: plugin_commands.Listed) -> str:

@@ -10,7 +10,18 @@ from orchestrator.cli.code_words import HALTED, SHORTFALLS
 from orchestrator.cli.progress_wording import verification
 from orchestrator.cli.stdout import stdout
 from orchestrator.cli.terminal_output import line, money, result, seconds
-from orchestrator.cli.text_fitting import GAP, LEAST_TEXT, cut, fitting, longest_word, width_of, wrapped
+from orchestrator.cli.text_fitting import (
+    GAP,
+    LEAST_TEXT,
+    MOST_WORD,
+    columns_of,
+    cut,
+    fitting,
+    longest_word,
+    padded,
+    width_of,
+    wrapped,
+)
 from orchestrator.errors import DamagedLogError
 from orchestrator.models import TaskStatus
 from orchestrator.state.run import RunState
@@ -39,6 +50,8 @@ TEXTS: Final = frozenset(
     {"title", "summary", "why", "reason", "problem", "probe", "requires", "status", "live", "where"}
 )
 """Columns of texts: their cells may go on in a second line. Cells of all others are kept whole."""
+TITLES: Final = frozenset({"title", "summary"})
+"""Those of them that people and models write: a word of theirs that is too long is broken."""
 
 
 def print_table(
@@ -55,30 +68,39 @@ def print_table(
     cells = [[line(cell) for cell in row] for row in rows]
     screen = width_of(stdout())
     columns = [[head, *(row[at] for row in cells)] for at, head in enumerate(heads)]
-    widths = {at: max(map(len, column)) for at, column in enumerate(columns)}
+    widths = {at: max(map(columns_of, column)) for at, column in enumerate(columns)}
     fit: dict[int, int] | None = widths
     if screen is not None:
-        texts = {at: max(LEAST_TEXT, longest_word(columns[at])) for at, head in enumerate(heads) if head in TEXTS}
+        texts = {at: _least(head, columns[at]) for at, head in enumerate(heads) if head in TEXTS}
         order = [at for name in spare for at, head in enumerate(heads) if head == name]
         fit = fitting(widths, texts, order, screen)
     if fit is None:
         _print_records(heads, cells, screen or 0)
         return
     aligned = {at for at, head in enumerate(heads) if head in right}
-    _print_row(heads, fit, aligned, style="bold")
+    _print_row(heads, heads, fit, aligned, style="bold")
     for row in cells:
-        _print_row(row, fit, aligned)
+        _print_row(row, heads, fit, aligned)
 
 
-def _print_row(row: Sequence[str], widths: Mapping[int, int], right: Collection[int], style: str = "") -> None:
+def _least(head: str, column: Sequence[str]) -> int:
+    """The width below which a column of texts is not made narrower."""
+    longest = longest_word(column)
+    return max(LEAST_TEXT, min(longest, MOST_WORD) if head in TITLES else longest)
+
+
+def _print_row(
+    row: Sequence[str], heads: Sequence[str], widths: Mapping[int, int], right: Collection[int], style: str = ""
+) -> None:
     """Write a row: as many lines as its longest text takes."""
-    pieces = {at: wrapped(row[at], width, "") for at, width in widths.items()}
+    pieces = {at: wrapped(row[at], width, "", is_title=heads[at] in TITLES) for at, width in widths.items()}
     for number in range(max(map(len, pieces.values()))):
         parts = []
         for at, width in widths.items():
             cell = pieces[at][number] if number < len(pieces[at]) else ""
-            padded = cell.rjust(width) if at in right else cell.ljust(width)
-            parts.append(painted(padded, style or STYLES.get(row[at].partition(" ")[0], "")))
+            parts.append(
+                painted(padded(cell, width, right=at in right), style or STYLES.get(row[at].partition(" ")[0], ""))
+            )
         result("  ".join(parts).rstrip(), as_is=True)
 
 
@@ -99,7 +121,8 @@ def _print_pairs(pairs: Sequence[tuple[str, str]], screen: int | None) -> None:
     width = max((len(name) for name, _ in pairs), default=0)
     for name, value in pairs:
         free = None if screen is None else screen - width - GAP
-        first, *more = [value] if free is None else wrapped(value, max(free, LEAST_TEXT), "")
+        is_title = name in TITLES
+        first, *more = [value] if free is None else wrapped(value, max(free, LEAST_TEXT), "", is_title=is_title)
         first = first if free is None else cut(first, free)
         result(f"{painted(name.ljust(width), 'dim')}  {_styled(first)}".rstrip(), as_is=True)
         for piece in more:

@@ -1,7 +1,11 @@
-"""Fitting text to a screen: lines break at spaces only, so that no id, amount, status or model is ever broken."""
+"""Fitting text to a screen: lines break at spaces, so that no id, amount, status or model is ever broken.
+
+Only a word of wide characters (Chinese, Japanese, Korean), or one of a title, breaks where it is wider than its line.
+"""
 
 import os
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -15,6 +19,9 @@ _JOINT: Final = "\x01"
 
 LEAST_TEXT: Final = 16
 """The width below which a column of texts is not made narrower."""
+
+MOST_WORD: Final = 32
+"""The width of a title's column in which a longer word is broken."""
 
 GAP: Final = 2
 """The spaces between two columns."""
@@ -32,13 +39,33 @@ def width_of(stream: Any) -> int | None:
     return max(_NARROWEST, found or 80)
 
 
-def wrapped(text: str, width: int, indent: str = "    ") -> list[str]:
-    """The lines of a text on a screen; what goes on of a line is indented. A command to type is kept whole."""
-    return [piece for line in text.split("\n") for piece in _wrapped_line(line, width, indent)]
+def columns_of(text: str) -> int:
+    """How many columns a text takes on a screen: wide characters take two, combining ones none."""
+    return len(text) if text.isascii() else sum(map(_columns_of, text))
 
 
-def _wrapped_line(line: str, width: int, indent: str) -> list[str]:
-    if len(line) <= width:
+def _columns_of(letter: str) -> int:
+    if unicodedata.category(letter) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in ("W", "F") else 1
+
+
+def padded(text: str, width: int, *, right: bool = False) -> str:
+    """The text with spaces to a width of columns, on its right side or on its left."""
+    spaces = " " * (width - columns_of(text))
+    return spaces + text if right else text + spaces
+
+
+def wrapped(text: str, width: int, indent: str = "    ", *, is_title: bool = False) -> list[str]:
+    """The lines of a text on a screen; what goes on of a line is indented. A command to type is kept whole.
+
+    ``is_title``: any word that is too long is broken, not only one of wide characters.
+    """
+    return [piece for line in text.split("\n") for piece in _wrapped_line(line, width, indent, is_title)]
+
+
+def _wrapped_line(line: str, width: int, indent: str, is_title: bool) -> list[str]:
+    if columns_of(line) <= width:
         return [line]
     start = line[: len(line) - len(line.lstrip())]
     glued = _COMMAND.sub(lambda found: found[0].replace(" ", _GLUE), line[len(start) :])
@@ -46,13 +73,19 @@ def _wrapped_line(line: str, width: int, indent: str) -> list[str]:
     now = start
     for word in _words(glued, width - len(start + indent)):
         joined = now + word if not now.strip() or now.endswith(_JOINT) else f"{now} {word}"
-        if len(joined) <= width or not now.strip():
+        if columns_of(joined) <= width:
             now = joined
-        else:
+            continue
+        goes_on = bool(now.strip())
+        if goes_on:
             lines.append(now)
-            now = start + indent + word
-            if len(now) > width:
-                now = cut(word, width)
+        begin = start + indent if goes_on else now
+        if columns_of(begin + word) > width and (is_title or _is_wide(word)):
+            *full, last = _broken(word, max(1, width - len(start + indent)))
+            lines += [begin + piece for piece in full]
+            now = begin + last
+        else:
+            now = begin + word if not goes_on or columns_of(begin + word) <= width else cut(word, width)
     return [each.replace(_GLUE, " ").replace(_JOINT, "") for each in (*lines, now)]
 
 
@@ -63,6 +96,20 @@ def _words(text: str, width: int) -> list[str]:
         names = word.split(",") if len(word) > width and _GLUE not in word else [word]
         found += [*(f"{name},{_JOINT}" for name in names[:-1]), names[-1]]
     return found
+
+
+def _is_wide(word: str) -> bool:
+    return columns_of(word) > len(word)
+
+
+def _broken(word: str, width: int) -> list[str]:
+    """The pieces of a word, each at most so many columns wide."""
+    pieces = [""]
+    for letter in word:
+        if pieces[-1] and columns_of(pieces[-1] + letter) > width:
+            pieces.append("")
+        pieces[-1] += letter
+    return pieces
 
 
 def cut(word: str, width: int) -> str:
@@ -101,5 +148,5 @@ def _shared(free: int, wanted: Mapping[int, tuple[int, int]]) -> dict[int, int]:
 
 
 def longest_word(cells: Sequence[str]) -> int:
-    """The longest word of any cell."""
-    return max((len(word) for cell in cells for word in cell.split()), default=0)
+    """The width of the widest word of any cell that is not broken."""
+    return max((columns_of(word) for cell in cells for word in cell.split() if not _is_wide(word)), default=0)

@@ -13,7 +13,7 @@ from orchestrator.engine.outputs.file_placement import Placement
 from orchestrator.engine.outputs.folder_readme import tables
 from orchestrator.engine.outputs.folder_writing import OutputFolder
 from orchestrator.engine.outputs.run_results import summary
-from orchestrator.errors import DamagedLogError, MissingError, UsageError
+from orchestrator.errors import DamagedLogError, MissingError, NoTextError, UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts
 from orchestrator.plugins import Catalogue
@@ -68,7 +68,7 @@ def spec_of(log: EventLog, run: str, texts: Texts) -> str:
     """The spec that a run follows, in canonical JSON; where its place is not known here, without absolute paths.
 
     Raises:
-        UsageError: the content of the run was deleted.
+        UsageError: the content of the run was deleted, or cannot be read here.
     """
     spec = _text(run, texts, _first(log, run).spec)
     try:
@@ -81,7 +81,7 @@ def place_of(log: EventLog, run: str, texts: Texts) -> RunPlace:
     """Where a run reads and writes.
 
     Raises:
-        UsageError: it was deleted.
+        UsageError: it was deleted, or cannot be read here.
         DamagedLogError: the text is another one.
     """
     digest = _first(log, run).place
@@ -112,8 +112,8 @@ def _first(log: EventLog, run: str) -> e.RunStarted | e.RunForked:
 def _text(run: str, texts: Texts, digest: str) -> str:
     try:
         return texts.get(digest)
-    except KeyError:
-        raise UsageError(f"the content of {run} was deleted: it can be read, and not gone on with") from None
+    except NoTextError as error:
+        raise UsageError(f"the content of {run} {error.why}; without it nothing is written or gone on with") from None
 
 
 def application_of(spec: str, catalogue: Catalogue) -> Application | None:
@@ -122,28 +122,53 @@ def application_of(spec: str, catalogue: Catalogue) -> Application | None:
     return None if wanted is None else application(str(wanted), cache(catalogue.scaffold))
 
 
+@frozen
+class Exported:
+    """What came of writing a run's files."""
+
+    warnings: tuple[str, ...]
+    """A line per file that could not be written."""
+    left: tuple[str, ...]
+    """The outputs that are there with another content, and were left as they are."""
+
+
 def export(
-    state: RunState, run: str, head: str, texts: Texts, folder: OutputFolder, built: Application | None = None
-) -> tuple[str, ...]:
-    """Write a run's outputs, summary and table; returns a warning per file that could not be written.
+    state: RunState,
+    run: str,
+    head: str,
+    texts: Texts,
+    folder: OutputFolder,
+    built: Application | None = None,
+    *,
+    replace: bool = False,
+) -> Exported:
+    """Write a run's summary and table, and its outputs that are missing; with ``replace`` those that differ, too.
 
     With an application (``built``) that was put together, what its scaffold and its manifest bring is written, too.
+    Without one its outputs are written where they are missing, and compared with nothing.
     """
-    warnings = []
+    warnings, left = [], []
     files = tables(summary(state, run, head, texts.get), is_app=state.settings.app is not None)
     outputs: dict[str, str] = {}
     placement = Placement(state, texts.get)
     for name in state.execution_order:
         outputs.update(placement.files(state.tasks[name]))
+    is_known = state.settings.app is None
     if built is not None and state.verified is not None:
         try:
             outputs = built.files(outputs, state, texts.get)
+            is_known = True
         except Exception as error:
             cause = " ".join(f"{type(error).__name__}: {error}".split())
             warnings.append(f"what the scaffold brings cannot be written: {cause}")
     for target, content in outputs.items():
-        if target not in files and folder.is_missing(target):
+        if target in files:
+            continue
+        differs = is_known and folder.has_other(target, content)
+        if folder.is_missing(target) or (differs and replace):
             files[target] = content
+        elif differs:
+            left.append(target)
     for target, content in files.items():
         try:
             folder.write(target, content)
@@ -151,4 +176,4 @@ def export(
             warnings.append(
                 f"{folder.path / target}: {error.strerror}; write it later with: orchestrate runs export {run}"
             )
-    return tuple(warnings)
+    return Exported(tuple(warnings), tuple(left))

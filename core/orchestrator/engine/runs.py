@@ -282,7 +282,8 @@ class Engine(DataFolder):
         warnings: tuple[str, ...] = ()
         if folder is not None:
             built = application_of(self.spec(run), self.catalogue)
-            warnings = export(state, run, head, texts, OutputFolder(folder, run, force), built)
+            writer = OutputFolder(folder, run, force)
+            warnings = export(state, run, head, texts, writer, built, replace=force).warnings
         notice = f"run {run} has ended with {status.value}; nothing is left to do"
         if status is ProjectStatus.BUDGET_EXHAUSTED:
             notice = f"run {run} needs more money: orchestrate resume {run} --add-budget USD"

@@ -235,5 +235,5 @@ def _handed_over(here: DataFolder, session: Session) -> tuple[str, ...]:
     except LogError as error:  # the run has ended all the same
         warnings = (str(error),)
     if isinstance(writer, OutputFolder):
-        warnings += export(session.state, stream.run, stream.head, stream.texts, writer)
+        warnings += export(session.state, stream.run, stream.head, stream.texts, writer).warnings
     return warnings

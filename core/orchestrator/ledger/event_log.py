@@ -232,7 +232,7 @@ class EventLog(LogReader):
             LogError: the log cannot be written, or the key of an encrypted run is not here.
         """
         if self.keys.of(run) is None and self.is_encrypted(run):
-            raise NoKeyError(f"the texts of {run} are encrypted, and their key is not here")
+            raise NoKeyError(f"the texts of {run} are encrypted, and {self.keys.lacking(run)}")
         stored = mailbox_requests.sealed(self.keys, run, kind, text)
         await self._submit(Member(lambda tails: Changes(asked=((run, kind, stored, at),))))
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import Any, Final
 
 from orchestrator.errors import DamagedLogError, UsageError
-from orchestrator.events import TYPES, Event, RunArchived, RunForked, RunStarted, Totals
+from orchestrator.events import TYPES, ContentDeleted, Event, RunArchived, RunForked, RunStarted, Totals
 from orchestrator.ledger import accounts as accounting
 from orchestrator.ledger import cache as caching
 from orchestrator.ledger import history_sizes, lineage, stored_calls
@@ -19,7 +19,7 @@ from orchestrator.log.protocol import Store
 from orchestrator.log.redaction import Redactor
 from orchestrator.log.stored_rows import Extent, Hold, Last, Select, StoredRow
 from orchestrator.log.text_encryption import SALT, Keys, NoKeyError
-from orchestrator.log.texts import unpack
+from orchestrator.log.texts import DELETED, MISSING, NOT_BUNDLED, WITHOUT_KEY, NoText, unpack
 from orchestrator.log.transaction import Recorded
 
 _ARCHIVED: Final = "run.archived"
@@ -284,11 +284,33 @@ class LogReader:
         """Why the texts of a run cannot be looked at, though they are not deleted; None where they can be."""
         if self.is_imported:
             return "there are no texts here" if self.salt(run) is None else None
-        if not self.is_on_disk:
-            return None
-        for segment in self.segments(run):
-            if self.is_encrypted(segment.stream) and self.keys.of(segment.stream) is None:
-                return f"they are encrypted, and the key of {segment.stream} is not here"
+        without = self._without_key(run)
+        return None if without is None else f"they are encrypted, and {self.keys.lacking(without)}"
+
+    def no_text(self, run: str) -> NoText:
+        """Why a text of a run, for which there is None, cannot be had."""
+        if self.is_deleted(run):
+            return DELETED
+        if self.is_imported:
+            return NOT_BUNDLED if self.salt(run) is None else MISSING
+        without = self._without_key(run)
+        if without is not None:
+            return NoText(WITHOUT_KEY, f"is encrypted, and {self.keys.lacking(without)}")
+        return DELETED if any(self.is_deleted(each.stream) for each in self.segments(run)) else MISSING
+
+    def is_deleted(self, run: str) -> bool:
+        """Whether the log says that the content of a run was deleted."""
+        return next(self.read_own(run, types=[ContentDeleted]), None) is not None
+
+    def _without_key(self, run: str) -> str | None:
+        """The run, or an ancestor, whose texts are encrypted while its key is not here; None: there is none.
+
+        One whose content was deleted lacks nothing: its key went with it, and its forks have what they need.
+        """
+        streams = (segment.stream for segment in self.segments(run)) if self.is_on_disk else ()
+        for each in streams:
+            if self.is_encrypted(each) and self.keys.of(each) is None and not self.is_deleted(each):
+                return each
         return None
 
     def is_encrypted(self, run: str) -> bool:

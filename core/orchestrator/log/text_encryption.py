@@ -59,6 +59,11 @@ class Keys:
             self._known[run] = content
         return self._known.get(run)
 
+    def lacking(self, run: str) -> str:
+        """That the key of a run is not here, and where it is looked for."""
+        path = None if self._folder is None else self._path(self._folder, run)
+        return f"the key of {run} is not here" + (f": {path}" if path is not None else "")
+
     def make(self, run: str) -> None:
         """Make a key for a run, durably, before anything of it is stored; one that is there already is kept.
 
@@ -128,7 +133,7 @@ class Keys:
             return stored
         key = self.of(run)
         if key is None:
-            raise NoKeyError(f"the texts of {run} are encrypted, and their key is not here")
+            raise NoKeyError(f"the texts of {run} are encrypted, and {self.lacking(run)}")
         start = len(_MARK) + _NONCE_BYTES
         cipher = _library()(key)
         try:

@@ -6,7 +6,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from orchestrator.errors import DamagedLogError, LogError
+from attrs import frozen
+
+from orchestrator.errors import DamagedLogError, LogError, NoTextError
 from orchestrator.log.redaction import Redactor
 
 SALT_BYTES: Final = 32
@@ -22,6 +24,23 @@ _SMALLEST_WINDOW: Final = 10
 """In bits, as zlib counts; the largest is 15."""
 
 
+@frozen
+class NoText:
+    """Why a text of a run cannot be had."""
+
+    mark: str
+    """What can stand in its place."""
+    why: str
+    """What is so of it, to be said after it."""
+
+
+DELETED: Final = NoText("(deleted)", "was deleted")
+MISSING: Final = NoText("(missing)", "is missing")
+NOT_BUNDLED: Final = NoText("(not in the bundle)", "is not in the bundle")
+WITHOUT_KEY: Final = "(encrypted, without its key)"
+"""The mark of a text that is encrypted, while the key of its run is not here."""
+
+
 class TextSource(Protocol):
     """Where the stored texts are: an event log."""
 
@@ -30,6 +49,9 @@ class TextSource(Protocol):
 
     def blob(self, run: str, digest: str) -> bytes | None:
         """The compressed text a run stored under a digest, or None."""
+
+    def no_text(self, run: str) -> NoText:
+        """Why a text of a run, for which there is None, cannot be had."""
 
 
 def digest_of(salt: bytes, text: bytes) -> str:
@@ -96,14 +118,15 @@ class Texts:
         """The text of a digest.
 
         Raises:
-            KeyError: the run has no such text.
+            NoTextError: it cannot be had: it was deleted, say, or is encrypted and the key is not here.
             DamagedLogError: what is stored is not what the digest says.
         """
         text = self._staged.get(digest, self._recent.get(digest))
         if text is None:
             packed = self._source.blob(self._run, digest)
             if packed is None:
-                raise KeyError(digest)
+                cause = self._source.no_text(self._run)
+                raise NoTextError(digest, cause.mark, cause.why)
             text = unpack(self.salt, digest, packed).decode()
         self._remember(digest, text)
         return text

@@ -7,8 +7,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
@@ -71,21 +70,6 @@ def _read(groups: Collection[str]) -> list["EntryPoint"]:
         if id(point.dist) not in sound:
             sound[id(point.dist)] = _is_named(point)
     return [point for point in found if sound[id(point.dist)]]
-
-
-def module_owners() -> Mapping[str, Sequence[str]]:
-    """The installed distributions by the top-level modules they have; one that cannot be read is passed over."""
-    from importlib.metadata import distributions, packages_distributions
-
-    try:
-        return packages_distributions()
-    except Exception:
-        owners: dict[str, list[str]] = {}
-        for distribution in distributions():
-            with suppress(Exception):
-                for module in (distribution.read_text("top_level.txt") or "").split():
-                    owners.setdefault(module, []).append(distribution.metadata["Name"])
-        return owners
 
 
 def _pass_over_unreadable() -> None:

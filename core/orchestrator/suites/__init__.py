@@ -12,7 +12,6 @@ from orchestrator.suites.imports import imported, imported_from, imported_module
 from orchestrator.suites.python_source import UNREADABLE, parse, statements, unwarned
 from orchestrator.suites.shadowing_files import keeps_from_running, shadowing, takes_place_of_runner, within
 from orchestrator.suites.signed_reports import CallResult, SandboxedCall, SignedReport, SignedRun
-from orchestrator.suites.tampering_code import tampering
 from orchestrator.suites.tests_in_source import defined_tests, is_test_file
 
 __all__ = [
@@ -37,7 +36,6 @@ __all__ = [
     "short",
     "statements",
     "takes_place_of_runner",
-    "tampering",
     "unwarned",
     "within",
 ]

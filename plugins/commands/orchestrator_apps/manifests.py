@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from importlib.metadata import distributions, packages_distributions
 from typing import Any, Final
 
 from attrs import frozen
 
-from orchestrator.plugins.entry_points import module_owners
 from orchestrator.suites import is_test_file
 from orchestrator_apps.declared_requirements import ManifestError, declared, normal
 
@@ -64,7 +65,7 @@ class Manifest:
 
 def distribution_of(module: str, installed: Mapping[str, Sequence[str]] | None = None) -> str:
     """The distribution that has a module: as installed here, else as commonly known, else of the same name."""
-    known = module_owners() if installed is None else installed
+    known = _module_owners() if installed is None else installed
     if module in _DISTRIBUTIONS:
         return _DISTRIBUTIONS[module]
     names = known.get(module)
@@ -83,7 +84,7 @@ def python_manifest(
         needed: distributions of the scaffold.
         modules: top-level modules that the files import.
     """
-    installed = module_owners()
+    installed = _module_owners()
     wanted = {normal(each): each for each in (*needed, *(distribution_of(each, installed) for each in modules))}
     dependencies = tuple(sorted(wanted.values(), key=str.lower))
     if "pyproject.toml" in files:
@@ -114,6 +115,19 @@ def python_manifest(
     if root:
         lines.append(f'package-dir = {{"" = {_quoted(root)}}}')
     return Manifest({"pyproject.toml": "\n".join(lines) + "\n"}, dependencies)
+
+
+def _module_owners() -> Mapping[str, Sequence[str]]:
+    """The installed distributions by the top-level modules they have; one that cannot be read is passed over."""
+    try:
+        return packages_distributions()
+    except Exception:
+        owners: dict[str, list[str]] = {}
+        for distribution in distributions():
+            with suppress(Exception):
+                for module in (distribution.read_text("top_level.txt") or "").split():
+                    owners.setdefault(module, []).append(distribution.metadata["Name"])
+        return owners
 
 
 def _packages(files: Iterable[str]) -> tuple[list[str], str]:

@@ -265,6 +265,9 @@ def export(run_id: str, output: Path, sign: Path | None, without_texts: bool, as
     key = read_private(small_file(sign or own)) if sign is not None or own.is_file() else None
     log = open_log(run_id)
     made = make(log, whole_run(log, run_id), output, texts=not without_texts, key=key)
+    why = None if without_texts else log.why_unread(run_id)
+    if why is not None:
+        notice(f"! texts of {made.run} are not in the bundle: {why}")
     if as_json:
         result_json(
             {

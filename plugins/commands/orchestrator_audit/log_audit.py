@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.errors import LogError
-from orchestrator.events import ContentDeleted, Event, RunArchived, RunForked, RunStarted, SessionOpened, Totals
+from orchestrator.events import Event, RunArchived, RunForked, RunStarted, SessionOpened, Totals
 from orchestrator.ledger.accounts import is_account, is_run, stream_of
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Head, LogFinding, Select
@@ -90,11 +90,7 @@ def _unread(log: EventLog, run: str | None, texts: bool) -> dict[str, str]:
     if not texts:
         return dict.fromkeys(names, _NO_TEXTS)
     found = {name: log.why_unread(name) for name in names}
-    return {name: why for name, why in found.items() if why is not None and not _is_deleted(log, name)}
-
-
-def _is_deleted(log: EventLog, run: str) -> bool:
-    return next(log.read_own(run, types=[ContentDeleted]), None) is not None
+    return {name: why for name, why in found.items() if why is not None and not log.is_deleted(name)}
 
 
 def _log(

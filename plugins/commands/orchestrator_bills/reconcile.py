@@ -30,7 +30,6 @@ from orchestrator.cli.kit import (
     open_log_if_any,
     print_table,
     read_event_id,
-    reconcile_in,
     result_json,
     trust_in,
 )
@@ -353,5 +352,7 @@ def _read(path: Path) -> Mapping[str, Mapping[int, Usd]]:
 
 
 def _reconcile(run: str, costs: Mapping[int, Usd], dry_run: bool) -> list[e.SpendReconciled]:
+    from orchestrator_bills.settling import settle
+
     existing_run(open_log(run), run)
-    return asyncio.run(reconcile_in(home(), run, costs, dry_run=dry_run))
+    return asyncio.run(settle(home(), run, costs, dry_run=dry_run))

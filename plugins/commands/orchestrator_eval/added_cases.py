@@ -8,7 +8,7 @@ from typing import Any, Final
 from orchestrator.documents import read_document, read_text
 from orchestrator.engine.outputs.file_placement import Placement
 from orchestrator.engine.runs import Engine
-from orchestrator.errors import OutputError, SpecError, UsageError
+from orchestrator.errors import NoTextError, OutputError, SpecError, UsageError
 from orchestrator.reading import RunState, TaskState, Texts
 from orchestrator.spec.plan import IDENTIFIER
 from orchestrator.spec.value_kinds import Place, Refused
@@ -76,8 +76,8 @@ def _item(
         path = texts.get(planned.path) if planned.path else None
         criteria = texts.get(state.criteria) if (state.criteria) else None
         own = texts.get(task.output.answer) if task.output is not None else None
-    except KeyError:
-        raise UsageError("the content of the run was deleted: there is nothing to make a case of") from None
+    except NoTextError as error:
+        raise UsageError(f"the content of the run {error.why}; there is nothing to make a case of") from None
     right = read_text(oracle) if oracle is not None else own
     if right is None:
         raise UsageError(f"the task {task.name} has no output: give a right answer with --oracle FILE")

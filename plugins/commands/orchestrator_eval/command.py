@@ -32,7 +32,7 @@ from orchestrator.spi import hookimpl
 from orchestrator_eval.result_output import list_evaluations, show_result
 
 if TYPE_CHECKING:
-    from orchestrator.engine.runs import Engine
+    from orchestrator.cli.kit import Engine
     from orchestrator_eval.cell_matrix import Cell, EvalPlan
     from orchestrator_eval.evaluation import Evaluation
     from orchestrator_eval.runner import CellGrade

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from attrs import Factory, define, field, frozen
 
-from orchestrator.errors import MissingError, UsageError
+from orchestrator.errors import MissingError, NoTextError, UsageError
 from orchestrator.log.stream_names import EVAL
 from orchestrator.models import CellOutcome
 from orchestrator.reading import EventLog, Texts
@@ -108,14 +108,14 @@ def plan_of(state: EvalState, texts: Texts) -> EvalPlan:
     """The plan of an evaluation.
 
     Raises:
-        UsageError: its content was deleted.
+        UsageError: its content was deleted, or cannot be read here.
     """
     if state.started is None:
         raise MissingError("first event")
     try:
         return EvalPlan.of(texts.get(state.started.plan))
-    except KeyError:
-        raise UsageError("the content of the evaluation was deleted: its plan is not known any more") from None
+    except NoTextError as error:
+        raise UsageError(f"the content of the evaluation {error.why}; its plan is not known here") from None
 
 
 @define

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from attrs import Factory, define, frozen
 
 from orchestrator import events as e
-from orchestrator.errors import DamagedLogError
+from orchestrator.errors import DamagedLogError, NoTextError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts
 from orchestrator.models import sample_words
@@ -135,8 +135,9 @@ def _specs(one: RunState, other: RunState, texts: tuple[Texts, Texts]) -> Iterab
     for state, store in zip((one, other), texts, strict=True):
         try:
             found.append(store.get(state.first.spec))
-        except (KeyError, DamagedLogError):
-            return ["(the content of a run is deleted: the specs cannot be compared)"]
+        except (NoTextError, DamagedLogError) as error:
+            why = error.why if isinstance(error, NoTextError) else "is damaged"
+            return [f"(the content of a run {why}; the specs cannot be compared)"]
     return differences(*found)
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from attrs import Factory, define
 
 from orchestrator.cli.kit import Trust
-from orchestrator.errors import DamagedLogError
-from orchestrator.exchanges import DAMAGED, DELETED
+from orchestrator.errors import DamagedLogError, NoTextError
+from orchestrator.exchanges import DAMAGED, note
 from orchestrator.reading import Recorded, Texts
 from orchestrator.reading import events as e
 from orchestrator_insight.decisions_in_words import DecisionShown, shown
@@ -59,8 +59,8 @@ def text_or_note(texts: Texts, digest: str) -> str:
     """A text, or a note where it is gone."""
     try:
         return texts.get(digest)
-    except KeyError:
-        return DELETED
+    except NoTextError as error:
+        return note(error)
     except DamagedLogError:
         return DAMAGED
 

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from orchestrator.cli.kit import Placement
-from orchestrator.errors import DamagedLogError
+from orchestrator.errors import DamagedLogError, NoTextError
 from orchestrator.reading import TaskState
 from orchestrator_insight.report.drawing import task_row
 from orchestrator_insight.task_history import StepShown, iterations, side_by_side
@@ -38,8 +38,9 @@ def files_of(reading: RunReading, task: TaskState) -> list[dict[str, Any]]:
         return []
     try:
         found = Placement(reading.state, reading.texts.get).files(task)
-    except (KeyError, DamagedLogError):
-        return [{"name": "(the text of the output was deleted)", "text": "", "digest": None}]
+    except (NoTextError, DamagedLogError) as error:
+        why = error.why if isinstance(error, NoTextError) else "is damaged"
+        return [{"name": f"(the text of the output {why})", "text": "", "digest": None}]
     return [{"name": name, "text": text, "digest": task.output.answer} for name, text in found.items()]
 
 

@@ -58,6 +58,8 @@ from orchestrator_providers.model_catalogue import overridden
 
 BYTES_PER_TOKEN: Final = 4
 
+orchestrator_contract = {"options": {"script": "answers: [{text: Yes.}]"}}
+
 
 class Scripted:
     """Pretends to be several vendors; its answers depend on the call alone."""
@@ -95,7 +97,7 @@ class Scripted:
         if answer is None:
             raise ProviderError(
                 f"no scripted answer for task {call.node}, role {call.role.value}, iteration {call.iteration}, "
-                f"sample {call.sample}, try {call.try_}, model {model}: add one to answers.yaml",
+                f"sample {call.sample}, try {call.try_}, model {model}: add one to the file of answers",
                 kind=ErrorKind.BAD_REQUEST,
                 billed=Billed.NO,
             )

@@ -1,7 +1,5 @@
 """A models file from what a server lists: OpenAI's ``/v1/models``, Ollama's ``/api/tags``, LiteLLM's ``/model/info``.
 
-The part ``suggested_models``, for ``orchestrate models suggest``.
-
 Only what the server says is written down. A model whose price it does not say is written as a comment, for the user to
 complete: no price is made up.
 """
@@ -72,7 +70,7 @@ class ServerOffer:
     models: tuple[OfferedModel, ...]
 
 
-async def suggest(
+async def offered_models(
     base_url: str, key: str | None, http: "httpx.AsyncClient", is_local: Callable[[str], bool]
 ) -> ServerOffer:
     """Ask a server what it serves; this costs nothing.

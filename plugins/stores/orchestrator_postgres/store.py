@@ -13,7 +13,6 @@ from orchestrator.log.locks import Locks
 from orchestrator.log.protocol import Member, StoreError, Written
 from orchestrator.log.stored_call_tables import DELETE, READ_CALLS, READ_RUNS
 from orchestrator.log.stored_rows import Contents, Space, StreamSize
-from orchestrator.spi import hookimpl
 from orchestrator_postgres import connections, moving, tables
 from orchestrator_postgres.group_writes import Writer
 from orchestrator_postgres.reads import Reads
@@ -21,7 +20,6 @@ from orchestrator_postgres.run_owners import Owners
 
 T = TypeVar("T")
 
-orchestrator_contract = {"missing": "it needs a server: inherit from the contract, and give `make_address`"}
 _FETCHED: Final = 1000
 _SIZES: Final = """
 SELECT e.stream, e.events, e.size, coalesce(t.texts, 0), coalesce(t.size, 0), coalesce(c.cached, 0)
@@ -287,28 +285,19 @@ class PostgresStore(Reads):
                 self._writing.close()
 
 
-class PostgresStores:
-    """The stores of this kind."""
+def exists(url: str) -> bool:
+    """Whether there is a log at an address.
 
-    def open(self, url: str, *, write: bool) -> PostgresStore:
-        """The store at an address; see ``StoreKind``."""
-        return PostgresStore(url, write=write)
-
-    def exists(self, url: str) -> bool:
-        """Whether there is a log at an address."""
-        connection = connections.connect(url)
-        try:
-            with connections.explained(url):
-                return tables.number_of(connection) != 0
-        except StoreError:
-            raise
-        except LogError:
-            return False
-        finally:
-            connection.close()
-
-
-@hookimpl
-def orchestrator_store() -> PostgresStores:
-    """The stores of this kind."""
-    return PostgresStores()
+    Raises:
+        StoreError: that cannot be found out.
+    """
+    connection = connections.connect(url)
+    try:
+        with connections.explained(url):
+            return tables.number_of(connection) != 0
+    except StoreError:
+        raise
+    except LogError:
+        return False
+    finally:
+        connection.close()

@@ -28,8 +28,8 @@ from orchestrator.suites import (
     parse,
     shadowing,
     short,
-    tampering,
 )
+from orchestrator_validators.tampering_code import tampering
 
 _SECONDS: Final = 30.0
 _TAIL: Final = 2000

@@ -15,7 +15,6 @@ from orchestrator.log.locks import MemoryLocks
 from orchestrator.log.protocol import Changes, Member, Store, Tails, Written
 from orchestrator.log.sqlite import SqliteStore
 from orchestrator.log.sqlite.connections import Queryable
-from orchestrator.log.sqlite.store_addresses import SqliteStores
 from orchestrator.log.stored_rows import Contents, Last, Page, Select
 from orchestrator.testing import StoreContract
 from orchestrator_stores import sqlite
@@ -300,7 +299,7 @@ class _NeverClosed(SqliteStore):
             yield
 
 
-class _Eager(SqliteStores):
+class _Eager(sqlite.SqliteStores):
     """Makes a log wherever one is looked for."""
 
     def open(self, url: str, *, write: bool) -> Store:
@@ -310,15 +309,15 @@ class _Eager(SqliteStores):
 def _suite(store: type[SqliteStore]) -> type[StoreContract]:
     """The suite of a store with a bug."""
 
-    class Kind(SqliteStores):
+    class Kind(sqlite.SqliteStores):
         def open(self, url: str, *, write: bool) -> Store:
             place = self._place(url)
             return store.open(place) if write else store.open_to_read(place)
 
     class Planted(SoundStore):
-        made: ClassVar[SqliteStores] = Kind()
+        made: ClassVar[sqlite.SqliteStores] = Kind()
 
-        def make(self) -> SqliteStores:
+        def make(self) -> sqlite.SqliteStores:
             """What opens the store with the bug."""
             return self.made
 
@@ -326,7 +325,7 @@ def _suite(store: type[SqliteStore]) -> type[StoreContract]:
 
 
 class _PlantedEager(SoundStore):
-    def make(self) -> SqliteStores:
+    def make(self) -> sqlite.SqliteStores:
         """What makes logs."""
         return _Eager()
 

@@ -74,3 +74,13 @@ def test_an_address_is_kept_without_its_password(password: str) -> None:
         assert shown_store() == "postgresql://u@h:5432/d?sslmode=require&"
     finally:
         choose_store(None)
+
+
+def test_a_server_without_its_driver_says_what_to_install(tmp_path: Path) -> None:
+    """The plugin is not broken, not in strict mode either: nothing is missing until a log on a server is named."""
+    (tmp_path / "psycopg.py").write_text("raise ModuleNotFoundError(name='psycopg')\n")
+    spec, without = scripted_spec(tmp_path, project_id="here"), {"PYTHONPATH": str(tmp_path)}
+    done = orchestrate(tmp_path, "runs", "list", "--store", "postgresql://localhost/log", environ=without)
+    assert (done.code, "pip install 'multi-llm-orchestrator[postgres]'" in done.err) == (2, True), done.err
+    strict = orchestrate(tmp_path, "run", str(spec), "--strict-plugins", environ=without)
+    assert strict.code == 0, strict.err

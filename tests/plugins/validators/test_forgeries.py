@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.models import Verdict
-from orchestrator.suites import tampering
 from orchestrator_validators.pytest_suite import pytest_suite
+from orchestrator_validators.tampering_code import tampering
 from tests.cli.command import orchestrate, scripted_spec
 from tests.plugins.validators.contained import candidate, judge, levels
 from tests.plugins.validators.right_answers import HONEST

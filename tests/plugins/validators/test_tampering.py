@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.models import Verdict
-from orchestrator.suites import takes_place_of_runner, tampering
+from orchestrator.suites import takes_place_of_runner
 from orchestrator_validators.pytest_suite import pytest_suite
+from orchestrator_validators.tampering_code import tampering
 from tests.plugins.validators.contained import candidate, judge
 
 TESTS = """from calc import add

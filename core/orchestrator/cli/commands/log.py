@@ -4,7 +4,6 @@ import shlex
 import time
 from collections import deque
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,16 +14,14 @@ from orchestrator.cli.commands.log_size import gc, nothing_recorded, stats
 from orchestrator.cli.damaged_runs import Reader, trust_in, whole_run
 from orchestrator.cli.event_ids import EVENT, EVENT_HELP
 from orchestrator.cli.event_lines import describe
-from orchestrator.cli.log_copy import copy as copy_command
 from orchestrator.cli.opening_logs import open_log, open_log_if_any
-from orchestrator.cli.options import always_json_option, exact_option, existing_run, home, home_option, json_option
+from orchestrator.cli.options import always_json_option, exact_option, existing_run, home_option, json_option
 from orchestrator.cli.part_commands import PartCommand
 from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.terminal_output import line, notice, result, result_json, timestamp
 from orchestrator.cli.values import FILE
-from orchestrator.errors import LogError, UsageError
+from orchestrator.errors import LogError, NoTextError, UsageError
 from orchestrator.ledger.event_log import EventLog
-from orchestrator.log import DATABASE
 from orchestrator.log.event_ids import EventId, event_name
 from orchestrator.log.transaction import Recorded
 
@@ -32,7 +29,9 @@ _PAUSE: Final = 0.2
 _MOST_NAMED: Final = 10
 _LINES: Final = click.IntRange(0, 10**9)
 _ARCHIVE: Final = "Move runs that have ended out of the log, each into a signed bundle in DIR."
+_COPY: Final = "Copy a whole log to another store, prove that both are equal, and close the old one."
 _IMPORT: Final = "Verify a bundle, and put its run into a database that replay, explain, report and audit read."
+_RECOVER: Final = "Copy the intact part of a damaged run into a new file, and list what is missing."
 
 
 @click.group(cls=CommandGroup)
@@ -41,11 +40,12 @@ def log() -> None:
     """Read the event log, and keep it small."""
 
 
-log.add_command(copy_command)
 log.add_command(stats)
 log.add_command(gc)
 log.add_command(PartCommand("archive", "archive_runs", _ARCHIVE))
+log.add_command(PartCommand("copy", "copy_log", _COPY))
 log.add_command(PartCommand("import", "import_bundle", _IMPORT))
+log.add_command(PartCommand("recover", "recover_run", _RECOVER))
 
 
 @log.command()
@@ -172,8 +172,8 @@ def _script(store: Reader, run: str, path: Path) -> int:
     texts = Texts(store, run, os.urandom, store.redactor)
     try:
         made = reproduce(store, run, spec_of(store, run, texts), texts, path.name)
-    except KeyError:
-        raise UsageError(f"a text of {run} is missing: without its content it cannot be played again") from None
+    except NoTextError as error:
+        raise UsageError(f"a text of {run} {error.why}; without it the run cannot be played again") from None
     for target, content in ((path, made.answers), (spec, made.spec)):
         try:
             with target.open("x", encoding="utf-8") as file:
@@ -186,60 +186,6 @@ def _script(store: Reader, run: str, path: Path) -> int:
         notice(f"! {each}")
     result(line(f"{path}: {len(made.answers['answers'])} answers of {run}"))
     notice(f"play it with: orchestrate run {shlex.quote(str(spec))}")
-    return 0
-
-
-@log.command()
-@click.argument("run_id", metavar="RUN", type=RUN)
-@click.option("--into", type=FILE, required=True, metavar="FILE|DIR", help="A new database (*.db), or its folder.")
-@json_option
-@home_option
-def recover(run_id: str, into: Path, as_json: bool) -> int:
-    """Copy the intact part of a damaged run into a new file, and list what is missing.
-
-    The copy ends before the first event that was changed, is missing, is unreadable, or refers to a missing text. The
-    damaged log is only read.
-    """
-    from orchestrator.plugins import part
-
-    recovered = part("recover")
-
-    with suppress(LogError):  # the log may be too damaged to be opened
-        existing_run(open_log(run_id), run_id)
-    try:
-        if into.exists() and not into.is_dir() and into.suffix != ".db":
-            raise UsageError(f"{into} exists, and is no folder; name a new file ending in .db, or a folder")
-        found = recovered(home(), run_id, into)
-    except OSError as error:
-        raise UsageError(f"{into}: {error.strerror}; name another place") from error
-    if as_json:
-        result_json(
-            {
-                "run_id": found.run,
-                "path": str(found.path),
-                "events": found.events,
-                "head": found.head,
-                "texts": found.texts,
-                "complete": found.is_complete,
-                "lost_events": found.lost_events,
-                "lost_positions": list(found.lost),
-                "lost_types": dict(found.lost_types),
-                "findings": [
-                    {"position": each.position, "version": each.version, "message": each.message}
-                    for each in found.findings
-                ],
-                "bad_texts": [
-                    {"digest": bad.digest, "problem": bad.problem, "versions": list(bad.versions)}
-                    for bad in found.bad_texts
-                ],
-                "accounts_not_copied": list(found.accounts),
-            }
-        )
-        return 0
-    for text in found.lines():
-        result(line(text))
-    if found.path.name == DATABASE:
-        notice(f"resume with: orchestrate resume {line(run_id)} --home {shlex.quote(str(found.path.parent))}")
     return 0
 
 

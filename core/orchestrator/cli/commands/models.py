@@ -9,10 +9,11 @@ import click
 
 from orchestrator.cli.command_groups import CommandGroup
 from orchestrator.cli.options import allow_option, command, exact_option, home, home_option, json_option, models_option
+from orchestrator.cli.part_commands import PartCommand
 from orchestrator.cli.shell_completion import MODEL
 from orchestrator.cli.tables import print_facts, print_table
 from orchestrator.cli.terminal_output import notice, result, result_json
-from orchestrator.cli.values import FILE, Amount
+from orchestrator.cli.values import FILE
 from orchestrator.log.stream_names import EVAL
 from orchestrator.models.offers import qualified
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.telemetry import Grades
 
 _NONE: Final = "–"
+_SUGGEST: Final = "Write a models file from what a server lists: /v1/models, or Ollama's /api/tags."
 _TOKEN_CLASSES: Final = ("input", "cached_input", "cache_write", "output", "reasoning")
 
 spec_option: Final = click.option(
@@ -34,6 +36,9 @@ spec_option: Final = click.option(
 @home_option
 def models() -> None:
     """List the models of every provider, with prices, slots and facts."""
+
+
+models.add_command(PartCommand("suggest", "suggest_models", _SUGGEST))
 
 
 @models.command("list")
@@ -84,61 +89,6 @@ def show(name: str, spec_file: Path | None, models: Path | None, allow: tuple[st
         result_json({**plain(found, offers), "grades": [_plain_grades(each) for each in taught]})
     else:
         print_facts([*_facts(found, offers), *(("grades", _graded(each)) for each in taught)])
-    return 0
-
-
-@models.command()
-@click.option("--base-url", required=True, metavar="URL", help="The server, such as http://127.0.0.1:11434/v1.")
-@click.option("--api-key-env", metavar="NAME", help="The variable that holds the server's key.")
-@click.option(
-    "--provider", default="openai_compatible", show_default=True, metavar="NAME", help="The server's name in the spec."
-)
-@click.option(
-    "--price",
-    type=(Amount(or_nothing=True), Amount(or_nothing=True)),
-    metavar="INPUT OUTPUT",
-    help="US dollars per million tokens, for models whose price the server does not say.",
-)
-@click.option("--output", "-o", type=FILE, metavar="FILE", help="Write into this file. [default: stdout]")
-@home_option
-def suggest(base_url: str, api_key_env: str | None, provider: str, price: Any, output: Path | None) -> int:
-    """Write a models file from what a server lists: /v1/models, or Ollama's /api/tags. This costs nothing.
-
-    A model whose price the server does not say becomes a comment in the file, for you to complete.
-    """
-    import asyncio
-    from datetime import UTC, datetime
-
-    from orchestrator.engine.vendors.environment import Environment
-    from orchestrator.engine.vendors.http import make_client
-    from orchestrator.errors import UsageError
-    from orchestrator.plugins import part
-    from orchestrator.trust.addresses import is_local
-
-    environment = Environment.of_process(lambda secret: None)
-    key = None if api_key_env is None else environment.secret(api_key_env)
-    if api_key_env is not None and key is None:
-        raise UsageError(f"--api-key-env: {api_key_env} is not set")
-    network = environment.network()
-
-    suggesting = part("suggested_models")
-
-    async def ask() -> Any:
-        async with make_client(network=network) as http:
-            return await suggesting.suggest(base_url, key, http, is_local)
-
-    found = asyncio.run(ask())
-    text = suggesting.models_file(found, provider, api_key_env, price, datetime.now(UTC).date().isoformat())
-    if output is None:
-        result(text.rstrip("\n"))
-        return 0
-    if output.exists():
-        raise UsageError(f"{output} exists; name a new file")
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{output}: {error.strerror}") from error
-    notice(f"{output}: {len(found.models)} models; use it with --models {output}")
     return 0
 
 

@@ -103,7 +103,9 @@ _index_option: Final = click.option(
 
 @click.command()
 @click.argument("words", nargs=-1)
-@click.option("--kind", type=click.Choice([*KINDS]), help="Only plugins of this kind.")
+@click.option(
+    "--kind", metavar="KIND", type=click.Choice([*KINDS]), help=f"Only plugins of a kind: {', '.join(KINDS)}."
+)
 @_index_option
 @json_option
 def search(words: tuple[str, ...], kind: str | None, index: str | None, as_json: bool) -> int:

@@ -3,12 +3,14 @@
 import keyword
 import os
 import re
+from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from orchestrator.cli.command_groups import CommandGroup
+from orchestrator.cli.commands import COMMANDS
 from orchestrator.cli.commands.plugin_index import install, search
 from orchestrator.cli.options import disable_option, home_option, json_option, plugin_option, strict_plugins_option
 from orchestrator.cli.shell_completion import PLUGIN
@@ -178,7 +180,7 @@ def _scale(suite: Any, results: Any, as_json: bool) -> dict[str, Any]:
 
 
 @plugins.command()
-@click.argument("kind", type=click.Choice([*KINDS]))
+@click.argument("kind", metavar="KIND", type=click.Choice([*KINDS]))
 @click.argument("name")
 @click.option("--output-dir", "-o", "folder", type=FILE, help="Where to write it. [default: orchestrator-NAME]")
 def new(kind: str, name: str, folder: Path | None) -> int:
@@ -213,6 +215,8 @@ def new(kind: str, name: str, folder: Path | None) -> int:
     return 0
 
 
+new.help = f"{cleandoc(new.help or '')}\n\nKIND is one of {', '.join(KINDS)}."
+
 plugins.add_command(search)
 plugins.add_command(install)
 
@@ -226,6 +230,8 @@ def _check_name(kind: str, name: str) -> None:
         rule = f"use lower-case letters and digits with single underscores between them, at most {_LONGEST_NAME}"
         raise UsageError(f"{name[:80]!r} is no name for a plugin: {rule}")
     own = [each for each in _catalogue().entries() if each.distribution == DISTRIBUTION]
+    if kind == "command" and name in COMMANDS:
+        raise UsageError(f"{name!r} is a command of the core, which no plugin can replace: choose another name")
     if any((each.kind, each.name) == (kind, name) for each in own):
         raise UsageError(f"there is a built-in {kind} {name!r}: with two of one name one has to say whose is meant")
     if any(each.module.partition(".")[0] == f"orchestrator_{name}" for each in own):

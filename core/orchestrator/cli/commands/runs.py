@@ -1,7 +1,7 @@
 """``orchestrate runs``: list, show and export runs."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,10 +10,12 @@ import click
 from orchestrator.cli.archived_runs import archived_run
 from orchestrator.cli.archived_runs import show as show_archived
 from orchestrator.cli.command_groups import CommandGroup
-from orchestrator.cli.damaged_runs import is_readable, trust_in
+from orchestrator.cli.damaged_runs import is_readable
+from orchestrator.cli.exit_codes import SYSTEM, USAGE
 from orchestrator.cli.loaded_runs import Loaded, load
 from orchestrator.cli.opening_logs import open_log, open_log_if_any
 from orchestrator.cli.options import command, exact_option, existing_run, force_option, home, home_option, json_option
+from orchestrator.cli.part_commands import PartCommand
 from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.shell_completion import STATUS
 from orchestrator.cli.tables import print_run, print_table
@@ -21,7 +23,8 @@ from orchestrator.cli.terminal_output import line, money, notice, result, result
 from orchestrator.cli.values import FILE, SECONDS, SINCE
 from orchestrator.errors import UsageError
 from orchestrator.ledger.event_log import EventLog
-from orchestrator.log import Texts
+from orchestrator.log.text_encryption import FOLDER as KEYS
+from orchestrator.log.texts import WITHOUT_KEY
 from orchestrator.money import Usd
 from orchestrator.plugins.store_of_folder import open_log as open_log_to_write
 from orchestrator.run_list import RunFilter, RunSummary, known_status, summaries
@@ -33,12 +36,18 @@ _PATIENCE: Final = 15.0
 """Seconds for which a run that is to stop is waited for."""
 _PAUSE: Final = 0.1
 _TITLE_WIDTH = 60
+_MOST_NAMED: Final = 10
+"""Files in one line."""
+_DIFF: Final = "Show what differs between two runs: spec, settings, decisions, results, spend."
 
 
 @click.group(cls=CommandGroup)
 @home_option
 def runs() -> None:
     """List, show, compare and export runs; delete the content of one."""
+
+
+runs.add_command(PartCommand("diff", "compare_runs", _DIFF))
 
 
 @runs.command("list")
@@ -91,6 +100,8 @@ def print_runs(*, as_json: bool, wanted: RunFilter = _EVERY) -> int:
             right=("spend", "tasks"),
             spare=("tasks", "started"),
         )
+    if not as_json and any(run.title == WITHOUT_KEY for run in found):
+        notice(f"the keys of encrypted runs are looked for in {home() / KEYS}")
     return 0
 
 
@@ -130,7 +141,11 @@ def show(run_id: str, as_json: bool) -> int:
 @force_option
 @home_option
 def export(run_id: str, output_dir: Path, force: bool) -> int:
-    """Write a run's results into a folder. Existing files stay."""
+    """Write a run's results into a folder.
+
+    Outputs that are there with another content are named and left, and the exit code is 2; with --force they are
+    written again. Files that are not the run's stay as they are.
+    """
     from orchestrator.engine.delivering import application_of, spec_of
     from orchestrator.engine.delivering import export as write
     from orchestrator.engine.outputs.folder_writing import OutputFolder
@@ -145,13 +160,24 @@ def export(run_id: str, output_dir: Path, force: bool) -> int:
     application = None
     if not run.trust.damage:
         application = application_of(spec_of(log, run_id, run.texts), Catalogue.discover())
-    warnings = [*lost, *write(run.state, run_id, run.head, run.texts, folder, application)]
+    written = write(run.state, run_id, run.head, run.texts, folder, application, replace=force)
+    warnings = [*lost, *written.warnings]
     if run.trust.damage:
         _mark_as_damaged(folder, run, run_id)
     for warning in warnings:
         notice(f"! {warning}")
-    notice(f"{run_id}: written to {output_dir}")
-    return run.trust.code or (3 if warnings else 0)
+    notice(f"{run_id}: {_said(written.left, output_dir, is_whole=not warnings)}")
+    return run.trust.code or (SYSTEM if warnings else USAGE if written.left else 0)
+
+
+def _said(left: Sequence[str], folder: Path, *, is_whole: bool) -> str:
+    """What was written, and which outputs were left because they differ."""
+    what = f"written to {folder}" if is_whole else f"not everything is written to {folder}"
+    if not left:
+        return what
+    more = f" and {len(left) - _MOST_NAMED} more" if len(left) > _MOST_NAMED else ""
+    named = line(", ".join(left[:_MOST_NAMED]))
+    return f"{what}, without what differs there: {named}{more}; overwrite with --force"
 
 
 def _without_lost_outputs(run: Loaded) -> list[str]:
@@ -299,25 +325,3 @@ def _asked_until(is_so: Callable[[], bool], log: EventLog, run: str, kind: str, 
 def _is_asked(log: EventLog, run: str, kind: str) -> bool:
     """Whether a request still lies in the mailbox: the end of the session takes it out."""
     return any(each.kind == kind for each in log.asked(run))
-
-
-@runs.command()
-@click.argument("one", metavar="A", type=RUN)
-@click.argument("other", metavar="B", type=RUN)
-@json_option
-@exact_option
-@home_option
-def diff(one: str, other: str, as_json: bool) -> int:
-    """Show what differs between two runs: spec, settings, decisions, results, spend."""
-    from orchestrator.plugins import part
-
-    comparing = part("comparing")
-    log = open_log(one)
-    trust = trust_in(log, *(existing_run(log, run) for run in (one, other)))
-    texts = tuple(Texts(log, run, os.urandom, log.redactor) for run in (one, other))
-    found = trust.read(lambda: comparing.compare(log, one, other, (texts[0], texts[1])))
-    if as_json:
-        result_json(comparing.plain(found) | trust.plain())
-    else:
-        comparing.show(found, {each.run: trust.mark for each in trust.damage})
-    return trust.code

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from orchestrator.allowed_file_names import folder_of
+from orchestrator.allowed_file_names import UnsafeNameError, folder_of, read_file
 from orchestrator.errors import OutputError
 
 MARKER: Final = ".orchestrate-run"
@@ -47,7 +47,7 @@ class OutputFolder:
             OSError: it cannot be written, or is too large (EFBIG).
             UnsafeNameError: the name leads out of the folder, or would elsewhere.
         """
-        data = content.encode(errors="replace")
+        data = _bytes(content)
         if len(data) > LARGEST_FILE:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         with folder_of(self.path, name, create=True) as (folder, last):
@@ -72,6 +72,17 @@ class OutputFolder:
     def is_missing(self, name: str) -> bool:
         """Whether a file is not there."""
         return not (self.path / name).is_file()
+
+    def has_other(self, name: str, content: str) -> bool:
+        """Whether a file is there, and is not what ``write`` would write; one behind a link is the user's own."""
+        try:
+            return not self.is_missing(name) and read_file(self.path, name, LARGEST_FILE) != _bytes(content)
+        except UnsafeNameError:
+            return False
+
+
+def _bytes(content: str) -> bytes:
+    return content.encode(errors="replace")
 
 
 def is_own_mark(name: str) -> bool:

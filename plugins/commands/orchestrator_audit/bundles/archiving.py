@@ -22,6 +22,7 @@ from orchestrator.errors import DamagedLogError, LogError, RunLockedError, Usage
 from orchestrator.events import RunArchived
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts, append_head
+from orchestrator.log.texts import MISSING, NoText
 from orchestrator.plugins.store_of_folder import open_log_to_read
 from orchestrator.policy import Retention
 from orchestrator.policy_dsl import retention_in_force
@@ -284,3 +285,7 @@ class _Nothing:
 
     def blob(self, run: str, digest: str) -> None:
         """There is none."""
+
+    def no_text(self, run: str) -> NoText:
+        """There never was one."""
+        return MISSING

@@ -30,7 +30,8 @@ from orchestrator.errors import OrchestrateError, UsageError
 from orchestrator.spi import hookimpl
 
 if TYPE_CHECKING:
-    from orchestrator.cli.kit import Spec, Submission
+    from orchestrator.cli.kit import Spec
+    from orchestrator_fleet.submitting import Submission
 
 
 @click.command()
@@ -97,7 +98,7 @@ def submit(
 
     async def all_of_them() -> None:
         from orchestrator.cli.kit import bound, named_output
-        from orchestrator.cli.kit import submit as write
+        from orchestrator_fleet.submitting import submit as write
 
         admitted = [bound(each, engine.admission, engine.catalogue, policies, named_output(each)) for each in specs]
         for spec, own in zip(admitted, specs, strict=True):

@@ -6,7 +6,8 @@ from typing import Any, Final
 from attrs import define
 
 from orchestrator.engine.outputs.file_placement import Placement
-from orchestrator.errors import DamagedLogError
+from orchestrator.errors import DamagedLogError, NoTextError
+from orchestrator.exchanges import DAMAGED, note
 from orchestrator.state.run import RunState
 from orchestrator_insight.report.drawing import TaskRow
 
@@ -20,7 +21,7 @@ class PageTexts:
     """The texts of a run, as many as one page can carry.
 
     Args:
-        get: the text of a digest; raises KeyError where it was deleted.
+        get: the text of a digest; raises NoTextError where it cannot be had.
     """
 
     get: Callable[[str], str]
@@ -34,10 +35,10 @@ class PageTexts:
             return None
         try:
             text = self.get(digest)
-        except KeyError:
-            return "(this text was deleted)"
+        except NoTextError as error:
+            return note(error)
         except DamagedLogError:
-            return "(this text is damaged)"
+            return DAMAGED
         if self.left < len(text):
             self.left_out += 1
             return "(left out: the page has enough; orchestrate runs export writes every output)"

@@ -80,6 +80,7 @@ def test_a_command_is_built_from_the_command_line(tmp_path: Path) -> None:
     assert run["status"] == "SUCCESS"
     verified = orchestrate(tmp_path, "replay", "greet", "--verify")
     assert (verified.code, "all as recorded" in verified.out) == (0, True), verified.out
+    assert orchestrate(tmp_path, "runs", "export", "greet", "-o", "app").code == 0  # nothing there differs
     assert orchestrate(tmp_path, "runs", "export", "greet", "-o", "again").code == 0
     assert orchestrate(tmp_path, "resume", "greet", "-o", "anew").code == 0
     whole = files_in(tmp_path / "app")

@@ -371,12 +371,12 @@ def test_deleted_content_does_not_come_back_with_the_parents(home: Path) -> None
 
 def test_a_fork_is_recovered_by_its_parent(home: Path, tmp_path: Path) -> None:
     """Its own events mean nothing without those it shares: the way on is named."""
-    from orchestrator_audit.recover import recover
+    from orchestrator_audit.recovering import recover_run
 
     forked(home, 60)
     with pytest.raises(UsageError, match="recover five, whose past it shares"):
-        recover(home, "five-fork", tmp_path / "saved")
-    assert recover(home, RUN, tmp_path / "saved").is_complete
+        recover_run(home, "five-fork", tmp_path / "saved")
+    assert recover_run(home, RUN, tmp_path / "saved").is_complete
 
 
 def test_the_fork_is_told_first_of_all(home: Path) -> None:

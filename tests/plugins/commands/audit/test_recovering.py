@@ -15,7 +15,7 @@ from orchestrator.log import FileLocks, Recorded
 from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
 from orchestrator.settings import RunSettings
-from orchestrator_audit.recover import recover
+from orchestrator_audit.recovering import recover_run
 from tests.log.project import RUN, copied, in_workspace, spec_of, unguarded, write_project
 
 
@@ -99,7 +99,7 @@ def test_a_whole_run_is_copied_and_nothing_else_is_touched(original: Original, h
     """Every event and text of the run, none of another; the source keeps every byte."""
     before = contents(home)
 
-    result = recover(home, RUN, tmp_path / "new")
+    result = recover_run(home, RUN, tmp_path / "new")
 
     assert contents(home) == before
     assert result.is_complete
@@ -129,7 +129,7 @@ def test_the_prefix_ends_before_the_first_bad_event(
     at = original.events[version - 1].position
     change(home, damage.format(at=at))
 
-    result = recover(home, RUN, tmp_path / "new")
+    result = recover_run(home, RUN, tmp_path / "new")
 
     found = read(tmp_path / "new")
     assert result.events == len(found) == version - 1
@@ -150,7 +150,7 @@ def test_the_prefix_ends_before_the_first_bad_event(
 def test_what_was_saved_goes_on_to_the_same_end(original: Original, home: Path, tmp_path: Path, version: int) -> None:
     """A recovered run resumes: the same files, and a log that verifies."""
     change(home, f"DELETE FROM events WHERE stream = '{RUN}' AND version = {version + 1}")
-    recover(home, RUN, tmp_path / "new")
+    recover_run(home, RUN, tmp_path / "new")
 
     outcome = in_workspace(tmp_path / "new", lambda w: w.resume(RUN, output=tmp_path / "out"))
 
@@ -177,7 +177,7 @@ def test_a_bad_text_ends_the_prefix_before_the_first_event_that_needs_it(
     versions = tuple(r.version for r in original.events if f'"{digest}"' in r.data)
     change(home, damage.format(run=RUN, digest=digest))
 
-    result = recover(home, RUN, tmp_path / "new")
+    result = recover_run(home, RUN, tmp_path / "new")
 
     assert result.events == versions[0] - 1
     assert [(bad.digest, bad.problem, bad.versions) for bad in result.bad_texts] == [(digest, problem, versions)]
@@ -199,7 +199,7 @@ def test_where_nothing_can_be_proved_nothing_is_written(home: Path, tmp_path: Pa
     change(home, damage)
 
     with pytest.raises(LogError, match=r"nothing of five can be recovered: .*backup"):
-        recover(home, RUN, tmp_path / "new")
+        recover_run(home, RUN, tmp_path / "new")
 
     assert list((tmp_path / "new").iterdir()) == []
 
@@ -207,9 +207,9 @@ def test_where_nothing_can_be_proved_nothing_is_written(home: Path, tmp_path: Pa
 def test_an_unknown_run_is_an_error_of_the_command(home: Path, tmp_path: Path) -> None:
     """No rows and no head: there is no such run. No database: there is no log."""
     with pytest.raises(UsageError, match="no run 'unknown'"):
-        recover(home, "unknown", tmp_path / "new")
+        recover_run(home, "unknown", tmp_path / "new")
     with pytest.raises(LogError, match="no event log"):
-        recover(tmp_path, RUN, tmp_path / "new")
+        recover_run(tmp_path, RUN, tmp_path / "new")
 
 
 def test_a_cut_tail_is_known_from_the_heads(original: Original, home: Path, tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_a_cut_tail_is_known_from_the_heads(original: Original, home: Path, tmp_
     with (home / "heads.jsonl").open("a") as file:
         file.write('{"run": "five"}\n[]\n\n')
 
-    result = recover(home, RUN, tmp_path / "new")
+    result = recover_run(home, RUN, tmp_path / "new")
 
     assert (result.events, result.known) == (100, len(original.events))
     assert result.findings == ()
@@ -236,7 +236,7 @@ def test_nothing_is_ever_overwritten(home: Path, tmp_path: Path) -> None:
 
     for target in (file, folder, home, link, home / "events.db"):
         with pytest.raises(UsageError, match="choose a new file"):
-            recover(home, RUN, target)
+            recover_run(home, RUN, target)
 
     assert (file.read_bytes(), (folder / "events.db").read_bytes()) == (b"mine", b"mine too")
     assert not (tmp_path / "nowhere.db").exists()
@@ -245,7 +245,7 @@ def test_nothing_is_ever_overwritten(home: Path, tmp_path: Path) -> None:
 
 def test_the_target_may_be_a_file_and_the_source_too(original: Original, home: Path, tmp_path: Path) -> None:
     """A name that ends in ``.db`` is the new file; a database may be named instead of its folder."""
-    result = recover(home / "events.db", RUN, tmp_path / "deep" / "saved.db")
+    result = recover_run(home / "events.db", RUN, tmp_path / "deep" / "saved.db")
 
     assert result.path == tmp_path / "deep" / "saved.db"
     assert [path.name for path in result.path.parent.iterdir()] == ["saved.db"]
@@ -257,7 +257,7 @@ def test_a_run_that_is_being_run_is_left_alone(home: Path, tmp_path: Path) -> No
     handle = FileLocks(home).acquire(RUN)
     try:
         with pytest.raises(RunLockedError, match="wait for it to end"):
-            recover(home, RUN, tmp_path / "new")
+            recover_run(home, RUN, tmp_path / "new")
     finally:
         handle.release()
 
@@ -274,7 +274,7 @@ def test_events_that_are_only_in_the_wal_are_saved(tmp_path: Path) -> None:
     assert (tmp_path / "killed" / "events.db-wal").stat().st_size > 0
     before = contents(tmp_path / "killed")
 
-    result = recover(tmp_path / "killed", RUN, tmp_path / "new")
+    result = recover_run(tmp_path / "killed", RUN, tmp_path / "new")
 
     assert result.events >= 60
     assert result.is_complete
@@ -298,7 +298,7 @@ def test_any_page_may_be_destroyed(original: Original, tmp_path: Path, fill: byt
             file.seek(page * 4096)
             file.write((fill * 4096)[:4096])
         try:
-            result = recover(home, RUN, tmp_path / f"new-{page}")
+            result = recover_run(home, RUN, tmp_path / f"new-{page}")
         except LogError:
             saved.append(0)
         else:
@@ -321,7 +321,7 @@ def test_a_cut_file_gives_what_is_left(original: Original, tmp_path: Path) -> No
         with (home / "events.db").open("r+b") as file:
             file.truncate(page * 4096 + 100)
         try:
-            counts.append(recover(home, RUN, tmp_path / f"new-{page}").events)
+            counts.append(recover_run(home, RUN, tmp_path / f"new-{page}").events)
         except LogError:
             counts.append(0)
         else:
@@ -335,9 +335,9 @@ def test_a_failed_copy_leaves_no_file(home: Path, tmp_path: Path, monkeypatch: p
     def full(connection: object) -> None:
         raise LogError("the disk is full")
 
-    monkeypatch.setattr("orchestrator_audit.recover.configure", full)
+    monkeypatch.setattr("orchestrator_audit.recovering.configure", full)
     with pytest.raises(LogError, match="full"):
-        recover(home, RUN, tmp_path / "new")
+        recover_run(home, RUN, tmp_path / "new")
 
     assert list((tmp_path / "new").iterdir()) == []
 
@@ -354,7 +354,7 @@ def test_the_accounts_of_a_run_are_named_and_not_copied(tmp_path: Path) -> None:
 
     asyncio.run(scene())
 
-    result = recover(tmp_path / "home", "with-account", tmp_path / "new")
+    result = recover_run(tmp_path / "home", "with-account", tmp_path / "new")
 
     assert result.accounts == ("org",)
     assert any("org" in line and "open them" in line for line in result.lines())
@@ -372,7 +372,7 @@ def test_swapped_and_doubled_rows_lose_nothing_that_is_proved(original: Original
         f" WHERE position = {original.events[30].position}",
     )
 
-    result = recover(home, RUN, tmp_path / "new")
+    result = recover_run(home, RUN, tmp_path / "new")
 
     assert result.events == len(original.events)
     assert result.lost == (9001,)

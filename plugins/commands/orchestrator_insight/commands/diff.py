@@ -1,22 +1,59 @@
-"""How the difference of two runs is shown."""
+"""``orchestrate runs diff``: what differs between two runs, and how it is shown."""
 
+import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.cli.stdout import stdout
-from orchestrator.cli.tables import print_table
-from orchestrator.cli.terminal_output import line, money, result
-from orchestrator.cli.text_fitting import width_of
-from orchestrator_insight.run_difference import Comparison, TaskPair, TaskResult, compare
+import click
 
-__all__ = ["compare", "plain", "show"]
+from orchestrator.cli.kit import (
+    RUN,
+    exact_option,
+    existing_run,
+    home_option,
+    json_option,
+    line,
+    money,
+    open_log,
+    print_table,
+    result,
+    result_json,
+    stdout,
+    trust_in,
+    width_of,
+)
+
+if TYPE_CHECKING:
+    from orchestrator_insight.run_difference import Comparison, TaskPair, TaskResult
 
 _SIDE_BY_SIDE: Final = 120
 """The width of a screen from which on two runs stand beside each other."""
 _NONE: Final = "–"
 
 
-def show(found: Comparison, marks: Mapping[str, str]) -> None:
+@click.command()
+@click.argument("one", metavar="A", type=RUN)
+@click.argument("other", metavar="B", type=RUN)
+@json_option
+@exact_option
+@home_option
+def diff(one: str, other: str, as_json: bool) -> int:
+    """Show what differs between two runs: spec, settings, decisions, results, spend."""
+    from orchestrator.reading import Texts
+    from orchestrator_insight.run_difference import compare
+
+    log = open_log(one)
+    trust = trust_in(log, *(existing_run(log, run) for run in (one, other)))
+    texts = tuple(Texts(log, run, os.urandom, log.redactor) for run in (one, other))
+    found = trust.read(lambda: compare(log, one, other, (texts[0], texts[1])))
+    if as_json:
+        result_json(_plain(found) | trust.plain())
+    else:
+        _show(found, {each.run: trust.mark for each in trust.damage})
+    return trust.code
+
+
+def _show(found: "Comparison", marks: Mapping[str, str]) -> None:
     """Write it as tables; ``marks`` stand beside the status and spend of runs that cannot be trusted."""
     _section("spec", found.spec)
     _section("settings", found.settings)
@@ -51,19 +88,19 @@ def _section(name: str, lines: Sequence[str]) -> None:
         result("")
 
 
-def _row(pair: TaskPair) -> tuple[str, ...]:
+def _row(pair: "TaskPair") -> tuple[str, ...]:
     one, other = _cells(pair.one), _cells(pair.other)
     return (pair.task, *one, "" if one == other else "≠", *other)
 
 
-def _cells(found: TaskResult | None) -> tuple[str, str, str, str]:
+def _cells(found: "TaskResult | None") -> tuple[str, str, str, str]:
     if found is None:
         return (_NONE, _NONE, _NONE, _NONE)
     score = _NONE if found.score is None else f"{found.score:.3f}"
     return (found.status, score, found.model or _NONE, money(found.cost))
 
 
-def plain(found: Comparison) -> dict[str, Any]:
+def _plain(found: "Comparison") -> dict[str, Any]:
     """It as JSON has it."""
     return {
         "runs": [found.one, found.other],
@@ -80,7 +117,7 @@ def plain(found: Comparison) -> dict[str, Any]:
     }
 
 
-def _plain_task(found: TaskResult | None) -> dict[str, Any] | None:
+def _plain_task(found: "TaskResult | None") -> dict[str, Any] | None:
     if found is None:
         return None
     return {"status": found.status, "score": found.score, "model": found.model, "cost_usd": str(found.cost)}

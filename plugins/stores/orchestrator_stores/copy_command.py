@@ -1,9 +1,9 @@
-"""``orchestrate log copy``: a whole log goes on in another store."""
+"""The command ``log copy``: a whole log goes on in another store."""
 
 import click
 
-from orchestrator.cli.options import json_option
-from orchestrator.cli.terminal_output import line, notice, result, result_json
+from orchestrator.cli.kit import json_option, line, notice, result, result_json
+from orchestrator.errors import UsageError
 
 
 @click.command("copy")
@@ -22,11 +22,9 @@ def copy(source: str, target: str, as_json: bool) -> int:
 
     from attrs import asdict
 
-    from orchestrator.errors import UsageError
-    from orchestrator.plugins import part
     from orchestrator.plugins.store_of_folder import open_store, store_exists
+    from orchestrator_stores.copying import copy_log
 
-    copy_log = part("copy_log")
     if not store_exists(source):
         raise UsageError(f"there is no event log at {source}: name the one to copy from")
     with closing(open_store(source, write=True)) as old, closing(open_store(target, write=True)) as new:

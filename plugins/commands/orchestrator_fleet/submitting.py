@@ -5,14 +5,14 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from orchestrator.cli.kit import Engine, Spec
 from orchestrator.documents import expanded, read_text
 from orchestrator.engine.beginning import check_names, check_spec, gathered_files, run_started, stage_of
-from orchestrator.engine.runs import Engine
 from orchestrator.engine.scripted_answers import SCRIPTED
 from orchestrator.engine.session import RunLog
 from orchestrator.engine.vendors.session_providers import connect
 from orchestrator.errors import NoProviderError, UsageError
-from orchestrator.spec import Spec, differences
+from orchestrator.spec import differences
 
 
 @frozen
@@ -50,7 +50,7 @@ async def submit(
         OrchestrateError: whatever else keeps it from beginning; nothing is recorded then.
     """
     run = spec.project_id or engine.new_id()
-    spec = with_scripts(engine.admission.admit(spec, output))
+    spec = _with_scripts(engine.admission.admit(spec, output))
     if engine.log.last(run) is not None:
         if not new_project:
             return _again(engine, spec, run)
@@ -81,7 +81,7 @@ async def submit(
     return Submission(run, True)
 
 
-def with_scripts(spec: Spec) -> Spec:
+def _with_scripts(spec: Spec) -> Spec:
     """The spec with the text of each file of scripted answers in the place of its path: workers read no such file.
 
     Raises:

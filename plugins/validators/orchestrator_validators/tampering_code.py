@@ -8,7 +8,7 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from orchestrator.suites.python_source import statements
+from orchestrator.suites import statements
 
 _MODULES: Final = frozenset({"_pytest", "pluggy"})
 _MEMBERS: Final = {

@@ -78,6 +78,11 @@ class Recovered:
     """The run's accounts. They are shared with other runs, and were not copied."""
 
     @property
+    def home(self) -> Path | None:
+        """The data folder in which the run can be gone on with; None where the new file is no log of a folder."""
+        return self.path.parent if self.path.name == DATABASE else None
+
+    @property
     def lost_events(self) -> int:
         """How many versions are known to be lost."""
         return max(0, self.known - self.events)
@@ -124,7 +129,7 @@ class _Salvage:
     salt: bytes | None = None
 
 
-def recover(source: Path, run: str, target: Path) -> Recovered:
+def recover_run(source: Path, run: str, target: Path) -> Recovered:
     """Copy the good prefix of a run out of a damaged log.
 
     The prefix ends before the first event that the chain does not prove, that cannot be read, or that refers to a text
