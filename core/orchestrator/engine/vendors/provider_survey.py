@@ -106,7 +106,7 @@ class Offers:
         hard = {place: each for place, each in enumerate(bound) if each.enforcement_mode is EnforcementMode.HARD}
         if (
             not self.models
-            or any(self._has_a_stranger(each) for each in hard.values())
+            or any(self._allows_unknown(each) for each in hard.values())
             or self._leaves_one(hard.values())
         ):
             return ()
@@ -122,7 +122,7 @@ class Offers:
     def _slots(self, model: ModelInfo) -> tuple[str, ...]:
         return (*model.slots, *(slot for slot, filling in self.slots.items() if filling == model.id))
 
-    def _has_a_stranger(self, policy: Policy) -> bool:
+    def _allows_unknown(self, policy: Policy) -> bool:
         """Whether the policy allows by a name that no model here has."""
         alone = (
             *(Policy(policy.name, allowed_providers=(name,)) for name in policy.allowed_providers or ()),
