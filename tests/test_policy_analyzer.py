@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +37,30 @@ def test_two_policies_without_a_common_provider_are_a_warning(one: tuple[str, ..
     assert report.errors == ()
     assert len(report.warnings) == (not set(one) & set(other))
     assert report.is_clean() == bool(set(one) & set(other))
+
+
+@given(NAMES, NAMES, NAMES)
+def test_what_one_policy_allows_and_others_block_is_a_warning(
+    allowed: tuple[str, ...], one: tuple[str, ...], other: tuple[str, ...]
+) -> None:
+    """Exactly where nothing is left of what is allowed, in whatever order they stand; soft ones block nothing."""
+    policies = [Policy("b", blocked_providers=one), Policy("a", allowed_providers=allowed)]
+    third = Policy("c", blocked_providers=[name.upper() for name in other])
+    report = PolicyAnalyzer.analyze([*policies, third], ["f:1", "f:2", "f:3"])
+    assert len(report.warnings) == (not set(allowed) - set(one) - set(other))
+    assert report.errors == ()
+    soft = evolve(third, enforcement_mode=EnforcementMode.SOFT)
+    assert len(PolicyAnalyzer.analyze([*policies, soft]).warnings) == (not set(allowed) - set(one))
+
+
+def test_the_later_of_policies_that_exclude_each_other_is_the_place() -> None:
+    """Models are compared by slot; a namesake that is hard makes a soft policy hard."""
+    blocking = Policy("b", blocked_models=["claude-3-5-opus-20241022"], enforcement_mode=EnforcementMode.SOFT)
+    policies = [Policy("a", allowed_models=["claude-opus"]), blocking]
+    assert PolicyAnalyzer.analyze(policies).is_clean()
+    assert PolicyAnalyzer.analyze([*policies, Policy("b")], ["f:1", "f:2", "f:3"]).warnings == (
+        "f:2: policy 'a': 'b' blocks every model that it allows: 'claude-opus'",
+    )
 
 
 def test_an_empty_list_of_regions_is_an_error_and_models_are_compared_by_slot() -> None:

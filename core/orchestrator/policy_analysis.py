@@ -1,14 +1,14 @@
 """What contradicts itself in policies that bind together."""
 
 from collections.abc import Iterable, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import Final
 
 from attrs import frozen
 
 from orchestrator.models import SLOT_ALIASES
 from orchestrator.money import Usd
-from orchestrator.policy import Policy, PolicySet, strictest_mode
+from orchestrator.policy import EnforcementMode, Policy, PolicySet, strictest_mode, with_strictest_modes
 
 
 @frozen
@@ -18,7 +18,7 @@ class AnalysisReport:
     errors: tuple[str, ...] = ()
     """A policy contradicts itself: no model complies with it."""
     warnings: tuple[str, ...] = ()
-    """No model complies with two policies together."""
+    """No model complies with some of the policies together."""
     unrestricted: tuple[str, ...] = ()
     """What no policy restricts."""
     raised: tuple[str, ...] = ()
@@ -58,8 +58,13 @@ class PolicyAnalyzer:
         located = list(zip(starts, found, strict=True))
         return AnalysisReport(
             errors=tuple(start + text for start, policy in located for text in _contradictions(policy)),
-            warnings=tuple(
-                start + text for (_, one), (start, other) in combinations(located, 2) for text in _disjoint(one, other)
+            warnings=(
+                *(
+                    start + text
+                    for (_, one), (start, other) in combinations(located, 2)
+                    for text in _disjoint(one, other)
+                ),
+                *_shut_out(located),
             ),
             unrestricted=tuple(
                 text for name, text in _WANTED if all(getattr(policy, name) is None for policy in found)
@@ -98,6 +103,21 @@ def _disjoint(one: Policy, other: Policy) -> Iterable[str]:
                 f"policies {one.name!r} and {other.name!r}: their {name} have nothing in common: "
                 f"{_listed(sorted(ours))} against {_listed(sorted(theirs))}"
             )
+
+
+def _shut_out(located: Sequence[tuple[str, Policy]]) -> Iterable[str]:
+    """That hard policies block everything that another hard one allows."""
+    bound, _ = with_strictest_modes([policy for _, policy in located], {})
+    hard = {place: policy for place, policy in enumerate(bound) if policy.enforcement_mode is EnforcementMode.HARD}
+    for place, (allowed, blocked, what) in product(hard, _PAIRS):
+        names = _names(hard[place], allowed)
+        blocking = {at: _names(other, blocked) for at, other in hard.items() if at != place} if names else {}
+        blocking = {at: theirs for at, theirs in blocking.items() if theirs & names}
+        if names and names <= set().union(*blocking.values()):
+            start, name = located[max(place, *blocking)][0], hard[place].name
+            *others, last = (repr(each) for each in dict.fromkeys(hard[at].name for at in blocking))
+            blockers = f"{', '.join(others)} and {last} together block" if others else f"{last} blocks"
+            yield f"{start}policy {name!r}: {blockers} every {what} that it allows: {_listed(sorted(names))}"
 
 
 def _names(policy: Policy, name: str) -> set[str]:

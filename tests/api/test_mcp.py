@@ -96,7 +96,7 @@ def test_a_call_beyond_the_ceiling_is_refused_by_the_ceiling(tmp_path: Path) -> 
 
     async def scene(call: Call) -> None:
         for spec in (keys, str(path), {**keys, "budget_usd": 2.01}):
-            with pytest.raises(RefusedError, match=r"spend up to \$[0-9.]+, more than your ceiling"):
+            with pytest.raises(RefusedError, match=r"spend up to \$[0-9]+\.[0-9]{2}, more than your ceiling"):
                 await call("run_spec", spec=spec)
         with pytest.raises(RefusedError, match="there are no runs"):
             await call("status")

@@ -1,5 +1,8 @@
 import json
 from pathlib import Path
+from typing import Final
+
+import pytest
 
 from tests.cli.command import count, orchestrate, rows, scripted_spec
 
@@ -58,6 +61,63 @@ def test_sound_files_are_ok_and_unreadable_ones_are_not(tmp_path: Path) -> None:
     assert wrong.code == 2
     assert f"{broken}:2: global[0].alowed_models" in wrong.err
     assert "absent.yaml" in wrong.err
+
+
+NONE_LEFT: Final = "together leave none of the"
+
+
+OPENAI: Final = "{name: b, blocked_providers: [OpenAI]}"
+ONE: Final = "{name: a, allowed_models: [gpt-4o]}"
+CHINA: Final = "{name: b, allowed_regions: [cn]}"
+
+
+@pytest.mark.parametrize(
+    ("rules", "found"),
+    [
+        ([f"global: [{{name: a, allowed_providers: [openai]}}, {OPENAI}]"], "'b' blocks every"),
+        ([f"global: [{ONE}, {OPENAI}]"], NONE_LEFT),
+        ([f"global: [{ONE}]", f"team: {{eng: [{OPENAI}]}}"], NONE_LEFT),
+        ([f"team: {{eng: [{ONE}]}}", "job: {j: [{name: b, blocked_models: [gpt-4o]}]}"], "'b' blocks"),
+        ([f"team: {{eng: [{ONE}]}}", f"job: {{j: [{CHINA}]}}"], NONE_LEFT),
+        ([f"job: {{j: [{ONE}]}}", f"node: {{plan: [{CHINA}]}}"], NONE_LEFT),
+        (["global: [{name: a, allowed_regions: [kr]}]"], "policy 'a' leaves none of the"),
+        (
+            [
+                "global:",
+                "  - {name: a, allowed_providers: [openai, google]}",
+                "  - {name: b, allowed_providers: [google, kimi]}",
+                "node: {plan: [{name: c, allowed_providers: [kimi, openai]}]}",
+            ],
+            "policies 'a', 'b' and 'c' together leave none",
+        ),
+        ([f"global: [{ONE}, {{name: b, blocked_providers: [google]}}]"], None),
+        ([f"global: [{{name: a, allowed_models: ['?own']}}, {OPENAI}]"], None),
+        ([f"global: [{ONE}, {{name: b, blocked_providers: [openai], enforcement_mode: soft}}]"], None),
+        ([f"team: {{eng: [{ONE}], ops: [{{name: c, allowed_regions: [cn]}}]}}", f"job: {{j: [{OPENAI}]}}"], None),
+    ],
+)
+def test_policies_that_together_leave_no_model_are_a_warning(
+    tmp_path: Path, rules: list[str], found: str | None
+) -> None:
+    """Of whatever levels that bind together; not where an unknown model, a soft policy or another team leaves one."""
+    path = tmp_path / "rules.yaml"
+    path.write_text("\n".join(rules))
+    report = orchestrate(tmp_path, "policy", "check", str(path), "--json").json
+    assert (report["ok"], len(report["warnings"])) == (True, found is not None)
+    if found is not None:
+        assert found in report["warnings"][0]
+        assert report["warnings"][0].startswith(f"{path}:{len(rules)}: ")
+
+
+def test_policies_are_applied_to_the_models_of_the_spec(tmp_path: Path) -> None:
+    """With ``--spec``, and where the spec itself is checked, the models are those that its providers have."""
+    rules = "global:\n  - {name: a, allowed_models: [north]}\n  - {name: b, blocked_providers: [n]}\n"
+    (tmp_path / "rules.yaml").write_text(rules)
+    spec = scripted_spec(tmp_path, policy_files=["rules.yaml"])
+    for words in (("policy", "check", "rules.yaml", "--spec", str(spec)), ("spec", "validate", str(spec))):
+        shown = orchestrate(tmp_path, *words, cwd=tmp_path)
+        assert shown.code == 0
+        assert "policies 'a' and 'b' together leave none of the 2 models that are known here [warning]" in shown.err
 
 
 def test_explain_shows_what_binds_a_run_and_where_it_stands(tmp_path: Path) -> None:

@@ -63,3 +63,18 @@ def test_another_order_is_a_difference() -> None:
     one = spec_from("p", "c", tasks=[task, {**task, "id": "b"}])
     other = spec_from("p", "c", tasks=[{**task, "id": "b"}, task])
     assert differences(one.canonical(), other.canonical()) == ["tasks: in another order"]
+
+
+def test_what_is_too_long_for_a_line_is_shown_by_its_parts() -> None:
+    """Of a policy that is new, each key; of a long list, from where it differs."""
+    models = [f"model-{number}" for number in range(20)]
+    policy = {"name": "x", "blocked_models": ["north"], "enforcement_mode": "monitor", "max_latency_ms": 5000}
+    one = spec_from("p", "c", policies=[{"name": "long", "blocked_models": models}])
+    other = spec_from("p", "c", policies=[{"name": "long", "blocked_models": [*models, "last"]}, policy])
+    assert differences(one.canonical(), other.canonical()) == [
+        'policies.long.blocked_models: …model-18","model-19"] → …model-18","model-19","last"]',
+        'policies.x.blocked_models: (not given) → ["north"]',
+        'policies.x.enforcement_mode: (not given) → "monitor"',
+        "policies.x.max_latency_ms: (not given) → 5000",
+        'policies.x.name: (not given) → "x"',
+    ]

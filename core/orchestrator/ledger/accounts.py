@@ -98,7 +98,9 @@ def totals_in(event: Event | None, name: str, simulated: bool = False) -> Totals
         UsageError: there is no such account.
     """
     if event is None:
-        raise UsageError(f"there is no account {called(name, simulated)!r}: open it first")
+        raise UsageError(
+            f"there is no account {called(name, simulated)!r}; open it with: orchestrate budget set NAME USD"
+        )
     totals = getattr(event, "totals", None)
     if not isinstance(totals, Totals):
         what = f"the stream of the account {called(name, simulated)!r}"

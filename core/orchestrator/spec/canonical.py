@@ -86,6 +86,7 @@ def _load(text: str) -> Any:
 
 
 def _compare(where: str, before: Any, after: Any) -> Iterator[str]:
+    before, after = _opened(before, after), _opened(after, before)
     if isinstance(before, list) and isinstance(after, list):
         named = _by_name(before), _by_name(after)
         if named[0] is not None and named[1] is not None:
@@ -100,8 +101,21 @@ def _compare(where: str, before: Any, after: Any) -> Iterator[str]:
                 f"{where}.{name}" if where else name, before.get(name, _ABSENT), after.get(name, _ABSENT)
             )
     elif type(before) is not type(after) or before != after:
+        if isinstance(before, list) and isinstance(after, list):
+            before, after = canonical_json(before), canonical_json(after)
+            start = _first_difference(before, after)
+            yield f"{where}: {_cut(_from(before, start))} → {_cut(_from(after, start))}"
+            return
         start = _first_difference(before, after) if isinstance(before, str) and isinstance(after, str) else 0
         yield f"{where or 'the spec'}: {_shown(before, start)} → {_shown(after, start)}"
+
+
+def _opened(value: Any, other: Any) -> Any:
+    """The value, or no part at all for one that is not given beside one that is too long to be shown in one piece."""
+    if value is not _ABSENT or other is _ABSENT or _fits(canonical_json(other)):
+        return value
+    parts = isinstance(other, dict) or (isinstance(other, list) and _by_name(other) is not None)
+    return type(other)() if parts else value
 
 
 def _by_name(items: list[Any]) -> dict[str, Any] | None:
@@ -123,7 +137,16 @@ def _shown(value: Any, start: int) -> str:
     """A value in at most about 60 characters; of a long text those where the difference begins."""
     if value is _ABSENT:
         return "(not given)"
-    if isinstance(value, str) and start > 40:
-        value = f"…{value[start - 20 :]}"
-    text = canonical_json(value)
-    return text if len(text) <= 60 else f"{text[:59]}…"
+    return _cut(canonical_json(_from(value, start) if isinstance(value, str) else value))
+
+
+def _from(text: str, start: int) -> str:
+    return f"…{text[start - 20 :]}" if start > 40 else text
+
+
+def _cut(text: str) -> str:
+    return text if _fits(text) else f"{text[:59]}…"
+
+
+def _fits(text: str) -> bool:
+    return len(text) <= 60

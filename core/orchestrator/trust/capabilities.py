@@ -8,6 +8,7 @@ from attrs import frozen
 
 from orchestrator.events import Grant
 from orchestrator.models import CapabilityKind, GrantedBy
+from orchestrator.money import Usd
 from orchestrator.trust.consent_sentences import DOING
 
 _LONGEST: Final = 200
@@ -34,7 +35,8 @@ class Capability:
     def described(self) -> str:
         """What it means, for a person."""
         variable, _, host = self.value.rpartition("@")
-        text = DOING[self.kind].format(value=self.value, variable=variable, host=host)
+        value = Usd.parse(self.value).trimmed if self.kind is CapabilityKind.BUDGET else self.value
+        text = DOING[self.kind].format(value=value, variable=variable, host=host)
         if self.kind is CapabilityKind.ADDRESS and self.value.startswith("http://"):
             text += ", unencrypted"
         return text

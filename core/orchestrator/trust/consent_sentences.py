@@ -14,7 +14,7 @@ DOING: Final[Mapping[CapabilityKind, str]] = {
     CapabilityKind.WRITE: "have an exporter write {value}",
     CapabilityKind.LISTEN: "listen on {value}, where other machines reach it",
     CapabilityKind.OUTPUT: "write the results into {value}",
-    CapabilityKind.BUDGET: "spend up to ${value}, more than your ceiling",
+    CapabilityKind.BUDGET: "spend up to {value}, more than your ceiling",
     CapabilityKind.OPTION: "give a plugin the option {value}",
     CapabilityKind.PLUGIN: "load {variable}, whose code can do whatever you can (SHA-256 {host:.12})",
 }

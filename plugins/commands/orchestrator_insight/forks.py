@@ -2,11 +2,11 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from attrs import asdict, evolve, fields, frozen
+from attrs import evolve, frozen
 
 from orchestrator import events as e
 from orchestrator.decide.outcome import reopened_by
@@ -15,20 +15,18 @@ from orchestrator.engine.vendors.environment import called_by
 from orchestrator.errors import UsageError, present
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.transaction import Recorded
-from orchestrator.models import ProjectStatus, Strategy
+from orchestrator.models import ProjectStatus
 from orchestrator.money import Usd
-from orchestrator.settings import Evaluation, Limits, RunSettings
 from orchestrator.spec import Spec, apply_sets, parse_spec, with_models
 from orchestrator.spec.canonical import portable
 from orchestrator.state.run import RunState
+from orchestrator_insight.changed_settings import settings_changed
 
 if TYPE_CHECKING:
     from orchestrator.engine.runs import Engine
 
 _OF_THE_PAST: Final = ("project", "criteria", "tasks", "task_paths", "team", "job_id", "project_id", "output_dir")
 """Keys of the spec that a fork cannot change: what is shared was done by them."""
-_GROUPS: Final = (Evaluation, Limits, Strategy)
-"""Settings that are compared by what they consist of."""
 
 Bind = Callable[[Spec], Spec]
 """Puts the policies of a spec's policy files into it."""
@@ -175,28 +173,6 @@ def _changed(old: Spec, sets: Sequence[str], bind: Bind) -> Spec:
         if getattr(new, key) != getattr(old, key):
             raise UsageError(f"--set {key}: a fork shares what was done by it; start a new run to change it")
     return new
-
-
-def settings_changed(before: RunSettings, after: RunSettings) -> Iterator[str]:
-    """The settings that differ, a line each, by name and, in a group or table of settings, by its name there."""
-    for each in fields(RunSettings):
-        yield from _unlike(each.name, getattr(before, each.name), getattr(after, each.name))
-
-
-def _unlike(where: str, before: object, after: object) -> Iterator[str]:
-    if isinstance(before, dict) and isinstance(after, dict):
-        for key in dict.fromkeys((*before, *after)):
-            yield from _unlike(f"{where}.{key}", before.get(key), after.get(key))
-    elif isinstance(before, _GROUPS) and type(before) is type(after):
-        yield from _unlike(where, asdict(before, recurse=False), asdict(after, recurse=False))
-    elif before != after:
-        yield f"{where}: {_shown(before)} → {_shown(after)}"
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, Usd):
-        return value.trimmed
-    return (", ".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value)
 
 
 def _reopened(state: RunState) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from orchestrator.money import Usd
 from orchestrator.spec import differences
 from orchestrator.state.fold import apply
 from orchestrator.state.run import RunState
-from orchestrator_insight.forks import settings_changed
+from orchestrator_insight.changed_settings import settings_changed
 
 
 @frozen

@@ -9,6 +9,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
 from orchestrator import Workspace
+from orchestrator.cli.kit import VERSION
 from orchestrator.errors import NotAllowedError, OrchestrateError
 from orchestrator.money import Usd
 
@@ -34,7 +35,7 @@ async def serve(home: Path, allow: Sequence[str] = ()) -> None:
 
 def server_of(ws: Workspace) -> MCPServer:
     """The server of an open workspace."""
-    server = MCPServer("multi-llm-orchestrator", instructions=_INSTRUCTIONS, log_level="WARNING")
+    server = MCPServer("multi-llm-orchestrator", instructions=_INSTRUCTIONS, version=VERSION, log_level="WARNING")
     for tool in _tools(ws):
         server.add_tool(_refusing(tool))
     return server

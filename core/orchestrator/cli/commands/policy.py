@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -14,11 +15,14 @@ from orchestrator.cli.terminal_output import clean, notice, result, result_json
 from orchestrator.cli.values import FILE
 
 if TYPE_CHECKING:
+    from orchestrator.engine.vendors.provider_survey import Offers
     from orchestrator.policy import Policy
-    from orchestrator.policy_dsl import PolicyFile
+    from orchestrator.policy_dsl import AnalysisReport, PolicyFile
     from orchestrator.spec import Spec
 
 _INVALID = 2
+_MOST_SETS: Final = 2_000
+"""So many sets of policies that bind together are looked at."""
 _FILES = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
 
 
@@ -40,9 +44,12 @@ def check(files: tuple[Path, ...], spec_file: Path | None, as_json: bool) -> int
     """
     from orchestrator.cli.spec_from_options import spec_given
 
+    spec = None if spec_file is None else spec_given(spec_file)
     read, problems = _read(files)
-    errors, warnings, info = ([*problems], [], []) if problems else _analysed(read)
-    errors = [*_misspelt(read, None if spec_file is None else spec_given(spec_file)), *errors]
+    misspelt = _misspelt(read, spec)
+    offers = None if problems or misspelt else _offers(spec)
+    errors, warnings, info = ([*problems], [], []) if problems else _analysed(read, offers)
+    errors = [*misspelt, *errors]
     if as_json:
         report = {"errors": errors, "warnings": warnings, "info": info}
         result_json({"ok": not errors, **{kind: [clean(text) for text in texts] for kind, texts in report.items()}})
@@ -81,26 +88,55 @@ def _misspelt(files: Sequence["PolicyFile"], spec: "Spec | None") -> list[str]:
     return unknown_names(uses, Catalogue.discover(), Environment.of_process(lambda secret: None), spec)
 
 
-def _analysed(files: Sequence["PolicyFile"]) -> tuple[list[str], list[str], list[str]]:
-    """The findings of every set that can bind a run together: all, and all with each team and job; each once."""
-    from orchestrator.policy_dsl import PolicyAnalyzer
+def _offers(spec: "Spec | None") -> "Offers | None":
+    """The models that policies are applied to; None where the spec has not been let look for them."""
+    from orchestrator.cli.policy_findings import known_offers, may_build_providers, weighed_here
+    from orchestrator.engine.vendors.environment import Environment
+    from orchestrator.plugins import Catalogue
 
-    teams = sorted({name for file in files for name in file.hierarchy.team})
-    jobs = sorted({name for file in files for name in file.hierarchy.job})
-    nodes = sorted({name for file in files for name in file.hierarchy.node})
-    groups = [("", "", ""), *((team, "", "") for team in teams), *(("", job, "") for job in jobs)]
-    groups += [("", "", node) for node in nodes]
-    reports = []
+    catalogue, environment = Catalogue.discover(), Environment.of_process(lambda secret: None)
+    if spec is not None and not may_build_providers(weighed_here(spec, catalogue, environment)):
+        return None
+    return known_offers(catalogue, environment, spec)
+
+
+def _analysed(files: Sequence["PolicyFile"], offers: "Offers | None") -> tuple[list[str], list[str], list[str]]:
+    """The findings of every set that can bind a run or a node together; each once.
+
+    Which job is of which team is not known: what is wrong with both counts where it is so for every team.
+    """
+    teams, jobs, nodes = (
+        sorted({name for file in files for name in getattr(file.hierarchy, level)}) for level in ("team", "job", "node")
+    )
+    reports: list[AnalysisReport] = []
     wanting: list[set[str]] = []
-    for team, job, node in groups:
-        binding = _binding(files, team, job, node)
-        reports.append(PolicyAnalyzer.analyze([each for _, _, each in binding], [place for _, place, _ in binding]))
+    for team, job, node in _alone(teams, jobs, nodes):
+        reports.append(_found(files, offers, team, job, node))
         wanting.append(set(reports[-1].unrestricted))
+    if teams and jobs and len(teams) * len(jobs) * (len(nodes) + 1) <= _MOST_SETS:
+        for job, node in product(jobs, ("", *nodes)):
+            together = [_found(files, offers, team, job, node) for team in teams]
+            reports += together if all(report.warnings for report in together) else []
     missing = [text for text in reports[0].unrestricted if all(text in each for each in wanting)]
     info = dict.fromkeys((*missing, *(text for report in reports for text in report.raised)))
     errors = dict.fromkeys(text for report in reports for text in report.errors)
     warnings = dict.fromkeys(text for report in reports for text in report.warnings)
     return [*errors], [*warnings], [*info]
+
+
+def _alone(teams: list[str], jobs: list[str], nodes: list[str]) -> list[tuple[str, str, str]]:
+    """The sets without a team and a job at once: team, job and node of each."""
+    levels = [("", ""), *((team, "") for team in teams), *(("", job) for job in jobs)]
+    few = nodes if len(levels) * (len(nodes) + 1) <= _MOST_SETS else []
+    return [*((*level, "") for level in levels), *(("", "", node) for node in nodes),
+            *((*level, node) for level in levels[1:] for node in few)]  # fmt: skip
+
+
+def _found(files: Sequence["PolicyFile"], offers: "Offers | None", team: str, job: str, node: str) -> "AnalysisReport":
+    from orchestrator.cli.policy_findings import findings
+
+    binding = _binding(files, team, job, node)
+    return findings([each for _, _, each in binding], offers, [place for _, place, _ in binding])
 
 
 def _binding(files: Sequence["PolicyFile"], team: str, job: str, node: str = "") -> list[tuple[str, str, "Policy"]]:

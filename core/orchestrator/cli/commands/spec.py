@@ -9,13 +9,13 @@ import click
 from attrs import evolve, frozen
 
 from orchestrator.cli.command_groups import CommandGroup
-from orchestrator.cli.options import always_json_option, home, home_option, json_option
+from orchestrator.cli.options import always_json_option, home_option, json_option
 from orchestrator.cli.terminal_output import clean, notice, result, result_json, write_json
 from orchestrator.cli.values import FILE
-from orchestrator.errors import NotAllowedError, OrchestrateError, OutputError, SpecError, UsageError
-from orchestrator.models import CapabilityKind
+from orchestrator.errors import NotAllowedError, OrchestrateError, OutputError, SpecError
 
 if TYPE_CHECKING:
+    from orchestrator.engine.vendors.provider_survey import Offers
     from orchestrator.spec import Spec
     from orchestrator.trust import Weighed
 
@@ -35,8 +35,8 @@ def spec() -> None:
 def validate(files: tuple[Path, ...], as_json: bool) -> int:
     """Check spec files and the policy files they name. Every problem is shown with its line. '-' is stdin.
 
-    Policies that contradict each other, and a ' #' that may have cut a text, are shown as a warning. What a spec wants
-    beside calling models is listed.
+    Policies that contradict each other or leave no model, and a ' #' that may have cut a text, are shown as a warning.
+    What a spec wants beside calling models is listed.
     """
     from orchestrator.cli.spec_from_options import STDIN
 
@@ -81,46 +81,40 @@ class _Checked:
 
 
 def _checked(path: Path) -> _Checked:
-    from orchestrator.cli.spec_from_options import named_output, spec_given
+    from orchestrator.cli.policy_findings import known_offers, may_build_providers, weighed_here
+    from orchestrator.cli.spec_from_options import spec_given
     from orchestrator.engine.beginning import check_names
     from orchestrator.engine.vendors.environment import Environment
-    from orchestrator.engine.vendors.user_admission import admission_of
     from orchestrator.plugins import Catalogue
     from orchestrator.policy_dsl import with_policies
 
     try:
         found, catalogue = spec_given(path), Catalogue.discover()
         environment = Environment.of_process(lambda secret: None)
-        weighed = admission_of(catalogue, environment, _remembering()).weighed(found, named_output(found))
+        weighed = weighed_here(found, catalogue, environment)
         found = evolve(found, grants=weighed.granted)
         if found.policy_files:
             found = with_policies(found, (), catalogue.loader_for_suffix)
-        unread = (CapabilityKind.READ, CapabilityKind.OPTION, CapabilityKind.PLUGIN)
-        if not any(each.kind in unread for each in weighed.missing):
-            check_names(found, catalogue, environment)  # which builds the providers of the spec
+        offers = None
+        if may_build_providers(weighed):
+            check_names(found, catalogue, environment)
+            if found.policies or found.node_policies:
+                offers = known_offers(catalogue, environment, found)
     except NotAllowedError as error:
         return _Checked([], [clean(f"{error}; it is not read")], weighed)
     except SpecError as error:
         return _Checked([clean(problem) for problem in error.problems])
     except OrchestrateError as error:
         return _Checked([clean(f"{path}: {error}")])
-    return _Checked([], [clean(text) for text in (*found.hints, *_contradictions(found))], weighed)
+    return _Checked([], [clean(text) for text in (*found.hints, *_contradictions(found, offers))], weighed)
 
 
-def _remembering() -> Path:
-    """The folder of the remembered grants; where there is no home folder, none is remembered."""
-    try:
-        return home()
-    except UsageError:
-        return Path(os.devnull)
-
-
-def _contradictions(found: "Spec") -> list[str]:
-    """What the policies contradict that bind the run, or one of its nodes; each once."""
-    from orchestrator.policy_dsl import PolicyAnalyzer
+def _contradictions(found: "Spec", offers: "Offers | None") -> list[str]:
+    """What is wrong with the policies that bind the run, or one of its nodes; each once."""
+    from orchestrator.cli.policy_findings import findings
 
     groups = [found.policies, *((*found.policies, *own) for own in found.node_policies.values())]
-    reports = [PolicyAnalyzer.analyze(group) for group in groups]
+    reports = [findings(group, offers) for group in groups]
     return list(dict.fromkeys(text for report in reports for text in (*report.errors, *report.warnings)))
 
 

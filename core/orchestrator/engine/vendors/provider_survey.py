@@ -1,12 +1,13 @@
 """What the installed providers are worth here: who has a key, where they are reached, what they sell, who answers."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from attrs import Factory, define, frozen
 
+from orchestrator.decide.compliance import violated
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.engine.vendors.instances import Instance, instances_of
 from orchestrator.engine.vendors.isolated_provider import isolate
@@ -14,6 +15,7 @@ from orchestrator.engine.vendors.listed_models import PATIENCE, ListedModels, li
 from orchestrator.engine.vendors.session_providers import offered, retired_names, slots_of
 from orchestrator.errors import OrchestrateError
 from orchestrator.models import SLOT_ALIASES, ModelInfo
+from orchestrator.policy import EnforcementMode, Policy, with_strictest_modes
 from orchestrator.spi import Provider, ProviderConfig
 
 if TYPE_CHECKING:
@@ -93,6 +95,40 @@ class Offers:
         known |= {model.id: model for model in self.models}
         filled_by = self.slots.get(SLOT_ALIASES.get(name, name))
         return known.get(name) or (None if filled_by is None else known.get(filled_by))
+
+    def ruled_out(self, policies: Sequence[Policy]) -> tuple[Policy, ...]:
+        """A few HARD policies that leave none of the models together; none where one is left.
+
+        What is measured, and what a task may cost, does not count. Nothing is known, and so none returned, where a list
+        of allowed providers or models has a name of which no model is here, or where there is no model at all.
+        """
+        bound, _ = with_strictest_modes(policies, {})
+        hard = {place: each for place, each in enumerate(bound) if each.enforcement_mode is EnforcementMode.HARD}
+        if (
+            not self.models
+            or any(self._allows_unknown(each) for each in hard.values())
+            or self._leaves_one(hard.values())
+        ):
+            return ()
+        for place in list(hard):
+            fewer = {other: each for other, each in hard.items() if other != place}
+            if not self._leaves_one(fewer.values()):
+                hard = fewer
+        return tuple(policies[place] for place in hard)
+
+    def _leaves_one(self, policies: Collection[Policy]) -> bool:
+        return any(violated(policies, model, self._slots(model), None) is None for model in self.models)
+
+    def _slots(self, model: ModelInfo) -> tuple[str, ...]:
+        return (*model.slots, *(slot for slot, filling in self.slots.items() if filling == model.id))
+
+    def _allows_unknown(self, policy: Policy) -> bool:
+        """Whether the policy allows by a name that no model here has."""
+        alone = (
+            *(Policy(policy.name, allowed_providers=(name,)) for name in policy.allowed_providers or ()),
+            *(Policy(policy.name, allowed_models=(name,)) for name in policy.allowed_models or ()),
+        )
+        return not all(self._leaves_one((each,)) for each in alone)
 
 
 @define

@@ -84,7 +84,7 @@ def _section(name: str, lines: Sequence[str]) -> None:
     if lines:
         result(name)
         for each in lines:
-            result(f"  {line(each, 200)}")
+            result(f"  {line(each)}")
         result("")
 
 

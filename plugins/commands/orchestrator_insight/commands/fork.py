@@ -102,7 +102,7 @@ def fork(
         notice(f"{cut.parent} has no such event; the fork begins at the last one before it, event {last}")
     result(line(f"{made.run}: shares {cut.parent} up to event {last}"))
     for change in made.changes:
-        result(f"  {line(change, 160)}")
+        result(f"  {line(change)}")
     notice(f"resume with: {command(f'resume {made.run}')}")
     return 0
 
