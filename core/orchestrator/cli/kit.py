@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.event_ids import EVENT, EVENT_HELP
     from orchestrator.cli.exchanges import lines_of
     from orchestrator.cli.exit_codes import EXIT_CODES, INTERRUPTED, SYSTEM, USAGE, code_of
-    from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, junit_xml
+    from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, check_junit, junit_xml
     from orchestrator.cli.live_view import Pace
     from orchestrator.cli.loaded_runs import texts_of
     from orchestrator.cli.mailbox_messages import SpokenTo, send_answer, spoken_to
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.progress_display import Display, Lines, live_view
     from orchestrator.cli.progress_lines import Progress
     from orchestrator.cli.progress_wording import verification
+    from orchestrator.cli.replaced_files import check_target, holds_other
     from orchestrator.cli.run_ids import RUN, latest, resolved_run, resolved_task
     from orchestrator.cli.run_session import RunSession, advice_for
     from orchestrator.cli.shared_sentences import forbidden, remarks_on, remarks_on_choice, restricted
@@ -130,7 +131,8 @@ _NAMES: Final = {
     ),
     "orchestrator.cli.command_groups": "CommandGroup suggestion",
     "orchestrator.cli.run_ids": "RUN latest resolved_run resolved_task",
-    "orchestrator.cli.junit": "CaseOutcome JunitCase JunitSuite junit_xml",
+    "orchestrator.cli.junit": "CaseOutcome JunitCase JunitSuite check_junit junit_xml",
+    "orchestrator.cli.replaced_files": "check_target holds_other",
     "orchestrator.cli.live_view": "Pace",
     "orchestrator.cli.opening_logs": "open_log open_log_if_any",
     "orchestrator.cli.mailbox_messages": "SpokenTo send_answer spoken_to",
@@ -250,7 +252,9 @@ __all__ = [
     "approve_option",
     "backend_option",
     "bound",
+    "check_junit",
     "check_policy_names",
+    "check_target",
     "clean",
     "code_of",
     "command",
@@ -264,6 +268,7 @@ __all__ = [
     "force_option",
     "grades",
     "has_log",
+    "holds_other",
     "home",
     "home_option",
     "json_option",

@@ -14,6 +14,7 @@ from orchestrator.cli.kit import (
     CommandGroup,
     Reader,
     always_json_option,
+    check_junit,
     clean,
     command,
     has_log,
@@ -74,6 +75,7 @@ def verify(
     """
     if what is not None and everything:
         raise click.UsageError("give a RUN, or --all")
+    check_junit(junit)
     report = _audited(what, head, anchor, key)
     if junit is not None:
         from orchestrator_audit.junit import write

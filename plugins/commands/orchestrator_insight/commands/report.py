@@ -12,6 +12,7 @@ from orchestrator.cli.kit import (
     FILE,
     RUN,
     existing_run,
+    holds_other,
     home_option,
     notice,
     open_log,
@@ -98,11 +99,8 @@ def _check_target(path: Path, force: bool) -> None:
             raise OutputError(f"{path} is a folder; name a file: -o {path / 'report.html'}")
         if path.exists() and not path.is_file():
             raise OutputError(f"{path} is no file that can be replaced; name another -o")
-        if path.exists() and not force:
-            with path.open("rb") as file:
-                if _MARK not in file.read(4096):
-                    text = f"{path} exists and is not a report"
-                    raise OutputError(f"{text}; write over it with --force, or name another -o")
+        if not force and holds_other(path, lambda found: _MARK in found):
+            raise OutputError(f"{path} exists and is not a report; write over it with --force, or name another -o")
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror}; name another place with -o") from error
 
