@@ -14,7 +14,7 @@ OrchestrateError                  shown as one line; the command exits with its 
 │  ├─ DamagedLogError             6  the hash chain does not hold
 │  ├─ UnknownEventError           6  written by a newer program
 │  └─ RunLockedError              2  another process owns the run
-├─ OutputError                    2  the output folder cannot be used
+├─ OutputError                    2  what a command writes cannot be written; 3 where the machine refuses it
 └─ ProviderError                  classified failure of one vendor call; never reaches the user as such
 """
 
@@ -190,7 +190,7 @@ class ExhaustedError(OrchestrateError):
 
 
 class OutputError(OrchestrateError):
-    """The output folder cannot be used."""
+    """What was to be written cannot be: its path cannot be used, or, as its cause says, the machine refuses."""
 
     exit_code = 2
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import click
 
-from orchestrator.cli.exit_codes import INTERRUPTED, OUTPUT_CLOSED, SYSTEM, USAGE
+from orchestrator.cli.exit_codes import INTERRUPTED, OUTPUT_CLOSED, SYSTEM, USAGE, code_of
 from orchestrator.cli.root import root
 from orchestrator.cli.terminal_output import OutputClosedError, notice, result_json
 
@@ -69,7 +69,7 @@ def carry_out(commands: click.Group, arguments: Sequence[str] | None) -> int:
 
         if not isinstance(error, OrchestrateError):
             return _unforeseen(error)
-        return _refused(_lines(error), error.exit_code, as_json)
+        return _refused(_lines(error), code_of(error), as_json)
 
 
 def _refused(lines: Sequence[str], code: int, as_json: bool) -> int:

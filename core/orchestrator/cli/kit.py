@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.damaged_runs import UNREADABLE, Reader, Trust, trust_in, whole_run
     from orchestrator.cli.event_ids import EVENT, EVENT_HELP
     from orchestrator.cli.exchanges import lines_of
-    from orchestrator.cli.exit_codes import EXIT_CODES, INTERRUPTED, SYSTEM, USAGE
+    from orchestrator.cli.exit_codes import EXIT_CODES, INTERRUPTED, SYSTEM, USAGE, code_of
     from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, junit_xml
     from orchestrator.cli.live_view import Pace
     from orchestrator.cli.loaded_runs import texts_of
@@ -122,7 +122,7 @@ _NAMES: Final = {
     "orchestrator.cli.progress_display": "Display Lines live_view",
     "orchestrator.cli.event_ids": "EVENT EVENT_HELP",
     "orchestrator.cli.exchanges": "lines_of",
-    "orchestrator.cli.exit_codes": "EXIT_CODES INTERRUPTED SYSTEM USAGE",
+    "orchestrator.cli.exit_codes": "EXIT_CODES INTERRUPTED SYSTEM USAGE code_of",
     "orchestrator.cli.specification_flags": "DEFAULT_CRITERIA",
     "orchestrator.cli.spec_from_options": (
         "bound check_policy_names models_files named_output spec_of_file with_approvals with_backend with_flags "
@@ -252,6 +252,7 @@ __all__ = [
     "bound",
     "check_policy_names",
     "clean",
+    "code_of",
     "command",
     "context_option",
     "disable_option",

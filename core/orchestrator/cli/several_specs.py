@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import Factory, define, frozen
 
 from orchestrator.cli.asking_consent import prepare
-from orchestrator.cli.exit_codes import EXIT_CODES, INTERRUPTED
+from orchestrator.cli.exit_codes import EXIT_CODES, INTERRUPTED, code_of
 from orchestrator.cli.options import home
 from orchestrator.cli.run_session import advice_for, done_line
 from orchestrator.cli.spec_from_options import bound, named_output
@@ -172,7 +172,7 @@ class Several:
 
     def code(self, specs: Sequence[NamedSpec]) -> int:
         """The exit code of all together: that of the worst."""
-        codes = [error.exit_code for error in self.failures.values()]
+        codes = [code_of(error) for error in self.failures.values()]
         for each in specs:
             end = self.ends.get(each.name)
             finished = None if end is None else end.state.finished

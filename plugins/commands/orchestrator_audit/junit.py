@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.cli.kit import CaseOutcome, JunitCase, JunitSuite, junit_xml
-from orchestrator.errors import UsageError
+from orchestrator.errors import OutputError
 from orchestrator_audit.checks import CHECKS, AuditCheck, AuditReport, AuditResult
 
 _LOG: Final = "log"
@@ -39,9 +39,9 @@ def write(report: AuditReport, path: Path) -> None:
     """Write the report to a file.
 
     Raises:
-        UsageError: it cannot be written.
+        OutputError: it cannot be written.
     """
     try:
         path.write_text(xml(report), encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; choose another file with --junit") from error
+        raise OutputError(f"{path}: {error.strerror}; choose another file with --junit") from error

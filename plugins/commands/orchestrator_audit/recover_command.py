@@ -19,7 +19,7 @@ from orchestrator.cli.kit import (
     result,
     result_json,
 )
-from orchestrator.errors import LogError, UsageError
+from orchestrator.errors import LogError, OutputError, UsageError
 
 
 @click.command()
@@ -42,7 +42,7 @@ def recover(run_id: str, into: Path, as_json: bool) -> int:
             raise UsageError(f"{into} exists, and is no folder; name a new file ending in .db, or a folder")
         found = recover_run(home(), run_id, into)
     except OSError as error:
-        raise UsageError(f"{into}: {error.strerror}; name another place") from error
+        raise OutputError(f"{into}: {error.strerror}; name another place") from error
     if as_json:
         result_json(
             {

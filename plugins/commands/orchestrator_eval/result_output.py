@@ -66,12 +66,12 @@ def _code(found: "EvalResult", worse: "Sequence[Regression]", bar: float | None,
 
 
 def _write(path: Path, text: str) -> None:
-    from orchestrator.errors import UsageError
+    from orchestrator.errors import OutputError
 
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; name another file") from error
+        raise OutputError(f"{path}: {error.strerror}; name another file") from error
 
 
 def _print(found: "EvalResult", worse: "Sequence[Regression]", baseline: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.kit import FILE, Amount, home_option, notice, result
-from orchestrator.errors import UsageError
+from orchestrator.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from orchestrator.money import Usd
@@ -61,6 +61,6 @@ def suggest(
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{output}: {error.strerror}") from error
+        raise OutputError(f"{output}: {error.strerror}") from error
     notice(f"{output}: {len(found.models)} models; use it with --models {output}")
     return 0

@@ -18,7 +18,7 @@ from attrs import Factory, define, evolve, frozen
 
 from orchestrator.engine.content_retention import held_runs
 from orchestrator.engine.runs import Engine
-from orchestrator.errors import DamagedLogError, LogError, RunLockedError, UsageError, present
+from orchestrator.errors import DamagedLogError, LogError, OutputError, RunLockedError, present
 from orchestrator.events import RunArchived
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts, append_head
@@ -129,7 +129,7 @@ class Archive:
         has calls of unknown cost, or that a fork in the log needs, is left.
 
         Raises:
-            UsageError: the folder cannot be written.
+            OutputError: the folder cannot be written.
             LogError: the log cannot be written.
         """
         found, old = Archived(), self._old(age)
@@ -248,7 +248,7 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{folder}: {error.strerror}; choose another folder for the bundles") from error
+        raise OutputError(f"{folder}: {error.strerror}; choose another folder for the bundles") from error
 
 
 def _free(path: Path, digest: str) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from orchestrator.documents import read_text
-from orchestrator.errors import OrchestrateError, UsageError
+from orchestrator.errors import OrchestrateError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -41,7 +41,7 @@ def make_key(path: Path) -> tuple[Path, str]:
         The public key's file, and its id.
 
     Raises:
-        UsageError: one of the files exists, or cannot be written.
+        OutputError: one of the files exists, or cannot be written.
     """
     ed25519, serialization = _library()
     private = ed25519.Ed25519PrivateKey.generate()
@@ -56,7 +56,7 @@ def make_key(path: Path) -> tuple[Path, str]:
         try:
             descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         except OSError as error:
-            raise UsageError(f"{target}: {error.strerror}; choose another name for the key") from error
+            raise OutputError(f"{target}: {error.strerror}; choose another name for the key") from error
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
     return beside, key_id(private.public_key())

@@ -14,6 +14,7 @@ from orchestrator.cli.kit import (
     allow_option,
     approve_option,
     backend_option,
+    code_of,
     command,
     context_option,
     home_option,
@@ -113,7 +114,7 @@ def submit(
             raise
         for problem in getattr(error, "problems", ()) or (str(error),):  # JSON is one document
             notice(f"orchestrate: {problem}")
-        return error.exit_code
+        return code_of(error)
     finally:
         engine.close()
     _show(submitted, as_json)

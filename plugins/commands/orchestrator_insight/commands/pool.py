@@ -16,6 +16,7 @@ from orchestrator.cli.kit import (
     STRATEGY,
     SYSTEM,
     allow_option,
+    code_of,
     exact_option,
     force_option,
     home,
@@ -231,7 +232,7 @@ def _report(states: "Mapping[str, ProjectState]", problems: "Mapping[str, BaseEx
         result("")
         result(f"winner: {best} ({why})" if best else "there is no winner: no agent's run started")
     if best is None:
-        codes = {error.exit_code for error in problems.values() if isinstance(error, OrchestrateError)}
+        codes = {code_of(error) for error in problems.values() if isinstance(error, OrchestrateError)}
         return codes.pop() if len(codes) == 1 else SYSTEM
     return INTERRUPTED if states[best].is_open else EXIT_CODES[states[best].status]
 
