@@ -34,7 +34,7 @@ def test_a_set_changes_the_spec_of_a_file() -> None:
     """A value from a flag is read like one in the file, and refused like one."""
     assert read_spec(FILES / "simple.yaml", ["budget_usd=0.25"]).budget_usd == Usd.parse("0.25")
     assert read_spec(FILES / "simple.yaml", ["project_id='7'"]).project_id == "7"
-    with pytest.raises(SpecError, match=r"simple\.yaml:4: limits\.tries: 0 is not between"):
+    with pytest.raises(SpecError, match=r"--set: limits\.tries: 0 is not between"):
         read_spec(FILES / "simple.yaml", ["limits.tries=0"])
 
 
@@ -71,3 +71,44 @@ def test_any_set_applies_or_is_refused(data: Any, text: str) -> None:
         refused = None
         assert isinstance(changed, dict | list)
     assert refused is None or isinstance(refused, UsageError)
+
+
+@pytest.mark.parametrize(
+    ("sets", "problem"),
+    [
+        (["budget_usd=lots"], "--set: budget_usd: expected an amount"),
+        (["nosuch=1"], "--set: nosuch: unknown key"),
+        (["limits.breaker.nosuch=1"], "--set: limits.breaker.nosuch: unknown key"),
+        (["tasks.0.type=poem"], "--set: tasks[0].type: expected"),
+        (["tasks.0.id=other"], "--set: tasks[1].dependencies[0]: no task has the id 'a'"),
+        (["limits={}", "limits.tries=2", "limits=3"], "--set: limits: expected a mapping"),
+    ],
+)
+def test_a_problem_of_a_set_names_the_option(tmp_path: Path, sets: list[str], problem: str) -> None:
+    """Not a line of the file, which has none of it; also where what it changes is at odds with the rest."""
+    path = tmp_path / "f.yaml"
+    path.write_text(
+        "project: p\ncriteria: c\nbudget_usd: 5\ntasks:\n"
+        "  - {id: a, type: code_review, prompt: x}\n  - {id: b, type: code_review, prompt: x, dependencies: [a]}\n"
+    )
+    with pytest.raises(SpecError) as raised:
+        read_spec(path, sets)
+    assert raised.value.problems[0].startswith(problem)
+
+
+def test_a_problem_of_the_file_has_its_line_whatever_is_set(tmp_path: Path) -> None:
+    """Both kinds are told together; a name that is looked for later knows where it comes from, too."""
+    path = tmp_path / "f.yaml"
+    path.write_text("project: p\ncriteria: c\ntime_seconds: long\nconcurrency: 3\n")
+    with pytest.raises(SpecError) as raised:
+        read_spec(path, ["concurrency=many"])
+    assert {problem.partition(": expected")[0] for problem in raised.value.problems} == {
+        f"{path}:3: time_seconds",
+        "--set: concurrency",
+    }
+    path.write_text("project: p\ncriteria: c\npolicies: [{name: p, blocked_models: [one]}]\n")
+    spec = read_spec(path, ["routing.backend=two"])
+    assert {use.name: use.place for use in spec.uses} == {
+        "one": f"{path}:3: policies[0].blocked_models[0]",
+        "two": "--set: routing.backend",
+    }

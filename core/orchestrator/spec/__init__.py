@@ -8,7 +8,9 @@ from orchestrator.spec.canonical import differences
 from orchestrator.spec.limits import BreakerSpec, LimitsSpec
 from orchestrator.spec.parsing import (
     MODELS_VARIABLE,
+    addresses_of,
     apply_sets,
+    parse_changed,
     parse_policies,
     parse_spec,
     read_models,
@@ -39,9 +41,11 @@ __all__ = [
     "Spec",
     "TaskSpec",
     "ValidatorsSpec",
+    "addresses_of",
     "apply_sets",
     "differences",
     "json_schema",
+    "parse_changed",
     "parse_policies",
     "parse_spec",
     "read_models",

@@ -44,9 +44,11 @@ def spec_of(document: Document, sets: Sequence[str], folder: Path) -> Spec:
         SpecError: it cannot be used; all problems together.
         UsageError: one of ``sets`` cannot be applied.
     """
-    spec = parse_spec(apply_sets(document.value, sets), document.source, document.line_of)
-    if sets:
-        spec = evolve(spec, as_read=_without_sets(document, folder))
+    as_read = _without_sets(document, folder) if sets else None
+    value = apply_sets(document.value, sets)
+    given = addresses_of(value, sets, "--set")
+    spec = parse_changed(value, document.source, document.line_of, given, is_sound=as_read is not None)
+    spec = evolve(spec, as_read=as_read)
     return evolve(spec, folder=str(folder), hints=tuple(_hints(document)), source=document.source)
 
 
@@ -70,13 +72,17 @@ def _hints(document: Document) -> Iterator[str]:
             yield f"{document.source}:{line}: {text}"
 
 
-def parse_spec(value: Any, source: str, line_of: LineOf | None = None) -> Spec:
+def parse_spec(
+    value: Any, source: str, line_of: LineOf | None = None, given: Mapping[Address, str] | None = None
+) -> Spec:
     """The spec that plain data means; without ``line_of`` problems start with the source alone.
+
+    ``given`` names the options that gave parts of it, by their addresses: problems there start with the option.
 
     Raises:
         SpecError: it cannot be used; all problems together.
     """
-    place = Place(source, line_of)
+    place = Place(source, line_of, given=given or {})
     spec: Spec = _parse(SPEC, value, place)
     for node in spec.node_policies:
         refuse_unknown_node(spec, node, place.below("node_policies").below(node))
@@ -84,6 +90,44 @@ def parse_spec(value: Any, source: str, line_of: LineOf | None = None) -> Spec:
     if place.problems:
         raise place.error()
     return evolve(spec, models=_from(spec.models, "spec"), uses=tuple(place.uses))
+
+
+def parse_changed(
+    value: Any, source: str, line_of: LineOf | None, given: Mapping[Address, str], *, is_sound: bool
+) -> Spec:
+    """The spec that a document means after options changed it.
+
+    Args:
+        value: the changed data.
+        source: the document.
+        line_of: the document's lines.
+        given: the options, by the addresses of what they gave.
+        is_sound: whether the document alone is a spec: then options are to blame for whatever is wrong.
+
+    Raises:
+        SpecError: it cannot be used; all problems together.
+    """
+    try:
+        return parse_spec(value, source, line_of, given)
+    except SpecError:
+        if not (is_sound and given):
+            raise
+    return parse_spec(value, source, line_of, {(): next(iter(given.values())), **given})
+
+
+def addresses_of(value: Any, sets: Sequence[str], option: str) -> dict[Address, str]:
+    """Where in the data that ``apply_sets`` has changed each of ``sets`` stands, with the option that gave it."""
+    found: dict[Address, str] = {}
+    for text in sets:
+        address: Address = ()
+        below = value
+        for step in text.partition("=")[0].strip().split("."):
+            if isinstance(below, list) and step.isdecimal():
+                address, below = (*address, int(step)), below[int(step)] if int(step) < len(below) else None
+            else:
+                address, below = (*address, step), below.get(step) if isinstance(below, Mapping) else None
+        found[address] = option
+    return found
 
 
 _DECOMPOSED: Final = re.compile("task_[0-9]{3,}")

@@ -72,6 +72,8 @@ class Place:
     """What is wrong, with its line; shared by all places of one reading."""
     uses: list[NameUse] = field(factory=list)
     """The names that refer to something outside the document; shared by all places of one reading."""
+    given: Mapping[Address, str] = field(factory=dict)
+    """The options that gave parts of the document, such as ``--set``, by the address of each part."""
 
     def below(self, step: str | int) -> "Place":
         """The place of a key or an item."""
@@ -84,8 +86,14 @@ class Place:
     def __str__(self) -> str:
         where = "".join(f"[{step}]" if isinstance(step, int) else f".{step[:80]}" for step in self.path).lstrip(".")
         where = "".join(letter if letter.isprintable() else "?" for letter in where)
-        start = f"{self.source}:{self.line}" if self.line_of else self.source
+        start = self._option or (f"{self.source}:{self.line}" if self.line_of else self.source)
         return f"{start}: {where}" if where else start
+
+    @property
+    def _option(self) -> str | None:
+        """The option that gave what stands here."""
+        above = (self.path[:length] for length in range(len(self.path), -1, -1))
+        return next((self.given[address] for address in above if address in self.given), None)
 
     def refuse(self, message: str) -> Refused:
         """Record a problem here; raise the answer."""

@@ -5,11 +5,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
+from orchestrator.documents import Address
 from orchestrator.errors import UsageError
 from orchestrator.models import ModelInfo, usual_quality
-from orchestrator.spec import apply_sets, read_models
+from orchestrator.spec import addresses_of, apply_sets, read_models
 from orchestrator.spec.spellings import MODELS
 from orchestrator_eval.suite_file import Suite
 
@@ -31,6 +32,7 @@ class Arm:
         sets: changes of the spec, as ``--set`` writes them.
         models: a models file's content, which replaces the spec's models of the same ids.
         model: the only model that may be called.
+        varied: those of the changes that ``--vary`` made.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Arm:
     sets: tuple[str, ...] = ()
     models: tuple[Mapping[str, Any], ...] = ()
     model: str | None = None
+    varied: tuple[str, ...] = field(default=(), eq=False)
 
     def applied(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """The document of a spec in this arm.
@@ -52,6 +55,16 @@ class Arm:
             only = {"name": f"only {self.model}"[:200], "allowed_models": [self.model]}
             changed["policies"] = [*(changed.get("policies") or ()), only]
         return changed
+
+    def options(self, applied: Mapping[str, Any]) -> dict[Address, str]:
+        """The option that gave each part of a document to which the arm was applied, by the part's address."""
+        set_ = [change for change in self.sets if change not in self.varied]
+        found = {**addresses_of(applied, set_, "--set"), **addresses_of(applied, self.varied, "--vary")}
+        if self.model is not None:
+            found["policies", len(applied["policies"]) - 1] = "--vary"
+        for number in range(len(self.models)):
+            found["models", number] = "--vary"
+        return found
 
     @property
     def does(self) -> tuple[Any, ...]:
@@ -128,12 +141,16 @@ def _axis(text: str) -> Iterator[Arm]:
             case "model":
                 yield Arm(label, model=value)
             case "backend":
-                yield Arm(label, sets=(f"routing.backend={value}",))
+                yield _setting(label, f"routing.backend={value}")
             case "prompts":
-                yield Arm(label, sets=(f"prompts={Path(value).expanduser().absolute()}",))
+                yield _setting(label, f"prompts={Path(value).expanduser().absolute()}")
             case _:
                 apply_sets({}, [f"{name}={value}"])
-                yield Arm(label, sets=(f"{name}={value}",))
+                yield _setting(label, f"{name}={value}")
+
+
+def _setting(label: str, change: str) -> Arm:
+    return Arm(label, sets=(change,), varied=(change,))
 
 
 def _split(written: str) -> list[str]:
@@ -159,6 +176,7 @@ def _joined(parts: Sequence[Arm], sets: tuple[str, ...]) -> Arm:
         name=", ".join(part.name for part in parts),
         sets=(*sets, *(change for part in parts for change in part.sets)),
         models=tuple(model for part in parts for model in part.models),
+        varied=tuple(change for part in parts for change in part.varied),
         model=next((part.model for part in parts if part.model is not None), None),
     )
 

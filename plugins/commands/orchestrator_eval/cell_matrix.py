@@ -123,7 +123,9 @@ def spec_of(suite: Suite, case: Case, arm: Arm, run: str) -> Spec:
     document = {**spec_document(suite, case), "project_id": run}
     folder = str(suite.folder.absolute())
     as_read = evolve(parsed(suite, case, document), folder=folder, source=suite.path)
-    return evolve(parsed(suite, case, arm.applied(document)), folder=folder, source=suite.path, as_read=as_read)
+    applied = arm.applied(document)
+    changed = parsed(suite, case, applied, arm.options(applied))
+    return evolve(changed, folder=folder, source=suite.path, as_read=as_read)
 
 
 def run_id(name: str, cell: Cell, attempt: int = 1) -> str:

@@ -14,7 +14,7 @@ from orchestrator.documents import Address, Document, read_document, read_text
 from orchestrator.errors import SpecError
 from orchestrator.models import TaskType
 from orchestrator.money import Usd
-from orchestrator.spec import Spec, parse_spec
+from orchestrator.spec import Spec, parse_changed
 from orchestrator.spec.container_kinds import FreeMapping, ListOf, Record, key
 from orchestrator.spec.plan import IDENTIFIER
 from orchestrator.spec.value_kinds import NAME, PATH, Choice, Money, Place, Real, Refused, Text
@@ -254,8 +254,14 @@ def spec_document(suite: Suite, case: Case) -> dict[str, Any]:
     return document
 
 
-def parsed(suite: Suite, case: Case, document: Mapping[str, Any]) -> Spec:
-    """The spec that a case's document means; problems name the line in the suite.
+def parsed(suite: Suite, case: Case, document: Mapping[str, Any], options: Mapping[Address, str] | None = None) -> Spec:
+    """The spec that a case's document means; problems name the line in the suite, or the option that made them.
+
+    Args:
+        suite: the suite.
+        case: one of its cases.
+        document: see ``spec_document``.
+        options: what changed a document that is a spec without them, by address.
 
     Raises:
         SpecError: it cannot be used.
@@ -269,4 +275,5 @@ def parsed(suite: Suite, case: Case, document: Mapping[str, Any]) -> Spec:
             return suite.document.line_of(("cases", place, *address[2:]))
         return suite.document.line_of(("spec", *address)) if address else suite.line_of(case.id)
 
-    return parse_spec(document, suite.source, line_of if suite.document is not None else None)
+    lines = line_of if suite.document is not None else None
+    return parse_changed(document, suite.source, lines, options or {}, is_sound=options is not None)

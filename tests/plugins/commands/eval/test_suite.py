@@ -261,3 +261,31 @@ def test_nothing_is_added_to_what_cannot_be_read(tmp_path: Path) -> None:
     for words in (["nothing", "code"], [run, "nothing"]):
         assert orchestrate(tmp_path / "home", "eval", "add", *words, "--to", str(suite)).code == 2
     assert list(tmp_path.glob(".suite*")) == []
+
+
+@pytest.mark.parametrize(
+    ("vary", "sets", "problem"),
+    [
+        (["nosuch=1,2"], ["verbose=true"], "--vary: nosuch: unknown key"),
+        (["concurrency=1,2"], ["nosuch=1"], "--set: nosuch: unknown key"),
+        (["tasks.0.dependencies=[x],[y]"], [], "--vary: tasks[0].dependencies[0]: no task has the id 'x'"),
+    ],
+)
+def test_a_problem_of_an_arm_names_its_option(tmp_path: Path, vary: list[str], sets: list[str], problem: str) -> None:
+    """Not a line of the suite, which has none of it."""
+    suite = read_suite(write(tmp_path, [case(1)], []))
+    (first, *_) = arms_of(vary, sets)
+    with pytest.raises(SpecError) as raised:
+        spec_of(suite, suite.cases[0], first, "run")
+    assert raised.value.problems[0].startswith(problem)
+
+
+def test_a_name_that_an_arm_uses_is_the_arms(tmp_path: Path) -> None:
+    """A backend and a model of ``--vary`` are looked for under its name."""
+    suite = read_suite(write(tmp_path, [case(1)], []))
+    (arm,) = arms_of(["backend=nosuch", "model=nothing"], [])
+    uses = spec_of(suite, suite.cases[0], arm, "run").uses
+    assert {use.name: use.place for use in uses if use.name in ("nosuch", "nothing")} == {
+        "nosuch": "--vary: routing.backend",
+        "nothing": "--vary: policies[0].allowed_models[0]",
+    }
