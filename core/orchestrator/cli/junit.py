@@ -14,7 +14,7 @@ from orchestrator.cli.replaced_files import check_target
 _BEGINNING: Final = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<testsuites?[\s/>]", re.DOTALL
 )
-"""How JUnit XML begins, whoever wrote it."""
+"""How JUnit XML begins, also that of other programs."""
 
 
 class CaseOutcome(StrEnum):
