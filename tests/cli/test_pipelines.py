@@ -138,7 +138,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_money_is_spent(tmp_path
     ids=["empty", "one suite", "a comment"],
 )
 def test_an_earlier_junit_file_is_replaced(tmp_path: Path, beginning: str) -> None:
-    """A build server writes its own again and again; so is that of another program, and where there is nothing in it."""
+    """A build server writes its own again and again; that of another program and an empty one go, too."""
     (tmp_path / "junit.xml").write_text(beginning)
     assert played(tmp_path, "[1]").code == 0
     assert "tasks/task_001" in cases(tmp_path)
