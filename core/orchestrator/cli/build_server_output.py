@@ -15,7 +15,7 @@ from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, check_jun
 from orchestrator.cli.options import command
 from orchestrator.cli.progress_wording import verification
 from orchestrator.cli.terminal_output import line, money, notice
-from orchestrator.cli.values import FILE
+from orchestrator.cli.values import OUTPUT
 from orchestrator.errors import DamagedLogError
 from orchestrator.models import ProjectStatus, TaskStatus, Verdict
 from orchestrator.state.run import RunState
@@ -25,7 +25,7 @@ SUMMARY: Final = "GITHUB_STEP_SUMMARY"
 """The variable that names the file of GitHub's step summary."""
 
 junit_option: Final = click.option(
-    "--junit", type=FILE, metavar="FILE", help="Write the result as JUnit XML: a case for each task and check."
+    "--junit", type=OUTPUT, metavar="FILE", help="Write the result as JUnit XML: a case for each task and check."
 )
 github_option: Final = click.option(
     "--github", is_flag=True, help="Write GitHub's step summary, and an annotation for each task that failed."

@@ -90,7 +90,17 @@ if TYPE_CHECKING:
         write_json,
     )
     from orchestrator.cli.text_fitting import width_of
-    from orchestrator.cli.values import AGE, AMOUNT, CONCURRENCY, FILE, SECONDS, Amount
+    from orchestrator.cli.values import (
+        AGE,
+        AMOUNT,
+        CONCURRENCY,
+        FILE,
+        OUTPUT,
+        OUTPUT_OR_STDOUT,
+        SECONDS,
+        STDOUT,
+        Amount,
+    )
     from orchestrator.engine.accounts import account_names
     from orchestrator.engine.answers_from_outside import QuestionReply
     from orchestrator.engine.live_text import read_live
@@ -144,7 +154,7 @@ _NAMES: Final = {
         "output_option plugin_option policy_option quiet_option strict_plugins_option verbose_option wants_exact "
         "yes_option"
     ),
-    "orchestrator.cli.values": "AGE AMOUNT Amount CONCURRENCY FILE SECONDS",
+    "orchestrator.cli.values": "AGE AMOUNT Amount CONCURRENCY FILE OUTPUT OUTPUT_OR_STDOUT SECONDS STDOUT",
     "orchestrator.cli.terminal_output": (
         "OutputClosedError clean line money notice on_terminal paged result result_json seconds timestamp write_json"
     ),
@@ -201,12 +211,15 @@ __all__ = [
     "IDENTIFIER",
     "INTERRUPTED",
     "LEFT_OUT",
+    "OUTPUT",
+    "OUTPUT_OR_STDOUT",
     "REMOVED",
     "RUN",
     "SECONDS",
     "SELECTED",
     "SHORTFALLS",
     "STATUSES",
+    "STDOUT",
     "STRATEGY",
     "STYLES",
     "SYSTEM",

@@ -11,7 +11,10 @@ import click
 from orchestrator.cli.kit import (
     AMOUNT,
     FILE,
+    OUTPUT,
+    OUTPUT_OR_STDOUT,
     RUN,
+    STDOUT,
     TASK,
     CommandGroup,
     allow_option,
@@ -73,9 +76,13 @@ def _outputs(function: Callable[..., Any]) -> Callable[..., Any]:
         (
             json_option,
             exact_option,
-            click.option("--markdown", type=FILE, metavar="FILE", help="Write the result as Markdown ('-': stdout)."),
-            click.option("--junit", type=FILE, metavar="FILE", help="Write the result as JUnit XML."),
-            click.option("--out", type=FILE, metavar="FILE", help="Write the result as JSON, for a later --baseline."),
+            click.option(
+                "--markdown", type=OUTPUT_OR_STDOUT, metavar="FILE", help="Write the result as Markdown ('-': stdout)."
+            ),
+            click.option("--junit", type=OUTPUT, metavar="FILE", help="Write the result as JUnit XML."),
+            click.option(
+                "--out", type=OUTPUT, metavar="FILE", help="Write the result as JSON, for a later --baseline."
+            ),
             click.option("--baseline", type=FILE, metavar="FILE", help="An earlier result: a regression exits 100."),
             click.option("--strict", is_flag=True, help="One lost case is a regression, whatever chance says."),
             click.option(
@@ -294,13 +301,15 @@ def _check_outputs(outputs: dict[str, Any]) -> None:
     from orchestrator_eval.result_json import FORMAT, read_baseline
     from orchestrator_eval.result_lines import HEADING
 
+    if outputs["as_json"] and outputs["markdown"] == STDOUT:
+        raise click.UsageError("--json and --markdown - both write to stdout; give one of them")
     if outputs["baseline"] is not None:
         read_baseline(outputs["baseline"])
     check_junit(outputs["junit"])
     if outputs["out"] is not None:
         mark = f'"format": "{FORMAT}"'.encode()
         check_target("--out", outputs["out"], lambda found: mark in found, "result of an evaluation")
-    if outputs["markdown"] is not None and str(outputs["markdown"]) != "-":
+    if outputs["markdown"] is not None and outputs["markdown"] != STDOUT:
         heading = HEADING.encode()
         check_target(
             "--markdown", outputs["markdown"], lambda found: found.startswith(heading), "page of an evaluation"

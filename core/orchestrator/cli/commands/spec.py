@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 from orchestrator.cli.command_groups import CommandGroup
 from orchestrator.cli.options import always_json_option, home_option, json_option
 from orchestrator.cli.terminal_output import clean, notice, result, result_json, write_json
-from orchestrator.cli.values import FILE
+from orchestrator.cli.values import FILE, OUTPUT_OR_STDOUT, STDOUT
 from orchestrator.errors import NotAllowedError, OrchestrateError, OutputError, SpecError
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def schema() -> int:
 
 
 @spec.command()
-@click.argument("file", type=FILE, default=Path("spec.yaml"))
+@click.argument("file", type=OUTPUT_OR_STDOUT, default=Path("spec.yaml"))
 @click.option("--demo", is_flag=True, help="Write a spec that runs without a key, and its file of answers.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @home_option
@@ -138,7 +138,7 @@ def init(file: Path, demo: bool, force: bool) -> int:
     """Write a spec file to start from. '-' prints it."""
     from orchestrator.spec import SKELETON, demo_files
 
-    if str(file) == "-":
+    if file == STDOUT:
         if demo:
             raise click.UsageError("--demo writes two files; name the spec's")
         result(SKELETON.rstrip("\n"), as_is=True)
