@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from orchestrator.reserved_names import is_reserved
+from orchestrator.forbidden_file_names import is_reserved
 
 LONGEST_PART: Final = 200
 LONGEST_NAME: Final = 1000

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import UsageError
+from orchestrator.forbidden_file_names import is_reserved
 from orchestrator.models import CapabilityKind, GrantedBy
-from orchestrator.reserved_names import is_reserved
 from orchestrator.settings import SandboxChoice
 from orchestrator.spec import spec_from
 from orchestrator.trust import (

@@ -5,8 +5,9 @@ from typing import Any
 from attrs import frozen
 
 from orchestrator.cli.damaged_runs import Reader, Trust, trust_in
+from orchestrator.cli.json_output import result_json
 from orchestrator.cli.tables import print_facts
-from orchestrator.cli.terminal_output import line, money, result_json, timestamp
+from orchestrator.cli.terminal_output import line, money, timestamp
 from orchestrator.errors import present
 from orchestrator.events import ADVISE, ENHANCE, PLAN, RunArchived
 from orchestrator.money import Usd

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.event_ids import EVENT, EVENT_HELP
     from orchestrator.cli.exchanges import lines_of
     from orchestrator.cli.exit_codes import EXIT_CODES, INTERRUPTED, SYSTEM, USAGE, code_of
+    from orchestrator.cli.json_output import result_json, write_json
     from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, junit_xml
     from orchestrator.cli.live_view import Pace
     from orchestrator.cli.loaded_runs import texts_of
@@ -83,10 +84,8 @@ if TYPE_CHECKING:
         on_terminal,
         paged,
         result,
-        result_json,
         seconds,
         timestamp,
-        write_json,
     )
     from orchestrator.cli.text_fitting import width_of
     from orchestrator.cli.values import AGE, AMOUNT, CONCURRENCY, FILE, SECONDS, Amount
@@ -143,8 +142,9 @@ _NAMES: Final = {
         "yes_option"
     ),
     "orchestrator.cli.values": "AGE AMOUNT Amount CONCURRENCY FILE SECONDS",
+    "orchestrator.cli.json_output": "result_json write_json",
     "orchestrator.cli.terminal_output": (
-        "OutputClosedError clean line money notice on_terminal paged result result_json seconds timestamp write_json"
+        "OutputClosedError clean line money notice on_terminal paged result seconds timestamp"
     ),
     "orchestrator.cli.progress_lines": "Progress",
     "orchestrator.cli.shared_sentences": "forbidden remarks_on remarks_on_choice restricted",

@@ -14,11 +14,12 @@ from orchestrator import events as e
 from orchestrator.cli.asking_consent import prepare
 from orchestrator.cli.build_server_output import Pipeline
 from orchestrator.cli.exit_codes import EXIT_CODES, INTERRUPTED, SYSTEM
+from orchestrator.cli.json_output import write_json
 from orchestrator.cli.options import command, home
 from orchestrator.cli.progress_display import Display, Lines, display_for
 from orchestrator.cli.progress_lines import Progress
 from orchestrator.cli.tables import print_run
-from orchestrator.cli.terminal_output import OutputClosedError, clean, notice, result, timestamp, write_json
+from orchestrator.cli.terminal_output import OutputClosedError, clean, notice, result, timestamp
 from orchestrator.cli.terminal_questions import Terminal, asker_for
 from orchestrator.decide.forecast import is_declined, lacking
 from orchestrator.diagnostics import Diagnostics, LogFormat

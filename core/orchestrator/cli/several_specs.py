@@ -12,11 +12,12 @@ from attrs import Factory, define, frozen
 
 from orchestrator.cli.asking_consent import prepare
 from orchestrator.cli.exit_codes import EXIT_CODES, INTERRUPTED, code_of
+from orchestrator.cli.json_output import write_json
 from orchestrator.cli.options import home
 from orchestrator.cli.run_session import advice_for, done_line
 from orchestrator.cli.spec_from_options import bound, named_output
 from orchestrator.cli.tables import print_table
-from orchestrator.cli.terminal_output import money, notice, write_json
+from orchestrator.cli.terminal_output import money, notice
 from orchestrator.engine.questions import Agreeing
 from orchestrator.engine.runs import Engine
 from orchestrator.engine.session_lifetime import RunEnd, Watchers

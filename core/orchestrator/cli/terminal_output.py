@@ -1,10 +1,9 @@
 """How anything reaches a terminal: results to stdout, the rest to stderr, control characters nowhere."""
 
-import json
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,9 +20,6 @@ _CONTROL: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 """C0 (but tab and line feed), C1, what turns the direction of writing, lone surrogates."""
-
-FORMAT_VERSION: Final = 1
-"""Of every JSON document that a command prints; it changes when a field goes, or means something else."""
 
 _COLOURED: Final = re.compile(r"(\x1b\[[0-9;]*m)|[^\x1b]+|\x1b")
 
@@ -112,36 +108,6 @@ def _can_page() -> bool:
     """Whether a person looks at stdout, and can turn pages: a pager writes where stderr does while a command works."""
     stream = stdout()
     return stream is not None and stream.isatty() and on_terminal()
-
-
-def result_json(value: Any, *, pretty: bool = True, form: str = "") -> None:
-    """Write a value to stdout as a JSON document with ``format`` and ``format_version``: over several lines, or on one.
-
-    Args:
-        value: an object, whose fields are the document's, or a list, which is its ``items``. An object with a
-            ``format`` of its own is the whole document.
-        pretty: whether it takes several lines.
-        form: what it is a document of; empty: of the command that works, such as ``runs list``.
-    """
-    fields = value if isinstance(value, Mapping) else {"items": value}
-    head = {"format": f"orchestrate-{(form or _words()).replace(' ', '-')}", "format_version": FORMAT_VERSION}
-    write_json(fields if "format" in fields else {**head, **fields}, pretty=pretty)
-
-
-def write_json(value: Any, *, pretty: bool = True) -> None:
-    """Write a value to stdout as JSON, as it is."""
-    # JSON escapes every control character; what remains are letters
-    result(clean(json.dumps(value, indent=2 if pretty else None, ensure_ascii=not pretty)), as_is=True)
-
-
-def _words() -> str:
-    """The words of the command that works, without the program's own name."""
-    context = click.get_current_context(silent=True)
-    words: list[str] = []
-    while context is not None and (context.parent is not None or context.info_name != "orchestrate"):
-        words.insert(0, context.info_name or "")
-        context = context.parent
-    return " ".join(words)
 
 
 def notice(text: str) -> None:

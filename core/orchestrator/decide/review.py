@@ -3,8 +3,8 @@
 from typing import Final
 
 from orchestrator.decide.calling import NoAnswer, is_at_work, next_step
-from orchestrator.decide.drafts import draft_for
 from orchestrator.decide.gates import Gate, gate_of, next_check
+from orchestrator.decide.next_draft import draft_for
 from orchestrator.decide.outcome import conclude, is_good_enough, output_of, waiting
 from orchestrator.decide.pair_comparison import STOPPING, SetAside, choose, is_set_aside
 from orchestrator.decide.round_context import RoutingContext

@@ -12,10 +12,10 @@ from attrs import Factory, define, frozen
 
 from orchestrator.decide.answer_lengths import usual_size
 from orchestrator.decide.compliance import binding, violated, violations
+from orchestrator.decide.nearness_to_author import distances
 from orchestrator.errors import present
 from orchestrator.events import ModelCandidate, RunStarted, SessionOpened
 from orchestrator.models import SLOT_ALIASES, ModelInfo, RejectionReason, Role, TaskType
-from orchestrator.models.offers import is_lower_tier
 from orchestrator.money import Price, Usd
 from orchestrator.policy import Policy
 from orchestrator.settings import RunSettings
@@ -24,10 +24,6 @@ from orchestrator.state.run import RunState
 
 _KNOWN: Final = 64
 """For so many nodes with policies of their own the verdicts are remembered."""
-
-
-LOWER_TIER: Final = 4
-"""The distance of a model that is of the author's vendor and of a lower tier."""
 
 
 class Rejection(NamedTuple):
@@ -138,18 +134,12 @@ class Roster:
         return None if policy is None else Rejection(RejectionReason.POLICY, policy)
 
     def distances(self, author: str | None) -> Mapping[str, int]:
-        """By model, how near it is to the author: 1: another tier; 2: another model; 3: itself; 4: a lower tier.
-
-        A judge is no weaker than the author, and so one of a lower tier comes last of all. Those of another vendor are
-        left out, and so are all where there is no author.
-        """
+        """By model, how near it is to the author; see ``nearness_to_author``. Empty where there is no author."""
         if author is None or author not in self.models:
             return _NO_DISTANCES
         found = self._distances.get(author)
         if found is None:
-            by = self.models[author]
-            near = ((name, _distance(model, by)) for name, model in self.models.items())
-            found = self._distances[author] = {name: distance for name, distance in near if distance}
+            found = self._distances[author] = distances(self.models, self.models[author])
         return found
 
     def cheapest_judges(self, node: str, removed: frozenset[str]) -> tuple[ModelInfo, ...]:
@@ -205,16 +195,6 @@ def _blended(model: ModelInfo) -> tuple[bool, int, str]:
 
 def _offer(model: ModelInfo, place: int) -> RoutingCandidate:
     return RoutingCandidate(model.id, model.provider, model.vendor, model.price or _FREE, place, model.tier)
-
-
-def _distance(model: ModelInfo, author: ModelInfo) -> int:
-    if model.vendor != author.vendor:
-        return 0
-    if model.id == author.id:
-        return 3
-    if is_lower_tier(model.tier, author.tier):
-        return LOWER_TIER
-    return 1 if model.tier != author.tier else 2
 
 
 def _never_dearer(models: Iterable[ModelInfo], settings: RunSettings) -> tuple[ModelInfo, ...]:

@@ -6,9 +6,10 @@ from typing import Final, NamedTuple
 from attrs import define, frozen
 
 from orchestrator.decide.compliance import MEASURED, violated, violations
+from orchestrator.decide.nearness_to_author import LOWER_TIER
 from orchestrator.decide.ranking import code_of, ranked
 from orchestrator.decide.retries_and_circuits import is_model_behind, is_off
-from orchestrator.decide.roster import LOWER_TIER, Rejection, Roster, Verdicts, is_reviewing
+from orchestrator.decide.roster import Rejection, Roster, Verdicts, is_reviewing
 from orchestrator.decide.round_context import RoutingContext
 from orchestrator.decide.unreachable_hosts import host_of, is_host_behind
 from orchestrator.events import ModelCandidate

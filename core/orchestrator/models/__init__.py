@@ -73,7 +73,7 @@ from orchestrator.models.slots import (
     ModelProfile,
     build_default_profiles,
 )
-from orchestrator.models.strategies import (
+from orchestrator.models.strategy_codes import (
     CritiqueUse,
     DraftMode,
     JudgeMethod,

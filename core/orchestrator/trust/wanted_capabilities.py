@@ -10,8 +10,8 @@ from attrs import Factory, frozen
 
 from orchestrator.documents import expanded
 from orchestrator.errors import UsageError
+from orchestrator.forbidden_file_names import is_run_by_tools
 from orchestrator.models import CapabilityKind
-from orchestrator.reserved_names import is_run_by_tools
 from orchestrator.settings import SandboxChoice
 from orchestrator.trust.addresses import Address, address_of
 from orchestrator.trust.capabilities import Capability, command_value

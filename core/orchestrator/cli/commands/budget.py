@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from orchestrator.cli.command_groups import CommandGroup
+from orchestrator.cli.json_output import result_json
 from orchestrator.cli.opening_logs import open_log
 from orchestrator.cli.options import command, exact_option, has_log, home, home_option, json_option
 from orchestrator.cli.shell_completion import ACCOUNT
 from orchestrator.cli.tables import print_table
-from orchestrator.cli.terminal_output import line, money, notice, result_json
+from orchestrator.cli.terminal_output import line, money, notice
 from orchestrator.cli.values import AMOUNT, Amount, WithAmounts
 from orchestrator.errors import UsageError
 from orchestrator.ledger.accounts import SIMULATED, called

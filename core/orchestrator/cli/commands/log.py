@@ -14,11 +14,12 @@ from orchestrator.cli.commands.log_size import gc, nothing_recorded, stats
 from orchestrator.cli.damaged_runs import Reader, trust_in, whole_run
 from orchestrator.cli.event_ids import EVENT, EVENT_HELP
 from orchestrator.cli.event_lines import describe
+from orchestrator.cli.json_output import result_json
 from orchestrator.cli.opening_logs import open_log, open_log_if_any
 from orchestrator.cli.options import always_json_option, exact_option, existing_run, home_option, json_option
 from orchestrator.cli.part_commands import PartCommand
 from orchestrator.cli.run_ids import RUN
-from orchestrator.cli.terminal_output import line, notice, result, result_json, timestamp
+from orchestrator.cli.terminal_output import line, notice, result, timestamp
 from orchestrator.cli.values import FILE
 from orchestrator.errors import LogError, NoTextError, UsageError
 from orchestrator.ledger.event_log import EventLog

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli.json_output import result_json
 from orchestrator.cli.opening_logs import open_log_if_any
 from orchestrator.cli.options import command, has_log, home, home_option, json_option
-from orchestrator.cli.terminal_output import line, notice, result, result_json
+from orchestrator.cli.terminal_output import line, notice, result
 from orchestrator.cli.values import FILE
 from orchestrator.ledger.history_sizes import LogStats
 from orchestrator.ledger.removal import Collected

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from orchestrator.cli.command_groups import CommandGroup
+from orchestrator.cli.json_output import result_json
 from orchestrator.cli.options import allow_option, command, exact_option, home, home_option, json_option, models_option
 from orchestrator.cli.part_commands import PartCommand
 from orchestrator.cli.shell_completion import MODEL
 from orchestrator.cli.tables import print_facts, print_table
-from orchestrator.cli.terminal_output import notice, result, result_json
+from orchestrator.cli.terminal_output import notice, result
 from orchestrator.cli.values import FILE
 from orchestrator.log.stream_names import EVAL
 from orchestrator.models.offers import qualified

@@ -10,6 +10,7 @@ from orchestrator.cli.code_words import DOING, REMOVED, UNMEASURED
 from orchestrator.cli.command_groups import ShowGroup
 from orchestrator.cli.commands.plan_edit import edit
 from orchestrator.cli.forecast import plain_forecast, plain_plays, print_plays
+from orchestrator.cli.json_output import result_json
 from orchestrator.cli.opening_logs import open_log_if_any
 from orchestrator.cli.options import (
     allow_option,
@@ -29,7 +30,7 @@ from orchestrator.cli.options import (
 from orchestrator.cli.progress_wording import forecast_line
 from orchestrator.cli.shared_sentences import forbidden
 from orchestrator.cli.tables import print_table
-from orchestrator.cli.terminal_output import line, money, notice, result, result_json, seconds
+from orchestrator.cli.terminal_output import line, money, notice, result, seconds
 from orchestrator.cli.values import AMOUNT, FILE
 from orchestrator.decide.compliance import binding
 from orchestrator.engine.routes import Option, Route, RunOutlook, TaskRoute

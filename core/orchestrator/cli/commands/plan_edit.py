@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from orchestrator.cli.json_output import result_json
 from orchestrator.cli.options import command, home_option, json_option
 from orchestrator.cli.run_ids import RUN
-from orchestrator.cli.terminal_output import notice, on_terminal, result, result_json
+from orchestrator.cli.terminal_output import notice, on_terminal, result
 from orchestrator.cli.values import FILE
 from orchestrator.errors import SpecError, UsageError
 

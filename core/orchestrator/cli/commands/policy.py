@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from orchestrator.cli.command_groups import CommandGroup
+from orchestrator.cli.json_output import result_json
 from orchestrator.cli.options import home_option, json_option
 from orchestrator.cli.tables import print_table
-from orchestrator.cli.terminal_output import clean, notice, result, result_json
+from orchestrator.cli.terminal_output import clean, notice, result
 from orchestrator.cli.values import FILE
 
 if TYPE_CHECKING:

@@ -6,12 +6,13 @@ import click
 
 from orchestrator.cli.damaged_runs import Trust, whole_run
 from orchestrator.cli.event_ids import EVENT, EVENT_HELP
+from orchestrator.cli.json_output import result_json
 from orchestrator.cli.loaded_runs import Loaded, texts_of
 from orchestrator.cli.opening_logs import open_log
 from orchestrator.cli.options import exact_option, home_option, json_option, plugin_option
 from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.tables import print_run
-from orchestrator.cli.terminal_output import result, result_json
+from orchestrator.cli.terminal_output import result
 from orchestrator.errors import UsageError
 from orchestrator.log.event_ids import EventId, event_name
 from orchestrator.log.transaction import Recorded

@@ -12,6 +12,7 @@ from orchestrator.cli.archived_runs import show as show_archived
 from orchestrator.cli.command_groups import CommandGroup
 from orchestrator.cli.damaged_runs import is_readable
 from orchestrator.cli.exit_codes import SYSTEM, USAGE
+from orchestrator.cli.json_output import result_json
 from orchestrator.cli.loaded_runs import Loaded, load
 from orchestrator.cli.opening_logs import open_log, open_log_if_any
 from orchestrator.cli.options import command, exact_option, existing_run, force_option, home, home_option, json_option
@@ -19,7 +20,7 @@ from orchestrator.cli.part_commands import PartCommand
 from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.shell_completion import STATUS
 from orchestrator.cli.tables import print_run, print_table
-from orchestrator.cli.terminal_output import line, money, notice, result, result_json
+from orchestrator.cli.terminal_output import line, money, notice, result
 from orchestrator.cli.values import FILE, SECONDS, SINCE
 from orchestrator.errors import UsageError
 from orchestrator.ledger.event_log import EventLog

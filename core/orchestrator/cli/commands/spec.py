@@ -9,8 +9,9 @@ import click
 from attrs import evolve, frozen
 
 from orchestrator.cli.command_groups import CommandGroup
+from orchestrator.cli.json_output import result_json, write_json
 from orchestrator.cli.options import always_json_option, home_option, json_option
-from orchestrator.cli.terminal_output import clean, notice, result, result_json, write_json
+from orchestrator.cli.terminal_output import clean, notice, result
 from orchestrator.cli.values import FILE
 from orchestrator.errors import NotAllowedError, OrchestrateError, OutputError, SpecError
 

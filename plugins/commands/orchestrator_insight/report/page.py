@@ -24,7 +24,7 @@ from orchestrator_insight.report.call_texts import said_in
 from orchestrator_insight.report.drawing import charts, spend_bar, task_picture, task_row, timeline_picture
 from orchestrator_insight.report.packing import Packed, inert
 from orchestrator_insight.report.page_history import read_for_report
-from orchestrator_insight.report.page_texts import PageTexts, results_of
+from orchestrator_insight.report.text_limits import PageTexts, results_of
 from orchestrator_insight.task_history import iterations
 
 _BEFORE: Final = {ENHANCE: "the suggestions", ADVISE: "the architecture", PLAN: "the plan", VERIFY: "the verification"}
