@@ -24,6 +24,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from orchestrator.documents import Address, LineOf, expanded, read_text
+from orchestrator.engine.reading_given_files import check_given_files
 from orchestrator.errors import NotAllowedError, OrchestrateError, SpecError
 from orchestrator.policy import CapabilityRules, Policy, PolicyHierarchy, Retention
 from orchestrator.policy_analysis import AnalysisReport, PolicyAnalyzer
@@ -236,6 +237,7 @@ def with_policies(spec: Spec, files: Iterable[Path] = (), loader_for: LoaderFor 
     policies: list[Policy] = []
     nodes, retention = PolicyHierarchy(), spec.retention
     _refuse_foreign(spec)
+    check_given_files(spec, spec.policy_files)
     uses = list(spec.uses)
     own = [Path(spec.folder) / expanded(name) for name in spec.policy_files]
     for path in (*files, *own):

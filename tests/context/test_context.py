@@ -211,8 +211,8 @@ def test_flags_name_files_from_the_working_folder_and_stdin(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("named", "said"),
     [
-        ("nothing.txt", "context: nothing.txt: there is no such file or folder"),
-        ("*.nothing", "context: *.nothing: no file is like that"),
+        ("nothing.txt", "context[0]: nothing.txt: there is no such file or folder"),
+        ("*.nothing", "context[0]: *.nothing: no file is like that"),
         ("picture.png", "context: picture.png: no text in UTF-8; only texts can be given"),
         ("empty", "context: no file can be taken"),
     ],

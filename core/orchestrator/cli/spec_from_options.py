@@ -124,8 +124,9 @@ def with_context(spec: Spec, paths: Sequence[str]) -> Spec:
     if len(named) < len(paths):
         raise UsageError("--context is empty; name a file or a folder")
     checked = parse_spec({"project": "-", "criteria": "-", "context": named}, "--context") if named else None
-    added = () if checked is None else checked.context
-    spec = evolve(spec, context=tuple(dict.fromkeys((*spec.context, *added))))
+    if checked is not None:
+        context = tuple(dict.fromkeys((*spec.context, *checked.context)))
+        spec = evolve(spec, context=context, files=(*spec.files, *checked.files))
     if STDIN_FILE not in spec.named_files:
         return spec
     if spec.source == STDIN:

@@ -16,7 +16,7 @@ from orchestrator.engine.checks import selector_for
 from orchestrator.engine.delivering import RunPlace
 from orchestrator.engine.plan_editing import planned_task
 from orchestrator.engine.ports import Ports
-from orchestrator.engine.reading_given_files import Gathered, gather
+from orchestrator.engine.reading_given_files import Gathered, check_given_files, gather
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.engine.vendors.known_names import unknown_names
 from orchestrator.engine.vendors.session_providers import Connected
@@ -65,11 +65,12 @@ def check_descriptors() -> None:
 
 
 def check_names(spec: Spec, catalogue: Catalogue, environment: Environment) -> None:
-    """Refuse a spec in which a model, provider, region or plugin is misspelt.
+    """Refuse a spec in which a model, provider, region or plugin is misspelt, or a file is named that is not there.
 
     Raises:
         SpecError: one is; all of them together.
     """
+    check_given_files(spec)
     problems = unknown_names(spec.uses, catalogue, environment, spec)
     if problems:
         raise SpecError(problems)

@@ -3,7 +3,7 @@
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -12,17 +12,21 @@ from typing import TYPE_CHECKING, Final
 from attrs import Factory, define, frozen
 
 from orchestrator.documents import expanded
-from orchestrator.errors import SpecError
+from orchestrator.errors import OrchestrateError, SpecError
 from orchestrator.models import (
     LEFT_OUT_FILES,
     MOST_CONTEXT_BYTES,
     MOST_CONTEXT_BYTES_IN_SUM,
     MOST_CONTEXT_FILES,
+    CapabilityKind,
     LeftOutReason,
 )
+from orchestrator.trust.wanted_capabilities import reading
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
+
+    from orchestrator.spec import Spec
 
 _MOST_LOOKED_AT: Final = 100_000
 """Files and folders that are looked at for one entry."""
@@ -35,6 +39,8 @@ STDIN_NAME: Final = "stdin.txt"
 Rules = Callable[[Path], "GitIgnoreSpec | None"]
 """The rules of a folder's own ``.gitignore``."""
 
+_ABSENT: Final = "there is no such file or folder"
+_UNLIKE: Final = "no file is like that"
 _PATTERN: Final = re.compile(r"[*?\[]")
 _SECRETS: Final = (".env", ".env.*", ".netrc", ".pypirc", ".npmrc", "id_rsa*", "id_ed25519*", "*.pem", "*.key", "*.p12")
 """Names of files that usually hold keys: they are taken only where they are named themselves."""
@@ -126,16 +132,13 @@ class _Taking:
         elif _PATTERN.search(entry):
             self._take_matching(path, members)
         else:
-            raise SpecError(["there is no such file or folder"])
+            raise SpecError([_ABSENT])
 
     def _take_matching(self, pattern: Path, members: list[int]) -> None:
-        parts = pattern.parts
-        fixed = next(place for place, part in enumerate(parts) if _PATTERN.search(part))
-        root, wanted = Path(*parts[:fixed]), parts[fixed:]
-        below = _below(root, self._rules) if root.is_dir() else ()
-        found = [each for each in below if _matches(each.relative_to(root).parts, wanted)]
+        root = _fixed(pattern)
+        found = list(_matching(pattern, root, self._rules))
         if not found:
-            raise SpecError(["no file is like that"])
+            raise SpecError([_UNLIKE])
         for each in found:
             self._read(each, root.name, root, members)
 
@@ -212,6 +215,65 @@ def _text(content: bytes) -> str | LeftOutReason:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return LeftOutReason.BINARY
+
+
+def _fixed(pattern: Path) -> Path:
+    """The folder below which all files of a pattern lie."""
+    place = next(place for place, part in enumerate(pattern.parts) if _PATTERN.search(part))
+    return Path(*pattern.parts[:place])
+
+
+def _matching(pattern: Path, root: Path, rules: "Rules") -> Iterator[Path]:
+    """The files below a folder that are of a pattern."""
+    wanted = pattern.parts[len(root.parts) :]
+    below = _below(root, rules) if root.is_dir() else ()
+    return (each for each in below if _matches(each.relative_to(root).parts, wanted))
+
+
+def why_nothing(entry: str, folder: Path) -> str:
+    """Why an entry, named from a folder, names nothing that can be read; empty where it does, or is stdin.
+
+    Nothing is read but the names of files.
+    """
+    if entry == STDIN:
+        return ""
+    try:
+        path = folder / expanded(entry)
+        if path.exists():
+            return "" if os.access(path, os.R_OK) else "it may not be read"
+        if not _PATTERN.search(entry):
+            return _ABSENT
+        return "" if next(_matching(path, _fixed(path), cache(_rules_of)), None) is not None else _UNLIKE
+    except OSError as error:
+        return str(error.strerror)
+    except OrchestrateError as error:
+        return str(error)
+
+
+def check_given_files(spec: "Spec", names: Container[str] | None = None) -> None:
+    """Refuse a spec that names a file or folder to be read that is not there, or may not be read.
+
+    What lies outside the spec's folder is looked for only where its user has agreed to that.
+
+    Args:
+        spec: the spec, with what its user has agreed to.
+        names: the files to look for; None: all that it names.
+
+    Raises:
+        SpecError: it does; all of them together.
+    """
+    found = [use for use in spec.files if (names is None or use.path in names) and _may_read(use.path, spec)]
+    found.sort(key=lambda use: use.line)
+    said = [(use, why_nothing(use.path, Path(spec.folder))) for use in found]
+    problems = [f"{use.place}: {use.path}: {why}" for use, why in said if why]
+    if problems:
+        raise SpecError(problems)
+
+
+def _may_read(name: str, spec: "Spec") -> bool:
+    granted = {each.value for each in spec.grants or () if each.kind is CapabilityKind.READ}
+    wanted = reading(name, spec, lambda path: Path(os.path.realpath(path)))
+    return spec.source is None or all(each.value in granted for each in wanted)
 
 
 def _matches(parts: Sequence[str], wanted: Sequence[str]) -> bool:

@@ -21,7 +21,7 @@ from orchestrator.spec.limits import BREAKER, LIMITS
 from orchestrator.spec.plan import TASK
 from orchestrator.spec.spec_keys import MODELS_FILE, REVIEW, ROUTING, SPEC, VALIDATORS, ModelsFile, Spec
 from orchestrator.spec.spellings import EVALUATION, MODEL, POLICIES, POLICY, PRICE, RATE, RATE_LIMIT
-from orchestrator.spec.value_kinds import Kind, Money, Place, Refused, suggestion
+from orchestrator.spec.value_kinds import FileUse, Kind, Money, Place, Refused, suggestion
 
 MODELS_VARIABLE: Final = "ORCHESTRATE_MODELS"
 """The variable that names the models file to use where no other is named."""
@@ -89,7 +89,17 @@ def parse_spec(
     _refuse_unknown_paths(spec, place.below("task_paths"))
     if place.problems:
         raise place.error()
-    return evolve(spec, models=_from(spec.models, "spec"), uses=tuple(place.uses))
+    files = (*place.files, *_files_of_providers(spec, place.below("providers")))
+    return evolve(spec, models=_from(spec.models, "spec"), uses=tuple(place.uses), files=files)
+
+
+def _files_of_providers(spec: Spec, place: Place) -> Iterator[FileUse]:
+    """The files that options of providers name."""
+    for name, options in spec.providers.items():
+        path = options.get("answers")
+        if isinstance(path, str):
+            at = place.below(name).below("answers")
+            yield FileUse(path, str(at), at.line)
 
 
 def parse_changed(

@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from orchestrator.models import Lane, TaskType
 from orchestrator.spec.container_kinds import FreeMapping, ListOf, MapOf, OneOrMore, Record, key
-from orchestrator.spec.value_kinds import PATH, Choice, NameOf, Place, Reference, Text, suggestion
+from orchestrator.spec.value_kinds import Choice, GivenFile, NameOf, Place, Reference, Text, suggestion
 
 IDENTIFIER: Final = Text(
     r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
@@ -32,7 +32,7 @@ TASK_PATHS: Final[MapOf[str, str]] = MapOf(
 """File names, or folders ending in ``/``, by a task's number or id."""
 
 
-CONTEXT: Final = OneOrMore(PATH, unique=True, most=1_000)
+CONTEXT: Final = OneOrMore(GivenFile(), unique=True, most=1_000)
 """Files, folders and patterns, from the spec's folder; ``-`` is stdin."""
 
 

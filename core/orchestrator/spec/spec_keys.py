@@ -47,7 +47,9 @@ from orchestrator.spec.value_kinds import (
     NAME,
     PATH,
     Choice,
+    FileUse,
     Flag,
+    GivenFile,
     Money,
     NameOf,
     NameUse,
@@ -163,7 +165,7 @@ class Spec:
     )
     policy_files: tuple[str, ...] = field(
         default=(),
-        metadata=key(ListOf(PATH, unique=True, most=100), "Files with more policies, from the spec's folder."),
+        metadata=key(ListOf(GivenFile(), unique=True, most=100), "Files with more policies, from the spec's folder."),
     )
     tasks: tuple[TaskSpec, ...] = field(
         default=(), metadata=key(PLAN, "A given plan; left out: the project is broken into tasks.")
@@ -196,7 +198,7 @@ class Spec:
     plugins: tuple[str, ...] = field(
         default=(),
         metadata=key(
-            ListOf(PATH, unique=True, most=100),
+            ListOf(GivenFile(), unique=True, most=100),
             "Files of plugins, from the spec's folder; its user has to agree to each.",
         ),
     )
@@ -212,7 +214,9 @@ class Spec:
     prompts: str | None = field(
         default=None,
         metadata=key(
-            PATH, "A folder with templates that replace those of the prompts, from the spec's folder.", blank=True
+            GivenFile(),
+            "A folder with templates that replace those of the prompts, from the spec's folder.",
+            blank=True,
         ),
     )
     routing: RoutingSpec = field(default=RoutingSpec(), metadata=key(ROUTING, "Who is asked first."))
@@ -314,6 +318,8 @@ class Spec:
     """What its user has agreed to; None: it was not weighed yet. No key of the file."""
     uses: tuple[NameUse, ...] = field(default=(), eq=False, repr=False)
     """The names of models, providers and other things outside the file; no key of the file."""
+    files: tuple[FileUse, ...] = field(default=(), eq=False, repr=False)
+    """The files and folders that it names to be read; no key of the file."""
 
     def settings(self, simulated: bool, policies: tuple[Policy, ...] = ()) -> RunSettings:
         """The run's rules. ``policies`` are those of policy files and flags; the spec's own follow them."""

@@ -54,6 +54,17 @@ class NameUse:
     line: int = 1
 
 
+@frozen
+class FileUse:
+    """A file or folder that a document names to be read, and where."""
+
+    path: str
+    """As it is written."""
+    place: str
+    """As of ``NameUse``."""
+    line: int = 1
+
+
 ELSEWHERE: Final = "?"
 """What stands before a name of something that is not installed here, and is meant all the same."""
 
@@ -72,6 +83,8 @@ class Place:
     """What is wrong, with its line; shared by all places of one reading."""
     uses: list[NameUse] = field(factory=list)
     """The names that refer to something outside the document; shared by all places of one reading."""
+    files: list[FileUse] = field(factory=list)
+    """The files that the document names to be read; shared by all places of one reading."""
     given: Mapping[Address, str] = field(factory=dict)
     """The options that gave parts of the document, such as ``--set``, by the address of each part."""
 
@@ -231,6 +244,21 @@ class Reference(Kind[str]):
 
 PATH: Final = Text(r"[^\x00-\x1f\x7f]+", "a path is one line without control characters", 4096)
 """A path of a file or folder."""
+
+
+@frozen
+class GivenFile(Kind[str]):
+    """A path of a file or folder that is read."""
+
+    def read(self, value: Any, at: Place) -> str:
+        """See ``Kind``."""
+        path = PATH.read(value, at)
+        at.files.append(FileUse(path, str(at), at.line))
+        return path
+
+    def schema(self) -> dict[str, Any]:
+        """See ``Kind``."""
+        return PATH.schema()
 
 
 @frozen

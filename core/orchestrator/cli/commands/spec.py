@@ -34,7 +34,10 @@ def spec() -> None:
 @json_option
 @home_option
 def validate(files: tuple[Path, ...], as_json: bool) -> int:
-    """Check spec files and the policy files they name. Every problem is shown with its line. '-' is stdin.
+    """Check spec files, and the files they name. Every problem is shown with its line. '-' is stdin.
+
+    Policy files are read; other files have to be there. Outside the spec's folder none is looked for that its user has
+    not agreed to.
 
     Policies that contradict each other or leave no model, and a ' #' that may have cut a text, are shown as a warning.
     What a spec wants beside calling models is listed.
@@ -85,6 +88,7 @@ def _checked(path: Path) -> _Checked:
     from orchestrator.cli.policy_findings import known_offers, may_build_providers, weighed_here
     from orchestrator.cli.spec_from_options import spec_given
     from orchestrator.engine.beginning import check_names
+    from orchestrator.engine.reading_given_files import check_given_files
     from orchestrator.engine.vendors.environment import Environment
     from orchestrator.plugins import Catalogue
     from orchestrator.policy_dsl import with_policies
@@ -94,6 +98,7 @@ def _checked(path: Path) -> _Checked:
         environment = Environment.of_process(lambda secret: None)
         weighed = weighed_here(found, catalogue, environment)
         found = evolve(found, grants=weighed.granted)
+        check_given_files(found)
         if found.policy_files:
             found = with_policies(found, (), catalogue.loader_for_suffix)
         offers = None
