@@ -163,7 +163,7 @@ def test_no_home_folder_but_a_data_folder(tmp_path: Path, without_entry: dict[st
         ("models list --home {home}", 0),
         ("run spec.json --home {home}", 2),
         ("run {spec} --home {home} -o out", 2),
-        ("run {spec} --home data", 3),
+        ("run {spec} --home data", 2),
         ("spec init", 2),
     ],
 )

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.errors import DamagedLogError, LogError, UsageError
+from orchestrator.errors import DamagedLogError, LogError, OutputError, UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator_audit.bundles import signing, writing
 from orchestrator_audit.bundles.checking import verify
@@ -189,7 +189,7 @@ def test_a_signature_names_the_one_who_made_the_bundle(home: Path, tmp_path: Pat
 
 def test_keys_that_cannot_be_used_are_refused(tmp_path: Path, keys: Path) -> None:
     """A key is never written over, and a file that holds none is named."""
-    with pytest.raises(UsageError, match="File exists"):
+    with pytest.raises(OutputError, match="File exists"):
         signing.make_key(keys)
     assert keys.stat().st_mode & 0o077 == 0
     (tmp_path / "noise").write_text("no key")
