@@ -120,13 +120,28 @@ def test_outside_of_github_the_summary_is_left_out_and_said(tmp_path: Path) -> N
 
 
 def test_a_file_that_cannot_be_written_is_refused_before_money_is_spent(tmp_path: Path) -> None:
-    """A folder, or a file in a folder that does not exist."""
+    """A folder, a file in a folder that does not exist, or a file that holds something else, which stays."""
     path = spec(tmp_path, "[1]")
-    for name in (tmp_path, tmp_path / "none" / "junit.xml"):
+    (tmp_path / "page.html").write_text("<?xml version='1.0'?><html>&lt;testsuites></html>")
+    kept = {each: each.read_bytes() for each in (path, tmp_path / "page.html")}
+    for name in (tmp_path, tmp_path / "none" / "junit.xml", *kept):
         ended = orchestrate(tmp_path / "home", "run", str(path), "--junit", str(name))
         assert (ended.code, ended.out) == (2, "")
         assert "name another file" in ended.err
+    assert kept == {each: each.read_bytes() for each in kept}
     assert not (tmp_path / "home" / "events.db").exists()
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    ["", "<testsuite name='pytest'/>", '<?xml version="1.0" encoding="utf-8"?>\n<!-- of a job -->\n<testsuites>'],
+    ids=["empty", "one suite", "a comment"],
+)
+def test_an_earlier_junit_file_is_replaced(tmp_path: Path, beginning: str) -> None:
+    """A build server writes its own again and again; that of another program and an empty one go, too."""
+    (tmp_path / "junit.xml").write_text(beginning)
+    assert played(tmp_path, "[1]").code == 0
+    assert "tasks/task_001" in cases(tmp_path)
 
 
 def test_resume_writes_them_too(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ import click
 from attrs import define, field
 
 from orchestrator.cli.code_words import HALTED, SHORTFALLS
-from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, junit_xml
+from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, check_junit, junit_xml
 from orchestrator.cli.options import command
 from orchestrator.cli.progress_wording import verification
 from orchestrator.cli.terminal_output import line, money, notice
-from orchestrator.cli.values import FILE
-from orchestrator.errors import DamagedLogError, UsageError
+from orchestrator.cli.values import OUTPUT
+from orchestrator.errors import DamagedLogError
 from orchestrator.models import ProjectStatus, TaskStatus, Verdict
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import Check, TaskState
@@ -25,7 +25,7 @@ SUMMARY: Final = "GITHUB_STEP_SUMMARY"
 """The variable that names the file of GitHub's step summary."""
 
 junit_option: Final = click.option(
-    "--junit", type=FILE, metavar="FILE", help="Write the result as JUnit XML: a case for each task and check."
+    "--junit", type=OUTPUT, metavar="FILE", help="Write the result as JUnit XML: a case for each task and check."
 )
 github_option: Final = click.option(
     "--github", is_flag=True, help="Write GitHub's step summary, and an annotation for each task that failed."
@@ -59,12 +59,9 @@ class Pipeline:
         """Refuse what could not be written in the end; keep GitHub from obeying lines that models write.
 
         Raises:
-            UsageError: the file cannot be written.
+            OutputError: the file cannot be written, or is another one.
         """
-        path = self.junit
-        if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
-            why = "it is a folder" if path.is_dir() else "its folder does not exist"
-            raise UsageError(f"--junit {path}: {why}; name another file")
+        check_junit(self.junit)
         if self.github:
             self._pause = secrets.token_hex(16)
             self._set_obeyed(False)

@@ -1,11 +1,20 @@
 """JUnit XML, the form in which build servers read results."""
 
+import re
 from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree
 
 from attrs import frozen
+
+from orchestrator.cli.replaced_files import check_target
+
+_BEGINNING: Final = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<testsuites?[\s/>]", re.DOTALL
+)
+"""How JUnit XML begins, also that of other programs."""
 
 
 class CaseOutcome(StrEnum):
@@ -50,6 +59,16 @@ class JunitSuite:
     name: str
     cases: Sequence[JunitCase]
     seconds: float | None = None
+
+
+def check_junit(path: Path | None) -> None:
+    """Refuse, before anything is done, a ``--junit`` that could not be written or is another file.
+
+    Raises:
+        OutputError: it is to be refused.
+    """
+    if path is not None:
+        check_target("--junit", path, lambda found: _BEGINNING.match(found) is not None, "JUnit XML")
 
 
 def junit_xml(name: str, suites: Sequence[JunitSuite]) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.exchanges import lines_of
     from orchestrator.cli.exit_codes import EXIT_CODES, INTERRUPTED, SYSTEM, USAGE, code_of
     from orchestrator.cli.json_output import result_json, write_json
-    from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, junit_xml
+    from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, check_junit, junit_xml
     from orchestrator.cli.live_view import Pace
     from orchestrator.cli.loaded_runs import texts_of
     from orchestrator.cli.mailbox_messages import SpokenTo, send_answer, spoken_to
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.progress_display import Display, Lines, live_view
     from orchestrator.cli.progress_lines import Progress
     from orchestrator.cli.progress_wording import verification
+    from orchestrator.cli.replaced_files import check_target, holds_other
     from orchestrator.cli.run_ids import RUN, latest, resolved_run, resolved_task
     from orchestrator.cli.run_session import RunSession, advice_for
     from orchestrator.cli.shared_sentences import forbidden, remarks_on, remarks_on_choice, restricted
@@ -88,7 +89,17 @@ if TYPE_CHECKING:
         timestamp,
     )
     from orchestrator.cli.text_fitting import width_of
-    from orchestrator.cli.values import AGE, AMOUNT, CONCURRENCY, FILE, SECONDS, Amount
+    from orchestrator.cli.values import (
+        AGE,
+        AMOUNT,
+        CONCURRENCY,
+        FILE,
+        OUTPUT,
+        OUTPUT_OR_STDOUT,
+        SECONDS,
+        STDOUT,
+        Amount,
+    )
     from orchestrator.engine.accounts import account_names
     from orchestrator.engine.answers_from_outside import QuestionReply
     from orchestrator.engine.live_text import read_live
@@ -129,7 +140,8 @@ _NAMES: Final = {
     ),
     "orchestrator.cli.command_groups": "CommandGroup suggestion",
     "orchestrator.cli.run_ids": "RUN latest resolved_run resolved_task",
-    "orchestrator.cli.junit": "CaseOutcome JunitCase JunitSuite junit_xml",
+    "orchestrator.cli.junit": "CaseOutcome JunitCase JunitSuite check_junit junit_xml",
+    "orchestrator.cli.replaced_files": "check_target holds_other",
     "orchestrator.cli.live_view": "Pace",
     "orchestrator.cli.opening_logs": "open_log open_log_if_any",
     "orchestrator.cli.mailbox_messages": "SpokenTo send_answer spoken_to",
@@ -141,7 +153,7 @@ _NAMES: Final = {
         "output_option plugin_option policy_option quiet_option strict_plugins_option verbose_option wants_exact "
         "yes_option"
     ),
-    "orchestrator.cli.values": "AGE AMOUNT Amount CONCURRENCY FILE SECONDS",
+    "orchestrator.cli.values": "AGE AMOUNT Amount CONCURRENCY FILE OUTPUT OUTPUT_OR_STDOUT SECONDS STDOUT",
     "orchestrator.cli.json_output": "result_json write_json",
     "orchestrator.cli.terminal_output": (
         "OutputClosedError clean line money notice on_terminal paged result seconds timestamp"
@@ -199,12 +211,15 @@ __all__ = [
     "IDENTIFIER",
     "INTERRUPTED",
     "LEFT_OUT",
+    "OUTPUT",
+    "OUTPUT_OR_STDOUT",
     "REMOVED",
     "RUN",
     "SECONDS",
     "SELECTED",
     "SHORTFALLS",
     "STATUSES",
+    "STDOUT",
     "STRATEGY",
     "STYLES",
     "SYSTEM",
@@ -250,7 +265,9 @@ __all__ = [
     "approve_option",
     "backend_option",
     "bound",
+    "check_junit",
     "check_policy_names",
+    "check_target",
     "clean",
     "code_of",
     "command",
@@ -264,6 +281,7 @@ __all__ = [
     "force_option",
     "grades",
     "has_log",
+    "holds_other",
     "home",
     "home_option",
     "json_option",

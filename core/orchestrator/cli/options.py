@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from orchestrator.cli.shell_completion import BACKEND, PLUGIN, STRATEGY
-from orchestrator.cli.values import FILE
+from orchestrator.cli.values import FILE, OUTPUT
 
 if TYPE_CHECKING:
     from orchestrator.ledger.event_log import EventLog
@@ -239,7 +239,7 @@ always_json_option: Final = click.option(
     "--json", "as_json", is_flag=True, expose_value=False, help="Changes nothing: the output is JSON anyway."
 )
 output_option: Final = click.option(
-    "--output-dir", "-o", "output_dir", type=FILE, help="Write the results into this folder."
+    "--output-dir", "-o", "output_dir", type=OUTPUT, help="Write the results into this folder."
 )
 models_option: Final = click.option(
     "--models",

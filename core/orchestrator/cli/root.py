@@ -23,7 +23,7 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.stdout import keep_stdout, keeping_stdout
-from orchestrator.cli.values import AMOUNT, CONCURRENCY, FILE, SECONDS
+from orchestrator.cli.values import AMOUNT, CONCURRENCY, FILE, OUTPUT, SECONDS
 
 
 class LazyGroup(CommandGroup):
@@ -86,7 +86,7 @@ def _flags(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--resume", metavar="ID", type=RUN, help="Resume a run."),
             click.option("--list-projects", is_flag=True, help="List the runs."),
             click.option("--concurrency", type=CONCURRENCY, help="Simultaneous API calls. [default: 3]"),
-            click.option("--output-dir", "-o", type=FILE, help="Write the results into this folder."),
+            click.option("--output-dir", "-o", type=OUTPUT, help="Write the results into this folder."),
             click.option("--verbose", "-v", is_flag=True, help="Print every event."),
             click.option("--new-project", "-N", is_flag=True, help="Start a new run; do not look for one to resume."),
             context_option,

@@ -116,6 +116,22 @@ class Named(click.Path):
             self.fail(str(error), param, ctx)
 
 
+class OutputPath(Named):
+    """A file or folder that a command writes. ``-`` is stdout, where the command can write to it; ``./-`` is a file."""
+
+    def __init__(self, *, or_stdout: bool = False) -> None:
+        super().__init__(path_type=Path)
+        self._or_stdout = or_stdout
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it, or fail with a usage error."""
+        if str(value) == str(STDOUT) and not self._or_stdout and not isinstance(value, Path):
+            self.fail("stdout has other content: name a file or a folder", param, ctx)
+        found = super().convert(value, param, ctx)
+        is_file = value != str(STDOUT) and found == STDOUT
+        return found.absolute() if is_file and not isinstance(value, Path) else found
+
+
 class WithAmounts(click.Command):
     """A command whose arguments are amounts: ``-1`` is a negative one, and no option."""
 
@@ -133,3 +149,7 @@ SINCE: Final = Since()
 AGE: Final = AgeType()
 CONCURRENCY: Final = click.IntRange(1, 1000)
 FILE: Final = Named(path_type=Path)
+STDOUT: Final = Path("-")
+"""What ``OUTPUT_OR_STDOUT`` gives where stdout is meant."""
+OUTPUT: Final = OutputPath()
+OUTPUT_OR_STDOUT: Final = OutputPath(or_stdout=True)

@@ -8,6 +8,7 @@ import click
 from orchestrator.cli.kit import (
     AMOUNT,
     FILE,
+    OUTPUT,
     SECONDS,
     allow_option,
     exact_option,
@@ -27,7 +28,7 @@ from orchestrator.spi import hookimpl
 
 @click.command()
 @click.argument("description")
-@click.option("--output-dir", "-o", type=FILE, required=True, help="The folder of the application.")
+@click.option("--output-dir", "-o", type=OUTPUT, required=True, help="The folder of the application.")
 @click.option(
     "--criteria", "-c", help="What a good result is. [default: the spec's, else: it does what the description asks]"
 )

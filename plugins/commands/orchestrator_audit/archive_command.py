@@ -8,6 +8,7 @@ import click
 from orchestrator.cli.kit import (
     AGE,
     FILE,
+    OUTPUT,
     clean,
     command,
     has_log,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--older-than", type=AGE, required=True, metavar="AGE", help="How old the last event must be: 30d, 12h, 26w."
 )
-@click.option("--to", "folder", type=FILE, required=True, metavar="DIR", help="The folder that the bundles go to.")
+@click.option("--to", "folder", type=OUTPUT, required=True, metavar="DIR", help="The folder that the bundles go to.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be archived, and what would be left and why.")
 @click.option("--policy", "files", type=FILE, multiple=True, metavar="FILE", help="A policy file that holds runs.")
 @click.option(

@@ -10,10 +10,12 @@ import click
 
 from orchestrator.cli.kit import (
     FILE,
+    OUTPUT,
     RUN,
     CommandGroup,
     Reader,
     always_json_option,
+    check_junit,
     clean,
     command,
     has_log,
@@ -54,7 +56,7 @@ def audit() -> None:
 @click.option("--strict", is_flag=True, help="Fail also where something cannot be checked.")
 @click.option("--anchor", type=FILE, metavar="FILE", help="Heads that audit anchor wrote, which must be in the log.")
 @click.option("--key", type=FILE, metavar="PUBKEY", help="The public key a bundle must be signed with.")
-@click.option("--junit", type=FILE, metavar="FILE", help="Write the checks as JUnit XML, for CI.")
+@click.option("--junit", type=OUTPUT, metavar="FILE", help="Write the checks as JUnit XML, for CI.")
 @json_option
 @home_option
 def verify(
@@ -74,6 +76,7 @@ def verify(
     """
     if what is not None and everything:
         raise click.UsageError("give a RUN, or --all")
+    check_junit(junit)
     report = _audited(what, head, anchor, key)
     if junit is not None:
         from orchestrator_audit.junit import write
@@ -246,7 +249,7 @@ def _plain(report: AuditReport, strict: bool) -> dict[str, object]:
 
 @audit.command()
 @click.argument("run_id", metavar="RUN", type=RUN)
-@click.option("--output", "-o", type=FILE, required=True, metavar="FILE", help="The new file.")
+@click.option("--output", "-o", type=OUTPUT, required=True, metavar="FILE", help="The new file.")
 @click.option(
     "--sign", type=FILE, metavar="KEYFILE", help="Sign it with this private key. [default: that of the data folder]"
 )
@@ -288,7 +291,7 @@ def export(run_id: str, output: Path, sign: Path | None, without_texts: bool, as
 
 @audit.command()
 @click.argument("run_id", metavar="RUN", type=RUN)
-@click.option("--to", type=FILE, required=True, metavar="FILE", help="The file; a line is added to it.")
+@click.option("--to", type=OUTPUT, required=True, metavar="FILE", help="The file; a line is added to it.")
 @json_option
 @home_option
 def anchor(run_id: str, to: Path, as_json: bool) -> int:
@@ -309,7 +312,7 @@ def anchor(run_id: str, to: Path, as_json: bool) -> int:
 
 @audit.command("import")
 @click.argument("bundle", metavar="BUNDLE", type=FILE)
-@click.option("--into", type=FILE, required=True, metavar="FILE.db", help="A new database, or one of imported runs.")
+@click.option("--into", type=OUTPUT, required=True, metavar="FILE.db", help="A new database, or one of imported runs.")
 @click.option("--key", type=FILE, metavar="PUBKEY", help="The public key the bundle must be signed with.")
 @click.option("--anchor", type=FILE, metavar="FILE", help="Heads that audit anchor wrote, which must be in the bundle.")
 @json_option
@@ -337,7 +340,7 @@ def import_(bundle: Path, into: Path, key: Path | None, anchor: Path | None, as_
 
 
 @audit.command()
-@click.argument("file", metavar="[FILE]", type=FILE, required=False)
+@click.argument("file", metavar="[FILE]", type=OUTPUT, required=False)
 @home_option
 def keygen(file: Path | None) -> int:
     """Make a key to sign bundles with: the private one in FILE, the public one in FILE.pub.

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from orchestrator.cli.kit import (
-    FILE,
+    OUTPUT,
     RUN,
     existing_run,
     home,
@@ -24,7 +24,7 @@ from orchestrator.errors import LogError, OutputError, UsageError
 
 @click.command()
 @click.argument("run_id", metavar="RUN", type=RUN)
-@click.option("--into", type=FILE, required=True, metavar="FILE|DIR", help="A new database (*.db), or its folder.")
+@click.option("--into", type=OUTPUT, required=True, metavar="FILE|DIR", help="A new database (*.db), or its folder.")
 @json_option
 @home_option
 def recover(run_id: str, into: Path, as_json: bool) -> int:

@@ -11,10 +11,15 @@ import click
 from orchestrator.cli.kit import (
     AMOUNT,
     FILE,
+    OUTPUT,
+    OUTPUT_OR_STDOUT,
     RUN,
+    STDOUT,
     TASK,
     CommandGroup,
     allow_option,
+    check_junit,
+    check_target,
     command,
     exact_option,
     home,
@@ -71,9 +76,13 @@ def _outputs(function: Callable[..., Any]) -> Callable[..., Any]:
         (
             json_option,
             exact_option,
-            click.option("--markdown", type=FILE, metavar="FILE", help="Write the result as Markdown ('-': stdout)."),
-            click.option("--junit", type=FILE, metavar="FILE", help="Write the result as JUnit XML."),
-            click.option("--out", type=FILE, metavar="FILE", help="Write the result as JSON, for a later --baseline."),
+            click.option(
+                "--markdown", type=OUTPUT_OR_STDOUT, metavar="FILE", help="Write the result as Markdown ('-': stdout)."
+            ),
+            click.option("--junit", type=OUTPUT, metavar="FILE", help="Write the result as JUnit XML."),
+            click.option(
+                "--out", type=OUTPUT, metavar="FILE", help="Write the result as JSON, for a later --baseline."
+            ),
             click.option("--baseline", type=FILE, metavar="FILE", help="An earlier result: a regression exits 100."),
             click.option("--strict", is_flag=True, help="One lost case is a regression, whatever chance says."),
             click.option(
@@ -208,6 +217,7 @@ def grade(
     from orchestrator_eval.preflight import check_graders
     from orchestrator_eval.suite_file import read_suite
 
+    _check_outputs(outputs)
     suite = read_suite(suite_file)
     suite = evolve(suite, cases=chosen(suite, cases, (), None))
     with _workspace(allow) as workspace:
@@ -240,6 +250,7 @@ def show(name: str | None, **outputs: Any) -> int:
     """Show the result of an evaluation, finished or not; without a name, list them."""
     from orchestrator_eval.evaluation import known_evaluation
 
+    _check_outputs(outputs)
     with _workspace() as workspace:
         if name is None:
             return list_evaluations(workspace, outputs["as_json"])
@@ -287,16 +298,22 @@ def _workspace(allow: tuple[str, ...] = ()) -> "Iterator[Engine]":
 
 def _check_outputs(outputs: dict[str, Any]) -> None:
     """Refuse what could not be read or written in the end, before money is spent."""
-    from orchestrator.errors import UsageError
-    from orchestrator_eval.result_json import read_baseline
+    from orchestrator_eval.result_json import FORMAT, read_baseline
+    from orchestrator_eval.result_lines import HEADING
 
+    if outputs["as_json"] and outputs["markdown"] == STDOUT:
+        raise click.UsageError("--json and --markdown - both write to stdout; give one of them")
     if outputs["baseline"] is not None:
         read_baseline(outputs["baseline"])
-    for name in ("out", "markdown", "junit"):
-        path = outputs[name]
-        if path is not None and str(path) != "-" and (path.is_dir() or not path.absolute().parent.is_dir()):
-            why = "it is a folder" if path.is_dir() else "its folder does not exist"
-            raise UsageError(f"--{name} {path}: {why}; name another file")
+    check_junit(outputs["junit"])
+    if outputs["out"] is not None:
+        mark = f'"format": "{FORMAT}"'.encode()
+        check_target("--out", outputs["out"], lambda found: mark in found, "result of an evaluation")
+    if outputs["markdown"] is not None and outputs["markdown"] != STDOUT:
+        heading = HEADING.encode()
+        check_target(
+            "--markdown", outputs["markdown"], lambda found: found.startswith(heading), "page of an evaluation"
+        )
 
 
 def _check_name(name: str | None) -> None:

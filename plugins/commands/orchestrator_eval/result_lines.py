@@ -144,6 +144,10 @@ def regression_lines(found: Sequence[Regression], baseline: str) -> Iterator[str
         yield f"{each.arm} beside {baseline}: {verdict}: {evidence(each.comparison)}{lost}{changed}"
 
 
+HEADING: Final = "## Evaluation "
+"""How the result begins as Markdown."""
+
+
 def markdown(result: EvalResult, found: Sequence[Regression] = (), baseline: str = "") -> str:
     """The result as Markdown."""
     return clean("\n".join(_markdown(result, found, baseline)) + "\n")
@@ -151,7 +155,7 @@ def markdown(result: EvalResult, found: Sequence[Regression] = (), baseline: str
 
 def _markdown(result: EvalResult, found: Sequence[Regression], baseline: str) -> Iterator[str]:
     plan = result.plan
-    yield f"## Evaluation {_cell_text(result.name)}"
+    yield f"{HEADING}{_cell_text(result.name)}"
     yield ""
     times = f", {plan.repetitions} times each" if plan.repetitions > 1 else ""
     spent = f"spent {result.spent.shown} of {result.cap.shown}"

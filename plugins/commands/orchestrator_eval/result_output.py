@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.cli.kit import line, money, notice, result, result_json
+from orchestrator.cli.kit import STDOUT, line, money, notice, result, result_json
 
 if TYPE_CHECKING:
     from orchestrator.cli.kit import Engine
@@ -34,11 +34,11 @@ def show_result(found: "EvalResult", outputs: dict[str, Any], left: str) -> int:
         _write(outputs["out"], json.dumps(document(found), indent=2) + "\n")
     if outputs["junit"] is not None:
         _write(outputs["junit"], junit(found))
-    if outputs["markdown"] is not None and str(outputs["markdown"]) != "-":
+    if outputs["markdown"] not in (None, STDOUT):
         _write(outputs["markdown"], markdown(found, worse, name))
     if outputs["as_json"]:
         result_json(document(found))
-    elif outputs["markdown"] is not None and str(outputs["markdown"]) == "-":
+    elif outputs["markdown"] == STDOUT:
         result(markdown(found, worse, name).rstrip("\n"))
     else:
         _print(found, worse, name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.kit import FILE, Amount, home_option, notice, result
+from orchestrator.cli.kit import OUTPUT_OR_STDOUT, STDOUT, Amount, home_option, notice, result
 from orchestrator.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     metavar="INPUT OUTPUT",
     help="US dollars per million tokens, for models whose price the server does not say.",
 )
-@click.option("--output", "-o", type=FILE, metavar="FILE", help="Write into this file. [default: stdout]")
+@click.option("--output", "-o", type=OUTPUT_OR_STDOUT, metavar="FILE", help="Write into this file. [default: stdout]")
 @home_option
 def suggest(
     base_url: str, api_key_env: str | None, provider: str, price: "tuple[Usd, Usd] | None", output: Path | None
@@ -53,7 +53,7 @@ def suggest(
 
     found = asyncio.run(ask())
     text = models_file(found, provider, api_key_env, price, datetime.now(UTC).date().isoformat())
-    if output is None:
+    if output is None or output == STDOUT:
         result(text.rstrip("\n"))
         return 0
     if output.exists():

@@ -20,7 +20,7 @@ from orchestrator.cli.options import always_json_option, exact_option, existing_
 from orchestrator.cli.part_commands import PartCommand
 from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.terminal_output import line, notice, result, timestamp
-from orchestrator.cli.values import FILE
+from orchestrator.cli.values import OUTPUT
 from orchestrator.errors import LogError, NoTextError, UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.event_ids import EventId, event_name
@@ -138,7 +138,7 @@ def tail(run_id: str | None, lines: int, follow: bool, as_json: bool) -> int:
 @log.command()
 @click.argument("run_id", metavar="RUN", type=RUN)
 @click.option(
-    "--as-script", type=FILE, metavar="FILE", help="Write an answers file and a spec that replay the run offline."
+    "--as-script", type=OUTPUT, metavar="FILE", help="Write an answers file and a spec that replay the run offline."
 )
 @always_json_option
 @home_option

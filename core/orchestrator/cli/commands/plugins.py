@@ -17,7 +17,7 @@ from orchestrator.cli.options import disable_option, home_option, json_option, p
 from orchestrator.cli.shell_completion import PLUGIN
 from orchestrator.cli.tables import print_table
 from orchestrator.cli.terminal_output import line, notice, result
-from orchestrator.cli.values import FILE
+from orchestrator.cli.values import OUTPUT
 from orchestrator.plugin_kinds import KINDS
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _scale(suite: Any, results: Any, as_json: bool) -> dict[str, Any]:
 @plugins.command()
 @click.argument("kind", metavar="KIND", type=click.Choice([*KINDS]))
 @click.argument("name")
-@click.option("--output-dir", "-o", "folder", type=FILE, help="Where to write it. [default: orchestrator-NAME]")
+@click.option("--output-dir", "-o", "folder", type=OUTPUT, help="Where to write it. [default: orchestrator-NAME]")
 def new(kind: str, name: str, folder: Path | None) -> int:
     """Write a complete distribution with one working plugin to start from.
 

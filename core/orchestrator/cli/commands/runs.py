@@ -21,7 +21,7 @@ from orchestrator.cli.run_ids import RUN
 from orchestrator.cli.shell_completion import STATUS
 from orchestrator.cli.tables import print_run, print_table
 from orchestrator.cli.terminal_output import line, money, notice, result
-from orchestrator.cli.values import FILE, SECONDS, SINCE
+from orchestrator.cli.values import OUTPUT, SECONDS, SINCE
 from orchestrator.errors import UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.text_encryption import FOLDER as KEYS
@@ -138,7 +138,7 @@ def show(run_id: str, as_json: bool) -> int:
 
 @runs.command()
 @click.argument("run_id", metavar="RUN", type=RUN)
-@click.option("--output-dir", "-o", type=FILE, required=True, help="The folder to write into.")
+@click.option("--output-dir", "-o", type=OUTPUT, required=True, help="The folder to write into.")
 @force_option
 @home_option
 def export(run_id: str, output_dir: Path, force: bool) -> int:

@@ -12,7 +12,7 @@ from orchestrator.cli.command_groups import CommandGroup
 from orchestrator.cli.json_output import result_json, write_json
 from orchestrator.cli.options import always_json_option, home_option, json_option
 from orchestrator.cli.terminal_output import clean, notice, result
-from orchestrator.cli.values import FILE
+from orchestrator.cli.values import FILE, OUTPUT_OR_STDOUT, STDOUT
 from orchestrator.errors import NotAllowedError, OrchestrateError, OutputError, SpecError
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def schema() -> int:
 
 
 @spec.command()
-@click.argument("file", type=FILE, default=Path("spec.yaml"))
+@click.argument("file", type=OUTPUT_OR_STDOUT, default=Path("spec.yaml"))
 @click.option("--demo", is_flag=True, help="Write a spec that runs without a key, and its file of answers.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @home_option
@@ -144,7 +144,7 @@ def init(file: Path, demo: bool, force: bool) -> int:
     """Write a spec file to start from. '-' prints it."""
     from orchestrator.spec import SKELETON, demo_files
 
-    if str(file) == "-":
+    if file == STDOUT:
         if demo:
             raise click.UsageError("--demo writes two files; name the spec's")
         result(SKELETON.rstrip("\n"), as_is=True)

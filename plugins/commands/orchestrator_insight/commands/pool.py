@@ -13,6 +13,7 @@ from orchestrator.cli.kit import (
     BACKEND,
     FILE,
     INTERRUPTED,
+    OUTPUT,
     STRATEGY,
     SYSTEM,
     allow_option,
@@ -54,7 +55,9 @@ if TYPE_CHECKING:
     type=STRATEGY,
     help="Run with this strategy; several: the one spec with each.",
 )
-@click.option("--output-dir", "-o", type=FILE, help="Write each agent's results into a folder of its own in this one.")
+@click.option(
+    "--output-dir", "-o", type=OUTPUT, help="Write each agent's results into a folder of its own in this one."
+)
 @click.option("--budget", type=AMOUNT, help="The ceiling of each run, in US dollars.")
 @models_option
 @click.option("--cache", is_flag=True, help="Let the agents reuse answers of earlier runs and of each other.")

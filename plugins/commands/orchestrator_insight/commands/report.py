@@ -9,12 +9,15 @@ from typing import Final
 import click
 
 from orchestrator.cli.kit import (
-    FILE,
+    OUTPUT_OR_STDOUT,
     RUN,
+    STDOUT,
     existing_run,
+    holds_other,
     home_option,
     notice,
     open_log,
+    result,
 )
 from orchestrator.errors import OutputError
 from orchestrator.reading import EventLog
@@ -30,11 +33,11 @@ _MOST_TO_VERIFY: Final = 20_000
 @click.option(
     "--output",
     "-o",
-    type=FILE,
+    type=OUTPUT_OR_STDOUT,
     default=Path("report.html"),
     show_default=True,
     metavar="FILE",
-    help="Where to write it.",
+    help="Where to write it ('-': stdout).",
 )
 @click.option(
     "--verify/--no-verify",
@@ -58,7 +61,8 @@ def report(run_id: str, output: Path, verify: bool | None, force: bool) -> int:
         write_page(log, run_id, output, verify, damage)
 
     trust.read(write)
-    notice(f"{run_id}: written to {output}")
+    if output != STDOUT:
+        notice(f"{run_id}: written to {output}")
     return trust.code
 
 
@@ -68,6 +72,7 @@ def for_programs(log: EventLog, run: str, path: Path, force: bool) -> None:
     Raises:
         OutputError: it cannot be written, or the file there is no report and ``force`` is not said.
     """
+    path = path.absolute()  # "-" is a file here
     _check_target(path, force)
     write_page(log, run, path, None, ())
 
@@ -93,22 +98,24 @@ def write_page(log: EventLog, run: str, path: Path, verify: bool | None, damage:
 
 def _check_target(path: Path, force: bool) -> None:
     """Refuse to write over a file that is not a report."""
+    if path == STDOUT:
+        return
     try:
         if path.is_dir():
             raise OutputError(f"{path} is a folder; name a file: -o {path / 'report.html'}")
         if path.exists() and not path.is_file():
             raise OutputError(f"{path} is no file that can be replaced; name another -o")
-        if path.exists() and not force:
-            with path.open("rb") as file:
-                if _MARK not in file.read(4096):
-                    text = f"{path} exists and is not a report"
-                    raise OutputError(f"{text}; write over it with --force, or name another -o")
+        if not force and holds_other(path, lambda found: _MARK in found):
+            raise OutputError(f"{path} exists and is not a report; write over it with --force, or name another -o")
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror}; name another place with -o") from error
 
 
 def _write(path: Path, page: Iterable[bytes]) -> None:
     """Write the page whole or not at all."""
+    if path == STDOUT:
+        result(b"".join(page).decode().rstrip("\n"), as_is=True)
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         try:

@@ -259,6 +259,15 @@ def test_forms_of_the_result(tmp_path: Path) -> None:
     assert "<b>" not in text
     [junit] = ElementTree.parse(report).getroot()
     assert (junit.get("tests"), junit.get("failures"), junit.get("errors")) == ("3", "1", "1")
+    [name] = [each["name"] for each in orchestrate(tmp_path / "home", "eval", "show", "--json").json]
+    whole = tmp_path / "result.json"
+    forms = (("--markdown", page), ("--junit", report), ("--out", whole))
+    for option, target in (*forms, *forms):  # the second time each replaces its own
+        assert orchestrate(tmp_path / "home", "eval", "show", name, option, str(target)).code in (0, 3)
+        before = suite.read_bytes()
+        refused = orchestrate(tmp_path / "home", "eval", "show", name, option, str(suite))
+        assert (refused.code, "exists and is no" in refused.err) == (2, True), refused
+        assert suite.read_bytes() == before
 
 
 def test_repetitions_are_counted_by_case(tmp_path: Path) -> None:
