@@ -43,7 +43,7 @@ class ProviderStatus(StrEnum):
 
     READY = "ready"
     UNSET = "unset"
-    """It has neither key nor address."""
+    """It lacks a key or an address."""
     SIMULATED = "simulated"
     """It only pretends, and is used only by specs that name it."""
     BROKEN = "broken"

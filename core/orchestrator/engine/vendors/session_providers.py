@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, frozen
+from attrs import Factory, define, evolve, frozen
 
 from orchestrator.engine.command_validators import plugins_of_commands
 from orchestrator.engine.vendors.environment import Environment
@@ -129,21 +129,60 @@ def _providers(
     catalogue: "Catalogue", spec: "Spec", instances: Iterable[Instance], environment: Environment
 ) -> Iterable[tuple[str, Provider]]:
     for each in instances:
+        looked = _Looked(environment)
         try:
-            provider = _built(catalogue, spec, each, environment)
+            provider = _built(catalogue, spec, each, environment, looked)
         except PluginError:
             if spec.providers:
                 raise
             continue  # a broken third-party plugin does not stop a run that did not ask for it
         if provider is None and spec.providers:
-            asked = ", ".join(environment.asked)
-            raise NoProviderError(f"provider {each.name!r} has neither key nor address; set one of {asked}")
+            raise NoProviderError(f"provider {each.name!r} {_lacking(each, looked)}")
         if provider is not None and (spec.providers or not provider.simulated):  # pretending is never a default
             yield each.name, provider
 
 
-def _built(catalogue: "Catalogue", spec: "Spec", instance: Instance, environment: Environment) -> Provider | None:
-    config = instance.config(spec.models, environment.secret, environment.variable, spec.folder)
+@define
+class _Looked:
+    """Notes what a provider looks for in the environment in vain."""
+
+    environment: Environment
+    keys: dict[str, None] = Factory(dict)
+    others: dict[str, None] = Factory(dict)
+
+    def secret(self, name: str) -> str | None:
+        return _noted(name, self.environment.secret(name), self.keys)
+
+    def variable(self, name: str) -> str | None:
+        return _noted(name, self.environment.variable(name), self.others)
+
+
+def _noted(name: str, found: str | None, unset: dict[str, None]) -> str | None:
+    if not (found and found.strip()):
+        unset[name] = None
+    return found
+
+
+def _lacking(instance: Instance, looked: _Looked) -> str:
+    """What an instance lacks that cannot be used, and what to set."""
+    headers = instance.options.get("headers")
+    values = headers.values() if isinstance(headers, Mapping) else ()
+    wanted = (instance.options.get("api_key_env"), *(str(value).removeprefix("env:") for value in values))
+    named = [variable for variable in looked.keys if variable in wanted]
+    if named:
+        verb = "is" if len(named) == 1 else "are"
+        return f"cannot be used: the spec names {' and '.join(named)} for it, which {verb} not set"
+    if looked.keys:
+        return f"has no key; set {' or '.join(looked.keys)}"
+    if looked.others:
+        return f"has no address; set {' or '.join(looked.others)}, or its base_url in the spec"
+    return "cannot be used here; it looks at no variable"
+
+
+def _built(
+    catalogue: "Catalogue", spec: "Spec", instance: Instance, environment: Environment, looked: _Looked
+) -> Provider | None:
+    config = instance.config(spec.models, looked.secret, looked.variable, spec.folder)
     provider = catalogue.provider(instance.type, config)
     if provider is None:
         return None
