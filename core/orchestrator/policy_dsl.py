@@ -30,7 +30,7 @@ from orchestrator.policy import CapabilityRules, Policy, PolicyHierarchy, Retent
 from orchestrator.policy_analysis import AnalysisReport, PolicyAnalyzer
 from orchestrator.spec import Spec
 from orchestrator.spec.parsing import parse_policies, refuse_unknown_node
-from orchestrator.spec.spellings import POLICIES, RETENTION
+from orchestrator.spec.policy_keys import POLICIES, RETENTION
 from orchestrator.spec.value_kinds import NAME, NameUse, Place, Refused, described, suggestion
 from orchestrator.spi import Loader
 from orchestrator.trust import Admission

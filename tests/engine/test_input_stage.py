@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.answers.advising import profile_text, shown, with_texts
-from orchestrator.engine.answers.enhancing import count_words, joined_criteria, joined_description
+from orchestrator.engine.answers.architecture_advice import profile_text, shown, with_texts
 from orchestrator.engine.answers.read_answer import read_answer
+from orchestrator.engine.answers.suggested_improvements import count_words, joined_criteria, joined_description
 from orchestrator.engine.similar_runs import keywords, score, shared
 from orchestrator.events import Reading
 from orchestrator.models import (

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cli.commands.plugin_index import Published, installer_command, read_index, requirement
+from orchestrator.cli.commands.plugin_install import Published, installer_command, read_index, requirement
 from orchestrator.errors import UsageError
 from orchestrator.plugin_kinds import KINDS
 from tests.cli.command import ROOT, orchestrate
@@ -227,7 +227,8 @@ def test_a_fake_installer_is_started_with_the_name(
     fake.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/asked\n')
     fake.chmod(0o755)
     monkeypatch.setattr(
-        "orchestrator.cli.commands.plugin_index.installer_command", lambda wanted: [str(fake), "pip", "install", wanted]
+        "orchestrator.cli.commands.plugin_install.installer_command",
+        lambda wanted: [str(fake), "pip", "install", wanted],
     )
     done = command(capfd, "plugins", "install", "orchestrator-x==1.0")
     assert done.code == 0, done.err

@@ -11,7 +11,7 @@ from orchestrator.decide.batch_lanes import uses_batches
 from orchestrator.decide.compliance import violated
 from orchestrator.decide.ranking import backend_name
 from orchestrator.decide.routing import slots_of
-from orchestrator.engine.answers.advising import shown, with_texts
+from orchestrator.engine.answers.architecture_advice import shown, with_texts
 from orchestrator.models import ModelInfo
 from orchestrator.state.run import RunState
 

@@ -6,7 +6,7 @@ from typing import Protocol
 from attrs import evolve
 
 from orchestrator.decide.outcome import output_of
-from orchestrator.engine.answers.advising import app_types_of
+from orchestrator.engine.answers.architecture_advice import app_types_of
 from orchestrator.engine.answers.equivalence import canonical_form
 from orchestrator.engine.answers.given_files_in_prompts import names_of
 from orchestrator.engine.answers.plan_patches import existing_tasks

@@ -9,9 +9,9 @@ from attrs import evolve, fields, frozen
 
 from orchestrator import events as e
 from orchestrator.allowed_file_names import UnsafeNameError, checked_name
-from orchestrator.engine.answers.enhancing import count_words
 from orchestrator.engine.answers.given_files_in_prompts import map_of
 from orchestrator.engine.answers.prompt_templates import read_templates
+from orchestrator.engine.answers.suggested_improvements import count_words
 from orchestrator.engine.checks import selector_for
 from orchestrator.engine.delivering import RunPlace
 from orchestrator.engine.plan_editing import planned_task

@@ -7,7 +7,7 @@ from attrs import frozen
 
 from orchestrator import events as e
 from orchestrator.decide.forecast import expected_total
-from orchestrator.engine.answers.enhancing import count_words, joined_criteria, joined_description
+from orchestrator.engine.answers.suggested_improvements import count_words, joined_criteria, joined_description
 from orchestrator.engine.answers_from_outside import QuestionReply, Replies
 from orchestrator.models import AnsweredBy, ApprovalPoint, Suggestion, SuggestionKind
 from orchestrator.money import Usd

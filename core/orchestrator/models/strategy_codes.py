@@ -38,12 +38,14 @@ class CritiqueUse(StrEnum):
     PASSED = "passed"
     """Those that passed their checks, or have none."""
     NEVER = "never"
+    """None."""
 
 
 class RepairUse(StrEnum):
     """When a draft that failed its checks is repaired instead of being written anew."""
 
     NEVER = "never"
+    """Every try is written anew."""
     LAST = "last"
     """In the last of three tries and more, by a model that did not write it."""
     ALWAYS = "always"
@@ -72,8 +74,11 @@ class PairChoice(StrEnum):
     """Which of two results is the better one, by the letters under which they are shown."""
 
     A = "A"
+    """The first."""
     B = "B"
+    """The second."""
     TIE = "tie"
+    """Neither."""
 
 
 class ModelOrder(StrEnum):

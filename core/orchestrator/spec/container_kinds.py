@@ -344,3 +344,7 @@ def _nullable(schema: dict[str, Any], *, blank: bool) -> dict[str, Any]:
     if "enum" in schema:
         schema["enum"] = [*schema["enum"], None]
     return schema | about
+
+
+NAMES: Final = ListOf(NAME)
+"""A list of names."""

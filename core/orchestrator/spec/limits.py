@@ -8,8 +8,7 @@ from orchestrator.models import Role, TaskType
 from orchestrator.settings import SECOND, Limits
 from orchestrator.spec.container_kinds import MapOf, Record, key
 from orchestrator.spec.pace import PerProvider
-from orchestrator.spec.spellings import TASK_TYPES
-from orchestrator.spec.value_kinds import Flag, Real, Whole
+from orchestrator.spec.value_kinds import TASK_TYPES, Flag, Real, Whole
 
 _USUAL: Final = Limits()
 _TYPES_AND_ROLES: Final[dict[str, TaskType | Role]] = {**TASK_TYPES, **{role.value: role for role in Role}}

@@ -17,10 +17,12 @@ from orchestrator.models import ModelInfo
 from orchestrator.money import Usd
 from orchestrator.policy import Policy
 from orchestrator.spec.container_kinds import Record
+from orchestrator.spec.evaluation_keys import EVALUATION
 from orchestrator.spec.limits import BREAKER, LIMITS
+from orchestrator.spec.model_keys import MODEL, PRICE, RATE
 from orchestrator.spec.plan import TASK
+from orchestrator.spec.policy_keys import POLICIES, POLICY, RATE_LIMIT
 from orchestrator.spec.spec_keys import MODELS_FILE, REVIEW, ROUTING, SPEC, VALIDATORS, ModelsFile, Spec
-from orchestrator.spec.spellings import EVALUATION, MODEL, POLICIES, POLICY, PRICE, RATE, RATE_LIMIT
 from orchestrator.spec.value_kinds import FileUse, Kind, Money, Place, Refused, suggestion
 
 MODELS_VARIABLE: Final = "ORCHESTRATE_MODELS"

@@ -38,14 +38,17 @@ from orchestrator.spec.approvals import APPROVE
 from orchestrator.spec.canonical import canonical_json
 from orchestrator.spec.command_validators import COMMANDS, CommandSpec
 from orchestrator.spec.container_kinds import FreeMapping, ListOf, MapOf, Record, key
+from orchestrator.spec.evaluation_keys import EVALUATION
 from orchestrator.spec.limits import LIMITS, LimitsSpec, microseconds
 from orchestrator.spec.loop import LOOP, under
+from orchestrator.spec.model_keys import MODELS
 from orchestrator.spec.plan import CONTEXT, IDENTIFIER, PLAN, TASK_PATHS, TaskSpec
 from orchestrator.spec.plugin_options import PROVIDER, ExporterOptions, ProviderOptions
-from orchestrator.spec.spellings import EVALUATION, MODELS, NODE_POLICIES, POLICIES, RETENTION, TASK_TYPES
+from orchestrator.spec.policy_keys import NODE_POLICIES, POLICIES, RETENTION
 from orchestrator.spec.value_kinds import (
     NAME,
     PATH,
+    TASK_TYPES,
     Choice,
     FileUse,
     Flag,

@@ -17,6 +17,7 @@ from orchestrator.documents import Address, LineOf
 from orchestrator.documents.document import shown
 from orchestrator.documents.nearest import nearest
 from orchestrator.errors import SpecError
+from orchestrator.models import TaskType
 from orchestrator.money import NANO, Usd
 
 T = TypeVar("T")
@@ -392,3 +393,7 @@ def suggestion(word: object, known: Iterable[str]) -> str:
     """``; did you mean X?`` where a known word is close, else nothing."""
     found = nearest(word, known)
     return "" if found is None else f"; did you mean {found!r}?"
+
+
+TASK_TYPES: Final = {kind.value: kind for kind in TaskType}
+"""Task types by name."""

@@ -14,7 +14,7 @@ from orchestrator.money import Usd
 from orchestrator.policy import Retention
 from orchestrator.settings import SandboxChoice
 from orchestrator.spec.container_kinds import ListOf, Record, key
-from orchestrator.spec.spellings import RETENTION
+from orchestrator.spec.policy_keys import RETENTION
 from orchestrator.spec.value_kinds import PATH, Choice, Kind, Money, Place, Refused, Text
 from orchestrator.trust.grant_patterns import checked_patterns
 

@@ -11,7 +11,7 @@ from unicodedata import combining, normalize
 from attrs import evolve, frozen
 
 from orchestrator.deadlines import run_in_thread
-from orchestrator.engine.answers.advising import profile_of
+from orchestrator.engine.answers.architecture_advice import profile_of
 from orchestrator.engine.outputs.folder_writing import OutputFolder
 from orchestrator.models import AUTO, ArchitectureProfile
 from orchestrator.plugin_kinds import ContractError

@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 
 from orchestrator import events as e
 from orchestrator.documents import expanded
-from orchestrator.engine.answers.advising import shown, with_texts
+from orchestrator.engine.answers.architecture_advice import shown, with_texts
 from orchestrator.engine.loop import Loop
 from orchestrator.engine.outputs.run_results import project_state
 from orchestrator.engine.runs import Engine

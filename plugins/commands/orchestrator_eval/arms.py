@@ -11,7 +11,7 @@ from orchestrator.documents import Address
 from orchestrator.errors import UsageError
 from orchestrator.models import ModelInfo, usual_quality
 from orchestrator.spec import addresses_of, apply_sets, read_models
-from orchestrator.spec.spellings import MODELS
+from orchestrator.spec.model_keys import MODELS
 from orchestrator_eval.suite_file import Suite
 
 PLAIN: Final = "plain"

@@ -11,7 +11,7 @@ from orchestrator.models import Strategy
 from orchestrator.money import Usd
 from orchestrator.policy import Policy
 from orchestrator.settings import Approvals, Evaluation, Limits, RunSettings
-from orchestrator.spec.spellings import POLICY
+from orchestrator.spec.policy_keys import POLICY
 
 _GROUPS: Final = (Approvals, Evaluation, Limits, Strategy)
 """Settings that are compared by what they consist of."""

@@ -11,7 +11,7 @@ import click
 
 from orchestrator.cli.command_groups import CommandGroup
 from orchestrator.cli.commands import COMMANDS
-from orchestrator.cli.commands.plugin_index import install, search
+from orchestrator.cli.commands.plugin_install import install, search
 from orchestrator.cli.json_output import result_json
 from orchestrator.cli.options import disable_option, home_option, json_option, plugin_option, strict_plugins_option
 from orchestrator.cli.shell_completion import PLUGIN

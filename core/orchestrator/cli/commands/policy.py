@@ -169,7 +169,7 @@ def explain(files: tuple[Path, ...], team: str, job: str, node: str, as_json: bo
         raise SpecError(problems)
     found = _binding(read, team, job, node)
     if as_json:
-        from orchestrator.spec.spellings import POLICY
+        from orchestrator.spec.policy_keys import POLICY
 
         result_json([{"level": level, "place": place, **POLICY.output(each)} for level, place, each in found])
     elif not found:
@@ -184,7 +184,7 @@ def explain(files: tuple[Path, ...], team: str, job: str, node: str, as_json: bo
 
 
 def _fields(policy: "Policy") -> dict[str, Any]:
-    from orchestrator.spec.spellings import POLICY
+    from orchestrator.spec.policy_keys import POLICY
 
     dumped: dict[str, Any] = POLICY.dump(policy)
     return dumped

@@ -13,7 +13,7 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from orchestrator.decide.outcome import output_of
-from orchestrator.engine.answers import advising, enhancing
+from orchestrator.engine.answers import architecture_advice, suggested_improvements
 from orchestrator.engine.answers.answer_schemas import (
     Schema,
     choice_schema,
@@ -122,16 +122,20 @@ def _for_project(source: PromptSource, selected: ModelSelected, guidance: Guidan
         case Role.DECOMPOSER:
             return _for_decomposer(source, guidance)
         case Role.ENHANCER:
-            return _Ask((), source.wording.say("enhancer", **enhancing.VALUES), enhancing.SCHEMA)
+            return _Ask(
+                (), source.wording.say("enhancer", **suggested_improvements.VALUES), suggested_improvements.SCHEMA
+            )
         case Role.ADVISOR:
-            return _Ask((), _advisor_rules(source), advising.schema(advising.app_types_of(source.state)))
+            return _Ask(
+                (), _advisor_rules(source), architecture_advice.schema(architecture_advice.app_types_of(source.state))
+            )
     raise ValueError(f"no prompt for {selected.role} of {selected.node}")
 
 
 def _advisor_rules(source: PromptSource) -> str:
     """What an architecture is; an application's type that the spec gives is not to be chosen."""
     say, given = source.wording.say, source.state.settings.app
-    rules = say("advisor", **advising.values(advising.app_types_of(source.state)))
+    rules = say("advisor", **architecture_advice.values(architecture_advice.app_types_of(source.state)))
     return rules if given in (None, AUTO) else f"{rules}\n{say('advisor-application', app_type=given)}"
 
 
@@ -139,9 +143,9 @@ def _for_decomposer(source: PromptSource, guidance: Guidance | None) -> _Ask:
     state, get, say, quoted = source.state, source.get, source.wording.say, source.marks.quoted
     most = _MOST_FILES["small" if state.words < _SMALL and guidance is None else "usual"]
     parts, rules = [], [say("planner" if guidance is None else "planner-application", most=most)]
-    profile = advising.profile_of(state, get)
+    profile = architecture_advice.profile_of(state, get)
     if profile is not None:
-        parts.append(quoted("ARCHITECTURE", advising.profile_text(profile)))
+        parts.append(quoted("ARCHITECTURE", architecture_advice.profile_text(profile)))
         rules.append(say("planner-architecture"))
     if guidance is not None:
         parts.append(quoted("APPLICATION", guidance(state, get)))

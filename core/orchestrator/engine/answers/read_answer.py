@@ -10,9 +10,8 @@ from types import MappingProxyType
 
 from attrs import evolve
 
-from orchestrator.engine.answers.advising import read_profile
+from orchestrator.engine.answers.architecture_advice import read_profile
 from orchestrator.engine.answers.criteria_verdicts import is_partial
-from orchestrator.engine.answers.enhancing import read_suggestions
 from orchestrator.engine.answers.given_files_in_prompts import FileNames
 from orchestrator.engine.answers.json_documents import whole_values
 from orchestrator.engine.answers.pair_preferences import read_choice
@@ -21,6 +20,7 @@ from orchestrator.engine.answers.reading_critiques import read_critique
 from orchestrator.engine.answers.repetition import ends_in_loop
 from orchestrator.engine.answers.result_block import Delivery
 from orchestrator.engine.answers.scores import read_score, reasons_in, without_quoted
+from orchestrator.engine.answers.suggested_improvements import read_suggestions
 from orchestrator.events import Reading
 from orchestrator.models import APP_TYPES, ReadingProblem, Role
 from orchestrator.suites import shadowing, within

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import Factory, fields, frozen
 
-from orchestrator.engine.answers.advising import profile_of
+from orchestrator.engine.answers.architecture_advice import profile_of
 from orchestrator.engine.outputs.files_in_answer import file_name, render
 from orchestrator.models import ArchitectureProfile, ProjectStatus, Role, TaskStatus, TaskType, Verdict
 from orchestrator.money import Usd
