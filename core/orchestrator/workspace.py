@@ -26,7 +26,8 @@ from orchestrator.plugins.registry import Plugin
 from orchestrator.policy_dsl import bind
 from orchestrator.python_messages import python_words
 from orchestrator.run_handle import RunHandle
-from orchestrator.run_list import RunFilter, RunSummaries, found_run, known_status, runs_in, summaries
+from orchestrator.run_list import RunFilter, RunSummaries, known_status, runs_in, summaries
+from orchestrator.run_names import found_run
 from orchestrator.spec import Spec, parse_spec, read_spec, spec_from, usual_models, with_models
 
 if TYPE_CHECKING:

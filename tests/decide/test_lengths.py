@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator import events as e
-from orchestrator.decide.answer_lengths import call_sizes
-from orchestrator.models import FIRST_TOKENS, MAX_TOKENS, ROLE_MAX_TOKENS, Finish, ModelInfo, Role, TaskType
+from orchestrator.decide.answer_lengths import FIRST_TOKENS, call_sizes
+from orchestrator.models import MAX_TOKENS, ROLE_MAX_TOKENS, Finish, ModelInfo, Role, TaskType
 from orchestrator.money import Usage
 from orchestrator.replay import verify
 from orchestrator.settings import RunSettings

@@ -3,14 +3,32 @@
 The limits of types and roles bound both. One that the user has set is sent as it is.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from attrs import frozen
 
 from orchestrator.errors import present
-from orchestrator.models import FIRST_TOKENS, LEAST_FIRST_TOKENS, ModelInfo, Role, TaskType
+from orchestrator.models import ModelInfo, Role, TaskType
 from orchestrator.settings import RunSettings
 from orchestrator.state.run import RunState
+
+FIRST_TOKENS: Final[Mapping[TaskType | Role, int]] = MappingProxyType(
+    {
+        **dict.fromkeys(TaskType, 1024),
+        TaskType.SUMMARIZATION: 512,
+        Role.DECOMPOSER: 2048,
+        Role.CRITIC: 768,
+        Role.EVALUATOR: 512,
+        Role.ENHANCER: 1024,
+        Role.ADVISOR: 1024,
+    }
+)
+"""What a model is asked for at first, in tokens, until it is measured how long its answers are."""
+
+LEAST_FIRST_TOKENS: Final = 512
+"""A measured model is asked for no less at first, where its limit is not lower."""
 
 _MARGIN: Final = 150
 """Percent of the measured length."""

@@ -31,8 +31,6 @@ from orchestrator.models.codes import (
     Waiver,
 )
 from orchestrator.models.defaults_by_task_type import (
-    FIRST_TOKENS,
-    LEAST_FIRST_TOKENS,
     MAX_ITERATIONS,
     MAX_TOKENS,
     PHASE_OF,
@@ -60,19 +58,9 @@ from orchestrator.models.plans import (
     size_remark,
 )
 from orchestrator.models.project_state import Budget, ProjectState, Task, TaskResult
+from orchestrator.models.routing_table import INPUT_CHAIN, INPUT_SHORT, ROUTING_TABLE, SHORT_WORDS
 from orchestrator.models.secrets import SHORTEST_SECRET
-from orchestrator.models.slots import (
-    COST_TABLE,
-    INPUT_CHAIN,
-    INPUT_SHORT,
-    ROUTING_TABLE,
-    SHORT_WORDS,
-    SLOT_ALIASES,
-    SLOTS,
-    Model,
-    ModelProfile,
-    build_default_profiles,
-)
+from orchestrator.models.slots import COST_TABLE, SLOT_ALIASES, SLOTS, Model, ModelProfile, build_default_profiles
 from orchestrator.models.strategy_codes import (
     CritiqueUse,
     DraftMode,
@@ -105,10 +93,8 @@ __all__ = [
     "APP_TYPES",
     "AUTO",
     "COST_TABLE",
-    "FIRST_TOKENS",
     "INPUT_CHAIN",
     "INPUT_SHORT",
-    "LEAST_FIRST_TOKENS",
     "LEFT_OUT_FILES",
     "MAX_ITERATIONS",
     "MAX_TOKENS",

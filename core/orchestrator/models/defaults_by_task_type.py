@@ -24,22 +24,6 @@ ROLE_MAX_TOKENS: Final[Mapping[Role, int]] = MappingProxyType(
 )
 """The output limit, in tokens, of the roles whose answer does not depend on the task's type."""
 
-FIRST_TOKENS: Final[Mapping[TaskType | Role, int]] = MappingProxyType(
-    {
-        **dict.fromkeys(TaskType, 1024),
-        TaskType.SUMMARIZATION: 512,
-        Role.DECOMPOSER: 2048,
-        Role.CRITIC: 768,
-        Role.EVALUATOR: 512,
-        Role.ENHANCER: 1024,
-        Role.ADVISOR: 1024,
-    }
-)
-"""What a model is asked for at first, in tokens, until it is measured how long its answers are."""
-
-LEAST_FIRST_TOKENS: Final = 512
-"""A measured model is asked for no less at first, where its limit is not lower."""
-
 THRESHOLDS: Final[Mapping[TaskType, float]] = MappingProxyType(
     {
         TaskType.CODE_GEN: 0.85,

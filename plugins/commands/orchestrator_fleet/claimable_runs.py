@@ -8,6 +8,8 @@ from attrs import Factory, define
 from orchestrator.reading import EventLog
 from orchestrator.reading import events as e
 
+AGAIN: Final = 60.0
+"""Seconds after which a process tries a run again that it could not play."""
 RELEASED: Final = "released"
 """Why a session was ended that a worker gave back; such a run is free for others."""
 

@@ -23,13 +23,11 @@ from orchestrator.errors import (
     UnknownEventError,
 )
 from orchestrator.reading import events as e
-from orchestrator_fleet.claimable_runs import RELEASED, OpenRuns
+from orchestrator_fleet.claimable_runs import AGAIN, RELEASED, OpenRuns
 from orchestrator_fleet.worker_registry import Registration, live_workers
 
 LOOK: Final = 0.25
 """Seconds between two looks for runs to take."""
-AGAIN: Final = 60.0
-"""Seconds after which a run that this process could not play is tried again."""
 MARGIN: Final = 2.0
 """Seconds of the stop grace that are kept for writing down what was interrupted."""
 

@@ -5,10 +5,11 @@ from typing import Final
 from attrs import define
 
 from orchestrator import events as e
+from orchestrator.decide.answer_lengths import FIRST_TOKENS
 from orchestrator.decide.compliance import binding, violated
 from orchestrator.decide.retries_and_circuits import is_off
 from orchestrator.decide.spending import BYTES_PER_TOKEN
-from orchestrator.models import FIRST_TOKENS, Lane, Role, SelectionReason
+from orchestrator.models import Lane, Role, SelectionReason
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND
 from orchestrator_audit.laws.batches import BatchLaws
