@@ -22,7 +22,10 @@ def _lines(text: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("name", ["context.md", "steering.md"])
 def test_the_specs_of_a_page_are_specs(name: str, tmp_path: Path) -> None:
-    """Each whole one is read, and each fragment in its place."""
+    """Each is read, beside the files that it names."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "stats.py").write_text("x = 1\n")
+    (tmp_path / "data.csv").write_text("a,b\n1,2\n")
     blocks = re.findall(r"^```yaml\n(.*?)^```$", page(name), re.DOTALL | re.MULTILINE)
     assert len(blocks) == 2
     for number, block in enumerate(blocks):

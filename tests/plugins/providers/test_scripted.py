@@ -88,7 +88,7 @@ def test_a_call_without_an_answer_says_what_to_add() -> None:
 
     assert (error.kind, error.retryable, error.billed) == (ErrorKind.BAD_REQUEST, False, Billed.NO)
     assert "no scripted answer for task task_001, role generator, iteration 2" in str(error)
-    assert "add one to answers.yaml" in str(error)
+    assert "add one to the file of answers" in str(error)
 
 
 def test_tokens_are_a_quarter_of_the_bytes() -> None:
