@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from orchestrator.cli import tables
 from orchestrator.cli.text_fitting import columns_of, wrapped
 
-TITLES = st.text(st.sampled_from("ab 字標é\u0301한あ,"), max_size=300)
+TITLES = st.text(st.sampled_from("ab 字標é\u0301한あ,"), min_size=40, max_size=300)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"), [("abc", 3), ("字a", 3), ("한あ", 4), ("e\u0301", 1), ("\u200b", 0), ("é", 1)]
+)
+def test_a_text_takes_the_columns_that_a_terminal_gives_it(text: str, columns: int) -> None:
+    """Wide characters take two, combining ones none."""
+    assert columns_of(text) == columns
 
 
 @given(TITLES, st.integers(20, 120))
@@ -18,13 +26,13 @@ def test_a_title_fits_whatever_its_script(text: str, width: int) -> None:
     assert "".join("".join(lines).split()) == "".join(text.split())
 
 
-@given(st.text(st.sampled_from("abc-/ "), max_size=300), st.integers(20, 120))
+@given(st.text(st.sampled_from("abc-/ "), min_size=40, max_size=300), st.integers(20, 120))
 def test_elsewhere_no_word_of_letters_breaks(text: str, width: int) -> None:
     """A path, an id or an address stays in one piece."""
     assert [word for line in wrapped(text, width, "") for word in line.split()] == text.split()
 
 
-@given(st.text(st.sampled_from("字標한あ"), min_size=1, max_size=300), st.integers(20, 120))
+@given(st.text(st.sampled_from("字標한あ"), min_size=61, max_size=300), st.integers(20, 120))
 def test_words_of_wide_characters_break(text: str, width: int) -> None:
     """They have no spaces to break at."""
     lines = wrapped(text, width, "")
