@@ -150,3 +150,22 @@ def test_the_policies_of_a_team_bind_its_runs_and_no_others(tmp_path: Path) -> N
         called[team] = rows(tmp_path / "home", sql, team)
     assert called == {"eng": [("south",)], "ops": [("north",)]}
     assert count(tmp_path / "home", "run.started") == 2
+
+
+def test_what_is_not_checked_is_said(tmp_path: Path) -> None:
+    """Beyond the limit each level is still checked, and one line says that not every combination was."""
+
+    def found(count: int) -> tuple[int, str]:
+        policy = [{"name": "p", "max_latency_ms": 2000, "max_cost_per_task_usd": 1}]
+        levels = {level: {f"{level}{number}": policy for number in range(count)} for level in ("team", "job", "node")}
+        levels["job"]["job0"] = [{"name": "nowhere", "allowed_regions": []}]
+        path = tmp_path / "rules.json"
+        path.write_text(json.dumps(levels))
+        ended = orchestrate(tmp_path, "policy", "check", str(path))
+        return ended.code, ended.err
+
+    code, err = found(3)
+    assert code == 2 and "'nowhere'" in err and "combinations" not in err
+    code, err = found(12)
+    assert code == 2 and "'nowhere'" in err
+    assert "not every one of 2,197 combinations of team, job and task is checked [info]" in err

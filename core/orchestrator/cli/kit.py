@@ -109,6 +109,8 @@ if TYPE_CHECKING:
     from orchestrator.engine.runs import Engine
     from orchestrator.engine.session import VERSION, Session
     from orchestrator.engine.session_lifetime import RunEnd, Watchers
+    from orchestrator.engine.settling import settle
+    from orchestrator.engine.submitting import Submission, submit
     from orchestrator.engine.vendors.environment import BY
     from orchestrator.exchanges import Shown, exchanges, with_texts
     from orchestrator.ledger.accounts import kind_of
@@ -175,6 +177,8 @@ _NAMES: Final = {
     "orchestrator.engine.session_lifetime": "RunEnd Watchers",
     "orchestrator.engine.runs": "Engine",
     "orchestrator.engine.session": "Session VERSION",
+    "orchestrator.engine.settling": "settle",
+    "orchestrator.engine.submitting": "Submission submit",
     "orchestrator.engine.vendors.environment": "BY",
     "orchestrator.exchanges": "Shown exchanges with_texts",
     "orchestrator.ledger.accounts": "kind_of",
@@ -254,6 +258,7 @@ __all__ = [
     "Shown",
     "Spec",
     "SpokenTo",
+    "Submission",
     "Trust",
     "Watchers",
     "account_names",
@@ -331,6 +336,7 @@ __all__ = [
     "runs_in",
     "seconds",
     "send_answer",
+    "settle",
     "shown_status",
     "shown_store",
     "shown_with",
@@ -340,6 +346,7 @@ __all__ = [
     "stdout",
     "store_variables",
     "strict_plugins_option",
+    "submit",
     "suggestion",
     "texts_of",
     "timestamp",

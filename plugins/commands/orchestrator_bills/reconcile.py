@@ -352,7 +352,7 @@ def _read(path: Path) -> Mapping[str, Mapping[int, Usd]]:
 
 
 def _reconcile(run: str, costs: Mapping[int, Usd], dry_run: bool) -> list[e.SpendReconciled]:
-    from orchestrator_bills.settling import settle
+    from orchestrator.cli.kit import settle
 
     existing_run(open_log(run), run)
     return asyncio.run(settle(home(), run, costs, dry_run=dry_run))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _INVALID = 2
 _MOST_SETS: Final = 2_000
-"""So many sets of policies that bind together are looked at."""
+"""So many combinations of a team, a job and a task are checked."""
 _FILES = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
 
 
@@ -114,12 +114,15 @@ def _analysed(files: Sequence["PolicyFile"], offers: "Offers | None") -> tuple[l
     for team, job, node in _alone(teams, jobs, nodes):
         reports.append(_found(files, offers, team, job, node))
         wanting.append(set(reports[-1].unrestricted))
-    if teams and jobs and len(teams) * len(jobs) * (len(nodes) + 1) <= _MOST_SETS:
+    combinations = (len(teams) + 1) * (len(jobs) + 1) * (len(nodes) + 1)
+    if teams and jobs and combinations <= _MOST_SETS:
         for job, node in product(jobs, ("", *nodes)):
             together = [_found(files, offers, team, job, node) for team in teams]
             reports += together if all(report.warnings for report in together) else []
     missing = [text for text in reports[0].unrestricted if all(text in each for each in wanting)]
     info = dict.fromkeys((*missing, *(text for report in reports for text in report.raised)))
+    if combinations > _MOST_SETS:
+        info[f"not every one of {combinations:,} combinations of team, job and task is checked"] = None
     errors = dict.fromkeys(text for report in reports for text in report.errors)
     warnings = dict.fromkeys(text for report in reports for text in report.warnings)
     return [*errors], [*warnings], [*info]
@@ -128,9 +131,9 @@ def _analysed(files: Sequence["PolicyFile"], offers: "Offers | None") -> tuple[l
 def _alone(teams: list[str], jobs: list[str], nodes: list[str]) -> list[tuple[str, str, str]]:
     """The sets without a team and a job at once: team, job and node of each."""
     levels = [("", ""), *((team, "") for team in teams), *(("", job) for job in jobs)]
-    few = nodes if len(levels) * (len(nodes) + 1) <= _MOST_SETS else []
-    return [*((*level, "") for level in levels), *(("", "", node) for node in nodes),
-            *((*level, node) for level in levels[1:] for node in few)]  # fmt: skip
+    if len(levels) * (len(nodes) + 1) <= _MOST_SETS:
+        return [(team, job, node) for team, job in levels for node in ("", *nodes)]
+    return [(team, job, "") for team, job in levels] + [("", "", node) for node in nodes]
 
 
 def _found(files: Sequence["PolicyFile"], offers: "Offers | None", team: str, job: str, node: str) -> "AnalysisReport":

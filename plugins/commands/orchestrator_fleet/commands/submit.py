@@ -31,8 +31,7 @@ from orchestrator.errors import OrchestrateError, UsageError
 from orchestrator.spi import hookimpl
 
 if TYPE_CHECKING:
-    from orchestrator.cli.kit import Spec
-    from orchestrator_fleet.submitting import Submission
+    from orchestrator.cli.kit import Spec, Submission
 
 
 @click.command()
@@ -99,7 +98,7 @@ def submit(
 
     async def all_of_them() -> None:
         from orchestrator.cli.kit import bound, named_output
-        from orchestrator_fleet.submitting import submit as write
+        from orchestrator.cli.kit import submit as write
 
         admitted = [bound(each, engine.admission, engine.catalogue, policies, named_output(each)) for each in specs]
         for spec, own in zip(admitted, specs, strict=True):

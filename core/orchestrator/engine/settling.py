@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from orchestrator import events as e
 from orchestrator.engine.session import left_open
 from orchestrator.engine.vendors.environment import called_by
 from orchestrator.errors import LogError, UsageError
 from orchestrator.ledger import stored_calls
-from orchestrator.log import append_head
+from orchestrator.ledger.event_log import EventLog
+from orchestrator.log import append_head, read_heads
 from orchestrator.money import Usd
 from orchestrator.plugins.store_of_folder import open_log
-from orchestrator.reading import EventLog, RunState, apply, fold, read_heads
-from orchestrator.reading import events as e
+from orchestrator.state.fold import apply, fold
+from orchestrator.state.run import RunState
 
 
 async def settle(folder: Path, run: str, costs: Mapping[int, Usd], *, dry_run: bool = False) -> list[e.SpendReconciled]:

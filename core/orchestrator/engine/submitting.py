@@ -5,14 +5,14 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from orchestrator.cli.kit import Engine, Spec
 from orchestrator.documents import expanded, read_text
 from orchestrator.engine.beginning import check_names, check_spec, gathered_files, run_started, stage_of
+from orchestrator.engine.runs import Engine
 from orchestrator.engine.scripted_answers import SCRIPTED
 from orchestrator.engine.session import RunLog
 from orchestrator.engine.vendors.session_providers import connect
 from orchestrator.errors import NoProviderError, UsageError
-from orchestrator.spec import differences
+from orchestrator.spec import Spec, differences
 
 
 @frozen
