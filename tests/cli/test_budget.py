@@ -76,6 +76,16 @@ def test_a_spec_names_its_team_and_its_job(tmp_path: Path) -> None:
     assert "settled and held: its cap cannot be" in below.err
 
 
+def test_an_advance_that_is_never_given_is_said(tmp_path: Path) -> None:
+    """An account gives an advance while ten more are left beside it: below eleven of them it never does."""
+    never = orchestrate(tmp_path, "budget", "set", "org", "0.5", "--advance", "0.05")
+    assert (never.code, len(never.err.splitlines())) == (0, 2)
+    assert "no run ever takes so much at once" in never.err
+    assert "a cap above $0.5500" in never.err
+    assert len(orchestrate(tmp_path, "budget", "raise", "org", "0.05").err.splitlines()) == 2
+    assert len(orchestrate(tmp_path, "budget", "raise", "org", "0.000001").err.splitlines()) == 1
+
+
 def test_a_run_takes_money_of_an_account_at_once(tmp_path: Path) -> None:
     """The account is moved less often than there are calls, and has in the end what they came to."""
     home = tmp_path / "home"

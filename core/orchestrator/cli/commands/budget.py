@@ -17,7 +17,9 @@ from orchestrator.cli.terminal_output import line, money, notice
 from orchestrator.cli.values import AMOUNT, Amount, WithAmounts
 from orchestrator.errors import UsageError
 from orchestrator.ledger.accounts import SIMULATED, called
+from orchestrator.ledger.advances import PLENTY
 from orchestrator.ledger.event_log import EventLog
+from orchestrator.money import Usd
 from orchestrator.plugins.store_of_folder import open_log as open_log_to_write
 from orchestrator.plugins.store_of_folder import open_log_to_read
 
@@ -148,6 +150,12 @@ def _say(name: str, totals: "Totals", as_json: bool) -> None:
         return
     at_once = f"; a run takes {money(totals.advance)} at once" if totals.advance else ""
     notice(f"{line(name)}: a cap of {money(totals.cap)}, {money(totals.free)} of it left{at_once}")
+    least = totals.advance.nano * (1 + PLENTY)
+    if totals.cap.nano <= least and totals.advance:
+        notice(
+            f"no run ever takes so much at once: {PLENTY} more advances must be left in the account; "
+            f"give it a cap above {money(Usd(least))}, or a lower --advance"
+        )
 
 
 def _account(name: str) -> tuple[str, bool]:
