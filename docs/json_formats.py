@@ -547,6 +547,7 @@ FORMATS: Final[dict[str, Any]] = {
         "held": "any",
         "expired_live": "any",
         "expired_damaged": "any",
+        "expired_without_key": "any",
         "lock_files": "int",
         "dry_run": "bool",
     },

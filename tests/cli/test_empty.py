@@ -28,6 +28,7 @@ LISTINGS: Final[dict[str, Any]] = {
         "held": [],
         "expired_live": [],
         "expired_damaged": [],
+        "expired_without_key": [],
         "lock_files": 0,
         "dry_run": False,
     },

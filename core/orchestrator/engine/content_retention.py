@@ -10,9 +10,10 @@ from attrs import Factory, define, frozen
 from orchestrator.engine.live_text import forget_live
 from orchestrator.engine.session import RunLog, append_remedies
 from orchestrator.errors import DamagedLogError, LogError, RunLockedError, SpecError, UsageError
-from orchestrator.ledger import stored_calls
+from orchestrator.ledger import removal, stored_calls
 from orchestrator.ledger.accounts import is_run
 from orchestrator.log import append_head
+from orchestrator.log.text_encryption import NoKeyError
 from orchestrator.policy import Retention
 from orchestrator.spec import parse_spec
 
@@ -45,6 +46,7 @@ async def delete_content(workspace: "Engine", run: str) -> Deleted:
         RunLockedError: the run is live.
         UsageError: its content is deleted already.
         DamagedLogError: its history is damaged: it is evidence, and stays as it is.
+        NoKeyError: it is encrypted, its key is not here, and a fork shares its texts.
     """
     log = workspace.log
     lock = log.locks.acquire(run)
@@ -78,6 +80,8 @@ class Expired:
     live: list[str] = Factory(list)
     damaged: list[str] = Factory(list)
     """Runs whose log is evidence now."""
+    without_key: list[str] = Factory(list)
+    """Encrypted runs whose key is not here, while forks share their texts."""
 
 
 async def expire(workspace: "Engine", policy: Retention, *, dry_run: bool = False) -> Expired:
@@ -102,6 +106,8 @@ async def expire(workspace: "Engine", policy: Retention, *, dry_run: bool = Fals
             found.live.append(run)
         except DamagedLogError:
             found.damaged.append(run)
+        except NoKeyError:
+            found.without_key.append(run)
     return found
 
 
@@ -120,6 +126,8 @@ def _deletable(workspace: "Engine", run: str) -> Deleted:
     if log.locks.is_held(run):
         raise RunLockedError(f"{run} is live")
     workspace.check(run)
+    if log.is_encrypted(run) and log.keys.of(run) is None and removal.heirs(log.store, run):
+        raise NoKeyError(log.keys.lacking(run))
     texts = log.store.texts(run)
     return Deleted(run, len(texts), sum(each.size for each in texts), False, tuple(log.forks(run)), log.store.remains)
 

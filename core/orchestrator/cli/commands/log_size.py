@@ -128,9 +128,14 @@ def gc(files: tuple[Path, ...], dry_run: bool, as_json: bool) -> int:
     done = "would be deleted" if dry_run else "deleted"
     for each in expired.deleted:
         result(line(f"{each.run}: {each.texts} texts {done} ({each.size:,} bytes), which are kept no longer"))
-    for name, why in ((expired.held, "are held"), (expired.live, "are live"), (expired.damaged, "are damaged")):
-        if name:
-            notice(f"older than they are kept, and not deleted, because they {why}: {line(', '.join(name))}")
+    for names, why in (
+        (expired.held, "they are held"),
+        (expired.live, "they are live"),
+        (expired.damaged, "they are damaged"),
+        (expired.without_key, "forks share their encrypted texts, and the key is not here"),
+    ):
+        if names:
+            notice(f"older than they are kept, and not deleted, because {why}: {line(', '.join(names))}")
     result(f"{found.texts} texts ({found.size:,} bytes) and {found.cached} cached answers {done}")
     if not dry_run:
         result(f"database {found.before:,} → {found.after:,} bytes")
@@ -147,6 +152,7 @@ def _expired(found: "Expired") -> dict[str, object]:
         "held": found.held,
         "expired_live": found.live,
         "expired_damaged": found.damaged,
+        "expired_without_key": found.without_key,
     }
 
 
