@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import pytest
 
-from orchestrator.cli.code_words import (
+from orchestrator.cli.wording.code_words import (
     FALLBACKS,
     HALTED,
     LEFT_OUT,

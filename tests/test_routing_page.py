@@ -50,7 +50,7 @@ def test_the_page_shows_what_the_commands_print(tmp_path: Path) -> None:
 
 def test_the_page_names_every_code_and_backend() -> None:
     """No reason why a model loses, and no backend, is missing."""
-    from orchestrator.cli.code_words import REMOVED
+    from orchestrator.cli.wording.code_words import REMOVED
     from orchestrator.plugins import DISTRIBUTION, Catalogue
 
     own = (

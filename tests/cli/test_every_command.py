@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 import pytest
 
+from orchestrator.cli.logs.run_ids import RunType
 from orchestrator.cli.part_commands import PartCommand
 from orchestrator.cli.root import root
-from orchestrator.cli.run_ids import RunType
 from tests.cli import in_process
 
 WITHOUT_JSON = {

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.cli.run_ids import resolved_task
+from orchestrator.cli.logs.run_ids import resolved_task
 from orchestrator.errors import UsageError
 from orchestrator.run_names import found_run
 from tests.cli.command import orchestrate, scripted_spec

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import events as e
-from orchestrator.cli.progress_lines import Progress
+from orchestrator.cli.progress.progress_lines import Progress
 from orchestrator.models import Role
 from orchestrator.money import Usd
 from orchestrator.settings import SECOND

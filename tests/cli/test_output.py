@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.cli.terminal_output import clean, line, money, seconds, timestamp
+from orchestrator.cli.terminal.terminal_output import clean, line, money, seconds, timestamp
 from orchestrator.money import Usd
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, junit_xml
+from orchestrator.cli.terminal.junit import CaseOutcome, JunitCase, JunitSuite, junit_xml
 from tests.cli.command import Ended, orchestrate
 
 MODEL = {"id": "m-1", "vendor": "v", "price": {"input": 1, "output": 1}, "context": 64000, "max_output": 4096}

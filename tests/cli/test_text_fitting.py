@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.cli import tables
-from orchestrator.cli.text_fitting import columns_of, wrapped
+from orchestrator.cli.terminal import tables
+from orchestrator.cli.terminal.text_fitting import columns_of, wrapped
 
 TITLES = st.text(st.sampled_from("ab 字標é\u0301한あ,"), min_size=40, max_size=300)
 

@@ -179,7 +179,7 @@ def test_a_bad_scaffold_costs_its_application(name: str, orchestrate_run: Callab
 @pytest.mark.parametrize("name", some("policy_loader"))
 def test_a_bad_policy_loader_keeps_a_run_from_starting_with_one_line(name: str, tmp_path: Path) -> None:
     """Policies that cannot be read are no reason to go on without them: an error for the user, and no traceback."""
-    from orchestrator.cli.spec_from_options import with_policies
+    from orchestrator.cli.running.spec_from_options import with_policies
     from orchestrator.spec import parse_spec
 
     file = tmp_path / f"policies.{name}"

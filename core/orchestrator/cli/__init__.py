@@ -14,9 +14,9 @@ from typing import Final
 import click
 
 from orchestrator.cli.exit_codes import INTERRUPTED, OUTPUT_CLOSED, SYSTEM, USAGE, code_of
-from orchestrator.cli.json_output import result_json
 from orchestrator.cli.root import root
-from orchestrator.cli.terminal_output import OutputClosedError, notice
+from orchestrator.cli.terminal.json_output import result_json
+from orchestrator.cli.terminal.terminal_output import OutputClosedError, notice
 
 _THREADS_SECONDS: Final = 2.0
 """How long threads may take to end once everything else has."""

@@ -10,21 +10,16 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from orchestrator.cli.approval_texts import question_of, shown_with
-    from orchestrator.cli.asking_consent import prepare
-    from orchestrator.cli.code_words import DOING, HALTED, LEFT_OUT, REMOVED, SELECTED, SHORTFALLS, UNMEASURED
     from orchestrator.cli.command_groups import CommandGroup, suggestion
-    from orchestrator.cli.damaged_runs import UNREADABLE, Reader, Trust, trust_in, whole_run
-    from orchestrator.cli.event_ids import EVENT, EVENT_HELP
-    from orchestrator.cli.exchanges import lines_of
     from orchestrator.cli.exit_codes import EXIT_CODES, INTERRUPTED, SYSTEM, USAGE, code_of
-    from orchestrator.cli.json_output import result_json, write_json
-    from orchestrator.cli.junit import CaseOutcome, JunitCase, JunitSuite, check_junit, junit_xml
-    from orchestrator.cli.live_view import Pace
-    from orchestrator.cli.loaded_runs import texts_of
-    from orchestrator.cli.mailbox_messages import SpokenTo, send_answer, spoken_to
-    from orchestrator.cli.opening_logs import open_log, open_log_if_any
-    from orchestrator.cli.options import (
+    from orchestrator.cli.logs.damaged_runs import UNREADABLE, Reader, Trust, trust_in, whole_run
+    from orchestrator.cli.logs.loaded_runs import texts_of
+    from orchestrator.cli.logs.mailbox_messages import SpokenTo, send_answer, spoken_to
+    from orchestrator.cli.logs.opening_logs import open_log, open_log_if_any
+    from orchestrator.cli.logs.run_ids import RUN, latest, resolved_run, resolved_task
+    from orchestrator.cli.options.event_ids import EVENT, EVENT_HELP
+    from orchestrator.cli.options.replaced_files import check_target, holds_other
+    from orchestrator.cli.options.shared_options import (
         advise_option,
         allow_option,
         always_json_option,
@@ -53,15 +48,25 @@ if TYPE_CHECKING:
         wants_exact,
         yes_option,
     )
-    from orchestrator.cli.progress_display import Display, Lines, live_view
-    from orchestrator.cli.progress_lines import Progress
-    from orchestrator.cli.progress_wording import verification
-    from orchestrator.cli.replaced_files import check_target, holds_other
-    from orchestrator.cli.run_ids import RUN, latest, resolved_run, resolved_task
-    from orchestrator.cli.run_session import RunSession, advice_for
-    from orchestrator.cli.shared_sentences import forbidden, remarks_on, remarks_on_choice, restricted
-    from orchestrator.cli.shell_completion import BACKEND, EXPORTER, STRATEGY, TASK
-    from orchestrator.cli.spec_from_options import (
+    from orchestrator.cli.options.shell_completion import BACKEND, EXPORTER, STRATEGY, TASK
+    from orchestrator.cli.options.value_types import (
+        AGE,
+        AMOUNT,
+        CONCURRENCY,
+        FILE,
+        OUTPUT,
+        OUTPUT_OR_STDOUT,
+        SECONDS,
+        STDOUT,
+        Amount,
+    )
+    from orchestrator.cli.progress.live_view import Pace
+    from orchestrator.cli.progress.progress_display import Display, Lines, live_view
+    from orchestrator.cli.progress.progress_lines import Progress
+    from orchestrator.cli.progress.run_table import print_run, title_of
+    from orchestrator.cli.running.asking_consent import prepare
+    from orchestrator.cli.running.run_session import RunSession, advice_for
+    from orchestrator.cli.running.spec_from_options import (
         bound,
         check_policy_names,
         models_files,
@@ -74,9 +79,11 @@ if TYPE_CHECKING:
         with_policies,
     )
     from orchestrator.cli.specification_flags import DEFAULT_CRITERIA
-    from orchestrator.cli.stdout import stdout
-    from orchestrator.cli.tables import STYLES, print_facts, print_run, print_table, title_of
-    from orchestrator.cli.terminal_output import (
+    from orchestrator.cli.terminal.json_output import result_json, write_json
+    from orchestrator.cli.terminal.junit import CaseOutcome, JunitCase, JunitSuite, check_junit, junit_xml
+    from orchestrator.cli.terminal.stdout import stdout
+    from orchestrator.cli.terminal.tables import STYLES, print_facts, print_table
+    from orchestrator.cli.terminal.terminal_output import (
         OutputClosedError,
         clean,
         line,
@@ -88,18 +95,12 @@ if TYPE_CHECKING:
         seconds,
         timestamp,
     )
-    from orchestrator.cli.text_fitting import width_of
-    from orchestrator.cli.values import (
-        AGE,
-        AMOUNT,
-        CONCURRENCY,
-        FILE,
-        OUTPUT,
-        OUTPUT_OR_STDOUT,
-        SECONDS,
-        STDOUT,
-        Amount,
-    )
+    from orchestrator.cli.terminal.text_fitting import width_of
+    from orchestrator.cli.wording.approval_texts import question_of, shown_with
+    from orchestrator.cli.wording.code_words import DOING, HALTED, LEFT_OUT, REMOVED, SELECTED, SHORTFALLS, UNMEASURED
+    from orchestrator.cli.wording.exchange_lines import lines_of
+    from orchestrator.cli.wording.progress_wording import verification
+    from orchestrator.cli.wording.shared_sentences import forbidden, remarks_on, remarks_on_choice, restricted
     from orchestrator.engine.accounts import account_names
     from orchestrator.engine.answers_from_outside import QuestionReply
     from orchestrator.engine.live_text import read_live
@@ -127,47 +128,48 @@ if TYPE_CHECKING:
     from orchestrator.telemetry import Grades, grades, measured
 
 _NAMES: Final = {
-    "orchestrator.cli.asking_consent": "prepare",
-    "orchestrator.cli.approval_texts": "question_of shown_with",
-    "orchestrator.cli.shell_completion": "BACKEND EXPORTER STRATEGY TASK",
-    "orchestrator.cli.damaged_runs": "Reader Trust UNREADABLE trust_in whole_run",
-    "orchestrator.cli.progress_display": "Display Lines live_view",
-    "orchestrator.cli.event_ids": "EVENT EVENT_HELP",
-    "orchestrator.cli.exchanges": "lines_of",
+    "orchestrator.cli.running.asking_consent": "prepare",
+    "orchestrator.cli.wording.approval_texts": "question_of shown_with",
+    "orchestrator.cli.options.shell_completion": "BACKEND EXPORTER STRATEGY TASK",
+    "orchestrator.cli.logs.damaged_runs": "Reader Trust UNREADABLE trust_in whole_run",
+    "orchestrator.cli.progress.progress_display": "Display Lines live_view",
+    "orchestrator.cli.options.event_ids": "EVENT EVENT_HELP",
+    "orchestrator.cli.wording.exchange_lines": "lines_of",
     "orchestrator.cli.exit_codes": "EXIT_CODES INTERRUPTED SYSTEM USAGE code_of",
     "orchestrator.cli.specification_flags": "DEFAULT_CRITERIA",
-    "orchestrator.cli.spec_from_options": (
+    "orchestrator.cli.running.spec_from_options": (
         "bound check_policy_names models_files named_output spec_of_file with_approvals with_backend with_flags "
         "with_loop with_policies"
     ),
     "orchestrator.cli.command_groups": "CommandGroup suggestion",
-    "orchestrator.cli.run_ids": "RUN latest resolved_run resolved_task",
-    "orchestrator.cli.junit": "CaseOutcome JunitCase JunitSuite check_junit junit_xml",
-    "orchestrator.cli.replaced_files": "check_target holds_other",
-    "orchestrator.cli.live_view": "Pace",
-    "orchestrator.cli.opening_logs": "open_log open_log_if_any",
-    "orchestrator.cli.mailbox_messages": "SpokenTo send_answer spoken_to",
-    "orchestrator.cli.progress_wording": "verification",
-    "orchestrator.cli.options": (
+    "orchestrator.cli.logs.run_ids": "RUN latest resolved_run resolved_task",
+    "orchestrator.cli.terminal.junit": "CaseOutcome JunitCase JunitSuite check_junit junit_xml",
+    "orchestrator.cli.options.replaced_files": "check_target holds_other",
+    "orchestrator.cli.progress.live_view": "Pace",
+    "orchestrator.cli.logs.opening_logs": "open_log open_log_if_any",
+    "orchestrator.cli.logs.mailbox_messages": "SpokenTo send_answer spoken_to",
+    "orchestrator.cli.wording.progress_wording": "verification",
+    "orchestrator.cli.options.shared_options": (
         "advise_option allow_option always_json_option approve_option "
         "backend_option command context_option disable_option enhance_option exact_option existing_run "
         "force_option has_log home home_option json_option log_format_option loop_option models_option "
         "output_option plugin_option policy_option quiet_option strict_plugins_option verbose_option wants_exact "
         "yes_option"
     ),
-    "orchestrator.cli.values": "AGE AMOUNT Amount CONCURRENCY FILE OUTPUT OUTPUT_OR_STDOUT SECONDS STDOUT",
-    "orchestrator.cli.json_output": "result_json write_json",
-    "orchestrator.cli.terminal_output": (
+    "orchestrator.cli.options.value_types": "AGE AMOUNT Amount CONCURRENCY FILE OUTPUT OUTPUT_OR_STDOUT SECONDS STDOUT",
+    "orchestrator.cli.terminal.json_output": "result_json write_json",
+    "orchestrator.cli.terminal.terminal_output": (
         "OutputClosedError clean line money notice on_terminal paged result seconds timestamp"
     ),
-    "orchestrator.cli.progress_lines": "Progress",
-    "orchestrator.cli.shared_sentences": "forbidden remarks_on remarks_on_choice restricted",
-    "orchestrator.cli.run_session": "RunSession advice_for",
-    "orchestrator.cli.loaded_runs": "texts_of",
-    "orchestrator.cli.text_fitting": "width_of",
-    "orchestrator.cli.stdout": "stdout",
-    "orchestrator.cli.tables": "STYLES print_facts print_run print_table title_of",
-    "orchestrator.cli.code_words": "DOING HALTED LEFT_OUT REMOVED SELECTED SHORTFALLS UNMEASURED",
+    "orchestrator.cli.progress.progress_lines": "Progress",
+    "orchestrator.cli.wording.shared_sentences": "forbidden remarks_on remarks_on_choice restricted",
+    "orchestrator.cli.running.run_session": "RunSession advice_for",
+    "orchestrator.cli.logs.loaded_runs": "texts_of",
+    "orchestrator.cli.terminal.text_fitting": "width_of",
+    "orchestrator.cli.terminal.stdout": "stdout",
+    "orchestrator.cli.progress.run_table": "print_run title_of",
+    "orchestrator.cli.terminal.tables": "STYLES print_facts print_table",
+    "orchestrator.cli.wording.code_words": "DOING HALTED LEFT_OUT REMOVED SELECTED SHORTFALLS UNMEASURED",
     "orchestrator.engine.accounts": "account_names",
     "orchestrator.engine.live_text": "read_live",
     "orchestrator.engine.loop": "Loop",

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.stdout import keep_stdout
+from orchestrator.cli.terminal.stdout import keep_stdout
 
 
 class PartCommand(click.Command):

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
-from orchestrator.cli.terminal_output import line
+from orchestrator.cli.terminal.terminal_output import line
 
 if TYPE_CHECKING:
     import click

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli.options import home
-from orchestrator.cli.spec_from_options import named_output
+from orchestrator.cli.options.shared_options import home
+from orchestrator.cli.running.spec_from_options import named_output
 from orchestrator.engine.vendors.user_admission import admission_of
 from orchestrator.errors import UsageError
 from orchestrator.models import CapabilityKind

@@ -10,7 +10,7 @@ from typing import Final
 
 from orchestrator.cli.exit_codes import DEFECT, SYSTEM
 from orchestrator.cli.plugin_commands import whose
-from orchestrator.cli.terminal_output import line, notice
+from orchestrator.cli.terminal.terminal_output import line, notice
 
 _LONGEST: Final = 300
 
@@ -55,7 +55,7 @@ def _saved(text: str) -> Path | None:
 
 def _data_folder() -> Path | None:
     """The data folder, as far as it is known which one."""
-    from orchestrator.cli.options import home_of_latest
+    from orchestrator.cli.options.shared_options import home_of_latest
     from orchestrator.engine.vendors.environment import data_folder
 
     try:

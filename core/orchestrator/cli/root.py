@@ -12,7 +12,8 @@ from orchestrator.cli import plugin_commands
 from orchestrator.cli.command_groups import CommandGroup
 from orchestrator.cli.commands import COMMANDS
 from orchestrator.cli.examples import with_examples
-from orchestrator.cli.options import (
+from orchestrator.cli.logs.run_ids import RUN
+from orchestrator.cli.options.shared_options import (
     advise_option,
     context_option,
     enhance_option,
@@ -21,9 +22,8 @@ from orchestrator.cli.options import (
     plugin_option,
     yes_option,
 )
-from orchestrator.cli.run_ids import RUN
-from orchestrator.cli.stdout import keep_stdout, keeping_stdout
-from orchestrator.cli.values import AMOUNT, CONCURRENCY, FILE, OUTPUT, SECONDS
+from orchestrator.cli.options.value_types import AMOUNT, CONCURRENCY, FILE, OUTPUT, SECONDS
+from orchestrator.cli.terminal.stdout import keep_stdout, keeping_stdout
 
 
 class LazyGroup(CommandGroup):

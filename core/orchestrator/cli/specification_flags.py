@@ -6,7 +6,7 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from orchestrator.cli.terminal_output import on_terminal
+from orchestrator.cli.terminal.terminal_output import on_terminal
 from orchestrator.errors import present
 
 DEFAULT_CRITERIA: Final = "the result does what the description asks"
@@ -55,7 +55,7 @@ def carry_out(
             )
         return resume_run(resume, output=output_dir, verbose=verbose, yes=yes)
 
-    from orchestrator.cli.spec_from_options import spec_of_file, with_context, with_flags
+    from orchestrator.cli.running.spec_from_options import spec_of_file, with_context, with_flags
     from orchestrator.spec import spec_from, with_models
 
     keys = spec_keys(**flags)
@@ -66,7 +66,7 @@ def carry_out(
         spec = with_flags(spec_from(project, criteria or ask_for_criteria()), keys)
         spec = with_models(with_context(spec, context), models)
     if spec.project_id is None and not new_project and on_terminal():
-        from orchestrator.cli.auto_resume import run_to_resume
+        from orchestrator.cli.running.auto_resume import run_to_resume
 
         similar = run_to_resume(spec)
         if similar is not None:

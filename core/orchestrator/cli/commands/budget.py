@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from orchestrator.cli.command_groups import CommandGroup
-from orchestrator.cli.json_output import result_json
-from orchestrator.cli.opening_logs import open_log
-from orchestrator.cli.options import command, exact_option, has_log, home, home_option, json_option
-from orchestrator.cli.shell_completion import ACCOUNT
-from orchestrator.cli.tables import print_table
-from orchestrator.cli.terminal_output import line, money, notice
-from orchestrator.cli.values import AMOUNT, Amount, WithAmounts
+from orchestrator.cli.logs.opening_logs import open_log
+from orchestrator.cli.options.shared_options import command, exact_option, has_log, home, home_option, json_option
+from orchestrator.cli.options.shell_completion import ACCOUNT
+from orchestrator.cli.options.value_types import AMOUNT, Amount, WithAmounts
+from orchestrator.cli.terminal.json_output import result_json
+from orchestrator.cli.terminal.tables import print_table
+from orchestrator.cli.terminal.terminal_output import line, money, notice
 from orchestrator.errors import UsageError
 from orchestrator.ledger.accounts import SIMULATED, called
 from orchestrator.ledger.advances import PLENTY

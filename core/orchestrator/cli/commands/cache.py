@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.cli.command_groups import CommandGroup
-from orchestrator.cli.json_output import result_json
-from orchestrator.cli.opening_logs import open_log_if_any
-from orchestrator.cli.options import exact_option, has_log, home, home_option, json_option
-from orchestrator.cli.tables import print_table
-from orchestrator.cli.terminal_output import money, notice, timestamp
+from orchestrator.cli.logs.opening_logs import open_log_if_any
+from orchestrator.cli.options.shared_options import exact_option, has_log, home, home_option, json_option
+from orchestrator.cli.terminal.json_output import result_json
+from orchestrator.cli.terminal.tables import print_table
+from orchestrator.cli.terminal.terminal_output import money, notice, timestamp
 from orchestrator.money import Usd
 from orchestrator.plugins.store_of_folder import open_log
 

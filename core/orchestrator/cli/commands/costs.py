@@ -8,15 +8,15 @@ from typing import Any, Final
 import click
 
 from orchestrator.cli.command_groups import ShowGroup
-from orchestrator.cli.damaged_runs import FAILED, Reader, trust_in
-from orchestrator.cli.json_output import result_json
-from orchestrator.cli.opening_logs import open_log, open_log_if_any
-from orchestrator.cli.options import exact_option, existing_run, home, home_option, json_option
+from orchestrator.cli.logs.damaged_runs import FAILED, Reader, trust_in
+from orchestrator.cli.logs.opening_logs import open_log, open_log_if_any
+from orchestrator.cli.logs.run_ids import RUN, latest
+from orchestrator.cli.logs.spend_from_events import spent
+from orchestrator.cli.options.shared_options import exact_option, existing_run, home, home_option, json_option
 from orchestrator.cli.part_commands import PartCommand
-from orchestrator.cli.run_ids import RUN, latest
-from orchestrator.cli.spend_from_events import spent
-from orchestrator.cli.tables import print_table
-from orchestrator.cli.terminal_output import clean, line, money, notice, result
+from orchestrator.cli.terminal.json_output import result_json
+from orchestrator.cli.terminal.tables import print_table
+from orchestrator.cli.terminal.terminal_output import clean, line, money, notice, result
 from orchestrator.errors import LogError
 from orchestrator.events import RunForked, RunStarted
 from orchestrator.ledger.event_log import EventLog

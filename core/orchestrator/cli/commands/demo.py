@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from orchestrator.cli.options import (
+from orchestrator.cli.options.shared_options import (
     command,
     exact_option,
     force_option,
@@ -14,7 +14,7 @@ from orchestrator.cli.options import (
     output_option,
     quiet_option,
 )
-from orchestrator.cli.terminal_output import notice
+from orchestrator.cli.terminal.terminal_output import notice
 
 _PACKAGED: Final = "quickstart"
 """The folder in the installed package; a clone has it among its examples."""
@@ -30,7 +30,7 @@ _PACKAGED: Final = "quickstart"
 def demo(output_dir: Path | None, force: bool, quiet: bool, as_json: bool) -> int:
     """Run the quickstart: a project of seven tasks with scripted answers. No key, no network, no money."""
     from orchestrator.cli.commands.run import run_spec
-    from orchestrator.cli.spec_from_options import spec_of_file
+    from orchestrator.cli.running.spec_from_options import spec_of_file
 
     spec = spec_of_file(quickstart() / "spec.yaml", (), {}, None)
     code = run_spec(spec, output=output_dir, force=force, quiet=quiet, as_json=as_json)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from attrs import frozen
 
-from orchestrator.cli.json_output import result_json
-from orchestrator.cli.options import home, home_option, json_option
-from orchestrator.cli.tables import print_facts, print_table
-from orchestrator.cli.terminal_output import line, notice, result
+from orchestrator.cli.options.shared_options import home, home_option, json_option
+from orchestrator.cli.terminal.json_output import result_json
+from orchestrator.cli.terminal.tables import print_facts, print_table
+from orchestrator.cli.terminal.terminal_output import line, notice, result
 
 if TYPE_CHECKING:
     from orchestrator.engine.vendors.environment import Environment, Network

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from orchestrator.cli.command_groups import CommandGroup
-from orchestrator.cli.json_output import result_json
-from orchestrator.cli.opening_logs import open_log
-from orchestrator.cli.options import command, has_log, home, home_option, json_option
-from orchestrator.cli.shell_completion import PROVIDER
-from orchestrator.cli.tables import print_table
-from orchestrator.cli.terminal_output import line, notice
+from orchestrator.cli.logs.opening_logs import open_log
+from orchestrator.cli.options.shared_options import command, has_log, home, home_option, json_option
+from orchestrator.cli.options.shell_completion import PROVIDER
+from orchestrator.cli.terminal.json_output import result_json
+from orchestrator.cli.terminal.tables import print_table
+from orchestrator.cli.terminal.terminal_output import line, notice
 from orchestrator.errors import UsageError
 from orchestrator.ledger.accounts import SIMULATED
 from orchestrator.plugins.store_of_folder import open_log as open_log_to_write
@@ -94,7 +94,7 @@ def _check(provider: str) -> None:
     Raises:
         UsageError: it has no name, or more than one.
     """
-    from orchestrator.cli.shell_completion import provider_names
+    from orchestrator.cli.options.shell_completion import provider_names
 
     name = provider.removeprefix(SIMULATED)
     if not name.strip() or "/" in name or not name.isprintable():

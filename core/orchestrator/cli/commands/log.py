@@ -11,16 +11,22 @@ import click
 
 from orchestrator.cli.command_groups import CommandGroup
 from orchestrator.cli.commands.log_size import gc, nothing_recorded, stats
-from orchestrator.cli.damaged_runs import Reader, trust_in, whole_run
-from orchestrator.cli.event_ids import EVENT, EVENT_HELP
-from orchestrator.cli.event_lines import describe
-from orchestrator.cli.json_output import result_json
-from orchestrator.cli.opening_logs import open_log, open_log_if_any
-from orchestrator.cli.options import always_json_option, exact_option, existing_run, home_option, json_option
+from orchestrator.cli.logs.damaged_runs import Reader, trust_in, whole_run
+from orchestrator.cli.logs.opening_logs import open_log, open_log_if_any
+from orchestrator.cli.logs.run_ids import RUN
+from orchestrator.cli.options.event_ids import EVENT, EVENT_HELP
+from orchestrator.cli.options.shared_options import (
+    always_json_option,
+    exact_option,
+    existing_run,
+    home_option,
+    json_option,
+)
+from orchestrator.cli.options.value_types import OUTPUT
 from orchestrator.cli.part_commands import PartCommand
-from orchestrator.cli.run_ids import RUN
-from orchestrator.cli.terminal_output import line, notice, result, timestamp
-from orchestrator.cli.values import OUTPUT
+from orchestrator.cli.terminal.json_output import result_json
+from orchestrator.cli.terminal.terminal_output import line, notice, result, timestamp
+from orchestrator.cli.wording.event_lines import describe
 from orchestrator.errors import LogError, NoTextError, UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.event_ids import EventId, event_name
@@ -72,8 +78,8 @@ def show(run_id: str, call: EventId | None, as_json: bool) -> int:
 
 def _show_call(store: Reader, run: str, call: EventId, *, as_json: bool) -> int:
     """One call with its texts: exactly what was sent, and what came back."""
-    from orchestrator.cli.exchanges import lines_of, title_of
-    from orchestrator.cli.loaded_runs import texts_of
+    from orchestrator.cli.logs.loaded_runs import texts_of
+    from orchestrator.cli.wording.exchange_lines import lines_of, title_of
     from orchestrator.exchanges import exchanges, with_texts
 
     trust = trust_in(store, run)

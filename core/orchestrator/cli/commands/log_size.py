@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.json_output import result_json
-from orchestrator.cli.opening_logs import open_log_if_any
-from orchestrator.cli.options import command, has_log, home, home_option, json_option
-from orchestrator.cli.terminal_output import line, notice, result
-from orchestrator.cli.values import FILE
+from orchestrator.cli.logs.opening_logs import open_log_if_any
+from orchestrator.cli.options.shared_options import command, has_log, home, home_option, json_option
+from orchestrator.cli.options.value_types import FILE
+from orchestrator.cli.terminal.json_output import result_json
+from orchestrator.cli.terminal.terminal_output import line, notice, result
 from orchestrator.ledger.history_sizes import LogStats
 from orchestrator.ledger.removal import Collected
 
@@ -28,7 +28,7 @@ def nothing_recorded() -> int:
 @home_option
 def stats(as_json: bool) -> int:
     """Show the size of the log by run: events, texts, bytes."""
-    from orchestrator.cli.tables import print_table
+    from orchestrator.cli.terminal.tables import print_table
 
     store = open_log_if_any()
     if store is None and not as_json:

@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from orchestrator.cli.command_groups import CommandGroup
-from orchestrator.cli.json_output import result_json
-from orchestrator.cli.options import allow_option, command, exact_option, home, home_option, json_option, models_option
+from orchestrator.cli.options.shared_options import (
+    allow_option,
+    command,
+    exact_option,
+    home,
+    home_option,
+    json_option,
+    models_option,
+)
+from orchestrator.cli.options.shell_completion import MODEL
+from orchestrator.cli.options.value_types import FILE
 from orchestrator.cli.part_commands import PartCommand
-from orchestrator.cli.shell_completion import MODEL
-from orchestrator.cli.tables import print_facts, print_table
-from orchestrator.cli.terminal_output import notice, result
-from orchestrator.cli.values import FILE
+from orchestrator.cli.terminal.json_output import result_json
+from orchestrator.cli.terminal.tables import print_facts, print_table
+from orchestrator.cli.terminal.terminal_output import notice, result
 from orchestrator.log.stream_names import EVAL
 from orchestrator.models.offers import qualified
 
@@ -95,7 +103,7 @@ def show(name: str, spec_file: Path | None, models: Path | None, allow: tuple[st
 
 def _grades(model: str) -> "list[Grades]":
     """What evaluations have taught of a model; nothing where there is no log, or it cannot be read."""
-    from orchestrator.cli.opening_logs import open_log_if_any
+    from orchestrator.cli.logs.opening_logs import open_log_if_any
     from orchestrator.errors import LogError
     from orchestrator.telemetry import grades
 
@@ -127,8 +135,8 @@ def _plain_grades(each: "Grades") -> dict[str, Any]:
 def _offers_of(spec_file: Path | None, models: Path | None, allow: tuple[str, ...]) -> "Offers":
     from attrs import evolve
 
-    from orchestrator.cli.asking_consent import prepare
-    from orchestrator.cli.spec_from_options import spec_given
+    from orchestrator.cli.running.asking_consent import prepare
+    from orchestrator.cli.running.spec_from_options import spec_given
     from orchestrator.engine.vendors.environment import Environment
     from orchestrator.engine.vendors.provider_survey import narrowed, offers_of, survey
     from orchestrator.engine.vendors.session_providers import client_of

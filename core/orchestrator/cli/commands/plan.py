@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from orchestrator.cli.code_words import DOING, REMOVED, UNMEASURED
 from orchestrator.cli.command_groups import ShowGroup
 from orchestrator.cli.commands.plan_edit import edit
-from orchestrator.cli.forecast import plain_forecast, plain_plays, print_plays
-from orchestrator.cli.json_output import result_json
-from orchestrator.cli.opening_logs import open_log_if_any
-from orchestrator.cli.options import (
+from orchestrator.cli.logs.opening_logs import open_log_if_any
+from orchestrator.cli.options.shared_options import (
     allow_option,
     backend_option,
     command,
@@ -27,11 +24,14 @@ from orchestrator.cli.options import (
     policy_option,
     set_option,
 )
-from orchestrator.cli.progress_wording import forecast_line
-from orchestrator.cli.shared_sentences import forbidden
-from orchestrator.cli.tables import print_table
-from orchestrator.cli.terminal_output import line, money, notice, result, seconds
-from orchestrator.cli.values import AMOUNT, FILE
+from orchestrator.cli.options.value_types import AMOUNT, FILE
+from orchestrator.cli.running.forecast_table import plain_forecast, plain_plays, print_plays
+from orchestrator.cli.terminal.json_output import result_json
+from orchestrator.cli.terminal.tables import print_table
+from orchestrator.cli.terminal.terminal_output import line, money, notice, result, seconds
+from orchestrator.cli.wording.code_words import DOING, REMOVED, UNMEASURED
+from orchestrator.cli.wording.progress_wording import forecast_line
+from orchestrator.cli.wording.shared_sentences import forbidden
 from orchestrator.decide.compliance import binding
 from orchestrator.engine.routes import Option, Route, RunOutlook, TaskRoute
 from orchestrator.models import RejectionReason, Role
@@ -105,8 +105,8 @@ def show(
     of a run, and plan edit RUN changes it. --simulate N plays the plan N times (Monte Carlo) on outcomes drawn from
     what earlier runs measured.
     """
-    from orchestrator.cli.asking_consent import prepare
-    from orchestrator.cli.spec_from_options import bound, named_output, spec_of_file, with_backend, with_loop
+    from orchestrator.cli.running.asking_consent import prepare
+    from orchestrator.cli.running.spec_from_options import bound, named_output, spec_of_file, with_backend, with_loop
     from orchestrator.engine.beginning import check_names, check_prices
     from orchestrator.engine.reading_given_files import gather
     from orchestrator.engine.routes import outlook, rehearse

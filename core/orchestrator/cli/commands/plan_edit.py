@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from orchestrator.cli.json_output import result_json
-from orchestrator.cli.options import command, home_option, json_option
-from orchestrator.cli.run_ids import RUN
-from orchestrator.cli.terminal_output import notice, on_terminal, result
-from orchestrator.cli.values import FILE
+from orchestrator.cli.logs.run_ids import RUN
+from orchestrator.cli.options.shared_options import command, home_option, json_option
+from orchestrator.cli.options.value_types import FILE
+from orchestrator.cli.terminal.json_output import result_json
+from orchestrator.cli.terminal.terminal_output import notice, on_terminal, result
 from orchestrator.errors import SpecError, UsageError
 
 if TYPE_CHECKING:
-    from orchestrator.cli.mailbox_messages import SpokenTo
+    from orchestrator.cli.logs.mailbox_messages import SpokenTo
     from orchestrator.documents import Document
 
 _HEAD: Final = "# The plan of {run}. Save to change it; delete everything to leave it as it is.\n"
@@ -34,7 +34,7 @@ def edit(run_id: str, file: Path | None, show: bool, as_json: bool) -> int:
 
     Tasks are written as in a spec. A run that has asked to approve its plan asks again, about the new one.
     """
-    from orchestrator.cli.mailbox_messages import send, spoken_to
+    from orchestrator.cli.logs.mailbox_messages import send, spoken_to
     from orchestrator.engine.answers.given_files_in_prompts import names_of
     from orchestrator.engine.plan_editing import checked_plan, plan_of
     from orchestrator.engine.vendors.environment import called_by

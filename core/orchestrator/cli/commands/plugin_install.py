@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from attrs import Factory, frozen
 
-from orchestrator.cli.json_output import result_json
-from orchestrator.cli.options import json_option
-from orchestrator.cli.tables import print_table
-from orchestrator.cli.terminal_output import line, notice, result
+from orchestrator.cli.options.shared_options import json_option
+from orchestrator.cli.terminal.json_output import result_json
+from orchestrator.cli.terminal.tables import print_table
+from orchestrator.cli.terminal.terminal_output import line, notice, result
 from orchestrator.errors import OrchestrateError, UsageError
 from orchestrator.plugin_kinds import KINDS
 

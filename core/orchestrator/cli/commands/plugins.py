@@ -12,12 +12,18 @@ import click
 from orchestrator.cli.command_groups import CommandGroup
 from orchestrator.cli.commands import COMMANDS
 from orchestrator.cli.commands.plugin_install import install, search
-from orchestrator.cli.json_output import result_json
-from orchestrator.cli.options import disable_option, home_option, json_option, plugin_option, strict_plugins_option
-from orchestrator.cli.shell_completion import PLUGIN
-from orchestrator.cli.tables import print_table
-from orchestrator.cli.terminal_output import line, notice, result
-from orchestrator.cli.values import OUTPUT
+from orchestrator.cli.options.shared_options import (
+    disable_option,
+    home_option,
+    json_option,
+    plugin_option,
+    strict_plugins_option,
+)
+from orchestrator.cli.options.shell_completion import PLUGIN
+from orchestrator.cli.options.value_types import OUTPUT
+from orchestrator.cli.terminal.json_output import result_json
+from orchestrator.cli.terminal.tables import print_table
+from orchestrator.cli.terminal.terminal_output import line, notice, result
 from orchestrator.plugin_kinds import KINDS
 
 if TYPE_CHECKING:

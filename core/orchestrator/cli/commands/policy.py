@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from orchestrator.cli.command_groups import CommandGroup
-from orchestrator.cli.json_output import result_json
-from orchestrator.cli.options import home_option, json_option
-from orchestrator.cli.tables import print_table
-from orchestrator.cli.terminal_output import clean, notice, result
-from orchestrator.cli.values import FILE
+from orchestrator.cli.options.shared_options import home_option, json_option
+from orchestrator.cli.options.value_types import FILE
+from orchestrator.cli.terminal.json_output import result_json
+from orchestrator.cli.terminal.tables import print_table
+from orchestrator.cli.terminal.terminal_output import clean, notice, result
 
 if TYPE_CHECKING:
     from orchestrator.engine.vendors.provider_survey import Offers
@@ -43,7 +43,7 @@ def check(files: tuple[Path, ...], spec_file: Path | None, as_json: bool) -> int
 
     Exit code 2 where there are errors; warnings and information do not count.
     """
-    from orchestrator.cli.spec_from_options import spec_given
+    from orchestrator.cli.running.spec_from_options import spec_given
 
     spec = None if spec_file is None else spec_given(spec_file)
     read, problems = _read(files)

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-from orchestrator.cli.damaged_runs import Trust, whole_run
-from orchestrator.cli.event_ids import EVENT, EVENT_HELP
-from orchestrator.cli.json_output import result_json
-from orchestrator.cli.loaded_runs import Loaded, texts_of
-from orchestrator.cli.opening_logs import open_log
-from orchestrator.cli.options import exact_option, home_option, json_option, plugin_option
-from orchestrator.cli.run_ids import RUN
-from orchestrator.cli.tables import print_run
-from orchestrator.cli.terminal_output import result
+from orchestrator.cli.logs.damaged_runs import Trust, whole_run
+from orchestrator.cli.logs.loaded_runs import Loaded, texts_of
+from orchestrator.cli.logs.opening_logs import open_log
+from orchestrator.cli.logs.run_ids import RUN
+from orchestrator.cli.options.event_ids import EVENT, EVENT_HELP
+from orchestrator.cli.options.shared_options import exact_option, home_option, json_option, plugin_option
+from orchestrator.cli.progress.run_table import print_run
+from orchestrator.cli.terminal.json_output import result_json
+from orchestrator.cli.terminal.terminal_output import result
 from orchestrator.errors import UsageError
 from orchestrator.log.event_ids import EventId, event_name
 from orchestrator.log.transaction import Recorded

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.build_server_output import Pipeline, github_option, junit_option
-from orchestrator.cli.options import (
+from orchestrator.cli.logs.run_ids import RUN
+from orchestrator.cli.options.shared_options import (
     advise_option,
     allow_option,
     approve_option,
@@ -30,8 +30,8 @@ from orchestrator.cli.options import (
     verbose_option,
     yes_option,
 )
-from orchestrator.cli.run_ids import RUN
-from orchestrator.cli.values import AMOUNT, CONCURRENCY, FILE, SECONDS
+from orchestrator.cli.options.value_types import AMOUNT, CONCURRENCY, FILE, SECONDS
+from orchestrator.cli.progress.build_server_output import Pipeline, github_option, junit_option
 
 if TYPE_CHECKING:
     from orchestrator.spec import Spec
@@ -102,7 +102,7 @@ def run(
     Exit codes: 0 success, 1 finished but not good enough, 2 usage or spec, 3 system failure, 4 budget exhausted,
     5 time is up, 70 a defect of the program, 130 interrupted.
     """
-    from orchestrator.cli.spec_from_options import spec_of_file, with_approvals, with_backend, with_loop
+    from orchestrator.cli.running.spec_from_options import spec_of_file, with_approvals, with_backend, with_loop
 
     if not spec_files:
         raise click.UsageError("Missing argument 'SPEC'.", click.get_current_context())
@@ -114,7 +114,7 @@ def run(
         return with_approvals(with_loop(spec, loop), approve)
 
     if len(spec_files) > 1:
-        from orchestrator.cli.several_specs import JOBS, named_specs, run_several
+        from orchestrator.cli.running.several_specs import JOBS, named_specs, run_several
 
         _refuse_for_several(project_id=flags["project_id"], junit=junit, github=github, log_format=log_format)
         specs = named_specs(spec_files, [read(file) for file in spec_files], output_dir)
@@ -175,8 +175,8 @@ def run_spec(
 
     ``input_stage``: what comes before the plan is wanted, unless the spec says otherwise.
     """
-    from orchestrator.cli.run_session import RunSession
-    from orchestrator.cli.spec_from_options import bound, named_output
+    from orchestrator.cli.running.run_session import RunSession
+    from orchestrator.cli.running.spec_from_options import bound, named_output
 
     folder = output or named_output(spec)
     loud = verbose or (spec.verbose and not quiet)
@@ -273,7 +273,7 @@ def resume_run(
     pipeline: Pipeline | None = None,
 ) -> int:
     """Go on with a run in front of the user, and give the exit code."""
-    from orchestrator.cli.run_session import RunSession
+    from orchestrator.cli.running.run_session import RunSession
 
     with RunSession(
         as_json=as_json,

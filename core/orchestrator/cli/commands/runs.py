@@ -7,21 +7,30 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from orchestrator.cli.archived_runs import archived_run
-from orchestrator.cli.archived_runs import show as show_archived
 from orchestrator.cli.command_groups import CommandGroup
-from orchestrator.cli.damaged_runs import is_readable
 from orchestrator.cli.exit_codes import SYSTEM, USAGE
-from orchestrator.cli.json_output import result_json
-from orchestrator.cli.loaded_runs import Loaded, load
-from orchestrator.cli.opening_logs import open_log, open_log_if_any
-from orchestrator.cli.options import command, exact_option, existing_run, force_option, home, home_option, json_option
+from orchestrator.cli.logs.archived_runs import archived_run
+from orchestrator.cli.logs.archived_runs import show as show_archived
+from orchestrator.cli.logs.damaged_runs import is_readable
+from orchestrator.cli.logs.loaded_runs import Loaded, load
+from orchestrator.cli.logs.opening_logs import open_log, open_log_if_any
+from orchestrator.cli.logs.run_ids import RUN
+from orchestrator.cli.options.shared_options import (
+    command,
+    exact_option,
+    existing_run,
+    force_option,
+    home,
+    home_option,
+    json_option,
+)
+from orchestrator.cli.options.shell_completion import STATUS
+from orchestrator.cli.options.value_types import OUTPUT, SECONDS, SINCE
 from orchestrator.cli.part_commands import PartCommand
-from orchestrator.cli.run_ids import RUN
-from orchestrator.cli.shell_completion import STATUS
-from orchestrator.cli.tables import print_run, print_table
-from orchestrator.cli.terminal_output import line, money, notice, result
-from orchestrator.cli.values import OUTPUT, SECONDS, SINCE
+from orchestrator.cli.progress.run_table import print_run
+from orchestrator.cli.terminal.json_output import result_json
+from orchestrator.cli.terminal.tables import print_table
+from orchestrator.cli.terminal.terminal_output import line, money, notice, result
 from orchestrator.errors import UsageError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.text_encryption import FOLDER as KEYS

@@ -9,10 +9,10 @@ import click
 from attrs import evolve, frozen
 
 from orchestrator.cli.command_groups import CommandGroup
-from orchestrator.cli.json_output import result_json, write_json
-from orchestrator.cli.options import always_json_option, home_option, json_option
-from orchestrator.cli.terminal_output import clean, notice, result
-from orchestrator.cli.values import FILE, OUTPUT_OR_STDOUT, STDOUT
+from orchestrator.cli.options.shared_options import always_json_option, home_option, json_option
+from orchestrator.cli.options.value_types import FILE, OUTPUT_OR_STDOUT, STDOUT
+from orchestrator.cli.terminal.json_output import result_json, write_json
+from orchestrator.cli.terminal.terminal_output import clean, notice, result
 from orchestrator.errors import NotAllowedError, OrchestrateError, OutputError, SpecError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def validate(files: tuple[Path, ...], as_json: bool) -> int:
     Policies that contradict each other or leave no model, and a ' #' that may have cut a text, are shown as a warning.
     What a spec wants beside calling models is listed.
     """
-    from orchestrator.cli.spec_from_options import STDIN
+    from orchestrator.cli.running.spec_from_options import STDIN
 
     checked = [(STDIN if str(path) == "-" else str(path), _checked(path)) for path in files]
     if as_json:
@@ -86,7 +86,7 @@ class _Checked:
 
 def _checked(path: Path) -> _Checked:
     from orchestrator.cli.policy_findings import known_offers, may_build_providers, weighed_here
-    from orchestrator.cli.spec_from_options import spec_given
+    from orchestrator.cli.running.spec_from_options import spec_given
     from orchestrator.engine.beginning import check_names
     from orchestrator.engine.reading_given_files import check_given_files
     from orchestrator.engine.vendors.environment import Environment

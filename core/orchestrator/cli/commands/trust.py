@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from orchestrator.cli.command_groups import CommandGroup
-from orchestrator.cli.json_output import result_json
-from orchestrator.cli.options import home, home_option, json_option
-from orchestrator.cli.tables import print_facts, print_table
-from orchestrator.cli.terminal_output import notice, result
+from orchestrator.cli.options.shared_options import home, home_option, json_option
+from orchestrator.cli.terminal.json_output import result_json
+from orchestrator.cli.terminal.tables import print_facts, print_table
+from orchestrator.cli.terminal.terminal_output import notice, result
 
 
 @click.group(cls=CommandGroup)

@@ -16,7 +16,7 @@ import click
 from attrs import frozen
 
 from orchestrator.cli import carry_out
-from orchestrator.cli.stdout import keep_stdout
+from orchestrator.cli.terminal.stdout import keep_stdout
 from orchestrator.testing.contracts.base import PluginContract, in_time, watched
 from orchestrator.testing.contracts.leftovers import nothing_left
 from orchestrator.testing.contracts.side_effects import overheard

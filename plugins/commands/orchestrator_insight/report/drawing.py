@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from orchestrator.cli.code_words import SHORTFALLS
 from orchestrator.cli.kit import money, seconds
+from orchestrator.cli.wording.code_words import SHORTFALLS
 from orchestrator.decide.outcome import output_of
 from orchestrator.models import TaskStatus, Verdict
 from orchestrator.money import Usd

@@ -1,0 +1,1 @@
+"""Reading runs from the log for commands: ids, damaged and archived runs, messages to live runs."""

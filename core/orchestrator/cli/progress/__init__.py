@@ -1,0 +1,1 @@
+"""What is shown while runs go on, and of how they ended."""

@@ -1,0 +1,1 @@
+"""Starting runs from commands: the spec, consent, the session, questions on the terminal."""

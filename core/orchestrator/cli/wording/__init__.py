@@ -1,0 +1,1 @@
+"""The words for people: codes, sentences, events and exchanges as text."""
