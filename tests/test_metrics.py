@@ -18,7 +18,7 @@ from orchestrator.metrics import (
 )
 from orchestrator.money import Usd
 from orchestrator.state.fold import fold
-from orchestrator.state.measurement import Measurement
+from orchestrator.state.metrics_from_events import Measurement
 from tests.golden import FOLDER, read
 from tests.scripted import fields, orchestrator, run
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.plugins import Catalogue
 from orchestrator.spi import Exporter, ExporterConfig, Metrics, ModelMetrics, RunMetrics
-from orchestrator.state.measurement import Measurement
+from orchestrator.state.metrics_from_events import Measurement
 
 if TYPE_CHECKING:
     from orchestrator.ledger.event_log import EventLog

@@ -22,7 +22,7 @@ from orchestrator.optimization import PluginBackend
 from orchestrator.plugins.handed_objects import OBJECTS, check_keywords, objects_among
 from orchestrator.policy import JobSpec
 from orchestrator.policy_dsl import bind
-from orchestrator.run_records import RunRecords
+from orchestrator.python_logging import RunRecords
 from orchestrator.spec import Spec, spec_from, usual_models, with_models
 from orchestrator.spec.container_kinds import KEY
 from orchestrator.spi import Backend

@@ -22,7 +22,7 @@ from orchestrator.log.codec import prepare
 from orchestrator.models import Budget
 from orchestrator.money import Usd
 from orchestrator.plugins.handed_objects import objects_only
-from orchestrator.plugins.registry import Plugin
+from orchestrator.plugins.plugin_status import Plugin
 from orchestrator.policy_dsl import bind
 from orchestrator.python_messages import python_words
 from orchestrator.run_handle import RunHandle

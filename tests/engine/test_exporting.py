@@ -13,7 +13,7 @@ from orchestrator.errors import PluginNotFoundError, SpecError
 from orchestrator.log import Redactor
 from orchestrator.plugins import Catalogue, PluginEntry, PluginStatus
 from orchestrator.spi import Exporter, ExporterConfig, Metrics, RunEvent
-from orchestrator.state.measurement import Measurement
+from orchestrator.state.metrics_from_events import Measurement
 
 FAST = ExportLimits(deadline=0.2, grace=0.2, queued=3, pause=0.0)
 EVENTS = [e.RunInterrupted(f"cause {number}") for number in range(20)]

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator import events as e
 from orchestrator.deadlines import EscapedError, OutOfTimeError, harmless, outcome_of, run_in_thread
-from orchestrator.plugins import DISTRIBUTION, registry
+from orchestrator.plugins import DISTRIBUTION, plugin_status
 from orchestrator.testing import Played
 from tests.plugins.installed import installed
 
@@ -94,8 +94,8 @@ def test_a_run_is_the_same_both_ways(
     keys: dict[str, Any] = {"providers": {"both": {}}, "routing": {"backend": "both"}}
     threads: list[set[str]] = []
     stories = []
-    for trusted in (registry.TRUSTED, OURS):
-        monkeypatch.setattr(registry, "TRUSTED", trusted)
+    for trusted in (plugin_status.TRUSTED, OURS):
+        monkeypatch.setattr(plugin_status, "TRUSTED", trusted)
         played = orchestrate_run(**keys)
         stories.append((played.status, history(played)))
         import both_backend  # type: ignore[import-not-found]
@@ -114,8 +114,8 @@ def test_a_run_is_the_same_both_ways(
 
 def test_one_property_decides() -> None:
     """Our own distribution is trusted; any other is isolated."""
-    assert not registry.is_isolated(DISTRIBUTION)
-    assert registry.is_isolated("orchestrator-x")
+    assert not plugin_status.is_isolated(DISTRIBUTION)
+    assert plugin_status.is_isolated("orchestrator-x")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from orchestrator.log import Recorded, Select
 from orchestrator.models import ModelInfo, TaskType, Verdict
 from orchestrator.replay import verify
 from orchestrator.state.fold import fold
-from orchestrator.state.measurement import Measurement
+from orchestrator.state.metrics_from_events import Measurement
 from orchestrator.state.model_health import Measured, ModelRecord
 from orchestrator.telemetry import SNAPSHOT, Telemetry, measured, priors
 from orchestrator.testing.played_run import play_spec

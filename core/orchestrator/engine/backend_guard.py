@@ -8,7 +8,7 @@ from orchestrator.deadlines import OutOfTimeError, run_in_thread
 from orchestrator.decide import BackendError, Rank
 from orchestrator.events import PluginUsed
 from orchestrator.models import BackendProblem
-from orchestrator.plugins import registry
+from orchestrator.plugins import plugin_status
 from orchestrator.spi import Backend, ModelTelemetry, Ranked, RoutingCandidate
 
 SECONDS: Final = 1.0
@@ -58,7 +58,7 @@ def _is_permutation(ranking: tuple[Any, ...], candidates: Sequence[RoutingCandid
 def runner_of(session: Iterable[PluginUsed]) -> Runner:
     """How the backend among a session's plugins is run: in a thread where its distribution is isolated, else here."""
     backend = next((plugin for plugin in session if plugin.kind == "backend"), None)
-    return run_here if backend is not None and not registry.is_isolated(backend.distribution) else run_in_thread
+    return run_here if backend is not None and not plugin_status.is_isolated(backend.distribution) else run_in_thread
 
 
 def run_here(function: Callable[[], Any], seconds: float) -> Any:

@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 from orchestrator.errors import MissingError
 from orchestrator.plugins.local_plugins import LocalPoint, plugin_of_object
-from orchestrator.plugins.registry import Plugin
+from orchestrator.plugins.plugin_status import Plugin
 from orchestrator.spi import Candidate, Finding, ValidatorContext
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from orchestrator.log import Recorded, Redactor, encode
 from orchestrator.plugins import Catalogue
 from orchestrator.plugins.store_of_folder import open_log_to_read
 from orchestrator.spi import Exporter, ExporterConfig, Metrics, RunEvent, no_history
-from orchestrator.state.measurement import Measurement
+from orchestrator.state.metrics_from_events import Measurement
 
 EVERY: Final = "every_seconds"
 """The option that the program reads itself: how often an exporter exports while the run goes on."""

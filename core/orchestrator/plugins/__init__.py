@@ -2,7 +2,7 @@
 
 from orchestrator.plugins.catalogue import Catalogue
 from orchestrator.plugins.parts import has_part, part
-from orchestrator.plugins.registry import DISABLE, DISTRIBUTION, GROUPS, RAISE, STRICT, PluginEntry, PluginStatus
+from orchestrator.plugins.plugin_status import DISABLE, DISTRIBUTION, GROUPS, RAISE, STRICT, PluginEntry, PluginStatus
 
 __all__ = [
     "DISABLE",

@@ -19,7 +19,7 @@ from orchestrator.events import PluginUsed
 from orchestrator.plugins.entry_points import installed_points
 from orchestrator.plugins.loading import GuardedLoader, PluginLoader
 from orchestrator.plugins.local_plugins import LocalPoint, files_named, plugins_of_files
-from orchestrator.plugins.registry import (
+from orchestrator.plugins.plugin_status import (
     DISABLE,
     GROUPS,
     RAISE,

@@ -6,7 +6,7 @@ from typing import Any, Final
 from orchestrator.errors import SpecError
 from orchestrator.plugin_kinds import KINDS, ContractError
 from orchestrator.plugins.local_plugins import plugin_of_object
-from orchestrator.plugins.registry import Plugin
+from orchestrator.plugins.plugin_status import Plugin
 from orchestrator.spec.value_kinds import suggestion
 
 OBJECTS: Final[Mapping[str, str]] = {f"{name}s": name for name in KINDS if name not in ("command", "store")}

@@ -17,8 +17,8 @@ from orchestrator import plugin_kinds, spi
 from orchestrator.deadlines import EscapedError, OutOfTimeError, run_in_thread
 from orchestrator.errors import ExhaustedError, PluginLoadError, SpecError, present
 from orchestrator.plugin_kinds import KINDS, ContractError
-from orchestrator.plugins import registry
-from orchestrator.plugins.registry import DISABLE, Plugin
+from orchestrator.plugins import plugin_status
+from orchestrator.plugins.plugin_status import DISABLE, Plugin
 
 PATIENCE: Final = 30.0
 """Seconds a third-party module may take to be imported, and its hook to build an object."""
@@ -184,7 +184,7 @@ def _patiently(plugin: Plugin, call: Callable[[], _Made]) -> _Made:
     """What a plugin's code gives. A third-party one is given so much time, and not called again after that."""
     if plugin.timed_out:
         raise OutOfTimeError("it has not come back before")
-    if not registry.is_isolated(plugin.distribution) or KINDS[plugin.kind].has_deadlines:
+    if not plugin_status.is_isolated(plugin.distribution) or KINDS[plugin.kind].has_deadlines:
         return call()
     try:
         return run_in_thread(call, PATIENCE)

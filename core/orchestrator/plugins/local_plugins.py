@@ -21,7 +21,7 @@ from attrs import field, frozen
 from orchestrator.documents import expanded
 from orchestrator.errors import UsageError
 from orchestrator.plugin_kinds import KINDS
-from orchestrator.plugins.registry import Plugin
+from orchestrator.plugins.plugin_status import Plugin
 from orchestrator.python_trees import tree_of
 from orchestrator.spi import hookimpl
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.errors import PluginConflictError, PluginLoadError, PluginNotFoundError
 from orchestrator.plugins.entry_points import installed_points
-from orchestrator.plugins.registry import DISABLE, names_of, switched_off
+from orchestrator.plugins.plugin_status import DISABLE, names_of, switched_off
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

@@ -1,15 +1,14 @@
 """The spec file: what a user wants of one run, read strictly, with every problem at its line.
 
 Reading order: ``value_kinds``, ``container_kinds`` (lists, mappings, records), ``spellings`` and ``plan`` (policies,
-models, tasks), ``spec_keys`` (the file as a whole), ``parsing`` (files and arguments), ``canonical`` (comparing).
+models, tasks), ``spec_keys`` (the file as a whole), ``set_options`` (changed keys), ``parsing`` (files and
+arguments), ``canonical`` and ``differences`` (comparing).
 """
 
-from orchestrator.spec.canonical import differences
+from orchestrator.spec.differences import differences
 from orchestrator.spec.limits import BreakerSpec, LimitsSpec
 from orchestrator.spec.parsing import (
     MODELS_VARIABLE,
-    addresses_of,
-    apply_sets,
     parse_changed,
     parse_policies,
     parse_spec,
@@ -23,6 +22,7 @@ from orchestrator.spec.parsing import (
 )
 from orchestrator.spec.plan import TaskSpec
 from orchestrator.spec.schema import json_schema
+from orchestrator.spec.set_options import addresses_of, apply_sets
 from orchestrator.spec.skeleton import SKELETON
 from orchestrator.spec.spec_keys import (
     ReviewSpec,

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from orchestrator.documents import Address, Document, LineOf, expanded, read_document, read_value
-from orchestrator.errors import SpecError, UsageError
+from orchestrator.documents import Address, Document, LineOf, expanded, read_document
+from orchestrator.errors import SpecError
 from orchestrator.events import ADVISE, ENHANCE, PLAN
 from orchestrator.models import ModelInfo
 from orchestrator.money import Usd
@@ -22,6 +22,7 @@ from orchestrator.spec.limits import BREAKER, LIMITS
 from orchestrator.spec.model_keys import MODEL, PRICE, RATE
 from orchestrator.spec.plan import TASK
 from orchestrator.spec.policy_keys import POLICIES, POLICY, RATE_LIMIT
+from orchestrator.spec.set_options import addresses_of, apply_sets
 from orchestrator.spec.spec_keys import MODELS_FILE, REVIEW, ROUTING, SPEC, VALIDATORS, ModelsFile, Spec
 from orchestrator.spec.value_kinds import FileUse, Kind, Money, Place, Refused, suggestion
 
@@ -127,21 +128,6 @@ def parse_changed(
     return parse_spec(value, source, line_of, {(): next(iter(given.values())), **given})
 
 
-def addresses_of(value: Any, sets: Sequence[str], option: str) -> dict[Address, str]:
-    """Where in the data that ``apply_sets`` has changed each of ``sets`` stands, with the option that gave it."""
-    found: dict[Address, str] = {}
-    for text in sets:
-        address: Address = ()
-        below = value
-        for step in text.partition("=")[0].strip().split("."):
-            if isinstance(below, list) and step.isdecimal():
-                address, below = (*address, int(step)), below[int(step)] if int(step) < len(below) else None
-            else:
-                address, below = (*address, step), below.get(step) if isinstance(below, Mapping) else None
-        found[address] = option
-    return found
-
-
 _DECOMPOSED: Final = re.compile("task_[0-9]{3,}")
 """What a task of a plan is called that a model makes."""
 
@@ -233,44 +219,6 @@ def parse_policies(value: Any, source: str, line_of: LineOf | None = None, path:
         return POLICIES.read(value, place)
     except Refused:
         raise place.error() from None
-
-
-def apply_sets(value: Any, sets: Sequence[str]) -> Any:
-    """A copy of a document's data in which each ``a.b=VALUE`` is set, in order.
-
-    A step is a key, or a number where a list stands; missing mappings are made. The value is a YAML scalar, a quoted
-    text, a ``[list]`` or a ``{mapping}``.
-
-    Raises:
-        UsageError: it is not of this form, or leads through something that is no mapping and no list.
-    """
-    for text in sets:
-        address, equals, written = text.partition("=")
-        steps = address.strip().split(".")
-        if not equals or not all(steps):
-            raise UsageError(f"--set {text}: write it as KEY.KEY=VALUE")
-        try:
-            item = read_value(written, "--set")
-        except SpecError as error:
-            raise UsageError(f"--set {address}: {error.problems[0].partition(': ')[2]}") from error
-        value = _with({} if value is None else value, steps, item, f"--set {address}")
-    return value
-
-
-def _with(value: Any, steps: Sequence[str], item: Any, flag: str) -> Any:
-    """``value`` with ``item`` at ``steps``; what is not on the way is shared, not copied."""
-    if not steps:
-        return item
-    step, rest = steps[0], steps[1:]
-    if isinstance(value, Mapping):
-        below = value.get(step)
-        return {**value, step: _with({} if below is None else below, rest, item, flag)}
-    if not isinstance(value, list):
-        raise UsageError(f"{flag}: {step!r} would stand in something that is neither a mapping nor a list")
-    if not step.isdecimal() or len(step) > 6 or int(step) >= len(value):
-        raise UsageError(f"{flag}: {step!r} is no place in a list of {len(value)}; the first is 0")
-    place = int(step)
-    return [*value[:place], _with(value[place], rest, item, flag), *value[place + 1 :]]
 
 
 def _parse(record: Record[Any], value: Any, place: Place) -> Any:

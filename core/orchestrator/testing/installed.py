@@ -9,7 +9,7 @@ from orchestrator import plugin_kinds
 from orchestrator.errors import PluginError, SpecError
 from orchestrator.plugin_kinds import ContractError
 from orchestrator.plugins import Catalogue, PluginEntry, PluginStatus
-from orchestrator.plugins.registry import normalised
+from orchestrator.plugins.plugin_status import normalised
 from orchestrator.testing.contracts import SUITES, PluginContract
 
 CONTRACT_NAME = "orchestrator_contract"

@@ -8,7 +8,7 @@ from orchestrator.engine.vendors.instances import instances_of
 from orchestrator.errors import OrchestrateError
 from orchestrator.models import Verdict
 from orchestrator.plugins import Catalogue
-from orchestrator.plugins.registry import DISTRIBUTION, normalised
+from orchestrator.plugins.plugin_status import DISTRIBUTION, normalised
 from orchestrator.spec import Spec
 
 _KINDS: Final = ("provider", "backend", "validator", "scorer", "exporter", "scaffold")

@@ -32,7 +32,7 @@ def orchestrator_exporter(config: ExporterConfig) -> Exporter:
         )
     options.done()
     try:
-        from orchestrator_exporters.otlp import OpenTelemetryExporter
+        from orchestrator_exporters.sending_to_collector import OpenTelemetryExporter
     except ModuleNotFoundError as error:
         raise SpecError(
             [f"exporters.{config.name}: {error.name} is not installed: pip install 'multi-llm-orchestrator[otel]'"]

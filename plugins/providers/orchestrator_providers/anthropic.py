@@ -13,12 +13,12 @@ from orchestrator.spi import Billed, ErrorKind, Finish, Provider, ProviderConfig
 from orchestrator_providers.anthropic_batches import AnthropicBatches
 from orchestrator_providers.batching import read_batches_option
 from orchestrator_providers.error_meanings import Cause, bad_answer, by_words, classify, refused_answer
-from orchestrator_providers.json_forms import is_strict, unbounded
 from orchestrator_providers.keys_and_addresses import CALLING, REACHING, check_options, find_access, read_manner
 from orchestrator_providers.live_answer import Gathering
 from orchestrator_providers.model_catalogue import Catalogue, Listed
 from orchestrator_providers.one_call import conversation
 from orchestrator_providers.openai_answers import count, details, larger_counts
+from orchestrator_providers.structured_output import is_strict, unbounded
 from orchestrator_providers.text_without_keys import clean, words_of
 
 _VERSION: Final = "2023-06-01"

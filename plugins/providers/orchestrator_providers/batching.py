@@ -23,7 +23,7 @@ from orchestrator.spi import (
 )
 from orchestrator_providers.error_meanings import bad_answer, transport_error
 from orchestrator_providers.one_call import Vendor
-from orchestrator_providers.strict_json import NO_JSON, parse_strict
+from orchestrator_providers.reply_body_json import NO_JSON, parse_strict
 from orchestrator_providers.text_without_keys import excerpt
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from orchestrator.spi import ErrorKind, Finish, Price, Provider, ProviderConfig,
 from orchestrator_providers.batching import read_batches_option
 from orchestrator_providers.error_meanings import Cause, bad_answer, by_words, classify, refused_answer
 from orchestrator_providers.google_batches import GoogleBatches
-from orchestrator_providers.json_forms import unbounded
 from orchestrator_providers.keys_and_addresses import CALLING, REACHING, check_options, find_access, read_manner
 from orchestrator_providers.live_answer import Gathering
 from orchestrator_providers.model_catalogue import Catalogue, Listed
 from orchestrator_providers.openai_answers import beyond, count, larger_usage, token_classes
+from orchestrator_providers.structured_output import unbounded
 from orchestrator_providers.text_without_keys import clean, one_line, words_of
 from orchestrator_providers.wait_times import duration
 

@@ -10,7 +10,7 @@ from orchestrator.spi import ErrorKind, ModelInfo, ProviderError, Reply
 from orchestrator_providers.allowances import allowances
 from orchestrator_providers.error_meanings import bad_answer, cut_off
 from orchestrator_providers.event_stream import EventSplitter
-from orchestrator_providers.strict_json import NO_JSON, parse_strict
+from orchestrator_providers.reply_body_json import NO_JSON, parse_strict
 from orchestrator_providers.text_without_keys import excerpt, one_line
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from orchestrator_providers.error_meanings import (
 )
 from orchestrator_providers.keys_and_addresses import Access, Manner
 from orchestrator_providers.live_answer import Gathering, LiveAnswer, inline_thinking
-from orchestrator_providers.strict_json import NO_JSON, parse_strict
+from orchestrator_providers.reply_body_json import NO_JSON, parse_strict
 from orchestrator_providers.text_without_keys import clean, excerpt, message_of, one_line, words_of
 from orchestrator_providers.wait_times import rate_reset, retry_after, wait_in_text
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from orchestrator.spi import Provider, ProviderConfig, Reply, Request, SpecError, hookimpl
 from orchestrator_providers.batching import read_batches_option
-from orchestrator_providers.json_forms import is_object
 from orchestrator_providers.keys_and_addresses import CALLING, REACHING, check_options, find_access, read_manner
 from orchestrator_providers.live_answer import Gathering
 from orchestrator_providers.model_catalogue import Catalogue, Listed
@@ -18,6 +17,7 @@ from orchestrator_providers.one_call import conversation
 from orchestrator_providers.openai_batches import OpenAIBatches
 from orchestrator_providers.openai_family import OpenAIFamily
 from orchestrator_providers.openai_responses import ResponseGathering, read_response
+from orchestrator_providers.structured_output import is_object
 
 _JSON: Final = ("json_schema", "json_object")
 _REASONS: Final = (*_JSON, "reasoning", "effort", "no_temperature")

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Final
 
 from orchestrator.spi import ErrorKind, Finish, ProviderError, Reply, Request, Usage
 from orchestrator_providers.error_meanings import bad_answer, billed_of_usage, refused_answer
-from orchestrator_providers.json_forms import is_closed, is_object, is_strict, unbounded
 from orchestrator_providers.live_answer import Gathering
 from orchestrator_providers.one_call import Vendor
 from orchestrator_providers.openai_answers import (
@@ -21,6 +20,7 @@ from orchestrator_providers.openai_answers import (
     read_usage,
     text_of,
 )
+from orchestrator_providers.structured_output import is_closed, is_object, is_strict, unbounded
 from orchestrator_providers.text_without_keys import clean
 
 _FINISH: Final = {

@@ -41,6 +41,8 @@ def suggest(
     from orchestrator.trust.addresses import is_local
     from orchestrator_providers.suggested_models import models_file, offered_models
 
+    if not provider.strip() or provider.startswith("?"):
+        raise UsageError(f"--provider: {provider!r} is no name: in a spec ? stands before a name that may be unknown")
     environment = Environment.of_process(lambda secret: None)
     key = None if api_key_env is None else environment.secret(api_key_env)
     if api_key_env is not None and key is None:

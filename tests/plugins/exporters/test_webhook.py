@@ -33,7 +33,10 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                size = int(self.headers["Content-Length"])
+                body = self.rfile.read(size)
+                if len(body) < size:  # the sender was killed while it sent
+                    return
                 receiver.requests.append((dict(self.headers.items()), body))
                 self.send_response(receiver.status)
                 self.send_header("Content-Length", "0")

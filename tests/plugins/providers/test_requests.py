@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from orchestrator.models import ModelInfo
 from orchestrator.spi import Message, Request
-from orchestrator_providers.json_forms import is_closed, is_strict
 from orchestrator_providers.one_call import Vendor
+from orchestrator_providers.structured_output import is_closed, is_strict
 from tests.plugins.providers.calls import a_request
 from tests.plugins.providers.vendors import CANARY, VENDORS, built, slot_model
 

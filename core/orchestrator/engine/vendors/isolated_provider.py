@@ -17,7 +17,7 @@ from orchestrator.engine.vendors.isolation_thread import IsolatedCall, Isolation
 from orchestrator.errors import ExhaustedError, PluginLoadError
 from orchestrator.events import PluginUsed
 from orchestrator.models import ModelInfo
-from orchestrator.plugins import registry
+from orchestrator.plugins import plugin_status
 from orchestrator.spi import Body, CallContext, Provider, Reply, Request
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ _Work = Callable[["httpx.AsyncClient | None"], Awaitable[Reply]]
 def isolate(provider: Provider, used: PluginUsed, client: "Callable[[], httpx.AsyncClient] | None" = None) -> Provider:
     """The provider as the engine may hold it: as it is, or isolated where its distribution is.
 
-    See ``orchestrator.plugins.registry.is_isolated``.
+    See ``orchestrator.plugins.plugin_status.is_isolated``.
 
     Raises:
         PluginLoadError: a third-party one cannot say what it sells.
     """
-    return IsolatedProvider(provider, used, client) if registry.is_isolated(used.distribution) else provider
+    return IsolatedProvider(provider, used, client) if plugin_status.is_isolated(used.distribution) else provider
 
 
 class IsolatedProvider:

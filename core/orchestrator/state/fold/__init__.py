@@ -8,7 +8,7 @@ from typing import Final
 
 from orchestrator import events as e
 from orchestrator.state.fold import batches, calls, channels, planning, routing, runs, spending, tasks
-from orchestrator.state.fold.handlers import Handlers
+from orchestrator.state.fold.open_effects import Handlers
 from orchestrator.state.run import RunState
 
 __all__ = ["apply", "fold"]

@@ -4,7 +4,7 @@ from typing import Final
 
 from orchestrator import events as e
 from orchestrator.state.batches import Batch
-from orchestrator.state.fold.handlers import Handlers, closed
+from orchestrator.state.fold.open_effects import Handlers, closed
 from orchestrator.state.run import RunState
 
 

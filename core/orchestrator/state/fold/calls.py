@@ -8,9 +8,9 @@ from orchestrator.models import Finish, Lane
 from orchestrator.settings import SECOND
 from orchestrator.state.batches import BatchedCall
 from orchestrator.state.calls import Answer, Failure, Refusal, Reservation
-from orchestrator.state.fold.attempts import call_of, count, end_probe, started_of
-from orchestrator.state.fold.handlers import Handlers, closed
 from orchestrator.state.fold.hosts import forget_probe, host_of, note_reached, note_unreachable
+from orchestrator.state.fold.open_effects import Handlers, closed
+from orchestrator.state.fold.settling_attempts import call_of, count, end_probe, started_of
 from orchestrator.state.model_health import Start, measured_as
 from orchestrator.state.run import RunState
 

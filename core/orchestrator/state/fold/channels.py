@@ -4,7 +4,7 @@ from typing import Final
 
 from orchestrator import events as e
 from orchestrator.state.channels import Channel
-from orchestrator.state.fold.handlers import Handlers
+from orchestrator.state.fold.open_effects import Handlers
 from orchestrator.state.run import RunState
 
 

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from orchestrator import events as e
 from orchestrator.models import ApprovalPoint, Lane, PlannedTask, TaskStatus
-from orchestrator.state.fold.handlers import Handlers, closed
+from orchestrator.state.fold.open_effects import Handlers, closed
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState
 

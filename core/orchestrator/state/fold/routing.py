@@ -5,7 +5,7 @@ from typing import Final
 from orchestrator import events as e
 from orchestrator.models import Role, SelectionReason
 from orchestrator.state.calls import CallKey, LogicalCall, Selection
-from orchestrator.state.fold.handlers import Handlers
+from orchestrator.state.fold.open_effects import Handlers
 from orchestrator.state.model_health import HostRecord
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import TaskState

@@ -9,9 +9,9 @@ from orchestrator import events as e
 from orchestrator.models import ApprovalPoint
 from orchestrator.money import Usd
 from orchestrator.state.calls import Spend
-from orchestrator.state.fold.attempts import call_of, count, end_probe, started_of
 from orchestrator.state.fold.batches import leave_batches
-from orchestrator.state.fold.handlers import Handlers
+from orchestrator.state.fold.open_effects import Handlers
+from orchestrator.state.fold.settling_attempts import call_of, count, end_probe, started_of
 from orchestrator.state.fold.tasks import reopen
 from orchestrator.state.inputs import ApprovalRecord, Consent
 from orchestrator.state.model_health import Measured

@@ -5,8 +5,8 @@ from typing import Final
 from orchestrator import events as e
 from orchestrator.models import PHASE_OF
 from orchestrator.state.calls import CallKey
-from orchestrator.state.fold.attempts import count_excess
-from orchestrator.state.fold.handlers import Handlers
+from orchestrator.state.fold.open_effects import Handlers
+from orchestrator.state.fold.settling_attempts import count_excess
 from orchestrator.state.run import RunState
 
 

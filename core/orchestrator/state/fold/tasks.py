@@ -7,7 +7,7 @@ from typing import Final
 
 from orchestrator import events as e
 from orchestrator.models import TaskStatus
-from orchestrator.state.fold.handlers import Handlers, closed
+from orchestrator.state.fold.open_effects import Handlers, closed
 from orchestrator.state.run import RunState
 from orchestrator.state.tasks import Check, Probe, Scoring, TaskState
 

@@ -5,7 +5,7 @@ from orchestrator.models import PHASE_OF, Lane
 from orchestrator.money import Usd
 from orchestrator.state.calls import LogicalCall, Spend
 from orchestrator.state.fold.batches import end_batched
-from orchestrator.state.fold.handlers import closed
+from orchestrator.state.fold.open_effects import closed
 from orchestrator.state.run import Excess, RunState
 
 
