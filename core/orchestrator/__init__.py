@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from orchestrator.orchestrator import DiskCache, Orchestrator, StateManager
     from orchestrator.policy import EnforcementMode, JobSpec, Policy, PolicyHierarchy, PolicySet
-    from orchestrator.workspace import Workspace
+    from orchestrator.python_api.workspace import Workspace
 
 _HOMES = {
     "AgentPool": "agents",

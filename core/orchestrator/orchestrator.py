@@ -22,11 +22,11 @@ from orchestrator.optimization import PluginBackend
 from orchestrator.plugins.handed_objects import OBJECTS, check_keywords, objects_among
 from orchestrator.policy import JobSpec
 from orchestrator.policy_dsl import bind
+from orchestrator.python_api.workspace import Workspace
 from orchestrator.python_logging import RunRecords
 from orchestrator.spec import Spec, spec_from, usual_models, with_models
 from orchestrator.spec.container_kinds import KEY
 from orchestrator.spi import Backend
-from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
     from orchestrator.channels import TaskChannel

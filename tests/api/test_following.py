@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from orchestrator import ProjectStatus, Workspace
 from orchestrator.events import CallStarted
 from orchestrator.log import Recorded
-from orchestrator.run_handle import RunHandle
+from orchestrator.python_api.run_handle import RunHandle
 from tests.api.stepping import CancelledAt, a_spec
 from tests.cli.command import ANSWERS, PATIENCE, count, finish, start, wait_until
 

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import pytest
 
 from orchestrator import Budget, ProjectStatus, Workspace
-from orchestrator.answering_questions import OpenQuestion
 from orchestrator.engine.loop import Loop
 from orchestrator.errors import NotAllowedError, OutputError, RunLockedError, SpecError, UsageError
-from orchestrator.run_handle import RunHandle
-from orchestrator.run_list import RunSummaries
+from orchestrator.past_runs.run_list import RunSummaries
+from orchestrator.python_api.answering_questions import OpenQuestion
+from orchestrator.python_api.run_handle import RunHandle
 from orchestrator.spec import read_spec
 from tests.api.stepping import a_spec
 from tests.cli.command import finish, orchestrate, rows, scripted_spec, start, wait_until

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from orchestrator.cli.logs.run_ids import resolved_task
 from orchestrator.errors import UsageError
-from orchestrator.run_names import found_run
+from orchestrator.past_runs.run_names import found_run
 from tests.cli.command import orchestrate, scripted_spec
 
 IDS = st.lists(

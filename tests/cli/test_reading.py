@@ -11,8 +11,8 @@ import pytest
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import GENESIS
 from orchestrator.log.chain import link
+from orchestrator.past_runs.recorded_rankings import rank_of, whole_steps
 from orchestrator.plugins import Catalogue
-from orchestrator.recorded_rankings import rank_of, whole_steps
 from orchestrator.replay import verify
 from orchestrator.spec import json_schema, read_spec
 from tests.cli.command import (

@@ -113,15 +113,15 @@ if TYPE_CHECKING:
     from orchestrator.engine.settling import settle
     from orchestrator.engine.submitting import Submission, submit
     from orchestrator.engine.vendors.environment import BY
-    from orchestrator.exchanges import Shown, exchanges, with_texts
     from orchestrator.ledger.accounts import kind_of
     from orchestrator.log.event_ids import EventId, read_event_id
     from orchestrator.metrics import measure
     from orchestrator.models.offers import qualified
+    from orchestrator.past_runs.exchanges import Shown, exchanges, with_texts
+    from orchestrator.past_runs.recorded_rankings import rank_of, ranking, whole_steps
+    from orchestrator.past_runs.run_list import STATUSES, runs_in, shown_status
     from orchestrator.plugins import Catalogue
     from orchestrator.plugins.store_of_folder import shown_store, store_variables
-    from orchestrator.recorded_rankings import rank_of, ranking, whole_steps
-    from orchestrator.run_list import STATUSES, runs_in, shown_status
     from orchestrator.spec import Spec, apply_sets, parse_spec, read_models, spec_from, with_models
     from orchestrator.spec.plan import IDENTIFIER
     from orchestrator.spec.value_kinds import Place, Refused
@@ -182,15 +182,15 @@ _NAMES: Final = {
     "orchestrator.engine.settling": "settle",
     "orchestrator.engine.submitting": "Submission submit",
     "orchestrator.engine.vendors.environment": "BY",
-    "orchestrator.exchanges": "Shown exchanges with_texts",
+    "orchestrator.past_runs.exchanges": "Shown exchanges with_texts",
     "orchestrator.ledger.accounts": "kind_of",
     "orchestrator.log.event_ids": "EventId read_event_id",
     "orchestrator.metrics": "measure",
     "orchestrator.models.offers": "qualified",
     "orchestrator.plugins": "Catalogue",
     "orchestrator.plugins.store_of_folder": "shown_store store_variables",
-    "orchestrator.recorded_rankings": "rank_of ranking whole_steps",
-    "orchestrator.run_list": "STATUSES runs_in shown_status",
+    "orchestrator.past_runs.recorded_rankings": "rank_of ranking whole_steps",
+    "orchestrator.past_runs.run_list": "STATUSES runs_in shown_status",
     "orchestrator.spec": "Spec apply_sets parse_spec read_models spec_from with_models",
     "orchestrator.spec.value_kinds": "Place Refused",
     "orchestrator.spec.plan": "IDENTIFIER",

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 from attrs import Factory, define
 
-from orchestrator.exchanges import ExchangeReader
 from orchestrator.log.event_ids import event_name
 from orchestrator.log.transaction import Recorded
+from orchestrator.past_runs.exchanges import ExchangeReader
 from orchestrator.state.run import RunState
 from orchestrator_insight.explaining_history import Explainer
 from orchestrator_insight.timeline import Timeline, TimelineReader

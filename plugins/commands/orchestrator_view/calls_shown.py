@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from orchestrator.cli.kit import DOING, money
-from orchestrator.exchanges import Exchange, SentRequest, Shown, with_texts
 from orchestrator.models import sample_words
+from orchestrator.past_runs.exchanges import Exchange, SentRequest, Shown, with_texts
 from orchestrator_insight.page_values import duration
 from orchestrator_view.kept_run import RunReading
 

@@ -6,7 +6,7 @@ from attrs import Factory, define
 
 from orchestrator.cli.kit import Trust
 from orchestrator.errors import DamagedLogError, NoTextError
-from orchestrator.exchanges import DAMAGED, note
+from orchestrator.past_runs.exchanges import DAMAGED, note
 from orchestrator.reading import Recorded, Texts
 from orchestrator.reading import events as e
 from orchestrator_insight.decisions_in_words import DecisionShown, shown

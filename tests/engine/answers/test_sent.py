@@ -8,10 +8,10 @@ import pytest
 
 from orchestrator.engine.answers.prompt_marks import marks_of
 from orchestrator.events import RunStarted
-from orchestrator.exchanges import Exchange, Shown, exchanges, with_texts
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts
 from orchestrator.models import Role
+from orchestrator.past_runs.exchanges import Exchange, Shown, exchanges, with_texts
 from tests.cli.command import QUICKSTART, orchestrate, scripted_spec
 from tests.engine.answers.test_marks import CANARY, outside
 from tests.scripted import fields, orchestrator, run

@@ -21,8 +21,8 @@ from orchestrator.errors import LogError
 from orchestrator.events import RunForked, RunStarted
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.money import Usd
+from orchestrator.past_runs.spend_sums import COLUMNS, Row, Sum, of_archived, spend_of, spend_of_all, sums_of
 from orchestrator.settings import RunSettings
-from orchestrator.spend_sums import COLUMNS, Row, Sum, of_archived, spend_of, spend_of_all, sums_of
 
 _RECONCILE: Final = (
     "List calls whose cost is unknown, enter what the vendor billed for one, or settle them from the vendor's bill."

@@ -80,7 +80,7 @@ def _show_call(store: Reader, run: str, call: EventId, *, as_json: bool) -> int:
     """One call with its texts: exactly what was sent, and what came back."""
     from orchestrator.cli.logs.loaded_runs import texts_of
     from orchestrator.cli.wording.exchange_lines import lines_of, title_of
-    from orchestrator.exchanges import exchanges, with_texts
+    from orchestrator.past_runs.exchanges import exchanges, with_texts
 
     trust = trust_in(store, run)
     records = trust.read(lambda: list(store.read(run)))

@@ -16,11 +16,11 @@ from orchestrator.cli.terminal.terminal_output import result
 from orchestrator.errors import UsageError
 from orchestrator.log.event_ids import EventId, event_name
 from orchestrator.log.transaction import Recorded
+from orchestrator.past_runs.recorded_rankings import rank_of, whole_steps
+from orchestrator.past_runs.run_list import shown_status
 from orchestrator.plugins import Catalogue
-from orchestrator.recorded_rankings import rank_of, whole_steps
 from orchestrator.replay import Difference, Verification
 from orchestrator.replay import verify as verify_history
-from orchestrator.run_list import shown_status
 from orchestrator.state.fold import fold
 
 _FAILED = 6

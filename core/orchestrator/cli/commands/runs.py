@@ -36,8 +36,8 @@ from orchestrator.ledger.event_log import EventLog
 from orchestrator.log.text_encryption import FOLDER as KEYS
 from orchestrator.log.texts import WITHOUT_KEY
 from orchestrator.money import Usd
+from orchestrator.past_runs.run_list import RunFilter, RunSummary, known_status, summaries
 from orchestrator.plugins.store_of_folder import open_log as open_log_to_write
-from orchestrator.run_list import RunFilter, RunSummary, known_status, summaries
 
 if TYPE_CHECKING:
     from orchestrator.engine.outputs.folder_writing import OutputFolder

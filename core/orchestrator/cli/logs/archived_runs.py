@@ -11,7 +11,7 @@ from orchestrator.cli.terminal.terminal_output import line, money, timestamp
 from orchestrator.errors import present
 from orchestrator.events import ADVISE, ENHANCE, PLAN, RunArchived
 from orchestrator.money import Usd
-from orchestrator.run_list import ARCHIVED
+from orchestrator.past_runs.run_list import ARCHIVED
 
 
 @frozen

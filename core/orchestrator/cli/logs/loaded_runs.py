@@ -9,7 +9,7 @@ from orchestrator.cli.options.shared_options import existing_run
 from orchestrator.errors import NoTextError
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts
-from orchestrator.run_list import shown_status
+from orchestrator.past_runs.run_list import shown_status
 from orchestrator.state.fold import fold
 from orchestrator.state.run import RunState
 

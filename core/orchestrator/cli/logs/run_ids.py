@@ -19,7 +19,7 @@ RUN_HELP: Final = "RUN is an id or a unique beginning of one, with or without ru
 
 def _short_and_whole(runs: Sequence[str], begun: str) -> list[str]:
     """The runs; where what is typed leaves ``run-`` out, they do, too."""
-    from orchestrator.run_names import GIVEN
+    from orchestrator.past_runs.run_names import GIVEN
 
     return list(runs) if GIVEN.startswith(begun[: len(GIVEN)]) else [run.removeprefix(GIVEN) for run in runs]
 
@@ -30,7 +30,7 @@ def resolved_run(word: str) -> str:
     Raises:
         UsageError: it is not unique.
     """
-    from orchestrator.run_names import found_run
+    from orchestrator.past_runs.run_names import found_run
 
     return found_run(_known_runs(), word)
 
@@ -48,8 +48,8 @@ def _known_runs() -> list[str]:
     """The runs of the data folder; none where its log cannot be read, which the command itself then says."""
     from orchestrator.errors import OrchestrateError
     from orchestrator.ledger.event_log import EventLog
+    from orchestrator.past_runs.run_list import runs_in
     from orchestrator.plugins.store_of_folder import open_log_to_read
-    from orchestrator.run_list import runs_in
 
     try:
         if not has_log():

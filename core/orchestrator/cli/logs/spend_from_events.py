@@ -6,8 +6,8 @@ from typing import Final
 from orchestrator import events as e
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.models import PHASE_OF
+from orchestrator.past_runs.spend_sums import Row, team_of
 from orchestrator.settings import RunSettings
-from orchestrator.spend_sums import Row, team_of
 
 _NAMES: Final[dict[str, Callable[[e.CallStarted], str]]] = {
     "model": lambda call: call.model,

@@ -78,7 +78,7 @@ def _strategies(context: click.Context) -> Iterable[str]:
 
 
 def _statuses(context: click.Context) -> Iterable[str]:
-    from orchestrator.run_list import STATUSES
+    from orchestrator.past_runs.run_list import STATUSES
 
     return STATUSES
 

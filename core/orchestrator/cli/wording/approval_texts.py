@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
-from orchestrator.answering_questions import question_of as asked_in_words
 from orchestrator.cli.options.shared_options import command
 from orchestrator.cli.terminal.terminal_output import line, money
 from orchestrator.events import QuestionAsked
 from orchestrator.models import ApprovalPoint
+from orchestrator.python_api.answering_questions import question_of as asked_in_words
 from orchestrator.state.run import RunState
 
 _LONGEST_PROMPT = 160

@@ -8,9 +8,9 @@ from orchestrator.cli.terminal.stdout import stdout
 from orchestrator.cli.terminal.terminal_output import clean, line, money, seconds
 from orchestrator.cli.terminal.text_fitting import width_of
 from orchestrator.cli.wording.code_words import DOING
-from orchestrator.exchanges import SentRequest, Shown
 from orchestrator.models import Lane, sample_words
 from orchestrator.money import Usd
+from orchestrator.past_runs.exchanges import SentRequest, Shown
 
 _RULE: Final = 100
 

@@ -23,10 +23,10 @@ from orchestrator.events import RunArchived
 from orchestrator.ledger.event_log import EventLog
 from orchestrator.log import Texts, append_head
 from orchestrator.log.texts import MISSING, NoText
+from orchestrator.past_runs.run_list import runs_in
 from orchestrator.plugins.store_of_folder import open_log_to_read
 from orchestrator.policy import Retention
 from orchestrator.policy_dsl import retention_in_force
-from orchestrator.run_list import runs_in
 from orchestrator_audit.bundles import signing, writing
 from orchestrator_audit.bundles.archived_runs import remains
 from orchestrator_audit.bundles.checking import verify

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 from orchestrator.engine.answers.stored_prompts import read_prompt
-from orchestrator.exchanges import Exchange
+from orchestrator.past_runs.exchanges import Exchange
 from orchestrator_insight.task_history import Read
 
 

@@ -7,7 +7,7 @@ from attrs import define
 
 from orchestrator.engine.outputs.file_placement import Placement
 from orchestrator.errors import DamagedLogError, NoTextError
-from orchestrator.exchanges import DAMAGED, note
+from orchestrator.past_runs.exchanges import DAMAGED, note
 from orchestrator.state.run import RunState
 from orchestrator_insight.report.drawing import TaskRow
 

@@ -10,30 +10,30 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
 
 from attrs import define
 
-from orchestrator.answering_questions import OpenQuestion, open_question, open_questions
 from orchestrator.engine.answers_from_outside import QuestionReply, request_of
 from orchestrator.engine.outputs.run_results import project_state
 from orchestrator.engine.session_lifetime import RunEnd
 from orchestrator.engine.vendors.environment import called_by
 from orchestrator.errors import MissingError, UsageError, present
 from orchestrator.events import QuestionAnswered, RunForked, RunStarted
-from orchestrator.following_runs import PAUSE, LiveSession, TextPiece, committed, settled, text_elsewhere
 from orchestrator.ledger.mailbox_requests import ANSWER, CANCEL
 from orchestrator.log import Recorded
 from orchestrator.log.event_ids import EventId, read_event_id
 from orchestrator.models import AnsweredBy, Budget, ProjectState
 from orchestrator.money import Usd
-from orchestrator.recorded_rankings import rank_of
+from orchestrator.past_runs.recorded_rankings import rank_of
+from orchestrator.past_runs.run_list import RunSummary, summaries
+from orchestrator.past_runs.spend_sums import COLUMNS, Row, Sum, spend_of, sums_of
+from orchestrator.python_api.answering_questions import OpenQuestion, open_question, open_questions
+from orchestrator.python_api.following_runs import PAUSE, LiveSession, TextPiece, committed, settled, text_elsewhere
 from orchestrator.replay import Verification
 from orchestrator.replay import verify as verify_history
-from orchestrator.run_list import RunSummary, summaries
 from orchestrator.settings import RunSettings
-from orchestrator.spend_sums import COLUMNS, Row, Sum, spend_of, sums_of
 from orchestrator.state.run import RunState
 
 if TYPE_CHECKING:
     from orchestrator.engine.runs import Engine
-    from orchestrator.workspace import Workspace
+    from orchestrator.python_api.workspace import Workspace
 
 T = TypeVar("T")
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, evolve, field
 
-from orchestrator.answering_questions import WaitingAsker
 from orchestrator.documents import expanded
 from orchestrator.engine.live_text import LiveTextFile
 from orchestrator.engine.questions import Agreeing, Asker
@@ -17,17 +16,18 @@ from orchestrator.engine.runs import Engine
 from orchestrator.engine.session_lifetime import RunEnd, Watchers
 from orchestrator.engine.vendors.environment import data_folder
 from orchestrator.errors import SpecError, UsageError
-from orchestrator.following_runs import LiveSession, settled
 from orchestrator.log.codec import prepare
 from orchestrator.models import Budget
 from orchestrator.money import Usd
+from orchestrator.past_runs.run_list import RunFilter, RunSummaries, known_status, runs_in, summaries
+from orchestrator.past_runs.run_names import found_run
 from orchestrator.plugins.handed_objects import objects_only
 from orchestrator.plugins.plugin_status import Plugin
 from orchestrator.policy_dsl import bind
-from orchestrator.python_messages import python_words
-from orchestrator.run_handle import RunHandle
-from orchestrator.run_list import RunFilter, RunSummaries, known_status, runs_in, summaries
-from orchestrator.run_names import found_run
+from orchestrator.python_api.answering_questions import WaitingAsker
+from orchestrator.python_api.following_runs import LiveSession, settled
+from orchestrator.python_api.python_messages import python_words
+from orchestrator.python_api.run_handle import RunHandle
 from orchestrator.spec import Spec, parse_spec, read_spec, spec_from, usual_models, with_models
 
 if TYPE_CHECKING:
