@@ -47,7 +47,7 @@ _HOMES = {
     "TaskResult": "models",
     "TaskStatus": "models",
     "TaskType": "models",
-    "Workspace": "workspace",
+    "Workspace": "python_api.workspace",
 }
 
 __all__ = [

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.stepping import a_spec
 from tests.cli.command import ROOT, clean_environment, orchestrate
+from tests.python_api.stepping import a_spec
 
 pytest.importorskip("fastapi", reason="the extra `service` is not installed")
 pytest.importorskip("uvicorn", reason="the extra `service` is not installed")

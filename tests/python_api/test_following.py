@@ -13,8 +13,8 @@ from orchestrator import ProjectStatus, Workspace
 from orchestrator.events import CallStarted
 from orchestrator.log import Recorded
 from orchestrator.python_api.run_handle import RunHandle
-from tests.api.stepping import CancelledAt, a_spec
 from tests.cli.command import ANSWERS, PATIENCE, count, finish, start, wait_until
+from tests.python_api.stepping import CancelledAt, a_spec
 
 
 async def _heard(run: RunHandle, cancels: list[int]) -> list[Recorded]:

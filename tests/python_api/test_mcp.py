@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.stepping import a_spec
 from tests.cli.command import clean_environment, orchestrate, scripted_spec
+from tests.python_api.stepping import a_spec
 
 mcp = pytest.importorskip("mcp", reason="the extra `mcp` is not installed")
 

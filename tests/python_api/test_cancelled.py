@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator import Budget, Orchestrator, ProjectStatus, StateManager, Workspace
-from tests.api.stepping import CancelledAt, a_spec
+from tests.python_api.stepping import CancelledAt, a_spec
 
 PROJECT = "held"
 Program = Callable[[Path, Path], Awaitable[object]]

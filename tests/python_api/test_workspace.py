@@ -16,8 +16,8 @@ from orchestrator.past_runs.run_list import RunSummaries
 from orchestrator.python_api.answering_questions import OpenQuestion
 from orchestrator.python_api.run_handle import RunHandle
 from orchestrator.spec import read_spec
-from tests.api.stepping import a_spec
 from tests.cli.command import finish, orchestrate, rows, scripted_spec, start, wait_until
+from tests.python_api.stepping import a_spec
 
 T = TypeVar("T")
 

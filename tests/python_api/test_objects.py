@@ -13,9 +13,9 @@ from orchestrator import Budget, ProjectStatus, Workspace
 from orchestrator.errors import NotAllowedError, PluginError, SpecError
 from orchestrator.plugins.handed_objects import KeywordError
 from orchestrator.spi import Candidate, Finding, Score, ScorerContext, ValidatorContext
-from tests.api.stepping import a_spec
 from tests.cli.command import orchestrate, rows, scripted_spec
 from tests.local.test_objects import Backwards, Bare, Counting, Lines, Mine, loud
+from tests.python_api.stepping import a_spec
 from tests.scripted import TASK
 
 CHECKED = {**TASK, "hard_validators": ["house"]}
