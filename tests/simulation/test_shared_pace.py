@@ -25,7 +25,7 @@ from orchestrator.testing.simulation.simulator import (
     simulate,
     sound_rank,
 )
-from orchestrator_audit.laws.reservations import Reservations
+from orchestrator_audit.laws.shared_pace import Reservations
 from tests.simulation.plays import played, steady
 
 MINUTE = 60 * SECOND

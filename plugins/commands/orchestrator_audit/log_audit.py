@@ -19,10 +19,10 @@ from orchestrator_audit.checks import AuditReport, Problem
 from orchestrator_audit.content import FOREIGN, Content
 from orchestrator_audit.fields import doubtful_events
 from orchestrator_audit.laws.accounts import AccountLaws, AccountUse, side_of
-from orchestrator_audit.laws.reservations import Reservations
 from orchestrator_audit.laws.response_cache import Reuses
 from orchestrator_audit.laws.run_laws import Laws
 from orchestrator_audit.laws.shadow_state import OF_A_HISTORY
+from orchestrator_audit.laws.shared_pace import Reservations
 from orchestrator_audit.storage import layout, rows
 
 _OF_THE_LOG = ("chain", "texts", "heads")

@@ -9,7 +9,7 @@ from orchestrator.log import Select, chain
 from orchestrator.log.codec import CODEC
 from orchestrator.testing.simulation.memory_log import memory_database, memory_log
 from orchestrator.testing.simulation.simulator import simulate
-from orchestrator_audit.laws.reservations import Reservations
+from orchestrator_audit.laws.shared_pace import Reservations
 from orchestrator_audit.log_audit import audit
 from tests.plugins.commands.audit.logs import INSERT, failures
 from tests.simulation.test_shared_pace import crowd
