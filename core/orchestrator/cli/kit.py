@@ -107,10 +107,10 @@ if TYPE_CHECKING:
     from orchestrator.engine.loop import Loop
     from orchestrator.engine.outputs.file_placement import Placement
     from orchestrator.engine.outputs.run_results import project_state
+    from orchestrator.engine.reconciling import settle
     from orchestrator.engine.runs import Engine
     from orchestrator.engine.session import VERSION, Session
     from orchestrator.engine.session_lifetime import RunEnd, Watchers
-    from orchestrator.engine.settling import settle
     from orchestrator.engine.submitting import Submission, submit
     from orchestrator.engine.vendors.environment import BY
     from orchestrator.ledger.accounts import kind_of
@@ -179,7 +179,7 @@ _NAMES: Final = {
     "orchestrator.engine.session_lifetime": "RunEnd Watchers",
     "orchestrator.engine.runs": "Engine",
     "orchestrator.engine.session": "Session VERSION",
-    "orchestrator.engine.settling": "settle",
+    "orchestrator.engine.reconciling": "settle",
     "orchestrator.engine.submitting": "Submission submit",
     "orchestrator.engine.vendors.environment": "BY",
     "orchestrator.past_runs.exchanges": "Shown exchanges with_texts",

@@ -10,7 +10,7 @@ from orchestrator.decide.judging_plans import next_planning
 from orchestrator.decide.outcome import block, conclude, next_ending
 from orchestrator.decide.replanning import Mend, next_patch, next_replaced
 from orchestrator.decide.retries_and_circuits import next_health
-from orchestrator.decide.review import next_review
+from orchestrator.decide.review_loop import next_review
 from orchestrator.decide.roster import Memo
 from orchestrator.decide.round_context import Rank, RoutingContext, Wait
 from orchestrator.decide.spending import next_warning

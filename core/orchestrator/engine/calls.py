@@ -17,13 +17,14 @@ from orchestrator.engine.answers.prompts_by_role import build_prompt
 from orchestrator.engine.answers.stored_prompts import Prompt, read_prompt
 from orchestrator.engine.answers.timed_reading import Read, Taken, taken_in
 from orchestrator.engine.batches import Batches
+from orchestrator.engine.call_costs import believable_usage, cost_of_call, cost_of_failure
 from orchestrator.engine.outputs.file_placement import Placement
 from orchestrator.engine.ports import Ports
 from orchestrator.engine.resources import Resources, TextStore
 from orchestrator.engine.session_pace import SharedPace
 from orchestrator.errors import Billed, ErrorKind, ExhaustedError, MissingError, ProviderError, present
 from orchestrator.models import CacheUse, Finish, Lane, ModelInfo
-from orchestrator.money import Usage, Usd
+from orchestrator.money import Usd
 from orchestrator.spi import Body, CallContext, CallRef, Reply, Request
 from orchestrator.state.calls import CallKey, LogicalCall, Selection
 from orchestrator.state.run import RunState
@@ -267,8 +268,8 @@ class Calls:
     def _succeeded(
         self, version: int, started: e.CallStarted, reply: Reply, taken: Taken, latency: int
     ) -> e.CallSucceeded:
-        usage = _believable(reply)
-        settled, unreconciled = self._settle(version, started, usage)
+        usage = believable_usage(reply)
+        settled, unreconciled = cost_of_call(self._model(version, started), started, usage, self.ports.clock)
         return e.CallSucceeded(
             call=version,
             answer=taken.answer,
@@ -290,15 +291,8 @@ class Calls:
             self.state, self.texts, self.placement, call, self.resources.connected.validators, self.resources.task_paths
         )
 
-    def _settle(self, version: int, started: e.CallStarted, usage: Usage | None) -> tuple[Usd, Usd]:
-        """(settled, unreconciled): the exact cost, or the hold where it is unknown."""
-        price = self._model(version, started).price_in(started.lane)
-        if usage is None or price is None:
-            return Usd.ZERO, started.hold
-        return price.cost(usage, self.ports.clock()), Usd.ZERO
-
     def _failed(self, version: int, started: e.CallStarted, error: ProviderError, latency: int) -> e.CallFailed:
-        settled, unreconciled = self._cost_of_failure(version, started, error)
+        settled, unreconciled = cost_of_failure(self._model(version, started), started, error, self.ports.clock)
         unreachable = self._is_unreachable(version, started, error)
         return e.CallFailed(
             call=version,
@@ -313,13 +307,6 @@ class Calls:
             error=self.texts.put(cut(str(error), LONGEST_DETAILS), shapes=True),
             latency=latency,
         )
-
-    def _cost_of_failure(self, version: int, started: e.CallStarted, error: ProviderError) -> tuple[Usd, Usd]:
-        """(settled, unreconciled): nothing where the vendor certainly bills nothing."""
-        if error.billed is Billed.NO:
-            return Usd.ZERO, Usd.ZERO
-        usage = error.usage if error.usage is not None and error.usage.is_sane else None
-        return self._settle(version, started, usage)
 
     def _is_unreachable(self, version: int, started: e.CallStarted, error: ProviderError) -> bool:
         """Whether nothing but the way to the vendor has failed: then no attempt of the call is used up."""
@@ -358,14 +345,6 @@ def cancelled(version: int, started: e.CallStarted) -> e.CallFailed:
         error=None,
         latency=0,
     )
-
-
-def _believable(reply: Reply) -> Usage | None:
-    """The usage, or None where it is missing or absurd: no tokens for a text, or no input at all."""
-    usage = reply.usage
-    if not isinstance(usage, Usage) or not usage.is_sane or usage.input_tokens == 0:
-        return None
-    return None if reply.text and usage.output_tokens == 0 else usage
 
 
 def _largest(selected: e.ModelSelected | Selection) -> int:

@@ -8,21 +8,14 @@ from attrs import define, evolve
 from orchestrator import events as e
 from orchestrator.documents import load_json
 from orchestrator.engine import accounts
-from orchestrator.engine.beginning import (
-    check_able,
-    check_descriptors,
-    check_names,
-    check_spec,
-    gathered_files,
-    run_started,
-    stage_of,
-)
 from orchestrator.engine.delivering import RunPlace, application_of, export, place_of, spec_of
+from orchestrator.engine.first_event import gathered_files, run_started, stage_of
 from orchestrator.engine.outputs.earlier_folder import take_away_earlier
 from orchestrator.engine.outputs.folder_writing import OutputFolder
 from orchestrator.engine.ports import real_ports
 from orchestrator.engine.session import append_remedies, raised_budget, raised_time
 from orchestrator.engine.session_lifetime import DataFolder, RunEnd, Watchers, run_to_end, session_of
+from orchestrator.engine.spec_checks import check_able, check_descriptors, check_names, check_spec
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.engine.vendors.session_providers import Connected, connect
 from orchestrator.engine.vendors.user_admission import admission_of

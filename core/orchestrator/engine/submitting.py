@@ -6,10 +6,11 @@ from typing import Any
 from attrs import evolve, frozen
 
 from orchestrator.documents import expanded, read_text
-from orchestrator.engine.beginning import check_names, check_spec, gathered_files, run_started, stage_of
+from orchestrator.engine.first_event import gathered_files, run_started, stage_of
 from orchestrator.engine.runs import Engine
 from orchestrator.engine.scripted_answers import SCRIPTED
 from orchestrator.engine.session import RunLog
+from orchestrator.engine.spec_checks import check_names, check_spec
 from orchestrator.engine.vendors.session_providers import connect
 from orchestrator.errors import NoProviderError, UsageError
 from orchestrator.spec import Spec, differences

@@ -7,8 +7,8 @@ from attrs import Factory, define, evolve, fields
 
 from orchestrator import events as e
 from orchestrator.decide import RULES
-from orchestrator.engine.beginning import InputStage, run_started, settings_after
 from orchestrator.engine.delivering import read_place
+from orchestrator.engine.first_event import InputStage, run_started, settings_after
 from orchestrator.engine.session import VERSION
 from orchestrator.engine.vendors.session_providers import slots_of
 from orchestrator.errors import DamagedLogError, OrchestrateError

@@ -152,7 +152,7 @@ def run(
     from orchestrator_eval.arms import arms_of, with_models
     from orchestrator_eval.cell_matrix import chosen
     from orchestrator_eval.evaluation import Evaluation, name_for, prepared
-    from orchestrator_eval.evaluation_stream import folded
+    from orchestrator_eval.evaluation_state import folded
     from orchestrator_eval.preflight import check_graders
     from orchestrator_eval.suite_file import read_suite
 
@@ -329,7 +329,7 @@ def _check_name(name: str | None) -> None:
 
 def _latest(workspace: "Engine", suite: str) -> str:
     from orchestrator.errors import UsageError
-    from orchestrator_eval.evaluation_stream import names
+    from orchestrator_eval.evaluation_state import names
 
     found = [each for each in names(workspace.log) if each == suite or each.startswith(f"{suite}-")]
     if not found:

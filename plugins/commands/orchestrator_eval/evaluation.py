@@ -13,7 +13,7 @@ from attrs import define, evolve
 from orchestrator.cli.kit import bound, notice, prepare
 from orchestrator.engine import accounts
 from orchestrator.engine.checks import selector_for
-from orchestrator.engine.routes import outlook
+from orchestrator.engine.route_preview import outlook
 from orchestrator.engine.runs import Engine
 from orchestrator.engine.session_lifetime import RunEnd
 from orchestrator.engine.vendors.session_providers import Connected, connect
@@ -26,7 +26,7 @@ from orchestrator.spec import Spec
 from orchestrator.spi import Job, Scorer
 from orchestrator_eval.arms import Arm, best_model, with_controls
 from orchestrator_eval.cell_matrix import Cell, EvalPlan, spec_of
-from orchestrator_eval.evaluation_stream import (
+from orchestrator_eval.evaluation_state import (
     EvalStream,
     existing,
     folded,

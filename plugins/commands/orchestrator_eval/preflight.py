@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from orchestrator.cli.kit import bound, notice
-from orchestrator.engine.beginning import check_names, check_spec
 from orchestrator.engine.runs import Engine
+from orchestrator.engine.spec_checks import check_names, check_spec
 from orchestrator.engine.vendors.session_providers import Connected, connect
 from orchestrator.errors import SpecError, UsageError
 from orchestrator_eval.cell_matrix import EvalPlan, spec_of

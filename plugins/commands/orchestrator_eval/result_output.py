@@ -98,7 +98,7 @@ def list_evaluations(workspace: "Engine", as_json: bool) -> int:
     """Print every evaluation with its counts."""
     from orchestrator.cli.kit import print_table, timestamp
     from orchestrator.models import CellOutcome
-    from orchestrator_eval.evaluation_stream import folded, names
+    from orchestrator_eval.evaluation_state import folded, names
 
     listed: list[tuple[str, int, int, int, int, bool, str]] = []
     for name in names(workspace.log):

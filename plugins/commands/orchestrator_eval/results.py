@@ -12,7 +12,7 @@ from orchestrator.money import Usd
 from orchestrator.reading import EventLog, Texts, fold
 from orchestrator.reading import events as e
 from orchestrator_eval.cell_matrix import Cell, EvalPlan
-from orchestrator_eval.evaluation_stream import CellState, EvalState, stream_name
+from orchestrator_eval.evaluation_state import CellState, EvalState, stream_name
 from orchestrator_eval.run_measures import RunMeasures, measured_run, total
 from orchestrator_eval.statistics import Comparison, Share, compare, pass_all, share_of
 

@@ -20,7 +20,7 @@ from orchestrator.models import CellOutcome, CellProblem, ProjectStatus, TaskEnd
 from orchestrator.money import Usd
 from orchestrator.reading import events as e
 from orchestrator_eval.cell_matrix import Cell, EvalPlan, run_id
-from orchestrator_eval.evaluation_stream import CellState, EvalStream, stream_name
+from orchestrator_eval.evaluation_state import CellState, EvalStream, stream_name
 from orchestrator_eval.graders import Bench, GradeSheet, Mark
 from orchestrator_eval.grading_rules import GraderKind
 from orchestrator_eval.judging import judge_spec, judged

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from orchestrator import events as e
 from orchestrator.decide.outcome import reopened_by
-from orchestrator.engine.beginning import recorded_grants, settings_after
+from orchestrator.engine.first_event import recorded_grants, settings_after
 from orchestrator.engine.vendors.environment import called_by
 from orchestrator.errors import UsageError, present
 from orchestrator.ledger.event_log import EventLog

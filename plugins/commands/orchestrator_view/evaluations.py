@@ -9,7 +9,7 @@ from orchestrator.errors import OrchestrateError
 from orchestrator.models import CellOutcome
 from orchestrator.reading import Texts
 from orchestrator_eval import result_lines
-from orchestrator_eval.evaluation_stream import existing, folded, names, plan_of, stream_name
+from orchestrator_eval.evaluation_state import existing, folded, names, plan_of, stream_name
 from orchestrator_eval.result_json import baseline_of, document, regressions
 from orchestrator_eval.results import EvalResult, result_of
 

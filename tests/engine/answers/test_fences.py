@@ -5,8 +5,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.documents.fenced import fenced_blocks, scan
-from orchestrator.engine.answers.answer_blocks import blocks, content_of, named_files
 from orchestrator.engine.answers.block_names import labelled
+from orchestrator.engine.answers.blocks_as_files import blocks, content_of, named_files
 from orchestrator.engine.answers.languages import suffix_of
 from orchestrator.engine.answers.result_block import Wanted
 from orchestrator.models import TaskType

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.engine.answers.answer_blocks import named_files
+from orchestrator.engine.answers.blocks_as_files import named_files
 from orchestrator.engine.answers.read_answer import read_answer
 from orchestrator.engine.outputs.files_in_answer import delivery
 from orchestrator.events import Reading

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.allowed_file_names import UnsafeNameError, checked_name, read_file
-from orchestrator.engine.answers.answer_blocks import content_of
+from orchestrator.engine.answers.blocks_as_files import content_of
 from orchestrator.engine.outputs.files_in_answer import output_files, render
 from orchestrator.engine.outputs.folder_writing import LARGEST_FILE, OutputFolder
 from orchestrator.errors import OutputError

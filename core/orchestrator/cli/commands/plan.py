@@ -33,7 +33,7 @@ from orchestrator.cli.wording.code_words import DOING, REMOVED, UNMEASURED
 from orchestrator.cli.wording.progress_wording import forecast_line
 from orchestrator.cli.wording.shared_sentences import forbidden
 from orchestrator.decide.compliance import binding
-from orchestrator.engine.routes import Option, Route, RunOutlook, TaskRoute
+from orchestrator.engine.route_preview import Option, Route, RunOutlook, TaskRoute
 from orchestrator.models import RejectionReason, Role
 from orchestrator.policy import Policy
 
@@ -107,9 +107,9 @@ def show(
     """
     from orchestrator.cli.running.asking_consent import prepare
     from orchestrator.cli.running.spec_from_options import bound, named_output, spec_of_file, with_backend, with_loop
-    from orchestrator.engine.beginning import check_names, check_prices
     from orchestrator.engine.reading_given_files import gather
-    from orchestrator.engine.routes import outlook, rehearse
+    from orchestrator.engine.route_preview import outlook, rehearse
+    from orchestrator.engine.spec_checks import check_names, check_prices
     from orchestrator.engine.vendors.environment import Environment
     from orchestrator.engine.vendors.session_providers import connect
     from orchestrator.engine.vendors.user_admission import admission_of

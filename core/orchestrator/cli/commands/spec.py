@@ -87,8 +87,8 @@ class _Checked:
 def _checked(path: Path) -> _Checked:
     from orchestrator.cli.policy_findings import known_offers, may_build_providers, weighed_here
     from orchestrator.cli.running.spec_from_options import spec_given
-    from orchestrator.engine.beginning import check_names
     from orchestrator.engine.reading_given_files import check_given_files
+    from orchestrator.engine.spec_checks import check_names
     from orchestrator.engine.vendors.environment import Environment
     from orchestrator.plugins import Catalogue
     from orchestrator.policy_dsl import with_policies

@@ -7,7 +7,7 @@ from orchestrator.cli.terminal.terminal_output import money, notice, result, sec
 from orchestrator.events import ForecastMade
 
 if TYPE_CHECKING:
-    from orchestrator.engine.plays import Simulated
+    from orchestrator.engine.play_percentiles import Simulated
 
 _PERCENTS: Final = (5, 50, 95)
 _UNFORESEEN: Final = "waits for a person"

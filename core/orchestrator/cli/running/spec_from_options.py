@@ -229,7 +229,7 @@ def check_policy_names(spec: "Spec", catalogue: "Catalogue") -> None:
     Raises:
         SpecError: one is; all of them together.
     """
-    from orchestrator.engine.beginning import check_names
+    from orchestrator.engine.spec_checks import check_names
     from orchestrator.engine.vendors.environment import Environment
 
     check_names(spec, catalogue, Environment.of_process(lambda secret: None))

@@ -14,7 +14,7 @@ from typing import Any, Final
 from attrs import Factory, frozen
 
 from orchestrator.allowed_file_names import is_allowed
-from orchestrator.engine.answers.answer_blocks import content_of
+from orchestrator.engine.answers.blocks_as_files import content_of
 from orchestrator.engine.answers.plan_types import exact_type, fits, near_type, type_by_traces, type_of_file
 from orchestrator.models import PlanRepairKind, TaskType
 from orchestrator.python_trees import tree_of

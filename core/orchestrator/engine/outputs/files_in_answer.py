@@ -7,8 +7,8 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from orchestrator.allowed_file_names import UnsafeNameError, checked_name
-from orchestrator.engine.answers.answer_blocks import blocks, files_of, refused_names
 from orchestrator.engine.answers.block_names import is_file_name
+from orchestrator.engine.answers.blocks_as_files import blocks, files_of, refused_names
 from orchestrator.engine.answers.languages import SUFFIXES, suffix_of
 from orchestrator.engine.answers.result_block import NOTHING, Block, Delivery, Wanted, chosen_block
 from orchestrator.engine.outputs.delivered_json import is_strict, laid_out

@@ -10,7 +10,7 @@ from attrs import Factory, define, field
 
 from orchestrator import events as e
 from orchestrator.decide import Rank
-from orchestrator.engine.answers.answer_blocks import content_of
+from orchestrator.engine.answers.blocks_as_files import content_of
 from orchestrator.engine.answers_from_outside import QuestionReply
 from orchestrator.engine.backend_guard import guard, run_here
 from orchestrator.engine.outputs.verification import Verified

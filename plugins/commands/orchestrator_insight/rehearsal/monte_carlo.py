@@ -12,7 +12,7 @@ from orchestrator import events as e
 from orchestrator.decide import Rank
 from orchestrator.decide.estimates import expected_call, usual_latency
 from orchestrator.engine.answers.given_files_in_prompts import quoted_bytes
-from orchestrator.engine.plays import Simulated
+from orchestrator.engine.play_percentiles import Simulated
 from orchestrator.errors import ErrorKind, MissingError, present
 from orchestrator.models import (
     AnsweredBy,

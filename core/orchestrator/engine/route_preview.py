@@ -18,8 +18,8 @@ from orchestrator.decide.spending import is_too_long
 from orchestrator.decide.strategies import COLD, judge_runs, most_iterations, strategy_of
 from orchestrator.engine.answers.given_files_in_prompts import map_of, quoted_bytes
 from orchestrator.engine.backend_guard import guard
-from orchestrator.engine.beginning import files_needed, run_context
-from orchestrator.engine.plays import Simulated
+from orchestrator.engine.first_event import files_needed, run_context
+from orchestrator.engine.play_percentiles import Simulated
 from orchestrator.engine.reading_given_files import Gathered
 from orchestrator.engine.session import VERSION
 from orchestrator.engine.vendors.session_providers import Connected

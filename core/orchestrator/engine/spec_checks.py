@@ -1,46 +1,23 @@
-"""What a new run begins with: what is refused before anything is recorded, and its first event."""
+"""What of a spec is refused before anything is recorded: unknown names, models without a price, what cannot be run."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from attrs import evolve, fields, frozen
-
-from orchestrator import events as e
 from orchestrator.allowed_file_names import UnsafeNameError, checked_name
-from orchestrator.engine.answers.given_files_in_prompts import map_of
 from orchestrator.engine.answers.prompt_templates import read_templates
-from orchestrator.engine.answers.suggested_improvements import count_words
 from orchestrator.engine.checks import selector_for
-from orchestrator.engine.delivering import RunPlace
-from orchestrator.engine.plan_editing import planned_task
-from orchestrator.engine.ports import Ports
-from orchestrator.engine.reading_given_files import Gathered, check_given_files, gather
+from orchestrator.engine.reading_given_files import check_given_files
 from orchestrator.engine.vendors.environment import Environment
 from orchestrator.engine.vendors.known_names import unknown_names
 from orchestrator.engine.vendors.session_providers import Connected
 from orchestrator.errors import LogError, PluginError, PluginNotFoundError, SandboxError, SpecError
-from orchestrator.log import Texts
-from orchestrator.models import AUTO, CapabilityKind, ModelInfo
-from orchestrator.money import Usd
+from orchestrator.models import AUTO, ModelInfo
 from orchestrator.plugins import Catalogue
-from orchestrator.settings import EVERY, RunSettings, SandboxChoice
-from orchestrator.spec import Spec, TaskSpec
-from orchestrator.spec.canonical import portable
-from orchestrator.state.run import RunState
+from orchestrator.settings import EVERY, SandboxChoice
+from orchestrator.spec import Spec
 from orchestrator.trust import stricter
 
-_SEED_BYTES: Final = 7
-_PRIVATE: Final = (
-    CapabilityKind.COMMAND,
-    CapabilityKind.OPTION,
-    CapabilityKind.READ,
-    CapabilityKind.WRITE,
-    CapabilityKind.OUTPUT,
-    CapabilityKind.PLUGIN,
-)
-"""Kinds whose values are texts, or name the machine."""
 _SHOWN: Final = 5
 _DESCRIPTORS: Final = 12
 """The database with its WAL, the locks, the event loop, and a few connections."""
@@ -134,15 +111,6 @@ def _is_relied_on(model: ModelInfo, spec: Spec) -> bool:
     return declared or bool(model.slots) or any(names & set(row) for row in spec.routing.table.values())
 
 
-def templates_of(spec: Spec) -> dict[str, str]:
-    """The templates of prompts that the spec brings, by name.
-
-    Raises:
-        SpecError: its folder cannot be read, or holds something else.
-    """
-    return {} if spec.prompts is None else read_templates(Path(spec.folder) / Path(spec.prompts).expanduser())
-
-
 def _check_validators(spec: Spec, connected: Connected, catalogue: Catalogue) -> None:
     """A given plan may only name validators that are installed."""
     named = {
@@ -204,131 +172,10 @@ def _check_limits(spec: Spec, catalogue: Catalogue) -> None:
             raise SpecError([f"limits.{where}: no provider is called {names}; installed are {known}"])
 
 
-@frozen
-class InputStage:
-    """What comes before the plan."""
-
-    enhance: bool
-    advise: bool
-
-
-def stage_of(spec: Spec, *, by_default: bool, can_ask: bool) -> InputStage:
-    """What the spec wants before the plan; where it does not say, ``by_default``, unless it brings its own plan.
-
-    An application is always advised on.
-    """
-    wanted, advised = (each and not spec.tasks for each in (by_default, by_default or spec.app is not None))
-    return InputStage(
-        enhance=can_ask and (wanted if spec.enhance is None else spec.enhance),
-        advise=advised if spec.advise is None else spec.advise,
-    )
-
-
-def run_started(
-    spec: Spec,
-    texts: Texts,
-    stage: InputStage,
-    *,
-    output: Path | None,
-    simulated: bool,
-    accounts: tuple[str, ...],
-    random_bytes: Callable[[int], bytes],
-    seed: int | None = None,
-    gathered: Gathered | None = None,
-    ask_above: Usd | None = None,
-    work: Path | None = None,
-) -> e.RunStarted:
-    """The first event of a run; the texts of the spec and of the user's files are staged for the append.
-
-    Without a seed it is drawn. With ``work``, a working folder, the run's place is recorded relative to it.
-    """
-    canonical, paths = portable(spec.canonical())
-    here = place_for(spec, output)
-    place = here.absolute if work is None else here.portable(work)
-    return e.RunStarted(
-        seed=int.from_bytes(random_bytes(_SEED_BYTES)) if seed is None else seed,
-        settings=evolve(
-            spec.settings(simulated),
-            approve=evolve(spec.approve, forecast_above=ask_above),
-            accounts=accounts,
-            enhance=stage.enhance,
-            advise=stage.advise,
-            prompts={name: texts.put(text) for name, text in templates_of(spec).items()},
-        ),
-        spec=texts.put(canonical),
-        project=texts.put(spec.project),
-        criteria=texts.put(spec.criteria),
-        given_plan=tuple(
-            evolve(
-                planned_task(task, texts.put, spec.task_paths.get(task.id) or spec.task_paths.get(str(number))),
-                context=files_needed(task, spec, gathered),
-            )
-            for number, task in enumerate(spec.tasks, 1)
-        )
-        or None,
-        words=count_words(spec.project),
-        place=texts.put(evolve(place, paths=paths).text()),
-        grants=recorded_grants(spec, texts),
-        context=None if gathered is None else run_context(gathered, texts.put),
-    )
-
-
-_MOST_LEFT_OUT: Final = 100
-"""Files left out that are listed one by one."""
-
-
-async def gathered_files(spec: Spec, ports: Ports) -> Gathered | None:
-    """The files that a spec names, read now; None where it names none.
+def templates_of(spec: Spec) -> dict[str, str]:
+    """The templates of prompts that the spec brings, by name.
 
     Raises:
-        SpecError: one cannot be taken.
+        SpecError: its folder cannot be read, or holds something else.
     """
-    if not spec.named_files:
-        return None
-    return await ports.offload(lambda: gather(spec.named_files, Path(spec.folder), spec.stdin))
-
-
-def run_context(gathered: Gathered, put: Callable[[str], str]) -> e.RunContext:
-    """The user's files as a run records them; ``put`` stores a text and returns its digest."""
-    listed = gathered.left_out[:_MOST_LEFT_OUT]
-    return e.RunContext(
-        files=tuple(e.ContextFile(put(each.name), put(each.text), len(each.text.encode())) for each in gathered.files),
-        map=put(map_of([(each.name, each.text) for each in gathered.files])),
-        left_out=tuple(e.LeftOut(put(each.name), each.reason) for each in listed),
-        more_left_out=len(gathered.left_out) - len(listed),
-    )
-
-
-def files_needed(task: TaskSpec, spec: Spec, gathered: Gathered | None) -> tuple[int, ...] | None:
-    """The numbers of the files that a task of the spec names; where it names none itself, all of the spec's own."""
-    if gathered is None:
-        return None
-    entries = spec.context if task.context is None else task.context
-    return tuple(sorted({number for each in entries for number in gathered.members[each]}))
-
-
-def settings_after(state: RunState, old: Spec, new: Spec) -> RunSettings:
-    """The parent's settings as they stand, with what the changed spec says otherwise."""
-    simulated = state.settings.simulated
-    was, becomes = old.settings(simulated), new.settings(simulated)
-    provider_status = evolve(state.settings, cap=state.cap, time_limit=state.time_limit)
-    changes = {
-        each.name: getattr(becomes, each.name)
-        for each in fields(RunSettings)
-        if getattr(was, each.name) != getattr(becomes, each.name)
-    }
-    encrypt = state.settings.encrypt or becomes.encrypt  # it holds what its parent does
-    return evolve(provider_status, **{**changes, "encrypt": encrypt})
-
-
-def place_for(spec: Spec, output: Path | None) -> RunPlace:
-    """Where a run of a spec reads and writes."""
-    is_file = spec.source is not None and Path(spec.source).is_absolute()
-    return RunPlace(Path(spec.folder), output, Path(str(spec.source)) if is_file else None)
-
-
-def recorded_grants(spec: Spec, texts: Texts) -> tuple[e.Grant, ...]:
-    """The grants of a spec as an event has them: no text and no path of the machine, but its digest."""
-    return tuple(
-        evolve(each, value=texts.put(each.value)) if each.kind in _PRIVATE else each for each in spec.grants or ()
-    )
+    return {} if spec.prompts is None else read_templates(Path(spec.folder) / Path(spec.prompts).expanduser())
