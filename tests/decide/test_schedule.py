@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator import events as e
-from orchestrator.decide.judging_plans import execution_order
+from orchestrator.decide.plan_checks import execution_order
 from orchestrator.errors import ErrorKind
 from orchestrator.models import PlannedTask, ProjectStatus, Role, TaskStatus
 from orchestrator.money import Usd

@@ -174,7 +174,7 @@ def test_no_thread_left_is_no_fault_of_a_plugin(monkeypatch: pytest.MonkeyPatch,
     def refuse(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("orchestrator.deadlines._WATCHED.work", None)
+    monkeypatch.setattr("orchestrator.deadlines.threads._WATCHED.work", None)
     with monkeypatch.context() as full:
         full.setattr(threading.Thread, "start", refuse)
         with pytest.raises(ExhaustedError, match="ulimit -u"):

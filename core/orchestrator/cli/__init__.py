@@ -15,7 +15,6 @@ import click
 
 from orchestrator.cli.exit_codes import INTERRUPTED, OUTPUT_CLOSED, SYSTEM, USAGE, code_of
 from orchestrator.cli.root import root
-from orchestrator.cli.terminal.json_output import result_json
 from orchestrator.cli.terminal.terminal_output import OutputClosedError, notice
 
 _THREADS_SECONDS: Final = 2.0
@@ -59,28 +58,21 @@ def carry_out(commands: click.Group, arguments: Sequence[str] | None) -> int:
         notice(error.format_message())
         return USAGE
     except click.ClickException as error:
-        return _refused([_advised(error)], error.exit_code, as_json)
+        from orchestrator.cli import program_errors
+
+        return program_errors.refused([program_errors.advised(error)], error.exit_code, as_json)
     except (click.Abort, KeyboardInterrupt):
         notice("orchestrate: interrupted")
         return INTERRUPTED
     except OutputClosedError as error:
         return _closed(error)
     except Exception as error:
+        from orchestrator.cli import program_errors
         from orchestrator.errors import OrchestrateError
 
         if not isinstance(error, OrchestrateError):
             return _unforeseen(error)
-        return _refused(_lines(error), code_of(error), as_json)
-
-
-def _refused(lines: Sequence[str], code: int, as_json: bool) -> int:
-    """Say on stderr why a command cannot be carried out; with ``--json`` on stdout, too, for programs."""
-    for line in lines:
-        notice(f"orchestrate: {line}")
-    if as_json:
-        with suppress(OutputClosedError):
-            result_json({"error": {"code": code, "messages": list(lines)}}, pretty=False, form="error")
-    return code
+        return program_errors.refused(program_errors.lines_of(error), code_of(error), as_json)
 
 
 def _unforeseen(error: Exception) -> int:
@@ -110,21 +102,6 @@ def _is_stdout_closed() -> bool:
     except (OSError, ValueError):
         return True
     return False
-
-
-def _lines(error: Exception) -> Sequence[str]:
-    """The lines of an error: every problem of a file, or one message."""
-    problems = getattr(error, "problems", ())
-    return problems or (str(error) or type(error).__name__,)
-
-
-def _advised(error: click.ClickException) -> str:
-    """Click's message on one line, with the way to the help where it is about usage."""
-    message = " ".join(error.format_message().split())
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    if context is None:
-        return message
-    return f"{message.rstrip('.')} (see: {context.command_path} --help)"
 
 
 def _finish(code: int) -> int:

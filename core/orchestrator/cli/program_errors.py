@@ -1,18 +1,47 @@
-"""What is said of an error that is not the user's: one line, with the traceback in a file."""
+"""What is said of an error: the lines of a command that is refused, and one line with a file for what is a defect."""
 
 import os
 import tempfile
 import time
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import click
+
 from orchestrator.cli.exit_codes import DEFECT, SYSTEM
 from orchestrator.cli.plugin_commands import whose
-from orchestrator.cli.terminal.terminal_output import line, notice
+from orchestrator.cli.terminal.json_output import result_json
+from orchestrator.cli.terminal.terminal_output import OutputClosedError, line, notice
 
 _LONGEST: Final = 300
+
+
+def refused(lines: Sequence[str], code: int, as_json: bool) -> int:
+    """Say on stderr why a command cannot be carried out; with ``--json`` on stdout, too, for programs."""
+    for each in lines:
+        notice(f"orchestrate: {each}")
+    if as_json:
+        with suppress(OutputClosedError):
+            result_json({"error": {"code": code, "messages": list(lines)}}, pretty=False, form="error")
+    return code
+
+
+def lines_of(error: Exception) -> Sequence[str]:
+    """The lines of an error: every problem of a file, or one message."""
+    problems = getattr(error, "problems", ())
+    return problems or (str(error) or type(error).__name__,)
+
+
+def advised(error: click.ClickException) -> str:
+    """Click's message on one line, with the way to the help where it is about usage."""
+    message = " ".join(error.format_message().split())
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None:
+        return message
+    return f"{message.rstrip('.')} (see: {context.command_path} --help)"
 
 
 def say(error: Exception) -> int:

@@ -11,8 +11,8 @@ from typing import Final
 from attrs import evolve
 
 from orchestrator.decide.calling import NoAnswer, next_call
-from orchestrator.decide.judging_plans import execution_order
 from orchestrator.decide.outcome import conclude
+from orchestrator.decide.plan_checks import execution_order
 from orchestrator.decide.round_context import RoutingContext
 from orchestrator.decide.routing import Query
 from orchestrator.events import PLAN, Decision, PlanPatched, PlanRefused, Rewired

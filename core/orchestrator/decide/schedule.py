@@ -6,8 +6,8 @@ from orchestrator.decide.approvals import is_waiting, may_begin, next_consent_to
 from orchestrator.decide.batch_lanes import interactive_tasks, next_batch, uses_batches, wanted_lane
 from orchestrator.decide.forecast import next_consent, next_forecast, wants_consent
 from orchestrator.decide.input_stage import next_advice, next_enhancement, wants_advice, wants_enhancement
-from orchestrator.decide.judging_plans import next_planning
 from orchestrator.decide.outcome import block, conclude, next_ending
+from orchestrator.decide.plan_checks import next_planning
 from orchestrator.decide.replanning import Mend, next_patch, next_replaced
 from orchestrator.decide.retries_and_circuits import next_health
 from orchestrator.decide.review_loop import next_review

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 from attrs import evolve
 
 from orchestrator import events as e
-from orchestrator.decide.judging_plans import execution_order
+from orchestrator.decide.plan_checks import execution_order
 from orchestrator.documents import LineOf
 from orchestrator.engine.answers.given_files_in_prompts import FileNames, names_of
 from orchestrator.engine.vendors.environment import application_word

@@ -10,7 +10,7 @@ from orchestrator.deadlines import run_in_thread
 from orchestrator.decide import RULES, BackendError, Rank
 from orchestrator.decide.answer_lengths import call_sizes, usual_length
 from orchestrator.decide.forecast import compares, next_forecast
-from orchestrator.decide.judging_plans import execution_order
+from orchestrator.decide.plan_checks import execution_order
 from orchestrator.decide.ranking import backend_name
 from orchestrator.decide.round_context import RoutingContext
 from orchestrator.decide.routing import DraftQuery, Query, list_candidates

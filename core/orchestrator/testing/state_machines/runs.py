@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from orchestrator import events as e
 from orchestrator.decide.approvals import declines
-from orchestrator.decide.judging_plans import execution_order
 from orchestrator.decide.outcome import reopened_by
+from orchestrator.decide.plan_checks import execution_order
 from orchestrator.errors import ErrorKind
 from orchestrator.models import (
     AnsweredBy,
