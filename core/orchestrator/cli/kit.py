@@ -112,7 +112,8 @@ if TYPE_CHECKING:
     from orchestrator.engine.session import VERSION, Session
     from orchestrator.engine.session_lifetime import RunEnd, Watchers
     from orchestrator.engine.submitting import Submission, submit
-    from orchestrator.engine.vendors.environment import BY
+    from orchestrator.engine.vendors.environment import BY, Environment
+    from orchestrator.engine.vendors.http import make_client
     from orchestrator.ledger.accounts import kind_of
     from orchestrator.log.event_ids import EventId, read_event_id
     from orchestrator.metrics import measure
@@ -121,11 +122,12 @@ if TYPE_CHECKING:
     from orchestrator.past_runs.recorded_rankings import rank_of, ranking, whole_steps
     from orchestrator.past_runs.run_list import STATUSES, runs_in, shown_status
     from orchestrator.plugins import Catalogue
-    from orchestrator.plugins.store_of_folder import shown_store, store_variables
+    from orchestrator.plugins.store_of_folder import open_store, shown_store, store_exists, store_variables
     from orchestrator.spec import Spec, apply_sets, parse_spec, read_models, spec_from, with_models
     from orchestrator.spec.plan import IDENTIFIER
     from orchestrator.spec.value_kinds import Place, Refused
     from orchestrator.telemetry import Grades, grades, measured
+    from orchestrator.trust.addresses import is_local
 
 _NAMES: Final = {
     "orchestrator.cli.running.asking_consent": "prepare",
@@ -181,20 +183,22 @@ _NAMES: Final = {
     "orchestrator.engine.session": "Session VERSION",
     "orchestrator.engine.reconciling": "settle",
     "orchestrator.engine.submitting": "Submission submit",
-    "orchestrator.engine.vendors.environment": "BY",
+    "orchestrator.engine.vendors.environment": "BY Environment",
+    "orchestrator.engine.vendors.http": "make_client",
     "orchestrator.past_runs.exchanges": "Shown exchanges with_texts",
     "orchestrator.ledger.accounts": "kind_of",
     "orchestrator.log.event_ids": "EventId read_event_id",
     "orchestrator.metrics": "measure",
     "orchestrator.models.offers": "qualified",
     "orchestrator.plugins": "Catalogue",
-    "orchestrator.plugins.store_of_folder": "shown_store store_variables",
+    "orchestrator.plugins.store_of_folder": "open_store shown_store store_exists store_variables",
     "orchestrator.past_runs.recorded_rankings": "rank_of ranking whole_steps",
     "orchestrator.past_runs.run_list": "STATUSES runs_in shown_status",
     "orchestrator.spec": "Spec apply_sets parse_spec read_models spec_from with_models",
     "orchestrator.spec.value_kinds": "Place Refused",
     "orchestrator.spec.plan": "IDENTIFIER",
     "orchestrator.telemetry": "Grades grades measured",
+    "orchestrator.trust.addresses": "is_local",
 }
 """By module the names that commands take from it."""
 
@@ -240,6 +244,7 @@ __all__ = [
     "CommandGroup",
     "Display",
     "Engine",
+    "Environment",
     "EventId",
     "Grades",
     "JunitCase",
@@ -291,6 +296,7 @@ __all__ = [
     "holds_other",
     "home",
     "home_option",
+    "is_local",
     "json_option",
     "junit_xml",
     "kind_of",
@@ -300,6 +306,7 @@ __all__ = [
     "live_view",
     "log_format_option",
     "loop_option",
+    "make_client",
     "measure",
     "measured",
     "models_files",
@@ -310,6 +317,7 @@ __all__ = [
     "on_terminal",
     "open_log",
     "open_log_if_any",
+    "open_store",
     "output_option",
     "paged",
     "parse_spec",
@@ -346,6 +354,7 @@ __all__ = [
     "spec_of_file",
     "spoken_to",
     "stdout",
+    "store_exists",
     "store_variables",
     "strict_plugins_option",
     "submit",

@@ -36,9 +36,7 @@ def suggest(
 
     A model whose price the server does not say becomes a comment in the file, for you to complete.
     """
-    from orchestrator.engine.vendors.environment import Environment
-    from orchestrator.engine.vendors.http import make_client
-    from orchestrator.trust.addresses import is_local
+    from orchestrator.cli.kit import Environment, is_local, make_client
     from orchestrator_providers.suggested_models import models_file, offered_models
 
     if not provider.strip() or provider.startswith("?"):

@@ -22,7 +22,7 @@ def copy(source: str, target: str, as_json: bool) -> int:
 
     from attrs import asdict
 
-    from orchestrator.plugins.store_of_folder import open_store, store_exists
+    from orchestrator.cli.kit import open_store, store_exists
     from orchestrator_stores.copying import copy_log
 
     if not store_exists(source):
