@@ -145,18 +145,19 @@ def test_runs_delete_takes_the_key_away(home: Path, capsys: pytest.CaptureFixtur
     assert list((home / "keys").iterdir()) == []
 
 
-def test_what_a_fork_needs_is_not_deleted_without_the_key(
-    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("without", [RUN, f"{RUN}-fork"])
+def test_what_a_fork_needs_is_not_deleted_without_the_keys(
+    without: str, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A key can come back: until then the texts that a fork shares stay, and the command says what to do."""
-    key, fork = home / "keys" / f"{RUN}.key", f"{RUN}-fork"
+    """A key can come back: until then the texts that a fork shares stay, encrypted, and it is said what to do."""
+    key, fork = home / "keys" / f"{without}.key", f"{RUN}-fork"
     kept = key.rename(tmp_path / "kept.key")
     policy = tmp_path / "policy.yaml"
     policy.write_text(f"retention: {{keep: 1s, hold: [{fork}]}}\n")
     before = stored(home)
     ended = command(capsys, "runs", "delete", RUN, "--yes")
     assert ended.code != 0
-    assert f"{fork} shares encrypted texts of {RUN}, and the key of {RUN} is not here: {key}" in ended.err
+    assert f"{fork} shares encrypted texts of {RUN}, and the key of {without} is not here: {key}" in ended.err
     assert f"delete the content of {fork} first" in ended.err
     assert stored(home) == before
     time.sleep(1.1)  # no text is kept for less than a second

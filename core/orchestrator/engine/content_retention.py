@@ -46,7 +46,7 @@ async def delete_content(workspace: "Engine", run: str) -> Deleted:
         RunLockedError: the run is live.
         UsageError: its content is deleted already.
         DamagedLogError: its history is damaged: it is evidence, and stays as it is.
-        NoKeyError: it is encrypted, its key is not here, and a fork shares its texts.
+        NoKeyError: a fork shares its encrypted texts, and the key of one of them is not here.
     """
     log = workspace.log
     lock = log.locks.acquire(run)
@@ -81,7 +81,7 @@ class Expired:
     damaged: list[str] = Factory(list)
     """Runs whose log is evidence now."""
     without_key: list[str] = Factory(list)
-    """Encrypted runs whose key is not here, while forks share their texts."""
+    """Encrypted runs whose texts forks share, while the key of one of them is not here."""
 
 
 async def expire(workspace: "Engine", policy: Retention, *, dry_run: bool = False) -> Expired:
@@ -126,8 +126,7 @@ def _deletable(workspace: "Engine", run: str) -> Deleted:
     if log.locks.is_held(run):
         raise RunLockedError(f"{run} is live")
     workspace.check(run)
-    if log.is_encrypted(run) and log.keys.of(run) is None and removal.heirs(log.store, run):
-        raise NoKeyError(log.keys.lacking(run))
+    removal.check_keys(log.store, run, log.keys)
     texts = log.store.texts(run)
     return Deleted(run, len(texts), sum(each.size for each in texts), False, tuple(log.forks(run)), log.store.remains)
 

@@ -141,14 +141,14 @@ def settings_after(state: RunState, old: Spec, new: Spec) -> RunSettings:
     """The parent's settings as they stand, with what the changed spec says otherwise."""
     simulated = state.settings.simulated
     was, becomes = old.settings(simulated), new.settings(simulated)
-    provider_status = evolve(state.settings, cap=state.cap, time_limit=state.time_limit)
+    standing = evolve(state.settings, cap=state.cap, time_limit=state.time_limit)
     changes = {
         each.name: getattr(becomes, each.name)
         for each in fields(RunSettings)
         if getattr(was, each.name) != getattr(becomes, each.name)
     }
     encrypt = state.settings.encrypt or becomes.encrypt  # it holds what its parent does
-    return evolve(provider_status, **{**changes, "encrypt": encrypt})
+    return evolve(standing, **{**changes, "encrypt": encrypt})
 
 
 def place_for(spec: Spec, output: Path | None) -> RunPlace:

@@ -5,6 +5,7 @@ A fork's own events are numbered on from there, so that versions are unique alon
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from attrs import frozen
@@ -119,3 +120,11 @@ def verify(
 
 def _has(store: StoreReads, shared: Origin, head: str) -> bool:
     return any(row.hash == head.encode() for row in store.raw(shared.parent, upto_version=shared.version))
+
+
+def is_encrypted(store: StoreReads, stream: str) -> bool:
+    """Whether the first event of a run says that its texts are encrypted at rest."""
+    first = next(store.raw(stream, limit=1), None)
+    with suppress(ValueError, TypeError, AttributeError):
+        return first is not None and bool(json.loads(first.data).get("settings", {}).get("encrypt"))
+    return False

@@ -1,9 +1,8 @@
 """Reading an event log: histories, pages of everything, single rows, and whether they are whole."""
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from orchestrator.errors import DamagedLogError, UsageError
@@ -315,10 +314,7 @@ class LogReader:
 
     def is_encrypted(self, run: str) -> bool:
         """Whether the first event of a run says that its texts are encrypted at rest."""
-        first = next(self.store.raw(run, limit=1), None)
-        with suppress(ValueError, TypeError, AttributeError):
-            return first is not None and bool(json.loads(first.data).get("settings", {}).get("encrypt"))
-        return False
+        return lineage.is_encrypted(self.store, run)
 
     def stats(self) -> history_sizes.LogStats:
         """What the log takes, in all and by run."""

@@ -37,19 +37,19 @@ def delete_content(draft: AppendDraft, run: str, expected: int, at: int, keys: K
 
     Raises:
         UsageError: the run is not at the expected version, or its content is deleted already.
-        NoKeyError: a fork needs a text that cannot be read because the run's key is not here.
+        NoKeyError: see ``check_keys``.
     """
     tails, last = draft.tails, draft.last(run)
     if last is None or last.version != expected:
         raise UsageError(f"{run} has gone on meanwhile; try again")
     if tails.raw_salt(run) is None:
         raise UsageError(f"the content of {run} is deleted already")
-    for fork in heirs(tails, run):
+    check_keys(tails, run, keys)
+    for fork in _heirs(tails, run):
         for digest in needed(tails, fork):
             found = tails.blob(run, digest)
             if found is not None:
-                text = _opened(keys, run, digest, bytes(found), fork)
-                draft.texts.append((fork, digest, keys.seal(fork, digest, text)))
+                draft.texts.append((fork, digest, keys.seal(fork, digest, keys.open(run, digest, bytes(found)))))
     gone = tails.texts(run)
     draft.forgotten.append(run)
     event = ContentDeleted(len(gone), sum(each.size for each in gone))
@@ -57,19 +57,19 @@ def delete_content(draft: AppendDraft, run: str, expected: int, at: int, keys: K
     return event
 
 
-def _opened(keys: Keys, run: str, digest: str, stored: bytes, fork: str) -> bytes:
-    """The content of a text that a fork shares.
+def check_keys(store: StoreReads, run: str, keys: Keys) -> None:
+    """Check that the texts that forks share can be read, and be stored encrypted again, when the run's are deleted.
 
     Raises:
-        NoKeyError: the run's key is not here; what to do.
+        NoKeyError: the key of the run, or of a fork, is not here; what to do.
     """
-    try:
-        return keys.open(run, digest, stored)
-    except NoKeyError as error:
-        raise NoKeyError(
-            f"{fork} shares encrypted texts of {run}, and {keys.lacking(run)}; "
-            f"put the key back, or delete the content of {fork} first"
-        ) from error
+    for fork in _heirs(store, run):
+        for each in (run, fork):
+            if lineage.is_encrypted(store, each) and keys.of(each) is None:
+                raise NoKeyError(
+                    f"{fork} shares encrypted texts of {run}, and {keys.lacking(each)}; "
+                    f"put the key back, or delete the content of {fork} first"
+                )
 
 
 def archive(draft: AppendDraft, run: str, event: RunArchived, at: int, texts: Mapping[str, bytes], salt: bytes) -> None:
@@ -99,7 +99,7 @@ def archive(draft: AppendDraft, run: str, event: RunArchived, at: int, texts: Ma
     draft.write(run, max(at, last.at + 1), draft.encode(event))
 
 
-def heirs(store: StoreReads, run: str) -> list[str]:
+def _heirs(store: StoreReads, run: str) -> list[str]:
     """The forks that go on needing a run's texts; where a fork's own content is deleted, those of that fork."""
     found, seen, left = [], {run}, lineage.descendants(store, run)
     while left:

@@ -132,7 +132,7 @@ def gc(files: tuple[Path, ...], dry_run: bool, as_json: bool) -> int:
         (expired.held, "they are held"),
         (expired.live, "they are live"),
         (expired.damaged, "they are damaged"),
-        (expired.without_key, "forks share their encrypted texts, and the key is not here"),
+        (expired.without_key, "forks share their encrypted texts, and a key is not here"),
     ):
         if names:
             notice(f"older than they are kept, and not deleted, because {why}: {line(', '.join(names))}")

@@ -115,13 +115,14 @@ def _analysed(files: Sequence["PolicyFile"], offers: "Offers | None") -> tuple[l
         reports.append(_found(files, offers, team, job, node))
         wanting.append(set(reports[-1].unrestricted))
     combinations = (len(teams) + 1) * (len(jobs) + 1) * (len(nodes) + 1)
-    if teams and jobs and combinations <= _MOST_SETS:
+    is_whole = combinations <= _MOST_SETS or not (teams or jobs)
+    if teams and jobs and is_whole:
         for job, node in product(jobs, ("", *nodes)):
             together = [_found(files, offers, team, job, node) for team in teams]
             reports += together if all(report.warnings for report in together) else []
     missing = [text for text in reports[0].unrestricted if all(text in each for each in wanting)]
     info = dict.fromkeys((*missing, *(text for report in reports for text in report.raised)))
-    if combinations > _MOST_SETS:
+    if not is_whole:
         info[f"not every one of {combinations:,} combinations of team, job and task is checked"] = None
     errors = dict.fromkeys(text for report in reports for text in report.errors)
     warnings = dict.fromkeys(text for report in reports for text in report.warnings)

@@ -1,4 +1,4 @@
-"""What folds events into a state."""
+"""Effects that are open until their outcome comes, and what a table of handlers is."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
